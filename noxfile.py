@@ -98,9 +98,9 @@ def tests(session: nox.Session, member: str) -> None:
     """
     this = BY_NAME[member]
     system.require(session, *system.DRIVEN_BY_TESTS.get(member, ()))
-    folder = this.folder / "tests"
-    apart = [f"--ignore={folder / name}" for name in ("conformance", "interop")]
-    pytest = ["pytest", "-p", "no:cacheprovider", str(folder), *apart]
+    directory = this.directory / "tests"
+    apart = [f"--ignore={directory / name}" for name in ("conformance", "interop")]
+    pytest = ["pytest", "-p", "no:cacheprovider", str(directory), *apart]
     commands = {}
     for interpreter in interpreters.chosen(PYTHONS, session.posargs):
         command = [] if interpreter == PYTHONS[0] else ["env", *FEWER_KILLS]
@@ -127,8 +127,8 @@ def build(session: nox.Session) -> None:
     shutil.rmtree(DIST, ignore_errors=True)
     session.install("-q", *tools_of("build", "release"))
     for member in MEMBERS:
-        session.run("python", "-m", "build", "--no-isolation", "-o", str(DIST), str(member.folder),
-                    silent=True)  # fmt: skip
+        session.run("python", "-m", "build", "--no-isolation", "-o", str(DIST),
+                    str(member.directory), silent=True)  # fmt: skip
     run_tool(session, "wheels", str(DIST))
     session.run("twine", "check", "--strict", *map(str, sorted(DIST.glob("*.*"))), silent=True)
     requirements = third_party(MEMBERS)
@@ -164,7 +164,7 @@ def e2e(session: nox.Session) -> None:
     system.require(session, "curl", "nc", "nginx", "openssl")
     install_wheels(session, *(member.name for member in MEMBERS))
     session.install("-q", *tools_of("test", "coverage"))
-    elsewhere = [f"--ignore=tests/{folder}" for folder in ("etcd", "interop", "zones")]
+    elsewhere = [f"--ignore=tests/{directory}" for directory in ("etcd", "interop", "zones")]
     session.run("pytest", "tests", *elsewhere, *session.posargs)
     session.install("-q", "uvloop")
     session.run("pytest", "tests/e2e", *session.posargs)
@@ -239,9 +239,9 @@ def interop(session: nox.Session, peers: str) -> None:
 def conformance(session: nox.Session, member: str) -> None:
     """Run the public conformance suites that KAKURI_CORPORA holds."""
     if not os.environ.get(CORPORA):
-        session.skip(f"left out: {CORPORA} does not name a folder with the conformance suites")
-    folder = BY_NAME[member].folder / "tests/conformance"
-    run_tests(session, str(folder), *session.posargs)
+        session.skip(f"left out: {CORPORA} does not name a directory with the conformance suites")
+    directory = BY_NAME[member].directory / "tests/conformance"
+    run_tests(session, str(directory), *session.posargs)
 
 
 @nox.session(python=False)
@@ -251,7 +251,7 @@ def http2_interop(session: nox.Session, peer: str) -> None:
     system.install_if_possible(session, peer)
     if debian.missing([peer]):
         session.skip(f"there is no {peer} on PATH, and it can't be installed")
-    run_tests(session, str(BY_NAME["kakuri-http2"].folder / f"tests/interop/test_{peer}.py"))
+    run_tests(session, str(BY_NAME["kakuri-http2"].directory / f"tests/interop/test_{peer}.py"))
 
 
 @nox.session(python=False)
@@ -304,7 +304,7 @@ def bench(session: nox.Session) -> None:
             continue
         member = BY_NAME[name]
         install_editable(session, member.closure(), *member.group("bench"))
-        for script in sorted((member.folder / "benchmarks").glob("bench_*.py")):
+        for script in sorted((member.directory / "benchmarks").glob("bench_*.py")):
             session.run("python", str(script))
 
 
@@ -329,16 +329,16 @@ def compiled(session: nox.Session) -> None:
     wheels = DIST / "compiled"
     session.install("-q", "build", "hatch-mypyc", *tools_of("build", "typecheck"))
     session.run("python", "-m", "build", "--wheel", "--no-isolation", "-o", str(wheels),
-                str(this.folder), silent=True,
+                str(this.directory), silent=True,
                 env={"HATCH_BUILD_HOOK_ENABLE_MYPYC": "1"})  # fmt: skip
-    for extension in this.folder.glob("src/**/*.so"):
+    for extension in this.directory.glob("src/**/*.so"):
         extension.unlink()  # the hook builds in place; the editables here must stay plain
     session.install("-q", "--no-index", "--no-deps", "--force-reinstall", f"--find-links={wheels}",
                     this.name)  # fmt: skip
     session.run("python", "-c", "import kakuri_json._syntax.scanning as s; assert s.COMPILED")
     session.install("-q", *tools_of("test"), *this.group("test"))
-    tests_folder = this.folder / "tests"
-    session.run("pytest", "-q", str(tests_folder), f"--ignore={tests_folder / 'conformance'}")
+    tests_directory = this.directory / "tests"
+    session.run("pytest", "-q", str(tests_directory), f"--ignore={tests_directory / 'conformance'}")
 
 
 @nox.session(python=PYTHON, default=False)
@@ -351,9 +351,9 @@ def fuzz(session: nox.Session) -> None:
     seconds = next((one for one in session.posargs if one.isdigit()), "60")
     names = [one for one in session.posargs if one in BY_NAME] or BY_NAME
     for member in (BY_NAME[name] for name in names):
-        for script in sorted((member.folder / "fuzz").glob("fuzz_*.py")):
+        for script in sorted((member.directory / "fuzz").glob("fuzz_*.py")):
             install_editable(session, member.closure(), "atheris", *member.group("test"))
             session.run("python", str(script), f"-max_total_time={seconds}")
-        for test in sorted(member.folder.glob("tests/test_fuzz*.py")):
+        for test in sorted(member.directory.glob("tests/test_fuzz*.py")):
             install_editable(session, member.closure(), *tools_of("test"), *member.group("test"))
             session.run("pytest", "-o", "timeout=0", str(test), env={fuzzing.SECONDS: seconds})

@@ -137,8 +137,10 @@ def main() -> None:
     table.add_row("bytes of a task that waits", f"{asyncio.run(memory()):,.0f}", "")
     Console(width=100).print(table)
     if go.is_available():
-        with tempfile.TemporaryDirectory() as folder:
-            program = go.build(Path(__file__).with_name("goroutines.go"), Path(folder, "program"))
+        with tempfile.TemporaryDirectory() as directory:
+            program = go.build(
+                Path(__file__).with_name("goroutines.go"), Path(directory, "program")
+            )
             runs = [
                 [
                     int(line)

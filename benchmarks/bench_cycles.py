@@ -44,24 +44,26 @@ def start(stack: ExitStack, name: str, *options: str) -> tuple[subprocess.Popen[
     return process, process.stdout.readline().removeprefix("listening on ").strip()
 
 
-def start_sidecar(stack: ExitStack, folder: str, socket: str) -> subprocess.Popen[str]:
+def start_sidecar(stack: ExitStack, directory: str, socket: str) -> subprocess.Popen[str]:
     node = CriNode.from_environment()
     process, _ = start(
         stack, "kakuri-sidecar", "--listen", socket, "--cri", f"unix:{node.socket}",
         "--handler", "edera-zone=edera", "--cgroup-parent", node.cgroup_parent,
-        "--log-dir", f"{folder}/logs",
+        "--log-dir", f"{directory}/logs",
     )  # fmt: skip
     return process
 
 
 def usage_of(process: subprocess.Popen[str]) -> tuple[int, int, float]:
     """Return the number of descriptors and of threads, and resident MiB."""
-    folder = Path(f"/proc/{process.pid}")
+    directory = Path(f"/proc/{process.pid}")
     status = dict(
-        line.split(":", 1) for line in (folder / "status").read_text().splitlines() if ":" in line
+        line.split(":", 1)
+        for line in (directory / "status").read_text().splitlines()
+        if ":" in line
     )
     resident = int(status["VmRSS"].split()[0]) / 1024
-    return len(list((folder / "fd").iterdir())), int(status["Threads"]), resident
+    return len(list((directory / "fd").iterdir())), int(status["Threads"]), resident
 
 
 def cycle(client: BlockingClient, url: str, names: list[str]) -> None:
@@ -86,14 +88,14 @@ def main() -> None:
     at_once = ZONES_AT_ONCE if has_zones else AT_ONCE
     table = Table(title=f"{cycles:,} workloads started and removed, {times} times")
     with ExitStack() as stack, Console().status("measuring"):
-        folder = stack.enter_context(tempfile.TemporaryDirectory())
+        directory = stack.enter_context(tempfile.TemporaryDirectory())
         runtime, daemons = ["--runtime", "simulated"], []
         if has_zones:
-            socket = f"unix:{folder}/sidecar.sock"
-            daemons = [start_sidecar(stack, folder, socket)]
+            socket = f"unix:{directory}/sidecar.sock"
+            daemons = [start_sidecar(stack, directory, socket)]
             runtime = ["--runtime", "sidecar", "--sidecar", socket, "--cpu-millicores", "64000"]
         agent, at = start(
-            stack, "kakuri-agent", "--listen", "127.0.0.1:0", "--state-dir", folder, *runtime
+            stack, "kakuri-agent", "--listen", "127.0.0.1:0", "--state-dir", directory, *runtime
         )
         plane, address = start(
             stack, "kakuri-control-plane", "--listen", "127.0.0.1:0", "--agent", at

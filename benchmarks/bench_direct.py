@@ -57,31 +57,31 @@ def memory(pids: list[int]) -> dict[str, float]:
     """Return MiB resident and private, and the number of threads, of all processes together."""
     found: dict[str, float] = defaultdict(float)
     for pid in pids:
-        folder = Path(f"/proc/{pid}")
-        for line in (folder / "smaps_rollup").read_text().splitlines()[1:]:
+        directory = Path(f"/proc/{pid}")
+        for line in (directory / "smaps_rollup").read_text().splitlines()[1:]:
             name, value = line.split()[:2]
             if name in ("Rss:", "Private_Clean:", "Private_Dirty:"):
                 found["resident" if name == "Rss:" else "private"] += int(value) / 1024
-        found["threads"] += len(list((folder / "task").iterdir()))
+        found["threads"] += len(list((directory / "task").iterdir()))
     return {**found, "processes": len(pids)}
 
 
 async def measure(runtime: str, starts: int) -> tuple[list[float], float, dict[str, float]]:
     """Return milliseconds of each start, CPU milliseconds per start, and what memory() gives."""
     with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
-        folder = Path(name)
+        directory = Path(name)
         async with FakeCri(default_image="present") as cri:
-            zones = ["--cri", str(cri.endpoint), "--log-dir", str(folder / "logs")]
+            zones = ["--cri", str(cri.endpoint), "--log-dir", str(directory / "logs")]
             options = ["--runtime", "cri", *zones]
-            log = folder / "log"
+            log = directory / "log"
             pids = []
             if runtime == "sidecar":
-                at = f"unix:{folder}/sidecar.sock"
+                at = f"unix:{directory}/sidecar.sock"
                 command = ("kakuri-sidecar", "--listen", at, *zones)
                 pids.append(await asyncio.to_thread(daemon, stack, log, *command))
                 options = ["--runtime", "sidecar", "--sidecar", at]
-            at = f"unix:{folder}/agent.sock"
-            command = ("kakuri-agent", "--listen", at, "--state-dir", str(folder / "state"))
+            at = f"unix:{directory}/agent.sock"
+            command = ("kakuri-agent", "--listen", at, "--state-dir", str(directory / "state"))
             pids.append(await asyncio.to_thread(daemon, stack, log, *command, *options))
             client = AgentClient(Endpoint.parse(at))
             taken = []

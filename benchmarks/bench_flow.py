@@ -66,7 +66,7 @@ class Result:
 
 
 Stack = Callable[[str, str, str], tuple[list[str], list[str]]]
-"""Takes ports of control plane and agent and a folder; returns their commands."""
+"""Takes ports of control plane and agent and a directory; returns their commands."""
 
 
 def kakuri(*agent_options: str, log_level: str = "info", workers: int = 1) -> Stack:
@@ -162,7 +162,7 @@ def measure(stack: Stack, seconds: int, connections: int) -> dict[str, Result]:
     return results
 
 
-def stacks(folder: Path) -> dict[str, Stack]:
+def stacks(directory: Path) -> dict[str, Stack]:
     """Return the stacks that can run here, Kakuri with its default options first."""
     found = {
         "Kakuri, memory": kakuri("--store", "memory"),
@@ -171,7 +171,7 @@ def stacks(folder: Path) -> dict[str, Stack]:
         "Kakuri, durable": kakuri(),
     }
     if (go := shutil.which("go")) is not None:
-        program = folder / "go_stack"
+        program = directory / "go_stack"
         subprocess.run([go, "build", "-o", program, HERE / "go_stack.go"], check=True)
         found["Go"] = peers(str(program))
     fastapi = peers(sys.executable, str(HERE / "fastapi_stack.py"))
@@ -204,9 +204,9 @@ def main() -> None:
     )
     console = Console()
     results: dict[str, dict[str, list[Result]]] = {work: {} for work in WORKS}
-    with tempfile.TemporaryDirectory() as folder, console.status("measuring") as status:
+    with tempfile.TemporaryDirectory() as directory, console.status("measuring") as status:
         for number in range(rounds):
-            for name, stack in stacks(Path(folder)).items():
+            for name, stack in stacks(Path(directory)).items():
                 status.update(f"round {number + 1} of {rounds}: {name}")
                 for work, result in measure(stack, seconds, connections).items():
                     results[work].setdefault(name, []).append(result)

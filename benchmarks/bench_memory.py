@@ -198,8 +198,8 @@ def main() -> None:
     table = Table(title=f"{number:,} workloads; bytes and µs are for each")
     for column in ("kept as", "bytes", "tracked", "made in µs", "get µs", "page µs", "register µs"):
         table.add_column(column, justify="left" if column == "kept as" else "right")
-    with tempfile.TemporaryDirectory() as folder, console.status("measuring") as status:
-        path = Path(folder) / "store.sqlite"
+    with tempfile.TemporaryDirectory() as directory, console.status("measuring") as status:
+        path = Path(directory) / "store.sqlite"
         status.update("filling the store")
         on_disk = run_apart(fill, path, number)
         for way, (words, _) in WAYS.items():

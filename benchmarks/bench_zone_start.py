@@ -208,41 +208,41 @@ def wait(condition: Callable[[], Any]) -> Any:
 
 def memory(process: subprocess.Popen[str]) -> dict[str, float]:
     """Return a process's memory in MiB, resident and private, and its threads."""
-    folder = Path(f"/proc/{process.pid}")
+    directory = Path(f"/proc/{process.pid}")
     sums: dict[str, float] = defaultdict(float)
-    for line in (folder / "smaps_rollup").read_text().splitlines()[1:]:
+    for line in (directory / "smaps_rollup").read_text().splitlines()[1:]:
         name, value = line.split()[:2]
         sums[name.rstrip(":")] += int(value) / 1024
-    threads = len(list((folder / "task").iterdir()))
+    threads = len(list((directory / "task").iterdir()))
     private = sums["Private_Clean"] + sums["Private_Dirty"]
     return {"rss": sums["Rss"], "private": private, "threads": threads}
 
 
 @contextmanager
-def kakuri(node: CriNode, folder: Path, runtime: str) -> Iterator[tuple[Kakuri, list[Daemon]]]:
+def kakuri(node: CriNode, directory: Path, runtime: str) -> Iterator[tuple[Kakuri, list[Daemon]]]:
     """Run the daemons; yield what starts containers, and those that manage the node."""
     zones = [
         "--cri", f"unix:{node.socket}", "--handler", f"edera-zone={HANDLER}",
-        "--cgroup-parent", node.cgroup_parent, "--log-dir", str(folder / "logs"),
+        "--cgroup-parent", node.cgroup_parent, "--log-dir", str(directory / "logs"),
     ]  # fmt: skip
     verbose = ["--log-level", "debug", "--log-format", "json"]
     brief = ["--log-level", "warning"]
-    agent = ["--listen", f"unix:{folder}/agent.sock", "--state-dir", str(folder / "state")]
-    plane = ["--listen", "127.0.0.1:0", "--agent", f"unix:{folder}/agent.sock", *brief]
-    log = folder / f"{runtime}.log"
+    agent = ["--listen", f"unix:{directory}/agent.sock", "--state-dir", str(directory / "state")]
+    plane = ["--listen", "127.0.0.1:0", "--agent", f"unix:{directory}/agent.sock", *brief]
+    log = directory / f"{runtime}.log"
     with ExitStack() as stack:
 
         def start(name: str, log: Path, *options: str) -> Daemon:
             return stack.enter_context(daemon(log, f"kakuri-{name}", *options))
 
         if runtime == "sidecar":
-            socket = f"unix:{folder}/sidecar.sock"
+            socket = f"unix:{directory}/sidecar.sock"
             managing = [start("sidecar", log, "--listen", socket, *zones, *verbose)]
             agent += ["--runtime", "sidecar", "--sidecar", socket, *brief]
-            managing.append(start("agent", folder / "agent.log", *agent))
+            managing.append(start("agent", directory / "agent.log", *agent))
         else:
             managing = [start("agent", log, *agent, "--runtime", "cri", *zones, *verbose)]
-        serving = start("control-plane", folder / "plane.log", *plane)
+        serving = start("control-plane", directory / "plane.log", *plane)
         yield Kakuri(serving.address, log), managing
 
 
@@ -253,12 +253,12 @@ def main() -> None:
     used: dict[str, dict[str, float]] = {}
     console = Console()
     with tempfile.TemporaryDirectory() as name, console.status("measuring") as status:
-        folder = Path(name)
-        bare = Bare(node, folder / "bare")
+        directory = Path(name)
+        bare = Bare(node, directory / "bare")
         bare.run("warm-bare")
         for block in range(BLOCKS):
             for runtime in RUNTIMES[::-1] if block % 2 else RUNTIMES:
-                with kakuri(node, folder, runtime) as (ours, managing):
+                with kakuri(node, directory, runtime) as (ours, managing):
                     ours.run(f"warm-{block}-{runtime}")
                     for number in range(rounds):
                         status.update(f"block {block + 1}, {runtime}, round {number + 1}")

@@ -84,28 +84,28 @@ def update() -> None:
     _run(["apt-get", "update", "-q"])
 
 
-def download(packages: Iterable[str], folder: Path) -> None:
-    """Fetch packages as files into a folder that appears only when it is complete.
+def download(packages: Iterable[str], directory: Path) -> None:
+    """Fetch packages as files into a directory that appears only when it is complete.
 
-    Nothing is done if the folder is there; delete it to have newer versions.
+    Nothing is done if the directory is there; delete it to have newer versions.
     """
-    if folder.is_dir():
+    if directory.is_dir():
         return
-    folder.parent.mkdir(parents=True, exist_ok=True)
+    directory.parent.mkdir(parents=True, exist_ok=True)
     # Renamed when it is complete; otherwise removed with everything that was fetched.
-    with TemporaryDirectory(prefix=f"{folder.name}-", dir=folder.parent) as name:
-        # apt's own user may have no access to the folder.
+    with TemporaryDirectory(prefix=f"{directory.name}-", dir=directory.parent) as name:
+        # apt's own user may have no access to the directory.
         command = ["apt-get", "download", "-q", "-o", "APT::Sandbox::User=root"]
         _run([*command, *packages], cwd=Path(name))
-        Path(name).rename(folder)
+        Path(name).rename(directory)
 
 
-def unpack(packages: Path, folder: Path) -> None:
-    """Unpack all .deb files of a folder into another, which appears only when it is complete."""
-    with TemporaryDirectory(prefix=f"{folder.name}-", dir=folder.parent) as name:
+def unpack(packages: Path, directory: Path) -> None:
+    """Unpack all .deb files of a directory into another, which appears only when it is complete."""
+    with TemporaryDirectory(prefix=f"{directory.name}-", dir=directory.parent) as name:
         for package in sorted(packages.glob("*.deb")):
             _run(["dpkg-deb", "--extract", str(package), name])
-        Path(name).rename(folder)
+        Path(name).rename(directory)
 
 
 def depends(package: str) -> list[str]:

@@ -12,7 +12,7 @@ from tools.members import MEMBERS, ROOT
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """A folder with a Python in which every member can be imported and tested.
+    """A directory with a Python in which every member can be imported and tested.
 
     What a member fails to declare is there as well: the isolation session finds it.
     """
@@ -21,14 +21,14 @@ class Environment:
     requirements: tuple[str, ...]
 
     @property
-    def folder(self) -> Path:
+    def directory(self) -> Path:
         """Where the environment is."""
         return ROOT / ".nox" / f"all-{self.interpreter.name}"
 
     @property
     def python(self) -> str:
         """The environment's own Python."""
-        return str(self.folder / "bin" / "python")
+        return str(self.directory / "bin" / "python")
 
     def prepare(self) -> None:
         """Make the environment, unless it is there, whole, and made of the same things.
@@ -36,16 +36,16 @@ class Environment:
         Raises:
             SystemExit: A command failed; its output has been shown.
         """
-        marker = self.folder / "complete"
+        marker = self.directory / "complete"
         made_of = self._fingerprint()
         if marker.exists() and marker.read_text() == made_of and Path(self.python).exists():
             return
         marker.unlink(missing_ok=True)
         make = ["-m", "virtualenv", "-q", "--clear", "-p", str(self.interpreter.path)]
-        _run([sys.executable, *make, str(self.folder)])
+        _run([sys.executable, *make, str(self.directory)])
         pip = [self.python, "-m", "pip", "install", "-q", "--disable-pip-version-check"]
         _run([*pip, *self.requirements])
-        editables = [part for member in MEMBERS for part in ("-e", str(member.folder))]
+        editables = [part for member in MEMBERS for part in ("-e", str(member.directory))]
         _run([*pip, "--no-build-isolation", *editables])
         marker.write_text(made_of)
 
@@ -53,7 +53,7 @@ class Environment:
         """Return a digest of what the environment is made of."""
         digest = hashlib.sha256(f"{ROOT} {self.interpreter} {self.requirements}".encode())
         for member in MEMBERS:
-            digest.update((member.folder / "pyproject.toml").read_bytes())
+            digest.update((member.directory / "pyproject.toml").read_bytes())
         return digest.hexdigest()
 
 

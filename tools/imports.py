@@ -23,7 +23,7 @@ Graph = dict[str, set[str]]
 
 
 def modules_of(source: Path) -> Iterator[tuple[Path, set[str]]]:
-    """Yield every Python file below a folder with the modules that it imports."""
+    """Yield every Python file below a directory with the modules that it imports."""
     for path in sorted(source.rglob("*.py")):
         found: set[str] = set()
         for node in ast.walk(ast.parse(path.read_text(), path)):
@@ -40,7 +40,7 @@ def imported_members(member: Member) -> set[str]:
     names = {each.import_name: each.name for each in MEMBERS}
     tops = {
         module.partition(".")[0]
-        for _, modules in modules_of(member.folder / "src")
+        for _, modules in modules_of(member.directory / "src")
         for module in modules
     }
     return {names[top] for top in tops if top in names} - {member.name}
@@ -52,7 +52,7 @@ def module_graph(member: Member) -> Graph:
     Imports for type checkers and within functions count as well. `from package import module`
     imports the module, and not what the package defines.
     """
-    source = member.folder / "src"
+    source = member.directory / "src"
     imports = {
         ".".join(path.relative_to(source).with_suffix("").parts).removesuffix(".__init__"): found
         for path, found in modules_of(source)

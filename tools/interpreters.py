@@ -10,7 +10,7 @@ from pathlib import Path
 
 SUPPORTED = ("3.11", "3.12", "3.13")
 
-SYSTEM_FOLDER = Path("/usr/bin")
+SYSTEM_DIRECTORY = Path("/usr/bin")
 """Where a distribution keeps its own Python, even if PATH does not name it."""
 
 _PATCH = re.compile(r"3\.\d+\.\d+")
@@ -46,8 +46,8 @@ class Interpreter:
 def find(running: Path = Path(sys.executable)) -> list[Interpreter]:
     """Return the supported Pythons of this machine; the one that `running` belongs to is first.
 
-    They are looked for in /usr/bin, in every folder of PATH and among pyenv's versions. Two names
-    of the same file are one interpreter.
+    They are looked for in /usr/bin, in every directory of PATH and among pyenv's versions. Two
+    names of the same file are one interpreter.
 
     Raises:
         SystemExit: There is none.
@@ -91,16 +91,19 @@ def chosen(found: list[Interpreter], names: Iterable[str]) -> list[Interpreter]:
 
 def _candidates() -> Iterator[Path]:
     pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
-    folders = [SYSTEM_FOLDER, *map(Path, filter(None, os.environ.get("PATH", "").split(":")))]
-    for folder in dict.fromkeys(folders):
-        if folder == pyenv / "shims":
+    directories = [
+        SYSTEM_DIRECTORY,
+        *map(Path, filter(None, os.environ.get("PATH", "").split(":"))),
+    ]
+    for directory in dict.fromkeys(directories):
+        if directory == pyenv / "shims":
             continue  # what they lead to comes below, and they are slow
         for name in ("python3", *(f"python{minor}" for minor in SUPPORTED)):
-            if (path := folder / name).exists():
+            if (path := directory / name).exists():
                 yield path
-    for folder in sorted(pyenv.glob("versions/*")):
-        if _PATCH.fullmatch(folder.name):
-            yield folder / "bin" / "python"
+    for directory in sorted(pyenv.glob("versions/*")):
+        if _PATCH.fullmatch(directory.name):
+            yield directory / "bin" / "python"
 
 
 def _ask(path: Path) -> tuple[Path, str] | None:

@@ -61,6 +61,7 @@ TERMS = (
     Term("unborn, untold, usurped", "unstarted, unconfirmed, superseded", r"unborn|untold|usurped"),
     Term("take note", "record, log", r"tak(?:e|es|en|ing) note"),
     Term("manners", "conventions", r"manners"),
+    Term("folder", "directory", r"folders?"),
     Term("story, life, corpse, illness (crash tests)", "scenario, agent run, disk snapshot, fault",
          r"crash (?:story|stories)|corpse|illness"),
 )  # fmt: skip

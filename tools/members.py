@@ -13,15 +13,15 @@ ROOT = Path(__file__).resolve().parent.parent
 
 @dataclass(frozen=True)
 class Member:
-    """One distribution and the folder that holds it."""
+    """One distribution and the directory that holds it."""
 
     name: str
-    folder: Path
+    directory: Path
 
     @cached_property
     def metadata(self) -> dict[str, Any]:
         """The member's whole pyproject.toml."""
-        return tomllib.loads((self.folder / "pyproject.toml").read_text())
+        return tomllib.loads((self.directory / "pyproject.toml").read_text())
 
     @property
     def import_name(self) -> str:
@@ -47,7 +47,7 @@ class Member:
     @property
     def has_conformance(self) -> bool:
         """Whether the member has tests that read public suites."""
-        return (self.folder / "tests" / "conformance").is_dir()
+        return (self.directory / "tests" / "conformance").is_dir()
 
     def closure(self) -> list["Member"]:
         """Return this member and every member that it needs, directly or not, in name order."""

@@ -26,7 +26,7 @@ _RANGE = re.compile(r">=(\d+)\.(\d+),<(\d+)\.(\d+)")
 
 def version_of(member: Member) -> str:
     """Return the version that a member's _version.py states."""
-    path = member.folder / "src" / member.import_name / "_version.py"
+    path = member.directory / "src" / member.import_name / "_version.py"
     match = re.search(r'^__version__ = "(.+)"$', path.read_text(), re.MULTILINE)
     if match is None:
         message = f'{path}: expected a line __version__ = "X.Y.Z", got none'
@@ -57,13 +57,13 @@ def faults_of(member: Member) -> list[str]:
     """Return what is wrong with a member's metadata, one line for each fault."""
     project = member.metadata["project"]
     return [
-        f"{member.folder.relative_to(ROOT)}: {fault}"
+        f"{member.directory.relative_to(ROOT)}: {fault}"
         for fault in [
             *_common_faults(member, project),
             *_own_faults(project),
             *_sibling_faults(member),
-            *changelog.faults(member.name, (member.folder / "CHANGELOG.md").read_text()),
-            *_readme_faults((member.folder / "README.md").read_text()),
+            *changelog.faults(member.name, (member.directory / "CHANGELOG.md").read_text()),
+            *_readme_faults((member.directory / "README.md").read_text()),
         ]
     ]
 
@@ -98,9 +98,9 @@ def _common_faults(member: Member, project: dict[str, Any]) -> list[str]:
     package = f"src/{member.import_name}"
     if hatch["version"] != {"path": f"{package}/_version.py"}:
         found.append(f"expected the version from {package}/_version.py, got {hatch['version']}")
-    if not (member.folder / package / "py.typed").exists():
+    if not (member.directory / package / "py.typed").exists():
         found.append(f"expected {package}/py.typed, which 'Typing :: Typed' promises")
-    if (member.folder / "LICENSE").read_bytes() != (ROOT / "LICENSE").read_bytes():
+    if (member.directory / "LICENSE").read_bytes() != (ROOT / "LICENSE").read_bytes():
         found.append("expected the LICENSE of the root")
     return found
 
@@ -152,7 +152,7 @@ def write_urls(pages: list[Path]) -> None:
 def main() -> None:
     """Check every member; with `--write`, copy the URLs first."""
     if sys.argv[1:] == ["--write"]:
-        write_urls([member.folder / "pyproject.toml" for member in MEMBERS])
+        write_urls([member.directory / "pyproject.toml" for member in MEMBERS])
     elif sys.argv[1:]:
         raise SystemExit(__doc__)
     found = [fault for member in MEMBERS for fault in faults_of(member)]

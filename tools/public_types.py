@@ -20,16 +20,16 @@ from tools.usage import write_usage
 def main() -> int:
     """Run every check, show the faults of those that fail, and return the exit status."""
     libraries = [
-        member.import_name for member in MEMBERS if member.folder.parent.name == "packages"
+        member.import_name for member in MEMBERS if member.directory.parent.name == "packages"
     ]
-    with tempfile.TemporaryDirectory() as folder:
-        files = [path.name for path in write_usage(Path(folder))]
+    with tempfile.TemporaryDirectory() as directory:
+        files = [path.name for path in write_usage(Path(directory))]
         strict = ["--strict", "--config-file=", "--no-incremental", "--no-error-summary"]
         passed = [
-            _passes("mypy", folder, *strict, *files),
-            _passes("pyright", folder, *files),
+            _passes("mypy", directory, *strict, *files),
+            _passes("pyright", directory, *files),
             *(
-                _passes("pyright", folder, "--ignoreexternal", "--verifytypes", name)
+                _passes("pyright", directory, "--ignoreexternal", "--verifytypes", name)
                 for name in libraries
             ),
         ]
@@ -38,12 +38,12 @@ def main() -> int:
     return 0 if all(passed) else 1
 
 
-def _passes(checker: str, folder: str, *arguments: str) -> bool:
+def _passes(checker: str, directory: str, *arguments: str) -> bool:
     # pyright looks for packages in the environment of the first Python on PATH.
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
     ended = subprocess.run(
         [sys.executable, "-m", checker, *arguments],
-        cwd=folder, env=os.environ | {"PATH": path}, capture_output=True, text=True, check=False,
+        cwd=directory, env=os.environ | {"PATH": path}, capture_output=True, text=True, check=False,
     )  # fmt: skip
     if ended.returncode != 0:
         print(f"{checker} {' '.join(arguments)}", ended.stdout, ended.stderr, sep="\n")

@@ -57,7 +57,7 @@ def faults_before(
     """
     if not VERSION.fullmatch(version):
         return [f"expected a version X.Y.Z, got {version!r}"]
-    text = (member.folder / "CHANGELOG.md").read_text()
+    text = (member.directory / "CHANGELOG.md").read_text()
     found = metadata.faults_of(member)
     earlier = [each for each in changelog.released(text) if VERSION.fullmatch(each)]
     if earlier and ordered(version) <= max(map(ordered, earlier)):
@@ -66,10 +66,10 @@ def faults_before(
         found.append(f"expected at least {metadata.version_of(member)}, got {version}")
     if not changelog.has_unreleased_changes(text):
         found.append(f"expected changes under '{changelog.UNRELEASED}' in CHANGELOG.md, got none")
-    if UNPUBLISHED in (member.folder / "README.md").read_text():
+    if UNPUBLISHED in (member.directory / "README.md").read_text():
         found.append(f"the README says {UNPUBLISHED!r}; write `pip install {member.name}` instead")
     for sibling in (each for each in members if each.name in member.siblings):
-        if not changelog.released((sibling.folder / "CHANGELOG.md").read_text()):
+        if not changelog.released((sibling.directory / "CHANGELOG.md").read_text()):
             found.append(f"{sibling.name}, which {member.name} requires, was never released")
     for dependent in (each for each in members if member.name in each.siblings):
         requirement = next(
@@ -101,7 +101,8 @@ def release(
         day: The date for the changelog.
         members: All members.
         git: Runs git with arguments in the repository and returns its output.
-        build: Builds the member in the first folder into the second and checks the metadata there.
+        build: Builds the member in the first directory into the second and checks the metadata
+            there.
 
     Returns:
         The wheel and the sdist, in `dist/release`.
@@ -115,36 +116,36 @@ def release(
     with tempfile.TemporaryDirectory() as temporary:
         copy = Member(member.name, Path(temporary) / "member")
         built = Path(temporary) / "dist"
-        shutil.copytree(member.folder, copy.folder, ignore=IGNORED)
+        shutil.copytree(member.directory, copy.directory, ignore=IGNORED)
         written = _raise_version(copy, version, day)
-        build(copy.folder, built)
+        build(copy.directory, built)
         if found := wheels.faults_of(copy, built):
             raise ReleaseError(found)
         RELEASES.mkdir(parents=True, exist_ok=True)
         files = [Path(shutil.copy2(each, RELEASES)) for each in sorted(built.iterdir())]
         for name in written:
-            shutil.copyfile(copy.folder / name, member.folder / name)
+            shutil.copyfile(copy.directory / name, member.directory / name)
     return files
 
 
 def _raise_version(member: Member, version: str, day: date) -> list[str]:
     """Write the version and the changelog; return the names of the two files."""
-    log = member.folder / "CHANGELOG.md"
+    log = member.directory / "CHANGELOG.md"
     log.write_text(changelog.release(log.read_text(), version, day))
-    module = member.folder / "src" / member.import_name / "_version.py"
+    module = member.directory / "src" / member.import_name / "_version.py"
     old = f'"{metadata.version_of(member)}"'
     module.write_text(module.read_text().replace(old, f'"{version}"'))
-    return ["CHANGELOG.md", str(module.relative_to(member.folder))]
+    return ["CHANGELOG.md", str(module.relative_to(member.directory))]
 
 
 def next_steps(member: Member, version: str, files: Sequence[Path]) -> str:
     """Return the commands that publish a release."""
     tag = tag_of(member, version)
-    folder = member.folder.relative_to(ROOT)
+    directory = member.directory.relative_to(ROOT)
     uploads = " ".join(str(each.relative_to(ROOT)) for each in files)
     return (
         f"{member.name} {version} is ready. To publish it:\n\n"
-        f"  git commit -m 'Release {member.name} {version}' {folder}\n"
+        f"  git commit -m 'Release {member.name} {version}' {directory}\n"
         f"  git tag -a {tag} -m '{member.name} {version}'\n"
         f"  twine upload {uploads}\n"
         f"  git push origin HEAD {tag}"
@@ -157,9 +158,17 @@ def run_git(*arguments: str) -> str:
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
 
 
-def run_build(folder: Path, destination: Path) -> None:
+def run_build(directory: Path, destination: Path) -> None:
     """Build a member with this Python's build and hatchling, and check it with twine."""
-    build = [sys.executable, "-m", "build", "--no-isolation", "-o", str(destination), str(folder)]
+    build = [
+        sys.executable,
+        "-m",
+        "build",
+        "--no-isolation",
+        "-o",
+        str(destination),
+        str(directory),
+    ]
     subprocess.run(build, check=True, stdout=subprocess.DEVNULL)
     files = map(str, sorted(destination.iterdir()))
     subprocess.run([sys.executable, "-m", "twine", "check", "--strict", *files], check=True)

@@ -20,7 +20,7 @@ def tools_of(*groups: str) -> list[str]:
 def install_editable(session: nox.Session, members: list[Member], *requirements: str) -> None:
     """Install members as editables, and other requirements of the session, in one call."""
     session.install("-q", *tools_of("build"))
-    editables = [part for member in members for part in ("-e", str(member.folder))]
+    editables = [part for member in members for part in ("-e", str(member.directory))]
     session.install("-q", "--no-build-isolation", *editables, *requirements)
 
 

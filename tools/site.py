@@ -1,6 +1,6 @@
 """Build the documentation site from the repository's Markdown and the members' docstrings.
 
-Usage: python -m tools.site FOLDER
+Usage: python -m tools.site DIRECTORY
 
 Pages keep their place in the repository, so links between them work; `api.md` beside each member's
 README documents its public names. The site loads nothing from another host. After the build, every
@@ -51,7 +51,7 @@ def public_modules() -> tuple[Module, ...]:
     """Return every module that exports names and has no private part in its path."""
     found = []
     for member in MEMBERS:
-        source = member.folder / "src"
+        source = member.directory / "src"
         for path in sorted((source / member.import_name).rglob("*.py")):
             parts = list(path.relative_to(source).with_suffix("").parts)
             if parts[-1] == "__init__":
@@ -97,18 +97,18 @@ def with_links(name: str, text: str, pages: set[str]) -> str:
         text: Its Markdown.
         pages: The paths of all pages.
     """
-    folder = posixpath.dirname(name)
+    directory = posixpath.dirname(name)
 
     def keep_or_drop(match: re.Match[str]) -> str:
         target = match[1] or match[2]
-        path = posixpath.normpath(posixpath.join(folder, target.partition("#")[0]))
+        path = posixpath.normpath(posixpath.join(directory, target.partition("#")[0]))
         is_known = re.match(r"[a-z]+:|#", target) or path in pages
         return match[0] if is_known else match[0][match[0].index("[") + 1 : match[0].rindex("](")]
 
     def link(match: re.Match[str]) -> str:
-        for path in (posixpath.normpath(posixpath.join(folder, match[1])), match[1]):
+        for path in (posixpath.normpath(posixpath.join(directory, match[1])), match[1]):
             if path in pages and path != name:
-                return f"[{match[0]}]({posixpath.relpath(path, folder or '.')})"
+                return f"[{match[0]}]({posixpath.relpath(path, directory or '.')})"
         return match[0]
 
     def rewrite(prose: str) -> str:
@@ -147,15 +147,15 @@ def navigation(pages: dict[str, str]) -> list[dict[str, object]]:
     tree: list[dict[str, object]] = [{"Kakuri": "README.md"}]
     tree.append({"Guides": [{"Contents": "docs/README.md"}, *listed([*first, *others])]})
     for member in MEMBERS:
-        folder = member.folder.relative_to(ROOT).as_posix()
-        own = [{"Overview": f"{folder}/README.md"}, {"API": f"{folder}/api.md"}]
-        more = [name for name in pages if PurePosixPath(name).is_relative_to(folder)]
-        taken = {f"{folder}/README.md", f"{folder}/api.md"}
+        directory = member.directory.relative_to(ROOT).as_posix()
+        own = [{"Overview": f"{directory}/README.md"}, {"API": f"{directory}/api.md"}]
+        more = [name for name in pages if PurePosixPath(name).is_relative_to(directory)]
+        taken = {f"{directory}/README.md", f"{directory}/api.md"}
         tree.append({member.name: own + listed([name for name in more if name not in taken])})
-    for heading, folder in (
+    for heading, directory in (
         ("Learning", "docs/learning"), ("Design", "docs/design"), ("Decisions", "docs/adr"),
     ):  # fmt: skip
-        names = [name for name in pages if PurePosixPath(name).is_relative_to(folder)]
+        names = [name for name in pages if PurePosixPath(name).is_relative_to(directory)]
         tree.append(
             {heading: listed(sorted(names, key=lambda name: not name.endswith("README.md")))}
         )
@@ -167,7 +167,7 @@ def navigation(pages: dict[str, str]) -> list[dict[str, object]]:
 def configuration(pages: dict[str, str]) -> str:
     """Return mkdocs' configuration: JSON, which is YAML, with a tag for the one function."""
     python = {
-        "paths": [str(member.folder / "src") for member in MEMBERS],
+        "paths": [str(member.directory / "src") for member in MEMBERS],
         "options": {
             "docstring_style": "google",
             "filters": "public",
@@ -211,12 +211,12 @@ def slugify(heading: str, _separator: str) -> str:
     return anchor(heading)
 
 
-def write_sources(folder: Path) -> None:
+def write_sources(directory: Path) -> None:
     """Write the pages and the configuration that mkdocs builds from."""
     pages: dict[str, str] = {}
     names = page_files()
     for name in names:
-        target = folder / "pages" / name
+        target = directory / "pages" / name
         target.parent.mkdir(parents=True, exist_ok=True)
         if target.suffix == ".md":
             pages[name] = with_links(name, (ROOT / name).read_text(), set(names))
@@ -224,13 +224,13 @@ def write_sources(folder: Path) -> None:
         else:
             shutil.copyfile(ROOT / name, target)
     for member in MEMBERS:
-        name = f"{member.folder.relative_to(ROOT).as_posix()}/api.md"
+        name = f"{member.directory.relative_to(ROOT).as_posix()}/api.md"
         pages[name] = reference(member)
-        (folder / "pages" / name).write_text(pages[name])
-    (folder / "mkdocs.yml").write_text(configuration(pages))
+        (directory / "pages" / name).write_text(pages[name])
+    (directory / "mkdocs.yml").write_text(configuration(pages))
     style = [sys.executable, "-m", "pygments", "-S", "default", "-f", "html", "-a", ".codehilite"]
     colours = subprocess.run(style, capture_output=True, text=True, check=True).stdout
-    (folder / "pages" / "style.css").write_text(f"{colours}\n{LAYOUT}")
+    (directory / "pages" / "style.css").write_text(f"{colours}\n{LAYOUT}")
 
 
 LAYOUT = """\
@@ -244,7 +244,7 @@ def faults_of(html: Path) -> list[str]:
     """Return what is wrong with the built site, one line for each fault."""
     found = []
     for module in public_modules():
-        page = html / module.member.folder.relative_to(ROOT) / "api.html"
+        page = html / module.member.directory.relative_to(ROOT) / "api.html"
         anchors = set(re.findall(r'\bid="([^"]+)"', page.read_text()))
         found += [
             f"{module.name}.{name} is not in {page.relative_to(html)}"
@@ -261,17 +261,19 @@ def faults_of(html: Path) -> list[str]:
 
 
 def main() -> None:
-    """Build the site in the folder named on the command line, and check it."""
+    """Build the site in the directory named on the command line, and check it."""
     if len(sys.argv) != 2:
         raise SystemExit(__doc__)
-    folder = Path(sys.argv[1])
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    write_sources(folder)
+    directory = Path(sys.argv[1])
+    shutil.rmtree(directory, ignore_errors=True)
+    directory.mkdir(parents=True)
+    write_sources(directory)
     build = [sys.executable, "-m", "mkdocs", "build", "--quiet", "--strict"]
-    if status := subprocess.run([*build, "-f", str(folder / "mkdocs.yml")], check=False).returncode:
+    if status := subprocess.run(
+        [*build, "-f", str(directory / "mkdocs.yml")], check=False
+    ).returncode:
         raise SystemExit(status)
-    html = folder / "html"
+    html = directory / "html"
     if found := faults_of(html):
         raise SystemExit("\n".join(found))
     names = sum(len(module.exported) for module in public_modules())

@@ -31,7 +31,7 @@ def run_examples(tried: Distribution) -> int:
     """Run every Python example of the README that the wheel carries; return how many there are."""
     readme: str = tried.metadata.get_payload()  # type: ignore[attr-defined]  # it is a Message
     examples: list[str] = EXAMPLE.findall(readme)
-    with TemporaryDirectory() as folder, chdir(folder):  # they may leave files
+    with TemporaryDirectory() as directory, chdir(directory):  # they may leave files
         for example in examples:
             exec(compile(example, "README.md", "exec"), {"__name__": "readme"})  # noqa: S102
     return len(examples)

@@ -11,20 +11,20 @@ _EXAMPLE = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 def examples_of(member: Member) -> list[str]:
     """Return the Python examples of a member's README."""
-    return _EXAMPLE.findall((member.folder / "README.md").read_text())
+    return _EXAMPLE.findall((member.directory / "README.md").read_text())
 
 
 def usage_of(member: Member) -> Path:
     """Return the file with calls whose types mypy and pyright check; not every member has one."""
-    return member.folder / "tests" / "typing_usage.py"
+    return member.directory / "tests" / "typing_usage.py"
 
 
-def write_usage(folder: Path) -> list[Path]:
-    """Write examples and usage files into a folder, each as a module with its own name."""
+def write_usage(directory: Path) -> list[Path]:
+    """Write examples and usage files into a directory, each as a module with its own name."""
     files = []
     for member in MEMBERS:
         for name, text in _texts_of(member):
-            file = folder / f"{member.import_name}_{name}.py"
+            file = directory / f"{member.import_name}_{name}.py"
             file.write_text(text)
             files.append(file)
     return files

@@ -1,6 +1,6 @@
 """Check that built distributions hold what they must and nothing else.
 
-Usage: python -m tools.wheels FOLDER
+Usage: python -m tools.wheels DIRECTORY
 """
 
 import sys
@@ -11,11 +11,11 @@ from pathlib import Path
 from tools.members import MEMBERS, Member
 
 
-def faults_of(member: Member, folder: Path) -> list[str]:
+def faults_of(member: Member, directory: Path) -> list[str]:
     """Return what is wrong with a member's wheel and sdist, a line each."""
     stem = member.import_name
-    wheels = list(folder.glob(f"{stem}-*.whl"))
-    sdists = list(folder.glob(f"{stem}-*.tar.gz"))
+    wheels = list(directory.glob(f"{stem}-*.whl"))
+    sdists = list(directory.glob(f"{stem}-*.tar.gz"))
     if len(wheels) != 1 or len(sdists) != 1:
         return [f"{member.name}: expected one wheel and one sdist, got {wheels + sdists}"]
     faults: list[str] = []
@@ -42,9 +42,9 @@ def faults_of(member: Member, folder: Path) -> list[str]:
 
 
 def main() -> None:
-    """Check every member's distributions in the folder named on the command line."""
-    folder = Path(sys.argv[1])
-    faults = [fault for member in MEMBERS for fault in faults_of(member, folder)]
+    """Check every member's distributions in the directory named on the command line."""
+    directory = Path(sys.argv[1])
+    faults = [fault for member in MEMBERS for fault in faults_of(member, directory)]
     if faults:
         raise SystemExit("\n".join(faults))
     print(f"{len(MEMBERS)} wheels and {len(MEMBERS)} sdists hold what they must")

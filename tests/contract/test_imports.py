@@ -66,7 +66,7 @@ def test_imported_members_are_declared(member):
 
 
 def test_libraries_import_no_service():
-    libraries = {each.name for each in MEMBERS if each.folder.parent.name == "packages"}
+    libraries = {each.name for each in MEMBERS if each.directory.parent.name == "packages"}
     edges = graph()
     assert all(edges[name] <= libraries for name in libraries)
 
@@ -97,7 +97,7 @@ def test_grpcio_is_imported_by_one_module_alone():
     using = [
         str(path.relative_to(ROOT))
         for member in MEMBERS
-        for path, modules in modules_of(member.folder / "src")
+        for path, modules in modules_of(member.directory / "src")
         if {module.partition(".")[0] for module in modules} & {"grpc", "google", "grpc_tools"}
     ]
     assert using == ["services/sidecar/src/kakuri_sidecar/_grpcio.py"]

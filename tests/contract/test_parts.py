@@ -8,7 +8,8 @@ from tools.members import MEMBERS, ROOT
 
 ROW = re.compile(r"^\| \[(kakuri-[\w-]+)\]\(([\w/-]+)/README\.md\) \| .+ \| (.+) \|$", re.MULTILINE)
 ROWS = {
-    name: (folder, text) for name, folder, text in ROW.findall((ROOT / "README.md").read_text())
+    name: (directory, text)
+    for name, directory, text in ROW.findall((ROOT / "README.md").read_text())
 }
 EDGE = re.compile(r"^    (\w+)(?:\[[\w-]+\])? --> (\w+)(?:\[[\w-]+\])?$", re.MULTILINE)
 NODE = re.compile(r"(\w+)\[(kakuri-[\w-]+)\]")
@@ -20,10 +21,10 @@ def short(names):
 
 
 @pytest.mark.parametrize("member", MEMBERS, ids=lambda member: member.name)
-def test_readme_lists_a_member_with_its_folder_and_siblings(member):
-    folder, requires = ROWS[member.name]
+def test_readme_lists_a_member_with_its_directory_and_siblings(member):
+    directory, requires = ROWS[member.name]
 
-    assert folder == member.folder.relative_to(ROOT).as_posix()
+    assert directory == member.directory.relative_to(ROOT).as_posix()
     assert sorted(re.findall(r"[a-z][a-z0-9-]*", requires)) == short(member.siblings)
 
 

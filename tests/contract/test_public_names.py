@@ -11,7 +11,7 @@ from tools.site import public_modules
 from tools.usage import usage_of
 
 MODULES = [module for module in public_modules() if module.exported]
-LIBRARIES = [member for member in MEMBERS if member.folder.parent.name == "packages"]
+LIBRARIES = [member for member in MEMBERS if member.directory.parent.name == "packages"]
 
 
 @pytest.mark.parametrize("module", MODULES, ids=lambda module: module.name)

@@ -11,8 +11,8 @@ TEXT = (ROOT / "docs/reliability.md").read_text()
 NAMED = sorted(set(NAME.findall(TEXT)))
 TESTS = {
     path.as_posix(): path.read_text()
-    for folder in ("packages", "services", "tests")
-    for path in (ROOT / folder).rglob("test_*.py")
+    for directory in ("packages", "services", "tests")
+    for path in (ROOT / directory).rglob("test_*.py")
 }
 FAULTS = dict(re.findall(r"^\| (\d+) \| (.+)$", TEXT, re.MULTILINE))
 
@@ -35,4 +35,4 @@ def test_name_on_the_reliability_page_is_a_test(file, test):
     found = [
         path for path, text in TESTS.items() if path.endswith(f"/{file}") and f"def {test}(" in text
     ]
-    assert len(found) == 1  # of two, the page has to name the folder
+    assert len(found) == 1  # of two, the page has to name the directory

@@ -9,7 +9,7 @@ from tools.members import MEMBERS, ROOT
 
 PAGE = (ROOT / "docs" / "where-things-are.md").read_text()
 PLACES = sorted(set(re.findall(r"`(kakuri_\w+/[\w/]+(?:\.py)?)(?:::([\w.]+))?`", PAGE)))
-SOURCES = {member.import_name: member.folder / "src" for member in MEMBERS}
+SOURCES = {member.import_name: member.directory / "src" for member in MEMBERS}
 
 
 def test_page_names_places_in_every_layer():

@@ -29,7 +29,7 @@ KERNEL = "linux-image-cloud-amd64"
 
 @dataclass(frozen=True)
 class Cache:
-    """Folders of fetched packages, each of which is complete if it is there."""
+    """Directories of fetched packages, each of which is complete if it is there."""
 
     home: Path = HOME
 
@@ -50,7 +50,7 @@ class Cache:
 
     @property
     def modules(self) -> Path:
-        """The folder of that kernel's modules."""
+        """The directory of that kernel's modules."""
         return next((self.home / "kernel" / "lib" / "modules").iterdir())
 
     def fill(self) -> None:
@@ -69,12 +69,12 @@ class Cache:
                 self._unpack("kernel", *names)
 
     def _unpack(self, name: str, *packages: str) -> None:
-        folder = self.home / name
-        if folder.is_dir():
+        directory = self.home / name
+        if directory.is_dir():
             return
         fetched = self.home / f"{name}-packages"
         debian.download(packages, fetched)
-        debian.unpack(fetched, folder)
+        debian.unpack(fetched, directory)
 
 
 @contextmanager

@@ -26,14 +26,14 @@ def is_v2() -> bool:
     return (ROOT / "cgroup.controllers").exists()
 
 
-def folder(controller: str, path: str) -> Path:
-    """Return the folder that shows a group to a controller, such as memory or cpu."""
+def directory(controller: str, path: str) -> Path:
+    """Return the directory that shows a group to a controller, such as memory or cpu."""
     return (ROOT if is_v2() else ROOT / controller) / path.lstrip("/")
 
 
 def limits(path: str) -> Limits:
     """Read a group's limits back from the kernel."""
-    memory, cpu = folder("memory", path), folder("cpu", path)
+    memory, cpu = directory("memory", path), directory("cpu", path)
     if is_v2():
         most = (memory / "memory.max").read_text().strip()
         quota, period = (cpu / "cpu.max").read_text().split()
@@ -55,10 +55,10 @@ def _millicores(quota: str, period: str) -> int:
 def create(path: str, memory: int | None, quota: int | None, period: int | None) -> list[Path]:
     """Make a group with limits: memory in bytes, CPU as microseconds in each period of some.
 
-    Returns its folders, one for each hierarchy.
+    Returns its directories, one for each hierarchy.
     """
     if is_v2():
-        group = folder("", path)
+        group = directory("", path)
         group.mkdir(parents=True, exist_ok=True)
         for parent in reversed(group.relative_to(ROOT).parents):
             (ROOT / parent / "cgroup.subtree_control").write_text("+cpu +memory +pids")
@@ -67,14 +67,14 @@ def create(path: str, memory: int | None, quota: int | None, period: int | None)
         if quota and period:
             (group / "cpu.max").write_text(f"{quota} {period}")
         return [group]
-    made = [folder(name, path) for name in _CONTROLLERS if (ROOT / name).is_dir()]
+    made = [directory(name, path) for name in _CONTROLLERS if (ROOT / name).is_dir()]
     for group in made:
         group.mkdir(parents=True, exist_ok=True)
     if memory:
-        (folder("memory", path) / "memory.limit_in_bytes").write_text(str(memory))
+        (directory("memory", path) / "memory.limit_in_bytes").write_text(str(memory))
     if quota and period:
-        (folder("cpu", path) / "cpu.cfs_period_us").write_text(str(period))
-        (folder("cpu", path) / "cpu.cfs_quota_us").write_text(str(quota))
+        (directory("cpu", path) / "cpu.cfs_period_us").write_text(str(period))
+        (directory("cpu", path) / "cpu.cfs_quota_us").write_text(str(quota))
     return made
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 SUBNET = "10.88.7.0/24"
 REGISTRY = "127.0.0.1:5000"
 
-# Left out: drivers that the node does not use, and what would reach for other folders. Not
+# Left out: drivers that the node does not use, and what would reach for other directories. Not
 # io.containerd.runtime.v1.linux, which CRI's own dependencies ask for in containerd 1.6.
 _CONTAINERD = """\
 version = 2
@@ -104,7 +104,7 @@ http:
 
 
 def write(root: Path, handlers: Mapping[str, str]) -> None:
-    """Write all files into the node's folder; `handlers` are OCI runtimes' programs by name."""
+    """Write all files into the node's directory; `handlers` are OCI runtimes' programs by name."""
     for name in ("tmp", "cni", "registry", "certs.d/docker.io", f"certs.d/{REGISTRY}"):
         (root / name).mkdir(parents=True, exist_ok=True)
     tables = [

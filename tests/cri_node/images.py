@@ -32,7 +32,7 @@ LEAVE_OUT = (
     "usr/share/nginx/modules-available",
 )
 
-FOLDERS = "bin dev etc proc root run sbin sys usr usr/bin usr/sbin var var/log"
+DIRECTORIES = "bin dev etc proc root run sbin sys usr usr/bin usr/sbin var var/log"
 
 ACCOUNTS = """\
 root:x:0:0:root:/root:/bin/sh
@@ -95,9 +95,9 @@ def build(cache: Cache) -> dict[str, Image]:
 
 def _base(cache: Cache, busybox: bytes) -> Layer:
     layer = Layer()
-    for name in FOLDERS.split():
-        layer.folder(name)
-    layer.folder("tmp", 0o1777)
+    for name in DIRECTORIES.split():
+        layer.directory(name)
+    layer.directory("tmp", 0o1777)
     layer.file("etc/passwd", ACCOUNTS).file("etc/group", GROUP)
     layer.file("bin/busybox", busybox, 0o755)
     listed = subprocess.run(

@@ -59,8 +59,8 @@ class Layer:
     def __init__(self) -> None:
         self._members: dict[str, tuple[tarfile.TarInfo, bytes | None]] = {}
 
-    def folder(self, name: str, mode: int = 0o755) -> Self:
-        """Add a folder."""
+    def directory(self, name: str, mode: int = 0o755) -> Self:
+        """Add a directory."""
         return self._add(name, tarfile.DIRTYPE, mode)
 
     def file(self, name: str, content: bytes | str, mode: int = 0o644) -> Self:
@@ -102,7 +102,7 @@ class Layer:
         """Return the layer as a blob."""
         out = io.BytesIO()
         with tarfile.open(fileobj=out, mode="w", format=tarfile.PAX_FORMAT) as tar:
-            # Folders sort before what is in them; a hard link comes after what it names.
+            # Directories sort before what is in them; a hard link comes after what it names.
             for _, _, info, data in sorted(
                 ((info.islnk(), name, info, data) for name, (info, data) in self._members.items()),
                 key=lambda member: member[:2],

@@ -16,7 +16,7 @@ from tests.cri_node.cache import Cache
 from tests.cri_node.daemons import Daemon, NodeError, await_condition
 
 ENVIRONMENT = "KAKURI_CRI_NODE"
-"""The variable that names the world's folder to everything that runs in it."""
+"""The variable that names the world's directory to everything that runs in it."""
 
 ROOT = Path("/run/containerd")
 """Where the node keeps everything but its logs: a tmpfs of the world.
@@ -49,11 +49,11 @@ class CriNode:
     vm_runtime = str(ROOT / "vm-runtime")
     """The OCI runtime of handler "vm"."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.containerd_log = folder / "containerd.log"
-        self.registry_log = folder / "registry.log"
-        self.cgroup_parent = f"/{folder.name}"
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.containerd_log = directory / "containerd.log"
+        self.registry_log = directory / "registry.log"
+        self.cgroup_parent = f"/{directory.name}"
         """The group for pods (`LinuxPodSandboxConfig.cgroup_parent`); the world removes it."""
         self._containerd = Daemon(
             "containerd", "--config", str(ROOT / "containerd.toml"),
@@ -73,7 +73,7 @@ class CriNode:
         return cls(Path(name))
 
     def __repr__(self) -> str:
-        return f"<CriNode {self.folder.name} {self._containerd!r} {self._registry!r}>"
+        return f"<CriNode {self.directory.name} {self._containerd!r} {self._registry!r}>"
 
     @property
     def containerd_pid(self) -> int:
@@ -132,7 +132,7 @@ class CriNode:
     @property
     def pod_cgroups(self) -> list[Path]:
         """The groups that there are of pods and containers."""
-        return sorted(cgroups.folder("memory", self.cgroup_parent).glob("*/"))
+        return sorted(cgroups.directory("memory", self.cgroup_parent).glob("*/"))
 
     @property
     def addresses(self) -> list[Path]:

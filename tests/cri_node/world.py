@@ -6,7 +6,7 @@
           inside.py               starts the node, then becomes the command
 
 When the first process of a process namespace ends, the kernel kills all others. So every shim and
-container ends with the outermost process, even after SIGKILL. Only the world's folder with its logs
+container ends with the outermost process, even after SIGKILL. Only the world's directory with its logs
 and its empty control groups remain. The next world removes those of worlds whose lock is free.
 """
 
@@ -47,16 +47,16 @@ def run(command: list[str], cache: Cache) -> int:
     for hidden in HIDDEN:
         hidden.mkdir(parents=True, exist_ok=True)
     with locked(worlds / "lock"):
-        folder = worlds / f"{PREFIX}{secrets.token_hex(4)}"
-        folder.mkdir()
-        lock = (folder / "lock").open("w")
+        directory = worlds / f"{PREFIX}{secrets.token_hex(4)}"
+        directory.mkdir()
+        lock = (directory / "lock").open("w")
         fcntl.flock(lock, fcntl.LOCK_EX)
     with lock:
         inner = [sys.executable, "-m", "tests.cri_node.inside", str(cache.home), *command]
         paths = [str(REPOSITORY), *filter(None, [os.environ.get("PYTHONPATH")])]
         environment = {
             **os.environ,
-            ENVIRONMENT: str(folder),
+            ENVIRONMENT: str(directory),
             "PYTHONPATH": os.pathsep.join(paths),
         }
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to the command as well
@@ -68,17 +68,17 @@ def run(command: list[str], cache: Cache) -> int:
         finally:
             process.kill()
             process.wait()
-            cgroups.remove(folder.name)
+            cgroups.remove(directory.name)
 
 
 def sweep(worlds: Path) -> None:
-    """Remove the folders and control groups of worlds that have ended."""
+    """Remove the directories and control groups of worlds that have ended."""
     with locked(worlds / "lock"):
-        for folder in worlds.glob(f"{PREFIX}*"):
-            with (folder / "lock").open("a") as lock:
+        for directory in worlds.glob(f"{PREFIX}*"):
+            with (directory / "lock").open("a") as lock:
                 if _acquired(lock):
-                    cgroups.remove(folder.name)
-                    shutil.rmtree(folder)
+                    cgroups.remove(directory.name)
+                    shutil.rmtree(directory)
 
 
 def _acquired(lock: IO[str]) -> bool:

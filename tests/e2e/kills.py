@@ -40,7 +40,7 @@ UNSHARE = ["unshare", "--mount"]
 if os.geteuid() != 0:
     UNSHARE += ["--user", "--map-root-user"]
 DISK = 'mount -t tmpfs -o size=24m,mode=0700 none "$0" && exec "$@"'
-"""Run a command that sees a disk of 24 MiB in a folder. That needs root, or a kernel that allows user
+"""Run a command that sees a disk of 24 MiB in a directory. That needs root, or a kernel that allows user
 namespaces."""
 
 IMAGES = {
@@ -54,11 +54,11 @@ IMAGES = {
 
 
 class Forker:
-    """Start agents, each as a process; all see a small disk in their folder `state`."""
+    """Start agents, each as a process; all see a small disk in their directory `state`."""
 
-    def __init__(self, folder: Path) -> None:
-        self._log = folder / "agent.log"
-        state = folder / "state"
+    def __init__(self, directory: Path) -> None:
+        self._log = directory / "agent.log"
+        state = directory / "state"
         state.mkdir()
         command = [*UNSHARE, "sh", "-c", DISK, state]
         with self._log.open("ab") as stderr:
@@ -104,20 +104,20 @@ class AgentProcess:
     def __init__(
         self,
         forker: Forker,
-        folder: Path,
+        directory: Path,
         *options: str,
         die_at: str | None = None,
         has_jumping_clock: bool = False,
     ) -> None:
         """Start it; it may have to die at a failpoint, at the n-th time: FAILPOINT:COUNT."""
-        self.socket = folder / "agent.sock"
+        self.socket = directory / "agent.sock"
         self.is_killed = False
         self.die_at = die_at
         self.pid = forker.start(
             *(["clock=jumping"] if has_jumping_clock else []),
             *([] if die_at is None else [f"die-at={die_at}"]),
             "--listen", f"unix:{self.socket}",
-            "--state-dir", str(folder / "state"),
+            "--state-dir", str(directory / "state"),
             "--log-level", "error",
             *options,
         )  # fmt: skip
@@ -188,7 +188,7 @@ class Node:
 
     def __init__(
         self,
-        folder: Path,
+        directory: Path,
         runtime: Sequence[str],
         running: Callable[[], list[str]],
         kinds: Sequence[dict],
@@ -196,9 +196,9 @@ class Node:
         *,
         pace: float = 0.005,
     ) -> None:
-        self.folder, self.kinds = folder, kinds
+        self.directory, self.kinds = directory, kinds
         self._runtime, self.running = runtime, running
-        self.forker = Forker(folder)
+        self.forker = Forker(directory)
         self.rng = random.Random(seed)
         self.pace = pace
         self.history = ClientHistory()
@@ -219,7 +219,7 @@ class Node:
 
     async def start(self, die_at=None):
         self.agent_run = AgentProcess(
-            self.forker, self.folder, *self._runtime,
+            self.forker, self.directory, *self._runtime,
             "--memory-mb", "400", "--cpu-millicores", "64000", "--memory-floor-mb", "0",
             die_at=die_at, has_jumping_clock=True,
         )  # fmt: skip
@@ -235,7 +235,7 @@ class Node:
         async with asyncio.timeout(WAIT_SECONDS):
             while any(call.end is None for calls in self.history.calls.values() for call in calls):
                 await asyncio.wait(self.clients, timeout=0.001)
-        left = self.folder / "left"
+        left = self.directory / "left"
         left.mkdir(exist_ok=True)
         for file in self.forker.disk.glob("sidecar.sqlite*"):
             if file.suffix != ".reserve":
@@ -331,7 +331,7 @@ class Node:
 
 
 @asynccontextmanager
-async def node(folder: Path, seed: int, runtime: str = "sidecar"):
+async def node(directory: Path, seed: int, runtime: str = "sidecar"):
     """Yield a node whose container runtime is a fake; its agents use this runtime."""
 
     def running():
@@ -341,13 +341,13 @@ async def node(folder: Path, seed: int, runtime: str = "sidecar"):
     async with AsyncExitStack() as stack:
         cri = await stack.enter_async_context(FakeCri(images=IMAGES))
         if runtime == "sidecar":
-            options = ["--sidecar", f"unix:{folder / 'sidecar.sock'}"]
-            sidecar = Endpoint.unix(str(folder / "sidecar.sock"))
-            settings = Settings(cri=cri.endpoint, log_dir=folder / "logs")
+            options = ["--sidecar", f"unix:{directory / 'sidecar.sock'}"]
+            sidecar = Endpoint.unix(str(directory / "sidecar.sock"))
+            settings = Settings(cri=cri.endpoint, log_dir=directory / "logs")
             await stack.enter_async_context(sidecar_service(sidecar, settings))
         else:
-            options = ["--cri", str(cri.endpoint), "--log-dir", str(folder / "logs")]
+            options = ["--cri", str(cri.endpoint), "--log-dir", str(directory / "logs")]
         kinds = [{"image": image} for image in IMAGES]
-        made = Node(folder, ["--runtime", runtime, *options], running, kinds, seed)
+        made = Node(directory, ["--runtime", runtime, *options], running, kinds, seed)
         stack.callback(made.close)
         yield made

@@ -20,9 +20,9 @@ PER_SCENARIO = 100
 async def test_acknowledged_requests_survive_sigkill_of_the_agent(tmp_path, runtime, count):
     kills, refused = Counter(), 0
     for number, first in enumerate(range(0, count, PER_SCENARIO)):
-        folder = tmp_path / str(number)
-        folder.mkdir()
-        async with node(folder, seed=number, runtime=runtime) as world:
+        directory = tmp_path / str(number)
+        directory.mkdir()
+        async with node(directory, seed=number, runtime=runtime) as world:
             requests = await world.run_scenario(min(PER_SCENARIO, count - first), clients=4)
             print(requests, "requests")
         kills += world.kills

@@ -20,7 +20,7 @@ def commands(*beginnings: str) -> list[str]:
 
 
 def run(command: str, state: Path, backup: Path) -> None:
-    """Run a command of the page on other folders; the store is that of a simulated runtime."""
+    """Run a command of the page on other directories; the store is that of a simulated runtime."""
     for path, other in (("/var/lib/kakuri", state), ("/backup", backup)):
         command = command.replace(path, str(other))
     subprocess.run(["sh", "-ec", command.replace("sidecar.sqlite", "simulated.sqlite")], check=True)

@@ -17,12 +17,12 @@ DOCUMENT = (Path(__file__).parents[2] / "docs/reverse-proxy.md").read_text()
 (CONFIGURATION,) = re.findall(r"```nginx\n(.*?)```", DOCUMENT, re.DOTALL)
 
 MAIN = """
-daemon off; master_process off; pid {folder}/pid; error_log {folder}/error.log;
+daemon off; master_process off; pid {directory}/pid; error_log {directory}/error.log;
 events {{ worker_connections 64; }}
 http {{
-    access_log {folder}/access.log;
-    client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy;
-    fastcgi_temp_path {folder}/f; uwsgi_temp_path {folder}/u; scgi_temp_path {folder}/s;
+    access_log {directory}/access.log;
+    client_body_temp_path {directory}/body; proxy_temp_path {directory}/proxy;
+    fastcgi_temp_path {directory}/f; uwsgi_temp_path {directory}/u; scgi_temp_path {directory}/s;
     {servers}
 }}
 """
@@ -88,28 +88,28 @@ async def proxy(tmp_path, agent, start):
         await process.wait()
 
 
-def prepare(folder):
+def prepare(directory):
     """Write the configuration of the document with the paths of the test."""
-    (folder / "tls").mkdir()
+    (directory / "tls").mkdir()
     subprocess.run(
         ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
          "-nodes", "-days", "1", "-subj", f"/CN={NAME}", "-addext", f"subjectAltName=DNS:{NAME}",
-         "-keyout", f"{folder}/tls/key.pem", "-out", f"{folder}/tls/certificate.pem"],
+         "-keyout", f"{directory}/tls/key.pem", "-out", f"{directory}/tls/certificate.pem"],
         check=True, capture_output=True,
     )  # fmt: skip
     hashed = subprocess.run(
         ["openssl", "passwd", "-6", "secret"], check=True, capture_output=True, text=True
     ).stdout
-    (folder / "users").write_text(f"ops:{hashed}")
+    (directory / "users").write_text(f"ops:{hashed}")
     servers = CONFIGURATION
     for written, ours in [
-        ("unix:/run/kakuri-api/api.sock", f"unix:{folder}/api.sock"),
-        ("listen 443 ssl;", f"listen unix:{folder}/proxy.sock ssl;"),
-        ("/etc/kakuri/", f"{folder}/"),
+        ("unix:/run/kakuri-api/api.sock", f"unix:{directory}/api.sock"),
+        ("listen 443 ssl;", f"listen unix:{directory}/proxy.sock ssl;"),
+        ("/etc/kakuri/", f"{directory}/"),
     ]:
         assert written in servers
         servers = servers.replace(written, ours)
-    (folder / "nginx.conf").write_text(MAIN.format(folder=folder, servers=servers))
+    (directory / "nginx.conf").write_text(MAIN.format(directory=directory, servers=servers))
 
 
 async def ask(proxy, path, *options):

@@ -18,11 +18,11 @@ TICKET = b"\xaa\x81"
 """The tag of the ticket in OpenSSL's encoding of a session: [10], a length of one byte."""
 
 
-def openssl(*arguments, folder, check=True):
-    """Run openssl in a folder; its own names of sockets are to be short."""
+def openssl(*arguments, directory, check=True):
+    """Run openssl in a directory; its own names of sockets are to be short."""
     done = subprocess.run(
         ["openssl", *arguments],
-        cwd=folder, input=b"", capture_output=True, timeout=DEADLINE, check=False,
+        cwd=directory, input=b"", capture_output=True, timeout=DEADLINE, check=False,
     )  # fmt: skip
     assert done.returncode == 0 or not check, done.stderr
 
@@ -31,7 +31,7 @@ def openssl(*arguments, folder, check=True):
 def session(tmp_path):
     """Get a session from a TLS 1.2 server, and put a ticket of the attacker's choice into it."""
     openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", "/CN=a.example",
-            "-keyout", "key.pem", "-out", "certificate.pem", folder=tmp_path)  # fmt: skip
+            "-keyout", "key.pem", "-out", "certificate.pem", directory=tmp_path)  # fmt: skip
     server = subprocess.Popen(
         ["openssl", "s_server", "-unix", "socket", "-tls1_2", "-quiet",
          "-key", "key.pem", "-cert", "certificate.pem"],
@@ -45,7 +45,7 @@ def session(tmp_path):
             assert time.monotonic() < deadline
             assert server.poll() is None
             openssl("s_client", "-unix", "socket", "-tls1_2", "-sess_out", taken.name,
-                    folder=tmp_path, check=False)  # fmt: skip
+                    directory=tmp_path, check=False)  # fmt: skip
     finally:
         server.kill()
         server.wait()
@@ -71,6 +71,6 @@ def test_session_ticket_that_carries_a_request_starts_nothing(session, agent):
             connection.settimeout(DEADLINE)
             assert SMUGGLED in connection.recv(65536)  # the client does send it
         client.wait(DEADLINE)
-    openssl(*hello, "-connect", agent.address, folder=session.parent, check=False)
+    openssl(*hello, "-connect", agent.address, directory=session.parent, check=False)
     reply = nc(agent.port, '{"type":"GetStatus","id":"pwned"}\n')
     assert '"code":"not_found"' in reply

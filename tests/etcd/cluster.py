@@ -23,12 +23,12 @@ class Member:
         process: the process; None while it is not running.
     """
 
-    def __init__(self, name: str, client_port: int, peer_port: int, folder: Path) -> None:
+    def __init__(self, name: str, client_port: int, peer_port: int, directory: Path) -> None:
         self.name = name
         self.port = client_port
         self.endpoint = f"127.0.0.1:{client_port}"
         self.peer = f"http://127.0.0.1:{peer_port}"
-        self.folder = folder
+        self.directory = directory
         self.cluster = ""
         self.flags: tuple[str, ...] = ()
         self.process: subprocess.Popen[bytes] | None = None
@@ -37,7 +37,7 @@ class Member:
         """Start the process; it keeps its data from an earlier start."""
         client = f"http://{self.endpoint}"
         command = [
-            PROGRAM, "--name", self.name, "--data-dir", str(self.folder / self.name),
+            PROGRAM, "--name", self.name, "--data-dir", str(self.directory / self.name),
             "--listen-client-urls", client, "--advertise-client-urls", client,
             "--listen-peer-urls", self.peer, "--initial-advertise-peer-urls", self.peer,
             "--initial-cluster", self.cluster, "--initial-cluster-state", "new",
@@ -45,19 +45,19 @@ class Member:
             "--election-timeout", "500", "--unsafe-no-fsync", "--log-level", "error",
             *self.flags,
         ]  # fmt: skip
-        with (self.folder / f"{self.name}.log").open("ab") as log:
+        with (self.directory / f"{self.name}.log").open("ab") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=log)
 
     def snapshots(self) -> set[str]:
         """Return the names of the snapshots that it starts from instead of the log before them."""
-        return {path.name for path in (self.folder / self.name).glob("member/snap/*.snap")}
+        return {path.name for path in (self.directory / self.name).glob("member/snap/*.snap")}
 
     def wait(self) -> None:
         """Wait until it listens."""
         end = time.monotonic() + START
         while time.monotonic() < end:
             assert self.process is not None
-            assert self.process.poll() is None, (self.folder / f"{self.name}.log").read_text()
+            assert self.process.poll() is None, (self.directory / f"{self.name}.log").read_text()
             try:
                 socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
             except OSError:
@@ -82,10 +82,10 @@ class Member:
 class Cluster:
     """Some members that know each other."""
 
-    def __init__(self, folder: Path, number: int, *flags: str) -> None:
+    def __init__(self, directory: Path, number: int, *flags: str) -> None:
         ports = free_ports(2 * number)
         self.members = [
-            Member(f"m{index}", ports[2 * index], ports[2 * index + 1], folder)
+            Member(f"m{index}", ports[2 * index], ports[2 * index + 1], directory)
             for index in range(number)
         ]
         cluster = ",".join(f"{member.name}={member.peer}" for member in self.members)

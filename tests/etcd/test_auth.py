@@ -49,9 +49,9 @@ SETUP = [
 @pytest.fixture(scope="module")
 def guarded(tmp_path_factory):
     """A cluster of one member whose store needs a token as soon as `alice` has prepared it."""
-    folder = tmp_path_factory.mktemp("guarded")
+    directory = tmp_path_factory.mktemp("guarded")
     flags = ("--auth-token-ttl", str(TOKEN_TTL), "--snapshot-count", "20")
-    cluster = Cluster(folder, 1, *flags)
+    cluster = Cluster(directory, 1, *flags)
     try:
         cluster.start()
         cluster.members[0].is_prepared = False

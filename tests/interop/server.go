@@ -1,7 +1,7 @@
 // A gRPC server that answers the standard interoperability cases, on a Unix socket.
 //
-// Usage: server SOCKET [FOLDER]. A method outside grpc.testing.TestService is answered with the
-// bytes of the file in FOLDER that has its name. Messages are read and written by hand, so that
+// Usage: server SOCKET [DIRECTORY]. A method outside grpc.testing.TestService is answered with the
+// bytes of the file in DIRECTORY that has its name. Messages are read and written by hand, so that
 // nothing but the gRPC package is needed.
 package main
 

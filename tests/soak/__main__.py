@@ -60,8 +60,8 @@ def cpu_seconds(pid: int) -> float:
 class Runtime:
     """The fake container runtime."""
 
-    def __init__(self, folder: Path) -> None:
-        self.socket = folder / "cri.sock"
+    def __init__(self, directory: Path) -> None:
+        self.socket = directory / "cri.sock"
         self.process = subprocess.Popen(
             [sys.executable, "-m", "tests.soak.cri", self.socket],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=clean_environment(),
@@ -152,25 +152,25 @@ class Watched:
         return [f"{self.name} {fault}" for fault in found]
 
 
-def start_node(folder: Path, seconds: float) -> tuple[Runtime, list[Watched]]:
+def start_node(directory: Path, seconds: float) -> tuple[Runtime, list[Watched]]:
     """Start everything; the sidecar is the first of the daemons, the control plane the last."""
-    runtime = Runtime(folder)
+    runtime = Runtime(directory)
     common = ["--log-level", "warning"]
     budget = [] if seconds > LONG_SECONDS else ["--ended-budget-mb", str(SHORT_ENDED_BUDGET_MB)]
     sidecar = Daemon(
-        "kakuri-sidecar", "--listen", f"unix:{folder}/sidecar.sock", "--cri",
-        f"unix:{runtime.socket}", "--log-dir", f"{folder}/logs", *common,
-        log=folder / "sidecar.log",
+        "kakuri-sidecar", "--listen", f"unix:{directory}/sidecar.sock", "--cri",
+        f"unix:{runtime.socket}", "--log-dir", f"{directory}/logs", *common,
+        log=directory / "sidecar.log",
     )  # fmt: skip
     agent = Daemon(
         "kakuri-agent", "--listen", "127.0.0.1:0", "--runtime", "sidecar", "--sidecar",
-        sidecar.address, "--state-dir", f"{folder}/state", "--memory-mb", "1000000",
+        sidecar.address, "--state-dir", f"{directory}/state", "--memory-mb", "1000000",
         "--cpu-millicores", "1000000", "--memory-floor-mb", "0", *common, *budget,
-        log=folder / "agent.log",
+        log=directory / "agent.log",
     )  # fmt: skip
     plane = Daemon(
         "kakuri-control-plane", "--listen", "127.0.0.1:0", "--agent", agent.address, *common,
-        log=folder / "control-plane.log",
+        log=directory / "control-plane.log",
     )  # fmt: skip
     # Twice for the sidecar: its health waits for the runtime as well, an unknown zone does not.
     kinds = (("http", "zones"), ("lines",), ("http",))

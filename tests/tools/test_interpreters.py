@@ -18,7 +18,7 @@ def write_python(path: Path, version: str, name: str = "CPython") -> Path:
 @pytest.fixture
 def machine(tmp_path, monkeypatch):
     """A machine without any Python but those that the test writes."""
-    monkeypatch.setattr(interpreters, "SYSTEM_FOLDER", tmp_path / "usr")
+    monkeypatch.setattr(interpreters, "SYSTEM_DIRECTORY", tmp_path / "usr")
     monkeypatch.setenv("PATH", f"{tmp_path}/bin:{tmp_path}/pyenv/shims")
     monkeypatch.setenv("PYENV_ROOT", str(tmp_path / "pyenv"))
     return tmp_path

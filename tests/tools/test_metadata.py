@@ -15,11 +15,11 @@ def test_metadata_of_every_member_is_complete(member):
 def copied(tmp_path, monkeypatch):
     """A copy of kakuri-http outside the repository, which a test may damage."""
     member = BY_NAME["kakuri-http"]
-    folder = tmp_path / "packages" / "kakuri-http"
-    shutil.copytree(member.folder, folder)
+    directory = tmp_path / "packages" / "kakuri-http"
+    shutil.copytree(member.directory, directory)
     shutil.copy(metadata.ROOT / "LICENSE", tmp_path)
     monkeypatch.setattr(metadata, "ROOT", tmp_path)
-    return Member(member.name, folder)
+    return Member(member.name, directory)
 
 
 @pytest.mark.parametrize(
@@ -44,7 +44,7 @@ def copied(tmp_path, monkeypatch):
     ],
 )
 def test_fault_is_reported_for_each_departure_from_the_rule(copied, file, old, new, fault):
-    path = copied.folder / file
+    path = copied.directory / file
     path.write_text(path.read_text().replace(old, new))
 
     (found,) = [each for each in metadata.faults_of(copied) if fault in each]

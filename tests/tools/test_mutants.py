@@ -78,7 +78,7 @@ def test_sample_with_the_same_seed_is_the_same():
 
 def test_listed_modules_exist():
     for name, modules in MODULES.items():
-        package = BY_NAME[name].folder / "src" / BY_NAME[name].import_name
+        package = BY_NAME[name].directory / "src" / BY_NAME[name].import_name
         assert [each for each in modules if not list(package.glob(f"{each}.py"))] == []
 
 
@@ -116,7 +116,7 @@ def test_worker_tells_a_change_that_tests_notice_from_one_that_they_do_not(tmp_p
     ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert ended.stdout.split() == ["NOTICED", "SURVIVED", "NOT_RUN"], ended.stderr
     copy = tmp_path / "src/kakuri_registry/_ordered.py"
-    original = BY_NAME["kakuri-registry"].folder / "src/kakuri_registry/_ordered.py"
+    original = BY_NAME["kakuri-registry"].directory / "src/kakuri_registry/_ordered.py"
     assert copy.read_bytes() == original.read_bytes()
 
 

@@ -30,7 +30,7 @@ esac
 
 @pytest.fixture
 def nox(tmp_path):
-    """Run a copy of ./nox in a folder of its own, with a program that stands for Python."""
+    """Run a copy of ./nox in a directory of its own, with a program that stands for Python."""
     shutil.copy(COMMAND, tmp_path / "nox")
     python = tmp_path / "python"
     python.write_text(PYTHON.format(real=sys.executable))

@@ -14,21 +14,21 @@ PYPROJECT = '[project]\nname = "{name}"\ndependencies = [{dependencies}]\n'
 
 
 def new_member(root, name, *dependencies, version="0.1.0", log=CHANGELOG):
-    folder = root / name
-    package = folder / "src" / name.replace("-", "_")
+    directory = root / name
+    package = directory / "src" / name.replace("-", "_")
     package.mkdir(parents=True)
     (package / "_version.py").write_text(f'__version__ = "{version}"\n')
     (package / "py.typed").touch()
     listed = ", ".join(f'"{each}"' for each in dependencies)
-    (folder / "pyproject.toml").write_text(PYPROJECT.format(name=name, dependencies=listed))
-    (folder / "CHANGELOG.md").write_text(log)
-    (folder / "README.md").write_text(f"# {name}\n")
-    return Member(name, folder)
+    (directory / "pyproject.toml").write_text(PYPROJECT.format(name=name, dependencies=listed))
+    (directory / "CHANGELOG.md").write_text(log)
+    (directory / "README.md").write_text(f"# {name}\n")
+    return Member(name, directory)
 
 
 @pytest.fixture
 def tcp(tmp_path, monkeypatch):
-    """A repository that holds kakuri-tcp alone, and a folder for its releases."""
+    """A repository that holds kakuri-tcp alone, and a directory for its releases."""
     monkeypatch.setattr(release, "RELEASES", tmp_path / "release")
     monkeypatch.setattr(metadata, "faults_of", lambda member: [])
     return new_member(tmp_path, "kakuri-tcp")
@@ -38,9 +38,9 @@ def clean_git(*arguments):
     return ""
 
 
-def build(folder, destination):
-    """Write what a build of the folder would, with the version that it states."""
-    version = (folder / "src/kakuri_tcp/_version.py").read_text().split('"')[1]
+def build(directory, destination):
+    """Write what a build of the directory would, with the version that it states."""
+    version = (directory / "src/kakuri_tcp/_version.py").read_text().split('"')[1]
     destination.mkdir()
     stem = f"kakuri_tcp-{version}"
     with zipfile.ZipFile(destination / f"{stem}-py3-none-any.whl", "w") as wheel:
@@ -67,7 +67,7 @@ def released(member, version="0.2.0", members=(), git=clean_git, build=build):
 
 
 def contents(member):
-    return {path: path.read_text() for path in member.folder.rglob("*") if path.is_file()}
+    return {path: path.read_text() for path in member.directory.rglob("*") if path.is_file()}
 
 
 def test_release_raises_the_version_and_returns_the_files_to_upload(tcp):
@@ -79,7 +79,7 @@ def test_release_raises_the_version_and_returns_the_files_to_upload(tcp):
     ]
     assert all(each.exists() for each in files)
     assert metadata.version_of(tcp) == "0.2.0"
-    text = (tcp.folder / "CHANGELOG.md").read_text()
+    text = (tcp.directory / "CHANGELOG.md").read_text()
     assert "## Unreleased\n\n## 0.2.0 - 2026-02-01\n\n### Added\n\n- A thing.\n" in text
 
 
@@ -105,7 +105,7 @@ def test_version_that_is_malformed_or_goes_back_is_rejected(tcp, version, fault)
 
 def test_version_that_was_released_is_rejected(tcp):
     released(tcp)
-    log = tcp.folder / "CHANGELOG.md"
+    log = tcp.directory / "CHANGELOG.md"
     log.write_text(
         log.read_text().replace("## Unreleased\n", "## Unreleased\n\n### Fixed\n\n- x\n")
     )
@@ -115,14 +115,14 @@ def test_version_that_was_released_is_rejected(tcp):
 
 
 def test_changelog_without_changes_is_rejected(tcp):
-    (tcp.folder / "CHANGELOG.md").write_text("# Changelog of kakuri-tcp\n\n## Unreleased\n")
+    (tcp.directory / "CHANGELOG.md").write_text("# Changelog of kakuri-tcp\n\n## Unreleased\n")
 
     with pytest.raises(ReleaseError, match="expected changes under '## Unreleased'"):
         released(tcp)
 
 
 def test_readme_that_denies_the_release_is_rejected(tcp):
-    (tcp.folder / "README.md").write_text("# kakuri-tcp\n\nNot on a package index yet.\n")
+    (tcp.directory / "README.md").write_text("# kakuri-tcp\n\nNot on a package index yet.\n")
 
     with pytest.raises(ReleaseError, match="write `pip install kakuri-tcp` instead"):
         released(tcp)
@@ -162,7 +162,7 @@ def test_dirty_tree_and_existing_tag_are_rejected(tcp):
 
 
 def test_build_that_fails_changes_nothing(tcp):
-    def failing_build(folder, destination):
+    def failing_build(directory, destination):
         raise subprocess.CalledProcessError(1, ["build"])
 
     before = contents(tcp)
@@ -174,8 +174,8 @@ def test_build_that_fails_changes_nothing(tcp):
 
 
 def test_wheel_with_something_foreign_in_it_changes_nothing(tcp):
-    def careless_build(folder, destination):
-        build(folder, destination)
+    def careless_build(directory, destination):
+        build(directory, destination)
         (wheel,) = destination.glob("*.whl")
         with zipfile.ZipFile(wheel, "a") as archive:
             archive.writestr("tests/test_x.py", "")

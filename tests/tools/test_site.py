@@ -43,7 +43,7 @@ def test_links_of_a_page_stay_within_the_site(name, text, expected):
 
 def test_navigation_has_every_page_once():
     pages = {name: "# T\n" for name in site.page_files() if name.endswith(".md")}
-    pages |= {f"{each.folder.relative_to(site.ROOT)}/api.md": "# API\n" for each in MEMBERS}
+    pages |= {f"{each.directory.relative_to(site.ROOT)}/api.md": "# API\n" for each in MEMBERS}
 
     def leaves(tree):
         for entry in tree:

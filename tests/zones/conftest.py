@@ -46,10 +46,10 @@ def start_system(node, tmp_path_factory, pytestconfig):
     started = []
 
     def start(*, has_agent=True, options=(), **how) -> System:
-        folder = tmp_path_factory.mktemp("kakuri")
+        directory = tmp_path_factory.mktemp("kakuri")
         runtime = pytestconfig.getoption("runtime")
         options = (*ZONE_OPTIONS, *options)
-        system = System(node, folder, runtime=runtime, options=options, **how)
+        system = System(node, directory, runtime=runtime, options=options, **how)
         started.append(system)
         system.start("sidecar", *(("agent", "plane") if has_agent else ()))
         return system

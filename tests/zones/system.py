@@ -52,11 +52,11 @@ class System:
     """
 
     def __init__(
-        self, node, folder: Path, *, runtime: str, handler: str = "edera", cri=None, options=()
+        self, node, directory: Path, *, runtime: str, handler: str = "edera", cri=None, options=()
     ) -> None:
         self.node = node
-        self.folder = folder
-        self.log_dir = folder / "logs"
+        self.directory = directory
+        self.log_dir = directory / "logs"
         self.daemons = DAEMONS[runtime]
         self.zone_daemons = [name for name in ("sidecar", "agent") if name in self.daemons]
         zones = [
@@ -66,7 +66,7 @@ class System:
             "--log-dir", str(self.log_dir),
             *options,
         ]  # fmt: skip
-        socket = f"unix:{folder / 'sidecar.sock'}"
+        socket = f"unix:{directory / 'sidecar.sock'}"
         self._sidecar_options = ["--listen", socket, *zones]
         self.runtime_options = [
             "--runtime", runtime, *(zones if runtime == "cri" else ("--sidecar", socket))
@@ -84,7 +84,7 @@ class System:
 
     def start_sidecar(self) -> None:
         self.sidecar = Daemon(
-            "kakuri-sidecar", *self._sidecar_options, log=self.folder / "sidecar.log"
+            "kakuri-sidecar", *self._sidecar_options, log=self.directory / "sidecar.log"
         )
 
     def start_agent(self) -> None:
@@ -92,10 +92,10 @@ class System:
             "kakuri-agent",
             "--listen", f"127.0.0.1:{self.agent_port}",
             *self.runtime_options,
-            "--state-dir", str(self.folder / "state"),
+            "--state-dir", str(self.directory / "state"),
             "--memory-mb", "16000",
             "--cpu-millicores", "64000",
-            log=self.folder / "agent.log",
+            log=self.directory / "agent.log",
         )  # fmt: skip
         self.agent_port = self.agent.port
 
@@ -104,7 +104,7 @@ class System:
             "kakuri-control-plane",
             "--listen", f"127.0.0.1:{self.port}",
             "--agent", f"127.0.0.1:{self.agent_port}",
-            log=self.folder / "plane.log",
+            log=self.directory / "plane.log",
         )  # fmt: skip
         self.port = self.plane.port
 
@@ -114,8 +114,8 @@ class System:
             if daemon is not None:
                 daemon.end()
 
-    def log_folders(self) -> list[str]:
-        """Return the names of the folders of logs; the lock of the node stays beside them."""
+    def log_directories(self) -> list[str]:
+        """Return the names of the directories of logs; the lock of the node stays beside them."""
         return sorted(each.name for each in self.log_dir.iterdir() if each.is_dir())
 
     # What an operator does:
@@ -187,7 +187,7 @@ class System:
     @property
     def zone_log(self) -> bytes:
         """The log of the daemon that manages the zones."""
-        return (self.folder / f"{self.zone_daemons[0]}.log").read_bytes()
+        return (self.directory / f"{self.zone_daemons[0]}.log").read_bytes()
 
     # What containerd reports:
 
@@ -201,7 +201,7 @@ class System:
         return json.loads(self.ctr("containers", "info", container_id))
 
     def process(self, workload_id: str) -> Path:
-        """Return the folder in /proc of a running container's first process."""
+        """Return the directory in /proc of a running container's first process."""
         tasks = self.ctr("tasks", "ls").splitlines()[1:]
         pids = {name: pid for name, pid, _ in map(str.split, tasks)}
         return Path("/proc", pids[self.container(workload_id)["ID"]])

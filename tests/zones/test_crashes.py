@@ -70,7 +70,7 @@ def test_removals_under_way_when_a_daemon_is_killed_are_completed(system, victim
     system.kill(victim)
     system.remove(*names)
     await_that("nothing left", lambda: system.ctr("containers", "ls", "-q") == "")
-    assert system.log_folders() == []
+    assert system.log_directories() == []
 
 
 def test_pull_under_way_is_continued_after_kills(system):

@@ -29,11 +29,11 @@ def cycle(system):
 
 def used(daemon):
     """Descriptors and threads of a daemon, and its memory in kB."""
-    folder = Path(f"/proc/{daemon.process.pid}")
-    lines = (folder / "status").read_text().splitlines()
+    directory = Path(f"/proc/{daemon.process.pid}")
+    lines = (directory / "status").read_text().splitlines()
     status = dict(line.split(":\t", 1) for line in lines if ":\t" in line)
     resident = int(status["VmRSS"].split()[0])
-    return (len(list((folder / "fd").iterdir())), int(status["Threads"])), resident
+    return (len(list((directory / "fd").iterdir())), int(status["Threads"])), resident
 
 
 @pytest.mark.timeout(0)  # it ends by the deadlines of what it waits for
@@ -51,4 +51,4 @@ def test_zones_that_come_and_go_leak_no_descriptor_thread_or_memory(system):
         assert used(daemon)[1] - memory < MORE_KB, daemon.name
     assert system.ctr("containers", "ls", "-q") == ""
     await_that("nothing more", lambda: system.leftovers() == leftovers)
-    assert system.log_folders() == []
+    assert system.log_directories() == []

@@ -33,7 +33,7 @@ def test_nginx_is_started_serves_its_page_and_is_removed(system):
     system.remove("test-1")
     assert system.containers() == []
     assert system.ctr("containers", "ls", "-q") == ""
-    assert system.log_folders() == []
+    assert system.log_directories() == []
 
 
 def test_history_keeps_each_step_of_a_start(system):
@@ -123,7 +123,7 @@ def test_delete_during_a_pull_cancels_it(system):
         system.node.resume_registry()
 
 
-def test_workload_runs_with_its_arguments_environment_folder_and_user(system):
+def test_workload_runs_with_its_arguments_environment_directory_and_user(system):
     system.run(
         "environment",
         "sh",

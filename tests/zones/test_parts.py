@@ -62,7 +62,7 @@ def test_pause_reaps_orphans(first):
 
 def test_layer_of_the_same_files_has_the_same_bytes():
     def made():
-        return Layer().folder("etc").file("etc/name", "value").link("name", "etc/name").finish()
+        return Layer().directory("etc").file("etc/name", "value").link("name", "etc/name").finish()
 
     assert made() == made()
     with tarfile.open(fileobj=io.BytesIO(made().data)) as tar:
@@ -85,9 +85,9 @@ def test_image_manifest_names_every_blob():
 
 def test_archive_is_unpacked_by_busybox(tmp_path):
     source = tmp_path / "source"
-    (source / "folder").mkdir(parents=True)
-    (source / "folder" / "file").write_text("content")
-    (source / "link").symlink_to("folder/file")
+    (source / "directory").mkdir(parents=True)
+    (source / "directory" / "file").write_text("content")
+    (source / "link").symlink_to("directory/file")
     (source / "left-out").write_text("")
     archive = Archive()
     archive.file("first", b"odd")
@@ -130,7 +130,7 @@ def test_script_of_a_guest_quotes_its_arguments():
 def test_limits_of_cgroup_version_2_are_written_and_read(
     tmp_path, monkeypatch, memory, cpu, limits
 ):
-    """A folder stands for the kernel's: a machine has one version only."""
+    """A directory stands for the kernel's: a machine has one version only."""
     monkeypatch.setattr(cgroups, "ROOT", tmp_path)
     (tmp_path / "cgroup.controllers").write_text("cpu memory pids\n")
     [group] = cgroups.create("/pods/one", 1 << 20, 1000, 2000)
@@ -147,7 +147,7 @@ def test_cgroup_is_created_with_limits_and_removed(node):
     made = cgroups.create(path, 8 << 20, 20_000, 100_000)
     assert cgroups.limits(path) == Limits(8 << 20, 200)
     cgroups.remove(f"{node.cgroup_parent}/outer")
-    assert not any(folder.exists() for folder in made)
+    assert not any(directory.exists() for directory in made)
 
 
 def test_daemon_that_was_not_started_cannot_be_signalled(tmp_path):

@@ -34,13 +34,13 @@ VARIES = re.compile(
 )
 
 
-async def records_of(node, folder, make_channel):
+async def records_of(node, directory, make_channel):
     """Run a zone over a channel; return what containerd has of it, without what always varies."""
     settings = Settings(
         cri=Endpoint.unix(str(node.socket)),
         handlers={"edera-zone": "edera"},
         cgroup_parent=node.cgroup_parent,
-        log_dir=folder / "logs",
+        log_dir=directory / "logs",
         dns_servers=["10.9.9.9"],
     )
     async with (

@@ -38,4 +38,4 @@ async def test_clients_of_killed_agents_lose_no_acknowledged_request(start_syste
 
 
 async def is_empty(system):
-    return system.ctr("containers", "ls", "-q") == "" and system.log_folders() == []
+    return system.ctr("containers", "ls", "-q") == "" and system.log_directories() == []

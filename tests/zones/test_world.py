@@ -54,19 +54,19 @@ def traces():
 
 @pytest.fixture
 def busy():
-    """A world with a running container: its outermost process, folder and process namespace."""
+    """A world with a running container: its outermost process, directory and process namespace."""
     process = subprocess.Popen(
         [*WORLD, "sh", "-c", BUSY], cwd=ROOT, stdout=subprocess.PIPE, text=True
     )
     with ended_after(process):
-        folder, namespace = (process.stdout.readline().strip() for _ in range(2))
-        yield process, Path(folder), namespace
+        directory, namespace = (process.stdout.readline().strip() for _ in range(2))
+        yield process, Path(directory), namespace
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 def test_node_whose_outermost_process_ends_leaves_nothing(busy, number):
     before = traces()
-    process, folder, namespace = busy
+    process, directory, namespace = busy
     found = members(namespace)
     assert {"containerd", "containerd-shim", "docker-registry"} <= set(found)
     process.send_signal(number)
@@ -74,16 +74,16 @@ def test_node_whose_outermost_process_ends_leaves_nothing(busy, number):
     for descriptor in found.values():
         await_end(descriptor)
     assert traces() == before
-    sweep(folder.parent)
-    assert not folder.exists()
-    assert not list(cgroups.ROOT.glob(f"*/{folder.name}"))
+    sweep(directory.parent)
+    assert not directory.exists()
+    assert not list(cgroups.ROOT.glob(f"*/{directory.name}"))
 
 
 def test_nodes_run_side_by_side(busy, node):
-    _, folder, _ = busy
-    sweep(folder.parent)
-    assert folder.is_dir()
-    assert node.folder.is_dir()
+    _, directory, _ = busy
+    sweep(directory.parent)
+    assert directory.is_dir()
+    assert node.directory.is_dir()
     other = ["ctr", "--namespace", "default", "tasks", "list", "--quiet"]
     assert subprocess.run(other, capture_output=True, check=True, text=True).stdout == ""
 

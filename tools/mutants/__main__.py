@@ -66,8 +66,8 @@ def _try(member: Member, size: int, seed: int, report: Report) -> None:
     """Test a sample of a member's changes."""
     recording = record(member)
     equivalents = Equivalents()
-    with tempfile.TemporaryDirectory(prefix="kakuri-mutants-") as folder:
-        worker = Worker(member, Path(folder))
+    with tempfile.TemporaryDirectory(prefix="kakuri-mutants-") as directory:
+        worker = Worker(member, Path(directory))
         found = places(member)
         for module, code, change in equivalents.stale(found):
             print(f"stale in equivalent.toml: {module}: {change}: {code}", flush=True)

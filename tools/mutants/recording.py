@@ -24,7 +24,7 @@ import pytest
 from tools.members import ROOT, Member
 from tools.mutants.targets import Place
 
-_FOLDER = ROOT / ".nox" / "mutants"
+_DIRECTORY = ROOT / ".nox" / "mutants"
 _FILES = "KAKURI_RECORDINGS"
 _PACKAGE = "KAKURI_RECORDED"
 _EVERY = "*"
@@ -73,7 +73,7 @@ def record(member: Member) -> Recording:
     Raises:
         SystemExit: The tests can't be run.
     """
-    _FOLDER.mkdir(parents=True, exist_ok=True)
+    _DIRECTORY.mkdir(parents=True, exist_ok=True)
     files = _recordings(member)
     missing = {test: str(file) for test, file in files.items() if not file.exists()}
     if missing:
@@ -101,10 +101,10 @@ def _recordings(member: Member) -> dict[str, Path]:
     """Return by the path of each file of tests where its recording is kept."""
     common = hashlib.sha256(sys.version.encode())
     for each in member.closure():
-        for path in sorted(each.folder.glob("src/**/*.py")):
+        for path in sorted(each.directory.glob("src/**/*.py")):
             common.update(path.read_bytes())
-    tests = sorted((member.folder / "tests").glob("**/test_*.py"))
-    for path in sorted({*(member.folder / "tests").glob("**/*.py")} - {*tests}):
+    tests = sorted((member.directory / "tests").glob("**/test_*.py"))
+    for path in sorted({*(member.directory / "tests").glob("**/*.py")} - {*tests}):
         common.update(path.read_bytes())
     files = {}
     for path in tests:
@@ -112,7 +112,7 @@ def _recordings(member: Member) -> dict[str, Path]:
             digest = common.copy()
             digest.update(path.read_bytes())
             name = f"{member.name}-{path.stem}-{digest.hexdigest()[:16]}.json"
-            files[path.relative_to(ROOT).as_posix()] = _FOLDER / name
+            files[path.relative_to(ROOT).as_posix()] = _DIRECTORY / name
     return files
 
 

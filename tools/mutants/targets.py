@@ -47,7 +47,7 @@ MODULES = {
         "compiler/_token_reader",
     ),
     "kakuri-registry": (
-        "_backlog", "_change_log", "_durability", "_ended", "_folder", "_history", "_index",
+        "_backlog", "_change_log", "_durability", "_ended", "_directory", "_history", "_index",
         "_ordered", "_recovery", "_registry", "_rows", "_sizes", "_space_reserve", "_sqlite",
         "_write_ahead_log", "_writer",
     ),
@@ -103,7 +103,7 @@ class Place:
 
 def places(member: Member) -> list[Place]:
     """Return every change of a member's listed modules."""
-    package = member.folder / "src" / member.import_name
+    package = member.directory / "src" / member.import_name
     patterns = [f"{name}.py" for name in MODULES.get(member.name, ("**/*",))]
     paths = sorted({path for pattern in patterns for path in package.glob(pattern)})
     return [

@@ -59,20 +59,20 @@ class Worker:
         unstable: The tests that have failed without a change.
     """
 
-    def __init__(self, member: Member, folder: Path) -> None:
+    def __init__(self, member: Member, directory: Path) -> None:
         """Copy a member's source.
 
         Args:
             member: Whose modules are changed.
-            folder: Where the copy is made.
+            directory: Where the copy is made.
         """
-        self._source = folder / "src"
-        self._log = folder / "noticed"
+        self._source = directory / "src"
+        self._log = directory / "noticed"
         self._noticing: dict[str, dict[str, None]] = {}
         self._stable: set[str] = set()
         self.unstable: set[str] = set()
         shutil.rmtree(self._source, ignore_errors=True)
-        shutil.copytree(member.folder / "src", self._source)
+        shutil.copytree(member.directory / "src", self._source)
         for path in self._source.rglob("*.py"):
             py_compile.compile(str(path))
 

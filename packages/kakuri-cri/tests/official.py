@@ -9,15 +9,15 @@ import kakuri_cri
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from grpc_tools import protoc
 
-FOLDER = Path(kakuri_cri.__file__).parent
+DIRECTORY = Path(kakuri_cri.__file__).parent
 
 
 @cache
 def file_descriptor() -> descriptor_pb2.FileDescriptorProto:
     """Return the descriptor of api.proto."""
-    with tempfile.TemporaryDirectory() as folder:
-        out = Path(folder) / "set"
-        arguments = [f"-I{FOLDER}", f"--descriptor_set_out={out}", "api.proto"]
+    with tempfile.TemporaryDirectory() as directory:
+        out = Path(directory) / "set"
+        arguments = [f"-I{DIRECTORY}", f"--descriptor_set_out={out}", "api.proto"]
         assert protoc.main(["protoc", *arguments]) == 0
         (file,) = descriptor_pb2.FileDescriptorSet.FromString(out.read_bytes()).file
     return file

@@ -445,7 +445,7 @@ async def test_log_is_reopened_while_the_container_runs(client, runtime, tmp_pat
     await client.refused(reopen, NOT_FOUND, "not found", container_id="none")
 
 
-async def test_log_without_a_folder_fails_the_start(client, runtime, tmp_path):
+async def test_log_without_a_directory_fails_the_start(client, runtime, tmp_path):
     config = sandbox_config(directory=str(tmp_path / "none"))
     container = await client.container(
         await client.sandbox(config), container_config(log_path="0.log")
@@ -690,7 +690,7 @@ async def test_objects_are_found_by_name_or_id(client, runtime):
             find("none")
 
 
-async def test_closed_runtime_removes_its_folder(tmp_path):
+async def test_closed_runtime_removes_its_directory(tmp_path):
     async with FakeCri() as runtime:
         path = runtime.path
         assert runtime.endpoint.path == str(path)

@@ -94,25 +94,31 @@ def works() -> list[Work]:
     ]
 
 
-def prepare(folder: Path) -> None:
+def prepare(directory: Path) -> None:
     """Make modules of the messages for both libraries."""
     source = Path(bench_protobuf.__file__).with_name("containers.proto")
     run = [sys.executable, "-m"]
-    ours = ["kakuri_protobuf", "compile", str(source), "-o", str(folder / "containers_kakuri.py")]
-    theirs = ["grpc_tools.protoc", f"-I{source.parent}", f"--python_out={folder}", source.name]
+    ours = [
+        "kakuri_protobuf",
+        "compile",
+        str(source),
+        "-o",
+        str(directory / "containers_kakuri.py"),
+    ]
+    theirs = ["grpc_tools.protoc", f"-I{source.parent}", f"--python_out={directory}", source.name]
     for command in (ours, theirs):
         subprocess.run([*run, *command], check=True)
-    sys.path.insert(0, str(folder))
+    sys.path.insert(0, str(directory))
 
 
-def start_server(name: str, folder: Path) -> tuple[subprocess.Popen[bytes], str]:
+def start_server(name: str, directory: Path) -> tuple[subprocess.Popen[bytes], str]:
     """Start a server that answers each method with the file of its name; return its address too."""
-    path = folder / f"{name}.socket"
+    path = directory / f"{name}.socket"
     if name == "go":
-        command = [str(go.build(ROOT / "tests/interop/server.go", folder / "go-server"))]
+        command = [str(go.build(ROOT / "tests/interop/server.go", directory / "go-server"))]
     else:
         command = [sys.executable, str(Path(__file__).with_name("grpcio_server.py"))]
-    process = subprocess.Popen([*command, str(path), str(folder / "answers")], stdout=-1)
+    process = subprocess.Popen([*command, str(path), str(directory / "answers")], stdout=-1)
     assert process.stdout is not None
     assert process.stdout.readline() == b"ready\n"
     return process, f"unix:{path}"
@@ -179,13 +185,13 @@ def main() -> None:
     for heading in ("server", "method", "loop", "in flight", "kakuri-grpc", "grpc.aio", "ratio"):
         table.add_column(heading, justify="right")
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        prepare(folder)
-        (folder / "answers").mkdir()
+        directory = Path(name)
+        prepare(directory)
+        (directory / "answers").mkdir()
         for work in works():
-            (folder / "answers" / work.path.rpartition("/")[2]).write_bytes(work.answer)
+            (directory / "answers" / work.path.rpartition("/")[2]).write_bytes(work.answer)
         for server in servers:
-            process, address = start_server(server, folder)
+            process, address = start_server(server, directory)
             try:
                 for row in rows(address, server):
                     table.add_row(*row)

@@ -189,8 +189,8 @@ async def layers(path: str) -> dict[str, float]:
 
 
 def main() -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        path = f"{folder}/s"
+    with tempfile.TemporaryDirectory() as directory:
+        path = f"{directory}/s"
         server = multiprocessing.get_context("spawn").Process(target=serve, args=(path,))
         server.start()
         while not Path(path).exists():

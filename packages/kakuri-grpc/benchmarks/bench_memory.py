@@ -95,8 +95,8 @@ async def large(path: str, table: Table) -> None:
 
 
 def main() -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        path = f"{folder}/s"
+    with tempfile.TemporaryDirectory() as directory:
+        path = f"{directory}/s"
         server = multiprocessing.get_context("spawn").Process(target=serve, args=(path,))
         server.start()
         while not Path(path).exists():

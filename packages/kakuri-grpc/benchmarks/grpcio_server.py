@@ -1,4 +1,4 @@
-"""A server of grpcio for the benchmark: `grpcio_server.py SOCKET FOLDER`."""
+"""A server of grpcio for the benchmark: `grpcio_server.py SOCKET DIRECTORY`."""
 
 import asyncio
 import sys
@@ -16,11 +16,11 @@ def answering(data: bytes) -> Callable[[bytes, Any], Awaitable[bytes]]:
     return answer
 
 
-async def main(path: str, folder: str) -> None:
+async def main(path: str, directory: str) -> None:
     server = grpc.aio.server()
     methods = {
         file.name: grpc.unary_unary_rpc_method_handler(answering(file.read_bytes()))
-        for file in Path(folder).iterdir()
+        for file in Path(directory).iterdir()
     }
     server.add_generic_rpc_handlers(
         (grpc.method_handlers_generic_handler("bench.Service", methods),)

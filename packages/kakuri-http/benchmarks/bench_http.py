@@ -28,7 +28,7 @@ TITLES = {
     "fastapi": "FastAPI on uvicorn",
     "granian": "granian, raw ASGI (server in Rust)",
 }
-FOLDER = Path(__file__).parent
+DIRECTORY = Path(__file__).parent
 
 
 def free_port():
@@ -41,7 +41,7 @@ def measure(name, seconds):
     port = free_port()
     process = subprocess.Popen(
         ["taskset", "-c", str(server_core), sys.executable, "servers.py", name, str(port)],
-        cwd=FOLDER, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+        cwd=DIRECTORY, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
     )  # fmt: skip
     try:
         if process.stdout.readline().strip() != "ready":
@@ -67,12 +67,12 @@ def measure(name, seconds):
 def processor_time(pid):
     """Return the seconds of processor time that a process and its children have used."""
     total = 0.0
-    for folder in Path("/proc").glob("[0-9]*"):
+    for directory in Path("/proc").glob("[0-9]*"):
         try:
-            fields = (folder / "stat").read_text().rpartition(")")[2].split()
+            fields = (directory / "stat").read_text().rpartition(")")[2].split()
         except OSError:
             continue  # it has ended
-        if pid in (int(folder.name), int(fields[1])):
+        if pid in (int(directory.name), int(fields[1])):
             total += (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
     return total
 

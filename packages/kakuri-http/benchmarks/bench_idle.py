@@ -10,7 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from bench_http import FOLDER, free_port, title, wait_for
+from bench_http import DIRECTORY, free_port, title, wait_for
 
 REQUEST = (
     b"GET /workloads/test-1 HTTP/1.1\r\nHost: 127.0.0.1\r\nUser-Agent: bench\r\nAccept: */*\r\n\r\n"
@@ -29,7 +29,7 @@ def measure(name, count):
     port = free_port()
     process = subprocess.Popen(
         [sys.executable, "servers.py", name, str(port)],
-        cwd=FOLDER, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+        cwd=DIRECTORY, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
     )  # fmt: skip
     opened = []
     try:

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 
-from bench_http import FOLDER, free_port, title, wait_for
+from bench_http import DIRECTORY, free_port, title, wait_for
 from bench_idle import resident
 
 PIECE = b"x" * 65536
@@ -98,7 +98,7 @@ def main():
             command = [sys.executable, __file__, "--megabytes", str(options.megabytes)]
             process = subprocess.Popen(
                 [*command, "--serve", name, str(port)],
-                cwd=FOLDER, stdout=subprocess.PIPE, text=True,
+                cwd=DIRECTORY, stdout=subprocess.PIPE, text=True,
             )  # fmt: skip
             try:
                 process.stdout.readline()

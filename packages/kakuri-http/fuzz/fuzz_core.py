@@ -1,6 +1,6 @@
 """Arbitrary bytes, cut arbitrarily, at both roles' cores: legal events or a protocol error.
 
-    python fuzz_core.py [-max_total_time=600] [FOLDER]      with atheris, guided by coverage
+    python fuzz_core.py [-max_total_time=600] [DIRECTORY]      with atheris, guided by coverage
     python fuzz_core.py --random SECONDS                    without it: mutated cases of the corpus
 
 What is checked: nothing but ProtocolError is raised; cutting the bytes elsewhere changes nothing;

@@ -43,21 +43,21 @@ def end(peer):
 
 
 @contextlib.contextmanager
-def raw_server(answer, folder=None):
+def raw_server(answer, directory=None):
     """Call `answer(peer)` for each connection; yields the URL and the client's TLS settings.
 
     Args:
         answer: what to do with a connection; OSError ends it.
-        folder: for the files of a certificate; None for no TLS.
+        directory: for the files of a certificate; None for no TLS.
     """
     context, settings, scheme = None, None, "http"
-    if folder is not None:
+    if directory is not None:
         authority = trustme.CA()
         certificate = authority.issue_cert("127.0.0.1")
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         certificate.configure_cert(context)
-        authority.cert_pem.write_to_path(folder / "ca.pem")
-        settings, scheme = ClientTLS(ca=folder / "ca.pem"), "https"
+        authority.cert_pem.write_to_path(directory / "ca.pem")
+        settings, scheme = ClientTLS(ca=directory / "ca.pem"), "https"
 
     def handle(peer):
         with contextlib.suppress(OSError):

@@ -29,7 +29,7 @@ from .raw_server import cut, end, raw_server, read_head, reset
 OVER = pytest.mark.parametrize("is_tls", [False, True], ids=["plain", "tls"])
 
 
-def folder_of(tmp_path, is_tls):
+def directory_of(tmp_path, is_tls):
     return tmp_path if is_tls else None
 
 
@@ -153,7 +153,7 @@ async def test_content_followed_by_an_orderly_close_is_complete(kind, is_tls, tm
         peer.sendall(b"HTTP/1.1 200 OK\r\n\r\nall of it")
         end(peer)
 
-    with raw_server(answer, folder_of(tmp_path, is_tls)) as (url, tls):
+    with raw_server(answer, directory_of(tmp_path, is_tls)) as (url, tls):
         assert (await requested(kind, url, tls)).body == b"all of it"
 
 
@@ -175,8 +175,8 @@ async def test_content_that_is_cut_off_raises(kind, head, is_tls, ending, tmp_pa
         peer.sendall(head + b"half of it")
         ending(peer)
 
-    folder = folder_of(tmp_path, is_tls)
-    with raw_server(answer, folder) as (url, tls), pytest.raises(HTTPError):
+    directory = directory_of(tmp_path, is_tls)
+    with raw_server(answer, directory) as (url, tls), pytest.raises(HTTPError):
         await requested(kind, url, tls)
 
 
@@ -220,7 +220,7 @@ async def test_early_response_is_returned(kind, make_body, closes_late, is_tls, 
             time.sleep(0.1)  # meanwhile the client fills the buffer
         peer.close()
 
-    with raw_server(answer, folder_of(tmp_path, is_tls)) as (url, tls):
+    with raw_server(answer, directory_of(tmp_path, is_tls)) as (url, tls):
         try:
             response = await requested(kind, url, tls, "POST", body=make_body())
         except ConnectionBroken:
@@ -248,8 +248,8 @@ async def test_connection_cut_between_pieces_of_a_request_is_connection_broken(
         is_cut.wait(10)
         yield from (b"x" * 100_000 for _ in range(160))
 
-    folder = folder_of(tmp_path, is_tls)
-    with raw_server(answer, folder) as (url, tls), pytest.raises(ConnectionBroken):
+    directory = directory_of(tmp_path, is_tls)
+    with raw_server(answer, directory) as (url, tls), pytest.raises(ConnectionBroken):
         await requested(kind, url, tls, "POST", body=body())
 
 
@@ -271,7 +271,7 @@ async def test_kept_connection_that_the_server_closed_while_the_loop_was_busy_is
         end(peer)
         closing.append("done")
 
-    with raw_server(answer, folder_of(tmp_path, is_tls)) as (url, tls):
+    with raw_server(answer, directory_of(tmp_path, is_tls)) as (url, tls):
         async with Client(tls=tls) as client:
             await client.request("GET", url)
             closing.append("now")

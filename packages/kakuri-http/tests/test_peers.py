@@ -220,15 +220,15 @@ async def test_client_gets_responses_of_aiohttp():
 
 
 NGINX = """
-daemon off; master_process off; pid {folder}/pid; error_log {folder}/error.log;
+daemon off; master_process off; pid {directory}/pid; error_log {directory}/error.log;
 events {{ worker_connections 64; }}
 http {{
     access_log off; default_type application/octet-stream;
-    client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy;
-    fastcgi_temp_path {folder}/f; uwsgi_temp_path {folder}/u; scgi_temp_path {folder}/s;
+    client_body_temp_path {directory}/body; proxy_temp_path {directory}/proxy;
+    fastcgi_temp_path {directory}/f; uwsgi_temp_path {directory}/u; scgi_temp_path {directory}/s;
     server {{
-        listen unix:{folder}/socket;
-        root {folder}/files; client_max_body_size 20m;
+        listen unix:{directory}/socket;
+        root {directory}/files; client_max_body_size 20m;
         location /echo {{ proxy_pass http://127.0.0.1:{port}; proxy_http_version 1.1;
                           proxy_set_header Connection ""; }}
     }}
@@ -244,7 +244,7 @@ async def test_client_gets_responses_of_nginx(tmp_path):
     behind.add("POST", "/echo", lambda request: Response(200, request.body))
     async with await serve("127.0.0.1:0", behind) as server:
         configuration = tmp_path / "nginx.conf"
-        configuration.write_text(NGINX.format(folder=tmp_path, port=server.endpoint.port))
+        configuration.write_text(NGINX.format(directory=tmp_path, port=server.endpoint.port))
         async with running(
             program("nginx"), "-p", str(tmp_path), "-c", str(configuration)
         ) as process:

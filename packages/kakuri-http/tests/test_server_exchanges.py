@@ -18,12 +18,12 @@ user = contextvars.ContextVar("user", default="nobody")
 
 @pytest.fixture(scope="module")
 def certificates(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("tls")
+    directory = tmp_path_factory.mktemp("tls")
     authority = trustme.CA()
-    authority.cert_pem.write_to_path(folder / "ca.pem")
+    authority.cert_pem.write_to_path(directory / "ca.pem")
     pem = authority.issue_cert("127.0.0.1").private_key_and_cert_chain_pem
-    pem.write_to_path(folder / "server.pem")
-    return folder
+    pem.write_to_path(directory / "server.pem")
+    return directory
 
 
 @pytest.fixture(params=["plain", "tls"])

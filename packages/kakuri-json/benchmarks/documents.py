@@ -30,9 +30,9 @@ def documents() -> dict[str, bytes]:
     )
     escaped = ["".join(dice.choices(letters, k=dice.randint(5, 60))) for _ in range(6000)]
     found = {"synthetic escapes": json.dumps(escaped).encode()}
-    folder = os.environ.get("KAKURI_CORPORA")
-    if folder:
-        paths = sorted(Path(folder).glob("json-bench/*.json"))
+    directory = os.environ.get("KAKURI_CORPORA")
+    if directory:
+        paths = sorted(Path(directory).glob("json-bench/*.json"))
         return {path.name: path.read_bytes() for path in paths} | found
     fields = {"id": "wl-123", "image": "nginx:latest", "memory_mb": 512}
     numbers = [
@@ -95,7 +95,7 @@ def own() -> dict[str, float]:
 
 def compiled() -> dict[str, float]:
     """Measure the same with a compiled wheel; nothing if none can be built."""
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as directory:
         environment = os.environ | {"HATCH_BUILD_HOOK_ENABLE_MYPYC": "1"}
         build = [
             sys.executable,
@@ -104,7 +104,7 @@ def compiled() -> dict[str, float]:
             "--wheel",
             "--no-isolation",
             "-o",
-            folder,
+            directory,
             str(ROOT),
         ]
         built = subprocess.run(build, env=environment, capture_output=True, text=True)
@@ -115,8 +115,8 @@ def compiled() -> dict[str, float]:
                 f"no compiled figures: {built.stdout[-500:]}{built.stderr[-500:]}", file=sys.stderr
             )
             return {}
-        site = Path(folder) / "site"
-        wheel = next(Path(folder).glob("*.whl"))
+        site = Path(directory) / "site"
+        wheel = next(Path(directory).glob("*.whl"))
         subprocess.run(
             [
                 sys.executable,

@@ -20,22 +20,22 @@ import kakuri_protobuf
 from rich.console import Console
 from rich.table import Table
 
-FOLDER = Path(__file__).resolve().parent
+DIRECTORY = Path(__file__).resolve().parent
 ROUNDS = 7
 
 
-def prepare(folder: Path) -> None:
+def prepare(directory: Path) -> None:
     """Make modules of the benchmark's .proto file for each library."""
-    run = [sys.executable, "-m", "kakuri_protobuf", "compile", str(FOLDER / "containers.proto")]
-    subprocess.run([*run, "-o", str(folder / "containers_kakuri.py")], check=True)
-    protoc = [sys.executable, "-m", "grpc_tools.protoc", f"-I{FOLDER}"]
+    run = [sys.executable, "-m", "kakuri_protobuf", "compile", str(DIRECTORY / "containers.proto")]
+    subprocess.run([*run, "-o", str(directory / "containers_kakuri.py")], check=True)
+    protoc = [sys.executable, "-m", "grpc_tools.protoc", f"-I{DIRECTORY}"]
     scripts = Path(sys.executable).parent  # where protoc finds betterproto2's plug-in
     environment = os.environ | {"PATH": f"{scripts}{os.pathsep}{os.environ.get('PATH', '')}"}
-    (folder / "better").mkdir()
-    outputs = [f"--python_out={folder}", f"--python_betterproto2_out={folder / 'better'}"]
+    (directory / "better").mkdir()
+    outputs = [f"--python_out={directory}", f"--python_betterproto2_out={directory / 'better'}"]
     subprocess.run([*protoc, *outputs, "containers.proto"], check=True, env=environment,
                    capture_output=True)  # fmt: skip
-    sys.path.insert(0, str(folder))
+    sys.path.insert(0, str(directory))
 
 
 def build(module: Any, *, count: int) -> tuple[Any, Any, Any]:

@@ -66,9 +66,9 @@ def expected_field(one, message, file, found):
 
 @cache
 def descriptor_set(name: str) -> descriptor_pb2.FileDescriptorSet:
-    """Return the descriptors of a file of this folder and of what it imports."""
-    with tempfile.TemporaryDirectory() as folder:
-        out = Path(folder) / "set"
+    """Return the descriptors of a file of this directory and of what it imports."""
+    with tempfile.TemporaryDirectory() as directory:
+        out = Path(directory) / "set"
         arguments = [f"-I{PROTOS}", f"--descriptor_set_out={out}", "--include_imports", name]
         assert protoc.main(["protoc", *arguments]) == 0
         return descriptor_pb2.FileDescriptorSet.FromString(out.read_bytes())

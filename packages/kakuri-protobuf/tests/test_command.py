@@ -21,7 +21,7 @@ def test_compile_writes_to_standard_output(capsys):
     assert "unknown_fields: Annotated[bytes, Unknown]" in capsys.readouterr().out
 
 
-def test_compile_looks_for_imports_in_included_folders(tmp_path):
+def test_compile_looks_for_imports_in_included_directories(tmp_path):
     (tmp_path / "a.proto").write_text(
         'syntax = "proto3"; import "shared.proto"; message A { kakuri.shared.Point p = 1; }'
     )

@@ -142,16 +142,16 @@ def mutated(chance: random.Random, text: str) -> str:
     return "".join(tokens)
 
 
-def described(text: str, folder: Path) -> tuple[descriptor_pb2.FileDescriptorSet | None, str]:
+def described(text: str, directory: Path) -> tuple[descriptor_pb2.FileDescriptorSet | None, str]:
     """Return what protoc says of a file: its descriptors, or None and the errors."""
-    (folder / "f.proto").write_text(text)
-    out, errors = folder / "set", folder / "errors"
+    (directory / "f.proto").write_text(text)
+    out, errors = directory / "set", directory / "errors"
     saved = os.dup(2)
     try:
         with errors.open("wb") as opened:
             os.dup2(opened.fileno(), 2)
             status = protoc.main(
-                ["protoc", f"-I{folder}", f"--descriptor_set_out={out}", "f.proto"]
+                ["protoc", f"-I{directory}", f"--descriptor_set_out={out}", "f.proto"]
             )
     finally:
         os.dup2(saved, 2)

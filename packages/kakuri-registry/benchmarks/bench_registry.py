@@ -87,8 +87,8 @@ def size(count: int) -> None:
 
 
 def load(count: int) -> None:
-    with tempfile.TemporaryDirectory(dir=".") as folder:
-        path = Path(folder) / "kakuri.db"
+    with tempfile.TemporaryDirectory(dir=".") as directory:
+        path = Path(directory) / "kakuri.db"
         store = SQLiteStore(path)
         registry, changes = WorkloadRegistry(max_workloads=2_000_000), {}
         registry.subscribe(lambda change: changes.__setitem__(change.workload_id, change))
@@ -129,8 +129,8 @@ def load(count: int) -> None:
 
 
 async def commit(kind: str, waiting: int) -> tuple[float, ...]:
-    with tempfile.TemporaryDirectory(dir=".") as folder:
-        store = MemoryStore() if kind == "memory" else SQLiteStore(Path(folder) / "kakuri.db")
+    with tempfile.TemporaryDirectory(dir=".") as directory:
+        store = MemoryStore() if kind == "memory" else SQLiteStore(Path(directory) / "kakuri.db")
         registry = WorkloadRegistry.load(store.load())
         writes = 0
         write = store.write

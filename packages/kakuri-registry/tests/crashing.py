@@ -1,4 +1,4 @@
-"""Kills processes that commit in a loop and checks the database: crashing.py FOLDER ROUNDS SEED.
+"""Kills processes that commit in a loop and checks the database: crashing.py DIRECTORY ROUNDS SEED.
 
 In each round, a child process runs a store writer on the database, with tasks that take workloads
 through a cycle: registered, running, succeeded, removed, and again. The child reports when a
@@ -105,9 +105,9 @@ def one_round(path: Path, chance: random.Random) -> tuple[dict[str, set[int]], i
     return may_be, latest, acknowledged
 
 
-def main(folder: str, rounds: int, seed: int) -> None:
+def main(directory: str, rounds: int, seed: int) -> None:
     chance = random.Random(seed)
-    path = Path(folder) / "kakuri.db"
+    path = Path(directory) / "kakuri.db"
     places = {f"w-{number}": 0 for number in range(TASKS)}
     total = version = 0
     for number in range(rounds):

@@ -1,6 +1,6 @@
-"""Fills the disk under a store and checks what still works: filling.py FOLDER.
+"""Fills the disk under a store and checks what still works: filling.py DIRECTORY.
 
-FOLDER is a separate file system of a few MiB. Workloads are registered through a store writer until
+DIRECTORY is a separate file system of a few MiB. Workloads are registered through a store writer until
 there is no room. Another file then fills the rest of the disk, and the registered workloads are
 stopped and removed. Finally, that file is removed, and workloads are registered again.
 """
@@ -33,8 +33,8 @@ def fill(path: Path) -> None:
     os.close(descriptor)
 
 
-def free(folder: Path) -> int:
-    room = os.statvfs(folder)
+def free(directory: Path) -> int:
+    room = os.statvfs(directory)
     return room.f_bavail * room.f_frsize
 
 
@@ -63,11 +63,11 @@ async def register(registry: WorkloadRegistry, writer: StoreWriter, names: list[
     return sum(await asyncio.gather(*[one(name) for name in names]))
 
 
-async def main(folder: Path) -> None:
-    path = folder / "kakuri.db"
-    old_log = folder / "old.log"
+async def main(directory: Path) -> None:
+    path = directory / "kakuri.db"
+    old_log = directory / "old.log"
     old_log.write_bytes(b"x" * (RESERVE + (1 << 20)))
-    reserve = folder / "kakuri.db.reserve"
+    reserve = directory / "kakuri.db.reserve"
     store = SQLiteStore(path, reserve=RESERVE)
     registry = WorkloadRegistry.load(store.load())
     writer = StoreWriter(registry, store)
@@ -78,8 +78,8 @@ async def main(folder: Path) -> None:
         if not count:
             break
     assert reserve.stat().st_blocks * 512 >= RESERVE
-    fill(folder / "another-program.log")
-    assert free(folder) == 0
+    fill(directory / "another-program.log")
+    assert free(directory) == 0
     assert await register(registry, writer, ["one-more"]) == 0
     taken = len(registry)
     assert taken > 1000
@@ -118,7 +118,7 @@ async def main(folder: Path) -> None:
     await writer.flushed()
 
     # With space for twice the reserve, it is allocated again and new workloads are accepted.
-    (folder / "another-program.log").unlink()
+    (directory / "another-program.log").unlink()
     old_log.unlink()
     assert await register(registry, writer, ["one-more"]) == 1
     assert reserve.stat().st_size == RESERVE

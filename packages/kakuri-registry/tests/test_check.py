@@ -26,13 +26,13 @@ def put(name, version=1):
 
 @pytest.fixture
 def path(tmp_path):
-    folder = tmp_path / "state"
-    with closing(SQLiteStore(folder / "db", reserve=0)) as store:
+    directory = tmp_path / "state"
+    with closing(SQLiteStore(directory / "db", reserve=0)) as store:
         store.load()
         store.write([put(f"w-{number:04}", number + 1) for number in range(200)])
         for suffix in ("", "-wal"):  # as after a crash
-            (folder / f"crashed{suffix}").write_bytes((folder / f"db{suffix}").read_bytes())
-    return folder / "crashed"
+            (directory / f"crashed{suffix}").write_bytes((directory / f"db{suffix}").read_bytes())
+    return directory / "crashed"
 
 
 def contents(path):

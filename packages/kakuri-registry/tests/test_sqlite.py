@@ -20,7 +20,7 @@ from kakuri_registry import (
     StoreTooNew,
     WorkloadEntry,
     WorkloadRegistry,
-    _folder,
+    _directory,
     _recovery,
 )
 from kakuri_registry._rows import COLUMNS
@@ -420,7 +420,7 @@ class Crash(BaseException):
 
 
 def crash_at(monkeypatch, number):
-    """Raise Crash at the n-th change of a name in the folder."""
+    """Raise Crash at the n-th change of a name in the directory."""
     remaining = number
 
     def counted(change):
@@ -437,7 +437,7 @@ def crash_at(monkeypatch, number):
         (os, "link"),
         (Path, "replace"),
         (Path, "unlink"),
-        (_recovery, "sync_folder"),
+        (_recovery, "sync_directory"),
     ):
         monkeypatch.setattr(owner, name, counted(getattr(owner, name)))
 
@@ -491,12 +491,12 @@ def test_log_of_a_damaged_database_is_removed_before_the_new_one_is_renamed(tmp_
     assert (path.read_bytes(), log.exists(), new.exists()) == (b"new", False, False)
 
 
-def test_sync_folder_calls_fsync_on_the_folder(tmp_path, monkeypatch):
+def test_sync_directory_calls_fsync_on_the_directory(tmp_path, monkeypatch):
     synchronized = []
     monkeypatch.setattr(
         os, "fsync", lambda fd: synchronized.append(Path(f"/proc/self/fd/{fd}").readlink())
     )
-    _folder.sync_folder(tmp_path)
+    _directory.sync_directory(tmp_path)
     assert synchronized == [tmp_path]
 
 
@@ -618,7 +618,7 @@ def test_removal_of_an_unknown_workload_writes_nothing(path):
         assert path.with_name("kakuri.db-wal").stat().st_size == before
 
 
-def test_folder_that_cannot_be_created_raises_store_failed(tmp_path):
+def test_directory_that_cannot_be_created_raises_store_failed(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(StoreFailed, match="can't open the store"):
         SQLiteStore(tmp_path / "file" / "kakuri.db")

@@ -26,8 +26,8 @@ Kept = dict[str, tuple[WorkloadEntry, tuple]]
 class RegistryAndDatabase(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
-        self.folder = Path(tempfile.mkdtemp())
-        self.path = self.folder / "0" / "kakuri.db"
+        self.directory = Path(tempfile.mkdtemp())
+        self.path = self.directory / "0" / "kakuri.db"
         self.crashes = 0
         self.now = 0.0
         self.model: Kept = {}  # what the registry should have
@@ -56,7 +56,7 @@ class RegistryAndDatabase(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         self.store.close()
-        shutil.rmtree(self.folder)
+        shutil.rmtree(self.directory)
 
     @rule(name=IDS, labels=LABELS, args=st.lists(st.text(max_size=2), max_size=2).map(tuple))
     def register(self, name, labels, args) -> None:
@@ -104,7 +104,7 @@ class RegistryAndDatabase(RuleBasedStateMachine):
     @precondition(lambda self: self.unsaved)
     @rule(step=st.sampled_from(STORE_FAILPOINTS))
     def crash_in_a_write(self, step) -> None:
-        where = self.next_folder()
+        where = self.next_directory()
         self.store._failpoint = lambda name: self.copy(where) if name == step else None
         self.store.write(list(self.unsaved.values()))
         if step == "store.after-commit":
@@ -113,7 +113,7 @@ class RegistryAndDatabase(RuleBasedStateMachine):
 
     @rule()
     def crash(self) -> None:
-        where = self.next_folder()
+        where = self.next_directory()
         self.copy(where)
         self.reopen(where)
 
@@ -121,9 +121,9 @@ class RegistryAndDatabase(RuleBasedStateMachine):
     def end(self) -> None:
         self.reopen(self.path.parent)
 
-    def next_folder(self) -> Path:
+    def next_directory(self) -> Path:
         self.crashes += 1
-        return self.folder / str(self.crashes)
+        return self.directory / str(self.crashes)
 
     def copy(self, where: Path) -> None:
         where.mkdir()

@@ -28,8 +28,8 @@ def removal(number: int) -> Change:
     return Change(f"w-{number}", number + 1000, None)
 
 
-def contents(folder) -> bytes:
-    return b"".join(path.read_bytes() for path in folder.iterdir())
+def contents(directory) -> bytes:
+    return b"".join(path.read_bytes() for path in directory.iterdir())
 
 
 def test_tidied_store_has_no_file_with_a_removed_secret(tmp_path):

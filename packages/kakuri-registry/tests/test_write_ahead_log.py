@@ -27,12 +27,12 @@ def ids(path):
 
 
 class Node:
-    """A folder with a store, whose process dies: only the files on disk survive."""
+    """A directory with a store, whose process dies: only the files on disk survive."""
 
-    def __init__(self, folder):
-        self.path = folder / "node" / "db"
-        self.crashed = folder / "crashed" / "db"
-        self.backup = folder / "backup" / "db"
+    def __init__(self, directory):
+        self.path = directory / "node" / "db"
+        self.crashed = directory / "crashed" / "db"
+        self.backup = directory / "backup" / "db"
         for path in (self.crashed, self.backup):
             path.parent.mkdir(mode=0o700)
         self.version = 1

@@ -31,17 +31,17 @@ LOCAL = Endpoint.parse("tls://localhost:0")
 @pytest.fixture(scope="module")
 def files(tmp_path_factory):
     """Write an authority, and certificates of it for a server and a client, to files."""
-    folder = tmp_path_factory.mktemp("tls")
+    directory = tmp_path_factory.mktemp("tls")
     authority = trustme.CA()
-    authority.cert_pem.write_to_path(folder / "ca.pem")
-    trustme.CA().cert_pem.write_to_path(folder / "other-ca.pem")
+    authority.cert_pem.write_to_path(directory / "ca.pem")
+    trustme.CA().cert_pem.write_to_path(directory / "other-ca.pem")
     authority.issue_cert("localhost").private_key_and_cert_chain_pem.write_to_path(
-        folder / "server.pem"
+        directory / "server.pem"
     )
     client = authority.issue_cert("control-plane")
-    client.private_key_pem.write_to_path(folder / "client.key")
-    client.cert_chain_pems[0].write_to_path(folder / "client.pem")
-    return folder
+    client.private_key_pem.write_to_path(directory / "client.key")
+    client.cert_chain_pems[0].write_to_path(directory / "client.pem")
+    return directory
 
 
 async def test_request_over_tls_is_answered(files):

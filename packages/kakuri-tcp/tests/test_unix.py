@@ -54,15 +54,17 @@ async def test_socket_with_a_listener_is_left_alone(endpoint):
         assert await client.request(b"a", timeout=5) == b"A"
 
 
-async def test_lock_of_another_process_on_the_folder_does_not_prevent_listening(endpoint, tmp_path):
+async def test_lock_of_another_process_on_the_directory_does_not_prevent_listening(
+    endpoint, tmp_path
+):
     leave_stale(endpoint.path)
-    folder = os.open(tmp_path, os.O_RDONLY)
+    directory = os.open(tmp_path, os.O_RDONLY)
     try:
-        fcntl.flock(folder, fcntl.LOCK_EX)  # as every user may who can open the folder
+        fcntl.flock(directory, fcntl.LOCK_EX)  # as every user may who can open the directory
         async with await listen_lines(endpoint, bytes.upper), LineClient(endpoint) as client:
             assert await client.request(b"a", timeout=5) == b"A"
     finally:
-        os.close(folder)
+        os.close(directory)
 
 
 async def test_second_server_at_the_same_socket_is_refused_while_the_first_starts(
@@ -84,7 +86,7 @@ async def test_lock_file_of_a_killed_server_does_not_prevent_listening(endpoint,
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("kind", ["link", "fifo", "folder", "dangling"])
+@pytest.mark.parametrize("kind", ["link", "fifo", "directory", "dangling"])
 async def test_lock_that_is_not_a_regular_file_is_refused_and_left_alone(endpoint, tmp_path, kind):
     victim = tmp_path / "victim"
     victim.write_text("precious")
@@ -95,7 +97,7 @@ async def test_lock_that_is_not_a_regular_file_is_refused_and_left_alone(endpoin
             lock.symlink_to(victim)
         case "fifo":
             os.mkfifo(lock, 0o644)
-        case "folder":
+        case "directory":
             lock.mkdir()
         case "dangling":
             lock.symlink_to(tmp_path / "made")
@@ -121,7 +123,7 @@ async def test_close_leaves_a_file_that_replaced_the_socket(endpoint, tmp_path):
     assert (tmp_path / "x.sock").exists()
 
 
-async def test_socket_in_a_missing_folder_raises_listen_failed(tmp_path):
+async def test_socket_in_a_missing_directory_raises_listen_failed(tmp_path):
     with pytest.raises(ListenFailed, match="No such file or directory"):
         await listen_lines(Endpoint.unix(f"{tmp_path}/missing/x.sock"), bytes.upper)
 
@@ -158,9 +160,9 @@ def test_admits_depends_on_mode_and_user():
 
 async def test_another_user_cannot_connect():
     """Only root can take on another user; anybody else sees that the file's mode is closed."""
-    with tempfile.TemporaryDirectory() as folder:
-        Path(folder).chmod(0o755)
-        endpoint = Endpoint.unix(f"{folder}/x.sock")
+    with tempfile.TemporaryDirectory() as directory:
+        Path(directory).chmod(0o755)
+        endpoint = Endpoint.unix(f"{directory}/x.sock")
         async with await listen_lines(endpoint, bytes.upper):
             if os.geteuid():
                 assert not Path(endpoint.path).stat().st_mode & 0o077

@@ -62,11 +62,11 @@ async def restarting(monkeypatch, registry, writer, runtime):
 
 
 @pytest.fixture
-def crash_folder(tmp_path):
-    """Yield a folder in memory if possible, because the disk is not what is tested."""
+def crash_directory(tmp_path):
+    """Yield a directory in memory if possible, because the disk is not what is tested."""
     memory = Path("/dev/shm")
     if not os.access(memory, os.W_OK):
         yield tmp_path
         return
-    with tempfile.TemporaryDirectory(dir=memory) as folder:
-        yield Path(folder)
+    with tempfile.TemporaryDirectory(dir=memory) as directory:
+        yield Path(directory)

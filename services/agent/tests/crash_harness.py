@@ -1,4 +1,4 @@
-"""Scenarios in which agents are killed one after the other, with one state folder and one sidecar or
+"""Scenarios in which agents are killed one after the other, with one state directory and one sidecar or
 container runtime.
 
 A kill leaves what SIGKILL leaves: the files as they are at that moment, and the requests that the
@@ -111,9 +111,9 @@ class AgentRun:
     """One agent, from its start until it is killed: when it reaches a failpoint for the nth time, or at
     any time."""
 
-    def __init__(self, world, folder: Path, failpoint: str | None, count: int) -> None:
+    def __init__(self, world, directory: Path, failpoint: str | None, count: int) -> None:
         self.world = world
-        self.folder = folder
+        self.directory = directory
         self.snapshot: Path | None = None
         self.end = asyncio.get_running_loop().create_future()
         self.agent = self.store = self._writer = self._runtime = None
@@ -127,7 +127,7 @@ class AgentRun:
 
     async def start(self):
         world = self.world
-        self.store = RecordingStore(self, self.folder / "sidecar.sqlite")
+        self.store = RecordingStore(self, self.directory / "sidecar.sqlite")
         world.store = self.store
         self.reach("agent.opened")
         loaded = self.store.load()
@@ -177,8 +177,8 @@ class AgentRun:
         self.world.note(f"KILLED at {name}")
         if name != FINAL_KILL:
             self.world.kills[name] += 1
-        self.snapshot = self.folder.with_name(f"{self.folder.name}-{self.world.history.now}")
-        shutil.copytree(self.folder, self.snapshot)
+        self.snapshot = self.directory.with_name(f"{self.directory.name}-{self.world.history.now}")
+        shutil.copytree(self.directory, self.snapshot)
         self.end.set_result(name)
 
     async def call(self, request):
@@ -225,7 +225,7 @@ class AgentRun:
                 self._writer._retry.cancel()
         if self.store is not None:
             self.store.close()
-        shutil.rmtree(self.folder)
+        shutil.rmtree(self.directory)
 
 
 def _command_of(path, body):
@@ -290,11 +290,11 @@ class EventStream:
 
 
 class World:
-    """Everything that outlives an agent: state folder, sidecar, clients and the replies they got."""
+    """Everything that outlives an agent: state directory, sidecar, clients and the replies they got."""
 
     def __init__(
         self,
-        folder: Path,
+        directory: Path,
         seed: int,
         *,
         runs: int = 8,
@@ -306,7 +306,7 @@ class World:
         """Create a scenario.
 
         Args:
-            folder: An empty folder.
+            directory: An empty directory.
             seed: Seed of all randomness.
             runs: Number of agents that are killed.
             clients: Number of clients.
@@ -327,7 +327,7 @@ class World:
         self.kills: Counter = Counter()
         self.history = ClientHistory()
         self.violations: list[str] = []
-        self._folder = folder
+        self._directory = directory
         self._runtime = runtime
         self._number_of_runs, self._clients = runs, clients
         self.specs: defaultdict = defaultdict(dict)  # what each client has last started, by id
@@ -404,17 +404,17 @@ class World:
         self.is_up = asyncio.Event()
         disk = asyncio.ensure_future(self._vary_disk())
         if self._runtime == "cri":
-            self.outside = ModelCri(self.rng, self.note, self.report_violation, self._folder)
+            self.outside = ModelCri(self.rng, self.note, self.report_violation, self._directory)
         else:
             self.outside = ModelSidecar(self.rng, self.note, self.report_violation, self.wall_time)
-        folder = self._folder / "state"
-        folder.mkdir()
+        directory = self._directory / "state"
+        directory.mkdir()
         clients = [Client(self, name) for name in range(self._clients)]
         tasks = [asyncio.ensure_future(client.run()) for client in clients]
         for _ in range(self._number_of_runs):
             failpoints = (*FAILPOINTS, *CALL_FAILPOINTS) if self._runtime == "cri" else FAILPOINTS
             failpoint = self.rng.choice((None, *failpoints))
-            agent_run = await self._begin(folder, failpoint, self.rng.choice((1, 1, 2, 3, 5, 9)))
+            agent_run = await self._begin(directory, failpoint, self.rng.choice((1, 1, 2, 3, 5, 9)))
             done, _ = await asyncio.wait(
                 (agent_run.end, *tasks), timeout=MAX_RUN_SECONDS * self.rng.random() ** 2,
                 return_when=asyncio.FIRST_COMPLETED,
@@ -425,13 +425,13 @@ class World:
                 agent_run.kill("any-time")
             self.is_up.clear()
             await agent_run.clean_up()
-            folder = agent_run.snapshot
+            directory = agent_run.snapshot
             if self.rng.random() < 0.3:
                 self.outside.break_streams()
             await asyncio.sleep(self.rng.random() * 2)
         disk.cancel()
         self.disk = HEALTHY
-        agent_run = await self._begin(folder, None, 0)
+        agent_run = await self._begin(directory, None, 0)
         await asyncio.sleep(3.0)
         for client in clients:
             client.is_stopping = True
@@ -442,9 +442,9 @@ class World:
         shutil.rmtree(agent_run.snapshot)
         self.outside.close()
 
-    async def _begin(self, folder, failpoint, count):
+    async def _begin(self, directory, failpoint, count):
         self.note("agent starts")
-        agent_run = AgentRun(self, folder, failpoint, count)
+        agent_run = AgentRun(self, directory, failpoint, count)
         with suppress(Killed):
             await agent_run.start()
             self.agent_run = agent_run

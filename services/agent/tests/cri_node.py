@@ -12,17 +12,17 @@ from kakuri_zones.testing import quick_settings
 
 
 class CriNode:
-    """The folder and the container runtime of a node, for several agents in a row."""
+    """The directory and the container runtime of a node, for several agents in a row."""
 
-    def __init__(self, folder, cri):
-        self.folder, self.cri = folder, cri
-        self.zones = quick_settings(cri=cri.endpoint, log_dir=folder / "logs")
+    def __init__(self, directory, cri):
+        self.directory, self.cri = directory, cri
+        self.zones = quick_settings(cri=cri.endpoint, log_dir=directory / "logs")
         self.settings = Settings(
-            Endpoint.unix(str(folder / "agent.sock")),
+            Endpoint.unix(str(directory / "agent.sock")),
             self.zones,
             runtime="cri",
-            sidecar=Endpoint.unix(str(folder / "sidecar.sock")),
-            state_dir=folder / "state",
+            sidecar=Endpoint.unix(str(directory / "sidecar.sock")),
+            state_dir=directory / "state",
         )
 
     @asynccontextmanager

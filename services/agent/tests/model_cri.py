@@ -56,7 +56,7 @@ LABEL = "kakuri.dev/workload-id"
 class ModelCri:
     """Sandboxes and containers that outlive agents."""
 
-    def __init__(self, rng, note, report_violation, folder, *, fault_rate=0.02) -> None:
+    def __init__(self, rng, note, report_violation, directory, *, fault_rate=0.02) -> None:
         self.cri = FakeCri(images=IMAGES)  # never entered, so it has no socket
         self.runs: Counter = Counter()
         self.rng = rng
@@ -64,7 +64,7 @@ class ModelCri:
         self._fault_rate = fault_rate
         self._behaviours = self.cri._behaviours()
         self._settings = Settings(
-            cri=Endpoint.parse("unix:/nowhere"), log_dir=folder / "logs", has_hosts=False,
+            cri=Endpoint.parse("unix:/nowhere"), log_dir=directory / "logs", has_hosts=False,
             monitor=MonitorTimes(interval=10.0, without_events=10.0),
             rotate_interval=60.0, heartbeat=5.0, dns_servers=("10.0.0.1",),
         )  # fmt: skip

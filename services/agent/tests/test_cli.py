@@ -86,18 +86,18 @@ async def test_workloads_in_a_durable_store_survive_a_restart_of_the_service(
         await client.close()
 
 
-async def test_second_service_with_the_same_state_folder_is_an_error(tmp_path):
+async def test_second_service_with_the_same_state_directory_is_an_error(tmp_path):
     async with agent_service(settings(tmp_path)):
         with pytest.raises(DaemonError, match="simulated"):
             async with agent_service(settings(tmp_path)):
                 raise AssertionError
 
 
-async def test_state_folder_that_cannot_be_listed_is_an_error(tmp_path):
-    # Stands for a folder below one of another user; root gets an error for this one, too.
-    folder = tmp_path / ("x" * 300)
+async def test_state_directory_that_cannot_be_listed_is_an_error(tmp_path):
+    # Stands for a directory below one of another user; root gets an error for this one, too.
+    directory = tmp_path / ("x" * 300)
     with pytest.raises(DaemonError, match=r"can't keep workloads in .*xxx"):
-        async with agent_service(settings(tmp_path, state_dir=folder)):
+        async with agent_service(settings(tmp_path, state_dir=directory)):
             pass
 
 
@@ -235,7 +235,9 @@ async def test_auto_stays_with_the_sidecar_after_it_answered_once(tmp_path):
         ({"HOME": "/home/me"}, "/home/me/.local/state/kakuri"),
     ],
 )
-def test_default_state_folder_of_a_user_is_the_xdg_state_folder(monkeypatch, environment, expected):
+def test_default_state_directory_of_a_user_is_the_xdg_state_directory(
+    monkeypatch, environment, expected
+):
     monkeypatch.setattr("os.geteuid", lambda: 1000)
     monkeypatch.delenv("XDG_STATE_HOME", raising=False)
     for name, value in environment.items():
@@ -243,7 +245,7 @@ def test_default_state_folder_of_a_user_is_the_xdg_state_folder(monkeypatch, env
     assert str(default_state_dir()) == expected
 
 
-def test_default_state_folder_of_root_is_in_var_lib(monkeypatch):
+def test_default_state_directory_of_root_is_in_var_lib(monkeypatch):
     monkeypatch.setattr("os.geteuid", lambda: 0)
     assert str(default_state_dir()) == "/var/lib/kakuri"
 
@@ -269,10 +271,10 @@ def test_invalid_script_is_one_line_and_status_2(monkeypatch, tmp_path, capsys, 
     assert words in line
 
 
-def check(capsys, folder):
+def check(capsys, directory):
     """Run the command with --check-store; return its exit status and what it wrote."""
     with pytest.raises(SystemExit) as ended:
-        main(["--check-store", "--state-dir", str(folder)])
+        main(["--check-store", "--state-dir", str(directory)])
     return ended.value.code, capsys.readouterr()
 
 
@@ -314,8 +316,8 @@ def test_check_store_of_an_unreadable_file_is_one_line_and_status_2(tmp_path, ca
         2, f"kakuri-agent: can't check the store '{path}': Is a directory ({lock})\n"
     )  # fmt: skip
 
-    def refuse(folder):
-        raise PermissionError(13, "Permission denied", str(folder))
+    def refuse(directory):
+        raise PermissionError(13, "Permission denied", str(directory))
 
     monkeypatch.setattr("pathlib.Path.iterdir", refuse)
     status, written = check(capsys, tmp_path)

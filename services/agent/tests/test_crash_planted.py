@@ -99,21 +99,21 @@ def forget_removals(
     return set_desired(self, workload_id, desired, now=now, grace_seconds=grace_seconds)
 
 
-def run_scenarios(folder, runtime="sidecar"):
+def run_scenarios(directory, runtime="sidecar"):
     for seed in SEEDS:
-        (folder / str(seed)).mkdir()
+        (directory / str(seed)).mkdir()
         # Busy clients and frequent faults of the disk find faults sooner.
-        World(folder / str(seed), seed, pace=0.1, healthy_seconds=3.0, runtime=runtime).run()
+        World(directory / str(seed), seed, pace=0.1, healthy_seconds=3.0, runtime=runtime).run()
 
 
 def leave_partially_created(self, zones):
     """Remove no leftovers of interrupted starts."""
 
 
-def test_harness_finds_partially_created_zones_that_are_not_removed(monkeypatch, crash_folder):
+def test_harness_finds_partially_created_zones_that_are_not_removed(monkeypatch, crash_directory):
     monkeypatch.setattr("kakuri_zones._zones.Zones.reconcile", leave_partially_created)
     with pytest.raises(Violation, match="does not converge"):
-        run_scenarios(crash_folder, runtime="cri")
+        run_scenarios(crash_directory, runtime="cri")
 
 
 @pytest.mark.parametrize(
@@ -131,7 +131,7 @@ def test_harness_finds_partially_created_zones_that_are_not_removed(monkeypatch,
     ],
     ids=lambda value: getattr(value, "__name__", value),
 )
-def test_harness_finds_a_planted_fault(monkeypatch, crash_folder, owner, name, fault):
+def test_harness_finds_a_planted_fault(monkeypatch, crash_directory, owner, name, fault):
     monkeypatch.setattr(owner, name, fault)
     with pytest.raises(Violation, match=r"seed \d\d\d: "):
-        run_scenarios(crash_folder)
+        run_scenarios(crash_directory)

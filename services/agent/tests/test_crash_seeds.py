@@ -16,14 +16,14 @@ KILLS = int(os.environ.get("KAKURI_CRASHES", "1000"))
 FIRST_SEED = int(os.environ.get("KAKURI_CRASH_SEED", "0"))
 
 
-def run_scenarios(crash_folder, number, runtime):
+def run_scenarios(crash_directory, number, runtime):
     """Kill agents at least this many times; return the number of kills at each failpoint."""
     kills = Counter()
     seed = FIRST_SEED
     while kills.total() < number:
-        folder = crash_folder / str(seed)
-        folder.mkdir()
-        world = World(folder, seed, runtime=runtime)
+        directory = crash_directory / str(seed)
+        directory.mkdir()
+        world = World(directory, seed, runtime=runtime)
         world.run()
         kills += world.kills
         seed += 1
@@ -32,15 +32,15 @@ def run_scenarios(crash_folder, number, runtime):
 
 
 @pytest.mark.timeout(600)  # more than a minute where cores are shared and coverage is measured
-def test_acknowledged_requests_survive_kills_at_every_failpoint(crash_folder):
-    kills = run_scenarios(crash_folder, KILLS, "sidecar")
+def test_acknowledged_requests_survive_kills_at_every_failpoint(crash_directory):
+    kills = run_scenarios(crash_directory, KILLS, "sidecar")
     assert KILLS < 1000 or min(kills[name] for name in (*FAILPOINTS, "any-time")) >= 5
 
 
 @pytest.mark.timeout(600)
-def test_acknowledged_requests_survive_kills_of_agents_that_run_zones_themselves(crash_folder):
+def test_acknowledged_requests_survive_kills_of_agents_that_run_zones_themselves(crash_directory):
     number = KILLS // 5  # each costs more than five times as much
-    kills = run_scenarios(crash_folder, number, "cri")
+    kills = run_scenarios(crash_directory, number, "cri")
     assert (
         number < 1000
         or min(kills[name] for name in (*FAILPOINTS, *CALL_FAILPOINTS, "any-time")) >= 3

@@ -37,7 +37,7 @@ async def test_workload_runs_is_read_stopped_and_removed(node):
         assert (await reached(client, State.FAILED)).exit_code is not None
         await removed(client)
     assert (node.cri.sandboxes, node.cri.containers) == ([], [])
-    assert list((node.folder / "logs").iterdir()) == []
+    assert list((node.directory / "logs").iterdir()) == []
 
 
 async def test_exit_of_the_container_ends_the_workload(node):

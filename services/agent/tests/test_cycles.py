@@ -48,13 +48,13 @@ def used():
     )
 
 
-async def test_thousand_cycles_return_to_the_initial_resources(crash_folder):
+async def test_thousand_cycles_return_to_the_initial_resources(crash_directory):
     zones = ZoneSettings(cri=Endpoint.parse("unix:/nowhere"))
     settings = Settings(
         Endpoint.parse("127.0.0.1:0"),
         zones,
         runtime="simulated",
-        state_dir=crash_folder,
+        state_dir=crash_directory,
         store="sqlite",
     )
     async with agent_service(settings) as endpoint:

@@ -4,18 +4,18 @@ import os
 import stat
 
 import pytest
-from kakuri_agent._state import StateFolder
+from kakuri_agent._state import StateDirectory
 from structlog.testing import capture_logs
 
 
 @pytest.fixture
 def state(tmp_path):
-    StateFolder(tmp_path).store(is_simulated=False).close()
-    return StateFolder(tmp_path)
+    StateDirectory(tmp_path).store(is_simulated=False).close()
+    return StateDirectory(tmp_path)
 
 
-def test_runtime_of_a_folder_without_a_store_of_zones_is_none(tmp_path):
-    state = StateFolder(tmp_path)
+def test_runtime_of_a_directory_without_a_store_of_zones_is_none(tmp_path):
+    state = StateDirectory(tmp_path)
     assert state.last_runtime is None
     state.store(is_simulated=True).close()
     state.record_runtime("cri")
@@ -26,7 +26,7 @@ def test_runtime_of_a_folder_without_a_store_of_zones_is_none(tmp_path):
 def test_recorded_runtime_is_read_by_the_next_process(state, tmp_path, name):
     assert state.last_runtime == "sidecar"
     state.record_runtime(name)
-    assert StateFolder(tmp_path).last_runtime == name
+    assert StateDirectory(tmp_path).last_runtime == name
     file = tmp_path / "runtime"
     assert file.read_text() == f"{name}\n"
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
@@ -66,7 +66,7 @@ def test_recorded_name_is_read_up_to_64_bytes(state, tmp_path, padding, name):
     assert state.last_runtime == name
 
 
-@pytest.mark.parametrize("kind", ["link", "pipe", "folder"])
+@pytest.mark.parametrize("kind", ["link", "pipe", "directory"])
 def test_recorded_runtime_is_read_from_a_regular_file_only(state, tmp_path, kind):
     path = tmp_path / "runtime"
     if kind == "link":

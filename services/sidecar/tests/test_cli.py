@@ -36,7 +36,9 @@ def test_invalid_option_exits_with_one_line_and_status_2(
     assert message in line
 
 
-def test_log_folder_that_others_may_write_to_is_refused_at_the_start(monkeypatch, tmp_path, capsys):
+def test_log_directory_that_others_may_write_to_is_refused_at_the_start(
+    monkeypatch, tmp_path, capsys
+):
     monkeypatch.setattr("kakuri_daemon._command.configure_logs", lambda **given: LogStream(2))
     (tmp_path / "logs").mkdir()
     (tmp_path / "logs").chmod(0o777)
@@ -46,7 +48,7 @@ def test_log_folder_that_others_may_write_to_is_refused_at_the_start(monkeypatch
     assert "others may write to it" in capsys.readouterr().err
 
 
-async def test_second_sidecar_with_the_same_log_folder_exits_with_one_line_and_status_2(
+async def test_second_sidecar_with_the_same_log_directory_exits_with_one_line_and_status_2(
     sidecar, tmp_path
 ):
     logs = tmp_path / "logs"

@@ -151,7 +151,7 @@ async def test_log_that_grows_after_its_end_is_measured_again(store):
     assert await ended.trim((), {"a": 1}) == [TrimmedLog("a", 1, SIZE, SIZE)]
 
 
-async def test_removed_folder_is_no_longer_counted(store):
+async def test_removed_directory_is_no_longer_counted(store):
     for zone in ("a", "b"):
         await write(store, zone, "0.log")
     ended = EndedLogs(store, 2 * SIZE)
@@ -176,7 +176,7 @@ async def test_links_are_neither_followed_nor_counted(store, tmp_path):
     assert (outside / "0.log").read_bytes() == LINE
 
 
-async def test_folder_that_cannot_be_changed_does_not_keep_others_from_being_trimmed(
+async def test_directory_that_cannot_be_changed_does_not_keep_others_from_being_trimmed(
     store, monkeypatch
 ):
     for zone in ("a", "b"):
@@ -184,10 +184,10 @@ async def test_folder_that_cannot_be_changed_does_not_keep_others_from_being_tri
     remove = _ended.remove_ended
     refused = (store.root / "a").stat().st_ino
 
-    def remove_ended(folder, excess):
-        if os.fstat(folder).st_ino == refused:
+    def remove_ended(directory, excess):
+        if os.fstat(directory).st_ino == refused:
             raise PermissionError(1, "Operation not permitted")
-        return remove(folder, excess)
+        return remove(directory, excess)
 
     monkeypatch.setattr(_ended, "remove_ended", remove_ended)
     with capture_logs() as logs:
@@ -198,7 +198,7 @@ async def test_folder_that_cannot_be_changed_does_not_keep_others_from_being_tri
     ]
 
 
-async def test_folder_that_cannot_be_measured_does_not_keep_others_from_being_trimmed(
+async def test_directory_that_cannot_be_measured_does_not_keep_others_from_being_trimmed(
     store, monkeypatch
 ):
     for zone in ("a", "b"):
@@ -206,10 +206,10 @@ async def test_folder_that_cannot_be_measured_does_not_keep_others_from_being_tr
     refused = (store.root / "a").stat().st_ino
     listed = _ended.list_files
 
-    def list_files(folder):
-        if os.fstat(folder).st_ino == refused:
+    def list_files(directory):
+        if os.fstat(directory).st_ino == refused:
             raise PermissionError(1, "Operation not permitted")
-        return listed(folder)
+        return listed(directory)
 
     monkeypatch.setattr(_ended, "list_files", list_files)
     ended = EndedLogs(store, 0)

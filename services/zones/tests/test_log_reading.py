@@ -32,20 +32,20 @@ class Writer:
     """Writes a log as a runtime does; by default, a file counts as stable afterwards."""
 
     def __init__(self, root):
-        self.folder = root / "zone"
-        self.folder.mkdir(parents=True)
+        self.directory = root / "zone"
+        self.directory.mkdir(parents=True)
 
     def write(self, name, data, *, is_stable=True):
-        with (self.folder / name).open("ab") as file:
+        with (self.directory / name).open("ab") as file:
             file.write(data)
         if is_stable:
             self.make_stable(name)
 
     def make_stable(self, name):
-        os.utime(self.folder / name, (LONG_AGO, LONG_AGO))
+        os.utime(self.directory / name, (LONG_AGO, LONG_AGO))
 
     def rotate(self, attempt, number, *, is_stable=True):
-        (self.folder / f"{attempt}.log").rename(self.folder / f"{attempt}.log.{number}")
+        (self.directory / f"{attempt}.log").rename(self.directory / f"{attempt}.log.{number}")
         self.write(f"{attempt}.log", b"")
         if is_stable:
             self.make_stable(f"{attempt}.log.{number}")
@@ -300,7 +300,7 @@ async def test_reader_stays_in_a_rotated_file_until_it_is_stable(store, log):
     log.write("0.log", line(b"a"))
     log.rotate(0, 0, is_stable=False)
     log.write("0.log", line(b"c"))
-    os.utime(log.folder / "0.log.0")
+    os.utime(log.directory / "0.log.0")
     chunk = await store.read("zone")
     assert (chunk.data, chunk.has_ended) == (b"a\n", False)
     log.write("0.log.0", line(b"b"))
@@ -317,7 +317,7 @@ async def test_reader_leaves_the_files_of_an_ended_zone_at_once(store, log):
 
 async def test_read_is_not_delayed_by_a_clock_that_was_set_back(store, log):
     log.write("0.log.0", line(b"a"))
-    os.utime(log.folder / "0.log.0", (2**32, 2**32))
+    os.utime(log.directory / "0.log.0", (2**32, 2**32))
     log.write("0.log", line(b"b"))
     assert (await store.read("zone")).data == b"a\nb\n"
 
@@ -352,7 +352,7 @@ async def test_follower_reads_over_rotations_truncation_and_attempts(store, log)
     assert await anext(stream) == b"c\n"
     log.write("1.log", line(b"d") * 2)
     assert await anext(stream) == b"d\nd\n"
-    (log.folder / "1.log").write_bytes(b"")
+    (log.directory / "1.log").write_bytes(b"")
     log.write("1.log", line(b"e"))
     assert await anext(stream) == b"e\n"
     log.write("1.log", line(b"f"))
@@ -379,8 +379,8 @@ async def test_follower_slower_than_the_writer_misses_rotated_content(store, log
     stream = store.stream("zone")
     first = await anext(stream)
     assert first == b"0" * len(first)
-    (log.folder / "0.log.0").unlink()
-    (log.folder / "0.log.1").unlink()
+    (log.directory / "0.log.0").unlink()
+    (log.directory / "0.log.1").unlink()
     assert b"".join([content async for content in stream]) == b"2" * 300_000 + b"\n"
 
 
@@ -459,7 +459,7 @@ async def test_bounded_reads_end_at_the_first_end_over_rotations(store, log, lim
 async def test_bounded_read_whose_files_were_removed_has_ended(store, log):
     log.write("0.log", line(b"a"))
     first = await store.read_bounded("zone", None, limit=1)
-    (log.folder / "0.log").unlink()
+    (log.directory / "0.log").unlink()
     log.write("1.log", line(b"b"))
     chunk = await store.read_bounded("zone", first.next, limit=10)
     assert (chunk.data, chunk.has_ended) == (b"", True)

@@ -9,7 +9,7 @@ from kakuri_zones.logs._errors import (
     LogStorageError,
     UnknownLog,
 )
-from kakuri_zones.logs._files import list_files, open_file, open_folder
+from kakuri_zones.logs._files import list_files, open_directory, open_file
 from kakuri_zones.logs._store import LogStore
 
 HOSTILE = ["", ".", "..", "../zone", "a/b", "/etc", "A", "a\n", "a\0b", "-a", "a" * 64, "ä"]
@@ -37,17 +37,17 @@ def store(tmp_path):
     store.close()
 
 
-async def test_prepare_creates_a_folder_that_only_its_owner_may_enter(store):
+async def test_prepare_creates_a_directory_that_only_its_owner_may_enter(store):
     location = await store.prepare("zone", 3)
     assert (location.directory, location.path) == (str(store.root / "zone"), "3.log")
     assert location == store.location("zone", 3)
-    for folder in (store.root, store.root / "zone"):
-        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    for directory in (store.root, store.root / "zone"):
+        assert stat.S_IMODE(directory.stat().st_mode) == 0o700
     assert await store.zones() == ["zone"]
     assert repr(store) == f"<LogStore {str(store.root)!r}>"
 
 
-async def test_prepare_closes_an_existing_folder_to_other_users(store):
+async def test_prepare_closes_an_existing_directory_to_other_users(store):
     (store.root / "zone").mkdir(parents=True)
     (store.root / "zone").chmod(0o755)
     await store.prepare("zone", 0)
@@ -99,13 +99,13 @@ async def test_read_of_a_removed_log_raises_unknown_log(store):
     assert caught.value.zone == "zone"
 
 
-async def test_remove_without_a_log_folder_succeeds(store):
+async def test_remove_without_a_log_directory_succeeds(store):
     await store.remove("zone")
     assert not store.root.exists()
     assert await store.zones() == []
 
 
-async def test_links_in_the_log_folder_are_not_followed(store, tmp_path):
+async def test_links_in_the_log_directory_are_not_followed(store, tmp_path):
     outside = tmp_path / "outside"
     outside.mkdir()
     (outside / "0.log").write_bytes(b"secret\n")
@@ -119,7 +119,7 @@ async def test_links_in_the_log_folder_are_not_followed(store, tmp_path):
     assert not (store.root / "zone").is_symlink()
     await store.prepare("zone", 0)
     (store.root / "zone" / "0.log").symlink_to(outside / "0.log")
-    (store.root / "zone" / "folder").symlink_to(outside)
+    (store.root / "zone" / "directory").symlink_to(outside)
     os.mkfifo(store.root / "zone" / "1.log")
     assert (await store.read("zone")).data == b""
     await store.remove("zone")
@@ -127,7 +127,7 @@ async def test_links_in_the_log_folder_are_not_followed(store, tmp_path):
 
 
 @pytest.mark.parametrize("mode", [0o777, 0o770, 0o1777])
-async def test_log_folder_that_others_may_write_to_is_refused(store, mode):
+async def test_log_directory_that_others_may_write_to_is_refused(store, mode):
     store.root.mkdir()
     store.root.chmod(mode)
     for call in (store.prepare("zone", 0), store.read("zone"), store.remove("zone")):
@@ -136,10 +136,12 @@ async def test_log_folder_that_others_may_write_to_is_refused(store, mode):
     assert list(store.root.iterdir()) == []
 
 
-async def test_file_in_place_of_the_folder_raises_log_storage_error(store):
+async def test_file_in_place_of_the_directory_raises_log_storage_error(store):
     store.root.mkdir()
     (store.root / "zone").touch()
-    with pytest.raises(LogStorageError, match="could not create a folder for the log of 'zone': "):
+    with pytest.raises(
+        LogStorageError, match="could not create a directory for the log of 'zone': "
+    ):
         await store.prepare("zone", 0)
     await store.remove("zone")
     await store.prepare("zone", 0)
@@ -187,19 +189,19 @@ async def test_file_replaced_while_it_is_opened_is_not_read(store):
     await store.prepare("zone", 0)
     path = store.root / "zone" / "0.log"
     path.write_bytes(b"x\n")
-    with open_folder(store.root, "zone", "read") as folder:
-        [file] = list_files(folder)
+    with open_directory(store.root, "zone", "read") as directory:
+        [file] = list_files(directory)
         other = path.with_name("other")
         other.write_bytes(b"y\n")
         other.replace(path)
         with pytest.raises(FileNotFoundError, match="another file has its name"):
-            open_file(folder, file)
-        assert list_files(folder) != [file]
+            open_file(directory, file)
+        assert list_files(directory) != [file]
     with (
         pytest.raises(LogStorageError, match="could not read the log of 'zone': another"),
-        open_folder(store.root, "zone", "read") as folder,
+        open_directory(store.root, "zone", "read") as directory,
     ):
-        open_file(folder, file)
+        open_file(directory, file)
 
 
 async def test_content_written_to_the_renamed_file_is_read(store):
@@ -305,7 +307,7 @@ async def test_log_is_readable_while_the_disk_is_full(store, monkeypatch):
 
     for call in ("mkdir", "rename", "link"):
         monkeypatch.setattr(os, call, full)
-    with pytest.raises(LogStorageError, match="folder for the log of 'other': No space left"):
+    with pytest.raises(LogStorageError, match="directory for the log of 'other': No space left"):
         await store.prepare("other", 0)
     assert (await store.read("zone")).data == b"x\n"
     assert await store.tail("zone", 1) == "0.0.0"

@@ -85,7 +85,7 @@ async def test_events_end_when_the_node_ends(run):
         pass
 
 
-async def test_second_node_on_the_same_log_folder_is_refused(runtime, run, node):
+async def test_second_node_on_the_same_log_directory_is_refused(runtime, run, node):
     await node.start()
     with pytest.raises(NodeLocked):
         async with run():
@@ -93,7 +93,7 @@ async def test_second_node_on_the_same_log_folder_is_refused(runtime, run, node)
     assert (await node.zone()).state is State.RUNNING
 
 
-async def test_next_node_on_the_same_log_folder_takes_over(run):
+async def test_next_node_on_the_same_log_directory_takes_over(run):
     for _ in range(2):
         async with run():
             pass

@@ -54,7 +54,7 @@ def test_progress_without_reports_has_no_figures():
     assert (progress.stalled_for(8.0), progress.has_figures) == (3.0, True)
 
 
-def test_used_space_is_unknown_for_a_missing_folder(tmp_path):
+def test_used_space_is_unknown_for_a_missing_directory(tmp_path):
     assert used_on_disk(str(tmp_path)) > 0
     assert used_on_disk(str(tmp_path / "nope")) is None
 

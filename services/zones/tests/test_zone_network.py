@@ -123,7 +123,7 @@ async def test_hosts_file_is_not_written_through_a_link(logs, tmp_path):
     assert not (tmp_path / "web-1" / "hosts").is_symlink()
 
 
-async def test_hosts_file_without_its_folder_is_an_error(logs):
+async def test_hosts_file_without_its_directory_is_an_error(logs):
     with pytest.raises(LogError):
         await ZoneNetwork(logs).mounts("web-1", [])
 

@@ -1,6 +1,6 @@
 """The runtime's command line, as far as containerd's shim for runc uses it.
 
-Usage: python -m tests.cri_node.vm [--root FOLDER] create|start|kill|delete|state|ps … ID
+Usage: python -m tests.cri_node.vm [--root DIRECTORY] create|start|kill|delete|state|ps … ID
 """
 
 import json
@@ -57,7 +57,7 @@ def create(machine: Machine, settings: Settings, options: dict[str, str]) -> Non
     user = spec["process"].get("user", {}).get("uid", 0)
     if user:
         raise RuntimeFailure(f"expected user 0 in a virtual machine, got {user}")
-    machine.folder.mkdir(parents=True)
+    machine.directory.mkdir(parents=True)
     groups = cgroups.create(
         spec["linux"]["cgroupsPath"], memory + OVERHEAD, cpu.get("quota"), cpu.get("period")
     )
@@ -70,7 +70,7 @@ def delete(machine: Machine) -> None:
     if machine.runs:
         machine.kill(signal.SIGKILL)
     machine.remove_groups()
-    shutil.rmtree(machine.folder)
+    shutil.rmtree(machine.directory)
 
 
 def show(machine: Machine, identity: str) -> str:

@@ -14,8 +14,8 @@ class Archive:
         self._out = io.BytesIO()
         self._inode = 0
 
-    def folder(self, name: str) -> None:
-        """Add a folder."""
+    def directory(self, name: str) -> None:
+        """Add a directory."""
         self._add(name, stat.S_IFDIR | 0o755)
 
     def file(self, name: str, data: bytes, mode: int = 0o644) -> None:
@@ -23,10 +23,10 @@ class Archive:
         self._add(name, stat.S_IFREG | mode, data)
 
     def tree(self, root: Path, prefix: str, leave_out: AbstractSet[str] = frozenset()) -> None:
-        """Add what is in a folder as a folder of another name, without some paths below it."""
-        self.folder(prefix)
-        for base, folders, files in os.walk(root):
-            for path in (Path(base, name) for name in sorted(folders) + sorted(files)):
+        """Add what is in a directory as a directory of another name, without some paths below it."""
+        self.directory(prefix)
+        for base, directories, files in os.walk(root):
+            for path in (Path(base, name) for name in sorted(directories) + sorted(files)):
                 name = str(path.relative_to(root))
                 if name not in leave_out:
                     self._copy(path, f"{prefix}/{name}")

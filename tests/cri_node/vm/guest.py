@@ -66,7 +66,7 @@ def common_disk(modules: Path, busybox: Path, kept: Path) -> bytes:
     if not kept.exists():
         archive = Archive()
         for name in ("bin", "dev", "modules", "proc", "run", "sys", "tmp", "zone"):
-            archive.folder(name)
+            archive.directory(name)
         archive.file("bin/busybox", busybox.read_bytes(), 0o755)
         archive.file("init", _INIT.encode(), 0o755)
         for module in MODULES:
@@ -84,7 +84,7 @@ def own_disk(bundle: Path, spec: dict[str, Any], network: str) -> bytes:
     Of what is mounted into the container, only files are taken: /etc/hosts and the like.
     """
     archive = Archive()
-    archive.folder("zone")
+    archive.directory("zone")
     archive.file("zone/network", network.encode())
     archive.file("zone/run", run_script(spec["process"]).encode())
     archive.file("zone/hostname", (spec.get("hostname") or "zone").encode())
@@ -107,6 +107,6 @@ def run_script(process: dict[str, Any]) -> str:
         for variable in process.get("env", [])
         if variable.partition("=")[0].isidentifier()
     ]
-    folder = shlex.quote(process.get("cwd", "/"))
-    inner = f"cd {folder} && exec {shlex.join(process['args'])}"
+    directory = shlex.quote(process.get("cwd", "/"))
+    inner = f"cd {directory} && exec {shlex.join(process['args'])}"
     return f"{''.join(exports)}exec chroot /rootfs /bin/sh -c {shlex.quote(inner)}\n"

@@ -1,4 +1,4 @@
-"""What is known of one virtual machine between the calls of the runtime: a folder."""
+"""What is known of one virtual machine between the calls of the runtime: a directory."""
 
 import json
 import os
@@ -22,26 +22,26 @@ class RuntimeFailure(Exception):
 
 
 class Machine:
-    """One virtual machine, by the folder of its state."""
+    """One virtual machine, by the directory of its state."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
 
     @property
     def exists(self) -> bool:
         """Whether it has been created and not deleted."""
-        return self.folder.is_dir()
+        return self.directory.is_dir()
 
     @property
     def state(self) -> dict[str, Any]:
         """The value that `save` stored."""
-        read: dict[str, Any] = json.loads((self.folder / "state.json").read_text())
+        read: dict[str, Any] = json.loads((self.directory / "state.json").read_text())
         return read
 
     def save(self, pid: int, bundle: Path, groups: list[Path]) -> None:
-        """Keep the supervisor's process id, the bundle and the folders of the control group."""
+        """Keep the supervisor's process id, the bundle and the directories of the control group."""
         state = {"pid": pid, "bundle": str(bundle), "groups": [str(group) for group in groups]}
-        (self.folder / "state.json").write_text(json.dumps(state))
+        (self.directory / "state.json").write_text(json.dumps(state))
 
     @property
     def runs(self) -> bool:
@@ -63,9 +63,9 @@ class Machine:
 
     @contextmanager
     def entered(self) -> Iterator[None]:
-        """Make the folder the current one: a Unix socket's path is at most 107 bytes."""
+        """Make the directory the current one: a Unix socket's path is at most 107 bytes."""
         before = Path.cwd()
-        os.chdir(self.folder)
+        os.chdir(self.directory)
         try:
             yield
         finally:
@@ -78,8 +78,8 @@ class Machine:
             stream.settimeout(START)
             answer = stream.recv(64)
         if answer != b"up":
-            failure = self.folder / "failure"
-            why = failure.read_text() if failure.exists() else f"see {self.folder}/console.log"
+            failure = self.directory / "failure"
+            why = failure.read_text() if failure.exists() else f"see {self.directory}/console.log"
             raise RuntimeFailure(f"the virtual machine did not come up: {why}")
 
     def kill(self, number: signal.Signals) -> None:

@@ -67,20 +67,20 @@ class Supervisor:
             status = self._follow(starter)
             qemu.wait()
         except (OSError, KeyError, StopIteration, subprocess.SubprocessError) as error:
-            (self._machine.folder / "failure").write_text(repr(error))
+            (self._machine.directory / "failure").write_text(repr(error))
             os._exit(255)
         os._exit(status)
 
     def _boot(self) -> subprocess.Popen[bytes]:
-        folder, bundle = self._machine.folder, Path(self._machine.state["bundle"])
+        directory, bundle = self._machine.directory, Path(self._machine.state["bundle"])
         hardware, commands = "", ""
         for namespace in self._spec["linux"]["namespaces"]:
             if namespace["type"] == "network" and namespace.get("path"):
                 network.enter(namespace["path"])
                 hardware, commands = network.hand_over()
-        disk = folder / "disk"
+        disk = directory / "disk"
         with disk.open("wb") as file:
-            kept = folder.parent / "common-disk"
+            kept = directory.parent / "common-disk"
             file.write(guest.common_disk(self._settings.modules, self._settings.busybox, kept))
             file.write(guest.own_disk(bundle, self._spec, commands))
         libc = ctypes.CDLL(None)
@@ -102,7 +102,7 @@ class Supervisor:
             *("-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"),
             *("-kernel", str(self._settings.kernel), "-initrd", str(disk)),
             *("-append", guest.CONSOLE),
-            *("-serial", f"file:{self._machine.folder / 'console.log'}"),
+            *("-serial", f"file:{self._machine.directory / 'console.log'}"),
         ]
         for number in (1, 2):
             path = f"file,id=s{number},path=/proc/self/fd/{number},append=on"

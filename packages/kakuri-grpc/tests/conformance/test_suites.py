@@ -24,11 +24,11 @@ from kakuri_http2.hpack import Encoder
 
 from ..echo_service import Answer, Question  # noqa: TID252 - a module of these tests
 
-FOLDER = Path(os.environ["KAKURI_CORPORA"])
-VECTORS = json.loads((FOLDER / "grpc/vectors.json").read_text())
+DIRECTORY = Path(os.environ["KAKURI_CORPORA"])
+VECTORS = json.loads((DIRECTORY / "grpc/vectors.json").read_text())
 SCENARIOS = [
     one
-    for one in json.loads((FOLDER / "http2-client/scenarios.json").read_text())
+    for one in json.loads((DIRECTORY / "http2-client/scenarios.json").read_text())
     if one["name"].startswith("grpc ")
 ]
 CALL = Method("/test.Echo/Unary", Question, Answer)

@@ -1,4 +1,4 @@
-"""The public suites for HPACK, frames and clients, from the folder that KAKURI_CORPORA names."""
+"""The public suites for HPACK, frames and clients, from the directory that KAKURI_CORPORA names."""
 
 import json
 import os
@@ -36,14 +36,14 @@ from ..wire import (  # noqa: TID252 - a module of these tests
     settings,
 )
 
-FOLDER = Path(os.environ["KAKURI_CORPORA"])
-STORIES = sorted((FOLDER / "hpack-stories").glob("*/story_*.json"))
-FRAMES = sorted((FOLDER / "http2-frames").glob("*/*.json"))
-SCENARIOS = json.loads((FOLDER / "http2-client/scenarios.json").read_text())
+DIRECTORY = Path(os.environ["KAKURI_CORPORA"])
+STORIES = sorted((DIRECTORY / "hpack-stories").glob("*/story_*.json"))
+FRAMES = sorted((DIRECTORY / "http2-frames").glob("*/*.json"))
+SCENARIOS = json.loads((DIRECTORY / "http2-client/scenarios.json").read_text())
 
 
 def vectors(name: str) -> list[Any]:
-    return json.loads((FOLDER / f"hpack-vectors/{name}.json").read_text())
+    return json.loads((DIRECTORY / f"hpack-vectors/{name}.json").read_text())
 
 
 def test_suite_has_all_cases():

@@ -10,11 +10,11 @@ from kakuri_http2 import ClientDriver, Limits, Request
 
 
 @asynccontextmanager
-async def nghttpd(folder, *options, limits=None):
-    """Yield our client, connected to nghttpd with a folder of files."""
-    (folder / "small").write_bytes(b"small\n")
-    (folder / "empty").write_bytes(b"")
-    (folder / "large").write_bytes(bytes(range(256)) * 20_000)
+async def nghttpd(directory, *options, limits=None):
+    """Yield our client, connected to nghttpd with a directory of files."""
+    (directory / "small").write_bytes(b"small\n")
+    (directory / "empty").write_bytes(b"")
+    (directory / "large").write_bytes(bytes(range(256)) * 20_000)
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -26,7 +26,7 @@ async def nghttpd(folder, *options, limits=None):
         "-a",
         "127.0.0.1",
         "-d",
-        str(folder),
+        str(directory),
         *options,
         str(port),
     ]

@@ -1,4 +1,4 @@
-"""The public conformance suites, read from the folder that KAKURI_CORPORA names."""
+"""The public conformance suites, read from the directory that KAKURI_CORPORA names."""
 
 import json
 import os

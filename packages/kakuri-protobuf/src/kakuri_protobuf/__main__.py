@@ -48,8 +48,8 @@ def _parser() -> argparse.ArgumentParser:
         type=Path,
         action="append",
         default=[],
-        metavar="FOLDER",
-        help="a folder in which imported files are looked up",
+        metavar="DIRECTORY",
+        help="a directory in which imported files are looked up",
     )
     compiling.add_argument(
         "--keep-unknown", action="store_true", help="let messages keep unknown fields"

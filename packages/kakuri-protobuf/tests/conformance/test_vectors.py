@@ -1,4 +1,4 @@
-"""Vectors recorded from the official conformance runner, from the folder that KAKURI_CORPORA names."""
+"""Vectors recorded from the official conformance runner, from the directory that KAKURI_CORPORA names."""
 
 import json
 import math
@@ -12,13 +12,13 @@ from kakuri_protobuf import DecodeError
 
 from ..schema_classes import SchemaClasses  # noqa: TID252 - a module of these tests
 
-FOLDER = Path(os.environ["KAKURI_CORPORA"]) / "protobuf"
+DIRECTORY = Path(os.environ["KAKURI_CORPORA"]) / "protobuf"
 
 
 def load(version: int) -> list[Any]:
-    schema = json.loads((FOLDER / f"schema-proto{version}.json").read_text())
+    schema = json.loads((DIRECTORY / f"schema-proto{version}.json").read_text())
     classes = SchemaClasses(schema, is_proto2=version == 2)
-    cases = json.loads((FOLDER / f"proto{version}-pb-pb.json").read_text())
+    cases = json.loads((DIRECTORY / f"proto{version}-pb-pb.json").read_text())
     return [
         pytest.param(case, classes.messages[case["message"]], id=case["name"]) for case in cases
     ]

@@ -6,8 +6,8 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
+from kakuri_registry._directory import companion, lock_store
 from kakuri_registry._errors import StoreFailed
-from kakuri_registry._folder import companion, lock_store
 from kakuri_registry._recovery import text_or_bytes
 from kakuri_registry._rows import BadRow, RowReader, shorten
 from kakuri_registry._schema import SCHEMA_VERSION, refuse_foreign

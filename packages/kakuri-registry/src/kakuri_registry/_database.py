@@ -5,7 +5,7 @@ import sqlite3
 from contextlib import suppress
 from pathlib import Path
 
-from kakuri_registry._folder import open_file, sync_folder
+from kakuri_registry._directory import open_file, sync_directory
 from kakuri_registry._schema import migrate, prepare
 from kakuri_registry._write_ahead_log import check_log, count_logged_pages
 
@@ -33,7 +33,7 @@ def open_database(path: Path) -> tuple[sqlite3.Connection, int, int]:
         os.fchmod(descriptor, 0o600)
     finally:
         os.close(descriptor)
-    sync_folder(path.parent)
+    sync_directory(path.parent)
     check_log(path)
     complete = logged = count_logged_pages(path)
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=0)

@@ -11,7 +11,7 @@ from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from kakuri_registry._folder import companion, open_file, sync_folder
+from kakuri_registry._directory import companion, open_file, sync_directory
 from kakuri_registry._rows import COLUMNS
 from kakuri_registry._schema import migrate, prepare
 from kakuri_registry._statements import PUT, select
@@ -60,7 +60,7 @@ def recover(path: Path) -> tuple[Path, int]:
     with suppress(FileNotFoundError):
         os.link(companion(path, "-wal"), companion(damaged, "-wal"))
     part.replace(companion(path, ".new"))
-    sync_folder(path.parent)
+    sync_directory(path.parent)
     complete_recovery(path)
     return damaged, len(rows)
 
@@ -72,7 +72,7 @@ def complete_recovery(path: Path) -> None:
         # Remove the old log first: SQLite would apply it to the new database.
         companion(path, "-wal").unlink(missing_ok=True)
         new.replace(path)
-        sync_folder(path.parent)
+        sync_directory(path.parent)
 
 
 def text_or_bytes(data: bytes) -> str | bytes:

@@ -8,8 +8,8 @@ import os
 import sqlite3
 from pathlib import Path
 
+from kakuri_registry._directory import companion, open_file
 from kakuri_registry._errors import StoreFailed, StoreTooNew
-from kakuri_registry._folder import companion, open_file
 
 APPLICATION_ID = 0x4B414B55
 """Marks a database as one of this package ("KAKU"), also for file(1)."""

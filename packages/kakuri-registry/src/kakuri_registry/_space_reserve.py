@@ -4,7 +4,7 @@ import errno
 import os
 from pathlib import Path
 
-from kakuri_registry._folder import open_file
+from kakuri_registry._directory import open_file
 
 
 class SpaceReserve:
@@ -21,7 +21,7 @@ class SpaceReserve:
 
     def __init__(self, path: Path, size: int) -> None:
         self._path = path
-        self._folder = str(path.parent)  # for statvfs, which is called at every write
+        self._directory = str(path.parent)  # for statvfs, which is called at every write
         self._size = size
         self._exists = path.exists() and path.stat().st_blocks * 512 >= size
 
@@ -38,7 +38,7 @@ class SpaceReserve:
         """
         if not self._size:
             return True
-        system = os.statvfs(self._folder)
+        system = os.statvfs(self._directory)
         free = system.f_bavail * system.f_frsize
         if self._exists:
             return free >= self._size

@@ -20,9 +20,9 @@ from kakuri_workload import History
 
 from kakuri_registry._change_log import Change
 from kakuri_registry._database import open_database
+from kakuri_registry._directory import check_files, companion, lock_store, open_private_directory
 from kakuri_registry._entry import WorkloadEntry
 from kakuri_registry._errors import StoreFailed, StoreFull
-from kakuri_registry._folder import check_files, companion, lock_store, open_private_folder
 from kakuri_registry._recovery import complete_recovery, recover, text_or_bytes
 from kakuri_registry._rows import BadRow, Cell, RowReader, row_of, shorten
 from kakuri_registry._schema import refuse_foreign
@@ -99,7 +99,7 @@ class SQLiteStore:
 
         Args:
             path: The database. Other files of the store have the same name with a suffix. Their
-                folder is created if it does not exist.
+                directory is created if it does not exist.
             reserve: Bytes of disk space to reserve for stopping and removing workloads while the
                 disk is full; 0 for none.
             failpoint: Called at each of `STORE_FAILPOINTS`, for tests of crashes.
@@ -109,7 +109,7 @@ class SQLiteStore:
             StoreMismatch: The log next to the database belongs to another run.
             StoreTooNew: A later version of this package has written the database.
             StoreFull: There is no room to create it.
-            StoreFailed: The folder is open to other users, the database belongs to another
+            StoreFailed: The directory is open to other users, the database belongs to another
                 application, or the system failed.
         """
         self._path = Path(path)
@@ -121,7 +121,7 @@ class SQLiteStore:
         self._reserve_bytes = reserve
         self._mutex = threading.Lock()
         try:
-            self._check_folder()
+            self._check_directory()
             refuse_foreign(self._path)
             self._lock = lock_store(self._path)
             self._reserve = SpaceReserve(companion(self._path, ".reserve"), reserve)
@@ -204,13 +204,13 @@ class SQLiteStore:
     def __repr__(self) -> str:
         return f"<SQLiteStore {str(self._path)!r} {'closed' if self._lock < 0 else 'open'}>"
 
-    def _check_folder(self) -> None:
-        """Reject a folder that others may write to, and files of the store that are not ours."""
-        folder = open_private_folder(self._path.parent)
+    def _check_directory(self) -> None:
+        """Reject a directory that others may write to, and files of the store that are not ours."""
+        directory = open_private_directory(self._path.parent)
         try:
-            check_files(folder, self._path)
+            check_files(directory, self._path)
         finally:
-            os.close(folder)
+            os.close(directory)
 
     def _open(self) -> sqlite3.Connection:
         connection, logged, lost = open_database(self._path)

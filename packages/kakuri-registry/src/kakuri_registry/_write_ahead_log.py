@@ -19,8 +19,8 @@ from contextlib import closing, suppress
 from pathlib import Path
 from typing import TypeAlias
 
+from kakuri_registry._directory import companion, open_file
 from kakuri_registry._errors import StoreMismatch
-from kakuri_registry._folder import companion, open_file
 
 _Marks: TypeAlias = tuple[int | None, int | None]
 

@@ -55,9 +55,9 @@ def identify(accepted: socket.socket, address: object) -> Peer:
 def check_server(connected: socket.socket, endpoint: str, trusted_uids: Collection[int]) -> None:
     """Check that the server of a Unix socket runs as root, as this user or as a trusted one.
 
-    Any user who may create files in the socket's folder can put a server there. The kernel records
-    a server's user when it calls listen(), so a server can't forge it. Systems without SO_PEERCRED
-    are not checked.
+    Any user who may create files in the socket's directory can put a server there. The kernel
+    records a server's user when it calls listen(), so a server can't forge it. Systems without
+    SO_PEERCRED are not checked.
 
     Args:
         connected: The client's socket.

@@ -55,7 +55,7 @@ def listen_unix(name: str, backlog: int, access: UnixAccess) -> tuple[socket.soc
 
     A stale socket, on which no process listens, is removed; any other file is left alone. While
     that happens, a lock file of mode 0600 (`name` with `.lock` appended) excludes other servers.
-    Locking the folder instead would let every user who can open it hold the lock.
+    Locking the directory instead would let every user who can open it hold the lock.
 
     Raises:
         ListenFailed: The path is in use.

@@ -38,8 +38,8 @@ IMAGE_REFERENCE = f"{_NO_ID}{_NAME}(?::{_TAG})?(?:@{_DIGEST})?"
 # A program's argument and environment are C strings: no NUL (execve(2)).
 C_STRING = r"[^\0]*"
 
-# Not in /proc or /sys, where a folder can lead to the host (CVE-2024-21626), nor in /dev/fd, a link
-# into /proc, nor with `.` and `..`, which lead there under another name.
+# Not in /proc or /sys, where a directory can lead to the host (CVE-2024-21626), nor in /dev/fd, a
+# link into /proc, nor with `.` and `..`, which lead there under another name.
 _END = r"(?:/|\Z)"
 WORKING_DIRECTORY = rf"(?!/+(?:proc|sys|dev/+fd){_END})(?:/(?!\.\.?{_END})[^/\0]*)+"
 

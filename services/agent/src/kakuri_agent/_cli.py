@@ -20,7 +20,7 @@ from kakuri_zones.options import zone_options
 from kakuri_agent._agent import Agent
 from kakuri_agent._capacity import MEMORY_FLOOR_MB, Capacity, cpu_of_machine, memory_of_machine
 from kakuri_agent._retention import Retention
-from kakuri_agent._state import StateFolder, default_state_dir, open_registry
+from kakuri_agent._state import StateDirectory, default_state_dir, open_registry
 from kakuri_agent._version import __version__
 from kakuri_agent.runtimes._choice import (
     RUNTIMES,
@@ -113,8 +113,8 @@ def _refuse_nan(_ctx: click.Context, _param: click.Parameter, value: float) -> f
 @click.option(
     "--state-dir",
     type=click.Path(file_okay=False, path_type=Path),
-    help="The folder of the durable store.  [default: /var/lib/kakuri for root, else the user's "
-    "XDG state folder]",
+    help="The directory of the durable store.  [default: /var/lib/kakuri for root, else the user's "
+    "XDG state directory]",
 )
 @click.option(
     "--store",
@@ -167,8 +167,8 @@ def _refuse_nan(_ctx: click.Context, _param: click.Parameter, value: float) -> f
 @click.option(
     "--check-store",
     is_flag=True,
-    help="Check the stores in the state folder without changing them, report, and exit: 0 if they "
-    "are intact, 1 if one is damaged, 2 if one can't be checked. The agent must be stopped.",
+    help="Check the stores in the state directory without changing them, report, and exit: 0 if "
+    "they are intact, 1 if one is damaged, 2 if one can't be checked. The agent must be stopped.",
 )
 @click.version_option(__version__)
 def main(*, check_store: bool, **options: object) -> None:
@@ -176,7 +176,7 @@ def main(*, check_store: bool, **options: object) -> None:
     if check_store:
         state_dir = cast("Path | None", options["state_dir"])
         try:
-            is_intact = StateFolder(state_dir or default_state_dir()).check(click.echo)
+            is_intact = StateDirectory(state_dir or default_state_dir()).check(click.echo)
         except OSError as error:  # a traceback would exit with EXIT_DAMAGED
             raise DaemonError(f"can't write the report: {error.strerror}") from error
         sys.exit(0 if is_intact else EXIT_DAMAGED)
@@ -187,7 +187,7 @@ def main(*, check_store: bool, **options: object) -> None:
 @asynccontextmanager
 async def agent_service(settings: Settings) -> AsyncIterator[Endpoint]:
     """Serve the agent protocol while the context is entered; yield the actual endpoint."""
-    state = StateFolder(settings.state_dir or default_state_dir())
+    state = StateDirectory(settings.state_dir or default_state_dir())
     name, reason = settings.runtime, None
     if name == "auto":
         name, reason = await choose_runtime(settings.sidecar, settings.zones, state.last_runtime)

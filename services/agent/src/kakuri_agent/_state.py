@@ -34,7 +34,7 @@ MAX_NAME = 64
 
 
 def default_state_dir() -> Path:
-    """Return /var/lib/kakuri for root, else the user's state folder (XDG Base Directory)."""
+    """Return /var/lib/kakuri for root, else the user's state directory (XDG Base Directory)."""
     if os.geteuid() == 0:
         return Path("/var/lib/kakuri")
     states = os.environ.get("XDG_STATE_HOME", "")
@@ -43,20 +43,20 @@ def default_state_dir() -> Path:
     return base / "kakuri"
 
 
-class StateFolder:
+class StateDirectory:
     """The stores of one node: one of real zones, one of simulated ones.
 
     A sidecar and a zone node in this process find the same zones, so they share a store.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
 
     @property
     def last_runtime(self) -> str | None:
         """The name of the runtime that ran the zones of this node last; None if none did.
 
-        Raises DaemonError if the folder can't be read.
+        Raises DaemonError if the directory can't be read.
         """
         if ZONES not in self._stores():
             return None
@@ -66,7 +66,7 @@ class StateFolder:
         """Return the store of simulated or of real zones. Raises DaemonError if it is unusable."""
         name = "simulated" if is_simulated else ZONES
         try:
-            return SQLiteStore(self._folder / f"{name}{SUFFIX}")
+            return SQLiteStore(self._directory / f"{name}{SUFFIX}")
         except (StoreError, OSError) as error:
             raise self._unusable(error) from error
 
@@ -74,7 +74,7 @@ class StateFolder:
         """Record which runtime runs the zones of this node; a failure is only logged."""
         if name == self._recorded_runtime():
             return
-        path = self._folder / NAME_FILE
+        path = self._directory / NAME_FILE
         new = path.with_suffix(".new")
         try:
             new.unlink(missing_ok=True)
@@ -89,7 +89,7 @@ class StateFolder:
     def _recorded_runtime(self) -> str | None:
         try:
             flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
-            with os.fdopen(os.open(self._folder / NAME_FILE, flags), "rb") as file:
+            with os.fdopen(os.open(self._directory / NAME_FILE, flags), "rb") as file:
                 name = file.read(MAX_NAME).decode().strip()
         except (OSError, UnicodeDecodeError):
             return None
@@ -97,7 +97,9 @@ class StateFolder:
 
     def _stores(self) -> frozenset[str]:
         try:
-            files = list(self._folder.iterdir())  # glob would ignore a folder that can't be read
+            files = list(
+                self._directory.iterdir()
+            )  # glob would ignore a directory that can't be read
         except FileNotFoundError:
             return frozenset()
         except OSError as error:
@@ -111,10 +113,10 @@ class StateFolder:
         """
         names = sorted(self._stores())
         if not names:
-            raise DaemonError(f"there is no store in {self._folder}")
+            raise DaemonError(f"there is no store in {self._directory}")
         is_intact = True
         for name in names:
-            path = self._folder / f"{name}{SUFFIX}"
+            path = self._directory / f"{name}{SUFFIX}"
             try:
                 found = check_store(path)
             except StoreError as error:
@@ -129,7 +131,7 @@ class StateFolder:
         return is_intact
 
     def _unusable(self, reason: object) -> DaemonError:
-        return DaemonError(f"can't keep workloads in {self._folder}: {reason}")
+        return DaemonError(f"can't keep workloads in {self._directory}: {reason}")
 
 
 @asynccontextmanager

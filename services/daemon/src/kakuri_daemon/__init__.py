@@ -6,7 +6,7 @@
 from kakuri_daemon._command import EXIT_USAGE, DaemonCommand, DaemonError, WorkerCount, endpoint
 from kakuri_daemon._listen_group import listen_group
 from kakuri_daemon._logs import configure_logs
-from kakuri_daemon._private_folder import open_private_folder
+from kakuri_daemon._private_directory import open_private_directory
 from kakuri_daemon._run import run
 from kakuri_daemon._settings import read_toml
 from kakuri_daemon._stream import LogStream
@@ -24,7 +24,7 @@ __all__ = [
     "configure_logs",
     "endpoint",
     "listen_group",
-    "open_private_folder",
+    "open_private_directory",
     "read_toml",
     "run",
     "run_workers",

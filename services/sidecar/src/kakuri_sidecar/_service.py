@@ -40,8 +40,8 @@ async def sidecar_service(
 
     Raises:
         kakuri_tcp.ListenFailed: The address can't be used.
-        kakuri_zones.NodeUnavailable: Another process manages this node's zones, or the log folder
-            can't be used.
+        kakuri_zones.NodeUnavailable: Another process manages this node's zones, or the log
+            directory can't be used.
     """
     channel = GrpcioChannel(settings.cri)
     async with (

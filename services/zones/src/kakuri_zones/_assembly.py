@@ -42,15 +42,15 @@ async def zone_node(runtime: Runtime, settings: Settings) -> AsyncIterator[ZoneN
     The runtime need not answer yet; it is polled until it does. When the context is left,
     operations in progress are abandoned and zones continue to run. The next `zone_node` finds them
     by their labels, and removes objects that were only partially created. The lock on the log
-    folder is held while the context is entered.
+    directory is held while the context is entered.
 
     Args:
         runtime: A client of the runtime, which the caller closes afterwards.
         settings: See Settings.
 
     Raises:
-        NodeLocked: Another process manages zones with the same log folder.
-        NodeUnavailable: The log folder can't be used.
+        NodeLocked: Another process manages zones with the same log directory.
+        NodeUnavailable: The log directory can't be used.
 
     Example:
         async with Runtime(channel) as runtime, zone_node(runtime, settings) as node:

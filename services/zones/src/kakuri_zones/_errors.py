@@ -7,7 +7,7 @@
     ├── StartFailed              its `reason`     the zone could not be started, and was removed
     │   └── PullFailed           ImagePullFailed  because its image could not be pulled
     ├── StartCancelled           Stopped          the zone was stopped before its container started
-    ├── NodeUnavailable          node_unavailable the log folder can't be used
+    ├── NodeUnavailable          node_unavailable the log directory can't be used
     │   └── NodeLocked           node_locked      another process manages this node's zones
     └── LogError                 internal         see kakuri_zones.logs
         ├── UnknownLog           not_found
@@ -102,17 +102,17 @@ class NodeLocked(NodeUnavailable):
     Two of them would undo each other's partially created sandboxes and containers.
 
     Attributes:
-        folder: The log folder that both are configured with.
+        directory: The log directory that both are configured with.
     """
 
     code = "node_locked"
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, directory: Path) -> None:
         super().__init__(
-            f"another process manages the zones with logs in {folder}: stop the other "
-            "kakuri-sidecar, or the kakuri-agent with --runtime cri, that uses this folder"
+            f"another process manages the zones with logs in {directory}: stop the other "
+            "kakuri-sidecar, or the kakuri-agent with --runtime cri, that uses this directory"
         )
-        self.folder = folder
+        self.directory = directory
 
 
 def error_code(error: ZoneError | CriError) -> str:

@@ -1,9 +1,9 @@
 """Estimating the progress of a pull, which the CRI does not report.
 
 While a runtime unpacks an image, the use of its image file system (ImageFsInfo) grows. Downloads
-are not part of that use. containerd keeps them in files of a neighbouring folder, whose sizes are
-added up; for other runtimes, the space used on the whole disk is measured instead. Other writers on
-that disk can make a stuck pull seem to progress; its deadline ends it then.
+are not part of that use. containerd keeps them in files of a neighbouring directory, whose sizes
+are added up; for other runtimes, the space used on the whole disk is measured instead. Other
+writers on that disk can make a stuck pull seem to progress; its deadline ends it then.
 """
 
 import contextlib
@@ -18,7 +18,7 @@ NOTICEABLE = 64 * 1024
 """Bytes of growth that count as progress; a file system's own metadata grows by less."""
 
 _CONTAINERD_DOWNLOADS = "io.containerd.content.v1.content/ingest"
-"""Beside the folder that containerd names in ImageFsInfo; a folder for each download."""
+"""Beside the directory that containerd names in ImageFsInfo; a directory for each download."""
 
 
 def received(mountpoint: str) -> int | None:
@@ -41,9 +41,9 @@ def used_on_disk(path: str) -> int | None:
     return (status.f_blocks - status.f_bfree) * status.f_frsize
 
 
-def _being_downloaded(folder: Path) -> int | None:
+def _being_downloaded(directory: Path) -> int | None:
     try:
-        downloads = list(folder.iterdir())
+        downloads = list(directory.iterdir())
     except OSError:
         return None
     size = 0

@@ -19,7 +19,7 @@ from kakuri_cri.api import SecurityProfileProfileType as Profile
 
 CAPABILITIES: Mapping[str, str] = MappingProxyType(
     {
-        "CHOWN": "a service gives its folders to the user that it will run as",
+        "CHOWN": "a service gives its directories to the user that it will run as",
         "DAC_OVERRIDE": "and accesses them afterwards",
         "FOWNER": "and sets their modes",
         "KILL": "a supervisor signals workers that run as another user",

@@ -34,9 +34,9 @@ class Settings:
             runtime's default one, so it is not allowed.
         cgroup_parent: The cgroup below which zones are created; None for the default of the
             runtime's cgroup driver.
-        log_dir: The folder in which the runtime writes logs, with a folder for each zone.
+        log_dir: The directory in which the runtime writes logs, with a directory for each zone.
         ended_log_bytes: Budget for the logs of all ended zones together.
-        has_hosts: Whether each zone gets its own hosts file, which is mounted from that folder.
+        has_hosts: Whether each zone gets its own hosts file, which is mounted from that directory.
         dns_servers, dns_searches: the resolvers and search domains of zones; without them, those
             of the host that a zone can reach.
         collection: When images are removed.

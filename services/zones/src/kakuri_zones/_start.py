@@ -181,9 +181,9 @@ class Start:
         )
 
     async def _prepare(self, hold: list[str]) -> ZoneConfig:
-        """Provide the image and the log's folder, and return what the zone is created from."""
+        """Provide the image and the log's directory, and return what the zone is created from."""
         spec = self.spec
-        # The log's folder is created while the runtime looks for the image.
+        # The log's directory is created while the runtime looks for the image.
         preparing = asyncio.ensure_future(self._logs.prepare(spec.id, spec.attempt))
         ensuring = self._images.ensure(
             spec.workload.image, spec.workload.pull, self._report_pull, hold

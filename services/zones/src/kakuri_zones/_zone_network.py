@@ -74,7 +74,7 @@ class ZoneNetwork:
     """Provides the hosts file, resolvers and sysctls of zones.
 
     Args:
-        logs: The hosts file is kept in the folder of the zone's log, and is removed with it.
+        logs: The hosts file is kept in the directory of the zone's log, and is removed with it.
         servers: Addresses of the resolvers of every zone; the host's if empty.
         searches: Search domains of every zone; the host's if empty.
         has_hosts: Whether a zone gets its own hosts file, which is mounted from the host.

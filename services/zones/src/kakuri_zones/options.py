@@ -140,7 +140,7 @@ _OPTIONS = (
         type=click.Path(file_okay=False, path_type=Path),
         default=DEFAULT_LOG_DIR,
         show_default=True,
-        help="Folder to which the runtime writes the logs of containers.",
+        help="Directory to which the runtime writes the logs of containers.",
     ),
     click.option(
         "--ended-logs-mb",
@@ -170,7 +170,7 @@ _OPTIONS = (
         "--hosts-file/--no-hosts-file",
         default=True,
         show_default=True,
-        help="Mount a hosts file of its own into each zone, from the folder of its log.",
+        help="Mount a hosts file of its own into each zone, from the directory of its log.",
     ),
     click.option(
         "--dns-server",

@@ -26,8 +26,8 @@ class SocketServer:
     """
 
     def __init__(self, path: Path | None, add_methods: Callable[[Server], None]) -> None:
-        self._folder = None if path else Path(tempfile.mkdtemp(prefix="cri-"))
-        self.path = path or Path(self._folder or "", "cri.sock")
+        self._directory = None if path else Path(tempfile.mkdtemp(prefix="cri-"))
+        self.path = path or Path(self._directory or "", "cri.sock")
         self._add_methods = add_methods
         self._server: Server | None = None
         self._lock = asyncio.Lock()
@@ -65,8 +65,8 @@ class SocketServer:
     def remove(self) -> None:
         """Remove the socket, and its directory if that is a temporary one."""
         self.path.unlink(missing_ok=True)
-        if self._folder is not None:
-            self._folder.rmdir()
+        if self._directory is not None:
+            self._directory.rmdir()
 
     def break_connections(self) -> None:
         """Break every connection; new ones are accepted."""

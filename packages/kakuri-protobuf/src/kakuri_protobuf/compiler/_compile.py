@@ -58,18 +58,19 @@ def compile_file(path: Path, *, include: Sequence[Path] = (), keep_unknown: bool
 
     Args:
         path: The file.
-        include: Folders in which imported files are looked up; the file's own folder is the last.
+        include: Directories in which imported files are looked up; the file's own directory is the
+            last.
         keep_unknown: As for `compile_text`.
 
     Raises:
         ProtoSyntaxError: A file is not valid.
         OSError: The file cannot be read.
     """
-    folders = [*include, path.parent]
+    directories = [*include, path.parent]
 
     def read_import(name: str) -> str | None:
-        for folder in folders:
-            candidate = folder / name
+        for directory in directories:
+            candidate = directory / name
             if candidate.is_file():
                 return _read(candidate)
         return None

@@ -133,7 +133,7 @@ async def node_zones(settings: Settings) -> AsyncIterator[NodeZones]:
     """Manage the zones of this node while the context is entered.
 
     Raises:
-        NodeUnavailable: Another process manages them, or the folder of logs can't be used.
+        NodeUnavailable: Another process manages them, or the directory of logs can't be used.
     """
     channel = GrpcChannel(settings.cri)
     async with (

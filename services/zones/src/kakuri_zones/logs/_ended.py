@@ -1,6 +1,6 @@
 """A budget in bytes for the logs of all ended zones, within which the latest ends are kept.
 
-Sizes are measured a bounded number of folders at a time, those measured longest ago first: an
+Sizes are measured a bounded number of directories at a time, those measured longest ago first: an
 ended log rarely changes. After a restart nothing is removed before everything has been measured.
 """
 
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import structlog
 
 from kakuri_zones.logs._errors import LogError, UnknownLog
-from kakuri_zones.logs._files import list_files, list_zones, open_folder, remove_ended
+from kakuri_zones.logs._files import list_files, list_zones, open_directory, remove_ended
 from kakuri_zones.logs._store import LogStore
 
 log = structlog.get_logger()
@@ -24,8 +24,8 @@ MIB = 1_048_576
 
 MAX_MEASURED = 100
 MAX_TRIMMED = 20
-"""Folders that one pass measures, and folders that it removes files from, so that it blocks the
-thread that reads logs for milliseconds only."""
+"""Directories that one pass measures, and directories that it removes files from, so that it blocks
+the thread that reads logs for milliseconds only."""
 
 UNKNOWN_SECONDS = 60.0
 """Time after its last write for which a log without a zone in the runtime is kept: a start with an
@@ -84,7 +84,7 @@ class EndedLogs:
             What was removed, by zone.
 
         Raises:
-            LogStorageError: The folder of all logs can't be listed.
+            LogStorageError: The directory of all logs can't be listed.
         """
         return await self._logs.run(self._trim, live, ends)
 
@@ -121,8 +121,8 @@ class EndedLogs:
     def _measure(self, zone: str) -> None:
         before = self._measured.pop(zone, None)
         try:
-            with open_folder(self._logs.root, zone, "measure") as folder:
-                files = list_files(folder)
+            with open_directory(self._logs.root, zone, "measure") as directory:
+                files = list_files(directory)
         except UnknownLog:
             return
         except LogError as error:
@@ -135,8 +135,8 @@ class EndedLogs:
 
     def _remove(self, zone: str, excess: int) -> TrimmedLog | None:
         try:
-            with open_folder(self._logs.root, zone, "remove files of") as folder:
-                removed = remove_ended(folder, excess)
+            with open_directory(self._logs.root, zone, "remove files of") as directory:
+                removed = remove_ended(directory, excess)
         except LogError as error:
             log.warning("could not remove files of a log", zone=zone, error=str(error))
             return None

@@ -8,9 +8,9 @@
 A rotation only renames a file, so descriptors of the runtime and of readers stay valid, and so do
 positions in the file. The file without a number follows the one with the greatest number.
 
-Everything is opened relative to a descriptor of its folder, and symbolic links are never followed,
-so that nothing outside of the folder is touched, whatever it contains. ROOT has to belong to this
-user, and no other user may have write access.
+Everything is opened relative to a descriptor of its directory, and symbolic links are never
+followed, so that nothing outside of the directory is touched, whatever it contains. ROOT has to
+belong to this user, and no other user may have write access.
 
 All functions block and are called by one thread at a time.
 """
@@ -25,7 +25,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from kakuri_daemon import open_private_folder
+from kakuri_daemon import open_private_directory
 from kakuri_workload import WORKLOAD_ID
 
 from kakuri_zones.logs._cursor import Segment
@@ -33,7 +33,7 @@ from kakuri_zones.logs._errors import LogNameError, LogStorageError, UnknownLog
 
 MAX_ATTEMPT = 999_999_999
 
-_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 # A FIFO in place of a file must not block the thread.
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _zone = re.compile(WORKLOAD_ID)
@@ -45,9 +45,10 @@ READABLE = 0o644
 
 @dataclass(frozen=True, slots=True)
 class LogFile:
-    """A file of a log as it was when the folder was listed; `modified` is seconds since the epoch.
+    """A file of a log as it was when the directory was listed.
 
-    `is_current` is true of the file that the runtime writes to, or will write to.
+    `modified` is in seconds since the epoch. `is_current` is true of the file that the runtime
+    writes to, or will write to.
     """
 
     segment: Segment
@@ -59,7 +60,7 @@ class LogFile:
 
 
 def check_zone(zone: str) -> str:
-    """Return the id if it is a valid folder name.
+    """Return the id if it is a valid directory name.
 
     Raises:
         LogNameError: It is not.
@@ -81,18 +82,18 @@ def current_name(attempt: int) -> str:
 
 
 @contextmanager
-def open_folder(root: Path, zone: str, action: str) -> Iterator[int]:
-    """Yield a descriptor of a zone's folder, and translate OSError from the block.
+def open_directory(root: Path, zone: str, action: str) -> Iterator[int]:
+    """Yield a descriptor of a zone's directory, and translate OSError from the block.
 
     Raises:
-        UnknownLog: There is no such folder.
+        UnknownLog: There is no such directory.
         LogStorageError: It can't be opened, or the block raised OSError.
     """
     check_zone(zone)
     try:
-        above = open_private_folder(root, make=False)
+        above = open_private_directory(root, make=False)
         try:
-            folder = os.open(zone, _FOLDER, dir_fd=above)
+            directory = os.open(zone, _DIRECTORY, dir_fd=above)
         finally:
             os.close(above)
     except FileNotFoundError as error:
@@ -100,63 +101,63 @@ def open_folder(root: Path, zone: str, action: str) -> Iterator[int]:
     except OSError as error:
         raise LogStorageError(zone, action, str(error.strerror)) from error
     try:
-        yield folder
+        yield directory
     except OSError as error:
         raise LogStorageError(zone, action, str(error.strerror)) from error
     finally:
-        os.close(folder)
+        os.close(directory)
 
 
-def create_folder(root: Path, zone: str) -> None:
-    """Create a zone's folder, or deny other users access to an existing one.
+def create_directory(root: Path, zone: str) -> None:
+    """Create a zone's directory, or deny other users access to an existing one.
 
     Raises:
         LogStorageError: It could not be created, or something else has its name.
     """
     check_zone(zone)
     try:
-        above = open_private_folder(root)
+        above = open_private_directory(root)
         try:
             with suppress(FileExistsError):
                 os.mkdir(zone, 0o700, dir_fd=above)
         finally:
             os.close(above)
     except OSError as error:
-        raise LogStorageError(zone, "create a folder for", str(error.strerror)) from error
-    with open_folder(root, zone, "create a folder for") as folder:
-        os.fchmod(folder, 0o700)
+        raise LogStorageError(zone, "create a directory for", str(error.strerror)) from error
+    with open_directory(root, zone, "create a directory for") as directory:
+        os.fchmod(directory, 0o700)
 
 
 def write_file(root: Path, zone: str, name: str, content: bytes) -> None:
-    """Put a file that every user may read into a zone's folder, in place of an earlier one.
+    """Put a file that every user may read into a zone's directory, in place of an earlier one.
 
     Raises:
-        UnknownLog: There is no such folder.
+        UnknownLog: There is no such directory.
         LogStorageError: The file can't be written.
     """
     part = f"{name}.part"
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    with open_folder(root, zone, f"write the file {name!r} of") as folder:
+    with open_directory(root, zone, f"write the file {name!r} of") as directory:
         with suppress(FileNotFoundError):
-            os.unlink(part, dir_fd=folder)
-        descriptor = os.open(part, flags, READABLE, dir_fd=folder)
+            os.unlink(part, dir_fd=directory)
+        descriptor = os.open(part, flags, READABLE, dir_fd=directory)
         try:
             os.fchmod(descriptor, READABLE)
             os.write(descriptor, content)
         finally:
             os.close(descriptor)
-        os.rename(part, name, src_dir_fd=folder, dst_dir_fd=folder)
+        os.rename(part, name, src_dir_fd=directory, dst_dir_fd=directory)
 
 
-def remove_folder(root: Path, zone: str) -> None:
-    """Remove a zone's folder with its content, if it exists.
+def remove_directory(root: Path, zone: str) -> None:
+    """Remove a zone's directory with its content, if it exists.
 
     Raises:
         LogStorageError: It could not be removed completely.
     """
     check_zone(zone)
     try:
-        above = open_private_folder(root, make=False)
+        above = open_private_directory(root, make=False)
     except FileNotFoundError:
         return
     except OSError as error:
@@ -177,7 +178,7 @@ def remove_folder(root: Path, zone: str) -> None:
 
 
 def list_zones(root: Path) -> list[str]:
-    """Return the ids of the zones that have a folder; other entries are ignored."""
+    """Return the ids of the zones that have a directory; other entries are ignored."""
     try:
         with os.scandir(root) as entries:
             names = [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
@@ -186,18 +187,18 @@ def list_zones(root: Path) -> list[str]:
     return sorted(name for name in names if _zone.fullmatch(name))
 
 
-def list_files(folder: int) -> list[LogFile]:
+def list_files(directory: int) -> list[LogFile]:
     """Return the files of a log, oldest first; other entries are ignored."""
     rotated: list[LogFile] = []
     current: list[LogFile] = []
-    with os.scandir(folder) as entries:
+    with os.scandir(directory) as entries:
         names = [entry.name for entry in entries]
     for name in names:
         found = _name.fullmatch(name)
         if found is None:
             continue
         try:
-            status = os.lstat(name, dir_fd=folder)
+            status = os.lstat(name, dir_fd=directory)
         except FileNotFoundError:
             continue
         if stat.S_ISREG(status.st_mode):
@@ -217,26 +218,26 @@ def list_files(folder: int) -> list[LogFile]:
     return sorted(rotated, key=lambda file: file.segment)
 
 
-def open_file(folder: int, file: LogFile) -> int:
+def open_file(directory: int, file: LogFile) -> int:
     """Return a descriptor of a listed file.
 
     Raises:
         FileNotFoundError: It was removed, or another file has its name.
     """
-    descriptor = os.open(file.name, _FILE, dir_fd=folder)
+    descriptor = os.open(file.name, _FILE, dir_fd=directory)
     if os.fstat(descriptor).st_ino != file.inode:
         os.close(descriptor)
         raise FileNotFoundError(errno.ENOENT, "another file has its name", file.name)
     return descriptor
 
 
-def rename_current(folder: int, attempt: int, max_bytes: int) -> str | None:
+def rename_current(directory: int, attempt: int, max_bytes: int) -> str | None:
     """Rename the current file if it is too large, and return its new name; None if it is not.
 
     If the last file was renamed without the runtime opening a new one, its name is returned as
     well, because the runtime still writes to it.
     """
-    files = [file for file in list_files(folder) if file.segment.attempt == attempt]
+    files = [file for file in list_files(directory) if file.segment.attempt == attempt]
     if not files:
         return None
     newest = files[-1]
@@ -244,47 +245,51 @@ def rename_current(folder: int, attempt: int, max_bytes: int) -> str | None:
         if newest.size < max_bytes:
             return None
         name = f"{newest.name}.{newest.segment.sequence}"
-        os.rename(newest.name, name, src_dir_fd=folder, dst_dir_fd=folder)
+        os.rename(newest.name, name, src_dir_fd=directory, dst_dir_fd=directory)
         return name
-    _complete_undo(folder, newest, attempt)
+    _complete_undo(directory, newest, attempt)
     return newest.name
 
 
-def _complete_undo(folder: int, newest: LogFile, attempt: int) -> None:
+def _complete_undo(directory: int, newest: LogFile, attempt: int) -> None:
     """Remove the current name of a file that has two names after a crash in `undo_rename`."""
     with suppress(FileNotFoundError):
-        if os.lstat(current_name(attempt), dir_fd=folder).st_ino == newest.inode:
-            os.unlink(current_name(attempt), dir_fd=folder)
+        if os.lstat(current_name(attempt), dir_fd=directory).st_ino == newest.inode:
+            os.unlink(current_name(attempt), dir_fd=directory)
 
 
-def undo_rename(folder: int, attempt: int, name: str) -> bool:
+def undo_rename(directory: int, attempt: int, name: str) -> bool:
     """Undo a rename unless the runtime has opened a new file; return whether it was undone."""
     try:
         os.link(
-            name, current_name(attempt), src_dir_fd=folder, dst_dir_fd=folder, follow_symlinks=False
+            name,
+            current_name(attempt),
+            src_dir_fd=directory,
+            dst_dir_fd=directory,
+            follow_symlinks=False,
         )
     except FileExistsError:
         return False
-    os.unlink(name, dir_fd=folder)
+    os.unlink(name, dir_fd=directory)
     return True
 
 
-def remove_oldest(folder: int, attempt: int, keep: int, max_bytes: int) -> None:
+def remove_oldest(directory: int, attempt: int, keep: int, max_bytes: int) -> None:
     """Remove the oldest files of an attempt until at most `keep` files of `max_bytes` remain.
 
     The current file and the newest rotated one are never removed.
     """
-    files = [file for file in list_files(folder) if file.segment.attempt == attempt]
+    files = [file for file in list_files(directory) if file.segment.attempt == attempt]
     total = sum(file.size for file in files)
     for number, file in enumerate(files[:-2]):
         if len(files) - number <= keep and total <= max_bytes:
             break
         total -= file.size
         with suppress(FileNotFoundError):
-            os.unlink(file.name, dir_fd=folder)
+            os.unlink(file.name, dir_fd=directory)
 
 
-def remove_ended(folder: int, excess: int) -> list[LogFile]:
+def remove_ended(directory: int, excess: int) -> list[LogFile]:
     """Remove the oldest files of a log that has ended, until `excess` bytes or all are removed.
 
     A file without a number is numbered first, so that positions in it stay valid.
@@ -293,25 +298,25 @@ def remove_ended(folder: int, excess: int) -> list[LogFile]:
         The removed files, oldest first.
     """
     removed: list[LogFile] = []
-    for file in list_files(folder):
+    for file in list_files(directory):
         if file.is_current and file.segment.sequence:
             name = f"{file.name}.{file.segment.sequence}"
-            os.rename(file.name, name, src_dir_fd=folder, dst_dir_fd=folder)
-    for file in list_files(folder):
+            os.rename(file.name, name, src_dir_fd=directory, dst_dir_fd=directory)
+    for file in list_files(directory):
         if excess <= 0:
             break
-        os.unlink(file.name, dir_fd=folder)
+        os.unlink(file.name, dir_fd=directory)
         excess -= file.size
         removed.append(file)
     return removed
 
 
-def remove_attempts(folder: int, attempt: int, keep: int) -> None:
+def remove_attempts(directory: int, attempt: int, keep: int) -> None:
     """Remove the files of all but the newest `keep` attempts, `attempt` being one of these."""
-    files = list_files(folder)
+    files = list_files(directory)
     attempts = sorted({file.segment.attempt for file in files} | {attempt})
     kept = {attempt, *attempts[-keep:]}
     for file in files:
         if file.segment.attempt not in kept:
             with suppress(FileNotFoundError):
-                os.unlink(file.name, dir_fd=folder)
+                os.unlink(file.name, dir_fd=directory)

@@ -1,6 +1,6 @@
 """Reading a zone's log: the content after a cursor, and the start of the last lines.
 
-A read lists the folder, opens the files that it needs and closes them again. Nothing is held
+A read lists the directory, opens the files that it needs and closes them again. Nothing is held
 between reads, so an idle reader costs nothing, and a slow one can read to the end of the files that
 remain.
 
@@ -53,7 +53,7 @@ class Reading:
 
 
 def read(
-    folder: int,
+    directory: int,
     cursor: Cursor,
     limit: int,
     *,
@@ -66,7 +66,7 @@ def read(
     With a time `now` (seconds since the epoch), a rotated file is read until it is stable, then
     the next one. `is_over` means that nothing more will be written. Content after `end` is ignored.
     """
-    files = [file for file in list_files(folder) if end is None or file.segment <= end.segment]
+    files = [file for file in list_files(directory) if end is None or file.segment <= end.segment]
     if not files:
         if end is None and not is_over:
             return Reading(b"", cursor, is_complete=True)
@@ -79,7 +79,7 @@ def read(
         file, is_last = files[index], index == len(files) - 1
         is_stable = now is None or not 0 <= now - file.modified < STABLE_SECONDS
         is_final = is_over if is_last else is_stable
-        descriptor = open_file(folder, file)
+        descriptor = open_file(directory, file)
         try:
             if position.offset and not _is_valid(descriptor, position):
                 position, has_gap = Cursor(file.segment), True
@@ -95,24 +95,24 @@ def read(
         position = Cursor(files[index].segment)
 
 
-def end(folder: int) -> Cursor:
+def end(directory: int) -> Cursor:
     """Return the current end of the log."""
-    files = list_files(folder)
+    files = list_files(directory)
     return Cursor(files[-1].segment, files[-1].size) if files else Cursor()
 
 
-def last_lines(folder: int, lines: int, attempt: int = 0) -> Cursor:
+def last_lines(directory: int, lines: int, attempt: int = 0) -> Cursor:
     """Return the start of the container's last `lines` lines.
 
     An incomplete line counts, as for tail(1). Attempts before `attempt` are ignored.
     """
-    files = [file for file in list_files(folder) if file.segment.attempt >= attempt]
+    files = [file for file in list_files(directory) if file.segment.attempt >= attempt]
     if not files:
         return Cursor(Segment(attempt))
     missing = lines + 1  # ends of lines, the one before the first of them included
     is_at_end = True
     for file in reversed(files):
-        descriptor = open_file(folder, file)
+        descriptor = open_file(directory, file)
         try:
             size = os.fstat(descriptor).st_size
             end = _line_start(descriptor, size)

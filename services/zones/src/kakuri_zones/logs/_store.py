@@ -21,12 +21,12 @@ from kakuri_zones.logs._cursor import Cursor
 from kakuri_zones.logs._errors import UnknownLog
 from kakuri_zones.logs._files import (
     check_zone,
-    create_folder,
+    create_directory,
     current_name,
     list_zones,
-    open_folder,
+    open_directory,
     remove_attempts,
-    remove_folder,
+    remove_directory,
     remove_oldest,
     rename_current,
     undo_rename,
@@ -49,8 +49,8 @@ MAX_READ = 1_048_576
 _STREAM_READ = 262_144
 _STREAM_WAIT = 30.0
 _POLL = 0.2
-# The times of folder and file miss a change within one tick of the file system's clock, so the log
-# is read from time to time in any case, and sooner while a rotated file is not stable.
+# The times of directory and file miss a change within one tick of the file system's clock, so the
+# log is read from time to time in any case, and sooner while a rotated file is not stable.
 _BLIND_POLLS = 25
 _UNSTABLE_POLLS = 5
 
@@ -67,7 +67,7 @@ class LogLocation:
 
 
 class LogStore:
-    """Keeps the log of each zone in a folder of its own below `root`.
+    """Keeps the log of each zone in a directory of its own below `root`.
 
     The caller passes the location of a log to the runtime, calls `rotate` for each running
     container every few seconds, `remove` when the zone is removed, and finally `close`.
@@ -84,7 +84,7 @@ class LogStore:
         max_files: int = MAX_FILES,
         max_attempts: int = MAX_ATTEMPTS,
     ) -> None:
-        """Keep logs below the folder `root`, which is created with the first of them."""
+        """Keep logs below the directory `root`, which is created with the first of them."""
         self._root = Path(root).absolute()
         self._max_file_bytes = max_file_bytes
         self._max_files = max_files
@@ -96,7 +96,7 @@ class LogStore:
 
     @property
     def root(self) -> Path:
-        """The folder of all logs."""
+        """The directory of all logs."""
         return self._root
 
     def close(self) -> None:
@@ -104,13 +104,13 @@ class LogStore:
         self._thread.shutdown(wait=False)
 
     async def prepare(self, zone: str, attempt: int) -> LogLocation:
-        """Create the folder for the log of an attempt, and return its location for the runtime.
+        """Create the directory for the log of an attempt, and return its location for the runtime.
 
         Logs of much earlier attempts are removed. The call may be repeated.
 
         Raises:
             LogNameError: The id or the attempt can't name a file.
-            LogStorageError: The folder can't be created.
+            LogStorageError: The directory can't be created.
         """
         location = self.location(zone, attempt)
         await self.run(self._prepare, zone, attempt)
@@ -125,23 +125,23 @@ class LogStore:
         return LogLocation(str(self._root / check_zone(zone)), current_name(attempt))
 
     async def write_beside(self, zone: str, name: str, content: bytes) -> Path:
-        """Write a file into the folder of a zone's log, in place of one of that name.
+        """Write a file into the directory of a zone's log, in place of one of that name.
 
-        Every user may read the file, since a zone has it mounted; the folder's mode keeps out other
-        users of the host. An earlier file that is open or mounted does not change.
+        Every user may read the file, since a zone has it mounted; the directory's mode keeps out
+        other users of the host. An earlier file that is open or mounted does not change.
 
         Returns:
             The path of the file.
 
         Raises:
-            UnknownLog: The zone has no folder.
+            UnknownLog: The zone has no directory.
             LogStorageError: The file can't be written.
         """
         await self.run(write_file, self._root, zone, name, content)
         return self._root / zone / name
 
     async def zones(self) -> list[str]:
-        """Return the ids of all zones that have a folder here."""
+        """Return the ids of all zones that have a directory here."""
         return await self.run(list_zones, self._root)
 
     async def remove(self, zone: str) -> None:
@@ -150,7 +150,7 @@ class LogStore:
         Raises:
             LogStorageError: It could not be removed completely.
         """
-        await self.run(remove_folder, self._root, zone)
+        await self.run(remove_directory, self._root, zone)
 
     async def rotate(
         self, zone: str, attempt: int, reopen: Callable[[], Awaitable[object]]
@@ -163,7 +163,7 @@ class LogStore:
         crash interrupted is completed.
 
         Raises:
-            UnknownLog: The zone has no folder.
+            UnknownLog: The zone has no directory.
             LogStorageError: A file can't be renamed.
         """
         name = await self.run(self._rename, zone, attempt)
@@ -308,11 +308,11 @@ class LogStore:
                 return
 
     def _signature(self, zone: str, name: str) -> object:
-        """Return a value that differs after a folder or a file in it has changed, by stat(2)."""
-        folder = self._root / check_zone(zone)
+        """Return a value that differs after a directory or a file in it has changed, by stat(2)."""
+        directory = self._root / check_zone(zone)
         try:
-            status = os.lstat(folder / name)
-            return os.lstat(folder).st_mtime_ns, name, status.st_ino, status.st_size
+            status = os.lstat(directory / name)
+            return os.lstat(directory).st_mtime_ns, name, status.st_ino, status.st_size
         except OSError:
             return None
 
@@ -325,35 +325,35 @@ class LogStore:
 
     def _prepare(self, zone: str, attempt: int) -> None:
         current_name(attempt)
-        create_folder(self._root, zone)
-        with open_folder(self._root, zone, "clear") as folder:
-            remove_attempts(folder, attempt, self._max_attempts)
+        create_directory(self._root, zone)
+        with open_directory(self._root, zone, "clear") as directory:
+            remove_attempts(directory, attempt, self._max_attempts)
 
     def _rename(self, zone: str, attempt: int) -> str | None:
-        with open_folder(self._root, zone, "rotate") as folder:
-            return rename_current(folder, attempt, self._max_file_bytes)
+        with open_directory(self._root, zone, "rotate") as directory:
+            return rename_current(directory, attempt, self._max_file_bytes)
 
     def _undo(self, zone: str, attempt: int, name: str) -> None:
         # If the zone was removed meanwhile, there is nothing to undo.
         with (
             suppress(UnknownLog),
-            open_folder(self._root, zone, "rotate") as folder,
+            open_directory(self._root, zone, "rotate") as directory,
             suppress(FileNotFoundError),
         ):
-            undo_rename(folder, attempt, name)
+            undo_rename(directory, attempt, name)
 
     def _remove_oldest(self, zone: str, attempt: int) -> None:
-        with suppress(UnknownLog), open_folder(self._root, zone, "rotate") as folder:
+        with suppress(UnknownLog), open_directory(self._root, zone, "rotate") as directory:
             max_bytes = self._max_files * self._max_file_bytes
-            remove_oldest(folder, attempt, self._max_files, max_bytes)
+            remove_oldest(directory, attempt, self._max_files, max_bytes)
 
     def _tail(self, zone: str, lines: int, attempt: int) -> Cursor:
-        with open_folder(self._root, zone, "read") as folder:
-            return last_lines(folder, lines, attempt)
+        with open_directory(self._root, zone, "read") as directory:
+            return last_lines(directory, lines, attempt)
 
     def _end(self, zone: str) -> Cursor:
-        with open_folder(self._root, zone, "read") as folder:
-            return end(folder)
+        with open_directory(self._root, zone, "read") as directory:
+            return end(directory)
 
     def _read(
         self,
@@ -365,5 +365,5 @@ class LogStore:
         is_over: bool = False,
         end: Cursor | None = None,
     ) -> Reading:
-        with open_folder(self._root, zone, "read") as folder:
-            return read(folder, cursor, limit, now=now, is_over=is_over, end=end)
+        with open_directory(self._root, zone, "read") as directory:
+            return read(directory, cursor, limit, now=now, is_over=is_over, end=end)

@@ -1,4 +1,4 @@
-"""Tests of state folders in which another user may have placed links, FIFOs, devices or files."""
+"""Tests of state directories in which another user may have placed links, FIFOs, devices or files."""
 
 import os
 import sqlite3
@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 from kakuri_registry import SQLiteStore, StoreFailed
-from kakuri_registry._folder import open_file, open_private_folder
+from kakuri_registry._directory import open_file, open_private_directory
 
 SUFFIXES = ["", "-wal", "-shm", "-journal", ".lock", ".reserve", ".part", ".new", ".damaged-1"]
-KINDS = ["link", "dangling link", "fifo", "folder"]
+KINDS = ["link", "dangling link", "fifo", "directory"]
 
 
 def plant(kind, path, victim):
@@ -22,7 +22,7 @@ def plant(kind, path, victim):
             path.symlink_to(victim.with_name("made"))
         case "fifo":
             os.mkfifo(path, 0o644)
-        case "folder":
+        case "directory":
             path.mkdir(0o755)
 
 
@@ -56,7 +56,7 @@ def test_store_on_a_device_is_refused_and_the_device_is_unchanged(device):
 
 
 @pytest.mark.parametrize("mode", [0o777, 0o770, 0o720, 0o702, 0o1777])
-def test_folder_that_others_may_write_to_is_refused(tmp_path, mode):
+def test_directory_that_others_may_write_to_is_refused(tmp_path, mode):
     state = tmp_path / "state"
     state.mkdir()
     state.chmod(mode)
@@ -65,7 +65,7 @@ def test_folder_that_others_may_write_to_is_refused(tmp_path, mode):
     assert list(state.iterdir()) == []
 
 
-def test_folder_of_another_user_is_refused(tmp_path, monkeypatch):
+def test_directory_of_another_user_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
     with pytest.raises(StoreFailed, match="it belongs to user"):
         SQLiteStore(tmp_path / "store.sqlite")
@@ -73,7 +73,7 @@ def test_folder_of_another_user_is_refused(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("mode", [0o700, 0o750, 0o755])
-def test_folder_that_others_may_only_read_is_accepted(tmp_path, mode):
+def test_directory_that_others_may_only_read_is_accepted(tmp_path, mode):
     state = tmp_path / "state"
     state.mkdir()
     state.chmod(mode)
@@ -81,19 +81,19 @@ def test_folder_that_others_may_only_read_is_accepted(tmp_path, mode):
     assert {stat.S_IMODE(path.stat().st_mode) for path in state.iterdir()} == {0o600}
 
 
-def test_folder_that_a_link_leads_to_is_accepted(tmp_path):
+def test_directory_that_a_link_leads_to_is_accepted(tmp_path):
     (tmp_path / "real").mkdir(0o700)
     (tmp_path / "link").symlink_to("real")
     SQLiteStore(tmp_path / "link" / "store.sqlite").close()
     assert (tmp_path / "real/store.sqlite").exists()
 
 
-def test_new_folder_has_mode_0700(tmp_path):
-    os.close(open_private_folder(tmp_path / "a/b"))
+def test_new_directory_has_mode_0700(tmp_path):
+    os.close(open_private_directory(tmp_path / "a/b"))
     assert stat.S_IMODE((tmp_path / "a/b").stat().st_mode) == 0o700
 
 
-def test_file_in_place_of_the_folder_is_refused(tmp_path):
+def test_file_in_place_of_the_directory_is_refused(tmp_path):
     (tmp_path / "state").write_text("")
     with pytest.raises(StoreFailed):
         SQLiteStore(tmp_path / "state" / "store.sqlite")

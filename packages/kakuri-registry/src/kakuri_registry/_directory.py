@@ -1,8 +1,8 @@
-"""A folder in which only this user can create files.
+"""A directory in which only this user can create files.
 
 Another user could place a link in it, so that this process changes the target; a FIFO, so that it
-blocks; or a device or a file of their own, so that its mode is changed. The folder therefore has to
-belong to this user, and only regular files are opened in it, without following links.
+blocks; or a device or a file of their own, so that its mode is changed. The directory therefore has
+to belong to this user, and only regular files are opened in it, without following links.
 """
 
 import errno
@@ -15,22 +15,22 @@ from kakuri_registry._errors import StoreLocked
 
 OTHERS_MAY_WRITE = stat.S_IWGRP | stat.S_IWOTH
 
-_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _FILE = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
-def open_private_folder(path: Path, *, make: bool = True) -> int:
-    """Open a folder that belongs to this user and that no other user can write to.
+def open_private_directory(path: Path, *, make: bool = True) -> int:
+    """Open a directory that belongs to this user and that no other user can write to.
 
-    The path may be a link: the folder that is opened is checked, not the path. Open files in it
+    The path may be a link: the directory that is opened is checked, not the path. Open files in it
     relative to the descriptor.
 
     Args:
-        path: The folder.
+        path: The directory.
         make: Whether to create it, with mode 0700, if it does not exist.
 
     Returns:
-        A descriptor of the folder. The caller closes it.
+        A descriptor of the directory. The caller closes it.
 
     Raises:
         PermissionError: It belongs to another user, or others may write to it.
@@ -38,33 +38,35 @@ def open_private_folder(path: Path, *, make: bool = True) -> int:
     """
     if make:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
-    folder = os.open(path, _FOLDER)
-    status = os.fstat(folder)
+    directory = os.open(path, _DIRECTORY)
+    status = os.fstat(directory)
     if status.st_uid != os.geteuid():
         fault = f"it belongs to user {status.st_uid}"
     elif status.st_mode & OTHERS_MAY_WRITE:
         fault = f"its mode is {stat.S_IMODE(status.st_mode):04o}: others may write to it"
     else:
-        return folder
-    os.close(folder)
-    expected = f"expected a folder of user {os.geteuid()} that no other may write to, but {fault}"
+        return directory
+    os.close(directory)
+    expected = (
+        f"expected a directory of user {os.geteuid()} that no other may write to, but {fault}"
+    )
     raise PermissionError(errno.EPERM, expected, str(path))
 
 
-def check_files(folder: int, path: Path) -> None:
+def check_files(directory: int, path: Path) -> None:
     """Check that a file and its companions are regular files of this user.
 
     Args:
-        folder: A descriptor of the folder that has the file.
+        directory: A descriptor of the directory that has the file.
         path: The file. Files named like it with a suffix that begins with `-` or `.` are checked as
             well, such as `path-wal` and `path.lock`.
 
     Raises:
         PermissionError: One of them is not a regular file, or belongs to another user.
     """
-    for name in os.listdir(folder):
+    for name in os.listdir(directory):
         if name == path.name or name.startswith((f"{path.name}-", f"{path.name}.")):
-            _check(os.stat(name, dir_fd=folder, follow_symlinks=False), path.with_name(name))
+            _check(os.stat(name, dir_fd=directory, follow_symlinks=False), path.with_name(name))
 
 
 def companion(path: Path, suffix: str) -> Path:
@@ -107,9 +109,9 @@ def _check(status: os.stat_result, path: Path) -> None:
     )
 
 
-def sync_folder(folder: Path) -> None:
-    """Write the names in a folder to the disk."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+def sync_directory(directory: Path) -> None:
+    """Write the names in a directory to the disk."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
     finally:
