@@ -17,18 +17,18 @@ class Source:
     def new(self, workload_id):
         workload = Workload(workload_id, "nginx", "edera-zone", 512, 500)
         entry = self.registry.register(workload, now=0.0)
-        return Change(workload_id, self.registry.version, entry, is_new=True)
+        return Change(workload_id, self.registry.version, entry, is_registration=True)
 
     def update(self, workload_id):
         self.now += 1.0
         entry = self.registry.update(
             workload_id, Run(WorkloadState.RUNNING, started_at=self.now), now=self.now
         )
-        return Change(workload_id, self.registry.version, entry, is_new=False)
+        return Change(workload_id, self.registry.version, entry, is_registration=False)
 
     def removal(self, workload_id):
         self.registry.remove(workload_id)
-        return Change(workload_id, self.registry.version, None, is_new=False)
+        return Change(workload_id, self.registry.version, None, is_registration=False)
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ def ids(changes):
 def test_new_backlog_is_empty(backlog):
     assert (backlog.ids, backlog.writing, backlog.is_urgent) == ([], {}, False)
     assert (backlog.is_batch_due, backlog.splits_registrations) == (False, False)
-    assert backlog.take(only_new=False) == []
+    assert backlog.take(only_registrations=False) == []
 
 
 def test_take_returns_awaited_changes_only_until_a_batch_is_due(backlog, source):
@@ -56,12 +56,12 @@ def test_take_returns_awaited_changes_only_until_a_batch_is_due(backlog, source)
         backlog.add(source.new(name))
     backlog.wait("b", print)
     assert backlog.is_urgent
-    assert ids(backlog.take(only_new=False)) == ["b"]
+    assert ids(backlog.take(only_registrations=False)) == ["b"]
     assert not backlog.is_urgent
     assert backlog.end_write().keys() == {"b"}
     backlog.is_batch_due = True
     assert backlog.is_urgent
-    assert ids(backlog.take(only_new=False)) == ["a", "c"]
+    assert ids(backlog.take(only_registrations=False)) == ["a", "c"]
     assert not backlog.is_batch_due
 
 
@@ -69,49 +69,49 @@ def test_later_change_replaces_a_pending_registration_and_stays_new(backlog, sou
     backlog.add(source.new("a"))
     later = source.update("a")
     backlog.add(later)
-    assert backlog.is_new("a")
+    assert backlog.has_registration("a")
     backlog.is_batch_due = True
-    (change,) = backlog.take(only_new=False)
-    assert (change.entry, change.is_new) == (later.entry, True)
-    assert backlog.is_new("a")
+    (change,) = backlog.take(only_registrations=False)
+    assert (change.entry, change.is_registration) == (later.entry, True)
+    assert backlog.has_registration("a")
     assert backlog.has("a")
     backlog.end_write()
     assert not backlog.has("a")
-    assert not backlog.is_new("a")
+    assert not backlog.has_registration("a")
 
 
 def test_registrations_are_taken_separately_after_other_changes(backlog, source):
     backlog.add(source.new("old"))
     backlog.is_batch_due = True
-    backlog.take(only_new=False)
+    backlog.take(only_registrations=False)
     backlog.end_write()
     backlog.add(source.new("new"))
     backlog.add(source.update("old"))
     backlog.is_batch_due = backlog.splits_registrations = True
-    assert ids(backlog.take(only_new=False)) == ["old"]
+    assert ids(backlog.take(only_registrations=False)) == ["old"]
     backlog.end_write()
     assert backlog.is_batch_due
-    assert ids(backlog.take(only_new=False)) == ["new"]
+    assert ids(backlog.take(only_registrations=False)) == ["new"]
     backlog.end_write()
     assert not backlog.is_batch_due
 
 
-def test_take_of_only_new_returns_registrations_first(backlog, source):
+def test_take_of_only_registrations_leaves_other_changes(backlog, source):
     backlog.add(source.new("old"))
     backlog.is_batch_due = True
-    backlog.take(only_new=False)
+    backlog.take(only_registrations=False)
     backlog.end_write()
     backlog.add(source.update("old"))
     backlog.add(source.new("new"))
     backlog.is_batch_due = backlog.splits_registrations = True
-    assert ids(backlog.take(only_new=True)) == ["new"]
+    assert ids(backlog.take(only_registrations=True)) == ["new"]
 
 
 def test_put_back_merges_a_change_with_a_later_one_and_keeps_all_callbacks(backlog, source):
     outcomes = []
     backlog.add(source.new("a"))
     backlog.wait("a", lambda error: outcomes.append(("first", error)))
-    backlog.take(only_new=False)
+    backlog.take(only_registrations=False)
     backlog.wait("a", lambda error: outcomes.append(("while writing", error)))
     later = source.update("a")
     backlog.add(later)
@@ -119,8 +119,8 @@ def test_put_back_merges_a_change_with_a_later_one_and_keeps_all_callbacks(backl
     backlog.put_back(backlog.end_write())
     assert backlog.is_batch_due
     assert backlog.is_urgent
-    (change,) = backlog.take(only_new=False)
-    assert (change.entry, change.is_new) == (later.entry, True)
+    (change,) = backlog.take(only_registrations=False)
+    assert (change.entry, change.is_registration) == (later.entry, True)
     (pending,) = backlog.end_write().values()
     for on_saved in pending.waiting:
         on_saved(None)
@@ -130,7 +130,7 @@ def test_put_back_merges_a_change_with_a_later_one_and_keeps_all_callbacks(backl
 def test_put_back_of_a_change_without_callbacks_is_not_urgent(backlog, source):
     backlog.add(source.new("a"))
     backlog.is_batch_due = True
-    backlog.take(only_new=False)
+    backlog.take(only_registrations=False)
     backlog.put_back(backlog.end_write())
     backlog.is_batch_due = False
     assert not backlog.is_urgent
@@ -140,7 +140,7 @@ def test_put_back_of_a_change_without_callbacks_is_not_urgent(backlog, source):
 def test_refused_registration_is_unregistered_and_all_that_wait_are_returned(backlog, source):
     backlog.add(source.new("a"))
     backlog.wait("a", print)
-    backlog.take(only_new=False)
+    backlog.take(only_registrations=False)
     backlog.add(source.update("a"))
     backlog.wait("a", repr)
 
@@ -154,7 +154,7 @@ def test_refused_registration_is_unregistered_and_all_that_wait_are_returned(bac
 def test_withdraw_of_a_removed_workload_keeps_the_removal(backlog, source):
     backlog.add(source.new("a"))
     backlog.wait("a", print)
-    backlog.take(only_new=False)
+    backlog.take(only_registrations=False)
     backlog.add(source.removal("a"))
     unregistered = []
     assert backlog.withdraw(backlog.end_write(), unregistered.append) == [print]
@@ -164,16 +164,16 @@ def test_withdraw_of_a_removed_workload_keeps_the_removal(backlog, source):
 def test_withdraw_of_a_reregistration_leaves_the_removal_to_be_written(backlog, source):
     backlog.add(source.new("a"))
     backlog.is_batch_due = True
-    backlog.take(only_new=False)
+    backlog.take(only_registrations=False)
     backlog.end_write()
     backlog.add(source.removal("a"))
     backlog.add(source.new("a"))
     backlog.is_batch_due = True
-    (change,) = backlog.take(only_new=False)
-    assert change.is_new
+    (change,) = backlog.take(only_registrations=False)
+    assert change.is_registration
     backlog.withdraw(backlog.end_write(), lambda name: backlog.add(source.removal(name)))
     backlog.is_batch_due = True
-    (change,) = backlog.take(only_new=False)
+    (change,) = backlog.take(only_registrations=False)
     assert change.entry is None
 
 
@@ -184,7 +184,7 @@ def test_clear_returns_each_callback_once(backlog, source):
         backlog.add(source.new(name))
         backlog.wait(name, outcomes.append)
         if name == "a":
-            backlog.take(only_new=False)
+            backlog.take(only_registrations=False)
     for each in backlog.clear():
         each(error)
     assert outcomes == [error, error]

@@ -41,9 +41,11 @@ CASES = Path(__file__).parent / "cases"
 PENDING, RUNNING, SUCCEEDED, FAILED = WorkloadState
 
 
-def put(workload_id: str, version: int = 1, *, is_new: bool = True, **fields: object) -> Change:
+def put(
+    workload_id: str, version: int = 1, *, is_registration: bool = True, **fields: object
+) -> Change:
     entry = WorkloadEntry(workload(workload_id), Run(PENDING, **fields), version, 0.0, 0.0)
-    return Change(workload_id, version, entry, (), is_new)
+    return Change(workload_id, version, entry, (), is_registration)
 
 
 def filled(path: Path, count: int) -> list[WorkloadEntry]:
@@ -578,7 +580,7 @@ def test_full_disk_refuses_new_workloads_before_it_uses_the_reserve(path):
         assert reserve.exists()
         # Changes that need more space use the reserve, and are then refused as well.
         with pytest.raises(StoreFull):
-            store.write([put("w-00099", 400, is_new=False, message="m" * 1_000_000)])
+            store.write([put("w-00099", 400, is_registration=False, message="m" * 1_000_000)])
         assert not reserve.exists()
         # Once there is space, the reserve is allocated before a new workload is accepted.
         store._connection.execute("PRAGMA max_page_count = 1000000")
@@ -600,7 +602,7 @@ def test_new_workloads_are_refused_while_less_than_the_reserve_is_free(path, mon
         free -= 1
         with pytest.raises(StoreFull, match="no room is left for new workloads"):
             store.write([put("b", 2)])
-        store.write([put("a", 3, is_new=False, reason="Stopped")])
+        store.write([put("a", 3, is_registration=False, reason="Stopped")])
         store._reserve.release()
         free = (2 << 20) - 1  # not enough to allocate the reserve again
         with pytest.raises(StoreFull):

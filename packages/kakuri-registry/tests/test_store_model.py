@@ -48,8 +48,8 @@ class RegistryAndDatabase(RuleBasedStateMachine):
         assert change.version > self.latest
         self.latest = change.version
         before = self.unsaved.get(change.workload_id)
-        is_new = change.is_new or (before is not None and before.is_new)
-        self.unsaved[change.workload_id] = change._replace(is_new=is_new)
+        is_registration = change.is_registration or (before is not None and before.is_registration)
+        self.unsaved[change.workload_id] = change._replace(is_registration=is_registration)
 
     def changed(self, entry: WorkloadEntry) -> None:
         self.model[entry.workload.id] = (entry, self.registry.history(entry.workload.id))

@@ -21,7 +21,7 @@ def put(number: int, size: int = 0) -> Change:
     env = {"PASSWORD": SECRET, "X": "x" * size}
     workload = Workload(f"w-{number}", "nginx", "edera-zone", 1, 1, env=env)
     entry = WorkloadEntry(workload, Run(WorkloadState.PENDING), number + 1, 0.0, 0.0)
-    return Change(workload.id, number + 1, entry, (), is_new=True)
+    return Change(workload.id, number + 1, entry, (), is_registration=True)
 
 
 def removal(number: int) -> Change:

@@ -18,7 +18,7 @@ from kakuri_workload import Run, Workload, WorkloadState
 def put(name, version=1, size=0):
     workload = Workload(name, "nginx", "edera-zone", 1, 1, env={"X": "x" * size} if size else {})
     entry = WorkloadEntry(workload, Run(WorkloadState.PENDING), version, 0.0, 0.0)
-    return Change(name, version, entry, (), is_new=True)
+    return Change(name, version, entry, (), is_registration=True)
 
 
 def ids(path):

@@ -33,7 +33,7 @@ class ScriptedStore:
         self.writes: list[list[str]] = []
         self.kept = MemoryStore()
         self.faults: list[Exception | None] = []
-        self.refuses_new = False
+        self.refuses_registrations = False
         self.tidied = 0
         self.untidy = 1  # number of calls of `tidy` that it needs
         self.threads: set[int] = set()
@@ -47,7 +47,7 @@ class ScriptedStore:
         assert self.gate.wait(10)
         self.threads.add(threading.get_ident())
         self.writes.append([change.workload_id for change in changes])
-        if self.refuses_new and any(change.is_new for change in changes):
+        if self.refuses_registrations and any(change.is_registration for change in changes):
             raise StoreFull("the disk is full: no room is left for new workloads")
         if self.faults and (fault := self.faults.pop(0)) is not None:
             raise fault
@@ -169,7 +169,7 @@ async def test_full_store_withdraws_registrations_and_accepts_other_changes(
 ):
     registry.register(workload("old"), now=0)
     await writer.flushed()
-    store.refuses_new = True
+    store.refuses_registrations = True
     registry.register(workload("new"), now=1)
     registry.set_desired("old", DesiredState.STOP, now=1)
     new = asyncio.ensure_future(writer.saved("new"))
@@ -185,7 +185,7 @@ async def test_full_store_withdraws_registrations_and_accepts_other_changes(
             await other
     assert store.load().entries[0].desired is DesiredState.STOP
     assert store.ids() == ["old"]
-    store.refuses_new = False
+    store.refuses_registrations = False
     registry.register(workload("new"), now=2)
     await writer.saved("new")
     assert writer.error is None
@@ -196,7 +196,7 @@ async def test_full_store_withdraws_registrations_and_accepts_other_changes(
 async def test_flushed_without_registrations_succeeds_while_registrations_are_refused(
     registry, writer, store
 ):
-    store.refuses_new = True
+    store.refuses_registrations = True
     registry.register(workload("new"), now=0)
     assert writer.durability("new") is UNREGISTERED
     await writer.flushed(registrations=False)  # does not wait for it
@@ -204,10 +204,10 @@ async def test_flushed_without_registrations_succeeds_while_registrations_are_re
         await writer.flushed()
     assert ("new" in registry, writer.error, writer.backlog) == (False, None, 0)
     assert "no room" in str(writer.registration_error)
-    store.refuses_new = False
+    store.refuses_registrations = False
     registry.register(workload("old"), now=1)
     await writer.flushed()
-    store.refuses_new = True
+    store.refuses_registrations = True
     store.gate.clear()
     registry.update("old", Run(RUNNING), now=2)
     registry.register(workload("new"), now=2)
@@ -227,7 +227,7 @@ async def test_flushed_without_registrations_succeeds_while_registrations_are_re
 async def test_refused_registrations_do_not_delay_other_changes(registry, writer, store):
     registry.register(workload("old"), now=0)
     await writer.flushed()
-    store.refuses_new = True
+    store.refuses_registrations = True
     is_over = False
 
     async def register_repeatedly(name):
@@ -308,7 +308,7 @@ async def test_change_made_during_close_is_written(registry, writer, store):
 async def test_withdrawn_registration_withdraws_later_changes_of_the_workload(
     registry, writer, store
 ):
-    store.refuses_new = True
+    store.refuses_registrations = True
     store.gate.clear()
     registry.register(workload("a"), now=0)
     await until(lambda: writer._backlog.writing)
@@ -475,7 +475,7 @@ async def test_close_raises_when_changes_cannot_be_written(registry, writer, sto
 async def test_close_writes_other_changes_after_a_refused_registration(registry, writer, store):
     registry.register(workload("a"), now=0)
     await writer.flushed()
-    store.refuses_new = True
+    store.refuses_registrations = True
     registry.register(workload("new"), now=0)
     registry.remove("a")
     await writer.close()

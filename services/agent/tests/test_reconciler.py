@@ -368,13 +368,13 @@ class SlowStore(MemoryStore):
     def __init__(self):
         super().__init__()
         self.may_write = threading.Event()
-        self.refuses_new = self.takes_nothing = False
+        self.refuses_registrations = self.takes_nothing = False
 
     def write(self, changes):
         assert self.may_write.wait(20)
         if self.takes_nothing:
             raise StoreFailed("input/output error")
-        if self.refuses_new and any(change.is_new for change in changes):
+        if self.refuses_registrations and any(change.is_registration for change in changes):
             raise StoreFull("the disk is full")
         super().write(changes)
 
@@ -451,7 +451,7 @@ async def test_list_that_waits_for_the_disk_has_the_states_of_its_request(
 async def test_state_is_not_reported_early_on_a_full_disk(slow, registry, runtime, settle):
     """Registrations are refused, and changes of known workloads are on disk one write later."""
     store, writer = slow
-    store.refuses_new = True
+    store.refuses_registrations = True
     runtime.zones["wl-1"] = ZoneStatus("wl-1", FAILED, "Error")
     agent = Agent(registry, writer, runtime)
     await settle()
@@ -476,7 +476,7 @@ async def test_state_is_not_reported_early_on_a_full_disk(slow, registry, runtim
 
 async def test_zone_is_adopted_on_a_full_disk(slow, registry, runtime, settle):
     store, writer = slow
-    store.refuses_new = True
+    store.refuses_registrations = True
     store.may_write.set()
     runtime.zones["found"] = ZoneStatus("found", RUNNING, spec=spec("found"))
     agent = Agent(registry, writer, runtime)

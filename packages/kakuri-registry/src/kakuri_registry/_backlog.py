@@ -30,15 +30,16 @@ class PendingChange:
         self.waiting: list[OnSaved] = []
 
     @property
-    def is_new(self) -> bool:
+    def is_registration(self) -> bool:
         """Whether it registers a workload, which the store may refuse."""
-        return self.change.is_new
+        return self.change.is_registration
 
     def supersede(self, change: Change) -> None:
         """Replace the change with a later one of the same workload."""
-        if self.change.is_new and change.entry is not None:
-            change = change._replace(is_new=True)  # the store has not seen the registration
-        self.is_reregistration |= change.is_new and self.change.entry is None
+        if self.change.is_registration and change.entry is not None:
+            # The store has not seen the registration.
+            change = change._replace(is_registration=True)
+        self.is_reregistration |= change.is_registration and self.change.entry is None
         self.change = change
 
 
@@ -76,10 +77,10 @@ class Backlog:
         """Return whether a workload has a change that is not in the store."""
         return workload_id in self._pending or workload_id in self.writing
 
-    def is_new(self, workload_id: str) -> bool:
+    def has_registration(self, workload_id: str) -> bool:
         """Return whether a workload's registration is not in the store."""
         return any(
-            workload_id in batch and batch[workload_id].is_new
+            workload_id in batch and batch[workload_id].is_registration
             for batch in (self._pending, self.writing)
         )
 
@@ -91,8 +92,10 @@ class Backlog:
             pending.supersede(change)
             return
         written = self.writing.get(workload_id)
-        is_reregistration = change.is_new and written is not None and written.change.entry is None
-        self._pending[workload_id] = PendingChange(change, is_reregistration=is_reregistration)
+        is_removed = written is not None and written.change.entry is None
+        self._pending[workload_id] = PendingChange(
+            change, is_reregistration=change.is_registration and is_removed
+        )
 
     def wait(self, workload_id: str, on_saved: OnSaved) -> None:
         """Call a function with the outcome of a workload's latest change, which has to exist."""
@@ -103,27 +106,27 @@ class Backlog:
             pending.waiting.append(on_saved)
             self._urgent[workload_id] = None
 
-    def take(self, *, only_new: bool) -> list[Change]:
+    def take(self, *, only_registrations: bool) -> list[Change]:
         """Move the changes to write next to `writing` and return them; there may be none.
 
         Args:
-            only_new: Whether to take only registrations while they are written separately.
+            only_registrations: Whether to take nothing else, if they are written separately.
         """
-        for workload_id in self._select(only_new=only_new):
+        for workload_id in self._select(only_registrations=only_registrations):
             self._urgent.pop(workload_id, None)
             self.writing[workload_id] = self._pending.pop(workload_id)
         return [each.change for each in self.writing.values()]
 
-    def _select(self, *, only_new: bool) -> Iterable[str]:
+    def _select(self, *, only_registrations: bool) -> Iterable[str]:
         due = list(self._pending if self.is_batch_due else self._urgent)
         was_batch_due, self.is_batch_due = self.is_batch_due, False
         if not self.splits_registrations:
             return due
-        others = [each for each in due if not self._pending[each].is_new]
-        if others and not only_new:
+        others = [each for each in due if not self._pending[each].is_registration]
+        if others and not only_registrations:
             self.is_batch_due = was_batch_due  # for the registrations, which are written next
             return others
-        return [each for each in due if self._pending[each].is_new]
+        return [each for each in due if self._pending[each].is_registration]
 
     def end_write(self) -> Batch:
         """Clear `writing` and return what it had."""
@@ -158,7 +161,7 @@ class Backlog:
             waiting += pending.waiting
             later = self._pending.get(workload_id)
             if later is not None:
-                if later.is_new or later.change.entry is None:
+                if later.is_registration or later.change.entry is None:
                     continue  # it was removed in the meantime, and perhaps registered again
                 waiting += later.waiting
                 later.waiting = []

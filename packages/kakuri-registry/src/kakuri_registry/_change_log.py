@@ -20,14 +20,14 @@ class Change(NamedTuple):
         version: The registry's version after the change.
         entry: The workload's snapshot after the change; None if it was removed.
         history: Its transitions since its registration.
-        is_new: Whether the change is the registration.
+        is_registration: Whether the change is the registration.
     """
 
     workload_id: str
     version: int
     entry: WorkloadEntry | None
     history: History = ()
-    is_new: bool = False
+    is_registration: bool = False
 
 
 class ChangedWorkload(NamedTuple):

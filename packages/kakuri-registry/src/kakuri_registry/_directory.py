@@ -19,15 +19,15 @@ _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _FILE = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
-def open_private_directory(path: Path, *, make: bool = True) -> int:
+def open_private_directory(path: Path) -> int:
     """Open a directory that belongs to this user and that no other user can write to.
 
-    The path may be a link: the directory that is opened is checked, not the path. Open files in it
-    relative to the descriptor.
+    One that does not exist is created with mode 0700. The path may be a link: the directory that is
+    opened is checked, not the path. kakuri-daemon has a function of this name for daemons without a
+    store; the two distributions have no dependency in common that does I/O.
 
     Args:
         path: The directory.
-        make: Whether to create it, with mode 0700, if it does not exist.
 
     Returns:
         A descriptor of the directory. The caller closes it.
@@ -36,8 +36,7 @@ def open_private_directory(path: Path, *, make: bool = True) -> int:
         PermissionError: It belongs to another user, or others may write to it.
         OSError: It can't be created or opened.
     """
-    if make:
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
     directory = os.open(path, _DIRECTORY)
     status = os.fstat(directory)
     if status.st_uid != os.geteuid():

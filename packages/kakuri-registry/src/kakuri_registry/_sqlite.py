@@ -296,7 +296,7 @@ class SQLiteStore:
         return Loaded(entries, histories, version, tuple(problems))
 
     def _write(self, changes: Sequence[Change]) -> None:
-        if any(change.is_new for change in changes):
+        if any(change.is_registration for change in changes):
             if not self._has_room():
                 raise StoreFull("the disk is full: no room is left for new workloads")
             self._transact(changes)  # all or none, because they may be withdrawn

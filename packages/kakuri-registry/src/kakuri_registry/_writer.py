@@ -121,7 +121,7 @@ class StoreWriter:
         """
         if not self._backlog.has(workload_id):
             return _SAVED
-        if self._backlog.is_new(workload_id):
+        if self._backlog.has_registration(workload_id):
             return Durability.UNREGISTERED
         return Durability.PENDING if self._error is None else Durability.BLOCKED
 
@@ -155,7 +155,7 @@ class StoreWriter:
             on_saved(None)
             return
         self._backlog.wait(workload_id, on_saved)
-        if self._retry is not None and not self._backlog.is_new(workload_id):
+        if self._retry is not None and not self._backlog.has_registration(workload_id):
             # The disk may have room by now, so retry earlier, but not once for each caller.
             self._retry.cancel()
             self._retry_at(self._failed_at + FIRST_RETRY_SECONDS)
@@ -176,9 +176,11 @@ class StoreWriter:
             await self._all_saved(self._backlog.ids)
             return
         backlog = self._backlog
-        known = [] if self._flushing else [each for each in backlog.ids if not backlog.is_new(each)]
-        if not known and not self._flushing:
-            return
+        known: list[str] = []
+        if not self._flushing:
+            known = [each for each in backlog.ids if not backlog.has_registration(each)]
+            if not known:
+                return
         future: _Outcome = self._loop.create_future()
         self._flushing.append(future)
         if known:
@@ -274,7 +276,7 @@ class StoreWriter:
         self._next_write = None
         if self._backlog.writing:
             return
-        changes = self._backlog.take(only_new=self._retry is not None)
+        changes = self._backlog.take(only_registrations=self._retry is not None)
         if changes:
             self._submit(partial(self._write, changes))
 
@@ -312,10 +314,11 @@ class StoreWriter:
     def _succeed(self, batch: Batch) -> None:
         if any(each.change.entry is None for each in batch.values()):
             self._tidier.schedule()
-        has_new, has_others = _kinds(batch)
-        if (has_new and self._registration_error) or (has_others and self._error):
-            _log.info("the store accepts %s again", "new workloads" if has_new else "changes")
-        if has_new:
+        has_registrations, has_others = _kinds(batch)
+        if (has_registrations and self._registration_error) or (has_others and self._error):
+            what = "new workloads" if has_registrations else "changes"
+            _log.info("the store accepts %s again", what)
+        if has_registrations:
             self._backlog.splits_registrations, self._registration_error = False, None
         if has_others:
             self._error, self._retry_delay = None, FIRST_RETRY_SECONDS
@@ -327,11 +330,11 @@ class StoreWriter:
         """Handle the changes that were not written; return the callbacks to call with the error."""
         backlog = self._backlog
         backlog.splits_registrations = True
-        has_new, has_others = _kinds(batch)
-        if has_new and has_others:
+        has_registrations, has_others = _kinds(batch)
+        if has_registrations and has_others:
             backlog.put_back(batch)  # writing each kind alone shows which of them fails
             return []
-        if has_new:
+        if has_registrations:
             _log_once("new workloads", self._registration_error, error)
             self._registration_error = error
             return backlog.withdraw(batch, self._unregister)
@@ -372,8 +375,8 @@ class StoreWriter:
 
 def _kinds(batch: Batch) -> tuple[bool, bool]:
     """Return whether a batch has registrations, and whether it has other changes."""
-    is_new = {each.is_new for each in batch.values()}
-    return True in is_new, False in is_new
+    kinds = {each.is_registration for each in batch.values()}
+    return True in kinds, False in kinds
 
 
 def _log_once(what: str, known: StoreError | None, error: StoreError) -> None:
