@@ -53,7 +53,7 @@ MODULES = {
     ),
     "kakuri-tcp": (
         "_budgets", "_connection", "_connection_table", "_line_client", "_line_client_connection",
-        "_line_server", "_lines", "_limits", "_peers", "_shared", "_turns",
+        "_line_server_connection", "_lines", "_limits", "_peers", "_shared", "_turns",
     ),
     "kakuri-workload": ("_document", "_grammar", "_state", "_text"),
     "kakuri-zones": (

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from kakuri_tcp import LineServerLimits, Overloaded
-from kakuri_tcp._line_server import _LineServerConnection
+from kakuri_tcp._line_server_connection import LineServerConnection
 from kakuri_tcp.testing import MemoryTransport, run_pending
 
 LIMITS = LineServerLimits(
@@ -39,7 +39,7 @@ class Peer:
         self.waiting = []
         self.now = 0.0
         self.received = b""
-        self.connection = _LineServerConnection(
+        self.connection = LineServerConnection(
             self.handle, lambda error: b"fault", Future.result, None, None, LIMITS
         )
         self.connection.attach(self, "peer", LIMITS)
@@ -118,7 +118,7 @@ async def test_reply_that_fails_after_its_connection_ended_is_logged(caplog, fai
             if fails:
                 raise ZeroDivisionError
 
-    connection = _LineServerConnection(
+    connection = LineServerConnection(
         lambda line: handler(), None, Future.result, None, None, LIMITS
     )
     connection.limits = LIMITS
@@ -131,7 +131,7 @@ async def test_reply_that_fails_after_its_connection_ended_is_logged(caplog, fai
 
 
 async def test_fault_that_ended_a_connection_stays_when_its_input_is_discarded():
-    connection = _LineServerConnection(lambda line: line, None, Future.result, None, None, LIMITS)
+    connection = LineServerConnection(lambda line: line, None, Future.result, None, None, LIMITS)
     connection.limits = LIMITS
     transport = MemoryTransport(connection)
     first, second = Overloaded("unfinished_input"), Overloaded("unsent_output")

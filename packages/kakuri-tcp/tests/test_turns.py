@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from kakuri_tcp import Endpoint, LineServerLimits, listen_lines
-from kakuri_tcp._line_server import _LineServerConnection
+from kakuri_tcp._line_server_connection import LineServerConnection
 from kakuri_tcp._turns import Turns
 from kakuri_tcp.testing import MemoryTransport, run_pending, until
 
@@ -257,7 +257,7 @@ async def test_line_server_ends_its_turn_once_the_slice_is_used_up(size, cost, s
         return b""
 
     limits = LineServerLimits(line=5000)
-    connection = _LineServerConnection(handler, None, Future.result, None, None, limits)
+    connection = LineServerConnection(handler, None, Future.result, None, None, limits)
     connection.limits = replace(limits, slice_time=slice_time)
     connection.turns = Turns(turn_time=100.0, slice_time=slice_time, clock=clock)
     transport = MemoryTransport(connection)

@@ -44,7 +44,8 @@ if TYPE_CHECKING:
     from kakuri_tcp._connect import connect
     from kakuri_tcp._connection import Connection
     from kakuri_tcp._line_client import LineClient
-    from kakuri_tcp._line_server import FaultHandler, LineHandler, listen_lines
+    from kakuri_tcp._line_server import listen_lines
+    from kakuri_tcp._line_server_connection import FaultHandler, LineHandler
     from kakuri_tcp._server import Counters, Server, listen
 
 __all__ = [
@@ -95,9 +96,9 @@ __all__ = [
 _HOMES = {
     "Connection": "_connection",
     "Counters": "_server",
-    "FaultHandler": "_line_server",
+    "FaultHandler": "_line_server_connection",
     "LineClient": "_line_client",
-    "LineHandler": "_line_server",
+    "LineHandler": "_line_server_connection",
     "Server": "_server",
     "connect": "_connect",
     "listen": "_server",

@@ -17,7 +17,8 @@ from kakuri_tcp._errors import ConnectionFault, ConnectionLost, IdleTimeout, Wri
 from kakuri_tcp._kernel import hides_unsent_data, outstanding, reset_on_close
 from kakuri_tcp._limits import DEFAULT_SERVER_LIMITS, ServerLimits
 from kakuri_tcp._lingering import Lingering
-from kakuri_tcp._shared import BY_PROTOCOL, BY_TURNS, SharedConnection, SharedResources
+from kakuri_tcp._readable import BY_TURNS, Readable
+from kakuri_tcp._shared import SharedConnection, SharedResources
 from kakuri_tcp._turns import Turns
 
 # Bytes that the peer has not received and those that it has, before the first measurement.
@@ -34,7 +35,7 @@ class ConnectionObserver(Protocol):
         """Remove a connection; `fault` is None if it was closed normally."""
 
 
-class Connection(asyncio.Protocol):
+class Connection(Readable):
     """One stream to a peer; subclass it to implement a protocol.
 
         class Echo(Connection):
@@ -71,18 +72,14 @@ class Connection(asyncio.Protocol):
 
     __slots__ = (
         "__weakref__",
-        "_closing_since",
-        "_eof",
         "_fault",
         "_held",
         "_is_new",
         "_observer",
-        "_pauses",
         "_quiet_since",
         "_shared",
         "_stalled_since",
         "_stalled_with",
-        "_transport",
         "context",
         "is_writing_paused",
         "limits",
@@ -95,20 +92,17 @@ class Connection(asyncio.Protocol):
     write: Callable[[bytes | bytearray | memoryview], None]
 
     def __init__(self) -> None:
+        super().__init__()
         self.peer: str = ""
         self.limits: ServerLimits = DEFAULT_SERVER_LIMITS
         self.write = _drop
         self.made_progress: bool = True
         self.is_writing_paused: bool = False
         self._observer: ConnectionObserver | None = None
-        self._transport: asyncio.Transport | None = None
         self._quiet_since = math.inf  # before it is open
         self._is_new = True  # until the first sweep
         self._stalled_since = 0.0  # when the peer last received something
         self._stalled_with = _NOT_MEASURED  # bytes that it had not, and had received then
-        self._closing_since: float | None = None
-        self._eof = False
-        self._pauses = 0
         self._shared: SharedResources | None = None
         self.turns: Turns[SharedConnection] = _UNLIMITED
         self.context: contextvars.Context = contextvars.copy_context()
@@ -228,16 +222,6 @@ class Connection(asyncio.Protocol):
     # What a subclass calls.
 
     @property
-    def is_closing(self) -> bool:
-        """Whether the connection is closing or closed."""
-        return self._transport is None or self._closing_since is not None
-
-    @property
-    def has_eof(self) -> bool:
-        """Whether the peer has ended its side."""
-        return self._eof
-
-    @property
     def quiet_since(self) -> float:
         """When the peer last made progress, by `time.monotonic`; inf if after the last sweep."""
         return math.inf if self.made_progress and not self._is_new else self._quiet_since
@@ -285,18 +269,6 @@ class Connection(asyncio.Protocol):
             self.turns.runs_again and self.unprocessed() > _ENOUGH_BYTES
         ):
             self.resume_for(BY_TURNS)
-
-    def pause_reading(self) -> None:
-        """Stop reading until `resume_reading`; may be called at any time and again.
-
-        One more call of `data_received` may follow, with what the event loop has already read.
-        After a call in `opened`, that happens on uvloop only.
-        """
-        self.pause_for(BY_PROTOCOL)
-
-    def resume_reading(self) -> None:
-        """Read again; may be called without a pause."""
-        self.resume_for(BY_PROTOCOL)
 
     def close(self) -> None:
         """Close after sending what was written; abort after `write_timeout` without a read."""
@@ -353,12 +325,7 @@ class Connection(asyncio.Protocol):
         self.write = self._transport.write
         self._quiet_since = time.monotonic()
         self.opened()
-        if self._pauses:
-            # The event loop starts to read after this call, even if reading was paused in it:
-            # asyncio before Python 3.11.7 in its next callback, uvloop at once.
-            loop = asyncio.get_running_loop()
-            loop.call_soon(self._pause_again)
-            loop.call_soon(loop.call_soon, self._pause_again)
+        self.reading_begins()
 
     def eof_received(self) -> bool:
         """Handle the end of the peer's stream; asyncio calls this."""
@@ -402,26 +369,6 @@ class Connection(asyncio.Protocol):
     def _begin_closing(self) -> None:
         self._closing_since = self._stalled_since = time.monotonic()
         self._stalled_with = _NOT_MEASURED
-
-    def pause_for(self, reason: int) -> None:
-        """Stop reading for one of the reasons."""
-        self._pauses |= reason
-        transport = self._transport
-        if transport is not None and not self._eof and not self.is_closing:
-            transport.pause_reading()
-
-    def resume_for(self, reason: int) -> None:
-        """Read again if that was the only reason."""
-        self._pauses &= ~reason
-        transport = self._transport
-        if not self._pauses and transport is not None and not self._eof and not self.is_closing:
-            transport.resume_reading()
-
-    def _pause_again(self) -> None:
-        transport = self._transport
-        if self._pauses and transport is not None and not self._eof and not self.is_closing:
-            transport.resume_reading()  # a transport that is paused by its own record does nothing
-            transport.pause_reading()
 
     def _lost(self, cause: Exception) -> ConnectionLost:
         fault = ConnectionLost(f"the connection to {self.peer or 'the peer'} was lost: {cause}")

@@ -6,10 +6,8 @@ from typing import Protocol
 from kakuri_tcp._budgets import SharedBudget
 from kakuri_tcp._errors import ConnectionFault, Overloaded
 from kakuri_tcp._limits import ServerLimits
+from kakuri_tcp._readable import BY_BUDGET
 from kakuri_tcp._turns import Turns, Worker
-
-# Reasons to pause reading; a connection is read while none of them applies.
-BY_PROTOCOL, BY_TURNS, BY_BUDGET = 1, 2, 4
 
 # A connection that holds at most this, the size of an ordinary request, is read even if the budget
 # is exceeded.

@@ -1,0 +1,334 @@
+"""One connection of a line server.
+
+Replies keep the order of the requests. The reply of a handler that answers at once costs one call;
+that of an awaitable is queued, and later replies of the connection wait for it.
+"""
+
+import asyncio
+import contextvars
+import logging
+import sys
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any
+
+from kakuri_tcp._connection import Connection
+from kakuri_tcp._errors import (
+    ConnectionFault,
+    HandlerFailed,
+    IdleTimeout,
+    LineError,
+    UnexpectedProtocol,
+)
+from kakuri_tcp._limits import LineServerLimits
+from kakuri_tcp._lines import LineDecoder
+
+_log = logging.getLogger("kakuri_tcp")
+
+# Lines between two reads of the clock while they are cheap; they may take this part of a slice.
+_MOST_LINES = 8
+
+# Bytes of a line after which the clock is read at once, because it may take longer than others.
+_LARGE_LINE = 4096
+
+# Requests that each connection may have in flight even if all together exceed the limit.
+_ALWAYS_IN_FLIGHT = 4
+
+LineHandler = Callable[[bytes], bytes | Awaitable[Any]]
+ResultEncoder = Callable[["asyncio.Future[Any]"], bytes]
+FaultHandler = Callable[[LineError | HandlerFailed], bytes | None]
+
+
+class LineServerConnection(Connection):
+    """The server's side of a connection: answers its lines in order."""
+
+    __slots__ = (
+        "_counted", "_decoder", "_encode_result", "_first_byte", "_first_line", "_handler",
+        "_is_ending", "_is_reading", "_last", "_line_began", "_line_limits", "_lines", "_loop",
+        "_on_fault", "_takes_requests", "_turn", "_waiting",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        handler: LineHandler,
+        on_fault: FaultHandler | None,
+        encode_result: ResultEncoder,
+        first_byte: bytes | None,
+        first_line: LineHandler | None,
+        limits: LineServerLimits,
+    ) -> None:
+        super().__init__()
+        self._handler = handler
+        self._encode_result = encode_result
+        self._on_fault = on_fault
+        self._first_byte = first_byte  # until the first byte has come
+        self._first_line = first_line  # until the first line has come
+        self._line_limits = limits
+        self._loop = asyncio.get_running_loop()
+        self._decoder = LineDecoder(limit=limits.line)
+        # A list, although it is a queue: it is short, and takes less memory when empty.
+        self._waiting: list[bytes | asyncio.Future[Any]] = []
+        self._counted = 0  # waiting replies, as last reported
+        self._turn: asyncio.Handle | None = None  # of a scheduled call of `process`
+        self._line_began = 0.0
+        self._lines = 1
+        self._is_reading = True
+        self._takes_requests = True  # until the end of the stream, or drain
+        self._is_ending = False  # answer no further line; close when all replies are sent
+        self._last: bytes | None = None
+
+    def data_received(self, data: bytes) -> None:
+        if self._first_byte is not None:
+            if data[0] not in self._first_byte:
+                self.abort(UnexpectedProtocol(self._first_byte, data[:1]))
+                return
+            self._first_byte = None
+        self._decoder.receive_data(data)
+        if self._turn is None:
+            # Not through `self.process`, because this is called for each read.
+            self.turns.process(self)
+
+    def receive_eof(self) -> None:
+        self._decoder.receive_eof()
+        self._takes_requests = False
+        if self._turn is None:
+            self.process()
+
+    def drain(self) -> None:
+        self._takes_requests = False
+        self.pause_reading()
+        if self._turn is None:
+            self.process()
+
+    def discard_input(self, fault: ConnectionFault) -> None:
+        self._decoder = LineDecoder(limit=self._line_limits.line)
+        self._cancel_waiting()
+        self._fault = self._fault or fault
+        self.close_lingering()
+
+    def writing_resumed(self) -> None:
+        if self._turn is None:
+            self._turn = self._loop.call_soon(self._go_on)
+
+    def closed(self, fault: ConnectionFault | None) -> None:  # noqa: ARG002 - the base's
+        if self._turn is not None:
+            self._turn.cancel()
+        self._cancel_waiting()
+
+    def sweep(self, now: float) -> None:
+        if self._waiting or self._turn is not None or self in self.turns:
+            self.made_progress = True  # the peer waits for this side
+        if self.made_progress or not self._decoder.has_partial_line:
+            self._line_began = now
+        elif now - self._line_began >= self._line_limits.line_timeout:
+            timeout = self._line_limits.line_timeout
+            self.close_with(IdleTimeout(f"a line was not complete within {timeout:g} s"))
+        super().sweep(now)
+
+    def unprocessed(self) -> int:
+        return self._decoder.buffered
+
+    @property
+    def is_busy(self) -> bool:
+        return bool(self._waiting) or self in self.turns or super().is_busy
+
+    def _go_on(self) -> None:
+        self._turn = None
+        self.process()
+
+    def work(self) -> None:
+        """Write ready replies, answer received lines, and decide whether to continue reading."""
+        if self.is_closing:
+            return
+        replies: list[bytes] = []
+        try:
+            self._collect_replies(replies)
+            is_drained = self._is_ending or self._answer_lines(replies)
+        except (LineError, HandlerFailed) as error:
+            self._end(error)
+            is_drained = True
+        if self._counted != len(self._waiting):
+            self._count_waiting()
+        if replies:
+            self._write_lines(replies)
+        if is_drained and not self._takes_requests:
+            self._is_ending = True
+        if self._is_ending and not self._waiting:
+            if self._last is not None:
+                self._write_lines([self._last])
+            self.close_lingering()
+        elif self._is_reading is not is_drained:
+            self._is_reading = is_drained
+            if is_drained:
+                self.resume_reading()
+            else:
+                self.pause_reading()
+        if self._held or not is_drained or self._decoder.has_partial_line:
+            self.account()
+
+    def _answer_lines(self, replies: list[bytes]) -> bool:
+        """Answer lines; return whether all of them were answered.
+
+        False if a reply has to be sent, the peer has to read, or other connections have to work
+        first.
+        """
+        waiting = self._waiting
+        handler = self._handler
+        next_line = self._decoder.next_line
+        new_context = self.context.copy
+        # Lines until the clock is read again: more while they are cheap, in the next call too.
+        countdown = lines = self._lines
+        before = self.limits.slice_time  # left of the slice at the last read of the clock
+        size = 0
+        while True:
+            if self.is_writing_paused or (waiting and self._has_most_in_flight()):
+                return False
+            line = next_line()
+            if line is None:
+                return True
+            self.made_progress = True
+            context = new_context()
+            try:
+                if self._first_line is None:
+                    answer = context.run(handler, line)
+                else:
+                    answer = context.run(self._answer_first, line)
+                if isinstance(answer, bytes):
+                    reply: bytes | asyncio.Future[Any] = answer
+                else:
+                    reply = self._start(answer, context)
+                    self.turns.expect(len(line))
+            except (LineError, HandlerFailed):
+                raise
+            except Exception as error:
+                raise HandlerFailed(f"{handler!r} raised {error!r}") from error
+            if waiting or not isinstance(reply, bytes):
+                waiting.append(reply)
+                self._collect_replies(replies)
+            else:
+                replies.append(reply)
+                size += len(reply)
+                if size > self.limits.write_buffer:  # check whether the peer reads
+                    self._write_lines(replies)
+                    replies.clear()
+                    size = 0
+            countdown = countdown - 1 if len(line) < _LARGE_LINE else 0
+            if not countdown and self._decoder.has_unread:
+                left = self.turns.slice_left()
+                if left <= 0:
+                    self.process_later()
+                    return False
+                is_cheap = (before - left) * _MOST_LINES < self.limits.slice_time
+                self._lines = lines = min(lines * 2, _MOST_LINES) if is_cheap else 1
+                countdown, before = lines, left
+
+    def _has_most_in_flight(self) -> bool:
+        """Return whether a waiting reply has to be sent before another line is answered."""
+        limits = self._line_limits
+        own = len(self._waiting)
+        if own < _ALWAYS_IN_FLIGHT or self._shared is None:
+            return own >= limits.requests_in_flight
+        self._count_waiting()
+        return (
+            own >= limits.requests_in_flight
+            or self._shared.in_flight >= limits.requests_in_flight_of_all
+        )
+
+    def _count_waiting(self) -> None:
+        if self._shared is not None:
+            self._shared.in_flight += len(self._waiting) - self._counted
+            self._counted = len(self._waiting)
+
+    def _answer_first(self, line: bytes) -> bytes | Awaitable[Any]:
+        assert self._first_line is not None
+        handler, self._first_line = self._first_line, None
+        return handler(line)
+
+    def _collect_replies(self, replies: list[bytes]) -> None:
+        """Append the replies that are ready to `replies`, until this connection's slice is over.
+
+        Many can become ready at once, and each may have to be encoded.
+        """
+        waiting = self._waiting
+        while waiting:
+            reply = waiting[0]
+            if isinstance(reply, bytes):
+                del waiting[0]
+                replies.append(reply)
+                continue
+            if not reply.done():
+                return
+            if replies and self.turns.slice_left() <= 0:
+                self.process_later()
+                return
+            del waiting[0]
+            replies.append(self._result(reply))
+
+    def _start(
+        self, awaitable: Awaitable[Any], context: contextvars.Context
+    ) -> asyncio.Future[Any]:
+        future = _start(awaitable, self._loop, context)
+        if not future.done():
+            future.add_done_callback(self._future_done, context=self.context)
+        return future
+
+    def _future_done(self, future: asyncio.Future[Any]) -> None:
+        if self._turn is None and self._waiting and self._waiting[0] is future:
+            self._turn = self._loop.call_soon(self._go_on)
+
+    def _result(self, future: asyncio.Future[Any]) -> bytes:
+        try:
+            reply = self.context.copy().run(self._encode_result, future)
+        except (Exception, asyncio.CancelledError) as error:
+            raise HandlerFailed(f"{future!r} failed: {error!r}") from error
+        if not isinstance(reply, bytes):
+            raise HandlerFailed(f"expected bytes from {future!r}, got {reply!r}")
+        return reply
+
+    def _end(self, error: LineError | HandlerFailed) -> None:
+        """Stop answering lines; the reply of `on_fault` is the last one."""
+        if isinstance(error, HandlerFailed):
+            _log.error("%s: %s", self.peer, error, exc_info=error.__cause__)
+            self._cancel_waiting()  # replies to requests after the one that failed
+        self._is_ending = True
+        if self._on_fault is not None:
+            self._last = self.context.copy().run(self._on_fault, error)
+
+    def _cancel_waiting(self) -> None:
+        for reply in self._waiting:
+            if not isinstance(reply, bytes):
+                reply.cancel()
+                reply.add_done_callback(_log_exception)
+        self._waiting.clear()
+        self._count_waiting()
+
+    def _write_lines(self, replies: list[bytes]) -> None:
+        data = replies[0] + b"\n" if len(replies) == 1 else b"\n".join([*replies, b""])
+        if data.count(b"\n") != len(replies):
+            _log.error("%s: a reply contains a line feed: %.200r", self.peer, data)
+            self.abort()
+            return
+        self.write(data)
+
+
+def _log_exception(cancelled: asyncio.Future[Any]) -> None:
+    error = None if cancelled.cancelled() else cancelled.exception()
+    if error is not None:
+        _log.error("a cancelled handler failed; its connection is closed", exc_info=error)
+
+
+def _start(
+    awaitable: Awaitable[Any], loop: asyncio.AbstractEventLoop, context: contextvars.Context
+) -> asyncio.Future[Any]:
+    """Run an awaitable; from Python 3.12 on, a coroutine that never waits is done at once."""
+    if asyncio.isfuture(awaitable):
+        return awaitable
+    if not isinstance(awaitable, Awaitable):
+        raise HandlerFailed(f"expected bytes or an awaitable as reply, got {awaitable!r:.200}")
+    coroutine = awaitable if isinstance(awaitable, Coroutine) else _wait_for(awaitable)
+    if sys.version_info >= (3, 12):
+        return asyncio.Task(coroutine, loop=loop, context=context, eager_start=True)
+    return loop.create_task(coroutine, context=context)
+
+
+async def _wait_for(awaitable: Awaitable[Any]) -> object:
+    return await awaitable

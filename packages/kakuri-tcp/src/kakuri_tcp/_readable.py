@@ -1,0 +1,71 @@
+"""The receiving direction of a connection: its end, and the reasons not to read at present."""
+
+import asyncio
+
+# Reasons to pause reading; a connection is read while none of them applies.
+BY_PROTOCOL, BY_TURNS, BY_BUDGET = 1, 2, 4
+
+
+class Readable(asyncio.Protocol):
+    """A connection whose reading can be paused for several reasons at once."""
+
+    __slots__ = ("_closing_since", "_eof", "_pauses", "_transport")
+
+    def __init__(self) -> None:
+        self._transport: asyncio.Transport | None = None
+        self._closing_since: float | None = None
+        self._eof = False
+        self._pauses = 0
+
+    @property
+    def is_closing(self) -> bool:
+        """Whether the connection is closing or closed."""
+        return self._transport is None or self._closing_since is not None
+
+    @property
+    def has_eof(self) -> bool:
+        """Whether the peer has ended its side."""
+        return self._eof
+
+    def pause_reading(self) -> None:
+        """Stop reading until `resume_reading`; may be called at any time and again.
+
+        One more call of `data_received` may follow, with what the event loop has already read.
+        After a call in `opened`, that happens on uvloop only.
+        """
+        self.pause_for(BY_PROTOCOL)
+
+    def resume_reading(self) -> None:
+        """Read again; may be called without a pause."""
+        self.resume_for(BY_PROTOCOL)
+
+    def pause_for(self, reason: int) -> None:
+        """Stop reading for one of the reasons."""
+        self._pauses |= reason
+        transport = self._transport
+        if transport is not None and not self._eof and not self.is_closing:
+            transport.pause_reading()
+
+    def resume_for(self, reason: int) -> None:
+        """Read again if that was the only reason."""
+        self._pauses &= ~reason
+        transport = self._transport
+        if not self._pauses and transport is not None and not self._eof and not self.is_closing:
+            transport.resume_reading()
+
+    def reading_begins(self) -> None:
+        """Repeat a pause from before the connection was open.
+
+        The event loop starts to read after `connection_made`, even if reading was paused in it:
+        asyncio before Python 3.11.7 in its next callback, uvloop at once.
+        """
+        if self._pauses:
+            loop = asyncio.get_running_loop()
+            loop.call_soon(self._pause_again)
+            loop.call_soon(loop.call_soon, self._pause_again)
+
+    def _pause_again(self) -> None:
+        transport = self._transport
+        if self._pauses and transport is not None and not self._eof and not self.is_closing:
+            transport.resume_reading()  # a transport that is paused by its own record does nothing
+            transport.pause_reading()
