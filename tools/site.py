@@ -36,6 +36,12 @@ _LOADED = re.compile(
 )
 _LOADED_BY_STYLE = re.compile(r"(?:url\(|@import)\s*[\"']?((?:https?:)?//[^\"')\s]+)")
 
+HIDDEN = (
+    "_[^_].*", "TYPE_CHECKING",
+    "__(?:all|copy|deepcopy|dir|getattr|hash|json|reduce|repr|slots|str)__",
+)  # fmt: skip
+"""Names that tell a reader of the reference nothing."""
+
 
 @dataclass(frozen=True)
 class Module:
@@ -170,8 +176,9 @@ def configuration(pages: dict[str, str]) -> str:
         "paths": [str(member.directory / "src") for member in MEMBERS],
         "options": {
             "docstring_style": "google",
-            "filters": "public",
+            "filters": [f"!^{name}$" for name in HIDDEN],
             "heading_level": 2,
+            "inherited_members": True,
             "members_order": "alphabetical",
             "preload_modules": [member.import_name for member in MEMBERS],
             "show_bases": True,
