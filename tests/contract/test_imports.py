@@ -87,6 +87,14 @@ def test_member_without_a_store_does_not_load_a_database(package):
     assert {"sqlite3", "kakuri_registry"}.isdisjoint(loaded)
 
 
+def test_command_of_the_agent_loads_no_runtime_before_it_is_chosen():
+    command = [sys.executable, "-c", "import sys, kakuri_agent._cli; print(*sys.modules)"]
+    loaded = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
+    assert "kakuri_agent.runtimes._choice" in loaded
+    clients = {"kakuri_http", "kakuri_http2", "kakuri_grpc", "kakuri_cri.api", "kakuri_zones._node"}
+    assert (clients | {"sqlite3", "tomllib", "ctypes"}).isdisjoint(loaded)
+
+
 def test_workload_types_do_no_io():
     command = [sys.executable, "-c", "import sys, kakuri_workload; print(*sys.modules)"]
     loaded = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()

@@ -116,12 +116,12 @@ def test_free_memory_is_returned_while_the_process_is_larger_than_at_its_start(m
 
 
 def test_trim_works_with_the_c_library_of_this_machine():
-    _memory._trimmer()()
+    _memory._trim()
 
 
 def test_trim_without_malloc_trim_does_nothing(monkeypatch):
-    monkeypatch.setattr(_memory.ctypes, "CDLL", lambda _: object())
-    _memory._trimmer()()
+    monkeypatch.setattr("ctypes.CDLL", lambda _: object())
+    _memory._trim()
 
 
 def test_heap_that_takes_long_is_frozen_and_a_small_one_is_not(collections):

@@ -3,8 +3,9 @@ from contextlib import suppress
 import pytest
 from kakuri_cri import Runtime, RuntimeUnavailable
 from kakuri_cri.testing import FakeCri, FakeImage
-from kakuri_zones._image_collection import CollectionLimits, DiskUse, ImageCollector, disk_use
+from kakuri_zones._image_collection import DiskUse, ImageCollector, disk_use
 from kakuri_zones._images import Images
+from kakuri_zones._settings import CollectionLimits
 from structlog.testing import capture_logs
 
 MEBIBYTE = 2**20

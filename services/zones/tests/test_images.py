@@ -8,7 +8,7 @@ from kakuri_tcp.testing import until
 from kakuri_workload import PullPolicy
 from kakuri_zones._errors import PullFailed
 from kakuri_zones._images import Images, digest_of
-from kakuri_zones._pulling import PullLimits
+from kakuri_zones._settings import PullLimits
 
 ALWAYS, MISSING, NEVER = PullPolicy.ALWAYS, PullPolicy.MISSING, PullPolicy.NEVER
 DIGEST = "sha256:" + "a" * 64

@@ -8,7 +8,7 @@ from kakuri_cri.testing import FakeImage
 from kakuri_tcp.testing import until
 from kakuri_workload import RuntimeHealth, ZoneChanged, ZoneGone, ZonesListed
 from kakuri_workload import WorkloadState as State
-from kakuri_zones._monitor import DEFAULT_TIMES, MonitorTimes
+from kakuri_zones._settings import DEFAULT_TIMES, MonitorTimes
 
 ONLY_EVENTS = MonitorTimes(
     interval=1000, without_events=1000, gap=0.001, resubscribe=0.01, provisional=0.01

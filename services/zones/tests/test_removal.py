@@ -2,7 +2,8 @@ import pytest
 from kakuri_cri import CallRefused, Runtime, api
 from kakuri_tcp.testing import until
 from kakuri_zones._reader import RuntimeReader
-from kakuri_zones._removal import Objects, Remover, RetryTimes
+from kakuri_zones._removal import Objects, Remover
+from kakuri_zones._settings import RetryTimes
 
 
 @pytest.fixture

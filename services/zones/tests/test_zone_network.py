@@ -2,7 +2,8 @@ import stat
 
 import pytest
 from kakuri_cri import CallRefused
-from kakuri_zones._zone_network import Resolvers, ZoneNetwork, hosts_file, is_reachable
+from kakuri_zones._resolvers import Resolvers, is_reachable
+from kakuri_zones._zone_network import ZoneNetwork, hosts_file
 from kakuri_zones.logs._errors import LogError
 from kakuri_zones.logs._store import LogStore
 

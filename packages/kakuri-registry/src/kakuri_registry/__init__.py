@@ -1,35 +1,41 @@
-"""A registry of workloads and its durable store."""
+"""A registry of workloads and its durable store.
 
+Names are imported when they are first used: only a durable store loads SQLite.
+"""
+
+from importlib import import_module
+from sys import modules
 from warnings import warn
 
 import kakuri_workload
 
-from kakuri_registry._change_log import MAX_CHANGES, Change, ChangedWorkload
-from kakuri_registry._check import StoreReport, check_store
-from kakuri_registry._durability import Durability
-from kakuri_registry._entry import WorkloadEntry
-from kakuri_registry._errors import (
-    Compacted,
-    DuplicateWorkload,
-    IllegalTransition,
-    RegistryError,
-    RegistryFull,
-    StoreError,
-    StoreFailed,
-    StoreFull,
-    StoreLocked,
-    StoreMismatch,
-    StoreTooNew,
-    UnknownWorkload,
-)
-from kakuri_registry._registry import MAX_PAGE, MAX_WORKLOADS, WorkloadRegistry
-from kakuri_registry._sizes import entry_size, spec_size
-from kakuri_registry._sqlite import RESERVE_BYTES, STORE_FAILPOINTS, VERSION_GAP, SQLiteStore
-from kakuri_registry._store import Loaded, MemoryStore, Store, StoreProblem
 from kakuri_registry._version import __version__
-from kakuri_registry._writer import WRITER_FAILPOINTS, StoreWriter
 
 TYPE_CHECKING = False  # as type checkers know it, without the import of typing
+if TYPE_CHECKING:
+    from kakuri_registry._change_log import MAX_CHANGES, Change, ChangedWorkload
+    from kakuri_registry._check import StoreReport, check_store
+    from kakuri_registry._durability import Durability
+    from kakuri_registry._entry import WorkloadEntry
+    from kakuri_registry._errors import (
+        Compacted,
+        DuplicateWorkload,
+        IllegalTransition,
+        RegistryError,
+        RegistryFull,
+        StoreError,
+        StoreFailed,
+        StoreFull,
+        StoreLocked,
+        StoreMismatch,
+        StoreTooNew,
+        UnknownWorkload,
+    )
+    from kakuri_registry._registry import MAX_PAGE, MAX_WORKLOADS, WorkloadRegistry
+    from kakuri_registry._sizes import entry_size, spec_size
+    from kakuri_registry._sqlite import RESERVE_BYTES, STORE_FAILPOINTS, VERSION_GAP, SQLiteStore
+    from kakuri_registry._store import Loaded, MemoryStore, Store, StoreProblem
+    from kakuri_registry._writer import WRITER_FAILPOINTS, StoreWriter
 
 __all__ = [
     "MAX_CHANGES",
@@ -69,17 +75,84 @@ __all__ = [
     "spec_size",
 ]
 
-for _name in __all__:  # tracebacks show where users import a name from
-    _value = globals()[_name]
-    if hasattr(_value, "__qualname__") and _value.__module__.startswith(f"{__name__}."):
-        _value.__module__ = __name__
+_MODULES = {
+    "_change_log": (
+        "MAX_CHANGES",
+        "Change",
+        "ChangedWorkload",
+    ),
+    "_check": (
+        "StoreReport",
+        "check_store",
+    ),
+    "_durability": ("Durability",),
+    "_entry": ("WorkloadEntry",),
+    "_errors": (
+        "Compacted",
+        "DuplicateWorkload",
+        "IllegalTransition",
+        "RegistryError",
+        "RegistryFull",
+        "StoreError",
+        "StoreFailed",
+        "StoreFull",
+        "StoreLocked",
+        "StoreMismatch",
+        "StoreTooNew",
+        "UnknownWorkload",
+    ),
+    "_registry": (
+        "MAX_PAGE",
+        "MAX_WORKLOADS",
+        "WorkloadRegistry",
+    ),
+    "_sizes": (
+        "entry_size",
+        "spec_size",
+    ),
+    "_sqlite": (
+        "RESERVE_BYTES",
+        "STORE_FAILPOINTS",
+        "VERSION_GAP",
+        "SQLiteStore",
+    ),
+    "_store": (
+        "Loaded",
+        "MemoryStore",
+        "Store",
+        "StoreProblem",
+    ),
+    "_writer": (
+        "WRITER_FAILPOINTS",
+        "StoreWriter",
+    ),
+}
+_HOMES = {name: module for module, names in _MODULES.items() for name in names}
 
 
 if not TYPE_CHECKING:  # with a __getattr__, type checkers accept every name
 
     def __getattr__(name: str) -> object:
-        """Find what was imported from here in commits before the first release."""
-        if name not in kakuri_workload.__all__:
+        if name in kakuri_workload.__all__:
+            # Imported from here in commits before the first release.
+            warn(f"{name} is now in kakuri_workload", DeprecationWarning, stacklevel=2)
+            return getattr(kakuri_workload, name)
+        if name not in _HOMES:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        warn(f"{name} is now in kakuri_workload", DeprecationWarning, stacklevel=2)
-        return getattr(kakuri_workload, name)
+        import_module(f"{__name__}.{_HOMES[name]}")
+        _publish()
+        return globals()[name]
+
+
+def _publish() -> None:
+    """Bind the names of each loaded module here; tracebacks show the public name."""
+    for name, home in _HOMES.items():
+        value = getattr(modules.get(f"{__name__}.{home}"), name, None)
+        if value is not None:
+            globals()[name] = value
+            if hasattr(value, "__qualname__") and value.__module__.startswith(f"{__name__}."):
+                value.__module__ = __name__
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -23,13 +23,12 @@ from kakuri_agent._retention import Retention
 from kakuri_agent._state import StateDirectory, default_state_dir, open_registry
 from kakuri_agent._version import __version__
 from kakuri_agent.runtimes._choice import (
-    RUNTIMES,
-    SIDECAR,
+    DEFAULT_SIDECAR,
     choose_runtime,
     log_runtime,
     open_runtime,
 )
-from kakuri_agent.runtimes._simulated import SimulatedRuntime
+from kakuri_agent.runtimes._names import CRI, SIDECAR, SIMULATED
 
 DRAIN_SECONDS = 10.0
 """Seconds that requests in flight may take when the agent stops."""
@@ -62,7 +61,7 @@ class Settings:
     zones: ZoneSettings
     access: UnixAccess | None = None
     runtime: str = "auto"
-    sidecar: Endpoint = SIDECAR
+    sidecar: Endpoint = DEFAULT_SIDECAR
     simulated_script: Path | None = None
     state_dir: Path | None = None
     store: str = "auto"
@@ -89,7 +88,7 @@ def _refuse_nan(_ctx: click.Context, _param: click.Parameter, value: float) -> f
 @listen_group
 @click.option(
     "--runtime",
-    type=click.Choice(["auto", *RUNTIMES], case_sensitive=False),
+    type=click.Choice(["auto", SIDECAR, CRI, SIMULATED], case_sensitive=False),
     default="auto",
     show_default=True,
     help="What runs the workloads: a sidecar; this process, by calls to the container runtime at "
@@ -99,7 +98,7 @@ def _refuse_nan(_ctx: click.Context, _param: click.Parameter, value: float) -> f
 @click.option(
     "--sidecar",
     type=endpoint,
-    default=str(SIDECAR),
+    default=str(DEFAULT_SIDECAR),
     show_default=True,
     metavar="unix:PATH|HOST:PORT",
     help="Where the sidecar listens.",
@@ -191,7 +190,7 @@ async def agent_service(settings: Settings) -> AsyncIterator[Endpoint]:
     name, reason = settings.runtime, None
     if name == "auto":
         name, reason = await choose_runtime(settings.sidecar, settings.zones, state.last_runtime)
-    is_simulated = name == SimulatedRuntime.name
+    is_simulated = name == SIMULATED
     is_durable = settings.store == "sqlite" or (
         settings.store == "auto" and not (is_simulated and settings.state_dir is None)
     )

@@ -7,14 +7,9 @@ from pathlib import Path
 
 import structlog
 from kakuri_daemon import DaemonError
-from kakuri_registry import (
-    SQLiteStore,
-    Store,
-    StoreError,
-    StoreWriter,
-    WorkloadRegistry,
-    check_store,
-)
+from kakuri_registry import Store, StoreError, StoreWriter, WorkloadRegistry
+
+from kakuri_agent.runtimes._names import REAL_RUNTIMES
 
 log = structlog.get_logger()
 
@@ -22,9 +17,6 @@ SUFFIX = ".sqlite"
 
 ZONES = "sidecar"
 """Name of the store of real zones, for every runtime; the sidecar was the first one."""
-
-REAL_RUNTIMES = frozenset({"sidecar", "cri"})
-"""The names of the runtimes that run real zones."""
 
 NAME_FILE = "runtime"
 """The file with the name of the runtime that ran the zones of this node last."""
@@ -64,6 +56,8 @@ class StateDirectory:
 
     def store(self, *, is_simulated: bool) -> Store:
         """Return the store of simulated or of real zones. Raises DaemonError if it is unusable."""
+        from kakuri_registry import SQLiteStore  # noqa: PLC0415 (it loads the database)
+
         name = "simulated" if is_simulated else ZONES
         try:
             return SQLiteStore(self._directory / f"{name}{SUFFIX}")
@@ -111,6 +105,8 @@ class StateDirectory:
 
         Raises DaemonError if there is none, or if one can't be checked.
         """
+        from kakuri_registry import check_store  # noqa: PLC0415 (it loads the database)
+
         names = sorted(self._stores())
         if not names:
             raise DaemonError(f"there is no store in {self._directory}")

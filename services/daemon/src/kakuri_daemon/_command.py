@@ -10,7 +10,6 @@ import os
 import sys
 from collections.abc import Collection, Sequence
 from contextlib import suppress
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -228,7 +227,7 @@ class DaemonCommand(click.Command):
             is_own = name.startswith(own)
             if not is_own and name.endswith(shared):
                 continue  # KAKURI_OTHER_LISTEN belongs to another daemon
-            meant = get_close_matches(name, known, 1, 0.6 if is_own else MIN_SIMILARITY)
+            meant = _similar(name, known, 0.6 if is_own else MIN_SIMILARITY)
             if is_own or meant:
                 suggestion = f"; did you mean {meant[0]}?" if meant else ""
                 lines.append(f"unknown variable {name}{suggestion}")
@@ -269,7 +268,7 @@ def _read_config(ctx: click.Context, _param: click.Parameter, path: Path | None)
     }
     unknown = sorted(settings.keys() - options.keys())
     if unknown:
-        meant = get_close_matches(unknown[0].lower().replace("_", "-"), options, 1)
+        meant = _similar(unknown[0].lower().replace("_", "-"), options)
         help_ = f"did you mean {meant[0]!r}?" if meant else f"expected any of {', '.join(options)}"
         message = f"{path}: unknown option {unknown[0]!r}; {help_}"
         raise DaemonError(message)
@@ -307,3 +306,10 @@ def _check_setting(path: Path, key: str, value: object, option: click.Parameter)
 def _long_name(option: click.Parameter) -> str:
     """Return the name of an option as it is typed, without dashes."""
     return max(option.opts, key=len).lstrip("-")
+
+
+def _similar(name: str, known: Collection[str], similarity: float = 0.6) -> list[str]:
+    """Return the known name that is most similar to a name, if one is similar enough."""
+    from difflib import get_close_matches  # noqa: PLC0415 (few starts have an unknown name)
+
+    return get_close_matches(name, known, 1, similarity)

@@ -10,9 +10,10 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from kakuri_http import AccessEntry
+if TYPE_CHECKING:  # only daemons with an HTTP API load it
+    from kakuri_http import AccessEntry
 
 MAX_VALUE_LENGTH = 500
 """Characters of one logged value: enough to recognize what a peer sent, too few to flood."""
@@ -47,7 +48,7 @@ class FastPaths:
     event: Callable[[str, Mapping[str, Any]], str | None]
     """Renders a level and the fields of an event; the field "event" is its text."""
 
-    request: Callable[[AccessEntry], str | None]
+    request: Callable[["AccessEntry"], str | None]
     """Renders an exchange that has ended."""
 
 
@@ -95,7 +96,7 @@ def _json_line(level: str, event: Mapping[str, Any]) -> str | None:
     return f'{{{fields}"level":"{level}","timestamp":"{timestamp()}"}}'
 
 
-def _text_request(access: AccessEntry) -> str | None:
+def _text_request(access: "AccessEntry") -> str | None:
     peer, method, target = access.peer, access.method, access.target
     if "?" in target or not (peer and method and target) or not _plain(peer + method + target):
         return None
@@ -106,7 +107,7 @@ def _text_request(access: AccessEntry) -> str | None:
     )
 
 
-def _json_request(access: AccessEntry) -> str | None:
+def _json_request(access: "AccessEntry") -> str | None:
     peer, method, target = access.peer, access.method, access.target
     if "?" in target or not (peer and method and target) or not _plain(peer + method + target):
         return None

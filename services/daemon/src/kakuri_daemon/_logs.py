@@ -12,10 +12,9 @@ import math
 import os
 import re
 from collections.abc import Callable, MutableMapping, Sequence
-from typing import Any, TextIO, cast
+from typing import TYPE_CHECKING, Any, TextIO, cast
 
 import structlog
-from kakuri_http import AccessEntry
 from kakuri_json import dumps
 
 from kakuri_daemon._fast_lines import (
@@ -27,6 +26,9 @@ from kakuri_daemon._fast_lines import (
     timestamp,
 )
 from kakuri_daemon._stream import LogStream
+
+if TYPE_CHECKING:  # only daemons with an HTTP API load it
+    from kakuri_http import AccessEntry
 
 MAX_TRACE_LENGTH = 8000
 """Characters of a logged traceback, which is more useful than a peer's text."""
@@ -122,7 +124,7 @@ class LineRenderer:
             result = process(logger, method, result)
         return result
 
-    def write_request(self, access: AccessEntry) -> bool:
+    def write_request(self, access: "AccessEntry") -> bool:
         """Write the line of an exchange without structlog; return False if that is not possible."""
         line = self._fast.request(access)
         if line is not None:

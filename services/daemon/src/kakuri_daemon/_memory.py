@@ -8,11 +8,11 @@ objects when the process has grown.
 """
 
 import asyncio
-import ctypes
 import gc
 import os
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 YOUNG_THRESHOLD = 50_000
@@ -67,7 +67,7 @@ class Collector:
         self._loop = loop
         self._memory = memory or resident_bytes
         self._clock = timer
-        self._trim = trim or _trimmer()
+        self._trim = trim or _trim
         self._smallest = self._memory()  # since the last full collection
         self._first = self._smallest
         self._checks = 0  # since memory was last returned
@@ -131,10 +131,9 @@ def resident_bytes() -> int:
         return int(statm.read().split()[1]) * os.sysconf("SC_PAGESIZE")
 
 
-def _trimmer() -> Callable[[], None]:
-    """Return a function that calls malloc_trim(3), or does nothing if the C library lacks it."""
-    try:
-        malloc_trim = ctypes.CDLL(None).malloc_trim
-    except (OSError, AttributeError):  # another C library than glibc
-        return lambda: None
-    return lambda: malloc_trim(0)
+def _trim() -> None:
+    """Call malloc_trim(3), unless the C library lacks it."""
+    import ctypes  # noqa: PLC0415 (few processes grow enough to need it)
+
+    with suppress(OSError, AttributeError):  # another C library than glibc
+        ctypes.CDLL(None).malloc_trim(0)

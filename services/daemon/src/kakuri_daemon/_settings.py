@@ -2,7 +2,6 @@
 
 import os
 import stat
-import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +22,8 @@ def read_toml(path: Path) -> dict[str, Any]:
         OSError: It can't be read, is not a regular file, or is larger than 1 MiB.
         ValueError: It is not TOML.
     """
+    import tomllib  # noqa: PLC0415 (few commands read a file)
+
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     with os.fdopen(descriptor, "rb") as file:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):

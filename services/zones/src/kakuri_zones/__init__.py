@@ -2,36 +2,49 @@
 
 `zone_node` yields a ZoneNode, which has every operation on zones, in the process that calls it. The
 runtime's objects carry labels that identify them, so nothing is stored but logs.
+
+Names are imported when they are first used: commands read the settings without loading a client of
+the CRI.
 """
 
-from kakuri_zones._assembly import zone_node
-from kakuri_zones._errors import (
-    NodeLocked,
-    NodeUnavailable,
-    PullFailed,
-    StartCancelled,
-    StartFailed,
-    UnknownRuntimeClass,
-    UnknownZone,
-    ZoneConflict,
-    ZoneError,
-    error_code,
-)
-from kakuri_zones._health import Condition, Health, OptionalCalls, RuntimeInfo
-from kakuri_zones._image_collection import CollectionLimits
-from kakuri_zones._monitor import MonitorTimes
-from kakuri_zones._node import ZoneNode
-from kakuri_zones._pulling import PullLimits
-from kakuri_zones._removal import RetryTimes
-from kakuri_zones._settings import DEFAULT_HANDLERS, DEFAULT_LOG_DIR, Settings
+from importlib import import_module
+from sys import modules
+
 from kakuri_zones._version import __version__
-from kakuri_zones.logs import (
-    LogCursorError,
-    LogError,
-    LogNameError,
-    LogStorageError,
-    UnknownLog,
-)
+
+TYPE_CHECKING = False  # as type checkers know it, without the import of typing
+if TYPE_CHECKING:
+    from kakuri_zones._assembly import zone_node
+    from kakuri_zones._errors import (
+        NodeLocked,
+        NodeUnavailable,
+        PullFailed,
+        StartCancelled,
+        StartFailed,
+        UnknownRuntimeClass,
+        UnknownZone,
+        ZoneConflict,
+        ZoneError,
+        error_code,
+    )
+    from kakuri_zones._health import Condition, Health, OptionalCalls, RuntimeInfo
+    from kakuri_zones._node import ZoneNode
+    from kakuri_zones._settings import (
+        DEFAULT_HANDLERS,
+        DEFAULT_LOG_DIR,
+        CollectionLimits,
+        MonitorTimes,
+        PullLimits,
+        RetryTimes,
+        Settings,
+    )
+    from kakuri_zones.logs import (
+        LogCursorError,
+        LogError,
+        LogNameError,
+        LogStorageError,
+        UnknownLog,
+    )
 
 __all__ = [
     "DEFAULT_HANDLERS",
@@ -65,7 +78,66 @@ __all__ = [
     "zone_node",
 ]
 
-for _name in __all__:  # tracebacks show where users import a name from
-    _value = globals()[_name]
-    if hasattr(_value, "__qualname__") and _value.__module__.startswith(f"{__name__}."):
-        _value.__module__ = __name__
+_MODULES = {
+    "_assembly": ("zone_node",),
+    "_errors": (
+        "NodeLocked",
+        "NodeUnavailable",
+        "PullFailed",
+        "StartCancelled",
+        "StartFailed",
+        "UnknownRuntimeClass",
+        "UnknownZone",
+        "ZoneConflict",
+        "ZoneError",
+        "error_code",
+    ),
+    "_health": (
+        "Condition",
+        "Health",
+        "OptionalCalls",
+        "RuntimeInfo",
+    ),
+    "_node": ("ZoneNode",),
+    "_settings": (
+        "DEFAULT_HANDLERS",
+        "DEFAULT_LOG_DIR",
+        "CollectionLimits",
+        "MonitorTimes",
+        "PullLimits",
+        "RetryTimes",
+        "Settings",
+    ),
+    "logs": (
+        "LogCursorError",
+        "LogError",
+        "LogNameError",
+        "LogStorageError",
+        "UnknownLog",
+    ),
+}
+_HOMES = {name: module for module, names in _MODULES.items() for name in names}
+
+
+if not TYPE_CHECKING:  # with a __getattr__, type checkers accept every name
+
+    def __getattr__(name: str) -> object:
+        if name not in _HOMES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        import_module(f"{__name__}.{_HOMES[name]}")
+        _publish()
+        return globals()[name]
+
+
+def _publish() -> None:
+    """Bind the names of each loaded module here; tracebacks show the public name."""
+    for name, home in _HOMES.items():
+        value = getattr(modules.get(f"{__name__}.{home}"), name, None)
+        if value is not None:
+            globals()[name] = value
+            if hasattr(value, "__qualname__") and value.__module__.startswith(f"{__name__}."):
+                value.__module__ = __name__
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

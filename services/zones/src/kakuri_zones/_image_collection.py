@@ -19,34 +19,12 @@ from kakuri_json import JSONError, decode
 
 from kakuri_zones._images import Images, tagged
 from kakuri_zones._progress import mountpoint
+from kakuri_zones._settings import DEFAULT_COLLECTION, CollectionLimits
 
 log = structlog.get_logger()
 
 FULL = 100
 """Percent: as the high threshold, it turns off removal for lack of space."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CollectionLimits:
-    """When images are removed; times in seconds, thresholds in percent of their file system.
-
-    Attributes:
-        high, low: use at which removal begins and ends; with 100, nothing is removed for space.
-        min_age: Time for which an image is kept after it was first seen.
-        max_age: Time since its last use after which an image is removed in any case; 0 for never.
-        keep: References of images that are never removed.
-        interval: Time between two collections.
-    """
-
-    high: int = 85
-    low: int = 80
-    min_age: float = 120.0
-    max_age: float = 0.0
-    keep: Sequence[str] = ()
-    interval: float = 300.0
-
-
-DEFAULT_COLLECTION = CollectionLimits()
 
 
 class DiskUse(NamedTuple):

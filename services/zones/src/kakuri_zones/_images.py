@@ -21,7 +21,8 @@ from kakuri_workload import PullPolicy
 from kakuri_zones._errors import PullFailed, StartFailed
 from kakuri_zones._observed import START_ERROR
 from kakuri_zones._progress import received
-from kakuri_zones._pulling import DEFAULT_PULL_LIMITS, Puller, PullLimits, Report
+from kakuri_zones._pulling import Puller, Report
+from kakuri_zones._settings import DEFAULT_PULL_LIMITS, PullLimits
 from kakuri_zones._tasks import cancel_all, consume_exception
 
 log = structlog.get_logger()

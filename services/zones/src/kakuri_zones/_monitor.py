@@ -7,7 +7,6 @@ break the stream, and the list is right in any case.
 import asyncio
 import contextlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 import structlog
 from kakuri_cri import CallRefused, CriError, Runtime
@@ -15,30 +14,10 @@ from kakuri_workload import RuntimeHealth
 
 from kakuri_zones._observed import ObservedZone
 from kakuri_zones._reader import RuntimeReader
+from kakuri_zones._settings import DEFAULT_TIMES, MonitorTimes
 from kakuri_zones._table import ZoneTable
 
 log = structlog.get_logger()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MonitorTimes:
-    """Seconds between listings of the runtime."""
-
-    interval: float = 1.0
-    """The longest time between two listings."""
-    without_events: float = 0.5
-    """The same for a runtime without events, so that a change is seen within a second."""
-    gap: float = 0.05
-    """The shortest time between two listings, however many events arrive."""
-    provisional: float = 0.1
-    """Until the next listing while a provisional end is held back."""
-    resubscribe: float = 1.0
-    """Until the stream of events is opened again after it broke."""
-    retry_events: float = 60.0
-    """Until events are requested again from a runtime without them: it may have been upgraded."""
-
-
-DEFAULT_TIMES = MonitorTimes()
 
 
 class Monitor:

@@ -10,13 +10,13 @@ import contextlib
 import re
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import structlog
 from kakuri_cri import CallTimeout, CallUnanswered, CriError, NotFound, Runtime, RuntimeUnavailable
 
 from kakuri_zones._errors import PullFailed
 from kakuri_zones._progress import PullProgress, received
+from kakuri_zones._settings import DEFAULT_PULL_LIMITS, PullLimits
 from kakuri_zones._tasks import cancel_all
 
 log = structlog.get_logger()
@@ -39,33 +39,6 @@ _TRANSIENT = re.compile(
 
 Report = Callable[[str], None]
 """Receives a message about the progress of a pull."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PullLimits:
-    """Limits of a pull, in seconds.
-
-    Attributes:
-        timeout: Limit of the whole pull, with all of its attempts.
-        stall_timeout: Limit of the time without progress; 0 for no limit. It does not apply if the
-            runtime does not report the use of its file systems.
-        retry_window: Time after the first transient failure in which the pull is retried; 0 to
-            fail at once.
-        first_retry: Pause after the first failure; doubled after each further one.
-        check_stall_timeout: `stall_timeout` of a pull that checks for a newer image, while the
-            image on the node can be used instead.
-        progress_interval: Time between two checks of the progress.
-    """
-
-    timeout: float = 1800.0
-    stall_timeout: float = 120.0
-    retry_window: float = 30.0
-    first_retry: float = 1.0
-    check_stall_timeout: float = 10.0
-    progress_interval: float = 1.0
-
-
-DEFAULT_PULL_LIMITS = PullLimits()
 
 
 class Puller:

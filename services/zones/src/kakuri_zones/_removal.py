@@ -9,6 +9,7 @@ from kakuri_cri import CallRefused, CriError, NotFound, Runtime
 
 from kakuri_zones._observed import ObservedZone
 from kakuri_zones._reader import RuntimeReader
+from kakuri_zones._settings import DEFAULT_RETRIES, RetryTimes
 from kakuri_zones._tasks import cancel_all
 
 log = structlog.get_logger()
@@ -16,17 +17,6 @@ log = structlog.get_logger()
 MAX_ROUNDS = 3
 """How often a zone is listed again after its removal, because a call that timed out may have
 created another object meanwhile."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RetryTimes:
-    """Seconds between attempts to remove an object: the first is doubled up to the longest."""
-
-    first: float = 1.0
-    longest: float = 60.0
-
-
-DEFAULT_RETRIES = RetryTimes()
 
 
 @dataclass(frozen=True, slots=True)

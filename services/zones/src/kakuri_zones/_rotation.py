@@ -8,6 +8,7 @@ import structlog
 from kakuri_cri import CriError, Runtime
 from kakuri_workload import WorkloadState, ZoneStatus
 
+from kakuri_zones._settings import ROTATE_INTERVAL
 from kakuri_zones._table import ZoneTable
 from kakuri_zones._tasks import cancel_all
 from kakuri_zones.logs._ended import EndedLogs
@@ -15,10 +16,6 @@ from kakuri_zones.logs._errors import LogError
 from kakuri_zones.logs._store import LogStore
 
 log = structlog.get_logger()
-
-ROTATE_INTERVAL = 1.0
-"""Seconds between checks. In that time, a log can exceed its limit by tens of megabytes if a
-container only writes. A check costs a stat of the log of each running zone."""
 
 REOPEN_SECONDS = 10.0
 """Seconds that the runtime may take to reopen a log file."""

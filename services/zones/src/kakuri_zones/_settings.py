@@ -1,4 +1,4 @@
-"""The settings of a zone node."""
+"""The settings of a zone node and of its parts."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -8,20 +8,109 @@ from types import MappingProxyType
 from kakuri_cri import Timeouts
 from kakuri_tcp import Endpoint
 
-from kakuri_zones._image_collection import DEFAULT_COLLECTION, CollectionLimits
-from kakuri_zones._monitor import DEFAULT_TIMES, MonitorTimes
-from kakuri_zones._pulling import DEFAULT_PULL_LIMITS, PullLimits
-from kakuri_zones._removal import DEFAULT_RETRIES, RetryTimes
-from kakuri_zones._rotation import ROTATE_INTERVAL
-from kakuri_zones._table import END_DELAY
-from kakuri_zones._zones import ORPHAN_GRACE
-from kakuri_zones.logs._ended import ENDED_LOGS_MB, MIB
-
 DEFAULT_HANDLERS = MappingProxyType({"edera-zone": "edera"})
 DEFAULT_LOG_DIR = Path("/var/log/kakuri")
 
 HEARTBEAT_SECONDS = 5.0
 """The longest silence of a stream of events."""
+
+MIB = 1_048_576
+
+ENDED_LOGS_MB = 2048
+"""The budget in units of 2^20 bytes: twenty workloads that wrote until their logs were rotated
+away (100 MiB each), or thousands of ordinary ones, on a disk that images share."""
+
+ROTATE_INTERVAL = 1.0
+"""Seconds between checks. In that time, a log can exceed its limit by tens of megabytes if a
+container only writes. A check costs a stat of the log of each running zone."""
+
+END_DELAY = 0.3
+"""Seconds for which a provisional end, whose reason may still change, is not reported."""
+
+ORPHAN_GRACE = 5.0
+"""Seconds for which partially created objects are kept for a start that adopts them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CollectionLimits:
+    """When images are removed; times in seconds, thresholds in percent of their file system.
+
+    Attributes:
+        high, low: use at which removal begins and ends; with 100, nothing is removed for space.
+        min_age: Time for which an image is kept after it was first seen.
+        max_age: Time since its last use after which an image is removed in any case; 0 for never.
+        keep: References of images that are never removed.
+        interval: Time between two collections.
+    """
+
+    high: int = 85
+    low: int = 80
+    min_age: float = 120.0
+    max_age: float = 0.0
+    keep: Sequence[str] = ()
+    interval: float = 300.0
+
+
+DEFAULT_COLLECTION = CollectionLimits()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PullLimits:
+    """Limits of a pull, in seconds.
+
+    Attributes:
+        timeout: Limit of the whole pull, with all of its attempts.
+        stall_timeout: Limit of the time without progress; 0 for no limit. It does not apply if the
+            runtime does not report the use of its file systems.
+        retry_window: Time after the first transient failure in which the pull is retried; 0 to
+            fail at once.
+        first_retry: Pause after the first failure; doubled after each further one.
+        check_stall_timeout: `stall_timeout` of a pull that checks for a newer image, while the
+            image on the node can be used instead.
+        progress_interval: Time between two checks of the progress.
+    """
+
+    timeout: float = 1800.0
+    stall_timeout: float = 120.0
+    retry_window: float = 30.0
+    first_retry: float = 1.0
+    check_stall_timeout: float = 10.0
+    progress_interval: float = 1.0
+
+
+DEFAULT_PULL_LIMITS = PullLimits()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MonitorTimes:
+    """Seconds between listings of the runtime."""
+
+    interval: float = 1.0
+    """The longest time between two listings."""
+    without_events: float = 0.5
+    """The same for a runtime without events, so that a change is seen within a second."""
+    gap: float = 0.05
+    """The shortest time between two listings, however many events arrive."""
+    provisional: float = 0.1
+    """Until the next listing while a provisional end is held back."""
+    resubscribe: float = 1.0
+    """Until the stream of events is opened again after it broke."""
+    retry_events: float = 60.0
+    """Until events are requested again from a runtime without them: it may have been upgraded."""
+
+
+DEFAULT_TIMES = MonitorTimes()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetryTimes:
+    """Seconds between attempts to remove an object: the first is doubled up to the longest."""
+
+    first: float = 1.0
+    longest: float = 60.0
+
+
+DEFAULT_RETRIES = RetryTimes()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,10 +11,8 @@ from collections.abc import Callable, Mapping
 from kakuri_workload import RuntimeHealth, WorkloadState, ZoneStatus
 
 from kakuri_zones._observed import ObservedZone
+from kakuri_zones._settings import END_DELAY
 from kakuri_zones._watchers import Watcher
-
-END_DELAY = 0.3
-"""Seconds for which a provisional end, whose reason may still change, is not reported."""
 
 
 class ZoneTable:

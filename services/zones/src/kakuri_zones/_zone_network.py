@@ -5,27 +5,19 @@ resolver configuration whose resolver may listen on the host's loopback, which n
 """
 
 import ipaddress
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import structlog
 from kakuri_cri import CallRefused, api
 
+from kakuri_zones._resolvers import Resolvers, read_resolvers
 from kakuri_zones.logs._store import LogStore
 
 log = structlog.get_logger()
 
 RESOLVER_FILES = (Path("/etc/resolv.conf"), Path("/run/systemd/resolve/resolv.conf"))
 """The host's resolver configuration; the second has the upstream servers of systemd-resolved."""
-
-MAX_RESOLVER_FILE = 65_536
-"""Bytes read of such a file."""
-
-MAX_SERVERS = 3
-MAX_SEARCHES = 32
-MAX_SEARCH_LENGTH = 2048
-"""The limits of resolvers (resolv.conf(5)) and of the kubelet."""
 
 PRIVILEGED_PORTS = "net.ipv4.ip_unprivileged_port_start"
 """The sysctl with the first port of a network namespace that any user may bind."""
@@ -41,33 +33,6 @@ ff00::\tip6-mcastprefix
 ff02::1\tip6-allnodes
 ff02::2\tip6-allrouters
 """
-
-
-@dataclass(frozen=True, slots=True)
-class Resolvers:
-    """A resolver configuration: servers, search domains and options (resolv.conf(5))."""
-
-    servers: tuple[str, ...] = ()
-    searches: tuple[str, ...] = ()
-    options: tuple[str, ...] = ()
-
-    @classmethod
-    def parse(cls, text: str) -> "Resolvers":
-        """Read a resolver configuration, leaving out servers that no zone can reach."""
-        servers: list[str] = []
-        searches: tuple[str, ...] = ()
-        options: list[str] = []
-        for line in text.splitlines():
-            match line.split():
-                case ["nameserver", server, *_]:
-                    if is_reachable(server):
-                        servers.append(server)
-                case ["search" | "domain", *names]:
-                    searches = tuple(names)
-                case ["options", *names]:
-                    # trust-ad is true only of the host's own path to its resolver.
-                    options += [name for name in names if name != "trust-ad"]
-        return cls(tuple(servers[:MAX_SERVERS]), _bounded(searches), tuple(dict.fromkeys(options)))
 
 
 class ZoneNetwork:
@@ -102,7 +67,7 @@ class ZoneNetwork:
         """Return the resolver configuration of a zone that starts now."""
         found = Resolvers()
         for path in self._resolver_files:
-            found = _read(path) or found
+            found = read_resolvers(path) or found
             if found.servers:
                 break
         return Resolvers(
@@ -157,35 +122,3 @@ def _is_address(text: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def is_reachable(server: str) -> bool:
-    """Return whether a zone may reach a resolver: not a loopback or link-local address."""
-    try:
-        address = ipaddress.ip_address(server)
-    except ValueError:
-        return False
-    if isinstance(address, ipaddress.IPv6Address):
-        if address.scope_id is not None or address.is_link_local:
-            return False
-        address = address.ipv4_mapped or address
-    return not (address.is_loopback or address.is_unspecified)
-
-
-def _bounded(searches: Iterable[str]) -> tuple[str, ...]:
-    bounded: list[str] = []
-    length = 0
-    for name in searches:
-        length += len(name) + 1
-        if len(bounded) == MAX_SEARCHES or length > MAX_SEARCH_LENGTH:
-            break
-        bounded.append(name)
-    return tuple(bounded)
-
-
-def _read(path: Path) -> Resolvers | None:
-    try:
-        with path.open(encoding="utf-8", errors="replace") as file:
-            return Resolvers.parse(file.read(MAX_RESOLVER_FILE))
-    except OSError:
-        return None

@@ -20,6 +20,7 @@ from kakuri_zones._errors import StartCancelled, StartFailed, UnknownZone, ZoneC
 from kakuri_zones._observed import ZONE_LOST, Container, ObservedZone
 from kakuri_zones._reader import RuntimeReader
 from kakuri_zones._removal import Objects, Remover, ignore_not_found
+from kakuri_zones._settings import ORPHAN_GRACE
 from kakuri_zones._start import Start
 from kakuri_zones._table import ZoneTable
 from kakuri_zones._tasks import cancel_all, consume_exception
@@ -29,9 +30,6 @@ from kakuri_zones.logs._store import LogStore
 log = structlog.get_logger()
 
 STOPPED = "Stopped"
-
-ORPHAN_GRACE = 5.0
-"""Seconds for which partially created objects are kept for a start that adopts them."""
 
 T = TypeVar("T")
 

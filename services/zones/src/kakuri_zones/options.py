@@ -11,11 +11,18 @@ from kakuri_daemon import DaemonError, endpoint
 from kakuri_tcp import Endpoint
 from kakuri_workload import IMAGE_REFERENCE, WORKLOAD_ID
 
-from kakuri_zones._image_collection import DEFAULT_COLLECTION, CollectionLimits
-from kakuri_zones._pulling import DEFAULT_PULL_LIMITS, PullLimits
-from kakuri_zones._settings import DEFAULT_HANDLERS, DEFAULT_LOG_DIR, Settings
-from kakuri_zones._zone_network import MAX_SEARCHES, MAX_SERVERS, is_reachable
-from kakuri_zones.logs._ended import ENDED_LOGS_MB, MIB
+from kakuri_zones._resolvers import MAX_SEARCHES, MAX_SERVERS, is_reachable
+from kakuri_zones._settings import (
+    DEFAULT_COLLECTION,
+    DEFAULT_HANDLERS,
+    DEFAULT_LOG_DIR,
+    DEFAULT_PULL_LIMITS,
+    ENDED_LOGS_MB,
+    MIB,
+    CollectionLimits,
+    PullLimits,
+    Settings,
+)
 
 MIN_PULL_SECONDS, MAX_PULL_SECONDS = 1.0, 86_400.0
 """A shorter pull could not complete; a longer one would outlast every caller."""

@@ -4,10 +4,7 @@ from typing import Any
 
 from kakuri_cri import Timeouts
 
-from kakuri_zones._monitor import MonitorTimes
-from kakuri_zones._pulling import PullLimits
-from kakuri_zones._removal import RetryTimes
-from kakuri_zones._settings import Settings
+from kakuri_zones._settings import MonitorTimes, PullLimits, RetryTimes, Settings
 
 
 def quick_settings(**fields: Any) -> Settings:

@@ -1,7 +1,6 @@
 """Describes shapes and values for the messages of faults."""
 
 from collections.abc import Iterable
-from difflib import get_close_matches
 from typing import Any
 
 from kakuri_json._types.formats import READERS
@@ -64,6 +63,8 @@ def suggest(key: object, known: Iterable[str]) -> str:
     """Return the end of a message about an unknown key: a known key spelled alike, if any."""
     if not isinstance(key, str) or len(key) > _LONGEST:
         return ""
+    from difflib import get_close_matches  # noqa: PLC0415 (only this error needs it)
+
     spelled = {name.lower(): name for name in known}
     found = get_close_matches(key.lower(), spelled, n=1, cutoff=_SIMILARITY)
     return f"; did you mean {shorten(spelled[found[0]])}?" if found else ""

@@ -1,4 +1,8 @@
-"""Choice of the runtime, and opening it."""
+"""Choice of the runtime, and opening it.
+
+Each function imports the runtime that it needs: the clients of a sidecar and of a container runtime
+are a quarter of the memory of an agent and of its time to start, and no agent uses both for long.
+"""
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -6,29 +10,19 @@ from pathlib import Path
 
 import structlog
 from kakuri_daemon import DaemonError
-from kakuri_http import Client, HTTPError, Timeouts
 from kakuri_tcp import Endpoint
-from kakuri_zones import NodeUnavailable
 from kakuri_zones import Settings as ZoneSettings
 
-from kakuri_agent.runtimes._node_zones import NodeZones, node_zones, runtime_answers
+from kakuri_agent.runtimes._names import CRI, SIDECAR, SIMULATED
 from kakuri_agent.runtimes._protocol import Runtime
-from kakuri_agent.runtimes._sidecar import SidecarZones
-from kakuri_agent.runtimes._simulated import Outcome, SimulatedRuntime, read_script
-from kakuri_agent.runtimes._zone_runtime import ZoneRuntime
 
 log = structlog.get_logger()
 
-SIDECAR = Endpoint.parse("unix:/run/kakuri/sidecar.sock")
+DEFAULT_SIDECAR = Endpoint.parse("unix:/run/kakuri/sidecar.sock")
 """The default endpoint of a sidecar."""
-
-RUNTIMES = (SidecarZones.name, NodeZones.name, SimulatedRuntime.name)
-"""The values of `--runtime` besides `auto`."""
 
 PROBE_SECONDS = 5.0
 """Seconds within which a sidecar or a container runtime has to answer to be chosen."""
-
-_PROBE = Timeouts(connect=1.0, read=PROBE_SECONDS, total=PROBE_SECONDS)
 
 
 async def choose_runtime(
@@ -43,21 +37,21 @@ async def choose_runtime(
             whether or not anything answers now, so the simulated runtime can't take its place.
     """
     if await _sidecar_answers(sidecar):
-        return SidecarZones.name, "the sidecar answers"
-    if await runtime_answers(zones, PROBE_SECONDS):
-        return NodeZones.name, "the container runtime answers, and no sidecar does"
+        return SIDECAR, "the sidecar answers"
+    if await _runtime_answers(zones):
+        return CRI, "the container runtime answers, and no sidecar does"
     if last is not None:
         return last, "it ran the zones of this node before, and nothing answers now"
-    return SimulatedRuntime.name, "neither a sidecar nor a container runtime answers"
+    return SIMULATED, "neither a sidecar nor a container runtime answers"
 
 
 def log_runtime(name: str, reason: str | None, sidecar: Endpoint, zones: ZoneSettings) -> None:
     """Log what runs the workloads, and the reason if the operator did not choose it."""
     if reason is not None:
         log.info("runtime chosen", runtime=name, reason=reason)
-    if name == SimulatedRuntime.name:
+    if name == SIMULATED:
         log.warning("nothing really runs: the runtime is simulated")
-    elif name == SidecarZones.name:
+    elif name == SIDECAR:
         log.info("zones are run", by=name, sidecar=str(sidecar))
     else:
         log.info("zones are run", by=name, cri=str(zones.cri), handlers=dict(zones.handlers))
@@ -73,38 +67,66 @@ async def open_runtime(
         DaemonError: The script can't be read, or another process manages this node's zones.
     """
     async with AsyncExitStack() as stack:
-        runtime: Runtime
-        if name == SimulatedRuntime.name:
-            runtime = SimulatedRuntime(_outcomes(script))
-        elif name == SidecarZones.name:
-            runtime = ZoneRuntime(SidecarZones(sidecar))
+        if name == SIMULATED:
+            runtime = _simulated(script)
+        elif name == SIDECAR:
+            runtime = _of_sidecar(sidecar)
         else:
-            try:
-                operations = await stack.enter_async_context(node_zones(zones))
-            except NodeUnavailable as error:
-                raise DaemonError(str(error)) from error
-            runtime = ZoneRuntime(operations)
+            runtime = await _of_node(zones, stack)
         stack.push_async_callback(runtime.close)
         yield runtime
 
 
-async def _sidecar_answers(sidecar: Endpoint) -> bool:
-    try:
-        async with Client(sidecar, timeouts=_PROBE) as client:
-            await client.request("GET", "/healthz")
-    except HTTPError:
-        return False
-    return True
+def _simulated(script: Path | None) -> Runtime:
+    from kakuri_agent.runtimes._simulated import SimulatedRuntime, read_script  # noqa: PLC0415
 
-
-def _outcomes(script: Path | None) -> list[Outcome]:
     if script is None:
-        return []
+        return SimulatedRuntime()
     try:
-        return read_script(script)
+        return SimulatedRuntime(read_script(script))
     except OSError as error:
         message = f"can't read {script}: {error.strerror}"
         raise DaemonError(message) from error
     except ValueError as error:
         message = f"{script}: {error}"
         raise DaemonError(message) from error
+
+
+def _of_sidecar(endpoint: Endpoint) -> Runtime:
+    from kakuri_agent.runtimes._sidecar import SidecarZones  # noqa: PLC0415
+    from kakuri_agent.runtimes._zone_runtime import ZoneRuntime  # noqa: PLC0415
+
+    return ZoneRuntime(SidecarZones(endpoint))
+
+
+async def _of_node(settings: ZoneSettings, stack: AsyncExitStack) -> Runtime:
+    from kakuri_zones import NodeUnavailable  # noqa: PLC0415
+
+    from kakuri_agent.runtimes._node_zones import node_zones  # noqa: PLC0415
+    from kakuri_agent.runtimes._zone_runtime import ZoneRuntime  # noqa: PLC0415
+
+    try:
+        return ZoneRuntime(await stack.enter_async_context(node_zones(settings)))
+    except NodeUnavailable as error:
+        raise DaemonError(str(error)) from error
+
+
+async def _sidecar_answers(endpoint: Endpoint) -> bool:
+    if not _may_listen(endpoint):
+        return False
+    from kakuri_agent.runtimes._sidecar import sidecar_answers  # noqa: PLC0415
+
+    return await sidecar_answers(endpoint, PROBE_SECONDS)
+
+
+async def _runtime_answers(settings: ZoneSettings) -> bool:
+    if not _may_listen(settings.cri):
+        return False
+    from kakuri_agent.runtimes._node_zones import runtime_answers  # noqa: PLC0415
+
+    return await runtime_answers(settings, PROBE_SECONDS)
+
+
+def _may_listen(endpoint: Endpoint) -> bool:
+    """Return whether something may listen: nothing does at a Unix socket that does not exist."""
+    return not endpoint.path or Path(endpoint.path).exists()

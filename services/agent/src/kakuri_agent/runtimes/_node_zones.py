@@ -20,6 +20,7 @@ from kakuri_zones import (
     zone_node,
 )
 
+from kakuri_agent.runtimes._names import CRI
 from kakuri_agent.runtimes._protocol import (
     NoLog,
     RuntimeFault,
@@ -44,7 +45,7 @@ class NodeZones:
     objects that the next process finds by their labels.
     """
 
-    name = "cri"
+    name = CRI
     endpoint = "unix"
     logs_outages = True
 

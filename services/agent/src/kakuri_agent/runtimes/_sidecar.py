@@ -36,6 +36,7 @@ from kakuri_workload import (
     present_spelling,
 )
 
+from kakuri_agent.runtimes._names import SIDECAR
 from kakuri_agent.runtimes._protocol import (
     NoLog,
     RuntimeFault,
@@ -97,7 +98,7 @@ class Problem:
 class SidecarZones:
     """The operations of a sidecar."""
 
-    name = "sidecar"
+    name = SIDECAR
     logs_outages = False
 
     def __init__(self, endpoint: Endpoint) -> None:
@@ -270,6 +271,17 @@ def fault_of(error: HTTPError) -> str:
         case ConnectionBroken():
             return "the connection to the sidecar broke"
     return "the sidecar's answer is not valid HTTP"
+
+
+async def sidecar_answers(endpoint: Endpoint, timeout: float) -> bool:
+    """Return whether a sidecar answers at an endpoint within a time in seconds."""
+    limits = Timeouts(connect=timeout, read=timeout, total=timeout)
+    async with Client(endpoint, timeouts=limits) as client:
+        try:
+            await client.request("GET", "/healthz")
+        except HTTPError:
+            return False
+    return True
 
 
 def _client(endpoint: Endpoint, connections: int) -> Client:

@@ -23,6 +23,7 @@ from kakuri_json import convert
 from kakuri_rpc import MAX_REASON_LENGTH
 from kakuri_workload import LogChunk, LogRequest, Range, Text, WorkloadState, ZoneSpec, ZoneStatus
 
+from kakuri_agent.runtimes._names import SIMULATED
 from kakuri_agent.runtimes._protocol import NoLog, Observer
 
 Seconds = Annotated[float, Range(ge=0, le=365 * 24 * 3600)]
@@ -74,7 +75,7 @@ class _Zone:
 class SimulatedRuntime:
     """Simulates workloads by a script."""
 
-    name = "simulated"
+    name = SIMULATED
     is_simulated = True
     endpoint = None
     is_listed = True

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Awaitable, Callable, Mapping
-from difflib import SequenceMatcher, get_close_matches
 from inspect import iscoroutinefunction
 from typing import Any
 
@@ -118,6 +117,8 @@ class APIRouter(Router):
             if _resembles(segments, given):
                 candidate = "/".join(segments)
                 candidates[candidate.lower()] = candidate
+        from difflib import get_close_matches  # noqa: PLC0415 (only this error needs it)
+
         found = get_close_matches(path.lower(), candidates, n=1, cutoff=SIMILARITY)
         return candidates[found[0]] if found else None
 
@@ -165,6 +166,8 @@ def _untyped(pattern: str) -> str:
 
 def _resembles(segments: list[str], given: list[str]) -> bool:
     """Return whether each segment is similar to the given one, if there are as many."""
+    from difflib import SequenceMatcher  # noqa: PLC0415 (only this error needs it)
+
     return len(segments) != len(given) or all(
         SequenceMatcher(None, one.lower(), other.lower()).ratio() >= SEGMENT_SIMILARITY
         for one, other in zip(segments, given, strict=True)

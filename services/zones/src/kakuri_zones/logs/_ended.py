@@ -10,17 +10,12 @@ from dataclasses import dataclass
 
 import structlog
 
+from kakuri_zones._settings import ENDED_LOGS_MB, MIB
 from kakuri_zones.logs._errors import LogError, UnknownLog
 from kakuri_zones.logs._files import list_files, list_zones, open_directory, remove_ended
 from kakuri_zones.logs._store import LogStore
 
 log = structlog.get_logger()
-
-ENDED_LOGS_MB = 2048
-"""The budget in units of 2^20 bytes: twenty workloads that wrote until their logs were rotated
-away (100 MiB each), or thousands of ordinary ones, on a disk that images share."""
-
-MIB = 1_048_576
 
 MAX_MEASURED = 100
 MAX_TRIMMED = 20
