@@ -673,6 +673,21 @@ async def test_streaming_call_ends_with_the_status_of_a_reset_after_its_messages
         assert caught.value.code is StatusCode.INTERNAL
 
 
+async def test_cancelling_a_task_that_receives_cancels_the_task_and_the_call(channel, network):
+    opening = asyncio.ensure_future(channel.stream(DOWN, Question(), timeout=60))
+    peer = await network.peer()
+    async with await opening as call:
+        receiving = asyncio.ensure_future(call.receive())
+        await asyncio.sleep(0)
+        receiving.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await receiving
+        assert len(peer.of_kind(frames.RST_STREAM, 1)) == 1
+        with pytest.raises(StatusError) as caught:
+            await call.receive()
+        assert caught.value.code is StatusCode.CANCELLED
+
+
 async def test_sending_on_a_stream_after_its_connection_ended_is_unavailable(channel, network):
     opening = asyncio.ensure_future(channel.stream(UP, timeout=60))
     peer = await network.peer()

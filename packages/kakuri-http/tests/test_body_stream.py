@@ -74,3 +74,13 @@ async def test_failure_after_the_end_changes_nothing():
     body.end(Headers())
     body.fail()
     assert await read(body) == [b"a"]
+
+
+async def test_second_reader_that_waits_raises_runtime_error():
+    body = Connection().body
+    first = asyncio.create_task(anext(body))
+    await asyncio.sleep(0)
+    with pytest.raises(RuntimeError, match="read by another task"):
+        await anext(body)
+    body.feed(b"a")
+    assert await first == b"a"

@@ -174,3 +174,40 @@ async def test_closed_pool_raises_in_waiting_and_later_requests():
     for late in (task, pool.acquire(OTHER, WAIT)):
         with pytest.raises(Exception, match="the client is closed"):
             await late
+
+
+async def test_request_whose_time_is_over_as_a_slot_becomes_free_times_out():
+    pool = FakePool(per_host=1)
+    connection = await pool.acquire(ONE, WAIT)
+    late = asyncio.create_task(pool.acquire(ONE, Timeouts(pool=0.0)))
+    await asyncio.sleep(0)  # its time is over in the next turn,
+    asyncio.get_running_loop().call_soon(pool.release, ONE, connection)  # and then a slot is free
+    with pytest.raises(RequestTimeout) as caught:
+        await late
+    assert caught.value.phase == "pool"
+    assert repr(pool) == "<Pool 0 in use, 1 idle, 0 waiting>"
+
+
+async def test_request_cancelled_as_the_pool_closes_is_cancelled():
+    pool = FakePool(per_host=1)
+    await pool.acquire(ONE, WAIT)
+    only = await waiting(pool)
+    pool.close()
+    only.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await only
+
+
+async def test_connection_made_while_the_pool_closes_is_aborted(monkeypatch):
+    pool = Pool(PoolLimits(), Limits(), None, ())
+    connection = FakeConnection()
+    connection.peer = None
+
+    async def connect(*_, **__):
+        pool.close()
+        return connection
+
+    monkeypatch.setattr("kakuri_http.client._pool.connect", connect)
+    with pytest.raises(Exception, match="the client is closed"):
+        await pool.acquire(ONE, WAIT)
+    assert (connection.ended, pool._count.total()) == ("aborted", 0)

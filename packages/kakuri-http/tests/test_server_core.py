@@ -14,6 +14,7 @@ from kakuri_http import (
     Request,
     Response,
     ServerConnection,
+    State,
 )
 
 
@@ -161,3 +162,98 @@ def test_unfinished_head_that_may_still_be_valid_is_waited_for(part):
     connection.receive_data(part)
     drain(connection)
     assert connection.head_has_begun
+
+
+CUT_OFF = {
+    "head": b"GET / HTTP/1.1\r\nHo",
+    "content": b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nx",
+}
+FAULTY = {
+    "head": b"GET /\r\n\r\n",
+    "content": b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nx\r\n",
+}
+
+
+@pytest.mark.parametrize("place", ["head", "content"])
+@pytest.mark.parametrize("is_cut_off", [False, True])
+def test_fault_of_the_client_is_raised_once_and_ends_the_connection(place, is_cut_off):
+    connection = ServerConnection()
+    connection.receive_data((CUT_OFF if is_cut_off else FAULTY)[place])
+    if is_cut_off:
+        connection.receive_eof()
+    with pytest.raises(RemoteProtocolError):
+        drain(connection)
+    assert (connection.request_state, connection.keep_alive) == (State.ERROR, False)
+    for _ in range(2):
+        assert isinstance(connection.next_event(), ConnectionClosed)
+
+
+@pytest.mark.parametrize("place", ["head", "content", "before any request"])
+@pytest.mark.parametrize("is_cut_off", [False, True])
+def test_fault_of_the_server_is_raised_once_and_ends_the_connection(place, is_cut_off):
+    connection = ClientConnection()
+    data = b"HTTP/1.1 200 OK\r\n"
+    if place != "before any request":
+        connection.send(Request("GET", "/", Headers(), host="a"))
+    if place == "content":
+        data += b"Transfer-Encoding: chunked\r\n\r\n"
+    connection.receive_data(data + (b"1" if is_cut_off else b"x: \0\r\n"))
+    if is_cut_off:
+        connection.receive_eof()
+    with pytest.raises(RemoteProtocolError):
+        drain(connection)
+    assert (connection.response_state, connection.keep_alive) == (State.ERROR, False)
+    for _ in range(2):
+        assert isinstance(connection.next_event(), ConnectionClosed)
+
+
+@pytest.mark.parametrize(
+    "begun", [b"G", b"GET / HTTP/1.1", b"GET / HTTP/1.1\r\n", b"GET / HTTP/1.1\r\nHost: a\r\n"]
+)
+def test_connection_closed_within_a_head_is_cut_off(begun):
+    connection = ServerConnection()
+    connection.receive_data(begun)
+    connection.receive_eof()
+    with pytest.raises(RemoteProtocolError, match="before the end of a request's head"):
+        connection.next_event()
+
+
+@pytest.mark.parametrize("before", [b"", b"\r\n"])
+def test_connection_closed_between_requests_has_ended(before):
+    connection = ServerConnection()
+    connection.receive_data(before)
+    connection.receive_eof()
+    assert isinstance(connection.next_event(), ConnectionClosed)
+
+
+@pytest.mark.parametrize("value", ["200-maybe", "100-continue, x", "100-continue\r\nExpect: x"])
+def test_expectation_that_is_not_known_is_rejected_with_417(value):
+    connection = ServerConnection()
+    connection.receive_data(f"GET / HTTP/1.1\r\nHost: a\r\nExpect: {value}\r\n\r\n".encode())
+    with pytest.raises(RemoteProtocolError, match="expected 100-continue as expectation") as caught:
+        connection.next_event()
+    assert (caught.value.status, caught.value.code) == (417, "expectation_failed")
+
+
+@pytest.mark.parametrize("value", ["100-continue", "100-Continue"])
+@pytest.mark.parametrize("version", ["1.0", "1.1"])
+def test_expectation_of_100_continue_is_noted_since_http_1_1(value, version):
+    connection = ServerConnection()
+    head = f"GET / HTTP/{version}\r\nHost: a\r\nExpect: {value}\r\n\r\n"
+    connection.receive_data(head.encode())
+    assert connection.next_event().expects_continue is (version == "1.1")
+
+
+def test_request_with_less_content_than_it_announces_raises_local_protocol_error():
+    request = Request("POST", "/", Headers(), host="a", length=2)
+    request.body = b"x"
+    with pytest.raises(LocalProtocolError, match="expected a body of 2 bytes, got 1"):
+        ClientConnection().send(request)
+
+
+@pytest.mark.parametrize("name", ["content-length", "Transfer-Encoding", "Host"])
+def test_trailer_that_belongs_to_the_head_raises_local_protocol_error(name):
+    connection = asked()
+    connection.send(Response(200, pieces()))
+    with pytest.raises(LocalProtocolError, match="may not be a trailer"):
+        connection.send(EndOfMessage(Headers({name: "1"})))

@@ -157,3 +157,32 @@ def test_late_data_for_a_reset_stream_is_not_an_event():
     connection = client_in(StreamState.RESET_LOCAL)
     events = feed(connection, frame("DATA", 0, NUMBER, b"late"), "whole")
     assert not [one for one in events if isinstance(one, Data)]
+
+
+FAULTY_PRIORITY = frame("PRIORITY", 0, NUMBER, bytes(4))
+
+
+def test_frames_after_a_fault_on_a_stream_that_was_skipped_are_ignored():
+    connection = server_in(StreamState.IDLE)
+    connection.receive_data(frame("HEADERS", ENDS_HEADERS, 5, HEAD["server"]))  # closes 3 as well
+    connection.receive_data(FAULTY_PRIORITY)
+    assert answered(connection) == (Fault.STREAM, 6)
+    connection.receive_data(frame("DATA", 0, NUMBER, b"under way"))
+    connection.receive_data(frame("HEADERS", ENDS_HEADERS | END, NUMBER, TRAILERS))
+    assert answered(connection) == (None, 0)
+
+
+def test_fault_on_a_stream_that_the_peer_has_reset_leaves_its_state():
+    connection = server_in(StreamState.RESET_REMOTE)
+    connection.receive_data(FAULTY_PRIORITY)
+    assert answered(connection) == (Fault.STREAM, 6)
+    connection.receive_data(frame("DATA", 0, NUMBER, b"x"))
+    assert answered(connection) == (Fault.STREAM, 5)
+
+
+def test_fault_on_a_stream_that_both_sides_have_ended_leaves_its_state():
+    connection = server_in(StreamState.CLOSED)
+    connection.receive_data(FAULTY_PRIORITY)
+    assert answered(connection) == (Fault.STREAM, 6)
+    connection.receive_data(frame("DATA", 0, NUMBER, b"x"))
+    assert answered(connection) == (Fault.CONNECTION, 5)

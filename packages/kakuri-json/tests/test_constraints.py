@@ -82,6 +82,8 @@ class OnClass:
         (list[Annotated[str, Mark(pattern="a+")]], '["a"]', '["b"]'),
         (Annotated[int | None, Mark(ge=1)], "null", "0"),
         (Annotated[list[int] | None, Mark(max_length=1)], "[1]", "[1,2]"),
+        (Annotated[Annotated[int, Mark(ge=2)] | None, Mark(le=3)], "2", "1"),
+        (Annotated[Annotated[int, Mark(ge=2)] | None, Mark(le=3)], "3", "4"),
     ],
     ids=str,
 )

@@ -1,6 +1,9 @@
 from dataclasses import dataclass
+from typing import Annotated
 
-from kakuri_json import convert, decode, decode_lines
+import annotated_types as at
+import pytest
+from kakuri_json import JSONSyntaxError, LimitError, Limits, convert, decode, decode_lines, loads
 
 
 @dataclass
@@ -22,3 +25,26 @@ def test_decode_with_positional_type_returns_instance():
 def test_convert_and_decode_lines_with_positional_type_return_instances():
     assert convert({"x": 1, "y": []}, Point) == Point(1, [])
     assert list(decode_lines(b'{"x":1,"y":[]}', Point)) == [Point(1, [])]
+
+
+def test_error_position_counts_the_bytes_of_bytes_and_the_characters_of_text():
+    text = '{"x":1,"é":?}'
+    for data, position in ((text, 11), (text.encode(), 12)):
+        with pytest.raises(JSONSyntaxError) as caught:
+            decode(data, Point)
+        assert caught.value.position == position
+    for data, position in (('["é",?]', 5), ('["é",?]'.encode(), 6)):
+        with pytest.raises(JSONSyntaxError) as caught:
+            decode(data, list[str])
+        assert caught.value.position == position
+
+
+def of_one_character(text):
+    return loads(text, limits=Limits(max_length=1))
+
+
+def test_limit_error_of_a_predicate_has_no_position_in_the_document():
+    for data in ('["éé"]', '["éé"]'.encode()):
+        with pytest.raises(LimitError) as caught:
+            decode(data, list[Annotated[str, at.Predicate(of_one_character)]])
+        assert caught.value.position is None

@@ -1,5 +1,7 @@
 """The incremental parser agrees with loads, however the bytes are cut."""
 
+import sys
+
 import kakuri_json
 import pytest
 from hypothesis import given, settings
@@ -77,6 +79,47 @@ def test_escape_cut_anywhere_is_one_value():
     assert build(events(bytewise(ESCAPES))) == ["a\n\U0001f600\\", "é"]
 
 
+def next_events(piece):
+    """Return the events of one piece, while more may follow."""
+    parser = IncrementalParser()
+    parser.receive_data(piece)
+    found = []
+    while (event := parser.next_event()).kind is not EventKind.NEED_DATA:
+        found.append(event.value)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("string", "value"),
+    [
+        (rb'"a"', "a"),
+        (rb'"\n"', "\n"),
+        (rb'"\u0061"', "a"),
+        (rb'"\ud83d\ude00"', "\U0001f600"),
+        (rb'"\ude00\ud83d"', None),
+        (rb'"\ud83d"', None),
+        (rb'"\ud83dx"', None),
+        (rb'"\ud83d\n', None),
+        (rb'"\ud83dabcdef', None),
+        (rb'"\u12g', None),
+        (rb'"\x', None),
+    ],
+)
+def test_string_is_reported_or_refused_once_no_more_data_can_change_it(string, value):
+    if value is None:
+        with pytest.raises(JSONSyntaxError) as caught:
+            next_events(string)
+        assert caught.value.position == 1
+    else:
+        assert next_events(string) == [value]
+        assert next_events(b"[" + string) == [None, value]
+
+
+@pytest.mark.parametrize("digits", [rb"\u", rb"\ud", rb"\ud83", rb"\ud83d", rb"\ud83d\ude0"])
+def test_escape_that_may_continue_waits_for_more_data(digits):
+    assert next_events(b'"' + digits) == []
+
+
 FAULTY = [
     b"",
     b" ",
@@ -115,6 +158,8 @@ FAULTY = [
     b"[true1]",
     b'"\xc3\xa9\n',
     b'{"a":]',
+    b"{// x",
+    b'{"a":1,# x',
 ]
 
 
@@ -195,6 +240,27 @@ def test_incremental_parser_raises_limit_error_beyond_each_limit(data, limit):
         assert caught.value.limit == limit
 
 
+@pytest.mark.parametrize(
+    "data",
+    [b"[[[1]]]", b"[12345,-1234]", b'{"a":1,"b":2}', b'["' + b"x" * 10 + b'",""]', b"12345"],
+)
+def test_incremental_parser_accepts_each_limit_itself(data):
+    for pieces in ([data], bytewise(data)):
+        found = events(pieces, limits=Limits(max_depth=3, max_digits=5, max_keys=2), max_string=10)
+        assert build(found) == kakuri_json.loads(data)
+
+
+def test_incremental_parser_of_more_digits_than_the_interpreter_converts_raises_limit_error():
+    before = sys.get_int_max_str_digits()
+    sys.set_int_max_str_digits(640)
+    try:
+        with pytest.raises(LimitError) as caught:
+            events([b"[", b"9" * 700, b"]"])
+    finally:
+        sys.set_int_max_str_digits(before)
+    assert (caught.value.limit, caught.value.position) == ("max_digits", 1)
+
+
 def test_incremental_parser_holds_nothing_after_complete_values():
     parser = IncrementalParser()
     parser.receive_data(b"[")
@@ -231,3 +297,14 @@ def test_receive_data_after_the_end_raises_runtime_error(data):
         parser.receive_data(data)
     assert parser.next_event() == (EventKind.VALUE, 1)
     assert [parser.next_event().kind for _ in range(2)] == [EventKind.END, EventKind.END]
+
+
+def test_incremental_parser_accepts_strings_of_1_mi_characters_by_default():
+    parser = IncrementalParser()
+    parser.receive_data(b'["' + b"x" * 2**20 + b'","' + b"x" * 2**20)
+    kinds = [parser.next_event().kind for _ in range(3)]
+    assert kinds == [EventKind.START_ARRAY, EventKind.VALUE, EventKind.NEED_DATA]
+    parser.receive_data(b"x")
+    with pytest.raises(LimitError) as caught:
+        parser.next_event()
+    assert (caught.value.limit, caught.value.maximum) == ("max_string", 2**20)

@@ -57,3 +57,11 @@ def test_decode_lines_of_bytes_reads_all_lines(make):
 def test_decode_lines_of_str_raises_type_error():
     with pytest.raises(TypeError, match="expected bytes or chunks of bytes, got str"):
         list(kakuri_json.decode_lines("1\n2"))
+
+
+def test_decode_lines_accepts_lines_of_1_mib_by_default():
+    line = b'"' + b"x" * (2**20 - 2) + b'"'
+    assert [len(text) for text in kakuri_json.decode_lines([line, b"\n", line])] == [2**20 - 2] * 2
+    with pytest.raises(LimitError) as caught:
+        list(kakuri_json.decode_lines([line, b" \n"]))
+    assert (caught.value.limit, caught.value.maximum) == ("max_line", 2**20)

@@ -158,6 +158,17 @@ def test_dumps_beyond_limits_of_the_parser_raises_limit_error(value, limit):
     assert caught.value.limit == limit
 
 
+@pytest.mark.parametrize("digits", [1, 2, 3, 10, 17, 18, 19, 20, 40, 309])
+def test_dumps_of_integer_counts_its_digits_and_its_sign(digits):
+    limits = Limits(max_digits=digits)
+    for number in (10**digits - 1, 10 ** (digits - 1), -(10 ** (digits - 1)) + 1):
+        assert kakuri_json.dumps([number], limits=limits) == f"[{number}]"
+    for number in (10**digits, -(10 ** (digits - 1)), -(10**digits)):
+        with pytest.raises(LimitError) as caught:
+            kakuri_json.dumps([number], limits=limits)
+        assert (caught.value.limit, caught.value.maximum) == ("max_digits", digits)
+
+
 def test_every_printing_function_applies_the_default_limits():
     chain = None
     for _ in range(2000):
@@ -197,6 +208,16 @@ def test_dumps_of_list_of_strings_equals_each_string_alone(kind):
     assert json.loads(text) == ({"texts": value} if kind else value)
     assert kakuri_json.loads(text) == json.loads(text)
     assert kakuri_json.dumps(texts) == "[" + ",".join(map(kakuri_json.dumps, texts)) + "]"
+
+
+@pytest.mark.parametrize("size", [15, 16, 17])
+@pytest.mark.parametrize("kind", [list, tuple])
+def test_dumps_of_nested_lists_of_strings_equals_each_list_alone(kind, size):
+    texts = kind('a"b' for _ in range(size))
+    alone = "[" + ",".join(['"a\\"b"'] * size) + "]"
+    assert kakuri_json.dumps(texts) == alone
+    assert kakuri_json.dumps([texts, 1, texts]) == f"[{alone},1,{alone}]"
+    assert kakuri_json.dumps({"a": texts, "b": 2}) == f'{{"a":{alone},"b":2}}'
 
 
 def test_dumps_of_list_with_lone_surrogate_names_the_string():

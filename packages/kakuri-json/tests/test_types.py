@@ -114,6 +114,9 @@ class B:
         (Level, "1", Level.LOW),
         (Literal["a", 1, True] | None, "true", True),
         (Literal["a", 1, True], "1", 1),
+        (Literal[10**17, 10**18], "1000000000000000000", 10**18),
+        (Literal[10**17, 10**18], "100000000000000000", 10**17),
+        (Literal[-(10**18)], "-1000000000000000000", -(10**18)),
         (Literal[Color.RED], '"red"', Color.RED),
         (UserId, "5", 5),
         (

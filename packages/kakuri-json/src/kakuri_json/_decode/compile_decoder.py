@@ -255,8 +255,6 @@ class Compiler(ScalarCompiler):
 
     def _fixed(self, shape: FixedTuple, order: Any) -> Part:
         orders = order or (None,) * len(shape.items)
-        if len(orders) != len(shape.items):
-            raise NotRegular
         parts = [self.part(item, one) for item, one in zip(shape.items, orders, strict=True)]
         inside = ",".join(f"{self.space}{part.pattern}{self.space}" for part in parts)
         code = f"({''.join(f'{part.code}, ' for part in parts)})"

@@ -161,8 +161,8 @@ def _too_deep(value: Any, around: list[Any], limits: Limits) -> JSONError:
 
 def integer_text(value: int, limits: Limits) -> str:
     """Return the text of an integer of any size."""
-    # A digit takes more than 3.3 bits, so too many bits are rejected without a conversion.
-    if value.bit_length() <= limits.max_digits * 10 // 3:
+    # n digits take less than 10 n / 3 + 1 bits; more are rejected without a conversion.
+    if value.bit_length() <= limits.max_digits * 10 // 3 + 1:
         try:
             text = int.__repr__(value)
         except ValueError:  # more digits than the interpreter converts

@@ -5,7 +5,6 @@ from collections.abc import Iterable
 
 from kakuri_json._errors import JSONSyntaxError, LimitError, Location
 from kakuri_json._limits import Limits, exceeded
-from kakuri_json._syntax.scanning import PLAIN
 
 _NUMBER_PARTS = re.compile(r"(-?)(0|[1-9][0-9]*+)?(\.)?([0-9]++)?([eE][-+]?)?([0-9]++)?").match
 _NON_NUMBER = re.compile(r"[-+]?(?:NaN|nan|Infinity|infinity|Inf|inf)\b").match
@@ -89,8 +88,6 @@ def explain_end(text: str, *, in_object: bool, key_follows: bool) -> JSONSyntaxE
 def explain_value(text: str, at: int, *, after_comma: bool) -> JSONSyntaxError:
     """Return the error for a position, after white space, where no value begins."""
     rest = text[at : at + 16]
-    if rest.startswith('"'):
-        return explain_string(text, at, None)
     if at == 0 and rest.startswith("\ufeff"):
         return syntax_error(text, at, "UTF-8 without a byte order mark", "a byte order mark")
     if rest.startswith("\x00"):
@@ -160,19 +157,11 @@ def explain_separator(text: str, at: int, expected: str) -> JSONSyntaxError:
     return syntax_error(text, at, expected, _here(text, at))
 
 
-_PLAIN = re.compile(PLAIN).match
 _HEX = re.compile(r"[0-9a-fA-F]{4}").match
 
 
-def explain_string(text: str, start: int, position: int | None) -> JSONSyntaxError:
-    """Return the error for a position in the string that begins at start.
-
-    Without a position, it is the first one that is not plain.
-    """
-    if position is None:
-        plain = _PLAIN(text, start + 1)
-        assert plain is not None
-        position = plain.end()
+def explain_string(text: str, position: int) -> JSONSyntaxError:
+    """Return the error for the first position in a string that is not valid."""
     if position >= len(text):
         return syntax_error(text, len(text), "a closing quote", _END)
     if text[position] != "\\":

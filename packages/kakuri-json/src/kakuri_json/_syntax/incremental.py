@@ -318,8 +318,6 @@ class IncrementalParser:
 
     def _begin_string(self, *, is_key: bool) -> None:
         self._at += 1
-        self._string = []
-        self._string_length = 0
         self._string_is_key = is_key
         self._state = _State.STRING
 
@@ -339,11 +337,11 @@ class IncrementalParser:
             if left < _LONGEST_ESCAPE and not self._ended and self._may_grow(escape):
                 return _NEED_DATA
             if escape is None:
-                raise explain_string(self._text, self._at, self._at)
+                raise explain_string(self._text, self._at)
             try:
                 value = unescape(escape[0])
             except UnicodeDecodeError:
-                raise explain_string(self._text, self._at, self._at) from None
+                raise explain_string(self._text, self._at) from None
             self._append(value, escape.end())
 
     def _may_grow(self, escape: re.Match[str] | None) -> bool:

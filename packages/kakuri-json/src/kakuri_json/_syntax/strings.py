@@ -47,17 +47,17 @@ def read_escaped(text: str, start: "i64", special: "i64") -> tuple[str, "i64"]:
             return unescape(text[start:position]), position + 1
         except UnicodeDecodeError:
             pass
-    raise _explain_escaped(text, start, special)
+    raise _explain_escaped(text, special)
 
 
-def _explain_escaped(text: str, start: "i64", special: "i64") -> JSONSyntaxError:
+def _explain_escaped(text: str, special: "i64") -> JSONSyntaxError:
     """Return the error for the string of `read_escaped`."""
     position: i64 = special
     while (valid := _VALID(text, position)) is not None and valid.end() > position:
         position = valid.end()
     # The replacement has the length of an escaped backslash, so positions do not change.
     lone = _LONE_SURROGATE(text[special:position].replace("\\\\", "  "))
-    return explain_string(text, start - 1, position if lone is None else special + lone.start())
+    return explain_string(text, position if lone is None else special + lone.start())
 
 
 def unescape(body: str) -> str:
