@@ -9,8 +9,6 @@ from kakuri_http import AccessEntry
 from kakuri_daemon._fast_lines import without_query
 from kakuri_daemon._logs import LineRenderer
 
-log = structlog.get_logger()
-
 
 def access_log() -> Callable[[AccessEntry], None] | None:
     """Return a function that logs requests; None if the log level omits them.
@@ -20,20 +18,21 @@ def access_log() -> Callable[[AccessEntry], None] | None:
     """
     if not logging.getLogger().isEnabledFor(logging.INFO):
         return None
+    log = structlog.get_logger()  # of the present configuration, as the renderer is
+
+    def log_request(access: AccessEntry) -> None:
+        log.info("request", **request_fields(access))
+
     renderer = structlog.get_config()["processors"][0]
     if not isinstance(renderer, LineRenderer):
-        return _log_request
+        return log_request
     write_request = renderer.write_request
 
     def write(access: AccessEntry) -> None:
         if not write_request(access):
-            _log_request(access)
+            log_request(access)
 
     return write
-
-
-def _log_request(access: AccessEntry) -> None:
-    log.info("request", **request_fields(access))
 
 
 def request_fields(access: AccessEntry) -> dict[str, object]:
