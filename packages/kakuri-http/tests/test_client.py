@@ -394,7 +394,7 @@ async def test_client_of_a_unix_socket_gets_a_response(tmp_path):
 async def test_unix_server_of_another_user_raises_untrusted_server(tmp_path, monkeypatch):
     monkeypatch.setattr(peers, "credentials_of", lambda connected: Credentials(1, 4711, 4711))
     everyone = UnixAccess(mode=0o666)  # the server sees the same user
-    async with await serve(f"unix:{tmp_path}/s", echo_router(), access=everyone) as server:
+    async with await serve(f"unix:{tmp_path}/s", echo_router(), unix_access=everyone) as server:
         async with Client(server.endpoint) as client:
             with pytest.raises(UntrustedServer, match="user 4711 listens there") as caught:
                 await client.request("POST", "/count", body=b"secret")

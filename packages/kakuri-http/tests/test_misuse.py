@@ -36,7 +36,11 @@ def ok(request):
         (("127.0.0.1:0", Router()), {"limits": ServerLimits()}, "expected Limits as limits"),
         (("127.0.0.1:0", Router()), {"access_log": "x"}, "expected a function as access_log"),
         (("127.0.0.1:0", Router()), {"tls": "cert.pem"}, "expected tls of type ServerTLS"),
-        (("127.0.0.1:0", Router()), {"access": 0o600}, "expected access of type UnixAccess"),
+        (
+            ("127.0.0.1:0", Router()),
+            {"unix_access": 0o600},
+            "expected unix_access of type UnixAccess",
+        ),
     ],
 )
 async def test_serve_with_an_argument_of_another_type_raises_type_error(

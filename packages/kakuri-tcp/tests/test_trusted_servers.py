@@ -61,7 +61,7 @@ EACH_CLIENT = pytest.mark.parametrize("client", [with_connect, with_line_client,
 @pytest.fixture
 async def endpoint(tmp_path):
     where = Endpoint.unix(f"{tmp_path}/socket")
-    async with await listen_lines(where, bytes.upper, access=ANYBODY) as server:
+    async with await listen_lines(where, bytes.upper, unix_access=ANYBODY) as server:
         yield server.endpoint
 
 

@@ -35,7 +35,7 @@ async def test_request_over_a_unix_socket_is_answered(endpoint, tmp_path):
     ("access", "mode"), [(None, 0o600), (UnixAccess(mode=0o660, group=os.getegid()), 0o660)]
 )
 async def test_socket_file_has_the_given_mode(endpoint, access, mode):
-    async with await listen_lines(endpoint, bytes.upper, access=access):
+    async with await listen_lines(endpoint, bytes.upper, unix_access=access):
         status = Path(endpoint.path).stat()
         assert stat.S_IMODE(status.st_mode) == mode
         assert status.st_gid == os.getegid()
@@ -130,7 +130,7 @@ async def test_socket_in_a_missing_directory_raises_listen_failed(tmp_path):
 
 async def test_unknown_group_raises_listen_failed(endpoint, tmp_path):
     with pytest.raises(ListenFailed, match="there is no group 'no-such-group'"):
-        await listen_lines(endpoint, bytes.upper, access=UnixAccess(group="no-such-group"))
+        await listen_lines(endpoint, bytes.upper, unix_access=UnixAccess(group="no-such-group"))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -140,7 +140,7 @@ async def test_socket_whose_group_cannot_be_set_is_removed(endpoint, tmp_path, m
 
     monkeypatch.setattr(os, "chown", refuse)
     with pytest.raises(ListenFailed, match="Operation not permitted"):
-        await listen_lines(endpoint, bytes.upper, access=UnixAccess(mode=0o660, group=0))
+        await listen_lines(endpoint, bytes.upper, unix_access=UnixAccess(mode=0o660, group=0))
     assert list(tmp_path.iterdir()) == []
 
 

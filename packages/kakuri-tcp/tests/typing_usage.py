@@ -59,7 +59,7 @@ async def endpoints_are_values_or_text() -> None:
         limits=LineServerLimits(line=100),
         on_fault=fault_reply,
         first_byte=b"{",
-        access=UnixAccess(mode=0o660, group="wheel"),
+        unix_access=UnixAccess(mode=0o660, group="wheel"),
     )
     assert_type(server.endpoint, Endpoint)
     assert_type(server.counters, Counters)

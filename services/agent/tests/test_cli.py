@@ -47,7 +47,7 @@ async def test_service_runs_a_workload_over_its_socket(tmp_path):
 async def test_listen_group_can_connect_to_the_socket(tmp_path):
     at = Endpoint.parse(f"unix:{tmp_path}/agent.sock")
     access = UnixAccess(mode=0o660, group=os.getegid())
-    async with agent_service(replace(settings(tmp_path), listen=at, access=access)):
+    async with agent_service(replace(settings(tmp_path), listen=at, unix_access=access)):
         status = Path(at.path).stat()
         assert (stat.S_IMODE(status.st_mode), status.st_gid) == (0o660, os.getegid())
     async with agent_service(replace(settings(tmp_path), listen=at)):

@@ -44,8 +44,8 @@ def test_listen_group_without_a_unix_socket_is_refused(capsys, monkeypatch):
 
     @click.command(cls=DaemonCommand, name="test-daemon", default_listen="127.0.0.1:7000")
     @listen_group
-    def command(listen, access):
-        called.append((listen.path, access))
+    def command(listen, unix_access):
+        called.append((listen.path, unix_access))
 
     for arguments, status in [
         (["--listen-group", "x", "--listen", "unix:/run/x.sock"], 0),

@@ -50,7 +50,7 @@ async def serve(
     *,
     limits: LineServerLimits | None = None,
     max_document: int = MAX_DOCUMENT_BYTES,
-    access: UnixAccess | None = None,
+    unix_access: UnixAccess | None = None,
 ) -> Server:
     """Listen for control planes, and answer each request with the handler's reply.
 
@@ -86,7 +86,7 @@ async def serve(
             log has the traceback.
         limits: Limits of connections and lines.
         max_document: Bytes of a workload in its compact encoding; larger ones get `too_large`.
-        access: Who may connect to a Unix socket.
+        unix_access: Who may connect to a Unix socket.
 
     Raises:
         kakuri_tcp.ListenFailed: The address can't be used.
@@ -142,7 +142,7 @@ async def serve(
         encode_result=_encode_result,
         first_byte=OPENING,
         first_line=answer_first,
-        access=access,
+        unix_access=unix_access,
     )
 
 

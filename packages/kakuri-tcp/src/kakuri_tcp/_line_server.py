@@ -27,7 +27,7 @@ async def listen_lines(
     first_byte: bytes | None = None,
     first_line: LineHandler | None = None,
     tls: ServerTLS | None = None,
-    access: UnixAccess | None = None,
+    unix_access: UnixAccess | None = None,
 ) -> Server:
     r"""Listen on an endpoint, and answer every line with a line.
 
@@ -59,7 +59,7 @@ async def listen_lines(
         first_line: A handler for the first line of each connection, which may be stricter. If it
             raises a LineError, nothing else of the connection is read.
         tls: As for `listen`.
-        access: As for `listen`.
+        unix_access: As for `listen`.
 
     Raises:
         ListenFailed: The address is in use, not of this machine, or not permitted.
@@ -79,7 +79,7 @@ async def listen_lines(
             handler, on_fault, encode_result or _result_of, first_byte, first_line, limits
         )
 
-    return await listen(endpoint, factory, limits=limits, tls=tls, access=access)
+    return await listen(endpoint, factory, limits=limits, tls=tls, unix_access=unix_access)
 
 
 def _result_of(future: asyncio.Future[Any]) -> bytes:

@@ -68,7 +68,7 @@ def open_listening_sockets(
     number: int,
     *,
     limits: ServerLimits | None = None,
-    access: UnixAccess | None = None,
+    unix_access: UnixAccess | None = None,
 ) -> list[ListeningSockets]:
     """Open the sockets for several processes that serve one endpoint together.
 
@@ -81,7 +81,7 @@ def open_listening_sockets(
         endpoint: Where to listen; with port 0, the kernel chooses one port for all.
         number: The number of processes, at least 1.
         limits: Limits of the servers; `backlog` applies to each socket.
-        access: Who may connect to a Unix socket; by default this user and root.
+        unix_access: Who may connect to a Unix socket; by default this user and root.
 
     Returns:
         The sockets of each process. Close all of them at the end; the first one removes the file
@@ -95,7 +95,7 @@ def open_listening_sockets(
     endpoint = Endpoint.of(endpoint)
     # Without SO_REUSEPORT first: with it, another program of this user could be listening there.
     backlog = (limits or DEFAULT_SERVER_LIMITS).backlog
-    first = open_sockets_blocking(endpoint, backlog, access or UnixAccess())
+    first = open_sockets_blocking(endpoint, backlog, unix_access or UnixAccess())
     if endpoint.scheme == "unix":
         copies = [[one.dup() for one in first.sockets] for _ in range(number - 1)]
         return [first, *(ListeningSockets(endpoint, copy) for copy in copies)]
@@ -114,7 +114,9 @@ def open_listening_sockets(
     return opened
 
 
-def open_sockets_blocking(endpoint: Endpoint, backlog: int, access: UnixAccess) -> ListeningSockets:
+def open_sockets_blocking(
+    endpoint: Endpoint, backlog: int, unix_access: UnixAccess
+) -> ListeningSockets:
     """Listen on an endpoint.
 
     Raises:
@@ -122,7 +124,7 @@ def open_sockets_blocking(endpoint: Endpoint, backlog: int, access: UnixAccess) 
     """
     try:
         if endpoint.scheme == "unix":
-            listener, file = listen_unix(endpoint.path, backlog, access)
+            listener, file = listen_unix(endpoint.path, backlog, unix_access)
             return ListeningSockets(endpoint, [listener], file)
         found = socket.getaddrinfo(
             endpoint.host, endpoint.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE

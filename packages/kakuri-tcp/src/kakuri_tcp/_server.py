@@ -68,7 +68,7 @@ class Server:
         factory: Callable[[], Connection],
         limits: ServerLimits,
         tls: ssl.SSLContext | None,
-        access: UnixAccess,
+        unix_access: UnixAccess,
     ) -> None:
         self.endpoint: Endpoint = listeners.endpoint
         self.limits = limits
@@ -76,7 +76,7 @@ class Server:
         self._listeners = listeners
         self._sockets = listeners.sockets
         self._tls = tls
-        self._access = access
+        self._access = unix_access
         self._factory = factory
         self._loop = asyncio.get_running_loop()
         self._table = ConnectionTable(limits)
@@ -302,10 +302,12 @@ class Server:
         self._shared.sweep()
 
 
-async def _open_sockets(endpoint: Endpoint, backlog: int, access: UnixAccess) -> ListeningSockets:
+async def _open_sockets(
+    endpoint: Endpoint, backlog: int, unix_access: UnixAccess
+) -> ListeningSockets:
     """Listen on an endpoint; names are resolved in a thread. Raises ListenFailed."""
     loop = asyncio.get_running_loop()
-    return await loop.run_in_executor(None, open_sockets_blocking, endpoint, backlog, access)
+    return await loop.run_in_executor(None, open_sockets_blocking, endpoint, backlog, unix_access)
 
 
 async def listen(
@@ -314,7 +316,7 @@ async def listen(
     *,
     limits: ServerLimits | None = None,
     tls: ServerTLS | None = None,
-    access: UnixAccess | None = None,
+    unix_access: UnixAccess | None = None,
 ) -> Server:
     """Listen on an endpoint, and serve every peer with a connection that `factory` creates.
 
@@ -331,7 +333,7 @@ async def listen(
         factory: Creates the connection for one peer; takes no arguments.
         limits: Limits of connections, memory and time; None for the default ones.
         tls: The certificate; required for the scheme "tls", and only allowed for it.
-        access: Who may connect to a Unix socket; by default this user and root.
+        unix_access: Who may connect to a Unix socket; by default this user and root.
 
     Raises:
         ListenFailed: The address is in use, not of this machine, or not permitted.
@@ -339,19 +341,19 @@ async def listen(
         TLSSettingsError: A file of the TLS settings can't be used.
         TypeError: An argument is of another type.
     """
-    access = access if access is not None else UnixAccess()
+    unix_access = unix_access if unix_access is not None else UnixAccess()
     opened: ListeningSockets | None = None
     if isinstance(endpoint, ListeningSockets):
         opened, endpoint = endpoint, endpoint.endpoint
     endpoint = Endpoint.of(endpoint)
     limits = DEFAULT_SERVER_LIMITS if limits is None else limits
     check_type("limits", limits, ServerLimits)
-    check_type("access", access, UnixAccess)
+    check_type("unix_access", unix_access, UnixAccess)
     if tls is not None:
         check_type("tls", tls, ServerTLS)
     if (endpoint.scheme == "tls") is not (tls is not None):
         reason = "TLS settings need tls://" if tls else "tls:// needs a certificate"
         raise ListenFailed(str(endpoint), reason)
     context = tls.context() if tls is not None else None
-    sockets = opened or await _open_sockets(endpoint, limits.backlog, access)
-    return Server(sockets, factory, limits, context, access)
+    sockets = opened or await _open_sockets(endpoint, limits.backlog, unix_access)
+    return Server(sockets, factory, limits, context, unix_access)

@@ -50,7 +50,9 @@ class SocketFile:
                 self.path.unlink()
 
 
-def listen_unix(name: str, backlog: int, access: UnixAccess) -> tuple[socket.socket, SocketFile]:
+def listen_unix(
+    name: str, backlog: int, unix_access: UnixAccess
+) -> tuple[socket.socket, SocketFile]:
     """Listen on the absolute path `name`.
 
     A stale socket, on which no process listens, is removed; any other file is left alone. While
@@ -62,7 +64,7 @@ def listen_unix(name: str, backlog: int, access: UnixAccess) -> tuple[socket.soc
         OSError: The system refuses.
     """
     path = Path(name)
-    group = None if access.group is None else _group_number(path, access.group)
+    group = None if unix_access.group is None else _group_number(path, unix_access.group)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         listener.settimeout(0)
@@ -72,7 +74,7 @@ def listen_unix(name: str, backlog: int, access: UnixAccess) -> tuple[socket.soc
             listener.bind(name)
             try:
                 # Peers can't connect before listen(), so mode and group apply to all of them.
-                path.chmod(access.mode)
+                path.chmod(unix_access.mode)
                 if group is not None:  # seccomp may forbid the call to a service
                     os.chown(path, -1, group)
                 listener.listen(backlog)

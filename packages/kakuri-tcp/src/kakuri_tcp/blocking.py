@@ -144,7 +144,7 @@ class Server:
         *,
         timeout: float | None = None,
         backlog: int = 128,
-        access: UnixAccess | None = None,
+        unix_access: UnixAccess | None = None,
     ) -> None:
         """Listen on a TCP endpoint or a Unix socket.
 
@@ -152,7 +152,7 @@ class Server:
             endpoint: Where to listen, at every address of a host name.
             timeout: Seconds for each wait of the server and its connections.
             backlog: Connections that the kernel holds until they are accepted.
-            access: Who may connect to a Unix socket.
+            unix_access: Who may connect to a Unix socket.
 
         Raises:
             ListenFailed: The address is in use, not of this machine, or not permitted.
@@ -161,7 +161,7 @@ class Server:
         endpoint = Endpoint.of(endpoint)
         if endpoint.scheme == "tls":
             raise EndpointError(f"expected tcp:// or unix:// to listen on, got '{endpoint}'")
-        self._listeners = open_sockets_blocking(endpoint, backlog, access or UnixAccess())
+        self._listeners = open_sockets_blocking(endpoint, backlog, unix_access or UnixAccess())
         self._timeout = timeout
         self.endpoint: Endpoint = self._listeners.endpoint
 

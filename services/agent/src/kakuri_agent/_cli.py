@@ -59,7 +59,7 @@ class Settings:
 
     listen: Endpoint
     zones: ZoneSettings
-    access: UnixAccess | None = None
+    unix_access: UnixAccess | None = None
     runtime: str = "auto"
     sidecar: Endpoint = DEFAULT_SIDECAR
     simulated_script: Path | None = None
@@ -214,7 +214,7 @@ async def agent_service(settings: Settings) -> AsyncIterator[Endpoint]:
                 settings.listen,
                 agent.handle,
                 max_document=settings.max_document_bytes,
-                access=settings.access,
+                unix_access=settings.unix_access,
             )
             shed_with(server.shed)
             log_runtime(name, reason, settings.sidecar, settings.zones)

@@ -61,17 +61,17 @@ def main(
     agent: Endpoint,
     agent_timeout: float,
     allowed_hosts: tuple[str, ...],
-    access: UnixAccess | None,
+    unix_access: UnixAccess | None,
     workers: int,
 ) -> None:
     """Serve an HTTP API for workloads, which an agent runs."""
     run_workers(
         lambda sockets: control_plane_service(
-            sockets, agent, agent_timeout, allowed_hosts, access=access
+            sockets, agent, agent_timeout, allowed_hosts, unix_access=unix_access
         ),
         listen,
         workers,
-        access=access,
+        unix_access=unix_access,
     )
 
 
@@ -82,7 +82,7 @@ async def control_plane_service(
     agent_timeout: float = DEFAULT_TIMEOUT,
     allowed_hosts: Iterable[str] = (),
     *,
-    access: UnixAccess | None = None,
+    unix_access: UnixAccess | None = None,
 ) -> AsyncIterator[Endpoint]:
     """Serve the API while the context is entered; yield the endpoint with its real port.
 
@@ -92,7 +92,7 @@ async def control_plane_service(
         agent_timeout: Seconds that the agent may take to answer.
         allowed_hosts: Names besides localhost and the host of `listen` under which callers may
             reach the server.
-        access: Who may connect to a Unix socket.
+        unix_access: Who may connect to a Unix socket.
 
     Raises:
         kakuri_tcp.ListenFailed: The address can't be used.
@@ -104,7 +104,7 @@ async def control_plane_service(
         names = [*allowed_hosts, host] if host else allowed_hosts
         router.check(HostGuard(names, hint="the control plane needs --allowed-host"))
         router.check(refuse_other_sites)
-        async with serving(listen, router, access=access) as endpoint:
+        async with serving(listen, router, unix_access=unix_access) as endpoint:
             try:
                 yield endpoint
             finally:

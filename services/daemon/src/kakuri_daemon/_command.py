@@ -205,7 +205,7 @@ class DaemonCommand(click.Command):
             (option,) = (each for each in self.params if each.name == "listen")
             raise click.BadParameter(message, ctx, option)
         ctx.params.pop("allow_unauthenticated", None)
-        if ctx.params.get("access") is not None and listen.scheme != "unix":
+        if ctx.params.get("unix_access") is not None and listen.scheme != "unix":
             raise DaemonError(f"expected --listen unix:PATH for --listen-group, got {listen}")
         stream = configure_logs(**ctx.meta)
         try:

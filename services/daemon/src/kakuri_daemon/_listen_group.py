@@ -13,13 +13,13 @@ _Command = TypeVar("_Command", bound=Callable[..., Any] | click.Command)
 
 listen_group: Callable[[_Command], _Command] = click.option(
     "--listen-group",
-    "access",
+    "unix_access",
     callback=lambda _ctx, _param, group: _access(group),
     metavar="GROUP",
     help="A group (a name or a number) that may connect to the Unix socket, besides this user "
     "and root.",
 )
-"""Decorate a command with `--listen-group`; it gets `access`, a UnixAccess or None."""
+"""Decorate a command with `--listen-group`; it gets `unix_access`, a UnixAccess or None."""
 
 
 def _access(group: str | None) -> UnixAccess | None:

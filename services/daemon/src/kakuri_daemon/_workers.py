@@ -50,7 +50,7 @@ def run_workers(
     endpoint: Endpoint,
     number: int,
     *,
-    access: UnixAccess | None = None,
+    unix_access: UnixAccess | None = None,
 ) -> None:
     """Run a service as `run` does, in several processes if `number` is more than one.
 
@@ -58,7 +58,7 @@ def run_workers(
         service: Returns the service of one process; called with what it has to listen on.
         endpoint: Where to listen; port 0 lets the kernel choose.
         number: The number of processes, at least 1.
-        access: Who may connect to a Unix socket.
+        unix_access: Who may connect to a Unix socket.
 
     Raises:
         DaemonError: The endpoint can't be used, or a worker did not start.
@@ -67,7 +67,7 @@ def run_workers(
     if sockets is not None:
         run(lambda: service(sockets), lifeline=_LIFELINE)
     elif number > 1:
-        run(lambda: _worker_processes(endpoint, number, access))
+        run(lambda: _worker_processes(endpoint, number, unix_access))
     else:
         run(lambda: service(endpoint))
 
@@ -89,7 +89,7 @@ def _inherited_sockets(endpoint: Endpoint) -> ListeningSockets | None:
 
 @asynccontextmanager
 async def _worker_processes(
-    endpoint: Endpoint, number: int, access: UnixAccess | None
+    endpoint: Endpoint, number: int, unix_access: UnixAccess | None
 ) -> AsyncIterator[Endpoint]:
     """Start workers that serve an endpoint while the context is entered; yield the real endpoint.
 
@@ -97,7 +97,7 @@ async def _worker_processes(
     until they have completed their requests in progress and ended.
     """
     with ExitStack() as stack:
-        opened = open_listening_sockets(endpoint, number, access=access)
+        opened = open_listening_sockets(endpoint, number, unix_access=unix_access)
         for sockets in opened:
             stack.callback(sockets.close)
         lifeline = stack.enter_context(_pipe())

@@ -55,7 +55,7 @@ async def sidecar_service(
             router.check(HostGuard(loopback_only=True))
         Api(node).add_to(router)
         LogApi(node).add_to(router)
-        async with serving(listen, router, access=ONLY_OWNER, drain_seconds=drain) as endpoint:
+        async with serving(listen, router, unix_access=ONLY_OWNER, drain_seconds=drain) as endpoint:
             if listen.scheme != "unix":  # a port, unlike a socket, has no owner and no mode
                 log.warning("every user of this machine controls its zones", listen=str(listen))
             try:

@@ -16,7 +16,7 @@ async def serve(
     limits: Limits | None = None,
     access_log: AccessLog | None = None,
     tls: ServerTLS | None = None,
-    access: UnixAccess | None = None,
+    unix_access: UnixAccess | None = None,
 ) -> Server:
     """Serve HTTP/1.1 at an endpoint, and return the running server.
 
@@ -31,7 +31,7 @@ async def serve(
         limits: What clients may send, and how slowly; None for `Limits()`.
         access_log: Called after each exchange, in its context. What it raises is logged.
         tls: Certificate and key, for `tls://` endpoints.
-        access: Who may connect to a Unix socket; by default root and the user of this process.
+        unix_access: Who may connect to a Unix socket; by default root and the user of this process.
 
     Returns:
         The server of kakuri_tcp. `await server.drain(seconds)` completes the requests in progress,
@@ -58,5 +58,5 @@ async def serve(
         lambda: ServerProtocol(router, bounds, access_log),
         limits=bounds,
         tls=tls,
-        access=access,
+        unix_access=unix_access,
     )

@@ -18,7 +18,7 @@ async def serving(
     listen: Endpoint | ListeningSockets,
     router: Router,
     *,
-    access: UnixAccess | None = None,
+    unix_access: UnixAccess | None = None,
     drain_seconds: float = DRAIN_SECONDS,
 ) -> AsyncIterator[Endpoint]:
     """Serve an API while the context is entered; yield the endpoint with its real port.
@@ -30,13 +30,13 @@ async def serving(
     Args:
         listen: Where to listen, or sockets that do; port 0 lets the kernel choose.
         router: The routes.
-        access: Who may connect to a Unix socket.
+        unix_access: Who may connect to a Unix socket.
         drain_seconds: Seconds that requests in progress may take at the end.
 
     Raises:
         kakuri_tcp.ListenFailed: The address can't be used.
     """
-    server = await serve(listen, router, access_log=access_log(), access=access)
+    server = await serve(listen, router, access_log=access_log(), unix_access=unix_access)
     shed_with(server.shed)
     try:
         yield server.endpoint
