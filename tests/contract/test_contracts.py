@@ -8,7 +8,15 @@ from typing import get_args
 import pytest
 from kakuri_json import decode, encode
 from kakuri_rpc import Reply, Request
-from kakuri_workload import Transition, Workload, WorkloadState, ZoneEvent, ZoneSpec, ZoneStatus
+from kakuri_workload import (
+    Removal,
+    Transition,
+    Workload,
+    WorkloadState,
+    ZoneEvent,
+    ZoneSpec,
+    ZoneStatus,
+)
 
 PAGE = (Path(__file__).parents[2] / "docs" / "contracts.md").read_text()
 SECTIONS = dict(re.findall(r"^## (.*?)\n(.*?)(?=^## |\Z)", PAGE, re.MULTILINE | re.DOTALL))
@@ -50,15 +58,16 @@ TABLES = {
             rf"^(ZoneStatus)$.*?{TABLE}", PAGE.replace("### ", ""), re.MULTILINE | re.DOTALL
         ),
         *re.findall(rf"^A (transition) in `transitions`\n\n{TABLE}", PAGE, re.MULTILINE),
+        *re.findall(rf"^A (receipt) in `removal`\n\n{TABLE}", PAGE, re.MULTILINE),
     ]
 }
-"""The fields that the page lists for each reply, for a transition and for the status of a zone."""
+"""The fields that the page lists for each reply, for their parts and for the status of a zone."""
 REQUESTS = re.findall(r"^\| `(\{\"type\":\"\w+\".*?\})`", PAGE, re.MULTILINE)
 
 
 def test_contracts_have_an_example_of_each_kind():
     counts = [WORKLOADS, REPLIES, REQUESTS, ZONE_SPECS, ZONE_STATUSES, ZONE_EVENTS]
-    assert [len(lines) for lines in counts] == [2, 12, 8, 2, 3, 5]
+    assert [len(lines) for lines in counts] == [2, 17, 10, 2, 3, 5]
 
 
 @pytest.mark.parametrize("line", WORKLOADS)
@@ -106,6 +115,7 @@ def test_table_of_a_reply_has_each_of_its_fields(reply):
     assert TABLES[reply.__name__.removesuffix("Reply")] == expected
 
 
-def test_tables_of_a_transition_and_a_zone_status_have_each_of_their_fields():
+def test_tables_of_parts_of_replies_have_each_of_their_fields():
+    assert TABLES["receipt"] == [field.name for field in fields(Removal)]
     assert TABLES["transition"] == [field.name for field in fields(Transition)]
     assert TABLES["ZoneStatus"] == [field.name for field in fields(ZoneStatus)]

@@ -284,6 +284,32 @@ def test_omitted_defaults_are_restored_when_decoded(value, inner):
         region = "eu"
 
 
+@dataclass(frozen=True)
+class Sparse:
+    __json__: ClassVar = {"omit_defaults": True}
+
+    a: str | None = None
+    b: int = 0
+    c: str = "c"
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (Sparse(), b"{}"),
+        (Sparse(a="x"), b'{"a":"x"}'),
+        (Sparse(b=1), b'{"b":1}'),
+        (Sparse(c="}"), b'{"c":"}"}'),
+        (Sparse("{", 2, ""), b'{"a":"{","b":2,"c":""}'),
+        (Sparse(a='"', b=3), b'{"a":"\\"","b":3}'),
+    ],
+)
+def test_record_whose_first_field_may_be_omitted_has_commas_between_fields_only(value, text):
+    assert kakuri_json.encode(value) == text
+    assert kakuri_json.decode(text, type=Sparse) == value
+    assert kakuri_json.encode([value, value]) == b"[" + text + b"," + text + b"]"
+
+
 def test_omit_defaults_omits_fields_that_are_the_same_as_their_default():
     assert kakuri_json.encode(Defaults("a")) == b'{"id":"a","region":"eu"}'
     assert kakuri_json.dumps(Defaults("a"), indent=0) == '{\n"id": "a",\n"region": "eu"\n}'

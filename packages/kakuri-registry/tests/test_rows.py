@@ -133,7 +133,7 @@ def test_exit_code_and_message_beyond_their_limits_are_cut(connection):
         ("image", 5, "expected text in image, got 5"),
         ("image", None, "expected text in image, got None"),
         ("state", "flying", "expected pending, running, succeeded, failed in state, got 'flying'"),
-        ("wanted", "rest", "expected run, stop, remove in wanted, got 'rest'"),
+        ("wanted", "rest", "expected run, restart, stop, remove in wanted, got 'rest'"),
         ("wanted", None, "expected text in wanted, got None"),
         ("pull", "often", "expected missing, always, never in pull, got 'often'"),
         ("image_digest", 1, "expected text in image_digest, got 1"),

@@ -11,6 +11,7 @@ from kakuri_rpc import (
     AgentUnreachable,
     ClientClosed,
     DescribeNode,
+    Desired,
     ErrorCode,
     ErrorReply,
     GetHistory,
@@ -19,6 +20,8 @@ from kakuri_rpc import (
     ListWorkloads,
     Node,
     RemoveWorkload,
+    RerunWorkload,
+    RestartWorkload,
     StartWorkload,
     State,
     Status,
@@ -58,6 +61,18 @@ async def test_client_method_sends_its_request_and_returns_the_reply(clients):
         (ListWorkloads(label="a=b"), WorkloadList([])),
         (GetHistory("wl-1"), History("wl-1", [Transition(1.0, State.PENDING)])),
         (DescribeNode(), node),
+        (StartWorkload(WORKLOAD, dry_run=True), Status("wl-1", State.PENDING, existing=True)),
+        (GetStatus("wl-1", with_version=True), Status("wl-1", State.RUNNING, version=7)),
+        (GetStatus("wl-1", detail=True), Status("wl-1", State.RUNNING, workload=WORKLOAD)),
+        (GetStatus("wl-1", removed=True), Status("wl-1", State.FAILED, removed_at=1.5)),
+        (GetHistory("wl-1", removed=True), History("wl-1", [])),
+        (RerunWorkload("wl-1", 7), Status("wl-1", State.PENDING, attempt=1)),
+        (
+            RestartWorkload("wl-1", 5, 7, with_version=True),
+            Status("wl-1", State.RUNNING, desired=Desired.RESTARTED, version=8),
+        ),
+        (RemoveWorkload("wl-1", 0, 8), Status("wl-1", State.RUNNING, desired=Desired.REMOVED)),
+        (ListWorkloads(detail=True, removed=True), WorkloadList([])),
     ]
 
     def answer(request):
@@ -77,6 +92,19 @@ async def test_client_method_sends_its_request_and_returns_the_reply(clients):
         assert (await client.list_workloads(label="a=b")).workloads == []
         assert (await client.get_history("wl-1")).transitions == [Transition(1.0, State.PENDING)]
         assert await client.describe_node() == node
+        assert (await client.start_workload(WORKLOAD, dry_run=True)).existing
+        assert (await client.get_status("wl-1", with_version=True)).version == 7
+        assert (await client.get_status("wl-1", detail=True)).workload == WORKLOAD
+        assert (await client.get_status("wl-1", removed=True)).removed_at == 1.5
+        assert (await client.get_history("wl-1", removed=True)).transitions == []
+        assert (await client.rerun_workload("wl-1", expected_version=7)).attempt == 1
+        restarting = await client.restart_workload(
+            "wl-1", grace_seconds=5, expected_version=7, with_version=True
+        )
+        assert (restarting.desired, restarting.version) == (Desired.RESTARTED, 8)
+        removing = await client.remove_workload("wl-1", grace_seconds=0, expected_version=8)
+        assert removing.desired is Desired.REMOVED
+        assert (await client.list_workloads(detail=True, removed=True)).workloads == []
 
 
 async def test_concurrent_requests_get_their_own_replies(clients):
@@ -160,6 +188,24 @@ async def test_request_whose_connection_breaks_is_repeated_once(
             with pytest.raises(expected):
                 await ask
     assert asked == [encode(request_) + b"\n"] * 2
+
+
+@pytest.mark.parametrize("method", ["rerun_workload", "restart_workload"])
+async def test_request_for_another_run_whose_connection_breaks_is_not_repeated(clients, method):
+    asked = []
+
+    async def serve_one(reader, writer):
+        asked.append(await reader.readline())
+        writer.close()
+        await writer.wait_closed()
+
+    server = await asyncio.start_server(serve_one, "127.0.0.1", 0)
+    async with server:
+        host, port = server.sockets[0].getsockname()
+        client = clients(Endpoint.parse(f"{host}:{port}"))
+        with pytest.raises(AgentUnreachable):
+            await getattr(client, method)("wl-1")
+    assert len(asked) == 1
 
 
 async def test_repr_of_a_client_shows_its_connection(clients):

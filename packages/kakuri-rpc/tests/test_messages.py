@@ -6,6 +6,7 @@ from kakuri_rpc import (
     MAX_LOG_DATA,
     MAX_PAGE,
     DescribeNode,
+    Desired,
     ErrorCode,
     ErrorReply,
     GetHistory,
@@ -18,13 +19,23 @@ from kakuri_rpc import (
     RemoveWorkload,
     Reply,
     Request,
+    RerunWorkload,
+    RestartWorkload,
     StartWorkload,
     State,
     Status,
     StopWorkload,
     WorkloadList,
 )
-from kakuri_workload import MAX_HISTORY, Run, Transition, Workload, WorkloadState
+from kakuri_workload import (
+    MAX_HISTORY,
+    DesiredState,
+    Removal,
+    Run,
+    Transition,
+    Workload,
+    WorkloadState,
+)
 
 SPEC = b'{"id":"wl-1","image":"nginx:latest","runtime_class":"edera-zone","memory_mb":512,"cpu_millicores":500}'
 WORKLOAD = Workload("wl-1", "nginx:latest", "edera-zone", 512, 500)
@@ -50,6 +61,39 @@ REQUESTS = [
         b'{"type":"ReadLog","id":"wl-1","tail":10,"after":"0:12","wait_seconds":2.5}',
     ),
     (GetHistory("wl-1"), b'{"type":"GetHistory","id":"wl-1"}'),
+    (
+        StartWorkload(WORKLOAD, dry_run=True, with_version=True),
+        b'{"type":"StartWorkload","workload":' + SPEC + b',"dry_run":true,"with_version":true}',
+    ),
+    (GetStatus("wl-1", detail=True), b'{"type":"GetStatus","id":"wl-1","detail":true}'),
+    (
+        GetStatus("wl-1", removed=True, with_version=True),
+        b'{"type":"GetStatus","id":"wl-1","removed":true,"with_version":true}',
+    ),
+    (
+        StopWorkload("wl-1", expected_version=7, with_version=True),
+        b'{"type":"StopWorkload","id":"wl-1","expected_version":7,"with_version":true}',
+    ),
+    (
+        RemoveWorkload("wl-1", 0, 7),
+        b'{"type":"RemoveWorkload","id":"wl-1","grace_seconds":0,"expected_version":7}',
+    ),
+    (RerunWorkload("wl-1"), b'{"type":"RerunWorkload","id":"wl-1"}'),
+    (
+        RerunWorkload("wl-1", 7, with_version=True),
+        b'{"type":"RerunWorkload","id":"wl-1","expected_version":7,"with_version":true}',
+    ),
+    (RestartWorkload("wl-1"), b'{"type":"RestartWorkload","id":"wl-1"}'),
+    (
+        RestartWorkload("wl-1", 3, 7),
+        b'{"type":"RestartWorkload","id":"wl-1","grace_seconds":3,"expected_version":7}',
+    ),
+    (
+        ListWorkloads(detail=True, removed=True),
+        b'{"type":"ListWorkloads","detail":true,"removed":true}',
+    ),
+    (ReadLog("wl-1", removed=True), b'{"type":"ReadLog","id":"wl-1","removed":true}'),
+    (GetHistory("wl-1", removed=True), b'{"type":"GetHistory","id":"wl-1","removed":true}'),
 ]
 REPLIES = [
     (Status("wl-1", State.PENDING), b'{"type":"Status","id":"wl-1","state":"Pending"}'),
@@ -72,6 +116,34 @@ REPLIES = [
             b'"address":"10.0.0.2","started_at":1.5,"ended_at":2.25,"attempt":3,"existing":true}'
         ),
     ),
+    (
+        Status(
+            "wl-1",
+            State.FAILED,
+            desired=Desired.REMOVED,
+            restart_at=1.5,
+            version=7,
+            created_at=2.5,
+            changed_at=3.5,
+            workload=WORKLOAD,
+            removed_at=4.5,
+            removal=Removal("5f0c", "9a3e", 0, "list"),
+        ),
+        (
+            b'{"type":"Status","id":"wl-1","state":"Failed","desired":"Removed","restart_at":1.5,'
+            b'"version":7,"created_at":2.5,"changed_at":3.5,"workload":' + SPEC + b","
+            b'"removed_at":4.5,"removal":{"zone":"5f0c","container":"9a3e","log_bytes":0,'
+            b'"verified_by":"list"}}'
+        ),
+    ),
+    (
+        ErrorReply(ErrorCode.CONFLICT, "no", ["$.image"], id="wl-1"),
+        b'{"type":"Error","id":"wl-1","code":"conflict","message":"no","differences":["$.image"]}',
+    ),
+    (
+        ErrorReply(ErrorCode.VERSION_MISMATCH, "no", version=7),
+        b'{"type":"Error","code":"version_mismatch","message":"no","version":7}',
+    ),
     (ErrorReply(ErrorCode.INTERNAL, "no"), b'{"type":"Error","code":"internal","message":"no"}'),
     (
         ErrorReply(ErrorCode.NOT_FOUND, "no", id="wl-1"),
@@ -93,6 +165,13 @@ REPLIES = [
             b'"memory_mb":8192,"memory_mb_used":512,"cpu_millicores":4000,"cpu_millicores_used":500,'
             b'"runtime_available":false,"message":"m","runtime_endpoint":"unix",'
             b'"runtime_handlers":{"kata":"qemu"}}'
+        ),
+    ),
+    (
+        Node("1", "cri", False, 2, name="n", store="sqlite", started_at=1.5, event_index=7),
+        (
+            b'{"type":"Node","version":"1","runtime":"cri","simulated":false,"workloads":2,'
+            b'"name":"n","store":"sqlite","started_at":1.5,"event_index":7}'
         ),
     ),
     (
@@ -296,3 +375,35 @@ def test_node_without_handlers_has_the_default_runtime_class():
     assert node.runtime_classes == {"edera-zone"}
     assert replace(node, runtime_handlers={}).runtime_classes == {"edera-zone"}
     assert replace(node, runtime_handlers={"machine": "qemu"}).runtime_classes == {"machine"}
+
+
+@pytest.mark.parametrize(
+    ("desired", "state", "spelled"),
+    [
+        (DesiredState.RUN, WorkloadState.RUNNING, None),
+        (DesiredState.RESTART, WorkloadState.RUNNING, Desired.RESTARTED),
+        (DesiredState.STOP, WorkloadState.PENDING, Desired.STOPPED),
+        (DesiredState.STOP, WorkloadState.RUNNING, Desired.STOPPED),
+        (DesiredState.STOP, WorkloadState.FAILED, None),
+        (DesiredState.STOP, WorkloadState.SUCCEEDED, None),
+        (DesiredState.REMOVE, WorkloadState.FAILED, Desired.REMOVED),
+    ],
+)
+def test_desired_state_is_reported_while_it_is_not_reached(desired, state, spelled):
+    assert Desired.of(desired, state) is spelled
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b'{"type":"StopWorkload","id":"wl-1","expected_version":-1}',
+        b'{"type":"RestartWorkload","id":"wl-1","grace_seconds":3601}',
+        b'{"type":"RemoveWorkload","id":"wl-1","grace_seconds":-1}',
+        b'{"type":"RerunWorkload","id":"wl-1","grace_seconds":1}',
+        b'{"type":"GetStatus","id":"wl-1","detail":1}',
+        b'{"type":"StartWorkload","workload":' + SPEC + b',"dry_run":"true"}',
+    ],
+)
+def test_request_outside_its_limits_is_invalid(line):
+    with pytest.raises(JSONError):
+        decode(line, type=Request)

@@ -47,6 +47,8 @@ ASKING = {
     "stop": lambda client: client.stop_workload("wl-1"),
     "remove": lambda client: client.remove_workload("wl-1"),
     "history": lambda client: client.get_history("wl-1"),
+    "rerun": lambda client: client.rerun_workload("wl-1"),
+    "restart": lambda client: client.restart_workload("wl-1"),
 }
 
 

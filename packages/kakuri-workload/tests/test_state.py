@@ -1,7 +1,7 @@
 from itertools import product
 
 import pytest
-from kakuri_workload import TRANSITIONS, DesiredState, WorkloadState
+from kakuri_workload import DESIRED_TRANSITIONS, TRANSITIONS, DesiredState, WorkloadState
 
 LEGAL = {
     ("pending", "running"),
@@ -26,7 +26,21 @@ def test_transitions_cannot_be_changed():
         TRANSITIONS[WorkloadState.FAILED] = frozenset()
 
 
+REQUESTED = {
+    ("run", "restart"),
+    ("run", "stop"),
+    ("run", "remove"),
+    ("restart", "stop"),
+    ("restart", "remove"),
+    ("stop", "restart"),
+    ("stop", "remove"),
+}
+
+
 @pytest.mark.parametrize(("before", "after"), list(product(DesiredState, repeat=2)))
-def test_desired_state_can_only_become_one_further_down_the_list(before, after):
-    order = ["run", "stop", "remove"]
-    assert before.can_become(after) == (order.index(before.value) < order.index(after.value))
+def test_desired_state_can_become_another_only_along_its_table(before, after):
+    assert before.can_become(after) == ((before.value, after.value) in REQUESTED)
+
+
+def test_removal_can_not_become_any_other_desired_state():
+    assert DESIRED_TRANSITIONS[DesiredState.REMOVE] == frozenset()

@@ -1,7 +1,14 @@
 import asyncio
 
 import pytest
-from kakuri_agent import Agent, Capacity, RuntimeFault, RuntimeUnavailable, SimulatedRuntime, _agent
+from kakuri_agent import (
+    Agent,
+    Capacity,
+    RuntimeFault,
+    RuntimeUnavailable,
+    SimulatedRuntime,
+    _changes,
+)
 from kakuri_registry import spec_size
 from kakuri_rpc import (
     DescribeNode,
@@ -169,7 +176,7 @@ async def test_start_while_workloads_being_removed_exceed_their_budget_is_capaci
     agent.handle(StartWorkload(workload("a", env={"X": "x" * 5000})))
     runtime.change(FAILED, "a")
     await settle()
-    monkeypatch.setattr(_agent, "MAX_REMOVING_BYTES", 5000)
+    monkeypatch.setattr(_changes, "MAX_REMOVING_BYTES", 5000)
     assert agent.handle(StartWorkload(workload("b"))).state is State.PENDING
     agent.handle(RemoveWorkload("a"))
     reply = agent.handle(StartWorkload(workload("c")))

@@ -4,6 +4,7 @@ RegistryError
 ├── DuplicateWorkload   the id is taken (also a ValueError)
 ├── UnknownWorkload     no workload has that id (also a KeyError)
 ├── IllegalTransition   the state machine has no such transition (also a ValueError)
+├── RemovalIsFinal      the workload is being removed (also a ValueError)
 ├── RegistryFull        the limit on the number of workloads is reached
 ├── Compacted           these changes are no longer kept: list again (also a LookupError)
 └── StoreError          a store can't be opened, read or written
@@ -59,6 +60,14 @@ class IllegalTransition(RegistryError, ValueError):
         self.workload_id = workload_id
         self.current = current
         self.target = target
+
+
+class RemovalIsFinal(RegistryError, ValueError):
+    """A workload that is being removed can't run again."""
+
+    def __init__(self, workload_id: str) -> None:
+        super().__init__(f"workload {workload_id!r} is being removed")
+        self.workload_id = workload_id
 
 
 class RegistryFull(RegistryError):

@@ -18,6 +18,7 @@ from kakuri_registry._errors import (
     DuplicateWorkload,
     IllegalTransition,
     RegistryFull,
+    RemovalIsFinal,
     UnknownWorkload,
 )
 from kakuri_registry._frozen import freeze
@@ -206,13 +207,67 @@ class WorkloadRegistry:
             ),
         )
 
+    def rerun(
+        self,
+        workload_id: str,
+        *,
+        now: float,
+        reason: str | None = None,
+        message: str | None = None,
+        exit_code: int | None = None,
+        attempt: int | None = None,
+    ) -> WorkloadEntry:
+        """Begin the next attempt at a workload because it was requested, whatever its state.
+
+        The desired state is RUN afterwards, and earlier failures do not count any more.
+
+        Args:
+            workload_id: The workload, whose present run has ended or has not begun.
+            now: The time of the change.
+            reason: Why the workload is pending.
+            message: How the last run ended.
+            exit_code: The exit code of the last run.
+            attempt: The new attempt; by default the one after the present one. It may be the
+                present one, if that has not begun.
+
+        Returns:
+            The new snapshot.
+
+        Raises:
+            UnknownWorkload: No workload has this id.
+            RemovalIsFinal: The workload is being removed.
+            ValueError: The new attempt is before the present one.
+        """
+        entry = self._known(workload_id)
+        if entry.desired is DesiredState.REMOVE:
+            raise RemovalIsFinal(workload_id)
+        if attempt is None:
+            attempt = entry.attempt + 1
+        elif attempt < entry.attempt:
+            raise ValueError(f"expected attempt {entry.attempt} or a later one, got {attempt}")
+        run = replace(
+            entry.run,
+            state=WorkloadState.PENDING,
+            reason=reason,
+            message=message,
+            exit_code=exit_code,
+            address=None,
+            attempt=attempt,
+        )
+        return self._put(
+            entry,
+            WorkloadEntry(
+                entry.workload, run, self._version + 1, entry.registered_at, changed_at=now
+            ),
+        )
+
     def set_desired(
         self, workload_id: str, desired: DesiredState, *, now: float, grace_seconds: int = 0
     ) -> WorkloadEntry:
         """Set the desired state of a workload, and the grace time of its end.
 
-        The desired state changes from run to stop to remove, never back. Once it is stop or remove,
-        a shorter grace time replaces a longer one.
+        The latest request counts, except that a removal is final. While the workload is to end, a
+        shorter grace time replaces a longer one.
 
         Args:
             workload_id: The workload.
@@ -334,6 +389,13 @@ class WorkloadRegistry:
         return found
 
     @property
+    def full(self) -> RegistryFull | None:
+        """The error that a registration would raise at present; None if there is room."""
+        if len(self._entries) < self._max_workloads:
+            return None
+        return RegistryFull(self._max_workloads)
+
+    @property
     def ended_bytes(self) -> int:
         """The size in bytes of all workloads that have ended and are not being removed."""
         return self._ended.kept_bytes
@@ -398,6 +460,8 @@ class WorkloadRegistry:
             self._histories[workload_id] = history
         if before.state is not entry.state:
             self._index.move(before.state, entry)
+            if before.state.is_terminal:
+                self._ended.discard(workload_id)
             if entry.state.is_terminal:
                 is_removing = entry.desired is DesiredState.REMOVE
                 self._ended.add(self._as_ended(entry), is_removing=is_removing)

@@ -23,6 +23,8 @@ from kakuri_rpc._messages import (
     Node,
     Reply,
     Request,
+    RerunWorkload,
+    RestartWorkload,
     Status,
     WorkloadList,
 )
@@ -31,14 +33,17 @@ from kakuri_rpc._replies import cleaned, mismatch
 MAX_QUOTED = 500
 """Characters of a wrong reply in an error's text; the data of a log can be a hundred times that."""
 
+NOT_REPEATED = (RerunWorkload, RestartWorkload)
+"""Requests that are sent once: the run that the first one began may have ended by the second."""
+
 R = TypeVar("R", Status, WorkloadList, Node, Log, History)
 
 
 async def call(lines: LineClient, request: Request, reply_type: type[R], timeout: float) -> R:
     """Send a request and return its reply.
 
-    If the connection breaks before the reply, the request is sent once more: requests of this
-    protocol may be repeated.
+    If the connection breaks before the reply, the request is sent once more, unless that could do
+    something twice.
 
     Args:
         lines: The connection to the agent.
@@ -48,7 +53,8 @@ async def call(lines: LineClient, request: Request, reply_type: type[R], timeout
 
     Raises:
         AgentError: The agent answered with an error.
-        AgentUnreachable: The request was not sent, or was sent twice without a reply.
+        AgentUnreachable: The request was not sent, or was sent as often as it may be without a
+            reply.
         AgentTimeout: No reply in time.
         UnexpectedReply: The reply does not match the request.
         ClientClosed: The caller closed the client.
@@ -59,6 +65,8 @@ async def call(lines: LineClient, request: Request, reply_type: type[R], timeout
         try:
             answer = await lines.request(line, timeout=timeout)
         except RequestLost:
+            if isinstance(request, NOT_REPEATED):
+                raise
             remaining = max(0.0, deadline - time.monotonic())
             answer = await lines.request(line, timeout=remaining)
     except LineClientClosed as error:

@@ -17,6 +17,8 @@ from kakuri_rpc._messages import (
     Log,
     Node,
     RemoveWorkload,
+    RerunWorkload,
+    RestartWorkload,
     StartWorkload,
     Status,
     StopWorkload,
@@ -38,14 +40,15 @@ class AgentClient:
     The client connects with the first request, and again after a connection was lost. Use it in
     one event loop, and close it or leave its context.
 
-    A request whose connection breaks before the reply is sent once more. Requests are idempotent,
-    but the reply is that to the second one: a workload may be `existing` although this call
-    started it, or not found although this call removed it.
+    A request whose connection breaks before the reply is sent once more, except those for another
+    run. Requests are idempotent, but the reply is that to the second one: a workload may be
+    `existing` although this call started it, or not found although this call removed it.
 
     Every method that sends a request raises:
 
     - AgentError: the agent refused the request or failed; see its `code`.
-    - AgentUnreachable: the request was not sent, or was sent twice without a reply.
+    - AgentUnreachable: the request was not sent, or was sent as often as it may be without a
+      reply.
     - AgentTimeout: there was no reply in time; it is unknown whether the agent acted.
     - UnexpectedReply: the reply does not match the request.
     - ClientClosed: the client was closed.
@@ -76,26 +79,107 @@ class AgentClient:
     async def __aexit__(self, *error: object) -> None:
         await self.close()
 
-    async def start_workload(self, workload: Workload) -> Status:
-        """Start a workload, and return its status; `existing` if the agent knew it already."""
-        return await call(self._lines, StartWorkload(workload), Status, self._timeout)
+    async def start_workload(
+        self, workload: Workload, *, dry_run: bool = False, with_version: bool = False
+    ) -> Status:
+        """Start a workload, and return its status; `existing` if the agent knew it already.
 
-    async def get_status(self, workload_id: str) -> Status:
-        """Return the status of a workload."""
-        return await call(self._lines, GetStatus(workload_id), Status, self._timeout)
-
-    async def get_history(self, workload_id: str) -> History:
-        """Return the transitions of a workload."""
-        return await call(self._lines, GetHistory(workload_id), History, self._timeout)
-
-    async def stop_workload(self, workload_id: str, *, grace_seconds: int = 10) -> Status:
-        """Stop a workload: terminate it, and kill it after the grace time."""
-        request = StopWorkload(workload_id, grace_seconds)
+        Args:
+            workload: The workload.
+            dry_run: Check everything that a start checks, and change nothing.
+            with_version: Whether the status has the workload's version.
+        """
+        request = StartWorkload(workload, dry_run, with_version)
         return await call(self._lines, request, Status, self._timeout)
 
-    async def remove_workload(self, workload_id: str) -> Status:
-        """Stop a workload and remove its record."""
-        return await call(self._lines, RemoveWorkload(workload_id), Status, self._timeout)
+    async def get_status(
+        self,
+        workload_id: str,
+        *,
+        detail: bool = False,
+        removed: bool = False,
+        with_version: bool = False,
+    ) -> Status:
+        """Return the status of a workload.
+
+        Args:
+            workload_id: The workload.
+            detail: Whether the status has everything that is known, the specification included.
+            removed: Whether to ask for the latest removed workload with this id.
+            with_version: Whether the status has the workload's version, which `detail` includes.
+        """
+        request = GetStatus(workload_id, detail, removed, with_version)
+        return await call(self._lines, request, Status, self._timeout)
+
+    async def get_history(self, workload_id: str, *, removed: bool = False) -> History:
+        """Return the transitions of a workload, or of the latest removed one with this id."""
+        return await call(self._lines, GetHistory(workload_id, removed), History, self._timeout)
+
+    async def stop_workload(
+        self,
+        workload_id: str,
+        *,
+        grace_seconds: int = 10,
+        expected_version: int | None = None,
+        with_version: bool = False,
+    ) -> Status:
+        """Stop a workload: terminate it, and kill it after the grace time. Its record stays.
+
+        Args:
+            workload_id: The workload.
+            grace_seconds: Seconds between the signal and the kill, 0 to 3600.
+            expected_version: Raise AgentError (`version_mismatch`) for any other version.
+            with_version: Whether the status has the workload's version.
+        """
+        request = StopWorkload(workload_id, grace_seconds, expected_version, with_version)
+        return await call(self._lines, request, Status, self._timeout)
+
+    async def remove_workload(
+        self,
+        workload_id: str,
+        *,
+        grace_seconds: int = 10,
+        expected_version: int | None = None,
+        with_version: bool = False,
+    ) -> Status:
+        """Stop a workload and remove its record. The arguments are those of `stop_workload`."""
+        request = RemoveWorkload(workload_id, grace_seconds, expected_version, with_version)
+        return await call(self._lines, request, Status, self._timeout)
+
+    async def rerun_workload(
+        self,
+        workload_id: str,
+        *,
+        expected_version: int | None = None,
+        with_version: bool = False,
+    ) -> Status:
+        """Run a workload again that has ended, and return its status; `existing` if it runs.
+
+        The request is not repeated when its connection breaks: the workload could run twice.
+
+        Args:
+            workload_id: The workload.
+            expected_version: Raise AgentError (`version_mismatch`) for any other version.
+            with_version: Whether the status has the workload's version.
+        """
+        request = RerunWorkload(workload_id, expected_version, with_version)
+        return await call(self._lines, request, Status, self._timeout)
+
+    async def restart_workload(
+        self,
+        workload_id: str,
+        *,
+        grace_seconds: int = 10,
+        expected_version: int | None = None,
+        with_version: bool = False,
+    ) -> Status:
+        """End the present run of a workload, then begin its next attempt.
+
+        The request is not repeated when its connection breaks. The arguments are those of
+        `stop_workload`.
+        """
+        request = RestartWorkload(workload_id, grace_seconds, expected_version, with_version)
+        return await call(self._lines, request, Status, self._timeout)
 
     async def list_workloads(
         self,
@@ -104,6 +188,8 @@ class AgentClient:
         after: str = "",
         limit: int = MAX_PAGE,
         label: str | None = None,
+        detail: bool = False,
+        removed: bool = False,
     ) -> WorkloadList:
         """Return a page of statuses in the order of their ids.
 
@@ -112,8 +198,10 @@ class AgentClient:
             after: Only ids after this one: `next` of the page before.
             limit: Statuses on the page, 1 to MAX_PAGE.
             label: Only workloads with this label, as `key=value`.
+            detail: Whether each status has everything that is known, the specification included.
+            removed: Whether to return removed workloads, of each id the latest.
         """
-        request = ListWorkloads(state, after, limit, label)
+        request = ListWorkloads(state, after, limit, label, detail, removed)
         return await call(self._lines, request, WorkloadList, self._timeout)
 
     async def describe_node(self) -> Node:

@@ -2,7 +2,7 @@
 
 RPCError
 ├── AgentError        the agent answered with an error: see its code
-├── AgentUnreachable  not sent, or sent twice without a reply: try again later
+├── AgentUnreachable  not sent, or no reply however often it was sent: try again later
 ├── AgentTimeout      no reply in time; it is unknown whether the agent acted
 ├── UnexpectedReply   the reply does not match the request: the agent is at fault
 ├── ClientClosed      not sent, because the caller had closed the client
@@ -35,6 +35,8 @@ class AgentError(RPCError):
         code: Why.
         message: The agent's message.
         workload_id: The workload that the request was about, if the agent named it.
+        differences: For a conflict of specifications, the paths of what differs.
+        version: For a version mismatch, the workload's present version.
     """
 
     def __init__(self, error: ErrorReply) -> None:
@@ -42,6 +44,8 @@ class AgentError(RPCError):
         self.code: ErrorCode = error.code
         self.message: str = error.message
         self.workload_id: str | None = error.id
+        self.differences: list[str] = error.differences
+        self.version: int | None = error.version
 
 
 class AgentUnreachable(RPCError, ConnectionError):

@@ -3,7 +3,7 @@
 from enum import Enum
 from typing import Annotated
 
-from kakuri_workload import Range, Text, WorkloadState
+from kakuri_workload import DesiredState, Range, Text, WorkloadState
 
 MAX_GRACE_SECONDS = 3600
 """The longest grace time of a stop."""
@@ -19,6 +19,9 @@ MAX_ADDRESS_LENGTH = 64
 
 MAX_NAME_LENGTH = 64
 """Characters of a version or of a runtime's name."""
+
+MAX_NODE_NAME_LENGTH = 253
+"""Characters of a node's name, which is a host name by default (RFC 1035 section 2.3.4)."""
 
 MAX_ERROR_LENGTH = 8192
 """Characters of an error's message, which may hold all faults of a request with their paths."""
@@ -63,6 +66,52 @@ Count = Annotated[int, Range(ge=0, le=2**53)]
 """A number of workloads or resources, exact in every JSON reader (RFC 8259 section 6)."""
 
 
+MAX_RUNTIME_ID_LENGTH = 128
+"""Characters of the runtime's id of a sandbox or container in a receipt; usual ones have 64."""
+
+MAX_DIFFERENCES = 64
+"""Paths in the error of a conflict: a workload has fewer fields, but may have more variables."""
+
+MAX_PATH_LENGTH = 256
+"""Characters of such a path; the name of a variable may be longer, and is shortened."""
+
+MAX_DETAIL_BYTES = 524_288
+"""Bytes of the statuses in a page with details: two of the largest workloads, and far below what a
+line may have. The first status is always in the page."""
+
+Version = Annotated[int, Range(ge=0, le=2**53)]
+"""The registry's version after a change, exact in every JSON reader (RFC 8259 section 6)."""
+
+GraceSeconds = Annotated[int, Range(ge=0, le=MAX_GRACE_SECONDS)]
+"""Seconds that a process may take to end by itself before it is killed."""
+
+
+class Desired(Enum):
+    """What was requested of a workload and is not done yet."""
+
+    STOPPED = "Stopped"
+    RESTARTED = "Restarted"
+    REMOVED = "Removed"
+
+    @classmethod
+    def of(cls, desired: DesiredState, state: WorkloadState) -> "Desired | None":
+        """Return the protocol's spelling of a desired state.
+
+        None for a workload that is to run, and for one that was to stop and has ended.
+        """
+        if desired is DesiredState.STOP and state.is_terminal:
+            return None
+        return _DESIRED[desired]
+
+
+_DESIRED = {
+    DesiredState.RUN: None,
+    DesiredState.RESTART: Desired.RESTARTED,
+    DesiredState.STOP: Desired.STOPPED,
+    DesiredState.REMOVE: Desired.REMOVED,
+}
+
+
 class State(Enum):
     """A workload's state as this protocol spells it."""
 
@@ -93,6 +142,7 @@ class ErrorCode(Enum):
     TOO_LARGE = "too_large"
     NOT_FOUND = "not_found"
     CONFLICT = "conflict"
+    VERSION_MISMATCH = "version_mismatch"
     CAPACITY = "capacity"
     NEVER_FITS = "never_fits"
     RUNTIME = "runtime"

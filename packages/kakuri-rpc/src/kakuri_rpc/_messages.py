@@ -11,6 +11,7 @@ from kakuri_workload import (
     ExitCode,
     MaxLength,
     Range,
+    Removal,
     Run,
     Timestamp,
     Transition,
@@ -22,8 +23,8 @@ from kakuri_workload import (
 
 from kakuri_rpc._fields import (
     MAX_ADDRESS_LENGTH,
+    MAX_DIFFERENCES,
     MAX_DIGEST_LENGTH,
-    MAX_GRACE_SECONDS,
     MAX_LOG_DATA,
     MAX_LOG_WAIT,
     MAX_MESSAGE_LENGTH,
@@ -31,10 +32,13 @@ from kakuri_rpc._fields import (
     MAX_REASON_LENGTH,
     MAX_TAIL,
     Count,
+    Desired,
     ErrorCode,
+    GraceSeconds,
     LabelSelector,
     LogCursor,
     State,
+    Version,
 )
 
 
@@ -54,31 +58,97 @@ class AnyReply:
 
 @dataclass(frozen=True, slots=True)
 class StartWorkload(AnyRequest):
-    """Start a workload. The reply to a repeated request is the current status."""
+    """Start a workload. The reply to a repeated request is the current status.
+
+    Attributes:
+        workload: The workload.
+        dry_run: Check everything that a start checks, and change nothing. The reply is that of a
+            start, or its error.
+        with_version: Whether the reply has the workload's version.
+    """
 
     workload: Workload
+    dry_run: bool = False
+    with_version: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class GetStatus(AnyRequest):
-    """Ask for the status of a workload."""
+    """Ask for the status of a workload.
+
+    Attributes:
+        id: The workload.
+        detail: Whether the reply has everything that is known, the specification included.
+        removed: Whether to ask for the latest removed workload with this id.
+        with_version: Whether the reply has the workload's version, which `detail` includes.
+    """
 
     id: WorkloadId
+    detail: bool = False
+    removed: bool = False
+    with_version: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class StopWorkload(AnyRequest):
-    """Stop a workload: terminate it, and kill it after the grace time."""
+    """Stop a workload: terminate it, and kill it after the grace time. Its record stays.
+
+    Attributes:
+        id: The workload.
+        grace_seconds: Seconds between the signal and the kill of its process.
+        expected_version: Refuse the request unless the workload has this version.
+        with_version: Whether the reply has the workload's version.
+    """
 
     id: WorkloadId
-    grace_seconds: Annotated[int, Range(ge=0, le=MAX_GRACE_SECONDS)] = 10
+    grace_seconds: GraceSeconds = 10
+    expected_version: Version | None = None
+    with_version: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class RemoveWorkload(AnyRequest):
-    """Stop a workload and remove its record."""
+    """Stop a workload and remove its record; a tombstone of it stays for the retention time.
+
+    The fields are those of `StopWorkload`.
+    """
 
     id: WorkloadId
+    grace_seconds: GraceSeconds = 10
+    expected_version: Version | None = None
+    with_version: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RerunWorkload(AnyRequest):
+    """Run a workload again that has ended, as its next attempt; its log is kept.
+
+    A workload that waits for its next attempt begins it at once, and one that is being stopped
+    runs again after its end. The reply for one that runs is its status, with `existing`.
+
+    Attributes:
+        id: The workload.
+        expected_version: Refuse the request unless the workload has this version.
+        with_version: Whether the reply has the workload's version.
+    """
+
+    id: WorkloadId
+    expected_version: Version | None = None
+    with_version: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RestartWorkload(AnyRequest):
+    """End the present run of a workload, then begin its next attempt.
+
+    Of a workload that has ended, the next attempt begins at once. The fields are those of
+    `StopWorkload`.
+    """
+
+    id: WorkloadId
+    grace_seconds: GraceSeconds = 10
+    expected_version: Version | None = None
+    with_version: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,12 +160,17 @@ class ListWorkloads(AnyRequest):
         after: Only ids after this one.
         limit: Statuses on the page.
         label: Only workloads with this label.
+        detail: Whether each status has everything that is known, the specification included. A
+            page then ends before its statuses exceed MAX_DETAIL_BYTES.
+        removed: Whether to ask for removed workloads, of each id the latest.
     """
 
     state: State | None = None
     after: str = ""
     limit: Annotated[int, Range(ge=1, le=MAX_PAGE)] = MAX_PAGE
     label: LabelSelector | None = None
+    detail: bool = False
+    removed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +184,8 @@ class ReadLog(AnyRequest):
         wait_seconds: How long the reply may wait if there is no output yet.
         bounded: Read up to the end that the log has at the first of these requests, which is
             recorded in the cursors; `ended` is then true at that end.
+        removed: Whether to read what is kept of the log of the latest removed workload with this
+            id: its last 64 KiB.
     """
 
     id: WorkloadId
@@ -116,13 +193,15 @@ class ReadLog(AnyRequest):
     after: LogCursor | None = None
     wait_seconds: Annotated[float, Range(ge=0, le=MAX_LOG_WAIT)] = 0.0
     bounded: bool = False
+    removed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class GetHistory(AnyRequest):
-    """Ask for the transitions of a workload."""
+    """Ask for the transitions of a workload, or of the latest removed one with this id."""
 
     id: WorkloadId
+    removed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +225,14 @@ class Status(AnyReply):
         attempt: The number of restarts so far.
         existing: StartWorkload found the workload already there.
         image_digest: The digest of the image that runs or ran.
+        desired: What was requested of the workload and is not done yet, other than to run.
+        restart_at: When the next attempt is due, in seconds since the epoch.
+        version: The registry's version after the workload's last change, if it was asked for.
+        created_at: When the workload was registered; with details only.
+        changed_at: When it changed last; with details only.
+        workload: Its specification; with details only.
+        removed_at: When it was removed.
+        removal: What was removed, and how that was checked.
     """
 
     id: WorkloadId
@@ -159,6 +246,14 @@ class Status(AnyReply):
     attempt: Attempt = 0
     existing: bool = False
     image_digest: str | None = None
+    desired: Desired | None = None
+    restart_at: Timestamp | None = None
+    version: Version | None = None
+    created_at: Timestamp | None = None
+    changed_at: Timestamp | None = None
+    workload: Workload | None = None
+    removed_at: Timestamp | None = None
+    removal: Removal | None = None
 
     @classmethod
     def of(cls, workload_id: str, run: Run, *, existing: bool = False) -> "Status":
@@ -214,6 +309,10 @@ class Node(AnyReply):
         message: Why the runtime is not available, or what else an operator should know.
         runtime_endpoint: The kind of socket to the runtime or sidecar: "unix" or "tcp".
         runtime_handlers: The runtime's handler for each runtime class, where they are known.
+        name: The node's name.
+        store: Where the agent keeps workloads: "sqlite" or "memory".
+        started_at: When the agent started, in seconds since the epoch.
+        event_index: The version of the registry, which is the index of the latest event.
     """
 
     version: str
@@ -228,6 +327,10 @@ class Node(AnyReply):
     message: str | None = None
     runtime_endpoint: str | None = None
     runtime_handlers: dict[str, str] | None = None
+    name: str | None = None
+    store: str | None = None
+    started_at: Timestamp | None = None
+    event_index: Version | None = None
 
     @property
     def runtime_classes(self) -> frozenset[str]:
@@ -287,6 +390,8 @@ class ErrorReply(AnyReply):
         id: The workload that the request was about, if any.
         code: The kind of error.
         message: The same for people.
+        differences: For a conflict of specifications, the paths of what differs, without values.
+        version: For a version mismatch, the workload's present version.
     """
 
     __json__: ClassVar[dict[str, Any]] = {**AnyReply.__json__, "tag_value": "Error"}
@@ -294,6 +399,8 @@ class ErrorReply(AnyReply):
     id: str | None = field(default=None, kw_only=True)
     code: ErrorCode
     message: str
+    differences: Annotated[list[str], MaxLength(MAX_DIFFERENCES)] = field(default_factory=list)
+    version: Version | None = None
 
 
 Request: TypeAlias = (
@@ -301,6 +408,8 @@ Request: TypeAlias = (
     | GetStatus
     | StopWorkload
     | RemoveWorkload
+    | RerunWorkload
+    | RestartWorkload
     | ListWorkloads
     | DescribeNode
     | ReadLog

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import TypeVar
 
-from kakuri_workload import Transition, printable
+from kakuri_workload import Removal, Transition, printable
 
 from kakuri_rpc._fields import (
     MAX_ADDRESS_LENGTH,
@@ -17,7 +17,10 @@ from kakuri_rpc._fields import (
     MAX_ERROR_LENGTH,
     MAX_MESSAGE_LENGTH,
     MAX_NAME_LENGTH,
+    MAX_NODE_NAME_LENGTH,
+    MAX_PATH_LENGTH,
     MAX_REASON_LENGTH,
+    MAX_RUNTIME_ID_LENGTH,
     State,
 )
 from kakuri_rpc._messages import (
@@ -69,10 +72,16 @@ def cleaned(reply: R) -> R:
                 reply,
                 version=printable(reply.version, MAX_NAME_LENGTH),
                 runtime=printable(reply.runtime, MAX_NAME_LENGTH),
+                name=_clean(reply.name, MAX_NODE_NAME_LENGTH),
+                store=_clean(reply.store, MAX_NAME_LENGTH),
                 message=_clean(reply.message, MAX_MESSAGE_LENGTH),
             )
         case ErrorReply():
-            return replace(reply, message=printable(reply.message, MAX_ERROR_LENGTH))
+            return replace(
+                reply,
+                message=printable(reply.message, MAX_ERROR_LENGTH),
+                differences=[printable(each, MAX_PATH_LENGTH) for each in reply.differences],
+            )
         case _:
             return reply
 
@@ -102,7 +111,18 @@ def _clean_status(status: S) -> S:
         digest = _clean(status.image_digest, MAX_DIGEST_LENGTH)
         if address is not status.address or digest is not status.image_digest:
             status = replace(status, address=address, image_digest=digest)
+        if status.removal is not None:
+            status = replace(status, removal=_clean_removal(status.removal))
     return status
+
+
+def _clean_removal(removal: Removal) -> Removal:
+    return replace(
+        removal,
+        zone=_clean(removal.zone, MAX_RUNTIME_ID_LENGTH),
+        container=_clean(removal.container, MAX_RUNTIME_ID_LENGTH),
+        verified_by=_clean(removal.verified_by, MAX_REASON_LENGTH),
+    )
 
 
 def _clean(text: str | None, max_length: int) -> str | None:

@@ -1,5 +1,6 @@
 """The types of workloads and zones that Kakuri's processes exchange."""
 
+from kakuri_workload._differences import differences
 from kakuri_workload._document import oversized_strings
 from kakuri_workload._events import (
     LogEvent,
@@ -23,8 +24,14 @@ from kakuri_workload._grammar import (
 )
 from kakuri_workload._limits import MAX_DOCUMENT_BYTES, MAX_STRING_BYTES
 from kakuri_workload._logs import DEFAULT_LOG_BYTES, LogChunk, LogRequest
+from kakuri_workload._removal import Removal
 from kakuri_workload._run import Run
-from kakuri_workload._state import TRANSITIONS, DesiredState, WorkloadState
+from kakuri_workload._state import (
+    DESIRED_TRANSITIONS,
+    TRANSITIONS,
+    DesiredState,
+    WorkloadState,
+)
 from kakuri_workload._text import printable
 from kakuri_workload._transition import (
     MAX_HISTORY,
@@ -56,6 +63,7 @@ from kakuri_workload._zone import MAX_SPEC_BYTES, ZoneSpec, ZoneStatus, present_
 __all__ = [
     "DEFAULT_LOG_BYTES",
     "DEFAULT_RUNTIME_CLASS",
+    "DESIRED_TRANSITIONS",
     "IMAGE_REFERENCE",
     "LABEL_KEY",
     "MAX_DOCUMENT_BYTES",
@@ -84,6 +92,7 @@ __all__ = [
     "PullPolicy",
     "Quantity",
     "Range",
+    "Removal",
     "RestartPolicy",
     "Run",
     "RuntimeClass",
@@ -103,6 +112,7 @@ __all__ = [
     "ZoneStatus",
     "ZonesListed",
     "__version__",
+    "differences",
     "oversized_strings",
     "present_spelling",
     "printable",

@@ -8,8 +8,8 @@
           └──────────►│ failed │
                       └────────┘
 
-The table has the transitions that a runtime can report. A registry adds one: a restart moves a
-workload whose run has ended from pending or running back to pending, as its next attempt.
+The table has the transitions that a runtime can report. A registry adds one: the next attempt at
+a workload is pending again, after a run that ended, whatever its state then.
 """
 
 from collections.abc import Callable, Mapping
@@ -35,7 +35,7 @@ class WorkloadState(Enum):
 
     @property
     def is_terminal(self) -> bool:
-        """Whether a workload in this state never changes its state again."""
+        """Whether a workload in this state keeps it until it is run again on request."""
         return self in _TERMINAL
 
 
@@ -54,13 +54,29 @@ _TERMINAL = tuple(state for state, following in TRANSITIONS.items() if not follo
 
 
 class DesiredState(Enum):
-    """What was requested of a workload; it only ever changes to one further down this list."""
+    """What was requested of a workload.
+
+    The latest request counts, except that a removal is final. RESTART stands for: end the present
+    run, then run again; once the next attempt has begun, the desired state is RUN.
+    """
 
     RUN = "run"
+    RESTART = "restart"
     STOP = "stop"
     REMOVE = "remove"
 
     def can_become(self, other: "DesiredState") -> bool:
-        """Return whether the other is further down the list."""
-        order = list(DesiredState)
-        return order.index(other) > order.index(self)
+        """Return whether a request can change this desired state to the other."""
+        return other in DESIRED_TRANSITIONS[self]
+
+
+DESIRED_TRANSITIONS: Mapping[DesiredState, frozenset[DesiredState]] = MappingProxyType(
+    {
+        DesiredState.RUN: frozenset({DesiredState.RESTART, DesiredState.STOP, DesiredState.REMOVE}),
+        DesiredState.RESTART: frozenset({DesiredState.STOP, DesiredState.REMOVE}),
+        DesiredState.STOP: frozenset({DesiredState.RESTART, DesiredState.REMOVE}),
+        DesiredState.REMOVE: frozenset(),
+    }
+)
+"""The desired states that a request can change each one to; a registry adds the change to RUN when
+the next attempt begins."""

@@ -42,8 +42,8 @@ class Capacity:
     spec_bytes_used: int = 0
     _reserved: dict[str, tuple[int, int, int]] = field(default_factory=dict, repr=False)
 
-    def reserve(self, workload: Workload) -> None:
-        """Reserve what a workload needs.
+    def check(self, workload: Workload) -> tuple[int, int, int]:
+        """Return what a workload needs, after a check that it is available.
 
         Raises:
             NeverFits: It needs more than the node's total capacity; the message has the figures.
@@ -68,7 +68,11 @@ class Capacity:
                 f"expected at most {max(total - used, 0)} {unit} of {what}, got {need}: "
                 f"{used} of {total} are reserved{floor}"
             )
-        self._add(workload.id, needed)
+        return needed
+
+    def reserve(self, workload: Workload) -> None:
+        """Reserve what a workload needs. Raises as `check` does."""
+        self._add(workload.id, self.check(workload))
 
     def reserve_accepted(self, workloads: Iterable[Workload]) -> None:
         """Reserve what workloads need that were accepted earlier, even beyond the capacity."""

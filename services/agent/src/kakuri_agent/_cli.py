@@ -1,6 +1,8 @@
 """The command `kakuri-agent`."""
 
 import math
+import re
+import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -49,6 +51,12 @@ MIN_DOCUMENT_BYTES = 1024
 EXIT_DAMAGED = 1
 """The exit status of --check-store for a damaged store."""
 
+NODE_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,251}[A-Za-z0-9])?")
+"""The form of a node's name, which is part of paths and can't be an option: that of host names."""
+
+DEFAULT_NODE_NAME = "node"
+"""The name of a node whose host name does not have that form."""
+
 MAX_FIGURE = 2**31 - 1
 SECONDS_PER_HOUR = 3600
 
@@ -71,11 +79,23 @@ class Settings:
     retention_hours: float = RETENTION_HOURS
     ended_budget_mb: int = ENDED_BUDGET_MB
     max_document_bytes: int = MAX_DOCUMENT_BYTES
+    name: str | None = None
 
 
 def _refuse_nan(_ctx: click.Context, _param: click.Parameter, value: float) -> float:
     if math.isnan(value):  # FloatRange accepts it
         raise click.BadParameter(f"expected a number, got {value}")
+    return value
+
+
+def _node_name(_ctx: click.Context, _param: click.Parameter, value: str | None) -> str:
+    """Return the node's name: by default the host's, as far as it is one."""
+    if value is None:
+        host = socket.gethostname()
+        return host if NODE_NAME.fullmatch(host) else DEFAULT_NODE_NAME
+    if not NODE_NAME.fullmatch(value):
+        expected = "a name of 1 to 253 letters, digits, '.', '_' and '-'"
+        raise click.BadParameter(f"expected {expected}, got {value!r}")
     return value
 
 
@@ -86,6 +106,11 @@ def _refuse_nan(_ctx: click.Context, _param: click.Parameter, value: float) -> f
     foreign_variables=("KAKURI_AGENT_TIMEOUT",),  # the control plane's --agent-timeout
 )
 @listen_group
+@click.option(
+    "--name",
+    callback=_node_name,
+    help="The node's name, for clients of the control plane.  [default: the host's name]",
+)
 @click.option(
     "--runtime",
     type=click.Choice(["auto", SIDECAR, CRI, SIMULATED], case_sensitive=False),
@@ -201,7 +226,14 @@ async def agent_service(settings: Settings) -> AsyncIterator[Endpoint]:
     ):
         if is_durable and not is_simulated:
             state.record_runtime(name)
-        agent = Agent(registry, writer, runtime, _capacity(settings, is_simulated=is_simulated))
+        agent = Agent(
+            registry,
+            writer,
+            runtime,
+            _capacity(settings, is_simulated=is_simulated),
+            name=settings.name,
+            store="sqlite" if is_durable else "memory",
+        )
         retention = Retention(
             registry,
             agent.enqueue,

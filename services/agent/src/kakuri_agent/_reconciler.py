@@ -79,6 +79,13 @@ class Reconciler:
         """Add a workload to the queue."""
         self._queue.add(workload_id)
 
+    def rerun(self, entry: WorkloadEntry) -> WorkloadEntry:
+        """Begin the next attempt at a workload that has ended, or that waits for it in back-off.
+
+        The caller has reserved its capacity.
+        """
+        return self._statuses.rerun(entry)
+
     def notify_ends(self, on_end: Callable[[], None]) -> None:
         """Call a function whenever a workload has ended and is not restarted."""
         self._statuses.notify_ends(on_end)
@@ -151,7 +158,7 @@ class Reconciler:
         """Do what brings the zone closer to the desired state."""
         workload_id = entry.workload.id
         is_of_earlier_run = zone is not None and zone.attempt < entry.attempt
-        if entry.desired is not DesiredState.RUN and not self._may_end(workload_id):
+        if entry.desired is not DesiredState.RUN and not self._may_end(entry):
             self._queue.add_once_saved(workload_id)
         elif entry.desired is DesiredState.REMOVE:
             self._remove(entry, zone)
@@ -160,7 +167,10 @@ class Reconciler:
         elif entry.desired is DesiredState.STOP and is_of_earlier_run:
             self._statuses.end(entry, Run(WorkloadState.FAILED, "Stopped"))
             self._release(workload_id)
-        elif entry.desired is DesiredState.STOP:
+        elif entry.desired is DesiredState.RESTART and is_of_earlier_run:
+            self._statuses.rerun(entry)  # its present attempt has not begun
+            self._queue.add(workload_id)
+        elif entry.desired is not DesiredState.RUN:
             self._runtime.stop(workload_id, entry.grace_seconds)
         elif entry.state is WorkloadState.PENDING and (zone is None or is_of_earlier_run):
             self._start(entry)
@@ -205,12 +215,16 @@ class Reconciler:
         else:
             self._queue.add_once_saved(workload_id)
 
-    def _may_end(self, workload_id: str) -> bool:
+    def _may_end(self, entry: WorkloadEntry) -> bool:
         """Return whether a workload's zone may be stopped: a crash would not undo the request.
 
-        It may also be stopped while the disk accepts no changes.
+        It may also be stopped while the disk accepts no changes, but not for a restart, which could
+        not begin the next attempt then.
         """
-        return self._writer.durability(workload_id).is_reportable
+        durability = self._writer.durability(entry.workload.id)
+        if entry.desired is DesiredState.RESTART:
+            return durability is Durability.SAVED
+        return durability.is_reportable
 
     def _release(self, workload_id: str) -> None:
         """Cancel the workload's back-off, and release its reserved capacity."""

@@ -9,6 +9,7 @@ from kakuri_registry import RegistryFull, WorkloadEntry, WorkloadRegistry
 from kakuri_workload import DesiredState, Run, WorkloadState, ZoneStatus
 
 from kakuri_agent._capacity import Capacity
+from kakuri_agent._replies import ended_message
 from kakuri_agent._restarts import STABLE_SECONDS, STOP_REASONS, back_off, is_restarted
 from kakuri_agent._volatile import VolatileStates
 from kakuri_agent._work_queue import WorkQueue
@@ -115,6 +116,8 @@ class StatusUpdater:
                 ended_at=None,
             )
             entry = self._update(entry, started)
+        if entry.desired is DesiredState.RESTART:
+            return self._begin_next(entry, run, entry.attempt + 1)
         if entry.desired is DesiredState.RUN and is_restarted(workload.restart_policy, run.state):
             failures = 1 if self._was_stable(workload.id, run) else entry.failures + 1
             if failures <= workload.max_restarts:
@@ -126,6 +129,34 @@ class StatusUpdater:
         elif entry.desired is not DesiredState.RUN and run.reason in STOP_REASONS:
             run = replace(run, reason="Stopped")
         return self._update(entry, run)
+
+    def rerun(self, entry: WorkloadEntry) -> WorkloadEntry:
+        """Begin the next attempt at a workload that has ended, or whose attempt has not begun."""
+        attempt = entry.attempt + 1 if entry.state.is_terminal else entry.attempt
+        return self._begin_next(entry, entry.run, attempt)
+
+    def _begin_next(self, entry: WorkloadEntry, last: Run, attempt: int) -> WorkloadEntry:
+        """Make a workload pending for an attempt that begins at once, because it was requested.
+
+        Args:
+            entry: The workload.
+            last: Its last run, or what is known of it before an attempt that has not begun.
+            attempt: The attempt.
+        """
+        workload_id = entry.workload.id
+        message = last.message
+        if last.state is not WorkloadState.PENDING:
+            message = ended_message(last.reason, last.state.value, last.exit_code)
+        self._volatile.end_run(workload_id)
+        log.info("workload restarts", id=workload_id, attempt=attempt, requested=True)
+        return self._registry.rerun(
+            workload_id,
+            now=self._clock(),
+            reason="Restarted",
+            message=message,
+            exit_code=last.exit_code,
+            attempt=attempt,
+        )
 
     def _record_later_attempt(self, entry: WorkloadEntry, zone: ZoneStatus) -> WorkloadEntry:
         """Record an attempt later than the known ones: the store was restored from a backup."""
@@ -158,13 +189,12 @@ class StatusUpdater:
         workload_id = entry.workload.id
         now = self._clock()
         delay = back_off(failures, self._jitter())
-        code = "" if run.exit_code is None else f", exit code {run.exit_code}"
         entry = self._registry.restart(
             workload_id,
             now=now,
             restart_at=now + delay,
             reason="BackOff",
-            message=f"the last run ended: {run.reason or run.state.value}{code}",
+            message=ended_message(run.reason, run.state.value, run.exit_code),
             exit_code=run.exit_code,
             failures=failures,
         )

@@ -193,8 +193,10 @@ class _Source:
         record = self.record
         tag = None if record.tag is None else f"{quote(record.tag)}:{quote(record.tag_value)}"
         pieces = [] if tag is None else [_literal(tag)]
+        # If the first field may be absent, each field has a comma in front, and one is cut off.
+        cuts_comma = tag is None and bool(record.fields) and record.fields[0].omit_default
         for number, item in enumerate(record.fields):
-            pieces.append(self._field(item, f"v{number}", first=not pieces))
+            pieces.append(self._field(item, f"v{number}", first=not (pieces or cuts_comma)))
         reads = [f"v{number} = value.{item.name}" for number, item in enumerate(record.fields)]
         lines = ["if value.__class__ is not cls: return None", *reads]
         if self.conditions:
@@ -205,7 +207,11 @@ class _Source:
                 """if '"' in text or '\\\\' in text or not text.isprintable(): return None"""
             )
         lines += self.lines
-        lines.append(f"text = f'{{{{{''.join(pieces)}}}}}'")
+        if cuts_comma:
+            lines.append(f"text = f'{''.join(pieces)}'")
+            lines.append("text = f'{{{text[1:]}}}'")
+        else:
+            lines.append(f"text = f'{{{{{''.join(pieces)}}}}}'")
         if self.integers:
             small = " and ".join(f"{-_LARGE} < {name} < {_LARGE}" for name in self.integers)
             # A short text has no number that is too long.
@@ -223,8 +229,6 @@ class _Source:
         """Return the part of the f-string for a field, and add the conditions on its value."""
         key = _literal(f"{'' if first else ','}{quote(item.json_name)}:")
         if item.omit_default:
-            if first:
-                raise _NotPlain  # whether the next field has a comma would depend on it
             piece = self._conditional(item, name, key)
             return f"{{{piece}}}"
         return key + self._inline(item.shape, name)

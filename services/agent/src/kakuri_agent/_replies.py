@@ -1,0 +1,127 @@
+"""The replies of the agent protocol, built from the registry's entries."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from itertools import islice
+
+from kakuri_json import encode
+from kakuri_registry import WorkloadEntry
+from kakuri_rpc import (
+    MAX_DETAIL_BYTES,
+    MAX_DIFFERENCES,
+    MAX_PATH_LENGTH,
+    Desired,
+    ErrorCode,
+    ErrorReply,
+    Status,
+    WorkloadList,
+)
+from kakuri_workload import DesiredState, Workload, differences, printable
+
+_RUN = DesiredState.RUN  # a member of an enum is looked up slowly
+
+
+def status_of(
+    entry: WorkloadEntry,
+    *,
+    existing: bool = False,
+    with_version: bool = False,
+    detail: bool = False,
+) -> Status:
+    """Return the status of a workload.
+
+    Args:
+        entry: Its entry.
+        existing: Whether a request found it already in the state that was requested.
+        with_version: Whether the status has its version.
+        detail: Whether the status has everything that is known.
+    """
+    status = Status.of(entry.workload.id, entry.run, existing=existing)
+    if entry.desired is _RUN and entry.restart_at is None and not with_version and not detail:
+        return status
+    return replace(
+        status,
+        desired=Desired.of(entry.desired, entry.state),
+        restart_at=entry.restart_at,
+        version=entry.version if with_version or detail else None,
+        created_at=entry.registered_at if detail else None,
+        changed_at=entry.changed_at if detail else None,
+        workload=entry.workload if detail else None,
+    )
+
+
+def page_of(
+    page: Sequence[WorkloadEntry], following: str | None, *, detail: bool
+) -> Callable[[], WorkloadList]:
+    """Return a function that builds a list of statuses.
+
+    Until it is called, the entries take much less memory than the reply. A page with details ends
+    before its statuses exceed MAX_DETAIL_BYTES together, but has one at least.
+
+    Args:
+        page: The entries of the page.
+        following: The cursor after the page, if it is complete and not the last one.
+        detail: Whether the statuses have everything that is known.
+    """
+
+    def build() -> WorkloadList:
+        if not detail:
+            return WorkloadList([status_of(entry) for entry in page], following)
+        statuses: list[Status] = []
+        size = 0
+        for entry in page:
+            status = status_of(entry, detail=True)
+            size += len(encode(status))
+            if statuses and size > MAX_DETAIL_BYTES:
+                return WorkloadList(statuses, statuses[-1].id)
+            statuses.append(status)
+        return WorkloadList(statuses, following)
+
+    return build
+
+
+def conflict(known: WorkloadEntry, given: Workload | None = None) -> ErrorReply:
+    """Return the error for an id that is taken.
+
+    Args:
+        known: The entry with the id.
+        given: The workload that was to be started, if its specification may be the reason.
+    """
+    workload_id = known.workload.id
+    if known.desired is DesiredState.REMOVE or given is None:
+        message = f"workload {workload_id!r} is being removed"
+        return ErrorReply(ErrorCode.CONFLICT, message, id=workload_id)
+    paths = islice(differences(known.workload, given), MAX_DIFFERENCES)
+    return ErrorReply(
+        ErrorCode.CONFLICT,
+        f"workload {workload_id!r} exists with another specification",
+        sorted(printable(path, MAX_PATH_LENGTH) for path in paths),
+        id=workload_id,
+    )
+
+
+def version_mismatch(entry: WorkloadEntry, expected: int) -> ErrorReply:
+    """Return the error for a workload that has changed since the version that was expected."""
+    return ErrorReply(
+        ErrorCode.VERSION_MISMATCH,
+        f"expected version {expected} of workload {entry.workload.id!r}, got {entry.version}",
+        version=entry.version,
+        id=entry.workload.id,
+    )
+
+
+def not_found(workload_id: str) -> ErrorReply:
+    """Return the error for an id that no workload has."""
+    return ErrorReply(ErrorCode.NOT_FOUND, f"no workload {workload_id!r}", id=workload_id)
+
+
+def not_removed(workload_id: str) -> ErrorReply:
+    """Return the error for an id that no removed workload has that is still known."""
+    message = f"no removed workload {workload_id!r}"
+    return ErrorReply(ErrorCode.NOT_FOUND, message, id=workload_id)
+
+
+def ended_message(reason: str | None, state: str, exit_code: int | None) -> str:
+    """Return the message of a pending workload about its last run."""
+    code = "" if exit_code is None else f", exit code {exit_code}"
+    return f"the last run ended: {reason or state}{code}"
