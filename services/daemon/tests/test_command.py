@@ -1,7 +1,12 @@
+import errno
+import os
+import sys
+
 import click
 import pytest
-from kakuri_daemon import DaemonCommand, DaemonError, endpoint, listen_group
+from kakuri_daemon import DaemonCommand, DaemonError, WorkerCount, endpoint, listen_group
 from kakuri_tcp import Endpoint, UnixAccess
+from structlog.testing import capture_logs
 
 
 class Quiet:
@@ -26,6 +31,10 @@ def daemon(monkeypatch, capsys):
         called.append(options)
         if options["names"] == ("raise",):
             raise DaemonError("it can't\ngo on")
+        if options["names"] == ("exit",):
+            click.get_current_context().exit(3)
+        if options["names"] == ("interrupt",):
+            raise KeyboardInterrupt
 
     def call(*arguments, **variables):
         for name, value in variables.items():
@@ -233,3 +242,103 @@ def test_help_shows_the_variables(daemon, capsys):
         ).main(["--help"])
     assert ended.value.code == 0
     assert "X_DAEMON_LISTEN" in capsys.readouterr().out
+
+
+def test_command_that_exits_early_or_is_interrupted_ends_with_that_status(daemon):
+    assert daemon("--name", "exit")[:2] == (3, "")
+    assert daemon("--name", "interrupt")[0] == 130
+
+
+def test_version_option_has_no_variable(monkeypatch, capsys):
+    command = click.command(cls=DaemonCommand, name="kakuri-x", default_listen="127.0.0.1:1")(
+        click.version_option("1.2.3")(lambda: None)
+    )
+    with pytest.raises(SystemExit) as ended:
+        command.main(["--version"])
+    assert ended.value.code == 0
+    assert capsys.readouterr().out == "kakuri-x, version 1.2.3\n"
+    monkeypatch.setenv("KAKURI_X_VERSION", "1")
+    (line,) = command.unknown_variables()
+    assert line.startswith("unknown variable KAKURI_X_VERSION")
+
+
+class Unwritable:
+    """A standard output that fails."""
+
+    def __init__(self, error):
+        self._error = error
+
+    def write(self, text):
+        raise self._error
+
+    def flush(self):
+        raise self._error
+
+    def isatty(self):
+        return False
+
+    def fileno(self):
+        return os.open(os.devnull, os.O_WRONLY)
+
+
+def test_help_that_cannot_be_written_is_one_line_and_status_2(daemon, monkeypatch):
+    monkeypatch.setattr(sys, "stdout", Unwritable(OSError(errno.ENOSPC, "No space left on device")))
+    status, error, _ = daemon("--help")
+    assert (status, error) == (
+        2, "test-daemon: can't write to standard output: No space left on device\n"
+    )  # fmt: skip
+
+
+def test_unknown_variable_is_logged_when_the_daemon_starts(daemon):
+    with capture_logs() as logged:
+        status, _, options = daemon(KAKURI_LISTN="x", KAKURI_OTHER_LISTEN="x")
+    assert (status, options["names"]) == (0, ())
+    assert [entry["event"] for entry in logged] == [
+        "unknown variable KAKURI_LISTN; did you mean KAKURI_LISTEN?"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (Endpoint.parse("unix:/s"), "unix:/s"),
+        ("127.0.0.1:1", "127.0.0.1:1"),
+    ],
+)
+def test_endpoint_type_accepts_text_and_endpoints(value, expected):
+    assert str(endpoint(value)) == expected
+
+
+@pytest.mark.parametrize("value", [1, "nonsense"])
+def test_endpoint_type_rejects_other_values(value):
+    with pytest.raises(click.BadParameter):
+        endpoint(value)
+
+
+@pytest.mark.parametrize(
+    ("text", "status", "words"),
+    [
+        ("workers = 3", 0, ""),
+        ('workers = "auto"', 0, ""),
+        ("workers = true", 2, "expected a whole number or \"auto\" for 'workers', got true"),
+        ("workers = 0", 2, "expected 'auto' or a whole number from 1 to"),
+    ],
+)
+def test_number_of_workers_in_a_file_is_a_number_or_auto(
+    monkeypatch, capsys, tmp_path, text, status, words
+):
+    monkeypatch.setattr("kakuri_daemon._command.configure_logs", lambda **options: Quiet())
+    called = []
+
+    @click.command(cls=DaemonCommand, name="test-daemon", default_listen="127.0.0.1:7000")
+    @click.option("--workers", type=WorkerCount())
+    def command(listen, workers):
+        called.append(workers)
+
+    config = tmp_path / "config.toml"
+    config.write_text(text)
+    with pytest.raises(SystemExit) as ended:
+        command.main(["--config", str(config)])
+    assert ended.value.code == status
+    assert words in capsys.readouterr().err
+    assert len(called) == (status == 0)

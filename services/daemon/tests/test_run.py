@@ -1,11 +1,15 @@
+import asyncio
 import os
 import signal
 import socket
 import subprocess
 import sys
+from contextlib import asynccontextmanager
+from types import ModuleType
 
 import pytest
 from kakuri_daemon import DaemonError, run
+from kakuri_daemon._run import _loop_factory
 from kakuri_daemon._supervision import EXIT_HUNG
 from kakuri_tcp import Endpoint, listen_lines
 
@@ -40,8 +44,15 @@ def main(listen):
 main()
 """
 
-ENVIRONMENT = {"PATH": os.environ["PATH"]}
+ENVIRONMENT = {
+    name: value
+    for name, value in os.environ.items()
+    if name == "PATH" or name.startswith("COVERAGE_")
+}
 """What a service manager gives a daemon; PYTHONUNBUFFERED would hide what its exit does."""
+
+UNMEASURED = {"PATH": os.environ["PATH"]}
+"""The same without coverage, which may print to standard error."""
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
@@ -66,7 +77,7 @@ def test_sighup_under_nohup_is_ignored():
     ignoring = f"import signal; signal.signal(signal.SIGHUP, signal.SIG_IGN)\n{DAEMON}"
     with subprocess.Popen(
         [sys.executable, "-c", ignoring], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        env=ENVIRONMENT, text=True,
+        env=UNMEASURED, text=True,
     ) as process:  # fmt: skip
         process.stdout.readline()
         process.send_signal(signal.SIGHUP)
@@ -78,7 +89,7 @@ def test_sighup_under_nohup_is_ignored():
 def test_daemon_whose_log_reader_is_closed_exits_with_status_0():
     with subprocess.Popen(
         [sys.executable, "-c", COMMAND], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        env=ENVIRONMENT, text=True,
+        env=UNMEASURED, text=True,
     ) as process:  # fmt: skip
         process.stderr.close()
         process.stdout.readline()
@@ -114,6 +125,31 @@ def test_address_in_use_raises_daemon_error():
 
         with pytest.raises(DaemonError, match="in use"):
             run(Service)
+
+
+def test_readiness_that_cannot_be_written_raises_daemon_error(monkeypatch):
+    reading, writing = os.pipe()
+    os.close(reading)
+    endpoint = Endpoint.parse("127.0.0.1:7")
+    with os.fdopen(writing, "w") as stdout:
+        monkeypatch.setattr(sys, "stdout", stdout)
+        with pytest.raises(DaemonError, match="that the daemon is ready: Broken pipe"):
+            run(lambda: nullcontext_of(endpoint))
+        os.dup2(os.open(os.devnull, os.O_WRONLY), writing)  # closing flushes once more
+
+
+@asynccontextmanager
+async def nullcontext_of(endpoint):
+    yield endpoint
+
+
+def test_loop_is_of_uvloop_where_it_is_installed_and_else_of_asyncio(monkeypatch):
+    uvloop = ModuleType("uvloop")
+    uvloop.new_event_loop = object()
+    monkeypatch.setitem(sys.modules, "uvloop", uvloop)
+    assert _loop_factory() is uvloop.new_event_loop
+    monkeypatch.setitem(sys.modules, "uvloop", None)  # an import raises ImportError
+    assert _loop_factory() is asyncio.new_event_loop
 
 
 def test_systemd_is_notified_of_ready_watchdog_and_stopping(tmp_path):

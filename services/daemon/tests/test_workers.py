@@ -36,7 +36,11 @@ configure_logs()
 run_workers(service, Endpoint.parse({endpoint!r}), {number})
 """
 
-ENVIRONMENT = {"PATH": os.environ["PATH"]}
+ENVIRONMENT = {
+    name: value
+    for name, value in os.environ.items()
+    if name == "PATH" or name.startswith("COVERAGE_")
+}
 ANY_PORT = Endpoint.parse("127.0.0.1:0")
 
 
@@ -118,7 +122,13 @@ async def test_worker_that_is_killed_is_replaced_and_no_connection_is_refused(co
     assert (end["end"], end["replaced_in"], end["log_level"]) == ("SIGKILL", 0.1, "error")
 
 
-async def test_worker_that_keeps_ending_is_replaced_with_growing_delays(command, monkeypatch):
+@pytest.mark.parametrize(
+    ("stable_after", "delays"),
+    [(60.0, [0.001, 0.002, 0.004, 0.004]), (0.0, [0.001, 0.001, 0.001, 0.001])],
+)
+async def test_worker_that_keeps_ending_is_replaced_with_delays_that_grow_unless_it_was_stable(
+    command, monkeypatch, stable_after, delays
+):
     ends = []
     enough = asyncio.Event()
 
@@ -134,11 +144,19 @@ async def test_worker_that_keeps_ending_is_replaced_with_growing_delays(command,
     monkeypatch.setattr(_workers, "log", Log())
     monkeypatch.setattr(_workers, "MIN_DELAY", 0.001)
     monkeypatch.setattr(_workers, "MAX_DELAY", 0.004)
+    monkeypatch.setattr(_workers, "STABLE_SECONDS", stable_after)
     command("print('listening on something', flush=True); raise SystemExit(3)")
     async with _workers._worker_processes(ANY_PORT, 1, None):
         await enough.wait()
-    assert [end["replaced_in"] for end in ends[:4]] == [0.001, 0.002, 0.004, 0.004]
+    assert [end["replaced_in"] for end in ends[:4]] == delays
     assert {end["end"] for end in ends} == {"status 3"}
+
+
+def test_single_worker_serves_the_endpoint_in_this_process(monkeypatch):
+    served = []
+    monkeypatch.setattr(_workers, "run", lambda service: served.append(service()))
+    run_workers(lambda listening: listening, ANY_PORT, 1)
+    assert served == [ANY_PORT]
 
 
 async def test_worker_that_does_not_start_is_an_error_and_stops_the_others(command):

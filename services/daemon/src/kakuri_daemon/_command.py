@@ -171,7 +171,7 @@ class DaemonCommand(click.Command):
     def _run(self, args: Sequence[str] | None) -> int:
         name = self.name or ""
         try:
-            super().main(args, prog_name=name, standalone_mode=False)
+            status = super().main(args, prog_name=name, standalone_mode=False)
         except click.ClickException as error:
             if isinstance(error, click.BadParameter):
                 _name_origin(error)
@@ -179,11 +179,9 @@ class DaemonCommand(click.Command):
             with suppress(OSError):  # standard error may be closed
                 click.echo(f"{name}: {line}", err=True)
             return error.exit_code
-        except click.exceptions.Exit as end:
-            return end.exit_code
         except click.Abort:
             return EXIT_INTERRUPTED
-        return 0
+        return status if isinstance(status, int) else 0  # an int after `ctx.exit`
 
     def make_context(self, *args: Any, **options: Any) -> click.Context:
         """Parse the arguments, which may print the help or the version."""
