@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import get_args
 
 import pytest
+from kakuri_control_plane._nodes import NodeView
+from kakuri_control_plane._views import RemovedWorkload, WorkloadDetails
 from kakuri_json import decode, encode
 from kakuri_rpc import Reply, Request
 from kakuri_workload import (
@@ -119,3 +121,28 @@ def test_tables_of_parts_of_replies_have_each_of_their_fields():
     assert TABLES["receipt"] == [field.name for field in fields(Removal)]
     assert TABLES["transition"] == [field.name for field in fields(Transition)]
     assert TABLES["ZoneStatus"] == [field.name for field in fields(ZoneStatus)]
+
+
+def api_fields(heading):
+    """Return the fields in the first table of a section of the control plane's API."""
+    section = PAGE.split(f"### {heading}\n")[1].split("\n### ")[0]
+    (rows, *_) = re.findall(TABLE, section)
+    cells = re.findall(r"^\| (.*?) \|", rows, re.MULTILINE)
+    return [name for cell in cells for name in re.findall(r"`(\w+)`", cell)]
+
+
+@pytest.mark.parametrize(
+    ("heading", "view"), [("Workload status", WorkloadDetails), ("Nodes", NodeView)]
+)
+def test_table_of_the_api_has_each_field_of_its_answer(heading, view):
+    assert sorted(api_fields(heading)) == sorted(field.name for field in fields(view))
+
+
+@pytest.mark.parametrize(
+    ("heading", "answer"),
+    [("Nodes", NodeView), ("Stop, start, restart and removal", RemovedWorkload)],
+)
+def test_example_of_the_api_has_the_fields_of_its_answer_in_their_order(heading, answer):
+    section = PAGE.split(f"### {heading}\n")[1].split("\n### ")[0]
+    (line,) = re.findall(r"```json\n(.*)\n```", section)
+    assert encode(decode(line, type=answer)).decode() == line

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from itertools import pairwise
 
 import pytest
-from kakuri_control_plane import _api
+from kakuri_control_plane import _submissions
 from kakuri_control_plane._admission import (
     LARGE_DOCUMENT,
     MAX_IN_PROGRESS,
@@ -95,7 +95,7 @@ class StuckAgent:
         self.asked = []
         self.answers = asyncio.Event()
 
-    async def start_workload(self, workload):
+    async def start_workload(self, workload, *, dry_run):
         self.asked.append(workload.id)
         await self.answers.wait()
         return Status(workload.id, State.PENDING)
@@ -114,7 +114,11 @@ def post(name, size=0):
 
 def submit_to(agent):
     """Return the handler of POST /workloads, as the router calls it."""
-    (route,) = (each for each in Api(agent).router().routes if each.method == "POST")
+    (route,) = (
+        each
+        for each in Api(agent).router().routes
+        if (each.method, each.pattern) == ("POST", "/workloads")
+    )
     return route.handler
 
 
@@ -146,7 +150,7 @@ async def test_small_requests_are_answered_between_two_large_documents(monkeypat
         decoded += 1
         return decode(document, **options)
 
-    monkeypatch.setattr(_api, "decode", counting)
+    monkeypatch.setattr(_submissions, "decode", counting)
     submit = submit_to(StuckAgent())
     faulty = request(b'{"args":[' + b"1," * (LARGE_DOCUMENT // 2) + b"1]}")
     posts = [asyncio.create_task(submit(faulty)) for _ in range(2 * MAX_IN_PROGRESS)]

@@ -1,17 +1,15 @@
-"""The API over a real socket, with an agent that says what each test wants."""
-
-import json
 import socket
-from contextlib import asynccontextmanager
 
 import pytest
 from kakuri_control_plane import control_plane_service
 from kakuri_http import Client
 from kakuri_rpc import (
     DescribeNode,
+    Desired,
     ErrorCode,
     ErrorReply,
     GetHistory,
+    GetStatus,
     History,
     ListWorkloads,
     Node,
@@ -20,54 +18,12 @@ from kakuri_rpc import (
     State,
     Status,
     WorkloadList,
-    serve,
 )
 from kakuri_tcp import Endpoint
-from kakuri_workload import Transition
+from kakuri_workload import Removal, Transition
+from kakuri_workload.testing import workload
 
-ANY_PORT = Endpoint.parse("127.0.0.1:0")
-WORKLOAD = {
-    "id": "wl-1",
-    "image": "nginx:latest",
-    "runtime_class": "edera-zone",
-    "memory_mb": 512,
-    "cpu_millicores": 500,
-}
-
-
-class Api:
-    """Calls the control plane and keeps what the agent was asked."""
-
-    def __init__(self, client, endpoint, asked):
-        self.client, self.endpoint, self.asked = client, endpoint, asked
-
-    async def __call__(self, method, path, document=None, **headers):
-        body = document if isinstance(document, bytes) else json.dumps(document).encode()
-        fields = {name.replace("_", "-"): value for name, value in headers.items()}
-        response = await self.client.request(
-            method,
-            f"http://{self.endpoint}{path}",
-            body=b"" if document is None else body,
-            headers=fields,
-        )
-        return response.status, json.loads(response.body), response.headers
-
-
-@asynccontextmanager
-async def api(reply, *, allowed_hosts=()):
-    """Start a control plane whose agent replies with `reply`, or with what it gives for a request."""
-    asked = []
-
-    def answer(request):
-        asked.append(request)
-        return reply(request) if callable(reply) else reply
-
-    async with (
-        await serve(ANY_PORT, answer) as agent,
-        control_plane_service(ANY_PORT, agent.endpoint, 5.0, allowed_hosts) as endpoint,
-        Client() as client,
-    ):
-        yield Api(client, endpoint, asked)
+from .fake_agent import ANY_PORT, WORKLOAD, Api, api
 
 
 async def test_post_of_a_new_workload_is_201_with_its_location():
@@ -82,8 +38,10 @@ async def test_post_of_a_new_workload_is_201_with_its_location():
 
 async def test_post_of_an_existing_workload_is_200():
     async with api(Status("wl-1", State.RUNNING, existing=True)) as call:
-        status, body, _ = await call("POST", "/workloads", WORKLOAD)
-        assert (status, body) == (200, WORKLOAD)
+        status, body, headers = await call("POST", "/workloads", WORKLOAD)
+        assert (status, body) == (200, WORKLOAD | {"state": "running", "existing": True})
+        assert list(body) == [*WORKLOAD, "state", "existing"]
+        assert headers["location"] == "/workloads/wl-1"
 
 
 @pytest.mark.parametrize(
@@ -420,7 +378,7 @@ async def test_delete_is_202_with_the_last_state():
     async with api(Status("wl-1", State.RUNNING)) as call:
         status, body, _ = await call("DELETE", "/workloads/wl-1")
         assert (status, body) == (202, {"id": "wl-1", "state": "running"})
-        assert call.asked == [RemoveWorkload("wl-1")]
+        assert call.asked == [RemoveWorkload("wl-1", with_version=True)]
 
 
 async def test_readyz_asks_the_agent_and_healthz_does_not():
@@ -465,18 +423,19 @@ async def test_request_of_a_page_of_another_site_reaches_no_handler():
 @pytest.mark.parametrize(
     ("method", "path"),
     [
-        ("POST", "/workloads"),
-        ("GET", "/workloads/wl-1"),
-        ("DELETE", "/workloads/wl-1"),
-        ("GET", "/workloads/wl-1/history"),
+        ("POST", "/workloads/wl-1/stop"),
+        ("POST", "/workloads/wl-1/start"),
+        ("POST", "/workloads/wl-1/restart"),
+        ("GET", "/nodes"),
+        ("GET", "/nodes/a"),
         ("GET", "/healthz"),
         ("GET", "/readyz"),
     ],
 )
 async def test_query_of_a_route_without_parameters_is_400_and_does_nothing(method, path):
     async with api(Status("wl-1", State.PENDING)) as call:
-        document = WORKLOAD if method == "POST" else None
-        status, body, _ = await call(method, f"{path}?dry_run=true&x=", document)
+        document = {} if method == "POST" else None
+        status, body, _ = await call(method, f"{path}?force=true&x=", document)
         assert (status, body["code"], body["detail"]) == (
             400,
             "bad_request",
@@ -484,7 +443,7 @@ async def test_query_of_a_route_without_parameters_is_400_and_does_nothing(metho
         )
         message = "expected no parameters for this path and method"
         assert body["errors"] == [
-            {"path": "query.dry_run", "message": message},
+            {"path": "query.force", "message": message},
             {"path": "query.x", "message": message},
         ]
         assert call.asked == []
@@ -501,11 +460,11 @@ async def test_query_of_a_route_without_parameters_is_400_and_does_nothing(metho
         ("/workloads?limit=1&limit=1", "query.limit", "expected it once, got it again"),
         ("/workloads?limit=0&limit=x", "query.limit", "expected it once, got it again"),
         ("/workloads?watch&watch", "query.watch",
-         "expected one of 'limit', 'after', 'state', 'label', got 'watch'"),
+         "expected one of 'limit', 'after', 'state', 'label', 'spec', 'removed', got 'watch'"),
         ("/workloads?lable=a=b", "query.lable",
-         "expected one of 'limit', 'after', 'state', 'label', got 'lable'; did you mean 'label'?"),
+         "expected one of 'limit', 'after', 'state', 'label', 'spec', 'removed', got 'lable'; did you mean 'label'?"),
         ("/workloads?watch", "query.watch",
-         "expected one of 'limit', 'after', 'state', 'label', got 'watch'"),
+         "expected one of 'limit', 'after', 'state', 'label', 'spec', 'removed', got 'watch'"),
         ("/workloads/a/log?tail=x", "query.tail", "expected an integer from 0 to 1000000, got 'x'"),
         ("/workloads/a/log?follow=maybe", "query.follow", "expected true or false, got 'maybe'"),
         ("/workloads/a/log?since=1", "query.since",
@@ -566,8 +525,9 @@ async def test_command_given_as_a_string_gets_an_error_with_the_list_to_write(
         ("/", "the paths are /workloads, /workloads/:id, /workloads/:id/log, /workloads/:id/history"),
         ("/version", "the paths are /workloads, "),
         ("/v1/workloads", "did you mean /workloads?"),
-        ("/workloads/web/stop", "did you mean /workloads/web?"),
-        ("/workloads/a-long-name/restart", "did you mean /workloads/a-long-name?"),
+        ("/workloads/web/exec", "did you mean /workloads/web?"),
+        ("/workloads/a-long-name/resume", "did you mean /workloads/a-long-name?"),
+        ("/node", "did you mean /nodes?"),
         ("/" + "x" * 5000, "the paths are /workloads, "),
     ],
 )  # fmt: skip
@@ -601,3 +561,100 @@ async def test_readyz_is_503_while_the_runtime_is_unavailable(reason):
         status, body, headers = await call("GET", "/readyz")
         assert (status, body["code"], headers["retry-after"]) == (503, "runtime_unavailable", "1")
         assert body["detail"] == (reason or "the container runtime does not answer")
+
+
+DETAILED = Status(
+    "wl-1",
+    State.PENDING,
+    "BackOff",
+    desired=Desired.STOPPED,
+    restart_at=1795453447.0,
+    version=12,
+    created_at=1795453445.0,
+    changed_at=1795453446.0,
+    workload=workload("wl-1"),
+)
+
+
+async def test_status_shows_what_is_desired_and_when_the_next_run_is_due():
+    status = Status(
+        "wl-1", State.PENDING, "BackOff", desired=Desired.REMOVED, restart_at=1795453447.0
+    )
+    async with api(status) as call:
+        _, body, headers = await call("GET", "/workloads/wl-1")
+        assert list(body.items()) == [
+            ("id", "wl-1"),
+            ("state", "pending"),
+            ("reason", "BackOff"),
+            ("desired", "removed"),
+            ("restart_at", "2026-11-23T17:04:07.000000Z"),
+        ]
+        assert "etag" not in headers
+        assert call.asked == [GetStatus("wl-1")]
+
+
+@pytest.mark.parametrize("query", ["spec", "spec=true", "spec=1", "spec=TRUE"])
+async def test_spec_shows_everything_with_the_version_as_entity_tag(query):
+    async with api(DETAILED) as call:
+        status, body, headers = await call("GET", f"/workloads/wl-1?{query}")
+        assert (status, headers["etag"]) == (200, '"12"')
+        assert list(body.items())[4:] == [
+            ("restart_at", "2026-11-23T17:04:07.000000Z"),
+            ("version", 12),
+            ("created_at", "2026-11-23T17:04:05.000000Z"),
+            ("changed_at", "2026-11-23T17:04:06.000000Z"),
+            ("spec", WORKLOAD),
+        ]
+        assert call.asked == [GetStatus("wl-1", detail=True)]
+
+
+async def test_head_with_spec_has_the_entity_tag_and_no_content():
+    async with api(DETAILED) as call:
+        response = await call.client.request("HEAD", f"http://{call.endpoint}/workloads/wl-1?spec")
+        assert (response.status, response.body, response.headers["etag"]) == (200, b"", '"12"')
+
+
+async def test_list_with_spec_asks_for_details_and_shows_them():
+    async with api(WorkloadList([DETAILED], "wl-1")) as call:
+        _, body, _ = await call("GET", "/workloads?spec&limit=1")
+        assert (body["workloads"][0]["spec"], body["next"]) == (WORKLOAD, "wl-1")
+        assert call.asked == [ListWorkloads(limit=1, detail=True)]
+
+
+REMOVED = Status(
+    "wl-1",
+    State.SUCCEEDED,
+    exit_code=0,
+    removed_at=1795453447.0,
+    removal=Removal("5f0c", "9a3e", 0, "list"),
+)
+REMOVED_VIEW = {
+    "id": "wl-1",
+    "state": "succeeded",
+    "exit_code": 0,
+    "removed_at": "2026-11-23T17:04:07.000000Z",
+    "removal": {"zone": "5f0c", "container": "9a3e", "log_bytes": 0, "verified_by": "list"},
+}
+
+
+async def test_removed_workload_is_read_with_its_receipt():
+    async with api(REMOVED) as call:
+        assert (await call("GET", "/workloads/wl-1?removed"))[:2] == (200, REMOVED_VIEW)
+        await call("GET", "/workloads/wl-1?removed&spec")
+        assert call.asked == [
+            GetStatus("wl-1", removed=True),
+            GetStatus("wl-1", detail=True, removed=True),
+        ]
+
+
+async def test_removed_workloads_are_listed():
+    async with api(WorkloadList([REMOVED])) as call:
+        status, body, _ = await call("GET", "/workloads?removed")
+        assert (status, body) == (200, {"workloads": [REMOVED_VIEW]})
+        assert call.asked == [ListWorkloads(removed=True)]
+
+
+async def test_history_of_a_removed_workload_is_asked_for():
+    async with api(History("wl-1", [])) as call:
+        assert (await call("GET", "/workloads/wl-1/history?removed"))[0] == 200
+        assert call.asked == [GetHistory("wl-1", removed=True)]

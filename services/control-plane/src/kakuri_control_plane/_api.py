@@ -4,37 +4,33 @@ The control plane keeps no state. Each response about a workload comes from the 
 moment, so nothing here can be out of date or get lost.
 """
 
-import re
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import ClassVar
 
 from kakuri_daemon.api import APIRouter, json_response
-from kakuri_http import Headers, Request, Response, problem
-from kakuri_json import decode
-from kakuri_rpc import (
-    LIMITS,
-    AgentClient,
-    AgentError,
-    AgentLog,
-    ErrorCode,
-    RPCError,
-    State,
-    check_document,
-    check_received,
-)
-from kakuri_workload import MAX_DOCUMENT_BYTES, WORKLOAD_ID, Workload
+from kakuri_http import Headers, Request, Response
+from kakuri_rpc import AgentClient, AgentLog, RPCError, State
+from kakuri_workload import WORKLOAD_ID
 
-from kakuri_control_plane._admission import Admission
-from kakuri_control_plane._classes import RuntimeClasses
+from kakuri_control_plane._content import MAX_OPTIONS
+from kakuri_control_plane._headers import entity_tag
+from kakuri_control_plane._lifecycle import Lifecycle
 from kakuri_control_plane._logs import Logs, reader_of
+from kakuri_control_plane._nodes import NODE_NAME, Nodes
 from kakuri_control_plane._presence import Presence
 from kakuri_control_plane._problems import PROBLEMS, agent_problem, runtime_unavailable
-from kakuri_control_plane._queries import LogQuery, PageQuery
-from kakuri_control_plane._views import HistoryView, WorkloadPage, WorkloadView
-
-JSON = "application/json"
+from kakuri_control_plane._queries import (
+    HistoryQuery,
+    LogQuery,
+    PageQuery,
+    RemovalQuery,
+    SubmissionQuery,
+    WorkloadQuery,
+)
+from kakuri_control_plane._submissions import MAX_BODY, Submissions
+from kakuri_control_plane._views import HistoryView, WorkloadDetails, WorkloadPage, WorkloadView
 
 LOG_TYPE = "text/plain; charset=utf-8"
 LOG_HEADERS = {"X-Content-Type-Options": "nosniff"}
@@ -42,17 +38,6 @@ LOG_HEADERS = {"X-Content-Type-Options": "nosniff"}
 
 LOG_GAP = Headers({"Kakuri-Log-Gap": "true"})
 """The trailer of a log of which some was removed before it could be read."""
-
-MAX_BODY = 2 * MAX_DOCUMENT_BYTES
-"""Bytes of a submitted workload as it is sent: whitespace and escapes may double its size. The
-agent gets it in its compact encoding, which fits into a line."""
-
-MAYBE_JSON = re.compile(
-    r"(?:application/(?:[a-z0-9.+-]+\+)?json|text/json|text/plain|application/octet-stream"
-    r"|application/x-www-form-urlencoded)\s*(?:;.*)?",
-    re.IGNORECASE,
-)
-"""Media types whose content is or may be JSON; curl -d labels every body as a form."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,50 +66,42 @@ class Api:
         """
         self._agent = agent
         self._logs = Logs(agent)
-        self._admission = Admission()
         self._presence = Presence(name)
-        self._classes = RuntimeClasses(agent, self._presence)
+        self._submissions = Submissions(agent, self._presence)
+        self._lifecycle = Lifecycle(agent, self._presence)
+        self._nodes = Nodes(agent, self._presence)
 
     def router(self) -> APIRouter:
         """Return the routes of the API."""
-        router = APIRouter(PROBLEMS, ids={"workload": WORKLOAD_ID})
-        router.add("POST", "/workloads", self.create_workload, body_limit=MAX_BODY)
+        router = APIRouter(PROBLEMS, ids={"workload": WORKLOAD_ID, "node": NODE_NAME})
+        workload = "/workloads/:id<workload>"
+        create, lifecycle, nodes = self._submissions.create, self._lifecycle, self._nodes
+        router.add("POST", "/workloads", create, query=SubmissionQuery, body_limit=MAX_BODY)
         router.add("GET", "/workloads", self.list_workloads, query=PageQuery)
-        router.add("GET", "/workloads/:id<workload>", self.get_workload)
-        router.add("GET", "/workloads/:id<workload>/log", self.get_log, query=LogQuery)
-        router.add("GET", "/workloads/:id<workload>/history", self.get_history)
-        router.add("DELETE", "/workloads/:id<workload>", self.delete_workload)
+        router.add("GET", workload, self.get_workload, query=WorkloadQuery)
+        router.add("GET", f"{workload}/log", self.get_log, query=LogQuery)
+        router.add("GET", f"{workload}/history", self.get_history, query=HistoryQuery)
+        router.add("POST", f"{workload}/stop", lifecycle.stop, body_limit=MAX_OPTIONS)
+        router.add("POST", f"{workload}/start", lifecycle.start, body_limit=MAX_OPTIONS)
+        router.add("POST", f"{workload}/restart", lifecycle.restart, body_limit=MAX_OPTIONS)
+        router.add("DELETE", workload, lifecycle.delete, query=RemovalQuery, body_limit=MAX_OPTIONS)
+        router.add("GET", "/nodes", nodes.list_nodes)
+        router.add("GET", "/nodes/:name<node>", nodes.get_node)
         router.add("GET", "/healthz", self.healthz)
         router.add("GET", "/readyz", self.readyz)
         return router
 
-    async def create_workload(self, request: Request) -> Response:
-        """Submit a workload: 201, or 200 if it exists already."""
-        content_type = request.headers.get("content-type")
-        if content_type not in (None, JSON) and not MAYBE_JSON.fullmatch(content_type):
-            detail = f"expected {JSON}, got {content_type!r}"
-            return problem(415, code="unsupported_media_type", detail=detail)
-        coding = request.headers.get("content-encoding")
-        if coding is not None and coding.lower() != "identity":
-            detail = f"expected content without a coding, got {coding!r}"
-            return problem(415, code="unsupported_media_type", detail=detail)
-        async with self._admission.admitted(len(request.body)):
-            workload = _read_workload(request.body)
-            await self._classes.check(workload.runtime_class)
-            try:
-                status = await self._presence.track(self._agent.start_workload(workload))
-            except AgentError as error:
-                if error.code is ErrorCode.BAD_REQUEST:  # the node may have other classes by now
-                    self._classes.forget()
-                    await self._classes.check(workload.runtime_class)
-                raise
-        headers = {"Location": f"/workloads/{workload.id}"}
-        return json_response(workload, 200 if status.existing else 201, headers)
-
-    async def get_workload(self, request: Request) -> Response:
-        """Return the state of a workload."""
-        status = await self._presence.track(self._agent.get_status(request.params["id"]))
-        return json_response(WorkloadView.of(status))
+    async def get_workload(self, request: Request, query: WorkloadQuery) -> Response:
+        """Return the state of a workload, with `spec` everything that is known about it."""
+        workload_id = request.params["id"]
+        if not query.spec and not query.removed:  # the usual request is the cheapest one
+            status = await self._presence.track(self._agent.get_status(workload_id))
+            return json_response(WorkloadView.of(status))
+        status = await self._presence.track(
+            self._agent.get_status(workload_id, detail=query.spec, removed=query.removed)
+        )
+        headers = None if status.version is None else {"ETag": entity_tag(status.version)}
+        return json_response(WorkloadDetails.complete(status), headers=headers)
 
     async def get_log(self, request: Request, query: LogQuery) -> Response:
         """Return the output of a workload, and with `follow` also what it writes from now on."""
@@ -138,29 +115,33 @@ class Api:
         response.body = _report_gap(response, log, pieces)
         return response
 
-    async def get_history(self, request: Request) -> Response:
+    async def get_history(self, request: Request, query: HistoryQuery) -> Response:
         """Return the transitions of a workload."""
-        history = await self._presence.track(self._agent.get_history(request.params["id"]))
+        history = await self._presence.track(
+            self._agent.get_history(request.params["id"], removed=query.removed)
+        )
         return json_response(HistoryView.of(history))
 
-    async def end_followed_logs(self) -> None:
-        """End all responses that follow a log, so that the server can be drained."""
+    async def end_waiting(self) -> None:
+        """End all responses that wait for something, so that the server can be drained."""
+        self._lifecycle.close()
         await self._logs.end_followed()
-
-    async def delete_workload(self, request: Request) -> Response:
-        """Stop and remove a workload: 202 while the agent is doing so."""
-        status = await self._presence.track(self._agent.remove_workload(request.params["id"]))
-        return json_response(WorkloadView.of(status), 202)
 
     async def list_workloads(self, _request: Request, query: PageQuery) -> Response:
         """Return a page of workloads in the order of their ids."""
         state = None if query.state is None else State.of(query.state)
         page = await self._presence.track(
             self._agent.list_workloads(
-                state=state, after=query.after, limit=query.limit, label=query.label
+                state=state,
+                after=query.after,
+                limit=query.limit,
+                label=query.label,
+                detail=query.spec,
+                removed=query.removed,
             )
         )
-        return json_response(WorkloadPage.of(page))
+        view = WorkloadDetails.complete if query.spec or query.removed else WorkloadView.of
+        return json_response(WorkloadPage.of(page, view))
 
     def healthz(self, _request: Request) -> Response:
         """Report that this process serves requests."""
@@ -186,16 +167,3 @@ async def _report_gap(
             yield piece
     if log.has_gap:
         response.trailers = LOG_GAP
-
-
-def _read_workload(document: bytes) -> Workload:
-    """Return a submitted workload.
-
-    Raises:
-        JSONError: The document is invalid; it has every fault.
-        DocumentTooLarge: Its compact encoding is too large.
-    """
-    check_received(document)
-    workload: Workload = decode(document, type=Workload, limits=LIMITS)
-    check_document(workload, len(document))
-    return workload

@@ -108,7 +108,7 @@ async def control_plane_service(
             try:
                 yield endpoint
             finally:
-                await api.end_followed_logs()
+                await api.end_waiting()
 
 
 def _check_agent(agent: Endpoint) -> Endpoint:

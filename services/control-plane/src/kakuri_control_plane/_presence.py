@@ -1,5 +1,6 @@
-"""Log lines for the loss and the return of the agent, one each."""
+"""Log lines for the loss and the return of the agent, one each, and when it was last heard."""
 
+import time
 from collections.abc import Awaitable
 from typing import TypeVar
 
@@ -12,7 +13,11 @@ T = TypeVar("T")
 
 
 class Presence:
-    """Whether the agent answers, judged by the requests to it."""
+    """Whether the agent answers, judged by the requests to it.
+
+    Attributes:
+        last_heard: When it answered last, in seconds since the epoch; None before its first answer.
+    """
 
     def __init__(self, agent: str) -> None:
         """Create the record of an agent.
@@ -22,6 +27,7 @@ class Presence:
         """
         self._agent = agent
         self._is_lost = False
+        self.last_heard: float | None = None
 
     async def track(self, request: Awaitable[T]) -> T:
         """Await a request to the agent, and log if the agent was lost or answers again."""
@@ -41,6 +47,7 @@ class Presence:
         return reply
 
     def _answered(self) -> None:
+        self.last_heard = time.time()
         if self._is_lost:
             self._is_lost = False
             log.info("agent answers again", agent=self._agent)

@@ -14,11 +14,15 @@ from kakuri_rpc import (
     ClientClosed,
     DocumentTooLarge,
     ErrorCode,
+    Node,
     RPCError,
     TooManyLogs,
 )
+from kakuri_workload import Workload
 
 from kakuri_control_plane._admission import TooManyLargeDocuments
+from kakuri_control_plane._content import UnsupportedContent
+from kakuri_control_plane._headers import HeaderError, VersionMismatch
 
 RETRY_AFTER = {"Retry-After": "1"}
 """Seconds: every request tries to connect to the agent again, so an early retry does no harm."""
@@ -27,6 +31,7 @@ RETRY_WHEN_FREED = {"Retry-After": "30"}
 """Seconds: a full node has room again when a workload has ended, which can't be predicted."""
 
 UNAVAILABLE = 503
+PRECONDITION_FAILED = 412
 
 _NOT_A_LIST = re.compile(r"expected an array, got ('([^'\"\\\\]*)'|.*)", re.DOTALL)
 
@@ -35,6 +40,7 @@ _STATUSES = {
     ErrorCode.NOT_FOUND: 404,
     ErrorCode.TOO_LARGE: 413,
     ErrorCode.CONFLICT: 409,
+    ErrorCode.VERSION_MISMATCH: PRECONDITION_FAILED,
     ErrorCode.NEVER_FITS: 422,  # no known node can ever run it
     ErrorCode.RUNTIME_UNAVAILABLE: UNAVAILABLE,
     ErrorCode.CAPACITY: UNAVAILABLE,  # the same request can succeed later, without a change
@@ -47,7 +53,9 @@ def workload_problem(error: ValidationError) -> Response:
 
 
 def _explain(fault: Fault) -> Fault:
-    """Show how to write a list that was given as one string, as a shell has it."""
+    """Return a fault that shows what can stand in for an id, or how to write a list."""
+    if fault.path == "$.id" and fault.message.endswith("got nothing"):
+        return Fault(fault.path, f"{fault.message}, and no Idempotency-Key from which to make one")
     match = _NOT_A_LIST.fullmatch(fault.message)
     if match is None or fault.path not in ("$.command", "$.args"):
         return fault
@@ -82,7 +90,45 @@ def agent_problem(error: RPCError, *, status: int | None = None) -> Response:
             usual, code = 500, "unexpected_reply"
     status = status or usual
     headers = retry if status == UNAVAILABLE else None
-    return problem(status, code=code, detail=str(error), headers=headers)
+    return problem(
+        status, code=code, detail=str(error), errors=_differences(error), headers=headers
+    )
+
+
+def _differences(error: RPCError) -> list[dict[str, str]]:
+    """Return a fault for each path where two specifications differ; values may be secret."""
+    paths = error.differences if isinstance(error, AgentError) else []
+    return [{"path": path, "message": "differs from the existing workload"} for path in paths]
+
+
+def never_fits_problem(error: AgentError, workload: Workload, node: Node) -> Response:
+    """Return 422 for a workload that needs more than a node has in total, with its figures."""
+    faults = [
+        {"path": f"$.{name}", "message": f"expected at most {total}, got {needed}"}
+        for name, needed, total in (
+            ("memory_mb", workload.memory_mb, node.memory_mb),
+            ("cpu_millicores", workload.cpu_millicores, node.cpu_millicores),
+        )
+        if total is not None and needed > total
+    ]
+    return problem(422, code=error.code.value, detail=str(error), errors=faults)
+
+
+def header_problem(error: HeaderError) -> Response:
+    """Return 400 for a field of a request that is not valid."""
+    fault = {"path": f"header.{error.name}", "message": error.message}
+    return problem(400, code="bad_request", detail=str(error), errors=[fault])
+
+
+def version_problem(error: VersionMismatch) -> Response:
+    """Return 412 for a request whose If-Match has other versions than the workload."""
+    code = ErrorCode.VERSION_MISMATCH.value
+    return problem(PRECONDITION_FAILED, code=code, detail=str(error))
+
+
+def content_problem(error: UnsupportedContent) -> Response:
+    """Return 415 for content that can't be JSON."""
+    return problem(415, code="unsupported_media_type", detail=str(error))
 
 
 def busy_problem(error: TooManyLargeDocuments) -> Response:
@@ -100,5 +146,8 @@ PROBLEMS: Mapping[type[Exception], Callable[[Any], Response]] = {
     ValidationError: workload_problem,
     TooManyLargeDocuments: busy_problem,
     RPCError: agent_problem,
+    HeaderError: header_problem,
+    VersionMismatch: version_problem,
+    UnsupportedContent: content_problem,
 }
 """The exceptions of the handlers, each with the function that returns its response."""

@@ -1,16 +1,26 @@
 """The JSON of the API: the agent's replies in the API's form."""
 
 import datetime as dt
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Self
 
-from kakuri_rpc import History, State, Status, WorkloadList
-from kakuri_workload import Transition, WorkloadState
+from kakuri_json import encode
+from kakuri_rpc import Desired, History, State, Status, WorkloadList
+from kakuri_workload import Removal, Transition, Workload, WorkloadState
+
+_DESIRED: dict[Desired | None, str | None] = {
+    None: None,
+    **{each: each.value.lower() for each in Desired},
+}
 
 
 @dataclass(slots=True)  # not frozen: it is used once, and created in half of the time
 class WorkloadView:
-    """A workload's state, of its current run or its last one."""
+    """A workload's state, of its current run or its last one.
+
+    `desired` is what was requested and is not done yet: stopped, restarted or removed.
+    """
 
     __json__: ClassVar = {"omit_defaults": True}
 
@@ -24,11 +34,14 @@ class WorkloadView:
     ended_at: str | None = None
     restarts: int = 0
     image_digest: str | None = None
+    desired: str | None = None
+    restart_at: str | None = None
+    existing: bool = False
 
     @classmethod
-    def of(cls, status: Status) -> "WorkloadView":
-        """Return the view of an agent's status."""
-        started_at, ended_at = status.started_at, status.ended_at
+    def of(cls, status: Status) -> Self:
+        """Return the view of an agent's status, without details."""
+        started_at, ended_at, restart_at = status.started_at, status.ended_at, status.restart_at
         return cls(
             status.id,
             status.state.workload_state,
@@ -40,7 +53,77 @@ class WorkloadView:
             None if ended_at is None else date_time(ended_at),
             status.attempt,
             status.image_digest,
+            _DESIRED[status.desired],
+            None if restart_at is None else date_time(restart_at),
+            status.existing,
         )
+
+
+@dataclass(slots=True)
+class WorkloadDetails(WorkloadView):
+    """A workload with its specification, or what is kept of one that was removed."""
+
+    version: int | None = None
+    created_at: str | None = None
+    changed_at: str | None = None
+    spec: Workload | None = None
+    removed_at: str | None = None
+    removal: Removal | None = None
+
+    @classmethod
+    def complete(cls, status: Status) -> Self:
+        """Return the view of an agent's status with all that it has."""
+        details = cls.of(status)
+        details.version = status.version
+        details.created_at = _date_time_or_none(status.created_at)
+        details.changed_at = _date_time_or_none(status.changed_at)
+        details.spec = status.workload
+        details.removed_at = _date_time_or_none(status.removed_at)
+        details.removal = status.removal
+        return details
+
+
+@dataclass(frozen=True, slots=True)
+class RemovedWorkload:
+    """The answer to a DELETE that waited: the receipt, and how the workload ended."""
+
+    __json__: ClassVar = {"omit_defaults": True}
+
+    id: str
+    removed: Removal
+    state: WorkloadState
+    reason: str | None = None
+    message: str | None = None
+    exit_code: int | None = None
+    started_at: str | None = None
+    ended_at: str | None = None
+    restarts: int = 0
+    removed_at: str | None = None
+
+    @classmethod
+    def of(cls, status: Status) -> "RemovedWorkload":
+        """Return the view of the last status of a workload that was removed."""
+        return cls(
+            status.id,
+            status.removal or Removal(),
+            status.state.workload_state,
+            status.reason,
+            status.message,
+            status.exit_code,
+            _date_time_or_none(status.started_at),
+            _date_time_or_none(status.ended_at),
+            status.attempt,
+            _date_time_or_none(status.removed_at),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class DryRun:
+    """What a POST would do: `change` is `create`, or `none` if the workload exists already."""
+
+    dry_run: bool
+    change: str
+    workload: Workload
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +132,15 @@ class WorkloadPage:
 
     __json__: ClassVar = {"omit_defaults": True}
 
-    workloads: list[WorkloadView]
+    workloads: Sequence[WorkloadView]
     next: str | None = None
 
     @classmethod
-    def of(cls, page: WorkloadList) -> "WorkloadPage":
-        """Return the view of an agent's page."""
-        return cls([WorkloadView.of(status) for status in page.workloads], page.next)
+    def of(
+        cls, page: WorkloadList, view: Callable[[Status], WorkloadView] = WorkloadView.of
+    ) -> "WorkloadPage":
+        """Return an agent's page, with a view of each workload."""
+        return cls([view(status) for status in page.workloads], page.next)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +184,17 @@ class HistoryView:
         return cls(history.id, [TransitionView.of(one) for one in history.transitions])
 
 
+def existing_workload(workload: Workload, status: Status) -> bytes:
+    """Return the JSON of a workload that exists already: its specification, then its state."""
+    _, _, state = encode(WorkloadView.of(status)).partition(b",")  # an id has no comma
+    return b"%b,%b" % (encode(workload)[:-1], state)
+
+
 def date_time(seconds: float) -> str:
     """Return seconds since the epoch as RFC 3339 text, in UTC and always with microseconds."""
     moment = dt.datetime.fromtimestamp(seconds, dt.UTC)
     return moment.isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
+
+
+def _date_time_or_none(seconds: float | None) -> str | None:
+    return None if seconds is None else date_time(seconds)

@@ -1,0 +1,157 @@
+"""Stopping, starting again, restarting and removing workloads."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from contextlib import suppress
+
+from kakuri_daemon.api import json_response
+from kakuri_http import Request, Response
+from kakuri_rpc import (
+    AgentClient,
+    AgentError,
+    AgentTimeout,
+    AgentUnreachable,
+    Desired,
+    ErrorCode,
+    Status,
+)
+
+from kakuri_control_plane._content import NoOptions, StopOptions, read_options, refuse_content
+from kakuri_control_plane._headers import VersionMismatch, entity_tag, expected_versions
+from kakuri_control_plane._presence import Presence
+from kakuri_control_plane._queries import RemovalQuery
+from kakuri_control_plane._views import RemovedWorkload, WorkloadView
+
+FIRST_PAUSE, LONGEST_PAUSE = 0.05, 0.5
+"""Seconds between two requests for the status of a workload whose removal is awaited."""
+
+
+class Lifecycle:
+    """The handlers of requests that end a workload's run or begin another one."""
+
+    def __init__(
+        self,
+        agent: AgentClient,
+        presence: Presence,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._agent = agent
+        self._presence = presence
+        self._clock = clock
+        self._closing = asyncio.Event()
+
+    async def stop(self, request: Request) -> Response:
+        """Stop a workload: 202 while it ends, 200 if it has ended already."""
+        options = read_options(request, StopOptions)
+        status = await self._presence.track(
+            self._agent.stop_workload(
+                request.params["id"],
+                grace_seconds=options.grace_seconds,
+                expected_version=await self._expected_version(request),
+                with_version=True,
+            )
+        )
+        return _answer(status, 200 if status.desired is None else 202)
+
+    async def start(self, request: Request) -> Response:
+        """Run a workload that has ended again: 202, or 200 if it runs."""
+        read_options(request, NoOptions)
+        status = await self._presence.track(
+            self._agent.rerun_workload(
+                request.params["id"],
+                expected_version=await self._expected_version(request),
+                with_version=True,
+            )
+        )
+        return _answer(status, 200 if status.existing else 202)
+
+    async def restart(self, request: Request) -> Response:
+        """End a workload's run, if it has one, and begin the next one: 202."""
+        options = read_options(request, StopOptions)
+        status = await self._presence.track(
+            self._agent.restart_workload(
+                request.params["id"],
+                grace_seconds=options.grace_seconds,
+                expected_version=await self._expected_version(request),
+                with_version=True,
+            )
+        )
+        return _answer(status, 202)
+
+    async def delete(self, request: Request, query: RemovalQuery) -> Response:
+        """Stop and remove a workload: 202, or 200 with the receipt if the caller waited for it."""
+        refuse_content(request, "the options of a removal are in its query")
+        status = await self._presence.track(
+            self._agent.remove_workload(
+                request.params["id"],
+                grace_seconds=query.grace_seconds,
+                expected_version=await self._expected_version(request),
+                with_version=True,
+            )
+        )
+        if query.wait and await self._is_removed_within(query.wait, status.id):
+            return json_response(RemovedWorkload.of(await self._tombstone(status)))
+        return _answer(status, 202)
+
+    def close(self) -> None:
+        """Answer the requests that wait for a removal, so that the server can be drained."""
+        self._closing.set()
+
+    async def _expected_version(self, request: Request) -> int | None:
+        """Return the version that the agent has to check, by the request's If-Match.
+
+        Raises:
+            HeaderError: The field is not valid.
+            VersionMismatch: The workload has none of its versions.
+            RPCError: There is no such workload, or the agent can't be asked.
+        """
+        versions = expected_versions(request)
+        if versions is None:
+            return None
+        if len(versions) == 1:
+            return next(iter(versions))
+        workload_id = request.params["id"]
+        status = await self._presence.track(self._agent.get_status(workload_id, with_version=True))
+        if status.version not in versions:
+            raise VersionMismatch(workload_id, versions, status.version)
+        return status.version
+
+    async def _is_removed_within(self, seconds: float, workload_id: str) -> bool:
+        """Wait until a workload is removed, and return False if that takes longer."""
+        deadline = self._clock() + seconds
+        pause = FIRST_PAUSE
+        while not await self._is_removed(workload_id):
+            remaining = deadline - self._clock()
+            if remaining <= 0 or self._closing.is_set():
+                return False
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._closing.wait(), min(pause, remaining))
+            pause = min(2 * pause, LONGEST_PAUSE)
+        return True
+
+    async def _is_removed(self, workload_id: str) -> bool:
+        try:
+            status = await self._presence.track(self._agent.get_status(workload_id))
+        except AgentError as error:
+            if error.code is ErrorCode.NOT_FOUND:
+                return True
+            raise
+        except (AgentUnreachable, AgentTimeout):
+            return False  # the removal is recorded, and goes on when the agent is back
+        return status.desired is not Desired.REMOVED  # the id is in use again
+
+    async def _tombstone(self, status: Status) -> Status:
+        """Return what the agent kept of a removed workload, or its last status before that."""
+        try:
+            return await self._presence.track(self._agent.get_status(status.id, removed=True))
+        except AgentError as error:
+            if error.code is not ErrorCode.NOT_FOUND:  # it was displaced by later ones
+                raise
+            return status
+
+
+def _answer(status: Status, code: int) -> Response:
+    headers = None if status.version is None else {"ETag": entity_tag(status.version)}
+    return json_response(WorkloadView.of(status), code, headers)

@@ -1,0 +1,115 @@
+"""The nodes: of one agent, so there is one."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from kakuri_daemon.api import json_response
+from kakuri_http import Request, Response, problem
+from kakuri_rpc import AgentClient, AgentTimeout, AgentUnreachable, Node
+
+from kakuri_control_plane._presence import Presence
+from kakuri_control_plane._views import date_time
+
+NODE_NAME = "[!-.0-~]{1,253}"
+"""The name of a node: a host name, or whatever an operator chose."""
+
+UNNAMED = "node"
+"""The name of a node whose agent does not report one."""
+
+
+@dataclass(frozen=True, slots=True)
+class NodeView:
+    """A node: `state` is `ready`, or `unavailable` while it can start nothing."""
+
+    __json__: ClassVar = {"omit_defaults": True}
+
+    name: str
+    state: str
+    version: str
+    runtime: str
+    simulated: bool
+    runtime_available: bool
+    workloads: int
+    message: str | None = None
+    handlers: dict[str, str] | None = None
+    memory_mb: int | None = None
+    memory_mb_used: int | None = None
+    cpu_millicores: int | None = None
+    cpu_millicores_used: int | None = None
+    store: str | None = None
+    started_at: str | None = None
+    event_index: int | None = None
+    last_heard: str | None = None
+
+    @classmethod
+    def of(cls, node: Node, last_heard: float | None, fault: str | None = None) -> "NodeView":
+        """Return the view of a node.
+
+        Args:
+            node: Its latest description.
+            last_heard: When its agent answered last.
+            fault: Why the agent does not answer, if it does not.
+        """
+        is_ready = fault is None and node.runtime_available
+        return cls(
+            name=node.name or UNNAMED,
+            state="ready" if is_ready else "unavailable",
+            version=node.version,
+            runtime=node.runtime,
+            simulated=node.simulated,
+            runtime_available=node.runtime_available,
+            workloads=node.workloads,
+            message=fault or node.message,
+            handlers=node.runtime_handlers,
+            memory_mb=node.memory_mb,
+            memory_mb_used=node.memory_mb_used,
+            cpu_millicores=node.cpu_millicores,
+            cpu_millicores_used=node.cpu_millicores_used,
+            store=node.store,
+            started_at=None if node.started_at is None else date_time(node.started_at),
+            event_index=node.event_index,
+            last_heard=None if last_heard is None else date_time(last_heard),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class NodePage:
+    """All nodes."""
+
+    nodes: list[NodeView]
+
+
+class Nodes:
+    """The handlers of requests about nodes."""
+
+    def __init__(self, agent: AgentClient, presence: Presence) -> None:
+        self._agent = agent
+        self._presence = presence
+        self._latest: Node | None = None
+
+    async def list_nodes(self, _request: Request) -> Response:
+        """Return the nodes."""
+        return json_response(NodePage([await self._view()]))
+
+    async def get_node(self, request: Request) -> Response:
+        """Return one node."""
+        node = await self._view()
+        name = request.params["name"]
+        if name != node.name:
+            return problem(404, code="not_found", detail=f"no node {name!r}")
+        return json_response(node)
+
+    async def _view(self) -> NodeView:
+        """Return the node as it is, or as it was when its agent answered last.
+
+        Raises:
+            RPCError: The agent does not answer, and has not answered before.
+        """
+        fault = None
+        try:
+            self._latest = await self._presence.track(self._agent.describe_node())
+        except (AgentUnreachable, AgentTimeout) as error:
+            if self._latest is None:
+                raise
+            fault = str(error)
+        return NodeView.of(self._latest, self._presence.last_heard, fault)

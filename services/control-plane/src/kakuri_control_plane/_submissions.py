@@ -1,0 +1,156 @@
+"""Submitted workloads: their documents, the defaults of what these omit, and starting them."""
+
+from dataclasses import dataclass, fields
+
+from kakuri_daemon.api import json_response
+from kakuri_http import Request, Response
+from kakuri_json import ValidationError, decode
+from kakuri_rpc import (
+    LIMITS,
+    AgentClient,
+    AgentError,
+    ErrorCode,
+    RPCError,
+    Status,
+    check_document,
+    check_received,
+)
+from kakuri_workload import MAX_DOCUMENT_BYTES, Quantity, RuntimeClass, Workload, WorkloadId
+
+from kakuri_control_plane._admission import Admission
+from kakuri_control_plane._classes import RuntimeClasses
+from kakuri_control_plane._content import JSON, check_content_type
+from kakuri_control_plane._headers import id_of_key, idempotency_key
+from kakuri_control_plane._presence import Presence
+from kakuri_control_plane._problems import never_fits_problem
+from kakuri_control_plane._queries import SubmissionQuery
+from kakuri_control_plane._views import DryRun, existing_workload
+
+MAX_BODY = 2 * MAX_DOCUMENT_BYTES
+"""Bytes of a submitted workload as it is sent: whitespace and escapes may double its size. The
+agent gets it in its compact encoding, which fits into a line."""
+
+DEFAULT_MEMORY_MB = 512
+DEFAULT_CPU_MILLICORES = 1000
+
+_REQUIRED_NAMES = (b'"id"', b'"runtime_class"', b'"memory_mb"', b'"cpu_millicores"')
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Submission(Workload):
+    """A workload whose submitter may leave out its class and its limits.
+
+    An empty text stands for a class, or an id, that was left out: no document can have one.
+    """
+
+    runtime_class: RuntimeClass = ""
+    memory_mb: Quantity = DEFAULT_MEMORY_MB
+    cpu_millicores: Quantity = DEFAULT_CPU_MILLICORES
+
+    def completed(self, workload_id: str, runtime_class: str) -> Workload:
+        """Return the workload with an id and a runtime class."""
+        values = {field.name: getattr(self, field.name) for field in fields(Workload)}
+        return Workload(**{**values, "id": workload_id, "runtime_class": runtime_class})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyedSubmission(Submission):
+    """A submission that may leave out its id too, because it has an Idempotency-Key."""
+
+    id: WorkloadId = ""
+
+
+class Submissions:
+    """Reads submitted workloads, and has the agent start them."""
+
+    def __init__(self, agent: AgentClient, presence: Presence) -> None:
+        self._agent = agent
+        self._presence = presence
+        self._admission = Admission()
+        self._classes = RuntimeClasses(agent, presence)
+
+    async def create(self, request: Request, query: SubmissionQuery) -> Response:
+        """Submit a workload: 201, or 200 if it exists already or for a dry run."""
+        check_content_type(request)
+        async with self._admission.admitted(len(request.body)):
+            submitted = _read(request)
+            workload = await self._complete(submitted, request)
+            try:
+                status = await self._start(workload, query)
+            except AgentError as error:
+                if error.code is ErrorCode.NEVER_FITS:
+                    return await self._never_fits(error, workload)
+                if error.code is not ErrorCode.BAD_REQUEST:
+                    raise
+                self._classes.forget()  # the node may have other classes by now
+                completed = await self._complete(submitted, request)
+                if completed == workload:
+                    raise
+                workload = completed
+                status = await self._start(workload, query)
+        if query.dry_run:
+            change = "none" if status.existing else "create"
+            return json_response(DryRun(dry_run=True, change=change, workload=workload))
+        headers = {"Location": f"/workloads/{workload.id}"}
+        if not status.existing:
+            return json_response(workload, 201, headers)
+        content = existing_workload(workload, status)
+        return Response(200, content, headers=headers, content_type=JSON)
+
+    async def _start(self, workload: Workload, query: SubmissionQuery) -> Status:
+        start = self._agent.start_workload(workload, dry_run=query.dry_run)
+        return await self._presence.track(start)
+
+    async def _never_fits(self, error: AgentError, workload: Workload) -> Response:
+        try:
+            node = await self._presence.track(self._agent.describe_node())
+        except RPCError:
+            raise error from None
+        return never_fits_problem(error, workload, node)
+
+    async def _complete(self, submitted: Workload, request: Request) -> Workload:
+        """Return a submitted workload with what it left out.
+
+        Raises:
+            HeaderError: It has no id, and its Idempotency-Key is not valid.
+            ValidationError: The node does not have its class, or has no default one.
+            RPCError: The agent can't be asked for its classes.
+        """
+        if not isinstance(submitted, Submission):
+            await self._classes.check(submitted.runtime_class)
+            return submitted
+        workload_id = submitted.id or id_of_key(idempotency_key(request), submitted.image)
+        runtime_class = submitted.runtime_class or await self._classes.default()
+        await self._classes.check(runtime_class)
+        return submitted.completed(workload_id, runtime_class)
+
+
+def _read(request: Request) -> Workload:
+    """Return a submitted workload: a Submission if it left something out.
+
+    Raises:
+        JSONError: The document is invalid; it has every fault.
+        DocumentTooLarge: Its compact encoding is too large.
+    """
+    document = request.body
+    check_received(document)
+    workload = _decode(request)
+    check_document(workload, len(document))
+    return workload
+
+
+def _decode(request: Request) -> Workload:
+    document = request.body
+    # The usual document is complete, and is decoded in a third of a Submission's time.
+    if all(name in document for name in _REQUIRED_NAMES):
+        try:
+            return decode(document, type=Workload, limits=LIMITS)
+        except ValidationError as error:
+            if not any(fault.message.endswith("got nothing") for fault in error.faults):
+                raise
+            # The name that is missing is elsewhere in the document, such as in `env`.
+    is_keyed = "idempotency-key" in request.headers
+    submitted: Submission = decode(
+        document, type=KeyedSubmission if is_keyed else Submission, limits=LIMITS
+    )
+    return submitted

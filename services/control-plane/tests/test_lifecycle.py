@@ -1,0 +1,341 @@
+"""Stop, start, restart and removal, with the conditions of If-Match."""
+
+import asyncio
+
+import pytest
+from kakuri_control_plane import _lifecycle
+from kakuri_control_plane._lifecycle import Lifecycle
+from kakuri_control_plane._presence import Presence
+from kakuri_control_plane._queries import RemovalQuery
+from kakuri_http import Headers, Request
+from kakuri_json import loads
+from kakuri_rpc import (
+    AgentUnreachable,
+    Desired,
+    ErrorCode,
+    ErrorReply,
+    GetStatus,
+    RemoveWorkload,
+    RerunWorkload,
+    RestartWorkload,
+    State,
+    Status,
+    StopWorkload,
+)
+from kakuri_workload import Removal
+
+from .fake_agent import api
+
+STOPPING = Status("a", State.RUNNING, desired=Desired.STOPPED, version=7)
+REMOVING = Status("a", State.RUNNING, desired=Desired.REMOVED, version=8)
+NOT_FOUND = ErrorReply(ErrorCode.NOT_FOUND, "no workload 'a'", id="a")
+
+
+async def test_stop_of_a_running_workload_is_202_with_its_version():
+    async with api(STOPPING) as call:
+        status, body, headers = await call("POST", "/workloads/a/stop")
+        assert (status, body) == (202, {"id": "a", "state": "running", "desired": "stopped"})
+        assert headers["etag"] == '"7"'
+        assert call.asked == [StopWorkload("a", 10, with_version=True)]
+
+
+async def test_stop_of_an_ended_workload_is_200():
+    async with api(Status("a", State.FAILED, "Stopped", version=7)) as call:
+        assert (await call("POST", "/workloads/a/stop"))[0] == 200
+
+
+@pytest.mark.parametrize(
+    ("verb", "request_type"), [("stop", StopWorkload), ("restart", RestartWorkload)]
+)
+async def test_grace_time_is_read_from_the_content(verb, request_type):
+    async with api(STOPPING) as call:
+        for grace in (0, 3600):
+            await call("POST", f"/workloads/a/{verb}", {"grace_seconds": grace})
+        await call("POST", f"/workloads/a/{verb}", {})
+        assert call.asked == [request_type("a", each, with_version=True) for each in (0, 3600, 10)]
+
+
+@pytest.mark.parametrize(
+    ("document", "path"),
+    [
+        ({"grace_seconds": -1}, "$.grace_seconds"),
+        ({"grace_seconds": 3601}, "$.grace_seconds"),
+        ({"grace_seconds": 10**400}, "$.grace_seconds"),
+        ({"grace_seconds": 1.5}, "$.grace_seconds"),
+        ({"grace_seconds": True}, "$.grace_seconds"),
+        ({"grace_seconds": None}, "$.grace_seconds"),
+        ({"grace_second": 1}, "$.grace_second"),
+        ([], "$"),
+        (5, "$"),
+    ],
+)
+@pytest.mark.parametrize("verb", ["stop", "restart"])
+async def test_invalid_content_of_a_stop_or_restart_is_400_and_stops_nothing(verb, document, path):
+    async with api(STOPPING) as call:
+        status, body, _ = await call("POST", f"/workloads/a/{verb}", document)
+        assert (status, [each["path"] for each in body["errors"]]) == (400, [path])
+        assert call.asked == []
+
+
+@pytest.mark.parametrize("content", [b" ", b"{", b"grace_seconds=3"])
+async def test_content_that_is_not_json_is_400(content):
+    async with api(STOPPING) as call:
+        assert (await call("POST", "/workloads/a/stop", content))[0] == 400
+        assert call.asked == []
+
+
+async def test_content_of_another_type_is_415_and_too_large_content_is_413():
+    async with api(STOPPING) as call:
+        image = await call("POST", "/workloads/a/stop", {}, content_type="image/png")
+        large = await call("POST", "/workloads/a/stop", b" " * 5000)
+        assert (image[0], large[0], call.asked) == (415, 413, [])
+
+
+async def test_start_of_an_ended_workload_is_202():
+    pending = Status("a", State.PENDING, attempt=1, version=9)
+    async with api(pending) as call:
+        status, body, headers = await call("POST", "/workloads/a/start", {})
+        assert (status, body) == (202, {"id": "a", "state": "pending", "restarts": 1})
+        assert headers["etag"] == '"9"'
+        assert call.asked == [RerunWorkload("a", with_version=True)]
+
+
+async def test_start_of_a_running_workload_is_200_with_existing():
+    async with api(Status("a", State.RUNNING, existing=True, version=9)) as call:
+        status, body, _ = await call("POST", "/workloads/a/start")
+        assert (status, body) == (200, {"id": "a", "state": "running", "existing": True})
+
+
+async def test_start_with_options_is_400():
+    async with api(STOPPING) as call:
+        status, body, _ = await call("POST", "/workloads/a/start", {"grace_seconds": 1})
+        assert (status, [each["path"] for each in body["errors"]]) == (400, ["$.grace_seconds"])
+        assert call.asked == []
+
+
+async def test_restart_is_202_until_the_next_attempt_runs():
+    async with api(Status("a", State.RUNNING, desired=Desired.RESTARTED, version=9)) as call:
+        status, body, _ = await call("POST", "/workloads/a/restart")
+        assert (status, body) == (202, {"id": "a", "state": "running", "desired": "restarted"})
+
+
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [
+        (ErrorCode.NOT_FOUND, 404),
+        (ErrorCode.CONFLICT, 409),
+        (ErrorCode.VERSION_MISMATCH, 412),
+        (ErrorCode.NEVER_FITS, 422),
+        (ErrorCode.CAPACITY, 503),
+    ],
+)
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("POST", "/stop"), ("POST", "/start"), ("POST", "/restart"), ("DELETE", "")],
+)
+async def test_refusal_of_the_agent_has_its_http_status(method, path, code, expected):
+    async with api(ErrorReply(code, "because", id="a")) as call:
+        status, body, _ = await call(method, f"/workloads/a{path}")
+        assert (status, body["code"], body["detail"]) == (expected, code.value, "because")
+
+
+WRITES = pytest.mark.parametrize(
+    ("method", "path", "request_of"),
+    [
+        ("POST", "/stop", lambda version: StopWorkload("a", 10, version, with_version=True)),
+        ("POST", "/start", lambda version: RerunWorkload("a", version, with_version=True)),
+        ("POST", "/restart", lambda version: RestartWorkload("a", 10, version, with_version=True)),
+        ("DELETE", "", lambda version: RemoveWorkload("a", 10, version, with_version=True)),
+    ],
+)
+
+
+@WRITES
+async def test_version_of_if_match_is_checked_by_the_agent(method, path, request_of):
+    async with api(STOPPING) as call:
+        assert (await call(method, f"/workloads/a{path}", if_match='"7"'))[0] < 300
+        assert (await call(method, f"/workloads/a{path}", if_match="*"))[0] < 300
+        assert call.asked == [request_of(7), request_of(None)]
+
+
+@WRITES
+async def test_if_match_with_several_tags_expects_the_present_one(method, path, request_of):
+    async with api(STOPPING) as call:
+        condition = 'W/"7", "7", "9", "x"'
+        assert (await call(method, f"/workloads/a{path}", if_match=condition))[0] < 300
+        assert call.asked == [GetStatus("a", with_version=True), request_of(7)]
+
+
+@pytest.mark.parametrize("condition", ['W/"7"', '"8", "9"', '"x"', '"07"', '""'])
+@WRITES
+async def test_if_match_without_the_present_version_is_412_and_changes_nothing(
+    method, path, request_of, condition
+):
+    async with api(STOPPING) as call:
+        status, body, _ = await call(method, f"/workloads/a{path}", if_match=condition)
+        assert (status, body["code"]) == (412, "version_mismatch")
+        assert body["detail"].endswith(" of workload 'a', got 7")
+        assert call.asked == [GetStatus("a", with_version=True)]
+
+
+@pytest.mark.parametrize("condition", ['W/"7"', '"8", "9"'])
+async def test_if_match_for_an_unknown_workload_is_404(condition):
+    async with api(NOT_FOUND) as call:
+        assert (await call("DELETE", "/workloads/a", if_match=condition))[0] == 404
+
+
+@pytest.mark.parametrize("condition", ["7", '"7', "", '*, "7"'])
+@WRITES
+async def test_if_match_that_is_not_valid_is_400_and_changes_nothing(
+    method, path, request_of, condition
+):
+    async with api(STOPPING) as call:
+        status, body, _ = await call(method, f"/workloads/a{path}", if_match=condition)
+        assert (status, [each["path"] for each in body["errors"]]) == (400, ["header.If-Match"])
+        assert call.asked == []
+
+
+async def test_delete_has_the_grace_time_of_its_query():
+    async with api(REMOVING) as call:
+        status, body, headers = await call("DELETE", "/workloads/a?grace_seconds=3")
+        assert (status, body) == (202, {"id": "a", "state": "running", "desired": "removed"})
+        assert headers["etag"] == '"8"'
+        assert call.asked == [RemoveWorkload("a", 3, with_version=True)]
+
+
+@pytest.mark.parametrize(
+    ("query", "path"),
+    [
+        ("grace_seconds=3601", "grace_seconds"),
+        ("grace_seconds=-1", "grace_seconds"),
+        ("grace_seconds=", "grace_seconds"),
+        ("wait=61", "wait"),
+        ("wait=true", "wait"),
+        ("wait", "wait"),
+        ("force", "force"),
+    ],
+)
+async def test_invalid_query_of_a_delete_is_400_and_removes_nothing(query, path):
+    async with api(REMOVING) as call:
+        status, body, _ = await call("DELETE", f"/workloads/a?{query}")
+        assert (status, [each["path"] for each in body["errors"]]) == (400, [f"query.{path}"])
+        assert call.asked == []
+
+
+async def test_delete_with_content_is_400_and_removes_nothing():
+    async with api(REMOVING) as call:
+        status, body, _ = await call("DELETE", "/workloads/a", {"grace_seconds": 3})
+        message = "expected no content, because the options of a removal are in its query"
+        assert (status, body["errors"]) == (400, [{"path": "$", "message": message}])
+        assert call.asked == []
+
+
+def removal(*statuses, tombstone=None):
+    """Return an agent's replies to a removal and to the requests for the status after it."""
+    replies = iter(statuses)
+
+    def reply(request):
+        if isinstance(request, RemoveWorkload):
+            return REMOVING
+        return (tombstone or NOT_FOUND) if request.removed else next(replies)
+
+    return reply
+
+
+async def test_delete_that_waits_is_200_with_the_receipt_and_the_end():
+    gone = Status(
+        "a",
+        State.FAILED,
+        "Stopped",
+        exit_code=143,
+        started_at=1795453445.0,
+        ended_at=1795453446.0,
+        attempt=2,
+        version=9,
+        removed_at=1795453447.0,
+        removal=Removal("5f0c", "9a3e", 0, "list"),
+    )
+    async with api(removal(REMOVING, NOT_FOUND, tombstone=gone)) as call:
+        status, body, _ = await call("DELETE", "/workloads/a?wait=30")
+        assert status == 200
+        assert list(body.items()) == [
+            ("id", "a"),
+            ("removed", {
+                "zone": "5f0c", "container": "9a3e", "log_bytes": 0, "verified_by": "list",
+            }),
+            ("state", "failed"),
+            ("reason", "Stopped"),
+            ("exit_code", 143),
+            ("started_at", "2026-11-23T17:04:05.000000Z"),
+            ("ended_at", "2026-11-23T17:04:06.000000Z"),
+            ("restarts", 2),
+            ("removed_at", "2026-11-23T17:04:07.000000Z"),
+        ]  # fmt: skip
+        assert call.asked[-1] == GetStatus("a", removed=True)
+
+
+async def test_delete_that_waits_ends_when_the_id_is_in_use_again():
+    again = Status("a", State.PENDING)
+    gone = Status("a", State.SUCCEEDED, removal=Removal(verified_by="simulated"))
+    async with api(removal(again, tombstone=gone)) as call:
+        status, body, _ = await call("DELETE", "/workloads/a?wait=30")
+        receipt = {"verified_by": "simulated"}
+        assert (status, body) == (200, {"id": "a", "removed": receipt, "state": "succeeded"})
+
+
+async def test_delete_that_waits_for_a_workload_without_a_tombstone_has_an_empty_receipt():
+    async with api(removal(NOT_FOUND)) as call:
+        status, body, _ = await call("DELETE", "/workloads/a?wait=30")
+        assert (status, body) == (200, {"id": "a", "removed": {}, "state": "running"})
+
+
+class RemovingAgent:
+    """An agent whose workload is being removed, as long as the test goes on."""
+
+    def __init__(self, error=None):
+        self.error = error
+        self.asked = asyncio.Event()
+
+    async def remove_workload(self, _workload_id, **_options):
+        return REMOVING
+
+    async def get_status(self, _workload_id):
+        self.asked.set()
+        if self.error is not None:
+            raise self.error
+        return REMOVING
+
+
+def deletion(agent, seconds, **options):
+    """Return the handlers, and the answer to a DELETE that waits, as a task."""
+    lifecycle = Lifecycle(agent, Presence("agent"), **options)
+    request = Request("DELETE", "/workloads/a", Headers())
+    request.params = {"id": "a"}
+    return lifecycle, asyncio.create_task(lifecycle.delete(request, RemovalQuery(wait=seconds)))
+
+
+async def test_delete_whose_wait_is_too_short_is_202(monkeypatch):
+    monkeypatch.setattr(_lifecycle, "FIRST_PAUSE", 0)
+    moments = iter([0.0, 30.0, 61.0])
+    _, answer = deletion(RemovingAgent(), 60, clock=lambda: next(moments))
+    assert (await answer).status == 202
+    assert loads((await answer).body) == {"id": "a", "state": "running", "desired": "removed"}
+
+
+async def test_delete_that_waits_is_202_when_the_control_plane_stops():
+    agent = RemovingAgent()
+    lifecycle, answer = deletion(agent, 60)
+    await agent.asked.wait()
+    lifecycle.close()
+    assert (await answer).status == 202
+
+
+async def test_delete_that_waits_goes_on_while_the_agent_is_unreachable():
+    agent = RemovingAgent(AgentUnreachable("refused"))
+    lifecycle, answer = deletion(agent, 60)
+    await agent.asked.wait()
+    agent.asked.clear()
+    await agent.asked.wait()
+    assert not answer.done()
+    lifecycle.close()
+    assert (await answer).status == 202
