@@ -11,6 +11,7 @@ from kakuri_grpc import (
     Channel,
     ChannelState,
     DeadlineExceeded,
+    LocalError,
     MessageTooLarge,
     Processed,
     StatusCode,
@@ -131,6 +132,29 @@ async def test_closing_a_channel_waits_for_calls_on_a_connection_that_drains(cha
     assert await call == Answer(text="hello")
     await closing
     assert peer.is_closed
+
+
+async def test_closing_a_channel_ends_as_soon_as_its_last_call_has_ended(channel, network):
+    peer, calls = await started(channel, network, 2)
+    closing = asyncio.ensure_future(channel.close(grace=60.0))
+    peer.answer(1, HELLO)
+    await asyncio.sleep(0)
+    assert not closing.done()
+    peer.answer(3, HELLO)
+    await turns(closing.done)
+    assert await asyncio.gather(*calls) == [Answer(text="hello")] * 2
+    assert channel.state is ChannelState.SHUTDOWN
+    with pytest.raises(LocalError, match="is closed"):
+        await start(channel)
+    await channel.close()
+
+
+async def test_connection_that_ended_has_no_timer_of_a_deadline(channel, network):
+    peer, (call,) = await started(channel, network)
+    timer = peer.driver.deadlines._timer
+    peer.lose()
+    assert await status_of(call) is StatusCode.UNAVAILABLE
+    assert timer.cancelled()
 
 
 async def test_second_goaway_ends_the_streams_that_the_first_one_spared(channel, network):

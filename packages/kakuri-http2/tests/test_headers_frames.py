@@ -2,12 +2,15 @@
 
 import pytest
 from kakuri_http2 import (
+    ClientConnection,
     ConnectionEnded,
+    ErrorCode,
     LimitExceeded,
     Limits,
     RemoteProtocolError,
     Request,
     ServerConnection,
+    StreamReset,
 )
 
 from .wire import FLAGS, PREFACE, block, feed, frame, read, settings
@@ -104,3 +107,24 @@ def test_pieces_and_bytes_of_a_block_are_limited():
     assert requests(data, limits)[1]
     for data in (spread(5, 150)[0], spread(1, 202)[0], spread(3, 202)[0]):
         assert isinstance(fault(data, limits), LimitExceeded)
+
+
+@pytest.mark.parametrize(
+    ("trailers", "flags"),
+    [((("x", "y"),), 4), (((":path", "/"),), 5), (((":status", "200"),), 5)],
+)
+@pytest.mark.parametrize("role", ["server", "client"])
+def test_trailers_that_do_not_end_the_stream_or_have_pseudo_fields_reset_it(role, trailers, flags):
+    if role == "server":
+        connection = ServerConnection()
+        head = block((":method", "POST"), (":scheme", "http"), (":path", "/"))
+        opening = PREFACE + settings() + frame("HEADERS", 4, 1, head)
+    else:
+        connection = ClientConnection()
+        connection.send(Request(b"POST", b"/", b"a"))
+        opening = settings() + frame("HEADERS", 4, 1, block((":status", "200")))
+    feed(connection, opening, "whole")
+    connection.data_to_send()
+    events = feed(connection, frame("HEADERS", flags, 1, block(*trailers)), "whole")
+    assert [type(event) for event in events] == [StreamReset]
+    assert events[0].code == ErrorCode.PROTOCOL_ERROR

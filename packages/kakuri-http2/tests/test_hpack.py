@@ -175,3 +175,24 @@ def test_random_blocks_decode_equally_or_are_refused_by_both():
                 Decoder().decode(block)
         else:
             assert Decoder().decode(block) == theirs
+
+
+@pytest.mark.parametrize(
+    ("sizes", "signalled"),
+    [
+        ([100], [100]),
+        ([100, 200], [100, 200]),
+        ([200, 100], [100]),
+        ([100, 200, 100], [100]),
+        ([100, 200, 50], [50]),
+        ([100, 50, 200], [50, 200]),
+        ([4096], []),
+    ],
+)
+def test_encoder_signals_the_smallest_and_the_last_size_of_its_table(sizes, signalled):
+    encoder = Encoder()
+    for size in sizes:
+        encoder.limit_table_size(size)
+    updates = b"".join(encode_integer(size, 5, 0x20) for size in signalled)
+    assert encoder.encode(((b":method", b"GET"),)) == updates + b"\x82"
+    assert encoder.encode(((b":method", b"GET"),)) == b"\x82"

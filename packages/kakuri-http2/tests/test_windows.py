@@ -218,3 +218,45 @@ def test_reserved_bit_of_a_stream_identifier_is_ignored(number):
     connection.send(Response(number & 0x7FFF_FFFF, 200, end=True))
     kinds = [one.kind for one in read(connection.data_to_send())]
     assert kinds.count(TYPES["PING"]) == kinds.count(TYPES["HEADERS"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("windows", "size", "waits"),
+    [
+        ({"s4": 100}, 100, False),
+        ({"s4": 100}, 101, True),
+        ({"s4": 1 << 20}, 16_384, False),
+        ({"s4": 1 << 20}, 16_385, True),
+        ({"s4": 1 << 20, "s5": 1 << 20}, 65_535, False),
+        ({"s4": 1 << 20, "s5": 1 << 20}, 65_536, True),
+    ],
+)
+def test_content_waits_only_beyond_the_windows_and_the_frame_size(windows, size, waits):
+    connection = ClientConnection()
+    connection.receive_data(settings(**windows))
+    connection.send(CALL)
+    connection.send(Data(1, bytes(size)))
+    assert connection.unsent(1) == (size if waits else 0)
+
+
+@pytest.mark.parametrize("fault", ["after the end", "beyond the window", "before the head"])
+def test_credit_of_content_that_breaks_the_protocol_is_returned(fault):
+    """Otherwise the content of forty streams would use up the connection's window."""
+    limits = Limits(stream_window=65_535, connection_window=1 << 18)
+    if fault == "before the head":
+        connection = ClientConnection(limits)
+        connection.receive_data(settings())
+        for _ in range(40):
+            connection.send(CALL)
+    else:
+        connection = ServerConnection(limits)
+        connection.receive_data(PREFACE + settings())
+    connection.data_to_send()
+    for number in range(1, 81, 2):
+        if fault != "before the head":
+            flags = 5 if fault == "after the end" else 4
+            feed(connection, frame("HEADERS", flags, number, REQUEST), "whole")
+        for _ in range(4 if fault == "beyond the window" else 1):
+            feed(connection, frame("DATA", 0, number, bytes(16_384)), "whole")
+        assert not connection.is_over
+        assert [one.stream for one in of_kind(connection, "RST_STREAM")] == [number]

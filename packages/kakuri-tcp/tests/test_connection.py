@@ -352,3 +352,22 @@ async def test_reading_of_a_connection_that_has_ended_is_not_changed(connection,
     connection.pause_for(4)
     connection.resume_for(4)
     assert calls == []
+
+
+async def test_write_timeout_of_a_new_pause_does_not_count_earlier_reads(connection, transport):
+    connection.write(b"x" * 101)
+    connection.sweep(time.monotonic())  # measures while 101 bytes wait
+    transport.take()
+    connection.write(b"x" * 101)
+    transport.take(10)
+    connection.sweep(time.monotonic() + connection.limits.write_timeout + 0.1)
+    assert isinstance(connection.fault, WriteTimeout)
+
+
+async def test_write_timeout_of_a_close_does_not_count_earlier_reads(connection, transport):
+    connection.write(b"x" * 101)
+    connection.sweep(time.monotonic())
+    transport.take(10)
+    connection.close()
+    connection.sweep(time.monotonic() + connection.limits.write_timeout + 0.1)
+    assert isinstance(connection.fault, WriteTimeout)

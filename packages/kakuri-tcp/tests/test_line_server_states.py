@@ -6,7 +6,7 @@ from asyncio import Future
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from kakuri_tcp import LineServerLimits, Overloaded
+from kakuri_tcp import IdleTimeout, LineServerLimits, Overloaded
 from kakuri_tcp._line_server_connection import LineServerConnection
 from kakuri_tcp.testing import MemoryTransport, run_pending
 
@@ -152,3 +152,13 @@ async def test_lines_that_waited_for_the_peer_to_read_are_answered_once_it_does(
     assert peer.received == b"".join(b"<i%d>\n" % number for number in range(9))
     peer.connection.abort()
     await run_pending()
+
+
+@pytest.mark.parametrize(("seconds", "is_late"), [(1.99, False), (2.0, True)])
+async def test_line_is_late_at_its_timeout(seconds, is_late):
+    peer = Peer()
+    peer.act("sweep", 0)
+    peer.act("feed", b"i")
+    peer.act("sweep", 0)  # the line has begun
+    peer.act("sweep", seconds)
+    assert isinstance(peer.connection.fault, IdleTimeout) is is_late

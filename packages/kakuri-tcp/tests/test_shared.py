@@ -149,6 +149,16 @@ async def test_sweep_aborts_connections_that_hold_the_most_for_the_longest(share
     assert shared.input.has_room
 
 
+async def test_each_byte_that_is_not_processed_counts_in_the_budget(shared, make):
+    ((connection, transport),) = make(1)
+    for total in (1, 2, 3):
+        transport.feed(b"x")
+        assert shared.input.total == total
+    connection.gathered.clear()
+    connection.account()
+    assert shared.input.total == 0
+
+
 async def test_closed_connection_releases_its_part_of_the_budget(shared, make):
     ((_, transport),) = make(1)
     transport.feed(b"x" * 100)

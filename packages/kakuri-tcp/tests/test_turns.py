@@ -392,3 +392,29 @@ def test_shed_after_the_loop_is_closed_raises():
     server = asyncio.run(open_and_close())
     with pytest.raises(RuntimeError):
         server.shed()
+
+
+@pytest.mark.parametrize("used", [10, 200])
+async def test_new_flood_shares_the_time_with_one_that_has_used_much(turns, used):
+    log = []
+    old = Job(turns, [0.005] * 1000, log=log)
+    turns.process(old)
+    while len(log) < used:  # noqa: ASYNC110 - turns of the loop are what is counted
+        await asyncio.sleep(0)
+    new = Job(turns, [0.005] * 1000, log=log)
+    log.clear()
+    turns.process(new)
+    while len(log) < 40:  # noqa: ASYNC110 - turns of the loop are what is counted
+        await asyncio.sleep(0)
+    turns.close()
+    assert 15 <= log.count(new) <= 25
+
+
+async def test_only_bytes_beyond_an_ordinary_request_delay_a_connection(turns):
+    turns.process(Job(turns, [0.03]))
+    sizes = [16_384, 0, 16_385, 1000, 16_384]
+    jobs = [Job(turns, [0.001], size=size) for size in sizes]
+    for job in jobs:
+        turns.process(job)
+    assert [sizes[jobs.index(job)] for job in turns.waiting] == [16_384, 1000, 0, 16_384, 16_385]
+    await run_pending()

@@ -83,7 +83,6 @@ class Connections:
             driver.close()
         for driver in drivers:
             await driver.closed
-        self.current = None
 
     async def connected(self, *, wait_for_ready: bool) -> ChannelDriver:
         """Return a connection that accepts calls.

@@ -53,7 +53,6 @@ class ConnectionTable:
         self._per_peer[peer] -= 1
         if not self._per_peer[peer]:
             del self._per_peer[peer]
-            self._candidates.pop(peer, None)
         return True
 
     def longest_idle(self, peer: str) -> Connection | None:
