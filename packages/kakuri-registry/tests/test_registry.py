@@ -13,6 +13,7 @@ from kakuri_registry import (
     IllegalTransition,
     RegistryError,
     RegistryFull,
+    RemovalIsFinal,
     UnknownWorkload,
     WorkloadRegistry,
 )
@@ -486,6 +487,81 @@ def test_restart_is_the_next_attempt_or_a_later_one():
         with pytest.raises(ValueError, match=f"expected an attempt after 1, got {attempt}"):
             registry.restart("a", now=2, restart_at=None, attempt=attempt)
     assert registry.restart("a", now=3, restart_at=None, attempt=2).attempt == 2
+
+
+@pytest.mark.parametrize("state", WorkloadState)
+def test_rerun_begins_the_next_attempt_from_any_state(state):
+    registry = WorkloadRegistry()
+    registry.register(workload(labels={"a": "b"}), now=0)
+    for step in PATHS[state]:
+        registry.update("wl-1", Run(step, address="10.0.0.2", started_at=1.0), now=1)
+    entry = registry.rerun("wl-1", now=2, message="m", exit_code=3)
+    assert (entry.state, entry.attempt, entry.changed_at) == (PENDING, 1, 2)
+    assert (entry.run.reason, entry.run.message, entry.run.exit_code) == ("Restarted", "m", 3)
+    assert (entry.run.address, entry.registered_at) == (None, 0)
+    assert registry.page(state=PENDING, label=("a", "b")) == [entry]
+    assert registry.page(state=FAILED) == registry.page(state=SUCCEEDED) == []
+    assert (registry.ended_bytes, registry.removing_bytes) == (0, 0)
+    registry.update("wl-1", Run(FAILED), now=3)
+    assert registry.ended_bytes > 0
+
+
+def test_rerun_ends_a_restart_or_a_stop_and_forgets_failures():
+    registry = WorkloadRegistry()
+    registry.register(workload(), now=0)
+    for desired in (DesiredState.RESTART, DesiredState.STOP):
+        registry.restart("wl-1", now=1, restart_at=5.0, failures=3)
+        registry.set_desired("wl-1", desired, now=2, grace_seconds=4)
+        entry = registry.rerun("wl-1", now=3)
+        assert (entry.desired, entry.grace_seconds) == (DesiredState.RUN, 0)
+        assert (entry.failures, entry.restart_at) == (0, None)
+
+
+def test_rerun_of_an_attempt_that_has_not_begun_may_keep_its_number():
+    registry = WorkloadRegistry()
+    registry.register(workload(), now=0)
+    registry.restart("wl-1", now=1, restart_at=5.0)
+    assert registry.rerun("wl-1", now=2, attempt=1).attempt == 1
+    with pytest.raises(ValueError, match="expected attempt 1 or a later one, got 0"):
+        registry.rerun("wl-1", now=3, attempt=0)
+
+
+def test_rerun_of_a_workload_that_is_being_removed_raises_removal_is_final():
+    registry = WorkloadRegistry()
+    registry.register(workload(), now=0)
+    entry = registry.set_desired("wl-1", DesiredState.REMOVE, now=1)
+    with pytest.raises(RemovalIsFinal, match="'wl-1' is being removed") as caught:
+        registry.rerun("wl-1", now=2)
+    assert caught.value.workload_id == "wl-1"
+    assert registry.get("wl-1") is entry
+
+
+def test_latest_desired_state_counts_until_the_removal():
+    registry = WorkloadRegistry()
+    registry.register(workload(), now=0)
+    for desired in (DesiredState.STOP, DesiredState.RESTART, DesiredState.STOP):
+        assert registry.set_desired("wl-1", desired, now=1, grace_seconds=9).desired is desired
+    removing = registry.set_desired("wl-1", DesiredState.REMOVE, now=2, grace_seconds=9)
+    for desired in (DesiredState.RESTART, DesiredState.STOP, DesiredState.RUN):
+        assert registry.set_desired("wl-1", desired, now=3, grace_seconds=9) is removing
+
+
+def test_history_folds_no_attempt_that_was_requested():
+    registry = WorkloadRegistry()
+    registry.register(workload(), now=0)
+    for attempt in range(3):
+        registry.update("wl-1", Run(RUNNING), now=1)
+        registry.restart("wl-1", now=2, restart_at=5.0, reason="BackOff")
+        registry.rerun("wl-1", now=3, attempt=attempt + 1)
+    reasons = [step.reason for step in registry.history("wl-1")]
+    assert reasons == [None, *[None, "BackOff", "Restarted"] * 3]
+
+
+def test_full_is_the_error_of_the_next_registration():
+    registry = WorkloadRegistry(max_workloads=1)
+    assert registry.full is None
+    registry.register(workload("a"), now=0)
+    assert str(registry.full) == "the registry is full: it may hold 1 workloads"
 
 
 def test_each_change_has_the_next_version():

@@ -9,6 +9,8 @@ from kakuri_rpc import (
     GetStatus,
     ListWorkloads,
     RemoveWorkload,
+    RerunWorkload,
+    RestartWorkload,
     StartWorkload,
     Status,
     StopWorkload,
@@ -37,15 +39,18 @@ class Client:
     async def _call(self):
         rng, workload_id = self._world.rng, self._world.rng.choice(IDS)
         kind = rng.choices(
-            (StartWorkload, GetStatus, StopWorkload, RemoveWorkload, ListWorkloads, GetHistory),
-            (30, 30, 8, 10, 8, 4),
-        )[0]
+            (
+                StartWorkload, GetStatus, StopWorkload, RemoveWorkload, RerunWorkload,
+                RestartWorkload, ListWorkloads, GetHistory,
+            ),
+            (30, 30, 8, 10, 6, 6, 8, 4),
+        )[0]  # fmt: skip
         if kind is StartWorkload:
             await self._start(workload_id)
         elif kind is ListWorkloads:
             await self._list()
-        elif kind is StopWorkload:
-            await self._send(StopWorkload(workload_id, rng.choice((0, 10))), workload_id)
+        elif kind in (StopWorkload, RestartWorkload):
+            await self._send(kind(workload_id, rng.choice((0, 10))), workload_id)
         else:
             if kind is RemoveWorkload:  # a later start is another workload
                 for sent in self._world.specs.values():

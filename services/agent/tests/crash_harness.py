@@ -519,7 +519,10 @@ class World:
             return
         if asyncio.get_running_loop().time() - agent_run.store.failed_at < UNCERTAIN_SECONDS:
             return
+        zone = self.outside.zones.get(zone_id)
+        if command == "stop" and (zone is None or zone.spec.attempt < entry.attempt):
+            return  # it is repeated after the run has ended, and the next attempt waits for it
         if entry.desired is DesiredState.RUN or (
-            command == "remove" and entry.desired is DesiredState.STOP
+            command == "remove" and entry.desired is not DesiredState.REMOVE
         ):
             self.report_violation(f"{zone_id} is to {command} before that is on disk")

@@ -9,7 +9,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from kakuri_rpc import ErrorCode, ErrorReply, Request, State, Status
+from kakuri_rpc import Desired, ErrorCode, ErrorReply, Request, State, Status
 from kakuri_workload import TRANSITIONS, DesiredState, WorkloadState
 
 RANK = {State.PENDING: 0, State.RUNNING: 1, State.SUCCEEDED: 2, State.FAILED: 2}
@@ -98,10 +98,22 @@ class ClientHistory:
                 continue
             if entry is None:
                 raise Violation(f"{workload_id} was reported ({call}) and is lost")
-            if call.kind == "StopWorkload" and not (
-                entry.desired is DesiredState.STOP or entry.state.is_terminal
+            has_ended = entry.state.is_terminal or entry.desired is DesiredState.REMOVE
+            if (
+                call.kind == "StopWorkload"
+                and _none_since(calls, call, "RerunWorkload")
+                and _none_since(calls, call, "RestartWorkload")
+                and not (has_ended or entry.desired is DesiredState.STOP)
             ):
                 raise Violation(f"{workload_id} was stopped ({call}) and is still to run: {entry}")
+            if (
+                call.reply.desired is Desired.RESTARTED
+                and _none_since(calls, call, "StopWorkload")
+                and not (has_ended or entry.desired is DesiredState.RESTART)
+                and entry.attempt == call.reply.attempt
+                and not _may_begin_later(call)
+            ):
+                raise Violation(f"{workload_id} was restarted ({call}) and runs on: {entry}")
             known = entry.attempt, RANK[State.of(entry.state)]
             if known < call.key:
                 raise Violation(f"{workload_id} was reported at {call.key} and is at {known}")
@@ -117,6 +129,11 @@ class ClientHistory:
                 for after in seen:
                     if before.end < after.begin and not _may_follow(calls, before, after):
                         raise Violation(f"{workload_id}: after {before} came {after}")
+
+
+def _may_begin_later(call):
+    """Whether the present attempt of a restarted workload had not begun, and may keep its number."""
+    return call.reply.state is State.PENDING
 
 
 def _may_follow(calls, before, after):
@@ -152,13 +169,16 @@ def _none_since(calls, since, kind):
 
 
 def _check_transitions(entry, history):
-    for before, after in pairwise(history):
+    # Steps after the registration may have been pushed out by others that were folded later.
+    is_registration = history[0].at == entry.registered_at and history[0].reason is None
+    for before, after in pairwise(history[is_registration:]):
         is_next = after.attempt == before.attempt and (
             after.state in TRANSITIONS[before.state]
             or (after.state is before.state and not after.state.is_terminal)  # another reason
         )
         is_restart = after.attempt == before.attempt + 1 and (
-            after.state is WorkloadState.PENDING and not before.state.is_terminal
+            after.state is WorkloadState.PENDING
+            and (not before.state.is_terminal or after.reason == "Restarted")
         )
         # Of attempts with the same steps, only the last one is kept, with their count.
         skipped = after.attempt - before.attempt
@@ -168,6 +188,6 @@ def _check_transitions(entry, history):
             if step.count > 1 and step.attempt in (after.attempt, after.attempt + 1)
         )
         if not (is_next or is_restart or (skipped > 0 and is_folded)):
-            raise Violation(f"{entry.workload.id}: {before} became {after}")
+            raise Violation(f"{entry.workload.id}: {before} became {after} in {history}")
     if (history[-1].state, history[-1].attempt) != (entry.state, entry.attempt):
         raise Violation(f"{entry.workload.id}: {entry} does not end its history {history}")

@@ -276,6 +276,25 @@ async def test_stop_ends_an_attempt_that_waits_for_the_previous_one(runtime, sid
     assert (told.state, told.reason, told.attempt) == (FAILED, "Stopped", 1)
 
 
+async def test_start_during_a_stop_can_be_repeated_once_the_stop_is_done(runtime, sidecar, watcher):
+    """The stop's own end is reported by an event earlier, and nothing else reports a change."""
+    last = zone(FAILED, container_id="c1")
+    sidecar.answers["POST"] = [held := asyncio.Event(), Response(200, encode(last))]
+    sidecar.send_events(ZoneChanged(zone()))
+    await watcher.until(("changed", "wl-1"))
+    runtime.stop("wl-1", 3)
+    await asked(sidecar, 1)
+    sidecar.send_events(ZoneChanged(last))
+    await watcher.until(("changed", "wl-1"))
+    runtime.start(replace(spec(), attempt=1))
+    held.set()
+    await watcher.until(("changed", "wl-1"))
+    assert [target for _, target, _ in sidecar.asked] == ["/zones/wl-1/stop?grace_seconds=3"] * 2
+    runtime.start(replace(spec(), attempt=1))
+    await asked(sidecar, 3)
+    assert sidecar.asked[2][1] == "/zones"
+
+
 async def test_removal_is_retried_until_it_succeeds(runtime, sidecar, watcher):
     """No other part repeats the command, because it is in progress for them."""
     sidecar.send_events(ZoneChanged(zone()))

@@ -11,6 +11,10 @@ MAX_HISTORY_MESSAGE = 256
 """Characters of a message in the history; the entry has the latest message in full."""
 
 
+RESTARTED = "Restarted"
+"""The reason of a workload whose next attempt begins because a client requested it."""
+
+
 def extended(history: History, before: WorkloadEntry, after: WorkloadEntry) -> History:
     """Return the stored history of a workload after a change of its entry."""
     run, earlier = after.run, before.run
@@ -36,7 +40,7 @@ def _folded(
 ) -> tuple[History, Transition[WorkloadState]]:
     """Drop the attempt before the last one if both had the same transitions.
 
-    `transition` ends the last one.
+    `transition` ends the last one. Attempts that a client requested are not dropped.
     """
     last = [each for each in history if each.attempt == attempt]
     if attempt == 0 or not last or last[0].reason != transition.reason:
@@ -49,7 +53,8 @@ def _folded(
     before = list(history[begin:start])
     if attempt > 1 and before and before[0].reason == transition.reason:
         before, begin = before[1:], begin + 1
-    if _signature([*before, ended_before]) != _signature([*last, transition]):
+    is_same = _signature([*before, ended_before]) == _signature([*last, transition])
+    if not is_same or any(each.reason == RESTARTED for each in (*last, transition)):
         return history, transition
     return (*history[:begin], *last), replace(transition, count=ended_before.count + 1)
 

@@ -22,7 +22,7 @@ from kakuri_registry._errors import (
     UnknownWorkload,
 )
 from kakuri_registry._frozen import freeze
-from kakuri_registry._history import complete, extended
+from kakuri_registry._history import RESTARTED, complete, extended
 from kakuri_registry._index import Index
 from kakuri_registry._sizes import entry_size
 from kakuri_registry._store import Loaded
@@ -212,19 +212,18 @@ class WorkloadRegistry:
         workload_id: str,
         *,
         now: float,
-        reason: str | None = None,
         message: str | None = None,
         exit_code: int | None = None,
         attempt: int | None = None,
     ) -> WorkloadEntry:
         """Begin the next attempt at a workload because it was requested, whatever its state.
 
-        The desired state is RUN afterwards, and earlier failures do not count any more.
+        The workload is pending with the reason `Restarted`, its desired state is RUN, and earlier
+        failures do not count any more.
 
         Args:
             workload_id: The workload, whose present run has ended or has not begun.
             now: The time of the change.
-            reason: Why the workload is pending.
             message: How the last run ended.
             exit_code: The exit code of the last run.
             attempt: The new attempt; by default the one after the present one. It may be the
@@ -248,7 +247,7 @@ class WorkloadRegistry:
         run = replace(
             entry.run,
             state=WorkloadState.PENDING,
-            reason=reason,
+            reason=RESTARTED,
             message=message,
             exit_code=exit_code,
             address=None,

@@ -152,7 +152,6 @@ class StatusUpdater:
         return self._registry.rerun(
             workload_id,
             now=self._clock(),
-            reason="Restarted",
             message=message,
             exit_code=last.exit_code,
             attempt=attempt,

@@ -47,6 +47,7 @@ class _Command:
     priority: _Priority
     grace_seconds: int
     task: asyncio.Task[None]
+    refused_start: bool = False  # the observer has to be notified once it is done
 
 
 class ZoneRuntime:
@@ -168,16 +169,20 @@ class ZoneRuntime:
         present = self._commands.get(zone_id)
         if present is not None:
             if (present.priority, -present.grace_seconds) >= (priority, -grace_seconds):
+                present.refused_start |= priority < present.priority == _Priority.STOP
                 return
             present.task.cancel()
         task = asyncio.get_running_loop().create_task(run())
-        self._commands[zone_id] = _Command(priority, grace_seconds, task)
+        refused_start = present is not None and present.refused_start
+        self._commands[zone_id] = _Command(priority, grace_seconds, task, refused_start)
         task.add_done_callback(lambda task: self._ended(zone_id, task))
 
     def _ended(self, zone_id: str, task: asyncio.Task[None]) -> None:
         command = self._commands.get(zone_id)
         if command is not None and command.task is task:
             del self._commands[zone_id]
+            if command.refused_start:
+                self._view.changed(zone_id)
         if not task.cancelled() and task.exception() is not None:
             log.error("command failed", id=zone_id, exc_info=task.exception())
 
