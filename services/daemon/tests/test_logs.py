@@ -151,3 +151,28 @@ def test_requests_and_other_events_are_written_in_their_order(lines):
         f"request peer=127.0.0.1:5 method=GET target=/x?… {rest}",
         "after",
     ]
+
+
+def test_events_of_all_levels_are_written_in_their_order(lines):
+    read = lines()
+    log = structlog.get_logger()
+    log.info("first", id="wl-1")
+    log.warning("second")
+    log.info("third", error="needs quotes")
+    log.info("number %d", 4)
+    log.bind(id="wl-5").info("fifth")
+    written = [line.partition("] ")[2].split() for line in read()]
+    assert written == [
+        ["first", "id=wl-1"], ["second"], ["third", 'error="needs', 'quotes"'], ["number", "4"],
+        ["fifth", "id=wl-5"],
+    ]  # fmt: skip
+
+
+def test_events_can_be_captured_after_the_log_was_configured(lines):
+    read = lines()
+    log = structlog.get_logger()
+    log.info("before")
+    with structlog.testing.capture_logs() as captured:
+        log.info("captured", id="wl-1")
+    assert captured == [{"event": "captured", "id": "wl-1", "log_level": "info"}]
+    assert len(read()) == 1

@@ -52,6 +52,11 @@ class FastPaths:
     """Renders an exchange that has ended."""
 
 
+def milliseconds(seconds: float) -> float:
+    """Return a duration in milliseconds, with two decimals at most."""
+    return round(seconds * 100_000) / 100
+
+
 def without_query(target: str) -> str:
     """Return a target without the content of its query, because clients put tokens there."""
     path, mark, _ = target.partition("?")
@@ -96,26 +101,27 @@ def _json_line(level: str, event: Mapping[str, Any]) -> str | None:
     return f'{{{fields}"level":"{level}","timestamp":"{timestamp()}"}}'
 
 
+_TEXT_REQUEST = f"[info    ] {'request':<{EVENT_WIDTH}}"
+
+
 def _text_request(access: "AccessEntry") -> str | None:
-    peer, method, target = access.peer, access.method, access.target
+    peer, method, target, status, sent, seconds, complete = access
     if "?" in target or not (peer and method and target) or not _plain(peer + method + target):
         return None
     return (
-        f"{timestamp()} [info    ] {'request':<{EVENT_WIDTH}} peer={peer} method={method} "
-        f"target={target} status={access.status} bytes={access.sent} "
-        f"ms={round(access.seconds * 1000, 2)} complete={access.complete}"
+        f"{timestamp()} {_TEXT_REQUEST} peer={peer} method={method} target={target} "
+        f"status={status} bytes={sent} ms={milliseconds(seconds)} complete={complete}"
     )
 
 
 def _json_request(access: "AccessEntry") -> str | None:
-    peer, method, target = access.peer, access.method, access.target
+    peer, method, target, status, sent, seconds, complete = access
     if "?" in target or not (peer and method and target) or not _plain(peer + method + target):
         return None
     return (
-        f'{{"peer":"{peer}","method":"{method}","target":"{target}","status":{access.status},'
-        f'"bytes":{access.sent},"ms":{round(access.seconds * 1000, 2)},'
-        f'"complete":{_JSON_WORDS[access.complete]},"event":"request","level":"info",'
-        f'"timestamp":"{timestamp()}"}}'
+        f'{{"peer":"{peer}","method":"{method}","target":"{target}","status":{status},'
+        f'"bytes":{sent},"ms":{milliseconds(seconds)},"complete":{_JSON_WORDS[complete]},'
+        f'"event":"request","level":"info","timestamp":"{timestamp()}"}}'
     )
 
 

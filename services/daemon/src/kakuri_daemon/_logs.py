@@ -82,12 +82,16 @@ def configure_logs(log_format: str = "text", log_level: str = "info") -> LogStre
         render = TextRenderer(has_colors=has_colors)
     general = [*shared, render]
     processors = general
+    logger_class = structlog.make_filtering_bound_logger(level)
     if log_format == "json" or not has_colors:
         fast = JSON if log_format == "json" else TEXT
-        processors = [LineRenderer(fast, general, stream.write)]
+        renderer = LineRenderer(fast, general, stream.write)
+        processors = [renderer]
+        if level <= logging.INFO:
+            logger_class = _short_cut(logger_class, renderer)
     structlog.configure(
         processors=processors,
-        wrapper_class=structlog.make_filtering_bound_logger(level),
+        wrapper_class=logger_class,
         logger_factory=structlog.WriteLoggerFactory(cast("TextIO", stream)),
         cache_logger_on_first_use=True,
     )
@@ -124,12 +128,35 @@ class LineRenderer:
             result = process(logger, method, result)
         return result
 
+    def write_event(self, level: str, event: Event) -> bool:
+        """Write the line of an event without structlog; return False if that is not possible."""
+        line = self._fast.event(level, event)
+        if line is not None:
+            self._write(f"{line}\n")
+        return line is not None
+
     def write_request(self, access: "AccessEntry") -> bool:
         """Write the line of an exchange without structlog; return False if that is not possible."""
         line = self._fast.request(access)
         if line is not None:
             self._write(f"{line}\n")
         return line is not None
+
+
+def _short_cut(
+    base: type[structlog.typing.FilteringBoundLogger], renderer: LineRenderer
+) -> type[structlog.typing.FilteringBoundLogger]:
+    """Return a class of loggers whose `info` passes by structlog's processors if it can."""
+    log_info: Any = base.info
+
+    def info(self: Any, event: Any, *args: Any, **fields: Any) -> Any:
+        # Tests replace the processors to capture events.
+        is_plain = not args and not self._context and self._processors[0] is renderer
+        if is_plain and renderer.write_event("info", {**fields, "event": event}):
+            return None
+        return log_info(self, event, *args, **fields)
+
+    return type("ShortCutLogger", (base,), {"info": info})
 
 
 def _add_timestamp(_logger: Any, _method: str, event: Event) -> Event:

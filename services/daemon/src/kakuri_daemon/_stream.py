@@ -34,16 +34,20 @@ class LogStream:
         self._dropped = 0
         self._closed = threading.Event()
         self._changed = threading.Condition()
+        self._is_idle = False  # whether the writer waits, or is about to
         self._writer = threading.Thread(target=self._write_all, name="log", daemon=True)
         self._writer.start()
 
     def write(self, text: str) -> int:
         """Queue text; drop it if the queue is full."""
-        with self._changed:
-            if len(self._waiting) >= self._max_waiting:
+        if len(self._waiting) >= self._max_waiting:
+            with self._changed:
                 self._dropped += 1
-            else:
-                self._waiting.append(text)
+            return len(text)
+        # Without the lock, in this order: the writer first sets the flag, then checks the queue.
+        self._waiting.append(text)
+        if self._is_idle:
+            with self._changed:
                 self._changed.notify()
         return len(text)
 
@@ -58,14 +62,16 @@ class LogStream:
         self._writer.join(timeout)
 
     def _write_all(self) -> None:
+        waiting = self._waiting
         while True:
             with self._changed:
-                while not self._waiting and not self._closed.is_set():
+                self._is_idle = True
+                while not waiting and not self._closed.is_set():
                     self._changed.wait()
-                if not self._waiting:
+                self._is_idle = False
+                if not waiting:
                     return
-                text = "".join(self._waiting)
-                self._waiting.clear()
+                text = "".join([waiting.popleft() for _ in range(len(waiting))])
                 if self._dropped:
                     text += f"{self._dropped} log lines were dropped: the reader is too slow\n"
                     self._dropped = 0

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import structlog
 from kakuri_http import AccessEntry
 
-from kakuri_daemon._fast_lines import without_query
+from kakuri_daemon._fast_lines import milliseconds, without_query
 from kakuri_daemon._logs import LineRenderer
 
 
@@ -43,6 +43,6 @@ def request_fields(access: AccessEntry) -> dict[str, object]:
         "target": without_query(access.target),
         "status": access.status,
         "bytes": access.sent,
-        "ms": round(access.seconds * 1000, 2),
+        "ms": milliseconds(access.seconds),
         "complete": access.complete,
     }
