@@ -9,6 +9,7 @@ from kakuri_daemon import _memory
 from kakuri_daemon._memory import (
     FREEZE_SECONDS,
     GROWTH_BYTES,
+    NEW_OBJECTS,
     THAW_BYTES,
     TRIM_BYTES,
     TRIM_CHECKS,
@@ -57,6 +58,20 @@ class Process:
         loop = asyncio.new_event_loop()
         loop.close()
         return Collector(loop, memory=self.memory, timer=self.clock, trim=trim)
+
+
+class Loop:
+    """An event loop whose clock the test sets."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+        self.calls = []
+
+    def time(self) -> float:
+        return self.now
+
+    def call_later(self, seconds: float, call) -> None:
+        self.calls.append((seconds, call))
 
 
 def test_young_cycles_are_collected_at_every_check(collections):
@@ -135,6 +150,47 @@ def test_heap_that_takes_long_is_frozen_and_a_small_one_is_not(collections):
     process.seconds = FREEZE_SECONDS + 0.001
     collector.check()
     assert collections == [1, 2, 1, 2, "freeze"]
+
+
+@pytest.mark.parametrize(
+    ("count", "expected"),
+    [
+        ((NEW_OBJECTS // 4 - 1, 0, 5), (False, [])),
+        ((NEW_OBJECTS // 4, 0, 5), (True, [])),
+        ((NEW_OBJECTS - 1, 0, 5), (True, [])),
+        ((NEW_OBJECTS, 0, 5), (True, [2, "freeze"])),
+        ((0, 1, 5), (True, [2, "freeze"])),  # Python has collected the young ones itself
+    ],
+)
+def test_many_new_objects_are_collected_and_frozen_between_two_checks(
+    collections, monkeypatch, count, expected
+):
+    monkeypatch.setattr(gc, "get_count", lambda: count)
+    process = Process()
+    process.seconds = FREEZE_SECONDS + 0.001
+    is_growing, asked = expected
+    assert process.collector().collect_new() is is_growing
+    assert collections == asked
+
+
+@pytest.mark.parametrize(("young", "seconds"), [(0, 1.0), (NEW_OBJECTS, 0.05)])
+def test_new_objects_are_counted_more_often_while_there_are_many(
+    collections, monkeypatch, young, seconds
+):
+    monkeypatch.setattr(gc, "get_count", lambda: (young, 0, 0))
+    loop = Loop()
+    process = Process()
+    collector = Collector(loop, memory=process.memory, timer=process.clock)
+    collector.start()
+    assert loop.calls.pop()[0] == 1.0
+    for _ in range(3):
+        loop.now += 0.3
+        collector._run()
+        assert loop.calls.pop()[0] == seconds
+    assert 1 not in collections
+    loop.now += 0.3  # a second after the start
+    collector._run()
+    assert collections[-1] == 1
 
 
 def test_frozen_objects_are_collected_when_a_large_process_has_doubled(collections):

@@ -4,7 +4,8 @@ Python's collector counts objects. A registry is a large heap of permanent objec
 each full collection finds nothing, and stops all requests for a tenth of a second. On the other
 hand, few objects may hold much memory: an exception with its traceback and frames is a cycle that
 may keep a response of 16 MB. So the collector runs over young objects once a second, and over all
-objects when the process has grown.
+objects when the process has grown. While a process creates many objects that stay, it collects
+them a few at a time and freezes them: each is examined once, and each pause takes milliseconds.
 """
 
 import asyncio
@@ -22,6 +23,12 @@ longer than a second."""
 NEVER = 1_000_000
 """Collections of younger generations before Python's own full one."""
 
+NEW_OBJECTS = 20_000
+"""New objects after which all objects are collected, most of which are frozen by then."""
+
+GROWING_SECONDS = 0.05
+"""Seconds between two counts of new objects while there are many."""
+
 COLLECT_SECONDS = 1.0
 """Seconds between collections of young objects: a bound for the lifetime of requests' cycles."""
 
@@ -29,7 +36,7 @@ GROWTH_BYTES = 8 << 20
 """Growth of the process after which all objects are collected: a bound for the memory of cycles. A
 full collection of objects of that size takes 10 to 20 ms."""
 
-FREEZE_SECONDS = 0.015
+FREEZE_SECONDS = 0.003
 """Seconds of a full collection above which the heap is frozen: its objects are permanent."""
 
 THAW_BYTES = 512 << 20
@@ -72,10 +79,12 @@ class Collector:
         self._first = self._smallest
         self._checks = 0  # since memory was last returned
         self._thaws_at = THAW_BYTES
+        self._next_check = 0.0
         self._timer: asyncio.TimerHandle | None = None
 
     def start(self) -> None:
         """Start to collect periodically."""
+        self._next_check = self._loop.time() + COLLECT_SECONDS
         self._timer = self._loop.call_later(COLLECT_SECONDS, self._run)
 
     def close(self) -> None:
@@ -101,18 +110,35 @@ class Collector:
             return
         if size >= self._thaws_at:
             gc.unfreeze()
+        self._collect_all()
+        self._smallest = self._memory()
+        self._thaws_at = max(THAW_BYTES, 2 * self._smallest if size >= self._thaws_at else 0)
+
+    def collect_new(self) -> bool:
+        """Collect all objects if many are new; return whether there may soon be as many again."""
+        young, passes, _ = gc.get_count()
+        if passes == 0 and young < NEW_OBJECTS:
+            return young >= NEW_OBJECTS // 4
+        self._collect_all()
+        return True
+
+    def _collect_all(self) -> None:
         began = self._clock()
         gc.collect()
         if self._clock() - began > FREEZE_SECONDS:
             gc.freeze()
-        self._smallest = self._memory()
-        self._thaws_at = max(THAW_BYTES, 2 * self._smallest if size >= self._thaws_at else 0)
 
     def _run(self) -> None:
+        now = self._loop.time()
+        is_growing = False
         try:
-            self.check()
+            is_growing = self.collect_new()
+            if now >= self._next_check:
+                self._next_check = now + COLLECT_SECONDS
+                self.check()
         finally:
-            self.start()
+            seconds = GROWING_SECONDS if is_growing else COLLECT_SECONDS
+            self._timer = self._loop.call_later(seconds, self._run)
 
 
 def prepare() -> None:
