@@ -1,0 +1,110 @@
+"""Handlers, checks and bodies that fail, and awaitables of every kind."""
+
+import asyncio
+import logging
+
+import pytest
+from kakuri_http import Headers, Response, Router
+
+from .wire import wired
+
+GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+CLOSING = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+
+
+class Later:
+    """An awaitable that is neither a coroutine nor a future."""
+
+    def __init__(self, response):
+        self._response = response
+
+    def __await__(self):
+        yield from asyncio.sleep(0).__await__()
+        return self._response
+
+
+def table(handler):
+    router = Router()
+    router.add("GET", "/", handler)
+    return router
+
+
+async def test_handler_may_return_an_awaitable_that_is_not_a_coroutine():
+    async with wired(table(lambda request: Later(Response(200, b"later")))) as wire:
+        wire.send(GET)
+        assert (await wire.read_response())[::2] == (200, b"later")
+
+
+async def test_check_that_raises_is_500_and_logged(caplog):
+    router = table(lambda request: Response(200, b""))
+
+    @router.check
+    def broken(request):
+        raise RuntimeError("no luck")
+
+    with caplog.at_level(logging.ERROR, "kakuri_http"):
+        async with wired(router) as wire:
+            wire.send(GET)
+            status, _, body = await wire.read_response()
+    assert (status, body) == (
+        500,
+        b'{"title":"Internal Server Error","status":500,"code":"internal"}',
+    )
+    assert "no luck" in caplog.text
+
+
+async def test_streamed_response_to_head_sends_no_content_and_keeps_the_connection():
+    router = table(lambda request: Response(200, [b"a", b"b"]))
+    async with wired(router) as wire:
+        wire.send(GET.replace(b"GET", b"HEAD") + CLOSING)
+        assert (await wire.read_response("HEAD"))[0] == 200
+        assert (await wire.read_all()).endswith(b"\r\n\r\n1\r\na\r\n1\r\nb\r\n0\r\n\r\n")
+
+
+async def test_body_may_be_an_async_iterable_that_is_not_a_generator():
+    class Pieces:
+        def __init__(self):
+            self._left = [b"1", b"2"]
+
+        def __aiter__(self):
+            return self
+
+        async def __anext__(self):
+            if not self._left:
+                raise StopAsyncIteration
+            return self._left.pop(0)
+
+    async with wired(table(lambda request: Response(200, Pieces()))) as wire:
+        wire.send(CLOSING)
+        assert (await wire.read_all()).endswith(b"\r\n\r\n1\r\n1\r\n1\r\n2\r\n0\r\n\r\n")
+
+
+async def test_content_is_read_by_one_task_at_a_time():
+    outcomes = []
+
+    async def handler(request):
+        async def read():
+            async for _ in request.stream():
+                pass
+
+        first = asyncio.create_task(read())
+        await asyncio.sleep(0)
+        with pytest.raises(RuntimeError, match="read by another task"):
+            await read()
+        first.cancel()
+        outcomes.append("refused")
+        return Response(200, b"")
+
+    router = Router()
+    router.add("POST", "/", handler, streaming=True)
+    async with wired(router) as wire:
+        wire.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n")
+        assert (await wire.read_response())[0] == 200
+    assert outcomes == ["refused"]
+
+
+def test_headers_are_equal_only_to_headers():
+    headers = Headers({"A": "1"})
+    assert headers == Headers({"a": "1"})
+    assert hash(headers) == hash(Headers({"a": "1"}))
+    assert headers != {"A": "1"}
