@@ -3,7 +3,7 @@
 import pytest
 from kakuri_registry import StoreFull, WorkloadRegistry
 from kakuri_registry._backlog import Backlog
-from kakuri_registry._change_log import Change
+from kakuri_registry._change import Change
 from kakuri_workload import Run, Workload, WorkloadState
 
 

@@ -23,7 +23,7 @@ from kakuri_registry import (
     _directory,
     _recovery,
 )
-from kakuri_registry._rows import COLUMNS
+from kakuri_registry._rows import WRITTEN_COLUMNS
 from kakuri_registry._schema import SCHEMA_VERSION
 from kakuri_registry._store import no_failpoint
 from kakuri_workload import (
@@ -96,7 +96,6 @@ def test_store_reopened_loads_every_written_field(reopened):
     assert again.page(label=("team", "red"), state=RUNNING) == [registry.get("b")]
     assert again.history("b") == (Transition(1.0, PENDING), Transition(2.0, RUNNING))
     assert again.version >= registry.version
-    assert again.changes(again.version) == []
     assert again.register(workload("d"), now=3.0).version > registry.version
 
 
@@ -251,7 +250,7 @@ def test_database_with_ids_of_the_runtime_loses_their_columns_and_nothing_else(p
     )
     with closing(sqlite3.connect(path)) as new:
         columns = {row[1] for row in new.execute("PRAGMA table_info(workloads)")}
-        assert columns == {"number", *COLUMNS}
+        assert columns == {"number", *WRITTEN_COLUMNS}
         assert new.execute("PRAGMA user_version").fetchone() == (SCHEMA_VERSION,)
         assert new.execute("PRAGMA integrity_check").fetchone() == ("ok",)
 
@@ -514,6 +513,7 @@ def image(path: Path, to: Path) -> Path:
 @pytest.mark.parametrize("torn", [1, 100, 4096, 4120, 5000])
 def test_torn_write_loses_only_the_unacknowledged_transaction(path, tmp_path, torn):
     with closing(SQLiteStore(path)) as store:
+        store.load()  # truncates the log, so that each write makes it longer
         store.write([put("a", 1)])
         store.write([put("b", 2)])
         length = path.with_name("kakuri.db-wal").stat().st_size

@@ -53,6 +53,9 @@ class ScriptedStore:
             raise fault
         self.kept.write(changes)
 
+    def compact(self, index: int) -> None:
+        self.kept.compact(index)
+
     def tidy(self) -> bool:
         assert self.gate.wait(10)
         self.tidied += 1

@@ -48,7 +48,8 @@ def used():
     )
 
 
-async def test_thousand_cycles_return_to_the_initial_resources(crash_directory):
+async def test_thousand_cycles_return_to_the_initial_resources(crash_directory, monkeypatch):
+    monkeypatch.setattr("kakuri_registry._journal.MAX_EVENTS", 1000)
     zones = ZoneSettings(cri=Endpoint.parse("unix:/nowhere"))
     settings = Settings(
         Endpoint.parse("127.0.0.1:0"),
@@ -61,7 +62,7 @@ async def test_thousand_cycles_return_to_the_initial_resources(crash_directory):
         client = AgentClient(endpoint)
         tracemalloc.start()
         try:
-            await cycles(client)  # fills everything that is bounded, such as the log of changes
+            await cycles(client)  # fills everything that is bounded, such as the journal
             before, memory = used(), tracemalloc.get_traced_memory()[0]
             await cycles(client)
             assert used() == before

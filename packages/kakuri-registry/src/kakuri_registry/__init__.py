@@ -13,7 +13,7 @@ from kakuri_registry._version import __version__
 
 TYPE_CHECKING = False  # as type checkers know it, without the import of typing
 if TYPE_CHECKING:
-    from kakuri_registry._change_log import MAX_CHANGES, Change, ChangedWorkload
+    from kakuri_registry._change import Change
     from kakuri_registry._check import StoreReport, check_store
     from kakuri_registry._durability import Durability
     from kakuri_registry._entry import WorkloadEntry
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
         StoreTooNew,
         UnknownWorkload,
     )
+    from kakuri_registry._events import Event, EventType
+    from kakuri_registry._journal import MAX_EVENT_BYTES, MAX_EVENTS, EventJournal
     from kakuri_registry._registry import MAX_PAGE, MAX_WORKLOADS, WorkloadRegistry
     from kakuri_registry._sizes import entry_size, spec_size
     from kakuri_registry._sqlite import RESERVE_BYTES, STORE_FAILPOINTS, VERSION_GAP, SQLiteStore
@@ -39,7 +41,8 @@ if TYPE_CHECKING:
     from kakuri_registry._writer import WRITER_FAILPOINTS, StoreWriter
 
 __all__ = [
-    "MAX_CHANGES",
+    "MAX_EVENTS",
+    "MAX_EVENT_BYTES",
     "MAX_PAGE",
     "MAX_WORKLOADS",
     "RESERVE_BYTES",
@@ -47,10 +50,12 @@ __all__ = [
     "VERSION_GAP",
     "WRITER_FAILPOINTS",
     "Change",
-    "ChangedWorkload",
     "Compacted",
     "DuplicateWorkload",
     "Durability",
+    "Event",
+    "EventJournal",
+    "EventType",
     "IllegalTransition",
     "Loaded",
     "MemoryStore",
@@ -78,11 +83,7 @@ __all__ = [
 ]
 
 _MODULES = {
-    "_change_log": (
-        "MAX_CHANGES",
-        "Change",
-        "ChangedWorkload",
-    ),
+    "_change": ("Change",),
     "_check": (
         "StoreReport",
         "check_store",
@@ -103,6 +104,15 @@ _MODULES = {
         "StoreMismatch",
         "StoreTooNew",
         "UnknownWorkload",
+    ),
+    "_events": (
+        "Event",
+        "EventType",
+    ),
+    "_journal": (
+        "MAX_EVENTS",
+        "MAX_EVENT_BYTES",
+        "EventJournal",
     ),
     "_registry": (
         "MAX_PAGE",

@@ -5,7 +5,7 @@ The backlog holds no timers and does no I/O; both belong to the store writer.
 
 from collections.abc import Callable, Iterable
 
-from kakuri_registry._change_log import Change
+from kakuri_registry._change import Change
 from kakuri_registry._errors import StoreError
 
 OnSaved = Callable[[StoreError | None], None]

@@ -6,10 +6,11 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
+from kakuri_registry._cells import BadRow, shorten
 from kakuri_registry._directory import companion, lock_store
 from kakuri_registry._errors import StoreFailed
 from kakuri_registry._recovery import text_or_bytes
-from kakuri_registry._rows import BadRow, RowReader, shorten
+from kakuri_registry._rows import RowReader
 from kakuri_registry._schema import SCHEMA_VERSION, refuse_foreign
 from kakuri_registry._sqlite_errors import is_damage, translate_os_error, translate_sqlite_error
 from kakuri_registry._statements import SELECT

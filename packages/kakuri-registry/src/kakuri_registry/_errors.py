@@ -6,7 +6,7 @@ RegistryError
 ├── IllegalTransition   the state machine has no such transition (also a ValueError)
 ├── RemovalIsFinal      the workload is being removed (also a ValueError)
 ├── RegistryFull        the limit on the number of workloads is reached
-├── Compacted           these changes are no longer kept: list again (also a LookupError)
+├── Compacted           these events are no longer kept: list again (also a LookupError)
 └── StoreError          a store can't be opened, read or written
     ├── StoreFull       there is no room for it
     ├── StoreLocked     another process has it open
@@ -79,18 +79,23 @@ class RegistryFull(RegistryError):
 
 
 class Compacted(RegistryError, LookupError):
-    """The changes after a version are no longer kept, or the version is in the future.
+    """The events after an index are no longer kept, or the index is in the future.
 
     The reader has to list the workloads again. The name is that of etcd.
+
+    Attributes:
+        index: The index to continue from that was asked for.
+        oldest: The smallest index that a reader can continue from.
+        newest: The present index.
     """
 
-    def __init__(self, version: int, oldest: int, latest: int) -> None:
+    def __init__(self, index: int, oldest: int, newest: int) -> None:
         super().__init__(
-            f"expected a version from {oldest} to {latest} to continue from, got {version}"
+            f"expected an index from {oldest} to {newest} to continue from, got {index}"
         )
-        self.version = version
+        self.index = index
         self.oldest = oldest
-        self.latest = latest
+        self.newest = newest
 
 
 class StoreError(RegistryError):

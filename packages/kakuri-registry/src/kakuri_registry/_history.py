@@ -24,15 +24,20 @@ def extended(history: History, before: WorkloadEntry, after: WorkloadEntry) -> H
         and earlier.attempt == run.attempt
     ):
         return history
-    message = run.message
-    if message is not None and len(message) > MAX_HISTORY_MESSAGE:
-        message = message[: MAX_HISTORY_MESSAGE - 1] + "…"
+    message = shortened(run.message)
     transition = Transition(
         after.changed_at, run.state, run.reason, message, run.exit_code, run.attempt
     )
     if run.attempt > earlier.attempt:
         history, transition = _folded(history, transition, earlier.attempt)
     return (*history, transition) if len(history) < MAX_HISTORY else (*history[1:], transition)
+
+
+def shortened(message: str | None) -> str | None:
+    """Return a message as it is kept in a history and in an event."""
+    if message is None or len(message) <= MAX_HISTORY_MESSAGE:
+        return message
+    return message[: MAX_HISTORY_MESSAGE - 1] + "…"
 
 
 def _folded(

@@ -40,7 +40,7 @@ def recover(path: Path) -> tuple[Path, int]:
         sqlite3.Error: The new database can't be written.
         OSError: The same, or the files can't be renamed.
     """
-    rows, version = _read(path)
+    rows, version = _read(path)  # without events: readers must not miss any, so they list again
     part = companion(path, ".part")
     part.unlink(missing_ok=True)
     os.close(open_file(part, os.O_RDWR | os.O_CREAT | os.O_EXCL))
@@ -49,8 +49,8 @@ def recover(path: Path) -> tuple[Path, int]:
         connection.execute("PRAGMA synchronous = FULL")
         migrate(connection, str(part))
         connection.execute("BEGIN")
-        connection.executemany(PUT[1], rows.values())
-        connection.execute("UPDATE registry SET version = ?", (version,))
+        connection.executemany(PUT[1], ((*row, None) for row in rows.values()))
+        connection.execute("UPDATE registry SET version = ?, compacted = ?", (version, version))
         connection.execute("COMMIT")
     number = 1
     while os.path.lexists(companion(path, f".damaged-{number}")):

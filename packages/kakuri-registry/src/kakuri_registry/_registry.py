@@ -11,7 +11,7 @@ from itertools import islice
 
 from kakuri_workload import DesiredState, History, Run, Workload, WorkloadState
 
-from kakuri_registry._change_log import MAX_CHANGES, Change, ChangedWorkload, ChangeLog
+from kakuri_registry._change import Change
 from kakuri_registry._ended import Ended, EndedWorkloads
 from kakuri_registry._entry import WorkloadEntry
 from kakuri_registry._errors import (
@@ -21,9 +21,11 @@ from kakuri_registry._errors import (
     RemovalIsFinal,
     UnknownWorkload,
 )
+from kakuri_registry._events import Event, EventType, workload_event
 from kakuri_registry._frozen import freeze
-from kakuri_registry._history import RESTARTED, complete, extended
+from kakuri_registry._history import RESTARTED, complete, extended, shortened
 from kakuri_registry._index import Index
+from kakuri_registry._journal import EventJournal
 from kakuri_registry._sizes import entry_size
 from kakuri_registry._store import Loaded
 
@@ -39,28 +41,24 @@ _PENDING = Run(WorkloadState.PENDING)
 class WorkloadRegistry:
     """The workloads of one node, by id."""
 
-    def __init__(
-        self, *, max_workloads: int = MAX_WORKLOADS, max_changes: int = MAX_CHANGES
-    ) -> None:
+    def __init__(self, *, max_workloads: int = MAX_WORKLOADS) -> None:
         self._entries: dict[str, WorkloadEntry] = {}
         self._histories: dict[str, History] = {}
         self._index = Index()
         self._ended = EndedWorkloads()
         self._version = 0
-        self._change_log = ChangeLog(0, size=max_changes)
+        self._journal = EventJournal()
         self._max_workloads = max_workloads
         self._on_change: Callable[[Change], None] | None = None
 
     @classmethod
-    def load(
-        cls, loaded: Loaded, *, max_workloads: int = MAX_WORKLOADS, max_changes: int = MAX_CHANGES
-    ) -> "WorkloadRegistry":
+    def load(cls, loaded: Loaded, *, max_workloads: int = MAX_WORKLOADS) -> "WorkloadRegistry":
         """Return a registry with the contents of a store; its versions continue from there.
 
-        All workloads are loaded, even more than `max_workloads`. The change log is empty, so
-        readers that followed the registry of an earlier process get Compacted, and list again.
+        All workloads are loaded, even more than `max_workloads`, and so are the events, so that
+        readers which followed the registry of an earlier process continue.
         """
-        registry = cls(max_workloads=max_workloads, max_changes=max_changes)
+        registry = cls(max_workloads=max_workloads)
         for entry in loaded.entries:
             freeze(entry.workload)
         registry._entries = {entry.workload.id: entry for entry in loaded.entries}
@@ -72,7 +70,9 @@ class WorkloadRegistry:
             (registry._as_ended(each) for each in ended if each.desired is DesiredState.REMOVE),
         )
         registry._version = loaded.version
-        registry._change_log = ChangeLog(loaded.version, size=max_changes)
+        registry._journal = EventJournal(
+            loaded.events, compacted=loaded.compacted, index=loaded.version
+        )
         return registry
 
     def register(
@@ -101,7 +101,11 @@ class WorkloadRegistry:
         entry = WorkloadEntry(workload, _PENDING, self._version + 1, now, now)
         self._entries[workload.id] = entry
         self._index.add(entry)
-        self._publish(Change(workload.id, entry.version, entry, (), not is_adopted))
+        event = workload_event(EventType.WORKLOAD, entry, entry.version, now, None)
+        self._publish(
+            Change(workload.id, entry.version, entry, (), not is_adopted, (event,)),
+            is_registration=True,
+        )
         return entry
 
     def update(self, workload_id: str, run: Run, *, now: float) -> WorkloadEntry:
@@ -314,19 +318,65 @@ class WorkloadRegistry:
         entry = self._known(workload_id)
         return complete(self._histories.get(workload_id, ()), entry)
 
-    def remove(self, workload_id: str) -> WorkloadEntry:
+    def remove(self, workload_id: str, *, now: float | None = None) -> WorkloadEntry:
         """Remove a workload and return its last snapshot.
+
+        Args:
+            workload_id: The workload.
+            now: The time of the removal, for its event; by default that of the last change.
 
         Raises:
             UnknownWorkload: No workload has this id.
         """
-        entry = self._known(workload_id)
-        del self._entries[workload_id]
-        self._histories.pop(workload_id, None)
-        self._index.discard(entry)
-        self._ended.discard(workload_id)
-        self._publish(Change(workload_id, self._version + 1, None))
+        entry = self._discard(workload_id)
+        version = self._version + 1
+        message = shortened(entry.run.message)
+        at = entry.changed_at if now is None else now
+        event = workload_event(EventType.REMOVED, entry, version, at, message)
+        self._publish(Change(workload_id, version, None, events=(event,)))
         return entry
+
+    def withdraw(self, workload_id: str) -> None:
+        """Remove a workload whose registration the store refused; its events are withdrawn, too.
+
+        Raises:
+            UnknownWorkload: No workload has this id.
+        """
+        self._discard(workload_id)
+        self._publish(Change(workload_id, self._version + 1, None))
+        self._journal.withdraw(workload_id)
+
+    def record(
+        self,
+        kind: EventType,
+        *,
+        now: float,
+        is_available: bool | None = None,
+        message: str | None = None,
+        version: str | None = None,
+    ) -> Event:
+        """Record an event of the node itself.
+
+        Args:
+            kind: RUNTIME or NODE.
+            now: The time of the event.
+            is_available: Whether the runtime can be used.
+            message: Why it can't be used.
+            version: The version of the agent that started.
+
+        Returns:
+            The event, which is published once it is stored.
+        """
+        event = Event(
+            self._version + 1,
+            now,
+            kind,
+            message=shortened(message),
+            is_available=is_available,
+            version=version,
+        )
+        self._publish(Change("", event.index, None, events=(event,)))
+        return event
 
     def page(
         self,
@@ -404,23 +454,6 @@ class WorkloadRegistry:
         """The size in bytes of all workloads that have ended and are being removed."""
         return self._ended.removing_bytes
 
-    def changes(self, after: int, *, limit: int = MAX_PAGE) -> list[ChangedWorkload]:
-        """Return which workloads changed after a version, the oldest change first.
-
-        To follow the registry, read `version`, list the workloads, request the changes after that
-        version, and continue after the version of the last change that was returned.
-
-        Args:
-            after: The version.
-            limit: The largest number of changes.
-
-        Raises:
-            Compacted: Some of the changes are no longer kept: list again.
-            ValueError: The limit is not from 1 to MAX_PAGE.
-        """
-        _check_limit(limit)
-        return self._change_log.after(after, limit)
-
     def count(self, state: WorkloadState) -> int:
         """Return how many workloads are in a state."""
         return self._index.count(state)
@@ -432,6 +465,11 @@ class WorkloadRegistry:
             on_change: The function, which must not change the registry; None for no subscriber.
         """
         self._on_change = on_change
+
+    @property
+    def journal(self) -> EventJournal:
+        """The latest events. Without a subscriber of changes, each is published at once."""
+        return self._journal
 
     @property
     def version(self) -> int:
@@ -464,13 +502,35 @@ class WorkloadRegistry:
             if entry.state.is_terminal:
                 is_removing = entry.desired is DesiredState.REMOVE
                 self._ended.add(self._as_ended(entry), is_removing=is_removing)
-        self._publish(Change(workload_id, entry.version, entry, history))
+        events: tuple[Event, ...] = ()
+        is_request = before.desired is not entry.desired
+        is_transition = history is not known
+        if is_request or is_transition:
+            # The next attempt after a restart is to run, as was requested then.
+            is_expected = is_transition and entry.desired is DesiredState.RUN
+            kind = EventType.DESIRED if is_request and not is_expected else EventType.WORKLOAD
+            message = shortened(entry.run.message)
+            events = (workload_event(kind, entry, entry.version, entry.changed_at, message),)
+        self._publish(Change(workload_id, entry.version, entry, history, events=events))
         return entry
 
-    def _publish(self, change: Change) -> None:
+    def _discard(self, workload_id: str) -> WorkloadEntry:
+        entry = self._known(workload_id)
+        del self._entries[workload_id]
+        self._histories.pop(workload_id, None)
+        self._index.discard(entry)
+        self._ended.discard(workload_id)
+        return entry
+
+    def _publish(self, change: Change, *, is_registration: bool = False) -> None:
         self._version = change.version
-        self._change_log.append(change)
-        if self._on_change is not None:
+        if change.events:
+            self._journal.append(change.events[0], is_registration=is_registration)
+        else:
+            self._journal.advance(change.version)
+        if self._on_change is None:
+            self._journal.stored(change.events)
+        else:
             self._on_change(change)
 
     def _known(self, workload_id: str) -> WorkloadEntry:

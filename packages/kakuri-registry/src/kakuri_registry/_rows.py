@@ -6,30 +6,40 @@ and values in turn. Empty lists and mappings are NULL.
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NoReturn, TypeAlias
+from collections.abc import Sequence
+from typing import Any
 
 from kakuri_workload import (
     IMAGE_REFERENCE,
     MAX_ID_LENGTH,
     MAX_IMAGE_LENGTH,
     WORKLOAD_ID,
-    DesiredState,
     History,
     PullPolicy,
     RestartPolicy,
     Run,
     Transition,
     Workload,
-    WorkloadState,
 )
 
-from kakuri_registry._change_log import Change
+from kakuri_registry._cells import (
+    DESIRED,
+    STATES,
+    BadRow,
+    Cell,
+    escaped,
+    flat,
+    lines,
+    read_lines,
+    read_mapping,
+    readable,
+    shorten,
+    unknown,
+)
+from kakuri_registry._change import Change
 from kakuri_registry._entry import WorkloadEntry
+from kakuri_registry._event_rows import events_text
 from kakuri_registry._frozen import EMPTY, FrozenDict
-
-Cell: TypeAlias = str | bytes | int | float | None
-"""A value that SQLite can store."""
 
 COLUMNS = (
     "id", "version", "state", "registered_at", "changed_at", "reason", "message", "exit_code",
@@ -38,7 +48,10 @@ COLUMNS = (
     "command", "args", "env", "working_dir", "user", "labels", "restart_policy", "max_restarts",
     "history", "pull", "image_digest",
 )  # fmt: skip
-"""The columns of a row, in this order; `wanted` has the desired state."""
+"""The columns that are read, in this order; `wanted` has the desired state."""
+
+WRITTEN_COLUMNS = (*COLUMNS, "events")
+"""The columns of a row that is written; triggers copy `events` to the table of events."""
 
 LARGEST = 2**63 - 1
 """The largest integer that SQLite can store: they are signed and have 64 bits."""
@@ -52,7 +65,7 @@ _TIMES = ("registered_at", "changed_at", "started_at", "ended_at", "restart_at")
 _KINDS: dict[str, type] = {
     name: int if name in _NUMBERS else float if name in _TIMES else str for name in COLUMNS
 }
-_KIND_NAMES: dict[type, str] = {int: "a whole number", float: "a time", str: "text"}
+_KIND_NAMES: dict[type, str] = {int: "a whole number", float: "a time"}
 _OPTIONAL = frozenset(
     ("reason", "message", "exit_code", "address", "started_at",
      "ended_at", "restart_at", "command", "args", "env", "working_dir", "user", "labels", "history",
@@ -62,20 +75,10 @@ _OPTIONAL = frozenset(
 MAX_SHARED = 1024
 """The number of texts that rows share; above it, texts are not common enough to share."""
 
-_STATES = {state.value: state for state in WorkloadState}
-_DESIRED = {desired.value: desired for desired in DesiredState}
 _POLICIES = {policy.value: policy for policy in RestartPolicy}
 _PULLS = {policy.value: policy for policy in PullPolicy}
-_ESCAPES = {"\\": "\\\\", "\n": "\\n", "\0": "\\0"}
-_UNESCAPES = {escape: plain for plain, escape in _ESCAPES.items()}
-_TO_ESCAPE = re.compile(r"[\\\n\0]")
-_TO_UNESCAPE = re.compile(r"\\(?s:.|$)")
 _ID = re.compile(WORKLOAD_ID)
 _IMAGE = re.compile(IMAGE_REFERENCE)
-
-
-class BadRow(ValueError):
-    """A row is not a valid entry."""
 
 
 def row_of(change: Change) -> tuple[Cell, ...]:
@@ -106,17 +109,18 @@ def row_of(change: Change) -> tuple[Cell, ...]:
         workload.runtime_class,
         workload.memory_mb,
         workload.cpu_millicores,
-        _lines(workload.command) if workload.command else None,
-        _lines(workload.args) if workload.args else None,
-        _lines(_flat(workload.env)) if workload.env else None,
+        lines(workload.command) if workload.command else None,
+        lines(workload.args) if workload.args else None,
+        lines(flat(workload.env)) if workload.env else None,
         workload.working_dir,
         workload.user,
-        _lines(_flat(workload.labels)) if workload.labels else None,
+        lines(flat(workload.labels)) if workload.labels else None,
         workload.restart_policy.value,
         workload.max_restarts,
         _history(change.history) if change.history else None,
         None if workload.pull is None else workload.pull.value,
         run.image_digest,
+        events_text(change.events) if change.events else None,
     )
 
 
@@ -171,18 +175,18 @@ class RowReader:
             self._names.get(runtime_class) or self._name(runtime_class),
             memory_mb,
             cpu_millicores,
-            () if command is None else tuple(_read_lines("command", command)),
-            () if args is None else tuple(_read_lines("args", args)),
-            EMPTY if env is None else FrozenDict(_read_mapping("env", env)),
+            () if command is None else tuple(read_lines("command", command)),
+            () if args is None else tuple(read_lines("args", args)),
+            EMPTY if env is None else FrozenDict(read_mapping("env", env)),
             working_dir,
             user,
-            EMPTY if labels is None else FrozenDict(_read_mapping("labels", labels)),
-            _POLICIES.get(restart_policy) or _unknown("restart_policy", restart_policy, _POLICIES),
+            EMPTY if labels is None else FrozenDict(read_mapping("labels", labels)),
+            _POLICIES.get(restart_policy) or unknown("restart_policy", restart_policy, _POLICIES),
             max_restarts,
-            None if pull is None else _PULLS.get(pull) or _unknown("pull", pull, _PULLS),
+            None if pull is None else _PULLS.get(pull) or unknown("pull", pull, _PULLS),
         )
         run = Run(
-            _STATES.get(state) or _unknown("state", state, _STATES),
+            STATES.get(state) or unknown("state", state, STATES),
             None if reason is None else self._names.get(reason) or self._name(reason),
             message,
             exit_code,
@@ -200,7 +204,7 @@ class RowReader:
             changed_at,
             failures,
             restart_at,
-            _DESIRED.get(desired) or _unknown("wanted", desired, _DESIRED),
+            DESIRED.get(desired) or unknown("wanted", desired, DESIRED),
             grace_seconds,
         )
         transitions = () if history is None else self._read_history(history)
@@ -220,18 +224,18 @@ class RowReader:
         return image
 
     def _read_history(self, text: str) -> History:
-        lines = _read_lines("history", text)
-        if len(lines) % 6:
-            raise BadRow(f"expected six lines for each transition in history, got {len(lines)}")
+        items = read_lines("history", text)
+        if len(items) % 6:
+            raise BadRow(f"expected six lines for each transition in history, got {len(items)}")
         transitions = []
         try:
-            for start in range(0, len(lines), 6):
-                at, state, numbers, reason, message, exit_code = lines[start : start + 6]
+            for start in range(0, len(items), 6):
+                at, state, numbers, reason, message, exit_code = items[start : start + 6]
                 attempt, _, count = numbers.partition("*")
                 transitions.append(
                     Transition(
                         float(at),
-                        _STATES.get(state) or _unknown("state", state, _STATES),
+                        STATES.get(state) or unknown("state", state, STATES),
                         self._name(reason[1:]) if reason else None,
                         message[1:] if message else None,
                         int(exit_code) if exit_code else None,
@@ -246,26 +250,13 @@ class RowReader:
         return tuple(transitions)
 
 
-def _lines(items: Iterable[str]) -> str:
-    text = "\n".join(items := list(items))
-    if text.count("\n") < len(items) and "\\" not in text and "\0" not in text:
-        return text
-    return "\n".join(map(_escaped, items))
-
-
-def _flat(mapping: Mapping[str, str]) -> Iterable[str]:
-    for key, value in mapping.items():
-        yield key
-        yield value
-
-
 def _history(history: History) -> str:
     """Return six lines for each transition; a mark distinguishes an empty text from None."""
     transitions = []
     for each in history:
         reason, message = each.reason, each.message
-        reason = "" if reason is None else "=" + _escaped(reason)
-        message = "" if message is None else "=" + _escaped(message)
+        reason = "" if reason is None else "=" + escaped(reason)
+        message = "" if message is None else "=" + escaped(message)
         code = "" if each.exit_code is None else each.exit_code
         attempt = f"{each.attempt}" if each.count == 1 else f"{each.attempt}*{each.count}"
         transitions.append(
@@ -274,51 +265,13 @@ def _history(history: History) -> str:
     return "\n".join(transitions)
 
 
-def _escaped(text: str) -> str:
-    return _TO_ESCAPE.sub(lambda match: _ESCAPES[match[0]], text)
-
-
 def _checked(column: str, cell: object) -> object:
     """Return a cell if its type is valid for the column; bytes are decoded to text."""
     kind = _KINDS[column]
     if cell is None and column in _OPTIONAL:
         return None
-    if type(cell) is bytes and kind is str:
-        try:
-            return cell.decode("utf-8", "surrogatepass")
-        except UnicodeDecodeError:
-            pass  # reported below like any other type
+    if kind is str:
+        return readable(column, cell)
     if type(cell) is not kind:
         raise BadRow(f"expected {_KIND_NAMES[kind]} in {column}, got {shorten(cell)}")
     return cell
-
-
-def _unknown(column: str, cell: str, members: Mapping[str, object]) -> NoReturn:
-    raise BadRow(f"expected {', '.join(members)} in {column}, got {shorten(cell)}")
-
-
-def _read_lines(column: str, text: str) -> list[str]:
-    items = text.split("\n")
-    if "\\" not in text:
-        return items
-    return [_TO_UNESCAPE.sub(lambda match: _unescaped(column, match[0]), item) for item in items]
-
-
-def _unescaped(column: str, escape: str) -> str:
-    if escape not in _UNESCAPES:
-        raise BadRow(f"expected an escape in {column}, got {escape!r}")
-    return _UNESCAPES[escape]
-
-
-def _read_mapping(column: str, text: str) -> dict[str, str]:
-    items = _read_lines(column, text)
-    mapping = dict(zip(items[::2], items[1::2], strict=False))
-    if 2 * len(mapping) != len(items):
-        raise BadRow(f"expected keys and values in {column}, got {len(items)} lines")
-    return mapping
-
-
-def shorten(value: object) -> str:
-    """Return a value for a message, shortened to a readable length."""
-    text = repr(value[:64] if isinstance(value, str | bytes) else value)
-    return text if len(text) <= 80 else f"{text[:79]}…"

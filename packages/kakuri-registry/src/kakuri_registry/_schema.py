@@ -1,11 +1,15 @@
 """The tables of a durable registry, and the migrations from those of earlier versions.
 
 A row of `workloads` is one workload, each field in a column of its own, as `_rows` describes. The
-single row of `registry` has the version of the latest change.
+single row of `registry` has the version of the latest change, and the index up to which events are
+not stored. A row of `events` has the events of one workload that one write stores, as `_event_rows`
+describes, and the index of the last of them; they are written to the workload's row, from which
+triggers copy them, because one statement that writes both is faster than a transaction of two.
 """
 
 import os
 import sqlite3
+from collections.abc import Iterator
 from pathlib import Path
 
 from kakuri_registry._directory import companion, open_file
@@ -14,9 +18,28 @@ from kakuri_registry._errors import StoreFailed, StoreTooNew
 APPLICATION_ID = 0x4B414B55
 """Marks a database as one of this package ("KAKU"), also for file(1)."""
 
+# An upsert fires one of the triggers. A statement may have the same row twice, and INSERT OR IGNORE
+# has no effect in a trigger that an upsert fires.
+_COPY_EVENTS = """
+        INSERT INTO events SELECT new.version, new.id, new.events
+            WHERE NOT EXISTS (SELECT 1 FROM events WHERE "index" = new.version);
+    END;
+"""
+_EVENTS = f"""
+    CREATE TABLE events (
+        "index" INTEGER PRIMARY KEY,
+        id TEXT NOT NULL,
+        events TEXT NOT NULL
+    );
+    CREATE TRIGGER registered AFTER INSERT ON workloads WHEN new.events IS NOT NULL BEGIN
+        {_COPY_EVENTS}
+    CREATE TRIGGER changed AFTER UPDATE ON workloads WHEN new.events IS NOT NULL BEGIN
+        {_COPY_EVENTS}
+"""
+
 MIGRATIONS = {
     0: (
-        6,
+        7,
         """
         CREATE TABLE workloads (
             number INTEGER PRIMARY KEY,
@@ -50,16 +73,19 @@ MIGRATIONS = {
             history TEXT,
             failures INTEGER NOT NULL DEFAULT 0,
             pull TEXT,
-            image_digest TEXT
+            image_digest TEXT,
+            events TEXT
         );
         CREATE TABLE registry (
             only INTEGER PRIMARY KEY CHECK (only = 1),
             version INTEGER NOT NULL,
             session INTEGER,
-            replaced INTEGER
+            replaced INTEGER,
+            compacted INTEGER NOT NULL DEFAULT 0
         );
         INSERT INTO registry (only, version) VALUES (1, 0);
-        """,
+        """  # noqa: S608 (a constant)
+        + _EVENTS,
     ),
     1: (2, "ALTER TABLE workloads ADD COLUMN history TEXT"),
     2: (3, "ALTER TABLE workloads ADD COLUMN failures INTEGER NOT NULL DEFAULT 0"),
@@ -84,6 +110,16 @@ MIGRATIONS = {
         ALTER TABLE workloads DROP COLUMN pod_sandbox_id;
         ALTER TABLE workloads DROP COLUMN container_id;
         """,
+    ),
+    6: (
+        7,
+        """
+        ALTER TABLE workloads ADD COLUMN events TEXT;
+        ALTER TABLE registry ADD COLUMN compacted INTEGER NOT NULL DEFAULT 0;
+        UPDATE registry SET compacted =
+            max(version, (SELECT coalesce(max(version), 0) FROM workloads));
+        """  # noqa: S608 (a constant)
+        + _EVENTS,
     ),
 }
 """By schema, a later schema and the script that makes it; schema 0 is an empty file."""
@@ -142,6 +178,16 @@ def prepare(connection: sqlite3.Connection) -> None:
     connection.execute("PRAGMA secure_delete = ON")
 
 
+def _statements(script: str) -> Iterator[str]:
+    """Yield the statements of a script, of which a trigger has more than one semicolon."""
+    statement = ""
+    for part in script.split(";"):
+        statement += part + ";"
+        if part.strip() and sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""
+
+
 def _foreign(path: str) -> StoreFailed:
     return StoreFailed(
         f"expected a database of this package in {path!r}, got another application's"
@@ -168,7 +214,7 @@ def migrate(connection: sqlite3.Connection, path: str) -> None:
     try:
         while version != SCHEMA_VERSION:
             version, script = MIGRATIONS[version]
-            for statement in script.split(";"):
+            for statement in _statements(script):
                 connection.execute(statement)
         # A pragma takes no parameters; both are numbers of this module.
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")

@@ -32,7 +32,7 @@ def spec_size(workload: Workload) -> int:
     for text in (workload.working_dir, workload.user):
         if text is not None:
             texts.append(text)
-    return ENTRY_BYTES + _size(texts)
+    return ENTRY_BYTES + texts_size(texts)
 
 
 def entry_size(entry: WorkloadEntry, history: History) -> int:
@@ -41,10 +41,11 @@ def entry_size(entry: WorkloadEntry, history: History) -> int:
     for transition in history:
         texts += (transition.reason, transition.message)
     given = [text for text in texts if text is not None]
-    return spec_size(entry.workload) + TRANSITION_BYTES * len(history) + _size(given)
+    return spec_size(entry.workload) + TRANSITION_BYTES * len(history) + texts_size(given)
 
 
-def _size(texts: list[str]) -> int:
+def texts_size(texts: list[str]) -> int:
+    """Return the size of some texts in bytes."""
     # In one piece, as an argument list may have a hundred thousand items.
     whole = "".join(texts)
     if whole.isascii():

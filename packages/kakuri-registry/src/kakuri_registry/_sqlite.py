@@ -12,32 +12,29 @@ back.
 import os
 import sqlite3
 import threading
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 
-from kakuri_workload import History
-
-from kakuri_registry._change_log import Change
+from kakuri_registry._cells import Cell
+from kakuri_registry._change import Change
 from kakuri_registry._database import open_database
 from kakuri_registry._directory import check_files, companion, lock_store, open_private_directory
-from kakuri_registry._entry import WorkloadEntry
 from kakuri_registry._errors import StoreFailed, StoreFull
+from kakuri_registry._event_rows import events_text
+from kakuri_registry._loading import read_all
 from kakuri_registry._recovery import complete_recovery, recover, text_or_bytes
-from kakuri_registry._rows import BadRow, Cell, RowReader, row_of, shorten
+from kakuri_registry._rows import row_of
 from kakuri_registry._schema import refuse_foreign
 from kakuri_registry._space_reserve import SpaceReserve
-from kakuri_registry._sqlite_errors import (
-    Damaged,
-    is_damage,
-    translate_os_error,
-    translate_sqlite_error,
-)
+from kakuri_registry._sqlite_errors import is_damage, translate_os_error, translate_sqlite_error
 from kakuri_registry._statements import (
     CHUNKS,
+    COMPACT,
     DELETE,
     PUT,
-    SELECT,
+    PUT_EVENTS,
     SET_VERSION,
     in_chunks,
     is_large,
@@ -118,6 +115,7 @@ class SQLiteStore:
         self._connection: sqlite3.Connection | None = None
         self._lock = -1
         self._is_log_new = False  # it is empty, and the first transaction has to mark it
+        self._begins_log = False  # the present transaction has marked it
         self._reserve_bytes = reserve
         self._mutex = threading.Lock()
         try:
@@ -164,6 +162,17 @@ class SQLiteStore:
         """
         with self._mutex:
             self._write(changes)
+
+    def compact(self, index: int) -> None:
+        """Delete all events up to an index.
+
+        Raises:
+            StoreFull: There is no room.
+            StoreFailed: The database can't be written, or is closed.
+        """
+        with self._mutex, self._transaction(index) as connection:
+            for statement in COMPACT:
+                connection.execute(statement, (index,))
 
     def tidy(self) -> bool:
         """Return some free pages to the file system, and truncate the log.
@@ -261,29 +270,9 @@ class SQLiteStore:
             raise translate_sqlite_error(error, self._path) from error
 
     def _read_all(self, connection: sqlite3.Connection) -> Loaded:
-        reader = RowReader()
-        entries: list[WorkloadEntry] = []
-        histories: dict[str, History] = {}
         problems = list(self._problems)
-        (version,) = connection.execute("SELECT version FROM registry").fetchone()
-        rows = 0
-        for row in connection.execute(SELECT):
-            rows += 1
-            try:
-                change = reader.read(row)
-            except BadRow as error:
-                workload_id = row[0] if isinstance(row[0], str) else shorten(row[0])
-                problems.append(StoreProblem(f"a workload can't be loaded: {error}", workload_id))
-                continue
-            assert change.entry is not None
-            entries.append(change.entry)
-            if change.history:
-                histories[change.workload_id] = change.history
-            version = max(version, change.version)
-        (indexed,) = connection.execute("SELECT count(*) FROM workloads").fetchone()
-        if indexed != rows:
-            raise Damaged(f"the index has {indexed} workloads, the table {rows}")
-        version += VERSION_GAP
+        loaded = read_all(connection, problems)
+        version = loaded.version + VERSION_GAP
         try:
             connection.execute(SET_VERSION[False], (version,))
         except sqlite3.OperationalError as error:
@@ -293,7 +282,7 @@ class SQLiteStore:
             )
         # Not earlier: a damaged database has to stay as it is.
         self._is_log_new = begin_session(connection)
-        return Loaded(entries, histories, version, tuple(problems))
+        return replace(loaded, version=version, problems=tuple(problems))
 
     def _write(self, changes: Sequence[Change]) -> None:
         if any(change.is_registration for change in changes):
@@ -318,49 +307,53 @@ class SQLiteStore:
             self._transact(changes[start : start + SMALL_TRANSACTION])
 
     def _transact(self, changes: Sequence[Change]) -> None:
-        connection = self._opened()
         self._failpoint("store.before-write")
-        removed = [(change.workload_id,) for change in changes if change.entry is None]
-        rows = [row_of(each) for each in changes if each.entry]
-        try:
-            if removed or self._is_log_new or len(rows) > CHUNKS[-1] or any(map(is_large, rows)):
-                self._transact_statements(connection, removed, rows, changes)
-            else:
-                # A single statement is a transaction: the thread releases the interpreter's lock
-                # once, and waits for a busy event loop once.
+        removed = [change for change in changes if change.entry is None]
+        rows = [row_of(change) for change in changes if change.entry is not None]
+        if removed or self._is_log_new or len(rows) > CHUNKS[-1] or any(map(is_large, rows)):
+            with self._transaction(max(change.version for change in changes)) as connection:
+                in_chunks(connection, DELETE, [(change.workload_id,) for change in removed])
+                events = [_event_row(change) for change in removed if change.events]
+                in_chunks(connection, PUT_EVENTS, events)
+                in_chunks(connection, PUT, rows)
+        else:
+            # A single statement is a transaction: the thread releases the interpreter's lock once,
+            # and waits for a busy event loop once.
+            with self._translated() as connection:
                 self._failpoint("store.before-commit")
                 in_chunks(connection, PUT, rows)
-        except BaseException as error:
-            with suppress(sqlite3.Error):
-                if connection.in_transaction:
-                    connection.execute("ROLLBACK")
-            if isinstance(error, sqlite3.Error):
-                raise translate_sqlite_error(error, self._path) from error
-            raise
         self._failpoint("store.after-commit")
         if self._is_log_long():
             self._checkpoint()
 
-    def _transact_statements(
-        self,
-        connection: sqlite3.Connection,
-        removed: Sequence[tuple[Cell, ...]],
-        rows: Sequence[tuple[Cell, ...]],
-        changes: Sequence[Change],
-    ) -> None:
-        connection.execute("BEGIN IMMEDIATE")
-        before = connection.total_changes
-        in_chunks(connection, DELETE, removed)
-        has_removed = connection.total_changes > before
-        in_chunks(connection, PUT, rows)
-        begins_log = self._is_log_new and connection.total_changes > before
-        # Rows have their versions. If nothing changed, nothing is written.
-        if has_removed or begins_log:
-            version = max(change.version for change in changes)
-            connection.execute(SET_VERSION[begins_log], (version,))
-        self._failpoint("store.before-commit")
-        connection.execute("COMMIT")
-        self._is_log_new &= not begins_log
+    @contextmanager
+    def _transaction(self, version: int) -> Iterator[sqlite3.Connection]:
+        """Commit what is written while the context is entered, and the latest version with it."""
+        with self._translated() as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            before = connection.total_changes
+            try:
+                yield connection
+                has_changed = connection.total_changes > before
+                if has_changed:
+                    connection.execute(SET_VERSION[self._is_log_new], (version,))
+                self._failpoint("store.before-commit")
+                connection.execute("COMMIT")
+            except BaseException:
+                with suppress(sqlite3.Error):
+                    if connection.in_transaction:
+                        connection.execute("ROLLBACK")
+                raise
+            self._is_log_new &= not has_changed
+
+    @contextmanager
+    def _translated(self) -> Iterator[sqlite3.Connection]:
+        """Yield the connection, and translate the errors of SQLite."""
+        connection = self._opened()
+        try:
+            yield connection
+        except sqlite3.Error as error:
+            raise translate_sqlite_error(error, self._path) from error
 
     def _checkpoint(self) -> None:
         """Checkpoint and truncate the log, if there is room."""
@@ -383,3 +376,7 @@ class SQLiteStore:
         if self._connection is None:
             raise StoreFailed(f"the store {str(self._path)!r} is closed")
         return self._connection
+
+
+def _event_row(change: Change) -> tuple[Cell, ...]:
+    return change.events[-1].index, change.workload_id, events_text(change.events)

@@ -1,10 +1,11 @@
-"""The SQL statements that read and write workloads, and the number of rows in each."""
+"""The SQL statements that read and write workloads and events, and the number of rows in each."""
 
 import sqlite3
 from collections.abc import Sequence
 from itertools import chain
 
-from kakuri_registry._rows import COLUMNS, Cell, storable
+from kakuri_registry._cells import Cell
+from kakuri_registry._rows import COLUMNS, WRITTEN_COLUMNS, storable
 
 CHUNKS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128)
 """Numbers of workloads that one statement writes.
@@ -18,10 +19,12 @@ LARGE_ROW = 16_384
 of the last parameters of each statement."""
 
 # The names in these statements are constants of this package; values are always parameters.
-_NAMES = ", ".join(f'"{name}"' for name in COLUMNS)
-_NEW_VALUES = ", ".join(f'"{name}" = excluded."{name}"' for name in COLUMNS if name != "id")
-_ROW = f"({', '.join('?' * len(COLUMNS))})"
-SELECT = f"SELECT {_NAMES} FROM workloads"  # noqa: S608
+_NAMES = ", ".join(f'"{name}"' for name in WRITTEN_COLUMNS)
+_NEW_VALUES = ", ".join(f'"{name}" = excluded."{name}"' for name in WRITTEN_COLUMNS if name != "id")
+_ROW = f"({', '.join('?' * len(WRITTEN_COLUMNS))})"
+_READ = ", ".join(f'"{name}"' for name in COLUMNS)
+SELECT = f"SELECT {_READ} FROM workloads"  # noqa: S608
+SELECT_EVENTS = 'SELECT "index", id, events FROM events ORDER BY "index"'
 PUT = {
     count: f"INSERT INTO workloads ({_NAMES}) VALUES {', '.join([_ROW] * count)} "  # noqa: S608
     f"ON CONFLICT (id) DO UPDATE SET {_NEW_VALUES}"
@@ -34,6 +37,14 @@ SET_VERSION = {
 """Statements that store the version of the latest change. The key is whether the transaction is the
 first in its log: then the row has to change, because SQLite does not write unchanged pages."""
 
+PUT_EVENTS = {
+    count: f"INSERT OR REPLACE INTO events VALUES {', '.join(['(?, ?, ?)'] * count)}"  # noqa: S608
+    for count in CHUNKS
+}
+COMPACT = (
+    'DELETE FROM events WHERE "index" <= ?',
+    "UPDATE registry SET compacted = max(compacted, ?)",
+)
 DELETE = {
     count: f"DELETE FROM workloads WHERE id IN ({', '.join('?' * count)})"  # noqa: S608
     for count in CHUNKS

@@ -6,8 +6,9 @@ from typing import Protocol, TypeAlias
 
 from kakuri_workload import History
 
-from kakuri_registry._change_log import Change
+from kakuri_registry._change import Change
 from kakuri_registry._entry import WorkloadEntry
+from kakuri_registry._events import Event
 
 Failpoint: TypeAlias = Callable[[str], None]
 """Called with the name of each failpoint: a place at which a test may kill the process or raise."""
@@ -45,6 +46,8 @@ class Loaded:
     histories: Mapping[str, History] = field(default_factory=dict)
     version: int = 0
     problems: Sequence[StoreProblem] = ()
+    events: Sequence[Event] = ()
+    compacted: int = 0
 
 
 class Store(Protocol):
@@ -80,6 +83,13 @@ class Store(Protocol):
             StoreFailed: The store can't be written for another reason.
         """
 
+    def compact(self, index: int) -> None:
+        """Delete all events up to an index.
+
+        Raises:
+            StoreError: The store can't be written.
+        """
+
     def tidy(self) -> bool:
         """Free some of the space of removed workloads, for a few milliseconds.
 
@@ -99,9 +109,16 @@ class MemoryStore:
 
     is_nonblocking = True
 
-    def __init__(self) -> None:
+    def __init__(self, *, version: int = 0) -> None:
+        """Create an empty store.
+
+        Args:
+            version: The version that the registry begins with. To tell the versions of one process
+                from those of an earlier one, pass a larger one each time.
+        """
         self._changes: dict[str, Change] = {}
-        self._version = 0
+        self._events: dict[int, Event] = {}
+        self._compacted = self._version = version
 
     def load(self) -> Loaded:
         """Return everything that was written."""
@@ -110,6 +127,8 @@ class MemoryStore:
             [change.entry for change in changes if change.entry is not None],
             {change.workload_id: change.history for change in changes if change.history},
             self._version,
+            events=[self._events[index] for index in sorted(self._events)],
+            compacted=self._compacted,
         )
 
     def write(self, changes: Sequence[Change]) -> None:
@@ -118,8 +137,14 @@ class MemoryStore:
             if change.entry is None:
                 self._changes.pop(change.workload_id, None)
             else:
-                self._changes[change.workload_id] = change
+                self._changes[change.workload_id] = change._replace(events=())
             self._version = max(self._version, change.version)
+            self._events.update((event.index, event) for event in change.events)
+
+    def compact(self, index: int) -> None:
+        """Delete all events up to an index."""
+        self._compacted = index
+        self._events = {each: event for each, event in self._events.items() if each > index}
 
     def tidy(self) -> bool:
         """Return False: Python frees memory by itself."""

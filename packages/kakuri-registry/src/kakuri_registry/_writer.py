@@ -15,15 +15,16 @@ the disk is full.
 
 import asyncio
 import logging
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from functools import partial
 from typing import Self, TypeAlias
 
 from kakuri_registry._backlog import Backlog, Batch, OnSaved
-from kakuri_registry._change_log import Change
+from kakuri_registry._change import Change
 from kakuri_registry._durability import Durability
 from kakuri_registry._errors import StoreError, StoreFailed, StoreFull
+from kakuri_registry._events import Event
 from kakuri_registry._registry import WorkloadRegistry
 from kakuri_registry._store import Failpoint, Store, no_failpoint
 from kakuri_registry._tidier import Tidier
@@ -80,10 +81,13 @@ class StoreWriter:
             RuntimeError: No event loop is running.
         """
         self._registry = registry
+        self._journal = registry.journal
         self._store = store
         self._failpoint = failpoint
         self._loop = asyncio.get_running_loop()
         self._backlog = Backlog()
+        self._events: Mapping[str, Sequence[Event]] = {}  # those of the batch that is written
+        self._compacted: int | None = None  # the index up to which the present write deletes events
         self._next_write: asyncio.Handle | None = None
         self._batch_timer: asyncio.TimerHandle | None = None
         self._retry: asyncio.TimerHandle | None = None
@@ -223,6 +227,10 @@ class StoreWriter:
 
     def _write_through(self, change: Change) -> None:
         self._store.write((change,))
+        self._journal.stored(change.events)
+        if (compaction := self._journal.compaction) is not None:
+            self._store.compact(compaction)
+            self._journal.compacted_store(compaction)
 
     def _add(self, change: Change) -> None:
         self._backlog.add(change)
@@ -278,28 +286,52 @@ class StoreWriter:
             return
         changes = self._backlog.take(only_registrations=self._retry is not None)
         if changes:
-            self._submit(partial(self._write, changes))
+            self._events = self._journal.unstored(self._backlog.writing)
+            changes = [
+                change._replace(events=self._events.get(change.workload_id, ()))
+                for change in changes
+            ]
+            compaction, must_compact = self._journal.compaction, self._journal.must_compact
+            self._submit(partial(self._write, changes, compaction, must_compact=must_compact))
 
     def _submit(self, work: Callable[[], None]) -> None:
         if self._executor is None:
             self._executor = self._thread = ThreadPoolExecutor(1, "kakuri-writer")
         self._executor.submit(work)
 
-    def _write(self, changes: Sequence[Change]) -> None:
+    def _write(
+        self, changes: Sequence[Change], compaction: int | None, *, must_compact: bool
+    ) -> None:
         error: BaseException | None = None
         try:
             self._failpoint("writer.before-write")
+            self._compacted = None
+            if compaction is not None:
+                self._compact(compaction, must_compact=must_compact)
             self._store.write(changes)
             self._failpoint("writer.after-write")
         except BaseException as failure:  # noqa: BLE001 (callers get it)
             error = failure
         self._loop.call_soon_threadsafe(self._end_write, error)
 
+    def _compact(self, index: int, *, must_compact: bool) -> None:
+        """Delete events from the store; without `must_compact` only if it has room for that."""
+        try:
+            self._store.compact(index)
+            self._compacted = index
+        except StoreError:
+            if must_compact:
+                raise
+
     def _end_write(self, error: BaseException | None) -> None:
         """Handle the outcome of a write, begin the next one, and notify callers."""
         self._failpoint("writer.before-answer")
         batch = self._backlog.end_write()
         if error is None:
+            if self._compacted is not None:
+                self._journal.compacted_store(self._compacted)
+            for events in self._events.values():
+                self._journal.stored(events)
             self._succeed(batch)
             waiting = [on_saved for each in batch.values() for on_saved in each.waiting]
         else:
@@ -351,7 +383,7 @@ class StoreWriter:
 
     def _unregister(self, workload_id: str) -> None:
         if workload_id in self._registry:
-            self._registry.remove(workload_id)
+            self._registry.withdraw(workload_id)
 
     def _retry_at(self, when: float) -> None:
         self._retry = self._loop.call_at(when, self._retry_now)

@@ -98,7 +98,7 @@ class Reconciler:
         """Remove the entry of a workload whose zone was removed on request."""
         entry = self._registry.get(zone_id)
         if entry is not None and entry.desired is DesiredState.REMOVE:
-            self._registry.remove(zone_id)
+            self._registry.remove(zone_id, now=self._clock())
             self._volatile.remove(zone_id)
             self._capacity.release(zone_id)
             self._removed[zone_id] = None

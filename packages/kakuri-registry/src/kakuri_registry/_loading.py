@@ -1,0 +1,69 @@
+"""Reads everything that a database has."""
+
+import sqlite3
+
+from kakuri_workload import History
+
+from kakuri_registry._cells import BadRow, shorten
+from kakuri_registry._entry import WorkloadEntry
+from kakuri_registry._event_rows import read_events
+from kakuri_registry._events import Event
+from kakuri_registry._rows import RowReader
+from kakuri_registry._sqlite_errors import Damaged
+from kakuri_registry._statements import SELECT, SELECT_EVENTS
+from kakuri_registry._store import Loaded, StoreProblem
+
+
+def read_all(connection: sqlite3.Connection, problems: list[StoreProblem]) -> Loaded:
+    """Return the workloads and events of a database, and the version of the latest change.
+
+    Args:
+        connection: The database.
+        problems: What can't be loaded is added to this list.
+
+    Raises:
+        Damaged: The table of workloads and its index differ.
+        sqlite3.Error: The database can't be read.
+    """
+    reader = RowReader()
+    entries: list[WorkloadEntry] = []
+    histories: dict[str, History] = {}
+    version, compacted = connection.execute("SELECT version, compacted FROM registry").fetchone()
+    rows = 0
+    for row in connection.execute(SELECT):
+        rows += 1
+        try:
+            change = reader.read(row)
+        except BadRow as error:
+            workload_id = row[0] if isinstance(row[0], str) else shorten(row[0])
+            problems.append(StoreProblem(f"a workload can't be loaded: {error}", workload_id))
+            continue
+        assert change.entry is not None
+        entries.append(change.entry)
+        if change.history:
+            histories[change.workload_id] = change.history
+        version = max(version, change.version)
+    (indexed,) = connection.execute("SELECT count(*) FROM workloads").fetchone()
+    if indexed != rows:
+        raise Damaged(f"the index has {indexed} workloads, the table {rows}")
+    events, compacted = _read_events(connection, compacted, problems)
+    version = max(version, compacted, events[-1].index if events else 0)
+    return Loaded(entries, histories, version, events=events, compacted=compacted)
+
+
+def _read_events(
+    connection: sqlite3.Connection, compacted: int, problems: list[StoreProblem]
+) -> tuple[list[Event], int]:
+    """Return the events, and the index up to which they are not stored.
+
+    Events before one that can't be read are left out, so that the others have no gap.
+    """
+    events: list[Event] = []
+    for index, workload_id, text in connection.execute(SELECT_EVENTS):
+        try:
+            events += read_events(workload_id, text)
+        except BadRow as error:
+            problems.append(StoreProblem(f"events up to {index} can't be loaded: {error}"))
+            events, compacted = [], index
+    events.sort(key=lambda event: event.index)  # a row may have several
+    return [event for event in events if event.index > compacted], compacted
