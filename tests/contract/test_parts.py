@@ -6,13 +6,15 @@ import pytest
 
 from tools.members import MEMBERS, ROOT
 
-ROW = re.compile(r"^\| \[(kakuri-[\w-]+)\]\(([\w/-]+)/README\.md\) \| .+ \| (.+) \|$", re.MULTILINE)
+ROW = re.compile(
+    r"^\| \[(kakuri(?:-[\w-]+)?)\]\(([\w/-]+)/README\.md\) \| .+ \| (.+) \|$", re.MULTILINE
+)
 ROWS = {
     name: (directory, text)
     for name, directory, text in ROW.findall((ROOT / "README.md").read_text())
 }
 EDGE = re.compile(r"^    (\w+)(?:\[[\w-]+\])? --> (\w+)(?:\[[\w-]+\])?$", re.MULTILINE)
-NODE = re.compile(r"(\w+)\[(kakuri-[\w-]+)\]")
+NODE = re.compile(r"(\w+)\[(kakuri(?:-[\w-]+)?)\]")
 PAGE = (ROOT / "docs/architecture.md").read_text()
 
 

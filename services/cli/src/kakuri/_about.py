@@ -1,0 +1,122 @@
+"""The verbs `version` and `api`."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from kakuri._exits import CommandError, Exit, UsageError
+from kakuri._group import Verb
+from kakuri._invocation import Invocation
+from kakuri._version import __version__
+
+_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+
+
+@click.command(cls=Verb)
+@click.pass_obj
+def version(invocation: Invocation) -> int:
+    """Show the version of this command and of each node; warn if they are far apart."""
+    found: list[dict[str, Any]] = []
+    problem: CommandError | None = None
+    try:
+        with invocation.api() as api:
+            found = api.get("/nodes").document["nodes"]
+    except CommandError as error:
+        problem = error
+    if invocation.is_json:
+        nodes = [{key: one.get(key) for key in ("name", "version", "runtime")} for one in found]
+        document: dict[str, Any] = {"client": __version__, "nodes": nodes}
+        if problem is not None:
+            document["problem"] = problem.message
+        invocation.out_value(document)
+    elif invocation.is_name:
+        invocation.out(__version__)
+    else:
+        invocation.out(f"client   {__version__}")
+        for one in found:
+            runtime = "simulated" if one.get("simulated") else one.get("runtime", "")
+            invocation.out(f"node     {one.get('version', '?')}   {one['name']}, {runtime}")
+        if problem is not None:
+            invocation.note(f"nodes are not known: {problem.message}", "yellow")
+    for one in found:
+        if _is_far(str(one.get("version", ""))):
+            invocation.note(
+                f"warning: {one['name']} has version {one['version']}, more than one minor version "
+                f"from {__version__}",
+                "yellow",
+            )
+    return Exit.OK if problem is None else problem.exit_code
+
+
+def _is_far(other: str) -> bool:
+    try:
+        ours, theirs = (
+            [int(part) for part in text.split(".")[:2]] for text in (__version__, other)
+        )
+    except ValueError:
+        return False
+    return ours[0] != theirs[0] or abs(ours[1] - theirs[1]) > 1
+
+
+@click.command(cls=Verb)
+@click.argument("method", type=click.Choice(_METHODS, case_sensitive=False))
+@click.argument("path")
+@click.option("-d", "--data", metavar="TEXT|@FILE|-", help="The content: text, a file, or - for "
+              "standard input.")  # fmt: skip
+@click.option("-H", "--header", "headers", multiple=True, metavar="NAME:VALUE",
+              help="A further field.")  # fmt: skip
+@click.option("-i", "--include", is_flag=True, help="Print status and fields before the content.")
+@click.pass_obj
+def api(
+    invocation: Invocation,
+    *,
+    method: str,
+    path: str,
+    data: str | None,
+    headers: tuple[str, ...],
+    include: bool,
+) -> None:
+    """Send a request to the control plane, and print the content of its answer as it came.
+
+    PATH is a path with its query, such as /workloads?label=team=a; a stream is printed as it comes.
+    """
+    if not path.startswith("/"):
+        raise UsageError(f"expected a path that begins with '/', got {path!r}")
+    fields = {}
+    for one in headers:
+        name, separator, value = one.partition(":")
+        if not separator:
+            raise UsageError(f"-H: expected NAME:VALUE, got {one!r}")
+        fields[name.strip()] = value.strip()
+    body = _content(data)
+    with invocation.api() as client:
+        if method.upper() == "GET" and not body and not fields and not include:
+            with client.stream(path) as response:
+                for piece in response:
+                    sys.stdout.buffer.write(piece)
+                    sys.stdout.buffer.flush()
+            return
+        answer = client.request(method.upper(), path, body=body, headers=fields)
+    if include:
+        invocation.out(f"HTTP/1.1 {answer.status}")
+        for name, value in answer.headers:
+            invocation.out(f"{name}: {value}")
+        invocation.out("")
+    sys.stdout.flush()
+    sys.stdout.buffer.write(answer.body)
+    sys.stdout.buffer.flush()
+
+
+def _content(data: str | None) -> bytes:
+    if data is None:
+        return b""
+    if data == "-":
+        return sys.stdin.buffer.read()
+    if data.startswith("@"):
+        try:
+            return Path(data[1:]).read_bytes()
+        except OSError as error:
+            raise UsageError(f"{data[1:]} can't be read: {error.strerror}") from error
+    return data.encode()

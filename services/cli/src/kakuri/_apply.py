@@ -1,0 +1,158 @@
+"""The verbs `apply`, `diff` and `plan`."""
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from kakuri._exits import CommandError, Exit, NotFound, UsageError
+from kakuri._group import Verb
+from kakuri._invocation import Invocation
+from kakuri._results import confirmed
+from kakuri._types import SECONDS
+from kakuri._verify import DEFAULT_FILE, FILES
+
+if TYPE_CHECKING:
+    from kakuri._client import API
+    from kakuri._compare import Change
+    from kakuri._files import Manifest
+
+_PRUNE = click.option("--prune", is_flag=True,
+                      help="Remove what has the file's set and is not in the file.")  # fmt: skip
+
+
+@click.command(cls=Verb)
+@FILES
+@_PRUNE
+@click.pass_obj
+def diff(invocation: Invocation, *, files: tuple[str, ...], prune: bool) -> int:
+    """Compare files with what runs: 0 if nothing differs, 1 if something does."""
+    manifest = _manifest(files, is_pruned=prune)
+    with invocation.api() as api:
+        changes = _changes(api, manifest, is_pruned=prune)
+    _print_changes(invocation, changes)
+    return Exit.NO if any(one.kind != "same" for one in changes) else Exit.OK
+
+
+@click.command(cls=Verb)
+@FILES
+@_PRUNE
+@click.option("--exit-code", is_flag=True, help="Exit with 1 if something would change.")
+@click.pass_obj
+def plan(invocation: Invocation, *, files: tuple[str, ...], prune: bool, exit_code: bool) -> int:
+    """Show what apply would do, and whether the node would accept it. Changes nothing."""
+    from kakuri._compare import check_room  # noqa: PLC0415 (not for --help)
+
+    manifest = _manifest(files, is_pruned=prune)
+    with invocation.api() as api:
+        changes = _changes(api, manifest, is_pruned=prune)
+        for one in changes:
+            check_room(api, one)
+    _print_changes(invocation, changes)
+    if refused := [one for one in changes if one.problem]:
+        names = ", ".join(one.id for one in refused)
+        raise CommandError(f"the node would refuse {names}", Exit.NO_ROOM, code="refused")
+    has_changes = any(one.kind != "same" for one in changes)
+    return Exit.NO if exit_code and has_changes else Exit.OK
+
+
+@click.command(cls=Verb)
+@FILES
+@_PRUNE
+@click.option("--yes", is_flag=True, help="Replace and remove without a question.")
+@click.option("--grace", type=SECONDS, default="10s", show_default=True, metavar="SECONDS",
+              help="Time for workloads that are replaced or removed to end.")  # fmt: skip
+@click.pass_obj
+def apply(
+    invocation: Invocation, *, files: tuple[str, ...], prune: bool, yes: bool, grace: float
+) -> int:
+    """Make the workloads those of files: create what is missing, replace what differs.
+
+    A workload that differs is stopped and removed before the new one is started.
+    """
+    manifest = _manifest(files, is_pruned=prune)
+    with invocation.api() as api:
+        changes = _changes(api, manifest, is_pruned=prune)
+        ended = [one.id for one in changes if one.kind in ("replace", "remove")]
+        if ended and not yes:
+            _explain(invocation, changes)
+            confirmed(
+                invocation, f"Stop and remove {', '.join(ended)} on {api.target.label}?", "--yes"
+            )
+        results = [_applied(invocation, api, one, grace) for one in changes]
+    if invocation.format == "json":
+        invocation.out_value([document for document, _ in results])
+    elif not invocation.is_json and not invocation.is_name:
+        changed = sum(one.kind != "same" for one in changes)
+        invocation.note(f"{changed} changed, {len(changes) - changed} same")
+    return Exit.OK
+
+
+def _manifest(files: tuple[str, ...], *, is_pruned: bool) -> "Manifest":
+    from kakuri._files import read_manifest  # noqa: PLC0415 (not for --help)
+
+    manifest = read_manifest(files or DEFAULT_FILE)
+    if is_pruned and not manifest.set_name:
+        raise UsageError('--prune needs a set: write set = "NAME" into the file')
+    return manifest
+
+
+def _changes(api: "API", manifest: "Manifest", *, is_pruned: bool) -> list["Change"]:
+    from kakuri._compare import compare  # noqa: PLC0415 (not for --help)
+
+    return compare(api, manifest, is_pruned=is_pruned)
+
+
+def _print_changes(invocation: Invocation, changes: list["Change"]) -> None:
+    if invocation.format == "json":
+        invocation.out_value([one.as_json() for one in changes])
+        return
+    for one in changes:
+        if invocation.is_json:
+            invocation.out_value(one.as_json())
+        elif invocation.is_name:
+            if one.kind != "same":
+                invocation.out(one.id)
+        else:
+            for line in one.lines():
+                invocation.out(line)
+
+
+def _explain(invocation: Invocation, changes: list["Change"]) -> None:
+    for one in changes:
+        if one.kind != "same":
+            for line in one.lines():
+                invocation.note(line)
+
+
+def _applied(
+    invocation: Invocation, api: "API", change: "Change", grace: float
+) -> tuple[dict[str, Any], str]:
+    """Carry out one change, and print it; return what is printed in JSON."""
+    from kakuri._remove import delete  # noqa: PLC0415 (not for --help)
+    from kakuri._run import submit  # noqa: PLC0415
+
+    if change.kind in ("replace", "remove"):
+        try:
+            answer = delete(api, change.id, grace=grace)
+        except NotFound:
+            pass  # another client removed it
+        else:
+            if answer.status != 200:
+                raise CommandError(
+                    f"{change.id} is still being removed: apply the file again later",
+                    Exit.UNREACHABLE, code="timeout",
+                )  # fmt: skip
+    document: dict[str, Any] = {"id": change.id, "change": change.kind}
+    if change.kind in ("create", "replace"):
+        assert change.wanted is not None
+        document["workload"] = submit(invocation, api, change.wanted).document
+    text = {"create": "created", "replace": "replaced", "remove": "removed"}.get(
+        change.kind, "same"
+    )
+    if invocation.is_name:
+        invocation.out(change.id)
+    elif invocation.format == "jsonl":
+        invocation.out_value(document)
+    elif not invocation.is_json:
+        invocation.out(f"{change.id}  {text}")
+    return document, text

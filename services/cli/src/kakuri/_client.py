@@ -1,0 +1,275 @@
+"""Requests to the control plane, and what its answers mean for the exit code."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Self
+
+from kakuri_http import (
+    ClientError,
+    ConnectFailed,
+    InvalidURL,
+    Limits,
+    ProtocolError,
+    ReceivedResponse,
+    Timeouts,
+    TooManyRedirects,
+)
+from kakuri_http.blocking import BlockingClient, BlockingStreamedResponse
+from kakuri_json import JSONError, loads
+
+from kakuri._contexts import Target
+from kakuri._exits import CommandError, Exit, NotFound, Unreachable, UsageError
+from kakuri._text import printable
+
+ANSWER_SECONDS = 30.0
+"""Seconds within which an answer is expected, besides the time that a request asks to wait."""
+
+MAX_ANSWER = 64 << 20
+"""Bytes of an answer that is held as a whole: a hundred workloads at their largest."""
+
+JSON_CONTENT = {"Content-Type": "application/json"}
+"""The field of a request with a JSON document."""
+
+Params = Iterable[tuple[str, str]]
+
+_EXITS = {
+    409: Exit.CONFLICT,
+    410: Exit.NOT_FOUND,
+    412: Exit.CONFLICT,
+    422: Exit.NO_ROOM,
+}
+_CODES = {"capacity": Exit.NO_ROOM, "never_fits": Exit.NO_ROOM}
+_UNKNOWN_OUTCOME = {"agent_unreachable", "agent_timeout"}
+_ERROR, _NOT_FOUND, _SERVER_ERROR = 400, 404, 500
+_FATE_UNKNOWN = "it is not known whether the request was carried out"
+
+
+class APIProblem(CommandError):
+    """An answer of the API that is an error.
+
+    Attributes:
+        status: The HTTP status.
+        problem: The problem document (RFC 9457); empty if the answer has none.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        exit_code: Exit,
+        *,
+        code: str,
+        status: int,
+        problem: dict[str, Any],
+        document: bytes | None,
+    ) -> None:
+        super().__init__(message, exit_code, code=code, document=document)
+        self.status = status
+        self.problem = problem
+
+
+def _exit_of(status: int) -> Exit:
+    return _EXITS.get(status, Exit.UNREACHABLE if status >= _SERVER_ERROR else Exit.USAGE)
+
+
+def _problem_of(body: bytes) -> dict[str, Any]:
+    try:
+        document = loads(body)
+    except JSONError:
+        return {}
+    return document if isinstance(document, dict) else {}
+
+
+def _message(problem: Mapping[str, Any], response: Any, code: str, *, is_write: bool) -> str:
+    text = str(problem.get("detail") or f"HTTP {response.status} {response.reason}".strip())
+    lines = [printable(text)]
+    for error in problem.get("errors", ()):
+        if isinstance(error, dict):
+            lines.append(printable(f"  {error.get('path')}: {error.get('message')}"))
+    for path in problem.get("differences", ()):
+        lines.append(printable(f"  differs: {path}"))
+    if is_write and code in _UNKNOWN_OUTCOME:
+        lines.append(_FATE_UNKNOWN)
+    return "\n".join(lines)
+
+
+class Answer:
+    """An answer that is not an error.
+
+    Attributes:
+        status: The HTTP status.
+        body: The content, byte for byte.
+        headers: The fields.
+    """
+
+    def __init__(self, response: ReceivedResponse) -> None:
+        self.status = response.status
+        self.body = response.body
+        self.headers = response.headers
+
+    @property
+    def document(self) -> Any:
+        """The content as JSON."""
+        try:
+            return loads(self.body)
+        except JSONError as error:
+            raise Unreachable(
+                f"the answer is not valid JSON: {error}", code="bad_answer"
+            ) from error
+
+
+class API:
+    """The control plane of one target; a context manager that closes its connection.
+
+    It belongs to one thread. `again()` creates another one for the same target.
+    """
+
+    def __init__(self, target: Target) -> None:
+        """Create a client; it connects with the first request.
+
+        Raises:
+            UsageError: The token's file can't be read.
+        """
+        self.target = target
+        context = target.context
+        is_unix = context.host.startswith("unix:")
+        self._prefix = "" if is_unix else context.host
+        self._headers = {}
+        if context.token_file:
+            try:
+                token = Path(context.token_file).expanduser().read_text().strip()
+            except (OSError, UnicodeDecodeError) as error:
+                raise UsageError(f"the token can't be read: {error}") from error
+            self._headers["Authorization"] = f"Bearer {token}"
+        tls = None
+        if context.ca and context.host.startswith("https:"):
+            from kakuri_tcp import ClientTLS  # noqa: PLC0415 (only for https)
+
+            tls = ClientTLS(ca=Path(context.ca).expanduser())
+        endpoint = context.host if is_unix else None
+        self._client = BlockingClient(endpoint, tls=tls, limits=Limits(body=MAX_ANSWER))
+
+    def again(self) -> "API":
+        """Return another client for the same target, for another thread."""
+        return API(self.target)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._client.close()
+
+    @property
+    def name(self) -> str:
+        """The server, for messages."""
+        return self.target.context.host.removeprefix("http://")
+
+    def get(self, path: str, params: Params = (), *, wait: float = 0.0) -> Answer:
+        """Send a GET request; as `request`."""
+        return self.request("GET", path, params=params, wait=wait)
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Params = (),
+        body: bytes = b"",
+        headers: Mapping[str, str] | None = None,
+        wait: float = 0.0,
+    ) -> Answer:
+        """Send a request and return its answer.
+
+        Args:
+            method: The method.
+            path: The path, with segments that are percent-encoded.
+            params: The query.
+            body: The content.
+            headers: Further fields.
+            wait: Seconds for which the request asks the server to wait.
+
+        Raises:
+            APIProblem: The answer is an error.
+            NotFound: It is 404.
+            Unreachable: There was no answer.
+        """
+        seconds = ANSWER_SECONDS + wait
+        with self._translated(method):
+            response = self._client.request(
+                method,
+                self._prefix + path,
+                body=body,
+                headers={**self._headers, **(headers or {})},
+                params=_pairs(params),
+                timeouts=Timeouts(read=seconds, total=seconds + ANSWER_SECONDS),
+            )
+        if response.status >= _ERROR:
+            raise _refusal(method, response, response.body)
+        return Answer(response)
+
+    @contextmanager
+    def stream(
+        self, path: str, params: Params = (), *, silence: float | None = None
+    ) -> Iterator[BlockingStreamedResponse]:
+        """Send a GET request and yield its response, whose content is read piece by piece.
+
+        Args:
+            path: The path.
+            params: The query.
+            silence: Seconds without content after which the connection counts as broken.
+
+        Raises:
+            APIProblem: The answer is an error.
+            Unreachable: There was no answer, or the connection broke in its middle.
+        """
+        timeouts = Timeouts(read=silence, total=None)
+        with self._translated("GET"), self._client.stream(
+            "GET", self._prefix + path, params=_pairs(params), headers=self._headers,
+            timeouts=timeouts,
+        ) as response:  # fmt: skip
+            if response.status >= _ERROR:
+                raise _refusal("GET", response, response.read())
+            yield response
+
+    @contextmanager
+    def _translated(self, method: str) -> Iterator[None]:
+        """Raise errors of the connection as errors of the command line."""
+        try:
+            yield
+        except InvalidURL as error:
+            raise UsageError(str(error)) from error
+        except ConnectFailed as error:
+            hint = f" (from {self.target.source})" if self.target.source != "default" else ""
+            raise Unreachable(f"{error}{hint}", code="unreachable") from error
+        except (ClientError, ProtocolError) as error:
+            message = str(error)
+            if method not in ("GET", "HEAD") and not isinstance(error, TooManyRedirects):
+                message = f"{message}: {_FATE_UNKNOWN}"
+            raise Unreachable(message, code="no_answer") from error
+
+
+def _pairs(params: Params) -> list[tuple[str, str]]:
+    return list(params)
+
+
+def _refusal(
+    method: str, response: ReceivedResponse | BlockingStreamedResponse, body: bytes
+) -> CommandError:
+    problem = _problem_of(body)
+    code = str(problem.get("code", ""))
+    is_write = method not in ("GET", "HEAD")
+    message = _message(problem, response, code, is_write=is_write)
+    document = body if problem else None
+    exit_code = _CODES.get(code) or _exit_of(response.status)
+    if response.status == _NOT_FOUND:
+        return NotFound(message, document=document)
+    if exit_code == Exit.UNREACHABLE:
+        return Unreachable(message, code=code, document=document)
+    return APIProblem(
+        message,
+        exit_code,
+        code=code,
+        status=response.status,
+        problem=problem,
+        document=document,
+    )

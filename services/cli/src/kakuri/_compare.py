@@ -1,0 +1,162 @@
+"""What a file and the node's workloads have in common: the changes that `apply` would make."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from kakuri._client import JSON_CONTENT
+from kakuri._documents import spec_of
+from kakuri._exits import CommandError, Exit, NotFound
+from kakuri._files import SET_LABEL, Manifest
+from kakuri._text import cores, printable, size
+from kakuri._watch import path_of
+
+if TYPE_CHECKING:
+    from kakuri._client import API
+
+CREATE, REPLACE, SAME, REMOVE = "create", "replace", "same", "remove"
+_MARKS = {CREATE: "+", REPLACE: "~", SAME: " ", REMOVE: "-"}
+_VARIABLES = "env"
+
+
+@dataclass(slots=True)
+class Change:
+    """What happens to one workload.
+
+    Attributes:
+        id: The workload.
+        kind: CREATE, REPLACE, SAME or REMOVE.
+        wanted: The specification of the file; None for REMOVE.
+        present: That of the node; None for CREATE.
+        fields: Each field that differs, with its present and its new value.
+        problem: Why the node would refuse it; empty if it would not.
+    """
+
+    id: str
+    kind: str
+    wanted: dict[str, Any] | None = None
+    present: Mapping[str, Any] | None = None
+    fields: dict[str, tuple[Any, Any]] = field(default_factory=dict)
+    problem: str = ""
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the change as it is printed in JSON; values of variables are left out."""
+        document: dict[str, Any] = {"id": self.id, "change": self.kind}
+        if self.fields:
+            document["fields"] = [
+                {"field": name} if name.startswith(_VARIABLES)
+                else {"field": name, "present": old, "wanted": new}
+                for name, (old, new) in self.fields.items()
+            ]  # fmt: skip
+        if self.problem:
+            document["problem"] = self.problem
+        return document
+
+    def lines(self) -> list[str]:
+        """Return the change as lines of text."""
+        mark = _MARKS[self.kind]
+        if self.kind == REPLACE:
+            lines = [f"{mark} {self.id}  replace"]
+            lines += [f"    {name:<14} {_shown(name, old)} → {_shown(name, new)}"
+                      for name, (old, new) in self.fields.items()]  # fmt: skip
+        elif self.kind == CREATE:
+            assert self.wanted is not None
+            limits = [_shown(key, self.wanted[key]) for key in ("memory_mb", "cpu_millicores")
+                      if key in self.wanted]  # fmt: skip
+            lines = [f"{mark} {self.id}  create   {printable(self.wanted['image'])}   "
+                     f"{', '.join(limits)}".rstrip()]  # fmt: skip
+        else:
+            lines = [f"{mark} {self.id}  {self.kind}"]
+        if self.problem:
+            lines.append(f"    refused: {self.problem}")
+        return lines
+
+
+def compare(api: "API", manifest: Manifest, *, is_pruned: bool) -> list[Change]:
+    """Return what would be changed, in the order of the file.
+
+    Args:
+        api: The control plane.
+        manifest: The file.
+        is_pruned: Whether workloads with the file's set that are not in it are removed.
+    """
+    changes = [_compared(api, workload) for workload in manifest.workloads.values()]
+    if is_pruned and manifest.set_name:
+        label = f"{SET_LABEL}={manifest.set_name}"
+        after: list[tuple[str, str]] = []
+        while True:
+            page = api.get("/workloads", [("label", label), *after]).document
+            changes += [Change(one["id"], REMOVE) for one in page["workloads"]
+                        if one["id"] not in manifest.workloads
+                        and one.get("desired") != "removed"]  # fmt: skip
+            if "next" not in page:
+                break
+            after = [("after", page["next"])]
+    return changes
+
+
+def _compared(api: "API", wanted: dict[str, Any]) -> Change:
+    workload_id = wanted["id"]
+    try:
+        present = spec_of(api.get(path_of(workload_id), [("spec", "true")]).document)
+    except NotFound:
+        return Change(workload_id, CREATE, wanted)
+    fields = differences(present, wanted)
+    return Change(workload_id, REPLACE if fields else SAME, wanted, present, fields)
+
+
+DEFAULTS: dict[str, Any] = {
+    "command": [], "args": [], "env": {}, "labels": {}, "restart_policy": "never",
+    "max_restarts": 100,
+}  # fmt: skip
+"""What a field has that a document leaves out."""
+
+CHOSEN_BY_NODE = ("runtime_class", "memory_mb", "cpu_millicores")
+"""Fields with a default of the node, which differ only if the file states them."""
+
+
+def differences(
+    present: Mapping[str, Any], wanted: Mapping[str, Any]
+) -> dict[str, tuple[Any, Any]]:
+    """Return each field that differs, with both values; each variable and label on its own."""
+    found: dict[str, tuple[Any, Any]] = {}
+    for name in sorted({*present, *wanted}):
+        if name == "id" or (name in CHOSEN_BY_NODE and name not in wanted):
+            continue
+        old, new = (each.get(name, DEFAULTS.get(name)) for each in (present, wanted))
+        if old == new:
+            continue
+        if name in ("env", "labels"):
+            for key in sorted({*old, *new}):
+                if old.get(key) != new.get(key):
+                    found[f"{name}.{key}"] = (old.get(key), new.get(key))
+        else:
+            found[name] = (old, new)
+    return found
+
+
+def check_room(api: "API", change: Change) -> None:
+    """Ask the node whether it would accept a new workload, and record why not."""
+    from kakuri_json import encode  # noqa: PLC0415 (only here)
+
+    if change.kind != CREATE:
+        return  # one that exists takes its room already
+    try:
+        api.request("POST", "/workloads", params=[("dry_run", "true")],
+                    body=encode(change.wanted), headers=JSON_CONTENT)  # fmt: skip
+    except CommandError as error:
+        if error.exit_code == Exit.UNREACHABLE:
+            raise  # that is not a fault of the workload
+        change.problem = error.message
+
+
+def _shown(name: str, value: Any) -> str:
+    if name.startswith(f"{_VARIABLES}."):
+        return "(unset)" if value is None else "(set)"
+    if value is None or value in ([], {}):
+        return "(none)"
+    if name == "memory_mb":
+        return size(value)
+    if name == "cpu_millicores":
+        return f"{cores(value)} cores"
+    return printable(" ".join(map(str, value)) if isinstance(value, list) else str(value))

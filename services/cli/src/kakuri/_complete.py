@@ -1,0 +1,48 @@
+"""Completion of ids in a shell: within 300 ms, or nothing."""
+
+import os
+import time
+
+import click
+
+from kakuri._exits import CommandError
+from kakuri._invocation import Invocation
+
+_SECONDS = 0.3
+_CONNECT_SECONDS = 0.1
+
+
+def complete_ids(context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
+    """Return the ids of workloads that begin with what was typed.
+
+    Returns nothing if the control plane does not answer in time, or refuses: a shell that is
+    waiting must not hang, and has no place for an error.
+    """
+    from kakuri_http import HTTPError, Timeouts  # noqa: PLC0415 (only for completion)
+    from kakuri_http.blocking import BlockingClient  # noqa: PLC0415
+    from kakuri_json import JSONError, loads  # noqa: PLC0415
+
+    started = time.monotonic()
+    timeouts = Timeouts(connect=_CONNECT_SECONDS, read=_SECONDS, total=_SECONDS)
+    invocation = context.find_object(Invocation) or Invocation(os.environ)
+    try:
+        host = invocation.target.context.host
+        is_unix = host.startswith("unix:")
+        with BlockingClient(host if is_unix else None, timeouts=timeouts) as client:
+            prefix = "" if is_unix else host
+            response = client.get(f"{prefix}/workloads", params=_after(incomplete))
+            document = loads(response.body) if response.status == 200 else {}
+    except (CommandError, HTTPError, JSONError):
+        return []
+    if time.monotonic() - started > _SECONDS:
+        return []
+    ids = [one["id"] for one in document.get("workloads", ())]
+    return [one for one in ids if one.startswith(incomplete)]
+
+
+def _after(incomplete: str) -> list[tuple[str, str]]:
+    """Return the query for ids from this prefix on: `after` the last id below it."""
+    if not incomplete:
+        return []
+    last = chr(ord(incomplete[-1]) - 1)
+    return [("after", f"{incomplete[:-1]}{last}~")]

@@ -1,0 +1,38 @@
+"""The verb `completion`."""
+
+import click
+from click.shell_completion import get_completion_class
+
+from kakuri._group import Verb
+from kakuri._invocation import Invocation
+
+VARIABLE = "_KAKURI_COMPLETE"
+SHELLS = ("bash", "zsh", "fish")
+_HOW = {
+    "bash": 'eval "$(kakuri completion bash)"   # into ~/.bashrc',
+    "zsh": 'eval "$(kakuri completion zsh)"   # into ~/.zshrc, after compinit',
+    "fish": "kakuri completion fish > ~/.config/fish/completions/kakuri.fish",
+}
+
+
+@click.command(cls=Verb)
+@click.argument("shell", type=click.Choice(SHELLS))
+@click.pass_context
+def completion(ctx: click.Context, *, shell: str) -> None:
+    """Print a shell's completion of verbs, options and ids; how to use it stands in its head."""
+    invocation = Invocation.current()
+    source = script(ctx.find_root().command, shell)
+    if invocation.is_json:
+        invocation.out_value({"shell": shell, "script": source})
+    else:
+        invocation.out(source)
+
+
+def script(command: click.Command, shell: str) -> str:
+    """Return the completion of a shell."""
+    found = get_completion_class(shell)
+    assert found is not None  # it is one of SHELLS
+    # What click's `source` would do, without running bash to ask it for its version.
+    completer = found(command, {}, "kakuri", VARIABLE)
+    text = completer.source_template % completer.source_vars()
+    return f"# {_HOW[shell]}\n{text.strip()}"

@@ -1,0 +1,146 @@
+"""The verb `context`: the control planes that this user works with."""
+
+import click
+
+from kakuri._contexts import (
+    CONTEXT,
+    CONTEXT_NAME,
+    HOST,
+    Context,
+    Contexts,
+    checked_host,
+    read_contexts,
+)
+from kakuri._exits import CommandError, NotFound, UsageError
+from kakuri._group import Verb
+from kakuri._invocation import Invocation
+from kakuri._tables import Column, print_table
+
+
+def _complete_names(
+    context: click.Context, _parameter: click.Parameter, incomplete: str
+) -> list[str]:
+    invocation = context.find_object(Invocation)
+    if invocation is None:
+        return []
+    try:
+        names = read_contexts(invocation.environ).named
+    except CommandError:
+        return []  # a shell has no place for an error
+    return [name for name in names if name.startswith(incomplete)]
+
+
+_NAME = click.argument("name", shell_complete=_complete_names)
+
+
+@click.group(invoke_without_command=True, context_settings={"max_content_width": 100})
+@click.pass_context
+def context(ctx: click.Context) -> None:
+    """List, add and choose control planes."""
+    if ctx.invoked_subcommand is None:
+        ctx.invoke(list_contexts)
+
+
+@context.command(cls=Verb, name="ls")
+@click.pass_obj
+def list_contexts(invocation: Invocation) -> None:
+    """List the contexts; an asterisk marks the one that is used now."""
+    contexts = read_contexts(invocation.environ)
+    used = invocation.target
+    rows = [
+        {"name": name, "host": one.host, "current": used.name == name}
+        for name, one in contexts.named.items()
+    ]
+    if invocation.format == "json":
+        invocation.out_value({"contexts": rows, "host": used.context.host, "source": used.source})
+    elif invocation.is_json:
+        for row in rows:
+            invocation.out_value(row)
+    elif invocation.is_name:
+        for row in rows:
+            invocation.out(str(row["name"]))
+    else:
+        table = [["*" if row["current"] else "", str(row["name"]), str(row["host"])]
+                 for row in rows]  # fmt: skip
+        print_table(invocation, [Column(""), Column("NAME"), Column("HOST")], table)
+        if used.name is None:
+            invocation.note(f"used now: {used.context.host} (from {used.source})")
+
+
+@context.command(cls=Verb)
+@_NAME
+@click.pass_obj
+def use(invocation: Invocation, *, name: str) -> None:
+    """Choose the context of later commands."""
+    contexts = read_contexts(invocation.environ)
+    _known(contexts, name)
+    for variable in (HOST, CONTEXT):
+        if value := invocation.environ.get(variable):
+            raise UsageError(
+                f"{variable}={value} overrides the current context: unset it, then choose {name!r}"
+            )
+    contexts.current = name
+    contexts.write()
+    _report(invocation, name, f"commands now use {name} ({contexts.named[name].host})")
+
+
+@context.command(cls=Verb)
+@click.argument("name")
+@click.argument("url")
+@click.option("--token-file", metavar="PATH", help="A file with a token for Authorization.")
+@click.option("--ca", metavar="PATH", help="PEM file of the authorities that https trusts.")
+@click.pass_obj
+def add(
+    invocation: Invocation, *, name: str, url: str, token_file: str | None, ca: str | None
+) -> None:
+    """Add a context, or replace it."""
+    if not CONTEXT_NAME.fullmatch(name):
+        raise UsageError(f"expected a name of letters, digits, '-', '_' and '.', got {name!r}")
+    contexts = read_contexts(invocation.environ)
+    contexts.named[name] = Context(checked_host(url, "URL"), token_file, ca)
+    contexts.write()
+    _report(invocation, name, f"added {name}; kakuri context use {name} chooses it")
+
+
+@context.command(cls=Verb)
+@_NAME
+@click.pass_obj
+def rm(invocation: Invocation, *, name: str) -> None:
+    """Remove a context."""
+    contexts = read_contexts(invocation.environ)
+    _known(contexts, name)
+    del contexts.named[name]
+    if contexts.current == name:
+        contexts.current = None
+    contexts.write()
+    _report(invocation, name, f"removed {name}")
+
+
+@context.command(cls=Verb)
+@click.pass_obj
+def show(invocation: Invocation) -> None:
+    """Show which control plane commands use now, and why."""
+    target = invocation.target
+    if invocation.is_json:
+        invocation.out_value(
+            {"name": target.name, "host": target.context.host, "source": target.source}
+        )
+    elif invocation.is_name:
+        invocation.out(target.name or target.context.host)
+    else:
+        invocation.out(f"{target.label}, from {target.source}")
+
+
+def _known(contexts: Contexts, name: str) -> None:
+    if name not in contexts.named:
+        known = ", ".join(contexts.named) or "none"
+        raise NotFound(f"there is no context {name!r} in {contexts.path}; it has {known}")
+
+
+def _report(invocation: Invocation, name: str, text: str) -> None:
+    if invocation.is_json:
+        invocation.out_value({"name": name})
+    elif invocation.is_name:
+        invocation.out(name)
+    else:
+        invocation.note(text)

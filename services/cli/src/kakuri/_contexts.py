@@ -1,0 +1,182 @@
+"""Which control plane a command talks to: options, variables, and named contexts of a file.
+
+The first of these that is given decides: `--host`, `--context`, KAKURI_HOST, KAKURI_CONTEXT, the
+file's `current`, `http://127.0.0.1:8080`.
+"""
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from kakuri._exits import UsageError
+
+DEFAULT_HOST = "http://127.0.0.1:8080"
+HOST, CONTEXT, CONFIG = "KAKURI_HOST", "KAKURI_CONTEXT", "KAKURI_CLI_CONFIG"
+CONTEXT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
+_HOST = re.compile(r"(?:https?://)?([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?/?")
+_KEYS = {"host", "token_file", "ca"}
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """A control plane: where it is, and how to speak to it."""
+
+    host: str = DEFAULT_HOST
+    token_file: str | None = None
+    ca: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The control plane of this command line, and what selected it."""
+
+    context: Context
+    source: str
+    name: str | None = None
+
+    @property
+    def label(self) -> str:
+        """The text by which questions and errors name it."""
+        return f"{self.name} ({self.context.host})" if self.name else self.context.host
+
+
+@dataclass(slots=True)
+class Contexts:
+    """The contents of the file."""
+
+    path: Path
+    current: str | None = None
+    named: dict[str, Context] = field(default_factory=dict)
+
+    def write(self) -> None:
+        """Write the file, complete or not at all; its directory is created."""
+        lines = [f"current = {_quoted(self.current)}\n"] if self.current else []
+        for name, context in self.named.items():
+            lines.append(f"\n[context.{_quoted(name)}]\nhost = {_quoted(context.host)}\n")
+            if context.token_file:
+                lines.append(f"token_file = {_quoted(context.token_file)}\n")
+            if context.ca:
+                lines.append(f"ca = {_quoted(context.ca)}\n")
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        draft = self.path.with_name(f"{self.path.name}.new")
+        draft.write_text("".join(lines))
+        draft.replace(self.path)
+
+
+def config_path(environ: Mapping[str, str]) -> Path:
+    """Return the path of the file with the contexts."""
+    if named := environ.get(CONFIG):
+        return Path(named)
+    home = environ.get("XDG_CONFIG_HOME") or os.path.join(environ.get("HOME", "/"), ".config")  # noqa: PTH118 (one that may not exist)
+    return Path(home) / "kakuri" / "config.toml"
+
+
+def read_contexts(environ: Mapping[str, str]) -> Contexts:
+    """Return the contexts of the file; there are none without one.
+
+    Raises:
+        UsageError: The file can't be read or is not valid.
+    """
+    path = config_path(environ)
+    try:
+        text = path.read_text()
+    except FileNotFoundError:
+        return Contexts(path)
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path} can't be read: {error}") from error
+    import tomllib  # noqa: PLC0415 (only where there is a file)
+
+    try:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"{path} is not valid TOML: {error}") from error
+    return _contexts_of(path, document)
+
+
+def _contexts_of(path: Path, document: dict[str, Any]) -> Contexts:
+    def refuse(place: str, expected: str, got: object) -> UsageError:
+        return UsageError(f"{path}: {place}: expected {expected}, got {got!r}")
+
+    for key in document.keys() - {"current", "context"}:
+        raise refuse(key, "current or context", key)
+    current = document.get("current")
+    if not isinstance(current, str | None):
+        raise refuse("current", "the name of a context", current)
+    tables = document.get("context", {})
+    if not isinstance(tables, dict):
+        raise refuse("context", "tables [context.NAME]", tables)
+    named = {}
+    for name, table in tables.items():
+        if not isinstance(table, dict):
+            raise refuse(f"context.{name}", "a table", table)
+        for key, value in table.items():
+            if key not in _KEYS:
+                raise refuse(f"context.{name}", f"one of {', '.join(sorted(_KEYS))}", key)
+            if not isinstance(value, str):
+                raise refuse(f"context.{name}.{key}", "a string", value)
+        if "host" not in table:
+            raise refuse(f"context.{name}", "a host", table)
+        host = checked_host(table["host"], f"{path}: context.{name}.host")
+        named[name] = Context(host, table.get("token_file"), table.get("ca"))
+    if current is not None and current not in named:
+        raise refuse("current", f"one of {', '.join(named) or 'no contexts'}", current)
+    return Contexts(path, current, named)
+
+
+def checked_host(text: str, place: str) -> str:
+    """Return a host in its full form: `http://…`, `https://…` or `unix:/path`.
+
+    Raises:
+        UsageError: It is something else; `place` is where it came from.
+    """
+    if text.startswith("unix:") and text[5:].removeprefix("//").startswith("/"):
+        return "unix:" + text[5:].removeprefix("//")
+    if not _HOST.fullmatch(text):
+        raise UsageError(
+            f"{place}: expected http://HOST:PORT, https://HOST:PORT or unix:/PATH, got {text!r}"
+        )
+    return (text if "://" in text else f"http://{text}").rstrip("/")
+
+
+def find_target(host: str | None, context: str | None, environ: Mapping[str, str]) -> Target:
+    """Return the control plane that options, variables and the file select.
+
+    Args:
+        host: The value of `--host`, if it is given.
+        context: The value of `--context`, if it is given.
+        environ: The variables.
+
+    Raises:
+        UsageError: A value is not valid, or there is no such context.
+    """
+    if host is not None:
+        return Target(Context(checked_host(host, "--host")), "--host")
+    if context is not None:
+        return _named(context, "--context", environ)
+    if value := environ.get(HOST):
+        return Target(Context(checked_host(value, HOST)), HOST)
+    if value := environ.get(CONTEXT):
+        return _named(value, CONTEXT, environ)
+    contexts = read_contexts(environ)
+    if contexts.current is not None:
+        return Target(contexts.named[contexts.current], str(contexts.path), contexts.current)
+    return Target(Context(), "default")
+
+
+def _named(name: str, source: str, environ: Mapping[str, str]) -> Target:
+    contexts = read_contexts(environ)
+    if name not in contexts.named:
+        known = ", ".join(contexts.named) or "none"
+        raise UsageError(
+            f"{source}: there is no context {name!r} in {contexts.path}; it has {known}"
+        )
+    return Target(contexts.named[name], source, name)
+
+
+def _quoted(text: str | None) -> str:
+    from kakuri_json import dumps  # noqa: PLC0415 (only where a file is written)
+
+    return dumps(text or "")  # a JSON string is a TOML string

@@ -1,0 +1,73 @@
+"""The verb `doctor`: checks of what a user would otherwise find out last."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import click
+
+from kakuri._check import FAIL, SKIP, WARN, Check
+from kakuri._exits import Exit
+from kakuri._group import Verb
+from kakuri._invocation import Invocation
+from kakuri._tables import STATE_COLORS
+
+_WIDTH = 36
+
+
+@click.command(cls=Verb)
+@click.option("--run", "is_run", is_flag=True,
+              help="Also start a workload, read its log, and remove it.")  # fmt: skip
+@click.option("--image", default="busybox:1.37", show_default=True,
+              help="The image for --run; it needs sh and uname.")  # fmt: skip
+@click.option("--local/--no-local", "is_local", default=None,
+              help="Whether to check this machine; by default, if the host is on it.")  # fmt: skip
+@click.pass_obj
+def doctor(invocation: Invocation, *, is_run: bool, image: str, is_local: bool | None) -> int:
+    """Check whether workloads can be run, and what will go wrong next.
+
+    Changes nothing without --run. Exit code 1 if a check fails or could not be made: what was
+    skipped is not ok.
+    """
+    from kakuri._checks import checks  # noqa: PLC0415 (not for --help)
+
+    results: list[Check] = []
+    for one in checks(invocation, is_run=is_run, image=image, is_local=is_local):
+        results.append(one)
+        _print(invocation, one)
+    bad = [one for one in results if one.result in (FAIL, SKIP)]
+    warnings = sum(one.result == WARN for one in results)
+    if invocation.format == "json":
+        invocation.out_value({"ok": not bad, "checks": [_document(one) for one in results]})
+    elif not invocation.is_json and not invocation.is_name:
+        text = f"{len(bad)} of {len(results)} checks failed or were skipped"
+        if not bad:
+            text = f"all {len(results)} checks passed"
+        if warnings:
+            text += f", {warnings} warning{'s' if warnings > 1 else ''}"
+        invocation.out(text)
+    return Exit.NO if bad else Exit.OK
+
+
+def _document(one: Check) -> dict[str, Any]:
+    document = {"result": one.result.lower(), "name": one.name, "detail": one.detail}
+    if one.advice:
+        document["advice"] = one.advice
+    return document
+
+
+def _print(invocation: Invocation, one: Check) -> None:
+    if invocation.format == "jsonl":
+        invocation.out_value(_document(one))
+    elif invocation.is_name:
+        if one.result in (FAIL, SKIP):
+            invocation.out(one.name)
+    elif not invocation.is_json:
+        for line in _lines(invocation, one):
+            invocation.out(line)
+
+
+def _lines(invocation: Invocation, one: Check) -> Iterator[str]:
+    result = invocation.styled(f"{one.result:<4}", STATE_COLORS[one.result])
+    yield f"{result}  {one.name:<{_WIDTH}}  {one.detail}".rstrip()
+    if one.advice:
+        yield f"      → {one.advice}"

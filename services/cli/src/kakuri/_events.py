@@ -1,0 +1,203 @@
+"""The verb `events`, and the stream of events that other verbs follow."""
+
+import sys
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from kakuri._complete import complete_ids
+from kakuri._exits import CommandError, Unreachable, UsageError
+from kakuri._group import Verb
+from kakuri._invocation import Invocation
+from kakuri._outage import Outage
+from kakuri._tables import STATE_COLORS
+from kakuri._text import clock, parse_duration, printable, seconds_of
+
+if TYPE_CHECKING:
+    from kakuri._client import API
+
+SILENCE_SECONDS = 15.0
+"""Seconds without a line after which a stream counts as broken: heartbeats come every 5 s."""
+
+_COMPACTED = "compacted"
+_MARKS = ("heartbeat", "synced", "gap")
+
+Event = dict[str, Any]
+
+
+@click.command(cls=Verb)
+@click.argument("id", required=False, metavar="[ID]", shell_complete=complete_ids)
+@click.option("-f", "--follow", is_flag=True, help="Go on with new events, until Ctrl-C.")
+@click.option("--since", metavar="INDEX|TIME|now", help="Begin after an index, 10m ago, or now.")
+@click.option("-l", "--label", metavar="KEY=VALUE", help="Only of workloads with this label.")
+@click.option("--type", "kind", metavar="TYPE",
+              help="Only workload, desired, removed, runtime or node events.")  # fmt: skip
+@click.pass_obj
+def events(
+    invocation: Invocation,
+    *,
+    id: str | None,  # noqa: A002 (the argument's name in the help)
+    follow: bool,
+    since: str | None,
+    label: str | None,
+    kind: str | None,
+) -> None:
+    """Show the events that are kept, or with -f those to come; -f resumes without a gap."""
+    after, earliest = _beginning(since, follow=follow)
+    params = [(key, value) for key, value in
+              (("workload", id), ("label", label), ("type", kind)) if value]  # fmt: skip
+    with invocation.api() as api:
+        last = None if follow else _newest_index(api)
+        if last == 0:
+            return
+        for event in follow_events(invocation, api, after, params):
+            index = int(event.get("index", 0))
+            is_past = last is not None and index > last
+            if (
+                event["type"] not in _MARKS
+                and not is_past
+                and (earliest is None or seconds_of(event["at"]) >= earliest)
+            ):
+                _print(invocation, event)
+            if last is not None and index >= last:
+                return
+
+
+def _beginning(since: str | None, *, follow: bool) -> tuple[str, float | None]:
+    """Return the index to begin after, and the earliest time to show."""
+    if since is None:
+        return ("now" if follow else "0"), None
+    if since == "now" or since.isdigit():
+        return since, None
+    try:
+        return "0", time.time() - parse_duration(since)
+    except ValueError:
+        pass
+    try:
+        return "0", seconds_of(since)
+    except ValueError:
+        raise UsageError(
+            f"--since: expected an index, a duration like 10m, a time or now, got {since!r}"
+        ) from None
+
+
+def _newest_index(api: "API") -> int:
+    nodes = api.get("/nodes").document["nodes"]
+    return max((int(node.get("event_index", 0)) for node in nodes), default=0)
+
+
+def follow_events(
+    invocation: Invocation,
+    api: "API",
+    after: str | None,
+    params: list[tuple[str, str]] | None = None,
+) -> Iterator[Event]:
+    """Yield events without end, and heartbeats; resume after every break of the connection.
+
+    What was compacted in the meantime is reported on standard error.
+
+    Args:
+        invocation: Reports breaks.
+        api: The control plane.
+        after: An index, or `now`; None for the present state of every workload first.
+        params: Further parameters of the query.
+
+    Raises:
+        CommandError: The query is refused.
+        Unreachable: The first request got no answer, or an outage lasted too long.
+    """
+    outage = Outage(invocation, api.name)
+    has_begun = False
+    while True:
+        query = [*(params or []), *([("after", after)] if after is not None else [])]
+        try:
+            with api.stream("/events", query, silence=SILENCE_SECONDS) as response:
+                outage.ended()
+                has_begun = True
+                for line in _lines(response):
+                    event = _parsed(line)
+                    if "index" in event and event["type"] != "state":
+                        after = str(event["index"])
+                    if event["type"] == "gap":
+                        after = _skip_gap(invocation, after, event.get("oldest"))
+                        break
+                    yield event
+        except Unreachable as error:
+            if not has_begun:
+                raise
+            outage.failed(error)
+        except CommandError as error:
+            if error.code != _COMPACTED:
+                raise
+            oldest = getattr(error, "problem", {}).get("oldest")
+            after = _skip_gap(invocation, after, oldest)
+
+
+def _skip_gap(invocation: Invocation, after: str | None, oldest: Any) -> str | None:
+    """Return the index before the oldest event that is kept."""
+    if oldest is None:
+        return None
+    if after not in (None, "0"):
+        invocation.note(f"events between {after} and {oldest} are not kept any more", "yellow")
+    return str(int(oldest) - 1)
+
+
+def _lines(pieces: Any) -> Iterator[bytes]:
+    """Yield the complete lines of a stream; Unreachable at its end, which is never planned."""
+    buffer = b""
+    for piece in pieces:
+        *lines, buffer = (buffer + piece).split(b"\n")
+        yield from (line for line in lines if line.strip())
+    raise Unreachable("the stream of events ended", code="no_answer")
+
+
+def _parsed(line: bytes) -> Event:
+    from kakuri_json import JSONError, loads  # noqa: PLC0415 (not for --help)
+
+    try:
+        event: Event = loads(line)
+    except JSONError as error:
+        raise Unreachable(f"an event is not valid JSON: {error}", code="bad_answer") from error
+    return event
+
+
+def _print(invocation: Invocation, event: Event) -> None:
+    if invocation.is_json:
+        invocation.out_value(event)
+    elif invocation.is_name:
+        invocation.out(str(event.get("id", "")))
+    else:
+        invocation.out(line_of(invocation, event))
+    sys.stdout.flush()
+
+
+def line_of(invocation: Invocation, event: Event) -> str:
+    """Return an event as one line: `14:01:05.40   4181   api   failed ImagePullFailed: …`."""
+    at = clock(event["at"]) if sys.stdout.isatty() else event["at"]
+    state = str(event.get("state", ""))
+    parts = [
+        invocation.styled(state, STATE_COLORS.get(state)),
+        printable(str(event.get("reason", ""))),
+        f"exit {event['exit_code']}" if event.get("exit_code") is not None else "",
+        f"attempt {event['attempt']}" if event.get("attempt") else "",
+    ]
+    if event["type"] == "desired":
+        parts.insert(0, f"asked to be {event.get('desired')}")
+    elif event["type"] != "workload":
+        parts.insert(0, str(event["type"]))
+    if event["type"] == "runtime":
+        parts.append("available" if event.get("available", True) else "unavailable")
+    text = " ".join(part for part in parts if part)
+    if event.get("message"):
+        text += f": {printable(str(event['message']))}"
+    return f"{at}   {event.get('index', '')}   {event.get('id', '-')}   {text}"
+
+
+def batches(invocation: Invocation, api: "API") -> Iterator[None]:
+    """Yield once when the present state is known, and again after each change."""
+    with api.again() as stream:
+        for event in follow_events(invocation, stream, None):
+            if event["type"] not in ("state", "heartbeat"):
+                yield

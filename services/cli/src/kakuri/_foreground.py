@@ -1,0 +1,270 @@
+"""A workload in the foreground: progress, output, Ctrl-C, and its exit code.
+
+Threads follow the state and both streams of output; the main thread alone prints, and handles
+signals, so a signal never interrupts a request in its middle.
+"""
+
+import queue
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, NoReturn
+
+from kakuri._client import API
+from kakuri._documents import end_text, has_ended, receipt_text
+from kakuri._exits import CommandError, Exit, NotFound
+from kakuri._invocation import Invocation
+from kakuri._lifecycle import post
+from kakuri._log_stream import follow_lines
+from kakuri._nodes import first_node, warn_if_simulated
+from kakuri._progress import Progress
+from kakuri._remove import delete
+from kakuri._text import printable, seconds_of, span
+from kakuri._wait import own_exit_code
+from kakuri._watch import changes, removed_document
+
+MAX_WAITING = 1000
+"""Lines of output that wait to be printed."""
+
+DRAIN_SECONDS = 10.0
+"""Seconds that the rest of the output is waited for after the end."""
+
+_TICK = 0.5
+"""Seconds between two checks of the deadline; on a terminal, progress is redrawn as often."""
+
+_KILL, _LEAVE = 2, 3
+
+
+class Foreground:
+    """Follows one workload to its end."""
+
+    def __init__(
+        self,
+        invocation: Invocation,
+        api: API,
+        document: dict[str, Any],
+        *,
+        grace: float,
+        timeout: float | None,
+        is_removed: bool,
+    ) -> None:
+        """Prepare to follow a workload that was just submitted.
+
+        Args:
+            invocation: Where progress is printed.
+            api: The control plane.
+            document: The workload.
+            grace: Seconds to end by itself after the first Ctrl-C.
+            timeout: Seconds after which it is stopped.
+            is_removed: Whether to remove it at the end.
+        """
+        self._invocation, self._api = invocation, api
+        self._id: str = document["id"]
+        self._image: str = document["image"]
+        self._grace, self._is_removed = grace, is_removed
+        self._timeout = timeout
+        self._deadline = None if timeout is None else time.monotonic() + timeout
+        self._progress = Progress(invocation, self._id)
+        # A signal's handler may put into it as well: SimpleQueue is reentrant, Queue is not.
+        self._queue: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
+        self._room = threading.Semaphore(MAX_WAITING)
+        self._interrupts = 0
+        self._open_streams = 0
+        self._has_output = False
+        self._has_timed_out = False
+        self._last: dict[str, Any] | None = None
+
+    def follow(self) -> int:
+        """Follow the workload, and return its exit code; or TIMEOUT, NOT_RUN, INTERRUPTED.
+
+        Raises:
+            CommandError: The control plane was lost for too long.
+        """
+        warn_if_simulated(self._invocation, first_node(self._api))
+        self._start(self._read_changes)
+        with self._handled_signals():
+            self._follow_to_end()
+            self._drain()
+        return self._finished()
+
+    def _follow_to_end(self) -> None:
+        while True:
+            kind, item = self._next()
+            if kind == "state":
+                self._last = item if item is not None else removed_document(self._api, self._id)
+                if item is None or self._show_state(item):
+                    return
+            else:
+                self._handle(kind, item)
+
+    def _show_state(self, document: dict[str, Any]) -> bool:
+        """Show a state; return whether the workload has ended for good."""
+        state, reason = document["state"], document.get("reason", "")
+        if state == "running" or document.get("started_at"):
+            self._open_output()
+        if has_ended(document):
+            return True
+        if state == "running":
+            where = f" at {document['address']}" if document.get("address") else ""
+            self._progress.change(f"running{where}")
+        elif reason == "Pulling":
+            self._progress.change(f"pulling {printable(self._image)}")
+        else:
+            message = document.get("message")
+            text = f"{state}  {printable(reason)}" if reason else state
+            self._progress.change(f"{text}: {printable(message)}" if message else text)
+        return False
+
+    def _open_output(self) -> None:
+        if not self._has_output:
+            self._has_output = True
+            for stream in ("stdout", "stderr"):
+                self._open_streams += 1
+                self._start(self._read_output, stream)
+
+    def _handle(self, kind: str, item: Any) -> None:
+        if kind in ("stdout", "stderr"):
+            self._room.release()
+            self._progress.clear()
+            target = sys.stdout if kind == "stdout" else sys.stderr
+            target.flush()
+            target.buffer.write(item)
+            target.buffer.flush()
+        elif kind == "end":
+            self._open_streams -= 1
+            if item is not None:
+                self._progress.line(f"output can't be read: {item.message}")
+        elif kind == "signal":
+            self._interrupted(item)
+        elif kind == "note":
+            self._progress.line(item)
+        elif kind == "error":
+            raise item
+
+    def _drain(self) -> None:
+        """Print what was written before the end."""
+        if self._last is not None and self._last.get("started_at"):
+            self._open_output()  # it ended before it was seen running
+        deadline = time.monotonic() + DRAIN_SECONDS
+        while self._open_streams and time.monotonic() < deadline:
+            kind, item = self._next()
+            if kind not in ("state", "tick"):
+                self._handle(kind, item)
+
+    def _next(self) -> tuple[str, Any]:
+        """Return what happened next; "tick" if nothing did for a moment."""
+        if self._deadline is not None and time.monotonic() >= self._deadline:
+            self._deadline = None
+            self._has_timed_out = True
+            self._progress.line(f"still running after {span(self._timeout or 0.0)}: stopping it")
+            self._start(self._stop, self._grace)
+        try:
+            return self._queue.get(timeout=_TICK)
+        except queue.Empty:
+            self._progress.redraw()
+            return "tick", None
+
+    def _interrupted(self, number: int) -> None:
+        self._interrupts += 1
+        if self._interrupts >= _LEAVE:
+            self._leave()
+        elif self._interrupts == _KILL:
+            self._progress.line("killing it; Ctrl-C again leaves it as it is")
+            self._start(self._stop, 0.0)
+        else:
+            why = "" if number == signal.SIGINT else f" ({signal.Signals(number).name})"
+            self._progress.line(
+                f"stopping{why}, with {span(self._grace)} to end by itself; Ctrl-C again kills it"
+            )
+            self._start(self._stop, self._grace)
+
+    def _leave(self) -> NoReturn:
+        self._progress.line(f"left as it is: kakuri logs -f {self._id} follows it, "
+                            f"kakuri rm {self._id} removes it")  # fmt: skip
+        raise KeyboardInterrupt
+
+    def _finished(self) -> int:
+        document = self._last
+        if document is None:
+            self._progress.line("was removed by another client, and nothing is kept of it")
+            return Exit.NOT_RUN
+        text = f"ended: {end_text(document)}"
+        if document.get("started_at") and document.get("ended_at"):
+            seconds = seconds_of(document["ended_at"]) - seconds_of(document["started_at"])
+            text += f" after {span(max(0.0, seconds))}"
+        if document.get("message"):
+            text += f": {printable(document['message'])}"
+        if self._is_removed and "removed_at" not in document:
+            text += f"; {self._removed()}"
+        self._progress.line(text)
+        if self._has_timed_out:
+            return Exit.TIMEOUT
+        if document.get("reason") in ("ImagePullFailed", "StartError", "RuntimeUnavailable"):
+            return Exit.NOT_RUN
+        return own_exit_code(document)
+
+    def _removed(self) -> str:
+        try:
+            answer = delete(self._api, self._id, grace=self._grace)
+        except NotFound:
+            return "removed"
+        except CommandError as error:
+            return f"it could not be removed: {error.message}"
+        return receipt_text(answer.document) if answer.status == 200 else "is being removed"
+
+    # In threads, each with a connection of its own.
+
+    def _start(self, target: Any, *arguments: Any) -> None:
+        threading.Thread(target=target, args=arguments, daemon=True).start()
+
+    def _read_changes(self) -> None:
+        try:
+            with self._api.again() as api:
+                for document in changes(self._invocation, api, self._id):
+                    self._queue.put(("state", document))
+                    if document is None or has_ended(document):
+                        return
+        except NotFound:
+            self._queue.put(("state", None))
+        except BaseException as error:  # noqa: BLE001 (it is raised in the main thread)
+            self._queue.put(("error", error))
+
+    def _read_output(self, stream: str) -> None:
+        params = [("stream", stream), ("follow", "true")]
+        try:
+            with self._api.again() as api:
+                for _, line in follow_lines(self._invocation, api, self._id, params):
+                    self._room.acquire()
+                    self._queue.put((stream, line))
+            self._queue.put(("end", None))
+        except CommandError as error:
+            self._queue.put(("end", error))
+        except BaseException as error:  # noqa: BLE001 (it is raised in the main thread)
+            self._queue.put(("error", error))
+
+    def _stop(self, grace: float) -> None:
+        try:
+            with self._api.again() as api:
+                post(api, self._id, "stop", grace=grace)
+        except NotFound:
+            return
+        except CommandError as error:
+            self._queue.put(("note", f"it could not be stopped: {error.message}"))
+        except BaseException as error:  # noqa: BLE001 (it is raised in the main thread)
+            self._queue.put(("error", error))
+
+    @contextmanager
+    def _handled_signals(self) -> Iterator[None]:
+        def handle(number: int, _frame: object) -> None:
+            self._queue.put(("signal", number))
+
+        numbers = (signal.SIGINT, signal.SIGTERM)
+        former = {number: signal.signal(number, handle) for number in numbers}
+        try:
+            yield
+        finally:
+            for number, handler in former.items():
+                signal.signal(number, handler)

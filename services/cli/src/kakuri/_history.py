@@ -1,0 +1,49 @@
+"""The verb `history`."""
+
+import sys
+from typing import Any
+
+import click
+
+from kakuri._complete import complete_ids
+from kakuri._group import Verb
+from kakuri._invocation import Invocation
+from kakuri._tables import Column, print_table
+from kakuri._text import clock, printable
+
+
+@click.command(cls=Verb)
+@click.argument("id", shell_complete=complete_ids)
+@click.option("--removed", is_flag=True, help="Of the workload of this id that was removed last.")
+@click.pass_obj
+def history(invocation: Invocation, *, id: str, removed: bool) -> None:  # noqa: A002
+    """Show what happened to a workload, the oldest first; also after it was removed."""
+    from kakuri._tombstones import get_kept  # noqa: PLC0415 (not for --help)
+
+    with invocation.api() as api:
+        answer = get_kept(invocation, api, id, "/history", is_removed=removed)
+    transitions = answer.document["transitions"]
+    if invocation.format == "json":
+        invocation.out_document(answer.body)
+    elif invocation.format == "jsonl":
+        for one in transitions:
+            invocation.out_value(one)
+    elif invocation.is_name:
+        invocation.out(id)
+    else:
+        columns = [Column("AT"), Column("STATE", is_colored=True), Column("REASON"),
+                   Column("EXIT"), Column("RESTARTS"), Column("TIMES"),
+                   Column("MESSAGE", may_be_cut=True)]  # fmt: skip
+        print_table(invocation, columns, [_row(one) for one in transitions])
+
+
+def _row(one: dict[str, Any]) -> list[str]:
+    return [
+        clock(one["at"]) if sys.stdout.isatty() else one["at"],
+        one["state"],
+        printable(one.get("reason", "")),
+        str(one["exit_code"]) if one.get("exit_code") is not None else "",
+        str(one["restarts"]) if one.get("restarts") else "",
+        f"{one['count']}×" if one.get("count") else "",
+        printable(one.get("message", "")),
+    ]

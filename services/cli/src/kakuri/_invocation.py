@@ -1,0 +1,115 @@
+"""One run of the command: its shared options, its output, and its control plane."""
+
+import os
+import sys
+from collections.abc import Mapping
+from typing import IO, TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from kakuri._client import API
+    from kakuri._contexts import Target
+
+FORMATS = ("table", "wide", "json", "jsonl", "name")
+_DEFAULT_WIDTH = 80
+
+
+class Invocation:
+    """What the shared options ask for.
+
+    Attributes:
+        environ: The variables.
+        host: The value of --host, if it is given.
+        context: The value of --context, if it is given.
+        format: One of FORMATS.
+        color: `auto`, `always` or `never`.
+    """
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self.environ = environ
+        self.host: str | None = None
+        self.context: str | None = None
+        self.format = "table"
+        self.color = "auto"
+
+    @classmethod
+    def current(cls) -> "Invocation":
+        """Return that of the command that is being run."""
+        found: Invocation = click.get_current_context().find_object(cls) or cls(os.environ)
+        return found
+
+    @property
+    def is_json(self) -> bool:
+        """Whether the output is JSON, and errors are problem documents."""
+        return self.format in ("json", "jsonl")
+
+    @property
+    def is_name(self) -> bool:
+        """Whether only ids are printed."""
+        return self.format == "name"
+
+    @property
+    def target(self) -> "Target":
+        """The control plane; UsageError if the options or the file are not valid."""
+        from kakuri._contexts import find_target  # noqa: PLC0415 (not for --help)
+
+        return find_target(self.host, self.context, self.environ)
+
+    def api(self) -> "API":
+        """Return a client of the control plane."""
+        from kakuri._client import API  # noqa: PLC0415 (not for --help)
+
+        return API(self.target)
+
+    def is_live(self, stream: IO[Any]) -> bool:
+        """Return whether lines of a stream may be rewritten: it is a capable terminal."""
+        return _is_terminal(stream) and self.environ.get("TERM") != "dumb"
+
+    def has_color(self, stream: IO[Any]) -> bool:
+        """Return whether output to a stream is coloured."""
+        if self.color != "auto":
+            return self.color == "always"
+        return self.is_live(stream) and not self.environ.get("NO_COLOR")
+
+    def styled(self, text: str, color: str | None, stream: IO[Any] | None = None) -> str:
+        """Return text in a colour, if the stream (standard output by default) is coloured."""
+        if color is None or not self.has_color(stream or sys.stdout):
+            return text
+        return click.style(text, dim=True) if color == "dim" else click.style(text, fg=color)
+
+    def out(self, text: str) -> None:
+        """Print a line of data."""
+        sys.stdout.write(f"{text}\n")
+
+    def out_document(self, document: bytes) -> None:
+        """Print a JSON document of the API, byte for byte, and a line feed."""
+        sys.stdout.flush()
+        sys.stdout.buffer.write(document.rstrip(b"\n") + b"\n")
+        sys.stdout.buffer.flush()
+
+    def out_value(self, value: object) -> None:
+        """Print a value as a JSON document."""
+        from kakuri_json import dumps  # noqa: PLC0415 (not for tables)
+
+        self.out(dumps(value))
+
+    def note(self, text: str, color: str | None = None) -> None:
+        """Print a line of progress, a warning or a hint on standard error."""
+        sys.stdout.flush()  # so that both streams on one terminal are in order
+        sys.stderr.write(self.styled(text, color, sys.stderr) + "\n")
+        sys.stderr.flush()
+
+
+def width_of(stream: IO[Any]) -> int | None:
+    """Return the columns of a terminal; None if the stream is not one, so nothing is cut."""
+    if not _is_terminal(stream):
+        return None
+    try:
+        return os.get_terminal_size(stream.fileno()).columns or _DEFAULT_WIDTH
+    except OSError:
+        return _DEFAULT_WIDTH
+
+
+def _is_terminal(stream: IO[Any]) -> bool:
+    return not stream.closed and stream.isatty()

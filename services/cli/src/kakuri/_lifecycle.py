@@ -1,0 +1,149 @@
+"""The verbs `stop`, `start` and `restart`."""
+
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from kakuri._complete import complete_ids
+from kakuri._documents import end_text, has_ended, why_text
+from kakuri._exits import CommandError, Exit
+from kakuri._group import Verb
+from kakuri._invocation import Invocation
+from kakuri._results import act_on_each
+from kakuri._types import SECONDS
+
+if TYPE_CHECKING:
+    from kakuri._client import API, Answer
+
+MORE_SECONDS = 60.0
+"""Seconds beyond the grace within which a stop is expected to be complete."""
+
+_IDS = click.argument("ids", nargs=-1, required=True, metavar="ID...", shell_complete=complete_ids)
+_GRACE = click.option("--grace", type=SECONDS, default="10s", show_default=True, metavar="SECONDS",
+                      help="Time to end by itself, before it is killed.")  # fmt: skip
+_NO_WAIT = click.option("--no-wait", is_flag=True, help="Return once it is under way.")
+_IF_VERSION = click.option("--if-version", metavar="NUMBER",
+                           help="Only if the workload still has this version.")  # fmt: skip
+
+Result = tuple[bytes, dict[str, Any], str]
+
+
+@click.command(cls=Verb)
+@_IDS
+@_GRACE
+@_NO_WAIT
+@_IF_VERSION
+@click.pass_obj
+def stop(
+    invocation: Invocation, *, ids: tuple[str, ...], grace: float, no_wait: bool,
+    if_version: str | None,
+) -> int:  # fmt: skip
+    """Stop workloads. Their logs, exit codes and histories are kept; `start` runs them again."""
+    with invocation.api() as api:
+
+        def act(workload_id: str) -> Result:
+            answer = post(api, workload_id, "stop", grace=grace, version=if_version)
+            if not no_wait:
+                answer = await_state(api, workload_id, answer, has_ended, grace + MORE_SECONDS)
+            document = answer.document
+            text = f"stopped: {end_text(document)}" if has_ended(document) else "stopping"
+            return answer.body, document, text
+
+        return act_on_each(invocation, ids, act)
+
+
+@click.command(cls=Verb)
+@_IDS
+@_IF_VERSION
+@click.pass_obj
+def start(invocation: Invocation, *, ids: tuple[str, ...], if_version: str | None) -> int:
+    """Run again what has ended or was stopped; its log goes on."""
+    with invocation.api() as api:
+
+        def act(workload_id: str) -> Result:
+            answer = post(api, workload_id, "start", version=if_version)
+            document = answer.document
+            is_new = answer.status == 202
+            text = "started" if is_new else f"nothing to do: {why_text(document)}"
+            return answer.body, document, text
+
+        return act_on_each(invocation, ids, act)
+
+
+@click.command(cls=Verb)
+@_IDS
+@_GRACE
+@_IF_VERSION
+@click.pass_obj
+def restart(
+    invocation: Invocation, *, ids: tuple[str, ...], grace: float, if_version: str | None
+) -> int:
+    """Stop workloads and run them again; their logs go on."""
+    with invocation.api() as api:
+
+        def act(workload_id: str) -> Result:
+            answer = post(api, workload_id, "restart", grace=grace, version=if_version)
+            return answer.body, answer.document, "restarting"
+
+        return act_on_each(invocation, ids, act)
+
+
+def post(
+    api: "API",
+    workload_id: str,
+    action: str,
+    *,
+    grace: float | None = None,
+    version: str | None = None,
+) -> "Answer":
+    """Ask for a stop, a start or a restart; as `API.request`."""
+    from kakuri_json import encode  # noqa: PLC0415 (not for --help)
+
+    from kakuri._watch import path_of  # noqa: PLC0415
+
+    return api.request(
+        "POST",
+        path_of(workload_id, f"/{action}"),
+        body=b"" if grace is None else encode({"grace_seconds": int(grace)}),
+        headers={"If-Match": f'"{version}"'} if version else None,
+        wait=grace or 0.0,
+    )
+
+
+def await_state(
+    api: "API",
+    workload_id: str,
+    answer: "Answer",
+    is_reached: Callable[[dict[str, Any]], bool],
+    seconds: float,
+) -> "Answer":
+    """Return the first answer in which a workload has reached a state.
+
+    Args:
+        api: The control plane.
+        workload_id: The workload.
+        answer: What is known so far.
+        is_reached: Whether a document shows the state.
+        seconds: How long to wait.
+
+    Raises:
+        CommandError: The time passed.
+    """
+    from kakuri._watch import path_of  # noqa: PLC0415 (not for --help)
+
+    deadline = time.monotonic() + seconds
+    version: str | None = None
+    while not is_reached(answer.document):
+        left = deadline - time.monotonic()
+        if left <= 0:
+            raise CommandError(
+                f"{workload_id} is still {why_text(answer.document)}", Exit.TIMEOUT, code="timeout"
+            )
+        params = [("spec", "true")]
+        if version is not None:
+            params += [("wait", str(max(1, min(30, int(left))))), ("after", version)]
+        answer = api.get(path_of(workload_id), params, wait=30)
+        version = str(answer.document["version"])
+    return answer

@@ -1,0 +1,164 @@
+"""The checks of `doctor` on this machine: files, sockets, disks, settings of the runtime."""
+
+import os
+import shutil
+import stat
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+from kakuri._check import FAIL, OK, SKIP, WARN, Check
+from kakuri._text import byte_count
+
+CONFIG = Path("/etc/kakuri")
+SOCKETS = {
+    "agent socket": Path("/run/kakuri-agent/agent.sock"),
+    "sidecar socket": Path("/run/kakuri/sidecar.sock"),
+}
+RUNTIME_SOCKETS = (
+    Path("/run/containerd/containerd.sock"),
+    Path("/var/lib/edera/protect/cri.socket"),
+    Path("/run/crio/crio.sock"),
+)
+DISKS = (Path("/var/lib/kakuri"), Path("/var/log/kakuri"))
+CONTAINERD = Path("/etc/containerd/config.toml")
+RESTART_MONITOR = "io.containerd.internal.v1.restart"
+
+LOW_DISK_BYTES = 512 << 20
+"""Free space below which logs and the store are about to fail."""
+
+LOCAL_HOSTS = ("127.", "localhost", "[::1]", "unix:")
+
+
+def is_this_machine(host: str) -> bool:
+    """Return whether a control plane's host is on this machine."""
+    return host.partition("://")[2].startswith(LOCAL_HOSTS) or host.startswith(LOCAL_HOSTS)
+
+
+def local_checks() -> Iterator[Check]:
+    """Yield the result of each check."""
+    yield from _configurations()
+    for name, path in SOCKETS.items():
+        yield _socket(name, path)
+    yield from _runtime_sockets()
+    for path in DISKS:
+        yield _disk(path)
+    yield _cgroups()
+    yield _restart_monitor()
+
+
+def _configurations() -> Iterator[Check]:
+    for name in ("agent", "sidecar", "control-plane"):
+        path = CONFIG / f"{name}.toml"
+        title = f"file {path}"
+        try:
+            document = tomllib.loads(path.read_text())
+        except FileNotFoundError:
+            continue  # all options have defaults
+        except PermissionError:
+            yield Check(SKIP, title, "this user may not read it")
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+            yield Check(FAIL, title, str(error), f"kakuri-{name} will not start with it")
+        else:
+            yield from _configuration(name, title, document)
+
+
+def _configuration(name: str, title: str, document: dict[str, object]) -> Iterator[Check]:
+    """Check the keys of a daemon's file with the daemon's own options, where it is installed."""
+    try:
+        options = _options_of(name)
+    except ImportError:
+        yield Check(
+            SKIP, title, f'kakuri-{name} is not installed beside this command: "kakuri[node]"'
+        )
+        return
+    unknown = [key for key in document if key.replace("_", "-") not in options]
+    if unknown:
+        detail = f"unknown keys: {', '.join(unknown)}"
+        yield Check(FAIL, title, detail, f"kakuri-{name} --help lists the keys")
+    elif name == "agent" and document.get("runtime", "auto") == "auto":
+        yield Check(WARN, title, "runtime is auto: a node on which nothing answers simulates",
+                    'write runtime = "sidecar" or "cri"')  # fmt: skip
+    else:
+        yield Check(OK, title, f"{len(document)} keys")
+
+
+def _options_of(name: str) -> set[str]:
+    """Return the options of a daemon, from its own command."""
+    from importlib import import_module  # noqa: PLC0415 (only where there is a file)
+
+    command = import_module(f"kakuri_{name.replace('-', '_')}._cli").main
+    return {option.removeprefix("--") for parameter in command.params for option in parameter.opts}
+
+
+def _socket(name: str, path: Path) -> Check:
+    title = f"{name} {path}"
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return Check(SKIP, title, "it is not there: the daemon listens elsewhere, or does not run")
+    except PermissionError:
+        return Check(SKIP, title, "this user may not inspect it")
+    if not stat.S_ISSOCK(found.st_mode):
+        return Check(FAIL, title, "it is not a socket", "remove it, and start the daemon again")
+    mode = stat.S_IMODE(found.st_mode)
+    if mode & 0o007:
+        return Check(FAIL, title, f"mode {mode:04o}: every user may use it", f"chmod o= {path}")
+    return Check(OK, title, f"mode {mode:04o}")
+
+
+def _runtime_sockets() -> Iterator[Check]:
+    found = [path for path in RUNTIME_SOCKETS if _exists(path)]
+    if not found:
+        yield Check(SKIP, "container runtime", "none of the usual sockets is here")
+    for path in found:
+        if os.access(path, os.W_OK):
+            yield Check(OK, f"container runtime {path}", "there, and this user may use it")
+        else:
+            yield Check(SKIP, f"container runtime {path}", "there; only root may use it")
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except PermissionError:
+        return False
+
+
+def _disk(path: Path) -> Check:
+    title = f"disk {path}"
+    try:
+        free = shutil.disk_usage(path).free
+    except OSError as error:
+        return Check(SKIP, title, str(error.strerror).lower())
+    detail = f"{byte_count(free)} free"
+    if free < LOW_DISK_BYTES:
+        return Check(WARN, title, detail, "a full disk stops new workloads, and loses their logs")
+    return Check(OK, title, detail)
+
+
+def _cgroups() -> Check:
+    if Path("/sys/fs/cgroup/cgroup.controllers").exists():
+        return Check(OK, "cgroups", "version 2")
+    return Check(WARN, "cgroups", "version 1: limits of memory are less exact",
+                 "boot with systemd.unified_cgroup_hierarchy=1")  # fmt: skip
+
+
+def _restart_monitor() -> Check:
+    """Check that containerd does not restart containers by itself, as an image's label can ask."""
+    title = "containerd's restart monitor"
+    try:
+        settings = tomllib.loads(CONTAINERD.read_text())
+    except FileNotFoundError:
+        if _exists(RUNTIME_SOCKETS[0]):
+            return Check(WARN, title, f"there is no {CONTAINERD}, so it is on", _MONITOR_ADVICE)
+        return Check(SKIP, title, "there is no containerd here")
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        return Check(SKIP, title, str(error))
+    if RESTART_MONITOR in settings.get("disabled_plugins", ()):
+        return Check(OK, title, "off")
+    return Check(WARN, title, "on: an image's label can have its container restarted",
+                 _MONITOR_ADVICE)  # fmt: skip
+
+
+_MONITOR_ADVICE = f'disabled_plugins = ["{RESTART_MONITOR}"] in {CONTAINERD}'

@@ -1,0 +1,241 @@
+"""The verb `logs`."""
+
+import heapq
+import queue
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from kakuri._complete import complete_ids
+from kakuri._documents import end_text
+from kakuri._exits import CommandError, Exit, NotFound, UsageError
+from kakuri._group import Verb
+from kakuri._invocation import Invocation
+from kakuri._text import parse_duration, printable, rfc3339, seconds_of
+
+if TYPE_CHECKING:
+    from kakuri._client import API
+
+MAX_WAITING = 1000
+"""Records of all logs that wait to be printed."""
+
+MAX_FOLLOWED = 32
+"""Logs that are followed at a time: the control plane serves 64 followers in all."""
+
+Params = list[tuple[str, str]]
+_STDOUT_MARK, _STDERR_MARK = "│", "┆"
+
+
+@click.command(cls=Verb)
+@click.argument("ids", nargs=-1, required=True, metavar="ID...", shell_complete=complete_ids)
+@click.option("-f", "--follow", is_flag=True, help="Go on until the workloads have ended for good.")
+@click.option("-n", "--tail", type=click.IntRange(0, 1_000_000), metavar="LINES",
+              help="Begin this many lines before the end.")  # fmt: skip
+@click.option("-t", "--timestamps", is_flag=True, help="Print the time of each line.")
+@click.option("--since", metavar="TIME|DURATION", help="Only lines since a time, or the last 10m.")
+@click.option("--attempt", type=click.IntRange(min=0), metavar="NUMBER",
+              help="Only of one run: 0 is the first, 1 the first restart.")  # fmt: skip
+@click.option("--stream", type=click.Choice(["stdout", "stderr"]), help="Only one of both streams.")
+@click.option("--no-prefix", is_flag=True, help="No names before the lines of several logs.")
+@click.option("--removed", is_flag=True, help="Of the workload of this id that was removed last.")
+@click.pass_obj
+def logs(
+    invocation: Invocation,
+    *,
+    ids: tuple[str, ...],
+    follow: bool,
+    tail: int | None,
+    timestamps: bool,
+    since: str | None,
+    attempt: int | None,
+    stream: str | None,
+    no_prefix: bool,
+    removed: bool,
+) -> int:
+    """Show the output of workloads; with -f also what they write from now on.
+
+    Following goes on over restarts of the workload, of its agent and of the control plane. What is
+    kept of the log of a removed workload is shown as well.
+    """
+    names = list(dict.fromkeys(ids))
+    if follow and len(names) > MAX_FOLLOWED:
+        raise UsageError(f"expected at most {MAX_FOLLOWED} logs to follow, got {len(names)}")
+    chosen = {
+        "tail": tail, "since": _since(since), "attempt": attempt, "stream": stream,
+        "follow": "true" if follow else None, "removed": "true" if removed else None,
+    }  # fmt: skip
+    params = [(key, str(value)) for key, value in chosen.items() if value is not None]
+    with invocation.api() as api:
+        if len(names) == 1 and not invocation.is_json:
+            return _print_one(invocation, api, names[0], params, has_times=timestamps)
+        printer = _Printer(invocation, names, has_names=not no_prefix, has_times=timestamps)
+        read = _follow_all if follow else _merge_all
+        code: int = Exit.OK
+        for name, line in read(invocation, api, names, params):
+            if isinstance(line, CommandError):
+                code = code or line.exit_code
+                if len(names) == 1:
+                    raise line
+                invocation.note(f"error: {name}: {line.message}", "red")
+            elif line is None:
+                if follow:
+                    _report_end(invocation, api, name)
+            else:
+                printer.print(name, line)
+        return code
+
+
+def _since(text: str | None) -> str | None:
+    """Return a time of the API."""
+    if text is None:
+        return None
+    try:
+        return rfc3339(time.time() - parse_duration(text))
+    except ValueError:
+        pass
+    try:
+        return rfc3339(seconds_of(text))
+    except ValueError:
+        message = f"--since: expected a time like 2026-01-31T12:00:00Z or 10m, got {text!r}"
+        raise UsageError(message) from None
+
+
+def _print_one(
+    invocation: Invocation, api: "API", name: str, params: Params, *, has_times: bool
+) -> int:
+    """Print one log, byte for byte."""
+    from kakuri._log_stream import follow_lines, read_log  # noqa: PLC0415 (not for --help)
+    from kakuri._tombstones import REMOVED, is_kept  # noqa: PLC0415
+
+    out = sys.stdout.buffer
+    if ("follow", "true") in params:
+        for at, line in follow_lines(invocation, api, name, params):
+            out.write(f"{at} ".encode() + line if has_times else line)
+            out.flush()
+        _report_end(invocation, api, name)
+        return Exit.OK
+    if has_times:
+        params = [*params, ("timestamps", "true")]
+    try:
+        _copy(read_log(invocation, api, name, params), out)
+    except NotFound:
+        if REMOVED in params or not is_kept(invocation, api, name):
+            raise
+        _copy(read_log(invocation, api, name, [*params, REMOVED]), out)
+    return Exit.OK
+
+
+def _copy(pieces: Iterator[bytes], out: Any) -> None:
+    for piece in pieces:
+        out.write(piece)
+        out.flush()
+
+
+def _merge_all(
+    invocation: Invocation, api: "API", names: list[str], params: Params
+) -> Iterator[tuple[str, Any]]:
+    """Yield the records of several logs in the order of their times."""
+
+    def records(name: str) -> Iterator[tuple[str, int, str, Any]]:
+        from kakuri._log_stream import follow_records  # noqa: PLC0415 (not for --help)
+
+        at, count = "", 0
+        try:
+            with api.again() as own:
+                for written, line in follow_records(invocation, own, name, params):
+                    at, count = written or at, count + 1
+                    yield at, count, name, line
+        except CommandError as error:
+            yield at, count + 1, name, error
+
+    for _, _, name, line in heapq.merge(
+        *(records(name) for name in names), key=lambda one: one[:3]
+    ):
+        yield name, line
+
+
+def _follow_all(
+    invocation: Invocation, api: "API", names: list[str], params: Params
+) -> Iterator[tuple[str, Any]]:
+    """Yield the records of several logs as they come; None at the end of each."""
+    from kakuri._log_stream import follow_records  # noqa: PLC0415 (not for --help)
+
+    waiting: queue.Queue[tuple[str, Any]] = queue.Queue(MAX_WAITING)
+
+    def read(name: str, own: "API") -> None:
+        end: Any = None
+        try:
+            with own:
+                for _, line in follow_records(invocation, own, name, params):
+                    waiting.put((name, line))
+        except CommandError as error:
+            end = error
+        except BaseException as error:  # noqa: BLE001 (it is raised in the main thread)
+            end = error
+        waiting.put((name, end))
+
+    for name in names:
+        threading.Thread(target=read, args=(name, api.again()), daemon=True).start()
+    followed = len(names)
+    while followed:
+        name, line = waiting.get()
+        if not isinstance(line, bytes):
+            followed -= 1
+            if isinstance(line, BaseException) and not isinstance(line, CommandError):
+                raise line
+        yield name, line
+
+
+class _Printer:
+    """Prints records: as lines with name and time, or as they came."""
+
+    def __init__(
+        self, invocation: Invocation, names: list[str], *, has_names: bool, has_times: bool
+    ) -> None:
+        self._invocation = invocation
+        self._is_alone = len(names) == 1
+        self._has_names, self._has_times = has_names, has_times
+        self._width = max(map(len, names))
+
+    def print(self, name: str, line: bytes) -> None:
+        """Print one record."""
+        from kakuri._log_stream import record_of  # noqa: PLC0415 (not for --help)
+
+        if self._invocation.is_json and self._is_alone:
+            self._invocation.out_document(line)
+            return
+        record = record_of(line)
+        if self._invocation.is_json:
+            self._invocation.out_value({"id": name, **record})
+        elif "line" in record:
+            self._invocation.out(self._text(name, record))
+        elif record.get("type") == "attempt":
+            self._invocation.note(f"{name}: attempt {record.get('attempt')}")
+        elif record.get("type") == "gap":
+            self._invocation.note(f"{name}: a part of the log was removed", "yellow")
+        sys.stdout.flush()
+
+    def _text(self, name: str, record: dict[str, Any]) -> str:
+        text = printable(str(record["line"]))
+        if self._has_names:
+            mark = _STDERR_MARK if record.get("stream") == "stderr" else _STDOUT_MARK
+            text = f"{name:<{self._width}} {mark} {text}"
+        return f"{record.get('at', '')} {text}" if self._has_times else text
+
+
+def _report_end(invocation: Invocation, api: "API", name: str) -> None:
+    """Report on standard error how a workload ended whose log was followed to its end."""
+    from kakuri._watch import path_of, removed_document  # noqa: PLC0415 (not for --help)
+
+    try:
+        document = api.get(path_of(name)).document
+    except NotFound:
+        document = removed_document(api, name)
+        if document is None:
+            invocation.note(f"{name} was removed")
+            return
+    invocation.note(f"{name} ended: {end_text(document)}")

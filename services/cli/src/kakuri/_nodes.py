@@ -1,0 +1,129 @@
+"""The verbs `nodes` and `node`, and the warning that nothing really runs."""
+
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from kakuri._group import Verb
+from kakuri._invocation import Invocation
+from kakuri._tables import Column, print_table
+from kakuri._text import age, cores, printable, seconds_of, size
+
+if TYPE_CHECKING:
+    from kakuri._client import API
+
+SIMULATED = "warning: the runtime is simulated: nothing really runs"
+
+Node = dict[str, Any]
+
+
+@click.command(cls=Verb)
+@click.pass_obj
+def nodes(invocation: Invocation) -> None:
+    """List nodes with their runtime and capacity."""
+    with invocation.api() as api:
+        answer = api.get("/nodes")
+    found = answer.document["nodes"]
+    if invocation.format == "json":
+        invocation.out_document(answer.body)
+        return
+    if invocation.format == "jsonl":
+        for one in found:
+            invocation.out_value(one)
+        return
+    if invocation.is_name:
+        for one in found:
+            invocation.out(one["name"])
+        return
+    columns = [Column("NAME"), Column("STATE", is_colored=True), Column("RUNTIME"),
+               Column("CLASS → HANDLER"), Column("MEMORY"), Column("CPU"), Column("WORKLOADS"),
+               Column("SEEN"), Column("MESSAGE", may_be_cut=True)]  # fmt: skip
+    print_table(invocation, columns, [_row(one) for one in found])
+    for one in found:
+        warn_if_simulated(invocation, one)
+
+
+@click.command(cls=Verb)
+@click.argument("name")
+@click.pass_obj
+def node(invocation: Invocation, *, name: str) -> None:
+    """Show one node."""
+    from kakuri_http import percent_encode  # noqa: PLC0415 (not for --help)
+
+    with invocation.api() as api:
+        answer = api.get(f"/nodes/{percent_encode(name)}")
+    if invocation.is_json:
+        invocation.out_document(answer.body)
+        return
+    one = answer.document
+    if invocation.is_name:
+        invocation.out(one["name"])
+        return
+    handlers = one.get("handlers") or {}
+    rows = [
+        ("state", one["state"]),
+        ("message", printable(one.get("message") or "")),
+        ("runtime", _runtime(one)),
+        *[("class", f"{key} → handler {value}") for key, value in handlers.items()],
+        ("memory", _used(one, "memory_mb", size)),
+        ("cpu", _used(one, "cpu_millicores", cores)),
+        ("workloads", str(one.get("workloads", ""))),
+        ("agent", f"version {one.get('version', '?')}, store {one.get('store', '?')}"),
+        ("started", one.get("started_at") or ""),
+        ("events", f"index {one['event_index']}" if "event_index" in one else ""),
+    ]
+    invocation.out(one["name"])
+    for title, text in rows:
+        if text:
+            invocation.out(f"  {title:<10} {text}")
+    warn_if_simulated(invocation, one)
+
+
+def first_node(api: "API") -> Node:
+    """Return the node; without content if the agent can't be asked."""
+    from kakuri._exits import CommandError  # noqa: PLC0415 (not for --help)
+
+    try:
+        found: list[Node] = api.get("/nodes").document["nodes"]
+    except CommandError:
+        return {}  # the list itself was answered; this request only adds to it
+    return found[0] if found else {}
+
+
+def warn_if_simulated(invocation: Invocation, one: Node) -> None:
+    """Print one warning if the node simulates its workloads."""
+    if one.get("simulated"):
+        invocation.note(SIMULATED, "yellow")
+
+
+def _row(one: Node) -> list[str]:
+    handlers = one.get("handlers") or {}
+    seen = one.get("last_heard")
+    if seen and sys.stdout.isatty():
+        seen = age(time.time() - seconds_of(seen))
+    return [
+        one["name"],
+        one["state"],
+        _runtime(one),
+        ", ".join(f"{key} → {value}" for key, value in handlers.items()),
+        _used(one, "memory_mb", size),
+        _used(one, "cpu_millicores", cores),
+        str(one.get("workloads", "")),
+        seen or "",
+        printable(one.get("message") or ""),
+    ]
+
+
+def _runtime(one: Node) -> str:
+    runtime = str(one.get("runtime", ""))
+    if one.get("simulated"):
+        return "simulated"
+    return runtime if one.get("runtime_available", True) else f"{runtime}, unavailable"
+
+
+def _used(one: Node, key: str, show: Any) -> str:
+    if one.get(key) is None:
+        return ""
+    return f"{show(one.get(f'{key}_used', 0))} of {show(one[key])}"

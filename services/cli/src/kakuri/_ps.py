@@ -1,0 +1,183 @@
+"""The verb `ps`."""
+
+import sys
+import time
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from kakuri._complete import complete_ids
+from kakuri._documents import ENDED, Document, reason_text, spec_of
+from kakuri._group import Verb
+from kakuri._invocation import Invocation
+from kakuri._tables import Column, print_table
+from kakuri._text import age, cores, printable, seconds_of, size
+
+if TYPE_CHECKING:
+    from kakuri._client import API
+
+STATES = ("pending", "running", "succeeded", "failed")
+_PAGE = "100"
+_RANKS = {"failed": 0, "pending": 1, "running": 2, "succeeded": 3}
+
+_SORTS: dict[str, Callable[[Document], Any]] = {
+    "name": lambda one: one["id"],
+    "state": lambda one: (_RANKS.get(one["state"], 9), one["id"]),
+    "age": lambda one: (one.get("created_at", ""), one["id"]),
+    "restarts": lambda one: (-one.get("restarts", 0), one["id"]),
+}
+
+
+@click.command(cls=Verb)
+@click.argument("ids", nargs=-1, metavar="[ID]...", shell_complete=complete_ids)
+@click.option("-a", "--all", "show_all", is_flag=True, help="Also those that have ended.")
+@click.option("-l", "--label", metavar="KEY=VALUE", help="Only workloads with this label.")
+@click.option("--state", type=click.Choice(STATES), help="Only workloads in this state.")
+@click.option("--removed", is_flag=True, help="Those that were removed, while they are kept.")
+@click.option("-w", "--watch", is_flag=True, help="Keep the list up to date, until Ctrl-C.")
+@click.option("--sort", type=click.Choice(list(_SORTS)), default="name", help="Order of the list.")
+@click.pass_obj
+def ps(
+    invocation: Invocation,
+    *,
+    ids: tuple[str, ...],
+    show_all: bool,
+    label: str | None,
+    state: str | None,
+    removed: bool,
+    watch: bool,
+    sort: str,
+) -> None:
+    """List workloads: those that have not ended, or those that are named."""
+    params = [("spec", "true"), ("limit", _PAGE)]
+    params += [("label", label)] if label else []
+    params += [("state", state)] if state else []
+    params += [("removed", "true")] if removed else []
+
+    def is_shown(one: Document) -> bool:
+        if ids:
+            return one["id"] in ids
+        return show_all or removed or state is not None or one["state"] not in ENDED
+
+    with invocation.api() as api:
+        if watch:
+            _watch(invocation, api, params, is_shown, sort)
+            return
+        bodies, workloads = _read(api, params)
+        shown = sorted(filter(is_shown, workloads), key=_SORTS[sort])
+        if invocation.format == "json" and len(bodies) == 1 and shown == workloads:
+            invocation.out_document(bodies[0])
+        else:
+            _print(invocation, shown, _node(invocation, api))
+        _check_found(ids, workloads)
+
+
+def _read(api: "API", params: list[tuple[str, str]]) -> tuple[list[bytes], list[Any]]:
+    """Return all pages of a list, as they came and joined."""
+    bodies: list[bytes] = []
+    workloads: list[Any] = []
+    after: list[tuple[str, str]] = []
+    while True:
+        answer = api.get("/workloads", [*params, *after])
+        document = answer.document
+        bodies.append(answer.body)
+        workloads += document["workloads"]
+        if "next" not in document:
+            return bodies, workloads
+        after = [("after", document["next"])]
+
+
+def _check_found(ids: Sequence[str], workloads: list[Any]) -> None:
+    found = {one["id"] for one in workloads}
+    if missing := [one for one in ids if one not in found]:
+        from kakuri._exits import NotFound  # noqa: PLC0415 (only on failure)
+
+        raise NotFound(f"no workload {', '.join(map(repr, missing))}")
+
+
+def _node(invocation: Invocation, api: "API") -> str:
+    """Return the name of the node, and warn if nothing really runs there."""
+    from kakuri._nodes import first_node, warn_if_simulated  # noqa: PLC0415 (not for --help)
+
+    node = first_node(api)
+    warn_if_simulated(invocation, node)
+    return str(node.get("name", ""))
+
+
+def _print(invocation: Invocation, workloads: list[Any], node: str) -> None:
+    if invocation.format == "json":
+        invocation.out_value({"workloads": workloads})
+    elif invocation.format == "jsonl":
+        for one in workloads:
+            invocation.out_value(one)
+    elif invocation.is_name:
+        for one in workloads:
+            invocation.out(one["id"])
+    else:
+        print_table(invocation, _columns(invocation), [_row(invocation, one, node)
+                                                       for one in workloads])  # fmt: skip
+
+
+def _columns(invocation: Invocation) -> list[Column]:
+    is_live = sys.stdout.isatty()
+    columns = [
+        Column("NAME"),
+        Column("STATE", is_colored=True),
+        Column("REASON", may_be_cut=True),
+        Column("IMAGE", may_be_cut=True),
+        Column("AGE" if is_live else "CREATED"),
+        Column("RESTARTS"),
+        Column("NODE"),
+        Column("ADDRESS"),
+    ]
+    if invocation.format == "wide":
+        columns += [Column("MEMORY"), Column("CPU"), Column("CLASS"), Column("DIGEST"),
+                    Column("MESSAGE", may_be_cut=True)]  # fmt: skip
+    return columns
+
+
+def _row(invocation: Invocation, one: Document, node: str) -> list[str]:
+    spec = spec_of(one)
+    created = one.get("created_at", "")
+    if created and sys.stdout.isatty():
+        created = age(time.time() - seconds_of(created))
+    row = [
+        one["id"],
+        one["state"],
+        reason_text(one),
+        printable(spec.get("image", "")),
+        created,
+        str(one.get("restarts", 0)),
+        node,
+        one.get("address", ""),
+    ]
+    if invocation.format == "wide":
+        row += [
+            size(spec["memory_mb"]) if "memory_mb" in spec else "",
+            cores(spec["cpu_millicores"]) if "cpu_millicores" in spec else "",
+            spec.get("runtime_class", ""),
+            one.get("image_digest", ""),
+            printable(one.get("message", "")),
+        ]
+    return row
+
+
+def _watch(
+    invocation: Invocation,
+    api: "API",
+    params: list[tuple[str, str]],
+    is_shown: Callable[[Document], bool],
+    sort: str,
+) -> None:
+    """Print the list again after each change; on a terminal, in place of the one before."""
+    from kakuri._events import batches  # noqa: PLC0415 (only here)
+
+    node = _node(invocation, api)
+    for _ in batches(invocation, api):
+        _, workloads = _read(api, params)
+        shown = sorted(filter(is_shown, workloads), key=_SORTS[sort])
+        if invocation.is_live(sys.stdout) and not invocation.is_json:
+            sys.stdout.write("\x1b[H\x1b[J")
+        _print(invocation, shown, node)
+        sys.stdout.flush()

@@ -1,0 +1,111 @@
+"""The verb `rm`."""
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from kakuri._complete import complete_ids
+from kakuri._documents import ENDED, receipt_text
+from kakuri._exits import NotFound
+from kakuri._group import Verb
+from kakuri._invocation import Invocation
+from kakuri._lifecycle import MORE_SECONDS
+from kakuri._results import act_on_each, confirmed
+from kakuri._types import SECONDS
+
+if TYPE_CHECKING:
+    from kakuri._client import API, Answer
+
+
+@click.command(cls=Verb)
+@click.argument("ids", nargs=-1, required=True, metavar="ID...", shell_complete=complete_ids)
+@click.option("-f", "--force", is_flag=True,
+              help="Ask nothing about running workloads, and ignore unknown ids.")  # fmt: skip
+@click.option("--yes", is_flag=True, help="Answer the question with yes.")
+@click.option("--grace", type=SECONDS, default="10s", show_default=True, metavar="SECONDS",
+              help="Time to end by itself, before it is killed.")  # fmt: skip
+@click.option("--no-wait", is_flag=True, help="Return once it is under way.")
+@click.option("--if-version", metavar="NUMBER",
+              help="Only if the workload still has this version.")  # fmt: skip
+@click.pass_obj
+def rm(
+    invocation: Invocation,
+    *,
+    ids: tuple[str, ...],
+    force: bool,
+    yes: bool,
+    grace: float,
+    no_wait: bool,
+    if_version: str | None,
+) -> int:
+    """Stop and remove workloads, and print what is proven gone.
+
+    Exit code, history and the end of the log of a removed workload are kept for a while:
+    `status`, `history` and `logs` still show them.
+    """
+    with invocation.api() as api:
+        if not (force or yes):
+            _ask(invocation, api, ids)
+
+        def act(workload_id: str) -> tuple[bytes, dict[str, Any], str]:
+            try:
+                answer = delete(
+                    api, workload_id, grace=grace, is_awaited=not no_wait, version=if_version
+                )
+            except NotFound:
+                if not force:
+                    raise
+                document = {"id": workload_id}
+                return b'{"id":"%s"}' % workload_id.encode(), document, "not there"
+            document = answer.document
+            is_gone = answer.status == 200
+            text = receipt_text(document) if is_gone else "is being removed"
+            return answer.body, document, text
+
+        return act_on_each(invocation, ids, act)
+
+
+def delete(
+    api: "API",
+    workload_id: str,
+    *,
+    grace: float,
+    is_awaited: bool = True,
+    version: str | None = None,
+) -> "Answer":
+    """Remove a workload; as `API.request`.
+
+    Args:
+        api: The control plane.
+        workload_id: The workload.
+        grace: Seconds for it to end by itself.
+        is_awaited: Whether to wait until it is gone, for as long as the server allows.
+        version: The version that it must have.
+    """
+    from kakuri._watch import path_of  # noqa: PLC0415 (not for --help)
+
+    params = [("grace_seconds", str(int(grace)))]
+    wait = min(60.0, grace + MORE_SECONDS) if is_awaited else 0.0
+    if is_awaited:
+        params.append(("wait", str(int(wait))))
+    headers = {"If-Match": f'"{version}"'} if version else None
+    path = path_of(workload_id)
+    return api.request("DELETE", path, params=params, headers=headers, wait=wait)
+
+
+def _ask(invocation: Invocation, api: "API", ids: tuple[str, ...]) -> None:
+    """Ask whether workloads that have not ended shall be removed."""
+    from kakuri._watch import path_of  # noqa: PLC0415 (not for --help)
+
+    living = []
+    for one in dict.fromkeys(ids):
+        try:
+            document = api.get(path_of(one)).document
+        except NotFound:
+            continue  # the removal reports it
+        if document["state"] not in ENDED and document.get("desired") != "removed":
+            living.append(one)
+    if living:
+        names = ", ".join(living)
+        question = f"Stop and remove {names} on {api.target.label}?"
+        confirmed(invocation, question, "--yes or -f")

@@ -1,0 +1,270 @@
+"""The verb `run`."""
+
+import secrets
+import sys
+from typing import TYPE_CHECKING, Any, Self
+
+import click
+
+from kakuri._exits import CommandError, Exit, Unreachable, UsageError
+from kakuri._group import Verb
+from kakuri._invocation import Invocation
+from kakuri._types import CPU, PAIR, SECONDS, SIZE
+
+if TYPE_CHECKING:
+    from kakuri._client import API, Answer
+
+_ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"
+_RANDOM, _LONGEST_NAME = 4, 40
+_ATTEMPTS = 3
+"""Times that a workload is submitted whose outcome is unknown. A submission is idempotent."""
+
+
+class NotRun(CommandError):
+    """Another error, with the exit code of a workload whose command never ran."""
+
+    @classmethod
+    def of(cls, error: click.ClickException) -> Self:
+        """Return the error for one that a verb has raised."""
+        context = getattr(error, "ctx", None)
+        hint = f"\n{context.get_usage()}" if context is not None else ""
+        return cls(
+            error.format_message() + hint,
+            Exit.NOT_RUN,
+            code=getattr(error, "code", "usage"),
+            document=getattr(error, "document", None),
+        )
+
+
+class RunVerb(Verb):
+    """A verb whose own failures are 125, as every other code may be the workload's."""
+
+    def make_context(self, *arguments: Any, **extra: Any) -> click.Context:
+        """Parse the arguments."""
+        try:
+            return super().make_context(*arguments, **extra)
+        except click.UsageError as error:
+            raise NotRun.of(error) from error
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the verb."""
+        try:
+            return super().invoke(ctx)
+        except click.ClickException as error:
+            if ctx.params.get("detach"):
+                raise
+            raise NotRun.of(error) from error
+
+
+@click.command(
+    cls=RunVerb,
+    context_settings={"ignore_unknown_options": False, "allow_interspersed_args": False},
+)
+@click.argument("image")
+@click.argument("command", nargs=-1, type=click.UNPROCESSED, metavar="[--] [COMMAND]...")
+@click.option("-d", "--detach", is_flag=True, help="Print the id, and do not wait.")
+@click.option("--rm", "is_removed", is_flag=True, help="Remove it when it has ended.")
+@click.option("--name", metavar="ID", help="Its id; by default one from the image's name.")
+@click.option("-m", "--memory", type=SIZE, metavar="SIZE", help="Limit of memory: 256M, 2GiB.")
+@click.option("-c", "--cpu", type=CPU, metavar="CORES", help="Limit of CPU: 0.5, 500m.")
+@click.option("--class", "runtime_class", metavar="NAME", help="The runtime class.")
+@click.option("-e", "--env", multiple=True, metavar="NAME[=VALUE]",
+              help="A variable; without a value, that of this environment.")  # fmt: skip
+@click.option("--env-file", type=click.Path(exists=True, dir_okay=False, allow_dash=True),
+              multiple=True, help="A file of NAME=VALUE lines.")  # fmt: skip
+@click.option("-l", "--label", type=PAIR, multiple=True, metavar="KEY=VALUE", help="A label.")
+@click.option("-u", "--user", metavar="USER[:GROUP]", help="User and group of the process.")
+@click.option("-w", "--workdir", metavar="PATH", help="Working directory of the process.")
+@click.option("--restart", "restart_policy", metavar="POLICY[:TIMES]",
+              help="never, on_failure or always; and how often in a row.")  # fmt: skip
+@click.option("--pull", type=click.Choice(["missing", "always", "never"]),
+              help="When to pull the image.")  # fmt: skip
+@click.option("--entrypoint", metavar="PROGRAM", help="Replaces the image's entry point.")
+@click.option("--grace", type=SECONDS, default="10s", show_default=True, metavar="SECONDS",
+              help="Time to end by itself after Ctrl-C.")  # fmt: skip
+@click.option("--timeout", type=SECONDS, metavar="SECONDS",
+              help="Stop it after this time, and exit with 124.")  # fmt: skip
+@click.option("--dry-run", is_flag=True, help="Check everything, and start nothing.")
+@click.pass_obj
+def run(
+    invocation: Invocation,
+    /,
+    *,
+    image: str,
+    detach: bool,
+    is_removed: bool,
+    grace: float,
+    timeout: float | None,
+    dry_run: bool,
+    **options: Any,
+) -> int:
+    """Run an image in a zone of its own.
+
+    Output goes to standard output and error, progress to standard error; the exit code is the
+    workload's own, or 125 if its command never ran. Ctrl-C stops it; a second one kills it; a third
+    one leaves it running.
+    """
+    if detach and (is_removed or timeout is not None):
+        raise UsageError("-d returns at once: it can't be combined with --rm or --timeout")
+    document = document_of(invocation, image, **options)
+    with invocation.api() as api:
+        if dry_run:
+            return _check(invocation, api, document)
+        answer = submit(invocation, api, document)
+        is_new = answer.status == 201
+        if detach:
+            _print_detached(invocation, api, answer, document["id"])
+            return Exit.OK
+        if not is_new:
+            name = document["id"]
+            raise CommandError(
+                f"workload {name!r} exists already: kakuri logs -f {name} follows it, "
+                f"kakuri start {name} runs it again, kakuri rm {name} removes it",
+                Exit.CONFLICT,
+                code="conflict",
+            )
+        from kakuri._foreground import Foreground  # noqa: PLC0415 (not for --help)
+
+        follower = Foreground(
+            invocation, api, document, grace=grace, timeout=timeout, is_removed=is_removed
+        )
+        return follower.follow()
+
+
+def document_of(
+    invocation: Invocation,
+    image: str,
+    *,
+    command: tuple[str, ...],
+    name: str | None,
+    memory: int | None,
+    cpu: int | None,
+    runtime_class: str | None,
+    env: tuple[str, ...],
+    env_file: tuple[str, ...],
+    label: tuple[tuple[str, str], ...],
+    user: str | None,
+    workdir: str | None,
+    restart_policy: str | None,
+    pull: str | None,
+    entrypoint: str | None,
+) -> dict[str, Any]:
+    """Return the workload that the options describe; only what they set."""
+    policy, _, times = (restart_policy or "").partition(":")
+    policy = policy.replace("-", "_")
+    if policy not in ("", "never", "no", "on_failure", "always") or (times and not times.isdigit()):
+        raise UsageError(
+            f"--restart: expected never, on_failure[:TIMES] or always, got {restart_policy!r}"
+        )
+    fields: dict[str, Any] = {
+        "id": name or generated_name(image),
+        "image": image,
+        "runtime_class": runtime_class,
+        "memory_mb": memory,
+        "cpu_millicores": cpu,
+        "command": [entrypoint] if entrypoint else None,
+        "args": list(command) or None,
+        "env": _variables(invocation, env, env_file) or None,
+        "working_dir": workdir,
+        "user": user,
+        "labels": dict(label) or None,
+        "restart_policy": {"no": "never"}.get(policy, policy) or None,
+        "max_restarts": int(times) if times else None,
+        "pull": pull,
+    }
+    return {key: value for key, value in fields.items() if value is not None}
+
+
+def generated_name(image: str) -> str:
+    """Return an id from the last part of an image's name, and four random characters."""
+    last = image.partition("@")[0].rpartition("/")[2].partition(":")[0].lower()
+    cleaned = "".join(one if one.isascii() and one.isalnum() else "-" for one in last)
+    random = "".join(secrets.choice(_ALPHABET) for _ in range(_RANDOM))
+    return f"{cleaned[:_LONGEST_NAME].strip('-') or 'workload'}-{random}"
+
+
+def _variables(
+    invocation: Invocation, given: tuple[str, ...], files: tuple[str, ...]
+) -> dict[str, str]:
+    """Return the variables of files and options; an option beats a file."""
+    found: dict[str, str] = {}
+    for path in files:
+        with click.open_file(path) as file:
+            lines = file.read().splitlines()
+        for number, line in enumerate(lines, 1):
+            text = line.strip()
+            if not text or text.startswith("#"):
+                continue
+            name, separator, value = text.partition("=")
+            if not separator or not name:
+                raise UsageError(f"{path}, line {number}: expected NAME=VALUE, got {text!r}")
+            found[name.removeprefix("export ").strip()] = value
+    for one in given:
+        name, separator, value = one.partition("=")
+        if not separator:
+            if name not in invocation.environ:
+                raise UsageError(f"-e {name}: this environment has no such variable")
+            value = invocation.environ[name]
+        found[name] = value
+    return found
+
+
+def submit(
+    invocation: Invocation, api: "API", document: dict[str, Any], *, attempts: int = _ATTEMPTS
+) -> "Answer":
+    """Submit a workload; again if it is not known whether the request was carried out.
+
+    The id is part of the document, so that a repetition finds the workload of the first request.
+    Its answer counts as the answer of that: 201.
+    """
+    from kakuri_json import encode  # noqa: PLC0415 (not for --help)
+
+    from kakuri._client import JSON_CONTENT  # noqa: PLC0415
+
+    body = encode(document)
+    for attempt in range(attempts):
+        try:
+            answer = api.request("POST", "/workloads", body=body, headers=JSON_CONTENT)
+        except Unreachable as error:
+            if error.code == "unreachable" or attempt == attempts - 1:
+                raise
+            invocation.note(f"{error.message}; trying again", "yellow")
+            continue
+        if attempt:
+            answer.status = 201
+        return answer
+    raise AssertionError("the loop returns or raises")
+
+
+def _check(invocation: Invocation, api: "API", document: dict[str, Any]) -> int:
+    """Ask whether a workload would be accepted, and print the answer."""
+    from kakuri_json import encode  # noqa: PLC0415 (not for --help)
+
+    from kakuri._client import JSON_CONTENT  # noqa: PLC0415
+
+    answer = api.request(
+        "POST", "/workloads", params=[("dry_run", "true")], body=encode(document),
+        headers=JSON_CONTENT,
+    )  # fmt: skip
+    if invocation.is_json:
+        invocation.out_document(answer.body)
+    elif invocation.is_name:
+        invocation.out(document["id"])
+    else:
+        change = {"create": "would be created", "none": "exists already, nothing would change"}
+        text = change.get(answer.document["change"], answer.document["change"])
+        invocation.out(f"{document['id']}  {text}")
+    return Exit.OK
+
+
+def _print_detached(invocation: Invocation, api: "API", answer: "Answer", workload_id: str) -> None:
+    from kakuri._nodes import first_node, warn_if_simulated  # noqa: PLC0415 (not for --help)
+
+    if invocation.is_json:
+        invocation.out_document(answer.body)
+    else:
+        invocation.out(workload_id)
+    sys.stdout.flush()
+    if answer.status == 200:
+        invocation.note(f"{workload_id} exists already, with the same specification")
+    warn_if_simulated(invocation, first_node(api))

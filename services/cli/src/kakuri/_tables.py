@@ -1,0 +1,91 @@
+"""Tables of text: columns that are aligned, and cut only on a terminal."""
+
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from kakuri._invocation import Invocation, width_of
+
+_GAP = 3
+_SHORTEST = 8
+"""Characters that a column which may be cut keeps."""
+
+STATE_COLORS = {
+    "running": "green", "ready": "green", "ok": "green", "succeeded": "dim", "pending": "yellow",
+    "warn": "yellow", "failed": "red", "FAIL": "red", "unavailable": "red", "skip": "dim",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column: its heading, and whether it may be cut to the width of the terminal."""
+
+    title: str
+    may_be_cut: bool = False
+    is_colored: bool = False
+
+
+def print_table(
+    invocation: Invocation, columns: Sequence[Column], rows: Iterable[Sequence[str]]
+) -> None:
+    """Print rows below the headings; columns without any text are left out."""
+    for line in table_lines(invocation, columns, list(rows), width_of(sys.stdout)):
+        invocation.out(line)
+
+
+def table_lines(
+    invocation: Invocation,
+    columns: Sequence[Column],
+    rows: Sequence[Sequence[str]],
+    width: int | None,
+) -> list[str]:
+    """Return the lines of a table.
+
+    Args:
+        invocation: Decides about colour.
+        columns: The columns.
+        rows: Their texts.
+        width: Characters of a line; None for any number. Columns that may not be cut can exceed it.
+    """
+    used = [
+        index for index in range(len(columns))
+        if index == 0 or any(row[index] for row in rows)
+    ]  # fmt: skip
+    widths = {
+        index: max(len(columns[index].title), *(len(row[index]) for row in rows))
+        if rows else len(columns[index].title)
+        for index in used
+    }  # fmt: skip
+    if width is not None:
+        _shrink(widths, [index for index in used if columns[index].may_be_cut], width)
+    lines = [_line([columns[index].title for index in used], [widths[index] for index in used])]
+    for row in rows:
+        cells = []
+        for index in used:
+            text = _cut(row[index], widths[index]).ljust(widths[index])
+            if columns[index].is_colored:
+                color = STATE_COLORS.get(row[index].split(" ")[0])
+                text = invocation.styled(text, color)
+            cells.append(text)
+        lines.append((" " * _GAP).join(cells).rstrip())
+    return lines
+
+
+def _line(texts: Sequence[str], widths: Sequence[int]) -> str:
+    padded = (text.ljust(width) for text, width in zip(texts, widths, strict=True))
+    return (" " * _GAP).join(padded).rstrip()
+
+
+def _shrink(widths: dict[int, int], may_be_cut: list[int], width: int) -> None:
+    """Shorten the widest column that may be cut until the line fits."""
+    excess = sum(widths.values()) + _GAP * (len(widths) - 1) - width
+    while excess > 0 and may_be_cut:
+        widest = max(may_be_cut, key=lambda index: widths[index])
+        if widths[widest] <= _SHORTEST:
+            return
+        widths[widest] -= 1
+        excess -= 1
+
+
+def _cut(text: str, width: int) -> str:
+    return text if len(text) <= width else f"{text[: width - 1]}…"

@@ -1,0 +1,132 @@
+"""Times, sizes and quantities, as they are shown and as they are typed."""
+
+import re
+import time
+from datetime import UTC, datetime
+
+_DURATION = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s)?")
+_MILLISECONDS = re.compile(r"(\d+)ms")
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(Ki|Mi|Gi|Ti|[KMGT])?(?:i?B)?", re.IGNORECASE)
+_DECIMAL_SIZE = re.compile(r"\d+(?:\.\d+)?\s*[KMGT]B", re.IGNORECASE)
+_CPU = re.compile(r"(\d+(?:\.\d{1,3})?)|(\d+)m")
+
+_UNITS = {"k": 1 / 1024, "m": 1, "g": 1024, "t": 1024 * 1024}  # in MiB
+_STEPS = ((86_400, "d"), (3600, "h"), (60, "m"))
+_SHORT_SECONDS = 10
+_GIB = 1024
+
+
+def printable(text: str) -> str:
+    r"""Return foreign text for a terminal, with control characters as escapes like `\x1b`."""
+    if text.isprintable():
+        return text
+    return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in text)
+
+
+def age(seconds: float) -> str:
+    """Return a time span in its largest unit: `12s`, `4m`, `1h`, `3d`."""
+    for length, unit in _STEPS:
+        if seconds >= length:
+            return f"{int(seconds // length)}{unit}"
+    return f"{max(0, int(seconds))}s"
+
+
+def span(seconds: float) -> str:
+    """Return how long something took: `0.02 s`, `9.3 s`, `41 s`, `12m`."""
+    if seconds >= 10 * 60:
+        return age(seconds)
+    if seconds >= _SHORT_SECONDS:
+        return f"{seconds:.0f} s"
+    return f"{seconds:.2g} s" if seconds >= 1 else f"{seconds:.2f} s"
+
+
+def size(mebibytes: float) -> str:
+    """Return an amount of memory: `256 MiB`, `1.5 GiB`."""
+    if mebibytes >= _GIB:
+        return f"{mebibytes / _GIB:.1f}".removesuffix(".0") + " GiB"
+    return f"{mebibytes:g} MiB"
+
+
+def byte_count(number: int) -> str:
+    """Return a number of bytes: `0 B`, `12 KiB`, `3.4 MiB`."""
+    if number < _GIB:
+        return f"{number} B"
+    kibibytes = number / _GIB
+    return f"{kibibytes:.0f} KiB" if kibibytes < _GIB else f"{kibibytes / _GIB:.1f} MiB"
+
+
+def cores(millicores: int) -> str:
+    """Return an amount of CPU: `0.5`, `2`."""
+    return f"{millicores / 1000:g}"
+
+
+def seconds_of(moment: str) -> float:
+    """Return a time of the API (RFC 3339) as seconds since the epoch."""
+    return datetime.fromisoformat(moment).timestamp()
+
+
+def clock(moment: str) -> str:
+    """Return a time of the API by the local clock, to the hundredth of a second."""
+    local = datetime.fromisoformat(moment).astimezone()
+    return local.strftime("%H:%M:%S.%f")[:-4]
+
+
+def rfc3339(seconds: float) -> str:
+    """Return seconds since the epoch as the API writes them."""
+    moment = datetime.fromtimestamp(seconds, UTC).isoformat(timespec="microseconds")
+    return moment.removesuffix("+00:00") + "Z"
+
+
+def now_clock() -> str:
+    """Return the local time of day, for a line of progress."""
+    return time.strftime("%H:%M:%S")
+
+
+def parse_duration(text: str) -> float:
+    """Return the seconds of a duration like `10`, `1.5s`, `250ms`, `10m` or `1h30m`.
+
+    Raises:
+        ValueError: It is not a duration.
+    """
+    if re.fullmatch(r"\d+(\.\d+)?", text):
+        return float(text)
+    if match := _MILLISECONDS.fullmatch(text):
+        return int(match[1]) / 1000
+    match = _DURATION.fullmatch(text)
+    if not text or match is None:
+        raise ValueError(f"expected a duration like 30s, 10m or 1h30m, got {text!r}")
+    days, hours, minutes, seconds = (float(part or 0) for part in match.groups())
+    return ((days * 24 + hours) * 60 + minutes) * 60 + seconds
+
+
+def parse_size(text: str) -> int:
+    """Return the MiB of a size like `256MiB`, `256M` or `1.5G`; the units are powers of 1024.
+
+    Raises:
+        ValueError: It is not a size, or not a whole number of MiB.
+    """
+    if _DECIMAL_SIZE.fullmatch(text):
+        hint = text.rstrip("Bb")
+        raise ValueError(f"expected a size in MiB or GiB, got {text!r}: write {hint}iB")
+    match = _SIZE.fullmatch(text.strip())
+    if match is None or match[2] is None:
+        raise ValueError(f"expected a size like 256MiB or 2GiB, got {text!r}")
+    number = float(match[1]) * _UNITS[match[2][0].lower()]
+    if number < 1 or number != int(number):
+        raise ValueError(f"expected a whole number of MiB, at least 1, got {text!r}")
+    return int(number)
+
+
+def parse_cpu(text: str) -> int:
+    """Return the millicores of an amount of CPU like `0.5`, `2` or `500m`.
+
+    Raises:
+        ValueError: It is not an amount of CPU.
+    """
+    match = _CPU.fullmatch(text)
+    millicores = 0
+    if match is not None:
+        millicores = int(match[2]) if match[2] else round(float(match[1]) * 1000)
+    if millicores < 1:
+        raise ValueError(f"expected cores like 0.5 or 500m, at least 0.001, got {text!r}")
+    return millicores

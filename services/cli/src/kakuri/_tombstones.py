@@ -1,0 +1,58 @@
+"""What is kept of removed workloads: read where a workload is not there any more."""
+
+import time
+from typing import TYPE_CHECKING
+
+from kakuri._exits import NotFound
+from kakuri._invocation import Invocation
+from kakuri._text import age, seconds_of
+from kakuri._watch import path_of, removed_document
+
+if TYPE_CHECKING:
+    from kakuri._client import API, Answer
+
+REMOVED = ("removed", "true")
+
+
+def is_kept(invocation: Invocation, api: "API", workload_id: str) -> bool:
+    """Return whether something of a removed workload is kept, and say on standard error so."""
+    document = removed_document(api, workload_id)
+    if document is None:
+        return False
+    since = ""
+    if removed_at := document.get("removed_at"):
+        since = f" {age(time.time() - seconds_of(removed_at))} ago"
+    invocation.note(f"{workload_id} was removed{since}; this is what is kept of it")
+    return True
+
+
+def get_kept(
+    invocation: Invocation,
+    api: "API",
+    workload_id: str,
+    rest: str,
+    params: tuple[tuple[str, str], ...] = (),
+    *,
+    is_removed: bool = False,
+) -> "Answer":
+    """Return an answer about a workload, or about what is kept of it.
+
+    Args:
+        invocation: Where it is said that the workload was removed.
+        api: The control plane.
+        workload_id: The workload.
+        rest: The path after the workload's.
+        params: The query.
+        is_removed: Whether to ask for the removed one at once.
+
+    Raises:
+        NotFound: There is neither.
+    """
+    path = path_of(workload_id, rest)
+    if not is_removed:
+        try:
+            return api.get(path, params)
+        except NotFound:
+            if not is_kept(invocation, api, workload_id):
+                raise
+    return api.get(path, [*params, REMOVED])

@@ -1,0 +1,194 @@
+"""The verb `up`: a system on this machine, for as long as the command runs."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from pathlib import Path
+from typing import NoReturn
+
+import click
+
+from kakuri._exits import CommandError, Exit, UsageError
+from kakuri._group import Verb
+from kakuri._invocation import Invocation
+
+CONTAINERD = Path("/run/containerd/containerd.sock")
+HANDLER = "runc"
+"""The handler that every containerd has. It shares the node's kernel, which is said loudly."""
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+SIMULATED = "SIMULATED: nothing really runs. {why}"
+SHARED_KERNEL = (
+    "REAL CONTAINERS through containerd and runc, which share this machine's kernel: "
+    "no strong isolation. --handler names another handler of containerd."
+)
+NEXT = """\
+kakuri --host http://{address} run -d --name test-1 nginx:latest
+kakuri --host http://{address} ps
+kakuri --host http://{address} status test-1
+kakuri --host http://{address} rm -f test-1
+
+curl -X POST http://{address}/workloads -d '{workload}'
+curl http://{address}/workloads/test-1
+curl http://{address}/workloads
+curl -X DELETE http://{address}/workloads/test-1
+echo '{{"type":"GetStatus","id":"test-1"}}' | nc -N {agent}"""
+WORKLOAD = (
+    '{"id":"test-1","image":"nginx:latest","runtime_class":"edera-zone",'
+    '"memory_mb":512,"cpu_millicores":500}'
+)
+
+
+class _Stop(Exception):
+    """The user asked both daemons to end."""
+
+
+@click.command(cls=Verb)
+@click.option("--agent", default="127.0.0.1:9000", show_default=True, metavar="HOST:PORT",
+              help="Where the agent listens.")  # fmt: skip
+@click.option("--listen", default="127.0.0.1:8080", show_default=True, metavar="HOST:PORT",
+              help="Where the control plane listens.")  # fmt: skip
+@click.option("--runtime", type=click.Choice(["auto", "simulated", "containerd"]),
+              default="auto", show_default=True,
+              help="auto is containerd, for root and where it runs.")  # fmt: skip
+@click.option("--handler", default=HANDLER, show_default=True,
+              help="containerd's handler of the class edera-zone.")  # fmt: skip
+@click.pass_obj
+def up(invocation: Invocation, *, agent: str, listen: str, runtime: str, handler: str) -> int:
+    """Start an agent and a control plane on this machine; Ctrl-C ends both.
+
+    Nothing is kept: workloads end with it.
+    """
+    why = _why_simulated()
+    if runtime == "containerd" and why:
+        raise UsageError(f"--runtime containerd: {why}")
+    is_simulated = runtime == "simulated" or bool(why)
+    for name in ("kakuri-agent", "kakuri-control-plane"):
+        _program(name)
+    with tempfile.TemporaryDirectory(prefix="kakuri-up-") as folder:
+        options = ["--runtime", "simulated", "--store", "memory"]
+        if not is_simulated:
+            options = ["--runtime", "cri", "--cri", f"unix://{CONTAINERD}",
+                       "--handler", f"edera-zone={handler}", "--store", "memory",
+                       "--log-dir", f"{folder}/log"]  # fmt: skip
+        system = _System(invocation)
+        if is_simulated:
+            warning = SIMULATED.format(why=why or "--runtime simulated asks for it.")
+        else:
+            warning = SHARED_KERNEL if handler == HANDLER else ""
+        return system.run(agent, listen, options, warning)
+
+
+def _why_simulated() -> str:
+    """Return why there can be no real containers here; empty if there can."""
+    if os.geteuid() != 0:
+        return "Real containers need root."
+    if not CONTAINERD.is_socket():
+        return f"Real containers need containerd, which does not listen on {CONTAINERD}."
+    return ""
+
+
+def _program(name: str) -> str:
+    """Return the path of a daemon; one beside this command comes first."""
+    beside = Path(sys.argv[0]).parent / name
+    found = str(beside) if beside.is_file() else shutil.which(name)
+    if found is None:
+        beside = Path(sys.executable).parent / name
+        found = str(beside) if beside.is_file() else None
+    if found is None:
+        raise CommandError(
+            f"{name} is not installed: pip install 'kakuri[node]'", Exit.NOT_FOUND, code="not_found"
+        )
+    return found
+
+
+class _System:
+    """Both daemons, from their start to their end."""
+
+    def __init__(self, invocation: Invocation) -> None:
+        self._invocation = invocation
+        self._processes: list[subprocess.Popen[str]] = []
+        self._ended = threading.Event()
+
+    def run(self, agent: str, listen: str, options: list[str], warning: str) -> int:
+        """Run both until Ctrl-C, SIGTERM, or the end of one of them; return the exit code."""
+        for number in SIGNALS:
+            signal.signal(number, _stop)
+        has_failed = False
+        try:
+            agent = self._start("kakuri-agent", "--listen", agent, *options)
+            address = self._start("kakuri-control-plane", "--listen", listen, "--agent", agent)
+            self._report(agent, address, warning)
+            for process in self._processes:
+                threading.Thread(target=self._await_end, args=(process,), daemon=True).start()
+            self._ended.wait()
+            has_failed = True
+            self._invocation.note("a daemon ended by itself; see its log above", "red")
+        except _Stop:
+            self._invocation.note("")
+        finally:
+            has_failed = self._end() or has_failed
+        return Exit.UNREACHABLE if has_failed else Exit.OK
+
+    def _report(self, agent: str, address: str, warning: str) -> None:
+        if self._invocation.is_json:
+            self._invocation.out_value({"agent": agent, "control_plane": f"http://{address}"})
+        else:
+            host, _, port = agent.rpartition(":")
+            where = f"{host} {port}" if port.isdigit() else f"-U {agent.removeprefix('unix:')}"
+            self._invocation.out(f"\nagent          {agent}\ncontrol plane  http://{address}\n")
+            self._invocation.out("Next, in another terminal:\n")
+            self._invocation.out(NEXT.format(address=address, agent=where, workload=WORKLOAD))
+            self._invocation.out("\nCtrl-C ends both.")
+        sys.stdout.flush()
+        if warning:
+            self._invocation.note(f"\n{warning}", "yellow")
+
+    def _start(self, name: str, *options: str) -> str:
+        """Start a daemon, and return the address that it announces."""
+        # In its own process group: Ctrl-C reaches this program, which ends both in order. No
+        # signal may come between the start and the record that there is something to end.
+        signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+        try:
+            process = subprocess.Popen(  # noqa: S603 (a program of this project)
+                [_program(name), *options],
+                stdout=subprocess.PIPE,
+                text=True,
+                process_group=0,
+                preexec_fn=lambda: signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS),  # noqa: PLW1509
+            )
+            self._processes.append(process)
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        if not line.startswith("listening on "):
+            process.wait()
+            raise CommandError(
+                f"{name} did not start; see its log above", Exit.USAGE, code="not_started"
+            )
+        return line.removeprefix("listening on ").strip()
+
+    def _await_end(self, process: subprocess.Popen[str]) -> None:
+        process.wait()
+        self._ended.set()
+
+    def _end(self) -> bool:
+        """End both, and return whether one of them failed."""
+        for number in SIGNALS:
+            signal.signal(number, signal.SIG_IGN)
+        for process in reversed(self._processes):
+            process.terminate()
+        # One that was still starting had no handler yet.
+        codes = [process.wait() for process in self._processes]
+        return any(code not in (0, -signal.SIGTERM) for code in codes)
+
+
+def _stop(_number: int, _frame: object) -> NoReturn:
+    """Turn a signal into the end of waiting."""
+    raise _Stop

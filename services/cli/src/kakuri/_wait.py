@@ -1,0 +1,171 @@
+"""The verb `wait`, which gives up as soon as what is waited for can't come any more."""
+
+import queue
+import threading
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import click
+
+from kakuri._complete import complete_ids
+from kakuri._documents import ENDED, Document, end_text, has_ended, why_text
+from kakuri._exits import CommandError, Exit, NotFound
+from kakuri._group import Verb
+from kakuri._invocation import Invocation
+from kakuri._text import span
+from kakuri._types import SECONDS
+
+if TYPE_CHECKING:
+    from kakuri._client import API
+
+WISHES = ("running", "ended", "removed")
+_CANT = {"running": "come to run", "ended": "end any more"}
+
+
+class Verdict(NamedTuple):
+    """What a workload's state means for a wish: it is fulfilled, or can't be; and why."""
+
+    is_fulfilled: bool
+    text: str
+
+
+@click.command(cls=Verb)
+@click.argument("ids", nargs=-1, required=True, metavar="ID...", shell_complete=complete_ids)
+@click.option("--for", "wish", type=click.Choice(WISHES), default="ended", show_default=True,
+              help="What to wait for.")  # fmt: skip
+@click.option(
+    "--timeout", type=SECONDS, metavar="SECONDS", help="Give up after this time: exit 124."
+)
+@click.option("--exit-code", is_flag=True, help="Exit with the workload's own exit code.")
+@click.pass_obj
+def wait(
+    invocation: Invocation,
+    *,
+    ids: tuple[str, ...],
+    wish: str,
+    timeout: float | None,
+    exit_code: bool,
+) -> int:
+    """Wait until all workloads run, have ended, or are removed.
+
+    Ends with 1 as soon as one of them can't come to that any more, and says why.
+    """
+    if exit_code and (wish != "ended" or len(set(ids)) > 1):
+        raise click.UsageError("--exit-code needs --for ended and one workload")
+    with invocation.api() as api:
+        for workload_id, document, verdict in _verdicts(invocation, api, ids, wish, timeout):
+            _report(invocation, wish, workload_id, document, verdict)
+            if not verdict.is_fulfilled:
+                return Exit.NO
+            if exit_code and document is not None:
+                return own_exit_code(document)
+    return Exit.OK
+
+
+def own_exit_code(document: Document) -> int:
+    """Return the exit code of a workload that has ended; NOT_RUN if its command never ran."""
+    code: int | None = document.get("exit_code")
+    if code is not None:
+        return code
+    return Exit.OK if document["state"] == "succeeded" else Exit.NOT_RUN
+
+
+def verdict_of(wish: str, document: Document | None) -> Verdict | None:
+    """Return what a workload's state means for a wish; None while it has to be waited for.
+
+    Args:
+        wish: One of WISHES.
+        document: The workload, or what is kept of it; None if there is nothing.
+    """
+    is_gone = document is None or "removed_at" in document
+    if wish == "removed":
+        return Verdict(is_fulfilled=True, text="removed") if is_gone else None
+    if document is None:
+        return Verdict(is_fulfilled=False, text="it was removed")
+    if wish == "ended":
+        if is_gone or has_ended(document):
+            return Verdict(is_fulfilled=document["state"] in ENDED, text=end_text(document))
+        return None
+    if is_gone:
+        return Verdict(is_fulfilled=False, text="it was removed")
+    if document.get("desired") in ("stopped", "removed"):
+        return Verdict(is_fulfilled=False, text=f"it is being {document['desired']}")
+    if document["state"] == "running":
+        return Verdict(is_fulfilled=True, text="running")
+    if has_ended(document):
+        return Verdict(is_fulfilled=False, text=why_text(document))
+    return None
+
+
+def _report(
+    invocation: Invocation,
+    wish: str,
+    workload_id: str,
+    document: Document | None,
+    verdict: Verdict,
+) -> None:
+    if invocation.is_json:
+        fields = {key: value for key, value in (document or {}).items() if key != "spec"}
+        invocation.out_value({"id": workload_id, **fields, "fulfilled": verdict.is_fulfilled})
+    elif not verdict.is_fulfilled:
+        invocation.note(f"{workload_id} can't {_CANT[wish]}: {verdict.text}", "red")
+    elif invocation.is_name:
+        invocation.out(workload_id)
+    else:
+        invocation.out(f"{workload_id}  {verdict.text}")
+
+
+def _verdicts(
+    invocation: Invocation, api: "API", ids: tuple[str, ...], wish: str, timeout: float | None
+) -> Iterator[tuple[str, dict[str, Any] | None, Verdict]]:
+    """Yield each workload with its verdict, in the order in which they come."""
+    results: queue.SimpleQueue[Any] = queue.SimpleQueue()
+    waiting = list(dict.fromkeys(ids))
+    for one in waiting:
+        arguments = (invocation, api.again(), one, wish, results)
+        threading.Thread(target=_follow, args=arguments, daemon=True).start()
+    deadline = None if timeout is None else time.monotonic() + timeout
+    while waiting:
+        left = None if deadline is None else max(0.0, deadline - time.monotonic())
+        try:
+            result = results.get(timeout=left)
+        except queue.Empty:
+            names = ", ".join(waiting)
+            message = f"{names}: still not {wish} after {span(timeout or 0.0)}"
+            raise CommandError(message, Exit.TIMEOUT, code="timeout") from None
+        if isinstance(result, BaseException):
+            raise result
+        waiting.remove(result[0])
+        yield result
+
+
+def _follow(
+    invocation: Invocation,
+    api: "API",
+    workload_id: str,
+    wish: str,
+    results: "queue.SimpleQueue[Any]",
+) -> None:
+    """Put a workload's verdict into the results, or the error with which following it ended."""
+    from kakuri._watch import changes, removed_document  # noqa: PLC0415 (not for --help)
+
+    try:
+        with api:
+            try:
+                for document in changes(invocation, api, workload_id):
+                    found = document
+                    if found is None and wish != "removed":
+                        found = removed_document(api, workload_id)
+                    if (verdict := verdict_of(wish, found)) is not None:
+                        results.put((workload_id, found, verdict))
+                        return
+            except NotFound:
+                found = removed_document(api, workload_id)
+                if found is None and wish != "removed":
+                    raise
+                verdict = verdict_of(wish, found)
+                assert verdict is not None  # what is removed changes no more
+                results.put((workload_id, found, verdict))
+    except BaseException as error:  # noqa: BLE001 (it is raised in the main thread)
+        results.put(error)

@@ -1,0 +1,65 @@
+"""Following one workload: its document now, and after each change."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from kakuri_http import percent_encode
+
+from kakuri._client import API
+from kakuri._exits import NotFound, Unreachable
+from kakuri._invocation import Invocation
+from kakuri._outage import Outage
+
+POLL_SECONDS = 30
+"""Seconds that the server may hold a request for the next change."""
+
+
+def path_of(workload_id: str, rest: str = "") -> str:
+    """Return the path of a workload, or of something of it."""
+    return f"/workloads/{percent_encode(workload_id)}{rest}"
+
+
+def changes(invocation: Invocation, api: API, workload_id: str) -> Iterator[dict[str, Any] | None]:
+    """Yield a workload's document now and after each change; None once it is removed, the last.
+
+    An outage of the control plane or its agent is reported and outlasted; what changed in the
+    meantime is seen after it.
+
+    Raises:
+        CommandError: The first request failed, or a later one was refused.
+    """
+    outage = Outage(invocation, api.name)
+    version: str | None = None
+    while True:
+        params = [("spec", "true")]
+        if version is not None:
+            params += [("wait", str(POLL_SECONDS)), ("after", version)]
+        try:
+            answer = api.get(path_of(workload_id), params, wait=POLL_SECONDS)
+        except NotFound:
+            if version is None:
+                raise
+            yield None
+            return
+        except Unreachable as error:
+            if version is None:
+                raise
+            outage.failed(error)
+            continue
+        outage.ended()
+        document: dict[str, Any] = answer.document
+        newest = str(document["version"])
+        if newest != version:
+            version = newest
+            yield document
+
+
+def removed_document(api: API, workload_id: str) -> dict[str, Any] | None:
+    """Return what is kept of a removed workload; None if nothing is."""
+    try:
+        document: dict[str, Any] = api.get(
+            path_of(workload_id), [("spec", "true"), ("removed", "true")]
+        ).document
+    except NotFound:
+        return None
+    return document

@@ -1,0 +1,105 @@
+import pytest
+from kakuri._contexts import Context, checked_host, find_target, read_contexts
+from kakuri._exits import UsageError
+
+FILE = """\
+current = "lab"
+[context.lab]
+host = "https://kakuri.example"
+token_file = "~/token"
+[context."my box"]
+host = "unix:/run/kakuri.sock"
+"""
+
+
+@pytest.fixture
+def environ(tmp_path):
+    path = tmp_path / "config.toml"
+    path.write_text(FILE)
+    return {"KAKURI_CLI_CONFIG": str(path)}
+
+
+@pytest.mark.parametrize(
+    ("host", "context", "variables", "expected", "source"),
+    [
+        ("http://a:1", "my box", {"KAKURI_HOST": "http://b:2"}, "http://a:1", "--host"),
+        (None, "my box", {"KAKURI_HOST": "http://b:2"}, "unix:/run/kakuri.sock", "--context"),
+        (None, None, {"KAKURI_HOST": "http://b:2", "KAKURI_CONTEXT": "my box"}, "http://b:2",
+         "KAKURI_HOST"),
+        (None, None, {"KAKURI_CONTEXT": "my box"}, "unix:/run/kakuri.sock", "KAKURI_CONTEXT"),
+        (None, None, {}, "https://kakuri.example", None),
+    ],
+)  # fmt: skip
+def test_first_given_of_options_variables_and_file_selects_the_control_plane(
+    environ, host, context, variables, expected, source
+):
+    target = find_target(host, context, environ | variables)
+    assert target.context.host == expected
+    assert target.source == (source or environ["KAKURI_CLI_CONFIG"])
+
+
+def test_without_anything_the_control_plane_is_on_loopback(tmp_path):
+    target = find_target(None, None, {"HOME": str(tmp_path)})
+    assert (target.context.host, target.source) == ("http://127.0.0.1:8080", "default")
+
+
+def test_host_option_does_not_read_the_file(tmp_path):
+    path = tmp_path / "config.toml"
+    path.write_text("not TOML")
+    target = find_target("http://a:1", None, {"KAKURI_CLI_CONFIG": str(path)})
+    assert target.context.host == "http://a:1"
+
+
+@pytest.mark.parametrize(
+    ("given", "host"),
+    [
+        ("http://a:1", "http://a:1"), ("http://a:1/", "http://a:1"), ("a:1", "http://a:1"),
+        ("[::1]:8080", "http://[::1]:8080"), ("https://a.example", "https://a.example"),
+        ("unix:/run/a", "unix:/run/a"), ("unix:///run/a", "unix:/run/a"),
+    ],
+)  # fmt: skip
+def test_host_is_accepted_in_every_spelling(given, host):
+    assert checked_host(given, "--host") == host
+
+
+@pytest.mark.parametrize(
+    "given", ["", "ftp://a", "http://", "http://a:1/path", "unix:relative", "http://a b", "a:port"]
+)
+def test_text_that_is_not_a_host_is_refused_with_its_place(given):
+    with pytest.raises(UsageError, match=r"^--host: expected http://HOST:PORT"):
+        checked_host(given, "--host")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("current = 3", "current: expected the name of a context, got 3"),
+        ("current = 'x'", "current: expected one of no contexts, got 'x'"),
+        ("contexts = {}", "contexts: expected current or context, got 'contexts'"),
+        ("[context.a]", "context.a: expected a host, got {}"),
+        ("[context.a]\nhost = 1", "context.a.host: expected a string, got 1"),
+        ("[context.a]\nhost = 'a'\ntoken = 'x'",
+         "context.a: expected one of ca, host, token_file, got 'token'"),
+        ("[context]\na = 1", "context.a: expected a table, got 1"),
+        ("context = 1", "context: expected tables [context.NAME], got 1"),
+    ],
+)  # fmt: skip
+def test_file_that_is_not_valid_is_refused_with_its_place(tmp_path, text, message):
+    path = tmp_path / "config.toml"
+    path.write_text(text)
+    with pytest.raises(UsageError) as caught:
+        read_contexts({"KAKURI_CLI_CONFIG": str(path)})
+    assert caught.value.message == f"{path}: {message}"
+
+
+def test_file_is_read_again_as_it_was_written(environ):
+    contexts = read_contexts(environ)
+    contexts.named["new"] = Context("http://new:1", ca='/tmp/"odd" ca')
+    contexts.current = "new"
+    contexts.write()
+    assert read_contexts(environ) == contexts
+
+
+def test_context_that_is_not_in_the_file_is_refused_with_those_that_are(environ):
+    with pytest.raises(UsageError, match=r"no context 'x' in .*; it has lab, my box"):
+        find_target(None, "x", environ)

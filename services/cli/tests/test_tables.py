@@ -1,0 +1,48 @@
+import pytest
+from kakuri._invocation import Invocation
+from kakuri._tables import Column, table_lines
+
+COLUMNS = [Column("NAME"), Column("STATE", is_colored=True), Column("IMAGE", may_be_cut=True)]
+ROWS = [["web", "running", "registry.example/team/nginx:1.27"], ["a-longer-id", "failed", "x"]]
+
+
+@pytest.fixture
+def plain():
+    return Invocation({"NO_COLOR": "1"})
+
+
+def test_columns_are_as_wide_as_their_longest_text(plain):
+    assert table_lines(plain, COLUMNS, ROWS, None) == [
+        "NAME          STATE     IMAGE",
+        "web           running   registry.example/team/nginx:1.27",
+        "a-longer-id   failed    x",
+    ]
+
+
+def test_column_without_text_is_left_out(plain):
+    assert table_lines(plain, COLUMNS, [["web", "", ""]], None) == ["NAME", "web"]
+
+
+def test_only_columns_that_may_be_cut_are_cut_to_the_width(plain):
+    assert table_lines(plain, COLUMNS, ROWS, 36) == [
+        "NAME          STATE     IMAGE",
+        "web           running   registry.ex…",
+        "a-longer-id   failed    x",
+    ]
+
+
+def test_ids_are_never_cut(plain):
+    lines = table_lines(plain, COLUMNS, ROWS, 10)
+    assert lines[1:] == ["web           running   registr…", "a-longer-id   failed    x"]
+
+
+def test_table_without_rows_has_its_first_heading(plain):
+    assert table_lines(plain, COLUMNS, [], None) == ["NAME"]
+
+
+def test_state_is_coloured_without_a_change_of_the_columns():
+    invocation = Invocation({})
+    invocation.color = "always"
+    assert table_lines(invocation, COLUMNS, [["web", "running", "x"]], None)[1] == (
+        "web    \x1b[32mrunning\x1b[0m   x"
+    )
