@@ -106,3 +106,15 @@ def test_connect_failed_names_the_endpoint_and_the_reason(tmp_path):
 def test_blocking_server_at_a_tls_endpoint_raises_endpoint_error():
     with pytest.raises(EndpointError, match="to listen on, got 'tls://localhost:1'"):
         Server(Endpoint.parse("tls://localhost:1"))
+
+
+def test_blocking_connection_has_input_once_data_or_the_end_has_arrived(ends):
+    client, server = ends
+    assert not client.has_input()
+    server.send(b"x")
+    assert client.has_input()
+    assert client.receive() == b"x"
+    assert not client.has_input()
+    server.send_eof()
+    assert client.has_input()
+    assert client.receive() == b""

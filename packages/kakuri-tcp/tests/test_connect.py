@@ -157,3 +157,10 @@ def test_line_client_used_in_another_event_loop_raises_runtime_error():
     asyncio.run(ask())
     with pytest.raises(RuntimeError, match="one client per loop"):
         asyncio.run(ask())
+
+
+async def test_connection_to_itself_is_refused(monkeypatch):
+    monkeypatch.setattr("kakuri_tcp._connect.is_self_connected", lambda transport: True)
+    async with await listen("127.0.0.1:0", Connection) as server:
+        with pytest.raises(ConnectFailed, match="refused"):
+            await connect(server.endpoint, Connection, timeout=5)

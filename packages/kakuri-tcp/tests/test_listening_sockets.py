@@ -1,6 +1,7 @@
 """Sockets that several processes serve together."""
 
 import asyncio
+import errno
 import os
 import socket
 
@@ -10,6 +11,7 @@ from kakuri_tcp import (
     Endpoint,
     ListenFailed,
     ListeningSockets,
+    _listeners,
     connect,
     listen,
     open_listening_sockets,
@@ -120,3 +122,26 @@ def test_number_of_processes_below_one_is_an_error(number):
 def test_inherited_descriptor_that_is_not_a_socket_is_an_error(tmp_path):
     with (tmp_path / "file").open("wb") as file, pytest.raises(OSError, match="non-socket"):
         ListeningSockets.inherited(ANY_PORT, [os.dup(file.fileno())])
+
+
+async def test_sockets_at_an_address_that_is_taken_raise_listen_failed():
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        endpoint = Endpoint("tcp", host="127.0.0.1", port=taken.getsockname()[1])
+        with pytest.raises(ListenFailed, match="in use"):
+            open_listening_sockets(endpoint, 2)
+
+
+async def test_sockets_that_cannot_all_be_opened_are_closed(monkeypatch):
+    opened = []
+    bind = _listeners._bind
+
+    def bind_two(*arguments, **options):
+        if len(opened) == 2:
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+        opened.append(bind(*arguments, **options))
+        return opened[-1]
+
+    monkeypatch.setattr(_listeners, "_bind", bind_two)
+    with pytest.raises(ListenFailed, match="Too many open files"):
+        open_listening_sockets(ANY_PORT, 3)
+    assert [each.fileno() for each in opened] == [-1, -1]
