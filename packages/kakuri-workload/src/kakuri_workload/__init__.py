@@ -23,6 +23,16 @@ from kakuri_workload._grammar import (
     Text,
 )
 from kakuri_workload._limits import MAX_DOCUMENT_BYTES, MAX_STRING_BYTES
+from kakuri_workload._log_records import (
+    LOG_GAP,
+    MAX_RECORD_HEADER,
+    LogRecord,
+    LogSelection,
+    LogStream,
+    LogTime,
+    log_time,
+    read_records,
+)
 from kakuri_workload._logs import DEFAULT_LOG_BYTES, LogChunk, LogRequest
 from kakuri_workload._removal import Removal
 from kakuri_workload._run import Run
@@ -66,10 +76,12 @@ __all__ = [
     "DESIRED_TRANSITIONS",
     "IMAGE_REFERENCE",
     "LABEL_KEY",
+    "LOG_GAP",
     "MAX_DOCUMENT_BYTES",
     "MAX_HISTORY",
     "MAX_ID_LENGTH",
     "MAX_IMAGE_LENGTH",
+    "MAX_RECORD_HEADER",
     "MAX_RESTARTS",
     "MAX_SPEC_BYTES",
     "MAX_STRING_BYTES",
@@ -86,7 +98,11 @@ __all__ = [
     "LogChunk",
     "LogEvent",
     "LogGrown",
+    "LogRecord",
     "LogRequest",
+    "LogSelection",
+    "LogStream",
+    "LogTime",
     "LogsWatched",
     "MaxLength",
     "PullPolicy",
@@ -113,9 +129,11 @@ __all__ = [
     "ZonesListed",
     "__version__",
     "differences",
+    "log_time",
     "oversized_strings",
     "present_spelling",
     "printable",
+    "read_records",
 ]
 
 for _name in __all__:  # tracebacks show where users import a name from

@@ -198,14 +198,14 @@ class ZoneNode:
         """
         _check_id(zone_id)
         request = request or LogRequest()
-        after, limit = request.after, request.limit
+        after, limit, records = request.after, request.limit, request.records
         if after is None and request.tail is not None:
-            after = await self._logs.tail(zone_id, request.tail)
+            after = await self._logs.tail(zone_id, request.tail, records=records is not None)
         if request.bounded:
-            return await self._logs.read_bounded(zone_id, after, limit=limit)
-        has_ended = self._end_check(zone_id)
+            return await self._logs.read_bounded(zone_id, after, limit=limit, records=records)
+        has_ended = self._end_check(zone_id, None if records is None else records.attempt)
         return await self._logs.read(
-            zone_id, after, limit=limit, wait=request.wait, has_ended=has_ended
+            zone_id, after, limit=limit, wait=request.wait, has_ended=has_ended, records=records
         )
 
     async def stream_log(
@@ -248,12 +248,16 @@ class ZoneNode:
         self._table.close()
         self._watch.close()
 
-    def _end_check(self, zone_id: str) -> Callable[[], bool]:
-        """Return a function that checks whether a zone's log has ended."""
+    def _end_check(self, zone_id: str, attempt: int | None = None) -> Callable[[], bool]:
+        """Return a function that checks whether a zone's log, or that of an attempt, has ended."""
 
         def has_ended() -> bool:
             status = self._table.get(zone_id)
-            return self._table.has_listing and (status is None or status.state.is_terminal)
+            if not self._table.has_listing or status is None:
+                return self._table.has_listing
+            if attempt is not None and attempt != status.attempt:
+                return attempt < status.attempt
+            return status.state.is_terminal
 
         return has_ended
 

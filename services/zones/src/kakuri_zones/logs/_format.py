@@ -21,10 +21,18 @@ MAX_HEADER = 256
 """Limit of a header in bytes; 48 are usual, the rest is for future tags."""
 
 _TIME = rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)"
-_HEADER = rb"%b (?:stdout|stderr) (?:F|(P))(?::[^ \n]{0,160})? " % _TIME
+_TAGS = rb"(?::[^ \n]{0,160})?"
+_HEADER = rb"%b (?:stdout|stderr) (?:F|(P))%b " % (_TIME, _TAGS)
 _header = re.compile(_HEADER)
+_RECORD_HEADER = rb"(%b) (stdout|stderr) (F|P)%b " % (_TIME, _TAGS)
 # The second group is the container's output, with the line feed unless the tag is `P`.
 _lines = re.compile(rb"(?:%b)?([^\n]*(?(1)|\n))(?(1)\n)" % _HEADER)
+
+RECORD_HEADER = re.compile(_RECORD_HEADER)
+"""A header; its groups are time, stream and tag."""
+
+RECORDS = re.compile(rb"(?:%b)?([^\n]*)\n" % _RECORD_HEADER)
+"""A complete line; its groups are those of the header, if it has one, and the content."""
 
 
 class LinePosition(Enum):

@@ -8,10 +8,12 @@ All functions block and are called by one thread at a time.
 """
 
 import os
-from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Protocol
 
-from kakuri_zones.logs._cursor import Cursor, Segment
+from kakuri_workload import LOG_GAP, LogSelection
+
+from kakuri_zones.logs._cursor import Cursor, RecordCursor, Segment, TailSearch
 from kakuri_zones.logs._files import LogFile, list_files, open_file
 from kakuri_zones.logs._format import (
     MAX_HEADER,
@@ -21,9 +23,13 @@ from kakuri_zones.logs._format import (
     is_partial,
     line_ends,
 )
-
-BLOCK = 65_536
-"""Bytes of one read from a file, which a read holds in addition to its result."""
+from kakuri_zones.logs._records import (
+    BLOCK,
+    RecordReader,
+    blocks_backwards,
+    line_start,
+    search_tail,
+)
 
 STABLE_SECONDS = 1.0
 """Seconds after its last write until a file that has a successor is stable.
@@ -38,18 +44,72 @@ class Reading:
     """The result of a read.
 
     Attributes:
-        content: What the container wrote.
+        content: What the container wrote, or the selected records.
         next: The position after the content.
         is_complete: Whether that is the end of the log.
         has_gap: Whether content after the cursor is missing.
         name: The file that `next` is in, if there is one.
+        examined: Bytes of files that were examined for records.
     """
 
     content: bytes
-    next: Cursor
+    next: Cursor | RecordCursor
     is_complete: bool
     has_gap: bool = False
     name: str | None = None
+    examined: int = 0
+
+
+class FileReader(Protocol):
+    """Collects the content of files that are read one after another."""
+
+    content: bytearray
+
+    def read_file(
+        self, descriptor: int, position: Cursor, *, is_final: bool, stop: int | None
+    ) -> tuple[Cursor, bool]:
+        """Add one file's content after a position; return the new one, and whether the file ends.
+
+        Args:
+            descriptor: The file.
+            position: Where to begin.
+            is_final: Whether the file no longer grows.
+            stop: Where the file ends for this reader; None for its end.
+        """
+
+
+def read_records(
+    directory: int,
+    cursor: RecordCursor,
+    limit: int,
+    selection: LogSelection,
+    *,
+    now: float | None = None,
+    is_over: bool = False,
+    end: Cursor | None = None,
+) -> Reading:
+    """Read the selected records after a cursor, or search for the last lines first.
+
+    The arguments are those of `read`. A line reports each place where content is missing, also
+    before the oldest content.
+    """
+    every = list_files(directory)
+    files = [file for file in every if selection.attempt in {None, file.segment.attempt}]
+    at, has_begun = cursor.at, cursor.has_begun
+    if isinstance(at, TailSearch):
+        files = [file for file in files if file.segment <= at.segment]
+        found, examined = search_tail(directory, files, at, selection)
+        following = RecordCursor(found, has_begun)
+        return Reading(b"", following, is_complete=False, examined=max(examined, 1))
+    if not files and (is_over or end is not None) and _was_removed(every, selection.attempt):
+        return Reading(LOG_GAP, cursor, is_complete=True, has_gap=True)
+    reader = RecordReader(limit, selection, has_begun=has_begun)
+    reading = _read(directory, files, at, reader, now=now, is_over=is_over, end=end, marks=True)
+    assert isinstance(reading.next, Cursor)
+    # What is written after the end was reached is new, whatever its time.
+    is_at_end = reading.is_complete and not reader.examined
+    has_begun = selection.since is not None and (reader.has_begun or is_at_end)
+    return replace(reading, next=RecordCursor(reading.next, has_begun), examined=reader.examined)
 
 
 def read(
@@ -66,15 +126,38 @@ def read(
     With a time `now` (seconds since the epoch), a rotated file is read until it is stable, then
     the next one. `is_over` means that nothing more will be written. Content after `end` is ignored.
     """
-    files = [file for file in list_files(directory) if end is None or file.segment <= end.segment]
+    files = list_files(directory)
+    return _read(directory, files, cursor, PlainReader(limit), now=now, is_over=is_over, end=end)
+
+
+def _read(
+    directory: int,
+    files: list[LogFile],
+    cursor: Cursor,
+    reader: FileReader,
+    *,
+    now: float | None,
+    is_over: bool,
+    end: Cursor | None,
+    marks: bool = False,
+) -> Reading:
+    """Let a reader read files after a cursor; with `marks`, add a line where content is missing."""
+    if end is not None:
+        files = [file for file in files if file.segment <= end.segment]
+    content = reader.content
     if not files:
         if end is None and not is_over:
             return Reading(b"", cursor, is_complete=True)
         # The log is empty. Unless the cursor is a start, the file that it points to was removed.
         start = Cursor(Segment(cursor.segment.attempt))
-        return Reading(b"", start, is_complete=True, has_gap=cursor != start)
+        has_gap = cursor != start
+        return Reading(
+            LOG_GAP if marks and has_gap else b"", start, is_complete=True, has_gap=has_gap
+        )
     index, position, has_gap = _locate(files, cursor)
-    content = bytearray()
+    if marks:
+        has_gap = has_gap or (cursor == Cursor() and position.segment.sequence > 0)
+        content += LOG_GAP if has_gap else b""
     while True:
         file, is_last = files[index], index == len(files) - 1
         is_stable = now is None or not 0 <= now - file.modified < STABLE_SECONDS
@@ -83,9 +166,10 @@ def read(
         try:
             if position.offset and not _is_valid(descriptor, position):
                 position, has_gap = Cursor(file.segment), True
+                content += LOG_GAP if marks else b""
             stop = end.offset if end is not None and file.segment == end.segment else None
-            position, is_complete = _read_file(
-                descriptor, position, content, limit, is_final=is_final, stop=stop
+            position, is_complete = reader.read_file(
+                descriptor, position, is_final=is_final, stop=stop
             )
         finally:
             os.close(descriptor)
@@ -93,6 +177,9 @@ def read(
             return Reading(bytes(content), position, is_complete and is_last, has_gap, file.name)
         index += 1
         position = Cursor(files[index].segment)
+        if marks and not _follows(file.segment, position.segment):
+            content += LOG_GAP
+            has_gap = True
 
 
 def end(directory: int) -> Cursor:
@@ -115,13 +202,14 @@ def last_lines(directory: int, lines: int, attempt: int = 0) -> Cursor:
         descriptor = open_file(directory, file)
         try:
             size = os.fstat(descriptor).st_size
-            end = _line_start(descriptor, size)
+            end = line_start(descriptor, size)
             if is_at_end and size:
                 is_at_end = False
                 if lines == 0:
                     return Cursor(file.segment, end)
                 missing -= _is_unfinished(descriptor, size, end)
-            for ends in _ends_backwards(descriptor, end):
+            for start, stop, data in blocks_backwards(descriptor, end):
+                ends = [stop if each == len(data) else start + each for each in line_ends(data)]
                 if len(ends) >= missing:
                     return Cursor(file.segment, ends[-missing])
                 missing -= len(ends)
@@ -140,44 +228,66 @@ def _locate(files: list[LogFile], cursor: Cursor) -> tuple[int, Cursor, bool]:
     return 0, Cursor(files[0].segment), True
 
 
+def _follows(before: Segment, after: Segment) -> bool:
+    """Return whether no file is missing between two that are neighbours in the list."""
+    if before.attempt == after.attempt:
+        return after.sequence == before.sequence + 1
+    return after.sequence == 0
+
+
+def _was_removed(files: list[LogFile], attempt: int | None) -> bool:
+    """Return whether the log of an attempt was removed because of two later ones.
+
+    With one later log, the attempt ended before it wrote one.
+    """
+    attempts = {file.segment.attempt for file in files}
+    return attempt is not None and len(attempts) > 1 and attempt < min(attempts)
+
+
 def _is_valid(descriptor: int, position: Cursor) -> bool:
     """Return whether a position still exists; truncating a file removes it."""
     before = os.pread(descriptor, 1, position.offset - 1)
     return before == b"\n" or (before != b"" and position.line_position is not LinePosition.START)
 
 
-def _read_file(
-    descriptor: int,
-    position: Cursor,
-    content: bytearray,
-    limit: int,
-    *,
-    is_final: bool,
-    stop: int | None = None,
-) -> tuple[Cursor, bool]:
-    """Append one file's content after a position; return the new one, and whether the file ends.
+class PlainReader:
+    """Collects what the container wrote, at most `limit` bytes."""
 
-    `is_final` means that the file no longer grows. With `stop`, the file ends there.
-    """
-    offset, line_position = position.offset, position.line_position
-    is_complete = False
-    while not is_complete and (room := limit - len(content)) > 0:
-        size = min(room, BLOCK)
-        data = _pread(descriptor, size, offset, stop)
-        is_complete = len(data) < size
-        decoded = decode(data, line_position, is_final=is_final and is_complete)
-        if not decoded.consumed and not is_complete:
-            if content:
-                break  # the remaining space has no room for the next header
-            size = MAX_HEADER + room
+    def __init__(self, limit: int) -> None:
+        self.content = bytearray()
+        self._limit = limit
+
+    def read_file(
+        self, descriptor: int, position: Cursor, *, is_final: bool, stop: int | None
+    ) -> tuple[Cursor, bool]:
+        """Add one file's content after a position; return the new one, and whether the file ends.
+
+        Args:
+            descriptor: The file.
+            position: Where to begin.
+            is_final: Whether the file no longer grows.
+            stop: Where the file ends for this reader; None for its end.
+        """
+        content = self.content
+        offset, line_position = position.offset, position.line_position
+        is_complete = False
+        while not is_complete and (room := self._limit - len(content)) > 0:
+            size = min(room, BLOCK)
             data = _pread(descriptor, size, offset, stop)
             is_complete = len(data) < size
-            decoded = decode_start(data, room, is_final=is_final and is_complete)
-            is_complete = is_complete and decoded.consumed in {0, len(data)}
-        content += decoded.content
-        offset += decoded.consumed
-        line_position = decoded.line_position
-    return Cursor(position.segment, offset, line_position), is_complete
+            decoded = decode(data, line_position, is_final=is_final and is_complete)
+            if not decoded.consumed and not is_complete:
+                if content:
+                    break  # the remaining space has no room for the next header
+                size = MAX_HEADER + room
+                data = _pread(descriptor, size, offset, stop)
+                is_complete = len(data) < size
+                decoded = decode_start(data, room, is_final=is_final and is_complete)
+                is_complete = is_complete and decoded.consumed in {0, len(data)}
+            content += decoded.content
+            offset += decoded.consumed
+            line_position = decoded.line_position
+        return Cursor(position.segment, offset, line_position), is_complete
 
 
 def _pread(descriptor: int, size: int, offset: int, stop: int | None) -> bytes:
@@ -186,36 +296,8 @@ def _pread(descriptor: int, size: int, offset: int, stop: int | None) -> bytes:
     return os.pread(descriptor, size, offset)
 
 
-def _line_start(descriptor: int, before: int) -> int:
-    """Return the start of the line that contains `before`: after the line feed before it."""
-    while before > 0:
-        start = max(0, before - BLOCK)
-        found = os.pread(descriptor, before - start, start).rfind(b"\n")
-        if found >= 0:
-            return start + found + 1
-        before = start
-    return 0
-
-
 def _is_unfinished(descriptor: int, size: int, end: int) -> bool:
     """Return whether the content ends inside a line; `end` is that of the last complete one."""
     if end < size:
         return decode_start(os.pread(descriptor, MAX_HEADER, end), 1).content != b""
-    return is_partial(os.pread(descriptor, MAX_HEADER, _line_start(descriptor, end - 1)))
-
-
-def _ends_backwards(descriptor: int, end: int) -> Iterator[list[int]]:
-    """Yield the ends of the container's lines in a file, block by block from its end."""
-    while end > 0:
-        start = max(0, end - BLOCK)
-        data = os.pread(descriptor, end - start, start)
-        if len(data) < end - start:
-            return  # the file was truncated meanwhile
-        cut = 0 if start == 0 else data.find(b"\n", 0, -1) + 1
-        if start and not cut:
-            start = _line_start(descriptor, start)
-            yield [] if is_partial(os.pread(descriptor, MAX_HEADER, start)) else [end]
-        else:
-            start += cut
-            yield [start + offset for offset in line_ends(data[cut:])]
-        end = start
+    return is_partial(os.pread(descriptor, MAX_HEADER, line_start(descriptor, end - 1)))

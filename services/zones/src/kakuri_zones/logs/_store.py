@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
-from kakuri_workload import LogChunk
+from kakuri_workload import LogChunk, LogSelection
 
-from kakuri_zones.logs._cursor import Cursor
+from kakuri_zones.logs._cursor import Cursor, RecordCursor, TailSearch, parse_bounded
 from kakuri_zones.logs._errors import UnknownLog
 from kakuri_zones.logs._files import (
     check_zone,
@@ -32,7 +32,7 @@ from kakuri_zones.logs._files import (
     undo_rename,
     write_file,
 )
-from kakuri_zones.logs._reading import Reading, end, last_lines, read
+from kakuri_zones.logs._reading import Reading, end, last_lines, read, read_records
 
 MAX_FILE_BYTES = 10_485_760
 """The size at which a file is rotated, and the files kept for an attempt: 50 MiB of log, as for a
@@ -178,16 +178,20 @@ class LogStore:
         await self.run(self._remove_oldest, zone, attempt)
         return True
 
-    async def tail(self, zone: str, lines: int, *, attempt: int = 0) -> str:
+    async def tail(self, zone: str, lines: int, *, attempt: int = 0, records: bool = False) -> str:
         """Return a cursor before the last `lines` lines, over all files.
 
         An incomplete line counts. In a shorter log it is the start. Attempts before `attempt` are
-        ignored.
+        ignored. With `records`, reads with the cursor search for the lines, because only selected
+        ones count, and these may be anywhere in a large log.
 
         Raises:
             UnknownLog: The zone has no log.
             LogStorageError: It can't be read.
         """
+        if records:
+            end = await self.run(self._end, zone)
+            return str(RecordCursor(TailSearch(lines + 1, end)))
         return str(await self.run(self._tail, zone, lines, attempt))
 
     async def read(
@@ -198,18 +202,21 @@ class LogStore:
         limit: int = 65_536,
         wait: float = 0.0,
         has_ended: Callable[[], bool] = lambda: False,
+        records: LogSelection | None = None,
     ) -> LogChunk:
         """Read at most `limit` bytes after a cursor, or from the oldest content on.
 
         Without content, wait up to `wait` seconds for some. `has_ended` returns whether the zone's
-        last container has ended, so that nothing more will be written.
+        last container has ended, so that nothing more will be written. With `records`, read those
+        instead of the bytes, and return once a bounded part of the log was examined for them.
 
         Raises:
             LogCursorError: The text is not a cursor.
             UnknownLog: The zone has no log, or it was removed meanwhile.
             LogStorageError: It can't be read.
         """
-        cursor = Cursor() if after is None else Cursor.parse(after)
+        kind = Cursor if records is None else RecordCursor
+        cursor: Cursor | RecordCursor = kind() if after is None else kind.parse(after)
         limit = max(1, min(limit, MAX_READ))
         deadline = time.monotonic() + wait
         name = f"{cursor.segment.attempt}.log"
@@ -218,17 +225,22 @@ class LogStore:
             is_over = has_ended()
             before = self._signature(zone, name)
             now = None if is_over else time.time()
-            reading = await self.run(self._read, zone, cursor, limit, now=now, is_over=is_over)
+            reading = await self.run(
+                self._read, zone, cursor, limit, records, now=now, is_over=is_over
+            )
             is_end = is_over and reading.is_complete
             has_gap |= reading.has_gap
             left = deadline - time.monotonic()
-            if reading.content or is_end or left <= 0:
-                return LogChunk(reading.content, str(reading.next), is_end, has_gap)
+            if reading.content or reading.examined or is_end or left <= 0:
+                following, examined = str(reading.next), reading.examined
+                return LogChunk(reading.content, following, is_end, has_gap, examined)
             cursor, name = reading.next, reading.name or name
             polls = _BLIND_POLLS if reading.is_complete else _UNSTABLE_POLLS
             await self._change(zone, name, before, has_ended, min(left, polls * _POLL))
 
-    async def read_bounded(self, zone: str, after: str | None, *, limit: int) -> LogChunk:
+    async def read_bounded(
+        self, zone: str, after: str | None, *, limit: int, records: LogSelection | None = None
+    ) -> LogChunk:
         """Read at most `limit` bytes, up to the end that the log had at the first such read.
 
         The returned cursors carry that end, and `has_ended` is true at it. So a log that grows as
@@ -239,13 +251,14 @@ class LogStore:
             UnknownLog: The zone has no log, or it was removed meanwhile.
             LogStorageError: It can't be read.
         """
-        cursor, last = (Cursor(), None) if after is None else Cursor.parse_bounded(after)
+        kind = Cursor if records is None else RecordCursor
+        cursor, last = (kind(), None) if after is None else parse_bounded(after, kind)
         if last is None:
             last = await self.run(self._end, zone)
         limit = max(1, min(limit, MAX_READ))
-        reading = await self.run(self._read, zone, cursor, limit, end=last)
-        following = f"{reading.next}-{last}"
-        return LogChunk(reading.content, following, reading.is_complete, reading.has_gap)
+        reading = await self.run(self._read, zone, cursor, limit, records, end=last)
+        following, is_end = f"{reading.next}-{last}", reading.is_complete
+        return LogChunk(reading.content, following, is_end, reading.has_gap, reading.examined)
 
     async def signatures(self, attempts: Mapping[str, int]) -> dict[str, object]:
         """Return a value for each zone that differs after its log has changed."""
@@ -358,12 +371,19 @@ class LogStore:
     def _read(
         self,
         zone: str,
-        cursor: Cursor,
+        cursor: Cursor | RecordCursor,
         limit: int,
+        records: LogSelection | None,
         *,
         now: float | None = None,
         is_over: bool = False,
         end: Cursor | None = None,
     ) -> Reading:
         with open_directory(self._root, zone, "read") as directory:
-            return read(directory, cursor, limit, now=now, is_over=is_over, end=end)
+            if records is None:
+                assert isinstance(cursor, Cursor)
+                return read(directory, cursor, limit, now=now, is_over=is_over, end=end)
+            assert isinstance(cursor, RecordCursor)
+            return read_records(
+                directory, cursor, limit, records, now=now, is_over=is_over, end=end
+            )

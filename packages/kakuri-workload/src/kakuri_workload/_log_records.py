@@ -1,0 +1,133 @@
+"""Log records: the lines of a log with their time, stream and attempt.
+
+Records pass from the log's file to the HTTP API as bytes, one line for each, so that every process
+on the way can cut and pass them on without decoding them:
+
+    TIME SP STREAM SP TAG SP ATTEMPT SP CONTENT LF      a record
+    gap LF                                              records are missing here
+
+TIME is in UTC with nine fractional digits, so times compare as text. STREAM is `stdout` or
+`stderr`. TAG is `F` if the container wrote a line feed after the content, and `P` if it did not:
+the next record of the stream continues the line then. CONTENT is any bytes but a line feed. Of a
+line that the container runtime did not write, TIME and STREAM are `-`.
+"""
+
+import datetime as dt
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import Enum
+from typing import Annotated, Any, ClassVar
+
+from kakuri_workload._grammar import Range, Text
+
+MAX_RECORD_HEADER = 64
+"""Limit in bytes of a record without its content; the longest has 52."""
+
+LOG_GAP = b"gap\n"
+"""The line of a gap."""
+
+_TIME = r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{9}Z"
+_record = re.compile(
+    rf"(?:({_TIME}) (stdout|stderr)|- -) ([FP]) (0|[1-9][0-9]{{0,9}}) ([^\n]*)\n|gap\n".encode()
+)
+_rfc3339 = re.compile(
+    r"([0-9]{4}-[0-9]{2}-[0-9]{2})[Tt ]([0-9]{2}:[0-9]{2}:[0-9]{2})(?:\.([0-9]{1,9}))?"
+    r"([Zz]|[+-][0-9]{2}:[0-9]{2})"
+)
+
+LogTime = Annotated[
+    str,
+    Text(pattern=_TIME, max_length=30, description="a time in UTC with nine fractional digits"),
+]
+"""The time of a record as text, such as 2026-11-26T14:07:25.000000001Z."""
+
+
+class LogStream(Enum):
+    """A standard stream of a container."""
+
+    STDOUT = "stdout"
+    STDERR = "stderr"
+
+
+@dataclass(frozen=True, slots=True)
+class LogSelection:
+    """Which records of a log to read; by default, all of them.
+
+    Attributes:
+        stream: Only records of this stream.
+        since: Skip records until the first that is not older than this time. All records after it
+            are read whatever their times, because the clock may be set back; so is what is written
+            after the reader has reached the end of the log.
+        attempt: Only records of this attempt.
+    """
+
+    __json__: ClassVar[dict[str, Any]] = {"omit_defaults": True}
+
+    stream: LogStream | None = None
+    since: LogTime | None = None
+    attempt: Annotated[int, Range(ge=0, le=999_999_999)] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LogRecord:
+    """A line of a log, or a part of one.
+
+    Attributes:
+        at: When the runtime read it; None if the runtime did not write the line.
+        stream: "stdout" or "stderr"; None if the runtime did not write the line.
+        is_partial: Whether the next record of the stream continues the line.
+        attempt: The attempt that wrote it.
+        content: The bytes of the line, without the line feed.
+    """
+
+    at: str | None
+    stream: str | None
+    is_partial: bool
+    attempt: int
+    content: bytes
+
+
+def read_records(data: bytes) -> Iterator[LogRecord | None]:
+    """Yield the records of a piece of a log; None where records are missing.
+
+    Raises:
+        ValueError: The data is not a sequence of records.
+    """
+    end = 0
+    while end < len(data):
+        found = _record.match(data, end)
+        if found is None:
+            raise ValueError(f"expected a log record, got {data[end : end + 60]!r}")
+        end = found.end()
+        at, stream, tag, attempt, content = found.groups()
+        if tag is None:
+            yield None
+            continue
+        is_partial = tag == b"P"
+        if at is None:
+            yield LogRecord(None, None, is_partial, int(attempt), content)
+        else:
+            yield LogRecord(at.decode(), stream.decode(), is_partial, int(attempt), content)
+
+
+def log_time(text: str) -> str:
+    """Return an RFC 3339 time in the form of records: in UTC, with nine fractional digits.
+
+    Args:
+        text: A time with any offset and up to nine fractional digits.
+
+    Raises:
+        ValueError: The text is not such a time.
+    """
+    found = _rfc3339.fullmatch(text)
+    if found is None:
+        raise ValueError(f"expected a time such as 2026-11-26T14:07:25Z, got {text[:100]!r}")
+    date, time, fraction, offset = found.groups()
+    offset = "+00:00" if offset in "Zz" else offset
+    try:
+        local = dt.datetime.fromisoformat(f"{date}T{time}{offset}")
+        moment = local.astimezone(dt.UTC)
+    except (ValueError, OverflowError) as error:
+        raise ValueError(f"expected a valid date and time, got {text!r}") from error
+    return f"{moment.year:04}-{moment:%m-%dT%H:%M:%S}.{fraction or '':0<9}Z"
