@@ -23,6 +23,7 @@ from kakuri_rpc import (
     serve,
 )
 from kakuri_tcp import Endpoint, listen_lines
+from kakuri_workload import LogSelection, LogStream
 
 ANY_PORT = Endpoint.parse("127.0.0.1:0")
 
@@ -66,6 +67,27 @@ async def test_log_read_again_continues_after_the_last_piece(clients):
         ReadLog("wl-1", 3),
         ReadLog("wl-1", None, "1", 1.5),
         ReadLog("wl-1", None, "1b"),
+    ]
+
+
+async def test_log_of_records_asks_for_the_same_records_in_each_read(clients):
+    asked = []
+
+    def answer(request):
+        asked.append(request)
+        return Log(b"", "1", ended=len(asked) == 2, examined=9)
+
+    errors = LogSelection(stream=LogStream.STDERR)
+    async with (
+        await serve(ANY_PORT, answer) as server,
+        clients(server.endpoint).open_log("wl-1", tail=3, records=errors) as log,
+    ):
+        assert (await log.read()).examined == 9
+        await log.read()
+        assert log.has_ended
+    assert asked == [
+        ReadLog("wl-1", 3, records=errors),
+        ReadLog("wl-1", None, "1", records=errors),
     ]
 
 

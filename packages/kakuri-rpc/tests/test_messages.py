@@ -30,12 +30,16 @@ from kakuri_rpc import (
 from kakuri_workload import (
     MAX_HISTORY,
     DesiredState,
+    LogSelection,
+    LogStream,
     Removal,
     Run,
     Transition,
     Workload,
     WorkloadState,
 )
+
+TIME = "2026-11-26T14:07:25.000000000Z"
 
 SPEC = b'{"id":"wl-1","image":"nginx:latest","runtime_class":"edera-zone","memory_mb":512,"cpu_millicores":500}'
 WORKLOAD = Workload("wl-1", "nginx:latest", "edera-zone", 512, 500)
@@ -59,6 +63,17 @@ REQUESTS = [
     (
         ReadLog("wl-1", 10, "0:12", 2.5),
         b'{"type":"ReadLog","id":"wl-1","tail":10,"after":"0:12","wait_seconds":2.5}',
+    ),
+    (
+        ReadLog("wl-1", records=LogSelection()),
+        b'{"type":"ReadLog","id":"wl-1","records":{}}',
+    ),
+    (
+        ReadLog("wl-1", records=LogSelection(LogStream.STDERR, TIME, 2)),
+        (
+            b'{"type":"ReadLog","id":"wl-1","records":{"stream":"stderr",'
+            b'"since":"2026-11-26T14:07:25.000000000Z","attempt":2}}'
+        ),
     ),
     (GetHistory("wl-1"), b'{"type":"GetHistory","id":"wl-1"}'),
     (
@@ -179,6 +194,10 @@ REPLIES = [
         b'{"type":"Log","data":"/wAK","next":"0:3","ended":false,"gap":true}',
     ),
     (
+        Log(b"", "s0.0.3", ended=False, examined=524288),
+        b'{"type":"Log","data":"","next":"s0.0.3","ended":false,"examined":524288}',
+    ),
+    (
         Log(b"\xff\0\n", "0:3", ended=False),
         b'{"type":"Log","data":"/wAK","next":"0:3","ended":false}',
     ),
@@ -272,6 +291,11 @@ def test_invalid_reply_is_refused(line):
         b'{"type":"ReadLog","id":"a","after":""}',
         b'{"type":"ReadLog","id":"a","after":"\xc3\xa9"}',
         b'{"type":"ReadLog","id":"a","wait_seconds":30.5}',
+        b'{"type":"ReadLog","id":"a","records":true}',
+        b'{"type":"ReadLog","id":"a","records":{"colour":"red"}}',
+        b'{"type":"ReadLog","id":"a","records":{"stream":"stdin"}}',
+        b'{"type":"ReadLog","id":"a","records":{"attempt":-1}}',
+        b'{"type":"ReadLog","id":"a","records":{"since":"2026-11-26T14:07:25Z"}}',
         b'{"type":"GetHistory","id":"A"}',
         b'{"type":"StartWorkload","workload":' + SPEC.replace(b"512", b"512.5") + b"}",
         b'{"type":"StartWorkload","workload":' + SPEC.replace(b"512", b"-1") + b"}",

@@ -19,6 +19,9 @@ class RecordingRuntime:
         self.logs = {}
         self.reads = 0
         self.has_gap = False
+        self.log_ended = True
+        self.examined = 0
+        self.log_request = None
         self.is_listed = True
         self.fault = None
 
@@ -47,11 +50,13 @@ class RecordingRuntime:
 
     async def read_log(self, zone_id, request):
         self.reads += 1
+        self.log_request = request
         if zone_id not in self.logs:
             raise NoLog(f"no log of {zone_id!r}")
         if isinstance(self.logs[zone_id], Exception):
             raise self.logs[zone_id]
-        return LogChunk(self.logs[zone_id], "1", has_ended=True, has_gap=self.has_gap)
+        data = self.logs[zone_id]
+        return LogChunk(data, "1", self.log_ended, self.has_gap, self.examined)
 
     async def close(self):
         self.commands.append(("close",))

@@ -25,7 +25,14 @@ from kakuri_rpc import (
     Status,
     StopWorkload,
 )
-from kakuri_workload import RestartPolicy, Run, WorkloadState
+from kakuri_workload import (
+    LogRequest,
+    LogSelection,
+    LogStream,
+    RestartPolicy,
+    Run,
+    WorkloadState,
+)
 from kakuri_workload.testing import workload
 
 PENDING, RUNNING, SUCCEEDED, FAILED = WorkloadState
@@ -326,6 +333,103 @@ async def test_bounded_log_ends_where_the_runtime_reports_its_end(agent, runtime
     runtime.change(RUNNING)
     await settle()
     assert await agent.handle(ReadLog("wl-1", bounded=True)) == Log(b"words", "1", ended=True)
+
+
+ERRORS = LogSelection(stream=LogStream.STDERR)
+
+
+def of_attempt(attempt, **more):
+    return ReadLog("wl-1", records=LogSelection(attempt=attempt), **more)
+
+
+async def test_records_are_requested_from_the_runtime_as_selected(agent, runtime, settle):
+    agent.handle(StartWorkload(workload()))
+    runtime.change(RUNNING)
+    await settle()
+    runtime.logs["wl-1"], runtime.examined, runtime.log_ended = b"records", 70, False
+    reply = await agent.handle(ReadLog("wl-1", 5, "0", bounded=True, records=ERRORS))
+    assert reply == Log(b"records", "1", ended=False, examined=70)
+    assert runtime.log_request == LogRequest(5, "0", bounded=True, records=ERRORS)
+
+
+async def test_examined_bytes_without_selected_records_are_reported_at_once(agent, runtime, settle):
+    agent.handle(StartWorkload(workload()))
+    runtime.change(RUNNING)
+    await settle()
+    runtime.logs["wl-1"], runtime.examined, runtime.log_ended = b"", 70, False
+    reply = await agent.handle(ReadLog("wl-1", wait_seconds=30, records=ERRORS))
+    assert reply == Log(b"", "1", ended=False, examined=70)
+
+
+async def test_examined_bytes_of_a_run_that_has_ended_are_reported_at_once(agent, runtime, settle):
+    agent.handle(StartWorkload(workload(restart_policy=RestartPolicy.ALWAYS)))
+    runtime.logs["wl-1"], runtime.examined = b"", 70
+    runtime.change(FAILED, reason="Error", exit_code=1)
+    await settle()
+    for _ in range(2):
+        reply = await agent.handle(ReadLog("wl-1", after="0", wait_seconds=30, records=ERRORS))
+        assert reply == Log(b"", "1", ended=False, examined=70)
+    assert runtime.reads == 2
+
+
+async def test_follower_of_records_in_back_off_causes_no_runtime_call(agent, runtime, settle):
+    runtime.logs["wl-1"] = b""
+    agent.handle(StartWorkload(workload(restart_policy=RestartPolicy.ALWAYS)))
+    runtime.change(FAILED, reason="Error", exit_code=1)
+    await settle()
+    for _ in range(5):
+        request = ReadLog("wl-1", after="1", wait_seconds=0.01, records=ERRORS)
+        assert await agent.handle(request) == Log(b"", "1", ended=False)
+    assert runtime.reads == 1
+
+
+async def test_log_of_an_ended_attempt_has_ended_although_the_workload_restarts(
+    agent, runtime, settle
+):
+    runtime.logs["wl-1"] = b""
+    agent.handle(StartWorkload(workload(restart_policy=RestartPolicy.ALWAYS)))
+    runtime.change(FAILED, reason="Error", exit_code=1)
+    await settle()
+    assert await agent.handle(ReadLog("wl-1", after="1")) == Log(b"", "1", ended=False)
+    reply = await agent.handle(of_attempt(0, after="1", wait_seconds=30))
+    assert reply == Log(b"", "1", ended=True)
+    del runtime.logs["wl-1"]
+    assert await agent.handle(of_attempt(0)) == Log(b"", "start", ended=True)
+
+
+async def test_log_of_the_next_attempt_is_awaited_without_runtime_calls(agent, runtime, settle):
+    agent.handle(StartWorkload(workload(restart_policy=RestartPolicy.ALWAYS)))
+    runtime.change(FAILED, reason="Error", exit_code=1)
+    await settle()
+    assert await agent.handle(of_attempt(1, bounded=True)) == Log(b"", "start", ended=True)
+    waiting = asyncio.ensure_future(agent.handle(of_attempt(1, wait_seconds=30)))
+    await settle()
+    assert (runtime.reads, waiting.done()) == (0, False)
+    runtime.logs["wl-1"], runtime.log_ended = b"records", False
+    runtime.change(RUNNING, attempt=1)
+    assert await waiting == Log(b"records", "1", ended=False)
+
+
+async def test_log_of_an_attempt_that_never_begins_ends_when_the_workload_is_stopped(
+    agent, runtime, settle
+):
+    agent.handle(StartWorkload(workload(restart_policy=RestartPolicy.ALWAYS)))
+    runtime.logs["wl-1"], runtime.log_ended = b"", False
+    runtime.change(FAILED, reason="Error", exit_code=1)
+    await settle()
+    waiting = asyncio.ensure_future(agent.handle(of_attempt(1, wait_seconds=30)))
+    await settle()
+    assert not waiting.done()
+    agent.handle(StopWorkload("wl-1", 0))
+    assert await waiting == Log(b"", "1", ended=True)
+
+
+async def test_log_of_an_attempt_that_is_not_known_is_not_found(agent, runtime, settle):
+    agent.handle(StartWorkload(workload()))
+    assert await agent.handle(of_attempt(1)) == ErrorReply(
+        ErrorCode.NOT_FOUND, "no attempt 1 of 'wl-1': the latest is 0", id="wl-1"
+    )
+    assert runtime.reads == 0
 
 
 async def test_history_has_all_transitions_in_order(agent, runtime, settle):

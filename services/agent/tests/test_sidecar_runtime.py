@@ -23,6 +23,8 @@ from kakuri_workload import (
     LogChunk,
     LogGrown,
     LogRequest,
+    LogSelection,
+    LogStream,
     LogsWatched,
     RuntimeHealth,
     WorkloadState,
@@ -465,6 +467,38 @@ async def test_invalid_cursor_is_unknown_and_not_sent(runtime, sidecar, cursor):
         await runtime.read_log("wl-1", LogRequest(after=cursor))
     assert all(target == "/zones/wl-1/log?limit=65536&wait=0&after=nope"
                for _, target, _ in sidecar.asked)  # fmt: skip
+
+
+async def test_records_are_requested_with_their_selection(runtime, sidecar):
+    headers = {"Kakuri-Log-Next": "t11.0.0.6", "Kakuri-Log-Examined": "70"}
+    sidecar.answers["GET"] = [Response(200, b"records", headers=headers)] * 2
+    at = "2026-11-26T14:07:25.000000000Z"
+    errors = LogSelection(LogStream.STDERR, at, 2)
+    part = await runtime.read_log("wl-1", LogRequest(tail=10, bounded=True, records=errors))
+    assert part == LogChunk(b"records", "t11.0.0.6", has_ended=False, examined=70)
+    await runtime.read_log("wl-1", LogRequest(records=LogSelection()))
+    assert log_requests(sidecar) == [
+        (
+            "/zones/wl-1/log?limit=65536&wait=0&tail=10&bounded&records"
+            f"&stream=stderr&since={at}&attempt=2"
+        ),
+        "/zones/wl-1/log?limit=65536&wait=0&records",
+    ]
+
+
+@pytest.mark.parametrize("examined", ["-1", "x", "1" * 16])
+async def test_invalid_number_of_examined_bytes_is_a_runtime_fault(runtime, sidecar, examined):
+    headers = {"Kakuri-Log-Next": "1", "Kakuri-Log-Examined": examined}
+    sidecar.answers["GET"] = [Response(200, b"", headers=headers)]
+    with pytest.raises(RuntimeFault, match="expected a number of bytes examined"):
+        await runtime.read_log("wl-1", LogRequest(records=LogSelection()))
+
+
+async def test_examined_bytes_without_records_end_the_wait(runtime, sidecar):
+    headers = {"Kakuri-Log-Next": "2", "Kakuri-Log-Examined": "70"}
+    sidecar.answers["GET"] = [Response(200, b"", headers=headers)]
+    part = await runtime.read_log("wl-1", LogRequest(wait=30, records=LogSelection()))
+    assert part == LogChunk(b"", "2", has_ended=False, examined=70)
 
 
 def log_part(data=b"", following="1", *, ended=False, gap=False):

@@ -467,8 +467,14 @@ async def test_query_of_a_route_without_parameters_is_400_and_does_nothing(metho
          "expected one of 'limit', 'after', 'state', 'label', 'spec', 'removed', got 'watch'"),
         ("/workloads/a/log?tail=x", "query.tail", "expected an integer from 0 to 1000000, got 'x'"),
         ("/workloads/a/log?follow=maybe", "query.follow", "expected true or false, got 'maybe'"),
+        ("/workloads/a/log?x=1", "query.x",
+         ("expected one of 'tail', 'follow', 'timestamps', 'stream', 'since', 'attempt', 'format', "
+         "got 'x'")),
+        ("/workloads/a/log?stream=out", "query.stream",
+         "expected one of 'stdout', 'stderr', got 'out'"),
         ("/workloads/a/log?since=1", "query.since",
-         "expected one of 'tail', 'follow', got 'since'"),
+         ("expected a time such as 2026-11-26T14:07:25Z or a duration such as 90s, 10m, 1h30m or "
+         "2d, got '1'")),
     ],
 )  # fmt: skip
 async def test_fault_of_a_query_names_the_parameter(path, fault, message):

@@ -3,8 +3,8 @@ that only waiting moves."""
 
 import pytest
 from kakuri_control_plane import _logs
+from kakuri_control_plane._log_queries import LogQuery
 from kakuri_control_plane._logs import MAX_SHORT_PIECES, Logs
-from kakuri_control_plane._queries import LogQuery
 from kakuri_rpc import MAX_LOG_DATA, AgentUnreachable, Log
 
 

@@ -9,8 +9,8 @@ from contextlib import asynccontextmanager, suppress
 
 import pytest
 from kakuri_control_plane import _logs, control_plane_service
+from kakuri_control_plane._log_queries import LogQuery
 from kakuri_control_plane._logs import Logs, _is_temporary
-from kakuri_control_plane._queries import LogQuery
 from kakuri_http import Client, ClientDisconnected, HTTPError, Limits
 from kakuri_json import decode, encode
 from kakuri_rpc import (
@@ -31,6 +31,7 @@ from kakuri_rpc import (
     serve,
 )
 from kakuri_tcp import Endpoint, listen_lines
+from kakuri_workload import LogSelection, LogStream
 
 ANY_PORT = Endpoint.parse("127.0.0.1:0")
 BIG = 100 * 1024 * 1024
@@ -524,3 +525,91 @@ def test_followed_log_waits_only_for_an_unreachable_agent_or_unavailable_runtime
     error, is_temporary
 ):
     assert _is_temporary(error) == is_temporary
+
+
+AT = "2026-11-26T14:07:25.000000001Z"
+
+
+def as_records(*contents, stream="stdout"):
+    return b"".join(f"{AT} {stream} F 0 ".encode() + content + b"\n" for content in contents)
+
+
+async def test_selected_records_are_requested_and_sent_in_the_requested_form():
+    asked = []
+
+    def answer(request):
+        asked.append(request)
+        return pieces(as_records(b"one"), as_records(b"two"), then_ended=True)(request)
+
+    async with api(answer) as (client, _):
+        target = "/workloads/wl-1/log"
+        plain = await client.request("GET", f"{target}?stream=stderr&tail=3")
+        timed = await client.request("GET", f"{target}?timestamps&follow&attempt=2")
+        lines = await client.request("GET", f"{target}?format=ndjson&since={AT}")
+    assert (plain.body, timed.body) == (b"one\ntwo\n", f"{AT} one\n{AT} two\n".encode())
+    assert [json.loads(line)["line"] for line in lines.body.splitlines()] == ["one", "two"]
+    assert plain.headers.get("content-type") == "text/plain; charset=utf-8"
+    assert lines.headers.get("content-type") == "application/x-ndjson"
+    assert lines.headers.get("x-content-type-options") == "nosniff"
+    assert asked[::2] == [
+        ReadLog("wl-1", 3, bounded=True, records=LogSelection(LogStream.STDERR)),
+        ReadLog("wl-1", records=LogSelection(attempt=2)),
+        ReadLog("wl-1", bounded=True, records=LogSelection(since=AT)),
+    ]
+
+
+@pytest.mark.parametrize("query", ["", "&follow"])
+async def test_pieces_without_selected_records_are_read_over_to_the_end(query):
+    def answer(request):
+        index = int(request.after or 0)
+        data = as_records(b"found") if index == 400 else b""
+        return Log(data, str(index + 1), ended=index == 401, examined=524_288)
+
+    async with api(answer) as (client, _):
+        response = await client.request("GET", f"/workloads/wl-1/log?stream=stdout{query}")
+        assert response.body == b"found\n"
+
+
+async def test_follower_at_the_end_of_a_log_pauses_between_pieces_without_records(monkeypatch):
+    pauses = []
+
+    async def pause(seconds):
+        pauses.append(seconds)
+
+    monkeypatch.setattr(_logs.asyncio, "sleep", pause)
+    answers = iter([(b"", 524_288), (b"", 300), (b"", 0)])
+
+    class FakeLog:
+        workload_id, has_yielded, has_ended = "wl-1", False, False
+
+        async def __aenter__(self):
+            return self
+
+        async def __aexit__(self, *error):
+            pass
+
+        async def read(self, **_):
+            found = next(answers, None)
+            self.has_ended = found is None
+            data, examined = found or (b"", 0)
+            return Log(data, "1", self.has_ended, examined=examined)
+
+    log = FakeLog()
+    assert [piece async for piece in Logs(None)._follow(log, await log.read())] == []
+    assert len(pauses) == 2
+
+
+async def test_log_of_records_that_are_none_is_cut_off():
+    async with api(pieces(b"\x1b[2J\n", then_ended=True)) as (client, _):
+        with pytest.raises(HTTPError):
+            await client.request("GET", "/workloads/wl-1/log?timestamps")
+
+
+@pytest.mark.parametrize(
+    "query", ["stream=stdin", "since=yesterday", "attempt=-1", "attempt=x", "format=xml"]
+)
+async def test_invalid_selection_of_a_log_is_400(query):
+    async with api(pieces()) as (client, _):
+        for method in ("GET", "HEAD"):
+            response = await client.request(method, f"/workloads/wl-1/log?{query}")
+            assert response.status == 400

@@ -1,7 +1,8 @@
 """The query parameters of the API, each with its limits."""
 
 import pytest
-from kakuri_control_plane._queries import LogQuery, PageQuery
+from kakuri_control_plane._log_queries import LogQuery
+from kakuri_control_plane._queries import PageQuery
 from kakuri_daemon.api import QueryError, read_query
 from kakuri_http import Headers, Request
 from kakuri_workload import WorkloadState

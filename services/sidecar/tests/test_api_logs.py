@@ -2,7 +2,7 @@ import asyncio
 
 import pytest
 from kakuri_json import decode
-from kakuri_workload import LogEvent, LogGrown, LogsWatched
+from kakuri_workload import LogEvent, LogGrown, LogsWatched, read_records
 
 
 async def test_log_has_what_the_container_wrote(runtime, sidecar):
@@ -164,3 +164,65 @@ async def until_grown(events):
         while not isinstance(event := await anext(events), LogGrown):
             pass
     return event.id
+
+
+async def records(sidecar, query):
+    """Return the contents of the selected records, with their streams."""
+    answer = await sidecar.get(f"/zones/z/log?records&{query}")
+    assert answer.status == 200, answer.body
+    assert int(answer.headers.get("kakuri-log-examined")) >= 0
+    return [(each.stream, each.content) for each in read_records(answer.body)]
+
+
+async def test_records_are_selected_by_stream_time_and_attempt(runtime, sidecar):
+    await sidecar.post()
+    runtime.write("z", b"one\n")
+    runtime.write("z", b"two \xff\n", "stderr")
+    assert await records(sidecar, "limit=65536") == [("stdout", b"one"), ("stderr", b"two \xff")]
+    assert await records(sidecar, "stream=stderr") == [("stderr", b"two \xff")]
+    assert await records(sidecar, "since=9999-01-01T00:00:00.000000000Z") == []
+    assert await records(sidecar, "attempt=1") == []
+    assert len(await records(sidecar, "attempt=0&bounded")) == 2
+
+
+async def test_tail_of_records_is_found_by_reading_on_from_the_cursor(runtime, sidecar):
+    await sidecar.post()
+    runtime.write("z", b"1\n2\n3\n")
+    runtime.write("z", b"error\n", "stderr")
+    search = await sidecar.get("/zones/z/log?records&stream=stdout&tail=2")
+    assert (search.body, search.headers.get("kakuri-log-ended")) == (b"", "false")
+    assert int(search.headers.get("kakuri-log-examined")) > 0
+    after = search.headers.get("kakuri-log-next")
+    assert await records(sidecar, f"stream=stdout&after={after}") == [
+        ("stdout", b"2"),
+        ("stdout", b"3"),
+    ]
+
+
+async def test_log_of_an_earlier_attempt_ends_while_the_next_one_runs(runtime, sidecar):
+    await sidecar.post()
+    runtime.write("z", b"first\n")
+    runtime.exit("z", 1)
+    await sidecar.until_state("failed")
+    await sidecar.post(attempt=1)
+    runtime.write("z", b"second\n")
+    target = "/zones/z/log?records&limit=65536&attempt="
+    ended = {}
+    for attempt in (0, 1, 2):
+        answer = await sidecar.get(f"{target}{attempt}")
+        ended[attempt] = answer.headers.get("kakuri-log-ended")
+    assert ended == {0: "true", 1: "false", 2: "false"}
+
+
+@pytest.mark.parametrize(
+    "query", ["stream=stdout", "attempt=0", "since=2026-11-26T14:00:00.000000000Z"]
+)
+async def test_selection_of_records_without_records_is_400(sidecar, query):
+    await sidecar.post()
+    assert (await sidecar.get(f"/zones/z/log?{query}")).status == 400
+
+
+@pytest.mark.parametrize("query", ["stream=stdin", "attempt=-1", "since=now", "since=2026-11-26"])
+async def test_invalid_selection_of_records_is_400(sidecar, query):
+    await sidecar.post()
+    assert (await sidecar.get(f"/zones/z/log?records&{query}")).status == 400

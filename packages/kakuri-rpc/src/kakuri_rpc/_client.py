@@ -3,7 +3,7 @@
 from typing import Self
 
 from kakuri_tcp import Endpoint, LineClient
-from kakuri_workload import Workload
+from kakuri_workload import LogSelection, Workload
 
 from kakuri_rpc._call import call
 from kakuri_rpc._fields import MAX_PAGE, State
@@ -216,6 +216,7 @@ class AgentClient:
         after: str | None = None,
         bounded: bool = False,
         follow: bool = False,
+        records: LogSelection | None = None,
         reader: str = "",
     ) -> AgentLog:
         """Return a reader of a workload's log, which the caller closes.
@@ -230,6 +231,8 @@ class AgentClient:
             after: Begin after this cursor; `tail` is ignored then.
             bounded: Read up to the end that the log has at the first read.
             follow: Whether the caller will wait for output that is yet to come.
+            records: Which records to read; by default the bytes that the container wrote. `tail`
+                counts selected lines.
             reader: For whom the log is read, such as the address of a client.
 
         Raises:
@@ -241,6 +244,7 @@ class AgentClient:
             tail,
             after,
             bounded=bounded,
+            records=records,
             reader=reader,
             timeout=self._timeout,
             slots=self._followed if follow else self._logs,

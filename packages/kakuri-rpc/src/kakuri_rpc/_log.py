@@ -10,6 +10,7 @@ from typing import Self
 from weakref import WeakSet
 
 from kakuri_tcp import Endpoint, LineClient, LineClientLimits
+from kakuri_workload import LogSelection
 
 from kakuri_rpc._call import call
 from kakuri_rpc._errors import TooManyLogs
@@ -53,6 +54,7 @@ class AgentLog:
         after: str | None,
         *,
         bounded: bool,
+        records: LogSelection | None,
         reader: str,
         timeout: float,
         slots: "LogSlots",
@@ -63,6 +65,7 @@ class AgentLog:
         slots.take(self)
         self._slots = slots
         self._bounded = bounded
+        self._records = records
         self._closing: asyncio.Task[None] | None = None
         self._lines = LineClient(endpoint, limits=LOG_LIMITS)
         self._tail = tail
@@ -75,6 +78,9 @@ class AgentLog:
     async def read(self, *, wait_seconds: float = 0.0) -> Log:
         """Return the next piece, which is empty if there is no output within the wait.
 
+        A piece without data whose `examined` is not 0 is progress: the log goes on after it, and
+        the next read continues there.
+
         Args:
             wait_seconds: How long to wait for output, 0 to 30.
 
@@ -84,7 +90,12 @@ class AgentLog:
             ClientClosed: The log or its client was closed.
         """
         request = ReadLog(
-            self.workload_id, self._tail, self._after, wait_seconds, bounded=self._bounded
+            self.workload_id,
+            self._tail,
+            self._after,
+            wait_seconds,
+            bounded=self._bounded,
+            records=self._records,
         )
         log = await call(self._lines, request, Log, wait_seconds + self._timeout)
         self._tail = None

@@ -9,6 +9,7 @@ from kakuri_workload import (
     MAX_HISTORY,
     Attempt,
     ExitCode,
+    LogSelection,
     MaxLength,
     Range,
     Removal,
@@ -186,6 +187,8 @@ class ReadLog(AnyRequest):
             recorded in the cursors; `ended` is then true at that end.
         removed: Whether to read what is kept of the log of the latest removed workload with this
             id: its last 64 KiB.
+        records: Which records to return, as `kakuri_workload.read_records` reads them, instead of
+            the bytes that the container wrote. The same in all requests for the pieces of a log.
     """
 
     id: WorkloadId
@@ -194,6 +197,7 @@ class ReadLog(AnyRequest):
     wait_seconds: Annotated[float, Range(ge=0, le=MAX_LOG_WAIT)] = 0.0
     bounded: bool = False
     removed: bool = False
+    records: LogSelection | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -340,19 +344,23 @@ class Node(AnyReply):
 
 @dataclass(frozen=True, slots=True)
 class Log(AnyReply):
-    """A piece of a workload's log, byte for byte.
+    """A piece of a workload's log, byte for byte or as records.
 
     Attributes:
-        data: The bytes; may be empty.
+        data: The bytes, or whole records; may be empty.
         next: The cursor after them.
         ended: Nothing will follow: the workload has ended for good, and this is the last piece.
         gap: Bytes between the request's cursor and `data` were removed before they could be read.
+            Among records, a line shows the place.
+        examined: How many bytes of the log were examined for records. If it is not 0 and there is
+            no data, the next piece can be requested at once.
     """
 
     data: Annotated[bytes, MaxLength(MAX_LOG_DATA)]
     next: LogCursor
     ended: bool
     gap: bool = False
+    examined: Count = 0
 
 
 @dataclass(frozen=True, slots=True)

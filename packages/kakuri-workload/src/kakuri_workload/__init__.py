@@ -26,6 +26,7 @@ from kakuri_workload._limits import MAX_DOCUMENT_BYTES, MAX_STRING_BYTES
 from kakuri_workload._log_records import (
     LOG_GAP,
     MAX_RECORD_HEADER,
+    LogAttempt,
     LogRecord,
     LogSelection,
     LogStream,
@@ -95,6 +96,7 @@ __all__ = [
     "History",
     "ImageReference",
     "Labels",
+    "LogAttempt",
     "LogChunk",
     "LogEvent",
     "LogGrown",

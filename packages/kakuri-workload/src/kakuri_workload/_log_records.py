@@ -43,6 +43,10 @@ LogTime = Annotated[
 """The time of a record as text, such as 2026-11-26T14:07:25.000000001Z."""
 
 
+LogAttempt = Annotated[int, Range(ge=0, le=999_999_999)]
+"""The attempt of a record."""
+
+
 class LogStream(Enum):
     """A standard stream of a container."""
 
@@ -66,7 +70,7 @@ class LogSelection:
 
     stream: LogStream | None = None
     since: LogTime | None = None
-    attempt: Annotated[int, Range(ge=0, le=999_999_999)] | None = None
+    attempt: LogAttempt | None = None
 
 
 @dataclass(frozen=True, slots=True)

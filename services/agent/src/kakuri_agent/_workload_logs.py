@@ -10,7 +10,7 @@ from contextlib import suppress
 
 from kakuri_registry import StoreError, StoreWriter, WorkloadEntry, WorkloadRegistry
 from kakuri_rpc import ErrorCode, ErrorReply, Log, ReadLog, Reply
-from kakuri_workload import LogChunk, LogRequest
+from kakuri_workload import LogChunk, LogRequest, WorkloadState
 
 from kakuri_agent._signals import Signals, wait_for
 from kakuri_agent.runtimes._protocol import (
@@ -59,22 +59,35 @@ class WorkloadLogs:
                     return ErrorReply(ErrorCode.NOT_FOUND, message, id=request.id)
                 left = max(deadline - loop.time(), 0.0)
                 reply = await self._reply(request, entry, left)
-                may_wait = isinstance(reply, Log) and not reply.data and not reply.ended
-                if not may_wait or not await wait_for(changed, deadline - loop.time()):
+                if not _is_waiting(reply) or not await wait_for(changed, deadline - loop.time()):
                     return reply
 
     async def _reply(self, request: ReadLog, entry: WorkloadEntry, wait: float) -> Reply:
         workload_id = request.id
+        attempt = None if request.records is None else request.records.attempt
+        if attempt is not None and attempt > entry.attempt:
+            message = f"no attempt {attempt} of {workload_id!r}: the latest is {entry.attempt}"
+            return ErrorReply(ErrorCode.NOT_FOUND, message, id=workload_id)
+        if attempt == entry.attempt and entry.state is WorkloadState.PENDING:
+            # The attempt has not begun: the log does not grow before the entry changes.
+            return Log(b"", request.after or LOG_START, ended=request.bounded)
         known = self._quiet.get(workload_id)
-        if known is not None and known == (request.after, entry.version):
+        if attempt is None and known is not None and known == (request.after, entry.version):
             return Log(b"", known[0], ended=False)
         after = None if request.after == LOG_START else request.after
         try:
             part = await self._runtime.read_log(
-                workload_id, LogRequest(request.tail, after, wait=wait, bounded=request.bounded)
+                workload_id,
+                LogRequest(
+                    request.tail,
+                    after,
+                    wait=wait,
+                    bounded=request.bounded,
+                    records=request.records,
+                ),
             )
         except NoLog:  # it has not run yet, or failed before it ran
-            ended = request.bounded or entry.state.is_terminal
+            ended = request.bounded or self._is_over(entry, attempt)
             part = LogChunk(b"", LOG_START, ended)
         except UnknownCursor as error:
             return ErrorReply(ErrorCode.BAD_REQUEST, str(error), id=workload_id)
@@ -83,14 +96,18 @@ class WorkloadLogs:
         except RuntimeFault as error:
             return ErrorReply(ErrorCode.RUNTIME, str(error), id=workload_id)
         else:
-            if not part.has_ended or request.bounded or self._has_ended(workload_id):
+            is_over = self._has_ended(workload_id, attempt)
+            if not part.has_ended or request.bounded or is_over:
                 self._quiet.pop(workload_id, None)
-                return Log(part.data, part.next, part.has_ended, part.has_gap)
+                # The zone has not ended this attempt if it never began.
+                is_end = is_over and attempt is not None and not (part.data or part.examined)
+                ended = part.has_ended or is_end
+                return Log(part.data, part.next, ended, part.has_gap, part.examined)
         if part.has_ended and part.next == LOG_START:
             return Log(b"", LOG_START, ended=True)
-        if not part.data and not entry.state.is_terminal:
+        if not part.data and not part.examined and not entry.state.is_terminal:
             self._remember_quiet(workload_id, part.next, entry.version)
-        return Log(part.data, part.next, ended=False, gap=part.has_gap)
+        return Log(part.data, part.next, ended=False, gap=part.has_gap, examined=part.examined)
 
     def _remember_quiet(self, workload_id: str, cursor: str, version: int) -> None:
         self._quiet.pop(workload_id, None)
@@ -98,7 +115,17 @@ class WorkloadLogs:
         if len(self._quiet) > MAX_QUIET:
             del self._quiet[next(iter(self._quiet))]
 
-    def _has_ended(self, workload_id: str) -> bool:
+    def _has_ended(self, workload_id: str, attempt: int | None) -> bool:
         entry = self._registry.get(workload_id)
-        is_terminal = entry is None or entry.state.is_terminal
-        return is_terminal and self._writer.durability(workload_id).is_reportable
+        is_over = entry is None or self._is_over(entry, attempt)
+        return is_over and self._writer.durability(workload_id).is_reportable
+
+    @staticmethod
+    def _is_over(entry: WorkloadEntry, attempt: int | None) -> bool:
+        """Return whether a workload, or that attempt at it, will not run again."""
+        return entry.state.is_terminal or (attempt is not None and attempt < entry.attempt)
+
+
+def _is_waiting(reply: Reply) -> bool:
+    """Return whether a reply reports that there is nothing to read at the moment."""
+    return isinstance(reply, Log) and not (reply.data or reply.ended or reply.examined)

@@ -4,26 +4,24 @@ The control plane keeps no state. Each response about a workload comes from the 
 moment, so nothing here can be out of date or get lost.
 """
 
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
 from dataclasses import dataclass
 from typing import ClassVar
 
 from kakuri_daemon.api import APIRouter, json_response
-from kakuri_http import Headers, Request, Response
-from kakuri_rpc import AgentClient, AgentLog, RPCError, State
+from kakuri_http import Request, Response
+from kakuri_rpc import AgentClient, RPCError, State
 from kakuri_workload import WORKLOAD_ID
 
 from kakuri_control_plane._content import MAX_OPTIONS
 from kakuri_control_plane._headers import entity_tag
 from kakuri_control_plane._lifecycle import Lifecycle
-from kakuri_control_plane._logs import Logs, reader_of
+from kakuri_control_plane._log_api import LogApi
+from kakuri_control_plane._log_queries import LogQuery
 from kakuri_control_plane._nodes import NODE_NAME, Nodes
 from kakuri_control_plane._presence import Presence
 from kakuri_control_plane._problems import PROBLEMS, agent_problem, runtime_unavailable
 from kakuri_control_plane._queries import (
     HistoryQuery,
-    LogQuery,
     PageQuery,
     RemovalQuery,
     SubmissionQuery,
@@ -31,13 +29,6 @@ from kakuri_control_plane._queries import (
 )
 from kakuri_control_plane._submissions import MAX_BODY, Submissions
 from kakuri_control_plane._views import HistoryView, WorkloadDetails, WorkloadPage, WorkloadView
-
-LOG_TYPE = "text/plain; charset=utf-8"
-LOG_HEADERS = {"X-Content-Type-Options": "nosniff"}
-"""A workload writes any bytes: a browser must show them as text and never run them."""
-
-LOG_GAP = Headers({"Kakuri-Log-Gap": "true"})
-"""The trailer of a log of which some was removed before it could be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +56,8 @@ class Api:
             name: The agent's name in the log.
         """
         self._agent = agent
-        self._logs = Logs(agent)
         self._presence = Presence(name)
+        self._logs = LogApi(agent, self._presence)
         self._submissions = Submissions(agent, self._presence)
         self._lifecycle = Lifecycle(agent, self._presence)
         self._nodes = Nodes(agent, self._presence)
@@ -79,7 +70,7 @@ class Api:
         router.add("POST", "/workloads", create, query=SubmissionQuery, body_limit=MAX_BODY)
         router.add("GET", "/workloads", self.list_workloads, query=PageQuery)
         router.add("GET", workload, self.get_workload, query=WorkloadQuery)
-        router.add("GET", f"{workload}/log", self.get_log, query=LogQuery)
+        router.add("GET", f"{workload}/log", self._logs.get_log, query=LogQuery)
         router.add("GET", f"{workload}/history", self.get_history, query=HistoryQuery)
         router.add("POST", f"{workload}/stop", lifecycle.stop, body_limit=MAX_OPTIONS)
         router.add("POST", f"{workload}/start", lifecycle.start, body_limit=MAX_OPTIONS)
@@ -102,18 +93,6 @@ class Api:
         )
         headers = None if status.version is None else {"ETag": entity_tag(status.version)}
         return json_response(WorkloadDetails.complete(status), headers=headers)
-
-    async def get_log(self, request: Request, query: LogQuery) -> Response:
-        """Return the output of a workload, and with `follow` also what it writes from now on."""
-        workload_id = request.params["id"]
-        if request.method == "HEAD":
-            await self._presence.track(self._logs.check(workload_id))
-            return Response(200, iter(()), headers=LOG_HEADERS, content_type=LOG_TYPE)
-        log, pieces = await self._logs.open(workload_id, query, reader_of(request.peer))
-        headers = {**LOG_HEADERS, "Trailer": "Kakuri-Log-Gap"}
-        response = Response(200, (), headers=headers, content_type=LOG_TYPE)
-        response.body = _report_gap(response, log, pieces)
-        return response
 
     async def get_history(self, request: Request, query: HistoryQuery) -> Response:
         """Return the transitions of a workload."""
@@ -156,14 +135,3 @@ class Api:
         if not node.runtime_available:
             return runtime_unavailable(node.message)
         return json_response(Health("ok", simulated=node.simulated, message=node.message))
-
-
-async def _report_gap(
-    response: Response, log: AgentLog, pieces: AsyncGenerator[bytes, None]
-) -> AsyncGenerator[bytes, None]:
-    """Yield a log's pieces, then set the response's trailer if some of the log was removed."""
-    async with aclosing(pieces):
-        async for piece in pieces:
-            yield piece
-    if log.has_gap:
-        response.trailers = LOG_GAP

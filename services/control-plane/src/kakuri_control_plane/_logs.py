@@ -21,8 +21,9 @@ from kakuri_rpc import (
     Log,
     RPCError,
 )
+from kakuri_workload import LogSelection
 
-from kakuri_control_plane._queries import LogQuery
+from kakuri_control_plane._log_queries import LogQuery
 
 _log = structlog.get_logger()
 
@@ -36,6 +37,10 @@ process busy."""
 SHORT_PIECE = MAX_LOG_DATA // 2
 """Bytes below which a piece is short. Pieces end with a record of the runtime's log, which has at
 most 16 KiB, so a piece in the middle of a log is longer."""
+
+FAR_FROM_END = 65_536
+"""Bytes examined for selected records without a result, from which on the next request is sent at
+once: fewer are those of a log's end, as it grows."""
 
 MAX_SHORT_PIECES = 256
 """Short pieces after which a log that is not followed ends, even if the agent reports no end. An
@@ -67,13 +72,18 @@ class Logs:
         self._is_ending = False
 
     async def open(
-        self, workload_id: str, query: LogQuery, reader: str = ""
+        self,
+        workload_id: str,
+        query: LogQuery,
+        records: LogSelection | None = None,
+        reader: str = "",
     ) -> tuple[AgentLog, AsyncGenerator[bytes, None]]:
         """Open a log and read its first piece.
 
         Args:
             workload_id: The workload whose log it is.
             query: Which part of the log to read, and whether to follow it.
+            records: Which records to read; None for the bytes that the container wrote.
             reader: The client, as `reader_of` returns it; slots are shared among readers.
 
         Returns:
@@ -88,6 +98,7 @@ class Logs:
             tail=query.tail,
             bounded=not query.follow,
             follow=query.follow,
+            records=records,
             reader=reader,
         )
         try:
@@ -111,7 +122,7 @@ class Logs:
                     yield piece.data
                 if log.has_ended:
                     return
-                if not piece.data:
+                if not piece.data and piece.examined < FAR_FROM_END:
                     await asyncio.sleep(earliest - time.monotonic())
                 earliest = time.monotonic() + PAUSE
                 piece = await self._read_next(log)
@@ -147,9 +158,10 @@ async def _current(log: AgentLog, piece: Log) -> AsyncGenerator[bytes, None]:
     """Yield the log as it was at the first read, even if it grows faster than it is read."""
     short_pieces = 0
     async with log:
-        while piece.data:
-            yield piece.data
-            short_pieces += len(piece.data) < SHORT_PIECE
+        while piece.data or piece.examined:
+            if piece.data:
+                yield piece.data
+            short_pieces += len(piece.data) < SHORT_PIECE and not piece.examined
             if log.has_ended or short_pieces == MAX_SHORT_PIECES:
                 return
             piece = await log.read()

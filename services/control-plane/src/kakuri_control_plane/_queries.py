@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Annotated
 
-from kakuri_rpc import MAX_PAGE, MAX_TAIL, GraceSeconds, LabelSelector
+from kakuri_rpc import MAX_PAGE, GraceSeconds, LabelSelector
 from kakuri_workload import Range, WorkloadState
 
 MAX_WAIT_SECONDS = 60
@@ -50,11 +50,3 @@ class RemovalQuery:
 
     grace_seconds: GraceSeconds = 10
     wait: Annotated[int, Range(ge=0, le=MAX_WAIT_SECONDS)] = 0
-
-
-@dataclass(frozen=True, slots=True)
-class LogQuery:
-    """Parameters of a log: how many of its last lines, and whether to follow it."""
-
-    tail: Annotated[int, Range(ge=0, le=MAX_TAIL)] | None = None
-    follow: bool = False

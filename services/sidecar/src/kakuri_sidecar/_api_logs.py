@@ -18,6 +18,7 @@ TEXT = "text/plain; charset=utf-8"
 NEXT_FIELD = "Kakuri-Log-Next"
 ENDED_FIELD = "Kakuri-Log-Ended"
 GAP_FIELD = "Kakuri-Log-Gap"
+EXAMINED_FIELD = "Kakuri-Log-Examined"
 
 
 class LogApi:
@@ -40,6 +41,7 @@ class LogApi:
     async def log(self, request: Request, query: LogQuery) -> Response:
         """Return a part of a zone's log and the cursor after it, or a stream for people."""
         zone_id: str = request.params["id"]
+        records = query.selection
         if not query.is_for_programs:
             content = await self._node.stream_log(zone_id, tail=query.tail, follow=query.follow)
             return Response(200, content, content_type=TEXT)
@@ -49,11 +51,14 @@ class LogApi:
             query.limit or DEFAULT_LOG_BYTES,
             query.wait or 0,
             query.bounded,
+            records,
         )
         chunk = await self._node.read_log(zone_id, part)
         headers = {NEXT_FIELD: chunk.next, ENDED_FIELD: "true" if chunk.has_ended else "false"}
         if chunk.has_gap:
             headers[GAP_FIELD] = "true"
+        if records is not None:
+            headers[EXAMINED_FIELD] = str(chunk.examined)
         return Response(200, chunk.data, headers=headers, content_type=TEXT)
 
     async def _events(self) -> AsyncIterator[bytes]:

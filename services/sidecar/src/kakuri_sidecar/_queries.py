@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 from typing import Annotated
 
-from kakuri_workload import Range
+from kakuri_daemon.api import QueryError
+from kakuri_json import Fault
+from kakuri_workload import LogAttempt, LogSelection, LogStream, LogTime, Range
 
 MAX_GRACE = 3600
 DEFAULT_GRACE = 10
@@ -33,7 +35,8 @@ class StopQuery:
 class LogQuery:
     """Parameters of a log: `tail` and `follow` for people, the others for programs.
 
-    With `bounded`, the log ends where it ended at the first read with these cursors.
+    With `bounded`, the log ends where it ended at the first read with these cursors. With
+    `records`, the answer has records, which the last three parameters select.
     """
 
     tail: Annotated[int, Range(ge=0, le=MAX_TAIL)] | None = None
@@ -42,8 +45,28 @@ class LogQuery:
     limit: Annotated[int, Range(ge=1, le=MAX_LOG_BYTES)] | None = None
     wait: Annotated[int, Range(ge=0, le=MAX_LOG_WAIT)] | None = None
     bounded: bool = False
+    records: bool = False
+    stream: LogStream | None = None
+    since: LogTime | None = None
+    attempt: LogAttempt | None = None
 
     @property
     def is_for_programs(self) -> bool:
         """Whether to answer with one part and the cursor after it, and not with a stream."""
-        return self.bounded or (self.after, self.limit, self.wait) != (None, None, None)
+        given = self.after, self.limit, self.wait
+        return self.bounded or self.records or given != (None, None, None)
+
+    @property
+    def selection(self) -> LogSelection | None:
+        """Which records to return; None for the bytes that the container wrote.
+
+        Raises:
+            QueryError: Records are selected without `records`.
+        """
+        selection = LogSelection(self.stream, self.since, self.attempt)
+        if self.records:
+            return selection
+        if selection != LogSelection():
+            message = "expected ?records with stream, since or attempt, got them without it"
+            raise QueryError([Fault("query.records", message)])
+        return None

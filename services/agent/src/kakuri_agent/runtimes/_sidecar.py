@@ -30,6 +30,7 @@ from kakuri_workload import (
     LogChunk,
     LogEvent,
     LogRequest,
+    LogSelection,
     ZoneEvent,
     ZoneSpec,
     ZoneStatus,
@@ -81,6 +82,8 @@ _STALE_AGENT = "stale_agent"
 
 _CURSOR = re.compile(r"[A-Za-z0-9._-]{1,128}")
 """The form of a sidecar's cursors; it needs no escaping in a query."""
+
+_COUNT = re.compile("[0-9]{1,15}")
 
 T = TypeVar("T")
 
@@ -179,6 +182,8 @@ class SidecarZones:
             query += f"&tail={request.tail}"
         if request.bounded:
             query += "&bounded"
+        if request.records is not None:
+            query += _records_query(request.records)
         try:
             response = await self._reads.request(
                 "GET", f"/zones/{zone_id}/log?{query}", timeouts=_BRIEF
@@ -195,9 +200,12 @@ class SidecarZones:
             raise RuntimeUnavailable(f"no log: {problem_of(response).detail}")
         if response.status != _OK or following is None:
             raise RuntimeFault(f"no log: {problem_of(response).detail}")
+        examined = response.headers.get("kakuri-log-examined") or "0"
+        if not _COUNT.fullmatch(examined):
+            raise RuntimeFault(f"no log: expected a number of bytes examined, got {examined!r}")
         ended = response.headers.get("kakuri-log-ended") == "true"
         gap = response.headers.get("kakuri-log-gap") == "true"
-        return LogChunk(_content(response), following, ended, gap)
+        return LogChunk(_content(response), following, ended, gap, int(examined))
 
     async def close(self) -> None:
         """Cancel every request; the sidecar continues what it has begun."""
@@ -282,6 +290,18 @@ async def sidecar_answers(endpoint: Endpoint, timeout: float) -> bool:
         except HTTPError:
             return False
     return True
+
+
+def _records_query(records: LogSelection) -> str:
+    """Return the parameters that select records; their values need no escaping."""
+    query = "&records"
+    if records.stream is not None:
+        query += f"&stream={records.stream.value}"
+    if records.since is not None:
+        query += f"&since={records.since}"
+    if records.attempt is not None:
+        query += f"&attempt={records.attempt}"
+    return query
 
 
 def _client(endpoint: Endpoint, connections: int) -> Client:

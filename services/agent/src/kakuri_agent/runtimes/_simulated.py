@@ -153,7 +153,9 @@ class SimulatedRuntime:
         zone = self._zones.get(zone_id)
         if zone is None:
             raise NoLog(f"no log of {zone_id!r}")
-        ended = zone.status.state.is_terminal
+        attempt = None if request.records is None else request.records.attempt
+        is_over = attempt is not None and attempt < zone.status.attempt
+        ended = is_over or zone.status.state.is_terminal
         if not ended:
             await asyncio.sleep(request.wait)
         return LogChunk(b"", "0", ended)

@@ -51,7 +51,7 @@ class ZoneLogs:
             if self._following is None:
                 self._following = loop.create_task(self._follow())
             part = await self._zones.read_log(zone_id, request)
-            while not part.data and not part.has_ended:
+            while not part.data and not part.has_ended and not part.examined:
                 if not await wait_for(changed, deadline - loop.time()):
                     break
                 following = await self._zones.read_log(zone_id, replace(request, after=part.next))

@@ -104,7 +104,7 @@ def read_records(
     if not files and (is_over or end is not None) and _was_removed(every, selection.attempt):
         return Reading(LOG_GAP, cursor, is_complete=True, has_gap=True)
     reader = RecordReader(limit, selection, has_begun=has_begun)
-    reading = _read(directory, files, at, reader, now=now, is_over=is_over, end=end, marks=True)
+    reading = _read(directory, files, at, reader, now=now, is_over=is_over, end=end, gaps=reader)
     assert isinstance(reading.next, Cursor)
     # What is written after the end was reached is new, whatever its time.
     is_at_end = reading.is_complete and not reader.examined
@@ -139,25 +139,25 @@ def _read(
     now: float | None,
     is_over: bool,
     end: Cursor | None,
-    marks: bool = False,
+    gaps: RecordReader | None = None,
 ) -> Reading:
-    """Let a reader read files after a cursor; with `marks`, add a line where content is missing."""
+    """Let a reader read files after a cursor, and add a line to `gaps` where content is missing."""
     if end is not None:
         files = [file for file in files if file.segment <= end.segment]
-    content = reader.content
     if not files:
         if end is None and not is_over:
             return Reading(b"", cursor, is_complete=True)
         # The log is empty. Unless the cursor is a start, the file that it points to was removed.
         start = Cursor(Segment(cursor.segment.attempt))
         has_gap = cursor != start
-        return Reading(
-            LOG_GAP if marks and has_gap else b"", start, is_complete=True, has_gap=has_gap
-        )
+        if has_gap and gaps is not None:
+            gaps.add_gap()
+        return Reading(bytes(reader.content), start, is_complete=True, has_gap=has_gap)
     index, position, has_gap = _locate(files, cursor)
-    if marks:
-        has_gap = has_gap or (cursor == Cursor() and position.segment.sequence > 0)
-        content += LOG_GAP if has_gap else b""
+    if gaps is not None and cursor == Cursor() and position.segment.sequence > 0:
+        has_gap = True
+    if gaps is not None and has_gap:
+        gaps.add_gap()
     while True:
         file, is_last = files[index], index == len(files) - 1
         is_stable = now is None or not 0 <= now - file.modified < STABLE_SECONDS
@@ -166,20 +166,23 @@ def _read(
         try:
             if position.offset and not _is_valid(descriptor, position):
                 position, has_gap = Cursor(file.segment), True
-                content += LOG_GAP if marks else b""
+                if gaps is not None:
+                    gaps.add_gap()
             stop = end.offset if end is not None and file.segment == end.segment else None
             position, is_complete = reader.read_file(
                 descriptor, position, is_final=is_final, stop=stop
             )
         finally:
             os.close(descriptor)
-        if not is_complete or is_last or not is_final:
-            return Reading(bytes(content), position, is_complete and is_last, has_gap, file.name)
+        is_read = is_complete and not is_last and is_final
+        if is_read and gaps is not None and not _follows(file.segment, files[index + 1].segment):
+            is_read = gaps.add_gap()
+            has_gap = has_gap or is_read
+        if not is_read:
+            content = bytes(reader.content)
+            return Reading(content, position, is_complete and is_last, has_gap, file.name)
         index += 1
         position = Cursor(files[index].segment)
-        if marks and not _follows(file.segment, position.segment):
-            content += LOG_GAP
-            has_gap = True
 
 
 def end(directory: int) -> Cursor:

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator
 from functools import lru_cache
 
-from kakuri_workload import MAX_RECORD_HEADER, LogSelection, log_time
+from kakuri_workload import LOG_GAP, MAX_RECORD_HEADER, LogSelection, log_time
 
 from kakuri_zones.logs._cursor import Cursor, TailSearch
 from kakuri_zones.logs._files import LogFile, open_file
@@ -64,6 +64,13 @@ class RecordReader:
     def is_full(self) -> bool:
         """Whether enough bytes were examined for one read."""
         return self.examined >= MAX_EXAMINED
+
+    def add_gap(self) -> bool:
+        """Add the line that reports missing records; return whether there was room for it."""
+        if len(self.content) + len(LOG_GAP) > self._limit:
+            return False
+        self.content += LOG_GAP
+        return True
 
     def read_file(
         self, descriptor: int, position: Cursor, *, is_final: bool, stop: int | None = None

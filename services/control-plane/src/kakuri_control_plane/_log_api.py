@@ -1,0 +1,61 @@
+"""The HTTP API of logs."""
+
+import time
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+
+from kakuri_http import Headers, Request, Response
+from kakuri_rpc import AgentClient, AgentLog
+
+from kakuri_control_plane._log_formats import formatted, record_format
+from kakuri_control_plane._log_queries import LogFormat, LogQuery
+from kakuri_control_plane._logs import Logs, reader_of
+from kakuri_control_plane._presence import Presence
+
+LOG_TYPE = "text/plain; charset=utf-8"
+LOG_HEADERS = {"X-Content-Type-Options": "nosniff"}
+"""A workload writes any bytes: a browser must show them as text and never run them."""
+
+LOG_GAP = Headers({"Kakuri-Log-Gap": "true"})
+"""The trailer of a log of which some was removed before it could be read."""
+
+CONTENT_TYPES = {LogFormat.TEXT: LOG_TYPE, LogFormat.NDJSON: "application/x-ndjson"}
+
+
+class LogApi:
+    """The handler of logs."""
+
+    def __init__(self, agent: AgentClient, presence: Presence) -> None:
+        self._logs = Logs(agent)
+        self._presence = presence
+
+    async def get_log(self, request: Request, query: LogQuery) -> Response:
+        """Return the output of a workload, and with `follow` also what it writes from now on."""
+        workload_id = request.params["id"]
+        records = query.records(time.time())
+        content_type = CONTENT_TYPES[query.format]
+        if request.method == "HEAD":
+            await self._presence.track(self._logs.check(workload_id))
+            return Response(200, iter(()), headers=LOG_HEADERS, content_type=content_type)
+        log, pieces = await self._logs.open(workload_id, query, records, reader_of(request.peer))
+        if records is not None:
+            pieces = formatted(pieces, record_format(query))
+        headers = {**LOG_HEADERS, "Trailer": "Kakuri-Log-Gap"}
+        response = Response(200, (), headers=headers, content_type=content_type)
+        response.body = _report_gap(response, log, pieces)
+        return response
+
+    async def end_followed(self) -> None:
+        """End the responses that follow a log, now and from now on."""
+        await self._logs.end_followed()
+
+
+async def _report_gap(
+    response: Response, log: AgentLog, pieces: AsyncGenerator[bytes, None]
+) -> AsyncGenerator[bytes, None]:
+    """Yield a log's pieces, then set the response's trailer if some of the log was removed."""
+    async with aclosing(pieces):
+        async for piece in pieces:
+            yield piece
+    if log.has_gap:
+        response.trailers = LOG_GAP

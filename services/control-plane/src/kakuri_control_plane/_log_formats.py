@@ -1,0 +1,124 @@
+"""Log records in the forms of the API: text, text with times, and newline-delimited JSON.
+
+A container writes any bytes, so each form keeps what Kakuri says apart from what a container wrote:
+
+- In text with times, every line of a container begins with its time, or with `-` if the runtime
+  did not write the line. Marks begin with `---`.
+- In JSON, a record has no `type`, and a mark has one. `line` is text; if the bytes are not valid
+  UTF-8, those that are not become U+FFFD, and `base64` has all bytes as they are.
+"""
+
+import re
+from base64 import b64encode
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
+
+from kakuri_json import encode
+from kakuri_rpc import UnexpectedReply
+from kakuri_workload import LogRecord, read_records
+
+from kakuri_control_plane._log_queries import LogFormat, LogQuery
+
+RecordFormat = Callable[[LogRecord | None], bytes]
+"""Returns a record in a form, or the mark of a gap."""
+
+# Characters above ASCII that terminals obey, or that some readers take for the end of a line, in
+# UTF-8: the C1 controls, the line and the paragraph separator. Also DEL.
+_unsafe = re.compile(rb"\x7f|\xc2[\x80-\x9f]|\xe2\x80[\xa8\xa9]")
+
+
+def record_format(query: LogQuery) -> RecordFormat:
+    """Return the form that a query asks for."""
+    if query.format is LogFormat.NDJSON:
+        return JSONLines()
+    return TimedText() if query.timestamps else _plain
+
+
+async def formatted(
+    pieces: AsyncGenerator[bytes, None], form: RecordFormat
+) -> AsyncGenerator[bytes, None]:
+    """Yield pieces of records in a form.
+
+    Raises:
+        UnexpectedReply: The agent sent something else than records.
+    """
+    async with aclosing(pieces):
+        async for piece in pieces:
+            try:
+                content = b"".join(map(form, read_records(piece)))
+            except ValueError as error:
+                raise UnexpectedReply(f"the agent's log: {error}") from error
+            if content:
+                yield content
+
+
+def _plain(record: LogRecord | None) -> bytes:
+    """Return what the container wrote."""
+    if record is None:
+        return b""
+    return record.content if record.is_partial else record.content + b"\n"
+
+
+class TimedText:
+    """Text in which each line begins with its time, and marks between attempts.
+
+    A part of a line that the runtime cut follows the part before it, unless a record of the other
+    stream is between them; it then begins a line of its own.
+    """
+
+    def __init__(self) -> None:
+        self._attempt: int | None = None
+        self._open: tuple[str | None, int] | None = None  # whose line has no end so far
+
+    def __call__(self, record: LogRecord | None) -> bytes:
+        """Return a record or the mark of a gap."""
+        if record is None:
+            return self._end_line() + b"--- gap\n"
+        before = b""
+        if self._attempt not in {None, record.attempt}:
+            before = self._end_line() + b"--- attempt %d\n" % record.attempt
+        self._attempt = record.attempt
+        source = record.stream, record.attempt
+        if self._open != source:
+            before += self._end_line() + f"{record.at or '-'} ".encode()
+        self._open = source if record.is_partial else None
+        return before + _plain(record)
+
+    def _end_line(self) -> bytes:
+        end = b"" if self._open is None else b"\n"
+        self._open = None
+        return end
+
+
+class JSONLines:
+    """A JSON object for each record, and marks between attempts."""
+
+    def __init__(self) -> None:
+        self._attempt: int | None = None
+
+    def __call__(self, record: LogRecord | None) -> bytes:
+        """Return a record or the mark of a gap."""
+        if record is None:
+            return b'{"type":"gap"}\n'
+        before = b""
+        if self._attempt not in {None, record.attempt}:
+            before = b'{"type":"attempt","attempt":%d}\n' % record.attempt
+        self._attempt = record.attempt
+        source = "" if record.at is None else f'"at":"{record.at}","stream":"{record.stream}",'
+        return b'%b{%b"attempt":%d,%b}\n' % (before, source.encode(), record.attempt, _line(record))
+
+
+def _line(record: LogRecord) -> bytes:
+    """Return the members of a record that depend on its content."""
+    try:
+        text, exact = record.content.decode(), b""
+    except UnicodeDecodeError:
+        text = record.content.decode(errors="replace")
+        exact = b',"base64":"%b"' % b64encode(record.content)
+    line = _unsafe.sub(_escape, encode(text))
+    partial = b',"partial":true' if record.is_partial else b""
+    return b'"line":%b%b%b' % (line, partial, exact)
+
+
+def _escape(found: re.Match[bytes]) -> bytes:
+    return b"\\u%04x" % ord(found[0].decode())
