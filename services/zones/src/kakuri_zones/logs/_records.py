@@ -29,7 +29,7 @@ MIN_LIMIT = 1024
 
 _utc_times = re.compile(rb"([0-9]{4}-[0-9T:.-]{24}Z) [^\n]*\n")
 _UTC_LENGTH = len("2026-11-26T14:07:25.000000001Z")
-_parts = re.compile(rb"([^.Z+]{19})(?:\.([0-9]+))?(.*)")
+_parts = re.compile(rb"([^.Z+]{19})(?:\.([0-9]{1,9}))?([Z+-].*)")
 
 
 class RecordReader:
