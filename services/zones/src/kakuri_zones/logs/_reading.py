@@ -141,7 +141,7 @@ def _read(
     end: Cursor | None,
     gaps: RecordReader | None = None,
 ) -> Reading:
-    """Let a reader read files after a cursor, and add a line to `gaps` where content is missing."""
+    """Read files after a cursor, and add a line to `gaps` where content is missing."""
     if end is not None:
         files = [file for file in files if file.segment <= end.segment]
     if not files:
