@@ -161,7 +161,7 @@ def e2e(session: nox.Session) -> None:
 
     Twice: on asyncio's own loop, and on uvloop, which the services use where it is installed.
     """
-    system.require(session, "curl", "nc", "nginx", "openssl")
+    system.require(session, "curl", "man", "nc", "nginx", "openssl")
     install_wheels(session, *(member.name for member in MEMBERS))
     session.install("-q", *tools_of("test", "coverage"))
     elsewhere = [f"--ignore=tests/{directory}" for directory in ("etcd", "interop", "zones")]

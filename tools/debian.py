@@ -10,14 +10,17 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 PACKAGES = {
+    "bash": "bash",
     "/usr/lib/cni/bridge": "containernetworking-plugins",
     "containerd": "containerd",
     "curl": "curl",
     "docker-registry": "docker-registry",
     "etcd": "etcd-server",
+    "fish": "fish",
     "h2load": "nghttp2-client",
     "ip": "iproute2",
     "iptables": "iptables",
+    "man": "man-db",
     "nc": "netcat-openbsd",
     "nghttp": "nghttp2-client",
     "nghttpd": "nghttp2-server",
@@ -26,6 +29,7 @@ PACKAGES = {
     "qemu-system-x86_64": "qemu-system-x86",
     "runc": "runc",
     "wrk": "wrk",
+    "zsh": "zsh",
 }
 
 # Debian keeps servers where an ordinary user's PATH does not lead.

@@ -5,7 +5,7 @@ import nox
 from tools import debian
 
 # Real peers that members' own tests talk to.
-DRIVEN_BY_TESTS = {"kakuri-http": ("curl", "nginx")}
+DRIVEN_BY_TESTS = {"kakuri": ("bash", "fish", "zsh"), "kakuri-http": ("curl", "nginx")}
 
 
 HTTP2_PEERS = ("curl", "nghttp", "h2load", "nghttpd")

@@ -30,7 +30,9 @@ def faults_of(member: Member, directory: Path) -> list[str]:
         faults.append(f"{member.name}: the wheel lacks its LICENSE")
     tops = {name.split("/")[0] for name in names}
     for extra in sorted(top for top in tops if top != stem and not top.endswith(".dist-info")):
-        faults.append(f"{member.name}: the wheel would install {extra!r}")
+        outside = {name for name in names if name.startswith(f"{extra}/")}
+        if not all(name.startswith(f"{extra}/data/share/") for name in outside):
+            faults.append(f"{member.name}: the wheel would install {extra!r}")
     if "Description-Content-Type: text/markdown" not in text:
         faults.append(f"{member.name}: the wheel's metadata lacks the README")
     with tarfile.open(sdists[0]) as sdist:

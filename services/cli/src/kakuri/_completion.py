@@ -35,4 +35,7 @@ def script(command: click.Command, shell: str) -> str:
     # What click's `source` would do, without running bash to ask it for its version.
     completer = found(command, {}, "kakuri", VARIABLE)
     text = completer.source_template % completer.source_vars()
-    return f"# {_HOW[shell]}\n{text.strip()}"
+    first, _, rest = text.strip().partition("\n")
+    how = f"# {_HOW[shell]}"
+    # zsh reads the first line of a file that it loads itself.
+    return "\n".join([first, how, rest] if first.startswith("#compdef") else [how, first, rest])

@@ -4,7 +4,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from kakuri._text import age, printable, seconds_of
+from kakuri._text import age, byte_count, printable, seconds_of
 
 Document = Mapping[str, Any]
 
@@ -66,19 +66,21 @@ def why_text(workload: Document) -> str:
 
 
 def receipt_text(answer: Document) -> str:
-    """Return what a removal proved: `removed: zone 5f0c…, container 9a3e…, log 12 KiB gone`."""
-    from kakuri._text import byte_count  # noqa: PLC0415 (only here)
-
+    """Return what a removal proved: `removed: zone 5f0c…, container 9a3e…, log gone (…)`."""
     receipt = answer.get("removal") or answer.get("removed")
     if not isinstance(receipt, Mapping):
         return "removed"
     parts = [f"{name} {_short(str(receipt[name]))}" for name in ("zone", "container")
              if receipt.get(name)]  # fmt: skip
-    if receipt.get("log_bytes") is not None:
-        parts.append(f"log {byte_count(int(receipt['log_bytes']))}")
-    checked = receipt.get("verified_by")
-    proof = f" ({_PROOFS.get(checked, f'checked by {checked}')})" if checked else ""
-    return f"removed: {', '.join(parts)} gone{proof}" if parts else f"removed{proof}"
+    log_bytes = receipt.get("log_bytes")
+    if log_bytes == 0:
+        parts.append("log")
+    text = f"removed: {', '.join(parts)} gone" if parts else "removed"
+    if checked := receipt.get("verified_by"):
+        text += f" ({_PROOFS.get(checked, f'checked by {printable(str(checked))}')})"
+    if log_bytes:
+        text += f"; {byte_count(int(log_bytes))} of its log remain"
+    return text
 
 
 _PROOFS = {

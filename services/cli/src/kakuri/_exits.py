@@ -35,6 +35,10 @@ class Exit(IntEnum):
     """The reader of the output has closed it: 128 and the number of SIGPIPE."""
 
 
+class ClosedPipe(Exception):
+    """The reader of the output has closed it. click would turn an OSError of this into a 1."""
+
+
 class CommandError(click.ClickException):
     """An error that ends a command with a message of one line and an exit code.
 

@@ -227,8 +227,16 @@ class _Reader:
                 if names[:1] == ("id",):
                     names = ()
                 shown = "$" + "".join(f".{one}" for one in path) + fault.path[1:]
-                self.faults.append(self.fault((*path, *names), fault.message, shown))
-        del given
+                message = _explained(names, given, fault.message)
+                self.faults.append(self.fault((*path, *names), message, shown))
+
+
+def _explained(names: tuple[str, ...], given: dict[str, Any], message: str) -> str:
+    """Show how to write a list that was given as one string, as a shell has it."""
+    if names not in (("command",), ("args",)) or not isinstance(given.get(names[0]), str):
+        return message
+    value = given[names[0]]
+    return f'expected a list of strings, got {value!r}: write ["{value}"]'
 
 
 def _toml_lines(text: str) -> dict[tuple[str, ...], int]:

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import click
 
+from kakuri._exits import ClosedPipe
 from kakuri._invocation import FORMATS, Invocation
 
 
@@ -128,6 +129,13 @@ class Verbs(click.Group):
             tail = f": did you mean {hint}?" if hint else "; kakuri --help lists them"
             ctx.fail(f"there is no verb {args[0]!r}{tail}")
         return super().resolve_command(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the verb."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError as error:
+            raise ClosedPipe from error
 
     def format_commands(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the list of verbs, without importing them."""

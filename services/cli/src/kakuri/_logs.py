@@ -140,21 +140,20 @@ def _merge_all(
 ) -> Iterator[tuple[str, Any]]:
     """Yield the records of several logs in the order of their times."""
 
-    def records(name: str) -> Iterator[tuple[str, int, str, Any]]:
+    def records(name: str) -> Iterator[tuple[str, str, Any]]:
         from kakuri._log_stream import follow_records  # noqa: PLC0415 (not for --help)
 
-        at, count = "", 0
+        at = ""
         try:
             with api.again() as own:
                 for written, line in follow_records(invocation, own, name, params):
-                    at, count = written or at, count + 1
-                    yield at, count, name, line
+                    at = written or at
+                    yield at, name, line
         except CommandError as error:
-            yield at, count + 1, name, error
+            yield at, name, error
 
-    for _, _, name, line in heapq.merge(
-        *(records(name) for name in names), key=lambda one: one[:3]
-    ):
+    merged = heapq.merge(*(records(name) for name in names), key=lambda record: record[0])
+    for _, name, line in merged:
         yield name, line
 
 

@@ -8,7 +8,7 @@ from typing import NoReturn
 
 import click
 
-from kakuri._exits import CommandError, Exit
+from kakuri._exits import ClosedPipe, CommandError, Exit
 from kakuri._group import Verbs, shared_options
 from kakuri._invocation import Invocation
 from kakuri._version import __version__
@@ -40,7 +40,7 @@ def main(args: Sequence[str] | None = None) -> NoReturn:
     try:
         code = _run(invocation, args)
         sys.stdout.flush()
-    except BrokenPipeError:
+    except (BrokenPipeError, ClosedPipe):
         # Python would report the rest that can't be written when it exits.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         code = Exit.CLOSED_PIPE

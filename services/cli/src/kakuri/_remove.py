@@ -1,5 +1,6 @@
 """The verb `rm`."""
 
+import time
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -15,6 +16,9 @@ from kakuri._types import SECONDS
 
 if TYPE_CHECKING:
     from kakuri._client import API, Answer
+
+MAX_WAIT_SECONDS = 60.0
+"""Seconds that one request may wait for a removal; the API allows no more."""
 
 
 @click.command(cls=Verb)
@@ -79,18 +83,29 @@ def delete(
         api: The control plane.
         workload_id: The workload.
         grace: Seconds for it to end by itself.
-        is_awaited: Whether to wait until it is gone, for as long as the server allows.
+        is_awaited: Whether to wait until it is gone, for a minute more than the grace.
         version: The version that it must have.
     """
     from kakuri._watch import path_of  # noqa: PLC0415 (not for --help)
 
-    params = [("grace_seconds", str(int(grace)))]
-    wait = min(60.0, grace + MORE_SECONDS) if is_awaited else 0.0
-    if is_awaited:
-        params.append(("wait", str(int(wait))))
+    deadline = time.monotonic() + grace + MORE_SECONDS
     headers = {"If-Match": f'"{version}"'} if version else None
     path = path_of(workload_id)
-    return api.request("DELETE", path, params=params, headers=headers, wait=wait)
+    wait, is_first = 0.0, True
+    while True:
+        params = [("grace_seconds", str(int(grace)))]
+        if is_awaited:
+            wait = max(1.0, min(MAX_WAIT_SECONDS, deadline - time.monotonic()))
+            params.append(("wait", str(int(wait))))
+        try:
+            answer = api.request("DELETE", path, params=params, headers=headers, wait=wait)
+        except NotFound:
+            if is_first:
+                raise
+            return api.get(path, [("removed", "true")])  # it was gone between two requests
+        if answer.status == 200 or not is_awaited or time.monotonic() >= deadline:
+            return answer
+        headers, is_first = None, False  # the version has changed with the first request
 
 
 def _ask(invocation: Invocation, api: "API", ids: tuple[str, ...]) -> None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from kakuri._client import API
 
 LAST_STEPS, LAST_LINES = 5, 5
-_TITLE = 9
+_TITLE = 10
 _ADVICE = {
     "ImagePullFailed": "is the name of the image right, and may the node pull it? "
     "kakuri history {id} has the registry's answers",

@@ -62,11 +62,12 @@ def table_lines(
     for row in rows:
         cells = []
         for index in used:
-            text = _cut(row[index], widths[index]).ljust(widths[index])
+            text = _cut(row[index], widths[index])
+            padding = " " * (widths[index] - len(text))
             if columns[index].is_colored:
                 color = STATE_COLORS.get(row[index].split(" ")[0])
                 text = invocation.styled(text, color)
-            cells.append(text)
+            cells.append(text + padding)
         lines.append((" " * _GAP).join(cells).rstrip())
     return lines
 

@@ -1,0 +1,1 @@
+kakuri completion fish | source

@@ -1,0 +1,156 @@
+import json
+
+import pytest
+
+FILE = """\
+set = "shop"
+[workload.web]
+image = "nginx:1.28"
+memory = "512MiB"
+env = { TOKEN = "secret" }
+[workload.cache]
+image = "redis:7"
+memory = "64MiB"
+cpu = 0.1
+[workload.api]
+image = "nginx:1.27"
+"""
+SET = {"labels": {"kakuri-set": "shop"}}
+DIFFERENCES = """\
+~ web  replace
+    env.TOKEN      (unset) → (set)
+    image          nginx:1.27 → nginx:1.28
+    memory_mb      256 MiB → 512 MiB
++ cache  create   redis:7   64 MiB, 0.1 cores
+  api  same
+"""
+
+
+@pytest.fixture
+def shop(api, tmp_path):
+    (tmp_path / "kakuri.toml").write_text(FILE)
+    for name in ("web", "api", "old"):
+        api.add(name, spec=SET)
+    api.add("other")
+
+
+def test_diff_shows_every_field_and_exits_with_1(kakuri, shop):
+    result = kakuri("diff")
+    assert (result.code, result.out) == (1, DIFFERENCES)
+
+
+def test_diff_of_what_is_the_same_exits_with_0(kakuri, api, tmp_path):
+    api.add("api")
+    (tmp_path / "one.toml").write_text('[workload.api]\nimage = "nginx:1.27"\n')
+    result = kakuri("diff", "-f", "one.toml")
+    assert (result.code, result.out) == (0, "  api  same\n")
+
+
+def test_diff_with_prune_lists_what_is_not_in_the_file(kakuri, shop):
+    assert kakuri("diff", "--prune").out == DIFFERENCES + "- old  remove\n"
+
+
+def test_diff_as_json_has_no_value_of_a_variable(kakuri, shop):
+    result = kakuri("diff", "--json")
+    changes = json.loads(result.out)
+    assert [one["change"] for one in changes] == ["replace", "create", "same"]
+    assert {"field": "env.TOKEN"} in changes[0]["fields"]
+    assert {"field": "image", "present": "nginx:1.27", "wanted": "nginx:1.28"} in changes[0][
+        "fields"
+    ]
+    assert "secret" not in result.out
+
+
+@pytest.mark.parametrize(("options", "code"), [([], 0), (["--exit-code"], 1)])
+def test_plan_exits_with_1_for_changes_only_if_asked(kakuri, shop, options, code):
+    result = kakuri("plan", *options)
+    assert (result.code, result.out) == (code, DIFFERENCES)
+
+
+def test_plan_of_what_does_not_fit_says_so(kakuri, shop, api):
+    from kakuri_http import problem  # noqa: PLC0415
+
+    api.overrides[("POST", "/workloads")] = problem(503, code="capacity", detail="the node is full")
+    result = kakuri("plan")
+    assert result.code == 5
+    assert (
+        "+ cache  create   redis:7   64 MiB, 0.1 cores\n    refused: the node is full\n"
+        in result.out
+    )
+    assert result.err == "error: the node would refuse cache\n"
+
+
+def test_plan_changes_nothing(kakuri, shop, api):
+    before = json.dumps(api.workloads)
+    kakuri("plan", "--prune")
+    assert json.dumps(api.workloads) == before
+
+
+def test_apply_that_would_stop_something_needs_an_answer(kakuri, shop, api):
+    result = kakuri("apply")
+    assert result.code == 2
+    assert f"Stop and remove web on {api.url}?" in result.err
+    assert "~ web  replace\n" in result.err
+    assert "cache" not in api.workloads
+
+
+def test_apply_creates_and_replaces(kakuri, shop, api):
+    result = kakuri("apply", "--yes")
+    assert (result.code, result.out) == (0, "web  replaced\ncache  created\napi  same\n")
+    assert result.err == "2 changed, 1 same\n"
+    assert api.workloads["web"]["spec"]["image"] == "nginx:1.28"
+    assert api.workloads["web"]["spec"]["env"] == {"TOKEN": "secret"}
+    assert "old" in api.workloads
+
+
+def test_apply_again_changes_nothing(kakuri, shop):
+    kakuri("apply", "--yes")
+    result = kakuri("apply")
+    assert (result.code, result.err) == (0, "0 changed, 3 same\n")
+
+
+def test_apply_with_prune_removes_only_what_has_the_set(kakuri, shop, api):
+    kakuri("apply", "--yes", "--prune")
+    assert sorted(api.workloads) == ["api", "cache", "other", "web"]
+
+
+def test_prune_without_a_set_is_a_usage_error(kakuri, tmp_path):
+    (tmp_path / "kakuri.toml").write_text("[workload.a]\nimage = 'x'\n")
+    result = kakuri("apply", "--prune")
+    assert result.code == 2
+    assert "--prune needs a set" in result.err
+
+
+def test_apply_reads_standard_input(kakuri, api):
+    result = kakuri("apply", "-f", "-", stdin='[workload.a]\nimage = "x"\n')
+    assert (result.code, result.out) == (0, "a  created\n")
+
+
+def test_apply_as_json_has_each_change(kakuri, shop):
+    changes = json.loads(kakuri("apply", "--yes", "--json").out)
+    assert [(one["id"], one["change"]) for one in changes] == [
+        ("web", "replace"), ("cache", "create"), ("api", "same"),
+    ]  # fmt: skip
+
+
+def test_verify_of_a_good_file_needs_no_server(kakuri, shop, environment):
+    environment.setenv("KAKURI_HOST", "http://127.0.0.1:1")
+    result = kakuri("verify")
+    assert (result.code, result.out) == (
+        0, "web  ok   nginx:1.28\ncache  ok   redis:7\napi  ok   nginx:1.27\n",
+    )  # fmt: skip
+
+
+def test_verify_of_a_bad_file_lists_its_faults(kakuri, tmp_path):
+    (tmp_path / "kakuri.toml").write_text("[workload.a]\nimage = 'x'\ncpus = 3\n")
+    result = kakuri("verify")
+    assert result.code == 2
+    assert result.err.startswith("error: kakuri.toml:3: $.workload.a.cpus: expected one of")
+
+
+def test_verify_as_json_reports_faults_on_standard_error(kakuri, tmp_path):
+    (tmp_path / "kakuri.toml").write_text("[workload.a]\nimage = 'x'\ncpus = 3\n")
+    result = kakuri("verify", "--json")
+    assert (result.code, result.out) == (2, "")
+    (fault,) = json.loads(result.err)["errors"]
+    assert (fault["file"], fault["line"], fault["path"]) == ("kakuri.toml", 3, "$.workload.a.cpus")

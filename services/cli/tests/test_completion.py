@@ -1,0 +1,91 @@
+"""Completion in real shells, of a command that is installed."""
+
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+BIN = Path(sys.executable).parent
+
+SHELLS = {"bash": "--norc", "zsh": "-f", "fish": "--no-config"}
+"""Each shell, with the option by which it reads no settings of its user."""
+
+
+@pytest.fixture
+def offered(api, tmp_path):
+    """Return what a shell offers for a line."""
+
+    def offer(shell, line):
+        script = Path(__file__).parent / "shells" / f"offer.{shell}"
+        environment = {"PATH": f"{BIN}:{os.environ['PATH']}", "HOME": str(tmp_path),
+                       "KAKURI_HOST": api.url}  # fmt: skip
+        command = [shell, SHELLS[shell], script, line]
+        done = subprocess.run(command, capture_output=True, text=True, check=True,
+                              env=environment, timeout=60)  # fmt: skip
+        offers = [one.partition("\t")[0] for one in done.stdout.splitlines()]
+        return [one.removeprefix("plain,") for one in offers]
+
+    return offer
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_shell_completes_verbs(offered, shell):
+    assert offered(shell, "kakuri hist") == ["history"]
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_shell_completes_options_and_their_values(offered, shell):
+    assert "--follow" in offered(shell, "kakuri logs --fo")
+    assert offered(shell, "kakuri wait --for run") == ["running"]
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_shell_completes_ids_that_begin_with_what_was_typed(offered, api, shell):
+    for workload_id in ("api", "web", "web-2", "wex"):
+        api.add(workload_id)
+    assert offered(shell, "kakuri logs web") == ["web", "web-2"]
+
+
+def test_completion_of_ids_without_a_server_is_empty_and_quick(environment):
+    from kakuri._complete import complete_ids  # noqa: PLC0415
+    from kakuri._invocation import Invocation  # noqa: PLC0415
+
+    class Context:
+        def find_object(self, _type):
+            return Invocation({"KAKURI_HOST": "http://127.0.0.1:1"})
+
+    assert complete_ids(Context(), None, "") == []
+
+
+def test_completion_of_ids_of_a_server_that_does_not_answer_is_empty(api):
+    from kakuri._complete import complete_ids  # noqa: PLC0415
+    from kakuri._invocation import Invocation  # noqa: PLC0415
+
+    release = threading.Event()
+    api.overrides = Blocking(release)
+
+    class Context:
+        def find_object(self, _type):
+            return Invocation({"KAKURI_HOST": api.url})
+
+    assert complete_ids(Context(), None, "") == []
+    assert api.overrides.is_waiting
+    release.set()
+
+
+class Blocking(dict):
+    """Answers nothing until it is released."""
+
+    def __init__(self, release):
+        super().__init__()
+        self._release = release
+        self.is_waiting = False
+
+    def get(self, key, default=None):
+        self.is_waiting = True
+        self._release.wait(60)
+        self.is_waiting = False
+        return default

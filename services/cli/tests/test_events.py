@@ -1,0 +1,166 @@
+import json
+import threading
+
+import pytest
+from kakuri._events import follow_events
+from kakuri._exits import Unreachable
+from kakuri._invocation import Invocation
+from kakuri_http import problem
+
+AT = "2026-11-26T14:01:0{}.000000Z"
+EVENTS = [
+    {"index": 1, "at": AT.format(1), "type": "workload", "id": "web", "state": "running"},
+    {"index": 2, "at": AT.format(2), "type": "workload", "id": "api", "state": "failed",
+     "reason": "ImagePullFailed", "message": "not \x1b found", "attempt": 1},
+    {"index": 3, "at": AT.format(3), "type": "desired", "id": "web", "desired": "removed"},
+]  # fmt: skip
+LINES = [
+    f"{AT.format(1)}   1   web   running",
+    f"{AT.format(2)}   2   api   failed ImagePullFailed attempt 1: not \\x1b found",
+    f"{AT.format(3)}   3   web   asked to be removed",
+]
+
+
+@pytest.fixture
+def three(api):
+    api.events += EVENTS
+
+
+@pytest.mark.parametrize(
+    ("arguments", "lines"),
+    [
+        ([], LINES),
+        (["--since", "1"], LINES[1:]),
+        (["--since", "15s"], LINES[1:]),
+        (["--since", AT.format(3)], LINES[2:]),
+        (["web"], [LINES[0], LINES[2]]),
+    ],
+)
+def test_events_are_those_that_are_kept(kakuri, three, arguments, lines):
+    result = kakuri("events", *arguments)
+    assert (result.code, result.out.splitlines(), result.err) == (0, lines, "")
+
+
+def test_events_of_a_node_without_any_are_empty(kakuri, api):
+    api.nodes[0]["event_index"] = 0
+    assert kakuri("events").out == ""
+
+
+def test_events_as_json_are_one_document_a_line(kakuri, three):
+    lines = kakuri("events", "--json").out.splitlines()
+    assert [json.loads(line) for line in lines] == EVENTS
+
+
+def test_wrong_since_is_a_usage_error(kakuri):
+    assert kakuri("events", "--since", "tomorrow").code == 2
+
+
+def test_followed_events_go_on_until_the_reader_stops(kakuri, api, monkeypatch):
+    threading.Timer(0.05, lambda: api.publish(**EVENTS[0])).start()
+
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("kakuri._events._print", interrupt)
+    assert kakuri("events", "-f").code == 130
+
+
+class Streams:
+    """Serves prepared streams of events, each of which breaks at its end."""
+
+    name = "here"
+
+    def __init__(self, *streams):
+        self._streams = iter(streams)
+        self.queries = []
+
+    def stream(self, _path, params, *, silence):
+        self.queries.append(dict(params))
+        return self.Stream(next(self._streams))
+
+    class Stream:
+        def __init__(self, lines):
+            self._lines = lines
+
+        def __enter__(self):
+            if isinstance(self._lines, Exception):
+                raise self._lines
+            return iter([json.dumps(line).encode() + b"\n" for line in self._lines])
+
+        def __exit__(self, *_):
+            return None
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    monkeypatch.setattr("kakuri._outage.Outage.failed", lambda self, error: None)
+    return Invocation({})
+
+
+def indexes(invocation, api, after):
+    found = []
+    for event in follow_events(invocation, api, after):
+        if event["type"] == "stop":
+            return found
+        found.append(event["index"])
+    return found
+
+
+def test_stream_that_breaks_is_resumed_after_the_last_index(quick):
+    api = Streams(EVENTS[:1], [{"type": "heartbeat", "index": 7}], [{"type": "stop"}])
+    assert indexes(quick, api, "now") == [1, 7]
+    assert api.queries == [{"after": "now"}, {"after": "1"}, {"after": "7"}]
+
+
+def test_compacted_index_is_reported_and_skipped(quick, capsys):
+    from kakuri._client import APIProblem  # noqa: PLC0415
+    from kakuri._exits import Exit  # noqa: PLC0415
+
+    compacted = APIProblem("too old", Exit.NOT_FOUND, code="compacted", status=410,
+                           problem={"oldest": 40}, document=None)  # fmt: skip
+    api = Streams(compacted, [{"type": "stop"}])
+    assert indexes(quick, api, "7") == []
+    assert api.queries == [{"after": "7"}, {"after": "39"}]
+    assert capsys.readouterr().err == "events between 7 and 40 are not kept any more\n"
+
+
+def test_gap_within_a_stream_is_reported_and_skipped(quick, capsys):
+    api = Streams([EVENTS[0], {"type": "gap", "oldest": 40}, EVENTS[1]], [{"type": "stop"}])
+    assert indexes(quick, api, "0") == [1]
+    assert api.queries == [{"after": "0"}, {"after": "39"}]
+    assert "events between 1 and 40 are not kept any more" in capsys.readouterr().err
+
+
+def test_first_request_without_an_answer_is_an_error(quick):
+    api = Streams(Unreachable("refused", code="unreachable"))
+    with pytest.raises(Unreachable):
+        indexes(quick, api, "now")
+
+
+def test_refused_query_is_an_error(kakuri, api):
+    refused = problem(400, code="bad_request", detail="one fault", errors=[
+        {"path": "query.type", "message": "expected a type"}])  # fmt: skip
+    api.overrides[("GET", "/events")] = refused
+    result = kakuri("events", "--type", "x")
+    assert result.code == 2
+    assert result.err == "error: one fault\n  query.type: expected a type\n"
+
+
+def test_watched_list_is_printed_again_after_each_change(kakuri, api, monkeypatch):
+    api.add("web", "pending")
+    shown = []
+    from kakuri import _ps  # noqa: PLC0415
+
+    real = _ps._print
+
+    def printed(invocation, workloads, node):
+        shown.append([one["state"] for one in workloads])
+        real(invocation, workloads, node)
+        if len(shown) == 2:
+            raise KeyboardInterrupt
+        api.change("web", state="running")
+        api.publish(**EVENTS[0] | {"index": 9})
+
+    monkeypatch.setattr(_ps, "_print", printed)
+    assert kakuri("ps", "-w").code == 130
+    assert shown == [["pending"], ["running"]]

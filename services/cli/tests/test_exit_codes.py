@@ -1,0 +1,152 @@
+"""The table of exit codes, errors in JSON, closed pipes, and verbs without a server."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from kakuri._group import VERBS
+from kakuri._main import kakuri as command
+from kakuri_http import problem
+
+BIN = Path(sys.executable).parent
+NO_SERVER = "http://127.0.0.1:1"
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "exit_code"),
+    [
+        (400, "bad_request", 2), (401, "unauthorized", 2), (403, "cross_site", 2),
+        (404, "not_found", 3), (405, "method_not_allowed", 2), (409, "conflict", 4),
+        (410, "compacted", 3), (412, "version_mismatch", 4), (413, "too_large", 2),
+        (415, "unsupported_media_type", 2), (421, "misdirected_request", 2),
+        (422, "never_fits", 5), (500, "internal", 6), (503, "capacity", 5), (503, "busy", 6),
+        (503, "agent_unreachable", 6), (503, "runtime_unavailable", 6), (504, "agent_timeout", 6),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("options", [[], ["--json"]])
+def test_exit_code_of_each_problem(kakuri, api, status, code, exit_code, options):
+    api.overrides[("POST", "/workloads")] = problem(status, code=code, detail="why not")
+    result = kakuri("run", "-d", "--name", "web", *options, "nginx")
+    assert (result.code, result.out) == (exit_code, "")
+    if options:
+        document = json.loads(result.err.splitlines()[-1])
+        assert (document["status"], document["code"]) == (status, code)
+    else:
+        assert "error: why not" in result.err
+
+
+@pytest.mark.parametrize("code", ["agent_unreachable", "agent_timeout"])
+def test_outcome_that_is_unknown_is_said_for_a_change(kakuri, api, code):
+    api.overrides[("POST", "/workloads/web/stop")] = problem(503, code=code, detail="lost")
+    assert "it is not known whether the request was carried out" in kakuri("stop", "web").err
+    api.overrides[("GET", "/workloads")] = problem(503, code=code, detail="lost")
+    assert kakuri("ps").err == "error: lost\n"
+
+
+def test_answer_that_is_not_json_counts_as_none(kakuri, api):
+    from kakuri_http import Response  # noqa: PLC0415
+
+    api.overrides[("GET", "/workloads")] = Response(200, b"<html>")
+    result = kakuri("ps")
+    assert result.code == 6
+    assert result.err.startswith("error: the answer is not valid JSON")
+
+
+def test_error_without_a_problem_document_shows_the_status(kakuri, api):
+    from kakuri_http import Response  # noqa: PLC0415
+
+    api.overrides[("GET", "/workloads")] = Response(502, b"<html>")
+    result = kakuri("ps")
+    assert (result.code, result.err) == (6, "error: HTTP 502 Bad Gateway\n")
+
+
+ARGUMENTS = {
+    "run": ["-d", "nginx"], "status": ["web"], "logs": ["web"], "wait": ["web"],
+    "history": ["web"], "stop": ["web"], "start": ["web"], "restart": ["web"], "rm": ["-f", "web"],
+    "apply": [], "diff": [], "plan": [], "node": ["node1"], "api": ["GET", "/nodes"], "ps": [],
+    "events": [], "nodes": [], "version": [],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("verb", ARGUMENTS)
+@pytest.mark.parametrize("options", [[], ["--json"]])
+def test_verb_without_a_server_exits_with_6(kakuri, environment, tmp_path, verb, options):
+    environment.setenv("KAKURI_HOST", NO_SERVER)
+    (tmp_path / "kakuri.toml").write_text("[workload.a]\nimage = 'x'\n")
+    result = kakuri(verb, *options, *ARGUMENTS[verb])
+    assert result.code == 6
+    assert "connection refused" in result.err + result.out
+    if options and verb != "version":
+        assert json.loads(result.err)["code"] == "unreachable"
+
+
+def test_every_verb_is_tested_without_a_server():
+    local = {"verify", "doctor", "up", "context", "completion"}
+    assert set(ARGUMENTS) | local == set(VERBS)
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_help_of_each_verb_has_its_summary_and_the_shared_options(kakuri, verb):
+    result = kakuri(verb, "--help")
+    assert result.code == 0
+    assert result.out.startswith(f"Usage: kakuri {verb}")
+    if verb != "context":
+        assert "--host URL" in result.out
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["-h"], []])
+def test_help_lists_every_verb_with_its_summary(kakuri, arguments):
+    out = kakuri(*arguments).out
+    for verb, entry in VERBS.items():
+        assert f"  {verb} " in out
+        assert entry.summary in out
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("statsu", "did you mean status?"), ("ls", "did you mean ps?"),
+        ("kill", "did you mean stop --grace 0?"), ("xyzzy", "kakuri --help lists them"),
+    ],
+)  # fmt: skip
+def test_unknown_verb_is_a_usage_error_with_a_suggestion(kakuri, name, hint):
+    result = kakuri(name)
+    assert result.code == 2
+    assert hint in result.err
+
+
+def test_usage_error_in_json_is_a_document(kakuri):
+    result = kakuri("--json", "wait")
+    assert result.code == 2
+    assert json.loads(result.err)["code"] == "usage"
+
+
+@pytest.mark.parametrize("position", ["before", "after"])
+def test_shared_options_stand_before_or_after_the_verb(kakuri, api, environment, position):
+    api.add("web")
+    environment.delenv("KAKURI_HOST")
+    options = ["--host", api.url, "-q"]
+    arguments = [*options, "ps"] if position == "before" else ["ps", *options]
+    assert kakuri(*arguments).out == "web\n"
+
+
+def test_closed_pipe_ends_a_command_without_a_message(api, tmp_path):
+    for number in range(3000):
+        api.add(f"w{number:04}")
+    reading, writing = os.pipe()
+    os.close(reading)
+    environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "KAKURI_HOST": api.url}
+    done = subprocess.run([BIN / "kakuri", "ps", "-q"], stdout=writing, stderr=subprocess.PIPE,
+                          check=False, env=environment)  # fmt: skip
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (141, b"")
+
+
+def test_every_verb_is_a_command_of_its_name():
+    for verb in VERBS:
+        found = command.get_command(None, verb)
+        assert found is not None
+        assert found.name == verb

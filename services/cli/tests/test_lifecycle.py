@@ -1,0 +1,113 @@
+import json
+
+import pytest
+
+from .fake_api import RECEIPT
+
+REMOVED = "removed: zone 5f0c1122…, container 9a3e1122…, log gone (the runtime lists none of it)"
+
+
+def stop_at_once(api, workload_id, grace):
+    api.change(workload_id, state="failed", reason="Stopped", exit_code=143, restart_at=None)
+
+
+def test_stop_waits_until_the_workload_has_ended(kakuri, api):
+    api.add("web")
+    api.on_stop = stop_at_once
+    result = kakuri("stop", "web")
+    assert (result.code, result.out) == (0, "web  stopped: exit code 143 (Stopped)\n")
+
+
+def test_stop_without_waiting_returns_at_once(kakuri, api):
+    api.add("web")
+    assert kakuri("stop", "--no-wait", "web").out == "web  stopping\n"
+
+
+def test_stop_passes_the_grace_on(kakuri, api):
+    api.add("web")
+    given = []
+    api.on_stop = lambda api, workload_id, grace: given.append(grace)
+    kakuri("stop", "--no-wait", "--grace", "1m", "web")
+    assert given == [60]
+
+
+def test_stop_of_several_goes_on_after_one_that_is_unknown(kakuri, api):
+    api.add("a", "succeeded", exit_code=0)
+    api.add("b", "succeeded", exit_code=0)
+    result = kakuri("stop", "a", "nothing", "b", "a")
+    assert result.code == 3
+    assert result.out.splitlines() == ["a  stopped: exit code 0", "b  stopped: exit code 0"]
+    assert result.err == "error: nothing: no workload 'nothing'\n"
+
+
+@pytest.mark.parametrize("verb", ["stop", "start", "restart", "rm"])
+def test_another_version_is_a_conflict(kakuri, api, verb):
+    api.add("web", "failed")
+    result = kakuri(verb, "--if-version", "3", "web")
+    assert (result.code, result.err) == (4, "error: another version\n")
+
+
+def test_start_runs_what_has_ended(kakuri, api):
+    api.add("job", "failed", exit_code=3)
+    assert kakuri("start", "job").out == "job  started\n"
+
+
+def test_start_of_what_runs_has_nothing_to_do(kakuri, api):
+    api.add("web")
+    assert kakuri("start", "web").out == "web  nothing to do: running\n"
+
+
+def test_restart_returns_once_it_is_under_way(kakuri, api):
+    api.add("web")
+    assert kakuri("restart", "web").out == "web  restarting\n"
+
+
+def test_rm_of_what_has_ended_prints_the_receipt(kakuri, api):
+    api.add("job", "failed", exit_code=3)
+    result = kakuri("rm", "job")
+    assert (result.code, result.out) == (0, f"job  {REMOVED}\n")
+
+
+def test_rm_as_json_is_the_document_of_the_api(kakuri, api):
+    api.add("job", "failed")
+    document = json.loads(kakuri("rm", "--json", "job").out)
+    assert document == {"id": "job", "removed": RECEIPT, "state": "failed"}
+
+
+def test_rm_of_what_runs_needs_an_answer_without_a_terminal(kakuri, api):
+    api.add("web")
+    result = kakuri("rm", "web")
+    assert result.code == 2
+    assert result.err == (
+        f"error: Stop and remove web on {api.url}? There is no terminal to ask on: "
+        "add --yes or -f\n"
+    )
+    assert "web" in api.workloads
+
+
+@pytest.mark.parametrize("option", ["-f", "--yes"])
+def test_rm_of_what_runs_asks_nothing_with_an_option(kakuri, api, option):
+    api.add("web")
+    assert kakuri("rm", option, "web").code == 0
+    assert api.workloads == {}
+
+
+def test_rm_of_an_unknown_id_is_not_found(kakuri):
+    assert kakuri("rm", "web").code == 3
+
+
+def test_forced_rm_of_an_unknown_id_is_success(kakuri):
+    result = kakuri("rm", "-f", "web")
+    assert (result.code, result.out) == (0, "web  not there\n")
+
+
+def test_rm_without_waiting_says_that_it_is_under_way(kakuri, api):
+    api.add("job", "failed")
+    api.is_removal_slow = True
+    assert kakuri("rm", "--no-wait", "job").out == "job  is being removed\n"
+
+
+def test_several_results_as_json_are_an_array(kakuri, api):
+    api.add("a", "failed")
+    api.add("b", "failed")
+    assert [one["id"] for one in json.loads(kakuri("rm", "--json", "a", "b").out)] == ["a", "b"]

@@ -1,0 +1,269 @@
+import json
+import os
+import re
+import signal
+import threading
+
+import pytest
+from kakuri._run import generated_name
+
+from .conftest import without_color
+
+T = "2026-11-26T14:01:0{}.000000000Z"
+RUN = {"started_at": "2026-11-26T14:01:05.000000Z", "address": "10.88.7.2"}
+ENDED = RUN | {"ended_at": "2026-11-26T14:01:05.020000Z"}
+ARGUMENTS = ("run", "--name", "job", "-m", "64M", "busybox:1.37")
+
+
+def without_times(text):
+    return re.sub(r"(?m)^\d\d:\d\d:\d\d ", "", text)
+
+
+@pytest.fixture
+def ending(api):
+    """Make what is submitted write two lines, and end with this exit code."""
+
+    def end_with(exit_code, **fields):
+        def on_post(api, document):
+            name = document["id"]
+            api.write(name, (T.format(1), "stdout", 0, "hi"), (T.format(2), "stderr", 0, "oh"))
+            state = "failed" if exit_code else "succeeded"
+            reason = "Error" if exit_code else None
+            api.change(name, state=state, exit_code=exit_code, reason=reason, **ENDED | fields)
+
+        api.on_post = on_post
+
+    return end_with
+
+
+@pytest.mark.parametrize("exit_code", [0, 1, 3, 125, 137, 255])
+def test_run_exits_with_the_exit_code_of_the_workload(kakuri, ending, exit_code):
+    ending(exit_code)
+    result = kakuri(*ARGUMENTS)
+    assert (result.code, result.out) == (exit_code, "hi\n")
+
+
+def test_run_reports_progress_on_standard_error(kakuri, ending):
+    ending(3)
+    assert without_times(kakuri(*ARGUMENTS).err) in (
+        "oh\njob  ended: exit code 3 (Error) after 0.02 s\n",
+        "job  pending\noh\njob  ended: exit code 3 (Error) after 0.02 s\n",
+    )
+
+
+def test_run_shows_each_step_once(kakuri, api):
+    steps = iter(
+        [{"reason": "Pulling"}, {"reason": "CreatingSandbox"}, {"state": "running", **RUN},
+         {"state": "succeeded", "reason": None, "exit_code": 0, **ENDED}]
+    )  # fmt: skip
+
+    def next_step(api, *_):
+        if (step := next(steps, None)) is not None:
+            api.change("job", **step)
+
+    class Stepping(list):
+        """Take the next step whenever the command asks for a change."""
+
+        def append(self, request):
+            super().append(request)
+            if "wait=" in request[1]:
+                next_step(api)
+
+    api.requests = Stepping()
+    assert without_times(kakuri(*ARGUMENTS).err).splitlines() == [
+        "job  pending",
+        "job  pulling busybox:1.37",
+        "job  pending  CreatingSandbox",
+        "job  running at 10.88.7.2",
+        "job  ended: exit code 0 after 0.02 s",
+    ]
+
+
+def test_run_on_a_terminal_rewrites_one_line(kakuri, ending):
+    ending(0)
+    out = kakuri(*ARGUMENTS, width=80).out
+    assert without_color(out.splitlines()[-1]) == "job  ended: exit code 0 after 0.02 s"
+    assert "\r\x1b[K" in out or "pending" not in out
+
+
+def test_run_with_rm_removes_and_prints_the_receipt(kakuri, ending, api):
+    ending(0)
+    last = kakuri("run", "--rm", "--name", "job", "busybox").err.splitlines()[-1]
+    assert last.endswith(
+        "job  ended: exit code 0 after 0.02 s; removed: zone 5f0c1122…, container 9a3e1122…, "
+        "log gone (the runtime lists none of it)"
+    )
+    assert api.workloads == {}
+
+
+@pytest.mark.parametrize("reason", ["ImagePullFailed", "StartError"])
+def test_run_of_a_command_that_never_ran_is_125(kakuri, api, reason):
+    api.on_post = lambda api, document: api.change(
+        document["id"], state="failed", reason=reason, message="not found"
+    )
+    result = kakuri(*ARGUMENTS)
+    assert result.code == 125
+    assert without_times(result.err).endswith(f"job  ended: failed ({reason}): not found\n")
+
+
+def test_detached_run_prints_the_id_alone(kakuri, api):
+    result = kakuri("run", "-d", "--name", "web", "nginx:1.27")
+    assert (result.code, result.out, result.err) == (0, "web\n", "")
+
+
+def test_detached_run_as_json_is_the_document_of_the_api(kakuri, api):
+    document = json.loads(kakuri("run", "-d", "--json", "--name", "web", "nginx:1.27").out)
+    assert document == api.workloads["web"]["spec"]
+
+
+def test_detached_run_of_the_same_again_is_success(kakuri):
+    kakuri("run", "-d", "--name", "web", "nginx:1.27")
+    result = kakuri("run", "-d", "--name", "web", "nginx:1.27")
+    assert (result.code, result.out) == (0, "web\n")
+    assert result.err == "web exists already, with the same specification\n"
+
+
+def test_detached_run_of_another_specification_is_a_conflict(kakuri, api):
+    kakuri("run", "-d", "--name", "web", "nginx:1.27")
+    result = kakuri("run", "-d", "--name", "web", "nginx:1.28")
+    assert (result.code, result.err) == (4, "error: workload 'web' exists\n  $.image: differs\n")
+
+
+def test_run_in_the_foreground_of_what_exists_is_125(kakuri, api):
+    kakuri("run", "-d", "--name", "job", "busybox:1.37")
+    result = kakuri("run", "--name", "job", "busybox:1.37")
+    assert result.code == 125
+    assert "workload 'job' exists already: kakuri logs -f job follows it" in result.err
+
+
+def test_every_option_of_run_is_a_field_of_the_workload(kakuri, api, environment, tmp_path):
+    environment.setenv("INHERITED", "here")
+    (tmp_path / "env").write_text("# comment\n\nA=file\nB=b=c\n")
+    kakuri(
+        "run", "-d", "--name", "web", "-m", "256M", "-c", "0.5", "--class", "edera-zone",
+        "-e", "A=1", "-e", "INHERITED", "--env-file", "env", "-l", "team=a", "-u", "1000:1000",
+        "-w", "/srv", "--restart", "on-failure:3", "--pull", "always", "--entrypoint", "sh",
+        "nginx", "-c", "exit 3",
+    )  # fmt: skip
+    assert api.workloads["web"]["spec"] == {
+        "id": "web", "image": "nginx", "runtime_class": "edera-zone", "memory_mb": 256,
+        "cpu_millicores": 500, "command": ["sh"], "args": ["-c", "exit 3"],
+        "env": {"A": "1", "B": "b=c", "INHERITED": "here"}, "working_dir": "/srv",
+        "user": "1000:1000", "labels": {"team": "a"}, "restart_policy": "on_failure",
+        "max_restarts": 3, "pull": "always",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["-m", "256"], "expected a size like 256MiB or 2GiB, got '256'"),
+        (["-c", "half"], "expected cores like 0.5 or 500m"),
+        (["-l", "team"], "expected KEY=VALUE, got 'team'"),
+        (["-e", "NOT_THERE"], "-e NOT_THERE: this environment has no such variable"),
+        (["--restart", "often"], "--restart: expected never, on_failure[:TIMES] or always"),
+        (["--bogus"], "No such option"),
+    ],
+)
+def test_wrong_option_of_run_is_125_with_what_was_expected(kakuri, options, message):
+    result = kakuri("run", *options, "nginx")
+    assert result.code == 125
+    assert message in result.err
+
+
+def test_detached_run_with_a_wrong_option_is_a_usage_error(kakuri):
+    assert kakuri("run", "-d", "--rm", "nginx").code == 2
+
+
+@pytest.mark.parametrize("change", ["create", "none"])
+def test_dry_run_starts_nothing(kakuri, api, change):
+    if change == "none":
+        kakuri("run", "-d", "--name", "web", "nginx")
+    before = dict(api.workloads)
+    result = kakuri("run", "--dry-run", "--name", "web", "nginx")
+    assert result.code == 0
+    assert ("would be created" in result.out) == (change == "create")
+    assert api.workloads == before
+
+
+@pytest.mark.parametrize(
+    ("image", "stem"),
+    [
+        ("busybox:1.37", "busybox"), ("registry:5000/team/My_App@sha256:" + 64 * "a", "my-app"),
+        ("a" * 100, "a" * 40), ("___", "workload"),
+    ],
+)  # fmt: skip
+def test_generated_name_is_a_label_from_the_name_of_the_image(image, stem):
+    name = generated_name(image)
+    assert re.fullmatch(rf"{stem}-[a-z2-9]{{4}}", name)
+
+
+@pytest.fixture
+def interrupting(api):
+    """Send signals to this process: the first once the workload runs, then after each stop."""
+
+    def interrupt(times, *, ends_at, number=signal.SIGINT):
+        graces = []
+
+        def on_post(api, document):
+            api.change(document["id"], state="running", **RUN)
+            threading.Timer(0.2, os.kill, [os.getpid(), number]).start()
+
+        def on_stop(api, workload_id, grace):
+            graces.append(grace)
+            if len(graces) == ends_at:
+                api.change(workload_id, state="failed", reason="Stopped", exit_code=143, **ENDED)
+            elif len(graces) < times:
+                threading.Timer(0.05, os.kill, [os.getpid(), number]).start()
+
+        api.on_post, api.on_stop = on_post, on_stop
+        return graces
+
+    return interrupt
+
+
+def test_first_interrupt_stops_the_workload_and_waits(kakuri, interrupting):
+    graces = interrupting(1, ends_at=1)
+    result = kakuri("run", "--grace", "7", "--name", "job", "busybox")
+    assert (result.code, graces) == (143, [7])
+    assert "job  stopping, with 7 s to end by itself; Ctrl-C again kills it" in result.err
+
+
+def test_second_interrupt_kills_the_workload(kakuri, interrupting):
+    graces = interrupting(2, ends_at=2)
+    result = kakuri(*ARGUMENTS)
+    assert (result.code, graces) == (143, [10, 0])
+    assert "job  killing it; Ctrl-C again leaves it as it is" in result.err
+
+
+def test_third_interrupt_leaves_the_workload_as_it_is(kakuri, interrupting, api):
+    interrupting(3, ends_at=None)
+    result = kakuri(*ARGUMENTS)
+    assert result.code == 130
+    assert (
+        "job  left as it is: kakuri logs -f job follows it, kakuri rm job removes it" in result.err
+    )
+    assert api.workloads["job"]["state"] == "running"
+
+
+def test_termination_stops_the_workload_like_an_interrupt(kakuri, interrupting):
+    graces = interrupting(1, ends_at=1, number=signal.SIGTERM)
+    result = kakuri(*ARGUMENTS)
+    assert (result.code, graces) == (143, [10])
+    assert "stopping (SIGTERM)" in result.err
+
+
+def test_run_whose_time_is_over_stops_the_workload_and_exits_with_124(kakuri, api):
+    api.on_post = lambda api, document: api.change(document["id"], state="running", **RUN)
+    api.on_stop = lambda api, workload_id, grace: api.change(
+        workload_id, state="failed", reason="Stopped", exit_code=143, **ENDED
+    )
+    result = kakuri("run", "--timeout", "100ms", "--name", "job", "busybox")
+    assert result.code == 124
+    assert "job  still running after 0.10 s: stopping it" in result.err
+
+
+def test_run_on_a_simulated_node_warns_once(kakuri, ending, api):
+    ending(0)
+    api.nodes[0]["simulated"] = True
+    assert kakuri(*ARGUMENTS).err.count("nothing really runs") == 1

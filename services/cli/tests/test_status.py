@@ -1,0 +1,115 @@
+import json
+
+import pytest
+
+from .conftest import without_color
+
+STEPS = [
+    {"at": "2026-11-26T14:01:02.110000Z", "state": "pending"},
+    {"at": "2026-11-26T14:01:02.150000Z", "state": "pending", "reason": "Pulling"},
+    {"at": "2026-11-26T14:01:05.400000Z", "state": "failed", "reason": "ImagePullFailed"},
+]
+FAILED = """\
+api  failed  ImagePullFailed  11s ago on node1
+  docker.io/acme/api:9: not found
+  image     acme/api:9
+  limits    256 MiB, 0.5 cores
+  class     edera-zone → handler edera
+  restart   on_failure, at most 100 times in a row, 2 so far
+  version   11
+  steps     14:01:02.11 pending · 14:01:02.15 pending Pulling · 14:01:05.40 failed ImagePullFailed
+  try       is the name of the image right, and may the node pull it? kakuri history api has the \
+registry's answers
+"""
+
+
+@pytest.fixture
+def failed(api):
+    spec = {"image": "acme/api:9", "restart_policy": "on_failure"}
+    api.add("api", "failed", reason="ImagePullFailed", message="docker.io/acme/api:9: not found",
+            restarts=2, spec=spec, steps=STEPS)  # fmt: skip
+
+
+@pytest.mark.parametrize("width", [80, 200])
+def test_status_says_on_one_screen_why_a_pull_failed(kakuri, failed, width):
+    assert without_color(kakuri("status", "api", width=width).out) == FAILED
+
+
+def test_status_in_a_pipe_has_times(kakuri, failed):
+    first = kakuri("status", "api").out.splitlines()[0]
+    assert first == "api  failed  ImagePullFailed  2026-11-26T14:01:05.400000Z on node1"
+
+
+def test_status_shows_the_last_lines_with_control_characters_escaped(kakuri, api):
+    api.add("web", log=[(f"t{n}", "stdout", 0, f"line {n}\x1b[31m") for n in range(9)])
+    out = kakuri("status", "web").out
+    assert "  log       the last 5 lines\n    line 4\\x1b[31m\n" in out
+    assert "line 3" not in out
+
+
+@pytest.mark.parametrize(
+    ("fields", "advice"),
+    [
+        ({"reason": "OOMKilled", "exit_code": 137}, "it needs more memory than 256 MiB"),
+        ({"reason": "BackOff", "state": "pending"}, "it ends again and again: kakuri logs job"),
+        ({"reason": "RuntimeUnavailable", "state": "pending"}, "kakuri doctor"),
+    ],
+)
+def test_status_advises_what_to_try(kakuri, api, fields, advice):
+    api.add("job", **{"state": "failed", **fields})
+    assert advice in kakuri("status", "job").out.splitlines()[-1]
+
+
+def test_status_shows_when_it_starts_again(kakuri, api):
+    api.add("cron", "pending", reason="BackOff", restarts=7, restart_at="2026-11-26T14:01:40Z",
+            spec={"restart_policy": "always"})  # fmt: skip
+    assert (
+        "always, at most 100 times in a row, 7 so far, next in 23s" in kakuri("status", "cron").out
+    )
+
+
+def test_status_shows_evidence_of_isolation(kakuri, api):
+    api.add("web", isolation={"handler": "edera", "kernel": "6.16"})
+    assert "  isolation handler edera, kernel 6.16\n" in kakuri("status", "web").out
+
+
+def test_status_of_a_removed_workload_shows_what_is_kept(kakuri, api):
+    api.add("job", "failed", reason="Error", exit_code=3)
+    kakuri("rm", "job")
+    result = kakuri("status", "job")
+    assert result.code == 0
+    assert result.err == "job was removed 7s ago; this is what is kept of it\n"
+    assert "exit code 3" in result.out
+    assert "removed: zone 5f0c1122…, container 9a3e1122…, log gone" in result.out
+
+
+def test_status_as_json_is_the_document_of_the_api(kakuri, api):
+    api.add("web")
+    assert json.loads(kakuri("status", "--json", "web").out) == api.workloads["web"]
+
+
+def test_status_of_an_unknown_id_is_not_found(kakuri):
+    result = kakuri("status", "nothing")
+    assert (result.code, result.err) == (3, "error: no workload 'nothing'\n")
+
+
+def test_status_quotes_the_command(kakuri, api):
+    api.add("job", spec={"command": ["sh", "-c"], "args": ["echo hi; exit 3"]})
+    assert "  command   sh -c 'echo hi; exit 3'\n" in kakuri("status", "job").out
+
+
+def test_history_of_a_workload_is_a_table(kakuri, failed):
+    assert kakuri("history", "api").out == (
+        "AT                            STATE     REASON\n"
+        "2026-11-26T14:01:02.110000Z   pending\n"
+        "2026-11-26T14:01:02.150000Z   pending   Pulling\n"
+        "2026-11-26T14:01:05.400000Z   failed    ImagePullFailed\n"
+    )
+
+
+def test_history_of_a_removed_workload_is_kept(kakuri, api):
+    api.add("job", "failed")
+    kakuri("rm", "job")
+    assert kakuri("history", "-o", "jsonl", "job").out == (
+        '{"at":"2026-11-26T14:01:00.000000Z","state":"failed"}\n'
+    )
