@@ -189,3 +189,22 @@ def test_clear_returns_each_callback_once(backlog, source):
         each(error)
     assert outcomes == [error, error]
     assert (backlog.ids, backlog.is_urgent) == ([], False)
+
+
+def test_withdraw_of_a_reregistration_during_a_failed_write_leaves_the_removal(backlog, source):
+    backlog.add(source.new("a"))
+    backlog.is_batch_due = True
+    backlog.take(only_registrations=False)
+    backlog.end_write()  # the store has "a"
+    backlog.add(source.update("a"))
+    backlog.is_batch_due = True
+    backlog.take(only_registrations=False)
+    backlog.add(source.removal("a"))
+    backlog.add(source.new("a"))
+    backlog.put_back(backlog.end_write())  # the update was not written
+    (change,) = backlog.take(only_registrations=False)
+    assert change.is_registration
+    backlog.withdraw(backlog.end_write(), lambda name: backlog.add(source.removal(name)))
+    backlog.is_batch_due = True
+    (change,) = backlog.take(only_registrations=False)
+    assert change.entry is None

@@ -364,6 +364,20 @@ def test_damaged_database_is_recovered_with_all_readable_rows(path, which):
         assert store.load().problems == ()
 
 
+def test_damaged_database_keeps_a_row_whose_text_is_not_utf_8(path):
+    entries = filled(path, 1000)
+    with closing(sqlite3.connect(path, isolation_level=None)) as poison:
+        poison.execute("UPDATE workloads SET message = CAST(x'ff' AS TEXT) WHERE id = 'w-00000'")
+    lost = re.findall(rb"w-\d{5}", path.read_bytes()[pages_of(path)[-1] * 4096 :][:4096])
+    overwrite(path, pages_of(path)[-1], b"\xff" * 4096)
+    with closing(SQLiteStore(path)) as store:
+        loaded = store.load()
+    assert b"w-00000" not in lost
+    assert len(loaded.entries) == len(entries) - len(set(lost)) - 1
+    (found,) = [problem for problem in loaded.problems if problem.workload_id == "w-00000"]
+    assert "expected text in message" in found.message
+
+
 def test_file_of_a_store_that_is_no_longer_a_database_is_kept_and_replaced(path):
     SQLiteStore(path).close()
     for number in (1, 2):

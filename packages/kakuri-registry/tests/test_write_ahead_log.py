@@ -1,6 +1,7 @@
 """Tests that a log is applied only to the database that it belongs to."""
 
 import shutil
+import sqlite3
 from contextlib import closing
 
 import pytest
@@ -155,3 +156,14 @@ def test_log_is_truncated_at_its_largest_size(tmp_path, monkeypatch):
             sizes.append((tmp_path / "db-wal").stat().st_size)
         assert 0 in sizes
         assert max(sizes) < 8 * 4120
+
+
+def test_session_that_cannot_be_written_leaves_the_log(tmp_path):
+    path = tmp_path / "node" / "db"
+    with closing(SQLiteStore(path, reserve=0)) as store:
+        store.write([put("a")])
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        (before,) = connection.execute("SELECT session FROM registry").fetchone()
+        connection.execute("PRAGMA query_only = ON")
+        assert not _write_ahead_log.begin_session(connection)
+        assert connection.execute("SELECT session FROM registry").fetchone() == (before,)

@@ -693,3 +693,13 @@ async def test_flushed_without_registrations_waits_for_a_change_made_since_the_l
     await first
     await second
     assert writer.durability("b") is SAVED
+
+
+async def test_closed_writer_leaves_no_thread_and_can_be_closed_again(registry, writer, store):
+    await writer.flushed(registrations=False)  # nothing was ever changed
+    registry.register(workload("a"), now=0)
+    await writer.saved("a")
+    (thread,) = store.threads
+    await writer.close()
+    assert thread not in {each.ident for each in threading.enumerate()}
+    await writer.close()

@@ -256,16 +256,21 @@ class SQLiteStore:
 
     def _read(self) -> Loaded:
         connection = self._opened()
+        is_recovered = False
         try:
-            try:
-                return self._read_all(connection)
-            except sqlite3.Error as error:
-                if is_damage(error):
-                    connection = self._recover(error)
-                elif getattr(error, "sqlite_errorcode", None) is not None:
-                    raise  # sqlite3's own errors have no code: text that is not valid UTF-8
-            connection.text_factory = text_or_bytes  # slower
-            return self._read_all(connection)
+            while True:
+                try:
+                    return self._read_all(connection)
+                except sqlite3.Error as error:
+                    if is_damage(error) and not is_recovered:
+                        connection, is_recovered = self._recover(error), True
+                    elif (
+                        # The errors of sqlite3 itself have no code: text that is not valid UTF-8.
+                        getattr(error, "sqlite_errorcode", None) is not None
+                        or connection.text_factory is text_or_bytes
+                    ):
+                        raise
+                connection.text_factory = text_or_bytes  # slower
         except sqlite3.Error as error:
             raise translate_sqlite_error(error, self._path) from error
 

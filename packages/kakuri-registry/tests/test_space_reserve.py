@@ -1,0 +1,36 @@
+"""The reserve of a full disk: when it counts as allocated, and that it can be released."""
+
+import os
+
+import pytest
+from kakuri_registry._space_reserve import SpaceReserve
+
+MIB = 1 << 20
+
+
+@pytest.mark.parametrize(
+    ("allocated", "is_released"), [(4 * MIB, False), (4 * MIB - 4096, True), (None, True)]
+)
+def test_reserve_of_a_former_run_is_used_if_it_has_all_its_blocks(tmp_path, allocated, is_released):
+    path = tmp_path / "reserve"
+    if allocated is not None:
+        with path.open("wb") as file:
+            os.posix_fallocate(file.fileno(), 0, allocated)
+    assert SpaceReserve(path, 4 * MIB).is_released is is_released
+
+
+def test_release_of_a_reserve_that_was_deleted_has_no_effect(tmp_path):
+    path = tmp_path / "reserve"
+    reserve = SpaceReserve(path, MIB)
+    assert reserve.has_room()
+    path.unlink()
+    for _ in range(2):
+        reserve.release()
+        assert reserve.is_released
+
+
+def test_reserve_of_no_bytes_always_has_room(tmp_path):
+    reserve = SpaceReserve(tmp_path / "reserve", 0)
+    assert reserve.has_room()
+    assert not reserve.is_released
+    assert not list(tmp_path.iterdir())
