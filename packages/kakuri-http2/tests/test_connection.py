@@ -562,3 +562,31 @@ def test_limits_out_of_range_are_refused(arguments, error):
 def test_request_of_text_raises_type_error_that_quotes_its_fields():
     with pytest.raises(TypeError, match=r"expected bytes in all fields, got .*'GET'"):
         ClientConnection().send(Request("GET", "/"))
+
+
+def test_messages_with_fields_that_are_not_allowed_raise_and_send_nothing():
+    pair = Pair()
+    stream = pair.client.send(CALL)
+    pair.run()
+    wrong = (
+        Response(stream, 200, ((b"A", b"b"),)),
+        Response(stream, 42),
+        Response(stream, 200, ((b":path", b"/"),)),
+    )
+    for message in wrong:
+        with pytest.raises(LocalProtocolError):
+            pair.server.send(message)
+    pair.server.send(Response(stream, 200))
+    pair.server.data_to_send()
+    with pytest.raises(LocalProtocolError, match="without pseudo-fields"):
+        pair.server.send(Trailers(stream, ((b":status", b"200"),)))
+    assert pair.server.data_to_send() == b""
+
+
+@pytest.mark.parametrize("size", [4096, 0, 8192])
+def test_table_size_other_than_the_default_is_announced(size):
+    connection = ClientConnection(Limits(header_table=size))
+    (first, *_) = read(connection.data_to_send())
+    entries = [first.payload[at : at + 6] for at in range(0, len(first.payload), 6)]
+    announced = [entry for entry in entries if entry[:2] == b"\0\1"]
+    assert announced == ([] if size == 4096 else [b"\0\1" + size.to_bytes(4, "big")])

@@ -12,6 +12,7 @@ from kakuri_http2 import (
     ServerConnection,
     StreamReset,
 )
+from kakuri_http2._frames import header_frames
 
 from .wire import FLAGS, PREFACE, block, feed, frame, read, settings
 
@@ -128,3 +129,30 @@ def test_trailers_that_do_not_end_the_stream_or_have_pseudo_fields_reset_it(role
     events = feed(connection, frame("HEADERS", flags, 1, block(*trailers)), "whole")
     assert [type(event) for event in events] == [StreamReset]
     assert events[0].code == ErrorCode.PROTOCOL_ERROR
+
+
+@pytest.mark.parametrize(
+    ("size", "sizes"),
+    [(10, [10]), (11, [10, 1]), (20, [10, 10]), (21, [10, 10, 1]), (35, [10, 10, 10, 5])],
+)
+def test_block_beyond_the_frame_size_continues_until_its_last_frame(size, sizes):
+    content = bytes(range(size))
+    frames = list(read(header_frames(content, 5, END, 10)))
+    assert [len(one.payload) for one in frames] == sizes
+    assert b"".join(one.payload for one in frames) == content
+    assert {one.stream for one in frames} == {5}
+    assert [one.kind for one in frames] == [1] + [9] * (len(sizes) - 1)
+    flags = [one.flags for one in frames]
+    flags[-1] -= LAST
+    assert flags == [END] + [0] * (len(sizes) - 1)
+
+
+def test_large_head_is_sent_in_frames_that_the_server_reads():
+    client, server = ClientConnection(), ServerConnection()
+    client.receive_data(settings())
+    request = Request(b"GET", b"/x", b"a", ((b"x", b"\xff" * 40_000),), b"http", True)
+    client.send(request)
+    (found,) = [
+        each for each in feed(server, client.data_to_send(), "whole") if type(each) is Request
+    ]
+    assert found.fields == request.fields

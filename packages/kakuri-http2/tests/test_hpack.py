@@ -8,6 +8,7 @@ from hpack import Encoder as OtherEncoder
 from kakuri_http2 import HeaderListTooLarge, HPACKError
 from kakuri_http2.hpack import Decoder, Encoder, NeverIndexed, _huffman
 from kakuri_http2.hpack._encoder import encode_integer
+from kakuri_http2.hpack._table import DynamicTable, SearchableTable
 
 NAMES = [b":method", b":path", b"content-type", b"x-a", b"x-b", b"cookie", b"etag", b"grpc-status"]
 
@@ -196,3 +197,25 @@ def test_encoder_signals_the_smallest_and_the_last_size_of_its_table(sizes, sign
     updates = b"".join(encode_integer(size, 5, 0x20) for size in signalled)
     assert encoder.encode(((b":method", b"GET"),)) == updates + b"\x82"
     assert encoder.encode(((b":method", b"GET"),)) == b"\x82"
+
+
+@pytest.mark.parametrize("table", [DynamicTable, SearchableTable])
+def test_field_larger_than_the_table_empties_it(table):
+    table = table(100)
+    for value in (b"1", b"2"):
+        table.add((b"x", value))
+    assert table.entries == [(b"x", b"2"), (b"x", b"1")]
+    before = table.generation
+    table.add((b"y", b"z" * 68))  # one byte too many, with the 32 of each entry
+    assert (table.entries, table.size) == ([], 0)
+    assert table.generation > before
+    table.add((b"y", b"z" * 67))
+    assert (table.entries, table.size) == ([(b"y", b"z" * 67)], 100)
+
+
+def test_encoder_after_a_field_larger_than_its_table_sends_fields_as_literals():
+    encoder, decoder = Encoder(), Decoder()
+    small, large = (b"x-a", b"y"), (b"x-b", b"z" * 4096)
+    for fields in ((small,), (small, large), (small,), (small,)):
+        assert decoder.decode(encoder.encode(fields)) == fields
+        assert decoder._table.entries == encoder.table.entries

@@ -1,4 +1,5 @@
 import asyncio
+import threading
 
 import pytest
 from kakuri_agent import (
@@ -7,9 +8,11 @@ from kakuri_agent import (
     RuntimeFault,
     RuntimeUnavailable,
     SimulatedRuntime,
+    UnknownCursor,
     _changes,
 )
-from kakuri_registry import spec_size
+from kakuri_agent import _workload_logs as workload_logs
+from kakuri_registry import MemoryStore, StoreFailed, StoreFull, StoreWriter, spec_size
 from kakuri_rpc import (
     DescribeNode,
     ErrorCode,
@@ -302,6 +305,7 @@ async def test_awaited_log_of_a_removed_workload_is_not_found(agent, runtime, se
     [
         (RuntimeUnavailable("away"), ErrorCode.RUNTIME_UNAVAILABLE),
         (RuntimeFault("it broke"), ErrorCode.RUNTIME),
+        (UnknownCursor("no such cursor"), ErrorCode.BAD_REQUEST),
     ],
 )
 async def test_read_log_that_fails_in_the_runtime_is_an_error_with_its_message(
@@ -507,3 +511,86 @@ async def test_stop_with_a_shorter_grace_time_is_passed_to_the_runtime(
     agent.handle(StopWorkload("wl-1", 0))
     await settle()
     assert runtime.commands[-1] == ("remove", "wl-1", 0)
+
+
+class GatedStore(MemoryStore):
+    """A store that writes in a thread, once its gate is open, or fails."""
+
+    is_nonblocking = False
+
+    def __init__(self, fault=None):
+        super().__init__()
+        self.fault = fault
+        self.gate = threading.Event()
+
+    def write(self, changes):
+        assert self.gate.wait(10)
+        if self.fault is not None:
+            raise self.fault
+        super().write(changes)
+
+
+async def test_log_is_read_only_after_the_start_is_stored(registry, runtime, capacity, settle):
+    store = GatedStore()
+    async with StoreWriter(registry, store) as writer:
+        agent = Agent(registry, writer, runtime, capacity, clock=lambda: 7.0)
+        runtime.logs["wl-1"] = b"words"
+        starting = asyncio.ensure_future(agent.handle(StartWorkload(workload())))
+        await settle()
+        reading = asyncio.ensure_future(agent.handle(ReadLog("wl-1")))
+        await settle()
+        assert (runtime.reads, reading.done()) == (0, False)
+        store.gate.set()
+        assert (await reading).data == b"words"
+        await starting
+        agent.close()
+
+
+async def test_node_reports_what_its_store_refuses(registry, runtime, capacity):
+    store = GatedStore()
+    store.gate.set()
+    writer = StoreWriter(registry, store)
+    agent = Agent(registry, writer, runtime, capacity, clock=lambda: 7.0)
+    await agent.handle(StartWorkload(workload()))
+    assert agent.handle(DescribeNode()).message is None
+    store.fault = StoreFull("no room")
+    assert isinstance(await agent.handle(StartWorkload(workload("other"))), ErrorReply)
+    assert agent.handle(DescribeNode()).message == "the store accepts no new workloads: no room"
+    store.fault = StoreFailed("no medium")
+    runtime.change(RUNNING)
+    async with asyncio.timeout(10):
+        while writer.error is None:  # noqa: ASYNC110 - another thread writes
+            await asyncio.sleep(0)
+    assert agent.handle(DescribeNode()).message == "the store accepts no changes: no medium"
+    store.fault = None
+    agent.close()
+    await writer.close()
+
+
+async def test_only_the_last_quiet_logs_are_remembered(
+    agent, registry, runtime, settle, monkeypatch
+):
+    monkeypatch.setattr(workload_logs, "MAX_QUIET", 2)
+    for name in ("a", "b", "c"):
+        runtime.logs[name] = b""
+        agent.handle(StartWorkload(workload(name, restart_policy=RestartPolicy.ALWAYS)))
+        runtime.change(FAILED, name, reason="Error", exit_code=1)
+        await settle()
+        await agent.handle(ReadLog(name, after="1"))
+    assert runtime.reads == 3
+    for name, reads in (("c", 3), ("b", 3), ("a", 4)):
+        await agent.handle(ReadLog(name, after="1"))
+        assert runtime.reads == reads
+
+
+async def test_each_end_of_a_workload_is_notified(agent, runtime, settle):
+    ended = []
+    agent.notify_ends(lambda: ended.append(len(ended)))
+    for number, name in enumerate(("a", "b")):
+        agent.handle(StartWorkload(workload(name)))
+        runtime.change(RUNNING, name)
+        await settle()
+        assert len(ended) == number
+        runtime.change(SUCCEEDED, name, exit_code=0)
+        await settle()
+        assert len(ended) == number + 1

@@ -115,3 +115,16 @@ def test_capacity_of_the_machine_is_read_from_the_system(monkeypatch, tmp_path):
     monkeypatch.setattr("pathlib.Path.read_text", lambda _path: "")
     with pytest.raises(OSError, match="expected a line MemTotal"):
         memory_of_machine()
+
+
+@pytest.mark.parametrize(
+    "limits", [{"memory_mb": 512}, {"cpu_millicores": 500}, {"spec_bytes": SIZE}]
+)
+def test_workload_of_the_size_of_the_node_fits_once_the_others_have_ended(limits):
+    capacity = Capacity(**limits)
+    capacity.reserve(workload("a"))
+    with pytest.raises(InsufficientCapacity, match="are reserved") as caught:
+        capacity.reserve(workload("b"))
+    assert type(caught.value) is InsufficientCapacity
+    capacity.release("a")
+    capacity.reserve(workload("b"))

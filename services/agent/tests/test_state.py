@@ -2,9 +2,12 @@
 
 import os
 import stat
+from dataclasses import replace
 
 import pytest
-from kakuri_agent._state import StateDirectory
+from kakuri_agent._state import StateDirectory, open_registry
+from kakuri_daemon import DaemonError
+from kakuri_registry import MemoryStore, StoreFailed, StoreProblem
 from structlog.testing import capture_logs
 
 
@@ -84,3 +87,32 @@ def test_record_that_fails_is_logged_with_its_reason(state, tmp_path):
     with capture_logs() as lines:
         state.record_runtime("cri")
     assert [(line["log_level"], line["runtime"]) for line in lines] == [("warning", "cri")]
+
+
+class DamagedStore(MemoryStore):
+    """A store that had to leave out what it could not read."""
+
+    def load(self):
+        problems = (StoreProblem("page 7 is damaged"), StoreProblem("got 'x'", workload_id="a"))
+        return replace(super().load(), problems=problems)
+
+
+async def test_problems_of_a_store_are_logged_with_the_workloads_that_they_concern():
+    with capture_logs() as logs:
+        async with open_registry(DamagedStore()) as (registry, _):
+            assert len(registry) == 0
+    assert [entry for entry in logs if entry["event"] == "store damaged"] == [
+        {"event": "store damaged", "log_level": "error", "problem": "page 7 is damaged"},
+        {"event": "store damaged", "log_level": "error", "problem": "got 'x'", "id": "a"},
+    ]
+
+
+class UnreadableStore(MemoryStore):
+    def load(self):
+        raise StoreFailed("input/output error")
+
+
+async def test_store_that_cannot_be_read_is_a_daemon_error():
+    with pytest.raises(DaemonError, match="input/output error"):
+        async with open_registry(UnreadableStore()):
+            pass

@@ -74,8 +74,7 @@ def read_query(request: Request, query_type: type[Q]) -> Q:
             {name: value for name, value in given.items() if name not in repeated}, type=query_type
         )
     except ValidationError as error:
-        faults += [_of_query(fault) for fault in error.faults]
-        raise QueryError(faults) from error
+        raise QueryError([*faults, *map(_of_query, error.faults)]) from error
     if faults:
         raise QueryError(faults)
     return query
