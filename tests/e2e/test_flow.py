@@ -157,7 +157,7 @@ def test_post_of_a_media_type_that_cannot_be_json_is_415(url):
 
 
 def test_unknown_path_is_404_and_unknown_method_405(url):
-    for path in ("/", "/workloads/nope", "/workloads/UPPER", "/workloads/a%2fb", "/x"):
+    for path in ("/version", "/workloads/nope", "/workloads/UPPER", "/workloads/a%2fb", "/x"):
         answer = curl(url + path)
         assert answer.status == 404, path
         problem(answer)

@@ -1,7 +1,7 @@
 import socket
 
 import pytest
-from kakuri_control_plane import control_plane_service
+from kakuri_control_plane import __version__, control_plane_service
 from kakuri_http import Client
 from kakuri_rpc import (
     DescribeNode,
@@ -528,8 +528,7 @@ async def test_command_given_as_a_string_gets_an_error_with_the_list_to_write(
         ("/workloads/", "did you mean /workloads?"),
         ("/workload/web", "did you mean /workloads/web?"),
         ("/health", "did you mean /healthz?"),
-        ("/", "the paths are /workloads, /workloads/:id, /workloads/:id/log, /workloads/:id/history"),
-        ("/version", "the paths are /workloads, "),
+        ("/version", "the paths are /workloads, /workloads/:id, /workloads/:id/log, "),
         ("/v1/workloads", "did you mean /workloads?"),
         ("/workloads/web/exec", "did you mean /workloads/web?"),
         ("/workloads/a-long-name/resume", "did you mean /workloads/a-long-name?"),
@@ -618,6 +617,38 @@ async def test_head_with_spec_has_the_entity_tag_and_no_content():
     async with api(DETAILED) as call:
         response = await call.client.request("HEAD", f"http://{call.endpoint}/workloads/wl-1?spec")
         assert (response.status, response.body, response.headers["etag"]) == (200, b"", '"12"')
+
+
+@pytest.mark.parametrize(("field", "expected"), [('"12"', 304), ('W/"12"', 304), ('"11"', 200)])
+async def test_spec_that_the_client_has_is_304(field, expected):
+    async with api(DETAILED) as call:
+        response = await call.client.request(
+            "GET",
+            f"http://{call.endpoint}/workloads/wl-1?spec",
+            headers={"If-None-Match": field},
+        )
+        assert (response.status, response.headers["etag"]) == (expected, '"12"')
+        assert (response.body == b"") is (expected == 304)
+
+
+@pytest.mark.parametrize(("field", "expected"), [('"12"', 200), ("*", 200), ('W/"12"', 412)])
+async def test_spec_with_if_match_is_412_for_another_version(field, expected):
+    async with api(DETAILED) as call:
+        assert (await call("GET", "/workloads/wl-1?spec", if_match=field))[0] == expected
+
+
+async def test_index_names_the_service_and_its_paths():
+    async with api(DETAILED) as call:
+        status, body, _ = await call("GET", "/")
+        assert status == 200
+        assert body == {
+            "name": "kakuri-control-plane",
+            "version": __version__,
+            "workloads": "/workloads",
+            "nodes": "/nodes",
+            "ready": "/readyz",
+        }
+        assert call.asked == []
 
 
 async def test_list_with_spec_asks_for_details_and_shows_them():

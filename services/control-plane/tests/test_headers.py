@@ -9,6 +9,7 @@ from kakuri_control_plane._headers import (
     expected_versions,
     id_of_key,
     idempotency_key,
+    is_unchanged,
 )
 from kakuri_http import Headers, Request
 from kakuri_workload import WORKLOAD_ID
@@ -41,6 +42,25 @@ def request(*fields):
 )
 def test_if_match_returns_the_versions_of_strong_tags(field, versions):
     assert expected_versions(request(("If-Match", field.strip()))) == versions
+
+
+@pytest.mark.parametrize(
+    ("field", "expected"),
+    [
+        ('"12"', True),
+        ('W/"12"', True),
+        ('"11", W/"12"', True),
+        ("*", True),
+        ('"11"', False),
+        ('"1"', False),
+        ("12", False),
+        ("", False),
+        (None, False),
+    ],
+)
+def test_if_none_match_is_compared_weakly(field, expected):
+    fields = [] if field is None else [("If-None-Match", field)]
+    assert is_unchanged(request(*fields), 12) is expected
 
 
 def test_if_match_in_several_fields_is_one_list():

@@ -13,7 +13,12 @@ from kakuri_rpc import AgentClient, RPCError, State
 from kakuri_workload import WORKLOAD_ID
 
 from kakuri_control_plane._content import MAX_OPTIONS
-from kakuri_control_plane._headers import entity_tag
+from kakuri_control_plane._headers import (
+    VersionMismatch,
+    entity_tag,
+    expected_versions,
+    is_unchanged,
+)
 from kakuri_control_plane._lifecycle import Lifecycle
 from kakuri_control_plane._log_api import LogApi
 from kakuri_control_plane._log_queries import LogQuery
@@ -28,7 +33,19 @@ from kakuri_control_plane._queries import (
     WorkloadQuery,
 )
 from kakuri_control_plane._submissions import MAX_BODY, Submissions
+from kakuri_control_plane._version import __version__
 from kakuri_control_plane._views import HistoryView, WorkloadDetails, WorkloadPage, WorkloadView
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """The answer to `GET /`."""
+
+    name: str = "kakuri-control-plane"
+    version: str = __version__
+    workloads: str = "/workloads"
+    nodes: str = "/nodes"
+    ready: str = "/readyz"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +95,7 @@ class Api:
         router.add("DELETE", workload, lifecycle.delete, query=RemovalQuery, body_limit=MAX_OPTIONS)
         router.add("GET", "/nodes", nodes.list_nodes)
         router.add("GET", "/nodes/:name<node>", nodes.get_node)
+        router.add("GET", "/", self.get_index)
         router.add("GET", "/healthz", self.healthz)
         router.add("GET", "/readyz", self.readyz)
         return router
@@ -92,6 +110,12 @@ class Api:
             self._agent.get_status(workload_id, detail=query.spec, removed=query.removed)
         )
         headers = None if status.version is None else {"ETag": entity_tag(status.version)}
+        if status.version is not None:
+            expected = expected_versions(request)
+            if expected is not None and status.version not in expected:
+                raise VersionMismatch(workload_id, expected, status.version)
+            if is_unchanged(request, status.version):
+                return Response(304, headers=headers)
         return json_response(WorkloadDetails.complete(status), headers=headers)
 
     async def get_history(self, request: Request, query: HistoryQuery) -> Response:
@@ -121,6 +145,10 @@ class Api:
         )
         view = WorkloadDetails.complete if query.spec or query.removed else WorkloadView.of
         return json_response(WorkloadPage.of(page, view))
+
+    def get_index(self, _request: Request) -> Response:
+        """Return what serves this API, and where to begin."""
+        return json_response(Index())
 
     def healthz(self, _request: Request) -> Response:
         """Report that this process serves requests."""

@@ -1,4 +1,4 @@
-"""Request fields that the API reads: If-Match and Idempotency-Key.
+"""Request fields that the API reads: If-Match, If-None-Match and Idempotency-Key.
 
 A field that is not valid is refused: a client that sends a condition, or a key, relies on it.
 """
@@ -56,8 +56,12 @@ class VersionMismatch(Exception):
         return copyreg.__newobj__, (type(self),), {**vars(self), "args": self.args}  # type: ignore[attr-defined]
 
     def __init__(self, workload_id: str, expected: Iterable[int], version: int | None) -> None:
-        listed = " or ".join(map(str, sorted(expected))) or "an entity tag that can match"
-        super().__init__(f"expected version {listed} of workload {workload_id!r}, got {version}")
+        versions = " or ".join(map(str, sorted(expected)))
+        super().__init__(
+            f"expected version {versions} of workload {workload_id!r}, got {version}"
+            if versions
+            else f"expected a strong entity tag of version {version} of workload {workload_id!r}"
+        )
 
 
 def entity_tag(version: int) -> str:
@@ -85,6 +89,18 @@ def expected_versions(request: Request) -> frozenset[int] | None:
     versions = map(_VERSION.fullmatch, _EACH_TAG.findall(field))
     found = frozenset(int(each[1]) for each in versions if each is not None)
     return frozenset(version for version in found if version <= MAX_VERSION)
+
+
+def is_unchanged(request: Request, version: int) -> bool:
+    """Return whether If-None-Match has a version, so that the client need not be sent it again.
+
+    Tags are compared weakly (RFC 9110 section 13.1.2). A field that is not valid has none.
+    """
+    field = request.headers.get("if-none-match")
+    if field is None:
+        return False
+    tags = _EACH_TAG.findall(field)
+    return field == "*" or entity_tag(version) in (tag.removeprefix("W/") for tag in tags)
 
 
 def idempotency_key(request: Request) -> str:
