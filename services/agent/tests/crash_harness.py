@@ -242,9 +242,11 @@ class Link:
     def __init__(self, agent_run: AgentRun, sidecar: ModelSidecar) -> None:
         self._agent_run, self._sidecar = agent_run, sidecar
 
-    async def request(self, method, path, *, headers, body=b"", timeouts=None):
-        command = "stop" if "/stop" in path else COMMANDS[method]
+    async def request(self, method, path, *, headers=None, body=b"", timeouts=None):
         agent_run = self._agent_run
+        if method == "GET":
+            return await self._sidecar.request(method, path, body, (headers or {}).get(AGENT))
+        command = "stop" if "/stop" in path else COMMANDS[method]
         agent_run.reach(f"{command}.before")
         agent_run.world.check_command(agent_run, command, *_command_of(path, body))
         work = asyncio.ensure_future(self._sidecar.request(method, path, body, headers[AGENT]))

@@ -61,6 +61,8 @@ class ModelSidecar:
         zone_id = path.split("/")[2] if path != "/zones" else None
         if self._fails():
             return _unavailable()
+        if path.endswith("/log"):
+            return problem(404, code="not_found", detail="no log")
         if self._agent not in (None, agent):
             return problem(409, code="stale_agent", detail="another agent has taken over")
         if method == "POST" and zone_id is None:

@@ -14,6 +14,7 @@ from kakuri_agent import (
     ZoneRuntime,
 )
 from kakuri_agent.runtimes._sidecar import MAX_CONNECTIONS, MAX_STARTS
+from kakuri_agent.runtimes._zone_logs import read_log_end
 from kakuri_agent.runtimes._zone_view import MAX_BREAKS
 from kakuri_http import Response, Router, problem, serve
 from kakuri_json import encode
@@ -26,6 +27,7 @@ from kakuri_workload import (
     LogSelection,
     LogStream,
     LogsWatched,
+    Removal,
     RuntimeHealth,
     WorkloadState,
     ZoneChanged,
@@ -75,6 +77,8 @@ class ScriptedSidecar:
         await self.server.close()
 
     async def answer(self, request):
+        if request.method == "GET" and "GET" not in self.answers:  # the end of a removed zone's log
+            return problem(404, code="not_found", detail="no log")
         self.asked.append((request.method, request.target, request.body))
         self.headers.append(request.headers)
         self.arrived.set()
@@ -122,7 +126,8 @@ class Watcher:
     def zone_changed(self, zone_id):
         self.notifications.put_nowait(("changed", zone_id))
 
-    def zone_gone(self, zone_id):
+    def zone_gone(self, zone_id, remains):
+        self.remains = remains
         self.notifications.put_nowait(("gone", zone_id))
 
     def zones_listed(self):
@@ -299,14 +304,108 @@ async def test_start_during_a_stop_can_be_repeated_once_the_stop_is_done(runtime
 
 async def test_removal_is_retried_until_it_succeeds(runtime, sidecar, watcher):
     """No other part repeats the command, because it is in progress for them."""
-    sidecar.send_events(ZoneChanged(zone()))
+    sidecar.send_events(ZoneChanged(zone(FAILED)))
     await watcher.until(("changed", "wl-1"))
     refused = problem(502, code="RuntimeError", detail="no such network")
     sidecar.answers["DELETE"] = [refused, UNAVAILABLE, refused, Response(204)]
     runtime.remove("wl-1", 7)
     await watcher.until(("gone", "wl-1"))
-    assert sidecar.asked == [("DELETE", "/zones/wl-1?grace_seconds=7", b"")] * 4
+    assert sidecar.asked == [("DELETE", "/zones/wl-1?grace_seconds=7&receipt", b"")] * 4
     assert runtime.status("wl-1") is None
+
+
+async def test_removal_of_a_running_zone_stops_it_and_reads_the_end_of_its_log_before(
+    runtime, sidecar, watcher
+):
+    sidecar.send_events(ZoneChanged(zone()))
+    await watcher.until(("changed", "wl-1"))
+    receipt = Removal("s1", "c1", 0, "list")
+    ended = {"Kakuri-Log-Next": "0-0-4", "Kakuri-Log-Ended": "true"}
+    sidecar.answers = {
+        "POST": [Response(200, encode(zone(FAILED, container_id="c1")))],
+        "GET": [Response(200, b"last", headers=ended)],
+        "DELETE": [Response(200, encode(receipt))],
+    }
+    runtime.remove("wl-1", 7)
+    await watcher.until(("gone", "wl-1"))
+    assert (watcher.remains.removal, watcher.remains.log) == (receipt, b"last")
+    assert [target for _, target, _ in sidecar.asked] == [
+        "/zones/wl-1/stop?grace_seconds=7",
+        "/zones/wl-1/log?limit=65536&wait=0&tail=4096&bounded",
+        "/zones/wl-1?grace_seconds=7&receipt",
+    ]
+
+
+async def test_receipt_of_a_repeated_removal_keeps_what_the_first_one_removed(
+    runtime, sidecar, watcher, settle
+):
+    hanging = asyncio.Event()
+    sidecar.answers = {
+        "POST": [hanging],
+        "DELETE": [
+            Response(200, encode(Removal("s1", "c1", 0, "list"))),
+            Response(200, encode(Removal(log_bytes=0, verified_by="list"))),
+        ],
+    }
+    runtime.start(spec())
+    await asked(sidecar, 1)
+    runtime.remove("wl-1", 0)
+    await asked(sidecar, 2)
+    hanging.set()
+    await watcher.until(("gone", "wl-1"))
+    assert watcher.remains.removal == Removal("s1", "c1", 0, "list")
+
+
+async def test_invalid_receipt_is_requested_again(runtime, sidecar, watcher):
+    sidecar.answers["DELETE"] = [Response(200, b"gone"), Response(200, b"{}")]
+    runtime.remove("wl-1", 0)
+    await watcher.until(("gone", "wl-1"))
+    assert watcher.remains.removal == Removal()
+
+
+async def test_log_that_can_not_be_read_does_not_prevent_a_removal(runtime, sidecar, watcher):
+    sidecar.answers = {"GET": [UNAVAILABLE], "DELETE": [Response(200, b"{}")]}
+    with structlog.testing.capture_logs() as logs:
+        runtime.remove("wl-1", 0)
+        await watcher.until(("gone", "wl-1"))
+    assert watcher.remains.log == b""
+    assert [each["event"] for each in logs] == ["the log of a removed workload is lost"]
+
+
+class ScriptedLog:
+    """Zones with one log, of which tests read the last lines."""
+
+    def __init__(self, lines):
+        self.lines, self.reads = lines, 0
+
+    async def read_log(self, zone_id, request):
+        self.reads += 1
+        content = b"".join(self.lines[-request.tail :])
+        start = int(request.after or 0)
+        part = content[start : start + request.limit]
+        end = start + len(part)
+        return LogChunk(part, str(end), end == len(content))
+
+
+@pytest.mark.parametrize(
+    ("lines", "kept"),
+    [
+        ([], b""),
+        ([b"one\n", b"two\n"], b"one\ntwo\n"),
+        ([b"%05d\n" % number for number in range(20_000)], b"19999\n"),
+        ([b"%d" % (number % 10) * 1000 + b"\n" for number in range(5000)], b"9" * 1000 + b"\n"),
+        ([b"a\n", b"b" * 70_000 + b"\n"], b"b" * 65_535 + b"\n"),
+        ([b"a\n", b"b" * 10_000_000 + b"\n"], b"b" * 65_536),
+    ],
+)
+async def test_end_of_a_log_has_its_last_64_kib_and_takes_few_reads(lines, kept):
+    zones = ScriptedLog(lines)
+    end = await read_log_end(zones, "wl-1")
+    assert end.endswith(kept)
+    assert len(end) <= 65_536
+    assert zones.reads <= 32
+    if sum(map(len, lines[-4096:])) <= 65_536:
+        assert end == b"".join(lines[-4096:])
 
 
 async def test_stop_is_retried_until_it_succeeds(runtime, sidecar, watcher):
@@ -698,7 +797,8 @@ async def test_removal_with_a_shorter_grace_time_is_sent_while_another_is_in_pro
     runtime.remove("wl-1", 1)
     await asked(sidecar, 2)
     held.set()
-    assert [target.partition("=")[2] for _, target, _ in sidecar.asked] == ["3600", "1"]
+    grace_times = [target.partition("=")[2] for _, target, _ in sidecar.asked]
+    assert grace_times == ["3600&receipt", "1&receipt"]
 
 
 async def test_handlers_of_a_sidecar_are_those_that_its_events_report(runtime, sidecar, watcher):

@@ -115,6 +115,8 @@ async def test_oversized_document_is_413(sidecar):
         ("DELETE", "/zones/z?grace=1", 400),
         ("DELETE", "/zones/NO", 404),
         ("DELETE", "/zones/nope", 204),
+        ("DELETE", "/zones/nope?receipt", 200),
+        ("DELETE", "/zones/nope?receipt=maybe", 400),
         ("PUT", "/zones/z", 405),
         ("GET", "/healthz?x", 400),
     ],
@@ -127,6 +129,24 @@ async def test_grace_time_is_ten_seconds_by_default(runtime, sidecar):
     await sidecar.post()
     assert (await sidecar.request("POST", "/zones/z/stop")).status == 200
     assert runtime.calls.of("StopContainer")[0].request.timeout == 10
+
+
+async def test_removal_with_a_receipt_says_what_was_removed_and_how_that_was_checked(
+    runtime, sidecar
+):
+    _, zone = await sidecar.post()
+    answer = await sidecar.request("DELETE", "/zones/z?grace_seconds=0&receipt")
+    assert answer.status == 200
+    receipt = json.loads(answer.body)
+    assert receipt == {
+        "zone": zone.pod_sandbox_id,
+        "container": zone.container_id,
+        "log_bytes": 0,
+        "verified_by": "list",
+    }
+    assert runtime.sandboxes == []
+    again = await sidecar.request("DELETE", "/zones/z?receipt")
+    assert json.loads(again.body) == {"log_bytes": 0, "verified_by": "list"}
 
 
 async def test_503_has_retry_after(runtime, sidecar):

@@ -42,7 +42,9 @@ class Node:
         return await self._outcome(self.zones.stop(zone, grace))
 
     async def remove(self, zone="z", grace=0):
-        return await self._outcome(self.zones.remove(zone, grace))
+        """Remove a zone; return None, or the failure."""
+        outcome = await self._outcome(self.zones.remove(zone, grace))
+        return outcome if isinstance(outcome, Failure) else None
 
     async def zone(self, zone="z"):
         """Return a zone's status from the list, without a call to the runtime."""

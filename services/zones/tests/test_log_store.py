@@ -1,6 +1,7 @@
 import asyncio
 import os
 import stat
+from pathlib import Path
 
 import pytest
 from kakuri_zones.logs._errors import (
@@ -323,3 +324,13 @@ async def test_read_with_an_invalid_cursor_raises_log_cursor_error(store, cursor
     for follow in (False, True):
         with pytest.raises(LogCursorError):
             await anext(store.stream("zone", cursor, follow=follow))
+
+
+async def test_size_of_a_log_is_that_of_all_its_files_and_zero_after_its_removal(store, tmp_path):
+    assert await store.size("zone") == 0
+    location = await store.prepare("zone", 0)
+    for name, content in (("0.log", b"abc"), ("0.log.0", b"de")):
+        (Path(location.directory) / name).write_bytes(content)
+    assert await store.size("zone") == 5
+    await store.remove("zone")
+    assert await store.size("zone") == 0

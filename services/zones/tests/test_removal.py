@@ -42,9 +42,9 @@ async def test_removal_of_missing_objects_succeeds(remover, runtime):
 
 async def test_zone_removal_repeats_until_the_list_is_empty(cri, runtime, remover):
     await make(cri)
-    await remover.remove_zone("z")
+    assert await remover.remove_zone("z") is True
     assert runtime.sandboxes == []
-    await remover.remove_zone("z")
+    assert await remover.remove_zone("z") is True
 
 
 async def test_removal_of_an_object_that_remains_raises_an_error(cri, remover, monkeypatch):

@@ -19,7 +19,7 @@ from kakuri_agent._restarts import LONGEST_BACK_OFF
 from kakuri_agent._status_updater import StatusUpdater
 from kakuri_agent._volatile import VolatileStates
 from kakuri_agent._work_queue import WorkQueue
-from kakuri_agent.runtimes._protocol import Runtime
+from kakuri_agent.runtimes._protocol import UNKNOWN_REMAINS, Remains, Runtime
 
 log = structlog.get_logger()
 
@@ -94,7 +94,7 @@ class Reconciler:
         """Add the workload of a zone to the queue."""
         self.enqueue(zone_id)
 
-    def zone_gone(self, zone_id: str) -> None:
+    def zone_gone(self, zone_id: str, remains: Remains = UNKNOWN_REMAINS) -> None:
         """Remove the entry of a workload whose zone was removed on request."""
         entry = self._registry.get(zone_id)
         if entry is not None and entry.desired is DesiredState.REMOVE:
@@ -104,7 +104,7 @@ class Reconciler:
             self._removed[zone_id] = None
             if len(self._removed) > REMOVED_REMEMBERED:
                 del self._removed[next(iter(self._removed))]
-            log.info("workload removed", id=zone_id)
+            log.info("workload removed", id=zone_id, verified_by=remains.removal.verified_by)
             self._on_change(zone_id)
 
     def zones_listed(self) -> None:

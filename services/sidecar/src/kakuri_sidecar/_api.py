@@ -10,7 +10,7 @@ from kakuri_workload import MAX_SPEC_BYTES, ZoneSpec, present_spelling
 from kakuri_zones import UnknownRuntimeClass, ZoneNode
 
 from kakuri_sidecar._problems import StaleAgent
-from kakuri_sidecar._queries import ListQuery, StopQuery
+from kakuri_sidecar._queries import ListQuery, RemoveQuery, StopQuery
 
 JSON = "application/json"
 LINES = "application/x-ndjson"
@@ -32,7 +32,7 @@ class Api:
         router.add("GET", "/zones", self.list, query=ListQuery)
         router.add("GET", "/zones/:id<zone>", self.get)
         router.add("POST", "/zones/:id<zone>/stop", self.stop, query=StopQuery)
-        router.add("DELETE", "/zones/:id<zone>", self.remove, query=StopQuery)
+        router.add("DELETE", "/zones/:id<zone>", self.remove, query=RemoveQuery)
         router.add("GET", "/healthz", self.healthz)
 
     async def start(self, request: Request) -> Response:
@@ -62,11 +62,11 @@ class Api:
         self._check_agent(request)
         return json_response(await self._node.stop(request.params["id"], query.grace_seconds))
 
-    async def remove(self, request: Request, query: StopQuery) -> Response:
-        """Remove a zone, if there is one."""
+    async def remove(self, request: Request, query: RemoveQuery) -> Response:
+        """Remove a zone, if there is one: 204, or 200 with a receipt."""
         self._check_agent(request)
-        await self._node.remove(request.params["id"], query.grace_seconds)
-        return Response(204)
+        removal = await self._node.remove(request.params["id"], query.grace_seconds)
+        return json_response(removal) if query.receipt else Response(204)
 
     async def healthz(self, _request: Request) -> Response:
         """Return the runtime's name and version, and whether it can run zones."""

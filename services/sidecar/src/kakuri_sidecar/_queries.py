@@ -26,9 +26,16 @@ class ListQuery:
 
 @dataclass(frozen=True, slots=True)
 class StopQuery:
-    """Parameters of a stop or a removal."""
+    """Parameters of a stop."""
 
     grace_seconds: Annotated[int, Range(ge=0, le=MAX_GRACE)] = DEFAULT_GRACE
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveQuery(StopQuery):
+    """Parameters of a removal; with `receipt`, the answer says what was removed."""
+
+    receipt: bool = False
 
 
 @dataclass(frozen=True, slots=True)

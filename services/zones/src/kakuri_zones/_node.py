@@ -12,6 +12,7 @@ from kakuri_workload import (
     LogChunk,
     LogEvent,
     LogRequest,
+    Removal,
     ZoneEvent,
     ZoneSpec,
     ZoneStatus,
@@ -113,19 +114,22 @@ class ZoneNode:
         """
         return await self._zones.stop(_check_id(zone_id), grace_seconds)
 
-    async def remove(self, zone_id: str, grace_seconds: int) -> None:
+    async def remove(self, zone_id: str, grace_seconds: int) -> Removal:
         """Stop a zone and remove its container, sandbox and log; succeed if there is no such zone.
 
         Args:
             zone_id: The zone.
             grace_seconds: Seconds that the container may take to end after SIGTERM.
 
+        Returns:
+            The receipt: what was removed, and what the checks afterwards found.
+
         Raises:
             UnknownZone: The text is not a valid id.
             CriError: The runtime did not answer or refused.
             LogStorageError: Part of the log could not be removed.
         """
-        await self._zones.remove(_check_id(zone_id), grace_seconds)
+        return await self._zones.remove(_check_id(zone_id), grace_seconds)
 
     async def zone(self, zone_id: str) -> ZoneStatus:
         """Return a zone's status with its spec; without the spec if the runtime does not answer.

@@ -88,11 +88,14 @@ class Remover:
                 absent.add(sandbox_id)
         return frozenset(absent)
 
-    async def remove_zone(self, zone_id: str) -> None:
+    async def remove_zone(self, zone_id: str) -> bool:
         """Remove all objects of a zone, and verify it with a list.
 
         An object that the runtime lists but does not find counts as removed. It is left out of
         every other list, and removed again until it is no longer listed.
+
+        Returns:
+            Whether the runtime lists none of its objects any more.
 
         Raises:
             CriError: A call failed, or objects remain.
@@ -102,7 +105,7 @@ class Remover:
             left = Objects.of(await self._reader.zone(zone_id, including_removed=True))
             if left.ids <= absent:
                 self.remove_later(zone_id, left, "listed by the runtime, but not found")
-                return
+                return not left
             absent = await self.remove(left)
         message = f"zone {zone_id!r} still has {', '.join(sorted(left.ids))} after its removal"
         raise CallRefused("RemovePodSandbox", message)

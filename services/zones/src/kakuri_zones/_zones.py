@@ -9,12 +9,13 @@ time takes effect at once.
 import asyncio
 import time
 from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import structlog
 from kakuri_cri import CallRefused, Runtime
 from kakuri_cri.api import ContainerState
-from kakuri_workload import WorkloadState, ZoneSpec, ZoneStatus
+from kakuri_workload import Removal, WorkloadState, ZoneSpec, ZoneStatus
 
 from kakuri_zones._errors import StartCancelled, StartFailed, UnknownZone, ZoneConflict
 from kakuri_zones._observed import ZONE_LOST, Container, ObservedZone
@@ -132,9 +133,9 @@ class Zones:
         """Stop a zone's container and sandbox; see `ZoneNode.stop`."""
         return await self._end(zone_id, self._run_stop(zone_id, grace_seconds))
 
-    async def remove(self, zone_id: str, grace_seconds: int) -> None:
+    async def remove(self, zone_id: str, grace_seconds: int) -> Removal:
         """Stop a zone and remove its container, sandbox and log; see `ZoneNode.remove`."""
-        await self._end(zone_id, self._run_remove(zone_id, grace_seconds))
+        return await self._end(zone_id, self._run_remove(zone_id, grace_seconds))
 
     def reconcile(self, zones: Mapping[str, ObservedZone]) -> None:
         """Remove orphaned objects and stop lost zones, except where an operation is in progress."""
@@ -251,7 +252,7 @@ class Zones:
         self._table.observe(zone_id, observed)
         return self._table.get(zone_id) or observed.status()
 
-    async def _run_remove(self, zone_id: str, grace_seconds: int) -> None:
+    async def _run_remove(self, zone_id: str, grace_seconds: int) -> Removal:
         await self._cancel_start(zone_id)
         observed = await self._reader.zone(zone_id)
         if observed is not None:
@@ -262,11 +263,17 @@ class Zones:
             # Keep this status: listings during the removal would show a zone that is being created.
             self._table.show_progress(self._table.get(zone_id) or observed.status())
         try:
-            await self._remover.remove_zone(zone_id)
+            is_unlisted = await self._remover.remove_zone(zone_id)
             await self._logs.remove(zone_id)
+            log_bytes = await self._logs.size(zone_id)
             self._table.observe(zone_id, None)
             if observed is not None:
                 log.info("removed", zone=zone_id)
+            removal = Removal(log_bytes=log_bytes, verified_by="list" if is_unlisted else None)
+            if observed is None:
+                return removal
+            status = observed.status()
+            return replace(removal, zone=status.pod_sandbox_id, container=status.container_id)
         finally:
             self._table.end_progress(zone_id)
 

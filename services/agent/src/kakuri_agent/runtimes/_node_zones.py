@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import structlog
 from kakuri_cri import CallUnanswered, CriError, GrpcChannel, Runtime
-from kakuri_workload import LogChunk, LogEvent, LogRequest, ZoneEvent, ZoneSpec, ZoneStatus
+from kakuri_workload import LogChunk, LogEvent, LogRequest, Removal, ZoneEvent, ZoneSpec, ZoneStatus
 from kakuri_zones import (
     LogCursorError,
     LogError,
@@ -73,10 +73,10 @@ class NodeZones:
             except UnknownZone:
                 return None
 
-    async def remove(self, zone_id: str, grace_seconds: int) -> None:
+    async def remove(self, zone_id: str, grace_seconds: int) -> Removal:
         """Remove a zone, if there is one; its start is cancelled before."""
         with _translated():
-            await self._node.remove(zone_id, grace_seconds)
+            return await self._node.remove(zone_id, grace_seconds)
 
     async def zone(self, zone_id: str) -> ZoneStatus | None:
         """Return the status of a zone with its spec; None if there is no such zone."""

@@ -6,9 +6,10 @@ view, so a missed intermediate state does no harm.
 """
 
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from typing import Protocol
 
-from kakuri_workload import LogChunk, LogRequest, ZoneSpec, ZoneStatus
+from kakuri_workload import LogChunk, LogRequest, Removal, ZoneSpec, ZoneStatus
 
 
 class RuntimeFault(Exception):
@@ -27,13 +28,30 @@ class UnknownCursor(RuntimeFault):
     """A log can't be read from this cursor: it is not one that the runtime returned."""
 
 
+@dataclass(frozen=True, slots=True)
+class Remains:
+    """What is known of a zone that was removed.
+
+    Attributes:
+        removal: What was removed, and how that was checked.
+        log: The end of its log, as it was before the removal.
+    """
+
+    removal: Removal
+    log: bytes = b""
+
+
+UNKNOWN_REMAINS = Remains(Removal())
+"""Of a zone about whose removal nothing is known but that it is complete."""
+
+
 class Observer(Protocol):
     """Receives notifications that the view of a runtime has changed."""
 
     def zone_changed(self, zone_id: str) -> None:
         """Reconcile a zone: it changed, appeared, disappeared, or an operation on it is done."""
 
-    def zone_gone(self, zone_id: str) -> None:
+    def zone_gone(self, zone_id: str, remains: Remains = UNKNOWN_REMAINS) -> None:
         """Record that a zone was removed completely, as requested."""
 
     def zones_listed(self) -> None:

@@ -10,7 +10,7 @@ import asyncio
 import re
 import secrets
 from collections.abc import AsyncGenerator, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, TypeVar
 
 import structlog
@@ -31,6 +31,7 @@ from kakuri_workload import (
     LogEvent,
     LogRequest,
     LogSelection,
+    Removal,
     ZoneEvent,
     ZoneSpec,
     ZoneStatus,
@@ -150,13 +151,19 @@ class SidecarZones:
         response = await self._request(self._commands, "POST", path)
         return None if response.status == _NOT_FOUND else _zone(_expect(response, (_OK,)))
 
-    async def remove(self, zone_id: str, grace_seconds: int) -> None:
+    async def remove(self, zone_id: str, grace_seconds: int) -> Removal:
         """Remove a zone; repeat it if an earlier start may have reached the sidecar later."""
-        path = f"/zones/{zone_id}?grace_seconds={grace_seconds}"
-        _expect(await self._request(self._commands, "DELETE", path), (_NO_CONTENT,))
+        path = f"/zones/{zone_id}?grace_seconds={grace_seconds}&receipt"
+        removal = _removal(await self._request(self._commands, "DELETE", path))
         while sent := self._sent.get(zone_id):
             await asyncio.wait(set(sent))
-            _expect(await self._request(self._commands, "DELETE", path), (_NO_CONTENT,))
+            again = _removal(await self._request(self._commands, "DELETE", path))
+            removal = (
+                again
+                if again.zone is not None
+                else replace(again, zone=removal.zone, container=removal.container)
+            )
+        return removal
 
     async def zone(self, zone_id: str) -> ZoneStatus | None:
         """Return a zone with its spec; None if there is no such zone."""
@@ -324,6 +331,16 @@ def _zone(response: Response) -> ZoneStatus:
         return convert(document, type=ZoneStatus)
     except JSONError as error:
         raise RuntimeUnavailable(f"the sidecar's answer: {_first_line(error)}") from error
+
+
+def _removal(response: Response) -> Removal:
+    """Return the receipt in an answer; a sidecar without receipts answers 204."""
+    if _expect(response, (_OK, _NO_CONTENT)).status == _NO_CONTENT:
+        return Removal()
+    try:
+        return decode(_content(response), type=Removal)
+    except JSONError as error:
+        raise RuntimeUnavailable(f"the sidecar's receipt: {_first_line(error)}") from error
 
 
 def _first_line(error: Exception) -> str:

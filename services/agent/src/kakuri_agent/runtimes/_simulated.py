@@ -21,10 +21,19 @@ from typing import Annotated
 from kakuri_daemon import read_toml
 from kakuri_json import convert
 from kakuri_rpc import MAX_REASON_LENGTH
-from kakuri_workload import LogChunk, LogRequest, Range, Text, WorkloadState, ZoneSpec, ZoneStatus
+from kakuri_workload import (
+    LogChunk,
+    LogRequest,
+    Range,
+    Removal,
+    Text,
+    WorkloadState,
+    ZoneSpec,
+    ZoneStatus,
+)
 
 from kakuri_agent.runtimes._names import SIMULATED
-from kakuri_agent.runtimes._protocol import NoLog, Observer
+from kakuri_agent.runtimes._protocol import NoLog, Observer, Remains
 
 Seconds = Annotated[float, Range(ge=0, le=365 * 24 * 3600)]
 Reason = Annotated[
@@ -129,10 +138,14 @@ class SimulatedRuntime:
     def remove(self, zone_id: str, grace_seconds: int) -> None:  # noqa: ARG002 (it ends at once)
         """Forget a zone."""
         zone = self._zones.pop(zone_id, None)
+        removal = Removal(verified_by="simulated")
         if zone is not None:
             zone.cancel()
+            removal = Removal(
+                zone.status.pod_sandbox_id, zone.status.container_id, verified_by="simulated"
+            )
         if self._observer is not None:
-            self._observer.zone_gone(zone_id)
+            self._observer.zone_gone(zone_id, Remains(removal))
 
     def status(self, zone_id: str) -> ZoneStatus | None:
         """Return the status of a zone."""

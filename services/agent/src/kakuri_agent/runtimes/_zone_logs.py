@@ -12,10 +12,20 @@ import structlog
 from kakuri_workload import LogChunk, LogGrown, LogRequest
 
 from kakuri_agent._signals import Signals, wait_for
-from kakuri_agent.runtimes._protocol import RuntimeUnavailable
+from kakuri_agent.runtimes._protocol import NoLog, RuntimeFault, RuntimeUnavailable
 from kakuri_agent.runtimes._zone_operations import ZoneOperations
 
 log = structlog.get_logger()
+
+
+KEPT_BYTES = 65_536
+"""Bytes of the end of a log that are kept of a removed zone."""
+
+KEPT_LINES = (4096, 256, 16, 1)
+"""How many of the last lines are read for that: fewer if they are longer than MAX_KEPT_PARTS."""
+
+MAX_KEPT_PARTS = 8
+"""Parts of DEFAULT_LOG_BYTES in which so many lines have to end."""
 
 
 class ZoneLogs:
@@ -92,3 +102,34 @@ class ZoneLogs:
                     self._signals.set_all()
                 elif not self._signals:
                     return
+
+
+async def read_log_end(zones: ZoneOperations, zone_id: str) -> bytes:
+    """Return the end of a zone's log: at most KEPT_BYTES of its last lines.
+
+    A log that can't be read is empty, since the zone is removed all the same.
+    """
+    content = b""
+    try:
+        for lines in KEPT_LINES:
+            content, is_complete = await _read_lines(zones, zone_id, lines)
+            if is_complete:
+                return content[-KEPT_BYTES:]
+    except NoLog:
+        pass
+    except RuntimeFault as error:
+        log.warning("the log of a removed workload is lost", id=zone_id, error=str(error))
+    return content[:KEPT_BYTES]
+
+
+async def _read_lines(zones: ZoneOperations, zone_id: str, lines: int) -> tuple[bytes, bool]:
+    """Return the last lines of a log, or their beginning; and whether they are complete."""
+    content = b""
+    request = LogRequest(tail=lines, bounded=True)
+    for _ in range(MAX_KEPT_PARTS):
+        part = await zones.read_log(zone_id, request)
+        content += part.data
+        if part.has_ended:
+            return content, True
+        request = replace(request, after=part.next)
+    return content, False

@@ -3,7 +3,7 @@
 from collections.abc import AsyncGenerator, Mapping
 from typing import Protocol
 
-from kakuri_workload import LogChunk, LogEvent, LogRequest, ZoneEvent, ZoneSpec, ZoneStatus
+from kakuri_workload import LogChunk, LogEvent, LogRequest, Removal, ZoneEvent, ZoneSpec, ZoneStatus
 
 from kakuri_agent.runtimes._protocol import RuntimeFault
 
@@ -62,8 +62,11 @@ class ZoneOperations(Protocol):
             Refused: The runtime did not stop it.
         """
 
-    async def remove(self, zone_id: str, grace_seconds: int) -> None:
+    async def remove(self, zone_id: str, grace_seconds: int) -> Removal:
         """Remove a zone, if there is one; no earlier start brings it back afterwards.
+
+        Returns:
+            What was removed, and how that was checked.
 
         Raises:
             Refused: The runtime did not remove it.

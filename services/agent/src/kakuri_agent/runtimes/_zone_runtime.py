@@ -7,15 +7,16 @@ idempotent operation is repeated until it has been carried out.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any, TypeVar
 
 import structlog
-from kakuri_workload import LogChunk, LogRequest, ZoneSpec, ZoneStatus
+from kakuri_workload import LogChunk, LogRequest, WorkloadState, ZoneSpec, ZoneStatus
 
-from kakuri_agent.runtimes._protocol import Observer, RuntimeUnavailable
-from kakuri_agent.runtimes._zone_logs import ZoneLogs
+from kakuri_agent.runtimes._protocol import Observer, Remains, RuntimeUnavailable
+from kakuri_agent.runtimes._zone_logs import ZoneLogs, read_log_end
 from kakuri_agent.runtimes._zone_operations import Refused, ZoneOperations
 from kakuri_agent.runtimes._zone_specs import ZoneSpecs
 from kakuri_agent.runtimes._zone_view import ZoneView, follow_events
@@ -206,8 +207,17 @@ class ZoneRuntime:
         self._view.stopped(zone_id, zone.attempt if zone is not None and has_run else None)
 
     async def _remove(self, zone_id: str, grace_seconds: int) -> None:
-        await self._repeat(lambda: self._zones.remove(zone_id, grace_seconds))
-        self._view.removed(zone_id)
+        remains = await self._repeat(lambda: self._remove_once(zone_id, grace_seconds))
+        self._view.removed(zone_id, remains)
+
+    async def _remove_once(self, zone_id: str, grace_seconds: int) -> Remains:
+        """Stop a zone, read the end of its log, and remove it."""
+        zone = self._view.get(zone_id)
+        if zone is not None and zone.state is WorkloadState.RUNNING:
+            with suppress(Refused):  # the removal may still work
+                await self._zones.stop(zone_id, grace_seconds)
+        log = await read_log_end(self._zones, zone_id)
+        return Remains(await self._zones.remove(zone_id, grace_seconds), log)
 
     async def _fetch(self, zone_id: str) -> ZoneStatus | None:
         """Return a zone with its spec; None if there is no such zone."""

@@ -16,7 +16,7 @@ from kakuri_workload import (
     ZoneStatus,
 )
 
-from kakuri_agent.runtimes._protocol import Observer, RuntimeUnavailable
+from kakuri_agent.runtimes._protocol import UNKNOWN_REMAINS, Observer, Remains, RuntimeUnavailable
 from kakuri_agent.runtimes._zone_operations import ZoneOperations
 
 log = structlog.get_logger()
@@ -185,7 +185,7 @@ class ZoneView:
             if removed.latest is not None:
                 self._receive_zone(removed.latest)
 
-    def removed(self, zone_id: str) -> None:
+    def removed(self, zone_id: str, remains: Remains = UNKNOWN_REMAINS) -> None:
         """Record that a zone was removed."""
         self._zones.pop(zone_id, None)
         self._unstarted.pop(zone_id, None)
@@ -193,7 +193,7 @@ class ZoneView:
         self._removed[zone_id] = _Removed()
         self._on_change(zone_id)
         if self.observer is not None:
-            self.observer.zone_gone(zone_id)
+            self.observer.zone_gone(zone_id, remains)
 
     def changed(self, zone_id: str) -> None:
         """Notify the observer that a zone changed."""

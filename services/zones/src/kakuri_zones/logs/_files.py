@@ -149,6 +149,19 @@ def write_file(root: Path, zone: str, name: str, content: bytes) -> None:
         os.rename(part, name, src_dir_fd=directory, dst_dir_fd=directory)
 
 
+def directory_size(root: Path, zone: str) -> int:
+    """Return the bytes of all files in a zone's directory; 0 if it does not exist.
+
+    Raises:
+        LogStorageError: It can't be read.
+    """
+    try:
+        with open_directory(root, zone, "measure") as directory, os.scandir(directory) as files:
+            return sum(each.stat(follow_symlinks=False).st_size for each in files)
+    except UnknownLog:
+        return 0
+
+
 def remove_directory(root: Path, zone: str) -> None:
     """Remove a zone's directory with its content, if it exists.
 

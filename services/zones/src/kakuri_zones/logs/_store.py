@@ -23,6 +23,7 @@ from kakuri_zones.logs._files import (
     check_zone,
     create_directory,
     current_name,
+    directory_size,
     list_zones,
     open_directory,
     remove_attempts,
@@ -151,6 +152,14 @@ class LogStore:
             LogStorageError: It could not be removed completely.
         """
         await self.run(remove_directory, self._root, zone)
+
+    async def size(self, zone: str) -> int:
+        """Return the bytes of all files in the directory of a zone's log; 0 without a directory.
+
+        Raises:
+            LogStorageError: The directory can't be read.
+        """
+        return await self.run(directory_size, self._root, zone)
 
     async def rotate(
         self, zone: str, attempt: int, reopen: Callable[[], Awaitable[object]]
