@@ -5,6 +5,7 @@ each run, so that a run fails because of a change. `KAKURI_EXPLORE=1` lets it lo
 """
 
 import os
+import sys
 
 import hypothesis
 import pytest
@@ -14,6 +15,16 @@ from tools.patterns import watching
 hypothesis.settings.register_profile("same", derandomize=True, deadline=None)
 if not os.environ.get("KAKURI_EXPLORE"):
     hypothesis.settings.load_profile("same")
+
+
+MEASURING = sys.gettrace()
+"""What measures coverage, if anything does."""
+
+
+def pytest_runtest_setup() -> None:
+    """Measure coverage again after a test whose stack overflowed, where Python ends tracing."""
+    if sys.gettrace() is None:
+        sys.settrace(MEASURING)
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -220,3 +220,39 @@ async def test_peer_that_never_acknowledges_settings_is_disconnected(tmp_path, m
     assert caught.value.code == ErrorCode.SETTINGS_TIMEOUT
     await driver.closed
     listener.close()
+
+
+async def test_request_that_waits_for_a_stream_is_not_sent_if_the_connection_ends(tmp_path):
+    async def handler(exchange):
+        await exchange.ended()
+
+    async with connected(tmp_path, handler, server=Limits(concurrent_streams=1)) as driver:
+        await asyncio.wait_for(_settings(driver), 5)
+        await driver.open(CALL)
+        waiting = asyncio.ensure_future(driver.open(CALL))
+        await asyncio.sleep(0)
+        driver.close()
+        with pytest.raises(ExchangeEnded) as caught:
+            await waiting
+        assert caught.value.processed is Processed.NO
+        with pytest.raises(ExchangeEnded) as caught:
+            await driver.open(CALL)
+        assert caught.value.processed is Processed.NO
+
+
+async def test_ended_returns_how_the_client_cancelled_the_exchange(tmp_path):
+    ends = asyncio.Queue()
+
+    async def handler(exchange):
+        ends.put_nowait(await exchange.ended())
+        ends.put_nowait(await exchange.ended())
+
+    async with connected(tmp_path, handler) as driver:
+        exchange = await driver.open(CALL)
+        driver.flush()
+        while not driver.peers or not driver.peers[0].connection.open_streams:  # noqa: ASYNC110
+            await asyncio.sleep(0)
+        exchange.cancel()
+        first, again = await ends.get(), await ends.get()
+    assert first is again
+    assert first.code == ErrorCode.CANCEL

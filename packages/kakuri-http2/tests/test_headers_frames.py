@@ -156,3 +156,32 @@ def test_large_head_is_sent_in_frames_that_the_server_reads():
         each for each in feed(server, client.data_to_send(), "whole") if type(each) is Request
     ]
     assert found.fields == request.fields
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        FIELDS[:-1],  # no :path
+        (*FIELDS, (b":status", b"200")),
+        ((b":method", b"GET"), (b":scheme", b"http"), (b":path", b"x")),
+        ((b":method", b"G T"), (b":scheme", b"http"), (b":path", b"/")),
+        (*FIELDS, (b":path", b"/")),
+        (*FIELDS, (b"x", b"1"), (b":protocol", b"y")),
+        (*FIELDS, (b"x", b"a\r\nb")),
+    ],
+)
+def test_request_with_faulty_fields_is_reset_and_not_reported(fields):
+    connection, found = requests(frame("HEADERS", END | LAST, 1, block(*fields)))
+    assert found == []
+    resets = [each for each in read(connection.data_to_send()) if each.kind == 3]
+    assert [(each.stream, each.payload) for each in resets] == [(1, b"\0\0\0\1")]
+
+
+@pytest.mark.parametrize("status", [b"101", b"20", b"2000", b"abc", b""])
+def test_response_with_a_faulty_status_resets_the_exchange(status):
+    client = ClientConnection()
+    client.receive_data(settings())
+    stream = client.send(Request(b"GET", b"/", b"a", end=True))
+    events = feed(client, frame("HEADERS", END | LAST, stream, block((":status", status))), "whole")
+    assert isinstance(events[-1], StreamReset)
+    assert events[-1].code is ErrorCode.PROTOCOL_ERROR
