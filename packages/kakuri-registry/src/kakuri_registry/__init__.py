@@ -34,7 +34,8 @@ if TYPE_CHECKING:
     )
     from kakuri_registry._events import Event, EventType
     from kakuri_registry._journal import MAX_EVENT_BYTES, MAX_EVENTS, EventJournal
-    from kakuri_registry._registry import MAX_PAGE, MAX_WORKLOADS, WorkloadRegistry
+    from kakuri_registry._registry import WorkloadRegistry
+    from kakuri_registry._registry_reader import MAX_PAGE, MAX_WORKLOADS
     from kakuri_registry._sizes import entry_size, spec_size
     from kakuri_registry._sqlite import RESERVE_BYTES, STORE_FAILPOINTS, VERSION_GAP, SQLiteStore
     from kakuri_registry._store import Loaded, MemoryStore, Store, StoreProblem
@@ -114,11 +115,8 @@ _MODULES = {
         "MAX_EVENT_BYTES",
         "EventJournal",
     ),
-    "_registry": (
-        "MAX_PAGE",
-        "MAX_WORKLOADS",
-        "WorkloadRegistry",
-    ),
+    "_registry": ("WorkloadRegistry",),
+    "_registry_reader": ("MAX_PAGE", "MAX_WORKLOADS"),
     "_sizes": (
         "entry_size",
         "spec_size",

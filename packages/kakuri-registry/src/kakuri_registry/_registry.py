@@ -5,50 +5,33 @@ in changes the registry later. Times and ids are arguments, so the same calls al
 registry. It has no lock; threads that share it need one of their own.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
-from itertools import islice
 
-from kakuri_workload import DesiredState, History, Run, Workload, WorkloadState
+from kakuri_workload import DesiredState, Run, Workload, WorkloadState
 
 from kakuri_registry._change import Change
-from kakuri_registry._ended import Ended, EndedWorkloads
 from kakuri_registry._entry import WorkloadEntry
 from kakuri_registry._errors import (
     DuplicateWorkload,
     IllegalTransition,
     RegistryFull,
     RemovalIsFinal,
-    UnknownWorkload,
 )
 from kakuri_registry._events import Event, EventType, workload_event
 from kakuri_registry._frozen import freeze
-from kakuri_registry._history import RESTARTED, complete, extended, shortened
-from kakuri_registry._index import Index
-from kakuri_registry._journal import EventJournal
-from kakuri_registry._sizes import entry_size
+from kakuri_registry._history import RESTARTED, extended, shortened
+from kakuri_registry._registry_reader import MAX_WORKLOADS, RegistryReader
 from kakuri_registry._store import Loaded
-
-MAX_WORKLOADS = 200_000
-"""The default limit: about 200 MB of snapshots, and hundreds of times what one machine can run."""
-
-MAX_PAGE = 1000
-"""The largest number of entries in a page."""
 
 _PENDING = Run(WorkloadState.PENDING)
 
 
-class WorkloadRegistry:
+class WorkloadRegistry(RegistryReader):
     """The workloads of one node, by id."""
 
     def __init__(self, *, max_workloads: int = MAX_WORKLOADS) -> None:
-        self._entries: dict[str, WorkloadEntry] = {}
-        self._histories: dict[str, History] = {}
-        self._index = Index()
-        self._ended = EndedWorkloads()
-        self._version = 0
-        self._journal = EventJournal()
-        self._max_workloads = max_workloads
+        super().__init__(max_workloads=max_workloads)
         self._on_change: Callable[[Change], None] | None = None
 
     @classmethod
@@ -59,20 +42,7 @@ class WorkloadRegistry:
         readers which followed the registry of an earlier process continue.
         """
         registry = cls(max_workloads=max_workloads)
-        for entry in loaded.entries:
-            freeze(entry.workload)
-        registry._entries = {entry.workload.id: entry for entry in loaded.entries}
-        registry._histories = dict(loaded.histories)
-        registry._index = Index(registry._entries.values())
-        ended = [each for each in registry._entries.values() if each.state.is_terminal]
-        registry._ended = EndedWorkloads(
-            (registry._as_ended(each) for each in ended if each.desired is not DesiredState.REMOVE),
-            (registry._as_ended(each) for each in ended if each.desired is DesiredState.REMOVE),
-        )
-        registry._version = loaded.version
-        registry._journal = EventJournal(
-            loaded.events, compacted=loaded.compacted, index=loaded.version
-        )
+        registry._fill(loaded)
         return registry
 
     def register(
@@ -305,19 +275,6 @@ class WorkloadRegistry:
             ),
         )
 
-    def get(self, workload_id: str) -> WorkloadEntry | None:
-        """Return the present snapshot of a workload; None if it is not registered."""
-        return self._entries.get(workload_id)
-
-    def history(self, workload_id: str) -> History:
-        """Return the latest transitions of a workload, oldest first.
-
-        Raises:
-            UnknownWorkload: No workload has this id.
-        """
-        entry = self._known(workload_id)
-        return complete(self._histories.get(workload_id, ()), entry)
-
     def remove(self, workload_id: str, *, now: float | None = None) -> WorkloadEntry:
         """Remove a workload and return its last snapshot.
 
@@ -378,86 +335,6 @@ class WorkloadRegistry:
         self._publish(Change("", event.index, None, events=(event,)))
         return event
 
-    def page(
-        self,
-        *,
-        state: WorkloadState | None = None,
-        label: tuple[str, str] | None = None,
-        after: str = "",
-        limit: int = MAX_PAGE,
-    ) -> list[WorkloadEntry]:
-        """Return a page of snapshots in the order of their ids.
-
-        It takes time in proportion to the page, whatever the state, the label and `after`.
-
-        Args:
-            state: Return only workloads in this state.
-            label: Return only workloads with this label, a key and a value.
-            after: Begin after this id. It need not exist any more, so paging continues correctly
-                while workloads are added and removed.
-            limit: The largest number of snapshots.
-
-        Raises:
-            ValueError: The limit is not from 1 to MAX_PAGE.
-        """
-        _check_limit(limit)
-        ids = islice(self._index.after(after, state, label), limit)
-        return [self._entries[workload_id] for workload_id in ids]
-
-    def removable(
-        self, *, now: float, retention: float, budget: int | None = None, limit: int = MAX_PAGE
-    ) -> list[WorkloadEntry]:
-        """Return ended workloads that may be removed, in the order in which they ended.
-
-        These are the workloads that ended more than `retention` seconds ago, and as many more as
-        have to be removed to reduce `ended_bytes` to `budget`. Workloads that are being removed
-        already are left out.
-
-        Args:
-            now: The present time.
-            retention: Seconds for which an ended workload is kept.
-            budget: Bytes that all ended workloads may take together; None for no limit.
-            limit: The largest number of workloads.
-
-        Raises:
-            ValueError: The limit is not from 1 to MAX_PAGE.
-        """
-        _check_limit(limit)
-        excess = 0 if budget is None else self.ended_bytes - budget
-        found: list[WorkloadEntry] = []
-        for workload_id, since, size in self._ended:
-            if len(found) == limit:
-                break
-            if excess <= 0:
-                if since > now:
-                    continue  # the clock was set back since; later ones may still be due
-                if since >= now - retention:
-                    break
-            excess -= size
-            found.append(self._entries[workload_id])
-        return found
-
-    @property
-    def full(self) -> RegistryFull | None:
-        """The error that a registration would raise at present; None if there is room."""
-        if len(self._entries) < self._max_workloads:
-            return None
-        return RegistryFull(self._max_workloads)
-
-    @property
-    def ended_bytes(self) -> int:
-        """The size in bytes of all workloads that have ended and are not being removed."""
-        return self._ended.kept_bytes
-
-    @property
-    def removing_bytes(self) -> int:
-        """The size in bytes of all workloads that have ended and are being removed."""
-        return self._ended.removing_bytes
-
-    def count(self, state: WorkloadState) -> int:
-        """Return how many workloads are in a state."""
-        return self._index.count(state)
-
     def subscribe(self, on_change: Callable[[Change], None] | None) -> None:
         """Call a function with every change as it is made, in place of the earlier subscriber.
 
@@ -465,25 +342,6 @@ class WorkloadRegistry:
             on_change: The function, which must not change the registry; None for no subscriber.
         """
         self._on_change = on_change
-
-    @property
-    def journal(self) -> EventJournal:
-        """The latest events. Without a subscriber of changes, each is published at once."""
-        return self._journal
-
-    @property
-    def version(self) -> int:
-        """The version after the latest change; it only grows, also across restarts."""
-        return self._version
-
-    def __len__(self) -> int:
-        return len(self._entries)
-
-    def __contains__(self, workload_id: object) -> bool:
-        return workload_id in self._entries
-
-    def __iter__(self) -> Iterator[WorkloadEntry]:
-        return iter(list(self._entries.values()))
 
     def __repr__(self) -> str:
         return f"<WorkloadRegistry {len(self)} workloads, version {self._version}>"
@@ -532,22 +390,3 @@ class WorkloadRegistry:
             self._journal.stored(change.events)
         else:
             self._on_change(change)
-
-    def _known(self, workload_id: str) -> WorkloadEntry:
-        entry = self._entries.get(workload_id)
-        if entry is None:
-            raise UnknownWorkload(workload_id)
-        return entry
-
-    def _as_ended(self, entry: WorkloadEntry) -> Ended:
-        workload_id = entry.workload.id
-        history = self._histories.get(workload_id, ())
-        # Later changes of an ended workload are not transitions, so its last transition is its end.
-        since = history[-1].at if history else entry.changed_at
-        return Ended(workload_id, since, entry_size(entry, history))
-
-
-def _check_limit(limit: int) -> None:
-    if not 1 <= limit <= MAX_PAGE:
-        message = f"expected a limit from 1 to {MAX_PAGE}, got {limit}"
-        raise ValueError(message)
