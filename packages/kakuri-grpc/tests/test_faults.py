@@ -11,8 +11,10 @@ from kakuri_grpc import (
     Channel,
     ChannelState,
     DeadlineExceeded,
+    Limits,
     LocalError,
     MessageTooLarge,
+    NotFound,
     Processed,
     StatusCode,
     StatusError,
@@ -695,6 +697,52 @@ async def test_streaming_call_ends_with_the_status_of_a_reset_after_its_messages
         with pytest.raises(StatusError) as caught:
             await call.receive()
         assert caught.value.code is StatusCode.INTERNAL
+
+
+@pytest.mark.parametrize(
+    ("pieces", "kind", "text"),
+    [
+        ((lambda peer: peer.data(1, b"\0\xff\xff\xff\xff"),), MessageTooLarge, "4294967295"),
+        ((lambda peer: peer.data(1, b"\1\0\0\0\0"),), StatusError, "compression"),
+        ((lambda peer: peer.message(1, b"\xff"),), StatusError, "not a"),
+        ((lambda peer: peer.data(1, b"\0\0\0\0\5abc"), good_trailers), StatusError, "cut off"),
+        ((lambda peer: peer.data(1, b"\0\0\0"), good_trailers), StatusError, "cut off"),
+        ((lambda peer: peer.trailers(1, ((b"x-y", b"z"),)),), StatusError, "no grpc-status"),
+        (
+            (lambda peer: peer.trailers(1, ((b"grpc-status", b"5"), (b"grpc-message", b"lost"))),),
+            NotFound,
+            "lost",
+        ),
+    ],
+)  # fmt: skip
+async def test_stream_fails_with_its_first_fault_after_its_messages(
+    channel, network, pieces, kind, text
+):
+    opening = asyncio.ensure_future(channel.stream(DOWN, Question(), timeout=60))
+    peer = await network.peer()
+    async with await opening as call:
+        peer.send(peer.head(1), peer.message(1, HELLO), *(piece(peer) for piece in pieces))
+        assert await call.receive() == Answer(text="hello")
+        errors = []
+        for _ in range(3):  # and stays so
+            with pytest.raises(kind, match=text) as caught:
+                await call.receive()
+            errors.append(str(caught.value))
+        assert len(set(errors)) == 1
+        assert is_clean(peer)
+
+
+async def test_message_of_a_stream_over_the_own_limit_is_not_sent(network):
+    async with Channel("unix:/played", limits=Limits(sent=10)) as channel:
+        opening = asyncio.ensure_future(channel.stream(UP, timeout=60))
+        peer = await network.peer()
+        async with await opening as call:
+            with pytest.raises(MessageTooLarge) as caught:
+                await call.send(Question(text="x" * 9))
+            assert (caught.value.size, caught.value.limit) == (11, 10)
+            await call.send(Question(text="x" * 8), end=True)
+            await turns(lambda: peer.content(1))
+            assert len(peer.content(1)) == 5 + 10
 
 
 async def test_cancelling_a_task_that_receives_cancels_the_task_and_the_call(channel, network):

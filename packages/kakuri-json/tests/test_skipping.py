@@ -29,6 +29,13 @@ def test_skip_value_of_valid_container_returns_its_end(value, indent, escape):
     assert skip_value(f"[{text}}}]", 1) == 1 + len(text)
 
 
+@pytest.mark.parametrize(("levels", "is_matched"), [(1, True), (4, True), (5, False)])
+@pytest.mark.parametrize(("opening", "closing"), [("[", "]"), ('{"a":', "}")])
+def test_skip_value_matches_four_levels_of_nesting(levels, is_matched, opening, closing):
+    text = opening * levels + "1" + closing * levels
+    assert skip_value(text, 0) == (len(text) if is_matched else -1)
+
+
 PIECES = [
     *'[]{},:"\\1-0.e \n',
     '"a"',

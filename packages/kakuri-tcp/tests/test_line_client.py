@@ -131,6 +131,27 @@ async def test_close_cancels_an_attempt_to_connect():
                 await request
 
 
+async def test_request_cancelled_while_connecting_leaves_the_attempt_to_the_others():
+    with socket.socket() as listener:  # with a full queue, so that the attempt lasts
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        with socket.socket() as first, socket.socket() as second:
+            for peer in (first, second):
+                peer.settimeout(0)
+                peer.connect_ex(listener.getsockname())
+            client = LineClient(Endpoint.tcp(*listener.getsockname()))
+            one, other = (asyncio.create_task(client.request(b"a", timeout=5)) for _ in range(2))
+            await run_pending()
+            one.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await one
+            await run_pending()
+            assert not other.done()
+            await client.close()
+            with pytest.raises(ClientClosed):
+                await other
+
+
 async def test_request_during_a_back_off_beyond_connect_timeout_fails_at_once():
     limits = LineClientLimits(first_backoff=60, backoff=60)
     async with await listen_lines(LOCAL, bytes.upper) as server:

@@ -110,8 +110,6 @@ class LineServerConnection(Connection):
             self._turn = self._loop.call_soon(self._go_on)
 
     def closed(self, fault: ConnectionFault | None) -> None:  # noqa: ARG002 - the base's
-        if self._turn is not None:
-            self._turn.cancel()
         self._cancel_waiting()
 
     def sweep(self, now: float) -> None:
