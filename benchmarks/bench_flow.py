@@ -5,9 +5,11 @@ and besides with a quiet log and with two workers, to show what these change. Go
 compiler is installed. The stacks run in turn on the same machine under the same wrk; each figure
 is the median of the rounds.
 
-Usage: bench_flow.py [ROUNDS] [SECONDS] [CONNECTIONS]
+Usage: bench_flow.py [ROUNDS] [SECONDS] [CONNECTIONS] [--json FILE]
 """
 
+import argparse
+import json
 import os
 import re
 import shutil
@@ -205,11 +207,23 @@ def table_of(work: str, results: dict[str, list[Result]]) -> Table:
     return table
 
 
+def median_of(rounds: list[Result]) -> dict[str, float]:
+    return {
+        "rate": round(statistics.median(one.rate for one in rounds)),
+        "p99": round(statistics.median(one.p99 for one in rounds), 1),
+        "plane": round(statistics.median(one.cpu[0] for one in rounds), 1),
+        "agent": round(statistics.median(one.cpu[1] for one in rounds), 1),
+    }
+
+
 def main() -> None:
-    rounds, seconds, connections = (
-        int(sys.argv[index]) if len(sys.argv) > index else default
-        for index, default in enumerate((3, 4, 32), 1)
-    )
+    parser = argparse.ArgumentParser()
+    parser.add_argument("rounds", nargs="?", type=int, default=3)
+    parser.add_argument("seconds", nargs="?", type=int, default=4)
+    parser.add_argument("connections", nargs="?", type=int, default=32)
+    parser.add_argument("--json", type=Path, help="where the medians are written, for draw.py")
+    arguments = parser.parse_args()
+    rounds, seconds, connections = arguments.rounds, arguments.seconds, arguments.connections
     console = Console()
     results: dict[str, dict[str, list[Result]]] = {work: {} for work in WORKS}
     with tempfile.TemporaryDirectory() as directory, console.status("measuring") as status:
@@ -223,6 +237,12 @@ def main() -> None:
     )
     for work, of_stacks in results.items():
         console.print(table_of(work, of_stacks))
+    if arguments.json is not None:
+        medians = {
+            work: {name: median_of(found) for name, found in of_stacks.items()}
+            for work, of_stacks in results.items()
+        }
+        arguments.json.write_text(json.dumps({"python": sys.version, "works": medians}, indent=1))
 
 
 if __name__ == "__main__":

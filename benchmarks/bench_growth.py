@@ -113,10 +113,18 @@ def main() -> None:
                 work, f"{small:.1f}", f"{large:.1f}", f"{ratio:.2f} ×",
                 *(f"{rate:,.0f}" for rate in rates),
             )  # fmt: skip
-            figures.append({"store": store, "work": work, "small": small, "large": large})
+            figures.append(
+                {
+                    "store": store,
+                    "work": work,
+                    "small": small,
+                    "large": large,
+                    "ratio": round(ratio, 2),
+                }
+            )
         console.print(table)
     if arguments.json is not None:
-        arguments.json.write_text(json.dumps(figures, indent=1))
+        arguments.json.write_text(json.dumps({"python": sys.version, "figures": figures}, indent=1))
 
 
 if __name__ == "__main__":

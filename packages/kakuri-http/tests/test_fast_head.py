@@ -5,6 +5,7 @@ import random
 import time
 from contextlib import suppress
 
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from kakuri_http import (
@@ -259,3 +260,64 @@ def test_receive_request_returns_the_request_of_the_events(head, content):
     assert seen(request) == seen(other)
     assert request.body == other.body == content
     assert core.next_event() is last is PAUSED
+
+
+def test_fields_of_the_last_head_serve_a_head_that_repeats_them():
+    fast = compile_fast_head(LIMITS)
+    fields = b"Host: a:80\r\nContent-Length: 5\r\nX: y\r\n\r\n"
+    first, _ = fast(b"POST /a HTTP/1.1\r\n" + fields, 0)
+    assert first.headers.get("x") == "y"
+    again, end = fast(b"....PUT /b?c HTTP/1.1\r\n" + fields + b"rest", 4)
+    assert again.headers is first.headers
+    assert seen(again) == ("PUT", "/b?c", "/b", "c", "a:80", "1.1", 5, True, False,
+                           [("Host", "a:80"), ("Content-Length", "5"), ("X", "y")])  # fmt: skip
+    assert end == len(b"....PUT /b?c HTTP/1.1\r\n" + fields)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        b"Host: a\r\nX: y\r\nX: z\r\n\r\n",
+        b"Host: a\r\nX: y\r\n",
+        b"Host: a\r\nX: Y\r\n\r\n",
+        b"Host: a\r\n\r\n",
+        b"\r\n",
+        b"",
+    ],
+)
+def test_head_with_other_fields_than_the_last_one_is_read_as_exactly(fields):
+    fast = compile_fast_head(LIMITS)
+    assert agree(b"GET /a HTTP/1.1\r\nHost: a\r\nX: y\r\n\r\n", fast)
+    data = b"GET /b HTTP/1.1\r\n" + fields
+    with suppress(RemoteProtocolError):
+        assert agree(data, fast) == (fields.endswith(b"\r\n\r\n"))
+    assert agree(b"GET /a HTTP/1.1\r\nHost: a\r\nX: y\r\n\r\n", fast)
+
+
+def test_head_with_repeated_fields_is_held_to_the_limits():
+    limits = Limits(request_line=40)
+    fast = compile_fast_head(limits)
+    fields = b"Host: a\r\n\r\n"
+    assert fast(b"GET / HTTP/1.1\r\n" + fields, 0)
+    assert fast(b"GET /" + b"a" * 40 + b" HTTP/1.1\r\n" + fields, 0) is None
+
+
+def test_long_fields_are_not_kept_for_the_next_head():
+    fast = compile_fast_head(LIMITS)
+    head = b"GET / HTTP/1.1\r\nHost: a\r\nCookie: " + b"c" * 500 + b"\r\n\r\n"
+    first, _ = fast(head, 0)
+    again, _ = fast(head, 0)
+    assert again.headers == first.headers
+    assert again.headers is not first.headers
+
+
+def test_field_that_was_found_or_missed_once_has_the_same_value_again():
+    fast = compile_fast_head(LIMITS)
+    request, _ = fast(b"GET / HTTP/1.1\r\nHost: a\r\nX: y\r\nx: z\r\n\r\n", 0)
+    for _ in range(2):
+        assert request.headers.get("X") == request.headers.get("x") == "y, z"
+        assert request.headers.get("none") is None
+        assert request.headers.get("none", "default") == "default"
+        for number in range(100):  # more names than are remembered
+            assert request.headers.get(f"n-{number}") is None
+    assert len(request.headers._found) < 20

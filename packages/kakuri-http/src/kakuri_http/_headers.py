@@ -13,6 +13,10 @@ _NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _VALUE = re.compile(r"(?:[\x21-\x7e\x80-\xff](?:[\t\x20-\x7e\x80-\xff]*[\x21-\x7e\x80-\xff])?)?")
 
 
+_MAX_FOUND = 16
+"""Names of fields, or of fields that are missing, whose values are remembered."""
+
+
 class Headers:
     """The fields of a message in order, immutable; `get`, `[]` and `in` ignore the case of names.
 
@@ -124,15 +128,16 @@ class LazyHeaders(Headers):
     """Field lines that an expression has checked, as bytes.
 
     A single field is searched for. The lines are split when all fields are read, or one that
-    repeats.
+    repeats. What was found is remembered, because one object may serve many requests.
     """
 
-    __slots__ = ("_block", "_folded")
+    __slots__ = ("_block", "_folded", "_found")
 
     def __init__(self, block: bytes) -> None:
         self._index = None
         self._block: bytes | None = block
         self._folded = b""
+        self._found: dict[str, str | None] = {}
 
     def _fields(self) -> list[tuple[str, str]]:
         if self._block is not None:
@@ -145,18 +150,27 @@ class LazyHeaders(Headers):
 
     def get(self, name: str, default: str | None = None) -> str | None:
         """Return a field's value; those of a repeated field joined by `, ` (RFC 9110 5.3)."""
+        try:
+            value = self._found[name]
+        except KeyError:
+            value = self._search(name)
+            if len(self._found) < _MAX_FOUND:
+                self._found[name] = value
+        return default if value is None else value
+
+    def _search(self, name: str) -> str | None:
         block = self._block
         if block is None:
-            return self._by_name().get(name.lower(), default)
+            return self._by_name().get(name.lower())
         folded = self._folded
         if not folded:
             self._folded = folded = b"\n" + block.lower()
         key = _key(name)
         at = folded.find(key)
         if at < 0:
-            return default
+            return None
         if folded.find(key, at + 1) >= 0:
-            return self._by_name().get(name.lower(), default)
+            return self._by_name().get(name.lower())
         start = at + len(key) - 1  # of the value; the first line feed is not in the block
         return block[start : block.index(b"\r", start)].strip(b" \t").decode("latin-1")
 

@@ -10,6 +10,7 @@ that matter, and heads near any limit.
 
 import re
 from collections.abc import Callable
+from functools import lru_cache
 
 from kakuri_http._headers import LazyHeaders
 from kakuri_http._limits import Limits
@@ -21,10 +22,13 @@ from kakuri_http._messages import Request
 # `(?:…|)` is quicker than `(?:…)?`. Groups are not repeated possessively (see _grammar); a near
 # miss takes linear time all the same, as giving back lines never finds another match.
 _REST_OF_FIELD = rb"[!\#$%&'*+\-.^_`|~0-9A-Za-z]*+:[\t\x20-\x7e\x80-\xff]*+"
-_PATTERN = rb"""
+_LINE = rb"""
 (GET|POST|DELETE|PUT|PATCH|HEAD|OPTIONS)\ (/[A-Za-z0-9\-._~!$&'()*+,;=:@/]*+)
 (?:\?([A-Za-z0-9\-._~!$&'()*+,;=:@/?\[\]|{}\\^`]*+)|)
 \ HTTP/1\.1\r\n
+"""
+_PATTERN = rb"""
+LINE
 ([Hh]ost:[ ]?([A-Za-z0-9\-._~]++(?::(?:6[0-4][0-9]{3}|[1-5]?[0-9]{1,4})|))\r\n
 (?:
   (?: [!\#$%&'*+\-.^_`|~0-9ABDFGI-SU-Zabdfgi-su-z]REST
@@ -37,26 +41,71 @@ _PATTERN = rb"""
     | (?:[Hh](?!(?i:ost):)|[Tt](?!(?i:ransfer-encoding):)|[Ee](?!(?i:xpect):))REST
   )\r\n
 ){0,MORE})\r\n
-""".replace(b"REST", _REST_OF_FIELD)
+""".replace(b"REST", _REST_OF_FIELD).replace(b"LINE", _LINE)
 
+_LONGEST_KEPT = 512
+"""Bytes of field lines that are kept for the next request: those of most programs, not those of
+browsers, so that many idle connections take little memory."""
+
+_Match = Callable[[bytes, int], re.Match[bytes] | None]
 FastHead = Callable[[bytes, int], tuple[Request, int] | None]
 
 
 def compile_fast_head(limits: Limits) -> FastHead:
-    """Return a reader of heads: a request and the end of its head, or None if it does not match."""
+    """Return a reader of the heads of one connection.
+
+    It returns a request and the end of its head, or None if the head does not match. Most clients
+    send the same fields with each request: the reader keeps the last ones, and compares.
+    """
+    return _Reader(*_expressions(limits)).read
+
+
+@lru_cache(maxsize=16)
+def _expressions(limits: Limits) -> tuple[_Match, _Match, int]:
     pattern = _PATTERN.replace(b"MORE", b"%d" % (limits.fields - 1))
-    match_head = re.compile(pattern, re.VERBOSE).match
     # A head within the smallest of the limits on its parts is within all of them.
     longest = min(limits.request_line, limits.field_line, limits.head)
+    match_head = re.compile(pattern, re.VERBOSE).match
+    return match_head, re.compile(_LINE, re.VERBOSE).match, longest
 
-    def read(data: bytes, position: int) -> tuple[Request, int] | None:
-        match = match_head(data, position)
+
+class _Reader:
+    """Reads the heads of one connection."""
+
+    __slots__ = ("_fields", "_host", "_lines", "_longest", "_match_head", "_match_line", "_size")
+
+    def __init__(self, match_head: _Match, match_line: _Match, longest: int) -> None:
+        self._match_head = match_head
+        self._match_line = match_line
+        self._longest = longest
+        # Of the last head:
+        self._lines = b""  # its field lines with the empty one; empty if they are not kept
+        self._fields = LazyHeaders(b"")
+        self._host = ""
+        self._size = 0
+
+    def read(self, data: bytes, position: int) -> tuple[Request, int] | None:
+        match = self._match_line(data, position)
         if match is None:
             return None
         end = match.end()
-        if end - position > longest:
+        lines = self._lines
+        if lines and data.startswith(lines, end):
+            method, path, query = match.groups()
+            end += len(lines)
+            fields, host, size = self._fields, self._host, self._size
+        else:
+            match = self._match_head(data, position)
+            if match is None:
+                return None
+            method, path, query, block, name, length = match.groups()
+            lines = data[end : match.end()]
+            end = match.end()
+            fields, host, size = LazyHeaders(block), name.decode(), int(length) if length else 0
+            if len(lines) <= _LONGEST_KEPT:
+                self._lines, self._fields, self._host, self._size = lines, fields, host, size
+        if end - position > self._longest:
             return None
-        method, path, query, block, host, length = match.groups()
         text = path.decode()
         if "/." in text or "//" in text:
             return None
@@ -65,10 +114,4 @@ def compile_fast_head(limits: Limits) -> FastHead:
         else:
             query_string = query.decode()
             target = f"{text}?{query_string}"
-        fields = LazyHeaders(block)
-        size = int(length) if length else 0
-        return Request(
-            method.decode(), target, fields, text, query_string, host.decode(), size
-        ), end
-
-    return read
+        return Request(method.decode(), target, fields, text, query_string, host, size), end

@@ -1,7 +1,5 @@
 """The core of a server: requests in, responses out."""
 
-from functools import lru_cache
-
 from kakuri_http._errors import LocalProtocolError, RemoteProtocolError
 from kakuri_http._limits import Limits
 from kakuri_http._messages import Request, Response
@@ -33,7 +31,6 @@ from kakuri_http.core._writers import (
 _IDLE, _BODY, _DONE = State.IDLE, State.BODY, State.DONE
 _REQUEST, _RESPONSE, _END = Kind.REQUEST, Kind.RESPONSE, Kind.END
 
-_fast_head_for = lru_cache(maxsize=16)(compile_fast_head)
 ServerEvent = Request | Data | EndOfMessage | ConnectionClosed | NeedData | Paused
 
 
@@ -60,7 +57,7 @@ class ServerConnection(CoreConnection):
 
     def __init__(self, limits: Limits | None = None) -> None:
         super().__init__(limits)
-        self._read_fast: FastHead = _fast_head_for(self.limits)
+        self._read_fast: FastHead = compile_fast_head(self.limits)
         self._matched: tuple[Request, int] | None = None  # by receive_request, for next_event
         self._parser: HeadParser | None = None
         self._request: Request | None = None
