@@ -9,7 +9,7 @@ import pytest
 from kakuri_control_plane._nodes import NodeView
 from kakuri_control_plane._views import RemovedWorkload, WorkloadDetails
 from kakuri_json import decode, encode
-from kakuri_rpc import Reply, Request
+from kakuri_rpc import Event, Reply, Request
 from kakuri_workload import (
     Removal,
     Transition,
@@ -60,6 +60,7 @@ TABLES = {
             rf"^(ZoneStatus)$.*?{TABLE}", PAGE.replace("### ", ""), re.MULTILINE | re.DOTALL
         ),
         *re.findall(rf"^A (transition) in `transitions`\n\n{TABLE}", PAGE, re.MULTILINE),
+        *re.findall(rf"^An (event) in `events`\n\n{TABLE}", PAGE, re.MULTILINE),
         *re.findall(rf"^A (receipt) in `removal`\n\n{TABLE}", PAGE, re.MULTILINE),
     ]
 }
@@ -69,7 +70,7 @@ REQUESTS = re.findall(r"^\| `(\{\"type\":\"\w+\".*?\})`", PAGE, re.MULTILINE)
 
 def test_contracts_have_an_example_of_each_kind():
     counts = [WORKLOADS, REPLIES, REQUESTS, ZONE_SPECS, ZONE_STATUSES, ZONE_EVENTS]
-    assert [len(lines) for lines in counts] == [2, 18, 11, 2, 3, 5]
+    assert [len(lines) for lines in counts] == [2, 20, 12, 2, 3, 5]
 
 
 @pytest.mark.parametrize("line", WORKLOADS)
@@ -118,6 +119,7 @@ def test_table_of_a_reply_has_each_of_its_fields(reply):
 
 
 def test_tables_of_parts_of_replies_have_each_of_their_fields():
+    assert TABLES["event"] == [field.name for field in fields(Event)]
     assert TABLES["receipt"] == [field.name for field in fields(Removal)]
     assert TABLES["transition"] == [field.name for field in fields(Transition)]
     assert TABLES["ZoneStatus"] == [field.name for field in fields(ZoneStatus)]

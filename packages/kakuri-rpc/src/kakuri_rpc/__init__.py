@@ -12,6 +12,14 @@ from kakuri_rpc._errors import (
     TooManyLogs,
     UnexpectedReply,
 )
+from kakuri_rpc._events import (
+    MAX_EVENTS,
+    MAX_EVENTS_BYTES,
+    Changes,
+    Event,
+    EventType,
+    WatchChanges,
+)
 from kakuri_rpc._fields import (
     MAX_DETAIL_BYTES,
     MAX_DIFFERENCES,
@@ -51,12 +59,15 @@ from kakuri_rpc._messages import (
 )
 from kakuri_rpc._server import LateReply, serve
 from kakuri_rpc._version import __version__
+from kakuri_rpc._watch import AgentWatch
 
 __all__ = [
     "DEFAULT_TIMEOUT",
     "LIMITS",
     "MAX_DETAIL_BYTES",
     "MAX_DIFFERENCES",
+    "MAX_EVENTS",
+    "MAX_EVENTS_BYTES",
     "MAX_LOG_DATA",
     "MAX_OPEN_LOGS",
     "MAX_PAGE",
@@ -68,12 +79,16 @@ __all__ = [
     "AgentLog",
     "AgentTimeout",
     "AgentUnreachable",
+    "AgentWatch",
+    "Changes",
     "ClientClosed",
     "DescribeNode",
     "Desired",
     "DocumentTooLarge",
     "ErrorCode",
     "ErrorReply",
+    "Event",
+    "EventType",
     "GetHistory",
     "GetStatus",
     "GraceSeconds",
@@ -97,6 +112,7 @@ __all__ = [
     "StopWorkload",
     "TooManyLogs",
     "UnexpectedReply",
+    "WatchChanges",
     "WorkloadList",
     "__version__",
     "check_document",

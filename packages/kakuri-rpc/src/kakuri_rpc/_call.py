@@ -16,6 +16,7 @@ from kakuri_rpc._errors import (
     UnexpectedReply,
     one_line,
 )
+from kakuri_rpc._events import Changes
 from kakuri_rpc._messages import (
     ErrorReply,
     History,
@@ -36,7 +37,7 @@ MAX_QUOTED = 500
 NOT_REPEATED = (RerunWorkload, RestartWorkload)
 """Requests that are sent once: the run that the first one began may have ended by the second."""
 
-R = TypeVar("R", Status, WorkloadList, Node, Log, History)
+R = TypeVar("R", Status, WorkloadList, Node, Log, History, Changes)
 
 
 async def call(lines: LineClient, request: Request, reply_type: type[R], timeout: float) -> R:

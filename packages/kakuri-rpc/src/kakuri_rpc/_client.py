@@ -1,11 +1,13 @@
 """The control plane's end of the conversation."""
 
 from typing import Self
+from weakref import WeakSet
 
 from kakuri_tcp import Endpoint, LineClient
 from kakuri_workload import LogSelection, Workload
 
 from kakuri_rpc._call import call
+from kakuri_rpc._events import MAX_EVENTS, Changes, WatchChanges
 from kakuri_rpc._fields import MAX_PAGE, State
 from kakuri_rpc._log import AgentLog, LogSlots
 from kakuri_rpc._messages import (
@@ -24,6 +26,7 @@ from kakuri_rpc._messages import (
     StopWorkload,
     WorkloadList,
 )
+from kakuri_rpc._watch import AgentWatch
 
 DEFAULT_TIMEOUT = 5.0
 """Seconds for a reply: an agent answers from memory, so one that takes longer is stuck."""
@@ -69,6 +72,7 @@ class AgentClient:
         self._timeout = timeout
         self._logs = LogSlots(yields=False)
         self._followed = LogSlots(yields=True)
+        self._watches: WeakSet[AgentWatch] = WeakSet()
 
     def __repr__(self) -> str:
         return f"<AgentClient over {self._lines!r}, {len(self._logs) + len(self._followed)} logs>"
@@ -204,6 +208,22 @@ class AgentClient:
         request = ListWorkloads(state, after, limit, label, detail, removed)
         return await call(self._lines, request, WorkloadList, self._timeout)
 
+    async def get_changes(self, after: int | None = None, *, limit: int = MAX_EVENTS) -> Changes:
+        """Return the events after an index, without waiting; use `open_watch` to wait for some.
+
+        Args:
+            after: The index; None for the present index without events.
+            limit: Events to return at most; there may be more.
+        """
+        request = WatchChanges(after, limit=limit)
+        return await call(self._lines, request, Changes, self._timeout)
+
+    def open_watch(self) -> AgentWatch:
+        """Return a reader of events, which the caller closes; it has a connection of its own."""
+        watch = AgentWatch(self._endpoint, timeout=self._timeout)
+        self._watches.add(watch)
+        return watch
+
     async def describe_node(self) -> Node:
         """Return the agent's description of its node."""
         return await call(self._lines, DescribeNode(), Node, self._timeout)
@@ -277,3 +297,5 @@ class AgentClient:
         await self._lines.close()
         for log in (*self._logs.taken(), *self._followed.taken()):
             await log.close()
+        for watch in list(self._watches):
+            await watch.close()

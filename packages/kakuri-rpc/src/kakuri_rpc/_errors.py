@@ -37,6 +37,8 @@ class AgentError(RPCError):
         workload_id: The workload that the request was about, if the agent named it.
         differences: For a conflict of specifications, the paths of what differs.
         version: For a version mismatch, the workload's present version.
+        oldest: For events that are not kept any more, the smallest index to continue from.
+        newest: The present index then.
     """
 
     def __init__(self, error: ErrorReply) -> None:
@@ -46,6 +48,8 @@ class AgentError(RPCError):
         self.workload_id: str | None = error.id
         self.differences: list[str] = error.differences
         self.version: int | None = error.version
+        self.oldest: int | None = error.oldest
+        self.newest: int | None = error.newest
 
 
 class AgentUnreachable(RPCError, ConnectionError):

@@ -147,4 +147,5 @@ class ErrorCode(Enum):
     NEVER_FITS = "never_fits"
     RUNTIME = "runtime"
     RUNTIME_UNAVAILABLE = "runtime_unavailable"
+    COMPACTED = "compacted"
     INTERNAL = "internal"

@@ -22,6 +22,8 @@ from kakuri_workload import (
     printable,
 )
 
+from kakuri_rpc._base import AnyReply, AnyRequest
+from kakuri_rpc._events import Changes, WatchChanges
 from kakuri_rpc._fields import (
     MAX_ADDRESS_LENGTH,
     MAX_DIFFERENCES,
@@ -41,20 +43,6 @@ from kakuri_rpc._fields import (
     State,
     Version,
 )
-
-
-class AnyRequest:
-    """The base of requests: an unknown field is an error."""
-
-    __slots__ = ()
-    __json__: ClassVar[dict[str, Any]] = {"tag": "type", "omit_defaults": True}
-
-
-class AnyReply:
-    """The base of replies: fields of a newer agent are ignored."""
-
-    __slots__ = ()
-    __json__: ClassVar[dict[str, Any]] = {"tag": "type", "omit_defaults": True, "unknown": "ignore"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -400,6 +388,8 @@ class ErrorReply(AnyReply):
         message: The same for people.
         differences: For a conflict of specifications, the paths of what differs, without values.
         version: For a version mismatch, the workload's present version.
+        oldest: For events that are not kept any more, the smallest index to continue from.
+        newest: The present index then.
     """
 
     __json__: ClassVar[dict[str, Any]] = {**AnyReply.__json__, "tag_value": "Error"}
@@ -409,6 +399,8 @@ class ErrorReply(AnyReply):
     message: str
     differences: Annotated[list[str], MaxLength(MAX_DIFFERENCES)] = field(default_factory=list)
     version: Version | None = None
+    oldest: Version | None = None
+    newest: Version | None = None
 
 
 Request: TypeAlias = (
@@ -422,5 +414,6 @@ Request: TypeAlias = (
     | DescribeNode
     | ReadLog
     | GetHistory
+    | WatchChanges
 )
-Reply: TypeAlias = Status | WorkloadList | Node | Log | History | ErrorReply
+Reply: TypeAlias = Status | WorkloadList | Node | Log | History | Changes | ErrorReply

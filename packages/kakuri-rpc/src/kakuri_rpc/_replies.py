@@ -11,6 +11,8 @@ from typing import TypeVar
 
 from kakuri_workload import Removal, Transition, printable
 
+from kakuri_rpc._base import AnyReply
+from kakuri_rpc._events import Changes, Event, WatchChanges
 from kakuri_rpc._fields import (
     MAX_ADDRESS_LENGTH,
     MAX_DIGEST_LENGTH,
@@ -24,7 +26,6 @@ from kakuri_rpc._fields import (
     State,
 )
 from kakuri_rpc._messages import (
-    AnyReply,
     ErrorReply,
     History,
     ListWorkloads,
@@ -36,7 +37,7 @@ from kakuri_rpc._messages import (
     WorkloadList,
 )
 
-R = TypeVar("R", Status, WorkloadList, Node, Log, History, ErrorReply)
+R = TypeVar("R", Status, WorkloadList, Node, Log, History, Changes, ErrorReply)
 
 _ABOUT_ONE = (Status, History, ErrorReply)
 
@@ -46,6 +47,8 @@ def mismatch(request: Request, reply: AnyReply) -> str | None:
     if not isinstance(reply, _ABOUT_ONE):
         if isinstance(request, ListWorkloads) and isinstance(reply, WorkloadList):
             return next(_page_faults(request, reply), None)
+        if isinstance(request, WatchChanges) and isinstance(reply, Changes):
+            return next(_event_faults(request, reply), None)
         return None
     asked: str | None
     if isinstance(request, StartWorkload):
@@ -67,6 +70,8 @@ def cleaned(reply: R) -> R:
             return replace(reply, workloads=[_clean_status(each) for each in reply.workloads])
         case History():
             return replace(reply, transitions=[_clean_status(each) for each in reply.transitions])
+        case Changes():
+            return replace(reply, events=[_clean_event(each) for each in reply.events])
         case Node():
             return replace(
                 reply,
@@ -84,6 +89,37 @@ def cleaned(reply: R) -> R:
             )
         case _:
             return reply
+
+
+def _event_faults(request: WatchChanges, changes: Changes) -> Iterator[str]:
+    if len(changes.events) > request.limit:
+        yield f"expected at most {request.limit} events, got {len(changes.events)}"
+    if request.after is None:
+        if changes.events:
+            yield "expected the present index without events"
+        return
+    last = request.after
+    for event in changes.events:
+        if event.index <= last:
+            yield f"expected indexes in order, after {last}, got {event.index}"
+        last = event.index
+    if changes.next < last:
+        yield f"expected {last} or a later index to continue from, got {changes.next}"
+
+
+def _clean_event(event: Event) -> Event:
+    reason = _clean(event.reason, MAX_REASON_LENGTH)
+    message = _clean(event.message, MAX_MESSAGE_LENGTH)
+    version = _clean(event.version, MAX_NAME_LENGTH)
+    removal = event.removal and _clean_removal(event.removal)
+    if (
+        reason is event.reason
+        and message is event.message
+        and version is event.version
+        and removal is event.removal
+    ):
+        return event
+    return replace(event, reason=reason, message=message, version=version, removal=removal)
 
 
 def _page_faults(request: ListWorkloads, page: WorkloadList) -> Iterator[str]:

@@ -17,10 +17,11 @@ from kakuri_tcp import (
 )
 from kakuri_workload import MAX_DOCUMENT_BYTES
 
+from kakuri_rpc._base import AnyReply
 from kakuri_rpc._document import LIMITS, check_document, check_received
 from kakuri_rpc._errors import DocumentTooLarge, one_line
 from kakuri_rpc._fields import ErrorCode
-from kakuri_rpc._messages import AnyReply, ErrorReply, Reply, Request, StartWorkload
+from kakuri_rpc._messages import ErrorReply, Reply, Request, StartWorkload
 
 log = logging.getLogger("kakuri_rpc")
 

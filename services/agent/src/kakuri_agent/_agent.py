@@ -31,11 +31,13 @@ from kakuri_rpc import (
     RestartWorkload,
     StartWorkload,
     StopWorkload,
+    WatchChanges,
     WorkloadList,
 )
 
 from kakuri_agent._capacity import Capacity
 from kakuri_agent._changes import Changes
+from kakuri_agent._event_feed import EventFeed
 from kakuri_agent._reconciler import Reconciler
 from kakuri_agent._replies import not_found, not_removed, page_of, status_of
 from kakuri_agent._version import __version__
@@ -87,6 +89,7 @@ class Agent:
         self._capacity.reserve_accepted(
             entry.workload for entry in registry if not entry.state.is_terminal
         )
+        self._events = EventFeed(registry, runtime, clock=clock)
         self._logs = WorkloadLogs(registry, writer, runtime)
         self._reconciler = Reconciler(
             registry,
@@ -136,6 +139,8 @@ class Agent:
                 return not_removed(request.id) if request.removed else self._logs.read(request)
             case GetHistory():
                 return self._report(request, self._get_history)
+            case WatchChanges():
+                return self._events.read(request)
         assert_never(request)
 
     def enqueue(self, workload_id: str) -> None:
@@ -148,6 +153,7 @@ class Agent:
 
     def close(self) -> None:
         """Stop reconciling; zones continue to run."""
+        self._events.close()
         self._reconciler.close()
 
     def _report(self, request: R, build: Callable[[R], Reply]) -> Reply | Awaitable[Reply]:
@@ -221,7 +227,7 @@ class Agent:
             name=self._name,
             store=self._store,
             started_at=self._started_at,
-            event_index=self._registry.version,
+            event_index=self._registry.journal.index,
         )
 
     def _operator_message(self) -> str | None:

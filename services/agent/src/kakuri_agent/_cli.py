@@ -4,6 +4,7 @@ import math
 import re
 import socket
 import sys
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from typing import cast
 
 import click
 from kakuri_daemon import DaemonCommand, DaemonError, endpoint, listen_group, run, shed_with
-from kakuri_registry import MemoryStore
+from kakuri_registry import VERSION_GAP, MemoryStore
 from kakuri_rpc import serve
 from kakuri_tcp import Endpoint, UnixAccess
 from kakuri_workload import MAX_DOCUMENT_BYTES
@@ -219,7 +220,9 @@ async def agent_service(settings: Settings) -> AsyncIterator[Endpoint]:
     is_durable = settings.store == "sqlite" or (
         settings.store == "auto" and not (is_simulated and settings.state_dir is None)
     )
-    store = state.store(is_simulated=is_simulated) if is_durable else MemoryStore()
+    # Larger than any version of an earlier process, whose readers would continue otherwise.
+    version = int(time.time()) * VERSION_GAP
+    store = state.store(is_simulated=is_simulated) if is_durable else MemoryStore(version=version)
     async with (
         open_registry(store) as (registry, writer),
         open_runtime(name, settings.sidecar, settings.zones, settings.simulated_script) as runtime,

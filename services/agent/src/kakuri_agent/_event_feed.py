@@ -1,0 +1,134 @@
+"""The events of the node, for control planes that follow them.
+
+The registry's journal publishes an event once a crash would not undo it. A request that waits is
+answered with the events that are published next.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from kakuri_registry import Compacted, Event, EventType, WorkloadRegistry
+from kakuri_rpc import (
+    MAX_EVENTS_BYTES,
+    Changes,
+    Desired,
+    ErrorCode,
+    ErrorReply,
+    LateReply,
+    Reply,
+    State,
+    WatchChanges,
+)
+from kakuri_rpc import Event as EventMessage
+from kakuri_rpc import EventType as MessageType
+
+from kakuri_agent._signals import Signals, wait_for
+from kakuri_agent._version import __version__
+from kakuri_agent.runtimes._protocol import Runtime
+
+AVAILABILITY_SECONDS = 1.0
+"""Time between two checks whether the runtime can be used; shorter outages are not events."""
+
+MAX_GROWTH = 6
+"""Bytes of the encoding for one byte of an event in memory: a control character is `\\u001b`."""
+
+_ANY = ""
+_TYPES = {each: MessageType(each.value) for each in EventType}
+
+
+class EventFeed:
+    """Answers requests for events, and records those of the node itself."""
+
+    def __init__(
+        self, registry: WorkloadRegistry, runtime: Runtime, *, clock: Callable[[], float]
+    ) -> None:
+        """Record that the agent started.
+
+        Args:
+            registry: Has the journal.
+            runtime: Its availability is an event.
+            clock: Wall clock, for the times of events.
+        """
+        self._registry = registry
+        self._journal = registry.journal
+        self._runtime = runtime
+        self._clock = clock
+        self._signals = Signals()
+        self._was_available = True
+        self._loop = asyncio.get_running_loop()
+        self._check = self._loop.call_later(AVAILABILITY_SECONDS, self._check_runtime)
+        self._journal.subscribe(self._signals.set_all)
+        registry.record(EventType.NODE, now=clock(), version=__version__)
+
+    def read(self, request: WatchChanges) -> Reply | Awaitable[LateReply]:
+        """Answer a request for events, at once if there are some or it does not wait."""
+        reply = self._reply(request)
+        if request.wait_seconds and isinstance(reply, Changes) and not reply.events:
+            return self._wait(request)
+        return reply
+
+    def close(self) -> None:
+        """Stop checking the runtime."""
+        self._check.cancel()
+        self._journal.subscribe(None)
+
+    async def _wait(self, request: WatchChanges) -> Reply:
+        deadline = self._loop.time() + request.wait_seconds
+        with self._signals.watch(_ANY) as published:
+            while True:
+                reply = self._reply(request)
+                is_empty = isinstance(reply, Changes) and not reply.events
+                if not is_empty or not await wait_for(published, deadline - self._loop.time()):
+                    return reply
+
+    def _reply(self, request: WatchChanges) -> Reply:
+        index = self._journal.index
+        if request.after is None:
+            return Changes([], index)
+        try:
+            events = self._journal.after(request.after, request.limit)
+        except Compacted as error:
+            return ErrorReply(
+                ErrorCode.COMPACTED, str(error), oldest=error.oldest, newest=error.newest
+            )
+        size = 0
+        for count, event in enumerate(events):
+            size += MAX_GROWTH * event.size
+            if count and size > MAX_EVENTS_BYTES:
+                events = events[:count]
+                break
+        else:
+            if len(events) < request.limit:
+                return Changes([message_of(event) for event in events], max(index, request.after))
+        return Changes([message_of(event) for event in events], events[-1].index)
+
+    def _check_runtime(self) -> None:
+        fault = self._runtime.fault
+        is_available = fault is None
+        if is_available is not self._was_available:
+            self._was_available = is_available
+            self._registry.record(
+                EventType.RUNTIME, now=self._clock(), is_available=is_available, message=fault
+            )
+        self._check = self._loop.call_later(AVAILABILITY_SECONDS, self._check_runtime)
+
+
+def message_of(event: Event) -> EventMessage:
+    """Return an event as the agent protocol has it."""
+    state, desired = event.state, event.desired
+    return EventMessage(
+        event.index,
+        event.at,
+        _TYPES[event.type],
+        event.workload_id,
+        None if state is None else State.of(state),
+        event.reason,
+        event.message,
+        event.exit_code,
+        event.attempt,
+        None if state is None or desired is None else Desired.of(desired, state),
+        event.labels,
+        None,
+        event.is_available,
+        event.version,
+    )
