@@ -469,7 +469,7 @@ async def test_query_of_a_route_without_parameters_is_400_and_does_nothing(metho
         ("/workloads/a/log?follow=maybe", "query.follow", "expected true or false, got 'maybe'"),
         ("/workloads/a/log?x=1", "query.x",
          ("expected one of 'tail', 'follow', 'timestamps', 'stream', 'since', 'attempt', 'format', "
-         "got 'x'")),
+         "'removed', got 'x'")),
         ("/workloads/a/log?stream=out", "query.stream",
          "expected one of 'stdout', 'stderr', got 'out'"),
         ("/workloads/a/log?since=1", "query.since",

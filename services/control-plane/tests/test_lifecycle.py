@@ -1,6 +1,7 @@
 """Stop, start, restart and removal, with the conditions of If-Match."""
 
 import asyncio
+from contextlib import suppress
 
 import pytest
 from kakuri_control_plane import _lifecycle
@@ -314,12 +315,17 @@ class RemovingAgent:
         return REMOVING
 
 
+def delete_request():
+    request = Request("DELETE", "/workloads/a", Headers())
+    request.params = {"id": "a"}
+    return request
+
+
 def deletion(agent, seconds, **options):
     """Return the handlers, and the answer to a DELETE that waits, as a task."""
     lifecycle = Lifecycle(agent, Presence("agent"), **options)
-    request = Request("DELETE", "/workloads/a", Headers())
-    request.params = {"id": "a"}
-    return lifecycle, asyncio.create_task(lifecycle.delete(request, RemovalQuery(wait=seconds)))
+    answer = lifecycle.delete(delete_request(), RemovalQuery(wait=seconds))
+    return lifecycle, asyncio.create_task(answer)
 
 
 async def test_delete_whose_wait_is_too_short_is_202(monkeypatch):
@@ -336,6 +342,23 @@ async def test_delete_that_waits_is_202_when_the_control_plane_stops():
     await agent.asked.wait()
     lifecycle.close()
     assert (await answer).status == 202
+
+
+async def test_delete_is_202_at_once_when_too_many_wait(monkeypatch):
+    monkeypatch.setattr(_lifecycle, "MAX_WAITING", 1)
+    agent = RemovingAgent()
+    lifecycle, first = deletion(agent, 60)
+    await agent.asked.wait()
+    second = await lifecycle.delete(delete_request(), RemovalQuery(wait=60))
+    assert (second.status, first.done()) == (202, False)
+    first.cancel()
+    with suppress(asyncio.CancelledError):
+        await first
+    agent.asked.clear()
+    third = asyncio.create_task(lifecycle.delete(delete_request(), RemovalQuery(wait=60)))
+    await agent.asked.wait()
+    lifecycle.close()
+    assert (await third).status == 202
 
 
 async def test_delete_that_waits_goes_on_while_the_agent_is_unreachable():

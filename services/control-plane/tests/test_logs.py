@@ -613,3 +613,21 @@ async def test_invalid_selection_of_a_log_is_400(query):
         for method in ("GET", "HEAD"):
             response = await client.request(method, f"/workloads/wl-1/log?{query}")
             assert response.status == 400
+
+
+async def test_log_of_a_removed_workload_is_requested():
+    asked = []
+
+    def answer(request):
+        asked.append(request)
+        return Log(b"last words", "x", ended=True)
+
+    async with api(answer) as (client, _):
+        target = "/workloads/wl-1/log?removed"
+        response = await client.request("GET", f"{target}&tail=1")
+        await client.request("HEAD", target)
+    assert (response.status, response.body) == (200, b"last words")
+    assert asked == [
+        ReadLog("wl-1", 1, bounded=True, removed=True),
+        ReadLog("wl-1", 0, removed=True),
+    ]

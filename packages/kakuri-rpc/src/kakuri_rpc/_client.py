@@ -236,6 +236,7 @@ class AgentClient:
         after: str | None = None,
         bounded: bool = False,
         follow: bool = False,
+        removed: bool = False,
         records: LogSelection | None = None,
         reader: str = "",
     ) -> AgentLog:
@@ -251,6 +252,7 @@ class AgentClient:
             after: Begin after this cursor; `tail` is ignored then.
             bounded: Read up to the end that the log has at the first read.
             follow: Whether the caller will wait for output that is yet to come.
+            removed: Whether to read what is kept of the latest removed workload's log.
             records: Which records to read; by default the bytes that the container wrote. `tail`
                 counts selected lines.
             reader: For whom the log is read, such as the address of a client.
@@ -264,6 +266,7 @@ class AgentClient:
             tail,
             after,
             bounded=bounded,
+            removed=removed,
             records=records,
             reader=reader,
             timeout=self._timeout,
@@ -277,6 +280,7 @@ class AgentClient:
         tail: int | None = None,
         after: str | None = None,
         wait_seconds: float = 0.0,
+        removed: bool = False,
     ) -> Log:
         """Return one piece of a workload's log; use `open_log` for more than one.
 
@@ -285,11 +289,12 @@ class AgentClient:
             tail: Begin with this number of the last lines; by default at the beginning.
             after: Begin after this cursor; `tail` is ignored then.
             wait_seconds: How long to wait for output, 0 to 30; the client's timeout comes on top.
+            removed: Whether to read what is kept of the latest removed workload's log.
 
         Raises:
             TooManyLogs: All slots for logs are taken.
         """
-        async with self.open_log(workload_id, tail=tail, after=after) as log:
+        async with self.open_log(workload_id, tail=tail, after=after, removed=removed) as log:
             return await log.read(wait_seconds=wait_seconds)
 
     async def close(self) -> None:

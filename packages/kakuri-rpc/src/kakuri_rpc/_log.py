@@ -54,6 +54,7 @@ class AgentLog:
         after: str | None,
         *,
         bounded: bool,
+        removed: bool,
         records: LogSelection | None,
         reader: str,
         timeout: float,
@@ -65,6 +66,7 @@ class AgentLog:
         slots.take(self)
         self._slots = slots
         self._bounded = bounded
+        self._removed = removed
         self._records = records
         self._closing: asyncio.Task[None] | None = None
         self._lines = LineClient(endpoint, limits=LOG_LIMITS)
@@ -95,6 +97,7 @@ class AgentLog:
             self._after,
             wait_seconds,
             bounded=self._bounded,
+            removed=self._removed,
             records=self._records,
         )
         log = await call(self._lines, request, Log, wait_seconds + self._timeout)

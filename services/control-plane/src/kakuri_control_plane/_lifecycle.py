@@ -26,6 +26,9 @@ from kakuri_control_plane._views import RemovedWorkload, WorkloadView
 FIRST_PAUSE, LONGEST_PAUSE = 0.05, 0.5
 """Seconds between two requests for the status of a workload whose removal is awaited."""
 
+MAX_WAITING = 64
+"""Requests that wait for a removal at the same time; each sends the agent two requests a second."""
+
 
 class Lifecycle:
     """The handlers of requests that end a workload's run or begin another one."""
@@ -40,6 +43,7 @@ class Lifecycle:
         self._agent = agent
         self._presence = presence
         self._clock = clock
+        self._waiting = 0
         self._closing = asyncio.Event()
 
     async def stop(self, request: Request) -> Response:
@@ -119,7 +123,19 @@ class Lifecycle:
         return status.version
 
     async def _is_removed_within(self, seconds: float, workload_id: str) -> bool:
-        """Wait until a workload is removed, and return False if that takes longer."""
+        """Wait until a workload is removed, and return False if that takes longer.
+
+        Also return False at once if too many requests wait.
+        """
+        if self._waiting >= MAX_WAITING:
+            return False
+        self._waiting += 1
+        try:
+            return await self._poll_removal(seconds, workload_id)
+        finally:
+            self._waiting -= 1
+
+    async def _poll_removal(self, seconds: float, workload_id: str) -> bool:
         deadline = self._clock() + seconds
         pause = FIRST_PAUSE
         while not await self._is_removed(workload_id):

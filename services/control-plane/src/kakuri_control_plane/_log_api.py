@@ -35,7 +35,7 @@ class LogApi:
         records = query.records(time.time())
         content_type = CONTENT_TYPES[query.format]
         if request.method == "HEAD":
-            await self._presence.track(self._logs.check(workload_id))
+            await self._presence.track(self._logs.check(workload_id, removed=query.removed))
             return Response(200, iter(()), headers=LOG_HEADERS, content_type=content_type)
         log, pieces = await self._logs.open(workload_id, query, records, reader_of(request.peer))
         if records is not None:

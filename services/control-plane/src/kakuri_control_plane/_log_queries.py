@@ -36,6 +36,7 @@ class LogQuery:
         since: Only what was written since this time, or within this duration.
         attempt: Only lines of this attempt.
         format: The form of the answer.
+        removed: Whether to read the log of the workload that was removed last.
     """
 
     tail: Annotated[int, Range(ge=0, le=MAX_TAIL)] | None = None
@@ -45,6 +46,7 @@ class LogQuery:
     since: str | None = None
     attempt: LogAttempt | None = None
     format: LogFormat = LogFormat.TEXT
+    removed: bool = False
 
     def records(self, now: float) -> LogSelection | None:
         """Return which records are needed for the answer; None if it has the plain bytes.

@@ -98,6 +98,7 @@ class Logs:
             tail=query.tail,
             bounded=not query.follow,
             follow=query.follow,
+            removed=query.removed,
             records=records,
             reader=reader,
         )
@@ -143,9 +144,9 @@ class Logs:
                     raise
             await asyncio.sleep(PAUSE)
 
-    async def check(self, workload_id: str) -> None:
+    async def check(self, workload_id: str, *, removed: bool) -> None:
         """Check that a log can be read. Raises RPCError."""
-        await self._agent.read_log(workload_id, tail=0)
+        await self._agent.read_log(workload_id, tail=0, removed=removed)
 
     async def end_followed(self) -> None:
         """Close all followed logs, now and from now on, because they may never end."""
