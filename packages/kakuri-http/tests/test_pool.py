@@ -211,3 +211,19 @@ async def test_connection_made_while_the_pool_closes_is_aborted(monkeypatch):
     with pytest.raises(Exception, match="the client is closed"):
         await pool.acquire(ONE, WAIT)
     assert (connection.ended, pool._count.total()) == ("aborted", 0)
+
+
+@pytest.mark.parametrize(("name", "peer"), [("", "127.0.0.1:1"), ("10.0.0.1:80", "10.0.0.1:80")])
+async def test_connection_whose_peer_has_no_address_is_named_by_its_endpoint(
+    monkeypatch, name, peer
+):
+    pool = Pool(PoolLimits(), Limits(), None, ())
+    made = FakeConnection()
+    made.peer = name
+
+    async def connect(*_, **__):
+        return made
+
+    monkeypatch.setattr("kakuri_http.client._pool.connect", connect)
+    assert (await pool.acquire(ONE, WAIT)).peer == peer
+    pool.close()

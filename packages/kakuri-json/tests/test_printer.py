@@ -237,3 +237,24 @@ def test_dumps_of_more_digits_than_the_interpreter_converts_raises_limit_error()
     finally:
         sys.set_int_max_str_digits(before)
     assert caught.value.limit == "max_digits"
+
+
+@pytest.mark.parametrize("size", [0, 999, 1000, 2000])
+@pytest.mark.parametrize("special", ['"', "\n", "\\"])
+def test_dumps_of_text_of_any_length_with_a_lone_surrogate_raises_encode_error(size, special):
+    text = "x" * size + special
+    assert kakuri_json.loads(kakuri_json.dumps(text)) == text
+    for broken in (text + "\ud800", "\udfff" + text):
+        with pytest.raises(EncodeError, match="lone surrogate"):
+            kakuri_json.dumps(broken)
+
+
+@pytest.mark.parametrize("make", [list, tuple, lambda items: dict.fromkeys("a", items[0])])
+def test_dumps_of_a_value_that_occurs_again_deeper_is_not_a_cycle(make):
+    shared = make([1])
+    value = [shared, [shared, [shared]]]
+    alone = kakuri_json.dumps(shared)
+    assert kakuri_json.dumps(value, limits=Limits(max_depth=4)) == f"[{alone},[{alone},[{alone}]]]"
+    with pytest.raises(LimitError) as caught:
+        kakuri_json.dumps(value, limits=Limits(max_depth=3))
+    assert caught.value.limit == "max_depth"
