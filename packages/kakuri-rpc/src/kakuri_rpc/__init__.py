@@ -37,25 +37,27 @@ from kakuri_rpc._fields import (
 )
 from kakuri_rpc._log import MAX_OPEN_LOGS, AgentLog
 from kakuri_rpc._messages import (
-    DescribeNode,
     ErrorReply,
-    GetHistory,
-    GetStatus,
     History,
-    ListWorkloads,
     Log,
     Node,
+    Reply,
+    Status,
+    WorkloadList,
+    runtime_classes,
+)
+from kakuri_rpc._requests import (
+    DescribeNode,
+    GetHistory,
+    GetStatus,
+    ListWorkloads,
     ReadLog,
     RemoveWorkload,
-    Reply,
     Request,
     RerunWorkload,
     RestartWorkload,
     StartWorkload,
-    Status,
     StopWorkload,
-    WorkloadList,
-    runtime_classes,
 )
 from kakuri_rpc._server import LateReply, serve
 from kakuri_rpc._version import __version__

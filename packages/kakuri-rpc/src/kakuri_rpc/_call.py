@@ -17,19 +17,9 @@ from kakuri_rpc._errors import (
     one_line,
 )
 from kakuri_rpc._events import Changes
-from kakuri_rpc._messages import (
-    ErrorReply,
-    History,
-    Log,
-    Node,
-    Reply,
-    Request,
-    RerunWorkload,
-    RestartWorkload,
-    Status,
-    WorkloadList,
-)
-from kakuri_rpc._replies import cleaned, mismatch
+from kakuri_rpc._messages import ErrorReply, History, Log, Node, Reply, Status, WorkloadList
+from kakuri_rpc._reply_checks import cleaned, mismatch
+from kakuri_rpc._requests import Request, RerunWorkload, RestartWorkload
 
 MAX_QUOTED = 500
 """Characters of a wrong reply in an error's text; the data of a log can be a hundred times that."""

@@ -10,21 +10,17 @@ from kakuri_rpc._call import call
 from kakuri_rpc._events import MAX_EVENTS, Changes, WatchChanges
 from kakuri_rpc._fields import MAX_PAGE, State
 from kakuri_rpc._log import AgentLog, LogSlots
-from kakuri_rpc._messages import (
+from kakuri_rpc._messages import History, Log, Node, Status, WorkloadList
+from kakuri_rpc._requests import (
     DescribeNode,
     GetHistory,
     GetStatus,
-    History,
     ListWorkloads,
-    Log,
-    Node,
     RemoveWorkload,
     RerunWorkload,
     RestartWorkload,
     StartWorkload,
-    Status,
     StopWorkload,
-    WorkloadList,
 )
 from kakuri_rpc._watch import AgentWatch
 

@@ -14,7 +14,8 @@ from kakuri_workload import LogSelection
 
 from kakuri_rpc._call import call
 from kakuri_rpc._errors import TooManyLogs
-from kakuri_rpc._messages import Log, ReadLog
+from kakuri_rpc._messages import Log
+from kakuri_rpc._requests import ReadLog
 
 MAX_OPEN_LOGS = 64
 """Logs that one client follows at a time, and as many that it reads without following: each holds

@@ -1,4 +1,4 @@
-"""The messages of the agent protocol: JSON objects, one per line, distinguished by `type`."""
+"""The replies of the agent protocol; `_requests` has the messages that they answer."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -9,9 +9,7 @@ from kakuri_workload import (
     MAX_HISTORY,
     Attempt,
     ExitCode,
-    LogSelection,
     MaxLength,
-    Range,
     Removal,
     Run,
     Timestamp,
@@ -22,183 +20,23 @@ from kakuri_workload import (
     printable,
 )
 
-from kakuri_rpc._base import AnyReply, AnyRequest
-from kakuri_rpc._events import Changes, WatchChanges
+from kakuri_rpc._base import AnyReply
+from kakuri_rpc._events import Changes
 from kakuri_rpc._fields import (
     MAX_ADDRESS_LENGTH,
     MAX_DIFFERENCES,
     MAX_DIGEST_LENGTH,
     MAX_LOG_DATA,
-    MAX_LOG_WAIT,
     MAX_MESSAGE_LENGTH,
     MAX_PAGE,
     MAX_REASON_LENGTH,
-    MAX_TAIL,
     Count,
     Desired,
     ErrorCode,
-    GraceSeconds,
-    LabelSelector,
     LogCursor,
     State,
     Version,
 )
-
-
-@dataclass(frozen=True, slots=True)
-class StartWorkload(AnyRequest):
-    """Start a workload. The reply to a repeated request is the current status.
-
-    Attributes:
-        workload: The workload.
-        dry_run: Check everything that a start checks, and change nothing. The reply is that of a
-            start, or its error.
-        with_version: Whether the reply has the workload's version.
-    """
-
-    workload: Workload
-    dry_run: bool = False
-    with_version: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class GetStatus(AnyRequest):
-    """Ask for the status of a workload.
-
-    Attributes:
-        id: The workload.
-        detail: Whether the reply has everything that is known, the specification included.
-        removed: Whether to ask for the latest removed workload with this id.
-        with_version: Whether the reply has the workload's version, which `detail` includes.
-    """
-
-    id: WorkloadId
-    detail: bool = False
-    removed: bool = False
-    with_version: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class StopWorkload(AnyRequest):
-    """Stop a workload: terminate it, and kill it after the grace time. Its record stays.
-
-    Attributes:
-        id: The workload.
-        grace_seconds: Seconds between the signal and the kill of its process.
-        expected_version: Refuse the request unless the workload has this version.
-        with_version: Whether the reply has the workload's version.
-    """
-
-    id: WorkloadId
-    grace_seconds: GraceSeconds = 10
-    expected_version: Version | None = None
-    with_version: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class RemoveWorkload(AnyRequest):
-    """Stop a workload and remove its record; a tombstone of it stays for the retention time.
-
-    The fields are those of `StopWorkload`.
-    """
-
-    id: WorkloadId
-    grace_seconds: GraceSeconds = 10
-    expected_version: Version | None = None
-    with_version: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class RerunWorkload(AnyRequest):
-    """Run a workload again that has ended, as its next attempt; its log is kept.
-
-    A workload that waits for its next attempt begins it at once, and one that is being stopped
-    runs again after its end. The reply for one that runs is its status, with `existing`.
-
-    Attributes:
-        id: The workload.
-        expected_version: Refuse the request unless the workload has this version.
-        with_version: Whether the reply has the workload's version.
-    """
-
-    id: WorkloadId
-    expected_version: Version | None = None
-    with_version: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class RestartWorkload(AnyRequest):
-    """End the present run of a workload, then begin its next attempt.
-
-    Of a workload that has ended, the next attempt begins at once. The fields are those of
-    `StopWorkload`.
-    """
-
-    id: WorkloadId
-    grace_seconds: GraceSeconds = 10
-    expected_version: Version | None = None
-    with_version: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class ListWorkloads(AnyRequest):
-    """Ask for a page of statuses in the order of their ids.
-
-    Attributes:
-        state: Only workloads in this state.
-        after: Only ids after this one.
-        limit: Statuses on the page.
-        label: Only workloads with this label.
-        detail: Whether each status has everything that is known, the specification included. A
-            page then ends before its statuses exceed MAX_DETAIL_BYTES.
-        removed: Whether to ask for removed workloads, of each id the latest.
-    """
-
-    state: State | None = None
-    after: str = ""
-    limit: Annotated[int, Range(ge=1, le=MAX_PAGE)] = MAX_PAGE
-    label: LabelSelector | None = None
-    detail: bool = False
-    removed: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class ReadLog(AnyRequest):
-    """Ask for a piece of a workload's log.
-
-    Attributes:
-        id: The workload.
-        tail: Without a cursor, begin with this number of the last lines; None for all of them.
-        after: The cursor to begin after.
-        wait_seconds: How long the reply may wait if there is no output yet.
-        bounded: Read up to the end that the log has at the first of these requests, which is
-            recorded in the cursors; `ended` is then true at that end.
-        removed: Whether to read what is kept of the log of the latest removed workload with this
-            id: its last 64 KiB.
-        records: Which records to return, as `kakuri_workload.read_records` reads them, instead of
-            the bytes that the container wrote. The same in all requests for the pieces of a log.
-    """
-
-    id: WorkloadId
-    tail: Annotated[int, Range(ge=0, le=MAX_TAIL)] | None = None
-    after: LogCursor | None = None
-    wait_seconds: Annotated[float, Range(ge=0, le=MAX_LOG_WAIT)] = 0.0
-    bounded: bool = False
-    removed: bool = False
-    records: LogSelection | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class GetHistory(AnyRequest):
-    """Ask for the transitions of a workload, or of the latest removed one with this id."""
-
-    id: WorkloadId
-    removed: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class DescribeNode(AnyRequest):
-    """Ask for a description of the node."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -403,17 +241,4 @@ class ErrorReply(AnyReply):
     newest: Version | None = None
 
 
-Request: TypeAlias = (
-    StartWorkload
-    | GetStatus
-    | StopWorkload
-    | RemoveWorkload
-    | RerunWorkload
-    | RestartWorkload
-    | ListWorkloads
-    | DescribeNode
-    | ReadLog
-    | GetHistory
-    | WatchChanges
-)
 Reply: TypeAlias = Status | WorkloadList | Node | Log | History | Changes | ErrorReply

@@ -21,7 +21,8 @@ from kakuri_rpc._base import AnyReply
 from kakuri_rpc._document import LIMITS, check_document, check_received
 from kakuri_rpc._errors import DocumentTooLarge, one_line
 from kakuri_rpc._fields import ErrorCode
-from kakuri_rpc._messages import ErrorReply, Reply, Request, StartWorkload
+from kakuri_rpc._messages import ErrorReply, Reply
+from kakuri_rpc._requests import Request, StartWorkload
 
 log = logging.getLogger("kakuri_rpc")
 

@@ -25,17 +25,8 @@ from kakuri_rpc._fields import (
     MAX_RUNTIME_ID_LENGTH,
     State,
 )
-from kakuri_rpc._messages import (
-    ErrorReply,
-    History,
-    ListWorkloads,
-    Log,
-    Node,
-    Request,
-    StartWorkload,
-    Status,
-    WorkloadList,
-)
+from kakuri_rpc._messages import ErrorReply, History, Log, Node, Status, WorkloadList
+from kakuri_rpc._requests import ListWorkloads, Request, StartWorkload
 
 R = TypeVar("R", Status, WorkloadList, Node, Log, History, Changes, ErrorReply)
 
