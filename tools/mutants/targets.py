@@ -48,7 +48,7 @@ MODULES = {
     ),
     "kakuri-registry": (
         "_backlog", "_cells", "_durability", "_ended", "_directory", "_event_rows", "_history",
-        "_index", "_journal", "_loading", "_ordered", "_recovery", "_registry",
+        "_index", "_journal", "_loading", "_ordered", "_outcomes", "_recovery", "_registry",
         "_registry_reader", "_rows", "_sizes", "_space_reserve", "_sqlite", "_write_ahead_log",
         "_writer",
     ),

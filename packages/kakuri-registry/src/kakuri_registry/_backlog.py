@@ -47,6 +47,12 @@ Batch = dict[str, PendingChange]
 """The changes that one write contains, by workload id."""
 
 
+def kinds(batch: Batch) -> tuple[bool, bool]:
+    """Return whether a batch has registrations, and whether it has other changes."""
+    found = {each.is_registration for each in batch.values()}
+    return True in found, False in found
+
+
 class Backlog:
     """One pending change for each workload; a change that a caller awaits is urgent.
 

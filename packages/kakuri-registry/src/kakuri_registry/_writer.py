@@ -20,11 +20,12 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from functools import partial
 from typing import Self, TypeAlias
 
-from kakuri_registry._backlog import Backlog, Batch, OnSaved
+from kakuri_registry._backlog import Backlog, Batch, OnSaved, kinds
 from kakuri_registry._change import Change
 from kakuri_registry._durability import Durability
-from kakuri_registry._errors import StoreError, StoreFailed, StoreFull
+from kakuri_registry._errors import StoreError, StoreFailed
 from kakuri_registry._events import Event
+from kakuri_registry._outcomes import after_all, copy_error, log_once
 from kakuri_registry._registry import WorkloadRegistry
 from kakuri_registry._store import Failpoint, Store, no_failpoint
 from kakuri_registry._tidier import Tidier
@@ -189,9 +190,8 @@ class StoreWriter:
         self._flushing.append(future)
         if known:
             self._set_when_all_saved(known, self._flushing)
-        error = await future
-        if error is not None:
-            raise _copy_error(error)
+        if (error := await future) is not None:
+            raise copy_error(error)
 
     async def close(self) -> None:
         """Write the remaining changes, and unsubscribe from the registry.
@@ -249,27 +249,20 @@ class StoreWriter:
             return
         future: _Outcome = self._loop.create_future()
         self._set_when_all_saved(workload_ids, [future])
-        error = await future
-        if error is not None:
+        if (error := await future) is not None:
             raise error
 
     def _set_when_all_saved(self, workload_ids: Collection[str], futures: list[_Outcome]) -> None:
         """Set futures to the first error, or None, once some workloads have been written."""
-        remaining = len(workload_ids)
-        first_error: StoreError | None = None
 
-        def on_saved(error: StoreError | None) -> None:
-            nonlocal remaining, first_error
-            remaining -= 1
-            first_error = first_error or error
-            if remaining:
-                return
+        def set_all(error: StoreError | None) -> None:
             if futures is self._flushing:
                 self._flushing = []
             for future in futures:
                 if not future.done():  # its caller may have been cancelled
-                    future.set_result(first_error)
+                    future.set_result(error)
 
+        on_saved = after_all(len(workload_ids), set_all)
         for workload_id in workload_ids:
             self.when_saved(workload_id, on_saved)
 
@@ -341,12 +334,12 @@ class StoreWriter:
         if self._backlog.is_urgent:
             self._begin_write()  # so that the disk is busy while callers are notified
         for on_saved in waiting:
-            on_saved(None if error is None else _copy_error(error))
+            on_saved(None if error is None else copy_error(error))
 
     def _succeed(self, batch: Batch) -> None:
         if any(each.change.entry is None for each in batch.values()):
             self._tidier.schedule()
-        has_registrations, has_others = _kinds(batch)
+        has_registrations, has_others = kinds(batch)
         if (has_registrations and self._registration_error) or (has_others and self._error):
             what = "new workloads" if has_registrations else "changes"
             _log.info("the store accepts %s again", what)
@@ -362,15 +355,15 @@ class StoreWriter:
         """Handle the changes that were not written; return the callbacks to call with the error."""
         backlog = self._backlog
         backlog.splits_registrations = True
-        has_registrations, has_others = _kinds(batch)
+        has_registrations, has_others = kinds(batch)
         if has_registrations and has_others:
             backlog.put_back(batch)  # writing each kind alone shows which of them fails
             return []
         if has_registrations:
-            _log_once("new workloads", self._registration_error, error)
+            log_once("new workloads", self._registration_error, error)
             self._registration_error = error
             return backlog.withdraw(batch, self._unregister)
-        _log_once("changes", self._error, error)
+        log_once("changes", self._error, error)
         self._error = error
         waiting = [on_saved for each in batch.values() for on_saved in each.waiting]
         for each in batch.values():
@@ -403,22 +396,3 @@ class StoreWriter:
             self._thread.shutdown()  # so that the store is not closed during a write
         for on_saved in self._backlog.clear():
             on_saved(StoreFailed("the store writer is closed"))
-
-
-def _kinds(batch: Batch) -> tuple[bool, bool]:
-    """Return whether a batch has registrations, and whether it has other changes."""
-    kinds = {each.is_registration for each in batch.values()}
-    return True in kinds, False in kinds
-
-
-def _log_once(what: str, known: StoreError | None, error: StoreError) -> None:
-    """Log an error unless it is the same as the one before."""
-    if str(error) != str(known):
-        _log.error("the store accepts no %s: %s", what, error)
-
-
-def _copy_error(error: StoreError) -> StoreError:
-    """Return an error for one caller: each raise adds a traceback to the object."""
-    copy = StoreFull(str(error)) if isinstance(error, StoreFull) else StoreFailed(str(error))
-    copy.__cause__ = error
-    return copy

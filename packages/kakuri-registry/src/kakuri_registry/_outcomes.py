@@ -1,0 +1,39 @@
+"""The outcomes of writes, as callers and the log get them."""
+
+import logging
+
+from kakuri_registry._backlog import OnSaved
+from kakuri_registry._errors import StoreError, StoreFailed, StoreFull
+
+_log = logging.getLogger("kakuri_registry")
+
+
+def after_all(number: int, then: OnSaved) -> OnSaved:
+    """Return a callback for some writes, which calls `then` after the last one.
+
+    `then` gets the first error, or None.
+    """
+    remaining = number
+    first_error: StoreError | None = None
+
+    def on_saved(error: StoreError | None) -> None:
+        nonlocal remaining, first_error
+        remaining -= 1
+        first_error = first_error or error
+        if not remaining:
+            then(first_error)
+
+    return on_saved
+
+
+def log_once(what: str, known: StoreError | None, error: StoreError) -> None:
+    """Log an error unless it is the same as the one before."""
+    if str(error) != str(known):
+        _log.error("the store accepts no %s: %s", what, error)
+
+
+def copy_error(error: StoreError) -> StoreError:
+    """Return an error for one caller: each raise adds a traceback to the object."""
+    copy = StoreFull(str(error)) if isinstance(error, StoreFull) else StoreFailed(str(error))
+    copy.__cause__ = error
+    return copy
