@@ -122,6 +122,10 @@ def test_id_of_a_key_depends_on_the_key_and_the_image_alone():
     assert id_of_key("a", "nginx") != id_of_key("a", "redis")
 
 
+def test_version_mismatch_with_many_versions_is_short():
+    assert len(str(VersionMismatch("a", range(10_000), 3))) < 300
+
+
 @pytest.mark.parametrize("error", [HeaderError("X", "m"), VersionMismatch("a", [2, 1], 3)])
 def test_error_survives_copy_and_pickle(error):
     for other in (copy.copy(error), pickle.loads(pickle.dumps(error))):

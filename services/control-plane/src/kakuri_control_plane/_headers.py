@@ -11,7 +11,7 @@ from hashlib import sha256
 from typing import Any
 
 from kakuri_http import Request
-from kakuri_workload import MAX_ID_LENGTH
+from kakuri_workload import MAX_ID_LENGTH, printable
 
 MAX_KEY_LENGTH = 255
 """Characters of an Idempotency-Key."""
@@ -19,6 +19,9 @@ MAX_KEY_LENGTH = 255
 KEY_DIGITS = 10
 """Base32 digits of a key's hash in an id: 50 bits. Among 10,000 keys for one image, two have the
 same id with a probability of one in twenty million."""
+
+MAX_SHOWN = 200
+"""Characters of an error's list of versions."""
 
 MAX_VERSION = 2**53
 """The largest version that an agent can have."""
@@ -56,7 +59,7 @@ class VersionMismatch(Exception):
         return copyreg.__newobj__, (type(self),), {**vars(self), "args": self.args}  # type: ignore[attr-defined]
 
     def __init__(self, workload_id: str, expected: Iterable[int], version: int | None) -> None:
-        versions = " or ".join(map(str, sorted(expected)))
+        versions = printable(" or ".join(map(str, sorted(expected))), MAX_SHOWN)
         super().__init__(
             f"expected version {versions} of workload {workload_id!r}, got {version}"
             if versions
