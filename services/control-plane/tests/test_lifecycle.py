@@ -370,3 +370,12 @@ async def test_delete_that_waits_goes_on_while_the_agent_is_unreachable():
     assert not answer.done()
     lifecycle.close()
     assert (await answer).status == 202
+
+
+@pytest.mark.parametrize("failing", ["status", "tombstone"])
+async def test_error_of_the_agent_while_a_delete_waits_is_reported(failing):
+    broken = ErrorReply(ErrorCode.INTERNAL, "broken", id="a")
+    replies = removal(broken) if failing == "status" else removal(NOT_FOUND, tombstone=broken)
+    async with api(replies) as call:
+        status, body, _ = await call("DELETE", "/workloads/a?wait=30")
+        assert (status, body["detail"]) == (500, "broken")

@@ -235,3 +235,9 @@ async def test_workload_that_never_fits_is_422_even_if_the_node_does_not_say_mor
     async with api(reply) as call:
         status, body, _ = await call("POST", "/workloads", WORKLOAD)
         assert (status, body["detail"], "errors" in body) == (422, "too much", False)
+
+
+async def test_error_that_concerns_no_class_is_passed_on_without_another_start():
+    async with api(agent(ErrorReply(ErrorCode.CONFLICT, "another", id="wl-1"))) as call:
+        assert (await call("POST", "/workloads", SHORT))[0] == 409
+        assert [type(request) for request in call.asked] == [DescribeNode, StartWorkload]
