@@ -75,7 +75,7 @@ def format_(session: nox.Session) -> None:
 @nox.session(python=PYTHON)
 def typecheck(session: nox.Session) -> None:
     """Run mypy in strict mode over all members and the tools, and pyright over what users see."""
-    install_editable(session, MEMBERS, "nox", *tools_of("typecheck", "test", "coverage", "up"))
+    install_editable(session, MEMBERS, "nox", *tools_of("typecheck", "test", "coverage"))
     packages = [f"--package={member.import_name}" for member in MEMBERS]
     session.run(
         "mypy",
@@ -279,8 +279,8 @@ def docs(session: nox.Session) -> None:
 @nox.session(python=PYTHON, default=False)
 def up(session: nox.Session) -> None:
     """Start an agent and a control plane, and show what to type next; Ctrl-C ends both."""
-    install_editable(session, MEMBERS, *tools_of("up"))
-    run_tool(session, "up", *session.posargs)
+    install_editable(session, MEMBERS)
+    session.run("kakuri", "up", *session.posargs)
 
 
 @nox.session(python=PYTHON, default=False)

@@ -1,3 +1,4 @@
+import select
 import socket
 from concurrent.futures import ThreadPoolExecutor
 
@@ -118,3 +119,14 @@ def test_blocking_connection_has_input_once_data_or_the_end_has_arrived(ends):
     server.send_eof()
     assert client.has_input()
     assert client.receive() == b""
+
+
+def test_receive_available_returns_what_has_arrived_without_waiting():
+    with Server("127.0.0.1:0") as server, connect(server.endpoint) as client:
+        with server.accept() as accepted:
+            assert client.receive_available() is None
+            accepted.send(b"hello")
+            assert select.select([client._socket], [], [], 10)[0]
+            assert client.receive_available() == b"hello"
+        assert select.select([client._socket], [], [], 10)[0]
+        assert client.receive_available() == b""

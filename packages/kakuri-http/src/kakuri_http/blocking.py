@@ -6,9 +6,9 @@ A client belongs to one thread. It keeps one connection to each endpoint.
 import time
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
-from kakuri_tcp import ClientTLS, Endpoint
+from kakuri_tcp import Endpoint
 from kakuri_tcp.blocking import connect
 
 from kakuri_http._checks import check_count, checked, checked_or_default
@@ -26,6 +26,9 @@ from kakuri_http.client._requests import (
 )
 from kakuri_http.core._events import Data, EndOfMessage
 from kakuri_http.core._framing import check_body_length
+
+if TYPE_CHECKING:
+    from kakuri_tcp import ClientTLS
 
 __all__ = ["BlockingClient", "BlockingStreamedResponse"]
 
@@ -91,14 +94,18 @@ class BlockingClient(Methods[Pieces, ReceivedResponse]):
         *,
         timeouts: Timeouts | None = None,
         limits: Limits | None = None,
-        tls: ClientTLS | None = None,
+        tls: "ClientTLS | None" = None,
         trusted_uids: Collection[int] = (),
     ) -> None:
         """Create a client; the arguments are those of `Client`."""
         self._endpoint = None if endpoint is None else Endpoint.of(endpoint)
         self._timeouts = checked_or_default(timeouts, Timeouts, "timeouts")
         self._limits = checked_or_default(limits, Limits, "limits")
-        self._tls = None if tls is None else checked(tls, ClientTLS, "tls")
+        self._tls = None
+        if tls is not None:
+            from kakuri_tcp import ClientTLS  # noqa: PLC0415 (most clients do without TLS)
+
+            self._tls = checked(tls, ClientTLS, "tls")
         self._trusted_uids = frozenset(trusted_uids)
         self._idle: dict[Endpoint, BlockingConnection] = {}
 

@@ -1,7 +1,7 @@
 """Endpoints, servers, clients and line framing over TCP and Unix sockets.
 
-What needs an event loop is imported when it is first used, so that `kakuri_tcp.blocking` does
-without it.
+Most names are imported when they are first used, so that `kakuri_tcp.blocking` does without an
+event loop, and without TLS where it is not used.
 """
 
 from importlib import import_module
@@ -31,22 +31,22 @@ from kakuri_tcp._errors import (
     UntrustedServer,
     WriteTimeout,
 )
-from kakuri_tcp._limits import LineClientLimits, LineServerLimits, ServerLimits
-from kakuri_tcp._lines import LineDecoder
-from kakuri_tcp._listeners import ListeningSockets, open_listening_sockets
-from kakuri_tcp._peers import Credentials
-from kakuri_tcp._tls import ClientTLS, ServerTLS
-from kakuri_tcp._unix import UnixAccess
 from kakuri_tcp._version import __version__
 
 TYPE_CHECKING = False  # as type checkers know it, without the import of typing
 if TYPE_CHECKING:
     from kakuri_tcp._connect import connect
     from kakuri_tcp._connection import Connection
+    from kakuri_tcp._limits import LineClientLimits, LineServerLimits, ServerLimits
     from kakuri_tcp._line_client import LineClient
     from kakuri_tcp._line_server import listen_lines
     from kakuri_tcp._line_server_connection import FaultHandler, LineHandler
+    from kakuri_tcp._lines import LineDecoder
+    from kakuri_tcp._listeners import ListeningSockets, open_listening_sockets
+    from kakuri_tcp._peers import Credentials
     from kakuri_tcp._server import Counters, Server, listen
+    from kakuri_tcp._tls import ClientTLS, ServerTLS
+    from kakuri_tcp._unix import UnixAccess
 
 __all__ = [
     "ClientClosed",
@@ -94,15 +94,25 @@ __all__ = [
 ]
 
 _HOMES = {
+    "ClientTLS": "_tls",
     "Connection": "_connection",
     "Counters": "_server",
+    "Credentials": "_peers",
     "FaultHandler": "_line_server_connection",
     "LineClient": "_line_client",
+    "LineClientLimits": "_limits",
+    "LineDecoder": "_lines",
     "LineHandler": "_line_server_connection",
+    "LineServerLimits": "_limits",
+    "ListeningSockets": "_listeners",
     "Server": "_server",
+    "ServerLimits": "_limits",
+    "ServerTLS": "_tls",
+    "UnixAccess": "_unix",
     "connect": "_connect",
     "listen": "_server",
     "listen_lines": "_line_server",
+    "open_listening_sockets": "_listeners",
 }
 
 

@@ -1,6 +1,5 @@
 """Endpoints: addresses of TCP, TLS and Unix sockets, as values and as text."""
 
-import ipaddress
 import re
 from dataclasses import dataclass
 from typing import Literal, Self
@@ -10,6 +9,9 @@ from kakuri_tcp._errors import EndpointError
 # RFC 1123 section 2.1 and RFC 952, with the underscore that names inside clusters use.
 _HOST_NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_-]*[A-Za-z0-9_])?(?:\.[A-Za-z0-9_-]+)*\.?")
 _HOST_NAME_LENGTH = 253
+# RFC 3986 section 3.2.2; the usual addresses, without the import of ipaddress.
+_OCTET = r"(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
+_IPV4 = re.compile(rf"{_OCTET}(?:\.{_OCTET}){{3}}")
 _PORT = re.compile(r"[0-9]{1,5}")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://(.*)", re.DOTALL)
 # sockaddr_un holds 108 bytes on Linux, the closing NUL among them.
@@ -140,6 +142,8 @@ class Endpoint:
         """
         if self.scheme == "unix":
             return True
+        import ipaddress  # noqa: PLC0415 (not for every endpoint)
+
         try:
             address = ipaddress.ip_address(self.host)
         except ValueError:
@@ -149,12 +153,21 @@ class Endpoint:
         return address.is_loopback
 
 
-def _checked_host(host: str) -> str:
+def _is_address(host: str) -> bool:
+    """Return whether a host is an IPv6 address: no host name has a colon."""
+    if ":" not in host:
+        return False
+    import ipaddress  # noqa: PLC0415 (not for every endpoint)
+
     try:
         ipaddress.ip_address(host)
     except ValueError:
-        pass
-    else:
+        return False
+    return True
+
+
+def _checked_host(host: str) -> str:
+    if _IPV4.fullmatch(host) or _is_address(host):
         return host
     # The system's resolver accepts 127.1 and 0x7f.1 as addresses, so a host whose last label begins
     # with a digit must be a complete address.

@@ -3,17 +3,19 @@
 import os
 import re
 import socket
-import ssl
+import sys
 
 _NUMBER = re.compile(r"\[Errno ([0-9]+)\]")
 
 
 def reason_of(error: OSError) -> str:
     """Return why connecting failed, with the system's message."""
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return f"its certificate was not accepted: {error.verify_message}"
-    if isinstance(error, ssl.SSLError):
-        return f"the TLS handshake failed: {getattr(error, 'reason', None) or error}"
+    ssl = sys.modules.get("ssl")  # where it is not loaded, the error is not one of TLS
+    if ssl is not None:
+        if isinstance(error, ssl.SSLCertVerificationError):
+            return f"its certificate was not accepted: {error.verify_message}"
+        if isinstance(error, ssl.SSLError):
+            return f"the TLS handshake failed: {getattr(error, 'reason', None) or error}"
     if isinstance(error, socket.gaierror):
         return f"its name was not found: {error.strerror}"
     # asyncio replaces the system's message, and joins those of all addresses of a name.

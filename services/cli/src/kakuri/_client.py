@@ -2,8 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from kakuri_http import (
     ClientError,
@@ -21,6 +20,9 @@ from kakuri_json import JSONError, loads
 from kakuri._contexts import Target
 from kakuri._exits import CommandError, Exit, NotFound, Unreachable, UsageError
 from kakuri._text import printable
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 ANSWER_SECONDS = 30.0
 """Seconds within which an answer is expected, besides the time that a request asks to wait."""
@@ -137,7 +139,7 @@ class API:
         self._headers = {}
         if context.token_file:
             try:
-                token = Path(context.token_file).expanduser().read_text().strip()
+                token = _expanded(context.token_file).read_text().strip()
             except (OSError, UnicodeDecodeError) as error:
                 raise UsageError(f"the token can't be read: {error}") from error
             self._headers["Authorization"] = f"Bearer {token}"
@@ -145,7 +147,7 @@ class API:
         if context.ca and context.host.startswith("https:"):
             from kakuri_tcp import ClientTLS  # noqa: PLC0415 (only for https)
 
-            tls = ClientTLS(ca=Path(context.ca).expanduser())
+            tls = ClientTLS(ca=_expanded(context.ca))
         endpoint = context.host if is_unix else None
         self._client = BlockingClient(endpoint, tls=tls, limits=Limits(body=MAX_ANSWER))
 
@@ -246,6 +248,12 @@ class API:
             if method not in ("GET", "HEAD") and not isinstance(error, TooManyRedirects):
                 message = f"{message}: {_FATE_UNKNOWN}"
             raise Unreachable(message, code="no_answer") from error
+
+
+def _expanded(path: str) -> "Path":
+    from pathlib import Path  # noqa: PLC0415 (most contexts have no file)
+
+    return Path(path).expanduser()
 
 
 def _pairs(params: Params) -> list[tuple[str, str]]:

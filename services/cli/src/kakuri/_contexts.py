@@ -4,14 +4,15 @@ The first of these that is given decides: `--host`, `--context`, KAKURI_HOST, KA
 file's `current`, `http://127.0.0.1:8080`.
 """
 
-import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kakuri._exits import UsageError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 DEFAULT_HOST = "http://127.0.0.1:8080"
 HOST, CONTEXT, CONFIG = "KAKURI_HOST", "KAKURI_CONTEXT", "KAKURI_CLI_CONFIG"
@@ -47,7 +48,7 @@ class Target:
 class Contexts:
     """The contents of the file."""
 
-    path: Path
+    path: "Path"
     current: str | None = None
     named: dict[str, Context] = field(default_factory=dict)
 
@@ -66,11 +67,13 @@ class Contexts:
         draft.replace(self.path)
 
 
-def config_path(environ: Mapping[str, str]) -> Path:
+def config_path(environ: Mapping[str, str]) -> "Path":
     """Return the path of the file with the contexts."""
+    from pathlib import Path  # noqa: PLC0415 (not where a variable names the host)
+
     if named := environ.get(CONFIG):
         return Path(named)
-    home = environ.get("XDG_CONFIG_HOME") or os.path.join(environ.get("HOME", "/"), ".config")  # noqa: PTH118 (one that may not exist)
+    home = environ.get("XDG_CONFIG_HOME") or f"{environ.get('HOME', '/')}/.config"
     return Path(home) / "kakuri" / "config.toml"
 
 
@@ -96,7 +99,7 @@ def read_contexts(environ: Mapping[str, str]) -> Contexts:
     return _contexts_of(path, document)
 
 
-def _contexts_of(path: Path, document: dict[str, Any]) -> Contexts:
+def _contexts_of(path: "Path", document: dict[str, Any]) -> Contexts:
     def refuse(place: str, expected: str, got: object) -> UsageError:
         return UsageError(f"{path}: {place}: expected {expected}, got {got!r}")
 

@@ -39,12 +39,14 @@ def local_checks() -> Iterator[Check]:
     """Yield the result of each check."""
     yield from _configurations()
     for name, path in SOCKETS.items():
-        yield _socket(name, path)
+        yield from _socket(name, path)
     yield from _runtime_sockets()
     for path in DISKS:
-        yield _disk(path)
+        if _exists(path):
+            yield _disk(path)
     yield _cgroups()
-    yield _restart_monitor()
+    if _exists(RUNTIME_SOCKETS[0]):
+        yield _restart_monitor()
 
 
 def _configurations() -> Iterator[Check]:
@@ -91,27 +93,27 @@ def _options_of(name: str) -> set[str]:
     return {option.removeprefix("--") for parameter in command.params for option in parameter.opts}
 
 
-def _socket(name: str, path: Path) -> Check:
+def _socket(name: str, path: Path) -> Iterator[Check]:
+    """Check a daemon's socket, if the daemon listens there: another one has another socket."""
     title = f"{name} {path}"
     try:
         found = path.stat()
     except FileNotFoundError:
-        return Check(SKIP, title, "it is not there: the daemon listens elsewhere, or does not run")
+        return
     except PermissionError:
-        return Check(SKIP, title, "this user may not inspect it")
-    if not stat.S_ISSOCK(found.st_mode):
-        return Check(FAIL, title, "it is not a socket", "remove it, and start the daemon again")
+        yield Check(SKIP, title, "this user may not inspect it")
+        return
     mode = stat.S_IMODE(found.st_mode)
-    if mode & 0o007:
-        return Check(FAIL, title, f"mode {mode:04o}: every user may use it", f"chmod o= {path}")
-    return Check(OK, title, f"mode {mode:04o}")
+    if not stat.S_ISSOCK(found.st_mode):
+        yield Check(FAIL, title, "it is not a socket", "remove it, and start the daemon again")
+    elif mode & 0o007:
+        yield Check(FAIL, title, f"mode {mode:04o}: every user may use it", f"chmod o= {path}")
+    else:
+        yield Check(OK, title, f"mode {mode:04o}")
 
 
 def _runtime_sockets() -> Iterator[Check]:
-    found = [path for path in RUNTIME_SOCKETS if _exists(path)]
-    if not found:
-        yield Check(SKIP, "container runtime", "none of the usual sockets is here")
-    for path in found:
+    for path in filter(_exists, RUNTIME_SOCKETS):
         if os.access(path, os.W_OK):
             yield Check(OK, f"container runtime {path}", "there, and this user may use it")
         else:
@@ -150,9 +152,7 @@ def _restart_monitor() -> Check:
     try:
         settings = tomllib.loads(CONTAINERD.read_text())
     except FileNotFoundError:
-        if _exists(RUNTIME_SOCKETS[0]):
-            return Check(WARN, title, f"there is no {CONTAINERD}, so it is on", _MONITOR_ADVICE)
-        return Check(SKIP, title, "there is no containerd here")
+        return Check(WARN, title, f"there is no {CONTAINERD}, so it is on", _MONITOR_ADVICE)
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         return Check(SKIP, title, str(error))
     if RESTART_MONITOR in settings.get("disabled_plugins", ()):

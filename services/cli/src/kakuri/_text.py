@@ -48,11 +48,14 @@ def size(mebibytes: float) -> str:
 
 
 def byte_count(number: int) -> str:
-    """Return a number of bytes: `0 B`, `12 KiB`, `3.4 MiB`."""
+    """Return a number of bytes: `0 B`, `12 KiB`, `3.4 MiB`, `60 GiB`."""
     if number < _GIB:
         return f"{number} B"
     kibibytes = number / _GIB
-    return f"{kibibytes:.0f} KiB" if kibibytes < _GIB else f"{kibibytes / _GIB:.1f} MiB"
+    if kibibytes < _GIB:
+        return f"{kibibytes:.0f} KiB"
+    mebibytes = kibibytes / _GIB
+    return f"{mebibytes:.1f} MiB" if mebibytes < _GIB else f"{mebibytes / _GIB:.1f} GiB"
 
 
 def cores(millicores: int) -> str:

@@ -5,18 +5,21 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 from pathlib import Path
 from typing import NoReturn
 
 import click
 
+from kakuri._contexts import DEFAULT_HOST
 from kakuri._exits import CommandError, Exit, UsageError
 from kakuri._group import Verb
 from kakuri._invocation import Invocation
 
 CONTAINERD = Path("/run/containerd/containerd.sock")
+INSTALLED = (Path("/run/kakuri-agent/agent.sock"), Path("/run/kakuri/sidecar.sock"))
+"""Sockets of an installed system: two agents of one runtime would undo each other's work."""
+
 HANDLER = "runc"
 """The handler that every containerd has. It shares the node's kernel, which is said loudly."""
 
@@ -28,10 +31,10 @@ SHARED_KERNEL = (
     "no strong isolation. --handler names another handler of containerd."
 )
 NEXT = """\
-kakuri --host http://{address} run -d --name test-1 nginx:latest
-kakuri --host http://{address} ps
-kakuri --host http://{address} status test-1
-kakuri --host http://{address} rm -f test-1
+{kakuri} run -d --name test-1 nginx:latest
+{kakuri} ps
+{kakuri} status test-1
+{kakuri} rm -f test-1
 
 curl -X POST http://{address}/workloads -d '{workload}'
 curl http://{address}/workloads/test-1
@@ -58,38 +61,52 @@ class _Stop(Exception):
               help="auto is containerd, for root and where it runs.")  # fmt: skip
 @click.option("--handler", default=HANDLER, show_default=True,
               help="containerd's handler of the class edera-zone.")  # fmt: skip
+@click.option("--containerd", "socket", type=click.Path(path_type=Path), default=CONTAINERD,
+              show_default=True, metavar="PATH", help="containerd's socket.")  # fmt: skip
+@click.option("--cgroup-parent", metavar="PATH", help="The zones' parent cgroup.")
 @click.pass_obj
-def up(invocation: Invocation, *, agent: str, listen: str, runtime: str, handler: str) -> int:
+def up(
+    invocation: Invocation,
+    *,
+    agent: str,
+    listen: str,
+    runtime: str,
+    handler: str,
+    socket: Path,
+    cgroup_parent: str | None,
+) -> int:
     """Start an agent and a control plane on this machine; Ctrl-C ends both.
 
-    Nothing is kept: workloads end with it.
+    Nothing is kept: workloads end with it, and are removed.
     """
-    why = _why_simulated()
+    why = _why_simulated(socket)
     if runtime == "containerd" and why:
         raise UsageError(f"--runtime containerd: {why}")
     is_simulated = runtime == "simulated" or bool(why)
     for name in ("kakuri-agent", "kakuri-control-plane"):
         _program(name)
-    with tempfile.TemporaryDirectory(prefix="kakuri-up-") as folder:
-        options = ["--runtime", "simulated", "--store", "memory"]
-        if not is_simulated:
-            options = ["--runtime", "cri", "--cri", f"unix://{CONTAINERD}",
-                       "--handler", f"edera-zone={handler}", "--store", "memory",
-                       "--log-dir", f"{folder}/log"]  # fmt: skip
-        system = _System(invocation)
-        if is_simulated:
-            warning = SIMULATED.format(why=why or "--runtime simulated asks for it.")
-        else:
-            warning = SHARED_KERNEL if handler == HANDLER else ""
-        return system.run(agent, listen, options, warning)
+    if is_simulated:
+        options = ["--runtime", "simulated"]
+        warning = SIMULATED.format(why=why or "--runtime simulated asks for it.")
+    else:
+        # The directory of logs is the usual one, so that its lock keeps a second agent out.
+        options = ["--runtime", "cri", "--cri", f"unix:{socket}",
+                   "--handler", f"edera-zone={handler}", "--image-gc-high", "100"]  # fmt: skip
+        options += ["--cgroup-parent", cgroup_parent] if cgroup_parent else []
+        warning = SHARED_KERNEL if handler == HANDLER else ""
+    system = _System(invocation, is_simulated=is_simulated)
+    return system.run(agent, listen, [*options, "--store", "memory"], warning)
 
 
-def _why_simulated() -> str:
+def _why_simulated(socket: Path) -> str:
     """Return why there can be no real containers here; empty if there can."""
     if os.geteuid() != 0:
         return "Real containers need root."
-    if not CONTAINERD.is_socket():
-        return f"Real containers need containerd, which does not listen on {CONTAINERD}."
+    if not socket.is_socket():
+        return f"Real containers need containerd, which does not listen on {socket}."
+    for installed in INSTALLED:
+        if installed.is_socket():
+            return f"The containers of this machine belong to an installed system ({installed})."
     return ""
 
 
@@ -107,11 +124,21 @@ def _program(name: str) -> str:
     return found
 
 
+def _command(address: str) -> str:
+    """Return how this command is called from another terminal, for this control plane."""
+    program = Path(sys.argv[0]).resolve()
+    name = "kakuri" if shutil.which("kakuri") == str(program) else str(program)
+    host = f"http://{address}"
+    return name if host == DEFAULT_HOST else f"{name} --host {host}"
+
+
 class _System:
     """Both daemons, from their start to their end."""
 
-    def __init__(self, invocation: Invocation) -> None:
+    def __init__(self, invocation: Invocation, *, is_simulated: bool) -> None:
         self._invocation = invocation
+        self._is_simulated = is_simulated
+        self._address = ""
         self._processes: list[subprocess.Popen[str]] = []
         self._ended = threading.Event()
 
@@ -122,8 +149,9 @@ class _System:
         has_failed = False
         try:
             agent = self._start("kakuri-agent", "--listen", agent, *options)
-            address = self._start("kakuri-control-plane", "--listen", listen, "--agent", agent)
-            self._report(agent, address, warning)
+            plane = ["--listen", listen, "--agent", agent]
+            self._address = self._start("kakuri-control-plane", *plane)
+            self._report(agent, self._address, warning)
             for process in self._processes:
                 threading.Thread(target=self._await_end, args=(process,), daemon=True).start()
             self._ended.wait()
@@ -143,7 +171,10 @@ class _System:
             where = f"{host} {port}" if port.isdigit() else f"-U {agent.removeprefix('unix:')}"
             self._invocation.out(f"\nagent          {agent}\ncontrol plane  http://{address}\n")
             self._invocation.out("Next, in another terminal:\n")
-            self._invocation.out(NEXT.format(address=address, agent=where, workload=WORKLOAD))
+            command = _command(address)
+            self._invocation.out(
+                NEXT.format(kakuri=command, address=address, agent=where, workload=WORKLOAD)
+            )
             self._invocation.out("\nCtrl-C ends both.")
         sys.stdout.flush()
         if warning:
@@ -182,11 +213,28 @@ class _System:
         """End both, and return whether one of them failed."""
         for number in SIGNALS:
             signal.signal(number, signal.SIG_IGN)
+        if self._address and not self._is_simulated and not self._ended.is_set():
+            self._remove_workloads()
         for process in reversed(self._processes):
             process.terminate()
         # One that was still starting had no handler yet.
         codes = [process.wait() for process in self._processes]
         return any(code not in (0, -signal.SIGTERM) for code in codes)
+
+    def _remove_workloads(self) -> None:
+        """Remove all workloads: containers would outlive the agent."""
+        from kakuri._client import API  # noqa: PLC0415 (not for --help)
+        from kakuri._contexts import Context, Target  # noqa: PLC0415
+        from kakuri._remove import delete  # noqa: PLC0415
+
+        try:
+            with API(Target(Context(f"http://{self._address}"), "up")) as api:
+                while found := api.get("/workloads").document["workloads"]:
+                    for one in found:
+                        self._invocation.note(f"removing {one['id']}")
+                        delete(api, one["id"], grace=0)
+        except CommandError as error:
+            self._invocation.note(f"workloads could not be removed: {error.message}", "red")
 
 
 def _stop(_number: int, _frame: object) -> NoReturn:

@@ -1,6 +1,5 @@
 """A connection of the blocking client: sockets, the core, and the time that is left."""
 
-import ssl
 import time
 from collections.abc import Iterable
 
@@ -56,14 +55,10 @@ class BlockingConnection:
         """Return whether an idle connection can be used: not too old, and nothing received."""
         if time.monotonic() - self._idle_since > DEFAULT_POOL_LIMITS.idle:
             return False
-        self._connection.set_timeout(0)
         try:
-            self._connection.receive()
-        except (BlockingIOError, ssl.SSLWantReadError):
-            return True
+            return self._connection.receive_available() is None  # else unsolicited, or the end
         except OSError:
-            pass
-        return False  # unsolicited bytes, or the end
+            return False
 
     def close(self) -> None:
         """Close the connection."""

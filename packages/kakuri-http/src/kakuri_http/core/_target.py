@@ -1,7 +1,6 @@
 """Request targets (RFC 9112 3.2) and Host (RFC 9110 7.2)."""
 
 import re
-from ipaddress import IPv6Address
 
 from kakuri_http._errors import RemoteProtocolError
 from kakuri_http._url import percent_decode
@@ -18,6 +17,8 @@ def parse_authority(value: bytes) -> tuple[str, int | None] | None:
     if match is None:
         return None
     if match[1][:1] == b"[":
+        from ipaddress import IPv6Address  # noqa: PLC0415 (no other authority needs it)
+
         try:
             IPv6Address(match[1][1:-1].decode("ascii"))
         except ValueError:

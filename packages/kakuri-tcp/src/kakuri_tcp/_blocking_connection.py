@@ -1,0 +1,126 @@
+"""Connections on blocking sockets, and the lines that arrive on them."""
+
+import select
+import socket
+from collections.abc import Iterator
+from typing import Self
+
+from kakuri_tcp._lines import LineDecoder
+
+_READ_SIZE = 65_536
+_LINE_LIMIT = 1_048_576
+
+
+class LineReader:
+    """A reader of the lines of a connection; made by `Connection.reader`."""
+
+    def __init__(self, connection: "Connection", *, limit: int = _LINE_LIMIT) -> None:
+        """Create a reader for lines of at most `limit` bytes, without their end."""
+        self._connection = connection
+        self._decoder = LineDecoder(limit=limit)
+        self._has_ended = False
+
+    def read_line(self) -> bytes | None:
+        """Wait for the next line and return it without its end; None at the end of the stream.
+
+        Raises:
+            LineTooLong: The next line is longer than the limit.
+            IncompleteLine: The stream ended inside a line.
+            TimeoutError: The connection's timeout passed; the next call continues the line.
+        """
+        while (line := self._decoder.next_line()) is None and not self._has_ended:
+            if data := self._connection.receive():
+                self._decoder.receive_data(data)
+            else:
+                self._has_ended = True
+                self._decoder.receive_eof()
+        return line
+
+    def __iter__(self) -> Iterator[bytes]:
+        while (line := self.read_line()) is not None:
+            yield line
+
+
+class Connection:
+    """One stream to a peer; a context manager that closes it on exit.
+
+    Attributes:
+        peer: The other end, as text for logs.
+    """
+
+    def __init__(self, connected: socket.socket, peer: str) -> None:
+        """Wrap a connected socket, which the connection closes."""
+        self.peer = peer
+        self._socket = connected
+
+    def __repr__(self) -> str:
+        state = "closed" if self._socket.fileno() < 0 else "open"
+        return f"<Connection {self.peer} {state}>"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def reader(self, *, limit: int = _LINE_LIMIT) -> LineReader:
+        """Return a reader of this connection's lines; a connection can have one reader."""
+        return LineReader(self, limit=limit)
+
+    def receive(self) -> bytes:
+        """Wait for data and return it; empty at the end of the stream.
+
+        Raises:
+            ConnectionLost: TLS ended without close_notify, as if an attacker cut the connection.
+            TimeoutError: The connection's timeout passed.
+        """
+        return self._socket.recv(_READ_SIZE)
+
+    def receive_available(self) -> bytes | None:
+        """Return data that has arrived, without waiting; empty at the end of the stream.
+
+        The timeout of later calls is 0 then.
+
+        Returns:
+            The data, or None if there is none.
+        """
+        self._socket.settimeout(0)
+        try:
+            return self.receive()
+        except BlockingIOError:
+            return None
+
+    def has_input(self) -> bool:
+        """Return whether data or the end of the stream has arrived, without waiting.
+
+        Over TLS, that may be a message of TLS itself, and `receive` waits nevertheless.
+        """
+        poller = select.poll()
+        poller.register(self._socket, select.POLLIN)
+        return bool(poller.poll(0))
+
+    def send(self, data: bytes) -> None:
+        """Send data, and wait until the system has accepted all of it."""
+        self._socket.sendall(data)
+
+    def send_line(self, line: bytes) -> None:
+        """Send a line, and its end.
+
+        Raises:
+            ValueError: The line contains a line feed.
+        """
+        if b"\n" in line:
+            raise ValueError(f"expected a line without its end, got {line[-80:]!r}")
+        self.send(line + b"\n")
+
+    def set_timeout(self, seconds: float | None) -> None:
+        """Set the timeout of later calls in seconds; None for no timeout."""
+        self._socket.settimeout(seconds)
+
+    def send_eof(self) -> None:
+        """End this side's stream; the peer may still send."""
+        self._socket.shutdown(socket.SHUT_WR)
+
+    def close(self) -> None:
+        """Close the connection; may be called again."""
+        self._socket.close()
