@@ -53,6 +53,7 @@ from kakuri_workload import (
     MAX_SPEC_BYTES,
     MAX_STRING_BYTES,
     WORKLOAD_ID,
+    Isolation,
     LogGrown,
     RestartPolicy,
     RuntimeHealth,
@@ -68,6 +69,7 @@ from kakuri_workload import (
 from kakuri_zones import StartFailed
 from kakuri_zones import _labels as labels
 from kakuri_zones._images import NodeImage
+from kakuri_zones._isolation import MAX_NAME
 from kakuri_zones._names import MAX_NAMES, named
 from kakuri_zones._observed import MAX_ADDRESS, MAX_ID, MAX_MESSAGE, MAX_REASON
 from kakuri_zones._zone_config import zone_config
@@ -223,6 +225,13 @@ def largest_zone():
         attempt=LARGEST,
         spec_hash=widest(MAX_ID),
         image_digest=widest(MAX_ID),
+        isolation=Isolation(
+            handler=widest(MAX_NAME),
+            kernel=widest(MAX_NAME),
+            host_kernel=widest(MAX_NAME),
+            profile=widest(MAX_ID),
+            checked_at=A_LONG_TIME,
+        ),
     )
 
 

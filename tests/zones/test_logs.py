@@ -1,6 +1,9 @@
 """Logs of real containers, over HTTP."""
 
+import datetime as dt
+import json
 import subprocess
+from base64 import b64decode
 
 from .system import WAIT_SECONDS
 
@@ -44,3 +47,71 @@ def test_followed_log_loses_nothing_across_rotation(system):
     files = list((system.log_dir / "chatty").glob("*.log*"))
     assert 1 < len(files) <= 5
     system.remove("chatty")
+
+
+def lines(system, workload_id, query=""):
+    """Return the objects of a log as JSON."""
+    log = system.log(workload_id, f"?format=ndjson{query}")
+    return [json.loads(line) for line in log.splitlines()]
+
+
+def test_lines_have_the_time_stream_and_attempt_that_the_runtime_recorded(system):
+    script = (
+        "echo out 1; echo err 1 >&2; sleep 1.2; echo out 2; printf '\\377\\033[2J';"
+        " [ -e /tmp/again ] && exit 0; exit 3"
+    )
+    before = dt.datetime.now(dt.UTC)
+    system.run("streams", "sh", "-c", script, restart_policy="on_failure", max_restarts=1)
+    assert system.await_end("streams")["state"] == "failed"
+    everything = lines(system, "streams")
+    marks = [each for each in everything if "type" in each]
+    assert marks == [{"type": "attempt", "attempt": 1}]
+    records = [each for each in everything if "type" not in each]
+    for attempt in (0, 1):
+        written = [each for each in records if each["attempt"] == attempt]
+        assert sorted(each["line"] for each in written[:2]) == ["err 1", "out 1"]
+        assert [each["line"] for each in written[2:]] == ["out 2", "\ufffd\x1b[2J"]
+        assert b64decode(written[-1]["base64"]) == b"\xff\x1b[2J"
+    times = [dt.datetime.fromisoformat(each["at"]) for each in records]
+    assert times == sorted(times)
+    assert before < times[0] < times[-1] < dt.datetime.now(dt.UTC)
+
+    assert system.log("streams", "?stream=stderr") == b"err 1\nerr 1\n"
+    assert system.log("streams", "?stream=stderr&tail=1&timestamps").endswith(b"Z err 1\n")
+    assert [
+        each["line"] for each in lines(system, "streams", "&attempt=0&stream=stdout&tail=2")
+    ] == [
+        "out 2",
+        "\ufffd\x1b[2J",
+    ]
+    second = [each for each in records if each["line"] == "out 2"][1]
+    since = lines(system, "streams", f"&since={second['at']}")
+    assert since == records[records.index(second) :]
+    assert system.log("streams", "?since=1h&follow").count(b"out 2") == 2
+    assert system.log("streams", "?since=0s") == b""
+    system.remove("streams")
+
+
+def test_selected_lines_are_followed_across_rotations_and_restarts_of_the_daemons(system):
+    size, pieces = 1_500_000, 20
+    script = (
+        f"i=0; while [ $i -lt {pieces} ]; do head -c {size} /dev/zero | tr '\\0' x; echo;"
+        "echo error $i >&2; i=$((i+1)); usleep 250000; done"
+    )
+    system.run("selected", "sh", "-c", script)
+    system.await_state("selected", "running")
+    command = ["curl", "-sS", "-N", "--max-time", str(WAIT_SECONDS)]
+    url = system.url("/workloads/selected/log?follow&stream=stderr&format=ndjson")
+    with subprocess.Popen([*command, url], stdout=subprocess.PIPE) as reader:
+        received = [json.loads(reader.stdout.readline())]
+        system.kill("agent")
+        received += map(json.loads, reader.stdout)
+        assert reader.wait() == 0
+    assert [each["line"] for each in received] == [f"error {number}" for number in range(pieces)]
+    assert system.await_end("selected")["state"] == "succeeded"
+    assert len(list((system.log_dir / "selected").glob("*.log*"))) > 1
+    assert [each["line"] for each in lines(system, "selected", "&stream=stderr&tail=2")] == [
+        f"error {pieces - 2}",
+        f"error {pieces - 1}",
+    ]
+    system.remove("selected")

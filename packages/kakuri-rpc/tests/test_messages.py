@@ -30,6 +30,7 @@ from kakuri_rpc import (
 from kakuri_workload import (
     MAX_HISTORY,
     DesiredState,
+    Isolation,
     LogSelection,
     LogStream,
     Removal,
@@ -187,6 +188,23 @@ REPLIES = [
         (
             b'{"type":"Node","version":"1","runtime":"cri","simulated":false,"workloads":2,'
             b'"name":"n","store":"sqlite","started_at":1.5,"event_index":7}'
+        ),
+    ),
+    (
+        Status(
+            "wl-1",
+            State.RUNNING,
+            isolation=Isolation(
+                handler="edera",
+                kernel="6.16.1",
+                host_kernel="6.12.0",
+                profile="sha256:0f",
+                checked_at=1.5,
+            ),
+        ),
+        (
+            b'{"type":"Status","id":"wl-1","state":"Running","isolation":{"handler":"edera",'
+            b'"kernel":"6.16.1","host_kernel":"6.12.0","profile":"sha256:0f","checked_at":1.5}}'
         ),
     ),
     (

@@ -23,7 +23,7 @@ from kakuri_rpc import (
     Status,
     StopWorkload,
 )
-from kakuri_workload import WorkloadState
+from kakuri_workload import Isolation, RestartPolicy, WorkloadState
 from kakuri_workload.testing import workload
 
 PENDING, RUNNING, SUCCEEDED, FAILED = WorkloadState
@@ -43,6 +43,21 @@ async def test_status_with_details_has_everything_that_is_known(agent, runtime, 
         changed_at=7.0,
         workload=workload(args=("a",)),
     )
+
+
+async def test_status_with_details_has_the_isolation_of_the_present_run(agent, runtime, settle):
+    isolation = Isolation(handler="edera", checked_at=7.5)
+    agent.handle(StartWorkload(workload(restart_policy=RestartPolicy.ALWAYS)))
+    runtime.change(RUNNING, isolation=isolation)
+    await settle()
+    assert agent.handle(GetStatus("wl-1", detail=True)).isolation == isolation
+    assert agent.handle(GetStatus("wl-1")).isolation is None
+    reply = agent.handle(ListWorkloads(detail=True))
+    page = reply() if callable(reply) else reply
+    assert page.workloads[0].isolation == isolation
+    runtime.change(FAILED, reason="Error", exit_code=1, isolation=isolation)
+    await settle()
+    assert agent.handle(GetStatus("wl-1", detail=True)).isolation is None
 
 
 async def test_status_without_details_is_as_short_as_in_the_contract(agent, runtime, settle):

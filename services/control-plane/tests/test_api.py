@@ -1,4 +1,5 @@
 import socket
+from dataclasses import replace
 
 import pytest
 from kakuri_control_plane import __version__, control_plane_service
@@ -20,7 +21,7 @@ from kakuri_rpc import (
     WorkloadList,
 )
 from kakuri_tcp import Endpoint
-from kakuri_workload import Removal, Transition
+from kakuri_workload import Isolation, Removal, Transition
 from kakuri_workload.testing import workload
 
 from .fake_agent import ANY_PORT, WORKLOAD, Api, api
@@ -611,6 +612,20 @@ async def test_spec_shows_everything_with_the_version_as_entity_tag(query):
             ("spec", WORKLOAD),
         ]
         assert call.asked == [GetStatus("wl-1", detail=True)]
+
+
+async def test_spec_shows_how_the_run_is_isolated():
+    isolation = Isolation(
+        handler="edera", kernel="6.16.1", host_kernel="6.12.0", checked_at=1795453447.0
+    )
+    async with api(replace(DETAILED, isolation=isolation)) as call:
+        _, body, _ = await call("GET", "/workloads/wl-1?spec")
+        assert list(body["isolation"].items()) == [
+            ("handler", "edera"),
+            ("kernel", "6.16.1"),
+            ("host_kernel", "6.12.0"),
+            ("checked_at", "2026-11-23T17:04:07.000000Z"),
+        ]
 
 
 async def test_head_with_spec_has_the_entity_tag_and_no_content():

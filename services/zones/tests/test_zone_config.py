@@ -8,6 +8,7 @@ from kakuri_workload import ZoneSpec
 from kakuri_workload.testing import workload, zone_spec
 from kakuri_zones._images import NodeImage
 from kakuri_zones._labels import spec_hash
+from kakuri_zones._security import profile_hash
 from kakuri_zones._zone_config import resources, zone_config
 from kakuri_zones.logs import LogLocation
 
@@ -88,7 +89,11 @@ def test_container_config_has_only_the_spec_limits_and_profile():
             "kakuri.dev/workload-id": "web-1",
             "team": "x",
         },
-        annotations={"kakuri.dev/image-digest": "sha256:0f", "kakuri.dev/spec": written},
+        annotations={
+            "kakuri.dev/image-digest": "sha256:0f",
+            "kakuri.dev/security-profile": profile_hash(),
+            "kakuri.dev/spec": written,
+        },
         log_path="7.log",
         linux=api.LinuxContainerConfig(
             resources=RESOURCES,

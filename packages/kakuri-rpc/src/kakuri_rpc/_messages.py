@@ -9,6 +9,7 @@ from kakuri_workload import (
     MAX_HISTORY,
     Attempt,
     ExitCode,
+    Isolation,
     MaxLength,
     Removal,
     Run,
@@ -63,6 +64,7 @@ class Status(AnyReply):
         workload: Its specification; with details only.
         removed_at: When it was removed.
         removal: What was removed, and how that was checked.
+        isolation: How the run is isolated, once it was checked; with details only.
     """
 
     id: WorkloadId
@@ -84,6 +86,7 @@ class Status(AnyReply):
     workload: Workload | None = None
     removed_at: Timestamp | None = None
     removal: Removal | None = None
+    isolation: Isolation | None = None
 
     @classmethod
     def of(cls, workload_id: str, run: Run, *, existing: bool = False) -> "Status":

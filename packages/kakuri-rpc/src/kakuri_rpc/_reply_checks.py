@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import TypeVar
 
-from kakuri_workload import Removal, Transition, printable
+from kakuri_workload import Isolation, Removal, Transition, printable
 
 from kakuri_rpc._base import AnyReply
 from kakuri_rpc._events import Changes, Event, WatchChanges
@@ -140,6 +140,8 @@ def _clean_status(status: S) -> S:
             status = replace(status, address=address, image_digest=digest)
         if status.removal is not None:
             status = replace(status, removal=_clean_removal(status.removal))
+        if status.isolation is not None:
+            status = replace(status, isolation=_clean_isolation(status.isolation))
     return status
 
 
@@ -149,6 +151,16 @@ def _clean_removal(removal: Removal) -> Removal:
         zone=_clean(removal.zone, MAX_RUNTIME_ID_LENGTH),
         container=_clean(removal.container, MAX_RUNTIME_ID_LENGTH),
         verified_by=_clean(removal.verified_by, MAX_REASON_LENGTH),
+    )
+
+
+def _clean_isolation(isolation: Isolation) -> Isolation:
+    return replace(
+        isolation,
+        handler=_clean(isolation.handler, MAX_NAME_LENGTH),
+        kernel=_clean(isolation.kernel, MAX_NAME_LENGTH),
+        host_kernel=_clean(isolation.host_kernel, MAX_NAME_LENGTH),
+        profile=_clean(isolation.profile, MAX_DIGEST_LENGTH),
     )
 
 

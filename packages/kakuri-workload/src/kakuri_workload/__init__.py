@@ -22,6 +22,7 @@ from kakuri_workload._grammar import (
     Range,
     Text,
 )
+from kakuri_workload._isolation import Isolation
 from kakuri_workload._limits import MAX_DOCUMENT_BYTES, MAX_STRING_BYTES
 from kakuri_workload._log_records import (
     LOG_GAP,
@@ -95,6 +96,7 @@ __all__ = [
     "ExitCode",
     "History",
     "ImageReference",
+    "Isolation",
     "Labels",
     "LogAttempt",
     "LogChunk",

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
 from kakuri_workload._grammar import Range
+from kakuri_workload._isolation import Isolation
 from kakuri_workload._limits import MAX_DOCUMENT_BYTES
 from kakuri_workload._run import Run
 from kakuri_workload._state import WorkloadState
@@ -56,7 +57,7 @@ class ZoneStatus:
     `spec_hash` identifies what the zone was created from, whatever the attempt. `spec` is that
     specification itself, enough to adopt a zone that is in no registry. It is large, so only the
     answer about a single zone has it; lists and events have the hash alone. `image_digest` is that
-    of the image that its container was created from.
+    of the image that its container was created from. `isolation` is set once a run was checked.
     """
 
     __json__: ClassVar[dict[str, Any]] = {"omit_defaults": True, "unknown": "ignore"}
@@ -75,6 +76,7 @@ class ZoneStatus:
     spec: ZoneSpec | None = None
     image_digest: str | None = None
     spec_hash: str | None = None
+    isolation: Isolation | None = None
 
     @property
     def run(self) -> Run:

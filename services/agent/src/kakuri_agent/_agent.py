@@ -13,6 +13,7 @@ from kakuri_registry import (
     Durability,
     StoreError,
     StoreWriter,
+    WorkloadEntry,
     WorkloadRegistry,
 )
 from kakuri_rpc import (
@@ -34,6 +35,7 @@ from kakuri_rpc import (
     WatchChanges,
     WorkloadList,
 )
+from kakuri_workload import Isolation
 
 from kakuri_agent._capacity import Capacity
 from kakuri_agent._changes import Changes
@@ -187,7 +189,17 @@ class Agent:
         entry = self._registry.get(request.id)
         if entry is None:
             return not_found(request.id)
-        return status_of(entry, with_version=request.with_version, detail=request.detail)
+        isolation = self._isolation_of(entry) if request.detail else None
+        return status_of(
+            entry,
+            with_version=request.with_version,
+            detail=request.detail,
+            isolation=isolation,
+        )
+
+    def _isolation_of(self, entry: WorkloadEntry) -> Isolation | None:
+        zone = self._runtime.status(entry.workload.id)
+        return zone.isolation if zone is not None and zone.attempt == entry.attempt else None
 
     def _list(self, request: ListWorkloads) -> Callable[[], Reply]:
         """Return a function that builds the list of the present states."""
@@ -207,7 +219,7 @@ class Agent:
         known = [
             entry for entry in page if durability(entry.workload.id) is not Durability.UNREGISTERED
         ]
-        return page_of(known, following, detail=request.detail)
+        return page_of(known, following, detail=request.detail, isolation_of=self._isolation_of)
 
     def _describe(self) -> Reply:
         capacity = self._capacity

@@ -16,7 +16,7 @@ from kakuri_rpc import (
     Status,
     WorkloadList,
 )
-from kakuri_workload import DesiredState, Workload, differences, printable
+from kakuri_workload import DesiredState, Isolation, Workload, differences, printable
 
 _RUN = DesiredState.RUN  # a member of an enum is looked up slowly
 
@@ -27,6 +27,7 @@ def status_of(
     existing: bool = False,
     with_version: bool = False,
     detail: bool = False,
+    isolation: Isolation | None = None,
 ) -> Status:
     """Return the status of a workload.
 
@@ -35,6 +36,7 @@ def status_of(
         existing: Whether a request found it already in the state that was requested.
         with_version: Whether the status has its version.
         detail: Whether the status has everything that is known.
+        isolation: How its run is isolated, for a status with details.
     """
     status = Status.of(entry.workload.id, entry.run, existing=existing)
     if entry.desired is _RUN and entry.restart_at is None and not with_version and not detail:
@@ -47,11 +49,16 @@ def status_of(
         created_at=entry.registered_at if detail else None,
         changed_at=entry.changed_at if detail else None,
         workload=entry.workload if detail else None,
+        isolation=isolation,
     )
 
 
 def page_of(
-    page: Sequence[WorkloadEntry], following: str | None, *, detail: bool
+    page: Sequence[WorkloadEntry],
+    following: str | None,
+    *,
+    detail: bool,
+    isolation_of: Callable[[WorkloadEntry], Isolation | None],
 ) -> Callable[[], WorkloadList]:
     """Return a function that builds a list of statuses.
 
@@ -62,6 +69,7 @@ def page_of(
         page: The entries of the page.
         following: The cursor after the page, if it is complete and not the last one.
         detail: Whether the statuses have everything that is known.
+        isolation_of: Returns how the run of a workload is isolated, for statuses with details.
     """
 
     def build() -> WorkloadList:
@@ -70,7 +78,7 @@ def page_of(
         statuses: list[Status] = []
         size = 0
         for entry in page:
-            status = status_of(entry, detail=True)
+            status = status_of(entry, detail=True, isolation=isolation_of(entry))
             size += len(encode(status))
             if statuses and size > MAX_DETAIL_BYTES:
                 return WorkloadList(statuses, statuses[-1].id)

@@ -7,7 +7,7 @@ from typing import ClassVar, Self
 
 from kakuri_json import encode
 from kakuri_rpc import Desired, History, State, Status, WorkloadList
-from kakuri_workload import Removal, Transition, Workload, WorkloadState
+from kakuri_workload import Isolation, Removal, Transition, Workload, WorkloadState
 
 _DESIRED: dict[Desired | None, str | None] = {
     None: None,
@@ -59,6 +59,30 @@ class WorkloadView:
         )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IsolationView:
+    """The evidence of how a run is isolated."""
+
+    __json__: ClassVar = {"omit_defaults": True}
+
+    handler: str | None = None
+    kernel: str | None = None
+    host_kernel: str | None = None
+    profile: str | None = None
+    checked_at: str
+
+    @classmethod
+    def of(cls, isolation: Isolation) -> "IsolationView":
+        """Return the view of an agent's evidence."""
+        return cls(
+            handler=isolation.handler,
+            kernel=isolation.kernel,
+            host_kernel=isolation.host_kernel,
+            profile=isolation.profile,
+            checked_at=date_time(isolation.checked_at),
+        )
+
+
 @dataclass(slots=True)
 class WorkloadDetails(WorkloadView):
     """A workload with its specification, or what is kept of one that was removed."""
@@ -69,6 +93,7 @@ class WorkloadDetails(WorkloadView):
     spec: Workload | None = None
     removed_at: str | None = None
     removal: Removal | None = None
+    isolation: IsolationView | None = None
 
     @classmethod
     def complete(cls, status: Status) -> Self:
@@ -80,6 +105,8 @@ class WorkloadDetails(WorkloadView):
         details.spec = status.workload
         details.removed_at = _date_time_or_none(status.removed_at)
         details.removal = status.removal
+        if status.isolation is not None:
+            details.isolation = IsolationView.of(status.isolation)
         return details
 
 

@@ -12,6 +12,7 @@ from kakuri_zones._cgroups import CgroupParent
 from kakuri_zones._health import Health, check_health, own_conditions
 from kakuri_zones._image_collection import ImageCollector
 from kakuri_zones._images import Images
+from kakuri_zones._isolation import IsolationChecks
 from kakuri_zones._lock import node_lock
 from kakuri_zones._log_watch import LogWatch
 from kakuri_zones._monitor import Monitor
@@ -114,7 +115,10 @@ async def zone_node(runtime: Runtime, settings: Settings) -> AsyncIterator[ZoneN
                 runtime, monitor, cgroup_parent, settings.handlers.values(), own
             )
 
-        for work in (monitor.run, rotation.run, collector.run):
+        isolation = IsolationChecks(
+            runtime, table, settings.isolation_interval, is_local=settings.cri.scheme == "unix"
+        )
+        for work in (monitor.run, rotation.run, collector.run, isolation.run):
             stack.push_async_callback(cancel_all, [asyncio.create_task(_keep_running(work))])
         probe = Probe(health)
         stack.push_async_callback(probe.close)

@@ -23,6 +23,9 @@ double the size of each list."""
 IMAGE_DIGEST = "kakuri.dev/image-digest"
 """An annotation of containers: the manifest digest of the image, if it is known."""
 
+PROFILE = "kakuri.dev/security-profile"
+"""An annotation of containers: the hash of the security profile that it was created with."""
+
 POD_NAME = "io.kubernetes.pod.name"
 POD_NAMESPACE = "io.kubernetes.pod.namespace"
 POD_UID = "io.kubernetes.pod.uid"
@@ -83,9 +86,13 @@ def container_labels(spec: ZoneSpec, spec_hash: str) -> dict[str, str]:
     return {**spec.workload.labels, **sandbox_labels(spec, spec_hash), CONTAINER_NAME: spec.id}
 
 
-def container_annotations(spec: ZoneSpec, image_digest: str | None = None) -> dict[str, str]:
+def container_annotations(
+    spec: ZoneSpec, image_digest: str | None = None, profile: str | None = None
+) -> dict[str, str]:
     """Return the annotations of a container: what it was created from."""
     annotations = {SPEC: encode(spec).decode()}
+    if profile is not None:
+        annotations[PROFILE] = profile
     if image_digest is not None:
         annotations[IMAGE_DIGEST] = image_digest
     return annotations

@@ -10,12 +10,15 @@ supplementary groups that the image gives to root.
 
 import posixpath
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
+from functools import cache
+from hashlib import sha256
 from types import MappingProxyType
 
 from kakuri_cri import api
 from kakuri_cri.api import NamespaceMode as Mode
 from kakuri_cri.api import SecurityProfileProfileType as Profile
+from kakuri_json import canonical
 
 CAPABILITIES: Mapping[str, str] = MappingProxyType(
     {
@@ -102,6 +105,20 @@ def _as_user(
     if name.isdecimal():
         return replace(context, run_as_user=api.Int64Value(value=int(name)))
     return replace(context, run_as_username=name)
+
+
+@cache
+def profile_hash() -> str:
+    """Return a hash of the security profile of all zones, `sha256:HEX`, without their users.
+
+    It identifies the profile of a container among those of all releases: any change of it changes
+    the hash.
+    """
+    profile = {
+        "sandbox": asdict(sandbox_security()),
+        "container": asdict(container_security("")),
+    }
+    return f"sha256:{sha256(canonical(profile)).hexdigest()}"
 
 
 def leaves_zone(working_dir: str) -> bool:

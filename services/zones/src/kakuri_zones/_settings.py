@@ -24,6 +24,10 @@ ROTATE_INTERVAL = 1.0
 """Seconds between checks. In that time, a log can exceed its limit by tens of megabytes if a
 container only writes. A check costs a stat of the log of each running zone."""
 
+ISOLATION_INTERVAL = 2.0
+"""Seconds between two looks for runs whose isolation was not checked; shorter runs are not checked,
+since each check starts a process in the zone."""
+
 END_DELAY = 0.3
 """Seconds for which a provisional end, whose reason may still change, is not reported."""
 
@@ -140,6 +144,7 @@ class Settings:
         cancel_timeout: How long a creating call may continue after its start was cancelled.
         heartbeat: The longest silence of a stream of events.
         rotate_interval: Time between two checks of the size of logs.
+        isolation_interval: Time between two looks for runs whose isolation was not checked.
     """
 
     cri: Endpoint
@@ -161,3 +166,4 @@ class Settings:
     cancel_timeout: float = 10.0
     heartbeat: float = HEARTBEAT_SECONDS
     rotate_interval: float = ROTATE_INTERVAL
+    isolation_interval: float = ISOLATION_INTERVAL

@@ -7,8 +7,9 @@ published to all watchers once. The reported end of a container never changes.
 
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
-from kakuri_workload import RuntimeHealth, WorkloadState, ZoneStatus
+from kakuri_workload import Isolation, RuntimeHealth, WorkloadState, ZoneStatus
 
 from kakuri_zones._observed import ObservedZone
 from kakuri_zones._settings import END_DELAY
@@ -30,6 +31,7 @@ class ZoneTable:
         self._progress: dict[str, ZoneStatus] = {}
         self._reported: dict[str, ZoneStatus] = {}
         self._provisional: dict[str, tuple[str | None, float]] = {}
+        self._isolation: dict[str, tuple[str, Isolation]] = {}  # with the container's id
         self._changed_at: dict[str, int] = {}
         self._steps = 0
         self._health = RuntimeHealth(available=False, message="not listed yet")
@@ -93,6 +95,11 @@ class ZoneTable:
         self._progress[status.id] = status
         self._refresh(status.id)
 
+    def set_isolation(self, zone_id: str, container_id: str, isolation: Isolation) -> None:
+        """Report how a run is isolated, as long as its container is the zone's latest."""
+        self._isolation[zone_id] = container_id, isolation
+        self._refresh(zone_id)
+
     def end_progress(self, zone_id: str) -> None:
         """Report the observed state of a zone again."""
         self._mark_changed(zone_id)
@@ -134,7 +141,7 @@ class ZoneTable:
 
     def _refresh(self, zone_id: str, *, is_final: bool = False) -> None:
         reported = self._reported.get(zone_id)
-        status = self._status(zone_id, reported, is_final=is_final)
+        status = self._with_isolation(self._status(zone_id, reported, is_final=is_final), zone_id)
         if status == reported:
             return
         if status is None:
@@ -146,6 +153,17 @@ class ZoneTable:
                 watcher.gone(zone_id)
             else:
                 watcher.changed(status)
+
+    def _with_isolation(self, status: ZoneStatus | None, zone_id: str) -> ZoneStatus | None:
+        known = self._isolation.get(zone_id)
+        if known is None:
+            return status
+        container_id, isolation = known
+        if status is None or status.container_id not in {None, container_id}:
+            del self._isolation[zone_id]
+            return status
+        is_reported = status.isolation is isolation or status.container_id is None
+        return status if is_reported else replace(status, isolation=isolation)
 
     def _status(
         self, zone_id: str, reported: ZoneStatus | None, *, is_final: bool

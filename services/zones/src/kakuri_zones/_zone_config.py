@@ -11,7 +11,7 @@ from kakuri_workload import Workload, ZoneSpec
 
 from kakuri_zones import _labels as labels
 from kakuri_zones._images import NodeImage
-from kakuri_zones._security import container_security, sandbox_security
+from kakuri_zones._security import container_security, profile_hash, sandbox_security
 from kakuri_zones.logs._store import LogLocation
 
 # As the kubelet computes them (pkg/kubelet/kuberuntime/helpers.go).
@@ -74,7 +74,7 @@ def zone_config(
     workload, limits = spec.workload, resources(spec.workload)
     sandbox_labels = labels.sandbox_labels(spec, spec_hash)
     container_labels = labels.container_labels(spec, spec_hash)
-    annotations = labels.container_annotations(spec, image.digest)
+    annotations = labels.container_annotations(spec, image.digest, profile_hash())
     sandbox = api.PodSandboxConfig(
         metadata=api.PodSandboxMetadata(name=spec.id, uid=spec.id, namespace=labels.NAMESPACE),
         hostname=spec.id,

@@ -114,6 +114,10 @@ class FakeCommands(FakeSandboxes):
 
 def _container_stats(container: FakeContainer) -> api.ContainerStats:
     now = time.time_ns()
+    linux = container.config.linux
+    available = None
+    if linux is not None and linux.resources is not None and linux.resources.memory_limit_in_bytes:
+        available = max(0, linux.resources.memory_limit_in_bytes - container.memory_bytes)
     return api.ContainerStats(
         attributes=api.ContainerAttributes(
             id=container.id,
@@ -126,6 +130,8 @@ def _container_stats(container: FakeContainer) -> api.ContainerStats:
             usage_core_nano_seconds=api.UInt64Value(value=container.cpu_nanoseconds),
         ),
         memory=api.MemoryUsage(
-            timestamp=now, working_set_bytes=api.UInt64Value(value=container.memory_bytes)
+            timestamp=now,
+            working_set_bytes=api.UInt64Value(value=container.memory_bytes),
+            available_bytes=None if available is None else api.UInt64Value(value=available),
         ),
     )
