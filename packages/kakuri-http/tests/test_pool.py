@@ -171,6 +171,7 @@ async def test_closed_pool_raises_in_waiting_and_later_requests():
     pool._idle[OTHER] = deque([idle])
     pool.close()
     assert (idle.ended, used.ended) == ("aborted", "aborted")
+    assert repr(pool) == "<Pool 1 in use, 0 idle, 0 waiting>"
     for late in (task, pool.acquire(OTHER, WAIT)):
         with pytest.raises(Exception, match="the client is closed"):
             await late

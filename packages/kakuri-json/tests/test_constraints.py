@@ -190,3 +190,18 @@ def test_fault_names_all_bounds_of_a_constraint(bounds, expected):
     with pytest.raises(ValidationError) as caught:
         kakuri_json.decode("-1", type=Annotated[int, Mark(**bounds)])
     assert caught.value.faults[0].message == f"expected {expected}, got -1"
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "value"),
+    [(float, "2", 2.0), (float, "2.5", 2.5), (int, "2", 2), (float, "1e1", 10.0)],
+)
+@pytest.mark.parametrize("constraint", [Mark(), Mark(ge=1), Mark(gt=0), Mark(le=100)])
+def test_number_with_a_constraint_has_its_type(kind, constraint, text, value):
+    @dataclass
+    class Holder:
+        value: Annotated[kind, constraint]
+
+    for _ in range(3):
+        found = kakuri_json.decode(f'{{"value":{text}}}', type=Holder).value
+        assert (type(found), found) == (kind, value)

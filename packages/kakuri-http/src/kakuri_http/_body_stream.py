@@ -1,6 +1,7 @@
 """Content as it is read while it arrives, with back-pressure."""
 
 import asyncio
+import sys
 from collections import deque
 from collections.abc import Callable
 
@@ -41,7 +42,7 @@ class StreamedBody:
     @classmethod
     def whole(cls, content: bytes) -> "StreamedBody":
         """Return the stream of content that has arrived already."""
-        stream = cls(len(content) + 1, _nothing, _nothing)
+        stream = cls(sys.maxsize, _nothing, _nothing)  # which never pauses
         if content:
             stream.feed(content)
         stream.end(_NO_TRAILERS)

@@ -18,7 +18,6 @@ CAPTURE = "\x01"
 # Numbers have a bounded length here, so that no double overflows. A lookahead instead of an
 # alternative leaves nothing to backtrack to.
 _INTEGER = "-?+(?!0[0-9])[0-9]{1,18}+"
-_POSITIVE = "[1-9][0-9]{0,17}+"
 # An integer has no negative zero, so -0 is left to the general path.
 _NUMBER = rf"(?!-0(?![.eE])){_INTEGER}(?:\.[0-9]{{1,30}}+|)(?:[eE][-+]?+[0-9]{{1,2}}+|)"
 MOST = 4095
@@ -105,7 +104,7 @@ class ScalarCompiler:
             case Scalar(kind="string"):
                 return self._string(constraints)
             case Scalar(kind="integer" | "number"):
-                part = self._number(shape, constraints)
+                part = self._number(shape)
             case Scalar(kind="boolean"):
                 part = Part(f"{CAPTURE}true|false)", f"({self.group()} == 'true')")
             case Scalar(kind="null"):
@@ -167,9 +166,7 @@ class ScalarCompiler:
             conditions += self._tests(constraint, name, embedded=embedded is not None)
         return Part(f'"{CAPTURE}{pattern})"', name, conditions)
 
-    def _number(self, shape: Scalar, constraints: tuple[Constraint, ...]) -> Part:
-        if shape.kind == "integer" and any(c.ge == 1 for c in constraints):
-            return Part(f"{CAPTURE}{_POSITIVE})", f"int({self.group()})")
+    def _number(self, shape: Scalar) -> Part:
         if shape.kind == "integer":
             return Part(f"{CAPTURE}{_INTEGER})", f"int({self.group()})")
         return Part(f"{CAPTURE}{_NUMBER})", f"float({self.group()})")
