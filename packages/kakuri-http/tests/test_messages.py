@@ -164,3 +164,9 @@ def test_stream_of_a_route_without_streaming_raises_runtime_error():
 def test_limit_that_is_not_positive_raises_value_error():
     with pytest.raises(ValueError, match="limit head"):
         Limits(head=0)
+
+
+@pytest.mark.parametrize("text", ["%41%", "%41x%4", "%41%42%zz", "%41%42%43%", "x%41y%42z%43%4g"])
+def test_percent_decode_of_an_invalid_escape_after_valid_ones_raises_value_error(text):
+    with pytest.raises(ValueError, match="two hexadecimal digits"):
+        percent_decode(text)

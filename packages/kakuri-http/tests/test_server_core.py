@@ -257,3 +257,13 @@ def test_trailer_that_belongs_to_the_head_raises_local_protocol_error(name):
     connection.send(Response(200, pieces()))
     with pytest.raises(LocalProtocolError, match="may not be a trailer"):
         connection.send(EndOfMessage(Headers({name: "1"})))
+
+
+@pytest.mark.parametrize("part", [b"GET / HT", b"GET / HTTP/1.1\r\nX: " + b"y" * 100 + b"\r\nZ"])
+def test_input_that_is_dropped_is_not_held(part):
+    connection = ServerConnection()
+    connection.receive_data(part)
+    drain(connection)
+    assert connection.held == len(part) or connection.held > connection.buffered
+    connection.drop_input()
+    assert (connection.held, connection.buffered, connection.keep_alive) == (0, 0, False)

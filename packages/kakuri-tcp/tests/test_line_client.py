@@ -13,7 +13,7 @@ from kakuri_tcp import (
     TooManyRequests,
     listen_lines,
 )
-from kakuri_tcp.testing import run_pending
+from kakuri_tcp.testing import run_pending, until
 
 LOCAL = Endpoint.parse("127.0.0.1:0")
 
@@ -171,3 +171,14 @@ async def test_client_is_closed_at_the_end_of_its_block():
             assert await client.request(b"a") == b"A"
         with pytest.raises(ClientClosed):
             await client.request(b"a")
+
+
+async def test_client_whose_connection_has_ended_has_no_failures():
+    async with LineClient(LOCAL) as never:
+        assert "not connected, 0 failures" in repr(never)
+    async with await listen_lines(LOCAL, bytes.upper) as server:
+        client = LineClient(server.endpoint)
+        await client.request(b"a", timeout=5)
+    await until(lambda: "not connected" in repr(client))
+    assert "not connected, 0 failures" in repr(client)
+    await client.close()

@@ -418,3 +418,11 @@ async def test_only_bytes_beyond_an_ordinary_request_delay_a_connection(turns):
         turns.process(job)
     assert [sizes[jobs.index(job)] for job in turns.waiting] == [16_384, 1000, 0, 16_384, 16_385]
     await run_pending()
+
+
+async def test_process_without_contention_gives_each_connection_a_whole_slice(turns):
+    turns.process(Job(turns, [0.001]))
+    turns.clock.now += 0.01
+    job = Job(turns, [0.002, 0.002])
+    turns.process(job)
+    assert not job.costs
