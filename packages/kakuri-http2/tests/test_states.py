@@ -186,3 +186,15 @@ def test_fault_on_a_stream_that_both_sides_have_ended_leaves_its_state():
     assert answered(connection) == (Fault.STREAM, 6)
     connection.receive_data(frame("DATA", 0, NUMBER, b"x"))
     assert answered(connection) == (Fault.CONNECTION, 5)
+
+
+@pytest.mark.parametrize(("streams", "is_remembered"), [(256, True), (257, False)])
+def test_server_remembers_the_last_256_streams_that_it_has_reset(streams, is_remembered):
+    connection = server_in(StreamState.IDLE)
+    numbers = range(NUMBER, NUMBER + 2 * streams, 2)
+    for number in numbers:
+        connection.receive_data(frame("HEADERS", ENDS_HEADERS, number, HEAD["server"]))
+        connection.reset(number)
+        connection.data_to_send()
+    connection.receive_data(frame("DATA", 0, numbers[0], b"late"))
+    assert connection.is_over is not is_remembered

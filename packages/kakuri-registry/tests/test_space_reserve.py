@@ -1,5 +1,6 @@
 """The reserve of a full disk: when it counts as allocated, and that it can be released."""
 
+import errno
 import os
 
 import pytest
@@ -34,3 +35,23 @@ def test_reserve_of_no_bytes_always_has_room(tmp_path):
     assert reserve.has_room()
     assert not reserve.is_released
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT, errno.EIO])
+def test_reserve_that_cannot_be_allocated_leaves_no_file(tmp_path, monkeypatch, code):
+    def fail(*_):
+        raise OSError(code, os.strerror(code))
+
+    path = tmp_path / "reserve"
+    reserve = SpaceReserve(path, MIB)
+    monkeypatch.setattr(os, "posix_fallocate", fail)
+    if code == errno.EIO:
+        with pytest.raises(OSError, match="Input/output error"):
+            reserve.has_room()
+    else:
+        assert not reserve.has_room()
+    assert reserve.is_released
+    assert not path.exists()
+    monkeypatch.undo()
+    assert reserve.has_room()
+    assert not reserve.is_released

@@ -1,3 +1,4 @@
+import errno
 import os
 import re
 import sqlite3
@@ -717,3 +718,30 @@ def test_damaged_database_that_cannot_be_replaced_raises_store_failed(path, monk
         SQLiteStore(path)
     assert isinstance(caught.value.__cause__, PermissionError)
     assert path.read_bytes().startswith(b"not a database")
+
+
+def test_store_that_cannot_be_written_is_loaded_with_a_problem_and_not_tidied(path):
+    entries = filled(path, 3)
+    with closing(SQLiteStore(path)) as store:
+        store._opened().execute("PRAGMA query_only = ON")
+        loaded = store.load()
+        assert loaded.entries == entries
+        (problem,) = loaded.problems
+        assert "the versions of this run may be given out again" in problem.message
+        with pytest.raises(StoreFailed):
+            store.tidy()
+    with pytest.raises(StoreFailed, match="is closed"):
+        store.tidy()
+
+
+def test_file_system_that_fails_refuses_registrations_with_its_reason(path, monkeypatch):
+    def fail(_):
+        raise OSError(errno.EIO, "Input/output error")
+
+    with closing(SQLiteStore(path)) as store:
+        with monkeypatch.context() as broken:
+            broken.setattr(os, "statvfs", fail)
+            with pytest.raises(StoreFailed, match="can't reserve space next to"):
+                store.write([put("a")])
+        store.write([put("a")])
+        assert len(store.load().entries) == 1

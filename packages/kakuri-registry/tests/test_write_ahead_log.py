@@ -167,3 +167,20 @@ def test_session_that_cannot_be_written_leaves_the_log(tmp_path):
         connection.execute("PRAGMA query_only = ON")
         assert not _write_ahead_log.begin_session(connection)
         assert connection.execute("SELECT session FROM registry").fetchone() == (before,)
+
+
+def test_log_is_not_truncated_while_another_connection_reads_it(tmp_path):
+    path = tmp_path / "db"
+    with (
+        closing(sqlite3.connect(path, isolation_level=None, timeout=0)) as writer,
+        closing(sqlite3.connect(path, isolation_level=None, timeout=0)) as reader,
+    ):
+        writer.execute("PRAGMA journal_mode = WAL")
+        writer.execute("CREATE TABLE numbers (number)")
+        reader.execute("BEGIN")
+        reader.execute("SELECT * FROM numbers").fetchall()
+        writer.execute("INSERT INTO numbers VALUES (1)")
+        assert not _write_ahead_log.truncate_log(writer)
+        reader.execute("COMMIT")
+        assert _write_ahead_log.truncate_log(writer)
+    assert not _write_ahead_log.truncate_log(writer)  # it is closed

@@ -220,6 +220,22 @@ async def test_longest_idle_is_of_the_peer_with_most_connections():
     assert table.longest_idle("nobody") is connections[1]
 
 
+@pytest.mark.parametrize("size", [1, 100])
+async def test_connection_with_a_begun_request_is_closed_after_those_without(size):
+    class Begun(Echo):
+        def unprocessed(self):
+            return size
+
+    table = ConnectionTable(ServerLimits(connections=3))
+    begun, first, second = Begun(), Echo(), Echo()
+    for age, connection in enumerate((begun, first, second)):
+        connection._is_new, connection._quiet_since = True, float(age)
+        table.add(connection, "one")
+    for expected in (first, second, begun):
+        assert table.longest_idle("two") is expected
+        table.remove(expected)
+
+
 async def test_longest_idle_of_busy_peers_is_none_until_the_next_sweep():
     table = ConnectionTable(ServerLimits(connections=1))
     assert table.longest_idle("one") is None
