@@ -13,6 +13,7 @@ from kakuri_rpc import AgentClient, RPCError, State
 from kakuri_workload import WORKLOAD_ID
 
 from kakuri_control_plane._content import MAX_OPTIONS
+from kakuri_control_plane._event_streams import EventStreams
 from kakuri_control_plane._headers import (
     VersionMismatch,
     entity_tag,
@@ -26,6 +27,7 @@ from kakuri_control_plane._nodes import NODE_NAME, Nodes
 from kakuri_control_plane._presence import Presence
 from kakuri_control_plane._problems import PROBLEMS, agent_problem, runtime_unavailable
 from kakuri_control_plane._queries import (
+    EventQuery,
     HistoryQuery,
     PageQuery,
     RemovalQuery,
@@ -78,6 +80,7 @@ class Api:
         self._submissions = Submissions(agent, self._presence)
         self._lifecycle = Lifecycle(agent, self._presence)
         self._nodes = Nodes(agent, self._presence)
+        self._events = EventStreams(agent, self._presence)
 
     def router(self) -> APIRouter:
         """Return the routes of the API."""
@@ -93,6 +96,7 @@ class Api:
         router.add("POST", f"{workload}/start", lifecycle.start, body_limit=MAX_OPTIONS)
         router.add("POST", f"{workload}/restart", lifecycle.restart, body_limit=MAX_OPTIONS)
         router.add("DELETE", workload, lifecycle.delete, query=RemovalQuery, body_limit=MAX_OPTIONS)
+        router.add("GET", "/events", self._events.get_events, query=EventQuery)
         router.add("GET", "/nodes", nodes.list_nodes)
         router.add("GET", "/nodes/:name<node>", nodes.get_node)
         router.add("GET", "/", self.get_index)
@@ -103,6 +107,12 @@ class Api:
     async def get_workload(self, request: Request, query: WorkloadQuery) -> Response:
         """Return the state of a workload, with `spec` everything that is known about it."""
         workload_id = request.params["id"]
+        if query.wait and not query.removed:
+            status = await self._events.changed_status(
+                workload_id, query.wait, query.after, detail=query.spec
+            )
+            tag = {"ETag": entity_tag(status.version or 0)}
+            return json_response(WorkloadDetails.complete(status), headers=tag)
         if not query.spec and not query.removed:  # the usual request is the cheapest one
             status = await self._presence.track(self._agent.get_status(workload_id))
             return json_response(WorkloadView.of(status))
@@ -128,6 +138,7 @@ class Api:
     async def end_waiting(self) -> None:
         """End all responses that wait for something, so that the server can be drained."""
         self._lifecycle.close()
+        await self._events.close()
         await self._logs.end_followed()
 
     async def list_workloads(self, _request: Request, query: PageQuery) -> Response:

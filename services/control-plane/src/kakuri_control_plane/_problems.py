@@ -2,11 +2,12 @@
 
 import re
 from collections.abc import Callable, Mapping
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 from kakuri_daemon.api import document_problem
 from kakuri_http import Response, problem
-from kakuri_json import Fault, ValidationError
+from kakuri_json import Fault, ValidationError, encode
 from kakuri_rpc import (
     AgentError,
     AgentTimeout,
@@ -22,6 +23,7 @@ from kakuri_workload import Workload
 
 from kakuri_control_plane._admission import TooManyLargeDocuments
 from kakuri_control_plane._content import UnsupportedContent
+from kakuri_control_plane._event_hub import TooManyStreams
 from kakuri_control_plane._headers import HeaderError, VersionMismatch
 
 RETRY_AFTER = {"Retry-After": "1"}
@@ -31,6 +33,7 @@ RETRY_WHEN_FREED = {"Retry-After": "30"}
 """Seconds: a full node has room again when a workload has ended, which can't be predicted."""
 
 UNAVAILABLE = 503
+GONE = 410
 PRECONDITION_FAILED = 412
 
 _NOT_A_LIST = re.compile(r"expected an array, got ('([^'\"\\\\]*)'|.*)", re.DOTALL)
@@ -72,6 +75,8 @@ def agent_problem(error: RPCError, *, status: int | None = None) -> Response:
         error: What the agent's client raised.
         status: The status, where it does not depend on the error.
     """
+    if isinstance(error, AgentError) and error.code is ErrorCode.COMPACTED:
+        return _compacted_problem(error)
     retry = RETRY_AFTER
     match error:
         case AgentError():
@@ -93,6 +98,26 @@ def agent_problem(error: RPCError, *, status: int | None = None) -> Response:
     return problem(
         status, code=code, detail=str(error), errors=_differences(error), headers=headers
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Compacted:
+    """The problem of a client that can't continue after its index without a gap."""
+
+    __json__: ClassVar = {"omit_defaults": True}
+
+    title: str
+    status: int
+    detail: str
+    code: str
+    oldest: int | None
+    newest: int | None
+
+
+def _compacted_problem(error: AgentError) -> Response:
+    detail = f"{error}; list the workloads again"
+    found = _Compacted("Gone", GONE, detail, error.code.value, error.oldest, error.newest)
+    return Response(GONE, encode(found), content_type="application/problem+json")
 
 
 def _differences(error: RPCError) -> list[dict[str, str]]:
@@ -142,10 +167,16 @@ def runtime_unavailable(reason: str | None) -> Response:
     return problem(UNAVAILABLE, code="runtime_unavailable", detail=detail, headers=RETRY_AFTER)
 
 
+def streams_problem(error: TooManyStreams) -> Response:
+    """Return 503 for one stream of events too many."""
+    return problem(UNAVAILABLE, code="too_many_streams", detail=str(error), headers=RETRY_AFTER)
+
+
 PROBLEMS: Mapping[type[Exception], Callable[[Any], Response]] = {
     ValidationError: workload_problem,
     TooManyLargeDocuments: busy_problem,
     RPCError: agent_problem,
+    TooManyStreams: streams_problem,
     HeaderError: header_problem,
     VersionMismatch: version_problem,
     UnsupportedContent: content_problem,

@@ -3,11 +3,22 @@
 from dataclasses import dataclass
 from typing import Annotated
 
-from kakuri_rpc import MAX_PAGE, GraceSeconds, LabelSelector
-from kakuri_workload import Range, WorkloadState
+from kakuri_rpc import MAX_PAGE, EventType, GraceSeconds, LabelSelector
+from kakuri_workload import Range, Text, WorkloadId, WorkloadState
 
 MAX_WAIT_SECONDS = 60
 """Seconds that an answer may wait for a change: less than clients and proxies usually allow."""
+
+
+_TYPES = "|".join(("state", *(each.value for each in EventType)))
+EventTypes = Annotated[
+    str,
+    Text(
+        pattern=f"((?:{_TYPES})(?:,(?:{_TYPES})){{0,5}})?",
+        max_length=64,
+        description=f"types of events, separated by commas: {_TYPES.replace('|', ', ')}",
+    ),
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,10 +35,37 @@ class PageQuery:
 
 @dataclass(frozen=True, slots=True)
 class WorkloadQuery:
-    """Parameters of one workload: whether to show everything, and which one of an id."""
+    """Parameters of one workload: whether to show everything, and which one of an id.
+
+    With `wait`, the answer comes when the version is later than `after`, or after that many
+    seconds.
+    """
 
     spec: bool = False
     removed: bool = False
+    wait: Annotated[int, Range(ge=0, le=MAX_WAIT_SECONDS)] = 0
+    after: Annotated[int, Range(ge=0, le=2**53)] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EventQuery:
+    """Parameters of a stream of events: where to begin, and which events to have."""
+
+    after: str | None = None
+    workload: WorkloadId | None = None
+    label: LabelSelector | None = None
+    type: EventTypes = ""
+
+    @property
+    def label_pair(self) -> tuple[str, str] | None:
+        """The label's key and value."""
+        key, separator, value = (self.label or "").partition("=")
+        return (key, value) if separator else None
+
+    @property
+    def kinds(self) -> frozenset[str]:
+        """The types of events; empty for all."""
+        return frozenset(filter(None, self.type.split(",")))
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ A query's type is a dataclass. A parameter's text becomes what a document would 
 | annotation | text | value |
 | --- | --- | --- |
 | bool | empty, `true`, `1`, `false`, `0`, in any case | True, False |
-| int | one to nine digits | the number |
+| int | one to 16 digits | the number |
 | Enum | one of its values, in any case | the value |
 | anything else | any | the text |
 
@@ -98,7 +98,7 @@ def _reader(annotation: Any) -> Callable[[str], object]:
     if bool in types:
         return lambda text: SWITCHES.get(text.lower(), text)
     if int in types:
-        return lambda text: int(text) if re.fullmatch("[0-9]{1,9}", text) else text
+        return lambda text: int(text) if re.fullmatch("[0-9]{1,16}", text) else text
     for each in types:
         if isinstance(each, type) and issubclass(each, Enum):
             values = {member.value for member in each}

@@ -1,0 +1,324 @@
+"""The hub: the events of the agent, for all streams of this process.
+
+One connection waits for events, however many streams there are. Each event is encoded once, and
+streams read the encoded batches from one list, each from its own position; so a stream costs no
+memory of its own, and a slow one delays no other.
+
+The hub runs while a stream or a long poll needs it. It continues by index after a loss of the
+agent; if events were lost, all streams end with a gap.
+"""
+
+import asyncio
+import copyreg
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, TypeVar
+from weakref import WeakSet
+
+import structlog
+from kakuri_rpc import AgentClient, AgentError, AgentWatch, ClientClosed, ErrorCode, RPCError
+
+from kakuri_control_plane._event_views import StreamEvent, encoded_event
+from kakuri_control_plane._presence import Presence
+
+_log = structlog.get_logger()
+
+T = TypeVar("T")
+
+WAIT_SECONDS = 25.0
+"""Seconds that the agent may wait for events before the next request."""
+
+PAUSE_SECONDS = 0.25
+"""Seconds until the next request after one that failed."""
+
+HEARTBEAT_SECONDS = 5.0
+"""Time between two heartbeats of a stream."""
+
+MAX_UNSENT = 1 << 20
+"""Bytes of encoded events that the hub keeps; a stream that has more of them to send is cut."""
+
+MAX_FOLLOWERS = 256
+"""Streams at a time."""
+
+SECONDS_PER_FOLLOWER = 0.0004
+"""Time between two batches for each stream: ten times of what writing to one takes, so that streams
+take a tenth of the process's time at most. A change that comes alone is sent at once."""
+
+
+class TooManyStreams(Exception):
+    """There are as many streams as there may be."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # copy and pickle would call the class with `args`, but it takes other arguments.
+        return copyreg.__newobj__, (type(self),), {**vars(self), "args": self.args}  # type: ignore[attr-defined]
+
+    def __init__(self) -> None:
+        super().__init__(f"{MAX_FOLLOWERS} streams of events are open already, which is the limit")
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Events that were published together; without events, a heartbeat.
+
+    Attributes:
+        index: The index after them.
+        events: The events.
+        lines: All of them as lines of JSON.
+    """
+
+    index: int
+    events: tuple[StreamEvent, ...] = ()
+    lines: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """The end of a stream: events were lost. `oldest` is the smallest index to continue after."""
+
+    oldest: int
+
+
+class Follower:
+    """A reader of the hub; one without references does not count."""
+
+    __slots__ = ("__weakref__",)
+
+
+class EventHub:
+    """The events of one agent."""
+
+    def __init__(self, agent: AgentClient, presence: Presence) -> None:
+        """Create a hub; nothing is sent until it is needed.
+
+        Args:
+            agent: The client of the agent.
+            presence: Logs the loss and the return of the agent.
+        """
+        self._agent = agent
+        self._presence = presence
+        self._followers: WeakSet[Follower] = WeakSet()
+        self._waiting: dict[str, set[asyncio.Event]] = {}
+        self._batches: deque[Batch | Gap] = deque()
+        self._begin = 0  # the number of the first batch; each has one more than the one before
+        self._start = 0  # the index before the first batch
+        self._index = 0
+        self._bytes = 0
+        self._changed = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self._starting = asyncio.Lock()
+        self._is_closed = False
+
+    @property
+    def index(self) -> int:
+        """The index of the latest events that are known."""
+        return self._index
+
+    @property
+    def end(self) -> int:
+        """The number of the batch after the latest one."""
+        return self._begin + len(self._batches)
+
+    async def follow(self) -> Follower:
+        """Return a follower once the hub runs; it counts as long as it is referenced.
+
+        Raises:
+            TooManyStreams: There are as many as there may be.
+            RPCError: The agent can't be asked for its present index.
+        """
+        if len(self._followers) >= MAX_FOLLOWERS:
+            raise TooManyStreams
+        follower = Follower()
+        self._followers.add(follower)
+        await self._start_once()
+        return follower
+
+    def position(self, index: int) -> int | None:
+        """Return the number of the batch with the first event after an index.
+
+        None if it is not kept any more.
+        """
+        if index < self._start:
+            return None
+        number = self.end
+        for batch in reversed(self._batches):
+            if isinstance(batch, Gap) or batch.index <= index:
+                break
+            number -= 1
+        return number
+
+    async def batches(self, number: int) -> AsyncIterator[Batch | Gap]:
+        """Yield the batches from a number on, as they come.
+
+        It ends when the hub is closed, after a gap, or when the reader is too slow.
+        """
+        while True:
+            while number >= self.end:
+                if self._is_closed:
+                    return
+                await self._changed.wait()
+            if number < self._begin:
+                _log.info("stream of events cut", why="the client reads too slowly")
+                return
+            batch = self._batches[number - self._begin]
+            yield batch
+            if isinstance(batch, Gap):
+                return
+            number += 1
+
+    async def until(
+        self,
+        workload_id: str,
+        seconds: float,
+        ask: Callable[[], Awaitable[T]],
+        is_answer: Callable[[T], bool],
+    ) -> T:
+        """Return the first reply about a workload that is an answer, or the last one.
+
+        The agent is asked at once, and after each event about the workload. What changes after it
+        was asked first is never missed.
+
+        Args:
+            workload_id: The workload.
+            seconds: The time after which the present reply is returned.
+            ask: Asks the agent.
+            is_answer: Whether a reply is an answer.
+
+        Raises:
+            RPCError: The agent can't be asked, or `ask` raised it.
+        """
+        deadline = asyncio.get_running_loop().time() + seconds
+        with self._watched(workload_id) as changed:
+            await self._start_once()
+            while True:
+                reply = await ask()
+                if self._is_closed or is_answer(reply):
+                    return reply
+                try:
+                    async with asyncio.timeout_at(deadline):
+                        await changed.wait()
+                except TimeoutError:
+                    return reply
+                changed.clear()
+
+    @contextmanager
+    def _watched(self, workload_id: str) -> Iterator[asyncio.Event]:
+        event = asyncio.Event()
+        waiting = self._waiting.setdefault(workload_id, set())
+        waiting.add(event)
+        try:
+            yield event
+        finally:
+            waiting.discard(event)
+            if not waiting and self._waiting.get(workload_id) is waiting:
+                del self._waiting[workload_id]
+
+    async def close(self) -> None:
+        """End all streams and long polls. May be called again."""
+        self._is_closed = True
+        self._wake(self._waiting)
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+
+    async def _start_once(self) -> None:
+        async with self._starting:
+            if self._task is not None or self._is_closed:
+                return
+            watch = self._agent.open_watch()
+            try:
+                index = (await self._presence.track(watch.read())).next
+            except BaseException:
+                await watch.close()
+                raise
+            self._begin, self._start, self._index = self.end, index, index
+            self._batches.clear()
+            self._bytes = 0
+            self._task = asyncio.create_task(self._run(watch))
+
+    async def _run(self, watch: AgentWatch) -> None:
+        """Read events until no follower is left."""
+        heartbeats = asyncio.create_task(self._send_heartbeats())
+        try:
+            async with watch:
+                while True:
+                    await self._read(watch)
+                    await asyncio.sleep(SECONDS_PER_FOLLOWER * len(self._followers))
+        except ClientClosed:
+            self._is_closed = True
+            self._wake(self._waiting)
+        except Exception:
+            self._publish(Gap(self._index))  # so that no stream continues with a gap
+            raise
+        finally:
+            heartbeats.cancel()
+            if self._task is asyncio.current_task():
+                self._task = None
+
+    async def _read(self, watch: AgentWatch) -> None:
+        try:
+            changes = await self._presence.track(watch.read(self._index, wait_seconds=WAIT_SECONDS))
+        except ClientClosed:
+            raise
+        except RPCError as error:
+            if isinstance(error, AgentError) and error.code is ErrorCode.COMPACTED:
+                await self._lose_events(watch, error)
+            else:
+                await asyncio.sleep(PAUSE_SECONDS)
+            return
+        events = tuple(map(encoded_event, changes.events))
+        self._index = changes.next
+        if events:
+            self._publish(Batch(changes.next, events, b"".join(each.line for each in events)))
+            self._wake({each.workload_id for each in events if each.workload_id is not None})
+
+    async def _lose_events(self, watch: AgentWatch, error: AgentError) -> None:
+        """End all streams, because the agent does not have the next events any more."""
+        _log.warning("events lost", after=self._index, oldest=error.oldest)
+        try:
+            index = (await self._presence.track(watch.read())).next
+        except RPCError:
+            await asyncio.sleep(PAUSE_SECONDS)
+            return
+        self._begin, self._bytes = self.end, 0  # a slow stream ends without the mark
+        self._batches.clear()
+        self._publish(Gap(error.oldest or 0))
+        self._start = self._index = index
+        self._wake(self._waiting)
+
+    async def _send_heartbeats(self) -> None:
+        while True:
+            await asyncio.sleep(HEARTBEAT_SECONDS)
+            if not self._followers and not self._waiting and self._task is not None:
+                self._task.cancel()
+                self._task = None  # so that the next follower starts another one
+                return
+            self._publish(Batch(self._index))
+
+    def _publish(self, batch: Batch | Gap) -> None:
+        self._batches.append(batch)
+        self._bytes += _size(batch)
+        while self._bytes > MAX_UNSENT and len(self._batches) > 1:
+            dropped = self._batches.popleft()
+            self._begin += 1
+            self._bytes -= _size(dropped)
+            self._start = dropped.index if isinstance(dropped, Batch) else self._start
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    def _wake(self, workload_ids: Iterable[str]) -> None:
+        """Wake the long polls for some workloads."""
+        if self._is_closed:
+            self._changed.set()
+        for workload_id in workload_ids:
+            for event in self._waiting.get(workload_id, ()):
+                event.set()
+
+
+BATCH_BYTES = 128
+"""Bytes of a batch without its events, so that heartbeats are bounded, too."""
+
+
+def _size(batch: Batch | Gap) -> int:
+    return BATCH_BYTES + (len(batch.lines) if isinstance(batch, Batch) else 0)

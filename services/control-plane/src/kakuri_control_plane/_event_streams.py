@@ -1,0 +1,246 @@
+"""Streams of events, `GET /events`, and long polls for changes of one workload.
+
+A stream begins after an index, now, or with the present state of each workload. Events that the hub
+does not have any more come from the agent page by page, at the pace of the client.
+"""
+
+import re
+from collections.abc import AsyncGenerator, Iterable
+from contextlib import aclosing
+
+from kakuri_daemon.api import QueryError
+from kakuri_http import Request, Response
+from kakuri_json import Fault
+from kakuri_rpc import AgentClient, AgentError, Changes, ErrorCode, Status
+
+from kakuri_control_plane._event_hub import Batch, EventHub, Follower, Gap
+from kakuri_control_plane._event_views import (
+    HEARTBEAT_COMMENT,
+    RETRY,
+    EventFilter,
+    StreamEvent,
+    encoded_event,
+    encoded_state,
+    gap_line,
+    heartbeat_line,
+    synced_line,
+)
+from kakuri_control_plane._presence import Presence
+from kakuri_control_plane._queries import EventQuery
+
+NDJSON = "application/x-ndjson"
+EVENT_STREAM = "text/event-stream"
+HEADERS = {"Cache-Control": "no-store"}
+INDEX = re.compile(r"[0-9]{1,16}")
+
+
+class EventStreams:
+    """The handler of streams, and long polls on the same hub."""
+
+    def __init__(self, agent: AgentClient, presence: Presence) -> None:
+        self._agent = agent
+        self._presence = presence
+        self._hub = EventHub(agent, presence)
+
+    async def get_events(self, request: Request, query: EventQuery) -> Response:
+        """Stream events until the client disconnects or the control plane stops."""
+        after = _first_index(request, query)
+        admitted = EventFilter(query.workload, query.label_pair, query.kinds)
+        stream = _Stream(
+            self._agent,
+            self._presence,
+            self._hub,
+            await self._hub.follow(),
+            admitted,
+            is_server_sent=_accepts_event_stream(request),
+        )
+        media_type = EVENT_STREAM if stream.is_server_sent else NDJSON
+        if request.method == "HEAD":
+            return Response(200, iter(()), headers=HEADERS, content_type=media_type)
+        pieces = await stream.open(after, is_snapshot=after is None and query.after != "now")
+        return Response(200, pieces, headers=HEADERS, content_type=media_type)
+
+    async def changed_status(
+        self, workload_id: str, seconds: float, after: int | None, *, detail: bool
+    ) -> Status:
+        """Return the status of a workload once its version is later than `after`.
+
+        Returns the present one when the time is over. Without `after`, the next change counts.
+        """
+
+        async def ask() -> Status:
+            return await self._presence.track(
+                self._agent.get_status(workload_id, detail=detail, with_version=True)
+            )
+
+        if after is None:
+            after = (await ask()).version or 0
+        known = after
+        return await self._hub.until(
+            workload_id, seconds, ask, lambda status: (status.version or 0) > known
+        )
+
+    async def close(self) -> None:
+        """End all streams and long polls, so that the server can be drained."""
+        await self._hub.close()
+
+
+class _Stream:
+    """One stream."""
+
+    def __init__(
+        self,
+        agent: AgentClient,
+        presence: Presence,
+        hub: EventHub,
+        follower: Follower,
+        admitted: EventFilter,
+        *,
+        is_server_sent: bool,
+    ) -> None:
+        self._agent = agent
+        self._presence = presence
+        self._hub = hub
+        self._follower = follower  # counts as long as this stream is referenced
+        self._admitted = admitted
+        self._index = hub.index
+        self._versions: dict[str, int] = {}  # of states that are later than the index
+        self.is_server_sent = is_server_sent
+
+    async def open(self, after: int | None, *, is_snapshot: bool) -> AsyncGenerator[bytes, None]:
+        """Return the pieces of the stream.
+
+        Args:
+            after: The index to continue after; None for the present one.
+            is_snapshot: Whether to begin with the present states.
+
+        Raises:
+            AgentError: The code is `compacted` if the events after the index are not kept.
+            RPCError: The agent can't be asked.
+        """
+        first: Changes | None = None
+        if after is not None:
+            self._index = after
+            if self._hub.position(after) is None or after > self._hub.index:
+                first = await self._presence.track(self._agent.get_changes(after))
+        return self._pieces(first, is_snapshot=is_snapshot)
+
+    async def _pieces(
+        self, changes: Changes | None, *, is_snapshot: bool
+    ) -> AsyncGenerator[bytes, None]:
+        if self.is_server_sent:
+            yield RETRY
+        if is_snapshot:
+            async with aclosing(self._states()) as states:
+                async for piece in states:
+                    yield piece
+        try:
+            # Until the hub has what follows.
+            while changes is not None or self._hub.position(self._index) is None:
+                if changes is None:
+                    changes = await self._presence.track(self._agent.get_changes(self._index))
+                piece = self._encoded(map(encoded_event, changes.events))
+                if changes.next == self._index:
+                    break
+                self._index, changes = changes.next, None
+                if piece:
+                    yield piece
+        except AgentError as error:
+            if error.code is not ErrorCode.COMPACTED:
+                raise
+            yield self._gap(error.oldest or 0)
+            return
+        position = self._hub.position(self._index)
+        async for batch in self._hub.batches(self._hub.end if position is None else position):
+            if isinstance(batch, Gap):
+                yield self._gap(batch.oldest)
+            elif piece := self._batch(batch):
+                yield piece
+
+    async def _states(self) -> AsyncGenerator[bytes, None]:
+        """Yield the present state of each workload, and the index after which changes follow."""
+        index = self._index
+        async with aclosing(self._pages()) as pages:
+            async for statuses in pages:
+                for status in statuses:
+                    if (status.version or 0) > index:
+                        self._versions[status.id] = status.version or 0
+                piece = self._encoded(map(encoded_state, statuses))
+                if piece:
+                    yield piece
+        yield self._line(b"synced", index, synced_line(index))
+
+    async def _pages(self) -> AsyncGenerator[list[Status], None]:
+        if self._admitted.workload_id is not None:
+            try:
+                status = await self._presence.track(
+                    self._agent.get_status(self._admitted.workload_id, detail=True)
+                )
+            except AgentError as error:
+                if error.code is not ErrorCode.NOT_FOUND:
+                    raise
+                return
+            yield [status]
+            return
+        label = self._admitted.label and "=".join(self._admitted.label)
+        after: str | None = ""
+        while after is not None:
+            page = await self._presence.track(
+                self._agent.list_workloads(after=after, label=label, detail=True)
+            )
+            yield page.workloads
+            after = page.next
+
+    def _batch(self, batch: Batch) -> bytes:
+        if not batch.events:
+            if self.is_server_sent:
+                return HEARTBEAT_COMMENT
+            return heartbeat_line(max(batch.index, self._index))
+        begins_before = batch.events[0].index <= self._index
+        if not (begins_before or self._admitted or self._versions or self.is_server_sent):
+            piece = batch.lines  # of the usual stream, no single event is checked
+        else:
+            piece = self._encoded(batch.events)
+        self._index = max(batch.index, self._index)
+        return piece
+
+    def _encoded(self, events: Iterable[StreamEvent]) -> bytes:
+        pieces = []
+        for event in events:
+            if event.kind != "state":
+                if event.index <= self._index:
+                    continue
+                if self._versions and event.index <= self._versions.get(event.workload_id or "", 0):
+                    continue  # the state that was sent is later
+            if self._admitted.admits(event):
+                pieces.append(event.server_sent if self.is_server_sent else event.line)
+        return b"".join(pieces)
+
+    def _gap(self, oldest: int) -> bytes:
+        return self._line(b"gap", None, gap_line(oldest))
+
+    def _line(self, kind: bytes, index: int | None, line: bytes) -> bytes:
+        if not self.is_server_sent:
+            return line
+        number = b"" if index is None else b"id: %d\n" % index
+        return b"%bevent: %b\ndata: %b\n" % (number, kind, line)
+
+
+def _first_index(request: Request, query: EventQuery) -> int | None:
+    """Return the index to continue after; None for the present one.
+
+    Raises:
+        QueryError: It is not a number.
+    """
+    last = request.headers.get("last-event-id")
+    text = query.after if last is None else last
+    if text is None or text == "now":
+        return None
+    if not INDEX.fullmatch(text):
+        where = "query.after" if last is None else "header.Last-Event-ID"
+        raise QueryError([Fault(where, f"expected an index or 'now', got {text!r}")])
+    return int(text)
+
+
+def _accepts_event_stream(request: Request) -> bool:
+    return EVENT_STREAM in (request.headers.get("accept") or "").lower()

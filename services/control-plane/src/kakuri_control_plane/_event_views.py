@@ -1,0 +1,146 @@
+"""Events in the two encodings of a stream: lines of JSON, and server-sent events."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from kakuri_json import encode
+from kakuri_rpc import Event, Status
+from kakuri_workload import Removal, WorkloadState
+
+from kakuri_control_plane._views import date_time
+
+RETRY = b"retry: 1000\n\n"
+"""Tells a browser to connect again after a second; sent at the begin of a stream."""
+
+HEARTBEAT_COMMENT = b": heartbeat\n\n"
+
+
+@dataclass(slots=True)  # not frozen: it is used once
+class EventView:
+    """One line of a stream."""
+
+    __json__: ClassVar = {"omit_defaults": True}
+
+    index: int
+    at: str
+    type: str
+    id: str | None = None
+    state: WorkloadState | None = None
+    reason: str | None = None
+    message: str | None = None
+    exit_code: int | None = None
+    attempt: int = 0
+    desired: str | None = None
+    removal: Removal | None = None
+    available: bool | None = None
+    version: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StreamEvent:
+    """An encoded event, with what filters compare.
+
+    Attributes:
+        index: Its index.
+        kind: Its type.
+        workload_id: The workload.
+        labels: The labels of the workload.
+        line: The line of JSON with its line feed.
+    """
+
+    index: int
+    kind: str
+    workload_id: str | None
+    labels: Mapping[str, str]
+    line: bytes
+
+    @property
+    def server_sent(self) -> bytes:
+        """The same as a server-sent event; the JSON has no line feed of its own."""
+        return b"id: %d\nevent: %b\ndata: %b\n" % (self.index, self.kind.encode(), self.line)
+
+
+@dataclass(frozen=True, slots=True)
+class EventFilter:
+    """Which events a stream has; a field that is not set admits all.
+
+    Attributes:
+        workload_id: Only events about this workload.
+        label: Only events about workloads with this label, a key and a value.
+        kinds: Only events of these types.
+    """
+
+    workload_id: str | None = None
+    label: tuple[str, str] | None = None
+    kinds: frozenset[str] = field(default_factory=frozenset)
+
+    def __bool__(self) -> bool:
+        return bool(self.workload_id or self.label or self.kinds)
+
+    def admits(self, event: StreamEvent) -> bool:
+        """Return whether a stream has an event."""
+        return (
+            (self.workload_id is None or event.workload_id == self.workload_id)
+            and (self.label is None or event.labels.get(self.label[0]) == self.label[1])
+            and (not self.kinds or event.kind in self.kinds)
+        )
+
+
+def encoded_event(event: Event) -> StreamEvent:
+    """Return an event of the agent, encoded."""
+    state, desired = event.state, event.desired
+    view = EventView(
+        event.index,
+        date_time(event.at),
+        event.type.value,
+        event.id,
+        None if state is None else state.workload_state,
+        event.reason,
+        event.message,
+        event.exit_code,
+        event.attempt,
+        None if desired is None else desired.value.lower(),
+        event.removal,
+        event.available,
+        event.version,
+    )
+    return StreamEvent(event.index, view.type, event.id, event.labels, encode(view) + b"\n")
+
+
+def encoded_state(status: Status) -> StreamEvent:
+    """Return the present state of a workload, encoded as an event of the type `state`.
+
+    Args:
+        status: Its status with all details.
+    """
+    desired, workload = status.desired, status.workload
+    view = EventView(
+        status.version or 0,
+        date_time(status.changed_at or 0.0),
+        "state",
+        status.id,
+        status.state.workload_state,
+        status.reason,
+        status.message,
+        status.exit_code,
+        status.attempt,
+        None if desired is None else desired.value.lower(),
+    )
+    labels = {} if workload is None else workload.labels
+    return StreamEvent(view.index, view.type, status.id, labels, encode(view) + b"\n")
+
+
+def synced_line(index: int) -> bytes:
+    """Return the line after the present states."""
+    return b'{"type":"synced","index":%d}\n' % index
+
+
+def heartbeat_line(index: int) -> bytes:
+    """Return the line that shows that a stream is alive."""
+    return b'{"index":%d,"type":"heartbeat"}\n' % index
+
+
+def gap_line(oldest: int) -> bytes:
+    """Return the last line of a stream that can't continue without a gap."""
+    return b'{"type":"gap","oldest":%d}\n' % oldest

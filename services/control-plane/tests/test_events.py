@@ -1,0 +1,550 @@
+"""Streams of events and long polls, from an agent that each test scripts."""
+
+import asyncio
+import json
+from contextlib import asynccontextmanager
+
+import pytest
+from kakuri_control_plane import _event_hub, _event_views, control_plane_service
+from kakuri_control_plane._event_hub import EventHub, Gap, TooManyStreams
+from kakuri_control_plane._presence import Presence
+from kakuri_http import Client
+from kakuri_rpc import (
+    AgentClient,
+    Changes,
+    Desired,
+    ErrorCode,
+    ErrorReply,
+    Event,
+    EventType,
+    GetStatus,
+    ListWorkloads,
+    State,
+    Status,
+    WatchChanges,
+    WorkloadList,
+    serve,
+)
+from kakuri_tcp import Endpoint
+from kakuri_workload.testing import workload
+
+ANY_PORT = Endpoint.parse("127.0.0.1:0")
+
+
+class Journal:
+    """An agent with a list of events, in memory."""
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+        self.compacted = 0
+        self.index = 0
+        self.states: dict[str, Status] = {}
+        self.changed = asyncio.Event()
+        self.asked: list[object] = []
+
+    def add(self, workload_id: str = "a", index: int | None = None, **fields: object) -> Event:
+        fields = {"state": State.RUNNING, "type": EventType.WORKLOAD, **fields}
+        event = Event(index or self.index + 1, 1.5, id=workload_id, **fields)
+        self.events.append(event)
+        self.move(event.index)
+        return event
+
+    def move(self, index: int) -> None:
+        self.index = index
+        self.changed.set()
+        self.changed = asyncio.Event()
+
+    def put(self, workload_id: str, version: int, **fields: object) -> None:
+        spec = workload(workload_id, **fields)
+        self.states[workload_id] = Status(
+            workload_id, State.PENDING, "Pulling", version=version, changed_at=1.0, workload=spec
+        )
+
+    def answer(self, request):
+        self.asked.append(request)
+        match request:
+            case WatchChanges():
+                return self.watch(request)
+            case GetStatus():
+                return self.states.get(request.id) or ErrorReply(
+                    ErrorCode.NOT_FOUND, f"no workload {request.id!r}", id=request.id
+                )
+            case ListWorkloads():
+                ids = [each for each in sorted(self.states) if each > request.after]
+                following = ids[0] if len(ids) > 1 else None
+                return WorkloadList([self.states[each] for each in ids[:1]], following)
+        raise AssertionError(request)
+
+    def watch(self, request):
+        if request.after is None:
+            return Changes([], self.index)
+        if not self.compacted <= request.after <= self.index:
+            return ErrorReply(
+                ErrorCode.COMPACTED, "compacted", oldest=self.compacted, newest=self.index
+            )
+        events = [event for event in self.events if event.index > request.after][: request.limit]
+        if events or not request.wait_seconds:
+            last = self.index if len(events) < request.limit else events[-1].index
+            return Changes(events, last)
+        return self.wait(request)
+
+    async def wait(self, request):
+        await self.changed.wait()
+        return self.watch(request)
+
+    @property
+    def statuses(self) -> int:
+        return sum(isinstance(each, GetStatus) for each in self.asked)
+
+    @property
+    def watches(self) -> int:
+        return sum(isinstance(each, WatchChanges) and each.after is None for each in self.asked)
+
+
+async def until(condition) -> None:
+    async with asyncio.timeout(10):
+        while not condition():  # noqa: ASYNC110 (the condition depends on a server)
+            await asyncio.sleep(0)
+
+
+@pytest.fixture(autouse=True)
+def at_once(monkeypatch):
+    monkeypatch.setattr(_event_hub, "SECONDS_PER_FOLLOWER", 0.0)
+    monkeypatch.setattr(_event_hub, "PAUSE_SECONDS", 0.0)
+
+
+@pytest.fixture
+async def journal():
+    return Journal()
+
+
+@pytest.fixture
+async def agent(journal):
+    async with await serve(ANY_PORT, journal.answer) as server:
+        yield server
+
+
+@pytest.fixture
+async def client(agent):
+    async with (
+        control_plane_service(ANY_PORT, agent.endpoint) as endpoint,
+        Client(endpoint) as client,
+    ):
+        yield client
+
+
+@pytest.fixture
+async def hub(agent):
+    async with AgentClient(agent.endpoint) as client:
+        hub = EventHub(client, Presence("agent"))
+        yield hub
+        await hub.close()
+
+
+class Stream:
+    """A response whose lines are read one by one."""
+
+    def __init__(self, response) -> None:
+        self.status = response.status
+        self.headers = response.headers
+        self.pieces = aiter(response)
+        self.buffer = b""
+
+    async def line(self) -> bytes:
+        async with asyncio.timeout(10):
+            while b"\n" not in self.buffer:
+                self.buffer += await anext(self.pieces)
+        line, _, self.buffer = self.buffer.partition(b"\n")
+        return line
+
+    async def json(self) -> dict[str, object]:
+        return json.loads(await self.line())
+
+    async def rest(self) -> list[bytes]:
+        async with asyncio.timeout(10):
+            async for piece in self.pieces:
+                self.buffer += piece
+        return self.buffer.splitlines()
+
+
+@asynccontextmanager
+async def stream_of(client, query="?after=now", **headers):
+    headers = {name.replace("_", "-"): value for name, value in headers.items()}
+    async with client.stream("GET", f"/events{query}", headers=headers) as response:
+        yield Stream(response)
+
+
+async def test_stream_has_each_event_as_a_line_of_json(client, journal):
+    async with stream_of(client) as stream:
+        assert (stream.status, stream.headers.get("content-type")) == (200, "application/x-ndjson")
+        assert stream.headers.get("cache-control") == "no-store"
+        journal.add(
+            "api", 4181, state=State.FAILED, reason="ImagePullFailed", message="m", exit_code=1,
+            attempt=1,
+        )  # fmt: skip
+        assert await stream.line() == (
+            b'{"index":4181,"at":"1970-01-01T00:00:01.500000Z","type":"workload","id":"api",'
+            b'"state":"failed","reason":"ImagePullFailed","message":"m","exit_code":1,"attempt":1}'
+        )
+        journal.add(type=EventType.DESIRED, desired=Desired.STOPPED)
+        assert (await stream.json())["desired"] == "stopped"
+        journal.add(None, state=None, type=EventType.RUNTIME, available=False)
+        assert (await stream.json())["available"] is False
+
+
+async def test_server_sent_events_have_the_same_documents(client, journal):
+    journal.put("a", 1)
+    async with (
+        stream_of(client, "") as lines,
+        stream_of(client, "", accept="text/event-stream, */*") as sent,
+    ):
+        assert sent.headers.get("content-type") == "text/event-stream"
+        journal.add("a", 5)
+        assert [await sent.line(), await sent.line()] == [b"retry: 1000", b""]
+        for kind in (b"state", b"synced", b"workload"):
+            expected = await lines.line()
+            index = json.loads(expected)["index"]
+            assert await sent.line() == b"id: %d" % index
+            assert await sent.line() == b"event: " + kind
+            assert await sent.line() == b"data: " + expected
+            assert await sent.line() == b""
+
+
+async def test_stream_without_an_index_begins_with_the_present_states(client, journal):
+    journal.move(7)
+    journal.put("a", 3)
+    journal.put("b", 9)  # it changed while the states were listed
+    async with stream_of(client, "") as stream:
+        assert await stream.json() == {
+            "index": 3,
+            "at": "1970-01-01T00:00:01.000000Z",
+            "type": "state",
+            "id": "a",
+            "state": "pending",
+            "reason": "Pulling",
+        }
+        assert (await stream.json())["id"] == "b"
+        assert await stream.line() == b'{"type":"synced","index":7}'
+        journal.add("b", 8)
+        journal.add("b", 9)  # both are in the state that was sent
+        journal.add("a", 10)
+        journal.add("b", 11)
+        assert [(await stream.json())["index"] for _ in range(2)] == [10, 11]
+
+
+async def test_stream_after_an_index_continues_with_what_followed(client, journal):
+    for _ in range(5):
+        journal.add()
+    async with stream_of(client, "?after=2") as stream:
+        assert [(await stream.json())["index"] for _ in range(3)] == [3, 4, 5]
+        journal.add()
+        assert (await stream.json())["index"] == 6
+        async with stream_of(client, "?after=1", last_event_id="5") as other:
+            assert (await other.json())["index"] == 6
+    assert journal.watches == 1
+
+
+async def test_stream_after_a_later_index_than_the_hub_knows_waits_for_what_follows(
+    client, journal
+):
+    async with stream_of(client) as first:
+        journal.index = 10  # changes that are not events
+        async with stream_of(client, "?after=10") as stream:
+            journal.add()
+            assert (await stream.json())["index"] == (await first.json())["index"] == 11
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("&workload=b", [2]),
+        ("&label=team%3Dred", [3]),
+        ("&type=removed,node", [4, 5]),
+        ("&workload=c&type=workload", [3]),
+        ("", [1, 2, 3, 4, 5]),
+    ],
+)
+async def test_filters_select_events(client, journal, query, expected):
+    def act():
+        journal.add("a")
+        journal.add("b", labels={"team": "blue"})
+        journal.add("c", labels={"team": "red"})
+        journal.add("c", type=EventType.REMOVED)
+        journal.add(None, state=None, type=EventType.NODE, version="1")
+        journal.add("z", type=EventType.REMOVED, labels={"team": "red"})
+
+    expected = [*expected, 6] if "workload" not in query else expected
+    async with stream_of(client, f"?after=0{query}") as live:
+        act()
+        async with stream_of(client, f"?after=0{query}") as late:
+            for stream in (live, late):
+                assert [(await stream.json())["index"] for _ in expected] == expected
+
+
+@pytest.mark.parametrize(
+    ("query", "states"),
+    [("?workload=a", ["a"]), ("?workload=nope", []), ("?type=removed", []), ("?type=state", "ab")],
+)
+async def test_filters_select_states(client, journal, query, states):
+    journal.put("a", 1)
+    journal.put("b", 1)
+    async with stream_of(client, query) as stream:
+        assert [(await stream.json())["id"] for _ in states] == list(states)
+        assert (await stream.json())["type"] == "synced"
+
+
+async def test_states_with_a_label_come_from_a_list_with_that_label(client, journal):
+    journal.put("a", 1, labels={"team": "red"})
+    async with stream_of(client, "?label=team%3Dred") as stream:
+        assert (await stream.json())["id"] == "a"
+    (request,) = [each for each in journal.asked if isinstance(each, ListWorkloads)]
+    assert (request.label, request.detail) == ("team=red", True)
+
+
+@pytest.mark.parametrize("query", ["after=x", "after=-1", "type=party", "label=x", "workload=A"])
+async def test_invalid_query_is_refused(client, query):
+    response = await client.request("GET", f"/events?{query}")
+    assert response.status == 400
+    assert json.loads(response.body)["errors"][0]["path"] == f"query.{query.partition('=')[0]}"
+
+
+async def test_invalid_last_event_id_is_refused(client):
+    response = await client.request("GET", "/events", headers={"Last-Event-ID": "x"})
+    assert response.status == 400
+    assert json.loads(response.body)["errors"][0]["path"] == "header.Last-Event-ID"
+
+
+async def test_index_that_is_not_kept_is_gone(client, journal):
+    journal.compacted = journal.index = 5
+    for after in (4, 6):
+        response = await client.request("GET", f"/events?after={after}")
+        assert json.loads(response.body) == {
+            "title": "Gone",
+            "status": 410,
+            "detail": "compacted; list the workloads again",
+            "code": "compacted",
+            "oldest": 5,
+            "newest": 5,
+        }
+        assert response.headers.get("content-type") == "application/problem+json"
+
+
+async def test_head_of_a_stream_has_no_content(client):
+    response = await client.request("HEAD", "/events")
+    assert (response.status, response.body) == (200, b"")
+
+
+async def test_heartbeat_has_the_index(client, journal, monkeypatch):
+    monkeypatch.setattr(_event_hub, "HEARTBEAT_SECONDS", 0.01)
+    journal.move(7)
+    async with stream_of(client) as lines, stream_of(client, accept="text/event-stream") as sent:
+        assert await lines.line() == b'{"index":7,"type":"heartbeat"}'
+        assert [await sent.line() for _ in range(4)] == [b"retry: 1000", b"", b": heartbeat", b""]
+
+
+async def test_lost_events_end_a_stream_with_a_gap(client, journal):
+    async with stream_of(client) as lines, stream_of(client, accept="text/event-stream") as sent:
+        journal.add()
+        assert (await lines.json())["index"] == 1
+        journal.compacted = 8
+        journal.move(9)
+        assert await lines.rest() == [b'{"type":"gap","oldest":8}']
+        assert (await sent.rest())[-3:-1] == [b"event: gap", b'data: {"type":"gap","oldest":8}']
+    async with stream_of(client, "?after=9") as stream:
+        journal.add()
+        assert (await stream.json())["index"] == 10
+
+
+async def test_stream_that_falls_out_of_the_journal_ends_with_a_gap(client, journal, monkeypatch):
+    for _ in range(3):
+        journal.add()
+    pages = iter([None, None])
+    watch = journal.watch
+
+    def compact_later(request):
+        if request.after == 1 and not request.wait_seconds and next(pages, 1) is None:
+            return Changes(journal.events[1:2], 2)  # the first page
+        if request.after == 2:
+            return ErrorReply(ErrorCode.COMPACTED, "too old", oldest=3, newest=3)
+        return watch(request)
+
+    journal.watch = compact_later
+    async with stream_of(client, "?after=1") as stream:
+        assert await stream.rest() == [
+            (
+                b'{"index":2,"at":"1970-01-01T00:00:01.500000Z","type":"workload","id":"a",'
+                b'"state":"running"}'
+            ),
+            b'{"type":"gap","oldest":3}',
+        ]
+
+
+async def test_streams_go_on_when_the_agent_returns(journal):
+    async with await serve(ANY_PORT, journal.answer) as first:
+        endpoint = first.endpoint
+        async with (
+            control_plane_service(ANY_PORT, endpoint) as control_plane,
+            Client(control_plane) as client,
+            stream_of(client) as stream,
+        ):
+            journal.add()
+            assert (await stream.json())["index"] == 1
+            await first.drain(0)
+            journal.add()
+            async with await serve(endpoint, journal.answer):
+                assert (await stream.json())["index"] == 2
+                journal.add()
+                assert (await stream.json())["index"] == 3
+
+
+async def test_unreachable_agent_is_503():
+    async with (
+        control_plane_service(ANY_PORT, Endpoint.parse("127.0.0.1:1")) as endpoint,
+        Client(endpoint) as client,
+    ):
+        response = await client.request("GET", "/events")
+        assert (response.status, response.headers.get("retry-after")) == (503, "1")
+
+
+async def test_control_plane_that_stops_ends_streams_completely(agent, journal):
+    async with Client() as client:
+        async with control_plane_service(ANY_PORT, agent.endpoint) as endpoint:
+            opened = client.stream("GET", f"http://{endpoint}/events?after=now")
+            response = await opened.__aenter__()
+            journal.add()
+            stream = Stream(response)
+            assert (await stream.json())["index"] == 1
+        assert await stream.rest() == []
+        await opened.__aexit__(None, None, None)
+
+
+async def test_one_stream_too_many_is_refused(client, journal, monkeypatch):
+    monkeypatch.setattr(_event_hub, "MAX_FOLLOWERS", 1)
+    async with stream_of(client):
+        response = await client.request("GET", "/events")
+        assert (response.status, response.headers.get("retry-after")) == (503, "1")
+        assert json.loads(response.body)["code"] == "too_many_streams"
+
+
+async def test_thousand_followers_cost_one_encoding_and_one_request_per_event(
+    hub, journal, monkeypatch
+):
+    monkeypatch.setattr(_event_hub, "MAX_FOLLOWERS", 1000)
+    encoded = []
+
+    def count(event):
+        encoded.append(event.index)
+        return _event_views.encoded_event(event)
+
+    monkeypatch.setattr(_event_hub, "encoded_event", count)
+    followers = [await hub.follow() for _ in range(1000)]
+    with pytest.raises(TooManyStreams):
+        await hub.follow()
+
+    async def read(number):
+        lines, batches = b"", hub.batches(number)
+        while lines.count(b"\n") < 3:
+            lines += (await anext(batches)).lines
+        return lines
+
+    reading = [asyncio.create_task(read(hub.end)) for _ in followers]
+    await asyncio.sleep(0)
+    for _ in range(3):
+        journal.add()
+        await asyncio.sleep(0)
+    assert len(set(await asyncio.gather(*reading))) == 1
+    assert encoded == [1, 2, 3]
+    assert journal.watches == 1
+
+
+async def test_slow_stream_is_cut_and_the_hub_keeps_a_bounded_number_of_bytes(
+    hub, journal, monkeypatch
+):
+    monkeypatch.setattr(_event_hub, "MAX_UNSENT", 1000)
+    follower = await hub.follow()
+    slow = hub.batches(hub.end)
+    journal.add()
+    assert (await anext(slow)).index == 1
+    while hub.position(1) is not None:
+        journal.add(message="m" * 100)
+        await until(lambda: hub.index == journal.index)
+    with pytest.raises(StopAsyncIteration):
+        await anext(slow)
+    assert sum(len(batch.lines) for batch in hub._batches) <= 1000
+    assert hub.position(hub.index) == hub.end
+    del follower
+
+
+async def test_hub_without_followers_stops_and_starts_again(hub, journal, monkeypatch):
+    monkeypatch.setattr(_event_hub, "HEARTBEAT_SECONDS", 0.0)
+    follower = await hub.follow()
+    task = hub._task
+    del follower
+    await asyncio.wait([task])
+    assert hub._task is None
+    journal.add()
+    await hub.follow()
+    assert (journal.watches, hub.index) == (2, 1)
+
+
+async def test_failure_of_the_hub_ends_its_streams(hub, journal, monkeypatch):
+    follower = await hub.follow()
+    monkeypatch.setattr(_event_hub, "encoded_event", None)
+    task = hub._task
+    batches = hub.batches(hub.end)
+    journal.add()
+    assert await anext(batches) == Gap(0)
+    with pytest.raises(TypeError):
+        await task
+    assert follower is not None
+
+
+async def test_long_poll_returns_the_status_once_it_has_changed(client, journal):
+    journal.put("a", 3)
+    waiting = asyncio.create_task(client.request("GET", "/workloads/a?wait=60&after=3"))
+    await until(lambda: journal.statuses == 1)
+    journal.add("b", 4)
+    journal.put("a", 5)
+    journal.add("a", 5)
+    response = await waiting
+    assert response.headers.get("etag") == '"5"'
+    assert json.loads(response.body)["version"] == 5
+
+
+async def test_long_poll_without_an_index_waits_for_the_next_change(client, journal):
+    journal.put("a", 3)
+    waiting = asyncio.create_task(client.request("GET", "/workloads/a?wait=60&spec"))
+    await until(lambda: journal.statuses == 2)
+    journal.put("a", 5)
+    journal.add("a", 5)
+    assert json.loads((await waiting).body)["version"] == 5
+
+
+async def test_long_poll_is_answered_at_once_after_an_earlier_version(client, journal):
+    journal.put("a", 3)
+    response = await client.request("GET", "/workloads/a?wait=60&after=2")
+    assert (response.status, response.headers.get("etag")) == (200, '"3"')
+
+
+async def test_long_poll_of_a_removed_workload_is_404(client, journal):
+    journal.put("a", 3)
+    waiting = asyncio.create_task(client.request("GET", "/workloads/a?wait=60&after=3"))
+    await until(lambda: journal.statuses == 1)
+    del journal.states["a"]
+    journal.add("a", 4, type=EventType.REMOVED)
+    assert (await waiting).status == 404
+
+
+async def test_long_poll_ends_with_its_time_and_with_the_hub(hub, journal):
+    asked = []
+
+    async def ask():
+        asked.append(len(asked))
+        return asked[-1]
+
+    assert await hub.until("a", 0.0, ask, lambda _reply: False) == 0
+    waiting = asyncio.create_task(hub.until("a", 60, ask, lambda _reply: False))
+    await until(lambda: len(asked) == 2)
+    await hub.close()
+    assert await waiting == 2
+    assert hub._waiting == {}
