@@ -37,8 +37,8 @@ if TYPE_CHECKING:
     from kakuri_registry._registry import WorkloadRegistry
     from kakuri_registry._registry_reader import MAX_PAGE, MAX_WORKLOADS
     from kakuri_registry._sizes import entry_size, spec_size
-    from kakuri_registry._sqlite import RESERVE_BYTES, STORE_FAILPOINTS, VERSION_GAP, SQLiteStore
-    from kakuri_registry._store import Loaded, MemoryStore, Store, StoreProblem
+    from kakuri_registry._sqlite import RESERVE_BYTES, STORE_FAILPOINTS, SQLiteStore
+    from kakuri_registry._store import VERSION_GAP, Loaded, MemoryStore, Store, StoreProblem
     from kakuri_registry._writer import WRITER_FAILPOINTS, StoreWriter
 
 __all__ = [
@@ -124,10 +124,10 @@ _MODULES = {
     "_sqlite": (
         "RESERVE_BYTES",
         "STORE_FAILPOINTS",
-        "VERSION_GAP",
         "SQLiteStore",
     ),
     "_store": (
+        "VERSION_GAP",
         "Loaded",
         "MemoryStore",
         "Store",

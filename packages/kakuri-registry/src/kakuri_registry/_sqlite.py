@@ -39,7 +39,7 @@ from kakuri_registry._statements import (
     in_chunks,
     is_large,
 )
-from kakuri_registry._store import Failpoint, Loaded, StoreProblem, no_failpoint
+from kakuri_registry._store import VERSION_GAP, Failpoint, Loaded, StoreProblem, no_failpoint
 from kakuri_registry._write_ahead_log import FRAME_HEADER, begin_session, truncate_log
 
 PAGE = 4096
@@ -60,12 +60,6 @@ LARGE_TRANSACTION = 1024
 
 PAGES_PER_TIDY = 1024
 """Pages that are freed at a time: 4 MiB, so that a write waits for some milliseconds at most."""
-
-VERSION_GAP = 1 << 20
-"""Gap between the versions of a run and those of the run before, so that no version is reused.
-
-Readers may have seen versions that were never written to the disk.
-"""
 
 STORE_FAILPOINTS = ("store.before-write", "store.before-commit", "store.after-commit")
 """The failpoints of a SQLiteStore, in every transaction."""

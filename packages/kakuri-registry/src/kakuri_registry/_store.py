@@ -10,6 +10,12 @@ from kakuri_registry._change import Change
 from kakuri_registry._entry import WorkloadEntry
 from kakuri_registry._events import Event
 
+VERSION_GAP = 1 << 20
+"""Gap between the versions of a run and those of the run before, so that no version is reused.
+
+Readers may have seen versions that were never written to the disk.
+"""
+
 Failpoint: TypeAlias = Callable[[str], None]
 """Called with the name of each failpoint: a place at which a test may kill the process or raise."""
 
