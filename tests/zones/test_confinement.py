@@ -1,12 +1,13 @@
 """What a zone is held to, read back from the kernel."""
 
+import platform
 import re
 from pathlib import Path
 
 import pytest
 from kakuri_zones._security import MASKED_PATHS, READONLY_PATHS
 
-from .system import IDLE
+from .system import IDLE, await_that
 
 CAPABILITIES = {
     "CHOWN": 0,
@@ -111,3 +112,26 @@ def test_image_whose_working_directory_leaves_the_zone_is_not_started(system):
     system.run("window", "pwd", image="door:latest", working_dir="/tmp")
     system.await_end("window")
     assert system.log("window") == b"/tmp\n"
+
+
+def test_isolation_of_a_running_zone_is_shown_with_its_specification(system):
+    system.run("shown", *IDLE, memory_mb=96)
+    system.await_state("shown", "running")
+    isolation = await_that("evidence", lambda: spec_of(system, "shown").get("isolation"))
+    assert isolation.keys() == {"handler", "kernel", "host_kernel", "profile", "checked_at"}
+    assert isolation["handler"] == "edera"
+    assert isolation["kernel"] == isolation["host_kernel"] == platform.release()
+    assert isolation["profile"].startswith("sha256:")
+    system.remove("shown")
+
+
+def test_zone_without_room_for_a_process_is_shown_without_its_kernel(system):
+    system.run("small", *IDLE, memory_mb=16)
+    system.await_state("small", "running")
+    isolation = await_that("evidence", lambda: spec_of(system, "small").get("isolation"))
+    assert "kernel" not in isolation
+    system.remove("small")
+
+
+def spec_of(system, workload_id):
+    return system.request("GET", f"/workloads/{workload_id}?spec")[1]
