@@ -38,6 +38,8 @@ PYTHON = str(PYTHONS[0].path)
 SITE = ROOT / "site"
 CORPORA = "KAKURI_CORPORA"
 REQUIRE_ZONES = "KAKURI_REQUIRE_ZONES"
+COMPILED = {"kakuri-json": "kakuri_json._syntax.scanning", "kakuri-http": "kakuri_http._headers"}
+"""The members with compiled wheels, each with a module that is compiled in them."""
 
 FEWER_KILLS = ("KAKURI_CRASHES=250", "KAKURI_KILLS=50")
 """Number of kills in the crash tests on every Python but the first."""
@@ -324,21 +326,22 @@ def mutants(session: nox.Session) -> None:
 @nox.session(default=False)
 @nox.parametrize("python", [nox.param(str(each.path), id=each.name) for each in PYTHONS])
 def compiled(session: nox.Session) -> None:
-    """Build kakuri-json's wheel with mypyc, and run the same tests against it."""
-    this = BY_NAME["kakuri-json"]
+    """Build the wheels of kakuri-json and kakuri-http with mypyc, and run the same tests."""
     wheels = DIST / "compiled"
-    session.install("-q", "build", "hatch-mypyc", *tools_of("build", "typecheck"))
-    session.run("python", "-m", "build", "--wheel", "--no-isolation", "-o", str(wheels),
-                str(this.directory), silent=True,
-                env={"HATCH_BUILD_HOOK_ENABLE_MYPYC": "1"})  # fmt: skip
-    for extension in this.directory.glob("src/**/*.so"):
-        extension.unlink()  # the hook builds in place; the editables here must stay plain
-    session.install("-q", "--no-index", "--no-deps", "--force-reinstall", f"--find-links={wheels}",
-                    this.name)  # fmt: skip
-    session.run("python", "-c", "import kakuri_json._syntax.scanning as s; assert s.COMPILED")
-    session.install("-q", *tools_of("test"), *this.group("test"))
-    tests_directory = this.directory / "tests"
-    session.run("pytest", "-q", str(tests_directory), f"--ignore={tests_directory / 'conformance'}")
+    session.install("-q", "build", "hatch-mypyc", *tools_of("build", "typecheck", "test"))
+    for name, module in COMPILED.items():
+        this = BY_NAME[name]
+        session.run("python", "-m", "build", "--wheel", "--no-isolation", "-o", str(wheels),
+                    str(this.directory), silent=True,
+                    env={"HATCH_BUILD_HOOK_ENABLE_MYPYC": "1"})  # fmt: skip
+        for extension in this.directory.glob("src/**/*.so"):
+            extension.unlink()  # the hook builds in place; the editables here must stay plain
+        install_editable(session, this.closure(), *this.group("test"))
+        session.install("-q", "--no-index", "--no-deps", "--force-reinstall",
+                        f"--find-links={wheels}", this.name)  # fmt: skip
+        session.run("python", "-c", f"import {module} as m; assert m.__file__.endswith('.so')")
+        tests = this.directory / "tests"
+        session.run("pytest", "-q", str(tests), f"--ignore={tests / 'conformance'}")
 
 
 @nox.session(python=PYTHON, default=False)

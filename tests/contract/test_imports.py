@@ -20,6 +20,8 @@ from tools.imports import (
 from tools.members import BY_NAME, MEMBERS, ROOT, Member
 
 ZONES = ROOT / "services" / "zones" / "src" / "kakuri_zones"
+UNUSUAL = {"tomllib", "ctypes", "hashlib"}
+"""Modules that few processes need, and that take much memory or time to import."""
 DESIGN = ROOT / "docs" / "design" / "zones.md"
 
 
@@ -92,7 +94,23 @@ def test_command_of_the_agent_loads_no_runtime_before_it_is_chosen():
     loaded = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
     assert "kakuri_agent.runtimes._choice" in loaded
     clients = {"kakuri_http", "kakuri_http2", "kakuri_grpc", "kakuri_cri.api", "kakuri_zones._node"}
-    assert (clients | {"sqlite3", "tomllib", "ctypes"}).isdisjoint(loaded)
+    assert (clients | {"sqlite3"} | UNUSUAL).isdisjoint(loaded)
+
+
+def test_codecs_load_no_decimal_before_a_program_does():
+    code = "import sys; from kakuri_json import decode, encode; print(*sys.modules)"
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], check=True, capture_output=True, text=True
+    )
+    assert "kakuri_json._decode.decode" in loaded.stdout.split()
+    assert "decimal" not in loaded.stdout.split()
+
+
+def test_command_of_the_control_plane_loads_no_module_that_few_requests_need():
+    command = [sys.executable, "-c", "import sys, kakuri_control_plane._cli; print(*sys.modules)"]
+    loaded = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
+    assert "kakuri_control_plane._api" in loaded
+    assert ({"kakuri_http.client"} | UNUSUAL).isdisjoint(loaded)
 
 
 def test_workload_types_do_no_io():

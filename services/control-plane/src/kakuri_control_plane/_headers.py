@@ -7,7 +7,6 @@ import copyreg
 import re
 from base64 import b32encode
 from collections.abc import Iterable
-from hashlib import sha256
 from typing import Any
 
 from kakuri_http import Request
@@ -133,6 +132,8 @@ def id_of_key(key: str, image: str) -> str:
         key: The Idempotency-Key.
         image: The workload's image; the last component of its name begins the id.
     """
+    from hashlib import sha256  # noqa: PLC0415 (it takes half a MiB, and few clients send keys)
+
     path = image.partition("@")[0].rpartition("/")[2].partition(":")[0]
     name = re.sub("[^a-z0-9]+", "-", path)[: MAX_ID_LENGTH - KEY_DIGITS - 1].strip("-")
     digits = b32encode(sha256(key.encode()).digest()).decode().lower()[:KEY_DIGITS]

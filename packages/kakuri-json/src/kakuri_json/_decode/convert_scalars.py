@@ -1,14 +1,11 @@
 """Converts values that contain no others: numbers, texts, enums, and constraints on them."""
 
-import datetime as dt
-import decimal
-import uuid
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
 from kakuri_json._decode.conversion import INVALID, Conversion, Found, Path
 from kakuri_json._types.describe import describe, shorten
-from kakuri_json._types.formats import READERS
+from kakuri_json._types.formats import READERS, native_class
 from kakuri_json._types.shapes import (
     Anything,
     Choice,
@@ -57,7 +54,7 @@ def _flags(conversion: Conversion, shape: Flags, value: Any, path: Path, start: 
 
 
 def _text(conversion: Conversion, shape: Text, value: Any, path: Path, start: int | None) -> Any:
-    if type(value) is _NATIVE.get(shape.format):
+    if type(value) is native_class(shape.format):
         return value  # a parsed TOML file has such values
     if type(value) is str:
         try:
@@ -114,10 +111,6 @@ def add_unmet(
 
 _KINDS: dict[str, type[Any]] = {
     "string": str, "integer": int, "number": float, "boolean": bool, "null": type(None),
-}  # fmt: skip
-_NATIVE: dict[str, type[Any]] = {
-    "datetime": dt.datetime, "date": dt.date, "decimal": decimal.Decimal,
-    "bytes": bytes, "uuid": uuid.UUID,
 }  # fmt: skip
 ScalarConverter: TypeAlias = Callable[[Conversion, Any, Any, Path, int | None], Any]
 _SCALARS: dict[type[Any], ScalarConverter] = {

@@ -6,8 +6,6 @@ None, and the general printer prints the value.
 """
 
 import datetime as dt
-import decimal
-import uuid
 from typing import Any
 
 from kakuri_json._encode.values import EXACT, is_default
@@ -15,7 +13,12 @@ from kakuri_json._limits import DEFAULT_LIMITS
 from kakuri_json._syntax.strings import escape_each, only_strings, quote, quote_all
 from kakuri_json._types.annotations import record_of
 from kakuri_json._types.attributes import Encoder
-from kakuri_json._types.formats import write_bytes, write_date_time, write_decimal
+from kakuri_json._types.formats import (
+    native_class,
+    write_bytes,
+    write_date_time,
+    write_decimal,
+)
 from kakuri_json._types.shapes import (
     Choice,
     Constrained,
@@ -30,12 +33,12 @@ from kakuri_json._types.shapes import (
     is_string,
 )
 
-_FORMATS: dict[str, tuple[type[Any], Encoder]] = {
-    "datetime": (dt.datetime, write_date_time),
-    "date": (dt.date, dt.date.isoformat),
-    "decimal": (decimal.Decimal, write_decimal),
-    "bytes": (bytes, write_bytes),
-    "uuid": (uuid.UUID, str),
+_FORMATS: dict[str, Encoder] = {
+    "datetime": write_date_time,
+    "date": dt.date.isoformat,
+    "decimal": write_decimal,
+    "bytes": write_bytes,
+    "uuid": str,
 }
 _LARGE = 10**18
 """Integers below this have fewer digits than the default limit allows."""
@@ -65,7 +68,7 @@ def _value(shape: Shape, inside: list[Record]) -> Encoder:
         case Choice():
             return _choice(shape)
         case Text():
-            return _text(*_FORMATS[shape.format])
+            return _text(native_class(shape.format), _FORMATS[shape.format])
         case Union():
             return _union(shape, inside)
         case Sequence(build=build) if build in (list, tuple) and is_string(shape.item):

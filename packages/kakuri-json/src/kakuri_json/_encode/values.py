@@ -2,7 +2,6 @@
 
 import dataclasses
 import datetime as dt
-import decimal
 import enum
 import sys
 import uuid
@@ -16,7 +15,7 @@ from kakuri_json._limits import DEFAULT_LIMITS, Limits, exceeded
 from kakuri_json._syntax.strings import quote
 from kakuri_json._types.annotations import record_of
 from kakuri_json._types.describe import shorten
-from kakuri_json._types.formats import write_bytes, write_date_time, write_decimal
+from kakuri_json._types.formats import is_decimal, write_bytes, write_date_time, write_decimal
 from kakuri_json._types.shapes import Field
 
 _LITERALS = {None: "null", True: "true", False: "false"}
@@ -37,7 +36,7 @@ def simple_text(
             raise EncodeError(f"expected a date and time with offset, got {value!r}")
     elif isinstance(value, dt.date):
         text = dt.date.isoformat(value)
-    elif isinstance(value, decimal.Decimal):
+    elif is_decimal(value):
         text = write_decimal(value)
         if text is None:
             expected = "a finite number"
@@ -116,7 +115,7 @@ def key_text(key: Any) -> str:
     if type(key) is str:
         return key
     text = key._value_ if isinstance(key, enum.Enum) else key
-    if isinstance(text, (dt.date, decimal.Decimal, bytes, uuid.UUID)):
+    if isinstance(text, (dt.date, bytes, uuid.UUID)) or is_decimal(text):
         quoted = simple_text(text, DEFAULT_LIMITS)
         assert quoted is not None
         return quoted[1:-1]

@@ -2,7 +2,6 @@
 
 import dataclasses
 import datetime as dt
-import decimal
 import enum
 import threading
 import types
@@ -15,6 +14,7 @@ from kakuri_json._errors import UnsupportedTypeError
 from kakuri_json._types.attributes import cache_of, options_of
 from kakuri_json._types.constraints import constrain, constraints_of
 from kakuri_json._types.fields import dataclass_fields, typed_dict_fields
+from kakuri_json._types.formats import decimal_class
 from kakuri_json._types.generics import Scope, bind, given_to, hints_of, unbound
 from kakuri_json._types.shapes import (
     Anything,
@@ -40,7 +40,6 @@ _SIMPLE: dict[Any, Shape] = {
     type(None): Scalar("null"),
     Any: Anything(),
     object: Anything(),
-    decimal.Decimal: Text("decimal"),
     dt.datetime: Text("datetime"),
     dt.date: Text("date"),
     bytes: Text("bytes"),
@@ -92,6 +91,8 @@ def _shape(annotation: Any, scope: Scope) -> Shape:
         simple = None
     if simple is not None:
         return simple
+    if annotation is decimal_class():
+        return Text("decimal")
     if isinstance(annotation, typing.TypeVar):
         bound = scope.get(annotation)
         return unbound(annotation, scope, _shape) if bound is None else bound

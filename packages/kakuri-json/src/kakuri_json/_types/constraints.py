@@ -1,7 +1,6 @@
 """Conditions in `Annotated`, recognized by the attributes of the annotated-types vocabulary."""
 
 import datetime as dt
-import decimal
 import re
 import uuid
 from collections.abc import Callable, Iterator
@@ -9,6 +8,7 @@ from typing import Any
 
 from kakuri_json._errors import UnsupportedTypeError
 from kakuri_json._types.describe import describe
+from kakuri_json._types.formats import native_class
 from kakuri_json._types.shapes import (
     Constrained,
     Constraint,
@@ -204,7 +204,6 @@ _SAMPLES: dict[Shape, Any] = {
     Scalar("integer"): 1,
     Scalar("number"): 1.0,
     Scalar("string"): "",
-    Text("decimal"): decimal.Decimal(1),
     Text("date"): dt.date.min,
     Text("datetime"): dt.datetime(2026, 1, 1, tzinfo=dt.UTC),
     Text("bytes"): b"",
@@ -213,17 +212,23 @@ _SAMPLES: dict[Shape, Any] = {
 """A value of each shape whose values can be compared."""
 
 
+def _sample(shape: Shape) -> Any:
+    """Return a value of a shape; None if its values can't be compared."""
+    return native_class("decimal")(1) if shape == Text("decimal") else _SAMPLES.get(shape)
+
+
 def _compares(bound: Any, shape: Shape) -> bool:
     """Return whether values of a shape can be compared with a bound."""
     try:
-        return shape in _SAMPLES and type(_SAMPLES[shape] < bound) is bool and bound == bound
+        sample = _sample(shape)
+        return sample is not None and type(sample < bound) is bool and bound == bound
     except (TypeError, ArithmeticError):
         return False
 
 
 def _divides(constraint: Constraint, shape: Shape) -> bool:
     try:
-        return _is_number(shape) and _SAMPLES[shape] % constraint.multiple_of is not None
+        return _is_number(shape) and _sample(shape) % constraint.multiple_of is not None
     except (TypeError, ArithmeticError):
         return False
 

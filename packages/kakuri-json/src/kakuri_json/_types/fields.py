@@ -1,7 +1,6 @@
 """Reads the fields of dataclasses and TypedDicts."""
 
 import dataclasses
-import decimal
 import inspect
 import typing
 from collections.abc import Callable, Iterator
@@ -9,14 +8,19 @@ from typing import Any, TypeAlias
 
 from kakuri_json._errors import UnsupportedTypeError
 from kakuri_json._types.attributes import options_of
+from kakuri_json._types.formats import decimal_class
 from kakuri_json._types.generics import Scope, ToShape
 from kakuri_json._types.shapes import Choice, Field, Record
 
 Hints: TypeAlias = dict[str, tuple[Any, Scope]]
 
 
-_CONSTANT = (list, dict, tuple, set, frozenset, str, int, float, bool, bytes, decimal.Decimal)
+_CONSTANT = (list, dict, tuple, set, frozenset, str, int, float, bool, bytes)
 """Factories that always return an equal value."""
+
+
+def _is_constant(factory: Any) -> bool:
+    return factory in _CONSTANT or factory is decimal_class()
 
 
 def typed_dict_fields(
@@ -70,7 +74,7 @@ def dataclass_fields(
         factory = None if item.default_factory is dataclasses.MISSING else item.default_factory
         is_tag = isinstance(shape, Choice) and shape.name is None and len(shape.rows) == 1
         # A factory of the program may return something else when the document is read.
-        known_default = has_default if factory is None else factory in _CONSTANT
+        known_default = has_default if factory is None else _is_constant(factory)
         yield Field(
             item.name,
             to_json(item.name),

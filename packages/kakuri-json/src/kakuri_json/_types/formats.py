@@ -3,11 +3,14 @@
 import base64
 import binascii
 import datetime as dt
-import decimal
 import re
 import uuid
 from collections.abc import Callable
-from typing import Any
+from sys import modules
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import decimal
 
 _DATE_TIME = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]+)?"
@@ -30,8 +33,8 @@ def _read_date(text: str) -> dt.date | None:
     return dt.date.fromisoformat(text) if _DATE(text) else None
 
 
-def _read_decimal(text: str) -> decimal.Decimal | None:
-    return decimal.Decimal(text) if _DECIMAL(text) else None
+def _read_decimal(text: str) -> "decimal.Decimal | None":
+    return native_class("decimal")(text) if _DECIMAL(text) else None
 
 
 def _read_bytes(text: str) -> bytes | None:
@@ -57,6 +60,35 @@ READERS: dict[str, tuple[str, Callable[[str], Any]]] = {
 """For each format: its description, and its reader, which returns None or raises ValueError."""
 
 
+_NATIVE: dict[str, type[Any]] = {
+    "datetime": dt.datetime, "date": dt.date, "bytes": bytes, "uuid": uuid.UUID,
+}  # fmt: skip
+
+
+def native_class(format_name: str) -> type[Any]:
+    """Return the class of a format's values."""
+    if format_name == "decimal":
+        import decimal  # noqa: PLC0415 (see decimal_class)
+
+        return decimal.Decimal
+    return _NATIVE[format_name]
+
+
+def decimal_class() -> type[Any] | None:
+    """Return Decimal, or None if the program has not imported it: then no value is of that class.
+
+    The module takes half a MiB, and few programs use it.
+    """
+    module = modules.get("decimal")
+    return None if module is None else module.Decimal
+
+
+def is_decimal(value: object) -> bool:
+    """Return whether a value is a Decimal."""
+    decimal_type = decimal_class()
+    return decimal_type is not None and isinstance(value, decimal_type)
+
+
 def write_date_time(value: dt.datetime) -> str | None:
     """Return a date and time as in RFC 3339; None without an offset of whole minutes."""
     offset = value.utcoffset()
@@ -66,8 +98,10 @@ def write_date_time(value: dt.datetime) -> str | None:
     return text[:-6] + "Z" if not offset else text
 
 
-def write_decimal(value: decimal.Decimal) -> str | None:
+def write_decimal(value: "decimal.Decimal") -> str | None:
     """Return the text of a decimal number; None if not finite, or too long to read again."""
+    import decimal  # noqa: PLC0415 (see decimal_class)
+
     text = decimal.Decimal.__str__(value)
     return text if _DECIMAL(text) else None
 
