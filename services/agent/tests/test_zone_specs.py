@@ -1,0 +1,101 @@
+"""Specs of zones that were found in the runtime, fetched once each."""
+
+import asyncio
+
+import pytest
+from kakuri_agent.runtimes._zone_specs import ZoneSpecs
+from kakuri_workload import WorkloadState, ZoneSpec, ZoneStatus
+from kakuri_workload.testing import workload
+from structlog.testing import capture_logs
+
+SPEC = ZoneSpec(workload("a"))
+LISTED = ZoneStatus("a", WorkloadState.RUNNING, spec_hash="h")
+KNOWN = ZoneStatus("a", WorkloadState.RUNNING, spec_hash="h", spec=SPEC)
+
+
+class Runtime:
+    """Returns what is fetched next; an exception is raised."""
+
+    def __init__(self, *answers):
+        self.answers = list(answers)
+        self.asked = []
+
+    async def fetch(self, zone_id):
+        self.asked.append(zone_id)
+        answer = self.answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+@pytest.fixture
+def found():
+    return asyncio.Queue()
+
+
+def specs_of(runtime, found):
+    return ZoneSpecs(runtime.fetch, found.put_nowait, retry=(0, 0))
+
+
+async def test_spec_of_a_listed_zone_is_not_fetched(found):
+    assert specs_of(Runtime(), found).take(KNOWN) is SPEC
+
+
+async def test_spec_is_fetched_once_and_forgotten_when_it_is_taken(found):
+    runtime = Runtime(KNOWN, None)
+    specs = specs_of(runtime, found)
+    assert specs.take(LISTED) is None
+    assert specs.take(LISTED) is None
+    assert await found.get() == "a"
+    assert specs.take(LISTED) is SPEC
+    assert runtime.asked == ["a"]
+    assert specs.take(LISTED) is None
+    await specs.close()
+
+
+async def test_spec_of_another_zone_of_the_same_id_is_fetched_again(found):
+    other = ZoneStatus("a", WorkloadState.RUNNING, spec_hash="other", spec=SPEC)
+    runtime = Runtime(other, KNOWN)
+    specs = specs_of(runtime, found)
+    specs.take(LISTED)
+    await found.get()
+    assert specs.take(LISTED) is None
+    await found.get()
+    assert specs.take(LISTED) is SPEC
+
+
+async def test_zone_without_a_readable_spec_is_asked_for_again(found):
+    runtime = Runtime(LISTED, LISTED, KNOWN)
+    specs = specs_of(runtime, found)
+    with capture_logs() as logged:
+        specs.take(LISTED)
+        await found.get()
+    assert [entry["event"] for entry in logged] == ["the spec of a zone can't be read"] * 2
+    assert specs.take(LISTED) is SPEC
+
+
+async def test_zone_that_was_removed_or_cannot_be_fetched_has_no_spec(found):
+    runtime = Runtime(None, ValueError("broken"))
+    specs = specs_of(runtime, found)
+    with capture_logs() as logged:
+        for _ in range(2):
+            assert specs.take(LISTED) is None
+            await asyncio.gather(*specs._fetching.values(), return_exceptions=True)
+            await asyncio.sleep(0)
+    assert found.empty()
+    assert [entry["event"] for entry in logged] == ["could not fetch the spec of a zone"]
+
+
+async def test_closed_specs_have_no_fetch_in_progress(found):
+    started = asyncio.Event()
+
+    async def fetch(zone_id):
+        started.set()
+        await asyncio.Event().wait()
+
+    specs = ZoneSpecs(fetch, found.put_nowait)
+    specs.take(LISTED)
+    await started.wait()
+    await specs.close()
+    await asyncio.sleep(0)
+    assert specs._fetching == {}
