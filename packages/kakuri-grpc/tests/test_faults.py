@@ -732,6 +732,22 @@ async def test_stream_fails_with_its_first_fault_after_its_messages(
         assert is_clean(peer)
 
 
+@pytest.mark.parametrize("timeout", [60, None])
+async def test_metadata_over_the_servers_limit_is_a_local_error_and_opens_no_stream(
+    channel, network, timeout
+):
+    network.settings = {"s6": 500}  # bytes of a header list
+    for metadata in ((("x", "y" * 400),), (("x", "y" * 500),)):
+        with pytest.raises(LocalError, match="at most 500 bytes"):
+            await channel.call(UNARY, Question(), timeout=timeout, metadata=metadata)
+    (peer,) = network.peers
+    assert not peer.streams
+    call = asyncio.ensure_future(channel.call(UNARY, Question(), timeout=timeout))
+    await turns(lambda: peer.streams)
+    peer.answer(peer.streams[0], HELLO)
+    assert await call == Answer(text="hello")
+
+
 async def test_message_of_a_stream_over_the_own_limit_is_not_sent(network):
     async with Channel("unix:/played", limits=Limits(sent=10)) as channel:
         opening = asyncio.ensure_future(channel.stream(UP, timeout=60))

@@ -162,3 +162,19 @@ async def test_line_is_late_at_its_timeout(seconds, is_late):
     peer.act("sweep", 0)  # the line has begun
     peer.act("sweep", seconds)
     assert isinstance(peer.connection.fault, IdleTimeout) is is_late
+
+
+async def test_discarded_input_cancels_the_waiting_requests_and_closes_the_connection():
+    peer = Peer()
+    peer.act("feed", b"w1\nw2\nw3")
+    peer.connection.discard_input(Overloaded("unfinished_input"))
+    await run_pending()
+    assert peer.connection.is_closing
+    assert peer.connection.unprocessed() == 0
+    assert [future.cancelled() for future, _ in peer.waiting] == [True, True]
+    peer.act("feed", b"\ni4\n")
+    await run_pending()
+    assert peer.requests == [b"w1", b"w2"]
+    peer.connection.abort()
+    await run_pending()
+    assert isinstance(peer.connection.fault, Overloaded)

@@ -1,12 +1,14 @@
 """Budgets for the bytes of all connections, and shedding: a clock of the test's, no sockets."""
 
 import asyncio
+import inspect
 import threading
 
 import pytest
 from kakuri_tcp import (
     Connection,
     Endpoint,
+    LineClient,
     LineClientLimits,
     LineServerLimits,
     Overloaded,
@@ -295,6 +297,7 @@ def test_defaults_are_the_documented_ones():
     assert (client.line, client.requests_in_flight, client.unsent) == (1_048_576, 10_000, 1_048_576)
     assert (client.connect_timeout, client.first_backoff, client.backoff) == (0.75, 0.02, 0.25)
     assert (client.idle_timeout, client.stall_timeout) == (120.0, 5.0)
+    assert inspect.signature(LineClient.request).parameters["timeout"].default == 5.0
 
 
 @pytest.mark.parametrize(

@@ -1,3 +1,5 @@
+import re
+
 import click
 import pytest
 from click.testing import CliRunner
@@ -104,3 +106,90 @@ def test_handlers_are_pairs_of_class_and_handler():
     }
     with pytest.raises(click.BadParameter, match="got none"):
         read_handlers([])
+
+
+RANGES = [
+    ("--ended-logs-mb", 1, 10**9, lambda zones: zones.ended_log_bytes / 2**20),
+    ("--pull-timeout", 1, 86_400, lambda zones: zones.pulls.timeout),
+    ("--pull-stall-timeout", 1, 86_400, lambda zones: zones.pulls.stall_timeout),
+    ("--image-gc-high", 80, 100, lambda zones: zones.collection.high),
+    ("--image-gc-low", 0, 85, lambda zones: zones.collection.low),
+    ("--image-min-age", 0, 100 * 365 * 86_400, lambda zones: zones.collection.min_age),
+    ("--image-max-age-hours", 0, 100 * 365 * 24, lambda zones: zones.collection.max_age / 3600),
+    ("--image-gc-interval", 1, 86_400, lambda zones: zones.collection.interval),
+]
+
+
+@pytest.mark.parametrize(("name", "low", "high", "of"), RANGES)
+def test_option_accepts_the_bounds_of_its_range(settings, name, low, high, of):
+    for value in (low, high):
+        assert of(settings(name, str(value))) == value
+
+
+@pytest.mark.parametrize(("name", "low", "high", "of"), RANGES)
+def test_option_refuses_values_beyond_its_range(settings, name, low, high, of):
+    beyond = [str(low - 1) if low else "-1", str(high + 1)]
+    if name == "--pull-stall-timeout":
+        beyond[0] = "0.5"  # 0 is for no limit
+    for value in beyond:
+        with pytest.raises((click.BadParameter, DaemonError)):
+            settings(name, value)
+
+
+def test_thresholds_of_image_removal_may_be_equal_and_the_high_one_100(settings):
+    collection = settings("--image-gc-high", "100", "--image-gc-low", "100").collection
+    assert (collection.high, collection.low) == (100, 100)
+    collection = settings("--image-gc-high", "1", "--image-gc-low", "0").collection
+    assert (collection.high, collection.low) == (1, 0)
+    for options in (("--image-gc-high", "0", "--image-gc-low", "0"), ("--image-gc-low", "101")):
+        with pytest.raises(click.BadParameter):
+            settings(*options)
+
+
+def test_defaults_of_images_pulls_and_names_are_the_documented_ones(settings):
+    zones = settings()
+    collection = zones.collection
+    assert (collection.high, collection.low, collection.interval) == (85, 80, 300)
+    assert (collection.min_age, collection.max_age, collection.keep) == (120, 0, ())
+    assert (zones.pulls.timeout, zones.pulls.stall_timeout) == (1800, 120)
+    assert (zones.has_hosts, zones.dns_servers, zones.dns_searches) == (True, (), ())
+
+
+def test_options_that_may_be_repeated_keep_all_values(settings):
+    zones = settings(
+        "--dns-server", "10.0.0.1", "--dns-server", "10.0.0.2", "--dns-server", "10.0.0.3",
+        *(part for number in range(32) for part in ("--dns-search", f"d{number}.example")),
+        "--keep-image", "a", "--keep-image", "b", "--hosts-file",
+    )  # fmt: skip
+    assert zones.dns_servers == ("10.0.0.1", "10.0.0.2", "10.0.0.3")
+    assert zones.dns_searches == tuple(f"d{number}.example" for number in range(32))
+    assert (zones.collection.keep, zones.has_hosts) == (("a", "b"), True)
+    with pytest.raises(click.BadParameter, match="expected at most 32, got 33"):
+        settings(*(part for number in range(33) for part in ("--dns-search", f"d{number}.a")))
+
+
+@pytest.mark.parametrize("path", ["/a", "/a/b.slice", "/a/..b", "/", "/a..b/c"])
+def test_cgroup_parent_is_an_absolute_path(settings, path):
+    assert settings("--cgroup-parent", path).cgroup_parent == path
+
+
+@pytest.mark.parametrize("path", ["", "a", "a/b", "/a/..", "/../a", "..", "/a\0b"])
+def test_cgroup_parent_that_leaves_its_place_is_refused(settings, path):
+    with pytest.raises(click.BadParameter, match="below the cgroup root"):
+        settings("--cgroup-parent", path)
+
+
+@pytest.mark.parametrize(
+    "shown",
+    [
+        "unix:///var/lib/edera/protect/cri.socket", "edera-zone=edera", "/var/log/kakuri", "2048",
+        "1800", "120", "85", "80", "300", "hosts-file", "0;",
+    ],
+)  # fmt: skip
+def test_help_shows_the_defaults(shown):
+    @click.command()
+    @zone_options
+    def command(*, zones): ...
+
+    output = " ".join(CliRunner().invoke(command, ["--help"], terminal_width=200).output.split())
+    assert re.search(rf"\[default: {re.escape(shown)}", output)
