@@ -39,12 +39,20 @@ if TYPE_CHECKING:
     from kakuri_registry._sizes import entry_size, spec_size
     from kakuri_registry._sqlite import RESERVE_BYTES, STORE_FAILPOINTS, SQLiteStore
     from kakuri_registry._store import VERSION_GAP, Loaded, MemoryStore, Store, StoreProblem
+    from kakuri_registry._tombstones import (
+        MAX_TOMBSTONE_BYTES,
+        MAX_TOMBSTONES,
+        NewTombstone,
+        Tombstone,
+    )
     from kakuri_registry._writer import WRITER_FAILPOINTS, StoreWriter
 
 __all__ = [
     "MAX_EVENTS",
     "MAX_EVENT_BYTES",
     "MAX_PAGE",
+    "MAX_TOMBSTONES",
+    "MAX_TOMBSTONE_BYTES",
     "MAX_WORKLOADS",
     "RESERVE_BYTES",
     "STORE_FAILPOINTS",
@@ -60,6 +68,7 @@ __all__ = [
     "IllegalTransition",
     "Loaded",
     "MemoryStore",
+    "NewTombstone",
     "RegistryError",
     "RegistryFull",
     "RemovalIsFinal",
@@ -74,6 +83,7 @@ __all__ = [
     "StoreReport",
     "StoreTooNew",
     "StoreWriter",
+    "Tombstone",
     "UnknownWorkload",
     "WorkloadEntry",
     "WorkloadRegistry",
@@ -132,6 +142,12 @@ _MODULES = {
         "MemoryStore",
         "Store",
         "StoreProblem",
+    ),
+    "_tombstones": (
+        "MAX_TOMBSTONES",
+        "MAX_TOMBSTONE_BYTES",
+        "NewTombstone",
+        "Tombstone",
     ),
     "_writer": (
         "WRITER_FAILPOINTS",

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 
 from kakuri_registry._change import Change
 from kakuri_registry._errors import StoreError
+from kakuri_registry._tombstones import NewTombstone
 
 OnSaved = Callable[[StoreError | None], None]
 """Callback with the outcome of a write: None, or the error. It must not raise."""
@@ -40,7 +41,13 @@ class PendingChange:
             # The store has not seen the registration.
             change = change._replace(is_registration=True)
         self.is_reregistration |= change.is_registration and self.change.entry is None
-        self.change = change
+        earlier, self.change = self.change, change
+        self.keep_tombstone(earlier)
+
+    def keep_tombstone(self, earlier: Change) -> None:
+        """Store the tombstone of an earlier change with this one, unless it has one of its own."""
+        if earlier.tombstone is not None and self.change.tombstone is None:
+            self.change = self.change._replace(tombstone=earlier.tombstone)
 
 
 Batch = dict[str, PendingChange]
@@ -89,6 +96,14 @@ class Backlog:
             workload_id in batch and batch[workload_id].is_registration
             for batch in (self._pending, self.writing)
         )
+
+    def tombstone(self, workload_id: str) -> NewTombstone | None:
+        """Return the latest tombstone of an id that is not in the store."""
+        for batch in (self._pending, self.writing):
+            pending = batch.get(workload_id)
+            if pending is not None and pending.change.tombstone is not None:
+                return pending.change.tombstone
+        return None
 
     def add(self, change: Change) -> None:
         """Add the latest change of a workload."""
@@ -168,12 +183,15 @@ class Backlog:
             later = self._pending.get(workload_id)
             if later is not None:
                 if later.is_registration or later.change.entry is None:
+                    later.keep_tombstone(pending.change)
                     continue  # it was removed in the meantime, and perhaps registered again
                 waiting += later.waiting
                 later.waiting = []
             unregister(workload_id)
             if not pending.is_reregistration:  # the store has nothing to remove
                 self._pending.pop(workload_id, None)
+            elif workload_id in self._pending:
+                self._pending[workload_id].keep_tombstone(pending.change)
             self._urgent.pop(workload_id, None)
         return waiting
 

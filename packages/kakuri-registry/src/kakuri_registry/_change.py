@@ -6,6 +6,7 @@ from kakuri_workload import History
 
 from kakuri_registry._entry import WorkloadEntry
 from kakuri_registry._events import Event
+from kakuri_registry._tombstones import NewTombstone
 
 
 class Change(NamedTuple):
@@ -19,6 +20,7 @@ class Change(NamedTuple):
         is_registration: Whether the change is the registration.
         events: The events to store with it: its own, and those of earlier changes of the workload
             that were not stored.
+        tombstone: What to keep of a workload with this id that was removed.
     """
 
     workload_id: str
@@ -27,3 +29,4 @@ class Change(NamedTuple):
     history: History = ()
     is_registration: bool = False
     events: tuple[Event, ...] = ()
+    tombstone: NewTombstone | None = None

@@ -9,12 +9,14 @@ from pathlib import Path
 from kakuri_registry._cells import BadRow, shorten
 from kakuri_registry._directory import companion, lock_store
 from kakuri_registry._errors import StoreFailed
+from kakuri_registry._loading import bad_tombstone
 from kakuri_registry._recovery import text_or_bytes
 from kakuri_registry._rows import RowReader
 from kakuri_registry._schema import SCHEMA_VERSION, refuse_foreign
 from kakuri_registry._sqlite_errors import is_damage, translate_os_error, translate_sqlite_error
-from kakuri_registry._statements import SELECT
+from kakuri_registry._statements import SELECT, SELECT_TOMBSTONES
 from kakuri_registry._store import StoreProblem
+from kakuri_registry._tombstone_rows import read_tombstone
 from kakuri_registry._write_ahead_log import check_log
 
 MAX_FAULTS = 20
@@ -96,6 +98,11 @@ def _report(connection: sqlite3.Connection) -> StoreReport:
             except BadRow as error:
                 workload_id = row[0] if isinstance(row[0], str) else shorten(row[0])
                 problems.append(StoreProblem(f"a workload can't be loaded: {error}", workload_id))
+        for row in connection.execute(SELECT_TOMBSTONES):
+            try:
+                read_tombstone(reader, row)
+            except BadRow as error:
+                problems.append(bad_tombstone(row, error))
     except sqlite3.DatabaseError as error:
         if not is_damage(error):
             raise

@@ -1,6 +1,8 @@
 """Reads everything that a database has."""
 
 import sqlite3
+from collections.abc import Sequence
+from typing import Any
 
 from kakuri_workload import History
 
@@ -10,8 +12,10 @@ from kakuri_registry._event_rows import read_events
 from kakuri_registry._events import Event
 from kakuri_registry._rows import RowReader
 from kakuri_registry._sqlite_errors import Damaged
-from kakuri_registry._statements import SELECT, SELECT_EVENTS
+from kakuri_registry._statements import SELECT, SELECT_EVENTS, SELECT_TOMBSTONES
 from kakuri_registry._store import Loaded, StoreProblem
+from kakuri_registry._tombstone_rows import read_tombstone
+from kakuri_registry._tombstones import Tombstone
 
 
 def read_all(connection: sqlite3.Connection, problems: list[StoreProblem]) -> Loaded:
@@ -48,7 +52,29 @@ def read_all(connection: sqlite3.Connection, problems: list[StoreProblem]) -> Lo
         raise Damaged(f"the index has {indexed} workloads, the table {rows}")
     events, compacted = _read_events(connection, compacted, problems)
     version = max(version, compacted, events[-1].index if events else 0)
-    return Loaded(entries, histories, version, events=events, compacted=compacted)
+    tombstones = _read_tombstones(connection, reader, problems)
+    version = max(version, tombstones[-1].version if tombstones else 0)
+    return Loaded(
+        entries, histories, version, events=events, compacted=compacted, tombstones=tombstones
+    )
+
+
+def _read_tombstones(
+    connection: sqlite3.Connection, reader: RowReader, problems: list[StoreProblem]
+) -> list[Tombstone]:
+    tombstones: list[Tombstone] = []
+    for row in connection.execute(SELECT_TOMBSTONES):
+        try:
+            tombstones.append(read_tombstone(reader, row))
+        except BadRow as error:
+            problems.append(bad_tombstone(row, error))
+    return tombstones
+
+
+def bad_tombstone(row: Sequence[Any], error: BadRow) -> StoreProblem:
+    """Return the problem of a tombstone that can't be read."""
+    workload_id = row[1] if isinstance(row[1], str) else shorten(row[1])
+    return StoreProblem(f"a removed workload can't be loaded: {error}", workload_id)
 
 
 def _read_events(

@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 from kakuri_registry._directory import companion, open_file, sync_directory
 from kakuri_registry._rows import COLUMNS
 from kakuri_registry._schema import migrate, prepare
-from kakuri_registry._statements import PUT, select
+from kakuri_registry._statements import COPY_TOMBSTONES, PUT, PUT_TOMBSTONES, select
 
 MAX_FAILED_READS = 10_000
 """Number of reads that may fail before recovery stops: hundreds of pages, in about a second."""
@@ -40,7 +40,9 @@ def recover(path: Path) -> tuple[Path, int]:
         sqlite3.Error: The new database can't be written.
         OSError: The same, or the files can't be renamed.
     """
-    rows, version = _read(path)  # without events: readers must not miss any, so they list again
+    rows, version, tombstones = _read(
+        path
+    )  # without events: readers must not miss any, so they list again
     part = companion(path, ".part")
     part.unlink(missing_ok=True)
     os.close(open_file(part, os.O_RDWR | os.O_CREAT | os.O_EXCL))
@@ -50,6 +52,7 @@ def recover(path: Path) -> tuple[Path, int]:
         migrate(connection, str(part))
         connection.execute("BEGIN")
         connection.executemany(PUT[1], ((*row, None) for row in rows.values()))
+        connection.executemany(PUT_TOMBSTONES[1], tombstones)
         connection.execute("UPDATE registry SET version = ?, compacted = ?", (version, version))
         connection.execute("COMMIT")
     number = 1
@@ -86,8 +89,12 @@ def text_or_bytes(data: bytes) -> str | bytes:
         return data
 
 
-def _read(path: Path) -> tuple[dict[object, Row], int]:
-    """Return all readable rows by id, and the version of the latest change."""
+def _read(path: Path) -> tuple[dict[object, Row], int, list[Row]]:
+    """Return all readable rows by id, the version of the latest change, and tombstones.
+
+    Tombstones end at the first one that can't be read.
+    """
+    tombstones: list[Row] = []
     found: dict[object, Row] = {}
     version = 0
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
@@ -106,7 +113,11 @@ def _read(path: Path) -> tuple[dict[object, Row], int]:
                     version = max(version, row_version)
                     if workload_id not in found or found[workload_id][1] < row_version:
                         found[workload_id] = row
-    return found, version
+        with suppress(sqlite3.DatabaseError):
+            for row in connection.execute(COPY_TOMBSTONES):
+                tombstones.append(row)
+                version = max(version, row[0])
+    return found, version, tombstones
 
 
 def _rows(connection: sqlite3.Connection, names: list[str | None]) -> Iterator[Row]:

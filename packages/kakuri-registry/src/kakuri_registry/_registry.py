@@ -8,7 +8,7 @@ registry. It has no lock; threads that share it need one of their own.
 from collections.abc import Callable
 from dataclasses import replace
 
-from kakuri_workload import DesiredState, Run, Workload, WorkloadState
+from kakuri_workload import DesiredState, Removal, Run, Workload, WorkloadState
 
 from kakuri_registry._change import Change
 from kakuri_registry._entry import WorkloadEntry
@@ -23,6 +23,7 @@ from kakuri_registry._frozen import freeze
 from kakuri_registry._history import RESTARTED, extended, shortened
 from kakuri_registry._registry_reader import MAX_WORKLOADS, RegistryReader
 from kakuri_registry._store import Loaded
+from kakuri_registry._tombstones import NewTombstone, Tombstone
 
 _PENDING = Run(WorkloadState.PENDING)
 
@@ -275,23 +276,50 @@ class WorkloadRegistry(RegistryReader):
             ),
         )
 
-    def remove(self, workload_id: str, *, now: float | None = None) -> WorkloadEntry:
+    def remove(
+        self,
+        workload_id: str,
+        *,
+        now: float | None = None,
+        removal: Removal | None = None,
+        log: bytes = b"",
+    ) -> WorkloadEntry:
         """Remove a workload and return its last snapshot.
 
         Args:
             workload_id: The workload.
-            now: The time of the removal, for its event; by default that of the last change.
+            now: The time of the removal; by default that of the last change.
+            removal: What was removed in the runtime; a tombstone with it is kept. None for no
+                tombstone.
+            log: The end of the workload's log, which only the store keeps.
 
         Raises:
             UnknownWorkload: No workload has this id.
         """
+        history = self._histories.get(workload_id, ())
         entry = self._discard(workload_id)
         version = self._version + 1
         message = shortened(entry.run.message)
         at = entry.changed_at if now is None else now
+        tombstone: NewTombstone | None = None
+        if removal is not None:
+            kept = Tombstone(entry, history, version, at, removal, len(log))
+            self._tombstones.add(kept)
+            tombstone = NewTombstone(kept, log, self._tombstones.oldest or version)
         event = workload_event(EventType.REMOVED, entry, version, at, message)
-        self._publish(Change(workload_id, version, None, events=(event,)))
+        self._publish(Change(workload_id, version, None, events=(event,), tombstone=tombstone))
         return entry
+
+    def drop_removed_before(self, time: float) -> int | None:
+        """Drop what is kept of workloads that were removed before a time.
+
+        Returns:
+            The version of the oldest tombstone to keep, or None if nothing was dropped. A store
+            has to delete the ones before it (`StoreWriter.drop_removed_before` does both).
+        """
+        if not self._tombstones.drop_removed_before(time):
+            return None
+        return self._tombstones.oldest or self._version + 1
 
     def withdraw(self, workload_id: str) -> None:
         """Remove a workload whose registration the store refused; its events are withdrawn, too.

@@ -14,6 +14,7 @@ from kakuri_registry._index import Index
 from kakuri_registry._journal import EventJournal
 from kakuri_registry._sizes import entry_size
 from kakuri_registry._store import Loaded
+from kakuri_registry._tombstones import Tombstone, Tombstones
 
 MAX_WORKLOADS = 200_000
 """The default limit: about 200 MB of snapshots, and hundreds of times what one machine can run."""
@@ -32,6 +33,7 @@ class RegistryReader:
         self._ended = EndedWorkloads()
         self._version = 0
         self._journal = EventJournal()
+        self._tombstones = Tombstones()
         self._max_workloads = max_workloads
 
     def _fill(self, loaded: Loaded) -> None:
@@ -49,6 +51,7 @@ class RegistryReader:
         self._journal = EventJournal(
             loaded.events, compacted=loaded.compacted, index=loaded.version
         )
+        self._tombstones = Tombstones(loaded.tombstones)
 
     def get(self, workload_id: str) -> WorkloadEntry | None:
         """Return the present snapshot of a workload; None if it is not registered."""
@@ -88,6 +91,26 @@ class RegistryReader:
         _check_limit(limit)
         ids = islice(self._index.after(after, state, label), limit)
         return [self._entries[workload_id] for workload_id in ids]
+
+    def tombstone(self, workload_id: str) -> Tombstone | None:
+        """Return what is kept of the latest removed workload with an id; None if nothing is."""
+        return self._tombstones.get(workload_id)
+
+    def tombstone_history(self, tombstone: Tombstone) -> History:
+        """Return the latest transitions of a removed workload, oldest first."""
+        return complete(tombstone.history, tombstone.entry)
+
+    def removed_page(
+        self,
+        *,
+        state: WorkloadState | None = None,
+        label: tuple[str, str] | None = None,
+        after: str = "",
+        limit: int = MAX_PAGE,
+    ) -> list[Tombstone]:
+        """Return a page of removed workloads. The arguments are those of `page`."""
+        _check_limit(limit)
+        return self._tombstones.page(state=state, label=label, after=after, limit=limit)
 
     def removable(
         self, *, now: float, retention: float, budget: int | None = None, limit: int = MAX_PAGE

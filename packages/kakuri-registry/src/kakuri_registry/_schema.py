@@ -4,7 +4,8 @@ A row of `workloads` is one workload, each field in a column of its own, as `_ro
 single row of `registry` has the version of the latest change, and the index up to which events are
 not stored. A row of `events` has the events of one workload that one write stores, as `_event_rows`
 describes, and the index of the last of them; they are written to the workload's row, from which
-triggers copy them, because one statement that writes both is faster than a transaction of two.
+triggers copy them, because one statement that writes both is faster than a transaction of two. A
+row of `tombstones` is what is kept of a removed workload, as `_tombstone_rows` describes.
 """
 
 import os
@@ -37,9 +38,52 @@ _EVENTS = f"""
         {_COPY_EVENTS}
 """
 
+_TOMBSTONES = """
+    CREATE TABLE tombstones (
+        number INTEGER PRIMARY KEY,
+        id TEXT NOT NULL UNIQUE,
+        version INTEGER,
+        state TEXT,
+        registered_at REAL,
+        changed_at REAL,
+        reason TEXT,
+        message TEXT,
+        exit_code INTEGER,
+        address TEXT,
+        started_at REAL,
+        ended_at REAL,
+        attempt INTEGER,
+        restart_at REAL,
+        wanted TEXT,
+        grace_seconds INTEGER,
+        image TEXT,
+        runtime_class TEXT,
+        memory_mb INTEGER,
+        cpu_millicores INTEGER,
+        command TEXT,
+        args TEXT,
+        env TEXT,
+        working_dir TEXT,
+        "user" TEXT,
+        labels TEXT,
+        restart_policy TEXT,
+        max_restarts INTEGER,
+        history TEXT,
+        failures INTEGER,
+        pull TEXT,
+        image_digest TEXT,
+        removed_at REAL,
+        zone TEXT,
+        container TEXT,
+        log_bytes INTEGER,
+        verified_by TEXT,
+        log BLOB
+    );
+"""
+
 MIGRATIONS = {
     0: (
-        7,
+        8,
         """
         CREATE TABLE workloads (
             number INTEGER PRIMARY KEY,
@@ -85,7 +129,8 @@ MIGRATIONS = {
         );
         INSERT INTO registry (only, version) VALUES (1, 0);
         """  # noqa: S608 (a constant)
-        + _EVENTS,
+        + _EVENTS
+        + _TOMBSTONES,
     ),
     1: (2, "ALTER TABLE workloads ADD COLUMN history TEXT"),
     2: (3, "ALTER TABLE workloads ADD COLUMN failures INTEGER NOT NULL DEFAULT 0"),
@@ -121,6 +166,7 @@ MIGRATIONS = {
         """  # noqa: S608 (a constant)
         + _EVENTS,
     ),
+    7: (8, _TOMBSTONES),
 }
 """By schema, a later schema and the script that makes it; schema 0 is an empty file."""
 

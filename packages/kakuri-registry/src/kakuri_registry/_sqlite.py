@@ -33,13 +33,17 @@ from kakuri_registry._statements import (
     CHUNKS,
     COMPACT,
     DELETE,
+    DROP_TOMBSTONES,
     PUT,
     PUT_EVENTS,
+    PUT_TOMBSTONES,
+    SELECT_REMOVED_LOG,
     SET_VERSION,
     in_chunks,
     is_large,
 )
 from kakuri_registry._store import VERSION_GAP, Failpoint, Loaded, StoreProblem, no_failpoint
+from kakuri_registry._tombstone_rows import tombstone_row
 from kakuri_registry._write_ahead_log import FRAME_HEADER, begin_session, truncate_log
 
 PAGE = 4096
@@ -57,6 +61,9 @@ SMALL_TRANSACTION = 16
 
 LARGE_TRANSACTION = 1024
 """Workloads in any other transaction without new ones, so that the log fits in the reserve."""
+
+MAX_TOMBSTONE_PART = 1 << 20
+"""Bytes of tombstones in a transaction, for the same reason."""
 
 PAGES_PER_TIDY = 1024
 """Pages that are freed at a time: 4 MiB, so that a write waits for some milliseconds at most."""
@@ -167,6 +174,26 @@ class SQLiteStore:
         with self._mutex, self._transaction(index) as connection:
             for statement in COMPACT:
                 connection.execute(statement, (index,))
+
+    def drop_tombstones(self, oldest: int) -> None:
+        """Delete the tombstones with a version before that of the oldest one to keep.
+
+        Raises:
+            StoreFull: There is no room.
+            StoreFailed: The database can't be written, or is closed.
+        """
+        with self._mutex, self._transaction(oldest) as connection:
+            connection.execute(DROP_TOMBSTONES, (oldest,))
+
+    def removed_log(self, version: int) -> bytes | None:
+        """Return the end of a log that a tombstone of this version has; None if there is none.
+
+        Raises:
+            StoreFailed: The database can't be read, or is closed.
+        """
+        with self._mutex, self._translated() as connection:
+            row = connection.execute(SELECT_REMOVED_LOG, (version,)).fetchone()
+        return row[0] if row is not None and isinstance(row[0], bytes) else None
 
     def tidy(self) -> bool:
         """Return some free pages to the file system, and truncate the log.
@@ -287,20 +314,29 @@ class SQLiteStore:
         if any(change.is_registration for change in changes):
             if not self._has_room():
                 raise StoreFull("the disk is full: no room is left for new workloads")
+            if any(change.tombstone is not None for change in changes):
+                known = [each for each in changes if not each.is_registration]
+                for part in _in_transactions(known):
+                    self._transact(part)
+                changes = [each for each in changes if each.is_registration]
             self._transact(changes)  # all or none, because they may be withdrawn
             return
         if self._reserve.is_released and not self._has_room():
             self._write_in_parts(changes)
             return
         try:
-            for start in range(0, len(changes), LARGE_TRANSACTION):
-                self._transact(changes[start : start + LARGE_TRANSACTION])
+            for part in _in_transactions(changes):
+                self._transact(part)
         except StoreFull:
             self._reserve.release()
             self._write_in_parts(changes)
 
     def _write_in_parts(self, changes: Sequence[Change]) -> None:
-        """Write on a full disk, with a checkpoint before each part so that the reserve lasts."""
+        """Write on a full disk, with a checkpoint before each part so that the reserve lasts.
+
+        Tombstones are not written: a removal has to need no more room than a row.
+        """
+        changes = [change._replace(tombstone=None) for change in changes]
         for start in range(0, len(changes), SMALL_TRANSACTION):
             self._checkpoint()
             self._transact(changes[start : start + SMALL_TRANSACTION])
@@ -309,12 +345,23 @@ class SQLiteStore:
         self._failpoint("store.before-write")
         removed = [change for change in changes if change.entry is None]
         rows = [row_of(change) for change in changes if change.entry is not None]
-        if removed or self._is_log_new or len(rows) > CHUNKS[-1] or any(map(is_large, rows)):
+        tombstones = [each.tombstone for each in changes if each.tombstone is not None]
+        if (
+            removed
+            or tombstones
+            or self._is_log_new
+            or len(rows) > CHUNKS[-1]
+            or any(map(is_large, rows))
+        ):
             with self._transaction(max(change.version for change in changes)) as connection:
                 in_chunks(connection, DELETE, [(change.workload_id,) for change in removed])
                 events = [_event_row(change) for change in removed if change.events]
                 in_chunks(connection, PUT_EVENTS, events)
                 in_chunks(connection, PUT, rows)
+                in_chunks(connection, PUT_TOMBSTONES, list(map(tombstone_row, tombstones)))
+                if tombstones:
+                    oldest = max(each.oldest for each in tombstones)
+                    connection.execute(DROP_TOMBSTONES, (oldest,))
         else:
             # A single statement is a transaction: the thread releases the interpreter's lock once,
             # and waits for a busy event loop once.
@@ -375,6 +422,19 @@ class SQLiteStore:
         if self._connection is None:
             raise StoreFailed(f"the store {str(self._path)!r} is closed")
         return self._connection
+
+
+def _in_transactions(changes: Sequence[Change]) -> Iterator[Sequence[Change]]:
+    """Yield changes in parts that are small enough for a transaction each."""
+    start = size = 0
+    for index, change in enumerate(changes):
+        size += 0 if change.tombstone is None else change.tombstone.tombstone.size
+        if index - start == LARGE_TRANSACTION or size > MAX_TOMBSTONE_PART:
+            if index > start:
+                yield changes[start:index]
+            start, size = index, 0
+    if start < len(changes):
+        yield changes[start:]
 
 
 def _event_row(change: Change) -> tuple[Cell, ...]:

@@ -6,6 +6,7 @@ from itertools import chain
 
 from kakuri_registry._cells import Cell
 from kakuri_registry._rows import COLUMNS, WRITTEN_COLUMNS, storable
+from kakuri_registry._tombstone_rows import TOMBSTONE_COLUMNS
 
 CHUNKS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128)
 """Numbers of workloads that one statement writes.
@@ -45,6 +46,18 @@ COMPACT = (
     'DELETE FROM events WHERE "index" <= ?',
     "UPDATE registry SET compacted = max(compacted, ?)",
 )
+_TOMBSTONE = f"({', '.join('?' * len(TOMBSTONE_COLUMNS))})"
+_TOMBSTONE_NAMES = ", ".join(f'"{name}"' for name in TOMBSTONE_COLUMNS)
+PUT_TOMBSTONES = {
+    count: f"INSERT OR REPLACE INTO tombstones ({_TOMBSTONE_NAMES}) "  # noqa: S608
+    f"VALUES {', '.join([_TOMBSTONE] * count)}"
+    for count in CHUNKS
+}
+_TOMBSTONE_READ = _TOMBSTONE_NAMES.removesuffix(', "log"')
+SELECT_TOMBSTONES = f"SELECT {_TOMBSTONE_READ}, length(log) FROM tombstones ORDER BY number"  # noqa: S608
+SELECT_REMOVED_LOG = "SELECT log FROM tombstones WHERE number = ?"
+COPY_TOMBSTONES = f"SELECT {_TOMBSTONE_NAMES} FROM tombstones ORDER BY number"  # noqa: S608
+DROP_TOMBSTONES = "DELETE FROM tombstones WHERE number < ?"
 DELETE = {
     count: f"DELETE FROM workloads WHERE id IN ({', '.join('?' * count)})"  # noqa: S608
     for count in CHUNKS

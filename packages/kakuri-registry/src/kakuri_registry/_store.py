@@ -9,6 +9,7 @@ from kakuri_workload import History
 from kakuri_registry._change import Change
 from kakuri_registry._entry import WorkloadEntry
 from kakuri_registry._events import Event
+from kakuri_registry._tombstones import NewTombstone, Tombstone
 
 VERSION_GAP = 1 << 20
 """Gap between the versions of a run and those of the run before, so that no version is reused.
@@ -46,6 +47,9 @@ class Loaded:
         histories: Transitions since the registration, by workload id; without the empty ones.
         version: The registry's version to continue from.
         problems: What could not be loaded.
+        events: The events that are stored, in their order.
+        compacted: The index up to which events are not stored.
+        tombstones: What is kept of removed workloads.
     """
 
     entries: Sequence[WorkloadEntry] = ()
@@ -54,6 +58,7 @@ class Loaded:
     problems: Sequence[StoreProblem] = ()
     events: Sequence[Event] = ()
     compacted: int = 0
+    tombstones: Sequence[Tombstone] = ()
 
 
 class Store(Protocol):
@@ -96,6 +101,20 @@ class Store(Protocol):
             StoreError: The store can't be written.
         """
 
+    def drop_tombstones(self, oldest: int) -> None:
+        """Delete the tombstones with a version before that of the oldest one to keep.
+
+        Raises:
+            StoreError: The store can't be written.
+        """
+
+    def removed_log(self, version: int) -> bytes | None:
+        """Return the end of a log that a tombstone of this version has; None if there is none.
+
+        Raises:
+            StoreError: The store can't be read.
+        """
+
     def tidy(self) -> bool:
         """Free some of the space of removed workloads, for a few milliseconds.
 
@@ -124,6 +143,7 @@ class MemoryStore:
         """
         self._changes: dict[str, Change] = {}
         self._events: dict[int, Event] = {}
+        self._tombstones: dict[str, NewTombstone] = {}
         self._compacted = self._version = version
 
     def load(self) -> Loaded:
@@ -135,6 +155,7 @@ class MemoryStore:
             self._version,
             events=[self._events[index] for index in sorted(self._events)],
             compacted=self._compacted,
+            tombstones=[each.tombstone for each in self._tombstones.values()],
         )
 
     def write(self, changes: Sequence[Change]) -> None:
@@ -143,7 +164,10 @@ class MemoryStore:
             if change.entry is None:
                 self._changes.pop(change.workload_id, None)
             else:
-                self._changes[change.workload_id] = change._replace(events=())
+                self._changes[change.workload_id] = change._replace(events=(), tombstone=None)
+            if change.tombstone is not None:
+                self._tombstones[change.workload_id] = change.tombstone
+                self.drop_tombstones(change.tombstone.oldest)
             self._version = max(self._version, change.version)
             self._events.update((event.index, event) for event in change.events)
 
@@ -151,6 +175,19 @@ class MemoryStore:
         """Delete all events up to an index."""
         self._compacted = index
         self._events = {each: event for each, event in self._events.items() if each > index}
+
+    def drop_tombstones(self, oldest: int) -> None:
+        """Delete the tombstones with a version before that of the oldest one to keep."""
+        for workload_id, each in list(self._tombstones.items()):
+            if each.tombstone.version < oldest:
+                del self._tombstones[workload_id]
+
+    def removed_log(self, version: int) -> bytes | None:
+        """Return the end of a log that a tombstone of this version has."""
+        for each in self._tombstones.values():
+            if each.tombstone.version == version:
+                return each.log
+        return None
 
     def tidy(self) -> bool:
         """Return False: Python frees memory by itself."""

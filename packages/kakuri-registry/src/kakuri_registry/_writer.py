@@ -29,6 +29,7 @@ from kakuri_registry._outcomes import after_all, copy_error, log_once
 from kakuri_registry._registry import WorkloadRegistry
 from kakuri_registry._store import Failpoint, Store, no_failpoint
 from kakuri_registry._tidier import Tidier
+from kakuri_registry._tombstones import Tombstone
 
 _log = logging.getLogger("kakuri_registry")
 
@@ -193,6 +194,53 @@ class StoreWriter:
         if (error := await future) is not None:
             raise copy_error(error)
 
+    async def removed_log(self, tombstone: Tombstone) -> bytes:
+        """Return the end of a removed workload's log; empty if the store has none.
+
+        Raises:
+            StoreFailed: The store can't be read, or the writer is closed.
+        """
+        pending = self._backlog.tombstone(tombstone.entry.workload.id)
+        if pending is not None and pending.tombstone is tombstone:
+            return pending.log
+        if self._store.is_nonblocking:
+            return self._store.removed_log(tombstone.version) or b""
+        read: asyncio.Future[bytes] = self._loop.create_future()
+
+        def end(log: bytes | None, error: BaseException | None) -> None:
+            if read.done():  # its caller may have been cancelled
+                return
+            if error is None:
+                read.set_result(log or b"")
+            else:
+                read.set_exception(error)
+
+        def work() -> None:
+            log: bytes | None = None
+            failure: BaseException | None = None
+            try:
+                log = self._store.removed_log(tombstone.version)
+            except BaseException as error:  # noqa: BLE001 (the caller gets it)
+                failure = error
+            self._loop.call_soon_threadsafe(end, log, failure)
+
+        self._submit(work)
+        return await read
+
+    def drop_removed_before(self, time: float) -> None:
+        """Drop what is kept of workloads that were removed before a time, from memory and store.
+
+        If the store can't be written, its tombstones are deleted with the next ones.
+        """
+        oldest = self._registry.drop_removed_before(time)
+        if oldest is None:
+            return
+        if self._store.is_nonblocking:
+            self._store.drop_tombstones(oldest)
+        else:
+            self._submit(partial(self._drop_tombstones, oldest))
+            self._tidier.schedule()
+
     async def close(self) -> None:
         """Write the remaining changes, and unsubscribe from the registry.
 
@@ -306,6 +354,12 @@ class StoreWriter:
         except BaseException as failure:  # noqa: BLE001 (callers get it)
             error = failure
         self._loop.call_soon_threadsafe(self._end_write, error)
+
+    def _drop_tombstones(self, oldest: int) -> None:
+        try:
+            self._store.drop_tombstones(oldest)
+        except StoreError as error:
+            _log.warning("removed workloads were not deleted from the store: %s", error)
 
     def _compact(self, index: int, *, must_compact: bool) -> None:
         """Delete events from the store; without `must_compact` only if it has room for that."""

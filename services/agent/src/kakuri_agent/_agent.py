@@ -31,17 +31,17 @@ from kakuri_rpc import (
     RerunWorkload,
     RestartWorkload,
     StartWorkload,
+    Status,
     StopWorkload,
     WatchChanges,
-    WorkloadList,
 )
-from kakuri_workload import Isolation
 
 from kakuri_agent._capacity import Capacity
 from kakuri_agent._changes import Changes
 from kakuri_agent._event_feed import EventFeed
 from kakuri_agent._reconciler import Reconciler
-from kakuri_agent._replies import not_found, not_removed, page_of, status_of
+from kakuri_agent._removed import RemovedWorkloads
+from kakuri_agent._replies import not_found, page_of, selection_of, status_of
 from kakuri_agent._version import __version__
 from kakuri_agent._workload_logs import WorkloadLogs
 from kakuri_agent.runtimes._protocol import Runtime
@@ -68,6 +68,7 @@ class Agent:
         *,
         name: str | None = None,
         store: str | None = None,
+        keeps_removed: bool = True,
         clock: Callable[[], float] = time.time,
     ) -> None:
         """Start to run the workloads of a registry.
@@ -79,6 +80,7 @@ class Agent:
             capacity: The node's capacity; by default it has no limits.
             name: The node's name, for its description.
             store: Where workloads are kept, for the node's description.
+            keeps_removed: Whether removed workloads can be read until their retention is over.
             clock: Wall clock, for the times of entries.
         """
         self._registry = registry
@@ -93,12 +95,14 @@ class Agent:
         )
         self._events = EventFeed(registry, runtime, clock=clock)
         self._logs = WorkloadLogs(registry, writer, runtime)
+        self._removed = RemovedWorkloads(registry, writer)
         self._reconciler = Reconciler(
             registry,
             writer,
             runtime,
             self._capacity,
             clock=clock,
+            keeps_removed=keeps_removed,
             on_change=self._logs.changed,
         )
         self._changes = Changes(
@@ -129,16 +133,14 @@ class Agent:
             case StopWorkload() | RemoveWorkload() | RerunWorkload() | RestartWorkload():
                 return self._changes.change(request)
             case ListWorkloads():
-                if request.removed:
-                    return WorkloadList([])
-                build = self._list(request)
+                build = self._removed.page(request) if request.removed else self._list(request)
                 if self._writer.backlog and self._writer.error is None:
                     return self._list_when_durable(build)
                 return build()
             case DescribeNode():
                 return self._describe()
             case ReadLog():
-                return not_removed(request.id) if request.removed else self._logs.read(request)
+                return (self._removed.read_log if request.removed else self._logs.read)(request)
             case GetHistory():
                 return self._report(request, self._get_history)
             case WatchChanges():
@@ -185,29 +187,24 @@ class Agent:
 
     def _get_status(self, request: GetStatus) -> Reply:
         if request.removed:
-            return not_removed(request.id)
+            return self._removed.status(request)
         entry = self._registry.get(request.id)
         if entry is None:
             return not_found(request.id)
-        isolation = self._isolation_of(entry) if request.detail else None
-        return status_of(
-            entry,
-            with_version=request.with_version,
-            detail=request.detail,
-            isolation=isolation,
-        )
+        if request.detail:
+            return self._detailed_status(entry)
+        return status_of(entry, with_version=request.with_version)
 
-    def _isolation_of(self, entry: WorkloadEntry) -> Isolation | None:
+    def _detailed_status(self, entry: WorkloadEntry) -> Status:
         zone = self._runtime.status(entry.workload.id)
-        return zone.isolation if zone is not None and zone.attempt == entry.attempt else None
+        is_present = zone is not None and zone.attempt == entry.attempt
+        return status_of(
+            entry, detail=True, isolation=zone.isolation if zone and is_present else None
+        )
 
     def _list(self, request: ListWorkloads) -> Callable[[], Reply]:
         """Return a function that builds the list of the present states."""
-        state = None if request.state is None else request.state.workload_state
-        label = None
-        if request.label is not None:
-            key, _, value = request.label.partition("=")
-            label = key, value
+        state, label = selection_of(request)
         # One more than requested shows whether another page follows.
         entries = self._registry.page(
             state=state, label=label, after=request.after, limit=request.limit + 1
@@ -219,7 +216,8 @@ class Agent:
         known = [
             entry for entry in page if durability(entry.workload.id) is not Durability.UNREGISTERED
         ]
-        return page_of(known, following, detail=request.detail, isolation_of=self._isolation_of)
+        build = self._detailed_status if request.detail else status_of
+        return page_of(known, following, build, detail=request.detail)
 
     def _describe(self) -> Reply:
         capacity = self._capacity
@@ -254,7 +252,7 @@ class Agent:
 
     def _get_history(self, request: GetHistory) -> Reply:
         if request.removed:
-            return not_removed(request.id)
+            return self._removed.history(request)
         if request.id not in self._registry:
             return not_found(request.id)
         return History.of(request.id, self._registry.history(request.id))

@@ -171,7 +171,8 @@ def _node_name(_ctx: click.Context, _param: click.Parameter, value: str | None) 
     callback=_refuse_nan,
     default=RETENTION_HOURS,
     show_default=True,
-    help="How long ended workloads are kept, with their logs.",
+    help="How long ended workloads are kept, with their logs; and how long removed ones can be "
+    "read, up to 1,000 and 64 MiB. With 0, nothing of a removed workload is kept.",
 )
 @click.option(
     "--ended-budget-mb",
@@ -236,12 +237,14 @@ async def agent_service(settings: Settings) -> AsyncIterator[Endpoint]:
             _capacity(settings, is_simulated=is_simulated),
             name=settings.name,
             store="sqlite" if is_durable else "memory",
+            keeps_removed=settings.retention_hours > 0,
         )
         retention = Retention(
             registry,
             agent.enqueue,
             settings.retention_hours * SECONDS_PER_HOUR,
             budget=settings.ended_budget_mb << 20,
+            drop_removed_before=writer.drop_removed_before,
         )
         agent.notify_ends(retention.workload_ended)
         try:

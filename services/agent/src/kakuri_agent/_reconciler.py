@@ -46,6 +46,7 @@ class Reconciler:
         *,
         clock: Callable[[], float] = time.time,
         jitter: Callable[[], float] = random.random,
+        keeps_removed: bool = True,
         on_change: Callable[[str], None] = lambda _: None,
     ) -> None:
         """Attach to a runtime, which then lists its zones.
@@ -57,6 +58,7 @@ class Reconciler:
             capacity: The node's capacity, with what is reserved for the entries.
             clock: Wall clock, for the times of entries.
             jitter: Source of random numbers from 0 to 1, for back-offs.
+            keeps_removed: Whether the registry keeps tombstones of removed workloads.
             on_change: Called with the id of each workload after it was reconciled or removed.
         """
         self._registry = registry
@@ -64,6 +66,7 @@ class Reconciler:
         self._runtime = runtime
         self._capacity = capacity
         self._clock = clock
+        self._keeps_removed = keeps_removed
         self._on_change = on_change
         self._loop = asyncio.get_running_loop()
         self._volatile = VolatileStates()
@@ -98,7 +101,8 @@ class Reconciler:
         """Remove the entry of a workload whose zone was removed on request."""
         entry = self._registry.get(zone_id)
         if entry is not None and entry.desired is DesiredState.REMOVE:
-            self._registry.remove(zone_id, now=self._clock())
+            removal = remains.removal if self._keeps_removed else None
+            self._registry.remove(zone_id, now=self._clock(), removal=removal, log=remains.log)
             self._volatile.remove(zone_id)
             self._capacity.release(zone_id)
             self._removed[zone_id] = None

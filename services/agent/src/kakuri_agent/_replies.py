@@ -3,9 +3,10 @@
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import islice
+from typing import TypeVar
 
 from kakuri_json import encode
-from kakuri_registry import WorkloadEntry
+from kakuri_registry import Tombstone, WorkloadEntry
 from kakuri_rpc import (
     MAX_DETAIL_BYTES,
     MAX_DIFFERENCES,
@@ -13,10 +14,20 @@ from kakuri_rpc import (
     Desired,
     ErrorCode,
     ErrorReply,
+    ListWorkloads,
     Status,
     WorkloadList,
 )
-from kakuri_workload import DesiredState, Isolation, Workload, differences, printable
+from kakuri_workload import (
+    DesiredState,
+    Isolation,
+    Workload,
+    WorkloadState,
+    differences,
+    printable,
+)
+
+T = TypeVar("T", WorkloadEntry, Tombstone)
 
 _RUN = DesiredState.RUN  # a member of an enum is looked up slowly
 
@@ -53,12 +64,34 @@ def status_of(
     )
 
 
+def removed_status_of(
+    tombstone: Tombstone, *, with_version: bool = False, detail: bool = False
+) -> Status:
+    """Return the last status of a removed workload; its version is that of the removal."""
+    status = status_of(tombstone.entry, detail=detail)
+    return replace(
+        status,
+        desired=None,
+        restart_at=None,
+        version=tombstone.version if with_version or detail else None,
+        removed_at=tombstone.removed_at,
+        removal=tombstone.removal,
+    )
+
+
+def selection_of(
+    request: ListWorkloads,
+) -> tuple[WorkloadState | None, tuple[str, str] | None]:
+    """Return the state and the label that a request selects workloads by."""
+    state = None if request.state is None else request.state.workload_state
+    if request.label is None:
+        return state, None
+    key, _, value = request.label.partition("=")
+    return state, (key, value)
+
+
 def page_of(
-    page: Sequence[WorkloadEntry],
-    following: str | None,
-    *,
-    detail: bool,
-    isolation_of: Callable[[WorkloadEntry], Isolation | None],
+    page: Sequence[T], following: str | None, status_of: Callable[[T], Status], *, detail: bool
 ) -> Callable[[], WorkloadList]:
     """Return a function that builds a list of statuses.
 
@@ -66,10 +99,10 @@ def page_of(
     before its statuses exceed MAX_DETAIL_BYTES together, but has one at least.
 
     Args:
-        page: The entries of the page.
+        page: The entries of the page, or the tombstones.
         following: The cursor after the page, if it is complete and not the last one.
+        status_of: Returns the status of one of them.
         detail: Whether the statuses have everything that is known.
-        isolation_of: Returns how the run of a workload is isolated, for statuses with details.
     """
 
     def build() -> WorkloadList:
@@ -78,7 +111,7 @@ def page_of(
         statuses: list[Status] = []
         size = 0
         for entry in page:
-            status = status_of(entry, detail=True, isolation=isolation_of(entry))
+            status = status_of(entry)
             size += len(encode(status))
             if statuses and size > MAX_DETAIL_BYTES:
                 return WorkloadList(statuses, statuses[-1].id)

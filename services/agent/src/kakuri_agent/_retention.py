@@ -27,7 +27,8 @@ NEXT_CHECK_SECONDS = 1.0
 class Retention:
     """Removes ended workloads after `seconds`, and the first ones while they exceed `budget` bytes.
 
-    `enqueue` is called with the id of each workload to remove.
+    `enqueue` is called with the id of each workload to remove, and `drop_removed_before` with the
+    time before which workloads were removed that need not be kept any more.
     """
 
     def __init__(
@@ -37,12 +38,14 @@ class Retention:
         seconds: float,
         *,
         budget: int | None = None,
+        drop_removed_before: Callable[[float], None] = lambda _: None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._registry = registry
         self._enqueue = enqueue
         self._seconds = seconds
         self._budget = budget
+        self._drop_removed_before = drop_removed_before
         self._clock = clock
         self._timer: asyncio.TimerHandle | None = None
         self._is_due_at_once = False
@@ -67,6 +70,7 @@ class Retention:
             log.info("workload to be removed", id=workload_id, state=entry.state.value, why=why)
             self._registry.set_desired(workload_id, DesiredState.REMOVE, now=now)
             self._enqueue(workload_id)
+        self._drop_removed_before(now - self._seconds)
         pause = CHECK_SECONDS if len(ended) < REMOVED_PER_CHECK else NEXT_CHECK_SECONDS
         self._check_in(pause)
 

@@ -1,0 +1,100 @@
+"""Answers about removed workloads: what is kept of each for the retention time."""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+
+from kakuri_registry import StoreError, StoreWriter, WorkloadRegistry
+from kakuri_rpc import (
+    ErrorCode,
+    ErrorReply,
+    GetHistory,
+    GetStatus,
+    History,
+    ListWorkloads,
+    Log,
+    ReadLog,
+    Reply,
+    WorkloadList,
+)
+
+from kakuri_agent._replies import not_removed, page_of, removed_status_of, selection_of
+
+READ_SECONDS = 5.0
+"""Seconds that the store may take to return a log, while it writes for example."""
+
+
+class RemovedWorkloads:
+    """Answers requests about removed workloads.
+
+    Args:
+        registry: Has their tombstones.
+        writer: Reads their logs from the store.
+    """
+
+    def __init__(self, registry: WorkloadRegistry, writer: StoreWriter) -> None:
+        self._registry = registry
+        self._writer = writer
+
+    def status(self, request: GetStatus) -> Reply:
+        """Return the last status of a removed workload."""
+        tombstone = self._registry.tombstone(request.id)
+        if tombstone is None:
+            return not_removed(request.id)
+        return removed_status_of(
+            tombstone, with_version=request.with_version, detail=request.detail
+        )
+
+    def history(self, request: GetHistory) -> Reply:
+        """Return the transitions of a removed workload."""
+        tombstone = self._registry.tombstone(request.id)
+        if tombstone is None:
+            return not_removed(request.id)
+        return History.of(request.id, self._registry.tombstone_history(tombstone))
+
+    def page(self, request: ListWorkloads) -> Callable[[], WorkloadList]:
+        """Return a function that builds a page of removed workloads."""
+        state, label = selection_of(request)
+        found = self._registry.removed_page(
+            state=state, label=label, after=request.after, limit=request.limit + 1
+        )
+        page = found[: request.limit]
+        following = page[-1].entry.workload.id if len(found) > len(page) else None
+        build = partial(removed_status_of, detail=request.detail)
+        return page_of(page, following, build, detail=request.detail)
+
+    async def read_log(self, request: ReadLog) -> Reply:
+        """Return what is kept of the log of a removed workload: it fits into one piece."""
+        with suppress(StoreError):
+            await self._writer.saved(request.id)
+        tombstone = self._registry.tombstone(request.id)
+        if tombstone is None:
+            return not_removed(request.id)
+        if request.records is not None:
+            message = "expected no selection of records: only the last bytes of the log are kept"
+            return ErrorReply(ErrorCode.BAD_REQUEST, message, id=request.id)
+        end = f"removed-{tombstone.version}"
+        if request.after is not None:
+            if request.after == end:
+                return Log(b"", end, ended=True)
+            message = f"expected the cursor {end!r} of this log, got {request.after!r}"
+            return ErrorReply(ErrorCode.BAD_REQUEST, message, id=request.id)
+        try:
+            async with asyncio.timeout(READ_SECONDS):
+                log = await self._writer.removed_log(tombstone)
+        except (StoreError, TimeoutError) as error:
+            message = f"the log of the removed workload can't be read: {error}"
+            return ErrorReply(ErrorCode.INTERNAL, message, id=request.id)
+        return Log(_last_lines(log, request.tail), end, ended=True)
+
+
+def _last_lines(log: bytes, number: int | None) -> bytes:
+    """Return the last lines; an incomplete one counts."""
+    if number is None:
+        return log
+    lines = log.split(b"\n")
+    if lines[-1] == b"":
+        lines.pop()
+    start = sum(len(line) + 1 for line in lines[: max(len(lines) - number, 0)])
+    return log[start:]
