@@ -1,5 +1,7 @@
 """What a status tells beyond the state, versions that requests expect, and starts that only check."""
 
+from inspect import isawaitable
+
 import pytest
 from kakuri_agent import Agent, Capacity
 from kakuri_json import encode
@@ -223,6 +225,7 @@ async def test_removed_workload_that_is_not_known_is_not_found(agent):
     agent.handle(StartWorkload(workload()))
     for request in (GetStatus, GetHistory, ReadLog):
         reply = agent.handle(request("wl-1", removed=True))
+        reply = await reply if isawaitable(reply) else reply
         assert (reply.code, reply.message) == (
             ErrorCode.NOT_FOUND,
             "no removed workload 'wl-1'",

@@ -13,6 +13,7 @@ from kakuri_agent import (
     UnknownCursor,
     ZoneRuntime,
 )
+from kakuri_agent.runtimes._protocol import Remains
 from kakuri_agent.runtimes._sidecar import MAX_CONNECTIONS, MAX_STARTS
 from kakuri_agent.runtimes._zone_logs import read_log_end
 from kakuri_agent.runtimes._zone_view import MAX_BREAKS
@@ -328,7 +329,7 @@ async def test_removal_of_a_running_zone_stops_it_and_reads_the_end_of_its_log_b
     }
     runtime.remove("wl-1", 7)
     await watcher.until(("gone", "wl-1"))
-    assert (watcher.remains.removal, watcher.remains.log) == (receipt, b"last")
+    assert watcher.remains == Remains(receipt, b"last", zone(FAILED, container_id="c1"))
     assert [target for _, target, _ in sidecar.asked] == [
         "/zones/wl-1/stop?grace_seconds=7",
         "/zones/wl-1/log?limit=65536&wait=0&tail=4096&bounded",

@@ -101,6 +101,7 @@ class Reconciler:
         """Remove the entry of a workload whose zone was removed on request."""
         entry = self._registry.get(zone_id)
         if entry is not None and entry.desired is DesiredState.REMOVE:
+            self._statuses.end_removed(entry, remains.status)
             removal = remains.removal if self._keeps_removed else None
             self._registry.remove(zone_id, now=self._clock(), removal=removal, log=remains.log)
             self._volatile.remove(zone_id)

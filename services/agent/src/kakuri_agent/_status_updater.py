@@ -102,6 +102,20 @@ class StatusUpdater:
         run = zone.run.after(entry.run)
         return entry if run == entry.run else self._update(entry, run)
 
+    def end_removed(self, entry: WorkloadEntry, zone: ZoneStatus | None) -> None:
+        """Record how the run of a workload ended whose zone was removed.
+
+        Events report that too, but an event that arrives after the removal is ignored.
+
+        Args:
+            entry: The workload.
+            zone: The last status of its zone, if it is known.
+        """
+        if entry.state.is_terminal:
+            return
+        is_end = zone is not None and zone.state.is_terminal and zone.attempt == entry.attempt
+        self.end(entry, zone.run if zone and is_end else Run(WorkloadState.FAILED, "Stopped"))
+
     def end(self, entry: WorkloadEntry, run: Run) -> WorkloadEntry:
         """Record the end of a run: restart the workload, or end it."""
         workload = entry.workload

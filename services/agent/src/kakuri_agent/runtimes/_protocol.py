@@ -35,10 +35,12 @@ class Remains:
     Attributes:
         removal: What was removed, and how that was checked.
         log: The end of its log, as it was before the removal.
+        status: Its last status, if it was stopped for the removal.
     """
 
     removal: Removal
     log: bytes = b""
+    status: ZoneStatus | None = None
 
 
 UNKNOWN_REMAINS = Remains(Removal())

@@ -135,17 +135,18 @@ class SimulatedRuntime:
         else:
             self._change(zone, WorkloadState.FAILED, "Stopped", "stopped before it ran")
 
-    def remove(self, zone_id: str, grace_seconds: int) -> None:  # noqa: ARG002 (it ends at once)
-        """Forget a zone."""
+    def remove(self, zone_id: str, grace_seconds: int) -> None:
+        """End a zone and forget it."""
+        if zone_id in self._zones:
+            self.stop(zone_id, grace_seconds)
         zone = self._zones.pop(zone_id, None)
-        removal = Removal(verified_by="simulated")
+        remains = Remains(Removal(verified_by="simulated"))
         if zone is not None:
-            zone.cancel()
-            removal = Removal(
-                zone.status.pod_sandbox_id, zone.status.container_id, verified_by="simulated"
-            )
+            status = zone.status
+            removal = Removal(status.pod_sandbox_id, status.container_id, verified_by="simulated")
+            remains = Remains(removal, status=status)
         if self._observer is not None:
-            self._observer.zone_gone(zone_id, Remains(removal))
+            self._observer.zone_gone(zone_id, remains)
 
     def status(self, zone_id: str) -> ZoneStatus | None:
         """Return the status of a zone."""

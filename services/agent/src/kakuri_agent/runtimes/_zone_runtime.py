@@ -213,11 +213,12 @@ class ZoneRuntime:
     async def _remove_once(self, zone_id: str, grace_seconds: int) -> Remains:
         """Stop a zone, read the end of its log, and remove it."""
         zone = self._view.get(zone_id)
+        status: ZoneStatus | None = None
         if zone is not None and zone.state is WorkloadState.RUNNING:
             with suppress(Refused):  # the removal may still work
-                await self._zones.stop(zone_id, grace_seconds)
+                status = await self._zones.stop(zone_id, grace_seconds)
         log = await read_log_end(self._zones, zone_id)
-        return Remains(await self._zones.remove(zone_id, grace_seconds), log)
+        return Remains(await self._zones.remove(zone_id, grace_seconds), log, status)
 
     async def _fetch(self, zone_id: str) -> ZoneStatus | None:
         """Return a zone with its spec; None if there is no such zone."""
