@@ -117,7 +117,8 @@ class StoreWriter:
     @property
     def backlog(self) -> int:
         """The number of workloads with changes that are not in the store."""
-        return len(self._backlog.ids)
+        ids = self._backlog.ids
+        return len(ids) - ("" in ids)  # which stands for events of the node
 
     def durability(self, workload_id: str) -> Durability:
         """Return whether the store has all that the registry knows of a workload.
@@ -252,7 +253,7 @@ class StoreWriter:
         """
         try:
             has_failed = False
-            while self.backlog:
+            while self._backlog.ids:
                 try:
                     await self.flushed()
                 except StoreError:  # a refused registration has been withdrawn: try the rest again
