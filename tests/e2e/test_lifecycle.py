@@ -94,11 +94,19 @@ def test_write_with_another_version_is_412_and_with_the_present_one_is_done(work
     assert curl(workload, "-X", "DELETE", "-H", f"If-Match: {tag}").status == 202
 
 
-def test_delete_that_waits_is_answered_once_the_workload_is_removed(workload):
+def test_delete_that_waits_returns_the_receipt_and_leaves_a_tombstone(workload):
     removed = curl(f"{workload}?wait=20&grace_seconds=0", "-X", "DELETE")
     receipt = json.loads(removed.body)
-    assert (removed.status, receipt["id"], "removed" in receipt) == (200, "test-1", True)
+    assert (removed.status, receipt["id"]) == (200, "test-1")
+    assert receipt["removed"]["verified_by"] == "simulated"
     assert curl(workload).status == 404
+    tombstone = json.loads(curl(f"{workload}?removed&spec").body)
+    assert tombstone["spec"] == json.loads(document())
+    assert tombstone["removal"] == receipt["removed"]
+    assert tombstone["removed_at"] == receipt["removed_at"]
+    assert json.loads(curl(f"{workload}/history?removed").body)["transitions"]
+    listed = json.loads(curl(workload.replace("/test-1", "?removed")).body)["workloads"]
+    assert [each["id"] for each in listed] == ["test-1"]
 
 
 def test_workload_that_is_being_removed_says_so_and_refuses_other_requests(start, tmp_path):
