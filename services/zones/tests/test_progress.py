@@ -94,7 +94,7 @@ def test_growth_of_several_file_systems_counts_the_largest_once():
     assert progress.stalled_for(4.0) == 2.0
 
 
-def test_file_system_without_a_place_or_figures_is_no_growth():
+def test_file_system_without_a_place_or_figures_does_not_grow():
     progress = PullProgress(0.0, received_by=lambda path: 0 if path == "" else None)
     for second in range(3):
         progress.update([api.FilesystemUsage()], float(second))
