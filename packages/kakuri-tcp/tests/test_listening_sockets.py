@@ -104,6 +104,15 @@ async def test_sockets_of_a_name_listen_at_every_address_at_one_port(monkeypatch
         each.close()
 
 
+@pytest.mark.parametrize(("host", "expected"), [("127.0.0.1", b"127.0.0.1"), ("bücher", "bücher")])
+def test_ascii_host_is_resolved_without_the_codec_of_other_names(monkeypatch, host, expected):
+    asked = []
+    monkeypatch.setattr(socket, "getaddrinfo", lambda name, *_args, **_options: asked.append(name))
+    with pytest.raises(TypeError):  # the stand-in finds nothing
+        open_listening_sockets(Endpoint("tcp", host=host, port=0), 1)
+    assert asked == [expected]
+
+
 def test_socket_file_is_removed_only_by_the_process_that_created_it(tmp_path):
     path = tmp_path / "socket"
     first, second = open_listening_sockets(Endpoint.parse(f"unix:{path}"), 2)

@@ -7,7 +7,6 @@ comes, and never returned for another request.
 """
 
 import asyncio
-import random
 import time
 from collections.abc import Collection
 from typing import Self
@@ -239,7 +238,9 @@ class LineClient:
             self._back_off()
 
     def _back_off(self) -> None:
+        from random import uniform  # noqa: PLC0415 (connections rarely fail)
+
         wait = min(self.limits.backoff, self.limits.first_backoff * 2**self._failures)
         self._failures = min(self._failures + 1, 30)
         # Half of the wait is random, so that many clients of one peer don't reconnect together.
-        self._not_before = time.monotonic() + wait * random.uniform(0.5, 1)  # noqa: S311
+        self._not_before = time.monotonic() + wait * uniform(0.5, 1)  # noqa: S311

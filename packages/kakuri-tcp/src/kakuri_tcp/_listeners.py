@@ -126,8 +126,10 @@ def open_sockets_blocking(
         if endpoint.scheme == "unix":
             listener, file = listen_unix(endpoint.path, backlog, unix_access)
             return ListeningSockets(endpoint, [listener], file)
+        # Bytes are passed on; text would load the IDNA codec and its tables, half a MiB.
+        host = endpoint.host.encode() if endpoint.host.isascii() else endpoint.host
         found = socket.getaddrinfo(
-            endpoint.host, endpoint.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+            host, endpoint.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )
         sockets = _listen_tcp(list(dict.fromkeys(found)), endpoint.port, backlog)
     except ListenFailed:

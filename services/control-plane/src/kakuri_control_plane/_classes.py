@@ -24,6 +24,10 @@ class RuntimeClasses:
         self._known = frozenset()
         self._default = None
 
+    def knows(self, runtime_class: str) -> bool:
+        """Return whether the node is known to have a class."""
+        return runtime_class in self._known
+
     async def check(self, runtime_class: str) -> None:
         """Check that workloads may have a class.
 

@@ -11,7 +11,6 @@ from kakuri_rpc import (
     AgentError,
     ErrorCode,
     RPCError,
-    Status,
     check_document,
     check_received,
 )
@@ -73,10 +72,12 @@ class Submissions:
         """Submit a workload: 201, or 200 if it exists already or for a dry run."""
         check_content_type(request)
         async with self._admission.admitted(len(request.body)):
-            submitted = _read(request)
-            workload = await self._complete(submitted, request)
+            submitted = workload = _read(request)
+            if not self._is_complete(submitted):
+                workload = await self._complete(submitted, request)
             try:
-                status = await self._start(workload, query)
+                start = self._agent.start_workload(workload, dry_run=query.dry_run)
+                status = await self._presence.track(start)
             except AgentError as error:
                 if error.code is ErrorCode.NEVER_FITS:
                     return await self._never_fits(error, workload)
@@ -87,7 +88,8 @@ class Submissions:
                 if completed == workload:
                     raise
                 workload = completed
-                status = await self._start(workload, query)
+                start = self._agent.start_workload(workload, dry_run=query.dry_run)
+                status = await self._presence.track(start)
         if query.dry_run:
             change = "none" if status.existing else "create"
             return json_response(DryRun(dry_run=True, change=change, workload=workload))
@@ -97,16 +99,17 @@ class Submissions:
         content = existing_workload(workload, status)
         return Response(200, content, headers=headers, content_type=JSON)
 
-    async def _start(self, workload: Workload, query: SubmissionQuery) -> Status:
-        start = self._agent.start_workload(workload, dry_run=query.dry_run)
-        return await self._presence.track(start)
-
     async def _never_fits(self, error: AgentError, workload: Workload) -> Response:
         try:
             node = await self._presence.track(self._agent.describe_node())
         except RPCError:
             raise error from None
         return never_fits_problem(error, workload, node)
+
+    def _is_complete(self, submitted: Workload) -> bool:
+        """Return whether nothing was left out and the class is known, as of most workloads."""
+        known = self._classes.knows(submitted.runtime_class)
+        return known and not isinstance(submitted, Submission)
 
     async def _complete(self, submitted: Workload, request: Request) -> Workload:
         """Return a submitted workload with what it left out.
