@@ -260,3 +260,18 @@ def test_credit_of_content_that_breaks_the_protocol_is_returned(fault):
             feed(connection, frame("DATA", 0, number, bytes(16_384)), "whole")
         assert not connection.is_over
         assert [one.stream for one in of_kind(connection, "RST_STREAM")] == [number]
+
+
+@pytest.mark.parametrize(("size", "waits"), [(16_369, False), (16_370, True)])
+def test_content_beyond_256_kib_of_output_waits_until_the_output_was_taken(size, waits):
+    """Each DATA frame counts as one byte more than its content."""
+    connection = open_client(window=1 << 20)
+    feed(connection, frame("WINDOW_UPDATE", 0, 0, (1 << 20).to_bytes(4, "big")), "whole")
+    for _ in range(15):
+        connection.send(Data(1, bytes(16_384)))
+    assert connection.unsent(1) == 0
+    connection.send(Data(1, bytes(size)))
+    assert connection.unsent(1) == (size if waits else 0)
+    connection.data_to_send()
+    connection.data_to_send()
+    assert connection.unsent(1) == 0
