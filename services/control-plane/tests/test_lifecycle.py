@@ -1,20 +1,24 @@
 """Stop, start, restart and removal, with the conditions of If-Match."""
 
 import asyncio
-from contextlib import suppress
+from contextlib import asynccontextmanager
 
 import pytest
-from kakuri_control_plane import _lifecycle
+from kakuri_control_plane._event_hub import EventHub
 from kakuri_control_plane._lifecycle import Lifecycle
 from kakuri_control_plane._presence import Presence
 from kakuri_control_plane._queries import RemovalQuery
 from kakuri_http import Headers, Request
-from kakuri_json import loads
 from kakuri_rpc import (
+    AgentClient,
+    AgentTimeout,
     AgentUnreachable,
+    Changes,
     Desired,
     ErrorCode,
     ErrorReply,
+    Event,
+    EventType,
     GetStatus,
     RemoveWorkload,
     RerunWorkload,
@@ -22,10 +26,12 @@ from kakuri_rpc import (
     State,
     Status,
     StopWorkload,
+    WatchChanges,
+    serve,
 )
 from kakuri_workload import Removal
 
-from .fake_agent import api
+from .fake_agent import ANY_PORT, api
 
 STOPPING = Status("a", State.RUNNING, desired=Desired.STOPPED, version=7)
 REMOVING = Status("a", State.RUNNING, desired=Desired.REMOVED, version=8)
@@ -239,16 +245,33 @@ async def test_delete_with_content_is_400_and_removes_nothing():
         assert call.asked == []
 
 
-def removal(*statuses, tombstone=None):
-    """Return an agent's replies to a removal and to the requests for the status after it."""
-    replies = iter(statuses)
+class Removing:
+    """An agent that removes a workload; each status after the first one follows an event."""
 
-    def reply(request):
-        if isinstance(request, RemoveWorkload):
-            return REMOVING
-        return (tombstone or NOT_FOUND) if request.removed else next(replies)
+    def __init__(self, *statuses, tombstone=NOT_FOUND):
+        self.statuses, self.tombstone = statuses, tombstone
+        self.sent = 0
+        self.changed = asyncio.Event()
 
-    return reply
+    def __call__(self, request):
+        match request:
+            case RemoveWorkload():
+                return REMOVING
+            case WatchChanges(after=None):
+                return Changes([], 0)
+            case WatchChanges(after=index):
+                return self.next_event(index)
+            case GetStatus(removed=True):
+                return self.tombstone
+        self.sent += 1
+        self.changed.set()
+        return self.statuses[min(self.sent, len(self.statuses)) - 1]
+
+    async def next_event(self, index):
+        while self.sent <= index:
+            self.changed.clear()
+            await self.changed.wait()
+        return Changes([Event(index + 1, 1.0, EventType.WORKLOAD, id="a")], index + 1)
 
 
 async def test_delete_that_waits_is_200_with_the_receipt_and_the_end():
@@ -264,7 +287,7 @@ async def test_delete_that_waits_is_200_with_the_receipt_and_the_end():
         removed_at=1795453447.0,
         removal=Removal("5f0c", "9a3e", 0, "list"),
     )
-    async with api(removal(REMOVING, NOT_FOUND, tombstone=gone)) as call:
+    async with api(Removing(REMOVING, NOT_FOUND, tombstone=gone)) as call:
         status, body, _ = await call("DELETE", "/workloads/a?wait=30")
         assert status == 200
         assert list(body.items()) == [
@@ -280,102 +303,78 @@ async def test_delete_that_waits_is_200_with_the_receipt_and_the_end():
             ("restarts", 2),
             ("removed_at", "2026-11-23T17:04:07.000000Z"),
         ]  # fmt: skip
-        assert call.asked[-1] == GetStatus("a", removed=True)
+        assert GetStatus("a", removed=True) in call.asked
 
 
 async def test_delete_that_waits_ends_when_the_id_is_in_use_again():
     again = Status("a", State.PENDING)
     gone = Status("a", State.SUCCEEDED, removal=Removal(verified_by="simulated"))
-    async with api(removal(again, tombstone=gone)) as call:
+    async with api(Removing(again, tombstone=gone)) as call:
         status, body, _ = await call("DELETE", "/workloads/a?wait=30")
         receipt = {"verified_by": "simulated"}
         assert (status, body) == (200, {"id": "a", "removed": receipt, "state": "succeeded"})
 
 
-async def test_delete_that_waits_for_a_workload_without_a_tombstone_has_an_empty_receipt():
-    async with api(removal(NOT_FOUND)) as call:
+@pytest.mark.parametrize("code", [ErrorCode.NOT_FOUND, ErrorCode.INTERNAL])
+async def test_delete_that_waits_for_a_workload_without_a_tombstone_has_an_empty_receipt(code):
+    nothing = ErrorReply(code, "nothing is kept", id="a")
+    async with api(Removing(NOT_FOUND, tombstone=nothing)) as call:
         status, body, _ = await call("DELETE", "/workloads/a?wait=30")
         assert (status, body) == (200, {"id": "a", "removed": {}, "state": "running"})
 
 
-class RemovingAgent:
-    """An agent whose workload is being removed, as long as the test goes on."""
-
-    def __init__(self, error=None):
-        self.error = error
-        self.asked = asyncio.Event()
-
-    async def remove_workload(self, _workload_id, **_options):
-        return REMOVING
-
-    async def get_status(self, _workload_id):
-        self.asked.set()
-        if self.error is not None:
-            raise self.error
-        return REMOVING
+async def test_delete_whose_wait_is_too_short_is_202():
+    async with api(Removing(REMOVING)) as call:
+        status, body, _ = await call("DELETE", "/workloads/a?wait=1")
+        assert (status, body) == (202, {"id": "a", "state": "running", "desired": "removed"})
 
 
-def delete_request():
-    request = Request("DELETE", "/workloads/a", Headers())
-    request.params = {"id": "a"}
-    return request
-
-
-def deletion(agent, seconds, **options):
-    """Return the handlers, and the answer to a DELETE that waits, as a task."""
-    lifecycle = Lifecycle(agent, Presence("agent"), **options)
-    answer = lifecycle.delete(delete_request(), RemovalQuery(wait=seconds))
-    return lifecycle, asyncio.create_task(answer)
-
-
-async def test_delete_whose_wait_is_too_short_is_202(monkeypatch):
-    monkeypatch.setattr(_lifecycle, "FIRST_PAUSE", 0)
-    moments = iter([0.0, 30.0, 61.0])
-    _, answer = deletion(RemovingAgent(), 60, clock=lambda: next(moments))
-    assert (await answer).status == 202
-    assert loads((await answer).body) == {"id": "a", "state": "running", "desired": "removed"}
+@asynccontextmanager
+async def waiting_delete(agent):
+    """Yield the hub of a DELETE that waits, and its answer as a task."""
+    async with await serve(ANY_PORT, agent) as server, AgentClient(server.endpoint) as client:
+        presence = Presence("agent")
+        hub = EventHub(client, presence)
+        request = Request("DELETE", "/workloads/a", Headers())
+        request.params = {"id": "a"}
+        lifecycle = Lifecycle(client, presence, hub)
+        yield hub, asyncio.create_task(lifecycle.delete(request, RemovalQuery(wait=60)))
+        await hub.close()
 
 
 async def test_delete_that_waits_is_202_when_the_control_plane_stops():
-    agent = RemovingAgent()
-    lifecycle, answer = deletion(agent, 60)
-    await agent.asked.wait()
-    lifecycle.close()
-    assert (await answer).status == 202
+    agent = Removing(REMOVING)
+    async with waiting_delete(agent) as (hub, answer):
+        await agent.changed.wait()
+        assert not answer.done()
+        await hub.close()
+        assert (await answer).status == 202
 
 
-async def test_delete_is_202_at_once_when_too_many_wait(monkeypatch):
-    monkeypatch.setattr(_lifecycle, "MAX_WAITING", 1)
-    agent = RemovingAgent()
-    lifecycle, first = deletion(agent, 60)
-    await agent.asked.wait()
-    second = await lifecycle.delete(delete_request(), RemovalQuery(wait=60))
-    assert (second.status, first.done()) == (202, False)
-    first.cancel()
-    with suppress(asyncio.CancelledError):
-        await first
-    agent.asked.clear()
-    third = asyncio.create_task(lifecycle.delete(delete_request(), RemovalQuery(wait=60)))
-    await agent.asked.wait()
-    lifecycle.close()
-    assert (await third).status == 202
+async def test_delete_that_waits_is_202_if_the_agent_has_no_events():
+    def reply(request):
+        if isinstance(request, WatchChanges):
+            return ErrorReply(ErrorCode.BAD_REQUEST, "expected another type")
+        return REMOVING
+
+    async with waiting_delete(reply) as (_, answer):
+        assert (await answer).status == 202
 
 
-async def test_delete_that_waits_goes_on_while_the_agent_is_unreachable():
-    agent = RemovingAgent(AgentUnreachable("refused"))
-    lifecycle, answer = deletion(agent, 60)
-    await agent.asked.wait()
-    agent.asked.clear()
-    await agent.asked.wait()
-    assert not answer.done()
-    lifecycle.close()
-    assert (await answer).status == 202
+@pytest.mark.parametrize("error", [AgentUnreachable("refused"), AgentTimeout("no reply")])
+async def test_removal_is_not_complete_while_the_agent_does_not_answer(error):
+    class Away:
+        async def get_status(self, _workload_id):
+            raise error
+
+    class Hub:
+        async def until(self, _workload_id, _seconds, ask, _is_answer):
+            return await ask()
+
+    lifecycle = Lifecycle(Away(), Presence("agent"), Hub())
+    assert not await lifecycle._is_removed_within(60, "a")
 
 
-@pytest.mark.parametrize("failing", ["status", "tombstone"])
-async def test_error_of_the_agent_while_a_delete_waits_is_reported(failing):
-    broken = ErrorReply(ErrorCode.INTERNAL, "broken", id="a")
-    replies = removal(broken) if failing == "status" else removal(NOT_FOUND, tombstone=broken)
-    async with api(replies) as call:
-        status, body, _ = await call("DELETE", "/workloads/a?wait=30")
-        assert (status, body["detail"]) == (500, "broken")
+async def test_error_of_the_agent_while_a_delete_waits_is_202_because_the_removal_is_recorded():
+    async with api(Removing(ErrorReply(ErrorCode.INTERNAL, "broken", id="a"))) as call:
+        assert (await call("DELETE", "/workloads/a?wait=30"))[0] == 202

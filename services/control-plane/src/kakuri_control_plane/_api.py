@@ -13,6 +13,7 @@ from kakuri_rpc import AgentClient, RPCError, State
 from kakuri_workload import WORKLOAD_ID
 
 from kakuri_control_plane._content import MAX_OPTIONS
+from kakuri_control_plane._event_hub import EventHub
 from kakuri_control_plane._event_streams import EventStreams
 from kakuri_control_plane._headers import (
     VersionMismatch,
@@ -78,9 +79,10 @@ class Api:
         self._presence = Presence(name)
         self._logs = LogApi(agent, self._presence)
         self._submissions = Submissions(agent, self._presence)
-        self._lifecycle = Lifecycle(agent, self._presence)
+        self._hub = EventHub(agent, self._presence)
+        self._lifecycle = Lifecycle(agent, self._presence, self._hub)
         self._nodes = Nodes(agent, self._presence)
-        self._events = EventStreams(agent, self._presence)
+        self._events = EventStreams(agent, self._presence, self._hub)
 
     def router(self) -> APIRouter:
         """Return the routes of the API."""
@@ -137,8 +139,7 @@ class Api:
 
     async def end_waiting(self) -> None:
         """End all responses that wait for something, so that the server can be drained."""
-        self._lifecycle.close()
-        await self._events.close()
+        await self._hub.close()
         await self._logs.end_followed()
 
     async def list_workloads(self, _request: Request, query: PageQuery) -> Response:

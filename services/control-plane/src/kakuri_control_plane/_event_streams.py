@@ -37,10 +37,10 @@ INDEX = re.compile(r"[0-9]{1,16}")
 class EventStreams:
     """The handler of streams, and long polls on the same hub."""
 
-    def __init__(self, agent: AgentClient, presence: Presence) -> None:
+    def __init__(self, agent: AgentClient, presence: Presence, hub: EventHub) -> None:
         self._agent = agent
         self._presence = presence
-        self._hub = EventHub(agent, presence)
+        self._hub = hub
 
     async def get_events(self, request: Request, query: EventQuery) -> Response:
         """Stream events until the client disconnects or the control plane stops."""
@@ -79,10 +79,6 @@ class EventStreams:
         return await self._hub.until(
             workload_id, seconds, ask, lambda status: (status.version or 0) > known
         )
-
-    async def close(self) -> None:
-        """End all streams and long polls, so that the server can be drained."""
-        await self._hub.close()
 
 
 class _Stream:

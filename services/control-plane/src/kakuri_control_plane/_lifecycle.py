@@ -1,10 +1,5 @@
 """Stopping, starting again, restarting and removing workloads."""
 
-import asyncio
-import time
-from collections.abc import Callable
-from contextlib import suppress
-
 from kakuri_daemon.api import json_response
 from kakuri_http import Request, Response
 from kakuri_rpc import (
@@ -14,37 +9,25 @@ from kakuri_rpc import (
     AgentUnreachable,
     Desired,
     ErrorCode,
+    RPCError,
     Status,
 )
 
 from kakuri_control_plane._content import NoOptions, StopOptions, read_options, refuse_content
+from kakuri_control_plane._event_hub import EventHub
 from kakuri_control_plane._headers import VersionMismatch, entity_tag, expected_versions
 from kakuri_control_plane._presence import Presence
 from kakuri_control_plane._queries import RemovalQuery
 from kakuri_control_plane._views import RemovedWorkload, WorkloadView
 
-FIRST_PAUSE, LONGEST_PAUSE = 0.05, 0.5
-"""Seconds between two requests for the status of a workload whose removal is awaited."""
-
-MAX_WAITING = 64
-"""Requests that wait for a removal at the same time; each sends the agent two requests a second."""
-
 
 class Lifecycle:
     """The handlers of requests that end a workload's run or begin another one."""
 
-    def __init__(
-        self,
-        agent: AgentClient,
-        presence: Presence,
-        *,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
+    def __init__(self, agent: AgentClient, presence: Presence, hub: EventHub) -> None:
         self._agent = agent
         self._presence = presence
-        self._clock = clock
-        self._waiting = 0
-        self._closing = asyncio.Event()
+        self._hub = hub
 
     async def stop(self, request: Request) -> Response:
         """Stop a workload: 202 while it ends, 200 if it has ended already."""
@@ -99,10 +82,6 @@ class Lifecycle:
             return json_response(RemovedWorkload.of(await self._tombstone(status)))
         return _answer(status, 202)
 
-    def close(self) -> None:
-        """Answer the requests that wait for a removal, so that the server can be drained."""
-        self._closing.set()
-
     async def _expected_version(self, request: Request) -> int | None:
         """Return the version that the agent has to check, by the request's If-Match.
 
@@ -123,29 +102,15 @@ class Lifecycle:
         return status.version
 
     async def _is_removed_within(self, seconds: float, workload_id: str) -> bool:
-        """Wait until a workload is removed, and return False if that takes longer.
+        """Wait until a workload is removed, and return False if that takes longer."""
 
-        Also return False at once if too many requests wait.
-        """
-        if self._waiting >= MAX_WAITING:
-            return False
-        self._waiting += 1
+        async def ask() -> bool:
+            return await self._is_removed(workload_id)
+
         try:
-            return await self._poll_removal(seconds, workload_id)
-        finally:
-            self._waiting -= 1
-
-    async def _poll_removal(self, seconds: float, workload_id: str) -> bool:
-        deadline = self._clock() + seconds
-        pause = FIRST_PAUSE
-        while not await self._is_removed(workload_id):
-            remaining = deadline - self._clock()
-            if remaining <= 0 or self._closing.is_set():
-                return False
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._closing.wait(), min(pause, remaining))
-            pause = min(2 * pause, LONGEST_PAUSE)
-        return True
+            return await self._hub.until(workload_id, seconds, ask, bool)
+        except RPCError:
+            return False  # an error would look as if the removal had been refused
 
     async def _is_removed(self, workload_id: str) -> bool:
         try:
@@ -155,16 +120,14 @@ class Lifecycle:
                 return True
             raise
         except (AgentUnreachable, AgentTimeout):
-            return False  # the removal is recorded, and goes on when the agent is back
+            return False  # the removal goes on when the agent is back
         return status.desired is not Desired.REMOVED  # the id is in use again
 
     async def _tombstone(self, status: Status) -> Status:
         """Return what the agent kept of a removed workload, or its last status before that."""
         try:
             return await self._presence.track(self._agent.get_status(status.id, removed=True))
-        except AgentError as error:
-            if error.code is not ErrorCode.NOT_FOUND:  # it was displaced by later ones
-                raise
+        except RPCError:
             return status
 
 
