@@ -135,12 +135,17 @@ def _spec_rows(document: Document, node: Document) -> list[tuple[str, str]]:
     return [
         ("image", printable(spec["image"]) + (f" → {digest}" if digest else "")),
         ("command", " ".join(_quoted(part) for part in command)),
-        ("limits", f"{size(spec['memory_mb'])}, {cores(spec['cpu_millicores'])} cores"),
+        ("limits", f"{size(spec['memory_mb'])}, {_cores_text(spec)}"),
         ("class", f"{runtime_class} → handler {handler}" if handler else runtime_class),
         ("user", spec.get("user", "")),
         ("labels", ", ".join(f"{key}={value}" for key, value in labels.items())),
         ("restart", _policy_text(spec, document)),
     ]
+
+
+def _cores_text(spec: Document) -> str:
+    shown = cores(spec["cpu_millicores"])
+    return f"{shown} core" if shown == "1" else f"{shown} cores"
 
 
 def _policy_text(spec: Document, document: Document) -> str:
