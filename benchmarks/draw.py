@@ -1,14 +1,12 @@
-"""Draw the pictures of docs/measurements.md from the results of the benchmarks.
+"""Draw the pictures of docs/measurements.md, and write its table, from results of the benchmarks.
 
-    bench_flow.py --json results/flow.json
-    bench_growth.py --json results/growth.json
-    draw.py
-
-Usage: draw.py [DIRECTORY]
+bench_flow.py 3 2 --json results/flow.json
+bench_growth.py 3 2 --json results/growth.json
+draw.py
 """
 
 import json
-import sys
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +14,9 @@ from xml.sax.saxutils import escape
 
 HERE = Path(__file__).resolve().parent
 RESULTS = HERE / "results"
-PICTURES = HERE.parent / "docs" / "pictures"
+DOCS = HERE.parent / "docs"
+PICTURES = DOCS / "pictures"
+PAGE = DOCS / "measurements.md"
 
 OURS, OTHERS, SECOND = "#2f6fb5", "#9aa5b1", "#e0a030"
 WIDTH, LABELS, VALUES = 760, 190, 110
@@ -138,11 +138,36 @@ def pictures() -> dict[str, str]:
     }  # fmt: skip
 
 
+def table() -> str:
+    """Return the table of the flow in Markdown."""
+    results = json.loads((RESULTS / "flow.json").read_text())
+    works = results["works"]
+    rows = [
+        "| stack | " + " | ".join(f"{work}, p99" for work in works) + " | CPU of a GET |",
+        "| --- |" + " ---: |" * (len(works) + 1),
+    ]
+    for name, label in STACKS.items():
+        found = [work[name] for work in works.values() if name in work]
+        if found:
+            cells = [f"{one['rate']:,}/s, {one['p99']} ms" for one in found]
+            cpu = f"{found[-1]['plane']:.0f} + {found[-1]['agent']:.0f} µs"
+            rows.append(f"| {label} | {' | '.join(cells)} | {cpu} |")
+    return "\n".join(rows)
+
+
+def page_with(text: str, table: str) -> str:
+    """Return the page with another table of the flow."""
+    begin, end = "<!-- flow.json -->", "<!-- end -->"
+    return re.sub(
+        f"{begin}.*?{end}", lambda _: f"{begin}\n\n{table}\n\n{end}", text, flags=re.DOTALL
+    )
+
+
 def main() -> None:
-    directory = Path(sys.argv[1]) if len(sys.argv) > 1 else PICTURES
-    directory.mkdir(parents=True, exist_ok=True)
+    PICTURES.mkdir(parents=True, exist_ok=True)
     for name, content in pictures().items():
-        (directory / name).write_text(content)
+        (PICTURES / name).write_text(content)
+    PAGE.write_text(page_with(PAGE.read_text(), table()))
 
 
 if __name__ == "__main__":
