@@ -48,9 +48,9 @@ MODULES = {
     ),
     "kakuri-registry": (
         "_backlog", "_cells", "_durability", "_ended", "_directory", "_event_rows", "_history",
-        "_index", "_journal", "_loading", "_ordered", "_outcomes", "_recovery", "_registry",
-        "_registry_reader", "_rows", "_sizes", "_space_reserve", "_sqlite", "_write_ahead_log",
-        "_writer",
+        "_index", "_journal", "_journal_writer", "_loading", "_ordered", "_outcomes",
+        "_publisher", "_recovery", "_registry", "_registry_reader", "_rows", "_sizes",
+        "_space_reserve", "_sqlite", "_transactions", "_write_ahead_log", "_writer",
     ),
     "kakuri-tcp": (
         "_budgets", "_connection", "_connection_table", "_line_client", "_line_client_connection",

@@ -16,7 +16,7 @@ from kakuri_registry import (
     check_store,
 )
 from kakuri_registry._schema import MIGRATIONS
-from kakuri_registry._sqlite import LARGE_TRANSACTION, MAX_TOMBSTONE_PART, _in_transactions
+from kakuri_registry._transactions import LARGE_TRANSACTION, MAX_TOMBSTONE_PART, in_transactions
 from kakuri_workload import Removal, Run, WorkloadState
 from kakuri_workload.testing import workload
 
@@ -286,13 +286,13 @@ def test_transactions_with_tombstones_are_bounded_in_bytes():
         lambda: [removed(registry, f"w{number}", log=b"x" * 60_000) for number in range(99)],
     )
     removals = [change for change in changes if change.tombstone is not None]
-    parts = list(_in_transactions(removals))
+    parts = list(in_transactions(removals))
     assert [change for part in parts for change in part] == removals
     sizes = [sum(each.tombstone.tombstone.size for each in part) for part in parts]
     assert max(sizes) <= MAX_TOMBSTONE_PART + 70_000
     plain = [change._replace(tombstone=None) for change in removals] * 30
-    assert [len(part) for part in _in_transactions(plain)] == [LARGE_TRANSACTION] * 2 + [922]
-    assert list(_in_transactions([])) == []
+    assert [len(part) for part in in_transactions(plain)] == [LARGE_TRANSACTION] * 2 + [922]
+    assert list(in_transactions([])) == []
 
 
 def test_ten_thousand_removals_leave_a_bounded_store(path):

@@ -5,7 +5,6 @@ in changes the registry later. Times and ids are arguments, so the same calls al
 registry. It has no lock; threads that share it need one of their own.
 """
 
-from collections.abc import Callable
 from dataclasses import replace
 
 from kakuri_workload import DesiredState, Removal, Run, Workload, WorkloadState
@@ -20,20 +19,17 @@ from kakuri_registry._errors import (
 )
 from kakuri_registry._events import Event, EventType, workload_event
 from kakuri_registry._frozen import freeze
-from kakuri_registry._history import RESTARTED, extended, shortened
-from kakuri_registry._registry_reader import MAX_WORKLOADS, RegistryReader
+from kakuri_registry._history import RESTARTED, shortened
+from kakuri_registry._publisher import ChangePublisher
+from kakuri_registry._registry_reader import MAX_WORKLOADS
 from kakuri_registry._store import Loaded
 from kakuri_registry._tombstones import NewTombstone, Tombstone
 
 _PENDING = Run(WorkloadState.PENDING)
 
 
-class WorkloadRegistry(RegistryReader):
+class WorkloadRegistry(ChangePublisher):
     """The workloads of one node, by id."""
-
-    def __init__(self, *, max_workloads: int = MAX_WORKLOADS) -> None:
-        super().__init__(max_workloads=max_workloads)
-        self._on_change: Callable[[Change], None] | None = None
 
     @classmethod
     def load(cls, loaded: Loaded, *, max_workloads: int = MAX_WORKLOADS) -> "WorkloadRegistry":
@@ -363,58 +359,5 @@ class WorkloadRegistry(RegistryReader):
         self._publish(Change("", event.index, None, events=(event,)))
         return event
 
-    def subscribe(self, on_change: Callable[[Change], None] | None) -> None:
-        """Call a function with every change as it is made, in place of the earlier subscriber.
-
-        Args:
-            on_change: The function, which must not change the registry; None for no subscriber.
-        """
-        self._on_change = on_change
-
     def __repr__(self) -> str:
         return f"<WorkloadRegistry {len(self)} workloads, version {self._version}>"
-
-    def _put(self, before: WorkloadEntry, entry: WorkloadEntry) -> WorkloadEntry:
-        workload_id = entry.workload.id
-        self._entries[workload_id] = entry
-        known = self._histories.get(workload_id, ())
-        history = extended(known, before, entry)
-        if history is not known:
-            self._histories[workload_id] = history
-        if before.state is not entry.state:
-            self._index.move(before.state, entry)
-            if before.state.is_terminal:
-                self._ended.discard(workload_id)
-            if entry.state.is_terminal:
-                is_removing = entry.desired is DesiredState.REMOVE
-                self._ended.add(self._as_ended(entry), is_removing=is_removing)
-        events: tuple[Event, ...] = ()
-        is_request = before.desired is not entry.desired
-        is_transition = history is not known
-        if is_request or is_transition:
-            # The next attempt after a restart is to run, as was requested then.
-            is_expected = is_transition and entry.desired is DesiredState.RUN
-            kind = EventType.DESIRED if is_request and not is_expected else EventType.WORKLOAD
-            message = shortened(entry.run.message)
-            events = (workload_event(kind, entry, entry.version, entry.changed_at, message),)
-        self._publish(Change(workload_id, entry.version, entry, history, events=events))
-        return entry
-
-    def _discard(self, workload_id: str) -> WorkloadEntry:
-        entry = self._known(workload_id)
-        del self._entries[workload_id]
-        self._histories.pop(workload_id, None)
-        self._index.discard(entry)
-        self._ended.discard(workload_id)
-        return entry
-
-    def _publish(self, change: Change, *, is_registration: bool = False) -> None:
-        self._version = change.version
-        if change.events:
-            self._journal.append(change.events[0], is_registration=is_registration)
-        else:
-            self._journal.advance(change.version)
-        if self._on_change is None:
-            self._journal.stored(change.events)
-        else:
-            self._on_change(change)

@@ -17,33 +17,23 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
-from kakuri_registry._cells import Cell
 from kakuri_registry._change import Change
 from kakuri_registry._database import open_database
 from kakuri_registry._directory import check_files, companion, lock_store, open_private_directory
 from kakuri_registry._errors import StoreFailed, StoreFull
-from kakuri_registry._event_rows import events_text
 from kakuri_registry._loading import read_all
 from kakuri_registry._recovery import complete_recovery, recover, text_or_bytes
-from kakuri_registry._rows import row_of
 from kakuri_registry._schema import refuse_foreign
 from kakuri_registry._space_reserve import SpaceReserve
 from kakuri_registry._sqlite_errors import is_damage, translate_os_error, translate_sqlite_error
 from kakuri_registry._statements import (
-    CHUNKS,
     COMPACT,
-    DELETE,
     DROP_TOMBSTONES,
-    PUT,
-    PUT_EVENTS,
-    PUT_TOMBSTONES,
     SELECT_REMOVED_LOG,
     SET_VERSION,
-    in_chunks,
-    is_large,
 )
 from kakuri_registry._store import VERSION_GAP, Failpoint, Loaded, StoreProblem, no_failpoint
-from kakuri_registry._tombstone_rows import tombstone_row
+from kakuri_registry._transactions import Transaction, in_transactions
 from kakuri_registry._write_ahead_log import FRAME_HEADER, begin_session, truncate_log
 
 PAGE = 4096
@@ -58,12 +48,6 @@ workloads are accepted only while as much space again is free."""
 
 SMALL_TRANSACTION = 16
 """Workloads in a transaction on a full disk; each may need some pages."""
-
-LARGE_TRANSACTION = 1024
-"""Workloads in any other transaction without new ones, so that the log fits in the reserve."""
-
-MAX_TOMBSTONE_PART = 1 << 20
-"""Bytes of tombstones in a transaction, for the same reason."""
 
 PAGES_PER_TIDY = 1024
 """Pages that are freed at a time: 4 MiB, so that a write waits for some milliseconds at most."""
@@ -316,7 +300,7 @@ class SQLiteStore:
                 raise StoreFull("the disk is full: no room is left for new workloads")
             if any(change.tombstone is not None for change in changes):
                 known = [each for each in changes if not each.is_registration]
-                for part in _in_transactions(known):
+                for part in in_transactions(known):
                     self._transact(part)
                 changes = [each for each in changes if each.is_registration]
             self._transact(changes)  # all or none, because they may be withdrawn
@@ -325,7 +309,7 @@ class SQLiteStore:
             self._write_in_parts(changes)
             return
         try:
-            for part in _in_transactions(changes):
+            for part in in_transactions(changes):
                 self._transact(part)
         except StoreFull:
             self._reserve.release()
@@ -343,31 +327,16 @@ class SQLiteStore:
 
     def _transact(self, changes: Sequence[Change]) -> None:
         self._failpoint("store.before-write")
-        removed = [change for change in changes if change.entry is None]
-        rows = [row_of(change) for change in changes if change.entry is not None]
-        tombstones = [each.tombstone for each in changes if each.tombstone is not None]
-        if (
-            removed
-            or tombstones
-            or self._is_log_new
-            or len(rows) > CHUNKS[-1]
-            or any(map(is_large, rows))
-        ):
-            with self._transaction(max(change.version for change in changes)) as connection:
-                in_chunks(connection, DELETE, [(change.workload_id,) for change in removed])
-                events = [_event_row(change) for change in removed if change.events]
-                in_chunks(connection, PUT_EVENTS, events)
-                in_chunks(connection, PUT, rows)
-                in_chunks(connection, PUT_TOMBSTONES, list(map(tombstone_row, tombstones)))
-                if tombstones:
-                    oldest = max(each.oldest for each in tombstones)
-                    connection.execute(DROP_TOMBSTONES, (oldest,))
+        transaction = Transaction(changes)
+        if self._is_log_new or not transaction.is_one_statement:
+            with self._transaction(transaction.version) as connection:
+                transaction.write(connection)
         else:
             # A single statement is a transaction: the thread releases the interpreter's lock once,
             # and waits for a busy event loop once.
             with self._translated() as connection:
                 self._failpoint("store.before-commit")
-                in_chunks(connection, PUT, rows)
+                transaction.write(connection)
         self._failpoint("store.after-commit")
         if self._is_log_long():
             self._checkpoint()
@@ -422,20 +391,3 @@ class SQLiteStore:
         if self._connection is None:
             raise StoreFailed(f"the store {str(self._path)!r} is closed")
         return self._connection
-
-
-def _in_transactions(changes: Sequence[Change]) -> Iterator[Sequence[Change]]:
-    """Yield changes in parts that are small enough for a transaction each."""
-    start = size = 0
-    for index, change in enumerate(changes):
-        size += 0 if change.tombstone is None else change.tombstone.tombstone.size
-        if index - start == LARGE_TRANSACTION or size > MAX_TOMBSTONE_PART:
-            if index > start:
-                yield changes[start:index]
-            start, size = index, 0
-    if start < len(changes):
-        yield changes[start:]
-
-
-def _event_row(change: Change) -> tuple[Cell, ...]:
-    return change.events[-1].index, change.workload_id, events_text(change.events)

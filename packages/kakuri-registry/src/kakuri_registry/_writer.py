@@ -15,7 +15,7 @@ the disk is full.
 
 import asyncio
 import logging
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from functools import partial
 from typing import Self, TypeAlias
@@ -24,10 +24,11 @@ from kakuri_registry._backlog import Backlog, Batch, OnSaved, kinds
 from kakuri_registry._change import Change
 from kakuri_registry._durability import Durability
 from kakuri_registry._errors import StoreError, StoreFailed
-from kakuri_registry._events import Event
+from kakuri_registry._journal_writer import JournalWriter
 from kakuri_registry._outcomes import after_all, copy_error, log_once
 from kakuri_registry._registry import WorkloadRegistry
 from kakuri_registry._store import Failpoint, Store, no_failpoint
+from kakuri_registry._stored_tombstones import StoredTombstones
 from kakuri_registry._tidier import Tidier
 from kakuri_registry._tombstones import Tombstone
 
@@ -83,13 +84,11 @@ class StoreWriter:
             RuntimeError: No event loop is running.
         """
         self._registry = registry
-        self._journal = registry.journal
         self._store = store
         self._failpoint = failpoint
         self._loop = asyncio.get_running_loop()
         self._backlog = Backlog()
-        self._events: Mapping[str, Sequence[Event]] = {}  # those of the batch that is written
-        self._compacted: int | None = None  # the index up to which the present write deletes events
+        self._events = JournalWriter(store, registry.journal)
         self._next_write: asyncio.Handle | None = None
         self._batch_timer: asyncio.TimerHandle | None = None
         self._retry: asyncio.TimerHandle | None = None
@@ -101,8 +100,9 @@ class StoreWriter:
         self._executor = executor
         self._thread: ThreadPoolExecutor | None = None
         self._tidier = Tidier(store, self._submit)
+        self._tombstones = StoredTombstones(store, self._submit)
         # A store that never blocks is not faster with batches.
-        registry.subscribe(self._write_through if store.is_nonblocking else self._add)
+        registry.subscribe(self._events.write_through if store.is_nonblocking else self._add)
 
     @property
     def error(self) -> StoreError | None:
@@ -204,29 +204,7 @@ class StoreWriter:
         pending = self._backlog.tombstone(tombstone.entry.workload.id)
         if pending is not None and pending.tombstone is tombstone:
             return pending.log
-        if self._store.is_nonblocking:
-            return self._store.removed_log(tombstone.version) or b""
-        read: asyncio.Future[bytes] = self._loop.create_future()
-
-        def end(log: bytes | None, error: BaseException | None) -> None:
-            if read.done():  # its caller may have been cancelled
-                return
-            if error is None:
-                read.set_result(log or b"")
-            else:
-                read.set_exception(error)
-
-        def work() -> None:
-            log: bytes | None = None
-            failure: BaseException | None = None
-            try:
-                log = self._store.removed_log(tombstone.version)
-            except BaseException as error:  # noqa: BLE001 (the caller gets it)
-                failure = error
-            self._loop.call_soon_threadsafe(end, log, failure)
-
-        self._submit(work)
-        return await read
+        return await self._tombstones.log(tombstone.version)
 
     def drop_removed_before(self, time: float) -> None:
         """Drop what is kept of workloads that were removed before a time, from memory and store.
@@ -236,10 +214,8 @@ class StoreWriter:
         oldest = self._registry.drop_removed_before(time)
         if oldest is None:
             return
-        if self._store.is_nonblocking:
-            self._store.drop_tombstones(oldest)
-        else:
-            self._submit(partial(self._drop_tombstones, oldest))
+        self._tombstones.drop(oldest)
+        if not self._store.is_nonblocking:
             self._tidier.schedule()
 
     async def close(self) -> None:
@@ -273,13 +249,6 @@ class StoreWriter:
         return f"<StoreWriter backlog={self.backlog} error={self._error!r}>"
 
     # Changes, and the callers that await them.
-
-    def _write_through(self, change: Change) -> None:
-        self._store.write((change,))
-        self._journal.stored(change.events)
-        if (compaction := self._journal.compaction) is not None:
-            self._store.compact(compaction)
-            self._journal.compacted_store(compaction)
 
     def _add(self, change: Change) -> None:
         self._backlog.add(change)
@@ -328,58 +297,31 @@ class StoreWriter:
             return
         changes = self._backlog.take(only_registrations=self._retry is not None)
         if changes:
-            self._events = self._journal.unstored(self._backlog.writing)
-            changes = [
-                change._replace(events=self._events.get(change.workload_id, ()))
-                for change in changes
-            ]
-            compaction, must_compact = self._journal.compaction, self._journal.must_compact
-            self._submit(partial(self._write, changes, compaction, must_compact=must_compact))
+            changes = self._events.with_events(changes, self._backlog.writing)
+            self._submit(partial(self._write, changes))
 
     def _submit(self, work: Callable[[], None]) -> None:
         if self._executor is None:
             self._executor = self._thread = ThreadPoolExecutor(1, "kakuri-writer")
         self._executor.submit(work)
 
-    def _write(
-        self, changes: Sequence[Change], compaction: int | None, *, must_compact: bool
-    ) -> None:
+    def _write(self, changes: Sequence[Change]) -> None:
         error: BaseException | None = None
         try:
             self._failpoint("writer.before-write")
-            self._compacted = None
-            if compaction is not None:
-                self._compact(compaction, must_compact=must_compact)
+            self._events.compact()
             self._store.write(changes)
             self._failpoint("writer.after-write")
         except BaseException as failure:  # noqa: BLE001 (callers get it)
             error = failure
         self._loop.call_soon_threadsafe(self._end_write, error)
 
-    def _drop_tombstones(self, oldest: int) -> None:
-        try:
-            self._store.drop_tombstones(oldest)
-        except StoreError as error:
-            _log.warning("removed workloads were not deleted from the store: %s", error)
-
-    def _compact(self, index: int, *, must_compact: bool) -> None:
-        """Delete events from the store; without `must_compact` only if it has room for that."""
-        try:
-            self._store.compact(index)
-            self._compacted = index
-        except StoreError:
-            if must_compact:
-                raise
-
     def _end_write(self, error: BaseException | None) -> None:
         """Handle the outcome of a write, begin the next one, and notify callers."""
         self._failpoint("writer.before-answer")
         batch = self._backlog.end_write()
         if error is None:
-            if self._compacted is not None:
-                self._journal.compacted_store(self._compacted)
-            for events in self._events.values():
-                self._journal.stored(events)
+            self._events.written()
             self._succeed(batch)
             waiting = [on_saved for each in batch.values() for on_saved in each.waiting]
         else:

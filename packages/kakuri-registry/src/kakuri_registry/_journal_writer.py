@@ -1,0 +1,62 @@
+"""The events of a journal, written with the changes that they are about."""
+
+from collections.abc import Sequence
+
+from kakuri_registry._backlog import Batch
+from kakuri_registry._change import Change
+from kakuri_registry._errors import StoreError
+from kakuri_registry._events import Event
+from kakuri_registry._journal import EventJournal
+from kakuri_registry._store import Store
+
+
+class JournalWriter:
+    """Adds events to changes before they are written, and deletes old events from the store."""
+
+    def __init__(self, store: Store, journal: EventJournal) -> None:
+        self._store = store
+        self._journal = journal
+        self._events: dict[str, tuple[Event, ...]] = {}  # of the changes that are being written
+        self._compaction: int | None = None
+        self._must_compact = False
+        self._compacted: int | None = None
+
+    def write_through(self, change: Change) -> None:
+        """Write a change to a store that does not block."""
+        self._store.write((change,))
+        self._journal.stored(change.events)
+        if (compaction := self._journal.compaction) is not None:
+            self._store.compact(compaction)
+            self._journal.compacted_store(compaction)
+
+    def with_events(self, changes: Sequence[Change], batch: Batch) -> list[Change]:
+        """Return the changes of a batch with the events that are not stored yet."""
+        self._events = self._journal.unstored(batch)
+        self._compaction = self._journal.compaction
+        self._must_compact = self._journal.must_compact
+        return [
+            change._replace(events=self._events.get(change.workload_id, ())) for change in changes
+        ]
+
+    def compact(self) -> None:
+        """Delete old events from the store; called on the writer's thread.
+
+        Raises:
+            StoreError: The store has no room for that, and more events must not be kept.
+        """
+        self._compacted = None
+        if self._compaction is None:
+            return
+        try:
+            self._store.compact(self._compaction)
+            self._compacted = self._compaction
+        except StoreError:
+            if self._must_compact:
+                raise
+
+    def written(self) -> None:
+        """Publish the events of the changes, which are stored now."""
+        if self._compacted is not None:
+            self._journal.compacted_store(self._compacted)
+        for events in self._events.values():
+            self._journal.stored(events)
