@@ -17,3 +17,13 @@ def test_acknowledged_changes_survive_a_kill_at_any_point(tmp_path):
     kills, changes = map(int, re.findall(r"\d+", run.stdout))
     assert kills == KILLS
     assert changes > 10 * kills
+
+
+def test_events_before_and_after_a_kill_at_any_point_are_the_journal(tmp_path):
+    rounds = KILLS // 5
+    command = [sys.executable, Path(__file__).with_name("following.py"), tmp_path, str(rounds), "7"]
+    run = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr
+    kills, events, kept = map(int, re.findall(r"\d+", run.stdout))
+    assert kills == rounds
+    assert events >= kept > kills
