@@ -42,9 +42,9 @@ MAX_UNSENT = 1 << 20
 MAX_FOLLOWERS = 256
 """Streams at a time."""
 
-SECONDS_PER_FOLLOWER = 0.0004
-"""Time between two batches for each stream: ten times of what writing to one takes, so that streams
-take a tenth of the process's time at most. A change that comes alone is sent at once."""
+SECONDS_PER_FOLLOWER = 0.001
+"""Time between two batches for each stream: fifty times of what writing to one takes, so that
+streams take a small part of the process's time. A change that comes alone is sent at once."""
 
 
 class TooManyStreams(Exception):
