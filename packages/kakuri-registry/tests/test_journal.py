@@ -15,7 +15,7 @@ from kakuri_registry import (
 from kakuri_registry._cells import BadRow
 from kakuri_registry._event_rows import events_text, read_events
 from kakuri_registry._journal import COMPACTION_EVENTS, MAX_EVENT_AGE
-from kakuri_workload import DesiredState, Run, WorkloadState
+from kakuri_workload import DesiredState, Removal, Run, WorkloadState
 from kakuri_workload.testing import workload
 
 PENDING, RUNNING, FAILED = WorkloadState.PENDING, WorkloadState.RUNNING, WorkloadState.FAILED
@@ -49,7 +49,8 @@ def test_registry_records_an_event_for_each_change_that_is_one():
     registry.set_desired("a", DesiredState.STOP, now=7.0, grace_seconds=5)
     registry.update("a", Run(FAILED, "Stopped"), now=8.0)
     registry.set_desired("a", DesiredState.REMOVE, now=9.0)
-    registry.remove("a", now=10.0)
+    receipt = Removal("5f0c", "9a3e", 0, "list")
+    registry.remove("a", now=10.0, removal=receipt)
     found = registry.journal.after(0, 100)
     assert [(each.index, each.at, each.type.value, each.state, each.reason) for each in found] == [
         (1, 1.0, "workload", PENDING, None),
@@ -65,6 +66,7 @@ def test_registry_records_an_event_for_each_change_that_is_one():
         DesiredState.STOP,
         DesiredState.REMOVE,
     ]
+    assert [each.removal for each in found] == [None] * 7 + [receipt]
     assert found[1].message == "m" * 255 + "…"
     assert (found[3].exit_code, found[3].attempt) == (3, 1)
     assert {each.workload_id for each in found} == {"a"}
@@ -224,6 +226,7 @@ EVENTS = st.builds(
     labels=st.dictionaries(st.text(max_size=3), st.text(max_size=3), max_size=3),
     is_available=st.none(),
     version=st.none(),
+    removal=st.none() | st.builds(Removal, TEXT, TEXT, st.none() | st.integers(0, 9), TEXT),
 )
 OF_THE_NODE = TEXT.map(lambda text: Event(1, 2.0, EventType.NODE, version=text)) | (
     st.booleans().map(lambda value: Event(1, 2.0, EventType.RUNTIME, is_available=value))
@@ -247,6 +250,7 @@ def test_any_events_are_read_as_written(events):
         ("a", "1\n0.0\nworkload\nflying\n\n\n\n0\n\n\n", "in events, got 'flying'"),
         ("a", "1\n0.0\ndesired\n\n\n\n\n0\nrest\n\n", "in events, got 'rest'"),
         ("a", "1\n0.0\nworkload\n\n\n\n\n0\n\nk\n", "expected keys and values in events"),
+        ("a", "1\n0.0\nremoved\n\n\n\n\n0\n\n\n-1", "expected 4 lines for a removal in events"),
     ],
 )
 def test_invalid_events_raise_bad_row(workload_id, text, message):

@@ -6,6 +6,8 @@ empty text from None.
 
 from collections.abc import Iterable
 
+from kakuri_workload import Removal
+
 from kakuri_registry._cells import (
     DESIRED,
     STATES,
@@ -22,7 +24,9 @@ from kakuri_registry._events import Event, EventType
 from kakuri_registry._frozen import EMPTY, FrozenDict
 
 LINES = 11
-"""Lines of an event."""
+"""Lines of an event; the last one is about the node, or has the receipt of a removal."""
+
+REMOVAL_LINES = 4
 
 _TYPES = {each.value: each for each in EventType}
 
@@ -61,12 +65,13 @@ def _text(event: Event) -> str:
     state, exit_code = event.state, event.exit_code
     desired, is_available = event.desired, event.is_available
     labels = escaped(lines(flat(event.labels))) if event.labels else ""
+    version = _marked(event.version) if is_available is None else int(is_available)
     return (
         f"{event.index}\n{event.at!r}\n{event.type.value}\n"
         f"{'' if state is None else state.value}\n{_marked(event.reason)}\n"
         f"{_marked(event.message)}\n{'' if exit_code is None else exit_code}\n{event.attempt}\n"
         f"{'' if desired is None else desired.value}\n{labels}\n"
-        f"{_marked(event.version) if is_available is None else int(is_available)}"
+        f"{_removal_text(event.removal) if event.removal else version}"
     )
 
 
@@ -86,7 +91,23 @@ def _read(workload_id: str | None, items: list[str]) -> Event:
         FrozenDict(read_mapping("events", labels)) if labels else EMPTY,
         {"0": False, "1": True}.get(last),
         last[1:] if last.startswith("=") else None,
+        _read_removal(last[1:]) if last.startswith("-") else None,
     )
+
+
+def _removal_text(removal: Removal) -> str:
+    log_bytes = "" if removal.log_bytes is None else str(removal.log_bytes)
+    texts = (removal.zone, removal.container, removal.verified_by)
+    marked = ["" if text is None else "=" + text for text in texts]
+    return "-" + escaped(lines([log_bytes, *marked]))
+
+
+def _read_removal(text: str) -> Removal:
+    items = read_lines("events", text)
+    if len(items) != REMOVAL_LINES:
+        raise BadRow(f"expected {REMOVAL_LINES} lines for a removal in events, got {len(items)}")
+    zone, container, verified_by = (each[1:] if each else None for each in items[1:])
+    return Removal(zone, container, int(items[0]) if items[0] else None, verified_by)
 
 
 def _marked(text: str | None) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from enum import Enum
 from typing import NamedTuple
 
-from kakuri_workload import DesiredState, WorkloadState
+from kakuri_workload import DesiredState, Removal, WorkloadState
 
 from kakuri_registry._entry import WorkloadEntry
 from kakuri_registry._frozen import EMPTY
@@ -55,6 +55,7 @@ class Event(NamedTuple):
         labels: The labels of the workload.
         is_available: Whether the runtime can be used.
         version: The version of the agent that started.
+        removal: What was removed, and how that was checked.
     """
 
     index: int  # type: ignore[assignment]  # in place of the method of tuples
@@ -70,11 +71,14 @@ class Event(NamedTuple):
     labels: Mapping[str, str] = EMPTY
     is_available: bool | None = None
     version: str | None = None
+    removal: Removal | None = None
 
     @property
     def size(self) -> int:
         """Its size in bytes, computed like that of a workload."""
         texts = [self.workload_id, self.reason, self.message, self.version]
+        if (removal := self.removal) is not None:
+            texts += [removal.zone, removal.container, removal.verified_by]
         given = [text for text in texts if text is not None]
         if self.labels:
             given += self.labels

@@ -303,6 +303,7 @@ class WorkloadRegistry(ChangePublisher):
             self._tombstones.add(kept)
             tombstone = NewTombstone(kept, log, self._tombstones.oldest or version)
         event = workload_event(EventType.REMOVED, entry, version, at, message)
+        event = event._replace(removal=removal)
         self._publish(Change(workload_id, version, None, events=(event,), tombstone=tombstone))
         return entry
 

@@ -128,7 +128,7 @@ def message_of(event: Event) -> EventMessage:
         event.attempt,
         None if state is None or desired is None else Desired.of(desired, state),
         event.labels,
-        None,
+        event.removal,
         event.is_available,
         event.version,
     )
