@@ -433,3 +433,40 @@ async def test_idle_connection_survives_pings_for_hours(monkeypatch):
     assert not driver.connection.is_over
     driver.connection_lost(None)
     monkeypatch.undo()
+
+
+@pytest.mark.parametrize(("count", "is_over"), [(1 + 10, False), (1 + 11, True)])
+def test_acknowledgements_of_settings_that_were_not_sent_are_a_flood(count, is_over):
+    connection = ClientConnection(Limits(idle_frames=10))
+    connection.receive_data(settings())
+    for _ in range(count):
+        connection.receive_data(frame("SETTINGS", 1))
+    assert connection.is_over is is_over
+
+
+def test_content_beyond_the_window_of_the_connection_ends_it():
+    connection = ServerConnection(Limits(connection_window=65_535))
+    connection.receive_data(PREFACE + settings())
+    request = block((":method", "POST"), (":scheme", "http"), (":path", "/"))
+    connection.receive_data(frame("HEADERS", 4, 1, request))
+    for size in (16_384, 16_384, 16_384, 16_383):
+        connection.receive_data(frame("DATA", 0, 1, bytes(size)))
+    assert not connection.is_over
+    connection.receive_data(frame("DATA", 0, 1, b"x"))
+    assert connection.is_over
+    (goaway,) = [one for one in read(connection.data_to_send()) if one.kind == TYPES["GOAWAY"]]
+    assert int.from_bytes(goaway.payload[4:8], "big") == 3
+
+
+def test_few_of_many_different_heads_are_remembered():
+    client, server = ClientConnection(), ServerConnection()
+    server.receive_data(client.data_to_send())
+    client.receive_data(server.data_to_send())
+    for number in range(200):
+        stream = client.send(Request(b"GET", b"/%d" % number, b"a", end=True))
+        server.receive_data(client.data_to_send())
+        server.send(Response(stream, 200, ((b"number", b"%d" % number),), end=True))
+        client.receive_data(server.data_to_send())
+    for connection in (client, server):
+        assert 0 < len(connection._checked) <= 64
+        assert 0 < len(connection._heads) <= 64

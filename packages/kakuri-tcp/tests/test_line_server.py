@@ -310,3 +310,16 @@ async def test_lines_see_the_context_in_which_the_server_was_started():
     name.reset(token)
     async with server:
         assert await exchange(server, b"a\n") == b"operator\n"
+
+
+async def test_handler_may_return_any_awaitable():
+    class Later:
+        def __init__(self, line):
+            self.line = line
+
+        def __await__(self):
+            yield from asyncio.sleep(0).__await__()
+            return self.line.upper()
+
+    async with await listen_lines(LOCAL, Later) as server:
+        assert await exchange(server, b"a\nb\n") == b"A\nB\n"
