@@ -54,7 +54,7 @@ def test_workload_that_is_posted_is_running_when_it_is_read(url):
 
 def test_commands_of_the_readme_print_the_answers_shown_there(agent, control_plane):
     readme = (Path(__file__).parents[2] / "README.md").read_text()
-    (console,) = re.findall(r"```console\n(.*?)```", readme, re.DOTALL)
+    (console,) = re.findall(r"```console\n(\$ curl .*?)```", readme, re.DOTALL)
     steps = re.findall(r"^\$ (.*)\n(.*)\n", console, re.MULTILINE)
     assert len(steps) == 6
     for command, answer in steps:

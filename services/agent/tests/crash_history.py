@@ -63,11 +63,12 @@ class ClientHistory:
     def check_registry(self, registry) -> None:
         """Compare acknowledgements with the registry of an agent that has just started or converged."""
         for workload_id, calls in self.calls.items():
-            self._check_entry(workload_id, calls, registry.get(workload_id))
+            self._check_entry(workload_id, calls, registry)
         for entry in registry:
             _check_transitions(entry, registry.history(entry.workload.id))
 
-    def _check_entry(self, workload_id, calls, entry):
+    def _check_entry(self, workload_id, calls, registry):
+        entry = registry.get(workload_id)
         acknowledged = [call for call in calls if call.is_acknowledged]
         starts = [call for call in acknowledged if call.kind == "StartWorkload"]
         for start in starts:
@@ -88,6 +89,14 @@ class ClientHistory:
                 and entry.desired is not DesiredState.REMOVE
             ):
                 raise Violation(f"{workload_id} was removed ({call}) and is back: {entry}")
+            if (
+                call.kind == "RemoveWorkload"
+                and call.is_acknowledged
+                and _none_since(calls, call, "StartWorkload")
+                and entry is None
+                and registry.tombstone(workload_id) is None
+            ):
+                raise Violation(f"{workload_id} was removed ({call}) without a tombstone")
         removals = [call.end or self.now for call in calls if call.kind == "RemoveWorkload"]
         since = min(  # replies about an earlier workload of the same id do not count
             (start.begin for start in starts if start.begin > max(removals, default=0)),
