@@ -15,7 +15,7 @@ from kakuri_workload import (
     WorkloadId,
 )
 
-from kakuri_rpc._base import AnyReply, AnyRequest
+from kakuri_rpc._base import REPLY, REQUEST
 from kakuri_rpc._fields import (
     MAX_LOG_WAIT,
     Desired,
@@ -41,7 +41,7 @@ class EventType(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class WatchChanges(AnyRequest):
+class WatchChanges:
     """Ask for the events after an index.
 
     Attributes:
@@ -49,6 +49,8 @@ class WatchChanges(AnyRequest):
         wait_seconds: How long the reply may wait if there are none yet.
         limit: Events in the reply.
     """
+
+    __json__: ClassVar[dict[str, Any]] = REQUEST
 
     after: Version | None = None
     wait_seconds: Annotated[float, Range(ge=0, le=MAX_LOG_WAIT)] = 0.0
@@ -95,8 +97,10 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True)
-class Changes(AnyReply):
+class Changes:
     """The events after an index, in the order of their indexes; `next` is the index after them."""
+
+    __json__: ClassVar[dict[str, Any]] = REPLY
 
     events: Annotated[list[Event], MaxLength(MAX_EVENTS)]
     next: Version

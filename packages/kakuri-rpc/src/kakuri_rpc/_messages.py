@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any, ClassVar, TypeAlias
+from typing import Annotated, Any, ClassVar, TypeAlias, get_args
 
 from kakuri_workload import (
     DEFAULT_RUNTIME_CLASS,
@@ -21,7 +21,7 @@ from kakuri_workload import (
     printable,
 )
 
-from kakuri_rpc._base import AnyReply
+from kakuri_rpc._base import REPLY
 from kakuri_rpc._events import Changes
 from kakuri_rpc._fields import (
     MAX_ADDRESS_LENGTH,
@@ -41,7 +41,7 @@ from kakuri_rpc._fields import (
 
 
 @dataclass(frozen=True, slots=True)
-class Status(AnyReply):
+class Status:
     """The status of a workload, of its current run or its last one.
 
     Attributes:
@@ -66,6 +66,8 @@ class Status(AnyReply):
         removal: What was removed, and how that was checked.
         isolation: How the run is isolated, once it was checked; with details only.
     """
+
+    __json__: ClassVar[dict[str, Any]] = REPLY
 
     id: WorkloadId
     state: State
@@ -108,8 +110,10 @@ class Status(AnyReply):
 
 
 @dataclass(frozen=True, slots=True)
-class WorkloadList(AnyReply):
+class WorkloadList:
     """A page of statuses; `next` is the `after` of the following page, if there is one."""
+
+    __json__: ClassVar[dict[str, Any]] = REPLY
 
     workloads: Annotated[list[Status], MaxLength(MAX_PAGE)]
     next: WorkloadId | None = None
@@ -125,7 +129,7 @@ def runtime_classes(handlers: Mapping[str, str] | None) -> frozenset[str]:
 
 
 @dataclass(frozen=True, slots=True)
-class Node(AnyReply):
+class Node:
     """The description of a node.
 
     Attributes:
@@ -147,6 +151,8 @@ class Node(AnyReply):
         started_at: When the agent started, in seconds since the epoch.
         event_index: The version of the registry, which is the index of the latest event.
     """
+
+    __json__: ClassVar[dict[str, Any]] = REPLY
 
     version: str
     runtime: str
@@ -172,7 +178,7 @@ class Node(AnyReply):
 
 
 @dataclass(frozen=True, slots=True)
-class Log(AnyReply):
+class Log:
     """A piece of a workload's log, byte for byte or as records.
 
     Attributes:
@@ -185,6 +191,8 @@ class Log(AnyReply):
             no data, the next piece can be requested at once.
     """
 
+    __json__: ClassVar[dict[str, Any]] = REPLY
+
     data: Annotated[bytes, MaxLength(MAX_LOG_DATA)]
     next: LogCursor
     ended: bool
@@ -193,8 +201,10 @@ class Log(AnyReply):
 
 
 @dataclass(frozen=True, slots=True)
-class History(AnyReply):
+class History:
     """The transitions of a workload, oldest first."""
+
+    __json__: ClassVar[dict[str, Any]] = REPLY
 
     id: WorkloadId
     transitions: Annotated[list[Transition[State]], MaxLength(MAX_HISTORY)]
@@ -220,7 +230,7 @@ class History(AnyReply):
 
 
 @dataclass(frozen=True, slots=True)
-class ErrorReply(AnyReply):
+class ErrorReply:
     """An error, which may be the reply to any request. On the wire its type is `Error`.
 
     Attributes:
@@ -233,7 +243,7 @@ class ErrorReply(AnyReply):
         newest: The present index then.
     """
 
-    __json__: ClassVar[dict[str, Any]] = {**AnyReply.__json__, "tag_value": "Error"}
+    __json__: ClassVar[dict[str, Any]] = {**REPLY, "tag_value": "Error"}
 
     id: str | None = field(default=None, kw_only=True)
     code: ErrorCode
@@ -245,3 +255,6 @@ class ErrorReply(AnyReply):
 
 
 Reply: TypeAlias = Status | WorkloadList | Node | Log | History | Changes | ErrorReply
+
+REPLIES = frozenset(get_args(Reply))
+"""The classes of replies."""

@@ -11,7 +11,6 @@ from typing import TypeVar
 
 from kakuri_workload import Isolation, Removal, Transition, printable
 
-from kakuri_rpc._base import AnyReply
 from kakuri_rpc._events import Changes, Event, WatchChanges
 from kakuri_rpc._fields import (
     MAX_ADDRESS_LENGTH,
@@ -25,7 +24,7 @@ from kakuri_rpc._fields import (
     MAX_RUNTIME_ID_LENGTH,
     State,
 )
-from kakuri_rpc._messages import ErrorReply, History, Log, Node, Status, WorkloadList
+from kakuri_rpc._messages import ErrorReply, History, Log, Node, Reply, Status, WorkloadList
 from kakuri_rpc._requests import ListWorkloads, Request, StartWorkload
 
 R = TypeVar("R", Status, WorkloadList, Node, Log, History, Changes, ErrorReply)
@@ -33,7 +32,7 @@ R = TypeVar("R", Status, WorkloadList, Node, Log, History, Changes, ErrorReply)
 _ABOUT_ONE = (Status, History, ErrorReply)
 
 
-def mismatch(request: Request, reply: AnyReply) -> str | None:
+def mismatch(request: Request, reply: Reply) -> str | None:
     """Return why `reply` can't be the reply to `request`, or None if it can."""
     if not isinstance(reply, _ABOUT_ONE):
         if isinstance(request, ListWorkloads) and isinstance(reply, WorkloadList):

@@ -1,7 +1,7 @@
 """The requests of the agent protocol: JSON objects, one per line, distinguished by `type`."""
 
 from dataclasses import dataclass
-from typing import Annotated, TypeAlias
+from typing import Annotated, Any, ClassVar, TypeAlias
 
 from kakuri_workload import (
     LogSelection,
@@ -10,7 +10,7 @@ from kakuri_workload import (
     WorkloadId,
 )
 
-from kakuri_rpc._base import AnyRequest
+from kakuri_rpc._base import REQUEST
 from kakuri_rpc._events import WatchChanges
 from kakuri_rpc._fields import (
     MAX_LOG_WAIT,
@@ -25,7 +25,7 @@ from kakuri_rpc._fields import (
 
 
 @dataclass(frozen=True, slots=True)
-class StartWorkload(AnyRequest):
+class StartWorkload:
     """Start a workload. The reply to a repeated request is the current status.
 
     Attributes:
@@ -35,13 +35,15 @@ class StartWorkload(AnyRequest):
         with_version: Whether the reply has the workload's version.
     """
 
+    __json__: ClassVar[dict[str, Any]] = REQUEST
+
     workload: Workload
     dry_run: bool = False
     with_version: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class GetStatus(AnyRequest):
+class GetStatus:
     """Ask for the status of a workload.
 
     Attributes:
@@ -51,6 +53,8 @@ class GetStatus(AnyRequest):
         with_version: Whether the reply has the workload's version, which `detail` includes.
     """
 
+    __json__: ClassVar[dict[str, Any]] = REQUEST
+
     id: WorkloadId
     detail: bool = False
     removed: bool = False
@@ -58,7 +62,7 @@ class GetStatus(AnyRequest):
 
 
 @dataclass(frozen=True, slots=True)
-class StopWorkload(AnyRequest):
+class StopWorkload:
     """Stop a workload: terminate it, and kill it after the grace time. Its record stays.
 
     Attributes:
@@ -68,6 +72,8 @@ class StopWorkload(AnyRequest):
         with_version: Whether the reply has the workload's version.
     """
 
+    __json__: ClassVar[dict[str, Any]] = REQUEST
+
     id: WorkloadId
     grace_seconds: GraceSeconds = 10
     expected_version: Version | None = None
@@ -75,12 +81,14 @@ class StopWorkload(AnyRequest):
 
 
 @dataclass(frozen=True, slots=True)
-class RemoveWorkload(AnyRequest):
+class RemoveWorkload:
     """Stop a workload and remove its record; a tombstone of it stays for the retention time.
 
     The fields are those of `StopWorkload`.
     """
 
+    __json__: ClassVar[dict[str, Any]] = REQUEST
+
     id: WorkloadId
     grace_seconds: GraceSeconds = 10
     expected_version: Version | None = None
@@ -88,7 +96,7 @@ class RemoveWorkload(AnyRequest):
 
 
 @dataclass(frozen=True, slots=True)
-class RerunWorkload(AnyRequest):
+class RerunWorkload:
     """Run a workload again that has ended, as its next attempt; its log is kept.
 
     A workload that waits for its next attempt begins it at once, and one that is being stopped
@@ -100,18 +108,22 @@ class RerunWorkload(AnyRequest):
         with_version: Whether the reply has the workload's version.
     """
 
+    __json__: ClassVar[dict[str, Any]] = REQUEST
+
     id: WorkloadId
     expected_version: Version | None = None
     with_version: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class RestartWorkload(AnyRequest):
+class RestartWorkload:
     """End the present run of a workload, then begin its next attempt.
 
     Of a workload that has ended, the next attempt begins at once. The fields are those of
     `StopWorkload`.
     """
+
+    __json__: ClassVar[dict[str, Any]] = REQUEST
 
     id: WorkloadId
     grace_seconds: GraceSeconds = 10
@@ -120,7 +132,7 @@ class RestartWorkload(AnyRequest):
 
 
 @dataclass(frozen=True, slots=True)
-class ListWorkloads(AnyRequest):
+class ListWorkloads:
     """Ask for a page of statuses in the order of their ids.
 
     Attributes:
@@ -133,6 +145,8 @@ class ListWorkloads(AnyRequest):
         removed: Whether to ask for removed workloads, of each id the latest.
     """
 
+    __json__: ClassVar[dict[str, Any]] = REQUEST
+
     state: State | None = None
     after: str = ""
     limit: Annotated[int, Range(ge=1, le=MAX_PAGE)] = MAX_PAGE
@@ -142,7 +156,7 @@ class ListWorkloads(AnyRequest):
 
 
 @dataclass(frozen=True, slots=True)
-class ReadLog(AnyRequest):
+class ReadLog:
     """Ask for a piece of a workload's log.
 
     Attributes:
@@ -158,6 +172,8 @@ class ReadLog(AnyRequest):
             the bytes that the container wrote. The same in all requests for the pieces of a log.
     """
 
+    __json__: ClassVar[dict[str, Any]] = REQUEST
+
     id: WorkloadId
     tail: Annotated[int, Range(ge=0, le=MAX_TAIL)] | None = None
     after: LogCursor | None = None
@@ -168,16 +184,20 @@ class ReadLog(AnyRequest):
 
 
 @dataclass(frozen=True, slots=True)
-class GetHistory(AnyRequest):
+class GetHistory:
     """Ask for the transitions of a workload, or of the latest removed one with this id."""
+
+    __json__: ClassVar[dict[str, Any]] = REQUEST
 
     id: WorkloadId
     removed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class DescribeNode(AnyRequest):
+class DescribeNode:
     """Ask for a description of the node."""
+
+    __json__: ClassVar[dict[str, Any]] = REQUEST
 
 
 Request: TypeAlias = (

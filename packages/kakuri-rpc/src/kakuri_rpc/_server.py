@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
 from kakuri_json import JSONError, ValidationError, decode, encode
 from kakuri_tcp import (
@@ -17,11 +17,10 @@ from kakuri_tcp import (
 )
 from kakuri_workload import MAX_DOCUMENT_BYTES
 
-from kakuri_rpc._base import AnyReply
 from kakuri_rpc._document import LIMITS, check_document, check_received
 from kakuri_rpc._errors import DocumentTooLarge, one_line
 from kakuri_rpc._fields import ErrorCode
-from kakuri_rpc._messages import ErrorReply, Reply
+from kakuri_rpc._messages import REPLIES, ErrorReply, Reply
 from kakuri_rpc._requests import Request, StartWorkload
 
 log = logging.getLogger("kakuri_rpc")
@@ -129,9 +128,9 @@ async def serve(
             return encode(ErrorReply(ErrorCode.BAD_REQUEST, one_line(error)))
         try:
             reply = handler(request)
-            if isinstance(reply, AnyReply):  # four times as fast as a check for Awaitable
+            if reply.__class__ in REPLIES:  # much faster than a check for Awaitable
                 return encode(reply)
-            return asyncio.ensure_future(reply)
+            return asyncio.ensure_future(cast("Awaitable[LateReply]", reply))
         except Exception:
             log.exception("a request could not be answered")
             return INTERNAL
@@ -152,7 +151,7 @@ def _encode_result(handling: asyncio.Future[LateReply]) -> bytes:
     """Return the encoded reply of a handler that returned an awaitable."""
     try:
         reply = handling.result()
-        return encode(reply if isinstance(reply, AnyReply) else reply())
+        return encode(reply() if callable(reply) else reply)
     except (Exception, asyncio.CancelledError):
         log.exception("a request could not be answered")
         return INTERNAL
