@@ -661,6 +661,7 @@ async def test_index_names_the_service_and_its_paths():
             "version": __version__,
             "workloads": "/workloads",
             "nodes": "/nodes",
+            "events": "/events",
             "ready": "/readyz",
         }
         assert call.asked == []

@@ -48,6 +48,7 @@ class Index:
     version: str = __version__
     workloads: str = "/workloads"
     nodes: str = "/nodes"
+    events: str = "/events"
     ready: str = "/readyz"
 
 
