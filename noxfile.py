@@ -193,7 +193,7 @@ def zones(session: nox.Session) -> None:
         refuse = session.error if REQUIRE_ZONES in os.environ else session.skip
         refuse(f"zones needs what is not here: {', '.join(missing)}")
     system.require(session, "curl", "nc")
-    services = ("kakuri-agent", "kakuri-control-plane", "kakuri-sidecar")
+    services = ("kakuri", "kakuri-agent", "kakuri-control-plane", "kakuri-sidecar")
     install_wheels(session, *(name for name in services if name in BY_NAME))
     session.install("-q", *tools_of("test", "coverage"))
     settings = "--rcfile=tests/zones/coverage.toml"

@@ -32,7 +32,7 @@ SEE_ALSO = "The exit codes, the forms of output and the files are in the README 
 def pages() -> dict[Path, str]:
     """Return the content of every file."""
     found = {SHARE / name: text for name, text in COMPLETIONS.items()}
-    root = click.Context(kakuri, info_name="kakuri", max_content_width=80)
+    root = click.Context(kakuri, info_name="kakuri", **kakuri.context_settings)
     for context in _contexts(root):
         name = context.command_path.replace(" ", "-")
         found[SHARE / f"man/man1/{name}.1"] = manual_page(context)

@@ -171,6 +171,21 @@ def test_wrong_option_of_run_is_125_with_what_was_expected(kakuri, options, mess
     assert message in result.err
 
 
+@pytest.mark.parametrize(
+    ("given", "args"),
+    [
+        (["nginx", "--", "sh", "-c", "exit 3"], ["sh", "-c", "exit 3"]),
+        (["nginx", "sh", "-c", "exit 3"], ["sh", "-c", "exit 3"]),
+        (["--", "nginx", "sh", "--", "x"], ["sh", "--", "x"]),
+        (["nginx", "--", "--", "x"], ["--", "x"]),
+        (["nginx", "-m", "64M"], ["-m", "64M"]),
+    ],
+)
+def test_what_follows_the_image_is_the_command(kakuri, api, given, args):
+    assert kakuri("run", "-d", "--name", "web", *given).code == 0
+    assert api.workloads["web"]["spec"]["args"] == args
+
+
 def test_detached_run_with_a_wrong_option_is_a_usage_error(kakuri):
     assert kakuri("run", "-d", "--rm", "nginx").code == 2
 

@@ -163,7 +163,8 @@ def document_of(
         "memory_mb": memory,
         "cpu_millicores": cpu,
         "command": [entrypoint] if entrypoint else None,
-        "args": list(command) or None,
+        # click leaves the separator after the image to the command.
+        "args": list(command[1:] if command[:1] == ("--",) else command) or None,
         "env": _variables(invocation, env, env_file) or None,
         "working_dir": workdir,
         "user": user,

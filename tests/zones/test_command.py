@@ -1,0 +1,102 @@
+"""A session with the command kakuri alone, on real containers: from doctor to rm."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from .system import await_that
+
+KAKURI = Path(sys.executable).parent / "kakuri"
+WAIT_SECONDS = 100
+IMAGE = "busybox:latest"
+
+
+@pytest.fixture
+def kakuri(system, tmp_path):
+    """Run the command; return exit code, output and errors."""
+
+    def run(*arguments):
+        environment = {
+            "PATH": os.environ["PATH"], "HOME": str(tmp_path),
+            "KAKURI_HOST": f"http://127.0.0.1:{system.port}",
+        }  # fmt: skip
+        done = subprocess.run([KAKURI, *arguments], capture_output=True, text=True, check=False,
+                              env=environment, timeout=WAIT_SECONDS)  # fmt: skip
+        return done.returncode, done.stdout, done.stderr
+
+    return run
+
+
+def test_doctor_starts_reads_and_removes_a_real_workload(kakuri):
+    code, out, _ = kakuri("doctor", "--no-local", "--run", "--image", IMAGE)
+    lines = out.splitlines()
+    for name in ("start a workload", "its output", "remove it"):
+        assert any(line.startswith(f"ok    {name}") for line in lines), out
+    assert "the runtime lists none of it" in out
+    assert "warn  its kernel" in out  # the tests' handler runs containers of this kernel
+    assert code == 0
+
+
+def test_run_separates_output_from_errors_and_exits_as_the_workload(kakuri):
+    code, out, err = kakuri(
+        "run", "--rm", "--name", "command", "-m", "64M", IMAGE, "--",
+        "sh", "-c", "echo out; echo err >&2; exit 3",
+    )  # fmt: skip
+    assert (code, out) == (3, "out\n"), err
+    assert "err\n" in err
+    assert "ended: exit code 3 (Error)" in err
+    assert "removed: zone" in err
+
+
+def test_failed_pull_is_explained_on_one_screen(kakuri):
+    code, _, _ = kakuri("run", "--name", "no-image", "missing:9")
+    assert code == 125
+    assert kakuri("wait", "no-image", "--for", "running", "--timeout", "60")[0] == 1
+    screen = kakuri("status", "no-image")[1].splitlines()
+    assert screen[0].startswith("no-image  failed  ImagePullFailed")
+    assert "not found" in screen[1]
+    assert "may the node pull it?" in screen[-1]
+    assert kakuri("rm", "no-image")[0] == 0
+
+
+def test_crash_loop_is_explained_on_one_screen(kakuri):
+    kakuri("run", "-d", "--name", "loop", "-m", "64M", "--restart", "on_failure:5", IMAGE, "--",
+           "sh", "-c", "echo crashing; exit 7")  # fmt: skip
+    screen = await_that("back-off", lambda: back_off(kakuri("status", "loop")[1]))
+    assert "on_failure, at most 5 times in a row, 1 so far, next in" in screen
+    assert "    crashing\n" in screen
+    assert "it ends again and again: kakuri logs loop" in screen
+    assert kakuri("rm", "-f", "loop")[0] == 0
+
+
+def back_off(screen):
+    """Return a screen that shows a back-off; else an empty text."""
+    return screen if "BackOff" in screen.partition("\n")[0] else ""
+
+
+def test_workload_that_exceeds_its_memory_is_explained_on_one_screen(kakuri):
+    code, _, err = kakuri("run", "--name", "hungry", "-m", "16M", IMAGE, "--",
+                          "sh", "-c", "exec tail /dev/zero")  # fmt: skip
+    assert code == 137, err
+    screen = kakuri("status", "hungry")[1]
+    assert "OOMKilled" in screen.splitlines()[0]
+    assert "it needs more memory than 16 MiB" in screen
+    assert kakuri("rm", "hungry")[0] == 0
+
+
+def test_stopped_workload_is_started_again_and_removed_with_a_receipt(kakuri):
+    idle = ("sh", "-c", "trap 'exit 0' TERM; echo began; sleep 600 & wait")
+    kakuri("run", "-d", "--name", "idle", "-m", "64M", IMAGE, "--", *idle)
+    assert kakuri("wait", "idle", "--for", "running")[0] == 0
+    assert kakuri("stop", "idle")[1].startswith("idle  stopped: exit code 0")
+    assert kakuri("start", "idle")[0] == 0
+    assert kakuri("wait", "idle", "--for", "running")[0] == 0
+    code, out, _ = kakuri("rm", "-f", "--grace", "5s", "idle")
+    assert code == 0
+    assert "idle  removed: zone " in out
+    assert "gone (the runtime lists none of it)" in out
+    assert kakuri("status", "idle")[0] == 0
+    assert kakuri("logs", "idle")[1].count("began\n") >= 1
