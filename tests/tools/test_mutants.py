@@ -97,6 +97,14 @@ def test_recording_line_of_a_test_has_the_tests_of_its_file_after_that_test():
     assert [*found.items()] == [("f::b", 2.0), ("f::c", 0.5), ("f::a", 1.0)]
 
 
+def test_recording_runs_a_line_that_any_test_or_import_runs():
+    change = places_of("_lines.py", "kakuri-tcp")[0]
+    for names, runs in (({"f::b"}, True), ({"*"}, True), (set(), False)):
+        lines = {change.module: dict.fromkeys(lines_of(change), names)}
+        assert Recording({"f::b": 1.0}, lines).runs(change) is runs
+    assert not Recording({"f::b": 1.0}, {}).runs(change)
+
+
 def test_equivalent_changes_have_a_kind_and_a_reason():
     for each in tomllib.loads(EQUIVALENT.read_text())["equivalent"]:
         assert each.keys() == {"module", "code", "changes", "kind", "why"}

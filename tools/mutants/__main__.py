@@ -3,8 +3,8 @@
     python -m tools.mutants [MEMBER ...] [--sample 50] [--seed N]
 
 The Python that runs this must have all members as editables. The tests of a member run once, to
-record which test runs which lines; then each change of the sample is tested by the tests that run
-its line.
+record which test runs which lines; every change in a line that no test runs is printed then. After
+that, each change of the sample is tested by the tests that run its line.
 
 A change is equivalent if nothing outside the member can observe it: not a caller, not the peer, not
 an operator. Every result, error and log line, every byte on the wire and on disk, and every
@@ -71,6 +71,9 @@ def _try(member: Member, size: int, seed: int, report: Report) -> None:
         found = places(member)
         for module, code, change in equivalents.stale(found):
             print(f"stale in equivalent.toml: {module}: {change}: {code}", flush=True)
+        for place in found:
+            if not recording.runs(place) and not equivalents.reason(place):
+                print(f"no test runs: {place}", flush=True)
         for place in sample(found, size, seed):
             if reason := equivalents.reason(place):
                 report.add_equivalent(member, place, reason)

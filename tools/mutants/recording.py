@@ -56,13 +56,20 @@ class Recording:
         is imported (a constant, a default, a table) can matter to every test, and what runs while
         a file of tests is imported can matter to each test of the file.
         """
-        first, last = place.mutant.lines
-        lines = self.lines.get(place.module, {})
-        names = {name for line in range(first, last + 1) for name in lines.get(line, ())}
+        names = self._names(place)
         files = {file_of(name) for name in names}
         chosen = [name for name in self.seconds if _EVERY in names or file_of(name) in files]
         chosen.sort(key=lambda name: (name not in names, self.seconds[name]))
         return {name: self.seconds[name] for name in chosen}
+
+    def runs(self, place: Place) -> bool:
+        """Return whether any test runs the line of a change."""
+        return bool(self._names(place))
+
+    def _names(self, place: Place) -> set[str]:
+        first, last = place.mutant.lines
+        lines = self.lines.get(place.module, {})
+        return {name for line in range(first, last + 1) for name in lines.get(line, ())}
 
 
 def record(member: Member) -> Recording:
