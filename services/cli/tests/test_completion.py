@@ -89,3 +89,20 @@ class Blocking(dict):
         self._release.wait(60)
         self.is_waiting = False
         return default
+
+
+@pytest.mark.parametrize(
+    ("name", "first"), [("bash", "# eval"), ("zsh", "#compdef"), ("fish", "# ")]
+)
+def test_completion_begins_with_how_it_is_used(kakuri, name, first):
+    result = kakuri("completion", name)
+    assert (result.code, result.err) == (0, "")
+    lines = result.out.splitlines()
+    assert lines[0].startswith(first)
+    assert any(line.startswith("# ") and "kakuri completion" in line for line in lines[:2])
+    assert "_KAKURI_COMPLETE" in result.out
+
+
+def test_completion_as_json_names_its_shell(kakuri):
+    result = kakuri("completion", "fish", "--json")
+    assert '"shell":"fish"' in result.out.replace(" ", "")

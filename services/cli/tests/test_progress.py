@@ -1,0 +1,63 @@
+"""Progress of one workload, on a terminal and elsewhere."""
+
+import time
+
+import pytest
+from kakuri import _progress
+from kakuri._progress import Progress
+
+
+class Invocation:
+    """Prints to a list, with or without a terminal."""
+
+    def __init__(self, *, is_live):
+        self._is_live = is_live
+        self.notes = []
+
+    def is_live(self, stream):
+        return self._is_live
+
+    def styled(self, text, style, stream):
+        return text
+
+    def note(self, text):
+        self.notes.append(text)
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(_progress, "now_clock", lambda: "12:00:00")
+    monkeypatch.setattr(_progress, "width_of", lambda stream: 24)
+    return now
+
+
+def test_steps_are_lines_without_a_terminal(clock, capsys):
+    invocation = Invocation(is_live=False)
+    progress = Progress(invocation, "web")
+    progress.change("Pulling")
+    progress.change("Pulling")
+    progress.redraw()
+    progress.change("Running")
+    progress.line("done")
+    assert invocation.notes == [
+        "12:00:00 web  Pulling", "12:00:00 web  Running", "12:00:00 web  done"
+    ]  # fmt: skip
+    assert capsys.readouterr().err == ""
+
+
+def test_step_is_redrawn_with_its_time_on_a_terminal_and_removed(clock, capsys):
+    invocation = Invocation(is_live=True)
+    progress = Progress(invocation, "web")
+    progress.redraw()
+    progress.change("Pulling")
+    clock[0] += 5
+    progress.redraw()
+    progress.change("a step that is longer than the terminal is wide")
+    progress.line("done")
+    progress.clear()
+    assert capsys.readouterr().err == (
+        "\r\x1b[Kweb  Pulling\r\x1b[Kweb  Pulling   5 s\r\x1b[Kweb  a step that is lo…\r\x1b[K"
+    )
+    assert invocation.notes == ["web  done"]
