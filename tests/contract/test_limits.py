@@ -6,10 +6,11 @@ a constant that changes alone breaks a test.
 """
 
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 
 import kakuri_protobuf as protobuf
 import pytest
+from kakuri_agent._replies import page_of, status_of
 from kakuri_agent.runtimes._sidecar import MAX_EVENT, MAX_LOG_EVENT
 from kakuri_control_plane._api import MAX_BODY
 from kakuri_control_plane._problems import agent_problem
@@ -21,8 +22,11 @@ from kakuri_http import Limits
 from kakuri_json import decode, encode
 from kakuri_registry import SQLiteStore, StoreWriter, WorkloadRegistry
 from kakuri_rpc import (
+    MAX_DETAIL_BYTES,
+    MAX_DIFFERENCES,
     MAX_LOG_DATA,
     MAX_PAGE,
+    MAX_PATH_LENGTH,
     AgentError,
     ErrorCode,
     ErrorReply,
@@ -56,6 +60,7 @@ from kakuri_workload import (
     Isolation,
     LogGrown,
     RestartPolicy,
+    Run,
     RuntimeHealth,
     Transition,
     Workload,
@@ -332,3 +337,44 @@ def test_largest_piece_of_a_log_fits_the_line_of_a_reader():
 )
 def test_largest_answer_of_the_control_plane_fits_a_client_with_usual_limits(body):
     assert len(body) <= Limits().body
+
+
+def fullest_entry(workload):
+    """Return an entry with the longest texts that a status may have."""
+    registry = WorkloadRegistry()
+    registry.register(workload, now=A_LONG_TIME)
+    run = Run(
+        WorkloadState.RUNNING,
+        "R" * MAX_REASON_LENGTH,
+        widest(MAX_MESSAGE_LENGTH),
+        address="a" * MAX_ADDRESS_LENGTH,
+        started_at=A_LONG_TIME,
+    )
+    return registry.update(workload.id, run, now=A_LONG_TIME)
+
+
+def test_status_with_the_details_of_the_largest_workload_fits_a_line(workload):
+    status = status_of(fullest_entry(workload), detail=True)
+    line = encode(status)
+    assert len(line) <= LineClientLimits().line
+    assert decode(line, type=Reply) == status
+
+
+def test_page_with_details_fits_a_line_and_leaves_out_nothing(workload):
+    entries = [fullest_entry(replace(workload, id=f"w{number}")) for number in range(5)]
+    seen = []
+    while len(seen) < len(entries):
+        page = page_of(entries[len(seen) :], None, partial(status_of, detail=True), detail=True)()
+        line = encode(page)
+        assert len(line) <= MAX_DETAIL_BYTES + 1024 <= LineClientLimits().line
+        assert decode(line, type=Reply) == page
+        seen += [status.id for status in page.workloads]
+    assert seen == [entry.workload.id for entry in entries]
+
+
+def test_largest_error_of_a_conflict_fits_a_line():
+    paths = [widest(MAX_PATH_LENGTH)] * MAX_DIFFERENCES
+    error = ErrorReply(ErrorCode.CONFLICT, widest(MAX_ERROR_LENGTH), paths, id="w" * 63)
+    line = encode(error)
+    assert len(line) <= LineClientLimits().line
+    assert decode(line, type=Reply) == error

@@ -357,6 +357,18 @@ async def test_receipt_of_a_repeated_removal_keeps_what_the_first_one_removed(
     assert watcher.remains.removal == Removal("s1", "c1", 0, "list")
 
 
+async def test_sidecar_without_receipts_removes_a_zone(runtime, sidecar, watcher):
+    refused = problem(400, code="bad_request", detail="query.receipt: unknown")
+    sidecar.answers["DELETE"] = [refused, Response(204)]
+    runtime.remove("wl-1", 7)
+    await watcher.until(("gone", "wl-1"))
+    assert watcher.remains.removal == Removal()
+    assert [target for _, target, _ in sidecar.asked] == [
+        "/zones/wl-1?grace_seconds=7&receipt",
+        "/zones/wl-1?grace_seconds=7",
+    ]
+
+
 async def test_invalid_receipt_is_requested_again(runtime, sidecar, watcher):
     sidecar.answers["DELETE"] = [Response(200, b"gone"), Response(200, b"{}")]
     runtime.remove("wl-1", 0)

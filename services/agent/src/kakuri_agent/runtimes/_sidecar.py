@@ -153,17 +153,23 @@ class SidecarZones:
 
     async def remove(self, zone_id: str, grace_seconds: int) -> Removal:
         """Remove a zone; repeat it if an earlier start may have reached the sidecar later."""
-        path = f"/zones/{zone_id}?grace_seconds={grace_seconds}&receipt"
-        removal = _removal(await self._request(self._commands, "DELETE", path))
+        path = f"/zones/{zone_id}?grace_seconds={grace_seconds}"
+        removal = await self._remove_once(path)
         while sent := self._sent.get(zone_id):
             await asyncio.wait(set(sent))
-            again = _removal(await self._request(self._commands, "DELETE", path))
+            again = await self._remove_once(path)
             removal = (
                 again
                 if again.zone is not None
                 else replace(again, zone=removal.zone, container=removal.container)
             )
         return removal
+
+    async def _remove_once(self, path: str) -> Removal:
+        response = await self._request(self._commands, "DELETE", f"{path}&receipt")
+        if response.status == _BAD_REQUEST:  # a sidecar of an earlier release has no receipts
+            response = await self._request(self._commands, "DELETE", path)
+        return _removal(response)
 
     async def zone(self, zone_id: str) -> ZoneStatus | None:
         """Return a zone with its spec; None if there is no such zone."""
