@@ -1,5 +1,15 @@
 import pytest
-from kakuri_workload import LOG_GAP, MAX_RECORD_HEADER, LogRecord, log_time, read_records
+from kakuri_workload import (
+    LOG_GAP,
+    MAX_RECORD_HEADER,
+    LogRecord,
+    LogSelection,
+    LogStream,
+    log_time,
+    read_records,
+    select_records,
+    write_record,
+)
 
 AT = "2026-11-26T14:07:25.000000001Z"
 
@@ -92,3 +102,37 @@ def test_text_that_is_not_a_time_raises_value_error(text):
     with pytest.raises(ValueError, match="expected a") as caught:
         log_time(text)
     assert len(str(caught.value)) < 250
+
+
+RECORDS = [
+    LogRecord("2026-11-26T14:07:25.000000000Z", "stdout", False, 0, b"a"),
+    None,
+    LogRecord(None, None, False, 0, b"foreign"),
+    LogRecord("2026-11-26T14:07:27.000000000Z", "stderr", True, 1, b"b"),
+    LogRecord("2026-11-26T14:07:26.000000000Z", "stdout", False, 1, b"set back"),
+]
+
+
+@pytest.mark.parametrize("record", [each for each in RECORDS if each is not None])
+def test_written_record_is_read_again(record):
+    assert list(read_records(write_record(record))) == [record]
+
+
+def test_text_of_a_record_has_a_line_feed_unless_it_is_partial():
+    assert [each.text for each in RECORDS if each] == [b"a\n", b"foreign\n", b"b", b"set back\n"]
+
+
+@pytest.mark.parametrize(
+    ("selection", "selected"),
+    [
+        (LogSelection(), [0, 1, 2, 3, 4]),
+        (LogSelection(LogStream.STDOUT), [0, 1, 4]),
+        (LogSelection(LogStream.STDERR), [1, 3]),
+        (LogSelection(attempt=1), [1, 3, 4]),
+        (LogSelection(since="2026-11-26T14:07:25.000000000Z"), [0, 1, 2, 3, 4]),
+        (LogSelection(since="2026-11-26T14:07:26.500000000Z"), [1, 3, 4]),
+        (LogSelection(since="2026-11-26T14:07:28.000000000Z"), [1]),
+    ],
+)
+def test_selected_records_are_those_of_the_stream_the_attempt_and_the_time(selection, selected):
+    assert list(select_records(RECORDS, selection)) == [RECORDS[index] for index in selected]

@@ -19,7 +19,16 @@ from kakuri_rpc import (
     Status,
     StopWorkload,
 )
-from kakuri_workload import LogSelection, Removal, WorkloadState, ZoneStatus
+from kakuri_workload import (
+    LOG_GAP,
+    LogRecord,
+    LogSelection,
+    LogStream,
+    Removal,
+    WorkloadState,
+    ZoneStatus,
+    write_record,
+)
 from kakuri_workload.testing import workload
 
 from .loop_clock import LoopClock
@@ -28,11 +37,21 @@ RUNNING, SUCCEEDED, FAILED = list(WorkloadState)[1:]
 RECEIPT = Removal("s1", "c1", 0, "list")
 
 
+AT = "2026-11-26T14:07:25.00000000{}Z"
+
+
+def record(content, second=0, *, stream="stdout", attempt=0, is_partial=False):
+    return write_record(LogRecord(AT.format(second), stream, is_partial, attempt, content))
+
+
+LOG = record(b"one") + record(b"two", 1, stream="stderr") + record(b"end", 2, is_partial=True)
+
+
 @pytest.fixture
 def remove(agent, runtime, settle):
     """Return a coroutine function that starts a workload, ends it, and removes it."""
 
-    async def start_and_remove(name="wl-1", *, log=b"one\ntwo\n", code=3, **fields):
+    async def start_and_remove(name="wl-1", *, log=LOG, code=3, **fields):
         agent.handle(StartWorkload(workload(name, **fields)))
         runtime.change(FAILED, name, reason="Error", exit_code=code)
         await settle()
@@ -80,7 +99,7 @@ async def test_history_of_a_removed_workload_is_kept(agent, remove):
     ("tail", "data"), [(None, b"one\ntwo\nend"), (1, b"end"), (2, b"two\nend"), (0, b""), (9, b"one\ntwo\nend")]
 )  # fmt: skip
 async def test_log_of_a_removed_workload_is_one_piece(agent, registry, remove, tail, data):
-    await remove(log=b"one\ntwo\nend")
+    await remove()
     log = await agent.handle(ReadLog("wl-1", tail, removed=True))
     end = f"removed-{registry.tombstone('wl-1').version}"
     assert log == Log(data, end, ended=True)
@@ -89,19 +108,46 @@ async def test_log_of_a_removed_workload_is_one_piece(agent, registry, remove, t
 
 
 async def test_longest_log_of_a_removed_workload_fits_into_a_reply(agent, remove):
-    await remove(log=b"x" * MAX_LOG_DATA)
-    log = await agent.handle(ReadLog("wl-1", removed=True))
+    await remove(log=record(b"x" * (MAX_LOG_DATA - len(record(b"")))))
+    log = await agent.handle(ReadLog("wl-1", removed=True, records=LogSelection()))
     assert len(log.data) == MAX_LOG_DATA
 
 
-async def test_log_of_a_removed_workload_refuses_cursors_and_records_of_others(agent, remove):
+@pytest.mark.parametrize(
+    ("selection", "tail", "data"),
+    [
+        (LogSelection(), None, LOG),
+        (LogSelection(), 1, record(b"end", 2, is_partial=True)),
+        (LogSelection(LogStream.STDERR), None, record(b"two", 1, stream="stderr")),
+        (LogSelection(LogStream.STDOUT), 1, record(b"end", 2, is_partial=True)),
+        (LogSelection(since=AT.format(2)), None, record(b"end", 2, is_partial=True)),
+        (LogSelection(attempt=0), None, LOG),
+        (LogSelection(attempt=1), None, b""),
+    ],
+)
+async def test_log_of_a_removed_workload_has_its_records(agent, remove, selection, tail, data):
     await remove()
-    for request in (
-        ReadLog("wl-1", after="0-0-1", removed=True),
-        ReadLog("wl-1", records=LogSelection(), removed=True),
-    ):
-        reply = await agent.handle(request)
-        assert (reply.code, reply.id) == (ErrorCode.BAD_REQUEST, "wl-1")
+    log = await agent.handle(ReadLog("wl-1", tail, removed=True, records=selection))
+    assert (log.data, log.ended) == (data, True)
+
+
+async def test_gap_in_the_log_of_a_removed_workload_is_kept(agent, remove):
+    await remove(log=LOG_GAP + LOG)
+    log = await agent.handle(ReadLog("wl-1", removed=True, records=LogSelection()))
+    assert log.data == LOG_GAP + LOG
+    assert (await agent.handle(ReadLog("wl-1", removed=True))).data == b"one\ntwo\nend"
+
+
+async def test_damaged_log_of_a_removed_workload_is_internal(agent, remove):
+    await remove(log=b"not a record\n")
+    reply = await agent.handle(ReadLog("wl-1", removed=True))
+    assert (reply.code, reply.id) == (ErrorCode.INTERNAL, "wl-1")
+
+
+async def test_log_of_a_removed_workload_refuses_cursors_of_others(agent, remove):
+    await remove()
+    reply = await agent.handle(ReadLog("wl-1", after="0-0-1", removed=True))
+    assert (reply.code, reply.id) == (ErrorCode.BAD_REQUEST, "wl-1")
 
 
 async def test_log_that_the_store_can_not_read_is_internal(agent, writer, remove, monkeypatch):
@@ -136,7 +182,7 @@ async def test_agent_that_keeps_nothing_of_removed_workloads_answers_not_found(
     agent.handle(StartWorkload(workload()))
     await settle()
     agent.handle(RemoveWorkload("wl-1"))
-    runtime.observer.zone_gone("wl-1", Remains(RECEIPT, b"log"))
+    runtime.observer.zone_gone("wl-1", Remains(RECEIPT, LOG))
     assert agent.handle(GetStatus("wl-1", removed=True)).code is ErrorCode.NOT_FOUND
     agent.close()
 
@@ -163,11 +209,11 @@ async def test_removed_workloads_survive_a_restart_until_their_retention_is_over
             if begins:
                 await agent.handle(StartWorkload(workload()))
                 await agent.handle(RemoveWorkload("wl-1"))
-                runtime.observer.zone_gone("wl-1", Remains(RECEIPT, b"log"))
+                runtime.observer.zone_gone("wl-1", Remains(RECEIPT, LOG))
             else:
                 assert agent.handle(GetStatus("wl-1", removed=True)).removal == RECEIPT
                 log = await agent.handle(ReadLog("wl-1", removed=True))
-                assert log.data == b"log"
+                assert log.data == b"one\ntwo\nend"
                 clock = LoopClock(monkeypatch)
                 retention = Retention(
                     registry,

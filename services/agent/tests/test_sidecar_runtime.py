@@ -24,6 +24,7 @@ from kakuri_tcp.testing import until
 from kakuri_workload import (
     LogChunk,
     LogGrown,
+    LogRecord,
     LogRequest,
     LogSelection,
     LogStream,
@@ -35,6 +36,8 @@ from kakuri_workload import (
     ZoneGone,
     ZonesListed,
     ZoneStatus,
+    read_records,
+    write_record,
 )
 
 from .recording_runtime import spec
@@ -332,7 +335,7 @@ async def test_removal_of_a_running_zone_stops_it_and_reads_the_end_of_its_log_b
     assert watcher.remains == Remains(receipt, b"last", zone(FAILED, container_id="c1"))
     assert [target for _, target, _ in sidecar.asked] == [
         "/zones/wl-1/stop?grace_seconds=7",
-        "/zones/wl-1/log?limit=65536&wait=0&tail=4096&bounded",
+        "/zones/wl-1/log?limit=65536&wait=0&tail=4096&bounded&records",
         "/zones/wl-1?grace_seconds=7&receipt",
     ]
 
@@ -388,37 +391,69 @@ async def test_log_that_can_not_be_read_does_not_prevent_a_removal(runtime, side
 class ScriptedLog:
     """Zones with one log, of which tests read the last lines."""
 
-    def __init__(self, lines):
-        self.lines, self.reads = lines, 0
+    def __init__(self, lines, *, searched=0):
+        self.lines, self.searched, self.reads = lines, searched, 0
 
     async def read_log(self, zone_id, request):
         self.reads += 1
-        content = b"".join(self.lines[-request.tail :])
-        start = int(request.after or 0)
-        part = content[start : start + request.limit]
-        end = start + len(part)
-        return LogChunk(part, str(end), end == len(content))
+        assert (request.records, request.bounded) == (LogSelection(), True)
+        searched, start = map(int, (request.after or f"{self.searched}.0").split("."))
+        if searched:
+            return LogChunk(b"", f"{searched - 1}.0", has_ended=False, examined=524_288)
+        records = self.lines[-request.tail :]
+        part = b""
+        while start < len(records) and len(part) + len(records[start]) <= request.limit:
+            part += records[start]
+            start += 1
+        return LogChunk(part, f"0.{start}", start == len(records), examined=len(part))
+
+
+def log_lines(*contents):
+    at = "2026-11-26T14:07:25.000000001Z"
+    return [write_record(LogRecord(at, "stdout", False, 0, content)) for content in contents]
 
 
 @pytest.mark.parametrize(
-    ("lines", "kept"),
+    ("lines", "last"),
     [
-        ([], b""),
-        ([b"one\n", b"two\n"], b"one\ntwo\n"),
-        ([b"%05d\n" % number for number in range(20_000)], b"19999\n"),
-        ([b"%d" % (number % 10) * 1000 + b"\n" for number in range(5000)], b"9" * 1000 + b"\n"),
-        ([b"a\n", b"b" * 70_000 + b"\n"], b"b" * 65_535 + b"\n"),
-        ([b"a\n", b"b" * 10_000_000 + b"\n"], b"b" * 65_536),
+        ([], None),
+        (log_lines(b"one", b"two"), b"two"),
+        (log_lines(*(b"%05d" % number for number in range(20_000))), b"19999"),
+        (log_lines(*(b"%d" % (number % 10) * 1000 for number in range(5000))), b"9" * 1000),
+        (log_lines(b"a", b"b" * 65_000), b"b" * 65_000),
     ],
 )
-async def test_end_of_a_log_has_its_last_64_kib_and_takes_few_reads(lines, kept):
+async def test_end_of_a_log_has_its_last_64_kib_and_takes_few_reads(lines, last):
     zones = ScriptedLog(lines)
     end = await read_log_end(zones, "wl-1")
-    assert end.endswith(kept)
+    records = list(read_records(end))
+    assert (records[-1].content if records else None) == last
     assert len(end) <= 65_536
     assert zones.reads <= 32
-    if sum(map(len, lines[-4096:])) <= 65_536:
-        assert end == b"".join(lines[-4096:])
+    kept = b"".join(lines[-4096:])
+    assert kept.endswith(end)
+    assert end == kept or len(kept) > 65_536
+
+
+async def test_end_of_a_log_whose_last_lines_are_far_away_is_read_all_the_same():
+    zones = ScriptedLog(log_lines(b"one", b"two"), searched=7)
+    assert await read_log_end(zones, "wl-1") == b"".join(zones.lines)
+    zones = ScriptedLog(log_lines(b"one", b"two"), searched=100)
+    assert await read_log_end(zones, "wl-1") == b""
+    assert zones.reads <= 32
+
+
+class LongLine(ScriptedLog):
+    """Zones with a log of one line in many parts."""
+
+    async def read_log(self, zone_id, request):
+        return await super().read_log(zone_id, replace(request, tail=len(self.lines)))
+
+
+async def test_of_a_line_that_is_too_long_the_beginning_is_kept():
+    zones = LongLine(log_lines(*[b"x" * 40_000] * 100))
+    assert await read_log_end(zones, "wl-1") == zones.lines[0]
+    assert zones.reads <= 32
 
 
 async def test_stop_is_retried_until_it_succeeds(runtime, sidecar, watcher):

@@ -167,7 +167,7 @@ class ReadLog:
         bounded: Read up to the end that the log has at the first of these requests, which is
             recorded in the cursors; `ended` is then true at that end.
         removed: Whether to read what is kept of the log of the latest removed workload with this
-            id: its last 64 KiB.
+            id: its last lines, up to 64 KiB as records.
         records: Which records to return, as `kakuri_workload.read_records` reads them, instead of
             the bytes that the container wrote. The same in all requests for the pieces of a log.
     """

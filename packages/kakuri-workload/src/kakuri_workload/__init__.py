@@ -34,6 +34,8 @@ from kakuri_workload._log_records import (
     LogTime,
     log_time,
     read_records,
+    select_records,
+    write_record,
 )
 from kakuri_workload._logs import DEFAULT_LOG_BYTES, LogChunk, LogRequest
 from kakuri_workload._removal import Removal
@@ -138,6 +140,8 @@ __all__ = [
     "present_spelling",
     "printable",
     "read_records",
+    "select_records",
+    "write_record",
 ]
 
 for _name in __all__:  # tracebacks show where users import a name from

@@ -14,7 +14,7 @@ line that the container runtime did not write, TIME and STREAM are `-`.
 
 import datetime as dt
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import Enum
 from typing import Annotated, Any, ClassVar
@@ -91,6 +91,11 @@ class LogRecord:
     attempt: int
     content: bytes
 
+    @property
+    def text(self) -> bytes:
+        """What the container wrote: the content, with the line feed unless it is partial."""
+        return self.content if self.is_partial else self.content + b"\n"
+
 
 def read_records(data: bytes) -> Iterator[LogRecord | None]:
     """Yield the records of a piece of a log; None where records are missing.
@@ -113,6 +118,31 @@ def read_records(data: bytes) -> Iterator[LogRecord | None]:
             yield LogRecord(None, None, is_partial, int(attempt), content)
         else:
             yield LogRecord(at.decode(), stream.decode(), is_partial, int(attempt), content)
+
+
+def write_record(record: LogRecord) -> bytes:
+    """Return a record as `read_records` reads it."""
+    at, stream = (record.at or "-").encode(), (record.stream or "-").encode()
+    tag = b"P" if record.is_partial else b"F"
+    return b"%b %b %b %d %b\n" % (at, stream, tag, record.attempt, record.content)
+
+
+def select_records(
+    records: Iterable[LogRecord | None], selection: LogSelection
+) -> Iterator[LogRecord | None]:
+    """Yield the selected ones of records, and None where records are missing."""
+    stream = None if selection.stream is None else selection.stream.value
+    since = selection.since
+    for record in records:
+        if record is not None:
+            if stream is not None and record.stream != stream:
+                continue
+            if selection.attempt not in {None, record.attempt}:
+                continue
+            if since is not None and (record.at is None or record.at < since):
+                continue
+            since = None
+        yield record
 
 
 def log_time(text: str) -> str:

@@ -18,6 +18,14 @@ from kakuri_rpc import (
     Reply,
     WorkloadList,
 )
+from kakuri_workload import (
+    LOG_GAP,
+    LogRecord,
+    LogSelection,
+    read_records,
+    select_records,
+    write_record,
+)
 
 from kakuri_agent._replies import not_removed, page_of, removed_status_of, selection_of
 
@@ -71,9 +79,6 @@ class RemovedWorkloads:
         tombstone = self._registry.tombstone(request.id)
         if tombstone is None:
             return not_removed(request.id)
-        if request.records is not None:
-            message = "expected no selection of records: only the last bytes of the log are kept"
-            return ErrorReply(ErrorCode.BAD_REQUEST, message, id=request.id)
         end = f"removed-{tombstone.version}"
         if request.after is not None:
             if request.after == end:
@@ -86,15 +91,31 @@ class RemovedWorkloads:
         except (StoreError, TimeoutError) as error:
             message = f"the log of the removed workload can't be read: {error}"
             return ErrorReply(ErrorCode.INTERNAL, message, id=request.id)
-        return Log(_last_lines(log, request.tail), end, ended=True)
+        try:
+            return Log(_selected(log, request), end, ended=True)
+        except ValueError as error:
+            message = f"the log of the removed workload is damaged: {error}"
+            return ErrorReply(ErrorCode.INTERNAL, message, id=request.id)
 
 
-def _last_lines(log: bytes, number: int | None) -> bytes:
-    """Return the last lines; an incomplete one counts."""
-    if number is None:
-        return log
-    lines = log.split(b"\n")
-    if lines[-1] == b"":
-        lines.pop()
-    start = sum(len(line) + 1 for line in lines[: max(len(lines) - number, 0)])
-    return log[start:]
+def _selected(log: bytes, request: ReadLog) -> bytes:
+    """Return the requested records of a log, or what the container wrote."""
+    selection = request.records or LogSelection()
+    records = list(select_records(read_records(log), selection))
+    if request.tail is not None:
+        records = _last_lines(records, request.tail)
+    if request.records is None:
+        return b"".join(each.text for each in records if each is not None)
+    return b"".join(LOG_GAP if each is None else write_record(each) for each in records)
+
+
+def _last_lines(records: list[LogRecord | None], number: int) -> list[LogRecord | None]:
+    """Return the records of the last lines; an incomplete one counts."""
+    found = 0
+    for index in range(len(records) - 1, -1, -1):
+        record = records[index]
+        is_end = record is not None and not record.is_partial
+        found += is_end or index == len(records) - 1
+        if found > number:
+            return records[index + 1 :]
+    return records

@@ -54,9 +54,7 @@ async def formatted(
 
 def _plain(record: LogRecord | None) -> bytes:
     """Return what the container wrote."""
-    if record is None:
-        return b""
-    return record.content if record.is_partial else record.content + b"\n"
+    return b"" if record is None else record.text
 
 
 class TimedText:
@@ -82,7 +80,7 @@ class TimedText:
         if self._open != source:
             before += self._end_line() + f"{record.at or '-'} ".encode()
         self._open = source if record.is_partial else None
-        return before + _plain(record)
+        return before + record.text
 
     def _end_line(self) -> bytes:
         end = b"" if self._open is None else b"\n"

@@ -9,7 +9,7 @@ from contextlib import aclosing
 from dataclasses import replace
 
 import structlog
-from kakuri_workload import LogChunk, LogGrown, LogRequest
+from kakuri_workload import LogChunk, LogGrown, LogRequest, LogSelection
 
 from kakuri_agent._signals import Signals, wait_for
 from kakuri_agent.runtimes._protocol import NoLog, RuntimeFault, RuntimeUnavailable
@@ -25,7 +25,8 @@ KEPT_LINES = (4096, 256, 16, 1)
 """How many of the last lines are read for that: fewer if they are longer than MAX_KEPT_PARTS."""
 
 MAX_KEPT_PARTS = 8
-"""Parts of DEFAULT_LOG_BYTES in which so many lines have to end."""
+"""Parts of DEFAULT_LOG_BYTES in which so many lines have to end, and as many in which the first of
+them has to be found."""
 
 
 class ZoneLogs:
@@ -105,7 +106,7 @@ class ZoneLogs:
 
 
 async def read_log_end(zones: ZoneOperations, zone_id: str) -> bytes:
-    """Return the end of a zone's log: at most KEPT_BYTES of its last lines.
+    """Return the end of a zone's log as records: at most KEPT_BYTES of its last lines.
 
     A log that can't be read is empty, since the zone is removed all the same.
     """
@@ -114,22 +115,25 @@ async def read_log_end(zones: ZoneOperations, zone_id: str) -> bytes:
         for lines in KEPT_LINES:
             content, is_complete = await _read_lines(zones, zone_id, lines)
             if is_complete:
-                return content[-KEPT_BYTES:]
+                excess = max(0, len(content) - KEPT_BYTES)
+                return content[content.find(b"\n", excess - 1) + 1 :] if excess else content
     except NoLog:
         pass
     except RuntimeFault as error:
         log.warning("the log of a removed workload is lost", id=zone_id, error=str(error))
-    return content[:KEPT_BYTES]
+    return content[: content.rfind(b"\n", 0, KEPT_BYTES) + 1]
 
 
 async def _read_lines(zones: ZoneOperations, zone_id: str, lines: int) -> tuple[bytes, bool]:
     """Return the last lines of a log, or their beginning; and whether they are complete."""
     content = b""
-    request = LogRequest(tail=lines, bounded=True)
-    for _ in range(MAX_KEPT_PARTS):
+    parts = searched = 0
+    request = LogRequest(tail=lines, bounded=True, records=LogSelection())
+    while parts < MAX_KEPT_PARTS and searched < MAX_KEPT_PARTS:
         part = await zones.read_log(zone_id, request)
         content += part.data
         if part.has_ended:
             return content, True
+        parts, searched = (parts + 1, searched) if part.data else (parts, searched + 1)
         request = replace(request, after=part.next)
     return content, False
