@@ -168,3 +168,20 @@ def test_unknown_wire_type_in_a_group_is_refused(number, wire_type):
     for start, end in ((b"\x13", b"\x14"), (b"\x2b", b"\x2c")):
         with pytest.raises(DecodeError, match=f"a wire type from 0 to 5, got {wire_type}"):
             kp.decode(start + tag + b"\1" + end, type=Grouped)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "name"), [("", "", "Inner"), ("message B {", "}", "B.Inner")]
+)
+def test_group_of_an_extension_declares_a_message(before, after, name):
+    text = f"""
+        syntax = "proto2";
+        message A {{ extensions 100 to 200; }}
+        {before}
+        extend A {{ optional group Inner = 100 {{ optional int32 value = 1; }} }}
+        {after}
+        message Use {{ optional {name} inner = 1; }}
+    """
+    source = compile_text(text, "a.proto")
+    assert "Inner" in source
+    assert "value" in source
