@@ -141,17 +141,16 @@ class MemoryStore:
             version: The version that the registry begins with. To tell the versions of one process
                 from those of an earlier one, pass a larger one each time.
         """
-        self._changes: dict[str, Change] = {}
+        self._saved: dict[str, tuple[WorkloadEntry, History]] = {}
         self._events: dict[int, Event] = {}
         self._tombstones: dict[str, NewTombstone] = {}
         self._compacted = self._version = version
 
     def load(self) -> Loaded:
         """Return everything that was written."""
-        changes = self._changes.values()
         return Loaded(
-            [change.entry for change in changes if change.entry is not None],
-            {change.workload_id: change.history for change in changes if change.history},
+            [entry for entry, _ in self._saved.values()],
+            {each: history for each, (_, history) in self._saved.items() if history},
             self._version,
             events=[self._events[index] for index in sorted(self._events)],
             compacted=self._compacted,
@@ -162,9 +161,9 @@ class MemoryStore:
         """Store some changes."""
         for change in changes:
             if change.entry is None:
-                self._changes.pop(change.workload_id, None)
+                self._saved.pop(change.workload_id, None)
             else:
-                self._changes[change.workload_id] = change._replace(events=(), tombstone=None)
+                self._saved[change.workload_id] = (change.entry, change.history)
             if change.tombstone is not None:
                 self._tombstones[change.workload_id] = change.tombstone
                 self.drop_tombstones(change.tombstone.oldest)
