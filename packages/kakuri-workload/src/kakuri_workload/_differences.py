@@ -24,7 +24,7 @@ def _differences(one: Any, other: Any, name: str) -> Iterator[str]:
     if one == other:
         return
     if isinstance(one, Mapping) and isinstance(other, Mapping):
-        for key in one.keys() | other.keys():
+        for key in sorted(one.keys() | other.keys()):
             if one.get(key) != other.get(key):
                 yield f"$.{name}[{key!r}]"
     elif isinstance(one, Sequence) and not isinstance(one, str) and len(one) == len(other):
