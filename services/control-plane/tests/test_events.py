@@ -3,12 +3,13 @@
 import asyncio
 import json
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import pytest
 from kakuri_control_plane import _event_hub, _event_views, control_plane_service
 from kakuri_control_plane._event_hub import EventHub, Gap, TooManyStreams
 from kakuri_control_plane._presence import Presence
-from kakuri_http import Client
+from kakuri_http import Client, HTTPError
 from kakuri_rpc import (
     AgentClient,
     Changes,
@@ -41,6 +42,7 @@ class Journal:
         self.states: dict[str, Status] = {}
         self.changed = asyncio.Event()
         self.asked: list[object] = []
+        self.fail = None  # answers in place of the journal
 
     def add(self, workload_id: str = "a", index: int | None = None, **fields: object) -> Event:
         fields = {"state": State.RUNNING, "type": EventType.WORKLOAD, **fields}
@@ -62,6 +64,8 @@ class Journal:
 
     def answer(self, request):
         self.asked.append(request)
+        if self.fail is not None:
+            return self.fail(request)
         match request:
             case WatchChanges():
                 return self.watch(request)
@@ -377,6 +381,71 @@ async def test_stream_that_falls_out_of_the_journal_ends_with_a_gap(client, jour
             ),
             b'{"type":"gap","oldest":3}',
         ]
+
+
+async def test_events_from_before_the_hub_come_page_by_page(client, journal):
+    for _ in range(3):
+        journal.add()
+    watch = journal.watch
+
+    def one_at_a_time(request):
+        return watch(replace(request, limit=1) if not request.wait_seconds else request)
+
+    journal.watch = one_at_a_time
+    async with stream_of(client, "?after=0") as stream:
+        assert [(await stream.json())["index"] for _ in range(3)] == [1, 2, 3]
+        journal.add()
+        assert (await stream.json())["index"] == 4
+
+
+@pytest.mark.parametrize("query", ["", "?workload=a"])
+async def test_stream_whose_states_can_not_be_listed_is_cut_off(client, journal, query):
+    def fail(request):
+        if isinstance(request, WatchChanges):
+            return journal.watch(request)
+        return ErrorReply(ErrorCode.INTERNAL, "the agent failed")
+
+    journal.fail = fail
+    async with stream_of(client, query) as stream:
+        with pytest.raises(HTTPError):
+            await stream.rest()
+
+
+async def test_agent_that_never_reaches_the_hub_does_not_keep_a_stream_busy(client, journal):
+    journal.move(9)
+    watch = journal.watch
+    journal.watch = lambda request: Changes([], 5) if request.after == 5 else watch(request)
+    async with stream_of(client, "?after=5") as stream:
+        with pytest.raises(HTTPError):
+            await stream.rest()
+
+
+async def test_closed_client_of_the_agent_ends_streams_and_long_polls(agent, journal):
+    client = AgentClient(agent.endpoint)
+    hub = EventHub(client, Presence("agent"))
+    follower = await hub.follow()
+    reading = asyncio.create_task(anext(hub.batches(hub.end), None))
+    await asyncio.sleep(0)
+    await client.close()
+    assert await reading is None
+    await hub.close()
+    del follower
+
+
+async def test_hub_goes_on_when_the_agent_fails_while_events_are_lost(client, journal):
+    failures = iter([True])
+    watch = journal.watch
+
+    def fail_once(request):
+        if request.after is None and journal.compacted and next(failures, False):
+            return ErrorReply(ErrorCode.INTERNAL, "the agent failed")
+        return watch(request)
+
+    journal.watch = fail_once
+    async with stream_of(client) as stream:
+        journal.compacted = 8
+        journal.move(9)
+        assert await stream.rest() == [b'{"type":"gap","oldest":8}']
 
 
 async def test_streams_go_on_when_the_agent_returns(journal):

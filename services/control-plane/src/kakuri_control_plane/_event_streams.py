@@ -9,9 +9,9 @@ from collections.abc import AsyncGenerator, Iterable
 from contextlib import aclosing
 
 from kakuri_daemon.api import QueryError
-from kakuri_http import Request, Response
+from kakuri_http import ClientDisconnected, Request, Response
 from kakuri_json import Fault
-from kakuri_rpc import AgentClient, AgentError, Changes, ErrorCode, Status
+from kakuri_rpc import AgentClient, AgentError, Changes, ErrorCode, RPCError, Status
 
 from kakuri_control_plane._event_hub import Batch, EventHub, Follower, Gap
 from kakuri_control_plane._event_views import (
@@ -126,24 +126,17 @@ class _Stream:
     ) -> AsyncGenerator[bytes, None]:
         if self.is_server_sent:
             yield RETRY
-        if is_snapshot:
-            async with aclosing(self._states()) as states:
-                async for piece in states:
-                    yield piece
         try:
-            # Until the hub has what follows.
-            while changes is not None or self._hub.position(self._index) is None:
-                if changes is None:
-                    changes = await self._presence.track(self._agent.get_changes(self._index))
-                piece = self._encoded(map(encoded_event, changes.events))
-                if changes.next == self._index:
-                    break
-                self._index, changes = changes.next, None
-                if piece:
+            if is_snapshot:
+                async with aclosing(self._states()) as states:
+                    async for piece in states:
+                        yield piece
+            async with aclosing(self._earlier(changes)) as pieces:
+                async for piece in pieces:
                     yield piece
-        except AgentError as error:
-            if error.code is not ErrorCode.COMPACTED:
-                raise
+        except RPCError as error:
+            if not isinstance(error, AgentError) or error.code is not ErrorCode.COMPACTED:
+                raise ClientDisconnected(f"a stream of events was cut off: {error}") from error
             yield self._gap(error.oldest or 0)
             return
         position = self._hub.position(self._index)
@@ -151,6 +144,18 @@ class _Stream:
             if isinstance(batch, Gap):
                 yield self._gap(batch.oldest)
             elif piece := self._batch(batch):
+                yield piece
+
+    async def _earlier(self, changes: Changes | None) -> AsyncGenerator[bytes, None]:
+        """Yield the events that the hub does not have, up to where it has what follows."""
+        while changes is not None or self._hub.position(self._index) is None:
+            if changes is None:
+                changes = await self._presence.track(self._agent.get_changes(self._index))
+            piece = self._encoded(map(encoded_event, changes.events))
+            if changes.next == self._index and self._hub.position(self._index) is None:
+                raise ClientDisconnected("the agent does not have the events that followed")
+            self._index, changes = changes.next, None
+            if piece:
                 yield piece
 
     async def _states(self) -> AsyncGenerator[bytes, None]:
