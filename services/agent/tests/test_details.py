@@ -62,6 +62,14 @@ async def test_status_with_details_has_the_isolation_of_the_present_run(agent, r
     assert agent.handle(GetStatus("wl-1", detail=True)).isolation is None
 
 
+@pytest.mark.parametrize("fields", [{}, {"env": {"A": "1"}, "labels": {"a": "b"}, "args": ("x",)}])
+async def test_workload_in_a_status_with_details_is_written_as_it_was_submitted(agent, fields):
+    submitted = encode(workload(**fields))
+    agent.handle(StartWorkload(workload(**fields)))
+    assert submitted in encode(agent.handle(GetStatus("wl-1", detail=True)))
+    assert submitted in encode(agent.handle(ListWorkloads(detail=True)))
+
+
 async def test_status_without_details_is_as_short_as_in_the_contract(agent, runtime, settle):
     agent.handle(StartWorkload(workload()))
     runtime.change(RUNNING)

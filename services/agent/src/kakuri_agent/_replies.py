@@ -59,9 +59,14 @@ def status_of(
         version=entry.version if with_version or detail else None,
         created_at=entry.registered_at if detail else None,
         changed_at=entry.changed_at if detail else None,
-        workload=entry.workload if detail else None,
+        workload=_as_submitted(entry.workload) if detail else None,
         isolation=isolation,
     )
+
+
+def _as_submitted(workload: Workload) -> Workload:
+    """Return a workload with plain mappings, of which the empty ones are not written as JSON."""
+    return replace(workload, env=dict(workload.env), labels=dict(workload.labels))
 
 
 def removed_status_of(
