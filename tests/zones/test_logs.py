@@ -115,3 +115,13 @@ def test_selected_lines_are_followed_across_rotations_and_restarts_of_the_daemon
         f"error {pieces - 1}",
     ]
     system.remove("selected")
+
+
+def test_log_of_a_removed_workload_keeps_its_times_and_streams(system):
+    system.run("gone", "sh", "-c", "echo out; echo err >&2; exit 3")
+    system.await_end("gone")
+    before = lines(system, "gone")
+    system.remove("gone")
+    assert lines(system, "gone", "&removed") == before
+    assert system.log("gone", "?removed&stream=stderr") == b"err\n"
+    assert sorted(system.log("gone", "?removed").splitlines()) == [b"err", b"out"]
