@@ -198,3 +198,10 @@ def test_server_remembers_the_last_256_streams_that_it_has_reset(streams, is_rem
         connection.data_to_send()
     connection.receive_data(frame("DATA", 0, numbers[0], b"late"))
     assert connection.is_over is not is_remembered
+
+
+def test_reset_of_a_broken_stream_has_the_reason_as_its_message():
+    connection = server_in(StreamState.OPEN)
+    (reset,) = feed(connection, FAULTY_PRIORITY, "whole")[-1:]
+    assert (reset.message, reset.code) == ("expected five bytes in PRIORITY", 6)
+    assert not reset.by_peer

@@ -3,7 +3,16 @@ from typing import Annotated
 
 import annotated_types as at
 import pytest
-from kakuri_json import JSONSyntaxError, LimitError, Limits, convert, decode, decode_lines, loads
+from kakuri_json import (
+    JSONError,
+    JSONSyntaxError,
+    LimitError,
+    Limits,
+    convert,
+    decode,
+    decode_lines,
+    loads,
+)
 
 
 @dataclass
@@ -48,3 +57,22 @@ def test_limit_error_of_a_predicate_has_no_position_in_the_document():
         with pytest.raises(LimitError) as caught:
             decode(data, list[Annotated[str, at.Predicate(of_one_character)]])
         assert caught.value.position is None
+
+
+@pytest.mark.parametrize("text", ['{"a":1,"a":2}', '[{"b":[{"a":1,"a":2}]}]'])
+@pytest.mark.parametrize("kind", [object, dict[str, object], list[object], Point])
+def test_duplicate_keys_are_an_error_wherever_they_are(text, kind):
+    members = f'{{"x":1,"y":[],"z":{text}}}'
+    for document in (text, f"[{text}]", f'{{"m":{text}}}', members):
+        with pytest.raises(JSONError):
+            decode(document, kind)
+    if kind is not Point:
+        with pytest.raises(JSONSyntaxError, match="every key of an object once, got 'a' again"):
+            decode(f"[{text}]" if kind == list[object] else f'{{"m":{text}}}', kind)
+
+
+@pytest.mark.parametrize("length", [0, 1500, 5000])
+def test_duplicate_keys_of_a_short_rest_of_the_document_are_an_error_where_it_is_skipped(length):
+    document = f'{{"x":1,"y":[],"pad":"{"p" * length}","unknown":{{"a":1,"a":2}}}}'
+    with pytest.raises(JSONSyntaxError, match="every key of an object once, got 'a' again"):
+        decode(document, Point)

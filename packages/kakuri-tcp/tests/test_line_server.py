@@ -102,7 +102,8 @@ async def test_encode_result_is_called_when_the_reply_is_due():
         assert await exchange(server, b"1\nx\n41\n") == b"2\nno number\n42\n"
 
 
-async def test_requests_in_flight_are_bounded():
+@pytest.mark.parametrize("limit", [1, 3, 4, 5, 9])
+async def test_requests_in_flight_are_bounded(limit):
     most = 0
     running = 0
 
@@ -114,10 +115,10 @@ async def test_requests_in_flight_are_bounded():
         running -= 1
         return line
 
-    limits = LineServerLimits(requests_in_flight=3)
+    limits = LineServerLimits(requests_in_flight=limit)
     async with await listen_lines(LOCAL, handler, limits=limits) as server:
         assert await exchange(server, b"x\n" * 100) == b"x\n" * 100
-    assert most == 3
+    assert most == limit
 
 
 async def test_requests_in_flight_of_all_connections_are_bounded_and_each_has_a_few():

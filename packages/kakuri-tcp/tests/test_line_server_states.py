@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from kakuri_tcp import IdleTimeout, LineServerLimits, Overloaded
 from kakuri_tcp._line_server_connection import LineServerConnection
+from kakuri_tcp._turns import Turns
 from kakuri_tcp.testing import MemoryTransport, run_pending
 
 LIMITS = LineServerLimits(
@@ -178,3 +179,23 @@ async def test_discarded_input_cancels_the_waiting_requests_and_closes_the_conne
     peer.connection.abort()
     await run_pending()
     assert isinstance(peer.connection.fault, Overloaded)
+
+
+async def test_connection_is_busy_while_it_owes_a_reply_or_waits_for_its_turn():
+    peer = Peer()
+    connection = peer.connection
+    assert not connection.is_busy
+    peer.act("feed", b"w1\n")
+    assert connection.is_busy
+    peer.act("answer", None)
+    await run_pending()
+    assert connection.is_busy  # the reply was not received
+    peer.act("take", 100)
+    assert not connection.is_busy
+    connection.turns = Turns(turn_time=0.02, slice_time=0.005)
+    connection.process_later()
+    assert connection.is_busy
+    await run_pending()
+    assert not connection.is_busy
+    connection.abort()
+    await run_pending()

@@ -1,5 +1,3 @@
-from dataclasses import replace
-
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -353,7 +351,7 @@ def joined(records):
     for each in records:
         before = found[-1] if found else None
         if before is not None and before.is_partial and is_same_line(before, each):
-            each = replace(each, content=before.content + each.content)
+            each = each._replace(content=before.content + each.content)
             found.pop()
         found.append(each)
     return found

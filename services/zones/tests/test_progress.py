@@ -1,13 +1,16 @@
+import os
+
+import pytest
 from kakuri_cri import api
 from kakuri_zones._progress import PullProgress, received, used_on_disk
 
 MEGABYTE = 1_000_000
 
 
-def usage(used):
+def usage(used, mountpoint="/images"):
     return [
         api.FilesystemUsage(
-            fs_id=api.FilesystemIdentifier(mountpoint="/images"),
+            fs_id=api.FilesystemIdentifier(mountpoint=mountpoint),
             used_bytes=api.UInt64Value(value=used),
         )
     ]
@@ -72,3 +75,36 @@ def test_received_bytes_are_those_of_containerds_downloads(tmp_path):
     (downloads / "c").mkdir()
     assert received(str(mountpoint)) == 2000
     assert received(str(tmp_path / "no" / "where")) is None
+
+
+@pytest.mark.parametrize(("grown", "is_progress"), [(65_535, False), (65_536, True)])
+def test_growth_of_64_kib_is_progress(grown, is_progress):
+    progress = PullProgress(0.0, received_by=lambda path: None)
+    progress.update(usage(MEGABYTE), 1.0)
+    progress.update(usage(MEGABYTE + grown), 5.0)
+    assert progress.stalled_for(9.0) == (4.0 if is_progress else 9.0)
+    assert progress.bytes_seen == (grown if is_progress else 0)
+
+
+def test_growth_of_several_file_systems_counts_the_largest_once():
+    progress = PullProgress(0.0, received_by={"/images": 0, "/other": 0}.get)
+    progress.update([*usage(0), *usage(0, "/other")], 1.0)
+    progress.update([*usage(2 * MEGABYTE), *usage(3 * MEGABYTE, "/other")], 2.0)
+    assert progress.bytes_seen == 3 * MEGABYTE
+    assert progress.stalled_for(4.0) == 2.0
+
+
+def test_file_system_without_a_place_or_figures_does_not_grow():
+    progress = PullProgress(0.0, received_by=lambda path: 0 if path == "" else None)
+    for second in range(3):
+        progress.update([api.FilesystemUsage()], float(second))
+    assert (progress.has_figures, progress.bytes_seen) == (True, 0)
+    assert progress.stalled_for(3.0) == 3.0
+
+
+def test_used_space_is_in_bytes(tmp_path, monkeypatch):
+    class Status:
+        f_blocks, f_bfree, f_frsize = 1000, 400, 4096
+
+    monkeypatch.setattr(os, "statvfs", lambda path: Status)
+    assert used_on_disk(str(tmp_path)) == 600 * 4096
