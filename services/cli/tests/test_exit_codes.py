@@ -93,8 +93,7 @@ def test_help_of_each_verb_has_its_summary_and_the_shared_options(kakuri, verb):
     result = kakuri(verb, "--help")
     assert result.code == 0
     assert result.out.startswith(f"Usage: kakuri {verb}")
-    if verb != "context":
-        assert "--host URL" in result.out
+    assert "--host URL" in result.out
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["-h"], []])

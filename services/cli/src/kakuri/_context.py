@@ -12,7 +12,7 @@ from kakuri._contexts import (
     read_contexts,
 )
 from kakuri._exits import CommandError, NotFound, UsageError
-from kakuri._group import Verb
+from kakuri._group import Verb, shared_options
 from kakuri._invocation import Invocation
 from kakuri._tables import Column, print_table
 
@@ -33,7 +33,7 @@ def _complete_names(
 _NAME = click.argument("name", shell_complete=_complete_names)
 
 
-@click.group(invoke_without_command=True, context_settings={"max_content_width": 100})
+@click.group(invoke_without_command=True, params=shared_options())
 @click.pass_context
 def context(ctx: click.Context) -> None:
     """List, add and choose control planes."""

@@ -87,7 +87,8 @@ def up(
         _program(name)
     if is_simulated:
         options = ["--runtime", "simulated"]
-        warning = SIMULATED.format(why=why or "--runtime simulated asks for it.")
+        asked = "--runtime simulated asks for it."
+        warning = SIMULATED.format(why=asked if runtime == "simulated" else why)
     else:
         # The directory of logs is the usual one, so that its lock keeps a second agent out.
         options = ["--runtime", "cri", "--cri", f"unix:{socket}",
@@ -219,6 +220,9 @@ class _System:
             process.terminate()
         # One that was still starting had no handler yet.
         codes = [process.wait() for process in self._processes]
+        for process in self._processes:
+            if process.stdout is not None:
+                process.stdout.close()
         return any(code not in (0, -signal.SIGTERM) for code in codes)
 
     def _remove_workloads(self) -> None:
