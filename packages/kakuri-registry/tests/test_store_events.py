@@ -128,6 +128,8 @@ def test_unreadable_events_are_dropped_with_all_before_them(path):
         store.write([Change("", index, None, events=(event(index, None),)) for index in (3, 5, 9)])
     with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("""UPDATE events SET events = 'x' WHERE "index" = 5""")
+    (problem,) = check_store(path).problems
+    assert problem.message.startswith("events up to 5 can't be loaded")
     with closing(SQLiteStore(path)) as store:
         loaded = store.load()
     assert ([each.index for each in loaded.events], loaded.compacted) == ([9], 5)

@@ -9,7 +9,7 @@ from pathlib import Path
 from kakuri_registry._cells import BadRow, shorten
 from kakuri_registry._directory import companion, lock_store
 from kakuri_registry._errors import StoreFailed
-from kakuri_registry._loading import bad_tombstone
+from kakuri_registry._loading import bad_tombstone, load_events
 from kakuri_registry._recovery import text_or_bytes
 from kakuri_registry._rows import RowReader
 from kakuri_registry._schema import SCHEMA_VERSION, refuse_foreign
@@ -103,6 +103,7 @@ def _report(connection: sqlite3.Connection) -> StoreReport:
                 read_tombstone(reader, row)
             except BadRow as error:
                 problems.append(bad_tombstone(row, error))
+        load_events(connection, 0, problems)
     except sqlite3.DatabaseError as error:
         if not is_damage(error):
             raise

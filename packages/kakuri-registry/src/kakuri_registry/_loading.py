@@ -50,7 +50,7 @@ def read_all(connection: sqlite3.Connection, problems: list[StoreProblem]) -> Lo
     (indexed,) = connection.execute("SELECT count(*) FROM workloads").fetchone()
     if indexed != rows:
         raise Damaged(f"the index has {indexed} workloads, the table {rows}")
-    events, compacted = _read_events(connection, compacted, problems)
+    events, compacted = load_events(connection, compacted, problems)
     version = max(version, compacted, events[-1].index if events else 0)
     tombstones = _read_tombstones(connection, reader, problems)
     version = max(version, tombstones[-1].version if tombstones else 0)
@@ -77,12 +77,17 @@ def bad_tombstone(row: Sequence[Any], error: BadRow) -> StoreProblem:
     return StoreProblem(f"a removed workload can't be loaded: {error}", workload_id)
 
 
-def _read_events(
+def load_events(
     connection: sqlite3.Connection, compacted: int, problems: list[StoreProblem]
 ) -> tuple[list[Event], int]:
     """Return the events, and the index up to which they are not stored.
 
     Events before one that can't be read are left out, so that the others have no gap.
+
+    Args:
+        connection: The database.
+        compacted: The index up to which they were deleted.
+        problems: What can't be loaded is added to this list.
     """
     events: list[Event] = []
     for index, workload_id, text in connection.execute(SELECT_EVENTS):
