@@ -10,7 +10,7 @@ from . import crash_harness
 from .crash_harness import World
 from .crash_history import Violation
 
-SEEDS = range(100, 300)
+SEEDS = range(300, 700)
 """Seeds of the scenarios that may run before the fault is found."""
 
 
