@@ -4,7 +4,6 @@ import json
 import os
 import signal
 import socket
-import threading
 
 import pytest
 from kakuri import _up as up
@@ -33,17 +32,19 @@ def daemons(environment, monkeypatch, tmp_path, api):
         signal.signal(number, handler)
 
 
-def interrupt_when(is_ready):
-    def wait():
-        while not is_ready():
-            threading.Event().wait(0.01)
+@pytest.fixture
+def interrupted(monkeypatch):
+    """Interrupt the command as soon as it has reported that both daemons run."""
+    report = up._System._report
+
+    def report_and_interrupt(*arguments):
+        report(*arguments)
         os.kill(os.getpid(), signal.SIGINT)
 
-    threading.Thread(target=wait, daemon=True).start()
+    monkeypatch.setattr(up._System, "_report", report_and_interrupt)
 
 
-def test_up_starts_both_daemons_and_ends_them(kakuri, daemons):
-    interrupt_when(lambda: daemons.exists() and daemons.read_text().count("\n") == 2)
+def test_up_starts_both_daemons_and_ends_them(kakuri, daemons, interrupted):
     result = kakuri("up", "--runtime", "simulated")
     assert result.code == 0
     assert "SIMULATED: nothing really runs. --runtime simulated asks for it." in result.err
@@ -53,13 +54,14 @@ def test_up_starts_both_daemons_and_ends_them(kakuri, daemons):
     assert "--agent 127.0.0.1:9999" in plane
 
 
-def test_up_with_containerd_removes_what_runs(kakuri, daemons, api, tmp_path, monkeypatch):
+def test_up_with_containerd_removes_what_runs(
+    kakuri, daemons, interrupted, api, tmp_path, monkeypatch
+):
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     monkeypatch.setattr(up, "INSTALLED", ())
     api.add("web")
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(tmp_path / "c.sock"))
-        interrupt_when(lambda: daemons.exists() and daemons.read_text().count("\n") == 2)
         result = kakuri("up", "--containerd", str(tmp_path / "c.sock"), "--cgroup-parent", "/x")
     assert "REAL CONTAINERS" in result.err
     assert "removing web" in result.err
@@ -67,8 +69,7 @@ def test_up_with_containerd_removes_what_runs(kakuri, daemons, api, tmp_path, mo
     assert "--handler edera-zone=runc --image-gc-high 100 --cgroup-parent /x" in daemons.read_text()
 
 
-def test_up_as_json_has_both_addresses(kakuri, daemons, api):
-    interrupt_when(lambda: daemons.exists() and daemons.read_text().count("\n") == 2)
+def test_up_as_json_has_both_addresses(kakuri, daemons, interrupted, api):
     document = json.loads(kakuri("up", "--runtime", "simulated", "--json").out)
     assert document == {"agent": "127.0.0.1:9999", "control_plane": api.url}
 
