@@ -17,7 +17,7 @@ import random
 import shutil
 import traceback
 from collections import Counter, defaultdict
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, closing, suppress
 from pathlib import Path
 
 import structlog
@@ -409,6 +409,10 @@ class World:
             self.outside = ModelCri(self.rng, self.note, self.report_violation, self._directory)
         else:
             self.outside = ModelSidecar(self.rng, self.note, self.report_violation, self.wall_time)
+        with closing(self.outside):
+            await self._run_agents(disk)
+
+    async def _run_agents(self, disk):
         directory = self._directory / "state"
         directory.mkdir()
         clients = [Client(self, name) for name in range(self._clients)]
@@ -442,7 +446,6 @@ class World:
         agent_run.kill(FINAL_KILL)
         await agent_run.clean_up()
         shutil.rmtree(agent_run.snapshot)
-        self.outside.close()
 
     async def _begin(self, directory, failpoint, count):
         self.note("agent starts")
