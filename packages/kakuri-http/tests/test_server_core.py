@@ -267,3 +267,30 @@ def test_input_that_is_dropped_is_not_held(part):
     assert connection.held == len(part) or connection.held > connection.buffered
     connection.drop_input()
     assert (connection.held, connection.buffered, connection.keep_alive) == (0, 0, False)
+
+
+def test_idle_connection_is_released_and_holds_nothing():
+    connection = asked()
+    assert not connection.release_if_idle()  # it owes a response
+    connection.send(Response(200, b"x"))
+    assert connection.release_if_idle()
+    assert (connection.buffered, connection.held) == (0, 0)
+    connection.receive_data(b"GET /again HTTP/1.1\r\nHost: a\r\n\r\n")
+    assert connection.next_event().path == "/again"
+
+
+@pytest.mark.parametrize("part", [b"G", b"GET / HTTP/1.1\r\n", b"GET / HTTP/1.1\r\nHost: a\r\n"])
+def test_connection_with_a_begun_request_is_not_released(part):
+    connection = ServerConnection()
+    connection.receive_data(part)
+    assert not connection.release_if_idle()
+    drain(connection)
+    assert not connection.release_if_idle()
+    connection.receive_data((b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")[len(part) :])
+    assert isinstance(connection.next_event(), Request)
+
+
+def test_connection_that_the_client_has_closed_is_not_released():
+    connection = ServerConnection()
+    connection.receive_eof()
+    assert not connection.release_if_idle()
