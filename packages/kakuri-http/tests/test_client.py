@@ -460,6 +460,22 @@ async def test_redirect_changes_the_method_by_its_status(method, status, then):
     assert heads[1].startswith(f"{then} /b HTTP/1.1\r\n".encode())
 
 
+@pytest.mark.parametrize(
+    "head",
+    [
+        "200 OK\r\nLocation: /b",
+        "201 Created\r\nLocation: /b",
+        "302 Found",
+        "304 Not Modified\r\nLocation: /b",
+    ],
+)
+async def test_response_that_is_not_a_redirect_or_names_no_location_is_returned(head):
+    response = f"HTTP/1.1 {head}\r\nContent-Length: 0\r\n\r\n".encode()
+    async with scripted(response, OK) as (url, heads), Client() as client:
+        answer = await client.request("GET", f"{url}/a", redirects=5)
+    assert (answer.status, len(heads)) == (int(head[:3]), 1)
+
+
 async def test_redirects_beyond_the_given_number_raise_too_many_redirects():
     redirect = b"HTTP/1.1 302 Found\r\nLocation: /\r\nContent-Length: 0\r\n\r\n"
     async with scripted(*[redirect] * 3) as (url, heads), Client() as client:
