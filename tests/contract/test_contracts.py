@@ -9,8 +9,9 @@ import pytest
 from kakuri_control_plane._nodes import NodeView
 from kakuri_control_plane._views import RemovedWorkload, WorkloadDetails
 from kakuri_json import decode, encode
-from kakuri_rpc import Event, Reply, Request
+from kakuri_rpc import Reply, Request
 from kakuri_workload import (
+    Event,
     Removal,
     Transition,
     Workload,

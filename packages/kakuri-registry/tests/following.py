@@ -19,12 +19,11 @@ from kakuri_registry import (
     STORE_FAILPOINTS,
     WRITER_FAILPOINTS,
     EventJournal,
-    EventType,
     SQLiteStore,
     StoreWriter,
     WorkloadRegistry,
 )
-from kakuri_workload import Run, Workload, WorkloadState
+from kakuri_workload import EventType, Run, Workload, WorkloadState
 
 TASKS = 4
 

@@ -1,21 +1,21 @@
 """The journal: events, their order, and when each is published."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from kakuri_registry import (
     MAX_EVENT_BYTES,
     Compacted,
-    Event,
     EventJournal,
-    EventType,
     Loaded,
     WorkloadRegistry,
 )
 from kakuri_registry._cells import BadRow
 from kakuri_registry._event_rows import events_text, read_events
 from kakuri_registry._journal import COMPACTION_EVENTS, MAX_EVENT_AGE
-from kakuri_workload import DesiredState, Removal, Run, WorkloadState
+from kakuri_workload import DesiredState, Event, EventType, Removal, Run, WorkloadState
 from kakuri_workload.testing import workload
 
 PENDING, RUNNING, FAILED = WorkloadState.PENDING, WorkloadState.RUNNING, WorkloadState.FAILED
@@ -69,7 +69,7 @@ def test_registry_records_an_event_for_each_change_that_is_one():
     assert [each.removal for each in found] == [None] * 7 + [receipt]
     assert found[1].message == "m" * 255 + "…"
     assert (found[3].exit_code, found[3].attempt) == (3, 1)
-    assert {each.workload_id for each in found} == {"a"}
+    assert {each.id for each in found} == {"a"}
     assert {each.labels["team"] for each in found} == {"red"}
     assert registry.journal.index == registry.version == 10
 
@@ -85,9 +85,9 @@ def test_registry_records_events_of_the_node_and_a_store_gets_them_as_changes():
     registry, changes = WorkloadRegistry(), []
     registry.subscribe(changes.append)
     started = registry.record(EventType.NODE, now=1.0, version="0.2.0")
-    lost = registry.record(EventType.RUNTIME, now=2.0, is_available=False, message="m" * 999)
-    assert (started.index, started.version, started.workload_id) == (1, "0.2.0", None)
-    assert (lost.is_available, lost.message) == (False, "m" * 255 + "…")
+    lost = registry.record(EventType.RUNTIME, now=2.0, available=False, message="m" * 999)
+    assert (started.index, started.version, started.id) == (1, "0.2.0", None)
+    assert (lost.available, lost.message) == (False, "m" * 255 + "…")
     assert [(each.workload_id, each.entry, each.events) for each in changes] == [
         ("", None, (started,)),
         ("", None, (lost,)),
@@ -121,7 +121,7 @@ def test_event_that_was_stored_before_is_not_offered_again():
 
 def test_withdrawn_registration_takes_all_its_events_and_lets_others_pass():
     journal = EventJournal()
-    removed = event(1, "a")._replace(type=EventType.REMOVED)
+    removed = replace(event(1, "a"), type=EventType.REMOVED)
     journal.append(removed)
     journal.append(event(2, "a"), is_registration=True)
     journal.append(event(3, "b"), is_registration=True)
@@ -216,7 +216,7 @@ EVENTS = st.builds(
     index=st.integers(0, 2**53),
     at=st.floats(0, 1e10),
     type=st.sampled_from(EventType),
-    workload_id=st.just("wl-1"),
+    id=st.just("wl-1"),
     state=st.none() | st.sampled_from(WorkloadState),
     reason=TEXT,
     message=TEXT,
@@ -224,18 +224,18 @@ EVENTS = st.builds(
     attempt=st.integers(0, 2**31),
     desired=st.none() | st.sampled_from(DesiredState),
     labels=st.dictionaries(st.text(max_size=3), st.text(max_size=3), max_size=3),
-    is_available=st.none(),
+    available=st.none(),
     version=st.none(),
     removal=st.none() | st.builds(Removal, TEXT, TEXT, st.none() | st.integers(0, 9), TEXT),
 )
 OF_THE_NODE = TEXT.map(lambda text: Event(1, 2.0, EventType.NODE, version=text)) | (
-    st.booleans().map(lambda value: Event(1, 2.0, EventType.RUNTIME, is_available=value))
+    st.booleans().map(lambda value: Event(1, 2.0, EventType.RUNTIME, available=value))
 )
 
 
 @given(st.lists(EVENTS, min_size=1, max_size=3) | st.lists(OF_THE_NODE, min_size=1, max_size=3))
 def test_any_events_are_read_as_written(events):
-    assert read_events(events[0].workload_id or "", events_text(events)) == events
+    assert read_events(events[0].id or "", events_text(events)) == events
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,6 @@ from kakuri_registry import (
     MAX_PAGE,
     Change,
     DuplicateWorkload,
-    EventType,
     IllegalTransition,
     RegistryError,
     RegistryFull,
@@ -17,7 +16,15 @@ from kakuri_registry import (
     WorkloadRegistry,
 )
 from kakuri_registry._ordered import MAX_UNMERGED
-from kakuri_workload import MAX_HISTORY, TRANSITIONS, DesiredState, Run, Transition, WorkloadState
+from kakuri_workload import (
+    MAX_HISTORY,
+    TRANSITIONS,
+    DesiredState,
+    EventType,
+    Run,
+    Transition,
+    WorkloadState,
+)
 from kakuri_workload.testing import workload
 
 PENDING, RUNNING, SUCCEEDED, FAILED = WorkloadState

@@ -9,8 +9,6 @@ import pytest
 from kakuri_registry import (
     Change,
     Compacted,
-    Event,
-    EventType,
     MemoryStore,
     SQLiteStore,
     StoreFailed,
@@ -20,7 +18,7 @@ from kakuri_registry import (
     check_store,
 )
 from kakuri_registry._journal import COMPACTION_EVENTS
-from kakuri_workload import Run, WorkloadState
+from kakuri_workload import Event, EventType, Run, WorkloadState
 from kakuri_workload.testing import workload
 
 CASES = Path(__file__).parent / "cases"
@@ -51,7 +49,7 @@ def every_kind(registry: WorkloadRegistry) -> None:
     registry.register(workload("b"), now=1.0)
     registry.update("a", Run(RUNNING, "Why", "line\nline"), now=2.0)
     registry.remove("b", now=3.0)
-    registry.record(EventType.RUNTIME, now=4.0, is_available=True)
+    registry.record(EventType.RUNTIME, now=4.0, available=True)
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "memory"])
@@ -180,7 +178,7 @@ async def test_writer_publishes_events_once_they_are_stored(path):
             # An earlier change is not written yet, as no caller awaits it.
             assert registry.journal.after(0, 10) == []
             await writer.flushed()
-            assert [each.workload_id for each in registry.journal.after(0, 10)] == [
+            assert [each.id for each in registry.journal.after(0, 10)] == [
                 "late",
                 "a",
                 "a",

@@ -12,8 +12,6 @@ from kakuri_rpc import (
     Desired,
     ErrorCode,
     ErrorReply,
-    Event,
-    EventType,
     Reply,
     Request,
     State,
@@ -22,7 +20,7 @@ from kakuri_rpc import (
     serve,
 )
 from kakuri_tcp import Endpoint
-from kakuri_workload import Removal
+from kakuri_workload import Event, EventType, Removal
 
 ANY_PORT = Endpoint.parse("127.0.0.1:0")
 FAILED = Event(

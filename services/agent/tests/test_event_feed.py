@@ -10,14 +10,13 @@ from kakuri_rpc import (
     Changes,
     Desired,
     ErrorCode,
-    EventType,
     RemoveWorkload,
     StartWorkload,
     State,
     StopWorkload,
     WatchChanges,
 )
-from kakuri_workload import Run, WorkloadState
+from kakuri_workload import EventType, Run, WorkloadState
 from kakuri_workload.testing import workload
 
 RUNNING = WorkloadState.RUNNING

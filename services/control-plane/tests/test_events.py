@@ -16,8 +16,6 @@ from kakuri_rpc import (
     Desired,
     ErrorCode,
     ErrorReply,
-    Event,
-    EventType,
     GetStatus,
     ListWorkloads,
     State,
@@ -27,6 +25,7 @@ from kakuri_rpc import (
     serve,
 )
 from kakuri_tcp import Endpoint
+from kakuri_workload import Event, EventType
 from kakuri_workload.testing import workload
 
 ANY_PORT = Endpoint.parse("127.0.0.1:0")

@@ -17,8 +17,6 @@ from kakuri_rpc import (
     Desired,
     ErrorCode,
     ErrorReply,
-    Event,
-    EventType,
     GetStatus,
     RemoveWorkload,
     RerunWorkload,
@@ -29,7 +27,7 @@ from kakuri_rpc import (
     WatchChanges,
     serve,
 )
-from kakuri_workload import Removal
+from kakuri_workload import Event, EventType, Removal
 
 from .fake_agent import ANY_PORT, api
 

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
         StoreTooNew,
         UnknownWorkload,
     )
-    from kakuri_registry._events import Event, EventType
+    from kakuri_registry._events import event_size
     from kakuri_registry._journal import MAX_EVENT_BYTES, MAX_EVENTS, EventJournal
     from kakuri_registry._registry import WorkloadRegistry
     from kakuri_registry._registry_reader import MAX_PAGE, MAX_WORKLOADS
@@ -62,9 +62,7 @@ __all__ = [
     "Compacted",
     "DuplicateWorkload",
     "Durability",
-    "Event",
     "EventJournal",
-    "EventType",
     "IllegalTransition",
     "Loaded",
     "MemoryStore",
@@ -90,6 +88,7 @@ __all__ = [
     "__version__",
     "check_store",
     "entry_size",
+    "event_size",
     "spec_size",
 ]
 
@@ -116,10 +115,7 @@ _MODULES = {
         "StoreTooNew",
         "UnknownWorkload",
     ),
-    "_events": (
-        "Event",
-        "EventType",
-    ),
+    "_events": ("event_size",),
     "_journal": (
         "MAX_EVENTS",
         "MAX_EVENT_BYTES",

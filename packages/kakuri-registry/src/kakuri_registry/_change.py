@@ -5,7 +5,7 @@ from typing import NamedTuple
 from kakuri_workload import History
 
 from kakuri_registry._entry import WorkloadEntry
-from kakuri_registry._events import Event
+from kakuri_registry._events import RegistryEvent
 from kakuri_registry._tombstones import NewTombstone
 
 
@@ -28,5 +28,5 @@ class Change(NamedTuple):
     entry: WorkloadEntry | None
     history: History = ()
     is_registration: bool = False
-    events: tuple[Event, ...] = ()
+    events: tuple[RegistryEvent, ...] = ()
     tombstone: NewTombstone | None = None

@@ -6,7 +6,7 @@ empty text from None.
 
 from collections.abc import Iterable
 
-from kakuri_workload import Removal
+from kakuri_workload import Event, EventType, Removal
 
 from kakuri_registry._cells import (
     DESIRED,
@@ -20,7 +20,7 @@ from kakuri_registry._cells import (
     readable,
     unknown,
 )
-from kakuri_registry._events import Event, EventType
+from kakuri_registry._events import RegistryEvent
 from kakuri_registry._frozen import EMPTY, FrozenDict
 
 LINES = 11
@@ -31,12 +31,12 @@ REMOVAL_LINES = 4
 _TYPES = {each.value: each for each in EventType}
 
 
-def events_text(events: Iterable[Event]) -> str:
+def events_text(events: Iterable[RegistryEvent]) -> str:
     """Return some events as text."""
     return "\n".join(map(_text, events))
 
 
-def read_events(workload_id: object, text: object) -> list[Event]:
+def read_events(workload_id: object, text: object) -> list[RegistryEvent]:
     """Return the events that a text has.
 
     Args:
@@ -61,11 +61,11 @@ def read_events(workload_id: object, text: object) -> list[Event]:
         raise BadRow(f"expected numbers in events: {error}") from error
 
 
-def _text(event: Event) -> str:
+def _text(event: RegistryEvent) -> str:
     state, exit_code = event.state, event.exit_code
-    desired, is_available = event.desired, event.is_available
+    desired, available = event.desired, event.available
     labels = escaped(lines(flat(event.labels))) if event.labels else ""
-    version = _marked(event.version) if is_available is None else int(is_available)
+    version = _marked(event.version) if available is None else int(available)
     return (
         f"{event.index}\n{event.at!r}\n{event.type.value}\n"
         f"{'' if state is None else state.value}\n{_marked(event.reason)}\n"
@@ -75,7 +75,7 @@ def _text(event: Event) -> str:
     )
 
 
-def _read(workload_id: str | None, items: list[str]) -> Event:
+def _read(workload_id: str | None, items: list[str]) -> RegistryEvent:
     index, at, kind, state, reason, message, exit_code, attempt, desired, labels, last = items
     return Event(
         int(index),
@@ -89,9 +89,9 @@ def _read(workload_id: str | None, items: list[str]) -> Event:
         int(attempt),
         (DESIRED.get(desired) or unknown("events", desired, DESIRED)) if desired else None,
         FrozenDict(read_mapping("events", labels)) if labels else EMPTY,
+        _read_removal(last[1:]) if last.startswith("-") else None,
         {"0": False, "1": True}.get(last),
         last[1:] if last.startswith("=") else None,
-        _read_removal(last[1:]) if last.startswith("-") else None,
     )
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Iterable
 from itertools import islice
 
 from kakuri_registry._errors import Compacted
-from kakuri_registry._events import Event
+from kakuri_registry._events import RegistryEvent, event_size
 
 MAX_EVENTS = 10_000
 """Number of published events that are kept, and as many that wait to be stored."""
@@ -41,16 +41,16 @@ class EventJournal:
 
     def __init__(
         self,
-        events: Iterable[Event] = (),
+        events: Iterable[RegistryEvent] = (),
         *,
         compacted: int = 0,
         index: int = 0,
         max_events: int | None = None,
     ) -> None:
         self._max_events = MAX_EVENTS if max_events is None else max_events
-        self._published: deque[Event] = deque()
+        self._published: deque[RegistryEvent] = deque()
         self._bytes = 0
-        self._waiting: dict[int, Event] = {}  # by index, in that order
+        self._waiting: dict[int, RegistryEvent] = {}  # by index, in that order
         self._stored: set[int] = set()  # those in `_waiting` that wait for an earlier one only
         self._registered: dict[str, int] = {}  # index of a registration that is not stored
         self._on_publish: Callable[[], None] | None = None
@@ -90,7 +90,7 @@ class EventJournal:
         """Record the registry's version after a change that is not an event."""
         self._index = index
 
-    def append(self, event: Event, *, is_registration: bool = False) -> None:
+    def append(self, event: RegistryEvent, *, is_registration: bool = False) -> None:
         """Add an event that is not stored yet.
 
         If too many wait to be stored, because the disk has accepted nothing for a long time, the
@@ -98,8 +98,8 @@ class EventJournal:
         """
         self._index = event.index
         self._waiting[event.index] = event
-        if is_registration and event.workload_id is not None:
-            self._registered[event.workload_id] = event.index
+        if is_registration and event.id is not None:
+            self._registered[event.id] = event.index
         if len(self._waiting) > self._max_events:
             self._compacted = next(iter(self._waiting))
             self._forget(self._compacted)
@@ -107,16 +107,16 @@ class EventJournal:
             self._bytes = 0
             self._is_incomplete = True
 
-    def unstored(self, workload_ids: Collection[str]) -> dict[str, tuple[Event, ...]]:
+    def unstored(self, workload_ids: Collection[str]) -> dict[str, tuple[RegistryEvent, ...]]:
         """Return the events to store with changes of some workloads; of the node under ""."""
-        found: dict[str, list[Event]] = {}
+        found: dict[str, list[RegistryEvent]] = {}
         for event in self._waiting.values():
-            key = event.workload_id or ""
+            key = event.id or ""
             if key in workload_ids and event.index not in self._stored:
                 found.setdefault(key, []).append(event)
         return {key: tuple(events) for key, events in found.items()}
 
-    def stored(self, events: Iterable[Event]) -> None:
+    def stored(self, events: Iterable[RegistryEvent]) -> None:
         """Publish events that were stored, and those that waited for them."""
         for event in events:
             if event.index in self._waiting:
@@ -135,7 +135,7 @@ class EventJournal:
         if first is None:
             return
         for event in list(self._waiting.values()):
-            if event.workload_id == workload_id and event.index >= first:
+            if event.id == workload_id and event.index >= first:
                 self._forget(event.index)
         self.stored(())  # others may have waited for these
 
@@ -144,7 +144,7 @@ class EventJournal:
         self._dropped = 0
         self._is_incomplete = index < self._compacted and self._is_incomplete
 
-    def after(self, index: int, limit: int) -> list[Event]:
+    def after(self, index: int, limit: int) -> list[RegistryEvent]:
         """Return at most `limit` published events after an index, oldest first.
 
         Raises:
@@ -158,17 +158,17 @@ class EventJournal:
         begin = bisect_right(published, index, key=_index_of)
         return list(islice(published, begin, begin + limit))
 
-    def _publish(self, event: Event) -> None:
+    def _publish(self, event: RegistryEvent) -> None:
         published = self._published
         published.append(event)
-        self._bytes += event.size
+        self._bytes += event_size(event)
         while published and (
             len(published) > self._max_events
             or self._bytes > MAX_EVENT_BYTES
             or published[0].at < event.at - MAX_EVENT_AGE
         ):
             dropped = published.popleft()
-            self._bytes -= dropped.size
+            self._bytes -= event_size(dropped)
             self._compacted = dropped.index
             self._dropped += 1
 
@@ -176,8 +176,8 @@ class EventJournal:
         """Remove an event from those that wait."""
         event = self._waiting.pop(index)
         self._stored.discard(index)
-        if event.workload_id is not None and self._registered.get(event.workload_id) == index:
-            del self._registered[event.workload_id]
+        if event.id is not None and self._registered.get(event.id) == index:
+            del self._registered[event.id]
 
     def __len__(self) -> int:
         return len(self._published)
@@ -186,5 +186,5 @@ class EventJournal:
         return f"<EventJournal {len(self)} events, {len(self._waiting)} waiting>"
 
 
-def _index_of(event: Event) -> int:
+def _index_of(event: RegistryEvent) -> int:
     return event.index

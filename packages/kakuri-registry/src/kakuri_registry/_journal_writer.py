@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from kakuri_registry._backlog import Batch
 from kakuri_registry._change import Change
 from kakuri_registry._errors import StoreError
-from kakuri_registry._events import Event
+from kakuri_registry._events import RegistryEvent
 from kakuri_registry._journal import EventJournal
 from kakuri_registry._store import Store
 
@@ -16,7 +16,9 @@ class JournalWriter:
     def __init__(self, store: Store, journal: EventJournal) -> None:
         self._store = store
         self._journal = journal
-        self._events: dict[str, tuple[Event, ...]] = {}  # of the changes that are being written
+        self._events: dict[
+            str, tuple[RegistryEvent, ...]
+        ] = {}  # of the changes that are being written
         self._compaction: int | None = None
         self._must_compact = False
         self._compacted: int | None = None

@@ -9,7 +9,7 @@ from kakuri_workload import History
 from kakuri_registry._cells import BadRow, shorten
 from kakuri_registry._entry import WorkloadEntry
 from kakuri_registry._event_rows import read_events
-from kakuri_registry._events import Event
+from kakuri_registry._events import RegistryEvent
 from kakuri_registry._rows import RowReader
 from kakuri_registry._sqlite_errors import Damaged
 from kakuri_registry._statements import SELECT, SELECT_EVENTS, SELECT_TOMBSTONES
@@ -79,7 +79,7 @@ def bad_tombstone(row: Sequence[Any], error: BadRow) -> StoreProblem:
 
 def load_events(
     connection: sqlite3.Connection, compacted: int, problems: list[StoreProblem]
-) -> tuple[list[Event], int]:
+) -> tuple[list[RegistryEvent], int]:
     """Return the events, and the index up to which they are not stored.
 
     Events before one that can't be read are left out, so that the others have no gap.
@@ -89,7 +89,7 @@ def load_events(
         compacted: The index up to which they were deleted.
         problems: What can't be loaded is added to this list.
     """
-    events: list[Event] = []
+    events: list[RegistryEvent] = []
     for index, workload_id, text in connection.execute(SELECT_EVENTS):
         try:
             events += read_events(workload_id, text)

@@ -2,11 +2,11 @@
 
 from collections.abc import Callable
 
-from kakuri_workload import DesiredState
+from kakuri_workload import DesiredState, EventType
 
 from kakuri_registry._change import Change
 from kakuri_registry._entry import WorkloadEntry
-from kakuri_registry._events import Event, EventType, workload_event
+from kakuri_registry._events import RegistryEvent, workload_event
 from kakuri_registry._history import extended, shortened
 from kakuri_registry._registry_reader import MAX_WORKLOADS, RegistryReader
 
@@ -40,7 +40,7 @@ class ChangePublisher(RegistryReader):
             if entry.state.is_terminal:
                 is_removing = entry.desired is DesiredState.REMOVE
                 self._ended.add(self._as_ended(entry), is_removing=is_removing)
-        events: tuple[Event, ...] = ()
+        events: tuple[RegistryEvent, ...] = ()
         is_request = before.desired is not entry.desired
         is_transition = history is not known
         if is_request or is_transition:

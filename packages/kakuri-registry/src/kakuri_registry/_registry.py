@@ -7,7 +7,15 @@ registry. It has no lock; threads that share it need one of their own.
 
 from dataclasses import replace
 
-from kakuri_workload import DesiredState, Removal, Run, Workload, WorkloadState
+from kakuri_workload import (
+    DesiredState,
+    Event,
+    EventType,
+    Removal,
+    Run,
+    Workload,
+    WorkloadState,
+)
 
 from kakuri_registry._change import Change
 from kakuri_registry._entry import WorkloadEntry
@@ -17,7 +25,7 @@ from kakuri_registry._errors import (
     RegistryFull,
     RemovalIsFinal,
 )
-from kakuri_registry._events import Event, EventType, workload_event
+from kakuri_registry._events import RegistryEvent, workload_event
 from kakuri_registry._frozen import freeze
 from kakuri_registry._history import RESTARTED, shortened
 from kakuri_registry._publisher import ChangePublisher
@@ -302,8 +310,7 @@ class WorkloadRegistry(ChangePublisher):
             kept = Tombstone(entry, history, version, at, removal, len(log))
             self._tombstones.add(kept)
             tombstone = NewTombstone(kept, log, self._tombstones.oldest or version)
-        event = workload_event(EventType.REMOVED, entry, version, at, message)
-        event = event._replace(removal=removal)
+        event = workload_event(EventType.REMOVED, entry, version, at, message, removal=removal)
         self._publish(Change(workload_id, version, None, events=(event,), tombstone=tombstone))
         return entry
 
@@ -333,28 +340,28 @@ class WorkloadRegistry(ChangePublisher):
         kind: EventType,
         *,
         now: float,
-        is_available: bool | None = None,
+        available: bool | None = None,
         message: str | None = None,
         version: str | None = None,
-    ) -> Event:
+    ) -> RegistryEvent:
         """Record an event of the node itself.
 
         Args:
             kind: RUNTIME or NODE.
             now: The time of the event.
-            is_available: Whether the runtime can be used.
-            message: Why it can't be used.
+            available: Whether the runtime is available.
+            message: Why it is not.
             version: The version of the agent that started.
 
         Returns:
             The event, which is published once it is stored.
         """
-        event = Event(
+        event: RegistryEvent = Event(
             self._version + 1,
             now,
             kind,
             message=shortened(message),
-            is_available=is_available,
+            available=available,
             version=version,
         )
         self._publish(Change("", event.index, None, events=(event,)))

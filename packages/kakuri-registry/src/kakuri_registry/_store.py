@@ -8,7 +8,7 @@ from kakuri_workload import History
 
 from kakuri_registry._change import Change
 from kakuri_registry._entry import WorkloadEntry
-from kakuri_registry._events import Event
+from kakuri_registry._events import RegistryEvent
 from kakuri_registry._tombstones import NewTombstone, Tombstone
 
 VERSION_GAP = 1 << 20
@@ -56,7 +56,7 @@ class Loaded:
     histories: Mapping[str, History] = field(default_factory=dict)
     version: int = 0
     problems: Sequence[StoreProblem] = ()
-    events: Sequence[Event] = ()
+    events: Sequence[RegistryEvent] = ()
     compacted: int = 0
     tombstones: Sequence[Tombstone] = ()
 
@@ -142,7 +142,7 @@ class MemoryStore:
                 from those of an earlier one, pass a larger one each time.
         """
         self._saved: dict[str, tuple[WorkloadEntry, History]] = {}
-        self._events: dict[int, Event] = {}
+        self._events: dict[int, RegistryEvent] = {}
         self._tombstones: dict[str, NewTombstone] = {}
         self._compacted = self._version = version
 

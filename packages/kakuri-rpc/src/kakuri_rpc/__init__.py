@@ -16,8 +16,6 @@ from kakuri_rpc._events import (
     MAX_EVENTS,
     MAX_EVENTS_BYTES,
     Changes,
-    Event,
-    EventType,
     WatchChanges,
 )
 from kakuri_rpc._fields import (
@@ -89,8 +87,6 @@ __all__ = [
     "DocumentTooLarge",
     "ErrorCode",
     "ErrorReply",
-    "Event",
-    "EventType",
     "GetHistory",
     "GetStatus",
     "GraceSeconds",

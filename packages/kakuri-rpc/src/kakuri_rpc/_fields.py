@@ -79,9 +79,6 @@ MAX_DETAIL_BYTES = 524_288
 """Bytes of the statuses in a page with details: two of the largest workloads, and far below what a
 line may have. The first status is always in the page."""
 
-Version = Annotated[int, Range(ge=0, le=2**53)]
-"""The registry's version after a change, exact in every JSON reader (RFC 8259 section 6)."""
-
 GraceSeconds = Annotated[int, Range(ge=0, le=MAX_GRACE_SECONDS)]
 """Seconds that a process may take to end by itself before it is killed."""
 

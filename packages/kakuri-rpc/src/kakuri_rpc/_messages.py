@@ -15,6 +15,7 @@ from kakuri_workload import (
     Run,
     Timestamp,
     Transition,
+    Version,
     Workload,
     WorkloadId,
     WorkloadState,
@@ -36,7 +37,6 @@ from kakuri_rpc._fields import (
     ErrorCode,
     LogCursor,
     State,
-    Version,
 )
 
 

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import TypeVar
 
-from kakuri_workload import Isolation, Removal, Transition, printable
+from kakuri_workload import Event, Isolation, Removal, Transition, printable
 
-from kakuri_rpc._events import Changes, Event, WatchChanges
+from kakuri_rpc._events import Changes, WatchChanges
 from kakuri_rpc._fields import (
     MAX_ADDRESS_LENGTH,
     MAX_DIGEST_LENGTH,
@@ -22,6 +22,7 @@ from kakuri_rpc._fields import (
     MAX_PATH_LENGTH,
     MAX_REASON_LENGTH,
     MAX_RUNTIME_ID_LENGTH,
+    Desired,
     State,
 )
 from kakuri_rpc._messages import ErrorReply, History, Log, Node, Reply, Status, WorkloadList
@@ -97,7 +98,7 @@ def _event_faults(request: WatchChanges, changes: Changes) -> Iterator[str]:
         yield f"expected {last} or a later index to continue from, got {changes.next}"
 
 
-def _clean_event(event: Event) -> Event:
+def _clean_event(event: Event[State, Desired]) -> Event[State, Desired]:
     reason = _clean(event.reason, MAX_REASON_LENGTH)
     message = _clean(event.message, MAX_MESSAGE_LENGTH)
     version = _clean(event.version, MAX_NAME_LENGTH)

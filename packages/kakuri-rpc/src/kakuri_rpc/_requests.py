@@ -6,6 +6,7 @@ from typing import Annotated, Any, ClassVar, TypeAlias
 from kakuri_workload import (
     LogSelection,
     Range,
+    Version,
     Workload,
     WorkloadId,
 )
@@ -20,7 +21,6 @@ from kakuri_rpc._fields import (
     LabelSelector,
     LogCursor,
     State,
-    Version,
 )
 
 

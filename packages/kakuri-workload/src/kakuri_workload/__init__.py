@@ -38,6 +38,7 @@ from kakuri_workload._log_records import (
     write_record,
 )
 from kakuri_workload._logs import DEFAULT_LOG_BYTES, LogChunk, LogRequest
+from kakuri_workload._node_events import Event, EventType, Version
 from kakuri_workload._removal import Removal
 from kakuri_workload._run import Run
 from kakuri_workload._state import (
@@ -95,6 +96,8 @@ __all__ = [
     "Attempt",
     "DesiredState",
     "Environment",
+    "Event",
+    "EventType",
     "ExitCode",
     "History",
     "ImageReference",
@@ -123,6 +126,7 @@ __all__ = [
     "Timestamp",
     "Transition",
     "User",
+    "Version",
     "WorkingDirectory",
     "Workload",
     "WorkloadId",

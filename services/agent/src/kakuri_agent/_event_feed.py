@@ -7,7 +7,7 @@ answered with the events that are published next.
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from kakuri_registry import Compacted, Event, EventType, WorkloadRegistry
+from kakuri_registry import Compacted, WorkloadRegistry, event_size
 from kakuri_rpc import (
     MAX_EVENTS_BYTES,
     Changes,
@@ -19,8 +19,7 @@ from kakuri_rpc import (
     State,
     WatchChanges,
 )
-from kakuri_rpc import Event as EventMessage
-from kakuri_rpc import EventType as MessageType
+from kakuri_workload import DesiredState, Event, EventType, WorkloadState
 
 from kakuri_agent._signals import Signals, wait_for
 from kakuri_agent._version import __version__
@@ -33,7 +32,6 @@ MAX_GROWTH = 6
 """Bytes of the encoding for one byte of an event in memory: a control character is `\\u001b`."""
 
 _ANY = ""
-_TYPES = {each: MessageType(each.value) for each in EventType}
 
 
 class EventFeed:
@@ -93,7 +91,7 @@ class EventFeed:
             )
         size = 0
         for count, event in enumerate(events):
-            size += MAX_GROWTH * event.size
+            size += MAX_GROWTH * event_size(event)
             if count and size > MAX_EVENTS_BYTES:
                 events = events[:count]
                 break
@@ -108,19 +106,19 @@ class EventFeed:
         if is_available is not self._was_available:
             self._was_available = is_available
             self._registry.record(
-                EventType.RUNTIME, now=self._clock(), is_available=is_available, message=fault
+                EventType.RUNTIME, now=self._clock(), available=is_available, message=fault
             )
         self._check = self._loop.call_later(AVAILABILITY_SECONDS, self._check_runtime)
 
 
-def message_of(event: Event) -> EventMessage:
+def message_of(event: Event[WorkloadState, DesiredState]) -> Event[State, Desired]:
     """Return an event as the agent protocol has it."""
     state, desired = event.state, event.desired
-    return EventMessage(
+    return Event(
         event.index,
         event.at,
-        _TYPES[event.type],
-        event.workload_id,
+        event.type,
+        event.id,
         None if state is None else State.of(state),
         event.reason,
         event.message,
@@ -129,6 +127,6 @@ def message_of(event: Event) -> EventMessage:
         None if state is None or desired is None else Desired.of(desired, state),
         event.labels,
         event.removal,
-        event.is_available,
+        event.available,
         event.version,
     )

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from kakuri_json import encode
-from kakuri_rpc import Event, Status
-from kakuri_workload import Removal, WorkloadState
+from kakuri_rpc import Desired, State, Status
+from kakuri_workload import Event, Removal, WorkloadState
 
 from kakuri_control_plane._views import date_time
 
@@ -87,7 +87,7 @@ class EventFilter:
         )
 
 
-def encoded_event(event: Event) -> StreamEvent:
+def encoded_event(event: Event[State, Desired]) -> StreamEvent:
     """Return an event of the agent, encoded."""
     state, desired = event.state, event.desired
     view = EventView(

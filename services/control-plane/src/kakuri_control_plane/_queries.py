@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Annotated
 
-from kakuri_rpc import MAX_PAGE, EventType, GraceSeconds, LabelSelector
-from kakuri_workload import Range, Text, WorkloadId, WorkloadState
+from kakuri_rpc import MAX_PAGE, GraceSeconds, LabelSelector
+from kakuri_workload import EventType, Range, Text, WorkloadId, WorkloadState
 
 MAX_WAIT_SECONDS = 60
 """Seconds that an answer may wait for a change: less than clients and proxies usually allow."""

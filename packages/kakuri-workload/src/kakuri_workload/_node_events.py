@@ -1,0 +1,80 @@
+"""Events: what happened to the workloads of a node, and to the node itself."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Annotated, Any, ClassVar, Generic, TypeVar
+
+from kakuri_workload._grammar import Range
+from kakuri_workload._removal import Removal
+from kakuri_workload._transition import Attempt, ExitCode, Timestamp
+from kakuri_workload._workload import WorkloadId
+
+Version = Annotated[int, Range(ge=0, le=2**53)]
+"""A registry's version after a change, exact in every JSON reader (RFC 8259 section 6)."""
+
+S = TypeVar("S")
+D = TypeVar("D")
+
+
+class EventType(Enum):
+    """What an event is about."""
+
+    WORKLOAD = "workload"
+    """A workload was registered, or has another state, reason or attempt."""
+
+    DESIRED = "desired"
+    """A workload is to stop, to restart or to be removed."""
+
+    REMOVED = "removed"
+    """A workload was removed."""
+
+    RUNTIME = "runtime"
+    """The runtime became available or unavailable."""
+
+    NODE = "node"
+    """The agent of the node started."""
+
+
+@dataclass(
+    slots=True
+)  # not frozen: each change of a registry creates one, which takes a third then
+class Event(Generic[S, D]):
+    """One event. Do not change it: a registry's journal and its readers share it.
+
+    `S` is `WorkloadState` and `D` is `DesiredState`, or their spelling in a protocol.
+
+    Attributes:
+        index: The registry's version after the change. Indexes increase and never repeat, but most
+            are not consecutive, because not every change is an event.
+        at: When it happened, in seconds since the epoch by the agent's clock.
+        type: What it is about; the fields below are set as far as they apply.
+        id: The workload; None for the types RUNTIME and NODE.
+        state: The state of the workload afterwards, or its last one if it was removed.
+        reason: The reason of the state, as a short code.
+        message: The message of the state, or why the runtime is unavailable.
+        exit_code: The exit code of an ended run.
+        attempt: The number of restarts so far.
+        desired: What was requested of the workload.
+        labels: The labels of the workload.
+        removal: What was removed, and how that was checked.
+        available: Whether the runtime is available.
+        version: The version of the agent that started.
+    """
+
+    __json__: ClassVar[dict[str, Any]] = {"omit_defaults": True, "unknown": "ignore"}
+
+    index: Version
+    at: Timestamp
+    type: EventType
+    id: WorkloadId | None = None
+    state: S | None = None
+    reason: str | None = None
+    message: str | None = None
+    exit_code: ExitCode | None = None
+    attempt: Attempt = 0
+    desired: D | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
+    removal: Removal | None = None
+    available: bool | None = None
+    version: str | None = None
