@@ -270,7 +270,7 @@ async def test_restart_survives_a_crash_after_the_run_has_ended(
     agent.close()
 
 
-async def test_restart_of_an_attempt_that_has_not_begun_keeps_its_number(
+async def test_restart_of_an_attempt_without_a_zone_begins_another_attempt(
     runtime, registry, writer, settle
 ):
     registry.register(workload(), now=1.0)
@@ -279,7 +279,7 @@ async def test_restart_of_an_attempt_that_has_not_begun_keeps_its_number(
     runtime.zones["wl-1"] = ZoneStatus("wl-1", FAILED, spec=spec())
     agent = Agent(registry, writer, runtime)
     await settle()
-    assert runtime.commands == [("start", "wl-1", 1)]
+    assert runtime.commands == [("start", "wl-1", 2)]
     agent.close()
 
 

@@ -173,7 +173,8 @@ class Reconciler:
             self._statuses.end(entry, Run(WorkloadState.FAILED, "Stopped"))
             self._release(workload_id)
         elif entry.desired is DesiredState.RESTART and is_of_earlier_run:
-            self._statuses.rerun(entry)  # its present attempt has not begun
+            # Its container may have run for a moment, so its attempt is not begun again.
+            self._statuses.end(entry, Run(WorkloadState.FAILED, "Stopped"))
             self._queue.add(workload_id)
         elif entry.desired is not DesiredState.RUN:
             self._runtime.stop(workload_id, entry.grace_seconds)

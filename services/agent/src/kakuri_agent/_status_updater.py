@@ -145,7 +145,7 @@ class StatusUpdater:
         return self._update(entry, run)
 
     def rerun(self, entry: WorkloadEntry) -> WorkloadEntry:
-        """Begin the next attempt at a workload that has ended, or whose attempt has not begun."""
+        """Begin the next attempt at a workload that has ended, or that waits for it in back-off."""
         attempt = entry.attempt + 1 if entry.state.is_terminal else entry.attempt
         return self._begin_next(entry, entry.run, attempt)
 
