@@ -552,6 +552,7 @@ async def test_node_reports_what_its_store_refuses(registry, runtime, capacity):
     writer = StoreWriter(registry, store)
     agent = Agent(registry, writer, runtime, capacity, clock=lambda: 7.0)
     await agent.handle(StartWorkload(workload()))
+    await writer.saved("")  # the event that the agent started
     assert agent.handle(DescribeNode()).message is None
     store.fault = StoreFull("no room")
     assert isinstance(await agent.handle(StartWorkload(workload("other"))), ErrorReply)

@@ -120,3 +120,11 @@ async def test_availability_of_the_runtime_is_an_event(registry, writer, runtime
         (EventType.RUNTIME, False, "the sidecar does not answer"),
         (EventType.RUNTIME, True, None),
     ]
+
+
+async def test_agent_that_stops_answers_requests_that_wait(agent):
+    waiting = asyncio.ensure_future(agent.handle(WatchChanges(1, wait_seconds=30)))
+    await asyncio.sleep(0)
+    agent.stop_waiting()
+    assert await waiting == Changes([], 1)
+    assert agent.handle(WatchChanges(1, wait_seconds=30)) == Changes([], 1)

@@ -122,13 +122,18 @@ async def test_longest_log_of_a_removed_workload_fits_into_a_reply(agent, remove
         (LogSelection(LogStream.STDOUT), 1, record(b"end", 2, is_partial=True)),
         (LogSelection(since=AT.format(2)), None, record(b"end", 2, is_partial=True)),
         (LogSelection(attempt=0), None, LOG),
-        (LogSelection(attempt=1), None, b""),
     ],
 )
 async def test_log_of_a_removed_workload_has_its_records(agent, remove, selection, tail, data):
     await remove()
     log = await agent.handle(ReadLog("wl-1", tail, removed=True, records=selection))
     assert (log.data, log.ended) == (data, True)
+
+
+async def test_log_of_a_removed_workload_has_no_later_attempt(agent, remove):
+    await remove()
+    reply = await agent.handle(ReadLog("wl-1", removed=True, records=LogSelection(attempt=1)))
+    assert (reply.code, reply.id) == (ErrorCode.NOT_FOUND, "wl-1")
 
 
 async def test_gap_in_the_log_of_a_removed_workload_is_kept(agent, remove):

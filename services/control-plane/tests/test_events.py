@@ -304,17 +304,27 @@ async def test_states_with_a_label_come_from_a_list_with_that_label(client, jour
     assert (request.label, request.detail) == ("team=red", True)
 
 
-@pytest.mark.parametrize("query", ["after=x", "after=-1", "type=party", "label=x", "workload=A"])
+@pytest.mark.parametrize(
+    "query", ["after=x", "after=-1", f"after={2**53 + 1}", "type=party", "label=x", "workload=A"]
+)
 async def test_invalid_query_is_refused(client, query):
     response = await client.request("GET", f"/events?{query}")
     assert response.status == 400
     assert json.loads(response.body)["errors"][0]["path"] == f"query.{query.partition('=')[0]}"
 
 
-async def test_invalid_last_event_id_is_refused(client):
-    response = await client.request("GET", "/events", headers={"Last-Event-ID": "x"})
+@pytest.mark.parametrize("value", ["x", "", "1, 2", str(2**53 + 1)])
+async def test_invalid_last_event_id_is_refused(client, value):
+    response = await client.request("GET", "/events", headers={"Last-Event-ID": value})
     assert response.status == 400
     assert json.loads(response.body)["errors"][0]["path"] == "header.Last-Event-ID"
+
+
+async def test_last_event_id_of_now_sends_no_states(client, journal):
+    journal.put("a", version=1)
+    async with stream_of(client, "", Last_Event_ID="now") as stream:
+        journal.add("b")
+        assert (await stream.json())["id"] == "b"
 
 
 async def test_index_that_is_not_kept_is_gone(client, journal):
@@ -553,6 +563,42 @@ async def test_hub_without_followers_stops_and_starts_again(hub, journal, monkey
     journal.add()
     await hub.follow()
     assert (journal.watches, hub.index) == (2, 1)
+
+
+async def test_followers_of_an_agent_that_hangs_share_one_request(hub, journal):
+    may_answer = asyncio.Event()
+
+    async def answer_late(request):
+        await may_answer.wait()
+        return journal.watch(request)
+
+    journal.fail = answer_late
+    followers = [asyncio.create_task(hub.follow()) for _ in range(3)]
+    await until(lambda: journal.asked)
+    followers[0].cancel()
+    journal.fail = None
+    may_answer.set()
+    await asyncio.wait(followers)
+    assert [each.cancelled() for each in followers] == [True, False, False]
+    assert journal.watches == 1
+
+
+async def test_hub_that_is_closed_while_it_starts_does_not_run(hub, journal):
+    may_answer = asyncio.Event()
+
+    async def answer_late(request):
+        await may_answer.wait()
+        return journal.watch(request)
+
+    journal.fail = answer_late
+    following = asyncio.create_task(hub.follow())
+    await until(lambda: journal.asked)
+    await hub.close()
+    may_answer.set()
+    follower = await following
+    assert [batch async for batch in hub.batches(hub.end)] == []
+    assert hub._task is None
+    del follower
 
 
 async def test_failure_of_the_hub_ends_its_streams(hub, journal, monkeypatch):

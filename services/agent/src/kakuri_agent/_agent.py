@@ -155,6 +155,10 @@ class Agent:
         """Call a function whenever a workload has ended for good."""
         self._reconciler.notify_ends(on_end)
 
+    def stop_waiting(self) -> None:
+        """Answer the requests that wait for events, because the agent stops."""
+        self._events.stop_waiting()
+
     def close(self) -> None:
         """Stop reconciling; zones continue to run."""
         self._events.close()

@@ -52,6 +52,7 @@ class EventFeed:
         self._runtime = runtime
         self._clock = clock
         self._signals = Signals()
+        self._is_stopping = False
         self._was_available = True
         self._loop = asyncio.get_running_loop()
         self._check = self._loop.call_later(AVAILABILITY_SECONDS, self._check_runtime)
@@ -61,9 +62,15 @@ class EventFeed:
     def read(self, request: WatchChanges) -> Reply | Awaitable[LateReply]:
         """Answer a request for events, at once if there are some or it does not wait."""
         reply = self._reply(request)
-        if request.wait_seconds and isinstance(reply, Changes) and not reply.events:
+        is_empty = isinstance(reply, Changes) and not reply.events
+        if request.wait_seconds and is_empty and not self._is_stopping:
             return self._wait(request)
         return reply
+
+    def stop_waiting(self) -> None:
+        """Answer the requests that wait, and let no further one wait."""
+        self._is_stopping = True
+        self._signals.set_all()
 
     def close(self) -> None:
         """Stop checking the runtime."""
@@ -76,7 +83,9 @@ class EventFeed:
             while True:
                 reply = self._reply(request)
                 is_empty = isinstance(reply, Changes) and not reply.events
-                if not is_empty or not await wait_for(published, deadline - self._loop.time()):
+                if not is_empty or self._is_stopping:
+                    return reply
+                if not await wait_for(published, deadline - self._loop.time()):
                     return reply
 
     def _reply(self, request: WatchChanges) -> Reply:

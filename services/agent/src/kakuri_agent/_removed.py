@@ -27,7 +27,7 @@ from kakuri_workload import (
     write_record,
 )
 
-from kakuri_agent._replies import not_removed, page_of, removed_status_of, selection_of
+from kakuri_agent._replies import no_attempt, not_removed, page_of, removed_status_of, selection_of
 
 READ_SECONDS = 5.0
 """Seconds that the store may take to return a log, while it writes for example."""
@@ -79,6 +79,9 @@ class RemovedWorkloads:
         tombstone = self._registry.tombstone(request.id)
         if tombstone is None:
             return not_removed(request.id)
+        attempt = None if request.records is None else request.records.attempt
+        if attempt is not None and attempt > tombstone.entry.attempt:
+            return no_attempt(request.id, attempt, tombstone.entry)
         end = f"removed-{tombstone.version}"
         if request.after is not None:
             if request.after == end:

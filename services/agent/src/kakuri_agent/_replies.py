@@ -167,6 +167,12 @@ def not_removed(workload_id: str) -> ErrorReply:
     return ErrorReply(ErrorCode.NOT_FOUND, message, id=workload_id)
 
 
+def no_attempt(workload_id: str, attempt: int, entry: WorkloadEntry) -> ErrorReply:
+    """Return the error for the log of an attempt later than the latest one."""
+    message = f"no attempt {attempt} of {workload_id!r}: the latest is {entry.attempt}"
+    return ErrorReply(ErrorCode.NOT_FOUND, message, id=workload_id)
+
+
 def ended_message(reason: str | None, state: str, exit_code: int | None) -> str:
     """Return the message of a pending workload about its last run."""
     code = "" if exit_code is None else f", exit code {exit_code}"

@@ -12,6 +12,7 @@ from kakuri_registry import StoreError, StoreWriter, WorkloadEntry, WorkloadRegi
 from kakuri_rpc import ErrorCode, ErrorReply, Log, ReadLog, Reply
 from kakuri_workload import LogChunk, LogRequest, WorkloadState
 
+from kakuri_agent._replies import no_attempt
 from kakuri_agent._signals import Signals, wait_for
 from kakuri_agent.runtimes._protocol import (
     NoLog,
@@ -66,8 +67,7 @@ class WorkloadLogs:
         workload_id = request.id
         attempt = None if request.records is None else request.records.attempt
         if attempt is not None and attempt > entry.attempt:
-            message = f"no attempt {attempt} of {workload_id!r}: the latest is {entry.attempt}"
-            return ErrorReply(ErrorCode.NOT_FOUND, message, id=workload_id)
+            return no_attempt(workload_id, attempt, entry)
         if attempt == entry.attempt and entry.state is WorkloadState.PENDING:
             # The attempt has not begun: the log does not grow before the entry changes.
             return Log(b"", request.after or LOG_START, ended=request.bounded)

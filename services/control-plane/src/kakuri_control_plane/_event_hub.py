@@ -107,7 +107,7 @@ class EventHub:
         self._bytes = 0
         self._changed = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
-        self._starting = asyncio.Lock()
+        self._starting: asyncio.Task[None] | None = None
         self._is_closed = False
 
     @property
@@ -223,19 +223,36 @@ class EventHub:
             await asyncio.wait([self._task])
 
     async def _start_once(self) -> None:
-        async with self._starting:
-            if self._task is not None or self._is_closed:
-                return
-            watch = self._agent.open_watch()
-            try:
-                index = (await self._presence.track(watch.read())).next
-            except BaseException:
-                await watch.close()
-                raise
-            self._begin, self._start, self._index = self.end, index, index
-            self._batches.clear()
-            self._bytes = 0
-            self._task = asyncio.create_task(self._run(watch))
+        """Start the hub unless it runs; all who need it at a time share one request.
+
+        One request for each would let them wait one after the other for an agent that hangs.
+        """
+        if self._task is not None or self._is_closed:
+            return
+        if self._starting is None:
+            self._starting = asyncio.create_task(self._begin_run())
+            self._starting.add_done_callback(self._end_start)
+        await asyncio.shield(self._starting)
+
+    def _end_start(self, starting: asyncio.Task[None]) -> None:
+        self._starting = None
+        if not starting.cancelled():
+            starting.exception()  # retrieved, even if all who waited for it have gone
+
+    async def _begin_run(self) -> None:
+        watch = self._agent.open_watch()
+        try:
+            index = (await self._presence.track(watch.read())).next
+        except BaseException:
+            await watch.close()
+            raise
+        if self._is_closed:
+            await watch.close()
+            return
+        self._begin, self._start, self._index = self.end, index, index
+        self._batches.clear()
+        self._bytes = 0
+        self._task = asyncio.create_task(self._run(watch))
 
     async def _run(self, watch: AgentWatch) -> None:
         """Read events until no follower is left."""

@@ -25,6 +25,7 @@ from kakuri_control_plane._event_views import (
     heartbeat_line,
     synced_line,
 )
+from kakuri_control_plane._headers import MAX_VERSION
 from kakuri_control_plane._presence import Presence
 from kakuri_control_plane._queries import EventQuery
 
@@ -44,7 +45,7 @@ class EventStreams:
 
     async def get_events(self, request: Request, query: EventQuery) -> Response:
         """Stream events until the client disconnects or the control plane stops."""
-        after = _first_index(request, query)
+        after, is_snapshot = _beginning(request, query)
         admitted = EventFilter(query.workload, query.label_pair, query.kinds)
         stream = _Stream(
             self._agent,
@@ -57,7 +58,7 @@ class EventStreams:
         media_type = EVENT_STREAM if stream.is_server_sent else NDJSON
         if request.method == "HEAD":
             return Response(200, iter(()), headers=HEADERS, content_type=media_type)
-        pieces = await stream.open(after, is_snapshot=after is None and query.after != "now")
+        pieces = await stream.open(after, is_snapshot=is_snapshot)
         return Response(200, pieces, headers=HEADERS, content_type=media_type)
 
     async def changed_status(
@@ -227,20 +228,23 @@ class _Stream:
         return b"%bevent: %b\ndata: %b\n" % (number, kind, line)
 
 
-def _first_index(request: Request, query: EventQuery) -> int | None:
-    """Return the index to continue after; None for the present one.
+def _beginning(request: Request, query: EventQuery) -> tuple[int | None, bool]:
+    """Return where a stream begins: the index, and whether the present states come first.
+
+    The index is None for the present one.
 
     Raises:
-        QueryError: It is not a number.
+        QueryError: It is not an index.
     """
     last = request.headers.get("last-event-id")
     text = query.after if last is None else last
     if text is None or text == "now":
-        return None
-    if not INDEX.fullmatch(text):
+        return None, text is None
+    index = int(text) if INDEX.fullmatch(text) else MAX_VERSION + 1
+    if index > MAX_VERSION:
         where = "query.after" if last is None else "header.Last-Event-ID"
-        raise QueryError([Fault(where, f"expected an index or 'now', got {text!r}")])
-    return int(text)
+        raise QueryError([Fault(where, f"expected an index or 'now', got {text!r:.80}")])
+    return index, False
 
 
 def _accepts_event_stream(request: Request) -> bool:
