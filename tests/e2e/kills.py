@@ -34,7 +34,7 @@ from tools.members import ROOT
 from .forked_agents import FAILPOINTS
 from .processes import clean_environment
 
-WAIT_SECONDS = 30
+WAIT_SECONDS = 120
 
 UNSHARE = ["unshare", "--mount"]
 if os.geteuid() != 0:

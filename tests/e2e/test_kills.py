@@ -16,6 +16,7 @@ KILLS = int(os.environ.get("KAKURI_KILLS", "100"))
 PER_SCENARIO = 100
 
 
+@pytest.mark.timeout(600)  # as long as that where cores are shared
 @pytest.mark.parametrize(("runtime", "count"), [("sidecar", KILLS), ("cri", KILLS // 2)])
 async def test_acknowledged_requests_survive_sigkill_of_the_agent(tmp_path, runtime, count):
     kills, refused = Counter(), 0

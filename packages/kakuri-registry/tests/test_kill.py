@@ -6,10 +6,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 KILLS = int(os.environ.get("KAKURI_KILLS", "200"))
 """Number of kills; KAKURI_KILLS=10000 for more."""
 
 
+@pytest.mark.timeout(600)  # as long as that where cores are shared
 def test_acknowledged_changes_survive_a_kill_at_any_point(tmp_path):
     command = [sys.executable, Path(__file__).with_name("crashing.py"), tmp_path, str(KILLS), "7"]
     run = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -19,6 +22,7 @@ def test_acknowledged_changes_survive_a_kill_at_any_point(tmp_path):
     assert changes > 10 * kills
 
 
+@pytest.mark.timeout(600)
 def test_events_before_and_after_a_kill_at_any_point_are_the_journal(tmp_path):
     rounds = KILLS // 5
     command = [sys.executable, Path(__file__).with_name("following.py"), tmp_path, str(rounds), "7"]

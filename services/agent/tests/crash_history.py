@@ -98,10 +98,13 @@ class ClientHistory:
             ):
                 raise Violation(f"{workload_id} was removed ({call}) without a tombstone")
         removals = [call.end or self.now for call in calls if call.kind == "RemoveWorkload"]
-        since = min(  # replies about an earlier workload of the same id do not count
-            (start.begin for start in starts if start.begin > max(removals, default=0)),
-            default=self.now if removals else 0,
+        # Replies about an earlier workload of the same id do not count. A call that began before the
+        # start was answered may have got one: the start waits until the removal is on disk.
+        since = min(
+            (start.end for start in starts if start.begin > max(removals, default=0)),
+            default=self.now,
         )
+        since = since if removals else 0
         for call in acknowledged:
             if call.begin < since:
                 continue

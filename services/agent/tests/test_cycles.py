@@ -59,7 +59,7 @@ async def test_thousand_cycles_return_to_the_initial_resources(crash_directory, 
         store="sqlite",
     )
     async with agent_service(settings) as endpoint:
-        client = AgentClient(endpoint)
+        client = AgentClient(endpoint, timeout=60)  # tracing memory makes the agent slow
         tracemalloc.start()
         try:
             await cycles(client)  # fills everything that is bounded, such as the journal

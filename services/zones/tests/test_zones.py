@@ -87,8 +87,9 @@ async def test_stop_abandons_a_call_that_exceeds_the_cancel_timeout(runtime, run
         await runtime.calls.wait_for("RunPodSandbox")
         assert (await node.stop()).reason == "Stopped"
         assert (await start).code == "Stopped"
-        await until(lambda: bool(runtime.sandboxes))  # the abandoned call succeeds late
-        await until(lambda: has_no_objects(runtime))  # and its sandbox is removed
+        # The abandoned call succeeds late, and its sandbox is removed.
+        await runtime.calls.wait_for("RemovePodSandbox", timeout=60)
+        await until(lambda: has_no_objects(runtime), timeout=60)
 
 
 async def test_stop_of_a_partially_created_zone_removes_it(runtime, run):
