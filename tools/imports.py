@@ -2,7 +2,7 @@
 
 Usage: python -m tools.imports [--write]
 
-Without --write, it fails if the picture in docs/architecture.md is not the present one.
+Without --write, it fails if the picture in docs/architecture.md is not the current one.
 """
 
 import ast

@@ -113,7 +113,7 @@ async def test_compacted_index_raises_agent_error_with_the_range():
         (4181, Changes([FAILED], 4181), "expected indexes in order, after 4181, got 4181"),
         (1, Changes([FAILED], 4180), "expected 4181 or a later index to continue from, got 4180"),
         (1, Changes([], 0), "expected 1 or a later index to continue from, got 0"),
-        (None, Changes([FAILED], 4181), "expected the present index without events"),
+        (None, Changes([FAILED], 4181), "expected the current index without events"),
         (1, Changes([FAILED, FAILED], 1), "expected at most 1 events, got 2"),
     ],
 )

@@ -144,7 +144,7 @@ class ClientHistory:
 
 
 def _may_begin_later(call):
-    """Whether the present attempt of a restarted workload had not begun, and may keep its number."""
+    """Whether the current attempt of a restarted workload had not begun, and may keep its number."""
     return call.reply.state is State.PENDING
 
 

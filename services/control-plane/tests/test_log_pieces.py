@@ -54,7 +54,7 @@ async def test_log_ends_with_a_piece_without_data():
 
 
 def test_constants_of_the_control_plane_are_the_documented_ones():
-    assert (_logs.WAIT_SECONDS, _logs.PAUSE, _logs.RETURN_SECONDS) == (30.0, 0.25, 20.0)
+    assert (_logs.WAIT_SECONDS, _logs.PAUSE_SECONDS, _logs.RETURN_SECONDS) == (30.0, 0.25, 20.0)
     assert (SHORT_PIECE, MAX_SHORT_PIECES) == (MAX_LOG_DATA // 2, 256)
     assert (_admission.LARGE_DOCUMENT, _admission.MAX_IN_PROGRESS) == (16_384, 4)
     assert (_admission.MAX_WAITING, _admission.TURNS_BETWEEN) == (64, 4)

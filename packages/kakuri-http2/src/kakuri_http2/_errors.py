@@ -96,4 +96,4 @@ class HeaderListTooLarge(HTTP2Error, ValueError):
 
 
 class LocalProtocolError(HTTP2Error, RuntimeError):
-    """The program asked for what the protocol does not allow in the present state."""
+    """The program asked for what the protocol does not allow in the current state."""

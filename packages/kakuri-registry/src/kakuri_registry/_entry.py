@@ -13,7 +13,7 @@ class WorkloadEntry:
 
     Attributes:
         workload: What was submitted.
-        run: The observed state of its present run, or of the last one while it waits for the next.
+        run: The observed state of its current run, or of the last one while it waits for the next.
         version: The registry's version after the change that made this snapshot. It increases with
             every change, so of two snapshots the one with the larger version is the later.
         registered_at: When it was registered.

@@ -86,7 +86,7 @@ class Compacted(RegistryError, LookupError):
     Attributes:
         index: The index to continue from that was asked for.
         oldest: The smallest index that a reader can continue from.
-        newest: The present index.
+        newest: The current index.
     """
 
     def __init__(self, index: int, oldest: int, newest: int) -> None:

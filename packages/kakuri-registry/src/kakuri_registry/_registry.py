@@ -149,7 +149,7 @@ class WorkloadRegistry(ChangePublisher):
             message: How the last run ended.
             exit_code: The exit code of the last run.
             failures: The number of runs in a row that did not stay up.
-            attempt: The new attempt; by default the one after the present one.
+            attempt: The new attempt; by default the one after the current one.
 
         Returns:
             The new snapshot.
@@ -157,7 +157,7 @@ class WorkloadRegistry(ChangePublisher):
         Raises:
             UnknownWorkload: No workload has this id.
             IllegalTransition: The state is terminal.
-            ValueError: The new attempt is not later than the present one.
+            ValueError: The new attempt is not later than the current one.
         """
         entry = self._known(workload_id)
         if entry.state.is_terminal:
@@ -205,7 +205,7 @@ class WorkloadRegistry(ChangePublisher):
             now: The time of the change.
             message: How the last run ended.
             exit_code: The exit code of the last run.
-            attempt: The new attempt; by default the one after the present one. It may be the
+            attempt: The new attempt; by default the one after the current one. It may be the
                 present one, if that has not begun.
 
         Returns:
@@ -214,7 +214,7 @@ class WorkloadRegistry(ChangePublisher):
         Raises:
             UnknownWorkload: No workload has this id.
             RemovalIsFinal: The workload is being removed.
-            ValueError: The new attempt is before the present one.
+            ValueError: The new attempt is before the current one.
         """
         entry = self._known(workload_id)
         if entry.desired is DesiredState.REMOVE:
@@ -254,7 +254,7 @@ class WorkloadRegistry(ChangePublisher):
             grace_seconds: Seconds that the workload may take to end by itself.
 
         Returns:
-            The new snapshot, or the present one if nothing changes.
+            The new snapshot, or the current one if nothing changes.
 
         Raises:
             UnknownWorkload: No workload has this id.

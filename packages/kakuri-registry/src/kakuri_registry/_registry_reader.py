@@ -54,7 +54,7 @@ class RegistryReader:
         self._tombstones = Tombstones(loaded.tombstones)
 
     def get(self, workload_id: str) -> WorkloadEntry | None:
-        """Return the present snapshot of a workload; None if it is not registered."""
+        """Return the current snapshot of a workload; None if it is not registered."""
         return self._entries.get(workload_id)
 
     def history(self, workload_id: str) -> History:
@@ -122,7 +122,7 @@ class RegistryReader:
         already are left out.
 
         Args:
-            now: The present time.
+            now: The current time.
             retention: Seconds for which an ended workload is kept.
             budget: Bytes that all ended workloads may take together; None for no limit.
             limit: The largest number of workloads.

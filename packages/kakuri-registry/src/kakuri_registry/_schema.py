@@ -241,7 +241,7 @@ def _foreign(path: str) -> StoreFailed:
 
 
 def migrate(connection: sqlite3.Connection, path: str) -> None:
-    """Bring a database to the present schema, in one transaction.
+    """Bring a database to the current schema, in one transaction.
 
     Raises:
         StoreTooNew: A later version of this package has written the database.

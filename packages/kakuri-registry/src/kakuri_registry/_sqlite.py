@@ -100,7 +100,7 @@ class SQLiteStore:
         self._connection: sqlite3.Connection | None = None
         self._lock = -1
         self._is_log_new = False  # it is empty, and the first transaction has to mark it
-        self._begins_log = False  # the present transaction has marked it
+        self._begins_log = False  # the current transaction has marked it
         self._reserve_bytes = reserve
         self._mutex = threading.Lock()
         try:

@@ -173,7 +173,7 @@ class AgentClient:
         expected_version: int | None = None,
         with_version: bool = False,
     ) -> Status:
-        """End the present run of a workload, then begin its next attempt.
+        """End the current run of a workload, then begin its next attempt.
 
         The request is not repeated when its connection breaks. The arguments are those of
         `stop_workload`.
@@ -208,7 +208,7 @@ class AgentClient:
         """Return the events after an index, without waiting; use `open_watch` to wait for some.
 
         Args:
-            after: The index; None for the present index without events.
+            after: The index; None for the current index without events.
             limit: Events to return at most; there may be more.
         """
         request = WatchChanges(after, limit=limit)

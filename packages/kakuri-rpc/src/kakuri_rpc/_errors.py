@@ -38,7 +38,7 @@ class AgentError(RPCError):
         differences: For a conflict of specifications, the paths of what differs.
         version: For a version mismatch, the workload's present version.
         oldest: For events that are not kept any more, the smallest index to continue from.
-        newest: The present index then.
+        newest: The current index.
     """
 
     def __init__(self, error: ErrorReply) -> None:

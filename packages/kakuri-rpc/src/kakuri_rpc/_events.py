@@ -20,7 +20,7 @@ class WatchChanges:
     """Ask for the events after an index.
 
     Attributes:
-        after: The index; None to ask for the present one.
+        after: The index; None to ask for the current one.
         wait_seconds: How long the reply may wait if there are none yet.
         limit: Events in the reply.
     """

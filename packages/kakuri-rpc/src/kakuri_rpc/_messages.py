@@ -240,7 +240,7 @@ class ErrorReply:
         differences: For a conflict of specifications, the paths of what differs, without values.
         version: For a version mismatch, the workload's present version.
         oldest: For events that are not kept any more, the smallest index to continue from.
-        newest: The present index then.
+        newest: The current index.
     """
 
     __json__: ClassVar[dict[str, Any]] = {**REPLY, "tag_value": "Error"}

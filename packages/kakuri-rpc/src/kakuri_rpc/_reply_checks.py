@@ -87,7 +87,7 @@ def _event_faults(request: WatchChanges, changes: Changes) -> Iterator[str]:
         yield f"expected at most {request.limit} events, got {len(changes.events)}"
     if request.after is None:
         if changes.events:
-            yield "expected the present index without events"
+            yield "expected the current index without events"
         return
     last = request.after
     for event in changes.events:

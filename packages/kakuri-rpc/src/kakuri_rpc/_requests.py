@@ -117,7 +117,7 @@ class RerunWorkload:
 
 @dataclass(frozen=True, slots=True)
 class RestartWorkload:
-    """End the present run of a workload, then begin its next attempt.
+    """End the current run of a workload, then begin its next attempt.
 
     Of a workload that has ended, the next attempt begins at once. The fields are those of
     `StopWorkload`.

@@ -34,7 +34,7 @@ class AgentWatch:
         """Return the events after an index; none if there are none within the wait.
 
         Args:
-            after: The index, `next` of an earlier reply; None for the present index without events.
+            after: The index, `next` of an earlier reply; None for the current index without events.
             wait_seconds: How long to wait for events, 0 to 30; the client's timeout comes on top.
             limit: Events to return at most; there may be more.
 

@@ -58,6 +58,8 @@ from kakuri_workload._transition import (
 )
 from kakuri_workload._version import __version__
 from kakuri_workload._workload import (
+    DEFAULT_CPU_MILLICORES,
+    DEFAULT_MEMORY_MB,
     DEFAULT_RUNTIME_CLASS,
     MAX_RESTARTS,
     Arguments,
@@ -76,7 +78,9 @@ from kakuri_workload._workload import (
 from kakuri_workload._zone import MAX_SPEC_BYTES, ZoneSpec, ZoneStatus, present_spelling
 
 __all__ = [
+    "DEFAULT_CPU_MILLICORES",
     "DEFAULT_LOG_BYTES",
+    "DEFAULT_MEMORY_MB",
     "DEFAULT_RUNTIME_CLASS",
     "DESIRED_TRANSITIONS",
     "IMAGE_REFERENCE",

@@ -7,7 +7,7 @@ from kakuri_workload._state import WorkloadState
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """The observed state of one run of a workload: the present one, or the last one.
+    """The observed state of one run of a workload: the current one, or the last one.
 
     Attributes:
         state: Its state.

@@ -130,6 +130,10 @@ class PullPolicy(Enum):
     NEVER = "never"
 
 
+DEFAULT_MEMORY_MB = 512
+DEFAULT_CPU_MILLICORES = 1000
+"""The limits that the API sets for a workload whose submitter states none."""
+
 MAX_RESTARTS = 100
 """The default number of restarts: at the longest back-off, eight hours of failures."""
 

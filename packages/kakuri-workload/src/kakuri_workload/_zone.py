@@ -33,7 +33,7 @@ class ZoneSpec:
 
 
 def present_spelling(document: Any) -> Any:
-    """Return the JSON of a ZoneSpec in its present spelling.
+    """Return the JSON of a ZoneSpec in its current spelling.
 
     The release before this one wrote the fields of the workload next to the attempt, without a
     restart policy, and left out the default runtime class. Annotations of running zones still

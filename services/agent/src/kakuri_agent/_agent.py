@@ -207,7 +207,7 @@ class Agent:
         )
 
     def _list(self, request: ListWorkloads) -> Callable[[], Reply]:
-        """Return a function that builds the list of the present states."""
+        """Return a function that builds the list of the current states."""
         state, label = selection_of(request)
         # One more than requested shows whether another page follows.
         entries = self._registry.page(

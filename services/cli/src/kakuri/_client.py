@@ -88,8 +88,6 @@ def _message(problem: Mapping[str, Any], response: Any, code: str, *, is_write: 
     for error in problem.get("errors", ()):
         if isinstance(error, dict):
             lines.append(printable(f"  {error.get('path')}: {error.get('message')}"))
-    for path in problem.get("differences", ()):
-        lines.append(printable(f"  differs: {path}"))
     if is_write and code in _UNKNOWN_OUTCOME:
         lines.append(_FATE_UNKNOWN)
     return "\n".join(lines)
@@ -184,7 +182,7 @@ class API:
 
         Args:
             method: The method.
-            path: The path, with segments that are percent-encoded.
+            path: The path, with percent-encoded segments.
             params: The query.
             body: The content.
             headers: Further fields.
@@ -202,7 +200,7 @@ class API:
                 self._prefix + path,
                 body=body,
                 headers={**self._headers, **(headers or {})},
-                params=_pairs(params),
+                params=list(params),
                 timeouts=Timeouts(read=seconds, total=seconds + ANSWER_SECONDS),
             )
         if response.status >= _ERROR:
@@ -222,11 +220,11 @@ class API:
 
         Raises:
             APIProblem: The answer is an error.
-            Unreachable: There was no answer, or the connection broke in its middle.
+            Unreachable: There was no answer, or the connection broke before its end.
         """
         timeouts = Timeouts(read=silence, total=None)
         with self._translated("GET"), self._client.stream(
-            "GET", self._prefix + path, params=_pairs(params), headers=self._headers,
+            "GET", self._prefix + path, params=list(params), headers=self._headers,
             timeouts=timeouts,
         ) as response:  # fmt: skip
             if response.status >= _ERROR:
@@ -254,10 +252,6 @@ def _expanded(path: str) -> "Path":
     from pathlib import Path  # noqa: PLC0415 (most contexts have no file)
 
     return Path(path).expanduser()
-
-
-def _pairs(params: Params) -> list[tuple[str, str]]:
-    return list(params)
 
 
 def _refusal(

@@ -28,7 +28,7 @@ class Change:
         kind: CREATE, REPLACE, SAME or REMOVE.
         wanted: The specification of the file; None for REMOVE.
         present: That of the node; None for CREATE.
-        fields: Each field that differs, with its present and its new value.
+        fields: Each field that differs, with its current and its new value.
         problem: Why the node would refuse it; empty if it would not.
     """
 

@@ -101,7 +101,7 @@ def follow_events(
     Args:
         invocation: Reports breaks.
         api: The control plane.
-        after: An index, or `now`; None for the present state of every workload first.
+        after: An index, or `now`; None for the current state of every workload first.
         params: Further parameters of the query.
 
     Raises:
@@ -196,7 +196,7 @@ def line_of(invocation: Invocation, event: Event) -> str:
 
 
 def batches(invocation: Invocation, api: "API") -> Iterator[None]:
-    """Yield once when the present state is known, and again after each change."""
+    """Yield once when the current state is known, and again after each change."""
     with api.again() as stream:
         for event in follow_events(invocation, stream, None):
             if event["type"] not in ("state", "heartbeat"):

@@ -18,16 +18,18 @@ from pathlib import Path
 from typing import Any
 
 from kakuri_json import JSONError, ValidationError, convert, loads
-from kakuri_workload import DEFAULT_RUNTIME_CLASS, Workload
+from kakuri_workload import (
+    DEFAULT_CPU_MILLICORES,
+    DEFAULT_MEMORY_MB,
+    DEFAULT_RUNTIME_CLASS,
+    Workload,
+)
 
 from kakuri._exits import UsageError
 from kakuri._text import parse_cpu, parse_size
 
 SET_LABEL = "kakuri-set"
 """The label of all workloads of a file with a `set`, by which `apply --prune` finds them."""
-
-DEFAULT_MEMORY_MB, DEFAULT_CPU_MILLICORES = 512, 1000
-"""What the API assumes for a workload that states no limits."""
 
 _FRIENDLY: dict[str, tuple[str, Callable[[str], int], str]] = {
     "memory": ("memory_mb", parse_size, "a size like '256MiB'"),

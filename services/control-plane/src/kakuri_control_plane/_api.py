@@ -42,7 +42,7 @@ from kakuri_control_plane._views import HistoryView, WorkloadDetails, WorkloadPa
 
 @dataclass(frozen=True, slots=True)
 class Index:
-    """The answer to `GET /`."""
+    """The response to `GET /`."""
 
     name: str = "kakuri-control-plane"
     version: str = __version__

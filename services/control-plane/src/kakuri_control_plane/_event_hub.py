@@ -4,8 +4,8 @@ One connection waits for events, however many streams there are. Each event is e
 streams read the encoded batches from one list, each from its own position; so a stream costs no
 memory of its own, and a slow one delays no other.
 
-The hub runs while a stream or a long poll needs it. It continues by index after a loss of the
-agent; if events were lost, all streams end with a gap.
+The hub runs while a stream or a long poll needs it. It resumes after the last index once an
+unreachable agent answers again; if events were lost, all streams end with a gap.
 """
 
 import asyncio
@@ -37,18 +37,21 @@ HEARTBEAT_SECONDS = 5.0
 """Time between two heartbeats of a stream."""
 
 MAX_UNSENT = 1 << 20
-"""Bytes of encoded events that the hub keeps; a stream that has more of them to send is cut."""
+"""Bytes of encoded events that the hub keeps; a stream with more of them unsent is cut off."""
+
+BATCH_BYTES = 128
+"""Bytes of a batch without its events, so that heartbeats are bounded, too."""
 
 MAX_FOLLOWERS = 256
-"""Streams at a time."""
+"""The largest number of concurrent streams."""
 
 SECONDS_PER_FOLLOWER = 0.001
-"""Time between two batches for each stream: fifty times of what writing to one takes, so that
-streams take a small part of the process's time. A change that comes alone is sent at once."""
+"""Time between two batches for each stream: fifty times as long as a write to one takes, so
+that streams take a small part of the process's time. A single change is sent at once."""
 
 
 class TooManyStreams(Exception):
-    """There are as many streams as there may be."""
+    """The limit of concurrent streams is reached."""
 
     def __reduce__(self) -> tuple[Any, ...]:
         # copy and pickle would call the class with `args`, but it takes other arguments.
@@ -81,7 +84,7 @@ class Gap:
 
 
 class Follower:
-    """A reader of the hub; one without references does not count."""
+    """A reader of the hub. It counts towards the limit for as long as it is referenced."""
 
     __slots__ = ("__weakref__",)
 
@@ -94,7 +97,7 @@ class EventHub:
 
         Args:
             agent: The client of the agent.
-            presence: Logs the loss and the return of the agent.
+            presence: Logs when the agent becomes unreachable and reachable.
         """
         self._agent = agent
         self._presence = presence
@@ -124,8 +127,8 @@ class EventHub:
         """Return a follower once the hub runs; it counts as long as it is referenced.
 
         Raises:
-            TooManyStreams: There are as many as there may be.
-            RPCError: The agent can't be asked for its present index.
+            TooManyStreams: The limit is reached.
+            RPCError: The agent can't be asked for its current index.
         """
         if len(self._followers) >= MAX_FOLLOWERS:
             raise TooManyStreams
@@ -135,10 +138,7 @@ class EventHub:
         return follower
 
     def position(self, index: int) -> int | None:
-        """Return the number of the batch with the first event after an index.
-
-        None if it is not kept any more.
-        """
+        """Return the number of the batch with the first event after an index; None if dropped."""
         if index < self._start:
             return None
         number = self.end
@@ -149,9 +149,9 @@ class EventHub:
         return number
 
     async def batches(self, number: int) -> AsyncIterator[Batch | Gap]:
-        """Yield the batches from a number on, as they come.
+        """Yield the batches from a number on, as they are published.
 
-        It ends when the hub is closed, after a gap, or when the reader is too slow.
+        Ends when the hub is closed, after a gap, or when the reader is too slow.
         """
         while True:
             while number >= self.end:
@@ -172,18 +172,18 @@ class EventHub:
         workload_id: str,
         seconds: float,
         ask: Callable[[], Awaitable[T]],
-        is_answer: Callable[[T], bool],
+        is_met: Callable[[T], bool],
     ) -> T:
-        """Return the first reply about a workload that is an answer, or the last one.
+        """Return the first reply about a workload that meets a condition, or the last reply.
 
-        The agent is asked at once, and after each event about the workload. What changes after it
-        was asked first is never missed.
+        The agent is asked at once, and again after each event about the workload, so no change
+        after the first reply is missed.
 
         Args:
             workload_id: The workload.
-            seconds: The time after which the present reply is returned.
+            seconds: The time after which the latest reply is returned.
             ask: Asks the agent.
-            is_answer: Whether a reply is an answer.
+            is_met: Whether a reply meets the condition.
 
         Raises:
             RPCError: The agent can't be asked, or `ask` raised it.
@@ -193,7 +193,7 @@ class EventHub:
             await self._start_once()
             while True:
                 reply = await ask()
-                if self._is_closed or is_answer(reply):
+                if self._is_closed or is_met(reply):
                     return reply
                 try:
                     async with asyncio.timeout_at(deadline):
@@ -298,7 +298,7 @@ class EventHub:
         except RPCError:
             await asyncio.sleep(PAUSE_SECONDS)
             return
-        self._begin, self._bytes = self.end, 0  # a slow stream ends without the mark
+        self._begin, self._bytes = self.end, 0  # a slow stream ends without a gap line
         self._batches.clear()
         self._publish(Gap(error.oldest or 0))
         self._start = self._index = index
@@ -331,10 +331,6 @@ class EventHub:
         for workload_id in workload_ids:
             for event in self._waiting.get(workload_id, ()):
                 event.set()
-
-
-BATCH_BYTES = 128
-"""Bytes of a batch without its events, so that heartbeats are bounded, too."""
 
 
 def _size(batch: Batch | Gap) -> int:

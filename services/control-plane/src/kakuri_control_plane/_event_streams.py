@@ -1,7 +1,7 @@
 """Streams of events, `GET /events`, and long polls for changes of one workload.
 
-A stream begins after an index, now, or with the present state of each workload. Events that the hub
-does not have any more come from the agent page by page, at the pace of the client.
+A stream begins after an index, now, or with the current state of each workload. Events that the hub
+has dropped are read from the agent page by page, at the pace of the client.
 """
 
 import re
@@ -64,9 +64,9 @@ class EventStreams:
     async def changed_status(
         self, workload_id: str, seconds: float, after: int | None, *, detail: bool
     ) -> Status:
-        """Return the status of a workload once its version is later than `after`.
+        """Return the status of a workload once its version is greater than `after`.
 
-        Returns the present one when the time is over. Without `after`, the next change counts.
+        After `seconds`, return it in any case. Without `after`, wait for the next change.
         """
 
         async def ask() -> Status:
@@ -98,7 +98,7 @@ class _Stream:
         self._agent = agent
         self._presence = presence
         self._hub = hub
-        self._follower = follower  # counts as long as this stream is referenced
+        self._follower = follower  # counts for as long as this stream is referenced
         self._admitted = admitted
         self._index = hub.index
         self._versions: dict[str, int] = {}  # of states that are later than the index
@@ -108,8 +108,8 @@ class _Stream:
         """Return the pieces of the stream.
 
         Args:
-            after: The index to continue after; None for the present one.
-            is_snapshot: Whether to begin with the present states.
+            after: The index to continue after; None for the current one.
+            is_snapshot: Whether to begin with the current states.
 
         Raises:
             AgentError: The code is `compacted` if the events after the index are not kept.
@@ -148,7 +148,7 @@ class _Stream:
                 yield piece
 
     async def _earlier(self, changes: Changes | None) -> AsyncGenerator[bytes, None]:
-        """Yield the events that the hub does not have, up to where it has what follows."""
+        """Yield the events that the hub has dropped, up to the first that it has."""
         while changes is not None or self._hub.position(self._index) is None:
             if changes is None:
                 changes = await self._presence.track(self._agent.get_changes(self._index))
@@ -160,7 +160,7 @@ class _Stream:
                 yield piece
 
     async def _states(self) -> AsyncGenerator[bytes, None]:
-        """Yield the present state of each workload, and the index after which changes follow."""
+        """Yield the current state of each workload, and the index after which changes follow."""
         index = self._index
         async with aclosing(self._pages()) as pages:
             async for statuses in pages:
@@ -229,9 +229,9 @@ class _Stream:
 
 
 def _beginning(request: Request, query: EventQuery) -> tuple[int | None, bool]:
-    """Return where a stream begins: the index, and whether the present states come first.
+    """Return where a stream begins: the index, and whether the current states come first.
 
-    The index is None for the present one.
+    The index is None for the current one.
 
     Raises:
         QueryError: It is not an index.

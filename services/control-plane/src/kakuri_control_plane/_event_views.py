@@ -8,10 +8,10 @@ from kakuri_json import encode
 from kakuri_rpc import Desired, State, Status
 from kakuri_workload import Event, Removal, WorkloadState
 
-from kakuri_control_plane._views import date_time
+from kakuri_control_plane._views import DESIRED, date_time
 
 RETRY = b"retry: 1000\n\n"
-"""Tells a browser to connect again after a second; sent at the begin of a stream."""
+"""The first piece of a server-sent stream: browsers reconnect after a second."""
 
 HEARTBEAT_COMMENT = b": heartbeat\n\n"
 
@@ -89,7 +89,7 @@ class EventFilter:
 
 def encoded_event(event: Event[State, Desired]) -> StreamEvent:
     """Return an event of the agent, encoded."""
-    state, desired = event.state, event.desired
+    state = event.state
     view = EventView(
         event.index,
         date_time(event.at),
@@ -100,7 +100,7 @@ def encoded_event(event: Event[State, Desired]) -> StreamEvent:
         event.message,
         event.exit_code,
         event.attempt,
-        None if desired is None else desired.value.lower(),
+        DESIRED[event.desired],
         event.removal,
         event.available,
         event.version,
@@ -109,12 +109,12 @@ def encoded_event(event: Event[State, Desired]) -> StreamEvent:
 
 
 def encoded_state(status: Status) -> StreamEvent:
-    """Return the present state of a workload, encoded as an event of the type `state`.
+    """Return the current state of a workload, encoded as an event of the type `state`.
 
     Args:
         status: Its status with all details.
     """
-    desired, workload = status.desired, status.workload
+    workload = status.workload
     view = EventView(
         status.version or 0,
         date_time(status.changed_at or 0.0),
@@ -125,14 +125,14 @@ def encoded_state(status: Status) -> StreamEvent:
         status.message,
         status.exit_code,
         status.attempt,
-        None if desired is None else desired.value.lower(),
+        DESIRED[status.desired],
     )
     labels = {} if workload is None else workload.labels
     return StreamEvent(view.index, view.type, status.id, labels, encode(view) + b"\n")
 
 
 def synced_line(index: int) -> bytes:
-    """Return the line after the present states."""
+    """Return the line after the current states."""
     return b'{"type":"synced","index":%d}\n' % index
 
 

@@ -16,8 +16,8 @@ LOG_TYPE = "text/plain; charset=utf-8"
 LOG_HEADERS = {"X-Content-Type-Options": "nosniff"}
 """A workload writes any bytes: a browser must show them as text and never run them."""
 
-LOG_GAP = Headers({"Kakuri-Log-Gap": "true"})
-"""The trailer of a log of which some was removed before it could be read."""
+GAP_TRAILER = Headers({"Kakuri-Log-Gap": "true"})
+"""The trailer of a response that lacks a part of the log, removed before it could be read."""
 
 CONTENT_TYPES = {LogFormat.TEXT: LOG_TYPE, LogFormat.NDJSON: "application/x-ndjson"}
 
@@ -58,4 +58,4 @@ async def _report_gap(
         async for piece in pieces:
             yield piece
     if log.has_gap:
-        response.trailers = LOG_GAP
+        response.trailers = GAP_TRAILER

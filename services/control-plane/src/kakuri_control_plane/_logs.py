@@ -30,7 +30,7 @@ _log = structlog.get_logger()
 WAIT_SECONDS = 30.0
 """Seconds that the agent may wait for output before the next request."""
 
-PAUSE = 0.25
+PAUSE_SECONDS = 0.25
 """Seconds between two requests without data, so that an agent that never waits keeps neither
 process busy."""
 
@@ -125,7 +125,7 @@ class Logs:
                     return
                 if not piece.data and piece.examined < FAR_FROM_END:
                     await asyncio.sleep(earliest - time.monotonic())
-                earliest = time.monotonic() + PAUSE
+                earliest = time.monotonic() + PAUSE_SECONDS
                 piece = await self._read_next(log)
 
     async def _read_next(self, log: AgentLog) -> Log:
@@ -142,7 +142,7 @@ class Logs:
                     raise ClientDisconnected(f"the log is no longer followed: {why}") from None
                 if time.monotonic() >= deadline or not _is_temporary(error):
                     raise
-            await asyncio.sleep(PAUSE)
+            await asyncio.sleep(PAUSE_SECONDS)
 
     async def check(self, workload_id: str, *, removed: bool) -> None:
         """Check that a log can be read. Raises RPCError."""

@@ -1,4 +1,4 @@
-"""The nodes: of one agent, so there is one."""
+"""The HTTP API of nodes. There is one: that of the agent."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -8,7 +8,7 @@ from kakuri_http import Request, Response, problem
 from kakuri_rpc import AgentClient, AgentTimeout, AgentUnreachable, Node
 
 from kakuri_control_plane._presence import Presence
-from kakuri_control_plane._views import date_time
+from kakuri_control_plane._views import date_time_or_none
 
 NODE_NAME = "[!-.0-~]{1,253}"
 """The name of a node: a host name, or whatever an operator chose."""
@@ -66,9 +66,9 @@ class NodeView:
             cpu_millicores=node.cpu_millicores,
             cpu_millicores_used=node.cpu_millicores_used,
             store=node.store,
-            started_at=None if node.started_at is None else date_time(node.started_at),
+            started_at=date_time_or_none(node.started_at),
             event_index=node.event_index,
-            last_heard=None if last_heard is None else date_time(last_heard),
+            last_heard=date_time_or_none(last_heard),
         )
 
 

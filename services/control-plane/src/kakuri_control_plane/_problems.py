@@ -157,7 +157,7 @@ def content_problem(error: UnsupportedContent) -> Response:
 
 
 def busy_problem(error: TooManyLargeDocuments) -> Response:
-    """Return the response to a request that may be repeated when others have been answered."""
+    """Return 503 for a request to repeat once others have been answered."""
     return problem(UNAVAILABLE, code="busy", detail=str(error), headers=RETRY_AFTER)
 
 
@@ -168,7 +168,7 @@ def runtime_unavailable(reason: str | None) -> Response:
 
 
 def streams_problem(error: TooManyStreams) -> Response:
-    """Return 503 for one stream of events too many."""
+    """Return 503 for a stream of events beyond the limit."""
     return problem(UNAVAILABLE, code="too_many_streams", detail=str(error), headers=RETRY_AFTER)
 
 

@@ -7,7 +7,7 @@ from kakuri_rpc import MAX_PAGE, GraceSeconds, LabelSelector
 from kakuri_workload import EventType, Range, Text, WorkloadId, WorkloadState
 
 MAX_WAIT_SECONDS = 60
-"""Seconds that an answer may wait for a change: less than clients and proxies usually allow."""
+"""Longest wait for a change, in seconds: below the usual timeouts of clients and proxies."""
 
 
 _TYPES = "|".join(("state", *(each.value for each in EventType)))
@@ -35,10 +35,13 @@ class PageQuery:
 
 @dataclass(frozen=True, slots=True)
 class WorkloadQuery:
-    """Parameters of one workload: whether to show everything, and which one of an id.
+    """Parameters of a request for one workload.
 
-    With `wait`, the answer comes when the version is later than `after`, or after that many
-    seconds.
+    Attributes:
+        spec: Whether the response has all details.
+        removed: Whether to return the workload with this id that was removed last.
+        wait: Seconds to wait for a version greater than `after`.
+        after: A version; the current one by default.
     """
 
     spec: bool = False
@@ -70,7 +73,7 @@ class EventQuery:
 
 @dataclass(frozen=True, slots=True)
 class HistoryQuery:
-    """Parameters of a history: whether of the workload that was removed last."""
+    """Parameters of a history: whether to return that of the workload that was removed last."""
 
     removed: bool = False
 

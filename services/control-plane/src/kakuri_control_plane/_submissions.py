@@ -1,4 +1,4 @@
-"""Submitted workloads: their documents, the defaults of what these omit, and starting them."""
+"""Submitted workloads: reading their documents, adding defaults, and starting them."""
 
 from dataclasses import dataclass, fields
 
@@ -14,7 +14,15 @@ from kakuri_rpc import (
     check_document,
     check_received,
 )
-from kakuri_workload import MAX_DOCUMENT_BYTES, Quantity, RuntimeClass, Workload, WorkloadId
+from kakuri_workload import (
+    DEFAULT_CPU_MILLICORES,
+    DEFAULT_MEMORY_MB,
+    MAX_DOCUMENT_BYTES,
+    Quantity,
+    RuntimeClass,
+    Workload,
+    WorkloadId,
+)
 
 from kakuri_control_plane._admission import Admission
 from kakuri_control_plane._classes import RuntimeClasses
@@ -29,9 +37,6 @@ MAX_BODY = 2 * MAX_DOCUMENT_BYTES
 """Bytes of a submitted workload as it is sent: whitespace and escapes may double its size. The
 agent gets it in its compact encoding, which fits into a line."""
 
-DEFAULT_MEMORY_MB = 512
-DEFAULT_CPU_MILLICORES = 1000
-
 _REQUIRED_NAMES = (b'"id"', b'"runtime_class"', b'"memory_mb"', b'"cpu_millicores"')
 
 
@@ -39,7 +44,7 @@ _REQUIRED_NAMES = (b'"id"', b'"runtime_class"', b'"memory_mb"', b'"cpu_millicore
 class Submission(Workload):
     """A workload whose submitter may leave out its class and its limits.
 
-    An empty text stands for a class, or an id, that was left out: no document can have one.
+    An empty string stands for a class or an id that was left out: no document can have one.
     """
 
     runtime_class: RuntimeClass = ""

@@ -9,10 +9,11 @@ from kakuri_json import encode
 from kakuri_rpc import Desired, History, State, Status, WorkloadList
 from kakuri_workload import Isolation, Removal, Transition, Workload, WorkloadState
 
-_DESIRED: dict[Desired | None, str | None] = {
+DESIRED: dict[Desired | None, str | None] = {
     None: None,
     **{each: each.value.lower() for each in Desired},
 }
+"""The API's spelling of what was requested; None if the workload is as requested."""
 
 
 @dataclass(slots=True)  # not frozen: it is used once, and created in half of the time
@@ -41,7 +42,6 @@ class WorkloadView:
     @classmethod
     def of(cls, status: Status) -> Self:
         """Return the view of an agent's status, without details."""
-        started_at, ended_at, restart_at = status.started_at, status.ended_at, status.restart_at
         return cls(
             status.id,
             status.state.workload_state,
@@ -49,12 +49,12 @@ class WorkloadView:
             status.message,
             status.exit_code,
             status.address,
-            None if started_at is None else date_time(started_at),
-            None if ended_at is None else date_time(ended_at),
+            date_time_or_none(status.started_at),
+            date_time_or_none(status.ended_at),
             status.attempt,
             status.image_digest,
-            _DESIRED[status.desired],
-            None if restart_at is None else date_time(restart_at),
+            DESIRED[status.desired],
+            date_time_or_none(status.restart_at),
             status.existing,
         )
 
@@ -100,10 +100,10 @@ class WorkloadDetails(WorkloadView):
         """Return the view of an agent's status with all that it has."""
         details = cls.of(status)
         details.version = status.version
-        details.created_at = _date_time_or_none(status.created_at)
-        details.changed_at = _date_time_or_none(status.changed_at)
+        details.created_at = date_time_or_none(status.created_at)
+        details.changed_at = date_time_or_none(status.changed_at)
         details.spec = status.workload
-        details.removed_at = _date_time_or_none(status.removed_at)
+        details.removed_at = date_time_or_none(status.removed_at)
         details.removal = status.removal
         if status.isolation is not None:
             details.isolation = IsolationView.of(status.isolation)
@@ -112,7 +112,7 @@ class WorkloadDetails(WorkloadView):
 
 @dataclass(frozen=True, slots=True)
 class RemovedWorkload:
-    """The answer to a DELETE that waited: the receipt, and how the workload ended."""
+    """The response to a DELETE that waited: the receipt, and how the workload ended."""
 
     __json__: ClassVar = {"omit_defaults": True}
 
@@ -137,10 +137,10 @@ class RemovedWorkload:
             status.reason,
             status.message,
             status.exit_code,
-            _date_time_or_none(status.started_at),
-            _date_time_or_none(status.ended_at),
+            date_time_or_none(status.started_at),
+            date_time_or_none(status.ended_at),
             status.attempt,
-            _date_time_or_none(status.removed_at),
+            date_time_or_none(status.removed_at),
         )
 
 
@@ -223,5 +223,6 @@ def date_time(seconds: float) -> str:
     return moment.isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
 
 
-def _date_time_or_none(seconds: float | None) -> str | None:
+def date_time_or_none(seconds: float | None) -> str | None:
+    """Return seconds since the epoch as `date_time` does; None without them."""
     return None if seconds is None else date_time(seconds)

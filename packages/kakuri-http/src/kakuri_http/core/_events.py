@@ -42,7 +42,7 @@ class NeedData:
 
 @dataclass(frozen=True, slots=True)
 class Paused:
-    """The next message waits until the present exchange has ended."""
+    """The next message waits until the current exchange has ended."""
 
 
 NEED_DATA = NeedData()

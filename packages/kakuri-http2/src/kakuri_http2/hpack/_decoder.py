@@ -116,7 +116,7 @@ class Decoder:
     def _updates(self, block: bytes) -> int:
         """Apply the size updates at the beginning of a block; return the position after them."""
         position = 0
-        # Two are enough: the smallest size since the last block, and the present one (section 4.2).
+        # Two are enough: the smallest size since the last block, and the current one (section 4.2).
         for _ in range(3):
             if position >= len(block) or block[position] & 0xE0 != 0x20:
                 break

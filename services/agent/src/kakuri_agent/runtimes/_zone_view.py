@@ -66,7 +66,7 @@ class ZoneView:
         self.fault: str | None = "the runtime has not been reached yet"
         self._is_lost = False  # as the log reported it last
         self._breaks = 0  # since all zones were last listed, of streams with at least one event
-        self._has_begun = False  # whether the present stream has yielded an event
+        self._has_begun = False  # whether the current stream has yielded an event
         self._zones: dict[str, ZoneStatus] = {}
         self._unstarted: dict[str, ZoneStatus] = {}  # start waiting or failed; nothing in a runtime
         self._unconfirmed: set[str] = set()  # known before the stream broke, not reported since

@@ -18,7 +18,7 @@ def access_log() -> Callable[[AccessEntry], None] | None:
     """
     if not logging.getLogger().isEnabledFor(logging.INFO):
         return None
-    log = structlog.get_logger()  # of the present configuration, as the renderer is
+    log = structlog.get_logger()  # of the current configuration, as the renderer is
 
     def log_request(access: AccessEntry) -> None:
         log.info("request", **request_fields(access))
