@@ -72,21 +72,21 @@ class InboundFields(InboundContent):
         """Handle a whole header block. It is decoded in any case, as the table depends on it."""
         if len(block) > self.limits.header_block:
             self._exceeded("header_block", "bytes of a header block")
-        fault: StreamError | None = None
+        too_large: str | None = None
         fields: Fields = ()
         try:
             fields = self._decoder.decode(block)
         except HeaderListTooLarge as error:
-            fault = StreamError(str(error), ErrorCode.ENHANCE_YOUR_CALM)
+            too_large = str(error)
             self._own_resets += _WEIGHT_OF_LARGE_HEADS - 1
         stream = self._stream_of_headers(number)
         if stream is None:
             self._count_idle()
             return
         if flags & _DEPENDS_ON_ITSELF:
-            fault = StreamError("expected a stream that does not depend on itself")
-        if fault is not None:
-            raise fault
+            raise StreamError("expected a stream that does not depend on itself")
+        if too_large is not None:
+            raise StreamError(too_large, ErrorCode.ENHANCE_YOUR_CALM)
         try:
             head = self._checked_head(fields, len(block))
             self._receive_message(stream, head, is_end=bool(flags & frames.END_STREAM))
