@@ -129,7 +129,7 @@ async def test_run_in_the_foreground_has_the_output_and_exit_code_of_the_workloa
     assert (await output("ps", "-aq"))[1] == ""
 
 
-async def test_run_of_an_image_that_is_missing_is_125_with_the_words_of_the_registry(output):
+async def test_run_of_an_image_that_is_missing_is_125_with_the_message_of_the_registry(output):
     code, out, err = await output("run", "--name", "job", "missing:1")
     assert (code, out) == (125, "")
     assert "ended: failed (ImagePullFailed)" in err

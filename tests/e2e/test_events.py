@@ -60,7 +60,7 @@ def remove(url: str, workload_id: str) -> None:
     assert curl(f"{url}/workloads/{workload_id}", "--request", "DELETE").status == 202
 
 
-def test_stream_begins_with_the_states_and_has_the_whole_life_of_a_workload(url):
+def test_stream_begins_with_the_states_and_has_every_event_of_a_workload(url):
     submit(url, "before")
     with events(f"{url}/events") as stream:
         (state, synced) = stream.until("synced")

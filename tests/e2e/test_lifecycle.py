@@ -109,7 +109,7 @@ def test_delete_that_waits_returns_the_receipt_and_leaves_a_tombstone(workload):
     assert [each["id"] for each in listed] == ["test-1"]
 
 
-def test_workload_that_is_being_removed_says_so_and_refuses_other_requests(start, tmp_path):
+def test_workload_that_is_being_removed_reports_it_and_refuses_other_requests(start, tmp_path):
     away = ["--runtime", "sidecar", "--sidecar", f"unix:{tmp_path}/none.sock"]
     agent = start("kakuri-agent", "--listen", "127.0.0.1:0", "--store", "memory", *away)
     plane = start("kakuri-control-plane", "--listen", "127.0.0.1:0", "--agent", agent.address)

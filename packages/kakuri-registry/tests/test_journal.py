@@ -38,7 +38,7 @@ def journal_of(*events: Event, **arguments: int) -> EventJournal:
     return journal
 
 
-def test_registry_records_an_event_for_each_change_that_is_one():
+def test_registry_records_an_event_for_each_transition_request_and_removal():
     registry = WorkloadRegistry()
     registry.register(workload("a", labels={"team": "red"}), now=1.0)
     registry.update("a", Run(PENDING, "Pulling", "m" * 300), now=2.0)

@@ -67,7 +67,7 @@ def test_plan_exits_with_1_for_changes_only_if_asked(kakuri, shop, options, code
     assert (result.code, result.out) == (code, DIFFERENCES)
 
 
-def test_plan_of_what_does_not_fit_says_so(kakuri, shop, api):
+def test_plan_of_a_workload_that_does_not_fit_reports_it(kakuri, shop, api):
     from kakuri_http import problem  # noqa: PLC0415
 
     api.overrides[("POST", "/workloads")] = problem(503, code="capacity", detail="the node is full")

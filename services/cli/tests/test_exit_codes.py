@@ -39,7 +39,7 @@ def test_exit_code_of_each_problem(kakuri, api, status, code, exit_code, options
 
 
 @pytest.mark.parametrize("code", ["agent_unreachable", "agent_timeout"])
-def test_outcome_that_is_unknown_is_said_for_a_change(kakuri, api, code):
+def test_unknown_outcome_of_a_change_is_reported(kakuri, api, code):
     api.overrides[("POST", "/workloads/web/stop")] = problem(503, code=code, detail="lost")
     assert "it is not known whether the request was carried out" in kakuri("stop", "web").err
     api.overrides[("GET", "/workloads")] = problem(503, code=code, detail="lost")

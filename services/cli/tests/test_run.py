@@ -181,7 +181,7 @@ def test_wrong_option_of_run_is_125_with_what_was_expected(kakuri, options, mess
         (["nginx", "-m", "64M"], ["-m", "64M"]),
     ],
 )
-def test_what_follows_the_image_is_the_command(kakuri, api, given, args):
+def test_arguments_after_the_image_are_the_command(kakuri, api, given, args):
     assert kakuri("run", "-d", "--name", "web", *given).code == 0
     assert api.workloads["web"]["spec"]["args"] == args
 

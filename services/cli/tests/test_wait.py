@@ -98,11 +98,11 @@ def test_wait_as_json_has_the_workload_and_the_verdict(kakuri, api):
     assert "spec" not in document
 
 
-@pytest.mark.parametrize("wish", ["running", "ended"])
-def test_workload_that_restarts_is_waited_for(wish):
+@pytest.mark.parametrize("condition", ["running", "ended"])
+def test_workload_that_restarts_is_waited_for(condition):
     failed = {"id": "a", "state": "failed", "restart_at": "2026-11-26T14:01:00Z"}
-    assert verdict_of(wish, failed) is None
-    assert verdict_of(wish, {"id": "a", "state": "pending", "reason": "BackOff"}) is None
+    assert verdict_of(condition, failed) is None
+    assert verdict_of(condition, {"id": "a", "state": "pending", "reason": "BackOff"}) is None
 
 
 @pytest.mark.parametrize("desired", ["stopped", "removed"])

@@ -182,7 +182,7 @@ async def test_if_match_with_several_tags_expects_the_present_one(method, path, 
     ],
 )
 @WRITES
-async def test_if_match_without_the_present_version_is_412_and_changes_nothing(
+async def test_if_match_without_the_current_version_is_412_and_changes_nothing(
     method, path, request_of, condition, detail
 ):
     async with api(STOPPING) as call:

@@ -131,7 +131,7 @@ async def test_grace_time_is_ten_seconds_by_default(runtime, sidecar):
     assert runtime.calls.of("StopContainer")[0].request.timeout == 10
 
 
-async def test_removal_with_a_receipt_says_what_was_removed_and_how_that_was_checked(
+async def test_removal_with_a_receipt_reports_what_was_removed_and_how_that_was_checked(
     runtime, sidecar
 ):
     _, zone = await sidecar.post()

@@ -9,7 +9,7 @@ class Check(NamedTuple):
     """The result of one check.
 
     Attributes:
-        result: OK, WARN, FAIL, or SKIP for one that could not look; which is not OK.
+        result: OK, WARN, FAIL, or SKIP for a check that could not run, which is not OK.
         name: What was checked.
         detail: What was found.
         advice: What to do about it; empty if there is nothing to do.

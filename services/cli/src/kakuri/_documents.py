@@ -66,7 +66,7 @@ def why_text(workload: Document) -> str:
 
 
 def receipt_text(answer: Document) -> str:
-    """Return what a removal proved: `removed: zone 5f0c…, container 9a3e…, log gone (…)`."""
+    """Return a receipt as text: `removed: zone 5f0c…, container 9a3e…, log gone (…)`."""
     receipt = answer.get("removal") or answer.get("removed")
     if not isinstance(receipt, Mapping):
         return "removed"

@@ -195,8 +195,8 @@ def line_of(invocation: Invocation, event: Event) -> str:
     return f"{at}   {event.get('index', '')}   {event.get('id', '-')}   {text}"
 
 
-def batches(invocation: Invocation, api: "API") -> Iterator[None]:
-    """Yield once when the current state is known, and again after each change."""
+def updates(invocation: Invocation, api: "API") -> Iterator[None]:
+    """Yield once when the current states are known, and again after each change."""
     with api.again() as stream:
         for event in follow_events(invocation, stream, None):
             if event["type"] not in ("state", "heartbeat"):

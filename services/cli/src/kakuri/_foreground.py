@@ -1,7 +1,7 @@
 """A workload in the foreground: progress, output, Ctrl-C, and its exit code.
 
 Threads follow the state and both streams of output; the main thread alone prints, and handles
-signals, so a signal never interrupts a request in its middle.
+signals, so a signal never interrupts a request.
 """
 
 import queue

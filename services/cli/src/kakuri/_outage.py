@@ -1,4 +1,4 @@
-"""A control plane that stops to answer while a command follows something."""
+"""A control plane that stops answering while a command follows something."""
 
 import time
 from collections.abc import Callable
@@ -14,7 +14,7 @@ _FIRST_DELAY, _LONGEST_DELAY = 0.1, 2.0
 
 
 class Outage:
-    """Reports a loss and the return, and waits between attempts; for one stream of answers."""
+    """Reports the start and the end of an outage, and waits between attempts."""
 
     def __init__(
         self, invocation: Invocation, name: str, sleep: Callable[[float], None] = time.sleep

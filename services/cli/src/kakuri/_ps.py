@@ -171,10 +171,10 @@ def _watch(
     sort: str,
 ) -> None:
     """Print the list again after each change; on a terminal, in place of the one before."""
-    from kakuri._events import batches  # noqa: PLC0415 (only here)
+    from kakuri._events import updates  # noqa: PLC0415 (only here)
 
     node = _node(invocation, api)
-    for _ in batches(invocation, api):
+    for _ in updates(invocation, api):
         _, workloads = _read(api, params)
         shown = sorted(filter(is_shown, workloads), key=_SORTS[sort])
         if invocation.is_live(sys.stdout) and not invocation.is_json:

@@ -1,4 +1,4 @@
-"""What is kept of removed workloads: read where a workload is not there any more."""
+"""What is kept of removed workloads, read when no workload has the id any more."""
 
 import time
 from typing import TYPE_CHECKING
@@ -15,7 +15,7 @@ REMOVED = ("removed", "true")
 
 
 def is_kept(invocation: Invocation, api: "API", workload_id: str) -> bool:
-    """Return whether something of a removed workload is kept, and say on standard error so."""
+    """Return whether something of a removed workload is kept, and report that on standard error."""
     document = removed_document(api, workload_id)
     if document is None:
         return False
@@ -38,7 +38,7 @@ def get_kept(
     """Return an answer about a workload, or about what is kept of it.
 
     Args:
-        invocation: Where it is said that the workload was removed.
+        invocation: Reports that the workload was removed.
         api: The control plane.
         workload_id: The workload.
         rest: The path after the workload's.

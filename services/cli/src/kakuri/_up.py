@@ -21,7 +21,7 @@ INSTALLED = (Path("/run/kakuri-agent/agent.sock"), Path("/run/kakuri/sidecar.soc
 """Sockets of an installed system: two agents of one runtime would undo each other's work."""
 
 HANDLER = "runc"
-"""The handler that every containerd has. It shares the node's kernel, which is said loudly."""
+"""The handler that every containerd has. It shares the node's kernel, so `up` warns about it."""
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 

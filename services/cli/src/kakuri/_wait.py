@@ -19,12 +19,12 @@ from kakuri._types import SECONDS
 if TYPE_CHECKING:
     from kakuri._client import API
 
-WISHES = ("running", "ended", "removed")
+CONDITIONS = ("running", "ended", "removed")
 _CANT = {"running": "come to run", "ended": "end any more"}
 
 
 class Verdict(NamedTuple):
-    """What a workload's state means for a wish: it is fulfilled, or can't be; and why."""
+    """Whether a workload meets a condition, or can't meet it any more; and why."""
 
     is_fulfilled: bool
     text: str
@@ -32,8 +32,8 @@ class Verdict(NamedTuple):
 
 @click.command(cls=Verb)
 @click.argument("ids", nargs=-1, required=True, metavar="ID...", shell_complete=complete_ids)
-@click.option("--for", "wish", type=click.Choice(WISHES), default="ended", show_default=True,
-              help="What to wait for.")  # fmt: skip
+@click.option("--for", "condition", type=click.Choice(CONDITIONS), default="ended",
+              show_default=True, help="What to wait for.")  # fmt: skip
 @click.option(
     "--timeout", type=SECONDS, metavar="SECONDS", help="Give up after this time: exit 124."
 )
@@ -43,7 +43,7 @@ def wait(
     invocation: Invocation,
     *,
     ids: tuple[str, ...],
-    wish: str,
+    condition: str,
     timeout: float | None,
     exit_code: bool,
 ) -> int:
@@ -51,11 +51,11 @@ def wait(
 
     Ends with 1 as soon as one of them can't come to that any more, and says why.
     """
-    if exit_code and (wish != "ended" or len(set(ids)) > 1):
+    if exit_code and (condition != "ended" or len(set(ids)) > 1):
         raise click.UsageError("--exit-code needs --for ended and one workload")
     with invocation.api() as api:
-        for workload_id, document, verdict in _verdicts(invocation, api, ids, wish, timeout):
-            _report(invocation, wish, workload_id, document, verdict)
+        for workload_id, document, verdict in _verdicts(invocation, api, ids, condition, timeout):
+            _report(invocation, condition, workload_id, document, verdict)
             if not verdict.is_fulfilled:
                 return Exit.NO
             if exit_code and document is not None:
@@ -71,19 +71,19 @@ def own_exit_code(document: Document) -> int:
     return Exit.OK if document["state"] == "succeeded" else Exit.NOT_RUN
 
 
-def verdict_of(wish: str, document: Document | None) -> Verdict | None:
-    """Return what a workload's state means for a wish; None while it has to be waited for.
+def verdict_of(condition: str, document: Document | None) -> Verdict | None:
+    """Return whether a workload meets a condition or can't any more; None while it still may.
 
     Args:
-        wish: One of WISHES.
+        condition: One of CONDITIONS.
         document: The workload, or what is kept of it; None if there is nothing.
     """
     is_gone = document is None or "removed_at" in document
-    if wish == "removed":
+    if condition == "removed":
         return Verdict(is_fulfilled=True, text="removed") if is_gone else None
     if document is None:
         return Verdict(is_fulfilled=False, text="it was removed")
-    if wish == "ended":
+    if condition == "ended":
         if is_gone or has_ended(document):
             return Verdict(is_fulfilled=document["state"] in ENDED, text=end_text(document))
         return None
@@ -100,7 +100,7 @@ def verdict_of(wish: str, document: Document | None) -> Verdict | None:
 
 def _report(
     invocation: Invocation,
-    wish: str,
+    condition: str,
     workload_id: str,
     document: Document | None,
     verdict: Verdict,
@@ -109,7 +109,7 @@ def _report(
         fields = {key: value for key, value in (document or {}).items() if key != "spec"}
         invocation.out_value({"id": workload_id, **fields, "fulfilled": verdict.is_fulfilled})
     elif not verdict.is_fulfilled:
-        invocation.note(f"{workload_id} can't {_CANT[wish]}: {verdict.text}", "red")
+        invocation.note(f"{workload_id} can't {_CANT[condition]}: {verdict.text}", "red")
     elif invocation.is_name:
         invocation.out(workload_id)
     else:
@@ -117,13 +117,13 @@ def _report(
 
 
 def _verdicts(
-    invocation: Invocation, api: "API", ids: tuple[str, ...], wish: str, timeout: float | None
+    invocation: Invocation, api: "API", ids: tuple[str, ...], condition: str, timeout: float | None
 ) -> Iterator[tuple[str, dict[str, Any] | None, Verdict]]:
     """Yield each workload with its verdict, in the order in which they come."""
     results: queue.SimpleQueue[Any] = queue.SimpleQueue()
     waiting = list(dict.fromkeys(ids))
     for one in waiting:
-        arguments = (invocation, api.again(), one, wish, results)
+        arguments = (invocation, api.again(), one, condition, results)
         threading.Thread(target=_follow, args=arguments, daemon=True).start()
     deadline = None if timeout is None else time.monotonic() + timeout
     while waiting:
@@ -132,7 +132,7 @@ def _verdicts(
             result = results.get(timeout=left)
         except queue.Empty:
             names = ", ".join(waiting)
-            message = f"{names}: still not {wish} after {span(timeout or 0.0)}"
+            message = f"{names}: still not {condition} after {span(timeout or 0.0)}"
             raise CommandError(message, Exit.TIMEOUT, code="timeout") from None
         if isinstance(result, BaseException):
             raise result
@@ -144,7 +144,7 @@ def _follow(
     invocation: Invocation,
     api: "API",
     workload_id: str,
-    wish: str,
+    condition: str,
     results: "queue.SimpleQueue[Any]",
 ) -> None:
     """Put a workload's verdict into the results, or the error with which following it ended."""
@@ -155,17 +155,17 @@ def _follow(
             try:
                 for document in changes(invocation, api, workload_id):
                     found = document
-                    if found is None and wish != "removed":
+                    if found is None and condition != "removed":
                         found = removed_document(api, workload_id)
-                    if (verdict := verdict_of(wish, found)) is not None:
+                    if (verdict := verdict_of(condition, found)) is not None:
                         results.put((workload_id, found, verdict))
                         return
             except NotFound:
                 found = removed_document(api, workload_id)
-                if found is None and wish != "removed":
+                if found is None and condition != "removed":
                     raise
-                verdict = verdict_of(wish, found)
-                assert verdict is not None  # what is removed changes no more
+                verdict = verdict_of(condition, found)
+                assert verdict is not None  # a removed workload does not change
                 results.put((workload_id, found, verdict))
     except BaseException as error:  # noqa: BLE001 (it is raised in the main thread)
         results.put(error)

@@ -45,7 +45,7 @@ class IsolationChecks:
     """Checks running zones until it is cancelled, and reports the results in the table.
 
     Args:
-        interval: Seconds between two looks for runs that were not checked.
+        interval: Seconds between two scans for runs that were not checked.
         is_local: Whether the runtime is on this host, so that this kernel is the zones' host's.
     """
 
@@ -93,7 +93,7 @@ class IsolationChecks:
             async with self._slots:
                 isolation = await self._observe(container_id, status.pod_sandbox_id or "")
         except RuntimeUnavailable:
-            self._checks.pop(container_id, None)  # the next look begins again
+            self._checks.pop(container_id, None)  # the next scan begins again
         except CriError as error:
             log.debug("could not check the isolation", zone=status.id, error=str(error))
         else:

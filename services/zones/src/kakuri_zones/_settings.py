@@ -25,7 +25,7 @@ ROTATE_INTERVAL = 1.0
 container only writes. A check costs a stat of the log of each running zone."""
 
 ISOLATION_INTERVAL = 2.0
-"""Seconds between two looks for runs whose isolation was not checked; shorter runs are not checked,
+"""Seconds between two scans for runs whose isolation was not checked; shorter runs are not checked,
 since each check starts a process in the zone."""
 
 END_DELAY = 0.3
@@ -144,7 +144,7 @@ class Settings:
         cancel_timeout: How long a creating call may continue after its start was cancelled.
         heartbeat: The longest silence of a stream of events.
         rotate_interval: Time between two checks of the size of logs.
-        isolation_interval: Time between two looks for runs whose isolation was not checked.
+        isolation_interval: Time between two scans for runs whose isolation was not checked.
     """
 
     cri: Endpoint

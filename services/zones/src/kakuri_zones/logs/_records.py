@@ -1,4 +1,4 @@
-"""Reading the records of a log: its lines with time, stream and attempt, as far as they are wanted.
+"""Reading the records of a log, its lines with time, stream and attempt, that a reader selects.
 
 Their form is that of `kakuri_workload.read_records`. One read examines at most MAX_EXAMINED bytes
 of files, so that a selection that matches little of a large log keeps neither the thread nor a
