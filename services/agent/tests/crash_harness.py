@@ -137,6 +137,7 @@ class AgentRun:
             if not (was_torn and "not complete" in problem.message):
                 raise Violation(f"the store has problems: {problem}")
         self.registry = WorkloadRegistry.load(loaded)
+        world.history.check_events(self.registry.journal)
         world.check_after_start(self.registry)
         self._writer = StoreWriter(
             self.registry, self.store, failpoint=self.reach, executor=world.thread
@@ -201,6 +202,7 @@ class AgentRun:
             self.reach("agent.before-answer")
         except Killed:
             return None
+        self.world.history.follow(self.registry.journal)
         is_uncertain = was_blocked or self._is_blocked or self.store.failures > failures
         return None if is_uncertain else reply
 
@@ -525,7 +527,8 @@ class World:
         if asyncio.get_running_loop().time() - agent_run.store.failed_at < UNCERTAIN_SECONDS:
             return
         zone = self.outside.zones.get(zone_id)
-        if command == "stop" and (zone is None or zone.spec.attempt < entry.attempt):
+        has_ended = entry.state.is_terminal or zone is None or zone.spec.attempt < entry.attempt
+        if command == "stop" and has_ended:
             return  # it is repeated after the run has ended, and the next attempt waits for it
         if entry.desired is DesiredState.RUN or (
             command == "remove" and entry.desired is not DesiredState.REMOVE

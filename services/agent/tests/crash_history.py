@@ -10,9 +10,13 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 from kakuri_rpc import Desired, ErrorCode, ErrorReply, Request, State, Status
-from kakuri_workload import TRANSITIONS, DesiredState, WorkloadState
+from kakuri_workload import TRANSITIONS, DesiredState, Event, WorkloadState
 
 RANK = {State.PENDING: 0, State.RUNNING: 1, State.SUCCEEDED: 2, State.FAILED: 2}
+
+
+MAX_EVENTS = 100_000
+"""Number of events of a scenario, at most."""
 
 
 class Violation(AssertionError):
@@ -44,6 +48,8 @@ class Call:
 @dataclass
 class ClientHistory:
     calls: dict[str, list[Call]] = field(default_factory=lambda: defaultdict(list))
+    events: list[Event] = field(default_factory=list)
+    events_after: int = 0  # the index after which they were read
     now: int = 0
 
     def tick(self):
@@ -58,7 +64,30 @@ class ClientHistory:
     def end(self, call: Call, reply: Status | ErrorReply | None) -> None:
         call.answered(self.tick(), reply)
 
+    def follow(self, journal) -> None:
+        """Read the events that an agent has published since the last time.
+
+        When the clock is set, events may be too old to be kept; the reader then begins anew.
+        """
+        last = self.events[-1].index if self.events else 0
+        if journal.compacted > last:
+            self.events.clear()
+            self.events_after = last = journal.compacted
+        self.events += journal.after(last, MAX_EVENTS)
+
     # What the registry must have after a crash.
+
+    def check_events(self, journal) -> None:
+        """Compare the events that were read with the journal of an agent that has just started.
+
+        They are its beginning: no event that was read is undone, none came twice, and none came
+        before others that were read.
+        """
+        after = max(self.events_after, journal.compacted)
+        read = [event for event in self.events if event.index > after]
+        kept = journal.after(after, MAX_EVENTS)
+        if kept[: len(read)] != read:
+            raise Violation(f"the events {read[-20:]} were read, the journal has {kept[-20:]}")
 
     def check_registry(self, registry) -> None:
         """Compare acknowledgements with the registry of an agent that has just started or converged."""
@@ -94,9 +123,8 @@ class ClientHistory:
                 and call.is_acknowledged
                 and _none_since(calls, call, "StartWorkload")
                 and entry is None
-                and registry.tombstone(workload_id) is None
             ):
-                raise Violation(f"{workload_id} was removed ({call}) without a tombstone")
+                _check_tombstone(call, registry.tombstone(workload_id))
         removals = [call.end or self.now for call in calls if call.kind == "RemoveWorkload"]
         # Replies about an earlier workload of the same id do not count. A call that began before the
         # start was answered may have got one: the start waits until the removal is on disk.
@@ -178,6 +206,15 @@ def _none_since(calls, since, kind):
         call.kind == kind and call is not since and (call.end is None or call.end >= since.begin)
         for call in calls
     )
+
+
+def _check_tombstone(removal, tombstone):
+    """Check that a removed workload left a tombstone, which has an end no earlier than was reported."""
+    if tombstone is None:
+        raise Violation(f"{removal.id} was removed ({removal}) without a tombstone")
+    last = tombstone.entry
+    if not last.state.is_terminal or (last.attempt, RANK[State.of(last.state)]) < removal.key:
+        raise Violation(f"{removal.id} was removed ({removal}) and its tombstone has {last}")
 
 
 def _check_transitions(entry, history):

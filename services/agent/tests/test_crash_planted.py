@@ -2,7 +2,7 @@
 
 import pytest
 from kakuri_agent import Agent, Capacity, Reconciler, _agent
-from kakuri_registry import Durability, StoreWriter, WorkloadRegistry
+from kakuri_registry import Durability, EventJournal, StoreWriter, WorkloadRegistry
 from kakuri_rpc import Status, StopWorkload
 from kakuri_workload import DesiredState, Run
 
@@ -99,6 +99,12 @@ def forget_removals(
     return set_desired(self, workload_id, desired, now=now, grace_seconds=grace_seconds)
 
 
+def publish_at_once(self, event, *, is_registration=False, append=EventJournal.append):
+    """Publish an event before it is on disk."""
+    append(self, event, is_registration=is_registration)
+    self.stored((event,))
+
+
 def run_scenarios(directory, runtime="sidecar"):
     for seed in SEEDS:
         (directory / str(seed)).mkdir()
@@ -128,6 +134,7 @@ def test_harness_finds_partially_created_zones_that_are_not_removed(monkeypatch,
         (crash_harness, "Capacity", LeakyCapacity),
         (crash_harness, "WorkloadRegistry", UnboundRegistry),
         (WorkloadRegistry, "set_desired", forget_removals),
+        (EventJournal, "append", publish_at_once),
     ],
     ids=lambda value: getattr(value, "__name__", value),
 )
