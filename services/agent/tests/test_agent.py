@@ -291,6 +291,28 @@ async def test_follower_of_a_workload_in_back_off_causes_no_runtime_call(agent, 
     assert runtime.reads == 2
 
 
+async def test_agent_that_stops_answers_followers_of_logs(agent, runtime, settle):
+    agent.handle(StartWorkload(workload()))
+    runtime.logs["wl-1"] = b""
+    request = ReadLog("wl-1", after="1", wait_seconds=30)
+    waiting = asyncio.ensure_future(agent.handle(request))
+    await settle()
+    assert not waiting.done()
+    agent.stop_waiting()
+    assert await waiting == Log(b"", "1", ended=False)
+    assert await agent.handle(request) == Log(b"", "1", ended=False)
+
+
+async def test_follower_of_a_log_that_disconnects_ends_its_read(agent, runtime, settle):
+    agent.handle(StartWorkload(workload()))
+    runtime.logs["wl-1"] = b""
+    waiting = asyncio.ensure_future(agent.handle(ReadLog("wl-1", after="1", wait_seconds=30)))
+    await settle()
+    waiting.cancel()
+    await settle()
+    assert (waiting.cancelled(), len(asyncio.all_tasks())) == (True, 1)
+
+
 async def test_awaited_log_of_a_removed_workload_is_not_found(agent, runtime, settle):
     agent.handle(StartWorkload(workload()))
     waiting = asyncio.ensure_future(agent.handle(ReadLog("wl-1", wait_seconds=30)))

@@ -156,8 +156,9 @@ class Agent:
         self._reconciler.notify_ends(on_end)
 
     def stop_waiting(self) -> None:
-        """Answer the requests that wait for events, because the agent stops."""
+        """Answer the requests that wait for events or logs, because the agent stops."""
         self._events.stop_waiting()
+        self._logs.stop_waiting()
 
     def close(self) -> None:
         """Stop reconciling; zones continue to run."""

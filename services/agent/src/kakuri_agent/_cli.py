@@ -259,7 +259,7 @@ async def agent_service(settings: Settings) -> AsyncIterator[Endpoint]:
             try:
                 yield server.endpoint
             finally:
-                agent.stop_waiting()  # else a follower of events would hold up every stop
+                agent.stop_waiting()  # else a follower would hold up every stop
                 await server.drain(DRAIN_SECONDS)
         finally:
             retention.close()

@@ -40,13 +40,37 @@ class WorkloadLogs:
         self._signals = Signals()
         # By workload: the cursor after which there was no content, and the entry's version then.
         self._quiet: dict[str, tuple[str, int]] = {}
+        self._followers: set[asyncio.Task[Reply]] = set()
+        self._is_stopping = False
 
     def changed(self, workload_id: str) -> None:
         """Wake the readers that wait for a workload's log."""
         self._signals.set(workload_id)
 
+    def stop_waiting(self) -> None:
+        """Answer the requests that wait after a cursor, and let no further one wait."""
+        self._is_stopping = True
+        for reading in self._followers:
+            reading.cancel()
+
     async def read(self, request: ReadLog) -> Reply:
         """Answer a request for a part of a log, once it has content or its waiting time is over."""
+        if request.after is None or not request.wait_seconds:
+            return await self._read(request)
+        if self._is_stopping:
+            return Log(b"", request.after, ended=False)
+        reading = asyncio.create_task(self._read(request))
+        self._followers.add(reading)
+        try:
+            await asyncio.wait([reading])
+        finally:
+            self._followers.discard(reading)
+            reading.cancel()  # if the client has disconnected
+        if reading.cancelled():
+            return Log(b"", request.after, ended=False)
+        return reading.result()
+
+    async def _read(self, request: ReadLog) -> Reply:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + request.wait_seconds
         with self._signals.watch(request.id) as changed:
