@@ -2,8 +2,9 @@ import json
 import threading
 
 import pytest
+from kakuri._client import APIProblem
 from kakuri._events import follow_events
-from kakuri._exits import Unreachable
+from kakuri._exits import CommandError, Exit, Unreachable
 from kakuri._invocation import Invocation
 from kakuri_http import problem
 
@@ -106,6 +107,11 @@ def indexes(invocation, api, after):
     return found
 
 
+def compacted(oldest):
+    return APIProblem("too old", Exit.NOT_FOUND, code="compacted", status=410,
+                      problem={"oldest": oldest}, document=None)  # fmt: skip
+
+
 def test_stream_that_breaks_is_resumed_after_the_last_index(quick):
     api = Streams(EVENTS[:1], [{"type": "heartbeat", "index": 7}], [{"type": "stop"}])
     assert indexes(quick, api, "now") == [1, 7]
@@ -113,22 +119,33 @@ def test_stream_that_breaks_is_resumed_after_the_last_index(quick):
 
 
 def test_compacted_index_is_reported_and_skipped(quick, capsys):
-    from kakuri._client import APIProblem  # noqa: PLC0415
-    from kakuri._exits import Exit  # noqa: PLC0415
-
-    compacted = APIProblem("too old", Exit.NOT_FOUND, code="compacted", status=410,
-                           problem={"oldest": 40}, document=None)  # fmt: skip
-    api = Streams(compacted, [{"type": "stop"}])
-    assert indexes(quick, api, "7") == []
-    assert api.queries == [{"after": "7"}, {"after": "39"}]
+    api = Streams(compacted(40), [{"type": "stop"}])
+    assert indexes(quick, api, "7") == [40]
+    assert api.queries == [{"after": "7"}, {"after": "40"}]
     assert capsys.readouterr().err == "events between 7 and 40 are not kept any more\n"
 
 
 def test_gap_within_a_stream_is_reported_and_skipped(quick, capsys):
     api = Streams([EVENTS[0], {"type": "gap", "oldest": 40}, EVENTS[1]], [{"type": "stop"}])
-    assert indexes(quick, api, "0") == [1]
-    assert api.queries == [{"after": "0"}, {"after": "39"}]
+    assert indexes(quick, api, "0") == [1, 40]
+    assert api.queries == [{"after": "0"}, {"after": "40"}]
     assert "events between 1 and 40 are not kept any more" in capsys.readouterr().err
+
+
+def test_index_that_the_api_named_and_refuses_is_an_error(quick):
+    api = Streams(compacted(40), compacted(40))
+    with pytest.raises(CommandError, match="too old"):
+        indexes(quick, api, "7")
+    assert api.queries == [{"after": "7"}, {"after": "40"}]
+
+
+def test_events_of_a_node_that_keeps_none_end_at_once(kakuri, api, monkeypatch):
+    api.nodes[0]["event_index"] = 40
+    streams = Streams(compacted(40))
+    monkeypatch.setattr(
+        "kakuri._client.API.stream", lambda _, *args, **kw: streams.stream(*args, **kw)
+    )
+    assert (kakuri("events").out, streams.queries) == ("", [{"after": "0"}])
 
 
 def test_first_request_without_an_answer_is_an_error(quick):

@@ -96,7 +96,8 @@ def follow_events(
 ) -> Iterator[Event]:
     """Yield events without end, and heartbeats; resume after every break of the connection.
 
-    What was compacted in the meantime is reported on standard error.
+    What was compacted in the meantime is reported on standard error, and yielded as a `gap` with
+    the index after which the events go on.
 
     Args:
         invocation: Reports breaks.
@@ -105,7 +106,7 @@ def follow_events(
         params: Further parameters of the query.
 
     Raises:
-        CommandError: The query is refused.
+        CommandError: The query is refused, or the index to continue after, which the API named.
         Unreachable: The first request got no answer, or an outage lasted too long.
     """
     outage = Outage(invocation, api.name)
@@ -122,6 +123,7 @@ def follow_events(
                         after = str(event["index"])
                     if event["type"] == "gap":
                         after = _skip_gap(invocation, after, event.get("oldest"))
+                        yield _gap(after)
                         break
                     yield event
         except Unreachable as error:
@@ -132,16 +134,23 @@ def follow_events(
             if error.code != _COMPACTED:
                 raise
             oldest = getattr(error, "problem", {}).get("oldest")
+            if after is None or after == str(oldest):
+                raise  # the same request would be refused again, without end
             after = _skip_gap(invocation, after, oldest)
+            yield _gap(after)
 
 
 def _skip_gap(invocation: Invocation, after: str | None, oldest: Any) -> str | None:
-    """Return the index before the oldest event that is kept."""
+    """Return the smallest index after which every event is kept; None for the present state."""
     if oldest is None:
         return None
     if after not in (None, "0"):
         invocation.note(f"events between {after} and {oldest} are not kept any more", "yellow")
-    return str(int(oldest) - 1)
+    return str(oldest)
+
+
+def _gap(after: str | None) -> Event:
+    return {"type": "gap", "index": int(after or 0)}
 
 
 def _lines(pieces: Any) -> Iterator[bytes]:
