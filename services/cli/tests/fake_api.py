@@ -34,6 +34,7 @@ class FakeAPI:
         self.requests = []
         self.overrides = {}
         self.version = 10
+        self.release = "0.1.0"
         self.is_removal_slow = False
         self.on_post = lambda api, document: None
         self.on_stop = lambda api, workload_id, grace: None
@@ -115,6 +116,11 @@ class FakeAPI:
         self._changed, self._ending = asyncio.Event(), asyncio.Event()
         router = Router()
         for method, path, handler in (
+            (
+                "GET",
+                "/",
+                lambda request: answer({"name": "kakuri-control-plane", "version": self.release}),
+            ),
             ("GET", "/healthz", lambda request: answer({"status": "ok"})),
             ("GET", "/readyz", lambda request: answer({"status": "ok"})),
             ("GET", "/nodes", lambda request: answer({"nodes": self.nodes})),

@@ -5,8 +5,12 @@ from kakuri import __version__
 from kakuri_http import problem
 
 
-def test_version_has_client_and_nodes(kakuri):
-    assert kakuri("version").out == f"client   {__version__}\nnode     0.1.0   node1, cri\n"
+def test_version_has_client_control_plane_and_nodes(kakuri):
+    assert kakuri("version").out == (
+        f"client          {__version__}\n"
+        "control plane   0.1.0\n"
+        "node            0.1.0   node1, cri\n"
+    )
 
 
 def test_version_warns_about_a_node_that_is_far_away(kakuri, api):
@@ -14,10 +18,23 @@ def test_version_warns_about_a_node_that_is_far_away(kakuri, api):
     assert "warning: node1 has version 0.9.0, more than one minor" in kakuri("version").err
 
 
+def test_version_warns_about_a_control_plane_that_is_far_away(kakuri, api):
+    api.release = "0.9.0"
+    assert "warning: the control plane has version 0.9.0" in kakuri("version").err
+
+
+def test_version_as_json_has_the_control_plane(kakuri):
+    assert json.loads(kakuri("version", "--json").out) == {
+        "client": __version__,
+        "control_plane": "0.1.0",
+        "nodes": [{"name": "node1", "version": "0.1.0", "runtime": "cri"}],
+    }
+
+
 def test_version_without_a_server_still_has_the_client(kakuri, environment):
     environment.setenv("KAKURI_HOST", "http://127.0.0.1:1")
     result = kakuri("version")
-    assert (result.code, result.out) == (6, f"client   {__version__}\n")
+    assert (result.code, result.out) == (6, f"client          {__version__}\n")
 
 
 def test_version_option_prints_the_version_of_the_client(kakuri):

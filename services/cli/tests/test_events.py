@@ -47,6 +47,23 @@ def test_events_of_a_node_without_any_are_empty(kakuri, api):
     assert kakuri("events").out == ""
 
 
+@pytest.mark.parametrize(
+    ("event", "text"),
+    [
+        ({"type": "desired", "id": "web", "state": "failed", "reason": "Error"}, "web   asked to run"),
+        ({"type": "desired", "id": "web", "state": "running", "desired": "stopped"},
+         "web   asked to be stopped"),
+        ({"type": "node", "version": "0.1.0"}, "-   node started, version 0.1.0"),
+        ({"type": "runtime", "available": False, "message": "refused"},
+         "-   runtime unavailable: refused"),
+    ],
+)  # fmt: skip
+def test_event_of_each_kind_is_a_sentence(kakuri, api, event, text):
+    api.nodes[0]["event_index"] = 1
+    api.events.append({"index": 1, "at": AT.format(1)} | event)
+    assert kakuri("events").out == f"{AT.format(1)}   1   {text}\n"
+
+
 def test_events_as_json_are_one_document_a_line(kakuri, three):
     lines = kakuri("events", "--json").out.splitlines()
     assert [json.loads(line) for line in lines] == EVENTS

@@ -36,8 +36,8 @@ def test_ids_are_never_cut(plain):
     assert lines[1:] == ["web           running   registr…", "a-longer-id   failed    x"]
 
 
-def test_table_without_rows_has_its_first_heading(plain):
-    assert table_lines(plain, COLUMNS, [], None) == ["NAME"]
+def test_table_without_rows_has_every_heading(plain):
+    assert table_lines(plain, COLUMNS, [], None) == ["NAME   STATE   IMAGE"]
 
 
 def test_state_is_coloured_without_a_change_of_the_columns():

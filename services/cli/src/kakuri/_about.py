@@ -17,33 +17,43 @@ _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 @click.command(cls=Verb)
 @click.pass_obj
 def version(invocation: Invocation) -> int:
-    """Show the version of this command and of each node; warn if they are far apart."""
+    """Show the versions of command, control plane and nodes; warn if they are far apart."""
+    server: str | None = None
     found: list[dict[str, Any]] = []
     problem: CommandError | None = None
     try:
         with invocation.api() as api:
+            server = str(api.get("/").document["version"])
             found = api.get("/nodes").document["nodes"]
     except CommandError as error:
         problem = error
     if invocation.is_json:
         nodes = [{key: one.get(key) for key in ("name", "version", "runtime")} for one in found]
         document: dict[str, Any] = {"client": __version__, "nodes": nodes}
+        if server is not None:
+            document = {"client": __version__, "control_plane": server, "nodes": nodes}
         if problem is not None:
             document["problem"] = problem.message
         invocation.out_value(document)
     elif invocation.is_name:
         invocation.out(__version__)
     else:
-        invocation.out(f"client   {__version__}")
+        invocation.out(f"client          {__version__}")
+        if server is not None:
+            invocation.out(f"control plane   {server}")
         for one in found:
             runtime = "simulated" if one.get("simulated") else one.get("runtime", "")
-            invocation.out(f"node     {one.get('version', '?')}   {one['name']}, {runtime}")
+            invocation.out(f"node            {one.get('version', '?')}   {one['name']}, {runtime}")
         if problem is not None:
-            invocation.note(f"nodes are not known: {problem.message}", "yellow")
-    for one in found:
-        if _is_far(str(one.get("version", ""))):
             invocation.note(
-                f"warning: {one['name']} has version {one['version']}, more than one minor version "
+                f"{'nodes' if server else 'control plane'}: {problem.message}", "yellow"
+            )
+    others = [("the control plane", server or ""),
+              *((str(one["name"]), str(one.get("version", ""))) for one in found)]  # fmt: skip
+    for name, other in others:
+        if _is_far(other):
+            invocation.note(
+                f"warning: {name} has version {other}, more than one minor version "
                 f"from {__version__}",
                 "yellow",
             )

@@ -239,7 +239,9 @@ class API:
         except InvalidURL as error:
             raise UsageError(str(error)) from error
         except ConnectFailed as error:
-            hint = f" (from {self.target.source})" if self.target.source != "default" else ""
+            hint = f" (from {self.target.source})"
+            if self.target.source == "default":
+                hint = "; kakuri up starts a control plane, --host names another one"
             raise Unreachable(f"{error}{hint}", code="unreachable") from error
         except (ClientError, ProtocolError) as error:
             message = str(error)

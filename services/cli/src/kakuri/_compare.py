@@ -8,7 +8,7 @@ from kakuri._client import JSON_CONTENT
 from kakuri._documents import spec_of
 from kakuri._exits import CommandError, Exit, NotFound
 from kakuri._files import SET_LABEL, Manifest
-from kakuri._text import cores, printable, size
+from kakuri._text import cores_text, printable, size
 from kakuri._watch import path_of
 
 if TYPE_CHECKING:
@@ -158,5 +158,5 @@ def _shown(name: str, value: Any) -> str:
     if name == "memory_mb":
         return size(value)
     if name == "cpu_millicores":
-        return f"{cores(value)} cores"
+        return cores_text(value)
     return printable(" ".join(map(str, value)) if isinstance(value, list) else str(value))

@@ -186,18 +186,22 @@ def line_of(invocation: Invocation, event: Event) -> str:
     """Return an event as one line: `14:01:05.40   4181   api   failed ImagePullFailed: …`."""
     at = clock(event["at"]) if sys.stdout.isatty() else event["at"]
     state = str(event.get("state", ""))
+    if event["type"] == "desired":
+        desired = event.get("desired")
+        text = f"asked to be {printable(str(desired))}" if desired else "asked to run"
+        return f"{at}   {event.get('index', '')}   {event.get('id', '-')}   {text}"
     parts = [
         invocation.styled(state, STATE_COLORS.get(state)),
         printable(str(event.get("reason", ""))),
         f"exit {event['exit_code']}" if event.get("exit_code") is not None else "",
         f"attempt {event['attempt']}" if event.get("attempt") else "",
     ]
-    if event["type"] == "desired":
-        parts.insert(0, f"asked to be {event.get('desired')}")
-    elif event["type"] != "workload":
+    if event["type"] != "workload":
         parts.insert(0, str(event["type"]))
     if event["type"] == "runtime":
         parts.append("available" if event.get("available", True) else "unavailable")
+    if event["type"] == "node":
+        parts.append(f"started, version {printable(str(event.get('version', '?')))}")
     text = " ".join(part for part in parts if part)
     if event.get("message"):
         text += f": {printable(str(event['message']))}"

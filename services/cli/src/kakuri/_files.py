@@ -88,7 +88,7 @@ def read_manifest(sources: tuple[str, ...]) -> Manifest:
         document = _parsed(name, text)
         reader = _Reader(name, text, is_toml=not text.lstrip().startswith("{"))
         found, set_name = reader.read(document)
-        faults += reader.faults
+        faults += sorted(reader.faults, key=lambda fault: fault.line or 0)
         sets |= {set_name} if set_name else set()
         for workload_id, workload in found.items():
             if workload_id in workloads:

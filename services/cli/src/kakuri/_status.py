@@ -11,7 +11,7 @@ from kakuri._documents import ENDED, Document, receipt_text, spec_of
 from kakuri._group import Verb
 from kakuri._invocation import Invocation
 from kakuri._tables import STATE_COLORS
-from kakuri._text import age, clock, cores, printable, seconds_of, size
+from kakuri._text import age, clock, cores_text, printable, seconds_of, size
 
 if TYPE_CHECKING:
     from kakuri._client import API
@@ -94,7 +94,8 @@ def screen(
     elif lines:
         shown.append(f"  {'log':<{_TITLE}}the last {len(lines)} lines")
         shown += [f"    {printable(line)}" for line in lines]
-    if advice := _ADVICE.get(document.get("reason", "")):
+    advice = _ADVICE.get(document.get("reason", ""))
+    if advice and "removed_at" not in document:
         memory = size(spec_of(document).get("memory_mb", 0))
         text = advice.format(id=document["id"], memory=memory)
         shown.append(f"  {'try':<{_TITLE}}{text}")
@@ -135,17 +136,12 @@ def _spec_rows(document: Document, node: Document) -> list[tuple[str, str]]:
     return [
         ("image", printable(spec["image"]) + (f" → {digest}" if digest else "")),
         ("command", " ".join(_quoted(part) for part in command)),
-        ("limits", f"{size(spec['memory_mb'])}, {_cores_text(spec)}"),
+        ("limits", f"{size(spec['memory_mb'])}, {cores_text(spec['cpu_millicores'])}"),
         ("class", f"{runtime_class} → handler {handler}" if handler else runtime_class),
         ("user", spec.get("user", "")),
         ("labels", ", ".join(f"{key}={value}" for key, value in labels.items())),
         ("restart", _policy_text(spec, document)),
     ]
-
-
-def _cores_text(spec: Document) -> str:
-    shown = cores(spec["cpu_millicores"])
-    return f"{shown} core" if shown == "1" else f"{shown} cores"
 
 
 def _policy_text(spec: Document, document: Document) -> str:

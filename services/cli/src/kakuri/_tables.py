@@ -28,7 +28,7 @@ class Column:
 def print_table(
     invocation: Invocation, columns: Sequence[Column], rows: Iterable[Sequence[str]]
 ) -> None:
-    """Print rows below the headings; columns without any text are left out."""
+    """Print rows below the headings; columns that no row has a text for are left out."""
     for line in table_lines(invocation, columns, list(rows), width_of(sys.stdout)):
         invocation.out(line)
 
@@ -49,7 +49,7 @@ def table_lines(
     """
     used = [
         index for index in range(len(columns))
-        if index == 0 or any(row[index] for row in rows)
+        if index == 0 or not rows or any(row[index] for row in rows)
     ]  # fmt: skip
     widths = {
         index: max(len(columns[index].title), *(len(row[index]) for row in rows))

@@ -63,6 +63,11 @@ def cores(millicores: int) -> str:
     return f"{millicores / 1000:g}"
 
 
+def cores_text(millicores: int) -> str:
+    """Return an amount of CPU with its unit: `0.5 cores`, `1 core`."""
+    return f"{cores(millicores)} core{'s' if millicores != 1000 else ''}"
+
+
 def seconds_of(moment: str) -> float:
     """Return a time of the API (RFC 3339) as seconds since the epoch."""
     return datetime.fromisoformat(moment).timestamp()
