@@ -227,6 +227,39 @@ async def test_failed_start_is_reported_with_its_reason(
     assert runtime.status("wl-1") == ZoneStatus("wl-1", FAILED, reason, "no such image")
 
 
+CONFLICT = problem(409, code="conflict", detail="an earlier run continues")
+
+
+async def test_start_stops_an_earlier_run_that_continues(runtime, sidecar, watcher):
+    later = replace(spec(), attempt=2)
+    sidecar.answers["POST"] = [
+        CONFLICT,
+        Response(200, encode(ZoneStatus("wl-1", FAILED))),
+        Response(201, encode(zone(attempt=2))),
+    ]
+    runtime.start(later)
+    await asked(sidecar, 3)
+    assert sidecar.asked == [
+        ("POST", "/zones", encode(later)),
+        ("POST", "/zones/wl-1/stop?grace_seconds=0", b""),
+        ("POST", "/zones", encode(later)),
+    ]
+
+
+@pytest.mark.parametrize(("attempt", "requests"), [(0, 1), (2, 3)])
+async def test_start_that_conflicts_for_another_reason_fails(
+    runtime, sidecar, watcher, attempt, requests
+):
+    sidecar.answers["POST"] = [CONFLICT]
+    if attempt:
+        sidecar.answers["POST"] = [CONFLICT, Response(200, encode(zone(FAILED))), CONFLICT]
+    runtime.start(replace(spec(), attempt=attempt))
+    while (status := runtime.status("wl-1")) is None or status.state is not FAILED:
+        await watcher.next()
+    assert (status.reason, status.message) == ("StartError", "an earlier run continues")
+    assert len(sidecar.asked) == requests
+
+
 async def test_start_is_retried_while_the_runtime_does_not_answer(runtime, sidecar, watcher):
     sidecar.answers["POST"] = [UNAVAILABLE, UNAVAILABLE, Response(201, encode(zone()))]
     runtime.start(spec())

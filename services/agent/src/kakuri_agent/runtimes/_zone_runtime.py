@@ -190,7 +190,7 @@ class ZoneRuntime:
     async def _start(self, spec: ZoneSpec) -> None:
         try:
             async with asyncio.timeout(self._start_timeout):
-                zone = await self._repeat(lambda: self._zones.start(spec), start=spec)
+                zone = await self._start_after_earlier_runs(spec)
         except TimeoutError:
             fault = self.fault or "the runtime did not start the zone in time"
             self._view.start_failed(spec, "RuntimeUnavailable", fault)
@@ -200,6 +200,20 @@ class ZoneRuntime:
             self._view.start_failed(spec, reason, str(error))
         else:
             self._view.started(zone)
+
+    async def _start_after_earlier_runs(self, spec: ZoneSpec) -> ZoneStatus:
+        """Start a zone, and first stop an earlier attempt that continues.
+
+        The request to stop an attempt may overtake the request to start it, on another connection.
+        """
+        try:
+            return await self._repeat(lambda: self._zones.start(spec), start=spec)
+        except Refused as error:
+            if error.code != "conflict" or spec.attempt == 0:
+                raise
+            log.warning("earlier run stopped", id=spec.id, detail=str(error))
+        await self._repeat(lambda: self._zones.stop(spec.id, 0))
+        return await self._repeat(lambda: self._zones.start(spec), start=spec)
 
     async def _stop(self, zone_id: str, grace_seconds: int) -> None:
         zone = await self._repeat(lambda: self._zones.stop(zone_id, grace_seconds))
