@@ -527,7 +527,12 @@ class World:
         if asyncio.get_running_loop().time() - agent_run.store.failed_at < UNCERTAIN_SECONDS:
             return
         zone = self.outside.zones.get(zone_id)
-        has_ended = entry.state.is_terminal or zone is None or zone.spec.attempt < entry.attempt
+        has_ended = (
+            entry.state.is_terminal
+            or zone is None
+            or zone.spec.attempt < entry.attempt
+            or zone.status.state.is_terminal
+        )
         if command == "stop" and has_ended:
             return  # it is repeated after the run has ended, and the next attempt waits for it
         if entry.desired is DesiredState.RUN or (

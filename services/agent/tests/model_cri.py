@@ -74,7 +74,9 @@ class ModelCri:
         """The zones by workload: the newest container of each, or the sandbox if it has none."""
         found = {each.labels[LABEL]: None for each in self.cri.sandboxes}
         for container in self.cri.containers:
-            state = WorkloadState.RUNNING if container.is_running else WorkloadState.FAILED
+            state = WorkloadState.RUNNING if container.is_running else WorkloadState.PENDING
+            if container.ended.is_set():
+                state = WorkloadState.FAILED
             spec = decode(container.config.annotations["kakuri.dev/spec"].encode(), type=ZoneSpec)
             zone = SimpleNamespace(spec=spec, status=SimpleNamespace(state=state))
             found[container.labels[LABEL]] = zone
