@@ -5,6 +5,7 @@ Their disk is small and full at times, and their wall clock is set now and then.
 
 import asyncio
 import errno
+import math
 import os
 import random
 import shutil
@@ -255,10 +256,12 @@ class Node:
     def _fill(self):
         self.forker.fill()
         self._is_full = True
+        self.history.tombstones_since = math.inf
 
     def _free(self):
         self.forker.free()
         self._is_full = False
+        self.history.tombstones_since = self.history.now
 
     async def _refuses(self):
         """Check that the agent refuses a new workload on the full disk, if it is still alive."""

@@ -51,6 +51,8 @@ class ClientHistory:
     events: list[Event] = field(default_factory=list)
     events_after: int = 0  # the index after which they were read
     now: int = 0
+    tombstones_since: float = 0
+    """Removals that were requested earlier may have no tombstone, because the disk was full."""
 
     def tick(self):
         self.now += 1
@@ -123,6 +125,7 @@ class ClientHistory:
                 and call.is_acknowledged
                 and _none_since(calls, call, "StartWorkload")
                 and entry is None
+                and call.begin >= self.tombstones_since
             ):
                 _check_tombstone(call, registry.tombstone(workload_id))
         removals = [call.end or self.now for call in calls if call.kind == "RemoveWorkload"]
