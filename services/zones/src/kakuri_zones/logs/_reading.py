@@ -263,14 +263,7 @@ class PlainReader:
     def read_file(
         self, descriptor: int, position: Cursor, *, is_final: bool, stop: int | None
     ) -> tuple[Cursor, bool]:
-        """Add one file's content after a position; return the new one, and whether the file ends.
-
-        Args:
-            descriptor: The file.
-            position: Where to begin.
-            is_final: Whether the file no longer grows.
-            stop: Where the file ends for this reader; None for its end.
-        """
+        """Add one file's content, as `FileReader.read_file` describes."""
         content = self.content
         offset, line_position = position.offset, position.line_position
         is_complete = False
