@@ -137,7 +137,7 @@ class Equivalents:
         return self._reasons.get((place.module, place.code, place.mutant.summary))
 
     def stale(self, found: list[Place]) -> list[tuple[str, str, str]]:
-        """Return the entries for which a member's source has no change any more."""
+        """Return the entries that no longer match a change of the member's source."""
         package = {place.module.partition("/")[0] for place in found}
         present = {(place.module, place.code, place.mutant.summary) for place in found}
         return [

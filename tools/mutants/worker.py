@@ -43,7 +43,7 @@ class Outcome(Enum):
 
 _OUTCOMES: dict[int, Outcome] = {
     pytest.ExitCode.OK: Outcome.SURVIVED,
-    # A test that was recorded is not there any more; nothing has noticed the change.
+    # A recorded test no longer exists; nothing has noticed the change.
     pytest.ExitCode.NO_TESTS_COLLECTED: Outcome.NOT_RUN,
     pytest.ExitCode.USAGE_ERROR: Outcome.NOT_RUN,
 }

@@ -727,7 +727,7 @@ def test_store_that_cannot_be_written_is_loaded_with_a_problem_and_not_tidied(pa
         loaded = store.load()
         assert loaded.entries == entries
         (problem,) = loaded.problems
-        assert "the versions of this run may be given out again" in problem.message
+        assert "the versions of this run may be used again" in problem.message
         with pytest.raises(StoreFailed):
             store.tidy()
     with pytest.raises(StoreFailed, match="is closed"):

@@ -13,12 +13,12 @@ def test_version_has_client_control_plane_and_nodes(kakuri):
     )
 
 
-def test_version_warns_about_a_node_that_is_far_away(kakuri, api):
+def test_version_warns_about_the_version_skew_of_a_node(kakuri, api):
     api.nodes[0]["version"] = "0.9.0"
     assert "warning: node1 has version 0.9.0, more than one minor" in kakuri("version").err
 
 
-def test_version_warns_about_a_control_plane_that_is_far_away(kakuri, api):
+def test_version_warns_about_the_version_skew_of_a_control_plane(kakuri, api):
     api.release = "0.9.0"
     assert "warning: the control plane has version 0.9.0" in kakuri("version").err
 
@@ -66,7 +66,7 @@ def test_api_maps_problems_to_exit_codes(kakuri):
     assert kakuri("api", "GET", "/workloads/nothing").code == 3
 
 
-def test_api_sends_further_fields(kakuri, api):
+def test_api_sends_additional_headers(kakuri, api):
     api.add("web", "failed")
     assert kakuri("api", "POST", "/workloads/web/stop", "-H", 'If-Match: "1"').code == 4
 
@@ -159,7 +159,7 @@ def test_context_is_not_chosen_while_a_variable_overrides_it(kakuri, api, enviro
     assert "overrides the current context" in result.err
 
 
-def test_context_that_is_removed_is_not_current_any_more(kakuri, api, environment):
+def test_removed_context_is_no_longer_current(kakuri, api, environment):
     environment.delenv("KAKURI_HOST")
     kakuri("context", "add", "lab", api.url)
     kakuri("context", "use", "lab")

@@ -39,7 +39,7 @@ def test_diff_shows_every_field_and_exits_with_1(kakuri, shop):
     assert (result.code, result.out) == (1, DIFFERENCES)
 
 
-def test_diff_of_what_is_the_same_exits_with_0(kakuri, api, tmp_path):
+def test_diff_without_differences_exits_with_0(kakuri, api, tmp_path):
     api.add("api")
     (tmp_path / "one.toml").write_text('[workload.api]\nimage = "nginx:1.27"\n')
     result = kakuri("diff", "-f", "one.toml")
@@ -86,7 +86,7 @@ def test_plan_changes_nothing(kakuri, shop, api):
     assert json.dumps(api.workloads) == before
 
 
-def test_apply_that_would_stop_something_needs_an_answer(kakuri, shop, api):
+def test_apply_that_would_stop_something_needs_confirmation(kakuri, shop, api):
     result = kakuri("apply")
     assert result.code == 2
     assert f"Stop and remove web on {api.url}?" in result.err

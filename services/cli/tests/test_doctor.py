@@ -36,7 +36,7 @@ def test_doctor_of_a_healthy_node_is_ok(doctor):
     }  # fmt: skip
 
 
-def test_doctor_as_text_has_a_line_for_each_check_and_a_sum(kakuri, api):
+def test_doctor_as_text_has_a_line_for_each_check_and_a_summary(kakuri, api):
     api.nodes[0] |= {"simulated": True}
     result = kakuri("doctor", "--no-local")
     lines = result.out.splitlines()
@@ -89,7 +89,7 @@ def test_doctor_without_an_agent_fails_with_its_reason(doctor, api):
     [
         ({"date": "Thu, 26 Nov 2026 14:01:15 GMT"}, OK, "agree to a second or two"),
         ({"date": "Thu, 26 Nov 2026 14:00:00 GMT"}, WARN, "differs by 77 s"),
-        ({}, SKIP, "the answer has no Date"),
+        ({}, SKIP, "the response has no Date"),
     ],
 )
 def test_clock_of_the_server_is_compared(environment, headers, result, detail):
@@ -137,7 +137,7 @@ def test_trial_on_the_kernel_of_this_machine_is_a_warning(doctor, trial):
     assert "shares the kernel" in found["its"]["advice"]
 
 
-def test_trial_that_fails_says_why_and_is_removed(doctor, trial, api):
+def test_trial_that_fails_reports_the_reason_and_is_removed(doctor, trial, api):
     trial(state="failed", exit_code=None, reason="ImagePullFailed", message="not found")
     code, results, found = doctor("--run")
     assert (code, results["start"], results["its"], results["remove"]) == (1, "fail", "skip", "ok")

@@ -139,14 +139,14 @@ def test_compacted_index_is_reported_and_skipped(quick, capsys):
     api = Streams(compacted(40), [{"type": "stop"}])
     assert indexes(quick, api, "7") == [40]
     assert api.queries == [{"after": "7"}, {"after": "40"}]
-    assert capsys.readouterr().err == "events between 7 and 40 are not kept any more\n"
+    assert capsys.readouterr().err == "events between 7 and 40 are no longer kept\n"
 
 
 def test_gap_within_a_stream_is_reported_and_skipped(quick, capsys):
     api = Streams([EVENTS[0], {"type": "gap", "oldest": 40}, EVENTS[1]], [{"type": "stop"}])
     assert indexes(quick, api, "0") == [1, 40]
     assert api.queries == [{"after": "0"}, {"after": "40"}]
-    assert "events between 1 and 40 are not kept any more" in capsys.readouterr().err
+    assert "events between 1 and 40 are no longer kept" in capsys.readouterr().err
 
 
 def test_index_that_the_api_named_and_refuses_is_an_error(quick):
@@ -165,7 +165,7 @@ def test_events_of_a_node_that_keeps_none_end_at_once(kakuri, api, monkeypatch):
     assert (kakuri("events").out, streams.queries) == ("", [{"after": "0"}])
 
 
-def test_first_request_without_an_answer_is_an_error(quick):
+def test_first_request_without_a_response_is_an_error(quick):
     api = Streams(Unreachable("refused", code="unreachable"))
     with pytest.raises(Unreachable):
         indexes(quick, api, "now")

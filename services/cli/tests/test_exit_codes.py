@@ -46,13 +46,13 @@ def test_unknown_outcome_of_a_change_is_reported(kakuri, api, code):
     assert kakuri("ps").err == "error: lost\n"
 
 
-def test_answer_that_is_not_json_counts_as_none(kakuri, api):
+def test_response_that_is_not_json_counts_as_none(kakuri, api):
     from kakuri_http import Response  # noqa: PLC0415
 
     api.overrides[("GET", "/workloads")] = Response(200, b"<html>")
     result = kakuri("ps")
     assert result.code == 6
-    assert result.err.startswith("error: the answer is not valid JSON")
+    assert result.err.startswith("error: the response is not valid JSON")
 
 
 def test_error_without_a_problem_document_shows_the_status(kakuri, api):

@@ -109,7 +109,7 @@ def test_too_many_followed_logs_are_refused(kakuri):
     assert "expected at most 32 logs to follow, got 40" in result.err
 
 
-def test_server_that_ends_without_an_answer_leaves_the_outcome_unknown(kakuri, environment):
+def test_server_that_ends_without_a_response_leaves_the_outcome_unknown(kakuri, environment):
     with Server("127.0.0.1:0") as server:
 
         def accept_and_close():

@@ -47,22 +47,22 @@ def test_another_version_is_a_conflict(kakuri, api, verb):
     assert (result.code, result.err) == (4, "error: another version\n")
 
 
-def test_start_runs_what_has_ended(kakuri, api):
+def test_start_runs_an_ended_workload_again(kakuri, api):
     api.add("job", "failed", exit_code=3)
     assert kakuri("start", "job").out == "job  started\n"
 
 
-def test_start_of_what_runs_has_nothing_to_do(kakuri, api):
+def test_start_of_a_running_workload_changes_nothing(kakuri, api):
     api.add("web")
     assert kakuri("start", "web").out == "web  nothing to do: running\n"
 
 
-def test_restart_returns_once_it_is_under_way(kakuri, api):
+def test_restart_returns_once_it_has_begun(kakuri, api):
     api.add("web")
     assert kakuri("restart", "web").out == "web  restarting\n"
 
 
-def test_rm_of_what_has_ended_prints_the_receipt(kakuri, api):
+def test_rm_of_an_ended_workload_prints_the_receipt(kakuri, api):
     api.add("job", "failed", exit_code=3)
     result = kakuri("rm", "job")
     assert (result.code, result.out) == (0, f"job  {REMOVED}\n")
@@ -74,7 +74,7 @@ def test_rm_as_json_is_the_document_of_the_api(kakuri, api):
     assert document == {"id": "job", "removed": RECEIPT, "state": "failed"}
 
 
-def test_rm_of_what_runs_needs_an_answer_without_a_terminal(kakuri, api):
+def test_rm_of_a_running_workload_without_a_terminal_needs_an_option(kakuri, api):
     api.add("web")
     result = kakuri("rm", "web")
     assert result.code == 2
@@ -86,7 +86,7 @@ def test_rm_of_what_runs_needs_an_answer_without_a_terminal(kakuri, api):
 
 
 @pytest.mark.parametrize("option", ["-f", "--yes"])
-def test_rm_of_what_runs_asks_nothing_with_an_option(kakuri, api, option):
+def test_rm_of_a_running_workload_with_an_option_asks_nothing(kakuri, api, option):
     api.add("web")
     assert kakuri("rm", option, "web").code == 0
     assert api.workloads == {}
@@ -101,7 +101,7 @@ def test_forced_rm_of_an_unknown_id_is_success(kakuri):
     assert (result.code, result.out) == (0, "web  not there\n")
 
 
-def test_rm_without_waiting_says_that_it_is_under_way(kakuri, api):
+def test_rm_without_waiting_reports_a_removal_in_progress(kakuri, api):
     api.add("job", "failed")
     api.is_removal_slow = True
     assert kakuri("rm", "--no-wait", "job").out == "job  is being removed\n"

@@ -69,7 +69,7 @@ def test_resumed_log_asks_for_lines_since_the_last_one(invocation):
     ]
 
 
-def test_first_request_that_gets_no_answer_is_an_error(invocation):
+def test_first_request_that_gets_no_response_is_an_error(invocation):
     class NoAPI:
         name = "here"
 

@@ -72,7 +72,7 @@ def test_color_option_beats_the_environment(kakuri, some, environment):
     assert "\x1b[31m" in kakuri("ps", "-a", "--color", "always").out
 
 
-def test_ps_without_all_leaves_out_what_has_ended(kakuri, some):
+def test_ps_without_all_omits_ended_workloads(kakuri, some):
     assert kakuri("ps", "-q").out == "api\ncron\nweb\n"
 
 
@@ -127,6 +127,6 @@ def test_ps_wide_has_limits_class_and_message(kakuri, api):
     assert row.endswith("256 MiB   0.5   edera-zone   all \\x1b[31mwell")
 
 
-def test_ps_shows_what_is_being_done(kakuri, api):
+def test_ps_shows_requests_in_progress(kakuri, api):
     api.add("web", desired="removed")
     assert "being removed" in kakuri("ps").out

@@ -120,7 +120,7 @@ def test_detached_run_of_the_same_again_is_success(kakuri):
     kakuri("run", "-d", "--name", "web", "nginx:1.27")
     result = kakuri("run", "-d", "--name", "web", "nginx:1.27")
     assert (result.code, result.out) == (0, "web\n")
-    assert result.err == "web exists already, with the same specification\n"
+    assert result.err == "web already exists, with the same specification\n"
 
 
 def test_detached_run_of_another_specification_is_a_conflict(kakuri, api):
@@ -129,11 +129,11 @@ def test_detached_run_of_another_specification_is_a_conflict(kakuri, api):
     assert (result.code, result.err) == (4, "error: workload 'web' exists\n  $.image: differs\n")
 
 
-def test_run_in_the_foreground_of_what_exists_is_125(kakuri, api):
+def test_foreground_run_of_an_existing_workload_is_125(kakuri, api):
     kakuri("run", "-d", "--name", "job", "busybox:1.37")
     result = kakuri("run", "--name", "job", "busybox:1.37")
     assert result.code == 125
-    assert "workload 'job' exists already: kakuri logs -f job follows it" in result.err
+    assert "workload 'job' already exists: kakuri logs -f job follows it" in result.err
 
 
 def test_every_option_of_run_is_a_field_of_the_workload(kakuri, api, environment, tmp_path):
@@ -268,7 +268,7 @@ def test_termination_stops_the_workload_like_an_interrupt(kakuri, interrupting):
     assert "stopping (SIGTERM)" in result.err
 
 
-def test_run_whose_time_is_over_stops_the_workload_and_exits_with_124(kakuri, api):
+def test_run_after_its_timeout_stops_the_workload_and_exits_with_124(kakuri, api):
     api.on_post = lambda api, document: api.change(document["id"], state="running", **RUN)
     api.on_stop = lambda api, workload_id, grace: api.change(
         workload_id, state="failed", reason="Stopped", exit_code=143, **ENDED

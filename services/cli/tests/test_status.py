@@ -19,7 +19,7 @@ api  failed  ImagePullFailed  11s ago on node1
   version   11
   steps     14:01:02.11 pending · 14:01:02.15 pending Pulling · 14:01:05.40 failed ImagePullFailed
   try       is the name of the image right, and may the node pull it? kakuri history api has the \
-registry's answers
+registry's responses
 """
 
 
@@ -31,7 +31,7 @@ def failed(api):
 
 
 @pytest.mark.parametrize("width", [80, 200])
-def test_status_says_on_one_screen_why_a_pull_failed(kakuri, failed, width):
+def test_status_shows_on_one_screen_why_a_pull_failed(kakuri, failed, width):
     assert without_color(kakuri("status", "api", width=width).out) == FAILED
 
 

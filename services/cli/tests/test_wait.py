@@ -31,11 +31,11 @@ def test_wait_for_running_gives_up_when_the_pull_fails(kakuri, api):
     result = kakuri("wait", "api", "--for", "running", "--timeout", "60")
     assert (result.code, result.out) == (1, "")
     assert result.err == (
-        "api can't come to run: failed, ImagePullFailed: docker.io/acme/api:9: not found\n"
+        "api can no longer start running: failed, ImagePullFailed: docker.io/acme/api:9: not found\n"
     )
 
 
-def test_wait_gives_up_as_soon_as_one_of_several_cannot_come(kakuri, api):
+def test_wait_gives_up_as_soon_as_one_of_several_cannot_start_running(kakuri, api):
     api.add("slow", "pending")
     api.add("bad", "failed", **FAILED_PULL)
     assert kakuri("wait", "slow", "bad", "--for", "running").code == 1
@@ -76,16 +76,17 @@ def test_wait_for_an_unknown_id_is_not_found(kakuri):
     assert kakuri("wait", "nothing", "--for", "running").code == 3
 
 
-def test_wait_for_what_was_removed_meanwhile_gives_up(kakuri, api):
+def test_wait_for_a_workload_that_was_removed_meanwhile_gives_up(kakuri, api):
     api.add("job", "failed", exit_code=3, reason="Error")
     api.workloads["job"]["state"] = "running"
     api.remove("job")
     assert (
-        kakuri("wait", "job", "--for", "running").err == "job can't come to run: it was removed\n"
+        kakuri("wait", "job", "--for", "running").err
+        == "job can no longer start running: it was removed\n"
     )
 
 
-def test_wait_ends_with_124_when_the_time_is_over(kakuri, api):
+def test_wait_exits_with_124_after_its_timeout(kakuri, api):
     api.add("web", "pending")
     result = kakuri("wait", "web", "--for", "running", "--timeout", "50ms")
     assert (result.code, result.err) == (124, "error: web: still not running after 0.05 s\n")
@@ -106,10 +107,10 @@ def test_workload_that_restarts_is_waited_for(condition):
 
 
 @pytest.mark.parametrize("desired", ["stopped", "removed"])
-def test_workload_that_is_being_ended_cannot_come_to_run(desired):
+def test_workload_that_is_being_ended_cannot_start_running(desired):
     verdict = verdict_of("running", {"id": "a", "state": "pending", "desired": desired})
     assert verdict == (False, f"it is being {desired}")
 
 
-def test_workload_that_is_being_restarted_can_come_to_run():
+def test_workload_that_is_being_restarted_can_start_running():
     assert verdict_of("running", {"id": "a", "state": "pending", "desired": "restarted"}) is None

@@ -115,7 +115,7 @@ class ChannelDriver(ClientDriver):
         """Wait until a call can be sent; the caller sends it before it awaits anything else.
 
         Raises:
-            ExchangeEnded: The connection accepts no call any more, and this one was not sent.
+            ExchangeEnded: The connection no longer accepts calls, and this one was not sent.
         """
         while self._doubt is not None:
             await asyncio.shield(self._doubt)

@@ -33,7 +33,7 @@ class EventJournal:
 
     Args:
         events: The events that are stored, in the order of their indexes.
-        compacted: The index up to which events are not stored any more.
+        compacted: The index up to which events are no longer stored.
         index: The registry's version before the first event to come.
         max_events: Number of published events to keep, and of events that wait to be stored; by
             default MAX_EVENTS.

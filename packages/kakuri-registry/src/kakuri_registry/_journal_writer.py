@@ -1,4 +1,4 @@
-"""The events of a journal, written with the changes that they are about."""
+"""Writes the events of a journal together with the changes that caused them."""
 
 from collections.abc import Sequence
 
@@ -16,9 +16,8 @@ class JournalWriter:
     def __init__(self, store: Store, journal: EventJournal) -> None:
         self._store = store
         self._journal = journal
-        self._events: dict[
-            str, tuple[RegistryEvent, ...]
-        ] = {}  # of the changes that are being written
+        # Those of the changes that are being written.
+        self._events: dict[str, tuple[RegistryEvent, ...]] = {}
         self._compaction: int | None = None
         self._must_compact = False
         self._compacted: int | None = None
@@ -44,7 +43,7 @@ class JournalWriter:
         """Delete old events from the store; called on the writer's thread.
 
         Raises:
-            StoreError: The store has no room for that, and more events must not be kept.
+            StoreError: The store failed, and the journal may not keep more events.
         """
         self._compacted = None
         if self._compaction is None:
@@ -56,7 +55,7 @@ class JournalWriter:
             if self._must_compact:
                 raise
 
-    def written(self) -> None:
+    def publish(self) -> None:
         """Publish the events of the changes, which are stored now."""
         if self._compacted is not None:
             self._journal.compacted_store(self._compacted)

@@ -198,7 +198,7 @@ class WorkloadRegistry(ChangePublisher):
         """Begin the next attempt at a workload because it was requested, whatever its state.
 
         The workload is pending with the reason `Restarted`, its desired state is RUN, and earlier
-        failures do not count any more.
+        failures no longer count.
 
         Args:
             workload_id: The workload, whose present run has ended or has not begun.

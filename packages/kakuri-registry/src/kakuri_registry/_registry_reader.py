@@ -81,7 +81,7 @@ class RegistryReader:
         Args:
             state: Return only workloads in this state.
             label: Return only workloads with this label, a key and a value.
-            after: Begin after this id. It need not exist any more, so paging continues correctly
+            after: Begin after this id. It need not still exist, so paging continues correctly
                 while workloads are added and removed.
             limit: The largest number of snapshots.
 

@@ -5,7 +5,7 @@ single row of `registry` has the version of the latest change, and the index up 
 not stored. A row of `events` has the events of one workload that one write stores, as `_event_rows`
 describes, and the index of the last of them; they are written to the workload's row, from which
 triggers copy them, because one statement that writes both is faster than a transaction of two. A
-row of `tombstones` is what is kept of a removed workload, as `_tombstone_rows` describes.
+row of `tombstones` has what is kept of a removed workload, as `_tombstone_rows` describes.
 """
 
 import os
@@ -145,7 +145,7 @@ MIGRATIONS = {
     ),
     7: (8, _TOMBSTONES),
 }
-"""By schema, a later schema and the script that makes it; schema 0 is an empty file."""
+"""By schema version, a later one and the script that migrates to it; 0 is an empty file."""
 
 SCHEMA_VERSION = max(later for later, _ in MIGRATIONS.values())
 
@@ -189,7 +189,7 @@ def refuse_foreign(path: Path) -> None:
 
 
 def prepare(connection: sqlite3.Connection) -> None:
-    """Configure what a database does with removed content; call it before anything is written.
+    """Configure how a database erases removed content; call it before anything is written.
 
     Removed content is overwritten with zeros, because a workload may have had secrets in its
     environment, and not every build of SQLite does so by default. A new database can return free
@@ -202,7 +202,7 @@ def prepare(connection: sqlite3.Connection) -> None:
 
 
 def _statements(script: str) -> Iterator[str]:
-    """Yield the statements of a script, of which a trigger has more than one semicolon."""
+    """Yield the statements of a script; one that creates a trigger has semicolons inside."""
     statement = ""
     for part in script.split(";"):
         statement += part + ";"

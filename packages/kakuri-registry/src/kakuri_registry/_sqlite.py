@@ -100,7 +100,6 @@ class SQLiteStore:
         self._connection: sqlite3.Connection | None = None
         self._lock = -1
         self._is_log_new = False  # it is empty, and the first transaction has to mark it
-        self._begins_log = False  # the current transaction has marked it
         self._reserve_bytes = reserve
         self._mutex = threading.Lock()
         try:
@@ -142,7 +141,7 @@ class SQLiteStore:
 
         Raises:
             StoreFull: There is no room. Changes of known workloads fail only if the reserve is used
-                up, too.
+                up too.
             StoreFailed: The database can't be written, or is closed.
         """
         with self._mutex:
@@ -160,7 +159,7 @@ class SQLiteStore:
                 connection.execute(statement, (index,))
 
     def drop_tombstones(self, oldest: int) -> None:
-        """Delete the tombstones with a version before that of the oldest one to keep.
+        """Delete the tombstones with a version below that of the oldest one to keep.
 
         Raises:
             StoreFull: There is no room.
@@ -170,7 +169,7 @@ class SQLiteStore:
             connection.execute(DROP_TOMBSTONES, (oldest,))
 
     def removed_log(self, version: int) -> bytes | None:
-        """Return the end of a log that a tombstone of this version has; None if there is none.
+        """Return the end of the log that is kept with a tombstone; None if there is none.
 
         Raises:
             StoreFailed: The database can't be read, or is closed.
@@ -182,7 +181,7 @@ class SQLiteStore:
     def tidy(self) -> bool:
         """Return some free pages to the file system, and truncate the log.
 
-        Both files then have nothing of removed workloads. While the disk is full, it does nothing.
+        Neither file then has content of removed workloads. Has no effect while the disk is full.
 
         Returns:
             Whether there are more free pages.
@@ -287,9 +286,7 @@ class SQLiteStore:
             connection.execute(SET_VERSION[False], (version,))
         except sqlite3.OperationalError as error:
             # On a full disk, running workloads are still managed.
-            problems.append(
-                StoreProblem(f"the versions of this run may be given out again: {error}")
-            )
+            problems.append(StoreProblem(f"the versions of this run may be used again: {error}"))
         # Not earlier: a damaged database has to stay as it is.
         self._is_log_new = begin_session(connection)
         return replace(loaded, version=version, problems=tuple(problems))

@@ -25,7 +25,7 @@ class StoredTombstones:
         self._loop = asyncio.get_running_loop()
 
     async def log(self, version: int) -> bytes:
-        """Return the end of the log that the tombstone of a version has; empty without one.
+        """Return the end of the log that is kept with a tombstone; empty if there is none.
 
         Raises:
             StoreFailed: The store can't be read, or is closed.
@@ -34,28 +34,28 @@ class StoredTombstones:
             return self._store.removed_log(version) or b""
         read: asyncio.Future[bytes] = self._loop.create_future()
 
-        def end(log: bytes | None, error: BaseException | None) -> None:
-            if read.done():  # its caller may have been cancelled
+        def resolve(log: bytes | None, error: BaseException | None) -> None:
+            if read.done():  # the caller was cancelled
                 return
             if error is None:
                 read.set_result(log or b"")
             else:
                 read.set_exception(error)
 
-        def work() -> None:
+        def run() -> None:
             log: bytes | None = None
             failure: BaseException | None = None
             try:
                 log = self._store.removed_log(version)
             except BaseException as error:  # noqa: BLE001 (the caller gets it)
                 failure = error
-            self._loop.call_soon_threadsafe(end, log, failure)
+            self._loop.call_soon_threadsafe(resolve, log, failure)
 
-        self._submit(work)
+        self._submit(run)
         return await read
 
     def drop(self, oldest: int) -> None:
-        """Delete the tombstones before a version."""
+        """Delete the tombstones with a version below `oldest`."""
         if self._store.is_nonblocking:
             self._store.drop_tombstones(oldest)
         else:

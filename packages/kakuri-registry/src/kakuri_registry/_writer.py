@@ -321,7 +321,7 @@ class StoreWriter:
         self._failpoint("writer.before-answer")
         batch = self._backlog.end_write()
         if error is None:
-            self._events.written()
+            self._events.publish()
             self._succeed(batch)
             waiting = [on_saved for each in batch.values() for on_saved in each.waiting]
         else:

@@ -37,7 +37,7 @@ class AgentError(RPCError):
         workload_id: The workload that the request was about, if the agent named it.
         differences: For a conflict of specifications, the paths of what differs.
         version: For a version mismatch, the workload's present version.
-        oldest: For events that are not kept any more, the smallest index to continue from.
+        oldest: For events that are no longer kept, the smallest index to continue from.
         newest: The current index.
     """
 

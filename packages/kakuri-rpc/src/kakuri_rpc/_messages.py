@@ -239,7 +239,7 @@ class ErrorReply:
         message: The same for people.
         differences: For a conflict of specifications, the paths of what differs, without values.
         version: For a version mismatch, the workload's present version.
-        oldest: For events that are not kept any more, the smallest index to continue from.
+        oldest: For events that are no longer kept, the smallest index to continue from.
         newest: The current index.
     """
 

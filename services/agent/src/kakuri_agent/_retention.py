@@ -28,7 +28,7 @@ class Retention:
     """Removes ended workloads after `seconds`, and the first ones while they exceed `budget` bytes.
 
     `enqueue` is called with the id of each workload to remove, and `drop_removed_before` with the
-    time before which workloads were removed that need not be kept any more.
+    time before which workloads were removed that no longer need to be kept.
     """
 
     def __init__(

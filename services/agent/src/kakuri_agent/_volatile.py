@@ -78,7 +78,7 @@ class VolatileStates:
             self.end_run(workload_id)
 
     def discard_empty(self, workload_id: str) -> None:
-        """Free the state of a workload about which nothing is kept any more."""
+        """Free the state of a workload about which nothing is kept."""
         if self._states.get(workload_id) == _NOTHING:
             del self._states[workload_id]
 

@@ -88,7 +88,7 @@ def api(
     headers: tuple[str, ...],
     include: bool,
 ) -> None:
-    """Send a request to the control plane, and print the content of its answer as it came.
+    """Send a request to the control plane, and print the content of its response as it came.
 
     PATH is a path with its query, such as /workloads?label=team=a; a stream is printed as it comes.
     """
@@ -103,19 +103,19 @@ def api(
     body = _content(data)
     with invocation.api() as client:
         if method.upper() == "GET" and not body and not fields and not include:
-            with client.stream(path) as response:
-                for piece in response:
+            with client.stream(path) as streamed:
+                for piece in streamed:
                     sys.stdout.buffer.write(piece)
                     sys.stdout.buffer.flush()
             return
-        answer = client.request(method.upper(), path, body=body, headers=fields)
+        response = client.request(method.upper(), path, body=body, headers=fields)
     if include:
-        invocation.out(f"HTTP/1.1 {answer.status}")
-        for name, value in answer.headers:
+        invocation.out(f"HTTP/1.1 {response.status}")
+        for name, value in response.headers:
             invocation.out(f"{name}: {value}")
         invocation.out("")
     sys.stdout.flush()
-    sys.stdout.buffer.write(answer.body)
+    sys.stdout.buffer.write(response.body)
     sys.stdout.buffer.flush()
 
 

@@ -25,7 +25,7 @@ _PRUNE = click.option("--prune", is_flag=True,
 @_PRUNE
 @click.pass_obj
 def diff(invocation: Invocation, *, files: tuple[str, ...], prune: bool) -> int:
-    """Compare files with what runs: 0 if nothing differs, 1 if something does."""
+    """Compare files with the workloads of the node: 0 if nothing differs, 1 if something does."""
     manifest = _manifest(files, is_pruned=prune)
     with invocation.api() as api:
         changes = _changes(api, manifest, is_pruned=prune)
@@ -58,7 +58,7 @@ def plan(invocation: Invocation, *, files: tuple[str, ...], prune: bool, exit_co
 @click.command(cls=Verb)
 @FILES
 @_PRUNE
-@click.option("--yes", is_flag=True, help="Replace and remove without a question.")
+@click.option("--yes", is_flag=True, help="Replace and remove without asking.")
 @click.option("--grace", type=SECONDS, default="10s", show_default=True, metavar="SECONDS",
               help="Time for workloads that are replaced or removed to end.")  # fmt: skip
 @click.pass_obj
@@ -78,7 +78,7 @@ def apply(
             confirmed(
                 invocation, f"Stop and remove {', '.join(ended)} on {api.target.label}?", "--yes"
             )
-        results = [_applied(invocation, api, one, grace) for one in changes]
+        results = [_carry_out(invocation, api, one, grace) for one in changes]
     if invocation.format == "json":
         invocation.out_value([document for document, _ in results])
     elif not invocation.is_json and not invocation.is_name:
@@ -124,28 +124,28 @@ def _explain(invocation: Invocation, changes: list["Change"]) -> None:
                 invocation.note(line)
 
 
-def _applied(
+def _carry_out(
     invocation: Invocation, api: "API", change: "Change", grace: float
 ) -> tuple[dict[str, Any], str]:
-    """Carry out one change, and print it; return what is printed in JSON."""
+    """Carry out a change and print it; return its JSON document and its text."""
     from kakuri._remove import delete  # noqa: PLC0415 (not for --help)
     from kakuri._run import submit  # noqa: PLC0415
 
     if change.kind in ("replace", "remove"):
         try:
-            answer = delete(api, change.id, grace=grace)
+            response = delete(api, change.id, grace=grace)
         except NotFound:
             pass  # another client removed it
         else:
-            if answer.status != 200:
+            if response.status != 200:
                 raise CommandError(
                     f"{change.id} is still being removed: apply the file again later",
                     Exit.UNREACHABLE, code="timeout",
                 )  # fmt: skip
     document: dict[str, Any] = {"id": change.id, "change": change.kind}
     if change.kind in ("create", "replace"):
-        assert change.wanted is not None
-        document["workload"] = submit(invocation, api, change.wanted).document
+        assert change.desired is not None
+        document["workload"] = submit(invocation, api, change.desired).document
     text = {"create": "created", "replace": "replaced", "remove": "removed"}.get(
         change.kind, "same"
     )

@@ -11,7 +11,7 @@ from kakuri._invocation import Invocation
 from kakuri._text import cores, printable, size, span
 
 if TYPE_CHECKING:
-    from kakuri._client import API, Answer
+    from kakuri._client import API, Response
 
 MAX_SKEW_SECONDS = 5.0
 """Difference of clocks above which times of both ends can't be compared."""
@@ -57,7 +57,7 @@ def _control_plane(api: "API") -> Iterator[Check]:
     name = f"control plane {api.name}"
     began = time.monotonic()
     try:
-        answer = api.get("/healthz")
+        response = api.get("/healthz")
     except CommandError as error:
         advice = "is kakuri-control-plane running there? kakuri context show says why this host"
         if error.code == "misdirected_request":
@@ -65,14 +65,14 @@ def _control_plane(api: "API") -> Iterator[Check]:
         yield Check(FAIL, name, error.message.partition("\n")[0], advice)
         return
     yield Check(OK, name, f"answers in {span(time.monotonic() - began)}")
-    yield _clock(answer)
+    yield _clock(response)
 
 
-def _clock(answer: "Answer") -> Check:
+def _clock(response: "Response") -> Check:
     """Compare this clock with the server's, which its field Date tells to the second."""
-    date = answer.headers.get("date")
+    date = response.headers.get("date")
     if date is None:
-        return Check(SKIP, "clocks", "the answer has no Date")
+        return Check(SKIP, "clocks", "the response has no Date")
     skew = time.time() - parsedate_to_datetime(date).timestamp()
     if abs(skew) > MAX_SKEW_SECONDS:
         detail = f"this machine's clock differs by {span(abs(skew))} from the control plane's"

@@ -1,4 +1,4 @@
-"""Requests to the control plane, and what its answers mean for the exit code."""
+"""Requests to the control plane, and what its responses mean for the exit code."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -24,11 +24,11 @@ from kakuri._text import printable
 if TYPE_CHECKING:
     from pathlib import Path
 
-ANSWER_SECONDS = 30.0
-"""Seconds within which an answer is expected, besides the time that a request asks to wait."""
+RESPONSE_SECONDS = 30.0
+"""Seconds within which a response is expected, besides the time that a request asks to wait."""
 
-MAX_ANSWER = 64 << 20
-"""Bytes of an answer that is held as a whole: a hundred workloads at their largest."""
+MAX_RESPONSE = 64 << 20
+"""Bytes of a response that is held as a whole: a hundred workloads at their largest."""
 
 JSON_CONTENT = {"Content-Type": "application/json"}
 """The field of a request with a JSON document."""
@@ -48,11 +48,11 @@ _FATE_UNKNOWN = "it is not known whether the request was carried out"
 
 
 class APIProblem(CommandError):
-    """An answer of the API that is an error.
+    """A response of the API that is an error.
 
     Attributes:
         status: The HTTP status.
-        problem: The problem document (RFC 9457); empty if the answer has none.
+        problem: The problem document (RFC 9457); empty if the response has none.
     """
 
     def __init__(
@@ -93,8 +93,8 @@ def _message(problem: Mapping[str, Any], response: Any, code: str, *, is_write: 
     return "\n".join(lines)
 
 
-class Answer:
-    """An answer that is not an error.
+class Response:
+    """A response that is not an error.
 
     Attributes:
         status: The HTTP status.
@@ -114,7 +114,7 @@ class Answer:
             return loads(self.body)
         except JSONError as error:
             raise Unreachable(
-                f"the answer is not valid JSON: {error}", code="bad_answer"
+                f"the response is not valid JSON: {error}", code="bad_answer"
             ) from error
 
 
@@ -147,7 +147,7 @@ class API:
 
             tls = ClientTLS(ca=_expanded(context.ca))
         endpoint = context.host if is_unix else None
-        self._client = BlockingClient(endpoint, tls=tls, limits=Limits(body=MAX_ANSWER))
+        self._client = BlockingClient(endpoint, tls=tls, limits=Limits(body=MAX_RESPONSE))
 
     def again(self) -> "API":
         """Return another client for the same target, for another thread."""
@@ -164,7 +164,7 @@ class API:
         """The server, for messages."""
         return self.target.context.host.removeprefix("http://")
 
-    def get(self, path: str, params: Params = (), *, wait: float = 0.0) -> Answer:
+    def get(self, path: str, params: Params = (), *, wait: float = 0.0) -> Response:
         """Send a GET request; as `request`."""
         return self.request("GET", path, params=params, wait=wait)
 
@@ -177,8 +177,8 @@ class API:
         body: bytes = b"",
         headers: Mapping[str, str] | None = None,
         wait: float = 0.0,
-    ) -> Answer:
-        """Send a request and return its answer.
+    ) -> Response:
+        """Send a request and return its response.
 
         Args:
             method: The method.
@@ -189,11 +189,11 @@ class API:
             wait: Seconds for which the request asks the server to wait.
 
         Raises:
-            APIProblem: The answer is an error.
+            APIProblem: The response is an error.
             NotFound: It is 404.
-            Unreachable: There was no answer.
+            Unreachable: There was no response.
         """
-        seconds = ANSWER_SECONDS + wait
+        seconds = RESPONSE_SECONDS + wait
         with self._translated(method):
             response = self._client.request(
                 method,
@@ -201,11 +201,11 @@ class API:
                 body=body,
                 headers={**self._headers, **(headers or {})},
                 params=list(params),
-                timeouts=Timeouts(read=seconds, total=seconds + ANSWER_SECONDS),
+                timeouts=Timeouts(read=seconds, total=seconds + RESPONSE_SECONDS),
             )
         if response.status >= _ERROR:
             raise _refusal(method, response, response.body)
-        return Answer(response)
+        return Response(response)
 
     @contextmanager
     def stream(
@@ -219,8 +219,8 @@ class API:
             silence: Seconds without content after which the connection counts as broken.
 
         Raises:
-            APIProblem: The answer is an error.
-            Unreachable: There was no answer, or the connection broke before its end.
+            APIProblem: The response is an error.
+            Unreachable: There was no response, or the connection broke before its end.
         """
         timeouts = Timeouts(read=silence, total=None)
         with self._translated("GET"), self._client.stream(

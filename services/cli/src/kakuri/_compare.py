@@ -26,7 +26,7 @@ class Change:
     Attributes:
         id: The workload.
         kind: CREATE, REPLACE, SAME or REMOVE.
-        wanted: The specification of the file; None for REMOVE.
+        desired: The specification of the file; None for REMOVE.
         present: That of the node; None for CREATE.
         fields: Each field that differs, with its current and its new value.
         problem: Why the node would refuse it; empty if it would not.
@@ -34,7 +34,7 @@ class Change:
 
     id: str
     kind: str
-    wanted: dict[str, Any] | None = None
+    desired: dict[str, Any] | None = None
     present: Mapping[str, Any] | None = None
     fields: dict[str, tuple[Any, Any]] = field(default_factory=dict)
     problem: str = ""
@@ -60,10 +60,10 @@ class Change:
             lines += [f"    {name:<14} {_shown(name, old)} → {_shown(name, new)}"
                       for name, (old, new) in self.fields.items()]  # fmt: skip
         elif self.kind == CREATE:
-            assert self.wanted is not None
-            limits = [_shown(key, self.wanted[key]) for key in ("memory_mb", "cpu_millicores")
-                      if key in self.wanted]  # fmt: skip
-            lines = [f"{mark} {self.id}  create   {printable(self.wanted['image'])}   "
+            assert self.desired is not None
+            limits = [_shown(key, self.desired[key]) for key in ("memory_mb", "cpu_millicores")
+                      if key in self.desired]  # fmt: skip
+            lines = [f"{mark} {self.id}  create   {printable(self.desired['image'])}   "
                      f"{', '.join(limits)}".rstrip()]  # fmt: skip
         else:
             lines = [f"{mark} {self.id}  {self.kind}"]
@@ -95,14 +95,14 @@ def compare(api: "API", manifest: Manifest, *, is_pruned: bool) -> list[Change]:
     return changes
 
 
-def _compared(api: "API", wanted: dict[str, Any]) -> Change:
-    workload_id = wanted["id"]
+def _compared(api: "API", desired: dict[str, Any]) -> Change:
+    workload_id = desired["id"]
     try:
         present = spec_of(api.get(path_of(workload_id), [("spec", "true")]).document)
     except NotFound:
-        return Change(workload_id, CREATE, wanted)
-    fields = differences(present, wanted)
-    return Change(workload_id, REPLACE if fields else SAME, wanted, present, fields)
+        return Change(workload_id, CREATE, desired)
+    fields = differences(present, desired)
+    return Change(workload_id, REPLACE if fields else SAME, desired, present, fields)
 
 
 DEFAULTS: dict[str, Any] = {
@@ -116,14 +116,14 @@ CHOSEN_BY_NODE = ("runtime_class", "memory_mb", "cpu_millicores")
 
 
 def differences(
-    present: Mapping[str, Any], wanted: Mapping[str, Any]
+    present: Mapping[str, Any], desired: Mapping[str, Any]
 ) -> dict[str, tuple[Any, Any]]:
     """Return each field that differs, with both values; each variable and label on its own."""
     found: dict[str, tuple[Any, Any]] = {}
-    for name in sorted({*present, *wanted}):
-        if name == "id" or (name in CHOSEN_BY_NODE and name not in wanted):
+    for name in sorted({*present, *desired}):
+        if name == "id" or (name in CHOSEN_BY_NODE and name not in desired):
             continue
-        old, new = (each.get(name, DEFAULTS.get(name)) for each in (present, wanted))
+        old, new = (each.get(name, DEFAULTS.get(name)) for each in (present, desired))
         if old == new:
             continue
         if name in ("env", "labels"):
@@ -140,10 +140,10 @@ def check_room(api: "API", change: Change) -> None:
     from kakuri_json import encode  # noqa: PLC0415 (only here)
 
     if change.kind != CREATE:
-        return  # one that exists takes its room already
+        return  # an existing workload already has its room
     try:
         api.request("POST", "/workloads", params=[("dry_run", "true")],
-                    body=encode(change.wanted), headers=JSON_CONTENT)  # fmt: skip
+                    body=encode(change.desired), headers=JSON_CONTENT)  # fmt: skip
     except CommandError as error:
         if error.exit_code == Exit.UNREACHABLE:
             raise  # that is not a fault of the workload

@@ -23,7 +23,7 @@ _KEYS = {"host", "token_file", "ca"}
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """A control plane: where it is, and how to speak to it."""
+    """A control plane: its address, and what a client needs to connect."""
 
     host: str = DEFAULT_HOST
     token_file: str | None = None
@@ -40,7 +40,7 @@ class Target:
 
     @property
     def label(self) -> str:
-        """The text by which questions and errors name it."""
+        """The name of the control plane in questions and errors."""
         return f"{self.name} ({self.context.host})" if self.name else self.context.host
 
 
@@ -53,7 +53,7 @@ class Contexts:
     named: dict[str, Context] = field(default_factory=dict)
 
     def write(self) -> None:
-        """Write the file, complete or not at all; its directory is created."""
+        """Replace the file atomically; create its directory if it does not exist."""
         lines = [f"current = {_quoted(self.current)}\n"] if self.current else []
         for name, context in self.named.items():
             lines.append(f"\n[context.{_quoted(name)}]\nhost = {_quoted(context.host)}\n")
@@ -78,7 +78,7 @@ def config_path(environ: Mapping[str, str]) -> "Path":
 
 
 def read_contexts(environ: Mapping[str, str]) -> Contexts:
-    """Return the contexts of the file; there are none without one.
+    """Return the contexts of the file; none if it does not exist.
 
     Raises:
         UsageError: The file can't be read or is not valid.
@@ -133,7 +133,7 @@ def checked_host(text: str, place: str) -> str:
     """Return a host in its full form: `http://…`, `https://…` or `unix:/path`.
 
     Raises:
-        UsageError: It is something else; `place` is where it came from.
+        UsageError: It is something else; the message begins with `place`.
     """
     if text.startswith("unix:") and text[5:].removeprefix("//").startswith("/"):
         return "unix:" + text[5:].removeprefix("//")
@@ -150,7 +150,7 @@ def find_target(host: str | None, context: str | None, environ: Mapping[str, str
     Args:
         host: The value of `--host`, if it is given.
         context: The value of `--context`, if it is given.
-        environ: The variables.
+        environ: The environment variables.
 
     Raises:
         UsageError: A value is not valid, or there is no such context.

@@ -17,7 +17,7 @@ def has_ended(workload: Document) -> bool:
 
 
 def spec_of(workload: Document) -> Document:
-    """Return the specification of a workload; empty if the answer has none."""
+    """Return the specification of a workload; empty if the response has none."""
     spec: Document = workload.get("spec") or {}
     return spec
 
@@ -65,9 +65,9 @@ def why_text(workload: Document) -> str:
     return text
 
 
-def receipt_text(answer: Document) -> str:
+def receipt_text(document: Document) -> str:
     """Return a receipt as text: `removed: zone 5f0c…, container 9a3e…, log gone (…)`."""
-    receipt = answer.get("removal") or answer.get("removed")
+    receipt = document.get("removal") or document.get("removed")
     if not isinstance(receipt, Mapping):
         return "removed"
     parts = [f"{name} {_short(str(receipt[name]))}" for name in ("zone", "container")

@@ -107,7 +107,7 @@ def follow_events(
 
     Raises:
         CommandError: The query is refused, or the index to continue after, which the API named.
-        Unreachable: The first request got no answer, or an outage lasted too long.
+        Unreachable: The first request got no response, or an outage lasted too long.
     """
     outage = Outage(invocation, api.name)
     has_begun = False
@@ -145,7 +145,7 @@ def _skip_gap(invocation: Invocation, after: str | None, oldest: Any) -> str | N
     if oldest is None:
         return None
     if after not in (None, "0"):
-        invocation.note(f"events between {after} and {oldest} are not kept any more", "yellow")
+        invocation.note(f"events between {after} and {oldest} are no longer kept", "yellow")
     return str(oldest)
 
 

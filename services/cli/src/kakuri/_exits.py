@@ -15,7 +15,7 @@ class Exit(IntEnum):
 
     OK = 0
     NO = 1
-    """The negative answer: ended badly, differs, a check failed, a question was declined."""
+    """A negative answer: a difference, a hopeless wait, a failed check, a declined question."""
     USAGE = 2
     """The command line or a file is wrong."""
     NOT_FOUND = 3
@@ -24,7 +24,7 @@ class Exit(IntEnum):
     NO_ROOM = 5
     """The node has no room now, or can never run the workload."""
     UNREACHABLE = 6
-    """No answer, or none in time; for a write, the message says that its outcome is unknown."""
+    """No response, or none in time; for a write, the message says that its outcome is unknown."""
     TIMEOUT = 124
     """The time of --timeout passed."""
     NOT_RUN = 125

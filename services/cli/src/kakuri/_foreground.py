@@ -27,10 +27,10 @@ from kakuri._wait import own_exit_code
 from kakuri._watch import changes, removed_document
 
 MAX_WAITING = 1000
-"""Lines of output that wait to be printed."""
+"""Lines of output that may wait to be printed."""
 
 DRAIN_SECONDS = 10.0
-"""Seconds that the rest of the output is waited for after the end."""
+"""Seconds to wait for the remaining output after the workload has ended."""
 
 _TICK = 0.5
 """Seconds between two checks of the deadline; on a terminal, progress is redrawn as often."""
@@ -57,7 +57,7 @@ class Foreground:
             invocation: Where progress is printed.
             api: The control plane.
             document: The workload.
-            grace: Seconds to end by itself after the first Ctrl-C.
+            grace: Seconds that the workload has to end by itself after the first Ctrl-C.
             timeout: Seconds after which it is stopped.
             is_removed: Whether to remove it at the end.
         """
@@ -68,7 +68,7 @@ class Foreground:
         self._timeout = timeout
         self._deadline = None if timeout is None else time.monotonic() + timeout
         self._progress = Progress(invocation, self._id)
-        # A signal's handler may put into it as well: SimpleQueue is reentrant, Queue is not.
+        # A signal handler also puts into it: SimpleQueue is reentrant, Queue is not.
         self._queue: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
         self._room = threading.Semaphore(MAX_WAITING)
         self._interrupts = 0
@@ -88,7 +88,7 @@ class Foreground:
         with self._handled_signals():
             self._follow_to_end()
             self._drain()
-        return self._finished()
+        return self._finish()
 
     def _follow_to_end(self) -> None:
         while True:
@@ -138,14 +138,14 @@ class Foreground:
             if item is not None:
                 self._progress.line(f"output can't be read: {item.message}")
         elif kind == "signal":
-            self._interrupted(item)
+            self._handle_signal(item)
         elif kind == "note":
             self._progress.line(item)
         elif kind == "error":
             raise item
 
     def _drain(self) -> None:
-        """Print what was written before the end."""
+        """Print the output that the workload wrote before it ended."""
         if self._last is not None and self._last.get("started_at"):
             self._open_output()  # it ended before it was seen running
         deadline = time.monotonic() + DRAIN_SECONDS
@@ -155,7 +155,7 @@ class Foreground:
                 self._handle(kind, item)
 
     def _next(self) -> tuple[str, Any]:
-        """Return what happened next; "tick" if nothing did for a moment."""
+        """Return what happened next; "tick" if nothing did for _TICK seconds."""
         if self._deadline is not None and time.monotonic() >= self._deadline:
             self._deadline = None
             self._has_timed_out = True
@@ -167,7 +167,7 @@ class Foreground:
             self._progress.redraw()
             return "tick", None
 
-    def _interrupted(self, number: int) -> None:
+    def _handle_signal(self, number: int) -> None:
         self._interrupts += 1
         if self._interrupts >= _LEAVE:
             self._leave()
@@ -186,7 +186,7 @@ class Foreground:
                             f"kakuri rm {self._id} removes it")  # fmt: skip
         raise KeyboardInterrupt
 
-    def _finished(self) -> int:
+    def _finish(self) -> int:
         document = self._last
         if document is None:
             self._progress.line("was removed by another client, and nothing is kept of it")
@@ -198,7 +198,7 @@ class Foreground:
         if document.get("message"):
             text += f": {printable(document['message'])}"
         if self._is_removed and "removed_at" not in document:
-            text += f"; {self._removed()}"
+            text += f"; {self._remove()}"
         self._progress.line(text)
         if self._has_timed_out:
             return Exit.TIMEOUT
@@ -206,16 +206,16 @@ class Foreground:
             return Exit.NOT_RUN
         return own_exit_code(document)
 
-    def _removed(self) -> str:
+    def _remove(self) -> str:
         try:
-            answer = delete(self._api, self._id, grace=self._grace)
+            response = delete(self._api, self._id, grace=self._grace)
         except NotFound:
             return "removed"
         except CommandError as error:
             return f"it could not be removed: {error.message}"
-        return receipt_text(answer.document) if answer.status == 200 else "is being removed"
+        return receipt_text(response.document) if response.status == 200 else "is being removed"
 
-    # In threads, each with a connection of its own.
+    # The following run in threads, each with a connection of its own.
 
     def _start(self, target: Any, *arguments: Any) -> None:
         threading.Thread(target=target, args=arguments, daemon=True).start()
@@ -262,9 +262,9 @@ class Foreground:
             self._queue.put(("signal", number))
 
         numbers = (signal.SIGINT, signal.SIGTERM)
-        former = {number: signal.signal(number, handle) for number in numbers}
+        previous = {number: signal.signal(number, handle) for number in numbers}
         try:
             yield
         finally:
-            for number, handler in former.items():
+            for number, handler in previous.items():
                 signal.signal(number, handler)

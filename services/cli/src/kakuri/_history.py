@@ -21,10 +21,10 @@ def history(invocation: Invocation, *, id: str, removed: bool) -> None:  # noqa:
     from kakuri._tombstones import get_kept  # noqa: PLC0415 (not for --help)
 
     with invocation.api() as api:
-        answer = get_kept(invocation, api, id, "/history", is_removed=removed)
-    transitions = answer.document["transitions"]
+        response = get_kept(invocation, api, id, "/history", is_removed=removed)
+    transitions = response.document["transitions"]
     if invocation.format == "json":
-        invocation.out_document(answer.body)
+        invocation.out_document(response.body)
     elif invocation.format == "jsonl":
         for one in transitions:
             invocation.out_value(one)

@@ -15,7 +15,7 @@ from kakuri._results import act_on_each
 from kakuri._types import SECONDS
 
 if TYPE_CHECKING:
-    from kakuri._client import API, Answer
+    from kakuri._client import API, Response
 
 MORE_SECONDS = 60.0
 """Seconds beyond the grace within which a stop is expected to be complete."""
@@ -44,12 +44,12 @@ def stop(
     with invocation.api() as api:
 
         def act(workload_id: str) -> Result:
-            answer = post(api, workload_id, "stop", grace=grace, version=if_version)
+            response = post(api, workload_id, "stop", grace=grace, version=if_version)
             if not no_wait:
-                answer = await_state(api, workload_id, answer, has_ended, grace + MORE_SECONDS)
-            document = answer.document
+                response = await_state(api, workload_id, response, has_ended, grace + MORE_SECONDS)
+            document = response.document
             text = f"stopped: {end_text(document)}" if has_ended(document) else "stopping"
-            return answer.body, document, text
+            return response.body, document, text
 
         return act_on_each(invocation, ids, act)
 
@@ -63,11 +63,11 @@ def start(invocation: Invocation, *, ids: tuple[str, ...], if_version: str | Non
     with invocation.api() as api:
 
         def act(workload_id: str) -> Result:
-            answer = post(api, workload_id, "start", version=if_version)
-            document = answer.document
-            is_new = answer.status == 202
+            response = post(api, workload_id, "start", version=if_version)
+            document = response.document
+            is_new = response.status == 202
             text = "started" if is_new else f"nothing to do: {why_text(document)}"
-            return answer.body, document, text
+            return response.body, document, text
 
         return act_on_each(invocation, ids, act)
 
@@ -84,8 +84,8 @@ def restart(
     with invocation.api() as api:
 
         def act(workload_id: str) -> Result:
-            answer = post(api, workload_id, "restart", grace=grace, version=if_version)
-            return answer.body, answer.document, "restarting"
+            response = post(api, workload_id, "restart", grace=grace, version=if_version)
+            return response.body, response.document, "restarting"
 
         return act_on_each(invocation, ids, act)
 
@@ -97,7 +97,7 @@ def post(
     *,
     grace: float | None = None,
     version: str | None = None,
-) -> "Answer":
+) -> "Response":
     """Ask for a stop, a start or a restart; as `API.request`."""
     from kakuri_json import encode  # noqa: PLC0415 (not for --help)
 
@@ -115,16 +115,16 @@ def post(
 def await_state(
     api: "API",
     workload_id: str,
-    answer: "Answer",
+    response: "Response",
     is_reached: Callable[[dict[str, Any]], bool],
     seconds: float,
-) -> "Answer":
-    """Return the first answer in which a workload has reached a state.
+) -> "Response":
+    """Return the first response in which a workload has reached a state.
 
     Args:
         api: The control plane.
         workload_id: The workload.
-        answer: What is known so far.
+        response: What is known so far.
         is_reached: Whether a document shows the state.
         seconds: How long to wait.
 
@@ -135,15 +135,17 @@ def await_state(
 
     deadline = time.monotonic() + seconds
     version: str | None = None
-    while not is_reached(answer.document):
+    while not is_reached(response.document):
         left = deadline - time.monotonic()
         if left <= 0:
             raise CommandError(
-                f"{workload_id} is still {why_text(answer.document)}", Exit.TIMEOUT, code="timeout"
+                f"{workload_id} is still {why_text(response.document)}",
+                Exit.TIMEOUT,
+                code="timeout",
             )
         params = [("spec", "true")]
         if version is not None:
             params += [("wait", str(max(1, min(30, int(left))))), ("after", version)]
-        answer = api.get(path_of(workload_id), params, wait=30)
-        version = str(answer.document["version"])
-    return answer
+        response = api.get(path_of(workload_id), params, wait=30)
+        version = str(response.document["version"])
+    return response

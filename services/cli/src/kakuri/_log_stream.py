@@ -33,7 +33,7 @@ def follow_lines(
     After a break of the connection, the log goes on at the next line: none is lost or repeated.
 
     Raises:
-        CommandError: The first request is refused, or got no answer.
+        CommandError: The first request is refused, or got no response.
     """
     query = [*params, ("timestamps", "true")]
     yield from _resumed(invocation, api, workload_id, query, _split_time)

@@ -24,10 +24,10 @@ Node = dict[str, Any]
 def nodes(invocation: Invocation) -> None:
     """List nodes with their runtime and capacity."""
     with invocation.api() as api:
-        answer = api.get("/nodes")
-    found = answer.document["nodes"]
+        response = api.get("/nodes")
+    found = response.document["nodes"]
     if invocation.format == "json":
-        invocation.out_document(answer.body)
+        invocation.out_document(response.body)
         return
     if invocation.format == "jsonl":
         for one in found:
@@ -53,11 +53,11 @@ def node(invocation: Invocation, *, name: str) -> None:
     from kakuri_http import percent_encode  # noqa: PLC0415 (not for --help)
 
     with invocation.api() as api:
-        answer = api.get(f"/nodes/{percent_encode(name)}")
+        response = api.get(f"/nodes/{percent_encode(name)}")
     if invocation.is_json:
-        invocation.out_document(answer.body)
+        invocation.out_document(response.body)
         return
-    one = answer.document
+    one = response.document
     if invocation.is_name:
         invocation.out(one["name"])
         return

@@ -8,7 +8,7 @@ from kakuri._invocation import Invocation
 from kakuri._text import now_clock, span
 
 GIVE_UP_SECONDS = 300.0
-"""Seconds without an answer after which following ends with an error."""
+"""Seconds without a response after which following ends with an error."""
 
 _FIRST_DELAY, _LONGEST_DELAY = 0.1, 2.0
 
@@ -43,7 +43,7 @@ class Outage:
         self._delay = min(2 * self._delay, _LONGEST_DELAY)
 
     def ended(self) -> None:
-        """Record an answer."""
+        """Record a response."""
         if self._since is not None:
             lasted = span(time.monotonic() - self._since)
             self._invocation.note(f"{now_clock()} {self._name} is back after {lasted}", "yellow")

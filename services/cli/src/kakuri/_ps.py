@@ -31,10 +31,10 @@ _SORTS: dict[str, Callable[[Document], Any]] = {
 
 @click.command(cls=Verb)
 @click.argument("ids", nargs=-1, metavar="[ID]...", shell_complete=complete_ids)
-@click.option("-a", "--all", "show_all", is_flag=True, help="Also those that have ended.")
+@click.option("-a", "--all", "show_all", is_flag=True, help="Include workloads that have ended.")
 @click.option("-l", "--label", metavar="KEY=VALUE", help="Only workloads with this label.")
 @click.option("--state", type=click.Choice(STATES), help="Only workloads in this state.")
-@click.option("--removed", is_flag=True, help="Those that were removed, while they are kept.")
+@click.option("--removed", is_flag=True, help="Only removed workloads, while they are kept.")
 @click.option("-w", "--watch", is_flag=True, help="Keep the list up to date, until Ctrl-C.")
 @click.option("--sort", type=click.Choice(list(_SORTS)), default="name", help="Order of the list.")
 @click.pass_obj
@@ -74,14 +74,14 @@ def ps(
 
 
 def _read(api: "API", params: list[tuple[str, str]]) -> tuple[list[bytes], list[Any]]:
-    """Return all pages of a list, as they came and joined."""
+    """Return the pages of a list: their bodies, and all of their workloads."""
     bodies: list[bytes] = []
     workloads: list[Any] = []
     after: list[tuple[str, str]] = []
     while True:
-        answer = api.get("/workloads", [*params, *after])
-        document = answer.document
-        bodies.append(answer.body)
+        response = api.get("/workloads", [*params, *after])
+        document = response.document
+        bodies.append(response.body)
         workloads += document["workloads"]
         if "next" not in document:
             return bodies, workloads
@@ -170,7 +170,7 @@ def _watch(
     is_shown: Callable[[Document], bool],
     sort: str,
 ) -> None:
-    """Print the list again after each change; on a terminal, in place of the one before."""
+    """Print the list again after each change; on a terminal, in place of the previous one."""
     from kakuri._events import updates  # noqa: PLC0415 (only here)
 
     node = _node(invocation, api)

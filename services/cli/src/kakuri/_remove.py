@@ -15,7 +15,7 @@ from kakuri._results import act_on_each, confirmed
 from kakuri._types import SECONDS
 
 if TYPE_CHECKING:
-    from kakuri._client import API, Answer
+    from kakuri._client import API, Response
 
 MAX_WAIT_SECONDS = 60.0
 """Seconds that one request may wait for a removal; the API allows no more."""
@@ -53,7 +53,7 @@ def rm(
 
         def act(workload_id: str) -> tuple[bytes, dict[str, Any], str]:
             try:
-                answer = delete(
+                response = delete(
                     api, workload_id, grace=grace, is_awaited=not no_wait, version=if_version
                 )
             except NotFound:
@@ -61,10 +61,10 @@ def rm(
                     raise
                 document = {"id": workload_id}
                 return b'{"id":"%s"}' % workload_id.encode(), document, "not there"
-            document = answer.document
-            is_gone = answer.status == 200
+            document = response.document
+            is_gone = response.status == 200
             text = receipt_text(document) if is_gone else "is being removed"
-            return answer.body, document, text
+            return response.body, document, text
 
         return act_on_each(invocation, ids, act)
 
@@ -76,7 +76,7 @@ def delete(
     grace: float,
     is_awaited: bool = True,
     version: str | None = None,
-) -> "Answer":
+) -> "Response":
     """Remove a workload; as `API.request`.
 
     Args:
@@ -98,13 +98,13 @@ def delete(
             wait = max(1.0, min(MAX_WAIT_SECONDS, deadline - time.monotonic()))
             params.append(("wait", str(int(wait))))
         try:
-            answer = api.request("DELETE", path, params=params, headers=headers, wait=wait)
+            response = api.request("DELETE", path, params=params, headers=headers, wait=wait)
         except NotFound:
             if is_first:
                 raise
             return api.get(path, [("removed", "true")])  # it was gone between two requests
-        if answer.status == 200 or not is_awaited or time.monotonic() >= deadline:
-            return answer
+        if response.status == 200 or not is_awaited or time.monotonic() >= deadline:
+            return response
         headers, is_first = None, False  # the version has changed with the first request
 
 

@@ -12,12 +12,12 @@ from kakuri._invocation import Invocation
 from kakuri._types import CPU, PAIR, SECONDS, SIZE
 
 if TYPE_CHECKING:
-    from kakuri._client import API, Answer
+    from kakuri._client import API, Response
 
 _ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"
 _RANDOM, _LONGEST_NAME = 4, 40
 _ATTEMPTS = 3
-"""Times that a workload is submitted whose outcome is unknown. A submission is idempotent."""
+"""How often a workload is submitted while the outcome is unknown. A submission is idempotent."""
 
 
 class NotRun(CommandError):
@@ -25,7 +25,7 @@ class NotRun(CommandError):
 
     @classmethod
     def of(cls, error: click.ClickException) -> Self:
-        """Return the error for one that a verb has raised."""
+        """Return an error that a verb raised as NotRun, with its message, code and document."""
         context = getattr(error, "ctx", None)
         hint = f"\n{context.get_usage()}" if context is not None else ""
         return cls(
@@ -37,7 +37,7 @@ class NotRun(CommandError):
 
 
 class RunVerb(Verb):
-    """A verb whose own failures are 125, as every other code may be the workload's."""
+    """A verb whose own failures exit with 125, because any other code may be the workload's."""
 
     def make_context(self, *arguments: Any, **extra: Any) -> click.Context:
         """Parse the arguments."""
@@ -64,22 +64,24 @@ class RunVerb(Verb):
 @click.argument("command", nargs=-1, type=click.UNPROCESSED, metavar="[--] [COMMAND]...")
 @click.option("-d", "--detach", is_flag=True, help="Print the id, and do not wait.")
 @click.option("--rm", "is_removed", is_flag=True, help="Remove it when it has ended.")
-@click.option("--name", metavar="ID", help="Its id; by default one from the image's name.")
-@click.option("-m", "--memory", type=SIZE, metavar="SIZE", help="Limit of memory: 256M, 2GiB.")
-@click.option("-c", "--cpu", type=CPU, metavar="CORES", help="Limit of CPU: 0.5, 500m.")
+@click.option(
+    "--name", metavar="ID", help="Id of the workload; by default made from the image's name."
+)
+@click.option("-m", "--memory", type=SIZE, metavar="SIZE", help="Memory limit: 256M, 2GiB.")
+@click.option("-c", "--cpu", type=CPU, metavar="CORES", help="CPU limit: 0.5, 500m.")
 @click.option("--class", "runtime_class", metavar="NAME", help="The runtime class.")
 @click.option("-e", "--env", multiple=True, metavar="NAME[=VALUE]",
-              help="A variable; without a value, that of this environment.")  # fmt: skip
+              help="Environment variable; without VALUE, that of this environment.")  # fmt: skip
 @click.option("--env-file", type=click.Path(exists=True, dir_okay=False, allow_dash=True),
               multiple=True, help="A file of NAME=VALUE lines.")  # fmt: skip
 @click.option("-l", "--label", type=PAIR, multiple=True, metavar="KEY=VALUE", help="A label.")
 @click.option("-u", "--user", metavar="USER[:GROUP]", help="User and group of the process.")
 @click.option("-w", "--workdir", metavar="PATH", help="Working directory of the process.")
 @click.option("--restart", "restart_policy", metavar="POLICY[:TIMES]",
-              help="never, on_failure or always; and how often in a row.")  # fmt: skip
+              help="never, on_failure or always; TIMES limits consecutive restarts.")  # fmt: skip
 @click.option("--pull", type=click.Choice(["missing", "always", "never"]),
               help="When to pull the image.")  # fmt: skip
-@click.option("--entrypoint", metavar="PROGRAM", help="Replaces the image's entry point.")
+@click.option("--entrypoint", metavar="PROGRAM", help="Replace the image's entry point.")
 @click.option("--grace", type=SECONDS, default="10s", show_default=True, metavar="SECONDS",
               help="Time to end by itself after Ctrl-C.")  # fmt: skip
 @click.option("--timeout", type=SECONDS, metavar="SECONDS",
@@ -110,15 +112,15 @@ def run(
     with invocation.api() as api:
         if dry_run:
             return _check(invocation, api, document)
-        answer = submit(invocation, api, document)
-        is_new = answer.status == 201
+        response = submit(invocation, api, document)
+        is_new = response.status == 201
         if detach:
-            _print_detached(invocation, api, answer, document["id"])
+            _print_detached(invocation, api, response, document["id"])
             return Exit.OK
         if not is_new:
             name = document["id"]
             raise CommandError(
-                f"workload {name!r} exists already: kakuri logs -f {name} follows it, "
+                f"workload {name!r} already exists: kakuri logs -f {name} follows it, "
                 f"kakuri start {name} runs it again, kakuri rm {name} removes it",
                 Exit.CONFLICT,
                 code="conflict",
@@ -187,7 +189,7 @@ def generated_name(image: str) -> str:
 def _variables(
     invocation: Invocation, given: tuple[str, ...], files: tuple[str, ...]
 ) -> dict[str, str]:
-    """Return the variables of files and options; an option beats a file."""
+    """Return the variables of files and options; an option overrides a file."""
     found: dict[str, str] = {}
     for path in files:
         with click.open_file(path) as file:
@@ -212,11 +214,11 @@ def _variables(
 
 def submit(
     invocation: Invocation, api: "API", document: dict[str, Any], *, attempts: int = _ATTEMPTS
-) -> "Answer":
-    """Submit a workload; again if it is not known whether the request was carried out.
+) -> "Response":
+    """Submit a workload; repeat the request while its outcome is unknown.
 
-    The id is part of the document, so that a repetition finds the workload of the first request.
-    Its answer counts as the answer of that: 201.
+    The document has an id, so a repetition finds the workload of the first request. Its 200 is
+    returned as 201, the status of the response that was lost.
     """
     from kakuri_json import encode  # noqa: PLC0415 (not for --help)
 
@@ -225,47 +227,49 @@ def submit(
     body = encode(document)
     for attempt in range(attempts):
         try:
-            answer = api.request("POST", "/workloads", body=body, headers=JSON_CONTENT)
+            response = api.request("POST", "/workloads", body=body, headers=JSON_CONTENT)
         except Unreachable as error:
             if error.code == "unreachable" or attempt == attempts - 1:
                 raise
             invocation.note(f"{error.message}; trying again", "yellow")
             continue
         if attempt:
-            answer.status = 201
-        return answer
+            response.status = 201
+        return response
     raise AssertionError("the loop returns or raises")
 
 
 def _check(invocation: Invocation, api: "API", document: dict[str, Any]) -> int:
-    """Ask whether a workload would be accepted, and print the answer."""
+    """Ask whether a workload would be accepted, and print the response."""
     from kakuri_json import encode  # noqa: PLC0415 (not for --help)
 
     from kakuri._client import JSON_CONTENT  # noqa: PLC0415
 
-    answer = api.request(
+    response = api.request(
         "POST", "/workloads", params=[("dry_run", "true")], body=encode(document),
         headers=JSON_CONTENT,
     )  # fmt: skip
     if invocation.is_json:
-        invocation.out_document(answer.body)
+        invocation.out_document(response.body)
     elif invocation.is_name:
         invocation.out(document["id"])
     else:
-        change = {"create": "would be created", "none": "exists already, nothing would change"}
-        text = change.get(answer.document["change"], answer.document["change"])
+        change = {"create": "would be created", "none": "already exists, nothing would change"}
+        text = change.get(response.document["change"], response.document["change"])
         invocation.out(f"{document['id']}  {text}")
     return Exit.OK
 
 
-def _print_detached(invocation: Invocation, api: "API", answer: "Answer", workload_id: str) -> None:
+def _print_detached(
+    invocation: Invocation, api: "API", response: "Response", workload_id: str
+) -> None:
     from kakuri._nodes import first_node, warn_if_simulated  # noqa: PLC0415 (not for --help)
 
     if invocation.is_json:
-        invocation.out_document(answer.body)
+        invocation.out_document(response.body)
     else:
         invocation.out(workload_id)
     sys.stdout.flush()
-    if answer.status == 200:
-        invocation.note(f"{workload_id} exists already, with the same specification")
+    if response.status == 200:
+        invocation.note(f"{workload_id} already exists, with the same specification")
     warn_if_simulated(invocation, first_node(api))

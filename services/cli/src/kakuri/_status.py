@@ -20,7 +20,7 @@ LAST_STEPS, LAST_LINES = 5, 5
 _TITLE = 10
 _ADVICE = {
     "ImagePullFailed": "is the name of the image right, and may the node pull it? "
-    "kakuri history {id} has the registry's answers",
+    "kakuri history {id} has the registry's responses",
     "OOMKilled": "it needs more memory than {memory}: run it with a higher -m",
     "StartError": "the command could not be started: is it in the image? kakuri logs {id}",
     "BackOff": "it ends again and again: kakuri logs {id}",
@@ -41,14 +41,14 @@ def status(invocation: Invocation, *, id: str, removed: bool) -> None:  # noqa: 
     from kakuri._tombstones import get_kept  # noqa: PLC0415
 
     with invocation.api() as api:
-        answer = get_kept(invocation, api, id, "", (("spec", "true"),), is_removed=removed)
+        response = get_kept(invocation, api, id, "", (("spec", "true"),), is_removed=removed)
         if invocation.is_json:
-            invocation.out_document(answer.body)
+            invocation.out_document(response.body)
             return
         if invocation.is_name:
             invocation.out(id)
             return
-        document = answer.document
+        document = response.document
         node = first_node(api)
         more = [("removed", "true")] if "removed_at" in document else []
         steps = api.get(f"/workloads/{id}/history", more).document["transitions"]
@@ -62,10 +62,10 @@ def _last_lines(api: "API", workload_id: str, more: list[tuple[str, str]]) -> li
     from kakuri._exits import CommandError  # noqa: PLC0415 (not for --help)
 
     try:
-        answer = api.get(f"/workloads/{workload_id}/log", [("tail", str(LAST_LINES)), *more])
+        response = api.get(f"/workloads/{workload_id}/log", [("tail", str(LAST_LINES)), *more])
     except CommandError:
         return None
-    return answer.body.decode(errors="replace").splitlines()
+    return response.body.decode(errors="replace").splitlines()
 
 
 def screen(

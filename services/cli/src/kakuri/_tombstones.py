@@ -1,4 +1,4 @@
-"""What is kept of removed workloads, read when no workload has the id any more."""
+"""What is kept of removed workloads, read when no workload has the id."""
 
 import time
 from typing import TYPE_CHECKING
@@ -9,7 +9,7 @@ from kakuri._text import age, seconds_of
 from kakuri._watch import path_of, removed_document
 
 if TYPE_CHECKING:
-    from kakuri._client import API, Answer
+    from kakuri._client import API, Response
 
 REMOVED = ("removed", "true")
 
@@ -34,8 +34,8 @@ def get_kept(
     params: tuple[tuple[str, str], ...] = (),
     *,
     is_removed: bool = False,
-) -> "Answer":
-    """Return an answer about a workload, or about what is kept of it.
+) -> "Response":
+    """Return a response about a workload, or about what is kept of it.
 
     Args:
         invocation: Reports that the workload was removed.

@@ -29,7 +29,7 @@ _STEPS = ("start a workload", "its output", "its kernel", "remove it")
 def trial(
     invocation: Invocation, api: "API", node: dict[str, Any] | None, image: str
 ) -> Iterator[Check]:
-    """Yield the result of each step; the workload is removed whatever happens.
+    """Yield the result of each step, and always remove the workload.
 
     Args:
         invocation: Where a repeated submission is reported.
@@ -53,7 +53,7 @@ def trial(
     try:
         yield from _run(invocation, api, node, document)
     finally:
-        removal = _removed(api, workload_id)
+        removal = _remove(api, workload_id)
     yield removal
 
 
@@ -63,20 +63,20 @@ def _run(
     began = time.monotonic()
     started, output, kernel, _ = _STEPS
     try:
-        answer = submit(invocation, api, document)
-        answer = await_state(api, document["id"], answer, _has_begun_and_ended, TRIAL_SECONDS)
+        response = submit(invocation, api, document)
+        response = await_state(api, document["id"], response, _status_has_ended, TRIAL_SECONDS)
     except CommandError as error:
         yield Check(FAIL, started, error.message.partition("\n")[0])
         yield Check(SKIP, output, "it did not run")
         yield Check(SKIP, kernel, "it did not run")
         return
-    ended = answer.document
+    ended = response.document
     took = span(time.monotonic() - began)
     if ended["state"] != "succeeded":
         yield Check(FAIL, started, f"{end_text(ended)}: {why_text(ended)}",
                     "kakuri status shows more of a workload that is not removed")  # fmt: skip
-        yield Check(SKIP, output, "it did not run")
-        yield Check(SKIP, kernel, "it did not run")
+        yield Check(SKIP, output, "it did not succeed")
+        yield Check(SKIP, kernel, "it did not succeed")
         return
     yield Check(OK, started, f"{document['image']} ran and ended after {took}")
     if node.get("simulated"):
@@ -86,7 +86,7 @@ def _run(
     yield from _output(api, document["id"])
 
 
-def _has_begun_and_ended(document: dict[str, Any]) -> bool:
+def _status_has_ended(document: dict[str, Any]) -> bool:
     return "state" in document and has_ended(document)
 
 
@@ -114,16 +114,16 @@ def _output(api: "API", workload_id: str) -> Iterator[Check]:
         yield Check(OK, kernel, f"{printable(found)}; this machine has {ours}")
 
 
-def _removed(api: "API", workload_id: str) -> Check:
+def _remove(api: "API", workload_id: str) -> Check:
     name = _STEPS[-1]
     try:
-        answer = delete(api, workload_id, grace=0)
+        response = delete(api, workload_id, grace=0)
     except NotFound:
         return Check(SKIP, name, "it was not there")
     except CommandError as error:
         return Check(FAIL, name, error.message.partition("\n")[0], f"kakuri rm -f {workload_id}")
-    if answer.status != 200:
+    if response.status != 200:
         return Check(
             FAIL, name, "it is still being removed", f"kakuri wait {workload_id} --for removed"
         )
-    return Check(OK, name, receipt_text(answer.document))
+    return Check(OK, name, receipt_text(response.document))

@@ -1,4 +1,4 @@
-"""The verb `wait`, which gives up as soon as what is waited for can't come any more."""
+"""The verb `wait`, which gives up as soon as its condition can no longer be met."""
 
 import queue
 import threading
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from kakuri._client import API
 
 CONDITIONS = ("running", "ended", "removed")
-_CANT = {"running": "come to run", "ended": "end any more"}
+_CANT = {"running": "start running", "ended": "end"}
 
 
 class Verdict(NamedTuple):
-    """Whether a workload meets a condition, or can't meet it any more; and why."""
+    """Whether a workload meets a condition or can no longer meet it, and why."""
 
     is_fulfilled: bool
     text: str
@@ -49,7 +49,7 @@ def wait(
 ) -> int:
     """Wait until all workloads run, have ended, or are removed.
 
-    Ends with 1 as soon as one of them can't come to that any more, and says why.
+    Exits with 1 as soon as one of them can no longer do so, and prints the reason.
     """
     if exit_code and (condition != "ended" or len(set(ids)) > 1):
         raise click.UsageError("--exit-code needs --for ended and one workload")
@@ -72,7 +72,7 @@ def own_exit_code(document: Document) -> int:
 
 
 def verdict_of(condition: str, document: Document | None) -> Verdict | None:
-    """Return whether a workload meets a condition or can't any more; None while it still may.
+    """Return whether a workload meets a condition or no longer can; None while it still may.
 
     Args:
         condition: One of CONDITIONS.
@@ -109,7 +109,7 @@ def _report(
         fields = {key: value for key, value in (document or {}).items() if key != "spec"}
         invocation.out_value({"id": workload_id, **fields, "fulfilled": verdict.is_fulfilled})
     elif not verdict.is_fulfilled:
-        invocation.note(f"{workload_id} can't {_CANT[condition]}: {verdict.text}", "red")
+        invocation.note(f"{workload_id} can no longer {_CANT[condition]}: {verdict.text}", "red")
     elif invocation.is_name:
         invocation.out(workload_id)
     else:
@@ -119,7 +119,7 @@ def _report(
 def _verdicts(
     invocation: Invocation, api: "API", ids: tuple[str, ...], condition: str, timeout: float | None
 ) -> Iterator[tuple[str, dict[str, Any] | None, Verdict]]:
-    """Yield each workload with its verdict, in the order in which they come."""
+    """Yield each workload with its verdict, in the order in which the verdicts are known."""
     results: queue.SimpleQueue[Any] = queue.SimpleQueue()
     waiting = list(dict.fromkeys(ids))
     for one in waiting:
@@ -147,7 +147,7 @@ def _follow(
     condition: str,
     results: "queue.SimpleQueue[Any]",
 ) -> None:
-    """Put a workload's verdict into the results, or the error with which following it ended."""
+    """Put a workload's verdict into the results, or the error that ended following it."""
     from kakuri._watch import changes, removed_document  # noqa: PLC0415 (not for --help)
 
     try:

@@ -35,7 +35,7 @@ def changes(invocation: Invocation, api: API, workload_id: str) -> Iterator[dict
         if version is not None:
             params += [("wait", str(POLL_SECONDS)), ("after", version)]
         try:
-            answer = api.get(path_of(workload_id), params, wait=POLL_SECONDS)
+            response = api.get(path_of(workload_id), params, wait=POLL_SECONDS)
         except NotFound:
             if version is None:
                 raise
@@ -47,7 +47,7 @@ def changes(invocation: Invocation, api: API, workload_id: str) -> Iterator[dict
             outage.failed(error)
             continue
         outage.ended()
-        document: dict[str, Any] = answer.document
+        document: dict[str, Any] = response.document
         newest = str(document["version"])
         if newest != version:
             version = newest

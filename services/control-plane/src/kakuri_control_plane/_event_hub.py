@@ -291,7 +291,7 @@ class EventHub:
             self._wake({each.workload_id for each in events if each.workload_id is not None})
 
     async def _lose_events(self, watch: AgentWatch, error: AgentError) -> None:
-        """End all streams, because the agent does not have the next events any more."""
+        """End all streams, because the agent no longer has the next events."""
         _log.warning("events lost", after=self._index, oldest=error.oldest)
         try:
             index = (await self._presence.track(watch.read())).next

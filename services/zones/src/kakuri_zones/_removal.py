@@ -95,7 +95,7 @@ class Remover:
         every other list, and removed again until it is no longer listed.
 
         Returns:
-            Whether the runtime lists none of its objects any more.
+            Whether the runtime no longer lists any of its objects.
 
         Raises:
             CriError: A call failed, or objects remain.

@@ -118,7 +118,7 @@ class ClientConnection(CoreConnection):
             NEED_DATA: All bytes are parsed. Call `receive_data` or `receive_eof`, then this again.
             PAUSED: The response is complete, but the request is still being sent.
             ConnectionClosed: The server closed the connection between two exchanges, or the
-            connection is not to be used any more.
+            connection must no longer be used.
 
         Raises:
             RemoteProtocolError: The bytes are not a valid response, are over a limit

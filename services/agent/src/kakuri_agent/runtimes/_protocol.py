@@ -114,7 +114,7 @@ class Runtime(Protocol):
     def remove(self, zone_id: str, grace_seconds: int) -> None:
         """Begin to stop a zone and to remove it with its log.
 
-        The observer's `zone_gone` is called when nothing of it exists any more; no earlier start
+        The observer's `zone_gone` is called when nothing of it exists; no earlier start
         brings it back afterwards. That is so, too, if there was no such zone.
 
         Args:

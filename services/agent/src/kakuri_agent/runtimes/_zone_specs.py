@@ -23,7 +23,7 @@ class ZoneSpecs:
     """Fetches specs and keeps each until it is taken.
 
     Args:
-        fetch: Returns a zone with its spec; None if there is no such zone any more.
+        fetch: Returns a zone with its spec; None if the zone no longer exists.
         on_found: Is called with a zone's id once `take` would return its spec.
     """
 

@@ -34,8 +34,8 @@ from kakuri_zones.logs._records import (
 STABLE_SECONDS = 1.0
 """Seconds after its last write until a file that has a successor is stable.
 
-A runtime answers ReopenContainerLog after it has opened the new file, but output that it read from
-the container before that still goes to the old file, within milliseconds.
+A runtime responds to ReopenContainerLog after it has opened the new file, but output that it
+had read before is still written to the old file, within milliseconds.
 """
 
 
@@ -90,23 +90,23 @@ def read_records(
 ) -> Reading:
     """Read the selected records after a cursor, or search for the last lines first.
 
-    The arguments are those of `read`. A line reports each place where content is missing, also
+    The arguments are those of `read`. LOG_GAP is added wherever content is missing, also
     before the oldest content.
     """
-    every = list_files(directory)
-    files = [file for file in every if selection.attempt in {None, file.segment.attempt}]
+    all_files = list_files(directory)
+    files = [file for file in all_files if selection.attempt in {None, file.segment.attempt}]
     at, has_begun = cursor.at, cursor.has_begun
     if isinstance(at, TailSearch):
         files = [file for file in files if file.segment <= at.segment]
         found, examined = search_tail(directory, files, at, selection)
         following = RecordCursor(found, has_begun)
         return Reading(b"", following, is_complete=False, examined=max(examined, 1))
-    if not files and (is_over or end is not None) and _was_removed(every, selection.attempt):
+    if not files and (is_over or end is not None) and _was_removed(all_files, selection.attempt):
         return Reading(LOG_GAP, cursor, is_complete=True, has_gap=True)
     reader = RecordReader(limit, selection, has_begun=has_begun)
     reading = _read(directory, files, at, reader, now=now, is_over=is_over, end=end, gaps=reader)
     assert isinstance(reading.next, Cursor)
-    # What is written after the end was reached is new, whatever its time.
+    # Lines that are written after a reader reached the end are new, whatever their times.
     is_at_end = reading.is_complete and not reader.examined
     has_begun = selection.since is not None and (reader.has_begun or is_at_end)
     return replace(reading, next=RecordCursor(reading.next, has_begun), examined=reader.examined)
@@ -124,7 +124,8 @@ def read(
     """Read at most `limit` bytes of content after a cursor; at least one if there is any.
 
     With a time `now` (seconds since the epoch), a rotated file is read until it is stable, then
-    the next one. `is_over` means that nothing more will be written. Content after `end` is ignored.
+    the next one. `is_over` means that the container writes nothing more. Content after `end` is
+    ignored.
     """
     files = list_files(directory)
     return _read(directory, files, cursor, PlainReader(limit), now=now, is_over=is_over, end=end)
@@ -241,7 +242,7 @@ def _follows(before: Segment, after: Segment) -> bool:
 def _was_removed(files: list[LogFile], attempt: int | None) -> bool:
     """Return whether the log of an attempt was removed because of two later ones.
 
-    With one later log, the attempt ended before it wrote one.
+    If only one later attempt has a log, this one ended without writing any.
     """
     attempts = {file.segment.attempt for file in files}
     return attempt is not None and len(attempts) > 1 and attempt < min(attempts)

@@ -1,6 +1,6 @@
-"""Reading the records of a log, its lines with time, stream and attempt, that a reader selects.
+"""Reading selected records of a log: lines with their time, stream and attempt.
 
-Their form is that of `kakuri_workload.read_records`. One read examines at most MAX_EXAMINED bytes
+Their format is that of `kakuri_workload.read_records`. One read examines at most MAX_EXAMINED bytes
 of files, so that a selection that matches little of a large log keeps neither the thread nor a
 reader waiting; the position after the examined part is the progress.
 
@@ -33,7 +33,7 @@ _parts = re.compile(rb"([^.Z+]{19})(?:\.([0-9]{1,9}))?([Z+-].*)")
 
 
 class RecordReader:
-    """Collects the selected records of the files that it is given one after another.
+    """Collects the selected records of files that are read one after another.
 
     Attributes:
         content: The records.
@@ -46,7 +46,7 @@ class RecordReader:
         Args:
             limit: The limit; at least MIN_LIMIT applies.
             selection: Which records to add.
-            has_begun: Whether the selection's time was reached by an earlier reader.
+            has_begun: Whether an earlier reader has reached the time of the selection.
         """
         self.content = bytearray()
         self.examined = 0
@@ -61,7 +61,7 @@ class RecordReader:
         return self._since is None
 
     @property
-    def is_full(self) -> bool:
+    def is_budget_used(self) -> bool:
         """Whether enough bytes were examined for one read."""
         return self.examined >= MAX_EXAMINED
 
@@ -85,7 +85,7 @@ class RecordReader:
             is_final: Whether the file no longer grows.
             stop: Where the file ends for this reader; by default, at its end.
         """
-        while not self.is_full:
+        while not self.is_budget_used:
             size = BLOCK if stop is None else max(0, min(BLOCK, stop - position.offset))
             data = os.pread(descriptor, size, position.offset)
             is_end = len(data) < BLOCK
@@ -115,7 +115,7 @@ class RecordReader:
         return position, False
 
     def _add_lines(self, data: bytes, end: int, attempt: int) -> int:
-        """Add the complete lines before `end`; return the start of the first without room."""
+        """Add the complete lines before `end`; return the start of one that does not fit."""
         if self._excludes(data, end):
             return end
         for found in RECORDS.finditer(data, 0, end):
@@ -168,7 +168,7 @@ class RecordReader:
         if self._since is not None:
             if time is None or (_utc(time) or b"") < self._since:
                 return False
-            self._since = None  # later records may be older, because the clock was set back
+            self._since = None  # later records may have earlier times, if the clock was set back
         return True
 
 
@@ -179,12 +179,12 @@ def search_tail(
 
     Args:
         directory: The directory of the log.
-        files: Those that the search may reach, oldest first.
-        search: How far it has got.
+        files: The files to search, oldest first.
+        search: The progress so far.
         selection: Which records count.
 
     Returns:
-        The start, or how far the search has got now, and the number of bytes examined.
+        The start, or the progress if it is not found yet; and the number of bytes examined.
     """
     stream = stream_name(selection)
     missing, has_match, examined = search.missing, search.has_match, 0
@@ -274,7 +274,7 @@ def _record(
 
 
 def _utc(time: bytes) -> bytes | None:
-    """Return the time of a header in UTC with nine digits; None if there is no such date."""
+    """Return the time of a header in UTC with nine digits; None if it is not a valid date."""
     if len(time) == _UTC_LENGTH and time.endswith(b"Z"):
         return time
     found = _parts.fullmatch(time)
@@ -286,7 +286,7 @@ def _utc(time: bytes) -> bytes | None:
 
 @lru_cache(maxsize=64)
 def _second(time: bytes) -> bytes | None:
-    """Return a time without fraction in UTC; the lines of one second share it."""
+    """Return a time in UTC without its fraction; cached for the lines of one second."""
     try:
         return log_time(time.decode()).partition(".")[0].encode()
     except ValueError:
