@@ -475,9 +475,31 @@ async def test_calls_are_logged_with_their_time_and_failure(caplog):
     with pytest.raises(CancelledError):
         await runtime.list_images()
     patterns = (
-        r"Version took \d+\.\d\d ms",
-        r"Status: no \(after \d+\.\d\d ms\)",
-        r"ListImages was cancelled after \d+\.\d\d ms",
+        r"Version took \d+\.\d\d ms: OK",
+        r"Status took \d+\.\d\d ms: UNKNOWN: no",
+        r"ListImages took \d+\.\d\d ms: CANCELLED",
     )
     for record, pattern in zip(caplog.records, patterns, strict=True):
         assert re.fullmatch(pattern, record.getMessage())
+
+
+async def test_on_call_receives_the_name_duration_and_status_of_each_call():
+    calls = []
+    channel = ScriptedChannel(
+        Status=error("UNAVAILABLE", "no"), ListImages=CancelledError(), ImageFsInfo=b"\xff"
+    )
+    runtime = Runtime(channel, on_call=lambda *call: calls.append(call))
+    await runtime.version()
+    with pytest.raises(RuntimeUnavailable):
+        await runtime.status()
+    with pytest.raises(CancelledError):
+        await runtime.list_images()
+    with pytest.raises(CallUnanswered):
+        await runtime.image_fs_info()
+    assert [(name, status) for name, _, status in calls] == [
+        ("Version", "OK"),
+        ("Status", "UNAVAILABLE"),
+        ("ListImages", "CANCELLED"),
+        ("ImageFsInfo", "INTERNAL"),
+    ]
+    assert all(0 <= seconds < 60 for _, seconds, _ in calls)

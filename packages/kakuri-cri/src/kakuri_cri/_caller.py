@@ -1,17 +1,23 @@
 """One call to the runtime: encode, send with a deadline, decode, and translate errors."""
 
-import asyncio
 import logging
 import math
 import time
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
 
 from kakuri_protobuf import Method, encode
 
 import kakuri_cri
 from kakuri_cri._answers import name_of, read_answer
 from kakuri_cri._channel import Channel, ChannelError
-from kakuri_cri._errors import CallUnanswered, CriError, RuntimeUnavailable, failure_of
+from kakuri_cri._errors import (
+    CallUnanswered,
+    CriError,
+    RuntimeUnavailable,
+    failure_of,
+    printable,
+)
 from kakuri_cri._events import Events
 from kakuri_cri._limits import Timeouts
 
@@ -23,6 +29,9 @@ log = logging.getLogger("kakuri_cri")
 R = TypeVar("R")
 A = TypeVar("A")
 
+OnCall: TypeAlias = Callable[[str, float, str], None]
+"""Receives the name of a call, the seconds that it took, and the name of its gRPC status."""
+
 
 class Caller:
     """Calls methods of a runtime over a channel.
@@ -32,7 +41,11 @@ class Caller:
     """
 
     def __init__(
-        self, runtime: "Channel | Endpoint | str", *, timeouts: Timeouts | None = None
+        self,
+        runtime: "Channel | Endpoint | str",
+        *,
+        timeouts: Timeouts | None = None,
+        on_call: OnCall | None = None,
     ) -> None:
         """Create a client; the first call connects.
 
@@ -40,10 +53,15 @@ class Caller:
             runtime: The endpoint of its socket, such as `unix:/run/containerd/containerd.sock`, or
                 a channel, which the client then closes.
             timeouts: How long calls may take.
+            on_call: Called after each call with its name, such as `RunPodSandbox`, the seconds
+                that it took, and its gRPC status: `OK`, the runtime's or the channel's, `INTERNAL`
+                for an answer that can't be decoded, `CANCELLED` if its caller was cancelled. It
+                must not raise. Calls in which the server streams are not reported.
 
         Raises:
             EndpointError: The text is not an endpoint.
         """
+        self._on_call = on_call
         self._name = str(runtime)
         self._channel: Channel
         if hasattr(runtime, "stream"):
@@ -76,18 +94,26 @@ class Caller:
         """
         data = _encoded(method, request)
         began = time.monotonic()
+        status = detail = "CANCELLED"
         try:
-            answer = await self._channel.call(method.path, data, timeout=timeout)
+            received = await self._channel.call(method.path, data, timeout=timeout)
+            answer = await read_answer(method, received)
+            status = detail = "OK"
         except ChannelError as error:
+            status, detail = error.code, printable(str(error))
             # No local variable may hold the raised error: its traceback holds this frame, and the
             # cycle would keep the frames above with everything that they have received.
-            raise self._failed(method, error, began) from error.with_traceback(None)
-        except asyncio.CancelledError:
-            log.debug("%s was cancelled after %.2f ms", name_of(method), _milliseconds_since(began))
+            raise self._failed(method, error) from error.with_traceback(None)
+        except CallUnanswered as error:
+            status, detail = error.code, error.message
             raise
-        if log.isEnabledFor(logging.DEBUG):
-            log.debug("%s took %.2f ms", name_of(method), _milliseconds_since(began))
-        return await read_answer(method, answer)
+        finally:
+            seconds = time.monotonic() - began
+            if log.isEnabledFor(logging.DEBUG):
+                log.debug("%s took %.2f ms: %s", name_of(method), seconds * 1000, detail)
+            if self._on_call is not None:
+                self._on_call(name_of(method), seconds, status)
+        return answer
 
     def stream(self, method: Method[R, A], request: R, *, timeout: float | None) -> Events[A]:
         """Call any method in which the server streams; see `call` for the arguments."""
@@ -99,12 +125,11 @@ class Caller:
         """Return how long a call may take whose caller may have left that open."""
         return self.timeouts.usual if timeout is None else timeout
 
-    def _failed(self, method: Method[Any, Any], error: ChannelError, began: float) -> CriError:
+    def _failed(self, method: Method[Any, Any], error: ChannelError) -> CriError:
         """Return the error to raise for a failed call."""
         failure = failure_of(name_of(method), error)
         if isinstance(failure, RuntimeUnavailable):
             self._silent_at = time.monotonic()
-        log.debug("%s (after %.2f ms)", failure, _milliseconds_since(began))
         return failure
 
 
@@ -127,7 +152,3 @@ def _encoded(method: Method[R, A], request: R) -> bytes:
         name = method.request.__name__
         raise TypeError(f"expected a message of class {name}, got {request!r:.200}")
     return encode(request)
-
-
-def _milliseconds_since(began: float) -> float:
-    return (time.monotonic() - began) * 1000
