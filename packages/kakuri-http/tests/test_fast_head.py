@@ -4,6 +4,7 @@ import os
 import random
 import time
 from contextlib import suppress
+from itertools import permutations
 
 import pytest
 from hypothesis import example, given, settings
@@ -101,6 +102,22 @@ def test_usual_head_is_matched_by_the_fast_parser():
     )
 
 
+def test_usual_fields_are_matched_by_the_fast_parser_in_any_order():
+    fields = [b"Host: a:80", b"Content-Length: 5", b"Content-Type: text/plain", b"Hosts: b"]
+    for lines in permutations(fields):
+        assert agree(b"POST / HTTP/1.1\r\n%b\r\n\r\n" % b"\r\n".join(lines))
+
+
+def test_head_without_host_is_left_to_the_exact_parser():
+    for lines in (b"", b"Accept: */*\r\n", b"Hosts: a\r\n"):
+        assert FAST(b"GET / HTTP/1.1\r\n" + lines + b"\r\n", 0) is None
+
+
+def test_repeated_host_is_left_to_the_exact_parser():
+    head = b"GET / HTTP/1.1\r\nHost: a\r\nAccept: */*\r\nHost: a\r\n\r\n"
+    assert FAST(head, 0) is None
+
+
 def test_fast_and_exact_parser_agree_on_ports():
     read_fast = [
         agree(b"GET / HTTP/1.1\r\nHost: a:%d\r\n\r\n" % port)
@@ -134,6 +151,7 @@ ORDINARY = [
     b"POST /workloads HTTP/1.1\r\nHost: a.b:1\r\nContent-Type: text/plain\r\nContent-Length: 5\r\n\r\n",
     b"PUT /a-b/~c/ HTTP/1.1\r\nhost:a\r\ncontent-length:0\r\nConnection: keep-alive\r\n\r\n",
     b"DELETE /a/.b HTTP/1.1\r\nHost: [::1]:80\r\nTE: trailers\r\nExpect: 100-continue\r\n\r\n",
+    b"POST /a HTTP/1.1\r\nContent-Length: 5\r\nAccept: */*\r\nHost: a:80\r\nUser-Agent: x\r\n\r\n",
     b"GET /%41/b%2Fc?d=%20 HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n",
 ]  # fmt: skip
 # Tokens that are mostly not allowed where they are inserted.
