@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parent
 sys.path.insert(0, str(ROOT))  # nox imports this file by path, so tools/ has to be found from here
 
 from tests.cri_node.cache import lacks  # noqa: E402
-from tools import debian, fuzzing, go, interpreters, side_by_side, system  # noqa: E402
+from tools import chromium, debian, fuzzing, go, interpreters, side_by_side, system  # noqa: E402
 from tools.members import BY_NAME, MEMBERS, third_party  # noqa: E402
 from tools.protobuf_conformance import runner as protobuf_runner  # noqa: E402
 from tools.sessions import (  # noqa: E402
@@ -166,7 +166,9 @@ def e2e(session: nox.Session) -> None:
     system.require(session, "curl", "man", "nc", "nginx", "openssl")
     install_wheels(session, *(member.name for member in MEMBERS))
     session.install("-q", *tools_of("test", "coverage"))
-    elsewhere = [f"--ignore=tests/{directory}" for directory in ("etcd", "interop", "zones")]
+    elsewhere = [
+        f"--ignore=tests/{directory}" for directory in ("etcd", "interop", "page", "zones")
+    ]
     session.run("pytest", "tests", *elsewhere, *session.posargs)
     session.install("-q", "uvloop")
     session.run("pytest", "tests/e2e", *session.posargs)
@@ -210,6 +212,23 @@ def zones(session: nox.Session) -> None:
     if not session.posargs:
         session.run("coverage", "combine", "-q", settings)
         session.run("coverage", "report", settings)
+
+
+@nox.session(python=PYTHON)
+def page(session: nox.Session) -> None:
+    """Drive the web page in a real Chromium, with the services from their wheels.
+
+    Debian's Chromium is fetched into .nox if none is on PATH. Where it can't be had, the session is
+    skipped, unless KAKURI_REQUIRE_BROWSER is set.
+    """
+    try:
+        session.log(chromium.find().version())
+    except chromium.NoBrowser as error:
+        refuse = session.error if chromium.REQUIRED in os.environ else session.skip
+        refuse(f"left out: {error}")
+    install_wheels(session, "kakuri-agent", "kakuri-control-plane")
+    session.install("-q", *tools_of("test", "page"))
+    session.run("pytest", "-p", "no:cacheprovider", "tests/page", *session.posargs)
 
 
 @nox.session(python=False)

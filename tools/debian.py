@@ -1,5 +1,6 @@
 """Debian's packages: which program comes from which, and how to install or unpack one."""
 
+import fcntl
 import os
 import re
 import shutil
@@ -11,6 +12,7 @@ from tempfile import TemporaryDirectory
 
 PACKAGES = {
     "bash": "bash",
+    "chromium": "chromium",
     "/usr/lib/cni/bridge": "containernetworking-plugins",
     "containerd": "containerd",
     "curl": "curl",
@@ -37,6 +39,9 @@ SERVERS = "/usr/sbin"
 
 # What a package's maintainer scripts ask before they start a service.
 POLICY = Path("/usr/sbin/policy-rc.d")
+
+# apt's own user may have no access to the directory that packages are fetched into.
+_APT_AS_ROOT = ("-o", "APT::Sandbox::User=root")
 
 _UNIT = re.compile(r"(?:/usr)?/lib/systemd/system/([^/@]+\.(?:service|socket|timer|path))")
 _INIT_SCRIPT = re.compile(r"/etc/init\.d/([^/]+)")
@@ -95,21 +100,30 @@ def download(packages: Iterable[str], directory: Path) -> None:
     """
     if directory.is_dir():
         return
-    directory.parent.mkdir(parents=True, exist_ok=True)
-    # Renamed when it is complete; otherwise removed with everything that was fetched.
-    with TemporaryDirectory(prefix=f"{directory.name}-", dir=directory.parent) as name:
-        # apt's own user may have no access to the directory.
-        command = ["apt-get", "download", "-q", "-o", "APT::Sandbox::User=root"]
-        _run([*command, *packages], cwd=Path(name))
-        Path(name).rename(directory)
+    with _complete(directory) as fetched:
+        _run(["apt-get", "download", "-q", *_APT_AS_ROOT, *packages], cwd=fetched)
+
+
+def download_with_dependencies(packages: Iterable[str], directory: Path) -> None:
+    """Fetch packages, and those they depend on that are not installed, as `download` does.
+
+    What `unpack` makes of them runs on this machine as it is now: the packages that are installed
+    are not among them.
+    """
+    if directory.is_dir():
+        return
+    with _complete(directory) as fetched:
+        (fetched / "partial").mkdir()
+        archives = ["-o", f"Dir::Cache::archives={fetched}"]
+        command = ["apt-get", "install", "-q", "-y", "--no-install-recommends", "--download-only"]
+        _run([*command, *_APT_AS_ROOT, *archives, *packages])
 
 
 def unpack(packages: Path, directory: Path) -> None:
     """Unpack all .deb files of a directory into another, which appears only when it is complete."""
-    with TemporaryDirectory(prefix=f"{directory.name}-", dir=directory.parent) as name:
+    with _complete(directory) as unpacked:
         for package in sorted(packages.glob("*.deb")):
-            _run(["dpkg-deb", "--extract", str(package), name])
-        Path(name).rename(directory)
+            _run(["dpkg-deb", "--extract", str(package), str(unpacked)])
 
 
 def depends(package: str) -> list[str]:
@@ -153,6 +167,23 @@ def _disable_services(packages: list[str]) -> list[str]:
     for script in scripts:
         _run(["update-rc.d", script, "disable"])
     return units or scripts
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold the lock of a file, which the kernel takes back from a process that dies."""
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+@contextmanager
+def _complete(directory: Path) -> Iterator[Path]:
+    """Yield a directory to fill, which gets its name when it is complete; otherwise remove it."""
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(prefix=f"{directory.name}-", dir=directory.parent) as name:
+        yield Path(name)
+        Path(name).rename(directory)
 
 
 @contextmanager

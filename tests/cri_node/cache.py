@@ -1,10 +1,7 @@
 """What the node is made of, fetched once into the repository's `.nox`: packages and a kernel."""
 
-import fcntl
 import platform
 import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,7 +53,7 @@ class Cache:
     def fill(self) -> None:
         """Fetch and unpack what is not there; without network if everything is."""
         self.home.mkdir(parents=True, exist_ok=True)
-        with locked(self.home / "lock"):
+        with debian.locked(self.home / "lock"):
             if not self.images.is_dir():
                 debian.update()
                 names = {"nginx", "nginx-common", *debian.libraries("nginx")}
@@ -75,14 +72,6 @@ class Cache:
         fetched = self.home / f"{name}-packages"
         debian.download(packages, fetched)
         debian.unpack(fetched, directory)
-
-
-@contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Hold the lock of a file, which the kernel takes back from a process that dies."""
-    with path.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 def lacks() -> list[str]:

@@ -24,8 +24,9 @@ from typing import IO, NoReturn
 
 from tests.cri_node import cgroups
 from tests.cri_node.cache import ROOT as REPOSITORY
-from tests.cri_node.cache import Cache, locked
+from tests.cri_node.cache import Cache
 from tests.cri_node.node import ENVIRONMENT, ROOT
+from tools import debian
 
 # Nodes write to these independently of their configuration, so the real ones are hidden.
 HIDDEN = (ROOT, Path("/var/lib/cni"))
@@ -46,7 +47,7 @@ def run(command: list[str], cache: Cache) -> int:
     sweep(worlds)
     for hidden in HIDDEN:
         hidden.mkdir(parents=True, exist_ok=True)
-    with locked(worlds / "lock"):
+    with debian.locked(worlds / "lock"):
         directory = worlds / f"{PREFIX}{secrets.token_hex(4)}"
         directory.mkdir()
         lock = (directory / "lock").open("w")
@@ -73,7 +74,7 @@ def run(command: list[str], cache: Cache) -> int:
 
 def sweep(worlds: Path) -> None:
     """Remove the directories and control groups of worlds that have ended."""
-    with locked(worlds / "lock"):
+    with debian.locked(worlds / "lock"):
         for directory in worlds.glob(f"{PREFIX}*"):
             with (directory / "lock").open("a") as lock:
                 if _acquired(lock):

@@ -1,0 +1,107 @@
+"""An agent whose zones write logs: `python -m tests.page.node DIRECTORY OPTION…`.
+
+Zones change their states as a script says, as in every agent with the simulated runtime. This
+one reports addresses, digests and isolation as a container runtime does, and the log of a zone is
+the file DIRECTORY/ID, in the form of `kakuri_workload.write_record`. A test appends lines to it.
+"""
+
+import asyncio
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from kakuri_agent._cli import main
+from kakuri_agent.runtimes import _simulated
+from kakuri_workload import (
+    Isolation,
+    LogChunk,
+    LogRequest,
+    WorkloadState,
+    read_records,
+    select_records,
+    write_record,
+)
+
+POLL_SECONDS = 0.01
+"""Seconds between two checks of a file that is followed."""
+
+
+class WritingRuntime(_simulated.SimulatedRuntime):
+    """Simulates zones that have logs, and reports them as real."""
+
+    name = "cri"
+    is_simulated = False
+    directory = Path()
+
+    def __init__(self, outcomes=None):
+        super().__init__(outcomes)
+        self.handlers = {"edera-zone": "edera"}
+
+    async def read_log(self, zone_id, request: LogRequest):
+        """Return a part of a zone's file; a cursor is a number of lines."""
+        zone = self._zones.get(zone_id)
+        path = self.directory / zone_id
+        deadline = time.monotonic() + request.wait
+        while True:
+            ended = zone is None or zone.status.state.is_terminal or request.bounded
+            lines = path.read_bytes().splitlines(keepends=True) if path.exists() else []
+            part = _part(lines, request, has_ended=ended)
+            if part.examined or ended or time.monotonic() >= deadline:
+                return part
+            await asyncio.sleep(POLL_SECONDS)
+
+    def _notify(self, zone_id):
+        zone = self._zones[zone_id]
+        known = zone.status
+        if known.state is WorkloadState.RUNNING:
+            now = time.time()
+            isolation = Isolation(
+                handler="edera",
+                kernel="6.16.2",
+                host_kernel="6.12.43",
+                profile=f"sha256:{'5f' * 32}",
+                checked_at=now,
+            )
+            digest = f"sha256:{'4a' * 32}"
+            zone.status = replace(
+                known, address="10.88.7.2", started_at=now, image_digest=digest, isolation=isolation
+            )
+        elif known.state.is_terminal:
+            zone.status = replace(known, ended_at=time.time())
+        super()._notify(zone_id)
+
+
+def _part(lines: list[bytes], request: LogRequest, *, has_ended: bool) -> LogChunk:
+    """Return the part of a log that a request asks for."""
+    start = _tail(lines, request) if request.after is None else int(request.after)
+    end, size = start, 0
+    while end < len(lines) and (size := size + len(lines[end])) <= request.limit:
+        end += 1
+    data = b"".join(_selected(b"".join(lines[start:end]), request))
+    return LogChunk(data, str(end), has_ended and end == len(lines), examined=end - start)
+
+
+def _tail(lines: list[bytes], request: LogRequest) -> int:
+    """Return the number of the line at which the last `tail` selected lines begin."""
+    if request.tail is None:
+        return 0
+    start, found = len(lines), 0
+    while start > 0 and found < request.tail:
+        start -= 1
+        found += len(list(_selected(lines[start], request)))
+    return start
+
+
+def _selected(data: bytes, request: LogRequest) -> Iterator[bytes]:
+    """Yield what a request asks for of records: their texts, or those that it selects as a whole."""
+    if request.records is None:
+        return (record.text for record in read_records(data))
+    return map(write_record, select_records(read_records(data), request.records))
+
+
+if __name__ == "__main__":
+    WritingRuntime.directory = Path(sys.argv.pop(1))
+    _simulated.SimulatedRuntime = WritingRuntime
+    main()
