@@ -64,6 +64,21 @@ def test_mutants_leave_out_what_is_not_behaviour(source):
     assert changes(source) == []
 
 
+def test_mutants_leave_out_code_for_other_versions_of_python():
+    source = """
+        if sys.version_info >= ({}, 0):
+            a < b
+        else:
+            c < d
+        x = f(1) if sys.version_info >= ({}, 0) else g(2)
+    """
+    found = [summary for summary, _ in changes(source.format(3, 3))]
+    assert found == ["< → <=", "1 → 2"]
+    changed = [text for _, text in changes(source.format(4, 4))]
+    assert ["c <= d" in text for text in changed] == [True, False]
+    assert ["g((3))" in text for text in changed] == [False, True]
+
+
 def test_each_mutant_of_every_listed_module_compiles():
     for name in MODULES:
         found = places(BY_NAME[name])

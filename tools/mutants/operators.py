@@ -2,6 +2,8 @@
 
 import ast
 import re
+import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 _OPERATORS = {
@@ -18,6 +20,7 @@ _OPERATOR = re.compile(
 _COMMENT = re.compile(rb"#[^\n]*")
 _NOT_BEHAVIOUR = frozenset({"__repr__", "__str__", "__all__", "__slots__", "__version__"})
 
+_VERSION_TEST = re.compile(r"sys\.version_info >= \((\d+), (\d+)\)")
 _NOT_ACTS = re.compile(r"_?log\.\w+\(|assert_never\(")
 
 _Test = ast.If | ast.While | ast.IfExp
@@ -54,8 +57,8 @@ class Mutant:
 def mutants(source: bytes) -> list[Mutant]:
     """Return every change that can be made to a module, in the order of its source.
 
-    Annotations, decorators, assertions, log lines, `__repr__` and the texts of messages are left
-    alone.
+    Annotations, decorators, assertions, log lines, `__repr__`, the texts of messages and code for
+    other versions of Python are left alone.
 
     Raises:
         SyntaxError: The source is not a Python module.
@@ -145,6 +148,12 @@ class _Finder(ast.NodeVisitor):
         self._replace(node, "break", "continue → break")
 
     def visit_If(self, node: _Test) -> None:
+        """Leave code for other versions of Python alone: the tests of their sessions run it."""
+        if version := _VERSION_TEST.fullmatch(ast.unparse(node.test)):
+            is_this = sys.version_info >= tuple(map(int, version.groups()))
+            for each in _list(node.body if is_this else node.orelse):
+                self.visit(each)
+            return
         self._negate(node.test)
         self.generic_visit(node)
 
@@ -246,6 +255,10 @@ class _Finder(ast.NodeVisitor):
         assert node.end_col_offset is not None
         start = self._starts[node.lineno - 1] + node.col_offset
         return start, self._starts[node.end_lineno - 1] + node.end_col_offset
+
+
+def _list(branch: ast.expr | list[ast.stmt]) -> Sequence[ast.expr | ast.stmt]:
+    return branch if isinstance(branch, list) else [branch]
 
 
 def _lines(node: ast.AST) -> tuple[int, int]:

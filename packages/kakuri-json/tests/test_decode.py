@@ -8,6 +8,7 @@ from kakuri_json import (
     JSONSyntaxError,
     LimitError,
     Limits,
+    ValidationError,
     convert,
     decode,
     decode_lines,
@@ -76,3 +77,15 @@ def test_duplicate_keys_of_a_short_rest_of_the_document_are_an_error_where_it_is
     document = f'{{"x":1,"y":[],"pad":"{"p" * length}","unknown":{{"a":1,"a":2}}}}'
     with pytest.raises(JSONSyntaxError, match="every key of an object once, got 'a' again"):
         decode(document, Point)
+
+
+@pytest.mark.parametrize(
+    ("length", "error"), [(2047, JSONSyntaxError), (2048, ValidationError), (2049, ValidationError)]
+)
+def test_rejected_value_is_read_in_full_only_where_less_than_two_kib_follow(length, error):
+    """From there on, an expression checks its grammar, which allows duplicate keys."""
+    skipped = '{"a":1,"a":2}'
+    rest = skipped + ',"y":[]}' + " " * (length - len(skipped) - 8)
+    assert len(rest) == length
+    with pytest.raises(error):
+        decode('{"x":1,"unknown":' + rest, Point)

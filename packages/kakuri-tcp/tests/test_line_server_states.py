@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from kakuri_tcp import IdleTimeout, LineServerLimits, Overloaded
 from kakuri_tcp._line_server_connection import LineServerConnection
+from kakuri_tcp._shared import SharedResources
 from kakuri_tcp._turns import Turns
 from kakuri_tcp.testing import MemoryTransport, run_pending
 
@@ -35,7 +36,7 @@ ENDINGS = st.sampled_from(
 class Peer:
     """A peer and a handler driven by the test, which record what they did."""
 
-    def __init__(self):
+    def __init__(self, shared=None):
         self.requests = []
         self.waiting = []
         self.now = 0.0
@@ -43,7 +44,7 @@ class Peer:
         self.connection = LineServerConnection(
             self.handle, lambda error: b"fault", Future.result, None, None, LIMITS
         )
-        self.connection.attach(self, "peer", LIMITS)
+        self.connection.attach(self, "peer", LIMITS, shared)
         self.ended = 0
         self.transport = MemoryTransport(self.connection)
 
@@ -197,5 +198,50 @@ async def test_connection_is_busy_while_it_owes_a_reply_or_waits_for_its_turn():
     assert connection.is_busy
     await run_pending()
     assert not connection.is_busy
+    connection.abort()
+    await run_pending()
+
+
+async def test_unanswered_input_counts_in_the_shared_budget_until_it_is_answered():
+    shared = SharedResources(LIMITS)
+    peer = Peer(shared)
+    held = []
+    for action in (
+        ("feed", b"i1\n"),
+        ("feed", b"wa"),
+        ("feed", b"it"),  # a part of a line
+        ("feed", b"\n"),
+        ("feed", b"w\nw\ni1\ni2\n"),  # lines that wait for a reply, because three are in flight
+        ("answer", None),
+        ("answer", None),
+        ("answer", None),
+        ("feed", b"i6\n" * 9),  # lines that wait until the peer reads
+        ("take", 100),
+        ("take", 100),
+        ("take", 100),
+        ("take", 100),
+        ("feed", b"wait"),
+        ("break", None),
+    ):
+        peer.act(*action)
+        await run_pending()
+        assert shared.input.total == peer.connection.unprocessed() * (action[0] != "break")
+        held.append(shared.input.total)
+    assert held[:5] == [0, 2, 4, 0, 6]
+    assert held[8] > 0
+    assert held[12:] == [0, 4, 0]
+
+
+async def test_reply_that_is_ready_when_the_handler_returns_is_sent_at_once():
+    def handle(line):
+        future = asyncio.get_running_loop().create_future()
+        future.set_result(b"<" + line + b">")
+        return future
+
+    connection = LineServerConnection(handle, None, Future.result, None, None, LIMITS)
+    connection.limits = LIMITS
+    transport = MemoryTransport(connection)
+    transport.feed(b"a\nb\n")
+    assert transport.take() == b"<a>\n<b>\n"
     connection.abort()
     await run_pending()

@@ -86,11 +86,26 @@ def test_random_splits_give_the_same_lines(decode, lines, cuts):
     assert decode(chunks, eof=True, limit=100) == (lines, None)
 
 
-def test_data_received_without_next_line_is_kept():
-    decoder = LineDecoder()
-    for chunk in (b"a\nb", b"c", b"\nd\n"):
-        decoder.receive_data(chunk)
-    assert [decoder.next_line() for _ in range(4)] == [b"a", b"bc", b"d", None]
+@pytest.mark.parametrize("reads", [0, 1, 2, 5])
+def test_decoder_returns_the_same_lines_for_every_split_and_rhythm_of_reads(reads):
+    """Up to `reads` lines are taken after each chunk, and the others at the end."""
+    stream, lines = b"a\nbc\r\n\nd\ne", [b"a", b"bc", b"", b"d"]
+    ends = [2, 6, 7, 9]
+    for cuts in range(1 << (len(stream) - 1)):
+        edges = [0, *(i + 1 for i in range(len(stream) - 1) if cuts >> i & 1), len(stream)]
+        decoder = LineDecoder(limit=5)
+        found = []
+        for start, end in pairwise(edges):
+            decoder.receive_data(stream[start:end])
+            for _ in range(reads):
+                line = decoder.next_line()
+                if line is None:
+                    break
+                found.append(line)
+            assert decoder.buffered == end - (ends[len(found) - 1] if found else 0)
+        while (line := decoder.next_line()) is not None:
+            found.append(line)
+        assert (found, decoder.buffered) == (lines, 1)
 
 
 def test_buffered_is_the_number_of_held_bytes():

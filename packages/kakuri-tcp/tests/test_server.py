@@ -250,6 +250,20 @@ async def test_longest_idle_of_busy_peers_is_none_until_the_next_sweep():
     assert table.longest_idle("two") is idle
 
 
+async def test_longest_idle_after_a_sweep_is_chosen_by_the_progress_since_the_last_one():
+    table = ConnectionTable(ServerLimits(connections=3))
+    connections = [Echo() for _ in range(3)]
+    for age, connection in enumerate(connections):
+        connection._is_new, connection._quiet_since = True, float(age)
+        table.add(connection, "one")
+    first, second, third = connections
+    assert table.longest_idle("two") is first
+    for connection in (first, second):
+        connection._quiet_since += 10
+    table.sweep()
+    assert [table.longest_idle("two") for _ in range(3)] == [third, first, second]
+
+
 async def test_connection_that_is_not_open_yet_can_be_evicted():
     async with await listen(LOCAL, Echo, limits=ServerLimits(connections=1)) as server:
         first, second = await asyncio.gather(probe(server), probe(server))

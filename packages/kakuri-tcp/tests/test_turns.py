@@ -426,3 +426,33 @@ async def test_process_without_contention_gives_each_connection_a_whole_slice(tu
     job = Job(turns, [0.002, 0.002])
     turns.process(job)
     assert not job.costs
+
+
+async def test_connections_share_the_time_and_not_the_number_of_their_turns(turns):
+    log = []
+    brief = Job(turns, [0.005] * 400, log=log)
+    slow = Job(turns, [0.02] * 100, log=log)
+    for job in (slow, brief):
+        turns.process(job)
+    while len(log) < 100:  # noqa: ASYNC110 - turns of the loop are what is counted
+        await asyncio.sleep(0)
+    turns.close()
+    assert 3.5 <= log.count(brief) / log.count(slow) <= 4.5
+
+
+async def test_expected_time_of_tasks_counts_as_used_by_the_connection_that_started_them(turns):
+    log = []
+
+    class Starter(Job):
+        def work(self):
+            super().work()
+            turns.expect(150_000)  # 0.0151 s more
+
+    starter = Starter(turns, [0.005] * 400, log=log)
+    other = Job(turns, [0.005] * 400, log=log)
+    for job in (starter, other):
+        turns.process(job)
+    while len(log) < 100:  # noqa: ASYNC110 - turns of the loop are what is counted
+        await asyncio.sleep(0)
+    turns.close()
+    assert 3.5 <= log.count(other) / log.count(starter) <= 4.5

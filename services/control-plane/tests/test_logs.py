@@ -569,17 +569,35 @@ async def test_pieces_without_selected_records_are_read_over_to_the_end(query):
         assert response.body == b"found\n"
 
 
-async def test_follower_at_the_end_of_a_log_pauses_between_pieces_without_records(monkeypatch):
-    pauses = []
+@pytest.mark.parametrize(
+    ("data", "examined", "has_pause"),
+    [
+        (b"", 0, True),
+        (b"", 300, True),
+        (b"", 65_535, True),
+        (b"", 65_536, False),  # far from the end of the log
+        (b"", 524_288, False),
+        (b"x", 0, False),
+        (b"x", 300, False),
+    ],
+)
+async def test_follower_pauses_after_a_piece_without_data_near_the_end_of_a_log(
+    monkeypatch, data, examined, has_pause
+):
+    waits = []
+    now = 1000.0
 
-    async def pause(seconds):
-        pauses.append(seconds)
+    async def sleep(seconds):
+        waits.append(seconds)
 
-    monkeypatch.setattr(_logs.asyncio, "sleep", pause)
-    answers = iter([(b"", 524_288), (b"", 300), (b"", 0)])
+    monkeypatch.setattr(_logs.asyncio, "sleep", sleep)
+    monkeypatch.setattr(_logs.time, "monotonic", lambda: now)
 
     class FakeLog:
         workload_id, has_yielded, has_ended = "wl-1", False, False
+
+        def __init__(self):
+            self.answers = iter([(b"first", 0), (data, examined), (b"last", 0)])
 
         async def __aenter__(self):
             return self
@@ -588,14 +606,15 @@ async def test_follower_at_the_end_of_a_log_pauses_between_pieces_without_record
             pass
 
         async def read(self, **_):
-            found = next(answers, None)
-            self.has_ended = found is None
-            data, examined = found or (b"", 0)
-            return Log(data, "1", self.has_ended, examined=examined)
+            content, size = next(self.answers)
+            self.has_ended = content == b"last"
+            return Log(content, "1", self.has_ended, examined=size)
 
     log = FakeLog()
-    assert [piece async for piece in Logs(None)._follow(log, await log.read())] == []
-    assert len(pauses) == 2
+    found = [piece async for piece in Logs(None)._follow(log, await log.read())]
+    assert found == [b"first", *[data] * bool(data), b"last"]
+    # A quarter of a second since the request that returned the piece.
+    assert waits == [0.25] * has_pause
 
 
 async def test_log_of_records_that_are_none_is_cut_off():

@@ -59,7 +59,7 @@ class LineDecoder:
         """Add the bytes of one read; they are dropped after an error."""
         if self._error is not None:
             return
-        if self._start == len(self._chunk):
+        if self._start == len(self._chunk) and not self._later:
             self._chunk = data
             self._start = 0
         else:
