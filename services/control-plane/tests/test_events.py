@@ -332,6 +332,7 @@ async def test_index_that_is_not_kept_is_gone(client, journal):
     for after in (4, 6):
         response = await client.request("GET", f"/events?after={after}")
         assert json.loads(response.body) == {
+            "trace": response.headers["traceparent"].split("-")[1],
             "title": "Gone",
             "status": 410,
             "detail": "compacted; list the workloads again",

@@ -6,11 +6,13 @@ import pytest
 import structlog
 from hypothesis import given
 from hypothesis import strategies as st
-from kakuri_daemon import configure_logs
+from kakuri_daemon import configure_logs, set_trace
 from kakuri_daemon._fast_lines import JSON, MAX_VALUE_LENGTH, TEXT, FastPaths, timestamp
 from kakuri_daemon._logs import LineRenderer
 from kakuri_daemon.api._access import request_fields
 from kakuri_http import AccessEntry
+
+TRACES = st.sampled_from([None, "4bf92f3577b34da6a3ce929d0e0e4736"])
 
 FORMS = {"text": TEXT, "json": JSON}
 
@@ -50,6 +52,12 @@ def renderings(request):
     logging.getLogger().handlers, logging.getLogger().level = before
 
 
+@pytest.fixture(autouse=True)
+def no_trace():
+    yield
+    set_trace(None)
+
+
 @pytest.fixture(autouse=True, scope="module")
 def clock():
     with pytest.MonkeyPatch.context() as patch:
@@ -60,12 +68,16 @@ def clock():
 @given(
     event=VALUES,
     values=st.dictionaries(
-        st.sampled_from(["id", "error", "level", "timestamp", "exception"]), VALUES
+        st.sampled_from(["id", "error", "level", "timestamp", "exception", "trace"]), VALUES
     ),
     level=st.sampled_from(["debug", "info", "warning", "error", "critical"]),
+    trace=TRACES,
 )
-def test_event_with_any_values_has_the_same_line_on_both_paths(renderings, event, values, level):
+def test_event_with_any_values_has_the_same_line_on_both_paths(
+    renderings, event, values, level, trace
+):
     fast, general, _ = renderings
+    set_trace(trace)
     expected = general(None, level, {**values, "event": event})
     assert fast(None, level, {**values, "event": event}) == expected
 
@@ -75,7 +87,7 @@ def test_number_that_json_lacks_is_left_to_the_general_rendering(value):
     assert JSON.event("info", {"event": "measured", "value": value}) is None
 
 
-@pytest.mark.parametrize("key", ["exc_info", "exception", "level", "timestamp"])
+@pytest.mark.parametrize("key", ["exc_info", "exception", "level", "timestamp", "trace"])
 @pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
 def test_event_with_a_field_of_the_log_itself_is_left_to_the_general_rendering(form, key):
     assert form.event("info", {key: "x", "event": "failed"}) is None
@@ -91,9 +103,10 @@ def test_simple_event_takes_the_fast_path(renderings):
 ACCESS = AccessEntry("127.0.0.1:5", "GET", "/workloads/wl-1", 200, 3, 0.00154, complete=True)
 
 
-@given(data=st.data())
-def test_request_with_any_values_has_the_line_that_structlog_would_write(renderings, data):
+@given(data=st.data(), trace=TRACES)
+def test_request_with_any_values_has_the_line_that_structlog_would_write(renderings, data, trace):
     fast, general, _ = renderings
+    set_trace(trace)
     hostile = st.sampled_from(HOSTILE_TEXTS) | st.text()
     strategies = {
         "peer": hostile, "method": hostile, "target": hostile, "complete": st.booleans(),

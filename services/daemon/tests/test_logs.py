@@ -85,7 +85,7 @@ def test_trace_as_text_is_one_line_with_each_line_feed_escaped_once(lines):
     fail_with_a_trace()
     (line,) = read()
     assert "a handler failed" in line
-    assert r" trace=Traceback (most recent call last):\n  File " in line
+    assert r" traceback=Traceback (most recent call last):\n  File " in line
     assert r"test_logs.py" in line
     assert line.endswith(r"ValueError: it\nbroke")
 

@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 from weakref import WeakSet
 
 import structlog
+from kakuri_daemon import set_trace
 from kakuri_rpc import AgentClient, AgentError, AgentWatch, ClientClosed, ErrorCode, RPCError
 
 from kakuri_control_plane._event_views import StreamEvent, encoded_event
@@ -240,6 +241,7 @@ class EventHub:
             starting.exception()  # retrieved, even if all who waited for it have gone
 
     async def _begin_run(self) -> None:
+        set_trace(None)  # the hub serves all requests, not only the one that started it
         watch = self._agent.open_watch()
         try:
             index = (await self._presence.track(watch.read())).next

@@ -11,6 +11,7 @@ from kakuri_daemon._run import run
 from kakuri_daemon._settings import read_toml
 from kakuri_daemon._stream import LogStream
 from kakuri_daemon._supervision import shed_with
+from kakuri_daemon._trace import current_trace, current_traceparent, set_trace
 from kakuri_daemon._version import __version__
 from kakuri_daemon._workers import run_workers
 
@@ -22,12 +23,15 @@ __all__ = [
     "WorkerCount",
     "__version__",
     "configure_logs",
+    "current_trace",
+    "current_traceparent",
     "endpoint",
     "listen_group",
     "open_private_directory",
     "read_toml",
     "run",
     "run_workers",
+    "set_trace",
     "shed_with",
 ]
 

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from kakuri_daemon._trace import TRACE
+
 if TYPE_CHECKING:  # only daemons with an HTTP API load it
     from kakuri_http import AccessEntry
 
@@ -24,7 +26,7 @@ EVENT_WIDTH = 30
 # Printable ASCII without what the text form quotes or JSON escapes: space " ' = \
 _plain = re.compile(rf"[!#-&(-<>-\[\]-~]{{1,{MAX_VALUE_LENGTH}}}").fullmatch
 _plain_event = re.compile(rf"[ !#-\[\]-~]{{1,{MAX_VALUE_LENGTH}}}").fullmatch
-_RESERVED = frozenset({"exc_info", "exception", "level", "timestamp"})
+_RESERVED = frozenset({"exc_info", "exception", "level", "timestamp", "trace"})
 _NUMBERS = frozenset({int, float, bool})
 _JSON_WORDS = {None: "null", True: "true", False: "false"}
 _LARGEST = 1e15  # a float beyond it, an infinity and NaN are spelled by the general rendering
@@ -75,6 +77,8 @@ def _text_line(level: str, event: Mapping[str, Any]) -> str | None:
             fields += f" {key}={value}"
         else:
             return None
+    if (trace := TRACE.get()) is not None:
+        fields += f" trace={trace}"
     return f"{timestamp()} {head}{fields}".rstrip() if head else None
 
 
@@ -98,7 +102,12 @@ def _json_line(level: str, event: Mapping[str, Any]) -> str | None:
             fields += f'"{key}":{_JSON_WORDS[value]},'
         else:
             return None
-    return f'{{{fields}"level":"{level}","timestamp":"{timestamp()}"}}'
+    return f'{{{fields}{_json_trace()}"level":"{level}","timestamp":"{timestamp()}"}}'
+
+
+def _json_trace() -> str:
+    trace = TRACE.get()
+    return "" if trace is None else f'"trace":"{trace}",'
 
 
 _TEXT_REQUEST = f"[info    ] {'request':<{EVENT_WIDTH}}"
@@ -108,9 +117,11 @@ def _text_request(access: "AccessEntry") -> str | None:
     peer, method, target, status, sent, seconds, complete = access
     if "?" in target or not (peer and method and target) or not _plain(peer + method + target):
         return None
+    trace = TRACE.get()
     return (
         f"{timestamp()} {_TEXT_REQUEST} peer={peer} method={method} target={target} "
         f"status={status} bytes={sent} ms={milliseconds(seconds)} complete={complete}"
+        f"{'' if trace is None else f' trace={trace}'}"
     )
 
 
@@ -121,7 +132,7 @@ def _json_request(access: "AccessEntry") -> str | None:
     return (
         f'{{"peer":"{peer}","method":"{method}","target":"{target}","status":{status},'
         f'"bytes":{sent},"ms":{milliseconds(seconds)},"complete":{_JSON_WORDS[complete]},'
-        f'"event":"request","level":"info","timestamp":"{timestamp()}"}}'
+        f'"event":"request",{_json_trace()}"level":"info","timestamp":"{timestamp()}"}}'
     )
 
 

@@ -26,6 +26,7 @@ from kakuri_daemon._fast_lines import (
     timestamp,
 )
 from kakuri_daemon._stream import LogStream
+from kakuri_daemon._trace import TRACE
 
 if TYPE_CHECKING:  # only daemons with an HTTP API load it
     from kakuri_http import AccessEntry
@@ -71,6 +72,7 @@ def configure_logs(log_format: str = "text", log_level: str = "info") -> LogStre
     level = LEVELS[log_level]
     stream = LogStream(_STDERR)
     shared: list[structlog.typing.Processor] = [
+        _add_trace,
         structlog.processors.add_log_level,
         _add_timestamp,
         structlog.processors.format_exc_info,
@@ -159,6 +161,12 @@ def _short_cut(
     return type("ShortCutLogger", (base,), {"info": info})
 
 
+def _add_trace(_logger: Any, _method: str, event: Event) -> Event:
+    if "trace" not in event and (trace := TRACE.get()) is not None:
+        event["trace"] = trace
+    return event
+
+
 def _add_timestamp(_logger: Any, _method: str, event: Event) -> Event:
     event["timestamp"] = timestamp()
     return event
@@ -199,7 +207,7 @@ class TextRenderer:
         self._has_colors = has_colors
 
     def __call__(self, _logger: Any, _method: str, event: Event) -> str:
-        timestamp, level, text, trace = (
+        timestamp, level, text, traceback = (
             event.pop(key, "") for key in ("timestamp", "level", "event", "exception")
         )
         style = self._style
@@ -209,10 +217,10 @@ class TextRenderer:
             style("event", f"{_printable(str(text)):<{EVENT_WIDTH}}"),
             *(f"{style('key', key)}={_quoted(value)}" for key, value in event.items()),
         ]
-        if trace:
+        if traceback:
             # Without quotes, because a traceback contains many.
-            escaped = _printable(str(trace).replace("\\", "\\\\"))
-            parts.append(f"{style('key', 'trace')}={escaped}")
+            escaped = _printable(str(traceback).replace("\\", "\\\\"))
+            parts.append(f"{style('key', 'traceback')}={escaped}")
         return " ".join(parts).rstrip()
 
     def _style(self, name: str, text: str) -> str:

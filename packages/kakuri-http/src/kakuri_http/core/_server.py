@@ -26,6 +26,7 @@ from kakuri_http.core._writers import (
     compose_fields,
     compose_interim,
     compose_response_head,
+    compose_trace,
 )
 
 _IDLE, _BODY, _DONE = State.IDLE, State.BODY, State.DONE
@@ -240,6 +241,9 @@ class ServerConnection(CoreConnection):
         """
         if isinstance(event, Response):
             body, request = event.body, self._request
+            trace = b""
+            if request is not None and request.traceparent is not None:
+                trace = compose_trace(request.traceparent)
             if (
                 isinstance(body, bytes)
                 and request is not None
@@ -259,13 +263,14 @@ class ServerConnection(CoreConnection):
                     self.request_state = self.response_state = _IDLE
                 else:
                     self.response_state = RESPONSE_TABLE[state][_END]
-                return b"%b%bContent-Length: %d\r\n\r\n%b" % (
+                return b"%b%b%bContent-Length: %d\r\n\r\n%b" % (
                     HEADS.beginning(event.status, event.content_type),
                     compose_fields(event.headers) if event.has_fields else b"",
+                    trace,
                     len(body),
                     body,
                 )
-            return self._send_response(event)
+            return self._send_response(event, trace)
         if isinstance(event, InterimResponse):
             if not 100 <= event.status <= 199 or event.status == 101:
                 raise LocalProtocolError(
@@ -283,7 +288,7 @@ class ServerConnection(CoreConnection):
         self._end_exchange()
         return data
 
-    def _send_response(self, response: Response) -> bytes:
+    def _send_response(self, response: Response, trace: bytes) -> bytes:
         body = response.body
         request = self._request
         self._move_response(_RESPONSE)
@@ -294,8 +299,9 @@ class ServerConnection(CoreConnection):
             request is not None and request.method == "HEAD"
         )
         if isinstance(body, bytes):
+            option = self._option(is_old=old)
             head = compose_response_head(
-                response, length=len(body), chunked=False, option=self._option(is_old=old)
+                response, length=len(body), chunked=False, option=option, trace=trace
             )
             data = head if omits else head + body
             self.response_state = RESPONSE_TABLE[_BODY][_END]
@@ -309,7 +315,7 @@ class ServerConnection(CoreConnection):
         self._start_sending(chunked=chunked, length=response.length)
         option = self._option(is_old=old)
         return compose_response_head(
-            response, length=response.length, chunked=chunked, option=option
+            response, length=response.length, chunked=chunked, option=option, trace=trace
         )
 
     def _option(self, *, is_old: bool) -> bytes:

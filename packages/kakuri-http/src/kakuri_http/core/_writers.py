@@ -39,6 +39,7 @@ _TARGET = re.compile(r"[\x21-\x22\x24-\x7e]+")
 # Written from a message's attributes alone: if one were there twice, two readers could see two
 # different messages.
 _FRAMING = frozenset({"host", "content-length", "transfer-encoding", "connection"})
+_TRACEPARENT = re.compile("00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS = (
     "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
@@ -87,14 +88,28 @@ HEADS = ResponseHeads()
 
 
 def compose_response_head(
-    response: Response, *, length: int | None, chunked: bool, option: bytes
+    response: Response,
+    *,
+    length: int | None,
+    chunked: bool,
+    option: bytes,
+    trace: bytes = b"",
 ) -> bytes:
-    """Return the head of a response; `option` is the value of Connection, or empty."""
+    """Return the head of a response.
+
+    Args:
+        response: The response.
+        length: Bytes of its content, if they are known.
+        chunked: Whether its content is chunked.
+        option: The value of Connection, or empty.
+        trace: The line of `traceparent`, or empty.
+    """
     status = response.status
     has_content = status not in WITHOUT_CONTENT
     parts = [
         HEADS.beginning(status, response.content_type if has_content else None),
         compose_fields(response.headers),
+        trace,
     ]
     if not has_content:
         pass  # RFC 9110 8.6 and RFC 9112 6.1: no length and no coding where there is no content
@@ -111,6 +126,17 @@ def compose_response_head(
 def compose_fields(headers: Headers) -> bytes:
     """Return the lines of header fields."""
     return "".join([f"{name}: {value}\r\n" for name, value in headers]).encode("latin-1")
+
+
+def compose_trace(trace: str) -> bytes:
+    """Return the line of the field `traceparent` (W3C Trace Context, section 3.2).
+
+    Raises:
+        LocalProtocolError: The value is not one of version 00.
+    """
+    if not _TRACEPARENT.fullmatch(trace):
+        raise LocalProtocolError(f"expected a traceparent of version 00, got {trace!r}")
+    return b"traceparent: %b\r\n" % trace.encode("ascii")
 
 
 def compose_interim(response: InterimResponse) -> bytes:

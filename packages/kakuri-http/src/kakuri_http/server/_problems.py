@@ -12,6 +12,9 @@ from kakuri_http.core._writers import REASONS
 
 MEDIA_TYPE = "application/problem+json"
 
+_TRACE_ID = slice(3, 35)
+"""The place of the trace id in a `traceparent` (W3C Trace Context, section 3.2)."""
+
 _SPECIAL = re.compile(r'["\\]|[^ -~]')
 
 
@@ -65,3 +68,26 @@ def problem(
         members.append(f'"errors":[{listed}]')
     body = "{" + ",".join(members) + "}"
     return Response(status, body.encode(), headers=headers, content_type=MEDIA_TYPE)
+
+
+def traced(response: Response, traceparent: str) -> Response:
+    """Return problem details with the trace id of their request as the member `trace`.
+
+    Args:
+        response: The response; other content is returned as it is.
+        traceparent: The value of the response's field `traceparent`.
+    """
+    body = response.body
+    if response.content_type != MEDIA_TYPE or not isinstance(body, bytes):
+        return response
+    members, end, after = body.rpartition(b"}")
+    if not end or after.strip():
+        return response
+    comma = b"" if members.strip() == b"{" else b","
+    member = b'"trace":"%b"}' % traceparent[_TRACE_ID].encode("ascii", "replace")
+    return Response(
+        response.status,
+        members + comma + member,
+        headers=response.headers,
+        content_type=MEDIA_TYPE,
+    )

@@ -324,7 +324,8 @@ class ServerProtocol(ResponseSide):
             self.respond(exchange, task.result())
 
     def _fault_response(self, exchange: Exchange, error: BaseException) -> Response:
-        return fault_response(error, f"{self.peer}: {exchange.request!r}")
+        during = f"{self.peer}: {exchange.request!r}"
+        return exchange.context.run(fault_response, error, during)
 
     def _respond_early(self, exchange: Exchange, request: Request, response: object) -> None:
         """Respond before the content was read: read on and drop it, or close the connection."""

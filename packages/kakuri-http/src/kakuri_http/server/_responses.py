@@ -18,6 +18,7 @@ from kakuri_http.core._events import Data, EndOfMessage
 from kakuri_http.core._server import ServerConnection
 from kakuri_http.core._states import State
 from kakuri_http.server._exchange import AccessLog, Exchange, log
+from kakuri_http.server._problems import MEDIA_TYPE, traced
 
 _BODY = State.BODY
 # Bytes of pipelined responses that are collected before they are written, and their number.
@@ -61,6 +62,9 @@ class ResponseSide(Connection):
         if self._is_ending and (self._is_draining or not core.buffered):
             core.keep_alive = False
         exchange.status = response.status
+        request = exchange.request
+        if response.content_type == MEDIA_TYPE and request is not None and request.traceparent:
+            response = traced(response, request.traceparent)
         body = response.body
         is_whole = isinstance(body, bytes)
         if core.request_state is _BODY and (is_whole or exchange.stream is None):

@@ -10,6 +10,7 @@ from kakuri_json import JSONError
 
 from kakuri_daemon.api._problems import document_problem, query_problem
 from kakuri_daemon.api._queries import QueryError, read_query, refuse_query
+from kakuri_daemon.api._trace import accept_trace
 
 MAX_PATH = 200
 """Longest path, in characters, that is compared with the routes: comparing takes quadratic time."""
@@ -41,6 +42,9 @@ class APIRouter(Router):
 
     A 404 for an unknown path suggests a similar one. A request for an id that can't exist, such as
     `/items/A`, is answered by "no item 'A'" and does not reach the handler.
+
+    Each request has a trace: that of its `traceparent`, or a new one. Its response has it, and so
+    have problem details and log lines.
     """
 
     def __init__(self, problems: Problems | None = None, *, ids: Mapping[str, str] = {}) -> None:
@@ -53,6 +57,7 @@ class APIRouter(Router):
             ids: The types of parameters, each with the regular expression of its ids.
         """
         super().__init__(dict.fromkeys(ids, str))
+        self.check(accept_trace)
         self._ids = {kind: re.compile(pattern) for kind, pattern in ids.items()}
         defaults: Problems = {
             QueryError: query_problem,

@@ -1,0 +1,17 @@
+"""The trace of an HTTP request."""
+
+from kakuri_http import Request
+
+from kakuri_daemon._trace import TRACE, accept_traceparent
+
+_TRACE_ID = slice(3, 35)
+
+
+def accept_trace(request: Request) -> None:
+    """Accept the trace of a request, or begin one; a check of every API, before all others.
+
+    The response has it as `traceparent`, problem details as `trace`, and so have the log lines of
+    the request's context.
+    """
+    request.traceparent = traceparent = accept_traceparent(request.headers.get("traceparent"))
+    TRACE.set(traceparent[_TRACE_ID])
