@@ -44,6 +44,9 @@ COMPILED = {"kakuri-json": "kakuri_json._syntax.scanning", "kakuri-http": "kakur
 FEWER_KILLS = ("KAKURI_CRASHES=250", "KAKURI_KILLS=50")
 """Number of kills in the crash tests on every Python but the first."""
 
+WITH_SESSIONS = ("etcd", "interop", "page", "zones")
+"""The directories of tests/ that sessions of their own run."""
+
 each_member = nox.parametrize("member", [nox.param(m.name, id=m.name) for m in MEMBERS])
 
 
@@ -161,17 +164,28 @@ def isolation(session: nox.Session, member: str) -> None:
 def e2e(session: nox.Session) -> None:
     """Run the services as processes, from their wheels, under real curl and nc.
 
-    Twice: on asyncio's own loop, and on uvloop, which the services use where it is installed.
+    Twice, side by side: on asyncio's own loop, and on uvloop, which the services use where it is
+    installed.
     """
     system.require(session, "curl", "man", "nc", "nginx", "openssl")
-    install_wheels(session, *(member.name for member in MEMBERS))
+    names = [member.name for member in MEMBERS]
+    install_wheels(session, *names)
     session.install("-q", *tools_of("test", "coverage"))
-    elsewhere = [
-        f"--ignore=tests/{directory}" for directory in ("etcd", "interop", "page", "zones")
-    ]
-    session.run("pytest", "tests", *elsewhere, *session.posargs)
-    session.install("-q", "uvloop")
-    session.run("pytest", "tests/e2e", *session.posargs)
+    other = f"{session.virtualenv.location}/with-uvloop"
+    session.run("python", "-m", "venv", "--without-pip", other)
+    install_wheels(session, *names, python=other)
+    pip = ["python", "-m", "pip", f"--python={other}"]
+    session.run(*pip, "install", "-q", *tools_of("test", "coverage"), "uvloop")
+    elsewhere = [f"--ignore=tests/{directory}" for directory in WITH_SESSIONS]
+    pytest = ["-m", "pytest", "-p", "no:cacheprovider"]
+    runs = {
+        "tests on asyncio": [
+            f"{session.bin}/python", *pytest, "tests", *elsewhere, *session.posargs
+        ],
+        "tests on uvloop": [f"{other}/bin/python", *pytest, "tests/e2e", *session.posargs],
+    }  # fmt: skip
+    if failed := side_by_side.run(runs, len(runs)):
+        session.error(f"failed: {', '.join(failed)}")
 
 
 @nox.session(python=PYTHON, reuse_venv=False)

@@ -24,14 +24,20 @@ def install_editable(session: nox.Session, members: list[Member], *requirements:
     session.install("-q", "--no-build-isolation", *editables, *requirements)
 
 
-def install_wheels(session: nox.Session, *names: str) -> None:
-    """Install members from the wheels that build made; nothing is asked of an index."""
+def install_wheels(session: nox.Session, *names: str, python: str | None = None) -> None:
+    """Install members from the wheels that build made; nothing is asked of an index.
+
+    Args:
+        session: The session.
+        names: The members.
+        python: The environment's Python, if they don't go into the session's environment.
+    """
     if not WHEELHOUSE.is_dir():
         session.error(f"expected wheels in {DIST}; run 'nox -s build' first")
+    pip = ["python", "-m", "pip", *([f"--python={python}"] if python else [])]
     finds = [f"--find-links={DIST}", f"--find-links={WHEELHOUSE}"]
-    session.install(
-        "-q", "--no-index", "--force-reinstall", *finds, *names, env={"PIP_FIND_LINKS": ""}
-    )
+    install = ["install", "-q", "--no-index", "--force-reinstall", *finds, *names]
+    session.run(*pip, *install, env={"PIP_FIND_LINKS": ""}, silent=True)
 
 
 def run_tool(session: nox.Session, module: str, *arguments: str) -> None:
