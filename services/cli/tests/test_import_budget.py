@@ -39,8 +39,8 @@ def loaded(api, tmp_path):
 def test_help_imports_neither_a_client_nor_a_verb(loaded):
     modules = loaded("--help")
     assert {name for name in modules if name.startswith("kakuri")} == {
-        "kakuri", "kakuri._exits", "kakuri._group", "kakuri._invocation", "kakuri._main",
-        "kakuri._version",
+        "kakuri", "kakuri.__main__", "kakuri._exits", "kakuri._group", "kakuri._invocation",
+        "kakuri._main", "kakuri._version",
     }  # fmt: skip
     assert len(modules) < BUDGET_OF_HELP
 

@@ -5,7 +5,6 @@ A verb's module is imported when the verb is used, so that help and completion a
 
 import os
 from collections.abc import Callable, Sequence
-from difflib import get_close_matches
 from importlib import import_module
 from typing import Any, NamedTuple
 
@@ -124,6 +123,8 @@ class Verbs(click.Group):
             aliases = {"ls": "ps", "list": "ps", "log": "logs", "inspect": "status",
                        "describe": "status", "delete": "rm", "kill": "stop --grace 0",
                        "create": "run -d", "get": "ps"}  # fmt: skip
+            from difflib import get_close_matches  # noqa: PLC0415 (only this error needs it)
+
             near = get_close_matches(args[0], VERBS, n=1, cutoff=0.7)
             hint = aliases.get(args[0]) or (near[0] if near else None)
             tail = f": did you mean {hint}?" if hint else "; kakuri --help lists them"

@@ -5,6 +5,7 @@ twenty times as fast. Everything else in the parser is the same code either way.
 """
 
 import re
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
@@ -23,7 +24,6 @@ ESCAPE: Final = r'\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})'
 _SPACE: Final = re.compile(r"[ \t\n\r]*+").match
 _PLAIN: Final = re.compile(PLAIN).match
 _MOST: Final = 9999
-_BACKSLASHES: Final = re.compile(rf'(?>(?:\\["\\/bfnrtu]{PLAIN}){{0,{_MOST}}})').match
 _SURROGATE: Final = re.compile(r"[\ud800-\udfff]").search
 _NUMBER: Final = re.compile(
     # The empty group takes part in the match only if the number is not an integer.
@@ -57,6 +57,12 @@ def skip_plain(text: str, position: "i64") -> "i64":
     return position
 
 
+@cache
+def _backslashes() -> Any:
+    # Compiled for the first escape, as `_strings` is.
+    return re.compile(rf'(?>(?:\\["\\/bfnrtu]{PLAIN}){{0,{_MOST}}})').match
+
+
 def skip_escapes(text: str, position: "i64") -> "i64":
     r"""Return the position of the first character that is neither plain nor part of an escape.
 
@@ -68,7 +74,7 @@ def skip_escapes(text: str, position: "i64") -> "i64":
     """
     if not COMPILED:
         while True:
-            after: i64 = _BACKSLASHES(text, position).end()  # type: ignore[union-attr]  # as above
+            after: i64 = _backslashes()(text, position).end()  # type: ignore[union-attr]  # as above
             if after - position < 2 * _MOST:  # the expression did not end early
                 return after
             position = after
@@ -152,7 +158,12 @@ def skip_number(text: str, position: "i64") -> "i64":
 _INTEGERS: Final = re.compile(
     r"(?:-?+(?!0[0-9])[0-9]{1,18}+,){8,4096}(?=-?+[0-9])",
 ).match
-_STRINGS: Final = re.compile(rf'(?:"{PLAIN}",){{8,4096}}(?=")').match
+
+
+@cache
+def _strings() -> Any:
+    # Many documents need no such expression, and compiling it takes longer than reading them.
+    return re.compile(rf'(?:"{PLAIN}",){{8,4096}}(?=")').match
 
 
 def read_run(text: str, position: "i64", items: list[Any]) -> "i64":
@@ -171,7 +182,7 @@ def read_run(text: str, position: "i64", items: list[Any]) -> "i64":
             items.extend(map(int, text[position : run.end() - 1].split(",")))
             return run.end()
     elif kind is str:
-        run = _STRINGS(text, position)
+        run = _strings()(text, position)
         if run is not None:
             items.extend(text[position + 1 : run.end() - 2].split('","'))
             return run.end()

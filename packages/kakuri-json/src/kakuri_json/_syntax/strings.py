@@ -19,13 +19,6 @@ from kakuri_json._syntax.scanning import (
 if TYPE_CHECKING:
     from mypy_extensions import i64
 
-_VALID: Final = re.compile(rf"{PLAIN}(?>(?:{ESCAPE}{PLAIN}){{0,9999}})").match
-# Both begin with the same characters, which the search finds faster than alternatives.
-_LONE_SURROGATE: Final = re.compile(
-    r"\\u[dD](?:[89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F])"
-    r"|(?<!\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD])[c-fC-F])"
-).search
-
 
 def read_escaped(text: str, start: "i64", special: "i64") -> tuple[str, "i64"]:
     """Read a string that has escapes.
@@ -52,11 +45,17 @@ def read_escaped(text: str, start: "i64", special: "i64") -> tuple[str, "i64"]:
 
 def _explain_escaped(text: str, special: "i64") -> JSONSyntaxError:
     """Return the error for the string of `read_escaped`."""
+    match_valid = re.compile(rf"{PLAIN}(?>(?:{ESCAPE}{PLAIN}){{0,9999}})").match
     position: i64 = special
-    while (valid := _VALID(text, position)) is not None and valid.end() > position:
+    while (valid := match_valid(text, position)) is not None and valid.end() > position:
         position = valid.end()
-    # The replacement has the length of an escaped backslash, so positions do not change.
-    lone = _LONE_SURROGATE(text[special:position].replace("\\\\", "  "))
+    lone = re.search(
+        # Both begin with the same characters, which is found faster than alternatives are.
+        r"\\u[dD](?:[89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F])"
+        r"|(?<!\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD])[c-fC-F])",
+        # The replacement has the length of an escaped backslash, so positions do not change.
+        text[special:position].replace("\\\\", "  "),
+    )
     return explain_string(text, position if lone is None else special + lone.start())
 
 
