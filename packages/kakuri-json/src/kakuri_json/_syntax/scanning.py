@@ -9,6 +9,8 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from mypy_extensions import i64  # an integer of C, which only mypyc needs
 
 COMPILED: Final = not __file__.endswith(".py")
@@ -58,7 +60,7 @@ def skip_plain(text: str, position: "i64") -> "i64":
 
 
 @cache
-def _backslashes() -> Any:
+def _backslashes() -> "Callable[[str, i64], re.Match[str] | None]":
     # Compiled for the first escape, as `_strings` is.
     return re.compile(rf'(?>(?:\\["\\/bfnrtu]{PLAIN}){{0,{_MOST}}})').match
 
@@ -161,7 +163,7 @@ _INTEGERS: Final = re.compile(
 
 
 @cache
-def _strings() -> Any:
+def _strings() -> "Callable[[str, i64], re.Match[str] | None]":
     # Many documents need no such expression, and compiling it takes longer than reading them.
     return re.compile(rf'(?:"{PLAIN}",){{8,4096}}(?=")').match
 
