@@ -29,7 +29,7 @@ MODULES = {
     ),
     "kakuri-http": (
         "_body_stream", "_limits", "_url", "client/_pool", "client/_requests", "core/_bodies",
-        "core/_client", "core/_connection", "core/_fast_head", "core/_framing", "core/_grammar",
+        "core/_client", "core/_connection", "core/_fast_head", "core/_grammar",
         "core/_heads", "core/_server", "core/_states", "core/_target", "server/_deadlines",
     ),
     "kakuri-http2": (

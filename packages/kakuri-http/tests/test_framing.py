@@ -2,7 +2,7 @@
 
 import pytest
 from kakuri_http import LimitExceeded, RemoteProtocolError
-from kakuri_http.core._framing import NO_BODY_LIMIT, Framing, check_body_length, read_framing
+from kakuri_http.core._heads import NO_BODY_LIMIT, Framing, check_body_length, read_framing
 
 TE, CL, CO = b"Transfer-Encoding", b"content-length", b"CONNECTION"
 

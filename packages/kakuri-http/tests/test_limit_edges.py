@@ -16,7 +16,7 @@ from kakuri_http import (
     ServerConnection,
     Timeouts,
 )
-from kakuri_http.core._events import InterimResponse
+from kakuri_http.core._states import InterimResponse
 
 CHUNKED = b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
 REST = b"\r\nHost: a\r\n\r\n"

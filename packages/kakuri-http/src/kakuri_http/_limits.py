@@ -1,17 +1,54 @@
 """How much a peer may send, and how long it may take.
 
 Each bound has a name, a default and a reason. Sizes are in bytes, times in seconds; a timeout of
-None waits without end.
+None waits without end. The checks of arguments make a wrong type an error where it is passed.
 """
 
 from dataclasses import dataclass, fields
+from typing import Any, TypeVar
 
 from kakuri_tcp import ServerLimits
 
-from kakuri_http._checks import check_count, check_seconds
-
 KIB = 1024
 MIB = 1024 * KIB
+
+T = TypeVar("T")
+
+
+def checked(value: Any, expected: type[T], name: str) -> T:
+    """Return a value of the expected type.
+
+    Raises:
+        TypeError: It is of another type; the message names both and the argument.
+    """
+    if not isinstance(value, expected):
+        shown = "text" if expected is str else expected.__name__
+        raise TypeError(f"expected {shown} as {name}, got {type(value).__name__}")
+    return value
+
+
+def checked_or_default(value: Any, expected: type[T], name: str) -> T:
+    """Return a value of the expected type, or for None a new one, made without arguments."""
+    return expected() if value is None else checked(value, expected, name)
+
+
+def check_seconds(value: Any, name: str, *, may_be_none: bool = False) -> None:
+    """Raise TypeError unless a value is a number of seconds, ValueError if it is negative."""
+    if value is None and may_be_none:
+        return
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        shown = "seconds or None" if may_be_none else "seconds"
+        raise TypeError(f"expected {shown} as {name}, got {type(value).__name__}")
+    if not value >= 0:
+        raise ValueError(f"expected at least 0 seconds as {name}, got {value!r}")
+
+
+def check_count(value: Any, name: str, *, least: int = 0) -> None:
+    """Raise TypeError unless a value is an integer, ValueError if it is less than `least`."""
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"expected an integer as {name}, got {type(value).__name__}")
+    if value < least:
+        raise ValueError(f"expected at least {least} as {name}, got {value}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,8 +8,8 @@ from typing import Any
 
 from kakuri_tcp import Endpoint, EndpointError
 
-from kakuri_http._checks import checked
 from kakuri_http._errors import InvalidURL
+from kakuri_http._limits import checked
 
 # RFC 3986 appendix B. Groups: scheme, authority, path, query; the fragment is for the caller alone
 # (RFC 9110 7.1).

@@ -11,21 +11,21 @@ from typing import TYPE_CHECKING, Self
 from kakuri_tcp import Endpoint
 from kakuri_tcp.blocking import connect
 
-from kakuri_http._checks import check_count, checked, checked_or_default
 from kakuri_http._errors import ResponseClosed, translated_connect_errors
 from kakuri_http._headers import FieldsLike, Headers
-from kakuri_http._limits import Limits, Timeouts
+from kakuri_http._limits import Limits, Timeouts, check_count, checked, checked_or_default
 from kakuri_http._messages import ReceivedResponse
 from kakuri_http._url import Params, parse_url
 from kakuri_http.client._blocking_connection import BlockingConnection
-from kakuri_http.client._methods import Methods, RequestOptions
 from kakuri_http.client._requests import (
     ClientRequest,
+    Methods,
     Redirects,
+    RequestOptions,
     make_request,
 )
-from kakuri_http.core._events import Data, EndOfMessage
-from kakuri_http.core._framing import check_body_length
+from kakuri_http.core._heads import check_body_length
+from kakuri_http.core._states import Data, EndOfMessage
 
 if TYPE_CHECKING:
     from kakuri_tcp import ClientTLS

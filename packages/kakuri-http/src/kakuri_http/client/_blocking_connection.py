@@ -14,18 +14,17 @@ from kakuri_http._errors import (
 )
 from kakuri_http._limits import DEFAULT_POOL_LIMITS, DEFAULT_TIMEOUTS, Limits, Timeouts
 from kakuri_http._messages import ReceivedResponse, Request
-from kakuri_http.client._faults import connection_closed, response_fault
-from kakuri_http.client._requests import Content, piece_of
+from kakuri_http.client._requests import Content, connection_closed, piece_of, response_fault
 from kakuri_http.core._client import ClientConnection, ClientEvent
-from kakuri_http.core._events import (
+from kakuri_http.core._heads import NO_BODY_LIMIT
+from kakuri_http.core._states import (
     END_OF_MESSAGE,
     NEED_DATA,
     ConnectionClosed,
     Data,
     InterimResponse,
+    State,
 )
-from kakuri_http.core._framing import NO_BODY_LIMIT
-from kakuri_http.core._states import State
 
 _SEND_SIZE = 1 << 18  # at a time: a server that reads that much has not stopped reading
 _CONTINUE_WAIT = 1.0  # seconds; as long as curl waits

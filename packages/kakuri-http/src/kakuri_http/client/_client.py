@@ -7,22 +7,29 @@ from typing import Any, Self
 
 from kakuri_tcp import ClientTLS, Endpoint
 
-from kakuri_http._checks import check_count, checked, checked_or_default
 from kakuri_http._errors import RequestTimeout
 from kakuri_http._headers import FieldsLike, Headers
-from kakuri_http._limits import Limits, PoolLimits, Timeouts
+from kakuri_http._limits import (
+    Limits,
+    PoolLimits,
+    Timeouts,
+    check_count,
+    checked,
+    checked_or_default,
+)
 from kakuri_http._messages import ReceivedResponse
 from kakuri_http._url import Params, parse_url
-from kakuri_http.client._methods import Methods, RequestOptions
 from kakuri_http.client._pool import Pool
 from kakuri_http.client._protocol import ClientProtocol, Exchange
 from kakuri_http.client._requests import (
     Body,
     ClientRequest,
+    Methods,
     Redirects,
+    RequestOptions,
     make_request,
 )
-from kakuri_http.core._framing import NO_BODY_LIMIT, check_body_length
+from kakuri_http.core._heads import NO_BODY_LIMIT, check_body_length
 
 
 class StreamedResponse:

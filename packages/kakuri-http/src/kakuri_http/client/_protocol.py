@@ -20,18 +20,17 @@ from kakuri_http._errors import (
 from kakuri_http._headers import Headers
 from kakuri_http._limits import Limits, Timeouts
 from kakuri_http._messages import ReceivedResponse, Request
-from kakuri_http.client._faults import connection_closed, response_fault
-from kakuri_http.client._requests import Content, piece_of
+from kakuri_http.client._requests import Content, connection_closed, piece_of, response_fault
 from kakuri_http.core._client import ClientConnection
-from kakuri_http.core._events import (
+from kakuri_http.core._states import (
     END_OF_MESSAGE,
     ConnectionClosed,
     Data,
     InterimResponse,
     NeedData,
     Paused,
+    State,
 )
-from kakuri_http.core._states import State
 
 
 class Exchange:

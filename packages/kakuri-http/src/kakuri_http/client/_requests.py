@@ -1,20 +1,81 @@
-"""The requests that a call of the client sends: the first, and those after redirects."""
+"""What both clients share: the methods, the requests of a call, and errors of its response.
+
+A call sends one request, and one more after each redirect.
+"""
 
 import io
 from collections.abc import AsyncIterable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Generic, TypedDict, TypeVar, Unpack
 
 from kakuri_tcp import Endpoint
 
-from kakuri_http._checks import check_count, checked
-from kakuri_http._errors import InvalidURL, LocalProtocolError, TooManyRedirects
+from kakuri_http._errors import (
+    ConnectionBroken,
+    HTTPError,
+    InvalidURL,
+    LocalProtocolError,
+    RemoteProtocolError,
+    TooManyRedirects,
+)
 from kakuri_http._headers import FieldsLike, Headers
+from kakuri_http._limits import Timeouts, check_count, checked
 from kakuri_http._messages import Request, Response
 from kakuri_http._url import URL, Params, parse_url, resolve, with_query
+from kakuri_http.core._connection import CutOff
 
+BodyT = TypeVar("BodyT")
+ResultT = TypeVar("ResultT")
 Body = bytes | bytearray | memoryview | AsyncIterable[bytes] | Iterable[bytes] | None
 Content = bytes | AsyncIterable[bytes] | Iterable[bytes]
+
+
+class RequestOptions(TypedDict, total=False):
+    """What `request` accepts besides method, URL and body."""
+
+    headers: FieldsLike
+    params: Params
+    timeouts: Timeouts | None
+    redirects: int
+
+
+class Methods(Generic[BodyT, ResultT]):
+    """`get`, `post` and the others, which call `request` with their name as the method."""
+
+    def _request(
+        self, method: str, url: str, body: BodyT | bytes, options: RequestOptions
+    ) -> ResultT:
+        raise NotImplementedError
+
+    def get(self, url: str, **options: Unpack[RequestOptions]) -> ResultT:
+        """Send a GET request; `options` as for `request`."""
+        return self._request("GET", url, b"", options)
+
+    def head(self, url: str, **options: Unpack[RequestOptions]) -> ResultT:
+        """Send a HEAD request; `options` as for `request`. The response has no content."""
+        return self._request("HEAD", url, b"", options)
+
+    def post(
+        self, url: str, body: BodyT | bytes = b"", **options: Unpack[RequestOptions]
+    ) -> ResultT:
+        """Send a POST request; `body` and `options` as for `request`."""
+        return self._request("POST", url, body, options)
+
+    def put(
+        self, url: str, body: BodyT | bytes = b"", **options: Unpack[RequestOptions]
+    ) -> ResultT:
+        """Send a PUT request; `body` and `options` as for `request`."""
+        return self._request("PUT", url, body, options)
+
+    def patch(
+        self, url: str, body: BodyT | bytes = b"", **options: Unpack[RequestOptions]
+    ) -> ResultT:
+        """Send a PATCH request; `body` and `options` as for `request`."""
+        return self._request("PATCH", url, body, options)
+
+    def delete(self, url: str, **options: Unpack[RequestOptions]) -> ResultT:
+        """Send a DELETE request; `options` as for `request`."""
+        return self._request("DELETE", url, b"", options)
 
 
 def content_of(body: Any, *, is_async: bool) -> Content:
@@ -175,3 +236,21 @@ def follow_redirect(
     if not isinstance(request.body, bytes):
         return None
     return replace(request, url=url, headers=headers)
+
+
+def connection_closed(peer: str) -> ConnectionBroken:
+    """Return the error for a connection that closed before the response was complete."""
+    return ConnectionBroken(f"{peer} closed the connection before the response was complete")
+
+
+def response_fault(error: RemoteProtocolError, peer: str) -> HTTPError:
+    """Return what a client raises for an error of its core.
+
+    A response that is cut off is not the server's mistake in HTTP: its process ended or the network
+    failed. So it is a broken connection, whether the end was orderly or a reset.
+    """
+    if not isinstance(error, CutOff):
+        return error
+    broken = connection_closed(peer)
+    broken.__cause__ = error
+    return broken

@@ -4,20 +4,22 @@ from kakuri_http._headers import Headers
 from kakuri_http._limits import Limits
 from kakuri_http._messages import ReceivedResponse, Request, Response
 from kakuri_http.core._client import ClientConnection, ClientEvent
-from kakuri_http.core._events import (
+from kakuri_http.core._server import ServerConnection, ServerEvent
+from kakuri_http.core._states import (
     CONNECTION_CLOSED,
     END_OF_MESSAGE,
     NEED_DATA,
     PAUSED,
+    REQUEST_TABLE,
+    RESPONSE_TABLE,
     ConnectionClosed,
     Data,
     EndOfMessage,
     InterimResponse,
     NeedData,
     Paused,
+    State,
 )
-from kakuri_http.core._server import ServerConnection, ServerEvent
-from kakuri_http.core._states import REQUEST_TABLE, RESPONSE_TABLE, State
 
 __all__ = [
     "CONNECTION_CLOSED",

@@ -4,8 +4,7 @@ from kakuri_http._errors import LimitExceeded, LocalProtocolError, RemoteProtoco
 from kakuri_http._headers import Headers, ParsedHeaders
 from kakuri_http._limits import Limits
 from kakuri_http.core import _grammar
-from kakuri_http.core._framing import check_body_length
-from kakuri_http.core._heads import parse_field_line
+from kakuri_http.core._heads import check_body_length, parse_field_line
 
 
 class LengthReader:

@@ -5,7 +5,8 @@ from kakuri_http._limits import Limits
 from kakuri_http._messages import ReceivedResponse, Request
 from kakuri_http.core._bodies import ChunkedReader, LengthReader, UntilCloseReader
 from kakuri_http.core._connection import CoreConnection, cut_off
-from kakuri_http.core._events import (
+from kakuri_http.core._heads import Framing, HeadParser, parse_response_head
+from kakuri_http.core._states import (
     CONNECTION_CLOSED,
     NEED_DATA,
     PAUSED,
@@ -13,12 +14,11 @@ from kakuri_http.core._events import (
     Data,
     EndOfMessage,
     InterimResponse,
+    Kind,
     NeedData,
     Paused,
+    State,
 )
-from kakuri_http.core._framing import Framing
-from kakuri_http.core._heads import HeadParser, parse_response_head
-from kakuri_http.core._states import Kind, State
 from kakuri_http.core._writers import WITHOUT_CONTENT, compose_request_head
 
 _NAME = b"HTTP/"  # as every status line begins

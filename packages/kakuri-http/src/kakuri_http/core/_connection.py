@@ -20,12 +20,15 @@ from kakuri_http.core._bodies import (
     encode_chunk,
     encode_last_chunk,
 )
-from kakuri_http.core._events import (
+from kakuri_http.core._states import (
     END_OF_MESSAGE,
+    REQUEST_TABLE,
+    RESPONSE_TABLE,
     Data,
     EndOfMessage,
+    Kind,
+    State,
 )
-from kakuri_http.core._states import REQUEST_TABLE, RESPONSE_TABLE, Kind, State
 
 Reader = LengthReader | UntilCloseReader | ChunkedReader
 

@@ -5,21 +5,24 @@ from kakuri_http._limits import Limits
 from kakuri_http._messages import Request, Response
 from kakuri_http.core._bodies import ChunkedReader, LengthReader
 from kakuri_http.core._connection import CoreConnection, cut_off
-from kakuri_http.core._events import (
+from kakuri_http.core._fast_head import FastHead, compile_fast_head
+from kakuri_http.core._heads import HeadParser, parse_request_head
+from kakuri_http.core._states import (
     CONNECTION_CLOSED,
     END_OF_MESSAGE,
     NEED_DATA,
     PAUSED,
+    REQUEST_TABLE,
+    RESPONSE_TABLE,
     ConnectionClosed,
     Data,
     EndOfMessage,
     InterimResponse,
+    Kind,
     NeedData,
     Paused,
+    State,
 )
-from kakuri_http.core._fast_head import FastHead, compile_fast_head
-from kakuri_http.core._heads import HeadParser, parse_request_head
-from kakuri_http.core._states import REQUEST_TABLE, RESPONSE_TABLE, Kind, State
 from kakuri_http.core._writers import (
     HEADS,
     WITHOUT_CONTENT,

@@ -1,12 +1,69 @@
-"""The states of an exchange, as tables, which the core follows and the diagrams are drawn from.
+"""What happens on a connection: the core's events, and the states that they move.
 
 Each side of an exchange, the request and the response, changes its state by what is sent on it.
-Both return to IDLE together, when both are DONE and the connection persists (RFC 9112 9.3).
+Both return to IDLE together, when both are DONE and the connection persists (RFC 9112 9.3). The
+states are tables, which the core follows and the diagrams are drawn from.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from enum import Enum
 from typing import ClassVar
+
+from kakuri_http._headers import Headers
+from kakuri_http._messages import Request, Response
+
+# What the core reports and sends, besides Request and Response.
+
+NO_HEADERS = Headers()
+
+
+@dataclass(frozen=True, slots=True)
+class InterimResponse:
+    """A 1xx response (RFC 9110 15.2); the final response follows."""
+
+    status: int
+    headers: Headers = NO_HEADERS
+
+
+@dataclass(frozen=True, slots=True)
+class Data:
+    """A piece of a message's content."""
+
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class EndOfMessage:
+    """The end of a message, with the fields after its content."""
+
+    trailers: Headers = NO_HEADERS
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionClosed:
+    """The peer will send no more, and no message was cut off."""
+
+
+@dataclass(frozen=True, slots=True)
+class NeedData:
+    """There is no event until `receive_data` or `receive_eof` is called."""
+
+
+@dataclass(frozen=True, slots=True)
+class Paused:
+    """The next message waits until the current exchange has ended."""
+
+
+NEED_DATA = NeedData()
+PAUSED = Paused()
+CONNECTION_CLOSED = ConnectionClosed()
+END_OF_MESSAGE = EndOfMessage()
+
+Event = (
+    Request | Response | InterimResponse | Data | EndOfMessage | ConnectionClosed
+    | NeedData | Paused
+)  # fmt: skip
 
 
 class State(Enum):

@@ -6,7 +6,7 @@ import time
 from kakuri_http._errors import LocalProtocolError
 from kakuri_http._headers import Headers
 from kakuri_http._messages import Request, Response
-from kakuri_http.core._events import InterimResponse
+from kakuri_http.core._states import InterimResponse
 from kakuri_http.core._target import parse_authority
 
 REASONS = {

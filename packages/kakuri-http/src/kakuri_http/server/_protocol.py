@@ -16,16 +16,16 @@ from kakuri_http._errors import ClientDisconnected, LimitExceeded, RemoteProtoco
 from kakuri_http._headers import Headers
 from kakuri_http._limits import Limits
 from kakuri_http._messages import Request, Response
-from kakuri_http.core._events import (
+from kakuri_http.core._heads import check_body_length
+from kakuri_http.core._states import (
     NEED_DATA,
     PAUSED,
     ConnectionClosed,
     Data,
     EndOfMessage,
     InterimResponse,
+    State,
 )
-from kakuri_http.core._framing import check_body_length
-from kakuri_http.core._states import State
 from kakuri_http.server._deadlines import Deadlines
 from kakuri_http.server._exchange import (
     AccessLog,

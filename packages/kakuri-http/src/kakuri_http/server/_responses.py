@@ -14,9 +14,8 @@ from kakuri_http._errors import ClientDisconnected, ProtocolError
 from kakuri_http._headers import Headers
 from kakuri_http._limits import Limits
 from kakuri_http._messages import Response
-from kakuri_http.core._events import Data, EndOfMessage
 from kakuri_http.core._server import ServerConnection
-from kakuri_http.core._states import State
+from kakuri_http.core._states import Data, EndOfMessage, State
 from kakuri_http.server._exchange import AccessLog, Exchange, log
 from kakuri_http.server._problems import MEDIA_TYPE, traced
 

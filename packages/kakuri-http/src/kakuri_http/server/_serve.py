@@ -2,8 +2,7 @@
 
 from kakuri_tcp import Endpoint, ListeningSockets, Server, ServerTLS, UnixAccess, listen
 
-from kakuri_http._checks import checked, checked_or_default
-from kakuri_http._limits import Limits
+from kakuri_http._limits import Limits, checked, checked_or_default
 from kakuri_http.server._exchange import AccessLog
 from kakuri_http.server._protocol import ServerProtocol
 from kakuri_http.server._router import Router
