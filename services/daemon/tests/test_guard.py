@@ -4,10 +4,9 @@ from kakuri_http import Headers, Request
 from kakuri_json import loads
 
 
-def request(**fields):
-    return Request(
-        "GET", "/", Headers({name.replace("_", "-"): value for name, value in fields.items()})
-    )
+def request(method="GET", path="/", **fields):
+    headers = Headers({name.replace("_", "-"): value for name, value in fields.items()})
+    return Request(method, path, headers, path)
 
 
 def status_of(response):
@@ -80,6 +79,49 @@ def test_host_guard_with_hint_names_the_option_that_allows_the_host(host, name):
 )
 def test_page_of_another_site_or_origin_is_403(fields, expected):
     assert status_of(refuse_other_sites(request(**fields))) == expected
+
+
+PAGE = {"host": "localhost:1", "origin": "http://localhost:1", "sec_fetch_site": "same-origin"}
+LINK = {"sec_fetch_site": "cross-site", "sec_fetch_mode": "navigate", "sec_fetch_dest": "document"}
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({}, None),
+        ({"host": "localhost:1", "kakuri_request": "1"}, None),
+        (PAGE | {"kakuri_request": "1"}, None),
+        (PAGE, 403),
+        (PAGE | {"kakuri_request": "true"}, 403),
+        (PAGE | {"kakuri_request": "1", "sec_fetch_site": "none"}, 403),
+        (PAGE | {"kakuri_request": "1", "sec_fetch_site": "same-site"}, 403),
+        ({"host": "localhost:1", "sec_fetch_site": "none"}, 403),
+        ({"host": "10.0.0.1", "origin": "http://10.0.0.1", "kakuri_request": "1"}, 403),
+        (LINK | {"kakuri_request": "1"}, 403),
+    ],
+)
+def test_change_by_a_browser_needs_fetch_metadata_of_this_origin_and_the_mark(
+    method, fields, expected
+):
+    assert status_of(refuse_other_sites(request(method=method, **fields))) == expected
+
+
+@pytest.mark.parametrize(
+    ("path", "method", "fields", "expected"),
+    [
+        ("/", "GET", LINK, None),
+        ("/", "HEAD", LINK, None),
+        ("/", "POST", LINK, 403),
+        ("/workloads", "GET", LINK, 403),
+        ("/", "GET", LINK | {"sec_fetch_mode": "cors"}, 403),
+        ("/", "GET", LINK | {"sec_fetch_dest": "iframe"}, 403),
+        ("/", "GET", LINK | {"origin": "http://evil.example", "host": "localhost"}, 403),
+    ],
+)
+def test_link_of_another_site_opens_the_entry_page_only(path, method, fields, expected):
+    asked = request(path=path, method=method, **fields)
+    assert status_of(refuse_other_sites(asked)) == expected
 
 
 @pytest.mark.parametrize("field", ["Sec_Fetch_Site", "Sec_Fetch_Mode", "Origin", "Referer"])

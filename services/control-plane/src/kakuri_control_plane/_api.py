@@ -25,6 +25,7 @@ from kakuri_control_plane._lifecycle import Lifecycle
 from kakuri_control_plane._log_api import LogApi
 from kakuri_control_plane._log_queries import LogQuery
 from kakuri_control_plane._nodes import NODE_NAME, Nodes
+from kakuri_control_plane._page import ASSET_NAME, get_asset, get_document, prefers_html
 from kakuri_control_plane._presence import Presence
 from kakuri_control_plane._problems import PROBLEMS, agent_problem, runtime_unavailable
 from kakuri_control_plane._queries import (
@@ -65,6 +66,11 @@ class Health:
 
 OK = Health("ok")
 
+VARY = {"Vary": "Accept"}
+
+IDS = {"workload": WORKLOAD_ID, "node": NODE_NAME, "file": ASSET_NAME}
+"""What may stand in a path, as regular expressions."""
+
 
 class Api:
     """The handlers of the API, which ask one agent."""
@@ -87,7 +93,7 @@ class Api:
 
     def router(self) -> APIRouter:
         """Return the routes of the API."""
-        router = APIRouter(PROBLEMS, ids={"workload": WORKLOAD_ID, "node": NODE_NAME})
+        router = APIRouter(PROBLEMS, ids=IDS)
         workload = "/workloads/:id<workload>"
         create, lifecycle, nodes = self._submissions.create, self._lifecycle, self._nodes
         router.add("POST", "/workloads", create, query=SubmissionQuery, body_limit=MAX_BODY)
@@ -103,6 +109,7 @@ class Api:
         router.add("GET", "/nodes", nodes.list_nodes)
         router.add("GET", "/nodes/:name<node>", nodes.get_node)
         router.add("GET", "/", self.get_index)
+        router.add("GET", "/ui/:name<file>", get_asset)
         router.add("GET", "/healthz", self.healthz)
         router.add("GET", "/readyz", self.readyz)
         return router
@@ -159,9 +166,11 @@ class Api:
         view = WorkloadDetails.complete if query.spec or query.removed else WorkloadView.of
         return json_response(WorkloadPage.of(page, view))
 
-    def get_index(self, _request: Request) -> Response:
-        """Return what serves this API, and where to begin."""
-        return json_response(Index())
+    def get_index(self, request: Request) -> Response:
+        """Return what serves this API and where to begin; the web page for a browser."""
+        if prefers_html(request):
+            return get_document(request)
+        return json_response(Index(), headers=VARY)
 
     def healthz(self, _request: Request) -> Response:
         """Report that this process serves requests."""

@@ -94,7 +94,12 @@ def expected_versions(request: Request) -> frozenset[int] | None:
 
 
 def is_unchanged(request: Request, version: int) -> bool:
-    """Return whether If-None-Match has a version, so that the client need not be sent it again.
+    """Return whether If-None-Match has a version, so that the client need not be sent it again."""
+    return has_tag(request, entity_tag(version))
+
+
+def has_tag(request: Request, tag: str) -> bool:
+    """Return whether If-None-Match has a strong entity tag.
 
     Tags are compared weakly (RFC 9110 section 13.1.2). A field that is not valid has none.
     """
@@ -102,7 +107,7 @@ def is_unchanged(request: Request, version: int) -> bool:
     if field is None:
         return False
     tags = _EACH_TAG.findall(field)
-    return field == "*" or entity_tag(version) in (tag.removeprefix("W/") for tag in tags)
+    return field == "*" or tag in (each.removeprefix("W/") for each in tags)
 
 
 def idempotency_key(request: Request) -> str:

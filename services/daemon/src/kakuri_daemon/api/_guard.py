@@ -1,11 +1,13 @@
 """Rejection of requests that web pages cause (CSRF, DNS rebinding).
 
 An API on a loopback port can be reached by every page that a browser on this machine shows, and
-such a page may send any JSON as text/plain. Two headers reveal it:
+such a page may send any JSON as text/plain. Three headers reveal it:
 
 - Browsers send the site that a request comes from (Fetch Metadata, Origin); pages can't forge it.
 - After DNS rebinding, a page reaches this server under a name of the attacker's, which the browser
   sends as Host (RFC 9110 section 7.4). The Host of a rebound page is therefore never an address.
+- A page of this server marks each request that changes something by a field of its own. No form
+  and no link can send it, and a page of another origin only after a preflight that fails here.
 """
 
 import ipaddress
@@ -17,6 +19,15 @@ LOCAL_NAMES = frozenset({"localhost"})
 
 MAX_REMEMBERED_HOSTS = 64
 """Accepted values of Host that are cached: parsing an address takes longer than routing."""
+
+ENTRY = "/"
+"""The path that pages of other sites may link to: what it returns is the same for everyone."""
+
+PAGE_MARK = "kakuri-request"
+"""The field, with the value 1, of requests of this server's own page that change something."""
+
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+"""Methods that change nothing (RFC 9110 section 9.2.1)."""
 
 BROWSER_FIELDS = ("sec-fetch-site", "sec-fetch-mode", "origin", "referer")
 
@@ -72,19 +83,29 @@ def refuse_other_sites(request: Request) -> Response | None:
     """Return 403 for a request of a page of another site or origin, or None.
 
     Requests of programs pass, and those that a user makes in a browser without a page, such as
-    an address typed by hand.
+    an address typed by hand. A link of another site may open the entry page.
+
+    A request of a browser that changes something needs more: to be known as one of a page of this
+    origin, and the field `Kakuri-Request: 1`. A browser that sends no Sec-Fetch-Site, because the
+    connection is neither encrypted nor local, can therefore only read.
     """
     headers = request.headers
     site = headers.get("sec-fetch-site")
-    if site is not None and site not in ("same-origin", "none"):
-        return _of_other_page(f"site, {site!r}")
     origin = headers.get("origin")
-    if origin is None:
+    if site is None and origin is None:
         return None
-    host = headers.get("host")
-    if not host or _authority_of(origin) != host.lower():
-        return _of_other_page(f"origin, {origin!r}")
-    return None
+    if site not in (None, "same-origin", "none") and not _opens_entry(request):
+        return _of_other_page(f"site, {site!r}")
+    if origin is not None:
+        host = headers.get("host")
+        if not host or _authority_of(origin) != host.lower():
+            return _of_other_page(f"origin, {origin!r}")
+    if request.method in SAFE_METHODS:
+        return None
+    if site != "same-origin":
+        return _cross_site(f"of a page of this site, with Sec-Fetch-Site, got {site!r}")
+    mark = headers.get(PAGE_MARK)
+    return None if mark == "1" else _cross_site(f"with Kakuri-Request: 1, got {mark!r}")
 
 
 def refuse_browsers(request: Request) -> Response | None:
@@ -93,6 +114,17 @@ def refuse_browsers(request: Request) -> Response | None:
         if name in request.headers:
             return _cross_site(f"of a program, got one of a browser, with {name}")
     return None
+
+
+def _opens_entry(request: Request) -> bool:
+    """Return whether a link was followed to the entry page, as a page of its own."""
+    headers = request.headers
+    return (
+        request.path == ENTRY
+        and request.method in SAFE_METHODS
+        and headers.get("sec-fetch-mode") == "navigate"
+        and headers.get("sec-fetch-dest") == "document"
+    )
 
 
 def _of_other_page(source: str) -> Response:
