@@ -20,6 +20,7 @@ from kakuri_workload import (
     ZoneSpec,
     ZoneStatus,
 )
+from kakuri_workload.metrics import MetricFamily
 
 PAGE = (Path(__file__).parents[2] / "docs" / "contracts.md").read_text()
 SECTIONS = dict(re.findall(r"^## (.*?)\n(.*?)(?=^## |\Z)", PAGE, re.MULTILINE | re.DOTALL))
@@ -62,6 +63,7 @@ TABLES = {
         ),
         *re.findall(rf"^A (transition) in `transitions`\n\n{TABLE}", PAGE, re.MULTILINE),
         *re.findall(rf"^An (event) in `events`\n\n{TABLE}", PAGE, re.MULTILINE),
+        *re.findall(rf"^A (family) in `families`.*\n\n{TABLE}", PAGE, re.MULTILINE),
         *re.findall(rf"^A (receipt) in `removal`\n\n{TABLE}", PAGE, re.MULTILINE),
     ]
 }
@@ -71,7 +73,7 @@ REQUESTS = re.findall(r"^\| `(\{\"type\":\"\w+\".*?\})`", PAGE, re.MULTILINE)
 
 def test_contracts_have_an_example_of_each_kind():
     counts = [WORKLOADS, REPLIES, REQUESTS, ZONE_SPECS, ZONE_STATUSES, ZONE_EVENTS]
-    assert [len(lines) for lines in counts] == [2, 21, 12, 2, 3, 5]
+    assert [len(lines) for lines in counts] == [2, 22, 14, 2, 3, 5]
 
 
 @pytest.mark.parametrize("line", WORKLOADS)
@@ -123,6 +125,7 @@ def test_tables_of_parts_of_replies_have_each_of_their_fields():
     assert TABLES["event"] == [field.name for field in fields(Event)]
     assert TABLES["receipt"] == [field.name for field in fields(Removal)]
     assert TABLES["transition"] == [field.name for field in fields(Transition)]
+    assert TABLES["family"] == [field.name for field in fields(MetricFamily)]
     assert TABLES["ZoneStatus"] == [field.name for field in fields(ZoneStatus)]
 
 

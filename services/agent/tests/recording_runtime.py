@@ -24,6 +24,7 @@ class RecordingRuntime:
         self.log_request = None
         self.is_listed = True
         self.fault = None
+        self.families = []
 
     def attach(self, observer):
         self.observer = observer
@@ -57,6 +58,9 @@ class RecordingRuntime:
             raise self.logs[zone_id]
         data = self.logs[zone_id]
         return LogChunk(data, "1", self.log_ended, self.has_gap, self.examined)
+
+    async def metrics(self):
+        return self.families
 
     async def close(self):
         self.commands.append(("close",))

@@ -1,6 +1,7 @@
 """How a change of a registry reaches its index, its journal and its subscriber."""
 
 from collections.abc import Callable
+from typing import TypeAlias
 
 from kakuri_workload import DesiredState, EventType
 
@@ -10,6 +11,13 @@ from kakuri_registry._events import RegistryEvent, workload_event
 from kakuri_registry._history import extended, shortened
 from kakuri_registry._registry_reader import MAX_WORKLOADS, RegistryReader
 
+EntryObserver: TypeAlias = Callable[[WorkloadEntry | None, WorkloadEntry | None], None]
+"""Called with the entry before and after a change; either may be None."""
+
+
+def _ignore(_before: WorkloadEntry | None, _after: WorkloadEntry | None) -> None:
+    pass
+
 
 class ChangePublisher(RegistryReader):
     """A registry whose changes are recorded in one way, whatever they are."""
@@ -17,6 +25,7 @@ class ChangePublisher(RegistryReader):
     def __init__(self, *, max_workloads: int = MAX_WORKLOADS) -> None:
         super().__init__(max_workloads=max_workloads)
         self._on_change: Callable[[Change], None] | None = None
+        self._on_entry: EntryObserver = _ignore
 
     def subscribe(self, on_change: Callable[[Change], None] | None) -> None:
         """Call a function with every change as it is made, in place of the earlier subscriber.
@@ -25,6 +34,15 @@ class ChangePublisher(RegistryReader):
             on_change: The function, which must not change the registry; None for no subscriber.
         """
         self._on_change = on_change
+
+    def observe(self, on_entry: EntryObserver) -> None:
+        """Call a function whenever an entry is added, replaced or removed, for counting.
+
+        Args:
+            on_entry: Called with the entry before, None if it is new, and the one after, None if
+                it was removed. It must not change the registry.
+        """
+        self._on_entry = on_entry
 
     def _put(self, before: WorkloadEntry, entry: WorkloadEntry) -> WorkloadEntry:
         workload_id = entry.workload.id
@@ -50,6 +68,7 @@ class ChangePublisher(RegistryReader):
             message = shortened(entry.run.message)
             events = (workload_event(kind, entry, entry.version, entry.changed_at, message),)
         self._publish(Change(workload_id, entry.version, entry, history, events=events))
+        self._on_entry(before, entry)
         return entry
 
     def _discard(self, workload_id: str) -> WorkloadEntry:
@@ -58,6 +77,7 @@ class ChangePublisher(RegistryReader):
         self._histories.pop(workload_id, None)
         self._index.discard(entry)
         self._ended.discard(workload_id)
+        self._on_entry(entry, None)
         return entry
 
     def _publish(self, change: Change, *, is_registration: bool = False) -> None:

@@ -81,6 +81,7 @@ class WorkloadRegistry(ChangePublisher):
             Change(workload.id, entry.version, entry, (), not is_adopted, (event,)),
             is_registration=True,
         )
+        self._on_entry(None, entry)
         return entry
 
     def update(self, workload_id: str, run: Run, *, now: float) -> WorkloadEntry:

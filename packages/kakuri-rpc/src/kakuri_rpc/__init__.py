@@ -44,6 +44,13 @@ from kakuri_rpc._messages import (
     WorkloadList,
     runtime_classes,
 )
+from kakuri_rpc._metrics import (
+    MAX_METRIC_FAMILIES,
+    MAX_METRIC_SAMPLES,
+    MAX_METRICS_BYTES,
+    Metrics,
+    ReadMetrics,
+)
 from kakuri_rpc._requests import (
     DescribeNode,
     GetHistory,
@@ -69,6 +76,9 @@ __all__ = [
     "MAX_EVENTS",
     "MAX_EVENTS_BYTES",
     "MAX_LOG_DATA",
+    "MAX_METRICS_BYTES",
+    "MAX_METRIC_FAMILIES",
+    "MAX_METRIC_SAMPLES",
     "MAX_OPEN_LOGS",
     "MAX_PAGE",
     "MAX_PATH_LENGTH",
@@ -96,9 +106,11 @@ __all__ = [
     "ListWorkloads",
     "Log",
     "LogCursor",
+    "Metrics",
     "Node",
     "RPCError",
     "ReadLog",
+    "ReadMetrics",
     "RemoveWorkload",
     "Reply",
     "Request",

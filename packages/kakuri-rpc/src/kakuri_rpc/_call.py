@@ -18,6 +18,7 @@ from kakuri_rpc._errors import (
 )
 from kakuri_rpc._events import Changes
 from kakuri_rpc._messages import ErrorReply, History, Log, Node, Reply, Status, WorkloadList
+from kakuri_rpc._metrics import Metrics
 from kakuri_rpc._reply_checks import cleaned, mismatch
 from kakuri_rpc._requests import Request, RerunWorkload, RestartWorkload
 
@@ -27,7 +28,7 @@ MAX_QUOTED = 500
 NOT_REPEATED = (RerunWorkload, RestartWorkload)
 """Requests that are sent once: the run that the first one began may have ended by the second."""
 
-R = TypeVar("R", Status, WorkloadList, Node, Log, History, Changes)
+R = TypeVar("R", Status, WorkloadList, Node, Log, History, Changes, Metrics)
 
 
 async def call(lines: LineClient, request: Request, reply_type: type[R], timeout: float) -> R:

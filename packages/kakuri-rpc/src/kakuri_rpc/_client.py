@@ -11,6 +11,7 @@ from kakuri_rpc._events import MAX_EVENTS, Changes, WatchChanges
 from kakuri_rpc._fields import MAX_PAGE, State
 from kakuri_rpc._log import AgentLog, LogSlots
 from kakuri_rpc._messages import History, Log, Node, Status, WorkloadList
+from kakuri_rpc._metrics import Metrics, ReadMetrics
 from kakuri_rpc._requests import (
     DescribeNode,
     GetHistory,
@@ -35,7 +36,8 @@ class AgentClient:
             await agent.start_workload(workload)
             status = await agent.get_status(workload.id)
 
-    One connection carries any number of concurrent requests; each log has a connection of its own.
+    One connection carries any number of concurrent requests; each log has a connection of its own,
+    and so have metrics.
     The client connects with the first request, and again after a connection was lost. Use it in
     one event loop, and close it or leave its context.
 
@@ -65,6 +67,8 @@ class AgentClient:
         """
         self._endpoint = Endpoint.of(endpoint)
         self._lines = LineClient(self._endpoint)
+        # Replies keep the order of their requests, and metrics may wait for the runtime.
+        self._metrics = LineClient(self._endpoint)
         self._timeout = timeout
         self._logs = LogSlots(yields=False)
         self._followed = LogSlots(yields=True)
@@ -224,6 +228,17 @@ class AgentClient:
         """Return the agent's description of its node."""
         return await call(self._lines, DescribeNode(), Node, self._timeout)
 
+    async def read_metrics(self, after: str | None = None) -> Metrics:
+        """Return a page of the metrics of the node and of all its zones.
+
+        They have a connection of their own. AgentError has the code `compacted` if the page was
+        asked for too late; begin again with the first page.
+
+        Args:
+            after: `next` of the page before; None for the first page.
+        """
+        return await call(self._metrics, ReadMetrics(after), Metrics, self._timeout)
+
     def open_log(
         self,
         workload_id: str,
@@ -296,6 +311,7 @@ class AgentClient:
     async def close(self) -> None:
         """Close all connections; pending requests fail. May be called again."""
         await self._lines.close()
+        await self._metrics.close()
         for log in (*self._logs.taken(), *self._followed.taken()):
             await log.close()
         for watch in list(self._watches):

@@ -38,6 +38,7 @@ from kakuri_rpc._fields import (
     LogCursor,
     State,
 )
+from kakuri_rpc._metrics import Metrics
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,7 +255,7 @@ class ErrorReply:
     newest: Version | None = None
 
 
-Reply: TypeAlias = Status | WorkloadList | Node | Log | History | Changes | ErrorReply
+Reply: TypeAlias = Status | WorkloadList | Node | Log | History | Changes | Metrics | ErrorReply
 
 REPLIES = frozenset(get_args(Reply))
 """The classes of replies."""

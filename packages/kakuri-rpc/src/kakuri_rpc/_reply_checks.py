@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import TypeVar
 
 from kakuri_workload import Event, Isolation, Removal, Transition, printable
+from kakuri_workload.metrics import MAX_HELP_LENGTH, MAX_LABEL_LENGTH, MetricFamily
 
 from kakuri_rpc._events import Changes, WatchChanges
 from kakuri_rpc._fields import (
@@ -26,9 +27,10 @@ from kakuri_rpc._fields import (
     State,
 )
 from kakuri_rpc._messages import ErrorReply, History, Log, Node, Reply, Status, WorkloadList
+from kakuri_rpc._metrics import MAX_METRIC_SAMPLES, Metrics
 from kakuri_rpc._requests import ListWorkloads, Request, StartWorkload
 
-R = TypeVar("R", Status, WorkloadList, Node, Log, History, Changes, ErrorReply)
+R = TypeVar("R", Status, WorkloadList, Node, Log, History, Changes, Metrics, ErrorReply)
 
 _ABOUT_ONE = (Status, History, ErrorReply)
 
@@ -40,6 +42,8 @@ def mismatch(request: Request, reply: Reply) -> str | None:
             return next(_page_faults(request, reply), None)
         if isinstance(request, WatchChanges) and isinstance(reply, Changes):
             return next(_event_faults(request, reply), None)
+        if isinstance(reply, Metrics):
+            return next(_metric_faults(reply), None)
         return None
     asked: str | None
     if isinstance(request, StartWorkload):
@@ -63,6 +67,8 @@ def cleaned(reply: R) -> R:
             return replace(reply, transitions=[_clean_status(each) for each in reply.transitions])
         case Changes():
             return replace(reply, events=[_clean_event(each) for each in reply.events])
+        case Metrics():
+            return replace(reply, families=[_clean_family(each) for each in reply.families])
         case Node():
             return replace(
                 reply,
@@ -96,6 +102,24 @@ def _event_faults(request: WatchChanges, changes: Changes) -> Iterator[str]:
         last = event.index
     if changes.next < last:
         yield f"expected {last} or a later index to continue from, got {changes.next}"
+
+
+def _metric_faults(metrics: Metrics) -> Iterator[str]:
+    if (total := sum(map(len, metrics.families))) > MAX_METRIC_SAMPLES:
+        yield f"expected at most {MAX_METRIC_SAMPLES} series, got {total}"
+    for family in metrics.families:
+        yield from family.faults()
+
+
+def _clean_family(family: MetricFamily) -> MetricFamily:
+    help_ = printable(family.help, MAX_HELP_LENGTH)
+    # One check for a column: nearly all of them are printable.
+    if help_ is family.help and all("".join(column).isprintable() for column in family.columns):
+        return family
+    columns = tuple(
+        [printable(value, MAX_LABEL_LENGTH) for value in column] for column in family.columns
+    )
+    return replace(family, help=help_, columns=columns)
 
 
 def _clean_event(event: Event[State, Desired]) -> Event[State, Desired]:

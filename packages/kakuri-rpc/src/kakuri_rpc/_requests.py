@@ -22,6 +22,7 @@ from kakuri_rpc._fields import (
     LogCursor,
     State,
 )
+from kakuri_rpc._metrics import ReadMetrics
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,4 +213,5 @@ Request: TypeAlias = (
     | ReadLog
     | GetHistory
     | WatchChanges
+    | ReadMetrics
 )

@@ -7,8 +7,10 @@ it out, and only reports of the runtime change a workload's state.
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from functools import partial
 from typing import TypeVar, assert_never
 
+from kakuri_daemon.metrics import process_families
 from kakuri_registry import (
     Durability,
     StoreError,
@@ -25,6 +27,7 @@ from kakuri_rpc import (
     ListWorkloads,
     Node,
     ReadLog,
+    ReadMetrics,
     RemoveWorkload,
     Reply,
     Request,
@@ -39,11 +42,13 @@ from kakuri_rpc import (
 from kakuri_agent._capacity import Capacity
 from kakuri_agent._changes import Changes
 from kakuri_agent._event_feed import EventFeed
+from kakuri_agent._metrics import NodeMetrics
 from kakuri_agent._reconciler import Reconciler
 from kakuri_agent._removed import RemovedWorkloads
 from kakuri_agent._replies import not_found, page_of, selection_of, status_of
 from kakuri_agent._version import __version__
 from kakuri_agent._workload_logs import WorkloadLogs
+from kakuri_agent._workload_metrics import WorkloadMetrics
 from kakuri_agent.runtimes._protocol import Runtime
 
 R = TypeVar("R", GetStatus, GetHistory)
@@ -96,6 +101,7 @@ class Agent:
         self._events = EventFeed(registry, runtime, clock=clock)
         self._logs = WorkloadLogs(registry, writer, runtime)
         self._removed = RemovedWorkloads(registry, writer)
+        workloads = WorkloadMetrics(registry)
         self._reconciler = Reconciler(
             registry,
             writer,
@@ -104,9 +110,13 @@ class Agent:
             clock=clock,
             keeps_removed=keeps_removed,
             on_change=self._logs.changed,
+            on_run_end=workloads.run_ended,
         )
         self._changes = Changes(
             registry, writer, runtime, self._capacity, self._reconciler, clock=clock
+        )
+        self._metrics = NodeMetrics(
+            runtime, [partial(process_families, "agent", __version__), workloads.families]
         )
 
     def handle(self, request: Request) -> Reply | Awaitable[LateReply]:
@@ -145,6 +155,8 @@ class Agent:
                 return self._report(request, self._get_history)
             case WatchChanges():
                 return self._events.read(request)
+            case ReadMetrics():
+                return self._metrics.read(request)
         assert_never(request)
 
     def enqueue(self, workload_id: str) -> None:
@@ -163,6 +175,7 @@ class Agent:
     def close(self) -> None:
         """Stop reconciling; zones continue to run."""
         self._events.close()
+        self._metrics.close()
         self._reconciler.close()
 
     def _report(self, request: R, build: Callable[[R], Reply]) -> Reply | Awaitable[Reply]:

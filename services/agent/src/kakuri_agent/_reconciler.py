@@ -48,6 +48,7 @@ class Reconciler:
         jitter: Callable[[], float] = random.random,
         keeps_removed: bool = True,
         on_change: Callable[[str], None] = lambda _: None,
+        on_run_end: Callable[[Run], None] = lambda _: None,
     ) -> None:
         """Attach to a runtime, which then lists its zones.
 
@@ -60,6 +61,7 @@ class Reconciler:
             jitter: Source of random numbers from 0 to 1, for back-offs.
             keeps_removed: Whether the registry keeps tombstones of removed workloads.
             on_change: Called with the id of each workload after it was reconciled or removed.
+            on_run_end: Called with each run that has ended.
         """
         self._registry = registry
         self._writer = writer
@@ -72,7 +74,14 @@ class Reconciler:
         self._volatile = VolatileStates()
         self._queue = WorkQueue(writer, self._volatile, self._reconcile)
         self._statuses = StatusUpdater(
-            registry, runtime, capacity, self._queue, self._volatile, clock=clock, jitter=jitter
+            registry,
+            runtime,
+            capacity,
+            self._queue,
+            self._volatile,
+            clock=clock,
+            jitter=jitter,
+            on_run_end=on_run_end,
         )
         self._removed: dict[str, None] = {}  # by this process: their zones are not adopted
         self._full_pass = self._loop.call_later(FULL_PASS_SECONDS, self._pass)

@@ -29,6 +29,7 @@ class StatusUpdater:
         volatile: Has the time since when each workload has been running.
         clock: Wall clock, for the times of entries.
         jitter: Source of random numbers from 0 to 1, for back-offs.
+        on_run_end: Called with each run that has ended.
     """
 
     def __init__(
@@ -41,6 +42,7 @@ class StatusUpdater:
         *,
         clock: Callable[[], float],
         jitter: Callable[[], float],
+        on_run_end: Callable[[Run], None],
     ) -> None:
         self._registry = registry
         self._runtime = runtime
@@ -49,6 +51,7 @@ class StatusUpdater:
         self._volatile = volatile
         self._clock = clock
         self._jitter = jitter
+        self._on_run_end = on_run_end
         self._loop = asyncio.get_running_loop()
         self._on_end: Callable[[], None] | None = None
 
@@ -130,8 +133,12 @@ class StatusUpdater:
                 ended_at=None,
             )
             entry = self._update(entry, started)
+        is_requested = entry.desired is not DesiredState.RUN and run.reason in STOP_REASONS
+        requested = replace(run, reason="Stopped") if is_requested else run
+        self._on_run_end(requested)
         if entry.desired is DesiredState.RESTART:
             return self._begin_next(entry, run, entry.attempt + 1)
+        run = requested
         if entry.desired is DesiredState.RUN and is_restarted(workload.restart_policy, run.state):
             failures = 1 if self._was_stable(workload.id, run) else entry.failures + 1
             if failures <= workload.max_restarts:
@@ -140,8 +147,6 @@ class StatusUpdater:
                 f"not restarted any more: {failures} runs in a row were shorter than 10 minutes"
             )
             run = replace(run, message=f"{run.message}; {message}" if run.message else message)
-        elif entry.desired is not DesiredState.RUN and run.reason in STOP_REASONS:
-            run = replace(run, reason="Stopped")
         return self._update(entry, run)
 
     def rerun(self, entry: WorkloadEntry) -> WorkloadEntry:

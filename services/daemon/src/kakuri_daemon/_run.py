@@ -13,6 +13,7 @@ from kakuri_tcp import Endpoint, ListenFailed
 from kakuri_daemon import _memory
 from kakuri_daemon._command import DaemonError
 from kakuri_daemon._supervision import LoopWatchdog, Supervisor
+from kakuri_daemon.metrics import observe_loop_lag
 
 log = structlog.get_logger()
 
@@ -85,7 +86,7 @@ async def _serve(
     if lifeline is not None:
         loop.add_reader(lifeline, stop, signal.SIGTERM)
     supervisor = Supervisor()
-    watchdog = LoopWatchdog(loop)
+    watchdog = LoopWatchdog(loop, on_turn=observe_loop_lag)
     collector = _memory.Collector(loop)
     collector.start()
     async with service() as endpoint:

@@ -16,6 +16,7 @@ import threading
 from collections import deque
 from collections.abc import Iterator
 from contextlib import suppress
+from typing import ClassVar
 
 MAX_WAITING_LINES = 10_000
 """Queued lines: seconds of a busy log, a few megabytes."""
@@ -25,7 +26,13 @@ PAUSE_SECONDS = 0.02
 
 
 class LogStream:
-    """A text stream whose `write` returns at once; a separate thread writes."""
+    """A text stream whose `write` returns at once; a separate thread writes.
+
+    Attributes:
+        dropped_by_process: Lines that all streams of this process have dropped.
+    """
+
+    dropped_by_process: ClassVar[int] = 0
 
     def __init__(self, descriptor: int, *, max_waiting: int = MAX_WAITING_LINES) -> None:
         self._descriptor = descriptor
@@ -43,6 +50,7 @@ class LogStream:
         if len(self._waiting) >= self._max_waiting:
             with self._changed:
                 self._dropped += 1
+                LogStream.dropped_by_process += 1
             return len(text)
         # Without the lock, in this order: the writer first sets the flag, then checks the queue.
         self._waiting.append(text)

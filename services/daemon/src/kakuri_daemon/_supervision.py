@@ -11,6 +11,7 @@ import re
 import socket
 import sys
 import threading
+import time
 from collections.abc import Callable
 from contextvars import ContextVar
 
@@ -105,6 +106,7 @@ class LoopWatchdog:
         shed_checks: int = SHED_CHECKS,
         interval: float = _CHECK_SECONDS,
         end: Callable[[], None] | None = None,
+        on_turn: Callable[[float], None] = lambda _seconds: None,
     ) -> None:
         """Create a watchdog.
 
@@ -114,6 +116,8 @@ class LoopWatchdog:
             shed_checks: Consecutive checks without a turn after which load is shed, each time.
             interval: Seconds between checks.
             end: Ends the process; by default with status 70.
+            on_turn: Called in the loop after each check, with the seconds that its turn took to
+                come.
         """
         self._loop = loop
         self._hang_checks = hang_checks
@@ -122,6 +126,7 @@ class LoopWatchdog:
         _shedding.set(self._shedding)
         self._interval = interval
         self._end = end or _end_process
+        self._on_turn = on_turn
         self._turned = threading.Event()
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="loop-watchdog", daemon=True)
@@ -161,9 +166,13 @@ class LoopWatchdog:
 
     def _request_turn(self) -> None:
         try:
-            self._loop.call_soon_threadsafe(self._turned.set)
+            self._loop.call_soon_threadsafe(self._turn, time.perf_counter())
         except RuntimeError:  # the loop is closed
             self._closed.set()
+
+    def _turn(self, requested: float) -> None:
+        self._turned.set()
+        self._on_turn(time.perf_counter() - requested)
 
 
 def _end_process() -> None:

@@ -5,11 +5,12 @@ all its zones and notifies its observer whenever the view changes. The observer 
 view, so a missed intermediate state does no harm.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from kakuri_workload import LogChunk, LogRequest, Removal, ZoneSpec, ZoneStatus
+from kakuri_workload.metrics import MetricFamily
 
 
 class RuntimeFault(Exception):
@@ -137,6 +138,12 @@ class Runtime(Protocol):
 
     async def read_log(self, zone_id: str, request: LogRequest) -> LogChunk:
         """Return a part of a zone's log. Raises NoLog, UnknownCursor, RuntimeFault."""
+
+    async def metrics(self) -> Sequence[MetricFamily]:
+        """Return the metrics of the runtime and of its zones, without the node's name.
+
+        Values that the runtime does not report have no series. Raises RuntimeFault.
+        """
 
     async def close(self) -> None:
         """Stop notifying the observer; zones continue to run."""

@@ -12,7 +12,7 @@ a container runtime. It is a TOML file, and the first outcome whose `image` patt
 """
 
 import asyncio
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -31,6 +31,7 @@ from kakuri_workload import (
     ZoneSpec,
     ZoneStatus,
 )
+from kakuri_workload.metrics import MetricFamily
 
 from kakuri_agent.runtimes._names import SIMULATED
 from kakuri_agent.runtimes._protocol import NoLog, Observer, Remains
@@ -173,6 +174,10 @@ class SimulatedRuntime:
         if not ended:
             await asyncio.sleep(request.wait)
         return LogChunk(b"", "0", ended)
+
+    async def metrics(self) -> Sequence[MetricFamily]:
+        """Return no metrics: nothing really runs, so there is nothing to measure."""
+        return []
 
     async def close(self) -> None:
         """Cancel all timers."""

@@ -6,7 +6,7 @@ idempotent operation is repeated until it has been carried out.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import IntEnum
@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 import structlog
 from kakuri_workload import LogChunk, LogRequest, WorkloadState, ZoneSpec, ZoneStatus
+from kakuri_workload.metrics import MetricFamily, gauge
 
 from kakuri_agent.runtimes._protocol import Observer, Remains, RuntimeUnavailable
 from kakuri_agent.runtimes._zone_logs import ZoneLogs, read_log_end
@@ -145,6 +146,11 @@ class ZoneRuntime:
     async def read_log(self, zone_id: str, request: LogRequest) -> LogChunk:
         """Return a part of a zone's log."""
         return await self._logs.read(zone_id, request)
+
+    async def metrics(self) -> Sequence[MetricFamily]:
+        """Return the metrics of the runtime and of its zones."""
+        help_ = "Whether the container runtime can be used: 1 or 0."
+        return [gauge("kakuri_runtime_available", help_, float(self.fault is None))]
 
     async def close(self) -> None:
         """Stop notifying the observer; operations in progress continue in the runtime."""

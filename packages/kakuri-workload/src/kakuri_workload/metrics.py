@@ -1,0 +1,370 @@
+"""Metrics of a process: counting while it serves, and the families that it reports when asked.
+
+Counting is on the hot path, so it is a dictionary's item or a list's that grows by one:
+
+    REQUESTS = Counts("kakuri_requests", "Requests answered.", ("method",))
+    REQUESTS["GET",] += 1
+
+    DURATION = Histograms("kakuri_request_duration_seconds", "Time of a request.", ("method",))
+    DURATION["GET",].observe(0.003)
+
+    families = [REQUESTS.family(), DURATION.family()]
+
+Nothing here takes a lock: one event loop counts, and the same one reads. Families have neither the
+format of an exposition nor a dependency; what renders them is elsewhere.
+
+A value that is not known has no sample. 0 is a measurement.
+"""
+
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
+from math import isfinite
+from typing import Annotated, Any, ClassVar, Literal, TypeAlias, TypeVar
+
+from kakuri_workload._grammar import MaxLength, Range, Text
+
+MAX_LABELS = 16
+"""Labels of a family."""
+
+MAX_LABEL_LENGTH = 512
+"""Characters of a label's value: the longest, an image reference, has 255."""
+
+MAX_HELP_LENGTH = 512
+"""Characters of a family's help."""
+
+MAX_BOUNDS = 64
+"""Buckets of a histogram, besides the last one."""
+
+MetricKind: TypeAlias = Literal["counter", "gauge", "histogram"]
+
+MetricName = Annotated[
+    str,
+    Text(
+        pattern="[a-z][a-z0-9_]*",
+        max_length=128,
+        description="the name of a metric or a label: a letter, then letters, digits and '_'",
+    ),
+]
+"""The name of a family or a label, as Prometheus allows it, in lower case."""
+
+HelpText = Annotated[str, MaxLength(MAX_HELP_LENGTH)]
+
+LabelText = Annotated[str, MaxLength(MAX_LABEL_LENGTH)]
+"""The value of a label."""
+
+Observations = Annotated[int, Range(ge=0, le=2**53)]
+"""The observations in a bucket, exact in every JSON reader (RFC 8259 section 6)."""
+
+_NUMBER_SIZE = 25
+"""Bytes of the longest number: `-1.2345678901234567e-308` and a comma."""
+
+SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+"""Bounds for what takes milliseconds: requests, writes, a turn of the event loop."""
+
+LONG_SECONDS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0)
+"""Bounds for what takes seconds to minutes: pulls and starts."""
+
+Labels: TypeAlias = tuple[str, ...]
+"""The values of a series' labels, in the order of the family's names."""
+
+K = TypeVar("K", bound=tuple[str, ...])
+
+
+@dataclass(frozen=True, slots=True)
+class MetricSample:
+    """One series of a family.
+
+    Attributes:
+        labels: The values of the family's labels.
+        value: The value; of a histogram the sum of what was observed.
+        buckets: Of a histogram, how many observations each bucket has; not cumulated.
+    """
+
+    labels: Labels
+    value: float
+    buckets: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class MetricFamily:
+    """All series of one name, in columns: a node with 5,000 zones has 50,000 series.
+
+    A process writes and reads a column of strings or numbers ten times as fast as it would as many
+    objects.
+
+    Attributes:
+        name: The name with its unit, without `_total` and other suffixes of an exposition.
+        kind: What the values mean.
+        help: One sentence for people.
+        labels: The names of the labels.
+        columns: For each label, its value in each series.
+        values: The value of each series; of a histogram the sum of what was observed.
+        bounds: Of a histogram, the largest value of each bucket but the last, in ascending order.
+        buckets: Of a histogram, for each series how many observations each bucket has; not
+            cumulated.
+    """
+
+    __json__: ClassVar[dict[str, Any]] = {"omit_defaults": True, "unknown": "ignore"}
+
+    name: MetricName
+    kind: MetricKind
+    help: HelpText
+    labels: Annotated[tuple[MetricName, ...], MaxLength(MAX_LABELS)]
+    columns: Annotated[tuple[list[LabelText], ...], MaxLength(MAX_LABELS)]
+    values: list[float]
+    bounds: Annotated[tuple[float, ...], MaxLength(MAX_BOUNDS)] = ()
+    buckets: list[Annotated[tuple[Observations, ...], MaxLength(MAX_BOUNDS + 1)]] = field(
+        default_factory=list
+    )
+
+    @classmethod
+    def of(
+        cls,
+        name: str,
+        kind: MetricKind,
+        help: str,  # noqa: A002 (its name in Prometheus)
+        labels: Labels,
+        samples: Iterable[MetricSample],
+        bounds: tuple[float, ...] = (),
+    ) -> "MetricFamily":
+        """Return a family of samples.
+
+        Args:
+            name: The name with its unit, without `_total`.
+            kind: What the values mean.
+            help: One sentence for people.
+            labels: The names of the labels.
+            samples: The series, each with as many labels.
+            bounds: Of a histogram, the largest value of each bucket but the last.
+        """
+        samples = tuple(samples)
+        columns = tuple([each.labels[place] for each in samples] for place in range(len(labels)))
+        values = [each.value for each in samples]
+        buckets = [each.buckets for each in samples] if kind == "histogram" else []
+        return cls(name, kind, help, labels, columns, values, bounds, buckets)
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    @property
+    def samples(self) -> tuple[MetricSample, ...]:
+        """The series one by one."""
+        return tuple(
+            MetricSample(
+                tuple(column[place] for column in self.columns),
+                value,
+                self.buckets[place] if self.buckets else (),
+            )
+            for place, value in enumerate(self.values)
+        )
+
+    def part(self, begin: int, end: int) -> "MetricFamily":
+        """Return the family with the series from `begin` to `end`, the latter excluded."""
+        return replace(
+            self,
+            columns=tuple(column[begin:end] for column in self.columns),
+            values=self.values[begin:end],
+            buckets=self.buckets[begin:end],
+        )
+
+    def with_labels(self, labels: Mapping[str, str]) -> "MetricFamily":
+        """Return the family with further labels, which have the same value in every series.
+
+        A label that the family has already keeps its values.
+        """
+        added = {name: value for name, value in labels.items() if name not in self.labels}
+        columns = tuple([value] * len(self) for value in added.values())
+        return replace(self, labels=(*self.labels, *added), columns=(*self.columns, *columns))
+
+    def faults(self) -> Iterator[str]:
+        """Yield how a family from another process contradicts itself."""
+        if len(set(self.labels)) != len(self.labels):
+            yield f"{self.name}: expected different labels, got {', '.join(self.labels)}"
+        if len(self.columns) != len(self.labels):
+            yield f"{self.name}: expected {len(self.labels)} columns, got {len(self.columns)}"
+        if any(len(column) != len(self) for column in self.columns):
+            yield f"{self.name}: expected columns of {len(self)} values"
+        if any(later <= bound for bound, later in pairwise(self.bounds)):
+            yield f"{self.name}: expected ascending bounds, got {self.bounds}"
+        histograms = len(self) if self.kind == "histogram" else 0
+        if len(self.buckets) != histograms:
+            yield f"{self.name}: expected buckets of {histograms} series, got {len(self.buckets)}"
+        if any(len(each) != len(self.bounds) + 1 for each in self.buckets):
+            yield f"{self.name}: expected {len(self.bounds) + 1} buckets in each series"
+
+
+def pages(
+    families: Iterable[MetricFamily], *, max_samples: int, max_bytes: int
+) -> Iterator[list[MetricFamily]]:
+    """Yield families in pages; a family may continue on the next page.
+
+    Args:
+        families: The families.
+        max_samples: Series on a page.
+        max_bytes: Bytes of a page's encoding. It must exceed what one series can have, 100 kB.
+    """
+    page: list[MetricFamily] = []
+    room, space = max_samples, max_bytes
+    for family in families:
+        place = 0
+        while place < len(family) or not place:
+            part = family.part(place, place + room)
+            while (size := _largest_size(part)) > space and len(part) > 1:
+                part = part.part(0, len(part) // 2)
+            if page and (size > space or room == 0):
+                yield page
+                page, room, space = [], max_samples, max_bytes
+                continue
+            page.append(part)
+            room -= len(part)
+            space -= size
+            place += len(part)
+            if not len(family):
+                break
+    if page:
+        yield page
+
+
+def _largest_size(family: MetricFamily) -> int:
+    """Return the bytes that the encoding of a family may have."""
+    size = 1000 + MAX_HELP_LENGTH + sum(map(len, family.labels))
+    size += (len(family.bounds) + len(family)) * _NUMBER_SIZE
+    size += len(family.buckets) * (len(family.bounds) + 1) * _NUMBER_SIZE
+    for column in family.columns:
+        # A character takes at most four bytes in UTF-8, and six as an escape.
+        size += 6 * sum(map(len, column)) + 3 * len(column)
+    return size
+
+
+class Counts(dict[Labels, float]):
+    """A counter: a number for each combination of the labels' values, which only grows.
+
+    Use labels with few values. A counter never forgets one.
+    """
+
+    def __init__(self, name: str, help: str, labels: Labels = ()) -> None:  # noqa: A002 (its name in Prometheus)
+        """Create a counter without series; each begins with its first count.
+
+        Args:
+            name: The name, without `_total`.
+            help: One sentence for people.
+            labels: The names of the labels.
+        """
+        super().__init__()
+        self.name = name
+        self.help = help
+        self.labels = labels
+
+    def __missing__(self, key: Labels) -> int:
+        return 0
+
+    def family(self) -> MetricFamily:
+        """Return the counts so far."""
+        return counter(self.name, self.help, self, self.labels)
+
+
+class Histogram:
+    """The distribution of one series: how many observations are in each bucket, and their sum."""
+
+    __slots__ = ("bounds", "buckets", "sum")
+
+    def __init__(self, bounds: tuple[float, ...] = SECONDS) -> None:
+        """Create an empty histogram.
+
+        Args:
+            bounds: The largest value of each bucket but the last, in ascending order.
+        """
+        self.bounds = bounds
+        self.buckets = [0] * (len(bounds) + 1)
+        self.sum = 0.0
+
+    def observe(self, value: float) -> None:
+        """Count a value, such as a duration in seconds."""
+        self.buckets[bisect_left(self.bounds, value)] += 1
+        self.sum += value
+
+    def sample(self, labels: Labels = ()) -> MetricSample:
+        """Return the observations so far as a series."""
+        return MetricSample(labels, self.sum, tuple(self.buckets))
+
+    @property
+    def count(self) -> int:
+        """How many values were observed."""
+        return sum(self.buckets)
+
+
+class Histograms(dict[Labels, Histogram]):
+    """A histogram for each combination of the labels' values."""
+
+    def __init__(
+        self,
+        name: str,
+        help: str,  # noqa: A002 (its name in Prometheus)
+        labels: Labels = (),
+        bounds: tuple[float, ...] = SECONDS,
+    ) -> None:
+        """Create a family without series; each begins when it is first asked for.
+
+        Args:
+            name: The name with its unit.
+            help: One sentence for people.
+            labels: The names of the labels.
+            bounds: The largest value of each bucket but the last, in ascending order.
+        """
+        super().__init__()
+        self.name = name
+        self.help = help
+        self.labels = labels
+        self.bounds = bounds
+
+    def __missing__(self, key: Labels) -> Histogram:
+        histogram = self[key] = Histogram(self.bounds)
+        return histogram
+
+    def family(self) -> MetricFamily:
+        """Return the observations so far."""
+        samples = [histogram.sample(key) for key, histogram in self.items()]
+        return MetricFamily.of(self.name, "histogram", self.help, self.labels, samples, self.bounds)
+
+
+def gauge(
+    name: str,
+    help: str,  # noqa: A002 (its name in Prometheus)
+    values: Mapping[K, float] | float | None,
+    labels: Labels = (),
+) -> MetricFamily:
+    """Return a family of values that go up and down.
+
+    Args:
+        name: The name with its unit.
+        help: One sentence for people.
+        values: The value of each series, or the only value. None, which is not the same as 0, if
+            it is not known: the family then has no series.
+        labels: The names of the labels.
+    """
+    return MetricFamily.of(name, "gauge", help, labels, _samples(values))
+
+
+def counter(
+    name: str,
+    help: str,  # noqa: A002 (its name in Prometheus)
+    values: Mapping[K, float] | float | None,
+    labels: Labels = (),
+) -> MetricFamily:
+    """Return a family of counts that something else keeps, such as the kernel.
+
+    The arguments are those of `gauge`; the name is without `_total`.
+    """
+    return MetricFamily.of(name, "counter", help, labels, _samples(values))
+
+
+def _samples(values: Mapping[K, float] | float | None) -> Iterator[MetricSample]:
+    if values is None:
+        return
+    if not isinstance(values, Mapping):
+        values = {(): values}  # type: ignore[dict-item]  # mypy does not know that () is a K
+    for labels, value in values.items():
+        if isfinite(value):
+            yield MetricSample(labels, value)

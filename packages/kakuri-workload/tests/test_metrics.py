@@ -1,0 +1,168 @@
+"""Counting, families of series, and their pages."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from kakuri_json import decode, encode
+from kakuri_workload.metrics import (
+    MAX_BOUNDS,
+    MAX_LABEL_LENGTH,
+    MAX_LABELS,
+    Counts,
+    Histogram,
+    Histograms,
+    MetricFamily,
+    MetricSample,
+    counter,
+    gauge,
+    pages,
+)
+
+LARGE = 512 * 1024
+
+
+def test_counts_begin_with_the_first_count_of_a_label():
+    counts = Counts("kakuri_requests", "Requests.", ("method", "code"))
+    assert counts["GET", "200"] == 0
+    assert counts.family().samples == ()
+    counts["GET", "200"] += 1
+    counts["GET", "200"] += 1
+    assert counts.family() == MetricFamily(
+        "kakuri_requests", "counter", "Requests.", ("method", "code"), (["GET"], ["200"]), [2]
+    )
+
+
+@pytest.mark.parametrize(
+    ("value", "bucket"), [(0.0, 0), (0.5, 0), (1.0, 0), (1.0001, 1), (2.0, 1), (2.1, 2), (9e9, 2)]
+)
+def test_value_is_in_the_first_bucket_whose_bound_is_not_smaller(value, bucket):
+    histogram = Histogram((1.0, 2.0))
+    histogram.observe(value)
+    assert histogram.buckets == [int(place == bucket) for place in range(3)]
+    assert (histogram.sum, histogram.count) == (value, 1)
+
+
+def test_histograms_have_a_series_for_each_label():
+    durations = Histograms("kakuri_duration_seconds", "Time.", ("step",), (1.0,))
+    durations["pull",].observe(0.5)
+    durations["pull",].observe(1.5)
+    durations["start",].observe(0.25)
+    assert durations.family().samples == (
+        MetricSample(("pull",), 2.0, (1, 1)),
+        MetricSample(("start",), 0.25, (1, 0)),
+    )
+    assert durations.family().bounds == (1.0,)
+
+
+def test_value_that_is_not_known_has_no_series():
+    assert gauge("a", "", None).samples == ()
+    assert gauge("a", "", {}, ("b",)).samples == ()
+    assert gauge("a", "", float("nan")).samples == ()
+    assert gauge("a", "", {("x",): 0.0, ("y",): float("inf")}, ("b",)).samples == (
+        MetricSample(("x",), 0.0),
+    )
+    assert counter("a", "", 7.0).samples == (MetricSample((), 7.0),)
+
+
+def test_further_labels_have_the_same_value_in_each_series_and_replace_none():
+    family = gauge("a", "", {("x",): 1.0, ("y",): 2.0}, ("workload",))
+    named = family.with_labels({"node": "n1", "workload": "other"})
+    assert named.labels == ("workload", "node")
+    assert [each.labels for each in named.samples] == [("x", "n1"), ("y", "n1")]
+    assert gauge("a", "", 1.0).with_labels({"node": "n1"}).samples == (MetricSample(("n1",), 1.0),)
+
+
+@pytest.mark.parametrize(
+    ("family", "fault"),
+    [
+        (MetricFamily("a", "gauge", "", ("b", "b"), ([], []), []), "different labels, got b, b"),
+        (MetricFamily("a", "gauge", "", ("b",), (), []), "1 columns, got 0"),
+        (MetricFamily("a", "gauge", "", ("b",), (["x"],), [1.0, 2.0]), "columns of 2 values"),
+        (MetricFamily("a", "histogram", "", (), (), [], (2.0, 1.0)), "ascending bounds"),
+        (MetricFamily("a", "histogram", "", (), (), [], (1.0, 1.0)), "ascending bounds"),
+        (MetricFamily("a", "histogram", "", (), (), [1.0], (1.0,)), "buckets of 1 series, got 0"),
+        (MetricFamily("a", "gauge", "", (), (), [1.0], (), [(1,)]), "buckets of 0 series, got 1"),
+        (MetricFamily("a", "histogram", "", (), (), [1.0], (1.0,), [(1,)]), "2 buckets in each"),
+    ],
+)
+def test_family_that_contradicts_itself_has_a_fault(family, fault):
+    assert fault in next(family.faults())
+
+
+@pytest.mark.parametrize(
+    "family",
+    [
+        gauge("a", "", None),
+        gauge("a", "", 1.0),
+        gauge("a", "", {("x", "y"): 1.0}, ("b", "c")),
+        MetricFamily.of("a", "histogram", "", (), [Histogram((1.0,)).sample()], (1.0,)),
+        MetricFamily.of("a", "histogram", "", (), [], (1.0,)),
+    ],
+)
+def test_family_is_sound_and_survives_json(family):
+    assert list(family.faults()) == []
+    assert decode(encode(family), type=MetricFamily) == family
+
+
+@pytest.mark.parametrize(
+    ("change", "place"),
+    [
+        ('"name":"A"', "$.name"),
+        ('"kind":"summary"', "$.kind"),
+        (f'"columns":[["{"x" * (MAX_LABEL_LENGTH + 1)}"]]', "$.columns[0][0]"),
+        (f'"labels":{["a"] * (MAX_LABELS + 1)}'.replace("'", '"'), "$.labels"),
+        (f'"bounds":{[1.0] * (MAX_BOUNDS + 1)}', "$.bounds"),
+        ('"buckets":[[-1]]', "$.buckets[0][0]"),
+    ],
+)
+def test_family_outside_its_limits_is_refused_with_the_place(change, place):
+    fields = {
+        "name": '"name":"a"',
+        "kind": '"kind":"gauge"',
+        "help": '"help":""',
+        "labels": '"labels":[]',
+        "columns": '"columns":[]',
+        "values": '"values":[]',
+        change.split('"')[1]: change,
+    }
+    with pytest.raises(ValueError, match="expected") as e:
+        decode(f"{{{','.join(fields.values())}}}".encode(), type=MetricFamily)
+    assert e.value.faults[0].path == place
+
+
+names = st.sampled_from(["a", "b", "c", "d"])
+series = st.integers(0, 40)
+
+
+@given(st.lists(st.tuples(names, series, st.booleans()), max_size=6), st.integers(1, 12))
+def test_pages_have_each_series_once_in_order_within_the_limit(shapes, limit):
+    families = [
+        MetricFamily.of(
+            f"{name}{place}",
+            "histogram" if is_histogram else "gauge",
+            "",
+            ("id",),
+            [MetricSample((str(each),), each, (1, 2) * is_histogram) for each in range(count)],
+            (1.0,) * is_histogram,
+        )
+        for place, (name, count, is_histogram) in enumerate(shapes)
+    ]
+    found: dict[str, list[MetricSample]] = {}
+    for page in pages(families, max_samples=limit, max_bytes=LARGE):
+        assert page
+        assert sum(map(len, page)) <= limit
+        for family in page:
+            assert list(family.faults()) == []
+            found.setdefault(family.name, []).extend(family.samples)
+    assert found == {family.name: list(family.samples) for family in families}
+
+
+@pytest.mark.parametrize("fill", ["x", '"', "\x01", "\u00e9", "\U0001f600"])
+def test_pages_of_the_longest_labels_stay_within_their_bytes(fill):
+    long = [fill * MAX_LABEL_LENGTH] * (MAX_LABELS - 1)
+    labels = {(*long, str(number)): number for number in range(99)}
+    family = gauge("a", "h", labels, tuple(f"label_{n}" for n in range(MAX_LABELS)))
+    taken = list(pages([family, family], max_samples=1000, max_bytes=LARGE))
+    assert len(taken) > 1
+    assert sum(len(each) for page in taken for each in page) == 2 * 99
+    assert max(len(encode(page)) for page in taken) <= LARGE

@@ -1,0 +1,116 @@
+"""The metrics of the node, in pages for control planes."""
+
+import asyncio
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import structlog
+from kakuri_rpc import (
+    MAX_METRICS_BYTES,
+    ErrorCode,
+    ErrorReply,
+    Metrics,
+    ReadMetrics,
+    Reply,
+)
+from kakuri_workload.metrics import MetricFamily, pages
+
+from kakuri_agent.runtimes._protocol import Runtime, RuntimeFault
+
+PAGE_SAMPLES = 1000
+"""Series on a page: a page takes about a millisecond to write, and delays other requests by it."""
+
+RUNTIME_SECONDS = 3.0
+"""Seconds that the runtime may take to report its metrics, within the client's timeout."""
+
+SNAPSHOT_SECONDS = 30.0
+"""Seconds after which the pages of a snapshot that is not read to its end are dropped."""
+
+MAX_SNAPSHOTS = 8
+"""Snapshots that are read at the same time: one for each control plane and each of its workers."""
+
+log = structlog.get_logger()
+
+
+@dataclass(slots=True)
+class _Snapshot:
+    """The pages of one snapshot that were not read yet; `place` is the number of the first."""
+
+    pages: Iterator[list[MetricFamily]]
+    following: list[MetricFamily]
+    place: int
+    expiry: asyncio.TimerHandle
+
+
+class NodeMetrics:
+    """Answers requests for metrics: those of this process and those of its runtime.
+
+    The values are taken with the first page. The following pages are kept until they are read, so
+    that a series appears on exactly one page.
+    """
+
+    def __init__(
+        self, runtime: Runtime, own_families: Sequence[Callable[[], Iterable[MetricFamily]]]
+    ) -> None:
+        """Create the metrics of a node.
+
+        Args:
+            runtime: Has metrics of its own.
+            own_families: Each returns families of this process.
+        """
+        self._runtime = runtime
+        self._own_families = own_families
+        self._loop = asyncio.get_running_loop()
+        self._snapshots: dict[int, _Snapshot] = {}
+        self._latest = 0
+
+    async def read(self, request: ReadMetrics) -> Reply:
+        """Return the page that a request asks for."""
+        if request.after is None:
+            return await self._begin()
+        number, _, place = request.after.partition(".")
+        snapshot = self._snapshots.get(int(number)) if number.isdecimal() else None
+        if snapshot is None or place != str(snapshot.place):
+            message = "the metrics after this cursor are no longer kept; begin with the first page"
+            return ErrorReply(ErrorCode.COMPACTED, message)
+        return self._page(int(number), snapshot)
+
+    def close(self) -> None:
+        """Drop all pages that were not read."""
+        for number in list(self._snapshots):
+            self._drop(number)
+
+    async def _begin(self) -> Reply:
+        of_runtime: Sequence[MetricFamily] = ()
+        try:
+            async with asyncio.timeout(RUNTIME_SECONDS):
+                of_runtime = await self._runtime.metrics()
+        except (RuntimeFault, TimeoutError) as error:  # its series are missing
+            log.debug("metrics of the runtime are missing", error=str(error) or "timeout")
+        own = [family for families in self._own_families for family in families()]
+        taken = pages([*own, *of_runtime], max_samples=PAGE_SAMPLES, max_bytes=MAX_METRICS_BYTES)
+        first = next(taken, [])
+        following = next(taken, None)
+        if following is None:
+            return Metrics(first)
+        while len(self._snapshots) >= MAX_SNAPSHOTS:
+            self._drop(next(iter(self._snapshots)))
+        self._latest = number = self._latest + 1
+        expiry = self._loop.call_later(SNAPSHOT_SECONDS, self._drop, number)
+        self._snapshots[number] = _Snapshot(taken, following, 1, expiry)
+        return Metrics(first, f"{number}.1")
+
+    def _page(self, number: int, snapshot: _Snapshot) -> Reply:
+        page = snapshot.following
+        following = next(snapshot.pages, None)
+        if following is None:
+            self._drop(number)
+            return Metrics(page)
+        snapshot.following = following
+        snapshot.place += 1
+        return Metrics(page, f"{number}.{snapshot.place}")
+
+    def _drop(self, number: int) -> None:
+        snapshot = self._snapshots.pop(number, None)
+        if snapshot is not None:
+            snapshot.expiry.cancel()

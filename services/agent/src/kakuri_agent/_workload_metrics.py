@@ -1,0 +1,193 @@
+"""Metrics of the node's workloads, counted while their entries change.
+
+Labels have a fixed set of values: a reason that is not one of Kakuri's counts as `other`, and no
+label has an id, an image or a message.
+"""
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from kakuri_registry import WorkloadEntry, WorkloadRegistry
+from kakuri_workload import Run, WorkloadState
+from kakuri_workload.metrics import (
+    LONG_SECONDS,
+    Counts,
+    Histograms,
+    MetricFamily,
+    gauge,
+)
+
+REASONS = frozenset(
+    {
+        "Adopted",
+        "BackOff",
+        "CreatingContainer",
+        "CreatingSandbox",
+        "Error",
+        "ImagePullFailed",
+        "OOMKilled",
+        "Pulling",
+        "Restarted",
+        "RuntimeUnavailable",
+        "StartError",
+        "Starting",
+        "Stopped",
+        "Unknown",
+        "ZoneLost",
+    }
+)
+"""The reasons that are values of a label; the contracts describe them."""
+
+OTHER = "other"
+"""The label of every other reason, which a runtime chose."""
+
+COMPLETED = "Completed"
+"""The label for the end of a run whose process exited with 0."""
+
+STEPS = {
+    "Pulling": "pull",
+    "CreatingSandbox": "sandbox",
+    "CreatingContainer": "container",
+    "Starting": "start",
+}
+"""The steps of a start, by the reason that a workload has meanwhile."""
+
+TOTAL = "total"
+
+_NEW, _REMOVED = "new", "removed"
+"""In place of a state, before the registration and after the removal."""
+
+_PENDING = WorkloadState.PENDING
+
+
+def reason_label(reason: str | None) -> str:
+    """Return the value of the label `reason`: empty without a reason."""
+    if reason is None or reason in REASONS:
+        return reason or ""
+    return OTHER
+
+
+@dataclass(slots=True)
+class _Start:
+    """A start in progress; `began` is None if its beginning was not observed."""
+
+    attempt: int
+    began: float | None
+    step: str | None
+    step_began: float
+
+
+class WorkloadMetrics:
+    """Counts the states of workloads, their transitions, and how long their starts take."""
+
+    def __init__(
+        self, registry: WorkloadRegistry, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        """Count the workloads of a registry, and observe it from then on.
+
+        Args:
+            registry: The workloads.
+            clock: Seconds, for durations.
+        """
+        self._clock = clock
+        self._starts: dict[str, _Start] = {}
+        self._states: dict[tuple[str, str], int] = {}
+        self._transitions = Counts(
+            "kakuri_workload_transitions",
+            "Changes of workloads' states; new and removed stand for no state.",
+            ("from", "to"),
+        )
+        self._restarts = Counts(
+            "kakuri_workload_restarts", "Attempts after the first one of a workload."
+        )
+        self._restarts[()] = 0
+        self._ends = Counts(
+            "kakuri_workload_ends",
+            "Ends of runs, whether another attempt follows or not.",
+            ("reason",),
+        )
+        self._durations = Histograms(
+            "kakuri_start_duration_seconds",
+            "Time of a start of a workload, of its steps and in total.",
+            ("step",),
+            LONG_SECONDS,
+        )
+        for entry in registry:
+            self._count(entry, 1)
+        registry.observe(self._changed)
+
+    def run_ended(self, run: Run) -> None:
+        """Count the end of a run."""
+        is_complete = run.state is WorkloadState.SUCCEEDED and run.reason is None
+        self._ends[COMPLETED if is_complete else reason_label(run.reason),] += 1
+
+    def families(self) -> Iterable[MetricFamily]:
+        """Return the metrics."""
+        return (
+            gauge(
+                "kakuri_workloads",
+                "Workloads by state and reason; the reason is empty if there is none.",
+                {key: float(number) for key, number in self._states.items()},
+                ("state", "reason"),
+            ),
+            self._transitions.family(),
+            self._restarts.family(),
+            self._ends.family(),
+            self._durations.family(),
+        )
+
+    def _count(self, entry: WorkloadEntry, number: int) -> None:
+        key = (entry.run.state.value, reason_label(entry.run.reason))
+        self._states[key] = self._states.get(key, 0) + number
+
+    def _changed(self, before: WorkloadEntry | None, after: WorkloadEntry | None) -> None:
+        if before is not None and after is not None and before.run is after.run:
+            return  # another desired state
+        if before is not None:
+            self._count(before, -1)
+        if after is not None:
+            self._count(after, 1)
+        was = _NEW if before is None else before.run.state.value
+        is_now = _REMOVED if after is None else after.run.state.value
+        if was != is_now:
+            self._transitions[was, is_now] += 1
+        if before is not None and after is not None and after.run.attempt > before.run.attempt:
+            self._restarts[()] += 1
+        if after is not None and after.run.state is _PENDING and after.restart_at is None:
+            self._note_step(before, after)
+        elif before is not None:
+            self._end_start(before, after)
+
+    def _note_step(self, before: WorkloadEntry | None, after: WorkloadEntry) -> None:
+        """Record the step of a start, and how long the one before it took."""
+        workload_id, run, now = after.workload.id, after.run, self._clock()
+        start = self._starts.get(workload_id)
+        if start is None or start.attempt != run.attempt:
+            # The beginning was observed if the workload has just become pending, or if its back-off
+            # is over.
+            is_begin = (
+                before is None or before.restart_at is not None or before.run.attempt != run.attempt
+            )
+            start = _Start(run.attempt, now if is_begin else None, None, now)
+            self._starts[workload_id] = start
+        if run.reason == "Adopted":
+            start.began = None
+        step = STEPS.get(run.reason or "")
+        if step != start.step:
+            self._end_step(start, now)
+            start.step, start.step_began = step, now
+
+    def _end_start(self, before: WorkloadEntry, after: WorkloadEntry | None) -> None:
+        """Record how long a start took, if it has led to a running workload."""
+        start = self._starts.pop(before.workload.id, None)
+        if start is None or after is None or after.run.state is not WorkloadState.RUNNING:
+            return
+        now = self._clock()
+        self._end_step(start, now)
+        if start.began is not None:
+            self._durations[TOTAL,].observe(now - start.began)
+
+    def _end_step(self, start: _Start, now: float) -> None:
+        if start.step is not None:
+            self._durations[start.step,].observe(now - start.step_began)

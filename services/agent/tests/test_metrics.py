@@ -1,0 +1,90 @@
+"""The pages of a node's metrics."""
+
+import asyncio
+
+from kakuri_agent import RuntimeUnavailable, SimulatedRuntime, _metrics
+from kakuri_agent._metrics import MAX_SNAPSHOTS, NodeMetrics
+from kakuri_rpc import ErrorCode, Metrics, ReadMetrics
+from kakuri_workload.metrics import gauge
+
+OWN = gauge("kakuri_own", "", 1.0)
+
+
+def zones(number):
+    return gauge("kakuri_zone", "", {(f"wl-{each}",): each for each in range(number)}, ("workload",))  # fmt: skip
+
+
+async def all_pages(metrics):
+    pages = [await metrics.read(ReadMetrics())]
+    while pages[-1].next is not None:
+        pages.append(await metrics.read(ReadMetrics(pages[-1].next)))
+    return pages
+
+
+async def test_agent_reports_its_process_its_workloads_and_its_runtime(agent, runtime):
+    runtime.families = [zones(2)]
+    reply = await agent.handle(ReadMetrics())
+    names = {family.name for family in reply.families}
+    assert {"process_resident_memory_bytes", "kakuri_workloads", "kakuri_zone"} <= names
+    assert reply.next is None
+
+
+async def test_simulated_runtime_has_no_metrics():
+    assert await SimulatedRuntime().metrics() == []
+
+
+async def test_series_of_many_zones_come_in_pages_each_on_one(runtime):
+    runtime.families = [zones(2500), gauge("kakuri_last", "", 1.0)]
+    metrics = NodeMetrics(runtime, [lambda: [OWN]])
+    pages = await all_pages(metrics)
+    assert [sum(map(len, page.families)) for page in pages] == [1000, 1000, 502]
+    found = [sample for page in pages for each in page.families for sample in each.samples]
+    assert found == [*OWN.samples, *zones(2500).samples, *gauge("kakuri_last", "", 1.0).samples]
+    assert metrics._snapshots == {}
+
+
+async def test_all_pages_have_the_values_of_one_moment(runtime):
+    runtime.families = [zones(1500)]
+    metrics = NodeMetrics(runtime, [])
+    first = await metrics.read(ReadMetrics())
+    runtime.families = []
+    second = await metrics.read(ReadMetrics(first.next))
+    assert sum(map(len, [*first.families, *second.families])) == 1500
+    metrics.close()
+
+
+async def test_runtime_that_fails_leaves_its_series_out(runtime):
+    async def fail():
+        raise RuntimeUnavailable("no sidecar")
+
+    runtime.metrics = fail
+    assert await NodeMetrics(runtime, [lambda: [OWN]]).read(ReadMetrics()) == Metrics([OWN])
+
+
+async def test_runtime_that_does_not_answer_leaves_its_series_out(runtime, monkeypatch):
+    monkeypatch.setattr(_metrics, "RUNTIME_SECONDS", 0)
+    runtime.metrics = asyncio.Event().wait
+    assert await NodeMetrics(runtime, [lambda: [OWN]]).read(ReadMetrics()) == Metrics([OWN])
+
+
+async def test_cursor_without_a_snapshot_is_compacted(runtime):
+    runtime.families = [zones(2500)]
+    metrics = NodeMetrics(runtime, [])
+    first = await metrics.read(ReadMetrics())
+    await metrics.read(ReadMetrics(first.next))
+    for cursor in (first.next, "1.", "2.1", "x", "9" * 100, "\u00b9.1"):
+        reply = await metrics.read(ReadMetrics(cursor))
+        assert reply.code is ErrorCode.COMPACTED
+    metrics.close()
+
+
+async def test_snapshots_that_are_not_read_to_their_end_are_dropped(runtime, monkeypatch):
+    runtime.families = [zones(1500)]
+    metrics = NodeMetrics(runtime, [])
+    cursors = [(await metrics.read(ReadMetrics())).next for _ in range(MAX_SNAPSHOTS + 1)]
+    assert len(metrics._snapshots) == MAX_SNAPSHOTS
+    assert (await metrics.read(ReadMetrics(cursors[0]))).code is ErrorCode.COMPACTED
+    assert isinstance(await metrics.read(ReadMetrics(cursors[1])), Metrics)
+    for snapshot in list(metrics._snapshots.values()):
+        snapshot.expiry._run()  # as its time comes
+    assert metrics._snapshots == {}
