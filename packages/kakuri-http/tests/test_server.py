@@ -268,10 +268,10 @@ async def test_access_log_gets_an_entry_for_each_exchange():
             GET + b"POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi" + b"x\r\n\r\n"
         )
         await wire.read_all()
-    assert [(e.method, e.target, e.status, e.complete) for e in entries] == [
-        ("GET", "/things/a", 200, True),
-        ("POST", "/echo", 200, True),
-        ("", "", 400, True),
+    assert [(e.method, e.target, e.pattern, e.status, e.complete) for e in entries] == [
+        ("GET", "/things/a", "/things/:name", 200, True),
+        ("POST", "/echo", "/echo", 200, True),
+        ("", "", "", 400, True),
     ]
     assert entries[1].sent == 2
     assert all(e.peer.startswith("127.0.0.1") and e.seconds >= 0 for e in entries)

@@ -32,6 +32,7 @@ class AccessEntry(NamedTuple):  # a server makes one for each request: the cheap
         sent: Bytes of content that were sent.
         seconds: From the arrival of the request's head to the last byte handed to the transport.
         complete: Whether the response was sent to its end.
+        pattern: That of the route, such as `/workloads/:id`; empty if the request has no route.
     """
 
     peer: str
@@ -41,6 +42,7 @@ class AccessEntry(NamedTuple):  # a server makes one for each request: the cheap
     sent: int
     seconds: float
     complete: bool
+    pattern: str = ""
 
 
 AccessLog = Callable[[AccessEntry], None]
@@ -79,7 +81,10 @@ class Exchange:
         if self.request is not None:
             method, target = self.request.method, self.request.target
             seconds = time.monotonic() - self.started
-        entry = AccessEntry(peer, method, target, self.status, self.sent, seconds, complete)
+        pattern = "" if self.route is None else self.route.pattern
+        entry = AccessEntry(
+            peer, method, target, self.status, self.sent, seconds, complete, pattern
+        )
         try:
             self.context.run(access_log, entry)
         except Exception:
