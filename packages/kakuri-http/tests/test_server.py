@@ -269,7 +269,7 @@ async def test_access_log_gets_an_entry_for_each_exchange():
         )
         await wire.read_all()
     assert [(e.method, e.target, e.pattern, e.status, e.complete) for e in entries] == [
-        ("GET", "/things/a", "/things/:name", 200, True),
+        ("GET", "/things/a", "/things/:id", 200, True),
         ("POST", "/echo", "/echo", 200, True),
         ("", "", "", 400, True),
     ]
