@@ -14,7 +14,7 @@ from kakuri_agent._replies import page_of, status_of
 from kakuri_agent.runtimes._sidecar import MAX_EVENT, MAX_LOG_EVENT
 from kakuri_control_plane._api import MAX_BODY
 from kakuri_control_plane._problems import agent_problem
-from kakuri_control_plane._views import HistoryView, WorkloadPage
+from kakuri_control_plane._views import HistoryView, WorkloadPage, WorkloadView
 from kakuri_cri import MAX_RECEIVED, CallRefused, api
 from kakuri_cri._errors import MAX_MESSAGE as MAX_CRI_MESSAGE
 from kakuri_daemon.api import APIRouter
@@ -329,7 +329,9 @@ def test_largest_piece_of_a_log_fits_the_line_of_a_reader():
 @pytest.mark.parametrize(
     "body",
     [
-        encode(WorkloadPage.of(WorkloadList([largest_status()] * MAX_PAGE, "w" * 63))),
+        encode(
+            WorkloadPage.of(WorkloadList([largest_status()] * MAX_PAGE, "w" * 63), WorkloadView.of)
+        ),
         encode(HistoryView.of(largest_history())),
         agent_problem(AgentError(ErrorReply(ErrorCode.CONFLICT, widest(MAX_ERROR_LENGTH)))).body,
     ],

@@ -1,10 +1,10 @@
 """The schema of a type accepts what decode accepts."""
 
 import datetime as dt
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import Enum
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, TypedDict
 
 import annotated_types as at
 import kakuri_json
@@ -145,3 +145,101 @@ def test_schema_of_decimal_accepts_only_numbers():
     validator = Draft202012Validator(kakuri_json.schema(Decimal))
     assert validator.is_valid("1.50")
     assert not validator.is_valid("x")
+
+
+@dataclass(frozen=True)
+class Shout:
+    pattern: str = r"[A-Z]+\Z"
+    format: str = "shout"
+
+
+@dataclass
+class Base:
+    """A base.
+
+    Attributes:
+        size: The size,
+            on two lines.
+        other: Not a field.
+    """
+
+    size: int
+
+
+@dataclass
+class Documented(Base):
+    """A class with a summary
+    on two lines.
+
+    A paragraph that schemas leave out.
+
+    Attributes:
+        text: The text.
+        leaf: The leaf.
+
+    Example:
+        text: Not a description.
+    """
+
+    __json__: ClassVar = {"omit_defaults": True}
+    text: Annotated[str, Shout()] | None = None
+    leaf: Leaf | None = None
+    empty: Annotated[str, at.MinLen(1)] = ""
+    items: list[str] = field(default_factory=list)
+    number: int | None = 5
+
+
+class Options(TypedDict, total=False):
+    a: int
+
+
+def test_schema_has_descriptions_from_docstrings():
+    described = kakuri_json.schema(Documented)["$defs"]
+    documented = described["Documented"]
+    assert documented["description"] == "A class with a summary on two lines."
+    assert documented["properties"]["size"]["description"] == "The size, on two lines."
+    assert documented["properties"]["leaf"]["description"] == "The leaf."
+    assert "description" not in documented["properties"]["empty"]
+    assert "description" not in described["Leaf"]
+    assert "description" not in kakuri_json.schema(Branch)["$defs"]["Branch"]
+
+
+def test_schema_of_text_has_format_and_portable_pattern():
+    text = kakuri_json.schema(Annotated[str, Shout()])
+    assert text["pattern"] == "^(?:[A-Z]+$)$"
+    assert text["format"] == "shout"
+
+
+def test_schema_omits_pattern_that_is_not_portable():
+    assert "pattern" not in kakuri_json.schema(Annotated[str, Shout("(?>a)")])
+
+
+def test_schema_omits_default_that_documents_may_not_have():
+    assert (
+        "default"
+        not in kakuri_json.schema(Documented)["$defs"]["Documented"]["properties"]["empty"]
+    )
+
+
+def test_encoded_schema_requires_what_is_written_and_leaves_null_out():
+    schemas = kakuri_json.Schemas("#/components/schemas/")
+    assert schemas.encoded(Documented) == {"$ref": "#/components/schemas/Documented"}
+    described = schemas.definitions["Documented"]
+    assert described["required"] == ["size"]
+    assert "additionalProperties" not in described
+    properties = described["properties"]
+    assert properties["text"] == {
+        "type": "string", "pattern": "^(?:[A-Z]+$)$", "format": "shout", "description": "The text.",
+    }  # fmt: skip
+    assert properties["leaf"]["$ref"] == "#/components/schemas/Leaf"
+    assert properties["number"] == {"anyOf": [{"type": "integer"}, {"type": "null"}], "default": 5}
+    assert schemas.definitions["Leaf"]["required"] == ["type", "name", "size"]
+    schemas.encoded(Options)
+    assert schemas.definitions["Options"]["required"] == []
+
+
+def test_schemas_define_class_once_for_each_direction():
+    schemas = kakuri_json.Schemas()
+    assert schemas.decoded(list[Leaf])["items"] == schemas.decoded(Leaf) == {"$ref": "#/$defs/Leaf"}
+    assert schemas.encoded(Leaf) == schemas.encoded(Leaf) == {"$ref": "#/$defs/Leaf2"}
+    assert list(schemas.definitions) == ["Leaf", "Leaf2"]

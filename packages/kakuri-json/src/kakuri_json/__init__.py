@@ -23,7 +23,7 @@ if TYPE_CHECKING:
         ValidationError,
     )
     from kakuri_json._limits import Limits
-    from kakuri_json._schema import schema
+    from kakuri_json._schema import Schemas, schema
     from kakuri_json._syntax.incremental import Event, EventKind, IncrementalParser
     from kakuri_json._syntax.loads import load, loads
     from kakuri_json._types.attributes import Options
@@ -39,6 +39,7 @@ __all__ = [
     "LimitError",
     "Limits",
     "Options",
+    "Schemas",
     "UnsupportedTypeError",
     "ValidationError",
     "__version__",
@@ -71,7 +72,7 @@ _MODULES = {
     "_syntax.incremental": ("Event", "EventKind", "IncrementalParser"),
     "_syntax.loads": ("load", "loads"),
     "_types.attributes": ("Options",),
-    "_schema": ("schema",),
+    "_schema": ("Schemas", "schema"),
 }
 _HOMES = {name: module for module, names in _MODULES.items() for name in names}
 

@@ -1,5 +1,6 @@
 """Describes types as JSON Schema (draft 2020-12)."""
 
+from dataclasses import replace
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
@@ -7,8 +8,10 @@ from kakuri_json._encode import values
 from kakuri_json._encode.printer import print_value
 from kakuri_json._errors import JSONError
 from kakuri_json._limits import DEFAULT_LIMITS
+from kakuri_json._portable_patterns import portable
 from kakuri_json._syntax.parser import parse
 from kakuri_json._types.annotations import shape_of
+from kakuri_json._types.docstrings import class_summary, field_descriptions
 from kakuri_json._types.shapes import (
     Anything,
     Choice,
@@ -48,7 +51,8 @@ def schema(type: "TypeForm[Any]") -> dict[str, Any]:  # noqa: A002
     """Return the JSON Schema of what `decode` accepts for a type.
 
     Each class is described once, under `$defs`. A condition that JSON Schema cannot express (a
-    predicate, the length of bytes) is omitted.
+    predicate, the length of bytes, some regular expressions) is omitted. Descriptions come from
+    the docstrings of classes: the first paragraph, and the sections `Attributes`.
 
     Args:
         type: The type, as for `decode`.
@@ -59,19 +63,74 @@ def schema(type: "TypeForm[Any]") -> dict[str, Any]:  # noqa: A002
     Raises:
         UnsupportedTypeError: The type has no JSON form.
     """
-    definitions = _Definitions()
-    described = {"$schema": _DIALECT} | definitions.describe(shape_of(type))
-    if definitions.by_name:
-        described["$defs"] = definitions.by_name
+    schemas = Schemas()
+    described = {"$schema": _DIALECT} | schemas.decoded(type)
+    if schemas.definitions:
+        described["$defs"] = schemas.definitions
     return described
 
 
-class _Definitions:
-    """The classes that a type refers to, each with its schema."""
+class Schemas:
+    """The JSON Schemas of several types, for a document that describes each class in one place.
 
-    def __init__(self) -> None:
-        self.by_name: dict[str, dict[str, Any]] = {}
-        self._names: dict[Record, str] = {}
+        schemas = Schemas("#/components/schemas/")
+        body = schemas.decoded(Order)
+        response = schemas.encoded(list[Order])
+        document["components"] = {"schemas": schemas.definitions}
+
+    Attributes:
+        definitions: The schema of each class, by its name. If classes have the same name, or a
+            class is both decoded and encoded, numbers follow the name.
+    """
+
+    def __init__(self, prefix: str = "#/$defs/") -> None:
+        """Create an empty collection.
+
+        Args:
+            prefix: The place of the definitions in the document, with which references begin.
+        """
+        self._prefix = prefix
+        self.definitions: dict[str, dict[str, Any]] = {}
+        self._decoded = _Describer(self, is_encoded=False)
+        self._encoded = _Describer(self, is_encoded=True)
+
+    def decoded(self, type: "TypeForm[Any]") -> dict[str, Any]:  # noqa: A002
+        """Return the schema of what `decode` accepts for a type.
+
+        Raises:
+            UnsupportedTypeError: The type has no JSON form.
+        """
+        return self._decoded.describe(shape_of(type))
+
+    def encoded(self, type: "TypeForm[Any]") -> dict[str, Any]:  # noqa: A002
+        """Return the schema of what `encode` writes for a type.
+
+        Fields that are always written are required, null is left out where it is not written, and
+        unknown fields are allowed, because a later version may write more.
+
+        Raises:
+            UnsupportedTypeError: The type has no JSON form.
+        """
+        return self._encoded.describe(shape_of(type))
+
+    def _add(self, record: Record) -> tuple[str, dict[str, Any]]:
+        """Return the reference to a new definition, and its schema to complete."""
+        name = base = record.cls.__name__
+        number = 1
+        while name in self.definitions:
+            number += 1
+            name = f"{base}{number}"
+        self.definitions[name] = described = {"type": "object", "title": base}
+        return self._prefix + name, described
+
+
+class _Describer:
+    """Describes shapes as they are decoded, or as they are encoded."""
+
+    def __init__(self, schemas: Schemas, *, is_encoded: bool) -> None:
+        self._schemas = schemas
+        self._is_encoded = is_encoded
+        self._references: dict[Record, str] = {}
 
     def describe(self, shape: Shape) -> dict[str, Any]:
         match shape:
@@ -106,39 +165,65 @@ class _Definitions:
                 members = [self.describe(member) for member in shape.members]
                 return {"anyOf" if shape.tag is None else "oneOf": members}
             case Record():
-                return {"$ref": f"#/$defs/{self._define(shape)}"}
+                return {"$ref": self._define(shape)}
 
     def _define(self, record: Record) -> str:
-        if record in self._names:
-            return self._names[record]
-        name = base = record.cls.__name__
-        number = 1
-        while name in self.by_name:
-            number += 1
-            name = f"{base}{number}"
-        self._names[record] = name
-        described: dict[str, Any] = {"type": "object", "title": base}
-        self.by_name[name] = described
-        properties = {item.json_name: self._property(item) for item in record.fields}
-        required = [item.json_name for item in record.fields if item.required]
+        if record in self._references:
+            return self._references[record]
+        reference, described = self._schemas._add(record)  # noqa: SLF001
+        self._references[record] = reference
+        if (summary := class_summary(record.cls)) is not None:
+            described["description"] = summary
+        descriptions = field_descriptions(record.cls)
+        properties = {}
+        for item in record.fields:
+            properties[item.json_name] = self._property(item)
+            if item.name in descriptions:
+                properties[item.json_name]["description"] = descriptions[item.name]
+        required = [
+            item.json_name
+            for item in record.fields
+            if (not item.omit_default if self._is_encoded and not record.is_dict else item.required)
+        ]
         if record.tag is not None:
             properties = {record.tag: {"const": record.tag_value}} | properties
             required = [record.tag, *required]
         described["properties"] = properties
         described["required"] = required
-        if not record.ignore_unknown:
+        if not record.ignore_unknown and not self._is_encoded:
             described["additionalProperties"] = False
-        return name
+        return reference
 
     def _property(self, item: Field) -> dict[str, Any]:
-        described = self.describe(item.shape)
-        if item.required or item.default_factory is not None:
+        shape = item.shape
+        if self._is_encoded and item.omit_default and item.default_factory is None:
+            shape = _without_null(shape) if item.default is None else shape
+        described = self.describe(shape)
+        if item.required or item.default_factory is not None or not _accepts(shape, item.default):
+            return described
+        if self._is_encoded and not item.omit_default:
             return described
         try:
             text = print_value(item.default, DEFAULT_LIMITS, lambda: values)
         except JSONError:  # a default without a JSON form is omitted
             return described
         return described | {"default": parse(text, DEFAULT_LIMITS, last_key_wins=False)}
+
+
+def _without_null(shape: Shape) -> Shape:
+    if not isinstance(shape, Union):
+        return shape
+    members = tuple(member for member in shape.members if member != Scalar("null"))
+    return members[0] if len(members) == 1 else replace(shape, members=members)
+
+
+def _accepts(shape: Shape, default: Any) -> bool:
+    """Return whether a default may be sent, too; some mean only that nothing was sent."""
+    if default is None:
+        return shape == Anything() or (isinstance(shape, Union) and Scalar("null") in shape.members)
+    if isinstance(shape, Constrained):
+        return all(constraint.holds(default) for constraint in shape.constraints)
+    return True
 
 
 def _constrain(
@@ -156,7 +241,10 @@ def _constrain(
             if getattr(constraint, name) is not None and suffix is not None:
                 keywords[keyword + suffix] = getattr(constraint, name)
         if constraint.pattern is not None:
-            keywords["pattern"] = f"^(?:{constraint.pattern})$"
+            if (pattern := portable(constraint.pattern)) is not None:
+                keywords["pattern"] = pattern
+            if constraint.text_format is not None:
+                keywords["format"] = constraint.text_format
         if constraint.description is not None:
             keywords["description"] = constraint.description
         # A schema has each keyword once; a second one needs a schema of its own.

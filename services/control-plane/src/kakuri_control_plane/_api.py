@@ -4,9 +4,6 @@ The control plane keeps no state. Each response about a workload comes from the 
 moment, so nothing here can be out of date or get lost.
 """
 
-from dataclasses import dataclass
-from typing import ClassVar
-
 from kakuri_daemon.api import APIRouter, json_response
 from kakuri_http import Request, Response
 from kakuri_rpc import AgentClient, RPCError, State
@@ -25,6 +22,26 @@ from kakuri_control_plane._lifecycle import Lifecycle
 from kakuri_control_plane._log_api import LogApi
 from kakuri_control_plane._log_queries import LogQuery
 from kakuri_control_plane._nodes import NODE_NAME, Nodes
+from kakuri_control_plane._openapi_handler import DocumentHandler
+from kakuri_control_plane._operations import (
+    CREATE_WORKLOAD,
+    DELETE_WORKLOAD,
+    GET_ASSET,
+    GET_EVENTS,
+    GET_HEALTH,
+    GET_HISTORY,
+    GET_INDEX,
+    GET_LOG,
+    GET_NODE,
+    GET_OPENAPI,
+    GET_READINESS,
+    GET_WORKLOAD,
+    LIST_NODES,
+    LIST_WORKLOADS,
+    RESTART_WORKLOAD,
+    START_WORKLOAD,
+    STOP_WORKLOAD,
+)
 from kakuri_control_plane._page import ASSET_NAME, get_asset, get_document, prefers_html
 from kakuri_control_plane._presence import Presence
 from kakuri_control_plane._problems import PROBLEMS, agent_problem, runtime_unavailable
@@ -36,35 +53,9 @@ from kakuri_control_plane._queries import (
     SubmissionQuery,
     WorkloadQuery,
 )
+from kakuri_control_plane._service_views import OK, Health, Index
 from kakuri_control_plane._submissions import MAX_BODY, Submissions
-from kakuri_control_plane._version import __version__
 from kakuri_control_plane._views import HistoryView, WorkloadDetails, WorkloadPage, WorkloadView
-
-
-@dataclass(frozen=True, slots=True)
-class Index:
-    """The response to `GET /`."""
-
-    name: str = "kakuri-control-plane"
-    version: str = __version__
-    workloads: str = "/workloads"
-    nodes: str = "/nodes"
-    events: str = "/events"
-    ready: str = "/readyz"
-
-
-@dataclass(frozen=True, slots=True)
-class Health:
-    """The response to a probe; `message` is for operators, and may be set when the status is ok."""
-
-    __json__: ClassVar = {"omit_defaults": True}
-
-    status: str
-    simulated: bool = False
-    message: str | None = None
-
-
-OK = Health("ok")
 
 VARY = {"Vary": "Accept"}
 
@@ -94,25 +85,46 @@ class Api:
     def router(self) -> APIRouter:
         """Return the routes of the API."""
         router = APIRouter(PROBLEMS, ids=IDS)
-        workload = "/workloads/:id<workload>"
-        create, lifecycle, nodes = self._submissions.create, self._lifecycle, self._nodes
-        router.add("POST", "/workloads", create, query=SubmissionQuery, body_limit=MAX_BODY)
-        router.add("GET", "/workloads", self.list_workloads, query=PageQuery)
-        router.add("GET", workload, self.get_workload, query=WorkloadQuery)
-        router.add("GET", f"{workload}/log", self._logs.get_log, query=LogQuery)
-        router.add("GET", f"{workload}/history", self.get_history, query=HistoryQuery)
-        router.add("POST", f"{workload}/stop", lifecycle.stop, body_limit=MAX_OPTIONS)
-        router.add("POST", f"{workload}/start", lifecycle.start, body_limit=MAX_OPTIONS)
-        router.add("POST", f"{workload}/restart", lifecycle.restart, body_limit=MAX_OPTIONS)
-        router.add("DELETE", workload, lifecycle.delete, query=RemovalQuery, body_limit=MAX_OPTIONS)
-        router.add("GET", "/events", self._events.get_events, query=EventQuery)
-        router.add("GET", "/nodes", nodes.list_nodes)
-        router.add("GET", "/nodes/:name<node>", nodes.get_node)
-        router.add("GET", "/", self.get_index)
-        router.add("GET", "/ui/:name<file>", get_asset)
-        router.add("GET", "/healthz", self.healthz)
-        router.add("GET", "/readyz", self.readyz)
+        self._add_workloads(router)
+        add = router.add
+        add("GET", "/events", self._events.get_events, query=EventQuery, describe=GET_EVENTS)
+        add("GET", "/nodes", self._nodes.list_nodes, describe=LIST_NODES)
+        add("GET", "/nodes/:name<node>", self._nodes.get_node, describe=GET_NODE)
+        add("GET", "/", self.get_index, describe=GET_INDEX)
+        add("GET", "/ui/:name<file>", get_asset, describe=GET_ASSET)
+        add("GET", "/healthz", self.healthz, describe=GET_HEALTH)
+        add("GET", "/readyz", self.readyz, describe=GET_READINESS)
+        add("GET", "/openapi.json", DocumentHandler(router).get, describe=GET_OPENAPI)
         return router
+
+    def _add_workloads(self, router: APIRouter) -> None:
+        add, one, lifecycle = router.add, "/workloads/:id<workload>", self._lifecycle
+        create, limit = self._submissions.create, MAX_OPTIONS
+        add(
+            "POST",
+            "/workloads",
+            create,
+            query=SubmissionQuery,
+            body_limit=MAX_BODY,
+            describe=CREATE_WORKLOAD,
+        )
+        add("GET", "/workloads", self.list_workloads, query=PageQuery, describe=LIST_WORKLOADS)
+        add("GET", one, self.get_workload, query=WorkloadQuery, describe=GET_WORKLOAD)
+        add("GET", f"{one}/log", self._logs.get_log, query=LogQuery, describe=GET_LOG)
+        add("GET", f"{one}/history", self.get_history, query=HistoryQuery, describe=GET_HISTORY)
+        add("POST", f"{one}/stop", lifecycle.stop, body_limit=limit, describe=STOP_WORKLOAD)
+        add("POST", f"{one}/start", lifecycle.start, body_limit=limit, describe=START_WORKLOAD)
+        add(
+            "POST", f"{one}/restart", lifecycle.restart, body_limit=limit, describe=RESTART_WORKLOAD
+        )
+        add(
+            "DELETE",
+            one,
+            lifecycle.delete,
+            query=RemovalQuery,
+            body_limit=limit,
+            describe=DELETE_WORKLOAD,
+        )
 
     async def get_workload(self, request: Request, query: WorkloadQuery) -> Response:
         """Return the state of a workload, with `spec` everything that is known about it."""

@@ -34,7 +34,11 @@ class NoOptions:
 
 @dataclass(frozen=True, slots=True)
 class StopOptions:
-    """The content of a stop or a restart: seconds between the signal and the kill."""
+    """The content of a stop or a restart.
+
+    Attributes:
+        grace_seconds: Seconds between the signal and the kill.
+    """
 
     grace_seconds: GraceSeconds = 10
 

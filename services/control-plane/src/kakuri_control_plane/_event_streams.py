@@ -236,15 +236,26 @@ def _beginning(request: Request, query: EventQuery) -> tuple[int | None, bool]:
     Raises:
         QueryError: It is not an index.
     """
+    after = query.after
     last = request.headers.get("last-event-id")
-    text = query.after if last is None else last
-    if text is None or text == "now":
-        return None, text is None
+    if last is not None:
+        after = "now" if last == "now" else _index(last)
+    if after is None or after == "now":
+        return None, after is None
+    return after, False
+
+
+def _index(text: str) -> int:
+    """Return the index of a Last-Event-ID.
+
+    Raises:
+        QueryError: It is not one.
+    """
     index = int(text) if INDEX.fullmatch(text) else MAX_VERSION + 1
     if index > MAX_VERSION:
-        where = "query.after" if last is None else "header.Last-Event-ID"
-        raise QueryError([Fault(where, f"expected an index or 'now', got {text!r:.80}")])
-    return index, False
+        message = f"expected an index or 'now', got {text!r:.80}"
+        raise QueryError([Fault("header.Last-Event-ID", message)])
+    return index
 
 
 def _accepts_event_stream(request: Request) -> bool:

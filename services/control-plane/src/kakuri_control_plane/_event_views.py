@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import ClassVar, Literal
 
+from kakuri_daemon.api import Either
 from kakuri_json import encode
 from kakuri_rpc import Desired, State, Status
-from kakuri_workload import Event, Removal, WorkloadState
+from kakuri_workload import Event, EventType, Removal, WorkloadState
 
-from kakuri_control_plane._views import DESIRED, date_time
+from kakuri_control_plane._views import DESIRED, DesiredWord, Time, date_time
 
 RETRY = b"retry: 1000\n\n"
 """The first piece of a server-sent stream: browsers reconnect after a second."""
@@ -16,25 +17,94 @@ RETRY = b"retry: 1000\n\n"
 HEARTBEAT_COMMENT = b": heartbeat\n\n"
 
 
+EventWord = Literal["state", "workload", "desired", "removed", "runtime", "node"]
+_WORDS: dict[EventType, EventWord] = {
+    EventType.WORKLOAD: "workload",
+    EventType.DESIRED: "desired",
+    EventType.REMOVED: "removed",
+    EventType.RUNTIME: "runtime",
+    EventType.NODE: "node",
+}
+
+
 @dataclass(slots=True)  # not frozen: it is used once
 class EventView:
-    """One line of a stream."""
+    """An event, or with the type `state` the present state of a workload.
+
+    Attributes:
+        index: Its index, after which a stream can continue; of a state, the workload's version.
+        at: When it happened.
+        type: What it is about.
+        id: The workload.
+        state: The state of the workload afterwards.
+        reason: Why it has this state, as a short code.
+        message: The same for people.
+        exit_code: The exit code of a run that has ended.
+        attempt: The number of restarts so far.
+        desired: What was requested of the workload.
+        removal: What was removed, and how that was checked.
+        available: Whether the container runtime is available.
+        version: The version of the agent that started.
+    """
 
     __json__: ClassVar = {"omit_defaults": True}
 
     index: int
-    at: str
-    type: str
+    at: Time
+    type: EventWord
     id: str | None = None
     state: WorkloadState | None = None
     reason: str | None = None
     message: str | None = None
     exit_code: int | None = None
     attempt: int = 0
-    desired: str | None = None
+    desired: DesiredWord | None = None
     removal: Removal | None = None
     available: bool | None = None
     version: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Synced:
+    """All states have been sent; changes follow.
+
+    Attributes:
+        type: What the line means.
+        index: The index after which changes follow.
+    """
+
+    type: Literal["synced"] = "synced"
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
+class Heartbeat:
+    """The stream is alive.
+
+    Attributes:
+        index: The current index.
+        type: What the line means.
+    """
+
+    index: int
+    type: Literal["heartbeat"] = "heartbeat"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamGap:
+    """The last line of a stream that can't continue: events are missing, so list again.
+
+    Attributes:
+        type: What the line means.
+        oldest: The smallest index that events can be read after.
+    """
+
+    type: Literal["gap"] = "gap"
+    oldest: int
+
+
+STREAM_LINE = Either(EventView, Synced, Heartbeat, StreamGap)
+"""One line of a stream, or the data of one server-sent event."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +163,7 @@ def encoded_event(event: Event[State, Desired]) -> StreamEvent:
     view = EventView(
         event.index,
         date_time(event.at),
-        event.type.value,
+        _WORDS[event.type],
         event.id,
         None if state is None else state.workload_state,
         event.reason,
@@ -133,14 +203,14 @@ def encoded_state(status: Status) -> StreamEvent:
 
 def synced_line(index: int) -> bytes:
     """Return the line after the current states."""
-    return b'{"type":"synced","index":%d}\n' % index
+    return encode(Synced(index=index)) + b"\n"
 
 
 def heartbeat_line(index: int) -> bytes:
     """Return the line that shows that a stream is alive."""
-    return b'{"index":%d,"type":"heartbeat"}\n' % index
+    return encode(Heartbeat(index)) + b"\n"
 
 
 def gap_line(oldest: int) -> bytes:
     """Return the last line of a stream that can't continue without a gap."""
-    return b'{"type":"gap","oldest":%d}\n' % oldest
+    return encode(StreamGap(oldest=oldest)) + b"\n"

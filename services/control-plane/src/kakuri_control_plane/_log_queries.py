@@ -15,6 +15,21 @@ _duration = re.compile(r"(?:([0-9]{1,6})d)?(?:([0-9]{1,9})h)?(?:([0-9]{1,9})m)?(
 _UNITS = 86_400, 3600, 60, 1
 
 
+@dataclass(frozen=True, slots=True)
+class _SinceText:
+    """The form of `since`, for `Annotated`; `since_time` also checks the day of the month."""
+
+    pattern: str = (
+        r"(?!0000)[0-9]{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])"
+        r"[Tt](?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:\.[0-9]{1,9})?"
+        r"(?:[Zz]|[-+ ](?:[01][0-9]|2[0-3]):[0-5][0-9])"
+        r"|(?=[0-9])(?:[0-9]{1,6}d)?(?:[0-9]{1,9}h)?(?:[0-9]{1,9}m)?(?:[0-9]{1,9}s)?"
+    )
+    description: str = (
+        "a time such as 2026-11-26T14:07:25Z or a duration such as 90s, 10m, 1h30m or 2d"
+    )
+
+
 class LogFormat(Enum):
     """The form of a log in an answer."""
 
@@ -33,7 +48,8 @@ class LogQuery:
         follow: Whether to wait for more.
         timestamps: Whether each line begins with its time.
         stream: Only lines of this stream.
-        since: Only what was written since this time, or within this duration.
+        since: Only what was written since this time (RFC 3339), or within this duration, such as
+            90s, 10m, 1h30m or 2d.
         attempt: Only lines of this attempt.
         format: The form of the answer.
         removed: Whether to read the log of the workload that was removed last.
@@ -43,7 +59,7 @@ class LogQuery:
     follow: bool = False
     timestamps: bool = False
     stream: LogStream | None = None
-    since: str | None = None
+    since: Annotated[str, _SinceText()] | None = None
     attempt: LogAttempt | None = None
     format: LogFormat = LogFormat.TEXT
     removed: bool = False
@@ -84,6 +100,5 @@ def since_time(text: str, now: float) -> str:
     try:
         return log_time(text.replace(" ", "+"))
     except ValueError:
-        expected = "a time such as 2026-11-26T14:07:25Z or a duration such as 90s, 10m, 1h30m or 2d"
-        message = f"expected {expected}, got {text[:100]!r}"
+        message = f"expected {_SinceText().description}, got {text[:100]!r}"
         raise QueryError([Fault("query.since", message)]) from None

@@ -1,14 +1,14 @@
 """The HTTP API of nodes. There is one: that of the agent."""
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from kakuri_daemon.api import json_response
 from kakuri_http import Request, Response, problem
 from kakuri_rpc import AgentClient, AgentTimeout, AgentUnreachable, Node
 
 from kakuri_control_plane._presence import Presence
-from kakuri_control_plane._views import date_time_or_none
+from kakuri_control_plane._views import Time, date_time_or_none
 
 NODE_NAME = "[!-.0-~]{1,253}"
 """The name of a node: a host name, or whatever an operator chose."""
@@ -19,12 +19,32 @@ UNNAMED = "node"
 
 @dataclass(frozen=True, slots=True)
 class NodeView:
-    """A node: `state` is `ready`, or `unavailable` while it can start nothing."""
+    """A node.
+
+    Attributes:
+        name: Its name.
+        state: `ready`, or `unavailable` while it can start nothing.
+        version: The version of its agent.
+        runtime: The kind of its runtime, such as `sidecar`, `cri` or `simulated`.
+        simulated: Whether workloads are only simulated.
+        runtime_available: Whether its container runtime answers.
+        workloads: The number of workloads, ended ones included.
+        message: What is wrong, or what an operator should know.
+        handlers: The container runtime's handler for each runtime class.
+        memory_mb: What workloads may take in total, in units of 2**20 bytes.
+        memory_mb_used: What they take.
+        cpu_millicores: What workloads may take in total; 1000 are one core.
+        cpu_millicores_used: What they take.
+        store: Where the agent keeps workloads: `sqlite` or `memory`.
+        started_at: When the agent started.
+        event_index: The index of the latest event.
+        last_heard: When the agent answered last.
+    """
 
     __json__: ClassVar = {"omit_defaults": True}
 
     name: str
-    state: str
+    state: Literal["ready", "unavailable"]
     version: str
     runtime: str
     simulated: bool
@@ -37,9 +57,9 @@ class NodeView:
     cpu_millicores: int | None = None
     cpu_millicores_used: int | None = None
     store: str | None = None
-    started_at: str | None = None
+    started_at: Time | None = None
     event_index: int | None = None
-    last_heard: str | None = None
+    last_heard: Time | None = None
 
     @classmethod
     def of(cls, node: Node, last_heard: float | None, fault: str | None = None) -> "NodeView":
@@ -74,7 +94,11 @@ class NodeView:
 
 @dataclass(frozen=True, slots=True)
 class NodePage:
-    """All nodes."""
+    """All nodes.
+
+    Attributes:
+        nodes: The nodes.
+    """
 
     nodes: list[NodeView]
 

@@ -2,8 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 from kakuri_daemon.api import document_problem
 from kakuri_http import Response, problem
@@ -25,6 +24,7 @@ from kakuri_control_plane._admission import TooManyLargeDocuments
 from kakuri_control_plane._content import UnsupportedContent
 from kakuri_control_plane._event_hub import TooManyStreams
 from kakuri_control_plane._headers import HeaderError, VersionMismatch
+from kakuri_control_plane._problem_kinds import Compacted
 
 RETRY_AFTER = {"Retry-After": "1"}
 """Seconds: every request tries to connect to the agent again, so an early retry does no harm."""
@@ -100,23 +100,11 @@ def agent_problem(error: RPCError, *, status: int | None = None) -> Response:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Compacted:
-    """The problem of a client that can't continue after its index without a gap."""
-
-    __json__: ClassVar = {"omit_defaults": True}
-
-    title: str
-    status: int
-    detail: str
-    code: str
-    oldest: int | None
-    newest: int | None
-
-
 def _compacted_problem(error: AgentError) -> Response:
     detail = f"{error}; list the workloads again"
-    found = _Compacted("Gone", GONE, detail, error.code.value, error.oldest, error.newest)
+    found = Compacted(
+        "Gone", GONE, detail, error.code.value, oldest=error.oldest, newest=error.newest
+    )
     return Response(GONE, encode(found), content_type="application/problem+json")
 
 

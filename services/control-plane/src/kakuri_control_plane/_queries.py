@@ -1,7 +1,7 @@
 """The query parameters of the API; `kakuri_daemon.api.read_query` converts them."""
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Literal
 
 from kakuri_rpc import MAX_PAGE, GraceSeconds, LabelSelector
 from kakuri_workload import EventType, Range, Text, WorkloadId, WorkloadState
@@ -23,7 +23,16 @@ EventTypes = Annotated[
 
 @dataclass(frozen=True, slots=True)
 class PageQuery:
-    """Parameters of a list of workloads."""
+    """Parameters of a list of workloads.
+
+    Attributes:
+        limit: How many workloads a page has at most.
+        after: Only workloads whose id comes after this one: `next` of the page before.
+        state: Only workloads in this state.
+        label: Only workloads with this label, as `key=value`.
+        spec: Whether to show everything that is known of each.
+        removed: Whether to list workloads that were removed.
+    """
 
     limit: Annotated[int, Range(ge=1, le=MAX_PAGE)] = MAX_PAGE
     after: str = ""
@@ -52,9 +61,17 @@ class WorkloadQuery:
 
 @dataclass(frozen=True, slots=True)
 class EventQuery:
-    """Parameters of a stream of events: where to begin, and which events to have."""
+    """Parameters of a stream of events: where to begin, and which events to have.
 
-    after: str | None = None
+    Attributes:
+        after: Begin after the event with this index, or `now`; by default, begin with the state of
+            every workload.
+        workload: Only events about this workload.
+        label: Only events about workloads with this label, as `key=value`.
+        type: Only events of these types, separated by commas.
+    """
+
+    after: Annotated[int, Range(ge=0, le=2**53)] | Literal["now"] | None = None
     workload: WorkloadId | None = None
     label: LabelSelector | None = None
     type: EventTypes = ""
@@ -73,21 +90,34 @@ class EventQuery:
 
 @dataclass(frozen=True, slots=True)
 class HistoryQuery:
-    """Parameters of a history: whether to return that of the workload that was removed last."""
+    """Parameters of a history.
+
+    Attributes:
+        removed: Whether to return that of the workload with this id that was removed last.
+    """
 
     removed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class SubmissionQuery:
-    """Parameters of a submission."""
+    """Parameters of a submission.
+
+    Attributes:
+        dry_run: Whether to check everything and change nothing.
+    """
 
     dry_run: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class RemovalQuery:
-    """Parameters of a removal: the grace time, and how long to wait until it is complete."""
+    """Parameters of a removal.
+
+    Attributes:
+        grace_seconds: Seconds between the signal and the kill.
+        wait: Seconds to wait until the workload is removed.
+    """
 
     grace_seconds: GraceSeconds = 10
     wait: Annotated[int, Range(ge=0, le=MAX_WAIT_SECONDS)] = 0

@@ -42,11 +42,16 @@ _REQUIRED_NAMES = (b'"id"', b'"runtime_class"', b'"memory_mb"', b'"cpu_millicore
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Submission(Workload):
-    """A workload whose submitter may leave out its class and its limits.
+    """A workload whose submitter may leave out its class and its limits, and with a key its id.
 
     An empty string stands for a class or an id that was left out: no document can have one.
+
+    Attributes:
+        id: A label of RFC 1123; without it, the id is made from the header `Idempotency-Key`.
+        runtime_class: By default the node's only class, or `edera-zone`.
     """
 
+    id: WorkloadId = ""
     runtime_class: RuntimeClass = ""
     memory_mb: Quantity = DEFAULT_MEMORY_MB
     cpu_millicores: Quantity = DEFAULT_CPU_MILLICORES
@@ -58,10 +63,10 @@ class Submission(Workload):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class KeyedSubmission(Submission):
-    """A submission that may leave out its id too, because it has an Idempotency-Key."""
+class IdentifiedSubmission(Submission):
+    """A submission without an Idempotency-Key, which needs an id."""
 
-    id: WorkloadId = ""
+    id: WorkloadId
 
 
 class Submissions:
@@ -96,8 +101,7 @@ class Submissions:
                 start = self._agent.start_workload(workload, dry_run=query.dry_run)
                 status = await self._presence.track(start)
         if query.dry_run:
-            change = "none" if status.existing else "create"
-            return json_response(DryRun(dry_run=True, change=change, workload=workload))
+            return json_response(DryRun.of(workload, status))
         headers = {"Location": f"/workloads/{workload.id}"}
         if not status.existing:
             return json_response(workload, 201, headers)
@@ -159,6 +163,6 @@ def _decode(request: Request) -> Workload:
             # The name that is missing is elsewhere in the document, such as in `env`.
     is_keyed = "idempotency-key" in request.headers
     submitted: Submission = decode(
-        document, type=KeyedSubmission if is_keyed else Submission, limits=LIMITS
+        document, type=Submission if is_keyed else IdentifiedSubmission, limits=LIMITS
     )
     return submitted

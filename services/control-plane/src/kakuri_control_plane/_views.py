@@ -3,24 +3,53 @@
 import datetime as dt
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Self
+from typing import Annotated, ClassVar, Generic, Literal, Self, TypeVar
 
 from kakuri_json import encode
 from kakuri_rpc import Desired, History, State, Status, WorkloadList
 from kakuri_workload import Isolation, Removal, Transition, Workload, WorkloadState
 
-DESIRED: dict[Desired | None, str | None] = {
+DesiredWord = Literal["stopped", "restarted", "removed"]
+
+DESIRED: dict[Desired | None, DesiredWord | None] = {
     None: None,
-    **{each: each.value.lower() for each in Desired},
+    Desired.STOPPED: "stopped",
+    Desired.RESTARTED: "restarted",
+    Desired.REMOVED: "removed",
 }
 """The API's spelling of what was requested; None if the workload is as requested."""
+
+
+@dataclass(frozen=True, slots=True)
+class _TimeText:
+    """The form of times, for `Annotated`."""
+
+    pattern: str = r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{6}Z"
+    format: str = "date-time"
+
+
+Time = Annotated[str, _TimeText()]
+"""A time as `date_time` returns it."""
 
 
 @dataclass(slots=True)  # not frozen: it is used once, and created in half of the time
 class WorkloadView:
     """A workload's state, of its current run or its last one.
 
-    `desired` is what was requested and is not done yet: stopped, restarted or removed.
+    Attributes:
+        id: The workload.
+        state: Its state.
+        reason: Why it has this state, as a short code such as `OOMKilled`.
+        message: The same for people.
+        exit_code: The exit code of a run that has ended.
+        address: The IP address of its zone.
+        started_at: When the run started.
+        ended_at: When the run ended.
+        restarts: The number of restarts.
+        image_digest: The manifest digest of the run's image.
+        desired: What was requested and is not done yet.
+        restart_at: When the next run is due.
+        existing: Whether a request found the workload there, or running.
     """
 
     __json__: ClassVar = {"omit_defaults": True}
@@ -31,12 +60,12 @@ class WorkloadView:
     message: str | None = None
     exit_code: int | None = None
     address: str | None = None
-    started_at: str | None = None
-    ended_at: str | None = None
+    started_at: Time | None = None
+    ended_at: Time | None = None
     restarts: int = 0
     image_digest: str | None = None
-    desired: str | None = None
-    restart_at: str | None = None
+    desired: DesiredWord | None = None
+    restart_at: Time | None = None
     existing: bool = False
 
     @classmethod
@@ -61,7 +90,15 @@ class WorkloadView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IsolationView:
-    """The evidence of how a run is isolated."""
+    """The evidence of how a run is isolated; what could not be observed is absent.
+
+    Attributes:
+        handler: The container runtime's handler of the sandbox.
+        kernel: The release of the zone's kernel, which an image can forge.
+        host_kernel: The release of the host's kernel.
+        profile: The hash of the security profile of the container.
+        checked_at: When it was observed.
+    """
 
     __json__: ClassVar = {"omit_defaults": True}
 
@@ -69,7 +106,7 @@ class IsolationView:
     kernel: str | None = None
     host_kernel: str | None = None
     profile: str | None = None
-    checked_at: str
+    checked_at: Time
 
     @classmethod
     def of(cls, isolation: Isolation) -> "IsolationView":
@@ -85,13 +122,23 @@ class IsolationView:
 
 @dataclass(slots=True)
 class WorkloadDetails(WorkloadView):
-    """A workload with its specification, or what is kept of one that was removed."""
+    """A workload with its specification, or what is kept of one that was removed.
+
+    Attributes:
+        version: A number that increases with each change, and is never used again.
+        created_at: When it was submitted.
+        changed_at: When it changed last.
+        spec: Its specification.
+        removed_at: When it was removed.
+        removal: What was removed, and how that was checked.
+        isolation: How its run is isolated.
+    """
 
     version: int | None = None
-    created_at: str | None = None
-    changed_at: str | None = None
+    created_at: Time | None = None
+    changed_at: Time | None = None
     spec: Workload | None = None
-    removed_at: str | None = None
+    removed_at: Time | None = None
     removal: Removal | None = None
     isolation: IsolationView | None = None
 
@@ -112,7 +159,20 @@ class WorkloadDetails(WorkloadView):
 
 @dataclass(frozen=True, slots=True)
 class RemovedWorkload:
-    """The response to a DELETE that waited: the receipt, and how the workload ended."""
+    """The response to a DELETE that waited: the receipt, and how the workload ended.
+
+    Attributes:
+        id: The workload.
+        removed: The receipt: what was removed, and how that was checked.
+        state: Its last state.
+        reason: Why it had this state, as a short code.
+        message: The same for people.
+        exit_code: The exit code of its last run.
+        started_at: When that run started.
+        ended_at: When that run ended.
+        restarts: The number of restarts.
+        removed_at: When it was removed.
+    """
 
     __json__: ClassVar = {"omit_defaults": True}
 
@@ -122,10 +182,10 @@ class RemovedWorkload:
     reason: str | None = None
     message: str | None = None
     exit_code: int | None = None
-    started_at: str | None = None
-    ended_at: str | None = None
+    started_at: Time | None = None
+    ended_at: Time | None = None
     restarts: int = 0
-    removed_at: str | None = None
+    removed_at: Time | None = None
 
     @classmethod
     def of(cls, status: Status) -> "RemovedWorkload":
@@ -146,37 +206,64 @@ class RemovedWorkload:
 
 @dataclass(frozen=True, slots=True)
 class DryRun:
-    """What a POST would do: `change` is `create`, or `none` if the workload exists already."""
+    """What a POST would do.
 
-    dry_run: bool
-    change: str
+    Attributes:
+        dry_run: Always true.
+        change: `create`, or `none` if the workload exists already.
+        workload: The workload, with what was left out.
+    """
+
+    dry_run: Literal[True]
+    change: Literal["create", "none"]
     workload: Workload
+
+    @classmethod
+    def of(cls, workload: Workload, status: Status) -> "DryRun":
+        """Return the response about a workload, to which the agent would reply with `status`."""
+        return cls(True, "none" if status.existing else "create", workload)  # noqa: FBT003
+
+
+V = TypeVar("V", bound=WorkloadView)
 
 
 @dataclass(frozen=True, slots=True)
-class WorkloadPage:
-    """A page of workloads; `next` is the `after` of the following page."""
+class WorkloadPage(Generic[V]):
+    """A page of workloads, in the order of their ids.
+
+    Attributes:
+        workloads: The workloads.
+        next: The `after` of the following page; absent on the last one.
+    """
 
     __json__: ClassVar = {"omit_defaults": True}
 
-    workloads: Sequence[WorkloadView]
+    workloads: Sequence[V]
     next: str | None = None
 
     @classmethod
-    def of(
-        cls, page: WorkloadList, view: Callable[[Status], WorkloadView] = WorkloadView.of
-    ) -> "WorkloadPage":
+    def of(cls, page: WorkloadList, view: Callable[[Status], V]) -> "WorkloadPage[V]":
         """Return an agent's page, with a view of each workload."""
         return cls([view(status) for status in page.workloads], page.next)
 
 
 @dataclass(frozen=True, slots=True)
 class TransitionView:
-    """One change of a workload's state."""
+    """One change of a workload's state.
+
+    Attributes:
+        at: When it happened.
+        state: The state afterwards.
+        reason: Why, as a short code.
+        message: The same for people.
+        exit_code: The exit code of a run that has ended.
+        restarts: The number of restarts by then.
+        count: How many attempts in a row ended in this way.
+    """
 
     __json__: ClassVar = {"omit_defaults": True}
 
-    at: str
+    at: Time
     state: WorkloadState
     reason: str | None = None
     message: str | None = None
@@ -200,7 +287,12 @@ class TransitionView:
 
 @dataclass(frozen=True, slots=True)
 class HistoryView:
-    """The transitions of a workload, oldest first."""
+    """The latest transitions of a workload, oldest first.
+
+    Attributes:
+        id: The workload.
+        transitions: The transitions.
+    """
 
     id: str
     transitions: list[TransitionView]

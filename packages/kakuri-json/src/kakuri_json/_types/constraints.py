@@ -38,10 +38,12 @@ def constraints_of(metadata: tuple[Any, ...]) -> Iterator[Constraint]:
         pattern, fullmatch = _pattern(mark)
         description = getattr(mark, "description", None)
         message = description if isinstance(description, str) else None
+        name = getattr(mark, "format", None)
+        text_format = name if isinstance(name, str) and fullmatch is not None else None
         kinds = () if isinstance(mark, type) else {cls.__name__ for cls in type(mark).__mro__}
         zone = getattr(mark, "tz", None)
         if bounds or fullmatch is not None:
-            yield _bounded(bounds, pattern, fullmatch, message)
+            yield _bounded(bounds, pattern, fullmatch, message, text_format)
         elif getattr(mark, "__is_annotated_types_grouped_metadata__", False) is True:
             yield from constraints_of(tuple(mark))
         elif "Predicate" in kinds and callable(getattr(mark, "func", None)):
@@ -130,6 +132,7 @@ def _bounded(
     pattern: str | None,
     fullmatch: Callable[[str], Any] | None,
     message: str | None,
+    text_format: str | None,
 ) -> Constraint:
     tests = []
     if "ge" in bounds or "gt" in bounds or "le" in bounds or "lt" in bounds:
@@ -160,7 +163,13 @@ def _bounded(
         )
 
     return Constraint(
-        _guarded(holds), " ".join(tests), message, pattern, of_text=fullmatch is not None, **bounds
+        _guarded(holds),
+        " ".join(tests),
+        message,
+        pattern,
+        text_format,
+        of_text=fullmatch is not None,
+        **bounds,
     )
 
 

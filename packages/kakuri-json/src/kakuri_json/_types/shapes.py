@@ -18,6 +18,7 @@ class Constraint:
         requirement: What it requires, as a part of an error message.
         description: The program's own message, which replaces every other one.
         pattern: The regular expression for a whole text, if it has no flags.
+        text_format: The name of the text's format in schemas, beside the pattern.
         of_text: Whether it applies to text only.
         of_times: Whether it applies to dates with times only.
     """
@@ -26,6 +27,7 @@ class Constraint:
     requirement: str
     description: str | None = None
     pattern: str | None = None
+    text_format: str | None = None
     ge: Any = None
     gt: Any = None
     le: Any = None

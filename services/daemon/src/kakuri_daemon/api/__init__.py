@@ -2,6 +2,17 @@
 
 from kakuri_daemon.api._access import access_log
 from kakuri_daemon.api._guard import HostGuard, refuse_browsers, refuse_other_sites
+from kakuri_daemon.api._operations import (
+    Answer,
+    DescribedRoute,
+    Either,
+    Header,
+    Operation,
+    Problem,
+    ProblemFault,
+    ProblemKind,
+    Together,
+)
 from kakuri_daemon.api._problems import document_problem, query_problem
 from kakuri_daemon.api._queries import QueryError, read_query
 from kakuri_daemon.api._responses import json_response
@@ -10,8 +21,17 @@ from kakuri_daemon.api._server import serving
 
 __all__ = [
     "APIRouter",
+    "Answer",
+    "DescribedRoute",
+    "Either",
+    "Header",
     "HostGuard",
+    "Operation",
+    "Problem",
+    "ProblemFault",
+    "ProblemKind",
     "QueryError",
+    "Together",
     "access_log",
     "document_problem",
     "json_response",

@@ -8,6 +8,7 @@ from typing import Any
 from kakuri_http import Request, Response, Route, Router, problem
 from kakuri_json import JSONError
 
+from kakuri_daemon.api._operations import DescribedRoute, Operation
 from kakuri_daemon.api._problems import document_problem, query_problem
 from kakuri_daemon.api._queries import QueryError, read_query, refuse_query
 from kakuri_daemon.api._trace import accept_trace
@@ -26,7 +27,8 @@ Problems = Mapping[type[Exception], Callable[[Any], Response]]
 """For each kind of exception that handlers may raise, a function that returns its response."""
 
 _NOT_FOUND = 404
-_TYPED = re.compile(r"/:(\w+)<(\w+)>")
+TYPED_PARAMETER = re.compile(r"/:(\w+)<(\w+)>")
+"""A parameter of a pattern: its name and its type."""
 
 
 class _UnknownID(Exception):
@@ -45,6 +47,10 @@ class APIRouter(Router):
 
     Each request has a trace: that of its `traceparent`, or a new one. Its response has it, and so
     have problem details and log lines.
+
+    Attributes:
+        ids: The types of parameters, each with its regular expression.
+        described: The routes that were added with a description.
     """
 
     def __init__(self, problems: Problems | None = None, *, ids: Mapping[str, str] = {}) -> None:
@@ -58,7 +64,8 @@ class APIRouter(Router):
         """
         super().__init__(dict.fromkeys(ids, str))
         self.check(accept_trace)
-        self._ids = {kind: re.compile(pattern) for kind, pattern in ids.items()}
+        self.ids = {kind: re.compile(pattern) for kind, pattern in ids.items()}
+        self.described: list[DescribedRoute] = []
         defaults: Problems = {
             QueryError: query_problem,
             JSONError: document_problem,
@@ -76,6 +83,7 @@ class APIRouter(Router):
         streaming: bool = False,
         body_limit: int | None = None,
         query: type | None = None,
+        describe: Operation | None = None,
     ) -> None:
         """Add a route.
 
@@ -87,13 +95,16 @@ class APIRouter(Router):
             streaming: Whether the handler reads the content itself.
             body_limit: Bytes of content, if other than the server's limit.
             query: The dataclass of the query; None refuses every parameter.
+            describe: The description of the route in the API's OpenAPI document.
 
         Raises:
             kakuri_http.RouteError: The pattern or the method is not valid.
             kakuri_http.RouteConflict: Another route has the same paths.
         """
-        answer = self._answer_with(handler, query, _TYPED.findall(pattern))
+        answer = self._answer_with(handler, query, TYPED_PARAMETER.findall(pattern))
         super().add(method, pattern, answer, streaming=streaming, body_limit=body_limit)
+        if describe is not None:
+            self.described.append(DescribedRoute(method, pattern, query, describe))
 
     def resolve(self, request: Request) -> Route | Response:
         """Return the route of a request, or the response if there is none."""
@@ -133,7 +144,7 @@ class APIRouter(Router):
         query: type | None,
         parameters: list[tuple[str, str]],
     ) -> Callable[[Request], Response | Awaitable[Response]]:
-        ids = [(name, kind, self._ids[kind]) for name, kind in parameters if kind in self._ids]
+        ids = [(name, kind, self.ids[kind]) for name, kind in parameters if kind in self.ids]
 
         def call(request: Request) -> Any:
             for name, kind, valid in ids:
@@ -166,7 +177,7 @@ class APIRouter(Router):
 
 def _untyped(pattern: str) -> str:
     """Return a pattern as callers know it: `/items/:id` for `/items/:id<item>`."""
-    return _TYPED.sub(r"/:\1", pattern)
+    return TYPED_PARAMETER.sub(r"/:\1", pattern)
 
 
 def _resembles(segments: list[str], given: list[str]) -> bool:

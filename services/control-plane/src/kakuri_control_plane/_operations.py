@@ -1,0 +1,280 @@
+"""Descriptions of the API's routes, from which `GET /openapi.json` is made."""
+
+from kakuri_daemon.api import Answer, Either, Header, Operation, Together
+from kakuri_workload import Workload
+
+from kakuri_control_plane._content import NoOptions, StopOptions
+from kakuri_control_plane._event_views import STREAM_LINE
+from kakuri_control_plane._headers import (
+    ENTITY_TAGS,
+    EVENT_INDEX,
+    KEY,
+    MAX_KEY_LENGTH,
+)
+from kakuri_control_plane._log_views import LOG_ENTRY
+from kakuri_control_plane._nodes import NodePage, NodeView
+from kakuri_control_plane._problem_kinds import (
+    AGENT,
+    BUSY,
+    CAPACITY,
+    COMPACTED,
+    CONFLICT,
+    CONTENT_TOO_LARGE,
+    MEDIA_TYPE,
+    NEVER_FITS,
+    NOT_FOUND,
+    READINESS,
+    TOO_LARGE,
+    TOO_MANY_LOGS,
+    TOO_MANY_STREAMS,
+    VERSION_MISMATCH,
+)
+from kakuri_control_plane._service_views import Health, Index
+from kakuri_control_plane._submissions import Submission
+from kakuri_control_plane._views import (
+    DryRun,
+    HistoryView,
+    RemovedWorkload,
+    WorkloadDetails,
+    WorkloadPage,
+    WorkloadView,
+)
+
+WORKLOADS, EVENTS, NODES, SERVICE = "workloads", "events", "nodes", "service"
+
+ETAG = Header("ETag", "The version of the workload as an entity tag.", r'"[0-9]{1,16}"')
+LOCATION = Header("Location", "The path of the workload.", "/workloads/.+")
+IF_MATCH = Header(
+    "If-Match",
+    "Versions, as `ETag` has them, or `*`. If the workload has another version, nothing is done, "
+    "and the answer is 412 (RFC 9110 section 13.1.1).",
+    ENTITY_TAGS,
+)
+IF_NONE_MATCH = Header(
+    "If-None-Match",
+    "Versions that the client has already; with one of them the answer is 304.",
+)
+IDEMPOTENCY_KEY = Header(
+    "Idempotency-Key",
+    f"1 to {MAX_KEY_LENGTH} printable ASCII characters. The id of a workload that has none is made "
+    "from the key and the image, so that the request can be repeated.",
+    KEY,
+)
+LAST_EVENT_ID = Header(
+    "Last-Event-ID", "As `after`, which it takes precedence over: browsers send it.", EVENT_INDEX
+)
+NO_STORE = Header("Cache-Control", "Events are never cached.", "no-store")
+DOCUMENT_HEADERS = (
+    Header("ETag", "The hash of the document.", '"[0-9a-f]{16}"'),
+    Header("Cache-Control", "A client asks whether the document has changed.", "no-cache"),
+)
+VARY = Header("Vary", "The response depends on `Accept`.", "Accept")
+PAGE_ETAG = Header("ETag", "The hash of the file.", '"[0-9a-f]{32}"')
+PAGE_HEADERS = (
+    Header("Cache-Control", "A client asks whether the file has changed.", "no-cache"),
+    Header("Content-Security-Policy", "What the page may load and run."),
+)
+NO_SNIFF = Header("X-Content-Type-Options", "A log may contain anything.", "nosniff")
+TRAILER = Header(
+    "Trailer",
+    "The response may end with the trailer `Kakuri-Log-Gap: true`: a part of the log was removed "
+    "before it could be read.",
+    "Kakuri-Log-Gap",
+)
+
+WORKLOAD = (*AGENT, NOT_FOUND)
+WRITE = (*WORKLOAD, CONFLICT, VERSION_MISMATCH, MEDIA_TYPE, CONTENT_TOO_LARGE)
+
+STATUS_ACCEPTED = Answer("The request is stored, and is being carried out.", WorkloadView, (ETAG,))
+
+CREATE_WORKLOAD = Operation(
+    id="createWorkload",
+    tag=WORKLOADS,
+    summary="Submit a workload",
+    description="Only `image` is required, and either `id` or the header `Idempotency-Key`. "
+    "Submitting the same workload again changes nothing.",
+    body=Submission,
+    is_body_required=True,
+    headers=(IDEMPOTENCY_KEY,),
+    answers={
+        201: Answer("The workload was created; what was left out is filled in.", Workload,
+                    (LOCATION,)),
+        200: Answer("It exists already, with its status; or, with `dry_run`, what would be done.",
+                    Either(Together(Workload, WorkloadView), DryRun), (LOCATION,)),
+    },
+    problems=(
+        *AGENT, CONFLICT, TOO_LARGE, CONTENT_TOO_LARGE, MEDIA_TYPE,
+        NEVER_FITS, CAPACITY, BUSY,
+    ),
+)  # fmt: skip
+LIST_WORKLOADS = Operation(
+    id="listWorkloads",
+    tag=WORKLOADS,
+    summary="List workloads in the order of their ids",
+    answers={200: Answer("A page of workloads.", WorkloadPage[WorkloadDetails])},
+    problems=AGENT,
+)
+GET_WORKLOAD = Operation(
+    id="getWorkload",
+    tag=WORKLOADS,
+    summary="Return the status of a workload, or wait for a change of it",
+    description="`If-Match` and `If-None-Match` are evaluated with `spec` only.",
+    headers=(IF_MATCH, IF_NONE_MATCH),
+    answers={
+        200: Answer("Its status; with `spec` everything that is known, and an `ETag`.",
+                    WorkloadDetails, (ETAG,)),
+        304: Answer("The client has this version.", None, (ETAG,)),
+    },
+    problems=(*WORKLOAD, VERSION_MISMATCH),
+)  # fmt: skip
+GET_LOG = Operation(
+    id="getLog",
+    tag=WORKLOADS,
+    summary="Return the output of a workload, or follow it",
+    description="Without parameters that select lines or a form, these are exactly the bytes that "
+    "the workload wrote. A log that can't be sent to its end is cut off without the last chunk.",
+    answers={
+        200: Answer(
+            "The log.",
+            {"text/plain; charset=utf-8": str, "application/x-ndjson": LOG_ENTRY},
+            (NO_SNIFF, TRAILER),
+        )
+    },
+    problems=(*WORKLOAD, TOO_MANY_LOGS),
+)
+GET_HISTORY = Operation(
+    id="getHistory",
+    tag=WORKLOADS,
+    summary="Return the latest transitions of a workload",
+    answers={200: Answer("Its transitions, oldest first.", HistoryView)},
+    problems=WORKLOAD,
+)
+STOP_WORKLOAD = Operation(
+    id="stopWorkload",
+    tag=WORKLOADS,
+    summary="Stop a workload, and keep its record, log and history",
+    body=StopOptions,
+    headers=(IF_MATCH,),
+    answers={202: STATUS_ACCEPTED, 200: Answer("It has ended.", WorkloadView, (ETAG,))},
+    problems=WRITE,
+)
+START_WORKLOAD = Operation(
+    id="startWorkload",
+    tag=WORKLOADS,
+    summary="Run a workload that has ended once more",
+    body=NoOptions,
+    headers=(IF_MATCH,),
+    answers={202: STATUS_ACCEPTED, 200: Answer("It runs.", WorkloadView, (ETAG,))},
+    problems=(*WRITE, CAPACITY),
+)
+RESTART_WORKLOAD = Operation(
+    id="restartWorkload",
+    tag=WORKLOADS,
+    summary="End the run of a workload, and begin the next one",
+    body=StopOptions,
+    headers=(IF_MATCH,),
+    answers={202: STATUS_ACCEPTED},
+    problems=(*WRITE, CAPACITY),
+)
+DELETE_WORKLOAD = Operation(
+    id="deleteWorkload",
+    tag=WORKLOADS,
+    summary="Stop and remove a workload",
+    headers=(IF_MATCH,),
+    answers={
+        202: STATUS_ACCEPTED,
+        200: Answer("With `wait`: it was removed within that time.", RemovedWorkload),
+    },
+    problems=(*WORKLOAD, VERSION_MISMATCH, CONTENT_TOO_LARGE),
+)
+GET_EVENTS = Operation(
+    id="getEvents",
+    tag=EVENTS,
+    summary="Stream the events of all workloads and of the node",
+    description="Without `after`, the stream begins with the state of every workload. It has no "
+    "end of its own, and a heartbeat every 5 s. A client that continues after the last index that "
+    "it has seen misses no event and gets none twice. With `Accept: text/event-stream`, events "
+    "are server-sent events, whose `data` is the same JSON.",
+    headers=(LAST_EVENT_ID,),
+    answers={
+        200: Answer(
+            "A stream of events, one a line.",
+            {"application/x-ndjson": STREAM_LINE, "text/event-stream": STREAM_LINE},
+            (NO_STORE,),
+        )
+    },
+    problems=(*AGENT, COMPACTED, TOO_MANY_STREAMS),
+)
+LIST_NODES = Operation(
+    id="listNodes",
+    tag=NODES,
+    summary="List the nodes",
+    answers={200: Answer("All nodes.", NodePage)},
+    problems=AGENT,
+)
+GET_NODE = Operation(
+    id="getNode",
+    tag=NODES,
+    summary="Return one node",
+    answers={200: Answer("The node.", NodeView)},
+    problems=WORKLOAD,
+)
+GET_INDEX = Operation(
+    id="getIndex",
+    tag=SERVICE,
+    summary="Return the name and version of the service, or the web page",
+    description="A client that prefers `text/html` to JSON, as browsers do, gets the web page.",
+    headers=(IF_NONE_MATCH,),
+    answers={
+        200: Answer(
+            "The name, the version and paths; or the page.",
+            {"application/json": Index, "text/html; charset=utf-8": str},
+            (VARY,),
+        ),
+        304: Answer("The client has this page.", None, (PAGE_ETAG, *PAGE_HEADERS)),
+    },
+)
+GET_ASSET = Operation(
+    id="getPageFile",
+    tag=SERVICE,
+    summary="Return a style sheet, a script or an icon of the web page",
+    description="The names are those that the page uses; they change with its version.",
+    headers=(IF_NONE_MATCH,),
+    answers={
+        200: Answer(
+            "The file.",
+            {
+                "text/css; charset=utf-8": str,
+                "text/javascript; charset=utf-8": str,
+                "image/svg+xml": str,
+            },
+            (PAGE_ETAG, *PAGE_HEADERS),
+        ),
+        304: Answer("The client has this file.", None, (PAGE_ETAG, *PAGE_HEADERS)),
+    },
+    problems=(NOT_FOUND,),
+)
+GET_HEALTH = Operation(
+    id="getHealth",
+    tag=SERVICE,
+    summary="Report that the process serves requests",
+    answers={200: Answer("It does.", Health)},
+)
+GET_READINESS = Operation(
+    id="getReadiness",
+    tag=SERVICE,
+    summary="Report whether workloads can be run",
+    answers={200: Answer("The agent and its container runtime answer.", Health)},
+    problems=READINESS,
+)
+GET_OPENAPI = Operation(
+    id="getOpenAPI",
+    tag=SERVICE,
+    summary="Return this document",
+    headers=(IF_NONE_MATCH,),
+    answers={
+        200: Answer("The document.", dict[str, object],
+                    DOCUMENT_HEADERS),
+        304: Answer("The client has this document.", None, DOCUMENT_HEADERS),
+    },
+)  # fmt: skip

@@ -1,0 +1,165 @@
+"""Descriptions of routes, from which `kakuri_daemon.api.openapi` makes a document."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Any, ClassVar
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """A header field of a request or a response.
+
+    Attributes:
+        name: Its name, such as ETag.
+        description: What it means.
+        pattern: The regular expression of its whole value; any text by default.
+    """
+
+    name: str
+    description: str
+    pattern: str | None = None
+
+
+class Together:
+    """Content with the fields of several types.
+
+    Attributes:
+        types: The types, or contents.
+    """
+
+    __slots__ = ("types",)
+
+    def __init__(self, *types: Any) -> None:
+        self.types = types
+
+
+class Either(Together):
+    """Content of one of several types."""
+
+    __slots__ = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A response that is not an error.
+
+    Attributes:
+        description: When the response has this status, and what it contains.
+        content: The type of the JSON content, `Together` or `Either` of several; or a mapping from
+            media types to such types. For a stream of lines, it is the type of one line, and for
+            text `str`. None if there is no content.
+        headers: Its header fields, besides those that every response has.
+    """
+
+    description: str
+    content: Any = None
+    headers: tuple[Header, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ProblemFault:
+    """One fault of a request.
+
+    Attributes:
+        path: Where it is: `$.memory_mb` in a document, `query.limit`, `header.If-Match`.
+        message: What was expected, and what was there instead.
+    """
+
+    path: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class _TraceText:
+    """The form of trace ids, for `Annotated`."""
+
+    pattern: str = "[0-9a-f]{32}"
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Why a request was not carried out (RFC 9457).
+
+    Attributes:
+        title: The usual phrase of the status.
+        status: The status of the response.
+        detail: What happened to this request, for people.
+        code: A short, stable name of the cause, for programs.
+        errors: Every fault of the request.
+        trace: The trace id of the request, by which an operator finds its log lines.
+    """
+
+    __json__: ClassVar[dict[str, Any]] = {"omit_defaults": True}
+
+    title: str
+    status: int
+    detail: str | None = None
+    code: str | None = None
+    errors: list[ProblemFault] = field(default_factory=list)
+    trace: Annotated[str, _TraceText()] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ProblemKind:
+    """A cause of problem details.
+
+    Attributes:
+        code: Its code.
+        status: The status of the response.
+        description: When it happens, as the end of a line.
+        headers: Header fields of the response.
+        content: The type of the content, if it has more fields than others.
+    """
+
+    code: str
+    status: int
+    description: str
+    headers: tuple[Header, ...] = ()
+    content: type = Problem
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operation:
+    """What a route does, for its callers.
+
+    The parameters of the path and of the query are not repeated here: they are known from the
+    route.
+
+    Attributes:
+        id: A name for generated clients, such as listWorkloads.
+        tag: The group of operations that it belongs to.
+        summary: One line, without a full stop.
+        description: More, in Markdown.
+        answers: The responses without errors, by status.
+        problems: The errors that it may answer, besides those of every operation.
+        body: The type of the JSON content of requests; None if they have none.
+        is_body_required: Whether a request must have content.
+        headers: The header fields of requests that it reads, besides those that all read.
+    """
+
+    id: str
+    tag: str
+    summary: str
+    description: str = ""
+    answers: Mapping[int, Answer]
+    problems: tuple[ProblemKind, ...] = ()
+    body: Any = None
+    is_body_required: bool = False
+    headers: tuple[Header, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class DescribedRoute:
+    """A route with its description.
+
+    Attributes:
+        method: The method, such as GET.
+        pattern: The pattern of its paths, with the types of parameters.
+        query: The dataclass of its query; None if it has no parameters.
+        operation: The description.
+    """
+
+    method: str
+    pattern: str
+    query: type | None
+    operation: Operation

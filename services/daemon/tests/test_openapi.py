@@ -1,0 +1,173 @@
+"""Documents made of routes and of the types that their handlers use."""
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+import pytest
+from kakuri_daemon.api import (
+    Answer,
+    APIRouter,
+    Either,
+    Header,
+    Operation,
+    Problem,
+    ProblemKind,
+    Together,
+)
+from kakuri_daemon.api.openapi import APIDescription, openapi_document
+from kakuri_http import Response
+
+
+@dataclass(frozen=True)
+class Limit:
+    ge: int
+    le: int
+
+
+@dataclass(frozen=True)
+class ItemQuery:
+    """Parameters.
+
+    Attributes:
+        limit: How many.
+    """
+
+    limit: Annotated[int, Limit(1, 9)] | None = None
+    spec: bool = False
+    after: int | Literal["now"] | None = None
+
+
+@dataclass(frozen=True)
+class Item:
+    """An item."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class Price:
+    price: int = 0
+
+
+@dataclass(frozen=True)
+class BusyProblem(Problem):
+    queue: int = 0
+
+
+BAD = ProblemKind("bad_request", 400, "it is not valid")
+BUSY = ProblemKind(
+    "busy", 503, "others are served", (Header("Retry-After", "Seconds."),), BusyProblem
+)
+FULL = ProblemKind("full", 503, "there is no room", BUSY.headers)
+
+
+def document_of(operation, pattern="/items/:id<item>", method="GET", query=None):
+    router = APIRouter(ids={"item": "[a-z]{1,9}"})
+    router.add(method, pattern, lambda *_: Response(204), query=query, describe=operation)
+    router.add("GET", "/undescribed", lambda _: Response(204))
+    about = APIDescription(
+        title="Items",
+        version="1.2",
+        summary="Items.",
+        description="All of them.",
+        tags={"items": "What there is."},
+        ids={"item": "The id of an item."},
+        problems=(BAD,),
+    )
+    return openapi_document(router, about)
+
+
+def operation(**fields):
+    return Operation(
+        **{"id": "getItem", "tag": "items", "summary": "Return", "answers": {204: Answer("Done.")}}
+        | fields
+    )
+
+
+def test_document_has_only_described_routes_and_what_is_said_of_the_api():
+    document = document_of(operation(description="More."))
+    assert list(document["paths"]) == ["/items/{id}"]
+    assert document["info"]["version"] == "1.2"
+    assert document["tags"] == [{"name": "items", "description": "What there is."}]
+    described = document["paths"]["/items/{id}"]["get"]
+    assert (described["operationId"], described["description"]) == ("getItem", "More.")
+    assert described["responses"]["default"] == {"$ref": "#/components/responses/Refused"}
+    assert "Problem" in document["components"]["schemas"]
+
+
+def test_parameters_are_those_of_path_query_and_headers():
+    document = document_of(operation(headers=(Header("If", "A condition."),)), query=ItemQuery)
+    parameters = document["paths"]["/items/{id}"]["get"]["parameters"]
+    assert parameters.pop()["name"] == "traceparent"
+    assert parameters == [
+        {
+            "name": "id", "in": "path", "required": True, "description": "The id of an item.",
+            "schema": {"type": "string", "pattern": "^(?:[a-z]{1,9})$"},
+        },
+        {
+            "name": "limit", "in": "query", "description": "How many.",
+            "schema": {"type": "integer", "minimum": 1, "maximum": 9},
+        },
+        {
+            "name": "spec", "in": "query", "allowEmptyValue": True,
+            "schema": {"type": "boolean", "default": False},
+        },
+        {"name": "after", "in": "query", "schema": {"anyOf": [{"const": "now"}, {"type": "integer"}]}},
+        {"name": "If", "in": "header", "description": "A condition.", "schema": {"type": "string"}},
+    ]  # fmt: skip
+
+
+def test_body_is_described_as_it_is_decoded():
+    document = document_of(operation(body=Item), method="POST", pattern="/items")
+    assert document["paths"]["/items"]["post"]["requestBody"] == {
+        "required": False,
+        "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Item"}}},
+    }
+    assert document["components"]["schemas"]["Item"]["additionalProperties"] is False
+
+
+def test_answer_is_described_as_it_is_encoded():
+    etag = Header("ETag", "The version.")
+    document = document_of(operation(answers={200: Answer("The item.", Item, (etag,))}))
+    answer = document["paths"]["/items/{id}"]["get"]["responses"]["200"]
+    assert answer["content"] == {
+        "application/json": {"schema": {"$ref": "#/components/schemas/Item"}}
+    }
+    assert list(answer["headers"]) == ["ETag", "traceparent"]
+    assert "additionalProperties" not in document["components"]["schemas"]["Item"]
+
+
+@pytest.mark.parametrize(
+    ("content", "keyword"), [(Together(Item, Price), "allOf"), (Either(Item, Price), "anyOf")]
+)
+def test_answer_of_several_types_refers_to_each(content, keyword):
+    document = document_of(operation(answers={200: Answer("It.", content)}))
+    schema = document["paths"]["/items/{id}"]["get"]["responses"]["200"]["content"]
+    assert schema["application/json"]["schema"] == {
+        keyword: [{"$ref": "#/components/schemas/Item"}, {"$ref": "#/components/schemas/Price"}]
+    }
+
+
+def test_stream_is_text_with_the_schema_of_a_line():
+    content = {"application/x-ndjson": Item, "text/plain": str}
+    document = document_of(operation(answers={200: Answer("Lines.", content)}))
+    assert document["paths"]["/items/{id}"]["get"]["responses"]["200"]["content"] == {
+        "application/x-ndjson": {
+            "schema": {"type": "string"},
+            "x-itemSchema": {"$ref": "#/components/schemas/Item"},
+        },
+        "text/plain": {"schema": {"type": "string"}},
+    }
+
+
+def test_problems_of_one_status_are_one_response_with_all_codes():
+    document = document_of(operation(problems=(BUSY, FULL)))
+    responses = document["paths"]["/items/{id}"]["get"]["responses"]
+    assert list(responses) == ["204", "400", "503", "default"]
+    assert responses["503"]["x-codes"] == ["busy", "full"]
+    assert (
+        responses["503"]["description"] == "- `busy`: others are served\n- `full`: there is no room"
+    )
+    assert list(responses["503"]["headers"]) == ["Retry-After", "traceparent"]
+    (content,) = responses["503"]["content"].values()
+    assert content == {"schema": {"$ref": "#/components/schemas/BusyProblem"}}
