@@ -99,14 +99,14 @@ def main(directory: str, rounds: int, seed: int) -> None:
     path = Path(directory) / "kakuri.db"
     read: list[int] = []
     for number in range(rounds):
-        reported = one_round(path, read[-1] if read else 0, chance)
+        reported = one_round(path, max(read, default=0), chance)
         read += reported
         journal = journal_of(path)
         stored = {event.index for event in journal.after(journal.compacted, 100_000)}
         undone = {index for index in reported if index > journal.compacted} - stored
         assert not undone, f"round {number}: {sorted(undone)} were read and are not in the journal"
     journal = journal_of(path)
-    read += [event.index for event in journal.after(read[-1], 100_000)]
+    read += [event.index for event in journal.after(max(read, default=0), 100_000)]
     expected = [event.index for event in journal.after(journal.compacted, 100_000)]
     assert read == sorted(set(read)), "an event came twice, or out of order"
     assert [each for each in read if each > journal.compacted] == expected

@@ -9,8 +9,13 @@ from kakuri_registry import (
     StoreFailed,
     StoreWriter,
     WorkloadRegistry,
+    _history,
+    _journal,
     _recovery,
+    _registry_reader,
+    _rows,
     _sqlite,
+    _transactions,
     _writer,
 )
 from kakuri_registry._history import MAX_HISTORY_MESSAGE
@@ -94,6 +99,14 @@ def test_versions_after_a_restart_begin_a_million_later(store, tmp_path):
 
 def test_constants_of_the_store_are_the_documented_ones():
     assert _sqlite.RESERVE_BYTES == 8_388_608
+    assert (_sqlite.MAX_LOG_PAGES, _sqlite.PAGES_PER_TIDY) == (1000, 1024)
+    assert (_sqlite.PAGE, _sqlite.SMALL_TRANSACTION) == (4096, 16)
+    assert (_transactions.LARGE_TRANSACTION, _transactions.MAX_TOMBSTONE_PART) == (1024, 1_048_576)
+    assert (_journal.MAX_EVENTS, _journal.MAX_EVENT_BYTES) == (10_000, 8_388_608)
+    assert (_journal.MAX_EVENT_AGE, _journal.COMPACTION_EVENTS) == (86_400.0, 1000)
+    assert (_registry_reader.MAX_WORKLOADS, _registry_reader.MAX_PAGE) == (200_000, 1000)
+    assert (_rows.MAX_STORED_TEXT, _rows.LARGEST) == (4_194_304, 2**63 - 1)
+    assert (_history.MAX_HISTORY_MESSAGE, _recovery.MAX_FAILED_READS) == (256, 10_000)
     assert (_writer.FIRST_RETRY_SECONDS, _writer.LONGEST_RETRY_SECONDS) == (0.1, 5.0)
     assert _writer.BATCH_DELAY_SECONDS == 0.02
 

@@ -528,6 +528,40 @@ def test_latest_desired_state_counts_until_the_removal():
         assert registry.set_desired("wl-1", desired, now=3, grace_seconds=9) is removing
 
 
+def test_history_folds_neither_the_first_attempt_nor_one_that_began_otherwise():
+    registry = WorkloadRegistry()
+    registry.register(workload(), now=0)
+    registry.update("wl-1", Run(PENDING, reason="BackOff"), now=1)  # of attempt 0
+    registry.restart("wl-1", now=2, restart_at=5.0, reason="BackOff")
+    registry.restart("wl-1", now=3, restart_at=5.0, reason="Error")
+    registry.restart("wl-1", now=4, restart_at=5.0, reason="Error")
+    registry.restart("wl-1", now=5, restart_at=5.0, reason="Error")
+    steps = [(step.at, step.reason, step.count) for step in registry.history("wl-1")]
+    assert steps[:3] == [(0, None, 1), (1, "BackOff", 1), (2, "BackOff", 1)]
+    assert steps[3:] == [(3, "Error", 1), (5, "Error", 2)]
+
+
+def test_history_whose_oldest_transitions_were_dropped_still_folds_the_last_attempts():
+    registry = WorkloadRegistry()
+    registry.register(workload("a"), now=0)
+    for number in range(1, MAX_HISTORY + 4):
+        registry.update("a", Run(PENDING, reason=f"Step{number}"), now=number)
+    assert len(registry.history("a")) == MAX_HISTORY
+    for attempt in range(4):
+        crash(registry, attempt + 10)
+    steps = registry.history("a")
+    assert len(steps) <= MAX_HISTORY
+    assert [step.count for step in steps if step.reason == "BackOff"] == [1, 3]
+
+
+@pytest.mark.parametrize("desired", [DesiredState.STOP, DesiredState.RESTART, DesiredState.REMOVE])
+def test_desired_state_without_a_grace_time_ends_the_run_at_once(desired):
+    registry = WorkloadRegistry()
+    registry.register(workload(), now=0)
+    assert registry.set_desired("wl-1", desired, now=1).grace_seconds == 0
+    assert registry.get("wl-1").changed_at == 1
+
+
 def test_history_folds_no_attempt_that_was_requested():
     registry = WorkloadRegistry()
     registry.register(workload(), now=0)

@@ -3,7 +3,7 @@ import sqlite3
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from kakuri_registry import Change, WorkloadEntry
+from kakuri_registry import Change, WorkloadEntry, _rows
 from kakuri_registry._rows import (
     COLUMNS,
     LARGEST,
@@ -169,3 +169,19 @@ def test_rows_with_the_same_text_share_one_object():
     ]
     first, second = (reader.read(row).entry for row in rows)
     assert first.run.reason is second.run.reason
+
+
+@pytest.mark.parametrize("most", [0, 1, 2, 3])
+@pytest.mark.parametrize("length", [1, 63, 64, 300])
+def test_rows_beyond_the_shared_texts_are_read_as_written(monkeypatch, most, length):
+    """What rows share is bounded; texts that are longer or more than that are separate objects."""
+    monkeypatch.setattr(_rows, "MAX_SHARED", most)
+    reader = RowReader()
+    for number in range(6):
+        letter = "abc"[number % 3]
+        run = Run(WorkloadState.PENDING, reason=letter * length)
+        spec = Workload("w", f"nginx:{letter}", f"class-{letter}", 1, 1)
+        history = (Transition(1.0, WorkloadState.FAILED, letter * length),)
+        change = Change("w", 1, WorkloadEntry(spec, run, 1, 0.0, 0.0), history)
+        found = reader.read(row_of(change)[: len(COLUMNS)])
+        assert (found.entry, found.history) == (change.entry, history)

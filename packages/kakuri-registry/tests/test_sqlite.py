@@ -30,6 +30,7 @@ from kakuri_registry._store import no_failpoint
 from kakuri_workload import (
     DesiredState,
     PullPolicy,
+    Removal,
     RestartPolicy,
     Run,
     Transition,
@@ -401,6 +402,72 @@ def test_file_that_never_was_a_database_is_refused_and_not_changed(tmp_path, con
     assert list(tmp_path.iterdir()) == [path]
 
 
+@pytest.mark.parametrize(
+    ("stored", "tombstone", "expected"),
+    [(None, 0, 1000), ("none", 0, 1000), (1, 0, 1000), (5000, 0, 5000), (1, 7000, 7000)],
+)
+def test_recovered_database_continues_after_the_latest_version_that_is_readable(
+    path, stored, tombstone, expected
+):
+    """`stored` is in the table of the registry, 1000 the last workload's, `tombstone` a removal's."""
+    registry = WorkloadRegistry()
+    registry.register(workload("gone"), now=1.0)
+    removal = []
+    registry.subscribe(removal.append)
+    registry.remove("gone", now=2.0, removal=Removal("s1", "c1", 0, "list"))
+    filled(path, 1000)
+    with closing(SQLiteStore(path)) as store:
+        if tombstone:
+            store.write(removal)
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("PRAGMA ignore_check_constraints = ON")
+        if stored is None:
+            other.execute("DELETE FROM registry")
+        else:
+            other.execute("UPDATE registry SET version = ?", (stored,))
+        if tombstone:
+            other.execute("UPDATE tombstones SET number = ?", (tombstone,))
+    overwrite(path, pages_of(path)[3], b"\xff" * 4096)
+    with closing(SQLiteStore(path)) as store:
+        loaded = store.load()
+        assert loaded.version == expected + VERSION_GAP
+        assert loaded.compacted == expected
+        assert len(loaded.tombstones) == bool(tombstone)
+
+
+def test_recovered_database_of_an_earlier_schema_has_its_rows(path, tmp_path):
+    entries = filled(path, 1000)
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("ALTER TABLE workloads DROP COLUMN message")
+    overwrite(path, pages_of(path)[3], b"\xff" * 4096)
+    with closing(SQLiteStore(path)) as store:
+        loaded = store.load()
+    assert 900 < len(loaded.entries) < 1000
+    assert {entry.workload.id for entry in loaded.entries} < {e.workload.id for e in entries}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "DELETE FROM registry",
+        "UPDATE registry SET version = 'none'",
+        "UPDATE registry SET compacted = x'ff'",
+    ],
+)
+def test_database_without_a_valid_version_is_recovered(path, change):
+    entries = filled(path, 3)
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute(change)
+    with closing(SQLiteStore(path)) as store:
+        loaded = store.load()
+        assert (loaded.entries, loaded.version) == (entries, 3 + VERSION_GAP)
+        (problem,) = loaded.problems
+        assert "the registry has no valid version" in problem.message
+        assert "3 workloads were recovered" in problem.message
+    with closing(SQLiteStore(path)) as store:
+        assert store.load().problems == ()
+
+
 def test_truncated_database_is_recovered(path):
     entries = filled(path, 1000)
     os.truncate(path, path.stat().st_size // 2)
@@ -476,6 +543,63 @@ def test_crash_at_any_point_of_recovery_loses_no_readable_row(path, monkeypatch)
         assert 900 < len(loaded) < len(entries)
         path.write_bytes(damaged)
     assert number > 5
+
+
+def test_recovery_makes_each_step_durable_before_the_next_one(path, monkeypatch):
+    filled(path, 1000)
+    overwrite(path, pages_of(path)[3], b"\xff" * 4096)
+    steps = []
+
+    def noted(name, call):
+        def act(*arguments, **options):
+            steps.append((name, *(Path(each).name for each in arguments)))
+            return call(*arguments, **options)
+
+        return act
+
+    monkeypatch.setattr(os, "link", noted("link", os.link))
+    monkeypatch.setattr(Path, "replace", noted("replace", Path.replace))
+    monkeypatch.setattr(Path, "unlink", noted("unlink", Path.unlink))
+    monkeypatch.setattr(_recovery, "sync_directory", noted("sync", _recovery.sync_directory))
+    path.with_name("kakuri.db-wal").touch()
+    _recovery.recover(path)
+    assert steps == [
+        ("unlink", "kakuri.db.part"),
+        ("link", "kakuri.db", "kakuri.db.damaged-1"),
+        ("link", "kakuri.db-wal", "kakuri.db.damaged-1-wal"),
+        ("replace", "kakuri.db.part", "kakuri.db.new"),
+        ("sync", "state"),
+        ("unlink", "kakuri.db-wal"),
+        ("replace", "kakuri.db.new", "kakuri.db"),
+        ("sync", "state"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("code", "recoveries"),
+    [(sqlite3.SQLITE_CORRUPT, 1), (sqlite3.SQLITE_NOTADB, 1), (sqlite3.SQLITE_IOERR, 0)],
+)
+def test_load_that_fails_again_after_a_recovery_raises_store_failed(
+    path, monkeypatch, code, recoveries
+):
+    error = sqlite3.DatabaseError("it is broken")
+    error.sqlite_errorcode = code
+    recovered = []
+
+    def fail(*_):
+        raise error
+
+    def recover(path):
+        recovered.append(path)
+        return path, 0
+
+    with closing(SQLiteStore(path)) as store:
+        monkeypatch.setattr("kakuri_registry._sqlite.read_all", fail)
+        monkeypatch.setattr("kakuri_registry._sqlite.recover", recover)
+        with pytest.raises(StoreFailed, match="it is broken") as caught:
+            store.load()
+    assert caught.value.__cause__ is error
+    assert recovered == [path] * recoveries
 
 
 def test_recovery_is_completed_after_a_crash_before_the_rename(path):
@@ -625,6 +749,72 @@ def test_new_workloads_are_refused_while_less_than_the_reserve_is_free(path, mon
         free += 1
         store.write([put("b", 5)])
         assert path.with_name("kakuri.db.reserve").stat().st_size == 1 << 20
+
+
+def test_write_commits_removals_before_a_registration_that_may_be_withdrawn(path, tmp_path):
+    """The registration's transaction holds nothing that a full disk must not refuse."""
+    registry = WorkloadRegistry()
+    for name in ("a", "b"):
+        registry.register(workload(name), now=1.0)
+    changes = []
+    registry.subscribe(changes.append)
+    registry.remove("a", now=2.0, removal=Removal("s1", "c1", 0, "list"))
+    registry.update("b", Run(RUNNING), now=3.0)
+    registry.register(workload("new"), now=4.0)
+    images = []
+
+    def failpoint(name: str) -> None:
+        if name == "store.after-commit":
+            images.append(image(path, tmp_path / f"{name}-{len(images)}"))
+
+    with closing(SQLiteStore(path)) as store:
+        store.write([put("a", 1), put("b", 2)])
+        store._failpoint = failpoint
+        store.write(changes)
+    found = []
+    for crashed in images:
+        with closing(SQLiteStore(crashed)) as store:
+            loaded = store.load()
+        found.append(
+            (
+                [(entry.workload.id, entry.state) for entry in loaded.entries],
+                [each.entry.workload.id for each in loaded.tombstones],
+            )
+        )
+    assert found == [
+        ([("b", RUNNING)], ["a"]),
+        ([("b", RUNNING), ("new", PENDING)], ["a"]),
+    ]
+
+
+def test_changes_on_a_full_disk_are_written_in_parts_of_sixteen_without_tombstones(path):
+    registry = WorkloadRegistry()
+    names = [f"w-{number:05}" for number in range(40)]
+    for name in names:
+        registry.register(workload(name), now=1.0)
+    changes = []
+    registry.subscribe(changes.append)
+    for name in names:
+        registry.remove(name, now=2.0, removal=Removal("s1", "c1", 0, "list"))
+    log = path.with_name("kakuri.db-wal")
+    sizes = []
+
+    def failpoint(name: str) -> None:
+        if name == "store.before-write":
+            sizes.append(log.stat().st_size)
+
+    filled(path, 40)
+    with closing(SQLiteStore(path, reserve=1 << 20)) as store:
+        store.load()
+        store._reserve.release()
+        store._reserve.has_room = lambda: False
+        store._failpoint = failpoint
+        with pytest.raises(StoreFull, match="no room is left for new workloads"):
+            store.write([put("new", 100)])
+        store.write(changes)
+        assert sizes == [0, 0, 0]  # each part begins with an empty log
+        loaded = store.load()
+    assert (loaded.entries, loaded.tombstones) == ([], [])
 
 
 def test_removal_of_an_unknown_workload_writes_nothing(path):

@@ -184,3 +184,35 @@ def test_log_is_not_truncated_while_another_connection_reads_it(tmp_path):
         reader.execute("COMMIT")
         assert _write_ahead_log.truncate_log(writer)
     assert not _write_ahead_log.truncate_log(writer)  # it is closed
+
+
+@pytest.mark.parametrize(
+    ("in_file", "in_log", "belongs"),
+    [
+        (None, None, True),
+        (None, (1, None), True),  # a log from before the first checkpoint has the whole database
+        ((1, None), None, True),
+        ((None, None), (1, None), True),  # a database from before there were session ids
+        ((1, None), (1, None), True),
+        ((1, 2), (1, 2), True),
+        ((1, None), (3, 1), True),
+        ((1, 2), (3, 2), False),
+        ((1, 2), (2, None), False),
+        ((1, None), (2, None), False),
+        ((1, None), (None, None), False),
+    ],
+)
+def test_log_belongs_to_its_database_by_their_session_ids(
+    tmp_path, monkeypatch, in_file, in_log, belongs
+):
+    path = tmp_path / "db"
+    for name in ("db", "db-wal", "db-shm"):
+        (tmp_path / name).write_bytes(b"content")
+    marks = {"immutable=1": in_file, "mode=ro": in_log}
+    monkeypatch.setattr(_write_ahead_log, "_marks", lambda _, mode: marks[mode])
+    if belongs:
+        _write_ahead_log.check_log(path)
+    else:
+        with pytest.raises(StoreMismatch):
+            _write_ahead_log.check_log(path)
+    assert {each.name for each in tmp_path.iterdir()} == {"db", "db-wal"}

@@ -39,6 +39,7 @@ def test_restart_policy_names_the_ends_after_which_a_workload_runs_again(policy,
 
 def test_constants_of_the_agent_are_the_documented_ones():
     assert (_restarts.STABLE_SECONDS, _restarts.MAX_JITTER) == (600.0, 0.25)
+    assert (_restarts.FIRST_BACK_OFF, _restarts.LONGEST_BACK_OFF) == (10.0, 300.0)
     assert _restarts.STOP_REASONS == (None, "Error", "OOMKilled")
     assert (_retention.CHECK_SECONDS, _retention.NEXT_CHECK_SECONDS) == (60.0, 1.0)
     assert _retention.REMOVED_PER_CHECK == 1000

@@ -1,7 +1,7 @@
 """When a log that is not followed is at its end, and the figures of logs and large documents."""
 
 import pytest
-from kakuri_control_plane import _admission, _logs
+from kakuri_control_plane import _admission, _logs, _queries
 from kakuri_control_plane._logs import MAX_SHORT_PIECES, SHORT_PIECE, _current
 from kakuri_rpc import MAX_LOG_DATA, Log
 
@@ -56,5 +56,6 @@ async def test_log_ends_with_a_piece_without_data():
 def test_constants_of_the_control_plane_are_the_documented_ones():
     assert (_logs.WAIT_SECONDS, _logs.PAUSE_SECONDS, _logs.RETURN_SECONDS) == (30.0, 0.25, 20.0)
     assert (SHORT_PIECE, MAX_SHORT_PIECES) == (MAX_LOG_DATA // 2, 256)
+    assert (_logs.FAR_FROM_END, _queries.MAX_WAIT_SECONDS) == (65_536, 60)
     assert (_admission.LARGE_DOCUMENT, _admission.MAX_IN_PROGRESS) == (16_384, 4)
     assert (_admission.MAX_WAITING, _admission.TURNS_BETWEEN) == (64, 4)

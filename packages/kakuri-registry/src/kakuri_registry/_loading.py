@@ -26,13 +26,16 @@ def read_all(connection: sqlite3.Connection, problems: list[StoreProblem]) -> Lo
         problems: What can't be loaded is added to this list.
 
     Raises:
-        Damaged: The table of workloads and its index differ.
+        Damaged: The table of workloads and its index differ, or no version is stored.
         sqlite3.Error: The database can't be read.
     """
     reader = RowReader()
     entries: list[WorkloadEntry] = []
     histories: dict[str, History] = {}
-    version, compacted = connection.execute("SELECT version, compacted FROM registry").fetchone()
+    versions = connection.execute("SELECT version, compacted FROM registry").fetchone()
+    if versions is None or not all(isinstance(each, int) for each in versions):
+        raise Damaged(f"the registry has no valid version: {shorten(versions)}")
+    version, compacted = versions
     rows = 0
     for row in connection.execute(SELECT):
         rows += 1
