@@ -42,6 +42,7 @@ def test_framing_fields_decide_length_and_persistence(fields, expected):
         ([(TE, b"")], 501, "not_implemented"),
         ([(TE, b"gzip, chunked")], 400, "bad_request"),
         ([(TE, b"chunked, chunked")], 400, "bad_request"),
+        ([(TE, b"x" * 300), (TE, b"chunked")], 400, "bad_request"),
         ([(TE, b"chunked"), (TE, b"chunked")], 400, "bad_request"),
         ([(TE, b"xCHUNKED")], 400, "bad_request"),
         ([(TE, b"chunked"), (CL, b"1")], 400, "bad_request"),

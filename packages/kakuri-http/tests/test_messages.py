@@ -170,3 +170,13 @@ def test_limit_that_is_not_positive_raises_value_error():
 def test_percent_decode_of_an_invalid_escape_after_valid_ones_raises_value_error(text):
     with pytest.raises(ValueError, match="two hexadecimal digits"):
         percent_decode(text)
+
+
+@pytest.mark.parametrize(("length", "shown"), [(80, 80), (81, 77)])
+def test_error_quotes_at_most_eighty_bytes_of_a_target(length, shown):
+    target = b"http://a/" + b"x" * (length - 9)
+    connection = ServerConnection()
+    connection.receive_data(b"GET " + target + b" HTTP/1.1\r\nHost: b\r\n\r\n")
+    with pytest.raises(RemoteProtocolError) as caught:
+        connection.next_event()
+    assert str(caught.value).endswith(repr(target[:shown] + b"..." * (length > 80)))

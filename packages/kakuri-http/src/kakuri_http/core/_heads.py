@@ -300,11 +300,12 @@ def _is_chunked(codings: list[bytes], minor: int) -> bool:
             # RFC 9112 6.1: "MUST treat the message as if the framing is faulty"
             raise RemoteProtocolError("expected no transfer-encoding in HTTP/1.0, got chunked")
         return True
-    shown = b", ".join(codings)[:80]
+    found = b", ".join(codings)
+    has_chunked = b"chunked" in found.lower()
     raise RemoteProtocolError(
-        f"expected chunked as the one transfer coding, got {shown!r}",
-        status=400 if b"chunked" in shown.lower() else 501,
-        code="bad_request" if b"chunked" in shown.lower() else "not_implemented",
+        f"expected chunked as the one transfer coding, got {found[:80]!r}",
+        status=400 if has_chunked else 501,
+        code="bad_request" if has_chunked else "not_implemented",
     )
 
 
