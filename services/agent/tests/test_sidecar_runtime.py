@@ -71,6 +71,7 @@ class ScriptedSidecar:
             router.add(method, path, self.answer)
         router.add("GET", "/zones", self.watch)
         router.add("GET", "/logs", self.watch_logs)
+        router.add("GET", "/metrics", self.answer)
         self.server = await serve(self.endpoint, router)
 
     async def stop(self):

@@ -9,6 +9,7 @@ from kakuri_json import decode, encode
 from kakuri_tcp import Endpoint, ListenFailed
 from kakuri_tcp.testing import until
 from kakuri_workload import ZoneSpec
+from kakuri_workload.metrics import MetricFamily, MetricSample
 from kakuri_zones import NodeLocked
 from kakuri_zones._labels import spec_hash
 
@@ -307,3 +308,15 @@ async def test_health_of_a_runtime_that_is_down_is_503(runtime, sidecar):
     answer = await sidecar.get("/healthz")
     assert answer.status == 503
     assert json.loads(answer.body)["status"] == "unavailable"
+
+
+async def test_metrics_are_a_family_in_each_line(runtime, sidecar):
+    await sidecar.post("z")
+    runtime.container("z").memory_bytes = 4096
+    answer = await sidecar.get("/metrics")
+    assert answer.headers.get("content-type") == "application/x-ndjson"
+    families = [decode(line, type=MetricFamily) for line in answer.body.splitlines()]
+    found = {family.name: family for family in families}
+    assert found["kakuri_zone_memory_working_set_bytes"].samples == (MetricSample(("z",), 4096),)
+    assert found["kakuri_build_info"].columns[0] == ["sidecar"]
+    assert "RunPodSandbox" in found["kakuri_cri_request_duration_seconds"].columns[0]

@@ -49,6 +49,7 @@ from kakuri_agent._replies import not_found, page_of, selection_of, status_of
 from kakuri_agent._version import __version__
 from kakuri_agent._workload_logs import WorkloadLogs
 from kakuri_agent._workload_metrics import WorkloadMetrics
+from kakuri_agent._zone_families import METRICS_ZONES, zone_families
 from kakuri_agent.runtimes._protocol import Runtime
 
 R = TypeVar("R", GetStatus, GetHistory)
@@ -74,6 +75,7 @@ class Agent:
         name: str | None = None,
         store: str | None = None,
         keeps_removed: bool = True,
+        metrics_zones: int = METRICS_ZONES,
         clock: Callable[[], float] = time.time,
     ) -> None:
         """Start to run the workloads of a registry.
@@ -86,6 +88,7 @@ class Agent:
             name: The node's name, for its description.
             store: Where workloads are kept, for the node's description.
             keeps_removed: Whether removed workloads can be read until their retention is over.
+            metrics_zones: How many zones have series of their own in the metrics.
             clock: Wall clock, for the times of entries.
         """
         self._registry = registry
@@ -116,7 +119,12 @@ class Agent:
             registry, writer, runtime, self._capacity, self._reconciler, clock=clock
         )
         self._metrics = NodeMetrics(
-            runtime, [partial(process_families, "agent", __version__), workloads.families]
+            runtime,
+            [
+                partial(process_families, "agent", __version__),
+                workloads.families,
+                partial(zone_families, registry, metrics_zones),
+            ],
         )
 
     def handle(self, request: Request) -> Reply | Awaitable[LateReply]:

@@ -238,6 +238,7 @@ async def agent_service(settings: Settings) -> AsyncIterator[Endpoint]:
             name=settings.name,
             store="sqlite" if is_durable else "memory",
             keeps_removed=settings.retention_hours > 0,
+            metrics_zones=settings.zones.metrics_zones,
         )
         retention = Retention(
             registry,

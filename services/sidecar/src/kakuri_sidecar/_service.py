@@ -8,7 +8,7 @@ from kakuri_cri import Runtime
 from kakuri_daemon.api import APIRouter, HostGuard, refuse_browsers, serving
 from kakuri_tcp import Endpoint, UnixAccess
 from kakuri_workload import WORKLOAD_ID
-from kakuri_zones import Settings, zone_node
+from kakuri_zones import CallCounts, Settings, zone_node
 
 from kakuri_sidecar._api import Api
 from kakuri_sidecar._api_logs import LogApi
@@ -43,10 +43,10 @@ async def sidecar_service(
         kakuri_zones.NodeUnavailable: Another process manages this node's zones, or the log
             directory can't be used.
     """
-    channel = GrpcioChannel(settings.cri)
+    channel, calls = GrpcioChannel(settings.cri), CallCounts()
     async with (
-        Runtime(channel, timeouts=settings.timeouts) as runtime,
-        zone_node(runtime, settings) as node,
+        Runtime(channel, timeouts=settings.timeouts, on_call=calls.count) as runtime,
+        zone_node(runtime, settings, calls) as node,
     ):
         log.info("zones are run", cri=str(settings.cri), handlers=dict(settings.handlers))
         router = APIRouter(PROBLEMS, ids={"zone": WORKLOAD_ID})

@@ -15,6 +15,7 @@ from kakuri_zones._version import __version__
 TYPE_CHECKING = False  # as type checkers know it, without the import of typing
 if TYPE_CHECKING:
     from kakuri_zones._assembly import zone_node
+    from kakuri_zones._counts import CallCounts
     from kakuri_zones._errors import (
         NodeLocked,
         NodeUnavailable,
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
 __all__ = [
     "DEFAULT_HANDLERS",
     "DEFAULT_LOG_DIR",
+    "CallCounts",
     "CollectionLimits",
     "Condition",
     "Health",
@@ -80,6 +82,7 @@ __all__ = [
 
 _MODULES = {
     "_assembly": ("zone_node",),
+    "_counts": ("CallCounts",),
     "_errors": (
         "NodeLocked",
         "NodeUnavailable",

@@ -9,12 +9,14 @@ import structlog
 from kakuri_cri import Runtime
 
 from kakuri_zones._cgroups import CgroupParent
+from kakuri_zones._counts import CallCounts
 from kakuri_zones._health import Health, check_health, own_conditions
 from kakuri_zones._image_collection import ImageCollector
 from kakuri_zones._images import Images
 from kakuri_zones._isolation import IsolationChecks
 from kakuri_zones._lock import node_lock
 from kakuri_zones._log_watch import LogWatch
+from kakuri_zones._metrics import ZoneMetrics
 from kakuri_zones._monitor import Monitor
 from kakuri_zones._node import ZoneNode
 from kakuri_zones._probe import Probe
@@ -23,6 +25,7 @@ from kakuri_zones._removal import Remover
 from kakuri_zones._rotation import LogRotation
 from kakuri_zones._settings import Settings
 from kakuri_zones._start import Start
+from kakuri_zones._stats import ZoneStats
 from kakuri_zones._table import ZoneTable
 from kakuri_zones._tasks import cancel_all
 from kakuri_zones._zone_network import ZoneNetwork
@@ -37,7 +40,9 @@ RESTART_SECONDS = 1.0
 
 
 @asynccontextmanager
-async def zone_node(runtime: Runtime, settings: Settings) -> AsyncIterator[ZoneNode]:
+async def zone_node(
+    runtime: Runtime, settings: Settings, calls: CallCounts | None = None
+) -> AsyncIterator[ZoneNode]:
     """Manage a node's zones while the context is entered.
 
     The runtime need not answer yet; it is polled until it does. When the context is left,
@@ -48,6 +53,7 @@ async def zone_node(runtime: Runtime, settings: Settings) -> AsyncIterator[ZoneN
     Args:
         runtime: A client of the runtime, which the caller closes afterwards.
         settings: See Settings.
+        calls: Counts the runtime's calls as its `on_call`, for the node's metrics.
 
     Raises:
         NodeLocked: Another process manages zones with the same log directory.
@@ -120,9 +126,22 @@ async def zone_node(runtime: Runtime, settings: Settings) -> AsyncIterator[ZoneN
         )
         for work in (monitor.run, rotation.run, collector.run, isolation.run):
             stack.push_async_callback(cancel_all, [asyncio.create_task(_keep_running(work))])
+        stats = ZoneStats(runtime, table)
+        stack.push_async_callback(stats.close)
+        metrics = ZoneMetrics(
+            runtime,
+            stats,
+            calls or CallCounts(),
+            images.pull_counts,
+            remover,
+            logs,
+            settings.metrics_zones,
+        )
         probe = Probe(health)
         stack.push_async_callback(probe.close)
-        node = ZoneNode(zones, table, monitor, logs, watch, probe.health, settings.heartbeat)
+        node = ZoneNode(
+            zones, table, monitor, logs, watch, probe.health, metrics, settings.heartbeat
+        )
         stack.callback(node.end_streams)
         yield node
 

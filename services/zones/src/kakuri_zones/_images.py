@@ -85,6 +85,7 @@ class Images:
         self._pulls: dict[tuple[str, bool], _Pull] = {}
         self._holds: Counter[str] = Counter()
         self._removing: dict[str, asyncio.Event] = {}
+        self.pull_counts = self._puller.counts
         self.last_used: dict[str, float] = {}
         """Time of the last use of each image by a start, by image id, in seconds of the clock."""
 

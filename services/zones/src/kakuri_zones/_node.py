@@ -17,10 +17,12 @@ from kakuri_workload import (
     ZoneSpec,
     ZoneStatus,
 )
+from kakuri_workload.metrics import MetricFamily
 
 from kakuri_zones._errors import UnknownRuntimeClass, UnknownZone
 from kakuri_zones._health import Health
 from kakuri_zones._log_watch import LogWatch
+from kakuri_zones._metrics import ZoneMetrics
 from kakuri_zones._monitor import Monitor
 from kakuri_zones._table import ZoneTable
 from kakuri_zones._watchers import Watcher
@@ -47,6 +49,7 @@ class ZoneNode:
         logs: LogStore,
         watch: LogWatch,
         health: Callable[[], Awaitable[Health]],
+        metrics: ZoneMetrics,
         heartbeat: float,
     ) -> None:
         self._zones = zones
@@ -55,6 +58,7 @@ class ZoneNode:
         self._logs = logs
         self._watch = watch
         self._health = health
+        self._metrics = metrics
         self._heartbeat = heartbeat
 
     def __repr__(self) -> str:
@@ -246,6 +250,14 @@ class ZoneNode:
         10 s old.
         """
         return await self._health()
+
+    async def metrics(self) -> list[MetricFamily]:
+        """Return what the node counts, and the resource usage of its zones.
+
+        The usage is read from the runtime, at most once in ten seconds. A value that the runtime
+        does not report has no series.
+        """
+        return await self._metrics.families()
 
     def end_streams(self) -> None:
         """End the iterators of `events` and `log_events`; operations continue."""

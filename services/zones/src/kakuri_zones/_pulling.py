@@ -14,6 +14,7 @@ from collections.abc import Callable
 import structlog
 from kakuri_cri import CallTimeout, CallUnanswered, CriError, NotFound, Runtime, RuntimeUnavailable
 
+from kakuri_zones._counts import PullCounts
 from kakuri_zones._errors import PullFailed
 from kakuri_zones._progress import PullProgress, received
 from kakuri_zones._settings import DEFAULT_PULL_LIMITS, PullLimits
@@ -55,6 +56,7 @@ class Puller:
         self._limits = limits
         self._clock = clock
         self._received_by = received_by
+        self.counts = PullCounts(clock)
 
     async def pull(self, image: str, report: Report, *, is_check: bool = False) -> str:
         """Pull an image.
@@ -72,6 +74,10 @@ class Puller:
             PullFailed: The image could not be pulled; the message is the registry's.
             CallUnanswered: The runtime does not answer.
         """
+        with self.counts.pull():
+            return await self._pull(image, report, is_check=is_check)
+
+    async def _pull(self, image: str, report: Report, *, is_check: bool) -> str:
         log.info("pulling", image=image)
         began = self._clock()
         pause = self._limits.first_retry

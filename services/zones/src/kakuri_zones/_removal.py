@@ -61,11 +61,17 @@ class Remover:
         self._reader = reader
         self._times = times
         self._jobs: set[asyncio.Task[None]] = set()
+        self._removing: list[str] = []
 
     @property
     def is_busy(self) -> bool:
         """Whether objects are being removed in the background."""
         return bool(self._jobs)
+
+    @property
+    def zones(self) -> frozenset[str]:
+        """The zones with objects that are being removed in the background."""
+        return frozenset(self._removing)
 
     async def remove(self, objects: Objects) -> frozenset[str]:
         """Remove objects in the kubelet's order; those that don't exist count as removed.
@@ -132,6 +138,7 @@ class Remover:
 
     async def _keep_removing(self, zone_id: str, objects: Objects, why: str) -> None:
         log.info("removing", zone=zone_id, objects=len(objects.ids), why=why)
+        self._removing.append(zone_id)
         pause = self._times.first
         while True:
             try:
@@ -140,6 +147,7 @@ class Remover:
                 log.warning("could not remove, trying again", zone=zone_id, error=str(error))
             else:
                 if is_done:
+                    self._removing.remove(zone_id)
                     self._reader.being_removed -= objects.ids
                     log.info("removed", zone=zone_id, objects=len(objects.ids))
                     return

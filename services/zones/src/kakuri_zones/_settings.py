@@ -16,6 +16,9 @@ HEARTBEAT_SECONDS = 5.0
 
 MIB = 1_048_576
 
+METRICS_ZONES = 5000
+"""Zones that have series of their own in the metrics: about eight each, of 100 bytes."""
+
 ENDED_LOGS_MB = 2048
 """The budget in units of 2^20 bytes: twenty workloads that wrote until their logs were rotated
 away (100 MiB each), or thousands of ordinary ones, on a disk that images share."""
@@ -144,6 +147,7 @@ class Settings:
         cancel_timeout: How long a creating call may continue after its start was cancelled.
         heartbeat: The longest silence of a stream of events.
         rotate_interval: Time between two checks of the size of logs.
+        metrics_zones: How many zones have series of their own in the metrics.
         isolation_interval: Time between two scans for runs whose isolation was not checked.
     """
 
@@ -167,3 +171,4 @@ class Settings:
     heartbeat: float = HEARTBEAT_SECONDS
     rotate_interval: float = ROTATE_INTERVAL
     isolation_interval: float = ISOLATION_INTERVAL
+    metrics_zones: int = METRICS_ZONES

@@ -12,7 +12,7 @@ from kakuri_workload import Workload, ZoneSpec
 from kakuri_zones import _labels as labels
 from kakuri_zones._images import NodeImage
 from kakuri_zones._security import container_security, profile_hash, sandbox_security
-from kakuri_zones.logs._store import LogLocation
+from kakuri_zones.logs._files import LogLocation
 
 # As the kubelet computes them (pkg/kubelet/kuberuntime/helpers.go).
 CPU_PERIOD = 100_000

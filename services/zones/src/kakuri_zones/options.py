@@ -18,6 +18,7 @@ from kakuri_zones._settings import (
     DEFAULT_LOG_DIR,
     DEFAULT_PULL_LIMITS,
     ENDED_LOGS_MB,
+    METRICS_ZONES,
     MIB,
     CollectionLimits,
     PullLimits,
@@ -31,6 +32,7 @@ MAX_AGE_SECONDS = 100 * 365 * 86_400.0
 SECONDS_PER_HOUR = 3600
 
 MAX_ENDED_LOGS_MB = 1_000_000_000
+MAX_METRICS_ZONES = 100_000
 
 _DOMAIN = re.compile(r"(?=.{1,253}\Z)[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?\.?|\.")
 _HANDLER = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
@@ -239,6 +241,14 @@ _OPTIONS = (
         metavar="REFERENCE",
         help="An image that is never removed; may be repeated.",
     ),
+    click.option(
+        "--metrics-zones",
+        type=click.IntRange(0, MAX_METRICS_ZONES),
+        default=METRICS_ZONES,
+        show_default=True,
+        help="Number of zones that have series of their own in the metrics; further ones are only "
+        "in the totals.",
+    ),
 )
 
 
@@ -288,6 +298,7 @@ def _pop_settings(values: dict[str, Any]) -> Settings:
             interval=values.pop("image_gc_interval"),
             keep=values.pop("kept_images"),
         ),
+        metrics_zones=values.pop("metrics_zones"),
         pulls=PullLimits(
             timeout=values.pop("pull_timeout"), stall_timeout=values.pop("pull_stall_timeout")
         ),

@@ -108,16 +108,27 @@ class FakeCommands(FakeSandboxes):
             attributes=api.PodSandboxAttributes(
                 id=sandbox.id, metadata=sandbox.metadata, labels=sandbox.labels
             ),
-            linux=api.LinuxPodSandboxStats(containers=containers),
+            linux=api.LinuxPodSandboxStats(
+                containers=containers,
+                network=api.NetworkUsage(
+                    default_interface=api.NetworkInterfaceUsage(
+                        name="eth0",
+                        rx_bytes=_reported(sandbox.received_bytes),
+                        tx_bytes=_reported(sandbox.sent_bytes),
+                    )
+                ),
+                process=api.ProcessUsage(process_count=_reported(sandbox.processes)),
+            ),
         )
 
 
 def _container_stats(container: FakeContainer) -> api.ContainerStats:
     now = time.time_ns()
     linux = container.config.linux
-    available = None
-    if linux is not None and linux.resources is not None and linux.resources.memory_limit_in_bytes:
-        available = max(0, linux.resources.memory_limit_in_bytes - container.memory_bytes)
+    used, available = container.memory_bytes, None
+    if linux is not None and linux.resources is not None and used is not None:
+        limit = linux.resources.memory_limit_in_bytes
+        available = max(0, limit - used) if limit else None
     return api.ContainerStats(
         attributes=api.ContainerAttributes(
             id=container.id,
@@ -126,12 +137,19 @@ def _container_stats(container: FakeContainer) -> api.ContainerStats:
             annotations=container.config.annotations,
         ),
         cpu=api.CpuUsage(
-            timestamp=now,
-            usage_core_nano_seconds=api.UInt64Value(value=container.cpu_nanoseconds),
+            timestamp=now, usage_core_nano_seconds=_reported(container.cpu_nanoseconds)
         ),
         memory=api.MemoryUsage(
             timestamp=now,
-            working_set_bytes=api.UInt64Value(value=container.memory_bytes),
-            available_bytes=None if available is None else api.UInt64Value(value=available),
+            working_set_bytes=_reported(used),
+            available_bytes=_reported(available),
+        ),
+        writable_layer=api.FilesystemUsage(
+            timestamp=now, used_bytes=_reported(container.writable_bytes)
         ),
     )
+
+
+def _reported(value: int | None) -> api.UInt64Value | None:
+    """Return a value as a message has it; None for one that is not reported."""
+    return None if value is None else api.UInt64Value(value=value)

@@ -72,6 +72,9 @@ class FakeSandbox:
         created_at: Nanoseconds since the epoch.
         ip: Its address.
         is_ready: Whether it is SANDBOX_READY.
+        received_bytes: Bytes that its interface received; None to report none in its statistics.
+        sent_bytes: Bytes that its interface sent, likewise.
+        processes: Number of processes, likewise.
     """
 
     id: str
@@ -81,6 +84,9 @@ class FakeSandbox:
     created_at: int
     ip: str
     is_ready: bool = True
+    received_bytes: int | None = None
+    sent_bytes: int | None = None
+    processes: int | None = None
 
     @property
     def labels(self) -> Mapping[str, str]:
@@ -136,8 +142,9 @@ class FakeContainer:
         reason: Of its exit, such as "Completed" or "Error".
         message: Of its exit.
         resources: Set by UpdateContainerResources; None until then.
-        cpu_nanoseconds: CPU time in its statistics.
-        memory_bytes: Working set in its statistics.
+        cpu_nanoseconds: CPU time in its statistics; None to report none.
+        memory_bytes: Working set, likewise.
+        writable_bytes: Size of the writable layer, likewise.
         log: Writes its log; None before its start, or without a log path.
         is_starting: Whether a StartContainer call is in progress; further ones are refused.
         ended: Set when it has exited.
@@ -157,8 +164,9 @@ class FakeContainer:
     reason: str = ""
     message: str = ""
     resources: api.LinuxContainerResources | None = None
-    cpu_nanoseconds: int = 0
-    memory_bytes: int = 0
+    cpu_nanoseconds: int | None = 0
+    memory_bytes: int | None = 0
+    writable_bytes: int | None = None
     log: LogWriter | None = None
     is_starting: bool = False
     ended: asyncio.Event = field(default_factory=asyncio.Event)

@@ -8,7 +8,9 @@ from dataclasses import replace
 import structlog
 from kakuri_cri import CallUnanswered, CriError, GrpcChannel, Runtime
 from kakuri_workload import LogChunk, LogEvent, LogRequest, Removal, ZoneEvent, ZoneSpec, ZoneStatus
+from kakuri_workload.metrics import MetricFamily
 from kakuri_zones import (
+    CallCounts,
     LogCursorError,
     LogError,
     Settings,
@@ -109,6 +111,10 @@ class NodeZones:
             yield event
         raise RuntimeUnavailable("the zones ended their stream of growing logs")
 
+    async def metrics(self) -> list[MetricFamily]:
+        """Return the metrics of the node."""
+        return await self._node.metrics()
+
     async def close(self) -> None:
         """Do nothing: `node_zones` cancels operations in progress."""
 
@@ -136,10 +142,10 @@ async def node_zones(settings: Settings) -> AsyncIterator[NodeZones]:
     Raises:
         NodeUnavailable: Another process manages them, or the directory of logs can't be used.
     """
-    channel = GrpcChannel(settings.cri)
+    channel, calls = GrpcChannel(settings.cri), CallCounts()
     async with (
-        Runtime(channel, timeouts=settings.timeouts) as runtime,
-        zone_node(runtime, settings) as node,
+        Runtime(channel, timeouts=settings.timeouts, on_call=calls.count) as runtime,
+        zone_node(runtime, settings, calls) as node,
     ):
         zones = NodeZones(node, settings.handlers)
         watching = asyncio.create_task(zones.watch_health())

@@ -37,6 +37,7 @@ from kakuri_workload import (
     ZoneStatus,
     present_spelling,
 )
+from kakuri_workload.metrics import MetricFamily
 
 from kakuri_agent.runtimes._names import SIDECAR
 from kakuri_agent.runtimes._protocol import (
@@ -45,6 +46,7 @@ from kakuri_agent.runtimes._protocol import (
     RuntimeUnavailable,
     UnknownCursor,
 )
+from kakuri_agent.runtimes._sidecar_metrics import read_families
 from kakuri_agent.runtimes._zone_operations import Refused
 
 log = structlog.get_logger()
@@ -219,6 +221,10 @@ class SidecarZones:
         ended = response.headers.get("kakuri-log-ended") == "true"
         gap = response.headers.get("kakuri-log-gap") == "true"
         return LogChunk(_content(response), following, ended, gap, int(examined))
+
+    async def metrics(self) -> list[MetricFamily]:
+        """Return the metrics of the sidecar and its zones."""
+        return await read_families(self._reads)
 
     async def close(self) -> None:
         """Cancel every request; the sidecar continues what it has begun."""

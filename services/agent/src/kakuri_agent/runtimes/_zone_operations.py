@@ -4,6 +4,7 @@ from collections.abc import AsyncGenerator, Mapping
 from typing import Protocol
 
 from kakuri_workload import LogChunk, LogEvent, LogRequest, Removal, ZoneEvent, ZoneSpec, ZoneStatus
+from kakuri_workload.metrics import MetricFamily
 
 from kakuri_agent.runtimes._protocol import RuntimeFault
 
@@ -94,6 +95,13 @@ class ZoneOperations(Protocol):
         """Yield LogsWatched once all logs are watched, then LogGrown for each that changes.
 
         LogsWatched is repeated as a heartbeat. Raises RuntimeUnavailable when the stream breaks.
+        """
+
+    async def metrics(self) -> list[MetricFamily]:
+        """Return what counts calls, pulls and logs, and the resource usage of zones.
+
+        Raises:
+            RuntimeFault: There is no answer.
         """
 
     async def close(self) -> None:

@@ -16,7 +16,12 @@ import structlog
 from kakuri_workload import LogChunk, LogRequest, WorkloadState, ZoneSpec, ZoneStatus
 from kakuri_workload.metrics import MetricFamily, gauge
 
-from kakuri_agent.runtimes._protocol import Observer, Remains, RuntimeUnavailable
+from kakuri_agent.runtimes._protocol import (
+    Observer,
+    Remains,
+    RuntimeFault,
+    RuntimeUnavailable,
+)
 from kakuri_agent.runtimes._zone_logs import ZoneLogs, read_log_end
 from kakuri_agent.runtimes._zone_operations import Refused, ZoneOperations
 from kakuri_agent.runtimes._zone_specs import ZoneSpecs
@@ -29,6 +34,9 @@ FIRST_RETRY, LAST_RETRY = 0.1, 3.0
 
 START_TIMEOUT = 600.0
 """Seconds after which a start that was not answered, or not completed, has failed."""
+
+METRICS_SECONDS = 2.8
+"""Seconds that zones may take to report their metrics, within the agent's limit for a runtime."""
 
 START_FAILURES = frozenset({"ImagePullFailed", "StartError", "RuntimeUnavailable", "Stopped"})
 """The reasons of a failed start that are reported; any other becomes StartError."""
@@ -150,7 +158,13 @@ class ZoneRuntime:
     async def metrics(self) -> Sequence[MetricFamily]:
         """Return the metrics of the runtime and of its zones."""
         help_ = "Whether the container runtime can be used: 1 or 0."
-        return [gauge("kakuri_runtime_available", help_, float(self.fault is None))]
+        families = [gauge("kakuri_runtime_available", help_, float(self.fault is None))]
+        try:
+            async with asyncio.timeout(METRICS_SECONDS):
+                families += await self._zones.metrics()
+        except (RuntimeFault, TimeoutError) as error:  # its series are missing
+            log.debug("metrics of the zones are missing", error=str(error) or "timeout")
+        return families
 
     async def close(self) -> None:
         """Stop notifying the observer; operations in progress continue in the runtime."""

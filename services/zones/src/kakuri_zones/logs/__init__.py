@@ -12,7 +12,8 @@ from kakuri_zones.logs._errors import (
     LogStorageError,
     UnknownLog,
 )
-from kakuri_zones.logs._store import LogLocation, LogStore
+from kakuri_zones.logs._files import LogLocation
+from kakuri_zones.logs._store import LogStore
 
 __all__ = [
     "EndedLogs",

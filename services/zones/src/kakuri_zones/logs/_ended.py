@@ -118,6 +118,7 @@ class EndedLogs:
         try:
             with open_directory(self._logs.root, zone, "measure") as directory:
                 files = list_files(directory)
+                self._logs.volume.measure(zone, files)
         except UnknownLog:
             return
         except LogError as error:
@@ -135,6 +136,7 @@ class EndedLogs:
         except LogError as error:
             log.warning("could not remove files of a log", zone=zone, error=str(error))
             return None
+        self._logs.volume.removed(removed)
         self._measure(zone)
         left = self._measured.get(zone, _Measured()).size
         return TrimmedLog(zone, len(removed), sum(file.size for file in removed), left)

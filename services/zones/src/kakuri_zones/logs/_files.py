@@ -20,7 +20,7 @@ import os
 import re
 import shutil
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,6 +41,14 @@ _name = re.compile(r"(0|[1-9][0-9]{0,8})\.log(?:\.(0|[1-9][0-9]{0,14}))?")
 
 
 READABLE = 0o644
+
+
+@dataclass(frozen=True, slots=True)
+class LogLocation:
+    """Where the runtime writes a log: a sandbox's log_directory, a container's log_path."""
+
+    directory: str
+    path: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,13 +252,15 @@ def open_file(directory: int, file: LogFile) -> int:
     return descriptor
 
 
-def rename_current(directory: int, attempt: int, max_bytes: int) -> str | None:
+def rename_current(
+    directory: int, listed: Iterable[LogFile], attempt: int, max_bytes: int
+) -> str | None:
     """Rename the current file if it is too large, and return its new name; None if it is not.
 
     If the last file was renamed without the runtime opening a new one, its name is returned as
     well, because the runtime still writes to it.
     """
-    files = [file for file in list_files(directory) if file.segment.attempt == attempt]
+    files = [file for file in listed if file.segment.attempt == attempt]
     if not files:
         return None
     newest = files[-1]
@@ -287,11 +297,15 @@ def undo_rename(directory: int, attempt: int, name: str) -> bool:
     return True
 
 
-def remove_oldest(directory: int, attempt: int, keep: int, max_bytes: int) -> None:
+def remove_oldest(directory: int, attempt: int, keep: int, max_bytes: int) -> list[LogFile]:
     """Remove the oldest files of an attempt until at most `keep` files of `max_bytes` remain.
 
     The current file and the newest rotated one are never removed.
+
+    Returns:
+        The removed files.
     """
+    removed: list[LogFile] = []
     files = [file for file in list_files(directory) if file.segment.attempt == attempt]
     total = sum(file.size for file in files)
     for number, file in enumerate(files[:-2]):
@@ -300,6 +314,8 @@ def remove_oldest(directory: int, attempt: int, keep: int, max_bytes: int) -> No
         total -= file.size
         with suppress(FileNotFoundError):
             os.unlink(file.name, dir_fd=directory)
+            removed.append(file)
+    return removed
 
 
 def remove_ended(directory: int, excess: int) -> list[LogFile]:
@@ -324,8 +340,13 @@ def remove_ended(directory: int, excess: int) -> list[LogFile]:
     return removed
 
 
-def remove_attempts(directory: int, attempt: int, keep: int) -> None:
-    """Remove the files of all but the newest `keep` attempts, `attempt` being one of these."""
+def remove_attempts(directory: int, attempt: int, keep: int) -> list[LogFile]:
+    """Remove the files of all but the newest `keep` attempts, `attempt` being one of these.
+
+    Returns:
+        The removed files.
+    """
+    removed: list[LogFile] = []
     files = list_files(directory)
     attempts = sorted({file.segment.attempt for file in files} | {attempt})
     kept = {attempt, *attempts[-keep:]}
@@ -333,3 +354,5 @@ def remove_attempts(directory: int, attempt: int, keep: int) -> None:
         if file.segment.attempt not in kept:
             with suppress(FileNotFoundError):
                 os.unlink(file.name, dir_fd=directory)
+                removed.append(file)
+    return removed

@@ -11,19 +11,20 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 from kakuri_workload import LogChunk, LogSelection
 
 from kakuri_zones.logs._cursor import Cursor, RecordCursor, TailSearch, parse_bounded
-from kakuri_zones.logs._errors import UnknownLog
+from kakuri_zones.logs._errors import LogError, UnknownLog
 from kakuri_zones.logs._files import (
+    LogLocation,
     check_zone,
     create_directory,
     current_name,
     directory_size,
+    list_files,
     list_zones,
     open_directory,
     remove_attempts,
@@ -34,6 +35,7 @@ from kakuri_zones.logs._files import (
     write_file,
 )
 from kakuri_zones.logs._reading import Reading, end, last_lines, read, read_records
+from kakuri_zones.logs._volume import LogVolume
 
 MAX_FILE_BYTES = 10_485_760
 """The size at which a file is rotated, and the files kept for an attempt: 50 MiB of log, as for a
@@ -57,14 +59,6 @@ _UNSTABLE_POLLS = 5
 
 P = ParamSpec("P")
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class LogLocation:
-    """Where the runtime writes a log: a sandbox's log_directory, a container's log_path."""
-
-    directory: str
-    path: str
 
 
 class LogStore:
@@ -91,6 +85,7 @@ class LogStore:
         self._max_files = max_files
         self._max_attempts = max_attempts
         self._thread = ThreadPoolExecutor(1, "kakuri-logs")
+        self.volume = LogVolume()
 
     def __repr__(self) -> str:
         return f"<LogStore {str(self._root)!r}>"
@@ -151,7 +146,7 @@ class LogStore:
         Raises:
             LogStorageError: It could not be removed completely.
         """
-        await self.run(remove_directory, self._root, zone)
+        await self.run(self._remove, zone)
 
     async def size(self, zone: str) -> int:
         """Return the bytes of all files in the directory of a zone's log; 0 without a directory.
@@ -349,11 +344,20 @@ class LogStore:
         current_name(attempt)
         create_directory(self._root, zone)
         with open_directory(self._root, zone, "clear") as directory:
-            remove_attempts(directory, attempt, self._max_attempts)
+            self.volume.measure(zone, list_files(directory))
+            self.volume.removed(remove_attempts(directory, attempt, self._max_attempts))
+
+    def _remove(self, zone: str) -> None:
+        with suppress(LogError), open_directory(self._root, zone, "measure") as directory:
+            self.volume.measure(zone, list_files(directory))
+        self.volume.forget(zone)
+        remove_directory(self._root, zone)
 
     def _rename(self, zone: str, attempt: int) -> str | None:
         with open_directory(self._root, zone, "rotate") as directory:
-            return rename_current(directory, attempt, self._max_file_bytes)
+            files = list_files(directory)
+            self.volume.measure(zone, files)
+            return rename_current(directory, files, attempt, self._max_file_bytes)
 
     def _undo(self, zone: str, attempt: int, name: str) -> None:
         # If the zone was removed meanwhile, there is nothing to undo.
@@ -366,8 +370,9 @@ class LogStore:
 
     def _remove_oldest(self, zone: str, attempt: int) -> None:
         with suppress(UnknownLog), open_directory(self._root, zone, "rotate") as directory:
-            max_bytes = self._max_files * self._max_file_bytes
-            remove_oldest(directory, attempt, self._max_files, max_bytes)
+            files = self._max_files
+            removed = remove_oldest(directory, attempt, files, files * self._max_file_bytes)
+            self.volume.removed(removed)
 
     def _tail(self, zone: str, lines: int, attempt: int) -> Cursor:
         with open_directory(self._root, zone, "read") as directory:
