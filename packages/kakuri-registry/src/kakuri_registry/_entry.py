@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass
 
-from kakuri_workload import DesiredState, Run, Workload, WorkloadState
+from kakuri_workload import DesiredState, Run, Workload, WorkloadState, fast_init
 
 
+@fast_init
 @dataclass(frozen=True, slots=True)
 class WorkloadEntry:
     """An immutable snapshot of what the registry knows about one workload.

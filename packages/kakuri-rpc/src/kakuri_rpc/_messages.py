@@ -19,6 +19,7 @@ from kakuri_workload import (
     Workload,
     WorkloadId,
     WorkloadState,
+    fast_init,
     printable,
 )
 
@@ -41,6 +42,7 @@ from kakuri_rpc._fields import (
 from kakuri_rpc._metrics import Metrics
 
 
+@fast_init
 @dataclass(frozen=True, slots=True)
 class Status:
     """The status of a workload, of its current run or its last one.

@@ -9,6 +9,7 @@ from kakuri_workload import (
     Version,
     Workload,
     WorkloadId,
+    fast_init,
 )
 
 from kakuri_rpc._base import REQUEST
@@ -25,6 +26,7 @@ from kakuri_rpc._fields import (
 from kakuri_rpc._metrics import ReadMetrics
 
 
+@fast_init
 @dataclass(frozen=True, slots=True)
 class StartWorkload:
     """Start a workload. The reply to a repeated request is the current status.
@@ -43,6 +45,7 @@ class StartWorkload:
     with_version: bool = False
 
 
+@fast_init
 @dataclass(frozen=True, slots=True)
 class GetStatus:
     """Ask for the status of a workload.

@@ -12,6 +12,7 @@ from kakuri_workload._events import (
     ZoneGone,
     ZonesListed,
 )
+from kakuri_workload._fast_init import fast_init
 from kakuri_workload._grammar import (
     IMAGE_REFERENCE,
     LABEL_KEY,
@@ -143,6 +144,7 @@ __all__ = [
     "ZonesListed",
     "__version__",
     "differences",
+    "fast_init",
     "log_time",
     "oversized_strings",
     "present_spelling",

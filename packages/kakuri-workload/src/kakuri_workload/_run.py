@@ -2,9 +2,11 @@
 
 from dataclasses import dataclass
 
+from kakuri_workload._fast_init import fast_init
 from kakuri_workload._state import WorkloadState
 
 
+@fast_init
 @dataclass(frozen=True, slots=True)
 class Run:
     """The observed state of one run of a workload: the current one, or the last one.

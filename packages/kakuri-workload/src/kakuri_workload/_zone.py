@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
+from kakuri_workload._fast_init import fast_init
 from kakuri_workload._grammar import Range
 from kakuri_workload._isolation import Isolation
 from kakuri_workload._limits import MAX_DOCUMENT_BYTES
@@ -14,6 +15,7 @@ MAX_SPEC_BYTES = MAX_DOCUMENT_BYTES + 64
 """Bytes of a ZoneSpec in its compact JSON encoding: its workload, the attempt and their names."""
 
 
+@fast_init
 @dataclass(frozen=True, slots=True)
 class ZoneSpec:
     """What a runtime runs: a workload, and which attempt at it.
@@ -50,6 +52,7 @@ def present_spelling(document: Any) -> Any:
     return {"workload": workload, "attempt": attempt}
 
 
+@fast_init
 @dataclass(frozen=True, slots=True)
 class ZoneStatus:
     """The observed state of a zone; times are seconds since the epoch by the runtime's clock.

@@ -1,0 +1,71 @@
+"""The constructor that `fast_init` generates has the same effect as that of the dataclass."""
+
+import copy
+import inspect
+import pickle
+from dataclasses import FrozenInstanceError, dataclass, field, replace
+
+import pytest
+from kakuri_workload import Run, WorkloadState, fast_init
+
+
+@dataclass(frozen=True, slots=True)
+class Plain:
+    name: str
+    size: int = 3
+
+
+@fast_init
+@dataclass(frozen=True, slots=True)
+class Fast:
+    name: str
+    size: int = 3
+
+
+def test_instance_has_the_class_and_the_values_of_its_arguments():
+    for made, expected in ((Fast("a"), Plain("a")), (Fast(size=4, name="b"), Plain("b", 4))):
+        assert type(made) is Fast
+        assert (made.name, made.size) == (expected.name, expected.size)
+        assert hash(made) == hash(expected)
+        assert repr(made) == repr(expected).replace("Plain", "Fast")
+
+
+def test_signature_is_that_of_the_dataclass():
+    assert inspect.signature(Fast) == inspect.signature(Plain)
+    assert Fast.__init__.__qualname__ == "Fast.__init__"
+    for arguments in ((), ("a", 1, 2)):
+        with pytest.raises(TypeError, match=r"Fast\.__init__\(\)"):
+            Fast(*arguments)
+
+
+def test_instance_is_frozen_once_it_is_created():
+    with pytest.raises(FrozenInstanceError):
+        Fast("a").name = "b"
+    with pytest.raises(AttributeError):
+        object.__setattr__(Fast("a"), "other", 1)
+
+
+def test_instance_is_compared_replaced_copied_and_pickled_as_before():
+    run = Run(WorkloadState.RUNNING, address="10.0.0.2")
+    assert run == Run(WorkloadState.RUNNING, address="10.0.0.2") != Run(WorkloadState.RUNNING)
+    assert replace(run, attempt=2).attempt == 2
+    assert copy.deepcopy(run) == pickle.loads(pickle.dumps(run)) == run
+    assert type(copy.copy(run)) is Run
+
+
+def test_class_that_needs_the_constructor_of_the_dataclass_is_refused():
+    @dataclass(frozen=True, slots=True)
+    class WithList:
+        items: list[str] = field(default_factory=list)
+
+    @dataclass(frozen=True)
+    class WithoutSlots:
+        name: str
+
+    @dataclass(frozen=True, slots=True)
+    class WithBase(Plain):
+        pass
+
+    for cls in (WithList, WithoutSlots, WithBase):
+        with pytest.raises(TypeError, match=cls.__name__):
+            fast_init(cls)
