@@ -6,7 +6,10 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
+
+from tests.openapi.checker import check_response
 
 BIN = Path(sys.executable).parent
 DEADLINE = 20
@@ -77,7 +80,12 @@ class Answer:
 
 
 def curl(url: str, *options: str) -> Answer:
-    """Request a URL with the real curl."""
+    """Request a URL of a control plane with the real curl.
+
+    Raises:
+        tests.openapi.checker.UndocumentedResponse: The response is not as the API's document
+            describes it.
+    """
     command = [
         "curl",
         "--silent",
@@ -94,7 +102,18 @@ def curl(url: str, *options: str) -> Answer:
         head, _, body = body.partition("\n\n")
     status_line, *fields = head.splitlines()
     headers = dict(field.split(": ", 1) for field in fields)
-    return Answer(int(status_line.split()[1]), {k.lower(): v for k, v in headers.items()}, body)
+    answer = Answer(int(status_line.split()[1]), {k.lower(): v for k, v in headers.items()}, body)
+    check_response(_method_of(options), url, answer.status, answer.headers, body)
+    return answer
+
+
+def _method_of(options: tuple[str, ...]) -> str:
+    """Return the method with which curl sends a request."""
+    for option, value in pairwise((*options, "")):
+        if option in ("-X", "--request"):
+            return value
+    has_content = any(option.startswith(("-d", "--data")) for option in options)
+    return "POST" if has_content else "GET"
 
 
 def nc(port: int, text: str, *options: str) -> str:

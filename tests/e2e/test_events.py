@@ -8,6 +8,8 @@ from contextlib import contextmanager
 
 import pytest
 
+from tests.openapi.checker import check_response
+
 from .processes import DEADLINE, curl
 
 
@@ -23,6 +25,7 @@ class Events:
 
     def __iter__(self) -> Iterator[dict[str, object]]:
         for line in self.process.stdout:
+            check_response("GET", "/events", 200, {"Content-Type": "application/x-ndjson"}, line)
             event = json.loads(line)
             if event["type"] != "heartbeat":
                 yield event

@@ -64,7 +64,8 @@ def test_commands_of_the_readme_print_the_answers_shown_there(agent, control_pla
         done = subprocess.run(
             real, shell=True, capture_output=True, text=True, check=True, timeout=DEADLINE
         )
-        assert done.stdout.rstrip("\n") == answer, command
+        shown = re.sub(r',"trace":"[0-9a-f]{32}"', "", done.stdout)  # another one each time
+        assert shown.rstrip("\n") == answer, command
 
 
 def test_equal_posts_at_once_create_one_workload(url):

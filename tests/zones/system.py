@@ -12,6 +12,7 @@ from kakuri_http import Timeouts
 from kakuri_http.blocking import BlockingClient
 
 from tests.e2e.processes import DEADLINE, Daemon
+from tests.openapi.checker import check_response
 
 WAIT_SECONDS = 100
 """Seconds to wait for a condition; machines may be slow."""
@@ -125,6 +126,7 @@ class System:
 
     def request(self, method: str, path: str, body: bytes = b"") -> tuple[int, dict]:
         response = self._http.request(method, self.url(path), body=body)
+        check_response(method, path, response.status, dict(response.headers), response.body)
         return response.status, json.loads(response.body) if response.body else {}
 
     def submit(self, workload_id: str, image: str = "busybox:latest", **more) -> tuple[int, dict]:

@@ -8,6 +8,8 @@ from kakuri_http import Client
 from kakuri_rpc import serve
 from kakuri_tcp import Endpoint
 
+from tests.openapi.checker import check_response
+
 ANY_PORT = Endpoint.parse("127.0.0.1:0")
 WORKLOAD = {
     "id": "wl-1",
@@ -18,11 +20,21 @@ WORKLOAD = {
 }
 
 
-class Api:
-    """Calls the control plane and keeps what the agent was asked."""
+class CheckedClient(Client):
+    """A client of a control plane that compares each response with the API's document."""
 
-    def __init__(self, client, endpoint, asked):
+    async def request(self, method, url, **options):
+        response = await super().request(method, url, **options)
+        check_response(method, url, response.status, dict(response.headers), response.body)
+        return response
+
+
+class Api:
+    """Calls the control plane, checks its responses, and keeps what the agent was asked."""
+
+    def __init__(self, client, endpoint, asked, *, is_possible=True):
         self.client, self.endpoint, self.asked = client, endpoint, asked
+        self.is_possible = is_possible
 
     async def __call__(self, method, path, document=None, **headers):
         body = document if isinstance(document, bytes) else json.dumps(document).encode()
@@ -33,12 +45,20 @@ class Api:
             body=b"" if document is None else body,
             headers=fields,
         )
+        if self.is_possible:
+            check_response(method, path, response.status, dict(response.headers), response.body)
         return response.status, json.loads(response.body), response.headers
 
 
 @asynccontextmanager
-async def api(reply, *, allowed_hosts=()):
-    """Start a control plane whose agent replies with `reply`, or with what it returns."""
+async def api(reply, *, allowed_hosts=(), is_possible=True):
+    """Start a control plane whose agent replies with `reply`, or with what it returns.
+
+    Args:
+        reply: A reply, or a function that makes one of a request.
+        allowed_hosts: Names of the control plane.
+        is_possible: Whether real agents reply so, and the responses have to be described.
+    """
     asked = []
 
     def answer(request):
@@ -50,4 +70,4 @@ async def api(reply, *, allowed_hosts=()):
         control_plane_service(ANY_PORT, agent.endpoint, 5.0, allowed_hosts) as endpoint,
         Client() as client,
     ):
-        yield Api(client, endpoint, asked)
+        yield Api(client, endpoint, asked, is_possible=is_possible)

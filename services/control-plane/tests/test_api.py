@@ -59,7 +59,7 @@ async def test_post_of_an_existing_workload_is_200():
     ],
 )
 async def test_error_of_the_agent_has_its_http_status(code, expected):
-    async with api(ErrorReply(code, "because", id="wl-1")) as call:
+    async with api(ErrorReply(code, "because", id="wl-1"), is_possible=False) as call:
         for method, path, document in (
             ("POST", "/workloads", WORKLOAD),
             ("GET", "/workloads/wl-1", None),

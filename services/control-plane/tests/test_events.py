@@ -28,6 +28,8 @@ from kakuri_tcp import Endpoint
 from kakuri_workload import Event, EventType
 from kakuri_workload.testing import workload
 
+from .fake_agent import CheckedClient
+
 ANY_PORT = Endpoint.parse("127.0.0.1:0")
 
 
@@ -131,7 +133,7 @@ async def agent(journal):
 async def client(agent):
     async with (
         control_plane_service(ANY_PORT, agent.endpoint) as endpoint,
-        Client(endpoint) as client,
+        CheckedClient(endpoint) as client,
     ):
         yield client
 
@@ -463,7 +465,7 @@ async def test_streams_go_on_when_the_agent_returns(journal):
         endpoint = first.endpoint
         async with (
             control_plane_service(ANY_PORT, endpoint) as control_plane,
-            Client(control_plane) as client,
+            CheckedClient(control_plane) as client,
             stream_of(client) as stream,
         ):
             journal.add()
@@ -479,7 +481,7 @@ async def test_streams_go_on_when_the_agent_returns(journal):
 async def test_unreachable_agent_is_503():
     async with (
         control_plane_service(ANY_PORT, Endpoint.parse("127.0.0.1:1")) as endpoint,
-        Client(endpoint) as client,
+        CheckedClient(endpoint) as client,
     ):
         response = await client.request("GET", "/events")
         assert (response.status, response.headers.get("retry-after")) == (503, "1")

@@ -139,7 +139,7 @@ async def test_restart_is_202_until_the_next_attempt_runs():
     [("POST", "/stop"), ("POST", "/start"), ("POST", "/restart"), ("DELETE", "")],
 )
 async def test_refusal_of_the_agent_has_its_http_status(method, path, code, expected):
-    async with api(ErrorReply(code, "because", id="a")) as call:
+    async with api(ErrorReply(code, "because", id="a"), is_possible=False) as call:
         status, body, _ = await call(method, f"/workloads/a{path}")
         assert (status, body["code"], body["detail"]) == (expected, code.value, "because")
 

@@ -33,6 +33,8 @@ from kakuri_rpc import (
 from kakuri_tcp import Endpoint, listen_lines
 from kakuri_workload import LogSelection, LogStream
 
+from .fake_agent import CheckedClient
+
 ANY_PORT = Endpoint.parse("127.0.0.1:0")
 BIG = 100 * 1024 * 1024
 
@@ -41,7 +43,7 @@ BIG = 100 * 1024 * 1024
 async def control_plane(agent, timeout=5.0):
     async with (
         control_plane_service(ANY_PORT, agent.endpoint, timeout) as endpoint,
-        Client(endpoint) as client,
+        CheckedClient(endpoint) as client,
     ):
         yield client, endpoint
 

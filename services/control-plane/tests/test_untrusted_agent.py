@@ -5,9 +5,10 @@ import json
 import os
 
 from kakuri_control_plane._cli import control_plane_service
-from kakuri_http import Client
 from kakuri_tcp import Credentials, Endpoint
 from kakuri_tcp import _peers as peers
+
+from .fake_agent import CheckedClient
 
 SECRET = (
     b'{"id":"x","image":"a","runtime_class":"edera-zone","memory_mb":1,"cpu_millicores":1,'
@@ -29,7 +30,7 @@ async def test_workload_is_not_sent_to_an_agent_of_another_user(tmp_path, monkey
     async with (
         squatter,
         control_plane_service(Endpoint.parse("127.0.0.1:0"), agent) as endpoint,
-        Client(endpoint) as client,
+        CheckedClient(endpoint) as client,
     ):
         answer = await client.request("POST", "/workloads", body=SECRET)
     assert answer.status == 503

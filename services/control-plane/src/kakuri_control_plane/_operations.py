@@ -165,7 +165,7 @@ START_WORKLOAD = Operation(
     body=NoOptions,
     headers=(IF_MATCH,),
     answers={202: STATUS_ACCEPTED, 200: Answer("It runs.", WorkloadView, (ETAG,))},
-    problems=(*WRITE, CAPACITY),
+    problems=(*WRITE, NEVER_FITS, CAPACITY),
 )
 RESTART_WORKLOAD = Operation(
     id="restartWorkload",
@@ -174,7 +174,7 @@ RESTART_WORKLOAD = Operation(
     body=StopOptions,
     headers=(IF_MATCH,),
     answers={202: STATUS_ACCEPTED},
-    problems=(*WRITE, CAPACITY),
+    problems=(*WRITE, NEVER_FITS, CAPACITY),
 )
 DELETE_WORKLOAD = Operation(
     id="deleteWorkload",
