@@ -112,6 +112,20 @@ def test_recording_line_of_a_test_has_the_tests_of_its_file_after_that_test():
     assert [*found.items()] == [("f::b", 2.0), ("f::c", 0.5), ("f::a", 1.0)]
 
 
+def test_recording_without_tests_of_a_line_has_those_of_its_function():
+    change = next(place for place in places_of("_lines.py", "kakuri-tcp") if is_in_function(place))
+    first, last = change.mutant.function
+    lines = {change.module: {last: {"f::a"}, last + 1: {"g::b"}, first - 1: {"g::b"}}}
+    recording = Recording({"f::a": 1.0, "g::b": 1.0}, lines)
+    assert recording.tests_of(change) == {"f::a": 1.0}
+    assert not recording.runs(change)
+
+
+def is_in_function(place):
+    (first, last), (begin, end) = place.mutant.lines, place.mutant.function
+    return begin <= first and last < end
+
+
 def test_recording_runs_a_line_that_any_test_or_import_runs():
     change = places_of("_lines.py", "kakuri-tcp")[0]
     for names, runs in (({"f::b"}, True), ({"*"}, True), (set(), False)):

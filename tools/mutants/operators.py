@@ -35,6 +35,7 @@ class Mutant:
         end: Offset after the last one.
         text: What takes their place.
         lines: First and last line of the smallest statement, or head of one, around the change.
+        function: Those of the function around it; of the statement if there is none.
         summary: The change in a few words.
     """
 
@@ -42,6 +43,7 @@ class Mutant:
     end: int
     text: str
     lines: tuple[int, int]
+    function: tuple[int, int]
     summary: str
 
     def apply(self, source: bytes) -> bytes:
@@ -78,6 +80,7 @@ class _Finder(ast.NodeVisitor):
         for line in source.splitlines(keepends=True):
             self._starts.append(self._starts[-1] + len(line))
         self._lines = (1, 1)
+        self._function: tuple[int, int] | None = None
 
     # -- Which places are visited, and the statement around them --
 
@@ -100,8 +103,12 @@ class _Finder(ast.NodeVisitor):
         """Leave assertions alone: they state what other code has established."""
 
     def visit_FunctionDef(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
-        if node.name not in _NOT_BEHAVIOUR:
-            self.generic_visit(node)
+        if node.name in _NOT_BEHAVIOUR:
+            return
+        around = self._function
+        self._function = node.body[0].lineno, node.end_lineno or node.lineno
+        self.generic_visit(node)
+        self._function = around
 
     visit_AsyncFunctionDef = visit_FunctionDef  # noqa: N815 ast's name
 
@@ -244,7 +251,7 @@ class _Finder(ast.NodeVisitor):
         self, start: int, end: int, text: str, summary: str, node: ast.expr | ast.stmt
     ) -> None:
         lines = self._lines if self._lines[0] <= node.lineno else _lines(node)
-        self.found.append(Mutant(start, end, text, lines, summary))
+        self.found.append(Mutant(start, end, text, lines, self._function or lines, summary))
 
     def _text(self, node: ast.expr) -> str:
         start, end = self._span(node)

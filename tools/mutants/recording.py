@@ -55,8 +55,11 @@ class Recording:
         builds may be kept, and used by another test of the same types. What runs while the member
         is imported (a constant, a default, a table) can matter to every test, and what runs while
         a file of tests is imported can matter to each test of the file.
+
+        Python 3.11 does not trace the rest of a coroutine that an exception has resumed, such as a
+        timeout. So the tests that run any line of the function stand in for missing ones.
         """
-        names = self._names(place)
+        names = self._names(place, place.mutant.lines) or self._names(place, place.mutant.function)
         files = {file_of(name) for name in names}
         chosen = [name for name in self.seconds if _EVERY in names or file_of(name) in files]
         chosen.sort(key=lambda name: (name not in names, self.seconds[name]))
@@ -64,10 +67,10 @@ class Recording:
 
     def runs(self, place: Place) -> bool:
         """Return whether any test runs the line of a change."""
-        return bool(self._names(place))
+        return bool(self._names(place, place.mutant.lines))
 
-    def _names(self, place: Place) -> set[str]:
-        first, last = place.mutant.lines
+    def _names(self, place: Place, within: tuple[int, int]) -> set[str]:
+        first, last = within
         lines = self.lines.get(place.module, {})
         return {name for line in range(first, last + 1) for name in lines.get(line, ())}
 

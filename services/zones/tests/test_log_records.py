@@ -149,6 +149,36 @@ async def test_incomplete_line_is_a_record_once_it_is_complete_or_the_log_has_en
     assert list(read_records(done.data)) == [record(b"half")]
 
 
+@pytest.mark.parametrize("has_header", [True, False])
+async def test_incomplete_line_at_the_end_counts_as_one_of_the_last_lines(store, log, has_header):
+    half = line(b"half", 3)[:-3] if has_header else b"2026-11-"
+    log.write("0.log", line(b"a", 1) + line(b"b", 2, "stderr") + half)
+    last = record(b"ha", 3, is_partial=True)
+    if not has_header:
+        last = LogRecord(None, None, True, 0, half)
+    lines = [record(b"a", 1), record(b"b", 2, "stderr"), last]
+    shown = 0 if has_header else 1  # without a header, it belongs to no line that is counted
+    for tail in range(1, 4):
+        expected = lines[max(0, 3 - tail - shown) :]
+        assert await selected(store, tail=tail, bounded=False) == expected
+    outs = [record(b"a", 1), *[last] * has_header]
+    for tail in range(1, 3):
+        expected = outs[max(0, len(outs) - tail) :]
+        assert await selected(store, OUT, tail=tail, bounded=False) == expected
+
+
+async def test_gap_without_room_is_reported_by_the_next_read(store, log):
+    """The line that reports it is part of the records, and counts in their limit."""
+    for name in ("0.log.1", "0.log.3"):
+        size = MIN_LIMIT - len(line(b"")) - 5
+        log.write(name, line(b"x" * size))
+    log.write("0.log", line(b"last"))
+    found = await selected(store, limit=MIN_LIMIT)
+    assert [None if each is None else each.content[:1] for each in found] == [
+        None, b"x", None, b"x", b"l"
+    ]  # fmt: skip
+
+
 async def test_stream_selects_the_records_of_one_stream(store, log):
     log.write("0.log", b"".join(line(b"%d" % n, n, ["stdout", "stderr"][n % 2]) for n in range(9)))
     assert [each.content for each in await selected(store, ERR)] == [b"1", b"3", b"5", b"7"]
@@ -187,6 +217,21 @@ async def test_records_after_a_clock_was_set_back_are_not_lost_by_since(store, l
     assert [each.content for each in found] == [b"new", b"set back"]
 
 
+@pytest.mark.parametrize("before", [b"", line(b"old", 1)])
+async def test_line_after_a_reader_reached_the_end_is_new_whatever_its_time(store, log, before):
+    later = LogSelection(since=at(5))
+    if before:
+        log.write("0.log", before)
+    after = None
+    for _ in range(2):  # what was there is examined first
+        chunk = await store.read("zone", after, records=later)
+        assert chunk.data == b""
+        after = chunk.next
+    log.write("0.log", line(b"new", 2))
+    chunk = await store.read("zone", after, records=later)
+    assert list(read_records(chunk.data)) == [record(b"new", 2)]
+
+
 async def test_since_compares_times_of_other_offsets(store, log):
     log.write("0.log", b"2026-11-26T23:00:01+09:00 stdout F in\n")
     assert len(await selected(store, LogSelection(since=at(1)))) == 1
@@ -217,6 +262,15 @@ async def test_file_that_is_removed_under_a_reader_is_a_gap(store, log):
     (log.directory / "0.log.0").unlink()
     chunk = await store.read("zone", cursor, records=EVERYTHING, has_ended=yes)
     assert list(read_records(chunk.data)) == [None, record(b"c")]
+    assert chunk.has_gap
+
+
+@pytest.mark.parametrize("offset", [5, 7, 9999])
+async def test_file_that_was_truncated_under_a_reader_is_a_gap(store, log, offset):
+    """A position inside what is there now, at its end, or after it."""
+    log.write("0.log", line(b"new"))
+    chunk = await store.read("zone", f"0.0.{offset}", records=EVERYTHING, has_ended=yes)
+    assert list(read_records(chunk.data)) == [None, record(b"new")]
     assert chunk.has_gap
 
 

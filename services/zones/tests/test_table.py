@@ -114,6 +114,22 @@ def test_provisional_end_is_reported_after_the_delay(table, clock):
     assert state(table) == (State.FAILED, "Error")
 
 
+def test_provisional_end_of_another_container_is_held_back_anew(table, clock):
+    """A restart within the delay replaces the container; the delay of its end begins then."""
+    for name, now in (("c", 0.0), ("c", 0.9), ("d", 0.95), ("d", 1.9)):
+        clock.now = now
+        if now in (0.0, 0.95):
+            listing(table, observed(name=name))
+        ended = observed(
+            api.ContainerState.CONTAINER_EXITED, name=name, exit_code=137, reason="Error"
+        )
+        listing(table, ended)
+        assert state(table) == (State.RUNNING, None)
+    clock.now = 1.95
+    listing(table, ended)
+    assert state(table) == (State.FAILED, "Error")
+
+
 def test_sandbox_listed_as_ended_before_its_container_does_not_fail_the_zone(table, clock):
     listing(table, observed())
     listing(table, observed(ready=False))

@@ -30,7 +30,7 @@ class ZoneTable:
         self._observed: dict[str, ObservedZone] = {}
         self._progress: dict[str, ZoneStatus] = {}
         self._reported: dict[str, ZoneStatus] = {}
-        self._provisional: dict[str, tuple[str | None, float]] = {}
+        self._provisional: dict[str, float] = {}  # when the end was first observed
         self._isolation: dict[str, tuple[str, Isolation]] = {}  # with the container's id
         self._changed_at: dict[str, int] = {}
         self._steps = 0
@@ -195,12 +195,7 @@ class ZoneTable:
 
     def _is_held_back(self, zone_id: str, observed: ObservedZone) -> bool:
         """Return whether a provisional end is not to be reported yet."""
-        if not observed.is_provisional or observed.container is None:
+        if not observed.is_provisional:
             return False
-        container_id, since = self._provisional.setdefault(
-            zone_id, (observed.container.id, self._clock())
-        )
-        if container_id != observed.container.id:
-            since = self._clock()
-            self._provisional[zone_id] = (observed.container.id, since)
+        since = self._provisional.setdefault(zone_id, self._clock())
         return self._clock() - since < self._end_delay
