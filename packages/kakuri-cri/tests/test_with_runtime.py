@@ -15,6 +15,9 @@ from kakuri_cri import (
     StartUnderWay,
     Timeouts,
     Unimplemented,
+    _errors,
+    _grpc_channel,
+    _limits,
     api,
 )
 from kakuri_cri.testing import CriProxy, FakeCri, FakeImage
@@ -242,6 +245,23 @@ async def test_socket_that_appears_late_is_found(tmp_path):
             await runtime.version()
         async with FakeCri(tmp_path / "s"):
             assert (await until_answered(runtime)).runtime_name == "fake"
+
+
+async def test_call_or_list_of_a_closed_client_is_unavailable(fake):
+    async with Runtime(fake.endpoint) as runtime:
+        assert (await runtime.version()).runtime_name == "fake"
+    with pytest.raises(RuntimeUnavailable, match="is closed"):
+        await runtime.version()
+    with pytest.raises(RuntimeUnavailable, match="is closed"):
+        [each async for each in runtime.images()]
+
+
+def test_defaults_of_the_client_are_those_of_the_kubelet():
+    timeouts = Timeouts()
+    assert (timeouts.usual, timeouts.run_pod_sandbox) == (120.0, 240.0)
+    backoff = _grpc_channel._BACKOFF
+    assert (backoff.first, backoff.longest, backoff.connect) == (0.1, 3.0, 5.0)
+    assert (_limits.MAX_RECEIVED, _errors.MAX_MESSAGE) == (16_777_216, 4096)
 
 
 async def test_runtime_that_is_starting_is_unavailable_and_then_answers(runtime, fake):

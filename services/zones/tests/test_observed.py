@@ -1,9 +1,13 @@
+from dataclasses import replace
+
 import pytest
 from kakuri_cri import api
 from kakuri_workload import WorkloadState as State
 from kakuri_workload.testing import zone_spec
 from kakuri_zones import _labels as labels
+from kakuri_zones import _log_watch, _observed, _progress, _rotation, options
 from kakuri_zones._observed import CHILD_KILLED, MAX_MESSAGE, Container, ObservedZone, Sandbox
+from kakuri_zones.logs import _reading, _records
 
 SPEC = zone_spec("z", image="app:1", memory_mb=64, cpu_millicores=500, attempt=3)
 SECOND = 10**9
@@ -173,3 +177,37 @@ def test_invalid_labels_of_another_version_are_ignored():
 def test_long_message_is_shortened():
     zone = status(container(api.ContainerState.CONTAINER_EXITED, message="x" * 100_000))
     assert len(zone.message) == MAX_MESSAGE
+
+
+@pytest.mark.parametrize("more", [0, 1])
+def test_text_of_the_runtime_is_shortened_beyond_its_length(more):
+    """Ids have at most 256 characters, reasons and addresses 64, messages 4096."""
+    end = "…" * more
+
+    def text(most):
+        return "x" * (most + more), "x" * (most - more) + end
+
+    (uid, shown_uid), (short, shown_short) = text(256), text(64)
+    message, shown_message = text(4096)
+    listed = api.PodSandbox(
+        id=uid,
+        labels=labels.sandbox_labels(SPEC, labels.spec_hash(SPEC)),
+        state=api.PodSandboxState.SANDBOX_READY,
+    )
+    ended = container(
+        api.ContainerState.CONTAINER_EXITED, name=uid, reason=short, message=message, exit_code=1
+    )
+    ended = replace(ended, sandbox_id=uid)
+    zone = status(ended, sandboxes=(Sandbox.of(listed, short),))
+    assert (zone.pod_sandbox_id, zone.container_id) == (shown_uid, shown_uid)
+    assert (zone.reason, zone.address, zone.message) == (shown_short, shown_short, shown_message)
+
+
+def test_constants_of_zones_are_the_documented_ones():
+    assert (_log_watch.POLL_SECONDS, _log_watch.HEARTBEAT_SECONDS) == (0.2, 5.0)
+    assert (_log_watch.STABLE_POLLS, _reading.STABLE_SECONDS) == (8, 1.0)
+    assert (_progress.NOTICEABLE, _rotation.REOPEN_SECONDS) == (65_536, 10.0)
+    assert (_records.BLOCK, _records.MAX_EXAMINED, _records.MIN_LIMIT) == (65_536, 524_288, 1024)
+    assert options.MAX_AGE_SECONDS == 3_153_600_000.0
+    assert (options.SECONDS_PER_HOUR, options.MAX_ENDED_LOGS_MB) == (3600, 1_000_000_000)
+    assert (_observed.KILLED, _observed.NANOSECONDS) == (137, 1_000_000_000)
