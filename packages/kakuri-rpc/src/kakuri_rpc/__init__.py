@@ -1,5 +1,6 @@
 """The protocol between Kakuri's control plane and its agents: messages, client and server."""
 
+from kakuri_rpc._call_metrics import CallMetrics
 from kakuri_rpc._client import DEFAULT_TIMEOUT, AgentClient
 from kakuri_rpc._document import LIMITS, check_document, check_received
 from kakuri_rpc._errors import (
@@ -90,6 +91,7 @@ __all__ = [
     "AgentTimeout",
     "AgentUnreachable",
     "AgentWatch",
+    "CallMetrics",
     "Changes",
     "ClientClosed",
     "DescribeNode",

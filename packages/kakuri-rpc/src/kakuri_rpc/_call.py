@@ -8,6 +8,7 @@ from kakuri_tcp import ClientClosed as LineClientClosed
 from kakuri_tcp import LineClient, RequestLost, RequestNotSent, RequestTimeout
 from kakuri_workload import printable
 
+from kakuri_rpc._call_metrics import OK, CallMetrics, outcome_of
 from kakuri_rpc._errors import (
     AgentError,
     AgentTimeout,
@@ -31,7 +32,13 @@ NOT_REPEATED = (RerunWorkload, RestartWorkload)
 R = TypeVar("R", Status, WorkloadList, Node, Log, History, Changes, Metrics)
 
 
-async def call(lines: LineClient, request: Request, reply_type: type[R], timeout: float) -> R:
+async def call(
+    lines: LineClient,
+    request: Request,
+    reply_type: type[R],
+    timeout: float,
+    metrics: CallMetrics,
+) -> R:
     """Send a request and return its reply.
 
     If the connection breaks before the reply, the request is sent once more, unless that could do
@@ -42,6 +49,7 @@ async def call(lines: LineClient, request: Request, reply_type: type[R], timeout
         request: The request.
         reply_type: The class of its reply.
         timeout: Seconds for everything.
+        metrics: Counts the request.
 
     Raises:
         AgentError: The agent answered with an error.
@@ -51,22 +59,40 @@ async def call(lines: LineClient, request: Request, reply_type: type[R], timeout
         UnexpectedReply: The reply does not match the request.
         ClientClosed: The caller closed the client.
     """
+    name = type(request).__name__
+    began = metrics.begin()
+    try:
+        answer = await _send(lines, request, timeout, metrics)
+        reply = _checked(answer, request, reply_type)
+    except BaseException as error:
+        metrics.end(name, began, outcome_of(error))
+        raise
+    metrics.end(name, began, OK)
+    return reply
+
+
+async def _send(lines: LineClient, request: Request, timeout: float, metrics: CallMetrics) -> bytes:
     line = encode(request)
     deadline = time.monotonic() + timeout
     try:
         try:
-            answer = await lines.request(line, timeout=timeout)
+            return await lines.request(line, timeout=timeout)
         except RequestLost:
             if isinstance(request, NOT_REPEATED):
                 raise
+            metrics.retry(type(request).__name__)
             remaining = max(0.0, deadline - time.monotonic())
-            answer = await lines.request(line, timeout=remaining)
+            return await lines.request(line, timeout=remaining)
     except LineClientClosed as error:
         raise ClientClosed(str(error)) from error
     except (RequestNotSent, RequestLost) as error:
         raise AgentUnreachable(str(error)) from error
     except RequestTimeout as error:
         raise AgentTimeout(str(error)) from error
+
+
+def _checked(answer: bytes, request: Request, reply_type: type[R]) -> R:
+    """Return a reply that was decoded and compared with its request."""
     try:
         reply: Reply = decode(answer, type=Reply)
     except JSONError as error:

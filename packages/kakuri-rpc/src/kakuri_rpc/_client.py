@@ -7,6 +7,7 @@ from kakuri_tcp import Endpoint, LineClient
 from kakuri_workload import LogSelection, Workload
 
 from kakuri_rpc._call import call
+from kakuri_rpc._call_metrics import CallMetrics
 from kakuri_rpc._events import MAX_EVENTS, Changes, WatchChanges
 from kakuri_rpc._fields import MAX_PAGE, State
 from kakuri_rpc._log import AgentLog, LogSlots
@@ -53,6 +54,9 @@ class AgentClient:
     - AgentTimeout: there was no reply in time; it is unknown whether the agent acted.
     - UnexpectedReply: the reply does not match the request.
     - ClientClosed: the client was closed.
+
+    Attributes:
+        metrics: Counts the requests of this client, of its logs and of its watches.
     """
 
     def __init__(self, endpoint: Endpoint | str, *, timeout: float = DEFAULT_TIMEOUT) -> None:
@@ -68,14 +72,15 @@ class AgentClient:
         self._endpoint = Endpoint.of(endpoint)
         self._lines = LineClient(self._endpoint)
         # Replies keep the order of their requests, and metrics may wait for the runtime.
-        self._metrics = LineClient(self._endpoint)
+        self._metric_lines = LineClient(self._endpoint)
         self._timeout = timeout
+        self.metrics: CallMetrics = CallMetrics()
         self._logs = LogSlots(yields=False)
         self._followed = LogSlots(yields=True)
         self._watches: WeakSet[AgentWatch] = WeakSet()
 
     def __repr__(self) -> str:
-        return f"<AgentClient over {self._lines!r}, {len(self._logs) + len(self._followed)} logs>"
+        return f"<AgentClient over {self._lines!r}, {self.open_logs} logs>"
 
     async def __aenter__(self) -> Self:
         return self
@@ -94,7 +99,7 @@ class AgentClient:
             with_version: Whether the status has the workload's version.
         """
         request = StartWorkload(workload, dry_run, with_version)
-        return await call(self._lines, request, Status, self._timeout)
+        return await call(self._lines, request, Status, self._timeout, self.metrics)
 
     async def get_status(
         self,
@@ -113,11 +118,13 @@ class AgentClient:
             with_version: Whether the status has the workload's version, which `detail` includes.
         """
         request = GetStatus(workload_id, detail, removed, with_version)
-        return await call(self._lines, request, Status, self._timeout)
+        return await call(self._lines, request, Status, self._timeout, self.metrics)
 
     async def get_history(self, workload_id: str, *, removed: bool = False) -> History:
         """Return the transitions of a workload, or of the latest removed one with this id."""
-        return await call(self._lines, GetHistory(workload_id, removed), History, self._timeout)
+        return await call(
+            self._lines, GetHistory(workload_id, removed), History, self._timeout, self.metrics
+        )
 
     async def stop_workload(
         self,
@@ -136,7 +143,7 @@ class AgentClient:
             with_version: Whether the status has the workload's version.
         """
         request = StopWorkload(workload_id, grace_seconds, expected_version, with_version)
-        return await call(self._lines, request, Status, self._timeout)
+        return await call(self._lines, request, Status, self._timeout, self.metrics)
 
     async def remove_workload(
         self,
@@ -148,7 +155,7 @@ class AgentClient:
     ) -> Status:
         """Stop a workload and remove its record. The arguments are those of `stop_workload`."""
         request = RemoveWorkload(workload_id, grace_seconds, expected_version, with_version)
-        return await call(self._lines, request, Status, self._timeout)
+        return await call(self._lines, request, Status, self._timeout, self.metrics)
 
     async def rerun_workload(
         self,
@@ -167,7 +174,7 @@ class AgentClient:
             with_version: Whether the status has the workload's version.
         """
         request = RerunWorkload(workload_id, expected_version, with_version)
-        return await call(self._lines, request, Status, self._timeout)
+        return await call(self._lines, request, Status, self._timeout, self.metrics)
 
     async def restart_workload(
         self,
@@ -183,7 +190,7 @@ class AgentClient:
         `stop_workload`.
         """
         request = RestartWorkload(workload_id, grace_seconds, expected_version, with_version)
-        return await call(self._lines, request, Status, self._timeout)
+        return await call(self._lines, request, Status, self._timeout, self.metrics)
 
     async def list_workloads(
         self,
@@ -206,7 +213,7 @@ class AgentClient:
             removed: Whether to return removed workloads, of each id the latest.
         """
         request = ListWorkloads(state, after, limit, label, detail, removed)
-        return await call(self._lines, request, WorkloadList, self._timeout)
+        return await call(self._lines, request, WorkloadList, self._timeout, self.metrics)
 
     async def get_changes(self, after: int | None = None, *, limit: int = MAX_EVENTS) -> Changes:
         """Return the events after an index, without waiting; use `open_watch` to wait for some.
@@ -216,17 +223,17 @@ class AgentClient:
             limit: Events to return at most; there may be more.
         """
         request = WatchChanges(after, limit=limit)
-        return await call(self._lines, request, Changes, self._timeout)
+        return await call(self._lines, request, Changes, self._timeout, self.metrics)
 
     def open_watch(self) -> AgentWatch:
         """Return a reader of events, which the caller closes; it has a connection of its own."""
-        watch = AgentWatch(self._endpoint, timeout=self._timeout)
+        watch = AgentWatch(self._endpoint, timeout=self._timeout, metrics=self.metrics)
         self._watches.add(watch)
         return watch
 
     async def describe_node(self) -> Node:
         """Return the agent's description of its node."""
-        return await call(self._lines, DescribeNode(), Node, self._timeout)
+        return await call(self._lines, DescribeNode(), Node, self._timeout, self.metrics)
 
     async def read_metrics(self, after: str | None = None) -> Metrics:
         """Return a page of the metrics of the node and of all its zones.
@@ -237,7 +244,9 @@ class AgentClient:
         Args:
             after: `next` of the page before; None for the first page.
         """
-        return await call(self._metrics, ReadMetrics(after), Metrics, self._timeout)
+        return await call(
+            self._metric_lines, ReadMetrics(after), Metrics, self._timeout, self.metrics
+        )
 
     def open_log(
         self,
@@ -281,6 +290,7 @@ class AgentClient:
             records=records,
             reader=reader,
             timeout=self._timeout,
+            metrics=self.metrics,
             slots=self._followed if follow else self._logs,
         )
 
@@ -308,10 +318,15 @@ class AgentClient:
         async with self.open_log(workload_id, tail=tail, after=after, removed=removed) as log:
             return await log.read(wait_seconds=wait_seconds)
 
+    @property
+    def open_logs(self) -> int:
+        """The number of logs that are open."""
+        return len(self._logs) + len(self._followed)
+
     async def close(self) -> None:
         """Close all connections; pending requests fail. May be called again."""
         await self._lines.close()
-        await self._metrics.close()
+        await self._metric_lines.close()
         for log in (*self._logs.taken(), *self._followed.taken()):
             await log.close()
         for watch in list(self._watches):

@@ -13,6 +13,7 @@ from kakuri_tcp import Endpoint, LineClient, LineClientLimits
 from kakuri_workload import LogSelection
 
 from kakuri_rpc._call import call
+from kakuri_rpc._call_metrics import CallMetrics
 from kakuri_rpc._errors import TooManyLogs
 from kakuri_rpc._messages import Log
 from kakuri_rpc._requests import ReadLog
@@ -59,6 +60,7 @@ class AgentLog:
         records: LogSelection | None,
         reader: str,
         timeout: float,
+        metrics: CallMetrics,
         slots: "LogSlots",
     ) -> None:
         self.reader = reader
@@ -74,6 +76,7 @@ class AgentLog:
         self._tail = tail
         self._after = after
         self._timeout = timeout
+        self._metrics = metrics
         self.workload_id = workload_id
         self.has_ended: bool = False
         self.has_gap: bool = False
@@ -101,7 +104,8 @@ class AgentLog:
             removed=self._removed,
             records=self._records,
         )
-        log = await call(self._lines, request, Log, wait_seconds + self._timeout)
+        timeout = wait_seconds + self._timeout
+        log = await call(self._lines, request, Log, timeout, self._metrics)
         self._tail = None
         self._after = log.next
         if log.data:

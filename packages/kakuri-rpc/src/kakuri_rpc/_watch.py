@@ -9,6 +9,7 @@ from typing import Self
 from kakuri_tcp import Endpoint, LineClient
 
 from kakuri_rpc._call import call
+from kakuri_rpc._call_metrics import CallMetrics
 from kakuri_rpc._events import MAX_EVENTS, Changes, WatchChanges
 
 
@@ -24,9 +25,10 @@ class AgentWatch:
     Read once at a time, and close the watch or leave its context.
     """
 
-    def __init__(self, endpoint: Endpoint, *, timeout: float) -> None:
+    def __init__(self, endpoint: Endpoint, *, timeout: float, metrics: CallMetrics) -> None:
         self._lines = LineClient(endpoint)
         self._timeout = timeout
+        self._metrics = metrics
 
     async def read(
         self, after: int | None = None, *, wait_seconds: float = 0.0, limit: int = MAX_EVENTS
@@ -45,7 +47,8 @@ class AgentWatch:
             ClientClosed: The watch or its client was closed.
         """
         request = WatchChanges(after, wait_seconds, limit)
-        return await call(self._lines, request, Changes, wait_seconds + self._timeout)
+        timeout = wait_seconds + self._timeout
+        return await call(self._lines, request, Changes, timeout, self._metrics)
 
     async def close(self) -> None:
         """Close the connection, so that the agent stops waiting. May be called again."""

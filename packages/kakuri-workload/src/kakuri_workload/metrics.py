@@ -160,6 +160,10 @@ class MetricFamily:
             for place, value in enumerate(self.values)
         )
 
+    def is_like(self, other: "MetricFamily") -> bool:
+        """Return whether another family with this name can be a part of the same one."""
+        return self.kind == other.kind and self.bounds == other.bounds
+
     def part(self, begin: int, end: int) -> "MetricFamily":
         """Return the family with the series from `begin` to `end`, the latter excluded."""
         return replace(
@@ -193,6 +197,33 @@ class MetricFamily:
             yield f"{self.name}: expected buckets of {histograms} series, got {len(self.buckets)}"
         if any(len(each) != len(self.bounds) + 1 for each in self.buckets):
             yield f"{self.name}: expected {len(self.bounds) + 1} buckets in each series"
+
+
+def merged(families: Iterable[MetricFamily]) -> list[MetricFamily]:
+    """Return families with different names: those with one name become one.
+
+    A label that only one of them has is empty in the series of the other, which means the same as
+    no label. A family of another kind than the first with its name is left out.
+    """
+    found: dict[str, MetricFamily] = {}
+    for family in families:
+        first = found.get(family.name)
+        if first is None:
+            found[family.name] = family
+        elif first.is_like(family):
+            first = first.with_labels(dict.fromkeys(family.labels, ""))
+            second = family.with_labels(dict.fromkeys(first.labels, ""))
+            places = [second.labels.index(label) for label in first.labels]
+            found[family.name] = replace(
+                first,
+                columns=tuple(
+                    [*column, *second.columns[place]]
+                    for column, place in zip(first.columns, places, strict=True)
+                ),
+                values=[*first.values, *second.values],
+                buckets=[*first.buckets, *second.buckets],
+            )
+    return list(found.values())
 
 
 def pages(
@@ -284,6 +315,13 @@ class Histogram:
         """Count a value, such as a duration in seconds."""
         self.buckets[bisect_left(self.bounds, value)] += 1
         self.sum += value
+
+    def add(self, other: "Histogram") -> None:
+        """Add the observations of another histogram with the same bounds."""
+        self.buckets = [
+            ours + theirs for ours, theirs in zip(self.buckets, other.buckets, strict=True)
+        ]
+        self.sum += other.sum
 
     def sample(self, labels: Labels = ()) -> MetricSample:
         """Return the observations so far as a series."""

@@ -13,7 +13,7 @@ from kakuri_rpc import (
     ReadMetrics,
     Reply,
 )
-from kakuri_workload.metrics import MetricFamily, pages
+from kakuri_workload.metrics import MetricFamily, merged, pages
 
 from kakuri_agent.runtimes._protocol import Runtime, RuntimeFault
 
@@ -88,7 +88,9 @@ class NodeMetrics:
         except (RuntimeFault, TimeoutError) as error:  # its series are missing
             log.debug("metrics of the runtime are missing", error=str(error) or "timeout")
         own = [family for families in self._own_families for family in families()]
-        taken = pages([*own, *of_runtime], max_samples=PAGE_SAMPLES, max_bytes=MAX_METRICS_BYTES)
+        taken = pages(
+            merged([*own, *of_runtime]), max_samples=PAGE_SAMPLES, max_bytes=MAX_METRICS_BYTES
+        )
         first = next(taken, [])
         following = next(taken, None)
         if following is None:

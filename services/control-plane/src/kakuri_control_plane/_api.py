@@ -4,10 +4,15 @@ The control plane keeps no state. Each response about a workload comes from the 
 moment, so nothing here can be out of date or get lost.
 """
 
-from kakuri_daemon.api import APIRouter, json_response
+from collections.abc import Iterable
+from functools import partial
+
+from kakuri_daemon.api import APIRouter, HTTPMetrics, json_response
+from kakuri_daemon.metrics import process_families
 from kakuri_http import Request, Response
 from kakuri_rpc import AgentClient, RPCError, State
 from kakuri_workload import WORKLOAD_ID
+from kakuri_workload.metrics import MetricFamily, gauge
 
 from kakuri_control_plane._content import MAX_OPTIONS
 from kakuri_control_plane._event_hub import EventHub
@@ -21,6 +26,7 @@ from kakuri_control_plane._headers import (
 from kakuri_control_plane._lifecycle import Lifecycle
 from kakuri_control_plane._log_api import LogApi
 from kakuri_control_plane._log_queries import LogQuery
+from kakuri_control_plane._metrics import MetricsApi
 from kakuri_control_plane._nodes import NODE_NAME, Nodes
 from kakuri_control_plane._openapi_handler import DocumentHandler
 from kakuri_control_plane._operations import (
@@ -32,6 +38,7 @@ from kakuri_control_plane._operations import (
     GET_HISTORY,
     GET_INDEX,
     GET_LOG,
+    GET_METRICS,
     GET_NODE,
     GET_OPENAPI,
     GET_READINESS,
@@ -55,6 +62,7 @@ from kakuri_control_plane._queries import (
 )
 from kakuri_control_plane._service_views import OK, Health, Index
 from kakuri_control_plane._submissions import MAX_BODY, Submissions
+from kakuri_control_plane._version import __version__
 from kakuri_control_plane._views import HistoryView, WorkloadDetails, WorkloadPage, WorkloadView
 
 VARY = {"Vary": "Accept"}
@@ -81,6 +89,13 @@ class Api:
         self._lifecycle = Lifecycle(agent, self._presence, self._hub)
         self._nodes = Nodes(agent, self._presence)
         self._events = EventStreams(agent, self._presence, self._hub)
+        self.http_metrics = HTTPMetrics()
+        own = (
+            self.http_metrics.families,
+            self._stream_families,
+            partial(process_families, "control-plane", __version__),
+        )
+        self.metrics = MetricsApi(agent, self._presence, own)
 
     def router(self) -> APIRouter:
         """Return the routes of the API."""
@@ -93,6 +108,7 @@ class Api:
         add("GET", "/", self.get_index, describe=GET_INDEX)
         add("GET", "/ui/:name<file>", get_asset, describe=GET_ASSET)
         add("GET", "/healthz", self.healthz, describe=GET_HEALTH)
+        add("GET", "/metrics", self.metrics.get_metrics, describe=GET_METRICS)
         add("GET", "/readyz", self.readyz, describe=GET_READINESS)
         add("GET", "/openapi.json", DocumentHandler(router).get, describe=GET_OPENAPI)
         return router
@@ -157,8 +173,15 @@ class Api:
         )
         return json_response(HistoryView.of(history))
 
+    def _stream_families(self) -> Iterable[MetricFamily]:
+        return (
+            gauge("kakuri_log_streams", "Logs that are being read.", float(self._agent.open_logs)),
+            *self._hub.families(),
+        )
+
     async def end_waiting(self) -> None:
         """End all responses that wait for something, so that the server can be drained."""
+        self.metrics.close()
         await self._hub.close()
         await self._logs.end_followed()
 

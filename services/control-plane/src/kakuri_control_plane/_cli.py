@@ -104,7 +104,9 @@ async def control_plane_service(
         names = [*allowed_hosts, host] if host else allowed_hosts
         router.check(HostGuard(names, hint="the control plane needs --allowed-host"))
         router.check(refuse_other_sites)
-        async with serving(listen, router, unix_access=unix_access) as endpoint:
+        async with serving(
+            listen, router, unix_access=unix_access, metrics=api.http_metrics
+        ) as endpoint:
             try:
                 yield endpoint
             finally:

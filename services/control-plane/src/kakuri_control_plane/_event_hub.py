@@ -20,6 +20,7 @@ from weakref import WeakSet
 import structlog
 from kakuri_daemon import set_trace
 from kakuri_rpc import AgentClient, AgentError, AgentWatch, ClientClosed, ErrorCode, RPCError
+from kakuri_workload.metrics import Counts, MetricFamily, gauge
 
 from kakuri_control_plane._event_views import StreamEvent, encoded_event
 from kakuri_control_plane._presence import Presence
@@ -113,6 +114,11 @@ class EventHub:
         self._task: asyncio.Task[None] | None = None
         self._starting: asyncio.Task[None] | None = None
         self._is_closed = False
+        self._cuts = Counts(
+            "kakuri_event_streams_cut",
+            "Streams of events that ended early: the client read slowly, or events were lost.",
+            ("reason",),
+        )
 
     @property
     def index(self) -> int:
@@ -123,6 +129,11 @@ class EventHub:
     def end(self) -> int:
         """The number of the batch after the latest one."""
         return self._begin + len(self._batches)
+
+    def families(self) -> Iterable[MetricFamily]:
+        """Return the metrics of streams."""
+        followers = float(len(self._followers))
+        return gauge("kakuri_event_streams", "Streams of events.", followers), self._cuts.family()
 
     async def follow(self) -> Follower:
         """Return a follower once the hub runs; it counts as long as it is referenced.
@@ -161,10 +172,12 @@ class EventHub:
                 await self._changed.wait()
             if number < self._begin:
                 _log.info("stream of events cut", why="the client reads too slowly")
+                self._cuts["slow",] += 1
                 return
             batch = self._batches[number - self._begin]
             yield batch
             if isinstance(batch, Gap):
+                self._cuts["gap",] += 1
                 return
             number += 1
 

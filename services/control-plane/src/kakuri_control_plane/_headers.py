@@ -30,6 +30,7 @@ _TAGS = re.compile(rf"[ \t,]*{_TAG}(?:[ \t]*,[ \t,]*{_TAG})*[ \t,]*")
 ENTITY_TAGS = rf"\*|{_TAG}(?:, ?{_TAG})*"
 """The usual form of If-Match, for clients; more white space and commas are accepted."""
 
+_WEIGHT = re.compile(r";[ \t]*q=([01](?:\.[0-9]{0,3})?)[ \t]*(?:;|\Z)", re.IGNORECASE)
 _EACH_TAG = re.compile(_TAG)
 _VERSION = re.compile(r'"(0|[1-9][0-9]{0,15})"')
 _KEY = re.compile(rf"[ -~]{{1,{MAX_KEY_LENGTH}}}")
@@ -152,3 +153,23 @@ def id_of_key(key: str, image: str) -> str:
     name = re.sub("[^a-z0-9]+", "-", path)[: MAX_ID_LENGTH - KEY_DIGITS - 1].strip("-")
     digits = b32encode(sha256(key.encode()).digest()).decode().lower()[:KEY_DIGITS]
     return f"{name}-{digits}"
+
+
+def quality(request: Request, media_type: str) -> float:
+    """Return how much a client wants a media type, from 0 to 1 (RFC 9110 section 12.5.1).
+
+    That is the weight of the most specific range of Accept that includes it.
+    """
+    accept = ",".join(request.headers.get_all("accept")).lower()
+    ranges: dict[str, float] = {}
+    for element in accept.split(","):
+        name, separator, parameters = element.partition(";")
+        weight = _WEIGHT.search(separator + parameters)
+        name = name.strip()
+        # A client may name a type twice, with different parameters.
+        ranges[name] = max(ranges.get(name, 0.0), float(weight[1]) if weight else 1.0)
+    kind = media_type.partition("/")[0]
+    for name in (media_type, f"{kind}/*", "*/*"):
+        if name in ranges:
+            return ranges[name]
+    return 0.0

@@ -5,6 +5,7 @@ from kakuri_workload import Workload
 
 from kakuri_control_plane._content import NoOptions, StopOptions
 from kakuri_control_plane._event_views import STREAM_LINE
+from kakuri_control_plane._exposition import CONTENT_TYPES
 from kakuri_control_plane._headers import (
     ENTITY_TAGS,
     EVENT_INDEX,
@@ -26,6 +27,7 @@ from kakuri_control_plane._problem_kinds import (
     READINESS,
     TOO_LARGE,
     TOO_MANY_LOGS,
+    TOO_MANY_SCRAPES,
     TOO_MANY_STREAMS,
     VERSION_MISMATCH,
 )
@@ -63,7 +65,7 @@ IDEMPOTENCY_KEY = Header(
 LAST_EVENT_ID = Header(
     "Last-Event-ID", "As `after`, which it takes precedence over: browsers send it.", EVENT_INDEX
 )
-NO_STORE = Header("Cache-Control", "Events are never cached.", "no-store")
+NO_STORE = Header("Cache-Control", "Events and metrics are never cached.", "no-store")
 DOCUMENT_HEADERS = (
     Header("ETag", "The hash of the document.", '"[0-9a-f]{16}"'),
     Header("Cache-Control", "A client asks whether the document has changed.", "no-cache"),
@@ -266,6 +268,21 @@ GET_READINESS = Operation(
     summary="Report whether workloads can be run",
     answers={200: Answer("The agent and its container runtime answer.", Health)},
     problems=READINESS,
+)
+GET_METRICS = Operation(
+    id="getMetrics",
+    tag=SERVICE,
+    summary="Return the metrics of this process, of its node and of all zones",
+    description="A client that prefers OpenMetrics to plain text, as Prometheus does, gets that. "
+    "While the agent does not answer, its series are missing and `kakuri_agent_up` is 0.",
+    answers={
+        200: Answer(
+            "The metrics.",
+            dict.fromkeys(CONTENT_TYPES.values(), str),
+            (NO_STORE,),
+        )
+    },
+    problems=(TOO_MANY_SCRAPES,),
 )
 GET_OPENAPI = Operation(
     id="getOpenAPI",

@@ -7,7 +7,6 @@ Its security policy lets a browser run only scripts of this server, and refuses 
 HTML (Trusted Types): the page shows log lines, labels and messages that workloads chose.
 """
 
-import re
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -15,7 +14,7 @@ from types import MappingProxyType
 
 from kakuri_http import Headers, Request, Response, problem
 
-from kakuri_control_plane._headers import has_tag
+from kakuri_control_plane._headers import has_tag, quality
 
 HTML = "text/html"
 JSON = "application/json"
@@ -58,8 +57,6 @@ PROTECTION = MappingProxyType(
         "Cross-Origin-Resource-Policy": "same-origin",
     }
 )
-
-_QUALITY = re.compile(r";[ \t]*q=([01](?:\.[0-9]{0,3})?)[ \t]*(?:;|\Z)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,19 +113,5 @@ def prefers_html(request: Request) -> bool:
 
     Browsers do. A client that accepts both equally, such as curl with `*/*`, gets JSON.
     """
-    accept = ",".join(request.headers.get_all("accept")).lower()
-    return HTML in accept and _quality(accept, HTML) > _quality(accept, JSON)
-
-
-def _quality(accept: str, media_type: str) -> float:
-    """Return the weight of a media type: that of the most specific range that includes it."""
-    ranges = {}
-    for element in accept.split(","):
-        name, separator, parameters = element.partition(";")
-        weight = _QUALITY.search(separator + parameters)
-        ranges[name.strip()] = float(weight[1]) if weight else 1.0
-    kind = media_type.partition("/")[0]
-    for name in (media_type, f"{kind}/*", "*/*"):
-        if name in ranges:
-            return ranges[name]
-    return 0.0
+    is_named = any(HTML in each.lower() for each in request.headers.get_all("accept"))
+    return is_named and quality(request, HTML) > quality(request, JSON)

@@ -72,4 +72,5 @@ NEVER_FITS = ProblemKind(
 CAPACITY = ProblemKind("capacity", 503, "the node has no room at the moment", RETRY)
 BUSY = ProblemKind("busy", 503, "too many large documents are being processed", RETRY)
 TOO_MANY_LOGS = ProblemKind("too_many_logs", 503, "too many logs are being read", RETRY)
+TOO_MANY_SCRAPES = ProblemKind("too_many_scrapes", 503, "too many clients read metrics", RETRY)
 TOO_MANY_STREAMS = ProblemKind("too_many_streams", 503, "too many clients read events", RETRY)

@@ -2,6 +2,7 @@
 
 from kakuri_daemon.api._access import access_log
 from kakuri_daemon.api._guard import HostGuard, refuse_browsers, refuse_other_sites
+from kakuri_daemon.api._metrics import HTTPMetrics
 from kakuri_daemon.api._operations import (
     Answer,
     DescribedRoute,
@@ -24,6 +25,7 @@ __all__ = [
     "Answer",
     "DescribedRoute",
     "Either",
+    "HTTPMetrics",
     "Header",
     "HostGuard",
     "Operation",

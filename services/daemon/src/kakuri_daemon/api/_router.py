@@ -115,7 +115,7 @@ class APIRouter(Router):
         if similar := self.similar(request.path):
             detail += f"; did you mean {similar}?"
         else:
-            patterns = dict.fromkeys(_untyped(route.pattern) for route in self.routes)
+            patterns = dict.fromkeys(untyped(route.pattern) for route in self.routes)
             detail += f"; the paths are {', '.join(patterns)}"
         return problem(_NOT_FOUND, code="not_found", detail=detail)
 
@@ -126,7 +126,7 @@ class APIRouter(Router):
         given = path.split("/")
         candidates = {}
         for route in self.routes:
-            segments = _untyped(route.pattern).split("/")
+            segments = untyped(route.pattern).split("/")
             for place, segment in enumerate(segments):
                 if segment.startswith(":") and place < len(given) and given[place]:
                     segments[place] = given[place]
@@ -175,7 +175,7 @@ class APIRouter(Router):
         return next(make for kind, make in self._problems.items() if isinstance(error, kind))(error)
 
 
-def _untyped(pattern: str) -> str:
+def untyped(pattern: str) -> str:
     """Return a pattern as callers know it: `/items/:id` for `/items/:id<item>`."""
     return TYPED_PARAMETER.sub(r"/:\1", pattern)
 

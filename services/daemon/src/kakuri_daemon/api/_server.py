@@ -1,13 +1,15 @@
 """Serving an API from the start of a daemon to its end."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 
-from kakuri_http import Router, serve
+from kakuri_http import AccessEntry, Router, serve
 from kakuri_tcp import Endpoint, ListeningSockets, UnixAccess
 
 from kakuri_daemon._supervision import shed_with
 from kakuri_daemon.api._access import access_log
+from kakuri_daemon.api._metrics import HTTPMetrics
 
 DRAIN_SECONDS = 10.0
 """Seconds that requests in progress may take when the daemon stops."""
@@ -20,6 +22,7 @@ async def serving(
     *,
     unix_access: UnixAccess | None = None,
     drain_seconds: float = DRAIN_SECONDS,
+    metrics: HTTPMetrics | None = None,
 ) -> AsyncIterator[Endpoint]:
     """Serve an API while the context is entered; yield the endpoint with its real port.
 
@@ -32,13 +35,26 @@ async def serving(
         router: The routes.
         unix_access: Who may connect to a Unix socket.
         drain_seconds: Seconds that requests in progress may take at the end.
+        metrics: Counts requests and connections.
 
     Raises:
         kakuri_tcp.ListenFailed: The address can't be used.
     """
-    server = await serve(listen, router, access_log=access_log(), unix_access=unix_access)
+    log = access_log()
+    if metrics is not None:
+        log = metrics if log is None else partial(_count_and_log, metrics, log)
+    server = await serve(listen, router, access_log=log, unix_access=unix_access)
+    if metrics is not None:
+        metrics.add_server(server)
     shed_with(server.shed)
     try:
         yield server.endpoint
     finally:
         await server.drain(drain_seconds)
+
+
+def _count_and_log(
+    metrics: HTTPMetrics, log: Callable[[AccessEntry], None], access: AccessEntry
+) -> None:
+    metrics(access)
+    log(access)

@@ -1,0 +1,124 @@
+"""The HTTP API of metrics: `GET /metrics`, for this process, its node and all zones.
+
+The node's metrics are requested page by page and written as they come, in a thread: a node with
+5,000 zones has 50,000 series, and other requests are served meanwhile.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import TypeVar
+from weakref import WeakSet
+
+from kakuri_http import Request, Response, problem
+from kakuri_rpc import AgentClient, Metrics, RPCError
+from kakuri_workload.metrics import MetricFamily, gauge
+
+from kakuri_control_plane._exposition import CONTENT_TYPES, Exposition, media_type_of
+from kakuri_control_plane._presence import Presence
+from kakuri_control_plane._problems import RETRY_AFTER
+
+SCRAPE_SECONDS = 8.0
+"""Seconds for all pages of the node, below the usual limit of Prometheus, 10 s. After that the
+exposition ends without the other series of the node."""
+
+MAX_SCRAPES = 4
+"""Scrapes at a time: Prometheus, a second one, and a person. Each may have a page in memory."""
+
+MAX_PAGES = 500
+"""Pages of one scrape: ten times what the largest node has."""
+
+HEADERS = {"Cache-Control": "no-store"}
+
+T = TypeVar("T")
+
+Families = Callable[[], Iterable[MetricFamily]]
+
+
+class MetricsApi:
+    """The handler of metrics."""
+
+    def __init__(
+        self, agent: AgentClient, presence: Presence, own_families: Sequence[Families]
+    ) -> None:
+        """Create the handler.
+
+        Args:
+            agent: The client of the agent, which counts its requests.
+            presence: Logs when the agent becomes unreachable and reachable.
+            own_families: Each returns families of this process.
+        """
+        self._agent = agent
+        self._presence = presence
+        self._own_families = own_families
+        self._node_name: str | None = None
+        self._scrapes: WeakSet[Exposition] = WeakSet()
+        self._thread: ThreadPoolExecutor | None = None
+
+    def get_metrics(self, request: Request) -> Response:
+        """Return all metrics, in the format that the client prefers."""
+        media_type = media_type_of(request)
+        if request.method == "HEAD":
+            return Response(200, iter(()), headers=HEADERS, content_type=CONTENT_TYPES[media_type])
+        if len(self._scrapes) >= MAX_SCRAPES:
+            detail = f"{MAX_SCRAPES} requests for metrics are being answered, which is the limit"
+            return problem(503, code="too_many_scrapes", detail=detail, headers=RETRY_AFTER)
+        exposition = Exposition(media_type)
+        self._scrapes.add(exposition)
+        return Response(
+            200, self._pieces(exposition), headers=HEADERS, content_type=exposition.content_type
+        )
+
+    def close(self) -> None:
+        """Stop the thread. May be called again."""
+        if self._thread is not None:
+            self._thread.shutdown(wait=False)
+
+    async def _pieces(self, exposition: Exposition) -> AsyncGenerator[bytes, None]:
+        """Yield the text: families that the node has, too, with its pages, the others at the end.
+
+        Without a complete reply of the node, `kakuri_agent_up` is 0.
+        """
+        own = {family.name: family for source in self._own_families for family in source()}
+        deadline = asyncio.get_running_loop().time() + SCRAPE_SECONDS
+        is_up = False
+        after: str | None = None
+        try:
+            node = await self._ask(self._agent.describe_node(), deadline)
+            self._node_name = node.name or self._node_name
+            for _ in range(MAX_PAGES):
+                page = await self._ask(self._agent.read_metrics(after), deadline)
+                yield await self._in_thread(partial(exposition.write, self._of_node(page, own)))
+                after = page.next
+                if after is None:
+                    is_up = True
+                    break
+        except (RPCError, TimeoutError):  # `Presence` has logged that the agent does not answer
+            pass
+        help_ = "Whether the agent answered this scrape completely: 1 or 0."
+        of_agent = [gauge("kakuri_agent_up", help_, float(is_up)), *self._agent.metrics.families()]
+        rest = [*own.values(), *map(self._of_this_node, of_agent)]
+        yield await self._in_thread(partial(exposition.write, rest)) + exposition.end()
+
+    async def _ask(self, request: Awaitable[T], deadline: float) -> T:
+        async with asyncio.timeout_at(deadline):
+            return await self._presence.track(request)
+
+    def _of_node(self, page: Metrics, own: dict[str, MetricFamily]) -> list[MetricFamily]:
+        """Return the families of a page, each after the one of this process with its name."""
+        families: list[MetricFamily] = []
+        for family in page.families:
+            if (ours := own.pop(family.name, None)) is not None:
+                families.append(ours)
+            families.append(self._of_this_node(family))
+        return families
+
+    def _of_this_node(self, family: MetricFamily) -> MetricFamily:
+        """Return a family with the node's name, once it is known."""
+        return family.with_labels({"node": self._node_name}) if self._node_name else family
+
+    async def _in_thread(self, work: Callable[[], T]) -> T:
+        if self._thread is None:
+            self._thread = ThreadPoolExecutor(1, "metrics")
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work)

@@ -1,0 +1,92 @@
+"""Metrics of an HTTP API: its requests, by route, and its connections.
+
+A request is counted by the pattern of its route, never by its path, so that the number of series
+depends on the API and not on its clients.
+"""
+
+from collections.abc import Iterable
+
+from kakuri_http import AccessEntry
+from kakuri_tcp import Server
+from kakuri_workload.metrics import SECONDS, Counts, Histogram, Histograms, MetricFamily, gauge
+
+from kakuri_daemon.api._router import untyped
+
+OTHER = "other"
+"""The label of a method that no route has; a client can send any."""
+
+NO_ROUTE = "none"
+"""The label of a request without a route."""
+
+NO_STATUS = 0
+"""Of an exchange whose client disconnected before its response began."""
+
+METHODS = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"})
+
+REJECTIONS = {403: "cross_site", 421: "misdirected"}
+"""The reasons of responses that a check sends, before the route is looked up."""
+
+LIMITS = frozenset({408, 413, 414, 431, 503})
+"""Statuses without a route, or before its handler, of a request over a limit of the server."""
+
+
+class HTTPMetrics:
+    """Counts the exchanges of one server or several; an access log."""
+
+    def __init__(self) -> None:
+        """Begin to count."""
+        self._exchanges: dict[tuple[str, str, int], Histogram] = {}
+        self._servers: list[Server] = []
+
+    def __call__(self, access: AccessEntry) -> None:
+        """Count an exchange."""
+        key = (access.method, access.pattern, access.status)
+        if not access.pattern and access.method not in METHODS:
+            key = (OTHER, "", access.status)
+        histogram = self._exchanges.get(key)
+        if histogram is None:
+            histogram = self._exchanges[key] = Histogram(SECONDS)
+        histogram.observe(access.seconds)
+
+    def add_server(self, server: Server) -> None:
+        """Count the connections of a server."""
+        self._servers.append(server)
+
+    def families(self) -> Iterable[MetricFamily]:
+        """Return the metrics."""
+        requests = Counts(
+            "kakuri_http_requests",
+            "Requests answered, by the pattern of their route and the status.",
+            ("method", "route", "code"),
+        )
+        durations = Histograms(
+            "kakuri_http_request_duration_seconds",
+            "Time from a request's head to the end of its response; of a stream, all of its time.",
+            ("method", "route", "status"),
+        )
+        rejected = Counts(
+            "kakuri_http_rejected",
+            "Requests and connections that were refused before a handler saw them.",
+            ("reason",),
+        )
+        for (method, pattern, status), exchanges in self._exchanges.items():
+            route = untyped(pattern) if pattern else NO_ROUTE
+            code = str(status) if status != NO_STATUS else NO_ROUTE
+            status_class = f"{status // 100}xx" if status != NO_STATUS else NO_ROUTE
+            requests[method, route, code] += exchanges.count
+            durations[method, route, status_class].add(exchanges)
+            if not pattern and (reason := _rejection(status)):
+                rejected[reason,] += exchanges.count
+        for server in self._servers:
+            rejected["connection_limit",] += server.counters.refused + server.counters.overloaded
+        connections = sum(server.connections for server in self._servers)
+        return (
+            requests.family(),
+            durations.family(),
+            rejected.family(),
+            gauge("kakuri_http_connections", "Open connections of clients.", float(connections)),
+        )
+
+
+def _rejection(status: int) -> str | None:
+    return REJECTIONS.get(status) or ("limit" if status in LIMITS else None)
