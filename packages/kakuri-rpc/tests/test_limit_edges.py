@@ -167,3 +167,36 @@ def test_error_reply_without_optional_fields_is_written_without_them():
     error = as_reply(type="Error", code="conflict", message="m")
     assert error == ErrorReply(error.code, "m")
     assert encode(error) == b'{"type":"Error","code":"conflict","message":"m"}'
+
+
+def test_cursor_and_label_of_a_request_are_accepted_up_to_their_lengths():
+    for length, is_valid in ((0, False), (1, True), (128, True), (129, False)):
+        line = json.dumps({"type": "ReadLog", "id": "wl-1", "after": "c" * length}).encode()
+        if is_valid:
+            assert len(decode(line, Request).after) == length
+        else:
+            with pytest.raises(JSONError, match="a cursor: 1 to 128 printable characters"):
+                decode(line, Request)
+    for key, value, is_valid in (
+        (317, 63, True),
+        (318, 63, False),
+        (317, 64, False),
+        (0, 1, False),
+    ):
+        label = "k" * key + "=" + "v" * value
+        line = json.dumps({"type": "ListWorkloads", "label": label}).encode()
+        if is_valid:
+            assert decode(line, Request).label == label
+        else:
+            with pytest.raises(JSONError, match="a label as key=value"):
+                decode(line, Request)
+
+
+@pytest.mark.parametrize("count", [0, 1, 2**53, 2**53 + 1, -1])
+def test_count_of_a_node_is_exact_in_every_reader(count):
+    fields = {"version": "1", "runtime": "cri", "simulated": False, "workloads": count}
+    if 0 <= count <= 2**53:
+        assert as_reply(type="Node", **fields).workloads == count
+    else:
+        with pytest.raises(JSONError, match=r"\$\.workloads"):
+            as_reply(type="Node", **fields)

@@ -160,8 +160,6 @@ class LogSlots:
             if held[log.reader] == most and not self._yields:
                 raise TooManyLogs(MAX_OPEN_LOGS)
             candidates = [each for each in logs if held[each.reader] == most]
-            if not candidates:
-                raise TooManyLogs(MAX_OPEN_LOGS)
             min(candidates, key=lambda each: each.quiet_since).make_room()
         self._logs.add(log)
 

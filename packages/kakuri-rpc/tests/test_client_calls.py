@@ -1,0 +1,100 @@
+"""What each method of the client sends by default, and how long it waits for the reply."""
+
+import pytest
+from kakuri_rpc import (
+    AgentClient,
+    Changes,
+    DescribeNode,
+    GetHistory,
+    GetStatus,
+    History,
+    ListWorkloads,
+    Log,
+    Node,
+    ReadLog,
+    RemoveWorkload,
+    RerunWorkload,
+    RestartWorkload,
+    StartWorkload,
+    State,
+    Status,
+    StopWorkload,
+    WatchChanges,
+    WorkloadList,
+    _client,
+    _log,
+    _watch,
+)
+from kakuri_workload.testing import workload
+
+STATUS = Status("a", State.RUNNING)
+LOG = Log(b"", "1", ended=False)
+CHANGES = Changes([], 7)
+
+
+@pytest.fixture
+async def client():
+    async with AgentClient("127.0.0.1:1", timeout=3.0) as client:
+        yield client
+
+
+@pytest.fixture
+def sent(monkeypatch):
+    """Answer each request at once, and return the requests with the seconds for their replies."""
+    seen = []
+
+    async def call(lines, request, reply_type, timeout):
+        seen.append((request, timeout))
+        if reply_type is WorkloadList:
+            return WorkloadList([])
+        return {Status: STATUS, Log: LOG, Changes: CHANGES, History: History("a", [])}.get(
+            reply_type, Node("1", "cri", simulated=False, workloads=0)
+        )
+
+    for module in (_client, _log, _watch):
+        monkeypatch.setattr(module, "call", call)
+    return seen
+
+
+async def test_method_without_options_sends_a_request_with_the_defaults(client, sent):
+    spec = workload("a")
+    assert await client.start_workload(spec) == STATUS
+    assert await client.get_status("a") == STATUS
+    assert await client.stop_workload("a") == STATUS
+    assert await client.remove_workload("a") == STATUS
+    assert await client.restart_workload("a") == STATUS
+    assert await client.rerun_workload("a") == STATUS
+    assert await client.list_workloads() == WorkloadList([])
+    assert await client.get_history("a") == History("a", [])
+    assert (await client.describe_node()).version == "1"
+    assert [request for request, _ in sent] == [
+        StartWorkload(spec), GetStatus("a"), StopWorkload("a", 10), RemoveWorkload("a", 10),
+        RestartWorkload("a", 10), RerunWorkload("a"), ListWorkloads(), GetHistory("a"),
+        DescribeNode(),
+    ]  # fmt: skip
+    assert {timeout for _, timeout in sent} == {3.0}
+
+
+async def test_read_of_a_log_waits_for_its_reply_for_as_long_as_the_agent_may(client, sent):
+    assert await client.read_log("a") == LOG
+    assert await client.read_log("a", removed=True, tail=5, wait_seconds=2.0) == LOG
+    async with client.open_log("a") as log:
+        await log.read()
+        assert not log.has_ended
+        await log.read(wait_seconds=30.0)
+    async with client.open_log("a", tail=4, bounded=True, removed=True) as log:
+        await log.read()
+    assert sent == [
+        (ReadLog("a"), 3.0),
+        (ReadLog("a", 5, wait_seconds=2.0, removed=True), 5.0),
+        (ReadLog("a"), 3.0),
+        (ReadLog("a", after="1", wait_seconds=30.0), 33.0),
+        (ReadLog("a", 4, bounded=True, removed=True), 3.0),
+    ]
+
+
+async def test_read_of_events_waits_for_its_reply_for_as_long_as_the_agent_may(client, sent):
+    async with client.open_watch() as watch:
+        assert await watch.read() == CHANGES
+        assert await watch.read(7, wait_seconds=30.0, limit=5) == CHANGES
+    assert sent == [(WatchChanges(), 3.0), (WatchChanges(7, 30.0, 5), 33.0)]
