@@ -18,7 +18,7 @@ REQUIRED = "KAKURI_REQUIRE_BROWSER"
 """The variable that makes it an error that there is no browser."""
 
 PACKAGES = ("chromium",)
-FONTS = ("fonts-dejavu-core", "fonts-dejavu-extra")
+FONTS = ("fonts-dejavu-core", "fonts-inter", "fonts-jetbrains-mono")
 """The fonts of the unpacked browser, so that pictures of pages look alike on every machine."""
 
 LIBRARIES = Path("usr/lib/x86_64-linux-gnu")
@@ -29,6 +29,10 @@ _FONT_SETTINGS = """\
 <fontconfig>
   <dir>{fonts}</dir>
   <cachedir>{cache}</cachedir>
+  <alias><family>system-ui</family><prefer><family>Inter</family></prefer></alias>
+  <alias><family>sans-serif</family><prefer><family>Inter</family></prefer></alias>
+  <alias><family>monospace</family><prefer><family>JetBrains Mono</family></prefer></alias>
+  <alias><family>serif</family><prefer><family>DejaVu Serif</family></prefer></alias>
 </fontconfig>
 """
 

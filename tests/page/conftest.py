@@ -60,8 +60,9 @@ def open_tab(open_context) -> Iterator[Callable[..., Tab]]:
     """Open the page, each time in a new context; afterwards nothing may have gone wrong in it."""
     tabs: list[Tab] = []
 
-    def open_one(url: str, **options: object) -> Tab:
-        tab = Tab(open_context(**options).new_page())
+    def open_one(url: str, *, may_lose: bool = False, **options: object) -> Tab:
+        has_scripts = options.get("java_script_enabled", True)
+        tab = Tab(open_context(**options).new_page(), has_scripts, may_lose)
         tabs.append(tab)
         tab.page.goto(f"{url}/")
         return tab

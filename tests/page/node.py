@@ -2,7 +2,8 @@
 
 Zones change their states as a script says, as in every agent with the simulated runtime. This
 one reports addresses, digests and isolation as a container runtime does, and the log of a zone is
-the file DIRECTORY/ID, in the form of `kakuri_workload.write_record`. A test appends lines to it.
+the file DIRECTORY/ID, in the form of `kakuri_workload.write_record`. A test appends lines to it. The
+message of a zone is in DIRECTORY/ID.message.
 """
 
 import asyncio
@@ -39,6 +40,14 @@ class WritingRuntime(_simulated.SimulatedRuntime):
         super().__init__(outcomes)
         self.handlers = {"edera-zone": "edera"}
 
+    def start(self, spec):
+        """Start a zone, which pulls its image until its start delay is over."""
+        super().start(spec)
+        zone = self._zones[spec.id]
+        if zone.outcome.start_delay and zone.status.state is WorkloadState.PENDING:
+            zone.status = replace(zone.status, reason="Pulling")
+            self._notify(spec.id)
+
     async def read_log(self, zone_id, request: LogRequest):
         """Return a part of a zone's file; a cursor is a number of lines."""
         zone = self._zones.get(zone_id)
@@ -70,6 +79,9 @@ class WritingRuntime(_simulated.SimulatedRuntime):
             )
         elif known.state.is_terminal:
             zone.status = replace(known, ended_at=time.time())
+        message = self.directory / f"{zone_id}.message"
+        if message.exists():
+            zone.status = replace(zone.status, message=message.read_text())
         super()._notify(zone_id)
 
 

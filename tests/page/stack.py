@@ -122,6 +122,15 @@ class Stack:
                 at = time.strftime("%Y-%m-%dT%H:%M:%S.000000000Z", moment)
                 log.write(write_record(LogRecord(at, stream, False, attempt, content)))
 
+    def forget_log(self, workload_id: str) -> None:
+        """Begin with an empty log."""
+        (self.logs / workload_id).unlink(missing_ok=True)
+        self._lines.pop(workload_id, None)
+
+    def set_message(self, workload_id: str, message: str) -> None:
+        """Set the message of each change of a workload's state from now on."""
+        (self.logs / f"{workload_id}.message").write_text(message)
+
     def _wait(self, path: str, is_done: Callable[[dict[str, object]], bool]) -> dict[str, object]:
         deadline = time.monotonic() + DEADLINE
         while not is_done(document := self.request("GET", path)[1]):

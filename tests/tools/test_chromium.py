@@ -44,7 +44,8 @@ def test_chromium_is_fetched_once_and_has_its_libraries_and_fonts(
     assert unpacked == [
         "chromium_1_amd64.deb",
         "fonts-dejavu-core_1_all.deb",
-        "fonts-dejavu-extra_1_all.deb",
+        "fonts-inter_1_all.deb",
+        "fonts-jetbrains-mono_1_all.deb",
     ]
     libraries = tmp_path / "unpacked/usr/lib/x86_64-linux-gnu"
     assert found.environment["LD_LIBRARY_PATH"] == f"{libraries}:{libraries}/pulseaudio"

@@ -1,0 +1,181 @@
+"""The table of workloads, the overview above it, the events below it, and the node."""
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.e2e.processes import curl
+
+from .stack import Stack
+
+
+def row(page: Page, workload_id: str):
+    """Return the row of a workload in the table."""
+    header = page.get_by_role("rowheader", name=workload_id, exact=True)
+    return page.get_by_role("table", name="Workloads").get_by_role("row").filter(has=header)
+
+
+def names(page: Page) -> list[str]:
+    """Return the ids of the rows from top to bottom."""
+    table = page.get_by_role("table", name="Workloads")
+    return table.get_by_role("rowheader").all_text_contents()
+
+
+def events(page: Page):
+    return page.get_by_role("list", name="Events").get_by_role("listitem")
+
+
+def expect_names(page: Page, *expected: str) -> None:
+    table = page.get_by_role("table", name="Workloads")
+    expect(table.get_by_role("rowheader")).to_have_text(list(expected))
+
+
+def test_page_that_nothing_runs_on_says_so_and_how_to_start(stack, open_page):
+    page = open_page(stack.url)
+    expect(page.get_by_text("No workloads on this node. Start one: kakuri run")).to_be_visible()
+    expect(page.get_by_role("table", name="Workloads 0")).to_be_visible()
+    expect(page.get_by_text("live", exact=True)).to_be_visible()
+
+
+def test_workloads_in_every_state_show_state_and_reason(stack, open_page):
+    stack.submit("web")
+    stack.submit("mail", "slow:1")
+    stack.submit("seed", "job:1", restart_policy="never")
+    stack.submit("batch", "ends:1", restart_policy="never")
+    stack.set_message("reports", "no such image")
+    stack.submit("reports", "fails:1", restart_policy="never")
+    stack.submit("sync", "ends:1", restart_policy="always")
+    stack.await_reason("sync", "BackOff")
+    page = open_page(stack.url)
+    for workload_id, *texts in (
+        ("web", "running", "nginx:1.27"),
+        ("mail", "pending", "Pulling", "slow:1"),
+        ("seed", "succeeded", "exit 0"),
+        ("batch", "failed", "Error · exit 3"),
+        ("reports", "failed", "ImagePullFailed · no such image"),
+        ("sync", "back-off", "BackOff", "exit 3"),
+    ):
+        for text in texts:
+            expect(row(page, workload_id)).to_contain_text(text)
+    counts = page.get_by_role("region", name="Overview").get_by_role("button")
+    expect(counts).to_have_text(
+        ["2failed", "1back-off", "1pending", "1running", "0stopped", "1succeeded"]
+    )
+    expect(page).to_have_title("(2 failed) Kakuri")
+    assert names(page) == ["batch", "reports", "sync", "mail", "web", "seed"]  # the worst first
+
+
+def test_changes_appear_without_reloading(stack, open_page):
+    page = open_page(stack.url)
+    stack.submit("web")
+    expect(row(page, "web")).to_contain_text("running")
+    expect(row(page, "web")).to_contain_text("nginx:1.27")
+    stack.request("POST", "/workloads/web/stop")
+    expect(row(page, "web")).to_contain_text("stopped")
+    stack.request("DELETE", "/workloads/web?grace_seconds=0")
+    expect(row(page, "web")).to_have_count(0)
+    expect(events(page).first).to_contain_text("removed")
+
+
+def test_headers_sort_and_tell_the_order(stack, open_page):
+    for workload_id, image in (("b", "x"), ("a", "z"), ("c", "y")):
+        stack.submit(workload_id, image)
+    page = open_page(stack.url)
+    expect_names(page, "a", "b", "c")
+    header = page.get_by_role("columnheader", name="Image")
+    header.get_by_role("button").click()
+    expect_names(page, "b", "c", "a")
+    expect(header).to_have_attribute("aria-sort", "ascending")
+    header.get_by_role("button").click()
+    expect_names(page, "a", "c", "b")
+    expect(header).to_have_attribute("aria-sort", "descending")
+    expect(page.locator("[aria-sort]")).to_have_count(1)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("label:team=a", ["api"]),
+        ("label:team", ["api", "db"]),
+        ("-label:team", ["web"]),
+        ("state:running image:nginx", ["api", "web"]),
+        ("state:running -image:nginx", ["db"]),
+        ("id:w", ["web"]),
+        ("postgres", ["db"]),
+        ('"nothing like it"', []),
+    ],
+)
+def test_filter_shows_what_matches_all_its_conditions(stack, open_page, text, expected):
+    stack.submit("web")
+    stack.submit("api", labels={"team": "a"})
+    stack.submit("db", "postgres:16", labels={"team": "b"})
+    page = open_page(stack.url)
+    expect(row(page, "db")).to_contain_text("postgres:16")
+    page.get_by_role("searchbox", name="Filter workloads").fill(text)
+    expect_names(page, *expected)
+    expect(page.get_by_role("table", name=f"Workloads {len(expected)} of 3")).to_be_visible()
+
+
+def test_count_of_a_state_is_a_button_that_filters(stack, open_page):
+    stack.submit("web")
+    stack.submit("batch", "ends:1", restart_policy="never")
+    page = open_page(stack.url)
+    expect_names(page, "batch", "web")
+    page.get_by_role("button", name="1 failed").click()
+    expect_names(page, "batch")
+    expect(page.get_by_role("searchbox", name="Filter workloads")).to_have_value("state:failed")
+
+
+def test_events_are_listed_newest_first_with_their_index(stack, open_page):
+    page = open_page(stack.url)
+    stack.submit("web")
+    stack.request("DELETE", "/workloads/web?grace_seconds=0")
+    expect(events(page).first).to_contain_text("removed")
+    indexes = page.get_by_role("list", name="Events").locator(".index").all_text_contents()
+    assert indexes == sorted(indexes, reverse=True)
+    assert len(set(indexes)) == len(indexes) >= 4
+
+
+def test_node_shows_its_name_and_room(tmp_path, open_page):
+    options = {"memory-mb": "2048", "cpu-millicores": "4000"}
+    stack = Stack(tmp_path, **options)
+    try:
+        stack.submit("web", memory_mb=512, cpu_millicores=1500)
+        page = open_page(stack.url)
+        expect(page.get_by_role("banner")).to_contain_text("node1 · ready · cri")
+        expect(page.get_by_role("meter", name="Memory 512 MiB of 2 GiB")).to_be_visible()
+        expect(page.get_by_role("meter", name="CPU 1.5 of 4 cores")).to_be_visible()
+        expect(page.get_by_text("nothing really runs")).to_be_hidden()
+        page.close()
+    finally:
+        stack.close()
+
+
+def test_simulated_node_says_that_nothing_really_runs(tmp_path, open_page):
+    stack = Stack(tmp_path, is_simulated=True)
+    try:
+        page = open_page(stack.url)
+        expect(page.get_by_text("Simulated: nothing really runs on this node.")).to_be_visible()
+        page.close()
+    finally:
+        stack.close()
+
+
+def test_what_is_not_promised_is_always_shown(stack, open_page):
+    page = open_page(stack.url)
+    limits = page.get_by_role("region", name="Not promised")
+    expect(limits).to_be_visible()
+    expect(limits.get_by_text("There is no authentication.")).to_be_visible()
+
+
+def test_page_without_scripts_shows_the_commands(stack, open_page):
+    page = open_page(stack.url, java_script_enabled=False)
+    message = page.locator("noscript .notice")  # playwright finds no text in a noscript element
+    expect(message).to_be_visible()
+    expect(message).to_contain_text("This page needs JavaScript.")
+    expect(message).to_contain_text("curl -N http://localhost:8080/events")
+
+
+def test_page_is_sent_to_browsers_and_json_to_programs(stack):
+    assert curl(f"{stack.url}/").headers["content-type"] == "application/json"
+    html = curl(f"{stack.url}/", "-H", "Accept: text/html")
+    assert html.headers["content-type"] == "text/html; charset=utf-8"
