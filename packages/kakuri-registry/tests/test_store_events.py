@@ -18,9 +18,10 @@ from kakuri_registry import (
     check_store,
 )
 from kakuri_registry._journal import COMPACTION_EVENTS
-from kakuri_workload import Event, EventType, Run, WorkloadState
+from kakuri_workload import DesiredState, Event, EventType, Run, WorkloadState
 from kakuri_workload.testing import workload
 
+TRACE, OTHER_TRACE = "4bf92f3577b34da6a3ce929d0e0e4736", "a3ce929d0e0e47364bf92f3577b34da6"
 CASES = Path(__file__).parent / "cases"
 PENDING, RUNNING = WorkloadState.PENDING, WorkloadState.RUNNING
 
@@ -46,8 +47,10 @@ def changes_of(registry: WorkloadRegistry, act) -> list[Change]:
 def every_kind(registry: WorkloadRegistry) -> None:
     registry.record(EventType.NODE, now=0.5, version="0.2.0")
     registry.register(workload("a", labels={"team": "\ud800"}), now=1.0)
-    registry.register(workload("b"), now=1.0)
+    registry.register(workload("b"), now=1.0, trace=TRACE)
     registry.update("a", Run(RUNNING, "Why", "line\nline"), now=2.0)
+    registry.update("b", Run(RUNNING), now=2.0)
+    registry.set_desired("b", DesiredState.REMOVE, now=3.0, trace=OTHER_TRACE)
     registry.remove("b", now=3.0)
     registry.record(EventType.RUNTIME, now=4.0, available=True)
 
@@ -66,6 +69,35 @@ def test_reopened_store_has_the_events_of_all_changes(path, kind):
     store.close()
     assert [event for change in changes for event in change.events] == loaded.events
     assert (loaded.compacted, loaded.problems) == (0, ())
+
+
+def test_event_has_the_trace_of_the_latest_request_for_its_workload():
+    registry = WorkloadRegistry()
+    registry.register(workload("a"), now=1.0, trace=TRACE)
+    registry.update("a", Run(RUNNING), now=2.0)
+    registry.restart("a", now=3.0, restart_at=4.0, reason="BackOff")
+    registry.set_desired("a", DesiredState.STOP, now=5.0, trace=OTHER_TRACE)
+    registry.update("a", Run(WorkloadState.FAILED), now=6.0)
+    registry.rerun("a", now=7.0, trace=TRACE)
+    registry.set_desired("a", DesiredState.REMOVE, now=8.0)
+    registry.remove("a", now=9.0)
+    traces = [event.trace for event in registry.journal.after(0, 100)]
+    assert traces == [TRACE] * 3 + [OTHER_TRACE] * 2 + [TRACE] + [None] * 2
+
+
+@pytest.mark.parametrize("text", ["x", TRACE.upper(), "0" * 32, f"{TRACE}0"])
+def test_damaged_trace_of_a_row_is_left_out_and_harms_neither_workload_nor_events(path, text):
+    registry = WorkloadRegistry()
+    (change,) = changes_of(registry, lambda: registry.register(workload(), now=1.0, trace=TRACE))
+    with closing(SQLiteStore(path)) as store:
+        store.write([change])
+    with closing(sqlite3.connect(path)) as damaged, damaged:
+        damaged.execute("UPDATE workloads SET trace = ?, events = NULL", (text,))
+        damaged.execute("UPDATE events SET events = replace(events, ?, ?)", (TRACE, text))
+    with closing(SQLiteStore(path)) as store:
+        loaded = store.load()
+    assert ([each.trace for each in loaded.entries], loaded.problems) == ([None], ())
+    assert [each.trace for each in loaded.events] == [None]
 
 
 def test_one_write_may_have_several_events_of_a_workload(path):

@@ -1,6 +1,7 @@
 """What is kept of removed workloads: in memory, in the stores, over crashes, and within limits."""
 
 import asyncio
+import re
 import shutil
 import sqlite3
 from contextlib import closing
@@ -40,6 +41,14 @@ def removed(registry, workload_id="wl-1", *, now=4.0, log=b"last words", **field
     ended(registry, workload_id, **fields)
     registry.remove(workload_id, now=now, removal=RECEIPT, log=log)
     return registry.tombstone(workload_id)
+
+
+OF_SCHEMA_8 = """
+    ALTER TABLE workloads DROP COLUMN trace;
+    ALTER TABLE tombstones DROP COLUMN trace;
+    ALTER TABLE registry DROP COLUMN identity;
+"""
+"""Makes a database of the current schema one of schema 8, with the version set besides."""
 
 
 def stored(path, *changes):
@@ -317,7 +326,7 @@ def test_database_of_schema_7_gets_the_table_of_tombstones(path):
     registration, *_, removal = changes_of(registry, lambda: removed(registry))
     stored(path, registration)
     with closing(sqlite3.connect(path, isolation_level=None)) as old:
-        old.executescript("DROP TABLE tombstones; PRAGMA user_version = 7")
+        old.executescript(f"{OF_SCHEMA_8} DROP TABLE tombstones; PRAGMA user_version = 7")
     stored(path, removal)
     with closing(SQLiteStore(path)) as store:
         loaded = store.load()
@@ -332,6 +341,38 @@ def test_table_of_tombstones_is_the_same_in_new_and_in_migrated_databases():
             return database.execute("PRAGMA table_info(tombstones)").fetchall()
 
     assert columns([MIGRATIONS[0][1]]) == columns([MIGRATIONS[7][1]])
+
+
+def test_database_of_schema_8_gets_traces_and_an_identity_and_keeps_its_events(path):
+    path.parent.mkdir(mode=0o700)
+    registry = WorkloadRegistry()
+    (registration,) = changes_of(registry, lambda: registry.register(workload(), now=1.0))
+    stored(path, registration)
+    with closing(sqlite3.connect(path, isolation_level=None)) as old:
+        old.executescript(f"{OF_SCHEMA_8} PRAGMA user_version = 8")
+    with closing(SQLiteStore(path)) as store:
+        loaded = store.load()
+    (entry,), (event,) = loaded.entries, loaded.events
+    assert (entry.trace, event.trace, event.index) == (None, None, registration.version)
+    assert re.fullmatch("[0-9a-f]{32}", loaded.identity)
+
+
+def test_identity_of_a_database_stays_and_differs_from_that_of_another(tmp_path):
+    def identities(path):
+        for _ in range(2):
+            with closing(SQLiteStore(path)) as store:
+                yield WorkloadRegistry.load(store.load()).identity
+
+    first, second = ([*identities(tmp_path / name / "kakuri.db")] for name in ("one", "other"))
+    assert first[0] == first[1] != second[0] == second[1]
+
+
+def test_identity_that_is_damaged_is_left_out(path):
+    stored(path, *changes_of(registry := WorkloadRegistry(), lambda: removed(registry))[:1])
+    with closing(sqlite3.connect(path, isolation_level=None)) as damaged:
+        damaged.execute("UPDATE registry SET identity = 'x'")
+    with closing(SQLiteStore(path)) as store:
+        assert store.load().identity is None
 
 
 @pytest.mark.parametrize(

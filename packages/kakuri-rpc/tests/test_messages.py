@@ -49,6 +49,10 @@ REQUESTS = [
     (StartWorkload(WORKLOAD), b'{"type":"StartWorkload","workload":' + SPEC + b"}"),
     (GetStatus("wl-1"), b'{"type":"GetStatus","id":"wl-1"}'),
     (StopWorkload("wl-1", 3), b'{"type":"StopWorkload","id":"wl-1","grace_seconds":3}'),
+    (
+        StopWorkload("wl-1", trace="4bf92f3577b34da6a3ce929d0e0e4736"),
+        b'{"type":"StopWorkload","id":"wl-1","trace":"4bf92f3577b34da6a3ce929d0e0e4736"}',
+    ),
     (RemoveWorkload("wl-1"), b'{"type":"RemoveWorkload","id":"wl-1"}'),
     (ListWorkloads(), b'{"type":"ListWorkloads"}'),
     (

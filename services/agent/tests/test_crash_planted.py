@@ -92,11 +92,20 @@ class UnboundRegistry(WorkloadRegistry):
 
 
 def forget_removals(
-    self, workload_id, desired, *, now, grace_seconds=0, set_desired=WorkloadRegistry.set_desired
+    self,
+    workload_id,
+    desired,
+    *,
+    now,
+    grace_seconds=0,
+    trace=None,
+    set_desired=WorkloadRegistry.set_desired,
 ):
     if desired is DesiredState.REMOVE:
         return self.get(workload_id)
-    return set_desired(self, workload_id, desired, now=now, grace_seconds=grace_seconds)
+    return set_desired(
+        self, workload_id, desired, now=now, grace_seconds=grace_seconds, trace=trace
+    )
 
 
 def publish_at_once(self, event, *, is_registration=False, append=EventJournal.append):

@@ -2,6 +2,7 @@
 
 import json
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 from kakuri_control_plane import control_plane_service
 from kakuri_http import Client
@@ -30,10 +31,11 @@ class CheckedClient(Client):
 
 
 class Api:
-    """Calls the control plane, checks its responses, and keeps what the agent was asked."""
+    """Calls the control plane, checks its responses, and keeps what the agent was asked, the traces apart."""
 
-    def __init__(self, client, endpoint, asked, *, is_possible=True):
-        self.client, self.endpoint, self.asked = client, endpoint, asked
+    def __init__(self, client, endpoint, asked, traces=(), *, is_possible=True):
+        self.client, self.endpoint = client, endpoint
+        self.asked, self.traces = asked, traces
         self.is_possible = is_possible
 
     async def __call__(self, method, path, document=None, **headers):
@@ -59,10 +61,12 @@ async def api(reply, *, allowed_hosts=(), is_possible=True):
         allowed_hosts: Names of the control plane.
         is_possible: Whether real agents reply so, and the responses have to be described.
     """
-    asked = []
+    asked, traces = [], []
 
     def answer(request):
-        asked.append(request)
+        trace = getattr(request, "trace", None)
+        traces.append(trace)
+        asked.append(request if trace is None else replace(request, trace=None))
         return reply(request) if callable(reply) else reply
 
     async with (
@@ -70,4 +74,4 @@ async def api(reply, *, allowed_hosts=(), is_possible=True):
         control_plane_service(ANY_PORT, agent.endpoint, 5.0, allowed_hosts) as endpoint,
         Client() as client,
     ):
-        yield Api(client, endpoint, asked, is_possible=is_possible)
+        yield Api(client, endpoint, asked, traces, is_possible=is_possible)

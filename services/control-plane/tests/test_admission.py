@@ -95,7 +95,7 @@ class StuckAgent:
         self.asked = []
         self.answers = asyncio.Event()
 
-    async def start_workload(self, workload, *, dry_run):
+    async def start_workload(self, workload, *, dry_run, trace):
         self.asked.append(workload.id)
         await self.answers.wait()
         return Status(workload.id, State.PENDING)

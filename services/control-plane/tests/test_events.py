@@ -9,6 +9,7 @@ import pytest
 from kakuri_control_plane import _event_hub, _event_views, control_plane_service
 from kakuri_control_plane._event_hub import EventHub, Gap, TooManyStreams
 from kakuri_control_plane._presence import Presence
+from kakuri_daemon import current_trace, set_trace
 from kakuri_http import Client, HTTPError
 from kakuri_rpc import (
     AgentClient,
@@ -44,6 +45,7 @@ class Journal:
         self.changed = asyncio.Event()
         self.asked: list[object] = []
         self.fail = None  # answers in place of the journal
+        self.store_id: str | None = None
 
     def add(self, workload_id: str = "a", index: int | None = None, **fields: object) -> Event:
         fields = {"state": State.RUNNING, "type": EventType.WORKLOAD, **fields}
@@ -82,7 +84,7 @@ class Journal:
 
     def watch(self, request):
         if request.after is None:
-            return Changes([], self.index)
+            return Changes([], self.index, self.store_id)
         if not self.compacted <= request.after <= self.index:
             return ErrorReply(
                 ErrorCode.COMPACTED, "compacted", oldest=self.compacted, newest=self.index
@@ -90,7 +92,7 @@ class Journal:
         events = [event for event in self.events if event.index > request.after][: request.limit]
         if events or not request.wait_seconds:
             last = self.index if len(events) < request.limit else events[-1].index
-            return Changes(events, last)
+            return Changes(events, last, self.store_id)
         return self.wait(request)
 
     async def wait(self, request):
@@ -369,6 +371,55 @@ async def test_lost_events_end_a_stream_with_a_gap(client, journal):
     async with stream_of(client, "?after=9") as stream:
         journal.add()
         assert (await stream.json())["index"] == 10
+
+
+async def test_store_in_place_of_another_ends_a_stream_with_a_gap(client, journal):
+    journal.store_id = "a" * 32
+    async with stream_of(client) as stream:
+        journal.add()
+        assert (await stream.json())["index"] == 1
+        journal.store_id, journal.events = "b" * 32, []
+        journal.add(index=70)
+        assert await stream.rest() == [b'{"type":"gap","oldest":70}']
+    async with stream_of(client) as stream:
+        journal.add()
+        assert (await stream.json())["index"] == 71
+
+
+@pytest.mark.parametrize(("before", "after"), [(None, "a" * 32), ("a" * 32, None)])
+async def test_agent_of_another_version_with_the_same_store_is_no_gap(
+    client, journal, before, after
+):
+    journal.store_id = before
+    async with stream_of(client) as stream:
+        journal.add()
+        assert (await stream.json())["index"] == 1
+        journal.store_id = after
+        journal.add()
+        assert (await stream.json())["index"] == 2
+
+
+async def test_event_has_the_trace_of_the_request_that_caused_it(client, journal):
+    async with stream_of(client) as stream:
+        journal.add(trace="4bf92f3577b34da6a3ce929d0e0e4736")
+        assert await stream.line() == (
+            b'{"index":1,"at":"1970-01-01T00:00:01.500000Z","type":"workload","id":"a",'
+            b'"state":"running","trace":"4bf92f3577b34da6a3ce929d0e0e4736"}'
+        )
+
+
+async def test_hub_that_a_request_started_has_not_its_trace(hub, journal, monkeypatch):
+    traces = []
+    encoded = _event_hub.encoded_event
+    monkeypatch.setattr(
+        _event_hub, "encoded_event", lambda event: traces.append(current_trace()) or encoded(event)
+    )
+    set_trace("4bf92f3577b34da6a3ce929d0e0e4736")
+    follower = await hub.follow()
+    set_trace(None)
+    journal.add()
+    await until(lambda: traces)
+    assert (traces, follower is not None) == ([None], True)
 
 
 async def test_stream_that_falls_out_of_the_journal_ends_with_a_gap(client, journal, monkeypatch):

@@ -23,6 +23,7 @@ class WorkloadEntry:
         restart_at: When the next run is due, while the workload waits for it.
         desired: What was requested.
         grace_seconds: How long the workload may take to end by itself once it is stopped.
+        trace: The trace of the latest request that changed what is desired; its runs belong to it.
     """
 
     workload: Workload
@@ -34,6 +35,7 @@ class WorkloadEntry:
     restart_at: float | None = None
     desired: DesiredState = DesiredState.RUN
     grace_seconds: int = 0
+    trace: str | None = None
 
     @property
     def state(self) -> WorkloadState:

@@ -1,12 +1,14 @@
 """Converts events to text and back: the events of one workload that one write stores.
 
 An event is eleven lines, one for each field, with the escapes of `_rows`. A mark distinguishes an
-empty text from None.
+empty text from None. The line of the type has the trace, too, after a space: so rows of schema 8,
+which have none, are read in the same way.
 """
 
+import re
 from collections.abc import Iterable
 
-from kakuri_workload import Event, EventType, Removal
+from kakuri_workload import TRACE_ID, Event, EventType, Removal
 
 from kakuri_registry._cells import (
     DESIRED,
@@ -28,6 +30,7 @@ LINES = 11
 
 REMOVAL_LINES = 4
 
+_is_trace = re.compile(TRACE_ID).fullmatch
 _TYPES = {each.value: each for each in EventType}
 
 
@@ -66,8 +69,9 @@ def _text(event: RegistryEvent) -> str:
     desired, available = event.desired, event.available
     labels = escaped(lines(flat(event.labels))) if event.labels else ""
     version = _marked(event.version) if available is None else int(available)
+    trace = "" if event.trace is None else f" {event.trace}"
     return (
-        f"{event.index}\n{event.at!r}\n{event.type.value}\n"
+        f"{event.index}\n{event.at!r}\n{event.type.value}{trace}\n"
         f"{'' if state is None else state.value}\n{_marked(event.reason)}\n"
         f"{_marked(event.message)}\n{'' if exit_code is None else exit_code}\n{event.attempt}\n"
         f"{'' if desired is None else desired.value}\n{labels}\n"
@@ -77,6 +81,7 @@ def _text(event: RegistryEvent) -> str:
 
 def _read(workload_id: str | None, items: list[str]) -> RegistryEvent:
     index, at, kind, state, reason, message, exit_code, attempt, desired, labels, last = items
+    kind, _, trace = kind.partition(" ")
     return Event(
         int(index),
         float(at),
@@ -92,6 +97,7 @@ def _read(workload_id: str | None, items: list[str]) -> RegistryEvent:
         _read_removal(last[1:]) if last.startswith("-") else None,
         {"0": False, "1": True}.get(last),
         last[1:] if last.startswith("=") else None,
+        trace if _is_trace(trace) else None,
     )
 
 

@@ -21,7 +21,7 @@ RegistryEvent: TypeAlias = Event[WorkloadState, DesiredState]
 
 def event_size(event: RegistryEvent) -> int:
     """Return the size of an event in bytes, computed like that of a workload."""
-    texts = [event.id, event.reason, event.message, event.version]
+    texts = [event.id, event.reason, event.message, event.version, event.trace]
     if (removal := event.removal) is not None:
         texts += [removal.zone, removal.container, removal.verified_by]
     given = [text for text in texts if text is not None]
@@ -64,4 +64,7 @@ def workload_event(
         entry.desired if kind is EventType.DESIRED else None,
         workload.labels or EMPTY,
         removal,
+        None,
+        None,
+        entry.trace,
     )

@@ -1,5 +1,6 @@
 """Reads everything that a database has."""
 
+import re
 import sqlite3
 from collections.abc import Sequence
 from typing import Any
@@ -17,6 +18,8 @@ from kakuri_registry._store import Loaded, StoreProblem
 from kakuri_registry._tombstone_rows import read_tombstone
 from kakuri_registry._tombstones import Tombstone
 
+_is_identity = re.compile("[0-9a-f]{32}").fullmatch
+
 
 def read_all(connection: sqlite3.Connection, problems: list[StoreProblem]) -> Loaded:
     """Return the workloads and events of a database, and the version of the latest change.
@@ -32,10 +35,10 @@ def read_all(connection: sqlite3.Connection, problems: list[StoreProblem]) -> Lo
     reader = RowReader()
     entries: list[WorkloadEntry] = []
     histories: dict[str, History] = {}
-    versions = connection.execute("SELECT version, compacted FROM registry").fetchone()
-    if versions is None or not all(isinstance(each, int) for each in versions):
-        raise Damaged(f"the registry has no valid version: {shorten(versions)}")
-    version, compacted = versions
+    row = connection.execute("SELECT version, compacted, identity FROM registry").fetchone()
+    if row is None or not all(isinstance(each, int) for each in row[:2]):
+        raise Damaged(f"the registry has no valid version: {shorten(row)}")
+    version, compacted, identity = row
     rows = 0
     for row in connection.execute(SELECT):
         rows += 1
@@ -58,7 +61,13 @@ def read_all(connection: sqlite3.Connection, problems: list[StoreProblem]) -> Lo
     tombstones = _read_tombstones(connection, reader, problems)
     version = max(version, tombstones[-1].version if tombstones else 0)
     return Loaded(
-        entries, histories, version, events=events, compacted=compacted, tombstones=tombstones
+        entries,
+        histories,
+        version,
+        events=events,
+        compacted=compacted,
+        tombstones=tombstones,
+        identity=identity if isinstance(identity, str) and _is_identity(identity) else None,
     )
 
 

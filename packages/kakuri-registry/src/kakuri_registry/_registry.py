@@ -51,7 +51,12 @@ class WorkloadRegistry(ChangePublisher):
         return registry
 
     def register(
-        self, workload: Workload, *, now: float, is_adopted: bool = False
+        self,
+        workload: Workload,
+        *,
+        now: float,
+        is_adopted: bool = False,
+        trace: str | None = None,
     ) -> WorkloadEntry:
         """Add a workload as pending; its mappings and lists are replaced by immutable copies.
 
@@ -60,6 +65,7 @@ class WorkloadRegistry(ChangePublisher):
             now: The time of the registration.
             is_adopted: Whether the workload runs already. A store does not count it as new, so
                 it is stored even when the disk has no room for new workloads.
+            trace: The trace of the request for it.
 
         Returns:
             The new snapshot.
@@ -73,7 +79,7 @@ class WorkloadRegistry(ChangePublisher):
         if len(self._entries) >= self._max_workloads:
             raise RegistryFull(self._max_workloads)
         freeze(workload)
-        entry = WorkloadEntry(workload, _PENDING, self._version + 1, now, now)
+        entry = WorkloadEntry(workload, _PENDING, self._version + 1, now, now, trace=trace)
         self._entries[workload.id] = entry
         self._index.add(entry)
         event = workload_event(EventType.WORKLOAD, entry, entry.version, now, None)
@@ -123,6 +129,7 @@ class WorkloadRegistry(ChangePublisher):
                 None,
                 entry.desired,
                 entry.grace_seconds,
+                entry.trace,
             ),
         )
 
@@ -195,6 +202,7 @@ class WorkloadRegistry(ChangePublisher):
         message: str | None = None,
         exit_code: int | None = None,
         attempt: int | None = None,
+        trace: str | None = None,
     ) -> WorkloadEntry:
         """Begin the next attempt at a workload because it was requested, whatever its state.
 
@@ -208,6 +216,7 @@ class WorkloadRegistry(ChangePublisher):
             exit_code: The exit code of the last run.
             attempt: The new attempt; by default the one after the current one. It may be the
                 present one, if that has not begun.
+            trace: The trace of the request for it.
 
         Returns:
             The new snapshot.
@@ -236,12 +245,23 @@ class WorkloadRegistry(ChangePublisher):
         return self._put(
             entry,
             WorkloadEntry(
-                entry.workload, run, self._version + 1, entry.registered_at, changed_at=now
+                entry.workload,
+                run,
+                self._version + 1,
+                entry.registered_at,
+                changed_at=now,
+                trace=trace,
             ),
         )
 
     def set_desired(
-        self, workload_id: str, desired: DesiredState, *, now: float, grace_seconds: int = 0
+        self,
+        workload_id: str,
+        desired: DesiredState,
+        *,
+        now: float,
+        grace_seconds: int = 0,
+        trace: str | None = None,
     ) -> WorkloadEntry:
         """Set the desired state of a workload, and the grace time of its end.
 
@@ -253,6 +273,7 @@ class WorkloadRegistry(ChangePublisher):
             desired: The desired state.
             now: The time of the change.
             grace_seconds: Seconds that the workload may take to end by itself.
+            trace: The trace of the request for it; None if it was not requested.
 
         Returns:
             The new snapshot, or the current one if nothing changes.
@@ -278,6 +299,7 @@ class WorkloadRegistry(ChangePublisher):
                 desired=desired,
                 grace_seconds=grace_seconds,
                 restart_at=None,
+                trace=trace,
             ),
         )
 

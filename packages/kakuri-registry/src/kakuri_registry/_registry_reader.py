@@ -34,6 +34,7 @@ class RegistryReader:
         self._version = 0
         self._journal = EventJournal()
         self._tombstones = Tombstones()
+        self._identity: str | None = None
         self._max_workloads = max_workloads
 
     def _fill(self, loaded: Loaded) -> None:
@@ -52,6 +53,7 @@ class RegistryReader:
             loaded.events, compacted=loaded.compacted, index=loaded.version
         )
         self._tombstones = Tombstones(loaded.tombstones)
+        self._identity = loaded.identity
 
     def get(self, workload_id: str) -> WorkloadEntry | None:
         """Return the current snapshot of a workload; None if it is not registered."""
@@ -175,6 +177,11 @@ class RegistryReader:
     def version(self) -> int:
         """The version after the latest change; it only grows, also across restarts."""
         return self._version
+
+    @property
+    def identity(self) -> str | None:
+        """The random id of the store that was loaded; None if it has none."""
+        return self._identity
 
     def __len__(self) -> int:
         return len(self._entries)

@@ -13,6 +13,7 @@ from kakuri_workload import (
     IMAGE_REFERENCE,
     MAX_ID_LENGTH,
     MAX_IMAGE_LENGTH,
+    TRACE_ID,
     WORKLOAD_ID,
     History,
     PullPolicy,
@@ -46,7 +47,7 @@ COLUMNS = (
     "address", "started_at", "ended_at", "attempt", "restart_at",
     "wanted", "grace_seconds", "failures", "image", "runtime_class", "memory_mb", "cpu_millicores",
     "command", "args", "env", "working_dir", "user", "labels", "restart_policy", "max_restarts",
-    "history", "pull", "image_digest",
+    "history", "pull", "image_digest", "trace",
 )  # fmt: skip
 """The columns that are read, in this order; `wanted` has the desired state."""
 
@@ -69,7 +70,7 @@ _KIND_NAMES: dict[type, str] = {int: "a whole number", float: "a time"}
 _OPTIONAL = frozenset(
     ("reason", "message", "exit_code", "address", "started_at",
      "ended_at", "restart_at", "command", "args", "env", "working_dir", "user", "labels", "history",
-     "pull", "image_digest")
+     "pull", "image_digest", "trace")
 )  # fmt: skip
 
 MAX_SHARED = 1024
@@ -78,6 +79,7 @@ MAX_SHARED = 1024
 _POLICIES = {policy.value: policy for policy in RestartPolicy}
 _PULLS = {policy.value: policy for policy in PullPolicy}
 _ID = re.compile(WORKLOAD_ID)
+_is_trace = re.compile(TRACE_ID).fullmatch
 _IMAGE = re.compile(IMAGE_REFERENCE)
 
 
@@ -120,6 +122,7 @@ def row_of(change: Change) -> tuple[Cell, ...]:
         _history(change.history) if change.history else None,
         None if workload.pull is None else workload.pull.value,
         run.image_digest,
+        entry.trace,
         events_text(change.events) if change.events else None,
     )
 
@@ -161,7 +164,7 @@ class RowReader:
             address, started_at, ended_at, attempt, restart_at,
             desired, grace_seconds, failures, image, runtime_class, memory_mb, cpu_millicores,
             command, args, env, working_dir, user, labels, restart_policy, max_restarts, history,
-            pull, image_digest,
+            pull, image_digest, trace,
         ) = row  # fmt: skip
         if len(workload_id) > MAX_ID_LENGTH or not _ID.fullmatch(workload_id):
             raise BadRow(f"expected the id of a workload in id, got {shorten(workload_id)}")
@@ -206,6 +209,7 @@ class RowReader:
             restart_at,
             DESIRED.get(desired) or unknown("wanted", desired, DESIRED),
             grace_seconds,
+            trace if trace is not None and _is_trace(trace) else None,
         )
         transitions = () if history is None else self._read_history(history)
         return Change(workload_id, version, entry, transitions)

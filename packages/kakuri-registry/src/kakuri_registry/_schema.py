@@ -1,11 +1,12 @@
 """The tables of a durable registry, and the migrations from those of earlier versions.
 
 A row of `workloads` is one workload, each field in a column of its own, as `_rows` describes. The
-single row of `registry` has the version of the latest change, and the index up to which events are
-not stored. A row of `events` has the events of one workload that one write stores, as `_event_rows`
-describes, and the index of the last of them; they are written to the workload's row, from which
-triggers copy them, because one statement that writes both is faster than a transaction of two. A
-row of `tombstones` has what is kept of a removed workload, as `_tombstone_rows` describes.
+single row of `registry` has the random identity of the database, the version of the latest change,
+and the index up to which events are not stored. A row of `events` has the events of one workload
+that one write stores, as `_event_rows` describes, and the index of the last of them; they are
+written to the workload's row, from which triggers copy them, because one statement that writes both
+is faster than a transaction of two. A row of `tombstones` has what is kept of a removed workload,
+as `_tombstone_rows` describes.
 """
 
 import os
@@ -69,7 +70,7 @@ _COLUMNS = """
     max_restarts INTEGER,
     history TEXT,
 """
-"""The columns that workloads and tombstones both have in schema 8."""
+"""The columns that workloads and tombstones both had in schema 8."""
 
 _TOMBSTONES = f"""
     CREATE TABLE tombstones (
@@ -144,6 +145,15 @@ MIGRATIONS = {
         + _EVENTS,
     ),
     7: (8, _TOMBSTONES),
+    8: (
+        9,
+        """
+        ALTER TABLE workloads ADD COLUMN trace TEXT;
+        ALTER TABLE tombstones ADD COLUMN trace TEXT;
+        ALTER TABLE registry ADD COLUMN identity TEXT;
+        UPDATE registry SET identity = lower(hex(randomblob(16)));
+        """,
+    ),
 }
 """By schema version, a later one and the script that migrates to it; 0 is an empty file."""
 

@@ -37,7 +37,7 @@ def spec_size(workload: Workload) -> int:
 
 def entry_size(entry: WorkloadEntry, history: History) -> int:
     """Return the size of a workload in bytes: its specification, its messages, its history."""
-    texts = [entry.run.reason, entry.run.message]
+    texts = [entry.run.reason, entry.run.message, entry.trace]
     for transition in history:
         texts += (transition.reason, transition.message)
     given = [text for text in texts if text is not None]

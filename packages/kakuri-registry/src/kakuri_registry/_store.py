@@ -50,6 +50,8 @@ class Loaded:
         events: The events that are stored, in their order.
         compacted: The index up to which events are not stored.
         tombstones: What is kept of removed workloads.
+        identity: The random id of the store, so that readers of events notice that another store
+            has taken its place; None if it has none.
     """
 
     entries: Sequence[WorkloadEntry] = ()
@@ -59,6 +61,7 @@ class Loaded:
     events: Sequence[RegistryEvent] = ()
     compacted: int = 0
     tombstones: Sequence[Tombstone] = ()
+    identity: str | None = None
 
 
 class Store(Protocol):
@@ -134,17 +137,19 @@ class MemoryStore:
 
     is_nonblocking = True
 
-    def __init__(self, *, version: int = 0) -> None:
+    def __init__(self, *, version: int = 0, identity: str | None = None) -> None:
         """Create an empty store.
 
         Args:
             version: The version that the registry begins with. To tell the versions of one process
                 from those of an earlier one, pass a larger one each time.
+            identity: The id of the store, as `Loaded` has it.
         """
         self._saved: dict[str, tuple[WorkloadEntry, History]] = {}
         self._events: dict[int, RegistryEvent] = {}
         self._tombstones: dict[str, NewTombstone] = {}
         self._compacted = self._version = version
+        self._identity = identity
 
     def load(self) -> Loaded:
         """Return everything that was written."""
@@ -155,6 +160,7 @@ class MemoryStore:
             events=[self._events[index] for index in sorted(self._events)],
             compacted=self._compacted,
             tombstones=[each.tombstone for each in self._tombstones.values()],
+            identity=self._identity,
         )
 
     def write(self, changes: Sequence[Change]) -> None:

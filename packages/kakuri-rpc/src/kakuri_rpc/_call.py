@@ -22,6 +22,7 @@ from kakuri_rpc._messages import ErrorReply, History, Log, Node, Reply, Status, 
 from kakuri_rpc._metrics import Metrics
 from kakuri_rpc._reply_checks import cleaned, mismatch
 from kakuri_rpc._requests import Request, RerunWorkload, RestartWorkload
+from kakuri_rpc._traces import AgentTraces
 
 MAX_QUOTED = 500
 """Characters of a wrong reply in an error's text; the data of a log can be a hundred times that."""
@@ -38,6 +39,7 @@ async def call(
     reply_type: type[R],
     timeout: float,
     metrics: CallMetrics,
+    traces: AgentTraces | None = None,
 ) -> R:
     """Send a request and return its reply.
 
@@ -50,6 +52,7 @@ async def call(
         reply_type: The class of its reply.
         timeout: Seconds for everything.
         metrics: Counts the request.
+        traces: Whether the agent accepts a trace, for requests that may have one.
 
     Raises:
         AgentError: The agent answered with an error.
@@ -59,11 +62,22 @@ async def call(
         UnexpectedReply: The reply does not match the request.
         ClientClosed: The caller closed the client.
     """
+    if traces is not None:
+        request = traces.prepared(request)
     name = type(request).__name__
     began = metrics.begin()
+    deadline = time.monotonic() + timeout
     try:
         answer = await _send(lines, request, timeout, metrics)
-        reply = _checked(answer, request, reply_type)
+        try:
+            reply = _checked(answer, request, reply_type)
+        except AgentError as error:
+            bare = None if traces is None else traces.refused(request, error)
+            if bare is None:
+                raise
+            remaining = max(0.0, deadline - time.monotonic())
+            answer = await _send(lines, bare, remaining, metrics)
+            reply = _checked(answer, bare, reply_type)
     except BaseException as error:
         metrics.end(name, began, outcome_of(error))
         raise

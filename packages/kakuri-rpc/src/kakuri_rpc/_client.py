@@ -24,6 +24,7 @@ from kakuri_rpc._requests import (
     StartWorkload,
     StopWorkload,
 )
+from kakuri_rpc._traces import AgentTraces
 from kakuri_rpc._watch import AgentWatch
 
 DEFAULT_TIMEOUT = 5.0
@@ -75,6 +76,7 @@ class AgentClient:
         self._metric_lines = LineClient(self._endpoint)
         self._timeout = timeout
         self.metrics: CallMetrics = CallMetrics()
+        self._traces = AgentTraces()
         self._logs = LogSlots(yields=False)
         self._followed = LogSlots(yields=True)
         self._watches: WeakSet[AgentWatch] = WeakSet()
@@ -89,7 +91,12 @@ class AgentClient:
         await self.close()
 
     async def start_workload(
-        self, workload: Workload, *, dry_run: bool = False, with_version: bool = False
+        self,
+        workload: Workload,
+        *,
+        dry_run: bool = False,
+        with_version: bool = False,
+        trace: str | None = None,
     ) -> Status:
         """Start a workload, and return its status; `existing` if the agent knew it already.
 
@@ -97,9 +104,10 @@ class AgentClient:
             workload: The workload.
             dry_run: Check everything that a start checks, and change nothing.
             with_version: Whether the status has the workload's version.
+            trace: The trace id of the request that this one is sent for.
         """
-        request = StartWorkload(workload, dry_run, with_version)
-        return await call(self._lines, request, Status, self._timeout, self.metrics)
+        request = StartWorkload(workload, dry_run, with_version, trace)
+        return await call(self._lines, request, Status, self._timeout, self.metrics, self._traces)
 
     async def get_status(
         self,
@@ -133,6 +141,7 @@ class AgentClient:
         grace_seconds: int = 10,
         expected_version: int | None = None,
         with_version: bool = False,
+        trace: str | None = None,
     ) -> Status:
         """Stop a workload: terminate it, and kill it after the grace time. Its record stays.
 
@@ -141,9 +150,10 @@ class AgentClient:
             grace_seconds: Seconds between the signal and the kill, 0 to 3600.
             expected_version: Raise AgentError (`version_mismatch`) for any other version.
             with_version: Whether the status has the workload's version.
+            trace: The trace id of the request that this one is sent for.
         """
-        request = StopWorkload(workload_id, grace_seconds, expected_version, with_version)
-        return await call(self._lines, request, Status, self._timeout, self.metrics)
+        request = StopWorkload(workload_id, grace_seconds, expected_version, with_version, trace)
+        return await call(self._lines, request, Status, self._timeout, self.metrics, self._traces)
 
     async def remove_workload(
         self,
@@ -152,10 +162,11 @@ class AgentClient:
         grace_seconds: int = 10,
         expected_version: int | None = None,
         with_version: bool = False,
+        trace: str | None = None,
     ) -> Status:
         """Stop a workload and remove its record. The arguments are those of `stop_workload`."""
-        request = RemoveWorkload(workload_id, grace_seconds, expected_version, with_version)
-        return await call(self._lines, request, Status, self._timeout, self.metrics)
+        request = RemoveWorkload(workload_id, grace_seconds, expected_version, with_version, trace)
+        return await call(self._lines, request, Status, self._timeout, self.metrics, self._traces)
 
     async def rerun_workload(
         self,
@@ -163,6 +174,7 @@ class AgentClient:
         *,
         expected_version: int | None = None,
         with_version: bool = False,
+        trace: str | None = None,
     ) -> Status:
         """Run a workload again that has ended, and return its status; `existing` if it runs.
 
@@ -172,9 +184,10 @@ class AgentClient:
             workload_id: The workload.
             expected_version: Raise AgentError (`version_mismatch`) for any other version.
             with_version: Whether the status has the workload's version.
+            trace: The trace id of the request that this one is sent for.
         """
-        request = RerunWorkload(workload_id, expected_version, with_version)
-        return await call(self._lines, request, Status, self._timeout, self.metrics)
+        request = RerunWorkload(workload_id, expected_version, with_version, trace)
+        return await call(self._lines, request, Status, self._timeout, self.metrics, self._traces)
 
     async def restart_workload(
         self,
@@ -183,14 +196,15 @@ class AgentClient:
         grace_seconds: int = 10,
         expected_version: int | None = None,
         with_version: bool = False,
+        trace: str | None = None,
     ) -> Status:
         """End the current run of a workload, then begin its next attempt.
 
         The request is not repeated when its connection breaks. The arguments are those of
         `stop_workload`.
         """
-        request = RestartWorkload(workload_id, grace_seconds, expected_version, with_version)
-        return await call(self._lines, request, Status, self._timeout, self.metrics)
+        request = RestartWorkload(workload_id, grace_seconds, expected_version, with_version, trace)
+        return await call(self._lines, request, Status, self._timeout, self.metrics, self._traces)
 
     async def list_workloads(
         self,
@@ -259,6 +273,7 @@ class AgentClient:
         removed: bool = False,
         records: LogSelection | None = None,
         reader: str = "",
+        trace: str | None = None,
     ) -> AgentLog:
         """Return a reader of a workload's log, which the caller closes.
 
@@ -276,6 +291,7 @@ class AgentClient:
             records: Which records to read; by default the bytes that the container wrote. `tail`
                 counts selected lines.
             reader: For whom the log is read, such as the address of a client.
+            trace: The trace id of the request that the log is read for.
 
         Raises:
             TooManyLogs: All slots are taken, and none can be freed.
@@ -289,6 +305,8 @@ class AgentClient:
             removed=removed,
             records=records,
             reader=reader,
+            trace=trace,
+            traces=self._traces,
             timeout=self._timeout,
             metrics=self.metrics,
             slots=self._followed if follow else self._logs,
@@ -302,6 +320,7 @@ class AgentClient:
         after: str | None = None,
         wait_seconds: float = 0.0,
         removed: bool = False,
+        trace: str | None = None,
     ) -> Log:
         """Return one piece of a workload's log; use `open_log` for more than one.
 
@@ -311,11 +330,14 @@ class AgentClient:
             after: Begin after this cursor; `tail` is ignored then.
             wait_seconds: How long to wait for output, 0 to 30; the client's timeout comes on top.
             removed: Whether to read what is kept of the latest removed workload's log.
+            trace: The trace id of the request that the log is read for.
 
         Raises:
             TooManyLogs: All slots for logs are taken.
         """
-        async with self.open_log(workload_id, tail=tail, after=after, removed=removed) as log:
+        async with self.open_log(
+            workload_id, tail=tail, after=after, removed=removed, trace=trace
+        ) as log:
             return await log.read(wait_seconds=wait_seconds)
 
     @property

@@ -6,7 +6,7 @@ from typing import Annotated, Any, ClassVar
 from kakuri_workload import Event, MaxLength, Range, Version
 
 from kakuri_rpc._base import REPLY, REQUEST
-from kakuri_rpc._fields import MAX_LOG_WAIT, Desired, State
+from kakuri_rpc._fields import MAX_LOG_WAIT, Desired, State, StoreId
 
 MAX_EVENTS = 1000
 """Events in one reply."""
@@ -34,9 +34,17 @@ class WatchChanges:
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """The events after an index, in the order of their indexes; `next` is the index after them."""
+    """The events after an index.
+
+    Attributes:
+        events: The events in the order of their indexes.
+        next: The index after them.
+        store_id: The random id of the agent's store. If it changes, another store has taken the
+            place of the one before, and `events` are not those that follow the index.
+    """
 
     __json__: ClassVar[dict[str, Any]] = REPLY
 
     events: Annotated[list[Event[State, Desired]], MaxLength(MAX_EVENTS)]
     next: Version
+    store_id: StoreId | None = None

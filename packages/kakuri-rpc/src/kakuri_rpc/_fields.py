@@ -79,6 +79,12 @@ MAX_DETAIL_BYTES = 524_288
 """Bytes of the statuses in a page with details: two of the largest workloads, and far below what a
 line may have. The first status is always in the page."""
 
+StoreId = Annotated[
+    str,
+    Text("[0-9a-f]{32}", max_length=32, description="32 hexadecimal digits"),
+]
+"""The random id of an agent's store."""
+
 GraceSeconds = Annotated[int, Range(ge=0, le=MAX_GRACE_SECONDS)]
 """Seconds that a process may take to end by itself before it is killed."""
 

@@ -17,6 +17,7 @@ from kakuri_rpc._call_metrics import CallMetrics
 from kakuri_rpc._errors import TooManyLogs
 from kakuri_rpc._messages import Log
 from kakuri_rpc._requests import ReadLog
+from kakuri_rpc._traces import AgentTraces
 
 MAX_OPEN_LOGS = 64
 """Logs that one client follows at a time, and as many that it reads without following: each holds
@@ -59,6 +60,8 @@ class AgentLog:
         removed: bool,
         records: LogSelection | None,
         reader: str,
+        trace: str | None,
+        traces: AgentTraces,
         timeout: float,
         metrics: CallMetrics,
         slots: "LogSlots",
@@ -71,6 +74,8 @@ class AgentLog:
         self._bounded = bounded
         self._removed = removed
         self._records = records
+        self._trace = trace
+        self._traces = traces
         self._closing: asyncio.Task[None] | None = None
         self._lines = LineClient(endpoint, limits=LOG_LIMITS)
         self._tail = tail
@@ -103,9 +108,10 @@ class AgentLog:
             bounded=self._bounded,
             removed=self._removed,
             records=self._records,
+            trace=self._trace,
         )
         timeout = wait_seconds + self._timeout
-        log = await call(self._lines, request, Log, timeout, self._metrics)
+        log = await call(self._lines, request, Log, timeout, self._metrics, self._traces)
         self._tail = None
         self._after = log.next
         if log.data:

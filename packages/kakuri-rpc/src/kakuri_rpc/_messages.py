@@ -38,6 +38,7 @@ from kakuri_rpc._fields import (
     ErrorCode,
     LogCursor,
     State,
+    StoreId,
 )
 from kakuri_rpc._metrics import Metrics
 
@@ -153,6 +154,7 @@ class Node:
         store: Where the agent keeps workloads: "sqlite" or "memory".
         started_at: When the agent started, in seconds since the epoch.
         event_index: The version of the registry, which is the index of the latest event.
+        store_id: The random id of the store, as in `Changes`.
     """
 
     __json__: ClassVar[dict[str, Any]] = REPLY
@@ -173,6 +175,7 @@ class Node:
     store: str | None = None
     started_at: Timestamp | None = None
     event_index: Version | None = None
+    store_id: StoreId | None = None
 
     @property
     def runtime_classes(self) -> frozenset[str]:

@@ -6,6 +6,7 @@ from typing import Annotated, Any, ClassVar, TypeAlias
 from kakuri_workload import (
     LogSelection,
     Range,
+    TraceId,
     Version,
     Workload,
     WorkloadId,
@@ -36,6 +37,7 @@ class StartWorkload:
         dry_run: Check everything that a start checks, and change nothing. The reply is that of a
             start, or its error.
         with_version: Whether the reply has the workload's version.
+        trace: The trace of the request that it is sent for.
     """
 
     __json__: ClassVar[dict[str, Any]] = REQUEST
@@ -43,6 +45,7 @@ class StartWorkload:
     workload: Workload
     dry_run: bool = False
     with_version: bool = False
+    trace: TraceId | None = None
 
 
 @fast_init
@@ -74,6 +77,7 @@ class StopWorkload:
         grace_seconds: Seconds between the signal and the kill of its process.
         expected_version: Refuse the request unless the workload has this version.
         with_version: Whether the reply has the workload's version.
+        trace: The trace of the request that it is sent for.
     """
 
     __json__: ClassVar[dict[str, Any]] = REQUEST
@@ -82,6 +86,7 @@ class StopWorkload:
     grace_seconds: GraceSeconds = 10
     expected_version: Version | None = None
     with_version: bool = False
+    trace: TraceId | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +102,7 @@ class RemoveWorkload:
     grace_seconds: GraceSeconds = 10
     expected_version: Version | None = None
     with_version: bool = False
+    trace: TraceId | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +116,7 @@ class RerunWorkload:
         id: The workload.
         expected_version: Refuse the request unless the workload has this version.
         with_version: Whether the reply has the workload's version.
+        trace: The trace of the request that it is sent for.
     """
 
     __json__: ClassVar[dict[str, Any]] = REQUEST
@@ -117,6 +124,7 @@ class RerunWorkload:
     id: WorkloadId
     expected_version: Version | None = None
     with_version: bool = False
+    trace: TraceId | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +141,7 @@ class RestartWorkload:
     grace_seconds: GraceSeconds = 10
     expected_version: Version | None = None
     with_version: bool = False
+    trace: TraceId | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +183,7 @@ class ReadLog:
             id: its last lines, up to 64 KiB as records.
         records: Which records to return, as `kakuri_workload.read_records` reads them, instead of
             the bytes that the container wrote. The same in all requests for the pieces of a log.
+        trace: The trace of the request that it is sent for.
     """
 
     __json__: ClassVar[dict[str, Any]] = REQUEST
@@ -185,6 +195,7 @@ class ReadLog:
     bounded: bool = False
     removed: bool = False
     records: LogSelection | None = None
+    trace: TraceId | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,3 +229,9 @@ Request: TypeAlias = (
     | WatchChanges
     | ReadMetrics
 )
+
+
+TracedRequest: TypeAlias = (
+    StartWorkload | StopWorkload | RemoveWorkload | RerunWorkload | RestartWorkload | ReadLog
+)
+"""Requests that may have a trace: the agent, its sidecar or an event reports what they do."""

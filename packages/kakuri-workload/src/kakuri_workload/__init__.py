@@ -18,6 +18,7 @@ from kakuri_workload._grammar import (
     LABEL_KEY,
     MAX_ID_LENGTH,
     MAX_IMAGE_LENGTH,
+    TRACE_ID,
     WORKLOAD_ID,
     MaxLength,
     Range,
@@ -39,7 +40,7 @@ from kakuri_workload._log_records import (
     write_record,
 )
 from kakuri_workload._logs import DEFAULT_LOG_BYTES, LogChunk, LogRequest
-from kakuri_workload._node_events import Event, EventType, Version
+from kakuri_workload._node_events import Event, EventType, TraceId, Version
 from kakuri_workload._removal import Removal
 from kakuri_workload._run import Run
 from kakuri_workload._state import (
@@ -95,6 +96,7 @@ __all__ = [
     "MAX_RESTARTS",
     "MAX_SPEC_BYTES",
     "MAX_STRING_BYTES",
+    "TRACE_ID",
     "TRANSITIONS",
     "WORKLOAD_ID",
     "Arguments",
@@ -129,6 +131,7 @@ __all__ = [
     "RuntimeHealth",
     "Text",
     "Timestamp",
+    "TraceId",
     "Transition",
     "User",
     "Version",

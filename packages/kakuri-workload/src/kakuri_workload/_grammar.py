@@ -19,6 +19,9 @@ _ALNUM = "[a-z0-9]"
 WORKLOAD_ID = f"{_ALNUM}(?:[-a-z0-9]{{0,{MAX_ID_LENGTH - 2}}}{_ALNUM})?"
 """RFC 1123 section 2.1, lower case, one label."""
 
+TRACE_ID = "(?!0{32})[0-9a-f]{32}"
+"""A trace id of W3C Trace Context (section 3.2.2.3)."""
+
 # Image references, by the rule names of the OCI distribution project's grammar.
 _DOMAIN_COMPONENT = "(?:[a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9])"
 _DOMAIN_NAME = rf"{_DOMAIN_COMPONENT}(?:\.{_DOMAIN_COMPONENT})*"

@@ -5,13 +5,19 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Annotated, Any, ClassVar, Generic, TypeVar
 
-from kakuri_workload._grammar import Range
+from kakuri_workload._grammar import TRACE_ID, Range, Text
 from kakuri_workload._removal import Removal
 from kakuri_workload._transition import Attempt, ExitCode, Timestamp
 from kakuri_workload._workload import WorkloadId
 
 Version = Annotated[int, Range(ge=0, le=2**53)]
 """A registry's version after a change, exact in every JSON reader (RFC 8259 section 6)."""
+
+TraceId = Annotated[
+    str,
+    Text(TRACE_ID, max_length=32, description="a trace id: 32 hexadecimal digits, not all 0"),
+]
+"""The id of the trace that a request belongs to (W3C Trace Context, section 3.2.2.3)."""
 
 S = TypeVar("S")
 D = TypeVar("D")
@@ -60,6 +66,7 @@ class Event(Generic[S, D]):
         removal: What was removed, and how that was checked.
         available: Whether the runtime is available.
         version: The version of the agent that started.
+        trace: The trace of the latest request that changed what is desired of the workload.
     """
 
     __json__: ClassVar[dict[str, Any]] = {"omit_defaults": True, "unknown": "ignore"}
@@ -78,3 +85,4 @@ class Event(Generic[S, D]):
     removal: Removal | None = None
     available: bool | None = None
     version: str | None = None
+    trace: TraceId | None = None

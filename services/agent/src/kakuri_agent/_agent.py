@@ -10,6 +10,7 @@ from contextlib import suppress
 from functools import partial
 from typing import TypeVar, assert_never
 
+from kakuri_daemon import set_trace
 from kakuri_daemon.metrics import process_families
 from kakuri_registry import (
     Durability,
@@ -147,8 +148,10 @@ class Agent:
             case GetStatus():
                 return self._report(request, self._get_status)
             case StartWorkload():
+                set_trace(request.trace)  # the server calls this in a context of the request's own
                 return self._changes.start(request)
             case StopWorkload() | RemoveWorkload() | RerunWorkload() | RestartWorkload():
+                set_trace(request.trace)
                 return self._changes.change(request)
             case ListWorkloads():
                 build = self._removed.page(request) if request.removed else self._list(request)
@@ -158,6 +161,7 @@ class Agent:
             case DescribeNode():
                 return self._describe()
             case ReadLog():
+                set_trace(request.trace)
                 return (self._removed.read_log if request.removed else self._logs.read)(request)
             case GetHistory():
                 return self._report(request, self._get_history)
@@ -264,6 +268,7 @@ class Agent:
             store=self._store,
             started_at=self._started_at,
             event_index=self._registry.journal.index,
+            store_id=self._registry.identity,
         )
 
     def _operator_message(self) -> str | None:

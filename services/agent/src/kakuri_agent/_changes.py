@@ -12,6 +12,7 @@ from functools import partial
 from inspect import isawaitable
 
 import structlog
+from kakuri_daemon import current_trace, set_trace
 from kakuri_registry import (
     Durability,
     RegistryFull,
@@ -100,7 +101,7 @@ class Changes:
         if fault is not None:
             return fault
         try:
-            entry = self._registry.register(workload, now=self._clock())
+            entry = self._registry.register(workload, now=self._clock(), trace=request.trace)
         except RegistryFull as error:
             self._capacity.release(workload.id)
             return ErrorReply(ErrorCode.CAPACITY, str(error), id=workload.id)
@@ -183,7 +184,7 @@ class Changes:
         self, request: ChangeRequest, known: WorkloadEntry, desired: DesiredState, grace: int
     ) -> Reply | Awaitable[Reply]:
         entry = self._registry.set_desired(
-            request.id, desired, now=self._clock(), grace_seconds=grace
+            request.id, desired, now=self._clock(), grace_seconds=grace, trace=request.trace
         )
         if entry is not known:
             log.info(
@@ -200,7 +201,7 @@ class Changes:
             fault = self._reserve(known.workload)
             if fault is not None:
                 return fault
-        entry = self._reconciler.rerun(known)
+        entry = self._reconciler.rerun(known, trace=request.trace)
         return self._acknowledge(entry, with_version=request.with_version)
 
     def _acknowledge(
@@ -225,16 +226,18 @@ class Changes:
         with_version: bool,  # noqa: FBT001
     ) -> asyncio.Future[Reply]:
         # No task for each request: with many requests, tasks would double the cost.
-        workload_id = entry.workload.id
+        workload_id, trace = entry.workload.id, current_trace()
         reply: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
 
         def on_saved(error: StoreError | None) -> None:
             if not reply.done():  # the client may have disconnected
+                set_trace(trace)  # the writer calls this, for the requests of a batch in turn
                 reply.set_result(
                     _accepted(entry, existing, with_version)
                     if error is None
                     else self._refused(error, entry, existing=existing)
                 )
+                set_trace(None)
             self._reconciler.enqueue(workload_id)
 
         self._writer.when_saved(workload_id, on_saved)

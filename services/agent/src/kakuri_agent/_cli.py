@@ -1,6 +1,7 @@
 """The command `kakuri-agent`."""
 
 import math
+import os
 import re
 import socket
 import sys
@@ -223,7 +224,11 @@ async def agent_service(settings: Settings) -> AsyncIterator[Endpoint]:
     )
     # Larger than any version of an earlier process, whose readers would continue otherwise.
     version = int(time.time()) * VERSION_GAP
-    store = state.store(is_simulated=is_simulated) if is_durable else MemoryStore(version=version)
+    store = (
+        state.store(is_simulated=is_simulated)
+        if is_durable
+        else MemoryStore(version=version, identity=os.urandom(16).hex())
+    )
     async with (
         open_registry(store) as (registry, writer),
         open_runtime(name, settings.sidecar, settings.zones, settings.simulated_script) as runtime,

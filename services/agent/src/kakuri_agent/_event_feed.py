@@ -49,6 +49,7 @@ class EventFeed:
         """
         self._registry = registry
         self._journal = registry.journal
+        self._store_id = registry.identity
         self._runtime = runtime
         self._clock = clock
         self._signals = Signals()
@@ -91,7 +92,7 @@ class EventFeed:
     def _reply(self, request: WatchChanges) -> Reply:
         index = self._journal.index
         if request.after is None:
-            return Changes([], index)
+            return Changes([], index, self._store_id)
         try:
             events = self._journal.after(request.after, request.limit)
         except Compacted as error:
@@ -106,8 +107,10 @@ class EventFeed:
                 break
         else:
             if len(events) < request.limit:
-                return Changes([message_of(event) for event in events], max(index, request.after))
-        return Changes([message_of(event) for event in events], events[-1].index)
+                index = max(index, request.after)
+                return Changes([message_of(event) for event in events], index, self._store_id)
+        found = [message_of(event) for event in events]
+        return Changes(found, events[-1].index, self._store_id)
 
     def _check_runtime(self) -> None:
         fault = self._runtime.fault
@@ -138,4 +141,5 @@ def message_of(event: Event[WorkloadState, DesiredState]) -> Event[State, Desire
         event.removal,
         event.available,
         event.version,
+        event.trace,
     )

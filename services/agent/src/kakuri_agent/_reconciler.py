@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 
 import structlog
+from kakuri_daemon import set_trace
 from kakuri_registry import Durability, StoreWriter, WorkloadEntry, WorkloadRegistry
 from kakuri_workload import DesiredState, Run, WorkloadState, ZoneSpec, ZoneStatus
 
@@ -91,12 +92,16 @@ class Reconciler:
         """Add a workload to the queue."""
         self._queue.add(workload_id)
 
-    def rerun(self, entry: WorkloadEntry) -> WorkloadEntry:
+    def rerun(self, entry: WorkloadEntry, *, trace: str | None = None) -> WorkloadEntry:
         """Begin the next attempt at a workload that has ended, or that waits for it in back-off.
 
         The caller has reserved its capacity.
+
+        Args:
+            entry: The workload.
+            trace: The trace of the request for it.
         """
-        return self._statuses.rerun(entry)
+        return self._statuses.rerun(entry, trace=trace)
 
     def notify_ends(self, on_end: Callable[[], None]) -> None:
         """Call a function whenever a workload has ended and is not restarted."""
@@ -146,7 +151,10 @@ class Reconciler:
 
     def _reconcile(self, workload_id: str) -> None:
         zone = self._runtime.status(workload_id)
-        entry = self._registry.get(workload_id) or self._adopt(zone)
+        entry = self._registry.get(workload_id)
+        # For the log lines and the commands of this workload: a turn reconciles many.
+        set_trace(None if entry is None else entry.trace)
+        entry = entry or self._adopt(zone)
         if entry is None:
             self._release(workload_id)
         else:

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 
 import structlog
+from kakuri_daemon import set_trace
 from kakuri_registry import WorkloadRegistry
 from kakuri_workload import DesiredState
 
@@ -57,6 +58,7 @@ class Retention:
         The budget is checked whenever a workload ends. So it is exceeded by at most the workloads
         that end in one turn of the event loop.
         """
+        set_trace(None)  # the timer may have been set while a workload was reconciled
         self._is_due_at_once = False
         now = self._clock()
         budget = self._budget

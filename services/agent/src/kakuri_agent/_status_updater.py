@@ -149,16 +149,16 @@ class StatusUpdater:
             run = replace(run, message=f"{run.message}; {message}" if run.message else message)
         return self._update(entry, run)
 
-    def rerun(self, entry: WorkloadEntry) -> WorkloadEntry:
+    def rerun(self, entry: WorkloadEntry, *, trace: str | None) -> WorkloadEntry:
         """Begin the next attempt at a workload that has ended, or that waits for it in back-off."""
         attempt = entry.attempt + 1 if entry.state.is_terminal else entry.attempt
-        return self._begin_next(entry, entry.run, attempt)
+        return self._begin_next(replace(entry, trace=trace), entry.run, attempt)
 
     def _begin_next(self, entry: WorkloadEntry, last: Run, attempt: int) -> WorkloadEntry:
         """Make a workload pending for an attempt that begins at once, because it was requested.
 
         Args:
-            entry: The workload.
+            entry: The workload, with the trace that the attempt belongs to.
             last: Its last run, or what is known of it before an attempt that has not begun.
             attempt: The attempt.
         """
@@ -174,6 +174,7 @@ class StatusUpdater:
             message=message,
             exit_code=last.exit_code,
             attempt=attempt,
+            trace=entry.trace,
         )
 
     def _record_later_attempt(self, entry: WorkloadEntry, zone: ZoneStatus) -> WorkloadEntry:

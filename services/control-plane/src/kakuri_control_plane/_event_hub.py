@@ -5,7 +5,8 @@ streams read the encoded batches from one list, each from its own position; so a
 memory of its own, and a slow one delays no other.
 
 The hub runs while a stream or a long poll needs it. It resumes after the last index once an
-unreachable agent answers again; if events were lost, all streams end with a gap.
+unreachable agent answers again; if events were lost, or the agent has another store than before,
+all streams end with a gap.
 """
 
 import asyncio
@@ -109,6 +110,7 @@ class EventHub:
         self._begin = 0  # the number of the first batch; each has one more than the one before
         self._start = 0  # the index before the first batch
         self._index = 0
+        self._store_id: str | None = None
         self._bytes = 0
         self._changed = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -257,14 +259,16 @@ class EventHub:
         set_trace(None)  # the hub serves all requests, not only the one that started it
         watch = self._agent.open_watch()
         try:
-            index = (await self._presence.track(watch.read())).next
+            changes = await self._presence.track(watch.read())
         except BaseException:
             await watch.close()
             raise
         if self._is_closed:
             await watch.close()
             return
+        index = changes.next
         self._begin, self._start, self._index = self.end, index, index
+        self._store_id = changes.store_id
         self._batches.clear()
         self._bytes = 0
         self._task = asyncio.create_task(self._run(watch))
@@ -295,28 +299,39 @@ class EventHub:
             raise
         except RPCError as error:
             if isinstance(error, AgentError) and error.code is ErrorCode.COMPACTED:
-                await self._lose_events(watch, error)
+                await self._lose_events(watch, error.oldest or 0)
             else:
                 await asyncio.sleep(PAUSE_SECONDS)
             return
+        if None is not changes.store_id != self._store_id is not None:
+            await self._lose_events(watch)  # another store has taken the place of the first
+            return
+        self._store_id = changes.store_id or self._store_id
         events = tuple(map(encoded_event, changes.events))
         self._index = changes.next
         if events:
             self._publish(Batch(changes.next, events, b"".join(each.line for each in events)))
             self._wake({each.workload_id for each in events if each.workload_id is not None})
 
-    async def _lose_events(self, watch: AgentWatch, error: AgentError) -> None:
-        """End all streams, because the agent no longer has the next events."""
-        _log.warning("events lost", after=self._index, oldest=error.oldest)
+    async def _lose_events(self, watch: AgentWatch, oldest: int | None = None) -> None:
+        """End all streams, because the agent does not have the next events.
+
+        Args:
+            watch: Reads the events.
+            oldest: The smallest index to continue after; by default the current one.
+        """
+        _log.warning("events lost", after=self._index, oldest=oldest)
         try:
-            index = (await self._presence.track(watch.read())).next
+            current = await self._presence.track(watch.read())
         except RPCError:
             await asyncio.sleep(PAUSE_SECONDS)
             return
         self._begin, self._bytes = self.end, 0  # a slow stream ends without a gap line
         self._batches.clear()
-        self._publish(Gap(error.oldest or 0))
+        index = current.next
+        self._publish(Gap(index if oldest is None else oldest))
         self._start = self._index = index
+        self._store_id = current.store_id
         self._wake(self._waiting)
 
     async def _send_heartbeats(self) -> None:

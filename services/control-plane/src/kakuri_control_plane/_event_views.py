@@ -62,6 +62,7 @@ class EventView:
     removal: Removal | None = None
     available: bool | None = None
     version: str | None = None
+    trace: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,6 +175,7 @@ def encoded_event(event: Event[State, Desired]) -> StreamEvent:
         event.removal,
         event.available,
         event.version,
+        event.trace,
     )
     return StreamEvent(event.index, view.type, event.id, event.labels, encode(view) + b"\n")
 

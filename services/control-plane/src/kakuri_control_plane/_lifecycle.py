@@ -1,5 +1,6 @@
 """Stopping, starting again, restarting and removing workloads."""
 
+from kakuri_daemon import current_trace
 from kakuri_daemon.api import json_response
 from kakuri_http import Request, Response
 from kakuri_rpc import (
@@ -38,6 +39,7 @@ class Lifecycle:
                 grace_seconds=options.grace_seconds,
                 expected_version=await self._expected_version(request),
                 with_version=True,
+                trace=current_trace(),
             )
         )
         return _answer(status, 200 if status.desired is None else 202)
@@ -50,6 +52,7 @@ class Lifecycle:
                 request.params["id"],
                 expected_version=await self._expected_version(request),
                 with_version=True,
+                trace=current_trace(),
             )
         )
         return _answer(status, 200 if status.existing else 202)
@@ -63,6 +66,7 @@ class Lifecycle:
                 grace_seconds=options.grace_seconds,
                 expected_version=await self._expected_version(request),
                 with_version=True,
+                trace=current_trace(),
             )
         )
         return _answer(status, 202)
@@ -76,6 +80,7 @@ class Lifecycle:
                 grace_seconds=query.grace_seconds,
                 expected_version=await self._expected_version(request),
                 with_version=True,
+                trace=current_trace(),
             )
         )
         if query.wait and await self._is_removed_within(query.wait, status.id):

@@ -10,6 +10,7 @@ from collections.abc import AsyncGenerator
 from weakref import WeakSet
 
 import structlog
+from kakuri_daemon import current_trace
 from kakuri_http import ClientDisconnected
 from kakuri_rpc import (
     MAX_LOG_DATA,
@@ -101,6 +102,7 @@ class Logs:
             removed=query.removed,
             records=records,
             reader=reader,
+            trace=current_trace(),
         )
         try:
             first = await log.read()
@@ -146,7 +148,7 @@ class Logs:
 
     async def check(self, workload_id: str, *, removed: bool) -> None:
         """Check that a log can be read. Raises RPCError."""
-        await self._agent.read_log(workload_id, tail=0, removed=removed)
+        await self._agent.read_log(workload_id, tail=0, removed=removed, trace=current_trace())
 
     async def end_followed(self) -> None:
         """Close all followed logs, now and from now on, because they may never end."""

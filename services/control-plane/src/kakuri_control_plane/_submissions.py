@@ -1,7 +1,9 @@
 """Submitted workloads: reading their documents, adding defaults, and starting them."""
 
+from collections.abc import Awaitable
 from dataclasses import dataclass, fields
 
+from kakuri_daemon import current_trace
 from kakuri_daemon.api import json_response
 from kakuri_http import Request, Response
 from kakuri_json import ValidationError, decode
@@ -11,6 +13,7 @@ from kakuri_rpc import (
     AgentError,
     ErrorCode,
     RPCError,
+    Status,
     check_document,
     check_received,
 )
@@ -86,7 +89,7 @@ class Submissions:
             if not self._is_complete(submitted):
                 workload = await self._complete(submitted, request)
             try:
-                start = self._agent.start_workload(workload, dry_run=query.dry_run)
+                start = self._start(workload, query)
                 status = await self._presence.track(start)
             except AgentError as error:
                 if error.code is ErrorCode.NEVER_FITS:
@@ -98,7 +101,7 @@ class Submissions:
                 if completed == workload:
                     raise
                 workload = completed
-                start = self._agent.start_workload(workload, dry_run=query.dry_run)
+                start = self._start(workload, query)
                 status = await self._presence.track(start)
         if query.dry_run:
             return json_response(DryRun.of(workload, status))
@@ -107,6 +110,9 @@ class Submissions:
             return json_response(workload, 201, headers)
         content = existing_workload(workload, status)
         return Response(200, content, headers=headers, content_type=JSON)
+
+    def _start(self, workload: Workload, query: SubmissionQuery) -> Awaitable[Status]:
+        return self._agent.start_workload(workload, dry_run=query.dry_run, trace=current_trace())
 
     async def _never_fits(self, error: AgentError, workload: Workload) -> Response:
         try:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from typing import ClassVar, TypeVar
 
 import structlog
+from kakuri_daemon import current_traceparent
 from kakuri_http import (
     Client,
     ConnectFailed,
@@ -201,7 +202,10 @@ class SidecarZones:
             query += _records_query(request.records)
         try:
             response = await self._reads.request(
-                "GET", f"/zones/{zone_id}/log?{query}", timeouts=_BRIEF
+                "GET",
+                f"/zones/{zone_id}/log?{query}",
+                headers=self._traced_headers(),
+                timeouts=_BRIEF,
             )
         except HTTPError as error:
             log.warning("no log from the sidecar", id=zone_id, error=str(error))
@@ -239,7 +243,7 @@ class SidecarZones:
         """Send a request; raise RuntimeUnavailable if it has to be repeated."""
         try:
             response = await client.request(
-                method, path, headers=self._headers, body=body, timeouts=_UNLIMITED
+                method, path, headers=self._traced_headers(), body=body, timeouts=_UNLIMITED
             )
         except HTTPError as error:
             log.debug("no answer", method=method, path=path, error=str(error))
@@ -253,6 +257,13 @@ class SidecarZones:
             raise RuntimeUnavailable(found.detail)
         self._taken_over = None
         return response
+
+    def _traced_headers(self) -> dict[str, str]:
+        """Return the headers of a request, with the trace that it belongs to."""
+        traceparent = current_traceparent()
+        if traceparent is None:
+            return self._headers
+        return {**self._headers, "traceparent": traceparent}
 
     async def _stream(self, path: str, kind: type[T], limit: int) -> AsyncGenerator[T]:
         """Yield the events of a stream. Raises RuntimeUnavailable when it breaks."""

@@ -9,6 +9,7 @@ from contextlib import aclosing
 from dataclasses import replace
 
 import structlog
+from kakuri_daemon import set_trace
 from kakuri_workload import LogChunk, LogGrown, LogRequest, LogSelection
 
 from kakuri_agent._signals import Signals, wait_for
@@ -81,6 +82,7 @@ class ZoneLogs:
 
     async def _follow(self) -> None:
         """Wake the readers of growing logs, while at least one waits."""
+        set_trace(None)  # for all readers, not only for the one that came first
         pause, longest = self._retry
         while self._signals:
             try:
