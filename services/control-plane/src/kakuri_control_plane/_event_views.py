@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 from kakuri_daemon.api import Either
 from kakuri_json import encode
 from kakuri_rpc import Desired, State, Status
-from kakuri_workload import Event, EventType, Removal, WorkloadState
+from kakuri_workload import Event, EventType, Removal, TraceId, WorkloadState
 
 from kakuri_control_plane._views import DESIRED, DesiredWord, Time, date_time
 
@@ -45,6 +45,7 @@ class EventView:
         removal: What was removed, and how that was checked.
         available: Whether the container runtime is available.
         version: The version of the agent that started.
+        trace: The trace of the latest request that changed what is desired of the workload.
     """
 
     __json__: ClassVar = {"omit_defaults": True}
@@ -62,7 +63,7 @@ class EventView:
     removal: Removal | None = None
     available: bool | None = None
     version: str | None = None
-    trace: str | None = None
+    trace: TraceId | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
