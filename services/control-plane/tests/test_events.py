@@ -387,7 +387,7 @@ async def test_store_in_place_of_another_ends_a_stream_with_a_gap(client, journa
 
 
 @pytest.mark.parametrize(("before", "after"), [(None, "a" * 32), ("a" * 32, None)])
-async def test_agent_of_another_version_with_the_same_store_is_no_gap(
+async def test_agent_of_another_version_with_the_same_store_leaves_streams_open(
     client, journal, before, after
 ):
     journal.store_id = before

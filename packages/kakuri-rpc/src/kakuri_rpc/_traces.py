@@ -44,5 +44,6 @@ class AgentTraces:
 
 def _without_trace(request: Request) -> Request:
     if isinstance(request, _TRACED) and request.trace is not None:
-        return replace(request, trace=None)
+        bare: Request = replace(request, trace=None)
+        return bare
     return request
