@@ -78,6 +78,7 @@ async def main(directory: Path) -> None:
         if not count:
             break
     assert reserve.stat().st_blocks * 512 >= RESERVE
+    assert store.has_reserve
     fill(directory / "another-program.log")
     assert free(directory) == 0
     assert await register(registry, writer, ["one-more"]) == 0
@@ -100,6 +101,7 @@ async def main(directory: Path) -> None:
             assert await register(registry, writer, [f"new-{number}"]) == 0
     await writer.flushed()
     assert not reserve.exists()
+    assert store.has_reserve is False
     expected = {entry.workload.id: entry for entry in registry}
     for number, entry in enumerate(entries):
         kept = expected.get(entry.workload.id)

@@ -28,6 +28,7 @@ class ScriptedStore:
     """A store whose writes wait for a gate, and fail as a test has scripted."""
 
     is_nonblocking = False
+    has_reserve = None
 
     def __init__(self) -> None:
         self.writes: list[list[str]] = []
@@ -702,4 +703,20 @@ async def test_closed_writer_leaves_no_thread_and_can_be_closed_again(registry, 
     (thread,) = store.threads
     await writer.close()
     assert thread not in {each.ident for each in threading.enumerate()}
+    await writer.close()
+
+
+async def test_each_write_is_reported_with_its_changes_and_its_error(registry, writer, store):
+    writes = []
+    writer.on_write = lambda changes, seconds, error: writes.append((changes, seconds >= 0, error))
+    registry.register(workload("a"), now=0)
+    registry.register(workload("b"), now=0)
+    await writer.flushed()
+    assert writes == [(2, True, None)]
+    full = StoreFull("full")
+    store.faults.append(full)
+    registry.register(workload("c"), now=0)
+    with pytest.raises(StoreFull):
+        await writer.saved("c")
+    assert writes[1:] == [(1, True, full)]
     await writer.close()

@@ -237,3 +237,38 @@ async def test_request_in_flight_when_the_client_is_closed_fails():
         await client.close()
         with pytest.raises(ClientClosed):
             await request
+
+
+async def test_each_error_that_is_sent_is_reported_with_its_code():
+    codes = []
+
+    async def later():
+        return ErrorReply(ErrorCode.CONFLICT, "taken")
+
+    def answer(request):
+        match request:
+            case GetStatus():
+                return ErrorReply(ErrorCode.NOT_FOUND, "no")
+            case StopWorkload():
+                return later()
+            case DescribeNode():
+                raise RuntimeError
+            case _:
+                return WorkloadList([])
+
+    lines = (
+        b'{"type":"ListWorkloads"}',
+        b'{"type":"GetStatus","id":"a"}',
+        b'{"type":"StopWorkload","id":"a"}',
+        b'{"type":"DescribeNode"}',
+        b'{"type":"GetStatus","id":"A"}',
+        b"no JSON",
+    )
+    async with await serve(ANY_PORT, answer, on_error=codes.append) as agent:
+        reader, writer = await asyncio.open_connection(agent.endpoint.host, agent.endpoint.port)
+        writer.write(b"\n".join((*lines, b"")))
+        await reader.read()
+        writer.close()
+    assert sorted(code.value for code in codes) == [
+        "bad_request", "bad_request", "conflict", "internal", "not_found"
+    ]  # fmt: skip

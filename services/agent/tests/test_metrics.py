@@ -1,11 +1,23 @@
 """The pages of a node's metrics."""
 
 import asyncio
+from contextlib import closing
 
 from kakuri_agent import RuntimeUnavailable, SimulatedRuntime, _metrics
 from kakuri_agent._metrics import MAX_SNAPSHOTS, NodeMetrics
-from kakuri_rpc import ErrorCode, Metrics, ReadMetrics
+from kakuri_agent._node_metrics import RefusalMetrics, node_families
+from kakuri_agent._store_metrics import StoreMetrics
+from kakuri_registry import (
+    MemoryStore,
+    SQLiteStore,
+    StoreFailed,
+    StoreFull,
+    StoreWriter,
+    WorkloadRegistry,
+)
+from kakuri_rpc import ErrorCode, Metrics, ReadMetrics, StartWorkload
 from kakuri_workload.metrics import gauge
+from kakuri_workload.testing import workload
 
 OWN = gauge("kakuri_own", "", 1.0)
 
@@ -27,6 +39,61 @@ async def test_agent_reports_its_process_its_workloads_and_its_runtime(agent, ru
     names = {family.name for family in reply.families}
     assert {"process_resident_memory_bytes", "kakuri_workloads", "kakuri_zone"} <= names
     assert reply.next is None
+
+
+async def test_agent_reports_its_capacity_and_what_is_reserved(agent, capacity):
+    capacity.memory_mb, capacity.cpu_millicores = 1000, None
+    agent.handle(StartWorkload(workload(memory_mb=512, cpu_millicores=250)))
+    found = {each.name: each.values for each in node_families(capacity, agent._registry)}
+    assert found == {
+        "kakuri_node_memory_bytes": [1000 * 2**20],
+        "kakuri_node_memory_promised_bytes": [512 * 2**20],
+        "kakuri_node_cpu_cores": [],
+        "kakuri_node_cpu_promised_cores": [0.25],
+        "kakuri_event_index": [agent._registry.journal.index],
+    }
+
+
+async def test_reconciled_workloads_are_measured(agent, settle):
+    agent.handle(StartWorkload(workload()))
+    await settle()
+    durations, backlog = agent._reconciler.families()
+    (sample,) = durations.samples
+    assert sum(sample.buckets) >= 1
+    assert backlog.values == [0]
+
+
+async def test_writes_of_a_durable_store_are_measured(tmp_path):
+    with closing(SQLiteStore(tmp_path / "kakuri.db", reserve=0)) as store:
+        registry = WorkloadRegistry.load(store.load())
+        async with StoreWriter(registry, store) as writer:
+            metrics = StoreMetrics(writer, store)
+            registry.register(workload(), now=1.0)
+            await writer.flushed()
+            metrics._written(1, 0.5, StoreFull("full"))
+            metrics._written(1, 0.5, StoreFailed("broken"))
+            writes, durations, batches, reserve = metrics.families()
+    assert {each.labels: each.value for each in writes.samples} == {
+        ("ok",): 1, ("full",): 1, ("failed",): 1
+    }  # fmt: skip
+    assert [sum(each.buckets) for each in (*durations.samples, *batches.samples)] == [3, 3]
+    assert reserve.samples == ()  # the store was opened without one
+
+
+async def test_store_in_memory_has_no_series(registry, writer):
+    families = StoreMetrics(writer, MemoryStore()).families()
+    assert [each.samples for each in families] == [(), (), (), ()]
+
+
+def test_refusals_are_counted_by_their_code():
+    refusals = RefusalMetrics()
+    for code in (ErrorCode.CAPACITY, ErrorCode.CAPACITY, ErrorCode.NOT_FOUND):
+        refusals(code)
+    (family,) = refusals.families()
+    assert {each.labels: each.value for each in family.samples} == {
+        ("capacity",): 2,
+        ("not_found",): 1,
+    }
 
 
 async def test_simulated_runtime_has_no_metrics():

@@ -1,11 +1,20 @@
 """The outcomes of writes, as callers and the log get them."""
 
 import logging
+from collections.abc import Callable
+from typing import TypeAlias
 
 from kakuri_registry._backlog import OnSaved
 from kakuri_registry._errors import StoreError, StoreFailed, StoreFull
 
+OnWrite: TypeAlias = Callable[[int, float, BaseException | None], None]
+"""Called after a write with the number of its changes, its seconds, and its error."""
+
 _log = logging.getLogger("kakuri_registry")
+
+
+def ignore_write(_changes: int, _seconds: float, _error: BaseException | None) -> None:
+    """Do nothing after a write."""
 
 
 def after_all(number: int, then: OnSaved) -> OnSaved:

@@ -125,6 +125,11 @@ class SQLiteStore:
             self.close()
             raise
 
+    @property
+    def has_reserve(self) -> bool | None:
+        """Whether space is reserved for a full disk; None if the store was opened without one."""
+        return None if self._reserve_bytes == 0 else not self._reserve.is_released
+
     def load(self) -> Loaded:
         """Return everything that is stored; workloads that can't be loaded are in `problems`.
 

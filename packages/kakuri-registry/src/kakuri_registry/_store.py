@@ -74,6 +74,10 @@ class Store(Protocol):
     def is_nonblocking(self) -> bool:
         """Whether `write` never blocks, so that it can be called on an event loop."""
 
+    @property
+    def has_reserve(self) -> bool | None:
+        """Whether space is reserved for changes while the disk is full; None if it never is."""
+
     def load(self) -> Loaded:
         """Return everything that is stored.
 
@@ -136,6 +140,7 @@ class MemoryStore:
     """A store in memory, which ends with the process."""
 
     is_nonblocking = True
+    has_reserve = None
 
     def __init__(self, *, version: int = 0, identity: str | None = None) -> None:
         """Create an empty store.

@@ -9,8 +9,7 @@ change that is superseded in that time is not written at all.
 A full store may refuse new workloads and still accept changes of known ones. So after a write has
 failed, registrations and other changes are written separately until a registration succeeds. A
 registration that fails is withdrawn from the registry, and its callers get the error. Any other
-change remains in the registry and is retried until it is written, so workloads can be stopped while
-the disk is full.
+change is retried until it is written, so workloads can be stopped while the disk is full.
 """
 
 import asyncio
@@ -25,7 +24,7 @@ from kakuri_registry._change import Change
 from kakuri_registry._durability import Durability
 from kakuri_registry._errors import StoreError, StoreFailed
 from kakuri_registry._journal_writer import JournalWriter
-from kakuri_registry._outcomes import after_all, copy_error, log_once
+from kakuri_registry._outcomes import OnWrite, after_all, copy_error, ignore_write, log_once
 from kakuri_registry._registry import WorkloadRegistry
 from kakuri_registry._store import Failpoint, Store, no_failpoint
 from kakuri_registry._stored_tombstones import StoredTombstones
@@ -38,8 +37,7 @@ _Outcome: TypeAlias = "asyncio.Future[StoreError | None]"
 
 _SAVED = Durability.SAVED  # a member of an enum is looked up slowly
 
-FIRST_RETRY_SECONDS = 0.1
-LONGEST_RETRY_SECONDS = 5.0
+FIRST_RETRY_SECONDS, LONGEST_RETRY_SECONDS = 0.1, 5.0
 """Delay before a failed write is retried; it is doubled each time."""
 
 BATCH_DELAY_SECONDS = 0.02
@@ -54,6 +52,9 @@ class StoreWriter:
 
     Create and use it on a running event loop. It is the registry's subscriber until it is closed,
     and the only caller of the store's `write` and `tidy`.
+
+    Attributes:
+        on_write: Called on the loop after each write, with its changes, its seconds and its error.
 
     Example:
         async with StoreWriter(registry, store) as writer:
@@ -93,10 +94,11 @@ class StoreWriter:
         self._batch_timer: asyncio.TimerHandle | None = None
         self._retry: asyncio.TimerHandle | None = None
         self._retry_delay = FIRST_RETRY_SECONDS
-        self._failed_at = 0.0
+        self._write_began = self._failed_at = 0.0
         self._flushing: list[_Outcome] = []  # callers that share one wait for known workloads
         self._error: StoreError | None = None
         self._registration_error: StoreError | None = None
+        self.on_write: OnWrite = ignore_write
         self._executor = executor
         self._thread: ThreadPoolExecutor | None = None
         self._tidier = Tidier(store, self._submit)
@@ -297,6 +299,7 @@ class StoreWriter:
             return
         changes = self._backlog.take(only_registrations=self._retry is not None)
         if changes:
+            self._write_began = self._loop.time()
             changes = self._events.with_events(changes, self._backlog.writing)
             self._submit(partial(self._write, changes))
 
@@ -320,6 +323,7 @@ class StoreWriter:
         """Handle the outcome of a write, begin the next one, and notify callers."""
         self._failpoint("writer.before-answer")
         batch = self._backlog.end_write()
+        self.on_write(len(batch), self._loop.time() - self._write_began, error)
         if error is None:
             self._events.publish()
             self._succeed(batch)

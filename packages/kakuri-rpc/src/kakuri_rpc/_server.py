@@ -52,6 +52,7 @@ async def serve(
     limits: LineServerLimits | None = None,
     max_document: int = MAX_DOCUMENT_BYTES,
     unix_access: UnixAccess | None = None,
+    on_error: Callable[[ErrorCode], None] = lambda _code: None,
 ) -> Server:
     """Listen for control planes, and answer each request with the handler's reply.
 
@@ -88,75 +89,104 @@ async def serve(
         limits: Limits of connections and lines.
         max_document: Bytes of a workload in its compact encoding; larger ones get `too_large`.
         unix_access: Who may connect to a Unix socket.
+        on_error: Called with the code of each `ErrorReply` that is sent, for counting.
 
     Raises:
         kakuri_tcp.ListenFailed: The address can't be used.
     """
-
-    def read(line: bytes) -> Request:
-        try:
-            # Not with a lower max_document: that would cut off the client's other requests.
-            check_received(line)
-        except DocumentTooLarge as error:
-            raise _TooLarge(str(error)) from error
-        request: Request = decode(line, type=Request, limits=LIMITS)
-        return request
-
-    def answer(line: bytes) -> bytes | Awaitable[LateReply]:
-        try:
-            request = read(line)
-        except ValidationError as error:
-            return encode(ErrorReply(ErrorCode.BAD_REQUEST, one_line(error)))
-        except JSONError as error:
-            raise _NotARequest(one_line(error)) from error
-        return perform(request, len(line))
-
-    def answer_first(line: bytes) -> bytes | Awaitable[LateReply]:
-        try:
-            request = read(line)
-        except JSONError as error:
-            raise _NotARequest(one_line(error)) from error
-        return perform(request, len(line))
-
-    def perform(request: Request, size: int) -> bytes | Awaitable[LateReply]:
-        try:
-            if isinstance(request, StartWorkload):
-                check_document(request.workload, size, limit=max_document, path="$.workload")
-        except DocumentTooLarge as error:
-            return encode(ErrorReply(ErrorCode.TOO_LARGE, str(error)))
-        except ValidationError as error:
-            return encode(ErrorReply(ErrorCode.BAD_REQUEST, one_line(error)))
-        try:
-            reply = handler(request)
-            if reply.__class__ in REPLIES:  # much faster than a check for Awaitable
-                return encode(reply)
-            return asyncio.ensure_future(cast("Awaitable[LateReply]", reply))
-        except Exception:
-            log.exception("a request could not be answered")
-            return INTERNAL
-
+    answers = _Answers(handler, max_document, on_error)
     return await listen_lines(
         endpoint,
-        answer,
+        answers.answer,
         limits=limits,
-        on_fault=_final_reply,
-        encode_result=_encode_result,
+        on_fault=answers.final_reply,
+        encode_result=answers.encode_result,
         first_byte=OPENING,
-        first_line=answer_first,
+        first_line=answers.answer_first,
         unix_access=unix_access,
     )
 
 
-def _encode_result(handling: asyncio.Future[LateReply]) -> bytes:
-    """Return the encoded reply of a handler that returned an awaitable."""
-    try:
-        reply = handling.result()
-        return encode(reply() if callable(reply) else reply)
-    except (Exception, asyncio.CancelledError):
-        log.exception("a request could not be answered")
+class _Answers:
+    """The replies to the lines of all connections of a server."""
+
+    def __init__(
+        self,
+        handler: Callable[[Request], Reply | Awaitable[LateReply]],
+        max_document: int,
+        on_error: Callable[[ErrorCode], None],
+    ) -> None:
+        self._handler = handler
+        self._max_document = max_document
+        self._on_error = on_error
+
+    def answer(self, line: bytes) -> bytes | Awaitable[LateReply]:
+        """Answer a line of a connection on which a request was read before."""
+        try:
+            request = _read(line)
+        except ValidationError as error:
+            return self._refuse(ErrorCode.BAD_REQUEST, one_line(error))
+        except JSONError as error:
+            raise _NotARequest(one_line(error)) from error
+        return self._perform(request, len(line))
+
+    def answer_first(self, line: bytes) -> bytes | Awaitable[LateReply]:
+        """Answer the first line of a connection."""
+        try:
+            request = _read(line)
+        except JSONError as error:
+            raise _NotARequest(one_line(error)) from error
+        return self._perform(request, len(line))
+
+    def encode_result(self, handling: asyncio.Future[LateReply]) -> bytes:
+        """Return the encoded reply of a handler that returned an awaitable."""
+        try:
+            reply = handling.result()
+            return self._encode(reply() if callable(reply) else reply)
+        except (Exception, asyncio.CancelledError):
+            log.exception("a request could not be answered")
+            return self._fail()
+
+    def final_reply(self, fault: LineError | HandlerFailed) -> bytes:
+        """Return the reply after which a connection closes."""
+        is_large = isinstance(fault, _TooLarge)
+        return self._refuse(ErrorCode.TOO_LARGE if is_large else ErrorCode.BAD_REQUEST, str(fault))
+
+    def _perform(self, request: Request, size: int) -> bytes | Awaitable[LateReply]:
+        try:
+            if isinstance(request, StartWorkload):
+                check_document(request.workload, size, limit=self._max_document, path="$.workload")
+        except DocumentTooLarge as error:
+            return self._refuse(ErrorCode.TOO_LARGE, str(error))
+        except ValidationError as error:
+            return self._refuse(ErrorCode.BAD_REQUEST, one_line(error))
+        try:
+            reply = self._handler(request)
+            if reply.__class__ in REPLIES:  # much faster than a check for Awaitable
+                return self._encode(cast("Reply", reply))
+            return asyncio.ensure_future(cast("Awaitable[LateReply]", reply))
+        except Exception:
+            log.exception("a request could not be answered")
+            return self._fail()
+
+    def _encode(self, reply: Reply) -> bytes:
+        if reply.__class__ is ErrorReply:
+            self._on_error(reply.code)
+        return encode(reply)
+
+    def _refuse(self, code: ErrorCode, message: str) -> bytes:
+        return self._encode(ErrorReply(code, message))
+
+    def _fail(self) -> bytes:
+        self._on_error(ErrorCode.INTERNAL)
         return INTERNAL
 
 
-def _final_reply(fault: LineError | HandlerFailed) -> bytes:
-    code = ErrorCode.TOO_LARGE if isinstance(fault, _TooLarge) else ErrorCode.BAD_REQUEST
-    return encode(ErrorReply(code, str(fault)))
+def _read(line: bytes) -> Request:
+    try:
+        # Not with a lower max_document: that would cut off the client's other requests.
+        check_received(line)
+    except DocumentTooLarge as error:
+        raise _TooLarge(str(error)) from error
+    request: Request = decode(line, type=Request, limits=LIMITS)
+    return request

@@ -5,7 +5,7 @@ it out, and only reports of the runtime change a workload's state.
 """
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import TypeVar, assert_never
@@ -43,7 +43,8 @@ from kakuri_rpc import (
 from kakuri_agent._capacity import Capacity
 from kakuri_agent._changes import Changes
 from kakuri_agent._event_feed import EventFeed
-from kakuri_agent._metrics import NodeMetrics
+from kakuri_agent._metrics import Families, NodeMetrics
+from kakuri_agent._node_metrics import node_families
 from kakuri_agent._reconciler import Reconciler
 from kakuri_agent._removed import RemovedWorkloads
 from kakuri_agent._replies import not_found, page_of, selection_of, status_of
@@ -77,6 +78,7 @@ class Agent:
         store: str | None = None,
         keeps_removed: bool = True,
         metrics_zones: int = METRICS_ZONES,
+        families: Sequence[Families] = (),
         clock: Callable[[], float] = time.time,
     ) -> None:
         """Start to run the workloads of a registry.
@@ -90,6 +92,7 @@ class Agent:
             store: Where workloads are kept, for the node's description.
             keeps_removed: Whether removed workloads can be read until their retention is over.
             metrics_zones: How many zones have series of their own in the metrics.
+            families: Each returns metrics of another part of the process.
             clock: Wall clock, for the times of entries.
         """
         self._registry = registry
@@ -124,6 +127,9 @@ class Agent:
             [
                 partial(process_families, "agent", __version__),
                 workloads.families,
+                partial(node_families, self._capacity, registry),
+                self._reconciler.families,
+                *families,
                 partial(zone_families, registry, metrics_zones),
             ],
         )

@@ -23,8 +23,10 @@ from kakuri_zones.options import zone_options
 
 from kakuri_agent._agent import Agent
 from kakuri_agent._capacity import MEMORY_FLOOR_MB, Capacity, cpu_of_machine, memory_of_machine
+from kakuri_agent._node_metrics import RefusalMetrics
 from kakuri_agent._retention import Retention
 from kakuri_agent._state import StateDirectory, default_state_dir, open_registry
+from kakuri_agent._store_metrics import StoreMetrics
 from kakuri_agent._version import __version__
 from kakuri_agent.runtimes._choice import (
     DEFAULT_SIDECAR,
@@ -235,6 +237,7 @@ async def agent_service(settings: Settings) -> AsyncIterator[Endpoint]:
     ):
         if is_durable and not is_simulated:
             state.record_runtime(name)
+        store_metrics, refusals = StoreMetrics(writer, store), RefusalMetrics()
         agent = Agent(
             registry,
             writer,
@@ -243,6 +246,7 @@ async def agent_service(settings: Settings) -> AsyncIterator[Endpoint]:
             name=settings.name,
             store="sqlite" if is_durable else "memory",
             keeps_removed=settings.retention_hours > 0,
+            families=[store_metrics.families, refusals.families],
             metrics_zones=settings.zones.metrics_zones,
         )
         retention = Retention(
@@ -259,6 +263,7 @@ async def agent_service(settings: Settings) -> AsyncIterator[Endpoint]:
                 agent.handle,
                 max_document=settings.max_document_bytes,
                 unix_access=settings.unix_access,
+                on_error=refusals,
             )
             shed_with(server.shed)
             log_runtime(name, reason, settings.sidecar, settings.zones)

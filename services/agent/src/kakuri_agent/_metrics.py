@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import structlog
 from kakuri_rpc import (
@@ -29,6 +30,9 @@ SNAPSHOT_SECONDS = 30.0
 MAX_SNAPSHOTS = 8
 """Snapshots that are read at the same time: one for each control plane and each of its workers."""
 
+Families: TypeAlias = Callable[[], Iterable[MetricFamily]]
+"""Returns metrics of a part of the process."""
+
 log = structlog.get_logger()
 
 
@@ -49,9 +53,7 @@ class NodeMetrics:
     that a series appears on exactly one page.
     """
 
-    def __init__(
-        self, runtime: Runtime, own_families: Sequence[Callable[[], Iterable[MetricFamily]]]
-    ) -> None:
+    def __init__(self, runtime: Runtime, own_families: Sequence[Families]) -> None:
         """Create the metrics of a node.
 
         Args:

@@ -8,12 +8,13 @@ is always the same: update its entry from its zone, then take the one action tha
 import asyncio
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import structlog
 from kakuri_daemon import set_trace
 from kakuri_registry import Durability, StoreWriter, WorkloadEntry, WorkloadRegistry
 from kakuri_workload import DesiredState, Run, WorkloadState, ZoneSpec, ZoneStatus
+from kakuri_workload.metrics import MetricFamily
 
 from kakuri_agent._capacity import Capacity
 from kakuri_agent._restarts import LONGEST_BACK_OFF
@@ -133,6 +134,10 @@ class Reconciler:
                 self.enqueue(entry.workload.id)
         for zone in self._runtime.list():
             self.enqueue(zone.id)
+
+    def families(self) -> Iterable[MetricFamily]:
+        """Return the metrics of reconciling."""
+        return self._queue.families()
 
     def close(self) -> None:
         """Stop reconciling."""

@@ -5,16 +5,34 @@ processed in batches, so that the event loop serves connections in between.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from itertools import islice
+from time import perf_counter
 
 from kakuri_registry import StoreError, StoreWriter
+from kakuri_workload.metrics import Histogram, MetricFamily, gauge
 
 from kakuri_agent._volatile import VolatileState, VolatileStates
 
 STORE_RETRY_SECONDS = 1.0
 """Seconds before a workload is added although the disk did not accept its entry."""
+
+MICROSECONDS = (
+    0.00001,
+    0.000025,
+    0.00005,
+    0.0001,
+    0.00025,
+    0.0005,
+    0.001,
+    0.0025,
+    0.005,
+    0.01,
+    0.1,
+    1.0,
+)
+"""Bounds for the time that one workload takes, in seconds."""
 
 WORKLOADS_PER_TURN = 256
 """Workloads reconciled in one turn of the event loop: some milliseconds."""
@@ -38,6 +56,7 @@ class WorkQueue:
         self._loop = asyncio.get_running_loop()
         self._ids: dict[str, None] = {}
         self._turn: asyncio.Handle | None = None
+        self._durations = Histogram(MICROSECONDS)
 
     def add(self, workload_id: str) -> None:
         """Add a workload, unless it is in the queue already."""
@@ -60,6 +79,24 @@ class WorkQueue:
             state.awaits_disk = True
             self._writer.when_saved(workload_id, partial(self._end_save, workload_id, state))
 
+    def families(self) -> Iterable[MetricFamily]:
+        """Return the metrics of the queue."""
+        return (
+            MetricFamily.of(
+                "kakuri_reconcile_duration_seconds",
+                "histogram",
+                "Time to compare one workload with its zone and to act on the difference.",
+                (),
+                [self._durations.sample()],
+                self._durations.bounds,
+            ),
+            gauge(
+                "kakuri_reconcile_backlog",
+                "Workloads that wait to be reconciled.",
+                float(len(self._ids)),
+            ),
+        )
+
     def close(self) -> None:
         """Stop calling the function, and cancel all timers."""
         if self._turn is not None:
@@ -74,7 +111,9 @@ class WorkQueue:
         self._turn = None
         for workload_id in list(islice(self._ids, WORKLOADS_PER_TURN)):
             del self._ids[workload_id]
+            began = perf_counter()
             self._reconcile(workload_id)
+            self._durations.observe(perf_counter() - began)
         if self._ids and self._turn is None:
             self._turn = self._loop.call_soon(self._wait_a_turn)
 
