@@ -11,6 +11,7 @@ from kakuri_tcp import (
     RequestLost,
     RequestTimeout,
     TooManyRequests,
+    _line_client,
     listen_lines,
 )
 from kakuri_tcp.testing import run_pending, until
@@ -181,4 +182,34 @@ async def test_client_whose_connection_has_ended_has_no_failures():
         await client.request(b"a", timeout=5)
     await until(lambda: "not connected" in repr(client))
     assert "not connected, 0 failures" in repr(client)
+    await client.close()
+
+
+async def test_wait_after_failures_doubles_up_to_its_limit_and_half_of_it_is_random(monkeypatch):
+    now, drawn, waits = 1000.0, [], []
+
+    def uniform(low, high):
+        drawn.append((low, high))
+        return high
+
+    async def connect(*_, timeout, **__):
+        waits.append(timeout)
+        raise ConnectFailed("peer", "refused")
+
+    async def sleep(seconds):
+        nonlocal now
+        now += seconds
+
+    monkeypatch.setattr("random.uniform", uniform)
+    monkeypatch.setattr(_line_client, "connect", connect)
+    monkeypatch.setattr(_line_client.time, "monotonic", lambda: now)
+    monkeypatch.setattr(_line_client.asyncio, "sleep", sleep)
+    client = LineClient("127.0.0.1:1")
+    for _ in range(7):
+        with pytest.raises(ConnectFailed, match="refused"):
+            await client.request(b"a")
+    assert set(drawn) == {(0.5, 1)}
+    # What connecting may take is what the wait has left of 0.75 s.
+    assert waits == pytest.approx([0.75, 0.73, 0.71, 0.67, 0.59, 0.5, 0.5])
+    assert "7 failures" in repr(client)
     await client.close()

@@ -1,7 +1,9 @@
 """How much a line client's connection takes before further requests wait."""
 
+import asyncio
+
 import pytest
-from kakuri_tcp import ConnectFailed, LineClientLimits, RequestLost
+from kakuri_tcp import ConnectFailed, LineClientLimits, RequestLost, RequestTimeout
 from kakuri_tcp._line_client_connection import LineClientConnection
 from kakuri_tcp.testing import MemoryTransport, run_pending
 
@@ -71,3 +73,67 @@ async def test_requests_of_a_lost_connection_raise_request_lost_or_connect_faile
     link.connection_lost(None)
     assert [type(future.exception()) for future in sent] == [RequestLost] * 2
     assert [type(future.exception()) for future in unsent] == [ConnectFailed] * 2
+    assert not link.pending
+
+
+async def test_request_replaces_the_timer_of_the_idle_timeout_until_the_last_reply(link):
+    transport = MemoryTransport(link)
+    idle = link._timer
+    assert idle.when() - link._loop.time() > 100
+    future = link.send(b"1", 1e9, 1.0)
+    assert idle.cancelled()
+    await run_pending()
+    transport.feed(b"one\n")
+    assert future.result() == b"one"
+    link._timer.cancel()
+    link._tick()
+    assert link._timer.when() - link._loop.time() > 100
+    link.send(b"2", 1e9, 1.0).cancel()
+
+
+async def test_request_that_waits_for_a_slow_peer_goes_on_once_it_reads(link):
+    transport = MemoryTransport(link)
+    future = link.send(b"x" * 100_000, 1e9, 1.0)
+    await run_pending()
+    assert not link.is_writable
+    waiting = [asyncio.create_task(link.wait_writable()) for _ in range(2)]
+    await run_pending()
+    assert not any(task.done() for task in waiting)
+    transport.take()
+    await run_pending()
+    assert all(task.done() for task in waiting)
+    assert link.is_writable
+    future.cancel()
+
+
+@pytest.mark.parametrize(("seconds", "is_lost"), [(4.99, False), (5.0, True)])
+async def test_connection_without_a_reply_is_closed_at_its_stall_timeout(
+    link, monkeypatch, seconds, is_lost
+):
+    """The oldest request has timed out, and another one waits."""
+    now = 1000.0
+    transport = MemoryTransport(link)
+    monkeypatch.setattr(link, "_loop", Clock(lambda: now))
+    late, other = link.send(b"1", now, 1.0), link.send(b"2", 1e9, 1.0)
+    link._tick()
+    assert isinstance(late.exception(), RequestTimeout)
+    now += seconds
+    link._tick()
+    assert link.is_closing is is_lost
+    if not is_lost:
+        link._flush()
+        transport.feed(b"one\n")  # late, and progress all the same
+        now += 4.99
+        link._tick()
+        assert not link.is_closing
+    other.cancel()
+
+
+class Clock:
+    """The part of an event loop that a connection uses, with a time of the test's."""
+
+    def __init__(self, time):
+        self.time = time
+
+    def __getattr__(self, name):
+        return getattr(asyncio.get_running_loop(), name)

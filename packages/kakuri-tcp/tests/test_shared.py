@@ -330,3 +330,58 @@ async def test_connection_that_ends_while_it_waits_holds_nothing_and_takes_no_tu
     assert shared.input.total == 0
     await run_pending()
     assert shared.turns.clock.now == before
+
+
+async def test_paused_connection_is_read_again_once_a_quarter_of_the_budget_is_free(shared, make):
+    (large, large_peer), (other, _) = make(2)
+    other.gathered += bytes(900 * KIB)
+    other.account()
+    large_peer.feed(bytes(125 * KIB))
+    assert not large_peer.is_reading()
+    for size, reads in ((800, False), (644, False), (643, True)):  # with the 125 of the other one
+        del other.gathered[size * KIB :]
+        other.account()
+        assert large_peer.is_reading() is reads
+    assert shared.input.total == 768 * KIB
+    assert not large.is_closing
+
+
+@pytest.mark.parametrize(("more", "is_closed"), [(0, False), (1, True)])
+async def test_connections_are_closed_above_five_quarters_of_the_budget(
+    shared, make, more, is_closed
+):
+    (first, _), (second, second_peer) = make(2)
+    first.gathered += bytes(1024 * KIB)
+    first.account()
+    shared.turns.clock.now += 1
+    second.gathered += bytes(256 * KIB + more)
+    second.account()
+    assert first.is_closing is is_closed
+    assert shared.aborted == is_closed
+    assert not second.is_closing
+    assert second_peer.is_reading() is is_closed  # there is room for it again
+    assert shared._paused == (set() if is_closed else {second})
+
+
+@pytest.mark.parametrize("limit", ["shed", "input", "output"])
+async def test_connection_that_is_closed_to_make_room_takes_no_turn(shared, make, limit):
+    (busy, _), (first, first_peer), (second, second_peer) = make(3)
+    shared.turns.clock.now += 100
+    busy.data_received(b"x\n")  # uses up the turn
+    for peer in (first_peer, second_peer):
+        peer.feed(b"x" * 400 * KIB if limit == "input" else b"x")
+        shared.turns.clock.now += 1
+    assert {first, second} <= set(shared.turns.waiting)
+    if limit == "shed":
+        shared.shed()
+    elif limit == "input":
+        second.gathered += bytes(650 * KIB)
+        second.account()
+    else:
+        for connection in (first, second):
+            connection.write(bytes(600 * KIB))
+            shared.turns.clock.now += 1
+    closed = {connection for connection in (first, second) if connection.is_closing}
+    assert len(closed) == shared.aborted == 1
+    assert set(shared.turns.waiting) == {first, second} - closed
+    await run_pending()

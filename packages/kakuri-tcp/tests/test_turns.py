@@ -456,3 +456,44 @@ async def test_expected_time_of_tasks_counts_as_used_by_the_connection_that_star
         await asyncio.sleep(0)
     turns.close()
     assert 3.5 <= log.count(other) / log.count(starter) <= 4.5
+
+
+async def test_nothing_is_kept_of_connections_once_the_queue_is_empty(turns):
+    turns.process(Job(turns, [0.03]))
+    jobs = [Job(turns, [0.03] * 3, size=100_000 * number) for number in range(5)]
+    for job in jobs:
+        turns.process(job)
+    turns.discard(jobs.pop())
+    await until(lambda: repr(turns) == "<Turns idle>")
+    assert not turns._heap
+    assert not turns._used
+
+
+async def test_used_time_of_a_connection_that_ended_is_forgotten_at_once(turns):
+    log = []
+    hog, job = Job(turns, [0.006] * 20, log=log), Job(turns, [0.006] * 20, log=log)
+    turns.process(hog)
+    while log.count(hog) < 10:  # noqa: ASYNC110 - turns of the loop are what is counted
+        await asyncio.sleep(0)
+    turns.process(job)
+    assert hog in turns._used
+    turns.discard(hog)
+    assert hog not in turns._used
+    await run_pending()
+
+
+async def test_turn_ends_exactly_at_its_time():
+    turns = Turns(turn_time=1.0, slice_time=0.25, clock=Clock())
+    log = []
+    jobs = [Job(turns, [0.25] * 8, log=log) for _ in range(4)]
+    turns.process(jobs[0])
+    for job in jobs[1:]:
+        turns.process(job)
+    counts = []
+    while turns.waiting:
+        before = len(log)
+        await asyncio.sleep(0)
+        counts.append(len(log) - before)
+    assert max(counts) == 4
+    assert len(log) == 32
+    await run_pending()

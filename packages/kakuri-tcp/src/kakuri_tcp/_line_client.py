@@ -231,7 +231,6 @@ class LineClient:
             self._connection = None
         if connection.replies:
             self._failures = 0
-            self._not_before = 0.0
         else:
             # A peer that accepts and then closes without a reply counts as down.
             self._last_reason = connection.reason
