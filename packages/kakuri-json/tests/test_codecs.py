@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import Enum
+from types import MappingProxyType
 from typing import Annotated, ClassVar, Literal
 from uuid import UUID
 
@@ -483,3 +484,34 @@ def test_value_error_of_post_init_is_a_fault():
     with pytest.raises(ValidationError) as caught:
         kakuri_json.decode('{"n":3}', type=Even)
     assert caught.value.faults[0].message == "expected an even number, got 3"
+
+
+class Frozen(dict):
+    """A mapping of another class than dict."""
+
+
+class Repeats(dict):
+    """A mapping with one key twice."""
+
+    def items(self):
+        return [("a", 1), ("a", 2)]
+
+
+@dataclass
+class Mapped:
+    __json__: ClassVar = {"omit_defaults": True}
+    names: dict[str, str] = field(default_factory=dict)
+    counts: dict[str, int] = field(default_factory=dict)
+
+
+@pytest.mark.parametrize("cls", [dict, Frozen, MappingProxyType])
+def test_field_of_any_mapping_has_a_compiled_encoder(cls):
+    for names, counts in (({}, {}), ({"a": 'b"'}, {"c": 3})):
+        value = Mapped(cls(names), cls(counts))
+        assert encoder_of(Mapped)(value) == print_value(value, DEFAULT_LIMITS, lambda: values)
+
+
+def test_mapping_that_repeats_a_key_is_left_to_the_printer():
+    assert encoder_of(Mapped)(Mapped(counts=Repeats(a=1))) is None
+    with pytest.raises(kakuri_json.EncodeError, match="key"):
+        kakuri_json.dumps(Mapped(counts=Repeats(a=1)))

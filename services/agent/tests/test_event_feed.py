@@ -55,6 +55,16 @@ async def test_life_of_a_workload_is_reported_by_its_events(agent, runtime, sett
     assert changes.next == changes.events[-1].index
 
 
+async def test_events_are_encoded_without_the_general_printer_and_without_empty_labels(agent):
+    for labels in ({}, {"team": "red"}):
+        agent.handle(StartWorkload(workload(f"wl-{len(labels)}", labels=labels)))
+    changes = agent.handle(WatchChanges(1))
+    line = encode(changes)
+    assert line.count(b'"labels"') == 1
+    # A class has its compiled encoder once an instance was encoded.
+    assert Changes.__kakuri_encode__(changes) == line.decode()
+
+
 async def test_request_that_waits_is_answered_by_the_next_event_or_when_its_time_is_over(
     agent, registry
 ):

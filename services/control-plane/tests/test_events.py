@@ -1,14 +1,18 @@
 """Streams of events and long polls, from an agent that each test scripts."""
 
 import asyncio
+import datetime as dt
 import json
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 from kakuri_control_plane import _event_hub, _event_views, control_plane_service
 from kakuri_control_plane._event_hub import EventHub, Gap, TooManyStreams
 from kakuri_control_plane._presence import Presence
+from kakuri_control_plane._views import date_time
 from kakuri_daemon import current_trace, set_trace
 from kakuri_http import Client, HTTPError
 from kakuri_rpc import (
@@ -716,3 +720,16 @@ async def test_long_poll_ends_with_its_time_and_with_the_hub(hub, journal):
     await hub.close()
     assert await waiting == 2
     assert hub._waiting == {}
+
+
+@given(
+    st.floats(0, 4e9)
+    | st.builds(
+        lambda second, part: max(0.0, second + part), st.integers(0, 2**32), st.floats(-1e-6, 1e-6)
+    )
+)
+@example(0.0)
+@example(1790000000.9999999)
+def test_time_is_written_as_datetime_writes_it(seconds):
+    expected = dt.datetime.fromtimestamp(seconds, dt.UTC).isoformat(timespec="microseconds")
+    assert date_time(seconds) == expected.replace("+00:00", "Z")

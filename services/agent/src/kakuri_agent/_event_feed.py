@@ -137,7 +137,7 @@ def message_of(event: Event[WorkloadState, DesiredState]) -> Event[State, Desire
         event.exit_code,
         event.attempt,
         None if state is None or desired is None else Desired.of(desired, state),
-        event.labels,
+        dict(event.labels),  # so that empty ones are left out
         event.removal,
         event.available,
         event.version,

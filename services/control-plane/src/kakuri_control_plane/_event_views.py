@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 from kakuri_daemon.api import Either
 from kakuri_json import encode
 from kakuri_rpc import Desired, State, Status
-from kakuri_workload import Event, EventType, Removal, TraceId, WorkloadState
+from kakuri_workload import Event, EventType, Removal, TraceId, WorkloadState, fast_init
 
 from kakuri_control_plane._views import DESIRED, DesiredWord, Time, date_time
 
@@ -109,6 +109,7 @@ STREAM_LINE = Either(EventView, Synced, Heartbeat, StreamGap)
 """One line of a stream, or the data of one server-sent event."""
 
 
+@fast_init
 @dataclass(frozen=True, slots=True)
 class StreamEvent:
     """An encoded event, with what filters compare.

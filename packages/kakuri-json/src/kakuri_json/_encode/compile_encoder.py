@@ -6,6 +6,7 @@ None, and the general printer prints the value.
 """
 
 import datetime as dt
+from collections import abc
 from typing import Any
 
 from kakuri_json._encode.values import EXACT, is_default
@@ -147,11 +148,23 @@ def _strings(build: type[Any]) -> Encoder:
     return write_strings
 
 
+def _dict_of(value: Any) -> dict[Any, Any] | None:
+    """Return a mapping as a dict, such as a frozen one; None for other values."""
+    if value.__class__ is dict:
+        return value
+    if not isinstance(value, abc.Mapping):
+        return None
+    pairs = list(value.items())
+    members = dict(pairs)
+    return members if len(members) == len(pairs) else None
+
+
 def _members(value: Any) -> str | None:
     """Print an object of strings."""
-    if value.__class__ is not dict or len(value) > DEFAULT_LIMITS.max_keys:
+    members = _dict_of(value)
+    if members is None or len(members) > DEFAULT_LIMITS.max_keys:
         return None
-    keys, values = list(value), list(value.values())
+    keys, values = list(members), list(members.values())
     if not (only_strings(keys) and only_strings(values)):
         return None
     pairs = zip(escape_each(keys), escape_each(values), strict=True)
@@ -160,10 +173,11 @@ def _members(value: Any) -> str | None:
 
 def _dictionary(write: Encoder) -> Encoder:
     def write_dictionary(value: Any) -> str | None:
-        if value.__class__ is not dict or len(value) > DEFAULT_LIMITS.max_keys:
+        members = _dict_of(value)
+        if members is None or len(members) > DEFAULT_LIMITS.max_keys:
             return None
         texts = []
-        for key, item in value.items():
+        for key, item in members.items():
             text = write(item)
             if key.__class__ is not str or text is None:
                 return None
@@ -279,7 +293,10 @@ class _Source:
             constant = self.constant(item.default)
             cls = f"{name}.__class__ is {self.constant(type(item.default))}"
             return f"({name} is {constant} or {cls} and {name} == {constant})"
-        return f"{self.constant(is_default)}({self.constant(item)}, {name})"
+        otherwise = f"{self.constant(is_default)}({self.constant(item)}, {name})"
+        if item.default_factory is not None:
+            return otherwise
+        return f"({name} is {self.constant(item.default)} or {otherwise})"
 
     def _inline(self, shape: Shape, name: str) -> str:
         """Return the part of the f-string for a value, and add the conditions on it."""
