@@ -49,6 +49,7 @@ def compile_decoder(shape: Shape, layout: Layout) -> Callable[[str], Any]:
     compiler.constants["NO_MATCH"] = NO_MATCH
     compiler.constants["match"] = re.compile(pattern.replace(CAPTURE, "(")).fullmatch
     lines = ["m = match(text)", "if m is None: return NO_MATCH"]
+    lines += compiler.brief_reading(part.brief or part)
     lines += compiler.unpacking()
     if part.conditions:
         lines.append(f"if not ({' and '.join(part.conditions)}): return NO_MATCH")
@@ -110,7 +111,9 @@ class Compiler(ScalarCompiler):
         self._inside.append(shape)
         orders = dict(order or ())
         arguments: dict[str, str] = {}
+        brief_arguments: dict[str, str] = {}
         conditions: list[str] = []
+        brief_conditions: list[str] = []
         members: list[tuple[str, bool]] = []
         for key in orders or record_order(shape):
             item = shape.by_json_name.get(key)
@@ -121,28 +124,38 @@ class Compiler(ScalarCompiler):
             members.append((part.pattern, item.required))
             arguments[item.name] = part.code
             conditions += part.conditions
+            brief = part.brief or part
+            brief_arguments[item.name] = brief.code
+            brief_conditions += brief.conditions
         self._inside.pop()
         ordered = [arguments[item.name] for item in shape.fields]
+        brief_ordered = [brief_arguments[item.name] for item in shape.fields]
         pattern = self._members(members)
         if shape is self._whole:
             # The whole document is constructed without a function call.
             statements = construction(shape, ordered, self.constants)
-            return Part(pattern, "", conditions, statements)
+            brief_statements = construction(shape, brief_ordered, self.constants)
+            brief = Part("", "", brief_conditions, brief_statements)
+            return Part(pattern, "", conditions, statements, brief)
         construct = self.constant(constructor_of(shape))
-        return Part(pattern, f"{construct}({', '.join(ordered)})", conditions)
+        brief = Part("", f"{construct}({', '.join(brief_ordered)})", brief_conditions)
+        return Part(pattern, f"{construct}({', '.join(ordered)})", conditions, brief=brief)
 
     def _field(self, item: Field, order: Any) -> Part:
         if item.required:
             part = self.part(item.shape, order)
             part.pattern = self._member(item.json_name, part.pattern)
             return part
+        self._optional_depth += 1
         marker = self.group()
         if item.default_factory is not None:
             default = f"{self.constant(item.default_factory)}()"
         else:
             default = self.constant(item.default)
         part = self.part(item.shape, order).unless(f"{marker} is None", default)
+        self._optional_depth -= 1
         part.pattern = f"{CAPTURE}){self._member(item.json_name, part.pattern)}"
+        part.brief = Part("", default)
         return part
 
     def _member(self, key: str, pattern: str) -> str:

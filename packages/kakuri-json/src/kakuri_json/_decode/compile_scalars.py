@@ -23,6 +23,8 @@ _NUMBER = rf"(?!-0(?![.eE])){_INTEGER}(?:\.[0-9]{{1,30}}+|)(?:[eE][-+]?+[0-9]{{1
 MOST = 4095
 """Items after the first one, or escapes, that one loop matches. The matcher keeps about 100 bytes
 for each until the loop ends."""
+_MANY_GROUPS = 4
+_GROUP = re.compile(r"\bg([0-9]+)\b")
 _ESCAPED = rf"{PLAIN}(?>(?:{ESCAPE}{PLAIN}){{0,{MOST}}})"
 
 
@@ -39,12 +41,14 @@ class Part:
         code: The Python expression for its value.
         conditions: Python expressions that must be true for the value to be valid.
         statements: Statements that return the value, if `code` is not enough.
+        brief: The part for documents without any optional member; None if it is this part.
     """
 
     pattern: str
     code: str
     conditions: list[str] = field(default_factory=list)
     statements: list[str] = field(default_factory=list)
+    brief: "Part | None" = None
 
     @property
     def result(self) -> list[str]:
@@ -69,11 +73,33 @@ class ScalarCompiler:
         self.layout = layout
         self.constants: dict[str, Any] = {"unescape": unescape}
         self._groups = 0
+        self._required_groups = 0  # those of members that every document has
+        self._optional_depth = 0
+        self._has_required_after_optional = False
 
     def unpacking(self) -> list[str]:
         """Return the statements that name the groups of the match `m`."""
         names = "".join(f"g{number}, " for number in range(self._groups))
         return [f"{names}= m.groups()"] if names else []
+
+    def brief_reading(self, brief: Part) -> list[str]:
+        """Return statements that read a document without optional members, if that is worth it.
+
+        Args:
+            brief: The part for such documents.
+        """
+        required = self._required_groups
+        lines = brief.result
+        if brief.conditions:
+            lines = [f"if not ({' and '.join(brief.conditions)}): return NO_MATCH", *lines]
+        used = {int(number) for number in _GROUP.findall("\n".join(lines))}
+        is_brief = not self._has_required_after_optional and used == set(range(required))
+        if not is_brief or not required or self._groups - required < _MANY_GROUPS:
+            return []
+        names = "".join(f"g{number}, " for number in range(required))
+        # An index more than there are, so that the result is a tuple even for one group.
+        groups = f"{names}_ = m.group({', '.join(map(str, range(1, required + 1)))}, 0)"
+        return [f"if m.lastindex == {required}:", *(f"    {line}" for line in (groups, *lines))]
 
     def function(self, parameters: str, lines: list[str]) -> Callable[..., Any]:
         """Return the function with this source, which refers to the constants by their names."""
@@ -91,6 +117,9 @@ class ScalarCompiler:
 
     def group(self) -> str:
         """Return the name of the next group of the expression."""
+        if not self._optional_depth:
+            self._has_required_after_optional |= self._required_groups < self._groups
+            self._required_groups += 1
         self._groups += 1
         return f"g{self._groups - 1}"
 
@@ -128,6 +157,8 @@ class ScalarCompiler:
             tests[0] = tests[0].replace(name, f"({name} := {part.code})", 1)
             part.conditions += tests
             part.code = name
+            if part.brief is not None:
+                self.constrain(part.brief, constraints)
 
     def _tests(self, constraint: Constraint, name: str, *, embedded: bool = False) -> list[str]:
         """Return the conditions for a constraint, without a pattern that is in the expression."""
