@@ -118,11 +118,15 @@ def test_request_with_any_values_has_the_line_that_structlog_would_write(renderi
     assert line in (None, general(None, "info", {**request_fields(access), "event": "request"}))
 
 
-def test_request_of_plain_text_takes_the_fast_path(renderings):
+def test_request_of_plain_text_takes_the_fast_path_and_others_do_not(renderings):
     fast, _, lines = renderings
     lines.clear()
-    assert fast.write_request(ACCESS)
-    assert len(lines) == 1
+    others = []
+    write = fast.request_writer(others.append)
+    write(ACCESS)
+    assert (len(lines), others) == (1, [])
+    write(ACCESS._replace(target="é"))
+    assert (len(lines), others) == (1, [ACCESS._replace(target="é")])
 
 
 @pytest.mark.parametrize("field", ["peer", "method", "target"])

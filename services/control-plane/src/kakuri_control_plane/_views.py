@@ -1,8 +1,10 @@
 """The JSON of the API: the agent's replies in the API's form."""
 
 import datetime as dt
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Annotated, ClassVar, Generic, Literal, Self, TypeVar
 
 from kakuri_json import encode
@@ -311,8 +313,17 @@ def existing_workload(workload: Workload, status: Status) -> bytes:
 
 def date_time(seconds: float) -> str:
     """Return seconds since the epoch as RFC 3339 text, in UTC and always with microseconds."""
-    moment = dt.datetime.fromtimestamp(seconds, dt.UTC)
-    return moment.isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
+    whole = math.floor(seconds)
+    micros = round((seconds - whole) * 1_000_000)
+    if micros == 1_000_000:
+        whole, micros = whole + 1, 0
+    return f"{_second(whole)}.{micros:06d}Z"
+
+
+@lru_cache(4096)
+def _second(seconds: int) -> str:
+    """Return a whole second; most times of a list, or of a stream, have theirs in common."""
+    return dt.datetime.fromtimestamp(seconds, dt.UTC).isoformat().removesuffix("+00:00")
 
 
 def date_time_or_none(seconds: float | None) -> str | None:

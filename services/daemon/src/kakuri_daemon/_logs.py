@@ -137,12 +137,24 @@ class LineRenderer:
             self._write(f"{line}\n")
         return line is not None
 
-    def write_request(self, access: "AccessEntry") -> bool:
-        """Write the line of an exchange without structlog; return False if that is not possible."""
-        line = self._fast.request(access)
-        if line is not None:
-            self._write(f"{line}\n")
-        return line is not None
+    def request_writer(
+        self, log_request: Callable[["AccessEntry"], None]
+    ) -> Callable[["AccessEntry"], None]:
+        """Return a function that writes the line of an exchange without structlog.
+
+        Args:
+            log_request: Logs an exchange for which that is not possible.
+        """
+        render, write = self._fast.request, self._write
+
+        def write_request(access: "AccessEntry") -> None:
+            line = render(access)
+            if line is None:
+                log_request(access)
+            else:
+                write(f"{line}\n")
+
+        return write_request
 
 
 def _short_cut(

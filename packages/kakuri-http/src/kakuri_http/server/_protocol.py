@@ -377,7 +377,8 @@ class ServerProtocol(ResponseSide):
         if not self._is_ending and not self._held and core.release_if_idle():
             # As after nearly every request: nothing else has arrived, so there is nothing to do.
             self._flush()
-            self.resume_reading()
+            if self._pauses:
+                self.resume_reading()
         else:
             self.process()
             self._resume_unless_full()

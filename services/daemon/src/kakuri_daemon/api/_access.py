@@ -26,13 +26,7 @@ def access_log() -> Callable[[AccessEntry], None] | None:
     renderer = structlog.get_config()["processors"][0]
     if not isinstance(renderer, LineRenderer):
         return log_request
-    write_request = renderer.write_request
-
-    def write(access: AccessEntry) -> None:
-        if not write_request(access):
-            log_request(access)
-
-    return write
+    return renderer.request_writer(log_request)
 
 
 def request_fields(access: AccessEntry) -> dict[str, object]:
