@@ -1,3 +1,4 @@
+import pytest
 from kakuri_workload import LogGrown, LogsWatched, WorkloadState, ZoneStatus
 from kakuri_zones._log_watch import STABLE_POLLS, LogWatch
 
@@ -61,3 +62,64 @@ async def test_closed_watch_ends_its_readers():
     assert await anext(events) == LogsWatched()
     watch.close()
     assert [event async for event in events] == []
+
+
+class Later(Zones):
+    """A table whose zone has ended by a number of checks."""
+
+    def __init__(self, checks):
+        self.checks = checks
+
+    def all(self):
+        self.checks -= 1
+        return Zones.all() if self.checks >= 0 else []
+
+
+class LogsOf(Logs):
+    """A store without the logs of zones that have ended."""
+
+    async def signatures(self, attempts):
+        found = await super().signatures(attempts)
+        return found if attempts else {}
+
+
+@pytest.mark.parametrize(
+    ("signatures", "checks", "reports"),
+    [
+        ((1,), 1000, []),
+        ((1, 2), 1000, [1, 1 + STABLE_POLLS]),
+        ((1, 2, 2, 2, 3), 1000, [1, 4, 4 + STABLE_POLLS]),
+        ((1, *[2] * STABLE_POLLS, 3), 1000, [1, STABLE_POLLS + 1, 2 * STABLE_POLLS + 1]),
+        ((1, 2), 4, [1]),  # the zone ended after three checks, and its log is final
+    ],
+)
+async def test_log_is_reported_at_each_change_and_once_when_it_is_stable(
+    monkeypatch, signatures, checks, reports
+):
+    watch = LogWatch(LogsOf(*signatures), Later(checks), poll=0.001, heartbeat=1000.0)
+    polls = 0
+
+    async def pause():
+        nonlocal polls
+        polls += 1
+        return polls > 40
+
+    monkeypatch.setattr(watch, "_pause", pause)
+    found = [(polls, event) async for event in watch.events()]
+    assert found == [(0, LogsWatched()), *[(at, LogGrown("a")) for at in reports]]
+
+
+@pytest.mark.parametrize(
+    ("heartbeat", "beats"), [(0.4, [4, 8]), (0.25, [2, 4, 6, 8, 10]), (0.01, [*range(1, 11)])]
+)
+async def test_heartbeat_comes_after_a_number_of_polls(monkeypatch, heartbeat, beats):
+    watch = LogWatch(Logs(1), Zones(), poll=0.1, heartbeat=heartbeat)
+    polls = 0
+
+    async def pause():
+        nonlocal polls
+        polls += 1
+        return polls > 10
+
+    monkeypatch.setattr(watch, "_pause", pause)
+    assert [polls async for _ in watch.events()] == [0, *beats]

@@ -117,6 +117,7 @@ RANGES = [
     ("--image-min-age", 0, 100 * 365 * 86_400, lambda zones: zones.collection.min_age),
     ("--image-max-age-hours", 0, 100 * 365 * 24, lambda zones: zones.collection.max_age / 3600),
     ("--image-gc-interval", 1, 86_400, lambda zones: zones.collection.interval),
+    ("--metrics-zones", 0, 100_000, lambda zones: zones.metrics_zones),
 ]
 
 
@@ -193,3 +194,15 @@ def test_help_shows_the_defaults(shown):
 
     output = " ".join(CliRunner().invoke(command, ["--help"], terminal_width=200).output.split())
     assert re.search(rf"\[default: {re.escape(shown)}", output)
+
+
+def test_help_shows_a_default_for_each_option_that_has_one():
+    @click.command(context_settings={"terminal_width": 400, "max_content_width": 400})
+    @zone_options
+    def command(*, zones): ...
+
+    output = CliRunner().invoke(command, ["--help"]).output
+    helps = re.split(r"\n  (?=--)", output)[1:]
+    without = {each.split()[0] for each in helps if "[default:" not in each}
+    assert without == {"--keep-image", "--help"}
+    assert len(helps) > 15

@@ -45,21 +45,19 @@ class LogWatch:
         LogsWatched comes again from time to time, so that silence means a broken stream.
         """
         before = await self._signatures()
-        recent: dict[str, int] = {}
+        recent: dict[str, int] = {}  # checks until a log that has grown is reported once more
         polls = 0
         yield LogsWatched()
         while not await self._pause():
             now = await self._signatures()
             for zone_id, signature in now.items():
+                left = recent.pop(zone_id, 0)
                 has_changed = before.get(zone_id) != signature
-                if has_changed:
-                    recent[zone_id] = STABLE_POLLS
-                elif zone_id in recent:
-                    recent[zone_id] -= 1
-                if has_changed or recent.get(zone_id) == 0:
+                if has_changed or left == 1:
                     yield LogGrown(zone_id)
-                if recent.get(zone_id) == 0:
-                    del recent[zone_id]
+                left = STABLE_POLLS if has_changed else left - 1
+                if left > 0:
+                    recent[zone_id] = left
             recent = {key: left for key, left in recent.items() if key in now}
             before = now
             polls += 1
