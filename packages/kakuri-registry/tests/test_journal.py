@@ -11,9 +11,11 @@ from kakuri_registry import (
     EventJournal,
     Loaded,
     WorkloadRegistry,
+    _journal,
 )
 from kakuri_registry._cells import BadRow
 from kakuri_registry._event_rows import events_text, read_events
+from kakuri_registry._events import event_size
 from kakuri_registry._journal import COMPACTION_EVENTS, MAX_EVENT_AGE
 from kakuri_workload import DesiredState, Event, EventType, Removal, Run, WorkloadState
 from kakuri_workload.testing import workload
@@ -256,3 +258,69 @@ def test_any_events_are_read_as_written(events):
 def test_invalid_events_raise_bad_row(workload_id, text, message):
     with pytest.raises(BadRow, match=message):
         read_events(workload_id, text)
+
+
+def publish(journal: EventJournal, *events: Event) -> None:
+    for each in events:
+        journal.append(each)
+        journal.stored([each])
+
+
+@pytest.mark.parametrize(("more", "kept"), [(0, [1, 2, 3]), (-1, [2, 3])])
+def test_published_events_may_have_exactly_their_number_of_bytes(monkeypatch, more, kept):
+    size = event_size(event(1))
+    monkeypatch.setattr(_journal, "MAX_EVENT_BYTES", 3 * size + more)
+    journal = EventJournal()
+    publish(journal, *map(event, (1, 2, 3)))
+    assert indexes(journal, journal.compacted) == kept
+    publish(journal, event(4))  # the bytes of dropped events no longer count
+    assert indexes(journal, journal.compacted) == [*kept, 4][-len(kept) :]
+
+
+def test_bytes_of_events_that_were_dropped_with_waiting_ones_do_not_count(monkeypatch):
+    monkeypatch.setattr(_journal, "MAX_EVENT_BYTES", 2 * event_size(event(1)))
+    journal = EventJournal(max_events=2)
+    publish(journal, event(1), event(2))
+    for index in (3, 4, 5):  # one more than may wait
+        journal.append(event(index))
+    assert (len(journal), journal.compacted) == (0, 3)
+    journal.stored([event(4), event(5)])
+    assert indexes(journal, 3) == [4, 5]
+
+
+@pytest.mark.parametrize(("seconds", "is_kept"), [(86_400.0, True), (86_400.5, False)])
+def test_published_event_is_kept_for_exactly_a_day(seconds, is_kept):
+    journal = EventJournal()
+    publish(journal, event(1, at=1000.0), event(2, at=1000.0 + seconds))
+    assert indexes(journal, journal.compacted) == [1, 2][not is_kept :]
+
+
+@pytest.mark.parametrize(("index", "is_due"), [(2, True), (3, False), (4, False)])
+def test_store_of_an_incomplete_journal_is_compacted_until_the_oldest_event(index, is_due):
+    journal = EventJournal(max_events=1)
+    for each in (1, 2, 3, 4):
+        journal.append(event(each))
+    assert (journal.compaction, journal.must_compact) == (3, True)
+    journal.compacted_store(index)
+    assert (journal.compaction, journal.must_compact) == (3 if is_due else None, is_due)
+
+
+def test_dropped_events_are_counted_anew_after_each_compaction(monkeypatch):
+    monkeypatch.setattr(_journal, "COMPACTION_EVENTS", 3)
+    journal = EventJournal(max_events=1)
+    due = []
+    for index in range(1, 10):
+        publish(journal, event(index))
+        due.append(journal.compaction)
+        if journal.compaction is not None:
+            journal.compacted_store(journal.compaction)
+    assert due == [None, None, None, 3, None, None, 6, None, None]
+
+
+def test_journal_begins_without_events_at_its_index():
+    journal = EventJournal()
+    assert (journal.index, journal.compacted, len(journal)) == (0, 0, 0)
+    assert journal.after(0, 1) == []
+    journal = EventJournal([event(5), event(7)], compacted=4, index=9)
+    assert (journal.index, journal.compacted, indexes(journal, 4)) == (9, 4, [5, 7])
+    assert [indexes(journal, after) for after in (5, 6, 7, 9)] == [[7], [7], [], []]
