@@ -1,126 +1,85 @@
 /** Requests to the API, and the lines of its streams. */
 
-/** Milliseconds without a byte after which a stream of events is broken; heartbeats come each 5 s. */
+/** Milliseconds after which silent events are broken: there is a heartbeat each 5 s. */
 export const SILENCE = 15_000;
 
-const MAX_LINE = 4 << 20; // characters of a line, far above what the API sends
+const MAX_LINE = 4 << 20; // characters
 const SLICE = 12; // milliseconds of work before the browser may draw
 
-/** What the API answered instead of what was asked for; the message is made for people. */
-export class Problem extends Error {
-  /**
-   * @param {number} status The status of the response.
-   * @param {Object} document The problem document, or what there was of it.
-   */
-  constructor(status, document) {
-    super(document.detail || document.title || `the server answered ${status}`);
-    this.status = status;
-    this.code = document.code ?? "";
-    this.trace = document.trace ?? "";
-  }
+/** Return the response; throw an error with a `status` if the API refuses. */
+export async function request(path, options) {
+	const response = await fetch(path, { cache: "no-store", ...options });
+	if (response.ok) return response;
+	const { status } = response;
+	const found = await response.json().catch(() => ({})); // a proxy's error page is not JSON
+	const trace = found.trace ? ` (trace ${found.trace})` : "";
+	const text = found.detail ?? `the server answered ${status}`;
+	throw Object.assign(new Error(text + trace), { status });
 }
 
-/**
- * Request something, and return the response.
- * @throws {Problem} The API refused.
- * @throws {TypeError} The API can't be reached.
- */
-export async function request(path, options = {}) {
-  const response = await fetch(path, { cache: "no-store", redirect: "error", ...options });
-  if (response.ok) return response;
-  let document = {};
-  try {
-    document = await response.json();
-  } catch {
-    // A proxy's own error page; the status says enough.
-  }
-  throw new Problem(response.status, document);
-}
+/** Return why a request failed, for people. */
+export const reasonOf = ({ status, message }) =>
+	status ? message : "the control plane does not answer";
 
-/** Return the JSON of a GET. */
-export async function getJSON(path, signal) {
-  const response = await request(path, { signal, headers: { Accept: "application/json" } });
-  return response.json();
-}
+export const getJSON = async (path) =>
+	(await request(path, { headers: { Accept: "application/json" } })).json();
 
-/** Send a request that changes something; no form and no other site can send this field. */
+/** Change something: with a field that no form and no other site can send. */
 export function change(method, path, content) {
-  const headers = { "Kakuri-Request": "1" };
-  if (content !== undefined) headers["Content-Type"] = "application/json";
-  return request(path, { method, headers, body: content && JSON.stringify(content) });
+	const headers = { "Kakuri-Request": "1", "Content-Type": "application/json" };
+	return request(path, { method, headers, body: content && JSON.stringify(content) });
 }
 
-/** Return the path of a workload. */
 export const workloadPath = (id) => `/workloads/${encodeURIComponent(id)}`;
 
-/** Return why a request failed, in words for people. */
-export const reasonOf = (error) =>
-  error instanceof Problem ? error.message : "the control plane does not answer";
-
 /**
- * Read lines of JSON, piece by piece, and leave the browser time to draw between them.
- * @param {Response} response The response.
- * @param {function(Object[]): void} onLines Is called with the lines of each piece.
- * @param {number} [silence] Milliseconds without a piece after which the stream is broken.
+ * Read lines of JSON, and leave the browser time to draw.
+ * @param {Response} response
+ * @param {function(Object[])} onLines Is called with the lines of each piece.
+ * @param {number} [silence] Milliseconds without a piece after which the stream ends.
  * @throws {Error} The stream was cut off.
  */
-export async function readLines(response, onLines, silence = 0) {
-  const reader = response.body.getReader();
-  const decoder = new TextDecoder();
-  let rest = "";
-  let started = performance.now();
-  try {
-    for (;;) {
-      const { done, value } = await within(reader.read(), silence);
-      if (done) return;
-      const parts = (rest + decoder.decode(value, { stream: true })).split("\n");
-      rest = parts.pop();
-      if (rest.length > MAX_LINE) throw new Error("a line of the stream is too long");
-      if (parts.length) onLines(parts.map((part) => JSON.parse(part)));
-      if (performance.now() - started > SLICE) {
-        await new Promise((resolve) => setTimeout(resolve));
-        started = performance.now();
-      }
-    }
-  } finally {
-    reader.cancel().catch(() => {});
-  }
+export async function readLines(response, onLines, silence = 2 ** 31 - 1) {
+	const reader = response.body.getReader();
+	const decoder = new TextDecoder();
+	let partial = "";
+	let timer;
+	let started = performance.now();
+	try {
+		for (;;) {
+			timer = setTimeout(() => reader.cancel(), silence);
+			const { done, value } = await reader.read();
+			clearTimeout(timer);
+			if (done) return;
+			const lines = (partial + decoder.decode(value, { stream: true })).split("\n");
+			partial = lines.pop();
+			if (partial.length > MAX_LINE) throw new Error("a line is too long");
+			if (lines.length) onLines(lines.map((line) => JSON.parse(line)));
+			if (performance.now() - started < SLICE) continue;
+			await new Promise((resolve) => setTimeout(resolve));
+			started = performance.now();
+		}
+	} finally {
+		clearTimeout(timer);
+		reader.cancel().catch(() => {});
+	}
 }
 
-async function within(promise, milliseconds) {
-  if (!milliseconds) return promise;
-  let timer;
-  const late = new Promise((_, reject) => {
-    timer = setTimeout(() => reject(new Error("the stream is silent")), milliseconds);
-  });
-  try {
-    return await Promise.race([promise, late]);
-  } finally {
-    clearTimeout(timer);
-  }
-}
-
-/** Delays between attempts: they double up to a limit, and differ between tabs and browsers. */
+/** Delays between attempts, which grow and are random. */
 export class Backoff {
-  #next = 500;
+	next = 500;
 
-  /** Return the milliseconds until the next attempt. */
-  next() {
-    const delay = this.#next * (0.5 + Math.random());
-    this.#next = Math.min(this.#next * 2, 10_000);
-    return delay;
-  }
-
-  /** Begin with short delays again. */
-  reset() {
-    this.#next = 500;
-  }
+	/** Return when the next attempt is due. */
+	due() {
+		const delay = this.next * (0.5 + Math.random());
+		this.next = Math.min(this.next * 2, 10_000);
+		return Date.now() + delay;
+	}
 }
 
-/** Wait for some milliseconds, or until a signal is aborted. */
-export function pause(milliseconds, signal) {
-  return new Promise((resolve) => {
-    const timer = setTimeout(resolve, milliseconds);
-    signal?.addEventListener("abort", () => (clearTimeout(timer), resolve()), { once: true });
-  });
-}
+/** Wait until a time, or until a signal is aborted. */
+export const waitUntil = (time, signal) =>
+	new Promise((resolve) => {
+		setTimeout(resolve, time - Date.now());
+		signal.addEventListener("abort", resolve);
+	});

@@ -1,312 +1,201 @@
-/** The pane about one workload: state, actions, timeline, log, specification, history, isolation. */
+/** The pane about one workload. */
 
-import { Problem, change, getJSON, reasonOf, workloadPath } from "./api.js";
-import { LogView } from "./log.js";
-import { byId, dateTime, duration, h, setAttribute, setShape, setText, shape, shortDuration, timeElement, timeOfDay, visible } from "./parts.js";
+import { change, getJSON, reasonOf, workloadPath } from "./api.js";
+import * as log from "./log.js";
+import { $, dateTime, duration, h, onClick, replace, setText, shape, showFacts, timeElement, timeOfDay } from "./parts.js";
+import { describe, kindOf, store, subscribe } from "./store.js";
 
 const REFRESH = 300; // milliseconds: changes that come together are read once
 const TABS = ["log", "spec", "history", "isolation"];
-const START_OF_RUN = new Set(["Pulling", "Restarted", "BackOff", "Adopted"]);
+const BEGINS_RUN = new Set(["Pulling", "Restarted", "BackOff", "Adopted"]);
 
-/** What can be done with a workload: the question, its explanation, and the request. */
+// By the verb of the command.
 const ACTIONS = {
-  stop: {
-    title: "Stop", grace: true,
-    text: "Its run is ended. Record, log and history stay, and it can be started again.",
-    send: (path, grace) => change("POST", `${path}/stop`, { grace_seconds: grace }),
-  },
-  start: {
-    title: "Start",
-    text: "It is run once more, as its next attempt.",
-    send: (path) => change("POST", `${path}/start`),
-  },
-  restart: {
-    title: "Restart", grace: true,
-    text: "Its run is ended, and the next one begins.",
-    send: (path, grace) => change("POST", `${path}/restart`, { grace_seconds: grace }),
-  },
-  rm: {
-    title: "Remove", grace: true,
-    text: "It is stopped and removed for good. Its last state and the end of its log stay readable for a while.",
-    send: (path, grace) => change("DELETE", `${path}?grace_seconds=${grace}`),
-  },
+	start: ["Start", "It runs once more, as its next attempt."],
+	stop: ["Stop", "Its run ends. Record and log stay, and it can be started again."],
+	restart: ["Restart", "Its run ends, and the next one begins."],
+	rm: ["Remove", "It is stopped and removed for good, with its log."],
 };
 
-/** Shows a workload of a store. */
-export class Detail {
-  #store;
-  #announce;
-  #id = "";
-  #tab = "log";
-  #log = new LogView();
-  #details = null;
-  #transitions = [];
-  #timer = 0;
-  #reading = null;
-  #isDue = false;
-  #action = null;
+let selected = "";
+let tab = "log";
+let details = {}; // empty until they were read
+let transitions = [];
+let timer = 0;
+let asked = "";
 
-  /**
-   * @param {Store} store Where the workload's state is.
-   * @param {function(string): void} announce Tells what an action did, also to screen readers.
-   */
-  constructor(store, announce) {
-    this.#store = store;
-    this.#announce = announce;
-    store.subscribe((changed) => {
-      if (changed.has(this.#id)) this.#changed();
-    });
-    for (const name of TABS) byId(`tab-${name}`).addEventListener("click", () => this.#go(name));
-    byId("tabs").addEventListener("keydown", (event) => this.#moveTab(event));
-    for (const name of Object.keys(ACTIONS)) {
-      byId(`do-${name}`).addEventListener("click", () => this.#ask(name));
-    }
-    byId("question").addEventListener("close", () => this.#answered());
-    setInterval(() => this.#showTimes(), 1000);
-  }
-
-  /** Show a workload and one of the tabs; an empty id closes the pane. */
-  show(id, tab = "log") {
-    byId("detail").hidden = !id;
-    document.body.classList.toggle("has-detail", Boolean(id));
-    const isOther = id !== this.#id;
-    this.#id = id;
-    this.#tab = TABS.includes(tab) ? tab : "log";
-    for (const name of TABS) {
-      const isShown = name === this.#tab;
-      setAttribute(byId(`tab-${name}`), "aria-selected", `${isShown}`);
-      setAttribute(byId(`tab-${name}`), "tabindex", isShown ? "0" : "-1");
-      byId(`panel-${name}`).hidden = !isShown;
-    }
-    if (isOther) {
-      this.#details = null;
-      this.#transitions = [];
-      this.#log.open(id);
-      byId("log-download").href = id ? `${workloadPath(id)}/log` : "";
-      byId("log-download").download = `${id}.log`;
-      setText(byId("cli"), `kakuri logs -f ${id}`);
-      if (id) this.#read();
-    }
-    this.#fill();
-  }
-
-  #go(tab) {
-    location.hash = `#/${this.#id}${tab === "log" ? "" : `/${tab}`}`;
-  }
-
-  #moveTab(event) {
-    const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
-    const place = TABS.indexOf(this.#tab);
-    const next = event.key === "Home" ? 0 : event.key === "End" ? TABS.length - 1 : step && (place + step + TABS.length) % TABS.length;
-    if (next === undefined) return;
-    event.preventDefault();
-    byId(`tab-${TABS[next]}`).focus();
-    this.#go(TABS[next]);
-  }
-
-  #changed() {
-    this.#fill();
-    if (this.#store.rows.get(this.#id)?.state !== "succeeded") this.#log.resume();
-    this.#timer ||= setTimeout(() => {
-      this.#timer = 0;
-      this.#read();
-    }, REFRESH);
-  }
-
-  /** Read what events do not have, one request at a time. */
-  async #read() {
-    if (this.#reading === this.#id) {
-      this.#isDue = true;
-      return;
-    }
-    const id = (this.#reading = this.#id);
-    const isRemoved = this.#store.isComplete && !this.#store.rows.has(id);
-    const removed = isRemoved ? "removed" : "";
-    try {
-      const [details, history] = await Promise.all([
-        getJSON(`${workloadPath(id)}?spec${removed && `&${removed}`}`),
-        getJSON(`${workloadPath(id)}/history${removed && `?${removed}`}`),
-      ]);
-      if (id !== this.#id) return;
-      this.#details = details;
-      this.#transitions = history.transitions;
-      if (!isRemoved) this.#store.describe(details);
-    } catch (error) {
-      if (id !== this.#id) return;
-      if (error instanceof Problem && error.status === 404) this.#details ??= { missing: error.message };
-    } finally {
-      if (this.#reading === id) this.#reading = null;
-    }
-    this.#fill();
-    if (this.#isDue) {
-      this.#isDue = false;
-      this.#read();
-    }
-  }
-
-  #fill() {
-    if (!this.#id) return;
-    const row = this.#store.rows.get(this.#id);
-    const details = this.#details ?? {};
-    const isGone = this.#store.isComplete && !row;
-    const kind = row?.kind ?? (details.state || "event");
-    setText(byId("detail-name"), this.#id);
-    byId("detail").setAttribute("aria-label", `Workload ${this.#id}`);
-    setShape(byId("detail-shape").firstChild ?? byId("detail-shape").appendChild(shape(kind)), kind);
-    byId("detail").dataset.kind = kind;
-    const word = isGone ? (details.missing ? "unknown" : "removed") : (row?.word ?? "…");
-    setText(byId("detail-state"), word);
-    setText(byId("detail-why"), visible(row?.why ?? details.missing ?? ""));
-    this.#fillFacts(row, details);
-    this.#showActions(row);
-    this.#showTimeline(isGone);
-    this.#showSpec(details);
-    this.#showHistory();
-    this.#showIsolation(details);
-    this.#showTimes();
-  }
-
-  #fillFacts(row, details) {
-    const spec = details.spec ?? {};
-    const facts = [
-      ["Image", spec.image && visible(spec.image)],
-      ["Digest", details.image_digest],
-      ["Address", details.address],
-      ["Memory", spec.memory_mb && `${spec.memory_mb} MiB`],
-      ["CPU", spec.cpu_millicores && `${spec.cpu_millicores / 1000}`],
-      ["Class", spec.runtime_class],
-      ["Restarts", row?.restarts ? `${row.restarts}` : ""],
-      ["Created", details.created_at && dateTime(Date.parse(details.created_at))],
-      ["Removed", details.removed_at && dateTime(Date.parse(details.removed_at))],
-      ["Labels", Object.entries(spec.labels ?? {}).map(([key, value]) => `${visible(key)}=${visible(value)}`).join("  ")],
-    ].filter(([, value]) => value);
-    const list = byId("facts");
-    const text = JSON.stringify(facts);
-    if (list.dataset.shown === text) return;
-    list.dataset.shown = text;
-    list.replaceChildren(...facts.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value))));
-  }
-
-  #showActions(row) {
-    const hasEnded = row && (row.state === "failed" || row.state === "succeeded");
-    byId("do-start").hidden = !row || !(hasEnded || row.kind === "backoff");
-    byId("do-stop").hidden = !row || hasEnded;
-    byId("do-restart").hidden = !row || hasEnded;
-    byId("do-rm").hidden = !row;
-    const isRemoving = row?.desired === "removed";
-    for (const name of Object.keys(ACTIONS)) byId(`do-${name}`).disabled = isRemoving;
-  }
-
-  #showTimes() {
-    if (!this.#id) return;
-    const row = this.#store.rows.get(this.#id);
-    const parts = row ? [`for ${duration(Date.now() - row.at)}`] : [];
-    const restart = row?.kind === "backoff" && this.#details?.restart_at;
-    if (restart) {
-      const left = Date.parse(restart) - Date.now();
-      parts.push(left > 0 ? `next run in ${duration(left)}` : "next run is due");
-    }
-    setText(byId("detail-since"), parts.join(" · "));
-  }
-
-  /** Show the steps of the latest run, each as wide as it was long, in a root scale. */
-  #showTimeline(isGone) {
-    const all = this.#transitions;
-    let first = all.findLastIndex(({ reason }) => START_OF_RUN.has(reason));
-    if (first < 0) first = 0;
-    const steps = all.slice(first).map((step, place, list) => {
-      const next = list[place + 1];
-      const at = Date.parse(step.at);
-      const isLast = !next;
-      const length = (isLast ? Math.max(at, Date.now()) : Date.parse(next.at)) - at;
-      return { step, length, isOpen: isLast && !isGone && !isEnd(step), isEnd: isLast && isEnd(step) };
-    });
-    const key = JSON.stringify(all.slice(first)) + isGone;
-    const list = byId("timeline");
-    if (list.dataset.shown === key) return;
-    list.dataset.shown = key;
-    list.replaceChildren(...steps.map(({ step, length, isOpen, isEnd: hasNoLength }) => {
-      const label = step.reason && step.reason !== "Stopped" ? step.reason : step.state;
-      const kind = step.reason === "BackOff" ? "backoff" : step.reason === "Stopped" && step.state !== "pending" ? "stopped" : step.state;
-      const time = isOpen ? `since ${timeOfDay(Date.parse(step.at))}` : hasNoLength ? timeOfDay(Date.parse(step.at)) : shortDuration(length);
-      const item = h(
-        "li", { class: kind, title: `${dateTime(Date.parse(step.at))} ${visible(step.message ?? "")}` },
-        h("span", { class: "bar" }), h("b", {}, visible(label)), h("span", { class: "muted" }, time),
-      );
-      item.style.flexGrow = hasNoLength ? 0 : Math.max(1, Math.sqrt(length / 100));
-      return item;
-    }));
-  }
-
-  #showSpec(details) {
-    const box = byId("panel-spec");
-    const text = details.spec ? visible(JSON.stringify(details.spec, null, 2)) : details.missing ?? "";
-    setText(byId("spec"), text);
-    box.classList.toggle("is-empty", !text);
-  }
-
-  #showHistory() {
-    const body = byId("history");
-    const key = JSON.stringify(this.#transitions);
-    if (body.dataset.shown === key) return;
-    body.dataset.shown = key;
-    body.replaceChildren(...this.#transitions.toReversed().map((each) => h(
-      "tr", {},
-      h("td", {}, timeElement(Date.parse(each.at))),
-      h("td", { class: "state" }, shape(each.reason === "BackOff" ? "backoff" : each.state), each.state),
-      h("td", {}, visible(each.reason ?? ""), each.count > 1 ? ` × ${each.count}` : ""),
-      h("td", { class: "number" }, each.exit_code === undefined ? "" : `${each.exit_code}`),
-      h("td", {}, visible(each.message ?? "")),
-    )));
-  }
-
-  #showIsolation(details) {
-    const list = byId("isolation");
-    const found = details.isolation;
-    const isSimulated = this.#store.node?.simulated;
-    const hasOwn = found?.kernel && found.host_kernel && found.kernel !== found.host_kernel;
-    const shared = found?.kernel && found.kernel === found.host_kernel;
-    let verdict = "There is no evidence yet: it is read some seconds after a start, and that of an ended run is kept in memory only.";
-    if (isSimulated) verdict = "Nothing really runs on this node, so nothing is isolated.";
-    else if (hasOwn) verdict = "The zone has a kernel of its own.";
-    else if (shared) verdict = "The zone shares the host's kernel: it is a container.";
-    else if (found) verdict = "The kernels could not be compared.";
-    setText(byId("verdict"), verdict);
-    const facts = found
-      ? [
-        ["Handler", found.handler], ["Kernel of the zone", found.kernel && `${found.kernel} (as the image's own uname reports it)`],
-        ["Kernel of the host", found.host_kernel], ["Security profile", found.profile],
-        ["Checked", dateTime(Date.parse(found.checked_at))],
-      ].filter(([, value]) => value)
-      : [];
-    list.replaceChildren(...facts.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, visible(value)))));
-  }
-
-  #ask(name) {
-    const action = ACTIONS[name];
-    this.#action = { ...action, name, id: this.#id };
-    setText(byId("question-title"), `${action.title} ${this.#id}?`);
-    setText(byId("question-text"), action.text);
-    byId("question-grace").hidden = !action.grace;
-    setText(byId("question-cli"), `kakuri ${name} ${this.#id}`);
-    setText(byId("question-yes"), action.title);
-    byId("question-yes").classList.toggle("danger", name === "rm");
-    byId("question").returnValue = "";
-    byId("question").showModal();
-  }
-
-  async #answered() {
-    const { title, send, id } = this.#action;
-    if (byId("question").returnValue !== "yes") return;
-    const grace = Math.min(3600, Math.max(0, Math.trunc(byId("grace").valueAsNumber || 0)));
-    try {
-      await send(workloadPath(id), grace);
-      this.#announce(`${title} ${id}: accepted`);
-    } catch (error) {
-      const hint = isSecureContext ? "" : " (browsers may change nothing over plain HTTP, except on localhost)";
-      this.#announce(`${title} ${id} failed: ${reasonOf(error)}${hint}`, true);
-    }
-  }
+/** Begin, and call a function with the outcome of actions. */
+export function start(announce) {
+	log.start();
+	subscribe((changed) => changed.has(selected) && onChange());
+	for (const name of TABS) onClick(`tab-${name}`, () => go(name));
+	$("tabs").addEventListener("keydown", ({ key }) => {
+		const step = { ArrowRight: 1, ArrowLeft: -1 }[key];
+		if (!step) return;
+		go(TABS.at((TABS.indexOf(tab) + step) % TABS.length));
+		$(`tab-${tab}`).focus();
+	});
+	for (const name of Object.keys(ACTIONS)) onClick(`do-${name}`, () => ask(name));
+	$("question").addEventListener("close", () => act(announce));
+	setInterval(showTimes, 1000);
 }
 
-const isEnd = ({ state }) => state === "failed" || state === "succeeded";
+/** Show a workload and one of its tabs; none if the id is empty. */
+export function show(id, name) {
+	tab = TABS.includes(name) ? name : "log";
+	$("detail").hidden = !id;
+	document.body.classList.toggle("has-detail", id !== "");
+	for (const each of TABS) {
+		$(`tab-${each}`).ariaSelected = each === tab;
+		$(`tab-${each}`).tabIndex = each === tab ? 0 : -1;
+		$(`panel-${each}`).hidden = each !== tab;
+	}
+	if (id !== selected) {
+		selected = id;
+		details = {};
+		transitions = [];
+		log.open(id);
+		Object.assign($("log-download"), { href: `${workloadPath(id)}/log`, download: `${id}.log` });
+		setText($("command"), `kakuri logs -f ${id}`);
+		if (id) read();
+	}
+	fill();
+}
+
+function go(name) {
+	location.hash = `#/${selected}/${name}`;
+	show(selected, name);
+}
+
+function onChange() {
+	fill();
+	if (["running", "pending"].includes(store.rows.get(selected)?.kind)) log.resume();
+	timer ||= setTimeout(read, REFRESH);
+}
+
+/** Read what events do not have. */
+async function read() {
+	const id = selected;
+	const isGone = store.isComplete && !store.rows.has(id);
+	const path = workloadPath(id);
+	timer = 0;
+	try {
+		const [found, history] = await Promise.all([
+			getJSON(`${path}?spec${isGone ? "&removed" : ""}`),
+			getJSON(`${path}/history${isGone ? "?removed" : ""}`),
+		]);
+		if (id === selected) [details, transitions] = [found, history.transitions];
+		if (!isGone) describe(found);
+	} catch (error) {
+		if (id === selected && error.status === 404) details.message ??= error.message;
+	}
+	fill();
+}
+
+function fill() {
+	const row = store.rows.get(selected);
+	const isGone = store.isComplete && !row;
+	const kind = row?.kind ?? kindOf(details);
+	$("detail").ariaLabel = `Workload ${selected}`;
+	$("detail").dataset.kind = kind;
+	setText($("detail-name"), selected);
+	replace($("detail-shape"), [shape(kind)]);
+	setText($("detail-state"), row?.word ?? (details.removed_at ? "removed" : isGone ? "unknown" : ""));
+	setText($("detail-why"), row?.why ?? details.message ?? "");
+	const hasEnded = /failed|succeeded/.test(row?.event.state);
+	$("do-start").hidden = !hasEnded && row?.kind !== "backoff";
+	$("do-stop").hidden = $("do-restart").hidden = !row || hasEnded;
+	$("do-rm").hidden = !row;
+	for (const name of Object.keys(ACTIONS)) $(`do-${name}`).disabled = row?.desired === "removed";
+	showTimeline(isGone);
+	showHistory();
+	showSpec(details);
+	showIsolation(details.isolation);
+	showTimes();
+}
+
+function showTimes() {
+	const row = store.rows.get(selected);
+	const left = row?.kind === "backoff" && Date.parse(details.restart_at) - Date.now();
+	const next = left ? ` · next run ${left > 0 ? `in ${duration(left)}` : "is due"}` : "";
+	setText($("detail-since"), row ? `for ${duration(Date.now() - row.since)}${next}` : "");
+}
+
+/** Show the steps of the latest run; the longer one took, the wider it is. */
+function showTimeline(isGone) {
+	const first = transitions.findLastIndex(({ reason }) => BEGINS_RUN.has(reason));
+	const steps = transitions.slice(Math.max(0, first));
+	replace($("timeline"), steps.map((step, place) => {
+		const { at, state, reason, message = "" } = step;
+		const next = steps[place + 1]?.at;
+		const length = Date.parse(next) - Date.parse(at);
+		const isOpen = !next && !isGone && /running|pending/.test(state);
+		const time = next ? duration(length, 1) : `${isOpen ? "since" : "at"} ${timeOfDay(at)}`;
+		const kind = kindOf(step);
+		const item = h(
+			"li", { class: kind, title: `${dateTime(at)} ${message}` },
+			h("i"), h("b", {}, kind === "stopped" ? kind : (reason ?? state)), h("span", {}, time),
+		);
+		item.style.flexGrow = next ? Math.sqrt(length) : isOpen ? 99 : 0;
+		return item;
+	}));
+}
+
+function showHistory() {
+	replace($("history"), transitions.toReversed().map((step) => {
+		const { at, state, reason = "", count = 1, exit_code: code = "", message } = step;
+		const cells = [
+			timeElement(at), h("span", { class: "state" }, shape(kindOf(step)), state),
+			reason + (count > 1 ? ` × ${count}` : ""), `${code}`, message,
+		];
+		return h("tr", {}, ...cells.map((cell) => h("td", {}, cell)));
+	}));
+}
+
+function showSpec({ spec = {}, image_digest: Digest, address: Address, created_at, removed_at }) {
+	const Labels = Object.entries(spec.labels ?? {}).map((pair) => pair.join("=")).join(", ");
+	const [Created, Removed] = [dateTime(created_at), dateTime(removed_at)];
+	showFacts($("facts"), { Image: spec.image, Digest, Address, Labels, Created, Removed });
+	setText($("spec"), spec.id ? JSON.stringify(spec, null, 2) : "");
+}
+
+function showIsolation({ handler, kernel, host_kernel: host, profile, checked_at } = {}) {
+	setText($("verdict"),
+		store.node?.simulated ? "Nothing really runs on this node, so nothing is isolated."
+		: !checked_at ? "No evidence: it is read some seconds after a start, and kept in memory only."
+		: !kernel || !host ? "The kernels are not known."
+		: kernel === host ? "The zone shares the host's kernel: it is a container."
+		: "The zone has a kernel of its own.");
+	showFacts($("isolation"), {
+		Handler: handler, Kernel: kernel && `${kernel}, by the image's own uname`,
+		"Host's kernel": host, Profile: profile, Checked: dateTime(checked_at),
+	});
+}
+
+function ask(name) {
+	const [title, text] = ACTIONS[name];
+	asked = name;
+	setText($("question-title"), `${title} ${selected}?`);
+	setText($("question-text"), text);
+	setText($("question-command"), `kakuri ${name} ${selected}`);
+	setText($("question-yes"), title);
+	$("question-yes").classList.toggle("danger", name === "rm");
+	$("question-grace").hidden = name === "start";
+	$("question").returnValue = "";
+	$("question").showModal();
+}
+
+async function act(announce) {
+	if ($("question").returnValue !== "yes") return;
+	const [id, name, [title]] = [selected, asked, ACTIONS[asked]];
+	const path = workloadPath(id);
+	const grace = $("grace").valueAsNumber || 0;
+	try {
+		if (name === "rm") await change("DELETE", `${path}?grace_seconds=${grace}`);
+		else await change("POST", `${path}/${name}`, name === "start" ? {} : { grace_seconds: grace });
+		announce(`${title} ${id}: accepted`, true);
+	} catch (error) {
+		const hint = isSecureContext ? "" : "; over plain HTTP, a browser may only read";
+		announce(`${title} ${id}: ${reasonOf(error)}${hint}`, true);
+	}
+}

@@ -1,171 +1,123 @@
 /**
- * The stream of events, shared by all tabs of a browser.
+ * The stream of events, shared by all tabs, because they share six connections to a server.
  *
- * A browser opens six connections to a server, for all tabs together. So one visible tab leads:
- * it holds a lock (Web Locks), reads the stream and passes each line on (BroadcastChannel). The
- * others follow, and one of them leads when it is closed or hidden. Hidden tabs read nothing; when
- * shown again they continue after the last index, so that no event is lost and none comes twice.
+ * One visible tab leads: it holds a lock, reads the stream and passes lines on. When it is closed
+ * or hidden, another one leads. Hidden tabs read nothing, and continue after their last index.
  */
 
-import { Backoff, Problem, SILENCE, pause, readLines, reasonOf, request } from "./api.js";
+import { Backoff, SILENCE, readLines, reasonOf, request, waitUntil } from "./api.js";
+import { apply, beginStates, linesAfter, store } from "./store.js";
 
 const NAME = "kakuri-events";
-const COMPACTED = 410;
 
-/** Keeps a store up to date while the tab is visible. */
-export class Feed {
-  /** Whether the stream is alive: `connecting`, `live` or `lost`. */
-  health = "connecting";
-  heard = 0; // when the last line or heartbeat came
-  lostSince = 0;
-  fault = "";
-  retryAt = 0;
-  #store;
-  #onHealth;
-  #channel = new BroadcastChannel(NAME);
-  #me = `${Math.random()}`;
-  #leaves = null; // aborted when the tab is hidden
-  #isLeading = false;
-  #hurry = null;
+/** `health` is connecting, live or lost. */
+export const link = { health: "connecting", heard: 0, fault: "", retryAt: 0 };
 
-  /**
-   * @param {Store} store What is kept up to date.
-   * @param {function(): void} onHealth Is called when the health has changed.
-   */
-  constructor(store, onHealth) {
-    this.#store = store;
-    this.#onHealth = onHealth;
-    this.#channel.addEventListener("message", ({ data }) => this.#receive(data));
-    document.addEventListener("visibilitychange", () => this.#appear());
-    addEventListener("pagehide", () => this.#leaves?.abort());
-    addEventListener("pageshow", () => this.#appear());
-    addEventListener("online", () => this.retry());
-    setInterval(() => this.#watch(), 1000);
-    this.#appear();
-  }
+const channel = new BroadcastChannel(NAME);
+const me = `${Math.random()}`;
+let onHealth;
+let isLeading = false;
+let visit = new AbortController(); // aborted when the tab is hidden
+let rest = new AbortController(); // aborted to try again at once
 
-  /** Try to connect at once. */
-  retry() {
-    this.#hurry?.abort();
-  }
+/** Begin, and call a function whenever the health has changed. */
+export function start(listener) {
+	onHealth = listener;
+	channel.onmessage = ({ data }) => receive(data);
+	document.addEventListener("visibilitychange", appear);
+	addEventListener("pagehide", () => visit.abort());
+	addEventListener("pageshow", ({ persisted }) => persisted && appear());
+	addEventListener("online", retry);
+	setInterval(watch, 1000);
+	appear();
+}
 
-  #appear() {
-    if (document.hidden) {
-      this.#leaves?.abort();
-      this.#leaves = null;
-    } else if (!this.#leaves || this.#leaves.signal.aborted) {
-      this.#leaves = new AbortController();
-      this.#join(this.#leaves.signal);
-    }
-  }
+/** Try to connect at once. */
+export function retry() {
+	rest.abort();
+	channel.postMessage({ kind: "retry" });
+}
 
-  async #join(signal) {
-    this.heard = Date.now();
-    if (!navigator.locks) {
-      await this.#lead(signal); // without TLS, except on localhost, each tab reads for itself
-      return;
-    }
-    this.#channel.postMessage({ kind: "hello", from: this.#me, after: this.#store.index });
-    try {
-      await navigator.locks.request(NAME, { signal }, () => this.#lead(signal));
-    } catch (error) {
-      if (!signal.aborted) throw error;
-    }
-  }
+function appear() {
+	visit.abort();
+	if (document.hidden) return;
+	visit = new AbortController();
+	const { signal } = visit;
+	link.heard = Date.now();
+	hello();
+	if (!navigator.locks) lead(signal); // only secure contexts have locks
+	else navigator.locks.request(NAME, { signal }, () => lead(signal)).catch(() => {});
+}
 
-  async #lead(signal) {
-    const backoff = new Backoff();
-    this.#isLeading = true;
-    while (!signal.aborted) {
-      try {
-        await this.#read(signal, backoff);
-        this.fault = "the control plane ended the stream";
-      } catch (error) {
-        if (signal.aborted) break;
-        this.fault = reasonOf(error);
-        if (error instanceof Problem && error.status === COMPACTED) this.#take([{ type: "gap" }]);
-      }
-      const delay = backoff.next();
-      this.#setHealth("lost", Date.now() + delay);
-      this.#hurry = new AbortController();
-      await pause(delay, AbortSignal.any([signal, this.#hurry.signal]));
-    }
-    this.#isLeading = false;
-  }
+const hello = () => channel.postMessage({ kind: "hello", from: me, after: store.index });
 
-  async #read(signal, backoff) {
-    const { index } = this.#store;
-    const broken = new AbortController();
-    const response = await request(`/events${index ? `?after=${index}` : ""}`, {
-      headers: { Accept: "application/x-ndjson" },
-      signal: AbortSignal.any([signal, broken.signal]),
-    });
-    if (!index) this.#store.beginStates();
-    backoff.reset();
-    this.#setHealth("live");
-    try {
-      await readLines(response, (lines) => this.#take(lines), SILENCE);
-    } finally {
-      broken.abort();
-    }
-  }
+async function lead(signal) {
+	const backoff = new Backoff();
+	isLeading = true;
+	while (!signal.aborted) {
+		try {
+			const path = store.index ? `/events?after=${store.index}` : "/events";
+			const response = await request(path, { signal, headers: { Accept: "application/x-ndjson" } });
+			if (!store.index) beginStates();
+			backoff.next = 500;
+			setHealth("live");
+			await readLines(response, take, SILENCE);
+			link.fault = "the stream of events ended";
+		} catch (error) {
+			link.fault = reasonOf(error);
+			if (error.status === 410) take([{ type: "gap" }]); // what followed is not kept
+		}
+		if (signal.aborted) break;
+		setHealth("lost", backoff.due());
+		rest = new AbortController();
+		await waitUntil(link.retryAt, AbortSignal.any([signal, rest.signal]));
+	}
+	isLeading = false;
+}
 
-  #take(lines) {
-    const before = this.#store.index;
-    this.#store.apply(lines);
-    const types = new Set(lines.map(({ type }) => type));
-    if (types.has("gap")) this.#store.index = 0; // the next request lists all states
-    else this.#setHealth("live");
-    if (types.has("synced")) this.#send({ kind: "states", lines: this.#store.lines(-1) });
-    else if (!types.has("state")) this.#send({ kind: "lines", lines, before });
-  }
+function take(lines) {
+	const before = store.index;
+	apply(lines);
+	const types = new Set(lines.map(({ type }) => type));
+	if (types.has("gap")) store.index = 0; // so the next request lists all states
+	else setHealth("live");
+	if (types.has("synced")) send({ kind: "lines", lines: linesAfter(-1) });
+	else if (!types.has("state")) send({ kind: "lines", lines, before });
+}
 
-  #send(message) {
-    this.#channel.postMessage({ ...message, from: this.#me, health: this.#healthOf() });
-  }
+const send = (message) => channel.postMessage({ ...message, link });
 
-  #receive(message) {
-    if (message.kind === "hello") {
-      if (!this.#isLeading || !this.#store.isComplete) return;
-      this.#send({ kind: "states", to: message.from, lines: this.#store.lines(message.after) });
-      return;
-    }
-    if (this.#isLeading || document.hidden || (message.to && message.to !== this.#me)) return;
-    Object.assign(this, message.health);
-    if (message.kind === "states") {
-      if (message.lines.at(-1)?.type === "synced") this.#store.beginStates();
-      this.#store.apply(message.lines);
-    } else if (message.kind === "lines" && message.before > this.#store.index) {
-      this.#channel.postMessage({ kind: "hello", from: this.#me, after: this.#store.index });
-    } else if (message.kind === "lines") {
-      this.#store.apply(message.lines);
-    }
-    this.#onHealth();
-  }
+function receive({ kind, from, after, to, lines, before, link: its }) {
+	if (kind === "retry") rest.abort();
+	if (isLeading || document.hidden) {
+		const knows = kind === "hello" && isLeading && store.isComplete;
+		if (knows) send({ kind: "lines", to: from, lines: linesAfter(after) });
+		return;
+	}
+	if (!its || (to && to !== me)) return;
+	Object.assign(link, its);
+	if (before > store.index) {
+		hello(); // lines before these are missing
+	} else if (lines) {
+		if (lines.at(-1)?.type === "synced") beginStates();
+		apply(lines);
+	}
+	onHealth();
+}
 
-  #healthOf() {
-    const { health, heard, lostSince, fault, retryAt } = this;
-    return { health, heard, lostSince, fault, retryAt };
-  }
+function setHealth(health, retryAt = 0) {
+	const isNews = health !== link.health || health === "lost";
+	if (health === "live") link.heard = Date.now();
+	Object.assign(link, { health, retryAt });
+	if (!isNews) return;
+	onHealth();
+	send({ kind: "health" });
+}
 
-  #setHealth(health, retryAt = 0) {
-    const hasChanged = health !== this.health || health === "lost";
-    if (health === "live") this.heard = Date.now();
-    else if (this.health !== "lost") this.lostSince = this.heard;
-    this.health = health;
-    this.retryAt = retryAt;
-    if (hasChanged) {
-      this.#onHealth();
-      this.#send({ kind: "health" });
-    }
-  }
-
-  /** A tab that follows hears nothing of a leader that hangs. */
-  #watch() {
-    if (this.#isLeading || document.hidden || this.health === "lost") return;
-    if (Date.now() - this.heard > SILENCE + 2000) {
-      this.fault = "the tab that reads the events does not pass them on";
-      this.#setHealth("lost");
-    }
-  }
+/** Notice that the tab that leads passes nothing on. */
+function watch() {
+	if (isLeading || document.hidden || link.health === "lost") return;
+	if (Date.now() - link.heard < SILENCE + 2000) return;
+	Object.assign(link, { health: "lost", fault: "the tab that reads events is silent" });
+	onHealth();
 }

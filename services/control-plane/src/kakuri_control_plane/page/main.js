@@ -1,277 +1,241 @@
-/** The page: connects the parts, and has the banner, the list of events and the keys. */
+/** The page: banner, events, announcements and keys. */
 
-import { Problem, getJSON, reasonOf, workloadPath } from "./api.js";
-import { Detail } from "./detail.js";
-import { Feed } from "./feed.js";
-import { byId, cores, count, duration, h, inNextFrame, memory, setAttribute, setText, shape, timeElement, timeOfDay, visible } from "./parts.js";
-import { Store } from "./store.js";
-import { Table } from "./table.js";
+import { getJSON, reasonOf, workloadPath } from "./api.js";
+import * as detail from "./detail.js";
+import * as feed from "./feed.js";
+import { $, count, duration, h, inNextFrame, onClick, setText, shape, timeElement, timeOfDay } from "./parts.js";
+import { describe, kindOf, store, subscribe, whyOf } from "./store.js";
+import * as table from "./table.js";
 
 const NODE_PERIOD = 5000; // milliseconds between descriptions of the node
-const SHOWN_EVENTS = 200;
-const QUIET = 5000; // milliseconds between two announcements
-const FEW = 8; // workloads whose specifications are read one by one
+const SHOWN_EVENTS = 60; // each costs time in each frame that brings one
+const QUIET = 5000; // milliseconds between announcements
+const FEW = 8; // specifications that are read one by one
 
-const store = new Store();
-const detail = new Detail(store, announce);
-const table = new Table(store, select);
-const feed = new Feed(store, () => inNextFrame(showHealth));
+// The address names workload and tab.
 
-// Selection: the address names the workload and the tab, so that it can be bookmarked.
-
-function select(id) {
-  location.hash = id ? `#/${id}` : "#/";
-}
+const select = (id) => (location.hash = `#/${id}`);
 
 function route() {
-  const [id, tab] = location.hash.replace(/^#\/?/, "").split("/");
-  table.select(decodeURIComponent(id));
-  detail.show(decodeURIComponent(id), tab);
+	const [id = "", tab] = decodeURI(location.hash).slice(2).split("/");
+	table.select(id);
+	detail.show(id, tab);
 }
-
-addEventListener("hashchange", route);
-byId("close").addEventListener("click", close);
 
 function close() {
-  select("");
-  table.focus();
+	select("");
+	table.focus();
 }
 
-// Banner: what is wrong, and is there room.
+function step(direction) {
+	const id = table.neighbour(direction);
+	if (!id) return;
+	select(id);
+	route();
+	table.focus();
+}
+
+// Is anything wrong, and is there room?
+
+const counters = [...document.querySelectorAll("[data-kind]")];
+for (const button of counters) {
+	button.prepend(shape(button.dataset.kind), h("b"));
+	button.addEventListener("click", () => {
+		const text = `state:${button.dataset.kind}`;
+		filter($("filter").value === text ? "" : text);
+	});
+}
 
 function showCounts() {
-  const counts = new Map();
-  for (const row of store.rows.values()) counts.set(row.kind, (counts.get(row.kind) ?? 0) + 1);
-  for (const button of document.querySelectorAll("[data-count]")) {
-    const number = counts.get(button.dataset.count) ?? 0;
-    if (!button.firstElementChild) button.prepend(shape(button.dataset.count), h("b"));
-    setText(button.querySelector("b"), `${number}`);
-    button.classList.toggle("none", number === 0);
-  }
-  const failed = counts.get("failed") ?? 0;
-  document.title = failed ? `(${failed} failed) Kakuri` : "Kakuri";
+	const numbers = {};
+	for (const { kind } of store.rows.values()) numbers[kind] = (numbers[kind] ?? 0) + 1;
+	for (const button of counters) {
+		const number = numbers[button.dataset.kind] ?? 0;
+		setText(button.querySelector("b"), number);
+		button.classList.toggle("none", !number);
+	}
+	document.title = numbers.failed ? `(${numbers.failed} failed) Kakuri` : "Kakuri";
 }
 
-for (const button of document.querySelectorAll("[data-count]")) {
-  button.addEventListener("click", () => setFilter(button.dataset.filter));
-}
-
-function showMeter(name, used, total, text) {
-  byId(name).hidden = total === undefined;
-  if (total === undefined) return;
-  const meter = byId(name).querySelector("meter");
-  meter.max = total;
-  meter.high = total * 0.9;
-  meter.value = used ?? 0;
-  setText(byId(name).querySelector("span"), text);
-}
-
-function showNode() {
-  const { node, nodeFault } = store;
-  const parts = node ? [node.name, node.state, node.runtime, node.version] : [nodeFault || "…"];
-  setText(byId("node"), parts.join(" · "));
-  setAttribute(byId("node"), "data-state", node?.state ?? "unknown");
-  const handlers = Object.entries(node?.handlers ?? {}).map((pair) => pair.join(" → ")).join(", ");
-  setAttribute(byId("node"), "title", handlers || null);
-  showMeter("memory", node?.memory_mb_used, node?.memory_mb,
-    node && `${memory(node.memory_mb_used ?? 0)} of ${memory(node.memory_mb ?? 0)}`);
-  showMeter("cpu", node?.cpu_millicores_used, node?.cpu_millicores,
-    node && `${cores(node.cpu_millicores_used ?? 0)} of ${cores(node.cpu_millicores ?? 0)} cores`);
-  byId("simulated").hidden = !node?.simulated;
-  showHealth();
+function showMeter(id, used = 0, total = 0, size, unit) {
+	$(id).hidden = !total;
+	const [meter, text] = $(id).children;
+	Object.assign(meter, { max: total, high: total * 0.9, value: used });
+	const [own, all] = [used, total].map((each) => Number((each / size).toFixed(1)));
+	setText(text, `${own} of ${all} ${unit}`);
 }
 
 async function readNode() {
-  if (document.hidden) return;
-  try {
-    const { nodes } = await getJSON("/nodes");
-    [store.node] = nodes;
-    store.nodeFault = "";
-  } catch (error) {
-    store.nodeFault = error instanceof Problem ? reasonOf(error) : "";
-  }
-  inNextFrame(showNode);
+	if (document.hidden) return;
+	try {
+		[store.node] = (await getJSON("/nodes")).nodes;
+		store.nodeFault = "";
+	} catch (error) {
+		store.nodeFault = error.status ? reasonOf(error) : "";
+	}
+	inNextFrame(showNode);
 }
 
-setInterval(readNode, NODE_PERIOD);
-document.addEventListener("visibilitychange", readNode);
+function showNode() {
+	const { name, state, runtime, version, handlers = {}, ...node } = store.node ?? {};
+	setText($("node"), [name, state, runtime, version].filter(Boolean).join(" · "));
+	$("node").title = Object.entries(handlers).map((pair) => pair.join(" → "));
+	showMeter("memory", node.memory_mb_used, node.memory_mb, 1024, "GiB");
+	showMeter("cpu", node.cpu_millicores_used, node.cpu_millicores, 1000, "cores");
+	$("simulated").hidden = !node.simulated;
+	showHealth();
+}
 
-// Connection: what is shown stays while the API is gone, and says from when it is.
+// While the API is gone, what is shown stays.
 
 let wasLost = false;
 
 function showHealth() {
-  const isLost = feed.health === "lost";
-  const { node, nodeFault } = store;
-  document.body.classList.toggle("stale", isLost);
-  setAttribute(byId("live"), "data-health", feed.health);
-  setText(byId("live"), isLost ? "not connected" : feed.health === "live" ? "live" : "connecting…");
-  const lines = [];
-  if (isLost) {
-    const since = feed.lostSince || Date.now();
-    const next = Math.max(0, feed.retryAt - Date.now());
-    lines.push(store.isComplete
-      ? `Last heard at ${timeOfDay(since)}, ${duration(Date.now() - since)} ago: ${feed.fault}. What is shown is from then.`
-      : `No answer yet: ${feed.fault}.`);
-    setText(byId("next"), feed.retryAt ? `next attempt in ${Math.ceil(next / 1000)} s` : "");
-  } else if (nodeFault) {
-    lines.push(nodeFault);
-  } else if (node && node.state !== "ready") {
-    const heard = timeOfDay(Date.parse(node.last_heard));
-    lines.push(`Node ${node.name} is ${node.state}: ${node.message ?? "it does not answer"}. Last heard at ${heard}.`);
-  }
-  byId("trouble").hidden = !lines.length;
-  byId("reconnect").hidden = !isLost;
-  setText(byId("trouble-text"), lines.map(visible).join(" "));
-  if (isLost !== wasLost) {
-    announce(isLost ? "The connection to the control plane is lost." : "The control plane answers again.");
-    wasLost = isLost;
-    if (!isLost) readNode();
-  }
+	const { health, heard, fault, retryAt } = feed.link;
+	const { node, nodeFault = "", isComplete } = store;
+	const isLost = health === "lost";
+	const since = `${timeOfDay(heard)}, ${duration(Date.now() - heard)} ago`;
+	const text =
+		isLost && isComplete ? `Last heard at ${since}: ${fault}. What is shown is from then.`
+		: isLost ? `No answer yet: ${fault}.`
+		: nodeFault || !node || node.state === "ready" ? nodeFault
+		: `Node ${node.name} is ${node.state}, last heard at ${timeOfDay(node.last_heard)}: ${node.message}`;
+	document.body.classList.toggle("stale", isLost);
+	$("live").dataset.health = health;
+	setText($("live"), isLost ? "not connected" : health);
+	$("trouble").hidden = !text;
+	$("reconnect").hidden = !isLost;
+	setText($("trouble-text"), text);
+	setText($("next"), `next attempt in ${duration(retryAt - Date.now())}`);
+	if (isLost === wasLost) return;
+	wasLost = isLost;
+	announce(isLost ? "the connection to the control plane is lost" : "the control plane answers again");
+	readNode();
 }
 
-setInterval(() => inNextFrame(showHealth), 1000);
-byId("retry").addEventListener("click", () => feed.retry());
+// What just happened, the newest first.
 
-// Events: the newest first.
+function textOf({ type, state, desired, available, version }) {
+	switch (type) {
+		case "workload": return state;
+		case "desired": return desired ? `to be ${desired}` : "as desired";
+		case "runtime": return available ? "the runtime answers" : "the runtime does not answer";
+		case "node": return `the agent ${version} started`;
+		case "gap": return "earlier events are not kept";
+		default: return type;
+	}
+}
 
 function eventElement(event) {
-  const kind = event.type === "workload" ? store.rows.get(event.id)?.kind : event.type;
-  const text = {
-    workload: event.state,
-    desired: event.desired ? `to be ${event.desired}` : "as desired",
-    removed: "removed",
-    runtime: event.available ? "container runtime answers" : "container runtime does not answer",
-    node: `agent ${event.version ?? ""} started`,
-    gap: "events before this one are no longer kept",
-  }[event.type] ?? event.type;
-  const shapeOf = event.type === "workload"
-    ? event.reason === "BackOff" ? "backoff" : event.reason === "Stopped" && event.state !== "pending" ? "stopped" : event.state
-    : "event";
-  const why = [
-    event.reason, event.exit_code !== undefined ? `exit ${event.exit_code}` : "", event.message,
-  ].filter(Boolean).join(" · ");
-  return h(
-    "li", {},
-    timeElement(Date.parse(event.at)),
-    h("span", { class: "index" }, event.index ? `${event.index}` : ""),
-    event.id ? h("a", { href: `#/${event.id}` }, event.id) : h("span", {}, "node"),
-    h("span", { class: "what" }, shape(shapeOf ?? kind), visible(text)),
-    h("span", { class: "why", title: visible(why) || null }, visible(why)),
-  );
+	const { type, id, index, at } = event;
+	const why = whyOf(event);
+	return h(
+		"li", {},
+		timeElement(at),
+		h("span", { class: "index" }, `${index ?? ""}`),
+		id ? h("a", { href: `#/${id}` }, id) : h("span", {}, "node"),
+		h("span", { class: "state" }, shape(type === "workload" ? kindOf(event) : ""), textOf(event)),
+		h("span", { class: "why", title: why }, why),
+	);
 }
 
-function showEvents(arrivals) {
-  const list = byId("events");
-  list.prepend(...arrivals.slice(-SHOWN_EVENTS).reverse().map(eventElement));
-  while (list.childElementCount > SHOWN_EVENTS) list.lastChild.remove();
-  byId("no-events").hidden = list.childElementCount > 0;
-}
+subscribe((_changed, arrivals) => {
+	const list = $("events");
+	showCounts();
+	list.prepend(...arrivals.slice(-SHOWN_EVENTS).reverse().map(eventElement));
+	while (list.childElementCount > SHOWN_EVENTS) list.lastChild.remove();
+	$("no-events").hidden = list.childElementCount > 0;
+	for (const event of arrivals) {
+		const { type, id } = event;
+		if (type === "workload" && kindOf(event) === "failed") announce(`${id} failed: ${whyOf(event)}`);
+		if (type === "removed") announce(`${id} is removed`);
+		if (type === "node" || type === "runtime") readNode();
+	}
+});
 
-// Announcements: for screen readers politely and not too often, and to be read for some seconds.
+// Announcements, not too often; outcomes of actions at once.
 
 const news = [];
-let announcedAt = 0;
-let announceTimer = 0;
+let quietUntil = 0;
 
-function announce(text, isFault = false) {
-  news.push(text);
-  const toast = byId("toast");
-  if (isFault || text.includes(": accepted")) {
-    setText(byId("toast-text"), visible(text));
-    toast.hidden = false;
-    toast.classList.toggle("fault", isFault);
-    clearTimeout(announce.timer);
-    announce.timer = setTimeout(() => (toast.hidden = true), isFault ? 15_000 : 4000);
-  }
-  announceTimer ||= setTimeout(() => {
-    announceTimer = 0;
-    announcedAt = Date.now();
-    const some = news.splice(0);
-    const more = some.length > 3 ? ` and ${count(some.length - 3, "more change")}` : "";
-    setText(byId("status"), some.slice(0, 3).map(visible).join("; ") + more);
-  }, Math.max(0, announcedAt + QUIET - Date.now()));
+function announce(text, isUrgent) {
+	if (isUrgent) quietUntil = 0;
+	news[isUrgent ? "unshift" : "push"](text);
+	announceNext();
 }
 
-function announceChanges(arrivals) {
-  for (const { type, id, state, reason } of arrivals) {
-    if (type === "workload" && state === "failed" && reason !== "Stopped") announce(`${id} failed: ${reason ?? ""}`);
-    else if (type === "removed") announce(`${id} was removed`);
-  }
+function announceNext() {
+	if (Date.now() < quietUntil) return;
+	const more = news.length > 3 ? `; ${count(news.length - 3, "more change")}` : "";
+	setText($("status"), news.splice(0).slice(0, 3).join("; ") + more);
+	quietUntil = Date.now() + QUIET;
 }
 
-// Images and labels: in the list of workloads, not in events.
+// Images and labels, which events do not have.
 
 let isDescribing = false;
 
-async function describe() {
-  if (isDescribing || document.hidden || feed.health !== "live") return;
-  const ids = store.undescribed();
-  if (!ids.length || !store.isComplete) return;
-  isDescribing = true;
-  try {
-    if (ids.length <= FEW) {
-      for (const id of ids) {
-        await getJSON(`${workloadPath(id)}?spec`).then((found) => store.describe(found), () => {});
-      }
-    } else {
-      for (let next = ""; next !== undefined; ) {
-        const page = await getJSON(`/workloads?spec&limit=100&after=${encodeURIComponent(next)}`);
-        for (const workload of page.workloads) store.describe(workload);
-        next = page.next;
-      }
-    }
-  } catch {
-    // The API is gone, which the stream reports; the next second tries again.
-  } finally {
-    isDescribing = false;
-  }
+async function describeNew() {
+	const unknown = [...store.rows.values()].filter(({ labels }) => !labels);
+	if (isDescribing || !unknown.length || !store.isComplete || document.hidden) return;
+	isDescribing = true;
+	try {
+		if (unknown.length <= FEW) {
+			for (const { id } of unknown) describe(await getJSON(`${workloadPath(id)}?spec`));
+		} else {
+			for (let next = ""; next !== undefined; ) {
+				const page = await getJSON(`/workloads?spec&after=${next}`);
+				page.workloads.forEach(describe);
+				({ next } = page);
+			}
+		}
+	} catch {
+		// It was removed, or the API is gone: the next second tries again.
+	}
+	isDescribing = false;
 }
-
-setInterval(describe, 1000);
-
-store.subscribe((changed, arrivals) => {
-  showCounts();
-  if (arrivals.length) {
-    showEvents(arrivals);
-    announceChanges(arrivals);
-  }
-  if (arrivals.some(({ type }) => type === "node" || type === "runtime")) readNode();
-  if (store.isComplete && store.undescribed().length > 0) describe();
-});
 
 // Filter and keys.
 
-function setFilter(text) {
-  byId("filter").value = text;
-  table.filter(text);
+function filter(text) {
+	$("filter").value = text;
+	for (const button of counters) button.ariaPressed = text === `state:${button.dataset.kind}`;
+	table.filter(text);
 }
 
-byId("filter").addEventListener("input", () => table.filter(byId("filter").value));
-byId("filter").addEventListener("keydown", (event) => {
-  if (event.key !== "Escape") return;
-  event.preventDefault();
-  setFilter("");
-  table.focus();
-});
-byId("help").addEventListener("click", () => byId("keys").showModal());
+const KEYS = {
+	j: () => step(1),
+	k: () => step(-1),
+	"/": () => $("filter").focus(),
+	"?": () => $("keys").showModal(),
+	Escape: close,
+};
 
 document.addEventListener("keydown", (event) => {
-  if (event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) return;
-  const isTyping = event.target.matches("input, textarea, select");
-  if (isTyping && event.key !== "Escape") return;
-  const action = {
-    j: () => table.step(1),
-    k: () => table.step(-1),
-    "/": () => byId("filter").focus(),
-    "?": () => byId("keys").showModal(),
-    Escape: () => (isTyping ? event.target.blur() : close()),
-  }[event.key];
-  if (!action) return;
-  event.preventDefault();
-  action();
+	const { key, target } = event;
+	if (event.ctrlKey || event.metaKey || event.altKey || document.querySelector(":modal")) return;
+	const isTyping = target.matches("input");
+	if (!KEYS[key] || (isTyping && key !== "Escape")) return;
+	event.preventDefault();
+	if (!isTyping) KEYS[key]();
+	else if (target.id === "filter") filter("");
+	if (isTyping) table.focus();
 });
 
-readNode();
+$("filter").addEventListener("input", () => filter($("filter").value));
+onClick("help", KEYS["?"]);
+onClick("close", close);
+onClick("retry", feed.retry);
+addEventListener("hashchange", route);
+document.addEventListener("visibilitychange", readNode);
+table.start(select);
+detail.start(announce);
+feed.start(() => inNextFrame(showHealth));
+setInterval(readNode, NODE_PERIOD);
+setInterval(describeNew, 1000);
+setInterval(() => inNextFrame(showHealth), 1000);
+setInterval(announceNext, 1000);
+filter("");
 showCounts();
+readNode();
 route();

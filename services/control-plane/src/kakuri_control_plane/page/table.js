@@ -1,239 +1,184 @@
-/** The table of workloads: one row each, changed in place, so that focus and selection stay. */
+/** The table of workloads: a row each, changed in place, so that focus and selection stay. */
 
-import { byId, duration, h, inNextFrame, setAttribute, setShape, setText, shape, timeElement, visible } from "./parts.js";
-import { filterOf } from "./store.js";
+import { $, duration, h, inNextFrame, set, setText, shape, timeElement } from "./parts.js";
+import { filterOf, store, subscribe } from "./store.js";
 
-const BUILT_AT_ONCE = 150; // new rows of a frame
+const BUILT_AT_ONCE = 40; // new rows of a frame
 const REORDER = 1000; // milliseconds between changes of the order
-const STILL = 1500; // milliseconds for which rows stay where they are under a moving pointer
+const STILL = 1500; // milliseconds for which rows stay under a moving pointer
 
 const KEYS = {
-  state: (row) => row.severity,
-  name: (row) => row.id,
-  why: (row) => row.why.toLowerCase(),
-  image: (row) => row.image,
-  restarts: (row) => -row.restarts,
-  age: (row) => -row.at,
+	state: (row) => row.severity,
+	name: (row) => row.id,
+	why: (row) => row.why.toLowerCase(),
+	image: (row) => row.image,
+	restarts: (row) => -row.restarts,
+	age: (row) => -row.since,
 };
 
-/** Shows the rows of a store that a filter admits, in an order of the user's choice. */
-export class Table {
-  #store;
-  #elements = new Map(); // by id
-  #body = byId("rows");
-  #sort = "state";
-  #isDescending = false;
-  #admits = () => true;
-  #hasFilter = false;
-  #orderedAt = 0;
-  #pointerAt = 0;
-  #timer = 0;
-  #selected = "";
-  #home = null; // the one row that the Tab key reaches
-  #onSelect;
+const headers = document.querySelectorAll("[data-sort]");
+const body = $("rows");
+const parts = new Map(); // elements of each row, by id
+let key = "state";
+let sign = 1;
+let admits = () => true;
+let selected = "";
+let home = null; // the one row that the Tab key reaches
+let orderedAt = 0;
+let pointedAt = 0;
+let timer = 0;
 
-  /**
-   * @param {Store} store Whose workloads are shown.
-   * @param {function(string): void} onSelect Is called with the id of a chosen workload.
-   */
-  constructor(store, onSelect) {
-    this.#store = store;
-    this.#onSelect = onSelect;
-    store.subscribe((changed) => this.#update(changed));
-    for (const header of document.querySelectorAll("th[data-sort]")) {
-      header.firstElementChild.addEventListener("click", () => this.#sortBy(header.dataset.sort));
-    }
-    this.#body.addEventListener("click", (event) => {
-      const row = event.target.closest("tr");
-      if (row && !event.target.closest("a") && getSelection().isCollapsed) onSelect(row.dataset.id);
-    });
-    this.#body.addEventListener("pointermove", () => (this.#pointerAt = Date.now()));
-    setInterval(() => inNextFrame(this.#showAges), 1000);
-  }
+/** Begin, and call a function with the id of a row that is clicked. */
+export function start(onSelect) {
+	subscribe(update);
+	for (const header of headers) {
+		header.firstChild.addEventListener("click", () => sortBy(header.dataset.sort));
+	}
+	body.addEventListener("click", ({ target }) => {
+		const row = target.closest("tr");
+		if (row && !target.closest("a") && getSelection().isCollapsed) onSelect(row.dataset.id);
+	});
+	body.addEventListener("pointermove", () => (pointedAt = Date.now()));
+	setInterval(() => inNextFrame(showAges), 1000);
+}
 
-  /** Show only workloads that a text of conditions admits. */
-  filter(text) {
-    this.#admits = filterOf(text);
-    this.#hasFilter = text.trim() !== "";
-    this.#order();
-  }
+/** Show only workloads for which all conditions of a text hold. */
+export function filter(text) {
+	admits = filterOf(text);
+	order();
+}
 
-  /** Mark a workload as chosen. */
-  select(id) {
-    const before = this.#elements.get(this.#selected);
-    this.#selected = id;
-    for (const element of [before, this.#elements.get(id)]) if (element) this.#mark(element);
-    this.#setHome(this.#elements.get(id)?.row ?? this.#home);
-    this.#elements.get(id)?.row.scrollIntoView({ block: "nearest" });
-  }
+/** Mark a workload as selected. */
+export function select(id) {
+	selected = id;
+	for (const [each, { row }] of parts) set(row, "aria-current", each === id ? "true" : null);
+	const row = parts.get(id)?.row;
+	if (!row?.isConnected) return;
+	setHome(row);
+	row.scrollIntoView({ block: "nearest" });
+}
 
-  /** Choose the next workload, or with -1 the one before. */
-  step(direction) {
-    const rows = [...this.#body.children];
-    const place = rows.findIndex((row) => row.dataset.id === this.#selected);
-    const next = rows[place < 0 ? (direction > 0 ? 0 : rows.length - 1) : place + direction];
-    if (!next) return;
-    this.#onSelect(next.dataset.id);
-    this.focus();
-  }
+/** Return the id of the next workload, or with -1 of the one before. */
+export function neighbour(direction) {
+	const rows = [...body.children];
+	const place = rows.indexOf(parts.get(selected)?.row);
+	return rows.at(place < 0 && direction < 0 ? -1 : Math.max(0, place + direction))?.dataset.id;
+}
 
-  /** Move the focus to the chosen workload, or to the first. */
-  focus() {
-    this.#home?.querySelector("a").focus({ preventScroll: true });
-  }
+/** Move the focus to the selected workload, or to the first. */
+export const focus = () => home && linkOf(home).focus({ preventScroll: true });
 
-  #sortBy(key) {
-    this.#isDescending = key === this.#sort && !this.#isDescending;
-    this.#sort = key;
-    for (const header of document.querySelectorAll("th[data-sort]")) {
-      const direction = this.#isDescending ? "descending" : "ascending";
-      setAttribute(header, "aria-sort", header.dataset.sort === key ? direction : null);
-    }
-    this.#order();
-  }
+const linkOf = (row) => row.querySelector("a");
 
-  #update(changed) {
-    let isNew = false;
-    for (const id of changed) {
-      const row = this.#store.rows.get(id);
-      const element = this.#elements.get(id);
-      if (!row || !element) isNew = true;
-      else this.#fill(element, row);
-    }
-    if (isNew) this.#order();
-    else if (changed.size) this.#orderLater();
-    this.#showCount();
-  }
+function setHome(row) {
+	if (home) linkOf(home).tabIndex = -1;
+	if (row) linkOf(row).tabIndex = 0;
+	home = row;
+}
 
-  /** Change the order soon, but not under a pointer that is about to choose. */
-  #orderLater() {
-    if (this.#timer) return;
-    const now = Date.now();
-    const due = Math.max(this.#orderedAt + REORDER, this.#pointerAt + STILL, now);
-    this.#timer = setTimeout(() => {
-      this.#timer = 0;
-      if (Date.now() < this.#pointerAt + STILL) this.#orderLater();
-      else inNextFrame(this.#order);
-    }, due - now);
-  }
+function sortBy(name) {
+	sign = name === key ? -sign : 1;
+	key = name;
+	for (const header of headers) {
+		const direction = sign > 0 ? "ascending" : "descending";
+		set(header, "aria-sort", header.dataset.sort === key ? direction : null);
+	}
+	order();
+}
 
-  #order = () => {
-    this.#orderedAt = Date.now();
-    const key = KEYS[this.#sort];
-    const sign = this.#isDescending ? -1 : 1;
-    const rows = [...this.#store.rows.values()].filter(this.#admits);
-    const keys = new Map(rows.map((row) => [row, key(row)]));
-    const compare = (one, other) => (one < other ? -1 : one > other ? 1 : 0);
-    rows.sort((one, other) =>
-      sign * compare(keys.get(one), keys.get(other)) || compare(one.id, other.id),
-    );
-    this.#place(rows);
-    this.#showCount(rows.length);
-  };
+function update(changed) {
+	let isNew = !store.rows.size;
+	for (const id of changed) {
+		if (store.rows.has(id) && parts.has(id)) fill(parts.get(id), store.rows.get(id));
+		else isNew = true;
+	}
+	if (isNew) order();
+	else orderLater();
+}
 
-  #place(rows) {
-    const wanted = new Set();
-    const places = [];
-    let built = 0;
-    for (const row of rows) {
-      let element = this.#elements.get(row.id);
-      if (!element) {
-        if (built === BUILT_AT_ONCE) {
-          inNextFrame(this.#order);
-          continue;
-        }
-        built += 1;
-        element = this.#build(row);
-        this.#fill(element, row);
-      }
-      wanted.add(element.row);
-      places.push(element.row);
-    }
-    for (const [id, { row }] of this.#elements) {
-      if (!this.#store.rows.has(id)) this.#elements.delete(id);
-      if (!wanted.has(row)) row.remove();
-    }
-    const focused = document.activeElement;
-    let cursor = this.#body.firstChild;
-    for (const row of places) {
-      if (row === cursor) {
-        cursor = cursor.nextSibling;
-      } else if (row === cursor?.nextSibling) {
-        cursor = row.nextSibling; // the one before is inserted at its own place
-      } else {
-        this.#body.insertBefore(row, cursor);
-      }
-    }
-    if (focused !== document.activeElement && focused.isConnected) {
-      focused.focus({ preventScroll: true });
-    }
-    const selected = this.#elements.get(this.#selected)?.row;
-    this.#setHome(wanted.has(selected) ? selected : (places[0] ?? null));
-  }
+/** Change the order soon, but not under a pointer that is about to choose. */
+function orderLater() {
+	const due = Math.max(orderedAt + REORDER, pointedAt + STILL) - Date.now();
+	timer ||= setTimeout(() => {
+		timer = 0;
+		if (Date.now() < pointedAt + STILL) orderLater();
+		else inNextFrame(order);
+	}, due);
+}
 
-  #setHome(row) {
-    if (row === this.#home) return;
-    this.#home?.querySelector("a").setAttribute("tabindex", "-1");
-    row?.querySelector("a").setAttribute("tabindex", "0");
-    this.#home = row;
-  }
+function order() {
+	orderedAt = Date.now();
+	const compare = (one, other) => (one < other ? -1 : Number(one > other));
+	const rows = [...store.rows.values()].filter(admits).sort((one, other) =>
+		sign * compare(KEYS[key](one), KEYS[key](other)) || compare(one.id, other.id));
+	place(rows);
+	const { size } = store.rows;
+	setText($("count"), rows.length < size ? `${rows.length} of ${size}` : size);
+	$("empty").hidden = rows.length > 0;
+	setText($("empty"),
+		!store.isComplete ? "Asking the control plane…"
+		: size ? "No workload matches the filter."
+		: "No workloads. Start one: kakuri run -d --name web nginx");
+}
 
-  #build(row) {
-    const element = {
-      mark: shape(row.kind),
-      state: h("span"),
-      link: h("a", { href: `#/${row.id}`, tabindex: "-1" }, row.id),
-      why: h("td", { role: "cell", class: "why" }),
-      image: h("td", { role: "cell", class: "image" }),
-      restarts: h("td", { role: "cell", class: "number" }),
-      age: h("td", { role: "cell", class: "number age" }),
-    };
-    element.row = h(
-      "tr", { role: "row", "data-id": row.id },
-      h("td", { role: "cell", class: "state" }, element.mark, element.state),
-      h("th", { role: "rowheader", scope: "row", class: "name" }, element.link),
-      element.why, element.image, element.restarts, element.age,
-    );
-    this.#elements.set(row.id, element);
-    this.#mark(element);
-    return element;
-  }
+function place(rows) {
+	const missing = rows.filter(({ id }) => !parts.has(id));
+	for (const row of missing.slice(0, BUILT_AT_ONCE)) parts.set(row.id, build(row));
+	if (missing.length > BUILT_AT_ONCE) inNextFrame(order);
+	const places = rows.map(({ id }) => parts.get(id)?.row).filter(Boolean);
+	const shown = new Set(places);
+	for (const [id, { row }] of parts) {
+		if (!store.rows.has(id)) parts.delete(id);
+		if (!shown.has(row)) row.remove();
+	}
+	const focused = document.activeElement;
+	let cursor = body.firstChild;
+	for (const row of places) {
+		if (row === cursor) cursor = cursor.nextSibling;
+		else if (row === cursor?.nextSibling) cursor = row.nextSibling; // the one before moves later
+		else body.insertBefore(row, cursor);
+	}
+	if (focused !== document.activeElement) focused.focus({ preventScroll: true });
+	const row = parts.get(selected)?.row;
+	setHome(shown.has(row) ? row : places[0]);
+}
 
-  #fill(element, row) {
-    setAttribute(element.row, "data-kind", row.kind);
-    setShape(element.mark, row.kind);
-    setText(element.state, row.word);
-    const why = visible(row.why);
-    setText(element.why, why);
-    setAttribute(element.why, "title", why || null);
-    setText(element.image, visible(row.image));
-    setAttribute(element.image, "title", row.image || null);
-    setText(element.restarts, row.restarts ? `${row.restarts}` : "");
-    if (element.at !== row.at) {
-      element.at = row.at;
-      element.time = timeElement(row.at);
-      element.age.replaceChildren(element.time);
-    }
-    setText(element.time, duration(Date.now() - row.at));
-  }
+function build(row) {
+	const { id } = row;
+	const cell = (name, ...children) => h("td", { role: "cell", class: name }, ...children);
+	const link = h("a", { href: `#/${id}`, tabindex: "-1" }, id);
+	const element = {
+		shape: shape(""), word: h("span"), why: cell("why"), image: cell("image"),
+		restarts: cell("restarts number"), time: h("time"),
+	};
+	element.row = h(
+		"tr", { role: "row", "data-id": id, "aria-current": id === selected && "true" },
+		cell("state", element.shape, element.word),
+		h("th", { role: "rowheader", class: "name" }, link),
+		element.why, element.image, element.restarts, cell("number", element.time),
+	);
+	fill(element, row);
+	return element;
+}
 
-  #mark({ row }) {
-    setAttribute(row, "aria-current", row.dataset.id === this.#selected ? "true" : null);
-  }
+function fill(element, { kind, word, restarts, at, since, ...row }) {
+	element.row.dataset.kind = kind;
+	shape(kind, element.shape);
+	setText(element.word, word);
+	for (const name of ["why", "image"]) {
+		setText(element[name], row[name]);
+		set(element[name], "title", row[name]);
+	}
+	setText(element.restarts, restarts || "");
+	if (element.at === at) return;
+	const time = timeElement(at, duration(Date.now() - since));
+	element.time.replaceWith(time);
+	Object.assign(element, { at, since, time });
+}
 
-  #showAges = () => {
-    const now = Date.now();
-    for (const { time, at } of this.#elements.values()) setText(time, duration(now - at));
-  };
-
-  #showCount(shown = this.#body.childElementCount) {
-    const { rows, isComplete } = this.#store;
-    setText(byId("count"), this.#hasFilter ? `${shown} of ${rows.size}` : `${rows.size}`);
-    const note = byId("empty");
-    note.hidden = shown > 0;
-    if (shown > 0) return;
-    if (!isComplete) setText(note, "Asking the control plane…");
-    else if (rows.size) setText(note, "No workload matches the filter.");
-    else setText(note, "No workloads on this node. Start one: kakuri run -d --name web nginx");
-  }
+function showAges() {
+	for (const { time, since } of parts.values()) {
+		if (!time.checkVisibility({ contentVisibilityAuto: true })) continue; // it is out of view
+		setText(time, duration(Date.now() - since));
+	}
 }
