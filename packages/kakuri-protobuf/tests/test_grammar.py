@@ -185,3 +185,9 @@ def test_group_of_an_extension_declares_a_message(before, after, name):
     source = compile_text(text, "a.proto")
     assert "Inner" in source
     assert "value" in source
+
+
+@pytest.mark.parametrize("ranges", ["-5", "-5 to -1", "-5 to 3", "-5 to max", "1, -3 to -2, 7"])
+def test_reserved_numbers_of_an_enum_may_be_negative(ranges):
+    source = f'syntax = "proto3"; enum E {{ reserved {ranges}; Z = 0; }}'
+    assert "class E" in compile_text(source, "a.proto")

@@ -28,6 +28,7 @@ def reader(text):
         (r"\?", b"?"), (r"\x41", b"A"), (r"\xf", b"\x0f"), (r"\xff", b"\xff"), (r"\101", b"A"),
         (r"\0", b"\0"), (r"\377", b"\xff"), (r"\777", b"\xff"), (r"\1018", b"A8"),
         (r"\u00e9", "é".encode()), (r"\U0001F600", "😀".encode()),
+        (r"\u1234", "\u1234".encode()), (r"\uFFFD", "\ufffd".encode()), (r"\x9f", b"\x9f"),
         (r"\U0010FFFF", "\U0010ffff".encode()),
     ],
 )  # fmt: skip

@@ -40,7 +40,7 @@ class MessageReader:
     @property
     def is_empty(self) -> bool:
         """Whether everything that was received belongs to a message that was returned."""
-        return self._size == 0 and self._length < 0
+        return not self._size and self._length < 0
 
     def feed(self, data: bytes) -> None:
         """Add a piece of content."""
