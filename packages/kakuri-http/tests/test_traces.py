@@ -102,7 +102,7 @@ async def test_traceback_of_a_handler_is_logged_in_the_context_of_its_request(ca
 
 @pytest.mark.parametrize(
     "value",
-    ["", "00-a-b-00", f"01{TRACEPARENT[2:]}", f"{TRACEPARENT}\r\nX: y", TRACEPARENT.upper() + "é"],
+    ["", "00-a-b-00", f"{TRACEPARENT}\r\nX: y", f"{TRACEPARENT[:-1]}\n", f"{TRACEPARENT[:-1]}é"],
 )
 @pytest.mark.parametrize("status", [200, 204])
 def test_traceparent_of_another_form_is_refused_and_nothing_is_sent(value, status):

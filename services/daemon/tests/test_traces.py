@@ -21,8 +21,10 @@ FORM = re.compile("00-([0-9a-f]{32})-([0-9a-f]{16})-(0[01])")
 
 
 def parts_of(given):
-    match = FORM.fullmatch(accept_traceparent(given))
+    trace, traceparent = accept_traceparent(given)
+    match = FORM.fullmatch(traceparent)
     assert match is not None
+    assert match[1] == trace
     return match.groups()
 
 
@@ -95,14 +97,14 @@ def test_forked_process_makes_other_ids_than_its_parent():
     reading, writing = os.pipe()
     child = os.fork()
     if not child:
-        os.write(writing, accept_traceparent(None).encode())
+        os.write(writing, accept_traceparent(None)[1].encode())
         os._exit(0)
     os.close(writing)
     os.waitpid(child, 0)
     with os.fdopen(reading) as pipe:
         of_child = pipe.read()
     assert FORM.fullmatch(of_child)
-    assert of_child not in {accept_traceparent(None) for _ in range(1000)}
+    assert of_child not in {accept_traceparent(None)[1] for _ in range(1000)}
 
 
 def test_current_traceparent_has_the_trace_of_the_context():

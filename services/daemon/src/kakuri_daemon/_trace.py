@@ -12,12 +12,14 @@ TRACE: ContextVar[str | None] = ContextVar("kakuri_daemon_trace", default=None)
 """The trace id of the current context, 32 hexadecimal digits."""
 
 _PARTS = "-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]([0-9a-f])"
-_TRACEPARENT = re.compile(f"(?:00{_PARTS}|(?!00|ff)[0-9a-f]{{2}}{_PARTS}(?:-.*)?)")
-"""Version 00, or a later one, of which only the parts of version 00 are read (section 3.2.4)."""
+_version_00 = re.compile(f"00{_PARTS}").fullmatch
+# Of later versions, only the parts of version 00 are read (section 3.2.4).
+_later_version = re.compile(f"(?!00|ff)[0-9a-f]{{2}}{_PARTS}(?:-.*)?").fullmatch
 
 _SAMPLED = frozenset("13579bdf")
 
-_TRACE_DIGITS, _SPAN_DIGITS = 32, 16
+_TRACE_DIGITS = 32
+_ID_BYTES = 24  # of a trace and a span
 _IDS_AT_ONCE = 128
 
 _random: list[str] = []
@@ -40,31 +42,35 @@ def set_trace(trace: str | None) -> None:
     TRACE.set(trace)
 
 
-def accept_traceparent(given: str | None) -> str:
-    """Return the `traceparent` to answer a request with.
+def accept_traceparent(given: str | None) -> tuple[str, str]:
+    """Return the trace id of a request, and the `traceparent` to answer it with.
 
-    It has the request's trace id and its flag `sampled`, or a new id, and a new parent id.
+    The trace is that of the request with its flag `sampled`, or a new one; the parent id is new.
 
     Args:
         given: The request's field, or None. An invalid one is ignored (section 4.3).
     """
-    digits = _digits()
-    if given is not None and (match := _TRACEPARENT.fullmatch(given)):
-        trace, flag, later_trace, later_flag = match.groups()
-        sampled = "01" if (flag or later_flag) in _SAMPLED else "00"
-        return f"00-{trace or later_trace}-{digits[_TRACE_DIGITS:]}-{sampled}"
-    return f"00-{digits[:_TRACE_DIGITS]}-{digits[_TRACE_DIGITS:]}-00"
+    digits = _random.pop() if _random else _new_digits()
+    trace, parent = digits[:_TRACE_DIGITS], digits[_TRACE_DIGITS:]
+    if given is None:
+        return trace, f"00-{trace}-{parent}-00"
+    match = _version_00(given) or _later_version(given)
+    if match is None:
+        return trace, f"00-{trace}-{parent}-00"
+    trace, flag = match.groups()
+    return trace, f"00-{trace}-{parent}-{'01' if flag in _SAMPLED else '00'}"
 
 
 def current_traceparent() -> str | None:
     """Return the `traceparent` of a request to be sent in the current context, if it has one."""
     trace = TRACE.get()
-    return None if trace is None else f"00-{trace}-{_digits()[_TRACE_DIGITS:]}-00"
+    if trace is None:
+        return None
+    digits = _random.pop() if _random else _new_digits()
+    return f"00-{trace}-{digits[_TRACE_DIGITS:]}-00"
 
 
-def _digits() -> str:
-    if not _random:
-        length = _TRACE_DIGITS + _SPAN_DIGITS
-        text = os.urandom(_IDS_AT_ONCE * length // 2).hex()
-        _random.extend(text[at : at + length] for at in range(0, len(text), length))
+def _new_digits() -> str:
+    text = os.urandom(_IDS_AT_ONCE * _ID_BYTES).hex(" ", _ID_BYTES)
+    _random.extend(text.split())
     return _random.pop()

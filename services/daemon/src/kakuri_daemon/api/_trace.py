@@ -4,8 +4,6 @@ from kakuri_http import Request
 
 from kakuri_daemon._trace import TRACE, accept_traceparent
 
-_TRACE_ID = slice(3, 35)
-
 
 def accept_trace(request: Request) -> None:
     """Accept the trace of a request, or begin one; a check of every API, before all others.
@@ -13,5 +11,5 @@ def accept_trace(request: Request) -> None:
     The response has it as `traceparent`, problem details as `trace`, and so have the log lines of
     the request's context.
     """
-    request.traceparent = traceparent = accept_traceparent(request.headers.get("traceparent"))
-    TRACE.set(traceparent[_TRACE_ID])
+    trace, request.traceparent = accept_traceparent(request.headers.get("traceparent"))
+    TRACE.set(trace)
