@@ -303,6 +303,23 @@ async def test_agent_that_stops_answers_followers_of_logs(agent, runtime, settle
     assert await agent.handle(request) == Log(b"", "1", ended=False)
 
 
+@pytest.mark.parametrize("has_run", [False, True])
+async def test_reader_without_a_cursor_is_answered_at_once_when_the_agent_stops(
+    agent, runtime, settle, has_run
+):
+    agent.handle(StartWorkload(workload()))
+    if has_run:
+        runtime.logs["wl-1"], runtime.log_ended = b"", False
+    expected = Log(b"", "1" if has_run else "start", ended=False)
+    request = ReadLog("wl-1", tail=0, wait_seconds=30)
+    waiting = asyncio.ensure_future(agent.handle(request))
+    await settle()
+    assert not waiting.done()
+    agent.stop_waiting()
+    assert await waiting == expected
+    assert await agent.handle(request) == expected
+
+
 async def test_follower_of_a_log_that_disconnects_ends_its_read(agent, runtime, settle):
     agent.handle(StartWorkload(workload()))
     runtime.logs["wl-1"] = b""

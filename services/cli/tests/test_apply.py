@@ -141,6 +141,21 @@ def test_verify_of_a_good_file_needs_no_server(kakuri, shop, environment):
     )  # fmt: skip
 
 
+@pytest.mark.parametrize("arguments", [("a.toml",), ("-f", "a.toml"), ("-f", "a.toml", "b.json")])
+def test_verify_takes_files_with_and_without_the_option(kakuri, tmp_path, arguments):
+    (tmp_path / "a.toml").write_text("[workload.a]\nimage = 'x'\n")
+    (tmp_path / "b.json").write_text('{"workload":{"b":{"image":"y"}}}')
+    result = kakuri("verify", *arguments)
+    expected = "a  ok   x\n" + ("b  ok   y\n" if "b.json" in arguments else "")
+    assert (result.code, result.out, result.err) == (0, expected, "")
+
+
+def test_verify_of_a_file_that_does_not_exist_is_a_usage_error(kakuri):
+    result = kakuri("verify", "missing.toml")
+    assert (result.code, result.out) == (2, "")
+    assert "missing.toml" in result.err
+
+
 def test_verify_of_a_bad_file_lists_its_faults(kakuri, tmp_path):
     (tmp_path / "kakuri.toml").write_text("[workload.a]\nimage = 'x'\ncpus = 3\n")
     result = kakuri("verify")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from kakuri._group import VERBS
 from kakuri._main import kakuri as command
-from kakuri_http import problem
+from kakuri_http import Response, problem
 
 BIN = Path(sys.executable).parent
 NO_SERVER = "http://127.0.0.1:1"
@@ -47,7 +47,6 @@ def test_unknown_outcome_of_a_change_is_reported(kakuri, api, code):
 
 
 def test_response_that_is_not_json_counts_as_none(kakuri, api):
-    from kakuri_http import Response  # noqa: PLC0415
 
     api.overrides[("GET", "/workloads")] = Response(200, b"<html>")
     result = kakuri("ps")
@@ -55,8 +54,17 @@ def test_response_that_is_not_json_counts_as_none(kakuri, api):
     assert result.err.startswith("error: the response is not valid JSON")
 
 
+def test_error_of_the_server_has_its_trace_for_a_search_in_the_logs(kakuri, api):
+    body = (
+        b'{"title":"Internal Server Error","status":500,"detail":"the agent failed","trace":"4bf9"}'
+    )
+    failed = Response(500, body, content_type="application/problem+json")
+    api.overrides[("GET", "/workloads")] = failed
+    assert kakuri("ps").err == "error: the agent failed\n  trace 4bf9\n"
+    assert kakuri("ps", "--json").err == body.decode() + "\n"
+
+
 def test_error_without_a_problem_document_shows_the_status(kakuri, api):
-    from kakuri_http import Response  # noqa: PLC0415
 
     api.overrides[("GET", "/workloads")] = Response(502, b"<html>")
     result = kakuri("ps")

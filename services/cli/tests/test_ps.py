@@ -114,6 +114,17 @@ def test_ps_of_an_unknown_id_is_not_found(kakuri, some):
     assert (result.code, result.err) == (3, "error: no workload 'nothing'\n")
 
 
+@pytest.mark.parametrize("command", [["nodes"], ["node", "node1"]])
+def test_node_that_simulates_is_reported_by_one_line(kakuri, api, command):
+    message = "nothing really runs: the runtime is simulated"
+    api.nodes[0] |= {"simulated": True, "message": message}
+    result = kakuri(*command)
+    assert "simulated" in result.out
+    assert (result.out + result.err).count("nothing really runs") == 1
+    api.nodes[0]["message"] = "the store accepts no changes"
+    assert "the store accepts no changes" in kakuri(*command).out
+
+
 def test_ps_of_a_simulated_node_warns_once_on_standard_error(kakuri, some, api):
     api.nodes[0]["simulated"] = True
     result = kakuri("ps", "-q")

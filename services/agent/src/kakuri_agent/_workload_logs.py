@@ -7,6 +7,7 @@ requests wait.
 
 import asyncio
 from contextlib import suppress
+from dataclasses import replace
 
 from kakuri_registry import StoreError, StoreWriter, WorkloadEntry, WorkloadRegistry
 from kakuri_rpc import ErrorCode, ErrorReply, Log, ReadLog, Reply
@@ -48,17 +49,17 @@ class WorkloadLogs:
         self._signals.set(workload_id)
 
     def stop_waiting(self) -> None:
-        """Answer the requests that wait after a cursor, and let no further one wait."""
+        """Answer the requests that wait, and let no further one wait."""
         self._is_stopping = True
         for reading in self._followers:
             reading.cancel()
 
     async def read(self, request: ReadLog) -> Reply:
         """Answer a request for a part of a log, once it has content or its waiting time is over."""
-        if request.after is None or not request.wait_seconds:
+        if not request.wait_seconds:
             return await self._read(request)
         if self._is_stopping:
-            return Log(b"", request.after, ended=False)
+            return await self._read_at_once(request)
         reading = asyncio.create_task(self._read(request))
         self._followers.add(reading)
         try:
@@ -67,8 +68,14 @@ class WorkloadLogs:
             self._followers.discard(reading)
             reading.cancel()  # if the client has disconnected
         if reading.cancelled():
-            return Log(b"", request.after, ended=False)
+            return await self._read_at_once(request)
         return reading.result()
+
+    async def _read_at_once(self, request: ReadLog) -> Reply:
+        """Answer a request although the agent stops; one without a cursor has to get one."""
+        if request.after is not None:
+            return Log(b"", request.after, ended=False)
+        return await self._read(replace(request, wait_seconds=0.0))
 
     async def _read(self, request: ReadLog) -> Reply:
         loop = asyncio.get_running_loop()

@@ -88,6 +88,8 @@ def _message(problem: Mapping[str, Any], response: Any, code: str, *, is_write: 
     for error in problem.get("errors", ()):
         if isinstance(error, dict):
             lines.append(printable(f"  {error.get('path')}: {error.get('message')}"))
+    if response.status >= _SERVER_ERROR and problem.get("trace"):
+        lines.append(printable(f"  trace {problem['trace']}"))  # of the daemons' log lines
     if is_write and code in _UNKNOWN_OUTCOME:
         lines.append(_FATE_UNKNOWN)
     return "\n".join(lines)

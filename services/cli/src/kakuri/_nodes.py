@@ -64,7 +64,7 @@ def node(invocation: Invocation, *, name: str) -> None:
     handlers = one.get("handlers") or {}
     rows = [
         ("state", one["state"]),
-        ("message", printable(one.get("message") or "")),
+        ("message", _message(one)),
         ("runtime", _runtime(one)),
         *[("class", f"{key} → handler {value}") for key, value in handlers.items()],
         ("memory", _used(one, "memory_mb", size)),
@@ -112,8 +112,14 @@ def _row(one: Node) -> list[str]:
         _used(one, "cpu_millicores", cores),
         str(one.get("workloads", "")),
         seen or "",
-        printable(one.get("message") or ""),
+        _message(one),
     ]
+
+
+def _message(one: Node) -> str:
+    """Return the node's message, but not that it is simulated: the warning reports that."""
+    message = printable(one.get("message") or "")
+    return "" if one.get("simulated") and message.startswith("nothing really runs") else message
 
 
 def _runtime(one: Node) -> str:

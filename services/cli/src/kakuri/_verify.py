@@ -13,13 +13,14 @@ DEFAULT_FILE = ("kakuri.toml",)
 
 @click.command(cls=Verb)
 @FILES
+@click.argument("more", nargs=-1, metavar="[FILE|DIR|-]...")
 @click.pass_obj
-def verify(invocation: Invocation, *, files: tuple[str, ...]) -> int:
+def verify(invocation: Invocation, *, files: tuple[str, ...], more: tuple[str, ...]) -> int:
     """Check files of workloads, without a server: every fault, with its path and line."""
     from kakuri._files import FileFaults, read_manifest  # noqa: PLC0415 (not for --help)
 
     try:
-        manifest = read_manifest(files or DEFAULT_FILE)
+        manifest = read_manifest((*files, *more) or DEFAULT_FILE)
     except FileFaults as error:
         if not invocation.is_json:
             raise

@@ -1,0 +1,109 @@
+"""One id, from curl through the logs of all three daemons to events and problems."""
+
+import asyncio
+import json
+import re
+
+import pytest
+from kakuri_cri.testing import FakeCri
+
+from .processes import curl
+
+TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
+DOCUMENT = {
+    "id": "web", "image": "app:1", "runtime_class": "edera-zone", "memory_mb": 64,
+    "cpu_millicores": 100,
+}  # fmt: skip
+
+
+@pytest.fixture
+async def cri():
+    async with FakeCri(handlers=("", "edera")) as fake:
+        yield fake
+
+
+@pytest.fixture
+async def stack(start, cri, tmp_path):
+    """Control plane, agent and sidecar as processes, above a container runtime that is faked."""
+
+    def daemons():
+        sidecar = start(
+            "kakuri-sidecar", "--listen", f"unix:{tmp_path}/sidecar.sock",
+            "--cri", str(cri.endpoint), "--log-dir", str(tmp_path / "logs"),
+        )  # fmt: skip
+        agent = start(
+            "kakuri-agent", "--listen", f"unix:{tmp_path}/agent.sock", "--runtime", "sidecar",
+            "--sidecar", sidecar.address, "--state-dir", str(tmp_path / "state"),
+        )  # fmt: skip
+        plane = start("kakuri-control-plane", "--listen", "127.0.0.1:0", "--agent", agent.address)
+        return plane, agent, sidecar
+
+    return await asyncio.to_thread(daemons)
+
+
+async def events(url, kind):
+    """Return the events of the workload up to one of a type."""
+    command = ("curl", "--silent", "--no-buffer", f"{url}/events?after=0&workload=web")
+    process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
+    found = []
+    try:
+        while not found or found[-1]["type"] != kind:
+            found.append(json.loads(await process.stdout.readline()))
+    finally:
+        process.kill()
+        await process.communicate()
+    return [each for each in found if each["type"] != "heartbeat"]
+
+
+def lines_with(daemon, trace):
+    return [
+        re.sub(" {2,}.*", "", line.split("] ", 1)[1])
+        for line in daemon.log.read_text().splitlines()
+        if line.endswith(f"trace={trace}")
+    ]
+
+
+async def test_one_id_is_found_in_every_log_and_event_of_a_request(stack, cri):
+    plane, agent, sidecar = stack
+    url = f"http://{plane.address}"
+    traced = ["-H", f"traceparent: 00-{TRACE}-00f067aa0ba902b7-01"]
+    made = await asyncio.to_thread(
+        curl, f"{url}/workloads", "--data", json.dumps(DOCUMENT), *traced
+    )
+    assert (made.status, made.headers["traceparent"][:36]) == (201, f"00-{TRACE}-")
+    await cri.calls.wait_for("StartContainer")
+    removal = await asyncio.to_thread(
+        curl, f"{url}/workloads/web?grace_seconds=0", "--request", "DELETE"
+    )
+    other = removal.headers["traceparent"].split("-")[1]
+    found = await events(url, "removed")
+    by_trace = [
+        [each["type"] for each in found if each.get("trace") == trace] for trace in (TRACE, other)
+    ]
+    assert by_trace[0][0] == "workload"
+    assert by_trace[1][0] == "desired"
+    assert by_trace[1][-1] == "removed"
+    assert sum(map(len, by_trace)) == len(found)
+    for daemon, text in ((plane, "request"), (agent, "workload accepted"), (sidecar, "request")):
+        await asyncio.to_thread(daemon.await_log, f"trace={TRACE}")
+        assert text in lines_with(daemon, TRACE)
+    for daemon, text in ((agent, "workload removed"), (sidecar, "request")):
+        await asyncio.to_thread(daemon.await_log, f"trace={other}")
+        assert text in lines_with(daemon, other)
+    again = await asyncio.to_thread(curl, f"{url}/workloads/web", *traced)
+    assert (again.status, json.loads(again.body)["trace"]) == (404, TRACE)
+
+
+async def test_failed_start_is_found_by_the_trace_of_its_request(stack, cri):
+    plane, agent, sidecar = stack
+    cri.faults.set("PullImage", "error(NOT_FOUND: no such image)")
+    made = await asyncio.to_thread(
+        curl, f"http://{plane.address}/workloads", "--data", json.dumps(DOCUMENT)
+    )
+    trace = made.headers["traceparent"].split("-")[1]
+    await asyncio.to_thread(agent.await_log, "zone not started")
+    await asyncio.to_thread(agent.await_log, "state=failed")
+    assert {"workload accepted", "zone not started", "workload changed"} <= {
+        *lines_with(agent, trace)
+    }
+    assert any("start failed" in line for line in lines_with(sidecar, trace))
