@@ -63,3 +63,20 @@ def test_worker_count_is_also_an_integer_in_the_configuration_file(start, agent,
     plane = start("kakuri-control-plane", "--config", str(config))
     plane.await_log("worker=2")
     assert curl(f"http://{plane.address}/readyz").status == 200
+
+
+def test_scrape_of_one_worker_has_the_requests_of_all(start, agent):
+    options = ["--listen", "127.0.0.1:0", "--agent", agent.address, "--workers", "2"]
+    plane = start("kakuri-control-plane", *options, "--metrics-listen", "127.0.0.1:0")
+    plane.await_log("metrics served")
+    metrics = re.findall(r"metrics served +endpoint=(\S+)", plane.log.read_text())[0]
+    for _ in range(10):
+        assert curl(f"http://{plane.address}/workloads").status == 200
+    text = curl(f"http://{metrics}/metrics").body
+    counts = re.findall(
+        r'^kakuri_http_requests_total{.*route="/workloads",.*} (\S+)', text, re.MULTILINE
+    )
+    assert sum(map(float, counts)) == 10
+    assert 'worker="1"' in text
+    assert 'worker="2"' in text
+    assert plane.end() == 0

@@ -1,6 +1,7 @@
 """`GET /metrics`: what is counted, what is asked of the agent, and the text of both formats."""
 
 import asyncio
+import contextvars
 import random
 import string
 from contextlib import asynccontextmanager
@@ -9,8 +10,12 @@ import pytest
 from kakuri_control_plane import _metrics, control_plane_service
 from kakuri_control_plane._api import Api as ControlPlane
 from kakuri_control_plane._exposition import CONTENT_TYPES, OPENMETRICS, TEXT, Exposition
+from kakuri_control_plane._worker_metrics import WorkerMetrics
+from kakuri_daemon import WorkerPeers
+from kakuri_daemon._worker_peers import inherit_peers
 from kakuri_daemon.api import HTTPMetrics
-from kakuri_http import AccessEntry, Client, Headers, Request, Route
+from kakuri_http import AccessEntry, Client, Headers, Request, Response, Route, Router
+from kakuri_http import serve as serve_http
 from kakuri_rpc import (
     AgentClient,
     DescribeNode,
@@ -23,6 +28,7 @@ from kakuri_rpc import (
     Status,
     serve,
 )
+from kakuri_tcp import Endpoint
 from kakuri_workload.metrics import MetricFamily, MetricSample, counter, gauge
 from prometheus_client.openmetrics.parser import (
     text_string_to_metric_families as parse_openmetrics,
@@ -186,7 +192,7 @@ async def test_agent_that_does_not_answer_leaves_the_series_of_this_process():
         found = await plane.samples()
     assert found[series("kakuri_agent_up")] == 0
     name = "kakuri_agent_request_duration_seconds_count"
-    assert found[series(name, request="DescribeNode", outcome="unreachable")] == 2
+    assert found[series(name, request="DescribeNode", outcome="unreachable")] == 1
     assert found[series("kakuri_agent_requests_in_flight")] == 0
     assert series("kakuri_http_connections") in found
 
@@ -326,3 +332,65 @@ def test_counts_of_exchanges_without_a_response_have_no_status():
     assert [each.labels for each in requests.samples] == [("GET", "/workloads", "none")]
     assert [each.labels for each in durations.samples] == [("GET", "/workloads", "none")]
     assert rejected.samples == ()
+
+
+async def test_metrics_are_served_alone_at_an_endpoint_of_their_own(tmp_path):
+    listen = Endpoint.parse(f"unix:{tmp_path / 'metrics'}")
+    async with scraped(metrics_listen=listen) as plane, Client(listen) as client:
+        await plane.call("GET", "/workloads/wl-1")
+        response = await client.get("/metrics")
+        found = values(parse_text(response.body.decode()))
+        one = {"method": "GET", "route": "/workloads/:id", "code": "200"}
+        assert found[series("kakuri_http_requests_total", **one)] == 1
+        assert (await client.get("/workloads/wl-1")).status == 404
+        fields = {"Sec-Fetch-Site": "cross-site"}
+        assert (await client.get("/metrics", headers=fields)).status == 403
+        assert series("kakuri_http_connections") in await plane.samples()
+
+
+async def test_metrics_of_all_workers_have_the_name_of_each(tmp_path):
+    def worker(name, requests):
+        family = counter("kakuri_http_requests", "R.", {("GET",): requests}, ("method",))
+        return WorkerMetrics(WorkerPeers(name, tmp_path), lambda: [family])
+
+    first, second = worker("1", 3.0), worker("2", 4.0)
+    async with first.serving(), second.serving():
+        (family,) = await first.families()
+        assert {each.labels: each.value for each in family.samples} == {
+            ("GET", "1"): 3,
+            ("GET", "2"): 4,
+        }
+    (tmp_path / "3.socket").touch()  # of one that was killed
+    (family,) = await first.families()
+    assert {each.labels: each.value for each in family.samples} == {("GET", "1"): 3}
+
+
+async def test_worker_that_answers_something_else_has_no_series(tmp_path):
+    router = Router()
+    router.add("GET", "/families", lambda _: Response(200, b"[1]"))
+    metrics = WorkerMetrics(WorkerPeers("1", tmp_path), list)
+    async with await serve_http(WorkerPeers("2", tmp_path).endpoint, router):
+        assert await metrics.families() == []
+
+
+async def test_scrape_of_one_worker_has_the_series_of_all(tmp_path):
+    other = WorkerMetrics(
+        WorkerPeers("2", tmp_path), lambda: [gauge("kakuri_log_streams", "", 7.0)]
+    )
+
+    def in_worker():
+        inherit_peers(f"1:{tmp_path}")
+        return asyncio.ensure_future(scrape())
+
+    async def scrape():
+        async with scraped() as plane:
+            return await plane.samples()
+
+    async with other.serving():
+        found = await contextvars.copy_context().run(in_worker)
+    assert found[series("kakuri_log_streams", worker="1")] == 0
+    assert found[series("kakuri_log_streams", worker="2")] == 7
+    assert found[series("kakuri_agent_up", node="n1")] == 1
+    name = "kakuri_agent_request_duration_seconds_count"
+    labels = {"request": "DescribeNode", "outcome": "ok", "node": "n1", "worker": "1"}
+    assert series(name, **labels) not in found  # it is counted with its end, after this scrape

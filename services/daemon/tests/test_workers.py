@@ -1,19 +1,30 @@
 """A daemon with several processes: started, replaced, stopped, and never left behind."""
 
 import asyncio
+import contextvars
 import errno
 import gc
 import os
 import signal
+import stat
 import subprocess
 import sys
+import tempfile
 from contextlib import suppress
 from pathlib import Path
 
 import click
 import pytest
-from kakuri_daemon import DaemonError, WorkerCount, _workers, run_workers
-from kakuri_tcp import Endpoint
+from kakuri_daemon import (
+    DaemonError,
+    WorkerCount,
+    WorkerPeers,
+    _workers,
+    run_workers,
+    worker_peers,
+)
+from kakuri_daemon._worker_peers import PEERS_VARIABLE, inherit_peers, peers_directory
+from kakuri_tcp import Endpoint, open_listening_sockets
 from structlog.testing import capture_logs
 
 WORKER = """
@@ -97,7 +108,7 @@ def has_child_process():
 async def test_workers_serve_one_endpoint_and_have_ended_after_the_context(endpoint, command):
     command(WORKER.format(endpoint=str(endpoint), number=2))
     with capture_logs() as log:
-        async with _workers._worker_processes(endpoint, 2, None) as real:
+        async with _workers._worker_processes([endpoint], 2, None) as real:
             pids = {entry["pid"] for entry in log if entry["event"] == "worker started"}
             assert await pid_of_server(real) in pids
     assert len(pids) == 2
@@ -110,7 +121,7 @@ async def test_workers_serve_one_endpoint_and_have_ended_after_the_context(endpo
 async def test_worker_that_is_killed_is_replaced_and_no_connection_is_refused(command):
     command(WORKER.format(endpoint=str(ANY_PORT), number=2))
     with capture_logs() as log:
-        async with _workers._worker_processes(ANY_PORT, 2, None) as endpoint:
+        async with _workers._worker_processes([ANY_PORT], 2, None) as endpoint:
             before = await pids_of_servers(endpoint, 2)
             killed = min(before)
             os.kill(killed, signal.SIGKILL)
@@ -146,7 +157,7 @@ async def test_worker_that_keeps_ending_is_replaced_with_delays_that_grow_unless
     monkeypatch.setattr(_workers, "MAX_DELAY", 0.004)
     monkeypatch.setattr(_workers, "STABLE_SECONDS", stable_after)
     command("print('listening on something', flush=True); raise SystemExit(3)")
-    async with _workers._worker_processes(ANY_PORT, 1, None):
+    async with _workers._worker_processes([ANY_PORT], 1, None):
         await enough.wait()
     assert [end["replaced_in"] for end in ends[:4]] == delays
     assert {end["end"] for end in ends} == {"status 3"}
@@ -159,17 +170,81 @@ def test_single_worker_serves_the_endpoint_in_this_process(monkeypatch):
     assert served == [ANY_PORT]
 
 
+def test_single_worker_serves_further_endpoints_too(monkeypatch):
+    served = []
+    monkeypatch.setattr(_workers, "run", lambda service: served.append(service()))
+    run_workers(lambda *listening: listening, ANY_PORT, 1, more=[ANY_PORT])
+    assert served == [(ANY_PORT, ANY_PORT)]
+
+
+def test_worker_inherits_the_sockets_of_each_endpoint_and_knows_its_peers(monkeypatch, tmp_path):
+    served = []
+    monkeypatch.setattr(_workers, "run", lambda service, lifeline: served.append(service()))
+    opened = [open_listening_sockets(ANY_PORT, 1)[0] for _ in range(2)]
+    # As a child process has them: descriptors of its own.
+    groups = [[os.dup(each) for each in sockets.descriptors] for sockets in opened]
+    monkeypatch.setenv(_workers.VARIABLE, ";".join(",".join(map(str, group)) for group in groups))
+    monkeypatch.setenv(PEERS_VARIABLE, f"2:{tmp_path}")
+    contextvars.copy_context().run(
+        run_workers,
+        lambda *listening: (listening, worker_peers()),
+        ANY_PORT,
+        2,
+        more=[ANY_PORT],
+    )
+    ((inherited, peers),) = served
+    assert [each.endpoint for each in inherited] == [each.endpoint for each in opened]
+    assert peers == WorkerPeers("2", tmp_path)
+    for sockets in (*inherited, *opened):
+        sockets.close()
+
+
+def test_peers_are_the_other_sockets_in_the_directory(tmp_path):
+    for name in ("1.socket", "2.socket", "10.socket", "else"):
+        (tmp_path / name).touch()
+    peers = WorkerPeers("2", tmp_path)
+    assert str(peers.endpoint) == f"unix:{tmp_path}/2.socket"
+    assert {name: str(each) for name, each in peers.others().items()} == {
+        "1": f"unix:{tmp_path}/1.socket",
+        "10": f"unix:{tmp_path}/10.socket",
+    }
+
+
+@pytest.mark.parametrize("given", [None, "", "1", ":/tmp", "x:/tmp"])
+def test_process_without_the_variable_of_a_parent_has_no_peers(given):
+    context = contextvars.copy_context()
+    context.run(inherit_peers, given)
+    assert context.run(worker_peers) is None
+
+
+def test_directory_of_peers_is_private_and_removed_at_the_end():
+    with peers_directory() as path:
+        assert stat.S_IMODE(Path(path).stat().st_mode) == 0o700
+    assert not Path(path).exists()
+
+
+def test_workers_without_a_directory_do_without_one_another(monkeypatch):
+    monkeypatch.setattr(tempfile, "TemporaryDirectory", failing)
+    with capture_logs() as logs, peers_directory() as path:
+        assert path is None
+    assert logs[0]["event"] == "workers can't reach one another"
+
+
+def failing(**_options):
+    raise OSError(errno.EROFS, "Read-only file system")
+
+
 async def test_worker_that_does_not_start_is_an_error_and_stops_the_others(command):
     command("raise SystemExit(2)")
     with pytest.raises(DaemonError, match=r"worker [12] did not start: status 2"):
-        async with _workers._worker_processes(ANY_PORT, 2, None):
+        async with _workers._worker_processes([ANY_PORT], 2, None):
             pass
 
 
 async def test_worker_whose_interpreter_is_missing_is_an_error(monkeypatch):
     monkeypatch.setattr(sys, "executable", "/nowhere/python")
     with pytest.raises(DaemonError, match="No such file or directory"):
-        async with _workers._worker_processes(ANY_PORT, 1, None):
+        async with _workers._worker_processes([ANY_PORT], 1, None):
             pass
 
 
@@ -188,7 +263,7 @@ async def test_worker_that_gets_no_descriptors_is_an_error_and_leaves_no_process
 
     monkeypatch.setattr(os, function, open_or_fail)
     with pytest.raises(DaemonError, match="worker 1 did not start: Too many open files"):
-        async with _workers._worker_processes(ANY_PORT, 1, None):
+        async with _workers._worker_processes([ANY_PORT], 1, None):
             pass
     assert not has_child_process()
 
@@ -210,7 +285,7 @@ async def test_worker_that_cannot_be_replaced_for_want_of_descriptors_is_retried
 
     monkeypatch.setattr(os, "pipe", fail_once)
     with capture_logs() as log:
-        async with _workers._worker_processes(ANY_PORT, 1, None):
+        async with _workers._worker_processes([ANY_PORT], 1, None):
             await retried.wait()
     ends = [entry["end"] for entry in log if entry["event"] == "worker ended"]
     assert ends[:2] == ["status 3", "Too many open files"]
@@ -221,7 +296,7 @@ async def test_several_workers_that_do_not_start_are_reported_as_one_error(monke
     unhandled = []
     asyncio.get_running_loop().set_exception_handler(lambda _loop, what: unhandled.append(what))
     with pytest.raises(DaemonError, match="worker 1 did not start"):
-        async with _workers._worker_processes(ANY_PORT, 3, None):
+        async with _workers._worker_processes([ANY_PORT], 3, None):
             pass
     gc.collect()  # a task reports an exception that was never retrieved when it is deleted
     assert unhandled == []

@@ -113,6 +113,12 @@ class Api:
         add("GET", "/openapi.json", DocumentHandler(router).get, describe=GET_OPENAPI)
         return router
 
+    def metrics_router(self) -> APIRouter:
+        """Return a router for metrics alone."""
+        router = APIRouter(PROBLEMS)
+        router.add("GET", "/metrics", self.metrics.get_metrics, describe=GET_METRICS)
+        return router
+
     def _add_workloads(self, router: APIRouter) -> None:
         add, one, lifecycle = router.add, "/workloads/:id<workload>", self._lifecycle
         create, limit = self._submissions.create, MAX_OPTIONS
@@ -181,7 +187,6 @@ class Api:
 
     async def end_waiting(self) -> None:
         """End all responses that wait for something, so that the server can be drained."""
-        self.metrics.close()
         await self._hub.close()
         await self._logs.end_followed()
 

@@ -2,16 +2,27 @@
 
 import re
 from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 
 import click
-from kakuri_daemon import DaemonCommand, WorkerCount, endpoint, listen_group, run_workers
-from kakuri_daemon.api import HostGuard, refuse_other_sites, serving
+import structlog
+from kakuri_daemon import (
+    DaemonCommand,
+    WorkerCount,
+    endpoint,
+    listen_group,
+    run_workers,
+    worker_peers,
+)
+from kakuri_daemon.api import APIRouter, HostGuard, refuse_other_sites, serving
 from kakuri_rpc import DEFAULT_TIMEOUT, AgentClient
 from kakuri_tcp import Endpoint, ListeningSockets, UnixAccess
 
 from kakuri_control_plane._api import Api
 from kakuri_control_plane._version import __version__
+from kakuri_control_plane._worker_metrics import WorkerMetrics
+
+log = structlog.get_logger()
 
 MIN_TIMEOUT, MAX_TIMEOUT = 0.1, 300.0
 """Seconds. A healthy agent may need the shortest time; clients do not wait for the longest."""
@@ -48,6 +59,12 @@ HOST_NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,251}[A-Za-z0-9_])?")
     help="A name, besides localhost, under which callers may reach this server; may be repeated.",
 )
 @click.option(
+    "--metrics-listen",
+    type=endpoint,
+    metavar="HOST:PORT|unix:PATH",
+    help="Where else to serve GET /metrics, and nothing but that.",
+)
+@click.option(
     "--workers",
     type=WorkerCount(),
     default="1",
@@ -61,16 +78,23 @@ def main(
     agent: Endpoint,
     agent_timeout: float,
     allowed_hosts: tuple[str, ...],
+    metrics_listen: Endpoint | None,
     unix_access: UnixAccess | None,
     workers: int,
 ) -> None:
     """Serve an HTTP API for workloads, which an agent runs."""
     run_workers(
-        lambda sockets: control_plane_service(
-            sockets, agent, agent_timeout, allowed_hosts, unix_access=unix_access
+        lambda sockets, metrics=None: control_plane_service(
+            sockets,
+            agent,
+            agent_timeout,
+            allowed_hosts,
+            metrics_listen=metrics,
+            unix_access=unix_access,
         ),
         listen,
         workers,
+        more=() if metrics_listen is None else (metrics_listen,),
         unix_access=unix_access,
     )
 
@@ -82,6 +106,7 @@ async def control_plane_service(
     agent_timeout: float = DEFAULT_TIMEOUT,
     allowed_hosts: Iterable[str] = (),
     *,
+    metrics_listen: Endpoint | ListeningSockets | None = None,
     unix_access: UnixAccess | None = None,
 ) -> AsyncIterator[Endpoint]:
     """Serve the API while the context is entered; yield the endpoint with its real port.
@@ -92,6 +117,7 @@ async def control_plane_service(
         agent_timeout: Seconds that the agent may take to answer.
         allowed_hosts: Names besides localhost and the host of `listen` under which callers may
             reach the server.
+        metrics_listen: Where else to serve metrics.
         unix_access: Who may connect to a Unix socket.
 
     Raises:
@@ -99,18 +125,36 @@ async def control_plane_service(
     """
     async with AgentClient(agent, timeout=agent_timeout) as client:
         api = Api(client, str(agent))
-        router = api.router()
-        host = (listen.endpoint if isinstance(listen, ListeningSockets) else listen).host
-        names = [*allowed_hosts, host] if host else allowed_hosts
-        router.check(HostGuard(names, hint="the control plane needs --allowed-host"))
-        router.check(refuse_other_sites)
-        async with serving(
-            listen, router, unix_access=unix_access, metrics=api.http_metrics
-        ) as endpoint:
+        metrics = api.http_metrics
+        async with AsyncExitStack() as stack:
+            stack.callback(api.metrics.close)
+            if (peers := worker_peers()) is not None:
+                api.metrics.workers = WorkerMetrics(peers, api.metrics.own_families)
+                await stack.enter_async_context(api.metrics.workers.serving())
+            if metrics_listen is not None:
+                router = _guarded(api.metrics_router(), metrics_listen, allowed_hosts)
+                also = await stack.enter_async_context(
+                    serving(metrics_listen, router, unix_access=unix_access, metrics=metrics)
+                )
+                log.info("metrics served", endpoint=str(also))
+            router = _guarded(api.router(), listen, allowed_hosts)
+            serving_api = serving(listen, router, unix_access=unix_access, metrics=metrics)
+            endpoint = await stack.enter_async_context(serving_api)
             try:
                 yield endpoint
             finally:
                 await api.end_waiting()
+
+
+def _guarded(
+    router: APIRouter, listen: Endpoint | ListeningSockets, allowed_hosts: Iterable[str]
+) -> APIRouter:
+    """Return a router that refuses requests of other sites."""
+    host = (listen.endpoint if isinstance(listen, ListeningSockets) else listen).host
+    names = [*allowed_hosts, host] if host else allowed_hosts
+    router.check(HostGuard(names, hint="the control plane needs --allowed-host"))
+    router.check(refuse_other_sites)
+    return router
 
 
 def _check_agent(agent: Endpoint) -> Endpoint:

@@ -18,6 +18,7 @@ from kakuri_workload.metrics import MetricFamily, gauge
 from kakuri_control_plane._exposition import CONTENT_TYPES, Exposition, media_type_of
 from kakuri_control_plane._presence import Presence
 from kakuri_control_plane._problems import RETRY_AFTER
+from kakuri_control_plane._worker_metrics import WorkerMetrics
 
 SCRAPE_SECONDS = 8.0
 """Seconds for all pages of the node, below the usual limit of Prometheus, 10 s. After that the
@@ -29,6 +30,9 @@ MAX_SCRAPES = 4
 MAX_PAGES = 500
 """Pages of one scrape: ten times what the largest node has."""
 
+ABOUT_AGENT = "kakuri_agent_"
+"""How the names of families begin whose series have the node's name, too."""
+
 HEADERS = {"Cache-Control": "no-store"}
 
 T = TypeVar("T")
@@ -37,7 +41,11 @@ Families = Callable[[], Iterable[MetricFamily]]
 
 
 class MetricsApi:
-    """The handler of metrics."""
+    """The handler of metrics.
+
+    Attributes:
+        workers: The metrics of all workers, in a control plane with several.
+    """
 
     def __init__(
         self, agent: AgentClient, presence: Presence, own_families: Sequence[Families]
@@ -51,9 +59,10 @@ class MetricsApi:
         """
         self._agent = agent
         self._presence = presence
-        self._own_families = own_families
+        self._own_families = (*own_families, agent.metrics.families)
         self._node_name: str | None = None
         self._scrapes: WeakSet[Exposition] = WeakSet()
+        self.workers: WorkerMetrics | None = None
         self._thread: ThreadPoolExecutor | None = None
 
     def get_metrics(self, request: Request) -> Response:
@@ -70,6 +79,10 @@ class MetricsApi:
             200, self._pieces(exposition), headers=HEADERS, content_type=exposition.content_type
         )
 
+    def own_families(self) -> list[MetricFamily]:
+        """Return the families of this process."""
+        return [family for source in self._own_families for family in source()]
+
     def close(self) -> None:
         """Stop the thread. May be called again."""
         if self._thread is not None:
@@ -80,7 +93,7 @@ class MetricsApi:
 
         Without a complete reply of the node, `kakuri_agent_up` is 0.
         """
-        own = {family.name: family for source in self._own_families for family in source()}
+        own = {family.name: family for family in await self._of_process()}
         deadline = asyncio.get_running_loop().time() + SCRAPE_SECONDS
         is_up = False
         after: str | None = None
@@ -97,9 +110,18 @@ class MetricsApi:
         except (RPCError, TimeoutError):  # `Presence` has logged that the agent does not answer
             pass
         help_ = "Whether the agent answered this scrape completely: 1 or 0."
-        of_agent = [gauge("kakuri_agent_up", help_, float(is_up)), *self._agent.metrics.families()]
-        rest = [*own.values(), *map(self._of_this_node, of_agent)]
+        own["kakuri_agent_up"] = gauge("kakuri_agent_up", help_, float(is_up))
+        rest = [
+            self._of_this_node(family) if family.name.startswith(ABOUT_AGENT) else family
+            for family in own.values()
+        ]
         yield await self._in_thread(partial(exposition.write, rest)) + exposition.end()
+
+    async def _of_process(self) -> list[MetricFamily]:
+        """Return the families of this process, or of all workers."""
+        if self.workers is not None:
+            return await self.workers.families()
+        return self.own_families()
 
     async def _ask(self, request: Awaitable[T], deadline: float) -> T:
         async with asyncio.timeout_at(deadline):

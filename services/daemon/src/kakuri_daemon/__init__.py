@@ -13,6 +13,7 @@ from kakuri_daemon._stream import LogStream
 from kakuri_daemon._supervision import shed_with
 from kakuri_daemon._trace import current_trace, current_traceparent, set_trace
 from kakuri_daemon._version import __version__
+from kakuri_daemon._worker_peers import WorkerPeers, worker_peers
 from kakuri_daemon._workers import run_workers
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "DaemonError",
     "LogStream",
     "WorkerCount",
+    "WorkerPeers",
     "__version__",
     "configure_logs",
     "current_trace",
@@ -33,6 +35,7 @@ __all__ = [
     "run_workers",
     "set_trace",
     "shed_with",
+    "worker_peers",
 ]
 
 for _name in __all__:  # tracebacks show where users import a name from

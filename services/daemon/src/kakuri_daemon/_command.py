@@ -194,15 +194,17 @@ class DaemonCommand(click.Command):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Refuse an exposed address, configure the log, then run the daemon."""
-        listen: Endpoint = ctx.params["listen"]
-        if not listen.is_loopback and not ctx.params.pop("allow_unauthenticated"):
+        is_exposure_allowed = ctx.params.pop("allow_unauthenticated")
+        for option in self.params:
+            listen = ctx.params.get(option.name or "") if _is_listen(option) else None
+            if listen is None or listen.is_loopback or is_exposure_allowed:
+                continue
             message = (
                 f"refusing to listen on {listen}: the address is not loopback and callers are not "
                 "authenticated; listen on 127.0.0.1 or unix:PATH, or give --allow-unauthenticated"
             )
-            (option,) = (each for each in self.params if each.name == "listen")
             raise click.BadParameter(message, ctx, option)
-        ctx.params.pop("allow_unauthenticated", None)
+        listen = ctx.params["listen"]
         if ctx.params.get("unix_access") is not None and listen.scheme != "unix":
             raise DaemonError(f"expected --listen unix:PATH for --listen-group, got {listen}")
         stream = configure_logs(**ctx.meta)
@@ -299,6 +301,11 @@ def _check_setting(path: Path, key: str, value: object, option: click.Parameter)
         hint = f": write [{value!r}]" if option.multiple and isinstance(value, str) else ""
         message = f"{path}: expected {expected} for '{key}', got {got}{hint}"
         raise DaemonError(message)
+
+
+def _is_listen(option: click.Parameter) -> bool:
+    """Return whether an option is an address to listen on: --listen, --metrics-listen."""
+    return (option.name or "").endswith("listen")
 
 
 def _long_name(option: click.Parameter) -> str:

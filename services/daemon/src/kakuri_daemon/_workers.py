@@ -16,7 +16,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import (
     AbstractAsyncContextManager,
     ExitStack,
@@ -30,11 +30,13 @@ from kakuri_tcp import Endpoint, ListeningSockets, UnixAccess, open_listening_so
 
 from kakuri_daemon._command import DaemonError
 from kakuri_daemon._run import run
+from kakuri_daemon._worker_peers import PEERS_VARIABLE, inherit_peers, peers_directory
 
 log = structlog.get_logger()
 
 VARIABLE = "_KAKURI_WORKER_SOCKETS"
-"""The variable that makes a process a worker: descriptors of its sockets, separated by commas."""
+"""The variable that makes a process a worker: descriptors of its sockets, separated by commas, and
+by a semicolon for each further endpoint."""
 
 MIN_DELAY, MAX_DELAY = 0.1, 10.0
 """Seconds before a worker is replaced: doubled for each that ends soon after its start."""
@@ -46,33 +48,37 @@ _LIFELINE = 0  # standard input, which ends with the parent
 
 
 def run_workers(
-    service: Callable[[Endpoint | ListeningSockets], AbstractAsyncContextManager[Endpoint]],
+    service: Callable[..., AbstractAsyncContextManager[Endpoint]],
     endpoint: Endpoint,
     number: int,
     *,
+    more: Sequence[Endpoint] = (),
     unix_access: UnixAccess | None = None,
 ) -> None:
     """Run a service as `run` does, in several processes if `number` is more than one.
 
     Args:
-        service: Returns the service of one process; called with what it has to listen on.
+        service: Returns the service of one process; called with what it has to listen on, an
+            Endpoint or ListeningSockets for `endpoint` and for each of `more`.
         endpoint: Where to listen; port 0 lets the kernel choose.
         number: The number of processes, at least 1.
+        more: Where else to listen.
         unix_access: Who may connect to a Unix socket.
 
     Raises:
         DaemonError: The endpoint can't be used, or a worker did not start.
     """
-    sockets = _inherited_sockets(endpoint)
+    endpoints = (endpoint, *more)
+    sockets = _inherited_sockets(endpoints)
     if sockets is not None:
-        run(lambda: service(sockets), lifeline=_LIFELINE)
+        run(lambda: service(*sockets), lifeline=_LIFELINE)
     elif number > 1:
-        run(lambda: _worker_processes(endpoint, number, unix_access))
+        run(lambda: _worker_processes(endpoints, number, unix_access))
     else:
-        run(lambda: service(endpoint))
+        run(lambda: service(*endpoints))
 
 
-def _inherited_sockets(endpoint: Endpoint) -> ListeningSockets | None:
+def _inherited_sockets(endpoints: Sequence[Endpoint]) -> list[ListeningSockets] | None:
     """Return the sockets that a parent has opened for this process; None without a parent.
 
     Raises:
@@ -81,31 +87,42 @@ def _inherited_sockets(endpoint: Endpoint) -> ListeningSockets | None:
     given = os.environ.pop(VARIABLE, None)
     if given is None:
         return None
+    inherit_peers(os.environ.pop(PEERS_VARIABLE, None))
     try:
-        return ListeningSockets.inherited(endpoint, [int(each) for each in given.split(",")])
+        groups = [[int(each) for each in group.split(",")] for group in given.split(";")]
+        return [
+            ListeningSockets.inherited(endpoint, group)
+            for endpoint, group in zip(endpoints, groups, strict=True)
+        ]
     except (OSError, OverflowError, ValueError) as error:
         raise DaemonError(f"expected listening sockets in {VARIABLE}, got {given!r}") from error
 
 
 @asynccontextmanager
 async def _worker_processes(
-    endpoint: Endpoint, number: int, unix_access: UnixAccess | None
+    endpoints: Sequence[Endpoint], number: int, unix_access: UnixAccess | None
 ) -> AsyncIterator[Endpoint]:
-    """Start workers that serve an endpoint while the context is entered; yield the real endpoint.
+    """Start workers that serve endpoints while the context is entered; yield the first real one.
 
     Entering the context waits until all of them listen. Leaving it sends them SIGTERM, and waits
     until they have completed their requests in progress and ended.
     """
     with ExitStack() as stack:
-        opened = open_listening_sockets(endpoint, number, unix_access=unix_access)
-        for sockets in opened:
-            stack.callback(sockets.close)
+        opened: list[list[ListeningSockets]] = []
+        for endpoint in endpoints:
+            opened.append(open_listening_sockets(endpoint, number, unix_access=unix_access))
+            for sockets in opened[-1]:
+                stack.callback(sockets.close)
         lifeline = stack.enter_context(_pipe())
-        workers = [_Worker(index, sockets, lifeline[0]) for index, sockets in enumerate(opened, 1)]
+        peers = stack.enter_context(peers_directory())
+        workers = [
+            _Worker(index, of_worker, lifeline[0], peers)
+            for index, of_worker in enumerate(zip(*opened, strict=True), 1)
+        ]
         tasks = [asyncio.create_task(worker.keep_running()) for worker in workers]
         try:
             await _all_ready(workers, tasks)
-            yield opened[0].endpoint
+            yield opened[0][0].endpoint
         finally:
             for worker in workers:
                 worker.stop()
@@ -130,11 +147,14 @@ async def _all_ready(workers: list["_Worker"], tasks: list[asyncio.Task[None]]) 
 class _Worker:
     """One worker: a process that is replaced when it ends."""
 
-    def __init__(self, index: int, sockets: ListeningSockets, lifeline: int) -> None:
+    def __init__(
+        self, index: int, sockets: Sequence[ListeningSockets], lifeline: int, peers: str | None
+    ) -> None:
         self.ready = asyncio.Event()
         self._index = index
         self._sockets = sockets
         self._lifeline = lifeline
+        self._peers = peers
         self._process: subprocess.Popen[bytes] | None = None
         self._stopping = asyncio.Event()
 
@@ -193,13 +213,16 @@ class _Worker:
 
     def _start(self, stdout: int) -> subprocess.Popen[bytes]:
         """Start this process's command again, with the worker's sockets."""
-        descriptors = self._sockets.descriptors
+        groups = [each.descriptors for each in self._sockets]
+        environment = _environment(groups)
+        if self._peers is not None:
+            environment[PEERS_VARIABLE] = f"{self._index}:{self._peers}"
         return subprocess.Popen(  # noqa: S603 - our own command line
             [sys.executable, *sys.orig_argv[1:]],
             stdin=self._lifeline,
             stdout=stdout,
-            env=_environment(descriptors),
-            pass_fds=descriptors,
+            env=environment,
+            pass_fds=[descriptor for group in groups for descriptor in group],
             process_group=0,  # Ctrl-C is for the parent, which then stops the workers
         )
 
@@ -236,9 +259,9 @@ async def _ended(pid: int) -> None:
         os.close(descriptor)
 
 
-def _environment(descriptors: list[int]) -> dict[str, str]:
+def _environment(groups: list[list[int]]) -> dict[str, str]:
     """Return a worker's environment; only the parent notifies systemd."""
     environment = dict(os.environ)
     for name in ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"):
         environment.pop(name, None)
-    return environment | {VARIABLE: ",".join(map(str, descriptors))}
+    return environment | {VARIABLE: ";".join(",".join(map(str, group)) for group in groups)}
