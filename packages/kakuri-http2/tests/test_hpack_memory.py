@@ -1,7 +1,7 @@
 """What HPACK's coders remember between blocks: never more than allowed, and never what is stale."""
 
 import pytest
-from kakuri_http2 import HPACKError, Limits
+from kakuri_http2 import HeaderListTooLarge, HPACKError, Limits
 from kakuri_http2.hpack import Decoder, Encoder, NeverIndexed
 from kakuri_http2.hpack._encoder import _MAX_REMEMBERED, CHANGING, SECRET, encode_integer
 
@@ -117,3 +117,14 @@ def test_field_whose_value_seldom_comes_again_is_not_indexed(name):
     (field,) = decoder.decode(encoder.encode(((name, b"1"),)))
     assert not isinstance(field, NeverIndexed)
     assert encoder.table.entries == []
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_list_of_exactly_the_largest_size_is_decoded_whole(count):
+    fields = tuple((b"name-%d" % number, b"x" * 60) for number in range(count))
+    size = sum(len(name) + len(value) + 32 for name, value in fields)
+    block = Encoder().encode(fields)
+    assert Decoder(max_list_size=size).decode(block) == fields
+    with pytest.raises(HeaderListTooLarge) as caught:
+        Decoder(max_list_size=size - 1).decode(block)
+    assert caught.value.maximum == size - 1
