@@ -1,6 +1,7 @@
 """Tests of when the queue reconciles a workload."""
 
 import pytest
+from kakuri_agent import _work_queue
 from kakuri_agent._volatile import VolatileStates
 from kakuri_agent._work_queue import STORE_RETRY_SECONDS, WorkQueue
 from kakuri_registry import StoreFull
@@ -125,3 +126,29 @@ async def test_closed_queue_reconciles_nothing(queue, clock, settle):
     await settle()
     assert queue.reconciled == []
     assert all(timer.is_over for timer in clock.timers)
+
+
+async def test_queue_counts_the_time_of_each_workload_in_its_bucket_and_those_that_wait(
+    queue, monkeypatch, settle
+):
+    bounds = (1e-5, 2.5e-5, 5e-5, 1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 1e-2, 0.1, 1.0)
+    durations = [*bounds, 1.5]
+    each = iter(durations)
+    read = 0
+
+    def perf_counter():
+        nonlocal read
+        read += 1
+        return next(each) if read % 2 == 0 else 0.0  # at the end, and at the beginning
+
+    monkeypatch.setattr(_work_queue, "perf_counter", perf_counter)
+    for number in range(len(durations)):
+        queue.add(f"w-{number}")
+    _, backlog = queue.families()
+    assert backlog.values == [float(len(durations))]
+    await settle()
+    histogram, backlog = queue.families()
+    assert histogram.bounds == bounds
+    assert histogram.buckets == [(1,) * len(durations)]
+    assert histogram.values == [pytest.approx(sum(durations))]
+    assert backlog.values == [0.0]
