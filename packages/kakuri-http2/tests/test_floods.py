@@ -300,6 +300,24 @@ def test_requests_whose_responses_are_not_read_are_refused_and_then_cut_off():
     assert event.error.limit == "unsent_answers"
 
 
+@pytest.mark.parametrize("role", [ServerConnection, ClientConnection])
+def test_answers_before_the_first_write_count_like_later_ones(role):
+    connection = role(Limits(unsent_answers=10))
+    ping = frame("PING", 0, 0, bytes(8))
+    if role is ServerConnection:
+        connection.receive_data(PREFACE)
+    connection.receive_data(settings() + ping * 9)  # and the acknowledgement of the settings
+    assert not connection.is_over
+    connection.data_to_send()
+    connection.receive_data(ping * 10)
+    assert not connection.is_over
+    assert feed(connection, ping, "whole")[-1].error.limit == "unsent_answers"
+    early = role(Limits(unsent_answers=10))
+    if role is ServerConnection:
+        early.receive_data(PREFACE)
+    assert feed(early, settings() + ping * 10, "whole")[-1].error.limit == "unsent_answers"
+
+
 def test_finished_streams_make_room_once_their_responses_have_left():
     connection = open_server(Limits(concurrent_streams=1))
     connection.send(Response(1, 200, end=True))
