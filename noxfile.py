@@ -44,7 +44,7 @@ COMPILED = {"kakuri-json": "kakuri_json._syntax.scanning", "kakuri-http": "kakur
 FEWER_KILLS = ("KAKURI_CRASHES=250", "KAKURI_KILLS=50")
 """Number of kills in the crash tests on every Python but the first."""
 
-WITH_SESSIONS = ("etcd", "interop", "page", "zones")
+WITH_SESSIONS = ("etcd", "interop", "openapi", "page", "zones")
 """The directories of tests/ that sessions of their own run."""
 
 each_member = nox.parametrize("member", [nox.param(m.name, id=m.name) for m in MEMBERS])
@@ -243,6 +243,20 @@ def page(session: nox.Session) -> None:
     install_wheels(session, "kakuri-agent", "kakuri-control-plane")
     session.install("-q", *tools_of("test", "page"))
     session.run("pytest", "-p", "no:cacheprovider", "tests/page", *session.posargs)
+
+
+@nox.session(python=PYTHON)
+def openapi(session: nox.Session) -> None:
+    """Check the control plane's OpenAPI document with tools that others wrote.
+
+    It is validated, schemathesis sends generated requests to a running system and compares the
+    responses, and a generated client creates, lists and deletes a workload.
+    """
+    services = [BY_NAME[name] for name in ("kakuri-agent", "kakuri-control-plane")]
+    needed = {member.name: member for service in services for member in service.closure()}
+    tools = tools_of("test", "openapi")
+    install_editable(session, list(needed.values()), *tools)
+    session.run("pytest", "-p", "no:schemathesis", "tests/openapi", *session.posargs)
 
 
 @nox.session(python=False)

@@ -649,7 +649,15 @@ async def test_spec_that_the_client_has_is_304(field, expected):
 @pytest.mark.parametrize(("field", "expected"), [('"12"', 200), ("*", 200), ('W/"12"', 412)])
 async def test_spec_with_if_match_is_412_for_another_version(field, expected):
     async with api(DETAILED) as call:
-        assert (await call("GET", "/workloads/wl-1?spec", if_match=field))[0] == expected
+        for query in ("?spec", ""):
+            assert (await call("GET", f"/workloads/wl-1{query}", if_match=field))[0] == expected
+            assert call.asked[-1].with_version or call.asked[-1].detail
+
+
+async def test_status_with_an_if_match_that_is_not_valid_is_400():
+    async with api(DETAILED) as call:
+        status, body, _ = await call("GET", "/workloads/wl-1", if_match="12")
+        assert (status, body["errors"][0]["path"]) == (400, "header.If-Match")
 
 
 async def test_index_names_the_service_and_its_paths():

@@ -96,9 +96,11 @@ def test_document_has_only_described_routes_and_what_is_said_of_the_api():
 
 
 def test_parameters_are_those_of_path_query_and_headers():
-    document = document_of(operation(headers=(Header("If", "A condition."),)), query=ItemQuery)
+    document = document_of(
+        operation(headers=(Header("If", "A condition.", example="1"),)), query=ItemQuery
+    )
     parameters = document["paths"]["/items/{id}"]["get"]["parameters"]
-    assert parameters.pop()["name"] == "traceparent"
+    assert parameters.pop() == {"$ref": "#/components/parameters/traceparent"}
     assert parameters == [
         {
             "name": "id", "in": "path", "required": True, "description": "The id of an item.",
@@ -113,7 +115,7 @@ def test_parameters_are_those_of_path_query_and_headers():
             "schema": {"type": "boolean", "default": False},
         },
         {"name": "after", "in": "query", "schema": {"anyOf": [{"const": "now"}, {"type": "integer"}]}},
-        {"name": "If", "in": "header", "description": "A condition.", "schema": {"type": "string"}},
+        {"name": "If", "in": "header", "description": "A condition.", "schema": {"type": "string"}, "example": "1"},
     ]  # fmt: skip
 
 

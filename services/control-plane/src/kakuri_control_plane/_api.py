@@ -10,7 +10,7 @@ from functools import partial
 from kakuri_daemon.api import APIRouter, HTTPMetrics, json_response
 from kakuri_daemon.metrics import process_families
 from kakuri_http import Request, Response
-from kakuri_rpc import AgentClient, RPCError, State
+from kakuri_rpc import AgentClient, RPCError, State, Status
 from kakuri_workload import WORKLOAD_ID
 from kakuri_workload.metrics import MetricFamily, gauge
 
@@ -155,21 +155,25 @@ class Api:
             status = await self._events.changed_status(
                 workload_id, query.wait, query.after, detail=query.spec
             )
+            _check_version(request, status)
             tag = {"ETag": entity_tag(status.version or 0)}
             return json_response(WorkloadDetails.complete(status), headers=tag)
-        if not query.spec and not query.removed:  # the usual request is the cheapest one
+        is_conditional = "if-match" in request.headers
+        if not (query.spec or query.removed or is_conditional):  # the usual and cheapest request
             status = await self._presence.track(self._agent.get_status(workload_id))
             return json_response(WorkloadView.of(status))
         status = await self._presence.track(
-            self._agent.get_status(workload_id, detail=query.spec, removed=query.removed)
+            self._agent.get_status(
+                workload_id,
+                detail=query.spec,
+                removed=query.removed,
+                with_version=is_conditional,
+            )
         )
+        _check_version(request, status)
         headers = None if status.version is None else {"ETag": entity_tag(status.version)}
-        if status.version is not None:
-            expected = expected_versions(request)
-            if expected is not None and status.version not in expected:
-                raise VersionMismatch(workload_id, expected, status.version)
-            if is_unchanged(request, status.version):
-                return Response(304, headers=headers)
+        if status.version is not None and is_unchanged(request, status.version):
+            return Response(304, headers=headers)
         return json_response(WorkloadDetails.complete(status), headers=headers)
 
     async def get_history(self, request: Request, query: HistoryQuery) -> Response:
@@ -225,3 +229,15 @@ class Api:
         if not node.runtime_available:
             return runtime_unavailable(node.message)
         return json_response(Health("ok", simulated=node.simulated, message=node.message))
+
+
+def _check_version(request: Request, status: Status) -> None:
+    """Check a workload's version against If-Match.
+
+    Raises:
+        HeaderError: The field is not valid.
+        VersionMismatch: The workload has none of its versions.
+    """
+    expected = expected_versions(request)
+    if expected is not None and status.version not in expected:
+        raise VersionMismatch(status.id, expected, status.version)

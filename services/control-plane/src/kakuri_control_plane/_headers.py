@@ -27,16 +27,14 @@ MAX_VERSION = 2**53
 
 _TAG = r'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"'  # an entity-tag (RFC 9110 section 8.8.3)
 _TAGS = re.compile(rf"[ \t,]*{_TAG}(?:[ \t]*,[ \t,]*{_TAG})*[ \t,]*")
-ENTITY_TAGS = rf"\*|{_TAG}(?:, ?{_TAG})*"
+_ASCII_TAG = r'(?:W/)?"[!#-~]*"'
+ENTITY_TAGS = rf"\*|{_ASCII_TAG}(?:, ?{_ASCII_TAG})*"
 """The usual form of If-Match, for clients; more white space and commas are accepted."""
 
 _WEIGHT = re.compile(r";[ \t]*q=([01](?:\.[0-9]{0,3})?)[ \t]*(?:;|\Z)", re.IGNORECASE)
 _EACH_TAG = re.compile(_TAG)
 _VERSION = re.compile(r'"(0|[1-9][0-9]{0,15})"')
 _KEY = re.compile(rf"[ -~]{{1,{MAX_KEY_LENGTH}}}")
-
-KEY = rf"[!-~](?:[ -~]{{0,{MAX_KEY_LENGTH - 2}}}[!-~])?"
-"""An Idempotency-Key without the white space at its ends, which HTTP does not transmit."""
 
 EVENT_INDEX = "now|[0-9]{1,15}"
 """The usual form of Last-Event-ID."""

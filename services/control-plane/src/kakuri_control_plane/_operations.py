@@ -9,7 +9,6 @@ from kakuri_control_plane._exposition import CONTENT_TYPES
 from kakuri_control_plane._headers import (
     ENTITY_TAGS,
     EVENT_INDEX,
-    KEY,
     MAX_KEY_LENGTH,
 )
 from kakuri_control_plane._log_views import LOG_ENTRY
@@ -44,26 +43,31 @@ from kakuri_control_plane._views import (
 
 WORKLOADS, EVENTS, NODES, SERVICE = "workloads", "events", "nodes", "service"
 
-ETAG = Header("ETag", "The version of the workload as an entity tag.", r'"[0-9]{1,16}"')
+ETAG = Header("ETag", "The version of the workload as an entity tag.", r'"[0-9]{1,16}"', '"12"')
 LOCATION = Header("Location", "The path of the workload.", "/workloads/.+")
 IF_MATCH = Header(
     "If-Match",
     "Versions, as `ETag` has them, or `*`. If the workload has another version, nothing is done, "
     "and the answer is 412 (RFC 9110 section 13.1.1).",
     ENTITY_TAGS,
+    '"12"',
 )
 IF_NONE_MATCH = Header(
     "If-None-Match",
-    "Versions that the client has already; with one of them the answer is 304.",
+    "Entity tags that the client has already; with one of them the answer is 304.",
+    example='"12"',
 )
 IDEMPOTENCY_KEY = Header(
     "Idempotency-Key",
     f"1 to {MAX_KEY_LENGTH} printable ASCII characters. The id of a workload that has none is made "
-    "from the key and the image, so that the request can be repeated.",
-    KEY,
+    "from the key and the image, so that the request can be repeated. With an id, it is ignored.",
+    example="order-7",
 )
 LAST_EVENT_ID = Header(
-    "Last-Event-ID", "As `after`, which it takes precedence over: browsers send it.", EVENT_INDEX
+    "Last-Event-ID",
+    "As `after`, which it takes precedence over: browsers send it.",
+    EVENT_INDEX,
+    "12",
 )
 NO_STORE = Header("Cache-Control", "Events and metrics are never cached.", "no-store")
 DOCUMENT_HEADERS = (
@@ -120,7 +124,7 @@ GET_WORKLOAD = Operation(
     id="getWorkload",
     tag=WORKLOADS,
     summary="Return the status of a workload, or wait for a change of it",
-    description="`If-Match` and `If-None-Match` are evaluated with `spec` only.",
+    description="Without `spec`, there is an `ETag` only with `If-Match` or `wait`.",
     headers=(IF_MATCH, IF_NONE_MATCH),
     answers={
         200: Answer("Its status; with `spec` everything that is known, and an `ETag`.",

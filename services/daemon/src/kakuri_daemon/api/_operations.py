@@ -13,11 +13,13 @@ class Header:
         name: Its name, such as ETag.
         description: What it means.
         pattern: The regular expression of its whole value; any text by default.
+        example: A value.
     """
 
     name: str
     description: str
     pattern: str | None = None
+    example: str | None = None
 
 
 class Together:

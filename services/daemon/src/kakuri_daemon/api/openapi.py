@@ -109,6 +109,8 @@ class _Builder:
             "tags": [{"name": name, "description": text} for name, text in about.tags.items()],
             "paths": paths,
             "components": {
+                "parameters": {TRACEPARENT.name: self._header_parameter(TRACEPARENT)},
+                "headers": {TRACEPARENT_SENT.name: self._header(TRACEPARENT_SENT)},
                 "responses": {"Refused": refused},
                 "schemas": self._schemas.definitions,
             },
@@ -123,14 +125,12 @@ class _Builder:
         }
         if operation.description:
             described["description"] = operation.description
-        headers = (*operation.headers, TRACEPARENT)
-        parameters = [
+        described["parameters"] = [
             *self._path_parameters(route.pattern),
             *self._query_parameters(route.query),
-            *({"name": each.name, "in": "header"} | self._header(each) for each in headers),
+            *map(self._header_parameter, operation.headers),
+            {"$ref": f"#/components/parameters/{TRACEPARENT.name}"},
         ]
-        if parameters:
-            described["parameters"] = parameters
         if operation.body is not None:
             described["requestBody"] = {
                 "required": operation.is_body_required,
@@ -164,9 +164,13 @@ class _Builder:
                 parameter["allowEmptyValue"] = True
             yield parameter | {"schema": schema}
 
+    def _header_parameter(self, header: Header) -> dict[str, Any]:
+        return {"name": header.name, "in": "header"} | self._header(header)
+
     def _header(self, header: Header) -> dict[str, Any]:
         text: Any = str if header.pattern is None else Annotated[str, _Pattern(header.pattern)]
-        return {"description": header.description, "schema": self._schemas.decoded(text)}
+        described = {"description": header.description, "schema": self._schemas.decoded(text)}
+        return described if header.example is None else described | {"example": header.example}
 
     def _responses(self, operation: Operation) -> dict[str, Any]:
         responses = {
@@ -185,9 +189,10 @@ class _Builder:
     def _answer(self, answer: Answer) -> dict[str, Any]:
         content = answer.content
         by_media_type = content if isinstance(content, Mapping) else {JSON: content}
-        described: dict[str, Any] = {"description": answer.description}
-        if headers := self._headers(answer.headers):
-            described["headers"] = headers
+        described: dict[str, Any] = {
+            "description": answer.description,
+            "headers": self._headers(answer.headers),
+        }
         if content is not None:
             described["content"] = {
                 media_type: self._media(media_type, each)
@@ -210,14 +215,17 @@ class _Builder:
         return self._schemas.encoded(content)
 
     def _problem(self, text: str, content: type, headers: Iterable[Header]) -> dict[str, Any]:
-        described: dict[str, Any] = {"description": text}
-        if fields := self._headers(headers):
-            described["headers"] = fields
-        return described | {"content": {PROBLEM: {"schema": self._schemas.encoded(content)}}}
+        return {
+            "description": text,
+            "headers": self._headers(headers),
+            "content": {PROBLEM: {"schema": self._schemas.encoded(content)}},
+        }
 
     def _headers(self, headers: Iterable[Header]) -> dict[str, Any]:
-        every = (*headers, TRACEPARENT_SENT)
-        return {header.name: self._header(header) for header in every}
+        described = {header.name: self._header(header) for header in headers}
+        return described | {
+            TRACEPARENT_SENT.name: {"$ref": f"#/components/headers/{TRACEPARENT_SENT.name}"}
+        }
 
 
 @dataclass(frozen=True, slots=True)
