@@ -54,7 +54,10 @@ def drain(port: int, number: int, report: Connection) -> None:
     report.send(accepted)
     while not report.poll():
         for key, _events in selector.select(timeout=0.1):
-            received += len(key.fileobj.recv(65_536))  # type: ignore[union-attr]
+            data = key.fileobj.recv(65_536)  # type: ignore[union-attr]
+            received += len(data)
+            if not data:  # the stream has ended, because the agent had dropped events
+                selector.unregister(key.fileobj)
     report.send(received)
 
 

@@ -114,6 +114,22 @@ async def test_reply_is_cut_by_the_limit_and_by_bytes(agent, registry):
     assert seen == list(range(1, 23))
 
 
+async def test_reply_of_ordinary_events_is_cut_by_their_number_and_of_escaped_ones_by_bytes(
+    agent, registry
+):
+    registry.register(workload(), now=1790000000.123456)
+    for number in range(900):
+        registry.update("wl-1", Run(WorkloadState.PENDING, f"Reason{number}"), now=1790000000.5)
+    changes = agent.handle(WatchChanges(1))
+    assert len(changes.events) > 800
+    for number in range(450):
+        run = Run(WorkloadState.PENDING, f"Again{number}", "\x1b" * 256)
+        registry.update("wl-1", run, now=1790000001.0)
+    changes = agent.handle(WatchChanges(registry.journal.index - 450))
+    assert 200 < len(changes.events) < 450
+    assert len(encode(changes)) <= MAX_EVENTS_BYTES
+
+
 async def test_availability_of_the_runtime_is_an_event(registry, writer, runtime, monkeypatch):
     monkeypatch.setattr(_event_feed, "AVAILABILITY_SECONDS", 0.0)
     agent = Agent(registry, writer, runtime)

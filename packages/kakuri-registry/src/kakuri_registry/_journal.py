@@ -49,6 +49,7 @@ class EventJournal:
     ) -> None:
         self._max_events = MAX_EVENTS if max_events is None else max_events
         self._published: deque[RegistryEvent] = deque()
+        self._sizes: deque[int] = deque()  # of the published events
         self._bytes = 0
         self._waiting: dict[int, RegistryEvent] = {}  # by index, in that order
         self._stored: set[int] = set()  # those in `_waiting` that wait for an earlier one only
@@ -104,6 +105,7 @@ class EventJournal:
             self._compacted = next(iter(self._waiting))
             self._forget(self._compacted)
             self._published.clear()
+            self._sizes.clear()
             self._bytes = 0
             self._is_incomplete = True
 
@@ -161,14 +163,16 @@ class EventJournal:
     def _publish(self, event: RegistryEvent) -> None:
         published = self._published
         published.append(event)
-        self._bytes += event_size(event)
+        size = event_size(event)
+        self._sizes.append(size)
+        self._bytes += size
         while published and (
             len(published) > self._max_events
             or self._bytes > MAX_EVENT_BYTES
             or published[0].at < event.at - MAX_EVENT_AGE
         ):
             dropped = published.popleft()
-            self._bytes -= event_size(dropped)
+            self._bytes -= self._sizes.popleft()
             self._compacted = dropped.index
             self._dropped += 1
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import takewhile
 from typing import Protocol, TypeAlias
 
 from kakuri_workload import History
@@ -162,7 +163,7 @@ class MemoryStore:
             [entry for entry, _ in self._saved.values()],
             {each: history for each, (_, history) in self._saved.items() if history},
             self._version,
-            events=[self._events[index] for index in sorted(self._events)],
+            events=[self._events[each] for each in sorted(self._events) if each > self._compacted],
             compacted=self._compacted,
             tombstones=[each.tombstone for each in self._tombstones.values()],
             identity=self._identity,
@@ -184,7 +185,9 @@ class MemoryStore:
     def compact(self, index: int) -> None:
         """Delete all events up to an index."""
         self._compacted = index
-        self._events = {each: event for each, event in self._events.items() if each > index}
+        # They are written in the order of their indexes, so the ones to keep are not visited.
+        for each in list(takewhile(lambda each: each <= index, self._events)):
+            del self._events[each]
 
     def drop_tombstones(self, oldest: int) -> None:
         """Delete the tombstones with a version before that of the oldest one to keep."""

@@ -29,7 +29,7 @@ AVAILABILITY_SECONDS = 1.0
 """Time between two checks whether the runtime can be used; shorter outages are not events."""
 
 MAX_GROWTH = 6
-"""Bytes of the encoding for one byte of an event in memory: a control character is `\\u001b`."""
+"""Bytes of the encoding for a character of a runtime's text: a control character is `\\u001b`."""
 
 _ANY = ""
 
@@ -101,7 +101,7 @@ class EventFeed:
             )
         size = 0
         for count, event in enumerate(events):
-            size += MAX_GROWTH * event_size(event)
+            size += _encoded_size(event)
             if count and size > MAX_EVENTS_BYTES:
                 events = events[:count]
                 break
@@ -143,3 +143,11 @@ def message_of(event: Event[WorkloadState, DesiredState]) -> Event[State, Desire
         event.version,
         event.trace,
     )
+
+
+def _encoded_size(event: Event[WorkloadState, DesiredState]) -> int:
+    """Return a bound on the bytes of an event's encoding."""
+    texts = [event.reason, event.message]  # the others are written without escapes
+    if (removal := event.removal) is not None:
+        texts += (removal.zone, removal.container, removal.verified_by)
+    return event_size(event) + MAX_GROWTH * sum(len(text) for text in texts if text is not None)
