@@ -1,4 +1,4 @@
-"""Write the manual pages of the command kakuri, and what loads its completion into shells.
+"""Write the manual pages of kakuri and kakuri.toml, and what loads completion into shells.
 
 They are part of its wheel, below share/. A test compares them with what this would write.
 
@@ -14,6 +14,7 @@ import click
 from kakuri import __version__
 from kakuri._main import kakuri
 
+from tools.manual_files import NAME, file_page
 from tools.members import BY_NAME
 
 SHARE = BY_NAME["kakuri"].directory / "share"
@@ -36,6 +37,7 @@ def pages() -> dict[Path, str]:
     for context in _contexts(root):
         name = context.command_path.replace(" ", "-")
         found[SHARE / f"man/man1/{name}.1"] = manual_page(context)
+    found[SHARE / f"man/man5/{NAME}.5"] = file_manual_page()
     return found
 
 
@@ -80,6 +82,21 @@ def manual_page(context: click.Context) -> str:
     for option, text in options:
         lines += [".TP", f"\\fB{_text(option)}\\fR", _text(text)]
     lines += [".SH SEE ALSO", _text(SEE_ALSO)]
+    return "\n".join(lines) + "\n"
+
+
+def file_manual_page() -> str:
+    """Return the manual page of kakuri.toml, in the macros of man(7)."""
+    lines = []
+    for macro, text in file_page():
+        match macro:
+            case "key":
+                key, _, explanation = text.partition("\n")
+                lines += [".TP", f"\\fB{_text(key)}\\fR", _text(explanation)]
+            case "example":
+                lines += [".nf", _text(text), ".fi"]
+            case _:
+                lines += [macro, _text(text)] if text else [macro]
     return "\n".join(lines) + "\n"
 
 

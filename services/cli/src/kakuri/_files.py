@@ -6,8 +6,9 @@
     memory = "256MiB"
     cpu = 0.5
 
-`memory` and `cpu` are written with units; every other key is a field of the API's workload. Every
-fault of a file is reported at once, with its path and line.
+`memory` and `cpu` are written with units; every other key is a field of the API's workload. A
+document with an `id` is a single workload, as the API has it. Every fault of a file is reported at
+once, with its path and line.
 """
 
 import re
@@ -31,7 +32,7 @@ from kakuri._text import parse_cpu, parse_size
 SET_LABEL = "kakuri-set"
 """The label of all workloads of a file with a `set`, by which `apply --prune` finds them."""
 
-_WITH_UNITS: dict[str, tuple[str, Callable[[str], int], str]] = {
+WITH_UNITS: dict[str, tuple[str, Callable[[str], int], str]] = {
     "memory": ("memory_mb", parse_size, "a size like '256MiB'"),
     "cpu": ("cpu_millicores", parse_cpu, "cores like 0.5 or '500m'"),
 }
@@ -192,8 +193,8 @@ class _Reader:
         for key, value in given.items():
             if key == "id":
                 self.faults.append(self.fault((*path, key), "the name of the table is the id"))
-            elif key in _WITH_UNITS:
-                name, parse, expected = _WITH_UNITS[key]
+            elif key in WITH_UNITS:
+                name, parse, expected = WITH_UNITS[key]
                 if name in given:
                     message = f"expected one of {key} and {name}, got both"
                     self.faults.append(self.fault((*path, key), message))
