@@ -1,6 +1,14 @@
+import asyncio
+
+import pytest
+from kakuri_cri import CallTimeout
 from kakuri_cri.testing import FakeImage
-from kakuri_tcp.testing import until
+from kakuri_tcp.testing import run_pending, until
+from kakuri_workload import WorkloadState as State
+from kakuri_workload import ZoneStatus
+from kakuri_zones._rotation import LogRotation
 from kakuri_zones.logs import LogStore
+from structlog.testing import capture_logs
 
 
 async def test_log_is_rotated_while_it_is_written(runtime, run, monkeypatch):
@@ -50,3 +58,125 @@ async def test_log_of_the_earlier_attempt_is_kept(runtime, node):
     await node.start(attempt=1)
     await node.until(lambda seen: seen.attempt == 1 and seen.state.is_terminal)
     assert await node.log() == b"hello\nhello\n"
+
+
+class Logs:
+    """A stand-in for the store that rotates the logs of some zones, once they may end."""
+
+    def __init__(self, grown=(), error=None):
+        self.grown, self.error = grown, error
+        self.asked = []
+        self.may_end = asyncio.Event()
+        self.may_end.set()
+
+    async def rotate(self, zone, attempt, reopen):
+        self.asked.append((zone, attempt))
+        await self.may_end.wait()
+        if self.error is not None:
+            raise self.error
+        if zone in self.grown:
+            await reopen()
+        return zone in self.grown
+
+
+class Ended:
+    """A stand-in for the logs of ended zones that records what it is given."""
+
+    def __init__(self):
+        self.given = []
+        self.may_end = asyncio.Event()
+        self.may_end.set()
+
+    async def trim(self, live, ends):
+        self.given.append((live, ends))
+        await self.may_end.wait()
+        return []
+
+
+class Table:
+    has_listing = True
+
+    def all(self):
+        return [
+            ZoneStatus("grown", State.RUNNING, container_id="c-1", attempt=3),
+            ZoneStatus("small", State.RUNNING, container_id="c-2"),
+            ZoneStatus("starting", State.PENDING, container_id="c-3"),
+            ZoneStatus("created", State.RUNNING),
+            ZoneStatus("ended", State.SUCCEEDED, container_id="c-4", ended_at=5.0),
+            ZoneStatus("failed", State.FAILED, ended_at=7.0),
+            ZoneStatus("lost", State.FAILED),
+        ]
+
+
+class Cri:
+    def __init__(self):
+        self.reopened = []
+
+    async def reopen_container_log(self, container_id, seconds):
+        self.reopened.append((container_id, seconds))
+
+
+def rotation_of(logs, ended, cri, **options):
+    return LogRotation(cri, Table(), logs, ended, lambda: ["being-started"], **options)
+
+
+async def test_check_rotates_logs_of_running_containers_and_trims_those_of_ended_zones():
+    logs, ended, cri = Logs({"grown"}), Ended(), Cri()
+    with capture_logs() as lines:
+        rotation_of(logs, ended, cri).check()
+        await run_pending()
+    assert logs.asked == [("grown", 3), ("small", 0)]
+    assert cri.reopened == [("c-1", 10.0)]
+    assert [(line["event"], line["zone"]) for line in lines] == [("rotated a log", "grown")]
+    ((live, ends),) = ended.given
+    assert live == {"grown", "small", "starting", "created", "being-started"}
+    assert ends == {"ended": 5.0, "failed": 7.0}
+
+
+async def test_check_of_a_zone_or_of_ended_logs_that_has_not_finished_is_not_repeated():
+    logs, ended = Logs(), Ended()
+    rotation = rotation_of(logs, ended, Cri())
+    logs.may_end.clear()
+    ended.may_end.clear()
+    for _ in range(3):
+        rotation.check()
+        await run_pending()
+    assert (len(logs.asked), len(ended.given)) == (2, 1)
+    logs.may_end.set()
+    ended.may_end.set()
+    await run_pending()
+    rotation.check()
+    await run_pending()
+    assert (len(logs.asked), len(ended.given)) == (4, 2)
+
+
+async def test_ended_logs_are_not_trimmed_before_the_zones_are_known(monkeypatch):
+    monkeypatch.setattr(Table, "has_listing", False)
+    ended = Ended()
+    rotation_of(Logs(), ended, Cri()).check()
+    await run_pending()
+    assert ended.given == []
+
+
+async def test_rotation_that_fails_is_logged_with_its_zone():
+    with capture_logs() as lines:
+        rotation_of(Logs(error=CallTimeout("ReopenContainerLog", "late")), Ended(), Cri()).check()
+        await run_pending()
+    assert [(line["event"], line["zone"]) for line in lines] == [
+        ("could not rotate a log", "grown"),
+        ("could not rotate a log", "small"),
+    ]
+
+
+async def test_cancelled_rotation_cancels_what_it_has_begun():
+    logs, ended = Logs(), Ended()
+    logs.may_end.clear()
+    ended.may_end.clear()
+    rotation = rotation_of(logs, ended, Cri(), interval=0.0)
+    running = asyncio.create_task(rotation.run())
+    await until(lambda: ended.given)
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    assert rotation._trimming.cancelled()
+    assert rotation._under_way == {}
