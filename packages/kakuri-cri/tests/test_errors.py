@@ -101,6 +101,25 @@ async def test_long_message_is_cut():
     assert (await failure("Version", "UNKNOWN", "x" * 5000)).message == "x" * 4095 + "…"
 
 
+@pytest.mark.parametrize(
+    ("message", "shown"),
+    [
+        ("x" * 4096, "x" * 4096),
+        ("x" * 4097, "x" * 4095 + "…"),
+        ("\x1b" + "x" * 4092, "\\x1b" + "x" * 4092),
+        ("\x1b" + "x" * 4093, "\\x1b" + "x" * 4091 + "…"),
+        ("x" * 4096 + "\x1b", "x" * 4095 + "…"),
+    ],
+)
+async def test_message_has_at_most_4096_characters_as_it_is_shown(message, shown):
+    assert (await failure("Version", "UNKNOWN", message)).message == shown
+
+
+@pytest.mark.parametrize("message", ["it is reserved", "name", "no such name"])
+async def test_create_that_fails_with_another_message_is_refused(message):
+    assert type(await failure("RunPodSandbox", "UNKNOWN", message)) is CallRefused
+
+
 async def test_message_is_printable():
     raised = await failure("PullImage", "UNKNOWN", "a\x1b[2J\x9b\u202e\u2028\ufeff z")
     assert raised.message == "a\\x1b[2J\\x9b\\u202e\\u2028\\ufeff z"

@@ -199,6 +199,47 @@ async def test_call_has_its_deadline(call, seconds):
     assert timeout == seconds
 
 
+@pytest.mark.parametrize(
+    ("call", "request_"),
+    [
+        (lambda runtime: runtime.status(), api.StatusRequest()),
+        (lambda runtime: runtime.status(verbose=True), api.StatusRequest(verbose=True)),
+        (
+            lambda runtime: runtime.image_status("i"),
+            api.ImageStatusRequest(image=api.ImageSpec(image="i")),
+        ),
+        (
+            lambda runtime: runtime.image_info("i"),
+            api.ImageStatusRequest(image=api.ImageSpec(image="i"), verbose=True),
+        ),
+        (
+            lambda runtime: runtime.checkpoint_container("c", "/tmp/c.tar"),
+            api.CheckpointContainerRequest(container_id="c", location="/tmp/c.tar"),
+        ),
+        (
+            lambda runtime: runtime.checkpoint_container("c", "/tmp/c.tar", 3),
+            api.CheckpointContainerRequest(container_id="c", location="/tmp/c.tar", timeout=3),
+        ),
+        (
+            lambda runtime: runtime.update_container_resources(
+                "c", RESOURCES, annotations={"a": "b"}
+            ),
+            api.UpdateContainerResourcesRequest(
+                container_id="c", linux=RESOURCES, annotations={"a": "b"}
+            ),
+        ),
+        (
+            lambda runtime: runtime.exec_sync("c", ["ls"], 5),
+            api.ExecSyncRequest(container_id="c", cmd=("ls",), timeout=5),
+        ),
+    ],
+)
+async def test_call_sends_its_arguments_and_no_others(call, request_):
+    channel = ScriptedChannel()
+    await call(Runtime(channel))
+    assert channel.request(type(request_)) == request_
+
+
 def test_every_call_of_the_protocol_has_a_method():
     """The methods that stream lists are used by generators, which have other names."""
     own = {"GetContainerEvents": "events"}
