@@ -19,7 +19,8 @@ from kakuri_control_plane._admission import (
 from kakuri_control_plane._api import Api
 from kakuri_http import Headers, Request
 from kakuri_json import decode, encode, loads
-from kakuri_rpc import State, Status
+from kakuri_rpc import AgentClient, State, Status
+from kakuri_tcp import Endpoint
 from kakuri_workload import Workload
 
 
@@ -94,6 +95,7 @@ class StuckAgent:
     def __init__(self):
         self.asked = []
         self.answers = asyncio.Event()
+        self.metrics = AgentClient(Endpoint.parse("127.0.0.1:1")).metrics
 
     async def start_workload(self, workload, *, dry_run, trace):
         self.asked.append(workload.id)
