@@ -180,7 +180,8 @@ class MemoryStore:
                 self._tombstones[change.workload_id] = change.tombstone
                 self.drop_tombstones(change.tombstone.oldest)
             self._version = max(self._version, change.version)
-            self._events.update((event.index, event) for event in change.events)
+            for event in change.events:
+                self._events[event.index] = event
 
     def compact(self, index: int) -> None:
         """Delete all events up to an index."""

@@ -59,6 +59,7 @@ _NEW, _REMOVED = "new", "removed"
 """In place of a state, before the registration and after the removal."""
 
 _PENDING = WorkloadState.PENDING
+_LABELS = {state: state.value for state in WorkloadState}  # `value` is slow on Python 3.11
 
 
 def reason_label(reason: str | None) -> str:
@@ -138,7 +139,7 @@ class WorkloadMetrics:
         )
 
     def _count(self, entry: WorkloadEntry, number: int) -> None:
-        key = (entry.run.state.value, reason_label(entry.run.reason))
+        key = (_LABELS[entry.run.state], reason_label(entry.run.reason))
         self._states[key] = self._states.get(key, 0) + number
 
     def _changed(self, before: WorkloadEntry | None, after: WorkloadEntry | None) -> None:
@@ -148,8 +149,8 @@ class WorkloadMetrics:
             self._count(before, -1)
         if after is not None:
             self._count(after, 1)
-        was = _NEW if before is None else before.run.state.value
-        is_now = _REMOVED if after is None else after.run.state.value
+        was = _NEW if before is None else _LABELS[before.run.state]
+        is_now = _REMOVED if after is None else _LABELS[after.run.state]
         if was != is_now:
             self._transitions[was, is_now] += 1
         if before is not None and after is not None and after.run.attempt > before.run.attempt:
