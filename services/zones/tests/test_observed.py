@@ -151,6 +151,30 @@ def test_status_is_that_of_the_latest_container():
     assert (zone.container_id, zone.attempt) == ("new", 4)
 
 
+@pytest.mark.parametrize(
+    ("state", "expected"),
+    [
+        (api.ContainerState.CONTAINER_CREATED, (State.PENDING, None, None, None)),
+        (api.ContainerState.CONTAINER_RUNNING, (State.RUNNING, None, None, None)),
+        (api.ContainerState.CONTAINER_EXITED, (State.SUCCEEDED, 0, None, None)),
+    ],
+)
+def test_container_that_is_only_listed_has_no_times_and_no_exit_code_but_zero(state, expected):
+    listed = api.Container(
+        id="c", pod_sandbox_id="s", state=state, labels={labels.WORKLOAD_ID: "z"}
+    )
+    found = Container.of_listed(listed)
+    assert (found.started_at, found.finished_at, found.exit_code, found.is_stale) == (
+        0,
+        0,
+        0,
+        False,
+    )
+    zone = status(found)
+    assert (zone.state, zone.exit_code, zone.started_at, zone.ended_at) == expected
+    assert (zone.reason, zone.message) in ((None, None), ("Starting", None))
+
+
 def test_end_reported_before_the_start_is_moved_to_the_start():
     zone = status(
         container(
