@@ -46,7 +46,8 @@ def test_posts_with_one_key_are_one_workload(url):
 def test_dry_run_starts_nothing_and_finds_what_a_post_would(url):
     dry = curl(f"{url}/workloads?dry_run", "-d", document())
     assert (dry.status, dry.body) == (
-        200, '{"dry_run":true,"change":"create","workload":' + document() + "}",
+        200, '{"dry_run":true,"change":"create","workload":' + document()
+        + ',"image":{"state":"simulated"}}',
     )  # fmt: skip
     assert curl(f"{url}/workloads/test-1").status == 404
     curl(f"{url}/workloads", "-d", document())

@@ -1,8 +1,10 @@
 """A session with the command kakuri alone, on real containers: from doctor to rm."""
 
 import os
+import signal
 import subprocess
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -15,19 +17,39 @@ IMAGE = "busybox:latest"
 
 
 @pytest.fixture
-def kakuri(system, tmp_path):
+def environment(system, tmp_path):
+    return {
+        "PATH": os.environ["PATH"], "HOME": str(tmp_path),
+        "KAKURI_HOST": f"http://127.0.0.1:{system.port}",
+    }  # fmt: skip
+
+
+@pytest.fixture
+def kakuri(environment):
     """Run the command; return exit code, output and errors."""
 
     def run(*arguments):
-        environment = {
-            "PATH": os.environ["PATH"], "HOME": str(tmp_path),
-            "KAKURI_HOST": f"http://127.0.0.1:{system.port}",
-        }  # fmt: skip
         done = subprocess.run([KAKURI, *arguments], capture_output=True, text=True, check=False,
                               env=environment, timeout=WAIT_SECONDS)  # fmt: skip
         return done.returncode, done.stdout, done.stderr
 
     return run
+
+
+@pytest.fixture
+def begin(environment):
+    """Start the command; return its process, which ends with the test."""
+    with ExitStack() as stack:
+
+        def start(*arguments):
+            process = stack.enter_context(
+                subprocess.Popen([KAKURI, *arguments], stdout=subprocess.PIPE,
+                                 stderr=subprocess.PIPE, text=True, env=environment)
+            )  # fmt: skip
+            stack.callback(process.kill)
+            return process
+
+        yield start
 
 
 def test_doctor_starts_reads_and_removes_a_real_workload(kakuri):
@@ -100,3 +122,23 @@ def test_stopped_workload_is_started_again_and_removed_with_a_receipt(kakuri):
     assert "gone (the runtime lists none of it)" in out
     assert kakuri("status", "idle")[0] == 0
     assert kakuri("logs", "idle")[1].count("began\n") >= 1
+
+
+def test_run_and_followed_logs_miss_nothing_while_what_manages_the_zones_is_killed(
+    system, begin, kakuri
+):
+    counting = "for i in $(seq 1 60); do echo line $i; sleep 0.1; done; exit 3"
+    run = begin("run", "--name", "count", "-m", "64M", IMAGE, "--", "sh", "-c", counting)
+    first = run.stdout.readline()
+    logs = begin("logs", "-f", "count")
+    assert (first, logs.stdout.readline()) == ("line 1\n", "line 1\n")
+    victim = system.zone_daemons[0]
+    getattr(system, victim).end(signal.SIGKILL)
+    system.start(victim)
+    # Not with communicate(), which would miss what readline() has read ahead.
+    rest, followed, err = run.stdout.read(), logs.stdout.read(), run.stderr.read()
+    expected = "".join(f"line {number}\n" for number in range(2, 61))
+    assert (rest, followed) == (expected, expected), err
+    assert (run.wait(WAIT_SECONDS), logs.wait(WAIT_SECONDS)) == (3, 0), err
+    assert kakuri("wait", "count", "--exit-code")[0] == 3
+    assert kakuri("rm", "count")[0] == 0

@@ -24,6 +24,7 @@ class RecordingRuntime:
         self.log_request = None
         self.is_listed = True
         self.fault = None
+        self.image = None
         self.families = []
 
     def attach(self, observer):
@@ -58,6 +59,10 @@ class RecordingRuntime:
             raise self.logs[zone_id]
         data = self.logs[zone_id]
         return LogChunk(data, "1", self.log_ended, self.has_gap, self.examined)
+
+    async def check_image(self, image, policy):
+        self.checked = image, policy
+        return self.image
 
     async def metrics(self):
         return self.families

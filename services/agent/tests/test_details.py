@@ -25,7 +25,14 @@ from kakuri_rpc import (
     Status,
     StopWorkload,
 )
-from kakuri_workload import Isolation, RestartPolicy, WorkloadState
+from kakuri_workload import (
+    ImageState,
+    ImageStatus,
+    Isolation,
+    PullPolicy,
+    RestartPolicy,
+    WorkloadState,
+)
 from kakuri_workload.testing import workload
 
 PENDING, RUNNING, SUCCEEDED, FAILED = WorkloadState
@@ -167,7 +174,13 @@ async def test_conflict_with_a_removal_has_no_differences(agent, runtime, settle
 async def test_dry_run_of_a_new_workload_registers_and_reserves_nothing(
     agent, registry, capacity, runtime, settle
 ):
-    reply = agent.handle(StartWorkload(workload(), dry_run=True))
+    runtime.image = ImageStatus(ImageState.PRESENT, f"sha256:{'a' * 64}")
+    given = workload(pull=PullPolicy.NEVER)
+    reply = await agent.handle(StartWorkload(given, dry_run=True))
+    assert reply == Status("wl-1", State.PENDING, image=runtime.image)
+    assert runtime.checked == (given.image, PullPolicy.NEVER)
+    runtime.image = None  # the runtime does not answer
+    reply = await agent.handle(StartWorkload(given, dry_run=True))
     assert reply == Status("wl-1", State.PENDING)
     await settle()
     assert (len(registry), capacity.memory_mb_used, runtime.commands) == (0, 0, [])

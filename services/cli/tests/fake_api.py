@@ -33,6 +33,7 @@ class FakeAPI:
         self.events = []
         self.requests = []
         self.overrides = {}
+        self.image = None
         self.version = 10
         self.release = "0.1.0"
         self.is_removal_slow = False
@@ -179,7 +180,8 @@ class FakeAPI:
                            errors=[{"path": "$.image", "message": "differs"}])  # fmt: skip
         if "dry_run" in request.query:
             change = "none" if present else "create"
-            return answer({"dry_run": True, "change": change, "workload": document})
+            image = {} if present or not self.image else {"image": self.image}
+            return answer({"dry_run": True, "change": change, "workload": document, **image})
         if present is not None:
             return answer({**document, "state": present["state"], "existing": True})
         self.add(given["id"], "pending", spec=given)

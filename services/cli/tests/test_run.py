@@ -202,6 +202,32 @@ def test_dry_run_starts_nothing(kakuri, api, change):
 
 
 @pytest.mark.parametrize(
+    ("image", "text"),
+    [
+        ({"state": "present", "digest": "sha256:ab"}, "; its image is on the node (sha256:ab)"),
+        ({"state": "present"}, "; its image is on the node"),
+        ({"state": "pull"}, "; its image would be pulled"),
+        (
+            {"state": "missing"},
+            "; its image is not on the node, and its pull policy is never: its start would fail",
+        ),
+        ({"state": "simulated"}, "; nothing would really run: the runtime is simulated"),
+        ({"state": "another"}, ""),
+        (None, ""),
+    ],
+)
+def test_dry_run_and_plan_show_whether_the_image_is_on_the_node(kakuri, api, tmp_path, image, text):
+    api.image = image
+    assert kakuri("run", "--dry-run", "--name", "web", "nginx").out == (
+        f"web  would be created{text}\n"
+    )
+    (tmp_path / "kakuri.toml").write_text("[workload.web]\nimage = 'nginx'\n")
+    assert kakuri("plan").out.splitlines()[1:2] == ([f"    {text[2:]}"] if text else [])
+    (change,) = json.loads(kakuri("plan", "--json").out)
+    assert change.get("image") == image
+
+
+@pytest.mark.parametrize(
     ("image", "stem"),
     [
         ("busybox:1.37", "busybox"), ("registry:5000/team/My_App@sha256:" + 64 * "a", "my-app"),

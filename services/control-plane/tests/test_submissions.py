@@ -2,6 +2,7 @@
 
 import pytest
 from kakuri_rpc import DescribeNode, ErrorCode, ErrorReply, Node, StartWorkload, State, Status
+from kakuri_workload import ImageState, ImageStatus
 
 from .fake_agent import WORKLOAD, api
 
@@ -171,6 +172,15 @@ async def test_dry_run_returns_the_change_and_the_complete_workload(existing, ch
         assert body == {"dry_run": True, "change": change, "workload": SHORT | DEFAULTS}
         assert "location" not in headers
         assert call.asked[-1].dry_run is True
+
+
+async def test_dry_run_shows_what_the_agent_found_out_about_the_image():
+    digest = f"sha256:{'a' * 64}"
+    image = ImageStatus(ImageState.PRESENT, digest)
+    async with api(Status("wl-1", State.PENDING, image=image)) as call:
+        _, body, _ = await call("POST", "/workloads?dry_run", WORKLOAD)
+    assert list(body) == ["dry_run", "change", "workload", "image"]
+    assert body["image"] == {"state": "present", "digest": digest}
 
 
 @pytest.mark.parametrize("query", ["dry_run=false", "dry_run=0"])

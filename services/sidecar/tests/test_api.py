@@ -4,6 +4,7 @@ import stat
 from contextlib import AsyncExitStack
 
 import pytest
+from kakuri_cri.testing import FakeImage
 from kakuri_http import Client
 from kakuri_json import decode, encode
 from kakuri_tcp import Endpoint, ListenFailed
@@ -124,6 +125,24 @@ async def test_oversized_document_is_413(sidecar):
 )
 async def test_invalid_request_has_its_status(sidecar, method, target, status):
     assert (await sidecar.request(method, target)).status == status
+
+
+async def test_image_is_checked_and_not_pulled(runtime, sidecar):
+    missing = await sidecar.get("/image?image=app:1")
+    assert (missing.status, missing.body) == (200, b'{"state":"pull"}')
+    assert (await sidecar.get("/image?image=app:1&pull=never")).body == b'{"state":"missing"}'
+    runtime.images.set("app:1", FakeImage(state="present"))
+    present = json.loads((await sidecar.get("/image?image=app:1")).body)
+    assert present["state"] == "present"
+    assert present["digest"].startswith("sha256:")
+    assert runtime.calls.of("PullImage") == []
+
+
+@pytest.mark.parametrize("query", ["", "?image=", "?image=A%20B", "?image=app:1&pull=x"])
+async def test_check_of_an_invalid_image_is_400(sidecar, query):
+    response = await sidecar.request("GET", f"/image{query}")
+    assert response.status == 400
+    assert json.loads(response.body)["errors"][0]["path"].startswith("query.")
 
 
 async def test_grace_time_is_ten_seconds_by_default(runtime, sidecar):

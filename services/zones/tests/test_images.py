@@ -5,7 +5,7 @@ import pytest
 from kakuri_cri import Runtime, RuntimeUnavailable, api
 from kakuri_cri.testing import FakeImage
 from kakuri_tcp.testing import until
-from kakuri_workload import PullPolicy
+from kakuri_workload import ImageState, PullPolicy
 from kakuri_zones._errors import PullFailed
 from kakuri_zones._images import Images, digest_of
 from kakuri_zones._settings import PullLimits
@@ -91,6 +91,35 @@ async def test_image_on_the_node_is_pulled_again_only_if_policy_and_tag_demand_i
     runtime.images.set(image, FakeImage(state="present"))
     assert (await ensure(images, image, policy)).id.startswith("sha256:")
     assert pulls_of(runtime) == pulls
+
+
+@pytest.mark.parametrize(
+    ("image", "policy", "is_there", "state"),
+    [
+        ("app:1", None, True, ImageState.PRESENT),
+        ("app:1", None, False, ImageState.PULL),
+        ("app:1", NEVER, True, ImageState.PRESENT),
+        ("app:1", NEVER, False, ImageState.MISSING),
+        ("app:1", ALWAYS, True, ImageState.PULL),
+        ("app", None, True, ImageState.PULL),
+        ("app", MISSING, True, ImageState.PRESENT),
+        (f"app@{DIGEST}", ALWAYS, True, ImageState.PRESENT),
+    ],
+)
+async def test_check_of_an_image_returns_what_a_start_would_do_and_pulls_nothing(
+    runtime, images, image, policy, is_there, state
+):
+    if is_there:
+        runtime.images.set(image, FakeImage(state="present"))
+    status = await images.check(image, policy)
+    assert (status.state, status.digest is not None) == (state, is_there)
+    assert pulls_of(runtime) == 0
+    if state is ImageState.MISSING:
+        await fails(images, image, policy)
+    else:
+        found = await ensure(images, image, policy)
+        assert status.digest in (None, found.digest)
+    assert (pulls_of(runtime) == 1) == (state is ImageState.PULL)
 
 
 async def test_missing_image_with_policy_never_fails_without_a_pull(runtime, images):

@@ -72,8 +72,8 @@ class AgentClient:
         """
         self._endpoint = Endpoint.of(endpoint)
         self._lines = LineClient(self._endpoint)
-        # Replies keep the order of their requests, and metrics may wait for the runtime.
-        self._metric_lines = LineClient(self._endpoint)
+        # Replies keep the order of their requests, and these may wait for the runtime.
+        self._runtime_lines = LineClient(self._endpoint)
         self._timeout = timeout
         self.metrics: CallMetrics = CallMetrics()
         self._traces = AgentTraces()
@@ -106,8 +106,9 @@ class AgentClient:
             with_version: Whether the status has the workload's version.
             trace: The trace id of the request that this one is sent for.
         """
+        lines = self._runtime_lines if dry_run else self._lines
         request = StartWorkload(workload, dry_run, with_version, trace)
-        return await call(self._lines, request, Status, self._timeout, self.metrics, self._traces)
+        return await call(lines, request, Status, self._timeout, self.metrics, self._traces)
 
     async def get_status(
         self,
@@ -259,7 +260,7 @@ class AgentClient:
             after: `next` of the page before; None for the first page.
         """
         return await call(
-            self._metric_lines, ReadMetrics(after), Metrics, self._timeout, self.metrics
+            self._runtime_lines, ReadMetrics(after), Metrics, self._timeout, self.metrics
         )
 
     def open_log(
@@ -348,7 +349,7 @@ class AgentClient:
     async def close(self) -> None:
         """Close all connections; pending requests fail. May be called again."""
         await self._lines.close()
-        await self._metric_lines.close()
+        await self._runtime_lines.close()
         for log in (*self._logs.taken(), *self._followed.taken()):
             await log.close()
         for watch in list(self._watches):

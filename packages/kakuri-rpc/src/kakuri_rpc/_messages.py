@@ -9,6 +9,7 @@ from kakuri_workload import (
     MAX_HISTORY,
     Attempt,
     ExitCode,
+    ImageStatus,
     Isolation,
     MaxLength,
     Removal,
@@ -69,6 +70,7 @@ class Status:
         removed_at: When it was removed.
         removal: What was removed, and how that was checked.
         isolation: How the run is isolated, once it was checked; with details only.
+        image: Whether the image is on the node, in the reply to a dry run.
     """
 
     __json__: ClassVar[dict[str, Any]] = REPLY
@@ -93,6 +95,7 @@ class Status:
     removed_at: Timestamp | None = None
     removal: Removal | None = None
     isolation: Isolation | None = None
+    image: ImageStatus | None = None
 
     @classmethod
     def of(cls, workload_id: str, run: Run, *, existing: bool = False) -> "Status":

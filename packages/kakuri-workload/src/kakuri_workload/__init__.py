@@ -24,6 +24,7 @@ from kakuri_workload._grammar import (
     Range,
     Text,
 )
+from kakuri_workload._image import ImageState, ImageStatus
 from kakuri_workload._isolation import Isolation
 from kakuri_workload._limits import MAX_DOCUMENT_BYTES, MAX_STRING_BYTES
 from kakuri_workload._log_records import (
@@ -108,6 +109,8 @@ __all__ = [
     "ExitCode",
     "History",
     "ImageReference",
+    "ImageState",
+    "ImageStatus",
     "Isolation",
     "Labels",
     "LogAttempt",

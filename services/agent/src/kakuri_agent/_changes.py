@@ -96,7 +96,7 @@ class Changes:
         if fault is not None:
             return fault
         if request.dry_run:
-            return self._check(workload)
+            return self._check(request)
         fault = self._reserve(workload)
         if fault is not None:
             return fault
@@ -136,8 +136,9 @@ class Changes:
             return self._set_desired(request, entry, DesiredState.RESTART, entry.grace_seconds)
         return self._acknowledge(entry, existing=True, with_version=request.with_version)
 
-    def _check(self, workload: Workload) -> Reply:
+    def _check(self, request: StartWorkload) -> Reply | Awaitable[Reply]:
         """Return the reply to a start that changes nothing."""
+        workload = request.workload
         refused = self._writer.registration_error or self._registry.full
         try:
             self._capacity.check(workload)
@@ -145,7 +146,11 @@ class Changes:
             return _does_not_fit(error, workload.id)
         if refused is not None:
             return ErrorReply(ErrorCode.CAPACITY, str(refused), id=workload.id)
-        return Status(workload.id, State.PENDING)
+        return self._check_image(workload)
+
+    async def _check_image(self, workload: Workload) -> Reply:
+        image = await self._runtime.check_image(workload.image, workload.pull)
+        return Status(workload.id, State.PENDING, image=image)
 
     def _fault_of(self, workload: Workload) -> ErrorReply | None:
         """Return why a new workload is refused whatever the capacity; None if it is not."""

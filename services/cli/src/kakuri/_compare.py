@@ -8,7 +8,7 @@ from kakuri._client import JSON_CONTENT
 from kakuri._documents import spec_of
 from kakuri._exits import CommandError, Exit, NotFound
 from kakuri._files import SET_LABEL, Manifest
-from kakuri._text import cores_text, printable, size
+from kakuri._text import cores_text, image_text, printable, size
 from kakuri._watch import path_of
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ class Change:
         present: That of the node; None for CREATE.
         fields: Each field that differs, with its current and its new value.
         problem: Why the node would refuse it; empty if it would not.
+        image: Whether a new workload's image is on the node, if the node reports it.
     """
 
     id: str
@@ -38,6 +39,7 @@ class Change:
     present: Mapping[str, Any] | None = None
     fields: dict[str, tuple[Any, Any]] = field(default_factory=dict)
     problem: str = ""
+    image: Mapping[str, Any] | None = None
 
     def as_json(self) -> dict[str, Any]:
         """Return the change as it is printed in JSON; values of variables are left out."""
@@ -50,6 +52,8 @@ class Change:
             ]  # fmt: skip
         if self.problem:
             document["problem"] = self.problem
+        if self.image:
+            document["image"] = self.image
         return document
 
     def lines(self) -> list[str]:
@@ -67,6 +71,8 @@ class Change:
                      f"{', '.join(limits)}".rstrip()]  # fmt: skip
         else:
             lines = [f"{mark} {self.id}  {self.kind}"]
+        if text := image_text(self.image):
+            lines.append(f"    {text}")
         if self.problem:
             lines.append(f"    refused: {self.problem}")
         return lines
@@ -142,8 +148,9 @@ def check_room(api: "API", change: Change) -> None:
     if change.kind != CREATE:
         return  # an existing workload already has its room
     try:
-        api.request("POST", "/workloads", params=[("dry_run", "true")],
-                    body=encode(change.desired), headers=JSON_CONTENT)  # fmt: skip
+        response = api.request("POST", "/workloads", params=[("dry_run", "true")],
+                               body=encode(change.desired), headers=JSON_CONTENT)  # fmt: skip
+        change.image = response.document.get("image")
     except CommandError as error:
         if error.exit_code == Exit.UNREACHABLE:
             raise  # that is not a fault of the workload

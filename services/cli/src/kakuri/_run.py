@@ -244,6 +244,7 @@ def _check(invocation: Invocation, api: "API", document: dict[str, Any]) -> int:
     from kakuri_json import encode  # noqa: PLC0415 (not for --help)
 
     from kakuri._client import JSON_CONTENT  # noqa: PLC0415
+    from kakuri._text import image_text  # noqa: PLC0415
 
     response = api.request(
         "POST", "/workloads", params=[("dry_run", "true")], body=encode(document),
@@ -256,7 +257,8 @@ def _check(invocation: Invocation, api: "API", document: dict[str, Any]) -> int:
     else:
         change = {"create": "would be created", "none": "already exists, nothing would change"}
         text = change.get(response.document["change"], response.document["change"])
-        invocation.out(f"{document['id']}  {text}")
+        image = image_text(response.document.get("image"))
+        invocation.out(f"{document['id']}  {text}{image and f'; {image}'}")
     return Exit.OK
 
 

@@ -2,7 +2,9 @@
 
 import re
 import time
+from collections.abc import Mapping
 from datetime import UTC, datetime
+from typing import Any
 
 _DURATION = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s)?")
 _MILLISECONDS = re.compile(r"(\d+)ms")
@@ -13,6 +15,11 @@ _CPU = re.compile(r"(\d+(?:\.\d{1,3})?)|(\d+)m")
 _UNITS = {"k": 1 / 1024, "m": 1, "g": 1024, "t": 1024 * 1024}  # in MiB
 _STEPS = ((86_400, "d"), (3600, "h"), (60, "m"))
 _SHORT_SECONDS = 10
+_IMAGES = {
+    "pull": "its image would be pulled",
+    "missing": "its image is not on the node, and its pull policy is never: its start would fail",
+    "simulated": "nothing would really run: the runtime is simulated",
+}
 _GIB = 1024
 
 
@@ -138,3 +145,13 @@ def parse_cpu(text: str) -> int:
     if millicores < 1:
         raise ValueError(f"expected cores like 0.5 or 500m, at least 0.001, got {text!r}")
     return millicores
+
+
+def image_text(image: Mapping[str, Any] | None) -> str:
+    """Return what a dry run found out about an image; empty if nothing."""
+    if not image:
+        return ""
+    if image.get("state") == "present":
+        digest = f" ({printable(image['digest'])})" if image.get("digest") else ""
+        return f"its image is on the node{digest}"
+    return _IMAGES.get(image.get("state", ""), "")

@@ -9,7 +9,14 @@ from typing import Annotated, ClassVar, Generic, Literal, Self, TypeVar
 
 from kakuri_json import encode
 from kakuri_rpc import Desired, History, State, Status, WorkloadList
-from kakuri_workload import Isolation, Removal, Transition, Workload, WorkloadState
+from kakuri_workload import (
+    ImageStatus,
+    Isolation,
+    Removal,
+    Transition,
+    Workload,
+    WorkloadState,
+)
 
 DesiredWord = Literal["stopped", "restarted", "removed"]
 
@@ -214,16 +221,22 @@ class DryRun:
         dry_run: Always true.
         change: `create`, or `none` if the workload exists already.
         workload: The workload, with what was left out.
+        image: Whether its image is on the node or would be pulled, if it would be created and
+            that is known.
     """
+
+    __json__: ClassVar = {"omit_defaults": True}
 
     dry_run: Literal[True]
     change: Literal["create", "none"]
     workload: Workload
+    image: ImageStatus | None = None
 
     @classmethod
     def of(cls, workload: Workload, status: Status) -> "DryRun":
         """Return the response about a workload, to which the agent would reply with `status`."""
-        return cls(True, "none" if status.existing else "create", workload)  # noqa: FBT003
+        change: Literal["create", "none"] = "none" if status.existing else "create"
+        return cls(True, change, workload, status.image)  # noqa: FBT003
 
 
 V = TypeVar("V", bound=WorkloadView)

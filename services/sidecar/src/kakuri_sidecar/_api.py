@@ -12,7 +12,7 @@ from kakuri_workload.metrics import MetricFamily, pages
 from kakuri_zones import UnknownRuntimeClass, ZoneNode
 
 from kakuri_sidecar._problems import StaleAgent
-from kakuri_sidecar._queries import ListQuery, RemoveQuery, StopQuery
+from kakuri_sidecar._queries import ImageQuery, ListQuery, RemoveQuery, StopQuery
 from kakuri_sidecar._version import __version__
 
 JSON = "application/json"
@@ -39,6 +39,7 @@ class Api:
         router.add("GET", "/zones/:id<zone>", self.get)
         router.add("POST", "/zones/:id<zone>/stop", self.stop, query=StopQuery)
         router.add("DELETE", "/zones/:id<zone>", self.remove, query=RemoveQuery)
+        router.add("GET", "/image", self.check_image, query=ImageQuery)
         router.add("GET", "/healthz", self.healthz)
         router.add("GET", "/metrics", self.metrics)
 
@@ -74,6 +75,10 @@ class Api:
         self._check_agent(request)
         removal = await self._node.remove(request.params["id"], query.grace_seconds)
         return json_response(removal) if query.receipt else Response(204)
+
+    async def check_image(self, _request: Request, query: ImageQuery) -> Response:
+        """Return whether an image is on the node or a start would pull it."""
+        return json_response(await self._node.check_image(query.reference, query.pull))
 
     async def healthz(self, _request: Request) -> Response:
         """Return the runtime's name and version, and whether it can run zones."""

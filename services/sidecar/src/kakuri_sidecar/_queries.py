@@ -5,7 +5,15 @@ from typing import Annotated
 
 from kakuri_daemon.api import QueryError
 from kakuri_json import Fault
-from kakuri_workload import LogAttempt, LogSelection, LogStream, LogTime, Range
+from kakuri_workload import (
+    ImageReference,
+    LogAttempt,
+    LogSelection,
+    LogStream,
+    LogTime,
+    PullPolicy,
+    Range,
+)
 
 MAX_GRACE = 3600
 DEFAULT_GRACE = 10
@@ -22,6 +30,21 @@ class ListQuery:
     """Parameters of a list: whether a stream of changes follows."""
 
     watch: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ImageQuery:
+    """Parameters of the check of an image: the workload's fields `image` and `pull`."""
+
+    image: ImageReference = ""
+    pull: PullPolicy | None = None
+
+    @property
+    def reference(self) -> str:
+        """The image. Raises QueryError if it was left out."""
+        if not self.image:
+            raise QueryError([Fault("query.image", "expected an image reference, got nothing")])
+        return self.image
 
 
 @dataclass(frozen=True, slots=True)

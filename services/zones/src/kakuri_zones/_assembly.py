@@ -140,7 +140,7 @@ async def zone_node(
         probe = Probe(health)
         stack.push_async_callback(probe.close)
         node = ZoneNode(
-            zones, table, monitor, logs, watch, probe.health, metrics, settings.heartbeat
+            zones, table, monitor, logs, watch, probe.health, metrics, images, settings.heartbeat
         )
         stack.callback(node.end_streams)
         yield node

@@ -6,6 +6,7 @@ start that only needs the image joins a pull in progress, and if that fails, get
 """
 
 import asyncio
+import re
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -16,7 +17,7 @@ from typing import ClassVar
 import structlog
 from kakuri_cri import Runtime, api
 from kakuri_json import JSONError, decode
-from kakuri_workload import PullPolicy
+from kakuri_workload import ImageState, ImageStatus, PullPolicy
 
 from kakuri_zones._errors import PullFailed, StartFailed
 from kakuri_zones._observed import START_ERROR
@@ -33,6 +34,8 @@ MAX_INFO = 1_048_576
 """Largest image configuration of the runtime that is read, in characters."""
 
 ROOT = "0"
+
+_DIGEST = re.compile("sha(?:256:[a-f0-9]{64}|384:[a-f0-9]{96}|512:[a-f0-9]{128})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +125,26 @@ class Images:
         user, digest = _user(present, config), digest_of(reference, present)
         return NodeImage(present.id, user, digest, config.working_dir)
 
+    async def check(self, image: str, policy: PullPolicy | None) -> ImageStatus:
+        """Return whether an image is on the node or a start would pull it, without pulling it.
+
+        Args:
+            image: The reference as submitted.
+            policy: When to pull, as for `ensure`.
+
+        Raises:
+            CriError: The runtime does not answer, or refuses.
+        """
+        reference = tagged(image)
+        present = await self._cri.image_status(reference)
+        if present is None:
+            is_final = policy is PullPolicy.NEVER
+            return ImageStatus(ImageState.MISSING if is_final else ImageState.PULL)
+        digest = digest_of(reference, present)
+        is_valid = digest is not None and _DIGEST.fullmatch(digest)
+        state = ImageState.PRESENT if _is_kept(reference, policy) else ImageState.PULL
+        return ImageStatus(state, digest if is_valid else None)
+
     @contextmanager
     def holding(self) -> Iterator[list[str]]:
         """Keep images on the node until a container uses them, or its start has failed."""
@@ -159,9 +182,9 @@ class Images:
         if policy is PullPolicy.NEVER and present is None:
             message = f"image {reference} is not on the node, and its pull policy is `never`"
             raise PullFailed(message, is_transient=False)
-        is_always = policy is PullPolicy.ALWAYS or (policy is None and _moves(reference))
-        if present is not None and ("@" in reference or not is_always):
+        if present is not None and _is_kept(reference, policy):
             return present
+        is_always = _is_always(reference, policy)
         is_check = present is not None and policy is None
         try:
             ref = await self._pull(reference, report, is_fresh=is_always, is_check=is_check)
@@ -299,6 +322,16 @@ def digest_of(reference: str, image: api.Image) -> str | None:
         if known == name or known.endswith(f"/{name}"):
             return digest
     return next(iter(digests.values()), None)
+
+
+def _is_always(reference: str, policy: PullPolicy | None) -> bool:
+    """Return whether a policy asks for the newest image."""
+    return policy is PullPolicy.ALWAYS or (policy is None and _moves(reference))
+
+
+def _is_kept(reference: str, policy: PullPolicy | None) -> bool:
+    """Return whether an image that is on the node is used without a pull."""
+    return "@" in reference or not _is_always(reference, policy)
 
 
 def _moves(reference: str) -> bool:

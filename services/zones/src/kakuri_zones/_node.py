@@ -9,9 +9,11 @@ from dataclasses import replace
 from kakuri_cri import CriError, RuntimeUnavailable
 from kakuri_workload import (
     WORKLOAD_ID,
+    ImageStatus,
     LogChunk,
     LogEvent,
     LogRequest,
+    PullPolicy,
     Removal,
     ZoneEvent,
     ZoneSpec,
@@ -21,6 +23,7 @@ from kakuri_workload.metrics import MetricFamily
 
 from kakuri_zones._errors import UnknownRuntimeClass, UnknownZone
 from kakuri_zones._health import Health
+from kakuri_zones._images import Images
 from kakuri_zones._log_watch import LogWatch
 from kakuri_zones._metrics import ZoneMetrics
 from kakuri_zones._monitor import Monitor
@@ -50,6 +53,7 @@ class ZoneNode:
         watch: LogWatch,
         health: Callable[[], Awaitable[Health]],
         metrics: ZoneMetrics,
+        images: Images,
         heartbeat: float,
     ) -> None:
         self._zones = zones
@@ -59,6 +63,7 @@ class ZoneNode:
         self._watch = watch
         self._health = health
         self._metrics = metrics
+        self._images = images
         self._heartbeat = heartbeat
 
     def __repr__(self) -> str:
@@ -134,6 +139,18 @@ class ZoneNode:
             LogStorageError: Part of the log could not be removed.
         """
         return await self._zones.remove(_check_id(zone_id), grace_seconds)
+
+    async def check_image(self, image: str, policy: PullPolicy | None) -> ImageStatus:
+        """Return whether an image is on the node or a start would pull it; nothing is changed.
+
+        Args:
+            image: The reference, as in a workload.
+            policy: When to pull, as in a workload.
+
+        Raises:
+            CriError: The runtime did not answer or refused.
+        """
+        return await self._images.check(image, policy)
 
     async def zone(self, zone_id: str) -> ZoneStatus:
         """Return a zone's status with its spec; without the spec if the runtime does not answer.

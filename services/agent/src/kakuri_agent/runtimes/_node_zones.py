@@ -7,7 +7,17 @@ from dataclasses import replace
 
 import structlog
 from kakuri_cri import CallUnanswered, CriError, GrpcChannel, Runtime
-from kakuri_workload import LogChunk, LogEvent, LogRequest, Removal, ZoneEvent, ZoneSpec, ZoneStatus
+from kakuri_workload import (
+    ImageStatus,
+    LogChunk,
+    LogEvent,
+    LogRequest,
+    PullPolicy,
+    Removal,
+    ZoneEvent,
+    ZoneSpec,
+    ZoneStatus,
+)
 from kakuri_workload.metrics import MetricFamily
 from kakuri_zones import (
     CallCounts,
@@ -110,6 +120,11 @@ class NodeZones:
         async for event in self._node.log_events():
             yield event
         raise RuntimeUnavailable("the zones ended their stream of growing logs")
+
+    async def check_image(self, image: str, policy: PullPolicy | None) -> ImageStatus:
+        """Return whether an image is on the node or a start would pull it."""
+        with _translated():
+            return await self._node.check_image(image, policy)
 
     async def metrics(self) -> list[MetricFamily]:
         """Return the metrics of the node."""

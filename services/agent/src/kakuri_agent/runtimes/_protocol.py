@@ -9,7 +9,15 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from kakuri_workload import LogChunk, LogRequest, Removal, ZoneSpec, ZoneStatus
+from kakuri_workload import (
+    ImageStatus,
+    LogChunk,
+    LogRequest,
+    PullPolicy,
+    Removal,
+    ZoneSpec,
+    ZoneStatus,
+)
 from kakuri_workload.metrics import MetricFamily
 
 
@@ -138,6 +146,12 @@ class Runtime(Protocol):
 
     async def read_log(self, zone_id: str, request: LogRequest) -> LogChunk:
         """Return a part of a zone's log. Raises NoLog, UnknownCursor, RuntimeFault."""
+
+    async def check_image(self, image: str, policy: PullPolicy | None) -> ImageStatus | None:
+        """Return whether an image is on the node or a start would pull it; nothing is changed.
+
+        None if that can't be found out within a second.
+        """
 
     async def metrics(self) -> Sequence[MetricFamily]:
         """Return the metrics of the runtime and of its zones, without the node's name.

@@ -28,10 +28,12 @@ from kakuri_http import (
 from kakuri_json import JSONError, convert, decode, encode
 from kakuri_tcp import Endpoint, LineDecoder, LineError
 from kakuri_workload import (
+    ImageStatus,
     LogChunk,
     LogEvent,
     LogRequest,
     LogSelection,
+    PullPolicy,
     Removal,
     ZoneEvent,
     ZoneSpec,
@@ -225,6 +227,20 @@ class SidecarZones:
         ended = response.headers.get("kakuri-log-ended") == "true"
         gap = response.headers.get("kakuri-log-gap") == "true"
         return LogChunk(_content(response), following, ended, gap, int(examined))
+
+    async def check_image(self, image: str, policy: PullPolicy | None) -> ImageStatus:
+        """Return whether an image is on the node or a start would pull it."""
+        params = {"image": image} if policy is None else {"image": image, "pull": policy.value}
+        headers = self._traced_headers()
+        try:
+            response = await self._reads.request(
+                "GET", "/image", params=params, headers=headers, timeouts=_BRIEF
+            )
+            return decode(_content(_expect(response, (_OK,))), type=ImageStatus)
+        except HTTPError as error:
+            raise RuntimeUnavailable(fault_of(error)) from error
+        except JSONError as error:
+            raise RuntimeUnavailable(f"the sidecar's answer: {_first_line(error)}") from error
 
     async def metrics(self) -> list[MetricFamily]:
         """Return the metrics of the sidecar and its zones."""

@@ -22,8 +22,11 @@ from kakuri_daemon import read_toml
 from kakuri_json import convert
 from kakuri_rpc import MAX_REASON_LENGTH
 from kakuri_workload import (
+    ImageState,
+    ImageStatus,
     LogChunk,
     LogRequest,
+    PullPolicy,
     Range,
     Removal,
     Text,
@@ -174,6 +177,10 @@ class SimulatedRuntime:
         if not ended:
             await asyncio.sleep(request.wait)
         return LogChunk(b"", "0", ended)
+
+    async def check_image(self, _image: str, _policy: PullPolicy | None) -> ImageStatus:
+        """Return that no image is needed."""
+        return ImageStatus(ImageState.SIMULATED)
 
     async def metrics(self) -> Sequence[MetricFamily]:
         """Return no metrics: nothing really runs, so there is nothing to measure."""

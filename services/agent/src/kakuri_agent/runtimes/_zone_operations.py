@@ -3,7 +3,17 @@
 from collections.abc import AsyncGenerator, Mapping
 from typing import Protocol
 
-from kakuri_workload import LogChunk, LogEvent, LogRequest, Removal, ZoneEvent, ZoneSpec, ZoneStatus
+from kakuri_workload import (
+    ImageStatus,
+    LogChunk,
+    LogEvent,
+    LogRequest,
+    PullPolicy,
+    Removal,
+    ZoneEvent,
+    ZoneSpec,
+    ZoneStatus,
+)
 from kakuri_workload.metrics import MetricFamily
 
 from kakuri_agent.runtimes._protocol import RuntimeFault
@@ -95,6 +105,13 @@ class ZoneOperations(Protocol):
         """Yield LogsWatched once all logs are watched, then LogGrown for each that changes.
 
         LogsWatched is repeated as a heartbeat. Raises RuntimeUnavailable when the stream breaks.
+        """
+
+    async def check_image(self, image: str, policy: PullPolicy | None) -> ImageStatus:
+        """Return whether an image is on the node or a start would pull it; nothing is changed.
+
+        Raises:
+            RuntimeFault: That can't be found out.
         """
 
     async def metrics(self) -> list[MetricFamily]:

@@ -13,7 +13,15 @@ from enum import IntEnum
 from typing import Any, TypeVar
 
 import structlog
-from kakuri_workload import LogChunk, LogRequest, WorkloadState, ZoneSpec, ZoneStatus
+from kakuri_workload import (
+    ImageStatus,
+    LogChunk,
+    LogRequest,
+    PullPolicy,
+    WorkloadState,
+    ZoneSpec,
+    ZoneStatus,
+)
 from kakuri_workload.metrics import MetricFamily, gauge
 
 from kakuri_agent.runtimes._protocol import (
@@ -40,6 +48,9 @@ METRICS_SECONDS = 2.8
 
 START_FAILURES = frozenset({"ImagePullFailed", "StartError", "RuntimeUnavailable", "Stopped"})
 """The reasons of a failed start that are reported; any other becomes StartError."""
+
+IMAGE_SECONDS = 1.0
+"""Seconds that the check of an image may take: a dry run is answered without it then."""
 
 T = TypeVar("T")
 
@@ -154,6 +165,17 @@ class ZoneRuntime:
     async def read_log(self, zone_id: str, request: LogRequest) -> LogChunk:
         """Return a part of a zone's log."""
         return await self._logs.read(zone_id, request)
+
+    async def check_image(self, image: str, policy: PullPolicy | None) -> ImageStatus | None:
+        """Return whether an image is on the node or a start would pull it, if that is known."""
+        if self.fault is not None:
+            return None
+        try:
+            async with asyncio.timeout(IMAGE_SECONDS):
+                return await self._zones.check_image(image, policy)
+        except (RuntimeFault, TimeoutError) as error:
+            log.info("image not checked", image=image, error=str(error) or "timeout")
+            return None
 
     async def metrics(self) -> Sequence[MetricFamily]:
         """Return the metrics of the runtime and of its zones."""
