@@ -47,6 +47,18 @@ def test_steps_are_lines_without_a_terminal(clock, capsys):
     assert capsys.readouterr().err == ""
 
 
+def test_detail_of_a_step_is_shown_on_a_terminal_alone_until_the_next_step(clock, capsys):
+    for is_live, expected in (
+        (False, ""),
+        (True, "\r\x1b[Kweb  Pull\r\x1b[Kweb  Pull   2 MB\r\x1b[Kweb  Run"),
+    ):
+        progress = Progress(Invocation(is_live=is_live), "web")
+        progress.change("Pull")
+        progress.detail("2 MB")
+        progress.change("Run")
+        assert capsys.readouterr().err == expected
+
+
 def test_step_is_redrawn_with_its_time_on_a_terminal_and_removed(clock, capsys):
     invocation = Invocation(is_live=True)
     progress = Progress(invocation, "web")

@@ -79,6 +79,28 @@ def test_run_shows_each_step_once(kakuri, api):
     ]
 
 
+def test_run_on_a_terminal_shows_how_much_of_the_image_was_received(kakuri, api):
+    pulling = {"reason": "Pulling", "message": "pulling docker.io/library/busybox:1.37 for 3 s"}
+    steps = iter(
+        [pulling, pulling | {"message": f"{pulling['message']}, about 2.1 MB so far"},
+         {"state": "succeeded", "reason": None, "message": None, "exit_code": 0, **ENDED}]
+    )  # fmt: skip
+    waits = []
+
+    class Stepping(list):
+        def append(self, request):
+            super().append(request)
+            if match := re.search(r"wait=(\d+)", request[1]):
+                waits.append(match[1])
+                if (step := next(steps, None)) is not None:
+                    api.change("job", **step)
+
+    api.requests = Stepping()
+    out = without_color(kakuri(*ARGUMENTS, width=80).out)
+    assert "job  pulling busybox:1.37   about 2.1 MB" in out
+    assert waits == ["30", "1", "1"]
+
+
 def test_run_on_a_terminal_rewrites_one_line(kakuri, ending):
     ending(0)
     out = kakuri(*ARGUMENTS, width=80).out

@@ -5,6 +5,7 @@ signals, so a signal never interrupts a request.
 """
 
 import queue
+import re
 import signal
 import sys
 import threading
@@ -112,6 +113,7 @@ class Foreground:
             self._progress.change(f"running{where}")
         elif reason == "Pulling":
             self._progress.change(f"pulling {printable(self._image)}")
+            self._progress.detail(_received(document.get("message") or ""))
         else:
             message = document.get("message")
             text = f"{state}  {printable(reason)}" if reason else state
@@ -268,3 +270,9 @@ class Foreground:
         finally:
             for number, handler in previous.items():
                 signal.signal(number, handler)
+
+
+def _received(message: str) -> str:
+    """Return how much of an image was received, as the message of a pull reports it."""
+    found = re.search(r"about \d+\.\d MB so far", message)
+    return "" if found is None else found[0].removesuffix(" so far")

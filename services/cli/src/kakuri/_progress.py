@@ -18,6 +18,7 @@ class Progress:
         self._name = name
         self._is_live = invocation.is_live(sys.stderr)
         self._text = ""
+        self._detail = ""
         self._since = time.monotonic()
         self._is_shown = False
 
@@ -25,17 +26,24 @@ class Progress:
         """Show a step, in place of the one before on a terminal."""
         if text == self._text:
             return
-        self._text, self._since = text, time.monotonic()
+        self._text, self._detail, self._since = text, "", time.monotonic()
         if self._is_live:
             self.redraw()
         else:
             self._invocation.note(f"{now_clock()} {self._name}  {text}")
+
+    def detail(self, text: str) -> None:
+        """Show how far the step has come; only on a terminal."""
+        self._detail = text
+        self.redraw()
 
     def redraw(self) -> None:
         """Show the step again with the time that it takes; only on a terminal."""
         if not self._is_live or not self._text:
             return
         text = f"{self._name}  {self._text}"
+        if self._detail:
+            text += f"   {self._detail}"
         seconds = time.monotonic() - self._since
         if seconds >= _AFTER_SECONDS:
             text += f"   {span(seconds)}"

@@ -13,6 +13,9 @@ from kakuri._outage import Outage
 POLL_SECONDS = 30
 """Seconds that the server may hold a request for the next change."""
 
+PULL_SECONDS = 1
+"""The same while an image is pulled: how much was received is a message, which ends no wait."""
+
 
 def path_of(workload_id: str, rest: str = "") -> str:
     """Return the path of a workload, or of something of it."""
@@ -30,12 +33,13 @@ def changes(invocation: Invocation, api: API, workload_id: str) -> Iterator[dict
     """
     outage = Outage(invocation, api.name)
     version: str | None = None
+    wait = POLL_SECONDS
     while True:
         params = [("spec", "true")]
         if version is not None:
-            params += [("wait", str(POLL_SECONDS)), ("after", version)]
+            params += [("wait", str(wait)), ("after", version)]
         try:
-            response = api.get(path_of(workload_id), params, wait=POLL_SECONDS)
+            response = api.get(path_of(workload_id), params, wait=wait)
         except NotFound:
             if version is None:
                 raise
@@ -48,6 +52,7 @@ def changes(invocation: Invocation, api: API, workload_id: str) -> Iterator[dict
             continue
         outage.ended()
         document: dict[str, Any] = response.document
+        wait = PULL_SECONDS if document.get("reason") == "Pulling" else POLL_SECONDS
         newest = str(document["version"])
         if newest != version:
             version = newest
