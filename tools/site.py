@@ -18,17 +18,22 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path, PurePosixPath
 
+from tools import openapi_page
 from tools.docs import FENCE, LINK, anchor
 from tools.members import MEMBERS, ROOT, Member
 
 PAGES = re.compile(
-    r"(?:README|CONTRIBUTING|SECURITY)\.md|docs/.*\.(?:md|svg)"
+    r"(?:README|CONTRIBUTING|SECURITY)\.md|docs/.*\.(?:md|svg)|docs/openapi\.json"
     r"|(?:packages/[^/]+|services/[^/]+)/(?:[A-Z]+\.md|docs/.*\.(?:md|svg))"
 )
-GUIDES = ("architecture", "where-things-are", "glossary", "contracts", "operations",
+GUIDES = ("architecture", "where-things-are", "glossary", "contracts", "openapi",
+          "http-api", "operations",
           "reverse-proxy", "edera-integration", "threat-model", "reliability",
           "measurements")  # fmt: skip
 """The first pages of docs/ in the navigation, in this order; others follow."""
+HTTP_API = "docs/http-api.md"
+"""The page that is made of the control plane's OpenAPI document."""
+
 _PAGE_IN_CODE = re.compile(r"(?<![\[`])`([\w./-]+\.md)`(?!\])")
 _LOADED = re.compile(
     r"<(?:script|img|iframe|source)[^>]*\bsrc=[\"']?((?:https?:)?//[^\"'\s>]+)"
@@ -87,7 +92,7 @@ def exported_by(path: Path) -> tuple[str, ...]:
 
 def page_files() -> list[str]:
     """Return the pages and pictures of the site that git knows or would add."""
-    command = ["git", "ls-files", "-co", "--exclude-standard", "*.md", "*.svg"]
+    command = ["git", "ls-files", "-co", "--exclude-standard", "*.md", "*.svg", "docs/*.json"]
     listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     return sorted({name for name in listed.stdout.splitlines() if PAGES.fullmatch(name)})
 
@@ -230,6 +235,9 @@ def write_sources(directory: Path) -> None:
             target.write_text(pages[name])
         else:
             shutil.copyfile(ROOT / name, target)
+    described = json.loads((ROOT / "docs/openapi.json").read_text())
+    pages[HTTP_API] = openapi_page.page(described)
+    (directory / "pages" / HTTP_API).write_text(pages[HTTP_API])
     for member in MEMBERS:
         name = f"{member.directory.relative_to(ROOT).as_posix()}/api.md"
         pages[name] = reference(member)
