@@ -20,6 +20,7 @@ FULL = Node(
     store="sqlite",
     started_at=1795453445.0,
     event_index=4181,
+    store_id="5f0c" * 8,
 )
 
 
@@ -50,6 +51,7 @@ async def test_node_has_everything_that_its_agent_reports(now):
             ("started_at", "2026-11-23T17:04:05.000000Z"),
             ("event_index", 4181),
             ("last_heard", "2026-11-23T17:04:06.000000Z"),
+            ("store_id", "5f0c" * 8),
         ]
         assert (await call("GET", "/nodes/n1.example"))[:2] == (200, node)
 

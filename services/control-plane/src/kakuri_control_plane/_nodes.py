@@ -39,6 +39,8 @@ class NodeView:
         started_at: When the agent started.
         event_index: The index of the latest event.
         last_heard: When the agent answered last.
+        store_id: The random id of the agent's store; with another one, earlier indexes of events
+            mean nothing.
     """
 
     __json__: ClassVar = {"omit_defaults": True}
@@ -60,6 +62,7 @@ class NodeView:
     started_at: Time | None = None
     event_index: int | None = None
     last_heard: Time | None = None
+    store_id: str | None = None
 
     @classmethod
     def of(cls, node: Node, last_heard: float | None, fault: str | None = None) -> "NodeView":
@@ -89,6 +92,7 @@ class NodeView:
             started_at=date_time_or_none(node.started_at),
             event_index=node.event_index,
             last_heard=date_time_or_none(last_heard),
+            store_id=node.store_id,
         )
 
 
