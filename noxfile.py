@@ -378,12 +378,12 @@ def compiled(session: nox.Session) -> None:
     session.install("-q", "build", "hatch-mypyc", *tools_of("build", "typecheck", "test"))
     for name, module in COMPILED.items():
         this = BY_NAME[name]
+        install_editable(session, this.closure(), *this.group("test"))  # mypyc reads their types
         session.run("python", "-m", "build", "--wheel", "--no-isolation", "-o", str(wheels),
                     str(this.directory), silent=True,
                     env={"HATCH_BUILD_HOOK_ENABLE_MYPYC": "1"})  # fmt: skip
         for extension in this.directory.glob("src/**/*.so"):
             extension.unlink()  # the hook builds in place; the editables here must stay plain
-        install_editable(session, this.closure(), *this.group("test"))
         session.install("-q", "--no-index", "--no-deps", "--force-reinstall",
                         f"--find-links={wheels}", this.name)  # fmt: skip
         session.run("python", "-c", f"import {module} as m; assert m.__file__.endswith('.so')")

@@ -1,7 +1,10 @@
-"""The protocol between Kakuri's control plane and its agents: messages, client and server."""
+"""The protocol between Kakuri's control plane and its agents: messages, client and server.
 
-from kakuri_rpc._call_metrics import CallMetrics
-from kakuri_rpc._client import DEFAULT_TIMEOUT, AgentClient
+The client and the server are imported when they are first used: no process has both.
+"""
+
+from importlib import import_module
+
 from kakuri_rpc._document import LIMITS, check_document, check_received
 from kakuri_rpc._errors import (
     AgentError,
@@ -34,7 +37,6 @@ from kakuri_rpc._fields import (
     LogCursor,
     State,
 )
-from kakuri_rpc._log import MAX_OPEN_LOGS, AgentLog
 from kakuri_rpc._messages import (
     ErrorReply,
     History,
@@ -65,9 +67,15 @@ from kakuri_rpc._requests import (
     StartWorkload,
     StopWorkload,
 )
-from kakuri_rpc._server import LateReply, serve
 from kakuri_rpc._version import __version__
-from kakuri_rpc._watch import AgentWatch
+
+TYPE_CHECKING = False  # as type checkers know it, without the import of typing
+if TYPE_CHECKING:
+    from kakuri_rpc._call_metrics import CallMetrics
+    from kakuri_rpc._client import DEFAULT_TIMEOUT, AgentClient
+    from kakuri_rpc._log import MAX_OPEN_LOGS, AgentLog
+    from kakuri_rpc._server import LateReply, serve
+    from kakuri_rpc._watch import AgentWatch
 
 __all__ = [
     "DEFAULT_TIMEOUT",
@@ -133,7 +141,39 @@ __all__ = [
     "serve",
 ]
 
-for _name in __all__:  # tracebacks show where users import a name from
-    _value = globals()[_name]
-    if hasattr(_value, "__qualname__") and _value.__module__.startswith(f"{__name__}."):
-        _value.__module__ = __name__
+_HOMES = {
+    "DEFAULT_TIMEOUT": "_client",
+    "MAX_OPEN_LOGS": "_log",
+    "AgentClient": "_client",
+    "AgentLog": "_log",
+    "AgentWatch": "_watch",
+    "CallMetrics": "_call_metrics",
+    "LateReply": "_server",
+    "serve": "_server",
+}
+"""The modules of the names that are imported late."""
+
+
+if not TYPE_CHECKING:  # with a __getattr__, type checkers accept every name
+
+    def __getattr__(name: str) -> object:
+        if name not in _HOMES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+        _publish(name, value)
+        return value
+
+
+def _publish(name: str, value: object) -> None:
+    """Bind a name here; tracebacks show where users import it from."""
+    globals()[name] = value
+    if hasattr(value, "__qualname__") and value.__module__.startswith(f"{__name__}."):
+        value.__module__ = __name__
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
+for _name in set(__all__) - set(_HOMES):
+    _publish(_name, globals()[_name])

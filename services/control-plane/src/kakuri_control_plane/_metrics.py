@@ -6,9 +6,8 @@ The node's metrics are requested page by page and written as they come, in a thr
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 from weakref import WeakSet
 
 from kakuri_http import Request, Response, problem
@@ -19,6 +18,9 @@ from kakuri_control_plane._exposition import CONTENT_TYPES, Exposition, media_ty
 from kakuri_control_plane._presence import Presence
 from kakuri_control_plane._problems import RETRY_AFTER
 from kakuri_control_plane._worker_metrics import WorkerMetrics
+
+if TYPE_CHECKING:  # imported with the first scrape
+    from concurrent.futures import ThreadPoolExecutor
 
 SCRAPE_SECONDS = 8.0
 """Seconds for all pages of the node, below the usual limit of Prometheus, 10 s. After that the
@@ -142,5 +144,7 @@ class MetricsApi:
 
     async def _in_thread(self, work: Callable[[], T]) -> T:
         if self._thread is None:
+            from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415
+
             self._thread = ThreadPoolExecutor(1, "metrics")
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
