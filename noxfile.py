@@ -242,7 +242,9 @@ def page(session: nox.Session) -> None:
         refuse(f"left out: {error}")
     install_wheels(session, "kakuri-agent", "kakuri-control-plane")
     session.install("-q", *tools_of("test", "page"))
-    session.run("pytest", "-p", "no:cacheprovider", "tests/page", *session.posargs)
+    # A thread ends a run that hangs: a signal does not interrupt playwright.
+    options = ("-p", "no:cacheprovider", "--timeout-method=thread")
+    session.run("pytest", *options, "tests/page", *session.posargs)
 
 
 @nox.session(python=PYTHON)

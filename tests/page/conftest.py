@@ -1,13 +1,15 @@
 from collections.abc import Callable, Iterator
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from .browser import Tab, launched, new_context
 from .stack import Stack
 
 TIMEOUT_MS = 20_000
 """Milliseconds after which playwright reports that what a test waits for has not happened."""
+
+expect.set_options(timeout=TIMEOUT_MS)
 
 
 @pytest.fixture(scope="session")
@@ -64,7 +66,7 @@ def open_tab(open_context) -> Iterator[Callable[..., Tab]]:
         has_scripts = options.get("java_script_enabled", True)
         tab = Tab(open_context(**options).new_page(), has_scripts, may_lose)
         tabs.append(tab)
-        tab.page.goto(f"{url}/")
+        tab.page.goto(url)
         return tab
 
     yield open_one

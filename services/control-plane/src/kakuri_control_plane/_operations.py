@@ -79,6 +79,10 @@ PAGE_ETAG = Header("ETag", "The hash of the file.", '"[0-9a-f]{32}"')
 PAGE_HEADERS = (
     Header("Cache-Control", "A client asks whether the file has changed.", "no-cache"),
     Header("Content-Security-Policy", "What the page may load and run."),
+    Header("X-Content-Type-Options", "A file is what its type says.", "nosniff"),
+    Header("Referrer-Policy", "No link tells another site of this one.", "no-referrer"),
+    Header("Cross-Origin-Opener-Policy", "The page is not opened by others.", "same-origin"),
+    Header("Cross-Origin-Resource-Policy", "The files are not for others.", "same-origin"),
 )
 NO_SNIFF = Header("X-Content-Type-Options", "A log may contain anything.", "nosniff")
 TRAILER = Header(
@@ -235,7 +239,7 @@ GET_INDEX = Operation(
         200: Answer(
             "The name, the version and paths; or the page.",
             {"application/json": Index, "text/html; charset=utf-8": str},
-            (VARY,),
+            (VARY, PAGE_ETAG, *PAGE_HEADERS),
         ),
         304: Answer("The client has this page.", None, (PAGE_ETAG, *PAGE_HEADERS)),
     },

@@ -1,0 +1,127 @@
+"""The pane about a workload, and what can be done there: always after a question."""
+
+import re
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from .pages import detail, events, link, row, tab
+
+
+def ask(page: Page, workload_id: str, action: str):
+    """Press the button of an action, and return the question."""
+    detail(page, workload_id).get_by_role("button", name=action, exact=True).click()
+    return page.get_by_role("dialog", name=f"{action} {workload_id}?")
+
+
+def test_row_opens_the_pane_whose_address_can_be_kept(stack, open_page):
+    stack.submit("web", labels={"team": "shop"})
+    stack.await_state("web", "running")
+    page = open_page(stack.url)
+    link(page, "web").click()
+    expect(detail(page, "web").get_by_role("heading", name="web")).to_be_visible()
+    expect(row(page, "web")).to_have_attribute("aria-current", "true")
+    tab(page, "Spec").click()
+    expect(page).to_have_url(f"{stack.url}/#/web/spec")
+    page.reload()
+    panel = page.get_by_role("tabpanel", name="Spec")
+    for text in ("nginx:1.27", "10.88.7.2", "team=shop", '"memory_mb": 64'):
+        expect(panel).to_contain_text(text)
+    page.go_back()
+    expect(page.get_by_role("tabpanel", name="Log")).to_be_visible()
+    detail(page, "web").get_by_role("button", name="Close").click()
+    expect(detail(page, "web")).to_be_hidden()
+    expect(link(page, "web")).to_be_focused()
+
+
+def test_history_and_timeline_show_the_steps(stack, open_page):
+    stack.submit("batch", "ends:1", restart_policy="never")
+    stack.await_state("batch", "failed")
+    page = open_page(f"{stack.url}/#/batch/history")
+    steps = page.get_by_role("tabpanel", name="History").get_by_role("row")
+    expect(steps.nth(1)).to_contain_text("failedError3")
+    expect(steps.last).to_contain_text("pending")
+    timeline = page.get_by_role("list", name="Timeline of the latest run").get_by_role("listitem")
+    expect(timeline).to_have_text(
+        [re.compile("pending"), re.compile("running"), re.compile("Error")]
+    )
+
+
+def test_isolation_is_judged_by_the_two_kernels(stack, open_page):
+    stack.submit("web")
+    stack.await_state("web", "running")
+    page = open_page(f"{stack.url}/#/web/isolation")
+    panel = page.get_by_role("tabpanel", name="Isolation")
+    expect(panel).to_contain_text("The zone has a kernel of its own.")
+    for text in ("edera", "6.16.2", "6.12.43", "sha256:5f5f"):
+        expect(panel).to_contain_text(text)
+
+
+def test_stop_start_restart_and_remove_are_done_after_a_question(stack, open_page):
+    stack.submit("web")
+    stack.await_state("web", "running")
+    page = open_page(f"{stack.url}/#/web")
+    question = ask(page, "web", "Stop")
+    expect(question.get_by_text("kakuri stop web")).to_be_visible()
+    question.get_by_role("spinbutton", name="Seconds before it is killed").fill("0")
+    question.get_by_role("button", name="Stop").click()
+    expect(row(page, "web")).to_contain_text("stopped")
+    expect(page.get_by_role("status")).to_contain_text("Stop web: accepted")
+    ask(page, "web", "Start").get_by_role("button", name="Start").click()
+    expect(row(page, "web")).to_contain_text("running")
+    ask(page, "web", "Restart").get_by_role("button", name="Restart").click()
+    expect(events(page).get_by_text("to be restarted")).to_be_visible()
+    expect(row(page, "web")).to_contain_text("running")
+    ask(page, "web", "Remove").get_by_role("button", name="Remove").click()
+    expect(row(page, "web")).to_have_count(0)
+    expect(detail(page, "web")).to_contain_text("removed")
+    assert stack.request("GET", "/workloads/web")[0] == 404
+
+
+@pytest.mark.parametrize("action", ["Stop", "Restart", "Remove"])
+def test_question_that_is_cancelled_changes_nothing(stack, open_page, action):
+    stack.submit("web")
+    stack.await_state("web", "running")
+    before = stack.request("GET", "/workloads/web?spec")[1]["version"]
+    page = open_page(f"{stack.url}/#/web")
+    question = ask(page, "web", action)
+    question.get_by_role("button", name="Cancel").click()
+    expect(question).to_be_hidden()
+    ask(page, "web", action)
+    page.keyboard.press("Escape")
+    expect(question).to_be_hidden()
+    assert stack.request("GET", "/workloads/web?spec")[1]["version"] == before
+
+
+def test_action_that_is_refused_says_why(stack, open_page):
+    stack.submit("web")
+    stack.await_state("web", "running")
+    page = open_page(f"{stack.url}/#/web", may_lose=True)
+    question = ask(page, "web", "Stop")
+    stack.request("DELETE", "/workloads/web?grace_seconds=0&wait=10")
+    question.get_by_role("button", name="Stop").click()
+    expect(page.get_by_role("status")).to_contain_text("Stop web failed: no workload 'web'")
+
+
+def test_actions_are_those_that_the_state_allows(stack, open_page):
+    stack.submit("seed", "job:1", restart_policy="never")
+    stack.await_state("seed", "succeeded")
+    page = open_page(f"{stack.url}/#/seed")
+    actions = detail(page, "seed").get_by_role("button")
+    expect(actions.filter(visible=True).nth(0)).to_have_text("Start")
+    expect(actions.filter(visible=True).nth(1)).to_have_text("Remove")
+
+
+def test_workload_that_does_not_exist_is_named_unknown(stack, open_page):
+    page = open_page(f"{stack.url}/#/nothing", may_lose=True)
+    expect(detail(page, "nothing")).to_contain_text("unknown")
+    expect(detail(page, "nothing")).to_contain_text("no workload 'nothing'")
+
+
+def test_removed_workload_can_still_be_read(stack, open_page):
+    stack.submit("batch", "ends:1", restart_policy="never")
+    stack.await_state("batch", "failed")
+    stack.request("DELETE", "/workloads/batch?grace_seconds=0&wait=10")
+    page = open_page(f"{stack.url}/#/batch/history", may_lose=True)
+    expect(detail(page, "batch")).to_contain_text("removed")
+    expect(page.get_by_role("tabpanel", name="History")).to_contain_text("Error")

@@ -1,0 +1,58 @@
+"""A thousand workloads that change all the time leave the page quick."""
+
+import pytest
+from playwright.sync_api import expect
+
+from .load import changing, fill
+from .measure import measured
+from .pages import detail, link, row, table
+from .stack import Stack
+
+WORKLOADS = 1000
+EVENTS_PER_SECOND = 50
+WINDOW_MS = 2500
+WINDOWS = 3
+"""The quickest of so many windows counts: a collection of garbage may fall into one of them."""
+
+LONGEST_MS = 100
+
+
+@pytest.fixture
+def busy(tmp_path):
+    """Run a stack with many workloads; its store is in memory, so that they are there soon."""
+    stack = Stack(tmp_path, store="memory")
+    fill(stack, WORKLOADS)
+    yield stack
+    stack.close()
+
+
+def test_no_task_of_the_page_takes_longer_than_a_tenth_of_a_second(busy, open_page):
+    page = open_page(busy.url)
+    with measured(page) as opening:
+        page.reload()
+        expect(table(page).get_by_role("rowheader")).to_have_count(WORKLOADS)
+        image = "registry.example/team/service:1.27"
+        expect(row(page, "load-0999")).to_contain_text(image)
+    ids = [f"load-{number:04}" for number in range(WORKLOADS)]
+    windows = []
+    with changing(busy, ids, EVENTS_PER_SECOND):
+        while len(windows) < WINDOWS and min(windows, default=LONGEST_MS) >= LONGEST_MS:
+            before = busy.request("GET", "/nodes")[1]["nodes"][0]["event_index"]
+            with measured(page) as work:
+                page.wait_for_timeout(WINDOW_MS)
+            after = busy.request("GET", "/nodes")[1]["nodes"][0]["event_index"]
+            windows.append(work.longest)
+    assert after - before >= EVENTS_PER_SECOND * WINDOW_MS / 1000 / 2, "the load was too low"
+    assert min(windows) < LONGEST_MS, windows
+    assert opening.longest < 3 * LONGEST_MS
+
+
+def test_page_under_load_can_be_used(busy, open_page):
+    page = open_page(busy.url)
+    expect(table(page).get_by_role("rowheader")).to_have_count(WORKLOADS)
+    ids = [f"load-{number:04}" for number in range(WORKLOADS)]
+    with changing(busy, ids[1:], EVENTS_PER_SECOND):
+        page.get_by_role("searchbox", name="Filter workloads").fill("id:load-0000")
+        expect(table(page).get_by_role("rowheader")).to_have_count(1)
+        link(page, "load-0000").click()
+        expect(detail(page, "load-0000")).to_contain_text("running")

@@ -1,0 +1,119 @@
+"""Tabs of one browser share a stream of events, and a hidden tab has none."""
+
+import pytest
+from playwright.sync_api import BrowserContext, Request, expect
+
+from .browser import Tab
+from .pages import events, expect_names, indexes, row
+
+SET_VISIBILITY = """(state) => {
+  Object.defineProperty(document, 'visibilityState', {value: state, configurable: true});
+  Object.defineProperty(document, 'hidden', {value: state === 'hidden', configurable: true});
+  document.dispatchEvent(new Event('visibilitychange'));
+}"""
+
+
+class Streams:
+    """The streams of events that pages of a browser have open."""
+
+    def __init__(self, context: BrowserContext) -> None:
+        self._begun: set[Request] = set()
+        context.on("request", self._began)
+        context.on("requestfinished", self._ended)
+        context.on("requestfailed", self._ended)
+
+    def _began(self, request: Request) -> None:
+        if "/events" in request.url:
+            self._begun.add(request)
+
+    def _ended(self, request: Request) -> None:
+        self._begun.discard(request)
+
+    @property
+    def open(self) -> list[Request]:
+        """Those that have not ended; a page that is closed reports no end of its own."""
+        return [each for each in self._begun if not each.frame.page.is_closed()]
+
+
+@pytest.fixture
+def context(open_context):
+    return open_context()
+
+
+@pytest.fixture
+def streams(context) -> Streams:
+    return Streams(context)
+
+
+@pytest.fixture
+def open_shared(context, stack):
+    """Open tabs of one browser; nothing may have gone wrong in them."""
+    tabs = []
+
+    def open_one() -> Tab:
+        tab = Tab(context.new_page())
+        tabs.append(tab)
+        tab.page.goto(stack.url)
+        return tab
+
+    yield open_one
+    for tab in tabs:
+        tab.check()
+
+
+def test_two_tabs_share_one_stream_and_show_the_same(stack, streams, open_shared):
+    stack.submit("a")
+    one, other = open_shared().page, open_shared().page
+    for page in (one, other):
+        expect_names(page, "a")
+    stack.submit("b")
+    for page in (one, other):
+        expect(row(page, "b")).to_contain_text("running")
+    assert len(streams.open) == 1
+    assert indexes(other)[-2:] == indexes(one)[-2:]
+
+
+def test_tab_that_is_left_takes_over_the_stream(stack, streams, open_shared):
+    one = open_shared().page
+    expect(one.get_by_text("live", exact=True)).to_be_visible()
+    other = open_shared().page
+    expect(other.get_by_text("live", exact=True)).to_be_visible()
+    stack.submit("a")
+    expect(row(other, "a")).to_contain_text("running")
+    one.close()
+    stack.submit("b")
+    expect(row(other, "b")).to_contain_text("running")
+    shown = indexes(other)
+    assert shown == sorted(set(shown))
+    assert len(streams.open) == 1
+
+
+def test_hidden_tab_has_no_stream_and_continues_without_a_gap(stack, streams, open_shared):
+    page = open_shared().page
+    stack.submit("a")
+    expect(row(page, "a")).to_contain_text("running")
+    begin = indexes(page)
+    page.evaluate(SET_VISIBILITY, "hidden")
+    page.wait_for_function("() => navigator.locks.query().then(found => !found.held.length)")
+    assert not streams.open
+    stack.submit("b")
+    stack.request("POST", "/workloads/a/stop")
+    stack.await_reason("a", "Stopped")
+    page.evaluate(SET_VISIBILITY, "visible")
+    expect(row(page, "a")).to_contain_text("stopped")
+    expect(row(page, "b")).to_contain_text("running")
+    shown = indexes(page)
+    assert shown[: len(begin)] == begin
+    newest = stack.request("GET", "/nodes")[1]["nodes"][0]["event_index"]
+    assert shown == list(range(shown[0], newest + 1))
+
+
+def test_visible_tab_reads_for_itself_while_the_other_is_hidden(stack, streams, open_shared):
+    one, other = open_shared().page, open_shared().page
+    expect(other.get_by_text("live", exact=True)).to_be_visible()
+    one.evaluate(SET_VISIBILITY, "hidden")
+    stack.submit("a")
+    expect(row(other, "a")).to_contain_text("running")
+    expect(events(one)).to_have_count(0)
+    one.evaluate(SET_VISIBILITY, "visible")
+    expect(row(one, "a")).to_contain_text("running")
