@@ -150,13 +150,12 @@ def test_number_of_series_does_not_depend_on_ids_methods_and_paths():
     requests += [("GET", f"/{word(250)}") for _ in range(500)]
     requests += [(word().upper(), f"/workloads/{word()}") for _ in range(500)]
     router, metrics = ControlPlane(AgentClient(ANY_PORT)).router(), HTTPMetrics()
+    count = metrics.counting()
     for method, target in requests:
         found = router.resolve(Request(method, target, Headers(), path=target))
         is_route = isinstance(found, Route)
         status, pattern = (200, found.pattern) if is_route else (found.status, "")
-        metrics(
-            AccessEntry("peer", method, target, status, 0, 0.001, complete=True, pattern=pattern)
-        )
+        count(AccessEntry("peer", method, target, status, 0, 0.001, complete=True, pattern=pattern))
     families = {family.name: family for family in metrics.families()}
     counted = families["kakuri_http_requests"].samples
     assert sum(each.value for each in counted) == len(requests) == 10_000
@@ -327,7 +326,9 @@ async def test_query_is_refused():
 
 def test_counts_of_exchanges_without_a_response_have_no_status():
     metrics = HTTPMetrics()
-    metrics(AccessEntry("p", "GET", "/x", 0, 0, 0.1, complete=False, pattern="/workloads"))
+    metrics.counting()(
+        AccessEntry("p", "GET", "/x", 0, 0, 0.1, complete=False, pattern="/workloads")
+    )
     requests, durations, rejected, _ = metrics.families()
     assert [each.labels for each in requests.samples] == [("GET", "/workloads", "none")]
     assert [each.labels for each in durations.samples] == [("GET", "/workloads", "none")]

@@ -8,7 +8,7 @@ from kakuri_tcp import ClientClosed as LineClientClosed
 from kakuri_tcp import LineClient, RequestLost, RequestNotSent, RequestTimeout
 from kakuri_workload import printable
 
-from kakuri_rpc._call_metrics import OK, CallMetrics, outcome_of
+from kakuri_rpc._call_metrics import CallMetrics
 from kakuri_rpc._errors import (
     AgentError,
     AgentTimeout,
@@ -64,9 +64,9 @@ async def call(
     """
     if traces is not None:
         request = traces.prepared(request)
-    name = type(request).__name__
-    began = metrics.begin()
-    deadline = time.monotonic() + timeout
+    kind = type(request)
+    metrics.in_flight += 1
+    began = time.monotonic()
     try:
         answer = await _send(lines, request, timeout, metrics)
         try:
@@ -75,13 +75,13 @@ async def call(
             bare = None if traces is None else traces.refused(request, error)
             if bare is None:
                 raise
-            remaining = max(0.0, deadline - time.monotonic())
+            remaining = max(0.0, began + timeout - time.monotonic())
             answer = await _send(lines, bare, remaining, metrics)
             reply = _checked(answer, bare, reply_type)
     except BaseException as error:
-        metrics.end(name, began, outcome_of(error))
+        metrics.fail(kind, time.monotonic() - began, error)
         raise
-    metrics.end(name, began, OK)
+    metrics.succeed(kind, time.monotonic() - began)
     return reply
 
 
@@ -94,7 +94,7 @@ async def _send(lines: LineClient, request: Request, timeout: float, metrics: Ca
         except RequestLost:
             if isinstance(request, NOT_REPEATED):
                 raise
-            metrics.retry(type(request).__name__)
+            metrics.retry(request)
             remaining = max(0.0, deadline - time.monotonic())
             return await lines.request(line, timeout=remaining)
     except LineClientClosed as error:

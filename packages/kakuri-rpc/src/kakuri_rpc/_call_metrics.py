@@ -1,8 +1,7 @@
 """Metrics of the requests to one agent."""
 
-import time
 from asyncio import CancelledError
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from kakuri_workload.metrics import Counts, Histograms, MetricFamily, gauge
 
@@ -27,11 +26,16 @@ OK, FAILED = "ok", "failed"
 
 
 class CallMetrics:
-    """Counts the requests of a client: their names, durations and outcomes."""
+    """Counts the requests of a client: their names, durations and outcomes.
+
+    Attributes:
+        in_flight: Requests without a reply.
+    """
 
     def __init__(self) -> None:
         """Begin to count."""
-        self._in_flight = 0
+        self.in_flight: int = 0
+        self._successes: dict[type[object], Callable[[float], None]] = {}
         self._retries = Counts(
             "kakuri_agent_retries",
             "Requests to the agent that were sent again, because their connection broke.",
@@ -43,19 +47,22 @@ class CallMetrics:
             ("request", "outcome"),
         )
 
-    def begin(self) -> float:
-        """Count a request in flight, and return when it began."""
-        self._in_flight += 1
-        return time.perf_counter()
-
-    def retry(self, name: str) -> None:
+    def retry(self, request: object) -> None:
         """Count that a request is sent again."""
-        self._retries[name,] += 1
+        self._retries[type(request).__name__,] += 1
 
-    def end(self, name: str, began: float, outcome: str) -> None:
-        """Count the outcome of a request."""
-        self._in_flight -= 1
-        self._durations[name, outcome].observe(time.perf_counter() - began)
+    def succeed(self, kind: type[object], seconds: float) -> None:
+        """Count a request of a kind with the expected reply."""
+        self.in_flight -= 1
+        observe = self._successes.get(kind)
+        if observe is None:
+            observe = self._successes[kind] = self._durations[kind.__name__, OK].observe
+        observe(seconds)
+
+    def fail(self, kind: type[object], seconds: float, error: BaseException) -> None:
+        """Count a request of a kind that raised an error."""
+        self.in_flight -= 1
+        self._durations[kind.__name__, _outcome(error)].observe(seconds)
 
     def families(self) -> Iterable[MetricFamily]:
         """Return the metrics."""
@@ -64,14 +71,13 @@ class CallMetrics:
             gauge(
                 "kakuri_agent_requests_in_flight",
                 "Requests to the agent without a reply.",
-                float(self._in_flight),
+                float(self.in_flight),
             ),
             self._retries.family(),
         )
 
 
-def outcome_of(error: BaseException) -> str:
-    """Return the label of an error that a request raised."""
+def _outcome(error: BaseException) -> str:
     if isinstance(error, AgentError):
         return error.code.value
     return OUTCOMES.get(type(error), FAILED)

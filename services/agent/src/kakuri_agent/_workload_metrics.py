@@ -58,15 +58,15 @@ TOTAL = "total"
 _NEW, _REMOVED = "new", "removed"
 """In place of a state, before the registration and after the removal."""
 
-_PENDING = WorkloadState.PENDING
-_LABELS = {state: state.value for state in WorkloadState}  # `value` is slow on Python 3.11
+# Members of an enum, and their `value`, are looked up slowly.
+_PENDING, _RUNNING = WorkloadState.PENDING.value, WorkloadState.RUNNING.value
 
 
 def reason_label(reason: str | None) -> str:
     """Return the value of the label `reason`: empty without a reason."""
-    if reason is None or reason in REASONS:
-        return reason or ""
-    return OTHER
+    if reason is None:
+        return ""
+    return reason if reason in REASONS else OTHER
 
 
 @dataclass(slots=True)
@@ -93,7 +93,11 @@ class WorkloadMetrics:
         """
         self._clock = clock
         self._starts: dict[str, _Start] = {}
-        self._states: dict[tuple[str, str], int] = {}
+        self._states = Counts(  # they go down as well
+            "kakuri_workloads",
+            "Workloads by state and reason; the reason is empty if there is none.",
+            ("state", "reason"),
+        )
         self._transitions = Counts(
             "kakuri_workload_transitions",
             "Changes of workloads' states; new and removed stand for no state.",
@@ -115,7 +119,7 @@ class WorkloadMetrics:
             LONG_SECONDS,
         )
         for entry in registry:
-            self._count(entry, 1)
+            self._states[entry.run.state._value_, reason_label(entry.run.reason)] += 1
         registry.observe(self._changed)
 
     def run_ended(self, run: Run) -> None:
@@ -126,44 +130,39 @@ class WorkloadMetrics:
     def families(self) -> Iterable[MetricFamily]:
         """Return the metrics."""
         return (
-            gauge(
-                "kakuri_workloads",
-                "Workloads by state and reason; the reason is empty if there is none.",
-                {key: float(number) for key, number in self._states.items()},
-                ("state", "reason"),
-            ),
+            gauge(self._states.name, self._states.help, self._states, self._states.labels),
             self._transitions.family(),
             self._restarts.family(),
             self._ends.family(),
             self._durations.family(),
         )
 
-    def _count(self, entry: WorkloadEntry, number: int) -> None:
-        key = (_LABELS[entry.run.state], reason_label(entry.run.reason))
-        self._states[key] = self._states.get(key, 0) + number
-
     def _changed(self, before: WorkloadEntry | None, after: WorkloadEntry | None) -> None:
-        if before is not None and after is not None and before.run is after.run:
+        old = None if before is None else before.run
+        new = None if after is None else after.run
+        if old is new:
             return  # another desired state
-        if before is not None:
-            self._count(before, -1)
-        if after is not None:
-            self._count(after, 1)
-        was = _NEW if before is None else _LABELS[before.run.state]
-        is_now = _REMOVED if after is None else _LABELS[after.run.state]
+        states = self._states
+        was, is_now = _NEW, _REMOVED
+        if old is not None:
+            was = old.state._value_
+            states[was, reason_label(old.reason)] -= 1
+        if new is not None:
+            is_now = new.state._value_
+            states[is_now, reason_label(new.reason)] += 1
         if was != is_now:
             self._transitions[was, is_now] += 1
-        if before is not None and after is not None and after.run.attempt > before.run.attempt:
+        if old is not None and new is not None and new.attempt > old.attempt:
             self._restarts[()] += 1
-        if after is not None and after.run.state is _PENDING and after.restart_at is None:
+        if after is not None and is_now == _PENDING and after.restart_at is None:
             self._note_step(before, after)
-        elif before is not None:
-            self._end_start(before, after)
+        elif before is not None and was == _PENDING:
+            self._end_start(before.workload.id, has_started=is_now == _RUNNING)
 
     def _note_step(self, before: WorkloadEntry | None, after: WorkloadEntry) -> None:
         """Record the step of a start, and how long the one before it took."""
-        workload_id, run, now = after.workload.id, after.run, self._clock()
-        start = self._starts.get(workload_id)
+        run, now = after.run, self._clock()
+        start = self._starts.get(after.workload.id)
         if start is None or start.attempt != run.attempt:
             # The beginning was observed if the workload has just become pending, or if its back-off
             # is over.
@@ -171,18 +170,20 @@ class WorkloadMetrics:
                 before is None or before.restart_at is not None or before.run.attempt != run.attempt
             )
             start = _Start(run.attempt, now if is_begin else None, None, now)
-            self._starts[workload_id] = start
+            self._starts[after.workload.id] = start
+        if run.reason is None:
+            return
         if run.reason == "Adopted":
             start.began = None
-        step = STEPS.get(run.reason or "")
+        step = STEPS.get(run.reason)
         if step != start.step:
             self._end_step(start, now)
             start.step, start.step_began = step, now
 
-    def _end_start(self, before: WorkloadEntry, after: WorkloadEntry | None) -> None:
+    def _end_start(self, workload_id: str, *, has_started: bool) -> None:
         """Record how long a start took, if it has led to a running workload."""
-        start = self._starts.pop(before.workload.id, None)
-        if start is None or after is None or after.run.state is not WorkloadState.RUNNING:
+        start = self._starts.pop(workload_id, None)
+        if start is None or not has_started:
             return
         now = self._clock()
         self._end_step(start, now)

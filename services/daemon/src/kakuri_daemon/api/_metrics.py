@@ -4,7 +4,8 @@ A request is counted by the pattern of its route, never by its path, so that the
 depends on the API and not on its clients.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import TypeAlias
 
 from kakuri_http import AccessEntry
 from kakuri_tcp import Server
@@ -29,24 +30,47 @@ REJECTIONS = {403: "cross_site", 421: "misdirected"}
 LIMITS = frozenset({408, 413, 414, 431, 503})
 """Statuses without a route, or before its handler, of a request over a limit of the server."""
 
+_Key: TypeAlias = tuple[str, str, int]
+"""Method, pattern and status."""
+
 
 class HTTPMetrics:
-    """Counts the exchanges of one server or several; an access log."""
+    """Counts the exchanges of one server or several."""
 
     def __init__(self) -> None:
         """Begin to count."""
-        self._exchanges: dict[tuple[str, str, int], Histogram] = {}
+        self._exchanges: dict[_Key, Histogram] = {}
+        self._observers: dict[_Key, Callable[[float], None]] = {}
         self._servers: list[Server] = []
 
-    def __call__(self, access: AccessEntry) -> None:
-        """Count an exchange."""
+    def counting(
+        self, log: Callable[[AccessEntry], None] | None = None
+    ) -> Callable[[AccessEntry], None]:
+        """Return an access log that counts each exchange, and then calls another one."""
+        find = self._observers.get
+
+        def count(access: AccessEntry) -> None:
+            # By place, which takes half as long as by name: each request waits for it.
+            observe = find((access[1], access[7], access[3])) or self._begin(access)
+            observe(access[5])
+
+        def count_and_log(access: AccessEntry) -> None:
+            observe = find((access[1], access[7], access[3])) or self._begin(access)
+            observe(access[5])
+            log(access)  # type: ignore[misc]  # it is not None here
+
+        return count if log is None else count_and_log
+
+    def _begin(self, access: AccessEntry) -> Callable[[float], None]:
+        """Return what observes exchanges of a kind, of which this one may be the first."""
         key = (access.method, access.pattern, access.status)
-        if not access.pattern and access.method not in METHODS:
+        is_bounded = bool(access.pattern) or access.method in METHODS
+        if not is_bounded:
             key = (OTHER, "", access.status)
-        histogram = self._exchanges.get(key)
-        if histogram is None:
-            histogram = self._exchanges[key] = Histogram(SECONDS)
-        histogram.observe(access.seconds)
+        observe = self._exchanges.setdefault(key, Histogram(SECONDS)).observe
+        if is_bounded:
+            self._observers[key] = observe
+        return observe
 
     def add_server(self, server: Server) -> None:
         """Count the connections of a server."""

@@ -1,10 +1,9 @@
 """Serving an API from the start of a daemon to its end."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from functools import partial
 
-from kakuri_http import AccessEntry, Router, serve
+from kakuri_http import Router, serve
 from kakuri_tcp import Endpoint, ListeningSockets, UnixAccess
 
 from kakuri_daemon._supervision import shed_with
@@ -42,7 +41,7 @@ async def serving(
     """
     log = access_log()
     if metrics is not None:
-        log = metrics if log is None else partial(_count_and_log, metrics, log)
+        log = metrics.counting(log)
     server = await serve(listen, router, access_log=log, unix_access=unix_access)
     if metrics is not None:
         metrics.add_server(server)
@@ -51,10 +50,3 @@ async def serving(
         yield server.endpoint
     finally:
         await server.drain(drain_seconds)
-
-
-def _count_and_log(
-    metrics: HTTPMetrics, log: Callable[[AccessEntry], None], access: AccessEntry
-) -> None:
-    metrics(access)
-    log(access)
