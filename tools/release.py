@@ -23,6 +23,8 @@ RELEASES = ROOT / "dist" / "release"
 VERSION = re.compile(r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)")
 UNPUBLISHED = "Not on a package index yet"
 """How a README's section on installation begins until the first release."""
+DESCRIBED = "kakuri-control-plane"
+"""The member whose version is in the stored OpenAPI document."""
 IGNORED = shutil.ignore_patterns("__pycache__", "*.so", ".hypothesis", "dist", "build")
 
 
@@ -143,9 +145,12 @@ def next_steps(member: Member, version: str, files: Sequence[Path]) -> str:
     tag = tag_of(member, version)
     directory = member.directory.relative_to(ROOT)
     uploads = " ".join(str(each.relative_to(ROOT)) for each in files)
+    document, also = "", ""
+    if member.name == DESCRIBED:
+        document, also = "  python -m tools.openapi --write\n", " docs/openapi.json"
     return (
-        f"{member.name} {version} is ready. To publish it:\n\n"
-        f"  git commit -m 'Release {member.name} {version}' {directory}\n"
+        f"{member.name} {version} is ready. To publish it:\n\n{document}"
+        f"  git commit -m 'Release {member.name} {version}' {directory}{also}\n"
         f"  git tag -a {tag} -m '{member.name} {version}'\n"
         f"  twine upload {uploads}\n"
         f"  git push origin HEAD {tag}"

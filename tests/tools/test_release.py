@@ -194,3 +194,11 @@ def test_next_steps_name_the_commit_the_tag_and_the_upload(monkeypatch, tcp, tmp
 
     assert "git tag -a kakuri-tcp-v0.2.0" in text
     assert "twine upload release/kakuri_tcp-0.2.0-py3-none-any.whl" in text
+
+
+def test_next_steps_of_the_control_plane_store_its_document(monkeypatch, tcp, tmp_path):
+    monkeypatch.setattr(release, "ROOT", tmp_path)
+    monkeypatch.setattr(release, "DESCRIBED", tcp.name)
+    text = release.next_steps(tcp, "0.2.0", released(tcp))
+    assert "python -m tools.openapi --write\n" in text
+    assert "docs/openapi.json\n" in text

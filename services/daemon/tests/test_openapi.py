@@ -120,10 +120,16 @@ def test_parameters_are_those_of_path_query_and_headers():
 
 
 def test_body_is_described_as_it_is_decoded():
-    document = document_of(operation(body=Item), method="POST", pattern="/items")
+    described = operation(body=Item, example={"name": "a"})
+    document = document_of(described, method="POST", pattern="/items")
     assert document["paths"]["/items"]["post"]["requestBody"] == {
         "required": False,
-        "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Item"}}},
+        "content": {
+            "application/json": {
+                "schema": {"$ref": "#/components/schemas/Item"},
+                "example": {"name": "a"},
+            }
+        },
     }
     assert document["components"]["schemas"]["Item"]["additionalProperties"] is False
 

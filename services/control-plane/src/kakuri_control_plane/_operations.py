@@ -105,6 +105,7 @@ CREATE_WORKLOAD = Operation(
     "Submitting the same workload again changes nothing.",
     body=Submission,
     is_body_required=True,
+    example={"id": "web", "image": "nginx:1.27", "memory_mb": 256, "labels": {"team": "a"}},
     headers=(IDEMPOTENCY_KEY,),
     answers={
         201: Answer("The workload was created; what was left out is filled in.", Workload,
@@ -164,6 +165,7 @@ STOP_WORKLOAD = Operation(
     tag=WORKLOADS,
     summary="Stop a workload, and keep its record, log and history",
     body=StopOptions,
+    example={"grace_seconds": 3},
     headers=(IF_MATCH,),
     answers={202: STATUS_ACCEPTED, 200: Answer("It has ended.", WorkloadView, (ETAG,))},
     problems=WRITE,

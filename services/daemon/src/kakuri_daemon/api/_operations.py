@@ -136,6 +136,7 @@ class Operation:
         problems: The errors that it may answer, besides those of every operation.
         body: The type of the JSON content of requests; None if they have none.
         is_body_required: Whether a request must have content.
+        example: Such content, as plain values.
         headers: The header fields of requests that it reads, besides those that all read.
     """
 
@@ -147,6 +148,7 @@ class Operation:
     problems: tuple[ProblemKind, ...] = ()
     body: Any = None
     is_body_required: bool = False
+    example: Any = None
     headers: tuple[Header, ...] = ()
 
 

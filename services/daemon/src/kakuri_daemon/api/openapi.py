@@ -132,9 +132,12 @@ class _Builder:
             {"$ref": f"#/components/parameters/{TRACEPARENT.name}"},
         ]
         if operation.body is not None:
+            media = {"schema": self._schemas.decoded(operation.body)}
+            if operation.example is not None:
+                media["example"] = operation.example
             described["requestBody"] = {
                 "required": operation.is_body_required,
-                "content": {JSON: {"schema": self._schemas.decoded(operation.body)}},
+                "content": {JSON: media},
             }
         described["responses"] = self._responses(operation)
         return described
