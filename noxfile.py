@@ -235,16 +235,31 @@ def page(session: nox.Session) -> None:
     Debian's Chromium is fetched into .nox if none is on PATH. Where it can't be had, the session is
     skipped, unless KAKURI_REQUIRE_BROWSER is set.
     """
-    try:
-        session.log(chromium.find().version())
-    except chromium.NoBrowser as error:
-        refuse = session.error if chromium.REQUIRED in os.environ else session.skip
-        refuse(f"left out: {error}")
+    _require_browser(session)
     install_wheels(session, "kakuri-agent", "kakuri-control-plane")
     session.install("-q", *tools_of("test", "page"))
     # A thread ends a run that hangs: a signal does not interrupt playwright.
     options = ("-p", "no:cacheprovider", "--timeout-method=thread")
     session.run("pytest", *options, "tests/page", *session.posargs)
+
+
+@nox.session(python=PYTHON, default=False)
+def screenshots(session: nox.Session) -> None:
+    """Replace the documentation's pictures of the web page, made in the Chromium of `page`."""
+    _require_browser(session)
+    members = ("kakuri-agent", "kakuri-control-plane")
+    closure = {each.name: each for name in members for each in BY_NAME[name].closure()}
+    install_editable(session, list(closure.values()), *tools_of("page", "pictures"))
+    session.run("python", "-m", "tests.page.screenshots", "docs/pictures")
+
+
+def _require_browser(session: nox.Session) -> None:
+    """Fetch Chromium if there is none; skip the session, or fail it, where it can't be had."""
+    try:
+        session.log(chromium.find().version())
+    except chromium.NoBrowser as error:
+        refuse = session.error if chromium.REQUIRED in os.environ else session.skip
+        refuse(f"left out: {error}")
 
 
 @nox.session(python=PYTHON)

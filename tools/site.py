@@ -23,11 +23,11 @@ from tools.docs import FENCE, LINK, anchor
 from tools.members import MEMBERS, ROOT, Member
 
 PAGES = re.compile(
-    r"(?:README|CONTRIBUTING|SECURITY)\.md|docs/.*\.(?:md|svg)|docs/openapi\.json"
+    r"(?:README|CONTRIBUTING|SECURITY)\.md|docs/.*\.(?:md|png|svg)|docs/openapi\.json"
     r"|(?:packages/[^/]+|services/[^/]+)/(?:[A-Z]+\.md|docs/.*\.(?:md|svg))"
 )
 GUIDES = ("architecture", "where-things-are", "glossary", "contracts", "openapi",
-          "http-api", "operations",
+          "http-api", "page", "operations",
           "reverse-proxy", "edera-integration", "threat-model", "reliability",
           "measurements")  # fmt: skip
 """The first pages of docs/ in the navigation, in this order; others follow."""
@@ -92,7 +92,16 @@ def exported_by(path: Path) -> tuple[str, ...]:
 
 def page_files() -> list[str]:
     """Return the pages and pictures of the site that git knows or would add."""
-    command = ["git", "ls-files", "-co", "--exclude-standard", "*.md", "*.svg", "docs/*.json"]
+    command = [
+        "git",
+        "ls-files",
+        "-co",
+        "--exclude-standard",
+        "*.md",
+        "*.png",
+        "*.svg",
+        "docs/*.json",
+    ]
     listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     return sorted({name for name in listed.stdout.splitlines() if PAGES.fullmatch(name)})
 

@@ -16,7 +16,7 @@ ERRORS = (
 
 def prepare(stack: Stack) -> None:
     """Submit the workloads, and wait until each has its state."""
-    stack.submit("seed", "job:2026-11", restart_policy="never", labels={"team": "data"})
+    stack.submit("seed", "acme/seed:2026-11", restart_policy="never", labels={"team": "data"})
     stack.await_state("seed", "succeeded")
     stack.submit("web", "nginx:1.27", memory_mb=512, cpu_millicores=500, labels={"team": "shop"})
     stack.await_state("web", "running")
@@ -25,14 +25,14 @@ def prepare(stack: Stack) -> None:
         stack.write_log("web", *ERRORS, stream="stderr")
     stack.submit("cache", "redis:7", memory_mb=1024, labels={"team": "shop"})
     stack.await_state("cache", "running")
-    stack.submit("batch-nightly", "ends:4", restart_policy="never", labels={"team": "data"})
+    stack.submit("batch-nightly", "acme/nightly:4", restart_policy="never", labels={"team": "data"})
     stack.await_state("batch-nightly", "failed")
-    stack.set_message("reports", "registry.example/data/reports:9: not found")
-    stack.submit("reports", "fails:9", restart_policy="never", labels={"team": "data"})
+    stack.set_message("reports", "docker.io/acme/reports:9: not found")
+    stack.submit("reports", "acme/reports:9", restart_policy="never", labels={"team": "data"})
     stack.await_state("reports", "failed")
-    stack.submit("mailer", "slow:3", memory_mb=256, labels={"team": "shop"})
+    stack.submit("mailer", "acme/mailer:3", memory_mb=256, labels={"team": "shop"})
     stack.await_reason("mailer", "Pulling")
-    stack.submit("sync", "ends:1", restart_policy="always", labels={"team": "shop"})
+    stack.submit("sync", "acme/sync:1", restart_policy="always", labels={"team": "shop"})
     stack.await_reason("sync", "BackOff")
     stack.submit("old", "nginx:1.25", labels={"team": "shop"})
     stack.await_state("old", "running")

@@ -13,26 +13,19 @@ from kakuri_workload import LogRecord, write_record
 
 from tests.e2e.processes import DEADLINE, Daemon
 
-OUTCOMES = """\
-[[outcome]]
-image = "slow:*"
-start_delay = 3600
-
-[[outcome]]
-image = "fails:*"
-run_time = 0
-failure = "ImagePullFailed"
-
-[[outcome]]
-image = "ends:*"
-run_time = 0.05
-exit_code = 3
-
-[[outcome]]
-image = "job:*"
-run_time = 0.05
-"""
+OUTCOMES = {
+    ("slow:*", "acme/mailer:*"): "start_delay = 3600",
+    ("fails:*", "acme/reports:*"): 'run_time = 0\nfailure = "ImagePullFailed"',
+    ("ends:*", "acme/nightly:*", "acme/sync:*"): "run_time = 0.05\nexit_code = 3",
+    ("job:*", "acme/seed:*"): "run_time = 0.05",
+}
 """What becomes of images: they wait, can't be pulled, end with an exit code, or succeed."""
+
+SCRIPT = "".join(
+    f'[[outcome]]\nimage = "{image}"\n{outcome}\n'
+    for images, outcome in OUTCOMES.items()
+    for image in images
+)
 
 FIRST_SECOND = 1795701600
 """The time of the first line of a log, in seconds since the epoch: a log's times count up."""
@@ -46,7 +39,7 @@ class Stack:
         self.logs = directory / "logs"
         self.logs.mkdir()
         self._outcomes = directory / "outcomes.toml"
-        self._outcomes.write_text(OUTCOMES)
+        self._outcomes.write_text(SCRIPT)
         self._is_simulated = is_simulated
         self._options = [part for name, value in options.items() for part in (f"--{name}", value)]
         self._lines: dict[str, int] = {}
