@@ -18,7 +18,7 @@ MAX_EVENTS = 10_000
 """Number of published events that are kept, and as many that wait to be stored."""
 
 MAX_EVENT_BYTES = 8 << 20
-"""Size of all published events that are kept; ordinary ones take half of it."""
+"""Size of all published events that are kept; ordinary ones take two thirds of it."""
 
 MAX_EVENT_AGE = 86_400.0
 """Seconds for which an event is kept; older ones are dropped when another one is published."""
