@@ -107,3 +107,25 @@ async def test_failed_start_is_found_by_the_trace_of_its_request(stack, cri):
         *lines_with(agent, trace)
     }
     assert any("start failed" in line for line in lines_with(sidecar, trace))
+
+
+async def test_agent_that_runs_zones_itself_logs_their_lines_with_the_trace(start, cri, tmp_path):
+    cri.faults.set("PullImage", "error(NOT_FOUND: no such image)")
+
+    def submit():
+        agent = start(
+            "kakuri-agent", "--listen", f"unix:{tmp_path}/agent.sock", "--runtime", "cri",
+            "--cri", str(cri.endpoint), "--log-dir", str(tmp_path / "logs"),
+            "--state-dir", str(tmp_path / "state"),
+        )  # fmt: skip
+        plane = start("kakuri-control-plane", "--listen", "127.0.0.1:0", "--agent", agent.address)
+        traced = ["-H", f"traceparent: 00-{TRACE}-00f067aa0ba902b7-01"]
+        made = curl(f"http://{plane.address}/workloads", "--data", json.dumps(DOCUMENT), *traced)
+        assert made.status == 201
+        agent.await_log("state=failed")
+        return agent
+
+    agent = await asyncio.to_thread(submit)
+    assert {"workload accepted", "pulling", "pull failed", "start failed", "workload changed"} <= {
+        *lines_with(agent, TRACE)
+    }
