@@ -234,14 +234,14 @@ def _integer(text: str, start: "i64", end: "i64", limits: Limits) -> int:
 
 def _machine_integer(text: str, start: "i64", end: "i64") -> "i64":
     """Return a short integer, digit by digit: faster than `int` in compiled code only."""
-    position: i64 = start
+    digit: i64 = start
     is_negative = ord(text[start]) == _MINUS
     if is_negative:
-        position += 1
+        digit += 1
     number: i64 = 0
-    while position < end:
-        number = number * 10 + ord(text[position]) - _ZERO
-        position += 1
+    while digit < end:
+        number = number * 10 + ord(text[digit]) - _ZERO
+        digit += 1
     return -number if is_negative else number
 
 
