@@ -294,3 +294,16 @@ def test_connection_that_the_client_has_closed_is_not_released():
     connection = ServerConnection()
     connection.receive_eof()
     assert not connection.release_if_idle()
+
+
+@pytest.mark.parametrize("received", [b"", b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"])
+def test_connection_that_the_client_ended_between_requests_is_closed(received):
+    connection = ServerConnection()
+    connection.receive_data(received)
+    drain(connection)
+    if received:
+        connection.send(Response(204))
+    connection.receive_eof()
+    for _ in range(2):
+        assert isinstance(connection.next_event(), ConnectionClosed)
+        assert connection.request_state is State.CLOSED

@@ -167,6 +167,16 @@ async def test_incomplete_line_at_the_end_counts_as_one_of_the_last_lines(store,
         assert await selected(store, OUT, tail=tail, bounded=False) == expected
 
 
+@pytest.mark.parametrize("count", [1, 100, 10_000])
+async def test_log_that_fits_the_limit_is_read_to_its_end_at_once(store, log, count):
+    log.write("0.log", line(b"text") * count)
+    chunk = await store.read("zone", limit=2**20, records=EVERYTHING, has_ended=yes)
+    assert len(list(read_records(chunk.data))) == count
+    assert chunk.has_ended
+    bounded = await store.read_bounded("zone", None, limit=2**20, records=EVERYTHING)
+    assert (bounded.data, bounded.has_ended) == (chunk.data, True)
+
+
 async def test_gap_without_room_is_reported_by_the_next_read(store, log):
     """The line that reports it is part of the records, and counts in their limit."""
     for name in ("0.log.1", "0.log.3"):
