@@ -15,14 +15,16 @@ MODULES = {
         "_status_updater", "_work_queue", "_workload_logs",
     ),
     "kakuri-control-plane": (
-        "_admission", "_logs", "_presence", "_problems", "_queries",
+        "_admission", "_exposition", "_logs", "_presence", "_problems", "_queries",
     ),
     "kakuri-cri": (
         "_answers", "_caller", "_container_calls", "_errors", "_events", "_grpc_channel",
         "_image_calls", "_limits", "_lists", "_probe", "_runtime", "_sandbox_calls",
         "_stats_calls",
     ),
-    "kakuri-daemon": ("api/_access", "api/_guard", "api/_problems", "api/_queries"),
+    "kakuri-daemon": (
+        "_trace", "api/_access", "api/_guard", "api/_problems", "api/_queries", "metrics",
+    ),
     "kakuri-grpc": (
         "_call", "_connections", "_deadlines", "_driver", "_framing", "_limits", "_metadata",
         "_outcome", "_status",
@@ -56,7 +58,7 @@ MODULES = {
         "_budgets", "_connection", "_connection_table", "_line_client", "_line_client_connection",
         "_line_server_connection", "_lines", "_limits", "_peers", "_shared", "_turns",
     ),
-    "kakuri-workload": ("_document", "_grammar", "_log_records", "_state", "_text"),
+    "kakuri-workload": ("_document", "_grammar", "_log_records", "_state", "_text", "metrics"),
     "kakuri-zones": (
         "_labels", "_log_watch", "_observed", "_progress", "_rotation", "_table", "options",
         "logs/_cursor", "logs/_format", "logs/_reading", "logs/_records",
