@@ -76,6 +76,10 @@ def values_become_documents(value: Start) -> None:
 
 def types_are_described() -> None:
     assert_type(kakuri_json.schema(Start | Stop), dict[str, Any])
+    schemas = kakuri_json.Schemas("#/components/schemas/")
+    assert_type(schemas.decoded(Start | Stop), dict[str, Any])
+    assert_type(schemas.encoded(list[Start]), dict[str, Any])
+    assert_type(schemas.definitions, dict[str, dict[str, Any]])
 
 
 def documents_arrive_in_pieces(chunk: bytes) -> None:
