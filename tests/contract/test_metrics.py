@@ -17,9 +17,7 @@ SECTION = PAGE.partition("\n## Metrics\n")[2].partition("\n## ")[0]
 ROWS = re.findall(r"^\| `([a-z_]+)` \| (\w+) \| (.*?) \| (.*?) \|$", SECTION, re.MULTILINE)
 ANY_PORT = Endpoint.parse("127.0.0.1:0")
 
-AGENT_UP = gauge(
-    "kakuri_agent_up", "Whether the agent answered this scrape completely: 1 or 0.", None
-)
+AGENT_UP = gauge("kakuri_agent_up", "Whether the agent answered during this scrape: 1 or 0.", None)
 """The family that a scrape makes from its own result."""
 
 

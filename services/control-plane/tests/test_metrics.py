@@ -196,16 +196,21 @@ async def test_agent_that_does_not_answer_leaves_the_series_of_this_process():
     assert series("kakuri_http_connections") in found
 
 
-@pytest.mark.parametrize(
-    "reply",
-    [ErrorReply(ErrorCode.BAD_REQUEST, "unknown type"), Metrics([gauge("a", "", 1.0)], "1")],
-)
-async def test_agent_that_answers_only_in_part_is_not_up(reply, monkeypatch):
-    monkeypatch.setattr(_metrics, "MAX_PAGES", 3)  # of which the last one has a cursor, too
-    async with scraped(lambda each: NODE if each == DescribeNode() else reply) as plane:
+async def test_agent_that_sends_pages_without_end_is_not_up(monkeypatch):
+    monkeypatch.setattr(_metrics, "MAX_PAGES", 3)
+    page = Metrics([gauge("a", "", 1.0)], "1")
+    async with scraped(lambda each: NODE if each == DescribeNode() else page) as plane:
         found = await plane.samples()
     assert found[series("kakuri_agent_up", node="n1")] == 0
     assert series("kakuri_http_connections") in found
+
+
+async def test_agent_of_an_earlier_version_is_up_without_series_of_its_own():
+    reply = ErrorReply(ErrorCode.BAD_REQUEST, "expected one of 'StartWorkload', got 'ReadMetrics'")
+    async with scraped(lambda each: NODE if each == DescribeNode() else reply) as plane:
+        found = await plane.samples()
+    assert found[series("kakuri_agent_up", node="n1")] == 1
+    assert not any(key[0] == "kakuri_workloads" for key in found)
 
 
 async def test_agent_that_takes_too_long_is_not_up(monkeypatch):

@@ -20,7 +20,6 @@ from kakuri_tcp import Endpoint, ListeningSockets, UnixAccess
 
 from kakuri_control_plane._api import Api
 from kakuri_control_plane._version import __version__
-from kakuri_control_plane._worker_metrics import WorkerMetrics
 
 log = structlog.get_logger()
 
@@ -129,6 +128,8 @@ async def control_plane_service(
         async with AsyncExitStack() as stack:
             stack.callback(api.metrics.close)
             if (peers := worker_peers()) is not None:
+                from kakuri_control_plane._worker_metrics import WorkerMetrics  # noqa: PLC0415
+
                 api.metrics.workers = WorkerMetrics(peers, api.metrics.own_families)
                 await stack.enter_async_context(api.metrics.workers.serving())
             if metrics_listen is not None:

@@ -11,16 +11,17 @@ from typing import TYPE_CHECKING, TypeVar
 from weakref import WeakSet
 
 from kakuri_http import Request, Response, problem
-from kakuri_rpc import AgentClient, Metrics, RPCError
+from kakuri_rpc import AgentClient, AgentError, Metrics, RPCError
 from kakuri_workload.metrics import MetricFamily, gauge
 
 from kakuri_control_plane._exposition import CONTENT_TYPES, Exposition, media_type_of
 from kakuri_control_plane._presence import Presence
 from kakuri_control_plane._problems import RETRY_AFTER
-from kakuri_control_plane._worker_metrics import WorkerMetrics
 
-if TYPE_CHECKING:  # imported with the first scrape
+if TYPE_CHECKING:  # imported with the first scrape, or by workers
     from concurrent.futures import ThreadPoolExecutor
+
+    from kakuri_control_plane._worker_metrics import WorkerMetrics
 
 SCRAPE_SECONDS = 8.0
 """Seconds for all pages of the node, below the usual limit of Prometheus, 10 s. After that the
@@ -93,7 +94,7 @@ class MetricsApi:
     async def _pieces(self, exposition: Exposition) -> AsyncGenerator[bytes, None]:
         """Yield the text: families that the node has, too, with its pages, the others at the end.
 
-        Without a complete reply of the node, `kakuri_agent_up` is 0.
+        If the agent does not answer in time, `kakuri_agent_up` is 0.
         """
         own = {family.name: family for family in await self._of_process()}
         deadline = asyncio.get_running_loop().time() + SCRAPE_SECONDS
@@ -109,9 +110,11 @@ class MetricsApi:
                 if after is None:
                     is_up = True
                     break
+        except AgentError:  # it is of an earlier version, or has dropped the pages
+            is_up = True
         except (RPCError, TimeoutError):  # `Presence` has logged that the agent does not answer
             pass
-        help_ = "Whether the agent answered this scrape completely: 1 or 0."
+        help_ = "Whether the agent answered during this scrape: 1 or 0."
         own["kakuri_agent_up"] = gauge("kakuri_agent_up", help_, float(is_up))
         rest = [
             self._of_this_node(family) if family.name.startswith(ABOUT_AGENT) else family
