@@ -11,28 +11,15 @@ from itertools import islice
 from time import perf_counter
 
 from kakuri_registry import StoreError, StoreWriter
-from kakuri_workload.metrics import Histogram, MetricFamily, gauge
+from kakuri_workload.metrics import SECONDS, Histogram, MetricFamily, gauge
 
 from kakuri_agent._volatile import VolatileState, VolatileStates
 
 STORE_RETRY_SECONDS = 1.0
 """Seconds before a workload is added although the disk did not accept its entry."""
 
-MICROSECONDS = (
-    0.00001,
-    0.000025,
-    0.00005,
-    0.0001,
-    0.00025,
-    0.0005,
-    0.001,
-    0.0025,
-    0.005,
-    0.01,
-    0.1,
-    1.0,
-)
-"""Bounds for the time that one workload takes, in seconds."""
+TURN_BOUNDS = (0.0001, 0.00025, 0.0005, *SECONDS)
+"""Bounds for the time of a turn, in seconds."""
 
 WORKLOADS_PER_TURN = 256
 """Workloads reconciled in one turn of the event loop: some milliseconds."""
@@ -56,7 +43,7 @@ class WorkQueue:
         self._loop = asyncio.get_running_loop()
         self._ids: dict[str, None] = {}
         self._turn: asyncio.Handle | None = None
-        self._durations = Histogram(MICROSECONDS)
+        self._durations = Histogram(TURN_BOUNDS)
 
     def add(self, workload_id: str) -> None:
         """Add a workload, unless it is in the queue already."""
@@ -85,7 +72,7 @@ class WorkQueue:
             MetricFamily.of(
                 "kakuri_reconcile_duration_seconds",
                 "histogram",
-                "Time to compare one workload with its zone and to act on the difference.",
+                "Time of a turn in which up to 256 workloads are compared with their zones.",
                 (),
                 [self._durations.sample()],
                 self._durations.bounds,
@@ -109,11 +96,11 @@ class WorkQueue:
 
     def _take_turn(self) -> None:
         self._turn = None
+        began = perf_counter()
         for workload_id in list(islice(self._ids, WORKLOADS_PER_TURN)):
             del self._ids[workload_id]
-            began = perf_counter()
             self._reconcile(workload_id)
-            self._durations.observe(perf_counter() - began)
+        self._durations.observe(perf_counter() - began)
         if self._ids and self._turn is None:
             self._turn = self._loop.call_soon(self._wait_a_turn)
 

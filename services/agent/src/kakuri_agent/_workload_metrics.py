@@ -5,8 +5,8 @@ label has an id, an image or a message.
 """
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 
 from kakuri_registry import WorkloadEntry, WorkloadRegistry
 from kakuri_workload import Run, WorkloadState
@@ -15,6 +15,7 @@ from kakuri_workload.metrics import (
     Counts,
     Histograms,
     MetricFamily,
+    counter,
     gauge,
 )
 
@@ -69,14 +70,16 @@ def reason_label(reason: str | None) -> str:
     return reason if reason in REASONS else OTHER
 
 
-@dataclass(slots=True)
 class _Start:
     """A start in progress; `began` is None if its beginning was not observed."""
 
-    attempt: int
-    began: float | None
-    step: str | None
-    step_began: float
+    __slots__ = ("attempt", "began", "step", "step_began")
+
+    def __init__(self, attempt: int, began: float | None, step_began: float) -> None:
+        self.attempt = attempt
+        self.began = began
+        self.step: str | None = None
+        self.step_began = step_began
 
 
 class WorkloadMetrics:
@@ -93,16 +96,9 @@ class WorkloadMetrics:
         """
         self._clock = clock
         self._starts: dict[str, _Start] = {}
-        self._states = Counts(  # they go down as well
-            "kakuri_workloads",
-            "Workloads by state and reason; the reason is empty if there is none.",
-            ("state", "reason"),
-        )
-        self._transitions = Counts(
-            "kakuri_workload_transitions",
-            "Changes of workloads' states; new and removed stand for no state.",
-            ("from", "to"),
-        )
+        self._loaded: Counter[tuple[str, str]] = Counter()
+        # Each change is counted once; states and transitions are derived from it when asked for.
+        self._changes: dict[tuple[str, str, str, str], int] = {}
         self._restarts = Counts(
             "kakuri_workload_restarts", "Attempts after the first one of a workload."
         )
@@ -119,7 +115,7 @@ class WorkloadMetrics:
             LONG_SECONDS,
         )
         for entry in registry:
-            self._states[entry.run.state._value_, reason_label(entry.run.reason)] += 1
+            self._loaded[entry.run.state.value, reason_label(entry.run.reason)] += 1
         registry.observe(self._changed)
 
     def run_ended(self, run: Run) -> None:
@@ -129,9 +125,27 @@ class WorkloadMetrics:
 
     def families(self) -> Iterable[MetricFamily]:
         """Return the metrics."""
+        states, transitions = self._loaded.copy(), Counter[tuple[str, str]]()
+        for (was, earlier_reason, is_now, reason), number in self._changes.items():
+            if was != _NEW:
+                states[was, earlier_reason] -= number
+            if is_now != _REMOVED:
+                states[is_now, reason] += number
+            if was != is_now:
+                transitions[was, is_now] += number
         return (
-            gauge(self._states.name, self._states.help, self._states, self._states.labels),
-            self._transitions.family(),
+            gauge(
+                "kakuri_workloads",
+                "Workloads by state and reason; the reason is empty if there is none.",
+                states,
+                ("state", "reason"),
+            ),
+            counter(
+                "kakuri_workload_transitions",
+                "Changes of workloads' states; new and removed stand for no state.",
+                transitions,
+                ("from", "to"),
+            ),
             self._restarts.family(),
             self._ends.family(),
             self._durations.family(),
@@ -142,16 +156,17 @@ class WorkloadMetrics:
         new = None if after is None else after.run
         if old is new:
             return  # another desired state
-        states = self._states
-        was, is_now = _NEW, _REMOVED
+        was, is_now, earlier_reason, reason = _NEW, _REMOVED, "", ""
         if old is not None:
             was = old.state._value_
-            states[was, reason_label(old.reason)] -= 1
+            if old.reason is not None:
+                earlier_reason = reason_label(old.reason)
         if new is not None:
             is_now = new.state._value_
-            states[is_now, reason_label(new.reason)] += 1
-        if was != is_now:
-            self._transitions[was, is_now] += 1
+            if new.reason is not None:
+                reason = reason_label(new.reason)
+        key = (was, earlier_reason, is_now, reason)
+        self._changes[key] = self._changes.get(key, 0) + 1
         if old is not None and new is not None and new.attempt > old.attempt:
             self._restarts[()] += 1
         if after is not None and is_now == _PENDING and after.restart_at is None:
@@ -169,7 +184,7 @@ class WorkloadMetrics:
             is_begin = (
                 before is None or before.restart_at is not None or before.run.attempt != run.attempt
             )
-            start = _Start(run.attempt, now if is_begin else None, None, now)
+            start = _Start(run.attempt, now if is_begin else None, now)
             self._starts[after.workload.id] = start
         if run.reason is None:
             return
