@@ -12,7 +12,16 @@ ROOT = Path(__file__).resolve().parent
 sys.path.insert(0, str(ROOT))  # nox imports this file by path, so tools/ has to be found from here
 
 from tests.cri_node.cache import lacks  # noqa: E402
-from tools import chromium, debian, fuzzing, go, interpreters, side_by_side, system  # noqa: E402
+from tools import (  # noqa: E402
+    chromium,
+    debian,
+    fuzzing,
+    go,
+    interpreters,
+    prometheus,
+    side_by_side,
+    system,
+)
 from tools.members import BY_NAME, MEMBERS, third_party  # noqa: E402
 from tools.protobuf_conformance import runner as protobuf_runner  # noqa: E402
 from tools.sessions import (  # noqa: E402
@@ -44,7 +53,7 @@ COMPILED = {"kakuri-json": "kakuri_json._syntax.scanning", "kakuri-http": "kakur
 FEWER_KILLS = ("KAKURI_CRASHES=250", "KAKURI_KILLS=50")
 """Number of kills in the crash tests on every Python but the first."""
 
-WITH_SESSIONS = ("etcd", "interop", "openapi", "page", "zones")
+WITH_SESSIONS = ("etcd", "interop", "observability", "openapi", "page", "zones")
 """The directories of tests/ that sessions of their own run."""
 
 each_member = nox.parametrize("member", [nox.param(m.name, id=m.name) for m in MEMBERS])
@@ -288,6 +297,19 @@ def etcd(session: nox.Session) -> None:
             session.skip("there is no etcd on PATH, and it can't be installed")
         system.require(session, "etcd")
     run_tests(session, "tests/etcd", *session.posargs)
+
+
+@nox.session(python=False)
+def observability(session: nox.Session) -> None:
+    """Check alerts and dashboard with Debian's promtool and a real Prometheus that scrapes a stack.
+
+    The package is fetched once and unpacked, not installed. A machine that can't fetch it and does
+    not have the programs skips this.
+    """
+    if why := prometheus.lacks():
+        session.skip(f"left out: {why}")
+    prometheus.program("promtool")
+    run_tests(session, "tests/observability", *session.posargs)
 
 
 @nox.session(python=False)

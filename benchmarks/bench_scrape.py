@@ -78,7 +78,7 @@ class Turns:
 
 
 def fill(runtime: FakeCri, number: int) -> None:
-    """Let zones run as a zone node would have started them."""
+    """Add running zones, as a zone node would have started them."""
     state, now = runtime._runtime, time.time_ns()
     of_sandbox: dict[str, list[FakeContainer]] = {}
     state.containers_of = lambda sandbox: of_sandbox[sandbox.id]  # it visits all otherwise

@@ -22,7 +22,7 @@ MEGABYTE = 1_000_000
 
 
 async def use(runtime: FakeCri) -> None:
-    """Let every running container use CPU time, memory, disk and network, again and again."""
+    """Make every running container use CPU time, memory, disk and network, again and again."""
     step = 0
     while True:
         step += 1

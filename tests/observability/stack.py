@@ -89,7 +89,8 @@ class Stack:
 
     def families(self) -> set[str]:
         """Return the names of the families that the stack serves."""
-        return set(re.findall(r"^# TYPE (\S+) ", self.scrape(), re.MULTILINE))
+        found = re.findall(r"^# TYPE (\S+) ", self.scrape(OPEN_METRICS), re.MULTILINE)
+        return set(found)
 
     def await_series(self, pattern: str) -> None:
         """Wait until a line of the metrics matches."""

@@ -8,9 +8,7 @@ from .stack import DASHBOARD, await_that, metrics_in
 
 DOCUMENT = json.loads(DASHBOARD.read_text())
 PANELS = DOCUMENT["panels"]
-EXPRESSIONS = [
-    (panel["title"], target["expr"]) for panel in PANELS for target in panel["targets"]
-]
+EXPRESSIONS = [(panel["title"], target["expr"]) for panel in PANELS for target in panel["targets"]]
 QUIET = {
     "kakuri_cri_errors": "no call fails in the test but those that look for something",
     "kakuri_log_lost_bytes": "no log is large enough",
