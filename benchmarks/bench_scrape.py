@@ -18,7 +18,6 @@ import sys
 import tempfile
 import time
 from asyncio import events
-from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +27,7 @@ from kakuri_agent._cli import agent_service
 from kakuri_cri import api
 from kakuri_cri.testing import FakeCri
 from kakuri_cri.testing._objects import FakeContainer, FakeImage, FakeSandbox
+from kakuri_daemon import run
 from kakuri_http import Limits, Timeouts
 from kakuri_http.blocking import BlockingClient
 from kakuri_sidecar import sidecar_service
@@ -42,8 +42,8 @@ SELDOM = MonitorTimes(interval=3600, without_events=3600)
 FRESH = 10.5
 """Seconds after which a scrape reads the usage of zones from the runtime again."""
 
-START = 120.0
-"""Seconds for the agent to adopt the zones."""
+START = 300.0
+"""Seconds for the agent to adopt the zones and to read their usage once."""
 
 
 class Turns:
@@ -53,11 +53,11 @@ class Turns:
         self._report = report
         self._seconds: list[float] = []
         self._cpu = time.process_time()
-        run, seconds = events.Handle._run, self._seconds
+        turn, seconds = events.Handle._run, self._seconds
 
         def timed(handle: events.Handle) -> None:
             began = time.thread_time()
-            run(handle)
+            turn(handle)
             seconds.append(time.thread_time() - began)
 
         events.Handle._run = timed  # type: ignore[method-assign]
@@ -122,12 +122,6 @@ async def serve_runtime(path: Path, number: int) -> None:
         await asyncio.to_thread(sys.stdin.read)
 
 
-async def serve(service: AbstractAsyncContextManager[Endpoint]) -> None:
-    async with service as endpoint:
-        print("listening on", endpoint, flush=True)
-        await asyncio.to_thread(sys.stdin.read)
-
-
 def zones_of(directory: Path) -> Settings:
     return Settings(
         cri=Endpoint.unix(str(directory / "cri.sock")),
@@ -145,11 +139,12 @@ def run_role(role: str, directory: Path, number: int, sidecar: bool, agent: str)
         return
     Turns(directory / f"{role}.json")
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
+    sys.modules["uvloop"] = None  # type: ignore[assignment]  # its turns can't be measured
     any_port = Endpoint.parse("127.0.0.1:0")
     socket = Endpoint.unix(str(directory / "sidecar.sock"))
     zones = zones_of(directory)
     if role == "sidecar":
-        asyncio.run(serve(sidecar_service(socket, zones)))
+        run(lambda: sidecar_service(socket, zones))
     elif role == "agent":
         settings = AgentSettings(
             any_port,
@@ -162,7 +157,7 @@ def run_role(role: str, directory: Path, number: int, sidecar: bool, agent: str)
             cpu_millicores=10**9,
             name="node1",
         )
-        asyncio.run(serve(agent_service(settings)))
+        run(lambda: agent_service(settings))
     else:
         from kakuri_control_plane._cli import main  # noqa: PLC0415
 
@@ -224,6 +219,9 @@ def _scrape(running: list[Process], number: int, scrapes: int) -> dict[str, Any]
         while json.loads(http.request("GET", nodes).body)["nodes"][0].get("workloads") != number:
             assert time.monotonic() < deadline, "the agent did not adopt the zones"
             time.sleep(1)
+        while http.request("GET", url).body.count(b"\nkakuri_zone_cpu_usage_") < number:
+            assert time.monotonic() < deadline, "the agent has no usage of the zones"
+            time.sleep(FRESH)
         for _ in range(scrapes):
             time.sleep(FRESH)
             for each in measured.values():
@@ -234,6 +232,7 @@ def _scrape(running: list[Process], number: int, scrapes: int) -> dict[str, Any]
             for name, each in measured.items():
                 for key, value in each.measure().items():
                     found[name][key].append(value)
+            assert b'kakuri_agent_up{node="node1"} 1.0' in body, "the scrape was not complete"
             found["bytes"] = len(body)
             found["series"] = sum(1 for line in body.splitlines() if not line.startswith(b"#"))
     return found

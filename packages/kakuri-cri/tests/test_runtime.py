@@ -544,3 +544,50 @@ async def test_on_call_receives_the_name_duration_and_status_of_each_call():
         ("ImageFsInfo", "INTERNAL"),
     ]
     assert all(0 <= seconds < 60 for _, seconds, _ in calls)
+
+
+SANDBOX_STATS = tuple(
+    api.PodSandboxStats(attributes=api.PodSandboxAttributes(id=f"{number:064}"))
+    for number in range(2500)
+)
+CONTAINER_STATS = tuple(
+    api.ContainerStats(attributes=api.ContainerAttributes(id=f"{number:064}"))
+    for number in range(2500)
+)
+
+
+@pytest.mark.parametrize("number", [0, 3, 2500])
+async def test_visits_pass_each_item_of_a_list_in_order(number):
+    sandboxes, containers = SANDBOX_STATS[:number], CONTAINER_STATS[:number]
+    channel = ScriptedChannel(
+        ListPodSandboxStats=api.ListPodSandboxStatsResponse(stats=sandboxes),
+        ListContainerStats=api.ListContainerStatsResponse(stats=containers),
+    )
+    runtime, found = Runtime(channel), []
+    await runtime.visit_pod_sandbox_stats({"a": "b"}, found.append)
+    sent = channel.request(api.ListPodSandboxStatsRequest)
+    assert sent.filter == api.PodSandboxStatsFilter(label_selector={"a": "b"})
+    assert found == [*sandboxes]
+    found.clear()
+    await runtime.visit_container_stats({"a": "b"}, found.append)
+    sent = channel.request(api.ListContainerStatsRequest)
+    assert sent.filter == api.ContainerStatsFilter(label_selector={"a": "b"})
+    assert found == [*containers]
+
+
+async def test_visit_of_an_item_that_is_not_a_message_is_unanswered():
+    channel = ScriptedChannel(ListContainerStats=b"\x0a\x01\xff")
+    with pytest.raises(CallUnanswered, match="not a valid ContainerStats"):
+        await Runtime(channel).visit_container_stats({}, lambda stats: None)
+
+
+async def test_large_list_is_visited_while_the_loop_serves_others(served):
+    channel = ScriptedChannel(
+        ListContainerStats=api.ListContainerStatsResponse(stats=CONTAINER_STATS)
+    )
+    found = []
+    visit = asyncio.create_task(Runtime(channel).visit_container_stats({}, found.append))
+    await asyncio.sleep(0)
+    asyncio.get_running_loop().call_soon(served.set)
+    await visit
+    assert found == [*CONTAINER_STATS]

@@ -329,7 +329,8 @@ async def test_health_of_a_runtime_that_is_down_is_503(runtime, sidecar):
     assert json.loads(answer.body)["status"] == "unavailable"
 
 
-async def test_metrics_are_a_family_in_each_line(runtime, sidecar):
+async def test_metrics_are_a_family_in_each_line(runtime, sidecar, monkeypatch):
+    monkeypatch.setattr("kakuri_zones._stats.WAIT_SECONDS", 60)
     await sidecar.post("z")
     runtime.container("z").memory_bytes = 4096
     answer = await sidecar.get("/metrics")

@@ -12,6 +12,13 @@ from kakuri_zones._stats import ZoneUsage
 from kakuri_zones.testing import quick_settings
 
 
+@pytest.fixture(autouse=True)
+def patient(monkeypatch):
+    """Wait for the runtime to the end, however busy the machine is."""
+    monkeypatch.setattr("kakuri_zones._stats.WAIT_SECONDS", 60)
+    monkeypatch.setattr("kakuri_zones._metrics.DISK_SECONDS", 60)
+
+
 def by_name(families):
     return {family.name: family for family in families}
 

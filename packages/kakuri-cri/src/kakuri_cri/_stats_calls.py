@@ -1,11 +1,27 @@
 """The calls about statistics and metrics."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Annotated
+
+from kakuri_protobuf import Method
 
 from kakuri_cri import api
+from kakuri_cri._answers import read_items
 from kakuri_cri._caller import Caller, expected
 
 _SERVICE = api.RuntimeService
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Items:
+    """A list whose items are not decoded."""
+
+    items: Annotated[tuple[bytes, ...], 1] = ()
+
+
+_CONTAINER_ITEMS = Method(_SERVICE.ListContainerStats.path, api.ListContainerStatsRequest, _Items)
+_SANDBOX_ITEMS = Method(_SERVICE.ListPodSandboxStats.path, api.ListPodSandboxStatsRequest, _Items)
 
 
 class StatsCalls(Caller):
@@ -67,6 +83,42 @@ class StatsCalls(Caller):
         timeout = self._seconds(timeout)
         answer = await self.call(_SERVICE.ListPodSandboxStats, request, timeout=timeout)
         return list(answer.stats)
+
+    async def visit_container_stats(
+        self,
+        labels: Mapping[str, str],
+        visit: Callable[[api.ContainerStats], None],
+        timeout: float | None = None,
+    ) -> None:
+        """Call a function with the usage of each container that `list_container_stats` returns.
+
+        Items of a large list are decoded and visited one at a time in a thread: those of 5,000
+        containers take a second and 100 MB as a list.
+
+        Args:
+            labels: All of them must match exactly.
+            visit: Must not raise.
+            timeout: Seconds for the call; `timeouts.usual` if None.
+        """
+        selected = api.ContainerStatsFilter(label_selector=labels)
+        request = api.ListContainerStatsRequest(filter=selected)
+        answer = await self.call(_CONTAINER_ITEMS, request, timeout=self._seconds(timeout))
+        await read_items(_CONTAINER_ITEMS, answer.items, api.ContainerStats, visit)
+
+    async def visit_pod_sandbox_stats(
+        self,
+        labels: Mapping[str, str],
+        visit: Callable[[api.PodSandboxStats], None],
+        timeout: float | None = None,
+    ) -> None:
+        """Call a function with the usage of each sandbox that `list_pod_sandbox_stats` returns.
+
+        See `visit_container_stats`.
+        """
+        selected = api.PodSandboxStatsFilter(label_selector=labels)
+        request = api.ListPodSandboxStatsRequest(filter=selected)
+        answer = await self.call(_SANDBOX_ITEMS, request, timeout=self._seconds(timeout))
+        await read_items(_SANDBOX_ITEMS, answer.items, api.PodSandboxStats, visit)
 
     async def list_metric_descriptors(
         self, timeout: float | None = None

@@ -1,15 +1,14 @@
 """The resource usage of running zones, read from the runtime when it is asked for.
 
 Each entry of the runtime's lists carries the annotations of a container, and so the specification
-that it was created from: a hundred large ones exceed the 16 MiB of a gRPC message. The lists are
-streamed where the runtime can do that; where it refuses to send a whole one, the usage is read zone
-by zone. containerd also refuses a list of which one sandbox ended meanwhile.
+that it was created from: a hundred large ones exceed the 16 MiB of a gRPC message. Where the
+runtime refuses to send a whole list, the usage is read zone by zone. containerd also refuses a list
+of which one sandbox ended meanwhile.
 """
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator, Mapping
-from contextlib import aclosing
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -31,7 +30,7 @@ FRESH_SECONDS = 10.0
 STALE_SECONDS = 60.0
 """Seconds after which usage is no longer reported, because the readings since then have failed."""
 
-WAIT_SECONDS = 2.0
+WAIT_SECONDS = 1.0
 """Seconds for which a caller waits for a reading in progress before it gets the one before."""
 
 READING_SECONDS = 30.0
@@ -46,9 +45,6 @@ a list before it refuses to send it."""
 
 MAX_CONCURRENT_CALLS = 16
 """Calls for single zones at the same time."""
-
-SLICE = 200
-"""Zones that are processed before other tasks of the event loop run, which takes about 2 ms."""
 
 T = TypeVar("T")
 
@@ -224,8 +220,8 @@ class ZoneStats:
                 if each.attributes is not None and each.attributes.id == key:
                     found[key].add_container(each)
 
-        whole = self._cri.stats_of_pod_sandboxes(labels.OURS)
-        await self._read_all(whole, self._cri.pod_sandbox_stats, containers, add)
+        cri = self._cri
+        await self._read_all(cri.visit_pod_sandbox_stats, cri.pod_sandbox_stats, containers, add)
 
     async def _read_containers(
         self, lacking: Iterable[str], found: Mapping[str, ZoneUsage]
@@ -235,36 +231,30 @@ class ZoneStats:
             if usage is not None:
                 usage.add_container(stats)
 
-        whole = self._cri.stats_of_containers(labels.OURS)
-        await self._read_all(whole, self._cri.container_stats, lacking, add)
+        cri = self._cri
+        await self._read_all(cri.visit_container_stats, cri.container_stats, lacking, add)
 
     async def _read_all(
         self,
-        whole: AsyncGenerator[T, None],
+        visit: Callable[[Mapping[str, str], Callable[[T], None], float], Awaitable[None]],
         one: Callable[[str, float], Awaitable[T]],
         ids: Iterable[str],
         add: Callable[[T], None],
     ) -> None:
         """Add every item of a list; if it is refused, request those with these ids one by one."""
-        async with aclosing(whole):
-            if self._clock() >= self._whole_lists_from:
-                try:
-                    count = 0
-                    async for each in whole:
-                        add(each)
-                        count += 1
-                        if count % SLICE == 0:
-                            await asyncio.sleep(0)
-                except Unimplemented:
-                    return
-                except CallRefused as error:
-                    if error.code == TOO_LARGE:
-                        self._whole_lists_from = self._clock() + WHOLE_LIST_SECONDS
-                else:
-                    return
+        if self._clock() >= self._whole_lists_from:
+            try:
+                await visit(labels.OURS, add, READING_SECONDS)
+            except Unimplemented:
+                return
+            except CallRefused as error:
+                if error.code == TOO_LARGE:
+                    self._whole_lists_from = self._clock() + WHOLE_LIST_SECONDS
+            else:
+                return
         left = iter(ids)
 
-        async def read_some(left: Iterator[str]) -> None:
+        async def read_some() -> None:
             for each in left:
                 try:
                     add(await one(each, ONE_ZONE_SECONDS))
@@ -273,7 +263,7 @@ class ZoneStats:
                 except (CallRefused, CallTimeout):
                     continue  # it has ended meanwhile, or is stuck
 
-        await asyncio.gather(*(read_some(left) for _ in range(MAX_CONCURRENT_CALLS)))
+        await asyncio.gather(*(read_some() for _ in range(MAX_CONCURRENT_CALLS)))
 
 
 def _value(value: api.UInt64Value | None) -> int | None:
