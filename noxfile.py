@@ -375,8 +375,8 @@ def up(session: nox.Session) -> None:
 def bench(session: nox.Session) -> None:
     """Measure the whole flow, or what is named after `--`.
 
-    That is members, or cycles, direct, memory, ownership, traces, zone_start. The flow is measured
-    at 64 connections against FastAPI, and at 32 the durable store against memory.
+    That is members, or cycles, direct, memory, ownership, scrape, traces, zone_start. The flow is
+    measured at 64 connections against FastAPI, and at 32 the durable store against memory.
     """
     if not session.posargs:
         system.require(session, "wrk")

@@ -18,11 +18,14 @@ from urllib.parse import quote
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 
-from tests.observability.stack import DASHBOARD, Prometheus, Stack  # noqa: E402
+from tests.observability.stack import DASHBOARD, Prometheus, Stack, await_that  # noqa: E402
 
 RESULTS = HERE / "results" / "dashboard.json"
 STEP = 4
 """Seconds between two points."""
+
+JOBS = 3
+"""Workloads that are removed and submitted again."""
 
 DIGITS = 4
 """Significant digits of a recorded value."""
@@ -38,13 +41,16 @@ def work(stack: Stack, seconds: float) -> None:
     for number in itertools.count():
         if time.monotonic() > end:
             break
-        stack.run(f"job-{number}", "server:1" if number % 5 else "crash:1")
+        name = f"job-{number % JOBS}"
+        if number >= JOBS:
+            stack.request("DELETE", f"/workloads/{name}?grace_seconds=0")
+            await_that(
+                "removal", lambda name=name: stack.request("GET", f"/workloads/{name}") == 404
+            )
+        stack.run(name)
         for _ in range(20 + 15 * (number % 4)):
             stack.request("GET", "/workloads")
-        stack.request("GET", f"/workloads/job-{number}-unknown")
         time.sleep(3)
-        if number >= 6:
-            stack.request("DELETE", f"/workloads/job-{number - 6}?grace_seconds=0")
 
 
 def queried(server: Prometheus, expression: str, begin: float, end: float) -> list[dict[str, Any]]:

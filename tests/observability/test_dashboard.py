@@ -1,6 +1,7 @@
 """The dashboard is one that Grafana 10 reads, and shows what Kakuri serves."""
 
 import json
+import re
 
 import pytest
 
@@ -8,7 +9,9 @@ from .stack import DASHBOARD, await_that, metrics_in
 
 DOCUMENT = json.loads(DASHBOARD.read_text())
 PANELS = DOCUMENT["panels"]
-EXPRESSIONS = [(panel["title"], target["expr"]) for panel in PANELS for target in panel["targets"]]
+EXPRESSIONS = [
+    (target["expr"], target["legendFormat"]) for panel in PANELS for target in panel["targets"]
+]
 QUIET = {
     "kakuri_cri_errors": "no call fails in the test but those that look for something",
     "kakuri_log_lost_bytes": "no log is large enough",
@@ -54,14 +57,18 @@ def test_panels_do_not_overlap():
 
 
 def test_every_metric_of_the_dashboard_is_served(stack):
-    named = {name for _, expression in EXPRESSIONS for name in metrics_in(expression)}
+    named = {name for expression, _ in EXPRESSIONS for name in metrics_in(expression)}
     assert named - stack.families() == set()
 
 
-@pytest.mark.parametrize(("title", "expression"), EXPRESSIONS)
-def test_every_expression_of_the_dashboard_has_a_value(server, title, expression):
+@pytest.mark.parametrize(("expression", "legend"), EXPRESSIONS)
+def test_every_expression_of_the_dashboard_has_a_value_with_the_labels_of_its_legend(
+    server, expression, legend
+):
     query = instant(expression)
     if metrics_in(expression) & QUIET.keys():
         server.query(query)  # it is valid
-    else:
-        await_that(query, lambda: server.query(query))
+        return
+    found = await_that(query, lambda: server.query(query))
+    named = set(re.findall(r"{{(\w+)}}", legend))
+    assert all(named <= series["metric"].keys() for series in found)

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from itertools import islice
+from operator import attrgetter
 
 from kakuri_cri import CriError, Runtime
 from kakuri_workload.metrics import MetricFamily, MetricKind, MetricSample, counter, gauge
@@ -171,17 +172,20 @@ _VALUES: tuple[tuple[str, str, MetricKind, str], ...] = (
 
 async def families_of(usage: Mapping[str, ZoneUsage], max_zones: int) -> list[MetricFamily]:
     """Return the families with a series for each zone, without holding the event loop for long."""
-    shown = list(islice(usage.items(), max_zones))
+    shown = dict(islice(usage.items(), max_zones))
+    ids = list(shown)
     families = []
     for attribute, name, kind, text in _VALUES:
-        known = [(key, getattr(each, attribute)) for key, each in shown]
-        known = [each for each in known if each[1] is not None]
-        ids, values = [each[0] for each in known], [each[1] for each in known]
-        families.append(MetricFamily(name, kind, text, ("workload",), (ids,), values))
+        values = list(map(attrgetter(attribute), shown.values()))
+        known = ids
+        if None in values:
+            known = [key for key, value in zip(ids, values, strict=True) if value is not None]
+            values = [value for value in values if value is not None]
+        families.append(MetricFamily(name, kind, text, ("workload",), (known,), values))
         await asyncio.sleep(0)
     waits = [
         MetricSample((zone_id, *key), seconds)
-        for zone_id, each in shown
+        for zone_id, each in shown.items()
         for key, seconds in each.pressure.items()
     ]
     families.append(
