@@ -1,12 +1,22 @@
-"""A control plane that each test scripts: the documents of the HTTP API, without an agent."""
+"""A control plane that each test scripts: the documents of the HTTP API, without an agent.
+
+Its responses are compared with the OpenAPI document of the real one.
+"""
 
 import asyncio
 import json
 import threading
+from inspect import isawaitable
 
 from kakuri_http import Response, Router, problem, serve
 
+from tests.openapi.checker import check_response
+
 START = "2026-11-26T14:01:00.000000Z"
+INDEX = {
+    "name": "kakuri-control-plane", "version": "0.1.0", "workloads": "/workloads",
+    "nodes": "/nodes", "events": "/events", "ready": "/readyz",
+}  # fmt: skip
 NODE = {
     "name": "node1", "state": "ready", "version": "0.1.0", "runtime": "cri", "simulated": False,
     "runtime_available": True, "workloads": 2, "handlers": {"edera-zone": "edera"},
@@ -36,6 +46,7 @@ class FakeAPI:
         self.image = None
         self.version = 10
         self.release = "0.1.0"
+        self.is_later_release = False  # which may send what this one does not
         self.is_removal_slow = False
         self.on_post = lambda api, document: None
         self.on_stop = lambda api, workload_id, grace: None
@@ -120,7 +131,7 @@ class FakeAPI:
             (
                 "GET",
                 "/",
-                lambda request: answer({"name": "kakuri-control-plane", "version": self.release}),
+                lambda request: answer({**INDEX, "version": self.release}),
             ),
             ("GET", "/healthz", lambda request: answer({"status": "ok"})),
             ("GET", "/readyz", lambda request: answer({"status": "ok"})),
@@ -137,12 +148,25 @@ class FakeAPI:
             ("POST", "/workloads/:id/start", self._start),
             ("POST", "/workloads/:id/restart", self._start),
         ):
-            router.add(method, path, handler)
+            router.add(method, path, self._checked(handler))
         router.check(self._record)
         async with await serve("127.0.0.1:0", router) as server:
             self.endpoint = server.endpoint
             self._started.set()
             await self._ending.wait()
+
+    def _checked(self, handler):
+        async def handle(request):
+            response = handler(request)
+            if isawaitable(response):
+                response = await response
+            if not self.is_later_release:
+                headers = dict(response.headers) | {"content-type": response.content_type}
+                body = response.body if isinstance(response.body, bytes) else None
+                check_response(request.method, request.target, response.status, headers, body)
+            return response
+
+        return handle
 
     def _record(self, request):
         self.requests.append((request.method, request.target))
@@ -302,8 +326,15 @@ class FakeAPI:
 
 
 def answer(document, status=200, headers=None):
-    content = encoded(document)[:-1]
+    content = encoded(_without_none(document))[:-1]
     return Response(status, content, headers=headers or {}, content_type="application/json")
+
+
+def _without_none(value):
+    """Return a document without the fields that a test has removed by setting them to None."""
+    if isinstance(value, dict):
+        return {name: _without_none(each) for name, each in value.items() if each is not None}
+    return list(map(_without_none, value)) if isinstance(value, list) else value
 
 
 def encoded(document):

@@ -12,6 +12,7 @@ from .conftest import without_color
 T = "2026-11-26T14:01:0{}.000000000Z"
 RUN = {"started_at": "2026-11-26T14:01:05.000000Z", "address": "10.88.7.2"}
 ENDED = RUN | {"ended_at": "2026-11-26T14:01:05.020000Z"}
+DIGEST = "sha256:" + 64 * "a"
 ARGUMENTS = ("run", "--name", "job", "-m", "64M", "busybox:1.37")
 
 
@@ -226,7 +227,7 @@ def test_dry_run_starts_nothing(kakuri, api, change):
 @pytest.mark.parametrize(
     ("image", "text"),
     [
-        ({"state": "present", "digest": "sha256:ab"}, "; its image is on the node (sha256:ab)"),
+        ({"state": "present", "digest": DIGEST}, f"; its image is on the node ({DIGEST})"),
         ({"state": "present"}, "; its image is on the node"),
         ({"state": "pull"}, "; its image would be pulled"),
         (
@@ -240,6 +241,7 @@ def test_dry_run_starts_nothing(kakuri, api, change):
 )
 def test_dry_run_and_plan_show_whether_the_image_is_on_the_node(kakuri, api, tmp_path, image, text):
     api.image = image
+    api.is_later_release = image == {"state": "another"}
     assert kakuri("run", "--dry-run", "--name", "web", "nginx").out == (
         f"web  would be created{text}\n"
     )

@@ -3,6 +3,7 @@ import json
 import pytest
 
 from .conftest import without_color
+from .fake_api import START
 
 STEPS = [
     {"at": "2026-11-26T14:01:02.110000Z", "state": "pending"},
@@ -61,7 +62,7 @@ def test_status_advises_what_to_try(kakuri, api, fields, advice):
 
 
 def test_status_shows_when_it_starts_again(kakuri, api):
-    api.add("cron", "pending", reason="BackOff", restarts=7, restart_at="2026-11-26T14:01:40Z",
+    api.add("cron", "pending", reason="BackOff", restarts=7, restart_at="2026-11-26T14:01:40.000000Z",
             spec={"restart_policy": "always"})  # fmt: skip
     assert (
         "always, at most 100 times in a row, 7 so far, next in 23s" in kakuri("status", "cron").out
@@ -69,8 +70,8 @@ def test_status_shows_when_it_starts_again(kakuri, api):
 
 
 def test_status_shows_evidence_of_isolation(kakuri, api):
-    api.add("web", isolation={"handler": "edera", "kernel": "6.16"})
-    assert "  isolation handler edera, kernel 6.16\n" in kakuri("status", "web").out
+    api.add("web", isolation={"handler": "edera", "kernel": "6.16", "checked_at": START})
+    assert "  isolation handler edera, kernel 6.16, checked_at 2026" in kakuri("status", "web").out
 
 
 def test_status_of_a_removed_workload_shows_what_is_kept(kakuri, api):
