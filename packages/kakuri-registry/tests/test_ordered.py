@@ -51,3 +51,14 @@ def test_id_that_is_added_and_discarded_leaves_no_record():
         ids.discard(f"w-{number}")
     assert (len(ids), ids._unmerged, ids._blocks) == (0, {}, [])
     assert list(ids.after("")) == []
+
+
+def test_changes_that_are_not_merged_are_bounded(monkeypatch):
+    monkeypatch.setattr(_ordered, "MAX_UNMERGED", 10)
+    ids = OrderedIds()
+    most = 0
+    for number in range(100):
+        ids.add(f"w-{number:02}")
+        most = max(most, len(ids._unmerged))
+    assert most == 10
+    assert sum(map(len, ids._blocks)) + len(ids._unmerged) == len(ids) == 100

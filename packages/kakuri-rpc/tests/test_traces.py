@@ -129,3 +129,17 @@ def test_event_and_changes_have_trace_and_store_id_when_they_are_set():
     ) % (TRACE.encode(), b"0" * 32)
     assert decode(line, type=Changes) == changes
     assert encode(WatchChanges(4)) == b'{"type":"WatchChanges","after":4}'
+
+
+@pytest.mark.parametrize(("seconds", "is_sent"), [(0.0, False), (59.9, False), (60.0, True)])
+def test_trace_is_sent_again_a_minute_after_a_refusal(monkeypatch, seconds, is_sent):
+    now = 1000.0
+    monkeypatch.setattr(_traces.time, "monotonic", lambda: now)
+    traces = _traces.AgentTraces()
+    request = StopWorkload("a", trace="0" * 31 + "1")
+    assert traces.prepared(request) is request
+    fault = "$.trace: expected one of id, grace_seconds, got 'trace'"
+    bare = traces.refused(request, AgentError(ErrorReply(ErrorCode.BAD_REQUEST, fault)))
+    assert bare == StopWorkload("a")
+    now += seconds
+    assert traces.prepared(request) == (request if is_sent else bare)
