@@ -64,6 +64,14 @@ def test_event_of_each_kind_is_a_sentence(kakuri, api, event, text):
     assert kakuri("events").out == f"{AT.format(1)}   1   {text}\n"
 
 
+def test_wide_events_end_with_the_trace_of_their_request(kakuri, api):
+    trace = "4bf92f3577b34da6a3ce929d0e0e4736"
+    api.events += [EVENTS[0] | {"trace": trace}, *EVENTS[1:]]
+    wide = kakuri("events", "-o", "wide").out.splitlines()
+    assert wide == [f"{LINES[0]}   trace {trace}", *LINES[1:]]
+    assert kakuri("events").out.splitlines() == LINES
+
+
 def test_events_as_json_are_one_document_a_line(kakuri, three):
     lines = kakuri("events", "--json").out.splitlines()
     assert [json.loads(line) for line in lines] == EVENTS

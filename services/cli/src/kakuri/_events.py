@@ -183,7 +183,17 @@ def _print(invocation: Invocation, event: Event) -> None:
 
 
 def line_of(invocation: Invocation, event: Event) -> str:
-    """Return an event as one line: `14:01:05.40   4181   api   failed ImagePullFailed: …`."""
+    """Return an event as one line: `14:01:05.40   4181   api   failed ImagePullFailed: …`.
+
+    In the form `wide`, it ends with the trace of the request that the event belongs to.
+    """
+    line = _line_of(invocation, event)
+    if invocation.format == "wide" and event.get("trace"):
+        line += f"   trace {printable(str(event['trace']))}"
+    return line
+
+
+def _line_of(invocation: Invocation, event: Event) -> str:
     at = clock(event["at"]) if sys.stdout.isatty() else event["at"]
     state = str(event.get("state", ""))
     if event["type"] == "desired":
