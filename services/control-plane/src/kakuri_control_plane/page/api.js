@@ -1,10 +1,6 @@
 /** Requests to the API, and the lines of its streams. */
 
-/** Milliseconds after which silent events are broken: there is a heartbeat each 5 s. */
-export const SILENCE = 15_000;
-
-const MAX_LINE = 4 << 20; // characters
-const SLICE = 12; // milliseconds of work before the browser may draw
+const SLICE = 12; // milliseconds of work until the browser may draw
 
 /** Return the response; throw an error with a `status` if the API refuses. */
 export async function request(path, options) {
@@ -24,7 +20,7 @@ export const reasonOf = ({ status, message }) =>
 export const getJSON = async (path) =>
 	(await request(path, { headers: { Accept: "application/json" } })).json();
 
-/** Change something: with a field that no form and no other site can send. */
+/** Change something, with a field that no other site can send. */
 export function change(method, path, content) {
 	const headers = { "Kakuri-Request": "1", "Content-Type": "application/json" };
 	return request(path, { method, headers, body: content && JSON.stringify(content) });
@@ -32,13 +28,7 @@ export function change(method, path, content) {
 
 export const workloadPath = (id) => `/workloads/${encodeURIComponent(id)}`;
 
-/**
- * Read lines of JSON, and leave the browser time to draw.
- * @param {Response} response
- * @param {function(Object[])} onLines Is called with the lines of each piece.
- * @param {number} [silence] Milliseconds without a piece after which the stream ends.
- * @throws {Error} The stream was cut off.
- */
+/** Call a function with the lines of each piece; end after a silence. */
 export async function readLines(response, onLines, silence = 2 ** 31 - 1) {
 	const reader = response.body.getReader();
 	const decoder = new TextDecoder();
@@ -53,7 +43,6 @@ export async function readLines(response, onLines, silence = 2 ** 31 - 1) {
 			if (done) return;
 			const lines = (partial + decoder.decode(value, { stream: true })).split("\n");
 			partial = lines.pop();
-			if (partial.length > MAX_LINE) throw new Error("a line is too long");
 			if (lines.length) onLines(lines.map((line) => JSON.parse(line)));
 			if (performance.now() - started < SLICE) continue;
 			await new Promise((resolve) => setTimeout(resolve));
@@ -65,17 +54,9 @@ export async function readLines(response, onLines, silence = 2 ** 31 - 1) {
 	}
 }
 
-/** Delays between attempts, which grow and are random. */
-export class Backoff {
-	next = 500;
-
-	/** Return when the next attempt is due. */
-	due() {
-		const delay = this.next * (0.5 + Math.random());
-		this.next = Math.min(this.next * 2, 10_000);
-		return Date.now() + delay;
-	}
-}
+/** Return when to try again: later after each attempt, and not when others do. */
+export const dueAfter = (attempts) =>
+	Date.now() + Math.min(500 * 2 ** attempts, 10_000) * (0.5 + Math.random());
 
 /** Wait until a time, or until a signal is aborted. */
 export const waitUntil = (time, signal) =>

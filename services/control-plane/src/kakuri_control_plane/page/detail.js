@@ -2,16 +2,15 @@
 
 import { change, getJSON, reasonOf, workloadPath } from "./api.js";
 import * as log from "./log.js";
-import { $, dateTime, duration, h, onClick, replace, setText, shape, showFacts, timeElement, timeOfDay } from "./parts.js";
+import { $, dateTime, duration, h, setText, shape, showFacts, timeElement, timeOfDay } from "./parts.js";
 import { describe, kindOf, store, subscribe } from "./store.js";
 
 const REFRESH = 300; // milliseconds: changes that come together are read once
 const TABS = ["log", "spec", "history", "isolation"];
-const BEGINS_RUN = new Set(["Pulling", "Restarted", "BackOff", "Adopted"]);
+const BEGINS_RUN = /^(Pulling|Restarted|BackOff|Adopted)$/;
 
-// By the verb of the command.
 const ACTIONS = {
-	start: ["Start", "It runs once more, as its next attempt."],
+	start: ["Start", "It runs once more."],
 	stop: ["Stop", "Its run ends. Record and log stay, and it can be started again."],
 	restart: ["Restart", "Its run ends, and the next one begins."],
 	rm: ["Remove", "It is stopped and removed for good, with its log."],
@@ -19,28 +18,30 @@ const ACTIONS = {
 
 let selected = "";
 let tab = "log";
-let details = {}; // empty until they were read
+let details = {};
 let transitions = [];
 let timer = 0;
-let asked = "";
+let isReading = false;
+let asked = []; // an action, and the workload
 
 /** Begin, and call a function with the outcome of actions. */
 export function start(announce) {
 	log.start();
-	subscribe((changed) => changed.has(selected) && onChange());
-	for (const name of TABS) onClick(`tab-${name}`, () => go(name));
-	$("tabs").addEventListener("keydown", ({ key }) => {
-		const step = { ArrowRight: 1, ArrowLeft: -1 }[key];
-		if (!step) return;
-		go(TABS.at((TABS.indexOf(tab) + step) % TABS.length));
+	subscribe((changed) => (changed.has(selected) || changed.has(undefined)) && onChange());
+	for (const name of TABS) $(`tab-${name}`).onclick = () => go(name);
+	$("tabs").onkeydown = ({ key }) => {
+		const place = TABS.indexOf(tab);
+		const next = { ArrowRight: (place + 1) % TABS.length, ArrowLeft: place - 1, Home: 0, End: -1 }[key];
+		if (next === undefined) return;
+		go(TABS.at(next));
 		$(`tab-${tab}`).focus();
-	});
-	for (const name of Object.keys(ACTIONS)) onClick(`do-${name}`, () => ask(name));
-	$("question").addEventListener("close", () => act(announce));
+	};
+	for (const name of Object.keys(ACTIONS)) $(`do-${name}`).onclick = () => ask(name);
+	$("question").onclose = () => act(announce);
 	setInterval(showTimes, 1000);
 }
 
-/** Show a workload and one of its tabs; none if the id is empty. */
+/** Show a workload and one of its tabs, or none. */
 export function show(id, name) {
 	tab = TABS.includes(name) ? name : "log";
 	$("detail").hidden = !id;
@@ -58,8 +59,9 @@ export function show(id, name) {
 		Object.assign($("log-download"), { href: `${workloadPath(id)}/log`, download: `${id}.log` });
 		setText($("command"), `kakuri logs -f ${id}`);
 		if (id) read();
+		else showDetails();
 	}
-	fill();
+	showHead();
 }
 
 function go(name) {
@@ -68,17 +70,18 @@ function go(name) {
 }
 
 function onChange() {
-	fill();
+	showHead();
 	if (["running", "pending"].includes(store.rows.get(selected)?.kind)) log.resume();
 	timer ||= setTimeout(read, REFRESH);
 }
 
-/** Read what events do not have. */
 async function read() {
+	timer = isReading && setTimeout(read, REFRESH);
+	if (isReading || !selected || !store.isComplete) return;
+	isReading = true;
 	const id = selected;
-	const isGone = store.isComplete && !store.rows.has(id);
+	const isGone = !store.rows.has(id);
 	const path = workloadPath(id);
-	timer = 0;
 	try {
 		const [found, history] = await Promise.all([
 			getJSON(`${path}?spec${isGone ? "&removed" : ""}`),
@@ -89,17 +92,19 @@ async function read() {
 	} catch (error) {
 		if (id === selected && error.status === 404) details.message ??= error.message;
 	}
-	fill();
+	isReading = false;
+	showHead();
+	showDetails();
 }
 
-function fill() {
+function showHead() {
 	const row = store.rows.get(selected);
 	const isGone = store.isComplete && !row;
 	const kind = row?.kind ?? kindOf(details);
 	$("detail").ariaLabel = `Workload ${selected}`;
 	$("detail").dataset.kind = kind;
 	setText($("detail-name"), selected);
-	replace($("detail-shape"), [shape(kind)]);
+	$("detail-shape").replaceChildren(shape(kind));
 	setText($("detail-state"), row?.word ?? (details.removed_at ? "removed" : isGone ? "unknown" : ""));
 	setText($("detail-why"), row?.why ?? details.message ?? "");
 	const hasEnded = /failed|succeeded/.test(row?.event.state);
@@ -107,11 +112,15 @@ function fill() {
 	$("do-stop").hidden = $("do-restart").hidden = !row || hasEnded;
 	$("do-rm").hidden = !row;
 	for (const name of Object.keys(ACTIONS)) $(`do-${name}`).disabled = row?.desired === "removed";
-	showTimeline(isGone);
+	showTimes();
+	if (document.activeElement.hidden) $("close").focus();
+}
+
+function showDetails() {
+	showTimeline();
 	showHistory();
 	showSpec(details);
 	showIsolation(details.isolation);
-	showTimes();
 }
 
 function showTimes() {
@@ -121,15 +130,15 @@ function showTimes() {
 	setText($("detail-since"), row ? `for ${duration(Date.now() - row.since)}${next}` : "");
 }
 
-/** Show the steps of the latest run; the longer one took, the wider it is. */
-function showTimeline(isGone) {
-	const first = transitions.findLastIndex(({ reason }) => BEGINS_RUN.has(reason));
+/** Show the steps of the latest run: the longer, the wider. */
+function showTimeline() {
+	const first = transitions.findLastIndex(({ reason }) => BEGINS_RUN.test(reason));
 	const steps = transitions.slice(Math.max(0, first));
-	replace($("timeline"), steps.map((step, place) => {
+	$("timeline").replaceChildren(...steps.map((step, place) => {
 		const { at, state, reason, message = "" } = step;
 		const next = steps[place + 1]?.at;
 		const length = Date.parse(next) - Date.parse(at);
-		const isOpen = !next && !isGone && /running|pending/.test(state);
+		const isOpen = !next && !details.removed_at && /running|pending/.test(state);
 		const time = next ? duration(length, 1) : `${isOpen ? "since" : "at"} ${timeOfDay(at)}`;
 		const kind = kindOf(step);
 		const item = h(
@@ -142,7 +151,7 @@ function showTimeline(isGone) {
 }
 
 function showHistory() {
-	replace($("history"), transitions.toReversed().map((step) => {
+	$("history").replaceChildren(...transitions.toReversed().map((step) => {
 		const { at, state, reason = "", count = 1, exit_code: code = "", message } = step;
 		const cells = [
 			timeElement(at), h("span", { class: "state" }, shape(kindOf(step)), state),
@@ -152,11 +161,11 @@ function showHistory() {
 	}));
 }
 
-function showSpec({ spec = {}, image_digest: Digest, address: Address, created_at, removed_at }) {
-	const Labels = Object.entries(spec.labels ?? {}).map((pair) => pair.join("=")).join(", ");
+function showSpec({ spec, image_digest: Digest, address: Address, created_at, removed_at }) {
 	const [Created, Removed] = [dateTime(created_at), dateTime(removed_at)];
-	showFacts($("facts"), { Image: spec.image, Digest, Address, Labels, Created, Removed });
-	setText($("spec"), spec.id ? JSON.stringify(spec, null, 2) : "");
+	const Labels = Object.entries(spec?.labels ?? {}).map((pair) => pair.join("=")).join(", ");
+	showFacts($("facts"), { Created, Removed, Address, Labels, Digest });
+	setText($("spec"), spec ? JSON.stringify(spec, null, 2) : "");
 }
 
 function showIsolation({ handler, kernel, host_kernel: host, profile, checked_at } = {}) {
@@ -174,7 +183,7 @@ function showIsolation({ handler, kernel, host_kernel: host, profile, checked_at
 
 function ask(name) {
 	const [title, text] = ACTIONS[name];
-	asked = name;
+	asked = [name, selected];
 	setText($("question-title"), `${title} ${selected}?`);
 	setText($("question-text"), text);
 	setText($("question-command"), `kakuri ${name} ${selected}`);
@@ -187,7 +196,8 @@ function ask(name) {
 
 async function act(announce) {
 	if ($("question").returnValue !== "yes") return;
-	const [id, name, [title]] = [selected, asked, ACTIONS[asked]];
+	const [name, id] = asked;
+	const [title] = ACTIONS[name];
 	const path = workloadPath(id);
 	const grace = $("grace").valueAsNumber || 0;
 	try {
@@ -196,6 +206,6 @@ async function act(announce) {
 		announce(`${title} ${id}: accepted`, true);
 	} catch (error) {
 		const hint = isSecureContext ? "" : "; over plain HTTP, a browser may only read";
-		announce(`${title} ${id}: ${reasonOf(error)}${hint}`, true);
+		announce(`${title} ${id} failed: ${reasonOf(error)}${hint}`, true);
 	}
 }

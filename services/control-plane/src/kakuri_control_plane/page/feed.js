@@ -1,34 +1,30 @@
 /**
- * The stream of events, shared by all tabs, because they share six connections to a server.
- *
- * One visible tab leads: it holds a lock, reads the stream and passes lines on. When it is closed
- * or hidden, another one leads. Hidden tabs read nothing, and continue after their last index.
+ * The stream of events, shared by all tabs, which together have six connections to a server. One
+ * visible tab leads: it holds a lock, reads the stream and passes it on. When it is closed or
+ * hidden, another one leads. Hidden tabs read nothing, and continue after their last index.
  */
 
-import { Backoff, SILENCE, readLines, reasonOf, request, waitUntil } from "./api.js";
-import { apply, beginStates, linesAfter, store } from "./store.js";
+import { dueAfter, readLines, reasonOf, request, waitUntil } from "./api.js";
+import { allLines, apply, beginStates, store } from "./store.js";
 
-const NAME = "kakuri-events";
+const SILENCE = 15_000; // milliseconds; there is a heartbeat each 5 s
 
 /** `health` is connecting, live or lost. */
 export const link = { health: "connecting", heard: 0, fault: "", retryAt: 0 };
 
-const channel = new BroadcastChannel(NAME);
+const channel = new BroadcastChannel("kakuri");
 const me = `${Math.random()}`;
 let onHealth;
 let isLeading = false;
 let visit = new AbortController(); // aborted when the tab is hidden
 let rest = new AbortController(); // aborted to try again at once
 
-/** Begin, and call a function whenever the health has changed. */
+/** Begin, and call a function when the health has changed. */
 export function start(listener) {
 	onHealth = listener;
 	channel.onmessage = ({ data }) => receive(data);
 	document.addEventListener("visibilitychange", appear);
-	addEventListener("pagehide", () => visit.abort());
-	addEventListener("pageshow", ({ persisted }) => persisted && appear());
 	addEventListener("online", retry);
-	setInterval(watch, 1000);
 	appear();
 }
 
@@ -46,20 +42,20 @@ function appear() {
 	link.heard = Date.now();
 	hello();
 	if (!navigator.locks) lead(signal); // only secure contexts have locks
-	else navigator.locks.request(NAME, { signal }, () => lead(signal)).catch(() => {});
+	else navigator.locks.request("kakuri", { signal }, () => lead(signal)).catch(() => {});
 }
 
-const hello = () => channel.postMessage({ kind: "hello", from: me, after: store.index });
+const hello = () => channel.postMessage({ kind: "hello", from: me });
 
 async function lead(signal) {
-	const backoff = new Backoff();
+	let attempts = 0;
 	isLeading = true;
 	while (!signal.aborted) {
 		try {
 			const path = store.index ? `/events?after=${store.index}` : "/events";
 			const response = await request(path, { signal, headers: { Accept: "application/x-ndjson" } });
 			if (!store.index) beginStates();
-			backoff.next = 500;
+			attempts = 0;
 			setHealth("live");
 			await readLines(response, take, SILENCE);
 			link.fault = "the stream of events ended";
@@ -68,7 +64,7 @@ async function lead(signal) {
 			if (error.status === 410) take([{ type: "gap" }]); // what followed is not kept
 		}
 		if (signal.aborted) break;
-		setHealth("lost", backoff.due());
+		setHealth("lost", dueAfter(attempts++));
 		rest = new AbortController();
 		await waitUntil(link.retryAt, AbortSignal.any([signal, rest.signal]));
 	}
@@ -81,17 +77,17 @@ function take(lines) {
 	const types = new Set(lines.map(({ type }) => type));
 	if (types.has("gap")) store.index = 0; // so the next request lists all states
 	else setHealth("live");
-	if (types.has("synced")) send({ kind: "lines", lines: linesAfter(-1) });
+	if (types.has("synced")) send({ kind: "lines", lines: allLines() });
 	else if (!types.has("state")) send({ kind: "lines", lines, before });
 }
 
 const send = (message) => channel.postMessage({ ...message, link });
 
-function receive({ kind, from, after, to, lines, before, link: its }) {
+function receive({ kind, from, to, lines, before, link: its }) {
 	if (kind === "retry") rest.abort();
 	if (isLeading || document.hidden) {
 		const knows = kind === "hello" && isLeading && store.isComplete;
-		if (knows) send({ kind: "lines", to: from, lines: linesAfter(after) });
+		if (knows) send({ kind: "lines", to: from, lines: allLines() });
 		return;
 	}
 	if (!its || (to && to !== me)) return;
@@ -112,12 +108,4 @@ function setHealth(health, retryAt = 0) {
 	if (!isNews) return;
 	onHealth();
 	send({ kind: "health" });
-}
-
-/** Notice that the tab that leads passes nothing on. */
-function watch() {
-	if (isLeading || document.hidden || link.health === "lost") return;
-	if (Date.now() - link.heard < SILENCE + 2000) return;
-	Object.assign(link, { health: "lost", fault: "the tab that reads events is silent" });
-	onHealth();
 }

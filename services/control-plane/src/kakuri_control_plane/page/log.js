@@ -1,44 +1,40 @@
 /**
- * The log of the selected workload: lines in blocks, which are laid out when they come into view.
- * While the reader pauses, new lines wait outside of the document, so that nothing moves.
+ * The log of a workload: lines in blocks, which are laid out when they come into view. While the
+ * reader pauses, new lines wait outside of the document, so that nothing moves.
  */
 
-import { Backoff, readLines, reasonOf, request, waitUntil, workloadPath } from "./api.js";
-import { $, count, h, inNextFrame, onClick, setText, toggle } from "./parts.js";
+import { dueAfter, readLines, reasonOf, request, waitUntil, workloadPath } from "./api.js";
+import { $, count, h, inNextFrame, setText, toggle } from "./parts.js";
 
 const MAX_LINES = 20_000; // the oldest go first
 const MAX_CHARACTERS = 16 << 20;
 const BLOCK = 200; // lines
-const FIRST_LINES = 5000; // that are asked for at first
-const FRAME = 4; // milliseconds of a frame for new lines
-const MAX_RANGES = 2000; // matches that are highlighted
+const FRAME = 4; // milliseconds of a frame
+const MAX_RANGES = 2000; // highlighted matches
 
 const box = $("log");
 let workload = "";
-let visit = new AbortController(); // aborted when another log is read, or the tab is hidden
+let visit = new AbortController(); // aborted when this log is not shown
 let lines = []; // that are shown: text and element
 let waiting = [];
-let characters = 0;
-let dropped = 0;
+let [characters, dropped] = [0, 0];
 let arrived = 0; // while paused
 let isFollowing = true;
-let top = 0; // where the log was scrolled to, and how high it was
-let height = 0;
+let [top, height] = [0, 0]; // of the box, when it was scrolled
 let ended = "";
-let last = { at: "", times: 0 }; // the time of the last line, and how many lines had it
+let last = {}; // the latest time, and how many lines had it
 let pattern = null;
 let hits = [];
-let current = -1;
-let scanned = 0;
+let [current, scanned] = [-1, 0];
 
 export function start() {
-	box.addEventListener("scroll", onScroll, { passive: true });
-	onClick("log-follow", () => follow(!isFollowing));
-	onClick("log-new", () => follow(true));
+	box.onscroll = onScroll;
+	$("log-follow").onclick = () => follow(!isFollowing);
+	$("log-new").onclick = () => follow(true);
 	for (const name of ["wrap", "times"]) {
 		toggle(`log-${name}`, (isOn) => {
 			box.classList.toggle(name, isOn);
-			if (isFollowing) toEnd();
+			inNextFrame(append);
 		});
 	}
 	const isRegex = toggle("log-regex", search);
@@ -47,19 +43,19 @@ export function start() {
 		find($("log-search").value, isRegex());
 		box.classList.toggle("only", isOnly() && pattern !== null);
 	}
-	$("log-search").addEventListener("input", search);
-	$("log-search").addEventListener("keydown", ({ key, shiftKey }) => {
+	$("log-search").oninput = search;
+	$("log-search").onkeydown = ({ key, shiftKey }) => {
 		if (key === "Enter" && hits.length) stepToHit(shiftKey ? -1 : 1);
-	});
-	onClick("log-back", () => jump(-1));
-	onClick("log-forth", () => jump(1));
+	};
+	$("log-back").onclick = () => jump(-1);
+	$("log-forth").onclick = () => jump(1);
 	document.addEventListener("visibilitychange", () => {
 		visit.abort();
 		if (!document.hidden && workload && !ended) read();
 	});
 }
 
-/** Show the log of a workload; none if the id is empty. */
+/** Show the log of a workload, or none. */
 export function open(id) {
 	workload = id;
 	box.ariaLabel = `Log of ${id}`;
@@ -69,21 +65,18 @@ export function open(id) {
 	if (id) read();
 }
 
-/** Read on if the log had ended, because the workload runs again. */
+/** Read on if the log had ended: the workload runs again. */
 export function resume() {
 	if (workload && ended && !document.hidden) read();
 }
 
 function clear() {
-	lines = [];
-	waiting = [];
+	[lines, waiting, last] = [[], [], {}];
 	characters = dropped = arrived = 0;
-	last = { at: "", times: 0 };
 	box.replaceChildren();
 	rescan();
 }
 
-/** Follow new lines, or stay where the reader is. */
 function follow(isOn) {
 	isFollowing = isOn;
 	$("log-follow").ariaPressed = isOn;
@@ -93,35 +86,34 @@ function follow(isOn) {
 
 async function read() {
 	const { signal } = (visit = new AbortController());
-	const backoff = new Backoff();
+	let attempts = 0;
 	ended = "";
 	while (!signal.aborted) {
 		let note = "";
 		try {
-			await readOnce(signal, backoff);
+			await readOnce(signal, () => (attempts = 0));
 			ended = "end of the log";
 		} catch (error) {
-			note = error.status ? reasonOf(error) : "cut off, continues soon";
+			note = error.status ? reasonOf(error) : "the log was cut off";
 			if (error.status < 500) ended = note;
 		}
 		if (signal.aborted) ended = "";
-		else showState(note);
+		else showState(note || ended);
 		if (ended) return;
-		await waitUntil(backoff.due(), signal);
+		await waitUntil(dueAfter(attempts++), signal);
 	}
 }
 
-async function readOnce(signal, backoff) {
+async function readOnce(signal, onSuccess) {
 	const { at, times } = last;
 	if (!at) clear(); // lines without times can't be continued
-	const from = at ? `since=${encodeURIComponent(at)}` : `tail=${FIRST_LINES}`;
+	const from = at ? `since=${at}` : `tail=${MAX_LINES}`;
 	const path = `${workloadPath(workload)}/log?format=ndjson&follow&${from}`;
 	const response = await request(path, { signal });
-	showState();
-	let known = times; // lines of the same time that were received before
+	let known = times; // lines that were received before
 	await readLines(response, (received) => {
 		if (signal.aborted) return;
-		backoff.next = 500;
+		onSuccess();
 		for (const line of received) {
 			if (known > 0 && line.at === at) known -= 1;
 			else receive(line);
@@ -148,7 +140,7 @@ function append() {
 		while (lines.length > MAX_LINES || characters > MAX_CHARACTERS) dropBlock();
 		if (done) showHits();
 		toEnd();
-		if (done) inNextFrame(append); // also because blocks get their true height in this frame
+		if (done) inNextFrame(append); // when the blocks have their true height
 	}
 	showState();
 }
@@ -180,16 +172,16 @@ function dropBlock() {
 
 function entryOf({ type, attempt, stream, at, line }) {
 	const source = stream === "stderr" ? "err" : "";
-	const text = h("span", { class: "text" },
-		!type ? line : type === "attempt" ? `attempt ${attempt}` : "lines were removed here");
-	const element = h("div", { class: type ? `mark ${type}` : `line ${source}` });
-	if (at) element.append(h("time", { datetime: at, title: at }, clockOf(new Date(at))));
-	if (!type) element.append(h("span", { class: "source" }, source));
-	element.append(text);
+	const content = type === "attempt" ? `attempt ${attempt}` : "lines were removed here";
+	const text = h("span", { class: "text" }, type ? content : line);
+	const element = h(
+		"div", { class: type ? `mark ${type}` : `line ${source}` },
+		at && h("time", { datetime: at }, clockOf(new Date(at))),
+		!type && h("span", { class: "source" }, source), text,
+	);
 	return { text: text.textContent, element };
 }
 
-/** Return the local time to the millisecond, ten times faster than Intl. */
 const clockOf = (date) =>
 	new Date(date - date.getTimezoneOffset() * 60_000).toISOString().slice(11, 23);
 
@@ -217,13 +209,11 @@ function showState(note = ended) {
 	setText($("log-new"), `↓ ${count(arrived, "new line")}`);
 }
 
-/** Show the next attempt, or with -1 the beginning of this one or the one before. */
 function jump(direction) {
-	const start = box.getBoundingClientRect().top;
+	const topOf = (element) => element.getBoundingClientRect().top;
 	const marks = [...box.querySelectorAll(".attempt")];
 	if (direction < 0) marks.reverse();
-	const isNext = (mark) => (mark.getBoundingClientRect().top - start) * direction > 8;
-	const next = marks.find(isNext);
+	const next = marks.find((mark) => (topOf(mark) - topOf(box)) * direction > 8);
 	if (!next && direction > 0) follow(true);
 	else if (lines.length) reveal(next ?? lines[0].element, "start");
 }
@@ -234,16 +224,14 @@ function reveal(element, block) {
 	top = box.scrollTop;
 }
 
-// Search: what is shown is scanned in slices, and new lines as they come.
-
 function find(text, isRegex) {
 	let fault = "";
 	pattern = null;
 	try {
-		const source = isRegex ? text : text.replace(/[\\^$.*+?()[\]{}|]/g, "\\$&");
+		const source = isRegex ? text : text.replace(/\W/g, "\\$&");
 		if (text) pattern = new RegExp(source, "gi");
-	} catch (error) {
-		fault = error.message;
+	} catch ({ message }) {
+		fault = message.replace(/.*: /, "");
 	}
 	$("log-search").ariaInvalid = fault !== "";
 	rescan();
@@ -274,7 +262,8 @@ function test(entry) {
 
 function showHits() {
 	const place = current < 0 ? "" : `${current + 1} of `;
-	if (pattern) setText($("log-hits"), place + count(hits.length, "match", "matches"));
+	const text = hits.length ? place + count(hits.length, "match", "es") : "no match";
+	if (pattern) setText($("log-hits"), text);
 	if (isFollowing) toEnd();
 	CSS.highlights?.set("match", new Highlight(...ranges()));
 }
@@ -296,7 +285,8 @@ function stepToHit(direction) {
 	hits[current]?.element.classList.remove("current");
 	if (current < 0 && direction < 0) current = 0;
 	current = (current + direction + hits.length) % hits.length;
-	hits[current].element.classList.add("current");
-	reveal(hits[current].element, "center");
+	const { element } = hits[current];
+	element.classList.add("current");
+	reveal(element, "center");
 	showHits();
 }

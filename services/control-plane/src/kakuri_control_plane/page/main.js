@@ -3,21 +3,19 @@
 import { getJSON, reasonOf, workloadPath } from "./api.js";
 import * as detail from "./detail.js";
 import * as feed from "./feed.js";
-import { $, count, duration, h, inNextFrame, onClick, setText, shape, timeElement, timeOfDay } from "./parts.js";
+import { $, count, duration, h, inNextFrame, setText, shape, timeElement, timeOfDay } from "./parts.js";
 import { describe, kindOf, store, subscribe, whyOf } from "./store.js";
 import * as table from "./table.js";
 
-const NODE_PERIOD = 5000; // milliseconds between descriptions of the node
-const SHOWN_EVENTS = 60; // each costs time in each frame that brings one
+const NODE_PERIOD = 5000; // milliseconds
+const SHOWN_EVENTS = 60; // all are painted when there is a new one
 const QUIET = 5000; // milliseconds between announcements
-const FEW = 8; // specifications that are read one by one
-
-// The address names workload and tab.
+const FEW = 8; // specifications, which are read one by one
 
 const select = (id) => (location.hash = `#/${id}`);
 
 function route() {
-	const [id = "", tab] = decodeURI(location.hash).slice(2).split("/");
+	const [id, tab] = location.hash.slice(2).split("/");
 	table.select(id);
 	detail.show(id, tab);
 }
@@ -35,15 +33,11 @@ function step(direction) {
 	table.focus();
 }
 
-// Is anything wrong, and is there room?
-
 const counters = [...document.querySelectorAll("[data-kind]")];
 for (const button of counters) {
 	button.prepend(shape(button.dataset.kind), h("b"));
-	button.addEventListener("click", () => {
-		const text = `state:${button.dataset.kind}`;
-		filter($("filter").value === text ? "" : text);
-	});
+	const text = `state:${button.dataset.kind}`;
+	button.onclick = () => filter($("filter").value === text ? "" : text);
 }
 
 function showCounts() {
@@ -57,12 +51,14 @@ function showCounts() {
 	document.title = numbers.failed ? `(${numbers.failed} failed) Kakuri` : "Kakuri";
 }
 
-function showMeter(id, used = 0, total = 0, size, unit) {
+const memory = (mib) => (mib < 1024 ? `${mib} MiB` : `${Math.round(mib / 102.4) / 10} GiB`);
+const cores = (thousandths) => Math.round(thousandths / 100) / 10;
+
+function showMeter(id, used = 0, total = 0, format, unit = "") {
 	$(id).hidden = !total;
 	const [meter, text] = $(id).children;
 	Object.assign(meter, { max: total, high: total * 0.9, value: used });
-	const [own, all] = [used, total].map((each) => Number((each / size).toFixed(1)));
-	setText(text, `${own} of ${all} ${unit}`);
+	setText(text, `${format(used)} of ${format(total)}${unit}`);
 }
 
 async function readNode() {
@@ -80,13 +76,11 @@ function showNode() {
 	const { name, state, runtime, version, handlers = {}, ...node } = store.node ?? {};
 	setText($("node"), [name, state, runtime, version].filter(Boolean).join(" · "));
 	$("node").title = Object.entries(handlers).map((pair) => pair.join(" → "));
-	showMeter("memory", node.memory_mb_used, node.memory_mb, 1024, "GiB");
-	showMeter("cpu", node.cpu_millicores_used, node.cpu_millicores, 1000, "cores");
+	showMeter("memory", node.memory_mb_used, node.memory_mb, memory);
+	showMeter("cpu", node.cpu_millicores_used, node.cpu_millicores, cores, " cores");
 	$("simulated").hidden = !node.simulated;
 	showHealth();
 }
-
-// While the API is gone, what is shown stays.
 
 let wasLost = false;
 
@@ -96,8 +90,7 @@ function showHealth() {
 	const isLost = health === "lost";
 	const since = `${timeOfDay(heard)}, ${duration(Date.now() - heard)} ago`;
 	const text =
-		isLost && isComplete ? `Last heard at ${since}: ${fault}. What is shown is from then.`
-		: isLost ? `No answer yet: ${fault}.`
+		isLost ? isComplete ? `Last heard at ${since}: ${fault}. What is shown is from then.` : fault
 		: nodeFault || !node || node.state === "ready" ? nodeFault
 		: `Node ${node.name} is ${node.state}, last heard at ${timeOfDay(node.last_heard)}: ${node.message}`;
 	document.body.classList.toggle("stale", isLost);
@@ -109,22 +102,17 @@ function showHealth() {
 	setText($("next"), `next attempt in ${duration(retryAt - Date.now())}`);
 	if (isLost === wasLost) return;
 	wasLost = isLost;
-	announce(isLost ? "the connection to the control plane is lost" : "the control plane answers again");
+	announce(`the control plane ${isLost ? "is lost" : "answers again"}`);
 	readNode();
 }
 
-// What just happened, the newest first.
-
-function textOf({ type, state, desired, available, version }) {
-	switch (type) {
-		case "workload": return state;
-		case "desired": return desired ? `to be ${desired}` : "as desired";
-		case "runtime": return available ? "the runtime answers" : "the runtime does not answer";
-		case "node": return `the agent ${version} started`;
-		case "gap": return "earlier events are not kept";
-		default: return type;
-	}
-}
+const textOf = ({ type, state, desired, available, version }) => ({
+	workload: state,
+	desired: desired ? `to be ${desired}` : "as desired",
+	runtime: `the runtime ${available ? "answers" : "is lost"}`,
+	node: `the agent ${version} started`,
+	gap: "earlier events are not kept",
+})[type] ?? type;
 
 function eventElement(event) {
 	const { type, id, index, at } = event;
@@ -149,15 +137,14 @@ subscribe((_changed, arrivals) => {
 		const { type, id } = event;
 		if (type === "workload" && kindOf(event) === "failed") announce(`${id} failed: ${whyOf(event)}`);
 		if (type === "removed") announce(`${id} is removed`);
-		if (type === "node" || type === "runtime") readNode();
+		if (!id) readNode();
 	}
 });
-
-// Announcements, not too often; outcomes of actions at once.
 
 const news = [];
 let quietUntil = 0;
 
+/** Announce what happened, not too often; the outcome of an action at once. */
 function announce(text, isUrgent) {
 	if (isUrgent) quietUntil = 0;
 	news[isUrgent ? "unshift" : "push"](text);
@@ -171,10 +158,9 @@ function announceNext() {
 	quietUntil = Date.now() + QUIET;
 }
 
-// Images and labels, which events do not have.
-
 let isDescribing = false;
 
+/** Read images and labels, which events do not have. */
 async function describeNew() {
 	const unknown = [...store.rows.values()].filter(({ labels }) => !labels);
 	if (isDescribing || !unknown.length || !store.isComplete || document.hidden) return;
@@ -190,12 +176,10 @@ async function describeNew() {
 			}
 		}
 	} catch {
-		// It was removed, or the API is gone: the next second tries again.
+		// The next second tries again.
 	}
 	isDescribing = false;
 }
-
-// Filter and keys.
 
 function filter(text) {
 	$("filter").value = text;
@@ -211,7 +195,7 @@ const KEYS = {
 	Escape: close,
 };
 
-document.addEventListener("keydown", (event) => {
+document.onkeydown = (event) => {
 	const { key, target } = event;
 	if (event.ctrlKey || event.metaKey || event.altKey || document.querySelector(":modal")) return;
 	const isTyping = target.matches("input");
@@ -220,13 +204,13 @@ document.addEventListener("keydown", (event) => {
 	if (!isTyping) KEYS[key]();
 	else if (target.id === "filter") filter("");
 	if (isTyping) table.focus();
-});
+};
 
-$("filter").addEventListener("input", () => filter($("filter").value));
-onClick("help", KEYS["?"]);
-onClick("close", close);
-onClick("retry", feed.retry);
-addEventListener("hashchange", route);
+$("filter").oninput = () => filter($("filter").value);
+$("help").onclick = KEYS["?"];
+$("close").onclick = close;
+$("retry").onclick = feed.retry;
+onhashchange = route;
 document.addEventListener("visibilitychange", readNode);
 table.start(select);
 detail.start(announce);

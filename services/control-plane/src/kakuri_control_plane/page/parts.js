@@ -1,8 +1,8 @@
-/** Elements, texts and times. Text is only ever set as text, with hidden characters escaped. */
+/** Elements, texts and times. Text is only set as text, with hidden characters escaped. */
 
 export const $ = (id) => document.getElementById(id);
 
-// Characters that are invisible or change the order of others; and the colours of terminals.
+// Characters that are invisible or change the order of others; colours of terminals.
 const HIDDEN = /[\0-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]/g;
 const COLOURS = /\x1b\[[0-9;:]*m/g;
 const escape = (found) => `\\u${found.charCodeAt(0).toString(16).padStart(4, "0")}`;
@@ -18,41 +18,30 @@ export function h(tag, attributes = {}, ...children) {
 	return element;
 }
 
-/** Set a text or an attribute if it is another one, so that nothing is laid out in vain. */
+// Only what differs is set, so that nothing is laid out in vain.
+
 export function setText(element, text) {
 	const shown = visible(text);
 	if (element.textContent !== shown) element.textContent = shown;
 }
 
-/** The same for an attribute; null removes it. */
 export function set(element, name, value) {
 	if (value === null) element.removeAttribute(name);
 	else if (element.getAttribute(name) !== value) element.setAttribute(name, visible(value));
 }
 
-/** Replace the children of an element unless they are the same, so that a selection stays. */
-export function replace(element, children) {
-	const before = element.childNodes;
-	const isSame = (each, place) => before[place]?.isEqualNode(each);
-	if (children.length !== before.length || !children.every(isSame)) {
-		element.replaceChildren(...children);
-	}
-}
-
 /** Show in a <dl> the facts that have a value. */
 export const showFacts = (list, facts) =>
-	replace(list, Object.entries(facts).filter(([, value]) => value).map(([name, value]) =>
-		h("div", {}, h("dt", {}, name), h("dd", {}, value))));
+	list.replaceChildren(...Object.entries(facts).filter(([, value]) => value).map(
+		([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value))));
 
-export const onClick = (id, listener) => $(id).addEventListener("click", listener);
-
-/** Make a button switch something on and off; return a function that says whether it is on. */
+/** Make a button a switch; return a function that says whether it is on. */
 export function toggle(id, listener) {
 	const isOn = () => $(id).ariaPressed === "true";
-	onClick(id, () => {
+	$(id).onclick = () => {
 		$(id).ariaPressed = !isOn();
 		listener(isOn());
-	});
+	};
 	return isOn;
 }
 
@@ -80,7 +69,7 @@ export function shape(kind, svg = document.createElementNS("http://www.w3.org/20
 
 const tasks = new Set();
 
-/** Call a function once in the next frame, however often it is asked for. */
+/** Call a function once in the next frame. */
 export function inNextFrame(task) {
 	if (!tasks.size) {
 		requestAnimationFrame(() => {
@@ -99,7 +88,6 @@ const UNITS = [[86_400, "d"], [3600, "h"], [60, "m"], [1, "s"]];
 /** Return the local time: 14:01:07. */
 export const timeOfDay = (at) => clock.format(new Date(at));
 
-/** Return the local date and time: 2026-11-26 14:01:07. */
 export const dateTime = (at) => at && `${day.format(new Date(at))} ${timeOfDay(at)}`;
 
 /** Return a <time> that shows the time of day, or another text. */
@@ -114,6 +102,6 @@ export function duration(milliseconds, digits = 0) {
 	return `${Math.floor(seconds / size)} ${unit}`;
 }
 
-/** Return a number with its noun: 1 line, 2,000 lines, 2 matches. */
-export const count = (number, noun, plural = `${noun}s`) =>
-	`${number.toLocaleString("en")} ${number === 1 ? noun : plural}`;
+/** Return a number with its noun: 1 line, 2,000 lines. */
+export const count = (number, noun, ending = "s") =>
+	`${number.toLocaleString("en")} ${noun}${number === 1 ? "" : ending}`;

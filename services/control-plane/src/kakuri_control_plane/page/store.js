@@ -1,16 +1,16 @@
-/** What the page knows of workloads, events and the node. */
+/** What the page knows. */
 
 import { inNextFrame } from "./parts.js";
 
 const MAX_EVENTS = 500;
-const PERIOD = 100; // milliseconds between two changes of what is shown
+const PERIOD = 100; // milliseconds between changes of what is shown
 const SEVERITY = ["failed", "backoff", "pending", "running", "stopped", "succeeded"];
 const PROGRESS = { stopped: "stopping", restarted: "restarting", removed: "removing" };
 
-/** `rows` are the workloads by id; `isComplete` says whether each was reported once. */
+/** `isComplete`: each workload was reported once. */
 export const store = { rows: new Map(), events: [], index: 0, isComplete: false, node: null };
 
-/** Return the state as operators see it: what was stopped has not failed. */
+/** Return the state for operators: what was stopped has not failed. */
 export function kindOf({ state, reason }) {
 	if (state === "pending") return reason === "BackOff" ? "backoff" : state;
 	return reason === "Stopped" ? "stopped" : state;
@@ -21,7 +21,6 @@ export const whyOf = ({ reason, exit_code: code, message }) =>
 	[reason !== "Stopped" && reason, code !== undefined && `exit ${code}`, message]
 		.filter(Boolean).join(" · ");
 
-/** Return a row of the table after an event. */
 function rowAfter(event, before) {
 	const { id, index, desired } = event;
 	const isOld = before && event.type === "desired"; // the state did not change
@@ -41,7 +40,7 @@ let arrivals = [];
 let timer = 0;
 let listed = null; // ids of a list of states that is being received
 
-/** Call a function with changed ids and new events, ten times a second at most. */
+/** Call a function with changed ids and new events. */
 export const subscribe = (listener) => listeners.push(listener);
 
 function touch(id) {
@@ -61,7 +60,7 @@ export function beginStates() {
 	listed = new Set();
 }
 
-/** Apply lines of the stream of events; events that are known are left out. */
+/** Apply lines of the stream; known events are left out. */
 export function apply(lines) {
 	for (const line of lines) {
 		const { type, id, index } = line;
@@ -109,17 +108,15 @@ export function describe({ id, spec: { image, labels = {} } }) {
 	touch(id);
 }
 
-/** Return lines from which another tab knows the same: events after an index, or everything. */
-export function linesAfter(index) {
-	const events = store.events.filter((event) => event.index > index);
-	if (store.events[0]?.index <= index) return events;
+/** Return lines from which another tab knows everything. */
+export function allLines() {
 	const states = [...store.rows.values()].map(({ event, at }) => ({ ...event, at, type: "state" }));
-	return [...events, ...states, { type: "synced", index: store.index }];
+	return [...store.events, ...states, { type: "synced", index: store.index }];
 }
 
 const TOKEN = /(-?)(?:(state|reason|label|image|id):)?(?:"([^"]*)"|(\S+))/g;
 
-/** Return a function that says whether all conditions hold: `state:failed -label:team=a`. */
+/** Return a function that says whether conditions hold: `state:failed -label:team=a`. */
 export function filterOf(text) {
 	const conditions = [...text.toLowerCase().matchAll(TOKEN)];
 	return (row) =>

@@ -5,7 +5,7 @@ import { filterOf, store, subscribe } from "./store.js";
 
 const BUILT_AT_ONCE = 40; // new rows of a frame
 const REORDER = 1000; // milliseconds between changes of the order
-const STILL = 1500; // milliseconds for which rows stay under a moving pointer
+const STILL = 1500; // milliseconds after the pointer moved
 
 const KEYS = {
 	state: (row) => row.severity,
@@ -24,31 +24,26 @@ let sign = 1;
 let admits = () => true;
 let selected = "";
 let home = null; // the one row that the Tab key reaches
-let orderedAt = 0;
-let pointedAt = 0;
-let timer = 0;
+let [pointedAt, timer] = [0, 0];
 
-/** Begin, and call a function with the id of a row that is clicked. */
+/** Begin, and call a function with the id of a clicked row. */
 export function start(onSelect) {
 	subscribe(update);
-	for (const header of headers) {
-		header.firstChild.addEventListener("click", () => sortBy(header.dataset.sort));
-	}
-	body.addEventListener("click", ({ target }) => {
+	for (const { firstChild, dataset } of headers) firstChild.onclick = () => sortBy(dataset.sort);
+	body.onclick = ({ target }) => {
 		const row = target.closest("tr");
 		if (row && !target.closest("a") && getSelection().isCollapsed) onSelect(row.dataset.id);
-	});
-	body.addEventListener("pointermove", () => (pointedAt = Date.now()));
+	};
+	body.onpointermove = () => (pointedAt = Date.now());
 	setInterval(() => inNextFrame(showAges), 1000);
 }
 
-/** Show only workloads for which all conditions of a text hold. */
+/** Show only workloads for which conditions hold. */
 export function filter(text) {
 	admits = filterOf(text);
 	order();
 }
 
-/** Mark a workload as selected. */
 export function select(id) {
 	selected = id;
 	for (const [each, { row }] of parts) set(row, "aria-current", each === id ? "true" : null);
@@ -58,14 +53,14 @@ export function select(id) {
 	row.scrollIntoView({ block: "nearest" });
 }
 
-/** Return the id of the next workload, or with -1 of the one before. */
+/** Return the id of the next workload, or with -1 the one before. */
 export function neighbour(direction) {
 	const rows = [...body.children];
 	const place = rows.indexOf(parts.get(selected)?.row);
 	return rows.at(place < 0 && direction < 0 ? -1 : Math.max(0, place + direction))?.dataset.id;
 }
 
-/** Move the focus to the selected workload, or to the first. */
+/** Focus the selected workload, or the first. */
 export const focus = () => home && linkOf(home).focus({ preventScroll: true });
 
 const linkOf = (row) => row.querySelector("a");
@@ -96,18 +91,15 @@ function update(changed) {
 	else orderLater();
 }
 
-/** Change the order soon, but not under a pointer that is about to choose. */
 function orderLater() {
-	const due = Math.max(orderedAt + REORDER, pointedAt + STILL) - Date.now();
 	timer ||= setTimeout(() => {
 		timer = 0;
 		if (Date.now() < pointedAt + STILL) orderLater();
 		else inNextFrame(order);
-	}, due);
+	}, REORDER);
 }
 
 function order() {
-	orderedAt = Date.now();
 	const compare = (one, other) => (one < other ? -1 : Number(one > other));
 	const rows = [...store.rows.values()].filter(admits).sort((one, other) =>
 		sign * compare(KEYS[key](one), KEYS[key](other)) || compare(one.id, other.id));
@@ -118,7 +110,7 @@ function order() {
 	setText($("empty"),
 		!store.isComplete ? "Asking the control plane…"
 		: size ? "No workload matches the filter."
-		: "No workloads. Start one: kakuri run -d --name web nginx");
+		: "No workloads on this node. Start one: kakuri run -d --name web nginx");
 }
 
 function place(rows) {
@@ -146,7 +138,6 @@ function place(rows) {
 function build(row) {
 	const { id } = row;
 	const cell = (name, ...children) => h("td", { role: "cell", class: name }, ...children);
-	const link = h("a", { href: `#/${id}`, tabindex: "-1" }, id);
 	const element = {
 		shape: shape(""), word: h("span"), why: cell("why"), image: cell("image"),
 		restarts: cell("restarts number"), time: h("time"),
@@ -154,7 +145,7 @@ function build(row) {
 	element.row = h(
 		"tr", { role: "row", "data-id": id, "aria-current": id === selected && "true" },
 		cell("state", element.shape, element.word),
-		h("th", { role: "rowheader", class: "name" }, link),
+		h("th", { role: "rowheader" }, h("a", { href: `#/${id}`, tabindex: "-1" }, id)),
 		element.why, element.image, element.restarts, cell("number", element.time),
 	);
 	fill(element, row);
