@@ -1,5 +1,6 @@
-"""Every test that the threat model names is where it says."""
+"""Every test that the threat model names is where it says, and the page shows its last section."""
 
+import html
 import re
 from pathlib import Path
 
@@ -20,3 +21,14 @@ def test_threat_model_names_tests():
 @pytest.mark.parametrize(("file", "test"), NAMED)
 def test_name_in_the_threat_model_is_a_test(file, test):
     assert re.search(rf"^(?:async )?def {test}\(", (ROOT / file).read_text(), re.MULTILINE)
+
+
+def test_page_lists_what_the_threat_model_does_not_promise():
+    page = ROOT / "services/control-plane/src/kakuri_control_plane/page/index.html"
+    shown = re.findall(r"^\s*<li>(.+)$", page.read_text(), re.MULTILINE)
+    _, _, section = TEXT.partition("## What is not promised")
+    titles = re.findall(r"^- \*\*(.+?)\*\*", section, re.MULTILINE)
+    assert len(titles) > 10
+    assert [html.unescape(each).rstrip(".") for each in shown] == [
+        title.replace("`", "").rstrip(".:") for title in titles
+    ]

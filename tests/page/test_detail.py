@@ -25,7 +25,7 @@ def test_row_opens_the_pane_whose_address_can_be_kept(stack, open_page):
     expect(page).to_have_url(f"{stack.url}/#/web/spec")
     page.reload()
     panel = page.get_by_role("tabpanel", name="Spec")
-    for text in ("nginx:1.27", "10.88.7.2", "team=shop", '"memory_mb": 64'):
+    for text in ("nginx:1.27", "10.88.7.2", '"team": "shop"', '"memory_mb": 64'):
         expect(panel).to_contain_text(text)
     page.go_back()
     expect(page.get_by_role("tabpanel", name="Log")).to_be_visible()

@@ -1,3 +1,4 @@
+import re
 from importlib.resources import files
 
 import pytest
@@ -10,6 +11,11 @@ from .fake_agent import WORKLOAD, api
 NODE = Node("0.1.0", "simulated", simulated=True, workloads=0)
 CHROMIUM = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*;q=0.8"
 PAGE = files("kakuri_control_plane").joinpath("page")
+MAX_BYTES = 60_000
+UNSAFE = re.compile(
+    r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|DOMParser|createContextualFragment"
+    r"|\beval\(|new Function|set(?:Timeout|Interval)\([\"'`]|srcdoc|javascript:"
+)
 
 
 async def get(call, path, method="GET", **headers):
@@ -99,6 +105,27 @@ def test_policy_allows_only_this_server_and_no_text_as_html():
         "require-trusted-types-for": "'script'",
         "trusted-types": "'none'",
     }
+
+
+def test_files_of_the_page_have_sixty_kilobytes_together():
+    found = list(PAGE.iterdir())
+    assert {each.name for each in found} == set(assets())
+    assert 6 <= sum(each.name.endswith(".js") for each in found) <= 8
+    assert sum(len(each.read_bytes()) for each in found) <= MAX_BYTES
+
+
+def test_scripts_never_turn_text_into_html_or_code():
+    for name, asset in assets().items():
+        assert UNSAFE.findall(asset.content.decode()) == [], name
+
+
+def test_page_loads_files_of_this_server_only_and_all_that_it_names():
+    for name, asset in assets().items():
+        text = asset.content.decode()
+        loaded = re.findall(r"(?:src|href)=\"?([^\s\">#]+)|url\(([^)]+)\)|@import (.+)", text)
+        imported = re.findall(r"from \"\./([^\"]+)\"", text)
+        named = [*imported, *(each.removeprefix("/ui/") for group in loaded for each in group)]
+        assert {each for each in named if each} <= set(assets()), name
 
 
 async def test_file_that_the_browser_has_is_304_without_content():

@@ -13,7 +13,6 @@ export async function request(path, options) {
 	throw Object.assign(new Error(text + trace), { status });
 }
 
-/** Return why a request failed, for people. */
 export const reasonOf = ({ status, message }) =>
 	status ? message : "the control plane does not answer";
 

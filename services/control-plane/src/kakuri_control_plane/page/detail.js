@@ -36,7 +36,7 @@ export function start(announce) {
 		go(TABS.at(next));
 		$(`tab-${tab}`).focus();
 	};
-	for (const name of Object.keys(ACTIONS)) $(`do-${name}`).onclick = () => ask(name);
+	for (const name in ACTIONS) $(`do-${name}`).onclick = () => ask(name);
 	$("question").onclose = () => act(announce);
 	setInterval(showTimes, 1000);
 }
@@ -111,7 +111,7 @@ function showHead() {
 	$("do-start").hidden = !hasEnded && row?.kind !== "backoff";
 	$("do-stop").hidden = $("do-restart").hidden = !row || hasEnded;
 	$("do-rm").hidden = !row;
-	for (const name of Object.keys(ACTIONS)) $(`do-${name}`).disabled = row?.desired === "removed";
+	for (const name in ACTIONS) $(`do-${name}`).disabled = row?.desired === "removed";
 	showTimes();
 	if (document.activeElement.hidden) $("close").focus();
 }
@@ -163,8 +163,7 @@ function showHistory() {
 
 function showSpec({ spec, image_digest: Digest, address: Address, created_at, removed_at }) {
 	const [Created, Removed] = [dateTime(created_at), dateTime(removed_at)];
-	const Labels = Object.entries(spec?.labels ?? {}).map((pair) => pair.join("=")).join(", ");
-	showFacts($("facts"), { Created, Removed, Address, Labels, Digest });
+	showFacts($("facts"), { Created, Removed, Address, Digest });
 	setText($("spec"), spec ? JSON.stringify(spec, null, 2) : "");
 }
 
@@ -205,7 +204,6 @@ async function act(announce) {
 		else await change("POST", `${path}/${name}`, name === "start" ? {} : { grace_seconds: grace });
 		announce(`${title} ${id}: accepted`, true);
 	} catch (error) {
-		const hint = isSecureContext ? "" : "; over plain HTTP, a browser may only read";
-		announce(`${title} ${id} failed: ${reasonOf(error)}${hint}`, true);
+		announce(`${title} ${id} failed: ${reasonOf(error)}`, true);
 	}
 }

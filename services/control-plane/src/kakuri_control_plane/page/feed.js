@@ -1,7 +1,7 @@
 /**
  * The stream of events, shared by all tabs, which together have six connections to a server. One
- * visible tab leads: it holds a lock, reads the stream and passes it on. When it is closed or
- * hidden, another one leads. Hidden tabs read nothing, and continue after their last index.
+ * visible tab leads: it holds a lock, reads the stream and passes it on. Hidden tabs read nothing,
+ * and continue after their last index.
  */
 
 import { dueAfter, readLines, reasonOf, request, waitUntil } from "./api.js";

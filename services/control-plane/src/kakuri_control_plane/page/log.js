@@ -1,6 +1,6 @@
 /**
- * The log of a workload: lines in blocks, which are laid out when they come into view. While the
- * reader pauses, new lines wait outside of the document, so that nothing moves.
+ * The log of a workload, in blocks that are laid out when they come into view. While the reader
+ * pauses, new lines wait outside of the document, so that nothing moves.
  */
 
 import { dueAfter, readLines, reasonOf, request, waitUntil, workloadPath } from "./api.js";

@@ -7,8 +7,7 @@ import { $, count, duration, h, inNextFrame, setText, shape, timeElement, timeOf
 import { describe, kindOf, store, subscribe, whyOf } from "./store.js";
 import * as table from "./table.js";
 
-const NODE_PERIOD = 5000; // milliseconds
-const SHOWN_EVENTS = 60; // all are painted when there is a new one
+const SHOWN_EVENTS = 60; // painted with each new one
 const QUIET = 5000; // milliseconds between announcements
 const FEW = 8; // specifications, which are read one by one
 
@@ -215,7 +214,7 @@ document.addEventListener("visibilitychange", readNode);
 table.start(select);
 detail.start(announce);
 feed.start(() => inNextFrame(showHealth));
-setInterval(readNode, NODE_PERIOD);
+setInterval(readNode, 5000);
 setInterval(describeNew, 1000);
 setInterval(() => inNextFrame(showHealth), 1000);
 setInterval(announceNext, 1000);

@@ -55,13 +55,11 @@ const SHAPES = {
 	stopped: "M5 5h6v6H5z",
 };
 
+/** Return a copy of what a <template> contains. */
+export const copyOf = (id) => $(id).content.firstElementChild.cloneNode(true);
+
 /** Return the shape of a state, or change one into it. */
-export function shape(kind, svg = document.createElementNS("http://www.w3.org/2000/svg", "svg")) {
-	if (!svg.firstChild) {
-		set(svg, "viewBox", "0 0 16 16");
-		set(svg, "aria-hidden", "true");
-		svg.append(document.createElementNS(svg.namespaceURI, "path"));
-	}
+export function shape(kind, svg = copyOf("shape")) {
 	set(svg, "class", `shape ${kind}`);
 	set(svg.firstChild, "d", SHAPES[kind] ?? "M4 8h8");
 	return svg;

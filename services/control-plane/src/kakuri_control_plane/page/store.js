@@ -3,7 +3,7 @@
 import { inNextFrame } from "./parts.js";
 
 const MAX_EVENTS = 500;
-const PERIOD = 100; // milliseconds between changes of what is shown
+const PERIOD = 100; // milliseconds
 const SEVERITY = ["failed", "backoff", "pending", "running", "stopped", "succeeded"];
 const PROGRESS = { stopped: "stopping", restarted: "restarting", removed: "removing" };
 
@@ -108,7 +108,7 @@ export function describe({ id, spec: { image, labels = {} } }) {
 	touch(id);
 }
 
-/** Return lines from which another tab knows everything. */
+/** Return lines for another tab. */
 export function allLines() {
 	const states = [...store.rows.values()].map(({ event, at }) => ({ ...event, at, type: "state" }));
 	return [...store.events, ...states, { type: "synced", index: store.index }];

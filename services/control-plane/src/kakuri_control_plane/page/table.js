@@ -1,10 +1,10 @@
 /** The table of workloads: a row each, changed in place, so that focus and selection stay. */
 
-import { $, duration, h, inNextFrame, set, setText, shape, timeElement } from "./parts.js";
+import { $, copyOf, duration, inNextFrame, set, setText, shape, timeElement } from "./parts.js";
 import { filterOf, store, subscribe } from "./store.js";
 
 const BUILT_AT_ONCE = 40; // new rows of a frame
-const REORDER = 1000; // milliseconds between changes of the order
+const REORDER = 1000; // milliseconds
 const STILL = 1500; // milliseconds after the pointer moved
 
 const KEYS = {
@@ -135,26 +135,22 @@ function place(rows) {
 	setHome(shown.has(row) ? row : places[0]);
 }
 
-function build(row) {
-	const { id } = row;
-	const cell = (name, ...children) => h("td", { role: "cell", class: name }, ...children);
-	const element = {
-		shape: shape(""), word: h("span"), why: cell("why"), image: cell("image"),
-		restarts: cell("restarts number"), time: h("time"),
-	};
-	element.row = h(
-		"tr", { role: "row", "data-id": id, "aria-current": id === selected && "true" },
-		cell("state", element.shape, element.word),
-		h("th", { role: "rowheader" }, h("a", { href: `#/${id}`, tabindex: "-1" }, id)),
-		element.why, element.image, element.restarts, cell("number", element.time),
-	);
-	fill(element, row);
+function build(data) {
+	const row = copyOf("row");
+	const [state, name, why, image, restarts, age] = row.children;
+	const [svg, word] = state.children;
+	const element = { row, svg, word, why, image, restarts, time: age.firstChild };
+	row.dataset.id = data.id;
+	if (data.id === selected) row.ariaCurrent = "true";
+	setText(name.firstChild, data.id);
+	name.firstChild.href = `#/${data.id}`;
+	fill(element, data);
 	return element;
 }
 
 function fill(element, { kind, word, restarts, at, since, ...row }) {
 	element.row.dataset.kind = kind;
-	shape(kind, element.shape);
+	shape(kind, element.svg);
 	setText(element.word, word);
 	for (const name of ["why", "image"]) {
 		setText(element[name], row[name]);
@@ -169,7 +165,7 @@ function fill(element, { kind, word, restarts, at, since, ...row }) {
 
 function showAges() {
 	for (const { time, since } of parts.values()) {
-		if (!time.checkVisibility({ contentVisibilityAuto: true })) continue; // it is out of view
+		if (!time.checkVisibility({ contentVisibilityAuto: true })) continue;
 		setText(time, duration(Date.now() - since));
 	}
 }
