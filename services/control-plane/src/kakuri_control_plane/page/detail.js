@@ -98,6 +98,7 @@ async function read() {
 }
 
 function showHead() {
+	const { activeElement } = document;
 	const row = store.rows.get(selected);
 	const isGone = store.isComplete && !row;
 	const kind = row?.kind ?? kindOf(details);
@@ -113,7 +114,7 @@ function showHead() {
 	$("do-rm").hidden = !row;
 	for (const name in ACTIONS) $(`do-${name}`).disabled = row?.desired === "removed";
 	showTimes();
-	if (document.activeElement.hidden) $("close").focus();
+	if (activeElement.hidden) $("close").focus();
 }
 
 function showDetails() {

@@ -1,7 +1,4 @@
-/**
- * The log of a workload, in blocks that are laid out when they come into view. While the reader
- * pauses, new lines wait outside of the document, so that nothing moves.
- */
+/** The log of a workload, in blocks. New lines wait while the reader pauses. */
 
 import { dueAfter, readLines, reasonOf, request, waitUntil, workloadPath } from "./api.js";
 import { $, count, h, inNextFrame, setText, toggle } from "./parts.js";
@@ -219,9 +216,13 @@ function jump(direction) {
 }
 
 function reveal(element, block) {
+	const show = () => {
+		element.scrollIntoView({ block });
+		top = box.scrollTop;
+	};
 	follow(false);
-	element.scrollIntoView({ block });
-	top = box.scrollTop;
+	show();
+	setTimeout(inNextFrame, 50, show); // then the blocks have their true height
 }
 
 function find(text, isRegex) {

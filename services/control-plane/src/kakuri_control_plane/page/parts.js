@@ -92,7 +92,7 @@ export const dateTime = (at) => at && `${day.format(new Date(at))} ${timeOfDay(a
 export const timeElement = (at, text = timeOfDay(at)) =>
 	h("time", { datetime: at, title: dateTime(at) }, text);
 
-/** Return milliseconds in their largest unit: 0.9 s, 12 s, 4 m, 2 h, 3 d. */
+/** Return milliseconds in their largest unit: 0.9 s, 12 s, 3 d. */
 export function duration(milliseconds, digits = 0) {
 	const seconds = Math.max(0, milliseconds / 1000);
 	if (seconds < 10) return `${seconds.toFixed(digits)} s`;

@@ -55,7 +55,7 @@ function publish() {
 	for (const listener of listeners) listener(...news);
 }
 
-/** Begin a list of all states: workloads that it lacks are gone. */
+/** Begin a list of all states. */
 export function beginStates() {
 	listed = new Set();
 }
