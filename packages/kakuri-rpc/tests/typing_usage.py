@@ -12,6 +12,7 @@ from kakuri_rpc import (
     History,
     LateReply,
     Log,
+    Metrics,
     Node,
     Reply,
     Request,
@@ -22,6 +23,7 @@ from kakuri_rpc import (
 )
 from kakuri_tcp import Endpoint, Server
 from kakuri_workload import Workload
+from kakuri_workload.metrics import MetricFamily
 
 
 def answer(request: Request) -> Reply:
@@ -41,6 +43,8 @@ async def a_client_returns_the_reply_of_each_request(workload: Workload) -> None
         assert_type(await client.get_history("web"), History)
         assert_type(await client.list_workloads(state=State.RUNNING, limit=1), WorkloadList)
         assert_type(await client.describe_node(), Node)
+        assert_type(await client.read_metrics(), Metrics)
+        assert_type(list(client.metrics.families()), list[MetricFamily])
         async with client.open_log("web", follow=True) as log:
             assert_type(log, AgentLog)
             assert_type(await log.read(wait_seconds=1), Log)

@@ -17,6 +17,7 @@ from kakuri_workload import (
     ZoneSpec,
     ZoneStatus,
 )
+from kakuri_workload.metrics import Counts, Histograms, MetricFamily, gauge, pages
 from kakuri_workload.testing import workload
 
 WORKLOAD = Workload(
@@ -57,3 +58,16 @@ def events_are_a_closed_set(event: ZoneEvent) -> str:
         case ZonesListed():
             return ""
     assert_never(event)
+
+
+def counts_and_histograms_become_families() -> None:
+    requests = Counts("kakuri_requests", "Requests.", ("method",))
+    requests["GET",] += 1
+    assert_type(requests["GET",], float)
+    durations = Histograms("kakuri_request_duration_seconds", "Time.", ("method",))
+    durations["GET",].observe(0.5)
+    free = gauge("kakuri_disk_bytes", "Free.", {("logs",): 1}, ("disk",))
+    assert_type([requests.family(), durations.family(), free], list[MetricFamily])
+    assert_type(free.samples[0].labels, tuple[str, ...])
+    for page in pages([free], max_samples=10, max_bytes=500_000):
+        assert_type(page, list[MetricFamily])

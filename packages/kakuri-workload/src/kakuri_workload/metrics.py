@@ -284,9 +284,9 @@ class Counts(dict[Labels, float]):
             labels: The names of the labels.
         """
         super().__init__()
-        self.name = name
-        self.help = help
-        self.labels = labels
+        self.name: str = name
+        self.help: str = help
+        self.labels: Labels = labels
 
     def __missing__(self, key: Labels) -> int:
         return 0
@@ -307,9 +307,9 @@ class Histogram:
         Args:
             bounds: The largest value of each bucket but the last, in ascending order.
         """
-        self.bounds = bounds
-        self.buckets = [0] * (len(bounds) + 1)
-        self.sum = 0.0
+        self.bounds: tuple[float, ...] = bounds
+        self.buckets: list[int] = [0] * (len(bounds) + 1)
+        self.sum: float = 0.0
 
     def observe(self, value: float) -> None:
         """Count a value, such as a duration in seconds."""
@@ -352,10 +352,10 @@ class Histograms(dict[Labels, Histogram]):
             bounds: The largest value of each bucket but the last, in ascending order.
         """
         super().__init__()
-        self.name = name
-        self.help = help
-        self.labels = labels
-        self.bounds = bounds
+        self.name: str = name
+        self.help: str = help
+        self.labels: Labels = labels
+        self.bounds: tuple[float, ...] = bounds
 
     def __missing__(self, key: Labels) -> Histogram:
         histogram = self[key] = Histogram(self.bounds)
