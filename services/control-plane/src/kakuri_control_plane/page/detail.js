@@ -100,13 +100,12 @@ async function read() {
 function showHead() {
 	const { activeElement } = document;
 	const row = store.rows.get(selected);
-	const isGone = store.isComplete && !row;
 	const kind = row?.kind ?? kindOf(details);
 	$("detail").ariaLabel = `Workload ${selected}`;
 	$("detail").dataset.kind = kind;
 	setText($("detail-name"), selected);
 	$("detail-shape").replaceChildren(shape(kind));
-	setText($("detail-state"), row?.word ?? (details.removed_at ? "removed" : isGone ? "unknown" : ""));
+	setText($("detail-state"), row?.word ?? (details.removed_at ? "removed" : store.isComplete ? "unknown" : ""));
 	setText($("detail-why"), row?.why ?? details.message ?? "");
 	const hasEnded = /failed|succeeded/.test(row?.event.state);
 	$("do-start").hidden = !hasEnded && row?.kind !== "backoff";
@@ -136,14 +135,14 @@ function showTimeline() {
 	const first = transitions.findLastIndex(({ reason }) => BEGINS_RUN.test(reason));
 	const steps = transitions.slice(Math.max(0, first));
 	$("timeline").replaceChildren(...steps.map((step, place) => {
-		const { at, state, reason, message = "" } = step;
+		const { at, state, reason } = step;
 		const next = steps[place + 1]?.at;
 		const length = Date.parse(next) - Date.parse(at);
 		const isOpen = !next && !details.removed_at && /running|pending/.test(state);
 		const time = next ? duration(length, 1) : `${isOpen ? "since" : "at"} ${timeOfDay(at)}`;
 		const kind = kindOf(step);
 		const item = h(
-			"li", { class: kind, title: `${dateTime(at)} ${message}` },
+			"li", { class: kind },
 			h("i"), h("b", {}, kind === "stopped" ? kind : (reason ?? state)), h("span", {}, time),
 		);
 		item.style.flexGrow = next ? Math.sqrt(length) : isOpen ? 99 : 0;

@@ -55,7 +55,6 @@ const SHAPES = {
 	stopped: "M5 5h6v6H5z",
 };
 
-/** Return a copy of what a <template> contains. */
 export const copyOf = (id) => $(id).content.firstElementChild.cloneNode(true);
 
 /** Return the shape of a state, or change one into it. */
@@ -83,7 +82,6 @@ const clock = new Intl.DateTimeFormat("en-GB", { timeStyle: "medium" });
 const day = new Intl.DateTimeFormat("en-CA");
 const UNITS = [[86_400, "d"], [3600, "h"], [60, "m"], [1, "s"]];
 
-/** Return the local time: 14:01:07. */
 export const timeOfDay = (at) => clock.format(new Date(at));
 
 export const dateTime = (at) => at && `${day.format(new Date(at))} ${timeOfDay(at)}`;

@@ -110,7 +110,7 @@ function order() {
 	setText($("empty"),
 		!store.isComplete ? "Asking the control plane…"
 		: size ? "No workload matches the filter."
-		: "No workloads on this node. Start one: kakuri run -d --name web nginx");
+		: "No workloads on this node. Start one: kakuri run -d nginx");
 }
 
 function place(rows) {
