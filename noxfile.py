@@ -258,7 +258,7 @@ def screenshots(session: nox.Session) -> None:
     _require_browser(session)
     members = ("kakuri-agent", "kakuri-control-plane")
     closure = {each.name: each for name in members for each in BY_NAME[name].closure()}
-    install_editable(session, list(closure.values()), *tools_of("page", "pictures"))
+    install_editable(session, list(closure.values()), *tools_of("test", "page", "pictures"))
     session.run("python", "-m", "tests.page.screenshots", "docs/pictures")
 
 
