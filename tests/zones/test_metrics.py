@@ -77,3 +77,8 @@ def test_calls_pulls_disks_and_logs_are_counted(system):
         (("disk", "images"),), (("disk", "logs"),)
     }  # fmt: skip
     assert figures["kakuri_zones_orphaned"] == {(): 0}
+
+
+def test_every_daemon_of_the_node_has_metrics(system):
+    components = {dict(labels)["component"] for labels in scrape(system)["kakuri_build_info"]}
+    assert components == {"control-plane", "agent", *system.zone_daemons}

@@ -72,3 +72,12 @@ async def test_sidecar_that_is_away_leaves_only_the_availability_of_the_runtime(
     (family,) = await runtime.metrics()
     assert (family.name, family.values) == ("kakuri_runtime_available", [0.0])
     await runtime.close()
+
+
+async def test_sidecar_that_takes_too_long_leaves_only_the_availability_of_the_runtime(
+    sidecar, monkeypatch
+):
+    monkeypatch.setattr("kakuri_agent.runtimes._zone_runtime.METRICS_SECONDS", 0)
+    runtime = ZoneRuntime(await sidecar(Response(200, lines(USAGE))))
+    assert [family.name for family in await runtime.metrics()] == ["kakuri_runtime_available"]
+    await runtime.close()

@@ -43,7 +43,7 @@ FIRST_RETRY, LAST_RETRY = 0.1, 3.0
 START_TIMEOUT = 600.0
 """Seconds after which a start that was not answered, or not completed, has failed."""
 
-METRICS_SECONDS = 2.0
+METRICS_SECONDS = 2.6
 """Seconds that zones may take to report their metrics, within the agent's limit for a runtime."""
 
 START_FAILURES = frozenset({"ImagePullFailed", "StartError", "RuntimeUnavailable", "Stopped"})
