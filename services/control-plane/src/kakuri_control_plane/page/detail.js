@@ -194,6 +194,7 @@ function ask(name) {
 }
 
 async function act(announce) {
+	if (document.activeElement === document.body) $("close").focus(); // the action is hidden
 	if ($("question").returnValue !== "yes") return;
 	const [name, id] = asked;
 	const [title] = ACTIONS[name];
