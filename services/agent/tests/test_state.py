@@ -3,6 +3,7 @@
 import os
 import stat
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from kakuri_agent._state import StateDirectory, open_registry
@@ -116,3 +117,19 @@ async def test_store_that_cannot_be_read_is_a_daemon_error():
     with pytest.raises(DaemonError, match="input/output error"):
         async with open_registry(UnreadableStore()):
             pass
+
+
+def test_recorded_runtime_is_on_disk_before_it_replaces_the_last_one(state, tmp_path, monkeypatch):
+    steps = []
+
+    def fsync(descriptor):
+        assert os.path.samestat(os.fstat(descriptor), (tmp_path / "runtime.new").stat())
+        steps.append(("synced", (tmp_path / "runtime.new").read_text()))
+
+    def rename(self, target):
+        steps.append(("replaced", Path(target).name))
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    monkeypatch.setattr(Path, "replace", rename)
+    state.record_runtime("cri")
+    assert steps == [("synced", "cri\n"), ("replaced", "runtime")]
