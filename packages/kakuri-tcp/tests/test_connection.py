@@ -371,3 +371,13 @@ async def test_write_timeout_of_a_close_does_not_count_earlier_reads(connection,
     connection.close()
     connection.sweep(time.monotonic() + connection.limits.write_timeout + 0.1)
     assert isinstance(connection.fault, WriteTimeout)
+
+
+@pytest.mark.parametrize("error", [None, ConnectionResetError("reset")])
+async def test_connection_that_was_lost_is_closing(connection, transport, error):
+    assert not connection.is_closing
+    transport.lose(error)
+    await run_pending()
+    assert connection.is_closing
+    connection.close()
+    assert connection.events[-1] == "ended"

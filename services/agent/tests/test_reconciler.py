@@ -655,3 +655,30 @@ async def test_workload_that_has_ended_releases_its_capacity(
     await settle()
     assert (capacity.memory_mb_used, capacity.cpu_millicores_used) == (0, 0)
     agent.close()
+
+
+async def test_full_pass_reconciles_every_workload_that_has_not_ended(
+    writer, runtime, monkeypatch, settle
+):
+    registry = WorkloadRegistry()
+    clock = LoopClock(monkeypatch)
+    reconciler = Reconciler(registry, writer, runtime, Capacity())
+    await settle()
+    # As if changes had been missed: more than a page of each state.
+    names = [f"w-{number:04}" for number in range(2400)]
+    for number, name in enumerate(names):
+        registry.register(workload(name), now=1.0)
+        if number % 2:
+            registry.update(name, Run(RUNNING), now=2.0)
+        if number % 100 == 99:
+            registry.update(name, Run(FAILED), now=3.0)
+    seen = []
+    monkeypatch.setattr(reconciler._queue, "add", seen.append)
+    for _ in range(2):
+        seen.clear()
+        passes = [each for each in clock.timers if each.call == reconciler._pass]
+        (timer,) = [each for each in passes if not each.is_over]
+        assert timer.delay == 30.0
+        timer.run()
+        assert sorted(seen) == [each for at, each in enumerate(names) if at % 100 != 99]
+    reconciler.close()
