@@ -198,6 +198,19 @@ def remove_directory(root: Path, zone: str) -> None:
         os.close(above)
 
 
+def signature(root: Path, zone: str, name: str) -> object:
+    """Return a value that differs after a log's directory or a file in it has changed, by stat(2).
+
+    None if one of them does not exist.
+    """
+    directory = root / check_zone(zone)
+    try:
+        status = os.lstat(directory / name)
+        return os.lstat(directory).st_mtime_ns, name, status.st_ino, status.st_size
+    except OSError:
+        return None
+
+
 def list_zones(root: Path) -> list[str]:
     """Return the ids of the zones that have a directory; other entries are ignored."""
     try:

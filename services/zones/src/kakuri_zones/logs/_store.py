@@ -31,6 +31,7 @@ from kakuri_zones.logs._files import (
     remove_directory,
     remove_oldest,
     rename_current,
+    signature,
     undo_rename,
     write_file,
 )
@@ -227,7 +228,7 @@ class LogStore:
         has_gap = False
         while True:
             is_over = has_ended()
-            before = self._signature(zone, name)
+            before = signature(self._root, zone, name)
             now = None if is_over else time.time()
             reading = await self.run(
                 self._read, zone, cursor, limit, records, now=now, is_over=is_over
@@ -267,7 +268,9 @@ class LogStore:
     async def signatures(self, attempts: Mapping[str, int]) -> dict[str, object]:
         """Return a value for each zone that differs after its log has changed."""
         names = {zone: current_name(attempt) for zone, attempt in attempts.items()}
-        return await self.run(lambda: {zone: self._signature(zone, names[zone]) for zone in names})
+        return await self.run(
+            lambda: {zone: signature(self._root, zone, names[zone]) for zone in names}
+        )
 
     async def stream(
         self,
@@ -321,17 +324,8 @@ class LogStore:
         while left > 0:
             await asyncio.sleep(min(_POLL, left))
             left -= _POLL
-            if has_ended() or self._signature(zone, name) != before:
+            if has_ended() or signature(self._root, zone, name) != before:
                 return
-
-    def _signature(self, zone: str, name: str) -> object:
-        """Return a value that differs after a directory or a file in it has changed, by stat(2)."""
-        directory = self._root / check_zone(zone)
-        try:
-            status = os.lstat(directory / name)
-            return os.lstat(directory).st_mtime_ns, name, status.st_ino, status.st_size
-        except OSError:
-            return None
 
     async def run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run work on the store's thread, after the work that is already queued."""
