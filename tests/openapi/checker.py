@@ -202,7 +202,7 @@ def _deepest(error):
 
 
 @cache
-def of_this_version():
+def installed_checker():
     """Return the checker for the document of the control plane that is installed."""
     router = Api(AgentClient(Endpoint.parse("127.0.0.1:1"))).router()
     return Checker(json.loads(document(router)[0]))
@@ -210,4 +210,4 @@ def of_this_version():
 
 def check_response(method, target, status, headers, body):
     """Check a response of the installed control plane; see `Checker.check`."""
-    of_this_version().check(method, target, status, headers, body)
+    installed_checker().check(method, target, status, headers, body)

@@ -4,7 +4,7 @@ import copy
 
 import pytest
 
-from .checker import Checker, UndocumentedResponse, of_this_version
+from .checker import Checker, UndocumentedResponse, installed_checker
 
 RUNNING = '{"id":"a","state":"running"}'
 JSON = {"Content-Type": "application/json"}
@@ -17,7 +17,7 @@ def problem(status, code, **more):
 
 
 def check(method, target, status, headers, body):
-    of_this_version().check(method, target, status, headers, body)
+    installed_checker().check(method, target, status, headers, body)
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ def test_response_that_is_not_described_is_reported(response, fault):
 
 
 def test_checker_uses_the_document_that_it_is_given():
-    described = copy.deepcopy(of_this_version().document)
+    described = copy.deepcopy(installed_checker().document)
     del described["paths"]["/healthz"]
     with pytest.raises(UndocumentedResponse, match="path and method"):
         Checker(described).check("GET", "/healthz", 200, JSON, '{"status":"ok"}')

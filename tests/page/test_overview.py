@@ -56,7 +56,7 @@ def test_changes_appear_without_reloading(stack, open_page):
     expect(events(page).first).to_contain_text("removed")
 
 
-def test_headers_sort_and_tell_the_order(stack, open_page):
+def test_headers_sort_and_show_the_order(stack, open_page):
     for workload_id, image in (("b", "x"), ("a", "z"), ("c", "y")):
         stack.submit(workload_id, image)
     page = open_page(stack.url)

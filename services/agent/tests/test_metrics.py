@@ -47,9 +47,9 @@ async def test_agent_reports_its_capacity_and_what_is_reserved(agent, capacity):
     found = {each.name: each.values for each in node_families(capacity, agent._registry)}
     assert found == {
         "kakuri_node_memory_bytes": [1000 * 2**20],
-        "kakuri_node_memory_promised_bytes": [512 * 2**20],
+        "kakuri_node_memory_reserved_bytes": [512 * 2**20],
         "kakuri_node_cpu_cores": [],
-        "kakuri_node_cpu_promised_cores": [0.25],
+        "kakuri_node_cpu_reserved_cores": [0.25],
         "kakuri_event_index": [agent._registry.journal.index],
     }
 

@@ -412,7 +412,7 @@ async def test_event_has_the_trace_of_the_request_that_caused_it(client, journal
         )
 
 
-async def test_hub_that_a_request_started_has_not_its_trace(hub, journal, monkeypatch):
+async def test_hub_that_a_request_started_does_not_have_its_trace(hub, journal, monkeypatch):
     traces = []
     encoded = _event_hub.encoded_event
     monkeypatch.setattr(

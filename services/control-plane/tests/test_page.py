@@ -149,7 +149,7 @@ async def test_head_of_a_file_has_its_length_and_no_content():
 
 
 @pytest.mark.parametrize("name", ["index.html", "none.js", "_page.py", "Main.js", "main"])
-async def test_name_of_no_file_is_404(name):
+async def test_unknown_file_is_404(name):
     async with api(NODE) as call:
         status, body, _ = await call("GET", f"/ui/{name}")
         assert (status, body["code"]) == (404, "not_found")

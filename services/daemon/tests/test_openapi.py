@@ -5,14 +5,14 @@ from typing import Annotated, Literal
 
 import pytest
 from kakuri_daemon.api import (
+    AllOf,
     Answer,
+    AnyOf,
     APIRouter,
-    Either,
     Header,
     Operation,
     Problem,
     ProblemKind,
-    Together,
 )
 from kakuri_daemon.api.openapi import APIDescription, openapi_document
 from kakuri_http import Response
@@ -146,7 +146,7 @@ def test_answer_is_described_as_it_is_encoded():
 
 
 @pytest.mark.parametrize(
-    ("content", "keyword"), [(Together(Item, Price), "allOf"), (Either(Item, Price), "anyOf")]
+    ("content", "keyword"), [(AllOf(Item, Price), "allOf"), (AnyOf(Item, Price), "anyOf")]
 )
 def test_answer_of_several_types_refers_to_each(content, keyword):
     document = document_of(operation(answers={200: Answer("It.", content)}))

@@ -13,7 +13,7 @@ from kakuri_zones.testing import quick_settings
 
 
 @pytest.fixture(autouse=True)
-def patient(monkeypatch):
+def long_waits(monkeypatch):
     """Wait for the runtime to the end, however busy the machine is."""
     monkeypatch.setattr("kakuri_zones._stats.WAIT_SECONDS", 60)
     monkeypatch.setattr("kakuri_zones._metrics.DISK_SECONDS", 60)

@@ -27,7 +27,7 @@ class Clock:
 
 
 @pytest.fixture(autouse=True)
-def patient(monkeypatch):
+def long_waits(monkeypatch):
     """Wait for a reading to its end, however busy the machine is."""
     monkeypatch.setattr("kakuri_zones._stats.WAIT_SECONDS", 60)
 

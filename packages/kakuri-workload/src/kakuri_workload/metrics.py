@@ -160,7 +160,7 @@ class MetricFamily:
             for place, value in enumerate(self.values)
         )
 
-    def is_like(self, other: "MetricFamily") -> bool:
+    def is_compatible(self, other: "MetricFamily") -> bool:
         """Return whether another family with this name can be a part of the same one."""
         return self.kind == other.kind and self.bounds == other.bounds
 
@@ -210,7 +210,7 @@ def merged(families: Iterable[MetricFamily]) -> list[MetricFamily]:
         first = found.get(family.name)
         if first is None:
             found[family.name] = family
-        elif first.is_like(family):
+        elif first.is_compatible(family):
             first = first.with_labels(dict.fromkeys(family.labels, ""))
             second = family.with_labels(dict.fromkeys(first.labels, ""))
             places = [second.labels.index(label) for label in first.labels]

@@ -42,7 +42,7 @@ def node_families(capacity: Capacity, registry: WorkloadRegistry) -> Iterable[Me
             None if memory is None else float(memory * MIB),
         ),
         gauge(
-            "kakuri_node_memory_promised_bytes",
+            "kakuri_node_memory_reserved_bytes",
             "Memory that is reserved for workloads.",
             float(capacity.memory_mb_used * MIB),
         ),
@@ -52,7 +52,7 @@ def node_families(capacity: Capacity, registry: WorkloadRegistry) -> Iterable[Me
             None if cpu is None else cpu / 1000,
         ),
         gauge(
-            "kakuri_node_cpu_promised_cores",
+            "kakuri_node_cpu_reserved_cores",
             "CPU cores that are reserved for workloads.",
             capacity.cpu_millicores_used / 1000,
         ),

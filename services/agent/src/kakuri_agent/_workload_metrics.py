@@ -170,21 +170,21 @@ class WorkloadMetrics:
         if old is not None and new is not None and new.attempt > old.attempt:
             self._restarts[()] += 1
         if after is not None and is_now == _PENDING and after.restart_at is None:
-            self._note_step(before, after)
+            self._record_step(before, after)
         elif before is not None and was == _PENDING:
             self._end_start(before.workload.id, has_started=is_now == _RUNNING)
 
-    def _note_step(self, before: WorkloadEntry | None, after: WorkloadEntry) -> None:
+    def _record_step(self, before: WorkloadEntry | None, after: WorkloadEntry) -> None:
         """Record the step of a start, and how long the one before it took."""
         run, now = after.run, self._clock()
         start = self._starts.get(after.workload.id)
         if start is None or start.attempt != run.attempt:
             # The beginning was observed if the workload has just become pending, or if its back-off
             # is over.
-            is_begin = (
+            is_beginning = (
                 before is None or before.restart_at is not None or before.run.attempt != run.attempt
             )
-            start = _Start(run.attempt, now if is_begin else None, now)
+            start = _Start(run.attempt, now if is_beginning else None, now)
             self._starts[after.workload.id] = start
         if run.reason is None:
             return

@@ -4,12 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
-from kakuri_daemon.api import Either
+from kakuri_daemon.api import AnyOf
 from kakuri_json import encode
 from kakuri_rpc import Desired, State, Status
 from kakuri_workload import Event, EventType, Removal, TraceId, WorkloadState, fast_init
 
-from kakuri_control_plane._views import DESIRED, DesiredWord, Time, date_time
+from kakuri_control_plane._views import DESIRED, DesiredName, Time, date_time
 
 RETRY = b"retry: 1000\n\n"
 """The first piece of a server-sent stream: browsers reconnect after a second."""
@@ -17,8 +17,8 @@ RETRY = b"retry: 1000\n\n"
 HEARTBEAT_COMMENT = b": heartbeat\n\n"
 
 
-EventWord = Literal["state", "workload", "desired", "removed", "runtime", "node"]
-_WORDS: dict[EventType, EventWord] = {
+EventTypeName = Literal["state", "workload", "desired", "removed", "runtime", "node"]
+_TYPE_NAMES: dict[EventType, EventTypeName] = {
     EventType.WORKLOAD: "workload",
     EventType.DESIRED: "desired",
     EventType.REMOVED: "removed",
@@ -52,14 +52,14 @@ class EventView:
 
     index: int
     at: Time
-    type: EventWord
+    type: EventTypeName
     id: str | None = None
     state: WorkloadState | None = None
     reason: str | None = None
     message: str | None = None
     exit_code: int | None = None
     attempt: int = 0
-    desired: DesiredWord | None = None
+    desired: DesiredName | None = None
     removal: Removal | None = None
     available: bool | None = None
     version: str | None = None
@@ -105,7 +105,7 @@ class StreamGap:
     oldest: int
 
 
-STREAM_LINE = Either(EventView, Synced, Heartbeat, StreamGap)
+STREAM_LINE = AnyOf(EventView, Synced, Heartbeat, StreamGap)
 """One line of a stream, or the data of one server-sent event."""
 
 
@@ -166,7 +166,7 @@ def encoded_event(event: Event[State, Desired]) -> StreamEvent:
     view = EventView(
         event.index,
         date_time(event.at),
-        _WORDS[event.type],
+        _TYPE_NAMES[event.type],
         event.id,
         None if state is None else state.workload_state,
         event.reason,

@@ -65,13 +65,13 @@ class Exposition:
 
     def _write_family(self, family: MetricFamily) -> bytes:
         first = self._begun.setdefault(family.name, family)
-        is_begin = first is family
-        if not is_begin and (family.name != self._last or not first.is_like(family)):
+        is_first = first is family
+        if not is_first and (family.name != self._last or not first.is_compatible(family)):
             log.warning("metrics left out", name=family.name, kind=family.kind)
             return b""
         self._last = family.name
         text = self._text(family)
-        while not is_begin and text.startswith(b"# "):  # HELP and TYPE, once for each name
+        while not is_first and text.startswith(b"# "):  # HELP and TYPE, once for each name
             text = text.partition(b"\n")[2]
         return text
 

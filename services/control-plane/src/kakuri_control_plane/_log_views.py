@@ -7,7 +7,7 @@ millions of lines.
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
-from kakuri_daemon.api import Either
+from kakuri_daemon.api import AnyOf
 from kakuri_workload import LogAttempt, LogStream, LogTime
 
 
@@ -58,5 +58,5 @@ class GapMark:
     type: Literal["gap"]
 
 
-LOG_ENTRY = Either(LogLine, AttemptMark, GapMark)
+LOG_ENTRY = AnyOf(LogLine, AttemptMark, GapMark)
 """One line of the response."""

@@ -1,6 +1,6 @@
 """Descriptions of the API's routes, from which `GET /openapi.json` is made."""
 
-from kakuri_daemon.api import Answer, Either, Header, Operation, Together
+from kakuri_daemon.api import AllOf, Answer, AnyOf, Header, Operation
 from kakuri_workload import Workload
 
 from kakuri_control_plane._content import NoOptions, StopOptions
@@ -111,7 +111,7 @@ CREATE_WORKLOAD = Operation(
         201: Answer("The workload was created; what was left out is filled in.", Workload,
                     (LOCATION,)),
         200: Answer("It exists already, with its status; or, with `dry_run`, what would be done.",
-                    Either(Together(Workload, WorkloadView), DryRun), (LOCATION,)),
+                    AnyOf(AllOf(Workload, WorkloadView), DryRun), (LOCATION,)),
     },
     problems=(
         *AGENT, CONFLICT, TOO_LARGE, CONTENT_TOO_LARGE, MEDIA_TYPE,

@@ -18,9 +18,9 @@ from kakuri_workload import (
     WorkloadState,
 )
 
-DesiredWord = Literal["stopped", "restarted", "removed"]
+DesiredName = Literal["stopped", "restarted", "removed"]
 
-DESIRED: dict[Desired | None, DesiredWord | None] = {
+DESIRED: dict[Desired | None, DesiredName | None] = {
     None: None,
     Desired.STOPPED: "stopped",
     Desired.RESTARTED: "restarted",
@@ -73,7 +73,7 @@ class WorkloadView:
     ended_at: Time | None = None
     restarts: int = 0
     image_digest: str | None = None
-    desired: DesiredWord | None = None
+    desired: DesiredName | None = None
     restart_at: Time | None = None
     existing: bool = False
 

@@ -28,7 +28,7 @@ _plain = re.compile(rf"[!#-&(-<>-\[\]-~]{{1,{MAX_VALUE_LENGTH}}}").fullmatch
 _plain_event = re.compile(rf"[ !#-\[\]-~]{{1,{MAX_VALUE_LENGTH}}}").fullmatch
 _RESERVED = frozenset({"exc_info", "exception", "level", "timestamp", "trace"})
 _NUMBERS = frozenset({int, float, bool})
-_JSON_WORDS = {None: "null", True: "true", False: "false"}
+_JSON_LITERALS = {None: "null", True: "true", False: "false"}
 _LARGEST = 1e15  # a float beyond it, an infinity and NaN are spelled by the general rendering
 
 
@@ -99,7 +99,7 @@ def _json_line(level: str, event: Mapping[str, Any]) -> str | None:
         elif kind is int or (kind is float and -_LARGEST < value < _LARGEST):
             fields += f'"{key}":{value!r},'
         elif kind is bool or value is None:
-            fields += f'"{key}":{_JSON_WORDS[value]},'
+            fields += f'"{key}":{_JSON_LITERALS[value]},'
         else:
             return None
     return f'{{{fields}{_json_trace()}"level":"{level}","timestamp":"{timestamp()}"}}'
@@ -131,7 +131,7 @@ def _json_request(access: "AccessEntry") -> str | None:
         return None
     return (
         f'{{"peer":"{peer}","method":"{method}","target":"{target}","status":{status},'
-        f'"bytes":{sent},"ms":{milliseconds(seconds)},"complete":{_JSON_WORDS[complete]},'
+        f'"bytes":{sent},"ms":{milliseconds(seconds)},"complete":{_JSON_LITERALS[complete]},'
         f'"event":"request",{_json_trace()}"level":"info","timestamp":"{timestamp()}"}}'
     )
 

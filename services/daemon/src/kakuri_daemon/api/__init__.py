@@ -4,15 +4,15 @@ from kakuri_daemon.api._access import access_log
 from kakuri_daemon.api._guard import HostGuard, refuse_browsers, refuse_other_sites
 from kakuri_daemon.api._metrics import HTTPMetrics
 from kakuri_daemon.api._operations import (
+    AllOf,
     Answer,
+    AnyOf,
     DescribedRoute,
-    Either,
     Header,
     Operation,
     Problem,
     ProblemFault,
     ProblemKind,
-    Together,
 )
 from kakuri_daemon.api._problems import document_problem, query_problem
 from kakuri_daemon.api._queries import QueryError, read_query
@@ -22,9 +22,10 @@ from kakuri_daemon.api._server import serving
 
 __all__ = [
     "APIRouter",
+    "AllOf",
     "Answer",
+    "AnyOf",
     "DescribedRoute",
-    "Either",
     "HTTPMetrics",
     "Header",
     "HostGuard",
@@ -33,7 +34,6 @@ __all__ = [
     "ProblemFault",
     "ProblemKind",
     "QueryError",
-    "Together",
     "access_log",
     "document_problem",
     "json_response",

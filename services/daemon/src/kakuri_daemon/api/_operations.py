@@ -22,7 +22,7 @@ class Header:
     example: str | None = None
 
 
-class Together:
+class AllOf:
     """Content with the fields of several types.
 
     Attributes:
@@ -35,7 +35,7 @@ class Together:
         self.types = types
 
 
-class Either(Together):
+class AnyOf(AllOf):
     """Content of one of several types."""
 
     __slots__ = ()
@@ -47,7 +47,7 @@ class Answer:
 
     Attributes:
         description: When the response has this status, and what it contains.
-        content: The type of the JSON content, `Together` or `Either` of several; or a mapping from
+        content: The type of the JSON content, `AllOf` or `AnyOf` of several; or a mapping from
             media types to such types. For a stream of lines, it is the type of one line, and for
             text `str`. None if there is no content.
         headers: Its header fields, besides those that every response has.

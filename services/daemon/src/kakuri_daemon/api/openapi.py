@@ -10,14 +10,14 @@ from typing import Annotated, Any
 from kakuri_json import Schemas
 
 from kakuri_daemon.api._operations import (
+    AllOf,
     Answer,
+    AnyOf,
     DescribedRoute,
-    Either,
     Header,
     Operation,
     Problem,
     ProblemKind,
-    Together,
 )
 from kakuri_daemon.api._router import TYPED_PARAMETER, APIRouter
 
@@ -212,8 +212,8 @@ class _Builder:
         return {"schema": {"type": "string"}, ITEM_SCHEMA: schema}
 
     def _content(self, content: Any) -> dict[str, Any]:
-        if isinstance(content, Together):
-            keyword = "anyOf" if isinstance(content, Either) else "allOf"
+        if isinstance(content, AllOf):
+            keyword = "anyOf" if isinstance(content, AnyOf) else "allOf"
             return {keyword: [self._content(part) for part in content.types]}
         return self._schemas.encoded(content)
 
