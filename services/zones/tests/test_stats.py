@@ -171,6 +171,16 @@ async def test_outage_ends_the_usage(runtime, node, stats, clock):
     assert await stats.read()
 
 
+async def test_availability_is_unknown_before_the_first_reading_is_complete(
+    runtime, node, stats, monkeypatch
+):
+    monkeypatch.setattr("kakuri_zones._stats.WAIT_SECONDS", 0.01)
+    await node.start("z")
+    runtime.faults.set("ListPodSandboxStats", "delay(60000)")
+    assert await stats.read() == {}
+    assert stats.is_available is None
+
+
 async def test_reading_that_takes_long_delays_readers_only_for_a_while(
     runtime, node, stats, clock, monkeypatch
 ):

@@ -50,7 +50,7 @@ class ZoneMetrics:
         """Return all metrics; a value that is not known has no series."""
         usage = await self._stats.read()
         disks = await self._disks()
-        volume = self._logs.volume
+        volume, available = self._logs.volume, self._stats.is_available
         return [
             *self._calls.families(),
             *self._pulls.families(),
@@ -85,7 +85,7 @@ class ZoneMetrics:
             gauge(
                 "kakuri_zone_stats_available",
                 "Whether the runtime reports the resource usage of zones.",
-                int(self._stats.is_available),
+                None if available is None else float(available),
             ),
             *self._totals(usage),
             *await families_of(usage, self._max_zones),

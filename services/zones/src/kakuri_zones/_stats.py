@@ -117,7 +117,7 @@ class ZoneStats:
 
     Attributes:
         is_available: Whether the runtime reported the usage of any zone in the last reading, or
-            had none to report.
+            had none to report; None before the first.
         cpu_seconds: CPU time that all zones have used since the first reading.
     """
 
@@ -137,7 +137,7 @@ class ZoneStats:
         self._usage: dict[str, ZoneUsage] = {}  # by the container's id
         self._has_warned = False
         self._has_baseline = False
-        self.is_available = False
+        self.is_available: bool | None = None
         self.cpu_seconds = 0.0
 
     async def read(self) -> Mapping[str, ZoneUsage]:
