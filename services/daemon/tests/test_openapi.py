@@ -4,17 +4,18 @@ from dataclasses import dataclass
 from typing import Annotated, Literal
 
 import pytest
-from kakuri_daemon.api import (
+from kakuri_daemon.api import APIRouter
+from kakuri_daemon.api.openapi import (
     AllOf,
     Answer,
     AnyOf,
-    APIRouter,
+    APIDescription,
     Header,
     Operation,
     Problem,
     ProblemKind,
+    openapi_document,
 )
-from kakuri_daemon.api.openapi import APIDescription, openapi_document
 from kakuri_http import Response
 
 
@@ -63,7 +64,7 @@ FULL = ProblemKind("full", 503, "there is no room", BUSY.headers)
 
 def document_of(operation, pattern="/items/:id<item>", method="GET", query=None):
     router = APIRouter(ids={"item": "[a-z]{1,9}"})
-    router.add(method, pattern, lambda *_: Response(204), query=query, describe=operation)
+    router.add(method, pattern, lambda *_: Response(204), query=query)
     router.add("GET", "/undescribed", lambda _: Response(204))
     about = APIDescription(
         title="Items",
@@ -72,6 +73,7 @@ def document_of(operation, pattern="/items/:id<item>", method="GET", query=None)
         description="All of them.",
         tags={"items": "What there is."},
         ids={"item": "The id of an item."},
+        operations={f"{method} {pattern}": operation},
         problems=(BAD,),
     )
     return openapi_document(router, about)

@@ -29,26 +29,6 @@ from kakuri_control_plane._log_queries import LogQuery
 from kakuri_control_plane._metrics import MetricsApi
 from kakuri_control_plane._nodes import NODE_NAME, Nodes
 from kakuri_control_plane._openapi_handler import DocumentHandler
-from kakuri_control_plane._operations import (
-    CREATE_WORKLOAD,
-    DELETE_WORKLOAD,
-    GET_ASSET,
-    GET_EVENTS,
-    GET_HEALTH,
-    GET_HISTORY,
-    GET_INDEX,
-    GET_LOG,
-    GET_METRICS,
-    GET_NODE,
-    GET_OPENAPI,
-    GET_READINESS,
-    GET_WORKLOAD,
-    LIST_NODES,
-    LIST_WORKLOADS,
-    RESTART_WORKLOAD,
-    START_WORKLOAD,
-    STOP_WORKLOAD,
-)
 from kakuri_control_plane._page import ASSET_NAME, get_asset, get_document, prefers_html
 from kakuri_control_plane._presence import Presence
 from kakuri_control_plane._problems import PROBLEMS, agent_problem, runtime_unavailable
@@ -102,51 +82,35 @@ class Api:
         router = APIRouter(PROBLEMS, ids=IDS)
         self._add_workloads(router)
         add = router.add
-        add("GET", "/events", self._events.get_events, query=EventQuery, describe=GET_EVENTS)
-        add("GET", "/nodes", self._nodes.list_nodes, describe=LIST_NODES)
-        add("GET", "/nodes/:name<node>", self._nodes.get_node, describe=GET_NODE)
-        add("GET", "/", self.get_index, describe=GET_INDEX)
-        add("GET", "/ui/:name<file>", get_asset, describe=GET_ASSET)
-        add("GET", "/healthz", self.healthz, describe=GET_HEALTH)
-        add("GET", "/metrics", self.metrics.get_metrics, describe=GET_METRICS)
-        add("GET", "/readyz", self.readyz, describe=GET_READINESS)
-        add("GET", "/openapi.json", DocumentHandler(router).get, describe=GET_OPENAPI)
+        add("GET", "/events", self._events.get_events, query=EventQuery)
+        add("GET", "/nodes", self._nodes.list_nodes)
+        add("GET", "/nodes/:name<node>", self._nodes.get_node)
+        add("GET", "/", self.get_index)
+        add("GET", "/ui/:name<file>", get_asset)
+        add("GET", "/healthz", self.healthz)
+        add("GET", "/metrics", self.metrics.get_metrics)
+        add("GET", "/readyz", self.readyz)
+        add("GET", "/openapi.json", DocumentHandler(router).get)
         return router
 
     def metrics_router(self) -> APIRouter:
         """Return a router for metrics alone."""
         router = APIRouter(PROBLEMS)
-        router.add("GET", "/metrics", self.metrics.get_metrics, describe=GET_METRICS)
+        router.add("GET", "/metrics", self.metrics.get_metrics)
         return router
 
     def _add_workloads(self, router: APIRouter) -> None:
         add, one, lifecycle = router.add, "/workloads/:id<workload>", self._lifecycle
         create, limit = self._submissions.create, MAX_OPTIONS
-        add(
-            "POST",
-            "/workloads",
-            create,
-            query=SubmissionQuery,
-            body_limit=MAX_BODY,
-            describe=CREATE_WORKLOAD,
-        )
-        add("GET", "/workloads", self.list_workloads, query=PageQuery, describe=LIST_WORKLOADS)
-        add("GET", one, self.get_workload, query=WorkloadQuery, describe=GET_WORKLOAD)
-        add("GET", f"{one}/log", self._logs.get_log, query=LogQuery, describe=GET_LOG)
-        add("GET", f"{one}/history", self.get_history, query=HistoryQuery, describe=GET_HISTORY)
-        add("POST", f"{one}/stop", lifecycle.stop, body_limit=limit, describe=STOP_WORKLOAD)
-        add("POST", f"{one}/start", lifecycle.start, body_limit=limit, describe=START_WORKLOAD)
-        add(
-            "POST", f"{one}/restart", lifecycle.restart, body_limit=limit, describe=RESTART_WORKLOAD
-        )
-        add(
-            "DELETE",
-            one,
-            lifecycle.delete,
-            query=RemovalQuery,
-            body_limit=limit,
-            describe=DELETE_WORKLOAD,
-        )
+        add("POST", "/workloads", create, query=SubmissionQuery, body_limit=MAX_BODY)
+        add("GET", "/workloads", self.list_workloads, query=PageQuery)
+        add("GET", one, self.get_workload, query=WorkloadQuery)
+        add("GET", f"{one}/log", self._logs.get_log, query=LogQuery)
+        add("GET", f"{one}/history", self.get_history, query=HistoryQuery)
+        add("POST", f"{one}/stop", lifecycle.stop, body_limit=limit)
+        add("POST", f"{one}/start", lifecycle.start, body_limit=limit)
+        add("POST", f"{one}/restart", lifecycle.restart, body_limit=limit)
+        add("DELETE", one, lifecycle.delete, query=RemovalQuery, body_limit=limit)
 
     async def get_workload(self, request: Request, query: WorkloadQuery) -> Response:
         """Return the state of a workload, with `spec` everything that is known about it."""

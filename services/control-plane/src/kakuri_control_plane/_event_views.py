@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
-from kakuri_daemon.api import AnyOf
 from kakuri_json import encode
 from kakuri_rpc import Desired, State, Status
 from kakuri_workload import Event, EventType, Removal, TraceId, WorkloadState, fast_init
@@ -103,10 +102,6 @@ class StreamGap:
 
     type: Literal["gap"] = "gap"
     oldest: int
-
-
-STREAM_LINE = AnyOf(EventView, Synced, Heartbeat, StreamGap)
-"""One line of a stream, or the data of one server-sent event."""
 
 
 @fast_init

@@ -7,7 +7,7 @@ millions of lines.
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
-from kakuri_daemon.api import AnyOf
+from kakuri_daemon.api.openapi import AnyOf
 from kakuri_workload import LogAttempt, LogStream, LogTime
 
 

@@ -35,6 +35,7 @@ API = APIDescription(
         "node": "The name of a node.",
         "file": "The name of a file of the web page.",
     },
+    operations=operations.OPERATIONS,
     problems=COMMON,
     refused=(
         "The request could not be read, is not HTTP/1.1, or exceeds a limit of the server, such as "

@@ -1,10 +1,10 @@
 """Descriptions of the API's routes, from which `GET /openapi.json` is made."""
 
-from kakuri_daemon.api import AllOf, Answer, AnyOf, Header, Operation
+from kakuri_daemon.api.openapi import AllOf, Answer, AnyOf, Header, Operation
 from kakuri_workload import Workload
 
 from kakuri_control_plane._content import NoOptions, StopOptions
-from kakuri_control_plane._event_views import STREAM_LINE
+from kakuri_control_plane._event_views import EventView, Heartbeat, StreamGap, Synced
 from kakuri_control_plane._exposition import CONTENT_TYPES
 from kakuri_control_plane._headers import (
     ENTITY_TAGS,
@@ -40,6 +40,9 @@ from kakuri_control_plane._views import (
     WorkloadPage,
     WorkloadView,
 )
+
+STREAM_LINE = AnyOf(EventView, Synced, Heartbeat, StreamGap)
+"""One line of a stream, or the data of one server-sent event."""
 
 WORKLOADS, EVENTS, NODES, SERVICE = "workloads", "events", "nodes", "service"
 
@@ -305,3 +308,25 @@ GET_OPENAPI = Operation(
         304: Answer("The client has this document.", None, DOCUMENT_HEADERS),
     },
 )  # fmt: skip
+
+OPERATIONS = {
+    "POST /workloads": CREATE_WORKLOAD,
+    "GET /workloads": LIST_WORKLOADS,
+    "GET /workloads/:id<workload>": GET_WORKLOAD,
+    "GET /workloads/:id<workload>/log": GET_LOG,
+    "GET /workloads/:id<workload>/history": GET_HISTORY,
+    "POST /workloads/:id<workload>/stop": STOP_WORKLOAD,
+    "POST /workloads/:id<workload>/start": START_WORKLOAD,
+    "POST /workloads/:id<workload>/restart": RESTART_WORKLOAD,
+    "DELETE /workloads/:id<workload>": DELETE_WORKLOAD,
+    "GET /events": GET_EVENTS,
+    "GET /nodes": LIST_NODES,
+    "GET /nodes/:name<node>": GET_NODE,
+    "GET /": GET_INDEX,
+    "GET /ui/:name<file>": GET_ASSET,
+    "GET /healthz": GET_HEALTH,
+    "GET /metrics": GET_METRICS,
+    "GET /readyz": GET_READINESS,
+    "GET /openapi.json": GET_OPENAPI,
+}
+"""The description of each route."""

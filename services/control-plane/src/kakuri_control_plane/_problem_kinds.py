@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from kakuri_daemon.api import Header, Problem, ProblemKind
+from kakuri_daemon.api.openapi import Header, Problem, ProblemKind
 
 RETRY = (Header("Retry-After", "Seconds after which to try again.", "[0-9]{1,3}"),)
 

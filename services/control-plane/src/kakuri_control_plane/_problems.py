@@ -24,7 +24,6 @@ from kakuri_control_plane._admission import TooManyLargeDocuments
 from kakuri_control_plane._content import UnsupportedContent
 from kakuri_control_plane._event_hub import TooManyStreams
 from kakuri_control_plane._headers import HeaderError, VersionMismatch
-from kakuri_control_plane._problem_kinds import Compacted
 
 RETRY_AFTER = {"Retry-After": "1"}
 """Seconds: every request tries to connect to the agent again, so an early retry does no harm."""
@@ -102,9 +101,9 @@ def agent_problem(error: RPCError, *, status: int | None = None) -> Response:
 
 def _compacted_problem(error: AgentError) -> Response:
     detail = f"{error}; list the workloads again"
-    found = Compacted(
-        "Gone", GONE, detail, error.code.value, oldest=error.oldest, newest=error.newest
-    )
+    found = {"title": "Gone", "status": GONE, "detail": detail, "code": error.code.value}
+    known = {"oldest": error.oldest, "newest": error.newest}
+    found |= {name: index for name, index in known.items() if index is not None}
     return Response(GONE, encode(found), content_type="application/problem+json")
 
 

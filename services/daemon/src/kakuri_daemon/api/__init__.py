@@ -3,17 +3,6 @@
 from kakuri_daemon.api._access import access_log
 from kakuri_daemon.api._guard import HostGuard, refuse_browsers, refuse_other_sites
 from kakuri_daemon.api._metrics import HTTPMetrics
-from kakuri_daemon.api._operations import (
-    AllOf,
-    Answer,
-    AnyOf,
-    DescribedRoute,
-    Header,
-    Operation,
-    Problem,
-    ProblemFault,
-    ProblemKind,
-)
 from kakuri_daemon.api._problems import document_problem, query_problem
 from kakuri_daemon.api._queries import QueryError, read_query
 from kakuri_daemon.api._responses import json_response
@@ -22,17 +11,8 @@ from kakuri_daemon.api._server import serving
 
 __all__ = [
     "APIRouter",
-    "AllOf",
-    "Answer",
-    "AnyOf",
-    "DescribedRoute",
     "HTTPMetrics",
-    "Header",
     "HostGuard",
-    "Operation",
-    "Problem",
-    "ProblemFault",
-    "ProblemKind",
     "QueryError",
     "access_log",
     "document_problem",

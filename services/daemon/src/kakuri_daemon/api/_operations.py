@@ -150,20 +150,3 @@ class Operation:
     is_body_required: bool = False
     example: Any = None
     headers: tuple[Header, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class DescribedRoute:
-    """A route with its description.
-
-    Attributes:
-        method: The method, such as GET.
-        pattern: The pattern of its paths, with the types of parameters.
-        query: The dataclass of its query; None if it has no parameters.
-        operation: The description.
-    """
-
-    method: str
-    pattern: str
-    query: type | None
-    operation: Operation

@@ -8,7 +8,6 @@ from typing import Any
 from kakuri_http import Request, Response, Route, Router, problem
 from kakuri_json import JSONError
 
-from kakuri_daemon.api._operations import DescribedRoute, Operation
 from kakuri_daemon.api._problems import document_problem, query_problem
 from kakuri_daemon.api._queries import QueryError, read_query, refuse_query
 from kakuri_daemon.api._trace import accept_trace
@@ -50,7 +49,7 @@ class APIRouter(Router):
 
     Attributes:
         ids: The types of parameters, each with its regular expression.
-        described: The routes that were added with a description.
+        queries: The dataclass of the query of each route, such as `GET /items/:id<item>`.
     """
 
     def __init__(self, problems: Problems | None = None, *, ids: Mapping[str, str] = {}) -> None:
@@ -65,7 +64,7 @@ class APIRouter(Router):
         super().__init__(dict.fromkeys(ids, str))
         self.check(accept_trace)
         self.ids = {kind: re.compile(pattern) for kind, pattern in ids.items()}
-        self.described: list[DescribedRoute] = []
+        self.queries: dict[str, type | None] = {}
         defaults: Problems = {
             QueryError: query_problem,
             JSONError: document_problem,
@@ -83,7 +82,6 @@ class APIRouter(Router):
         streaming: bool = False,
         body_limit: int | None = None,
         query: type | None = None,
-        describe: Operation | None = None,
     ) -> None:
         """Add a route.
 
@@ -95,7 +93,6 @@ class APIRouter(Router):
             streaming: Whether the handler reads the content itself.
             body_limit: Bytes of content, if other than the server's limit.
             query: The dataclass of the query; None refuses every parameter.
-            describe: The description of the route in the API's OpenAPI document.
 
         Raises:
             kakuri_http.RouteError: The pattern or the method is not valid.
@@ -103,8 +100,7 @@ class APIRouter(Router):
         """
         answer = self._answer_with(handler, query, TYPED_PARAMETER.findall(pattern))
         super().add(method, pattern, answer, streaming=streaming, body_limit=body_limit)
-        if describe is not None:
-            self.described.append(DescribedRoute(method, pattern, query, describe))
+        self.queries[f"{method} {pattern}"] = query
 
     def resolve(self, request: Request) -> Route | Response:
         """Return the route of a request, or the response if there is none."""

@@ -13,13 +13,26 @@ from kakuri_daemon.api._operations import (
     AllOf,
     Answer,
     AnyOf,
-    DescribedRoute,
     Header,
     Operation,
     Problem,
+    ProblemFault,
     ProblemKind,
 )
 from kakuri_daemon.api._router import TYPED_PARAMETER, APIRouter
+
+__all__ = [
+    "APIDescription",
+    "AllOf",
+    "Answer",
+    "AnyOf",
+    "Header",
+    "Operation",
+    "Problem",
+    "ProblemFault",
+    "ProblemKind",
+    "openapi_document",
+]
 
 JSON = "application/json"
 PROBLEM = "application/problem+json"
@@ -50,6 +63,8 @@ class APIDescription:
         description: More, in Markdown.
         tags: The groups of operations, each with its description.
         ids: For each type of path parameter, its description.
+        operations: For each route, such as `GET /items/:id<item>`, its description. Other routes
+            are left out.
         problems: The errors that every operation may answer.
         refused: The description of a response to a request that reached no operation.
     """
@@ -60,12 +75,13 @@ class APIDescription:
     description: str
     tags: Mapping[str, str]
     ids: Mapping[str, str]
+    operations: Mapping[str, Operation]
     problems: tuple[ProblemKind, ...] = ()
     refused: str = "The request could not be read, or exceeds a limit."
 
 
 def openapi_document(router: APIRouter, description: APIDescription) -> dict[str, Any]:
-    """Return the OpenAPI document of a router's described routes.
+    """Return the OpenAPI document of a router's routes.
 
     Args:
         router: The routes.
@@ -91,10 +107,12 @@ class _Builder:
 
     def document(self) -> dict[str, Any]:
         paths: dict[str, dict[str, Any]] = {}
-        for route in self._router.described:
-            path = _template(route.pattern)
-            paths.setdefault(path, {})[route.method.lower()] = self._operation(route)
         about = self._about
+        for route, query in self._router.queries.items():
+            if (operation := about.operations.get(route)) is not None:
+                method, _, pattern = route.partition(" ")
+                found = self._operation(operation, pattern, query)
+                paths.setdefault(_template(pattern), {})[method.lower()] = found
         refused = self._problem(about.refused, Problem, ())
         return {
             "openapi": "3.1.0",
@@ -116,8 +134,7 @@ class _Builder:
             },
         }
 
-    def _operation(self, route: DescribedRoute) -> dict[str, Any]:
-        operation = route.operation
+    def _operation(self, operation: Operation, pattern: str, query: type | None) -> dict[str, Any]:
         described: dict[str, Any] = {
             "operationId": operation.id,
             "tags": [operation.tag],
@@ -126,8 +143,8 @@ class _Builder:
         if operation.description:
             described["description"] = operation.description
         described["parameters"] = [
-            *self._path_parameters(route.pattern),
-            *self._query_parameters(route.query),
+            *self._path_parameters(pattern),
+            *self._query_parameters(query),
             *map(self._header_parameter, operation.headers),
             {"$ref": f"#/components/parameters/{TRACEPARENT.name}"},
         ]
