@@ -1,7 +1,8 @@
 """How much a peer may send, and how long it may take.
 
 Each bound has a name, a default and a reason. Sizes are in bytes, times in seconds; a timeout of
-None waits without end. The checks of arguments make a wrong type an error where it is passed.
+None waits without end. `checked` and the other checks report an argument of a wrong type where it
+is passed.
 """
 
 from dataclasses import dataclass, fields

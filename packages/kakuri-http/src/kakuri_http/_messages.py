@@ -53,8 +53,8 @@ class Request:
         keep_alive: Whether the client wants to keep the connection.
         expects_continue: Whether the client waits for 100 before it sends the content.
         peer: Address of the client, in a server.
-        traceparent: For a server's check to set: the value of the response's field `traceparent`
-            (W3C Trace Context). Problem details get its trace id as the member `trace`.
+        traceparent: The value of the response's field `traceparent` (W3C Trace Context), which a
+            check of a server sets. Problem details get its trace id as the member `trace`.
     """
 
     # Defaults of the class: most requests never set these, and a server makes many.

@@ -218,7 +218,7 @@ def _without_null(shape: Shape) -> Shape:
 
 
 def _accepts(shape: Shape, default: Any) -> bool:
-    """Return whether a default may be sent, too; some mean only that nothing was sent."""
+    """Return whether documents may contain a default; some stand only for an absent field."""
     if default is None:
         return shape == Anything() or (isinstance(shape, Union) and Scalar("null") in shape.members)
     if isinstance(shape, Constrained):

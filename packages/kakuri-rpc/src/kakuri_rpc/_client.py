@@ -253,8 +253,8 @@ class AgentClient:
     async def read_metrics(self, after: str | None = None) -> Metrics:
         """Return a page of the metrics of the node and of all its zones.
 
-        They have a connection of their own. AgentError has the code `compacted` if the page was
-        asked for too late; begin again with the first page.
+        They have a connection of their own. AgentError has the code `compacted` if the agent no
+        longer keeps the page; begin again with the first one.
 
         Args:
             after: `next` of the page before; None for the first page.

@@ -53,7 +53,7 @@ class Status:
         id: The workload.
         state: Its state.
         reason: Why it is in that state, as a short code.
-        message: The same for people.
+        message: An explanation for people.
         exit_code: The exit code of its main process.
         address: Its IP address.
         started_at: When the run started, in seconds since the epoch by the runtime's clock.
@@ -245,7 +245,7 @@ class ErrorReply:
     Attributes:
         id: The workload that the request was about, if any.
         code: The kind of error.
-        message: The same for people.
+        message: An explanation for people.
         differences: For a conflict of specifications, the paths of what differs, without values.
         version: For a version mismatch, the workload's present version.
         oldest: For events that are no longer kept, the smallest index to continue from.

@@ -31,7 +31,7 @@ class Transition(Generic[S]):
         at: When it happened, in seconds since the epoch by the agent's clock.
         state: The state afterwards.
         reason: The reason of the state, as a short code.
-        message: The same for people.
+        message: An explanation for people.
         exit_code: The exit code of an ended run.
         attempt: The number of restarts so far.
         count: Number of consecutive attempts that ended with this transition after the same

@@ -1,6 +1,6 @@
 """Metrics of a process: counting while it serves, and the families that it reports when asked.
 
-Counting is on the hot path, so it is a dictionary's item or a list's that grows by one:
+Counting is on the hot path, so it only adds to an item of a dictionary or a list:
 
     REQUESTS = Counts("kakuri_requests", "Requests answered.", ("method",))
     REQUESTS["GET",] += 1
@@ -10,8 +10,8 @@ Counting is on the hot path, so it is a dictionary's item or a list's that grows
 
     families = [REQUESTS.family(), DURATION.family()]
 
-Nothing here takes a lock: one event loop counts, and the same one reads. Families have neither the
-format of an exposition nor a dependency; what renders them is elsewhere.
+Nothing here takes a lock: one event loop counts, and the same one reads. Families are independent
+of the format in which a service exposes them.
 
 A value that is not known has no sample. 0 is a measurement.
 """
@@ -161,7 +161,7 @@ class MetricFamily:
         )
 
     def is_compatible(self, other: "MetricFamily") -> bool:
-        """Return whether another family with this name can be a part of the same one."""
+        """Return whether the series of another family with this name can be added to this one."""
         return self.kind == other.kind and self.bounds == other.bounds
 
     def part(self, begin: int, end: int) -> "MetricFamily":
@@ -183,7 +183,7 @@ class MetricFamily:
         return replace(self, labels=(*self.labels, *added), columns=(*self.columns, *columns))
 
     def faults(self) -> Iterator[str]:
-        """Yield how a family from another process contradicts itself."""
+        """Yield the contradictions in a family that came from another process."""
         if len(set(self.labels)) != len(self.labels):
             yield f"{self.name}: expected different labels, got {', '.join(self.labels)}"
         if len(self.columns) != len(self.labels):
@@ -234,7 +234,7 @@ def pages(
     Args:
         families: The families.
         max_samples: Series on a page.
-        max_bytes: Bytes of a page's encoding. It must exceed what one series can have, 100 kB.
+        max_bytes: Bytes of a page's encoding, more than the 100 kB that one series can have.
     """
     page: list[MetricFamily] = []
     room, space = max_samples, max_bytes

@@ -52,12 +52,12 @@ STEPS = {
     "CreatingContainer": "container",
     "Starting": "start",
 }
-"""The steps of a start, by the reason that a workload has meanwhile."""
+"""The steps of a start, by the reason that a workload has during each."""
 
 TOTAL = "total"
 
 _NEW, _REMOVED = "new", "removed"
-"""In place of a state, before the registration and after the removal."""
+"""Labels in place of a state before the registration and after the removal."""
 
 # Members of an enum, and their `value`, are looked up slowly.
 _PENDING, _RUNNING = WorkloadState.PENDING.value, WorkloadState.RUNNING.value

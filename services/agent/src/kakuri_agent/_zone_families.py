@@ -1,4 +1,4 @@
-"""What the registry knows about running zones, for queries that join it with their usage."""
+"""Images, classes and limits of running zones, for queries that join them with the usage."""
 
 from collections.abc import Iterator
 from itertools import islice
@@ -7,10 +7,10 @@ from kakuri_registry import WorkloadRegistry
 from kakuri_workload import Workload, WorkloadState
 from kakuri_workload.metrics import MetricFamily
 
+from kakuri_agent._node_metrics import MIB
+
 METRICS_ZONES = 5000
 """Zones that have series of their own by default."""
-
-MEBIBYTE = 1 << 20
 
 
 def zone_families(registry: WorkloadRegistry, max_zones: int) -> tuple[MetricFamily, ...]:
@@ -37,7 +37,7 @@ def zone_families(registry: WorkloadRegistry, max_zones: int) -> tuple[MetricFam
             "Memory that the container may use.",
             ("workload",),
             (ids,),
-            [float(each.memory_mb * MEBIBYTE) for each in workloads],
+            [float(each.memory_mb * MIB) for each in workloads],
         ),
     )
 

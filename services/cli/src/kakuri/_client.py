@@ -89,7 +89,7 @@ def _message(problem: Mapping[str, Any], response: Any, code: str, *, is_write: 
         if isinstance(error, dict):
             lines.append(printable(f"  {error.get('path')}: {error.get('message')}"))
     if response.status >= _SERVER_ERROR and problem.get("trace"):
-        lines.append(printable(f"  trace {problem['trace']}"))  # of the daemons' log lines
+        lines.append(printable(f"  trace {problem['trace']}"))  # to search for in the daemons' logs
     if is_write and code in _UNKNOWN_OUTCOME:
         lines.append(_FATE_UNKNOWN)
     return "\n".join(lines)

@@ -48,7 +48,7 @@ from kakuri_control_plane._views import HistoryView, WorkloadDetails, WorkloadPa
 VARY = {"Vary": "Accept"}
 
 IDS = {"workload": WORKLOAD_ID, "node": NODE_NAME, "file": ASSET_NAME}
-"""What may stand in a path, as regular expressions."""
+"""The types of path parameters, as regular expressions."""
 
 
 class Api:

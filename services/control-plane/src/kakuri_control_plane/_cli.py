@@ -61,7 +61,7 @@ HOST_NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,251}[A-Za-z0-9_])?")
     "--metrics-listen",
     type=endpoint,
     metavar="HOST:PORT|unix:PATH",
-    help="Where else to serve GET /metrics, and nothing but that.",
+    help="A second address, which serves only GET /metrics.",
 )
 @click.option(
     "--workers",
@@ -116,7 +116,7 @@ async def control_plane_service(
         agent_timeout: Seconds that the agent may take to answer.
         allowed_hosts: Names besides localhost and the host of `listen` under which callers may
             reach the server.
-        metrics_listen: Where else to serve metrics.
+        metrics_listen: A second address, which serves only metrics.
         unix_access: Who may connect to a Unix socket.
 
     Raises:
@@ -134,10 +134,10 @@ async def control_plane_service(
                 await stack.enter_async_context(api.metrics.workers.serving())
             if metrics_listen is not None:
                 router = _guarded(api.metrics_router(), metrics_listen, allowed_hosts)
-                also = await stack.enter_async_context(
+                second = await stack.enter_async_context(
                     serving(metrics_listen, router, unix_access=unix_access, metrics=metrics)
                 )
-                log.info("metrics served", endpoint=str(also))
+                log.info("metrics served", endpoint=str(second))
             router = _guarded(api.router(), listen, allowed_hosts)
             serving_api = serving(listen, router, unix_access=unix_access, metrics=metrics)
             endpoint = await stack.enter_async_context(serving_api)

@@ -303,7 +303,7 @@ class EventHub:
             else:
                 await asyncio.sleep(PAUSE_SECONDS)
             return
-        if None is not changes.store_id != self._store_id is not None:
+        if changes.store_id and self._store_id and changes.store_id != self._store_id:
             await self._lose_events(watch)  # another store has taken the place of the first
             return
         self._store_id = changes.store_id or self._store_id

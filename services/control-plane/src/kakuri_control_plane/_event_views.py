@@ -37,7 +37,7 @@ class EventView:
         id: The workload.
         state: The state of the workload afterwards.
         reason: Why it has this state, as a short code.
-        message: The same for people.
+        message: An explanation for people.
         exit_code: The exit code of a run that has ended.
         attempt: The number of restarts so far.
         desired: What was requested of the workload.
@@ -70,7 +70,7 @@ class Synced:
     """All states have been sent; changes follow.
 
     Attributes:
-        type: What the line means.
+        type: The kind of line.
         index: The index after which changes follow.
     """
 
@@ -84,7 +84,7 @@ class Heartbeat:
 
     Attributes:
         index: The current index.
-        type: What the line means.
+        type: The kind of line.
     """
 
     index: int
@@ -96,7 +96,7 @@ class StreamGap:
     """The last line of a stream that can't continue: events are missing, so list again.
 
     Attributes:
-        type: What the line means.
+        type: The kind of line.
         oldest: The smallest index that events can be read after.
     """
 

@@ -39,7 +39,7 @@ class AttemptMark:
     """The following lines are of another attempt.
 
     Attributes:
-        type: What the mark means.
+        type: The kind of mark.
         attempt: The attempt.
     """
 
@@ -52,7 +52,7 @@ class GapMark:
     """Lines were removed here before they could be read.
 
     Attributes:
-        type: What the mark means.
+        type: The kind of mark.
     """
 
     type: Literal["gap"]

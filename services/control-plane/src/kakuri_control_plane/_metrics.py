@@ -34,7 +34,7 @@ MAX_PAGES = 500
 """Pages of one scrape: ten times what the largest node has."""
 
 ABOUT_AGENT = "kakuri_agent_"
-"""How the names of families begin whose series have the node's name, too."""
+"""Prefix of the families of this process that are about the node, and have its name, too."""
 
 HEADERS = {"Cache-Control": "no-store"}
 
@@ -92,11 +92,11 @@ class MetricsApi:
             self._thread.shutdown(wait=False)
 
     async def _pieces(self, exposition: Exposition) -> AsyncGenerator[bytes, None]:
-        """Yield the text: families that the node has, too, with its pages, the others at the end.
+        """Yield the text: the node's pages, then the families that only this process has.
 
         If the agent does not answer in time, `kakuri_agent_up` is 0.
         """
-        own = {family.name: family for family in await self._of_process()}
+        own = {family.name: family for family in await self._process_families()}
         deadline = asyncio.get_running_loop().time() + SCRAPE_SECONDS
         is_up = False
         after: str | None = None
@@ -105,7 +105,9 @@ class MetricsApi:
             self._node_name = node.name or self._node_name
             for _ in range(MAX_PAGES):
                 page = await self._ask(self._agent.read_metrics(after), deadline)
-                yield await self._in_thread(partial(exposition.write, self._of_node(page, own)))
+                yield await self._in_thread(
+                    partial(exposition.write, self._page_families(page, own))
+                )
                 after = page.next
                 if after is None:
                     is_up = True
@@ -116,13 +118,13 @@ class MetricsApi:
             pass
         help_ = "Whether the agent answered during this scrape: 1 or 0."
         own["kakuri_agent_up"] = gauge("kakuri_agent_up", help_, float(is_up))
-        rest = [
-            self._of_this_node(family) if family.name.startswith(ABOUT_AGENT) else family
+        remaining = [
+            self._with_node(family) if family.name.startswith(ABOUT_AGENT) else family
             for family in own.values()
         ]
-        yield await self._in_thread(partial(exposition.write, rest)) + exposition.end()
+        yield await self._in_thread(partial(exposition.write, remaining)) + exposition.end()
 
-    async def _of_process(self) -> list[MetricFamily]:
+    async def _process_families(self) -> list[MetricFamily]:
         """Return the families of this process, or of all workers."""
         if self.workers is not None:
             return await self.workers.families()
@@ -132,16 +134,16 @@ class MetricsApi:
         async with asyncio.timeout_at(deadline):
             return await self._presence.track(request)
 
-    def _of_node(self, page: Metrics, own: dict[str, MetricFamily]) -> list[MetricFamily]:
+    def _page_families(self, page: Metrics, own: dict[str, MetricFamily]) -> list[MetricFamily]:
         """Return the families of a page, each after the one of this process with its name."""
         families: list[MetricFamily] = []
         for family in page.families:
             if (ours := own.pop(family.name, None)) is not None:
                 families.append(ours)
-            families.append(self._of_this_node(family))
+            families.append(self._with_node(family))
         return families
 
-    def _of_this_node(self, family: MetricFamily) -> MetricFamily:
+    def _with_node(self, family: MetricFamily) -> MetricFamily:
         """Return a family with the node's name, once it is known."""
         return family.with_labels({"node": self._node_name}) if self._node_name else family
 

@@ -13,10 +13,10 @@ from types import MappingProxyType
 
 from kakuri_http import Headers, Request, Response, problem
 
+from kakuri_control_plane._content import JSON
 from kakuri_control_plane._headers import has_tag, quality
 
 HTML = "text/html"
-JSON = "application/json"
 DOCUMENT = "index.html"
 
 ASSET_NAME = r"[a-z][a-z0-9-]*\.[a-z]+"

@@ -40,7 +40,7 @@ AGENT = (
     ProblemKind("bad_request", 500, "the agent, of another version, refused the request"),
     ProblemKind("runtime_unavailable", 503, "the container runtime does not answer", RETRY),
 )
-"""What any request that asks the agent may answer."""
+"""The errors of every request that is passed on to the agent."""
 
 READINESS = tuple(ProblemKind(kind.code, 503, kind.description, RETRY) for kind in AGENT)
 """The same for the readiness probe, which has one status for all."""

@@ -32,7 +32,7 @@ class Health:
     """The response to a probe that succeeds.
 
     Attributes:
-        status: It is `ok`.
+        status: Always `ok`.
         simulated: Whether workloads are only simulated.
         message: What an operator should know.
     """

@@ -49,7 +49,7 @@ class WorkloadView:
         id: The workload.
         state: Its state.
         reason: Why it has this state, as a short code such as `OOMKilled`.
-        message: The same for people.
+        message: An explanation for people.
         exit_code: The exit code of a run that has ended.
         address: The IP address of its zone.
         started_at: When the run started.
@@ -58,7 +58,7 @@ class WorkloadView:
         image_digest: The manifest digest of the run's image.
         desired: What was requested and is not done yet.
         restart_at: When the next run is due.
-        existing: Whether a request found the workload there, or running.
+        existing: Whether the workload existed already, or ran already.
     """
 
     __json__: ClassVar = {"omit_defaults": True}
@@ -175,7 +175,7 @@ class RemovedWorkload:
         removed: The receipt: what was removed, and how that was checked.
         state: Its last state.
         reason: Why it had this state, as a short code.
-        message: The same for people.
+        message: An explanation for people.
         exit_code: The exit code of its last run.
         started_at: When that run started.
         ended_at: When that run ended.
@@ -270,7 +270,7 @@ class TransitionView:
         at: When it happened.
         state: The state afterwards.
         reason: Why, as a short code.
-        message: The same for people.
+        message: An explanation for people.
         exit_code: The exit code of a run that has ended.
         restarts: The number of restarts by then.
         count: How many attempts in a row ended in this way.

@@ -1,4 +1,4 @@
-"""The metrics of all workers, of which a scrape reaches one.
+"""The metrics of all workers, although a scrape reaches only one of them.
 
 Each worker serves its own families to the others, over a Unix socket that only this user can use.
 The one that is scraped asks them, and each series gets the label `worker`: a sum over it is the

@@ -1,7 +1,7 @@
 """How the workers of one daemon reach one another: a Unix socket of each, in a private directory.
 
-A client reaches any one of them. What all of them know together, such as the number of requests,
-the one that is asked has to ask the others for.
+A client reaches only one of them, which asks the others for what they know only together, such as
+the number of requests.
 """
 
 from collections.abc import Iterator
@@ -26,8 +26,8 @@ class WorkerPeers:
     """The workers of this process's parent.
 
     Attributes:
-        name: That of this worker: its number, from 1.
-        directory: Has the sockets.
+        name: The name of this worker: its number, from 1.
+        directory: The directory of the sockets.
     """
 
     name: str

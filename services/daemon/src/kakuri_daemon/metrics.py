@@ -35,7 +35,7 @@ def process_families(component: str, version: str) -> list[MetricFamily]:
     key = (component,)
     cpu, memory, start = _stat()
     soft_limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-    most = None if soft_limit == resource.RLIM_INFINITY else float(soft_limit)
+    max_fds = None if soft_limit == resource.RLIM_INFINITY else float(soft_limit)
     generations = {
         (component, str(number)): float(stats["collections"])
         for number, stats in enumerate(gc.get_stats())
@@ -47,13 +47,15 @@ def process_families(component: str, version: str) -> list[MetricFamily]:
             {(component, version): 1.0},
             ("component", "version"),
         ),
-        _of(counter, "process_cpu_seconds", "CPU time of the process, in seconds.", key, cpu),
-        _of(gauge, "process_resident_memory_bytes", "Resident memory of the process.", key, memory),
-        _of(
+        _family(counter, "process_cpu_seconds", "CPU time of the process, in seconds.", key, cpu),
+        _family(
+            gauge, "process_resident_memory_bytes", "Resident memory of the process.", key, memory
+        ),
+        _family(
             gauge, "process_open_fds", "Open descriptors of the process.", key, _open_descriptors()
         ),
-        _of(gauge, "process_max_fds", "Descriptors that the process may open.", key, most),
-        _of(
+        _family(gauge, "process_max_fds", "Descriptors that the process may open.", key, max_fds),
+        _family(
             gauge,
             "process_start_time_seconds",
             "When the process started, in seconds since the epoch.",
@@ -74,7 +76,7 @@ def process_families(component: str, version: str) -> list[MetricFamily]:
             [_loop_lag.sample(key)],
             _loop_lag.bounds,
         ),
-        _of(
+        _family(
             counter,
             "kakuri_log_lines_dropped",
             "Log lines that were dropped because the reader of standard error was too slow.",
@@ -84,7 +86,7 @@ def process_families(component: str, version: str) -> list[MetricFamily]:
     ]
 
 
-def _of(
+def _family(
     kind: Callable[..., MetricFamily],
     name: str,
     help_: str,

@@ -17,7 +17,7 @@ from kakuri_zones._stats import ZoneStats, ZoneUsage
 from kakuri_zones.logs._store import LogStore
 
 DISK_SECONDS = 0.5
-"""Seconds for the runtime to say where its images are."""
+"""Seconds for the runtime to report where its images are."""
 
 
 class ZoneMetrics:

@@ -25,7 +25,7 @@ from kakuri_zones._tasks import cancel_all
 log = structlog.get_logger()
 
 FRESH_SECONDS = 10.0
-"""Seconds from the begin of one reading to that of the next, however often usage is asked for."""
+"""Seconds from the beginning of one reading to that of the next, however often callers ask."""
 
 STALE_SECONDS = 60.0
 """Seconds after which usage is no longer reported, because the readings since then have failed."""
@@ -252,10 +252,10 @@ class ZoneStats:
                     self._whole_lists_from = self._clock() + WHOLE_LIST_SECONDS
             else:
                 return
-        left = iter(ids)
+        remaining = iter(ids)
 
         async def read_some() -> None:
-            for each in left:
+            for each in remaining:
                 try:
                     add(await one(each, ONE_ZONE_SECONDS))
                 except Unimplemented:

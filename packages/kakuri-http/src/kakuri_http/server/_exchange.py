@@ -32,7 +32,7 @@ class AccessEntry(NamedTuple):  # a server makes one for each request: the cheap
         sent: Bytes of content that were sent.
         seconds: From the arrival of the request's head to the last byte handed to the transport.
         complete: Whether the response was sent to its end.
-        pattern: That of the route, such as `/workloads/:id`; empty if the request has no route.
+        pattern: The pattern of the route, such as `/workloads/:id`; empty without a route.
     """
 
     peer: str

@@ -111,11 +111,11 @@ class ZoneOperations(Protocol):
         """Return whether an image is on the node or a start would pull it; nothing is changed.
 
         Raises:
-            RuntimeFault: That can't be found out.
+            RuntimeFault: The runtime does not answer.
         """
 
     async def metrics(self) -> list[MetricFamily]:
-        """Return what counts calls, pulls and logs, and the resource usage of zones.
+        """Return the metrics of calls, pulls and logs, and the resource usage of zones.
 
         Raises:
             RuntimeFault: There is no answer.

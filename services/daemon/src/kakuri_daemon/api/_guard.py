@@ -1,13 +1,13 @@
 """Rejection of requests that web pages cause (CSRF, DNS rebinding).
 
 An API on a loopback port can be reached by every page that a browser on this machine shows, and
-such a page may send any JSON as text/plain. Three headers reveal it:
+such a page may send any JSON as text/plain. Three header fields reveal it:
 
 - Browsers send the site that a request comes from (Fetch Metadata, Origin); pages can't forge it.
 - After DNS rebinding, a page reaches this server under a name of the attacker's, which the browser
   sends as Host (RFC 9110 section 7.4). The Host of a rebound page is therefore never an address.
-- A page of this server marks each request that changes something by a field of its own. No form
-  and no link can send it, and a page of another origin only after a preflight that fails here.
+- The page of this server marks each request that changes something with the field Kakuri-Request.
+  Forms and links cannot send it; a page of another origin would need a preflight, which fails here.
 """
 
 import ipaddress
@@ -85,9 +85,9 @@ def refuse_other_sites(request: Request) -> Response | None:
     Requests of programs pass, and those that a user makes in a browser without a page, such as
     an address typed by hand. A link of another site may open the entry page.
 
-    A request of a browser that changes something needs more: to be known as one of a page of this
-    origin, and the field `Kakuri-Request: 1`. A browser that sends no Sec-Fetch-Site, because the
-    connection is neither encrypted nor local, can therefore only read.
+    A request of a browser that changes something must also have `Sec-Fetch-Site: same-origin` and
+    `Kakuri-Request: 1`. A browser omits Sec-Fetch-Site if the connection is neither encrypted nor
+    local, and can then only read.
     """
     headers = request.headers
     site = headers.get("sec-fetch-site")
@@ -103,7 +103,7 @@ def refuse_other_sites(request: Request) -> Response | None:
     if request.method in SAFE_METHODS:
         return None
     if site != "same-origin":
-        return _cross_site(f"of a page of this site, with Sec-Fetch-Site, got {site!r}")
+        return _cross_site(f"with Sec-Fetch-Site: same-origin, got {site!r}")
     mark = headers.get(PAGE_MARK)
     return None if mark == "1" else _cross_site(f"with Kakuri-Request: 1, got {mark!r}")
 

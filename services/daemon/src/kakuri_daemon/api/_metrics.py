@@ -17,11 +17,11 @@ from kakuri_daemon.api._router import untyped
 OTHER = "other"
 """The label of a method that no route has; a client can send any."""
 
-NO_ROUTE = "none"
-"""The label of a request without a route."""
+NONE = "none"
+"""The label of a request without a route, or without a response."""
 
 NO_STATUS = 0
-"""Of an exchange whose client disconnected before its response began."""
+"""The status of an exchange whose client disconnected before its response began."""
 
 METHODS = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"})
 
@@ -29,7 +29,7 @@ REJECTIONS = {403: "cross_site", 421: "misdirected"}
 """The reasons of responses that a check sends, before the route is looked up."""
 
 LIMITS = frozenset({408, 413, 414, 431, 503})
-"""Statuses without a route, or before its handler, of a request over a limit of the server."""
+"""Statuses of requests that exceeded a limit of the server before a route was found."""
 
 _Key: TypeAlias = tuple[str, str, int]
 """Method, pattern and status."""
@@ -95,9 +95,9 @@ class HTTPMetrics:
             ("reason",),
         )
         for (method, pattern, status), exchanges in self._exchanges.items():
-            route = untyped(pattern) if pattern else NO_ROUTE
-            code = str(status) if status != NO_STATUS else NO_ROUTE
-            status_class = f"{status // 100}xx" if status != NO_STATUS else NO_ROUTE
+            route = untyped(pattern) if pattern else NONE
+            code = str(status) if status != NO_STATUS else NONE
+            status_class = f"{status // 100}xx" if status != NO_STATUS else NONE
             requests[method, route, code] += exchanges.count
             durations[method, route, status_class].add(exchanges)
             if not pattern and (reason := _rejection(status)):

@@ -2,7 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any, ClassVar
+from typing import Any, ClassVar
+
+from kakuri_workload import TraceId
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,13 +74,6 @@ class ProblemFault:
 
 
 @dataclass(frozen=True, slots=True)
-class _TraceText:
-    """The form of trace ids, for `Annotated`."""
-
-    pattern: str = "[0-9a-f]{32}"
-
-
-@dataclass(frozen=True, slots=True)
 class Problem:
     """Why a request was not carried out (RFC 9457).
 
@@ -98,7 +93,7 @@ class Problem:
     detail: str | None = None
     code: str | None = None
     errors: list[ProblemFault] = field(default_factory=list)
-    trace: Annotated[str, _TraceText()] | None = None
+    trace: TraceId | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,12 +126,12 @@ class Operation:
         id: A name for generated clients, such as listWorkloads.
         tag: The group of operations that it belongs to.
         summary: One line, without a full stop.
-        description: More, in Markdown.
+        description: Further explanations, in Markdown.
         answers: The responses without errors, by status.
         problems: The errors that it may answer, besides those of every operation.
-        body: The type of the JSON content of requests; None if they have none.
+        body: The type of the JSON content of requests; None for requests without content.
         is_body_required: Whether a request must have content.
-        example: Such content, as plain values.
+        example: An example of that content, as plain values.
         headers: The header fields of requests that it reads, besides those that all read.
     """
 

@@ -54,13 +54,13 @@ CODES = "x-codes"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class APIDescription:
-    """What a document says about the whole API.
+    """The part of a document that is about the whole API.
 
     Attributes:
         title: The name of the API.
         version: The version of the program that serves it.
         summary: One line.
-        description: More, in Markdown.
+        description: Further explanations, in Markdown.
         tags: The groups of operations, each with its description.
         ids: For each type of path parameter, its description.
         operations: For each route, such as `GET /items/:id<item>`, its description. Other routes
@@ -85,7 +85,7 @@ def openapi_document(router: APIRouter, description: APIDescription) -> dict[str
 
     Args:
         router: The routes.
-        description: What the document says besides.
+        description: The part that is about the whole API.
 
     Returns:
         The document, as plain values that `kakuri_json.encode` writes.
