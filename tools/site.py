@@ -32,7 +32,7 @@ GUIDES = ("architecture", "where-things-are", "glossary", "contracts", "openapi"
           "measurements")  # fmt: skip
 """The first pages of docs/ in the navigation, in this order; others follow."""
 HTTP_API = "docs/http-api.md"
-"""The page that is made of the control plane's OpenAPI document."""
+"""The page that is generated from the control plane's OpenAPI document."""
 
 _PAGE_IN_CODE = re.compile(r"(?<![\[`])`([\w./-]+\.md)`(?!\])")
 _LOADED = re.compile(

@@ -1,4 +1,4 @@
-"""Descriptions of the API's routes, from which `GET /openapi.json` is made."""
+"""Descriptions of the routes of the API, from which `GET /openapi.json` is generated."""
 
 from kakuri_daemon.api.openapi import AllOf, Answer, AnyOf, Header, Operation
 from kakuri_workload import Workload

@@ -1,4 +1,4 @@
-"""Descriptions of routes, from which `kakuri_daemon.api.openapi` makes a document."""
+"""Descriptions of routes, from which `kakuri_daemon.api.openapi` generates a document."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""OpenAPI 3.1 documents, made of the routes of an `APIRouter` and of the types that they use.
+"""OpenAPI 3.1 documents, generated from the routes of an `APIRouter` and the types that they use.
 
 Import this module where a document is made: it needs what a daemon does not need otherwise.
 """
