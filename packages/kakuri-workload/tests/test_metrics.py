@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from kakuri_json import decode, encode
+from kakuri_workload import metrics
 from kakuri_workload.metrics import (
     MAX_BOUNDS,
     MAX_LABEL_LENGTH,
@@ -166,3 +167,14 @@ def test_pages_of_the_longest_labels_stay_within_their_bytes(fill):
     assert len(taken) > 1
     assert sum(len(each) for page in taken for each in page) == 2 * 99
     assert max(len(encode(page)) for page in taken) <= LARGE
+
+
+def test_constants_of_metrics_are_the_documented_ones():
+    assert (MAX_LABELS, MAX_LABEL_LENGTH, MAX_BOUNDS) == (16, 512, 64)
+    assert metrics.MAX_HELP_LENGTH == 512
+    assert metrics.SECONDS == (
+        0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0
+    )  # fmt: skip
+    assert metrics.LONG_SECONDS == (
+        0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0
+    )  # fmt: skip
