@@ -248,8 +248,15 @@ def page(session: nox.Session) -> None:
     install_wheels(session, "kakuri-agent", "kakuri-control-plane")
     session.install("-q", *tools_of("test", "page"))
     # A thread ends a run that hangs: a signal does not interrupt playwright.
-    options = ("-p", "no:cacheprovider", "--timeout-method=thread")
-    session.run("pytest", *options, "tests/page", *session.posargs)
+    pytest = [str(Path(session.bin) / "python"), "-m", "pytest", "--timeout-method=thread"]
+    files = sorted(map(str, Path("tests/page").glob("test_*.py")))
+    parts = [["tests/page", *session.posargs]] if session.posargs else [files[::2], files[1::2]]
+    runs = {
+        f"part {number} of the page's tests": [*pytest, "-p", "no:cacheprovider", *part]
+        for number, part in enumerate(parts, 1)
+    }
+    if failed := side_by_side.run(runs):
+        session.error(f"failed: {', '.join(failed)}")
 
 
 @nox.session(python=PYTHON, default=False)
