@@ -241,8 +241,8 @@ def zones(session: nox.Session) -> None:
 def page(session: nox.Session) -> None:
     """Drive the web page in a real Chromium, with the services from their wheels.
 
-    Debian's Chromium is fetched into .nox if none is on PATH. Where it can't be had, the session is
-    skipped, unless KAKURI_REQUIRE_BROWSER is set.
+    Debian's Chromium is fetched into .nox if none is on PATH. If that is not possible, the session
+    is skipped, unless KAKURI_REQUIRE_BROWSER is set.
     """
     _require_browser(session)
     install_wheels(session, "kakuri-agent", "kakuri-control-plane")
@@ -270,7 +270,7 @@ def screenshots(session: nox.Session) -> None:
 
 
 def _require_browser(session: nox.Session) -> None:
-    """Fetch Chromium if there is none; skip the session, or fail it, where it can't be had."""
+    """Fetch Chromium if there is none; skip the session, or fail it, if that is not possible."""
     try:
         session.log(chromium.find().version())
     except chromium.NoBrowser as error:

@@ -84,7 +84,7 @@ def find(home: Path = HOME) -> Chromium:
 
 def _fetch(home: Path, unpacked: Path) -> None:
     if lacks := list(_lacks()):
-        raise NoBrowser(f"no Chromium on PATH, and to fetch it needs {', '.join(lacks)}")
+        raise NoBrowser(f"no Chromium on PATH, and fetching it needs {', '.join(lacks)}")
     home.mkdir(parents=True, exist_ok=True)
     with debian.locked(home / "lock"):
         if unpacked.is_dir():

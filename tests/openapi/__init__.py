@@ -1,1 +1,1 @@
-"""The control plane's OpenAPI document: whether it is true, and what tools make of it."""
+"""The control plane's OpenAPI document: its accuracy, and its use by other tools."""

@@ -1,4 +1,4 @@
-"""The browser of these tests reports what goes wrong in a page; else the other tests show nothing."""
+"""The browser of these tests reports faults of a page, or the other tests would prove nothing."""
 
 import pytest
 from playwright.sync_api import Route

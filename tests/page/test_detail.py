@@ -94,7 +94,7 @@ def test_question_that_is_cancelled_changes_nothing(stack, open_page, action):
     assert stack.request("GET", "/workloads/web?spec")[1]["version"] == before
 
 
-def test_action_that_is_refused_says_why(stack, open_page):
+def test_action_that_is_refused_shows_the_reason(stack, open_page):
     stack.submit("web")
     stack.await_state("web", "running")
     page = open_page(f"{stack.url}/#/web", may_lose=True)

@@ -185,7 +185,7 @@ def test_attempts_are_divided_and_can_be_jumped_to(web, open_page):
     expect(log.get_by_text("attempt 1")).to_be_in_viewport()
 
 
-def test_log_of_an_ended_workload_says_so_and_continues_when_it_runs_again(web, open_page):
+def test_log_of_an_ended_workload_shows_its_end_and_continues_when_it_runs_again(web, open_page):
     web.write_log("web", b"first run")
     page = open_page(web.url)
     log = open_log(page, web)

@@ -1,4 +1,4 @@
-"""The control plane or the agent is killed: the page says since when, and loses and doubles nothing."""
+"""The control plane or the agent is killed: the page shows since when, and no event is lost or doubled."""
 
 import json
 import re

@@ -9,7 +9,7 @@ from .pages import events, expect_names, indexes, row
 from .stack import Stack
 
 
-def test_page_that_nothing_runs_on_says_so_and_how_to_start(stack, open_page):
+def test_page_of_an_idle_node_shows_how_to_start_a_workload(stack, open_page):
     page = open_page(stack.url)
     expect(page.get_by_text("No workloads on this node. Start one: kakuri run")).to_be_visible()
     expect(page.get_by_role("table", name="Workloads 0")).to_be_visible()
@@ -131,7 +131,7 @@ def test_node_shows_its_name_and_room(tmp_path, open_page):
         stack.close()
 
 
-def test_simulated_node_says_that_nothing_really_runs(tmp_path, open_page):
+def test_simulated_node_shows_that_nothing_really_runs(tmp_path, open_page):
     stack = Stack(tmp_path, is_simulated=True)
     try:
         page = open_page(stack.url)

@@ -108,7 +108,7 @@ def test_hidden_tab_has_no_stream_and_continues_without_a_gap(stack, streams, op
     assert shown == list(range(shown[0], newest + 1))
 
 
-def test_visible_tab_reads_for_itself_while_the_other_is_hidden(stack, streams, open_shared):
+def test_visible_tab_reads_for_itself_while_the_other_is_hidden(stack, open_shared):
     one, other = open_shared().page, open_shared().page
     expect(other.get_by_text("live", exact=True)).to_be_visible()
     one.evaluate(SET_VISIBILITY, "hidden")

@@ -72,7 +72,7 @@ def test_packages_that_cannot_be_fetched_raise_no_browser_and_leave_nothing(
 
 def test_machine_that_cannot_install_has_no_browser(monkeypatch, tmp_path, without_chromium):
     monkeypatch.setattr(debian, "can_install", lambda: False)
-    with pytest.raises(chromium.NoBrowser, match="to fetch it needs root on Debian"):
+    with pytest.raises(chromium.NoBrowser, match="fetching it needs root on Debian"):
         chromium.find(tmp_path)
 
 

@@ -33,7 +33,7 @@ def test_package_is_fetched_once(home, monkeypatch):
     assert fetched == [["prometheus"]]
 
 
-def test_reason_is_given_where_the_package_cannot_be_fetched(home, monkeypatch):
+def test_reason_is_reported_where_the_package_cannot_be_fetched(home, monkeypatch):
     monkeypatch.setattr(debian, "can_install", lambda: False)
     assert "neither on PATH" in prometheus.lacks()
     monkeypatch.setattr(debian, "can_install", lambda: True)

@@ -435,7 +435,7 @@ def test_recovered_database_continues_after_the_latest_version_that_is_readable(
         assert len(loaded.tombstones) == bool(tombstone)
 
 
-def test_recovered_database_of_an_earlier_schema_has_its_rows(path, tmp_path):
+def test_recovered_database_of_an_earlier_schema_has_its_rows(path):
     entries = filled(path, 1000)
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("ALTER TABLE workloads DROP COLUMN message")

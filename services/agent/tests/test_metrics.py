@@ -80,7 +80,7 @@ async def test_writes_of_a_durable_store_are_measured(tmp_path):
     assert reserve.samples == ()  # the store was opened without one
 
 
-async def test_store_in_memory_has_no_series(registry, writer):
+async def test_store_in_memory_has_no_series(writer):
     families = StoreMetrics(writer, MemoryStore()).families()
     assert [each.samples for each in families] == [(), (), (), ()]
 
@@ -145,7 +145,7 @@ async def test_cursor_without_a_snapshot_is_compacted(runtime):
     metrics.close()
 
 
-async def test_snapshots_that_are_not_read_to_their_end_are_dropped(runtime, monkeypatch):
+async def test_snapshots_that_are_not_read_to_their_end_are_dropped(runtime):
     runtime.families = [zones(1500)]
     metrics = NodeMetrics(runtime, [])
     cursors = [(await metrics.read(ReadMetrics())).next for _ in range(MAX_SNAPSHOTS + 1)]

@@ -158,7 +158,7 @@ async def test_workloads_of_one_turn_have_their_own_traces(agent, runtime, settl
     assert [line[1:] for line in lines if line[0] == "workload accepted"] == expected
 
 
-async def test_traces_are_durable_and_those_of_a_batch_are_not_mixed_up(tmp_path, settle, lines):
+async def test_traces_are_durable_and_those_of_a_batch_are_not_mixed_up(tmp_path, lines):
     path = tmp_path / "state" / "db"
     requests = [(f"wl-{number}", f"{number + 1:032x}") for number in range(10)]
     for run in range(2):

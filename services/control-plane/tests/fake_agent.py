@@ -31,7 +31,7 @@ class CheckedClient(Client):
 
 
 class Api:
-    """Calls the control plane, checks its responses, and keeps what the agent was asked, the traces apart."""
+    """Calls the control plane, checks its responses, and records the agent's requests and their traces."""
 
     def __init__(self, client, endpoint, asked, traces=(), *, is_possible=True):
         self.client, self.endpoint = client, endpoint

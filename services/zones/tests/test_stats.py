@@ -6,7 +6,7 @@ from kakuri_zones._stats import FRESH_SECONDS, STALE_SECONDS, ZoneUsage
 
 LARGE_ENV = {"LARGE": "x" * 200_000}
 MANY = 90
-"""Zones whose specifications together exceed the 16 MiB of one answer."""
+"""Number of zones whose specifications together exceed the 16 MiB of one answer."""
 
 STATS_CALLS = (
     "ListPodSandboxStats",
@@ -108,13 +108,13 @@ async def test_runtime_is_not_asked_again_within_ten_seconds(runtime, node, stat
     assert requests(runtime, "ListContainerStats") == []
 
 
-async def test_runtime_is_never_asked_without_a_reader(runtime, node, stats):
+async def test_runtime_is_never_asked_without_a_reader(runtime, node):
     await node.start("z")
     await node.until_state("running")
     assert requests(runtime) == []
 
 
-async def test_usage_of_a_removed_zone_ends_with_it(runtime, node, stats):
+async def test_usage_of_a_removed_zone_ends_with_it(node, stats):
     await node.start("a")
     await node.start("b")
     assert list(await stats.read()) == ["a", "b"]

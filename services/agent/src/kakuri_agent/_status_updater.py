@@ -134,11 +134,11 @@ class StatusUpdater:
             )
             entry = self._update(entry, started)
         is_requested = entry.desired is not DesiredState.RUN and run.reason in STOP_REASONS
-        requested = replace(run, reason="Stopped") if is_requested else run
-        self._on_run_end(requested)
+        ended = replace(run, reason="Stopped") if is_requested else run
+        self._on_run_end(ended)
         if entry.desired is DesiredState.RESTART:
             return self._begin_next(entry, run, entry.attempt + 1)
-        run = requested
+        run = ended
         if entry.desired is DesiredState.RUN and is_restarted(workload.restart_policy, run.state):
             failures = 1 if self._was_stable(workload.id, run) else entry.failures + 1
             if failures <= workload.max_restarts:

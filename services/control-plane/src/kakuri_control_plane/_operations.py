@@ -57,7 +57,7 @@ IF_MATCH = Header(
 )
 IF_NONE_MATCH = Header(
     "If-None-Match",
-    "Entity tags that the client has already; with one of them the answer is 304.",
+    "Entity tags of copies that the client has; if one of them is current, the answer is 304.",
     example='"12"',
 )
 IDEMPOTENCY_KEY = Header(
@@ -68,24 +68,36 @@ IDEMPOTENCY_KEY = Header(
 )
 LAST_EVENT_ID = Header(
     "Last-Event-ID",
-    "As `after`, which it takes precedence over: browsers send it.",
+    "The same as `after`, and used in its place if both are sent; browsers send it.",
     EVENT_INDEX,
     "12",
 )
 NO_STORE = Header("Cache-Control", "Events and metrics are never cached.", "no-store")
 DOCUMENT_HEADERS = (
     Header("ETag", "The hash of the document.", '"[0-9a-f]{16}"'),
-    Header("Cache-Control", "A client asks whether the document has changed.", "no-cache"),
+    Header(
+        "Cache-Control",
+        "Clients check a copy before they use it.",
+        "no-cache",
+    ),
 )
 VARY = Header("Vary", "The response depends on `Accept`.", "Accept")
 PAGE_ETAG = Header("ETag", "The hash of the file.", '"[0-9a-f]{32}"')
 PAGE_HEADERS = (
-    Header("Cache-Control", "A client asks whether the file has changed.", "no-cache"),
+    Header(
+        "Cache-Control",
+        "Clients check a copy before they use it.",
+        "no-cache",
+    ),
     Header("Content-Security-Policy", "What the page may load and run."),
-    Header("X-Content-Type-Options", "A file is what its type says.", "nosniff"),
-    Header("Referrer-Policy", "No link tells another site of this one.", "no-referrer"),
-    Header("Cross-Origin-Opener-Policy", "The page is not opened by others.", "same-origin"),
-    Header("Cross-Origin-Resource-Policy", "The files are not for others.", "same-origin"),
+    Header("X-Content-Type-Options", "The type of a file is not guessed.", "nosniff"),
+    Header("Referrer-Policy", "Links do not disclose this server to other sites.", "no-referrer"),
+    Header(
+        "Cross-Origin-Opener-Policy",
+        "Other origins get no reference to its window.",
+        "same-origin",
+    ),
+    Header("Cross-Origin-Resource-Policy", "Other origins cannot load the files.", "same-origin"),
 )
 NO_SNIFF = Header("X-Content-Type-Options", "A log may contain anything.", "nosniff")
 TRAILER = Header(
@@ -176,7 +188,7 @@ STOP_WORKLOAD = Operation(
 START_WORKLOAD = Operation(
     id="startWorkload",
     tag=WORKLOADS,
-    summary="Run a workload that has ended once more",
+    summary="Start another run of a workload that has ended",
     body=NoOptions,
     headers=(IF_MATCH,),
     answers={202: STATUS_ACCEPTED, 200: Answer("It runs.", WorkloadView, (ETAG,))},
@@ -273,7 +285,7 @@ GET_HEALTH = Operation(
     id="getHealth",
     tag=SERVICE,
     summary="Report that the process serves requests",
-    answers={200: Answer("It does.", Health)},
+    answers={200: Answer("The process serves requests.", Health)},
 )
 GET_READINESS = Operation(
     id="getReadiness",

@@ -45,7 +45,7 @@ AGENT = (
 READINESS = tuple(ProblemKind(kind.code, 503, kind.description, RETRY) for kind in AGENT)
 """The same for the readiness probe, which has one status for all."""
 
-NOT_FOUND = ProblemKind("not_found", 404, "there is none with this name")
+NOT_FOUND = ProblemKind("not_found", 404, "nothing has this id, name or path")
 CONFLICT = ProblemKind(
     "conflict", 409,
     "the id belongs to another specification, of which `errors` has the differences, or the "

@@ -113,8 +113,7 @@ def _stat() -> tuple[float | None, float | None, float | None]:
 
 def _open_descriptors() -> float | None:
     try:
-        return float(
-            sum(1 for _ in Path("/proc/self/fd").iterdir()) - 1
-        )  # without the one that lists
+        listed = sum(1 for _ in Path("/proc/self/fd").iterdir())
+        return float(listed - 1)  # without the descriptor that lists
     except OSError:
         return None

@@ -17,7 +17,7 @@ const me = `${Math.random()}`;
 let onHealth;
 let isLeading = false;
 let visit = new AbortController(); // aborted when the tab is hidden
-let rest = new AbortController(); // aborted to try again at once
+let pause = new AbortController(); // aborted to try again at once
 
 /** Begin, and call a function when the health has changed. */
 export function start(listener) {
@@ -30,7 +30,7 @@ export function start(listener) {
 
 /** Try to connect at once. */
 export function retry() {
-	rest.abort();
+	pause.abort();
 	channel.postMessage({ kind: "retry" });
 }
 
@@ -65,8 +65,8 @@ async function lead(signal) {
 		}
 		if (signal.aborted) break;
 		setHealth("lost", dueAfter(attempts++));
-		rest = new AbortController();
-		await waitUntil(link.retryAt, AbortSignal.any([signal, rest.signal]));
+		pause = new AbortController();
+		await waitUntil(link.retryAt, AbortSignal.any([signal, pause.signal]));
 	}
 	isLeading = false;
 }
@@ -84,7 +84,7 @@ function take(lines) {
 const send = (message) => channel.postMessage({ ...message, link });
 
 function receive({ kind, from, to, lines, before, link: its }) {
-	if (kind === "retry") rest.abort();
+	if (kind === "retry") pause.abort();
 	if (isLeading || document.hidden) {
 		const knows = kind === "hello" && isLeading && store.isComplete;
 		if (knows) send({ kind: "lines", to: from, lines: allLines() });

@@ -35,7 +35,7 @@ export const showFacts = (list, facts) =>
 	list.replaceChildren(...Object.entries(facts).filter(([, value]) => value).map(
 		([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value))));
 
-/** Make a button a switch; return a function that says whether it is on. */
+/** Make a button a switch; return a function that returns whether it is on. */
 export function toggle(id, listener) {
 	const isOn = () => $(id).ariaPressed === "true";
 	$(id).onclick = () => {

@@ -116,7 +116,7 @@ export function allLines() {
 
 const TOKEN = /(-?)(?:(state|reason|label|image|id):)?(?:"([^"]*)"|(\S+))/g;
 
-/** Return a function that says whether conditions hold: `state:failed -label:team=a`. */
+/** Return a function that checks conditions: `state:failed -label:team=a`. */
 export function filterOf(text) {
 	const conditions = [...text.toLowerCase().matchAll(TOKEN)];
 	return (row) =>
