@@ -38,7 +38,7 @@ _FONT_SETTINGS = """\
 
 
 class NoBrowser(Exception):
-    """There is no Chromium on PATH, and it can't be fetched; the text says why."""
+    """There is no Chromium on PATH, and it can't be fetched; the message has the reason."""
 
 
 @dataclass(frozen=True)

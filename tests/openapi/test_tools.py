@@ -24,7 +24,7 @@ WORKLOAD = {"id": "test-1", "image": "nginx:latest", "memory_mb": 64}
 
 
 def run_tool(module, *arguments, timeout=DEADLINE * 3, **options):
-    """Run a tool of this environment, and return what it printed; fail as it does."""
+    """Run a tool of this environment and return its output; fail if it fails."""
     done = subprocess.run(
         [sys.executable, "-m", module, *arguments],
         capture_output=True,

@@ -31,7 +31,7 @@ class Streams:
 
     @property
     def open(self) -> list[Request]:
-        """Those that have not ended; a page that is closed reports no end of its own."""
+        """The streams that have not ended; a closed page does not report their end."""
         return [each for each in self._begun if not each.frame.page.is_closed()]
 
 

@@ -1,4 +1,4 @@
-"""Changes of the API that break clients are named, and others are told apart from them."""
+"""Changes of the API that break clients are distinguished from others, and named."""
 
 import copy
 import json

@@ -1,4 +1,4 @@
-"""Each text of a reply alone: unprintable, at its length and beyond it; and what a reply may be about."""
+"""Each text of a reply: unprintable, at its limit and beyond; and which workload a reply is about."""
 
 from dataclasses import replace
 

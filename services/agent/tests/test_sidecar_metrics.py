@@ -18,7 +18,7 @@ def lines(*families):
 
 @pytest.fixture
 async def sidecar(tmp_path):
-    """Return a function that lets a sidecar answer with a response, and returns its zones."""
+    """Return a function that starts a sidecar with one response, and returns its zones."""
     opened = []
 
     async def start(response):
