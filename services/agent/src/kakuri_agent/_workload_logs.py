@@ -49,7 +49,7 @@ class WorkloadLogs:
         self._signals.set(workload_id)
 
     def stop_waiting(self) -> None:
-        """Answer the requests that wait, and let no further one wait."""
+        """Answer the requests that wait, and every later one at once."""
         self._is_stopping = True
         for reading in self._followers:
             reading.cancel()
