@@ -4,7 +4,7 @@ import asyncio
 import contextvars
 import random
 import string
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 
 import pytest
 from kakuri_control_plane import _metrics, control_plane_service
@@ -321,6 +321,26 @@ async def test_more_scrapes_at_a_time_than_the_limit_are_refused():
         may_answer.set()
         assert [each.status for each in await asyncio.gather(*scrapes)] == [200] * len(scrapes)
         assert (await plane.client.get(url)).status == 200
+
+
+async def test_scrape_that_is_read_too_slowly_is_cut_off_and_leaves_its_place(monkeypatch):
+    monkeypatch.setattr(_metrics, "READING_SECONDS", 0.0)
+    monkeypatch.setattr(_metrics, "MAX_SCRAPES", 1)
+    request = Request("GET", "/metrics", Headers())
+
+    async def send(pieces):  # as the server does, to a client that reads one piece
+        async with aclosing(pieces):
+            async for _ in pieces:
+                await asyncio.Event().wait()
+
+    async with AgentClient(Endpoint.parse("unix:/nonexistent/agent")) as agent:
+        metrics = ControlPlane(agent, "agent").metrics
+        sending = asyncio.create_task(send(metrics.get_metrics(request).body))
+        assert metrics.get_metrics(request).status == 503
+        with pytest.raises(asyncio.CancelledError):
+            await sending
+        assert metrics.get_metrics(request).status == 200
+        metrics.close()
 
 
 async def test_query_is_refused():

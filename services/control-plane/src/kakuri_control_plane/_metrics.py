@@ -6,6 +6,7 @@ The node's metrics are requested page by page and written as they come, in a thr
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
+from contextlib import aclosing
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 from weakref import WeakSet
@@ -29,6 +30,10 @@ exposition ends without the other series of the node."""
 
 MAX_SCRAPES = 4
 """Scrapes at a time: Prometheus, a second one, and a person. Each may have a page in memory."""
+
+READING_SECONDS = 30.0
+"""Seconds in which a client has to read all of a scrape, before it is cut off: a few clients that
+read a byte now and then would leave no scrape to others."""
 
 MAX_PAGES = 500
 """Pages of one scrape: ten times what the largest node has."""
@@ -78,9 +83,8 @@ class MetricsApi:
             return problem(503, code="too_many_scrapes", detail=detail, headers=RETRY_AFTER)
         exposition = Exposition(media_type)
         self._scrapes.add(exposition)
-        return Response(
-            200, self._pieces(exposition), headers=HEADERS, content_type=exposition.content_type
-        )
+        pieces = self._cut_off_late(exposition)
+        return Response(200, pieces, headers=HEADERS, content_type=exposition.content_type)
 
     def own_families(self) -> list[MetricFamily]:
         """Return the families of this process."""
@@ -90,6 +94,23 @@ class MetricsApi:
         """Stop the thread. May be called again."""
         if self._thread is not None:
             self._thread.shutdown(wait=False)
+
+    async def _cut_off_late(self, exposition: Exposition) -> AsyncGenerator[bytes, None]:
+        """Yield the text, and cancel the task that sends it if that takes too long.
+
+        The server then resets the connection, so that the client can't mistake a part for the
+        whole.
+        """
+        sending = asyncio.current_task()
+        assert sending is not None
+        timer = asyncio.get_running_loop().call_later(READING_SECONDS, sending.cancel)
+        try:
+            async with aclosing(self._pieces(exposition)) as pieces:
+                async for piece in pieces:
+                    yield piece
+        finally:
+            timer.cancel()
+            self._scrapes.discard(exposition)
 
     async def _pieces(self, exposition: Exposition) -> AsyncGenerator[bytes, None]:
         """Yield the text: the node's pages, then the families that only this process has.
