@@ -147,7 +147,7 @@ class Runtime(Protocol):
     async def read_log(self, zone_id: str, request: LogRequest) -> LogChunk:
         """Return a part of a zone's log. Raises NoLog, UnknownCursor, RuntimeFault."""
 
-    async def check_image(self, image: str, policy: PullPolicy | None) -> ImageStatus | None:
+    async def check_image(self, image: str, policy: PullPolicy | None, /) -> ImageStatus | None:
         """Return whether an image is on the node or a start would pull it; nothing is changed.
 
         None if that can't be found out within a second.
