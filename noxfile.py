@@ -375,7 +375,12 @@ def docs(session: nox.Session) -> None:
 def up(session: nox.Session) -> None:
     """Start an agent and a control plane, and show what to type next; Ctrl-C ends both."""
     install_editable(session, MEMBERS)
-    session.run("kakuri", "up", *session.posargs)
+    # It replaces nox, which would leave it running when SIGTERM ends nox. It gets the terminal's
+    # PATH, so the commands that it shows work in another terminal.
+    program = f"{session.bin}/kakuri"
+    session.log(f"{program} up")
+    sys.stdout.flush()
+    os.execv(program, [program, "up", *session.posargs])  # noqa: S606 (a program of this project)
 
 
 @nox.session(python=PYTHON, default=False)
