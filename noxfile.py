@@ -204,6 +204,7 @@ def soak(session: nox.Session) -> None:
     For half a minute, or for the seconds after `--`.
     """
     install_wheels(session, "kakuri-agent", "kakuri-control-plane", "kakuri-sidecar")
+    session.install("-q", *tools_of("test"))
     session.run("python", "-m", "tests.soak", *session.posargs)
 
 

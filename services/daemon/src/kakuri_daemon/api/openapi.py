@@ -267,3 +267,7 @@ def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
         return kept
     others = [member for member in kept.pop("anyOf") if member != {"type": "null"}]
     return kept | (others[0] if len(others) == 1 else {"anyOf": others})
+
+
+for _name in __all__:  # tracebacks show where users import a name from
+    globals()[_name].__module__ = __name__
