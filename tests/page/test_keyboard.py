@@ -73,6 +73,9 @@ def test_tab_key_reaches_every_control(stack, open_page):
     stack.write_log("a", b"hello")
     page = open_page(f"{stack.url}/#/a")
     expect(page.get_by_role("log")).to_contain_text("hello")
+    expect_names(page, "a", "b")
+    expect(page.get_by_role("button", name="2 running")).to_be_visible()
+    expect(detail(page, "a").get_by_role("button", name="Stop")).to_be_visible()
     found = stops(page)
     controls = page.locator("a[href]:visible, button:visible, input:visible").all()
     named = {
