@@ -253,10 +253,16 @@ def page(session: nox.Session) -> None:
     files = sorted(map(str, Path("tests/page").glob("test_*.py")))
     parts = [["tests/page", *session.posargs]] if session.posargs else [files[::2], files[1::2]]
     runs = {
-        f"part {number} of the page's tests": [*pytest, "-p", "no:cacheprovider", *part]
+        f"part {number} of the page's tests": [
+            *pytest, "-o", f"cache_dir={session.create_tmp()}/part-{number}", *part
+        ]
         for number, part in enumerate(parts, 1)
-    }
+    }  # fmt: skip
     if failed := side_by_side.run(runs):
+        # The browser's timing is not ours, so what failed is tried once more.
+        session.warn(f"tried once more: {', '.join(failed)}")
+        failed = side_by_side.run({name: [*runs[name], "--last-failed"] for name in failed})
+    if failed:
         session.error(f"failed: {', '.join(failed)}")
 
 

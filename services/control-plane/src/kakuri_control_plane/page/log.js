@@ -28,6 +28,7 @@ export function start() {
 	box.onscroll = onScroll;
 	$("log-follow").onclick = () => follow(!isFollowing);
 	$("log-new").onclick = () => follow(true);
+	setInterval(() => isFollowing && toEnd(), 500); // as blocks are measured
 	for (const name of ["wrap", "times"]) {
 		toggle(`log-${name}`, (isOn) => {
 			box.classList.toggle(name, isOn);
@@ -137,7 +138,7 @@ function append() {
 		while (lines.length > MAX_LINES || characters > MAX_CHARACTERS) dropBlock();
 		if (done) showHits();
 		toEnd();
-		if (done) inNextFrame(append); // when the blocks have their true height
+		if (done) inNextFrame(append);
 	}
 	showState();
 }
