@@ -58,7 +58,9 @@ MODULES = {
         "_budgets", "_connection", "_connection_table", "_line_client", "_line_client_connection",
         "_line_server_connection", "_lines", "_limits", "_peers", "_shared", "_turns",
     ),
-    "kakuri-workload": ("_document", "_grammar", "_log_records", "_state", "_text", "metrics"),
+    "kakuri-workload": (
+        "_document", "_grammar", "_log_records", "_metric_families", "_state", "_text", "metrics",
+    ),
     "kakuri-zones": (
         "_labels", "_log_watch", "_observed", "_progress", "_rotation", "_table", "options",
         "logs/_cursor", "logs/_format", "logs/_reading", "logs/_records",

@@ -17,48 +17,42 @@ A value that is not known has no sample. 0 is a measurement.
 """
 
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
-from itertools import pairwise
+from collections.abc import Iterator, Mapping
 from math import isfinite
-from typing import Annotated, Any, ClassVar, Literal, TypeAlias, TypeVar
+from typing import TypeVar
 
-from kakuri_workload._grammar import MaxLength, Range, Text
+from kakuri_workload._metric_families import (
+    MAX_BOUNDS,
+    MAX_HELP_LENGTH,
+    MAX_LABEL_LENGTH,
+    MAX_LABELS,
+    Labels,
+    MetricFamily,
+    MetricKind,
+    MetricSample,
+    merged,
+    pages,
+)
 
-MAX_LABELS = 16
-"""Labels of a family."""
-
-MAX_LABEL_LENGTH = 512
-"""Characters of a label's value: the longest, an image reference, has 255."""
-
-MAX_HELP_LENGTH = 512
-"""Characters of a family's help."""
-
-MAX_BOUNDS = 64
-"""Buckets of a histogram, besides the last one."""
-
-MetricKind: TypeAlias = Literal["counter", "gauge", "histogram"]
-
-MetricName = Annotated[
-    str,
-    Text(
-        pattern="[a-z][a-z0-9_]*",
-        max_length=128,
-        description="the name of a metric or a label: a letter, then letters, digits and '_'",
-    ),
+__all__ = [
+    "LONG_SECONDS",
+    "MAX_BOUNDS",
+    "MAX_HELP_LENGTH",
+    "MAX_LABELS",
+    "MAX_LABEL_LENGTH",
+    "SECONDS",
+    "Counts",
+    "Histogram",
+    "Histograms",
+    "Labels",
+    "MetricFamily",
+    "MetricKind",
+    "MetricSample",
+    "counter",
+    "gauge",
+    "merged",
+    "pages",
 ]
-"""The name of a family or a label, as Prometheus allows it, in lower case."""
-
-HelpText = Annotated[str, MaxLength(MAX_HELP_LENGTH)]
-
-LabelText = Annotated[str, MaxLength(MAX_LABEL_LENGTH)]
-"""The value of a label."""
-
-Observations = Annotated[int, Range(ge=0, le=2**53)]
-"""The observations in a bucket, exact in every JSON reader (RFC 8259 section 6)."""
-
-_NUMBER_SIZE = 25
-"""Bytes of the longest number: `-1.2345678901234567e-308` and a comma."""
 
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 """Bounds for what takes milliseconds: requests, writes, a turn of the event loop."""
@@ -66,207 +60,7 @@ SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.
 LONG_SECONDS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0)
 """Bounds for what takes seconds to minutes: pulls and starts."""
 
-Labels: TypeAlias = tuple[str, ...]
-"""The values of a series' labels, in the order of the family's names."""
-
 K = TypeVar("K", bound=tuple[str, ...])
-
-
-@dataclass(frozen=True, slots=True)
-class MetricSample:
-    """One series of a family.
-
-    Attributes:
-        labels: The values of the family's labels.
-        value: The value; of a histogram the sum of what was observed.
-        buckets: Of a histogram, how many observations each bucket has; not cumulated.
-    """
-
-    labels: Labels
-    value: float
-    buckets: tuple[int, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class MetricFamily:
-    """All series of one name, in columns: a node with 5,000 zones has 50,000 series.
-
-    A process writes and reads a column of strings or numbers ten times as fast as it would as many
-    objects.
-
-    Attributes:
-        name: The name with its unit, without `_total` and other suffixes of an exposition.
-        kind: What the values mean.
-        help: One sentence for people.
-        labels: The names of the labels.
-        columns: For each label, its value in each series.
-        values: The value of each series; of a histogram the sum of what was observed.
-        bounds: Of a histogram, the largest value of each bucket but the last, in ascending order.
-        buckets: Of a histogram, for each series how many observations each bucket has; not
-            cumulated.
-    """
-
-    __json__: ClassVar[dict[str, Any]] = {"omit_defaults": True, "unknown": "ignore"}
-
-    name: MetricName
-    kind: MetricKind
-    help: HelpText
-    labels: Annotated[tuple[MetricName, ...], MaxLength(MAX_LABELS)]
-    columns: Annotated[tuple[list[LabelText], ...], MaxLength(MAX_LABELS)]
-    values: list[float]
-    bounds: Annotated[tuple[float, ...], MaxLength(MAX_BOUNDS)] = ()
-    buckets: list[Annotated[tuple[Observations, ...], MaxLength(MAX_BOUNDS + 1)]] = field(
-        default_factory=list
-    )
-
-    @classmethod
-    def of(
-        cls,
-        name: str,
-        kind: MetricKind,
-        help: str,  # noqa: A002 (its name in Prometheus)
-        labels: Labels,
-        samples: Iterable[MetricSample],
-        bounds: tuple[float, ...] = (),
-    ) -> "MetricFamily":
-        """Return a family of samples.
-
-        Args:
-            name: The name with its unit, without `_total`.
-            kind: What the values mean.
-            help: One sentence for people.
-            labels: The names of the labels.
-            samples: The series, each with as many labels.
-            bounds: Of a histogram, the largest value of each bucket but the last.
-        """
-        samples = tuple(samples)
-        columns = tuple([each.labels[place] for each in samples] for place in range(len(labels)))
-        values = [each.value for each in samples]
-        buckets = [each.buckets for each in samples] if kind == "histogram" else []
-        return cls(name, kind, help, labels, columns, values, bounds, buckets)
-
-    def __len__(self) -> int:
-        return len(self.values)
-
-    @property
-    def samples(self) -> tuple[MetricSample, ...]:
-        """The series one by one."""
-        return tuple(
-            MetricSample(
-                tuple(column[place] for column in self.columns),
-                value,
-                self.buckets[place] if self.buckets else (),
-            )
-            for place, value in enumerate(self.values)
-        )
-
-    def is_compatible(self, other: "MetricFamily") -> bool:
-        """Return whether the series of another family with this name can be added to this one."""
-        return self.kind == other.kind and self.bounds == other.bounds
-
-    def part(self, begin: int, end: int) -> "MetricFamily":
-        """Return the family with the series from `begin` to `end`, the latter excluded."""
-        return replace(
-            self,
-            columns=tuple(column[begin:end] for column in self.columns),
-            values=self.values[begin:end],
-            buckets=self.buckets[begin:end],
-        )
-
-    def with_labels(self, labels: Mapping[str, str]) -> "MetricFamily":
-        """Return the family with further labels, which have the same value in every series.
-
-        A label that the family has already keeps its values.
-        """
-        added = {name: value for name, value in labels.items() if name not in self.labels}
-        columns = tuple([value] * len(self) for value in added.values())
-        return replace(self, labels=(*self.labels, *added), columns=(*self.columns, *columns))
-
-    def faults(self) -> Iterator[str]:
-        """Yield the contradictions in a family that came from another process."""
-        if len(set(self.labels)) != len(self.labels):
-            yield f"{self.name}: expected different labels, got {', '.join(self.labels)}"
-        if len(self.columns) != len(self.labels):
-            yield f"{self.name}: expected {len(self.labels)} columns, got {len(self.columns)}"
-        if any(len(column) != len(self) for column in self.columns):
-            yield f"{self.name}: expected columns of {len(self)} values"
-        if any(later <= bound for bound, later in pairwise(self.bounds)):
-            yield f"{self.name}: expected ascending bounds, got {self.bounds}"
-        histograms = len(self) if self.kind == "histogram" else 0
-        if len(self.buckets) != histograms:
-            yield f"{self.name}: expected buckets of {histograms} series, got {len(self.buckets)}"
-        if any(len(each) != len(self.bounds) + 1 for each in self.buckets):
-            yield f"{self.name}: expected {len(self.bounds) + 1} buckets in each series"
-
-
-def merged(families: Iterable[MetricFamily]) -> list[MetricFamily]:
-    """Return families with different names: those with one name become one.
-
-    A label that only one of them has is empty in the series of the other, which means the same as
-    no label. A family of another kind than the first with its name is left out.
-    """
-    found: dict[str, MetricFamily] = {}
-    for family in families:
-        first = found.get(family.name)
-        if first is None:
-            found[family.name] = family
-        elif first.is_compatible(family):
-            first = first.with_labels(dict.fromkeys(family.labels, ""))
-            second = family.with_labels(dict.fromkeys(first.labels, ""))
-            places = [second.labels.index(label) for label in first.labels]
-            found[family.name] = replace(
-                first,
-                columns=tuple(
-                    [*column, *second.columns[place]]
-                    for column, place in zip(first.columns, places, strict=True)
-                ),
-                values=[*first.values, *second.values],
-                buckets=[*first.buckets, *second.buckets],
-            )
-    return list(found.values())
-
-
-def pages(
-    families: Iterable[MetricFamily], *, max_samples: int, max_bytes: int
-) -> Iterator[list[MetricFamily]]:
-    """Yield families in pages; a family may continue on the next page.
-
-    Args:
-        families: The families.
-        max_samples: Series on a page.
-        max_bytes: Bytes of a page's encoding, more than the 100 kB that one series can have.
-    """
-    page: list[MetricFamily] = []
-    room, space = max_samples, max_bytes
-    for family in families:
-        place = 0
-        while place < len(family) or not place:
-            part = family.part(place, place + room)
-            while (size := _largest_size(part)) > space and len(part) > 1:
-                part = part.part(0, len(part) // 2)
-            if page and (size > space or room == 0):
-                yield page
-                page, room, space = [], max_samples, max_bytes
-                continue
-            page.append(part)
-            room -= len(part)
-            space -= size
-            place += len(part)
-            if not len(family):
-                break
-    if page:
-        yield page
-
-
-def _largest_size(family: MetricFamily) -> int:
-    """Return the bytes that the encoding of a family may have."""
-    size = 1000 + MAX_HELP_LENGTH + sum(map(len, family.labels))
-    size += (len(family.bounds) + len(family)) * _NUMBER_SIZE
-    size += len(family.buckets) * (len(family.bounds) + 1) * _NUMBER_SIZE
-    for column in family.columns:
-        # A character takes at most four bytes in UTF-8, and six as an escape.
-        size += 6 * sum(map(len, column)) + 3 * len(column)
-    return size
 
 
 class Counts(dict[Labels, float]):
@@ -406,3 +200,7 @@ def _samples(values: Mapping[K, float] | float | None) -> Iterator[MetricSample]
     for labels, value in values.items():
         if isfinite(value):
             yield MetricSample(labels, value)
+
+
+for _value in (MetricFamily, MetricSample, merged, pages):  # tracebacks show their public name
+    _value.__module__ = __name__
