@@ -1,4 +1,4 @@
-"""Traces of requests: which messages have one, and agents of the version before, which refuse it."""
+"""Traces of requests: which messages have one, and agents of the previous release, which reject it."""
 
 import json
 
@@ -46,7 +46,7 @@ def reply_to(request: object) -> Status | Log:
 
 
 class EarlierAgent:
-    """An agent of the version before, which knows no traces: it refuses unknown fields."""
+    """An agent of the previous release, which knows no traces: it rejects unknown fields."""
 
     def __init__(self) -> None:
         self.lines: list[dict[str, object]] = []
@@ -72,7 +72,7 @@ async def test_every_request_that_changes_something_or_reads_a_log_has_its_trace
     assert [request.trace for request in asked] == [TRACE] * 6
 
 
-async def test_agent_of_the_version_before_gets_every_request_without_its_trace(monkeypatch):
+async def test_agent_of_the_previous_release_gets_every_request_without_its_trace(monkeypatch):
     agent = EarlierAgent()
     async with (
         await listen_lines(ANY_PORT, agent.answer) as server,

@@ -18,7 +18,7 @@ from kakuri_registry._store import Loaded, StoreProblem
 from kakuri_registry._tombstone_rows import read_tombstone
 from kakuri_registry._tombstones import Tombstone
 
-_is_identity = re.compile("[0-9a-f]{32}").fullmatch
+_is_store_id = re.compile("[0-9a-f]{32}").fullmatch
 
 
 def read_all(connection: sqlite3.Connection, problems: list[StoreProblem]) -> Loaded:
@@ -38,7 +38,7 @@ def read_all(connection: sqlite3.Connection, problems: list[StoreProblem]) -> Lo
     row = connection.execute("SELECT version, compacted, identity FROM registry").fetchone()
     if row is None or not all(isinstance(each, int) for each in row[:2]):
         raise Damaged(f"the registry has no valid version: {shorten(row)}")
-    version, compacted, identity = row
+    version, compacted, store_id = row
     rows = 0
     for row in connection.execute(SELECT):
         rows += 1
@@ -67,7 +67,7 @@ def read_all(connection: sqlite3.Connection, problems: list[StoreProblem]) -> Lo
         events=events,
         compacted=compacted,
         tombstones=tombstones,
-        identity=identity if isinstance(identity, str) and _is_identity(identity) else None,
+        store_id=store_id if isinstance(store_id, str) and _is_store_id(store_id) else None,
     )
 
 

@@ -34,7 +34,7 @@ class RegistryReader:
         self._version = 0
         self._journal = EventJournal()
         self._tombstones = Tombstones()
-        self._identity: str | None = None
+        self._store_id: str | None = None
         self._max_workloads = max_workloads
 
     def _fill(self, loaded: Loaded) -> None:
@@ -53,7 +53,7 @@ class RegistryReader:
             loaded.events, compacted=loaded.compacted, index=loaded.version
         )
         self._tombstones = Tombstones(loaded.tombstones)
-        self._identity = loaded.identity
+        self._store_id = loaded.store_id
 
     def get(self, workload_id: str) -> WorkloadEntry | None:
         """Return the current snapshot of a workload; None if it is not registered."""
@@ -179,9 +179,9 @@ class RegistryReader:
         return self._version
 
     @property
-    def identity(self) -> str | None:
+    def store_id(self) -> str | None:
         """The random id of the store that was loaded; None if it has none."""
-        return self._identity
+        return self._store_id
 
     def __len__(self) -> int:
         return len(self._entries)

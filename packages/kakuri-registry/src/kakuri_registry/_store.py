@@ -51,7 +51,7 @@ class Loaded:
         events: The events that are stored, in their order.
         compacted: The index up to which events are not stored.
         tombstones: What is kept of removed workloads.
-        identity: The random id of the store, so that readers of events notice that another store
+        store_id: The random id of the store, so that readers of events notice that another store
             has taken its place; None if it has none.
     """
 
@@ -62,7 +62,7 @@ class Loaded:
     events: Sequence[RegistryEvent] = ()
     compacted: int = 0
     tombstones: Sequence[Tombstone] = ()
-    identity: str | None = None
+    store_id: str | None = None
 
 
 class Store(Protocol):
@@ -143,19 +143,19 @@ class MemoryStore:
     is_nonblocking = True
     has_reserve = None
 
-    def __init__(self, *, version: int = 0, identity: str | None = None) -> None:
+    def __init__(self, *, version: int = 0, store_id: str | None = None) -> None:
         """Create an empty store.
 
         Args:
             version: The version that the registry begins with. To tell the versions of one process
                 from those of an earlier one, pass a larger one each time.
-            identity: The id of the store, as `Loaded` has it.
+            store_id: The id of the store, as `Loaded` has it.
         """
         self._saved: dict[str, tuple[WorkloadEntry, History]] = {}
         self._events: dict[int, RegistryEvent] = {}
         self._tombstones: dict[str, NewTombstone] = {}
         self._compacted = self._version = version
-        self._identity = identity
+        self._store_id = store_id
 
     def load(self) -> Loaded:
         """Return everything that was written."""
@@ -166,7 +166,7 @@ class MemoryStore:
             events=[self._events[each] for each in sorted(self._events) if each > self._compacted],
             compacted=self._compacted,
             tombstones=[each.tombstone for each in self._tombstones.values()],
-            identity=self._identity,
+            store_id=self._store_id,
         )
 
     def write(self, changes: Sequence[Change]) -> None:

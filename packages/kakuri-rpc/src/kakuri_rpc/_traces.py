@@ -1,6 +1,6 @@
 """Traces of requests for an agent that may be of an earlier version.
 
-Requests are decoded strictly, so an agent of the version before refuses one with a trace. It is
+Requests are decoded strictly, so an agent of the previous release refuses one with a trace. It is
 then sent again without, and so are all requests of the next minute.
 """
 

@@ -211,22 +211,22 @@ def pages(
         max_bytes: Bytes of a page's encoding, more than the 100 kB that one series can have.
     """
     page: list[MetricFamily] = []
-    room, space = max_samples, max_bytes
+    samples_left, bytes_left = max_samples, max_bytes
     for family in families:
-        place = 0
-        while place < len(family) or not place:
-            part = family.part(place, place + room)
-            while (size := _largest_size(part)) > space and len(part) > 1:
+        begin = 0
+        while True:  # at least once: a family without series is on a page, too
+            part = family.part(begin, begin + samples_left)
+            while (size := _largest_size(part)) > bytes_left and len(part) > 1:
                 part = part.part(0, len(part) // 2)
-            if page and (size > space or room == 0):
+            if page and (size > bytes_left or samples_left == 0):
                 yield page
-                page, room, space = [], max_samples, max_bytes
+                page, samples_left, bytes_left = [], max_samples, max_bytes
                 continue
             page.append(part)
-            room -= len(part)
-            space -= size
-            place += len(part)
-            if not len(family):
+            samples_left -= len(part)
+            bytes_left -= size
+            begin += len(part)
+            if begin >= len(family):
                 break
     if page:
         yield page

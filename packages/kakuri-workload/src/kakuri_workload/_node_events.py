@@ -66,7 +66,7 @@ class Event(Generic[S, D]):
         removal: What was removed, and how that was checked.
         available: Whether the runtime is available.
         version: The version of the agent that started.
-        trace: The trace of the latest request that changed what is desired of the workload.
+        trace: The trace of the latest request that changed the workload's desired state.
     """
 
     __json__: ClassVar[dict[str, Any]] = {"omit_defaults": True, "unknown": "ignore"}

@@ -274,7 +274,7 @@ class Agent:
             store=self._store,
             started_at=self._started_at,
             event_index=self._registry.journal.index,
-            store_id=self._registry.identity,
+            store_id=self._registry.store_id,
         )
 
     def _operator_message(self) -> str | None:

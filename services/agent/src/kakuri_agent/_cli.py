@@ -229,7 +229,7 @@ async def agent_service(settings: Settings) -> AsyncIterator[Endpoint]:
     store = (
         state.store(is_simulated=is_simulated)
         if is_durable
-        else MemoryStore(version=version, identity=os.urandom(16).hex())
+        else MemoryStore(version=version, store_id=os.urandom(16).hex())
     )
     async with (
         open_registry(store) as (registry, writer),

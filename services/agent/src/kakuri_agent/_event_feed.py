@@ -49,7 +49,7 @@ class EventFeed:
         """
         self._registry = registry
         self._journal = registry.journal
-        self._store_id = registry.identity
+        self._store_id = registry.store_id
         self._runtime = runtime
         self._clock = clock
         self._signals = Signals()

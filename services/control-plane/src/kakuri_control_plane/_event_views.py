@@ -44,7 +44,7 @@ class EventView:
         removal: What was removed, and how that was checked.
         available: Whether the container runtime is available.
         version: The version of the agent that started.
-        trace: The trace of the latest request that changed what is desired of the workload.
+        trace: The trace of the latest request that changed the workload's desired state.
     """
 
     __json__: ClassVar = {"omit_defaults": True}

@@ -86,7 +86,7 @@ async def _serve(
     if lifeline is not None:
         loop.add_reader(lifeline, stop, signal.SIGTERM)
     supervisor = Supervisor()
-    watchdog = LoopWatchdog(loop, on_turn=observe_loop_lag)
+    watchdog = LoopWatchdog(loop, on_lag=observe_loop_lag)
     collector = _memory.Collector(loop)
     collector.start()
     async with service() as endpoint:

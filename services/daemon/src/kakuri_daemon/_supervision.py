@@ -106,7 +106,7 @@ class LoopWatchdog:
         shed_checks: int = SHED_CHECKS,
         interval: float = _CHECK_SECONDS,
         end: Callable[[], None] | None = None,
-        on_turn: Callable[[float], None] = lambda _seconds: None,
+        on_lag: Callable[[float], None] = lambda _seconds: None,
     ) -> None:
         """Create a watchdog.
 
@@ -116,8 +116,8 @@ class LoopWatchdog:
             shed_checks: Consecutive checks without a turn after which load is shed, each time.
             interval: Seconds between checks.
             end: Ends the process; by default with status 70.
-            on_turn: Called in the loop after each check, with the seconds that its turn took to
-                come.
+            on_lag: Called in the loop after each check, with the seconds between scheduling the
+                check and running it.
         """
         self._loop = loop
         self._hang_checks = hang_checks
@@ -126,7 +126,7 @@ class LoopWatchdog:
         _shedding.set(self._shedding)
         self._interval = interval
         self._end = end or _end_process
-        self._on_turn = on_turn
+        self._on_lag = on_lag
         self._turned = threading.Event()
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="loop-watchdog", daemon=True)
@@ -172,7 +172,7 @@ class LoopWatchdog:
 
     def _turn(self, requested: float) -> None:
         self._turned.set()
-        self._on_turn(time.perf_counter() - requested)
+        self._on_lag(time.perf_counter() - requested)
 
 
 def _end_process() -> None:

@@ -1,7 +1,6 @@
-"""The trace of a request: an id that joins its log lines in all processes (W3C Trace Context).
+"""The trace of a request: an id that correlates its log lines in all processes (W3C Trace Context).
 
-The id is in the context (contextvars) of whatever is done for the request, so that each log line
-has it without being passed along.
+The id is stored in a context variable, so log lines include it without passing it as an argument.
 """
 
 import os
@@ -52,10 +51,8 @@ def accept_traceparent(given: str | None) -> tuple[str, str]:
     """
     digits = _random.pop() if _random else _new_digits()
     trace, parent = digits[:_TRACE_DIGITS], digits[_TRACE_DIGITS:]
-    if given is None:
-        return trace, f"00-{trace}-{parent}-00"
-    match = _version_00(given) or _later_version(given)
-    if match is None:
+    match = given and (_version_00(given) or _later_version(given))
+    if not match:
         return trace, f"00-{trace}-{parent}-00"
     trace, flag = match.groups()
     return trace, f"00-{trace}-{parent}-{'01' if flag in _SAMPLED else '00'}"

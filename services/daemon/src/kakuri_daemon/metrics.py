@@ -13,9 +13,7 @@ from kakuri_workload.metrics import Histogram, MetricFamily, counter, gauge
 
 from kakuri_daemon._stream import LogStream
 
-LOOP_LAG_BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
-
-_loop_lag = Histogram(LOOP_LAG_BOUNDS)
+_loop_lag = Histogram()
 
 
 def observe_loop_lag(seconds: float) -> None:

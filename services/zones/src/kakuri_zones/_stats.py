@@ -31,7 +31,7 @@ STALE_SECONDS = 60.0
 """Seconds after which usage is no longer reported, because the readings since then have failed."""
 
 WAIT_SECONDS = 1.0
-"""Seconds for which a caller waits for a reading in progress before it gets the one before."""
+"""Seconds to wait for a reading in progress before returning the previous one."""
 
 READING_SECONDS = 30.0
 """Seconds for one reading; what was read until then is reported."""
@@ -77,8 +77,8 @@ class ZoneUsage:
         return self == ZoneUsage()
 
     @property
-    def lacks_container(self) -> bool:
-        """Whether a value is unknown that statistics of containers have."""
+    def needs_container_stats(self) -> bool:
+        """Whether statistics of the container are still missing."""
         return None in (self.cpu_seconds, self.memory_bytes, self.writable_bytes)
 
     def add_sandbox(self, linux: api.LinuxPodSandboxStats) -> None:
@@ -143,7 +143,7 @@ class ZoneStats:
     async def read(self) -> Mapping[str, ZoneUsage]:
         """Return the usage of the zones that run now, by their ids, sorted.
 
-        A zone that the runtime reports nothing about is not in it.
+        Zones without reported usage are omitted.
         """
         now = self._clock()
         if self._reading is None and (self._begun is None or now - self._begun >= FRESH_SECONDS):
@@ -179,7 +179,7 @@ class ZoneStats:
         try:
             async with asyncio.timeout(READING_SECONDS):
                 await self._read_sandboxes(running, found)
-                lacking = [key for key, usage in found.items() if usage.lacks_container]
+                lacking = [key for key, usage in found.items() if usage.needs_container_stats]
                 if lacking:
                     await self._read_containers(lacking, found)
         except TimeoutError:

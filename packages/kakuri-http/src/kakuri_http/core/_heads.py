@@ -25,7 +25,7 @@ Fields = list[tuple[bytes, bytes]]
 # A length with more digits than 2**63 is not converted.
 _LENGTH_DIGITS = 19
 _UNUSABLE = 1 << 63
-# A limit on content that no length exceeds but one of 2**63 and more.
+# Effectively unlimited: only a length that does not fit into 63 bits exceeds it.
 NO_BODY_LIMIT = _UNUSABLE - 1
 
 _NOT_IN_START_LINE = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
@@ -33,7 +33,7 @@ _NOT_IN_START_LINE = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
 @dataclass(slots=True)
 class Framing:
-    """What the fields of a head say; no length and not chunked means that neither is given."""
+    """What the fields of a head say; without any, `length` is None and `chunked` is False."""
 
     length: int | None
     chunked: bool

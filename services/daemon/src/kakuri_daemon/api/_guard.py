@@ -95,24 +95,28 @@ def refuse_other_sites(request: Request) -> Response | None:
     if site is None and origin is None:
         return None
     if site not in (None, "same-origin", "none") and not _opens_entry(request):
-        return _of_other_page(f"site, {site!r}")
+        return _rejected(f"sent by a page of another site (Sec-Fetch-Site: {site})")
     if origin is not None:
         host = headers.get("host")
         if not host or _authority_of(origin) != host.lower():
-            return _of_other_page(f"origin, {origin!r}")
+            return _rejected(f"sent by a page of another origin ({origin})")
     if request.method in SAFE_METHODS:
         return None
     if site != "same-origin":
-        return _cross_site(f"with Sec-Fetch-Site: same-origin, got {site!r}")
-    mark = headers.get(PAGE_MARK)
-    return None if mark == "1" else _cross_site(f"with Kakuri-Request: 1, got {mark!r}")
+        return _rejected(
+            "sent without Sec-Fetch-Site: same-origin, which a browser sends only over HTTPS or to "
+            "localhost, and which each change needs"
+        )
+    if headers.get(PAGE_MARK) != "1":
+        return _rejected("sent without the field Kakuri-Request: 1, which each change needs")
+    return None
 
 
 def refuse_browsers(request: Request) -> Response | None:
     """Return 403 for every request of a browser, or None; for an API that only programs use."""
     for name in BROWSER_FIELDS:
         if name in request.headers:
-            return _cross_site(f"of a program, got one of a browser, with {name}")
+            return _rejected(f"sent by a browser (field {name}); this API is for programs")
     return None
 
 
@@ -127,12 +131,8 @@ def _opens_entry(request: Request) -> bool:
     )
 
 
-def _of_other_page(source: str) -> Response:
-    return _cross_site(f"of this site or of no page, got one of a page of another {source}")
-
-
-def _cross_site(fault: str) -> Response:
-    return problem(403, code="cross_site", detail=f"expected a request {fault}")
+def _rejected(fault: str) -> Response:
+    return problem(403, code="cross_site", detail=f"rejected: the request was {fault}")
 
 
 def _name_of(host: str) -> str:
