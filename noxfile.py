@@ -28,6 +28,7 @@ from tools.sessions import (  # noqa: E402
     DIST,
     PYTHONS,
     WHEELHOUSE,
+    closure,
     install_editable,
     install_wheels,
     python_for_tests,
@@ -270,9 +271,8 @@ def page(session: nox.Session) -> None:
 def screenshots(session: nox.Session) -> None:
     """Replace the documentation's pictures of the web page, made in the Chromium of `page`."""
     _require_browser(session)
-    members = ("kakuri-agent", "kakuri-control-plane")
-    closure = {each.name: each for name in members for each in BY_NAME[name].closure()}
-    install_editable(session, list(closure.values()), *tools_of("test", "page", "pictures"))
+    members = closure("kakuri-agent", "kakuri-control-plane")
+    install_editable(session, members, *tools_of("test", "page", "pictures"))
     session.run("python", "-m", "tests.page.screenshots", "docs/pictures")
 
 
@@ -292,10 +292,8 @@ def openapi(session: nox.Session) -> None:
     It is validated, schemathesis sends generated requests to a running system and compares the
     responses, and a generated client creates, lists and deletes a workload.
     """
-    services = [BY_NAME[name] for name in ("kakuri-agent", "kakuri-control-plane")]
-    needed = {member.name: member for service in services for member in service.closure()}
-    tools = tools_of("test", "openapi")
-    install_editable(session, list(needed.values()), *tools)
+    members = closure("kakuri-agent", "kakuri-control-plane")
+    install_editable(session, members, *tools_of("test", "openapi"))
     session.run("pytest", "-p", "no:schemathesis", "tests/openapi", *session.posargs)
 
 

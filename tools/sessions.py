@@ -4,7 +4,7 @@ import nox
 
 from tools import interpreters
 from tools.environments import Environment
-from tools.members import MEMBERS, ROOT, Member
+from tools.members import BY_NAME, MEMBERS, ROOT, Member
 
 PYTHONS = interpreters.find()
 DIST = ROOT / "dist"
@@ -15,6 +15,11 @@ _GROUPS = nox.project.load_toml(ROOT / "pyproject.toml")
 def tools_of(*groups: str) -> list[str]:
     """Return the requirements of dependency groups of the root."""
     return list(nox.project.dependency_groups(_GROUPS, *groups))
+
+
+def closure(*names: str) -> list[Member]:
+    """Return members with all members that they need, each once."""
+    return list({each.name: each for name in names for each in BY_NAME[name].closure()}.values())
 
 
 def install_editable(session: nox.Session, members: list[Member], *requirements: str) -> None:

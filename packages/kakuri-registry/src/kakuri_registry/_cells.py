@@ -9,13 +9,14 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from typing import NoReturn, TypeAlias
 
-from kakuri_workload import DesiredState, WorkloadState
+from kakuri_workload import TRACE_ID, DesiredState, WorkloadState
 
 Cell: TypeAlias = str | bytes | int | float | None
 """A value that SQLite can store."""
 
 STATES = {state.value: state for state in WorkloadState}
 DESIRED = {desired.value: desired for desired in DesiredState}
+is_trace = re.compile(TRACE_ID).fullmatch
 _ESCAPES = {"\\": "\\\\", "\n": "\\n", "\0": "\\0"}
 _UNESCAPES = {escape: plain for plain, escape in _ESCAPES.items()}
 _TO_ESCAPE = re.compile(r"[\\\n\0]")

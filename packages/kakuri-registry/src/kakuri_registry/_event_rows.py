@@ -5,10 +5,9 @@ empty text from None. The line of the type has the trace, too, after a space: so
 which have none, are read in the same way.
 """
 
-import re
 from collections.abc import Iterable
 
-from kakuri_workload import TRACE_ID, Event, EventType, Removal
+from kakuri_workload import Event, EventType, Removal
 
 from kakuri_registry._cells import (
     DESIRED,
@@ -16,6 +15,7 @@ from kakuri_registry._cells import (
     BadRow,
     escaped,
     flat,
+    is_trace,
     lines,
     read_lines,
     read_mapping,
@@ -30,7 +30,6 @@ LINES = 11
 
 REMOVAL_LINES = 4
 
-_is_trace = re.compile(TRACE_ID).fullmatch
 _TYPES = {each.value: each for each in EventType}
 
 
@@ -97,7 +96,7 @@ def _read(workload_id: str | None, items: list[str]) -> RegistryEvent:
         _read_removal(last[1:]) if last.startswith("-") else None,
         {"0": False, "1": True}.get(last),
         last[1:] if last.startswith("=") else None,
-        trace if _is_trace(trace) else None,
+        trace if is_trace(trace) else None,
     )
 
 

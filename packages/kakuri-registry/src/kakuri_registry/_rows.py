@@ -13,7 +13,6 @@ from kakuri_workload import (
     IMAGE_REFERENCE,
     MAX_ID_LENGTH,
     MAX_IMAGE_LENGTH,
-    TRACE_ID,
     WORKLOAD_ID,
     History,
     PullPolicy,
@@ -30,6 +29,7 @@ from kakuri_registry._cells import (
     Cell,
     escaped,
     flat,
+    is_trace,
     lines,
     read_lines,
     read_mapping,
@@ -79,7 +79,6 @@ MAX_SHARED = 1024
 _POLICIES = {policy.value: policy for policy in RestartPolicy}
 _PULLS = {policy.value: policy for policy in PullPolicy}
 _ID = re.compile(WORKLOAD_ID)
-_is_trace = re.compile(TRACE_ID).fullmatch
 _IMAGE = re.compile(IMAGE_REFERENCE)
 
 
@@ -209,7 +208,7 @@ class RowReader:
             restart_at,
             DESIRED.get(desired) or unknown("wanted", desired, DESIRED),
             grace_seconds,
-            trace if trace is not None and _is_trace(trace) else None,
+            trace if trace is not None and is_trace(trace) else None,
         )
         transitions = () if history is None else self._read_history(history)
         return Change(workload_id, version, entry, transitions)
