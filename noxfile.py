@@ -261,7 +261,7 @@ def page(session: nox.Session) -> None:
     }  # fmt: skip
     if failed := side_by_side.run(runs):
         # The browser's timing is not ours, so what failed is tried once more.
-        session.warn(f"tried once more: {', '.join(failed)}")
+        session.warn(f"failed, and tried once more: {', '.join(failed)}")
         failed = side_by_side.run({name: [*runs[name], "--last-failed"] for name in failed})
     if failed:
         session.error(f"failed: {', '.join(failed)}")
