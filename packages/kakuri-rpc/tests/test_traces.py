@@ -1,16 +1,20 @@
 """Traces of requests: which messages have one, and agents of the previous release, which reject it."""
 
 import json
+from collections.abc import Callable
 
 import pytest
 from kakuri_json import JSONError, decode, encode
 from kakuri_rpc import (
+    FEATURES,
     AgentClient,
     AgentError,
     Changes,
+    DescribeNode,
     ErrorCode,
     ErrorReply,
     Log,
+    Node,
     ReadLog,
     Request,
     StartWorkload,
@@ -45,19 +49,38 @@ def reply_to(request: object) -> Status | Log:
     return Log(b"", "end", ended=True) if is_log else Status("a", State.RUNNING)
 
 
-class EarlierAgent:
-    """An agent of the previous release, which knows no traces: it rejects unknown fields."""
+REFUSAL = ErrorReply(ErrorCode.BAD_REQUEST, "not a valid request")
+NODE = Node("0.9", "cri", simulated=False, workloads=1)
 
-    def __init__(self) -> None:
+
+class EarlierAgent:
+    """An agent of the previous release: it rejects traces, and its node has no features."""
+
+    def __init__(self, description: Node | ErrorReply = NODE) -> None:
         self.lines: list[dict[str, object]] = []
+        self._description = description
 
     def answer(self, line: bytes) -> bytes:
         document = json.loads(line)
+        if document["type"] == "DescribeNode":
+            return encode(self._description)
         self.lines.append(document)
         if "trace" in document:
-            message = "$.trace: expected one of 'id', 'grace_seconds', got 'trace'"
-            return encode(ErrorReply(ErrorCode.BAD_REQUEST, message))
+            return encode(REFUSAL)
         return encode(reply_to(decode(line, type=Request)))
+
+    def is_traced(self) -> list[bool]:
+        return ["trace" in line for line in self.lines]
+
+
+def refusing(asked: list[Request], node: Node) -> Callable[[Request], Node | ErrorReply]:
+    """Return a handler that refuses every request but the one for the node."""
+
+    def answer(request: Request) -> Node | ErrorReply:
+        asked.append(request)
+        return node if isinstance(request, DescribeNode) else REFUSAL
+
+    return answer
 
 
 async def test_every_request_that_changes_something_or_reads_a_log_has_its_trace():
@@ -72,45 +95,66 @@ async def test_every_request_that_changes_something_or_reads_a_log_has_its_trace
     assert [request.trace for request in asked] == [TRACE] * 6
 
 
-async def test_agent_of_the_previous_release_gets_every_request_without_its_trace(monkeypatch):
-    agent = EarlierAgent()
+@pytest.mark.parametrize("description", [NODE, REFUSAL], ids=["node", "no description"])
+async def test_agent_of_the_previous_release_gets_every_request_without_its_trace(
+    monkeypatch, description
+):
+    now = 1000.0
+    monkeypatch.setattr(_traces.time, "monotonic", lambda: now)
+    agent = EarlierAgent(description)
     async with (
         await listen_lines(ANY_PORT, agent.answer) as server,
         AgentClient(server.endpoint) as client,
     ):
         await send_all(client)
-        assert ["trace" in line for line in agent.lines] == [True] + [False] * 6
-        monkeypatch.setattr(_traces, "REFUSED_SECONDS", 0.0)
-        client._traces._refused_until = 0.0  # the minute is over
+        assert agent.is_traced() == [True] + [False] * 6
+        now += _traces.UNSUPPORTED_SECONDS
         await client.stop_workload("a", trace=TRACE)
         await client.stop_workload("a", trace=TRACE)
-        assert ["trace" in line for line in agent.lines[7:]] == [True, False] * 2
+        assert agent.is_traced()[7:] == [True, False, False]
 
 
-async def test_other_refusal_of_an_agent_is_raised_and_changes_nothing():
-    asked = []
-
-    def answer(request):
-        asked.append(request)
-        return ErrorReply(ErrorCode.BAD_REQUEST, "expected runtime class x", id="a")
-
+async def test_refusal_of_an_agent_that_supports_traces_is_raised_and_traces_are_sent_on():
+    asked: list[Request] = []
+    answer = refusing(asked, Node("1", "cri", simulated=False, workloads=1, features=[*FEATURES]))
     async with await serve(ANY_PORT, answer) as server, AgentClient(server.endpoint) as client:
         for _ in range(2):
-            with pytest.raises(AgentError):
+            with pytest.raises(AgentError, match="not a valid request"):
                 await client.start_workload(WORKLOAD, trace=TRACE)
-    assert asked == [StartWorkload(WORKLOAD, trace=TRACE)] * 2
+    assert asked == [StartWorkload(WORKLOAD, trace=TRACE), DescribeNode()] * 2
 
 
-async def test_refusal_of_a_request_without_a_trace_is_raised():
-    reply = encode(ErrorReply(ErrorCode.BAD_REQUEST, "$.trace: expected nothing"))
+async def test_request_that_is_refused_without_its_trace_too_raises_the_refusal():
+    asked: list[Request] = []
+    answer = refusing(asked, NODE)
+    async with await serve(ANY_PORT, answer) as server, AgentClient(server.endpoint) as client:
+        with pytest.raises(AgentError, match="not a valid request"):
+            await client.stop_workload("a", trace=TRACE)
+    assert asked == [StopWorkload("a", trace=TRACE), DescribeNode(), StopWorkload("a")]
+
+
+async def test_refused_request_without_a_trace_is_raised_without_asking_for_features():
+    asked: list[Request] = []
     async with (
-        await listen_lines(ANY_PORT, lambda _line: reply) as server,
+        await serve(ANY_PORT, refusing(asked, NODE)) as server,
         AgentClient(server.endpoint) as client,
     ):
-        with pytest.raises(AgentError):
+        with pytest.raises(AgentError, match="not a valid request"):
             await client.stop_workload("a")
-        with pytest.raises(AgentError):
+    assert asked == [StopWorkload("a")]
+
+
+async def test_refusal_of_another_kind_is_raised_without_asking_for_features():
+    asked: list[Request] = []
+
+    def answer(request: Request) -> ErrorReply:
+        asked.append(request)
+        return ErrorReply(ErrorCode.CONFLICT, "other", id="a")
+
+    async with await serve(ANY_PORT, answer) as server, AgentClient(server.endpoint) as client:
+        with pytest.raises(AgentError, match="other"):
             await client.stop_workload("a", trace=TRACE)
+    assert asked == [StopWorkload("a", trace=TRACE)]
 
 
 @pytest.mark.parametrize("trace", ["", TRACE[:-1], TRACE.upper(), "0" * 32, f"{TRACE}\n"])
@@ -138,8 +182,6 @@ def test_trace_is_sent_again_a_minute_after_a_refusal(monkeypatch, seconds, is_s
     traces = _traces.AgentTraces()
     request = StopWorkload("a", trace="0" * 31 + "1")
     assert traces.prepared(request) is request
-    fault = "$.trace: expected one of id, grace_seconds, got 'trace'"
-    bare = traces.refused(request, AgentError(ErrorReply(ErrorCode.BAD_REQUEST, fault)))
-    assert bare == StopWorkload("a")
+    traces.set_unsupported()
     now += seconds
-    assert traces.prepared(request) == (request if is_sent else bare)
+    assert traces.prepared(request) == (request if is_sent else StopWorkload("a"))

@@ -262,4 +262,5 @@ async def test_node_has_its_name_its_store_and_the_index_of_its_latest_event(
     node = agent.handle(DescribeNode())
     assert (node.name, node.store, node.started_at) == ("n1", "sqlite", 5.0)
     assert node.event_index == registry.version == 2  # the start of the agent is the first one
+    assert node.features == ["trace"]
     agent.close()

@@ -23,6 +23,7 @@ from kakuri_rpc._events import (
     WatchChanges,
 )
 from kakuri_rpc._fields import (
+    FEATURES,
     MAX_DETAIL_BYTES,
     MAX_DIFFERENCES,
     MAX_LOG_DATA,
@@ -79,6 +80,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DEFAULT_TIMEOUT",
+    "FEATURES",
     "LIMITS",
     "MAX_DETAIL_BYTES",
     "MAX_DIFFERENCES",

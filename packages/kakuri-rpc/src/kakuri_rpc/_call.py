@@ -18,11 +18,12 @@ from kakuri_rpc._errors import (
     one_line,
 )
 from kakuri_rpc._events import Changes
+from kakuri_rpc._fields import TRACE
 from kakuri_rpc._messages import ErrorReply, History, Log, Node, Reply, Status, WorkloadList
 from kakuri_rpc._metrics import Metrics
 from kakuri_rpc._reply_checks import cleaned, mismatch
-from kakuri_rpc._requests import Request, RerunWorkload, RestartWorkload
-from kakuri_rpc._traces import AgentTraces
+from kakuri_rpc._requests import DescribeNode, Request, RerunWorkload, RestartWorkload
+from kakuri_rpc._traces import AgentTraces, may_be_refused_trace, without_trace
 
 MAX_QUOTED = 500
 """Characters of a wrong reply in an error's text; the data of a log can be a hundred times that."""
@@ -72,12 +73,15 @@ async def call(
         try:
             reply = _checked(answer, request, reply_type)
         except AgentError as error:
-            bare = None if traces is None else traces.refused(request, error)
-            if bare is None:
+            if traces is None or not may_be_refused_trace(request, error):
                 raise
-            remaining = max(0.0, began + timeout - time.monotonic())
-            answer = await _send(lines, bare, remaining, metrics)
-            reply = _checked(answer, bare, reply_type)
+            deadline = began + timeout
+            if await _supports_traces(lines, _remaining(deadline), metrics):
+                raise
+            traces.set_unsupported()
+            request = without_trace(request)
+            answer = await _send(lines, request, _remaining(deadline), metrics)
+            reply = _checked(answer, request, reply_type)
     except BaseException as error:
         metrics.fail(kind, time.monotonic() - began, error)
         raise
@@ -95,14 +99,27 @@ async def _send(lines: LineClient, request: Request, timeout: float, metrics: Ca
             if isinstance(request, NOT_REPEATED):
                 raise
             metrics.retry(request)
-            remaining = max(0.0, deadline - time.monotonic())
-            return await lines.request(line, timeout=remaining)
+            return await lines.request(line, timeout=_remaining(deadline))
     except LineClientClosed as error:
         raise ClientClosed(str(error)) from error
     except (RequestNotSent, RequestLost) as error:
         raise AgentUnreachable(str(error)) from error
     except RequestTimeout as error:
         raise AgentTimeout(str(error)) from error
+
+
+def _remaining(deadline: float) -> float:
+    return max(0.0, deadline - time.monotonic())
+
+
+async def _supports_traces(lines: LineClient, timeout: float, metrics: CallMetrics) -> bool:
+    """Ask the agent for its features; one that can't describe its node has none."""
+    request = DescribeNode()
+    answer = await _send(lines, request, timeout, metrics)
+    try:
+        return TRACE in _checked(answer, request, Node).features
+    except AgentError:
+        return False
 
 
 def _checked(answer: bytes, request: Request, reply_type: type[R]) -> R:

@@ -62,9 +62,17 @@ LabelSelector = Annotated[
 ]
 """A label that a workload has to have; a key is 253 characters, a slash and 63 at most."""
 
+TRACE = "trace"
+"""The feature of an agent that accepts the field `trace` in requests."""
+
+FEATURES = (TRACE,)
+"""What this release accepts and an earlier one refuses, for `Node.features`."""
+
+MAX_FEATURES = 64
+"""Features of an agent, which may be of a later release."""
+
 Count = Annotated[int, Range(ge=0, le=2**53)]
 """A number of workloads or resources, exact in every JSON reader (RFC 8259 section 6)."""
-
 
 MAX_RUNTIME_ID_LENGTH = 128
 """Characters of the runtime's id of a sandbox or container in a receipt; usual ones have 64."""

@@ -30,6 +30,7 @@ from kakuri_rpc._fields import (
     MAX_ADDRESS_LENGTH,
     MAX_DIFFERENCES,
     MAX_DIGEST_LENGTH,
+    MAX_FEATURES,
     MAX_LOG_DATA,
     MAX_MESSAGE_LENGTH,
     MAX_PAGE,
@@ -158,6 +159,7 @@ class Node:
         started_at: When the agent started, in seconds since the epoch.
         event_index: The version of the registry, which is the index of the latest event.
         store_id: The random id of the store, as in `Changes`.
+        features: What the agent accepts beyond what every agent does: `FEATURES` of its release.
     """
 
     __json__: ClassVar[dict[str, Any]] = REPLY
@@ -179,6 +181,7 @@ class Node:
     started_at: Timestamp | None = None
     event_index: Version | None = None
     store_id: StoreId | None = None
+    features: Annotated[list[str], MaxLength(MAX_FEATURES)] = field(default_factory=list)
 
     @property
     def runtime_classes(self) -> frozenset[str]:

@@ -1,7 +1,9 @@
 """Traces of requests for an agent that may be of an earlier version.
 
-Requests are decoded strictly, so an agent of the previous release refuses one with a trace. It is
-then sent again without, and so are all requests of the next minute.
+Requests are decoded strictly, so an agent of the previous release refuses one with a trace. Only
+after a refusal is the agent asked for its features: requests to a current agent cost nothing more.
+An agent that does not list the feature gets the request again without its trace, and so all
+requests of the next minute.
 """
 
 import time
@@ -12,11 +14,8 @@ from kakuri_rpc._errors import AgentError
 from kakuri_rpc._fields import ErrorCode
 from kakuri_rpc._requests import Request, TracedRequest
 
-REFUSED_SECONDS = 60.0
-"""Seconds after a refusal in which no trace is sent; the agent may be another one afterwards."""
-
-_REFUSAL = "$.trace: "
-"""Begins the fault of a field `trace` in a message."""
+UNSUPPORTED_SECONDS = 60.0
+"""Seconds in which an agent gets no trace; afterwards it may have been replaced."""
 
 _TRACED = get_args(TracedRequest)
 
@@ -25,24 +24,26 @@ class AgentTraces:
     """Whether an agent accepts traces."""
 
     def __init__(self) -> None:
-        self._refused_until = 0.0
+        self._unsupported_until = 0.0
 
     def prepared(self, request: Request) -> Request:
-        """Return a request as the agent accepts it: without its trace if it refused one lately."""
-        if self._refused_until and time.monotonic() < self._refused_until:
-            return _without_trace(request)
+        """Return a request as the agent accepts it: without a trace if it supports none."""
+        if self._unsupported_until and time.monotonic() < self._unsupported_until:
+            return without_trace(request)
         return request
 
-    def refused(self, request: Request, error: AgentError) -> Request | None:
-        """Return the request to send instead if the agent refused the trace of one, else None."""
-        if error.code is not ErrorCode.BAD_REQUEST or _REFUSAL not in str(error):
-            return None
-        self._refused_until = time.monotonic() + REFUSED_SECONDS
-        bare = _without_trace(request)
-        return None if bare is request else bare
+    def set_unsupported(self) -> None:
+        """Send no trace for the next minute."""
+        self._unsupported_until = time.monotonic() + UNSUPPORTED_SECONDS
 
 
-def _without_trace(request: Request) -> Request:
+def may_be_refused_trace(request: Request, error: AgentError) -> bool:
+    """Return whether a request may have been refused because of its trace."""
+    return error.code is ErrorCode.BAD_REQUEST and without_trace(request) is not request
+
+
+def without_trace(request: Request) -> Request:
+    """Return a request without its trace; the same one if it has none."""
     if isinstance(request, _TRACED) and request.trace is not None:
         bare: Request = replace(request, trace=None)
         return bare

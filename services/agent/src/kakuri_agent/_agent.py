@@ -20,6 +20,7 @@ from kakuri_registry import (
     WorkloadRegistry,
 )
 from kakuri_rpc import (
+    FEATURES,
     DescribeNode,
     GetHistory,
     GetStatus,
@@ -275,6 +276,7 @@ class Agent:
             started_at=self._started_at,
             event_index=self._registry.journal.index,
             store_id=self._registry.store_id,
+            features=list(FEATURES),
         )
 
     def _operator_message(self) -> str | None:
