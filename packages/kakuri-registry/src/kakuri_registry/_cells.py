@@ -17,9 +17,7 @@ Cell: TypeAlias = str | bytes | int | float | None
 STATES = {state.value: state for state in WorkloadState}
 DESIRED = {desired.value: desired for desired in DesiredState}
 is_trace = re.compile(TRACE_ID).fullmatch
-_ESCAPES = {"\\": "\\\\", "\n": "\\n", "\0": "\\0"}
-_UNESCAPES = {escape: plain for plain, escape in _ESCAPES.items()}
-_TO_ESCAPE = re.compile(r"[\\\n\0]")
+_UNESCAPES = {"\\\\": "\\", "\\n": "\n", "\\0": "\0"}
 _TO_UNESCAPE = re.compile(r"\\(?s:.|$)")
 
 
@@ -44,7 +42,7 @@ def flat(mapping: Mapping[str, str]) -> Iterable[str]:
 
 def escaped(text: str) -> str:
     """Return a text without the characters that `lines` separates items with."""
-    return _TO_ESCAPE.sub(lambda match: _ESCAPES[match[0]], text)
+    return text.replace("\\", "\\\\").replace("\n", "\\n").replace("\0", "\\0")
 
 
 def readable(column: str, cell: object) -> str:

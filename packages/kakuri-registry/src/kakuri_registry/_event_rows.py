@@ -70,10 +70,10 @@ def _text(event: RegistryEvent) -> str:
     version = _marked(event.version) if available is None else int(available)
     trace = "" if event.trace is None else f" {event.trace}"
     return (
-        f"{event.index}\n{event.at!r}\n{event.type.value}{trace}\n"
-        f"{'' if state is None else state.value}\n{_marked(event.reason)}\n"
+        f"{event.index}\n{event.at!r}\n{event.type._value_}{trace}\n"
+        f"{'' if state is None else state._value_}\n{_marked(event.reason)}\n"
         f"{_marked(event.message)}\n{'' if exit_code is None else exit_code}\n{event.attempt}\n"
-        f"{'' if desired is None else desired.value}\n{labels}\n"
+        f"{'' if desired is None else desired._value_}\n{labels}\n"
         f"{_removal_text(event.removal) if event.removal else version}"
     )
 

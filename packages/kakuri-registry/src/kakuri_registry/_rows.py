@@ -92,7 +92,7 @@ def row_of(change: Change) -> tuple[Cell, ...]:
     return (
         workload.id,
         entry.version,
-        run.state.value,
+        run.state._value_,  # four times as fast as `value` until Python 3.12
         entry.registered_at,
         entry.changed_at,
         run.reason,
@@ -103,7 +103,7 @@ def row_of(change: Change) -> tuple[Cell, ...]:
         run.ended_at,
         run.attempt,
         entry.restart_at,
-        entry.desired.value,
+        entry.desired._value_,
         entry.grace_seconds,
         entry.failures,
         workload.image,
@@ -116,10 +116,10 @@ def row_of(change: Change) -> tuple[Cell, ...]:
         workload.working_dir,
         workload.user,
         lines(flat(workload.labels)) if workload.labels else None,
-        workload.restart_policy.value,
+        workload.restart_policy._value_,
         workload.max_restarts,
         _history(change.history) if change.history else None,
-        None if workload.pull is None else workload.pull.value,
+        None if workload.pull is None else workload.pull._value_,
         run.image_digest,
         entry.trace,
         events_text(change.events) if change.events else None,
@@ -263,7 +263,7 @@ def _history(history: History) -> str:
         code = "" if each.exit_code is None else each.exit_code
         attempt = f"{each.attempt}" if each.count == 1 else f"{each.attempt}*{each.count}"
         transitions.append(
-            f"{each.at!r}\n{each.state.value}\n{attempt}\n{reason}\n{message}\n{code}"
+            f"{each.at!r}\n{each.state._value_}\n{attempt}\n{reason}\n{message}\n{code}"
         )
     return "\n".join(transitions)
 

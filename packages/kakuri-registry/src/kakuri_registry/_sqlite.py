@@ -101,6 +101,10 @@ class SQLiteStore:
         self._lock = -1
         self._is_log_new = False  # it is empty, and the first transaction has to mark it
         self._reserve_bytes = reserve
+        # At most half the reserve, for a checkpoint on a full disk.
+        pages = min(MAX_LOG_PAGES, reserve // 2 // PAGE) or MAX_LOG_PAGES
+        self._log = str(companion(self._path, "-wal"))
+        self._longest_log = pages * (PAGE + FRAME_HEADER)
         self._mutex = threading.Lock()
         try:
             self._check_directory()
@@ -241,10 +245,6 @@ class SQLiteStore:
             )
         return connection
 
-    def _checkpoint_pages(self) -> int:
-        """Return the number of pages in the log before a checkpoint: at most half the reserve."""
-        return min(MAX_LOG_PAGES, self._reserve_bytes // 2 // PAGE) or MAX_LOG_PAGES
-
     def _recover(self, error: sqlite3.Error) -> sqlite3.Connection:
         """Replace the damaged database, and open the new one."""
         if self._connection is not None:
@@ -377,9 +377,7 @@ class SQLiteStore:
         self._is_log_new = truncate_log(self._opened()) or self._is_log_new
 
     def _is_log_long(self) -> bool:
-        return companion(self._path, "-wal").stat().st_size >= self._checkpoint_pages() * (
-            PAGE + FRAME_HEADER
-        )
+        return os.stat(self._log).st_size >= self._longest_log  # noqa: PTH116 (after every write)
 
     def _has_room(self) -> bool:
         try:
