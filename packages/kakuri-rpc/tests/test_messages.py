@@ -188,10 +188,22 @@ REPLIES = [
         ),
     ),
     (
-        Node("1", "cri", False, 2, name="n", store="sqlite", started_at=1.5, event_index=7),
+        Node(
+            "1",
+            "cri",
+            False,
+            2,
+            name="n",
+            store="sqlite",
+            started_at=1.5,
+            event_index=7,
+            reason="StoreFailed",
+            features=["trace"],
+        ),
         (
             b'{"type":"Node","version":"1","runtime":"cri","simulated":false,"workloads":2,'
-            b'"name":"n","store":"sqlite","started_at":1.5,"event_index":7}'
+            b'"name":"n","store":"sqlite","started_at":1.5,"event_index":7,'
+            b'"reason":"StoreFailed","features":["trace"]}'
         ),
     ),
     (

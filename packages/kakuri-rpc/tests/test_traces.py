@@ -144,12 +144,17 @@ async def test_refused_request_without_a_trace_is_raised_without_asking_for_feat
     assert asked == [StopWorkload("a")]
 
 
-async def test_refusal_of_another_kind_is_raised_without_asking_for_features():
+@pytest.mark.parametrize(
+    "refusal",
+    [ErrorReply(ErrorCode.CONFLICT, "other"), ErrorReply(ErrorCode.BAD_REQUEST, "other", id="a")],
+    ids=["another code", "decoded"],
+)
+async def test_refusal_for_another_reason_is_raised_without_asking_for_features(refusal):
     asked: list[Request] = []
 
     def answer(request: Request) -> ErrorReply:
         asked.append(request)
-        return ErrorReply(ErrorCode.CONFLICT, "other", id="a")
+        return refusal
 
     async with await serve(ANY_PORT, answer) as server, AgentClient(server.endpoint) as client:
         with pytest.raises(AgentError, match="other"):

@@ -522,13 +522,18 @@ async def test_describe_node_has_version_runtime_and_capacity(agent, runtime):
     agent.handle(StartWorkload(workload()))
     runtime.fault = "the sidecar sleeps"
     node = agent.handle(DescribeNode())
-    assert (node.runtime, node.simulated, node.workloads, node.message) == (
-        "recording",
-        False,
-        1,
-        "the sidecar sleeps",
-    )
+    assert (node.runtime, node.simulated, node.workloads) == ("recording", False, 1)
+    assert (node.reason, node.message) == ("RuntimeUnavailable", "the sidecar sleeps")
     assert (node.memory_mb_used, node.cpu_millicores_used) == (512, 500)
+
+
+async def test_node_that_simulates_has_the_reason_simulated(agent, runtime):
+    runtime.is_simulated = True
+    node = agent.handle(DescribeNode())
+    assert (node.reason, node.message) == (
+        "Simulated",
+        "nothing really runs: the runtime is simulated",
+    )
 
 
 async def test_stop_with_a_shorter_grace_time_is_passed_to_the_runtime(
@@ -585,6 +590,11 @@ async def test_log_is_read_only_after_the_start_is_stored(registry, runtime, cap
         agent.close()
 
 
+def condition_of(agent):
+    node = agent.handle(DescribeNode())
+    return node.reason, node.message
+
+
 async def test_node_reports_what_its_store_refuses(registry, runtime, capacity):
     store = GatedStore()
     store.gate.set()
@@ -592,16 +602,17 @@ async def test_node_reports_what_its_store_refuses(registry, runtime, capacity):
     agent = Agent(registry, writer, runtime, capacity, clock=lambda: 7.0)
     await agent.handle(StartWorkload(workload()))
     await writer.saved("")  # the event that the agent started
-    assert agent.handle(DescribeNode()).message is None
+    assert condition_of(agent) == (None, None)
     store.fault = StoreFull("no room")
     assert isinstance(await agent.handle(StartWorkload(workload("other"))), ErrorReply)
-    assert agent.handle(DescribeNode()).message == "the store accepts no new workloads: no room"
+    message = "the store accepts no new workloads: no room"
+    assert condition_of(agent) == ("RegistrationFailed", message)
     store.fault = StoreFailed("no medium")
     runtime.change(RUNNING)
     async with asyncio.timeout(10):
         while writer.error is None:  # noqa: ASYNC110 - another thread writes
             await asyncio.sleep(0)
-    assert agent.handle(DescribeNode()).message == "the store accepts no changes: no medium"
+    assert condition_of(agent) == ("StoreFailed", "the store accepts no changes: no medium")
     store.fault = None
     agent.close()
     await writer.close()

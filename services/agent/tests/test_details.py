@@ -69,6 +69,19 @@ async def test_status_with_details_has_the_isolation_of_the_present_run(agent, r
     assert agent.handle(GetStatus("wl-1", detail=True)).isolation is None
 
 
+async def test_status_with_details_has_the_pulled_bytes_of_the_present_attempt(
+    agent, runtime, settle
+):
+    agent.handle(StartWorkload(workload(restart_policy=RestartPolicy.ALWAYS)))
+    runtime.change(PENDING, reason="Pulling", pulled_bytes=2_100_000)
+    await settle()
+    assert agent.handle(GetStatus("wl-1", detail=True)).pulled_bytes == 2_100_000
+    assert agent.handle(GetStatus("wl-1")).pulled_bytes is None
+    runtime.change(FAILED, reason="Error", exit_code=1, pulled_bytes=2_100_000)
+    await settle()
+    assert agent.handle(GetStatus("wl-1", detail=True)).pulled_bytes is None
+
+
 @pytest.mark.parametrize("fields", [{}, {"env": {"A": "1"}, "labels": {"a": "b"}, "args": ("x",)}])
 async def test_workload_in_a_status_with_details_is_written_as_it_was_submitted(agent, fields):
     submitted = encode(workload(**fields))

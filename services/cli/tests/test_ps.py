@@ -117,11 +117,11 @@ def test_ps_of_an_unknown_id_is_not_found(kakuri, some):
 @pytest.mark.parametrize("command", [["nodes"], ["node", "node1"]])
 def test_node_that_simulates_is_reported_by_one_line(kakuri, api, command):
     message = "nothing really runs: the runtime is simulated"
-    api.nodes[0] |= {"simulated": True, "message": message}
+    api.nodes[0] |= {"simulated": True, "message": message, "reason": "Simulated"}
     result = kakuri(*command)
     assert "simulated" in result.out
     assert (result.out + result.err).count("nothing really runs") == 1
-    api.nodes[0]["message"] = "the store accepts no changes"
+    api.nodes[0] |= {"message": "the store accepts no changes", "reason": "StoreFailed"}
     assert "the store accepts no changes" in kakuri(*command).out
 
 

@@ -628,6 +628,12 @@ async def test_spec_shows_how_the_run_is_isolated():
         ]
 
 
+async def test_spec_shows_how_much_of_the_image_was_pulled():
+    async with api(replace(DETAILED, pulled_bytes=2_100_000)) as call:
+        _, body, _ = await call("GET", "/workloads/wl-1?spec")
+        assert body["pulled_bytes"] == 2_100_000
+
+
 async def test_head_with_spec_has_the_entity_tag_and_no_content():
     async with api(DETAILED) as call:
         response = await call.client.request("HEAD", f"http://{call.endpoint}/workloads/wl-1?spec")

@@ -68,11 +68,13 @@ async def test_node_without_its_runtime_is_unavailable_and_says_why():
         )  # fmt: skip
 
 
-async def test_simulated_node_says_so():
+async def test_node_that_simulates_is_ready_and_has_reason_and_message():
     message = "nothing really runs: the runtime is simulated"
-    async with api(Node("1", "simulated", simulated=True, workloads=0, message=message)) as call:
+    node = Node("1", "simulated", True, 0, message=message, reason="Simulated")
+    async with api(node) as call:
         _, body, _ = await call("GET", "/nodes/node")
-        assert (body["simulated"], body["message"], body["state"]) == (True, message, "ready")
+        assert (body["simulated"], body["state"]) == (True, "ready")
+        assert (body["reason"], body["message"]) == ("Simulated", message)
 
 
 @pytest.mark.parametrize("name", ["other", "N1.example", "n1.example."])
@@ -98,9 +100,8 @@ async def test_node_whose_agent_is_lost_is_unavailable_and_keeps_what_it_reporte
             await agent.close()
             status, lost, _ = await call("GET", "/nodes/n1.example")
             assert (status, lost["state"]) == (200, "unavailable")
-            assert str(agent.endpoint) in lost["message"]
-            del lost["message"]
-            assert lost == ready | {"state": "unavailable"}
+            assert str(agent.endpoint) in lost.pop("message")
+            assert lost == ready | {"state": "unavailable", "reason": "AgentUnreachable"}
             assert (await call("GET", "/nodes"))[1]["nodes"][0]["state"] == "unavailable"
 
 

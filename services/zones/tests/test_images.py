@@ -46,7 +46,7 @@ async def images(cri, clock):
     await pulls.close()
 
 
-def ignore(message):
+def ignore(message, received):
     pass
 
 
@@ -218,7 +218,7 @@ async def test_start_that_joined_a_failing_pull_late_has_an_attempt_of_its_own(r
     await runtime.calls.wait_for("PullImage")
     reported = []
 
-    def report(message):
+    def report(message, received):
         reported.append(message)
         if reported.count("pulling app:1") == 2:  # the first pull has failed
             runtime.images.push("app:1", FakeImage())
@@ -315,7 +315,7 @@ async def test_error_of_the_registry_is_reported(runtime, images):
 async def test_transient_failure_is_tried_again(runtime, images, message):
     reported = []
     runtime.faults.set("PullImage", f"2*error(UNKNOWN: {message})")
-    await ensure(images, report=reported.append)
+    await ensure(images, report=lambda message, received: reported.append(message))
     assert pulls_of(runtime) == 3
     assert f"can't pull app:1: {message}; trying again in 0.001 s" in reported
 
@@ -346,7 +346,7 @@ async def test_transient_failures_are_final_after_the_retry_window(runtime, cri,
     images = Images(cri, limits, clock, received_by=lambda path: None)
     runtime.faults.set("PullImage", f"100*{BUSY}")
 
-    def report(message):
+    def report(message, received):
         clock.now += 10 if "trying again" in message else 0
 
     with pytest.raises(PullFailed, match="503"):
@@ -378,12 +378,16 @@ async def test_pull_without_progress_is_ended(runtime, images, clock):
 async def test_progress_keeps_a_pull_alive_and_is_reported(runtime, images, clock):
     runtime.images.set("app:1", FakeImage(state="hanging"))
     reported = []
-    pull = asyncio.create_task(ensure(images, report=reported.append))
+    pull = asyncio.create_task(
+        ensure(images, report=lambda message, received: reported.append((message, received)))
+    )
     for _ in range(4):
         await runtime.calls.wait_for("ImageFsInfo", len(runtime.calls.of("ImageFsInfo")) + 2)
         clock.now += 20
         runtime.images.used_bytes += 5_000_000
-    await until(lambda: reported[-1] == "pulling app:1 for 80 s, about 20.0 MB so far")
+    message = "pulling app:1 for 80 s, about 20.0 MB so far"
+    await until(lambda: reported[-1] == (message, 20_000_000))
+    assert reported[0] == ("pulling app:1", None)
     pull.cancel()
     with pytest.raises(asyncio.CancelledError):
         await pull

@@ -241,3 +241,16 @@ async def test_start_in_progress_is_pending(runtime, node):
     assert [each.id for each in node.zones.zones()] == ["z"]
     await node.remove()
     await start
+
+
+async def test_zone_whose_image_is_pulled_has_the_bytes_received(runtime, node):
+    runtime.images.set("app:1", FakeImage(state="hanging"))
+    start = asyncio.create_task(node.start())
+    zone = await node.until(lambda seen: seen is not None and seen.reason == "Pulling")
+    assert zone.pulled_bytes is None
+    await runtime.calls.wait_for("ImageFsInfo", 2)  # the first figure is known
+    runtime.images.used_bytes += 5_000_000
+    zone = await node.until(lambda seen: seen is not None and seen.pulled_bytes)
+    assert zone.pulled_bytes == 5_000_000
+    await node.remove()
+    await start

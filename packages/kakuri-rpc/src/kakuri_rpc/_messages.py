@@ -72,6 +72,8 @@ class Status:
         removal: What was removed, and how that was checked.
         isolation: How the run is isolated, once it was checked; with details only.
         image: Whether the image is on the node, in the reply to a dry run.
+        pulled_bytes: Roughly how much was received since the pull of the image began; with details
+            only.
     """
 
     __json__: ClassVar[dict[str, Any]] = REPLY
@@ -97,6 +99,7 @@ class Status:
     removal: Removal | None = None
     isolation: Isolation | None = None
     image: ImageStatus | None = None
+    pulled_bytes: Count | None = None
 
     @classmethod
     def of(cls, workload_id: str, run: Run, *, existing: bool = False) -> "Status":
@@ -159,6 +162,7 @@ class Node:
         started_at: When the agent started, in seconds since the epoch.
         event_index: The version of the registry, which is the index of the latest event.
         store_id: The random id of the store, as in `Changes`.
+        reason: Why there is a message, as a short code such as `Simulated`.
         features: What the agent accepts beyond what every agent does: `FEATURES` of its release.
     """
 
@@ -181,6 +185,7 @@ class Node:
     started_at: Timestamp | None = None
     event_index: Version | None = None
     store_id: StoreId | None = None
+    reason: str | None = None
     features: Annotated[list[str], MaxLength(MAX_FEATURES)] = field(default_factory=list)
 
     @property

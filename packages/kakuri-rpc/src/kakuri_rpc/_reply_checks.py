@@ -77,6 +77,7 @@ def cleaned(reply: R) -> R:
                 name=_clean(reply.name, MAX_NODE_NAME_LENGTH),
                 store=_clean(reply.store, MAX_NAME_LENGTH),
                 message=_clean(reply.message, MAX_MESSAGE_LENGTH),
+                reason=_clean(reply.reason, MAX_REASON_LENGTH),
             )
         case ErrorReply():
             return replace(

@@ -38,8 +38,12 @@ class AgentTraces:
 
 
 def may_be_refused_trace(request: Request, error: AgentError) -> bool:
-    """Return whether a request may have been refused because of its trace."""
-    return error.code is ErrorCode.BAD_REQUEST and without_trace(request) is not request
+    """Return whether a request may have been refused because of its trace.
+
+    An agent that names the workload has decoded the request, so it accepts the trace.
+    """
+    is_undecoded = error.code is ErrorCode.BAD_REQUEST and error.workload_id is None
+    return is_undecoded and without_trace(request) is not request
 
 
 def without_trace(request: Request) -> Request:

@@ -61,6 +61,7 @@ class ZoneStatus:
     specification itself, enough to adopt a zone that is in no registry. It is large, so only the
     answer about a single zone has it; lists and events have the hash alone. `image_digest` is that
     of the image that its container was created from. `isolation` is set once a run was checked.
+    `pulled_bytes` is, roughly, what the node received since the pull of its image began.
     """
 
     __json__: ClassVar[dict[str, Any]] = {"omit_defaults": True, "unknown": "ignore"}
@@ -80,6 +81,7 @@ class ZoneStatus:
     image_digest: str | None = None
     spec_hash: str | None = None
     isolation: Isolation | None = None
+    pulled_bytes: Annotated[int, Range(ge=0, le=2**53)] | None = None
 
     @property
     def run(self) -> Run:

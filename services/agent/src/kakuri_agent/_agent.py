@@ -234,10 +234,9 @@ class Agent:
 
     def _detailed_status(self, entry: WorkloadEntry) -> Status:
         zone = self._runtime.status(entry.workload.id)
-        is_present = zone is not None and zone.attempt == entry.attempt
-        return status_of(
-            entry, detail=True, isolation=zone.isolation if zone and is_present else None
-        )
+        if zone is not None and zone.attempt != entry.attempt:
+            zone = None
+        return status_of(entry, detail=True, zone=zone)
 
     def _list(self, request: ListWorkloads) -> Callable[[], Reply]:
         """Return a function that builds the list of the current states."""
@@ -258,6 +257,7 @@ class Agent:
 
     def _describe(self) -> Reply:
         capacity = self._capacity
+        reason, message = self._condition()
         return Node(
             version=__version__,
             runtime=self._runtime.name,
@@ -265,7 +265,7 @@ class Agent:
             runtime_handlers=dict(self._runtime.handlers) or None,
             simulated=self._runtime.is_simulated,
             workloads=len(self._registry),
-            message=self._operator_message(),
+            message=message,
             runtime_available=self._runtime.fault is None,
             memory_mb=capacity.memory_mb,
             cpu_millicores=capacity.cpu_millicores,
@@ -276,18 +276,21 @@ class Agent:
             started_at=self._started_at,
             event_index=self._registry.journal.index,
             store_id=self._registry.store_id,
+            reason=reason,
             features=list(FEATURES),
         )
 
-    def _operator_message(self) -> str | None:
-        """Return the most severe problem of the node, if there is one."""
-        if self._writer.error is not None:
-            return f"the store accepts no changes: {self._writer.error}"
-        if self._writer.registration_error is not None:
-            return f"the store accepts no new workloads: {self._writer.registration_error}"
+    def _condition(self) -> tuple[str | None, str | None]:
+        """Return a reason and a message for the most severe problem of the node, if it has one."""
+        writer, fault = self._writer, self._runtime.fault
+        if writer.error is not None:
+            return "StoreFailed", f"the store accepts no changes: {writer.error}"
+        if writer.registration_error is not None:
+            message = f"the store accepts no new workloads: {writer.registration_error}"
+            return "RegistrationFailed", message
         if self._runtime.is_simulated:
-            return "nothing really runs: the runtime is simulated"
-        return self._runtime.fault
+            return "Simulated", "nothing really runs: the runtime is simulated"
+        return (None, None) if fault is None else ("RuntimeUnavailable", fault)
 
     def _get_history(self, request: GetHistory) -> Reply:
         if request.removed:

@@ -20,9 +20,9 @@ from kakuri_rpc import (
 )
 from kakuri_workload import (
     DesiredState,
-    Isolation,
     Workload,
     WorkloadState,
+    ZoneStatus,
     differences,
     printable,
 )
@@ -38,7 +38,7 @@ def status_of(
     existing: bool = False,
     with_version: bool = False,
     detail: bool = False,
-    isolation: Isolation | None = None,
+    zone: ZoneStatus | None = None,
 ) -> Status:
     """Return the status of a workload.
 
@@ -47,7 +47,7 @@ def status_of(
         existing: Whether a request found it already in the state that was requested.
         with_version: Whether the status has its version.
         detail: Whether the status has everything that is known.
-        isolation: How its run is isolated, for a status with details.
+        zone: The zone of its run, for a status with details.
     """
     status = Status.of(entry.workload.id, entry.run, existing=existing)
     if entry.desired is _RUN and entry.restart_at is None and not with_version and not detail:
@@ -60,7 +60,8 @@ def status_of(
         created_at=entry.registered_at if detail else None,
         changed_at=entry.changed_at if detail else None,
         workload=_as_submitted(entry.workload) if detail else None,
-        isolation=isolation,
+        isolation=None if zone is None else zone.isolation,
+        pulled_bytes=None if zone is None else zone.pulled_bytes,
     )
 
 

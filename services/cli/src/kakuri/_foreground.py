@@ -5,7 +5,6 @@ signals, so a signal never interrupts a request.
 """
 
 import queue
-import re
 import signal
 import sys
 import threading
@@ -113,7 +112,8 @@ class Foreground:
             self._progress.change(f"running{where}")
         elif reason == "Pulling":
             self._progress.change(f"pulling {printable(self._image)}")
-            self._progress.detail(_received(document.get("message") or ""))
+            received = document.get("pulled_bytes")
+            self._progress.detail(f"about {received / 1e6:.1f} MB" if received else "")
         else:
             message = document.get("message")
             text = f"{state}  {printable(reason)}" if reason else state
@@ -270,9 +270,3 @@ class Foreground:
         finally:
             for number, handler in previous.items():
                 signal.signal(number, handler)
-
-
-def _received(message: str) -> str:
-    """Return how much of an image was received, as the message of a pull reports it."""
-    found = re.search(r"about \d+\.\d MB so far", message)
-    return "" if found is None else found[0].removesuffix(" so far")

@@ -118,8 +118,7 @@ def _row(one: Node) -> list[str]:
 
 def _message(one: Node) -> str:
     """Return the node's message, but not that it is simulated: the warning reports that."""
-    message = printable(one.get("message") or "")
-    return "" if one.get("simulated") and message.startswith("nothing really runs") else message
+    return "" if one.get("reason") == "Simulated" else printable(one.get("message") or "")
 
 
 def _runtime(one: Node) -> str:

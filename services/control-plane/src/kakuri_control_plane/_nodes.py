@@ -41,6 +41,7 @@ class NodeView:
         last_heard: When the agent answered last.
         store_id: The random id of the agent's store; with another one, earlier indexes of events
             mean nothing.
+        reason: Why there is a message, as a short code such as `Simulated`.
     """
 
     __json__: ClassVar = {"omit_defaults": True}
@@ -63,6 +64,7 @@ class NodeView:
     event_index: int | None = None
     last_heard: Time | None = None
     store_id: str | None = None
+    reason: str | None = None
 
     @classmethod
     def of(cls, node: Node, last_heard: float | None, fault: str | None = None) -> "NodeView":
@@ -93,6 +95,7 @@ class NodeView:
             event_index=node.event_index,
             last_heard=date_time_or_none(last_heard),
             store_id=node.store_id,
+            reason=node.reason if fault is None else "AgentUnreachable",
         )
 
 

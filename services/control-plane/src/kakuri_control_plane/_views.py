@@ -141,6 +141,7 @@ class WorkloadDetails(WorkloadView):
         removed_at: When it was removed.
         removal: What was removed, and how that was checked.
         isolation: How its run is isolated.
+        pulled_bytes: Roughly how much the node received since the pull of the image began.
     """
 
     version: int | None = None
@@ -150,6 +151,7 @@ class WorkloadDetails(WorkloadView):
     removed_at: Time | None = None
     removal: Removal | None = None
     isolation: IsolationView | None = None
+    pulled_bytes: int | None = None
 
     @classmethod
     def complete(cls, status: Status) -> Self:
@@ -163,6 +165,7 @@ class WorkloadDetails(WorkloadView):
         details.removal = status.removal
         if status.isolation is not None:
             details.isolation = IsolationView.of(status.isolation)
+        details.pulled_bytes = status.pulled_bytes
         return details
 
 

@@ -67,9 +67,9 @@ class _Pull:
     waiters: dict[object, Report] = field(default_factory=dict)
     has_begun: bool = False
 
-    def report(self, message: str) -> None:
+    def report(self, message: str, received: int | None) -> None:
         for report in list(self.waiters.values()):
-            report(message)
+            report(message, received)
 
 
 class Images:
@@ -206,7 +206,7 @@ class Images:
             had_begun = pull.has_begun
             waiter = object()
             pull.waiters[waiter] = report
-            report(f"pulling {reference}")
+            report(f"pulling {reference}", None)
             try:
                 assert pull.task is not None  # only a pull in progress can be joined
                 return await asyncio.shield(pull.task)

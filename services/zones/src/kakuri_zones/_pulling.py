@@ -38,8 +38,8 @@ _TRANSIENT = re.compile(
     re.IGNORECASE,
 )
 
-Report = Callable[[str], None]
-"""Receives a message about the progress of a pull."""
+Report = Callable[[str, int | None], None]
+"""Receives a message about the progress of a pull, and the bytes received so far, if known."""
 
 
 class Puller:
@@ -63,7 +63,7 @@ class Puller:
 
         Args:
             image: The reference, with its tag or digest.
-            report: Receives messages about the progress.
+            report: Receives the progress.
             is_check: The node has an image of this name, which can be used instead, so the first
                 failure is final.
 
@@ -94,7 +94,7 @@ class Puller:
                     raise
                 pause = min(pause, left)
                 log.info("pull failed, trying again", image=image, error=str(failure), pause=pause)
-                report(f"{failure}; trying again in {pause:g} s")
+                report(f"{failure}; trying again in {pause:g} s", None)
             else:
                 log.info("pulled", image=image, seconds=round(self._clock() - began, 3))
                 return ref
@@ -137,9 +137,10 @@ class Puller:
             message = f"can't pull {image}: no progress for {stalled:.0f} s"
             raise PullFailed(message, is_transient=is_check)
         message = f"pulling {image} for {now - began:.0f} s"
-        if progress.bytes_seen:
-            message += f", about {progress.bytes_seen / 1e6:.1f} MB so far"
-        report(message)
+        received = progress.bytes_seen or None
+        if received is not None:
+            message += f", about {received / 1e6:.1f} MB so far"
+        report(message, received)
 
     async def _failure(self, image: str, error: CriError) -> Exception:
         """Return the error to raise; an unavailable runtime is not a failure of the image."""

@@ -358,8 +358,8 @@ class Start:
             log.warning("could not undo a start", zone=zone_id, error=str(error))
             self._remover.remove_later(zone_id, created, "its start failed")
 
-    def _report_pull(self, message: str) -> None:
-        self._report(PULLING, message)
+    def _report_pull(self, message: str, received: int | None) -> None:
+        self._report(PULLING, message, pulled_bytes=received)
 
     def _report(
         self,
@@ -368,6 +368,7 @@ class Start:
         *,
         sandbox_id: str | None = None,
         container_id: str | None = None,
+        pulled_bytes: int | None = None,
     ) -> None:
         """Publish the step of the start and the objects that exist so far."""
         self._table.show_progress(
@@ -380,5 +381,6 @@ class Start:
                 container_id=container_id,
                 attempt=self.spec.attempt,
                 spec_hash=self._run.spec_hash,
+                pulled_bytes=pulled_bytes,
             )
         )
