@@ -10,12 +10,15 @@ from tools.members import Member
 from tools.mutants.operators import Mutant, mutants
 
 MODULES = {
+    "kakuri": ("**/*",),
     "kakuri-agent": (
-        "_agent", "_capacity", "_reconciler", "_restarts", "_retention", "_state",
-        "_status_updater", "_work_queue", "_workload_logs",
+        "_agent", "_capacity", "_node_metrics", "_reconciler", "_restarts", "_retention", "_state",
+        "_status_updater", "_store_metrics", "_work_queue", "_workload_logs", "_workload_metrics",
+        "_zone_families",
     ),
     "kakuri-control-plane": (
-        "_admission", "_exposition", "_logs", "_presence", "_problems", "_queries",
+        "_admission", "_content", "_exposition", "_headers", "_logs", "_openapi_handler", "_page",
+        "_presence", "_problems", "_queries", "_worker_metrics",
     ),
     "kakuri-cri": (
         "_answers", "_caller", "_container_calls", "_errors", "_events", "_grpc_channel",
@@ -23,7 +26,8 @@ MODULES = {
         "_stats_calls",
     ),
     "kakuri-daemon": (
-        "_trace", "api/_access", "api/_guard", "api/_problems", "api/_queries", "metrics",
+        "_trace", "api/_access", "api/_guard", "api/_metrics", "api/_problems", "api/_queries",
+        "api/openapi", "metrics",
     ),
     "kakuri-grpc": (
         "_call", "_connections", "_deadlines", "_driver", "_framing", "_limits", "_metadata",
@@ -54,6 +58,7 @@ MODULES = {
         "_publisher", "_recovery", "_registry", "_registry_reader", "_rows", "_sizes",
         "_space_reserve", "_sqlite", "_transactions", "_write_ahead_log", "_writer",
     ),
+    "kakuri-sidecar": ("**/*",),
     "kakuri-tcp": (
         "_budgets", "_connection", "_connection_table", "_line_client", "_line_client_connection",
         "_line_server_connection", "_lines", "_limits", "_peers", "_shared", "_turns",

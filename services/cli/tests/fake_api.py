@@ -41,7 +41,8 @@ class FakeAPI:
         self.workloads, self.tombstones, self.histories, self.logs = {}, {}, {}, {}
         self.nodes = [dict(NODE)]
         self.events = []
-        self.requests = []
+        self.requests = []  # method and target of each
+        self.received = []  # the same requests as a whole
         self.overrides = {}
         self.image = None
         self.version = 10
@@ -170,6 +171,7 @@ class FakeAPI:
 
     def _record(self, request):
         self.requests.append((request.method, request.target))
+        self.received.append(request)
         return self.overrides.get((request.method, request.path))
 
     def _found(self, request):

@@ -37,6 +37,45 @@ def test_version_without_a_server_still_has_the_client(kakuri, environment):
     assert (result.code, result.out) == (6, f"client          {__version__}\n")
 
 
+@pytest.mark.parametrize(
+    ("other", "is_warned_about"),
+    [
+        ("1.5.9", False), ("1.4.0", False), ("1.6.0", False), ("1.3.9", True), ("1.7.0", True),
+        ("0.5.2", True), ("2.5.2", True), ("2.6.0", True), ("?", False), ("", False),
+        ("1", False), ("1.x", False),
+    ],
+)  # fmt: skip
+def test_version_warns_about_more_than_one_minor_version_of_skew(
+    kakuri, api, environment, other, is_warned_about
+):
+    environment.setattr("kakuri._about.__version__", "1.5.2")
+    api.release = "1.5.0"
+    api.nodes[0]["version"] = other
+    result = kakuri("version")
+    assert result.code == 0
+    assert ("warning: node1 has version" in result.err) == is_warned_about
+
+
+@pytest.mark.parametrize("options", [[], ["--json"]])
+def test_version_with_an_unreachable_node_has_client_and_control_plane(kakuri, api, options):
+    detail = "no agent at /run/x"
+    api.overrides[("GET", "/nodes")] = problem(503, code="agent_unreachable", detail=detail)
+    result = kakuri("version", *options)
+    assert result.code == 6
+    if options:
+        assert json.loads(result.out) == {
+            "client": __version__, "control_plane": "0.1.0", "nodes": [], "problem": detail,
+        }  # fmt: skip
+    else:
+        assert result.out == f"client          {__version__}\ncontrol plane   0.1.0\n"
+        assert result.err == f"nodes: {detail}\n"
+
+
+def test_version_shows_that_a_node_simulates(kakuri, api):
+    api.nodes[0]["simulated"] = True
+    assert kakuri("version").out.endswith("node            0.1.0   node1, simulated\n")
+
+
 def test_version_option_prints_the_version_of_the_client(kakuri):
     assert kakuri("--version").out == f"kakuri, version {__version__}\n"
 
@@ -69,6 +108,31 @@ def test_api_maps_problems_to_exit_codes(kakuri):
 def test_api_sends_additional_headers(kakuri, api):
     api.add("web", "failed")
     assert kakuri("api", "POST", "/workloads/web/stop", "-H", 'If-Match: "1"').code == 4
+
+
+def test_api_sends_headers_without_the_space_around_them(kakuri, api):
+    kakuri("api", "GET", "/nodes", "-H", " Kakuri-Test :  a:b ")
+    assert api.received[-1].headers.get("kakuri-test") == "a:b"
+
+
+def test_api_prints_status_headers_and_an_empty_line_before_the_content(kakuri, api):
+    head, _, body = kakuri("api", "-i", "GET", "/nodes").out.partition("\n\n")
+    assert head.splitlines()[0] == "HTTP/1.1 200"
+    assert all(": " in line for line in head.splitlines()[1:])
+    assert json.loads(body) == {"nodes": api.nodes}
+
+
+def test_api_with_content_that_cannot_be_read_is_a_usage_error(kakuri, api):
+    result = kakuri("api", "POST", "/workloads", "-d", "@missing")
+    assert (result.code, result.out) == (2, "")
+    assert result.err == "error: missing can't be read: No such file or directory\n"
+    assert api.requests == []
+
+
+def test_api_with_a_path_that_is_not_a_url_is_a_usage_error(kakuri, api):
+    result = kakuri("api", "GET", "/a b")
+    assert (result.code, api.requests) == (2, [])
+    assert "/a b" in result.err
 
 
 @pytest.mark.parametrize("arguments", [["GET", "nodes"], ["GET", "/nodes", "-H", "x"]])
@@ -113,21 +177,12 @@ def test_unknown_node_is_not_found(kakuri):
 def test_token_is_sent_with_every_request(kakuri, api, tmp_path, environment):
     (tmp_path / "token").write_text("s3cret\n")
     environment.delenv("KAKURI_HOST")
-    kakuri("context", "add", "lab", api.url, "--token-file", str(tmp_path / "token"))
-    seen = []
-    api.overrides = Recording(seen)
-    assert kakuri("--context", "lab", "ps").code == 0
-    assert kakuri("--context", "lab", "api", "GET", "/nodes").code == 0
-
-
-class Recording(dict):
-    def __init__(self, seen):
-        super().__init__()
-        self._seen = seen
-
-    def get(self, key, default=None):
-        self._seen.append(key)
-        return default
+    kakuri("context", "add", "lab", api.url, "--token-file", "~/token")
+    for verb in (["ps"], ["api", "GET", "/nodes"], ["api", "-i", "GET", "/nodes"]):
+        assert kakuri("--context", "lab", *verb).code == 0
+    sent = [request.headers.get("authorization") for request in api.received]
+    assert len(sent) >= 3
+    assert set(sent) == {"Bearer s3cret"}
 
 
 def test_token_file_that_is_missing_is_a_usage_error(kakuri, api):
@@ -176,3 +231,66 @@ def test_unknown_context_is_not_found(kakuri, environment, verb):
 def test_refusal_of_a_proxy_is_shown(kakuri, api):
     api.overrides[("GET", "/nodes")] = problem(401, code="unauthorized", detail="no token")
     assert kakuri("nodes").err == "error: no token\n"
+
+
+@pytest.mark.parametrize("options", [["--json"], ["-q"], ["-o", "jsonl"], []])
+def test_context_verbs_report_the_name_in_each_form(kakuri, api, options):
+    for verb in (["add", "lab", api.url], ["rm", "lab"]):
+        result = kakuri("context", *verb, *options)
+        assert result.code == 0
+        if options == []:
+            assert (result.out, "lab" in result.err) == ("", True)
+        elif options == ["-q"]:
+            assert result.out == "lab\n"
+        else:
+            assert json.loads(result.out) == {"name": "lab"}
+
+
+def test_contexts_are_listed_in_each_form(kakuri, api, environment):
+    kakuri("context", "add", "lab", api.url)
+    kakuri("context", "add", "home", "http://127.0.0.1:1")
+    kakuri("context", "add", "home", "http://127.0.0.1:2")
+    rows = [
+        {"name": "lab", "host": api.url, "current": False},
+        {"name": "home", "host": "http://127.0.0.1:2", "current": False},
+    ]
+    lines = kakuri("context", "ls", "-o", "jsonl").out.splitlines()
+    assert [json.loads(line) for line in lines] == rows
+    assert kakuri("context", "ls", "-q").out == "lab\nhome\n"
+    assert json.loads(kakuri("context", "ls", "--json").out) == {
+        "contexts": rows, "host": api.url, "source": "KAKURI_HOST",
+    }  # fmt: skip
+    assert kakuri("context", "ls").err == f"used now: {api.url} (from KAKURI_HOST)\n"
+    assert kakuri("--context", "lab", "context", "ls").err == ""
+
+
+def test_shown_context_has_each_form(kakuri, api, environment):
+    assert kakuri("context", "show", "-q").out == f"{api.url}\n"
+    kakuri("context", "add", "lab", api.url)
+    environment.delenv("KAKURI_HOST")
+    kakuri("context", "use", "lab")
+    assert kakuri("context", "show", "-q").out == "lab\n"
+    shown = json.loads(kakuri("context", "show", "--json").out)
+    assert (shown["name"], shown["host"]) == ("lab", api.url)
+    assert shown["source"].endswith("/.config/kakuri/config.toml")
+
+
+def test_removal_of_another_context_keeps_the_current_one(kakuri, api, environment):
+    environment.delenv("KAKURI_HOST")
+    for name in ("lab", "home"):
+        kakuri("context", "add", name, api.url)
+    kakuri("context", "use", "lab")
+    assert kakuri("context", "rm", "home").code == 0
+    assert kakuri("context", "show", "-q").out == "lab\n"
+
+
+@pytest.mark.parametrize("name", ["", "-a", "a b", "a/b", ".a", "a" * 64])
+def test_context_with_a_wrong_name_is_a_usage_error(kakuri, api, name):
+    result = kakuri("context", "add", "--", name, api.url)
+    assert result.code == 2
+    assert "expected a name of letters, digits, '-', '_' and '.'" in result.err
+    assert kakuri("context", "ls", "-q").out == ""
+
+
+def test_context_name_may_have_63_characters(kakuri, api):
+    assert kakuri("context", "add", "a" * 63, api.url).code == 0

@@ -1,6 +1,7 @@
 import json
 
 import pytest
+from kakuri_http import problem
 
 from .fake_api import RECEIPT
 
@@ -111,3 +112,72 @@ def test_several_results_as_json_are_an_array(kakuri, api):
     api.add("a", "failed")
     api.add("b", "failed")
     assert [one["id"] for one in json.loads(kakuri("rm", "--json", "a", "b").out)] == ["a", "b"]
+
+
+def test_stop_that_takes_longer_than_a_minute_after_its_grace_exits_with_124(
+    kakuri, api, environment
+):
+    environment.setattr("kakuri._lifecycle.MORE_SECONDS", 0.0)
+    api.add("web", reason="Stopping")
+    result = kakuri("stop", "--grace", "0", "web")
+    assert (result.code, result.out) == (124, "")
+    assert result.err == "error: web is still running, Stopping\n"
+
+
+def test_stop_may_take_a_minute_after_its_grace(kakuri, api, environment):
+    seconds = []
+
+    def await_state(_api, _id, response, _is_reached, given):
+        seconds.append(given)
+        return response
+
+    environment.setattr("kakuri._lifecycle.await_state", await_state)
+    api.add("web")
+    kakuri("stop", "--grace", "5", "web")
+    kakuri("stop", "web")
+    assert seconds == [65.0, 70.0]
+
+
+@pytest.mark.parametrize(
+    ("verb", "path"),
+    [("stop", "/workloads/web/stop"), ("restart", "/workloads/web/restart"),
+     ("rm", "/workloads/web?grace_seconds=10&wait=60")],
+)  # fmt: skip
+def test_workload_has_ten_seconds_to_end_by_default(kakuri, api, verb, path):
+    api.add("web", "failed")
+    kakuri(verb, "web")
+    (request,) = [one for one in api.received if one.method in ("POST", "DELETE")]
+    assert request.target == path
+    if verb != "rm":
+        assert json.loads(request.body) == {"grace_seconds": 10}
+
+
+@pytest.mark.parametrize("fields", [{"desired": "removed"}, {"state": "failed"}])
+def test_rm_asks_nothing_about_what_has_ended_or_is_being_removed(kakuri, api, fields):
+    api.add("web", **fields)
+    assert kakuri("rm", "web").code == 0
+    assert api.workloads == {}
+
+
+def test_rm_asks_once_about_all_that_still_run(kakuri, api):
+    for name, state in (("a", "running"), ("b", "failed"), ("c", "pending")):
+        api.add(name, state)
+    result = kakuri("rm", "a", "b", "a", "nothing", "c")
+    assert f"Stop and remove a, c on {api.url}?" in result.err
+    assert len(api.workloads) == 3
+
+
+def test_forced_rm_of_an_unknown_id_has_each_form(kakuri):
+    assert json.loads(kakuri("rm", "-f", "--json", "web").out) == {"id": "web"}
+    assert kakuri("rm", "-f", "-q", "web").out == "web\n"
+
+
+def test_rm_of_several_exits_with_the_code_of_the_first_failure(kakuri, api):
+    for name in ("a", "b"):
+        api.add(name, "failed")
+    api.overrides[("DELETE", "/workloads/b")] = problem(409, code="conflict", detail="no")
+    result = kakuri("rm", "nothing", "a", "b")
+    assert (result.code, result.out) == (3, f"a  {REMOVED}\n")
+    assert result.err == "error: nothing: no workload 'nothing'\nerror: b: no\n"
+    result = kakuri("rm", "b", "nothing", "-o", "jsonl")
+    assert (result.code, result.out) == (4, "")

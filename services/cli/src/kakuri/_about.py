@@ -1,5 +1,6 @@
 """The verbs `version` and `api`."""
 
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from kakuri._group import Verb
 from kakuri._invocation import Invocation
 from kakuri._version import __version__
 
+_VERSION = re.compile(r"(\d+)\.(\d+)")
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
 
@@ -61,13 +63,11 @@ def version(invocation: Invocation) -> int:
 
 
 def _is_far(other: str) -> bool:
-    try:
-        ours, theirs = (
-            [int(part) for part in text.split(".")[:2]] for text in (__version__, other)
-        )
-    except ValueError:
+    """Return whether a version differs by more than one minor version from this command's."""
+    ours, theirs = _VERSION.match(__version__), _VERSION.match(other)
+    if ours is None or theirs is None:
         return False
-    return ours[0] != theirs[0] or abs(ours[1] - theirs[1]) > 1
+    return ours[1] != theirs[1] or abs(int(ours[2]) - int(theirs[2])) > 1
 
 
 @click.command(cls=Verb)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 from kakuri_http import (
     ClientError,
@@ -110,14 +110,39 @@ class Response:
         self.headers = response.headers
 
     @property
-    def document(self) -> Any:
-        """The content as JSON."""
-        try:
-            return loads(self.body)
-        except JSONError as error:
-            raise Unreachable(
-                f"the response is not valid JSON: {error}", code="bad_answer"
-            ) from error
+    def document(self) -> dict[str, Any]:
+        """The content, which is a JSON object."""
+        return read_document(self.body, "the response")
+
+
+class _Document(dict[str, Any]):
+    """An object of the API. Another server than a control plane sends one with other fields."""
+
+    def __init__(self, fields: Mapping[str, Any], what: str) -> None:
+        super().__init__(fields)
+        self._what = what
+
+    def __missing__(self, name: str) -> NoReturn:
+        raise Unreachable(f"{self._what} has no field {name!r}", code="bad_answer")
+
+
+def read_document(text: bytes, what: str) -> dict[str, Any]:
+    """Return a JSON object of the API.
+
+    Args:
+        text: The object.
+        what: What it is, for errors.
+
+    Raises:
+        Unreachable: It is not a JSON object; the same when a field is looked up that it lacks.
+    """
+    try:
+        document = loads(text)
+    except JSONError as error:
+        raise Unreachable(f"{what} is not valid JSON: {error}", code="bad_answer") from error
+    if not isinstance(document, dict):
+        raise Unreachable(f"{what} is not a JSON object", code="bad_answer")
+    return _Document(document, what)
 
 
 class API:

@@ -109,6 +109,8 @@ def follow_events(
         CommandError: The query is refused, or the index to continue after, which the API named.
         Unreachable: The first request got no response, or an outage lasted too long.
     """
+    from kakuri._client import read_document  # noqa: PLC0415 (not for --help)
+
     outage = Outage(invocation, api.name)
     has_begun = False
     while True:
@@ -118,7 +120,7 @@ def follow_events(
                 outage.ended()
                 has_begun = True
                 for line in _lines(response):
-                    event = _parsed(line)
+                    event = read_document(line, "an event")
                     if "index" in event and event["type"] != "state":
                         after = str(event["index"])
                     if event["type"] == "gap":
@@ -160,16 +162,6 @@ def _lines(pieces: Any) -> Iterator[bytes]:
         *lines, buffer = (buffer + piece).split(b"\n")
         yield from (line for line in lines if line.strip())
     raise Unreachable("the stream of events ended", code="no_answer")
-
-
-def _parsed(line: bytes) -> Event:
-    from kakuri_json import JSONError, loads  # noqa: PLC0415 (not for --help)
-
-    try:
-        event: Event = loads(line)
-    except JSONError as error:
-        raise Unreachable(f"an event is not valid JSON: {error}", code="bad_answer") from error
-    return event
 
 
 def _print(invocation: Invocation, event: Event) -> None:

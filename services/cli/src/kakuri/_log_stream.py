@@ -3,9 +3,7 @@
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from kakuri_json import JSONError, loads
-
-from kakuri._client import API, Params
+from kakuri._client import API, Params, read_document
 from kakuri._exits import Unreachable
 from kakuri._invocation import Invocation
 from kakuri._outage import Outage
@@ -130,14 +128,8 @@ def _record_time(line: bytes) -> Line:
 
 
 def record_of(line: bytes) -> dict[str, Any]:
-    """Return a record; Unreachable if it is not valid JSON."""
-    try:
-        record: dict[str, Any] = loads(line)
-    except JSONError as error:
-        raise Unreachable(
-            f"a record of the log is not valid: {error}", code="bad_answer"
-        ) from error
-    return record
+    """Return a record; Unreachable if it is not a JSON object."""
+    return read_document(line, "a record of the log")
 
 
 def report_gap(invocation: Invocation, workload_id: str) -> None:

@@ -230,11 +230,12 @@ def _report_end(invocation: Invocation, api: "API", name: str) -> None:
     """Report on standard error how a workload ended whose log was followed to its end."""
     from kakuri._watch import path_of, removed_document  # noqa: PLC0415 (not for --help)
 
+    document: dict[str, Any] | None
     try:
         document = api.get(path_of(name)).document
     except NotFound:
         document = removed_document(api, name)
-        if document is None:
-            invocation.note(f"{name} was removed")
-            return
+    if document is None:
+        invocation.note(f"{name} was removed")
+        return
     invocation.note(f"{name} ended: {end_text(document)}")

@@ -1,0 +1,233 @@
+"""Requests to the control plane: their limits, and the errors that responses and failures become."""
+
+import copy
+import pickle
+from types import SimpleNamespace
+
+import pytest
+from kakuri import _client as client
+from kakuri._contexts import Context, Target
+from kakuri._exits import (
+    ClosedPipe,
+    CommandError,
+    Exit,
+    NotFound,
+    Unreachable,
+    UsageError,
+)
+from kakuri._files import Fault, FileFaults
+from kakuri._run import NotRun
+from kakuri_http import (
+    ClientError,
+    ConnectFailed,
+    ProtocolError,
+    Response,
+    Timeouts,
+    TooManyRedirects,
+)
+
+from .test_exit_codes import ARGUMENTS
+
+
+class Transport:
+    """Records how the client is made and what it is asked for; answers with an empty object."""
+
+    made: SimpleNamespace
+    error: Exception | None = None
+
+    def __init__(self, endpoint, *, tls, limits):
+        Transport.made = SimpleNamespace(endpoint=endpoint, tls=tls, limits=limits, requests=[])
+
+    def request(self, method, url, **options):
+        self.made.requests.append((method, url, options))
+        if self.error is not None:
+            raise self.error
+        return SimpleNamespace(status=200, body=b"{}", headers={})
+
+    def close(self):
+        pass
+
+
+@pytest.fixture
+def transport(monkeypatch):
+    monkeypatch.setattr(client, "BlockingClient", Transport)
+    monkeypatch.setattr(Transport, "error", None)
+    return Transport
+
+
+def api_of(host, source="--host", **fields):
+    return client.API(Target(Context(host, **fields), source))
+
+
+def test_request_waits_thirty_seconds_and_as_long_as_the_server_was_asked_to(transport):
+    api = api_of("http://a:1")
+    api.get("/x")
+    api.request("POST", "/x", wait=5.0)
+    waits = [options["timeouts"] for _, _, options in transport.made.requests]
+    assert waits == [Timeouts(read=30.0, total=60.0), Timeouts(read=35.0, total=65.0)]
+
+
+def test_response_may_have_64_mib(transport):
+    api_of("http://a:1")
+    assert transport.made.limits.body == 64 * 1024 * 1024
+
+
+@pytest.mark.parametrize(
+    ("host", "endpoint", "url"),
+    [
+        ("http://a:1", None, "http://a:1/x"),
+        ("https://a", None, "https://a/x"),
+        ("unix:/run/x.sock", "unix:/run/x.sock", "/x"),
+    ],
+)
+def test_socket_is_connected_to_and_a_host_is_part_of_the_url(transport, host, endpoint, url):
+    api_of(host).get("/x")
+    assert transport.made.endpoint == endpoint
+    assert transport.made.requests[0][:2] == ("GET", url)
+
+
+@pytest.mark.parametrize(
+    ("host", "ca", "is_used"),
+    [("https://a", "~/ca.pem", True), ("https://a", None, False), ("http://a", "~/ca.pem", False)],
+)
+def test_authorities_are_those_of_the_context_for_https(
+    transport, monkeypatch, tmp_path, host, ca, is_used
+):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    made = []
+    monkeypatch.setattr("kakuri_tcp.ClientTLS", lambda **options: made.append(options) or "tls")
+    api_of(host, ca=ca)
+    assert made == ([{"ca": tmp_path / "ca.pem"}] if is_used else [])
+    assert transport.made.tls == ("tls" if is_used else None)
+
+
+def test_fields_of_a_request_override_those_of_the_context(transport, tmp_path):
+    (tmp_path / "token").write_text(" secret \n")
+    api = api_of("http://a", token_file=str(tmp_path / "token"))
+    api.request("POST", "/x", params=[("a", "b")], body=b"c", headers={"X": "y"})
+    api.again().request("GET", "/x", headers={"Authorization": "other"})
+    ((_, _, first),) = transport.made.requests[:1]
+    assert first["headers"] == {"Authorization": "other"}
+
+
+@pytest.mark.parametrize("text", [b"\xff", None])
+def test_token_that_cannot_be_read_is_a_usage_error(tmp_path, text):
+    if text is not None:
+        (tmp_path / "token").write_bytes(text)
+    with pytest.raises(UsageError, match=r"^the token can't be read: "):
+        api_of("http://a", token_file=str(tmp_path / "token"))
+
+
+@pytest.mark.parametrize(
+    ("source", "hint"),
+    [
+        ("default", "; kakuri up starts a control plane, --host names another one"),
+        ("KAKURI_HOST", " (from KAKURI_HOST)"),
+    ],
+)
+def test_refused_connection_names_what_selected_the_control_plane(transport, source, hint):
+    transport.error = ConnectFailed("refused")
+    with pytest.raises(Unreachable) as caught:
+        api_of("http://a:1", source).request("POST", "/x")
+    assert (caught.value.message, caught.value.code) == (f"refused{hint}", "unreachable")
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "DELETE", "PUT"])
+@pytest.mark.parametrize("error", [ClientError("late"), ProtocolError("wrong")])
+def test_outcome_of_a_request_without_a_response_is_unknown_unless_it_only_reads(
+    transport, method, error
+):
+    transport.error = error
+    with pytest.raises(Unreachable) as caught:
+        api_of("http://a:1").request(method, "/x")
+    unknown = "it is not known whether the request was carried out" in caught.value.message
+    assert unknown == (method not in ("GET", "HEAD"))
+    assert caught.value.code == "no_answer"
+    assert caught.value.exit_code == 6
+
+
+def test_redirected_request_was_not_carried_out(transport):
+    transport.error = TooManyRedirects("too many", ["http://a/"])
+    with pytest.raises(Unreachable, match=r"^too many$"):
+        api_of("http://a:1").request("POST", "/x")
+
+
+@pytest.mark.parametrize(
+    ("status", "exit_code"),
+    [(399, None), (400, 2), (402, 2), (404, 3), (409, 4), (410, 3), (411, 2), (412, 4), (422, 5),
+     (499, 2), (500, 6), (599, 6)],
+)  # fmt: skip
+def test_status_without_a_known_code_decides_about_the_exit_code(kakuri, api, status, exit_code):
+    api.overrides[("GET", "/nodes")] = Response(status, b'{"nodes":[]}', content_type="text/plain")
+    assert kakuri("nodes").code == (exit_code or 0)
+
+
+@pytest.mark.parametrize(("status", "is_shown"), [(404, False), (499, False), (500, True)])
+def test_trace_is_shown_with_faults_of_the_server_alone(kakuri, api, status, is_shown):
+    body = b'{"detail":"why","trace":"4bf9\\u001b"}'
+    api.overrides[("GET", "/nodes")] = Response(status, body, content_type="application/json")
+    assert kakuri("nodes").err == "error: why\n" + "  trace 4bf9\\x1b\n" * is_shown
+
+
+def test_texts_of_the_server_are_printed_without_control_characters(kakuri, api):
+    body = b'{"detail":"a\\u001bb","errors":[3,{"path":"$.\\u0007","message":"c\\u009b"}]}'
+    api.overrides[("GET", "/nodes")] = Response(400, body, content_type="application/json")
+    assert kakuri("nodes").err == "error: a\\x1bb\n  $.\\x07: c\\x9b\n"
+
+
+@pytest.mark.parametrize("body", [b"[]", b"3", b"<html>", b""])
+def test_refusal_without_a_problem_document_has_its_status(kakuri, api, body):
+    api.overrides[("GET", "/nodes")] = Response(404, body, content_type="text/html")
+    assert kakuri("nodes").err == "error: HTTP 404 Not Found\n"
+    document = kakuri("nodes", "--json").err
+    assert '"code":"not_found"' in document
+
+
+class Everywhere(dict):
+    """The same response to every request."""
+
+    def __init__(self, response):
+        super().__init__()
+        self._response = response
+
+    def get(self, key, default=None):
+        return self._response
+
+
+READING = ("ps", "status", "wait", "history", "stop", "start", "events", "nodes", "node", "version")
+"""The verbs that show fields of the response, and do not print it as it came."""
+
+
+@pytest.mark.parametrize("verb", READING)
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [(b"{}", "has no field '"), (b"[]", "is not a JSON object"), (b"null", "is not a JSON object")],
+)
+def test_response_of_another_server_counts_as_none(kakuri, api, verb, body, message):
+    api.overrides = Everywhere(Response(200, body, content_type="application/json"))
+    result = kakuri(verb, *ARGUMENTS[verb])
+    assert result.code == 6
+    assert message in result.out + result.err
+
+
+ERRORS = [
+    UsageError("wrong"),
+    Unreachable("lost", code="no_answer", document=b"{}"),
+    NotFound("no", document=b"{}"),
+    CommandError("late", Exit.TIMEOUT, code="timeout"),
+    NotRun("why", Exit.NOT_RUN, code="capacity", document=b"{}"),
+    FileFaults([Fault("a.toml", "$.a", "expected b", 3)]),
+    client.APIProblem("full", Exit.NO_ROOM, code="capacity", status=503, problem={"a": 1},
+                      document=b"{}"),
+    ClosedPipe(),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
+@pytest.mark.parametrize(
+    "duplicate", [copy.copy, copy.deepcopy, lambda error: pickle.loads(pickle.dumps(error))]
+)
+def test_copy_of_an_error_is_the_same(error, duplicate):
+    found = duplicate(error)
+    assert type(found) is type(error)
+    assert (found.args, vars(found), str(found)) == (error.args, vars(error), str(error))

@@ -1,0 +1,74 @@
+"""An outage of the control plane, with a clock that only waiting moves."""
+
+import time
+
+import pytest
+from kakuri import _outage
+from kakuri._exits import Unreachable
+from kakuri._outage import Outage
+
+LOST = Unreachable("refused", code="unreachable")
+
+
+class Invocation:
+    """Keeps what is printed."""
+
+    def __init__(self):
+        self.notes = []
+
+    def note(self, text, color):
+        assert color == "yellow"
+        self.notes.append(text)
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(_outage, "now_clock", lambda: "12:00:00")
+    return now
+
+
+@pytest.fixture
+def outage(clock):
+    """Return an outage, what it prints, and its waits, which move the clock."""
+    invocation, waits = Invocation(), []
+
+    def sleep(seconds):
+        waits.append(seconds)
+        clock[0] += seconds
+
+    return Outage(invocation, "here", sleep), invocation.notes, waits
+
+
+def test_waits_between_attempts_double_up_to_two_seconds_and_begin_anew_after_the_outage(outage):
+    outage, notes, waits = outage
+    for _ in range(7):
+        outage.failed(LOST)
+    assert waits == [0.1, 0.2, 0.4, 0.8, 1.6, 2.0, 2.0]
+    assert notes == ["12:00:00 lost here, trying again: refused"]
+    outage.ended()
+    assert notes[1:] == ["12:00:00 here is back after 7.1 s"]
+    outage.ended()
+    outage.failed(LOST)
+    assert waits[7:] == [0.1]
+    assert notes[2:] == ["12:00:00 lost here, trying again: refused"]
+
+
+def test_outage_of_more_than_five_minutes_ends_with_the_last_error(outage, clock):
+    outage, notes, waits = outage
+    outage.failed(LOST)
+    clock[0] = 400.0
+    outage.failed(LOST)
+    clock[0] = 400.1
+    last = Unreachable("still refused", code="unreachable")
+    with pytest.raises(Unreachable) as caught:
+        outage.failed(last)
+    assert caught.value is last
+    assert (len(notes), len(waits)) == (1, 2)
+
+
+def test_response_without_an_outage_prints_nothing(outage):
+    outage, notes, waits = outage
+    outage.ended()
+    assert (notes, waits) == ([], [])
