@@ -7,6 +7,7 @@ import pytest
 from kakuri_cri.testing import FakeImage
 from kakuri_http import Client
 from kakuri_json import decode, encode
+from kakuri_sidecar._api import LINE_BYTES, LINE_SAMPLES, _lines
 from kakuri_tcp import Endpoint, ListenFailed
 from kakuri_tcp.testing import until
 from kakuri_workload import ZoneSpec
@@ -113,6 +114,10 @@ async def test_oversized_document_is_413(sidecar):
         ("POST", "/zones/z/stop?grace_seconds=-1", 400),
         ("POST", "/zones/z/stop?grace_seconds=3601", 400),
         ("POST", "/zones/z/stop?grace_seconds=soon", 400),
+        ("POST", "/zones/nope/stop?grace_seconds=3600", 404),
+        ("POST", "/zones/nope/stop?grace_seconds=0", 404),
+        ("DELETE", "/zones/nope?grace_seconds=3600", 204),
+        ("DELETE", "/zones/nope?grace_seconds=3601", 400),
         ("POST", "/zones/nope/stop", 404),
         ("DELETE", "/zones/z?grace=1", 400),
         ("DELETE", "/zones/NO", 404),
@@ -340,3 +345,15 @@ async def test_metrics_are_a_family_in_each_line(runtime, sidecar, monkeypatch):
     assert found["kakuri_zone_memory_working_set_bytes"].samples == (MetricSample(("z",), 4096),)
     assert found["kakuri_build_info"].columns[0] == ["sidecar"]
     assert "RunPodSandbox" in found["kakuri_cri_request_duration_seconds"].columns[0]
+
+
+async def test_line_of_metrics_has_at_most_1000_series_and_512_kib():
+    labels = [f"{number:04}" for number in range(1001)]
+    many = MetricFamily("many", "gauge", "", ("id",), (labels,), [1.0] * 1001)
+    large = MetricFamily("large", "gauge", "", ("id",), (["x" * 512] * 1000,), [1.0] * 1000)
+    lines = [line async for line in _lines([many, large])]
+    assert [len(decode(line, type=MetricFamily)) for line in lines[:2]] == [1000, 1]
+    assert max(map(len, lines)) <= 524_288
+    assert sum(len(decode(line, type=MetricFamily)) for line in lines[2:]) == 1000
+    assert all(line.endswith(b"\n") and line.count(b"\n") == 1 for line in lines)
+    assert (LINE_SAMPLES, LINE_BYTES) == (1000, 512 * 1024)

@@ -2,7 +2,8 @@ import asyncio
 
 import pytest
 from kakuri_json import decode
-from kakuri_workload import LogEvent, LogGrown, LogsWatched, read_records
+from kakuri_sidecar import _api_logs as sidecar_api
+from kakuri_workload import DEFAULT_LOG_BYTES, LogEvent, LogGrown, LogsWatched, read_records
 
 
 async def test_log_has_what_the_container_wrote(runtime, sidecar):
@@ -84,6 +85,13 @@ async def test_gap_in_a_log_is_reported(runtime, sidecar):
         ("/zones/z/log?after=nonsense", 400),
         ("/zones/z/log?limit=0", 400),
         ("/zones/z/log?limit=1048577", 400),
+        ("/zones/z/log?limit=1048576", 200),
+        ("/zones/z/log?limit=1", 200),
+        ("/zones/z/log?wait=0", 200),
+        ("/zones/z/log?wait=-1", 400),
+        ("/zones/z/log?tail=1000000", 200),
+        ("/zones/z/log?tail=1000001", 400),
+        ("/zones/z/log?tail=-1", 400),
         ("/zones/z/log?wait=31", 400),
         ("/zones/z/log?tail=x", 400),
         ("/zones/z/log?what", 400),
@@ -226,3 +234,41 @@ async def test_selection_of_records_without_records_is_400(sidecar, query):
 async def test_invalid_selection_of_records_is_400(sidecar, query):
     await sidecar.post()
     assert (await sidecar.get(f"/zones/z/log?records&{query}")).status == 400
+
+
+@pytest.mark.parametrize(
+    ("query", "is_part"),
+    [
+        ("", False), ("tail=1", False), ("tail=1&follow=false", False), ("bounded=false", False),
+        ("limit=9", True), ("wait=30", True), ("wait=0", True), ("after=", True),
+        ("bounded", True), ("records", True),
+    ],
+)  # fmt: skip
+async def test_each_parameter_for_programs_asks_for_one_part(runtime, sidecar, query, is_part):
+    await sidecar.post()
+    runtime.write("z", b"x\n")
+    answer = await sidecar.get(f"/zones/z/log?{query}")
+    assert answer.status == 200
+    assert ("kakuri-log-next" in answer.headers) == is_part
+    assert ("kakuri-log-ended" in answer.headers) == is_part
+    assert ("kakuri-log-examined" in answer.headers) == (query == "records")
+    assert "kakuri-log-gap" not in answer.headers
+
+
+async def test_part_of_a_log_has_64_kib_by_default(runtime, sidecar):
+    await sidecar.post()
+    runtime.write("z", b"x" * 99 + b"\n")
+    seen = {}
+    real = sidecar_api.LogRequest
+
+    def recorded(*arguments):
+        seen["arguments"] = arguments
+        return real(*arguments)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sidecar_api, "LogRequest", recorded)
+        await sidecar.get("/zones/z/log?bounded")
+        assert seen["arguments"] == (None, None, DEFAULT_LOG_BYTES, 0, True, None)
+        await sidecar.get("/zones/z/log?limit=9&wait=1&tail=3")
+        assert seen["arguments"] == (3, None, 9, 1, False, None)
+    assert DEFAULT_LOG_BYTES == 65_536

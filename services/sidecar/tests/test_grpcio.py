@@ -1,9 +1,12 @@
+import asyncio
 import os
 
+import grpc
 import pytest
-from kakuri_cri import Runtime, RuntimeUnavailable
+from kakuri_cri import ChannelError, Runtime, RuntimeUnavailable
 from kakuri_cri.testing import FakeCri
 from kakuri_sidecar import GrpcioChannel
+from kakuri_tcp.testing import until
 
 # tests/contract/test_cri_channels.py has the tests that every channel has to pass.
 
@@ -40,3 +43,53 @@ async def test_channel_shows_its_socket(runtime):
     channel = GrpcioChannel(runtime.endpoint)
     assert repr(channel) == f"<GrpcioChannel unix:{runtime.path}>"
     await channel.close()
+
+
+async def test_channel_keeps_one_stub_for_each_method(runtime, monkeypatch):
+    channel = GrpcioChannel(runtime.endpoint)
+    made = []
+    create = channel._channel.unary_unary
+    monkeypatch.setattr(
+        channel._channel, "unary_unary", lambda path: made.append(path) or create(path)
+    )
+    async with Runtime(channel) as cri:
+        await cri.version()
+        await cri.version()
+        await cri.status()
+    assert len(made) == 2
+
+
+async def test_stream_that_is_left_is_cancelled(runtime):
+    async with Runtime(GrpcioChannel(runtime.endpoint)) as cri:
+        events = cri.events()
+        runtime.node.conditions["RuntimeReady"] = True
+        waiting = asyncio.ensure_future(anext(events))
+        await until(lambda: runtime.listeners == 1)
+        waiting.cancel()
+        await asyncio.wait([waiting])
+        await events.aclose()
+        await until(lambda: runtime.listeners == 0)
+
+
+async def test_failed_calls_and_streams_have_the_status_and_the_details(runtime):
+    channel = GrpcioChannel(runtime.endpoint)
+    with pytest.raises(ChannelError) as raised:
+        await channel.call("/runtime.v1.RuntimeService/Nothing", b"", timeout=5)
+    assert raised.value.code == grpc.StatusCode.UNIMPLEMENTED.name
+    with pytest.raises(ChannelError) as raised:
+        await anext(channel.stream("/runtime.v1.RuntimeService/Nothing", b"", timeout=5))
+    assert raised.value.code == "UNIMPLEMENTED"
+    await channel.close()
+
+
+@pytest.mark.parametrize(("owner", "is_refused"), [(0, False), (None, False), (54321, True)])
+async def test_socket_of_root_and_of_this_user_is_trusted(runtime, monkeypatch, owner, is_refused):
+    user = 12345
+    os.chown(runtime.path, user if owner is None else owner, -1)
+    monkeypatch.setattr(os, "geteuid", lambda: user)
+    async with Runtime(GrpcioChannel(runtime.endpoint)) as cri:
+        if is_refused:
+            with pytest.raises(RuntimeUnavailable, match="neither root nor this user"):
+                await cri.version()
+        else:
+            assert (await cri.version()).runtime_name == "fake"
