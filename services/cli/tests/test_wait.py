@@ -114,3 +114,97 @@ def test_workload_that_is_being_ended_cannot_start_running(desired):
 
 def test_workload_that_is_being_restarted_can_start_running():
     assert verdict_of("running", {"id": "a", "state": "pending", "desired": "restarted"}) is None
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--for", "running", "a"], ["--for", "removed", "a"], ["a", "b"]]
+)
+def test_exit_code_of_a_workload_needs_the_end_of_one(kakuri, api, arguments):
+    result = kakuri("wait", "--exit-code", *arguments)
+    assert (result.code, api.requests) == (2, [])
+    assert "--exit-code needs --for ended and one workload" in result.err
+
+
+def test_exit_code_of_a_workload_that_is_named_twice_is_its_own(kakuri, api):
+    api.add("job", "failed", exit_code=3)
+    assert kakuri("wait", "--exit-code", "job", "job").code == 3
+
+
+def test_wait_without_exit_code_exits_with_0_after_a_failure(kakuri, api):
+    api.add("job", "failed", exit_code=3)
+    assert kakuri("wait", "job").code == 0
+
+
+REMOVED = {"removed_at": "2026-11-26T14:01:10Z"}
+
+
+@pytest.mark.parametrize(
+    ("condition", "document", "verdict"),
+    [
+        ("removed", None, (True, "removed")),
+        ("removed", {"state": "failed", **REMOVED}, (True, "removed")),
+        ("removed", {"state": "failed"}, None),
+        ("removed", {"state": "running", "desired": "removed"}, None),
+        ("ended", None, (False, "it was removed")),
+        ("ended", {"state": "running"}, None),
+        ("ended", {"state": "pending"}, None),
+        ("ended", {"state": "failed", "exit_code": 3}, (True, "exit code 3")),
+        ("ended", {"state": "succeeded"}, (True, "succeeded")),
+        ("ended", {"state": "failed", "restart_at": "t", **REMOVED}, (True, "failed")),
+        ("ended", {"state": "running", **REMOVED}, (False, "failed")),
+        ("running", None, (False, "it was removed")),
+        ("running", {"state": "running"}, (True, "running")),
+        ("running", {"state": "running", **REMOVED}, (False, "it was removed")),
+        ("running", {"state": "running", "desired": "stopped"}, (False, "it is being stopped")),
+        ("running", {"state": "pending"}, None),
+        ("running", {"state": "failed", "reason": "Error"}, (False, "failed, Error")),
+        ("running", {"state": "succeeded"}, (False, "succeeded")),
+    ],
+)
+def test_verdict_of_each_condition_and_document(condition, document, verdict):
+    assert verdict_of(condition, document) == verdict
+
+
+def test_wait_for_the_end_of_a_workload_that_leaves_nothing_gives_up(kakuri, api):
+    api.add("job")
+    later_removed(api, "job")
+    result = kakuri("wait", "job")
+    assert (result.code, result.err) == (1, "job can no longer end: it was removed\n")
+
+
+def later_removed(api, workload_id):
+    """Remove a workload once a request waits for it, and keep nothing of it."""
+
+    def remove():
+        while not any("wait=" in target for _, target in list(api.requests)):
+            threading.Event().wait(0.01)
+        api.tombstones = Forgetful()
+        api.remove(workload_id)
+
+    threading.Thread(target=remove, daemon=True).start()
+
+
+class Forgetful(dict):
+    """Keeps nothing."""
+
+    def __setitem__(self, key, value):
+        pass
+
+
+@pytest.mark.parametrize("options", ["--json", "-q"])
+def test_negative_verdict_has_each_form(kakuri, api, options):
+    api.add("bad", "failed", reason="Error")
+    result = kakuri("wait", "bad", "--for", "running", options)
+    assert result.code == 1
+    if options == "-q":
+        assert result.out == ""
+        assert result.err == "bad can no longer start running: failed, Error\n"
+    else:
+        document = json.loads(result.out)
+        assert (document["id"], document["state"]) == ("bad", "failed")
+        assert document["fulfilled"] is False
+
+
+def test_verdict_about_what_is_gone_as_json_has_its_id(kakuri):
+    result = kakuri("wait", "gone", "--for", "removed", "--json")
+    assert json.loads(result.out) == {"id": "gone", "fulfilled": True}

@@ -1,0 +1,367 @@
+"""A workload in the foreground, driven step by step without threads and signals."""
+
+import queue
+import signal
+import time
+from types import SimpleNamespace
+
+import pytest
+from kakuri import _foreground as foreground
+from kakuri._exits import CommandError, Exit, NotFound, Unreachable
+from kakuri._foreground import Foreground
+
+JOB = {"id": "job", "image": "busybox\x1b"}
+START, END = "2026-11-26T14:01:05Z", "2026-11-26T14:01:09.5Z"
+LOST = Unreachable("lost", code="no_answer")
+
+
+class Progress:
+    """Keeps what is printed."""
+
+    def __init__(self, _invocation, _name):
+        self.shown = []
+
+    def __getattr__(self, kind):
+        return lambda *text: self.shown.append((kind, *text))
+
+
+class API:
+    """Raises an error or returns a document; a context manager of itself."""
+
+    def __init__(self, result=None):
+        self.result = result
+
+    def again(self):
+        return self
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        return None
+
+    def request(self, *_arguments, **_options):
+        if isinstance(self.result, BaseException):
+            raise self.result
+        return self.result
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    return now
+
+
+@pytest.fixture
+def follower(monkeypatch, clock):
+    """Return a function that makes one, which records the threads it would start."""
+    monkeypatch.setattr(foreground, "Progress", Progress)
+
+    def make(api=None, *, grace=10.0, timeout=None, is_removed=False):
+        made = Foreground(None, api or API(), JOB, grace=grace, timeout=timeout,
+                          is_removed=is_removed)  # fmt: skip
+        made.started = []
+        monkeypatch.setattr(made, "_start", lambda target, *rest: made.started.append(
+            (target.__name__, *rest)))  # fmt: skip
+        return made
+
+    return make
+
+
+def lines(made):
+    return [rest[0] for kind, *rest in made._progress.shown if kind == "line"]
+
+
+def queued(made):
+    return made._queue.get_nowait()
+
+
+@pytest.mark.parametrize(
+    ("document", "shown"),
+    [
+        ({"state": "pending"}, [("change", "pending")]),
+        ({"state": "pending", "reason": "Starting"}, [("change", "pending  Starting")]),
+        ({"state": "pending", "reason": "BackOff\x1b", "message": "m\x1b"},
+         [("change", "pending  BackOff\\x1b: m\\x1b")]),
+        ({"state": "pending", "message": "m"}, [("change", "pending: m")]),
+        ({"state": "pending", "reason": "Pulling"},
+         [("change", "pulling busybox\\x1b"), ("detail", "")]),
+        ({"state": "pending", "reason": "Pulling", "message": "x, about 2.1 MB so far"},
+         [("change", "pulling busybox\\x1b"), ("detail", "about 2.1 MB")]),
+        ({"state": "running"}, [("change", "running")]),
+        ({"state": "running", "reason": "Pulling"}, [("change", "running")]),
+        ({"state": "running", "address": "10.0.0.2"}, [("change", "running at 10.0.0.2")]),
+    ],
+)  # fmt: skip
+def test_state_is_shown_in_one_step(follower, document, shown):
+    made = follower()
+    assert made._show_state(document) is False
+    assert made._progress.shown == shown
+
+
+@pytest.mark.parametrize(
+    ("document", "is_read"),
+    [
+        ({"state": "running"}, True), ({"state": "pending"}, False),
+        ({"state": "pending", "started_at": START}, True), ({"state": "failed"}, False),
+        ({"state": "failed", "started_at": START}, True),
+    ],
+)  # fmt: skip
+def test_output_is_read_once_there_may_be_some(follower, document, is_read):
+    made = follower()
+    for _ in range(2):
+        made._show_state(document)
+    streams = [("_read_output", "stdout"), ("_read_output", "stderr")]
+    assert made.started == (streams if is_read else [])
+
+
+@pytest.mark.parametrize("restart_at", [None, END])
+def test_workload_that_restarts_has_not_ended(follower, restart_at):
+    document = {"state": "failed", "restart_at": restart_at}
+    assert follower()._show_state(document) is (restart_at is None)
+
+
+def test_interrupts_stop_then_kill_then_leave_the_workload(follower):
+    made = follower(grace=7.0)
+    made._handle("signal", signal.SIGINT)
+    made._handle("signal", signal.SIGTERM)
+    assert made.started == [("_stop", 7.0), ("_stop", 0.0)]
+    with pytest.raises(KeyboardInterrupt):
+        made._handle("signal", signal.SIGINT)
+    assert lines(made) == [
+        "stopping, with 7 s to end by itself; Ctrl-C again kills it",
+        "killing it; Ctrl-C again leaves it as it is",
+        "left as it is: kakuri logs -f job follows it, kakuri rm job removes it",
+    ]
+
+
+def test_timeout_stops_the_workload_once(follower, clock):
+    made = follower(timeout=2.0)
+    for now, started in ((101.9, []), (102.0, [("_stop", 10.0)]), (103.0, [("_stop", 10.0)])):
+        clock[0] = now
+        made._queue.put(("note", now))
+        assert made._next() == ("note", now)
+        assert made.started == started
+    assert made.started == [("_stop", 10.0)]
+    assert lines(made) == ["still running after 2 s: stopping it"]
+
+
+def test_progress_is_redrawn_twice_a_second_while_nothing_happens(follower):
+    class Empty:
+        def get(self, *, timeout):
+            waits.append(timeout)
+            raise queue.Empty
+
+    waits = []
+    made = follower()
+    made._queue = Empty()
+    assert made._next() == ("tick", None)
+    assert (made._progress.shown, waits) == ([("redraw",)], [0.5])
+
+
+def test_output_that_cannot_be_read_and_notes_are_lines_and_errors_are_raised(follower):
+    made = follower()
+    made._open_streams = 2
+    made._handle("end", None)
+    made._handle("end", LOST)
+    made._handle("note", "it could not be stopped: no")
+    assert made._open_streams == 0
+    assert lines(made) == ["output can't be read: lost", "it could not be stopped: no"]
+    with pytest.raises(Unreachable):
+        made._handle("error", LOST)
+
+
+def test_output_is_drained_for_ten_seconds_after_the_end(follower, clock, monkeypatch):
+    made = follower()
+    made._last = {"state": "failed", "started_at": START}
+    moments = iter([103.0, 109.9, 110.0])
+    handled = []
+
+    def take():
+        clock[0] = next(moments)
+        return ("note", clock[0])
+
+    monkeypatch.setattr(made, "_next", take)
+    monkeypatch.setattr(made, "_handle", lambda kind, item: handled.append((kind, item)))
+    made._drain()
+    assert handled == [("note", 103.0), ("note", 109.9), ("note", 110.0)]
+    assert made.started == [("_read_output", "stdout"), ("_read_output", "stderr")]
+
+
+def test_draining_ends_with_both_streams_and_ignores_states(follower):
+    made = follower()
+    made._last = {"state": "failed", "started_at": START}
+    for item in (("state", None), ("tick", None), ("end", None), ("end", None), ("note", "x")):
+        made._queue.put(item)
+    made._drain()
+    assert queued(made) == ("note", "x")
+
+
+def test_workload_that_never_ran_has_no_output_to_drain(follower):
+    made = follower()
+    made._last = {"state": "failed"}
+    made._drain()
+    assert made.started == []
+
+
+@pytest.mark.parametrize(
+    ("document", "line", "code"),
+    [
+        (None, "was removed by another client, and nothing is kept of it", 125),
+        ({"state": "succeeded", "exit_code": 0}, "ended: exit code 0", 0),
+        ({"state": "failed", "exit_code": 3, "started_at": START, "ended_at": END},
+         "ended: exit code 3 after 4.5 s", 3),
+        ({"state": "failed", "exit_code": 3, "started_at": END, "ended_at": START},
+         "ended: exit code 3 after 0.00 s", 3),
+        ({"state": "failed", "exit_code": 3, "started_at": START}, "ended: exit code 3", 3),
+        ({"state": "failed", "reason": "ImagePullFailed", "message": "m\x1b"},
+         "ended: failed (ImagePullFailed): m\\x1b", 125),
+        ({"state": "failed", "reason": "StartError", "exit_code": 128},
+         "ended: exit code 128 (StartError)", 125),
+        ({"state": "failed", "reason": "RuntimeUnavailable", "exit_code": 1},
+         "ended: exit code 1 (RuntimeUnavailable)", 125),
+        ({"state": "failed", "reason": "Error", "exit_code": 1},
+         "ended: exit code 1 (Error)", 1),
+    ],
+)  # fmt: skip
+def test_end_is_one_line_and_decides_about_the_exit_code(follower, document, line, code):
+    made = follower()
+    made._last = document
+    assert made._finish() == code
+    assert lines(made) == [line]
+
+
+def test_end_after_the_timeout_has_its_exit_code(follower):
+    made = follower()
+    made._last = {"state": "failed", "exit_code": 143}
+    made._has_timed_out = True
+    assert made._finish() == 124
+
+
+@pytest.mark.parametrize(
+    ("result", "text"),
+    [
+        (SimpleNamespace(status=200, document={"removed": {"zone": "z"}}), "removed: zone z gone"),
+        (SimpleNamespace(status=202, document={}), "is being removed"),
+        (NotFound("no"), "removed"),
+        (CommandError("why", Exit.CONFLICT), "it could not be removed: why"),
+    ],
+)
+def test_removal_at_the_end_is_part_of_its_line(follower, monkeypatch, result, text):
+    asked = []
+
+    def delete(_api, workload_id, *, grace):
+        asked.append((workload_id, grace))
+        if isinstance(result, Exception):
+            raise result
+        return result
+
+    monkeypatch.setattr(foreground, "delete", delete)
+    made = follower(grace=7.0, is_removed=True)
+    made._last = {"state": "failed", "exit_code": 3}
+    assert made._finish() == 3
+    assert lines(made) == [f"ended: exit code 3; {text}"]
+    assert asked == [("job", 7.0)]
+    made._last |= {"removed_at": END}
+    made._finish()
+    assert len(asked) == 1
+
+
+def test_workload_that_is_removed_meanwhile_ends_with_what_is_kept(follower, monkeypatch):
+    kept = {"state": "failed", "removed_at": END}
+    monkeypatch.setattr(foreground, "removed_document", lambda _api, workload_id: kept)
+    made = follower()
+    made._queue.put(("state", None))
+    made._follow_to_end()
+    assert made._last is kept
+
+
+# What the threads put into the queue
+
+
+@pytest.mark.parametrize(
+    ("error", "item"),
+    [(NotFound("no"), ("state", None)), (LOST, ("error", LOST)),
+     (KeyboardInterrupt(), None)],
+)  # fmt: skip
+def test_changes_that_end_with_an_error_are_reported(follower, monkeypatch, error, item):
+    def changes(*_):
+        yield {"state": "running"}
+        raise error
+
+    monkeypatch.setattr(foreground, "changes", changes)
+    made = follower()
+    made._read_changes()
+    assert queued(made) == ("state", {"state": "running"})
+    assert queued(made) == (item or ("error", error))
+
+
+@pytest.mark.parametrize("last", [{"state": "failed"}, None])
+def test_changes_are_read_until_the_end(follower, monkeypatch, last):
+    documents = [{"state": "failed", "restart_at": END}, last, {"state": "running"}]
+    monkeypatch.setattr(foreground, "changes", lambda *_: iter(documents))
+    made = follower()
+    made._read_changes()
+    assert [queued(made), queued(made)] == [("state", each) for each in documents[:2]]
+    assert made._queue.empty()
+
+
+@pytest.mark.parametrize(
+    ("error", "item"),
+    [(None, ("end", None)), (LOST, ("end", LOST)), (ValueError("bug"), None)],
+)
+def test_output_that_ends_is_reported(follower, monkeypatch, error, item):
+    def follow_lines(_invocation, _api, workload_id, params):
+        assert (workload_id, dict(params)) == ("job", {"stream": "stderr", "follow": "true"})
+        yield "t", b"one\n"
+        if error is not None:
+            raise error
+
+    monkeypatch.setattr(foreground, "follow_lines", follow_lines)
+    made = follower()
+    made._read_output("stderr")
+    assert queued(made) == ("stderr", b"one\n")
+    assert queued(made) == (item or ("error", error))
+
+
+def test_output_waits_while_a_thousand_lines_are_not_printed(follower):
+    made = follower()
+    assert sum(made._room.acquire(blocking=False) for _ in range(1001)) == 1000
+
+
+@pytest.mark.parametrize(
+    ("error", "item"),
+    [
+        (None, None), (NotFound("no"), None),
+        (LOST, ("note", "it could not be stopped: lost")), (ValueError("bug"), "error"),
+    ],
+)  # fmt: skip
+def test_stop_that_fails_is_reported(follower, monkeypatch, error, item):
+    asked = []
+
+    def post(_api, workload_id, action, *, grace):
+        asked.append((workload_id, action, grace))
+        if error is not None:
+            raise error
+
+    monkeypatch.setattr(foreground, "post", post)
+    made = follower()
+    made._stop(3.0)
+    assert asked == [("job", "stop", 3.0)]
+    if item is None:
+        assert made._queue.empty()
+    else:
+        assert queued(made) == (("error", error) if item == "error" else item)
+
+
+def test_signals_are_handled_while_the_workload_is_followed_and_no_longer(follower):
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    made = follower()
+    with made._handled_signals():
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.raise_signal(number)
+        assert [queued(made), queued(made)] == [
+            ("signal", signal.SIGINT), ("signal", signal.SIGTERM),
+        ]  # fmt: skip
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
