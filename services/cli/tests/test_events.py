@@ -1,9 +1,10 @@
 import json
 import threading
+from contextlib import nullcontext
 
 import pytest
 from kakuri._client import APIProblem
-from kakuri._events import follow_events
+from kakuri._events import _lines, follow_events
 from kakuri._exits import CommandError, Exit, Unreachable
 from kakuri._invocation import Invocation
 from kakuri_http import problem
@@ -206,3 +207,94 @@ def test_watched_list_is_printed_again_after_each_change(kakuri, api, monkeypatc
     monkeypatch.setattr(_ps, "_print", printed)
     assert kakuri("ps", "-w").code == 130
     assert shown == [["pending"], ["running"]]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"), [(b"{\n", "an event is not valid JSON"), (b"[]\n", "not a JSON object")]
+)
+def test_event_that_is_not_an_object_counts_as_no_response(monkeypatch, text, message):
+    class Broken(Streams):
+        def stream(self, _path, params, *, silence):
+            return nullcontext(iter([text]))
+
+    def fail(_self, error):
+        raise error
+
+    monkeypatch.setattr("kakuri._outage.Outage.failed", fail)
+    with pytest.raises(Unreachable, match=message) as caught:
+        next(follow_events(Invocation({}), Broken(), "0"))
+    assert caught.value.code == "bad_answer"
+
+
+def test_stream_counts_as_broken_after_fifteen_seconds_of_silence(quick):
+    silences = []
+
+    class Silent(Streams):
+        def stream(self, path, params, *, silence):
+            silences.append((path, silence))
+            return super().stream(path, params, silence=silence)
+
+    indexes(quick, Silent([{"type": "stop"}]), "0")
+    assert silences == [("/events", 15.0)]
+
+
+def test_lines_of_a_stream_are_complete_and_not_empty():
+    pieces = [b"a", b"b\n\nc\n \n", b"d"]
+    found = _lines(pieces)
+    assert [next(found), next(found)] == [b"ab", b"c"]
+    with pytest.raises(Unreachable, match="the stream of events ended"):
+        next(found)
+
+
+@pytest.mark.parametrize(
+    ("options", "query"),
+    [
+        (["-f"], {"after": "now"}), ([], {"after": "0"}), (["--since", "now"], {"after": "now"}),
+        (["--since", "7", "-f"], {"after": "7"}),
+        (["web", "-l", "a=b", "--type", "node"],
+         {"workload": "web", "label": "a=b", "type": "node", "after": "0"}),
+    ],
+)  # fmt: skip
+def test_options_of_events_are_parameters_of_the_query(kakuri, monkeypatch, options, query):
+    streams = Streams([{"index": 3, "type": "heartbeat"}])
+    monkeypatch.setattr(
+        "kakuri._client.API.stream", lambda _, *args, **kw: streams.stream(*args, **kw)
+    )
+    monkeypatch.setattr("kakuri._outage.Outage.failed", _interrupt)
+    kakuri("events", *options)
+    assert streams.queries == [query]
+
+
+def _interrupt(*_):
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize(("since", "count"), [("14s", 1), ("15s", 2), ("16s", 3)])
+def test_events_since_a_time_include_those_at_it(kakuri, three, since, count):
+    assert len(kakuri("events", "--since", since).out.splitlines()) == count
+
+
+def test_events_end_with_the_newest_at_their_beginning(kakuri, api):
+    api.events += [*EVENTS, {"index": 4, "at": AT.format(4), "type": "node"}]
+    api.nodes[0]["event_index"] = 3
+    assert kakuri("events").out.splitlines() == LINES
+
+
+def test_gap_without_an_oldest_index_goes_on_with_the_present_state(quick, capsys):
+    api = Streams([{"type": "gap"}], [{"type": "stop"}])
+    assert indexes(quick, api, "7") == [0]
+    assert api.queries == [{"after": "7"}, {}]
+    assert capsys.readouterr().err == ""
+
+
+def test_states_of_the_beginning_do_not_move_the_position(quick):
+    api = Streams([{"type": "state", "index": 9}], [{"type": "stop"}])
+    assert indexes(quick, api, None) == [9]
+    assert api.queries == [{}, {}]
+
+
+def test_event_on_a_terminal_has_the_local_time_and_a_coloured_state(kakuri, api):
+    api.nodes[0]["event_index"] = 1
+    api.events.append(EVENTS[0] | {"exit_code": 0})
+    out = kakuri("events", width=100).out
+    assert out == "14:01:01.00   1   web   \x1b[32mrunning\x1b[0m exit 0\n"

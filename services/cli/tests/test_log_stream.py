@@ -80,3 +80,73 @@ def test_first_request_that_gets_no_response_is_an_error(invocation):
 
     with pytest.raises(Unreachable, match="refused"):
         list(stream.follow_lines(invocation, NoAPI(), "a", []))
+
+
+class Complete:
+    """Serves one response."""
+
+    name = "here"
+
+    def __init__(self, pieces, trailers=None, error=None):
+        self.response = Response(pieces)
+        self.response.trailers = trailers
+        self.error = error
+
+    @contextmanager
+    def stream(self, path, _params):
+        assert path == "/workloads/a%20b/log"
+        yield self.response
+
+
+GAP = "a b: a part of the log was removed before it could be read\n"
+
+
+@pytest.mark.parametrize(
+    ("trailers", "err"), [(None, ""), ({}, ""), ({"kakuri-log-gap": "true"}, GAP)]
+)
+def test_gap_is_reported_after_the_lines(invocation, capsys, trailers, err):
+    pieces = [b"1 a\n2", b" b\n"]
+    assert b"".join(stream.read_log(invocation, Complete(pieces, trailers), "a b", [])) == (
+        b"1 a\n2 b\n"
+    )
+    assert capsys.readouterr().err == err
+    lines = list(stream.follow_lines(invocation, Complete(pieces, trailers), "a b", []))
+    assert lines == [("1", b"a\n"), ("2", b"b\n")]
+    assert capsys.readouterr().err == err
+
+
+def test_last_line_may_have_no_line_feed(invocation):
+    lines = list(stream.follow_lines(invocation, Complete([b"1 a\n2 b"]), "a b", []))
+    assert lines == [("1", b"a\n"), ("2", b"b")]
+
+
+def test_records_have_their_times_and_marks_have_none(invocation):
+    records = [b'{"at":"1","line":"a"}\n', b'{"type":"attempt"}\n', b'{"type":"attempt"}\n']
+    found = list(stream.follow_records(invocation, Complete(records), "a b", []))
+    assert found == [("1", records[0]), ("", records[1]), ("", records[2])]
+
+
+@pytest.mark.parametrize(
+    ("record", "message"),
+    [(b"{", "a record of the log is not valid JSON"), (b"[]", "is not a JSON object")],
+)
+def test_record_that_is_not_an_object_counts_as_no_response(invocation, record, message):
+    with pytest.raises(Unreachable, match=message) as caught:
+        stream.record_of(record)
+    assert caught.value.code == "bad_answer"
+
+
+def test_break_is_reported_and_waited_for(monkeypatch, capsys):
+    waits = []
+    monkeypatch.setattr(Outage.__init__, "__defaults__", (waits.append,))
+    list(stream.follow_lines(Invocation({}), BrokenAPI([9]), "a", []))
+    assert waits == [0.1]
+    lost, back = capsys.readouterr().err.splitlines()
+    assert lost.endswith(" lost here, trying again: broken")
+    assert " here is back after " in back
+
+
+def test_log_without_a_line_yet_is_asked_for_again_as_at_first(invocation):
+    api = BrokenAPI([0])
+    list(stream.follow_lines(invocation, api, "a", [("tail", "9"), ("since", "0")]))
+    assert api.queries == [{"tail": "9", "since": "0", "timestamps": "true"}] * 2

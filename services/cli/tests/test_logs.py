@@ -1,7 +1,11 @@
 import json
 import threading
+from contextlib import nullcontext
+from types import SimpleNamespace
 
 import pytest
+from kakuri._invocation import Invocation
+from kakuri._logs import _Printer
 
 T = "2026-11-26T14:01:0{}.000000000Z"
 LINES = [
@@ -114,3 +118,126 @@ def test_wrong_since_is_a_usage_error(kakuri, web):
     result = kakuri("logs", "--since", "yesterday", "web")
     assert result.code == 2
     assert "--since: expected a time like 2026-01-31T12:00:00Z or 10m" in result.err
+
+
+@pytest.mark.parametrize(
+    ("options", "query"),
+    [
+        ([], {"timestamps": "true"}),
+        (["-n", "0"], {"tail": "0", "timestamps": "true"}),
+        (["--attempt", "0"], {"attempt": "0", "timestamps": "true"}),
+        (["--removed"], {"removed": "true", "timestamps": "true"}),
+        (["--since", "10m"], {"since": "2026-11-26T13:51:17.000000Z", "timestamps": "true"}),
+    ],
+)
+def test_options_of_logs_are_parameters_of_the_query(kakuri, web, api, options, query):
+    api.tombstones = api.workloads
+    kakuri("logs", "-t", *options, "web")
+    assert dict(api.received[0].query) == query
+
+
+@pytest.mark.parametrize("options", [["-n", "-1"], ["-n", "1000001"], ["--attempt", "-1"]])
+def test_numbers_of_logs_are_limited(kakuri, web, api, options):
+    assert (kakuri("logs", *options, "web").code, api.requests) == (2, [])
+
+
+@pytest.mark.parametrize("options", [["-n", "1000000"], ["--attempt", "0"]])
+def test_numbers_of_logs_may_be_at_their_limits(kakuri, web, options):
+    assert kakuri("logs", *options, "web").code == 0
+
+
+def test_32_logs_are_followed_at_a_time(kakuri, environment, api):
+    from kakuri import _logs  # noqa: PLC0415
+
+    followed = []
+    environment.setattr(_logs, "_follow_all", lambda *args: followed.extend(args[2]) or [])
+    assert kakuri("logs", "-f", *(f"w{number}" for number in range(32))).code == 0
+    assert len(followed) == 32
+    assert kakuri("logs", "-f", *(f"w{number}" for number in range(33))).code == 2
+    assert kakuri("logs", *(f"w{number}" for number in range(33))).code == 3
+
+
+def test_logs_of_several_as_json_have_the_id_in_each_record(kakuri, web, api):
+    api.add("api", log=[(T.format(9), "stderr", 0, "bye")])
+    records = [json.loads(line) for line in kakuri("logs", "--json", "web", "api").out.splitlines()]
+    assert [record["id"] for record in records] == ["web"] * 4 + ["api"]
+    assert records[-1] == {"id": "api", "at": T.format(9), "stream": "stderr", "attempt": 0,
+                           "line": "bye"}  # fmt: skip
+
+
+@pytest.mark.parametrize("options", [[], ["-f"]])
+def test_unknown_log_as_json_is_a_problem_document(kakuri, options):
+    result = kakuri("logs", "--json", *options, "nothing")
+    assert (result.code, result.out) == (3, "")
+    assert json.loads(result.err)["code"] == "not_found"
+
+
+def test_log_that_is_followed_until_its_workload_is_removed_reports_that(kakuri, api):
+    class Forgetful(dict):
+        def __setitem__(self, key, value):
+            pass
+
+    api.add("job", log=LINES[:1])
+    api.tombstones = Forgetful()
+    threading.Timer(0.05, api.remove, ["job"]).start()
+    result = kakuri("logs", "-f", "job")
+    assert result.err == "job was removed\n"
+
+
+def test_followed_log_with_times_has_them(kakuri, api):
+    api.add("job", "failed", exit_code=3, log=LINES[:1])
+    assert kakuri("logs", "-f", "-t", "job").out == f"{T.format(1)} one\n"
+    assert kakuri("logs", "-f", "job").out == "one\n"
+
+
+def test_removed_log_is_asked_for_once(kakuri, api):
+    api.add("job", "failed", log=LINES)
+    kakuri("rm", "job")
+    result = kakuri("logs", "--removed", "-t", "job")
+    assert (result.out.splitlines()[0], result.err) == (f"{T.format(1)} one", "")
+    assert kakuri("logs", "--removed", "other").code == 3
+
+
+@pytest.mark.parametrize(
+    ("record", "out", "err"),
+    [
+        ({"type": "gap"}, "", "long: a part of the log was removed\n"),
+        ({"type": "attempt", "attempt": 2}, "", "long: attempt 2\n"),
+        ({"type": "another"}, "", ""),
+        ({"line": "x"}, "long │ x\n", ""),
+        ({"line": "x", "stream": "stderr", "type": "gap"}, "long ┆ x\n", ""),
+    ],
+)
+def test_record_of_each_kind_is_printed(capsys, record, out, err):
+    printer = _Printer(Invocation({}), ["long", "a"], has_names=True, has_times=False)
+    printer.print("long", json.dumps(record).encode())
+    assert capsys.readouterr() == (out, err)
+
+
+def test_names_are_padded_to_the_longest(capsys):
+    printer = _Printer(Invocation({}), ["long", "a"], has_names=True, has_times=True)
+    printer.print("a", b'{"line":"x","at":"t"}')
+    assert capsys.readouterr().out == "t a    │ x\n"
+
+
+def test_thousand_records_wait_to_be_printed(environment):
+    from kakuri import _logs  # noqa: PLC0415
+
+    made = []
+    environment.setattr(_logs.queue, "Queue", lambda size: made.append(size) or [])
+    environment.setattr(_logs.threading, "Thread", lambda **_: SimpleNamespace(start=list))
+    assert list(_logs._follow_all(None, SimpleNamespace(again=list), [], [])) == []
+    assert made == [1000]
+
+
+def test_unexpected_error_of_a_followed_log_is_raised(environment):
+    from kakuri import _log_stream, _logs  # noqa: PLC0415
+
+    def fail(*_):
+        raise ValueError("bug")
+        yield
+
+    environment.setattr(_log_stream, "follow_records", fail)
+    api = SimpleNamespace(again=lambda: nullcontext())
+    with pytest.raises(ValueError, match="bug"):
+        list(_logs._follow_all(None, api, ["a"], []))

@@ -3,9 +3,13 @@ import os
 import re
 import signal
 import threading
+from types import SimpleNamespace
 
 import pytest
-from kakuri._run import generated_name
+from kakuri._exits import CommandError, Exit, Unreachable
+from kakuri._invocation import Invocation
+from kakuri._run import generated_name, submit
+from kakuri_http import problem
 
 from .conftest import without_color
 
@@ -332,3 +336,147 @@ def test_run_on_a_simulated_node_warns_once(kakuri, ending, api):
     ending(0)
     api.nodes[0]["simulated"] = True
     assert kakuri(*ARGUMENTS).err.count("nothing really runs") == 1
+
+
+class Answers:
+    """A client that answers with one result after the other."""
+
+    def __init__(self, *results):
+        self._results = list(results)
+        self.requests = []
+
+    def request(self, method, path, **options):
+        self.requests.append((method, path, options))
+        result = self._results.pop(0)
+        if isinstance(result, Exception):
+            raise result
+        return result
+
+
+LOST = Unreachable("lost", code="no_answer")
+
+
+@pytest.mark.parametrize("lost", [0, 1, 2])
+def test_submission_with_an_unknown_outcome_is_repeated(environment, capsys, lost):
+    response = SimpleNamespace(status=200)
+    answers = Answers(*[LOST] * lost, response)
+    assert submit(Invocation({}), answers, {"id": "a"}) is response
+    assert response.status == (201 if lost else 200)  # the lost response had created it
+    assert capsys.readouterr().err == "lost; trying again\n" * lost
+    content = {"body": b'{"id":"a"}', "headers": {"Content-Type": "application/json"}}
+    assert answers.requests == [("POST", "/workloads", content)] * (lost + 1)
+
+
+def test_submission_with_an_unknown_outcome_is_given_up_after_three_attempts(environment, capsys):
+    answers = Answers(*[LOST] * 3)
+    with pytest.raises(Unreachable, match="lost"):
+        submit(Invocation({}), answers, {"id": "a"})
+    assert len(answers.requests) == 3
+    assert capsys.readouterr().err == "lost; trying again\n" * 2
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        Unreachable("refused", code="unreachable"),
+        CommandError("no", Exit.CONFLICT, code="conflict"),
+    ],
+)
+def test_submission_that_was_not_carried_out_is_not_repeated(environment, error):
+    answers = Answers(error)
+    with pytest.raises(type(error)):
+        submit(Invocation({}), answers, {"id": "a"})
+    assert len(answers.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "variables"),
+    [
+        ("", None),
+        ("# A=1\n  \n", None),
+        ("A=1\n B = 2 \nC=\nexport D=x=y\n", {"A": "1", "B": " 2", "C": "", "D": "x=y"}),
+    ],
+)
+def test_file_of_variables_has_one_in_each_line(kakuri, api, tmp_path, text, variables):
+    (tmp_path / "env").write_text(text)
+    assert kakuri("run", "-d", "--name", "web", "--env-file", "env", "nginx").code == 0
+    assert api.workloads["web"]["spec"].get("env") == variables
+
+
+@pytest.mark.parametrize(("text", "line"), [("A", "A"), ("\n# x\n=1", "=1"), ("A=1\n\nB", "B")])
+def test_line_of_a_file_that_is_not_a_variable_is_refused(kakuri, tmp_path, text, line):
+    (tmp_path / "env").write_text(text)
+    result = kakuri("run", "-d", "--name", "web", "--env-file", "env", "nginx")
+    number = text.count("\n") + 1
+    assert result.code == 2
+    assert f"env, line {number}: expected NAME=VALUE, got {line!r}" in result.err
+
+
+@pytest.mark.parametrize(
+    ("given", "fields"),
+    [
+        ("never", {"restart_policy": "never"}), ("no", {"restart_policy": "never"}),
+        ("always", {"restart_policy": "always"}), ("on-failure", {"restart_policy": "on_failure"}),
+        ("on_failure:0", {"restart_policy": "on_failure", "max_restarts": 0}),
+        ("always:12", {"restart_policy": "always", "max_restarts": 12}),
+    ],
+)  # fmt: skip
+def test_restart_policy_is_read_in_every_spelling(kakuri, api, given, fields):
+    kakuri("run", "-d", "--name", "web", "--restart", given, "nginx")
+    spec = api.workloads["web"]["spec"]
+    assert {key: spec[key] for key in spec if "restart" in key} == fields
+
+
+@pytest.mark.parametrize("given", ["often", "on_failure:x", "always:-1", "never:1.5"])
+def test_restart_policy_that_is_none_is_refused(kakuri, api, given):
+    result = kakuri("run", "-d", "--restart", given, "nginx")
+    assert (result.code, api.workloads) == (2, {})
+    assert f"got {given!r}" in result.err
+
+
+@pytest.mark.parametrize("options", [["--rm"], ["--timeout", "5s"], ["--timeout", "0"]])
+def test_detached_run_takes_no_option_for_the_end(kakuri, api, options):
+    result = kakuri("run", "-d", *options, "nginx")
+    assert (result.code, api.requests) == (2, [])
+    assert "-d returns at once" in result.err
+
+
+def test_dry_run_has_each_form(kakuri, api):
+    document = json.loads(kakuri("run", "--dry-run", "--json", "--name", "web", "nginx").out)
+    assert (document["dry_run"], document["change"]) == (True, "create")
+    assert kakuri("run", "--dry-run", "-q", "--name", "web", "nginx").out == "web\n"
+    assert kakuri("run", "--dry-run", "--name", "web", "nginx").out == "web  would be created\n"
+    kakuri("run", "-d", "--name", "web", "nginx")
+    assert kakuri("run", "--dry-run", "--name", "web", "nginx").out == (
+        "web  already exists, nothing would change\n"
+    )
+
+
+def test_detached_run_on_a_simulated_node_warns_once(kakuri, api):
+    api.nodes[0]["simulated"] = True
+    assert kakuri("run", "-d", "--name", "a", "nginx").err.count("nothing really runs") == 1
+
+
+def test_run_stops_after_ten_seconds_by_default_and_keeps_the_workload(kakuri, environment, api):
+    given = {}
+
+    class Follower:
+        def __init__(self, _invocation, _api, document, **options):
+            given.update(options, id=document["id"])
+
+        def follow(self):
+            return 0
+
+    environment.setattr("kakuri._foreground.Foreground", Follower)
+    assert kakuri("run", "--name", "job", "busybox").code == 0
+    assert given == {"grace": 10.0, "timeout": None, "is_removed": False, "id": "job"}
+    kakuri("run", "--rm", "--grace", "1m", "--timeout", "2h", "--name", "b", "busybox")
+    assert given == {"grace": 60.0, "timeout": 7200.0, "is_removed": True, "id": "b"}
+
+
+@pytest.mark.parametrize("is_detached", [True, False])
+def test_refusal_is_125_unless_detached(kakuri, api, is_detached):
+    api.overrides[("POST", "/workloads")] = problem(422, code="never_fits", detail="too large")
+    result = kakuri("run", *["-d"] * is_detached, "--json", "nginx")
+    assert result.code == (5 if is_detached else 125)
+    assert json.loads(result.err)["code"] == "never_fits"
