@@ -1,4 +1,4 @@
-"""Workloads as text: why they are in their state, how they ended, and what is left of them."""
+"""Workloads as text: why they are in their state, how they ended, and what a removal proved."""
 
 import pytest
 from kakuri import _documents as documents
@@ -8,7 +8,7 @@ ZONE, CONTAINER = "5f0c11223344556677", "9a3e1122"
 
 @pytest.fixture(autouse=True)
 def clock(environment):
-    """Let the time stand still."""
+    """Stop the clock."""
 
 
 @pytest.mark.parametrize(

@@ -87,7 +87,7 @@ def queued(made):
         ({"state": "pending", "message": "m"}, [("change", "pending: m")]),
         ({"state": "pending", "reason": "Pulling"},
          [("change", "pulling busybox\\x1b"), ("detail", "")]),
-        ({"state": "pending", "reason": "Pulling", "message": "x, about 2.1 MB so far"},
+        ({"state": "pending", "reason": "Pulling", "pulled_bytes": 2_149_999},
          [("change", "pulling busybox\\x1b"), ("detail", "about 2.1 MB")]),
         ({"state": "running"}, [("change", "running")]),
         ({"state": "running", "reason": "Pulling"}, [("change", "running")]),
