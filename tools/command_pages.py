@@ -12,7 +12,7 @@ from pathlib import Path
 
 import click
 from kakuri import __version__
-from kakuri._main import kakuri
+from kakuri._command import kakuri
 
 from tools.manual_files import NAME, file_page
 from tools.members import BY_NAME

@@ -5,8 +5,8 @@ from click.shell_completion import get_completion_class
 
 from kakuri._group import Verb
 from kakuri._invocation import Invocation
+from kakuri._main import COMPLETE
 
-VARIABLE = "_KAKURI_COMPLETE"
 SHELLS = ("bash", "zsh", "fish")
 _HOW = {
     "bash": 'eval "$(kakuri completion bash)"   # into ~/.bashrc',
@@ -33,7 +33,7 @@ def script(command: click.Command, shell: str) -> str:
     found = get_completion_class(shell)
     assert found is not None  # it is one of SHELLS
     # What click's `source` would do, without running bash to ask it for its version.
-    completer = found(command, {}, "kakuri", VARIABLE)
+    completer = found(command, {}, "kakuri", COMPLETE)
     text = completer.source_template % completer.source_vars()
     first, _, rest = text.strip().partition("\n")
     how = f"# {_HOW[shell]}"

@@ -1,60 +1,22 @@
-"""The verbs: where each one is defined, and the options that all of them share.
+"""The command `kakuri` as click parses it: its verbs, and the options that all of them share.
 
 A verb's module is imported when the verb is used, so that help and completion are quick.
 """
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from importlib import import_module
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from kakuri._exits import ClosedPipe
-from kakuri._invocation import FORMATS, Invocation
+from kakuri._invocation import Invocation
+from kakuri._overview import SHARED_OPTIONS, VERBS, VERSION_OPTION, help_columns, overview
+from kakuri._version import __version__
 
-
-class Entry(NamedTuple):
-    """A verb: the module that defines it, and what the list of verbs says about it."""
-
-    module: str
-    summary: str
-
-
-SECTIONS: dict[str, dict[str, Entry]] = {
-    "Workloads": {
-        "run": Entry("_run", "Run an image; its output, its exit code."),
-        "ps": Entry("_ps", "List workloads."),
-        "status": Entry("_status", "Show one workload, and why it is as it is."),
-        "logs": Entry("_logs", "Show or follow output."),
-        "wait": Entry("_wait", "Wait until workloads run, have ended, or are removed."),
-        "history": Entry("_history", "Show what happened to a workload."),
-        "events": Entry("_events", "Show or follow what happens to all of them."),
-    },
-    "Change": {
-        "stop": Entry("_lifecycle", "Stop workloads, and keep their logs."),
-        "start": Entry("_lifecycle", "Run again what has ended."),
-        "restart": Entry("_lifecycle", "Stop, and run again."),
-        "rm": Entry("_remove", "Stop and remove workloads."),
-    },
-    "Files": {
-        "apply": Entry("_apply", "Make the workloads those of a file."),
-        "diff": Entry("_apply", "Compare a file with what runs."),
-        "plan": Entry("_apply", "Show what apply would do, and whether it fits."),
-        "verify": Entry("_verify", "Check a file, without a server."),
-    },
-    "System": {
-        "nodes": Entry("_nodes", "List nodes with their capacity."),
-        "node": Entry("_nodes", "Show one node."),
-        "doctor": Entry("_doctor", "Check what would go wrong."),
-        "up": Entry("_up", "Start a system on this machine."),
-        "context": Entry("_context", "List, add and choose control planes."),
-        "completion": Entry("_completion", "Print the completion of a shell."),
-        "version": Entry("_about", "Show versions of client and nodes."),
-        "api": Entry("_about", "Send a request of your own."),
-    },
-}
-VERBS = {name: entry for section in SECTIONS.values() for name, entry in section.items()}
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 
 def _set(name: str) -> Callable[[click.Context, click.Parameter, Any], None]:
@@ -77,20 +39,38 @@ def _invocation_of(context: click.Context) -> Invocation:
 
 def shared_options() -> list[click.Parameter]:
     """Return the options of every verb, which may also stand before it."""
-    return [
-        click.Option(["-o", "--output"], type=click.Choice(FORMATS), expose_value=False,
-                     callback=_set_format, help="Form of the output."),
-        click.Option(["--json"], is_flag=True, expose_value=False, callback=_set_format,
-                     help="The same as -o json."),
-        click.Option(["-q", "--quiet"], is_flag=True, expose_value=False, callback=_set_format,
-                     help="Only ids; the same as -o name."),
-        click.Option(["--host"], metavar="URL", expose_value=False, callback=_set("host"),
-                     help="The control plane: http://…, https://… or unix:/PATH."),
-        click.Option(["--context"], metavar="NAME", expose_value=False, callback=_set("context"),
-                     help="A control plane of the configuration."),
-        click.Option(["--color"], type=click.Choice(["auto", "always", "never"]),
-                     expose_value=False, callback=_set("color"), help="When to use colour."),
-    ]  # fmt: skip
+    return [_shared_option(*entry) for entry in SHARED_OPTIONS.items()]
+
+
+def _shared_option(
+    names: tuple[str, ...], entry: tuple[str | tuple[str, ...] | None, str]
+) -> click.Option:
+    value, text = entry
+    name = names[-1].removeprefix("--")
+    sets_format = name in ("output", "json", "quiet")
+    return click.Option(
+        names,
+        metavar=value if isinstance(value, str) else None,
+        type=click.Choice(value) if isinstance(value, tuple) else None,
+        is_flag=value is None,
+        expose_value=False,
+        callback=_set_format if sets_format else _set(name),
+        help=text,
+    )
+
+
+def version_option() -> click.Option:
+    """Return the option that prints the version of the command."""
+
+    def print_version(context: click.Context, _: click.Parameter, value: Any) -> None:
+        if value and not context.resilient_parsing:
+            click.echo(f"kakuri, version {__version__}")
+            context.exit()
+
+    names, text = VERSION_OPTION
+    return click.Option(
+        names, is_flag=True, is_eager=True, expose_value=False, callback=print_version, help=text
+    )
 
 
 class Verb(click.Command):
@@ -112,7 +92,7 @@ class Verbs(click.Group):
         """Return a verb; None if there is none of this name."""
         if name not in VERBS:
             return None
-        command: click.Command = getattr(import_module(f"kakuri.{VERBS[name].module}"), name)
+        command: click.Command = getattr(import_module(f"kakuri.{VERBS[name][0]}"), name)
         return command
 
     def resolve_command(
@@ -138,11 +118,15 @@ class Verbs(click.Group):
         except BrokenPipeError as error:
             raise ClosedPipe from error
 
-    def format_commands(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the list of verbs, without importing them."""
-        for title, entries in SECTIONS.items():
-            with formatter.section(title):
-                rows: Sequence[tuple[str, str]] = [
-                    (name, entry.summary) for name, entry in entries.items()
-                ]
-                formatter.write_dl(rows)
+    def get_help(self, _ctx: click.Context) -> str:
+        """Return the page of `kakuri --help`, without importing the verbs."""
+        return overview(help_columns())
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> "list[CompletionItem]":
+        """Return the verbs, or the options, that begin with what was typed."""
+        from click.shell_completion import CompletionItem  # noqa: PLC0415 (only for completion)
+
+        if incomplete and not incomplete[0].isalnum():
+            return super().shell_complete(ctx, incomplete)
+        return [CompletionItem(verb, help=text) for verb, (_, text) in VERBS.items()
+                if verb.startswith(incomplete)]  # fmt: skip

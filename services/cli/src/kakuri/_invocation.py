@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     from kakuri._client import API
     from kakuri._contexts import Target
 
-FORMATS = ("table", "wide", "json", "jsonl", "name")
 _DEFAULT_WIDTH = 80
 
 
@@ -22,7 +21,7 @@ class Invocation:
         environ: The variables.
         host: The value of --host, if it is given.
         context: The value of --context, if it is given.
-        format: One of FORMATS.
+        format: One of `FORMATS` of the module `_overview`.
         color: `auto`, `always` or `never`.
     """
 

@@ -6,10 +6,11 @@ from collections.abc import Iterable
 from kakuri_json._errors import JSONSyntaxError, LimitError, Location
 from kakuri_json._limits import Limits, exceeded
 
-_NUMBER_PARTS = re.compile(r"(-?)(0|[1-9][0-9]*+)?(\.)?([0-9]++)?([eE][-+]?)?([0-9]++)?").match
-_NON_NUMBER = re.compile(r"[-+]?(?:NaN|nan|Infinity|infinity|Inf|inf)\b").match
-_WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,19}").match
-_NUMBER_BEFORE = re.compile(r"-?[0-9][-+0-9.eE]*\Z").search
+# Compiled for the first error: most programs never report one.
+_NUMBER_PARTS = r"(-?)(0|[1-9][0-9]*+)?(\.)?([0-9]++)?([eE][-+]?)?([0-9]++)?"
+_NON_NUMBER = r"[-+]?(?:NaN|nan|Infinity|infinity|Inf|inf)\b"
+_WORD = r"[A-Za-z_][A-Za-z0-9_]{0,19}"
+_NUMBER_BEFORE = r"-?[0-9][-+0-9.eE]*\Z"
 _LONGEST_NUMBER = 60
 _COMMENTS = ("//", "/*", "#")
 _END = "the end of the document"
@@ -92,7 +93,7 @@ def explain_value(text: str, at: int, *, after_comma: bool) -> JSONSyntaxError:
         return syntax_error(text, at, "UTF-8 without a byte order mark", "a byte order mark")
     if rest.startswith("\x00"):
         return syntax_error(text, at, "a value in UTF-8", "a zero byte (UTF-16 or UTF-32?)")
-    odd = _NON_NUMBER(rest)
+    odd = re.match(_NON_NUMBER, rest)
     if odd:
         return syntax_error(text, at, "a finite number", repr(odd[0]))
     if rest[:1] in tuple("-0123456789"):
@@ -107,13 +108,13 @@ def explain_value(text: str, at: int, *, after_comma: bool) -> JSONSyntaxError:
         return syntax_error(text, at, "a value", "a comment")
     if rest.startswith("]") and after_comma:
         return syntax_error(text, at, "a value", "']' after a trailing comma")
-    word = _WORD(text, at)
+    word = re.compile(_WORD).match(text, at)
     got = repr(word[0]) if word else _here(text, at)
     return syntax_error(text, at, "a value", got)
 
 
 def _explain_number(text: str, start: int) -> JSONSyntaxError:
-    parts = _NUMBER_PARTS(text, start)
+    parts = re.compile(_NUMBER_PARTS).match(text, start)
     assert parts is not None
     at = start
     if parts[2] is None:
@@ -141,7 +142,7 @@ def explain_key(text: str, at: int, *, after_comma: bool) -> JSONSyntaxError:
         return syntax_error(text, at, "a key in double quotes", "a single quote")
     if text.startswith(_COMMENTS, at):
         return syntax_error(text, at, "a key", "a comment")
-    word = _WORD(text, at)
+    word = re.compile(_WORD).match(text, at)
     return syntax_error(
         text, at, "a key in double quotes", repr(word[0]) if word else _here(text, at)
     )
@@ -151,13 +152,13 @@ def explain_separator(text: str, at: int, expected: str) -> JSONSyntaxError:
     """Return the error for a position that has something else than a separator."""
     if text.startswith(_COMMENTS, at):
         return syntax_error(text, at, expected, "a comment")
-    number = _NUMBER_BEFORE(text[max(0, at - _LONGEST_NUMBER) : at])
+    number = re.search(_NUMBER_BEFORE, text[max(0, at - _LONGEST_NUMBER) : at])
     if number and text[at : at + 1] in tuple("0123456789.eE+-"):
         return _explain_number(text, at - len(number[0]))
     return syntax_error(text, at, expected, _here(text, at))
 
 
-_HEX = re.compile(r"[0-9a-fA-F]{4}").match
+_HEX = r"[0-9a-fA-F]{4}"
 
 
 def explain_string(text: str, position: int) -> JSONSyntaxError:
@@ -170,7 +171,7 @@ def explain_string(text: str, position: int) -> JSONSyntaxError:
             text, position, f"the escape \\u{code:04x}", f"the control character U+{code:04X}"
         )
     if text.startswith("\\u", position):
-        if _HEX(text, position + 2):
+        if re.compile(_HEX).match(text, position + 2):
             got = f"the lone surrogate {text[position : position + 6]}"
             return syntax_error(text, position, "a pair of surrogates", got)
         return syntax_error(

@@ -3,6 +3,7 @@
 import re
 from codecs import raw_unicode_escape_encode, unicode_escape_decode
 from collections.abc import Sequence
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 from kakuri_json._errors import EncodeError, JSONSyntaxError
@@ -83,8 +84,6 @@ def unescape_units(body: str) -> str:
     return unicode_escape_decode(body if body.isascii() else raw_unicode_escape_encode(body)[0])[0]
 
 
-_SPECIAL: Final = re.compile(r'["\\\x00-\x1f\ud800-\udfff]')
-_SURROGATE: Final = re.compile(r"[\ud800-\udfff]")
 _ONLY_STRINGS: Final = frozenset({str})
 SEPARATOR: Final = " " + chr(0xDC01)
 """Joins many strings into one text: a lone surrogate, which no string of a document has. Because of
@@ -98,6 +97,12 @@ _ESCAPES: Final = {"\\": "\\\\"} | {chr(code): f"\\u{code:04x}" for code in rang
 }  # fmt: skip
 
 
+@cache
+def _special() -> re.Pattern[str]:
+    # Compiled for the first text that may need escapes.
+    return re.compile(r'["\\\x00-\x1f\ud800-\udfff]')
+
+
 def quote(text: str) -> str:
     """Return the text as a JSON string, escaping only what must be escaped."""
     if COMPILED:
@@ -105,11 +110,11 @@ def quote(text: str) -> str:
     else:
         # Printable text has neither control characters nor surrogates.
         plain = '"' not in text and "\\" not in text and text.isprintable()
-    if plain or _SPECIAL.search(text) is None:
+    if plain or _special().search(text) is None:
         return '"' + text + '"'
-    if len(text) >= _LONG and _SURROGATE.search(text) is None:
+    if len(text) >= _LONG and not has_surrogate(text):
         return f'"{_escape_all(text)}"'
-    return f'"{_SPECIAL.sub(_escape_one, text)}"'
+    return f'"{_special().sub(_escape_one, text)}"'
 
 
 def only_strings(items: Sequence[Any]) -> bool:
@@ -127,7 +132,7 @@ def escape_each(texts: Sequence[str]) -> Sequence[str]:
     text = "".join(texts)
     if '"' not in text and "\\" not in text and text.isprintable():
         return texts
-    if _SURROGATE.search(text) is not None:
+    if has_surrogate(text):
         return [quote(each)[1:-1] for each in texts]  # the error is about the one that has it
     return _escape_all(SEPARATOR.join(texts)).split(SEPARATOR)
 

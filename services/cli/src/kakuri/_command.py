@@ -1,0 +1,68 @@
+"""The command `kakuri` as click runs it, and what every error looks like."""
+
+import os
+import signal
+import sys
+from collections.abc import Sequence
+
+import click
+
+from kakuri._exits import ClosedPipe, CommandError, Exit
+from kakuri._group import Verbs, shared_options, version_option
+from kakuri._invocation import Invocation
+from kakuri._overview import EPILOG, SUMMARY
+
+kakuri = Verbs(
+    name="kakuri",
+    help=SUMMARY,
+    epilog=EPILOG,
+    params=[*shared_options(), version_option()],
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+
+
+def run_command(args: Sequence[str]) -> int:
+    """Run a command line and return its exit code.
+
+    Args:
+        args: The arguments after `kakuri`.
+
+    Raises:
+        BrokenPipeError: The reader of the output has closed it.
+    """
+    invocation = Invocation(os.environ)
+    try:
+        result = kakuri.main(list(args), prog_name="kakuri", obj=invocation, standalone_mode=False)
+    except ClosedPipe as error:
+        raise BrokenPipeError from error
+    except CommandError as error:
+        _show(invocation, error.message, error.code, error.document)
+        return error.exit_code
+    except click.exceptions.NoArgsIsHelpError as error:
+        sys.stdout.write(f"{error.ctx.get_help()}\n")
+        return Exit.OK
+    except click.ClickException as error:
+        if invocation.is_json:
+            _show(invocation, error.format_message(), "usage", None)
+        else:
+            error.show()
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        sys.stderr.write("\n")
+        return Exit.INTERRUPTED
+    return result if isinstance(result, int) else Exit.OK
+
+
+def _show(invocation: Invocation, message: str, code: str, document: bytes | None) -> None:
+    """Print an error: a line of text, or in JSON the problem document."""
+    sys.stdout.flush()
+    if not invocation.is_json:
+        invocation.note(f"{invocation.styled('error:', 'red', sys.stderr)} {message}")
+        return
+    if document is None:
+        from kakuri_json import encode  # noqa: PLC0415 (only here)
+
+        document = encode({"title": message.partition("\n")[0], "detail": message, "code": code})
+    sys.stderr.buffer.write(document.rstrip(b"\n") + b"\n")
+    sys.stderr.flush()
