@@ -609,6 +609,36 @@ async def test_half_closed_client_gets_all_responses():
     assert reply.count(b"Connection: close") == 1
 
 
+@pytest.mark.parametrize(
+    ("data", "status", "code"),
+    [
+        (GET.replace(b"/things/a", b"/nowhere"), 404, "not_found"),
+        (b"GET /" + b"x" * 20_000 + b" HTTP/1.1\r\n", 414, "uri_too_long"),
+        (b"no HTTP\r\n\r\n", 400, "bad_request"),
+        (GET, 200, ""),
+    ],
+)
+async def test_access_entry_of_a_request_without_a_route_has_the_code_of_its_problem(
+    data, status, code
+):
+    entries = []
+    async with wired(access_log=entries.append) as wire:
+        wire.send(data)
+        await wire.read_response()
+    assert [(entry.status, entry.code) for entry in entries] == [(status, code)]
+
+
+async def test_access_entry_of_a_check_that_responds_has_the_code_of_its_problem():
+    entries, router = [], simple_router()
+    router.check(lambda request: problem(403, code="closed") if request.query else Response(204))
+    async with wired(router, access_log=entries.append) as wire:
+        wire.send(GET.replace(b" HTTP", b"?x HTTP"))
+        await wire.read_response()
+        wire.send(GET)
+        await wire.read_response()
+    assert [(entry.status, entry.code) for entry in entries] == [(403, "closed"), (204, "")]
+
+
 async def test_access_log_that_raises_is_logged_and_connection_continues(caplog):
     def fails(entry):
         raise RuntimeError

@@ -349,6 +349,27 @@ async def test_query_is_refused():
     assert (status, body["code"]) == (400, "bad_request")
 
 
+@pytest.mark.parametrize(
+    ("status", "code", "pattern", "expected"),
+    [
+        (421, "misdirected_request", "", {"misdirected": 1}),
+        (403, "cross_site", "", {"cross_site": 1}),
+        (403, "closed", "", {}),  # another check
+        (503, "overloaded", "", {"limit": 1}),
+        (503, "agent_unreachable", "", {}),
+        (404, "not_found", "", {}),
+        (503, "", "/readyz", {}),
+    ],
+)
+def test_rejected_request_is_counted_by_the_code_of_its_problem(status, code, pattern, expected):
+    metrics = HTTPMetrics()
+    entry = AccessEntry("p", "GET", "/x", status, 0, 0.1, complete=True, pattern=pattern, code=code)
+    metrics.counting()(entry)
+    requests, _, rejected, _ = metrics.families()
+    assert {each.labels[0]: each.value for each in rejected.samples} == expected
+    assert sum(each.value for each in requests.samples) == 1
+
+
 def test_counts_of_exchanges_without_a_response_have_no_status():
     metrics = HTTPMetrics()
     metrics.counting()(

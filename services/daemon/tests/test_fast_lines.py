@@ -112,7 +112,7 @@ def test_request_with_any_values_has_the_line_that_structlog_would_write(renderi
         "peer": hostile, "method": hostile, "target": hostile, "complete": st.booleans(),
         "seconds": st.floats(0, 1e6), "status": st.integers(100, 599), "sent": st.integers(0),
     }  # fmt: skip
-    assert {*strategies, "pattern"} == set(AccessEntry._fields)  # no line has the pattern
+    assert {*strategies, "pattern", "code"} == set(AccessEntry._fields)  # no line has these two
     access = ACCESS._replace(**data.draw(st.fixed_dictionaries({}, optional=strategies)))
     line = fast._fast.request(access)
     assert line in (None, general(None, "info", {**request_fields(access), "event": "request"}))

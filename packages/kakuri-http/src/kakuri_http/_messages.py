@@ -124,8 +124,13 @@ class Request:
 
 
 class Response:
-    """One response, as a handler returns it and a server's core sends it."""
+    """One response, as a handler returns it and a server's core sends it.
 
+    Attributes:
+        code: Of problem details, the short name of their cause, for an access log.
+    """
+
+    code: str | None = None
     reason: str | None = None
     http_version = "1.1"
     keep_alive = True  # of a received one: whether the server keeps the connection

@@ -114,7 +114,7 @@ _TEXT_REQUEST = f"[info    ] {'request':<{EVENT_WIDTH}}"
 
 
 def _text_request(access: "AccessEntry") -> str | None:
-    peer, method, target, status, sent, seconds, complete, _ = access
+    peer, method, target, status, sent, seconds, complete, _, _ = access
     if "?" in target or not (peer and method and target) or not _plain(peer + method + target):
         return None
     trace = TRACE.get()
@@ -126,7 +126,7 @@ def _text_request(access: "AccessEntry") -> str | None:
 
 
 def _json_request(access: "AccessEntry") -> str | None:
-    peer, method, target, status, sent, seconds, complete, _ = access
+    peer, method, target, status, sent, seconds, complete, _, _ = access
     if "?" in target or not (peer and method and target) or not _plain(peer + method + target):
         return None
     return (

@@ -33,6 +33,8 @@ class AccessEntry(NamedTuple):  # a server makes one for each request: the cheap
         seconds: From the arrival of the request's head to the last byte handed to the transport.
         complete: Whether the response was sent to its end.
         pattern: The pattern of the route, such as `/workloads/:id`; empty without a route.
+        code: Without a route, why: the code of the problem details, such as `not_found` or
+            `uri_too_long`; empty if there is none.
     """
 
     peer: str
@@ -43,6 +45,7 @@ class AccessEntry(NamedTuple):  # a server makes one for each request: the cheap
     seconds: float
     complete: bool
     pattern: str = ""
+    code: str = ""
 
 
 AccessLog = Callable[[AccessEntry], None]
@@ -58,6 +61,8 @@ class Exchange:
     # Defaults of the class: most exchanges never set these, and a server makes many.
     route: Route | None = None
     """The route that was found."""
+    code: str | None = None
+    """Without a route, the code of the problem details."""
     content: bytearray | None = None
     """The content so far, while it is collected for the handler; pieces can be small and many."""
     stream: StreamedBody | None = None
@@ -81,9 +86,13 @@ class Exchange:
         if self.request is not None:
             method, target = self.request.method, self.request.target
             seconds = time.monotonic() - self.started
-        pattern = "" if self.route is None else self.route.pattern
+        pattern = code = ""
+        if self.route is not None:
+            pattern = self.route.pattern
+        elif self.code is not None:
+            code = self.code
         entry = AccessEntry(
-            peer, method, target, self.status, self.sent, seconds, complete, pattern
+            peer, method, target, self.status, self.sent, seconds, complete, pattern, code
         )
         try:
             self.context.run(access_log, entry)

@@ -67,7 +67,9 @@ def problem(
     if listed:
         members.append(f'"errors":[{listed}]')
     body = "{" + ",".join(members) + "}"
-    return Response(status, body.encode(), headers=headers, content_type=MEDIA_TYPE)
+    response = Response(status, body.encode(), headers=headers, content_type=MEDIA_TYPE)
+    response.code = code
+    return response
 
 
 def traced(response: Response, traceparent: str) -> Response:

@@ -334,6 +334,7 @@ class ServerProtocol(ResponseSide):
             self._core.keep_alive = False
         if not isinstance(response, Response):
             response = self._fault_response(exchange, wrong_result(None, response))
+        exchange.code = response.code
         self.respond(exchange, response)
 
     def _refuse(self, error: RemoteProtocolError) -> None:
@@ -349,6 +350,7 @@ class ServerProtocol(ResponseSide):
         self._core.keep_alive = False
         if self._core.response_state is _IDLE and exchange.task is None:
             self._exchange = exchange
+            exchange.code = error.code
             self.respond(exchange, problem(error.status, detail=str(error), code=error.code))
         elif exchange.task is None:
             self.close_lingering()

@@ -25,11 +25,19 @@ NO_STATUS = 0
 
 METHODS = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"})
 
-REJECTIONS = {403: "cross_site", 421: "misdirected"}
-"""The reasons of responses that a check sends, before the route is looked up."""
+LIMIT = "limit"
+"""The reason of requests that exceeded a limit of the server before a route was found."""
 
-LIMITS = frozenset({408, 413, 414, 431, 503})
-"""Statuses of requests that exceeded a limit of the server before a route was found."""
+REJECTIONS = {
+    "cross_site": "cross_site",
+    "misdirected_request": "misdirected",
+    "content_too_large": LIMIT,
+    "header_fields_too_large": LIMIT,
+    "overloaded": LIMIT,
+    "request_timeout": LIMIT,
+    "uri_too_long": LIMIT,
+}
+"""The reason for each code of problem details with which a check or the server rejects."""
 
 _Key: TypeAlias = tuple[str, str, int]
 """Method, pattern and status."""
@@ -41,19 +49,24 @@ class HTTPMetrics:
     def __init__(self) -> None:
         """Begin to count."""
         self._exchanges: dict[_Key, Histogram] = {}
-        self._known: dict[_Key, Histogram] = {}  # without those whose method is other
+        self._routed: dict[_Key, Histogram] = {}
+        self._rejected = Counts(
+            "kakuri_http_rejected",
+            "Requests and connections that were refused before a handler saw them.",
+            ("reason",),
+        )
         self._servers: list[Server] = []
 
     def counting(
         self, log: Callable[[AccessEntry], None] | None = None
     ) -> Callable[[AccessEntry], None]:
         """Return an access log that counts each exchange, and then calls another one."""
-        find = self._known.get
+        find = self._routed.get
         place_of = bisect_left
 
         def count(access: AccessEntry) -> None:
             # As `Histogram.observe`, and fields by place: each request waits for it.
-            exchanges = find((access[1], access[7], access[3])) or self._begin(access)
+            exchanges = find((access[1], access[7], access[3])) or self._find(access)
             seconds = access[5]
             exchanges.buckets[place_of(SECONDS, seconds)] += 1
             exchanges.sum += seconds
@@ -62,16 +75,16 @@ class HTTPMetrics:
 
         return count
 
-    def _begin(self, access: AccessEntry) -> Histogram:
-        """Return the histogram of exchanges of a kind, of which this one may be the first."""
-        key = (access.method, access.pattern, access.status)
-        is_bounded = bool(access.pattern) or access.method in METHODS
-        if not is_bounded:
-            key = (OTHER, "", access.status)
-        exchanges = self._exchanges.setdefault(key, Histogram(SECONDS))
-        if is_bounded:
-            self._known[key] = exchanges
-        return exchanges
+    def _find(self, access: AccessEntry) -> Histogram:
+        """Return the histogram of exchanges without a route, or of the first with a route."""
+        if access.pattern:
+            key = (access.method, access.pattern, access.status)
+            exchanges = self._routed[key] = self._exchanges[key] = Histogram(SECONDS)
+            return exchanges
+        if (reason := REJECTIONS.get(access.code)) is not None:
+            self._rejected[reason,] += 1
+        key = (access.method if access.method in METHODS else OTHER, "", access.status)
+        return self._exchanges.setdefault(key, Histogram(SECONDS))
 
     def add_server(self, server: Server) -> None:
         """Count the connections of a server."""
@@ -89,29 +102,20 @@ class HTTPMetrics:
             "Time from a request's head to the end of its response; of a stream, all of its time.",
             ("method", "route", "status"),
         )
-        rejected = Counts(
-            "kakuri_http_rejected",
-            "Requests and connections that were refused before a handler saw them.",
-            ("reason",),
-        )
         for (method, pattern, status), exchanges in self._exchanges.items():
             route = untyped(pattern) if pattern else NONE
             code = str(status) if status != NO_STATUS else NONE
             status_class = f"{status // 100}xx" if status != NO_STATUS else NONE
             requests[method, route, code] += exchanges.count
             durations[method, route, status_class].add(exchanges)
-            if not pattern and (reason := _rejection(status)):
-                rejected[reason,] += exchanges.count
-        for server in self._servers:
-            rejected["connection_limit",] += server.counters.refused + server.counters.overloaded
+        if self._servers:
+            self._rejected["connection_limit",] = sum(
+                server.counters.refused + server.counters.overloaded for server in self._servers
+            )
         connections = sum(server.connections for server in self._servers)
         return (
             requests.family(),
             durations.family(),
-            rejected.family(),
+            self._rejected.family(),
             gauge("kakuri_http_connections", "Open connections of clients.", float(connections)),
         )
-
-
-def _rejection(status: int) -> str | None:
-    return REJECTIONS.get(status) or ("limit" if status in LIMITS else None)
