@@ -2,6 +2,11 @@
 
 from playwright.sync_api import Locator, Page, expect
 
+from .stack import Stack
+
+MAX_EVENTS = 200
+"""Number of events that the page shows."""
+
 
 def table(page: Page) -> Locator:
     return page.get_by_role("table", name="Workloads")
@@ -31,6 +36,13 @@ def indexes(page: Page) -> list[int]:
     """Return the indexes of the events, the oldest first."""
     shown = page.get_by_role("list", name="Events").locator(".index").all_text_contents()
     return [int(text) for text in reversed(shown) if text]
+
+
+def expect_all_events(page: Page, stack: Stack) -> None:
+    """Wait until the latest event is shown; every one must be there once."""
+    expected = stack.events()
+    expect(events(page).first.locator(".index")).to_have_text(f"{expected[-1]}")
+    assert indexes(page) == expected[-MAX_EVENTS:]
 
 
 def detail(page: Page, workload_id: str) -> Locator:

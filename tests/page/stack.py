@@ -2,6 +2,7 @@
 
 import json
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -99,6 +100,21 @@ class Stack:
         for each in self.list():
             self.request("DELETE", f"/workloads/{each}?grace_seconds=0")
         self._wait("/workloads", lambda it: it["workloads"] == [])
+
+    def events(self) -> list[int]:
+        """Return the indexes of all events so far, as curl gets them."""
+        end = self.request("GET", "/nodes")[1]["nodes"][0]["event_index"]
+        command = ["curl", "-sN", "--max-time", str(DEADLINE), f"{self.url}/events?after=0"]
+        found = []
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as sent:
+            for line in sent.stdout:
+                event = json.loads(line)
+                if event["type"] != "heartbeat":
+                    found.append(event["index"])
+                if event["index"] >= end:
+                    break
+            sent.kill()
+        return found
 
     def list(self) -> list[str]:
         """Return the ids of the workloads, as many as a page has."""

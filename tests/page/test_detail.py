@@ -60,8 +60,7 @@ def test_isolation_is_judged_by_the_two_kernels(stack, open_page):
 def test_stop_start_restart_and_remove_are_done_after_a_question(stack, open_page):
     stack.submit("web")
     stack.await_state("web", "running")
-    # The log of a removed workload is cut off, which the browser itself reports.
-    page = open_page(f"{stack.url}/#/web", may_lose=True)
+    page = open_page(f"{stack.url}/#/web")
     question = ask(page, "web", "Stop")
     expect(question.get_by_text("kakuri stop web")).to_be_visible()
     question.get_by_role("spinbutton", name="Seconds before it is killed").fill("0")
@@ -71,11 +70,12 @@ def test_stop_start_restart_and_remove_are_done_after_a_question(stack, open_pag
     ask(page, "web", "Start").get_by_role("button", name="Start").click()
     expect(row(page, "web")).to_contain_text("running")
     ask(page, "web", "Restart").get_by_role("button", name="Restart").click()
-    expect(events(page).get_by_text("to be restarted")).to_be_visible()
+    expect(events(page).get_by_text("restart requested")).to_be_visible()
     expect(row(page, "web")).to_contain_text("running")
     ask(page, "web", "Remove").get_by_role("button", name="Remove").click()
     expect(row(page, "web")).to_have_count(0)
     expect(detail(page, "web")).to_contain_text("removed")
+    expect(page.get_by_text("end of the log")).to_be_visible()
     assert stack.request("GET", "/workloads/web")[0] == 404
 
 

@@ -54,7 +54,7 @@ def test_messages_and_specifications_remain_text(stack, open_page):
     expect(page.get_by_text("live", exact=True)).to_be_visible()
     stack.submit("bad", "fails:1", **fields)
     expect(row(page, "bad")).to_contain_text(MARKUP[0])
-    expect(events(page).filter(has_text="ImagePullFailed")).to_contain_text(MARKUP[1])
+    expect(events(page).filter(has_text="ImagePullFailed").first).to_contain_text(MARKUP[1])
     link(page, "bad").click()
     expect(detail(page, "bad")).to_contain_text(MARKUP[2])
     for name in ("History", "Spec"):

@@ -5,7 +5,7 @@ from playwright.sync_api import expect
 
 from tests.e2e.processes import curl
 
-from .pages import events, expect_names, indexes, row
+from .pages import MAX_EVENTS, events, expect_all_events, expect_names, row
 from .stack import Stack
 
 
@@ -109,11 +109,36 @@ def test_events_are_listed_newest_first_with_their_index(stack, open_page):
     page = open_page(stack.url)
     expect(page.get_by_text("live", exact=True)).to_be_visible()
     stack.submit("web")
-    stack.request("DELETE", "/workloads/web?grace_seconds=0")
+    stack.request("DELETE", "/workloads/web?grace_seconds=0&wait=10")
+    expect_all_events(page, stack)
     expect(events(page).first).to_contain_text("removed")
-    shown = indexes(page)
-    assert shown == sorted(set(shown))
-    assert len(shown) >= 4
+
+
+def test_events_from_before_the_page_was_opened_are_listed_and_not_announced(stack, open_page):
+    stack.submit("old", "fails:1", restart_policy="never")
+    stack.await_state("old", "failed")
+    stack.request("DELETE", "/workloads/old?grace_seconds=0&wait=10")
+    page = open_page(stack.url)
+    expect(events(page).get_by_text("removal requested").first).to_be_visible()
+    expect_all_events(page, stack)
+    expect_names(page)
+    stack.submit("new", "fails:1", restart_policy="never")
+    expect(page.get_by_role("status")).to_have_text("new failed: ImagePullFailed")
+
+
+def test_page_lists_two_hundred_events(own_stack, open_page):
+    own_stack.submit("web")
+    for _ in range(60):
+        own_stack.request("POST", "/workloads/web/stop")
+        own_stack.await_reason("web", "Stopped")
+        own_stack.request("POST", "/workloads/web/start")
+        own_stack.await_state("web", "running")
+    page = open_page(own_stack.url)
+    expect(events(page)).to_have_count(MAX_EVENTS)
+    own_stack.request("DELETE", "/workloads/web?grace_seconds=0&wait=10")
+    expect(row(page, "web")).to_have_count(0)
+    expect(events(page)).to_have_count(MAX_EVENTS)
+    expect_all_events(page, own_stack)
 
 
 def test_node_shows_its_name_and_room(tmp_path, open_page):

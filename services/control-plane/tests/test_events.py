@@ -243,6 +243,51 @@ async def test_stream_without_an_index_begins_with_the_present_states(client, jo
         assert [(await stream.json())["index"] for _ in range(2)] == [10, 11]
 
 
+async def test_stream_with_a_tail_has_the_latest_events_before_the_present_states(client, journal):
+    for _ in range(5):
+        journal.add("a")
+    journal.put("a", 5)
+    async with stream_of(client, "?tail=2") as stream:
+        lines = [await stream.json() for _ in range(4)]
+        journal.add("a")
+        lines.append(await stream.json())
+    assert [(line["type"], line["index"]) for line in lines] == [
+        ("workload", 4),
+        ("workload", 5),
+        ("state", 5),
+        ("synced", 5),
+        ("workload", 6),
+    ]
+
+
+async def test_stream_with_a_tail_from_now_marks_where_it_ends(client, journal):
+    for workload_id in ("a", "b", "a", "b"):
+        journal.add(workload_id)
+    async with stream_of(client, "?after=now&tail=5&workload=a") as stream:
+        lines = [await stream.json() for _ in range(3)]
+    assert [(line["type"], line["index"]) for line in lines] == [
+        ("workload", 1),
+        ("workload", 3),
+        ("heartbeat", 4),
+    ]
+
+
+async def test_server_sent_tail_has_the_ids_of_its_events(client, journal):
+    journal.add()
+    async with stream_of(client, "?after=now&tail=1", accept="text/event-stream") as stream:
+        assert [await stream.line() for _ in range(3)] == [b"retry: 1000", b"", b"id: 1"]
+
+
+@pytest.mark.parametrize(
+    ("query", "headers"), [("?after=1&tail=5", {}), ("?tail=5", {"last_event_id": "1"})]
+)
+async def test_tail_of_a_stream_that_continues_is_ignored(client, journal, query, headers):
+    for _ in range(3):
+        journal.add()
+    async with stream_of(client, query, **headers) as stream:
+        assert [(await stream.json())["index"] for _ in range(2)] == [2, 3]
+
+
 async def test_stream_after_an_index_continues_with_what_followed(client, journal):
     for _ in range(5):
         journal.add()
@@ -313,7 +358,16 @@ async def test_states_with_a_label_come_from_a_list_with_that_label(client, jour
 
 
 @pytest.mark.parametrize(
-    "query", ["after=x", "after=-1", f"after={2**53 + 1}", "type=party", "label=x", "workload=A"]
+    "query",
+    [
+        "after=x",
+        "after=-1",
+        f"after={2**53 + 1}",
+        "type=party",
+        "label=x",
+        "workload=A",
+        "tail=1001",
+    ],
 )
 async def test_invalid_query_is_refused(client, query):
     response = await client.request("GET", f"/events?{query}")

@@ -11,7 +11,7 @@ from dataclasses import replace
 import pytest
 from kakuri_control_plane import _logs, control_plane_service
 from kakuri_control_plane._log_queries import LogQuery
-from kakuri_control_plane._logs import Logs, _is_temporary
+from kakuri_control_plane._logs import FAR_FROM_END, SHORT_PIECE, Logs, _is_temporary
 from kakuri_http import Client, ClientDisconnected, HTTPError, Limits
 from kakuri_json import decode, encode
 from kakuri_rpc import (
@@ -38,6 +38,7 @@ from .fake_agent import CheckedClient
 
 ANY_PORT = Endpoint.parse("127.0.0.1:0")
 BIG = 100 * 1024 * 1024
+REMOVED = ErrorReply(ErrorCode.NOT_FOUND, "it was removed")
 
 
 @asynccontextmanager
@@ -236,11 +237,11 @@ async def test_head_of_a_log_leaves_no_log_open():
 @pytest.mark.parametrize(
     "last",
     [
-        ErrorReply(ErrorCode.NOT_FOUND, "it was removed"),
+        ErrorReply(ErrorCode.INTERNAL, "a fault"),
         Log(bytes(MAX_LOG_DATA + 1), "x", ended=False),
         Status("wl-1", State.RUNNING),
     ],
-    ids=["removed", "over the limit", "no log"],
+    ids=["error", "over the limit", "no log"],
 )
 @pytest.mark.parametrize("query", ["", "?follow"])
 async def test_error_after_the_first_piece_aborts_the_response(last, query, caplog):
@@ -254,6 +255,34 @@ async def test_error_after_the_first_piece_aborts_the_response(last, query, capl
         with pytest.raises(HTTPError):
             await response.read()
     assert "was cut off" in caplog.text
+
+
+async def test_log_of_a_workload_that_is_removed_while_it_is_read_aborts_the_response():
+    def answer(request):
+        return REMOVED if request.after else Log(b"one", "x", ended=False)
+
+    async with (
+        api(answer) as (client, _),
+        client.stream("GET", "/workloads/wl-1/log") as response,
+    ):
+        with pytest.raises(HTTPError):
+            await response.read()
+
+
+@pytest.mark.parametrize(
+    ("first", "trailers"),
+    [
+        (Log(b"one", "x", ended=False), {}),
+        (Log(b"one", "x", ended=False, examined=FAR_FROM_END), {"Kakuri-Log-Gap": "true"}),
+        (Log(bytes(SHORT_PIECE), "x", ended=False), {"Kakuri-Log-Gap": "true"}),
+    ],
+    ids=["all was read", "more may have been selected", "more may have been there"],
+)
+async def test_followed_log_of_a_workload_that_is_removed_ends(first, trailers):
+    async with api(lambda request: REMOVED if request.after else first) as (client, _):
+        response = await client.request("GET", "/workloads/wl-1/log?follow")
+    assert response.body == first.data
+    assert dict(response.trailers) == trailers
 
 
 async def test_log_while_the_runtime_is_unavailable_is_503_with_retry_after():

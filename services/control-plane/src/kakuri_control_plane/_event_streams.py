@@ -1,7 +1,8 @@
 """Streams of events, `GET /events`, and long polls for changes of one workload.
 
-A stream begins after an index, now, or with the current state of each workload. Events that the hub
-has dropped are read from the agent page by page, at the pace of the client.
+A stream begins after an index, now, or with the current state of each workload. Before the last
+two, it may have the latest events. Events that the hub has dropped are read from the agent page by
+page, at the pace of the client.
 """
 
 import re
@@ -14,6 +15,7 @@ from kakuri_json import Fault
 from kakuri_rpc import AgentClient, AgentError, Changes, ErrorCode, RPCError, Status
 
 from kakuri_control_plane._event_hub import Batch, EventHub, Follower, Gap
+from kakuri_control_plane._event_tail import latest_events
 from kakuri_control_plane._event_views import (
     HEARTBEAT_COMMENT,
     RETRY,
@@ -58,7 +60,7 @@ class EventStreams:
         media_type = EVENT_STREAM if stream.is_server_sent else NDJSON
         if request.method == "HEAD":
             return Response(200, iter(()), headers=HEADERS, content_type=media_type)
-        pieces = await stream.open(after, is_snapshot=is_snapshot)
+        pieces = await stream.open(after, is_snapshot=is_snapshot, tail=query.tail)
         return Response(200, pieces, headers=HEADERS, content_type=media_type)
 
     async def changed_status(
@@ -104,29 +106,43 @@ class _Stream:
         self._versions: dict[str, int] = {}  # of states that are later than the index
         self.is_server_sent = is_server_sent
 
-    async def open(self, after: int | None, *, is_snapshot: bool) -> AsyncGenerator[bytes, None]:
+    async def open(
+        self, after: int | None, *, is_snapshot: bool, tail: int
+    ) -> AsyncGenerator[bytes, None]:
         """Return the pieces of the stream.
 
         Args:
             after: The index to continue after; None for the current one.
             is_snapshot: Whether to begin with the current states.
+            tail: The number of latest events to begin with; ignored with `after`.
 
         Raises:
             AgentError: The code is `compacted` if the events after the index are not kept.
             RPCError: The agent can't be asked.
         """
         first: Changes | None = None
+        latest: bytes | None = None
+        if tail and after is None:
+            latest = self._joined(
+                await latest_events(self._changes_after, self._index, tail, self._admitted)
+            )
         if after is not None:
             self._index = after
             if self._hub.position(after) is None or after > self._hub.index:
-                first = await self._presence.track(self._agent.get_changes(after))
-        return self._pieces(first, is_snapshot=is_snapshot)
+                first = await self._changes_after(after)
+        return self._pieces(latest, first, is_snapshot=is_snapshot)
+
+    async def _changes_after(self, index: int) -> Changes:
+        return await self._presence.track(self._agent.get_changes(index))
 
     async def _pieces(
-        self, changes: Changes | None, *, is_snapshot: bool
+        self, latest: bytes | None, changes: Changes | None, *, is_snapshot: bool
     ) -> AsyncGenerator[bytes, None]:
         if self.is_server_sent:
             yield RETRY
+        if latest is not None:
+            # Without states, a heartbeat tells where the latest events end.
+            yield latest if is_snapshot else latest + self._heartbeat(self._index)
         try:
             if is_snapshot:
                 async with aclosing(self._states()) as states:
@@ -151,7 +167,7 @@ class _Stream:
         """Yield the events that the hub has dropped, up to the first that it has."""
         while changes is not None or self._hub.position(self._index) is None:
             if changes is None:
-                changes = await self._presence.track(self._agent.get_changes(self._index))
+                changes = await self._changes_after(self._index)
             piece = self._encoded(map(encoded_event, changes.events))
             if changes.next == self._index and self._hub.position(self._index) is None:
                 raise ClientDisconnected("the agent does not have the events that followed")
@@ -195,9 +211,7 @@ class _Stream:
 
     def _batch(self, batch: Batch) -> bytes:
         if not batch.events:
-            if self.is_server_sent:
-                return HEARTBEAT_COMMENT
-            return heartbeat_line(max(batch.index, self._index))
+            return self._heartbeat(max(batch.index, self._index))
         begins_before = batch.events[0].index <= self._index
         if not (begins_before or self._admitted or self._versions or self.is_server_sent):
             piece = batch.lines  # of the usual stream, no single event is checked
@@ -207,7 +221,7 @@ class _Stream:
         return piece
 
     def _encoded(self, events: Iterable[StreamEvent]) -> bytes:
-        pieces = []
+        admitted = []
         for event in events:
             if event.kind != "state":
                 if event.index <= self._index:
@@ -215,8 +229,16 @@ class _Stream:
                 if self._versions and event.index <= self._versions.get(event.workload_id or "", 0):
                     continue  # the state that was sent is later
             if self._admitted.admits(event):
-                pieces.append(event.server_sent if self.is_server_sent else event.line)
-        return b"".join(pieces)
+                admitted.append(event)
+        return self._joined(admitted)
+
+    def _joined(self, events: Iterable[StreamEvent]) -> bytes:
+        if self.is_server_sent:
+            return b"".join([event.server_sent for event in events])
+        return b"".join([event.line for event in events])
+
+    def _heartbeat(self, index: int) -> bytes:
+        return HEARTBEAT_COMMENT if self.is_server_sent else heartbeat_line(index)
 
     def _gap(self, oldest: int) -> bytes:
         return self._line(b"gap", None, gap_line(oldest))

@@ -117,7 +117,7 @@ class Logs:
         return log, self._follow(log, first)
 
     async def _follow(self, log: AgentLog, piece: Log) -> AsyncGenerator[bytes, None]:
-        """Yield the log, and new output until the workload has ended."""
+        """Yield the log, and new output until the workload has ended or is removed."""
         earliest = 0.0  # time of the next request
         async with log:
             while True:
@@ -128,7 +128,14 @@ class Logs:
                 if not piece.data and piece.examined < FAR_FROM_END:
                     await asyncio.sleep(earliest - time.monotonic())
                 earliest = time.monotonic() + PAUSE_SECONDS
-                piece = await self._read_next(log)
+                is_behind = len(piece.data) >= SHORT_PIECE or piece.examined >= FAR_FROM_END
+                try:
+                    piece = await self._read_next(log)
+                except AgentError as error:
+                    if error.code is not ErrorCode.NOT_FOUND:
+                        raise
+                    log.has_gap = log.has_gap or is_behind  # removed before it was read
+                    return
 
     async def _read_next(self, log: AgentLog) -> Log:
         """Read the next piece, if necessary after a restart of the agent or the runtime."""

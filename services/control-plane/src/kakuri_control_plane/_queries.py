@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from kakuri_rpc import MAX_PAGE, GraceSeconds, LabelSelector
+from kakuri_rpc import MAX_EVENTS, MAX_PAGE, GraceSeconds, LabelSelector
 from kakuri_workload import EventType, Range, Text, WorkloadId, WorkloadState
 
 MAX_WAIT_SECONDS = 60
@@ -66,12 +66,14 @@ class EventQuery:
     Attributes:
         after: Begin after the event with this index, or `now`; by default, begin with the state of
             every workload.
+        tail: First send this many of the latest events; ignored after an index.
         workload: Only events about this workload.
         label: Only events about workloads with this label, as `key=value`.
         type: Only events of these types, separated by commas.
     """
 
     after: Annotated[int, Range(ge=0, le=2**53)] | Literal["now"] | None = None
+    tail: Annotated[int, Range(ge=0, le=MAX_EVENTS)] = 0
     workload: WorkloadId | None = None
     label: LabelSelector | None = None
     type: EventTypes = ""

@@ -11,8 +11,8 @@ const BEGINS_RUN = /^(Pulling|Restarted|BackOff|Adopted)$/;
 
 const ACTIONS = {
 	start: ["Start", "It runs once more."],
-	stop: ["Stop", "Its run ends. Record and log stay, and it can be started again."],
 	restart: ["Restart", "Its run ends, and the next one begins."],
+	stop: ["Stop", "Its run ends. Record and log stay, and it can be started again."],
 	rm: ["Remove", "It is stopped and removed for good, with its log."],
 };
 
@@ -36,7 +36,11 @@ export function start(announce) {
 		go(TABS.at(next));
 		$(`tab-${tab}`).focus();
 	};
-	for (const name in ACTIONS) $(`do-${name}`).onclick = () => ask(name);
+	for (const name in ACTIONS) {
+		const button = h("button", { id: `do-${name}` }, ACTIONS[name][0]);
+		button.onclick = () => ask(name);
+		$("close").before(button);
+	}
 	$("question").onclose = () => act(announce);
 	setInterval(showTimes, 1000);
 }

@@ -5,7 +5,7 @@
  */
 
 import { dueAfter, readLines, reasonOf, request, waitUntil } from "./api.js";
-import { allLines, apply, beginStates, store } from "./store.js";
+import { MAX_EVENTS, allLines, apply, beginStates, store } from "./store.js";
 
 const SILENCE = 15_000; // milliseconds; there is a heartbeat each 5 s
 
@@ -52,9 +52,10 @@ async function lead(signal) {
 	isLeading = true;
 	while (!signal.aborted) {
 		try {
-			const path = store.index ? `/events?after=${store.index}` : "/events";
-			const response = await request(path, { signal, headers: { Accept: "application/x-ndjson" } });
-			if (!store.index) beginStates();
+			const { index, events } = store;
+			const query = index ? `?after=${index}` : events.length ? "" : `?tail=${MAX_EVENTS}`;
+			const response = await request(`/events${query}`, { signal, headers: { Accept: "application/x-ndjson" } });
+			if (!index) beginStates();
 			attempts = 0;
 			setHealth("live");
 			await readLines(response, take, SILENCE);
@@ -78,7 +79,7 @@ function take(lines) {
 	if (types.has("gap")) store.index = 0; // so the next request lists all states
 	else setHealth("live");
 	if (types.has("synced")) send({ kind: "lines", lines: allLines() });
-	else if (!types.has("state")) send({ kind: "lines", lines, before });
+	else if (store.isComplete && !types.has("state")) send({ kind: "lines", lines, before });
 }
 
 const send = (message) => channel.postMessage({ ...message, link });

@@ -4,10 +4,9 @@ import { getJSON, reasonOf, workloadPath } from "./api.js";
 import * as detail from "./detail.js";
 import * as feed from "./feed.js";
 import { $, count, duration, h, inNextFrame, setText, shape, timeElement, timeOfDay } from "./parts.js";
-import { describe, kindOf, store, subscribe, whyOf } from "./store.js";
+import { KINDS, MAX_EVENTS, describe, kindOf, store, subscribe, whyOf, wordOf } from "./store.js";
 import * as table from "./table.js";
 
-const SHOWN_EVENTS = 60; // painted with each new one
 const QUIET = 5000; // milliseconds between announcements
 const FEW = 8; // specifications, which are read one by one
 
@@ -32,18 +31,19 @@ function step(direction) {
 	table.focus();
 }
 
-const counters = [...document.querySelectorAll("[data-kind]")];
-for (const button of counters) {
-	button.prepend(shape(button.dataset.kind), h("b"));
-	const text = `state:${button.dataset.kind}`;
+const counters = KINDS.map((kind) => {
+	const button = h("button", {}, shape(kind), h("b"), wordOf(kind));
+	const text = `state:${kind}`;
 	button.onclick = () => filter($("filter").value === text ? "" : text);
-}
+	return { kind, button, text };
+});
+$("overview").prepend(...counters.map(({ button }) => button));
 
 function showCounts() {
 	const numbers = {};
 	for (const { kind } of store.rows.values()) numbers[kind] = (numbers[kind] ?? 0) + 1;
-	for (const button of counters) {
-		const number = numbers[button.dataset.kind] ?? 0;
+	for (const { kind, button } of counters) {
+		const number = numbers[kind] ?? 0;
 		setText(button.querySelector("b"), number);
 		button.classList.toggle("none", !number);
 	}
@@ -105,9 +105,11 @@ function showHealth() {
 	readNode();
 }
 
+const REQUESTS = { stopped: "stop", restarted: "restart", removed: "removal" };
+
 const textOf = ({ type, state, desired, available, version }) => ({
 	workload: state,
-	desired: desired ? `to be ${desired}` : "as desired",
+	desired: `${REQUESTS[desired] ?? "start"} requested`,
 	runtime: `the runtime ${available ? "answers" : "is lost"}`,
 	node: `the agent ${version} started`,
 	gap: "earlier events are not kept",
@@ -119,7 +121,7 @@ function eventElement(event) {
 	return h(
 		"li", {},
 		timeElement(at),
-		h("span", { class: "index" }, `${index ?? ""}`),
+		h("span", { class: "index" }, index),
 		id ? h("a", { href: `#/${id}` }, id) : h("span", {}, "node"),
 		h("span", { class: "state" }, shape(type === "workload" ? kindOf(event) : ""), textOf(event)),
 		h("span", { class: "why", title: why }, why),
@@ -129,11 +131,11 @@ function eventElement(event) {
 subscribe((_changed, arrivals) => {
 	const list = $("events");
 	showCounts();
-	list.prepend(...arrivals.slice(-SHOWN_EVENTS).reverse().map(eventElement));
-	while (list.childElementCount > SHOWN_EVENTS) list.lastChild.remove();
-	$("no-events").hidden = list.childElementCount > 0;
+	list.prepend(...arrivals.toReversed().map(eventElement));
+	while (list.childElementCount > MAX_EVENTS) list.lastChild.remove();
 	for (const event of arrivals) {
-		const { type, id } = event;
+		const { type, id, index } = event;
+		if (!(index > store.start)) continue;
 		if (type === "workload" && kindOf(event) === "failed") announce(`${id} failed: ${whyOf(event)}`);
 		if (type === "removed") announce(`${id} is removed`);
 		if (!id) readNode();
@@ -182,7 +184,7 @@ async function describeNew() {
 
 function filter(text) {
 	$("filter").value = text;
-	for (const button of counters) button.ariaPressed = text === `state:${button.dataset.kind}`;
+	for (const each of counters) each.button.ariaPressed = text === each.text;
 	table.filter(text);
 }
 

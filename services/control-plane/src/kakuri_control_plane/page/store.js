@@ -2,12 +2,13 @@
 
 import { inNextFrame } from "./parts.js";
 
-const MAX_EVENTS = 500;
+export const MAX_EVENTS = 200;
 const PERIOD = 100; // milliseconds
-const SEVERITY = ["failed", "backoff", "pending", "running", "stopped", "succeeded"];
+/** States for operators, the worst first. */
+export const KINDS = ["failed", "backoff", "pending", "running", "stopped", "succeeded"];
 const PROGRESS = { stopped: "stopping", restarted: "restarting", removed: "removing" };
 
-/** `isComplete`: each workload was reported once. */
+/** `isComplete`: each workload was reported once; events up to `start` are from before that. */
 export const store = { rows: new Map(), events: [], index: 0, isComplete: false, node: null };
 
 /** Return the state for operators: what was stopped has not failed. */
@@ -15,6 +16,8 @@ export function kindOf({ state, reason }) {
 	if (state === "pending") return reason === "BackOff" ? "backoff" : state;
 	return reason === "Stopped" ? "stopped" : state;
 }
+
+export const wordOf = (kind) => (kind === "backoff" ? "back-off" : kind);
 
 /** Return reason, exit code and message in a line. */
 export const whyOf = ({ reason, exit_code: code, message }) =>
@@ -29,8 +32,8 @@ function rowAfter(event, before) {
 	return {
 		image: "", labels: null, ...before, // which its specification has
 		id, index, desired, event, at, kind, since: Date.parse(at), why: whyOf(event),
-		severity: SEVERITY.indexOf(kind), restarts: event.attempt ?? 0,
-		word: PROGRESS[desired] ?? (kind === "backoff" ? "back-off" : kind),
+		severity: KINDS.indexOf(kind), restarts: event.attempt ?? 0,
+		word: PROGRESS[desired] ?? wordOf(kind),
 	};
 }
 
@@ -73,9 +76,11 @@ export function apply(lines) {
 			for (const each of store.rows.keys()) if (listed?.has(each) === false) drop(each);
 			listed = null;
 			store.isComplete = true;
+			store.start ??= index;
 			touch();
 		} else if (type !== "heartbeat" && index > store.index) {
 			keep(line);
+			if (!store.isComplete) continue; // an earlier event: the states follow
 			if (type === "removed") drop(id);
 			else if (id) put(line);
 		}

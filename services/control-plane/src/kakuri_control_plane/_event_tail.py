@@ -1,0 +1,69 @@
+"""The latest events before an index, as many as a client asks for.
+
+The agent is asked for what follows an index. Not every index belongs to an event, and a filter
+admits some of them, so the search begins close to the end and goes further back until it has found
+enough, or has seen every event that is kept.
+"""
+
+from collections import deque
+from collections.abc import Awaitable, Callable
+
+from kakuri_rpc import AgentError, Changes, ErrorCode
+
+from kakuri_control_plane._event_views import EventFilter, StreamEvent, encoded_event
+
+FURTHER = 4
+"""How many times as far back as before a search begins if it has not found enough."""
+
+MAX_COMPACTIONS = 8
+"""How often events may be dropped where a search begins, before it fails."""
+
+
+async def latest_events(
+    read: Callable[[int], Awaitable[Changes]], index: int, count: int, admitted: EventFilter
+) -> list[StreamEvent]:
+    """Return the latest events up to an index, oldest first.
+
+    Args:
+        read: Returns the events of the agent after an index.
+        index: The index of the last event that may be returned.
+        count: How many events to return at most.
+        admitted: The events that count.
+
+    Raises:
+        AgentError: The code is `compacted` if events are dropped faster than they are read.
+        RPCError: The agent can't be asked.
+    """
+    oldest, distance, compactions = 0, count, 0
+    while True:
+        begin = max(oldest, index - distance)
+        try:
+            found = await _last_between(read, begin, index, count, admitted)
+        except AgentError as error:
+            compactions += 1
+            if error.code is not ErrorCode.COMPACTED or compactions == MAX_COMPACTIONS:
+                raise
+            oldest = error.oldest or 0
+            continue
+        if len(found) == count or begin <= oldest:
+            return found
+        distance *= FURTHER
+
+
+async def _last_between(
+    read: Callable[[int], Awaitable[Changes]],
+    begin: int,
+    end: int,
+    count: int,
+    admitted: EventFilter,
+) -> list[StreamEvent]:
+    found: deque[StreamEvent] = deque(maxlen=count)
+    while begin < end:
+        changes = await read(begin)
+        events = [event for event in changes.events if event.index <= end]
+        encoded = map(encoded_event, events if admitted else events[-count:])
+        found.extend(filter(admitted.admits, encoded))
+        if changes.next <= begin:
+            break
+        begin = changes.next
+    return list(found)
