@@ -1,4 +1,5 @@
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
@@ -6,10 +7,21 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 from .browser import Tab, launched, new_context
 from .stack import Stack
 
-TIMEOUT_MS = 20_000
-"""Milliseconds after which playwright reports that what a test waits for has not happened."""
+TIMEOUT_MS = 120_000
+"""Milliseconds after which playwright reports that what a test waits for has not happened. It is
+far longer than anything takes on a machine that does nothing else."""
+
+LONGEST_TEST = 600
+"""Seconds after which a test is ended."""
 
 expect.set_options(timeout=TIMEOUT_MS)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """End tests by a thread: a signal does not interrupt playwright."""
+    for item in items:
+        if item.path.parent == Path(__file__).parent:
+            item.add_marker(pytest.mark.timeout(LONGEST_TEST, method="thread"))
 
 
 @pytest.fixture(scope="session")

@@ -66,12 +66,12 @@ def test_keys_are_explained_by_a_key(stack, open_page):
     expect(help_text).to_be_hidden()
 
 
-def test_tab_key_reaches_every_control(stack, open_page):
+def test_tab_key_reaches_every_control(own_stack, open_page):
     for workload_id in ("a", "b"):
-        stack.submit(workload_id)
-        stack.await_state(workload_id, "running")
-    stack.write_log("a", b"hello")
-    page = open_page(f"{stack.url}/#/a")
+        own_stack.submit(workload_id)
+        own_stack.await_state(workload_id, "running")
+    own_stack.write_log("a", b"hello")
+    page = open_page(f"{own_stack.url}/#/a")
     expect(page.get_by_role("log")).to_contain_text("hello")
     expect_names(page, "a", "b")
     expect(page.get_by_role("button", name="2 running")).to_be_visible()
