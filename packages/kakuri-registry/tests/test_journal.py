@@ -113,6 +113,19 @@ def test_event_is_published_when_all_earlier_ones_are_stored():
     assert journal.index == 7
 
 
+def test_event_that_is_stored_already_is_published_at_once_or_after_those_that_are_not():
+    published = []
+    journal = EventJournal()
+    journal.subscribe(lambda: published.append(indexes(journal)))
+    journal.add_stored(event(1))
+    assert (journal.index, published) == (1, [[1]])
+    journal.append(event(2))
+    journal.add_stored(event(3))
+    assert (journal.index, published) == (1, [[1]])
+    journal.stored([event(2)])
+    assert (journal.index, published) == (3, [[1], [1, 2, 3]])
+
+
 def test_event_that_was_stored_before_is_not_offered_again():
     first, second = event(1, "a"), event(2, "b")
     journal = journal_of(first, second, event(3, "a"), event(4, None))

@@ -163,10 +163,19 @@ def test_index_does_not_grow_with_workloads_that_were_removed():
         registry.register(workload(f"w-{number}"), now=0)
         registry.remove(f"w-{number}")
     index = registry._index
-    for ids in (index._all, *index._states.values()):
+    for ids in index._states.values():
         assert len(ids._unmerged) <= MAX_UNMERGED
         assert sum(map(len, ids._blocks)) <= MAX_UNMERGED + 1
     assert [entry.workload.id for entry in registry.page()] == ["stays"]
+
+
+def test_update_with_what_is_known_already_returns_the_current_snapshot():
+    registry = WorkloadRegistry()
+    registry.register(workload(), now=1.0)
+    entry = registry.update("wl-1", Run(RUNNING, address="10.0.0.2"), now=2.0)
+    assert registry.update("wl-1", Run(RUNNING), now=3.0) is entry  # the address is kept
+    assert registry.version == entry.version
+    assert registry.update("wl-1", Run(RUNNING, "Slow"), now=3.0).version == entry.version + 1
 
 
 @pytest.mark.parametrize("limit", [0, -1, MAX_PAGE + 1])

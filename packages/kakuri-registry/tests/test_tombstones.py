@@ -8,6 +8,8 @@ from contextlib import closing
 
 import pytest
 from kakuri_registry import (
+    Durability,
+    EphemeralStore,
     MemoryStore,
     SQLiteStore,
     StoreFull,
@@ -212,9 +214,9 @@ def test_store_deletes_tombstones_that_are_not_kept_in_the_same_write(path, monk
     assert kept == ["c", "b"]
 
 
-@pytest.mark.parametrize("kind", ["sqlite", "memory"])
-async def test_writer_reads_logs_and_drops_tombstones_of_its_store(path, kind):
-    store = SQLiteStore(path) if kind == "sqlite" else MemoryStore()
+@pytest.mark.parametrize("make", [SQLiteStore, lambda _path: MemoryStore()])
+async def test_writer_reads_logs_and_drops_tombstones_of_its_store(path, make):
+    store = make(path)
     registry = WorkloadRegistry.load(store.load())
     async with StoreWriter(registry, store) as writer:
         for number in range(3):
@@ -229,6 +231,24 @@ async def test_writer_reads_logs_and_drops_tombstones_of_its_store(path, kind):
         assert await writer.removed_log(registry.tombstone("w2")) == b"log 2"
     assert [each.entry.workload.id for each in store.load().tombstones] == ["w2"]
     store.close()
+
+
+async def test_ephemeral_store_has_only_the_logs_of_removed_workloads():
+    store = EphemeralStore(version=7, store_id="ab" * 16)
+    registry = WorkloadRegistry.load(store.load())
+    assert (registry.version, registry.store_id) == (7, "ab" * 16)
+    async with StoreWriter(registry, store) as writer:
+        removed(registry, "w0", now=10.0, log=b"log 0")
+        registry.register(workload("w1"), now=11.0)
+        assert writer.durability("w1") is Durability.SAVED
+        assert await writer.removed_log(registry.tombstone("w0")) == b"log 0"
+        writer.drop_removed_before(10.5)
+        assert registry.tombstone("w0") is None
+    assert [each.id for each in registry.journal.after(7, 10)] == ["w0"] * 4 + ["w1"]
+    store.compact(9)
+    assert store.tidy() is False
+    store.close()
+    assert WorkloadRegistry.load(store.load()).version == 7
 
 
 async def test_tombstone_survives_a_new_registration_before_it_is_stored(path):

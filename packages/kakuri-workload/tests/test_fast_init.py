@@ -6,7 +6,7 @@ import pickle
 from dataclasses import FrozenInstanceError, dataclass, field, replace
 
 import pytest
-from kakuri_workload import Run, WorkloadState, fast_init
+from kakuri_workload import Run, Transition, WorkloadState, fast_init
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +36,14 @@ def test_signature_is_that_of_the_dataclass():
     for arguments in ((), ("a", 1, 2)):
         with pytest.raises(TypeError, match=r"Fast\.__init__\(\)"):
             Fast(*arguments)
+
+
+def test_generic_class_is_accepted():
+    transition = Transition(1.0, WorkloadState.RUNNING, attempt=2)
+    assert type(transition) is Transition
+    assert (transition.at, transition.attempt, transition.count) == (1.0, 2, 1)
+    with pytest.raises(FrozenInstanceError):
+        transition.count = 2
 
 
 def test_instance_is_frozen_once_it_is_created():

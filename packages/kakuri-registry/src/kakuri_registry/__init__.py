@@ -38,7 +38,14 @@ if TYPE_CHECKING:
     from kakuri_registry._registry_reader import MAX_PAGE, MAX_WORKLOADS
     from kakuri_registry._sizes import entry_size, spec_size
     from kakuri_registry._sqlite import RESERVE_BYTES, STORE_FAILPOINTS, SQLiteStore
-    from kakuri_registry._store import VERSION_GAP, Loaded, MemoryStore, Store, StoreProblem
+    from kakuri_registry._store import (
+        VERSION_GAP,
+        EphemeralStore,
+        Loaded,
+        MemoryStore,
+        Store,
+        StoreProblem,
+    )
     from kakuri_registry._tombstones import (
         MAX_TOMBSTONE_BYTES,
         MAX_TOMBSTONES,
@@ -62,6 +69,7 @@ __all__ = [
     "Compacted",
     "DuplicateWorkload",
     "Durability",
+    "EphemeralStore",
     "EventJournal",
     "IllegalTransition",
     "Loaded",
@@ -134,6 +142,7 @@ _MODULES = {
     ),
     "_store": (
         "VERSION_GAP",
+        "EphemeralStore",
         "Loaded",
         "MemoryStore",
         "Store",

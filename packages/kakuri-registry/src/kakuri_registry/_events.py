@@ -21,9 +21,10 @@ RegistryEvent: TypeAlias = Event[WorkloadState, DesiredState]
 
 def event_size(event: RegistryEvent) -> int:
     """Return the size of an event in bytes, computed like that of a workload."""
-    texts = [event.id, event.reason, event.message, event.version, event.trace]
+    texts: tuple[str | None, ...]
+    texts = (event.id, event.reason, event.message, event.version, event.trace)
     if (removal := event.removal) is not None:
-        texts += [removal.zone, removal.container, removal.verified_by]
+        texts += (removal.zone, removal.container, removal.verified_by)
     given = [text for text in texts if text is not None]
     if event.labels:
         given += event.labels

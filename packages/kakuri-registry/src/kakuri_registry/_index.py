@@ -16,25 +16,21 @@ Label = tuple[str, str]
 
 
 class Index:
-    """The ids of all workloads of a registry, of each state, and of each label in each state."""
+    """The ids of the workloads of each state, and of each label in each state."""
 
     def __init__(self, entries: Iterable[WorkloadEntry] = ()) -> None:
-        ids: list[str] = []
         states: dict[WorkloadState, list[str]] = {state: [] for state in WorkloadState}
         labels: dict[tuple[WorkloadState, Label], list[str]] = {}
         for entry in entries:
             workload_id = entry.workload.id
-            ids.append(workload_id)
             states[entry.state].append(workload_id)
             for label in entry.workload.labels.items():
                 labels.setdefault((entry.state, label), []).append(workload_id)
-        self._all = OrderedIds(ids)
         self._states = {state: OrderedIds(members) for state, members in states.items()}
         self._labels = {key: OrderedIds(members) for key, members in labels.items()}
 
     def add(self, entry: WorkloadEntry) -> None:
         """Add a new workload."""
-        self._all.add(entry.workload.id)
         self._enter(entry.state, entry)
 
     def move(self, before: WorkloadState, entry: WorkloadEntry) -> None:
@@ -44,17 +40,17 @@ class Index:
 
     def discard(self, entry: WorkloadEntry) -> None:
         """Remove a workload."""
-        self._all.discard(entry.workload.id)
         self._leave(entry.state, entry)
 
     def after(
         self, workload_id: str, state: WorkloadState | None, label: Label | None
     ) -> Iterator[str]:
         """Return an iterator over the ids after one, in order, filtered by state and label."""
-        if label is None:
-            return (self._all if state is None else self._states[state]).after(workload_id)
         states = WorkloadState if state is None else (state,)
-        groups = [self._labels[each, label] for each in states if (each, label) in self._labels]
+        if label is None:
+            groups = [self._states[each] for each in states]
+        else:
+            groups = [self._labels[each, label] for each in states if (each, label) in self._labels]
         return merge(*(group.after(workload_id) for group in groups))
 
     def count(self, state: WorkloadState) -> int:

@@ -109,6 +109,17 @@ class EventJournal:
             self._bytes = 0
             self._is_incomplete = True
 
+    def add_stored(self, event: RegistryEvent) -> None:
+        """Add an event that is stored already; it is published unless it waits for earlier ones."""
+        if self._waiting:
+            self.append(event)
+            self.stored((event,))
+            return
+        self._index = event.index
+        self._publish(event)
+        if self._on_publish is not None:
+            self._on_publish()
+
     def unstored(self, workload_ids: Collection[str]) -> dict[str, tuple[RegistryEvent, ...]]:
         """Return the events to store with changes of some workloads; of the node under ""."""
         found: dict[str, list[RegistryEvent]] = {}

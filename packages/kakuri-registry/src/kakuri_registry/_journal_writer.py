@@ -23,9 +23,8 @@ class JournalWriter:
         self._compacted: int | None = None
 
     def write_through(self, change: Change) -> None:
-        """Write a change to a store that does not block."""
+        """Write a change to a store that does not block; the registry then publishes its events."""
         self._store.write((change,))
-        self._journal.stored(change.events)
         if (compaction := self._journal.compaction) is not None:
             self._store.compact(compaction)
             self._journal.compacted_store(compaction)

@@ -30,12 +30,19 @@ class OrderedIds:
     def add(self, workload_id: str) -> None:
         """Add an id, which must not be in the set."""
         self._size += 1
-        self._record(workload_id, is_member=True)
+        # The opposite of a recorded change cancels it.
+        if self._unmerged.pop(workload_id, None) is None:
+            self._unmerged[workload_id] = True
+            if len(self._unmerged) > MAX_UNMERGED:
+                self._merge()
 
     def discard(self, workload_id: str) -> None:
         """Remove an id, which must be in the set."""
         self._size -= 1
-        self._record(workload_id, is_member=False)
+        if self._unmerged.pop(workload_id, None) is None:
+            self._unmerged[workload_id] = False
+            if len(self._unmerged) > MAX_UNMERGED:
+                self._merge()
 
     def after(self, workload_id: str) -> Iterator[str]:
         """Yield the ids after this one, in order; the set must not change in the meantime."""
@@ -51,13 +58,6 @@ class OrderedIds:
 
     def __len__(self) -> int:
         return self._size
-
-    def _record(self, workload_id: str, *, is_member: bool) -> None:
-        # The opposite of a recorded change cancels it.
-        if self._unmerged.pop(workload_id, None) is None:
-            self._unmerged[workload_id] = is_member
-            if len(self._unmerged) > MAX_UNMERGED:
-                self._merge()
 
     def _merge(self) -> None:
         """Apply the recorded changes to the blocks."""

@@ -15,6 +15,10 @@ EntryObserver: TypeAlias = Callable[[WorkloadEntry | None, WorkloadEntry | None]
 """Called with the entry before and after a change; either may be None."""
 
 
+def _ignore_change(_change: Change) -> None:
+    pass
+
+
 def _ignore(_before: WorkloadEntry | None, _after: WorkloadEntry | None) -> None:
     pass
 
@@ -24,16 +28,22 @@ class ChangePublisher(RegistryReader):
 
     def __init__(self, *, max_workloads: int = MAX_WORKLOADS) -> None:
         super().__init__(max_workloads=max_workloads)
-        self._on_change: Callable[[Change], None] | None = None
+        self._on_change: Callable[[Change], None] = _ignore_change
+        self._stores_at_once = True
         self._on_entry: EntryObserver = _ignore
 
-    def subscribe(self, on_change: Callable[[Change], None] | None) -> None:
+    def subscribe(
+        self, on_change: Callable[[Change], None] | None, *, stores_at_once: bool = False
+    ) -> None:
         """Call a function with every change as it is made, in place of the earlier subscriber.
 
         Args:
             on_change: The function, which must not change the registry; None for no subscriber.
+            stores_at_once: Whether a change is stored when the function returns, so that its event
+                is published then. Otherwise the subscriber reports that to the journal.
         """
-        self._on_change = on_change
+        self._on_change = _ignore_change if on_change is None else on_change
+        self._stores_at_once = stores_at_once or on_change is None
 
     def observe(self, on_entry: EntryObserver) -> None:
         """Call a function whenever an entry is added, replaced or removed, for counting.
@@ -82,11 +92,10 @@ class ChangePublisher(RegistryReader):
 
     def _publish(self, change: Change, *, is_registration: bool = False) -> None:
         self._version = change.version
-        if change.events:
-            self._journal.append(change.events[0], is_registration=is_registration)
-        else:
+        if not change.events:
             self._journal.advance(change.version)
-        if self._on_change is None:
-            self._journal.stored(change.events)
-        else:
-            self._on_change(change)
+        elif not self._stores_at_once:
+            self._journal.append(change.events[0], is_registration=is_registration)
+        self._on_change(change)
+        if change.events and self._stores_at_once:
+            self._journal.add_stored(change.events[0])

@@ -103,7 +103,7 @@ class WorkloadRegistry(ChangePublisher):
             now: The time of the change.
 
         Returns:
-            The new snapshot.
+            The new snapshot, or the current one if nothing changes.
 
         Raises:
             UnknownWorkload: No workload has this id.
@@ -116,12 +116,15 @@ class WorkloadRegistry(ChangePublisher):
         present, state = entry.run.state, run.state
         if not present.can_become(state) and (state is not present or state.is_terminal):
             raise IllegalTransition(workload_id, present, state)
+        run = run.after(entry.run)
+        if state is present and run == entry.run:
+            return entry
         # The constructor, because dataclasses.replace takes three times as long.
         return self._put(
             entry,
             WorkloadEntry(
                 entry.workload,
-                run.after(entry.run),
+                run,
                 self._version + 1,
                 entry.registered_at,
                 now,

@@ -1,4 +1,4 @@
-"""The protocol of a store, and a store in memory."""
+"""The protocol of a store, and the two stores that end with the process."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -137,8 +137,11 @@ class Store(Protocol):
         """Close the store. Closing again has no effect."""
 
 
-class MemoryStore:
-    """A store in memory, which ends with the process."""
+class EphemeralStore:
+    """A store for a registry that ends with the process.
+
+    It stores nothing that the registry has in memory anyway, only the logs of removed workloads.
+    """
 
     is_nonblocking = True
     has_reserve = None
@@ -151,44 +154,23 @@ class MemoryStore:
                 from those of an earlier one, pass a larger one each time.
             store_id: The id of the store, as `Loaded` has it.
         """
-        self._saved: dict[str, tuple[WorkloadEntry, History]] = {}
-        self._events: dict[int, RegistryEvent] = {}
         self._tombstones: dict[str, NewTombstone] = {}
-        self._compacted = self._version = version
+        self._version = version
         self._store_id = store_id
 
     def load(self) -> Loaded:
-        """Return everything that was written."""
-        return Loaded(
-            [entry for entry, _ in self._saved.values()],
-            {each: history for each, (_, history) in self._saved.items() if history},
-            self._version,
-            events=[self._events[each] for each in sorted(self._events) if each > self._compacted],
-            compacted=self._compacted,
-            tombstones=[each.tombstone for each in self._tombstones.values()],
-            store_id=self._store_id,
-        )
+        """Return a store without workloads."""
+        return Loaded(version=self._version, compacted=self._version, store_id=self._store_id)
 
     def write(self, changes: Sequence[Change]) -> None:
-        """Store some changes."""
+        """Store the logs of removed workloads."""
         for change in changes:
-            if change.entry is None:
-                self._saved.pop(change.workload_id, None)
-            else:
-                self._saved[change.workload_id] = (change.entry, change.history)
             if change.tombstone is not None:
                 self._tombstones[change.workload_id] = change.tombstone
                 self.drop_tombstones(change.tombstone.oldest)
-            self._version = max(self._version, change.version)
-            for event in change.events:
-                self._events[event.index] = event
 
     def compact(self, index: int) -> None:
-        """Delete all events up to an index."""
-        self._compacted = index
-        # They are written in the order of their indexes, so the ones to keep are not visited.
-        for each in list(takewhile(lambda each: each <= index, self._events)):
-            del self._events[each]
+        """Do nothing: events are not stored."""
 
     def drop_tombstones(self, oldest: int) -> None:
         """Delete the tombstones with a version before that of the oldest one to keep."""
@@ -208,4 +190,46 @@ class MemoryStore:
         return False
 
     def close(self) -> None:
-        """Do nothing; `load` still returns everything."""
+        """Do nothing."""
+
+
+class MemoryStore(EphemeralStore):
+    """A store in memory that returns all that was written to it, for tests of what is stored."""
+
+    def __init__(self, *, version: int = 0, store_id: str | None = None) -> None:
+        """Create an empty store. The arguments are those of `EphemeralStore`."""
+        super().__init__(version=version, store_id=store_id)
+        self._saved: dict[str, tuple[WorkloadEntry, History]] = {}
+        self._events: dict[int, RegistryEvent] = {}
+        self._compacted = version
+
+    def load(self) -> Loaded:
+        """Return everything that was written."""
+        return Loaded(
+            [entry for entry, _ in self._saved.values()],
+            {each: history for each, (_, history) in self._saved.items() if history},
+            self._version,
+            events=[self._events[each] for each in sorted(self._events) if each > self._compacted],
+            compacted=self._compacted,
+            tombstones=[each.tombstone for each in self._tombstones.values()],
+            store_id=self._store_id,
+        )
+
+    def write(self, changes: Sequence[Change]) -> None:
+        """Store some changes."""
+        super().write(changes)
+        for change in changes:
+            if change.entry is None:
+                self._saved.pop(change.workload_id, None)
+            else:
+                self._saved[change.workload_id] = (change.entry, change.history)
+            self._version = max(self._version, change.version)
+            for event in change.events:
+                self._events[event.index] = event
+
+    def compact(self, index: int) -> None:
+        """Delete all events up to an index."""
+        self._compacted = index
+        # They are written in the order of their indexes, so the ones to keep are not visited.
+        for each in list(takewhile(lambda each: each <= index, self._events)):
+            del self._events[each]

@@ -104,7 +104,10 @@ class StoreWriter:
         self._tidier = Tidier(store, self._submit)
         self._tombstones = StoredTombstones(store, self._submit)
         # A store that never blocks is not faster with batches.
-        registry.subscribe(self._events.write_through if store.is_nonblocking else self._add)
+        if store.is_nonblocking:
+            registry.subscribe(self._events.write_through, stores_at_once=True)
+        else:
+            registry.subscribe(self._add)
 
     @property
     def error(self) -> StoreError | None:

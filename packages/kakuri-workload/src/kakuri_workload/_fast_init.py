@@ -11,8 +11,9 @@ fields (CPython 3.11.2):
 | of a mutable one      |  0.36 |
 """
 
+import types
 from dataclasses import MISSING, fields
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
 
@@ -29,10 +30,12 @@ def fast_init(cls: type[T]) -> type[T]:
         class Run: ...
 
     Raises:
-        TypeError: The class has a base class, no slots, or a field that is not a plain argument.
+        TypeError: The class has a base class other than Generic, no slots, or a field that is not a
+            plain argument.
     """
     names = [each.name for each in fields(cls)]  # type: ignore[arg-type]  # mypy: not a dataclass
-    if cls.__bases__ != (object,) or getattr(cls, "__slots__", None) != tuple(names):
+    has_bases = cls.__bases__ not in ((object,), (Generic,))
+    if has_bases or getattr(cls, "__slots__", None) != tuple(names):
         raise TypeError(f"expected a dataclass with slots and without bases, got {cls.__name__}")
     for each in fields(cls):  # type: ignore[arg-type]
         if each.default_factory is not MISSING or each.kw_only or not each.init:
@@ -41,10 +44,13 @@ def fast_init(cls: type[T]) -> type[T]:
     lines += ["set_class(self, '__class__', twin)"]
     lines += [f"self.{name} = {name}" for name in names]
     lines += ["self.__class__ = cls"]
+    bases = getattr(cls, "__orig_bases__", ())  # such as Generic[T]
     scope: dict[str, Any] = {
         "cls": cls,
         "set_class": object.__setattr__,
-        "twin": type(cls.__name__, (), {"__slots__": names}),
+        "twin": types.new_class(
+            cls.__name__, bases, exec_body=lambda ns: ns.update(__slots__=names)
+        ),
     }
     exec("\n ".join(lines), scope)  # noqa: S102 (the names of fields are identifiers)
     given, init = cls.__init__, scope["__init__"]

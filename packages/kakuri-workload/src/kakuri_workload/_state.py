@@ -19,7 +19,13 @@ from typing import ClassVar
 
 
 class WorkloadState(Enum):
-    """The observed state of a workload."""
+    """The observed state of a workload.
+
+    Attributes:
+        is_terminal: Whether a workload in this state keeps it until it is run again on request.
+    """
+
+    is_terminal: bool
 
     PENDING = "pending"
     RUNNING = "running"
@@ -33,11 +39,6 @@ class WorkloadState(Enum):
         """Return whether the state machine has a transition from this state to the other."""
         return other in TRANSITIONS[self]
 
-    @property
-    def is_terminal(self) -> bool:
-        """Whether a workload in this state keeps it until it is run again on request."""
-        return self in _TERMINAL
-
 
 TRANSITIONS: Mapping[WorkloadState, frozenset[WorkloadState]] = MappingProxyType(
     {
@@ -49,8 +50,8 @@ TRANSITIONS: Mapping[WorkloadState, frozenset[WorkloadState]] = MappingProxyType
 )
 """The states that can follow each state."""
 
-# A tuple finds a member by its identity.
-_TERMINAL = tuple(state for state, following in TRANSITIONS.items() if not following)
+for _state, _following in TRANSITIONS.items():
+    _state.is_terminal = not _following  # an attribute, because each request asks for it
 
 
 class DesiredState(Enum):

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Generic, TypeAlias, TypeVar
 
+from kakuri_workload._fast_init import fast_init
 from kakuri_workload._grammar import Range
 from kakuri_workload._state import WorkloadState
 
@@ -21,6 +22,7 @@ Timestamp = Annotated[float, Range(ge=0, le=253_402_300_799)]
 S = TypeVar("S")
 
 
+@fast_init
 @dataclass(frozen=True, slots=True)
 class Transition(Generic[S]):
     """A transition of a workload to a state, or to another reason or attempt in the same state.

@@ -50,24 +50,13 @@ class Capacity:
             InsufficientCapacity: It needs more than is available at the moment; the message
                 has the figures.
         """
-        needed = self._needs(workload)
-        for what, unit, need, used, total in (
-            ("memory", "MB", needed[0], self.memory_mb_used, self.memory_mb),
-            ("CPU", "millicores", needed[1], self.cpu_millicores_used, self.cpu_millicores),
-            ("specifications", "bytes", needed[2], self.spec_bytes_used, self.spec_bytes),
-        ):
-            if total is None or used + need <= total:
-                continue
-            floor = self._floor_message(workload, what)
-            if need > total:
-                raise NeverFits(
-                    f"expected at most {total} {unit} of {what}, which is all that this node has, "
-                    f"got {need}{floor}"
-                )
-            raise InsufficientCapacity(
-                f"expected at most {max(total - used, 0)} {unit} of {what}, got {need}: "
-                f"{used} of {total} are reserved{floor}"
-            )
+        memory, cpu, spec = needed = self._needs(workload)
+        floor = ""
+        if workload.memory_mb < self.memory_floor_mb:
+            floor = f", and no zone takes less than {self.memory_floor_mb} MB"
+        _check("MB of memory", memory, self.memory_mb_used, self.memory_mb, floor)
+        _check("millicores of CPU", cpu, self.cpu_millicores_used, self.cpu_millicores)
+        _check("bytes of specifications", spec, self.spec_bytes_used, self.spec_bytes)
         return needed
 
     def reserve(self, workload: Workload) -> None:
@@ -86,21 +75,31 @@ class Capacity:
         self.cpu_millicores_used -= cpu
         self.spec_bytes_used -= spec
 
-    def _floor_message(self, workload: Workload, what: str) -> str:
-        if what != "memory" or workload.memory_mb >= self.memory_floor_mb:
-            return ""
-        return f", and no zone takes less than {self.memory_floor_mb} MB"
-
     def _needs(self, workload: Workload) -> tuple[int, int, int]:
         memory_mb = max(workload.memory_mb, self.memory_floor_mb)
         return memory_mb, workload.cpu_millicores, spec_size(workload)
 
     def _add(self, workload_id: str, needed: tuple[int, int, int]) -> None:
-        self.release(workload_id)
+        if workload_id in self._reserved:
+            self.release(workload_id)
         self._reserved[workload_id] = needed
         self.memory_mb_used += needed[0]
         self.cpu_millicores_used += needed[1]
         self.spec_bytes_used += needed[2]
+
+
+def _check(what: str, need: int, used: int, total: int | None, note: str = "") -> None:
+    """Raise InsufficientCapacity, or NeverFits, unless `need` is available of a resource."""
+    if total is None or used + need <= total:
+        return
+    if need > total:
+        raise NeverFits(
+            f"expected at most {total} {what}, which is all that this node has, got {need}{note}"
+        )
+    raise InsufficientCapacity(
+        f"expected at most {max(total - used, 0)} {what}, got {need}: "
+        f"{used} of {total} are reserved{note}"
+    )
 
 
 def memory_of_machine() -> int:

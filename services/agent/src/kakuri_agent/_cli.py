@@ -14,7 +14,7 @@ from typing import cast
 
 import click
 from kakuri_daemon import DaemonCommand, DaemonError, endpoint, listen_group, run, shed_with
-from kakuri_registry import VERSION_GAP, MemoryStore
+from kakuri_registry import VERSION_GAP, EphemeralStore
 from kakuri_rpc import serve
 from kakuri_tcp import Endpoint, UnixAccess
 from kakuri_workload import MAX_DOCUMENT_BYTES
@@ -229,7 +229,7 @@ async def agent_service(settings: Settings) -> AsyncIterator[Endpoint]:
     store = (
         state.store(is_simulated=is_simulated)
         if is_durable
-        else MemoryStore(version=version, store_id=os.urandom(16).hex())
+        else EphemeralStore(version=version, store_id=os.urandom(16).hex())
     )
     async with (
         open_registry(store) as (registry, writer),

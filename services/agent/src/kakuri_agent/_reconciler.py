@@ -25,6 +25,9 @@ from kakuri_agent.runtimes._protocol import UNKNOWN_REMAINS, Remains, Runtime
 
 log = structlog.get_logger()
 
+# A member of an enum is looked up slowly.
+_RUN, _RUNNING = DesiredState.RUN, WorkloadState.RUNNING
+
 FULL_PASS_SECONDS = 30.0
 """Seconds between two passes over all workloads that have not ended, without any cause."""
 
@@ -164,9 +167,11 @@ class Reconciler:
             self._release(workload_id)
         else:
             entry = self._statuses.observe(entry, zone)
-            if entry.state.is_terminal:
+            state = entry.run.state
+            if state.is_terminal:
                 self._release(workload_id)
-            self._act(entry, zone)
+            if state is not _RUNNING or entry.desired is not _RUN:
+                self._act(entry, zone)
         self._on_change(workload_id)
 
     def _adopt(self, zone: ZoneStatus | None) -> WorkloadEntry | None:
@@ -183,25 +188,25 @@ class Reconciler:
 
     def _act(self, entry: WorkloadEntry, zone: ZoneStatus | None) -> None:
         """Do what brings the zone closer to the desired state."""
-        workload_id = entry.workload.id
+        workload_id, desired = entry.workload.id, entry.desired
         is_of_earlier_run = zone is not None and zone.attempt < entry.attempt
-        if entry.desired is not DesiredState.RUN and not self._may_end(entry):
+        if desired is not _RUN and not self._may_end(entry):
             self._queue.add_once_saved(workload_id)
-        elif entry.desired is DesiredState.REMOVE:
+        elif desired is DesiredState.REMOVE:
             self._remove(entry, zone)
         elif entry.state.is_terminal:
             self._stop_sandbox(entry, zone)
-        elif entry.desired is DesiredState.STOP and is_of_earlier_run:
-            self._statuses.end(entry, Run(WorkloadState.FAILED, "Stopped"))
-            self._release(workload_id)
-        elif entry.desired is DesiredState.RESTART and is_of_earlier_run:
-            # Its container may have run for a moment, so its attempt is not begun again.
-            self._statuses.end(entry, Run(WorkloadState.FAILED, "Stopped"))
-            self._queue.add(workload_id)
-        elif entry.desired is not DesiredState.RUN:
+        elif desired is _RUN:
+            if entry.state is WorkloadState.PENDING and (zone is None or is_of_earlier_run):
+                self._start(entry)
+        elif not is_of_earlier_run:
             self._runtime.stop(workload_id, entry.grace_seconds)
-        elif entry.state is WorkloadState.PENDING and (zone is None or is_of_earlier_run):
-            self._start(entry)
+        else:
+            self._statuses.end(entry, Run(WorkloadState.FAILED, "Stopped"))
+            if desired is DesiredState.STOP:
+                self._release(workload_id)
+            else:  # its container may have run for a moment, so its attempt is not begun again
+                self._queue.add(workload_id)
 
     def _remove(self, entry: WorkloadEntry, zone: ZoneStatus | None) -> None:
         """Remove a zone; only stop it until the removal is on disk.

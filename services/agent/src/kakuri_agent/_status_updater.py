@@ -17,6 +17,8 @@ from kakuri_agent.runtimes._protocol import Runtime
 
 log = structlog.get_logger()
 
+_RUNNING = WorkloadState.RUNNING  # a member of an enum is looked up slowly
+
 
 class StatusUpdater:
     """Updates entries of the registry from the statuses of their zones.
@@ -82,28 +84,29 @@ class StatusUpdater:
 
     def observe(self, entry: WorkloadEntry, zone: ZoneStatus | None) -> WorkloadEntry:
         """Update an entry from its zone; None if it has no zone."""
-        if entry.state.is_terminal:
+        state, attempt = entry.run.state, entry.run.attempt
+        if state.is_terminal:
             return entry
         if zone is None:
-            is_lost = entry.state is WorkloadState.RUNNING and self._runtime.is_listed
+            is_lost = state is _RUNNING and self._runtime.is_listed
             if not is_lost or entry.desired is DesiredState.REMOVE:
                 return entry
             lost = Run(WorkloadState.FAILED, "ZoneLost", "its zone no longer exists")
             return self.end(entry, lost)
-        if zone.attempt > entry.attempt:
+        if zone.attempt > attempt:
             entry = self._record_later_attempt(entry, zone)
-        elif zone.attempt < entry.attempt:
+        elif zone.attempt < attempt:
             return entry  # the zone belongs to an earlier run
         if zone.state.is_terminal:
             return self.end(entry, zone.run)
-        if zone.state is WorkloadState.PENDING and entry.state is WorkloadState.RUNNING:
+        if zone.state is _RUNNING:
+            running_since = self._volatile.running_since
+            if zone.id not in running_since:
+                running_since[zone.id] = self._loop.time() - self._age(zone)
+        elif entry.state is _RUNNING:
             log.warning("report ignored", id=zone.id, known="running", reported="pending")
             return entry
-        volatile = self._volatile.get(zone.id)
-        if zone.state is WorkloadState.RUNNING and volatile.running_since is None:
-            self._volatile.edit(zone.id).running_since = self._loop.time() - self._age(zone)
-        run = zone.run.after(entry.run)
-        return entry if run == entry.run else self._update(entry, run)
+        return self._update(entry, zone.run)
 
     def end_removed(self, entry: WorkloadEntry, zone: ZoneStatus | None) -> None:
         """Record how the run of a workload ended whose zone was removed.
@@ -195,9 +198,8 @@ class StatusUpdater:
 
     def _was_stable(self, workload_id: str, run: Run) -> bool:
         """Return whether a run was long enough to reset the back-off, and forget when it began."""
-        began = self._volatile.get(workload_id).running_since
+        began = self._volatile.running_since.pop(workload_id, None)
         if began is not None:
-            self._volatile.edit(workload_id).running_since = None
             return self._loop.time() - began >= STABLE_SECONDS
         # It was not observed running. Both times are from the runtime's clock.
         if run.started_at is None or run.ended_at is None:
@@ -222,11 +224,19 @@ class StatusUpdater:
         return entry
 
     def _update(self, entry: WorkloadEntry, run: Run) -> WorkloadEntry:
-        workload_id = entry.workload.id
+        """Record an observation in the registry and in the log, unless it is known already."""
+        workload_id, state = entry.workload.id, run.state
         updated = self._registry.update(workload_id, run, now=self._clock())
-        details = {"reason": run.reason, "message": run.message, "exit_code": run.exit_code}
-        known = {name: value for name, value in details.items() if value is not None}
-        log.info("workload changed", id=workload_id, state=run.state.value, **known)
-        if run.state.is_terminal and self._on_end is not None:
+        if updated is entry:
+            return entry
+        details: dict[str, object] = {}
+        if run.reason is not None:
+            details["reason"] = run.reason
+        if run.message is not None:
+            details["message"] = run.message
+        if run.exit_code is not None:
+            details["exit_code"] = run.exit_code
+        log.bind().info("workload changed", id=workload_id, state=state._value_, **details)
+        if state.is_terminal and self._on_end is not None:
             self._on_end()
         return updated

@@ -18,7 +18,6 @@ class VolatileState:
         has_backed_off: Whether its latest back-off is over.
         awaits_disk: Whether it is to be reconciled once its entry is on disk.
         disk_retry: Timer that reconciles it after the disk refused the entry.
-        running_since: When its run began, by the loop's clock, if it was observed running.
         stopped_sandbox: Id of the sandbox that was stopped after its last run had ended.
     """
 
@@ -26,7 +25,6 @@ class VolatileState:
     has_backed_off: bool = False
     awaits_disk: bool = False
     disk_retry: asyncio.TimerHandle | None = None
-    running_since: float | None = None
     stopped_sandbox: str | None = None
 
     def cancel_back_off(self) -> None:
@@ -46,13 +44,19 @@ _NOTHING = VolatileState()
 
 
 class VolatileStates:
-    """The volatile state of every workload that has any."""
+    """The volatile state of every workload that has any.
+
+    Attributes:
+        running_since: When each run began that was observed running, by the loop's clock. Most
+            workloads have nothing but that.
+    """
 
     def __init__(self) -> None:
+        self.running_since: dict[str, float] = {}
         self._states: dict[str, VolatileState] = {}
 
     def __len__(self) -> int:
-        return len(self._states)
+        return len(self._states.keys() | self.running_since)
 
     def get(self, workload_id: str) -> VolatileState:
         """Return a workload's state to read; change only the one that `edit` returns."""
@@ -60,14 +64,17 @@ class VolatileStates:
 
     def edit(self, workload_id: str) -> VolatileState:
         """Return a workload's state to change."""
-        return self._states.setdefault(workload_id, VolatileState())
+        state = self._states.get(workload_id)
+        if state is None:
+            state = self._states[workload_id] = VolatileState()
+        return state
 
     def end_run(self, workload_id: str) -> None:
         """Cancel a workload's back-off, and forget since when it has been running."""
+        self.running_since.pop(workload_id, None)
         state = self._states.get(workload_id)
         if state is not None:
             state.cancel_back_off()
-            state.running_since = None
             self.discard_empty(workload_id)
 
     def remove(self, workload_id: str) -> None:
@@ -75,7 +82,7 @@ class VolatileStates:
         state = self._states.get(workload_id)
         if state is not None:
             state.stopped_sandbox = None
-            self.end_run(workload_id)
+        self.end_run(workload_id)
 
     def discard_empty(self, workload_id: str) -> None:
         """Free the state of a workload about which nothing is kept."""

@@ -78,9 +78,11 @@ class _Zone:
     status: ZoneStatus
     outcome: Outcome
     timer: asyncio.TimerHandle | None = None
+    is_due: bool = False
 
     def cancel(self) -> None:
         """Cancel the next change of state."""
+        self.is_due = False
         if self.timer is not None:
             self.timer.cancel()
 
@@ -99,6 +101,7 @@ class SimulatedRuntime:
         self._outcomes = outcomes or []
         self._zones: dict[str, _Zone] = {}
         self._observer: Observer | None = None
+        self._due: list[_Zone] = []  # those that change their states in the next turn of the loop
 
     def attach(self, observer: Observer) -> None:
         """Notify this observer; there are no zones yet."""
@@ -107,23 +110,21 @@ class SimulatedRuntime:
 
     def start(self, spec: ZoneSpec) -> None:
         """Start a zone after its start delay, unless that attempt was started before."""
-        known = self._zones.get(spec.id)
-        if known is not None and known.status.attempt >= spec.attempt:
+        zone_id, attempt = spec.workload.id, spec.attempt
+        known = self._zones.get(zone_id)
+        if known is not None and known.status.attempt >= attempt:
             return
-        outcome = next(
-            (each for each in self._outcomes if fnmatchcase(spec.workload.image, each.image)),
-            DEFAULT_OUTCOME,
-        )
         status = ZoneStatus(
-            spec.id,
+            zone_id,
             WorkloadState.PENDING,
-            pod_sandbox_id=f"simulated-sandbox-{spec.id}",
-            container_id=f"simulated-{spec.id}-{spec.attempt}",
-            attempt=spec.attempt,
+            pod_sandbox_id=f"simulated-sandbox-{zone_id}",
+            container_id=f"simulated-{zone_id}-{attempt}",
+            attempt=attempt,
             spec=spec,
         )
-        timer = self._after(outcome.start_delay, spec.id)
-        self._zones[spec.id] = _Zone(status, outcome, timer)
+        zone = _Zone(status, self._outcome_of(spec.workload.image))
+        self._zones[zone_id] = zone
+        self._proceed_after(zone.outcome.start_delay, zone)
 
     def stop(self, zone_id: str, grace_seconds: int) -> None:  # noqa: ARG002 (it ends at once)
         """End a running or starting zone at once, without a grace time."""
@@ -192,11 +193,31 @@ class SimulatedRuntime:
         for zone in self._zones.values():
             zone.cancel()
 
-    def _after(self, delay: float, zone_id: str) -> asyncio.TimerHandle:
-        return asyncio.get_running_loop().call_later(delay, self._proceed, zone_id)
+    def _outcome_of(self, image: str) -> Outcome:
+        for outcome in self._outcomes:
+            if fnmatchcase(image, outcome.image):
+                return outcome
+        return DEFAULT_OUTCOME
 
-    def _proceed(self, zone_id: str) -> None:
-        zone = self._zones[zone_id]
+    def _proceed_after(self, delay: float, zone: _Zone) -> None:
+        """Change a zone's state after a delay; all that are due at once share a callback."""
+        loop = asyncio.get_running_loop()
+        if delay:
+            zone.timer = loop.call_later(delay, self._proceed, zone)
+            return
+        if not self._due:
+            loop.call_soon(self._proceed_all)
+        self._due.append(zone)
+        zone.is_due = True
+
+    def _proceed_all(self) -> None:
+        due, self._due = self._due, []
+        for zone in due:
+            if zone.is_due:
+                zone.is_due = False
+                self._proceed(zone)
+
+    def _proceed(self, zone: _Zone) -> None:
         outcome = zone.outcome
         if zone.status.state is WorkloadState.RUNNING:
             self._end(zone)
@@ -205,7 +226,7 @@ class SimulatedRuntime:
         else:
             self._change(zone, WorkloadState.RUNNING)
             if outcome.run_time is not None:
-                zone.timer = self._after(outcome.run_time, zone_id)
+                self._proceed_after(outcome.run_time, zone)
 
     def _end(self, zone: _Zone) -> None:
         code, failure = zone.outcome.exit_code, zone.outcome.failure
@@ -235,8 +256,5 @@ class SimulatedRuntime:
             attempt=known.attempt,
             spec=known.spec,
         )
-        self._notify(known.id)
-
-    def _notify(self, zone_id: str) -> None:
         if self._observer is not None:
-            self._observer.zone_changed(zone_id)
+            self._observer.zone_changed(known.id)
