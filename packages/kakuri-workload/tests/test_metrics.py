@@ -16,6 +16,7 @@ from kakuri_workload.metrics import (
     MetricSample,
     counter,
     gauge,
+    histogram,
     pages,
 )
 
@@ -90,14 +91,28 @@ def test_family_that_contradicts_itself_has_a_fault(family, fault):
     assert fault in next(family.faults())
 
 
+def test_histogram_has_the_observations_of_each_series_and_their_bounds():
+    one, other = Histogram((1.0,)), Histogram((1.0,))
+    one.observe(0.5)
+    other.observe(2.0)
+    family = histogram("a", "Waits.", {("x",): one, ("y",): other}, ("b",))
+    assert (family.name, family.kind, family.bounds) == ("a", "histogram", (1.0,))
+    assert family.samples == (
+        MetricSample(("x",), 0.5, (1, 0)),
+        MetricSample(("y",), 2.0, (0, 1)),
+    )
+
+
 @pytest.mark.parametrize(
     "family",
     [
         gauge("a", "", None),
         gauge("a", "", 1.0),
         gauge("a", "", {("x", "y"): 1.0}, ("b", "c")),
-        MetricFamily.of("a", "histogram", "", (), [Histogram((1.0,)).sample()], (1.0,)),
-        MetricFamily.of("a", "histogram", "", (), [], (1.0,)),
+        histogram("a", "", None),
+        histogram("a", "", Histogram((1.0,))),
+        histogram("a", "", {("x",): Histogram((1.0,)), ("y",): Histogram((1.0,))}, ("b",)),
+        Histograms("a", "").family(),
     ],
 )
 def test_family_is_sound_and_survives_json(family):

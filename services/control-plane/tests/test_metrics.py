@@ -1,7 +1,6 @@
 """`GET /metrics`: what is counted, what is asked of the agent, and the text of both formats."""
 
 import asyncio
-import contextvars
 import random
 import string
 from contextlib import aclosing, asynccontextmanager
@@ -12,7 +11,6 @@ from kakuri_control_plane._api import Api as ControlPlane
 from kakuri_control_plane._exposition import CONTENT_TYPES, OPENMETRICS, TEXT, Exposition
 from kakuri_control_plane._worker_metrics import WorkerMetrics
 from kakuri_daemon import WorkerPeers
-from kakuri_daemon._worker_peers import inherit_peers
 from kakuri_daemon.api import HTTPMetrics
 from kakuri_http import AccessEntry, Client, Headers, Request, Response, Route, Router
 from kakuri_http import serve as serve_http
@@ -425,16 +423,8 @@ async def test_scrape_of_one_worker_has_the_series_of_all(tmp_path):
         WorkerPeers("2", tmp_path), lambda: [gauge("kakuri_log_streams", "", 7.0)]
     )
 
-    def in_worker():
-        inherit_peers(f"1:{tmp_path}")
-        return asyncio.ensure_future(scrape())
-
-    async def scrape():
-        async with scraped() as plane:
-            return await plane.samples()
-
-    async with other.serving():
-        found = await contextvars.copy_context().run(in_worker)
+    async with other.serving(), scraped(peers=WorkerPeers("1", tmp_path)) as plane:
+        found = await plane.samples()
     assert found[series("kakuri_log_streams", worker="1")] == 0
     assert found[series("kakuri_log_streams", worker="2")] == 7
     assert found[series("kakuri_agent_up", node="n1")] == 1

@@ -7,13 +7,13 @@ import pytest
 from kakuri_daemon.api import APIRouter
 from kakuri_daemon.api.openapi import (
     AllOf,
-    Answer,
     AnyOf,
     APIDescription,
     Header,
     Operation,
     Problem,
     ProblemKind,
+    ResponseKind,
     openapi_document,
 )
 from kakuri_http import Response
@@ -81,7 +81,12 @@ def document_of(operation, pattern="/items/:id<item>", method="GET", query=None)
 
 def operation(**fields):
     return Operation(
-        **{"id": "getItem", "tag": "items", "summary": "Return", "answers": {204: Answer("Done.")}}
+        **{
+            "id": "getItem",
+            "tag": "items",
+            "summary": "Return",
+            "responses": {204: ResponseKind("Done.")},
+        }
         | fields
     )
 
@@ -138,7 +143,7 @@ def test_body_is_described_as_it_is_decoded():
 
 def test_answer_is_described_as_it_is_encoded():
     etag = Header("ETag", "The version.")
-    document = document_of(operation(answers={200: Answer("The item.", Item, (etag,))}))
+    document = document_of(operation(responses={200: ResponseKind("The item.", Item, (etag,))}))
     answer = document["paths"]["/items/{id}"]["get"]["responses"]["200"]
     assert answer["content"] == {
         "application/json": {"schema": {"$ref": "#/components/schemas/Item"}}
@@ -151,7 +156,7 @@ def test_answer_is_described_as_it_is_encoded():
     ("content", "keyword"), [(AllOf(Item, Price), "allOf"), (AnyOf(Item, Price), "anyOf")]
 )
 def test_answer_of_several_types_refers_to_each(content, keyword):
-    document = document_of(operation(answers={200: Answer("It.", content)}))
+    document = document_of(operation(responses={200: ResponseKind("It.", content)}))
     schema = document["paths"]["/items/{id}"]["get"]["responses"]["200"]["content"]
     assert schema["application/json"]["schema"] == {
         keyword: [{"$ref": "#/components/schemas/Item"}, {"$ref": "#/components/schemas/Price"}]
@@ -160,7 +165,7 @@ def test_answer_of_several_types_refers_to_each(content, keyword):
 
 def test_stream_is_text_with_the_schema_of_a_line():
     content = {"application/x-ndjson": Item, "text/plain": str}
-    document = document_of(operation(answers={200: Answer("Lines.", content)}))
+    document = document_of(operation(responses={200: ResponseKind("Lines.", content)}))
     assert document["paths"]["/items/{id}"]["get"]["responses"]["200"]["content"] == {
         "application/x-ndjson": {
             "schema": {"type": "string"},

@@ -1,7 +1,6 @@
 """A daemon with several processes: started, replaced, stopped, and never left behind."""
 
 import asyncio
-import contextvars
 import errno
 import gc
 import os
@@ -21,9 +20,8 @@ from kakuri_daemon import (
     WorkerPeers,
     _workers,
     run_workers,
-    worker_peers,
 )
-from kakuri_daemon._worker_peers import PEERS_VARIABLE, inherit_peers, peers_directory
+from kakuri_daemon._worker_peers import PEERS_VARIABLE, inherited_peers, peers_directory
 from kakuri_tcp import Endpoint, open_listening_sockets
 from structlog.testing import capture_logs
 
@@ -39,7 +37,7 @@ class SendsPid(Connection):
         self.close()
 
 @asynccontextmanager
-async def service(listening):
+async def service(listening, peers):
     async with await listen(listening, SendsPid) as server:
         yield server.endpoint
 
@@ -166,14 +164,14 @@ async def test_worker_that_keeps_ending_is_replaced_with_delays_that_grow_unless
 def test_single_worker_serves_the_endpoint_in_this_process(monkeypatch):
     served = []
     monkeypatch.setattr(_workers, "run", lambda service: served.append(service()))
-    run_workers(lambda listening: listening, ANY_PORT, 1)
-    assert served == [ANY_PORT]
+    run_workers(lambda listening, peers: (listening, peers), ANY_PORT, 1)
+    assert served == [(ANY_PORT, None)]
 
 
 def test_single_worker_serves_further_endpoints_too(monkeypatch):
     served = []
     monkeypatch.setattr(_workers, "run", lambda service: served.append(service()))
-    run_workers(lambda *listening: listening, ANY_PORT, 1, more=[ANY_PORT])
+    run_workers(lambda *listening, peers: listening, ANY_PORT, 1, more=[ANY_PORT])
     assert served == [(ANY_PORT, ANY_PORT)]
 
 
@@ -185,13 +183,7 @@ def test_worker_inherits_the_sockets_of_each_endpoint_and_knows_its_peers(monkey
     groups = [[os.dup(each) for each in sockets.descriptors] for sockets in opened]
     monkeypatch.setenv(_workers.VARIABLE, ";".join(",".join(map(str, group)) for group in groups))
     monkeypatch.setenv(PEERS_VARIABLE, f"2:{tmp_path}")
-    contextvars.copy_context().run(
-        run_workers,
-        lambda *listening: (listening, worker_peers()),
-        ANY_PORT,
-        2,
-        more=[ANY_PORT],
-    )
+    run_workers(lambda *listening, peers: (listening, peers), ANY_PORT, 2, more=[ANY_PORT])
     ((inherited, peers),) = served
     assert [each.endpoint for each in inherited] == [each.endpoint for each in opened]
     assert peers == WorkerPeers("2", tmp_path)
@@ -210,11 +202,15 @@ def test_peers_are_the_other_sockets_in_the_directory(tmp_path):
     }
 
 
-@pytest.mark.parametrize("given", [None, "", "1", ":/tmp", "x:/tmp"])
-def test_process_without_the_variable_of_a_parent_has_no_peers(given):
-    context = contextvars.copy_context()
-    context.run(inherit_peers, given)
-    assert context.run(worker_peers) is None
+def test_process_without_the_variable_of_a_parent_has_no_peers():
+    assert inherited_peers() is None
+
+
+@pytest.mark.parametrize("given", ["", "1", ":/tmp", "x:/tmp"])
+def test_variable_that_names_no_peers_is_ignored_and_removed(monkeypatch, given):
+    monkeypatch.setenv(PEERS_VARIABLE, given)
+    assert inherited_peers() is None
+    assert PEERS_VARIABLE not in os.environ
 
 
 def test_directory_of_peers_is_private_and_removed_at_the_end():

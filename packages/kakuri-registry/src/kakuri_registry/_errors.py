@@ -15,18 +15,11 @@ RegistryError
     └── StoreFailed     anything else: the file system, the disk, a foreign file
 """
 
-import copyreg
-from typing import Any
-
-from kakuri_workload import WorkloadState
+from kakuri_workload import CopyableError, WorkloadState
 
 
-class RegistryError(Exception):
+class RegistryError(CopyableError):
     """The base of all errors of this package."""
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        # copy and pickle would call the class with `args`, but it takes other arguments.
-        return copyreg.__newobj__, (type(self),), {**vars(self), "args": self.args}  # type: ignore[attr-defined]
 
 
 class DuplicateWorkload(RegistryError, ValueError):

@@ -10,22 +10,15 @@ RPCError
 └── DocumentTooLarge  a workload is larger than it may be (also a ValueError)
 """
 
-import copyreg
-from typing import Any
-
 from kakuri_json import JSONError, ValidationError
-from kakuri_workload import printable
+from kakuri_workload import CopyableError, printable
 
 from kakuri_rpc._fields import MAX_ERROR_LENGTH, ErrorCode
 from kakuri_rpc._messages import ErrorReply
 
 
-class RPCError(Exception):
+class RPCError(CopyableError):
     """The base of all errors of this package."""
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        # copy and pickle would call the class with `args`, but it takes other arguments.
-        return copyreg.__newobj__, (type(self),), {**vars(self), "args": self.args}  # type: ignore[attr-defined]
 
 
 class AgentError(RPCError):

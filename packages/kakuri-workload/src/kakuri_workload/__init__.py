@@ -1,5 +1,6 @@
 """The types of workloads and zones that Kakuri's processes exchange."""
 
+from kakuri_workload._copyable_error import CopyableError
 from kakuri_workload._differences import differences
 from kakuri_workload._document import oversized_strings
 from kakuri_workload._events import (
@@ -14,6 +15,7 @@ from kakuri_workload._events import (
 )
 from kakuri_workload._fast_init import fast_init
 from kakuri_workload._grammar import (
+    DIGEST,
     IMAGE_REFERENCE,
     LABEL_KEY,
     MAX_ID_LENGTH,
@@ -86,6 +88,7 @@ __all__ = [
     "DEFAULT_MEMORY_MB",
     "DEFAULT_RUNTIME_CLASS",
     "DESIRED_TRANSITIONS",
+    "DIGEST",
     "IMAGE_REFERENCE",
     "LABEL_KEY",
     "LOG_GAP",
@@ -102,6 +105,7 @@ __all__ = [
     "WORKLOAD_ID",
     "Arguments",
     "Attempt",
+    "CopyableError",
     "DesiredState",
     "Environment",
     "Event",

@@ -30,13 +30,13 @@ _DOMAIN = f"(?:{_DOMAIN_NAME}|{_IPV6_ADDRESS})(?::[0-9]+)?"
 _PATH_COMPONENT = f"{_ALNUM}+(?:(?:\\.|__?|-+){_ALNUM}+)*"
 _NAME = f"(?:{_DOMAIN}/)?{_PATH_COMPONENT}(?:/{_PATH_COMPONENT})*"
 _TAG = "[a-zA-Z0-9_][a-zA-Z0-9_.-]{0,127}"
-# Only registered algorithms (OCI image specification, "Registered algorithms"): anything else
-# could not be verified.
-_DIGEST = "(?:sha256:[a-f0-9]{64}|sha384:[a-f0-9]{96}|sha512:[a-f0-9]{128})"
+DIGEST = "(?:sha256:[a-f0-9]{64}|sha384:[a-f0-9]{96}|sha512:[a-f0-9]{128})"
+"""The digest of an image, by a registered algorithm (OCI image specification, "Registered
+algorithms"): any other could not be verified."""
 # `sha256:…` would be a name with a tag, and 64 hexadecimal digits a name, but runtimes treat them
 # as the id of an image or a prefix of one, and run that image without asking a registry.
 _NO_ID = r"(?!sha(?:256|384|512):|[a-f0-9]{64}\Z)"
-IMAGE_REFERENCE = f"{_NO_ID}{_NAME}(?::{_TAG})?(?:@{_DIGEST})?"
+IMAGE_REFERENCE = f"{_NO_ID}{_NAME}(?::{_TAG})?(?:@{DIGEST})?"
 
 # A program's argument and environment are C strings: no NUL (execve(2)).
 C_STRING = r"[^\0]*"

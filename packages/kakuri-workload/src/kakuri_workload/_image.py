@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Annotated, Any, ClassVar
 
-from kakuri_workload._grammar import Text
+from kakuri_workload._grammar import DIGEST, Text
 
 
 class ImageState(Enum):
@@ -26,7 +26,7 @@ class ImageState(Enum):
 ImageDigest = Annotated[
     str,
     Text(
-        "(?:sha256:[a-f0-9]{64}|sha384:[a-f0-9]{96}|sha512:[a-f0-9]{128})",
+        DIGEST,
         max_length=135,
         description="a digest such as sha256:HEX",
     ),

@@ -40,6 +40,7 @@ __all__ = [
     "MAX_HELP_LENGTH",
     "MAX_LABELS",
     "MAX_LABEL_LENGTH",
+    "METRICS_ZONES",
     "SECONDS",
     "Counts",
     "Histogram",
@@ -50,6 +51,7 @@ __all__ = [
     "MetricSample",
     "counter",
     "gauge",
+    "histogram",
     "merged",
     "pages",
 ]
@@ -59,6 +61,9 @@ SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.
 
 LONG_SECONDS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0)
 """Bounds for what takes seconds to minutes: pulls and starts."""
+
+METRICS_ZONES = 5000
+"""Zones of a node that have series of their own by default: about eight each, of 100 bytes."""
 
 K = TypeVar("K", bound=tuple[str, ...])
 
@@ -159,6 +164,25 @@ class Histograms(dict[Labels, Histogram]):
         """Return the observations so far."""
         samples = [histogram.sample(key) for key, histogram in self.items()]
         return MetricFamily.of(self.name, "histogram", self.help, self.labels, samples, self.bounds)
+
+
+def histogram(
+    name: str,
+    help: str,  # noqa: A002 (its name in Prometheus)
+    values: Mapping[K, Histogram] | Histogram | None,
+    labels: Labels = (),
+) -> MetricFamily:
+    """Return a family of distributions.
+
+    The arguments are those of `gauge`; all of the histograms have the same bounds.
+    """
+    if values is None:
+        values = {}
+    elif isinstance(values, Histogram):
+        values = {(): values}  # type: ignore[dict-item]  # mypy does not know that () is a K
+    bounds = next((each.bounds for each in values.values()), SECONDS)
+    samples = [each.sample(key) for key, each in values.items()]
+    return MetricFamily.of(name, "histogram", help, labels, samples, bounds)
 
 
 def gauge(

@@ -40,6 +40,7 @@ from kakuri_rpc import (
     StopWorkload,
     WatchChanges,
 )
+from kakuri_workload.metrics import METRICS_ZONES
 
 from kakuri_agent._capacity import Capacity
 from kakuri_agent._changes import Changes
@@ -52,7 +53,7 @@ from kakuri_agent._replies import not_found, page_of, selection_of, status_of
 from kakuri_agent._version import __version__
 from kakuri_agent._workload_logs import WorkloadLogs
 from kakuri_agent._workload_metrics import WorkloadMetrics
-from kakuri_agent._zone_families import METRICS_ZONES, zone_families
+from kakuri_agent._zone_families import zone_families
 from kakuri_agent.runtimes._protocol import Runtime
 
 R = TypeVar("R", GetStatus, GetHistory)
@@ -182,9 +183,9 @@ class Agent:
         """Reconcile a workload soon, because its entry was changed without a request."""
         self._reconciler.enqueue(workload_id)
 
-    def notify_ends(self, on_end: Callable[[], None]) -> None:
+    def notify_ends(self, on_workload_end: Callable[[], None]) -> None:
         """Call a function whenever a workload has ended for good."""
-        self._reconciler.notify_ends(on_end)
+        self._reconciler.notify_ends(on_workload_end)
 
     def stop_waiting(self) -> None:
         """Answer the requests that wait for events or logs, because the agent stops."""

@@ -107,9 +107,9 @@ class Reconciler:
         """
         return self._statuses.rerun(entry, trace=trace)
 
-    def notify_ends(self, on_end: Callable[[], None]) -> None:
+    def notify_ends(self, on_workload_end: Callable[[], None]) -> None:
         """Call a function whenever a workload has ended and is not restarted."""
-        self._statuses.notify_ends(on_end)
+        self._statuses.notify_ends(on_workload_end)
 
     def zone_changed(self, zone_id: str) -> None:
         """Add the workload of a zone to the queue."""

@@ -55,11 +55,11 @@ class StatusUpdater:
         self._jitter = jitter
         self._on_run_end = on_run_end
         self._loop = asyncio.get_running_loop()
-        self._on_end: Callable[[], None] | None = None
+        self._on_workload_end: Callable[[], None] = lambda: None
 
-    def notify_ends(self, on_end: Callable[[], None]) -> None:
+    def notify_ends(self, on_workload_end: Callable[[], None]) -> None:
         """Call a function whenever a workload has ended and is not restarted."""
-        self._on_end = on_end
+        self._on_workload_end = on_workload_end
 
     def adopt(self, zone: ZoneStatus) -> WorkloadEntry | None:
         """Register the workload of a zone that has no entry.
@@ -237,6 +237,6 @@ class StatusUpdater:
         if run.exit_code is not None:
             details["exit_code"] = run.exit_code
         log.bind().info("workload changed", id=workload_id, state=state._value_, **details)
-        if state.is_terminal and self._on_end is not None:
-            self._on_end()
+        if state.is_terminal:
+            self._on_workload_end()
         return updated

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from kakuri_registry import Store, StoreFull, StoreWriter
-from kakuri_workload.metrics import Counts, Histogram, MetricFamily, gauge
+from kakuri_workload.metrics import Counts, Histogram, MetricFamily, gauge, histogram
 
 BATCHES = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0)
 """Bounds for the changes that one write has."""
@@ -33,21 +33,15 @@ class StoreMetrics:
         reserve = self._store.has_reserve
         return (
             self._writes.family(),
-            MetricFamily.of(
+            histogram(
                 "kakuri_store_write_duration_seconds",
-                "histogram",
                 "Time of a write to the store, until it is on disk.",
-                (),
-                [self._durations.sample()] if is_durable else [],
-                self._durations.bounds,
+                self._durations if is_durable else None,
             ),
-            MetricFamily.of(
+            histogram(
                 "kakuri_store_batch_size",
-                "histogram",
                 "Workloads whose changes one write has.",
-                (),
-                [self._batches.sample()] if is_durable else [],
-                self._batches.bounds,
+                self._batches if is_durable else None,
             ),
             gauge(
                 "kakuri_store_reserve_ok",

@@ -11,7 +11,7 @@ from itertools import islice
 from time import perf_counter
 
 from kakuri_registry import StoreError, StoreWriter
-from kakuri_workload.metrics import SECONDS, Histogram, MetricFamily, gauge
+from kakuri_workload.metrics import SECONDS, Histogram, MetricFamily, gauge, histogram
 
 from kakuri_agent._volatile import VolatileState, VolatileStates
 
@@ -69,13 +69,10 @@ class WorkQueue:
     def families(self) -> Iterable[MetricFamily]:
         """Return the metrics of the queue."""
         return (
-            MetricFamily.of(
+            histogram(
                 "kakuri_reconcile_duration_seconds",
-                "histogram",
                 "Time of a turn in which up to 256 workloads are compared with their zones.",
-                (),
-                [self._durations.sample()],
-                self._durations.bounds,
+                self._durations,
             ),
             gauge(
                 "kakuri_reconcile_backlog",

@@ -9,9 +9,6 @@ from kakuri_workload.metrics import MetricFamily
 
 from kakuri_agent._node_metrics import MIB
 
-METRICS_ZONES = 5000
-"""Zones that have series of their own by default."""
-
 
 def zone_families(registry: WorkloadRegistry, max_zones: int) -> tuple[MetricFamily, ...]:
     """Return the image, the class and the memory limit of each running workload.

@@ -6,9 +6,9 @@ Small requests are answered in between, and memory is bounded.
 """
 
 import asyncio
-import copyreg
 from contextlib import AbstractAsyncContextManager, nullcontext
-from typing import Any
+
+from kakuri_workload import CopyableError
 
 LARGE_DOCUMENT = 16_384
 """Bytes from which a document is large; an ordinary one has a few hundred."""
@@ -24,12 +24,8 @@ TURNS_BETWEEN = 4
 one to be read and one to be answered, so it waits for at most one large document."""
 
 
-class TooManyLargeDocuments(Exception):
+class TooManyLargeDocuments(CopyableError):
     """The queue of large documents is full."""
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        # copy and pickle would call the class with `args`, but it takes other arguments.
-        return copyreg.__newobj__, (type(self),), {**vars(self), "args": self.args}  # type: ignore[attr-defined]
 
     def __init__(self) -> None:
         super().__init__(

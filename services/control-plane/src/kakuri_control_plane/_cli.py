@@ -9,10 +9,10 @@ import structlog
 from kakuri_daemon import (
     DaemonCommand,
     WorkerCount,
+    WorkerPeers,
     endpoint,
     listen_group,
     run_workers,
-    worker_peers,
 )
 from kakuri_daemon.api import APIRouter, HostGuard, refuse_other_sites, serving
 from kakuri_rpc import DEFAULT_TIMEOUT, AgentClient
@@ -83,13 +83,14 @@ def main(
 ) -> None:
     """Serve an HTTP API for workloads, which an agent runs."""
     run_workers(
-        lambda sockets, metrics=None: control_plane_service(
+        lambda sockets, metrics=None, *, peers: control_plane_service(
             sockets,
             agent,
             agent_timeout,
             allowed_hosts,
             metrics_listen=metrics,
             unix_access=unix_access,
+            peers=peers,
         ),
         listen,
         workers,
@@ -107,6 +108,7 @@ async def control_plane_service(
     *,
     metrics_listen: Endpoint | ListeningSockets | None = None,
     unix_access: UnixAccess | None = None,
+    peers: WorkerPeers | None = None,
 ) -> AsyncIterator[Endpoint]:
     """Serve the API while the context is entered; yield the endpoint with its real port.
 
@@ -118,6 +120,7 @@ async def control_plane_service(
             reach the server.
         metrics_listen: A second address, which serves only metrics.
         unix_access: Who may connect to a Unix socket.
+        peers: The other workers, whose metrics a scrape of this one has too.
 
     Raises:
         kakuri_tcp.ListenFailed: The address can't be used.
@@ -127,7 +130,7 @@ async def control_plane_service(
         metrics = api.http_metrics
         async with AsyncExitStack() as stack:
             stack.callback(api.metrics.close)
-            if (peers := worker_peers()) is not None:
+            if peers is not None:
                 from kakuri_control_plane._worker_metrics import WorkerMetrics  # noqa: PLC0415
 
                 api.metrics.workers = WorkerMetrics(peers, api.metrics.own_families)

@@ -10,17 +10,17 @@ all streams end with a gap.
 """
 
 import asyncio
-import copyreg
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TypeVar
 from weakref import WeakSet
 
 import structlog
 from kakuri_daemon import set_trace
 from kakuri_rpc import AgentClient, AgentError, AgentWatch, ClientClosed, ErrorCode, RPCError
+from kakuri_workload import CopyableError
 from kakuri_workload.metrics import Counts, MetricFamily, gauge
 
 from kakuri_control_plane._event_views import StreamEvent, encoded_event
@@ -53,12 +53,8 @@ SECONDS_PER_FOLLOWER = 0.001
 that streams take a small part of the process's time. A single change is sent at once."""
 
 
-class TooManyStreams(Exception):
+class TooManyStreams(CopyableError):
     """The limit of concurrent streams is reached."""
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        # copy and pickle would call the class with `args`, but it takes other arguments.
-        return copyreg.__newobj__, (type(self),), {**vars(self), "args": self.args}  # type: ignore[attr-defined]
 
     def __init__(self) -> None:
         super().__init__(f"{MAX_FOLLOWERS} streams of events are open already, which is the limit")

@@ -3,14 +3,12 @@
 A field that is not valid is refused: a client that sends a condition, or a key, relies on it.
 """
 
-import copyreg
 import re
 from base64 import b32encode
 from collections.abc import Iterable
-from typing import Any
 
 from kakuri_http import Request
-from kakuri_workload import MAX_ID_LENGTH, printable
+from kakuri_workload import MAX_ID_LENGTH, CopyableError, printable
 
 MAX_KEY_LENGTH = 255
 """Characters of an Idempotency-Key."""
@@ -40,7 +38,7 @@ EVENT_INDEX = "now|[0-9]{1,15}"
 """The usual form of Last-Event-ID."""
 
 
-class HeaderError(Exception):
+class HeaderError(CopyableError):
     """A field of a request is not valid.
 
     Attributes:
@@ -48,22 +46,14 @@ class HeaderError(Exception):
         message: What was expected.
     """
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        # copy and pickle would call the class with `args`, but it takes other arguments.
-        return copyreg.__newobj__, (type(self),), {**vars(self), "args": self.args}  # type: ignore[attr-defined]
-
     def __init__(self, name: str, message: str) -> None:
         super().__init__(f"{name}: {message}")
         self.name = name
         self.message = message
 
 
-class VersionMismatch(Exception):
+class VersionMismatch(CopyableError):
     """A workload has none of the versions of a request's If-Match."""
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        # copy and pickle would call the class with `args`, but it takes other arguments.
-        return copyreg.__newobj__, (type(self),), {**vars(self), "args": self.args}  # type: ignore[attr-defined]
 
     def __init__(self, workload_id: str, expected: Iterable[int], version: int | None) -> None:
         versions = printable(" or ".join(map(str, sorted(expected))), MAX_SHOWN)

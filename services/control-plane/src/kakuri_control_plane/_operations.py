@@ -1,6 +1,6 @@
 """Descriptions of the routes of the API, from which `GET /openapi.json` is generated."""
 
-from kakuri_daemon.api.openapi import AllOf, Answer, AnyOf, Header, Operation
+from kakuri_daemon.api.openapi import AllOf, AnyOf, Header, Operation, ResponseKind
 from kakuri_workload import Workload
 
 from kakuri_control_plane._content import NoOptions, StopOptions
@@ -51,13 +51,13 @@ LOCATION = Header("Location", "The path of the workload.", "/workloads/.+")
 IF_MATCH = Header(
     "If-Match",
     "Versions, as `ETag` has them, or `*`. If the workload has another version, nothing is done, "
-    "and the answer is 412 (RFC 9110 section 13.1.1).",
+    "and the response is 412 (RFC 9110 section 13.1.1).",
     ENTITY_TAGS,
     '"12"',
 )
 IF_NONE_MATCH = Header(
     "If-None-Match",
-    "Entity tags of copies that the client has; if one of them is current, the answer is 304.",
+    "Entity tags of copies that the client has; if one of them is current, the response is 304.",
     example='"12"',
 )
 IDEMPOTENCY_KEY = Header(
@@ -73,22 +73,12 @@ LAST_EVENT_ID = Header(
     "12",
 )
 NO_STORE = Header("Cache-Control", "Events and metrics are never cached.", "no-store")
-DOCUMENT_HEADERS = (
-    Header("ETag", "The hash of the document.", '"[0-9a-f]{16}"'),
-    Header(
-        "Cache-Control",
-        "Clients check a copy before they use it.",
-        "no-cache",
-    ),
-)
+NO_CACHE = Header("Cache-Control", "Clients check a copy before they use it.", "no-cache")
+DOCUMENT_HEADERS = (Header("ETag", "The hash of the document.", '"[0-9a-f]{16}"'), NO_CACHE)
 VARY = Header("Vary", "The response depends on `Accept`.", "Accept")
-PAGE_ETAG = Header("ETag", "The hash of the file.", '"[0-9a-f]{32}"')
 PAGE_HEADERS = (
-    Header(
-        "Cache-Control",
-        "Clients check a copy before they use it.",
-        "no-cache",
-    ),
+    Header("ETag", "The hash of the file.", '"[0-9a-f]{32}"'),
+    NO_CACHE,
     Header("Content-Security-Policy", "What the page may load and run."),
     Header("X-Content-Type-Options", "The type of a file is not guessed.", "nosniff"),
     Header("Referrer-Policy", "Links do not disclose this server to other sites.", "no-referrer"),
@@ -110,7 +100,9 @@ TRAILER = Header(
 WORKLOAD = (*AGENT, NOT_FOUND)
 WRITE = (*WORKLOAD, CONFLICT, VERSION_MISMATCH, MEDIA_TYPE, CONTENT_TOO_LARGE)
 
-STATUS_ACCEPTED = Answer("The request is stored, and is being carried out.", WorkloadView, (ETAG,))
+STATUS_ACCEPTED = ResponseKind(
+    "The request is stored, and is being carried out.", WorkloadView, (ETAG,)
+)
 
 CREATE_WORKLOAD = Operation(
     id="createWorkload",
@@ -122,22 +114,32 @@ CREATE_WORKLOAD = Operation(
     is_body_required=True,
     example={"id": "web", "image": "nginx:1.27", "memory_mb": 256, "labels": {"team": "a"}},
     headers=(IDEMPOTENCY_KEY,),
-    answers={
-        201: Answer("The workload was created; what was left out is filled in.", Workload,
-                    (LOCATION,)),
-        200: Answer("It exists already, with its status; or, with `dry_run`, what would be done.",
-                    AnyOf(AllOf(Workload, WorkloadView), DryRun), (LOCATION,)),
+    responses={
+        201: ResponseKind(
+            "The workload was created; what was left out is filled in.", Workload, (LOCATION,)
+        ),
+        200: ResponseKind(
+            "It exists already, with its status; or, with `dry_run`, what would be done.",
+            AnyOf(AllOf(Workload, WorkloadView), DryRun),
+            (LOCATION,),
+        ),
     },
     problems=(
-        *AGENT, CONFLICT, TOO_LARGE, CONTENT_TOO_LARGE, MEDIA_TYPE,
-        NEVER_FITS, CAPACITY, BUSY,
+        *AGENT,
+        CONFLICT,
+        TOO_LARGE,
+        CONTENT_TOO_LARGE,
+        MEDIA_TYPE,
+        NEVER_FITS,
+        CAPACITY,
+        BUSY,
     ),
-)  # fmt: skip
+)
 LIST_WORKLOADS = Operation(
     id="listWorkloads",
     tag=WORKLOADS,
     summary="List workloads in the order of their ids",
-    answers={200: Answer("A page of workloads.", WorkloadPage[WorkloadDetails])},
+    responses={200: ResponseKind("A page of workloads.", WorkloadPage[WorkloadDetails])},
     problems=AGENT,
 )
 GET_WORKLOAD = Operation(
@@ -146,21 +148,24 @@ GET_WORKLOAD = Operation(
     summary="Return the status of a workload, or wait for a change of it",
     description="Without `spec`, there is an `ETag` only with `If-Match` or `wait`.",
     headers=(IF_MATCH, IF_NONE_MATCH),
-    answers={
-        200: Answer("Its status; with `spec` everything that is known, and an `ETag`.",
-                    WorkloadDetails, (ETAG,)),
-        304: Answer("The client has this version.", None, (ETAG,)),
+    responses={
+        200: ResponseKind(
+            "Its status; with `spec` everything that is known, and an `ETag`.",
+            WorkloadDetails,
+            (ETAG,),
+        ),
+        304: ResponseKind("The client has this version.", None, (ETAG,)),
     },
     problems=(*WORKLOAD, VERSION_MISMATCH),
-)  # fmt: skip
+)
 GET_LOG = Operation(
     id="getLog",
     tag=WORKLOADS,
     summary="Return the output of a workload, or follow it",
     description="Without parameters that select lines or a form, these are exactly the bytes that "
     "the workload wrote. A log that can't be sent to its end is cut off without the last chunk.",
-    answers={
-        200: Answer(
+    responses={
+        200: ResponseKind(
             "The log.",
             {"text/plain; charset=utf-8": str, "application/x-ndjson": LOG_ENTRY},
             (NO_SNIFF, TRAILER),
@@ -172,7 +177,7 @@ GET_HISTORY = Operation(
     id="getHistory",
     tag=WORKLOADS,
     summary="Return the latest transitions of a workload",
-    answers={200: Answer("Its transitions, oldest first.", HistoryView)},
+    responses={200: ResponseKind("Its transitions, oldest first.", HistoryView)},
     problems=WORKLOAD,
 )
 STOP_WORKLOAD = Operation(
@@ -182,7 +187,7 @@ STOP_WORKLOAD = Operation(
     body=StopOptions,
     example={"grace_seconds": 3},
     headers=(IF_MATCH,),
-    answers={202: STATUS_ACCEPTED, 200: Answer("It has ended.", WorkloadView, (ETAG,))},
+    responses={202: STATUS_ACCEPTED, 200: ResponseKind("It has ended.", WorkloadView, (ETAG,))},
     problems=WRITE,
 )
 START_WORKLOAD = Operation(
@@ -191,7 +196,7 @@ START_WORKLOAD = Operation(
     summary="Start another run of a workload that has ended",
     body=NoOptions,
     headers=(IF_MATCH,),
-    answers={202: STATUS_ACCEPTED, 200: Answer("It runs.", WorkloadView, (ETAG,))},
+    responses={202: STATUS_ACCEPTED, 200: ResponseKind("It runs.", WorkloadView, (ETAG,))},
     problems=(*WRITE, NEVER_FITS, CAPACITY),
 )
 RESTART_WORKLOAD = Operation(
@@ -200,7 +205,7 @@ RESTART_WORKLOAD = Operation(
     summary="End the run of a workload, and begin the next one",
     body=StopOptions,
     headers=(IF_MATCH,),
-    answers={202: STATUS_ACCEPTED},
+    responses={202: STATUS_ACCEPTED},
     problems=(*WRITE, NEVER_FITS, CAPACITY),
 )
 DELETE_WORKLOAD = Operation(
@@ -208,9 +213,9 @@ DELETE_WORKLOAD = Operation(
     tag=WORKLOADS,
     summary="Stop and remove a workload",
     headers=(IF_MATCH,),
-    answers={
+    responses={
         202: STATUS_ACCEPTED,
-        200: Answer("With `wait`: it was removed within that time.", RemovedWorkload),
+        200: ResponseKind("With `wait`: it was removed within that time.", RemovedWorkload),
     },
     problems=(*WORKLOAD, VERSION_MISMATCH, CONTENT_TOO_LARGE),
 )
@@ -223,8 +228,8 @@ GET_EVENTS = Operation(
     "it has seen misses no event and gets none twice. With `Accept: text/event-stream`, events "
     "are server-sent events, whose `data` is the same JSON.",
     headers=(LAST_EVENT_ID,),
-    answers={
-        200: Answer(
+    responses={
+        200: ResponseKind(
             "A stream of events, one a line.",
             {"application/x-ndjson": STREAM_LINE, "text/event-stream": STREAM_LINE},
             (NO_STORE,),
@@ -236,14 +241,14 @@ LIST_NODES = Operation(
     id="listNodes",
     tag=NODES,
     summary="List the nodes",
-    answers={200: Answer("All nodes.", NodePage)},
+    responses={200: ResponseKind("All nodes.", NodePage)},
     problems=AGENT,
 )
 GET_NODE = Operation(
     id="getNode",
     tag=NODES,
     summary="Return one node",
-    answers={200: Answer("The node.", NodeView)},
+    responses={200: ResponseKind("The node.", NodeView)},
     problems=WORKLOAD,
 )
 GET_INDEX = Operation(
@@ -252,13 +257,13 @@ GET_INDEX = Operation(
     summary="Return the name and version of the service, or the web page",
     description="A client that prefers `text/html` to JSON, as browsers do, gets the web page.",
     headers=(IF_NONE_MATCH,),
-    answers={
-        200: Answer(
+    responses={
+        200: ResponseKind(
             "The name, the version and paths; or the page.",
             {"application/json": Index, "text/html; charset=utf-8": str},
-            (VARY, PAGE_ETAG, *PAGE_HEADERS),
+            (VARY, *PAGE_HEADERS),
         ),
-        304: Answer("The client has this page.", None, (PAGE_ETAG, *PAGE_HEADERS)),
+        304: ResponseKind("The client has this page.", None, PAGE_HEADERS),
     },
 )
 GET_ASSET = Operation(
@@ -267,17 +272,17 @@ GET_ASSET = Operation(
     summary="Return a style sheet, a script or an icon of the web page",
     description="The names are those that the page uses; they change with its version.",
     headers=(IF_NONE_MATCH,),
-    answers={
-        200: Answer(
+    responses={
+        200: ResponseKind(
             "The file.",
             {
                 "text/css; charset=utf-8": str,
                 "text/javascript; charset=utf-8": str,
                 "image/svg+xml": str,
             },
-            (PAGE_ETAG, *PAGE_HEADERS),
+            PAGE_HEADERS,
         ),
-        304: Answer("The client has this file.", None, (PAGE_ETAG, *PAGE_HEADERS)),
+        304: ResponseKind("The client has this file.", None, PAGE_HEADERS),
     },
     problems=(NOT_FOUND,),
 )
@@ -285,13 +290,13 @@ GET_HEALTH = Operation(
     id="getHealth",
     tag=SERVICE,
     summary="Report that the process serves requests",
-    answers={200: Answer("The process serves requests.", Health)},
+    responses={200: ResponseKind("The process serves requests.", Health)},
 )
 GET_READINESS = Operation(
     id="getReadiness",
     tag=SERVICE,
     summary="Report whether workloads can be run",
-    answers={200: Answer("The agent and its container runtime answer.", Health)},
+    responses={200: ResponseKind("The agent and its container runtime answer.", Health)},
     problems=READINESS,
 )
 GET_METRICS = Operation(
@@ -300,8 +305,8 @@ GET_METRICS = Operation(
     summary="Return the metrics of this process, of its node and of all zones",
     description="A client that prefers OpenMetrics to plain text, as Prometheus does, gets that. "
     "While the agent does not answer, its series are missing and `kakuri_agent_up` is 0.",
-    answers={
-        200: Answer(
+    responses={
+        200: ResponseKind(
             "The metrics.",
             dict.fromkeys(CONTENT_TYPES.values(), str),
             (NO_STORE,),
@@ -314,12 +319,11 @@ GET_OPENAPI = Operation(
     tag=SERVICE,
     summary="Return this document",
     headers=(IF_NONE_MATCH,),
-    answers={
-        200: Answer("The document.", dict[str, object],
-                    DOCUMENT_HEADERS),
-        304: Answer("The client has this document.", None, DOCUMENT_HEADERS),
+    responses={
+        200: ResponseKind("The document.", dict[str, object], DOCUMENT_HEADERS),
+        304: ResponseKind("The client has this document.", None, DOCUMENT_HEADERS),
     },
-)  # fmt: skip
+)
 
 OPERATIONS = {
     "POST /workloads": CREATE_WORKLOAD,

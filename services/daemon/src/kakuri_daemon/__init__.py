@@ -13,7 +13,7 @@ from kakuri_daemon._stream import LogStream
 from kakuri_daemon._supervision import shed_with
 from kakuri_daemon._trace import current_trace, current_traceparent, set_trace
 from kakuri_daemon._version import __version__
-from kakuri_daemon._worker_peers import WorkerPeers, worker_peers
+from kakuri_daemon._worker_peers import WorkerPeers
 from kakuri_daemon._workers import run_workers
 
 __all__ = [
@@ -35,7 +35,6 @@ __all__ = [
     "run_workers",
     "set_trace",
     "shed_with",
-    "worker_peers",
 ]
 
 for _name in __all__:  # tracebacks show where users import a name from

@@ -4,9 +4,9 @@ A client reaches only one of them, which asks the others for what they know only
 the number of requests.
 """
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,18 +51,13 @@ class WorkerPeers:
         return Endpoint.parse(f"unix:{path}")
 
 
-_peers: ContextVar[WorkerPeers | None] = ContextVar("kakuri_daemon_peers", default=None)
+def inherited_peers() -> WorkerPeers | None:
+    """Return the workers of this process's parent, from the variable that the parent has set.
 
-
-def worker_peers() -> WorkerPeers | None:
-    """Return the workers of this process's parent; None in a daemon with one process."""
-    return _peers.get()
-
-
-def inherit_peers(given: str | None) -> None:
-    """Set what `worker_peers` returns in this context, from the variable of the parent."""
-    name, _, directory = (given or "").partition(":")
-    _peers.set(WorkerPeers(name, Path(directory)) if name.isdecimal() and directory else None)
+    None if they can't reach one another.
+    """
+    name, _, directory = os.environ.pop(PEERS_VARIABLE, "").partition(":")
+    return WorkerPeers(name, Path(directory)) if name.isdecimal() and directory else None
 
 
 @contextmanager

@@ -30,7 +30,7 @@ from kakuri_tcp import Endpoint, ListeningSockets, UnixAccess, open_listening_so
 
 from kakuri_daemon._command import DaemonError
 from kakuri_daemon._run import run
-from kakuri_daemon._worker_peers import PEERS_VARIABLE, inherit_peers, peers_directory
+from kakuri_daemon._worker_peers import PEERS_VARIABLE, inherited_peers, peers_directory
 
 log = structlog.get_logger()
 
@@ -59,7 +59,8 @@ def run_workers(
 
     Args:
         service: Returns the service of one process; called with what it has to listen on, an
-            Endpoint or ListeningSockets for `endpoint` and for each of `more`.
+            Endpoint or ListeningSockets for `endpoint` and for each of `more`, and with `peers=`,
+            the WorkerPeers of a worker; None if it has none.
         endpoint: Where to listen; port 0 lets the kernel choose.
         number: The number of processes, at least 1.
         more: Where else to listen.
@@ -71,11 +72,12 @@ def run_workers(
     endpoints = (endpoint, *more)
     sockets = _inherited_sockets(endpoints)
     if sockets is not None:
-        run(lambda: service(*sockets), lifeline=_LIFELINE)
+        peers = inherited_peers()
+        run(lambda: service(*sockets, peers=peers), lifeline=_LIFELINE)
     elif number > 1:
         run(lambda: _worker_processes(endpoints, number, unix_access))
     else:
-        run(lambda: service(*endpoints))
+        run(lambda: service(*endpoints, peers=None))
 
 
 def _inherited_sockets(endpoints: Sequence[Endpoint]) -> list[ListeningSockets] | None:
@@ -87,7 +89,6 @@ def _inherited_sockets(endpoints: Sequence[Endpoint]) -> list[ListeningSockets] 
     given = os.environ.pop(VARIABLE, None)
     if given is None:
         return None
-    inherit_peers(os.environ.pop(PEERS_VARIABLE, None))
     try:
         groups = [[int(each) for each in group.split(",")] for group in given.split(";")]
         return [

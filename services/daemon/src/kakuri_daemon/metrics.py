@@ -9,7 +9,7 @@ import resource
 from collections.abc import Callable
 from pathlib import Path
 
-from kakuri_workload.metrics import Histogram, MetricFamily, counter, gauge
+from kakuri_workload.metrics import Histogram, MetricFamily, counter, gauge, histogram
 
 from kakuri_daemon._stream import LogStream
 
@@ -66,13 +66,11 @@ def process_families(component: str, version: str) -> list[MetricFamily]:
             generations,
             ("component", "generation"),
         ),
-        MetricFamily.of(
+        histogram(
             "kakuri_loop_lag_seconds",
-            "histogram",
             "How long the event loop took to run a callback that was due; sampled each second.",
+            {key: _loop_lag},
             ("component",),
-            [_loop_lag.sample(key)],
-            _loop_lag.bounds,
         ),
         _family(
             counter,

@@ -19,16 +19,15 @@ Failed calls to the runtime are raised as kakuri_cri.CriError, unchanged; `error
 for both trees.
 """
 
-import copyreg
 from pathlib import Path
-from typing import Any
 
 from kakuri_cri import CallUnanswered, CriError
+from kakuri_workload import CopyableError
 
 IMAGE_PULL_FAILED = "ImagePullFailed"
 
 
-class ZoneError(Exception):
+class ZoneError(CopyableError):
     """The base of every error that this package raises itself.
 
     Attributes:
@@ -36,10 +35,6 @@ class ZoneError(Exception):
     """
 
     code: str = "internal"
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        # copy and pickle would call the class with `args`, but it takes other arguments.
-        return copyreg.__newobj__, (type(self),), {**vars(self), "args": self.args}  # type: ignore[attr-defined]
 
 
 class ZoneConflict(ZoneError):

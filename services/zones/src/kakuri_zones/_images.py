@@ -17,7 +17,7 @@ from typing import ClassVar
 import structlog
 from kakuri_cri import Runtime, api
 from kakuri_json import JSONError, decode
-from kakuri_workload import ImageState, ImageStatus, PullPolicy
+from kakuri_workload import DIGEST, ImageState, ImageStatus, PullPolicy
 
 from kakuri_zones._errors import PullFailed, StartFailed
 from kakuri_zones._observed import START_ERROR
@@ -35,7 +35,7 @@ MAX_INFO = 1_048_576
 
 ROOT = "0"
 
-_DIGEST = re.compile("sha(?:256:[a-f0-9]{64}|384:[a-f0-9]{96}|512:[a-f0-9]{128})")
+_DIGEST = re.compile(DIGEST)
 
 
 @dataclass(frozen=True, slots=True)

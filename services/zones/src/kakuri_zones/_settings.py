@@ -7,6 +7,7 @@ from types import MappingProxyType
 
 from kakuri_cri import Timeouts
 from kakuri_tcp import Endpoint
+from kakuri_workload.metrics import METRICS_ZONES
 
 DEFAULT_HANDLERS = MappingProxyType({"edera-zone": "edera"})
 DEFAULT_LOG_DIR = Path("/var/log/kakuri")
@@ -15,9 +16,6 @@ HEARTBEAT_SECONDS = 5.0
 """The longest silence of a stream of events."""
 
 MIB = 1_048_576
-
-METRICS_ZONES = 5000
-"""Zones that have series of their own in the metrics: about eight each, of 100 bytes."""
 
 ENDED_LOGS_MB = 2048
 """The budget in units of 2^20 bytes: twenty workloads that wrote until their logs were rotated

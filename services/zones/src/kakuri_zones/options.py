@@ -10,6 +10,7 @@ import click
 from kakuri_daemon import DaemonError, endpoint
 from kakuri_tcp import Endpoint
 from kakuri_workload import IMAGE_REFERENCE, WORKLOAD_ID
+from kakuri_workload.metrics import METRICS_ZONES
 
 from kakuri_zones._resolvers import MAX_SEARCHES, MAX_SERVERS, is_reachable
 from kakuri_zones._settings import (
@@ -18,7 +19,6 @@ from kakuri_zones._settings import (
     DEFAULT_LOG_DIR,
     DEFAULT_PULL_LIMITS,
     ENDED_LOGS_MB,
-    METRICS_ZONES,
     MIB,
     CollectionLimits,
     PullLimits,

@@ -44,7 +44,7 @@ class AnyOf(AllOf):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ResponseKind:
     """A response that is not an error.
 
     Attributes:
@@ -127,8 +127,8 @@ class Operation:
         tag: The group of operations that it belongs to.
         summary: One line, without a full stop.
         description: Further explanations, in Markdown.
-        answers: The responses without errors, by status.
-        problems: The errors that it may answer, besides those of every operation.
+        responses: The responses that are not errors, by status.
+        problems: The errors with which it may respond, besides those of every operation.
         body: The type of the JSON content of requests; None for requests without content.
         is_body_required: Whether a request must have content.
         example: An example of that content, as plain values.
@@ -139,7 +139,7 @@ class Operation:
     tag: str
     summary: str
     description: str = ""
-    answers: Mapping[int, Answer]
+    responses: Mapping[int, ResponseKind]
     problems: tuple[ProblemKind, ...] = ()
     body: Any = None
     is_body_required: bool = False

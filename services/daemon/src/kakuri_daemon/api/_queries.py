@@ -12,7 +12,6 @@ A query's type is a dataclass. A parameter's text becomes what a document would 
 Text that fits none of these is passed on as it is, so that the error quotes it.
 """
 
-import copyreg
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import fields
@@ -22,6 +21,7 @@ from typing import Any, TypeVar, get_args, get_type_hints
 
 from kakuri_http import Request
 from kakuri_json import Fault, ValidationError, convert
+from kakuri_workload import CopyableError
 
 SWITCHES = {"": True, "true": True, "1": True, "false": False, "0": False}
 """The texts of a bool, in lower case; the bare name of a parameter means true."""
@@ -32,16 +32,12 @@ OR_NULL = " or null, got "
 Q = TypeVar("Q")
 
 
-class QueryError(Exception):
+class QueryError(CopyableError):
     """A query has faults.
 
     Attributes:
         faults: All of them, each with its path, such as `query.state`.
     """
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        # copy and pickle would call the class with `args`, but it takes other arguments.
-        return copyreg.__newobj__, (type(self),), {**vars(self), "args": self.args}  # type: ignore[attr-defined]
 
     def __init__(self, faults: Iterable[Fault]) -> None:
         self.faults = tuple(faults)

@@ -11,26 +11,26 @@ from kakuri_json import Schemas
 
 from kakuri_daemon.api._operations import (
     AllOf,
-    Answer,
     AnyOf,
     Header,
     Operation,
     Problem,
     ProblemFault,
     ProblemKind,
+    ResponseKind,
 )
 from kakuri_daemon.api._router import TYPED_PARAMETER, APIRouter
 
 __all__ = [
     "APIDescription",
     "AllOf",
-    "Answer",
     "AnyOf",
     "Header",
     "Operation",
     "Problem",
     "ProblemFault",
     "ProblemKind",
+    "ResponseKind",
     "openapi_document",
 ]
 
@@ -194,7 +194,7 @@ class _Builder:
 
     def _responses(self, operation: Operation) -> dict[str, Any]:
         responses = {
-            str(status): self._answer(answer) for status, answer in operation.answers.items()
+            str(status): self._response(kind) for status, kind in operation.responses.items()
         }
         by_status: dict[int, list[ProblemKind]] = {}
         for kind in dict.fromkeys((*operation.problems, *self._about.problems)):
@@ -206,12 +206,12 @@ class _Builder:
             responses[str(status)] = problem | {CODES: sorted({kind.code for kind in kinds})}
         return responses | {"default": {"$ref": "#/components/responses/Refused"}}
 
-    def _answer(self, answer: Answer) -> dict[str, Any]:
-        content = answer.content
+    def _response(self, kind: ResponseKind) -> dict[str, Any]:
+        content = kind.content
         by_media_type = content if isinstance(content, Mapping) else {JSON: content}
         described: dict[str, Any] = {
-            "description": answer.description,
-            "headers": self._headers(answer.headers),
+            "description": kind.description,
+            "headers": self._headers(kind.headers),
         }
         if content is not None:
             described["content"] = {
