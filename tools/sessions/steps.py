@@ -1,4 +1,4 @@
-"""Steps that several sessions of noxfile.py share."""
+"""Steps that several sessions share."""
 
 import nox
 
@@ -7,6 +7,9 @@ from tools.environments import Environment
 from tools.members import BY_NAME, MEMBERS, ROOT, Member
 
 PYTHONS = interpreters.find()
+PYTHON = str(PYTHONS[0].path)
+"""The Python that runs nox, and every session that runs once."""
+
 DIST = ROOT / "dist"
 WHEELHOUSE = DIST / "third-party"
 _GROUPS = nox.project.load_toml(ROOT / "pyproject.toml")

@@ -1,0 +1,156 @@
+"""Sessions that run the services as users do."""
+
+import os
+import sys
+from pathlib import Path
+
+import nox
+
+from tests.cri_node.cache import lacks
+from tools import chromium, side_by_side, system
+from tools.members import BY_NAME, MEMBERS
+from tools.sessions.steps import PYTHON, closure, install_editable, install_wheels, tools_of
+
+REQUIRE_ZONES = "KAKURI_REQUIRE_ZONES"
+
+WITH_SESSIONS = ("etcd", "interop", "observability", "openapi", "page", "zones")
+"""The directories of tests/ that sessions of their own run."""
+
+
+@nox.session(python=PYTHON, reuse_venv=False)
+def e2e(session: nox.Session) -> None:
+    """Run the services as processes, from their wheels, under real curl and nc.
+
+    Twice, side by side: on asyncio's own loop, and on uvloop, which the services use where it is
+    installed.
+    """
+    system.require(session, "curl", "man", "nc", "nginx", "openssl")
+    names = [member.name for member in MEMBERS]
+    install_wheels(session, *names)
+    session.install("-q", *tools_of("test", "coverage"))
+    other = f"{session.virtualenv.location}/with-uvloop"
+    session.run("python", "-m", "venv", "--without-pip", other)
+    install_wheels(session, *names, python=other)
+    pip = ["python", "-m", "pip", f"--python={other}"]
+    session.run(*pip, "install", "-q", *tools_of("test", "coverage"), "uvloop")
+    elsewhere = [f"--ignore=tests/{directory}" for directory in WITH_SESSIONS]
+    pytest = ["-m", "pytest", "-p", "no:cacheprovider"]
+    runs = {
+        "tests on asyncio": [
+            f"{session.bin}/python", *pytest, "tests", *elsewhere, *session.posargs
+        ],
+        "tests on uvloop": [f"{other}/bin/python", *pytest, "tests/e2e", *session.posargs],
+    }  # fmt: skip
+    if failed := side_by_side.run(runs, len(runs)):
+        session.error(f"failed: {', '.join(failed)}")
+
+
+@nox.session(python=PYTHON, reuse_venv=False)
+def soak(session: nox.Session) -> None:
+    """Run the services from their wheels with every load at its limit at once.
+
+    For half a minute, or for the seconds after `--`.
+    """
+    install_wheels(session, "kakuri-agent", "kakuri-control-plane", "kakuri-sidecar")
+    session.install("-q", *tools_of("test"))
+    session.run("python", "-m", "tests.soak", *session.posargs)
+
+
+@nox.session(python=PYTHON, reuse_venv=False)
+def zones(session: nox.Session) -> None:
+    """Run the services, from their wheels, on real containers beside a real CRI runtime.
+
+    Twice, in two worlds side by side: through the sidecar, and with an agent that needs none.
+    A machine that lacks something skips this, unless KAKURI_REQUIRE_ZONES is set.
+    """
+    if missing := lacks():
+        refuse = session.error if REQUIRE_ZONES in os.environ else session.skip
+        refuse(f"zones needs what is not here: {', '.join(missing)}")
+    system.require(session, "curl", "nc")
+    services = ("kakuri", "kakuri-agent", "kakuri-control-plane", "kakuri-sidecar")
+    install_wheels(session, *(name for name in services if name in BY_NAME))
+    session.install("-q", *tools_of("test", "coverage"))
+    settings = "--rcfile=tests/zones/coverage.toml"
+    session.run("coverage", "erase", settings)
+    python = str(Path(session.bin) / "python")
+    world = [python, "-m", "coverage", "run", settings, "-m", "tests.cri_node", "--"]
+    tests = [python, "-m", "pytest", "-p", "no:cacheprovider", "tests/zones"]
+    runs = {
+        f"zones with --runtime {runtime}": [*world, *tests, "--runtime", runtime, *session.posargs]
+        for runtime in ("sidecar", "cri")
+    }
+    if failed := side_by_side.run(runs, len(runs)):
+        session.error(f"failed: {', '.join(failed)}")
+    if not session.posargs:
+        session.run("coverage", "combine", "-q", settings)
+        session.run("coverage", "report", settings)
+
+
+@nox.session(python=PYTHON)
+def page(session: nox.Session) -> None:
+    """Drive the web page in a real Chromium, with the services from their wheels.
+
+    Debian's Chromium is fetched into .nox if none is on PATH. If that is not possible, the session
+    is skipped, unless KAKURI_REQUIRE_BROWSER is set.
+    """
+    _require_browser(session)
+    install_wheels(session, "kakuri-agent", "kakuri-control-plane")
+    session.install("-q", *tools_of("test", "page"))
+    # A thread ends a run that hangs: a signal does not interrupt playwright.
+    pytest = [str(Path(session.bin) / "python"), "-m", "pytest", "--timeout-method=thread"]
+    files = sorted(map(str, Path("tests/page").glob("test_*.py")))
+    parts = [["tests/page", *session.posargs]] if session.posargs else [files[::2], files[1::2]]
+    runs = {
+        f"part {number} of the page's tests": [
+            *pytest, "-o", f"cache_dir={session.create_tmp()}/part-{number}", *part
+        ]
+        for number, part in enumerate(parts, 1)
+    }  # fmt: skip
+    if failed := side_by_side.run(runs):
+        # The browser's timing is not ours, so what failed is tried once more.
+        session.warn(f"failed, and tried once more: {', '.join(failed)}")
+        failed = side_by_side.run({name: [*runs[name], "--last-failed"] for name in failed})
+    if failed:
+        session.error(f"failed: {', '.join(failed)}")
+
+
+def _require_browser(session: nox.Session) -> None:
+    """Fetch Chromium if there is none; skip the session, or fail it, if that is not possible."""
+    try:
+        session.log(chromium.find().version())
+    except chromium.NoBrowser as error:
+        refuse = session.error if chromium.REQUIRED in os.environ else session.skip
+        refuse(f"left out: {error}")
+
+
+@nox.session(python=PYTHON, default=False)
+def screenshots(session: nox.Session) -> None:
+    """Replace the documentation's pictures of the web page, made in the Chromium of `page`."""
+    _require_browser(session)
+    members = closure("kakuri-agent", "kakuri-control-plane")
+    install_editable(session, members, *tools_of("test", "page", "pictures"))
+    session.run("python", "-m", "tests.page.screenshots", "docs/pictures")
+
+
+@nox.session(python=PYTHON)
+def openapi(session: nox.Session) -> None:
+    """Check the control plane's OpenAPI document with tools that others wrote.
+
+    It is validated, schemathesis sends generated requests to a running system and compares the
+    responses, and a generated client creates, lists and deletes a workload.
+    """
+    members = closure("kakuri-agent", "kakuri-control-plane")
+    install_editable(session, members, *tools_of("test", "openapi"))
+    session.run("pytest", "-p", "no:schemathesis", "tests/openapi", *session.posargs)
+
+
+@nox.session(python=PYTHON, default=False)
+def up(session: nox.Session) -> None:
+    """Start an agent and a control plane, and show what to type next; Ctrl-C ends both."""
+    install_editable(session, MEMBERS)
+    # It replaces nox, which would leave it running when SIGTERM ends nox. It gets the terminal's
+    # PATH, so the commands that it shows work in another terminal.
+    program = f"{session.bin}/kakuri"
+    session.log(f"{program} up")
+    sys.stdout.flush()
+    os.execv(program, [program, "up", *session.posargs])  # noqa: S606 (a program of this project)
