@@ -26,31 +26,31 @@ from kakuri_http._errors import (
     UntrustedServer,
 )
 from kakuri_http._headers import Headers
-from kakuri_http._limits import Limits, PoolLimits, Timeouts
+from kakuri_http._limits import Limits, Timeouts
 from kakuri_http._messages import ReceivedResponse, Request, Response
 from kakuri_http._url import encode_query, percent_encode
 from kakuri_http._version import __version__
-from kakuri_http.core import (
-    CONNECTION_CLOSED,
-    END_OF_MESSAGE,
-    NEED_DATA,
-    PAUSED,
-    REQUEST_TABLE,
-    RESPONSE_TABLE,
-    ClientConnection,
-    ConnectionClosed,
-    Data,
-    EndOfMessage,
-    InterimResponse,
-    NeedData,
-    Paused,
-    ServerConnection,
-    State,
-)
 
 TYPE_CHECKING = False  # as type checkers know it, without the import of typing
 if TYPE_CHECKING:
-    from kakuri_http.client import Client, StreamedResponse
+    from kakuri_http.client import Client, PoolLimits, StreamedResponse
+    from kakuri_http.core import (
+        CONNECTION_CLOSED,
+        END_OF_MESSAGE,
+        NEED_DATA,
+        PAUSED,
+        REQUEST_TABLE,
+        RESPONSE_TABLE,
+        ClientConnection,
+        ConnectionClosed,
+        Data,
+        EndOfMessage,
+        InterimResponse,
+        NeedData,
+        Paused,
+        ServerConnection,
+        State,
+    )
     from kakuri_http.server import (
         AccessEntry,
         AccessLog,
@@ -119,13 +119,29 @@ __all__ = [
 # Imported when they are first used: servers do without the client, and both without the other's
 # event loop and TLS.
 _HOMES = {
+    "CONNECTION_CLOSED": "core",
+    "END_OF_MESSAGE": "core",
+    "NEED_DATA": "core",
+    "PAUSED": "core",
+    "REQUEST_TABLE": "core",
+    "RESPONSE_TABLE": "core",
     "AccessEntry": "server",
     "AccessLog": "server",
     "Check": "server",
     "Client": "client",
+    "ClientConnection": "core",
+    "ConnectionClosed": "core",
+    "Data": "core",
+    "EndOfMessage": "core",
     "Handler": "server",
+    "InterimResponse": "core",
+    "NeedData": "core",
+    "Paused": "core",
+    "PoolLimits": "client",
     "Route": "server",
     "Router": "server",
+    "ServerConnection": "core",
+    "State": "core",
     "StreamedResponse": "client",
     "problem": "server",
     "serve": "server",

@@ -115,6 +115,10 @@ class Limits(ServerLimits):
 
 DEFAULT_LIMITS = Limits()
 
+IDLE_SECONDS = 4.0
+"""How long a client keeps an unused connection: less than uvicorn, node and Apache keep theirs,
+which is 5 s."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timeouts:
@@ -140,23 +144,4 @@ class Timeouts:
             )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PoolLimits:
-    """How many connections a client keeps."""
-
-    connections: int = 100
-    """In total, in use or idle."""
-    per_host: int = 10
-    """To one endpoint; further requests wait for `Timeouts.pool`."""
-    idle: float = 4.0
-    """Seconds that an unused connection is kept: less than uvicorn, node and Apache keep theirs,
-    which is 5 s."""
-
-    def __post_init__(self) -> None:
-        check_count(self.connections, "PoolLimits.connections", least=1)
-        check_count(self.per_host, "PoolLimits.per_host", least=1)
-        check_seconds(self.idle, "PoolLimits.idle")
-
-
 DEFAULT_TIMEOUTS = Timeouts()
-DEFAULT_POOL_LIMITS = PoolLimits()

@@ -17,10 +17,11 @@ _FRAMING = frozenset({"content-length", "transfer-encoding", "connection", "date
 _NO_FIELDS = Headers()
 _RESET_CONTENT = 205  # RFC 9110 15.3.6: no content, yet a length
 
-_CONTENT_TYPE = re.compile(r"[\x21-\x7e]+(?: [\x21-\x7e]+)*")
+# Compiled when they are first used: most programs need neither of them.
+_CONTENT_TYPE = r"[\x21-\x7e]+(?: [\x21-\x7e]+)*"
+_JSON_TYPE = r"(?i)application/(?:[!#$&^_.+\-0-9a-z]+\+)?json[ \t]*(?:;|\Z)"
+_CHARSET = r'(?i);[ \t]*charset=("?)([A-Za-z0-9_.:\-]+)\1'
 _USUAL_TYPES = frozenset({None, "application/json", "application/problem+json", "text/plain"})
-_JSON_TYPE = re.compile(r"application/(?:[!#$&^_.+\-0-9a-z]+\+)?json[ \t]*(?:;|\Z)", re.IGNORECASE)
-_CHARSET = re.compile(r';[ \t]*charset=("?)([A-Za-z0-9_.:\-]+)\1', re.IGNORECASE)
 # Few on purpose: the name comes from the server, and some of Python's codecs are slow on some
 # inputs. A byte order mark is removed.
 _CODECS = {
@@ -164,7 +165,7 @@ class Response:
             raise TypeError(f"expected a number as status, got {type(status).__name__}")
         if not 200 <= status <= 599:
             raise LocalProtocolError(f"expected a status from 200 to 599, got {status!r}")
-        if content_type not in _USUAL_TYPES and not _CONTENT_TYPE.fullmatch(content_type or ""):
+        if content_type not in _USUAL_TYPES and not re.fullmatch(_CONTENT_TYPE, content_type or ""):
             raise LocalProtocolError(f"expected a content type, got {content_type!r}")
         if not isinstance(body, bytes) and body is not None:
             _check_pieces(body)
@@ -231,7 +232,7 @@ class ReceivedResponse(Response):
                 UTF-8, UTF-16, US-ASCII, ISO-8859-1 and Windows-1252.
         """
         if encoding is None:
-            found = _CHARSET.search(self.content_type or "")
+            found = re.search(_CHARSET, self.content_type or "")
             charset = found[2].lower() if found else "utf-8"
             if charset not in _CODECS:
                 raise RemoteProtocolError(f"expected one of {', '.join(_CODECS)} as charset, "
@@ -254,7 +255,7 @@ class ReceivedResponse(Response):
         Raises:
             RemoteProtocolError: Content-Type is not `application/json` or `application/…+json`.
         """
-        if not _JSON_TYPE.match(self.content_type or ""):
+        if not re.match(_JSON_TYPE, self.content_type or ""):
             raise RemoteProtocolError(
                 f"expected JSON as content of the {self.status} response, "
                 f"got {self.content_type or 'no Content-Type'!r}"

@@ -2,9 +2,8 @@
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from kakuri_tcp import Endpoint, EndpointError
 
@@ -29,8 +28,7 @@ Params = Mapping[str, str | int] | Iterable[tuple[str, str | int]]
 """Parameters of a query: a mapping, or pairs where a name repeats."""
 
 
-@dataclass(frozen=True, slots=True)
-class URL:
+class URL(NamedTuple):
     """Where to connect and what to request there.
 
     Attributes:

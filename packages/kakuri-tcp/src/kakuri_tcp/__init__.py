@@ -37,8 +37,9 @@ TYPE_CHECKING = False  # as type checkers know it, without the import of typing
 if TYPE_CHECKING:
     from kakuri_tcp._connect import connect
     from kakuri_tcp._connection import Connection
-    from kakuri_tcp._limits import LineClientLimits, LineServerLimits, ServerLimits
+    from kakuri_tcp._limits import ServerLimits
     from kakuri_tcp._line_client import LineClient
+    from kakuri_tcp._line_limits import LineClientLimits, LineServerLimits
     from kakuri_tcp._line_server import listen_lines
     from kakuri_tcp._line_server_connection import FaultHandler, LineHandler
     from kakuri_tcp._lines import LineDecoder
@@ -100,10 +101,10 @@ _HOMES = {
     "Credentials": "_peers",
     "FaultHandler": "_line_server_connection",
     "LineClient": "_line_client",
-    "LineClientLimits": "_limits",
+    "LineClientLimits": "_line_limits",
     "LineDecoder": "_lines",
     "LineHandler": "_line_server_connection",
-    "LineServerLimits": "_limits",
+    "LineServerLimits": "_line_limits",
     "ListeningSockets": "_listeners",
     "Server": "_server",
     "ServerLimits": "_limits",

@@ -14,8 +14,9 @@ from typing import Self
 from kakuri_tcp._connect import connect
 from kakuri_tcp._endpoint import Endpoint
 from kakuri_tcp._errors import ClientClosed, ConnectFailed, TooManyRequests, format_seconds
-from kakuri_tcp._limits import DEFAULT_LINE_CLIENT_LIMITS, LineClientLimits, check_type
+from kakuri_tcp._limits import check_type
 from kakuri_tcp._line_client_connection import LineClientConnection
+from kakuri_tcp._line_limits import DEFAULT_LINE_CLIENT_LIMITS, LineClientLimits
 from kakuri_tcp._tls import ClientTLS, tls_for
 
 REQUEST_TIMEOUT = 5.0

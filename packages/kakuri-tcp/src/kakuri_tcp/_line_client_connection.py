@@ -14,7 +14,7 @@ from kakuri_tcp._errors import (
     RequestLost,
     RequestTimeout,
 )
-from kakuri_tcp._limits import LineClientLimits
+from kakuri_tcp._line_limits import LineClientLimits
 from kakuri_tcp._lines import LineDecoder
 
 # Seconds between two checks of the deadlines while requests are in flight. There is one timer for

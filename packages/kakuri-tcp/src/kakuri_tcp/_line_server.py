@@ -5,7 +5,8 @@ from typing import Any
 
 from kakuri_tcp._connection import Connection
 from kakuri_tcp._endpoint import Endpoint
-from kakuri_tcp._limits import DEFAULT_LINE_SERVER_LIMITS, LineServerLimits, check_type
+from kakuri_tcp._limits import check_type
+from kakuri_tcp._line_limits import DEFAULT_LINE_SERVER_LIMITS, LineServerLimits
 from kakuri_tcp._line_server_connection import (
     FaultHandler,
     LineHandler,

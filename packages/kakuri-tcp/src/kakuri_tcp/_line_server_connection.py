@@ -19,7 +19,7 @@ from kakuri_tcp._errors import (
     LineError,
     UnexpectedProtocol,
 )
-from kakuri_tcp._limits import LineServerLimits
+from kakuri_tcp._line_limits import LineServerLimits
 from kakuri_tcp._lines import LineDecoder
 
 _log = logging.getLogger("kakuri_tcp")

@@ -2,13 +2,14 @@
 
 from importlib import import_module
 
-from kakuri_http._limits import PoolLimits, Timeouts
+from kakuri_http._limits import Timeouts
 from kakuri_http._messages import ReceivedResponse
 from kakuri_http._url import encode_query, percent_encode
 
 TYPE_CHECKING = False  # as type checkers know it, without the import of typing
 if TYPE_CHECKING:
     from kakuri_http.client._client import Client, StreamedResponse
+    from kakuri_http.client._pool_limits import PoolLimits
 
 __all__ = [
     "Client",
@@ -20,14 +21,17 @@ __all__ = [
     "percent_encode",
 ]
 
+# Imported when they are first used: the blocking client is in this package as well, and does
+# without an event loop.
+_HOMES = {"Client": "_client", "PoolLimits": "_pool_limits", "StreamedResponse": "_client"}
+
 
 if not TYPE_CHECKING:  # with a __getattr__, type checkers accept every name
 
     def __getattr__(name: str) -> object:
-        # The blocking client is in this package as well, and does without an event loop.
-        if name not in ("Client", "StreamedResponse"):
+        if name not in _HOMES:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        return getattr(import_module(f"{__name__}._client"), name)
+        return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
 
 
 def __dir__() -> list[str]:

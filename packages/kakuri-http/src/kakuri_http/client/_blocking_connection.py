@@ -12,7 +12,7 @@ from kakuri_http._errors import (
     RemoteProtocolError,
     RequestTimeout,
 )
-from kakuri_http._limits import DEFAULT_POOL_LIMITS, DEFAULT_TIMEOUTS, Limits, Timeouts
+from kakuri_http._limits import DEFAULT_TIMEOUTS, IDLE_SECONDS, Limits, Timeouts
 from kakuri_http._messages import ReceivedResponse, Request
 from kakuri_http.client._requests import Content, connection_closed, piece_of, response_fault
 from kakuri_http.core._client import ClientConnection, ClientEvent
@@ -52,7 +52,7 @@ class BlockingConnection:
 
     def is_fresh(self) -> bool:
         """Return whether an idle connection can be used: not too old, and nothing received."""
-        if time.monotonic() - self._idle_since > DEFAULT_POOL_LIMITS.idle:
+        if time.monotonic() - self._idle_since > IDLE_SECONDS:
             return False
         try:
             return self._connection.receive_available() is None  # else unsolicited, or the end

@@ -11,7 +11,6 @@ from kakuri_http._errors import RequestTimeout
 from kakuri_http._headers import FieldsLike, Headers
 from kakuri_http._limits import (
     Limits,
-    PoolLimits,
     Timeouts,
     check_count,
     checked,
@@ -20,6 +19,7 @@ from kakuri_http._limits import (
 from kakuri_http._messages import ReceivedResponse
 from kakuri_http._url import Params, parse_url
 from kakuri_http.client._pool import Pool
+from kakuri_http.client._pool_limits import PoolLimits
 from kakuri_http.client._protocol import ClientProtocol, Exchange
 from kakuri_http.client._requests import (
     Body,

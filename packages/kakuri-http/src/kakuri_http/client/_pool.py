@@ -15,7 +15,8 @@ from itertools import count
 from kakuri_tcp import ClientTLS, Endpoint, connect
 
 from kakuri_http._errors import ConnectFailed, RequestTimeout, translated_connect_errors
-from kakuri_http._limits import Limits, PoolLimits, Timeouts
+from kakuri_http._limits import Limits, Timeouts
+from kakuri_http.client._pool_limits import PoolLimits
 from kakuri_http.client._protocol import ClientProtocol
 
 

@@ -5,8 +5,7 @@ A call sends one request, and one more after each redirect.
 
 import io
 from collections.abc import AsyncIterable, Iterable, Mapping
-from dataclasses import dataclass, replace
-from typing import Any, Generic, TypedDict, TypeVar, Unpack
+from typing import Any, Generic, NamedTuple, TypedDict, TypeVar, Unpack
 
 from kakuri_tcp import Endpoint
 
@@ -130,8 +129,7 @@ _OURS = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class ClientRequest:
+class ClientRequest(NamedTuple):
     """A request as a caller describes it; its URL is not resolved yet."""
 
     method: str
@@ -235,7 +233,7 @@ def follow_redirect(
         return ClientRequest("GET", url, Headers(kept), b"")
     if not isinstance(request.body, bytes):
         return None
-    return replace(request, url=url, headers=headers)
+    return request._replace(url=url, headers=headers)
 
 
 def connection_closed(peer: str) -> ConnectionBroken:

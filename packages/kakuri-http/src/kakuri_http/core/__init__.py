@@ -4,7 +4,6 @@ from kakuri_http._headers import Headers
 from kakuri_http._limits import Limits
 from kakuri_http._messages import ReceivedResponse, Request, Response
 from kakuri_http.core._client import ClientConnection, ClientEvent
-from kakuri_http.core._server import ServerConnection, ServerEvent
 from kakuri_http.core._states import (
     CONNECTION_CLOSED,
     END_OF_MESSAGE,
@@ -20,6 +19,10 @@ from kakuri_http.core._states import (
     Paused,
     State,
 )
+
+TYPE_CHECKING = False  # as type checkers know it, without the import of typing
+if TYPE_CHECKING:
+    from kakuri_http.core._server import ServerConnection, ServerEvent
 
 __all__ = [
     "CONNECTION_CLOSED",
@@ -45,3 +48,18 @@ __all__ = [
     "ServerEvent",
     "State",
 ]
+
+
+if not TYPE_CHECKING:  # with a __getattr__, type checkers accept every name
+
+    def __getattr__(name: str) -> object:
+        # Imported when they are first used: clients do without them.
+        if name not in ("ServerConnection", "ServerEvent"):
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from kakuri_http.core import _server  # noqa: PLC0415 (as above)
+
+        return getattr(_server, name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

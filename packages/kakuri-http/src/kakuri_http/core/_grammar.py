@@ -34,25 +34,44 @@ REG_NAME = rb"[" + _UNRESERVED_AND_DELIMS + rb"]++"
 IP_LITERAL = rb"\[[0-9A-Fa-f:.]++\]"
 AUTHORITY = rb"(" + IP_LITERAL + rb"|" + REG_NAME + rb")(?::([0-9]*+))?"
 
-token = re.compile(TOKEN)
-field_value = re.compile(FIELD_VALUE)
-authority = re.compile(AUTHORITY)
-origin_form = re.compile(rb"(" + ABSOLUTE_PATH + rb")(?:\?(" + QUERY + rb"))?")
-# RFC 3986 4.3 without userinfo, which RFC 9110 4.2.4 tells recipients to treat as an error
-absolute_form = re.compile(
-    rb"([A-Za-z][A-Za-z0-9+\-.]*+)://([^/?#@]*+)(" + ABSOLUTE_PATH + rb")?(?:\?(" + QUERY + rb"))?"
-)
-http_version = re.compile(rb"HTTP/([0-9])\.([0-9])")
-# RFC 9112 4; the SP after the code may be missing (many servers leave it out with the phrase)
-status_line = re.compile(rb"HTTP/1\.([0-9]) ([1-5][0-9]{2})(?: ([\t\x20-\x7e\x80-\xff]*+))?")
-content_length = re.compile(rb"[0-9]++")
-# RFC 9112 7.1 and 7.1.1: no white space but that after ';', which chunk-ext's BWS is used for
-chunk_line = re.compile(
-    rb"([0-9A-Fa-f]++)((?:;[ \t]*+"
+_EXPRESSIONS = {
+    "token": TOKEN,
+    "field_value": FIELD_VALUE,
+    "authority": AUTHORITY,
+    "origin_form": rb"(" + ABSOLUTE_PATH + rb")(?:\?(" + QUERY + rb"))?",
+    # RFC 3986 4.3 without userinfo, which RFC 9110 4.2.4 tells recipients to treat as an error
+    "absolute_form": rb"([A-Za-z][A-Za-z0-9+\-.]*+)://([^/?#@]*+)("
+    + ABSOLUTE_PATH
+    + rb")?(?:\?("
+    + QUERY
+    + rb"))?",
+    "http_version": rb"HTTP/([0-9])\.([0-9])",
+    # RFC 9112 4; the SP after the code may be missing (many servers leave it out with the phrase)
+    "status_line": rb"HTTP/1\.([0-9]) ([1-5][0-9]{2})(?: ([\t\x20-\x7e\x80-\xff]*+))?",
+    "content_length": rb"[0-9]++",
+    # RFC 9112 7.1 and 7.1.1: no white space but that after ';', which chunk-ext's BWS is used for
+    "chunk_line": rb"([0-9A-Fa-f]++)((?:;[ \t]*+"
     + TOKEN
     + rb"(?:=(?:"
     + TOKEN
     + rb"|"
     + QUOTED_STRING
-    + rb"))?)*)"
-)
+    + rb"))?)*)",
+}
+token: re.Pattern[bytes]
+field_value: re.Pattern[bytes]
+authority: re.Pattern[bytes]
+origin_form: re.Pattern[bytes]
+absolute_form: re.Pattern[bytes]
+http_version: re.Pattern[bytes]
+status_line: re.Pattern[bytes]
+content_length: re.Pattern[bytes]
+chunk_line: re.Pattern[bytes]
+
+
+def __getattr__(name: str) -> re.Pattern[bytes]:
+    """Compile an expression when it is first used: clients need half of those of servers."""
+    if name not in _EXPRESSIONS:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    expression = globals()[name] = re.compile(_EXPRESSIONS[name])
+    return expression

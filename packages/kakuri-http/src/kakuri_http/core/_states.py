@@ -40,19 +40,37 @@ class EndOfMessage:
     trailers: Headers = NO_HEADERS
 
 
-@dataclass(frozen=True, slots=True)
-class ConnectionClosed:
+class _Signal:
+    """An event without content; all of one class are equal."""
+
+    __slots__ = ()
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is type(self)
+
+    def __hash__(self) -> int:
+        return hash(type(self))
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}()"
+
+
+class ConnectionClosed(_Signal):
     """The peer will send no more, and no message was cut off."""
 
+    __slots__ = ()
 
-@dataclass(frozen=True, slots=True)
-class NeedData:
+
+class NeedData(_Signal):
     """There is no event until `receive_data` or `receive_eof` is called."""
 
+    __slots__ = ()
 
-@dataclass(frozen=True, slots=True)
-class Paused:
+
+class Paused(_Signal):
     """The next message waits until the current exchange has ended."""
+
+    __slots__ = ()
 
 
 NEED_DATA = NeedData()
