@@ -103,6 +103,54 @@ def test_apply_creates_and_replaces(kakuri, shop, api):
     assert "old" in api.workloads
 
 
+def test_apply_of_a_replacement_that_never_fits_removes_nothing(kakuri, shop, api):
+    from kakuri_http import problem  # noqa: PLC0415
+
+    detail = "512 MiB never fit"
+    api.overrides[("POST", "/workloads")] = problem(422, code="never_fits", detail=detail)
+    result = kakuri("apply", "--yes")
+    assert (result.code, result.out) == (5, "")
+    assert result.err == f"error: web: {detail}\nnothing was changed\n"
+    assert api.workloads["web"]["spec"]["image"] == "nginx:1.27"
+
+
+def test_plan_checks_a_replacement_under_another_id(kakuri, shop, api):
+    kakuri("plan")
+    checked = [json.loads(one.body)["id"] for one in api.received if one.method == "POST"]
+    assert checked[0].startswith("nginx-")
+    assert checked[1:] == ["cache"]
+
+
+@pytest.fixture
+def full(shop, api):
+    """Refuse each new workload, but accept every dry run."""
+
+    class Full(dict):
+        def get(self, key, default=None):
+            request = api.received[-1]
+            return default if "dry_run" in request.query else super().get(key, default)
+
+    from kakuri_http import problem  # noqa: PLC0415
+
+    api.overrides = Full({("POST", "/workloads"): problem(503, code="capacity", detail="full")})
+
+
+def test_apply_that_fails_names_the_workload_and_what_was_not_reached(kakuri, full):
+    result = kakuri("apply", "--yes")
+    assert (result.code, result.out) == (5, "")
+    assert result.err == "error: web: full\nnot applied: the 2 after it in the file\n"
+
+
+def test_apply_that_fails_prints_in_json_what_was_done(kakuri, full, tmp_path):
+    (tmp_path / "two.toml").write_text(
+        "set = \"shop\"\n[workload.api]\nimage = 'nginx:1.27'\n[workload.new]\nimage = 'x'\n"
+    )
+    result = kakuri("apply", "-f", "two.toml", "--json")
+    assert result.code == 5
+    assert [one["id"] for one in json.loads(result.out)] == ["api"]
+    assert json.loads(result.err)["code"] == "capacity"
+
+
 def test_apply_again_changes_nothing(kakuri, shop):
     kakuri("apply", "--yes")
     result = kakuri("apply")

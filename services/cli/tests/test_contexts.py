@@ -97,7 +97,7 @@ def test_file_is_read_again_as_it_was_written(environ):
     contexts.named["new"] = Context("http://new:1", ca='/tmp/"odd" ca')
     contexts.current = "new"
     contexts.write()
-    assert read_contexts(environ) == contexts
+    assert vars(read_contexts(environ)) == vars(contexts)
 
 
 def test_context_that_is_not_in_the_file_is_refused_with_those_that_are(environ):

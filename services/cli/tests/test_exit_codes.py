@@ -152,6 +152,33 @@ def test_closed_pipe_ends_a_command_without_a_message(api, tmp_path):
     assert (done.returncode, done.stderr) == (141, b"")
 
 
+@pytest.mark.parametrize(
+    ("redirection", "code", "message"),
+    [
+        (">/dev/full", 2, "error: No space left on device\n"),
+        (">&-", 0, ""), ("2>&-", 0, ""), ("<&- >&- 2>&-", 0, ""),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("arguments", ["--help", "ps -q"])
+def test_standard_stream_that_is_full_or_closed(
+    api, tmp_path, arguments, redirection, code, message
+):
+    api.add("web")
+    environment = {"PATH": f"{BIN}:{os.environ['PATH']}", "HOME": str(tmp_path),
+                   "KAKURI_HOST": api.url}  # fmt: skip
+    done = subprocess.run(["sh", "-c", f"kakuri {arguments} {redirection}"], check=False,
+                          capture_output=True, text=True, env=environment)  # fmt: skip
+    assert (done.returncode, done.stderr) == (code, message)
+
+
+@pytest.mark.parametrize("columns", [20, 60, 80, 200])
+def test_help_fits_the_width_of_the_terminal(kakuri, environment, columns):
+    environment.setenv("COLUMNS", str(columns))
+    lines = kakuri("--help").out.splitlines()
+    assert max(map(len, lines)) <= min(98, max(50, columns - 2))
+    assert " ".join(lines).count("http://127.0.0.1:8080.") == 1
+
+
 def test_every_verb_is_a_command_of_its_name():
     for verb in VERBS:
         found = command.get_command(None, verb)

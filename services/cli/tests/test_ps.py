@@ -81,6 +81,7 @@ def test_ps_without_all_omits_ended_workloads(kakuri, some):
     [
         (["-a"], ["api", "cron", "job-1", "seed", "web"]),
         (["--state", "failed"], ["job-1"]),
+        (["--state", "Failed"], ["job-1"]),
         (["job-1", "web"], ["job-1", "web"]),
         (["-a", "--sort", "restarts"], ["cron", "job-1", "api", "seed", "web"]),
         (["-a", "--sort", "state"], ["job-1", "api", "cron", "web", "seed"]),

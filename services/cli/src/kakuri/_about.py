@@ -71,7 +71,7 @@ def _is_far(other: str) -> bool:
 
 
 @click.command(cls=Verb)
-@click.argument("method", type=click.Choice(_METHODS, case_sensitive=False))
+@click.argument("method", type=click.Choice(_METHODS, case_sensitive=False), metavar="METHOD")
 @click.argument("path")
 @click.option("-d", "--data", metavar="TEXT|@FILE|-", help="The content: text, a file, or - for "
               "standard input.")  # fmt: skip

@@ -48,9 +48,9 @@ def plan(invocation: Invocation, *, files: tuple[str, ...], prune: bool, exit_co
         for one in changes:
             check_room(api, one)
     _print_changes(invocation, changes)
-    if refused := [one for one in changes if one.problem]:
-        names = ", ".join(one.id for one in refused)
-        raise CommandError(f"the node would refuse {names}", Exit.NO_ROOM, code="refused")
+    if refused := [one.id for one in changes if one.problem]:
+        message = f"the node would refuse {', '.join(refused)}"
+        raise CommandError(message, Exit.NO_ROOM, code="refused")
     has_changes = any(one.kind != "same" for one in changes)
     return Exit.NO if exit_code and has_changes else Exit.OK
 
@@ -72,19 +72,50 @@ def apply(
     manifest = _manifest(files, is_pruned=prune)
     with invocation.api() as api:
         changes = _changes(api, manifest, is_pruned=prune)
+        _check_replacements(api, changes)
         ended = [one.id for one in changes if one.kind in ("replace", "remove")]
         if ended and not yes:
             _explain(invocation, changes)
             confirmed(
                 invocation, f"Stop and remove {', '.join(ended)} on {api.target.label}?", "--yes"
             )
-        results = [_carry_out(invocation, api, one, grace) for one in changes]
-    if invocation.format == "json":
-        invocation.out_value([document for document, _ in results])
-    elif not invocation.is_json and not invocation.is_name:
+        _carry_out_all(invocation, api, changes, grace)
+    if not invocation.is_json and not invocation.is_name:
         changed = sum(one.kind != "same" for one in changes)
         invocation.note(f"{changed} changed, {len(changes) - changed} same")
     return Exit.OK
+
+
+def _check_replacements(api: "API", changes: list["Change"]) -> None:
+    """Refuse before anything is removed for a workload that the node would never accept."""
+    from kakuri._compare import check_room  # noqa: PLC0415 (not for --help)
+
+    for one in changes:
+        if one.kind == "replace":
+            check_room(api, one)
+    if refused := [f"{one.id}: {one.problem}" for one in changes if one.problem]:
+        message = "\n".join([*refused, "nothing was changed"])
+        raise CommandError(message, Exit.NO_ROOM, code="refused")
+
+
+def _carry_out_all(
+    invocation: Invocation, api: "API", changes: list["Change"], grace: float
+) -> None:
+    """Carry out the changes in order, up to the first that fails; in JSON, print what was done."""
+    documents: list[dict[str, Any]] = []
+    try:
+        for one in changes:
+            documents.append(_carry_out(invocation, api, one, grace))
+    except CommandError as error:
+        message = f"{one.id}: {error.message}"
+        if later := len(changes) - len(documents) - 1:
+            message += f"\nnot applied: the {later} after it in the file"
+        raise CommandError(
+            message, Exit(error.exit_code), code=error.code, document=error.document
+        ) from error
+    finally:
+        if invocation.format == "json":
+            invocation.out_value(documents)
 
 
 def _manifest(files: tuple[str, ...], *, is_pruned: bool) -> "Manifest":
@@ -126,8 +157,8 @@ def _explain(invocation: Invocation, changes: list["Change"]) -> None:
 
 def _carry_out(
     invocation: Invocation, api: "API", change: "Change", grace: float
-) -> tuple[dict[str, Any], str]:
-    """Carry out a change and print it; return its JSON document and its text."""
+) -> dict[str, Any]:
+    """Carry out a change and print it; return its JSON document."""
     from kakuri._remove import delete  # noqa: PLC0415 (not for --help)
     from kakuri._run import submit  # noqa: PLC0415
 
@@ -155,4 +186,4 @@ def _carry_out(
         invocation.out_value(document)
     elif not invocation.is_json:
         invocation.out(f"{change.id}  {text}")
-    return document, text
+    return document

@@ -1,7 +1,6 @@
 """The command `kakuri` as click runs it, and what every error looks like."""
 
 import os
-import signal
 import sys
 from collections.abc import Sequence
 
@@ -48,6 +47,8 @@ def run_command(args: Sequence[str]) -> int:
             error.show()
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
+        import signal  # noqa: PLC0415 (only here)
+
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         sys.stderr.write("\n")
         return Exit.INTERRUPTED

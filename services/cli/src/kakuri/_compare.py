@@ -30,7 +30,7 @@ class Change:
         present: That of the node; None for CREATE.
         fields: Each field that differs, with its current and its new value.
         problem: Why the node would refuse it; empty if it would not.
-        image: Whether a new workload's image is on the node, if the node reports it.
+        image: Whether its image is on the node, if the node reports it.
     """
 
     id: str
@@ -142,19 +142,29 @@ def differences(
 
 
 def check_room(api: "API", change: Change) -> None:
-    """Ask the node whether it would accept a new workload, and record why not."""
+    """Ask the node whether it would accept a workload, and record why not.
+
+    A replacement is checked under another id, because its own is taken until the present workload
+    is removed. That the node has no room now does not count, because the removal makes room.
+    """
     from kakuri_json import encode  # noqa: PLC0415 (only here)
 
-    if change.kind != CREATE:
-        return  # an existing workload already has its room
+    from kakuri._run import generated_name  # noqa: PLC0415 (only here)
+
+    if change.desired is None or change.kind == SAME:
+        return
+    desired = change.desired
+    if change.kind == REPLACE:
+        desired = {**desired, "id": generated_name(desired["image"])}
     try:
         response = api.request("POST", "/workloads", params=[("dry_run", "true")],
-                               body=encode(change.desired), headers=JSON_CONTENT)  # fmt: skip
+                               body=encode(desired), headers=JSON_CONTENT)  # fmt: skip
         change.image = response.document.get("image")
     except CommandError as error:
         if error.exit_code == Exit.UNREACHABLE:
             raise  # that is not a fault of the workload
-        change.problem = error.message
+        if change.kind == CREATE or error.code != "capacity":
+            change.problem = error.message
 
 
 def _shown(name: str, value: Any) -> str:

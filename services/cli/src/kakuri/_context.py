@@ -1,5 +1,7 @@
 """The verb `context`: the control planes that this user works with."""
 
+import re
+
 import click
 
 from kakuri._contexts import (
@@ -94,7 +96,7 @@ def add(
     invocation: Invocation, *, name: str, url: str, token_file: str | None, ca: str | None
 ) -> None:
     """Add a context, or replace it."""
-    if not CONTEXT_NAME.fullmatch(name):
+    if not re.fullmatch(CONTEXT_NAME, name):
         raise UsageError(f"expected a name of letters, digits, '-', '_' and '.', got {name!r}")
     contexts = read_contexts(invocation.environ)
     contexts.named[name] = Context(checked_host(url, "URL"), token_file, ca)

@@ -6,23 +6,18 @@ file's `current`, `http://127.0.0.1:8080`.
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any, NamedTuple
 
 from kakuri._exits import UsageError
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
 DEFAULT_HOST = "http://127.0.0.1:8080"
 HOST, CONTEXT, CONFIG = "KAKURI_HOST", "KAKURI_CONTEXT", "KAKURI_CLI_CONFIG"
-CONTEXT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
-_HOST = re.compile(r"(?:https?://)?([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?/?")
+CONTEXT_NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}"
+_HOST = r"(?:https?://)?([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?/?"
 _KEYS = {"host", "token_file", "ca"}
 
 
-@dataclass(frozen=True, slots=True)
-class Context:
+class Context(NamedTuple):
     """A control plane: its address, and what a client needs to connect."""
 
     host: str = DEFAULT_HOST
@@ -30,8 +25,7 @@ class Context:
     ca: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(NamedTuple):
     """The control plane of this command line, and what selected it."""
 
     context: Context
@@ -44,13 +38,21 @@ class Target:
         return f"{self.name} ({self.context.host})" if self.name else self.context.host
 
 
-@dataclass(slots=True)
 class Contexts:
-    """The contents of the file."""
+    """The contents of the file.
 
-    path: "Path"
-    current: str | None = None
-    named: dict[str, Context] = field(default_factory=dict)
+    Attributes:
+        path: The file.
+        current: The name of the context that is used by default.
+        named: The contexts.
+    """
+
+    def __init__(
+        self, path: str, current: str | None = None, named: dict[str, Context] | None = None
+    ) -> None:
+        self.path = path
+        self.current = current
+        self.named = {} if named is None else named
 
     def write(self) -> None:
         """Replace the file atomically; create its directory if it does not exist."""
@@ -61,20 +63,21 @@ class Contexts:
                 lines.append(f"token_file = {_quoted(context.token_file)}\n")
             if context.ca:
                 lines.append(f"ca = {_quoted(context.ca)}\n")
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        draft = self.path.with_name(f"{self.path.name}.new")
+        from pathlib import Path  # noqa: PLC0415 (its import takes longer than reading the file)
+
+        path = Path(self.path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draft = path.with_name(f"{path.name}.new")
         draft.write_text("".join(lines))
-        draft.replace(self.path)
+        draft.replace(path)
 
 
-def config_path(environ: Mapping[str, str]) -> "Path":
+def config_path(environ: Mapping[str, str]) -> str:
     """Return the path of the file with the contexts."""
-    from pathlib import Path  # noqa: PLC0415 (not where a variable names the host)
-
     if named := environ.get(CONFIG):
-        return Path(named)
+        return named
     home = environ.get("XDG_CONFIG_HOME") or f"{environ.get('HOME', '/')}/.config"
-    return Path(home) / "kakuri" / "config.toml"
+    return f"{home}/kakuri/config.toml"
 
 
 def read_contexts(environ: Mapping[str, str]) -> Contexts:
@@ -85,7 +88,8 @@ def read_contexts(environ: Mapping[str, str]) -> Contexts:
     """
     path = config_path(environ)
     try:
-        text = path.read_text()
+        with open(path, encoding="utf-8") as file:  # noqa: PTH123 (as in `write`)
+            text = file.read()
     except FileNotFoundError:
         return Contexts(path)
     except (OSError, UnicodeDecodeError) as error:
@@ -99,7 +103,7 @@ def read_contexts(environ: Mapping[str, str]) -> Contexts:
     return _contexts_of(path, document)
 
 
-def _contexts_of(path: "Path", document: dict[str, Any]) -> Contexts:
+def _contexts_of(path: str, document: dict[str, Any]) -> Contexts:
     def refuse(place: str, expected: str, got: object) -> UsageError:
         return UsageError(f"{path}: {place}: expected {expected}, got {got!r}")
 
@@ -137,7 +141,7 @@ def checked_host(text: str, place: str) -> str:
     """
     if text.startswith("unix:") and text[5:].removeprefix("//").startswith("/"):
         return "unix:" + text[5:].removeprefix("//")
-    if not _HOST.fullmatch(text):
+    if not re.fullmatch(_HOST, text):
         raise UsageError(
             f"{place}: expected http://HOST:PORT, https://HOST:PORT or unix:/PATH, got {text!r}"
         )
@@ -165,7 +169,7 @@ def find_target(host: str | None, context: str | None, environ: Mapping[str, str
         return _named(value, CONTEXT, environ)
     contexts = read_contexts(environ)
     if contexts.current is not None:
-        return Target(contexts.named[contexts.current], str(contexts.path), contexts.current)
+        return Target(contexts.named[contexts.current], contexts.path, contexts.current)
     return Target(Context(), "default")
 
 

@@ -12,7 +12,14 @@ import click
 
 from kakuri._exits import ClosedPipe
 from kakuri._invocation import Invocation
-from kakuri._overview import SHARED_OPTIONS, VERBS, VERSION_OPTION, help_columns, overview
+from kakuri._overview import (
+    HELP_OPTION,
+    SHARED_OPTIONS,
+    VERBS,
+    VERSION_OPTION,
+    help_columns,
+    overview,
+)
 from kakuri._version import __version__
 
 if TYPE_CHECKING:
@@ -73,16 +80,42 @@ def version_option() -> click.Option:
     )
 
 
+def _help_option() -> click.Option:
+    # click's own translates its summary, and looks for translations each time.
+    def print_help(context: click.Context, _: click.Parameter, value: Any) -> None:
+        if value and not context.resilient_parsing:
+            click.echo(context.get_help(), color=context.color)
+            context.exit()
+
+    names, text = HELP_OPTION
+    return click.Option(
+        names, is_flag=True, is_eager=True, expose_value=False, callback=print_help, help=text
+    )
+
+
 class Verb(click.Command):
     """A command with the shared options after its own."""
 
     def __init__(self, *arguments: Any, **attributes: Any) -> None:
         super().__init__(*arguments, **attributes)
         self.params.extend(shared_options())
+        self.help_option = _help_option()
+
+    def get_help_option(self, _ctx: click.Context) -> click.Option:
+        """Return the option that shows the help of the verb."""
+        return self.help_option
 
 
 class Verbs(click.Group):
     """The command `kakuri`, which imports a verb when it is used."""
+
+    def __init__(self, *arguments: Any, **attributes: Any) -> None:
+        super().__init__(*arguments, **attributes)
+        self.help_option = _help_option()
+
+    def get_help_option(self, _ctx: click.Context) -> click.Option:
+        """Return the option that shows the page of `kakuri --help`."""
+        return self.help_option
 
     def list_commands(self, _ctx: click.Context) -> list[str]:
         """Return the names of the verbs."""

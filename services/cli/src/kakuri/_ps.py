@@ -33,7 +33,8 @@ _SORTS: dict[str, Callable[[Document], Any]] = {
 @click.argument("ids", nargs=-1, metavar="[ID]...", shell_complete=complete_ids)
 @click.option("-a", "--all", "show_all", is_flag=True, help="Include workloads that have ended.")
 @click.option("-l", "--label", metavar="KEY=VALUE", help="Only workloads with this label.")
-@click.option("--state", type=click.Choice(STATES), help="Only workloads in this state.")
+@click.option("--state", type=click.Choice(STATES, case_sensitive=False),
+              help="Only workloads in this state.")  # fmt: skip
 @click.option("--removed", is_flag=True, help="Only removed workloads, while they are kept.")
 @click.option("-w", "--watch", is_flag=True, help="Keep the list up to date, until Ctrl-C.")
 @click.option("--sort", type=click.Choice(list(_SORTS)), default="name", help="Order of the list.")

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from kakuri._invocation import Invocation, width_of
 
@@ -16,8 +16,7 @@ STATE_COLORS = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
+class Column(NamedTuple):
     """A column: its heading, and whether it may be cut to the width of the terminal."""
 
     title: str

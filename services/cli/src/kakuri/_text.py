@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-_DURATION = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s)?")
-_MILLISECONDS = re.compile(r"(\d+)ms")
-_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(Ki|Mi|Gi|Ti|[KMGT])?(?:i?B)?", re.IGNORECASE)
-_DECIMAL_SIZE = re.compile(r"\d+(?:\.\d+)?\s*[KMGT]B", re.IGNORECASE)
-_CPU = re.compile(r"(\d+(?:\.\d{1,3})?)|(\d+)m")
+# Compiled when they are first used: most verbs parse none of them.
+_DURATION = r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s)?"
+_MILLISECONDS = r"(\d+)ms"
+_SIZE = r"(?i)(\d+(?:\.\d+)?)\s*(Ki|Mi|Gi|Ti|[KMGT])?(?:i?B)?"
+_DECIMAL_SIZE = r"(?i)\d+(?:\.\d+)?\s*[KMGT]B"
+_CPU = r"(\d+(?:\.\d{1,3})?)|(\d+)m"
 
 _UNITS = {"k": 1 / 1024, "m": 1, "g": 1024, "t": 1024 * 1024}  # in MiB
 _STEPS = ((86_400, "d"), (3600, "h"), (60, "m"))
@@ -105,9 +106,9 @@ def parse_duration(text: str) -> float:
     """
     if re.fullmatch(r"\d+(\.\d+)?", text):
         return float(text)
-    if match := _MILLISECONDS.fullmatch(text):
+    if match := re.fullmatch(_MILLISECONDS, text):
         return int(match[1]) / 1000
-    match = _DURATION.fullmatch(text)
+    match = re.fullmatch(_DURATION, text)
     if not text or match is None:
         raise ValueError(f"expected a duration like 30s, 10m or 1h30m, got {text!r}")
     days, hours, minutes, seconds = (float(part or 0) for part in match.groups())
@@ -120,10 +121,10 @@ def parse_size(text: str) -> int:
     Raises:
         ValueError: It is not a size, or not a whole number of MiB.
     """
-    if _DECIMAL_SIZE.fullmatch(text):
+    if re.fullmatch(_DECIMAL_SIZE, text):
         hint = text.rstrip("Bb")
         raise ValueError(f"expected a size in MiB or GiB, got {text!r}: write {hint}iB")
-    match = _SIZE.fullmatch(text.strip())
+    match = re.fullmatch(_SIZE, text.strip())
     if match is None or match[2] is None:
         raise ValueError(f"expected a size like 256MiB or 2GiB, got {text!r}")
     number = float(match[1]) * _UNITS[match[2][0].lower()]
@@ -138,7 +139,7 @@ def parse_cpu(text: str) -> int:
     Raises:
         ValueError: It is not an amount of CPU.
     """
-    match = _CPU.fullmatch(text)
+    match = re.fullmatch(_CPU, text)
     millicores = 0
     if match is not None:
         millicores = int(match[2]) if match[2] else round(float(match[1]) * 1000)

@@ -32,8 +32,8 @@ class Verdict(NamedTuple):
 
 @click.command(cls=Verb)
 @click.argument("ids", nargs=-1, required=True, metavar="ID...", shell_complete=complete_ids)
-@click.option("--for", "condition", type=click.Choice(CONDITIONS), default="ended",
-              show_default=True, help="What to wait for.")  # fmt: skip
+@click.option("--for", "condition", type=click.Choice(CONDITIONS, case_sensitive=False),
+              default="ended", show_default=True, help="What to wait for.")  # fmt: skip
 @click.option(
     "--timeout", type=SECONDS, metavar="SECONDS", help="Give up after this time: exit 124."
 )
