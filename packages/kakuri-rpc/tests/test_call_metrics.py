@@ -71,7 +71,7 @@ async def test_request_without_an_agent_counts_as_unreachable():
 async def test_request_in_flight_counts_until_it_is_cancelled_or_late():
     hangs = asyncio.Event()
     async with await serve(ANY_PORT, lambda _: hangs.wait()) as agent, AgentClient(agent.endpoint) as client:  # fmt: skip
-        asking = asyncio.create_task(client.describe_node())
+        asking = client.describe_node()
         await asyncio.sleep(0)
         assert in_flight(client) == [1]
         asking.cancel()

@@ -52,7 +52,7 @@ def sent(monkeypatch):
         )
 
     for module in (_client, _log, _watch):
-        monkeypatch.setattr(module, "call", call)
+        monkeypatch.setattr(module, "Call", call)
     return seen
 
 

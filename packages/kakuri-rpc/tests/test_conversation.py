@@ -178,15 +178,13 @@ async def test_request_whose_connection_breaks_is_repeated_once(
     async with server:
         host, port = server.sockets[0].getsockname()
         client = clients(Endpoint.parse(f"{host}:{port}"))
-        ask = client.get_status("wl-1")
-        if isinstance(request_, StartWorkload):
-            ask.close()
-            ask = client.start_workload(WORKLOAD)
+        is_start = isinstance(request_, StartWorkload)
+        call = client.start_workload(WORKLOAD) if is_start else client.get_status("wl-1")
         if expected is None:
-            assert (await ask).state is State.RUNNING
+            assert (await call).state is State.RUNNING
         else:
             with pytest.raises(expected):
-                await ask
+                await call
     assert asked == [encode(request_) + b"\n"] * 2
 
 
@@ -232,7 +230,7 @@ async def test_request_in_flight_when_the_client_is_closed_fails():
         await asyncio.Event().wait()
 
     async with await serve("127.0.0.1:0", wait) as server, AgentClient(server.endpoint) as client:
-        request = asyncio.create_task(client.get_status("wl-1"))
+        request = client.get_status("wl-1")
         await began.wait()
         await client.close()
         with pytest.raises(ClientClosed):

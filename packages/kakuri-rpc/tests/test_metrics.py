@@ -78,7 +78,7 @@ async def test_metrics_that_take_long_delay_no_other_request():
         await serve(ANY_PORT, lambda each: node if each == DescribeNode() else answer_later()) as agent,
         AgentClient(agent.endpoint) as client,
     ):  # fmt: skip
-        reading = asyncio.create_task(client.read_metrics())
+        reading = client.read_metrics()
         assert await client.describe_node() == node
         may_answer.set()
         assert await reading == Metrics([])

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 from kakuri_tcp import ConnectFailed, LineClientLimits, RequestLost, RequestTimeout
-from kakuri_tcp._line_client_connection import LineClientConnection
+from kakuri_tcp._line_client_connection import LineClientConnection, ReplyFuture
 from kakuri_tcp.testing import MemoryTransport, run_pending
 
 
@@ -16,12 +16,19 @@ async def link():
     await run_pending()
 
 
+def send(link, line, deadline):
+    """Send a request line, and return the future of its reply."""
+    future = ReplyFuture()
+    link.send(line, future, deadline, 1.0)
+    return future
+
+
 async def test_connection_is_writable_up_to_its_limit_in_every_turn(link):
     transport = MemoryTransport(link)
     for _ in range(3):
-        futures = [link.send(b"123456", 1e9, 1.0), link.send(b"789", 1e9, 1.0)]
+        futures = [send(link, b"123456", 1e9), send(link, b"789", 1e9)]
         assert link.is_writable
-        futures.append(link.send(b"0", 1e9, 1.0))
+        futures.append(send(link, b"0", 1e9))
         assert not link.is_writable
         await run_pending()
         assert transport.take() == b"123456\n789\n0\n"
@@ -32,9 +39,9 @@ async def test_connection_is_writable_up_to_its_limit_in_every_turn(link):
 
 async def test_connection_that_sends_continuously_keeps_the_timer_of_its_deadlines(link):
     MemoryTransport(link)
-    first = link.send(b"1", 1e9, 1.0)
+    first = send(link, b"1", 1e9)
     timer = link._timer
-    second = link.send(b"2", 1e9, 1.0)
+    second = send(link, b"2", 1e9)
     assert link._timer is timer
     assert not timer.cancelled()
     for future in (first, second):
@@ -43,7 +50,7 @@ async def test_connection_that_sends_continuously_keeps_the_timer_of_its_deadlin
 
 async def test_connection_checks_deadlines_fifty_times_a_second(link):
     MemoryTransport(link)
-    future = link.send(b"1", 1e9, 1.0)
+    future = send(link, b"1", 1e9)
     assert link._timer.when() - link._loop.time() <= 0.03
     link._timer.cancel()
     link._tick()
@@ -54,8 +61,8 @@ async def test_connection_checks_deadlines_fifty_times_a_second(link):
 @pytest.mark.parametrize("others", [0, 1])
 async def test_connection_whose_oldest_request_was_cancelled_waits_for_its_reply(link, others):
     MemoryTransport(link)
-    link.send(b"1", 1e9, 1.0).cancel()
-    sent = [link.send(b"2", 1e9, 1.0) for _ in range(others)]
+    send(link, b"1", 1e9).cancel()
+    sent = [send(link, b"2", 1e9) for _ in range(others)]
     for _ in range(3):
         link._timer.cancel()
         link._tick()
@@ -66,9 +73,9 @@ async def test_connection_whose_oldest_request_was_cancelled_waits_for_its_reply
 
 async def test_requests_of_a_lost_connection_raise_request_lost_or_connect_failed(link):
     transport = MemoryTransport(link)
-    sent = [link.send(b"1", 1e9, 1.0), link.send(b"2", 1e9, 1.0)]
+    sent = [send(link, b"1", 1e9), send(link, b"2", 1e9)]
     await run_pending()
-    unsent = [link.send(b"3", 1e9, 1.0), link.send(b"4", 1e9, 1.0)]
+    unsent = [send(link, b"3", 1e9), send(link, b"4", 1e9)]
     assert transport.take() == b"1\n2\n"
     link.connection_lost(None)
     assert [type(future.exception()) for future in sent] == [RequestLost] * 2
@@ -80,7 +87,7 @@ async def test_request_replaces_the_timer_of_the_idle_timeout_until_the_last_rep
     transport = MemoryTransport(link)
     idle = link._timer
     assert idle.when() - link._loop.time() > 100
-    future = link.send(b"1", 1e9, 1.0)
+    future = send(link, b"1", 1e9)
     assert idle.cancelled()
     await run_pending()
     transport.feed(b"one\n")
@@ -88,12 +95,12 @@ async def test_request_replaces_the_timer_of_the_idle_timeout_until_the_last_rep
     link._timer.cancel()
     link._tick()
     assert link._timer.when() - link._loop.time() > 100
-    link.send(b"2", 1e9, 1.0).cancel()
+    send(link, b"2", 1e9).cancel()
 
 
 async def test_request_that_waits_for_a_slow_peer_goes_on_once_it_reads(link):
     transport = MemoryTransport(link)
-    future = link.send(b"x" * 100_000, 1e9, 1.0)
+    future = send(link, b"x" * 100_000, 1e9)
     await run_pending()
     assert not link.is_writable
     waiting = [asyncio.create_task(link.wait_writable()) for _ in range(2)]
@@ -114,7 +121,7 @@ async def test_connection_without_a_reply_is_closed_at_its_stall_timeout(
     now = 1000.0
     transport = MemoryTransport(link)
     monkeypatch.setattr(link, "_loop", Clock(lambda: now))
-    late, other = link.send(b"1", now, 1.0), link.send(b"2", 1e9, 1.0)
+    late, other = send(link, b"1", now), send(link, b"2", 1e9)
     link._tick()
     assert isinstance(late.exception(), RequestTimeout)
     now += seconds

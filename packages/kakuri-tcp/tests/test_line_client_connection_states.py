@@ -5,7 +5,7 @@ import asyncio
 from hypothesis import given
 from hypothesis import strategies as st
 from kakuri_tcp import ConnectFailed, LineClientLimits, RequestLost, RequestTimeout
-from kakuri_tcp._line_client_connection import LineClientConnection
+from kakuri_tcp._line_client_connection import LineClientConnection, ReplyFuture
 from kakuri_tcp.testing import MemoryTransport, run_pending
 
 ORDINARY = st.one_of(
@@ -45,7 +45,8 @@ class Peer:
                 line = b"%d" % len(self.requests)
                 time = asyncio.get_running_loop().time()
                 deadline = time + (60 if argument == "in time" else -1)
-                self.requests[line] = self.link.send(line, deadline, 1.0)
+                self.requests[line] = ReplyFuture()
+                self.link.send(line, self.requests[line], deadline, 1.0)
             case "turn":
                 await run_pending()
                 self.read()

@@ -97,10 +97,21 @@ class StuckAgent:
         self.answers = asyncio.Event()
         self.metrics = AgentClient(Endpoint.parse("127.0.0.1:1")).metrics
 
-    async def start_workload(self, workload, *, dry_run, trace):
+    def start_workload(self, workload, *, dry_run, trace):
         self.asked.append(workload.id)
-        await self.answers.wait()
-        return Status(workload.id, State.PENDING)
+        return StuckCall(workload.id, self.answers)
+
+
+class StuckCall:
+    """A call to such an agent."""
+
+    def __init__(self, workload_id, answers):
+        self._id = workload_id
+        self._answers = answers
+
+    async def converted(self, convert, *, recover):
+        await self._answers.wait()
+        return convert(Status(self._id, State.PENDING))
 
 
 def request(body):
@@ -115,13 +126,19 @@ def post(name, size=0):
 
 
 def submit_to(agent):
-    """Return the handler of POST /workloads, as the router calls it."""
+    """Return the handler of POST /workloads, as the server calls it."""
+    router = Api(agent).router()
     (route,) = (
-        each
-        for each in Api(agent).router().routes
-        if (each.method, each.pattern) == ("POST", "/workloads")
+        each for each in router.routes if (each.method, each.pattern) == ("POST", "/workloads")
     )
-    return route.handler
+
+    async def submit(request):
+        try:
+            return await route.handler(request)
+        except Exception as error:  # noqa: BLE001 - the router responds to all
+            return router.respond_to(error)
+
+    return submit
 
 
 async def test_post_of_a_large_document_is_503_with_retry_after_while_too_many_wait():

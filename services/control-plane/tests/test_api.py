@@ -5,6 +5,7 @@ import pytest
 from kakuri_control_plane import __version__, control_plane_service
 from kakuri_http import Client
 from kakuri_rpc import (
+    FEATURES,
     DescribeNode,
     Desired,
     ErrorCode,
@@ -211,7 +212,10 @@ async def test_syntax_error_has_its_line():
 
 
 def node(**handlers):
-    return Node("1", "cri", simulated=False, workloads=0, runtime_handlers=handlers or None)
+    return Node(
+        "1", "cri", simulated=False, workloads=0, runtime_handlers=handlers or None,
+        features=[*FEATURES],
+    )  # fmt: skip
 
 
 async def test_workload_of_a_class_that_the_node_lacks_is_400_with_the_classes():

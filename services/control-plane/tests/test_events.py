@@ -11,7 +11,6 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from kakuri_control_plane import _event_hub, _event_views, control_plane_service
 from kakuri_control_plane._event_hub import EventHub, Gap, TooManyStreams
-from kakuri_control_plane._presence import Presence
 from kakuri_control_plane._views import date_time
 from kakuri_daemon import current_trace, set_trace
 from kakuri_http import Client, HTTPError
@@ -147,7 +146,7 @@ async def client(agent):
 @pytest.fixture
 async def hub(agent):
     async with AgentClient(agent.endpoint) as client:
-        hub = EventHub(client, Presence("agent"))
+        hub = EventHub(client)
         yield hub
         await hub.close()
 
@@ -543,7 +542,7 @@ async def test_agent_that_never_reaches_the_hub_does_not_keep_a_stream_busy(clie
 
 async def test_closed_client_of_the_agent_ends_streams_and_long_polls(agent, journal):
     client = AgentClient(agent.endpoint)
-    hub = EventHub(client, Presence("agent"))
+    hub = EventHub(client)
     follower = await hub.follow()
     reading = asyncio.create_task(anext(hub.batches(hub.end), None))
     await asyncio.sleep(0)

@@ -6,7 +6,6 @@ from contextlib import asynccontextmanager
 import pytest
 from kakuri_control_plane._event_hub import EventHub
 from kakuri_control_plane._lifecycle import Lifecycle
-from kakuri_control_plane._presence import Presence
 from kakuri_control_plane._queries import RemovalQuery
 from kakuri_http import Headers, Request
 from kakuri_rpc import (
@@ -331,11 +330,10 @@ async def test_delete_whose_wait_is_too_short_is_202():
 async def waiting_delete(agent):
     """Yield the hub of a DELETE that waits, and its answer as a task."""
     async with await serve(ANY_PORT, agent) as server, AgentClient(server.endpoint) as client:
-        presence = Presence("agent")
-        hub = EventHub(client, presence)
+        hub = EventHub(client)
         request = Request("DELETE", "/workloads/a", Headers())
         request.params = {"id": "a"}
-        lifecycle = Lifecycle(client, presence, hub)
+        lifecycle = Lifecycle(client, hub)
         yield hub, asyncio.create_task(lifecycle.delete(request, RemovalQuery(wait=60)))
         await hub.close()
 
@@ -369,7 +367,7 @@ async def test_removal_is_not_complete_while_the_agent_does_not_answer(error):
         async def until(self, _workload_id, _seconds, ask, _is_answer):
             return await ask()
 
-    lifecycle = Lifecycle(Away(), Presence("agent"), Hub())
+    lifecycle = Lifecycle(Away(), Hub())
     assert not await lifecycle._is_removed_within(60, "a")
 
 

@@ -1,6 +1,5 @@
 """The log has one line for the loss of the agent and one for its return."""
 
-import pytest
 from kakuri_control_plane._presence import Presence
 from kakuri_rpc import (
     AgentError,
@@ -13,29 +12,16 @@ from kakuri_rpc import (
 from structlog.testing import capture_logs
 
 
-async def ask(presence, error=None):
-    async def answer():
-        if error is not None:
-            raise error
-        return "answer"
-
-    if error is None:
-        assert await presence.track(answer()) == "answer"
-    else:
-        with pytest.raises(type(error)):
-            await presence.track(answer())
-
-
-async def test_loss_and_return_of_the_agent_are_logged_once_each():
+def test_loss_and_return_of_the_agent_are_logged_once_each():
     presence = Presence("unix:/run/agent.sock")
     with capture_logs() as lines:
-        await ask(presence)
+        presence.observe(None)
         for _ in range(3):
-            await ask(presence, AgentUnreachable("connection refused"))
-            await ask(presence, AgentTimeout("no answer within 5 s"))
+            presence.observe(AgentUnreachable("connection refused"))
+            presence.observe(AgentTimeout("no answer within 5 s"))
         for _ in range(3):
-            await ask(presence)
-        await ask(presence, AgentTimeout("no answer within 5 s"))
+            presence.observe(None)
+        presence.observe(AgentTimeout("no answer within 5 s"))
     told = [(line["log_level"], line["event"], line.get("error")) for line in lines]
     assert told == [
         ("warning", "agent lost", "connection refused"),
@@ -45,18 +31,18 @@ async def test_loss_and_return_of_the_agent_are_logged_once_each():
     assert {line["agent"] for line in lines} == {"unix:/run/agent.sock"}
 
 
-async def test_refusal_by_the_agent_counts_as_an_answer():
+def test_refusal_by_the_agent_counts_as_an_answer():
     presence = Presence("agent")
     with capture_logs() as lines:
-        await ask(presence, AgentUnreachable("connection refused"))
-        await ask(presence, AgentError(ErrorReply(ErrorCode.NOT_FOUND, "no workload")))
+        presence.observe(AgentUnreachable("connection refused"))
+        presence.observe(AgentError(ErrorReply(ErrorCode.NOT_FOUND, "no workload")))
     assert [line["event"] for line in lines] == ["agent lost", "agent answers again"]
 
 
-async def test_request_that_was_not_sent_changes_nothing_about_the_agent():
+def test_request_that_was_not_sent_changes_nothing_about_the_agent():
     presence = Presence("agent")
     with capture_logs() as lines:
-        await ask(presence, ClientClosed("the client was closed"))
-        await ask(presence, AgentUnreachable("connection refused"))
-        await ask(presence, ClientClosed("the client was closed"))
+        presence.observe(ClientClosed("the client was closed"))
+        presence.observe(AgentUnreachable("connection refused"))
+        presence.observe(ClientClosed("the client was closed"))
     assert [line["event"] for line in lines] == ["agent lost"]

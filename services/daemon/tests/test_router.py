@@ -30,9 +30,14 @@ async def respond(router, method, target):
     path, _, query = target.partition("?")
     request = Request(method, target, Headers(), path, query)
     found = router.resolve(request)
-    response = found.handler(request) if isinstance(found, Route) else found
-    if not isinstance(response, Response):
-        response = await response
+    try:
+        response = found.handler(request) if isinstance(found, Route) else found
+        if not isinstance(response, Response):
+            response = await response
+    except Exception as error:
+        response = router.respond_to(error)
+        if response is None:
+            raise
     return response.status, loads(response.body)
 
 

@@ -72,6 +72,7 @@ from kakuri_rpc._version import __version__
 
 TYPE_CHECKING = False  # as type checkers know it, without the import of typing
 if TYPE_CHECKING:
+    from kakuri_rpc._call import Call
     from kakuri_rpc._call_metrics import CallMetrics
     from kakuri_rpc._client import DEFAULT_TIMEOUT, AgentClient
     from kakuri_rpc._log import MAX_OPEN_LOGS, AgentLog
@@ -101,6 +102,7 @@ __all__ = [
     "AgentTimeout",
     "AgentUnreachable",
     "AgentWatch",
+    "Call",
     "CallMetrics",
     "Changes",
     "ClientClosed",
@@ -149,6 +151,7 @@ _HOMES = {
     "AgentClient": "_client",
     "AgentLog": "_log",
     "AgentWatch": "_watch",
+    "Call": "_call",
     "CallMetrics": "_call_metrics",
     "LateReply": "_server",
     "serve": "_server",

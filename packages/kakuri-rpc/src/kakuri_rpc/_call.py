@@ -1,7 +1,10 @@
 """One request and its reply over a connection to an agent."""
 
+import asyncio
+import contextvars
 import time
-from typing import TypeVar
+from collections.abc import Callable, Coroutine, Generator
+from typing import Any, Generic, TypeVar
 
 from kakuri_json import JSONError, decode, encode
 from kakuri_tcp import ClientClosed as LineClientClosed
@@ -14,13 +17,13 @@ from kakuri_rpc._errors import (
     AgentTimeout,
     AgentUnreachable,
     ClientClosed,
+    RPCError,
     UnexpectedReply,
     one_line,
 )
-from kakuri_rpc._events import Changes
 from kakuri_rpc._fields import TRACE
-from kakuri_rpc._messages import ErrorReply, History, Log, Node, Reply, Status, WorkloadList
-from kakuri_rpc._metrics import Metrics
+from kakuri_rpc._messages import ErrorReply, Node, Reply
+from kakuri_rpc._repeated import RepeatedReplies
 from kakuri_rpc._reply_checks import cleaned, mismatch
 from kakuri_rpc._requests import DescribeNode, Request, RerunWorkload, RestartWorkload
 from kakuri_rpc._traces import AgentTraces, may_be_refused_trace, without_trace
@@ -31,31 +34,22 @@ MAX_QUOTED = 500
 NOT_REPEATED = (RerunWorkload, RestartWorkload)
 """Requests that are sent once: the run that the first one began may have ended by the second."""
 
-R = TypeVar("R", Status, WorkloadList, Node, Log, History, Changes, Metrics)
+R = TypeVar("R")
+T = TypeVar("T")
 
 
-async def call(
-    lines: LineClient,
-    request: Request,
-    reply_type: type[R],
-    timeout: float,
-    metrics: CallMetrics,
-    traces: AgentTraces | None = None,
-) -> R:
-    """Send a request and return its reply.
+class Call(Generic[R]):
+    """A request to the agent that was sent; await it for the reply.
+
+    It is a future like those of asyncio, but calls its callback at once: a control plane makes a
+    call for each of its requests, and nearly all find an open connection, so that neither a task
+    nor a turn of the event loop is between the reply and the response. A task is needed only to
+    wait for a connection, or to send again.
 
     If the connection breaks before the reply, the request is sent once more, unless that could do
-    something twice.
+    something twice. Cancelling the call drops the reply.
 
-    Args:
-        lines: The connection to the agent.
-        request: The request.
-        reply_type: The class of its reply.
-        timeout: Seconds for everything.
-        metrics: Counts the request.
-        traces: Whether the agent accepts a trace, for requests that may have one.
-
-    Raises:
+    Raises, when it is awaited:
         AgentError: The agent answered with an error.
         AgentUnreachable: The request was not sent, or was sent as often as it may be without a
             reply.
@@ -63,72 +57,279 @@ async def call(
         UnexpectedReply: The reply does not match the request.
         ClientClosed: The caller closed the client.
     """
-    if traces is not None:
-        request = traces.prepared(request)
-    kind = type(request)
-    metrics.in_flight += 1
-    began = time.monotonic()
-    try:
-        answer = await _send(lines, request, timeout, metrics)
+
+    # Defaults of the class: most calls never set these.
+    _is_repeated = False
+    _task: asyncio.Task[None] | None = None
+    _convert: Callable[[R], Any] | None = None
+    _recover: Callable[[AgentError], Coroutine[Any, Any, Any]] | None = None
+    _is_pure = False
+    _callback: Callable[["Call[R]"], object] | None = None
+    _context: contextvars.Context | None = None
+    _result: Any = None
+    _error: BaseException | None = None
+    _is_done = False
+
+    def __init__(
+        self,
+        lines: LineClient,
+        request: Request,
+        reply_type: type[R],
+        timeout: float,
+        metrics: CallMetrics,
+        traces: AgentTraces | None = None,
+    ) -> None:
+        """Send a request.
+
+        Args:
+            lines: The connection to the agent.
+            request: The request.
+            reply_type: The class of its reply.
+            timeout: Seconds for everything.
+            metrics: Counts the request.
+            traces: Whether the agent accepts a trace, for requests that may have one.
+        """
+        if traces is not None:
+            request = traces.prepared(request)
+        self._lines = lines
+        self._request = request
+        self._reply_type = reply_type
+        self._timeout = timeout
+        self._metrics = metrics
+        self._traces = traces
+        is_sent = lines.try_send(encode(request), self, timeout=timeout)
+        metrics.in_flight += 1
+        self._began = time.monotonic()
+        if not is_sent:
+            self._continue(self._send())
+
+    # The caller's side.
+
+    def converted(
+        self,
+        convert: Callable[[R], T],
+        *,
+        recover: Callable[[AgentError], Coroutine[Any, Any, T]] | None = None,
+        is_pure: bool = False,
+    ) -> "Call[T]":
+        """Return this call with what `convert` makes of the reply as its result.
+
+        What `convert` or `recover` raises becomes the call's exception.
+
+        Args:
+            convert: Called with the reply.
+            recover: Called if the agent answers with an error; returns the result in its place, or
+                raises.
+            is_pure: Whether the result depends on the reply alone, and nobody changes it. It is
+                then used again for the same reply to another call.
+        """
+        self._convert = convert
+        self._recover = recover
+        self._is_pure = is_pure
+        return self  # type: ignore[return-value]  # its result is of the new type from now on
+
+    def __await__(self) -> Generator[Any, None, R]:
+        if not self._is_done:
+            replied = asyncio.get_running_loop().create_future()
+            self.add_done_callback(lambda _: _wake(replied))
+            try:
+                yield from replied
+            except asyncio.CancelledError:
+                self.cancel()
+                raise
+        return self.result()
+
+    def add_done_callback(
+        self,
+        callback: Callable[["Call[R]"], object],
+        *,
+        context: contextvars.Context | None = None,
+    ) -> None:
+        """Set the function that is called when the call is done, which it must not be yet."""
+        self._callback, self._context = callback, context
+
+    def done(self) -> bool:
+        """Return whether the call has a result, or was cancelled."""
+        return self._is_done
+
+    def cancelled(self) -> bool:
+        """Return whether the call was cancelled."""
+        return isinstance(self._error, asyncio.CancelledError)
+
+    def exception(self) -> BaseException | None:
+        """Return the exception of a call that is done; None if it has a result."""
+        return self._error
+
+    def result(self) -> R:
+        """Return the reply of a call that is done, or raise its exception."""
+        if self._error is not None:
+            raise self._error
+        result: R = self._result
+        return result
+
+    def cancel(self) -> bool:
+        """Drop the reply; return False if the call is done already."""
+        if self._is_done:
+            return False
+        if self._task is not None:
+            self._task.cancel()
+        error = self._error = asyncio.CancelledError()
+        self._metrics.fail(type(self._request), time.monotonic() - self._began, error)
+        self._is_done = True
+        # In a later turn, as for a task: the caller goes on first.
+        asyncio.get_running_loop().call_soon(self._notify)
+        return True
+
+    # The connection's side.
+
+    def receive(self, line: bytes) -> None:
+        """Receive the line that answers the request; the connection calls this."""
+        convert = self._convert
+        known = _repeated.find(line, convert) if self._is_pure and convert is not None else None
         try:
-            reply = _checked(answer, request, reply_type)
+            reply = _decoded(line) if known is None else known.reply
+            reply = _matched(reply, self._request, self._reply_type)
         except AgentError as error:
-            if traces is None or not may_be_refused_trace(request, error):
-                raise
-            deadline = began + timeout
-            if await _supports_traces(lines, _remaining(deadline), metrics):
-                raise
-            traces.set_unsupported()
-            request = without_trace(request)
-            answer = await _send(lines, request, _remaining(deadline), metrics)
-            reply = _checked(answer, request, reply_type)
-    except BaseException as error:
-        metrics.fail(kind, time.monotonic() - began, error)
-        raise
-    metrics.succeed(kind, time.monotonic() - began)
-    return reply
+            self._refused(error)
+            return
+        except Exception as error:  # noqa: BLE001 - the caller gets it
+            self._fail(error)
+            return
+        self._metrics.succeed(type(self._request), time.monotonic() - self._began)
+        if known is not None:
+            self._result = known.result
+        elif convert is None:
+            self._result = reply
+        else:
+            try:
+                self._result = convert(reply)
+            except Exception as error:  # noqa: BLE001 - the caller gets it
+                self._error = error
+            else:
+                if self._is_pure:
+                    _repeated.add(line, convert, reply, self._result)
+        self._is_done = True
+        self._notify()
 
+    def _refused(self, error: AgentError) -> None:
+        if self._traces is not None and may_be_refused_trace(self._request, error):
+            self._continue(self._send_without_trace(error))
+        elif self._recover is not None:
+            self._metrics.fail(type(self._request), time.monotonic() - self._began, error)
+            self._continue(self._recovered(self._recover(error)))
+        else:
+            self._fail(error)
 
-async def _send(lines: LineClient, request: Request, timeout: float, metrics: CallMetrics) -> bytes:
-    line = encode(request)
-    deadline = time.monotonic() + timeout
-    try:
+    def fail(self, error: Exception) -> None:
+        """Receive the reason why there is no reply; the connection calls this."""
+        if (
+            isinstance(error, RequestLost)
+            and not self._is_repeated
+            and not isinstance(self._request, NOT_REPEATED)
+        ):
+            self._is_repeated = True
+            self._metrics.retry(self._request)
+            self._continue(self._send())
+        else:
+            self._fail(_as_rpc_error(error))
+
+    def _fail(self, error: Exception) -> None:
+        if not self._is_done:
+            self._metrics.fail(type(self._request), time.monotonic() - self._began, error)
+            self._error = error
+            self._is_done = True
+            self._notify()
+
+    def _notify(self) -> None:
+        callback = self._callback
+        if callback is not None:
+            if self._context is None:
+                callback(self)
+            else:
+                self._context.run(callback, self)
+
+    def _continue(self, steps: Coroutine[Any, Any, None]) -> None:
+        self._task = asyncio.get_running_loop().create_task(steps)
+        self._task.add_done_callback(self._continued)
+
+    def _continued(self, task: asyncio.Task[None]) -> None:
+        if task.cancelled():
+            self.cancel()  # the event loop is shut down
+
+    async def _send(self) -> None:
+        """Send the request over a connection that may have to be opened first."""
         try:
-            return await lines.request(line, timeout=timeout)
-        except RequestLost:
-            if isinstance(request, NOT_REPEATED):
-                raise
-            metrics.retry(request)
-            return await lines.request(line, timeout=_remaining(deadline))
-    except LineClientClosed as error:
-        raise ClientClosed(str(error)) from error
-    except (RequestNotSent, RequestLost) as error:
-        raise AgentUnreachable(str(error)) from error
-    except RequestTimeout as error:
-        raise AgentTimeout(str(error)) from error
+            line = await self._lines.request(encode(self._request), timeout=self._remaining())
+        except Exception as error:  # noqa: BLE001 - the caller gets it
+            self.fail(error)
+        else:
+            self.receive(line)
+
+    async def _send_without_trace(self, refusal: AgentError) -> None:
+        """Send the request again without its trace, if the agent does not support traces."""
+        try:
+            node = await Call(self._lines, DescribeNode(), Node, self._remaining(), self._metrics)
+            features = node.features
+        except AgentError:  # an agent that can't describe its node has none
+            features = []
+        except RPCError as error:
+            self._fail(error)
+            return
+        if TRACE in features:
+            self._traces = None
+            self._refused(refusal)
+            return
+        assert self._traces is not None
+        self._traces.set_unsupported()
+        self._request = without_trace(self._request)
+        await self._send()
+
+    async def _recovered(self, recovery: Coroutine[Any, Any, Any]) -> None:
+        try:
+            self._result = await recovery
+        except Exception as error:  # noqa: BLE001 - the caller gets it
+            self._error = error
+        self._is_done = True
+        self._notify()
+
+    def _remaining(self) -> float:
+        return max(0.0, self._began + self._timeout - time.monotonic())
 
 
-def _remaining(deadline: float) -> float:
-    return max(0.0, deadline - time.monotonic())
+def _wake(waiter: asyncio.Future[None]) -> None:
+    if not waiter.done():
+        waiter.set_result(None)
 
 
-async def _supports_traces(lines: LineClient, timeout: float, metrics: CallMetrics) -> bool:
-    """Ask the agent for its features; one that can't describe its node has none."""
-    request = DescribeNode()
-    answer = await _send(lines, request, timeout, metrics)
-    try:
-        return TRACE in _checked(answer, request, Node).features
-    except AgentError:
-        return False
+def _as_rpc_error(error: Exception) -> Exception:
+    """Return the error of this package for one of a line client; any other one as it is."""
+    converted: Exception
+    if isinstance(error, LineClientClosed):
+        converted = ClientClosed(str(error))
+    elif isinstance(error, RequestNotSent | RequestLost):
+        converted = AgentUnreachable(str(error))
+    elif isinstance(error, RequestTimeout):
+        converted = AgentTimeout(str(error))
+    else:
+        return error
+    converted.__cause__ = error
+    return converted
 
 
-def _checked(answer: bytes, request: Request, reply_type: type[R]) -> R:
-    """Return a reply that was decoded and compared with its request."""
+_repeated = RepeatedReplies()
+
+
+def _decoded(answer: bytes) -> Reply:
     try:
         reply: Reply = decode(answer, type=Reply)
     except JSONError as error:
         faults = printable(one_line(error), MAX_QUOTED)
         raise UnexpectedReply(f"the reply is not valid in the agent protocol: {faults}") from error
+    return cleaned(reply)  # type: ignore[type-var]  # mypy: a union of what it accepts
+
+
+def _matched(reply: Reply, request: Request, reply_type: type[R]) -> R:
+    """Return a reply that was compared with its request; raise the error that it reports."""
     if not isinstance(reply, (reply_type, ErrorReply)):
         quoted = printable(repr(reply), MAX_QUOTED)
         raise UnexpectedReply(
@@ -137,5 +338,5 @@ def _checked(answer: bytes, request: Request, reply_type: type[R]) -> R:
     if (fault := mismatch(request, reply)) is not None:
         raise UnexpectedReply(printable(fault, MAX_QUOTED))
     if isinstance(reply, ErrorReply):
-        raise AgentError(cleaned(reply))
-    return cleaned(reply)
+        raise AgentError(reply)
+    return reply

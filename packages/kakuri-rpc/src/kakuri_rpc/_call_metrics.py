@@ -2,7 +2,7 @@
 
 from asyncio import CancelledError
 from bisect import bisect_left
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from kakuri_workload.metrics import SECONDS, Counts, Histogram, Histograms, MetricFamily, gauge
 
@@ -31,13 +31,16 @@ class CallMetrics:
 
     Attributes:
         in_flight: Requests without a reply.
+        on_outcome: Called after each request: with None after the expected reply, otherwise with
+            the error.
     """
 
-    __slots__ = ("_durations", "_retries", "_successes", "in_flight")
+    __slots__ = ("_durations", "_retries", "_successes", "in_flight", "on_outcome")
 
     def __init__(self) -> None:
         """Begin to count."""
         self.in_flight: int = 0
+        self.on_outcome: Callable[[BaseException | None], None] = _ignore
         self._successes: dict[type[object], Histogram] = {}
         self._retries = Counts(
             "kakuri_agent_retries",
@@ -63,11 +66,13 @@ class CallMetrics:
         # As `Histogram.observe`: each request waits for it.
         durations.buckets[bisect_left(SECONDS, seconds)] += 1
         durations.sum += seconds
+        self.on_outcome(None)
 
     def fail(self, kind: type[object], seconds: float, error: BaseException) -> None:
         """Count a request of a kind that raised an error."""
         self.in_flight -= 1
         self._durations[kind.__name__, _outcome(error)].observe(seconds)
+        self.on_outcome(error)
 
     def families(self) -> Iterable[MetricFamily]:
         """Return the metrics."""
@@ -80,6 +85,10 @@ class CallMetrics:
             ),
             self._retries.family(),
         )
+
+
+def _ignore(_error: BaseException | None) -> None:
+    """Stand in for `on_outcome` where nobody is interested."""
 
 
 def _outcome(error: BaseException) -> str:

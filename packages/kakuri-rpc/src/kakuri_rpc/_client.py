@@ -6,7 +6,7 @@ from weakref import WeakSet
 from kakuri_tcp import Endpoint, LineClient
 from kakuri_workload import LogSelection, Workload
 
-from kakuri_rpc._call import call
+from kakuri_rpc._call import Call
 from kakuri_rpc._call_metrics import CallMetrics
 from kakuri_rpc._events import MAX_EVENTS, Changes, WatchChanges
 from kakuri_rpc._fields import MAX_PAGE, State
@@ -90,14 +90,14 @@ class AgentClient:
     async def __aexit__(self, *error: object) -> None:
         await self.close()
 
-    async def start_workload(
+    def start_workload(
         self,
         workload: Workload,
         *,
         dry_run: bool = False,
         with_version: bool = False,
         trace: str | None = None,
-    ) -> Status:
+    ) -> Call[Status]:
         """Start a workload, and return its status; `existing` if the agent knew it already.
 
         Args:
@@ -108,16 +108,16 @@ class AgentClient:
         """
         lines = self._runtime_lines if dry_run else self._lines
         request = StartWorkload(workload, dry_run, with_version, trace)
-        return await call(lines, request, Status, self._timeout, self.metrics, self._traces)
+        return Call(lines, request, Status, self._timeout, self.metrics, self._traces)
 
-    async def get_status(
+    def get_status(
         self,
         workload_id: str,
         *,
         detail: bool = False,
         removed: bool = False,
         with_version: bool = False,
-    ) -> Status:
+    ) -> Call[Status]:
         """Return the status of a workload.
 
         Args:
@@ -127,15 +127,15 @@ class AgentClient:
             with_version: Whether the status has the workload's version, which `detail` includes.
         """
         request = GetStatus(workload_id, detail, removed, with_version)
-        return await call(self._lines, request, Status, self._timeout, self.metrics)
+        return Call(self._lines, request, Status, self._timeout, self.metrics)
 
-    async def get_history(self, workload_id: str, *, removed: bool = False) -> History:
+    def get_history(self, workload_id: str, *, removed: bool = False) -> Call[History]:
         """Return the transitions of a workload, or of the latest removed one with this id."""
-        return await call(
+        return Call(
             self._lines, GetHistory(workload_id, removed), History, self._timeout, self.metrics
         )
 
-    async def stop_workload(
+    def stop_workload(
         self,
         workload_id: str,
         *,
@@ -143,7 +143,7 @@ class AgentClient:
         expected_version: int | None = None,
         with_version: bool = False,
         trace: str | None = None,
-    ) -> Status:
+    ) -> Call[Status]:
         """Stop a workload: terminate it, and kill it after the grace time. Its record stays.
 
         Args:
@@ -154,9 +154,9 @@ class AgentClient:
             trace: The trace id of the request that this one is sent for.
         """
         request = StopWorkload(workload_id, grace_seconds, expected_version, with_version, trace)
-        return await call(self._lines, request, Status, self._timeout, self.metrics, self._traces)
+        return Call(self._lines, request, Status, self._timeout, self.metrics, self._traces)
 
-    async def remove_workload(
+    def remove_workload(
         self,
         workload_id: str,
         *,
@@ -164,19 +164,19 @@ class AgentClient:
         expected_version: int | None = None,
         with_version: bool = False,
         trace: str | None = None,
-    ) -> Status:
+    ) -> Call[Status]:
         """Stop a workload and remove its record. The arguments are those of `stop_workload`."""
         request = RemoveWorkload(workload_id, grace_seconds, expected_version, with_version, trace)
-        return await call(self._lines, request, Status, self._timeout, self.metrics, self._traces)
+        return Call(self._lines, request, Status, self._timeout, self.metrics, self._traces)
 
-    async def rerun_workload(
+    def rerun_workload(
         self,
         workload_id: str,
         *,
         expected_version: int | None = None,
         with_version: bool = False,
         trace: str | None = None,
-    ) -> Status:
+    ) -> Call[Status]:
         """Run a workload again that has ended, and return its status; `existing` if it runs.
 
         The request is not repeated when its connection breaks: the workload could run twice.
@@ -188,9 +188,9 @@ class AgentClient:
             trace: The trace id of the request that this one is sent for.
         """
         request = RerunWorkload(workload_id, expected_version, with_version, trace)
-        return await call(self._lines, request, Status, self._timeout, self.metrics, self._traces)
+        return Call(self._lines, request, Status, self._timeout, self.metrics, self._traces)
 
-    async def restart_workload(
+    def restart_workload(
         self,
         workload_id: str,
         *,
@@ -198,16 +198,16 @@ class AgentClient:
         expected_version: int | None = None,
         with_version: bool = False,
         trace: str | None = None,
-    ) -> Status:
+    ) -> Call[Status]:
         """End the current run of a workload, then begin its next attempt.
 
         The request is not repeated when its connection breaks. The arguments are those of
         `stop_workload`.
         """
         request = RestartWorkload(workload_id, grace_seconds, expected_version, with_version, trace)
-        return await call(self._lines, request, Status, self._timeout, self.metrics, self._traces)
+        return Call(self._lines, request, Status, self._timeout, self.metrics, self._traces)
 
-    async def list_workloads(
+    def list_workloads(
         self,
         *,
         state: State | None = None,
@@ -216,7 +216,7 @@ class AgentClient:
         label: str | None = None,
         detail: bool = False,
         removed: bool = False,
-    ) -> WorkloadList:
+    ) -> Call[WorkloadList]:
         """Return a page of statuses in the order of their ids.
 
         Args:
@@ -228,9 +228,9 @@ class AgentClient:
             removed: Whether to return removed workloads, of each id the latest.
         """
         request = ListWorkloads(state, after, limit, label, detail, removed)
-        return await call(self._lines, request, WorkloadList, self._timeout, self.metrics)
+        return Call(self._lines, request, WorkloadList, self._timeout, self.metrics)
 
-    async def get_changes(self, after: int | None = None, *, limit: int = MAX_EVENTS) -> Changes:
+    def get_changes(self, after: int | None = None, *, limit: int = MAX_EVENTS) -> Call[Changes]:
         """Return the events after an index, without waiting; use `open_watch` to wait for some.
 
         Args:
@@ -238,7 +238,7 @@ class AgentClient:
             limit: Events to return at most; there may be more.
         """
         request = WatchChanges(after, limit=limit)
-        return await call(self._lines, request, Changes, self._timeout, self.metrics)
+        return Call(self._lines, request, Changes, self._timeout, self.metrics)
 
     def open_watch(self) -> AgentWatch:
         """Return a reader of events, which the caller closes; it has a connection of its own."""
@@ -246,11 +246,11 @@ class AgentClient:
         self._watches.add(watch)
         return watch
 
-    async def describe_node(self) -> Node:
+    def describe_node(self) -> Call[Node]:
         """Return the agent's description of its node."""
-        return await call(self._lines, DescribeNode(), Node, self._timeout, self.metrics)
+        return Call(self._lines, DescribeNode(), Node, self._timeout, self.metrics)
 
-    async def read_metrics(self, after: str | None = None) -> Metrics:
+    def read_metrics(self, after: str | None = None) -> Call[Metrics]:
         """Return a page of the metrics of the node and of all its zones.
 
         They have a connection of their own. AgentError has the code `compacted` if the agent no
@@ -259,9 +259,7 @@ class AgentClient:
         Args:
             after: `next` of the page before; None for the first page.
         """
-        return await call(
-            self._runtime_lines, ReadMetrics(after), Metrics, self._timeout, self.metrics
-        )
+        return Call(self._runtime_lines, ReadMetrics(after), Metrics, self._timeout, self.metrics)
 
     def open_log(
         self,

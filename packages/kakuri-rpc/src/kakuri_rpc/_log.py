@@ -12,7 +12,7 @@ from weakref import WeakSet
 from kakuri_tcp import Endpoint, LineClient, LineClientLimits
 from kakuri_workload import LogSelection
 
-from kakuri_rpc._call import call
+from kakuri_rpc._call import Call
 from kakuri_rpc._call_metrics import CallMetrics
 from kakuri_rpc._errors import TooManyLogs
 from kakuri_rpc._messages import Log
@@ -111,7 +111,7 @@ class AgentLog:
             trace=self._trace,
         )
         timeout = wait_seconds + self._timeout
-        log = await call(self._lines, request, Log, timeout, self._metrics, self._traces)
+        log = await Call(self._lines, request, Log, timeout, self._metrics, self._traces)
         self._tail = None
         self._after = log.next
         if log.data:

@@ -8,7 +8,7 @@ from typing import Self
 
 from kakuri_tcp import Endpoint, LineClient
 
-from kakuri_rpc._call import call
+from kakuri_rpc._call import Call
 from kakuri_rpc._call_metrics import CallMetrics
 from kakuri_rpc._events import MAX_EVENTS, Changes, WatchChanges
 
@@ -48,7 +48,7 @@ class AgentWatch:
         """
         request = WatchChanges(after, wait_seconds, limit)
         timeout = wait_seconds + self._timeout
-        return await call(self._lines, request, Changes, timeout, self._metrics)
+        return await Call(self._lines, request, Changes, timeout, self._metrics)
 
     async def close(self) -> None:
         """Close the connection, so that the agent stops waiting. May be called again."""

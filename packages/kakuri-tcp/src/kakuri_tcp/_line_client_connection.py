@@ -3,6 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from typing import Protocol
 
 from kakuri_tcp._connection import Connection
 from kakuri_tcp._errors import (
@@ -13,6 +14,7 @@ from kakuri_tcp._errors import (
     LineError,
     RequestLost,
     RequestTimeout,
+    TCPError,
 )
 from kakuri_tcp._line_limits import LineClientLimits
 from kakuri_tcp._lines import LineDecoder
@@ -20,6 +22,31 @@ from kakuri_tcp._lines import LineDecoder
 # Seconds between two checks of the deadlines while requests are in flight. There is one timer for
 # all: a timer for each would cost more than the rest of a request.
 _TICK = 0.02
+
+
+class ReplyReceiver(Protocol):
+    """What receives the reply to a request line; its methods must not raise."""
+
+    def done(self) -> bool:
+        """Return whether nobody waits for the reply any more; it is then dropped."""
+
+    def receive(self, line: bytes) -> None:
+        """Receive the reply, without its end."""
+
+    def fail(self, error: TCPError) -> None:
+        """Receive why there is no reply: RequestLost, RequestTimeout or ConnectFailed."""
+
+
+class ReplyFuture(asyncio.Future[bytes]):
+    """A future of the reply to a request line."""
+
+    def receive(self, line: bytes) -> None:
+        """Set the reply as the result."""
+        self.set_result(line)
+
+    def fail(self, error: TCPError) -> None:
+        """Set the reason why there is no reply as the exception."""
+        self.set_exception(error)
 
 
 class LineClientConnection(Connection):
@@ -50,7 +77,7 @@ class LineClientConnection(Connection):
         self._is_late = False  # a request has timed out, and no reply came since
         self._is_ticking = False  # the timer checks deadlines, not the idle timeout
         self._timer: asyncio.TimerHandle | None = None
-        self.pending: deque[tuple[asyncio.Future[bytes], float, float]] = deque()
+        self.pending: deque[tuple[ReplyReceiver, float, float]] = deque()
         self.replies = 0
         self.ended: asyncio.Future[None] = self._loop.create_future()
 
@@ -73,23 +100,22 @@ class LineClientConnection(Connection):
             self._writable = self._loop.create_future()
         await asyncio.shield(self._writable)
 
-    def send(self, line: bytes, deadline: float, timeout: float) -> asyncio.Future[bytes]:
+    def send(self, line: bytes, receiver: ReplyReceiver, deadline: float, timeout: float) -> None:
         """Queue a request line; it is sent at the end of this turn of the event loop.
 
         Args:
             line: The request, without its end.
+            receiver: Receives the reply.
             deadline: When it times out, by the loop's clock.
             timeout: The caller's timeout, for the error.
         """
         if not self._is_ticking:
             self._begin_ticking()
-        future: asyncio.Future[bytes] = self._loop.create_future()
-        self.pending.append((future, deadline, timeout))
+        self.pending.append((receiver, deadline, timeout))
         if not self._unsent:
             self._loop.call_soon(self._flush)
         self._unsent.append(line)
         self._unsent_size += len(line)
-        return future
 
     def data_received(self, data: bytes) -> None:
         decoder = self._decoder
@@ -101,9 +127,9 @@ class LineClientConnection(Connection):
                     self.abort(ConnectionLost("the peer sent a line without a request"))
                     return
                 self.replies += 1
-                future = pending.popleft()[0]
-                if not future.done():
-                    future.set_result(line)
+                receiver = pending.popleft()[0]
+                if not receiver.done():
+                    receiver.receive(line)
         except LineError as error:
             fault = ConnectionLost(str(error))
             fault.__cause__ = error
@@ -126,8 +152,11 @@ class LineClientConnection(Connection):
             self._timer.cancel()
         reason = self.reason
         sent = len(self.pending) - len(self._unsent)
-        for position, (future, _, _) in enumerate(self.pending):
-            if future.done():
+        pending = list(self.pending)
+        self.pending.clear()
+        self._unsent.clear()
+        for position, (receiver, _, _) in enumerate(pending):
+            if receiver.done():
                 continue
             error: Exception
             if position < sent:
@@ -135,9 +164,7 @@ class LineClientConnection(Connection):
             else:
                 error = ConnectFailed(self._endpoint, reason)
             error.__cause__ = fault
-            future.set_exception(error)
-        self.pending.clear()
-        self._unsent.clear()
+            receiver.fail(error)
         self._wake_writers()
         self._on_closed(self)
         self.ended.set_result(None)
@@ -167,14 +194,17 @@ class LineClientConnection(Connection):
         """Fail the requests that timed out; close the connection if it is no longer useful."""
         now = self._loop.time()
         waits = False
-        for future, deadline, timeout in self.pending:
-            if future.done():
+        late = []
+        for receiver, deadline, timeout in self.pending:
+            if receiver.done():
                 continue
             if now < deadline:
                 waits = True
             else:
-                future.set_exception(RequestTimeout(self._endpoint, timeout))
-                self._is_late = True
+                late.append((receiver, timeout))
+        for receiver, timeout in late:
+            self._is_late = True
+            receiver.fail(RequestTimeout(self._endpoint, timeout))
         if not self.pending:
             timeout = self._line_limits.idle_timeout
             self._is_ticking = False

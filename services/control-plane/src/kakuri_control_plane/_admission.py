@@ -46,13 +46,17 @@ class Admission:
         self._gate = asyncio.Semaphore(1)  # for the time of the event loop
         self._waiting = 0
 
+    def is_at_once(self, size: int) -> bool:
+        """Return whether a document of `size` bytes need not wait."""
+        return size < LARGE_DOCUMENT
+
     def admitted(self, size: int) -> AbstractAsyncContextManager[object]:
         """Return the context for a document of `size` bytes.
 
         Entering it waits for the document's turn, and raises TooManyLargeDocuments if the queue is
         full.
         """
-        return self if size >= LARGE_DOCUMENT else _AT_ONCE
+        return _AT_ONCE if self.is_at_once(size) else self
 
     async def __aenter__(self) -> None:
         if self._waiting >= MAX_WAITING:

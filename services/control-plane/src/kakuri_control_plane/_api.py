@@ -4,7 +4,7 @@ The control plane keeps no state. Each response about a workload comes from the 
 moment, so nothing here can be out of date or get lost.
 """
 
-from collections.abc import Iterable
+from collections.abc import Awaitable, Iterable
 from functools import partial
 
 from kakuri_daemon.api import APIRouter, HTTPMetrics, json_response
@@ -43,7 +43,12 @@ from kakuri_control_plane._queries import (
 from kakuri_control_plane._service_views import OK, Health, Index
 from kakuri_control_plane._submissions import MAX_BODY, Submissions
 from kakuri_control_plane._version import __version__
-from kakuri_control_plane._views import HistoryView, WorkloadDetails, WorkloadPage, WorkloadView
+from kakuri_control_plane._views import (
+    HistoryView,
+    WorkloadDetails,
+    WorkloadPage,
+    WorkloadView,
+)
 
 VARY = {"Vary": "Accept"}
 
@@ -62,20 +67,21 @@ class Api:
             name: The agent's name in the log.
         """
         self._agent = agent
-        self._presence = Presence(name)
-        self._logs = LogApi(agent, self._presence)
-        self._submissions = Submissions(agent, self._presence)
-        self._hub = EventHub(agent, self._presence)
-        self._lifecycle = Lifecycle(agent, self._presence, self._hub)
-        self._nodes = Nodes(agent, self._presence)
-        self._events = EventStreams(agent, self._presence, self._hub)
+        presence = Presence(name)
+        agent.metrics.on_outcome = presence.observe
+        self._logs = LogApi(agent)
+        self._submissions = Submissions(agent)
+        self._hub = EventHub(agent)
+        self._lifecycle = Lifecycle(agent, self._hub)
+        self._nodes = Nodes(agent, presence)
+        self._events = EventStreams(agent, self._hub)
         self.http_metrics = HTTPMetrics()
         own = (
             self.http_metrics.families,
             self._stream_families,
             partial(process_families, "control-plane", __version__),
         )
-        self.metrics = MetricsApi(agent, self._presence, own)
+        self.metrics = MetricsApi(agent, own)
 
     def router(self) -> APIRouter:
         """Return the routes of the API."""
@@ -112,8 +118,15 @@ class Api:
         add("POST", f"{one}/restart", lifecycle.restart, body_limit=limit)
         add("DELETE", one, lifecycle.delete, query=RemovalQuery, body_limit=limit)
 
-    async def get_workload(self, request: Request, query: WorkloadQuery) -> Response:
+    def get_workload(self, request: Request, query: WorkloadQuery) -> Awaitable[Response]:
         """Return the state of a workload, with `spec` everything that is known about it."""
+        is_usual = not request.query_string and "if-match" not in request.headers
+        if is_usual:  # and the most frequent request of all: it takes no task
+            call = self._agent.get_status(request.params["id"])
+            return call.converted(_state_response, is_pure=True)
+        return self._get_workload(request, query)
+
+    async def _get_workload(self, request: Request, query: WorkloadQuery) -> Response:
         workload_id = request.params["id"]
         if query.wait and not query.removed:
             status = await self._events.changed_status(
@@ -123,16 +136,13 @@ class Api:
             tag = {"ETag": entity_tag(status.version or 0)}
             return json_response(WorkloadDetails.complete(status), headers=tag)
         is_conditional = "if-match" in request.headers
-        if not (query.spec or query.removed or is_conditional):  # the usual and cheapest request
-            status = await self._presence.track(self._agent.get_status(workload_id))
-            return json_response(WorkloadView.of(status))
-        status = await self._presence.track(
-            self._agent.get_status(
-                workload_id,
-                detail=query.spec,
-                removed=query.removed,
-                with_version=is_conditional,
-            )
+        if not (query.spec or query.removed or is_conditional):
+            return _state_response(await self._agent.get_status(workload_id))
+        status = await self._agent.get_status(
+            workload_id,
+            detail=query.spec,
+            removed=query.removed,
+            with_version=is_conditional,
         )
         _check_version(request, status)
         headers = None if status.version is None else {"ETag": entity_tag(status.version)}
@@ -142,9 +152,7 @@ class Api:
 
     async def get_history(self, request: Request, query: HistoryQuery) -> Response:
         """Return the transitions of a workload."""
-        history = await self._presence.track(
-            self._agent.get_history(request.params["id"], removed=query.removed)
-        )
+        history = await self._agent.get_history(request.params["id"], removed=query.removed)
         return json_response(HistoryView.of(history))
 
     def _stream_families(self) -> Iterable[MetricFamily]:
@@ -161,15 +169,13 @@ class Api:
     async def list_workloads(self, _request: Request, query: PageQuery) -> Response:
         """Return a page of workloads in the order of their ids."""
         state = None if query.state is None else State.of(query.state)
-        page = await self._presence.track(
-            self._agent.list_workloads(
-                state=state,
-                after=query.after,
-                limit=query.limit,
-                label=query.label,
-                detail=query.spec,
-                removed=query.removed,
-            )
+        page = await self._agent.list_workloads(
+            state=state,
+            after=query.after,
+            limit=query.limit,
+            label=query.label,
+            detail=query.spec,
+            removed=query.removed,
         )
         view = WorkloadDetails.complete if query.spec or query.removed else WorkloadView.of
         return json_response(WorkloadPage.of(page, view))
@@ -187,12 +193,16 @@ class Api:
     async def readyz(self, _request: Request) -> Response:
         """Report whether workloads can be run: the agent and its runtime answer."""
         try:
-            node = await self._presence.track(self._agent.describe_node())
+            node = await self._agent.describe_node()
         except RPCError as error:
             return agent_problem(error, status=503)
         if not node.runtime_available:
             return runtime_unavailable(node.message)
         return json_response(Health("ok", simulated=node.simulated, message=node.message))
+
+
+def _state_response(status: Status) -> Response:
+    return json_response(WorkloadView.of(status))
 
 
 def _check_version(request: Request, status: Status) -> None:

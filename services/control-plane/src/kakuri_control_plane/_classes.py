@@ -4,8 +4,6 @@ from kakuri_json import Fault, ValidationError
 from kakuri_rpc import AgentClient, Node
 from kakuri_workload import DEFAULT_RUNTIME_CLASS, printable
 
-from kakuri_control_plane._presence import Presence
-
 MAX_SHOWN = 400
 """Characters of an error's list of classes."""
 
@@ -13,9 +11,8 @@ MAX_SHOWN = 400
 class RuntimeClasses:
     """The runtime classes of the node, cached: only for another one is the agent asked."""
 
-    def __init__(self, agent: AgentClient, presence: Presence) -> None:
+    def __init__(self, agent: AgentClient) -> None:
         self._agent = agent
-        self._presence = presence
         self._known = frozenset((DEFAULT_RUNTIME_CLASS,))
         self._default: str | None = None
 
@@ -63,7 +60,7 @@ class RuntimeClasses:
         return default
 
     async def _describe(self) -> Node:
-        node = await self._presence.track(self._agent.describe_node())
+        node = await self._agent.describe_node()
         self._known = node.runtime_classes
         return node
 

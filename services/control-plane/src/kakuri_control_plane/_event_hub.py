@@ -24,7 +24,6 @@ from kakuri_workload import CopyableError
 from kakuri_workload.metrics import Counts, MetricFamily, gauge
 
 from kakuri_control_plane._event_views import StreamEvent, encoded_event
-from kakuri_control_plane._presence import Presence
 
 _log = structlog.get_logger()
 
@@ -91,15 +90,13 @@ class Follower:
 class EventHub:
     """The events of one agent."""
 
-    def __init__(self, agent: AgentClient, presence: Presence) -> None:
+    def __init__(self, agent: AgentClient) -> None:
         """Create a hub; nothing is sent until it is needed.
 
         Args:
             agent: The client of the agent.
-            presence: Logs when the agent becomes unreachable and reachable.
         """
         self._agent = agent
-        self._presence = presence
         self._followers: WeakSet[Follower] = WeakSet()
         self._waiting: dict[str, set[asyncio.Event]] = {}
         self._batches: deque[Batch | Gap] = deque()
@@ -255,7 +252,7 @@ class EventHub:
         set_trace(None)  # the hub serves all requests, not only the one that started it
         watch = self._agent.open_watch()
         try:
-            changes = await self._presence.track(watch.read())
+            changes = await watch.read()
         except BaseException:
             await watch.close()
             raise
@@ -290,7 +287,7 @@ class EventHub:
 
     async def _read(self, watch: AgentWatch) -> None:
         try:
-            changes = await self._presence.track(watch.read(self._index, wait_seconds=WAIT_SECONDS))
+            changes = await watch.read(self._index, wait_seconds=WAIT_SECONDS)
         except ClientClosed:
             raise
         except RPCError as error:
@@ -318,7 +315,7 @@ class EventHub:
         """
         _log.warning("events lost", after=self._index, oldest=oldest)
         try:
-            current = await self._presence.track(watch.read())
+            current = await watch.read()
         except RPCError:
             await asyncio.sleep(PAUSE_SECONDS)
             return

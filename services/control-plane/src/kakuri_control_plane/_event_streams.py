@@ -28,7 +28,6 @@ from kakuri_control_plane._event_views import (
     synced_line,
 )
 from kakuri_control_plane._headers import MAX_VERSION
-from kakuri_control_plane._presence import Presence
 from kakuri_control_plane._queries import EventQuery
 
 NDJSON = "application/x-ndjson"
@@ -40,9 +39,8 @@ INDEX = re.compile(r"[0-9]{1,16}")
 class EventStreams:
     """The handler of streams, and long polls on the same hub."""
 
-    def __init__(self, agent: AgentClient, presence: Presence, hub: EventHub) -> None:
+    def __init__(self, agent: AgentClient, hub: EventHub) -> None:
         self._agent = agent
-        self._presence = presence
         self._hub = hub
 
     async def get_events(self, request: Request, query: EventQuery) -> Response:
@@ -51,7 +49,6 @@ class EventStreams:
         admitted = EventFilter(query.workload, query.label_pair, query.kinds)
         stream = _Stream(
             self._agent,
-            self._presence,
             self._hub,
             await self._hub.follow(),
             admitted,
@@ -72,9 +69,7 @@ class EventStreams:
         """
 
         async def ask() -> Status:
-            return await self._presence.track(
-                self._agent.get_status(workload_id, detail=detail, with_version=True)
-            )
+            return await self._agent.get_status(workload_id, detail=detail, with_version=True)
 
         if after is None:
             after = (await ask()).version or 0
@@ -90,7 +85,6 @@ class _Stream:
     def __init__(
         self,
         agent: AgentClient,
-        presence: Presence,
         hub: EventHub,
         follower: Follower,
         admitted: EventFilter,
@@ -98,7 +92,6 @@ class _Stream:
         is_server_sent: bool,
     ) -> None:
         self._agent = agent
-        self._presence = presence
         self._hub = hub
         self._follower = follower  # counts for as long as this stream is referenced
         self._admitted = admitted
@@ -124,16 +117,13 @@ class _Stream:
         latest: bytes | None = None
         if tail and after is None:
             latest = self._joined(
-                await latest_events(self._changes_after, self._index, tail, self._admitted)
+                await latest_events(self._agent.get_changes, self._index, tail, self._admitted)
             )
         if after is not None:
             self._index = after
             if self._hub.position(after) is None or after > self._hub.index:
-                first = await self._changes_after(after)
+                first = await self._agent.get_changes(after)
         return self._pieces(latest, first, is_snapshot=is_snapshot)
-
-    async def _changes_after(self, index: int) -> Changes:
-        return await self._presence.track(self._agent.get_changes(index))
 
     async def _pieces(
         self, latest: bytes | None, changes: Changes | None, *, is_snapshot: bool
@@ -167,7 +157,7 @@ class _Stream:
         """Yield the events that the hub has dropped, up to the first that it has."""
         while changes is not None or self._hub.position(self._index) is None:
             if changes is None:
-                changes = await self._changes_after(self._index)
+                changes = await self._agent.get_changes(self._index)
             piece = self._encoded(map(encoded_event, changes.events))
             if changes.next == self._index and self._hub.position(self._index) is None:
                 raise ClientDisconnected("the agent does not have the events that followed")
@@ -191,9 +181,7 @@ class _Stream:
     async def _pages(self) -> AsyncGenerator[list[Status], None]:
         if self._admitted.workload_id is not None:
             try:
-                status = await self._presence.track(
-                    self._agent.get_status(self._admitted.workload_id, detail=True)
-                )
+                status = await self._agent.get_status(self._admitted.workload_id, detail=True)
             except AgentError as error:
                 if error.code is not ErrorCode.NOT_FOUND:
                     raise
@@ -203,9 +191,7 @@ class _Stream:
         label = self._admitted.label and "=".join(self._admitted.label)
         after: str | None = ""
         while after is not None:
-            page = await self._presence.track(
-                self._agent.list_workloads(after=after, label=label, detail=True)
-            )
+            page = await self._agent.list_workloads(after=after, label=label, detail=True)
             yield page.workloads
             after = page.next
 

@@ -17,7 +17,6 @@ from kakuri_rpc import (
 from kakuri_control_plane._content import NoOptions, StopOptions, read_options, refuse_content
 from kakuri_control_plane._event_hub import EventHub
 from kakuri_control_plane._headers import VersionMismatch, entity_tag, expected_versions
-from kakuri_control_plane._presence import Presence
 from kakuri_control_plane._queries import RemovalQuery
 from kakuri_control_plane._views import RemovedWorkload, WorkloadView
 
@@ -25,63 +24,54 @@ from kakuri_control_plane._views import RemovedWorkload, WorkloadView
 class Lifecycle:
     """The handlers of requests that end a workload's run or begin another one."""
 
-    def __init__(self, agent: AgentClient, presence: Presence, hub: EventHub) -> None:
+    def __init__(self, agent: AgentClient, hub: EventHub) -> None:
         self._agent = agent
-        self._presence = presence
         self._hub = hub
 
     async def stop(self, request: Request) -> Response:
         """Stop a workload: 202 while it ends, 200 if it has ended already."""
         options = read_options(request, StopOptions)
-        status = await self._presence.track(
-            self._agent.stop_workload(
-                request.params["id"],
-                grace_seconds=options.grace_seconds,
-                expected_version=await self._expected_version(request),
-                with_version=True,
-                trace=current_trace(),
-            )
+        status = await self._agent.stop_workload(
+            request.params["id"],
+            grace_seconds=options.grace_seconds,
+            expected_version=await self._expected_version(request),
+            with_version=True,
+            trace=current_trace(),
         )
         return _answer(status, 200 if status.desired is None else 202)
 
     async def start(self, request: Request) -> Response:
         """Run a workload that has ended again: 202, or 200 if it runs."""
         read_options(request, NoOptions)
-        status = await self._presence.track(
-            self._agent.rerun_workload(
-                request.params["id"],
-                expected_version=await self._expected_version(request),
-                with_version=True,
-                trace=current_trace(),
-            )
+        status = await self._agent.rerun_workload(
+            request.params["id"],
+            expected_version=await self._expected_version(request),
+            with_version=True,
+            trace=current_trace(),
         )
         return _answer(status, 200 if status.existing else 202)
 
     async def restart(self, request: Request) -> Response:
         """End a workload's run, if it has one, and begin the next one: 202."""
         options = read_options(request, StopOptions)
-        status = await self._presence.track(
-            self._agent.restart_workload(
-                request.params["id"],
-                grace_seconds=options.grace_seconds,
-                expected_version=await self._expected_version(request),
-                with_version=True,
-                trace=current_trace(),
-            )
+        status = await self._agent.restart_workload(
+            request.params["id"],
+            grace_seconds=options.grace_seconds,
+            expected_version=await self._expected_version(request),
+            with_version=True,
+            trace=current_trace(),
         )
         return _answer(status, 202)
 
     async def delete(self, request: Request, query: RemovalQuery) -> Response:
         """Stop and remove a workload: 202, or 200 with the receipt if the caller waited for it."""
         refuse_content(request, "the options of a removal are in its query")
-        status = await self._presence.track(
-            self._agent.remove_workload(
-                request.params["id"],
-                grace_seconds=query.grace_seconds,
-                expected_version=await self._expected_version(request),
-                with_version=True,
-                trace=current_trace(),
-            )
+        status = await self._agent.remove_workload(
+            request.params["id"],
+            grace_seconds=query.grace_seconds,
+            expected_version=await self._expected_version(request),
+            with_version=True,
+            trace=current_trace(),
         )
         if query.wait and await self._is_removed_within(query.wait, status.id):
             return json_response(RemovedWorkload.of(await self._tombstone(status)))
@@ -101,7 +91,7 @@ class Lifecycle:
         if len(versions) == 1:
             return next(iter(versions))
         workload_id = request.params["id"]
-        status = await self._presence.track(self._agent.get_status(workload_id, with_version=True))
+        status = await self._agent.get_status(workload_id, with_version=True)
         if status.version not in versions:
             raise VersionMismatch(workload_id, versions, status.version)
         return status.version
@@ -119,7 +109,7 @@ class Lifecycle:
 
     async def _is_removed(self, workload_id: str) -> bool:
         try:
-            status = await self._presence.track(self._agent.get_status(workload_id))
+            status = await self._agent.get_status(workload_id)
         except AgentError as error:
             if error.code is ErrorCode.NOT_FOUND:
                 return True
@@ -131,7 +121,7 @@ class Lifecycle:
     async def _tombstone(self, status: Status) -> Status:
         """Return what the agent kept of a removed workload, or its last status before that."""
         try:
-            return await self._presence.track(self._agent.get_status(status.id, removed=True))
+            return await self._agent.get_status(status.id, removed=True)
         except RPCError:
             return status
 

@@ -10,7 +10,6 @@ from kakuri_rpc import AgentClient, AgentLog
 from kakuri_control_plane._log_formats import formatted, record_format
 from kakuri_control_plane._log_queries import LogFormat, LogQuery
 from kakuri_control_plane._logs import Logs, reader_of
-from kakuri_control_plane._presence import Presence
 
 LOG_TYPE = "text/plain; charset=utf-8"
 LOG_HEADERS = {"X-Content-Type-Options": "nosniff"}
@@ -25,9 +24,8 @@ CONTENT_TYPES = {LogFormat.TEXT: LOG_TYPE, LogFormat.NDJSON: "application/x-ndjs
 class LogApi:
     """The handler of logs."""
 
-    def __init__(self, agent: AgentClient, presence: Presence) -> None:
+    def __init__(self, agent: AgentClient) -> None:
         self._logs = Logs(agent)
-        self._presence = presence
 
     async def get_log(self, request: Request, query: LogQuery) -> Response:
         """Return the output of a workload, and with `follow` also what it writes from now on."""
@@ -35,7 +33,7 @@ class LogApi:
         records = query.records(time.time())
         content_type = CONTENT_TYPES[query.format]
         if request.method == "HEAD":
-            await self._presence.track(self._logs.check(workload_id, removed=query.removed))
+            await self._logs.check(workload_id, removed=query.removed)
             return Response(200, iter(()), headers=LOG_HEADERS, content_type=content_type)
         log, pieces = await self._logs.open(workload_id, query, records, reader_of(request.peer))
         if records is not None:

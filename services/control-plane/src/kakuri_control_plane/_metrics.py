@@ -16,7 +16,6 @@ from kakuri_rpc import AgentClient, AgentError, Metrics, RPCError
 from kakuri_workload.metrics import MetricFamily, gauge
 
 from kakuri_control_plane._exposition import CONTENT_TYPES, Exposition, media_type_of
-from kakuri_control_plane._presence import Presence
 from kakuri_control_plane._problems import RETRY_AFTER
 
 if TYPE_CHECKING:  # imported with the first scrape, or by workers
@@ -55,18 +54,14 @@ class MetricsApi:
         workers: The metrics of all workers, in a control plane with several.
     """
 
-    def __init__(
-        self, agent: AgentClient, presence: Presence, own_families: Sequence[Families]
-    ) -> None:
+    def __init__(self, agent: AgentClient, own_families: Sequence[Families]) -> None:
         """Create the handler.
 
         Args:
             agent: The client of the agent, which counts its requests.
-            presence: Logs when the agent becomes unreachable and reachable.
             own_families: Each returns families of this process.
         """
         self._agent = agent
-        self._presence = presence
         self._own_families = (*own_families, agent.metrics.families)
         self._node_name: str | None = None
         self._scrapes: WeakSet[Exposition] = WeakSet()
@@ -153,7 +148,7 @@ class MetricsApi:
 
     async def _ask(self, request: Awaitable[T], deadline: float) -> T:
         async with asyncio.timeout_at(deadline):
-            return await self._presence.track(request)
+            return await request
 
     def _page_families(self, page: Metrics, own: dict[str, MetricFamily]) -> list[MetricFamily]:
         """Return the families of a page, each after the one of this process with its name."""

@@ -138,7 +138,7 @@ class Nodes:
         """
         fault = None
         try:
-            self._latest = await self._presence.track(self._agent.describe_node())
+            self._latest = await self._agent.describe_node()
         except (AgentUnreachable, AgentTimeout) as error:
             if self._latest is None:
                 raise

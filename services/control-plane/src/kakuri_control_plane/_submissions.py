@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable
 from dataclasses import dataclass, fields
+from functools import partial
 
 from kakuri_daemon import current_trace
 from kakuri_daemon.api import json_response
@@ -11,7 +12,9 @@ from kakuri_rpc import (
     LIMITS,
     AgentClient,
     AgentError,
+    Call,
     ErrorCode,
+    Node,
     RPCError,
     Status,
     check_document,
@@ -31,7 +34,6 @@ from kakuri_control_plane._admission import Admission
 from kakuri_control_plane._classes import RuntimeClasses
 from kakuri_control_plane._content import JSON, check_content_type
 from kakuri_control_plane._headers import id_of_key, idempotency_key
-from kakuri_control_plane._presence import Presence
 from kakuri_control_plane._problems import never_fits_problem
 from kakuri_control_plane._queries import SubmissionQuery
 from kakuri_control_plane._views import DryRun, existing_workload
@@ -39,8 +41,6 @@ from kakuri_control_plane._views import DryRun, existing_workload
 MAX_BODY = 2 * MAX_DOCUMENT_BYTES
 """Bytes of a submitted workload as it is sent: whitespace and escapes may double its size. The
 agent gets it in its compact encoding, which fits into a line."""
-
-_REQUIRED_NAMES = (b'"id"', b'"runtime_class"', b'"memory_mb"', b'"cpu_millicores"')
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,51 +75,61 @@ class IdentifiedSubmission(Submission):
 class Submissions:
     """Reads submitted workloads, and has the agent start them."""
 
-    def __init__(self, agent: AgentClient, presence: Presence) -> None:
+    def __init__(self, agent: AgentClient) -> None:
         self._agent = agent
-        self._presence = presence
         self._admission = Admission()
-        self._classes = RuntimeClasses(agent, presence)
+        self._classes = RuntimeClasses(agent)
 
-    async def create(self, request: Request, query: SubmissionQuery) -> Response:
+    def create(self, request: Request, query: SubmissionQuery) -> Awaitable[Response]:
         """Submit a workload: 201, or 200 if it exists already or for a dry run."""
         check_content_type(request)
+        if self._admission.is_at_once(len(request.body)):
+            workload = _read(request)
+            if self._is_complete(workload):  # the usual request takes no task
+                return self._submit(workload, workload, request, query)
+        return self._create(request, query)
+
+    async def _create(self, request: Request, query: SubmissionQuery) -> Response:
         async with self._admission.admitted(len(request.body)):
             submitted = workload = _read(request)
             if not self._is_complete(submitted):
                 workload = await self._complete(submitted, request)
-            try:
-                start = self._start(workload, query)
-                status = await self._presence.track(start)
-            except AgentError as error:
-                if error.code is ErrorCode.NEVER_FITS:
-                    return await self._never_fits(error, workload)
-                if error.code is not ErrorCode.BAD_REQUEST:
-                    raise
-                self._classes.forget()  # the node may have other classes by now
-                completed = await self._complete(submitted, request)
-                if completed == workload:
-                    raise
-                workload = completed
-                start = self._start(workload, query)
-                status = await self._presence.track(start)
-        if query.dry_run:
-            return json_response(DryRun.of(workload, status))
-        headers = {"Location": f"/workloads/{workload.id}"}
-        if not status.existing:
-            return json_response(workload, 201, headers)
-        content = existing_workload(workload, status)
-        return Response(200, content, headers=headers, content_type=JSON)
+            return await self._submit(submitted, workload, request, query)
 
-    def _start(self, workload: Workload, query: SubmissionQuery) -> Awaitable[Status]:
-        return self._agent.start_workload(workload, dry_run=query.dry_run, trace=current_trace())
+    def _submit(
+        self, submitted: Workload, workload: Workload, request: Request, query: SubmissionQuery
+    ) -> Call[Response]:
+        """Have the agent start a workload.
 
-    async def _never_fits(self, error: AgentError, workload: Workload) -> Response:
+        Args:
+            submitted: The workload as it was submitted.
+            workload: The same with what was left out.
+            request: The request.
+            query: Its query.
+        """
+        trace = current_trace()
+
+        async def recover(error: AgentError) -> Response:
+            if error.code is ErrorCode.NEVER_FITS:
+                return never_fits_problem(error, workload, await self._node(error))
+            if error.code is not ErrorCode.BAD_REQUEST:
+                raise error
+            self._classes.forget()  # the node may have other classes by now
+            completed = await self._complete(submitted, request)
+            if completed == workload:
+                raise error
+            again = self._agent.start_workload(completed, dry_run=query.dry_run, trace=trace)
+            return _response(completed, query, await again)
+
+        call = self._agent.start_workload(workload, dry_run=query.dry_run, trace=trace)
+        return call.converted(partial(_response, workload, query), recover=recover)
+
+    async def _node(self, error: AgentError) -> Node:
+        """Return the node that refused a workload; raise the error if that is not possible."""
         try:
-            node = await self._presence.track(self._agent.describe_node())
+            return await self._agent.describe_node()
         except RPCError:
             raise error from None
-        return never_fits_problem(error, workload, node)
 
     def _is_complete(self, submitted: Workload) -> bool:
         """Return whether nothing was left out and the class is known, as of most workloads."""
@@ -143,6 +153,17 @@ class Submissions:
         return submitted.completed(workload_id, runtime_class)
 
 
+def _response(workload: Workload, query: SubmissionQuery, status: Status) -> Response:
+    """Return the response to a submitted workload, to which the agent replied with `status`."""
+    if query.dry_run:
+        return json_response(DryRun.of(workload, status))
+    headers = {"Location": f"/workloads/{workload.id}"}
+    if not status.existing:
+        return json_response(workload, 201, headers)
+    content = existing_workload(workload, status)
+    return Response(200, content, headers=headers, content_type=JSON)
+
+
 def _read(request: Request) -> Workload:
     """Return a submitted workload: a Submission if it left something out.
 
@@ -160,7 +181,12 @@ def _read(request: Request) -> Workload:
 def _decode(request: Request) -> Workload:
     document = request.body
     # The usual document is complete, and is decoded in a third of a Submission's time.
-    if all(name in document for name in _REQUIRED_NAMES):
+    if (
+        b'"id"' in document
+        and b'"runtime_class"' in document
+        and b'"memory_mb"' in document
+        and b'"cpu_millicores"' in document
+    ):
         try:
             return decode(document, type=Workload, limits=LIMITS)
         except ValidationError as error:

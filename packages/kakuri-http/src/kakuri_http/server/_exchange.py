@@ -100,11 +100,20 @@ class Exchange:
             log.exception("the access log failed for %r", entry)
 
 
-def fault_response(error: BaseException, during: str) -> Response:
+def fault_response(
+    error: BaseException, during: str, respond_to: Callable[[Exception], Response | None]
+) -> Response:
     """Return the response to a request whose handler raised.
 
-    Only errors of the protocol are described to the client; any other traceback goes to the log.
+    Only errors of the protocol, and those that the router responds to, are described to the client;
+    the traceback of any other one goes to the log.
     """
+    try:
+        if isinstance(error, Exception) and (response := respond_to(error)) is not None:
+            return response
+    except Exception as another:  # noqa: BLE001 - it is logged in place of the first one
+        another.__context__ = error
+        error = another
     if isinstance(error, RemoteProtocolError):
         return problem(error.status, detail=str(error), code=error.code)
     if isinstance(error, ClientDisconnected):
@@ -117,10 +126,10 @@ def as_future(
     result: object, loop: asyncio.AbstractEventLoop, context: contextvars.Context
 ) -> asyncio.Future[Any] | None:
     """Return a future for a handler's awaitable result, or None if it can't be awaited."""
+    if hasattr(result, "add_done_callback") and hasattr(result, "__await__"):
+        return result  # type: ignore[return-value]  # a future, or an object that acts like one
     if inspect.iscoroutine(result):
         return asyncio.Task(result, loop=loop, context=context, **_EAGERLY)
-    if asyncio.isfuture(result):
-        return result
     if inspect.isawaitable(result):
         return loop.create_task(_wait_for(result), context=context)
     return None

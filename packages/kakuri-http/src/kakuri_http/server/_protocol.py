@@ -303,7 +303,8 @@ class ServerProtocol(ResponseSide):
         if task.done():
             self._handled(task)
         else:
-            self.turns.expect(len(request.body))
+            if task is not result:  # a task, whose first step takes time in the next turn
+                self.turns.expect(len(request.body))
             task.add_done_callback(self._handled, context=self.context)
 
     def _handled(self, task: asyncio.Future[Any]) -> None:
@@ -315,17 +316,18 @@ class ServerProtocol(ResponseSide):
         if self.is_closing:
             self.end_exchange(complete=False)
             return
-        error = asyncio.CancelledError() if task.cancelled() else task.exception()
-        if error is None and not isinstance(task.result(), Response):
-            error = wrong_result(exchange.route, task.result())
-        if error is not None:
-            self.respond(exchange, self._fault_response(exchange, error))
-        else:
-            self.respond(exchange, task.result())
+        try:
+            response = task.result()
+        except BaseException as error:  # noqa: BLE001 - reported by _fault_response
+            response = self._fault_response(exchange, error)
+        if not isinstance(response, Response):
+            fault = wrong_result(exchange.route, response)
+            response = self._fault_response(exchange, fault)
+        self.respond(exchange, response)
 
     def _fault_response(self, exchange: Exchange, error: BaseException) -> Response:
         during = f"{self.peer}: {exchange.request!r}"
-        return exchange.context.run(fault_response, error, during)
+        return exchange.context.run(fault_response, error, during, self._router.respond_to)
 
     def _respond_early(self, exchange: Exchange, request: Request, response: object) -> None:
         """Respond before the content was read: read on and drop it, or close the connection."""

@@ -261,6 +261,15 @@ class Router:
         self.checks.append(check)
         return check
 
+    def respond_to(self, error: Exception) -> Response | None:
+        """Return the response to an exception of a handler or a check.
+
+        Override it to translate the exceptions of an application. None, as here, leaves the error
+        to the server: its own errors have their responses, and any other one is logged as a 500.
+        """
+        del error
+        return None
+
     @property
     def routes(self) -> tuple[Route, ...]:
         """The routes in the order of adding."""

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Awaitable, Callable, Mapping
-from inspect import iscoroutinefunction
 from typing import Any
 
 from kakuri_http import Request, Response, Route, Router, problem
@@ -71,7 +70,6 @@ class APIRouter(Router):
             _UnknownID: lambda error: problem(_NOT_FOUND, code="not_found", detail=str(error)),
         }
         self._problems = {**(problems or {}), **defaults}
-        self._expected = tuple(self._problems)
 
     def add(
         self,
@@ -98,8 +96,8 @@ class APIRouter(Router):
             kakuri_http.RouteError: The pattern or the method is not valid.
             kakuri_http.RouteConflict: Another route has the same paths.
         """
-        answer = self._answer_with(handler, query, TYPED_PARAMETER.findall(pattern))
-        super().add(method, pattern, answer, streaming=streaming, body_limit=body_limit)
+        call = self._caller(handler, query, TYPED_PARAMETER.findall(pattern))
+        super().add(method, pattern, call, streaming=streaming, body_limit=body_limit)
         self.queries[f"{method} {pattern}"] = query
 
     def resolve(self, request: Request) -> Route | Response:
@@ -134,7 +132,7 @@ class APIRouter(Router):
         found = get_close_matches(path.lower(), candidates, n=1, cutoff=SIMILARITY)
         return candidates[found[0]] if found else None
 
-    def _answer_with(
+    def _caller(
         self,
         handler: Callable[..., Response | Awaitable[Response]],
         query: type | None,
@@ -151,24 +149,14 @@ class APIRouter(Router):
                 return handler(request)
             return handler(request, read_query(request, query))
 
-        async def answer_later(request: Request) -> Response:
-            try:
-                response: Response = await call(request)
-            except self._expected as error:
-                return self._problem(error)
-            return response
+        return call
 
-        def answer(request: Request) -> Response:
-            try:
-                response: Response = call(request)
-            except self._expected as error:
-                return self._problem(error)
-            return response
-
-        return answer_later if iscoroutinefunction(handler) else answer
-
-    def _problem(self, error: Exception) -> Response:
-        return next(make for kind, make in self._problems.items() if isinstance(error, kind))(error)
+    def respond_to(self, error: Exception) -> Response | None:
+        """Return the response to an exception of a handler; None if it is the server's fault."""
+        for kind, make in self._problems.items():
+            if isinstance(error, kind):
+                return make(error)
+        return None
 
 
 def untyped(pattern: str) -> str:
