@@ -12,6 +12,7 @@ one holds a lock that the exit needs.
 
 import os
 import select
+import stat
 import threading
 from collections import deque
 from collections.abc import Iterator
@@ -23,6 +24,9 @@ MAX_WAITING_LINES = 10_000
 
 PAUSE_SECONDS = 0.02
 """Seconds that the writer pauses after a write: short for a reader, long enough for many lines."""
+
+FILE_PIECE = 1_048_576
+"""Bytes that are written to a file at once."""
 
 
 class LogStream:
@@ -36,6 +40,7 @@ class LogStream:
 
     def __init__(self, descriptor: int, *, max_waiting: int = MAX_WAITING_LINES) -> None:
         self._descriptor = descriptor
+        self._piece_size = _piece_size(descriptor)
         self._waiting: deque[str] = deque()
         self._max_waiting = max_waiting
         self._dropped = 0
@@ -84,7 +89,7 @@ class LogStream:
                     text += f"{self._dropped} log lines were dropped: the reader is too slow\n"
                     self._dropped = 0
             with suppress(OSError):  # the reader has closed the pipe
-                for piece in _pieces(text.encode("utf-8", "backslashreplace")):
+                for piece in _pieces(text.encode("utf-8", "backslashreplace"), self._piece_size):
                     self._write(piece)
             self._closed.wait(PAUSE_SECONDS)
 
@@ -96,14 +101,25 @@ class LogStream:
                 select.select([], [self._descriptor], [])
 
 
-def _pieces(data: bytes) -> Iterator[bytes]:
-    """Split text at line ends, into pieces that a pipe writes atomically or one longer line each.
+def _piece_size(descriptor: int) -> int:
+    """Return how many bytes of several lines are written at once."""
+    try:
+        is_file = stat.S_ISREG(os.fstat(descriptor).st_mode)
+    except OSError:  # it is closed
+        is_file = False
+    # Each write gives up the interpreter's lock and takes it back from the event loop.
+    return FILE_PIECE if is_file else select.PIPE_BUF
 
-    So processes that share the pipe don't write into each other's lines (PIPE_BUF in pipe(7)).
+
+def _pieces(data: bytes, size: int) -> Iterator[bytes]:
+    """Split text at line ends, into pieces of at most `size` bytes or one longer line each.
+
+    A pipe writes pieces of PIPE_BUF atomically, and a file those of any size, so processes that
+    share one don't write into each other's lines (pipe(7)).
     """
     start = 0
     while start < len(data):
-        end = data.rfind(b"\n", start, start + select.PIPE_BUF) + 1
+        end = data.rfind(b"\n", start, start + size) + 1
         if end == 0:
             end = data.find(b"\n", start) + 1 or len(data)
         yield data[start:end]
