@@ -3,7 +3,7 @@ import os
 
 import pytest
 from kakuri_daemon import LogStream
-from kakuri_daemon._stream import _pieces
+from kakuri_daemon._stream import FILE_PIECE, _piece_size, _pieces
 
 PIPE_BYTES = 4096
 
@@ -95,7 +95,7 @@ def test_log_stream_writes_the_first_line_at_once_and_joins_those_of_its_pause(m
 )
 def test_log_stream_writes_whole_lines_in_pieces_that_a_pipe_writes_atomically(lengths):
     lines = [b"x" * (length - 1) + b"\n" for length in lengths]
-    pieces = list(_pieces(b"".join(lines)))
+    pieces = list(_pieces(b"".join(lines), PIPE_BYTES))
     assert b"".join(pieces) == b"".join(lines)
     assert all(piece.endswith(b"\n") for piece in pieces)
     assert all(len(piece) <= 4096 or piece.count(b"\n") == 1 for piece in pieces)
@@ -103,4 +103,14 @@ def test_log_stream_writes_whole_lines_in_pieces_that_a_pipe_writes_atomically(l
 
 
 def test_log_stream_writes_text_without_a_line_feed():
-    assert list(_pieces(b"a\nb")) == [b"a\n", b"b"]
+    assert list(_pieces(b"a\nb", PIPE_BYTES)) == [b"a\n", b"b"]
+
+
+def test_log_stream_writes_large_pieces_to_a_file_and_small_ones_to_a_pipe(tmp_path):
+    with (tmp_path / "log").open("wb") as file:
+        assert _piece_size(file.fileno()) == FILE_PIECE
+    ends = os.pipe()
+    assert _piece_size(ends[1]) == PIPE_BYTES
+    for end in ends:
+        os.close(end)
+    assert _piece_size(ends[1]) == PIPE_BYTES  # closed

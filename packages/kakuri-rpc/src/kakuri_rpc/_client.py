@@ -47,7 +47,8 @@ class AgentClient:
     run. Requests are idempotent, but the reply is that to the second one: a workload may be
     `existing` although this call started it, or not found although this call removed it.
 
-    Every method that sends a request raises:
+    Every method that sends a request does so at once and returns a `Call`. Await it for the reply;
+    that raises:
 
     - AgentError: the agent refused the request or failed; see its `code`.
     - AgentUnreachable: the request was not sent, or was sent as often as it may be without a

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from kakuri_tcp._connection import Connection
     from kakuri_tcp._limits import ServerLimits
     from kakuri_tcp._line_client import LineClient
+    from kakuri_tcp._line_client_connection import ReplyReceiver
     from kakuri_tcp._line_limits import LineClientLimits, LineServerLimits
     from kakuri_tcp._line_server import listen_lines
     from kakuri_tcp._line_server_connection import FaultHandler, LineHandler
@@ -74,6 +75,7 @@ __all__ = [
     "ListenFailed",
     "ListeningSockets",
     "Overloaded",
+    "ReplyReceiver",
     "RequestLost",
     "RequestNotSent",
     "RequestTimeout",
@@ -106,6 +108,7 @@ _HOMES = {
     "LineHandler": "_line_server_connection",
     "LineServerLimits": "_line_limits",
     "ListeningSockets": "_listeners",
+    "ReplyReceiver": "_line_client_connection",
     "Server": "_server",
     "ServerLimits": "_limits",
     "ServerTLS": "_tls",

@@ -1,0 +1,146 @@
+"""What handlers return besides responses and coroutines, and what becomes of their exceptions."""
+
+import asyncio
+import logging
+
+import pytest
+from kakuri_http import Response, Router, problem
+
+from .wire import wired
+
+GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+
+
+class Later:
+    """An awaitable with the methods of a future, which calls back at once."""
+
+    def __init__(self):
+        self.callback = None
+        self.context = None
+        self.response = None
+        self.error = None
+        self.is_cancelled = asyncio.Event()
+        self.is_called = asyncio.Event()
+
+    def __await__(self):
+        raise AssertionError("the server adds a callback")
+
+    def add_done_callback(self, callback, *, context=None):
+        self.callback, self.context = callback, context
+        self.is_called.set()
+
+    def done(self):
+        return False
+
+    def cancelled(self):
+        return self.is_cancelled.is_set()
+
+    def cancel(self):
+        self.is_cancelled.set()
+        asyncio.get_running_loop().call_soon(self.callback, self)
+
+    def result(self):
+        if self.cancelled():
+            raise asyncio.CancelledError
+        if self.error is not None:
+            raise self.error
+        return self.response
+
+    def finish(self, response=None, error=None):
+        self.response, self.error = response, error
+        self.context.run(self.callback, self)
+
+
+@pytest.fixture
+def later():
+    return Later()
+
+
+@pytest.fixture
+def router(later):
+    router = Router()
+    router.add("GET", "/", lambda request: later)
+    return router
+
+
+async def test_future_of_another_kind_is_responded_to_when_it_calls_back(router, later):
+    async with wired(router) as wire:
+        wire.send(GET)
+        await later.is_called.wait()
+        later.finish(Response(200, b"later"))
+        assert (await wire.read_response())[2] == b"later"
+
+
+async def test_exception_of_a_future_of_another_kind_is_a_500(router, later, caplog):
+    caplog.set_level(logging.ERROR, "kakuri_http")
+    async with wired(router) as wire:
+        wire.send(GET)
+        await later.is_called.wait()
+        later.finish(error=KeyError("secret"))
+        assert (await wire.read_response())[0] == 500
+    assert "secret" in caplog.text
+
+
+async def test_result_of_a_future_that_is_no_response_is_a_500(router, later, caplog):
+    async with wired(router) as wire:
+        wire.send(GET)
+        await later.is_called.wait()
+        later.finish("text")
+        assert (await wire.read_response())[0] == 500
+    assert "expected a Response from the handler of GET /, got str" in caplog.text
+
+
+async def test_future_of_another_kind_is_cancelled_when_its_client_disconnects(router, later):
+    async with wired(router) as wire:
+        wire.send(GET)
+        await later.is_called.wait()
+    await later.is_cancelled.wait()
+
+
+class Translating(Router):
+    """Responds to one kind of exception."""
+
+    def respond_to(self, error):
+        if isinstance(error, LookupError):
+            return problem(404, detail=str(error), code="not_found")
+        if isinstance(error, ZeroDivisionError):
+            raise ValueError("the router is at fault")
+        return None
+
+
+def failing(error, *, is_async):
+    router = Translating()
+
+    def fail(request):
+        raise error
+
+    async def fail_later(request):
+        raise error
+
+    router.add("GET", "/", fail_later if is_async else fail)
+    return router
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+@pytest.mark.parametrize(
+    ("error", "status"), [(LookupError("no"), 404), (TypeError(), 500), (ZeroDivisionError(), 500)]
+)
+async def test_router_responds_to_the_exceptions_of_its_handlers(error, status, is_async, caplog):
+    async with wired(failing(error, is_async=is_async)) as wire:
+        wire.send(GET)
+        assert (await wire.read_response())[0] == status
+    assert ("failed" in caplog.text) is (status == 500)
+    assert ("the router is at fault" in caplog.text) is isinstance(error, ZeroDivisionError)
+
+
+async def test_router_responds_to_the_exceptions_of_its_checks():
+    router = Translating()
+
+    def check(request):
+        raise LookupError("no such tenant")
+
+    router.check(check)
+    async with wired(router) as wire:
+        wire.send(GET)
+        status, _, body = await wire.read_response()
+    assert (status, b"no such tenant" in body) == (404, True)

@@ -1,0 +1,215 @@
+"""Calls: callbacks at once, converted and repeated replies, recovery from refusals."""
+
+import asyncio
+import contextvars
+
+import pytest
+from kakuri_rpc import (
+    AgentClient,
+    AgentError,
+    ClientClosed,
+    ErrorCode,
+    ErrorReply,
+    State,
+    Status,
+    UnexpectedReply,
+    serve,
+)
+from kakuri_rpc._repeated import MAX_BYTES, RepeatedReplies
+from kakuri_tcp import Endpoint
+
+ANY_PORT = Endpoint.parse("127.0.0.1:0")
+RUNNING = Status("a", State.RUNNING)
+NOT_FOUND = ErrorReply(ErrorCode.NOT_FOUND, "no workload")
+
+
+@pytest.fixture
+async def ask():
+    """Serve an agent, and return a function that calls `get_status`; its replies can be set."""
+
+    class Ask:
+        reply = RUNNING
+
+        def __call__(self):
+            return client.get_status("a")
+
+    ask = Ask()
+    async with (
+        await serve(ANY_PORT, lambda _: ask.reply) as agent,
+        AgentClient(agent.endpoint) as client,
+    ):
+        await client.get_status("a")  # there is a connection from now on
+        ask.client = client
+        yield ask
+
+
+async def until_done(call, *, context=None):
+    """Return the task and the context variable's value that the callback saw."""
+    seen = asyncio.get_running_loop().create_future()
+    call.add_done_callback(
+        lambda done: seen.set_result((done, asyncio.current_task(), PLACE.get())), context=context
+    )
+    return await seen
+
+
+PLACE = contextvars.ContextVar("place", default="outside")
+
+
+async def test_callback_is_called_without_a_task_in_the_given_context(ask):
+    context = contextvars.copy_context()
+    context.run(PLACE.set, "inside")
+    call = ask()
+    assert await until_done(call, context=context) == (call, None, "inside")
+    assert (call.done(), call.cancelled(), call.exception()) == (True, False, None)
+    assert call.result() == await call == RUNNING
+
+
+async def test_call_has_the_exception_of_a_refusal(ask):
+    ask.reply = NOT_FOUND
+    call = ask()
+    await until_done(call)
+    assert isinstance(call.exception(), AgentError)
+    with pytest.raises(AgentError, match="no workload"):
+        call.result()
+
+
+async def test_converted_call_has_what_was_made_of_the_reply(ask):
+    assert await ask().converted(lambda status: status.state.value) == "Running"
+
+
+async def test_exception_of_the_conversion_is_that_of_the_call(ask):
+    def fail(status):
+        raise KeyError(status.id)
+
+    with pytest.raises(KeyError):
+        await ask().converted(fail)
+
+
+@pytest.mark.parametrize(("is_pure", "conversions"), [(True, 2), (False, 5)])
+async def test_pure_conversion_of_a_reply_that_comes_again_is_not_repeated(
+    ask, is_pure, conversions
+):
+    converted = []
+
+    def convert(status):
+        converted.append(status)
+        return len(converted)
+
+    results = [await ask().converted(convert, is_pure=is_pure) for _ in range(5)]
+    assert len(converted) == conversions
+    assert results == [1, *([2] * 4)] if is_pure else [1, 2, 3, 4, 5]
+    ask.reply = Status("a", State.FAILED)
+    assert await ask().converted(convert, is_pure=is_pure) == conversions + 1
+
+
+async def test_repeated_reply_for_another_request_is_unexpected(ask):
+    client = ask.client
+
+    def convert(status):
+        return status.id
+
+    for _ in range(3):
+        assert await client.get_status("a").converted(convert, is_pure=True) == "a"
+    with pytest.raises(UnexpectedReply, match="expected a reply about 'b', got one about 'a'"):
+        await client.get_status("b").converted(convert, is_pure=True)
+
+
+async def test_refusal_is_recovered_by_what_the_caller_does(ask):
+    ask.reply = NOT_FOUND
+
+    async def recover(error):
+        await asyncio.sleep(0)
+        return error.code
+
+    call = ask().converted(lambda status: status, recover=recover)
+    assert await call is ErrorCode.NOT_FOUND
+    assert ask.client.metrics.in_flight == 0
+
+
+async def test_exception_of_the_recovery_is_that_of_the_call(ask):
+    ask.reply = NOT_FOUND
+
+    async def recover(error):
+        raise LookupError from error
+
+    with pytest.raises(LookupError):
+        await ask().converted(lambda status: status, recover=recover)
+
+
+async def test_recovery_ends_with_a_call_that_is_cancelled(ask):
+    ask.reply = NOT_FOUND
+    begun = asyncio.Event()
+    ended = asyncio.get_running_loop().create_future()
+
+    async def recover(error):
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set_result(True)
+
+    call = ask().converted(lambda status: status, recover=recover)
+    await begun.wait()
+    assert call.cancel()
+    assert not call.cancel()
+    assert await ended
+    assert call.cancelled()
+
+
+async def test_cancelled_task_cancels_the_call_that_it_awaits(ask):
+    call = ask()
+
+    async def wait():
+        await call
+
+    waiting = asyncio.create_task(wait())
+    await asyncio.sleep(0)
+    waiting.cancel()
+    await asyncio.gather(waiting, return_exceptions=True)
+    assert call.cancelled()
+    assert ask.client.metrics.in_flight == 0
+    assert await ask() == RUNNING  # its reply was not taken for that of the first call
+
+
+async def test_cancelled_call_calls_back_in_a_later_turn(ask):
+    call = ask()
+    called = []
+    call.add_done_callback(called.append)
+    call.cancel()
+    assert called == []
+    await asyncio.sleep(0)
+    assert called == [call]
+
+
+async def test_outcome_of_each_call_is_observed(ask):
+    outcomes = []
+    ask.client.metrics.on_outcome = outcomes.append
+    await ask()
+    ask.reply = NOT_FOUND
+    with pytest.raises(AgentError):
+        await ask()
+    ask().cancel()
+    await ask.client.close()
+    with pytest.raises(ClientClosed):
+        await ask()
+    kinds = [type(outcome) for outcome in outcomes]
+    assert kinds == [type(None), AgentError, asyncio.CancelledError, ClientClosed]
+
+
+def test_line_is_remembered_when_it_comes_the_second_time():
+    replies = RepeatedReplies()
+    for found in (None, None, b"reply"):
+        known = replies.find(b"line", str)
+        assert (known and known.reply) == found
+        replies.add(b"line", str, b"reply", "result")
+    assert replies.find(b"line", repr) is None
+    assert replies.find(b"other", str) is None
+
+
+def test_long_line_is_not_remembered():
+    replies = RepeatedReplies()
+    for length in (MAX_BYTES, MAX_BYTES + 1):
+        line = b"x" * length
+        for _ in range(2):
+            replies.add(line, str, b"reply", "result")
+        assert (replies.find(line, str) is not None) is (length == MAX_BYTES)
