@@ -81,7 +81,7 @@ async def test_exception_of_a_future_of_another_kind_is_a_500(router, later, cap
     assert "secret" in caplog.text
 
 
-async def test_result_of_a_future_that_is_no_response_is_a_500(router, later, caplog):
+async def test_result_of_a_future_other_than_a_response_is_a_500(router, later, caplog):
     async with wired(router) as wire:
         wire.send(GET)
         await later.is_called.wait()

@@ -1,4 +1,4 @@
-"""Request lines that are sent without a coroutine, and what their receivers are told."""
+"""Request lines that are sent without a coroutine, and what their receivers get."""
 
 import asyncio
 

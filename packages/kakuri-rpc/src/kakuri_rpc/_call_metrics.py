@@ -88,7 +88,7 @@ class CallMetrics:
 
 
 def _ignore(_error: BaseException | None) -> None:
-    """Stand in for `on_outcome` where nobody is interested."""
+    """Stand in for `on_outcome` where none was set."""
 
 
 def _outcome(error: BaseException) -> str:

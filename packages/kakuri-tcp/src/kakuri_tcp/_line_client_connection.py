@@ -28,7 +28,7 @@ class ReplyReceiver(Protocol):
     """What receives the reply to a request line; its methods must not raise."""
 
     def done(self) -> bool:
-        """Return whether nobody waits for the reply any more; it is then dropped."""
+        """Return whether the reply is no longer awaited; it is then dropped."""
 
     def receive(self, line: bytes) -> None:
         """Receive the reply, without its end."""

@@ -99,7 +99,7 @@ class Submissions:
     def _submit(
         self, submitted: Workload, workload: Workload, request: Request, query: SubmissionQuery
     ) -> Call[Response]:
-        """Have the agent start a workload.
+        """Ask the agent to start a workload, and return the response that follows.
 
         Args:
             submitted: The workload as it was submitted.
