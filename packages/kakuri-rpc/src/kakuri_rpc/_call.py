@@ -120,8 +120,8 @@ class Call(Generic[R]):
             convert: Called with the reply.
             recover: Called if the agent answers with an error; returns the result in its place, or
                 raises.
-            is_pure: Whether the result depends on the reply alone, and callers do not change it. It is
-                then used again for the same reply to another call.
+            is_pure: Whether the result depends on the reply alone, and callers do not change it. It
+                is then used again for the same reply to another call.
         """
         self._convert = convert
         self._recover = recover
