@@ -10,7 +10,7 @@ from kakuri_workload import DesiredState, Event, EventType, Removal, WorkloadSta
 
 from kakuri_registry._entry import WorkloadEntry
 from kakuri_registry._frozen import EMPTY
-from kakuri_registry._sizes import texts_size
+from kakuri_registry._sizes import TEXT_BYTES, texts_size
 
 EVENT_BYTES = 384
 """Bytes of an event without its texts, in memory; its row takes less."""
@@ -21,15 +21,18 @@ RegistryEvent: TypeAlias = Event[WorkloadState, DesiredState]
 
 def event_size(event: RegistryEvent) -> int:
     """Return the size of an event in bytes, computed like that of a workload."""
-    texts: tuple[str | None, ...]
-    texts = (event.id, event.reason, event.message, event.version, event.trace)
-    if (removal := event.removal) is not None:
+    removal, size = event.removal, EVENT_BYTES
+    for name in (event.id, event.trace):  # which are ASCII
+        if name is not None:
+            size += TEXT_BYTES + len(name)
+    if not (event.reason or event.message or event.version or removal or event.labels):
+        return size  # most events
+    texts: list[str | None] = [event.reason, event.message, event.version]
+    if removal is not None:
         texts += (removal.zone, removal.container, removal.verified_by)
-    given = [text for text in texts if text is not None]
-    if event.labels:
-        given += event.labels
-        given += event.labels.values()
-    return EVENT_BYTES + texts_size(given)
+    texts += event.labels
+    texts += event.labels.values()
+    return size + texts_size([text for text in texts if text is not None])
 
 
 def workload_event(

@@ -53,7 +53,9 @@ def freeze(workload: Workload) -> None:
     It stays the same object: to make a new one would take as long as to register it.
     """
     for name, value in zip(MUTABLE_FIELDS, _mutable_of(workload), strict=True):
-        if value != () and type(value) is not FrozenDict:
+        if value == {}:
+            object.__setattr__(workload, name, EMPTY)
+        elif value != () and type(value) is not FrozenDict:
             object.__setattr__(workload, name, _frozen(value))
 
 

@@ -24,7 +24,7 @@ def extended(history: History, before: WorkloadEntry, after: WorkloadEntry) -> H
         and earlier.attempt == run.attempt
     ):
         return history
-    message = shortened(run.message)
+    message = run.message and shortened(run.message)
     transition = Transition(
         after.changed_at, run.state, run.reason, message, run.exit_code, run.attempt
     )

@@ -7,7 +7,7 @@ visiting workloads that do not belong to it.
 from collections.abc import Iterable, Iterator
 from heapq import merge
 
-from kakuri_workload import WorkloadState
+from kakuri_workload import Workload, WorkloadState
 
 from kakuri_registry._entry import WorkloadEntry
 from kakuri_registry._ordered import OrderedIds
@@ -31,16 +31,16 @@ class Index:
 
     def add(self, entry: WorkloadEntry) -> None:
         """Add a new workload."""
-        self._enter(entry.state, entry)
+        self._enter(entry.state, entry.workload)
 
     def move(self, before: WorkloadState, entry: WorkloadEntry) -> None:
         """Move a workload to another state."""
-        self._leave(before, entry)
-        self._enter(entry.state, entry)
+        self._leave(before, entry.workload)
+        self._enter(entry.state, entry.workload)
 
     def discard(self, entry: WorkloadEntry) -> None:
         """Remove a workload."""
-        self._leave(entry.state, entry)
+        self._leave(entry.state, entry.workload)
 
     def after(
         self, workload_id: str, state: WorkloadState | None, label: Label | None
@@ -57,19 +57,19 @@ class Index:
         """Return how many workloads are in a state."""
         return len(self._states[state])
 
-    def _enter(self, state: WorkloadState, entry: WorkloadEntry) -> None:
-        workload_id = entry.workload.id
+    def _enter(self, state: WorkloadState, workload: Workload) -> None:
+        workload_id = workload.id
         self._states[state].add(workload_id)
-        for label in entry.workload.labels.items():
+        for label in workload.labels.items():
             members = self._labels.get((state, label))
             if members is None:
                 members = self._labels[state, label] = OrderedIds()
             members.add(workload_id)
 
-    def _leave(self, state: WorkloadState, entry: WorkloadEntry) -> None:
-        workload_id = entry.workload.id
+    def _leave(self, state: WorkloadState, workload: Workload) -> None:
+        workload_id = workload.id
         self._states[state].discard(workload_id)
-        for label in entry.workload.labels.items():
+        for label in workload.labels.items():
             members = self._labels[state, label]
             members.discard(workload_id)
             if not members:

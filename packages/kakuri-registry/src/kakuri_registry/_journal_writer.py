@@ -7,6 +7,7 @@ from kakuri_registry._change import Change
 from kakuri_registry._errors import StoreError
 from kakuri_registry._events import RegistryEvent
 from kakuri_registry._journal import EventJournal
+from kakuri_registry._registry import WorkloadRegistry
 from kakuri_registry._store import Store
 
 
@@ -22,12 +23,17 @@ class JournalWriter:
         self._must_compact = False
         self._compacted: int | None = None
 
-    def write_through(self, change: Change) -> None:
-        """Write a change to a store that does not block; the registry then publishes its events."""
-        self._store.write((change,))
-        if (compaction := self._journal.compaction) is not None:
-            self._store.compact(compaction)
-            self._journal.compacted_store(compaction)
+    def write_through(self, registry: WorkloadRegistry) -> bool:
+        """Write each change at once if the store never blocks: it is not faster with batches.
+
+        Returns:
+            Whether the changes are written.
+        """
+        if not self._store.is_nonblocking:
+            return False
+        only_removals = not self._store.keeps_workloads
+        registry.subscribe(self._write, stores_at_once=True, only_removals=only_removals)
+        return True
 
     def with_events(self, changes: Sequence[Change], batch: Batch) -> list[Change]:
         """Return the changes of a batch with the events that are not stored yet."""
@@ -60,3 +66,9 @@ class JournalWriter:
             self._journal.compacted_store(self._compacted)
         for events in self._events.values():
             self._journal.stored(events)
+
+    def _write(self, change: Change) -> None:
+        self._store.write((change,))
+        if (compaction := self._journal.compaction) is not None:
+            self._store.compact(compaction)
+            self._journal.compacted_store(compaction)

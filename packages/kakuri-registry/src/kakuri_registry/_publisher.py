@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import TypeAlias
 
-from kakuri_workload import DesiredState, EventType
+from kakuri_workload import DesiredState, EventType, History
 
 from kakuri_registry._change import Change
 from kakuri_registry._entry import WorkloadEntry
@@ -30,10 +30,15 @@ class ChangePublisher(RegistryReader):
         super().__init__(max_workloads=max_workloads)
         self._on_change: Callable[[Change], None] = _ignore_change
         self._stores_at_once = True
+        self._only_removals = True
         self._on_entry: EntryObserver = _ignore
 
     def subscribe(
-        self, on_change: Callable[[Change], None] | None, *, stores_at_once: bool = False
+        self,
+        on_change: Callable[[Change], None] | None,
+        *,
+        stores_at_once: bool = False,
+        only_removals: bool = False,
     ) -> None:
         """Call a function with every change as it is made, in place of the earlier subscriber.
 
@@ -41,9 +46,12 @@ class ChangePublisher(RegistryReader):
             on_change: The function, which must not change the registry; None for no subscriber.
             stores_at_once: Whether a change is stored when the function returns, so that its event
                 is published then. Otherwise the subscriber reports that to the journal.
+            only_removals: Whether to leave out other changes of workloads, which are then
+                published at once.
         """
         self._on_change = _ignore_change if on_change is None else on_change
-        self._stores_at_once = stores_at_once or on_change is None
+        self._only_removals = only_removals or on_change is None
+        self._stores_at_once = stores_at_once or self._only_removals
 
     def observe(self, on_entry: EntryObserver) -> None:
         """Call a function whenever an entry is added, replaced or removed, for counting.
@@ -56,28 +64,29 @@ class ChangePublisher(RegistryReader):
 
     def _put(self, before: WorkloadEntry, entry: WorkloadEntry) -> WorkloadEntry:
         workload_id = entry.workload.id
+        earlier, state = before.run.state, entry.run.state
         self._entries[workload_id] = entry
         known = self._histories.get(workload_id, ())
         history = extended(known, before, entry)
         if history is not known:
             self._histories[workload_id] = history
-        if before.state is not entry.state:
-            self._index.move(before.state, entry)
-            if before.state.is_terminal:
+        if earlier is not state:
+            self._index.move(earlier, entry)
+            if earlier.is_terminal:
                 self._ended.discard(workload_id)
-            if entry.state.is_terminal:
+            if state.is_terminal:
                 is_removing = entry.desired is DesiredState.REMOVE
                 self._ended.add(self._as_ended(entry), is_removing=is_removing)
-        events: tuple[RegistryEvent, ...] = ()
+        event: RegistryEvent | None = None
         is_request = before.desired is not entry.desired
         is_transition = history is not known
         if is_request or is_transition:
             # The next attempt after a restart is to run, as was requested then.
             is_expected = is_transition and entry.desired is DesiredState.RUN
             kind = EventType.DESIRED if is_request and not is_expected else EventType.WORKLOAD
-            message = shortened(entry.run.message)
-            events = (workload_event(kind, entry, entry.version, entry.changed_at, message),)
-        self._publish(Change(workload_id, entry.version, entry, history, events=events))
+            message = entry.run.message and shortened(entry.run.message)
+            event = workload_event(kind, entry, entry.version, entry.changed_at, message)
+        self._publish_entry(entry, history, event)
         self._on_entry(before, entry)
         return entry
 
@@ -89,6 +98,27 @@ class ChangePublisher(RegistryReader):
         self._ended.discard(workload_id)
         self._on_entry(entry, None)
         return entry
+
+    def _publish_entry(
+        self,
+        entry: WorkloadEntry,
+        history: History,
+        event: RegistryEvent | None,
+        *,
+        is_registration: bool = False,
+        is_new: bool = False,
+    ) -> None:
+        """Publish a new entry; `is_new` is whether a store counts it as a registration."""
+        if not self._only_removals:
+            events = () if event is None else (event,)
+            change = Change(entry.workload.id, entry.version, entry, history, is_new, events)
+            self._publish(change, is_registration=is_registration)
+            return
+        self._version = entry.version
+        if event is None:
+            self._journal.advance(entry.version)
+        else:
+            self._journal.add_stored(event)
 
     def _publish(self, change: Change, *, is_registration: bool = False) -> None:
         self._version = change.version

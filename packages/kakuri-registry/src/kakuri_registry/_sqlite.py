@@ -69,6 +69,7 @@ class SQLiteStore:
     """
 
     is_nonblocking = False
+    keeps_workloads = True
 
     def __init__(
         self,

@@ -76,6 +76,10 @@ class Store(Protocol):
         """Whether `write` never blocks, so that it can be called on an event loop."""
 
     @property
+    def keeps_workloads(self) -> bool:
+        """Whether `write` stores more than removals; asked for only if it never blocks."""
+
+    @property
     def has_reserve(self) -> bool | None:
         """Whether space is reserved for changes while the disk is full; None if it never is."""
 
@@ -144,6 +148,7 @@ class EphemeralStore:
     """
 
     is_nonblocking = True
+    keeps_workloads = False
     has_reserve = None
 
     def __init__(self, *, version: int = 0, store_id: str | None = None) -> None:
@@ -195,6 +200,8 @@ class EphemeralStore:
 
 class MemoryStore(EphemeralStore):
     """A store in memory that returns all that was written to it, for tests of what is stored."""
+
+    keeps_workloads = True
 
     def __init__(self, *, version: int = 0, store_id: str | None = None) -> None:
         """Create an empty store. The arguments are those of `EphemeralStore`."""

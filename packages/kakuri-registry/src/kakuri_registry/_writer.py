@@ -103,10 +103,7 @@ class StoreWriter:
         self._thread: ThreadPoolExecutor | None = None
         self._tidier = Tidier(store, self._submit)
         self._tombstones = StoredTombstones(store, self._submit)
-        # A store that never blocks is not faster with batches.
-        if store.is_nonblocking:
-            registry.subscribe(self._events.write_through, stores_at_once=True)
-        else:
+        if not self._events.write_through(registry):
             registry.subscribe(self._add)
 
     @property

@@ -51,12 +51,17 @@ class Capacity:
                 has the figures.
         """
         memory, cpu, spec = needed = self._needs(workload)
-        floor = ""
-        if workload.memory_mb < self.memory_floor_mb:
-            floor = f", and no zone takes less than {self.memory_floor_mb} MB"
-        _check("MB of memory", memory, self.memory_mb_used, self.memory_mb, floor)
-        _check("millicores of CPU", cpu, self.cpu_millicores_used, self.cpu_millicores)
-        _check("bytes of specifications", spec, self.spec_bytes_used, self.spec_bytes)
+        if self.memory_mb is not None and self.memory_mb_used + memory > self.memory_mb:
+            floor = ""
+            if workload.memory_mb < self.memory_floor_mb:
+                floor = f", and no zone takes less than {self.memory_floor_mb} MB"
+            raise _insufficient("MB of memory", memory, self.memory_mb_used, self.memory_mb, floor)
+        total = self.cpu_millicores
+        if total is not None and self.cpu_millicores_used + cpu > total:
+            raise _insufficient("millicores of CPU", cpu, self.cpu_millicores_used, total)
+        total = self.spec_bytes
+        if self.spec_bytes_used + spec > total:
+            raise _insufficient("bytes of specifications", spec, self.spec_bytes_used, total)
         return needed
 
     def reserve(self, workload: Workload) -> None:
@@ -88,15 +93,15 @@ class Capacity:
         self.spec_bytes_used += needed[2]
 
 
-def _check(what: str, need: int, used: int, total: int | None, note: str = "") -> None:
-    """Raise InsufficientCapacity, or NeverFits, unless `need` is available of a resource."""
-    if total is None or used + need <= total:
-        return
+def _insufficient(
+    what: str, need: int, used: int, total: int, note: str = ""
+) -> InsufficientCapacity:
+    """Return the error for a workload that needs more of a resource than is available."""
     if need > total:
-        raise NeverFits(
+        return NeverFits(
             f"expected at most {total} {what}, which is all that this node has, got {need}{note}"
         )
-    raise InsufficientCapacity(
+    return InsufficientCapacity(
         f"expected at most {max(total - used, 0)} {what}, got {need}: "
         f"{used} of {total} are reserved{note}"
     )

@@ -113,7 +113,7 @@ class Reconciler:
 
     def zone_changed(self, zone_id: str) -> None:
         """Add the workload of a zone to the queue."""
-        self.enqueue(zone_id)
+        self._queue.add(zone_id)
 
     def zone_gone(self, zone_id: str, remains: Remains = UNKNOWN_REMAINS) -> None:
         """Remove the entry of a workload whose zone was removed on request."""
@@ -166,7 +166,8 @@ class Reconciler:
         if entry is None:
             self._release(workload_id)
         else:
-            entry = self._statuses.observe(entry, zone)
+            if zone is not None or entry.run.state is _RUNNING:
+                entry = self._statuses.observe(entry, zone)
             state = entry.run.state
             if state.is_terminal:
                 self._release(workload_id)

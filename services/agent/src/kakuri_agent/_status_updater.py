@@ -102,7 +102,8 @@ class StatusUpdater:
         if zone.state is _RUNNING:
             running_since = self._volatile.running_since
             if zone.id not in running_since:
-                running_since[zone.id] = self._loop.time() - self._age(zone)
+                age = 0.0 if zone.started_at is None else self._clock() - zone.started_at
+                running_since[zone.id] = self._loop.time() - max(age, 0.0)
         elif entry.state is _RUNNING:
             log.warning("report ignored", id=zone.id, known="running", reported="pending")
             return entry
@@ -191,10 +192,6 @@ class StatusUpdater:
             failures=entry.failures,
             attempt=zone.attempt,
         )
-
-    def _age(self, zone: ZoneStatus) -> float:
-        """Return for how many seconds a zone has run, by the wall clock."""
-        return 0.0 if zone.started_at is None else max(self._clock() - zone.started_at, 0.0)
 
     def _was_stable(self, workload_id: str, run: Run) -> bool:
         """Return whether a run was long enough to reset the back-off, and forget when it began."""

@@ -32,7 +32,11 @@ and the runtime is asked again."""
 
 
 class WorkloadLogs:
-    """Answers requests for logs."""
+    """Answers requests for logs.
+
+    Attributes:
+        changed: Wakes the readers that wait for the log of a workload, which changed.
+    """
 
     def __init__(self, registry: WorkloadRegistry, writer: StoreWriter, runtime: Runtime) -> None:
         self._registry = registry
@@ -43,10 +47,7 @@ class WorkloadLogs:
         self._quiet: dict[str, tuple[str, int]] = {}
         self._followers: set[asyncio.Task[Reply]] = set()
         self._is_stopping = False
-
-    def changed(self, workload_id: str) -> None:
-        """Wake the readers that wait for a workload's log."""
-        self._signals.set(workload_id)
+        self.changed = self._signals.set
 
     def stop_waiting(self) -> None:
         """Answer the requests that wait, and every later one at once."""

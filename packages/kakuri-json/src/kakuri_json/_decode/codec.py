@@ -50,17 +50,19 @@ class Codec:
         annotation: The type.
         first: Decodes a document in the layout of the last one: returns a value or NO_MATCH, or
             raises ValueError for a document that the general path has to explain.
+        within: The last limits that `is_within` accepted: a program uses the same ones each time.
     """
 
     __slots__ = (
         "__weakref__", "_depth", "_known", "_learned", "_readers", "_runs", "annotation", "first",
-        "shape",
+        "shape", "within",
     )  # fmt: skip
 
     def __init__(self, shape: Shape, annotation: Any) -> None:
         self.shape = shape
         self.annotation = annotation
         self._depth: int | None = None
+        self.within = DEFAULT_LIMITS
         self.first: Callable[[str], Any] = lambda _: NO_MATCH
         self._readers: list[Callable[[str], Any]] = []
         self._known: set[Layout] = set()
@@ -101,11 +103,14 @@ class Codec:
 
         They are compiled for the default limits, and accept nothing nested deeper than the type.
         """
-        if limits is DEFAULT_LIMITS:
+        if limits is self.within:
             return True
         if self._depth is None:
             self._depth = depth_of(self.shape)
-        return self._depth <= limits.max_depth and limits[1:] == DEFAULT_LIMITS[1:]
+        if self._depth > limits.max_depth or limits[1:] != DEFAULT_LIMITS[1:]:
+            return False
+        self.within = limits
+        return True
 
     def runs_of(self, item: Shape, key: Shape | None) -> Runs | None:
         """Return the reader of runs for items of this type; None if no expression reads them.

@@ -72,7 +72,9 @@ def decode(data: Data, type: Any = object, *, limits: Limits | None = None) -> A
     """
     if data.__class__ is bytes and len(data) <= _MAX_FAST:
         codec = BY_IDENTITY[id(type)]()
-        if codec is not None and (limits is None or codec.is_within(limits_or_default(limits))):
+        if codec is not None and (
+            limits is None or limits is codec.within or codec.is_within(limits_or_default(limits))
+        ):
             read = codec.first  # CPython 3.11 loads a slot faster than it looks for a method there
             try:
                 value = read(data.decode())

@@ -56,6 +56,13 @@ class Outcome:
     exit_code: Annotated[int, Range(ge=0, le=255)] = 0
     failure: Reason | None = None
 
+    @property
+    def start(self) -> tuple[WorkloadState, str | None]:
+        """The state and the reason of a zone after its start delay."""
+        if self.failure is not None and self.run_time == 0:
+            return WorkloadState.FAILED, self.failure
+        return WorkloadState.RUNNING, None
+
 
 @dataclass(frozen=True, slots=True)
 class Script:
@@ -78,11 +85,9 @@ class _Zone:
     status: ZoneStatus
     outcome: Outcome
     timer: asyncio.TimerHandle | None = None
-    is_due: bool = False
 
     def cancel(self) -> None:
         """Cancel the next change of state."""
-        self.is_due = False
         if self.timer is not None:
             self.timer.cancel()
 
@@ -101,7 +106,6 @@ class SimulatedRuntime:
         self._outcomes = outcomes or []
         self._zones: dict[str, _Zone] = {}
         self._observer: Observer | None = None
-        self._due: list[_Zone] = []  # those that change their states in the next turn of the loop
 
     def attach(self, observer: Observer) -> None:
         """Notify this observer; there are no zones yet."""
@@ -109,22 +113,31 @@ class SimulatedRuntime:
         observer.zones_listed()
 
     def start(self, spec: ZoneSpec) -> None:
-        """Start a zone after its start delay, unless that attempt was started before."""
+        """Start a zone after its start delay, unless that attempt was started before.
+
+        Without a delay it runs at once, and the observer is notified before this returns.
+        """
         zone_id, attempt = spec.workload.id, spec.attempt
         known = self._zones.get(zone_id)
         if known is not None and known.status.attempt >= attempt:
             return
+        outcome = self._outcome_of(spec.workload.image)
+        is_delayed = outcome.start_delay > 0
+        state, reason = (WorkloadState.PENDING, None) if is_delayed else outcome.start
         status = ZoneStatus(
             zone_id,
-            WorkloadState.PENDING,
-            pod_sandbox_id=f"simulated-sandbox-{zone_id}",
+            state,
+            reason,
             container_id=f"simulated-{zone_id}-{attempt}",
             attempt=attempt,
             spec=spec,
         )
-        zone = _Zone(status, self._outcome_of(spec.workload.image))
-        self._zones[zone_id] = zone
-        self._proceed_after(zone.outcome.start_delay, zone)
+        zone = self._zones[zone_id] = _Zone(status, outcome)
+        if is_delayed:
+            self._proceed_after(outcome.start_delay, zone)
+        else:
+            self._notify(zone_id)
+            self._schedule_end(zone)
 
     def stop(self, zone_id: str, grace_seconds: int) -> None:  # noqa: ARG002 (it ends at once)
         """End a running or starting zone at once, without a grace time."""
@@ -148,7 +161,8 @@ class SimulatedRuntime:
         remains = Remains(Removal(verified_by="simulated"))
         if zone is not None:
             status = zone.status
-            removal = Removal(status.pod_sandbox_id, status.container_id, verified_by="simulated")
+            sandbox_id = f"simulated-sandbox-{zone_id}" if status.container_id else None
+            removal = Removal(sandbox_id, status.container_id, verified_by="simulated")
             remains = Remains(removal, status=status)
         if self._observer is not None:
             self._observer.zone_gone(zone_id, remains)
@@ -200,33 +214,20 @@ class SimulatedRuntime:
         return DEFAULT_OUTCOME
 
     def _proceed_after(self, delay: float, zone: _Zone) -> None:
-        """Change a zone's state after a delay; all that are due at once share a callback."""
-        loop = asyncio.get_running_loop()
-        if delay:
-            zone.timer = loop.call_later(delay, self._proceed, zone)
-            return
-        if not self._due:
-            loop.call_soon(self._proceed_all)
-        self._due.append(zone)
-        zone.is_due = True
-
-    def _proceed_all(self) -> None:
-        due, self._due = self._due, []
-        for zone in due:
-            if zone.is_due:
-                zone.is_due = False
-                self._proceed(zone)
+        zone.timer = asyncio.get_running_loop().call_later(delay, self._proceed, zone)
 
     def _proceed(self, zone: _Zone) -> None:
-        outcome = zone.outcome
+        """Change a zone's state, because its start delay or its run time is over."""
         if zone.status.state is WorkloadState.RUNNING:
             self._end(zone)
-        elif outcome.failure is not None and outcome.run_time == 0:
-            self._change(zone, WorkloadState.FAILED, outcome.failure)
         else:
-            self._change(zone, WorkloadState.RUNNING)
-            if outcome.run_time is not None:
-                self._proceed_after(outcome.run_time, zone)
+            self._change(zone, *zone.outcome.start)
+            self._schedule_end(zone)
+
+    def _schedule_end(self, zone: _Zone) -> None:
+        run_time = zone.outcome.run_time
+        if run_time is not None and zone.status.state is WorkloadState.RUNNING:
+            self._proceed_after(run_time, zone)
 
     def _end(self, zone: _Zone) -> None:
         code, failure = zone.outcome.exit_code, zone.outcome.failure
@@ -251,10 +252,12 @@ class SimulatedRuntime:
             reason,
             message,
             exit_code,
-            known.pod_sandbox_id,
-            known.container_id,
+            container_id=known.container_id,
             attempt=known.attempt,
             spec=known.spec,
         )
+        self._notify(known.id)
+
+    def _notify(self, zone_id: str) -> None:
         if self._observer is not None:
-            self._observer.zone_changed(known.id)
+            self._observer.zone_changed(zone_id)
