@@ -1,19 +1,15 @@
 """Check the English of docstrings, comments, messages, test names and Markdown.
 
 The glossary in CONTRIBUTING.md says which expressions this project does not use, and which it uses
-instead. This check finds them. Occurrences that are older than the check are counted for each file
-in `tools/language.baseline`; a file with more of them fails.
+instead. This check finds them.
 
-Usage: python -m tools.language [--update]
-
-`--update` writes the counts of today, unless there are more occurrences in all than before.
+Usage: python -m tools.language
 """
 
 import ast
 import io
 import re
 import subprocess
-import sys
 import tokenize
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -21,7 +17,6 @@ from pathlib import Path
 
 from tools.members import ROOT
 
-BASELINE = ROOT / "tools" / "language.baseline"
 SKIPPED = {"tools/language.py", "tests/tools/test_language.py"}
 """Files about the expressions themselves."""
 
@@ -83,7 +78,8 @@ _BLANK_END = re.compile(BLANK_END.pattern)
 
 _FENCE = re.compile(r"^ *(```|~~~).*?^ *\1", re.MULTILINE | re.DOTALL)
 _QUOTED = re.compile(
-    r"``.*?``|`[^`]*`|\"[^\"\n]*\"|“[^”\n]*”|(?<=\])\([^)\s]*\)|<!--.*?-->", re.DOTALL
+    r"``.*?``|`[^`]*`|\"[^\"\n]*\"|“[^”\n]*”|(?<!\w)'[^'\s]+'(?!\w)|(?<=\])\([^)\s]*\)|<!--.*?-->",
+    re.DOTALL,
 )
 _RULE = re.compile(r"^https?://\S+", re.MULTILINE)
 
@@ -167,55 +163,12 @@ def findings(root: Path = ROOT) -> list[Finding]:
     return found
 
 
-def counted(found: list[Finding]) -> dict[str, int]:
-    """Return the number of occurrences in each file that has any."""
-    counts: dict[str, int] = {}
-    for each in found:
-        counts[each.path] = counts.get(each.path, 0) + 1
-    return counts
-
-
-def read_baseline(path: Path = BASELINE) -> dict[str, int]:
-    """Return the accepted number of occurrences in each file."""
-    lines = path.read_text().splitlines() if path.exists() else []
-    pairs = (line.rsplit(" ", 1) for line in lines if line and not line.startswith("#"))
-    return {name: int(count) for name, count in pairs}
-
-
-def check(found: list[Finding], baseline: dict[str, int]) -> list[str]:
-    """Return a line for each occurrence in the files that have more than the baseline accepts."""
-    counts = counted(found)
-    return [str(each) for each in found if counts[each.path] > baseline.get(each.path, 0)]
-
-
-def update(found: list[Finding], path: Path = BASELINE) -> None:
-    """Write today's counts as the baseline.
-
-    Files may be renamed or split, so only the sum is compared.
-
-    Raises:
-        SystemExit: There are more occurrences than before.
-    """
-    before = read_baseline(path)
-    if path.exists() and len(found) > sum(before.values()):
-        message = f"expected at most {sum(before.values())} occurrences, got {len(found)}"
-        raise SystemExit(message)
-    head = "# Occurrences of the glossary's expressions that are older than tools/language.py.\n"
-    lines = [f"{name} {count}\n" for name, count in sorted(counted(found).items())]
-    path.write_text("".join([head, *lines]))
-
-
 def main() -> None:
-    """Check the repository, or write the baseline."""
-    found = findings()
-    if sys.argv[1:] == ["--update"]:
-        update(found)
-    elif sys.argv[1:]:
-        raise SystemExit(__doc__)
-    if faults := check(found, read_baseline()):
-        page = "\nCONTRIBUTING.md has the glossary; code and quotations in quotes are not checked."
-        raise SystemExit("\n".join(faults) + page)
-    print(f"no new expression of the glossary; {len(found)} old ones are left")
+    """Check the repository."""
+    if found := findings():
+        page = "CONTRIBUTING.md has the glossary; code and quotations in quotes are not checked."
+        raise SystemExit("\n".join([*map(str, found), page]))
+    print("no expression of the glossary")
 
 
 if __name__ == "__main__":

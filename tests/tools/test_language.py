@@ -38,6 +38,7 @@ def test_markdown_with_an_expression_of_the_glossary_is_found(sentence):
         "The two can be told apart.",
         "There is no authentication, and this is no longer true.",
         '`told` and "nobody" are quoted, and [a link](behind/told.md) is not prose.',
+        "A user is '1000' or 'nobody'.",
         "These are reserved words; in other words, whole words.",
         "Events may lag behind, and a call leaves nothing of its own behind.",
     ],
@@ -83,26 +84,13 @@ def test_docstring_with_a_blank_line_at_its_end_is_found(owner):
     assert found_in_python(text.format("")) == []
 
 
-def test_check_reports_a_file_with_more_findings_than_its_baseline():
-    old, new = (Finding("a.md", line, TERMS[0], "told") for line in (1, 2))
-
-    assert language.check([old], {"a.md": 1}) == []
-    assert language.check([old, new], {"a.md": 1}) == [str(old), str(new)]
-    assert language.check([new], {}) == [
-        "a.md:2: 'told': write instead reported, notified, published"
-    ]
+def test_finding_shows_its_place_and_the_expression_to_write_instead():
+    finding = Finding("a.md", 2, TERMS[0], "told")
+    assert str(finding) == "a.md:2: 'told': write instead reported, notified, published"
 
 
-def test_update_accepts_moved_findings_and_rejects_more_of_them(tmp_path):
-    baseline = tmp_path / "baseline"
-    in_one, in_other = Finding("a.md", 1, TERMS[0], "told"), Finding("b.md", 1, TERMS[0], "told")
-
-    language.update([in_one], baseline)
-    language.update([in_other], baseline)
-    assert language.read_baseline(baseline) == {"b.md": 1}
-
-    with pytest.raises(SystemExit, match="expected at most 1 occurrences, got 2"):
-        language.update([in_one, in_other], baseline)
+def test_repository_has_no_expression_of_the_glossary():
+    assert language.findings() == []
 
 
 def test_glossary_of_contributing_lists_every_term():
