@@ -4,7 +4,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -67,6 +67,12 @@ def find(running: Path = Path(sys.executable)) -> list[Interpreter]:
     first, *others = names
     others.sort(key=lambda path: _sort_key(names[path]))
     return [Interpreter(names[path], path) for path in (first, *others)]
+
+
+def oldest(found: Sequence[Interpreter]) -> Interpreter:
+    """Return the interpreter with the oldest minor version; of several, the last."""
+    minor = min((each.minor for each in found), key=SUPPORTED.index)
+    return [each for each in found if each.minor == minor][-1]
 
 
 def missing(found: Iterable[Interpreter]) -> list[str]:

@@ -4,27 +4,45 @@ import os
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 
 
-def run(commands: Mapping[str, Sequence[str]], at_once: int | None = None) -> list[str]:
-    """Run commands by name, as many at once as there are cores, and print what each has written.
+class Running:
+    """Commands that run side by side."""
 
-    Returns:
-        The names of those that failed, in the order in which they ended.
-    """
-    failed = []
-    workers = at_once or len(os.sched_getaffinity(0))
-    with ThreadPoolExecutor(workers) as pool:
-        running = {pool.submit(_run, command): name for name, command in commands.items()}
-        for future in as_completed(running):
-            name = running[future]
+    def __init__(self, commands: Mapping[str, Sequence[str]], at_once: int | None = None) -> None:
+        """Start commands.
+
+        Args:
+            commands: The commands by name; the first ones begin at once.
+            at_once: How many run at a time; by default, as many as there are cores.
+        """
+        pool = ThreadPoolExecutor(at_once or len(os.sched_getaffinity(0)))
+        self._names: dict[Future[tuple[int, float, str]], str] = {
+            pool.submit(_run, command): name for name, command in commands.items()
+        }
+        pool.shutdown(wait=False)  # its threads end with their work
+
+    def wait(self) -> list[str]:
+        """Print what each command has written once it has ended.
+
+        Returns:
+            The names of those that failed, in the order in which they ended.
+        """
+        failed = []
+        for future in as_completed(self._names):
+            name = self._names[future]
             status, seconds, output = future.result()
             how = "ok" if status == 0 else f"failed with status {status}"
             print(f"--- {name}: {how} in {seconds:.0f} s\n{output}", flush=True)
             if status != 0:
                 failed.append(name)
-    return failed
+        return failed
+
+
+def run(commands: Mapping[str, Sequence[str]], at_once: int | None = None) -> list[str]:
+    """Run commands, print what each has written, and return the names of those that failed."""
+    return Running(commands, at_once).wait()
 
 
 def _run(command: Sequence[str]) -> tuple[int, float, str]:

@@ -71,3 +71,9 @@ def test_chosen_by_minor_version_full_version_or_path():
     assert interpreters.chosen(found, ["/a"]) == found[:1]
     with pytest.raises(SystemExit, match=r"one of 3\.11\.2, 3\.11\.7; got '3\.12'"):
         interpreters.chosen(found, ["3.11", "3.12"])
+
+
+def test_oldest_of_several_with_a_minor_version_is_the_last():
+    found = [Interpreter(name, Path("/a")) for name in ("3.12.1", "3.11.2", "3.11.7", "3.13.0")]
+    assert interpreters.oldest(found).name == "3.11.7"
+    assert interpreters.oldest(found[:1]).name == "3.12.1"

@@ -1,4 +1,5 @@
 import sys
+import time
 
 from tools import side_by_side
 
@@ -22,3 +23,15 @@ def test_commands_that_fail_are_named_after_all_have_ended(capsys):
     shown = capsys.readouterr().out
     assert "--- bad: failed with status 3 in" in shown
     assert "fine" in shown
+
+
+def test_commands_run_before_they_are_waited_for(tmp_path, capsys):
+    made = tmp_path / "made"
+    running = side_by_side.Running({"first": python(f"open({str(made)!r}, 'w'); print('fine')")})
+    deadline = time.monotonic() + 60
+    while not made.exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    assert capsys.readouterr().out == ""
+    assert running.wait() == []
+    assert "fine" in capsys.readouterr().out

@@ -6,12 +6,9 @@ from pathlib import Path
 
 import nox
 
-from tests.cri_node.cache import lacks
 from tools import chromium, side_by_side, system
-from tools.members import BY_NAME, MEMBERS
+from tools.members import MEMBERS
 from tools.sessions.steps import PYTHON, closure, install_editable, install_wheels, tools_of
-
-REQUIRE_ZONES = "KAKURI_REQUIRE_ZONES"
 
 WITH_SESSIONS = ("etcd", "interop", "observability", "openapi", "page", "zones")
 """The directories of tests/ that sessions of their own run."""
@@ -56,36 +53,6 @@ def soak(session: nox.Session) -> None:
     session.run("python", "-m", "tests.soak", *session.posargs)
 
 
-@nox.session(python=PYTHON, reuse_venv=False)
-def zones(session: nox.Session) -> None:
-    """Run the services, from their wheels, on real containers beside a real CRI runtime.
-
-    Twice, in two worlds side by side: through the sidecar, and with an agent that needs none.
-    A machine that lacks something skips this, unless KAKURI_REQUIRE_ZONES is set.
-    """
-    if missing := lacks():
-        refuse = session.error if REQUIRE_ZONES in os.environ else session.skip
-        refuse(f"zones needs what is not here: {', '.join(missing)}")
-    system.require(session, "curl", "nc")
-    services = ("kakuri", "kakuri-agent", "kakuri-control-plane", "kakuri-sidecar")
-    install_wheels(session, *(name for name in services if name in BY_NAME))
-    session.install("-q", *tools_of("test", "coverage"))
-    settings = "--rcfile=tests/zones/coverage.toml"
-    session.run("coverage", "erase", settings)
-    python = str(Path(session.bin) / "python")
-    world = [python, "-m", "coverage", "run", settings, "-m", "tests.cri_node", "--"]
-    tests = [python, "-m", "pytest", "-p", "no:cacheprovider", "tests/zones"]
-    runs = {
-        f"zones with --runtime {runtime}": [*world, *tests, "--runtime", runtime, *session.posargs]
-        for runtime in ("sidecar", "cri")
-    }
-    if failed := side_by_side.run(runs, len(runs)):
-        session.error(f"failed: {', '.join(failed)}")
-    if not session.posargs:
-        session.run("coverage", "combine", "-q", settings)
-        session.run("coverage", "report", settings)
-
-
 @nox.session(python=PYTHON)
 def page(session: nox.Session) -> None:
     """Drive the web page in a real Chromium, with the services from their wheels.
@@ -96,21 +63,14 @@ def page(session: nox.Session) -> None:
     _require_browser(session)
     install_wheels(session, "kakuri-agent", "kakuri-control-plane")
     session.install("-q", *tools_of("test", "page"))
-    # A thread ends a run that hangs: a signal does not interrupt playwright.
-    pytest = [str(Path(session.bin) / "python"), "-m", "pytest", "--timeout-method=thread"]
+    pytest = [str(Path(session.bin) / "python"), "-m", "pytest", "-p", "no:cacheprovider"]
     files = sorted(map(str, Path("tests/page").glob("test_*.py")))
     parts = [["tests/page", *session.posargs]] if session.posargs else [files[::2], files[1::2]]
     runs = {
-        f"part {number} of the page's tests": [
-            *pytest, "-o", f"cache_dir={session.create_tmp()}/part-{number}", *part
-        ]
+        f"part {number} of the page's tests": [*pytest, *part]
         for number, part in enumerate(parts, 1)
-    }  # fmt: skip
+    }
     if failed := side_by_side.run(runs):
-        # The browser's timing is not ours, so what failed is tried once more.
-        session.warn(f"failed, and tried once more: {', '.join(failed)}")
-        failed = side_by_side.run({name: [*runs[name], "--last-failed"] for name in failed})
-    if failed:
         session.error(f"failed: {', '.join(failed)}")
 
 

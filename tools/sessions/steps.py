@@ -12,6 +12,10 @@ PYTHON = str(PYTHONS[0].path)
 
 DIST = ROOT / "dist"
 WHEELHOUSE = DIST / "third-party"
+
+each_member = nox.parametrize("member", [nox.param(m.name, id=m.name) for m in MEMBERS])
+"""Registers a session once for each member."""
+
 _GROUPS = nox.project.load_toml(ROOT / "pyproject.toml")
 
 
