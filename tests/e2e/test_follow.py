@@ -62,7 +62,7 @@ async def test_followed_log_delivers_each_line_when_it_is_written():
 async def test_log_that_is_cut_off_does_not_end_as_a_complete_one():
     def answer(request):
         if request.wait_seconds:
-            return ErrorReply(ErrorCode.NOT_FOUND, "it was removed")
+            return ErrorReply(ErrorCode.RUNTIME, "the log is damaged")
         return Log(b"first\n", "x", ended=False)
 
     async with control_plane(answer) as url:
