@@ -183,10 +183,11 @@ class _Answers:
 
 
 def _read(line: bytes) -> Request:
-    try:
-        # Not with a lower max_document: that would cut off the client's other requests.
-        check_received(line)
-    except DocumentTooLarge as error:
-        raise _TooLarge(str(error)) from error
+    if len(line) > MAX_DOCUMENT_BYTES:
+        try:
+            # Not with a lower max_document: that would cut off the client's other requests.
+            check_received(line)
+        except DocumentTooLarge as error:
+            raise _TooLarge(str(error)) from error
     request: Request = decode(line, type=Request, limits=LIMITS)
     return request

@@ -102,11 +102,11 @@ class Changes:
             return fault
         if request.dry_run:
             return self._check(request)
-        fault = self._reserve(workload)
-        if fault is not None:
-            return fault
         try:
+            self._capacity.reserve(workload)
             entry = self._registry.register(workload, now=self._clock(), trace=request.trace)
+        except InsufficientCapacity as error:
+            return _does_not_fit(error, workload.id)
         except RegistryFull as error:
             self._capacity.release(workload.id)
             return ErrorReply(ErrorCode.CAPACITY, str(error), id=workload.id)
@@ -173,14 +173,6 @@ class Changes:
             return ErrorReply(ErrorCode.CAPACITY, message, id=workload.id)
         return None
 
-    def _reserve(self, workload: Workload) -> ErrorReply | None:
-        """Reserve capacity; return the error if there is not enough."""
-        try:
-            self._capacity.reserve(workload)
-        except InsufficientCapacity as error:
-            return _does_not_fit(error, workload.id)
-        return None
-
     async def _when_durable(
         self, workload_id: str, build: Callable[[], Reply | Awaitable[Reply]]
     ) -> Reply:
@@ -208,9 +200,10 @@ class Changes:
     def _rerun(self, request: ChangeRequest, known: WorkloadEntry) -> Reply | Awaitable[Reply]:
         """Begin the next attempt at a workload that has ended, or that waits for it already."""
         if known.state.is_terminal:
-            fault = self._reserve(known.workload)
-            if fault is not None:
-                return fault
+            try:
+                self._capacity.reserve(known.workload)
+            except InsufficientCapacity as error:
+                return _does_not_fit(error, known.workload.id)
         entry = self._reconciler.rerun(known, trace=request.trace)
         return self._acknowledge(entry, with_version=request.with_version)
 
