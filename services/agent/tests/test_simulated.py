@@ -3,7 +3,7 @@ from dataclasses import replace
 
 import pytest
 from kakuri_agent import NoLog, Outcome, SimulatedRuntime, read_script
-from kakuri_workload import LogChunk, LogRequest, WorkloadState
+from kakuri_workload import LogChunk, LogRequest, LogSelection, WorkloadState
 
 from .recording_runtime import spec
 
@@ -155,3 +155,37 @@ async def test_log_of_an_unknown_zone_raises_no_log(make):
     assert not (await runtime.read_log("wl-1", LogRequest())).has_ended
     await queue.states(2)
     assert await runtime.read_log("wl-1", LogRequest()) == LogChunk(b"", "0", has_ended=True)
+
+
+@pytest.mark.parametrize("end", ["itself", "stop", "next attempt"])
+async def test_reader_of_a_log_is_answered_as_soon_as_its_attempt_ends(make, end):
+    runtime, queue = make(run_time=0.01 if end == "itself" else None)
+    runtime.start(spec())
+    records = LogSelection(attempt=0)
+    reading = asyncio.create_task(runtime.read_log("wl-1", LogRequest(wait=3600, records=records)))
+    await queue.states(1)
+    await asyncio.sleep(0)  # until it waits
+    if end == "stop":
+        runtime.stop("wl-1", 10)
+    elif end == "next attempt":
+        runtime.start(replace(spec(), attempt=1))
+    assert await reading == LogChunk(b"", "0", has_ended=True)
+
+
+async def test_reader_of_a_log_is_answered_when_its_zone_is_removed(make):
+    runtime, queue = make()
+    runtime.start(spec())
+    reading = asyncio.create_task(runtime.read_log("wl-1", LogRequest(wait=3600)))
+    await queue.states(1)
+    await asyncio.sleep(0)  # until it waits
+    runtime.remove("wl-1", 0)
+    with pytest.raises(NoLog):
+        await reading
+
+
+async def test_reader_of_a_log_that_does_not_end_is_answered_in_time(make):
+    runtime, _ = make()
+    runtime.start(spec())
+    assert await runtime.read_log("wl-1", LogRequest(wait=0.001)) == LogChunk(
+        b"", "0", has_ended=False
+    )

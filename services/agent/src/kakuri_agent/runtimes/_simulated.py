@@ -36,6 +36,7 @@ from kakuri_workload import (
 )
 from kakuri_workload.metrics import MetricFamily
 
+from kakuri_agent._signals import Signals, wait_for
 from kakuri_agent.runtimes._names import SIMULATED
 from kakuri_agent.runtimes._protocol import NoLog, Observer, Remains
 
@@ -106,6 +107,7 @@ class SimulatedRuntime:
         self._outcomes = outcomes or []
         self._zones: dict[str, _Zone] = {}
         self._observer: Observer | None = None
+        self._changed = Signals()
 
     def attach(self, observer: Observer) -> None:
         """Notify this observer; there are no zones yet."""
@@ -164,6 +166,7 @@ class SimulatedRuntime:
             sandbox_id = f"simulated-sandbox-{zone_id}" if status.container_id else None
             removal = Removal(sandbox_id, status.container_id, verified_by="simulated")
             remains = Remains(removal, status=status)
+        self._changed.set(zone_id)
         if self._observer is not None:
             self._observer.zone_gone(zone_id, remains)
 
@@ -182,16 +185,22 @@ class SimulatedRuntime:
         return None if zone is None else zone.status.spec
 
     async def read_log(self, zone_id: str, request: LogRequest) -> LogChunk:
-        """Return an empty part: a simulated zone writes nothing."""
+        """Return an empty part, when the log is complete or the waiting time is over."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + request.wait
+        with self._changed.watch(zone_id) as changed:
+            while not (ended := self._is_log_complete(zone_id, request)):
+                if not await wait_for(changed, deadline - loop.time()):
+                    break
+        return LogChunk(b"", "0", ended)
+
+    def _is_log_complete(self, zone_id: str, request: LogRequest) -> bool:
         zone = self._zones.get(zone_id)
         if zone is None:
             raise NoLog(f"no log of {zone_id!r}")
         attempt = None if request.records is None else request.records.attempt
         is_over = attempt is not None and attempt < zone.status.attempt
-        ended = is_over or zone.status.state.is_terminal
-        if not ended:
-            await asyncio.sleep(request.wait)
-        return LogChunk(b"", "0", ended)
+        return is_over or zone.status.state.is_terminal
 
     async def check_image(self, _image: str, _policy: PullPolicy | None) -> ImageStatus:
         """Return that no image is needed."""
@@ -259,5 +268,6 @@ class SimulatedRuntime:
         self._notify(known.id)
 
     def _notify(self, zone_id: str) -> None:
+        self._changed.set(zone_id)
         if self._observer is not None:
             self._observer.zone_changed(zone_id)
