@@ -71,6 +71,9 @@ def test_doctor_without_a_control_plane_skips_what_needs_it(doctor, environment)
 )  # fmt: skip
 def test_doctor_finds_what_is_wrong_with_a_node(doctor, api, node, name, result, detail):
     api.nodes[0] |= node
+    if "state" in node:
+        away = problem(503, code="runtime_unavailable", detail=node["message"])
+        api.overrides[("GET", "/readyz")] = away
     _, results, found = doctor()
     assert results[name] == result
     assert detail in found[name]["detail"]
@@ -80,6 +83,17 @@ def test_doctor_without_an_agent_fails_with_its_reason(doctor, api):
     refused = problem(503, code="agent_unreachable", detail="no agent at /run/x")
     api.overrides |= {("GET", "/nodes"): refused, ("GET", "/readyz"): refused}
     _, results, found = doctor()
+    assert (results["agent"], results["runtime"]) == ("fail", "skip")
+    assert found["agent"]["detail"] == "no agent at /run/x"
+
+
+@pytest.mark.parametrize("code", ["agent_unreachable", "agent_timeout"])
+def test_doctor_of_a_node_whose_agent_has_stopped_answering_fails(doctor, api, code):
+    api.nodes[0] |= {"state": "unavailable", "message": "no agent at /run/x"}
+    status = 503 if code == "agent_unreachable" else 504
+    api.overrides[("GET", "/readyz")] = problem(status, code=code, detail="no agent at /run/x")
+    exit_code, results, found = doctor()
+    assert exit_code == 1
     assert (results["agent"], results["runtime"]) == ("fail", "skip")
     assert found["agent"]["detail"] == "no agent at /run/x"
 

@@ -93,26 +93,38 @@ def _node_checks(api: "API", node: dict[str, Any] | None, *, is_reached: bool) -
         for name in ("agent", "runtime", "capacity"):
             yield Check(SKIP, name, "needs the control plane")
         return
-    yield _agent(api, node)
-    if node is None or (node.get("state") != "ready" and node.get("runtime") is None):
+    reason = _agent_fault(api, node)
+    if reason is not None or node is None:
+        advice = "is kakuri-agent running, and may the control plane use its socket?"
+        yield Check(FAIL, "agent", printable(str(reason)), advice)
         yield Check(SKIP, "runtime", "needs the agent")
         yield Check(SKIP, "capacity", "needs the agent")
         return
+    yield _agent(node)
     yield from _runtime(node)
     yield _capacity(node)
 
 
-def _agent(api: "API", node: dict[str, Any] | None) -> Check:
-    if node is None or node.get("version") is None:
-        reason = (node or {}).get("message")
-        if reason is None:
-            try:
-                api.get("/readyz")
-                reason = "it does not describe itself"
-            except CommandError as error:
-                reason = error.message.partition("\n")[0]
-        advice = "is kakuri-agent running, and may the control plane use its socket?"
-        return Check(FAIL, "agent", printable(str(reason)), advice)
+def _agent_fault(api: "API", node: dict[str, Any] | None) -> str | None:
+    """Return why the agent does not answer; None if it does.
+
+    A node whose agent has stopped answering is listed as it last was, so that the list alone does
+    not tell whether the agent or its runtime is away.
+    """
+    if node is not None and node.get("version") is not None and node.get("state") == "ready":
+        return None
+    try:
+        api.get("/readyz")
+    except CommandError as error:
+        return None if error.code == "runtime_unavailable" else error.message.partition("\n")[0]
+    return (
+        None
+        if node is not None and node.get("version") is not None
+        else "it does not describe itself"
+    )
+
+
+def _agent(node: dict[str, Any]) -> Check:
     detail = f"{node['version']}, {node.get('workloads', 0)} workloads"
     if "event_index" in node:
         detail += f", event index {node['event_index']}"
