@@ -7,9 +7,9 @@ from kakuri_cri.testing import FakeCri
 from kakuri_http import Client, Timeouts
 from kakuri_sidecar import sidecar_service
 from kakuri_tcp import Endpoint
-from kakuri_workload import ZoneEvent, ZonesListed, ZoneStatus
+from kakuri_workload import ZoneEvent, ZoneStatus
 from kakuri_workload.testing import zone_spec
-from kakuri_zones.testing import quick_settings
+from kakuri_zones.testing import ZoneWaiter, quick_settings
 
 
 @dataclass
@@ -20,7 +20,7 @@ class Problem:
     errors: list
 
 
-class Sidecar:
+class Sidecar(ZoneWaiter):
     """A sidecar and a client of it."""
 
     def __init__(self, client, settings):
@@ -73,26 +73,6 @@ class Sidecar:
         answer = await self.get(f"/zones/{zone}")
         assert answer.status == 200, answer.body
         return kakuri_json.decode(answer.body, type=ZoneStatus).spec
-
-    async def until(self, condition, zone="z"):
-        """Wait until the status of a zone meets a condition; return that status."""
-        async for _ in self.events():
-            seen = await self.zone(zone)
-            if condition(seen):
-                return seen
-        raise AssertionError("the stream of events ended")
-
-    async def until_state(self, state, zone="z"):
-        return await self.until(lambda seen: seen is not None and seen.state.value == state, zone)
-
-    async def until_gone(self, zone="z"):
-        return await self.until(lambda seen: seen is None, zone)
-
-    async def until_listed(self):
-        """Wait until the runtime answers and has been listed."""
-        async for event in self.events():
-            if event == ZonesListed():
-                return
 
     async def events(self):
         async with self.client.stream("GET", "/zones?watch") as response:

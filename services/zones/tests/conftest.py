@@ -5,10 +5,9 @@ from dataclasses import dataclass
 import pytest
 from kakuri_cri import CriError, Runtime, RuntimeUnavailable
 from kakuri_cri.testing import FakeCri
-from kakuri_workload import ZonesListed
 from kakuri_workload.testing import zone_spec
 from kakuri_zones import ZoneError, error_code, zone_node
-from kakuri_zones.testing import quick_settings
+from kakuri_zones.testing import ZoneWaiter, quick_settings
 
 
 @dataclass
@@ -19,7 +18,7 @@ class Failure:
     message: str
 
 
-class Node:
+class Node(ZoneWaiter):
     """The zones under test; what an operation raises is returned as a Failure."""
 
     def __init__(self, zones, settings):
@@ -61,26 +60,6 @@ class Node:
     async def log(self, zone="z", **options):
         """Return a zone's log, read as a stream."""
         return b"".join([each async for each in await self.zones.stream_log(zone, **options)])
-
-    async def until(self, condition, zone="z"):
-        """Wait until the status of a zone meets a condition; return that status."""
-        async for _ in self.events():
-            seen = await self.zone(zone)
-            if condition(seen):
-                return seen
-        raise AssertionError("the stream of events ended")
-
-    async def until_state(self, state, zone="z"):
-        return await self.until(lambda seen: seen is not None and seen.state.value == state, zone)
-
-    async def until_gone(self, zone="z"):
-        return await self.until(lambda seen: seen is None, zone)
-
-    async def until_listed(self):
-        """Wait until the runtime answers and has been listed."""
-        async for event in self.events():
-            if event == ZonesListed():
-                return
 
     def events(self):
         return self.zones.events()

@@ -19,6 +19,7 @@ from kakuri_zones._log_watch import LogWatch
 from kakuri_zones._metrics import ZoneMetrics
 from kakuri_zones._monitor import Monitor
 from kakuri_zones._node import ZoneNode
+from kakuri_zones._preparation import Preparation
 from kakuri_zones._probe import Probe
 from kakuri_zones._reader import RuntimeReader
 from kakuri_zones._removal import Remover
@@ -87,10 +88,8 @@ async def zone_node(
             cri=runtime,
             reader=reader,
             table=table,
-            images=images,
             remover=remover,
-            logs=logs,
-            cgroup_parent=cgroup_parent,
+            preparation=Preparation(images, logs, network, cgroup_parent),
             network=network,
             cancel_timeout=settings.cancel_timeout,
         )

@@ -5,7 +5,7 @@ another handler.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import structlog
@@ -24,7 +24,6 @@ from kakuri_workload import WorkloadState, ZoneSpec, ZoneStatus, printable
 from kakuri_zones import _labels as labels
 from kakuri_zones._cancellation import Cancellation
 from kakuri_zones._errors import StartFailed
-from kakuri_zones._images import Images
 from kakuri_zones._names import create_named, named
 from kakuri_zones._observed import (
     CREATING_CONTAINER,
@@ -38,15 +37,14 @@ from kakuri_zones._observed import (
     addresses,
     attempt_of,
 )
+from kakuri_zones._preparation import Preparation
 from kakuri_zones._reader import RuntimeReader
 from kakuri_zones._removal import Objects, Remover
 from kakuri_zones._run import RunIdentity
-from kakuri_zones._security import leaves_zone
 from kakuri_zones._table import ZoneTable
-from kakuri_zones._zone_config import ZoneConfig, zone_config
+from kakuri_zones._zone_config import ZoneConfig
 from kakuri_zones._zone_network import ZoneNetwork
 from kakuri_zones.logs._errors import LogError
-from kakuri_zones.logs._store import LogStore
 
 log = structlog.get_logger()
 
@@ -66,7 +64,6 @@ class Start:
     Args:
         spec: The spec to start.
         handler: The runtime's handler that has to run the sandbox.
-        cgroup_parent: Returns the cgroup parent of sandboxes.
         cancel_timeout: Seconds that a creating call may continue after the start was cancelled,
             because its answer names the object to remove.
     """
@@ -79,10 +76,8 @@ class Start:
         cri: Runtime,
         reader: RuntimeReader,
         table: ZoneTable,
-        images: Images,
         remover: Remover,
-        logs: LogStore,
-        cgroup_parent: Callable[[], Awaitable[str]],
+        preparation: Preparation,
         network: ZoneNetwork,
         cancel_timeout: float = 10.0,
     ) -> None:
@@ -91,10 +86,8 @@ class Start:
         self._cri = cri
         self._reader = reader
         self._table = table
-        self._images = images
         self._remover = remover
-        self._logs = logs
-        self._cgroup_parent = cgroup_parent
+        self._preparation = preparation
         self._network = network
         self._run = RunIdentity.of(spec)
         message = f"zone {spec.id!r} was stopped before its container started"
@@ -160,8 +153,11 @@ class Start:
             raise
 
     async def _start(self, before: ObservedZone | None) -> None:
-        with self._images.holding() as hold:
-            config = await self._prepare(hold)
+        prepared = self._preparation.prepared(
+            self.spec, self._run.spec_hash, self._report_pull, self._cancellation
+        )
+        async with prepared as config:
+            self._report(CREATING_SANDBOX)
             sandbox = await self._provide_sandbox(config, before)
             sandbox, own_addresses = await self._checked(sandbox)
             self._report(CREATING_CONTAINER, sandbox_id=sandbox.id)
@@ -178,32 +174,6 @@ class Start:
             attempt=self.spec.attempt,
             sandbox=sandbox.id,
             container=container.id,
-        )
-
-    async def _prepare(self, hold: list[str]) -> ZoneConfig:
-        """Provide the image and the log's directory, and return what the zone is created from."""
-        spec = self.spec
-        # The log's directory is created while the runtime looks for the image.
-        preparing = asyncio.ensure_future(self._logs.prepare(spec.id, spec.attempt))
-        ensuring = self._images.ensure(
-            spec.workload.image, spec.workload.pull, self._report_pull, hold
-        )
-        try:
-            image = await self._cancellation.guard(ensuring, at_once=True)
-        finally:
-            location = await preparing
-        if not spec.workload.working_dir and leaves_zone(image.working_dir):
-            shown = image.working_dir[:100]
-            message = f"the image's working directory {shown!r} leaves the zone"
-            raise StartFailed(START_ERROR, message)
-        self._report(CREATING_SANDBOX)
-        return zone_config(
-            spec,
-            self._run.spec_hash,
-            image,
-            location,
-            cgroup_parent=await self._cgroup_parent(),
-            dns_config=self._network.dns_config(),
         )
 
     async def _provide_sandbox(self, config: ZoneConfig, before: ObservedZone | None) -> Sandbox:

@@ -1,8 +1,11 @@
-"""Settings for tests that run zones on a fake container runtime."""
+"""Settings and waiting for tests that run zones on a fake container runtime."""
 
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 from kakuri_cri import Timeouts
+from kakuri_workload import ZoneEvent, ZonesListed, ZoneStatus
 
 from kakuri_zones._settings import MonitorTimes, PullLimits, RetryTimes, Settings
 
@@ -32,3 +35,43 @@ def quick_settings(**fields: Any) -> Settings:
         "isolation_interval": 3600.0,  # tests that count calls have those of their own alone
     }  # fmt: skip
     return Settings(**{**quick, **fields})
+
+
+class ZoneWaiter(ABC):
+    """Waits until a zone is as a test expects it: it is listed after each event."""
+
+    @abstractmethod
+    async def zone(self, zone: str = "z") -> ZoneStatus | None:
+        """Return a zone's status; None if there is no such zone."""
+
+    @abstractmethod
+    def events(self) -> AsyncIterator[ZoneEvent]:
+        """Yield events, without an end."""
+
+    async def until(
+        self, condition: Callable[[ZoneStatus | None], object], zone: str = "z"
+    ) -> ZoneStatus | None:
+        """Wait until the status of a zone meets a condition; return that status.
+
+        Raises:
+            AssertionError: The events ended.
+        """
+        async for _ in self.events():
+            seen = await self.zone(zone)
+            if condition(seen):
+                return seen
+        raise AssertionError("the stream of events ended")
+
+    async def until_state(self, state: str, zone: str = "z") -> ZoneStatus | None:
+        """Wait until a zone has a state; return its status."""
+        return await self.until(lambda seen: seen is not None and seen.state.value == state, zone)
+
+    async def until_gone(self, zone: str = "z") -> None:
+        """Wait until there is no such zone."""
+        await self.until(lambda seen: seen is None, zone)
+
+    async def until_listed(self) -> None:
+        """Wait until the runtime answers and has been listed."""
+        async for event in self.events():
+            if event == ZonesListed():
+                return
