@@ -151,3 +151,104 @@ def test_file_that_is_missing_is_an_error(tmp_path):
 def test_directory_without_files_is_an_error(tmp_path):
     with pytest.raises(UsageError, match=r"expected \*\.toml or \*\.json files in it"):
         read_manifest((str(tmp_path),))
+
+
+def test_table_that_is_none_is_a_fault_and_the_others_are_read(write):
+    text = "[workload]\na = 1\nb = 'x'\n[workload.c]\nimage = 'x'\ncpus = 1\n"
+    found = faults_of(write(text))
+    assert found[:2] == [
+        (2, "$.workload.a", "expected a table, got 1"),
+        (3, "$.workload.b", "expected a table, got 'x'"),
+    ]
+    assert [line for line, *_ in found] == [2, 3, 6]
+
+
+@pytest.mark.parametrize(
+    ("name", "is_valid"),
+    [("a", True), ("a" * 63, True), ("a" * 64, False), ("a-b", True), ("-a", False),
+     ("a-", False), ("A", False), ("a b", False), ("", False)],
+)  # fmt: skip
+def test_set_is_a_label(write, name, is_valid):
+    path = write(f"set = '{name}'\n[workload.a]\nimage = 'x'\n")
+    if is_valid:
+        assert read_manifest((path,)).set_name == name
+    else:
+        assert faults_of(path)[0][:2] == (1, "$.set")
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "field", "expected"),
+    [
+        ("cpu", "2", "cpu_millicores", 2000), ("cpu", "0.25", "cpu_millicores", 250),
+        ("cpu", "'250m'", "cpu_millicores", 250), ("cpu", "0.0004", None, None),
+        ("cpu", "true", None, None), ("cpu", "[1]", None, None), ("cpu", "-1", None, None),
+        ("memory", "'1.5G'", "memory_mb", 1536), ("memory", "256", None, None),
+        ("memory", "1.5", None, None), ("memory", "'1B'", None, None),
+    ],
+)  # fmt: skip
+def test_amount_has_a_unit_and_cores_may_be_a_number(write, key, value, field, expected):
+    path = write(f"[workload.a]\nimage = 'x'\n{key} = {value}\n")
+    if field is not None:
+        assert read_manifest((path,)).workloads["a"] == {
+            "id": "a", "image": "x", field: expected,
+        }  # fmt: skip
+    else:
+        ((line, at, _message),) = faults_of(path)
+        assert (line, at) == (3, f"$.workload.a.{key}")
+
+
+@pytest.mark.parametrize("key", ["command", "args"])
+def test_command_that_is_one_string_is_shown_as_a_list(write, key):
+    (fault,) = faults_of(write(f"[workload.a]\nimage = 'x'\n{key} = 'a b'\n"))
+    expected = "expected a list of strings, got 'a b': write [\"a b\"]"
+    assert fault == (3, f"$.workload.a.{key}", expected)
+    (_, _, message) = faults_of(write(f"[workload.a]\nimage = 'x'\n{key} = 3\n"))[0]
+    assert "write" not in message
+
+
+def test_lines_are_those_of_keys_and_tables_in_every_spelling(write):
+    text = (
+        "[workload.a] # comment\n"
+        'image = """\nx = 1\nimage = 2\n"""\n'
+        "'cpus' = 1\n"
+        'labels."odd" = 3\n'
+        "[ workload . 'b' ]\n"
+        "cpus = 1\n"
+        "image = 'x'\n"
+    )
+    lines = {path: line for line, path, _ in faults_of(write(text))}
+    assert lines["$.workload.a.cpus"] == 6
+    assert lines["$.workload.a.labels.odd"] == 7
+    assert lines["$.workload.b.cpus"] == 9
+    assert lines["$.workload.a.image"] == 2
+
+
+def test_faults_of_several_files_are_in_the_order_of_files_and_lines(write, tmp_path):
+    write("[workload.a]\nimage = 'x'\nb = 1\na = 1\n", "1.toml")
+    write('{"workload": {"c": {"image": "x",\n"z": 1,\n"y": 2}}}', "2.json")
+    write("not read", "3.txt")
+    found = [(line, path) for line, path, _ in faults_of(str(tmp_path))]
+    assert found == [
+        (3, "$.workload.a.b"), (4, "$.workload.a.a"), (2, "$.workload.c.z"), (3, "$.workload.c.y"),
+    ]  # fmt: skip
+
+
+def test_workload_in_the_form_of_the_api_with_a_fault_is_refused(write):
+    assert faults_of(write('{"id": "A",\n"image": "x"}', "a.json"))[0][:2] == (None, "$.id")
+    assert faults_of(write('{"id": "a",\n"image": "x",\n"cpus": 1}', "a.json"))[0][:2] == (
+        3, "$.cpus",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("content", [b"\xff", None])
+def test_file_that_cannot_be_read_is_an_error_with_the_reason(tmp_path, content):
+    path = tmp_path / "a.toml"
+    if content is None:
+        path.mkdir()
+        path = path / "b.toml"
+        path.mkdir()
+        (path / "c").touch()
+    else:
+        path.write_bytes(content)
+    with pytest.raises(UsageError, match=r"can't be read|expected \*\.toml"):
+        read_manifest((str(path),))

@@ -1,6 +1,7 @@
 import json
 
 import pytest
+from kakuri_http import problem
 
 from .conftest import without_color
 
@@ -142,3 +143,68 @@ def test_ps_wide_has_limits_class_and_message(kakuri, api):
 def test_ps_shows_requests_in_progress(kakuri, api):
     api.add("web", desired="removed")
     assert "being removed" in kakuri("ps").out
+
+
+@pytest.mark.parametrize(
+    ("options", "query"),
+    [
+        ([], {}), (["-l", "a=b"], {"label": "a=b"}), (["--state", "failed"], {"state": "failed"}),
+        (["--removed"], {"removed": "true"}),
+    ],
+)  # fmt: skip
+def test_options_of_ps_are_parameters_of_the_query(kakuri, api, options, query):
+    kakuri("ps", *options)
+    assert dict(api.received[0].query) == {"spec": "true", "limit": "100", **query}
+
+
+def test_ps_of_removed_workloads_lists_those_that_are_kept(kakuri, api):
+    for name in ("a", "b"):
+        api.add(name, "failed")
+    kakuri("rm", "a")
+    assert kakuri("ps", "-q", "--removed").out == "a\n"
+
+
+def test_ps_sorts_by_age_and_unknown_states_last(kakuri, api):
+    api.is_later_release = True  # which may have another state
+    for name, state, created in (
+        ("c", "running", 1), ("b", "another", 2), ("a", "failed", 3), ("d", "another", 0),
+    ):  # fmt: skip
+        api.add(name, state)["created_at"] = f"2026-11-26T14:01:0{created}.000000Z"
+    assert kakuri("ps", "-aq", "--sort", "age").out.split() == ["d", "c", "b", "a"]
+    assert kakuri("ps", "-aq", "--sort", "state").out.split() == ["a", "c", "b", "d"]
+
+
+def test_ps_of_several_unknown_ids_names_each(kakuri, some):
+    result = kakuri("ps", "a", "web", "b")
+    assert (result.code, result.err) == (3, "error: no workload 'a', 'b'\n")
+    assert "web" in result.out
+
+
+def test_ps_as_json_of_a_part_has_the_part(kakuri, some):
+    document = json.loads(kakuri("ps", "--json").out)
+    assert [one["id"] for one in document["workloads"]] == ["api", "cron", "web"]
+
+
+def test_watched_list_on_a_terminal_is_printed_in_place(kakuri, some, environment):
+    environment.setattr("kakuri._events.updates", lambda *_: iter([None]))
+    assert kakuri("ps", "-w", width=100).out.startswith("\x1b[H\x1b[J")
+    assert "\x1b[H" not in kakuri("ps", "-w").out
+    assert "\x1b[H" not in kakuri("ps", "-w", "--json", width=100).out
+    environment.setenv("TERM", "dumb")
+    assert "\x1b[H" not in kakuri("ps", "-w", width=100).out
+
+
+def test_ps_wide_of_a_workload_without_its_specification_is_empty(kakuri, api):
+    api.add("web", image_digest="sha256:0")
+    del api.workloads["web"]["spec"]["memory_mb"], api.workloads["web"]["spec"]["cpu_millicores"]
+    api.is_later_release = True
+    header, row = kakuri("ps", "-o", "wide").out.splitlines()
+    assert header.split()[-2:] == ["CLASS", "DIGEST"]
+    assert row.endswith("edera-zone   sha256:0")
+
+
+def test_ps_without_a_list_of_nodes_has_no_node(kakuri, some, api):
+    api.overrides[("GET", "/nodes")] = problem(503, code="busy", detail="no")
+    result = kakuri("ps")
+    assert (result.code, result.err) == (0, "")
+    assert "NODE" not in result.out

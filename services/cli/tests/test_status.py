@@ -1,6 +1,9 @@
 import json
 
 import pytest
+from kakuri._invocation import Invocation
+from kakuri._status import screen
+from kakuri_http import problem
 
 from .conftest import without_color
 from .fake_api import START
@@ -114,3 +117,108 @@ def test_history_of_a_removed_workload_is_kept(kakuri, api):
     assert kakuri("history", "-o", "jsonl", "job").out == (
         '{"at":"2026-11-26T14:01:00.000000Z","state":"failed"}\n'
     )
+
+
+def test_status_of_a_log_that_cannot_be_read_says_so(kakuri, api):
+    api.add("web")
+    api.overrides[("GET", "/workloads/web/log")] = problem(503, code="busy", detail="no")
+    assert "  log       can't be read now\n" in kakuri("status", "web").out
+
+
+@pytest.mark.parametrize(
+    ("fields", "line"),
+    [
+        ({"state": "failed", "exit_code": 0}, "web  failed  exit code 0  {at}"),
+        ({"state": "running", "exit_code": 3}, "web  running  {at}"),
+        ({"state": "running", "desired": "removed"}, "web  running  (is being removed)  {at}"),
+        ({"state": "pending", "reason": "P\x1b"}, "web  pending  P\\x1b  {at}"),
+    ],
+)
+def test_headline_has_what_is_known(kakuri, api, fields, line):
+    api.add("web", **fields)
+    at = f"{START} on node1"
+    assert kakuri("status", "web").out.splitlines()[0] == line.format(at=at)
+
+
+def screen_of(document, node=None, steps=(), lines=()):
+    invocation = Invocation({"NO_COLOR": "1"})
+    return screen(invocation, document, node or {}, list(steps), lines)
+
+
+SPEC = {"image": "x", "memory_mb": 64, "cpu_millicores": 1000}
+FIVE = [{"at": f"2026-11-26T14:01:0{n}Z", "state": "pending"} for n in range(7)]
+
+
+@pytest.mark.parametrize(
+    ("document", "options", "lines"),
+    [
+        ({}, {}, []),
+        ({"changed_at": START}, {}, []),
+        ({"message": "m\x1b"}, {}, ["  m\\x1b"]),
+        ({"spec": SPEC}, {},
+         ["  image     x", "  limits    64 MiB, 1 core", "  restart   never"]),
+        ({"spec": SPEC | {"runtime_class": "k", "user": "1:1", "labels": {"a": "b", "c": "d"},
+          "command": ["a b"], "args": ["c"], "restart_policy": "always", "max_restarts": 3},
+          "image_digest": "sha256:0"}, {"node": {"handlers": {"k": "edera"}}},
+         ["  image     x → sha256:0", "  command   'a b' c", "  limits    64 MiB, 1 core",
+          "  class     k → handler edera", "  user      1:1", "  labels    a=b, c=d",
+          "  restart   always, at most 3 times in a row"]),
+        ({"spec": SPEC | {"runtime_class": "k"}}, {"node": {"handlers": {"other": "edera"}}},
+         ["  image     x", "  limits    64 MiB, 1 core", "  class     k", "  restart   never"]),
+        ({"started_at": "s"}, {}, ["  ran       s"]),
+        ({"started_at": "s", "ended_at": "e"}, {}, ["  ran       s to e"]),
+        ({"ended_at": "e"}, {}, []),
+        ({"address": "10.0.0.1", "version": 0}, {},
+         ["  address   10.0.0.1", "  version   0"]),
+        ({"removed_at": "r", "reason": "Error"}, {}, ["  removed   r  removed"]),
+        ({"reason": "Error"}, {}, ["  try       kakuri logs a; kakuri start a runs it again"]),
+        ({"reason": "OOMKilled"}, {},
+         ["  try       it needs more memory than 0 MiB: run it with a higher -m"]),
+        ({}, {"lines": None}, ["  log       can't be read now"]),
+        ({}, {"lines": ["one\x1b"]}, ["  log       the last 1 lines", "    one\\x1b"]),
+        ({}, {"steps": FIVE},
+         ["  steps     " + " · ".join(f"14:01:0{n}.00 pending" for n in range(2, 7))]),
+        ({}, {"steps": [FIVE[0] | {"reason": "BackOff", "count": 7}]},
+         ["  steps     14:01:00.00 pending BackOff 7×"]),
+    ],
+)  # fmt: skip
+def test_screen_has_a_row_for_what_is_known(environment, document, options, lines):
+    shown = screen_of({"id": "a", "state": "failed", **document}, **options)
+    assert shown[0].startswith("a  failed")
+    assert shown[1:] == lines
+
+
+@pytest.mark.parametrize(
+    ("document", "steps", "end"),
+    [
+        ({"removed_at": "r", "changed_at": "c"}, FIVE[:1], "  r"),
+        ({"changed_at": "c"}, FIVE[:2], "  2026-11-26T14:01:01Z"),
+        ({"changed_at": "c"}, [], "  c"),
+        ({}, [], ""),
+    ],
+)
+def test_headline_has_the_time_of_the_last_step(environment, document, steps, end):
+    assert (
+        screen_of({"id": "a", "state": "failed", **document}, steps=steps)[0] == f"a  failed{end}"
+    )
+
+
+def test_wait_for_the_next_start_is_never_negative(kakuri, api):
+    api.add("a", "pending", restarts=1, restart_at="2026-11-26T14:01:00.000000Z",
+            spec={"restart_policy": "on_failure", "max_restarts": 5})  # fmt: skip
+    assert "on_failure, at most 5 times in a row, 1 so far, next in 0s" in kakuri("status", "a").out
+
+
+def test_history_shows_how_often_a_step_was_repeated(kakuri, api):
+    steps = [
+        {"at": START, "state": "failed", "reason": "E\x1b", "exit_code": 0, "restarts": 2,
+         "count": 3, "message": "m\x1b"},
+        {"at": START, "state": "pending"},
+    ]  # fmt: skip
+    api.add("a", steps=steps)
+    assert kakuri("history", "a").out.splitlines()[1:] == [
+        f"{START}   failed    E\\x1b    0      2          3×      m\\x1b",
+        f"{START}   pending",
+    ]
+    first = without_color(kakuri("history", "a", width=120).out).splitlines()[1]
+    assert first.startswith("14:01:00.00   failed")

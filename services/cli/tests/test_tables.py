@@ -46,3 +46,32 @@ def test_state_is_coloured_without_a_change_of_the_columns():
     assert table_lines(invocation, COLUMNS, [["web", "running", "x"]], None)[1] == (
         "web    \x1b[32mrunning\x1b[0m   x"
     )
+
+
+@pytest.mark.parametrize(
+    ("width", "lines"),
+    [
+        (33, ["A             B             C", "aaaaaaaaaaa   bbbbbbbbbbb   c"]),
+        (29, ["A             B             C", "aaaaaaaaaaa   bbbbbbbbbbb   c"]),
+        (28, ["A            B             C", "aaaaaaaaa…   bbbbbbbbbbb   c"]),
+        (27, ["A            B            C", "aaaaaaaaa…   bbbbbbbbb…   c"]),
+        (23, ["A          B          C", "aaaaaaa…   bbbbbbb…   c"]),
+        (22, ["A          B          C", "aaaaaaa…   bbbbbbb…   c"]),
+    ],
+)
+def test_widest_column_is_cut_first_and_keeps_eight_characters(plain, width, lines):
+    columns = [Column("A", may_be_cut=True), Column("B", may_be_cut=True), Column("C")]
+    assert table_lines(plain, columns, [["a" * 11, "b" * 11, "c"]], width) == lines
+
+
+def test_heading_that_is_wider_than_every_text_decides_about_the_width(plain):
+    assert table_lines(plain, [Column("NAME"), Column("B")], [["a", "b"]], None) == [
+        "NAME   B", "a      b",
+    ]  # fmt: skip
+
+
+def test_state_with_a_text_after_it_has_the_colour_of_the_state():
+    invocation = Invocation({})
+    invocation.color = "always"
+    lines = table_lines(invocation, [Column("S", is_colored=True)], [["failed now"], ["x"]], None)
+    assert lines[1:] == ["\x1b[31mfailed now\x1b[0m", "x"]

@@ -1,3 +1,6 @@
+import re
+import time
+
 import pytest
 from kakuri import _text as text
 
@@ -96,3 +99,81 @@ def test_control_and_bidirectional_characters_are_shown_as_escapes():
 def test_time_of_the_api_survives_both_directions():
     moment = "2026-11-26T14:01:05.400000Z"
     assert text.rfc3339(text.seconds_of(moment)) == moment
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"),
+    [(0.999, "1.00 s"), (1, "1 s"), (9.9, "9.9 s"), (10, "10 s"), (599.4, "599 s"), (600, "10m"),
+     (7200, "2h")],
+)  # fmt: skip
+def test_span_changes_its_form_at_one_at_ten_and_at_600_seconds(seconds, shown):
+    assert text.span(seconds) == shown
+
+
+@pytest.mark.parametrize(
+    ("number", "shown"),
+    [(1_048_575, "1024 KiB"), (1_048_576, "1.0 MiB"), (1_073_741_823, "1024.0 MiB"),
+     (1_073_741_824, "1.0 GiB"), (64_424_509_440, "60.0 GiB")],
+)  # fmt: skip
+def test_byte_count_changes_its_unit_at_each_power_of_1024(number, shown):
+    assert text.byte_count(number) == shown
+
+
+@pytest.mark.parametrize(
+    ("millicores", "shown"),
+    [(1, "0.001 cores"), (500, "0.5 cores"), (1000, "1 core"), (1001, "1.001 cores"),
+     (2000, "2 cores")],
+)  # fmt: skip
+def test_cores_have_their_unit(millicores, shown):
+    assert text.cores_text(millicores) == shown
+
+
+@pytest.mark.parametrize("given", ["1d2h3m4.5s", "1d", "2h", "3m", "4.5s"])
+def test_duration_is_the_sum_of_its_parts(given):
+    seconds = {"d": 86_400, "h": 3600, "m": 60, "s": 1}
+    parts = re.findall(r"([0-9.]+)([dhms])", given)
+    assert text.parse_duration(given) == sum(
+        float(number) * seconds[unit] for number, unit in parts
+    )
+
+
+@pytest.mark.parametrize(
+    ("given", "mebibytes"),
+    [("1024K", 1), ("1M", 1), ("0.5G", 512), ("1.5M", None), ("1023K", None), ("0.5M", None),
+     (" 1M ", 1), ("1 MiB", 1), ("1TiB", 1_048_576)],
+)  # fmt: skip
+def test_size_is_a_whole_number_of_mib(given, mebibytes):
+    if mebibytes is None:
+        with pytest.raises(ValueError, match="expected a whole number of MiB, at least 1"):
+            text.parse_size(given)
+    else:
+        assert text.parse_size(given) == mebibytes
+
+
+@pytest.mark.parametrize(("given", "millicores"), [("0.001", 1), ("1m", 1), ("0.0", None)])
+def test_cpu_is_at_least_a_millicore(given, millicores):
+    if millicores is None:
+        with pytest.raises(ValueError, match=r"at least 0\.001"):
+            text.parse_cpu(given)
+    else:
+        assert text.parse_cpu(given) == millicores
+
+
+def test_times_of_the_clock_are_those_of_the_zone(environment):
+    environment.setenv("TZ", "Asia/Tokyo")
+    time.tzset()
+    assert text.clock("2026-11-26T14:01:05.409999Z") == "23:01:05.40"
+    environment.setattr(time, "strftime", lambda form: form)
+    assert text.now_clock() == "%H:%M:%S"
+
+
+@pytest.mark.parametrize(
+    ("image", "shown"),
+    [
+        (None, ""), ({}, ""), ({"state": "present", "digest": "a\x1b"},
+                               "its image is on the node (a\\x1b)"),
+        ({"digest": "x"}, ""),
+    ],
+)  # fmt: skip
+def test_image_without_a_known_state_is_not_shown(image, shown):
+    assert text.image_text(image) == shown
