@@ -1,6 +1,9 @@
 import json
 
 import pytest
+from kakuri._client import API
+from kakuri._exits import NotFound
+from kakuri_http import problem
 
 FILE = """\
 set = "shop"
@@ -68,8 +71,6 @@ def test_plan_exits_with_1_for_changes_only_if_asked(kakuri, shop, options, code
 
 
 def test_plan_of_a_workload_that_does_not_fit_reports_it(kakuri, shop, api):
-    from kakuri_http import problem  # noqa: PLC0415
-
     api.overrides[("POST", "/workloads")] = problem(503, code="capacity", detail="the node is full")
     result = kakuri("plan")
     assert result.code == 5
@@ -217,3 +218,98 @@ def test_verify_as_json_reports_faults_on_standard_error(kakuri, tmp_path):
     assert (result.code, result.out) == (2, "")
     (fault,) = json.loads(result.err)["errors"]
     assert (fault["file"], fault["line"], fault["path"]) == ("kakuri.toml", 3, "$.workload.a.cpus")
+
+
+def test_differences_have_each_form(kakuri, shop):
+    assert kakuri("diff", "-q").out == "web\ncache\n"
+    lines = kakuri("diff", "-o", "jsonl").out.splitlines()
+    assert [json.loads(line)["change"] for line in lines] == ["replace", "create", "same"]
+
+
+def test_plan_as_json_has_why_a_workload_would_be_refused(kakuri, shop, api):
+    refusal = problem(422, code="never_fits", detail="too large")
+    api.overrides[("POST", "/workloads")] = refusal
+    result = kakuri("plan", "--json")
+    assert result.code == 5
+    found = {one["id"]: one.get("problem") for one in json.loads(result.out)}
+    assert found == {"web": None, "cache": "too large", "api": None}
+
+
+def test_plan_asks_about_new_workloads_alone(kakuri, shop, api):
+    kakuri("plan")
+    asked = [json.loads(one.body)["id"] for one in api.received if one.method == "POST"]
+    assert asked == ["cache"]
+
+
+def test_plan_that_is_not_answered_is_an_error(kakuri, shop, api):
+    api.overrides[("POST", "/workloads")] = problem(503, code="agent_unreachable", detail="no")
+    result = kakuri("plan")
+    assert (result.code, result.out) == (6, "")
+
+
+@pytest.mark.parametrize("options", [[], ["--exit-code"]])
+def test_plan_without_changes_exits_with_0(kakuri, api, tmp_path, options):
+    api.add("api")
+    (tmp_path / "kakuri.toml").write_text('[workload.api]\nimage = "nginx:1.27"\n')
+    assert kakuri("plan", *options).code == 0
+
+
+def test_applied_changes_have_each_form(kakuri, shop):
+    assert kakuri("apply", "--yes", "-q").out == "web\ncache\napi\n"
+    lines = kakuri("apply", "--yes", "-o", "jsonl").out.splitlines()
+    assert [json.loads(line) for line in lines] == [
+        {"id": name, "change": "same"} for name in ("web", "cache", "api")
+    ]
+
+
+def test_applied_workload_as_json_is_that_of_the_api(kakuri, api, tmp_path):
+    (tmp_path / "kakuri.toml").write_text('[workload.a]\nimage = "x"\n')
+    (change,) = json.loads(kakuri("apply", "--json").out)
+    assert change == {"id": "a", "change": "create", "workload": api.workloads["a"]["spec"]}
+
+
+def test_apply_replaces_a_workload_that_another_client_removed(kakuri, shop, api, environment):
+    real = API.request
+
+    def request(client, method, path, **options):
+        if method == "DELETE":
+            api.workloads.pop("web", None)
+            raise NotFound("gone")
+        return real(client, method, path, **options)
+
+    environment.setattr(API, "request", request)
+    result = kakuri("apply", "--yes")
+    assert (result.code, result.out.splitlines()[0]) == (0, "web  replaced")
+
+
+def test_apply_does_not_replace_what_is_still_being_removed(kakuri, shop, api, environment):
+    environment.setattr("kakuri._remove.MORE_SECONDS", 0.0)
+    api.is_removal_slow = True
+    result = kakuri("apply", "--yes", "--grace", "0")
+    assert result.code == 6
+    assert result.err == "error: web is still being removed: apply the file again later\n"
+    assert "cache" not in api.workloads
+
+
+def test_apply_gives_replaced_workloads_ten_seconds_by_default(kakuri, shop, api):
+    kakuri("apply", "--yes")
+    (removal,) = [one for one in api.received if one.method == "DELETE"]
+    assert removal.query["grace_seconds"] == "10"
+
+
+def test_prune_reads_every_page_and_leaves_what_is_being_removed(kakuri, api, tmp_path):
+    for number in range(250):
+        api.add(f"w{number:03}", spec=SET)
+    api.workloads["w100"]["desired"] = "removed"
+    (tmp_path / "kakuri.toml").write_text('set = "shop"\n[workload.w000]\nimage = "nginx:1.27"\n')
+    lines = kakuri("diff", "--prune").out.splitlines()
+    assert lines[:2] == ["  w000  same", "- w001  remove"]
+    assert len(lines) == 249
+    assert "- w100  remove" not in lines
+
+
+def test_verified_file_has_each_form(kakuri, shop):
+    assert kakuri("verify", "-q").out == "web\ncache\napi\n"
+    document = json.loads(kakuri("verify", "--json").out)
+    assert document["set"] == "shop"
+    assert [one["id"] for one in document["workloads"]] == ["web", "cache", "api"]

@@ -5,8 +5,10 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from kakuri_http import ConnectFailed, Response, Timeouts
 
 BIN = Path(sys.executable).parent
 
@@ -112,3 +114,85 @@ def test_completion_begins_with_how_it_is_used(kakuri, name, first):
 def test_completion_as_json_names_its_shell(kakuri):
     result = kakuri("completion", "fish", "--json")
     assert '"shell":"fish"' in result.out.replace(" ", "")
+
+
+@pytest.fixture
+def complete(api, monkeypatch):
+    """Return the completion of ids, which has time on a busy machine."""
+    from kakuri import _complete  # noqa: PLC0415
+    from kakuri._invocation import Invocation  # noqa: PLC0415
+
+    monkeypatch.setattr(_complete, "_SECONDS", 60.0)
+    monkeypatch.setattr(_complete, "_CONNECT_SECONDS", 60.0)
+    context = SimpleNamespace(find_object=lambda _: Invocation({"KAKURI_HOST": api.url}))
+    return lambda incomplete: _complete.complete_ids(context, None, incomplete)
+
+
+def test_ids_that_are_completed_are_searched_for_behind_those_before_them(complete, api):
+    for number in range(101):
+        api.add(f"a{number:03}")
+    for name in ("we", "web", "web-2", "wea~", "wf"):
+        api.add(name)
+    assert complete("web") == ["web", "web-2"]
+    assert complete("w") == ["we", "wea~", "web", "web-2", "wf"]
+    assert len(complete("")) == 100
+    assert [dict(one.query) for one in api.received] == [
+        {"after": "wea~"}, {"after": "v~"}, {},
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [(201, b'{"workloads":[]}'), (503, b"{}"), (200, b"<html>"), (200, b"[]"), (200, b"{}")],
+)
+def test_completion_of_ids_is_empty_after_any_other_response(complete, api, status, body):
+    api.overrides[("GET", "/workloads")] = Response(status, body, content_type="text/plain")
+    assert complete("") == []
+
+
+def test_completion_waits_300_ms_and_100_ms_for_a_connection(monkeypatch):
+    from kakuri import _complete  # noqa: PLC0415
+    from kakuri._invocation import Invocation  # noqa: PLC0415
+
+    made = []
+
+    class Client:
+        def __init__(self, endpoint, *, timeouts):
+            made.append((endpoint, timeouts))
+            raise ConnectFailed("no")
+
+    monkeypatch.setattr("kakuri_http.blocking.BlockingClient", Client)
+    for host, endpoint in (("unix:/run/x", "unix:/run/x"), ("http://a", None)):
+        invocation = Invocation({"KAKURI_HOST": host})
+        context = SimpleNamespace(find_object=lambda _, found=invocation: found)
+        assert _complete.complete_ids(context, None, "a") == []
+        assert made.pop() == (endpoint, Timeouts(connect=0.1, read=0.3, total=0.3))
+
+
+def test_completion_without_a_valid_configuration_is_empty():
+    from kakuri import _complete, _context  # noqa: PLC0415
+    from kakuri._invocation import Invocation  # noqa: PLC0415
+
+    wrong = Invocation({"KAKURI_HOST": "ftp://a", "KAKURI_CLI_CONFIG": "/"})
+    context = SimpleNamespace(find_object=lambda _: wrong)
+    assert _complete.complete_ids(context, None, "a") == []
+    assert _context._complete_names(context, None, "a") == []
+    assert _context._complete_names(SimpleNamespace(find_object=lambda _: None), None, "") == []
+
+
+def test_completion_of_each_shell_has_its_head(kakuri):
+    heads = {
+        "bash": ['# eval "$(kakuri completion bash)"   # into ~/.bashrc'],
+        "zsh": ["#compdef kakuri",
+                '# eval "$(kakuri completion zsh)"   # into ~/.zshrc, after compinit'],
+        "fish": ["# kakuri completion fish > ~/.config/fish/completions/kakuri.fish"],
+    }  # fmt: skip
+    for shell, lines in heads.items():
+        assert kakuri("completion", shell).out.splitlines()[: len(lines)] == lines
+
+
+def test_verbs_are_listed_in_the_order_of_the_help(kakuri):
+    from kakuri._group import VERBS  # noqa: PLC0415
+    from kakuri._main import kakuri as command  # noqa: PLC0415
+
+    assert command.list_commands(None) == list(VERBS)

@@ -1,5 +1,12 @@
 import pytest
-from kakuri._contexts import Context, checked_host, find_target, read_contexts
+from kakuri._contexts import (
+    Context,
+    Target,
+    checked_host,
+    config_path,
+    find_target,
+    read_contexts,
+)
 from kakuri._exits import UsageError
 
 FILE = """\
@@ -103,3 +110,77 @@ def test_file_is_read_again_as_it_was_written(environ):
 def test_context_that_is_not_in_the_file_is_refused_with_those_that_are(environ):
     with pytest.raises(UsageError, match=r"no context 'x' in .*; it has lab, my box"):
         find_target(None, "x", environ)
+
+
+@pytest.mark.parametrize(
+    ("environ", "path"),
+    [
+        ({"KAKURI_CLI_CONFIG": "/a/b", "XDG_CONFIG_HOME": "/x", "HOME": "/h"}, "/a/b"),
+        ({"KAKURI_CLI_CONFIG": "", "XDG_CONFIG_HOME": "/x", "HOME": "/h"}, "/x/kakuri/config.toml"),
+        ({"XDG_CONFIG_HOME": "", "HOME": "/h"}, "/h/.config/kakuri/config.toml"),
+        ({}, "/.config/kakuri/config.toml"),
+    ],
+)
+def test_path_of_the_file_is_the_first_that_is_set(environ, path):
+    assert str(config_path(environ)) == path
+
+
+def test_file_that_does_not_exist_has_no_contexts_and_is_created(tmp_path):
+    environ = {"KAKURI_CLI_CONFIG": str(tmp_path / "a/b/config.toml")}
+    contexts = read_contexts(environ)
+    assert (contexts.named, contexts.current) == ({}, None)
+    contexts.write()
+    contexts.write()
+    assert [path.name for path in (tmp_path / "a/b").iterdir()] == ["config.toml"]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [(b"\xff", "can't be read: "), (None, "can't be read: "), (b"a =", "is not valid TOML: ")],
+)
+def test_file_that_cannot_be_read_is_refused_with_its_path(tmp_path, content, message):
+    path = tmp_path / "config.toml"
+    if content is None:
+        path.mkdir()
+    else:
+        path.write_bytes(content)
+    with pytest.raises(UsageError) as caught:
+        read_contexts({"KAKURI_CLI_CONFIG": str(path)})
+    assert caught.value.message.startswith(f"{path} {message}")
+
+
+@pytest.mark.parametrize("text", ['a"b', "a\\b", "a\x7fb", "a\tb", "é\u2028", "a\nb", "\x80"])
+def test_any_text_is_read_again_as_it_was_written(environ, text):
+    contexts = read_contexts(environ)
+    contexts.named[text] = Context("http://new:1", token_file=text, ca=text)
+    contexts.current = text
+    contexts.write()
+    assert read_contexts(environ) == contexts
+
+
+def test_text_that_is_not_utf_8_is_refused_and_the_file_is_kept(environ):
+    before = read_contexts(environ)
+    contexts = read_contexts(environ)
+    contexts.named["new"] = Context("http://new:1", token_file="a\udcff")
+    with pytest.raises(UsageError, match="can't be written to the file"):
+        contexts.write()
+    assert read_contexts(environ) == before
+
+
+@pytest.mark.parametrize(
+    ("target", "label"),
+    [
+        (Target(Context("http://a"), "--host"), "http://a"),
+        (Target(Context("http://a"), "x", "lab"), "lab (http://a)"),
+    ],
+)
+def test_label_of_a_control_plane_has_its_name(target, label):
+    assert target.label == label
+
+
+def test_target_of_each_context_has_its_name(environ):
+    assert find_target(None, None, environ).name == "lab"
+    assert find_target(None, "my box", environ).name == "my box"
+    assert find_target("http://a:1", "my box", environ).name is None
+    assert find_target(None, None, environ | {"KAKURI_HOST": ""}).name == "lab"
+    assert find_target(None, None, environ | {"KAKURI_CONTEXT": ""}).name == "lab"

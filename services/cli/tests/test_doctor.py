@@ -1,3 +1,4 @@
+import io
 import json
 import os
 import socket
@@ -6,10 +7,16 @@ from types import SimpleNamespace
 
 import pytest
 from kakuri import _local_checks as local
+from kakuri import main
 from kakuri._check import FAIL, OK, SKIP, WARN
 from kakuri._checks import _clock
+from kakuri._client import API
+from kakuri._exits import CommandError, Exit
+from kakuri._trial import _output
+from kakuri._trial import trial as trial_of
 from kakuri_http import problem
 
+from .conftest import NOW
 from .fake_api import RECEIPT
 
 
@@ -276,3 +283,276 @@ def test_receipt_of_the_trial_is_shown(doctor, trial):
     trial()
     _, _, found = doctor("--run")
     assert RECEIPT["zone"][:8] in found["remove"]["detail"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "code", "last"),
+    [
+        ({}, 0, "all 7 checks passed"),
+        ({"store": "memory"}, 0, "all 7 checks passed, 1 warning"),
+        ({"store": "memory", "message": "m"}, 0, "all 7 checks passed, 2 warnings"),
+        ({"handlers": None}, 1, "1 of 7 checks failed or were skipped"),
+        ({"handlers": None, "store": "memory"}, 1,
+         "1 of 7 checks failed or were skipped, 1 warning"),
+    ],
+)  # fmt: skip
+def test_summary_counts_faults_and_warnings(kakuri, api, changes, code, last):
+    api.nodes[0] |= changes
+    result = kakuri("doctor", "--no-local")
+    assert (result.code, result.out.splitlines()[-1]) == (code, last)
+
+
+def test_names_of_failed_and_skipped_checks_are_printed_alone(kakuri, api):
+    api.nodes[0] |= {"simulated": True, "store": "memory"}
+    assert kakuri("doctor", "--no-local", "-q").out == "runtime\n"
+    api.nodes[0] |= {"simulated": False, "handlers": None}
+    assert kakuri("doctor", "--no-local", "-q").out == "handlers\n"
+
+
+@pytest.mark.parametrize(
+    ("options", "host", "is_checked"),
+    [([], None, True), (["--local"], None, True), (["--no-local"], None, False),
+     ([], "http://kakuri.invalid:1", False), (["--local"], "http://kakuri.invalid:1", True)],
+)  # fmt: skip
+def test_this_machine_is_checked_if_the_host_is_on_it(
+    kakuri, environment, options, host, is_checked
+):
+    environment.setattr(
+        "kakuri._local_checks.local_checks", lambda: iter([local.Check(OK, "here", "")])
+    )
+    if host is not None:
+        environment.setenv("KAKURI_HOST", host)
+        environment.setattr("kakuri._checks._control_plane", lambda _: iter(()))
+    assert ("ok    here" in kakuri("doctor", *options).out) == is_checked
+
+
+@pytest.mark.parametrize(
+    ("seconds", "result"), [(-5.1, WARN), (-5, OK), (0, OK), (5, OK), (5.1, WARN)]
+)
+def test_clocks_may_differ_by_five_seconds(environment, seconds, result):
+    response = SimpleNamespace(headers={"date": "Thu, 26 Nov 2026 14:01:17 GMT"})
+    environment.setattr("time.time", lambda: NOW + seconds)
+    found = _clock(response)
+    assert found.result == result
+    assert ("differs by 5.1 s" in found.detail) == (result == WARN)
+
+
+@pytest.mark.parametrize(
+    ("node", "name", "result", "detail"),
+    [
+        ({"memory_mb_used": 14745}, "capacity", "ok", "free: memory 1.6 GiB of 16 GiB, cpu 6.4 of 8"),
+        ({"memory_mb_used": 14746}, "capacity", "warn", "free: memory 1.6 GiB of 16 GiB, cpu 6.4 of 8"),
+        ({"cpu_millicores_used": 7200}, "capacity", "ok",
+         "free: memory 11.2 GiB of 16 GiB, cpu 0.8 of 8"),
+        ({"cpu_millicores_used": 7201}, "capacity", "warn",
+         "free: memory 11.2 GiB of 16 GiB, cpu 0.799 of 8"),
+        ({"cpu_millicores": None}, "capacity", "ok", "free: memory 11.2 GiB of 16 GiB"),
+        ({"memory_mb": None}, "capacity", "ok", "free: cpu 6.4 of 8"),
+        ({"memory_mb_used": None, "cpu_millicores_used": None}, "capacity", "ok",
+         "free: memory 16 GiB of 16 GiB, cpu 8 of 8"),
+        ({"handlers": {"k": ""}}, "isolation", "warn",
+         "k → the default handler shares the node's kernel"),
+        ({"handlers": {"k": "crun"}}, "isolation", "warn", "k → crun shares the node's kernel"),
+        ({"handlers": {"k": "kata"}}, "isolation", "ok", "k → kata"),
+        ({"handlers": {}}, "handlers", "skip", "the node does not report its handlers"),
+        ({"runtime_available": False}, "runtime", "fail", "it does not answer"),
+        ({"runtime_available": None}, "runtime", "ok", "answers"),
+        ({"event_index": 0, "store": None, "workloads": None}, "agent", "ok",
+         "0.1.0, 0 workloads, event index 0"),
+        ({}, "agent", "ok", "0.1.0, 2 workloads, event index 3, store sqlite"),
+        ({"store": "memory", "event_index": None}, "agent", "warn",
+         "0.1.0, 2 workloads, store memory"),
+        ({"version": None}, "agent", "fail", "it does not describe itself"),
+        ({"version": None, "message": "m\x1b"}, "agent", "fail", "m\\x1b"),
+        ({"state": "unavailable", "runtime": None}, "runtime", "skip", "needs the agent"),
+        ({"state": "unavailable"}, "runtime", "ok", "answers"),
+        ({"state": "ready", "runtime": None}, "runtime", "ok", "answers"),
+    ],
+)  # fmt: skip
+def test_node_is_judged_by_what_it_reports(doctor, api, node, name, result, detail):
+    api.is_later_release = True
+    api.nodes[0] |= node
+    _, results, found = doctor()
+    assert (results[name], found[name]["detail"]) == (result, detail)
+
+
+def test_check_as_text_has_its_result_its_name_and_advice(kakuri, api):
+    api.nodes[0]["store"] = "memory"
+    assert (
+        "warn  agent node1                           0.1.0, 2 workloads, event index 3, store memory\n"
+        "      → workloads do not survive a restart of the agent: use --store sqlite\n"
+    ) in kakuri("doctor", "--no-local").out
+
+
+# The trial
+
+
+def test_trial_waits_three_minutes_for_a_small_workload(doctor, api, environment):
+    given = []
+
+    def await_state(_api, workload_id, response, is_reached, seconds):
+        given.append((workload_id, seconds))
+        assert not is_reached({"id": workload_id})
+        assert is_reached({"state": "failed"})
+        raise CommandError("late\nvery", Exit.TIMEOUT)
+
+    environment.setattr("kakuri._trial.await_state", await_state)
+    posted = []
+    api.on_post = lambda api, document: posted.append(document)
+    code, results, found = doctor("--run", "--image", "box:1")
+    ((workload_id, seconds),) = given
+    assert (code, seconds, found["start"]["detail"]) == (1, 180.0, "late")
+    assert (results["its"], results["remove"]) == ("skip", "ok")
+    assert workload_id.startswith("doctor-trial-")
+    assert posted == [{
+        "id": workload_id, "image": "box:1", "runtime_class": "edera-zone", "memory_mb": 64,
+        "cpu_millicores": 100, "command": ["sh", "-c"], "args": ["echo kakuri-trial $(uname -r)"],
+    }]  # fmt: skip
+    assert api.workloads == {}
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "result", "detail"),
+    [
+        (202, b'{"id":"x"}', "fail", "it is still being removed"),
+        (409, b'{"detail":"no","code":"conflict"}', "fail", "no"),
+    ],
+)
+def test_trial_that_is_not_removed_fails(doctor, trial, environment, status, body, result, detail):
+    def delete(_api, _id, *, grace):
+        assert grace == 0
+        if status == 409:
+            raise CommandError("no\nmore", Exit.CONFLICT)
+        return SimpleNamespace(status=status)
+
+    trial()
+    environment.setattr("kakuri._trial.delete", delete)
+    code, _, found = doctor("--run")
+    assert code == 1
+    assert (found["remove"]["result"], found["remove"]["detail"]) == (result, detail)
+    assert found["remove"]["advice"].startswith("kakuri ")
+
+
+def test_trial_whose_log_cannot_be_read_fails(doctor, trial, api, environment):
+    def get(_api, path, *_rest, **_options):
+        if path.endswith("/log"):
+            raise CommandError("no log", Exit.UNREACHABLE)
+        return real(_api, path, *_rest, **_options)
+
+    trial()
+    real = API.get
+    environment.setattr(API, "get", get)
+    result = json.loads(run_doctor(environment))
+    found = {one["name"]: (one["result"], one["detail"]) for one in result["checks"]}
+    assert found["its output"] == ("fail", "no log")
+    assert found["its kernel"] == ("skip", "needs its output")
+
+
+def run_doctor(environment):
+    """Return what doctor prints as JSON."""
+    out = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
+    environment.setattr("sys.stdout", out)
+    with pytest.raises(SystemExit):
+        main(["doctor", "--no-local", "--run", "--json"])
+    out.flush()
+    return out.buffer.getvalue().decode()
+
+
+def test_trial_of_an_unknown_node_is_skipped(environment):
+    found = list(trial_of(None, None, None, "x"))
+    assert [(one.result, one.name) for one in found] == [
+        (SKIP, "start a workload"), (SKIP, "its output"), (SKIP, "its kernel"), (SKIP, "remove it"),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("host", ["http://127.0.0.1:1", "http://kakuri.example"])
+@pytest.mark.parametrize("is_same", [True, False])
+def test_kernel_of_the_trial_is_compared_with_that_of_this_machine(host, is_same):
+    ours = os.uname().release
+    text = f"kakuri-trial {ours if is_same else '6.16'}\n".encode()
+    api = SimpleNamespace(
+        get=lambda path: SimpleNamespace(body=text),
+        target=SimpleNamespace(context=SimpleNamespace(host=host)),
+    )
+    output, kernel = _output(api, "a")
+    assert (output.result, output.detail) == (OK, "arrived")
+    is_here = "127" in host
+    assert kernel.result == (WARN if is_here and is_same else OK)
+    assert ("not known here" in kernel.detail) == (not is_here)
+
+
+# This machine
+
+
+def test_machine_is_checked_in_one_order(machine):
+    path = machine / "run/containerd.sock"
+    path.touch()
+    (machine / "config/agent.toml").write_text("runtime = 'cri'\n")
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(machine / "run/agent.sock"))
+        (machine / "run/agent.sock").chmod(0o660)
+        names = [one.name.split(" /")[0] for one in local.local_checks()]
+    assert names == [
+        "file", "agent socket", "container runtime", "disk", "cgroups",
+        "containerd's restart monitor",
+    ]  # fmt: skip
+
+
+def test_files_that_may_not_be_read_are_skipped(machine, monkeypatch):
+    def refuse(*_, **__):
+        raise PermissionError
+
+    monkeypatch.setattr(local.Path, "read_text", refuse)
+    assert results_of("file") == [SKIP] * 3
+    monkeypatch.setattr(local.Path, "stat", refuse)
+    monkeypatch.setattr(local.Path, "exists", refuse)
+    found = [
+        (one.name.split(" /")[0], one.result) for one in local._socket("agent socket", machine)
+    ]
+    assert found == [("agent socket", SKIP)]
+    assert list(local._runtime_sockets()) == []
+
+
+def test_key_of_a_daemon_may_have_hyphens_or_underscores(machine):
+    path = machine / "config/agent.toml"
+    path.write_text("runtime = 'sidecar'\nmemory_mb = 1\ncpu-millicores = 1\n")
+    (found,) = [one for one in local.local_checks() if one.name.startswith("file")]
+    assert (found.result, found.detail) == (OK, "3 keys")
+    path.write_text("a = 1\nruntime = 'cri'\nb = 1\n")
+    (found,) = [one for one in local.local_checks() if one.name.startswith("file")]
+    assert (found.result, found.detail) == (FAIL, "unknown keys: a, b")
+
+
+@pytest.mark.parametrize("mode", [0o661, 0o662, 0o664])
+def test_every_right_of_others_on_a_socket_is_a_fault(machine, mode):
+    path = machine / "run/agent.sock"
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+        path.chmod(mode)
+        (found,) = local._socket("agent socket", path)
+    assert (found.result, found.detail) == (FAIL, f"mode {mode:04o}: every user may use it")
+
+
+def test_disk_is_low_below_512_mib(machine, monkeypatch):
+    for free, result in ((512 * 1024 * 1024, OK), (512 * 1024 * 1024 - 1, WARN)):
+        usage = SimpleNamespace(free=free)
+        monkeypatch.setattr(local.shutil, "disk_usage", lambda _, usage=usage: usage)
+        assert local._disk(machine).result == result
+
+    def fail(_):
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(local.shutil, "disk_usage", fail)
+    assert local._disk(machine)[:3] == (SKIP, f"disk {machine}", "input/output error")
+
+
+@pytest.mark.parametrize(("is_there", "result"), [(True, OK), (False, WARN)])
+def test_cgroups_of_the_second_version_are_expected(monkeypatch, is_there, result):
+    monkeypatch.setattr(local.Path, "exists", lambda path: is_there)
+    assert local._cgroups().result == result
+
+
+def test_runtime_that_this_user_may_not_use_is_skipped(machine, monkeypatch):
+    (machine / "run/containerd.sock").touch()
+    monkeypatch.setattr(os, "access", lambda path, mode: mode != os.W_OK)
+    assert results_of("container runtime") == [SKIP]

@@ -1,14 +1,21 @@
 """The table of exit codes, errors in JSON, closed pipes, and verbs without a server."""
 
+import gc
 import json
 import os
+import runpy
+import signal
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from kakuri._command import kakuri as command
+from kakuri._exits import ClosedPipe
+from kakuri._invocation import Invocation, width_of
 from kakuri._overview import VERBS
+from kakuri._types import SECONDS
 from kakuri_http import Response, problem
 
 BIN = Path(sys.executable).parent
@@ -184,3 +191,118 @@ def test_every_verb_is_a_command_of_its_name():
         found = command.get_command(None, verb)
         assert found is not None
         assert found.name == verb
+
+
+def test_broken_pipe_of_a_verb_is_a_closed_pipe(monkeypatch):
+    def broken(_self, _context):
+        raise BrokenPipeError
+
+    monkeypatch.setattr("click.Group.invoke", broken)
+    with pytest.raises(ClosedPipe):
+        command.invoke(None)
+
+
+def test_closed_pipe_has_its_exit_code_and_standard_output_leads_nowhere(kakuri, environment):
+    def fail(*_arguments, **_options):
+        raise ClosedPipe
+
+    def move(descriptor, number):
+        moved.append((Path(f"/proc/self/fd/{descriptor}").resolve(), number))
+
+    moved = []
+    environment.setattr("kakuri._command.Verbs.main", fail)
+    environment.setattr(os, "dup2", move)
+    assert kakuri("ps").code == 141
+    assert moved == [(Path("/dev/null"), 1)]
+
+
+def test_module_runs_the_command_with_few_collections_of_garbage(environment, capsys):
+    def end(code):
+        called.append(("exit", code))
+
+    called = []
+    environment.setattr(gc, "set_threshold", lambda count: called.append(("threshold", count)))
+    environment.setattr(os, "_exit", end)
+    environment.setattr(sys, "argv", ["kakuri", "--version"])
+    runpy.run_module("kakuri.__main__", run_name="__main__")
+    assert capsys.readouterr().out.startswith("kakuri, version ")
+    assert called == [("threshold", 100_000), ("exit", 0)]
+
+
+def test_interrupted_command_exits_with_130_on_a_line_of_its_own(kakuri, environment):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    before = signal.getsignal(signal.SIGINT)
+    environment.setattr("kakuri._client.API.get", interrupt)
+    try:
+        result = kakuri("ps")
+        assert signal.getsignal(signal.SIGINT) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert (result.code, result.out, result.err) == (130, "", "\n")
+
+
+@pytest.mark.parametrize(
+    ("color", "environ", "is_colored"),
+    [
+        ("auto", {}, True), ("auto", {"NO_COLOR": ""}, True), ("auto", {"NO_COLOR": "1"}, False),
+        ("auto", {"TERM": "dumb"}, False), ("never", {}, False), ("always", {"NO_COLOR": "1"}, True),
+        ("always", {"TERM": "dumb"}, True),
+    ],
+)  # fmt: skip
+def test_colour_is_decided_by_option_environment_and_terminal(color, environ, is_colored):
+    invocation = Invocation(environ)
+    invocation.color = color
+    terminal = SimpleNamespace(closed=False, isatty=lambda: True)
+    assert invocation.has_color(terminal) == is_colored
+    assert invocation.styled("x", "dim", terminal) == ("\x1b[2mx\x1b[0m" if is_colored else "x")
+    assert invocation.styled("x", "red", terminal) == ("\x1b[31mx\x1b[0m" if is_colored else "x")
+    assert invocation.styled("x", None, terminal) == "x"
+    if color == "auto":
+        for other in (SimpleNamespace(closed=True), SimpleNamespace(closed=False, isatty=bool)):
+            assert not invocation.has_color(other)
+
+
+def test_width_is_that_of_a_terminal_or_80(monkeypatch):
+    terminal = SimpleNamespace(closed=False, isatty=lambda: True, fileno=lambda: 1)
+    for columns, width in ((0, 80), (1, 1), (120, 120)):
+        size = SimpleNamespace(columns=columns)
+        monkeypatch.setattr(os, "get_terminal_size", lambda _, size=size: size)
+        assert width_of(terminal) == width
+
+    def fail(_descriptor):
+        raise OSError
+
+    monkeypatch.setattr(os, "get_terminal_size", fail)
+    assert width_of(terminal) == 80
+    assert width_of(SimpleNamespace(closed=True)) is None
+    assert width_of(SimpleNamespace(closed=False, isatty=bool)) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [("list", "ps"), ("log", "logs"), ("inspect", "status"), ("describe", "status"),
+     ("delete", "rm"), ("create", "run -d"), ("get", "ps"), ("evnts", "events")],
+)  # fmt: skip
+def test_verb_of_another_program_is_suggested(kakuri, name, hint):
+    result = kakuri(name)
+    assert result.code == 2
+    assert f"there is no verb {name!r}: did you mean {hint}?" in result.err
+
+
+def test_option_that_does_not_exist_is_not_taken_for_a_verb(kakuri):
+    result = kakuri("--bogus")
+    assert result.code == 2
+    assert "No such option" in result.err
+
+
+def test_error_as_json_has_the_first_line_as_its_title(kakuri, tmp_path):
+    (tmp_path / "kakuri.toml").write_text("[workload.a]\nb = 1\nc = 2\n")
+    document = json.loads(kakuri("apply", "--json").err)
+    assert document["detail"].startswith(document["title"] + "\n")
+    assert document["code"] == "usage"
+
+
+def test_value_that_was_read_is_not_read_again():
+    assert SECONDS.convert(3.5, None, None) == 3.5

@@ -73,3 +73,44 @@ def test_step_is_redrawn_with_its_time_on_a_terminal_and_removed(clock, capsys):
         "\r\x1b[Kweb  Pulling\r\x1b[Kweb  Pulling   5 s\r\x1b[Kweb  a step that is lo…\r\x1b[K"
     )
     assert invocation.notes == ["web  done"]
+
+
+@pytest.mark.parametrize(("seconds", "time_text"), [(0.99, ""), (1.0, "   1 s")])
+def test_time_of_a_step_is_shown_after_a_second(clock, capsys, seconds, time_text):
+    progress = Progress(Invocation(is_live=True), "a")
+    progress.change("b")
+    capsys.readouterr()
+    clock[0] += seconds
+    progress.redraw()
+    assert capsys.readouterr().err == f"\r\x1b[Ka  b{time_text}"
+
+
+@pytest.mark.parametrize(("length", "is_cut"), [(20, False), (21, True)])
+def test_step_leaves_the_last_column_free(clock, capsys, length, is_cut):
+    Progress(Invocation(is_live=True), "a").change("b" * length)
+    shown = "a  " + ("b" * 19 + "…" if is_cut else "b" * 20)
+    assert capsys.readouterr().err == f"\r\x1b[K{shown}"
+
+
+def test_step_on_a_terminal_of_unknown_width_has_80_columns(clock, capsys, monkeypatch):
+    monkeypatch.setattr(_progress, "width_of", lambda stream: None)
+    Progress(Invocation(is_live=True), "a").change("b" * 100)
+    assert len(capsys.readouterr().err) == len("\r\x1b[K") + 79
+
+
+def test_step_that_was_cleared_is_shown_again_when_it_comes_again(clock, capsys):
+    progress = Progress(Invocation(is_live=True), "a")
+    progress.change("b")
+    progress.clear()
+    progress.redraw()
+    progress.change("b")
+    assert capsys.readouterr().err == "\r\x1b[Ka  b\r\x1b[K\r\x1b[Ka  b"
+
+
+def test_step_begins_to_take_time_when_it_changes(clock, capsys):
+    progress = Progress(Invocation(is_live=True), "a")
+    clock[0] += 9
+    progress.change("b")
+    clock[0] += 2
+    progress.redraw()
+    assert capsys.readouterr().err.endswith("a  b   2 s")

@@ -7,6 +7,8 @@ import socket
 
 import pytest
 from kakuri import _up as up
+from kakuri._invocation import Invocation
+from kakuri_http import problem
 
 DAEMON = """#!/bin/sh
 echo "$0 $*" >> {log}
@@ -113,3 +115,138 @@ def test_daemon_that_is_not_installed_is_not_found(kakuri, environment):
     result = kakuri("up", "--runtime", "simulated")
     assert result.code == 3
     assert "kakuri-agent is not installed: pip install 'kakuri[node]'" in result.err
+
+
+def test_up_ends_daemons_in_the_reverse_order_of_their_start(environment):
+    ended = []
+
+    class Process:
+        stdout = None
+
+        def __init__(self, name, code):
+            self._name, self._code = name, code
+
+        def terminate(self):
+            ended.append(self._name)
+
+        def wait(self):
+            return self._code
+
+    handlers = {number: signal.getsignal(number) for number in up.SIGNALS}
+    try:
+        for codes, has_failed in (
+            ((0, 0), False), ((0, -signal.SIGTERM), False), ((-signal.SIGTERM, 1), True),
+            ((-signal.SIGKILL, 0), True),
+        ):  # fmt: skip
+            system = up._System(Invocation({}), is_simulated=True)
+            system._processes = [Process("agent", codes[0]), Process("plane", codes[1])]
+            assert system._end() == has_failed
+            assert {signal.getsignal(number) for number in up.SIGNALS} == {signal.SIG_IGN}
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+    assert ended == ["plane", "agent"] * 4
+
+
+@pytest.mark.parametrize(
+    ("address", "is_simulated", "has_ended", "is_removed"),
+    [("a:1", False, False, True), ("", False, False, False), ("a:1", True, False, False),
+     ("a:1", False, True, False)],
+)  # fmt: skip
+def test_workloads_are_removed_while_both_run_for_real(
+    environment, address, is_simulated, has_ended, is_removed
+):
+    removed = []
+    environment.setattr(up.signal, "signal", lambda *_: None)
+    environment.setattr(up._System, "_remove_workloads", lambda _: removed.append(True))
+    system = up._System(Invocation({}), is_simulated=is_simulated)
+    system._address = address
+    if has_ended:
+        system._ended.set()
+    system._end()
+    assert bool(removed) == is_removed
+
+
+def test_workloads_that_cannot_be_removed_are_reported(api, environment, capsys):
+    api.overrides[("GET", "/workloads")] = problem(503, code="busy", detail="no")
+    system = up._System(Invocation({}), is_simulated=False)
+    system._address = str(api.endpoint)
+    system._remove_workloads()
+    assert capsys.readouterr().err == "workloads could not be removed: no\n"
+
+
+def test_workloads_are_removed_without_a_grace_until_none_is_listed(api, environment):
+    for number in range(150):
+        api.add(f"w{number:03}", "succeeded")
+    system = up._System(Invocation({}), is_simulated=False)
+    system._address = str(api.endpoint)
+    system._remove_workloads()
+    assert api.workloads == {}
+    assert {one.query["grace_seconds"] for one in api.received if one.method == "DELETE"} == {"0"}
+
+
+@pytest.mark.parametrize(
+    ("agent", "where"),
+    [("127.0.0.1:9000", "nc -N 127.0.0.1 9000"), ("unix:/run/a.sock", "nc -N -U /run/a.sock")],
+)
+def test_report_has_commands_for_both_daemons(capsys, agent, where):
+    up._System(Invocation({}), is_simulated=True)._report(agent, "127.0.0.1:8081", "beware")
+    out, err = capsys.readouterr()
+    assert where in out
+    assert " --host http://127.0.0.1:8081 ps\n" in out
+    assert "curl http://127.0.0.1:8081/workloads\n" in out
+    assert err == "\nbeware\n"
+
+
+def test_report_without_a_warning_prints_none(capsys):
+    up._System(Invocation({}), is_simulated=False)._report("127.0.0.1:9000", "127.0.0.1:8080", "")
+    out, err = capsys.readouterr()
+    assert (err, "--host" in out) == ("", False)
+
+
+@pytest.mark.parametrize("place", ["beside", "path", "python"])
+def test_daemon_is_found_beside_the_command_in_path_and_beside_python(environment, tmp_path, place):
+    beside, python = tmp_path / "bin/kakuri-agent", tmp_path / "python/kakuri-agent"
+    for path in (beside, python):
+        path.parent.mkdir()
+        path.touch()
+    environment.setattr(up.sys, "argv", [str(beside.with_name("kakuri"))])
+    environment.setattr(up.sys, "executable", str(python.with_name("python3")))
+    environment.setattr(up.shutil, "which", lambda name: f"/path/{name}")
+    if place != "beside":
+        beside.unlink()
+    if place == "python":
+        environment.setattr(up.shutil, "which", lambda name: None)
+    expected = {"beside": str(beside), "path": "/path/kakuri-agent", "python": str(python)}
+    assert up._program("kakuri-agent") == expected[place]
+
+
+@pytest.mark.parametrize(
+    ("runtime", "user", "is_simulated"),
+    [("auto", 1000, True), ("auto", 0, False), ("simulated", 0, True), ("containerd", 0, False)],
+)
+def test_runtime_is_containerd_for_root_where_it_listens(
+    kakuri, environment, tmp_path, runtime, user, is_simulated
+):
+    given = []
+    environment.setattr(os, "geteuid", lambda: user)
+    environment.setattr(up, "INSTALLED", ())
+    environment.setattr(up, "_program", lambda name: name)
+    environment.setattr(up._System, "run", lambda _, *args: given.append(args) or 0)
+    path = tmp_path / "c.sock"
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+        assert kakuri("up", "--runtime", runtime, "--containerd", str(path)).code == 0
+        kakuri("up", "--runtime", runtime, "--containerd", str(path), "--handler", "kata")
+    for (agent, listen, options, warning), handler in zip(given, ("runc", "kata"), strict=True):
+        assert (agent, listen) == ("127.0.0.1:9000", "127.0.0.1:8080")
+        if is_simulated:
+            assert options == ["--runtime", "simulated", "--store", "memory"]
+            why = "--runtime simulated asks" if runtime == "simulated" else "need root"
+            assert why in warning
+        else:
+            assert options == [
+                "--runtime", "cri", "--cri", f"unix:{path}", "--handler", f"edera-zone={handler}",
+                "--image-gc-high", "100", "--store", "memory",
+            ]  # fmt: skip
+            assert bool(warning) == (handler == "runc")

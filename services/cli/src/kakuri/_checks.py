@@ -167,12 +167,12 @@ def _capacity(node: dict[str, Any]) -> Check:
         return Check(WARN, "capacity", "the node has no limit",
                      "set memory-mb and cpu-millicores of the agent")  # fmt: skip
     parts, is_full = [], False
-    for key, show in (("memory_mb", size), ("cpu_millicores", cores)):
+    for name, key, show in (("memory", "memory_mb", size), ("cpu", "cpu_millicores", cores)):
         if node.get(key) is not None:
             total, used = node[key], node.get(f"{key}_used", 0)
             is_full = is_full or used > _NEARLY_FULL * total
-            parts.append(f"{show(total - used)} of {show(total)}")
-    detail = f"free: memory {parts[0]}" + (f", cpu {parts[1]}" if len(parts) > 1 else "")
+            parts.append(f"{name} {show(total - used)} of {show(total)}")
+    detail = f"free: {', '.join(parts)}"
     if is_full:
         return Check(WARN, "capacity", detail, "more than 90 % is taken: kakuri ps")
     return Check(OK, "capacity", detail)

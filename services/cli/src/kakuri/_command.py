@@ -46,11 +46,10 @@ def run_command(args: Sequence[str]) -> int:
         else:
             error.show()
         return error.exit_code
-    except (click.Abort, KeyboardInterrupt):
+    except (click.Abort, KeyboardInterrupt):  # click has ended the line
         import signal  # noqa: PLC0415 (only here)
 
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-        sys.stderr.write("\n")
         return Exit.INTERRUPTED
     return result if isinstance(result, int) else Exit.OK
 

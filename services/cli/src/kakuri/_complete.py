@@ -1,7 +1,6 @@
 """Completion of ids in a shell: within 300 ms, or nothing."""
 
 import os
-import time
 
 import click
 
@@ -20,9 +19,9 @@ def complete_ids(context: click.Context, _parameter: click.Parameter, incomplete
     """
     from kakuri_http import HTTPError, Timeouts  # noqa: PLC0415 (only for completion)
     from kakuri_http.blocking import BlockingClient  # noqa: PLC0415
-    from kakuri_json import JSONError, loads  # noqa: PLC0415
 
-    started = time.monotonic()
+    from kakuri._client import read_document  # noqa: PLC0415
+
     timeouts = Timeouts(connect=_CONNECT_SECONDS, read=_SECONDS, total=_SECONDS)
     invocation = context.find_object(Invocation) or Invocation(os.environ)
     try:
@@ -31,12 +30,11 @@ def complete_ids(context: click.Context, _parameter: click.Parameter, incomplete
         with BlockingClient(host if is_unix else None, timeouts=timeouts) as client:
             prefix = "" if is_unix else host
             response = client.get(f"{prefix}/workloads", params=_after(incomplete))
-            document = loads(response.body) if response.status == 200 else {}
-    except (CommandError, HTTPError, JSONError):
+        if response.status != 200:
+            return []
+        ids = [one["id"] for one in read_document(response.body, "the list")["workloads"]]
+    except (CommandError, HTTPError):
         return []
-    if time.monotonic() - started > _SECONDS:
-        return []
-    ids = [one["id"] for one in document.get("workloads", ())]
     return [one for one in ids if one.startswith(incomplete)]
 
 

@@ -76,7 +76,7 @@ def config_path(environ: Mapping[str, str]) -> str:
     """Return the path of the file with the contexts."""
     if named := environ.get(CONFIG):
         return named
-    home = environ.get("XDG_CONFIG_HOME") or f"{environ.get('HOME', '/')}/.config"
+    home = environ.get("XDG_CONFIG_HOME") or f"{environ.get('HOME', '')}/.config"
     return f"{home}/kakuri/config.toml"
 
 
@@ -183,7 +183,11 @@ def _named(name: str, source: str, environ: Mapping[str, str]) -> Target:
     return Target(contexts.named[name], source, name)
 
 
-def _quoted(text: str | None) -> str:
-    from kakuri_json import dumps  # noqa: PLC0415 (only where a file is written)
+def _quoted(text: str) -> str:
+    """Return text as a string of TOML: a JSON string in which DEL is escaped as well."""
+    from kakuri_json import JSONError, dumps  # noqa: PLC0415 (only where a file is written)
 
-    return dumps(text or "")  # a JSON string is a TOML string
+    try:
+        return dumps(text).replace("\x7f", "\\u007f")
+    except JSONError as error:
+        raise UsageError(f"{text!r} can't be written to the file: {error}") from error

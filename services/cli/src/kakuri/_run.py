@@ -212,9 +212,7 @@ def _variables(
     return found
 
 
-def submit(
-    invocation: Invocation, api: "API", document: dict[str, Any], *, attempts: int = _ATTEMPTS
-) -> "Response":
+def submit(invocation: Invocation, api: "API", document: dict[str, Any]) -> "Response":
     """Submit a workload; repeat the request while its outcome is unknown.
 
     The document has an id, so a repetition finds the workload of the first request. Its 200 is
@@ -225,18 +223,17 @@ def submit(
     from kakuri._client import JSON_CONTENT  # noqa: PLC0415
 
     body = encode(document)
-    for attempt in range(attempts):
+    for attempt in range(1, _ATTEMPTS + 1):
         try:
             response = api.request("POST", "/workloads", body=body, headers=JSON_CONTENT)
+            break
         except Unreachable as error:
-            if error.code == "unreachable" or attempt == attempts - 1:
+            if error.code == "unreachable" or attempt == _ATTEMPTS:
                 raise
             invocation.note(f"{error.message}; trying again", "yellow")
-            continue
-        if attempt:
-            response.status = 201
-        return response
-    raise AssertionError("the loop returns or raises")
+    if attempt > 1:
+        response.status = 201
+    return response
 
 
 def _check(invocation: Invocation, api: "API", document: dict[str, Any]) -> int:
