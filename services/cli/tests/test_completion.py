@@ -128,7 +128,7 @@ def complete(api, monkeypatch):
     return lambda incomplete: _complete.complete_ids(context, None, incomplete)
 
 
-def test_ids_that_are_completed_are_searched_for_behind_those_before_them(complete, api):
+def test_ids_that_are_completed_are_found_after_a_hundred_others(complete, api):
     for number in range(101):
         api.add(f"a{number:03}")
     for name in ("we", "web", "web-2", "wea~", "wf"):
