@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from kakuri_json import decode, encode
 from kakuri_workload import metrics
+from kakuri_workload._metric_families import _largest_size
 from kakuri_workload.metrics import (
     MAX_BOUNDS,
     MAX_LABEL_LENGTH,
@@ -17,6 +18,7 @@ from kakuri_workload.metrics import (
     counter,
     gauge,
     histogram,
+    merged,
     pages,
 )
 
@@ -180,7 +182,8 @@ def test_pages_of_the_longest_labels_stay_within_their_bytes(fill):
     family = gauge("a", "h", labels, tuple(f"label_{n}" for n in range(MAX_LABELS)))
     taken = list(pages([family, family], max_samples=1000, max_bytes=LARGE))
     assert len(taken) > 1
-    assert sum(len(each) for page in taken for each in page) == 2 * 99
+    found = [each for page in taken for part in page for each in part.samples]
+    assert found == [*family.samples] * 2
     assert max(len(encode(page)) for page in taken) <= LARGE
 
 
@@ -193,3 +196,110 @@ def test_constants_of_metrics_are_the_documented_ones():
     assert metrics.LONG_SECONDS == (
         0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0
     )  # fmt: skip
+
+
+def test_page_has_as_many_bytes_as_it_may():
+    family = gauge("a", "h", {(str(number),): number for number in range(8)}, ("id",))
+    size = _largest_size(family)
+    for max_bytes, counts in (
+        (size, [[8]]), (size - 1, [[4], [4]]), (2 * size, [[8]]), (1, [[1]] * 8),
+    ):  # fmt: skip
+        found = list(pages([family], max_samples=1000, max_bytes=max_bytes))
+        assert [[len(part) for part in page] for page in found] == counts
+        assert [each for page in found for part in page for each in part.samples] == [
+            *family.samples
+        ]
+    for max_bytes, counts in ((2 * size, [[8, 8]]), (2 * size - 1, [[8, 4], [4]])):
+        found = list(pages([family, family], max_samples=1000, max_bytes=max_bytes))
+        assert [[len(part) for part in page] for page in found] == counts
+
+
+def test_page_has_as_many_series_as_it_may():
+    family = gauge("a", "h", {(str(number),): number for number in range(6)}, ("id",))
+    empty = gauge("b", "h", None)
+    for limit, counts in (
+        (6, [[6], [0]]), (7, [[6, 0]]), (5, [[5], [1, 0]]), (3, [[3], [3], [0]]),
+    ):  # fmt: skip
+        found = list(pages([family, empty], max_samples=limit, max_bytes=LARGE))
+        assert [[len(part) for part in page] for page in found] == counts
+
+
+def test_no_family_has_no_page():
+    assert list(pages([], max_samples=1, max_bytes=LARGE)) == []
+
+
+@pytest.mark.parametrize(
+    "family",
+    [
+        gauge("a", "h" * 512, None),
+        gauge("a", "", {("\x01" * 512, "\x01" * 512): -1.2345678901234567e-308}, ("b", "c")),
+        MetricFamily.of(
+            "a", "histogram", "", tuple("bcdefghijklmnop"),
+            [MetricSample(("",) * 15, 1.0, (2**53,) * 65)], tuple(1e-308 * n for n in range(1, 65)),
+        ),
+    ],
+)  # fmt: skip
+def test_encoding_of_a_family_is_not_longer_than_was_expected(family):
+    assert len(encode(family)) <= _largest_size(family)
+
+
+def test_observations_of_two_histograms_are_added():
+    one, other = Histogram((1.0, 2.0)), Histogram((1.0, 2.0))
+    for value in (0.5, 1.5):
+        one.observe(value)
+        other.observe(value + 1)
+    one.add(other)
+    assert (one.buckets, one.sum, one.count) == ([1, 2, 1], 6.0, 4)
+    assert other.buckets == [0, 1, 1]
+    with pytest.raises(ValueError, match=r"shorter|longer"):
+        one.add(Histogram((1.0,)))
+
+
+def test_families_of_one_name_are_merged_and_lack_no_label():
+    one = gauge("a", "first", {("x",): 1.0}, ("worker",))
+    other = gauge("a", "second", {("n", "y"): 2.0, ("m", "z"): 3.0}, ("node", "worker"))
+    alone = counter("b", "h", 4.0)
+    family, second = merged([one, alone, other])
+    assert second is alone
+    assert (family.name, family.help, family.labels) == ("a", "first", ("worker", "node"))
+    assert family.samples == (
+        MetricSample(("x", ""), 1.0), MetricSample(("y", "n"), 2.0), MetricSample(("z", "m"), 3.0),
+    )  # fmt: skip
+
+
+def test_histograms_of_one_name_are_merged():
+    families = []
+    for name, value in (("x", 0.5), ("y", 3.0)):
+        histograms = Histograms("a", "h", ("id",), (1.0,))
+        histograms[name,].observe(value)
+        families.append(histograms.family())
+    (family,) = merged(families)
+    assert family.samples == (
+        MetricSample(("x",), 0.5, (1, 0)), MetricSample(("y",), 3.0, (0, 1)),
+    )  # fmt: skip
+    assert list(family.faults()) == []
+
+
+@pytest.mark.parametrize(
+    "other", [counter("a", "", 2.0), MetricFamily.of("a", "histogram", "", (), [], (1.0,))]
+)
+def test_family_of_another_kind_is_not_merged(other):
+    first = gauge("a", "", 1.0)
+    assert not first.is_compatible(other)
+    assert merged([first, other, first]) == merged([first, first])
+    assert len(merged([first, first])[0]) == 2
+
+
+def test_histograms_with_other_bounds_are_not_merged():
+    one, other = (Histograms("a", "h", (), (bound,)).family() for bound in (1.0, 2.0))
+    assert merged([one, other]) == [one]
+
+
+def test_part_of_a_family_has_its_series_alone():
+    histograms = Histograms("a", "h", ("id",), (1.0,))
+    for place in range(4):
+        histograms[str(place),].observe(place)
+    family = histograms.family()
+    assert family.part(1, 3).samples == family.samples[1:3]
+    assert family.part(0, 9) == family
+    assert len(family.part(4, 9)) == 0

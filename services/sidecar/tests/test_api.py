@@ -44,10 +44,11 @@ async def test_start_of_the_contracts_example_returns_the_contracts_answer(runti
     }
     assert document["image_digest"].startswith("sha256:")
     document["started_at"] = started_at
-    listed = json.loads((await sidecar.get("/zones")).body)
-    assert listed == {"zones": [document]}
-    alone = json.loads((await sidecar.get("/zones/z")).body)
-    assert alone == {**document, "spec": SPEC}
+    listed = await sidecar.get("/zones")
+    assert (listed.status, json.loads(listed.body)) == (200, {"zones": [document]})
+    assert listed.headers.get("content-type") == "application/json"
+    alone = await sidecar.get("/zones/z")
+    assert (alone.status, json.loads(alone.body)) == (200, {**document, "spec": SPEC})
 
 
 @pytest.mark.parametrize(
@@ -339,6 +340,7 @@ async def test_metrics_are_a_family_in_each_line(runtime, sidecar, monkeypatch):
     await sidecar.post("z")
     runtime.container("z").memory_bytes = 4096
     answer = await sidecar.get("/metrics")
+    assert answer.status == 200
     assert answer.headers.get("content-type") == "application/x-ndjson"
     families = [decode(line, type=MetricFamily) for line in answer.body.splitlines()]
     found = {family.name: family for family in families}

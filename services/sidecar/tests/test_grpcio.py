@@ -93,3 +93,42 @@ async def test_socket_of_root_and_of_this_user_is_trusted(runtime, monkeypatch, 
                 await cri.version()
         else:
             assert (await cri.version()).runtime_name == "fake"
+
+
+async def test_stream_is_cancelled_however_it_ends(runtime, monkeypatch):
+    class Answers:
+        def __init__(self):
+            self.answers = iter([b"one", b"two"])
+            self.cancelled = 0
+
+        def __aiter__(self):
+            return self
+
+        async def __anext__(self):
+            if (answer := next(self.answers, None)) is None:
+                raise StopAsyncIteration
+            return answer
+
+        def cancel(self):
+            self.cancelled += 1
+
+    channel = GrpcioChannel(runtime.endpoint)
+    for count in (1, 3):
+        answers = Answers()
+        monkeypatch.setattr(
+            channel._channel, "unary_stream", lambda path, given=answers: lambda *_, **__: given
+        )
+        stream = channel.stream("/x", b"", timeout=None)
+        read = [answer async for _, answer in zip_async(range(count), stream)]
+        await stream.aclose()
+        assert (read, answers.cancelled) == ([b"one", b"two"][:count], 1)
+    await channel.close()
+
+
+async def zip_async(places, stream):
+    """Yield as many answers of a stream as there are places."""
+    for place in places:
+        try:
+            yield place, await anext(stream)
+        except StopAsyncIteration:
+            return
