@@ -14,6 +14,7 @@ from kakuri_daemon.api.openapi import (
     Problem,
     ProblemKind,
     ResponseKind,
+    _without_null,
     openapi_document,
 )
 from kakuri_http import Response
@@ -186,3 +187,99 @@ def test_problems_of_one_status_are_one_response_with_all_codes():
     assert list(responses["503"]["headers"]) == ["Retry-After", "traceparent"]
     (content,) = responses["503"]["content"].values()
     assert content == {"schema": {"$ref": "#/components/schemas/BusyProblem"}}
+
+
+def test_document_has_the_form_of_the_specification():
+    document = document_of(operation())
+    assert list(document) == ["openapi", "info", "servers", "tags", "paths", "components"]
+    assert document["openapi"] == "3.1.0"
+    assert document["info"] == {
+        "title": "Items", "version": "1.2", "summary": "Items.", "description": "All of them.",
+        "license": {"name": "Apache 2.0", "identifier": "Apache-2.0"},
+    }  # fmt: skip
+    assert document["servers"] == [{"url": "/"}]
+    components = document["components"]
+    parameter = components["parameters"]["traceparent"]
+    assert (parameter["name"], parameter["in"]) == ("traceparent", "header")
+    assert parameter["schema"] == {"type": "string"}
+    assert components["headers"]["traceparent"]["schema"] == {
+        "type": "string", "pattern": "^(?:00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2})$",
+    }  # fmt: skip
+    refused = components["responses"]["Refused"]
+    assert refused["description"] == "The request could not be read, or exceeds a limit."
+    assert list(refused["headers"]) == ["traceparent"]
+    assert list(refused["content"]) == ["application/problem+json"]
+
+
+def test_operation_has_no_field_that_it_does_not_need():
+    document = document_of(operation(), pattern="/items")
+    assert document["paths"]["/items"]["get"] == {
+        "operationId": "getItem", "tags": ["items"], "summary": "Return",
+        "parameters": [{"$ref": "#/components/parameters/traceparent"}],
+        "responses": {
+            "204": {"description": "Done.", "headers": {
+                "traceparent": {"$ref": "#/components/headers/traceparent"}}},
+            "400": document["paths"]["/items"]["get"]["responses"]["400"],
+            "default": {"$ref": "#/components/responses/Refused"},
+        },
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("is_required", [True, False])
+def test_body_without_an_example_has_none(is_required):
+    described = operation(body=Item, is_body_required=is_required)
+    document = document_of(described, method="PUT", pattern="/items")
+    assert document["paths"]["/items"]["put"]["requestBody"] == {
+        "required": is_required,
+        "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Item"}}},
+    }
+
+
+def test_two_methods_of_one_path_are_together():
+    router = APIRouter(ids={})
+    for method in ("GET", "POST"):
+        router.add(method, "/items", lambda *_: Response(204))
+    about = APIDescription(
+        title="", version="", summary="", description="", tags={}, ids={},
+        operations={"GET /items": operation(), "POST /items": operation(id="add")},
+        refused="No.",
+    )  # fmt: skip
+    document = openapi_document(router, about)
+    assert list(document["paths"]["/items"]) == ["get", "post"]
+    assert document["components"]["responses"]["Refused"]["description"] == "No."
+
+
+def test_problem_that_every_operation_has_is_listed_once():
+    document = document_of(operation(problems=(FULL, BAD, BUSY)))
+    responses = document["paths"]["/items/{id}"]["get"]["responses"]
+    assert responses["400"]["description"] == "- `bad_request`: it is not valid"
+    assert responses["400"]["x-codes"] == ["bad_request"]
+    assert responses["503"]["x-codes"] == ["busy", "full"]
+    content = responses["503"]["content"]["application/problem+json"]
+    assert content == {"schema": {"$ref": "#/components/schemas/Problem"}}
+
+
+def test_path_parameter_of_an_unknown_type_is_an_error():
+    router = APIRouter(ids={"item": "[a-z]"})
+    router.add("GET", "/items/:id<item>", lambda *_: Response(204))
+    about = APIDescription(
+        title="", version="", summary="", description="", tags={}, ids={},
+        operations={"GET /items/:id<item>": operation()},
+    )  # fmt: skip
+    with pytest.raises(KeyError, match="item"):
+        openapi_document(router, about)
+
+
+@pytest.mark.parametrize(
+    ("schema", "expected"),
+    [
+        ({"type": "integer"}, {"type": "integer"}),
+        ({"type": "integer", "default": None}, {"type": "integer"}),
+        ({"anyOf": [{"type": "null"}, {"type": "string"}], "default": None}, {"type": "string"}),
+        ({"anyOf": [{"const": 1}, {"type": "null"}, {"const": 2}], "title": "a"},
+         {"title": "a", "anyOf": [{"const": 1}, {"const": 2}]}),
+        ({"default": 0}, {"default": 0}),
+    ],
+)  # fmt: skip
+def test_schema_of_a_parameter_has_no_null(schema, expected):
+    assert _without_null(schema) == expected
