@@ -38,7 +38,7 @@ from kakuri_workload import DesiredState, WorkloadState, ZonesListed, ZoneSpec
 from .crash_clients import Client
 from .crash_disk import TORN, TornWrite
 from .crash_history import ClientHistory, Violation
-from .model_cri import CALL_FAILPOINTS, ModelCri, virtual_clocks
+from .model_cri import CALL_FAILPOINTS, ModelCri, seeded_ids, virtual_clocks
 from .model_sidecar import HEARTBEAT, IMAGES, ModelSidecar
 from .virtual_time import Stalled, VirtualLoop, VirtualThread
 
@@ -354,7 +354,11 @@ class World:
         )
         logging.getLogger("kakuri_registry").disabled = True  # faults of the disk are expected
         try:
-            with virtual_clocks(loop.time), asyncio.Runner(loop_factory=lambda: loop) as runner:
+            with (
+                virtual_clocks(loop.time),
+                seeded_ids(random.Random(self.seed)),
+                asyncio.Runner(loop_factory=lambda: loop) as runner,
+            ):
                 runner.run(self._run())
         except (Violation, Stalled) as error:
             trace = "\n".join(self.trace[-150:])

@@ -5,6 +5,7 @@ when an agent is killed. What a call has begun continues, as in containerd.
 """
 
 import asyncio
+import secrets
 from collections import Counter
 from contextlib import asynccontextmanager, contextmanager
 from types import SimpleNamespace
@@ -207,6 +208,17 @@ class FailpointZones:
         """Reach a failpoint in a callback of the loop, where Killed must not be raised."""
         if not self._agent_run.is_killed:
             self._agent_run.reach_without_raising(name)
+
+
+@contextmanager
+def seeded_ids(rng):
+    """Let a generator choose the ids of sandboxes and containers, by which they are sorted."""
+    token_hex = secrets.token_hex
+    secrets.token_hex = lambda size: rng.randbytes(size).hex()
+    try:
+        yield
+    finally:
+        secrets.token_hex = token_hex
 
 
 @contextmanager

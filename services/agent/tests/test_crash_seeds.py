@@ -5,7 +5,10 @@ scenario, so that one that failed can be repeated alone.
 """
 
 import os
+import subprocess
+import sys
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +16,7 @@ from .crash_harness import FAILPOINTS, World
 from .model_cri import CALL_FAILPOINTS
 
 KILLS = int(os.environ.get("KAKURI_CRASHES", "1000"))
+ROOT = Path(__file__).parents[3]
 FIRST_SEED = int(os.environ.get("KAKURI_CRASH_SEED", "0"))
 
 
@@ -47,11 +51,27 @@ def test_acknowledged_requests_survive_kills_of_agents_that_run_zones_themselves
     )
 
 
-def test_same_seed_repeats_the_same_scenario(tmp_path):
+SCENARIO = """\
+import sys
+from pathlib import Path
+from services.agent.tests.crash_harness import World
+world = World(Path(sys.argv[1]), 8, runs=3, runtime=sys.argv[2])
+world.run()
+print("\\n".join(world.trace))
+"""
+
+
+@pytest.mark.parametrize("runtime", ["sidecar", "cri"])
+def test_same_seed_repeats_the_same_scenario_in_each_process(tmp_path, runtime):
     traces = []
-    for name in ("once", "again"):
-        (tmp_path / name).mkdir()
-        world = World(tmp_path / name, 7)
-        world.run()
-        traces.append(world.trace)
+    for hash_seed in ("1", "2"):  # by which Python orders sets of strings
+        directory = tmp_path / hash_seed
+        directory.mkdir()
+        environment = os.environ | {"PYTHONHASHSEED": hash_seed}
+        done = subprocess.run(
+            [sys.executable, "-c", SCENARIO, str(directory), runtime], cwd=ROOT, env=environment,
+            stdout=subprocess.PIPE, text=True, check=True,
+        )  # fmt: skip
+        traces.append(done.stdout.splitlines())
     assert traces[0] == traces[1]
+    assert sum("KILLED" in line for line in traces[0]) == 4

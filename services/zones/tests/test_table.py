@@ -189,3 +189,23 @@ async def test_closed_table_ends_its_watchers(table):
     table.close()
     assert await taken(watcher) == [RuntimeHealth(available=False, message="not listed yet")]
     assert repr(table) == "<ZoneTable of 0 zones, 0 watchers>"
+
+
+async def test_changes_of_one_listing_are_reported_in_the_order_of_the_zones(table):
+    names = [f"z{number}" for number in range(20)]
+
+    def zones(*chosen):
+        return {
+            name: ObservedZone(name, (Sandbox(name, name, 0, True, 1, "edera", "hash", 0),), ())
+            for name in chosen
+        }
+
+    table.end_listing(zones(*names[:10]), table.begin_listing())
+    watcher = table.watch()
+    await taken(watcher)
+    table.end_listing(zones(*names[5:]), table.begin_listing())
+    assert await taken(watcher) == [
+        *(ZoneGone(name) for name in names[:5]),
+        *(ZoneChanged(table.get(name)) for name in names[10:]),
+        ZonesListed(),
+    ]

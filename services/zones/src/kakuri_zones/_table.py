@@ -35,7 +35,7 @@ class ZoneTable:
         self._changed_at: dict[str, int] = {}
         self._steps = 0
         self._health = RuntimeHealth(available=False, message="not listed yet")
-        self._watchers: set[Watcher] = set()
+        self._watchers: dict[Watcher, None] = {}  # in the order of their begin
         self.has_listing = False
         """Whether the runtime was listed: before that, an unknown zone may exist."""
 
@@ -69,7 +69,7 @@ class ZoneTable:
     ) -> dict[str, ObservedZone]:
         """Store the result of a listing; return the part that is not outdated already."""
         current: dict[str, ObservedZone] = {}
-        for zone_id in self._observed.keys() | observed.keys() | self._reported.keys():
+        for zone_id in dict.fromkeys([*self._observed, *observed, *self._reported]):
             if self._changed_at.get(zone_id, 0) <= begun:
                 found = observed.get(zone_id)
                 self._set_observed(zone_id, found)
@@ -116,13 +116,13 @@ class ZoneTable:
     def watch(self) -> Watcher:
         """Return a watcher of every zone and of every change from now on."""
         watcher = Watcher(self._health, self.all())
-        self._watchers.add(watcher)
+        self._watchers[watcher] = None
         return watcher
 
     def unwatch(self, watcher: Watcher) -> None:
         """Close a watcher and publish nothing more to it."""
         watcher.close()
-        self._watchers.discard(watcher)
+        self._watchers.pop(watcher, None)
 
     def close(self) -> None:
         """Close every watcher."""

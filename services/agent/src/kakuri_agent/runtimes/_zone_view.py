@@ -69,7 +69,8 @@ class ZoneView:
         self._has_begun = False  # whether the current stream has yielded an event
         self._zones: dict[str, ZoneStatus] = {}
         self._unstarted: dict[str, ZoneStatus] = {}  # start waiting or failed; nothing in a runtime
-        self._unconfirmed: set[str] = set()  # known before the stream broke, not reported since
+        # Known before the stream broke and not reported since, in the order of their first report.
+        self._unconfirmed: dict[str, None] = {}
         self._removed: dict[str, _Removed] = {}
 
     def __repr__(self) -> str:
@@ -128,7 +129,7 @@ class ZoneView:
             log.error("events keep breaking before all zones are listed", error=error)
         self._has_begun = False
         self._fail("sidecar lost", fault, error)
-        self._unconfirmed = set(self._zones)
+        self._unconfirmed = dict.fromkeys(self._zones)
 
     def _log_recovery(self) -> None:
         self._breaks = 0
@@ -189,7 +190,7 @@ class ZoneView:
         """Record that a zone was removed."""
         self._zones.pop(zone_id, None)
         self._unstarted.pop(zone_id, None)
-        self._unconfirmed.discard(zone_id)
+        self._unconfirmed.pop(zone_id, None)
         self._removed[zone_id] = _Removed()
         self._on_change(zone_id)
         if self.observer is not None:
@@ -208,7 +209,7 @@ class ZoneView:
                 removed.latest = zone
                 return  # the event may be from before the removal
             del self._removed[zone.id]
-        self._unconfirmed.discard(zone.id)
+        self._unconfirmed.pop(zone.id, None)
         self._zones[zone.id] = zone
         unstarted = self._unstarted.get(zone.id)
         if unstarted is not None and unstarted.attempt <= zone.attempt:
@@ -224,7 +225,7 @@ class ZoneView:
                     self._receive_zone(removed.latest)
         was_listed, self.is_listed = self.is_listed, True
         self._log_recovery()
-        unconfirmed, self._unconfirmed = self._unconfirmed, set()
+        unconfirmed, self._unconfirmed = self._unconfirmed, {}
         for zone_id in unconfirmed:
             self._drop(zone_id)
         if not was_listed and self.observer is not None:
