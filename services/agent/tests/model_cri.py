@@ -212,7 +212,7 @@ class FailpointZones:
 
 @contextmanager
 def seeded_ids(rng):
-    """Let a generator choose the ids of sandboxes and containers, by which they are sorted."""
+    """Take from a generator the ids of sandboxes and containers, by which they are sorted."""
     token_hex = secrets.token_hex
     secrets.token_hex = lambda size: rng.randbytes(size).hex()
     try:

@@ -67,7 +67,7 @@ STAT = b"7 (a) b) S " + b" ".join(str(number).encode() for number in range(4, 53
 
 @pytest.fixture
 def kernel(monkeypatch):
-    """Let the files of the kernel have a test's content."""
+    """Replace the content of the files of the kernel."""
     files = {"/proc/self/stat": STAT, "/proc/stat": b"cpu 1 2\nbtime 1000\nctxt 3\n"}
     monkeypatch.setattr(Path, "read_bytes", lambda path: files[str(path)])
     monkeypatch.setattr(os, "sysconf", lambda name: {"SC_CLK_TCK": 10}[name])
