@@ -212,7 +212,7 @@ class FailpointZones:
 
 @contextmanager
 def seeded_ids(rng):
-    """Take from a generator the ids of sandboxes and containers, by which they are sorted."""
+    """Derive the ids of sandboxes and containers, by which they are sorted, from a generator."""
     token_hex = secrets.token_hex
     secrets.token_hex = lambda size: rng.randbytes(size).hex()
     try:
