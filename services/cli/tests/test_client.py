@@ -97,7 +97,7 @@ def test_authorities_are_those_of_the_context_for_https(
     made = []
     monkeypatch.setattr("kakuri_tcp.ClientTLS", lambda **options: made.append(options) or "tls")
     api_of(host, ca=ca)
-    assert made == ([{"ca": tmp_path / "ca.pem"}] if is_used else [])
+    assert made == ([{"ca": str(tmp_path / "ca.pem")}] if is_used else [])
     assert transport.made.tls == ("tls" if is_used else None)
 
 

@@ -192,7 +192,7 @@ def test_completion_of_each_shell_has_its_head(kakuri):
 
 
 def test_verbs_are_listed_in_the_order_of_the_help(kakuri):
-    from kakuri._group import VERBS  # noqa: PLC0415
-    from kakuri._main import kakuri as command  # noqa: PLC0415
+    from kakuri._command import kakuri as command  # noqa: PLC0415
+    from kakuri._overview import VERBS  # noqa: PLC0415
 
     assert command.list_commands(None) == list(VERBS)

@@ -7,8 +7,8 @@ from kakuri_daemon.api._metrics import HTTPMetrics
 from kakuri_http import AccessEntry
 
 
-def entry(method="GET", status=200, pattern="", seconds=0.25):
-    return AccessEntry("peer", method, "/x", status, 3, seconds, True, pattern)
+def entry(method="GET", status=200, pattern="", seconds=0.25, code=""):
+    return AccessEntry("peer", method, "/x", status, 3, seconds, True, pattern, code)
 
 
 def counted(*entries, servers=()):
@@ -72,21 +72,23 @@ def test_series_of_other_methods_do_not_grow_with_them():
     log = metrics.counting()
     for number in range(1000):
         log(entry(f"M{number}", 405))
-    assert (len(metrics._exchanges), len(metrics._known)) == (1, 0)
+    assert (len(metrics._exchanges), len(metrics._routed)) == (1, 0)
 
 
 @pytest.mark.parametrize(
-    ("status", "reason"),
+    ("code", "reason"),
     [
-        (403, "cross_site"), (421, "misdirected"), (408, "limit"), (413, "limit"), (414, "limit"),
-        (431, "limit"), (503, "limit"), (200, None), (400, None), (404, None), (409, None),
-        (415, None), (432, None), (500, None), (504, None),
+        ("cross_site", "cross_site"), ("misdirected_request", "misdirected"),
+        ("content_too_large", "limit"), ("header_fields_too_large", "limit"),
+        ("overloaded", "limit"), ("request_timeout", "limit"), ("uri_too_long", "limit"),
+        ("not_found", None), ("bad_request", None), ("", None),
     ],
 )  # fmt: skip
-def test_refusal_before_a_route_is_counted_by_its_reason(status, reason):
+def test_refusal_before_a_route_is_counted_by_its_reason(code, reason):
     expected = {} if reason is None else {(reason,): 2}
-    assert counted(entry(status=status), entry(status=status))["kakuri_http_rejected"] == expected
-    assert counted(entry(status=status, pattern="/a"))["kakuri_http_rejected"] == {}
+    refused = entry(status=400, code=code)
+    assert counted(refused, refused)["kakuri_http_rejected"] == expected
+    assert counted(entry(status=400, code=code, pattern="/a"))["kakuri_http_rejected"] == {}
 
 
 def server(connections, refused, overloaded):
@@ -95,7 +97,9 @@ def server(connections, refused, overloaded):
 
 
 def test_connections_of_all_servers_are_added():
-    found = counted(entry(status=503), servers=[server(3, 5, 7), server(10, 20, 40)])
+    found = counted(
+        entry(status=503, code="overloaded"), servers=[server(3, 5, 7), server(10, 20, 40)]
+    )
     assert found["kakuri_http_connections"] == {(): 13}
     assert found["kakuri_http_rejected"] == {("limit",): 1, ("connection_limit",): 72}
     assert counted()["kakuri_http_connections"] == {(): 0}
