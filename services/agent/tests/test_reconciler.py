@@ -5,6 +5,7 @@ import threading
 
 import pytest
 from kakuri_agent import Agent, Capacity, Reconciler, _work_queue
+from kakuri_agent._reconciler import PAGE_SECONDS
 from kakuri_agent._work_queue import WORKLOADS_PER_TURN
 from kakuri_registry import MemoryStore, StoreFailed, StoreFull, StoreWriter, WorkloadRegistry
 from kakuri_rpc import (
@@ -674,11 +675,17 @@ async def test_full_pass_reconciles_every_workload_that_has_not_ended(
             registry.update(name, Run(FAILED), now=3.0)
     seen = []
     monkeypatch.setattr(reconciler._queue, "add", seen.append)
-    for _ in range(2):
-        seen.clear()
+
+    def next_page():
         passes = [each for each in clock.timers if each.call == reconciler._pass]
         (timer,) = [each for each in passes if not each.is_over]
-        assert timer.delay == 30.0
         timer.run()
+        return timer.delay
+
+    for _ in range(2):
+        seen.clear()
+        # A page of those that are pending and one that is not full, and as many that run.
+        delays = [next_page() for _ in range(5)]
+        assert delays == [30.0, *4 * [PAGE_SECONDS]]
         assert sorted(seen) == [each for at, each in enumerate(names) if at % 100 != 99]
     reconciler.close()

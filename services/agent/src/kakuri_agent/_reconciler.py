@@ -8,7 +8,7 @@ is always the same: update its entry from its zone, then take the one action tha
 import asyncio
 import random
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 import structlog
 from kakuri_daemon import set_trace
@@ -30,6 +30,10 @@ _RUN, _RUNNING = DesiredState.RUN, WorkloadState.RUNNING
 
 FULL_PASS_SECONDS = 30.0
 """Seconds between two passes over all workloads that have not ended, without any cause."""
+
+PAGE_SECONDS = 0.01
+"""Seconds between two pages of such a pass: a page of 1,000 workloads takes a millisecond, and all
+of 200,000 a tenth of a second, for which no request would be answered."""
 
 REMOVED_REMEMBERED = 10_000
 """Number of removed workloads that are remembered, so that their late zones are not adopted."""
@@ -89,6 +93,7 @@ class Reconciler:
             on_run_end=on_run_end,
         )
         self._removed: dict[str, None] = {}  # by this process: their zones are not adopted
+        self._pages = self._unended()  # of the full pass, that are still to be added
         self._full_pass = self._loop.call_later(FULL_PASS_SECONDS, self._pass)
         runtime.attach(self)
 
@@ -148,14 +153,22 @@ class Reconciler:
         self._queue.close()
 
     def _pass(self) -> None:
-        """Add all workloads that have not ended to the queue."""
+        """Add a page of the workloads that have not ended to the queue; the next one soon."""
+        page = next(self._pages, None)
+        if page is None:
+            self._pages = self._unended()
+            self._full_pass = self._loop.call_later(FULL_PASS_SECONDS, self._pass)
+            return
+        for entry in page:
+            self._queue.add(entry.workload.id)
+        self._full_pass = self._loop.call_later(PAGE_SECONDS, self._pass)
+
+    def _unended(self) -> Iterator[list[WorkloadEntry]]:
         for state in (WorkloadState.PENDING, WorkloadState.RUNNING):
             after = ""
             while page := self._registry.page(state=state, after=after):
-                for entry in page:
-                    self.enqueue(entry.workload.id)
+                yield page
                 after = page[-1].workload.id
-        self._full_pass = self._loop.call_later(FULL_PASS_SECONDS, self._pass)
 
     def _reconcile(self, workload_id: str) -> None:
         zone = self._runtime.status(workload_id)
