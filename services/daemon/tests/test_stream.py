@@ -3,7 +3,7 @@ import os
 
 import pytest
 from kakuri_daemon import LogStream
-from kakuri_daemon._stream import FILE_PIECE, _piece_size, _pieces
+from kakuri_daemon._stream import FILE_PIECE, RENDERED_TOGETHER, _piece_size, _pieces
 
 PIPE_BYTES = 4096
 
@@ -114,3 +114,54 @@ def test_log_stream_writes_large_pieces_to_a_file_and_small_ones_to_a_pipe(tmp_p
     for end in ends:
         os.close(end)
     assert _piece_size(ends[1]) == PIPE_BYTES  # closed
+
+
+def read_lines(stream, ends):
+    stream.close(10)
+    os.close(ends[1])
+    with os.fdopen(ends[0]) as source:
+        return source.read().splitlines()
+
+
+@pytest.mark.parametrize("number", [1, RENDERED_TOGETHER - 1, RENDERED_TOGETHER, 1000])
+def test_line_that_is_rendered_later_keeps_its_place_among_others(number):
+    ends = os.pipe()
+    stream = LogStream(ends[1])
+    expected = []
+    for count in range(number):
+        stream.write_later("{} of {}".format, count, number)
+        expected.append(f"{count} of {number}")
+        if count % 50 == 7:
+            stream.write("at once\n")
+            expected.append("at once")
+    assert read_lines(stream, ends) == expected
+
+
+def test_line_that_is_rendered_later_is_written_without_another_one():
+    ends = os.pipe()
+    stream = LogStream(ends[1])
+    for text in ("first", "second"):
+        stream.write_later(str, text)
+        assert os.read(ends[0], 100) == f"{text}\n".encode()
+    assert read_lines(stream, ends) == []
+
+
+def test_lines_that_are_rendered_later_are_dropped_and_counted_beyond_the_limit():
+    read, write = os.pipe()
+    fcntl.fcntl(write, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
+    stream = LogStream(write, max_waiting=2)
+    first = "x" * 3 * PIPE_BYTES + "\n"
+    stream.write(first)
+    text = os.read(read, 1)  # the writer has taken the line, and the pipe can't hold the rest
+    for number in range(10 * RENDERED_TOGETHER):
+        stream.write_later(str, number)
+        assert len(stream._later) < RENDERED_TOGETHER
+    stream.close(0)
+    dropped = 10 * RENDERED_TOGETHER - 2
+    expected = f"{first}0\n1\n{dropped} log lines were dropped: the reader is too slow\n".encode()
+    while len(text) < len(expected):
+        text += os.read(read, PIPE_BYTES)
+    stream.close(10)
+    assert text == expected
+    os.close(read)
+    os.close(write)

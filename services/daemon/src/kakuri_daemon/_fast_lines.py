@@ -32,9 +32,11 @@ _JSON_LITERALS = {None: "null", True: "true", False: "false"}
 _LARGEST = 1e15  # a float beyond it, an infinity and NaN are spelled by the general rendering
 
 
-def timestamp() -> str:
-    """Return the time in UTC as ISO 8601 with microseconds."""
-    seconds, rest = divmod(time.time_ns(), 1_000_000_000)
+def timestamp(nanoseconds: int | None = None) -> str:
+    """Return a time since the epoch, or the current one, in UTC as ISO 8601 with microseconds."""
+    if nanoseconds is None:
+        nanoseconds = time.time_ns()
+    seconds, rest = divmod(nanoseconds, 1_000_000_000)
     return f"{_second(seconds)}.{rest // 1000:06d}Z"
 
 
@@ -50,8 +52,9 @@ class FastPaths:
     event: Callable[[str, Mapping[str, Any]], str | None]
     """Renders a level and the fields of an event; the field "event" is its text."""
 
-    request: Callable[["AccessEntry"], str | None]
-    """Renders an exchange that has ended."""
+    request: Callable[["AccessEntry", str | None, int], str]
+    """Renders an exchange that `is_plain_request` accepts, with its trace and the time in
+    nanoseconds since the epoch."""
 
 
 def milliseconds(seconds: float) -> float:
@@ -102,37 +105,40 @@ def _json_line(level: str, event: Mapping[str, Any]) -> str | None:
             fields += f'"{key}":{_JSON_LITERALS[value]},'
         else:
             return None
-    return f'{{{fields}{_json_trace()}"level":"{level}","timestamp":"{timestamp()}"}}'
+    return f'{{{fields}{_json_trace(TRACE.get())}"level":"{level}","timestamp":"{timestamp()}"}}'
 
 
-def _json_trace() -> str:
-    trace = TRACE.get()
+def _json_trace(trace: str | None) -> str:
     return "" if trace is None else f'"trace":"{trace}",'
+
+
+def is_plain_request(access: "AccessEntry") -> bool:
+    """Return whether the line of an exchange needs no quote, no escape and no cut."""
+    peer, method, target, _, _, _, _, _, _ = access
+    if "?" in target or not (peer and method and target):
+        return False
+    return _plain(peer + method + target) is not None
 
 
 _TEXT_REQUEST = f"[info    ] {'request':<{EVENT_WIDTH}}"
 
 
-def _text_request(access: "AccessEntry") -> str | None:
+def _text_request(access: "AccessEntry", trace: str | None, nanoseconds: int) -> str:
     peer, method, target, status, sent, seconds, complete, _, _ = access
-    if "?" in target or not (peer and method and target) or not _plain(peer + method + target):
-        return None
-    trace = TRACE.get()
     return (
-        f"{timestamp()} {_TEXT_REQUEST} peer={peer} method={method} target={target} "
+        f"{timestamp(nanoseconds)} {_TEXT_REQUEST} peer={peer} method={method} target={target} "
         f"status={status} bytes={sent} ms={milliseconds(seconds)} complete={complete}"
         f"{'' if trace is None else f' trace={trace}'}"
     )
 
 
-def _json_request(access: "AccessEntry") -> str | None:
+def _json_request(access: "AccessEntry", trace: str | None, nanoseconds: int) -> str:
     peer, method, target, status, sent, seconds, complete, _, _ = access
-    if "?" in target or not (peer and method and target) or not _plain(peer + method + target):
-        return None
     return (
         f'{{"peer":"{peer}","method":"{method}","target":"{target}","status":{status},'
         f'"bytes":{sent},"ms":{milliseconds(seconds)},"complete":{_JSON_LITERALS[complete]},'
-        f'"event":"request",{_json_trace()}"level":"info","timestamp":"{timestamp()}"}}'
+        f'"event":"request",{_json_trace(trace)}"level":"info",'
+        f'"timestamp":"{timestamp(nanoseconds)}"}}'
     )
 
 

@@ -11,6 +11,7 @@ import logging
 import math
 import os
 import re
+import time
 from collections.abc import Callable, MutableMapping, Sequence
 from typing import TYPE_CHECKING, Any, TextIO, cast
 
@@ -23,6 +24,7 @@ from kakuri_daemon._fast_lines import (
     MAX_VALUE_LENGTH,
     TEXT,
     FastPaths,
+    is_plain_request,
     timestamp,
 )
 from kakuri_daemon._stream import LogStream
@@ -87,7 +89,7 @@ def configure_logs(log_format: str = "text", log_level: str = "info") -> LogStre
     logger_class = structlog.make_filtering_bound_logger(level)
     if log_format == "json" or not has_colors:
         fast = JSON if log_format == "json" else TEXT
-        renderer = LineRenderer(fast, general, stream.write)
+        renderer = LineRenderer(fast, general, stream)
         processors = [renderer]
         if level <= logging.INFO:
             logger_class = _short_cut(logger_class, renderer)
@@ -115,11 +117,11 @@ class LineRenderer:
         self,
         fast: FastPaths,
         general: Sequence[structlog.typing.Processor],
-        write: Callable[[str], object],
+        stream: LogStream,
     ) -> None:
         self._fast = fast
         self._general = general
-        self._write = write
+        self._stream = stream
 
     def __call__(self, logger: Any, method: str, event: Event) -> Any:
         line = self._fast.event(method, event) if method in LEVELS else None
@@ -134,25 +136,24 @@ class LineRenderer:
         """Write the line of an event without structlog; return False if that is not possible."""
         line = self._fast.event(level, event)
         if line is not None:
-            self._write(f"{line}\n")
+            self._stream.write(f"{line}\n")
         return line is not None
 
     def request_writer(
         self, log_request: Callable[["AccessEntry"], None]
     ) -> Callable[["AccessEntry"], None]:
-        """Return a function that writes the line of an exchange without structlog.
+        """Return a function that writes the line of an exchange, later and without structlog.
 
         Args:
             log_request: Logs an exchange for which that is not possible.
         """
-        render, write = self._fast.request, self._write
+        render, write_later = self._fast.request, self._stream.write_later
 
         def write_request(access: "AccessEntry") -> None:
-            line = render(access)
-            if line is None:
-                log_request(access)
+            if is_plain_request(access):
+                write_later(render, access, TRACE.get(), time.time_ns())
             else:
-                write(f"{line}\n")
+                log_request(access)
 
         return write_request
 
