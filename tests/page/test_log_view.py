@@ -23,13 +23,18 @@ def numbered(first: int, last: int) -> list[bytes]:
     return [b"line %04d" % number for number in range(first, last + 1)]
 
 
-def is_at_end(log: Locator) -> bool:
-    return log.evaluate("box => box.scrollHeight - box.scrollTop - box.clientHeight < 8")
+def expect_end(log: Locator) -> None:
+    """Wait until the end of a log is in view: its height is measured while it is drawn."""
+    log.page.wait_for_function(
+        "box => box.scrollHeight - box.scrollTop - box.clientHeight < 8", arg=log.element_handle()
+    )
 
 
 def first_visible(log: Locator) -> str:
-    """Return the text of the first line that is in view, and how far below the top it is."""
-    return log.evaluate("""box => {
+    """Return the text of the first line in view, and how far below the top, once it stays there."""
+    return log.evaluate("""async box => {
+      const frame = () => new Promise(requestAnimationFrame);
+      for (let last; last !== box.scrollTop; await frame()) last = box.scrollTop;
       const top = box.getBoundingClientRect().top;
       for (const line of box.querySelectorAll('.line')) {
         const place = line.getBoundingClientRect().top - top;
@@ -232,7 +237,7 @@ def test_page_keeps_the_last_twenty_thousand_lines(web, open_page):
     expect(lines(log).last).to_have_text("line 22000")
     expect(page.get_by_text(re.compile("older lines dropped"))).to_be_visible()
     assert 19_500 <= lines(log).count() <= 20_200
-    assert is_at_end(log)
+    expect_end(log)
 
 
 def test_too_many_readers_are_explained(web, open_page):

@@ -1,7 +1,11 @@
 """Tabs of one browser share a stream of events, and a hidden tab has none."""
 
+import time
+
 import pytest
-from playwright.sync_api import BrowserContext, Request, expect
+from playwright.sync_api import BrowserContext, Page, Request, expect
+
+from tests.e2e.processes import DEADLINE
 
 from .browser import Tab
 from .pages import expect_all_events, expect_names, row
@@ -29,10 +33,15 @@ class Streams:
     def _ended(self, request: Request) -> None:
         self._begun.discard(request)
 
-    @property
-    def open(self) -> list[Request]:
-        """The streams that have not ended; a closed page does not report their end."""
-        return [each for each in self._begun if not each.frame.page.is_closed()]
+    def expect_open(self, count: int, page: Page) -> None:
+        """Wait until so many have not ended; a closed page does not report their end."""
+        deadline = time.monotonic() + DEADLINE
+        while (
+            len(opened := [each for each in self._begun if not each.frame.page.is_closed()])
+            != count
+        ):
+            assert time.monotonic() < deadline, opened
+            page.wait_for_timeout(10)  # events of the browser arrive meanwhile
 
 
 @pytest.fixture
@@ -69,7 +78,7 @@ def test_two_tabs_share_one_stream_and_show_the_same(stack, streams, open_shared
     stack.submit("b")
     for page in (one, other):
         expect(row(page, "b")).to_contain_text("running")
-    assert len(streams.open) == 1
+    streams.expect_open(1, one)
     for page in (one, other):
         expect_all_events(page, stack)
 
@@ -85,7 +94,7 @@ def test_tab_that_is_left_takes_over_the_stream(stack, streams, open_shared):
     stack.submit("b")
     expect(row(other, "b")).to_contain_text("running")
     expect_all_events(other, stack)
-    assert len(streams.open) == 1
+    streams.expect_open(1, other)
 
 
 def test_hidden_tab_has_no_stream_and_continues_without_a_gap(stack, streams, open_shared):
@@ -94,7 +103,7 @@ def test_hidden_tab_has_no_stream_and_continues_without_a_gap(stack, streams, op
     expect(row(page, "a")).to_contain_text("running")
     page.evaluate(SET_VISIBILITY, "hidden")
     page.wait_for_function("() => navigator.locks.query().then(found => !found.held.length)")
-    assert not streams.open
+    streams.expect_open(0, page)
     stack.submit("b")
     stack.request("POST", "/workloads/a/stop")
     stack.await_reason("a", "Stopped")

@@ -6,7 +6,7 @@ import { $, count, h, inNextFrame, setText, toggle } from "./parts.js";
 const MAX_LINES = 20_000; // the oldest go first
 const MAX_CHARACTERS = 16 << 20;
 const BLOCK = 200; // lines
-const FRAME = 4; // milliseconds of a frame
+const FRAME = 4; // milliseconds of a frame, after one block
 const MAX_RANGES = 2000; // highlighted matches
 
 const box = $("log");
@@ -133,7 +133,8 @@ function append() {
 	if (isFollowing) {
 		const started = performance.now();
 		let done = 0;
-		while (done < waiting.length && performance.now() - started < FRAME) add(waiting[done++]);
+		while (done < waiting.length && (done < BLOCK || performance.now() - started < FRAME))
+			add(waiting[done++]);
 		waiting.splice(0, done);
 		while (lines.length > MAX_LINES || characters > MAX_CHARACTERS) dropBlock();
 		if (done) showHits();
