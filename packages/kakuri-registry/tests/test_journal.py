@@ -1,6 +1,7 @@
 """The journal: events, their order, and when each is published."""
 
 from dataclasses import replace
+from operator import attrgetter
 
 import pytest
 from hypothesis import given
@@ -14,7 +15,7 @@ from kakuri_registry import (
     _journal,
 )
 from kakuri_registry._cells import BadRow
-from kakuri_registry._event_rows import events_text, read_events
+from kakuri_registry._event_rows import MAX_ROW_TEXT, event_rows, read_events
 from kakuri_registry._events import event_size
 from kakuri_registry._journal import COMPACTION_EVENTS, MAX_EVENT_AGE
 from kakuri_workload import DesiredState, Event, EventType, Removal, Run, WorkloadState
@@ -250,7 +251,28 @@ OF_THE_NODE = TEXT.map(lambda text: Event(1, 2.0, EventType.NODE, version=text))
 
 @given(st.lists(EVENTS, min_size=1, max_size=3) | st.lists(OF_THE_NODE, min_size=1, max_size=3))
 def test_any_events_are_read_as_written(events):
-    assert read_events(events[0].id or "", events_text(events)) == events
+    rows = event_rows(events)
+    assert [each for _, workload_id, text in rows for each in read_events(workload_id, text)] == (
+        sorted(events, key=attrgetter("index"))
+    )
+
+
+def test_events_of_one_write_share_a_row_until_it_is_long():
+    text = "m" * (MAX_ROW_TEXT // 2)
+    rows = event_rows([event(number, "a", message=text) for number in (5, 3, 4, 9)])
+    assert [(index, len(read_events("", text))) for index, _, text in rows] == [
+        (3, 1),
+        (4, 1),
+        (5, 1),
+        (9, 1),
+    ]
+    assert [index for index, _, _ in event_rows(map(event, (5, 3, 4, 9)))] == [9]
+
+
+def test_event_of_an_earlier_schema_has_the_id_of_its_row():
+    ((_, _, text),) = event_rows([event(1, "a")])
+    (found,) = read_events("b", text.replace("1 a", "1", 1))
+    assert found == event(1, "b")
 
 
 @pytest.mark.parametrize(

@@ -18,13 +18,15 @@ from kakuri_registry import (
     StoreFailed,
     StoreFull,
     StoreLocked,
+    StoreReport,
     StoreTooNew,
     WorkloadEntry,
     WorkloadRegistry,
     _directory,
     _recovery,
+    check_store,
 )
-from kakuri_registry._rows import WRITTEN_COLUMNS
+from kakuri_registry._rows import COLUMNS
 from kakuri_registry._schema import SCHEMA_VERSION
 from kakuri_registry._store import no_failpoint
 from kakuri_workload import (
@@ -41,6 +43,7 @@ from kakuri_workload.testing import workload
 
 CASES = Path(__file__).parent / "cases"
 PENDING, RUNNING, SUCCEEDED, FAILED = WorkloadState
+TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 
 
 def put(
@@ -252,9 +255,35 @@ def test_database_with_ids_of_the_runtime_loses_their_columns_and_nothing_else(p
     )
     with closing(sqlite3.connect(path)) as new:
         columns = {row[1] for row in new.execute("PRAGMA table_info(workloads)")}
-        assert columns == {"number", *WRITTEN_COLUMNS}
+        assert columns == {"number", *COLUMNS}
         assert new.execute("PRAGMA user_version").fetchone() == (SCHEMA_VERSION,)
         assert new.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
+def test_database_with_events_in_rows_of_workloads_keeps_them_and_loses_the_column(path):
+    path.parent.mkdir()
+    with closing(sqlite3.connect(path)) as old:
+        old.executescript((CASES / "schema-9.sql").read_text())
+    with closing(SQLiteStore(path)) as store:
+        loaded = store.load()
+        (entry,) = loaded.entries
+        assert (entry.workload.id, entry.state, entry.trace) == ("wl-run", RUNNING, TRACE)
+        assert [(event.index, event.id, event.trace) for event in loaded.events] == [
+            (1, None, None),
+            (2, "wl-run", TRACE),
+            (3, "wl-gone", None),
+            (4, "wl-run", TRACE),
+            (5, "wl-gone", None),
+            (6, "wl-gone", None),
+        ]
+        store.write([put("wl-new", loaded.version + 1)])
+    assert check_store(path) == StoreReport(2, ())
+    with closing(sqlite3.connect(path)) as new:
+        columns = {row[1] for row in new.execute("PRAGMA table_info(workloads)")}
+        assert columns == {"number", *COLUMNS}
+        query = "SELECT name FROM sqlite_schema WHERE type = 'trigger'"
+        assert new.execute(query).fetchall() == []
+        assert new.execute("PRAGMA user_version").fetchone() == (SCHEMA_VERSION,)
 
 
 def test_failed_migration_leaves_the_old_database_unchanged(path):

@@ -13,6 +13,8 @@ from kakuri_registry import (
     WorkloadEntry,
     WorkloadRegistry,
 )
+from kakuri_registry._accepted_rows import read_accepted
+from kakuri_registry._rows import RowReader
 from kakuri_workload import DesiredState, Run, Workload, WorkloadState
 
 IDS = st.sampled_from([f"w-{number}" for number in range(6)])
@@ -156,8 +158,12 @@ class RegistryAndDatabase(RuleBasedStateMachine):
 
     @invariant()
     def the_database_agrees_with_the_model(self) -> None:
-        rows = self.store._connection.execute("SELECT id, version FROM workloads").fetchall()
-        assert dict(rows) == {name: entry.version for name, (entry, _) in self.disk.items()}
+        execute = self.store._connection.execute
+        versions = dict(execute("SELECT id, version FROM workloads").fetchall())
+        for (text,) in execute("SELECT changes FROM accepted"):
+            for change in read_accepted(RowReader(), text):
+                versions[change.workload_id] = change.version
+        assert versions == {name: entry.version for name, (entry, _) in self.disk.items()}
 
 
 TestRegistryAndDatabase = RegistryAndDatabase.TestCase

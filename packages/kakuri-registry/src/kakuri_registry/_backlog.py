@@ -18,15 +18,17 @@ class PendingChange:
 
     Attributes:
         change: The change to write.
+        is_merged: Whether it superseded an earlier change, whose events are to be written with it.
         is_reregistration: Whether it registers a workload whose removal is not in the store yet, so
             that the store may still have the earlier workload of that id.
         waiting: The callbacks to call with the outcome.
     """
 
-    __slots__ = ("change", "is_reregistration", "waiting")
+    __slots__ = ("change", "is_merged", "is_reregistration", "waiting")
 
     def __init__(self, change: Change, *, is_reregistration: bool) -> None:
         self.change = change
+        self.is_merged = False
         self.is_reregistration = is_reregistration
         self.waiting: list[OnSaved] = []
 
@@ -40,6 +42,7 @@ class PendingChange:
         if self.change.is_registration and change.entry is not None:
             # The store has not seen the registration.
             change = change._replace(is_registration=True)
+        self.is_merged = True
         self.is_reregistration |= change.is_registration and self.change.entry is None
         earlier, self.change = self.change, change
         self.keep_tombstone(earlier)
@@ -56,7 +59,7 @@ Batch = dict[str, PendingChange]
 
 def kinds(batch: Batch) -> tuple[bool, bool]:
     """Return whether a batch has registrations, and whether it has other changes."""
-    found = {each.is_registration for each in batch.values()}
+    found = {each.change.is_registration for each in batch.values()}
     return True in found, False in found
 
 
@@ -92,9 +95,9 @@ class Backlog:
 
     def has_registration(self, workload_id: str) -> bool:
         """Return whether a workload's registration is not in the store."""
-        return any(
-            workload_id in batch and batch[workload_id].is_registration
-            for batch in (self._pending, self.writing)
+        pending, written = self._pending.get(workload_id), self.writing.get(workload_id)
+        return (pending is not None and pending.change.is_registration) or (
+            written is not None and written.change.is_registration
         )
 
     def tombstone(self, workload_id: str) -> NewTombstone | None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from kakuri_registry._cells import BadRow, shorten
 from kakuri_registry._directory import companion, lock_store
 from kakuri_registry._errors import StoreFailed
-from kakuri_registry._loading import bad_tombstone, load_events
+from kakuri_registry._loading import bad_tombstone, load_accepted, load_events
 from kakuri_registry._recovery import text_or_bytes
 from kakuri_registry._rows import RowReader
 from kakuri_registry._schema import SCHEMA_VERSION, refuse_foreign
@@ -104,6 +104,8 @@ def _report(connection: sqlite3.Connection) -> StoreReport:
             except BadRow as error:
                 problems.append(bad_tombstone(row, error))
         load_events(connection, 0, problems)
+        accepted, _ = load_accepted(connection, reader, 0, problems)
+        count += len(accepted)
     except sqlite3.DatabaseError as error:
         if not is_damage(error):
             raise

@@ -1,11 +1,13 @@
-"""Converts events to text and back: the events of one workload that one write stores.
+"""Converts events to text and back: the events that one write stores.
 
 An event is eleven lines, one for each field, with the escapes of `_rows`. A mark distinguishes an
-empty text from None. The line of the type has the trace, too, after a space: so rows of schema 8,
-which have none, are read in the same way.
+empty text from None. After a space, the line of the index has the workload's id, too, and that of
+the type the trace: so rows of earlier schemas, which have a column for the id and no trace, are
+read in the same way.
 """
 
 from collections.abc import Iterable
+from operator import attrgetter
 
 from kakuri_workload import Event, EventType, Removal
 
@@ -30,20 +32,38 @@ LINES = 11
 
 REMOVAL_LINES = 4
 
+MAX_ROW_TEXT = 8192
+"""Characters of the text of a row with several events."""
+
 _TYPES = {each.value: each for each in EventType}
+_index_of = attrgetter("index")
 
 
-def events_text(events: Iterable[RegistryEvent]) -> str:
-    """Return some events as text."""
-    return "\n".join(map(_text, events))
+def event_rows(events: Iterable[RegistryEvent]) -> list[tuple[int, str, str]]:
+    """Return the rows of some events: the last index, no id, and the text of several events."""
+    rows: list[tuple[int, str, str]] = []
+    texts: list[str] = []
+    size = last = 0
+    for event in sorted(events, key=_index_of):
+        text = _text(event)
+        size += len(text)
+        if texts and size > MAX_ROW_TEXT:
+            rows.append((last, "", "\n".join(texts)))
+            texts, size = [], len(text)
+        texts.append(text)
+        last = event.index
+    if texts:
+        rows.append((last, "", "\n".join(texts)))
+    return rows
 
 
 def read_events(workload_id: object, text: object) -> list[RegistryEvent]:
     """Return the events that a text has.
 
     Args:
-        workload_id: The workload that they are about; empty for events of the node.
-        text: What `events_text` returned.
+        workload_id: The workload that they are about, in a row of schema 9 or earlier; otherwise
+            empty.
+        text: The text of a row.
 
     Raises:
         BadRow: The text is not valid.
@@ -69,8 +89,9 @@ def _text(event: RegistryEvent) -> str:
     labels = escaped(lines(flat(event.labels))) if event.labels else ""
     version = _marked(event.version) if available is None else int(available)
     trace = "" if event.trace is None else f" {event.trace}"
+    index = event.index if event.id is None else f"{event.index} {event.id}"
     return (
-        f"{event.index}\n{event.at!r}\n{event.type._value_}{trace}\n"
+        f"{index}\n{event.at!r}\n{event.type._value_}{trace}\n"
         f"{'' if state is None else state._value_}\n{_marked(event.reason)}\n"
         f"{_marked(event.message)}\n{'' if exit_code is None else exit_code}\n{event.attempt}\n"
         f"{'' if desired is None else desired._value_}\n{labels}\n"
@@ -80,12 +101,13 @@ def _text(event: RegistryEvent) -> str:
 
 def _read(workload_id: str | None, items: list[str]) -> RegistryEvent:
     index, at, kind, state, reason, message, exit_code, attempt, desired, labels, last = items
+    index, _, own_id = index.partition(" ")
     kind, _, trace = kind.partition(" ")
     return Event(
         int(index),
         float(at),
         _TYPES.get(kind) or unknown("events", kind, _TYPES),
-        workload_id,
+        own_id or workload_id,
         (STATES.get(state) or unknown("events", state, STATES)) if state else None,
         reason[1:] if reason else None,
         message[1:] if message else None,

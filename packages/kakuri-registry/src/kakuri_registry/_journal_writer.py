@@ -1,7 +1,5 @@
 """Writes the events of a journal together with the changes that caused them."""
 
-from collections.abc import Sequence
-
 from kakuri_registry._backlog import Batch
 from kakuri_registry._change import Change
 from kakuri_registry._errors import StoreError
@@ -17,8 +15,7 @@ class JournalWriter:
     def __init__(self, store: Store, journal: EventJournal) -> None:
         self._store = store
         self._journal = journal
-        # Those of the changes that are being written.
-        self._events: dict[str, tuple[RegistryEvent, ...]] = {}
+        self._events: list[RegistryEvent] = []  # of the changes that are being written
         self._compaction: int | None = None
         self._must_compact = False
         self._compacted: int | None = None
@@ -35,14 +32,30 @@ class JournalWriter:
         registry.subscribe(self._write, stores_at_once=True, only_removals=only_removals)
         return True
 
-    def with_events(self, changes: Sequence[Change], batch: Batch) -> list[Change]:
-        """Return the changes of a batch with the events that are not stored yet."""
-        self._events = self._journal.unstored(batch)
+    def with_events(self, batch: Batch) -> list[Change]:
+        """Return the changes of a batch with the events that are not stored yet.
+
+        Most changes have them already: their own. The journal is searched for those of earlier
+        changes that were superseded; and for all, if it had to drop some that were not stored.
+        """
         self._compaction = self._journal.compaction
         self._must_compact = self._journal.must_compact
-        return [
-            change._replace(events=self._events.get(change.workload_id, ())) for change in changes
-        ]
+        changes = [each.change for each in batch.values()]
+        merged = {
+            workload_id
+            for workload_id, each in batch.items()
+            if each.is_merged or self._must_compact
+        }
+        if merged:
+            unstored = self._journal.unstored(merged)
+            changes = [
+                each._replace(events=unstored.get(each.workload_id, ()))
+                if each.workload_id in merged
+                else each
+                for each in changes
+            ]
+        self._events = [event for each in changes for event in each.events]
+        return changes
 
     def compact(self) -> None:
         """Delete old events from the store; called on the writer's thread.
@@ -64,8 +77,7 @@ class JournalWriter:
         """Publish the events of the changes, which are stored now."""
         if self._compacted is not None:
             self._journal.compacted_store(self._compacted)
-        for events in self._events.values():
-            self._journal.stored(events)
+        self._journal.stored(self._events)
 
     def _write(self, change: Change) -> None:
         self._store.write((change,))

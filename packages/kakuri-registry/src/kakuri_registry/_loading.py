@@ -3,37 +3,52 @@
 import re
 import sqlite3
 from collections.abc import Sequence
+from operator import attrgetter
 from typing import Any
 
 from kakuri_workload import History
 
+from kakuri_registry._accepted_rows import read_accepted
 from kakuri_registry._cells import BadRow, shorten
+from kakuri_registry._change import Change
 from kakuri_registry._entry import WorkloadEntry
 from kakuri_registry._event_rows import read_events
 from kakuri_registry._events import RegistryEvent
 from kakuri_registry._rows import RowReader
 from kakuri_registry._sqlite_errors import Damaged
-from kakuri_registry._statements import SELECT, SELECT_EVENTS, SELECT_TOMBSTONES
+from kakuri_registry._statements import (
+    SELECT,
+    SELECT_ACCEPTED,
+    SELECT_EVENTS,
+    SELECT_TOMBSTONES,
+)
 from kakuri_registry._store import Loaded, StoreProblem
 from kakuri_registry._tombstone_rows import read_tombstone
 from kakuri_registry._tombstones import Tombstone
 
+_index_of = attrgetter("index")
 _is_store_id = re.compile("[0-9a-f]{32}").fullmatch
 
 
-def read_all(connection: sqlite3.Connection, problems: list[StoreProblem]) -> Loaded:
-    """Return the workloads and events of a database, and the version of the latest change.
+def read_all(
+    connection: sqlite3.Connection, problems: list[StoreProblem]
+) -> tuple[Loaded, list[Change]]:
+    """Return what a database has, and the accepted registrations in it.
 
     Args:
         connection: The database.
         problems: What can't be loaded is added to this list.
+
+    Returns:
+        The workloads and events, with the version of the latest change; and those registrations
+        among them whose rows and events are not in their tables.
 
     Raises:
         Damaged: The table of workloads and its index differ, or no version is stored.
         sqlite3.Error: The database can't be read.
     """
     reader = RowReader()
-    entries: list[WorkloadEntry] = []
+    entries: dict[str, WorkloadEntry] = {}
     histories: dict[str, History] = {}
     row = connection.execute("SELECT version, compacted, identity FROM registry").fetchone()
     if row is None or not all(isinstance(each, int) for each in row[:2]):
@@ -49,7 +64,7 @@ def read_all(connection: sqlite3.Connection, problems: list[StoreProblem]) -> Lo
             problems.append(StoreProblem(f"a workload can't be loaded: {error}", workload_id))
             continue
         assert change.entry is not None
-        entries.append(change.entry)
+        entries[change.workload_id] = change.entry
         if change.history:
             histories[change.workload_id] = change.history
         version = max(version, change.version)
@@ -57,11 +72,21 @@ def read_all(connection: sqlite3.Connection, problems: list[StoreProblem]) -> Lo
     if indexed != rows:
         raise Damaged(f"the index has {indexed} workloads, the table {rows}")
     events, compacted = load_events(connection, compacted, problems)
+    accepted, compacted = load_accepted(connection, reader, compacted, problems)
+    for change in accepted:
+        assert change.entry is not None
+        known = entries.get(change.workload_id)
+        if known is None or known.version < change.version:
+            entries[change.workload_id] = change.entry
+            histories.pop(change.workload_id, None)
+        version = max(version, change.version)
+        events += change.events
+    events = sorted((event for event in events if event.index > compacted), key=_index_of)
     version = max(version, compacted, events[-1].index if events else 0)
     tombstones = _read_tombstones(connection, reader, problems)
     version = max(version, tombstones[-1].version if tombstones else 0)
-    return Loaded(
-        entries,
+    loaded = Loaded(
+        list(entries.values()),
         histories,
         version,
         events=events,
@@ -69,6 +94,33 @@ def read_all(connection: sqlite3.Connection, problems: list[StoreProblem]) -> Lo
         tombstones=tombstones,
         store_id=store_id if isinstance(store_id, str) and _is_store_id(store_id) else None,
     )
+    return loaded, accepted
+
+
+def load_accepted(
+    connection: sqlite3.Connection,
+    reader: RowReader,
+    compacted: int,
+    problems: list[StoreProblem],
+) -> tuple[list[Change], int]:
+    """Return the accepted registrations, and the index up to which events are not stored.
+
+    Args:
+        connection: The database.
+        reader: Reads the row that each registration stands for.
+        compacted: That index without regard to them.
+        problems: What can't be loaded is added to this list.
+    """
+    accepted: list[Change] = []
+    for number, text in connection.execute(SELECT_ACCEPTED):
+        try:
+            accepted += read_accepted(reader, text)
+        except BadRow as error:
+            problems.append(
+                StoreProblem(f"new workloads up to version {number} can't be loaded: {error}")
+            )
+            compacted = max(compacted, number)
+    return accepted, compacted
 
 
 def _read_tombstones(
@@ -101,12 +153,11 @@ def load_events(
         compacted: The index up to which they were deleted.
         problems: What can't be loaded is added to this list.
     """
-    events: list[RegistryEvent] = []
+    events: dict[int, RegistryEvent] = {}  # a write that failed may have stored some twice
     for index, workload_id, text in connection.execute(SELECT_EVENTS):
         try:
-            events += read_events(workload_id, text)
+            events |= {event.index: event for event in read_events(workload_id, text)}
         except BadRow as error:
             problems.append(StoreProblem(f"events up to {index} can't be loaded: {error}"))
-            events, compacted = [], index
-    events.sort(key=lambda event: event.index)  # a row may have several
-    return [event for event in events if event.index > compacted], compacted
+            events, compacted = {}, index
+    return [events[index] for index in sorted(events) if index > compacted], compacted

@@ -11,10 +11,18 @@ from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from kakuri_registry._accepted_rows import read_accepted
+from kakuri_registry._cells import BadRow
 from kakuri_registry._directory import companion, open_file, sync_directory
-from kakuri_registry._rows import COLUMNS
+from kakuri_registry._rows import COLUMNS, RowReader, row_of, storable
 from kakuri_registry._schema import migrate, prepare
-from kakuri_registry._statements import COPY_TOMBSTONES, PUT, PUT_TOMBSTONES, select
+from kakuri_registry._statements import (
+    COPY_TOMBSTONES,
+    PUT,
+    PUT_TOMBSTONES,
+    SELECT_ACCEPTED,
+    select,
+)
 
 MAX_FAILED_READS = 10_000
 """Number of reads that may fail before recovery stops: hundreds of pages, in about a second."""
@@ -51,7 +59,7 @@ def recover(path: Path) -> tuple[Path, int]:
         connection.execute("PRAGMA synchronous = FULL")
         migrate(connection, str(part))
         connection.execute("BEGIN")
-        connection.executemany(PUT[1], ((*row, None) for row in rows.values()))
+        connection.executemany(PUT[1], rows.values())
         connection.executemany(PUT_TOMBSTONES[1], tombstones)
         connection.execute("UPDATE registry SET version = ?, compacted = ?", (version, version))
         connection.execute("COMMIT")
@@ -113,6 +121,13 @@ def _read(path: Path) -> tuple[dict[object, Row], int, list[Row]]:
                     version = max(version, row_version)
                     if workload_id not in found or found[workload_id][1] < row_version:
                         found[workload_id] = row
+        reader = RowReader()
+        with suppress(sqlite3.DatabaseError):
+            for _, text in connection.execute(SELECT_ACCEPTED):
+                with suppress(BadRow):
+                    for change in read_accepted(reader, text):
+                        found[change.workload_id] = tuple(map(storable, row_of(change)))
+                        version = max(version, change.version)
         with suppress(sqlite3.DatabaseError):
             for row in connection.execute(COPY_TOMBSTONES):
                 tombstones.append(row)

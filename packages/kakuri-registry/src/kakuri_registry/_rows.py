@@ -39,7 +39,6 @@ from kakuri_registry._cells import (
 )
 from kakuri_registry._change import Change
 from kakuri_registry._entry import WorkloadEntry
-from kakuri_registry._event_rows import events_text
 from kakuri_registry._frozen import EMPTY, FrozenDict
 
 COLUMNS = (
@@ -49,10 +48,7 @@ COLUMNS = (
     "command", "args", "env", "working_dir", "user", "labels", "restart_policy", "max_restarts",
     "history", "pull", "image_digest", "trace",
 )  # fmt: skip
-"""The columns that are read, in this order; `wanted` has the desired state."""
-
-WRITTEN_COLUMNS = (*COLUMNS, "events")
-"""The columns of a row that is written; triggers copy `events` to the table of events."""
+"""The columns of a row, in this order; `wanted` has the desired state."""
 
 LARGEST = 2**63 - 1
 """The largest integer that SQLite can store: they are signed and have 64 bits."""
@@ -122,7 +118,6 @@ def row_of(change: Change) -> tuple[Cell, ...]:
         None if workload.pull is None else workload.pull._value_,
         run.image_digest,
         entry.trace,
-        events_text(change.events) if change.events else None,
     )
 
 

@@ -2,11 +2,11 @@
 
 A row of `workloads` is one workload, each field in a column of its own, as `_rows` describes. The
 single row of `registry` has the random identity of the database, the version of the latest change,
-and the index up to which events are not stored. A row of `events` has the events of one workload
-that one write stores, as `_event_rows` describes, and the index of the last of them; they are
-written to the workload's row, from which triggers copy them, because one statement that writes both
-is faster than a transaction of two. A row of `tombstones` has what is kept of a removed workload,
-as `_tombstone_rows` describes.
+and the index up to which events are not stored. A row of `events` has the events that one write
+stores, as `_event_rows` describes, and the index of the last of them. A row of `tombstones` has
+what is kept of a removed workload, as `_tombstone_rows` describes. A row of `accepted` has the
+registrations that one write stored, as `_accepted_rows` describes, until another write stores their
+rows and events: clients wait for the one, and the other is shared with the first states.
 """
 
 import os
@@ -20,23 +20,19 @@ from kakuri_registry._errors import StoreFailed, StoreTooNew
 APPLICATION_ID = 0x4B414B55
 """Marks a database as one of this package ("KAKU"), also for file(1)."""
 
-# An upsert fires one of the triggers. A statement may have the same row twice, and INSERT OR IGNORE
-# has no effect in a trigger that an upsert fires.
-_COPY_EVENTS = """
-        INSERT INTO events SELECT new.version, new.id, new.events
-            WHERE NOT EXISTS (SELECT 1 FROM events WHERE "index" = new.version);
-    END;
-"""
-_EVENTS = f"""
+_EVENTS = """
     CREATE TABLE events (
         "index" INTEGER PRIMARY KEY,
         id TEXT NOT NULL,
         events TEXT NOT NULL
     );
-    CREATE TRIGGER registered AFTER INSERT ON workloads WHEN new.events IS NOT NULL BEGIN
-        {_COPY_EVENTS}
-    CREATE TRIGGER changed AFTER UPDATE ON workloads WHEN new.events IS NOT NULL BEGIN
-        {_COPY_EVENTS}
+"""
+
+_ACCEPTED = """
+    CREATE TABLE accepted (
+        number INTEGER PRIMARY KEY,
+        changes TEXT NOT NULL
+    );
 """
 
 _COLUMNS = """
@@ -89,26 +85,29 @@ _TOMBSTONES = f"""
 
 MIGRATIONS = {
     0: (
-        8,
+        10,
         f"""
         CREATE TABLE workloads (
             {_COLUMNS}
             failures INTEGER NOT NULL DEFAULT 0,
             pull TEXT,
             image_digest TEXT,
-            events TEXT
+            trace TEXT
         );
         CREATE TABLE registry (
             only INTEGER PRIMARY KEY CHECK (only = 1),
             version INTEGER NOT NULL,
             session INTEGER,
             replaced INTEGER,
-            compacted INTEGER NOT NULL DEFAULT 0
+            compacted INTEGER NOT NULL DEFAULT 0,
+            identity TEXT
         );
-        INSERT INTO registry (only, version) VALUES (1, 0);
+        INSERT INTO registry (only, version, identity) VALUES (1, 0, lower(hex(randomblob(16))));
         """  # noqa: S608 (a constant)
         + _EVENTS
-        + _TOMBSTONES,
+        + _TOMBSTONES
+        + "ALTER TABLE tombstones ADD COLUMN trace TEXT;"
+        + _ACCEPTED,
     ),
     1: (2, "ALTER TABLE workloads ADD COLUMN history TEXT"),
     2: (3, "ALTER TABLE workloads ADD COLUMN failures INTEGER NOT NULL DEFAULT 0"),
@@ -153,6 +152,16 @@ MIGRATIONS = {
         ALTER TABLE registry ADD COLUMN identity TEXT;
         UPDATE registry SET identity = lower(hex(randomblob(16)));
         """,
+    ),
+    # Schemas 7 to 9 had triggers, which copied the events from the rows of workloads.
+    9: (
+        10,
+        """
+        DROP TRIGGER IF EXISTS registered;
+        DROP TRIGGER IF EXISTS changed;
+        ALTER TABLE workloads DROP COLUMN events;
+        """
+        + _ACCEPTED,
     ),
 }
 """By schema version, a later one and the script that migrates to it; 0 is an empty file."""

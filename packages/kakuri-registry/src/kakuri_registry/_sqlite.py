@@ -4,9 +4,10 @@ When `write` returns, its changes survive a crash of the process and of the mach
 each transaction to the log and syncs it (journal_mode WAL, synchronous FULL); an incomplete
 transaction at the end of the log is ignored. One process has the database open at a time.
 
-A batch is one statement for up to 128 workloads instead of one for each, because the thread
-releases the interpreter's lock at each statement and has to wait for a busy event loop to get it
-back.
+Registrations are one row in one statement; their own rows follow with the next changes (see
+`_accepted`). Other changes are one statement for up to 128 workloads instead of one for each,
+because the thread releases the interpreter's lock at each statement and has to wait for a busy
+event loop to get it back.
 """
 
 import os
@@ -17,6 +18,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
+from kakuri_registry._accepted import AcceptedRegistrations
 from kakuri_registry._change import Change
 from kakuri_registry._database import open_database
 from kakuri_registry._directory import check_files, companion, lock_store, open_private_directory
@@ -33,7 +35,7 @@ from kakuri_registry._statements import (
     SET_VERSION,
 )
 from kakuri_registry._store import VERSION_GAP, Failpoint, Loaded, StoreProblem, no_failpoint
-from kakuri_registry._transactions import Transaction, in_transactions
+from kakuri_registry._transactions import Acceptance, Transaction
 from kakuri_registry._write_ahead_log import FRAME_HEADER, begin_session, truncate_log
 
 PAGE = 4096
@@ -106,6 +108,7 @@ class SQLiteStore:
         pages = min(MAX_LOG_PAGES, reserve // 2 // PAGE) or MAX_LOG_PAGES
         self._log = str(companion(self._path, "-wal"))
         self._longest_log = pages * (PAGE + FRAME_HEADER)
+        self._accepted = AcceptedRegistrations()
         self._mutex = threading.Lock()
         try:
             self._check_directory()
@@ -286,7 +289,8 @@ class SQLiteStore:
 
     def _read_all(self, connection: sqlite3.Connection) -> Loaded:
         problems = list(self._problems)
-        loaded = read_all(connection, problems)
+        loaded, accepted = read_all(connection, problems)
+        self._accepted.load(accepted)
         version = loaded.version + VERSION_GAP
         try:
             connection.execute(SET_VERSION[False], (version,))
@@ -301,22 +305,27 @@ class SQLiteStore:
         if any(change.is_registration for change in changes):
             if not self._has_room():
                 raise StoreFull("the disk is full: no room is left for new workloads")
+            if self._accepted.can_add(changes):
+                self._transact(Acceptance(changes))
+                return
             if any(change.tombstone is not None for change in changes):
-                known = [each for each in changes if not each.is_registration]
-                for part in in_transactions(known):
-                    self._transact(part)
+                self._write_known([each for each in changes if not each.is_registration])
                 changes = [each for each in changes if each.is_registration]
-            self._transact(changes)  # all or none, because they may be withdrawn
+            # All or none, because they may be withdrawn.
+            self._transact(self._accepted.transaction(changes))
             return
         if self._reserve.is_released and not self._has_room():
             self._write_in_parts(changes)
             return
         try:
-            for part in in_transactions(changes):
-                self._transact(part)
+            self._write_known(changes)
         except StoreFull:
             self._reserve.release()
             self._write_in_parts(changes)
+
+    def _write_known(self, changes: Sequence[Change]) -> None:
+        for transaction in self._accepted.transactions(changes):
+            self._transact(transaction)
 
     def _write_in_parts(self, changes: Sequence[Change]) -> None:
         """Write on a full disk, with a checkpoint before each part so that the reserve lasts.
@@ -324,13 +333,12 @@ class SQLiteStore:
         Tombstones are not written: a removal has to need no more room than a row.
         """
         changes = [change._replace(tombstone=None) for change in changes]
-        for start in range(0, len(changes), SMALL_TRANSACTION):
+        for transaction in self._accepted.small_transactions(changes, SMALL_TRANSACTION):
             self._checkpoint()
-            self._transact(changes[start : start + SMALL_TRANSACTION])
+            self._transact(transaction)
 
-    def _transact(self, changes: Sequence[Change]) -> None:
+    def _transact(self, transaction: Transaction | Acceptance) -> None:
         self._failpoint("store.before-write")
-        transaction = Transaction(changes)
         if self._is_log_new or not transaction.is_one_statement:
             with self._transaction(transaction.version) as connection:
                 transaction.write(connection)
@@ -340,8 +348,9 @@ class SQLiteStore:
             with self._translated() as connection:
                 self._failpoint("store.before-commit")
                 transaction.write(connection)
+        self._accepted.committed(transaction)
         self._failpoint("store.after-commit")
-        if self._is_log_long():
+        if os.stat(self._log).st_size >= self._longest_log:  # noqa: PTH116 (after every write)
             self._checkpoint()
 
     @contextmanager
@@ -376,9 +385,6 @@ class SQLiteStore:
     def _checkpoint(self) -> None:
         """Checkpoint and truncate the log, if there is room."""
         self._is_log_new = truncate_log(self._opened()) or self._is_log_new
-
-    def _is_log_long(self) -> bool:
-        return os.stat(self._log).st_size >= self._longest_log  # noqa: PTH116 (after every write)
 
     def _has_room(self) -> bool:
         try:

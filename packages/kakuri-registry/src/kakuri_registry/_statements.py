@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from itertools import chain
 
 from kakuri_registry._cells import Cell
-from kakuri_registry._rows import COLUMNS, WRITTEN_COLUMNS, storable
+from kakuri_registry._rows import COLUMNS, storable
 from kakuri_registry._tombstone_rows import TOMBSTONE_COLUMNS
 
 CHUNKS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128)
@@ -20,11 +20,11 @@ LARGE_ROW = 16_384
 of the last parameters of each statement."""
 
 # The names in these statements are constants of this package; values are always parameters.
-_NAMES = ", ".join(f'"{name}"' for name in WRITTEN_COLUMNS)
-_NEW_VALUES = ", ".join(f'"{name}" = excluded."{name}"' for name in WRITTEN_COLUMNS if name != "id")
-_ROW = f"({', '.join('?' * len(WRITTEN_COLUMNS))})"
-_READ = ", ".join(f'"{name}"' for name in COLUMNS)
-SELECT = f"SELECT {_READ} FROM workloads"  # noqa: S608
+_NAMES = ", ".join(f'"{name}"' for name in COLUMNS)
+_NEW_VALUES = ", ".join(f'"{name}" = excluded."{name}"' for name in COLUMNS if name != "id")
+_ROW = f"({', '.join('?' * len(COLUMNS))})"
+SELECT = f"SELECT {_NAMES} FROM workloads"  # noqa: S608
+SELECT_ACCEPTED = "SELECT number, changes FROM accepted ORDER BY number"
 SELECT_EVENTS = 'SELECT "index", id, events FROM events ORDER BY "index"'
 PUT = {
     count: f"INSERT INTO workloads ({_NAMES}) VALUES {', '.join([_ROW] * count)} "  # noqa: S608
@@ -38,10 +38,18 @@ SET_VERSION = {
 """Statements that store the version of the latest change. The key is whether the transaction is the
 first in its log: then the row has to change, because SQLite does not write unchanged pages."""
 
+# The row exists if an earlier write stored some of these events and then failed.
 PUT_EVENTS = {
-    count: f"INSERT OR REPLACE INTO events VALUES {', '.join(['(?, ?, ?)'] * count)}"  # noqa: S608
+    count: f"INSERT INTO events VALUES {', '.join(['(?, ?, ?)'] * count)} "  # noqa: S608
+    'ON CONFLICT ("index") DO UPDATE SET events = events || char(10) || excluded.events '
+    "WHERE instr(events, excluded.events) = 0"
     for count in CHUNKS
 }
+ACCEPT = {
+    count: f"INSERT OR REPLACE INTO accepted VALUES {', '.join(['(?, ?)'] * count)}"  # noqa: S608
+    for count in CHUNKS
+}
+FORGET_ACCEPTED = "DELETE FROM accepted"
 COMPACT = (
     'DELETE FROM events WHERE "index" <= ?',
     "UPDATE registry SET compacted = max(compacted, ?)",

@@ -27,7 +27,7 @@ def tombstone_row(new: NewTombstone) -> tuple[Cell, ...]:
     row = row_of(Change(entry.workload.id, entry.version, entry, tombstone.history))
     return (
         tombstone.version,
-        *row[: len(COLUMNS)],
+        *row,
         tombstone.removed_at,
         removal.zone,
         removal.container,

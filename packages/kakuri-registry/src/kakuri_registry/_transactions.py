@@ -3,18 +3,19 @@
 import sqlite3
 from collections.abc import Iterator, Sequence
 
+from kakuri_registry._accepted_rows import accepted_text
 from kakuri_registry._change import Change
-from kakuri_registry._event_rows import events_text
+from kakuri_registry._event_rows import event_rows
 from kakuri_registry._rows import row_of
 from kakuri_registry._statements import (
-    CHUNKS,
+    ACCEPT,
     DELETE,
     DROP_TOMBSTONES,
+    FORGET_ACCEPTED,
     PUT,
     PUT_EVENTS,
     PUT_TOMBSTONES,
     in_chunks,
-    is_large,
 )
 from kakuri_registry._tombstone_rows import tombstone_row
 
@@ -25,37 +26,62 @@ MAX_TOMBSTONE_PART = 1 << 20
 """Bytes of tombstones in a transaction, for the same reason."""
 
 
-class Transaction:
-    """The rows of changes that are written together.
+class Acceptance:
+    """Registrations that are stored as one row, which has all of them.
 
     Attributes:
         version: The registry's version after the last of them.
         is_one_statement: Whether one statement writes all of them.
+        forgets_accepted: Whether it deletes the accepted registrations.
+        accepted: The registrations that it adds to them.
     """
 
+    is_one_statement = True
+    forgets_accepted = False
+
     def __init__(self, changes: Sequence[Change]) -> None:
+        self.accepted = changes
         self.version = max(change.version for change in changes)
-        self._removed = [change for change in changes if change.entry is None]
-        self._rows = [row_of(change) for change in changes if change.entry is not None]
-        self._tombstones = [each.tombstone for each in changes if each.tombstone is not None]
-        self.is_one_statement = not (
-            self._removed
-            or self._tombstones
-            or len(self._rows) > CHUNKS[-1]
-            or any(map(is_large, self._rows))
-        )
+        self._rows = [(self.version, accepted_text(changes))]
 
     def write(self, connection: sqlite3.Connection) -> None:
-        """Run the statements; the caller begins and commits the transaction, if it is needed."""
-        in_chunks(connection, DELETE, [(change.workload_id,) for change in self._removed])
-        events = [
-            (change.events[-1].index, change.workload_id, events_text(change.events))
-            for change in self._removed
-            if change.events
-        ]
-        in_chunks(connection, PUT_EVENTS, events)
+        """Run the statement."""
+        in_chunks(connection, ACCEPT, self._rows)
+
+
+class Transaction:
+    """The rows of changes that are written together.
+
+    Args:
+        changes: The changes.
+        forgets_accepted: Whether the rows of all accepted registrations are written with it.
+
+    Attributes:
+        version: The registry's version after the last of them.
+        is_one_statement: Whether one statement writes all of them.
+        forgets_accepted: Whether it deletes the accepted registrations.
+        accepted: The registrations that it adds to them.
+    """
+
+    is_one_statement = False
+    accepted: Sequence[Change] = ()
+
+    def __init__(self, changes: Sequence[Change], *, forgets_accepted: bool = False) -> None:
+        self.version = max(change.version for change in changes)
+        self.forgets_accepted = forgets_accepted
+        self._removed = [(change.workload_id,) for change in changes if change.entry is None]
+        self._rows = [row_of(change) for change in changes if change.entry is not None]
+        self._events = event_rows(event for change in changes for event in change.events)
+        self._tombstones = [each.tombstone for each in changes if each.tombstone is not None]
+
+    def write(self, connection: sqlite3.Connection) -> None:
+        """Run the statements; the caller begins and commits the transaction."""
+        in_chunks(connection, DELETE, self._removed)
         in_chunks(connection, PUT, self._rows)
+        in_chunks(connection, PUT_EVENTS, self._events)
         in_chunks(connection, PUT_TOMBSTONES, list(map(tombstone_row, self._tombstones)))
+        if self.forgets_accepted:
+            connection.execute(FORGET_ACCEPTED)
         if self._tombstones:
             oldest = max(each.oldest for each in self._tombstones)
             connection.execute(DROP_TOMBSTONES, (oldest,))

@@ -254,7 +254,8 @@ class StoreWriter:
 
     def _add(self, change: Change) -> None:
         self._backlog.add(change)
-        self._flushing = []
+        if self._flushing:
+            self._flushing = []
         if self._batch_timer is None:
             self._batch_timer = self._loop.call_later(BATCH_DELAY_SECONDS, self._flush_batch)
 
@@ -297,10 +298,9 @@ class StoreWriter:
         self._next_write = None
         if self._backlog.writing:
             return
-        changes = self._backlog.take(only_registrations=self._retry is not None)
-        if changes:
+        if self._backlog.take(only_registrations=self._retry is not None):
             self._write_began = self._loop.time()
-            changes = self._events.with_events(changes, self._backlog.writing)
+            changes = self._events.with_events(self._backlog.writing)
             self._submit(partial(self._write, changes))
 
     def _submit(self, work: Callable[[], None]) -> None:

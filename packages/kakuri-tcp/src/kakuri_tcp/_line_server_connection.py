@@ -44,7 +44,7 @@ class LineServerConnection(Connection):
     __slots__ = (
         "_counted", "_decoder", "_encode_result", "_first_byte", "_first_line", "_handler",
         "_is_ending", "_is_reading", "_last", "_line_began", "_line_limits", "_lines", "_loop",
-        "_on_fault", "_takes_requests", "_turn", "_waiting",
+        "_on_fault", "_takes_requests", "_turn", "_waiting", "_watched",
     )  # fmt: skip
 
     def __init__(
@@ -67,6 +67,7 @@ class LineServerConnection(Connection):
         self._decoder = LineDecoder(limit=limits.line)
         # A list, although it is a queue: it is short, and takes less memory when empty.
         self._waiting: list[bytes | asyncio.Future[Any]] = []
+        self._watched: asyncio.Future[Any] | None = None  # the first reply, if it is not ready
         self._counted = 0  # waiting replies, as last reported
         self._turn: asyncio.Handle | None = None  # of a scheduled call of `process`
         self._line_began = 0.0
@@ -193,7 +194,7 @@ class LineServerConnection(Connection):
                 if isinstance(answer, bytes):
                     reply: bytes | asyncio.Future[Any] = answer
                 else:
-                    reply = self._start(answer, context)
+                    reply = _start(answer, self._loop, context)
                     self.turns.expect(len(line))
             except (LineError, HandlerFailed):
                 raise
@@ -244,7 +245,8 @@ class LineServerConnection(Connection):
     def _collect_replies(self, replies: list[bytes]) -> None:
         """Append the replies that are ready to `replies`, until this connection's slice is over.
 
-        Many can become ready at once, and each may have to be encoded.
+        Many can become ready at once, and each may have to be encoded. Only the first one that is
+        not ready has a callback: the others can't be sent before it.
         """
         waiting = self._waiting
         while waiting:
@@ -254,6 +256,9 @@ class LineServerConnection(Connection):
                 replies.append(reply)
                 continue
             if not reply.done():
+                if reply is not self._watched:
+                    self._watched = reply
+                    reply.add_done_callback(self._future_done, context=self.context)
                 return
             if replies and self.turns.slice_left() <= 0:
                 self.process_later()
@@ -261,15 +266,9 @@ class LineServerConnection(Connection):
             del waiting[0]
             replies.append(self._result(reply))
 
-    def _start(
-        self, awaitable: Awaitable[Any], context: contextvars.Context
-    ) -> asyncio.Future[Any]:
-        future = _start(awaitable, self._loop, context)
-        if not future.done():
-            future.add_done_callback(self._future_done, context=self.context)
-        return future
-
     def _future_done(self, future: asyncio.Future[Any]) -> None:
+        if self._watched is future:
+            self._watched = None
         if self._turn is None and self._waiting and self._waiting[0] is future:
             self._turn = self._loop.call_soon(self._go_on)
 

@@ -1,0 +1,85 @@
+"""Registrations that are on disk, and whose rows and events are not in their tables yet.
+
+A client waits until its registration is on disk. Its row would be written twice, because most
+workloads run some milliseconds later. So registrations are first stored together, as one row that
+has all of them; the next write of anything else stores their rows and events, in one transaction
+that deletes that row.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from kakuri_registry._accepted_rows import is_acceptable
+from kakuri_registry._change import Change
+from kakuri_registry._transactions import (
+    LARGE_TRANSACTION,
+    Acceptance,
+    Transaction,
+    in_transactions,
+)
+
+MAX_ACCEPTED = 512
+"""Registrations whose rows are not written; a further one is written with all their rows."""
+
+
+class AcceptedRegistrations:
+    """The registrations that the table `accepted` has."""
+
+    def __init__(self) -> None:
+        self._changes: dict[str, Change] = {}
+        self._is_loaded = False  # a store that was not loaded may have others
+
+    def __len__(self) -> int:
+        return len(self._changes)
+
+    def load(self, changes: Iterable[Change]) -> None:
+        """Record those that were found in the store, in place of all others."""
+        self._is_loaded = True
+        self._changes = {change.workload_id: change for change in changes}
+
+    def can_add(self, changes: Sequence[Change]) -> bool:
+        """Return whether some changes can be stored as accepted registrations."""
+        return (
+            self._is_loaded
+            and len(self._changes) + len(changes) <= MAX_ACCEPTED
+            and all(map(is_acceptable, changes))
+            and not any(change.workload_id in self._changes for change in changes)
+        )
+
+    def committed(self, transaction: Transaction | Acceptance) -> None:
+        """Add the registrations that a transaction stored, or forget all if it has their rows."""
+        if transaction.forgets_accepted:
+            self._changes.clear()
+        self._changes.update((change.workload_id, change) for change in transaction.accepted)
+
+    def transaction(self, changes: Sequence[Change] = ()) -> Transaction:
+        """Return a transaction with the rows of all registrations and of some later changes.
+
+        A change has the event of the registration that it supersedes.
+        """
+        if not self._changes:
+            return Transaction(changes)
+        merged = dict(self._changes)
+        for change in changes:
+            accepted = merged.pop(change.workload_id, None)
+            events = () if accepted is None else accepted.events
+            merged[change.workload_id] = change._replace(events=events + change.events)
+        return Transaction(list(merged.values()), forgets_accepted=True)
+
+    def transactions(self, changes: Sequence[Change]) -> Iterator[Transaction]:
+        """Yield transactions of changes of known workloads, each no larger than allowed.
+
+        All registrations are in the first one. Each has to be committed before the next one.
+        """
+        if self._changes and len(self._changes) + len(changes) > LARGE_TRANSACTION:
+            yield self.transaction()
+        for part in in_transactions(changes):
+            yield self.transaction(part)
+
+    def small_transactions(self, changes: Sequence[Change], size: int) -> Iterator[Transaction]:
+        """Yield transactions of at most `size` changes each; those of registrations come first."""
+        accepted = list(self._changes.values())
+        for start in range(0, len(accepted), size):
+            is_last = start + size >= len(accepted)
+            yield Transaction(accepted[start : start + size], forgets_accepted=is_last)
+        for start in range(0, len(changes), size):
+            yield Transaction(changes[start : start + size])

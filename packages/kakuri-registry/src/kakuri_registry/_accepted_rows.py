@@ -1,0 +1,118 @@
+"""Converts registrations that were accepted to text and back: those that one write stores.
+
+A registration is seventeen lines: version, id, time, trace, and the fields of the specification,
+with the escapes of `_cells`. A mark distinguishes an empty text from None. Its entry and its event
+follow from these.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from kakuri_workload import DesiredState, EventType, WorkloadState
+
+from kakuri_registry._cells import BadRow, escaped, flat, lines, read_lines, readable
+from kakuri_registry._change import Change
+from kakuri_registry._events import workload_event
+from kakuri_registry._rows import COLUMNS, RowReader
+
+LINES = 17
+
+_PENDING, _RUN = WorkloadState.PENDING, DesiredState.RUN
+
+_SAME: dict[str, Any] = dict.fromkeys(COLUMNS) | {
+    "state": _PENDING.value, "wanted": _RUN.value, "attempt": 0, "grace_seconds": 0, "failures": 0,
+}  # fmt: skip
+"""What the rows of all registrations have in common."""
+
+
+def is_acceptable(change: Change) -> bool:
+    """Return whether a change is nothing but a registration, so that its text has all of it."""
+    return (
+        change.is_registration
+        and change.tombstone is None
+        and not change.history
+        and len(change.events) == 1
+        and change.events[0].index == change.version
+        and change.events[0].type is EventType.WORKLOAD
+    )
+
+
+def accepted_text(changes: Iterable[Change]) -> str:
+    """Return some acceptable registrations as text."""
+    return "\n".join(map(_text, changes))
+
+
+def read_accepted(reader: RowReader, text: object) -> Iterator[Change]:
+    """Yield the registrations that a text has, with their events.
+
+    Args:
+        reader: Reads the row that each registration stands for.
+        text: What `accepted_text` returned.
+
+    Raises:
+        BadRow: The text is not valid.
+    """
+    items = read_lines("changes", readable("changes", text))
+    if len(items) % LINES:
+        raise BadRow(f"expected {LINES} lines for each registration in changes, got {len(items)}")
+    for start in range(0, len(items), LINES):
+        change = reader.read(_row(items[start : start + LINES]))
+        entry = change.entry
+        assert entry is not None
+        event = workload_event(EventType.WORKLOAD, entry, entry.version, entry.registered_at, None)
+        yield change._replace(is_registration=True, events=(event,))
+
+
+def _text(change: Change) -> str:
+    entry = change.entry
+    assert entry is not None
+    workload = entry.workload
+    pull = workload.pull
+    return (
+        f"{entry.version}\n{workload.id}\n{entry.registered_at!r}\n{_marked(entry.trace)}\n"
+        f"{escaped(workload.image)}\n{escaped(workload.runtime_class)}\n"
+        f"{workload.memory_mb}\n{workload.cpu_millicores}\n"
+        f"{workload.restart_policy._value_}\n{workload.max_restarts}\n"
+        f"{'' if pull is None else '=' + pull._value_}\n"
+        f"{_marked(workload.working_dir)}\n{_marked(workload.user)}\n"
+        f"{_list(workload.command)}\n{_list(workload.args)}\n"
+        f"{_mapping(workload.env)}\n{_mapping(workload.labels)}"
+    )
+
+
+def _row(items: Sequence[str]) -> list[object]:
+    """Return the row of a registration, as `_rows` has it."""
+    version, workload_id, at, trace, image, runtime_class, memory, cpu, policy, restarts = items[
+        :10
+    ]
+    try:
+        cells = _SAME | {
+            "id": workload_id,
+            "version": int(version),
+            "registered_at": float(at),
+            "changed_at": float(at),
+            "image": image,
+            "runtime_class": runtime_class,
+            "memory_mb": int(memory),
+            "cpu_millicores": int(cpu),
+            "restart_policy": policy,
+            "max_restarts": int(restarts),
+        }
+    except ValueError as error:
+        raise BadRow(f"expected numbers in changes: {error}") from error
+    names = ("trace", "pull", "working_dir", "user", "command", "args", "env", "labels")
+    for name, item in zip(names, (trace, *items[10:]), strict=True):
+        cells[name] = item[1:] if item else None
+    return [cells[name] for name in COLUMNS]
+
+
+def _marked(text: str | None) -> str:
+    return "" if text is None else "=" + escaped(text)
+
+
+def _list(items: Sequence[str]) -> str:
+    return "=" + escaped(lines(items)) if items else ""
+
+
+def _mapping(mapping: Mapping[str, str]) -> str:
+    return "=" + escaped(lines(flat(mapping))) if mapping else ""
