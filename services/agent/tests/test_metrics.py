@@ -3,7 +3,8 @@
 import asyncio
 from contextlib import closing
 
-from kakuri_agent import RuntimeUnavailable, SimulatedRuntime, _metrics
+import pytest
+from kakuri_agent import Capacity, RuntimeUnavailable, SimulatedRuntime, _metrics
 from kakuri_agent._metrics import MAX_SNAPSHOTS, NodeMetrics
 from kakuri_agent._node_metrics import RefusalMetrics, node_families
 from kakuri_agent._store_metrics import StoreMetrics
@@ -155,3 +156,44 @@ async def test_snapshots_that_are_not_read_to_their_end_are_dropped(runtime):
     for snapshot in list(metrics._snapshots.values()):
         snapshot.expiry._run()  # as its time comes
     assert metrics._snapshots == {}
+
+
+class Reserve(MemoryStore):
+    """A store on a disk, with a reserve, without one, or where a reserve is not kept."""
+
+    is_nonblocking = False
+    has_reserve = None
+
+
+@pytest.mark.parametrize(("has_reserve", "values"), [(True, [1.0]), (False, [0.0]), (None, [])])
+async def test_reserve_of_a_store_is_one_or_zero_or_has_no_series(
+    writer, monkeypatch, has_reserve, values
+):
+    monkeypatch.setattr(Reserve, "has_reserve", has_reserve)
+    *_, reserve = StoreMetrics(writer, Reserve()).families()
+    assert reserve.values == values
+
+
+async def test_writes_are_counted_in_buckets_that_double(writer):
+    metrics = StoreMetrics(writer, Reserve())
+    for changes in (1, 2, 3, 1024, 1025):
+        metrics._written(changes, 0.25, None)
+    _, durations, batches, _ = metrics.families()
+    assert batches.bounds == tuple(2.0**power for power in range(11))
+    assert batches.samples[0].buckets == (1, 1, 1, *[0] * 7, 1, 1)
+    assert (batches.samples[0].value, durations.samples[0].value) == (2055.0, 1.25)
+
+
+def test_capacity_is_in_bytes_and_cores_and_unlimited_ones_have_no_series(registry):
+    for capacity, memory, cpu in (
+        (Capacity(memory_mb=3, cpu_millicores=1500), [3.0 * 1024 * 1024], [1.5]),
+        (Capacity(), [], []),
+    ):
+        found = {each.name: each.values for each in node_families(capacity, registry)}
+        assert found == {
+            "kakuri_node_memory_bytes": memory,
+            "kakuri_node_memory_reserved_bytes": [0.0],
+            "kakuri_node_cpu_cores": cpu,
+            "kakuri_node_cpu_reserved_cores": [0.0],
+            "kakuri_event_index": [float(registry.journal.index)],
+        }

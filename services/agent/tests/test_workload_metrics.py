@@ -5,6 +5,7 @@ from kakuri_agent._workload_metrics import OTHER, REASONS, WorkloadMetrics, reas
 from kakuri_registry import WorkloadRegistry
 from kakuri_rpc import RemoveWorkload, RestartWorkload, StartWorkload, StopWorkload
 from kakuri_workload import DesiredState, RestartPolicy, Run, WorkloadState
+from kakuri_workload.metrics import LONG_SECONDS
 from kakuri_workload.testing import workload
 
 PENDING, RUNNING = WorkloadState.PENDING, WorkloadState.RUNNING
@@ -189,3 +190,26 @@ async def ends(agent):
     metrics = await agent._metrics._begin()
     (family,) = [each for each in metrics.families if each.name == "kakuri_workload_ends"]
     return {each.labels: each.value for each in family.samples}
+
+
+@pytest.mark.parametrize(
+    ("state", "reason", "label"),
+    [
+        (SUCCEEDED, None, "Completed"), (SUCCEEDED, "Stopped", "Stopped"), (FAILED, None, ""),
+        (FAILED, "Error", "Error"), (FAILED, "Completed", OTHER),
+    ],
+)  # fmt: skip
+def test_run_that_succeeds_without_a_reason_is_completed(node, state, reason, label):
+    node.metrics.run_ended(Run(state, reason))
+    assert node.values("kakuri_workload_ends") == {(label,): 1}
+
+
+def test_restarts_have_a_series_from_the_beginning(node):
+    assert node.values("kakuri_workload_restarts") == {(): 0}
+
+
+def test_durations_of_starts_have_the_bounds_of_what_takes_minutes(node):
+    (family,) = [
+        each for each in node.metrics.families() if each.name == "kakuri_start_duration_seconds"
+    ]
+    assert family.bounds == LONG_SECONDS

@@ -150,3 +150,11 @@ def test_log_without_a_line_yet_is_asked_for_again_as_at_first(invocation):
     api = BrokenAPI([0])
     list(stream.follow_lines(invocation, api, "a", [("tail", "9"), ("since", "0")]))
     assert api.queries == [{"tail": "9", "since": "0", "timestamps": "true"}] * 2
+
+
+def test_position_replaces_where_the_log_began_and_keeps_what_selects_its_lines():
+    position = stream._Position()
+    query = [("tail", "9"), ("stream", "stdout"), ("since", "0"), ("attempt", "1")]
+    assert position.resumed(query) == query
+    assert position.is_new("2")
+    assert position.resumed(query) == [("stream", "stdout"), ("attempt", "1"), ("since", "2")]

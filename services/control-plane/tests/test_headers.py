@@ -10,6 +10,7 @@ from kakuri_control_plane._headers import (
     id_of_key,
     idempotency_key,
     is_unchanged,
+    quality,
 )
 from kakuri_http import Headers, Request
 from kakuri_workload import WORKLOAD_ID
@@ -130,3 +131,18 @@ def test_version_mismatch_with_many_versions_is_short():
 def test_error_survives_copy_and_pickle(error):
     for other in (copy.copy(error), pickle.loads(pickle.dumps(error))):
         assert (type(other), str(other), vars(other)) == (type(error), str(error), vars(error))
+
+
+@pytest.mark.parametrize(
+    ("accept", "weight"),
+    [
+        ([], 0.0), (["a/b"], 1.0), (["a/b;level=1"], 1.0), (["a/b;q=0.25"], 0.25),
+        (["A/B ; Q=0.5 ;x=1"], 0.5), (["a/b;q=1.000"], 1.0), (["a/b;q=0"], 0.0),
+        (["a/b;q=0.1, a/b;x=1;q=0.4"], 0.4), (["a/*;q=0.3, */*"], 0.3), (["*/*;q=0.2"], 0.2),
+        (["a/b;q=0.1, a/*"], 0.1), (["c/d, a/c"], 0.0), (["c/*", "a/b;q=0.7"], 0.7),
+        (["a/b;q=0.1234"], 1.0),
+    ],
+)  # fmt: skip
+def test_quality_is_the_weight_of_the_most_specific_range(accept, weight):
+    request = Request("GET", "/", Headers([("Accept", each) for each in accept]))
+    assert quality(request, "a/b") == weight

@@ -431,3 +431,16 @@ async def test_scrape_of_one_worker_has_the_series_of_all(tmp_path):
     name = "kakuri_agent_request_duration_seconds_count"
     labels = {"request": "DescribeNode", "outcome": "ok", "node": "n1", "worker": "1"}
     assert series(name, **labels) not in found  # it is counted with its end, after this scrape
+
+
+async def test_other_worker_has_two_seconds_to_answer(tmp_path, monkeypatch):
+    given = []
+    timeout = asyncio.timeout
+    monkeypatch.setattr(
+        "kakuri_control_plane._worker_metrics.asyncio.timeout",
+        lambda seconds: given.append(seconds) or timeout(seconds),
+    )
+    first, second = (WorkerMetrics(WorkerPeers(name, tmp_path), list) for name in ("1", "2"))
+    async with second.serving():
+        assert await first.families() == []
+    assert given[:1] == [2.0]
