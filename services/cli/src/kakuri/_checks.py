@@ -101,6 +101,10 @@ def _node_checks(api: "API", node: dict[str, Any] | None, *, is_reached: bool) -
         yield Check(SKIP, "capacity", "needs the agent")
         return
     yield _agent(node)
+    if node.get("state") != "ready" and node.get("runtime") is None:
+        yield Check(SKIP, "runtime", "needs the agent")
+        yield Check(SKIP, "capacity", "needs the agent")
+        return
     yield from _runtime(node)
     yield _capacity(node)
 
@@ -111,17 +115,18 @@ def _agent_fault(api: "API", node: dict[str, Any] | None) -> str | None:
     A node whose agent has stopped answering is listed as it last was, so that the list alone does
     not tell whether the agent or its runtime is away.
     """
-    if node is not None and node.get("version") is not None and node.get("state") == "ready":
+    node = node or {}
+    is_described = node.get("version") is not None
+    if is_described and node.get("state") == "ready":
         return None
+    if not is_described and node.get("message") is not None:
+        return str(node["message"])
     try:
         api.get("/readyz")
     except CommandError as error:
-        return None if error.code == "runtime_unavailable" else error.message.partition("\n")[0]
-    return (
-        None
-        if node is not None and node.get("version") is not None
-        else "it does not describe itself"
-    )
+        is_runtime = is_described and error.code == "runtime_unavailable"
+        return None if is_runtime else error.message.partition("\n")[0]
+    return None if is_described else "it does not describe itself"
 
 
 def _agent(node: dict[str, Any]) -> Check:
