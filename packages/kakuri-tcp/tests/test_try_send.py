@@ -115,3 +115,58 @@ async def test_reply_to_a_receiver_that_is_done_is_dropped():
         receiver.is_done = True
         await client.request(b"d")
     assert (receiver.received, [line for line, _ in other.received]) == ([], [b"c"])
+
+
+def link_with_replies(number, replies):
+    """Return a connection with requests, whose transport has received replies in one read."""
+    link = LineClientConnection("peer", LineClientLimits(), lambda link: None)
+    MemoryTransport(link)
+    received = []
+
+    class Counting(Receiver):
+        def receive(self, line):
+            received.append(int(line))
+
+        def fail(self, error):
+            received.append(type(error))
+
+    for count in range(number):
+        link.send(b"%d" % count, Counting(), 1e9, 1.0)
+    link._flush()
+    link.data_received(b"".join(b"%d\n" % count for count in range(replies)))
+    return link, received
+
+
+async def test_replies_that_arrive_together_are_handed_over_in_several_turns():
+    link, received = link_with_replies(500, 500)
+    turns = [len(received)]
+    link.data_received(b"")  # what an event loop has read before the pause
+    for _ in range(2):
+        await asyncio.sleep(0)
+        turns.append(len(received))
+    assert turns == [200, 400, 500]
+    assert received == list(range(500))
+    link.abort()
+    await run_pending()
+
+
+async def test_replies_that_wait_for_their_turn_are_handed_over_when_the_peer_ends():
+    link, received = link_with_replies(500, 500)
+    link.receive_eof()
+    assert received == list(range(500))
+    await run_pending()
+    assert link.fault is None
+
+
+async def test_replies_that_wait_for_their_turn_are_handed_over_when_the_connection_is_lost():
+    link, received = link_with_replies(500, 450)
+    link.abort()
+    await run_pending()
+    assert received == [*range(450), *([RequestLost] * 50)]
+
+
+async def test_line_without_a_request_that_waits_for_its_turn_ends_the_connection():
+    link, received = link_with_replies(300, 301)
+    await run_pending()
+    assert received == list(range(300))
+    assert "a line without a request" in str(link.fault)

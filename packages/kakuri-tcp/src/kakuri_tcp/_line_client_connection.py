@@ -22,6 +22,9 @@ from kakuri_tcp._lines import LineDecoder
 # Seconds between two checks of the deadlines while requests are in flight. There is one timer for
 # all: a timer for each would cost more than the rest of a request.
 _TICK = 0.02
+# Replies that are handed over in one turn of the event loop, about five milliseconds of work where
+# each is the response to a request. A peer that was late may send thousands together.
+_LINES_AT_ONCE = 200
 
 
 class ReplyReceiver(Protocol):
@@ -53,9 +56,9 @@ class LineClientConnection(Connection):
     """A connection that sends request lines, and returns each reply to the oldest request."""
 
     __slots__ = (
-        "_decoder", "_endpoint", "_is_late", "_is_ticking", "_line_limits", "_loop", "_on_closed",
-        "_stalled_at", "_timer", "_unsent", "_unsent_size", "_writable", "ended", "pending",
-        "replies",
+        "_decoder", "_endpoint", "_is_behind", "_is_late", "_is_ticking", "_line_limits", "_loop",
+        "_on_closed", "_stalled_at", "_timer", "_unsent", "_unsent_size", "_writable", "ended",
+        "pending", "replies",
     )  # fmt: skip
 
     def __init__(
@@ -74,6 +77,7 @@ class LineClientConnection(Connection):
         self._unsent_size = 0
         self._writable: asyncio.Future[None] | None = None
         self._stalled_at = 0.0
+        self._is_behind = False  # replies have arrived that are handed over in the next turn
         self._is_late = False  # a request has timed out, and no reply came since
         self._is_ticking = False  # the timer checks deadlines, not the idle timeout
         self._timer: asyncio.TimerHandle | None = None
@@ -118,11 +122,19 @@ class LineClientConnection(Connection):
         self._unsent_size += len(line)
 
     def data_received(self, data: bytes) -> None:
+        self._decoder.receive_data(data)
+        if not self._is_behind:
+            self._receive_lines(_LINES_AT_ONCE)
+
+    def _receive_lines(self, at_most: int) -> None:
+        """Hand over replies; those beyond `at_most` follow in the next turn of the event loop."""
         decoder = self._decoder
         pending = self.pending
-        decoder.receive_data(data)
         try:
-            while (line := decoder.next_line()) is not None:
+            for _ in range(at_most):
+                line = decoder.next_line()
+                if line is None:
+                    break
                 if not pending or len(pending) == len(self._unsent):
                     self.abort(ConnectionLost("the peer sent a line without a request"))
                     return
@@ -130,6 +142,10 @@ class LineClientConnection(Connection):
                 receiver = pending.popleft()[0]
                 if not receiver.done():
                     receiver.receive(line)
+            else:
+                self._is_behind = True
+                self.pause_reading()
+                self._loop.call_soon(self._catch_up)
         except LineError as error:
             fault = ConnectionLost(str(error))
             fault.__cause__ = error
@@ -138,7 +154,19 @@ class LineClientConnection(Connection):
         self._stalled_at = 0.0
         self._is_late = False
 
+    def _catch_up(self) -> None:
+        if self._is_behind and not self.is_closing:
+            self._is_behind = False
+            self.resume_reading()
+            self._receive_lines(_LINES_AT_ONCE)
+
+    def _receive_rest(self) -> None:
+        if self._is_behind:
+            self._is_behind = False
+            self._receive_lines(len(self.pending) + 1)
+
     def receive_eof(self) -> None:
+        self._receive_rest()
         if self.pending or self._decoder.has_partial_line:
             self.abort(ConnectionLost("the peer closed the connection"))
         else:
@@ -150,6 +178,7 @@ class LineClientConnection(Connection):
     def closed(self, fault: ConnectionFault | None) -> None:
         if self._timer is not None:
             self._timer.cancel()
+        self._receive_rest()
         reason = self.reason
         sent = len(self.pending) - len(self._unsent)
         pending = list(self.pending)
