@@ -8,35 +8,11 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
-from kakuri_json._syntax.scanning import has_surrogate
-from kakuri_json._syntax.strings import SEPARATOR, unescape_units
+from kakuri_json._syntax.strings import unescape_all
 from kakuri_json._types.shapes import Constrained, Constraint, Shape
 
 ReadTexts: TypeAlias = Callable[[list[Any]], list[Any] | None]
 """Reads the bodies of strings, or pairs of them; returns None if one of them is rejected."""
-
-
-def unescape_all(texts: Sequence[str]) -> Sequence[str]:
-    """Return the characters that the bodies of strings stand for.
-
-    Args:
-        texts: The texts between the quotes; their escapes are valid except for lone surrogates.
-
-    Raises:
-        ValueError: A string has the escape of a lone surrogate.
-    """
-    joined = SEPARATOR.join(texts)
-    if "\\" not in joined:
-        return texts
-    has_units = "\\ud" in joined or "\\uD" in joined
-    characters = unescape_units(joined)
-    if has_units:
-        units = characters.encode("utf-16-le", "surrogatepass")
-        characters = units.decode("utf-16-le", "surrogatepass")
-    unescaped = characters.split(SEPARATOR)
-    if has_units and (len(unescaped) > len(texts) or has_surrogate("".join(unescaped))):
-        raise ValueError("expected a pair of surrogates")
-    return unescaped
 
 
 def reader_of_strings(item: Shape, *, escaped: bool) -> ReadTexts:

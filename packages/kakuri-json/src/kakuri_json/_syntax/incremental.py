@@ -25,7 +25,8 @@ from kakuri_json._syntax.diagnosis import (
     limit_error,
     syntax_error,
 )
-from kakuri_json._syntax.scanning import PLAIN, skip_number
+from kakuri_json._syntax.numbers import skip_number
+from kakuri_json._syntax.scanning import PLAIN
 from kakuri_json._syntax.strings import unescape
 
 
@@ -340,7 +341,7 @@ class IncrementalParser:
                 raise explain_string(self._text, self._at)
             try:
                 value = unescape(escape[0])
-            except UnicodeDecodeError:
+            except ValueError:
                 raise explain_string(self._text, self._at) from None
             self._append(value, escape.end())
 

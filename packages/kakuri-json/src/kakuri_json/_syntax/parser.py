@@ -18,7 +18,9 @@ from kakuri_json._syntax.diagnosis import (
     limit_error,
     syntax_error,
 )
-from kakuri_json._syntax.scanning import COMPILED, read_run, skip_number, skip_plain, skip_space
+from kakuri_json._syntax.numbers import read_number
+from kakuri_json._syntax.runs import read_run
+from kakuri_json._syntax.scanning import skip_plain, skip_space
 from kakuri_json._syntax.strings import read_escaped
 
 if TYPE_CHECKING:
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 
 
 _QUOTE: Final = 0x22
+_COLON: Final = 0x3A
 _COMMA: Final = 0x2C
 _OPEN_ARRAY: Final = 0x5B
 _CLOSE_ARRAY: Final = 0x5D
@@ -34,11 +37,11 @@ _CLOSE_OBJECT: Final = 0x7D
 _T: Final = 0x74
 _F: Final = 0x66
 _N: Final = 0x6E
-_MINUS: Final = 0x2D
-_ZERO: Final = 0x30
 
-_MACHINE_DIGITS: Final = 18
-"""Characters of an integer, with its sign, that always fits into 64 bits."""
+_MAX_GUESSED: Final = 1024
+"""Different keys that are held to guess the next one; then they are collected anew."""
+_LONGEST_GUESS: Final = 128
+"""Characters of a key, with its colon and white space, that is guessed: a wrong guess is cheap."""
 
 
 def parse(text: str, limits: Limits, *, last_key_wins: bool) -> Any:
@@ -74,7 +77,15 @@ def parse_value(  # noqa: C901 - one loop over local variables is fastest
     # The containers around the current one, and the keys of those that are objects.
     outer: list[Any] = []
     outer_keys: list[str] = []
-    names: dict[str, str] = {}  # keys are repeated often: one copy of each is enough
+    # Objects of one kind have the same keys in the same order, so the next key is guessed. For each
+    # key: how it was written, up to its value, and the number of the key after it last time.
+    keys: list[str] = [""]
+    spellings: list[str] = ['"":']
+    following: list[int] = [0]
+    numbers: dict[str, int] = {"": 0}
+    last: i64 = 0
+    guess: i64 = 0
+    spelling = ""
     items: list[Any] = []
     members: dict[str, Any] = {}
     in_object = False
@@ -82,9 +93,11 @@ def parse_value(  # noqa: C901 - one loop over local variables is fastest
     value: Any = None
     depth: i64 = 0
     max_depth: i64 = limits.max_depth - outside
-    may_run = limits.max_digits >= 18  # read_run reads numbers of up to 18 digits
+    max_digits: i64 = limits.max_digits
+    may_run = max_digits >= 18  # read_run reads numbers of up to 18 digits
     start: i64 = 0
     end: i64 = 0
+    code: i64 = 0
     key_follows = False
     try:
         while True:
@@ -93,25 +106,51 @@ def parse_value(  # noqa: C901 - one loop over local variables is fastest
                 position = skip_space(text, position)
                 code = ord(text[position])
             if key_follows:
-                if code != _QUOTE:
-                    raise explain_key(text, position, after_comma=bool(members))
                 start = position
-                position = skip_plain(text, start + 1)
-                if text[position] == '"':
-                    key = text[start + 1 : position]
-                    position += 1
+                guess = following[last]
+                spelling = spellings[guess]
+                if text[start : start + len(spelling)] == spelling:
+                    key = keys[guess]
+                    position += len(spelling)
                 else:
-                    key, position = read_escaped(text, start + 1, position)
+                    if code != _QUOTE:
+                        raise explain_key(text, position, after_comma=bool(members))
+                    position = skip_plain(text, start + 1)
+                    if ord(text[position]) == _QUOTE:
+                        key = text[start + 1 : position]
+                        position += 1
+                    else:
+                        key, position = read_escaped(text, start + 1, position)
+                    guess = -1
                 if key in members and not last_key_wins:
                     raise syntax_error(
                         text, start, "every key of an object once", f"{key[:60]!r} again"
                     )
-                key = names.setdefault(key, key)
-                if text[position] != ":":
-                    position = skip_space(text, position)
-                    if text[position] != ":":
-                        raise explain_separator(text, position, "':' after the key")
-                position += 1
+                if guess < 0:
+                    if ord(text[position]) != _COLON:
+                        position = skip_space(text, position)
+                        if ord(text[position]) != _COLON:
+                            raise explain_separator(text, position, "':' after the key")
+                    position = skip_space(text, position + 1)
+                    number = numbers.get(key)
+                    if number is None:
+                        if len(keys) > _MAX_GUESSED:
+                            keys, spellings, following = [""], ['"":'], [0]
+                            numbers, last = {"": 0}, 0
+                        number = len(keys)
+                        numbers[key] = number
+                        keys.append(key)
+                        spellings.append("")
+                        following.append(0)
+                    else:
+                        key = keys[number]  # one copy of each is enough
+                    guess = number
+                    if position - start <= _LONGEST_GUESS:
+                        spellings[guess] = text[start:position]
+                        following[last] = guess
+                    else:
+                        following[last] = 0
+                last = guess
                 code = ord(text[position])
                 if code <= 0x20:
                     position = skip_space(text, position)
@@ -121,7 +160,7 @@ def parse_value(  # noqa: C901 - one loop over local variables is fastest
             if code == _QUOTE:
                 start = position + 1
                 position = skip_plain(text, start)
-                if text[position] == '"':
+                if ord(text[position]) == _QUOTE:
                     value = text[start:position]
                     position += 1
                 else:
@@ -139,14 +178,14 @@ def parse_value(  # noqa: C901 - one loop over local variables is fastest
                 if code == _OPEN_OBJECT:
                     in_object = True
                     members = {}
-                    if text[position] != "}":
+                    if ord(text[position]) != _CLOSE_OBJECT:
                         key_follows = True
                         continue
                     value = members
                 else:
                     in_object = False
                     items = []
-                    if text[position] != "]":
+                    if ord(text[position]) != _CLOSE_ARRAY:
                         continue
                     value = items
                 position += 1
@@ -169,14 +208,9 @@ def parse_value(  # noqa: C901 - one loop over local variables is fastest
                 value = None
                 position += 4
             else:
-                end = skip_number(text, position)
+                value, end = read_number(text, position, max_digits, limits)
                 if end == position:
                     raise explain_value(text, position, after_comma=not in_object and bool(items))
-                if end > 0:
-                    value = _integer(text, position, end, limits)
-                else:
-                    end = -end
-                    value = _float(text, position, end, limits)
                 position = end
 
             # A value is complete, and possibly the containers around it.
@@ -193,7 +227,13 @@ def parse_value(  # noqa: C901 - one loop over local variables is fastest
                     position += 1
                     key_follows = in_object
                     if may_run and not in_object and not len(items) & 15:
-                        position = read_run(text, position, items)
+                        if ord(text[position]) <= 0x20:
+                            position = skip_space(text, position)
+                        end = read_run(text, position, items)
+                        if end < 0:
+                            may_run = False  # one of the strings may have a fault
+                        else:
+                            position = end
                     break
                 if in_object:
                     if code != _CLOSE_OBJECT:
@@ -219,38 +259,3 @@ def parse_value(  # noqa: C901 - one loop over local variables is fastest
                 return value, position
     except IndexError:
         raise explain_end(text, in_object=in_object, key_follows=key_follows) from None
-
-
-def _integer(text: str, start: "i64", end: "i64", limits: Limits) -> int:
-    if COMPILED and end - start <= _MACHINE_DIGITS and end - start <= limits.max_digits:
-        return _machine_integer(text, start, end)
-    if end - start <= limits.max_digits:
-        try:
-            return int(text[start:end])
-        except ValueError:  # sys.set_int_max_str_digits allows fewer digits than the limit
-            pass
-    raise limit_error(text, start, limits, "max_digits")
-
-
-def _machine_integer(text: str, start: "i64", end: "i64") -> "i64":
-    """Return a short integer, digit by digit: faster than `int` in compiled code only."""
-    digit: i64 = start
-    is_negative = ord(text[start]) == _MINUS
-    if is_negative:
-        digit += 1
-    number: i64 = 0
-    while digit < end:
-        number = number * 10 + ord(text[digit]) - _ZERO
-        digit += 1
-    return -number if is_negative else number
-
-
-def _float(text: str, start: "i64", end: "i64", limits: Limits) -> float:
-    if end - start > limits.max_digits:
-        raise limit_error(text, start, limits, "max_digits")
-    number = float(text[start:end])
-    if number - number != 0.0:
-        raise syntax_error(
-            text, start, "a number within the range of a double", text[start : min(end, start + 40)]
-        )
-    return number

@@ -20,6 +20,15 @@ from kakuri_json._syntax.scanning import (
 if TYPE_CHECKING:
     from mypy_extensions import i64
 
+# Compiled code finds a final name of its own faster than an imported one.
+_QUOTE: Final = 0x22
+_unescape: Final = unicode_escape_decode
+_to_ascii: Final = raw_unicode_escape_encode
+SEPARATOR: Final = " " + chr(0xDC01)
+"""Joins many strings into one text: a lone surrogate, which no string of a document has. Because of
+the space, it makes no pair with the end of the string before it."""
+_SEPARATOR_ESCAPE: Final = r" \udc01"
+
 
 def read_escaped(text: str, start: "i64", special: "i64") -> tuple[str, "i64"]:
     """Read a string that has escapes.
@@ -36,10 +45,10 @@ def read_escaped(text: str, start: "i64", special: "i64") -> tuple[str, "i64"]:
         JSONSyntaxError: The string is not valid.
     """
     position: i64 = skip_escapes(text, special)
-    if position < len(text) and text[position] == '"':
+    if position < len(text) and ord(text[position]) == _QUOTE:
         try:
             return unescape(text[start:position]), position + 1
-        except UnicodeDecodeError:
+        except ValueError:
             pass
     raise _explain_escaped(text, special)
 
@@ -67,27 +76,77 @@ def unescape(body: str) -> str:
         body: The text between the quotes, where a character of JSON follows each backslash.
 
     Raises:
-        UnicodeDecodeError: The digits of an escape are not hexadecimal, or a surrogate is alone.
+        ValueError: The digits of an escape are not hexadecimal, or a surrogate is alone.
     """
-    characters = unescape_units(body)
-    if "\\u" in body and has_surrogate(characters):
-        # Pairs of surrogates become the characters that they stand for.
-        characters = characters.encode("utf-16-le", "surrogatepass").decode("utf-16-le")
+    # One character is found much faster than two.
+    characters = _unescape_units(_unescape_slashes(body) if "/" in body else body)
+    return _pair_surrogates(characters) if "\\u" in body else characters
+
+
+def _unescape_units(body: str) -> str:
+    """Do the same as `unescape`, but leave surrogates as they are; no slash may be escaped."""
+    # Python's own escapes include all of JSON's but that one, with the same meaning.
+    return _unescape(body if body.isascii() else _to_ascii(body)[0])[0] if "\\" in body else body
+
+
+def _unescape_slashes(body: str) -> str:
+    return body.replace("\\\\", r"\x5c").replace("\\/", "/") if "\\/" in body else body
+
+
+@cache
+def _pairs() -> re.Pattern[str]:
+    # Compiled for the first text with surrogates.
+    return re.compile(r"[\ud800-\udbff][\udc00-\udfff]")
+
+
+def _pair_surrogates(characters: str) -> str:
+    """Replace pairs of surrogates by the characters that they stand for."""
+    if not has_surrogate(characters):
+        return characters
+    characters = _pairs().sub(_join_pair, characters)
+    if has_surrogate(characters):
+        raise ValueError("expected a pair of surrogates")
     return characters
 
 
-def unescape_units(body: str) -> str:
-    """Do the same as `unescape`, but leave surrogates as they are."""
-    # Python's own escapes include all of JSON's but one, with the same meaning.
-    if "/" in body and "\\/" in body:  # one character is found much faster than two
-        body = "\\\\".join([part.replace("\\/", "/") for part in body.split("\\\\")])
-    return unicode_escape_decode(body if body.isascii() else raw_unicode_escape_encode(body)[0])[0]
+def _join_pair(pair: re.Match[str]) -> str:
+    units: str = pair[0]
+    return chr(0x10000 + ((ord(units[0]) - 0xD800) << 10) + ord(units[1]) - 0xDC00)
+
+
+def unescape_all(texts: Sequence[str]) -> Sequence[str]:
+    """Return the characters that the bodies of strings stand for.
+
+    A call for each string costs more than its characters, so they are joined, processed as one
+    text, and split.
+
+    Args:
+        texts: The bodies, as for `unescape`.
+
+    Raises:
+        ValueError: As in `unescape`.
+    """
+    bodies = "".join(texts)
+    if "\\" not in bodies:
+        return texts
+    has_units = "\\ud" in bodies or "\\uD" in bodies
+    if COMPILED:
+        slashed = [_unescape_slashes(text) if "/" in text else text for text in texts]
+        unescaped = _unescape_units(_SEPARATOR_ESCAPE.join(slashed)).split(SEPARATOR)
+        if has_units and len(unescaped) == len(texts):
+            return [_pair_surrogates(text) for text in unescaped]
+    else:
+        characters = _unescape_units(_unescape_slashes(_SEPARATOR_ESCAPE.join(texts)))
+        if has_units:
+            units = characters.encode("utf-16-le", "surrogatepass")
+            characters = units.decode("utf-16-le", "surrogatepass")
+        unescaped = characters.split(SEPARATOR)
+    if has_units and (len(unescaped) > len(texts) or has_surrogate("".join(unescaped))):
+        raise ValueError("expected a pair of surrogates")
+    return unescaped
 
 
 _ONLY_STRINGS: Final = frozenset({str})
-SEPARATOR: Final = " " + chr(0xDC01)
-"""Joins many strings into one text: a lone surrogate, which no string of a document has. Because of
-the space, it makes no pair with the end of the string before it."""
 _LONG: Final = 1000
 """Characters of a text from which replacing each of the special characters in turn costs less than
 a call for each occurrence."""
