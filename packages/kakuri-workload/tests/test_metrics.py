@@ -303,3 +303,20 @@ def test_part_of_a_family_has_its_series_alone():
     assert family.part(1, 3).samples == family.samples[1:3]
     assert family.part(0, 9) == family
     assert len(family.part(4, 9)) == 0
+
+
+def test_family_is_encoded_without_what_it_does_not_have():
+    assert encode(gauge("a", "h", 1.0)) == (
+        b'{"name":"a","kind":"gauge","help":"h","labels":[],"columns":[],"values":[1.0]}'
+    )
+
+
+@pytest.mark.parametrize(("count", "is_valid"), [(2**53, True), (2**53 + 1, False)])
+def test_bucket_has_as_many_observations_as_every_reader_can_count(count, is_valid):
+    text = b'{"name":"a","kind":"histogram","help":"","labels":[],"columns":[],"values":[1],'
+    text += b'"buckets":[[%d]]}' % count
+    if is_valid:
+        assert decode(text, type=MetricFamily).buckets == [(count,)]
+    else:
+        with pytest.raises(ValueError, match="expected"):
+            decode(text, type=MetricFamily)

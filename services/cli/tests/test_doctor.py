@@ -1,6 +1,7 @@
 import io
 import json
 import os
+import re
 import socket
 import stat
 from types import SimpleNamespace
@@ -148,6 +149,7 @@ def test_trial_starts_reads_compares_and_removes_a_workload(doctor, trial, api):
     assert code == 0
     assert [results[name] for name in ("start", "its", "remove")] == ["ok", "ok", "ok"]
     assert "6.16.1-edera; this machine has" in found["its"]["detail"]
+    assert re.fullmatch(r"busybox:1.37 ran and ended after [0-9.]+ s", found["start"]["detail"])
     assert api.workloads == {}
 
 

@@ -158,3 +158,12 @@ def test_position_replaces_where_the_log_began_and_keeps_what_selects_its_lines(
     assert position.resumed(query) == query
     assert position.is_new("2")
     assert position.resumed(query) == [("stream", "stdout"), ("attempt", "1"), ("since", "2")]
+
+
+def test_lines_that_come_again_are_counted_only_until_a_later_line():
+    position = stream._Position()
+    assert [position.is_new(at) for at in ("2", "2")] == [True, True]
+    position.reopened()
+    assert [position.is_new(at) for at in ("3", "3", "3")] == [True] * 3
+    position.reopened()
+    assert [position.is_new("3") for _ in range(4)] == [False] * 3 + [True]
