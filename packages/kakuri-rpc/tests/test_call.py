@@ -154,6 +154,7 @@ async def test_recovery_ends_with_a_call_that_is_cancelled(ask):
     assert not call.cancel()
     assert await ended
     assert call.cancelled()
+    assert ask.client.metrics.in_flight == 0
 
 
 async def test_cancelled_task_cancels_the_call_that_it_awaits(ask):
@@ -179,6 +180,20 @@ async def test_cancelled_call_calls_back_in_a_later_turn(ask):
     assert called == []
     await asyncio.sleep(0)
     assert called == [call]
+
+
+async def test_callback_that_raises_is_reported_and_harms_no_other_call(ask):
+    reported = []
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(lambda _loop, what: reported.append(type(what["exception"])))
+
+    def fail(call):
+        raise KeyError(call)
+
+    first, second = ask(), ask()
+    first.add_done_callback(fail)
+    assert await second == RUNNING
+    assert reported == [KeyError]
 
 
 async def test_outcome_of_each_call_is_observed(ask):

@@ -68,6 +68,7 @@ class Call(Generic[R]):
     _context: contextvars.Context | None = None
     _result: Any = None
     _error: BaseException | None = None
+    _is_counted = False
     _is_done = False
 
     def __init__(
@@ -174,7 +175,7 @@ class Call(Generic[R]):
         if self._task is not None:
             self._task.cancel()
         error = self._error = asyncio.CancelledError()
-        self._metrics.fail(type(self._request), time.monotonic() - self._began, error)
+        self._count(error)
         self._is_done = True
         # In a later turn, as for a task: the caller goes on first.
         asyncio.get_running_loop().call_soon(self._notify)
@@ -215,7 +216,7 @@ class Call(Generic[R]):
         if self._traces is not None and may_be_refused_trace(self._request, error):
             self._continue(self._send_without_trace(error))
         elif self._recover is not None:
-            self._metrics.fail(type(self._request), time.monotonic() - self._began, error)
+            self._count(error)
             self._continue(self._recovered(self._recover(error)))
         else:
             self._fail(error)
@@ -235,18 +236,29 @@ class Call(Generic[R]):
 
     def _fail(self, error: Exception) -> None:
         if not self._is_done:
-            self._metrics.fail(type(self._request), time.monotonic() - self._began, error)
+            self._count(error)
             self._error = error
             self._is_done = True
             self._notify()
 
+    def _count(self, error: BaseException) -> None:
+        if not self._is_counted:
+            self._is_counted = True
+            self._metrics.fail(type(self._request), time.monotonic() - self._began, error)
+
     def _notify(self) -> None:
         callback = self._callback
-        if callback is not None:
+        if callback is None:
+            return
+        try:
             if self._context is None:
                 callback(self)
             else:
                 self._context.run(callback, self)
+        except Exception as error:  # noqa: BLE001 - reported as asyncio does; the connection goes on
+            asyncio.get_running_loop().call_exception_handler(
+                {"message": f"the callback {callback!r} failed", "exception": error}
+            )
 
     def _continue(self, steps: Coroutine[Any, Any, None]) -> None:
         self._task = asyncio.get_running_loop().create_task(steps)
