@@ -72,12 +72,13 @@ async def test_writes_of_a_durable_store_are_measured(tmp_path):
             registry.register(workload(), now=1.0)
             await writer.flushed()
             metrics._written(1, 0.5, StoreFull("full"))
+            metrics._written(1, 0.5, StoreFull("full"))
             metrics._written(1, 0.5, StoreFailed("broken"))
             writes, durations, batches, reserve = metrics.families()
     assert {each.labels: each.value for each in writes.samples} == {
-        ("ok",): 1, ("full",): 1, ("failed",): 1
+        ("ok",): 1, ("full",): 2, ("failed",): 1
     }  # fmt: skip
-    assert [sum(each.buckets) for each in (*durations.samples, *batches.samples)] == [3, 3]
+    assert [sum(each.buckets) for each in (*durations.samples, *batches.samples)] == [4, 4]
     assert reserve.samples == ()  # the store was opened without one
 
 

@@ -213,3 +213,11 @@ def test_durations_of_starts_have_the_bounds_of_what_takes_minutes(node):
         each for each in node.metrics.families() if each.name == "kakuri_start_duration_seconds"
     ]
     assert family.bounds == LONG_SECONDS
+
+
+def test_reasons_that_are_labels_are_those_of_the_contracts():
+    assert {
+        "Adopted", "BackOff", "CreatingContainer", "CreatingSandbox", "Error", "ImagePullFailed",
+        "OOMKilled", "Pulling", "Restarted", "RuntimeUnavailable", "StartError", "Starting",
+        "Stopped", "Unknown", "ZoneLost",
+    } == REASONS  # fmt: skip
