@@ -154,6 +154,16 @@ S = TypeVar("S", Status, Transition[State])
 
 
 def _clean_status(status: S) -> S:
+    if (
+        status.__class__ is Status
+        and status.reason is None
+        and status.message is None
+        and status.address is None
+        and status.image_digest is None
+        and status.removal is None
+        and status.isolation is None
+    ):
+        return status  # as most are, without any text of the agent's own
     reason = _clean(status.reason, MAX_REASON_LENGTH)
     message = _clean(status.message, MAX_MESSAGE_LENGTH)
     if reason is not status.reason or message is not status.message:

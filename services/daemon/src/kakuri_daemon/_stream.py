@@ -73,7 +73,8 @@ class LogStream:
         later.append((render, *arguments))
         if len(later) >= RENDERED_TOGETHER:
             self._render()
-        self._wake()
+        if self._is_idle:
+            self._wake()
 
     def _render(self) -> None:
         later = self._later

@@ -177,7 +177,8 @@ class ServerProtocol(ResponseSide):
             self._is_advancing = True
             self._begin(request)
             self._is_advancing = False
-            self._flush()
+            if self._out:
+                self._flush()
             if self._core.buffered:
                 self._advance()
             elif self._held:
@@ -241,7 +242,8 @@ class ServerProtocol(ResponseSide):
         limit = self._http_limits.body if found.body_limit is None else found.body_limit
         try:
             if self._core.request_state is not _BODY:
-                check_body_length(len(request.body), limit)
+                if len(request.body) > limit:
+                    check_body_length(len(request.body), limit)  # raises
                 if found.streaming:
                     request.stream_source = StreamedBody.whole(request.body)
                 self._call(exchange, found, request)
