@@ -2,6 +2,9 @@
 
 import asyncio
 import contextvars
+import gc
+import weakref
+from contextlib import suppress
 
 import pytest
 from kakuri_rpc import (
@@ -10,6 +13,7 @@ from kakuri_rpc import (
     ClientClosed,
     ErrorCode,
     ErrorReply,
+    RPCError,
     State,
     Status,
     UnexpectedReply,
@@ -228,3 +232,41 @@ def test_long_line_is_not_remembered():
         for _ in range(2):
             replies.add(line, str, b"reply", "result")
         assert (replies.find(line, str) is not None) is (length == MAX_BYTES)
+
+
+async def refuse(ask):
+    ask.reply = NOT_FOUND
+    return ask()
+
+
+async def refuse_recovered(ask):
+    async def recover(error):
+        raise error
+
+    ask.reply = NOT_FOUND
+    return ask().converted(lambda status: status, recover=recover)
+
+
+async def lose(ask):
+    await ask.client.close()
+    return ask()
+
+
+@pytest.mark.parametrize("is_awaited", [True, False])
+@pytest.mark.parametrize("fail", [refuse, refuse_recovered, lose])
+async def test_call_that_failed_is_freed_without_the_garbage_collector(ask, fail, is_awaited):
+    gc.disable()
+    try:
+        call = await fail(ask)
+        freed = weakref.ref(call)
+        if is_awaited:
+            with suppress(RPCError):
+                await call
+        else:
+            await until_done(call)
+            assert call.exception() is not None
+        del call
+        await asyncio.sleep(0)
+        assert freed() is None
+    finally:
+        gc.enable()

@@ -138,7 +138,10 @@ class Call(Generic[R]):
             except asyncio.CancelledError:
                 self.cancel()
                 raise
-        return self.result()
+        try:
+            return self.result()
+        finally:
+            del self  # the traceback has this frame: no cycle
 
     def add_done_callback(
         self,
@@ -164,7 +167,10 @@ class Call(Generic[R]):
     def result(self) -> R:
         """Return the reply of a call that is done, or raise its exception."""
         if self._error is not None:
-            raise self._error
+            try:
+                raise self._error
+            finally:
+                del self  # as in __await__
         result: R = self._result
         return result
 
@@ -191,7 +197,10 @@ class Call(Generic[R]):
             reply = _decoded(line) if known is None else known.reply
             reply = _matched(reply, self._request, self._reply_type)
         except AgentError as error:
-            self._refused(error)
+            self._refused(error.with_traceback(None))  # its frames refer to this call: no cycle
+            return
+        except UnexpectedReply as error:
+            self._fail(error.with_traceback(None))
             return
         except Exception as error:  # noqa: BLE001 - the caller gets it
             self._fail(error)
@@ -247,7 +256,7 @@ class Call(Generic[R]):
             self._metrics.fail(type(self._request), time.monotonic() - self._began, error)
 
     def _notify(self) -> None:
-        callback = self._callback
+        callback, self._callback = self._callback, None
         if callback is None:
             return
         try:
@@ -301,8 +310,11 @@ class Call(Generic[R]):
             self._result = await recovery
         except Exception as error:  # noqa: BLE001 - the caller gets it
             self._error = error
-        self._is_done = True
-        self._notify()
+        try:
+            self._is_done = True
+            self._notify()
+        finally:
+            del self  # as in __await__
 
     def _remaining(self) -> float:
         return max(0.0, self._began + self._timeout - time.monotonic())
@@ -324,7 +336,7 @@ def _as_rpc_error(error: Exception) -> Exception:
         converted = AgentTimeout(str(error))
     else:
         return error
-    converted.__cause__ = error
+    converted.__cause__ = error.with_traceback(None)  # as in receive
     return converted
 
 

@@ -318,14 +318,14 @@ class ServerProtocol(ResponseSide):
         if self.is_closing:
             self.end_exchange(complete=False)
             return
-        try:
-            response = task.result()
-        except BaseException as error:  # noqa: BLE001 - reported by _fault_response
-            response = self._fault_response(exchange, error)
-        if not isinstance(response, Response):
-            fault = wrong_result(exchange.route, response)
-            response = self._fault_response(exchange, fault)
-        self.respond(exchange, response)
+        # Without raising it: the traceback would refer to this frame, and so to the task that has it.
+        error = asyncio.CancelledError() if task.cancelled() else task.exception()
+        if error is None and not isinstance(task.result(), Response):
+            error = wrong_result(exchange.route, task.result())
+        if error is not None:
+            self.respond(exchange, self._fault_response(exchange, error))
+        else:
+            self.respond(exchange, task.result())
 
     def _fault_response(self, exchange: Exchange, error: BaseException) -> Response:
         during = f"{self.peer}: {exchange.request!r}"
