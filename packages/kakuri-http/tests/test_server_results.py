@@ -39,11 +39,10 @@ class Later:
         self.is_cancelled.set()
         asyncio.get_running_loop().call_soon(self.callback, self)
 
+    def exception(self):
+        return self.error
+
     def result(self):
-        if self.cancelled():
-            raise asyncio.CancelledError
-        if self.error is not None:
-            raise self.error
         return self.response
 
     def finish(self, response=None, error=None):

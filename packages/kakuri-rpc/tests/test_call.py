@@ -19,7 +19,7 @@ from kakuri_rpc import (
     UnexpectedReply,
     serve,
 )
-from kakuri_rpc._repeated import MAX_BYTES, RepeatedReplies
+from kakuri_rpc._reply_cache import MAX_BYTES, ReplyCache
 from kakuri_tcp import Endpoint
 
 ANY_PORT = Endpoint.parse("127.0.0.1:0")
@@ -215,8 +215,8 @@ async def test_outcome_of_each_call_is_observed(ask):
     assert kinds == [type(None), AgentError, asyncio.CancelledError, ClientClosed]
 
 
-def test_line_is_remembered_when_it_comes_the_second_time():
-    replies = RepeatedReplies()
+def test_line_is_cached_when_it_comes_the_second_time():
+    replies = ReplyCache()
     for found in (None, None, b"reply"):
         known = replies.find(b"line", str)
         assert (known and known.reply) == found
@@ -225,8 +225,8 @@ def test_line_is_remembered_when_it_comes_the_second_time():
     assert replies.find(b"other", str) is None
 
 
-def test_long_line_is_not_remembered():
-    replies = RepeatedReplies()
+def test_long_line_is_not_cached():
+    replies = ReplyCache()
     for length in (MAX_BYTES, MAX_BYTES + 1):
         line = b"x" * length
         for _ in range(2):
@@ -270,3 +270,23 @@ async def test_call_that_failed_is_freed_without_the_garbage_collector(ask, fail
         assert freed() is None
     finally:
         gc.enable()
+
+
+async def test_observer_that_raises_loses_no_reply(ask, caplog):
+    def fail(error):
+        raise KeyError(error)
+
+    ask.client.metrics.on_outcome = fail
+    assert await ask() == RUNNING
+    assert "the observer of requests failed" in caplog.text
+
+
+async def test_call_accepts_one_callback(ask):
+    call = ask()
+    call.add_done_callback(print)
+    with pytest.raises(RuntimeError, match="one callback or one awaiter"):
+        await call
+    call.cancel()
+    await asyncio.sleep(0)
+    with pytest.raises(RuntimeError, match="one callback or one awaiter"):
+        call.add_done_callback(print)

@@ -277,6 +277,16 @@ async def test_server_sent_tail_has_the_ids_of_its_events(client, journal):
         assert [await stream.line() for _ in range(3)] == [b"retry: 1000", b"", b"id: 1"]
 
 
+async def test_server_sent_tail_before_the_states_has_no_ids(client, journal):
+    journal.add()
+    async with stream_of(client, "?tail=1", accept="text/event-stream") as stream:
+        lines = [await stream.line() for _ in range(8)]
+    assert lines[2] == b"event: workload"
+    assert [line for line in lines if line.startswith((b"id:", b"event:"))] == [
+        b"event: workload", b"id: 1", b"event: synced",
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("query", "headers"), [("?after=1&tail=5", {}), ("?tail=5", {"last_event_id": "1"})]
 )

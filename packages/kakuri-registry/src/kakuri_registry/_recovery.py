@@ -126,8 +126,10 @@ def _read(path: Path) -> tuple[dict[object, Row], int, list[Row]]:
             for _, text in connection.execute(SELECT_ACCEPTED):
                 with suppress(BadRow):
                     for change in read_accepted(reader, text):
-                        found[change.workload_id] = tuple(map(storable, row_of(change)))
                         version = max(version, change.version)
+                        known = found.get(change.workload_id)
+                        if known is None or known[1] < change.version:
+                            found[change.workload_id] = tuple(map(storable, row_of(change)))
         with suppress(sqlite3.DatabaseError):
             for row in connection.execute(COPY_TOMBSTONES):
                 tombstones.append(row)

@@ -23,7 +23,7 @@ from kakuri_rpc._errors import (
 )
 from kakuri_rpc._fields import TRACE
 from kakuri_rpc._messages import ErrorReply, Node, Reply
-from kakuri_rpc._repeated import RepeatedReplies
+from kakuri_rpc._reply_cache import ReplyCache
 from kakuri_rpc._reply_checks import cleaned, mismatch
 from kakuri_rpc._requests import DescribeNode, Request, RerunWorkload, RestartWorkload
 from kakuri_rpc._traces import AgentTraces, may_be_refused_trace, without_trace
@@ -39,12 +39,11 @@ T = TypeVar("T")
 
 
 class Call(Generic[R]):
-    """A request to the agent that was sent; await it for the reply.
+    """A request in flight; await it once for the reply.
 
-    It is a future like those of asyncio, but calls its callback at once: a control plane makes a
-    call for each of its requests, and nearly all find an open connection, so that neither a task
-    nor a turn of the event loop is between the reply and the response. A task is needed only to
-    wait for a connection, or to send again.
+    Unlike a future of asyncio, it calls its callback immediately when the reply arrives. This saves
+    a task and a turn of the event loop for each request; only connecting and sending again need a
+    task.
 
     If the connection breaks before the reply, the request is sent once more, unless that could do
     something twice. Cancelling the call drops the reply.
@@ -149,7 +148,13 @@ class Call(Generic[R]):
         *,
         context: contextvars.Context | None = None,
     ) -> None:
-        """Set the function that is called when the call is done, which it must not be yet."""
+        """Set the function to call on completion.
+
+        Raises:
+            RuntimeError: The call is done, or has a callback or an awaiter already.
+        """
+        if self._is_done or self._callback is not None:
+            raise RuntimeError("a call that is not done accepts one callback or one awaiter")
         self._callback, self._context = callback, context
 
     def done(self) -> bool:
@@ -192,7 +197,7 @@ class Call(Generic[R]):
     def receive(self, line: bytes) -> None:
         """Receive the line that answers the request; the connection calls this."""
         convert = self._convert
-        known = _repeated.find(line, convert) if self._is_pure and convert is not None else None
+        known = _cache.find(line, convert) if self._is_pure and convert is not None else None
         try:
             reply = _decoded(line) if known is None else known.reply
             reply = _matched(reply, self._request, self._reply_type)
@@ -217,7 +222,7 @@ class Call(Generic[R]):
                 self._error = error
             else:
                 if self._is_pure:
-                    _repeated.add(line, convert, reply, self._result)
+                    _cache.add(line, convert, reply, self._result)
         self._is_done = True
         self._notify()
 
@@ -226,7 +231,7 @@ class Call(Generic[R]):
             self._continue(self._send_without_trace(error))
         elif self._recover is not None:
             self._count(error)
-            self._continue(self._recovered(self._recover(error)))
+            self._continue(self._recovered(self._recover, error))
         else:
             self._fail(error)
 
@@ -276,6 +281,8 @@ class Call(Generic[R]):
     def _continued(self, task: asyncio.Task[None]) -> None:
         if task.cancelled():
             self.cancel()  # the event loop is shut down
+        elif isinstance(error := task.exception(), Exception):
+            self._fail(error)
 
     async def _send(self) -> None:
         """Send the request over a connection that may have to be opened first."""
@@ -305,9 +312,11 @@ class Call(Generic[R]):
         self._request = without_trace(self._request)
         await self._send()
 
-    async def _recovered(self, recovery: Coroutine[Any, Any, Any]) -> None:
+    async def _recovered(
+        self, recover: Callable[[AgentError], Coroutine[Any, Any, Any]], refusal: AgentError
+    ) -> None:
         try:
-            self._result = await recovery
+            self._result = await recover(refusal)
         except Exception as error:  # noqa: BLE001 - the caller gets it
             self._error = error
         try:
@@ -340,7 +349,7 @@ def _as_rpc_error(error: Exception) -> Exception:
     return converted
 
 
-_repeated = RepeatedReplies()
+_cache = ReplyCache()
 
 
 def _decoded(answer: bytes) -> Reply:

@@ -1,5 +1,6 @@
 """Metrics of the requests to one agent."""
 
+import logging
 from asyncio import CancelledError
 from bisect import bisect_left
 from collections.abc import Callable, Iterable
@@ -13,6 +14,8 @@ from kakuri_rpc._errors import (
     ClientClosed,
     UnexpectedReply,
 )
+
+log = logging.getLogger("kakuri_rpc")
 
 OUTCOMES: dict[type[BaseException], str] = {
     AgentUnreachable: "unreachable",
@@ -66,13 +69,19 @@ class CallMetrics:
         # As `Histogram.observe`: each request waits for it.
         durations.buckets[bisect_left(SECONDS, seconds)] += 1
         durations.sum += seconds
-        self.on_outcome(None)
+        self._report(None)
 
     def fail(self, kind: type[object], seconds: float, error: BaseException) -> None:
         """Count a request of a kind that raised an error."""
         self.in_flight -= 1
         self._durations[kind.__name__, _outcome(error)].observe(seconds)
-        self.on_outcome(error)
+        self._report(error)
+
+    def _report(self, error: BaseException | None) -> None:
+        try:
+            self.on_outcome(error)
+        except Exception:  # a reply must not be lost for it
+            log.exception("the observer of requests failed")
 
     def families(self) -> Iterable[MetricFamily]:
         """Return the metrics."""

@@ -221,6 +221,9 @@ class LineClientConnection(Connection):
 
     def _tick(self) -> None:
         """Fail the requests that timed out; close the connection if it is no longer useful."""
+        if self._is_behind:  # replies have arrived that are not handed over yet
+            self._timer = self._loop.call_later(_TICK, self._tick)
+            return
         now = self._loop.time()
         waits = False
         late = []
@@ -233,7 +236,8 @@ class LineClientConnection(Connection):
                 late.append((receiver, timeout))
         for receiver, timeout in late:
             self._is_late = True
-            receiver.fail(RequestTimeout(self._endpoint, timeout))
+            if not receiver.done():  # by what the failure of another one caused
+                receiver.fail(RequestTimeout(self._endpoint, timeout))
         if not self.pending:
             timeout = self._line_limits.idle_timeout
             self._is_ticking = False

@@ -116,9 +116,12 @@ class _Stream:
         first: Changes | None = None
         latest: bytes | None = None
         if tail and after is None:
-            latest = self._joined(
-                await latest_events(self._agent.get_changes, self._index, tail, self._admitted)
-            )
+            events = await latest_events(self._agent.get_changes, self._index, tail, self._admitted)
+            if is_snapshot:  # without an id, so that a client that reconnects gets the states
+                pieces = [self._line(each.kind.encode(), None, each.line) for each in events]
+                latest = b"".join(pieces)
+            else:
+                latest = self._joined(events)
         if after is not None:
             self._index = after
             if self._hub.position(after) is None or after > self._hub.index:
@@ -131,7 +134,7 @@ class _Stream:
         if self.is_server_sent:
             yield RETRY
         if latest is not None:
-            # Without states, a heartbeat tells where the latest events end.
+            # Without states, a heartbeat marks the end of the latest events.
             yield latest if is_snapshot else latest + self._heartbeat(self._index)
         try:
             if is_snapshot:

@@ -318,7 +318,7 @@ class ServerProtocol(ResponseSide):
         if self.is_closing:
             self.end_exchange(complete=False)
             return
-        # Without raising it: the traceback would refer to this frame, and so to the task that has it.
+        # Without raising it: its traceback would refer to this frame, and so to the task.
         error = asyncio.CancelledError() if task.cancelled() else task.exception()
         if error is None and not isinstance(task.result(), Response):
             error = wrong_result(exchange.route, task.result())
