@@ -312,3 +312,20 @@ def test_check_counts_accepted_registrations_and_reports_unreadable_ones(path, s
     assert [entry.workload.id for entry in loaded.entries] == ["c"]
     assert ([event.index for event in loaded.events], loaded.compacted) == ([3], 2)
     assert [problem.message for problem in loaded.problems] == [report.problems[0].message]
+
+
+def test_unreadable_registrations_are_kept_when_the_others_get_their_rows(path, source):
+    with closing(SQLiteStore(path)) as store:
+        store.load()
+        store.write([source.register("a")])
+        store.write([source.register("b")])
+    with closing(sqlite3.connect(path)) as damaged, damaged:
+        damaged.execute("UPDATE accepted SET changes = 'x' WHERE number = 1")
+    for _ in range(2):
+        with closing(SQLiteStore(path)) as store:
+            loaded = store.load()
+            assert "up to version 1 can't be loaded" in loaded.problems[0].message
+            assert [entry.workload.id for entry in loaded.entries] == ["b"]
+            store.write([source.run("b")])
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("SELECT number, changes FROM accepted").fetchall() == [(-1, "x")]

@@ -104,7 +104,7 @@ def _report(connection: sqlite3.Connection) -> StoreReport:
             except BadRow as error:
                 problems.append(bad_tombstone(row, error))
         load_events(connection, 0, problems)
-        accepted, _ = load_accepted(connection, reader, 0, problems)
+        accepted, _ = load_accepted(connection, reader, problems)
         count += len(accepted)
     except sqlite3.DatabaseError as error:
         if not is_damage(error):

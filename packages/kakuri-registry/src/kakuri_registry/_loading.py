@@ -32,7 +32,7 @@ _is_store_id = re.compile("[0-9a-f]{32}").fullmatch
 
 def read_all(
     connection: sqlite3.Connection, problems: list[StoreProblem]
-) -> tuple[Loaded, list[Change]]:
+) -> tuple[Loaded, list[Change], list[int]]:
     """Return what a database has, and the accepted registrations in it.
 
     Args:
@@ -41,7 +41,8 @@ def read_all(
 
     Returns:
         The workloads and events, with the version of the latest change; and those registrations
-        among them whose rows and events are not in their tables.
+        among them whose rows and events are not in their tables; and the numbers of the rows of
+        registrations that can't be read.
 
     Raises:
         Damaged: The table of workloads and its index differ, or no version is stored.
@@ -72,7 +73,8 @@ def read_all(
     if indexed != rows:
         raise Damaged(f"the index has {indexed} workloads, the table {rows}")
     events, compacted = load_events(connection, compacted, problems)
-    accepted, compacted = load_accepted(connection, reader, compacted, problems)
+    accepted, unreadable = load_accepted(connection, reader, problems)
+    compacted = max([compacted, *unreadable])
     for change in accepted:
         assert change.entry is not None
         known = entries.get(change.workload_id)
@@ -94,33 +96,33 @@ def read_all(
         tombstones=tombstones,
         store_id=store_id if isinstance(store_id, str) and _is_store_id(store_id) else None,
     )
-    return loaded, accepted
+    return loaded, accepted, unreadable
 
 
 def load_accepted(
     connection: sqlite3.Connection,
     reader: RowReader,
-    compacted: int,
     problems: list[StoreProblem],
-) -> tuple[list[Change], int]:
-    """Return the accepted registrations, and the index up to which events are not stored.
+) -> tuple[list[Change], list[int]]:
+    """Return the accepted registrations, and the numbers of the rows that can't be read.
 
     Args:
         connection: The database.
         reader: Reads the row that each registration stands for.
-        compacted: That index without regard to them.
         problems: What can't be loaded is added to this list.
     """
     accepted: list[Change] = []
-    for number, text in connection.execute(SELECT_ACCEPTED):
+    unreadable: list[int] = []
+    for row_number, text in connection.execute(SELECT_ACCEPTED):
+        number = abs(row_number)  # it is negative once the row was set aside
         try:
             accepted += read_accepted(reader, text)
         except BadRow as error:
             problems.append(
                 StoreProblem(f"new workloads up to version {number} can't be loaded: {error}")
             )
-            compacted = max(compacted, number)
-    return accepted, compacted
+            unreadable.append(number)
+    return accepted, unreadable
 
 
 def _read_tombstones(

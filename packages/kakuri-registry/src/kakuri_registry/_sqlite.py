@@ -32,6 +32,7 @@ from kakuri_registry._statements import (
     COMPACT,
     DROP_TOMBSTONES,
     SELECT_REMOVED_LOG,
+    SET_ASIDE_ACCEPTED,
     SET_VERSION,
 )
 from kakuri_registry._store import VERSION_GAP, Failpoint, Loaded, StoreProblem, no_failpoint
@@ -289,11 +290,12 @@ class SQLiteStore:
 
     def _read_all(self, connection: sqlite3.Connection) -> Loaded:
         problems = list(self._problems)
-        loaded, accepted = read_all(connection, problems)
+        loaded, accepted, unreadable = read_all(connection, problems)
         self._accepted.load(accepted)
         version = loaded.version + VERSION_GAP
         try:
             connection.execute(SET_VERSION[False], (version,))
+            connection.executemany(SET_ASIDE_ACCEPTED, [(number,) for number in unreadable])
         except sqlite3.OperationalError as error:
             # On a full disk, running workloads are still managed.
             problems.append(StoreProblem(f"the versions of this run may be used again: {error}"))

@@ -49,7 +49,9 @@ ACCEPT = {
     count: f"INSERT OR REPLACE INTO accepted VALUES {', '.join(['(?, ?)'] * count)}"  # noqa: S608
     for count in CHUNKS
 }
-FORGET_ACCEPTED = "DELETE FROM accepted"
+FORGET_ACCEPTED = "DELETE FROM accepted WHERE number > 0"
+SET_ASIDE_ACCEPTED = "UPDATE accepted SET number = -number WHERE number = ?"
+"""Keeps a row that can't be read when the others are deleted."""
 COMPACT = (
     'DELETE FROM events WHERE "index" <= ?',
     "UPDATE registry SET compacted = max(compacted, ?)",

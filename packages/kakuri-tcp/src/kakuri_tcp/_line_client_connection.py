@@ -28,10 +28,10 @@ _LINES_AT_ONCE = 200
 
 
 class ReplyReceiver(Protocol):
-    """What receives the reply to a request line; its methods must not raise."""
+    """An object that receives the reply to a request line; its methods must not raise."""
 
     def done(self) -> bool:
-        """Return whether the reply is no longer awaited; it is then dropped."""
+        """Return whether the reply is no longer needed; it is then dropped."""
 
     def receive(self, line: bytes) -> None:
         """Receive the reply, without its end."""
@@ -56,7 +56,7 @@ class LineClientConnection(Connection):
     """A connection that sends request lines, and returns each reply to the oldest request."""
 
     __slots__ = (
-        "_decoder", "_endpoint", "_is_behind", "_is_late", "_is_ticking", "_line_limits", "_loop",
+        "_decoder", "_endpoint", "_has_backlog", "_is_late", "_is_ticking", "_line_limits", "_loop",
         "_on_closed", "_stalled_at", "_timer", "_unsent", "_unsent_size", "_writable", "ended",
         "pending", "replies",
     )  # fmt: skip
@@ -77,7 +77,7 @@ class LineClientConnection(Connection):
         self._unsent_size = 0
         self._writable: asyncio.Future[None] | None = None
         self._stalled_at = 0.0
-        self._is_behind = False  # replies have arrived that are handed over in the next turn
+        self._has_backlog = False  # replies have arrived that are handed over in the next turn
         self._is_late = False  # a request has timed out, and no reply came since
         self._is_ticking = False  # the timer checks deadlines, not the idle timeout
         self._timer: asyncio.TimerHandle | None = None
@@ -123,7 +123,7 @@ class LineClientConnection(Connection):
 
     def data_received(self, data: bytes) -> None:
         self._decoder.receive_data(data)
-        if not self._is_behind:
+        if not self._has_backlog:
             self._receive_lines(_LINES_AT_ONCE)
 
     def _receive_lines(self, at_most: int) -> None:
@@ -143,9 +143,9 @@ class LineClientConnection(Connection):
                 if not receiver.done():
                     receiver.receive(line)
             else:
-                self._is_behind = True
+                self._has_backlog = True
                 self.pause_reading()
-                self._loop.call_soon(self._catch_up)
+                self._loop.call_soon(self._receive_backlog)
         except LineError as error:
             fault = ConnectionLost(str(error))
             fault.__cause__ = error
@@ -154,19 +154,19 @@ class LineClientConnection(Connection):
         self._stalled_at = 0.0
         self._is_late = False
 
-    def _catch_up(self) -> None:
-        if self._is_behind and not self.is_closing:
-            self._is_behind = False
+    def _receive_backlog(self) -> None:
+        if self._has_backlog and not self.is_closing:
+            self._has_backlog = False
             self.resume_reading()
             self._receive_lines(_LINES_AT_ONCE)
 
-    def _receive_rest(self) -> None:
-        if self._is_behind:
-            self._is_behind = False
+    def _receive_remaining(self) -> None:
+        if self._has_backlog:
+            self._has_backlog = False
             self._receive_lines(len(self.pending) + 1)
 
     def receive_eof(self) -> None:
-        self._receive_rest()
+        self._receive_remaining()
         if self.pending or self._decoder.has_partial_line:
             self.abort(ConnectionLost("the peer closed the connection"))
         else:
@@ -178,7 +178,7 @@ class LineClientConnection(Connection):
     def closed(self, fault: ConnectionFault | None) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        self._receive_rest()
+        self._receive_remaining()
         reason = self.reason
         sent = len(self.pending) - len(self._unsent)
         pending = list(self.pending)
@@ -221,7 +221,7 @@ class LineClientConnection(Connection):
 
     def _tick(self) -> None:
         """Fail the requests that timed out; close the connection if it is no longer useful."""
-        if self._is_behind:  # replies have arrived that are not handed over yet
+        if self._has_backlog:  # replies have arrived that are not handed over yet
             self._timer = self._loop.call_later(_TICK, self._tick)
             return
         now = self._loop.time()

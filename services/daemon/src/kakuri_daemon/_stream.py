@@ -4,7 +4,7 @@ Standard error may be a pipe whose reader is slow, stuck or closed. A separate t
 Lines that it can't write are dropped and counted, and the count is written when lines can be
 written again. After each write the thread pauses for a moment, so that the lines of a busy log
 share one write and one wake-up: waking a thread costs far more than rendering a line. The lines of
-requests are rendered together as well, which takes half of the time.
+requests are rendered in batches, which halves their cost.
 
 The thread writes to the descriptor instead of `sys.stderr`: a Python stream keeps data that it
 could not write, and fails the interpreter's exit with it (status 120); a thread that is stuck in
@@ -66,7 +66,7 @@ class LogStream:
     def write_later(self, render: Callable[..., str], *arguments: object) -> None:
         """Queue a line that `render` returns for the arguments, without its line feed.
 
-        It is called in any thread, at the latest before the next `write` returns, and must not
+        `render` may run in any thread, at the latest before the next `write` returns. It must not
         raise.
         """
         later = self._later
@@ -148,8 +148,9 @@ def _piece_size(descriptor: int) -> int:
 def _pieces(data: bytes, size: int) -> Iterator[bytes]:
     """Split text at line ends, into pieces of at most `size` bytes or one longer line each.
 
-    A pipe writes pieces of PIPE_BUF atomically, and a file those of any size, so processes that
-    share one don't write into each other's lines (pipe(7)).
+    A pipe writes pieces of PIPE_BUF atomically (pipe(7)), and a file those of any size if the
+    processes inherited it or opened it to append (write(2)). So processes that share one don't
+    write into each other's lines.
     """
     start = 0
     while start < len(data):

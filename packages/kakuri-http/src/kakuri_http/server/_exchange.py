@@ -105,8 +105,8 @@ def fault_response(
 ) -> Response:
     """Return the response to a request whose handler raised.
 
-    Only errors of the protocol, and those that the router responds to, are described to the client;
-    the traceback of any other one goes to the log.
+    Only errors of the protocol, and those that the router responds to, are described to the client.
+    All other errors are logged with their traceback.
     """
     try:
         if isinstance(error, Exception) and (response := respond_to(error)) is not None:
