@@ -51,7 +51,7 @@ def zones(session: nox.Session) -> None:
 def zones_result(session: nox.Session) -> None:
     """Wait for what zones has started, show it, and report what it covered."""
     if not _started:
-        session.error("expected that zones has run; run 'nox -s zones'")
+        session.error("the session zones has not run; run 'nox -s zones'")
     running, coverage = _started.pop()
     if failed := running.wait():
         session.error(f"failed: {', '.join(failed)}")

@@ -17,39 +17,18 @@ from kakuri_registry._schema import migrate
 from kakuri_registry._statements import PUT, SELECT
 from kakuri_workload import (
     DesiredState,
-    PullPolicy,
-    RestartPolicy,
     Run,
     Transition,
     Workload,
     WorkloadState,
 )
 
-TEXT = st.text(st.characters(), max_size=8) | st.sampled_from(
-    ["", "\n", "\\n", "\\", "\0", "\ud800"]
-)
+from .strategies import ID, TEXT, workloads
+
 NUMBER = st.integers(0, 2**31 - 1)
 TIME = st.floats(0, 1e12)
-MAPPING = st.dictionaries(TEXT, TEXT, max_size=4)
-ID = st.from_regex(r"[a-z0-9]([-a-z0-9]{0,5}[a-z0-9])?", fullmatch=True)
 
-WORKLOADS = st.builds(
-    Workload,
-    id=ID,
-    image=st.sampled_from(["nginx", "ghcr.io/a/b:1", "localhost:5000/x@sha256:" + "0" * 64]),
-    runtime_class=ID,
-    memory_mb=NUMBER,
-    cpu_millicores=NUMBER,
-    command=st.lists(TEXT, max_size=4).map(tuple),
-    args=st.lists(TEXT, max_size=4).map(tuple),
-    env=MAPPING,
-    working_dir=st.none() | TEXT,
-    user=st.none() | TEXT,
-    labels=MAPPING,
-    restart_policy=st.sampled_from(RestartPolicy),
-    max_restarts=NUMBER,
-    pull=st.none() | st.sampled_from(PullPolicy),
-)
+WORKLOADS = workloads(ID, NUMBER)
 STATES = st.sampled_from(WorkloadState)
 EXIT_CODES = st.none() | st.integers(-(2**63) + 1, 2**63 - 1)
 RUNS = st.builds(

@@ -30,23 +30,31 @@ def test_log_stream_with_a_closed_reader_still_closes():
     os.close(write)
 
 
-def test_log_stream_whose_reader_is_stuck_drops_lines_and_counts_them():
+def text_of_a_stuck_stream(write_lines):
+    """Return what a stream for two lines has written whose reader was stuck while it got others."""
     read, write = os.pipe()
     fcntl.fcntl(write, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
     stream = LogStream(write, max_waiting=2)
     first = "x" * 3 * PIPE_BYTES + "\n"
     stream.write(first)
     text = os.read(read, 1)  # the writer has taken the line, and the pipe can't hold the rest
-    for number in range(5):
-        stream.write(f"{number}\n")
+    write_lines(stream)
     stream.close(0)
-    expected = f"{first}0\n1\n3 log lines were dropped: the reader is too slow\n".encode()
-    while len(text) < len(expected):
+    while not text.endswith(b"too slow\n"):
         text += os.read(read, PIPE_BYTES)
     stream.close(10)
-    assert text == expected
     os.close(read)
     os.close(write)
+    return text.decode().removeprefix(first)
+
+
+def test_log_stream_whose_reader_is_stuck_drops_lines_and_counts_them():
+    def write_lines(stream):
+        for number in range(5):
+            stream.write(f"{number}\n")
+
+    text = text_of_a_stuck_stream(write_lines)
+    assert text == "0\n1\n3 log lines were dropped: the reader is too slow\n"
 
 
 def test_log_stream_on_a_non_blocking_descriptor_loses_nothing():
@@ -147,21 +155,12 @@ def test_line_that_is_rendered_later_is_written_without_another_one():
 
 
 def test_lines_that_are_rendered_later_are_dropped_and_counted_beyond_the_limit():
-    read, write = os.pipe()
-    fcntl.fcntl(write, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
-    stream = LogStream(write, max_waiting=2)
-    first = "x" * 3 * PIPE_BYTES + "\n"
-    stream.write(first)
-    text = os.read(read, 1)  # the writer has taken the line, and the pipe can't hold the rest
-    for number in range(10 * RENDERED_TOGETHER):
-        stream.write_later(str, number)
-        assert len(stream._later) < RENDERED_TOGETHER
-    stream.close(0)
-    dropped = 10 * RENDERED_TOGETHER - 2
-    expected = f"{first}0\n1\n{dropped} log lines were dropped: the reader is too slow\n".encode()
-    while len(text) < len(expected):
-        text += os.read(read, PIPE_BYTES)
-    stream.close(10)
-    assert text == expected
-    os.close(read)
-    os.close(write)
+    total = 10 * RENDERED_TOGETHER
+
+    def write_lines(stream):
+        for number in range(total):
+            stream.write_later(str, number)
+            assert len(stream._later) < RENDERED_TOGETHER
+
+    text = text_of_a_stuck_stream(write_lines)
+    assert text == f"0\n1\n{total - 2} log lines were dropped: the reader is too slow\n"

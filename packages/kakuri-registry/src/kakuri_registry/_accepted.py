@@ -1,9 +1,9 @@
-"""Registrations that are on disk, and whose rows and events are not in their tables yet.
+"""Registrations that are durable, but not yet in the tables of workloads and events.
 
-A client waits until its registration is on disk. Its row would be written twice, because most
-workloads run some milliseconds later. So registrations are first stored together, as one row that
-has all of them; the next write of anything else stores their rows and events, in one transaction
-that deletes that row.
+A client waits until its registration is durable. Most workloads change state a few milliseconds
+later, so their rows would be written twice. Registrations are therefore first stored together in
+a single row; the next write of anything else stores their own rows and events, and deletes that
+row, in one transaction.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -18,7 +18,7 @@ from kakuri_registry._transactions import (
 )
 
 MAX_ACCEPTED = 512
-"""Registrations whose rows are not written; a further one is written with all their rows."""
+"""Maximum number of registrations without rows; with one more, the rows of all are written."""
 
 
 class AcceptedRegistrations:
@@ -32,7 +32,7 @@ class AcceptedRegistrations:
         return len(self._changes)
 
     def load(self, changes: Iterable[Change]) -> None:
-        """Record those that were found in the store, in place of all others."""
+        """Replace all registrations with those that were loaded from the store."""
         self._is_loaded = True
         self._changes = {change.workload_id: change for change in changes}
 
@@ -46,7 +46,7 @@ class AcceptedRegistrations:
         )
 
     def committed(self, transaction: Transaction | Acceptance) -> None:
-        """Add the registrations that a transaction stored, or forget all if it has their rows."""
+        """Clear the registrations if a commit wrote their rows; add those that it accepted."""
         if transaction.forgets_accepted:
             self._changes.clear()
         self._changes.update((change.workload_id, change) for change in transaction.accepted)
@@ -54,7 +54,7 @@ class AcceptedRegistrations:
     def transaction(self, changes: Sequence[Change] = ()) -> Transaction:
         """Return a transaction with the rows of all registrations and of some later changes.
 
-        A change has the event of the registration that it supersedes.
+        A change that supersedes a registration also has that registration's event.
         """
         if not self._changes:
             return Transaction(changes)

@@ -1,8 +1,8 @@
-"""Converts registrations that were accepted to text and back: those that one write stores.
+"""Converts the registrations of one write to text and back.
 
 A registration is seventeen lines: version, id, time, trace, and the fields of the specification,
-with the escapes of `_cells`. A mark distinguishes an empty text from None. Its entry and its event
-follow from these.
+with the escapes of `_cells`. A leading `=` distinguishes an empty text from None.
+The entry and the event of the registration are derived from these fields.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -10,7 +10,7 @@ from typing import Any
 
 from kakuri_workload import DesiredState, EventType, WorkloadState
 
-from kakuri_registry._cells import BadRow, escaped, flat, lines, read_lines, readable
+from kakuri_registry._cells import BadRow, escaped, flat, lines, marked, read_lines, readable
 from kakuri_registry._change import Change
 from kakuri_registry._events import workload_event
 from kakuri_registry._rows import COLUMNS, RowReader
@@ -26,7 +26,7 @@ _SAME: dict[str, Any] = dict.fromkeys(COLUMNS) | {
 
 
 def is_acceptable(change: Change) -> bool:
-    """Return whether a change is nothing but a registration, so that its text has all of it."""
+    """Return whether a change only registers a workload, so that its text has everything."""
     return (
         change.is_registration
         and change.tombstone is None
@@ -54,7 +54,7 @@ def read_accepted(reader: RowReader, text: object) -> Iterator[Change]:
     """
     items = read_lines("changes", readable("changes", text))
     if len(items) % LINES:
-        raise BadRow(f"expected {LINES} lines for each registration in changes, got {len(items)}")
+        raise BadRow(f"expected a multiple of {LINES} lines in changes, got {len(items)}")
     for start in range(0, len(items), LINES):
         change = reader.read(_row(items[start : start + LINES]))
         entry = change.entry
@@ -69,12 +69,12 @@ def _text(change: Change) -> str:
     workload = entry.workload
     pull = workload.pull
     return (
-        f"{entry.version}\n{workload.id}\n{entry.registered_at!r}\n{_marked(entry.trace)}\n"
+        f"{entry.version}\n{workload.id}\n{entry.registered_at!r}\n{marked(entry.trace)}\n"
         f"{escaped(workload.image)}\n{escaped(workload.runtime_class)}\n"
         f"{workload.memory_mb}\n{workload.cpu_millicores}\n"
         f"{workload.restart_policy._value_}\n{workload.max_restarts}\n"
         f"{'' if pull is None else '=' + pull._value_}\n"
-        f"{_marked(workload.working_dir)}\n{_marked(workload.user)}\n"
+        f"{marked(workload.working_dir)}\n{marked(workload.user)}\n"
         f"{_list(workload.command)}\n{_list(workload.args)}\n"
         f"{_mapping(workload.env)}\n{_mapping(workload.labels)}"
     )
@@ -104,10 +104,6 @@ def _row(items: Sequence[str]) -> list[object]:
     for name, item in zip(names, (trace, *items[10:]), strict=True):
         cells[name] = item[1:] if item else None
     return [cells[name] for name in COLUMNS]
-
-
-def _marked(text: str | None) -> str:
-    return "" if text is None else "=" + escaped(text)
 
 
 def _list(items: Sequence[str]) -> str:

@@ -45,6 +45,11 @@ def escaped(text: str) -> str:
     return text.replace("\\", "\\\\").replace("\n", "\\n").replace("\0", "\\0")
 
 
+def marked(text: str | None) -> str:
+    """Return a text as an item of `lines`; a mark distinguishes an empty one from None."""
+    return "" if text is None else "=" + escaped(text)
+
+
 def readable(column: str, cell: object) -> str:
     """Return a cell of text; one that UTF-8 can't encode is stored as bytes. Raises BadRow."""
     if isinstance(cell, bytes):

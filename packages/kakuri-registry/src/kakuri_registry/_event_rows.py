@@ -7,7 +7,6 @@ read in the same way.
 """
 
 from collections.abc import Iterable
-from operator import attrgetter
 
 from kakuri_workload import Event, EventType, Removal
 
@@ -19,12 +18,13 @@ from kakuri_registry._cells import (
     flat,
     is_trace,
     lines,
+    marked,
     read_lines,
     read_mapping,
     readable,
     unknown,
 )
-from kakuri_registry._events import RegistryEvent
+from kakuri_registry._events import RegistryEvent, event_index
 from kakuri_registry._frozen import EMPTY, FrozenDict
 
 LINES = 11
@@ -36,15 +36,14 @@ MAX_ROW_TEXT = 8192
 """Characters of the text of a row with several events."""
 
 _TYPES = {each.value: each for each in EventType}
-_index_of = attrgetter("index")
 
 
 def event_rows(events: Iterable[RegistryEvent]) -> list[tuple[int, str, str]]:
-    """Return the rows of some events: the last index, no id, and the text of several events."""
+    """Return rows of several events: the index of the last one, an empty id, and their text."""
     rows: list[tuple[int, str, str]] = []
     texts: list[str] = []
     size = last = 0
-    for event in sorted(events, key=_index_of):
+    for event in sorted(events, key=event_index):
         text = _text(event)
         size += len(text)
         if texts and size > MAX_ROW_TEXT:
@@ -87,13 +86,13 @@ def _text(event: RegistryEvent) -> str:
     state, exit_code = event.state, event.exit_code
     desired, available = event.desired, event.available
     labels = escaped(lines(flat(event.labels))) if event.labels else ""
-    version = _marked(event.version) if available is None else int(available)
+    version = marked(event.version) if available is None else int(available)
     trace = "" if event.trace is None else f" {event.trace}"
     index = event.index if event.id is None else f"{event.index} {event.id}"
     return (
         f"{index}\n{event.at!r}\n{event.type._value_}{trace}\n"
-        f"{'' if state is None else state._value_}\n{_marked(event.reason)}\n"
-        f"{_marked(event.message)}\n{'' if exit_code is None else exit_code}\n{event.attempt}\n"
+        f"{'' if state is None else state._value_}\n{marked(event.reason)}\n"
+        f"{marked(event.message)}\n{'' if exit_code is None else exit_code}\n{event.attempt}\n"
         f"{'' if desired is None else desired._value_}\n{labels}\n"
         f"{_removal_text(event.removal) if event.removal else version}"
     )
@@ -135,7 +134,3 @@ def _read_removal(text: str) -> Removal:
         raise BadRow(f"expected {REMOVAL_LINES} lines for a removal in events, got {len(items)}")
     zone, container, verified_by = (each[1:] if each else None for each in items[1:])
     return Removal(zone, container, int(items[0]) if items[0] else None, verified_by)
-
-
-def _marked(text: str | None) -> str:
-    return "" if text is None else "=" + escaped(text)

@@ -4,6 +4,8 @@ Not every change of a registry is an event. A new message or address is not; a n
 attempt is, and so are a request to end a workload, and its removal.
 """
 
+from collections.abc import Callable
+from operator import attrgetter
 from typing import TypeAlias
 
 from kakuri_workload import DesiredState, Event, EventType, Removal, WorkloadState
@@ -17,6 +19,10 @@ EVENT_BYTES = 384
 
 RegistryEvent: TypeAlias = Event[WorkloadState, DesiredState]
 """An event with the states of a registry."""
+
+
+event_index: Callable[[RegistryEvent], int] = attrgetter("index")
+"""Returns the index of an event, by which events are sorted."""
 
 
 def event_size(event: RegistryEvent) -> int:

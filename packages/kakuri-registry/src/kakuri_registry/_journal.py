@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Iterable
 from itertools import islice
 
 from kakuri_registry._errors import Compacted
-from kakuri_registry._events import RegistryEvent, event_size
+from kakuri_registry._events import RegistryEvent, event_index, event_size
 
 MAX_EVENTS = 10_000
 """Number of published events that are kept, and as many that wait to be stored."""
@@ -168,7 +168,7 @@ class EventJournal:
         published = self._published
         if not published or published[-1].index <= index:
             return []
-        begin = bisect_right(published, index, key=_index_of)
+        begin = bisect_right(published, index, key=event_index)
         return list(islice(published, begin, begin + limit))
 
     def _publish(self, event: RegistryEvent) -> None:
@@ -199,7 +199,3 @@ class EventJournal:
 
     def __repr__(self) -> str:
         return f"<EventJournal {len(self)} events, {len(self._waiting)} waiting>"
-
-
-def _index_of(event: RegistryEvent) -> int:
-    return event.index

@@ -21,7 +21,7 @@ class JournalWriter:
         self._compacted: int | None = None
 
     def write_through(self, registry: WorkloadRegistry) -> bool:
-        """Write each change at once if the store never blocks: it is not faster with batches.
+        """Write each change as it is made, if the store never blocks and so needs no batches.
 
         Returns:
             Whether the changes are written.
@@ -35,8 +35,8 @@ class JournalWriter:
     def with_events(self, batch: Batch) -> list[Change]:
         """Return the changes of a batch with the events that are not stored yet.
 
-        Most changes have them already: their own. The journal is searched for those of earlier
-        changes that were superseded; and for all, if it had to drop some that were not stored.
+        Most changes already have their only event. The journal is searched for the events of
+        superseded changes, and for all events if it had to drop some that were not stored.
         """
         self._compaction = self._journal.compaction
         self._must_compact = self._journal.must_compact

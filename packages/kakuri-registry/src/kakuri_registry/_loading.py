@@ -3,7 +3,6 @@
 import re
 import sqlite3
 from collections.abc import Sequence
-from operator import attrgetter
 from typing import Any
 
 from kakuri_workload import History
@@ -13,7 +12,7 @@ from kakuri_registry._cells import BadRow, shorten
 from kakuri_registry._change import Change
 from kakuri_registry._entry import WorkloadEntry
 from kakuri_registry._event_rows import read_events
-from kakuri_registry._events import RegistryEvent
+from kakuri_registry._events import RegistryEvent, event_index
 from kakuri_registry._rows import RowReader
 from kakuri_registry._sqlite_errors import Damaged
 from kakuri_registry._statements import (
@@ -26,7 +25,6 @@ from kakuri_registry._store import Loaded, StoreProblem
 from kakuri_registry._tombstone_rows import read_tombstone
 from kakuri_registry._tombstones import Tombstone
 
-_index_of = attrgetter("index")
 _is_store_id = re.compile("[0-9a-f]{32}").fullmatch
 
 
@@ -83,7 +81,7 @@ def read_all(
             histories.pop(change.workload_id, None)
         version = max(version, change.version)
         events += change.events
-    events = sorted((event for event in events if event.index > compacted), key=_index_of)
+    events = sorted((event for event in events if event.index > compacted), key=event_index)
     version = max(version, compacted, events[-1].index if events else 0)
     tombstones = _read_tombstones(connection, reader, problems)
     version = max(version, tombstones[-1].version if tombstones else 0)

@@ -46,8 +46,8 @@ class ChangePublisher(RegistryReader):
             on_change: The function, which must not change the registry; None for no subscriber.
             stores_at_once: Whether a change is stored when the function returns, so that its event
                 is published then. Otherwise the subscriber reports that to the journal.
-            only_removals: Whether to leave out other changes of workloads, which are then
-                published at once.
+            only_removals: Whether to call the function for removals only; the events of other
+                changes are then published at once.
         """
         self._on_change = _ignore_change if on_change is None else on_change
         self._only_removals = only_removals or on_change is None
@@ -108,7 +108,7 @@ class ChangePublisher(RegistryReader):
         is_registration: bool = False,
         is_new: bool = False,
     ) -> None:
-        """Publish a new entry; `is_new` is whether a store counts it as a registration."""
+        """Publish an entry, which a store counts as a registration if `is_new`."""
         if not self._only_removals:
             events = () if event is None else (event,)
             change = Change(entry.workload.id, entry.version, entry, history, is_new, events)

@@ -6,7 +6,7 @@ and the index up to which events are not stored. A row of `events` has the event
 stores, as `_event_rows` describes, and the index of the last of them. A row of `tombstones` has
 what is kept of a removed workload, as `_tombstone_rows` describes. A row of `accepted` has the
 registrations that one write stored, as `_accepted_rows` describes, until another write stores their
-rows and events: clients wait for the one, and the other is shared with the first states.
+rows and events. Clients wait only for the first write; the second also stores first states.
 """
 
 import os

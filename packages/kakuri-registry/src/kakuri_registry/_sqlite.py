@@ -5,9 +5,8 @@ each transaction to the log and syncs it (journal_mode WAL, synchronous FULL); a
 transaction at the end of the log is ignored. One process has the database open at a time.
 
 Registrations are one row in one statement; their own rows follow with the next changes (see
-`_accepted`). Other changes are one statement for up to 128 workloads instead of one for each,
-because the thread releases the interpreter's lock at each statement and has to wait for a busy
-event loop to get it back.
+`_accepted`). Other changes are one statement for up to 128 workloads: at each statement, the thread
+releases the interpreter's lock, and waits for a busy event loop to get it back.
 """
 
 import os
@@ -345,8 +344,7 @@ class SQLiteStore:
             with self._transaction(transaction.version) as connection:
                 transaction.write(connection)
         else:
-            # A single statement is a transaction: the thread releases the interpreter's lock once,
-            # and waits for a busy event loop once.
+            # A single statement is a transaction, and releases the interpreter's lock only once.
             with self._translated() as connection:
                 self._failpoint("store.before-commit")
                 transaction.write(connection)

@@ -51,7 +51,7 @@ ACCEPT = {
 }
 FORGET_ACCEPTED = "DELETE FROM accepted WHERE number > 0"
 SET_ASIDE_ACCEPTED = "UPDATE accepted SET number = -number WHERE number = ?"
-"""Keeps a row that can't be read when the others are deleted."""
+"""Exempts a row that can't be read from FORGET_ACCEPTED."""
 COMPACT = (
     'DELETE FROM events WHERE "index" <= ?',
     "UPDATE registry SET compacted = max(compacted, ?)",

@@ -77,7 +77,7 @@ class Store(Protocol):
 
     @property
     def keeps_workloads(self) -> bool:
-        """Whether `write` stores more than removals; asked for only if it never blocks."""
+        """Whether `write` stores workloads, not only removals; read only if `is_nonblocking`."""
 
     @property
     def has_reserve(self) -> bool | None:
@@ -144,7 +144,7 @@ class Store(Protocol):
 class EphemeralStore:
     """A store for a registry that ends with the process.
 
-    It stores nothing that the registry has in memory anyway, only the logs of removed workloads.
+    It stores only the logs of removed workloads: the registry has everything else in memory.
     """
 
     is_nonblocking = True

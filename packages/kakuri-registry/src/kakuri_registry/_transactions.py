@@ -27,7 +27,7 @@ MAX_TOMBSTONE_PART = 1 << 20
 
 
 class Acceptance:
-    """Registrations that are stored as one row, which has all of them.
+    """A write of registrations as one row of the table `accepted`.
 
     Attributes:
         version: The registry's version after the last of them.
@@ -54,7 +54,7 @@ class Transaction:
 
     Args:
         changes: The changes.
-        forgets_accepted: Whether the rows of all accepted registrations are written with it.
+        forgets_accepted: Whether the changes include all accepted registrations.
 
     Attributes:
         version: The registry's version after the last of them.

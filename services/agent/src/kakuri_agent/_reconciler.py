@@ -32,8 +32,8 @@ FULL_PASS_SECONDS = 30.0
 """Seconds between two passes over all workloads that have not ended, without any cause."""
 
 PAGE_SECONDS = 0.01
-"""Seconds between two pages of such a pass: a page of 1,000 workloads takes a millisecond, and all
-of 200,000 a tenth of a second, for which no request would be answered."""
+"""Seconds between two pages of such a pass: a page of 1,000 workloads takes a millisecond; all
+200,000 in one step would block the event loop for a tenth of a second."""
 
 REMOVED_REMEMBERED = 10_000
 """Number of removed workloads that are remembered, so that their late zones are not adopted."""
@@ -93,7 +93,7 @@ class Reconciler:
             on_run_end=on_run_end,
         )
         self._removed: dict[str, None] = {}  # by this process: their zones are not adopted
-        self._pages = self._unended()  # of the full pass, that are still to be added
+        self._pages = self._unended()  # remaining pages of the full pass
         self._full_pass = self._loop.call_later(FULL_PASS_SECONDS, self._pass)
         runtime.attach(self)
 

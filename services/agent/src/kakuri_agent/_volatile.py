@@ -47,8 +47,8 @@ class VolatileStates:
     """The volatile state of every workload that has any.
 
     Attributes:
-        running_since: When each run began that was observed running, by the loop's clock. Most
-            workloads have nothing but that.
+        running_since: When each run that was observed running began, by the loop's clock. Most
+            workloads have no other volatile state.
     """
 
     def __init__(self) -> None:

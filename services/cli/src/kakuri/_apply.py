@@ -87,7 +87,7 @@ def apply(
 
 
 def _check_replacements(api: "API", changes: list["Change"]) -> None:
-    """Refuse before anything is removed for a workload that the node would never accept."""
+    """Raise, before anything is removed, if the node would never accept a workload."""
     from kakuri._compare import check_room  # noqa: PLC0415 (not for --help)
 
     for one in changes:

@@ -112,8 +112,8 @@ def _node_checks(api: "API", node: dict[str, Any] | None, *, is_reached: bool) -
 def _agent_fault(api: "API", node: dict[str, Any] | None) -> str | None:
     """Return why the agent does not answer; None if it does.
 
-    A node whose agent has stopped answering is listed as it last was, so that the list alone does
-    not tell whether the agent or its runtime is away.
+    A node whose agent has stopped answering is listed with its last description, so the list alone
+    does not show whether the agent or its runtime is unavailable.
     """
     node = node or {}
     is_described = node.get("version") is not None

@@ -114,7 +114,7 @@ class Response:
 
 
 class _Document(dict[str, Any]):
-    """An object of the API. Another server than a control plane sends one with other fields."""
+    """A JSON object of the API; a missing field means that the server is not a control plane."""
 
     def __init__(self, fields: Mapping[str, Any], what: str) -> None:
         super().__init__(fields)
@@ -132,7 +132,7 @@ def read_document(text: bytes, what: str) -> dict[str, Any]:
         what: What it is, for errors.
 
     Raises:
-        Unreachable: It is not a JSON object; the same when a field is looked up that it lacks.
+        Unreachable: It is not a JSON object. A lookup of a missing field raises it, too.
     """
     try:
         document = loads(text)

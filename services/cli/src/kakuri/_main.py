@@ -50,5 +50,5 @@ def _run(args: list[str]) -> int:
 
 
 def _discard_output() -> None:
-    """Point standard output elsewhere: Python would report the rest when it exits."""
+    """Redirect standard output to /dev/null, so that the flush at exit can't fail again."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)

@@ -14,7 +14,7 @@ POLL_SECONDS = 30
 """Seconds that the server may hold a request for the next change."""
 
 PULL_SECONDS = 1
-"""The same while an image is pulled: a wait ends with an event, and progress is none."""
+"""The same while an image is pulled: progress is not an event, so it does not end a wait."""
 
 
 def path_of(workload_id: str, rest: str = "") -> str:

@@ -46,8 +46,8 @@ class Admission:
         self._gate = asyncio.Semaphore(1)  # for the time of the event loop
         self._waiting = 0
 
-    def is_at_once(self, size: int) -> bool:
-        """Return whether a document of `size` bytes need not wait."""
+    def admits_at_once(self, size: int) -> bool:
+        """Return whether a document of `size` bytes is admitted without waiting."""
         return size < LARGE_DOCUMENT
 
     def admitted(self, size: int) -> AbstractAsyncContextManager[object]:
@@ -56,7 +56,7 @@ class Admission:
         Entering it waits for the document's turn, and raises TooManyLargeDocuments if the queue is
         full.
         """
-        return _AT_ONCE if self.is_at_once(size) else self
+        return _AT_ONCE if self.admits_at_once(size) else self
 
     async def __aenter__(self) -> None:
         if self._waiting >= MAX_WAITING:

@@ -121,7 +121,7 @@ class Api:
     def get_workload(self, request: Request, query: WorkloadQuery) -> Awaitable[Response]:
         """Return the state of a workload, with `spec` everything that is known about it."""
         is_usual = not request.query_string and "if-match" not in request.headers
-        if is_usual:  # and the most frequent request of all: it takes no task
+        if is_usual:  # the most frequent request, which runs without a task
             call = self._agent.get_status(request.params["id"])
             return call.converted(_state_response, is_pure=True)
         return self._get_workload(request, query)

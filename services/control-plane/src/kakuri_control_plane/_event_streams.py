@@ -1,8 +1,8 @@
 """Streams of events, `GET /events`, and long polls for changes of one workload.
 
-A stream begins after an index, now, or with the current state of each workload. Before the last
-two, it may have the latest events. Events that the hub has dropped are read from the agent page by
-page, at the pace of the client.
+A stream begins after an index, with the next event, or with the current state of each workload.
+In the last two cases, the latest events may come first. Events that the hub has dropped are read
+from the agent page by page, at the pace of the client.
 """
 
 import re

@@ -1,8 +1,8 @@
 """The latest events before an index, as many as a client asks for.
 
-The agent is asked for what follows an index. Not every index belongs to an event, and a filter
-admits some of them, so the search begins close to the end and goes further back until it has found
-enough, or has seen every event that is kept.
+The agent returns the events after an index, but not every index has an event, and a filter rejects
+some. So the search begins close to the end and goes further back until it has found enough, or has
+read every event that is kept.
 """
 
 from collections import deque
@@ -12,11 +12,11 @@ from kakuri_rpc import AgentError, Changes, ErrorCode
 
 from kakuri_control_plane._event_views import EventFilter, StreamEvent, encoded_event
 
-FURTHER = 4
-"""How many times as far back as before a search begins if it has not found enough."""
+DISTANCE_GROWTH = 4
+"""Factor by which a search goes further back each time that it has found too few events."""
 
 MAX_COMPACTIONS = 8
-"""How often events may be dropped where a search begins, before it fails."""
+"""Number of times that a search finds its first events compacted before it fails."""
 
 
 async def latest_events(
@@ -47,7 +47,7 @@ async def latest_events(
             continue
         if len(found) == count or begin <= oldest:
             return found
-        distance *= FURTHER
+        distance *= DISTANCE_GROWTH
 
 
 async def _last_between(

@@ -242,8 +242,7 @@ class ServerProtocol(ResponseSide):
         limit = self._http_limits.body if found.body_limit is None else found.body_limit
         try:
             if self._core.request_state is not _BODY:
-                if len(request.body) > limit:
-                    check_body_length(len(request.body), limit)  # raises
+                check_body_length(len(request.body), limit)
                 if found.streaming:
                     request.stream_source = StreamedBody.whole(request.body)
                 self._call(exchange, found, request)

@@ -39,9 +39,9 @@ _F: Final = 0x66
 _N: Final = 0x6E
 
 _MAX_GUESSED: Final = 1024
-"""Different keys that are held to guess the next one; then they are collected anew."""
+"""Maximum number of keys remembered for guessing; beyond it, all are forgotten."""
 _LONGEST_GUESS: Final = 128
-"""Characters of a key, with its colon and white space, that is guessed: a wrong guess is cheap."""
+"""Maximum length of a guessed key, with colon and white space, so that a wrong guess is cheap."""
 
 
 def parse(text: str, limits: Limits, *, last_key_wins: bool) -> Any:
