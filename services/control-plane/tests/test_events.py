@@ -259,6 +259,23 @@ async def test_stream_with_a_tail_has_the_latest_events_before_the_present_state
     ]
 
 
+async def test_stream_with_a_tail_has_events_that_a_state_includes(client, journal):
+    journal.add("a")
+    journal.put("a", 3)  # it changed while the states were listed
+    async with stream_of(client, "?tail=5") as stream:
+        lines = [await stream.json() for _ in range(3)]
+        journal.add("a")
+        journal.add("a")
+        lines += [await stream.json() for _ in range(2)]
+    assert [(line["type"], line["index"]) for line in lines] == [
+        ("workload", 1),
+        ("state", 3),
+        ("synced", 1),
+        ("workload", 2),
+        ("workload", 3),
+    ]
+
+
 async def test_stream_with_a_tail_from_now_marks_where_it_ends(client, journal):
     for workload_id in ("a", "b", "a", "b"):
         journal.add(workload_id)

@@ -1,7 +1,8 @@
 """Streams of events, `GET /events`, and long polls for changes of one workload.
 
 A stream begins after an index, with the next event, or with the current state of each workload.
-In the last two cases, the latest events may come first. Events that the hub has dropped are read
+In the last two cases, the latest events may come first: then no later event is left out, not even
+one that a state already includes. Events that the hub has dropped are read
 from the agent page by page, at the pace of the client.
 """
 
@@ -138,7 +139,7 @@ class _Stream:
             yield latest if is_snapshot else latest + self._heartbeat(self._index)
         try:
             if is_snapshot:
-                async with aclosing(self._states()) as states:
+                async with aclosing(self._states(has_tail=latest is not None)) as states:
                     async for piece in states:
                         yield piece
             async with aclosing(self._earlier(changes)) as pieces:
@@ -168,13 +169,17 @@ class _Stream:
             if piece:
                 yield piece
 
-    async def _states(self) -> AsyncGenerator[bytes, None]:
-        """Yield the current state of each workload, and the index after which changes follow."""
+    async def _states(self, *, has_tail: bool) -> AsyncGenerator[bytes, None]:
+        """Yield the current state of each workload, and the index after which changes follow.
+
+        A state may be later than the index. Without a tail, the changes that it includes are left
+        out; after a tail they follow, because the client asked for a history without gaps.
+        """
         index = self._index
         async with aclosing(self._pages()) as pages:
             async for statuses in pages:
                 for status in statuses:
-                    if (status.version or 0) > index:
+                    if not has_tail and (status.version or 0) > index:
                         self._versions[status.id] = status.version or 0
                 piece = self._encoded(map(encoded_state, statuses))
                 if piece:

@@ -30,7 +30,7 @@ function rowAfter(event, before) {
 	const at = isOld ? before.at : event.at;
 	const kind = kindOf(event);
 	return {
-		image: "", labels: null, ...before, // which its specification has
+		image: "", labels: null, ...before, // of the specification
 		id, index, desired, event, at, kind, since: Date.parse(at), why: whyOf(event),
 		severity: KINDS.indexOf(kind), restarts: event.attempt ?? 0,
 		word: PROGRESS[desired] ?? wordOf(kind),
@@ -69,7 +69,7 @@ export function apply(lines) {
 		const { type, id, index } = line;
 		if (type === "state") {
 			listed?.add(id);
-			if (index >= (store.rows.get(id)?.index ?? 0)) put(line);
+			put(line);
 		} else if (type === "gap") {
 			keep({ type, at: new Date().toISOString() });
 		} else if (type === "synced") {
@@ -80,7 +80,7 @@ export function apply(lines) {
 			touch();
 		} else if (type !== "heartbeat" && index > store.index) {
 			keep(line);
-			if (!store.isComplete) continue; // an earlier event: the states follow
+			if (!store.isComplete) continue; // states follow
 			if (type === "removed") drop(id);
 			else if (id) put(line);
 		}
@@ -89,7 +89,9 @@ export function apply(lines) {
 }
 
 function put(event) {
-	store.rows.set(event.id, rowAfter(event, store.rows.get(event.id)));
+	const before = store.rows.get(event.id);
+	if (event.index < before?.index) return; // the state is later
+	store.rows.set(event.id, rowAfter(event, before));
 	touch(event.id);
 }
 
