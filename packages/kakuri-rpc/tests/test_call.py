@@ -3,6 +3,7 @@
 import asyncio
 import contextvars
 import gc
+import itertools
 import weakref
 from contextlib import suppress
 
@@ -10,6 +11,7 @@ import pytest
 from kakuri_rpc import (
     AgentClient,
     AgentError,
+    Call,
     ClientClosed,
     ErrorCode,
     ErrorReply,
@@ -19,7 +21,7 @@ from kakuri_rpc import (
     UnexpectedReply,
     serve,
 )
-from kakuri_rpc._reply_cache import MAX_BYTES, ReplyCache
+from kakuri_rpc._reply_cache import MAX_BYTES, MAX_LINES, ReplyCache
 from kakuri_tcp import Endpoint
 
 ANY_PORT = Endpoint.parse("127.0.0.1:0")
@@ -89,9 +91,11 @@ async def test_exception_of_the_conversion_is_that_of_the_call(ask):
         await ask().converted(fail)
 
 
-@pytest.mark.parametrize(("is_pure", "conversions"), [(True, 2), (False, 5)])
-async def test_pure_conversion_of_a_reply_that_comes_again_is_not_repeated(
-    ask, is_pure, conversions
+@pytest.mark.parametrize(
+    ("conversion", "results"), [(Call.cached, [1, 2, 2, 2, 2]), (Call.converted, [1, 2, 3, 4, 5])]
+)
+async def test_cached_conversion_of_a_reply_that_comes_again_is_not_repeated(
+    ask, conversion, results
 ):
     converted = []
 
@@ -99,11 +103,26 @@ async def test_pure_conversion_of_a_reply_that_comes_again_is_not_repeated(
         converted.append(status)
         return len(converted)
 
-    results = [await ask().converted(convert, is_pure=is_pure) for _ in range(5)]
-    assert len(converted) == conversions
-    assert results == [1, *([2] * 4)] if is_pure else [1, 2, 3, 4, 5]
+    assert [await conversion(ask(), convert) for _ in range(5)] == results
+    assert len(converted) == max(results)
     ask.reply = Status("a", State.FAILED)
-    assert await ask().converted(convert, is_pure=is_pure) == conversions + 1
+    assert await conversion(ask(), convert) == max(results) + 1
+
+
+async def test_conversion_after_a_cached_one_is_repeated(ask):
+    ask.reply = Status("a", State.RUNNING, message="not seen before")
+    read, numbers = [], itertools.count()
+
+    def id_of(status):
+        read.append(status)
+        return status.id
+
+    def convert(text):
+        return f"{text}{next(numbers)}"
+
+    results = [await ask().cached(id_of).converted(convert) for _ in range(4)]
+    assert results == ["a0", "a1", "a2", "a3"]
+    assert len(read) == 2
 
 
 async def test_repeated_reply_for_another_request_is_unexpected(ask):
@@ -113,9 +132,9 @@ async def test_repeated_reply_for_another_request_is_unexpected(ask):
         return status.id
 
     for _ in range(3):
-        assert await client.get_status("a").converted(convert, is_pure=True) == "a"
+        assert await client.get_status("a").cached(convert) == "a"
     with pytest.raises(UnexpectedReply, match="expected a reply about 'b', got one about 'a'"):
-        await client.get_status("b").converted(convert, is_pure=True)
+        await client.get_status("b").cached(convert)
 
 
 async def test_refusal_is_recovered_by_what_the_caller_does(ask):
@@ -125,7 +144,7 @@ async def test_refusal_is_recovered_by_what_the_caller_does(ask):
         await asyncio.sleep(0)
         return error.code
 
-    call = ask().converted(lambda status: status, recover=recover)
+    call = ask().recovered(recover)
     assert await call is ErrorCode.NOT_FOUND
     assert ask.client.metrics.in_flight == 0
 
@@ -137,7 +156,7 @@ async def test_exception_of_the_recovery_is_that_of_the_call(ask):
         raise LookupError from error
 
     with pytest.raises(LookupError):
-        await ask().converted(lambda status: status, recover=recover)
+        await ask().recovered(recover)
 
 
 async def test_recovery_ends_with_a_call_that_is_cancelled(ask):
@@ -152,7 +171,7 @@ async def test_recovery_ends_with_a_call_that_is_cancelled(ask):
         finally:
             ended.set_result(True)
 
-    call = ask().converted(lambda status: status, recover=recover)
+    call = ask().recovered(recover)
     await begun.wait()
     assert call.cancel()
     assert not call.cancel()
@@ -225,6 +244,15 @@ def test_line_is_cached_when_it_comes_the_second_time():
     assert replies.find(b"other", str) is None
 
 
+def test_cache_forgets_the_oldest_of_more_lines_than_it_holds():
+    replies = ReplyCache()
+    lines = [b"%d" % number for number in range(MAX_LINES + 1)]
+    for line in lines:
+        for _ in range(2):
+            replies.add(line, str, line, line)
+    assert [line for line in lines if replies.find(line, str) is None] == lines[:1]
+
+
 def test_long_line_is_not_cached():
     replies = ReplyCache()
     for length in (MAX_BYTES, MAX_BYTES + 1):
@@ -244,7 +272,7 @@ async def refuse_recovered(ask):
         raise error
 
     ask.reply = NOT_FOUND
-    return ask().converted(lambda status: status, recover=recover)
+    return ask().recovered(recover)
 
 
 async def lose(ask):

@@ -62,7 +62,7 @@ class Call(Generic[R]):
     _task: asyncio.Task[None] | None = None
     _convert: Callable[[R], Any] | None = None
     _recover: Callable[[AgentError], Coroutine[Any, Any, Any]] | None = None
-    _is_pure = False
+    _cached_convert: Callable[[R], Any] | None = None
     _callback: Callable[["Call[R]"], object] | None = None
     _context: contextvars.Context | None = None
     _result: Any = None
@@ -105,28 +105,32 @@ class Call(Generic[R]):
 
     # The caller's side.
 
-    def converted(
-        self,
-        convert: Callable[[R], T],
-        *,
-        recover: Callable[[AgentError], Coroutine[Any, Any, T]] | None = None,
-        is_pure: bool = False,
-    ) -> "Call[T]":
+    def converted(self, convert: Callable[[R], T]) -> "Call[T]":
         """Return this call with what `convert` makes of the reply as its result.
 
-        What `convert` or `recover` raises becomes the call's exception.
-
-        Args:
-            convert: Called with the reply.
-            recover: Called if the agent answers with an error; returns the result in its place, or
-                raises.
-            is_pure: Whether the result depends on the reply alone, and callers do not change it. It
-                is then used again for the same reply to another call.
+        What `convert` raises becomes the call's exception.
         """
         self._convert = convert
-        self._recover = recover
-        self._is_pure = is_pure
         return self  # type: ignore[return-value]  # its result is of the new type from now on
+
+    def cached(self, convert: Callable[[R], T]) -> "Call[T]":
+        """Return this call with what `convert` makes of the reply as its result.
+
+        The result is used again for the same reply to another call. It may be converted further.
+
+        Args:
+            convert: A pure function of the reply; callers must not change what it returns.
+        """
+        self._cached_convert = convert
+        return self  # type: ignore[return-value]  # its result is of the new type from now on
+
+    def recovered(self, recover: Callable[[AgentError], Coroutine[Any, Any, R]]) -> "Call[R]":
+        """Return this call, which calls `recover` if the agent answers with an error.
+
+        What `recover` returns is the call's result, and what it raises is its exception.
+        """
+        self._recover = recover
+        return self
 
     def __await__(self) -> Generator[Any, None, R]:
         if not self._is_done:
@@ -196,8 +200,8 @@ class Call(Generic[R]):
 
     def receive(self, line: bytes) -> None:
         """Receive the line that answers the request; the connection calls this."""
-        convert = self._convert
-        known = _cache.find(line, convert) if self._is_pure and convert is not None else None
+        cached_convert = self._cached_convert
+        known = None if cached_convert is None else _cache.find(line, cached_convert)
         try:
             reply = _decoded(line) if known is None else known.reply
             reply = _matched(reply, self._request, self._reply_type)
@@ -211,18 +215,16 @@ class Call(Generic[R]):
             self._fail(error)
             return
         self._metrics.succeed(type(self._request), time.monotonic() - self._began)
-        if known is not None:
-            self._result = known.result
-        elif convert is None:
-            self._result = reply
-        else:
-            try:
-                self._result = convert(reply)
-            except Exception as error:  # noqa: BLE001 - the caller gets it
-                self._error = error
-            else:
-                if self._is_pure:
-                    _cache.add(line, convert, reply, self._result)
+        try:
+            result: Any = reply
+            if known is not None:
+                result = known.result
+            elif cached_convert is not None:
+                result = cached_convert(reply)
+                _cache.add(line, cached_convert, reply, result)
+            self._result = result if self._convert is None else self._convert(result)
+        except Exception as error:  # noqa: BLE001 - the caller gets it
+            self._error = error
         self._is_done = True
         self._notify()
 

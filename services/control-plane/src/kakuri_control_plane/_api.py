@@ -123,7 +123,7 @@ class Api:
         is_usual = not request.query_string and "if-match" not in request.headers
         if is_usual:  # the most frequent request, which runs without a task
             call = self._agent.get_status(request.params["id"])
-            return call.converted(_state_response, is_pure=True)
+            return call.cached(_state_response)
         return self._get_workload(request, query)
 
     async def _get_workload(self, request: Request, query: WorkloadQuery) -> Response:

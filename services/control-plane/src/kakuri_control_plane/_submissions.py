@@ -36,7 +36,7 @@ from kakuri_control_plane._content import JSON, check_content_type
 from kakuri_control_plane._headers import id_of_key, idempotency_key
 from kakuri_control_plane._problems import never_fits_problem
 from kakuri_control_plane._queries import SubmissionQuery
-from kakuri_control_plane._views import DryRun, existing_workload
+from kakuri_control_plane._views import DryRun, existing_state, existing_workload
 
 MAX_BODY = 2 * MAX_DOCUMENT_BYTES
 """Bytes of a submitted workload as it is sent: whitespace and escapes may double its size. The
@@ -110,6 +110,12 @@ class Submissions:
         """
         trace = current_trace()
 
+        def start(workload: Workload) -> Call[Response]:
+            call = self._agent.start_workload(workload, dry_run=query.dry_run, trace=trace)
+            if query.dry_run:
+                return call.converted(partial(_dry_run_response, workload))
+            return call.cached(existing_state).converted(partial(_response, workload))
+
         async def recover(error: AgentError) -> Response:
             if error.code is ErrorCode.NEVER_FITS:
                 return never_fits_problem(error, workload, await self._node(error))
@@ -119,11 +125,9 @@ class Submissions:
             completed = await self._complete(submitted, request)
             if completed == workload:
                 raise error
-            again = self._agent.start_workload(completed, dry_run=query.dry_run, trace=trace)
-            return _response(completed, query, await again)
+            return await start(completed)
 
-        call = self._agent.start_workload(workload, dry_run=query.dry_run, trace=trace)
-        return call.converted(partial(_response, workload, query), recover=recover)
+        return start(workload).recovered(recover)
 
     async def _node(self, error: AgentError) -> Node:
         """Return the node that refused a workload; raise the error if that is not possible."""
@@ -154,15 +158,17 @@ class Submissions:
         return submitted.completed(workload_id, runtime_class)
 
 
-def _response(workload: Workload, query: SubmissionQuery, status: Status) -> Response:
-    """Return the response to a submitted workload, to which the agent replied with `status`."""
-    if query.dry_run:
-        return json_response(DryRun.of(workload, status))
+def _response(workload: Workload, state: bytes | None) -> Response:
+    """Return the response to a submitted workload; `state` is None if it is new."""
     headers = {"Location": f"/workloads/{workload.id}"}
-    if not status.existing:
+    if state is None:
         return json_response(workload, 201, headers)
-    content = existing_workload(workload, status)
+    content = existing_workload(workload, state)
     return Response(200, content, headers=headers, content_type=JSON)
+
+
+def _dry_run_response(workload: Workload, status: Status) -> Response:
+    return json_response(DryRun.of(workload, status))
 
 
 def _read(request: Request) -> Workload:

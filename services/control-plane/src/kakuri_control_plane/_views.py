@@ -321,9 +321,18 @@ class HistoryView:
         return cls(history.id, [TransitionView.of(one) for one in history.transitions])
 
 
-def existing_workload(workload: Workload, status: Status) -> bytes:
-    """Return the JSON of a workload that exists already: its specification, then its state."""
-    _, _, state = encode(WorkloadView.of(status)).partition(b",")  # an id has no comma
+def existing_state(status: Status) -> bytes | None:
+    """Return the state of a workload that existed already, as `existing_workload` takes it.
+
+    None if the agent did not know the workload before.
+    """
+    if not status.existing:
+        return None
+    return encode(WorkloadView.of(status)).partition(b",")[2]  # an id has no comma
+
+
+def existing_workload(workload: Workload, state: bytes) -> bytes:
+    """Return the JSON of a workload that existed already: its specification, then its state."""
     return b"%b,%b" % (encode(workload)[:-1], state)
 
 
