@@ -8,9 +8,11 @@ import weakref
 from contextlib import suppress
 
 import pytest
+from kakuri_json import encode
 from kakuri_rpc import (
     AgentClient,
     AgentError,
+    AgentUnreachable,
     Call,
     ClientClosed,
     ErrorCode,
@@ -22,7 +24,7 @@ from kakuri_rpc import (
     serve,
 )
 from kakuri_rpc._reply_cache import MAX_BYTES, MAX_LINES, ReplyCache
-from kakuri_tcp import Endpoint
+from kakuri_tcp import Endpoint, listen_lines
 
 ANY_PORT = Endpoint.parse("127.0.0.1:0")
 RUNNING = Status("a", State.RUNNING)
@@ -147,6 +149,50 @@ async def test_refusal_is_recovered_by_what_the_caller_does(ask):
     call = ask().recovered(recover)
     assert await call is ErrorCode.NOT_FOUND
     assert ask.client.metrics.in_flight == 0
+
+
+async def test_recovery_runs_in_the_context_of_the_caller(ask):
+    ask.reply = NOT_FOUND
+
+    async def recover(error):
+        await asyncio.sleep(0)
+        return PLACE.get()
+
+    calls = []
+    for place in ("first", "second"):
+        context = contextvars.copy_context()
+        context.run(PLACE.set, place)
+        calls.append(context.run(lambda: ask().recovered(recover)))
+    PLACE.set("elsewhere")
+    assert [await call for call in calls] == ["first", "second"]
+
+
+@pytest.mark.parametrize("context", ["caller's", "given"])
+async def test_request_that_is_sent_again_runs_in_the_context_of_the_caller(context):
+    class Fails(Exception):
+        pass
+
+    replies = [encode(RUNNING)]
+
+    def answer_once(_line):
+        if replies:
+            return replies.pop()
+        raise Fails
+
+    observed = []
+    async with (
+        await listen_lines(ANY_PORT, answer_once) as agent,
+        AgentClient(agent.endpoint) as client,
+    ):
+        await client.get_status("a")  # there is a connection, which is lost by the next request
+        client.metrics.on_outcome = lambda error: observed.append((type(error), PLACE.get()))
+        caller, given = contextvars.copy_context(), contextvars.copy_context()
+        caller.run(PLACE.set, "inside")
+        given.run(PLACE.set, "given")
+        call = caller.run(client.get_status, "a")
+        _, _, seen = await until_done(call, context=given if context == "given" else None)
+    assert seen == ("given" if context == "given" else "inside")
+    assert observed == [(AgentUnreachable, "inside")]
 
 
 async def test_exception_of_the_recovery_is_that_of_the_call(ask):

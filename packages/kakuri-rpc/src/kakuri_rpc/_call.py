@@ -46,7 +46,8 @@ class Call(Generic[R]):
     task.
 
     If the connection breaks before the reply, the request is sent once more, unless that could do
-    something twice. Cancelling the call drops the reply.
+    something twice. That, and `recovered`, run in a copy of the context (contextvars) in which the
+    call was made. Cancelling the call drops the reply.
 
     Raises, when it is awaited:
         AgentError: The agent answered with an error.
@@ -97,6 +98,7 @@ class Call(Generic[R]):
         self._timeout = timeout
         self._metrics = metrics
         self._traces = traces
+        self._caller = contextvars.copy_context()  # quick, whatever it contains
         is_sent = lines.try_send(encode(request), self, timeout=timeout)
         metrics.in_flight += 1
         self._began = time.monotonic()
@@ -277,7 +279,12 @@ class Call(Generic[R]):
             )
 
     def _continue(self, steps: Coroutine[Any, Any, None]) -> None:
-        self._task = asyncio.get_running_loop().create_task(steps)
+        """Run the steps that need a task, in the context of the caller: log lines have its trace.
+
+        Replies and losses are received in the connection's context, which serves all callers.
+        """
+        loop = asyncio.get_running_loop()
+        self._task = loop.create_task(steps, context=self._caller)
         self._task.add_done_callback(self._continued)
 
     def _continued(self, task: asyncio.Task[None]) -> None:

@@ -22,6 +22,10 @@ _ZERO: Final = 0x30
 _NINE: Final = 0x39
 _MACHINE_DIGITS: Final = 18
 """Digits of a number that always fit into 64 bits."""
+_KEPT: Final = 2**59 - 1
+"""Bits of a number that are kept before the next digit, so that the number fits into 64 bits: an
+overflow is undefined in C. Those that lose bits have too many digits, and are read in another way.
+"""
 _EXPONENT_DIGITS: Final = 4
 """Digits of an exponent that are read without a conversion."""
 _EXACT: Final = 2**53
@@ -76,7 +80,10 @@ def read_number(text: str, start: "i64", max_digits: "i64", limits: Limits) -> t
 def _read_digits(  # noqa: C901 - one pass over local variables is fastest
     text: str, start: "i64", max_digits: "i64", limits: Limits
 ) -> tuple[Any, "i64"]:
-    """Do the same as `read_number`, digit by digit: faster in compiled code only."""
+    """Do the same as `read_number`, digit by digit: faster in compiled code only.
+
+    It is correct in interpreted code as well, as the tests check.
+    """
     end: i64 = len(text)
     position: i64 = start
     is_negative = ord(text[position]) == _MINUS
@@ -86,7 +93,7 @@ def _read_digits(  # noqa: C901 - one pass over local variables is fastest
     number: i64 = 0
     code: i64 = ord(text[position]) if position < end else 0
     while _ZERO <= code <= _NINE:
-        number = number * 10 + (code - _ZERO)
+        number = (number & _KEPT) * 10 + (code - _ZERO)
         position += 1
         code = ord(text[position]) if position < end else 0
     digits: i64 = position - first
@@ -103,7 +110,7 @@ def _read_digits(  # noqa: C901 - one pass over local variables is fastest
         after += 1
         code = ord(text[after]) if after < end else 0
         while _ZERO <= code <= _NINE:
-            number = number * 10 + (code - _ZERO)
+            number = (number & _KEPT) * 10 + (code - _ZERO)
             after += 1
             code = ord(text[after]) if after < end else 0
         exponent = position + 1 - after
@@ -123,7 +130,7 @@ def _read_digits(  # noqa: C901 - one pass over local variables is fastest
         power: i64 = 0
         first = after
         while _ZERO <= code <= _NINE:
-            power = power * 10 + (code - _ZERO)
+            power = (power & _KEPT) * 10 + (code - _ZERO)
             after += 1
             code = ord(text[after]) if after < end else 0
         if after > first:
