@@ -1,7 +1,9 @@
 """What handlers return besides responses and coroutines, and what becomes of their exceptions."""
 
 import asyncio
+import gc
 import logging
+import weakref
 
 import pytest
 from kakuri_http import Response, Router, problem
@@ -130,6 +132,85 @@ async def test_router_responds_to_the_exceptions_of_its_handlers(error, status, 
         assert (await wire.read_response())[0] == status
     assert ("failed" in caplog.text) is (status == 500)
     assert ("the router is at fault" in caplog.text) is isinstance(error, ZeroDivisionError)
+
+
+def raise_again(error):
+    raise error
+
+
+def raise_context(error):
+    raise error.__context__
+
+
+def raise_another(error):
+    try:
+        raise KeyError("lookup")
+    except KeyError:
+        raise RuntimeError("another") from error
+
+
+@pytest.fixture
+def quiet(monkeypatch):
+    """Log nothing: records that tests capture refer to exceptions."""
+    monkeypatch.setattr(logging.getLogger("kakuri_http"), "disabled", True)
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+@pytest.mark.parametrize("respond", [raise_again, raise_context, raise_another, lambda _: None])
+async def test_request_that_failed_is_freed_without_the_garbage_collector(respond, is_async, quiet):
+    class Refused(Exception):
+        pass
+
+    requests = weakref.WeakSet()
+    errors = weakref.WeakSet()
+
+    def fail(request):
+        requests.add(request)
+        first, second = Refused("first"), Refused("second")
+        errors.update((first, second))
+        try:
+            raise first
+        except Refused:
+            del first
+            try:
+                raise second
+            finally:
+                del second
+
+    async def fail_later(request):
+        fail(request)
+
+    router = Router()
+    router.respond_to = respond
+    router.add("GET", "/", fail_later if is_async else fail)
+    gc.disable()
+    try:
+        async with wired(router) as wire:
+            for _ in range(2):  # the connection has the latest exchange
+                wire.send(GET)
+                assert (await wire.read_response())[0] == 500
+            assert len(requests) <= 1
+            assert len(errors) <= 2
+        await asyncio.sleep(0)
+        assert len(requests) == len(errors) == 0
+    finally:
+        gc.enable()
+
+
+async def test_router_that_fails_is_logged_after_the_exception_that_it_responds_to(caplog):
+    def fail(request):
+        raise LookupError("first")
+
+    router = Router()
+    router.respond_to = raise_another
+    router.add("GET", "/", fail)
+    async with wired(router) as wire:
+        wire.send(GET)
+        assert (await wire.read_response())[0] == 500
+    first, second = caplog.records
+    assert first.getMessage().endswith("<Request GET /> failed")
+    assert second.getMessage() == "the router failed to respond to LookupError('first')"
+    assert "RuntimeError: another" in caplog.text
 
 
 async def test_router_responds_to_the_exceptions_of_its_checks():

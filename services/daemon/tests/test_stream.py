@@ -1,9 +1,17 @@
 import fcntl
 import os
+import threading
+from collections import deque
 
 import pytest
-from kakuri_daemon import LogStream
-from kakuri_daemon._stream import FILE_PIECE, RENDERED_TOGETHER, _piece_size, _pieces
+from kakuri_daemon import LogStream, _stream
+from kakuri_daemon._stream import (
+    FILE_PIECE,
+    MAX_REASON_LENGTH,
+    RENDERED_TOGETHER,
+    _piece_size,
+    _pieces,
+)
 
 PIPE_BYTES = 4096
 
@@ -164,3 +172,70 @@ def test_lines_that_are_rendered_later_are_dropped_and_counted_beyond_the_limit(
 
     text = text_of_a_stuck_stream(write_lines)
     assert text == f"0\n1\n{total - 2} log lines were dropped: the reader is too slow\n"
+
+
+class Unprintable(Exception):
+    def __str__(self):
+        raise ValueError
+
+
+def raise_error(error):
+    raise error
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (KeyError("a\nb"), "KeyError: 'a\\\\nb'"),
+        (ValueError("a\nb\x1b[2J\ud800"), r"ValueError: a\nb\x1b[2J\ud800"),
+        (ValueError("x" * 1000), f"ValueError: {'x' * (MAX_REASON_LENGTH - 12)}"),
+        (Unprintable(), "test_stream.Unprintable: <exception str() failed>"),
+    ],
+)
+@pytest.mark.parametrize("before", [0, RENDERED_TOGETHER - 1])
+def test_line_that_cannot_be_rendered_is_reported_and_the_others_appear(error, reason, before):
+    read, write = os.pipe()
+    stream = LogStream(write)
+    for number in range(before):
+        stream.write_later("{}".format, number)
+    stream.write_later(raise_error, error)  # in this thread if it completes a batch
+    stream.write_later(str, "after it")
+    stream.write("at once\n")
+    stream.write_later(raise_error, error)  # in the writer's
+    stream.close(10)
+    os.close(write)
+    with os.fdopen(read) as source:
+        lines = source.read().splitlines()
+    report = f"a log line could not be rendered: {reason}"
+    assert [line.replace(f"{__name__}.", "test_stream.") for line in lines] == [
+        *map(str, range(before)), report, "after it", "at once", report
+    ]  # fmt: skip
+
+
+def test_writer_takes_lines_without_the_lock_that_other_threads_wait_for(monkeypatch):
+    was_free = []
+
+    def try_lock():
+        was_free.append(stream._changed.acquire(blocking=False))
+        if was_free[-1]:
+            stream._changed.release()
+
+    class Watched(deque):
+        def popleft(self):
+            item = super().popleft()
+            if isinstance(item, str):  # not a line to render
+                other = threading.Thread(target=try_lock)
+                other.start()
+                other.join()
+            return item
+
+    monkeypatch.setattr(_stream, "deque", Watched)
+    read, write = os.pipe()
+    stream = LogStream(write)
+    stream.write("first\n")
+    stream.write_later(str, "second")
+    stream.close(10)
+    os.close(write)
+    with os.fdopen(read) as source:
+        assert source.read() == "first\nsecond\n"
+    assert was_free == [True, True]

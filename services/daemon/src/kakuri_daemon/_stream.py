@@ -29,6 +29,9 @@ PAUSE_SECONDS = 0.02
 RENDERED_TOGETHER = 64
 """Lines that are rendered at once, in a tenth of a millisecond."""
 
+MAX_REASON_LENGTH = 500
+"""Characters of the reason why a line could not be rendered."""
+
 FILE_PIECE = 1_048_576
 """Bytes that are written to a file at once."""
 
@@ -66,8 +69,8 @@ class LogStream:
     def write_later(self, render: Callable[..., str], *arguments: object) -> None:
         """Queue a line that `render` returns for the arguments, without its line feed.
 
-        `render` may run in any thread, at the latest before the next `write` returns. It must not
-        raise.
+        `render` may run in any thread, at the latest before the next `write` returns. If it raises,
+        a line that reports this takes the place of its line.
         """
         later = self._later
         later.append((render, *arguments))
@@ -79,9 +82,13 @@ class LogStream:
     def _render(self) -> None:
         later = self._later
         with self._changed:  # so that threads don't change the order
-            while later:
+            for _ in range(len(later)):
                 render, *arguments = later.popleft()
-                self._queue(f"{render(*arguments)}\n")
+                try:
+                    line = render(*arguments)
+                except Exception as error:  # noqa: BLE001 - reported; the other lines go on
+                    line = _failure(error)
+                self._queue(f"{line}\n")
 
     def _queue(self, text: str) -> None:
         if len(self._waiting) < self._max_waiting:
@@ -118,10 +125,11 @@ class LogStream:
                 self._render()
                 if not waiting:
                     return
-                text = "".join([waiting.popleft() for _ in range(len(waiting))])
-                if self._dropped:
-                    text += f"{self._dropped} log lines were dropped: the reader is too slow\n"
-                    self._dropped = 0
+                dropped, self._dropped = self._dropped, 0
+            # Without the lock, for which the event loop waits: there may be thousands of lines.
+            text = "".join([waiting.popleft() for _ in range(len(waiting))])
+            if dropped:
+                text += f"{dropped} log lines were dropped: the reader is too slow\n"
             with suppress(OSError):  # the reader has closed the pipe
                 for piece in _pieces(text.encode("utf-8", "backslashreplace"), self._piece_size):
                     self._write(piece)
@@ -133,6 +141,14 @@ class LogStream:
                 left = left[os.write(self._descriptor, left) :]
             except BlockingIOError:  # another process made the shared pipe or terminal non-blocking
                 select.select([], [self._descriptor], [])
+
+
+def _failure(error: Exception) -> str:
+    """Return a line that reports why another line could not be rendered."""
+    from traceback import format_exception_only  # noqa: PLC0415 (only a fault needs it)
+
+    reason = "".join(format_exception_only(error)).strip()[:MAX_REASON_LENGTH]
+    return f"a log line could not be rendered: {reason.encode('unicode_escape').decode()}"
 
 
 def _piece_size(descriptor: int) -> int:

@@ -111,9 +111,12 @@ def fault_response(
     try:
         if isinstance(error, Exception) and (response := respond_to(error)) is not None:
             return response
-    except Exception as another:  # noqa: BLE001 - it is logged in place of the first one
-        another.__context__ = error
-        error = another
+    except Exception as another:
+        log.error("%s failed", during, exc_info=error)  # noqa: TRY400 - not the one handled here
+        if another is not error:
+            log.exception("the router failed to respond to %r", error)
+        another.__traceback__ = None  # its frames refer to both errors: no cycle
+        return problem(500, code="internal")
     if isinstance(error, RemoteProtocolError):
         return problem(error.status, detail=str(error), code=error.code)
     if isinstance(error, ClientDisconnected):
