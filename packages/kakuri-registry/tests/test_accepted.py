@@ -15,7 +15,7 @@ from kakuri_registry import (
     check_store,
 )
 from kakuri_registry._accepted import MAX_ACCEPTED
-from kakuri_registry._accepted_rows import LINES, accepted_text, is_acceptable, read_accepted
+from kakuri_registry._accepted_rows import FIELDS, accepted_text, is_acceptable, read_accepted
 from kakuri_registry._cells import BadRow
 from kakuri_registry._rows import RowReader
 from kakuri_workload import DesiredState, Run, WorkloadState
@@ -106,7 +106,7 @@ def test_any_registrations_are_read_as_written(workloads, has_trace):
         (4, "not an image", "expected an image reference in image"),
         (8, "sometimes", "in restart_policy, got 'sometimes'"),
         (15, "=k", "expected keys and values in env"),
-        (16, "\n", f"expected a multiple of {LINES} lines in changes, got {LINES + 1}"),
+        (16, "\n", f"expected a multiple of {len(FIELDS)} lines in changes, got {len(FIELDS) + 1}"),
     ],
 )
 def test_invalid_registrations_raise_bad_row(source, line, text, message):
@@ -294,6 +294,35 @@ def test_check_counts_accepted_registrations_and_reports_unreadable_ones(path, s
     assert [entry.workload.id for entry in loaded.entries] == ["c"]
     assert ([event.index for event in loaded.events], loaded.compacted) == ([3], 2)
     assert [problem.message for problem in loaded.problems] == [report.problems[0].message]
+
+
+def test_check_counts_workloads_once_whose_rows_and_registrations_are_stored(
+    path, source, monkeypatch
+):
+    class Crash(Exception):
+        pass
+
+    def fail_second_commit(step):
+        steps.append(step)
+        if steps.count("store.before-commit") == 2:
+            raise Crash
+
+    steps: list[str] = []
+    with closing(SQLiteStore(path, failpoint=fail_second_commit)) as store:
+        store.load()
+        store.write([source.register(f"w-{number}") for number in range(20)])
+        monkeypatch.setattr(store, "_has_room", lambda: False)
+        store._reserve.release()
+        with pytest.raises(StoreFull):
+            store.write([source.register("refused")])
+        source.changes.pop()
+        steps.clear()
+        with pytest.raises(Crash):
+            store.write(source.remove("w-3")[1:])
+        assert rows(store)[::2] == (16, 1)  # the rows of some, and the registrations of all
+    assert check_store(path) == StoreReport(20, ())
+    with closing(SQLiteStore(path)) as store:
+        assert len(store.load().entries) == 20
 
 
 def test_unreadable_registrations_are_kept_when_the_others_get_their_rows(path, source):

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     )
     from kakuri_registry._events import event_size
     from kakuri_registry._journal import MAX_EVENT_BYTES, MAX_EVENTS, EventJournal
+    from kakuri_registry._publisher import Persistence
     from kakuri_registry._registry import WorkloadRegistry
     from kakuri_registry._registry_reader import MAX_PAGE, MAX_WORKLOADS
     from kakuri_registry._sizes import entry_size, spec_size
@@ -75,6 +76,7 @@ __all__ = [
     "Loaded",
     "MemoryStore",
     "NewTombstone",
+    "Persistence",
     "RegistryError",
     "RegistryFull",
     "RemovalIsFinal",
@@ -129,6 +131,7 @@ _MODULES = {
         "MAX_EVENT_BYTES",
         "EventJournal",
     ),
+    "_publisher": ("Persistence",),
     "_registry": ("WorkloadRegistry",),
     "_registry_reader": ("MAX_PAGE", "MAX_WORKLOADS"),
     "_sizes": (

@@ -1,8 +1,8 @@
 """Converts the registrations of one write to text and back.
 
-A registration is seventeen lines: version, id, time, trace, and the fields of the specification,
-with the escapes of `_cells`. A leading `=` distinguishes an empty text from None.
-The entry and the event of the registration are derived from these fields.
+A registration is a line for each of FIELDS, with the escapes of `_cells`. A leading `=`
+distinguishes an empty text from None. The entry and the event of the registration are derived from
+these fields.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -15,7 +15,15 @@ from kakuri_registry._change import Change
 from kakuri_registry._events import workload_event
 from kakuri_registry._rows import COLUMNS, RowReader
 
-LINES = 17
+FIELDS = (
+    "version", "id", "registered_at", "trace", "image", "runtime_class", "memory_mb",
+    "cpu_millicores", "restart_policy", "max_restarts", "pull", "working_dir", "user", "command",
+    "args", "env", "labels",
+)  # fmt: skip
+"""The columns that a registration has, in the order of its lines."""
+
+_INTEGERS = ("version", "memory_mb", "cpu_millicores", "max_restarts")
+_OPTIONAL = ("trace", *FIELDS[FIELDS.index("pull") :])
 
 _PENDING, _RUN = WorkloadState.PENDING, DesiredState.RUN
 
@@ -53,14 +61,28 @@ def read_accepted(reader: RowReader, text: object) -> Iterator[Change]:
         BadRow: The text is not valid.
     """
     items = read_lines("changes", readable("changes", text))
-    if len(items) % LINES:
-        raise BadRow(f"expected a multiple of {LINES} lines in changes, got {len(items)}")
-    for start in range(0, len(items), LINES):
-        change = reader.read(_row(items[start : start + LINES]))
+    size = len(FIELDS)
+    if len(items) % size:
+        raise BadRow(f"expected a multiple of {size} lines in changes, got {len(items)}")
+    for start in range(0, len(items), size):
+        change = reader.read(_row(items[start : start + size]))
         entry = change.entry
         assert entry is not None
         event = workload_event(EventType.WORKLOAD, entry, entry.version, entry.registered_at, None)
         yield change._replace(is_registration=True, events=(event,))
+
+
+def supersedes(change: Change, version: int | None) -> bool:
+    """Return whether a registration is later than the row of its workload.
+
+    A write that failed may have stored the row, or that of a later change, and not deleted the
+    registration; and a workload that was removed may have been registered again.
+
+    Args:
+        change: The registration.
+        version: The version of the workload's row; None if there is none.
+    """
+    return version is None or version < change.version
 
 
 def _text(change: Change) -> str:
@@ -82,27 +104,15 @@ def _text(change: Change) -> str:
 
 def _row(items: Sequence[str]) -> list[object]:
     """Return the row of a registration, as `_rows` has it."""
-    version, workload_id, at, trace, image, runtime_class, memory, cpu, policy, restarts = items[
-        :10
-    ]
+    cells: dict[str, Any] = _SAME | dict(zip(FIELDS, items, strict=True))
     try:
-        cells = _SAME | {
-            "id": workload_id,
-            "version": int(version),
-            "registered_at": float(at),
-            "changed_at": float(at),
-            "image": image,
-            "runtime_class": runtime_class,
-            "memory_mb": int(memory),
-            "cpu_millicores": int(cpu),
-            "restart_policy": policy,
-            "max_restarts": int(restarts),
-        }
+        for name in _INTEGERS:
+            cells[name] = int(cells[name])
+        cells["registered_at"] = cells["changed_at"] = float(cells["registered_at"])
     except ValueError as error:
         raise BadRow(f"expected numbers in changes: {error}") from error
-    names = ("trace", "pull", "working_dir", "user", "command", "args", "env", "labels")
-    for name, item in zip(names, (trace, *items[10:]), strict=True):
-        cells[name] = item[1:] if item else None
+    for name in _OPTIONAL:
+        cells[name] = cells[name][1:] if cells[name] else None
     return [cells[name] for name in COLUMNS]
 
 

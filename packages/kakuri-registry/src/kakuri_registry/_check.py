@@ -81,7 +81,7 @@ def _checked(database: Path) -> StoreReport:
 
 def _report(connection: sqlite3.Connection) -> StoreReport:
     problems: list[StoreProblem] = []
-    count = 0
+    loaded: set[str] = set()  # a write that failed may have stored a registration and its row
     try:
         for (fault,) in connection.execute(f"PRAGMA integrity_check({MAX_FAULTS})"):
             if fault != "ok":
@@ -93,8 +93,7 @@ def _report(connection: sqlite3.Connection) -> StoreReport:
         reader = RowReader()
         for row in connection.execute(SELECT):
             try:
-                reader.read(row)
-                count += 1
+                loaded.add(reader.read(row).workload_id)
             except BadRow as error:
                 workload_id = row[0] if isinstance(row[0], str) else shorten(row[0])
                 problems.append(StoreProblem(f"a workload can't be loaded: {error}", workload_id))
@@ -105,9 +104,9 @@ def _report(connection: sqlite3.Connection) -> StoreReport:
                 problems.append(bad_tombstone(row, error))
         load_events(connection, 0, problems)
         accepted, _ = load_accepted(connection, reader, problems)
-        count += len(accepted)
+        loaded.update(change.workload_id for change in accepted)
     except sqlite3.DatabaseError as error:
         if not is_damage(error):
             raise
         problems.append(StoreProblem(f"the file is damaged, and the rest can't be read: {error}"))
-    return StoreReport(count, tuple(problems))
+    return StoreReport(len(loaded), tuple(problems))

@@ -5,6 +5,7 @@ from kakuri_registry._change import Change
 from kakuri_registry._errors import StoreError
 from kakuri_registry._events import RegistryEvent
 from kakuri_registry._journal import EventJournal
+from kakuri_registry._publisher import Persistence
 from kakuri_registry._registry import WorkloadRegistry
 from kakuri_registry._store import Store
 
@@ -28,8 +29,9 @@ class JournalWriter:
         """
         if not self._store.is_nonblocking:
             return False
-        only_removals = not self._store.keeps_workloads
-        registry.subscribe(self._write, stores_at_once=True, only_removals=only_removals)
+        keeps_all = self._store.keeps_workloads
+        persistence = Persistence.IMMEDIATE if keeps_all else Persistence.REMOVALS
+        registry.subscribe(self._write, persistence=persistence)
         return True
 
     def with_events(self, batch: Batch) -> list[Change]:

@@ -1,6 +1,7 @@
 """How a change of a registry reaches its index, its journal and its subscriber."""
 
 from collections.abc import Callable
+from enum import Enum
 from typing import TypeAlias
 
 from kakuri_workload import DesiredState, EventType, History
@@ -13,6 +14,25 @@ from kakuri_registry._registry_reader import MAX_WORKLOADS, RegistryReader
 
 EntryObserver: TypeAlias = Callable[[WorkloadEntry | None, WorkloadEntry | None], None]
 """Called with the entry before and after a change; either may be None."""
+
+
+class Persistence(Enum):
+    """Which changes a subscriber stores, and when; their events are published once they are stored.
+
+    A change that is not for the subscriber is not stored, so its event is published at once.
+    """
+
+    DELAYED = "delayed"
+    """All of them, later. The subscriber reports to the journal what it has stored."""
+
+    IMMEDIATE = "immediate"
+    """All of them, before it returns."""
+
+    REMOVALS = "removals"
+    """Removals only, and events of the node, before it returns."""
+
+
+_DELAYED, _REMOVALS = Persistence.DELAYED, Persistence.REMOVALS
 
 
 def _ignore_change(_change: Change) -> None:
@@ -29,29 +49,23 @@ class ChangePublisher(RegistryReader):
     def __init__(self, *, max_workloads: int = MAX_WORKLOADS) -> None:
         super().__init__(max_workloads=max_workloads)
         self._on_change: Callable[[Change], None] = _ignore_change
-        self._stores_at_once = True
-        self._only_removals = True
+        self._persistence = _REMOVALS
         self._on_entry: EntryObserver = _ignore
 
     def subscribe(
         self,
         on_change: Callable[[Change], None] | None,
         *,
-        stores_at_once: bool = False,
-        only_removals: bool = False,
+        persistence: Persistence = Persistence.DELAYED,
     ) -> None:
         """Call a function with every change as it is made, in place of the earlier subscriber.
 
         Args:
             on_change: The function, which must not change the registry; None for no subscriber.
-            stores_at_once: Whether a change is stored when the function returns, so that its event
-                is published then. Otherwise the subscriber reports that to the journal.
-            only_removals: Whether to call the function for removals only; the events of other
-                changes are then published at once.
+            persistence: Which changes it is called for, and when it stores them.
         """
         self._on_change = _ignore_change if on_change is None else on_change
-        self._only_removals = only_removals or on_change is None
-        self._stores_at_once = stores_at_once or self._only_removals
+        self._persistence = _REMOVALS if on_change is None else persistence
 
     def observe(self, on_entry: EntryObserver) -> None:
         """Call a function whenever an entry is added, replaced or removed, for counting.
@@ -106,11 +120,21 @@ class ChangePublisher(RegistryReader):
         event: RegistryEvent | None,
         *,
         is_registration: bool = False,
-        is_new: bool = False,
+        is_adopted: bool = False,
     ) -> None:
-        """Publish an entry, which a store counts as a registration if `is_new`."""
-        if not self._only_removals:
+        """Publish an entry.
+
+        Args:
+            entry: The entry after the change.
+            history: Its history after the change.
+            event: The event of the change, if it has one.
+            is_registration: Whether the entry is new.
+            is_adopted: Whether it is new, and its workload runs already: a store then does not
+                count it as a registration, because it needs no place that is reserved for those.
+        """
+        if self._persistence is not _REMOVALS:
             events = () if event is None else (event,)
+            is_new = is_registration and not is_adopted
             change = Change(entry.workload.id, entry.version, entry, history, is_new, events)
             self._publish(change, is_registration=is_registration)
             return
@@ -124,8 +148,8 @@ class ChangePublisher(RegistryReader):
         self._version = change.version
         if not change.events:
             self._journal.advance(change.version)
-        elif not self._stores_at_once:
+        elif self._persistence is _DELAYED:
             self._journal.append(change.events[0], is_registration=is_registration)
         self._on_change(change)
-        if change.events and self._stores_at_once:
+        if change.events and self._persistence is not _DELAYED:
             self._journal.add_stored(change.events[0])
