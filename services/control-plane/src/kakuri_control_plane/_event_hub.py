@@ -53,10 +53,7 @@ that streams take a small part of the process's time. A single change is sent at
 
 
 class TooManyStreams(CopyableError):
-    """The limit of concurrent streams is reached."""
-
-    def __init__(self) -> None:
-        super().__init__(f"{MAX_FOLLOWERS} streams of events are open already, which is the limit")
+    """A limit of concurrent streams is reached."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +135,9 @@ class EventHub:
             RPCError: The agent can't be asked for its current index.
         """
         if len(self._followers) >= MAX_FOLLOWERS:
-            raise TooManyStreams
+            raise TooManyStreams(
+                f"{MAX_FOLLOWERS} streams of events are open already, which is the limit"
+            )
         follower = Follower()
         self._followers.add(follower)
         await self._start_once()

@@ -15,7 +15,7 @@ from kakuri_http import ClientDisconnected, Request, Response
 from kakuri_json import Fault
 from kakuri_rpc import AgentClient, AgentError, Changes, ErrorCode, RPCError, Status
 
-from kakuri_control_plane._event_hub import Batch, EventHub, Follower, Gap
+from kakuri_control_plane._event_hub import Batch, EventHub, Follower, Gap, TooManyStreams
 from kakuri_control_plane._event_tail import latest_events
 from kakuri_control_plane._event_views import (
     HEARTBEAT_COMMENT,
@@ -29,6 +29,7 @@ from kakuri_control_plane._event_views import (
     synced_line,
 )
 from kakuri_control_plane._headers import MAX_VERSION
+from kakuri_control_plane._kept_events import KeptEvents
 from kakuri_control_plane._queries import EventQuery
 
 NDJSON = "application/x-ndjson"
@@ -43,6 +44,7 @@ class EventStreams:
     def __init__(self, agent: AgentClient, hub: EventHub) -> None:
         self._agent = agent
         self._hub = hub
+        self._kept = KeptEvents(agent)
 
     async def get_events(self, request: Request, query: EventQuery) -> Response:
         """Stream events until the client disconnects or the control plane stops."""
@@ -51,6 +53,7 @@ class EventStreams:
         stream = _Stream(
             self._agent,
             self._hub,
+            self._kept,
             await self._hub.follow(),
             admitted,
             is_server_sent=_accepts_event_stream(request),
@@ -87,6 +90,7 @@ class _Stream:
         self,
         agent: AgentClient,
         hub: EventHub,
+        kept: KeptEvents,
         follower: Follower,
         admitted: EventFilter,
         *,
@@ -94,6 +98,7 @@ class _Stream:
     ) -> None:
         self._agent = agent
         self._hub = hub
+        self._kept = kept
         self._follower = follower  # counts for as long as this stream is referenced
         self._admitted = admitted
         self._index = hub.index
@@ -113,11 +118,12 @@ class _Stream:
         Raises:
             AgentError: The code is `compacted` if the events after the index are not kept.
             RPCError: The agent can't be asked.
+            TooManyStreams: Too many streams read earlier events at the same time.
         """
         first: Changes | None = None
         latest: bytes | None = None
         if tail and after is None:
-            events = await latest_events(self._agent.get_changes, self._index, tail, self._admitted)
+            events = await latest_events(self._kept.after, self._index, tail, self._admitted)
             if is_snapshot:  # without an id, so that a client that reconnects gets the states
                 pieces = [self._line(each.kind.encode(), None, each.line) for each in events]
                 latest = b"".join(pieces)
@@ -126,7 +132,7 @@ class _Stream:
         if after is not None:
             self._index = after
             if self._hub.position(after) is None or after > self._hub.index:
-                first = await self._agent.get_changes(after)
+                first = await self._kept.after(after)
         return self._pieces(latest, first, is_snapshot=is_snapshot)
 
     async def _pieces(
@@ -150,6 +156,8 @@ class _Stream:
                 raise ClientDisconnected(f"a stream of events was cut off: {error}") from error
             yield self._gap(error.oldest or 0)
             return
+        except TooManyStreams as error:
+            raise ClientDisconnected(f"a stream of events was cut off: {error}") from error
         position = self._hub.position(self._index)
         async for batch in self._hub.batches(self._hub.end if position is None else position):
             if isinstance(batch, Gap):
@@ -161,7 +169,7 @@ class _Stream:
         """Yield the events that the hub has dropped, up to the first that it has."""
         while changes is not None or self._hub.position(self._index) is None:
             if changes is None:
-                changes = await self._agent.get_changes(self._index)
+                changes = await self._kept.after(self._index)
             piece = self._encoded(map(encoded_event, changes.events))
             if changes.next == self._index and self._hub.position(self._index) is None:
                 raise ClientDisconnected("the agent does not have the events that followed")

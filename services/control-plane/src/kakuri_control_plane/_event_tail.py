@@ -2,7 +2,7 @@
 
 The agent returns the events after an index, but not every index has an event, and a filter rejects
 some. So the search begins close to the end and goes further back until it has found enough, or has
-read every event that is kept.
+read every event that is kept, each of them once.
 """
 
 from collections import deque
@@ -34,17 +34,19 @@ async def latest_events(
         AgentError: The code is `compacted` if events are dropped faster than they are read.
         RPCError: The agent can't be asked.
     """
-    oldest, distance, compactions = 0, count, 0
+    found: list[StreamEvent] = []
+    end, oldest, distance, compactions = index, 0, count, 0
     while True:
         begin = max(oldest, index - distance)
         try:
-            found = await _last_between(read, begin, index, count, admitted)
+            earlier = await _last_between(read, begin, end, count - len(found), admitted)
         except AgentError as error:
             compactions += 1
             if error.code is not ErrorCode.COMPACTED or compactions == MAX_COMPACTIONS:
                 raise
             oldest = error.oldest or 0
             continue
+        found, end = earlier + found, begin
         if len(found) == count or begin <= oldest:
             return found
         distance *= DISTANCE_GROWTH

@@ -155,7 +155,7 @@ def runtime_unavailable(reason: str | None) -> Response:
 
 
 def streams_problem(error: TooManyStreams) -> Response:
-    """Return 503 for a stream of events beyond the limit."""
+    """Return 503 for a stream of events beyond a limit."""
     return problem(UNAVAILABLE, code="too_many_streams", detail=str(error), headers=RETRY_AFTER)
 
 

@@ -1,0 +1,178 @@
+"""Streams read the events that are kept in turn, so that all of them together cost one page at a time."""
+
+import asyncio
+import json
+from collections import Counter
+
+import pytest
+from kakuri_control_plane import _kept_events
+from kakuri_control_plane._event_hub import TooManyStreams
+from kakuri_control_plane._event_streams import EventStreams
+from kakuri_control_plane._event_tail import latest_events
+from kakuri_control_plane._event_views import EventFilter
+from kakuri_control_plane._kept_events import KeptEvents
+from kakuri_control_plane._problems import streams_problem
+from kakuri_control_plane._queries import EventQuery
+from kakuri_http import ClientDisconnected, Headers, Request
+from kakuri_rpc import AgentError, AgentTimeout, Changes, ErrorCode, ErrorReply, State
+from kakuri_workload import Event, EventType
+
+NONE = EventFilter(workload_id="none")
+NEWEST, PAGE = 40, 4
+
+
+class Agent:
+    """An agent with events from 1 on that answers in a later turn of the event loop, if allowed."""
+
+    def __init__(self) -> None:
+        self.answers = asyncio.Event()
+        self.answers.set()
+        self.in_flight = self.most_in_flight = 0
+        self.asked: list[int] = []
+        self.sent: Counter[int] = Counter()
+        self.error: Exception | None = None
+
+    async def get_changes(self, after: int) -> Changes:
+        self.asked.append(after)
+        self.in_flight += 1
+        self.most_in_flight = max(self.most_in_flight, self.in_flight)
+        try:
+            await asyncio.sleep(0)
+            await self.answers.wait()
+        finally:
+            self.in_flight -= 1
+        if self.error is not None:
+            raise self.error
+        indexes = range(after + 1, min(after + PAGE, NEWEST) + 1)
+        self.sent.update(indexes)
+        events = [Event(index, 1.5, EventType.WORKLOAD, "a", State.RUNNING) for index in indexes]
+        return Changes(events, indexes[-1] if indexes else NEWEST)
+
+
+class Hub:
+    """A hub that has none of the events."""
+
+    index = NEWEST
+    end = 0
+
+    def position(self, index):
+        return 0 if index >= NEWEST else None
+
+    async def follow(self):
+        return object()
+
+    async def batches(self, _number):
+        return
+        yield
+
+
+@pytest.fixture
+def agent():
+    return Agent()
+
+
+@pytest.fixture
+def streams(agent):
+    return EventStreams(agent, Hub())
+
+
+async def text_of(streams, **query):
+    request = Request("GET", "/events", Headers())
+    response = await streams.get_events(request, EventQuery(**query))
+    return b"".join([piece async for piece in response.body])
+
+
+async def until_asked(agent):
+    async with asyncio.timeout(10):
+        while not agent.in_flight:  # noqa: ASYNC110 (a few turns of the event loop)
+            await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        {"after": "now", "tail": 1, "workload": "none"},
+        {"after": "now", "tail": 1, "label": "no=one"},
+        {"after": 0, "workload": "none"},
+        {"after": 0},
+    ],
+)
+async def test_streams_that_read_every_kept_event_read_one_page_at_a_time(agent, streams, query):
+    texts = await asyncio.gather(*(text_of(streams, **query) for _ in range(20)))
+    assert agent.most_in_flight == 1
+    assert set(agent.sent) == set(range(1, NEWEST + 1))
+    assert len(set(texts)) == 1
+
+
+async def test_stream_has_its_turn_after_one_page_of_another(agent):
+    kept = KeptEvents(agent)
+
+    async def read_all(begin):
+        while begin < NEWEST:
+            begin = (await kept.after(begin)).next
+
+    await asyncio.gather(read_all(0), read_all(1), read_all(2))
+    assert agent.asked[:6] == [0, 1, 2, PAGE, 1 + PAGE, 2 + PAGE]
+
+
+async def test_search_without_enough_events_reads_each_of_them_once(agent):
+    assert await latest_events(agent.get_changes, NEWEST, 3, NONE) == []
+    assert set(agent.sent) == set(range(1, NEWEST + 1))
+    assert sum(agent.sent.values()) <= NEWEST + 3 * PAGE  # the rest of a page for each distance
+
+
+async def test_stream_without_a_turn_in_time_is_503_before_its_first_byte(
+    agent, streams, monkeypatch
+):
+    agent.answers.clear()
+    first = asyncio.create_task(text_of(streams, after="now", tail=1, workload="none"))
+    await until_asked(agent)
+    monkeypatch.setattr(_kept_events, "TURN_SECONDS", 0.0)
+    for query in ({"after": "now", "tail": 1}, {"after": 0}):
+        with pytest.raises(TooManyStreams) as caught:
+            await text_of(streams, **query)
+        response = streams_problem(caught.value)
+        assert (response.status, response.headers.get("retry-after")) == (503, "1")
+        assert json.loads(response.body)["code"] == "too_many_streams"
+    agent.answers.set()
+    assert await first == b'{"index":40,"type":"heartbeat"}\n'
+
+
+async def test_stream_without_a_turn_in_time_for_a_later_page_is_cut_off(
+    agent, streams, monkeypatch
+):
+    request = Request("GET", "/events", Headers())
+    response = await streams.get_events(request, EventQuery(after=0))
+    pieces = aiter(response.body)
+    assert (await anext(pieces)).count(b"\n") == PAGE
+    agent.answers.clear()
+    other = asyncio.create_task(text_of(streams, after=0))
+    await until_asked(agent)
+    monkeypatch.setattr(_kept_events, "TURN_SECONDS", 0.0)
+    with pytest.raises(ClientDisconnected, match="a stream of events was cut off"):
+        await anext(pieces)
+    agent.answers.set()
+    await other
+
+
+@pytest.mark.parametrize(
+    "error",
+    [AgentTimeout("late"), AgentError(ErrorReply(ErrorCode.COMPACTED, "compacted", oldest=9))],
+)
+async def test_turn_passes_on_after_a_page_that_failed_and_a_request_that_was_cancelled(
+    agent, error
+):
+    kept = KeptEvents(agent)
+    agent.error = error
+    with pytest.raises(type(error)):
+        await kept.after(0)
+    agent.error = None
+    agent.answers.clear()
+    reading, waiting = (asyncio.create_task(kept.after(0)) for _ in range(2))
+    last = asyncio.create_task(kept.after(0))
+    await until_asked(agent)
+    waiting.cancel()
+    reading.cancel()
+    await asyncio.wait([reading, waiting])
+    agent.answers.set()
+    assert (await last).next == PAGE
