@@ -9,12 +9,7 @@ from tests.e2e.processes import DEADLINE
 
 from .browser import Tab
 from .pages import expect_all_events, expect_names, row
-
-SET_VISIBILITY = """(state) => {
-  Object.defineProperty(document, 'visibilityState', {value: state, configurable: true});
-  Object.defineProperty(document, 'hidden', {value: state === 'hidden', configurable: true});
-  document.dispatchEvent(new Event('visibilitychange'));
-}"""
+from .tabs import set_visibility
 
 
 class Streams:
@@ -101,13 +96,13 @@ def test_hidden_tab_has_no_stream_and_continues_without_a_gap(stack, streams, op
     page = open_shared().page
     stack.submit("a")
     expect(row(page, "a")).to_contain_text("running")
-    page.evaluate(SET_VISIBILITY, "hidden")
+    set_visibility(page, "hidden")
     page.wait_for_function("() => navigator.locks.query().then(found => !found.held.length)")
     streams.expect_open(0, page)
     stack.submit("b")
     stack.request("POST", "/workloads/a/stop")
     stack.await_reason("a", "Stopped")
-    page.evaluate(SET_VISIBILITY, "visible")
+    set_visibility(page, "visible")
     expect(row(page, "a")).to_contain_text("stopped")
     expect(row(page, "b")).to_contain_text("running")
     expect_all_events(page, stack)
@@ -116,9 +111,9 @@ def test_hidden_tab_has_no_stream_and_continues_without_a_gap(stack, streams, op
 def test_visible_tab_reads_for_itself_while_the_other_is_hidden(stack, open_shared):
     one, other = open_shared().page, open_shared().page
     expect(other.get_by_text("live", exact=True)).to_be_visible()
-    one.evaluate(SET_VISIBILITY, "hidden")
+    set_visibility(one, "hidden")
     stack.submit("a")
     expect(row(other, "a")).to_contain_text("running")
     expect(row(one, "a")).to_have_count(0)
-    one.evaluate(SET_VISIBILITY, "visible")
+    set_visibility(one, "visible")
     expect(row(one, "a")).to_contain_text("running")

@@ -7,6 +7,7 @@ import socket
 import struct
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 from kakuri_control_plane import _logs, control_plane_service
@@ -353,6 +354,30 @@ async def test_followed_log_of_an_agent_that_stays_unreachable_is_aborted(monkey
         await agent.close()
         with pytest.raises(HTTPError):
             await anext(received)
+
+
+class QuietLog:
+    """A log that had no output for the longest wait when its agent was restarted."""
+
+    has_yielded = False
+    now = 0.0
+
+    def __init__(self):
+        self.replies = [AgentUnreachable("restarted"), Log(b"two", "2", ended=True)]
+
+    async def read(self, *, wait_seconds):
+        self.now += wait_seconds
+        reply = self.replies.pop(0)
+        if isinstance(reply, Exception):
+            raise reply
+        return reply
+
+
+async def test_followed_log_that_was_quiet_until_the_agent_was_restarted_continues(monkeypatch):
+    log = QuietLog()
+    monkeypatch.setattr(_logs, "time", SimpleNamespace(monotonic=lambda: log.now))
+    monkeypatch.setattr(_logs, "PAUSE_SECONDS", 0.0)
+    assert (await Logs(None)._read_next(log)).data == b"two"
 
 
 async def test_agent_gets_no_request_after_the_client_disconnected():

@@ -48,7 +48,8 @@ MAX_SHORT_PIECES = 256
 agent's files and restarts cause fewer."""
 
 RETURN_SECONDS = 20.0
-"""Seconds that a followed log waits for an agent or its runtime to be reachable again."""
+"""Seconds that a followed log waits for an agent or its runtime to be reachable again, from the
+first request that failed."""
 
 
 def reader_of(peer: object) -> str:
@@ -139,7 +140,7 @@ class Logs:
 
     async def _read_next(self, log: AgentLog) -> Log:
         """Read the next piece, if necessary after a restart of the agent or the runtime."""
-        deadline = time.monotonic() + RETURN_SECONDS
+        deadline: float | None = None
         while True:
             try:
                 return await log.read(wait_seconds=WAIT_SECONDS)
@@ -149,7 +150,10 @@ class Logs:
                     why = "the control plane stops" if self._is_ending else "all slots are taken"
                     _log.info("log no longer followed", id=log.workload_id, why=why)
                     raise ClientDisconnected(f"the log is no longer followed: {why}") from None
-                if time.monotonic() >= deadline or not _is_temporary(error):
+                if not _is_temporary(error):
+                    raise
+                deadline = deadline or time.monotonic() + RETURN_SECONDS
+                if time.monotonic() >= deadline:
                     raise
             await asyncio.sleep(PAUSE_SECONDS)
 

@@ -94,7 +94,8 @@ async function read() {
 		if (id === selected) [details, transitions] = [found, history.transitions];
 		if (!isGone) describe(found);
 	} catch (error) {
-		if (id === selected && error.status === 404) details.message ??= error.message;
+		if (error.status !== 404) timer ||= setTimeout(read, 5 * REFRESH);
+		else if (id === selected) details.message ??= error.message;
 	}
 	isReading = false;
 	showHead();

@@ -5,7 +5,7 @@
  */
 
 import { dueAfter, readLines, reasonOf, request, waitUntil } from "./api.js";
-import { MAX_EVENTS, allLines, apply, beginStates, store } from "./store.js";
+import { MAX_EVENTS, apply, begin, replace, store } from "./store.js";
 
 const SILENCE = 15_000; // milliseconds; there is a heartbeat each 5 s
 
@@ -15,7 +15,7 @@ export const link = { health: "connecting", heard: 0, fault: "", retryAt: 0 };
 const channel = new BroadcastChannel("kakuri");
 const me = `${Math.random()}`;
 let onHealth;
-let isLeading = false;
+let leads = 0; // visits; one may begin before the last has ended
 let visit = new AbortController(); // aborted when the tab is hidden
 let pause = new AbortController(); // aborted to try again at once
 
@@ -49,13 +49,13 @@ const hello = () => channel.postMessage({ kind: "hello", from: me });
 
 async function lead(signal) {
 	let attempts = 0;
-	isLeading = true;
+	leads += 1;
 	while (!signal.aborted) {
 		try {
-			const { index, events } = store;
-			const query = index ? `?after=${index}` : events.length ? "" : `?tail=${MAX_EVENTS}`;
-			const response = await request(`/events${query}`, { signal, headers: { Accept: "application/x-ndjson" } });
-			if (!index) beginStates();
+			const { index } = store;
+			const path = `/events?${index ? `after=${index}` : `tail=${MAX_EVENTS}`}`;
+			const response = await request(path, { signal, headers: { Accept: "application/x-ndjson" } });
+			begin(!index);
 			attempts = 0;
 			setHealth("live");
 			await readLines(response, take, SILENCE);
@@ -69,36 +69,31 @@ async function lead(signal) {
 		pause = new AbortController();
 		await waitUntil(link.retryAt, AbortSignal.any([signal, pause.signal]));
 	}
-	isLeading = false;
+	leads -= 1;
 }
 
 function take(lines) {
 	const before = store.index;
-	apply(lines);
-	const types = new Set(lines.map(({ type }) => type));
-	if (types.has("gap")) store.index = 0; // so the next request lists all states
-	else setHealth("live");
-	if (types.has("synced")) send({ kind: "lines", lines: allLines() });
-	else if (store.isComplete && !types.has("state")) send({ kind: "lines", lines, before });
+	const has = (type) => lines.some((line) => line.type === type);
+	const canBeShared = apply(lines);
+	if (!has("gap")) setHealth("live");
+	if (has("synced")) send({ known: store });
+	else if (canBeShared) send({ lines, before });
 }
 
 const send = (message) => channel.postMessage({ ...message, link });
 
-function receive({ kind, from, to, lines, before, link: its }) {
+function receive({ kind, from, to, known, lines, before, link: its }) {
 	if (kind === "retry") pause.abort();
-	if (isLeading || document.hidden) {
-		const knows = kind === "hello" && isLeading && store.isComplete;
-		if (knows) send({ kind: "lines", to: from, lines: allLines() });
+	if (leads || document.hidden) {
+		if (kind === "hello" && leads && store.isComplete) send({ to: from, known: store });
 		return;
 	}
 	if (!its || (to && to !== me)) return;
 	Object.assign(link, its);
-	if (before > store.index) {
-		hello(); // lines before these are missing
-	} else if (lines) {
-		if (lines.at(-1)?.type === "synced") beginStates();
-		apply(lines);
-	}
+	if (known) replace(known);
+	else if (lines && (before > store.index || !store.isComplete)) hello();
+	else if (lines) apply(lines);
 	onHealth();
 }
 
@@ -108,5 +103,5 @@ function setHealth(health, retryAt = 0) {
 	Object.assign(link, { health, retryAt });
 	if (!isNews) return;
 	onHealth();
-	send({ kind: "health" });
+	send({});
 }

@@ -1,6 +1,6 @@
 /** The log of a workload, in blocks. New lines wait while the reader pauses. */
 
-import { dueAfter, readLines, reasonOf, request, waitUntil, workloadPath } from "./api.js";
+import { dueAfter, readLines, request, waitUntil, workloadPath } from "./api.js";
 import { $, count, h, inNextFrame, setText, toggle } from "./parts.js";
 
 const MAX_LINES = 20_000; // the oldest go first
@@ -87,28 +87,28 @@ async function read() {
 	let attempts = 0;
 	ended = "";
 	while (!signal.aborted) {
-		let note = "";
+		let [note, isOver] = ["end of the log", true];
 		try {
 			await readOnce(signal, () => (attempts = 0));
-			ended = "end of the log";
-		} catch (error) {
-			note = error.status ? reasonOf(error) : "the log was cut off";
-			if (error.status < 500) ended = note;
+		} catch ({ status, message }) {
+			note = status ? message : "the log was cut off";
+			isOver = status < 500;
 		}
-		if (signal.aborted) ended = "";
-		else showState(note || ended);
-		if (ended) return;
+		if (signal.aborted) return; // another visit may have begun
+		ended = isOver ? note : "";
+		showState(note);
+		if (isOver) return;
 		await waitUntil(dueAfter(attempts++), signal);
 	}
 }
 
 async function readOnce(signal, onSuccess) {
 	const { at, times } = last;
-	if (!at) clear(); // lines without times can't be continued
+	if (!at) clear(); // without times
 	const from = at ? `since=${at}` : `tail=${MAX_LINES}`;
 	const path = `${workloadPath(workload)}/log?format=ndjson&follow&${from}`;
 	const response = await request(path, { signal });
-	let known = times; // lines that were received before
+	let known = times;
 	await readLines(response, (received) => {
 		if (signal.aborted) return;
 		onSuccess();

@@ -1,10 +1,10 @@
 /** The page: banner, events, announcements and keys. */
 
-import { getJSON, reasonOf, workloadPath } from "./api.js";
+import { getJSON, workloadPath } from "./api.js";
 import * as detail from "./detail.js";
 import * as feed from "./feed.js";
 import { $, count, duration, h, inNextFrame, setText, shape, timeElement, timeOfDay } from "./parts.js";
-import { KINDS, MAX_EVENTS, describe, kindOf, store, subscribe, whyOf, wordOf } from "./store.js";
+import { KINDS, describe, kindOf, store, subscribe, whyOf, wordOf } from "./store.js";
 import * as table from "./table.js";
 
 const QUIET = 5000; // milliseconds between announcements
@@ -66,7 +66,7 @@ async function readNode() {
 		[store.node] = (await getJSON("/nodes")).nodes;
 		store.nodeFault = "";
 	} catch (error) {
-		store.nodeFault = error.status ? reasonOf(error) : "";
+		store.nodeFault = error.status ? error.message : "";
 	}
 	inNextFrame(showNode);
 }
@@ -132,7 +132,7 @@ subscribe((_changed, arrivals) => {
 	const list = $("events");
 	showCounts();
 	list.prepend(...arrivals.toReversed().map(eventElement));
-	while (list.childElementCount > MAX_EVENTS) list.lastChild.remove();
+	while (list.childElementCount > store.events.length) list.lastChild.remove();
 	for (const event of arrivals) {
 		const { type, id, index } = event;
 		if (!(index > store.start)) continue;
@@ -145,7 +145,7 @@ subscribe((_changed, arrivals) => {
 const news = [];
 let quietUntil = 0;
 
-/** Announce what happened, not too often; the outcome of an action at once. */
+/** Announce what happened, not too often; urgent news at once. */
 function announce(text, isUrgent) {
 	if (isUrgent) quietUntil = 0;
 	news[isUrgent ? "unshift" : "push"](text);

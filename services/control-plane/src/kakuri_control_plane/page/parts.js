@@ -2,7 +2,7 @@
 
 export const $ = (id) => document.getElementById(id);
 
-// Characters that are invisible or change the order of others; colours of terminals.
+// Characters that are invisible or reorder others; colours of terminals.
 const HIDDEN = /[\0-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]/g;
 const COLOURS = /\x1b\[[0-9;:]*m/g;
 const escape = (found) => `\\u${found.charCodeAt(0).toString(16).padStart(4, "0")}`;
@@ -18,7 +18,7 @@ export function h(tag, attributes = {}, ...children) {
 	return element;
 }
 
-// Only what differs is set, so that nothing is laid out in vain.
+// Only what differs is set: layout takes time.
 
 export function setText(element, text) {
 	const shown = visible(text);

@@ -8,7 +8,7 @@ const PERIOD = 100; // milliseconds
 export const KINDS = ["failed", "backoff", "pending", "running", "stopped", "succeeded"];
 const PROGRESS = { stopped: "stopping", restarted: "restarting", removed: "removing" };
 
-/** `isComplete`: each workload was reported once; events up to `start` are from before that. */
+/** `isComplete`: all workloads are known; events up to `start` are from before that. */
 export const store = { rows: new Map(), events: [], index: 0, isComplete: false, node: null };
 
 /** Return the state for operators: what was stopped has not failed. */
@@ -30,7 +30,7 @@ function rowAfter(event, before) {
 	const at = isOld ? before.at : event.at;
 	const kind = kindOf(event);
 	return {
-		image: "", labels: null, ...before, // of the specification
+		image: "", labels: null, born: index, ...before,
 		id, index, desired, event, at, kind, since: Date.parse(at), why: whyOf(event),
 		severity: KINDS.indexOf(kind), restarts: event.attempt ?? 0,
 		word: PROGRESS[desired] ?? wordOf(kind),
@@ -41,7 +41,7 @@ const listeners = [];
 let changed = new Set();
 let arrivals = [];
 let timer = 0;
-let listed = null; // ids of a list of states that is being received
+let listed = null; // what a list of all states has so far
 
 /** Call a function with changed ids and new events. */
 export const subscribe = (listener) => listeners.push(listener);
@@ -58,46 +58,49 @@ function publish() {
 	for (const listener of listeners) listener(...news);
 }
 
-/** Begin a list of all states. */
-export function beginStates() {
-	listed = new Set();
+/** Begin a list of all states, or continue. */
+export function begin(isList) {
+	const events = store.events.filter(({ type }) => type === "gap").slice(-1);
+	listed = isList && { rows: new Map(), events };
 }
 
-/** Apply lines of the stream; known events are left out. */
+/** Apply lines that are new; return whether other tabs can do so. */
 export function apply(lines) {
 	for (const line of lines) {
 		const { type, id, index } = line;
-		if (type === "state") {
-			listed?.add(id);
-			put(line);
-		} else if (type === "gap") {
+		if (type === "gap") {
 			keep({ type, at: new Date().toISOString() });
+			store.index = 0; // so the next request lists all states
 		} else if (type === "synced") {
-			for (const each of store.rows.keys()) if (listed?.has(each) === false) drop(each);
-			listed = null;
-			store.isComplete = true;
-			store.start ??= index;
-			touch();
-		} else if (type !== "heartbeat" && index > store.index) {
+			replace({ ...listed, index });
+		} else if (type === "state") {
+			listed.rows.set(id, rowAfter(line));
+		} else if (listed) {
+			listed.events.push(line);
+		} else if (index > store.index) {
+			store.index = index;
+			if (type === "heartbeat") continue;
 			keep(line);
-			if (!store.isComplete) continue; // states follow
-			if (type === "removed") drop(id);
-			else if (id) put(line);
+			const row = store.rows.get(id);
+			if (!id || index < row?.index) continue; // the state is later
+			if (type === "removed") store.rows.delete(id);
+			else store.rows.set(id, rowAfter(line, row));
 		}
-		if (type !== "state" && index > store.index) store.index = index;
 	}
+	return store.index > 0 && !listed;
 }
 
-function put(event) {
-	const before = store.rows.get(event.id);
-	if (event.index < before?.index) return; // the state is later
-	store.rows.set(event.id, rowAfter(event, before));
-	touch(event.id);
-}
-
-function drop(id) {
-	store.rows.delete(id);
-	touch(id);
+/** Replace everything by a complete list, or by what another tab knows. */
+export function replace({ rows, events, index }) {
+	const ids = [...store.rows.keys(), ...rows.keys(), undefined];
+	const last = store.events.at(-1) ?? {};
+	const same = events.findLastIndex((each) => each.index === last.index && each.at === last.at);
+	arrivals = same < 0 ? events : [...arrivals, ...events.slice(same + 1)];
+	const start = Math.min(store.index || index, index);
+	events = events.slice(-MAX_EVENTS);
+	Object.assign(store, { rows, events, index, start, isComplete: true });
+	listed = null;
+	ids.forEach(touch);
 }
 
 function keep(event) {
@@ -108,17 +111,11 @@ function keep(event) {
 }
 
 /** Add what events do not have: image and labels. */
-export function describe({ id, spec: { image, labels = {} } }) {
+export function describe({ id, version, spec: { image, labels = {} } }) {
 	const row = store.rows.get(id);
-	if (!row) return;
+	if (!row || version < row.born) return; // of one that was removed
 	Object.assign(row, { image, labels });
 	touch(id);
-}
-
-/** Return lines for another tab. */
-export function allLines() {
-	const states = [...store.rows.values()].map(({ event, at }) => ({ ...event, at, type: "state" }));
-	return [...store.events, ...states, { type: "synced", index: store.index }];
 }
 
 const TOKEN = /(-?)(?:(state|reason|label|image|id):)?(?:"([^"]*)"|(\S+))/g;

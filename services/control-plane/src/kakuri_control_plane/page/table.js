@@ -127,7 +127,7 @@ function place(rows) {
 	let cursor = body.firstChild;
 	for (const row of places) {
 		if (row === cursor) cursor = cursor.nextSibling;
-		else if (row === cursor?.nextSibling) cursor = row.nextSibling; // the one before moves later
+		else if (row === cursor?.nextSibling) cursor = row.nextSibling;
 		else body.insertBefore(row, cursor);
 	}
 	if (focused !== document.activeElement) focused.focus({ preventScroll: true });
