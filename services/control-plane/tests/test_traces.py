@@ -1,9 +1,13 @@
 """The trace of a request, on its way to the agent and back in events, problems and log lines."""
 
 import pytest
+from kakuri_control_plane import _presence, control_plane_service
+from kakuri_daemon import current_trace
+from kakuri_json import encode
 from kakuri_rpc import ErrorCode, ErrorReply, Log, State, Status
+from kakuri_tcp import listen_lines
 
-from .fake_agent import WORKLOAD, api
+from .fake_agent import ANY_PORT, WORKLOAD, CheckedClient, api
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 TRACEPARENT = f"00-{TRACE}-00f067aa0ba902b7-01"
@@ -51,3 +55,33 @@ async def test_request_that_only_reads_a_state_is_sent_without_a_trace():
     async with api(Status("wl-1", State.RUNNING)) as call:
         await call("GET", "/workloads/wl-1", traceparent=TRACEPARENT)
     assert call.traces == [None]
+
+
+async def test_log_line_of_a_request_that_was_sent_again_has_its_trace(monkeypatch):
+    class Fails(Exception):
+        pass
+
+    lines = []
+
+    class Recorder:
+        def warning(self, event, **_fields):
+            lines.append((event, current_trace()))
+
+    replies = [encode(Status("wl-1", State.RUNNING))]
+
+    def answer_once(_line):
+        if replies:
+            return replies.pop()
+        raise Fails
+
+    monkeypatch.setattr(_presence, "log", Recorder())
+    async with (
+        await listen_lines(ANY_PORT, answer_once) as agent,
+        control_plane_service(ANY_PORT, agent.endpoint) as endpoint,
+        CheckedClient() as client,
+    ):
+        url = f"http://{endpoint}/workloads/wl-1"
+        assert (await client.request("GET", url)).status == 200  # there is a connection
+        response = await client.request("GET", url, headers={"traceparent": TRACEPARENT})
+        assert response.status == 503
+    assert lines == [("agent lost", TRACE)]
