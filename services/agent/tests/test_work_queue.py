@@ -1,5 +1,7 @@
 """Tests of when the queue reconciles a workload."""
 
+import asyncio
+
 import pytest
 from kakuri_agent import _work_queue
 from kakuri_agent._volatile import VolatileStates
@@ -50,6 +52,25 @@ async def test_workload_added_twice_is_reconciled_once(queue, settle):
         queue.add(workload_id)
     await settle()
     assert queue.reconciled == ["a", "b"]
+
+
+async def test_workload_whose_reconciliation_raises_is_reported_and_the_others_go_on(clock, settle):
+    reported, reconciled = [], []
+    asyncio.get_running_loop().set_exception_handler(
+        lambda _loop, context: reported.append(type(context["exception"]))
+    )
+
+    def reconcile(workload_id):
+        if workload_id == "b":
+            raise LookupError
+        reconciled.append(workload_id)
+
+    queue = WorkQueue(HeldWriter(), VolatileStates(), reconcile)
+    for workload_id in ("a", "b", "c", "d"):
+        queue.add(workload_id)
+    await settle()
+    assert (reconciled, reported) == (["a", "c", "d"], [LookupError])
+    queue.close()
 
 
 async def test_workload_added_once_saved_twice_awaits_one_save(queue, settle):

@@ -94,12 +94,14 @@ class WorkQueue:
     def _take_turn(self) -> None:
         self._turn = None
         began = perf_counter()
-        for workload_id in list(islice(self._ids, WORKLOADS_PER_TURN)):
-            del self._ids[workload_id]
-            self._reconcile(workload_id)
-        self._durations.observe(perf_counter() - began)
-        if self._ids and self._turn is None:
-            self._turn = self._loop.call_soon(self._wait_a_turn)
+        try:
+            for workload_id in list(islice(self._ids, WORKLOADS_PER_TURN)):
+                del self._ids[workload_id]
+                self._reconcile(workload_id)
+        finally:  # a workload that can't be reconciled is reported, and the others go on
+            self._durations.observe(perf_counter() - began)
+            if self._ids and self._turn is None:
+                self._turn = self._loop.call_soon(self._wait_a_turn)
 
     def _end_back_off(self, workload_id: str, state: VolatileState) -> None:
         state.back_off, state.has_backed_off = None, True
