@@ -1,8 +1,11 @@
 """Handlers that answer later."""
 
 import asyncio
+import gc
+import logging
 import socket
 import struct
+import weakref
 
 import pytest
 from kakuri_rpc import AgentClient, AgentError, ErrorCode, State, Status, serve
@@ -89,6 +92,38 @@ async def test_awaitable_that_fails_is_an_internal_error_and_the_connection_cont
             assert caught.value.code is ErrorCode.INTERNAL
         await client.close()
     assert "could not be answered" in caplog.text
+
+
+@pytest.mark.parametrize("fails_at_once", [True, False])
+async def test_request_that_failed_is_freed_without_the_garbage_collector(
+    fails_at_once, monkeypatch
+):
+    class Failed(Exception):
+        pass
+
+    errors = weakref.WeakSet()
+
+    async def fail(_request):
+        if not fails_at_once:
+            await asyncio.sleep(0)
+        error = Failed()
+        errors.add(error)
+        try:
+            raise error
+        finally:
+            del error
+
+    # Records that tests capture refer to exceptions.
+    monkeypatch.setattr(logging.getLogger("kakuri_rpc"), "disabled", True)
+    gc.disable()
+    try:
+        async with await serve(ANY_PORT, fail) as server, AgentClient(server.endpoint) as client:
+            for _ in range(3):
+                with pytest.raises(AgentError):
+                    await client.get_status("a")
+        assert len(errors) == 0
+    finally:
+        gc.enable()
 
 
 async def test_handler_is_cancelled_when_its_connection_is_lost(caplog):

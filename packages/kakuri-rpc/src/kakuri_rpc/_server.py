@@ -143,8 +143,9 @@ class _Answers:
         try:
             reply = handling.result()
             return self._encode(reply() if callable(reply) else reply)
-        except (Exception, asyncio.CancelledError):
+        except (Exception, asyncio.CancelledError) as error:
             log.exception("a request could not be answered")
+            error.__traceback__ = None  # its frames refer to the future that has it: no cycle
             return self._fail()
 
     def final_reply(self, fault: LineError | HandlerFailed) -> bytes:

@@ -303,6 +303,8 @@ class ServerProtocol(ResponseSide):
         exchange.task = task
         if task.done():
             self._handled(task)
+            # The traceback of a task that began at once refers to this frame: no cycle.
+            del result, task
         else:
             if task is not result:  # a task, whose first step takes time in the next turn
                 self.turns.expect(len(request.body))
