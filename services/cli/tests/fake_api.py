@@ -318,13 +318,20 @@ class FakeAPI:
                 yield encoded({"type": "state", "id": one["id"], "state": one["state"]})
             yield encoded({"type": "synced", "index": newest})
         index = newest if after in (None, "now") else int(after)
+        if after == "now" and (tail := int(request.query.get("tail", 0))):
+            for one in [one for one in self.events if _is_admitted(one, request)][-tail:]:
+                yield encoded(one)
         yield encoded({"type": "heartbeat", "index": index})
         while True:
             for one in [one for one in self.events if one["index"] > index]:
                 index = one["index"]
-                if request.query.get("workload", one.get("id")) == one.get("id"):
+                if _is_admitted(one, request):
                     yield encoded(one)
             await self._changed.wait()
+
+
+def _is_admitted(event, request):
+    return request.query.get("workload", event.get("id")) == event.get("id")
 
 
 def answer(document, status=200, headers=None):

@@ -36,6 +36,14 @@ def three(api):
         (["--since", "15s"], LINES[1:]),
         (["--since", AT.format(3)], LINES[2:]),
         (["web"], [LINES[0], LINES[2]]),
+        (["--tail", "2"], LINES[1:]),
+        (["-n", "1000"], LINES),
+        (["--tail", "0"], []),
+        (["--tail", "1", "api"], [LINES[1]]),
+        (["--tail", "2", "web"], [LINES[0], LINES[2]]),
+        (["--tail", "2", "--since", AT.format(3)], LINES[2:]),
+        (["--tail", "1", "--since", "1h"], LINES[2:]),
+        (["--since", "now"], []),
     ],
 )
 def test_events_are_those_that_are_kept(kakuri, three, arguments, lines):
@@ -80,6 +88,61 @@ def test_events_as_json_are_one_document_a_line(kakuri, three):
 
 def test_wrong_since_is_a_usage_error(kakuri):
     assert kakuri("events", "--since", "tomorrow").code == 2
+
+
+@pytest.mark.parametrize("since", ["7", "now"])
+def test_events_with_a_tail_and_a_position_are_a_usage_error(kakuri, api, since):
+    result = kakuri("events", "--tail", "5", "--since", since)
+    assert (result.code, result.out, api.requests) == (2, "", [])
+    assert result.err == (
+        "error: --tail counts back from the latest event: it can't be combined with --since "
+        f"{since}; only with a time, like --since 10m\n"
+    )
+
+
+@pytest.mark.parametrize("count", ["1001", "-1", "all"])
+def test_events_with_a_tail_outside_0_to_1000_are_a_usage_error(kakuri, api, count):
+    result = kakuri("events", "--tail", count)
+    assert (result.code, api.requests) == (2, [])
+    assert "--tail" in result.err
+
+
+def test_events_with_a_tail_of_zero_still_need_a_server(kakuri, environment):
+    environment.setenv("KAKURI_HOST", "http://127.0.0.1:1")
+    assert kakuri("events", "--tail", "0").code == 6
+
+
+def test_events_with_a_tail_as_json_and_names_are_those_events(kakuri, three):
+    lines = kakuri("events", "--tail", "2", "--json").out.splitlines()
+    assert [json.loads(line) for line in lines] == EVENTS[1:]
+    assert kakuri("events", "--tail", "2", "-q").out == "api\nweb\n"
+
+
+def test_followed_events_with_a_tail_show_the_latest_and_then_each_new_one(
+    kakuri, three, api, monkeypatch
+):
+    shown = []
+
+    def show(_invocation, event):
+        shown.append(event["index"])
+        if shown == [2, 3]:
+            api.publish(**EVENTS[0] | {"index": 4})
+        if len(shown) == 3:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("kakuri._events._print", show)
+    assert kakuri("events", "--tail", "2", "-f").code == 130
+    assert shown == [2, 3, 4]
+
+
+def test_events_with_a_tail_resume_after_a_break_and_end_with_the_heartbeat(kakuri, monkeypatch):
+    streams = Streams(EVENTS[:2], [EVENTS[2], {"index": 3, "type": "heartbeat"}, EVENTS[0]])
+    monkeypatch.setattr(
+        "kakuri._client.API.stream", lambda _, *args, **kw: streams.stream(*args, **kw)
+    )
+    monkeypatch.setattr("kakuri._outage.Outage.failed", lambda self, error: None)
+    assert kakuri("events", "--tail", "3").out.splitlines() == LINES
+    assert streams.queries == [{"tail": "3", "after": "now"}, {"tail": "3", "after": "2"}]
 
 
 def test_followed_events_go_on_until_the_reader_stops(kakuri, api, monkeypatch):
@@ -249,7 +312,10 @@ def test_lines_of_a_stream_are_complete_and_not_empty():
 @pytest.mark.parametrize(
     ("options", "query"),
     [
-        (["-f"], {"after": "now"}), ([], {"after": "0"}), (["--since", "now"], {"after": "now"}),
+        (["-f"], {"after": "now"}), ([], {"after": "0"}), (["--since", "now", "-f"], {"after": "now"}),
+        (["--tail", "5", "-f"], {"tail": "5", "after": "now"}),
+        (["--tail", "0", "-f"], {"tail": "0", "after": "now"}),
+        (["--tail", "5", "--since", "1h"], {"tail": "5", "after": "now"}),
         (["--since", "7", "-f"], {"after": "7"}),
         (["web", "-l", "a=b", "--type", "node"],
          {"workload": "web", "label": "a=b", "type": "node", "after": "0"}),

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 SILENCE_SECONDS = 15.0
 """Seconds without a line after which a stream counts as broken: heartbeats come every 5 s."""
 
+MAX_TAIL = 1000
+"""Latest events with which a stream can begin."""
+
 _COMPACTED = "compacted"
 _MARKS = ("heartbeat", "synced", "gap")
 
@@ -30,6 +33,8 @@ Event = dict[str, Any]
 @click.command(cls=Verb)
 @click.argument("id", required=False, metavar="[ID]", shell_complete=complete_ids)
 @click.option("-f", "--follow", is_flag=True, help="Go on with new events, until Ctrl-C.")
+@click.option("-n", "--tail", type=click.IntRange(0, MAX_TAIL), metavar="EVENTS",
+              help=f"Begin this many events before the latest, at most {MAX_TAIL}.")  # fmt: skip
 @click.option("--since", metavar="INDEX|TIME|now", help="Begin after an index, 10m ago, or now.")
 @click.option("-l", "--label", metavar="KEY=VALUE", help="Only of workloads with this label.")
 @click.option("--type", "kind", metavar="TYPE",
@@ -40,18 +45,22 @@ def events(
     *,
     id: str | None,  # noqa: A002 (the argument's name in the help)
     follow: bool,
+    tail: int | None,
     since: str | None,
     label: str | None,
     kind: str | None,
 ) -> None:
-    """Show the events that are kept, or with -f those to come; -f resumes without a gap."""
-    after, earliest = _beginning(since, follow=follow)
-    params = [(key, value) for key, value in
-              (("workload", id), ("label", label), ("type", kind)) if value]  # fmt: skip
+    """Show the events that are kept, or with -f those to come; -f resumes without a gap.
+
+    --tail shows only the latest events, with -f before those to come.
+    """
+    after, earliest = _beginning(since, tail, follow=follow)
+    chosen = {"workload": id, "label": label, "type": kind, "tail": tail}
+    params = [(key, str(value)) for key, value in chosen.items() if value not in (None, "")]
     with invocation.api() as api:
-        last = None if follow else _newest_index(api)
-        if last == 0:
-            return
+        last = None if follow or tail else _newest_index(api)
+        if last == 0 or (last is not None and after == "now"):
+            return  # nothing has happened yet, or nothing is asked for
         for event in follow_events(invocation, api, after, params):
             index = int(event.get("index", 0))
             is_past = last is not None and index > last
@@ -61,22 +70,30 @@ def events(
                 and (earliest is None or seconds_of(event["at"]) >= earliest)
             ):
                 _print(invocation, event)
-            if last is not None and index >= last:
+            is_end = event["type"] == "heartbeat" if last is None else index >= last
+            if is_end and not follow:
                 return
 
 
-def _beginning(since: str | None, *, follow: bool) -> tuple[str, float | None]:
+def _beginning(since: str | None, tail: int | None, *, follow: bool) -> tuple[str, float | None]:
     """Return the index to begin after, and the earliest time to show."""
+    begin = "now" if follow or tail is not None else "0"
     if since is None:
-        return ("now" if follow else "0"), None
+        return begin, None
     if since == "now" or since.isdigit():
+        if tail is not None:
+            raise UsageError(
+                f"--tail counts back from the latest event: it can't be combined with "
+                f"--since {since}; only with a time, like --since 10m"
+            )
         return since, None
+    begin = "0" if tail is None else "now"
     try:
-        return "0", time.time() - parse_duration(since)
+        return begin, time.time() - parse_duration(since)
     except ValueError:
         pass
     try:
-        return "0", seconds_of(since)
+        return begin, seconds_of(since)
     except ValueError:
         raise UsageError(
             f"--since: expected an index, a duration like 10m, a time or now, got {since!r}"
