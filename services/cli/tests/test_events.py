@@ -52,8 +52,13 @@ def test_events_are_those_that_are_kept(kakuri, three, arguments, lines):
 
 
 def test_events_of_a_node_without_any_are_empty(kakuri, api):
-    api.nodes[0]["event_index"] = 0
     assert kakuri("events").out == ""
+
+
+def test_events_that_match_nothing_end_without_reading_the_others(kakuri, three, api):
+    result = kakuri("events", "other")
+    assert (result.code, result.out, result.err) == (0, "", "")
+    assert api.requests == [("GET", "/events?tail=1&workload=other&after=now")]
 
 
 @pytest.mark.parametrize(
@@ -68,7 +73,6 @@ def test_events_of_a_node_without_any_are_empty(kakuri, api):
     ],
 )  # fmt: skip
 def test_event_of_each_kind_is_a_sentence(kakuri, api, event, text):
-    api.nodes[0]["event_index"] = 1
     api.events.append({"index": 1, "at": AT.format(1)} | event)
     assert kakuri("events").out == f"{AT.format(1)}   1   {text}\n"
 
@@ -228,13 +232,16 @@ def test_index_that_the_api_named_and_refuses_is_an_error(quick):
     assert api.queries == [{"after": "7"}, {"after": "40"}]
 
 
-def test_events_of_a_node_that_keeps_none_end_at_once(kakuri, api, monkeypatch):
-    api.nodes[0]["event_index"] = 40
-    streams = Streams(compacted(40))
+def test_events_that_were_compacted_at_the_beginning_are_skipped_without_a_report(
+    kakuri, monkeypatch
+):
+    streams = Streams([EVENTS[2]], compacted(2), [EVENTS[2]])
     monkeypatch.setattr(
         "kakuri._client.API.stream", lambda _, *args, **kw: streams.stream(*args, **kw)
     )
-    assert (kakuri("events").out, streams.queries) == ("", [{"after": "0"}])
+    result = kakuri("events")
+    assert (result.code, result.out.splitlines(), result.err) == (0, LINES[2:], "")
+    assert streams.queries == [{"tail": "1", "after": "now"}, {"after": "0"}, {"after": "2"}]
 
 
 def test_first_request_without_a_response_is_an_error(quick):
@@ -322,13 +329,16 @@ def test_lines_of_a_stream_are_complete_and_not_empty():
     ],
 )  # fmt: skip
 def test_options_of_events_are_parameters_of_the_query(kakuri, monkeypatch, options, query):
-    streams = Streams([{"index": 3, "type": "heartbeat"}])
+    streams = Streams(
+        *([] if {"-f", "--tail"} & {*options} else [EVENTS[2:]]),
+        [{"index": 3, "type": "heartbeat"}],
+    )
     monkeypatch.setattr(
         "kakuri._client.API.stream", lambda _, *args, **kw: streams.stream(*args, **kw)
     )
     monkeypatch.setattr("kakuri._outage.Outage.failed", _interrupt)
     kakuri("events", *options)
-    assert streams.queries == [query]
+    assert streams.queries[-1:] == [query]
 
 
 def _interrupt(*_):
@@ -340,9 +350,12 @@ def test_events_since_a_time_include_those_at_it(kakuri, three, since, count):
     assert len(kakuri("events", "--since", since).out.splitlines()) == count
 
 
-def test_events_end_with_the_newest_at_their_beginning(kakuri, api):
-    api.events += [*EVENTS, {"index": 4, "at": AT.format(4), "type": "node"}]
-    api.nodes[0]["event_index"] = 3
+def test_events_end_with_the_newest_at_their_beginning(kakuri, monkeypatch):
+    later = {"index": 4, "at": AT.format(4), "type": "node"}
+    streams = Streams([EVENTS[2]], [*EVENTS, later])
+    monkeypatch.setattr(
+        "kakuri._client.API.stream", lambda _, *args, **kw: streams.stream(*args, **kw)
+    )
     assert kakuri("events").out.splitlines() == LINES
 
 
@@ -360,7 +373,6 @@ def test_states_of_the_beginning_do_not_move_the_position(quick):
 
 
 def test_event_on_a_terminal_has_the_local_time_and_a_coloured_state(kakuri, api):
-    api.nodes[0]["event_index"] = 1
     api.events.append(EVENTS[0] | {"exit_code": 0})
     out = kakuri("events", width=100).out
     assert out == "14:01:01.00   1   web   \x1b[32mrunning\x1b[0m exit 0\n"

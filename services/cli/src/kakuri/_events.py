@@ -2,7 +2,8 @@
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -58,7 +59,7 @@ def events(
     chosen = {"workload": id, "label": label, "type": kind, "tail": tail}
     params = [(key, str(value)) for key, value in chosen.items() if value not in (None, "")]
     with invocation.api() as api:
-        last = None if follow or tail else _newest_index(api)
+        last = None if follow or tail else _newest_index(invocation, api, params)
         if last == 0 or (last is not None and after == "now"):
             return  # nothing has happened yet, or nothing is asked for
         for event in follow_events(invocation, api, after, params):
@@ -100,9 +101,12 @@ def _beginning(since: str | None, tail: int | None, *, follow: bool) -> tuple[st
         ) from None
 
 
-def _newest_index(api: "API") -> int:
-    nodes = api.get("/nodes").document["nodes"]
-    return max((int(node.get("event_index", 0)) for node in nodes), default=0)
+def _newest_index(invocation: Invocation, api: "API", params: list[tuple[str, str]]) -> int:
+    """Return the index of the latest event that matches a query; 0 if none does."""
+    query = [("tail", "1"), *((key, value) for key, value in params if key != "tail")]
+    with closing(follow_events(invocation, api, "now", query)) as found:
+        first = next(found)  # the event, or the heartbeat after no event
+    return 0 if first["type"] in _MARKS else int(first.get("index", 0))
 
 
 def follow_events(
@@ -110,7 +114,7 @@ def follow_events(
     api: "API",
     after: str | None,
     params: list[tuple[str, str]] | None = None,
-) -> Iterator[Event]:
+) -> Generator[Event, None, None]:
     """Yield events without end, and heartbeats; resume after every break of the connection.
 
     What was compacted in the meantime is reported on standard error, and yielded as a `gap` with
