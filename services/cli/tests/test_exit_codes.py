@@ -1,6 +1,7 @@
 """The table of exit codes, errors in JSON, closed pipes, and verbs without a server."""
 
 import gc
+import io
 import json
 import os
 import runpy
@@ -162,7 +163,7 @@ def test_closed_pipe_ends_a_command_without_a_message(api, tmp_path):
 @pytest.mark.parametrize(
     ("redirection", "code", "message"),
     [
-        (">/dev/full", 2, "error: No space left on device\n"),
+        (">/dev/full", 2, "error: the output can't be written: No space left on device\n"),
         (">&-", 0, ""), ("2>&-", 0, ""), ("<&- >&- 2>&-", 0, ""),
     ],
 )  # fmt: skip
@@ -224,6 +225,7 @@ def test_module_runs_the_command_with_few_collections_of_garbage(environment, ca
     environment.setattr(gc, "set_threshold", lambda count: called.append(("threshold", count)))
     environment.setattr(os, "_exit", end)
     environment.setattr(sys, "argv", ["kakuri", "--version"])
+    environment.setattr(sys, "stderr", io.TextIOWrapper(io.BytesIO()))
     runpy.run_module("kakuri.__main__", run_name="__main__")
     assert capsys.readouterr().out.startswith("kakuri, version ")
     assert called == [("threshold", 100_000), ("exit", 0)]

@@ -1,14 +1,16 @@
 """The process of the command `kakuri`, also started by `python -m kakuri`."""
 
 import gc
+import io
 import os
 import sys
+from contextlib import suppress
 
 from kakuri._main import main
 
 TYPE_CHECKING = False  # as type checkers know it, without the import of typing
 if TYPE_CHECKING:
-    from typing import NoReturn
+    from typing import NoReturn, TextIO
 
 
 def run() -> "NoReturn":
@@ -20,6 +22,7 @@ def run() -> "NoReturn":
     """
     gc.set_threshold(100_000)
     _open_missing_streams()
+    sys.stderr = _Messages(sys.stderr)
     code: int | str | None = 1
     try:
         main()
@@ -27,6 +30,26 @@ def run() -> "NoReturn":
         code = ended.code
     sys.stderr.flush()
     os._exit(code if isinstance(code, int) else 1)
+
+
+class _Messages(io.TextIOWrapper):
+    """Standard error. Messages that can't be written are lost, and change no exit code."""
+
+    def __init__(self, stream: "TextIO") -> None:
+        super().__init__(stream.buffer, stream.encoding, "backslashreplace", line_buffering=True)
+        self._stream = stream  # it would close the buffer when it is released
+
+    def write(self, text: str) -> int:
+        """Write as much as possible."""
+        try:
+            return super().write(text)
+        except OSError:
+            return len(text)
+
+    def flush(self) -> None:
+        """Flush as much as possible."""
+        with suppress(OSError):
+            super().flush()
 
 
 def _open_missing_streams() -> None:

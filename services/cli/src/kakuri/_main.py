@@ -15,7 +15,9 @@ COMPLETE = "_KAKURI_COMPLETE"
 
 _FOR_HELP: tuple[list[str], ...] = ([], ["-h"], ["--help"])
 _CLOSED_PIPE = 128 + 13  # SIGPIPE
+_INTERRUPTED = 128 + 2  # SIGINT
 _USAGE = 2
+_OUTPUT_ERRORS = ("ENOSPC", "EDQUOT", "EFBIG", "EIO")
 
 
 def main(args: "Sequence[str] | None" = None) -> "NoReturn":
@@ -25,7 +27,8 @@ def main(args: "Sequence[str] | None" = None) -> "NoReturn":
         args: The arguments; those of the process by default.
 
     Raises:
-        SystemExit: Always, with the exit code.
+        SystemExit: With the exit code.
+        OSError: It is neither of the output nor of a file, so it is a bug.
     """
     try:
         code = _run(sys.argv[1:] if args is None else list(args))
@@ -33,10 +36,17 @@ def main(args: "Sequence[str] | None" = None) -> "NoReturn":
     except BrokenPipeError:
         _discard_output()
         code = _CLOSED_PIPE
-    except OSError as error:  # a full disk, for example
+    except OSError as error:
+        from errno import errorcode  # noqa: PLC0415 (only on failure)
+
+        if error.filename is None and errorcode.get(error.errno or 0) not in _OUTPUT_ERRORS:
+            raise  # neither of the output nor of a file: a bug, whose traceback is needed
         _discard_output()
-        sys.stderr.write(f"error: {error.strerror or error}\n")
+        what = "the output can't be written" if error.filename is None else error.filename
+        sys.stderr.write(f"error: {what}: {error.strerror}\n")
         code = _USAGE
+    except KeyboardInterrupt:  # before or after the verb
+        code = _INTERRUPTED
     sys.exit(code)
 
 

@@ -1,0 +1,82 @@
+"""Standard streams that are closed or full, in a process of its own."""
+
+import itertools
+import subprocess
+import sys
+
+import pytest
+from kakuri import main
+
+VERBS = ("--help", "ps -o json", "status other", "logs web", "nonsense", "--version")
+STREAMS = {"open": "", "closed": "-", "full": "/dev/full"}
+
+
+@pytest.fixture
+def in_shell(api, tmp_path):
+    """Run a line of a shell; return what it printed."""
+    api.add("web", "running", log=[("2026-11-26T14:01:00Z", "stdout", 0, "hello")])
+    environment = {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "KAKURI_HOST": api.url}
+
+    def run(line):
+        return subprocess.run(["sh", "-c", line], capture_output=True, text=True, check=False,
+                              env=environment, cwd=tmp_path, stdin=subprocess.DEVNULL,
+                              timeout=100)  # fmt: skip
+
+    return run
+
+
+def redirected(stdin, stdout, stderr):
+    text = "<&- " if stdin == "closed" else ""
+    for number, how in ((1, stdout), (2, stderr)):
+        text += {"open": "", "closed": f"{number}>&- ", "full": f"{number}>/dev/full "}[how]
+    return text
+
+
+@pytest.mark.parametrize(
+    ("stdin", "stdout", "stderr"),
+    [each for each in itertools.product(["open", "closed"], STREAMS, STREAMS)
+     if each != ("open", "open", "open")],
+)  # fmt: skip
+def test_exit_code_of_closed_and_full_streams_is_that_of_the_verb(
+    in_shell, tmp_path, stdin, stdout, stderr
+):
+    redirections = redirected(stdin, stdout, stderr)
+    command = f"{sys.executable} -m kakuri"
+    done = in_shell(
+        "; ".join(f"{command} {verb} {redirections}; echo $? >> codes" for verb in VERBS)
+    )
+    found = (tmp_path / "codes").read_text().split()
+    data = 2 if stdout == "full" else 0
+    assert found == [str(each) for each in (data, data, 3, data, 2, data)]
+    assert "Traceback" not in done.stderr
+
+
+def test_output_that_is_full_is_named_as_the_cause(in_shell):
+    done = in_shell(f"{sys.executable} -m kakuri ps -o json >/dev/full")
+    assert done.returncode == 2
+    assert done.stderr == "error: the output can't be written: No space left on device\n"
+
+
+def raise_from(environment, error):
+    def fail(_args):
+        raise error
+
+    environment.setattr("kakuri._main._run", fail)
+
+
+def test_error_of_a_file_names_the_file(kakuri, environment):
+    environment.setattr("kakuri._main._discard_output", lambda: None)
+    raise_from(environment, PermissionError(13, "Permission denied", "/etc/x"))
+    result = kakuri("ps")
+    assert (result.code, result.err) == (2, "error: /etc/x: Permission denied\n")
+
+
+def test_error_of_neither_output_nor_file_is_not_hidden(kakuri, environment):
+    raise_from(environment, OSError(9, "Bad file descriptor"))
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        main(["ps"])
+
+
+def test_interrupt_outside_of_a_verb_exits_with_130(kakuri, environment):
+    raise_from(environment, KeyboardInterrupt())
+    assert kakuri("ps").code == 130
