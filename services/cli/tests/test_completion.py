@@ -61,6 +61,43 @@ def test_shell_completes_ids_that_begin_with_what_was_typed(offered, api, shell)
     assert offered(shell, "kakuri logs web") == ["web", "web-2"]
 
 
+@pytest.mark.parametrize("shell", SHELLS)
+def test_shell_completes_ids_with_the_token_of_the_context(offered, api, tmp_path, shell):
+    api.add("web")
+    (tmp_path / "token").write_text("secret\n")
+    (tmp_path / ".config/kakuri").mkdir(parents=True)
+    (tmp_path / ".config/kakuri/config.toml").write_text(
+        f'[context.lab]\nhost = "{api.url}"\ntoken_file = "~/token"\n'
+    )
+    assert offered(shell, "kakuri --context lab logs w") == ["web"]
+    assert api.received[-1].headers.get("authorization") == "Bearer secret"
+
+
+def test_completion_of_ids_trusts_the_authorities_of_the_context(monkeypatch, tmp_path):
+    from kakuri import _complete  # noqa: PLC0415
+    from kakuri._invocation import Invocation  # noqa: PLC0415
+
+    config = tmp_path / "config.toml"
+    config.write_text('current = "lab"\n[context.lab]\nhost = "https://a"\nca = "/ca.pem"\n')
+    made = []
+
+    class Client:
+        def __init__(self, _endpoint, *, tls, limits):
+            made.append(tls)
+
+        def request(self, *_, **_options):
+            raise ConnectFailed("no")
+
+        def close(self):
+            pass
+
+    monkeypatch.setattr("kakuri_tcp.ClientTLS", lambda *, ca: ca)
+    monkeypatch.setattr("kakuri._client.BlockingClient", Client)
+    context = SimpleNamespace(find_object=lambda _: Invocation({"KAKURI_CLI_CONFIG": str(config)}))
+    assert _complete.complete_ids(context, None, "a") == []
+    assert made == ["/ca.pem"]
+
+
 def test_completion_of_ids_without_a_server_is_empty_and_quick(environment):
     from kakuri._complete import complete_ids  # noqa: PLC0415
     from kakuri._invocation import Invocation  # noqa: PLC0415
@@ -157,11 +194,17 @@ def test_completion_waits_300_ms_and_100_ms_for_a_connection(monkeypatch):
     made = []
 
     class Client:
-        def __init__(self, endpoint, *, timeouts):
-            made.append((endpoint, timeouts))
+        def __init__(self, endpoint, **_):
+            self.endpoint = endpoint
+
+        def request(self, *_, timeouts, **_options):
+            made.append((self.endpoint, timeouts))
             raise ConnectFailed("no")
 
-    monkeypatch.setattr("kakuri_http.blocking.BlockingClient", Client)
+        def close(self):
+            pass
+
+    monkeypatch.setattr("kakuri._client.BlockingClient", Client)
     for host, endpoint in (("unix:/run/x", "unix:/run/x"), ("http://a", None)):
         invocation = Invocation({"KAKURI_HOST": host})
         context = SimpleNamespace(find_object=lambda _, found=invocation: found)

@@ -308,10 +308,10 @@ def test_stream_counts_as_broken_after_fifteen_seconds_of_silence(quick):
     assert silences == [("/events", 15.0)]
 
 
-def test_lines_of_a_stream_are_complete_and_not_empty():
+def test_lines_of_a_stream_are_not_empty_and_its_end_is_an_error():
     pieces = [b"a", b"b\n\nc\n \n", b"d"]
     found = _lines(pieces)
-    assert [next(found), next(found)] == [b"ab", b"c"]
+    assert [next(found), next(found), next(found)] == [b"ab", b"c", b"d"]
     with pytest.raises(Unreachable, match="the stream of events ended"):
         next(found)
 

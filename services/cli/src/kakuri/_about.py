@@ -46,10 +46,8 @@ def version(invocation: Invocation) -> int:
         for one in found:
             runtime = "simulated" if one.get("simulated") else one.get("runtime", "")
             invocation.out(f"node            {one.get('version', '?')}   {one['name']}, {runtime}")
-        if problem is not None:
-            invocation.note(
-                f"{'nodes' if server else 'control plane'}: {problem.message}", "yellow"
-            )
+    if problem is not None and not invocation.is_json:
+        invocation.note(f"{'nodes' if server else 'control plane'}: {problem.message}", "yellow")
     others = [("the control plane", server or ""),
               *((str(one["name"]), str(one.get("version", ""))) for one in found)]  # fmt: skip
     for name, other in others:

@@ -73,7 +73,10 @@ def _clock(response: "Response") -> Check:
     date = response.headers.get("date")
     if date is None:
         return Check(SKIP, "clocks", "the response has no Date")
-    skew = time.time() - parsedate_to_datetime(date).timestamp()
+    try:
+        skew = time.time() - parsedate_to_datetime(date).timestamp()
+    except (ValueError, OverflowError):
+        return Check(SKIP, "clocks", "the response has no valid Date")
     if abs(skew) > MAX_SKEW_SECONDS:
         detail = f"this machine's clock differs by {span(abs(skew))} from the control plane's"
         return Check(WARN, "clocks", detail, "synchronize both clocks (chrony, systemd-timesyncd)")

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, NoReturn, Self
+from typing import Any, Self
 
 from kakuri_http import (
     ClientError,
@@ -16,10 +16,11 @@ from kakuri_http import (
     TooManyRedirects,
 )
 from kakuri_http.blocking import BlockingClient, BlockingStreamedResponse
-from kakuri_json import JSONError, loads
+from kakuri_tcp import TLSSettingsError
 
 from kakuri._contexts import Target
 from kakuri._exits import CommandError, Exit, NotFound, Unreachable, UsageError
+from kakuri._schemas import BAD_RESPONSE, PROBLEM, Document, read_document, schema_of
 from kakuri._text import printable
 
 RESPONSE_SECONDS = 30.0
@@ -74,16 +75,16 @@ def _exit_of(status: int) -> Exit:
 
 def _problem_of(body: bytes) -> dict[str, Any]:
     try:
-        document = loads(body)
-    except JSONError:
-        return {}
-    return document if isinstance(document, dict) else {}
+        return read_document(body, "the response", PROBLEM)
+    except Unreachable:
+        return {}  # of a proxy, for example: the status alone counts
 
 
 def _message(problem: Mapping[str, Any], response: Any, code: str, *, is_write: bool) -> str:
     text = str(problem.get("detail") or f"HTTP {response.status} {response.reason}".strip())
     lines = [printable(text)]
-    for error in problem.get("errors", ()):
+    errors = problem.get("errors")
+    for error in errors if isinstance(errors, list) else ():
         if isinstance(error, dict):
             lines.append(printable(f"  {error.get('path')}: {error.get('message')}"))
     if response.status >= _SERVER_ERROR and problem.get("trace"):
@@ -102,45 +103,19 @@ class Response:
         headers: The fields.
     """
 
-    def __init__(self, response: ReceivedResponse) -> None:
+    def __init__(self, response: ReceivedResponse, schema: dict[str, Any]) -> None:
         self.status = response.status
         self.body = response.body
         self.headers = response.headers
+        self._schema = schema
+        self._document: Document | None = None
 
     @property
-    def document(self) -> dict[str, Any]:
-        """The content, which is a JSON object."""
-        return read_document(self.body, "the response")
-
-
-class _Document(dict[str, Any]):
-    """A JSON object of the API; a missing field means that the server is not a control plane."""
-
-    def __init__(self, fields: Mapping[str, Any], what: str) -> None:
-        super().__init__(fields)
-        self._what = what
-
-    def __missing__(self, name: str) -> NoReturn:
-        raise Unreachable(f"{self._what} has no field {name!r}", code="bad_answer")
-
-
-def read_document(text: bytes, what: str) -> dict[str, Any]:
-    """Return a JSON object of the API.
-
-    Args:
-        text: The object.
-        what: What it is, for errors.
-
-    Raises:
-        Unreachable: It is not a JSON object. A lookup of a missing field raises it, too.
-    """
-    try:
-        document = loads(text)
-    except JSONError as error:
-        raise Unreachable(f"{what} is not valid JSON: {error}", code="bad_answer") from error
-    if not isinstance(document, dict):
-        raise Unreachable(f"{what} is not a JSON object", code="bad_answer")
-    return _Document(document, what)
+    def document(self) -> Document:
+        """The content, which is a JSON object; Unreachable if it is not what the API describes."""
+        if self._document is None:
+            self._document = read_document(self.body, "the response", self._schema)
+        return self._document
 
 
 class API:
@@ -149,13 +124,18 @@ class API:
     It belongs to one thread. `again()` creates another one for the same target.
     """
 
-    def __init__(self, target: Target) -> None:
+    def __init__(self, target: Target, timeouts: Timeouts | None = None) -> None:
         """Create a client; it connects with the first request.
+
+        Args:
+            target: The control plane, and what a client needs to connect.
+            timeouts: Those of each request; by default they depend on what it asks for.
 
         Raises:
             UsageError: The token's file can't be read.
         """
         self.target = target
+        self._timeouts = timeouts
         context = target.context
         is_unix = context.host.startswith("unix:")
         self._prefix = "" if is_unix else context.host
@@ -194,6 +174,27 @@ class API:
         """Send a GET request; as `request`."""
         return self.request("GET", path, params=params, wait=wait)
 
+    def pages(self, params: Params) -> Iterator[Response]:
+        """Yield the pages of a list of workloads.
+
+        Args:
+            params: The query.
+
+        Raises:
+            Unreachable: A page does not go on after the one before it.
+        """
+        after = ""
+        while True:
+            response = self.get("/workloads", [*params, *([("after", after)] if after else [])])
+            yield response
+            following = response.document.get("next", "")
+            if not following:
+                return
+            if following <= after:
+                message = f"the response: $.next: expected an id after {after}, got {following}"
+                raise Unreachable(message, code=BAD_RESPONSE)
+            after = following
+
     def request(
         self,
         method: str,
@@ -219,19 +220,19 @@ class API:
             NotFound: It is 404.
             Unreachable: There was no response.
         """
-        seconds = RESPONSE_SECONDS + wait
+        seconds, params = RESPONSE_SECONDS + wait, list(params)
         with self._translated(method):
             response = self._client.request(
                 method,
                 self._prefix + path,
                 body=body,
                 headers={**self._headers, **(headers or {})},
-                params=list(params),
-                timeouts=Timeouts(read=seconds, total=seconds + RESPONSE_SECONDS),
+                params=params,
+                timeouts=self._timeouts or Timeouts(read=seconds, total=seconds + RESPONSE_SECONDS),
             )
         if response.status >= _ERROR:
             raise _refusal(method, response, response.body)
-        return Response(response)
+        return Response(response, schema_of(method, path, params))
 
     @contextmanager
     def stream(
@@ -262,7 +263,7 @@ class API:
         """Raise errors of the connection as errors of the command line."""
         try:
             yield
-        except InvalidURL as error:
+        except (InvalidURL, TLSSettingsError) as error:
             raise UsageError(str(error)) from error
         except ConnectFailed as error:
             hint = f" (from {self.target.source})"

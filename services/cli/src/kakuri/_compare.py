@@ -89,15 +89,10 @@ def compare(api: "API", manifest: Manifest, *, is_pruned: bool) -> list[Change]:
     changes = [_compared(api, workload) for workload in manifest.workloads.values()]
     if is_pruned and manifest.set_name:
         label = f"{SET_LABEL}={manifest.set_name}"
-        after: list[tuple[str, str]] = []
-        while True:
-            page = api.get("/workloads", [("label", label), *after]).document
-            changes += [Change(one["id"], REMOVE) for one in page["workloads"]
+        for page in api.pages([("label", label)]):
+            changes += [Change(one["id"], REMOVE) for one in page.document["workloads"]
                         if one["id"] not in manifest.workloads
                         and one.get("desired") != "removed"]  # fmt: skip
-            if "next" not in page:
-                break
-            after = [("after", page["next"])]
     return changes
 
 

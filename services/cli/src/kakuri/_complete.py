@@ -15,25 +15,20 @@ def complete_ids(context: click.Context, _parameter: click.Parameter, incomplete
     """Return the ids of workloads that begin with what was typed.
 
     Returns nothing if the control plane does not answer in time, or refuses: a shell that is
-    waiting must not hang, and has no place for an error.
+    waiting must not hang, and has no place for an error. The request is that of a verb: with the
+    token and the authorities of the context.
     """
-    from kakuri_http import HTTPError, Timeouts  # noqa: PLC0415 (only for completion)
-    from kakuri_http.blocking import BlockingClient  # noqa: PLC0415
+    from kakuri_http import Timeouts  # noqa: PLC0415 (only for completion)
 
-    from kakuri._client import read_document  # noqa: PLC0415
+    from kakuri._client import API  # noqa: PLC0415
 
     timeouts = Timeouts(connect=_CONNECT_SECONDS, read=_SECONDS, total=_SECONDS)
     invocation = context.find_object(Invocation) or Invocation(os.environ)
     try:
-        host = invocation.target.context.host
-        is_unix = host.startswith("unix:")
-        with BlockingClient(host if is_unix else None, timeouts=timeouts) as client:
-            prefix = "" if is_unix else host
-            response = client.get(f"{prefix}/workloads", params=_after(incomplete))
-        if response.status != 200:
-            return []
-        ids = [one["id"] for one in read_document(response.body, "the list")["workloads"]]
-    except (CommandError, HTTPError):
+        with API(invocation.target, timeouts) as api:
+            found = api.get("/workloads", _after(incomplete)).document["workloads"]
+            ids = [one["id"] for one in found]
+    except CommandError:
         return []
     return [one for one in ids if one.startswith(incomplete)]
 

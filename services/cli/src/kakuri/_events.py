@@ -130,7 +130,7 @@ def follow_events(
         CommandError: The query is refused, or the index to continue after, which the API named.
         Unreachable: The first request got no response, or an outage lasted too long.
     """
-    from kakuri._client import read_document  # noqa: PLC0415 (not for --help)
+    from kakuri._schemas import EVENT, read_document  # noqa: PLC0415 (not for --help)
 
     outage = Outage(invocation, api.name)
     has_begun = False
@@ -141,7 +141,7 @@ def follow_events(
                 outage.ended()
                 has_begun = True
                 for line in _lines(response):
-                    event = read_document(line, "an event")
+                    event = read_document(line, "an event", EVENT)
                     if "index" in event and event["type"] != "state":
                         after = str(event["index"])
                     if event["type"] == "gap":
@@ -177,11 +177,13 @@ def _gap(after: str | None) -> Event:
 
 
 def _lines(pieces: Any) -> Iterator[bytes]:
-    """Yield the complete lines of a stream; Unreachable at its end, which is never planned."""
+    """Yield the lines of a stream; Unreachable at its end, which is never planned."""
     buffer = b""
     for piece in pieces:
         *lines, buffer = (buffer + piece).split(b"\n")
         yield from (line for line in lines if line.strip())
+    if buffer.strip():
+        yield buffer  # of a server that is not a control plane: of a stream, each line is complete
     raise Unreachable("the stream of events ended", code="no_answer")
 
 

@@ -3,10 +3,11 @@
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from kakuri._client import API, Params, read_document
+from kakuri._client import API, Params
 from kakuri._exits import Unreachable
 from kakuri._invocation import Invocation
 from kakuri._outage import Outage
+from kakuri._schemas import RECORD, read_document
 from kakuri._watch import path_of
 
 GAP = "kakuri-log-gap"
@@ -128,8 +129,8 @@ def _record_time(line: bytes) -> Line:
 
 
 def record_of(line: bytes) -> dict[str, Any]:
-    """Return a record; Unreachable if it is not a JSON object."""
-    return read_document(line, "a record of the log")
+    """Return a record; Unreachable if it is not what the API describes."""
+    return read_document(line, "a record of the log", RECORD)
 
 
 def report_gap(invocation: Invocation, workload_id: str) -> None:

@@ -54,10 +54,10 @@ def node(invocation: Invocation, *, name: str) -> None:
 
     with invocation.api() as api:
         response = api.get(f"/nodes/{percent_encode(name)}")
+    one = response.document
     if invocation.is_json:
         invocation.out_document(response.body)
         return
-    one = response.document
     if invocation.is_name:
         invocation.out(one["name"])
         return

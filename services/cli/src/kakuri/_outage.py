@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from kakuri._exits import Unreachable
 from kakuri._invocation import Invocation
+from kakuri._schemas import BAD_RESPONSE
 from kakuri._text import now_clock, span
 
 GIVE_UP_SECONDS = 300.0
@@ -30,8 +31,11 @@ class Outage:
         """Record a failed attempt, and wait before the next one.
 
         Raises:
-            Unreachable: The outage has lasted too long.
+            Unreachable: The outage has lasted too long, or a response was not what the API
+                describes: then the server is not a control plane.
         """
+        if error.code == BAD_RESPONSE:
+            raise error
         now = time.monotonic()
         if self._since is None:
             self._since, self._delay = now, _FIRST_DELAY

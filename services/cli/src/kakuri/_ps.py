@@ -78,15 +78,10 @@ def _read(api: "API", params: list[tuple[str, str]]) -> tuple[list[bytes], list[
     """Return the pages of a list: their bodies, and all of their workloads."""
     bodies: list[bytes] = []
     workloads: list[Any] = []
-    after: list[tuple[str, str]] = []
-    while True:
-        response = api.get("/workloads", [*params, *after])
-        document = response.document
-        bodies.append(response.body)
-        workloads += document["workloads"]
-        if "next" not in document:
-            return bodies, workloads
-        after = [("after", document["next"])]
+    for page in api.pages(params):
+        bodies.append(page.body)
+        workloads += page.document["workloads"]
+    return bodies, workloads
 
 
 def _check_found(ids: Sequence[str], workloads: list[Any]) -> None:

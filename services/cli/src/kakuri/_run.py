@@ -247,14 +247,15 @@ def _check(invocation: Invocation, api: "API", document: dict[str, Any]) -> int:
         "POST", "/workloads", params=[("dry_run", "true")], body=encode(document),
         headers=JSON_CONTENT,
     )  # fmt: skip
+    found = response.document
     if invocation.is_json:
         invocation.out_document(response.body)
     elif invocation.is_name:
         invocation.out(document["id"])
     else:
         change = {"create": "would be created", "none": "already exists, nothing would change"}
-        text = change.get(response.document["change"], response.document["change"])
-        image = image_text(response.document.get("image"))
+        text = change.get(found["change"], found["change"])
+        image = image_text(found.get("image"))
         invocation.out(f"{document['id']}  {text}{image and f'; {image}'}")
     return Exit.OK
 

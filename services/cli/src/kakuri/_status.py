@@ -42,13 +42,13 @@ def status(invocation: Invocation, *, id: str, removed: bool) -> None:  # noqa: 
 
     with invocation.api() as api:
         response = get_kept(invocation, api, id, "", (("spec", "true"),), is_removed=removed)
+        document = response.document
         if invocation.is_json:
             invocation.out_document(response.body)
             return
         if invocation.is_name:
             invocation.out(id)
             return
-        document = response.document
         node = first_node(api)
         more = [("removed", "true")] if "removed_at" in document else []
         steps = api.get(f"/workloads/{id}/history", more).document["transitions"]
@@ -139,7 +139,7 @@ def _spec_rows(document: Document, node: Document) -> list[tuple[str, str]]:
         ("limits", f"{size(spec['memory_mb'])}, {cores_text(spec['cpu_millicores'])}"),
         ("class", f"{runtime_class} → handler {handler}" if handler else runtime_class),
         ("user", spec.get("user", "")),
-        ("labels", ", ".join(f"{key}={value}" for key, value in labels.items())),
+        ("labels", ", ".join(printable(f"{key}={value}") for key, value in labels.items())),
         ("restart", _policy_text(spec, document)),
     ]
 
