@@ -13,6 +13,9 @@ from tools.sessions.steps import PYTHON, closure, install_editable, install_whee
 WITH_SESSIONS = ("etcd", "interop", "observability", "openapi", "page", "zones")
 """The directories of tests/ that sessions of their own run."""
 
+PAGE_PARTS = 4
+"""Parts of the page's tests. More of them than cores, so that no core waits long for the other."""
+
 
 @nox.session(python=PYTHON, reuse_venv=False)
 def e2e(session: nox.Session) -> None:
@@ -65,7 +68,9 @@ def page(session: nox.Session) -> None:
     session.install("-q", *tools_of("test", "page"))
     pytest = [str(Path(session.bin) / "python"), "-m", "pytest", "-p", "no:cacheprovider"]
     files = sorted(map(str, Path("tests/page").glob("test_*.py")))
-    parts = [["tests/page", *session.posargs]] if session.posargs else [files[::2], files[1::2]]
+    parts = [files[first::PAGE_PARTS] for first in range(PAGE_PARTS)]
+    if session.posargs:
+        parts = [["tests/page", *session.posargs]]
     runs = {
         f"part {number} of the page's tests": [*pytest, *part]
         for number, part in enumerate(parts, 1)

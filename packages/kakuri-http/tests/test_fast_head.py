@@ -218,7 +218,7 @@ def test_fast_and_exact_parser_agree_on_heads_with_noise(noise, more):
 
 
 def test_near_miss_of_the_fast_parser_takes_linear_time():
-    began = time.perf_counter()
+    began = time.process_time()
     for near in (
         b"GET /" + b"a/" * 32_000 + b"\x00 HTTP/1.1\r\nHost: a\r\n\r\n",
         b"GET / HTTP/1.1\r\n" + b"X: y\r\n" * 10_000 + b"Z",
@@ -231,7 +231,7 @@ def test_near_miss_of_the_fast_parser_takes_linear_time():
             exactly(
                 near, Limits(head=1 << 20, field_line=1 << 20, request_line=1 << 20, fields=1 << 20)
             )
-    assert time.perf_counter() - began < 1.0
+    assert time.process_time() - began < 1.0
 
 
 @given(heads(), NAMES)
