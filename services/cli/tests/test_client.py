@@ -63,8 +63,9 @@ def test_request_waits_thirty_seconds_and_as_long_as_the_server_was_asked_to(tra
     api = api_of("http://a:1")
     api.get("/x")
     api.request("POST", "/x", wait=5.0)
+    api.get("/x", wait=7.0)
     waits = [options["timeouts"] for _, _, options in transport.made.requests]
-    assert waits == [Timeouts(read=30.0, total=60.0), Timeouts(read=35.0, total=65.0)]
+    assert waits == [Timeouts(read=each, total=each + 30.0) for each in (30.0, 35.0, 37.0)]
 
 
 def test_response_may_have_64_mib(transport):

@@ -15,7 +15,7 @@ import pytest
 from kakuri._command import kakuri as command
 from kakuri._exits import ClosedPipe
 from kakuri._invocation import Invocation, width_of
-from kakuri._overview import VERBS
+from kakuri._overview import VERBS, overview
 from kakuri._types import SECONDS
 from kakuri_http import Response, problem
 
@@ -308,3 +308,23 @@ def test_error_as_json_has_the_first_line_as_its_title(kakuri, tmp_path):
 
 def test_value_that_was_read_is_not_read_again():
     assert SECONDS.convert(3.5, None, None) == 3.5
+
+
+def test_note_comes_after_the_data_before_it_and_at_once(environment):
+    shown = io.BytesIO()
+    for name in ("stdout", "stderr"):
+        environment.setattr(sys, name, io.TextIOWrapper(io.BufferedWriter(shown)))
+    invocation = Invocation({})
+    invocation.out("data")
+    invocation.note("note")
+    assert shown.getvalue() == b"data\nnote\n"
+
+
+def test_help_begins_with_usage_and_a_summary_of_its_width():
+    head = ["Usage: kakuri [OPTIONS] COMMAND [ARGS]...", ""]
+    assert overview(20).splitlines()[:4] == [
+        *head, "  Run and watch container workloads in strong", "  isolation.",
+    ]  # fmt: skip
+    assert overview(100).splitlines()[:4] == [
+        *head, "  Run and watch container workloads in strong isolation.", "",
+    ]  # fmt: skip

@@ -1,7 +1,9 @@
 """A workload in the foreground, driven step by step without threads and signals."""
 
+import io
 import queue
 import signal
+import sys
 import time
 from types import SimpleNamespace
 
@@ -365,3 +367,17 @@ def test_signals_are_handled_while_the_workload_is_followed_and_no_longer(follow
             ("signal", signal.SIGINT), ("signal", signal.SIGTERM),
         ]  # fmt: skip
     assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
+
+
+@pytest.mark.parametrize("name", ["stdout", "stderr"])
+def test_output_is_printed_after_earlier_text_at_once_and_makes_room(follower, monkeypatch, name):
+    following = follower()
+    stream = io.TextIOWrapper(io.BufferedWriter(raw := io.BytesIO()))
+    stream.write("earlier ")
+    monkeypatch.setattr(sys, name, stream)
+    for _ in range(foreground.MAX_WAITING):
+        following._room.acquire()
+    following._handle(name, b"now")
+    assert raw.getvalue() == b"earlier now"
+    assert following._room.acquire(blocking=False)
+    assert following._progress.shown == [("clear",)]

@@ -68,54 +68,47 @@ def _shared_option(
 
 def version_option() -> click.Option:
     """Return the option that prints the version of the command."""
+    return _page_option(VERSION_OPTION, lambda _: f"kakuri, version {__version__}")
 
-    def print_version(context: click.Context, _: click.Parameter, value: Any) -> None:
+
+def _page_option(
+    entry: tuple[tuple[str, ...], str], page: Callable[[click.Context], str]
+) -> click.Option:
+    """Return an option that prints a page in place of running the verb."""
+
+    def print_page(context: click.Context, _: click.Parameter, value: Any) -> None:
         if value and not context.resilient_parsing:
-            click.echo(f"kakuri, version {__version__}")
+            click.echo(page(context), color=context.color)
             context.exit()
 
-    names, text = VERSION_OPTION
+    names, text = entry
     return click.Option(
-        names, is_flag=True, is_eager=True, expose_value=False, callback=print_version, help=text
+        names, is_flag=True, is_eager=True, expose_value=False, callback=print_page, help=text
     )
 
 
-def _help_option() -> click.Option:
-    # click's own translates its summary, and looks for translations each time.
-    def print_help(context: click.Context, _: click.Parameter, value: Any) -> None:
-        if value and not context.resilient_parsing:
-            click.echo(context.get_help(), color=context.color)
-            context.exit()
+class _WithHelp(click.Command):
+    """A command with our help option: click's translates its summary, each time it is read."""
 
-    names, text = HELP_OPTION
-    return click.Option(
-        names, is_flag=True, is_eager=True, expose_value=False, callback=print_help, help=text
-    )
+    def __init__(self, *arguments: Any, **attributes: Any) -> None:
+        super().__init__(*arguments, **attributes)
+        self.help_option = _page_option(HELP_OPTION, lambda context: context.get_help())
+
+    def get_help_option(self, _ctx: click.Context) -> click.Option:
+        """Return the option that shows the help of the command."""
+        return self.help_option
 
 
-class Verb(click.Command):
+class Verb(_WithHelp):
     """A command with the shared options after its own."""
 
     def __init__(self, *arguments: Any, **attributes: Any) -> None:
         super().__init__(*arguments, **attributes)
         self.params.extend(shared_options())
-        self.help_option = _help_option()
-
-    def get_help_option(self, _ctx: click.Context) -> click.Option:
-        """Return the option that shows the help of the verb."""
-        return self.help_option
 
 
-class Verbs(click.Group):
+class Verbs(_WithHelp, click.Group):
     """The command `kakuri`, which imports a verb when it is used."""
-
-    def __init__(self, *arguments: Any, **attributes: Any) -> None:
-        super().__init__(*arguments, **attributes)
-        self.help_option = _help_option()
-
-    def get_help_option(self, _ctx: click.Context) -> click.Option:
-        """Return the option that shows the page of `kakuri --help`."""
-        return self.help_option
 
     def list_commands(self, _ctx: click.Context) -> list[str]:
         """Return the names of the verbs."""
