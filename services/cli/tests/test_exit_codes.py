@@ -328,3 +328,12 @@ def test_help_begins_with_usage_and_a_summary_of_its_width():
     assert overview(100).splitlines()[:4] == [
         *head, "  Run and watch container workloads in strong isolation.", "",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "arguments", [["status", "a\udcff"], ["run", "-d", "--name", "\udcff", "x"], ["\udcff"]]
+)
+def test_argument_that_is_not_utf_8_is_a_usage_error(kakuri, api, arguments):
+    result = kakuri(*arguments)
+    assert (result.code, result.out, api.requests) == (2, "", [])
+    assert result.err.startswith("error: expected arguments in UTF-8, got '")

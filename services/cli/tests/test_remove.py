@@ -1,5 +1,6 @@
 """Removals that take several requests, and the waits that each of them asks for."""
 
+import json
 import time
 
 import pytest
@@ -145,3 +146,7 @@ def test_action_is_one_request_with_its_grace_and_version(clock, options, body, 
     api = ScriptedAPI(clock, Response())
     post(api, "a/b", "stop", **options)
     assert api.requests == [("POST", "/workloads/a%2Fb/stop", {}, body, headers, wait)]
+
+
+def test_forced_removal_of_an_unknown_id_is_a_valid_document(kakuri):
+    assert json.loads(kakuri("rm", "-f", 'a"b', "-o", "json").out) == {"id": 'a"b'}

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import click
 
-from kakuri._exits import ClosedPipe, CommandError, Exit
+from kakuri._exits import ClosedPipe, CommandError, Exit, UsageError
 from kakuri._group import Verbs, shared_options, version_option
 from kakuri._invocation import Invocation
 from kakuri._overview import EPILOG, SUMMARY
@@ -31,6 +31,7 @@ def run_command(args: Sequence[str]) -> int:
     """
     invocation = Invocation(os.environ)
     try:
+        _check_encoding(args)
         result = kakuri.main(list(args), prog_name="kakuri", obj=invocation, standalone_mode=False)
     except ClosedPipe as error:
         raise BrokenPipeError from error
@@ -52,6 +53,15 @@ def run_command(args: Sequence[str]) -> int:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         return Exit.INTERRUPTED
     return result if isinstance(result, int) else Exit.OK
+
+
+def _check_encoding(args: Sequence[str]) -> None:
+    """Raise UsageError for an argument that no request and no document can have."""
+    for each in args:
+        try:
+            each.encode()
+        except UnicodeEncodeError:
+            raise UsageError(f"expected arguments in UTF-8, got {each!r}") from None
 
 
 def _show(invocation: Invocation, message: str, code: str, document: bytes | None) -> None:

@@ -59,8 +59,10 @@ def rm(
             except NotFound:
                 if not force:
                     raise
+                from kakuri_json import encode  # noqa: PLC0415 (only here)
+
                 document = {"id": workload_id}
-                return b'{"id":"%s"}' % workload_id.encode(), document, "not there"
+                return encode(document), document, "not there"
             document = response.document
             is_gone = response.status == 200
             text = receipt_text(document) if is_gone else "is being removed"
