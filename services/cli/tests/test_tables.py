@@ -75,3 +75,16 @@ def test_state_with_a_text_after_it_has_the_colour_of_the_state():
     invocation.color = "always"
     lines = table_lines(invocation, [Column("S", is_colored=True)], [["failed now"], ["x"]], None)
     assert lines[1:] == ["\x1b[31mfailed now\x1b[0m", "x"]
+
+
+def test_text_of_a_million_characters_is_cut_in_few_steps(plain, monkeypatch):
+    steps = []
+
+    def widest(*arguments, **options):
+        steps.append(arguments)
+        return max(*arguments, **options)
+
+    monkeypatch.setattr("kakuri._tables.max", widest, raising=False)
+    lines = table_lines(plain, COLUMNS, [["web", "running", "x" * 1_000_000]], 40)
+    assert lines[1] == f"web    running   {'x' * 22}…"
+    assert len(steps) < 100

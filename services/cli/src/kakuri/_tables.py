@@ -78,6 +78,8 @@ def _line(texts: Sequence[str], widths: Sequence[int]) -> str:
 
 def _shrink(widths: dict[int, int], may_be_cut: list[int], width: int) -> None:
     """Shorten the widest column that may be cut until the line fits."""
+    for index in may_be_cut:  # at once: a server may send a message of a million characters
+        widths[index] = min(widths[index], max(width, _SHORTEST))
     excess = sum(widths.values()) + _GAP * (len(widths) - 1) - width
     while excess > 0 and may_be_cut:
         widest = max(may_be_cut, key=lambda index: widths[index])
