@@ -176,3 +176,17 @@ async def test_turn_passes_on_after_a_page_that_failed_and_a_request_that_was_ca
     await asyncio.wait([reading, waiting])
     agent.answers.set()
     assert (await last).next == PAGE
+
+
+async def test_streams_that_waited_while_the_agent_did_not_answer_get_its_error(agent):
+    kept = KeptEvents(agent)
+    agent.answers.clear()
+    agent.error = AgentTimeout("late")
+    reading = [asyncio.create_task(kept.after(0)) for _ in range(3)]
+    await until_asked(agent)
+    agent.answers.set()
+    errors = await asyncio.gather(*reading, return_exceptions=True)
+    assert [(type(error), str(error)) for error in errors] == [(AgentTimeout, "late")] * 3
+    assert len(agent.asked) == 1
+    agent.error = None
+    assert (await kept.after(0)).next == PAGE

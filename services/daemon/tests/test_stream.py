@@ -239,3 +239,20 @@ def test_writer_takes_lines_without_the_lock_that_other_threads_wait_for(monkeyp
     with os.fdopen(read) as source:
         assert source.read() == "first\nsecond\n"
     assert was_free == [True, True]
+
+
+def test_line_that_is_written_while_another_is_rendered_is_written():
+    read, write = os.pipe()
+    stream = LogStream(write)
+
+    def render():
+        stream.write("within\n")
+        return "outer"
+
+    stream.write_later(render)
+    stream.write_later(str, "next")
+    stream.write("last\n")
+    stream.close(10)
+    os.close(write)
+    with os.fdopen(read) as source:
+        assert sorted(source.read().splitlines()) == ["last", "next", "outer", "within"]

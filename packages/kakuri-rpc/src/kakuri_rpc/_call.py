@@ -46,8 +46,8 @@ class Call(Generic[R]):
     task.
 
     If the connection breaks before the reply, the request is sent once more, unless that could do
-    something twice. That, and `recovered`, run in a copy of the context (contextvars) in which the
-    call was made. Cancelling the call drops the reply.
+    something twice. The repetition, and the function given to `recovered`, run in a copy of the
+    context (contextvars) in which the call was made. Cancelling the call drops the reply.
 
     Raises, when it is awaited:
         AgentError: The agent answered with an error.
@@ -65,7 +65,7 @@ class Call(Generic[R]):
     _recover: Callable[[AgentError], Coroutine[Any, Any, Any]] | None = None
     _cached_convert: Callable[[R], Any] | None = None
     _callback: Callable[["Call[R]"], object] | None = None
-    _context: contextvars.Context | None = None
+    _callback_context: contextvars.Context | None = None
     _result: Any = None
     _error: BaseException | None = None
     _is_counted = False
@@ -98,7 +98,7 @@ class Call(Generic[R]):
         self._timeout = timeout
         self._metrics = metrics
         self._traces = traces
-        self._caller = contextvars.copy_context()  # quick, whatever it contains
+        self._caller_context = contextvars.copy_context()  # in constant time (PEP 567)
         is_sent = lines.try_send(encode(request), self, timeout=timeout)
         metrics.in_flight += 1
         self._began = time.monotonic()
@@ -161,7 +161,7 @@ class Call(Generic[R]):
         """
         if self._is_done or self._callback is not None:
             raise RuntimeError("a call that is not done accepts one callback or one awaiter")
-        self._callback, self._context = callback, context
+        self._callback, self._callback_context = callback, context
 
     def done(self) -> bool:
         """Return whether the call has a result, or was cancelled."""
@@ -235,7 +235,7 @@ class Call(Generic[R]):
             self._continue(self._send_without_trace(error))
         elif self._recover is not None:
             self._count(error)
-            self._continue(self._recovered(self._recover, error))
+            self._continue(self._run_recovery(self._recover, error))
         else:
             self._fail(error)
 
@@ -269,10 +269,10 @@ class Call(Generic[R]):
         if callback is None:
             return
         try:
-            if self._context is None:
+            if self._callback_context is None:
                 callback(self)
             else:
-                self._context.run(callback, self)
+                self._callback_context.run(callback, self)
         except Exception as error:  # noqa: BLE001 - reported as asyncio does; the connection goes on
             asyncio.get_running_loop().call_exception_handler(
                 {"message": f"the callback {callback!r} failed", "exception": error}
@@ -284,7 +284,7 @@ class Call(Generic[R]):
         Replies and losses are received in the connection's context, which serves all callers.
         """
         loop = asyncio.get_running_loop()
-        self._task = loop.create_task(steps, context=self._caller)
+        self._task = loop.create_task(steps, context=self._caller_context)
         self._task.add_done_callback(self._continued)
 
     def _continued(self, task: asyncio.Task[None]) -> None:
@@ -321,7 +321,7 @@ class Call(Generic[R]):
         self._request = without_trace(self._request)
         await self._send()
 
-    async def _recovered(
+    async def _run_recovery(
         self, recover: Callable[[AgentError], Coroutine[Any, Any, Any]], refusal: AgentError
     ) -> None:
         try:

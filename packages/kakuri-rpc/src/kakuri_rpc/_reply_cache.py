@@ -10,16 +10,14 @@ from typing import Any, NamedTuple
 MAX_BYTES = 512
 """Bytes of the longest line that is cached; that of a status without details is shorter."""
 
-MAX_LINES = 1024
-"""Lines that are cached; with their results they take about 2 MiB."""
-
-SLOTS = 4 * MAX_LINES
-"""Lines that are known to have come once, each in the slot that its hash selects."""
+SLOTS = 4096
+"""Lines that are cached, each in the slot that its hash selects; they take a few MiB."""
 
 
 class CachedReply(NamedTuple):
-    """What a line that came twice was decoded and converted to."""
+    """A line that came twice."""
 
+    line: bytes
     convert: Callable[[Any], object]
     reply: Any
     """What the line was decoded to; it can't be changed."""
@@ -28,20 +26,22 @@ class CachedReply(NamedTuple):
 
 
 class ReplyCache:
-    """Caches the latest lines that came twice.
+    """Caches lines that come twice, until another line takes the slot.
 
-    A line that comes once, as most do where clients ask for more workloads than fit, costs a hash
-    and a comparison, and no memory.
+    A line that comes once costs a hash and a comparison, and no memory. If clients ask for more
+    workloads in turn than there are slots, those that share one are not cached; the others are.
     """
 
     def __init__(self) -> None:
         self._seen = array("q", bytes(8 * SLOTS))  # the hash of the last line that was new in each
-        self._cached: dict[bytes, CachedReply] = {}
+        self._cached: list[CachedReply | None] = [None] * SLOTS
 
     def find(self, line: bytes, convert: Callable[[Any], object]) -> CachedReply | None:
         """Return the entry of a line for the same `convert`."""
-        known = self._cached.get(line)
-        return known if known is not None and known[0] is convert else None
+        known = self._cached[hash(line) % SLOTS]
+        if known is not None and known[0] == line and known[1] is convert:
+            return known
+        return None
 
     def add(self, line: bytes, convert: Callable[[Any], object], reply: Any, result: Any) -> None:
         """Cache a line if it has come before."""
@@ -50,6 +50,4 @@ class ReplyCache:
         if self._seen[slot] != number:
             self._seen[slot] = number
         elif len(line) <= MAX_BYTES:
-            if len(self._cached) >= MAX_LINES:
-                del self._cached[next(iter(self._cached))]
-            self._cached[line] = CachedReply(convert, reply, result)
+            self._cached[slot] = CachedReply(line, convert, reply, result)

@@ -2,8 +2,8 @@
 
 A stream begins after an index, with the next event, or with the current state of each workload.
 In the last two cases, the latest events may come first: then no later event is left out, not even
-one that a state already includes. Events that the hub has dropped are read
-from the agent page by page, at the pace of the client.
+one that a state already includes. Events that the hub has dropped are read from the agent page by
+page, at the pace of the client.
 """
 
 import re
@@ -151,13 +151,11 @@ class _Stream:
             async with aclosing(self._earlier(changes)) as pieces:
                 async for piece in pieces:
                     yield piece
-        except RPCError as error:
+        except (RPCError, TooManyStreams) as error:
             if not isinstance(error, AgentError) or error.code is not ErrorCode.COMPACTED:
                 raise ClientDisconnected(f"a stream of events was cut off: {error}") from error
             yield self._gap(error.oldest or 0)
             return
-        except TooManyStreams as error:
-            raise ClientDisconnected(f"a stream of events was cut off: {error}") from error
         position = self._hub.position(self._index)
         async for batch in self._hub.batches(self._hub.end if position is None else position):
             if isinstance(batch, Gap):

@@ -125,8 +125,13 @@ class StreamEvent:
 
     @property
     def server_sent(self) -> bytes:
-        """The same as a server-sent event; the JSON has no line feed of its own."""
-        return b"id: %d\nevent: %b\ndata: %b\n" % (self.index, self.kind.encode(), self.line)
+        """The same as a server-sent event; the JSON has no line feed of its own.
+
+        A state has no id: a browser that is cut off in their list then starts over, instead of
+        continuing after one of them.
+        """
+        number = b"" if self.kind == "state" else b"id: %d\n" % self.index
+        return b"%bevent: %b\ndata: %b\n" % (number, self.kind.encode(), self.line)
 
 
 @dataclass(frozen=True, slots=True)

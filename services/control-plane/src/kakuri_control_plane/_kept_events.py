@@ -6,13 +6,16 @@ streams of this process in turn, and other requests are answered between two pag
 """
 
 import asyncio
+from copy import copy
 
-from kakuri_rpc import AgentClient, Changes
+from kakuri_rpc import AgentClient, AgentError, Changes, RPCError
 
 from kakuri_control_plane._event_hub import TooManyStreams
 
-TURN_SECONDS = 5.0
-"""Seconds that a stream waits for its turn; a hundred pages can be read meanwhile."""
+TURN_SECONDS = 10.0
+"""Seconds that a stream waits for its turn; a few hundred pages can be read meanwhile. It is longer
+than the agent may take for one page, so that those who wait learn that the agent does not answer.
+"""
 
 
 class KeptEvents:
@@ -26,6 +29,8 @@ class KeptEvents:
         """
         self._agent = agent
         self._turn = asyncio.Lock()
+        self._failures = 0
+        self._failure: RPCError | None = None
 
     async def after(self, index: int) -> Changes:
         """Return the events after an index, as many as the agent sends at once.
@@ -35,14 +40,23 @@ class KeptEvents:
             AgentError: The code is `compacted` if the events after the index are not kept.
             RPCError: The agent can't be asked.
         """
+        failures = self._failures
         try:
             async with asyncio.timeout(TURN_SECONDS):
                 await self._turn.acquire()
         except TimeoutError:
             raise TooManyStreams(
-                f"{TURN_SECONDS:.0f} s were not enough for the streams that read earlier events"
+                f"no turn within {TURN_SECONDS:.0f} s: too many streams read earlier events"
             ) from None
         try:
+            if self._failure is not None and self._failures > failures:
+                raise copy(self._failure)  # it would take as long again to fail once more
             return await self._agent.get_changes(index)
+        except AgentError:
+            raise
+        except RPCError as error:
+            self._failures += 1
+            self._failure = copy(error)
+            raise
         finally:
             self._turn.release()

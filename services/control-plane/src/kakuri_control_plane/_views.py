@@ -322,9 +322,9 @@ class HistoryView:
 
 
 def existing_state(status: Status) -> bytes | None:
-    """Return the state of a workload that existed already, as `existing_workload` takes it.
+    """Return the JSON members of the state after `id`, for `existing_workload`.
 
-    None if the agent did not know the workload before.
+    None if the workload is new.
     """
     if not status.existing:
         return None

@@ -83,6 +83,8 @@ class LogStream:
         later = self._later
         with self._changed:  # so that threads don't change the order
             for _ in range(len(later)):
+                if not later:  # a line was written while one was rendered: it rendered the rest
+                    break
                 render, *arguments = later.popleft()
                 try:
                     line = render(*arguments)
