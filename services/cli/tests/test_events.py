@@ -308,12 +308,39 @@ def test_stream_counts_as_broken_after_fifteen_seconds_of_silence(quick):
     assert silences == [("/events", 15.0)]
 
 
-def test_lines_of_a_stream_are_not_empty_and_its_end_is_an_error():
-    pieces = [b"a", b"b\n\nc\n \n", b"d"]
+@pytest.mark.parametrize(
+    ("pieces", "lines"),
+    [
+        ([b"a", b"b\n\nc\n \n"], [b"ab", b"c"]),
+        ([b"a\nb\n", b"c"], [b"a", b"b"]),
+        ([b"\n\n", b"a", b"b"], [b"ab"]),
+        ([b" "], []),
+    ],
+)
+def test_lines_of_a_stream_are_complete_unless_it_has_only_one_and_its_end_is_an_error(
+    pieces, lines
+):
     found = _lines(pieces)
-    assert [next(found), next(found), next(found)] == [b"ab", b"c", b"d"]
+    assert [next(found) for _ in lines] == lines
     with pytest.raises(Unreachable, match="the stream of events ended"):
         next(found)
+
+
+def test_stream_that_ends_within_a_line_is_resumed_after_the_last_complete_one(monkeypatch):
+    errors = []
+
+    class CutOff(Streams):
+        def stream(self, path, params, *, silence):
+            if self.queries:
+                return super().stream(path, params, silence=silence)
+            self.queries.append(dict(params))
+            return nullcontext(iter([json.dumps(EVENTS[0]).encode(), b'\n{"type":"wor']))
+
+    monkeypatch.setattr("kakuri._outage.Outage.failed", lambda _, error: errors.append(error))
+    api = CutOff([{"type": "stop"}])
+    assert indexes(Invocation({}), api, "0") == [1]
+    assert api.queries == [{"after": "0"}, {"after": "1"}]
+    assert [error.message for error in errors] == ["the stream of events ended"]
 
 
 @pytest.mark.parametrize(

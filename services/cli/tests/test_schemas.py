@@ -269,7 +269,7 @@ def test_fields_that_are_not_described_are_kept():
     assert read_document(json.dumps(later).encode(), "the response", STATUS) == later
 
 
-def test_page_that_does_not_go_on_is_an_error(responded):
+def test_page_that_repeats_the_one_before_it_is_an_error(responded):
     documents = DOCUMENTS | {"/workloads": {"workloads": [WEB], "next": "web"}}
     code, _, err = responded(["ps"], documents)
     assert code == 6

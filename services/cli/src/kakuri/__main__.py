@@ -22,7 +22,7 @@ def run() -> "NoReturn":
     """
     gc.set_threshold(100_000)
     _open_missing_streams()
-    sys.stderr = _Messages(sys.stderr)
+    sys.stderr = _LossyStderr(sys.stderr)
     code: int | str | None = 1
     try:
         main()
@@ -32,7 +32,7 @@ def run() -> "NoReturn":
     os._exit(code if isinstance(code, int) else 1)
 
 
-class _Messages(io.TextIOWrapper):
+class _LossyStderr(io.TextIOWrapper):
     """Standard error. Messages that can't be written are lost, and change no exit code."""
 
     def __init__(self, stream: "TextIO") -> None:

@@ -181,7 +181,7 @@ class API:
             params: The query.
 
         Raises:
-            Unreachable: A page does not go on after the one before it.
+            Unreachable: A page repeats or precedes the one before it.
         """
         after = ""
         while True:

@@ -56,7 +56,7 @@ def run_command(args: Sequence[str]) -> int:
 
 
 def _check_encoding(args: Sequence[str]) -> None:
-    """Raise UsageError for an argument that no request and no document can have."""
+    """Raise UsageError for an argument that is not valid UTF-8."""
     for each in args:
         try:
             each.encode()

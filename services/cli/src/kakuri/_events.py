@@ -78,9 +78,8 @@ def events(
 
 def _beginning(since: str | None, tail: int | None, *, follow: bool) -> tuple[str, float | None]:
     """Return the index to begin after, and the earliest time to show."""
-    begin = "now" if follow or tail is not None else "0"
     if since is None:
-        return begin, None
+        return "now" if follow or tail is not None else "0", None
     if since == "now" or since.isdigit():
         if tail is not None:
             raise UsageError(
@@ -177,13 +176,19 @@ def _gap(after: str | None) -> Event:
 
 
 def _lines(pieces: Any) -> Iterator[bytes]:
-    """Yield the lines of a stream; Unreachable at its end, which is never planned."""
+    """Yield the lines of a stream; Unreachable at its end, which is never planned.
+
+    A stream that a proxy cut off can end within a line, which the next stream has again.
+    """
     buffer = b""
+    has_lines = False
     for piece in pieces:
         *lines, buffer = (buffer + piece).split(b"\n")
-        yield from (line for line in lines if line.strip())
-    if buffer.strip():
-        yield buffer  # of a server that is not a control plane: of a stream, each line is complete
+        for line in filter(bytes.strip, lines):
+            has_lines = True
+            yield line
+    if buffer.strip() and not has_lines:
+        yield buffer  # Only a server that is not a control plane sends an incomplete last line.
     raise Unreachable("the stream of events ended", code="no_answer")
 
 
