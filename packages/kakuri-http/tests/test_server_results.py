@@ -213,6 +213,40 @@ async def test_router_that_fails_is_logged_after_the_exception_that_it_responds_
     assert "RuntimeError: another" in caplog.text
 
 
+@pytest.mark.parametrize("is_async", [False, True])
+async def test_router_that_fails_is_logged_without_a_second_traceback_of_the_first_exception(
+    is_async, caplog
+):
+    def respond(error):
+        raise RuntimeError("another")
+
+    router = failing(LookupError("first"), is_async=is_async)
+    router.respond_to = respond
+    async with wired(router) as wire:
+        wire.send(GET)
+        assert (await wire.read_response())[0] == 500
+    assert caplog.text.count("LookupError: first") == 1
+    assert caplog.text.count("RuntimeError: another") == 1
+
+
+async def test_router_that_fails_is_logged_with_the_cause_of_its_own_exception(caplog):
+    def respond(error):
+        {}["lookup"]
+
+    def respond_by_lookup(error):
+        try:
+            respond(error)
+        except KeyError:
+            raise RuntimeError("another")  # noqa: B904 - the context is what is tested
+
+    router = failing(LookupError("first"), is_async=False)
+    router.respond_to = respond_by_lookup
+    async with wired(router) as wire:
+        wire.send(GET)
+        assert (await wire.read_response())[0] == 500
+    assert "KeyError: 'lookup'" in caplog.text
+
+
 async def test_router_responds_to_the_exceptions_of_its_checks():
     router = Translating()
 

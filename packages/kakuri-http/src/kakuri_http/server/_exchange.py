@@ -112,15 +112,21 @@ def fault_response(
         if isinstance(error, Exception) and (response := respond_to(error)) is not None:
             return response
     except Exception as another:
-        log.error("%s failed", during, exc_info=error)  # noqa: TRY400 - not the one handled here
+        response = _internal_error(error, during)
         if another is not error:
+            if another.__context__ is error:  # of a synchronous handler, which is being handled
+                another.__context__ = None  # the log has its traceback already
             log.exception("the router failed to respond to %r", error)
         another.__traceback__ = None  # its frames refer to both errors: no cycle
-        return problem(500, code="internal")
+        return response
     if isinstance(error, RemoteProtocolError):
         return problem(error.status, detail=str(error), code=error.code)
     if isinstance(error, ClientDisconnected):
         return problem(400, detail="the content was cut off", code="bad_request")
+    return _internal_error(error, during)
+
+
+def _internal_error(error: BaseException, during: str) -> Response:
     log.error("%s failed", during, exc_info=error)
     return problem(500, code="internal")
 
