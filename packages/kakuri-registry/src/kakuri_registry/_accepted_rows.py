@@ -72,17 +72,17 @@ def read_accepted(reader: RowReader, text: object) -> Iterator[Change]:
         yield change._replace(is_registration=True, events=(event,))
 
 
-def supersedes(change: Change, version: int | None) -> bool:
+def is_later_than_row(registration: Change, row_version: int | None) -> bool:
     """Return whether a registration is later than the row of its workload.
 
     A write that failed may have stored the row, or that of a later change, and not deleted the
     registration; and a workload that was removed may have been registered again.
 
     Args:
-        change: The registration.
-        version: The version of the workload's row; None if there is none.
+        registration: The change that registers a workload.
+        row_version: The version of the workload's row; None if there is none.
     """
-    return version is None or version < change.version
+    return row_version is None or row_version < registration.version
 
 
 def _text(change: Change) -> str:

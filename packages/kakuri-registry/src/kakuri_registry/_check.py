@@ -81,7 +81,8 @@ def _checked(database: Path) -> StoreReport:
 
 def _report(connection: sqlite3.Connection) -> StoreReport:
     problems: list[StoreProblem] = []
-    loaded: set[str] = set()  # a write that failed may have stored a registration and its row
+    # ids: after a write that failed, a workload may have both a registration and a row
+    loaded: set[str] = set()
     try:
         for (fault,) in connection.execute(f"PRAGMA integrity_check({MAX_FAULTS})"):
             if fault != "ok":

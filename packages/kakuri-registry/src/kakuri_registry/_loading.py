@@ -7,7 +7,7 @@ from typing import Any
 
 from kakuri_workload import History
 
-from kakuri_registry._accepted_rows import read_accepted, supersedes
+from kakuri_registry._accepted_rows import is_later_than_row, read_accepted
 from kakuri_registry._cells import BadRow, shorten
 from kakuri_registry._change import Change
 from kakuri_registry._entry import WorkloadEntry
@@ -76,7 +76,7 @@ def read_all(
     for change in accepted:
         assert change.entry is not None
         known = entries.get(change.workload_id)
-        if supersedes(change, None if known is None else known.version):
+        if is_later_than_row(change, None if known is None else known.version):
             entries[change.workload_id] = change.entry
             histories.pop(change.workload_id, None)
         version = max(version, change.version)

@@ -29,7 +29,7 @@ class Persistence(Enum):
     """All of them, before it returns."""
 
     REMOVALS = "removals"
-    """Removals only, and events of the node, before it returns."""
+    """Only removals and events of the node, before it returns."""
 
 
 _DELAYED, _REMOVALS = Persistence.DELAYED, Persistence.REMOVALS
@@ -129,8 +129,8 @@ class ChangePublisher(RegistryReader):
             history: Its history after the change.
             event: The event of the change, if it has one.
             is_registration: Whether the entry is new.
-            is_adopted: Whether it is new, and its workload runs already: a store then does not
-                count it as a registration, because it needs no place that is reserved for those.
+            is_adopted: Whether the workload was already running. It then does not count as a
+                registration, for which a store must have room.
         """
         if self._persistence is not _REMOVALS:
             events = () if event is None else (event,)

@@ -11,7 +11,7 @@ from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from kakuri_registry._accepted_rows import read_accepted, supersedes
+from kakuri_registry._accepted_rows import is_later_than_row, read_accepted
 from kakuri_registry._cells import BadRow
 from kakuri_registry._directory import companion, open_file, sync_directory
 from kakuri_registry._rows import COLUMNS, RowReader, row_of, storable
@@ -128,7 +128,7 @@ def _read(path: Path) -> tuple[dict[object, Row], int, list[Row]]:
                     for change in read_accepted(reader, text):
                         version = max(version, change.version)
                         known = found.get(change.workload_id)
-                        if supersedes(change, None if known is None else known[1]):
+                        if is_later_than_row(change, None if known is None else known[1]):
                             found[change.workload_id] = tuple(map(storable, row_of(change)))
         with suppress(sqlite3.DatabaseError):
             for row in connection.execute(COPY_TOMBSTONES):

@@ -22,9 +22,9 @@ _ZERO: Final = 0x30
 _NINE: Final = 0x39
 _MACHINE_DIGITS: Final = 18
 """Digits of a number that always fit into 64 bits."""
-_KEPT: Final = 2**59 - 1
-"""Bits of a number that are kept before the next digit, so that the number fits into 64 bits: an
-overflow is undefined in C. Those that lose bits have too many digits, and are read in another way.
+_LOW_BITS: Final = 2**59 - 1
+"""Mask applied before each further digit so that an i64 can't overflow, which is undefined in C. A
+number that loses bits has more than 18 digits, and is converted by Python.
 """
 _EXPONENT_DIGITS: Final = 4
 """Digits of an exponent that are read without a conversion."""
@@ -93,7 +93,7 @@ def _read_digits(  # noqa: C901 - one pass over local variables is fastest
     number: i64 = 0
     code: i64 = ord(text[position]) if position < end else 0
     while _ZERO <= code <= _NINE:
-        number = (number & _KEPT) * 10 + (code - _ZERO)
+        number = (number & _LOW_BITS) * 10 + (code - _ZERO)
         position += 1
         code = ord(text[position]) if position < end else 0
     digits: i64 = position - first
@@ -110,7 +110,7 @@ def _read_digits(  # noqa: C901 - one pass over local variables is fastest
         after += 1
         code = ord(text[after]) if after < end else 0
         while _ZERO <= code <= _NINE:
-            number = (number & _KEPT) * 10 + (code - _ZERO)
+            number = (number & _LOW_BITS) * 10 + (code - _ZERO)
             after += 1
             code = ord(text[after]) if after < end else 0
         exponent = position + 1 - after
@@ -130,7 +130,7 @@ def _read_digits(  # noqa: C901 - one pass over local variables is fastest
         power: i64 = 0
         first = after
         while _ZERO <= code <= _NINE:
-            power = (power & _KEPT) * 10 + (code - _ZERO)
+            power = (power & _LOW_BITS) * 10 + (code - _ZERO)
             after += 1
             code = ord(text[after]) if after < end else 0
         if after > first:
