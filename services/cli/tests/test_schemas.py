@@ -4,11 +4,13 @@ import copy
 import io
 import json
 import sys
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from kakuri import main
+from kakuri._client import API
 from kakuri._exits import Unreachable
 from kakuri._outage import Outage
 from kakuri._schemas import EVENT, HISTORY, NODE, STATUS, WORKLOADS, read_document
@@ -274,6 +276,22 @@ def test_page_that_repeats_the_one_before_it_is_an_error(responded):
     code, _, err = responded(["ps"], documents)
     assert code == 6
     assert err == "error: the response: $.next: expected an id after web, got web\n"
+
+
+def test_page_that_precedes_the_one_before_it_is_an_error():
+    class Pages(API):
+        def __init__(self, *following):
+            self._following = iter(following)
+            self.queries = []
+
+        def get(self, path, params=(), *, wait=0.0):
+            self.queries.append(dict(params))
+            return SimpleNamespace(document={"workloads": [], "next": next(self._following)})
+
+    api = Pages("b", "c", "a")
+    with pytest.raises(Unreachable, match="expected an id after c, got a"):
+        list(api.pages([("state", "failed")]))
+    assert [query.get("after") for query in api.queries] == [None, "b", "c"]
 
 
 def test_outage_does_not_outlast_a_response_that_is_not_the_api_s():
