@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from .pages import detail, events, link, row, tab
 
@@ -117,6 +117,25 @@ def test_workload_that_does_not_exist_is_named_unknown(stack, open_page):
     page = open_page(f"{stack.url}/#/nothing", may_lose=True)
     expect(detail(page, "nothing")).to_contain_text("unknown")
     expect(detail(page, "nothing")).to_contain_text("no workload 'nothing'")
+
+
+def test_refused_read_is_shown_and_not_repeated(stack, open_page):
+    stack.submit("web")
+    stack.await_state("web", "running")
+    page, asked = open_page(stack.url, may_lose=True), list[str]()
+
+    def refuse(route: Route) -> None:
+        asked.append(route.request.url)
+        route.fulfill(status=403, json={"detail": "not for you"})
+
+    expect(row(page, "web")).to_contain_text("nginx:1.27")
+    page.clock.install()
+    page.route("**/workloads/web?spec", refuse)
+    link(page, "web").click()
+    expect(detail(page, "web")).to_contain_text("not for you")
+    page.clock.run_for(10_000)
+    expect(detail(page, "web")).to_contain_text("not for you")
+    assert len(asked) == 1
 
 
 def test_removed_workload_can_still_be_read(stack, open_page):

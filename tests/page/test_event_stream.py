@@ -79,6 +79,21 @@ def test_tab_that_returns_shows_a_gap_once(own_stack, open_context):
         expect_all_events(page, own_stack)
 
 
+def test_event_with_the_index_of_its_state_leaves_the_state_as_it_is(stack, blank_page):
+    page = blank_page
+    state = {"id": "web", "index": LATER, "state": "failed", "reason": "Error"}
+    begin_with(
+        page,
+        {"type": "state", **state, "message": "the whole message"},
+        {"type": "synced", "index": LATER - 1},
+        {"type": "workload", **state, "message": "a shortened one"},
+    )
+    page.route("**/events?after=*", lambda route: route.abort())  # what is shown stays
+    page.goto(stack.url)
+    expect(events(page).filter(has_text="a shortened one")).to_have_count(1)
+    expect(row(page, "web")).to_contain_text("the whole message")
+
+
 def test_specification_that_arrives_after_its_workload_was_replaced_is_not_shown(stack, blank_page):
     page, held = blank_page, list[Route]()
     stack.submit("web", "nginx:1.27")

@@ -1,15 +1,25 @@
 """Tabs of one browser share a stream of events, and a hidden tab has none."""
 
+import json
 import time
 
 import pytest
-from playwright.sync_api import BrowserContext, Page, Request, expect
+from playwright.sync_api import BrowserContext, Page, Request, Route, expect
 
 from tests.e2e.processes import DEADLINE
 
 from .browser import Tab
-from .pages import expect_all_events, expect_names, row
+from .pages import events, expect_all_events, expect_names, row
 from .tabs import set_visibility
+
+RECORD = """() => {
+  window.heard = [];
+  window.channel = new BroadcastChannel('kakuri');
+  window.channel.onmessage = ({ data }) => window.heard.push(data);
+}"""
+"""Record what tabs tell each other from now on."""
+
+HEARD_END = "() => window.heard.some(({ kind }) => kind === 'end')"
 
 
 class Streams:
@@ -117,3 +127,50 @@ def test_visible_tab_reads_for_itself_while_the_other_is_hidden(stack, open_shar
     expect(row(one, "a")).to_have_count(0)
     set_visibility(one, "visible")
     expect(row(one, "a")).to_contain_text("running")
+
+
+@pytest.fixture
+def listener(context, stack) -> Page:
+    """Return a tab without the page's scripts that records what the others say."""
+    tab = context.new_page()
+    tab.goto(f"{stack.url}/ui/icon.svg")
+    tab.evaluate(RECORD)
+    return tab
+
+
+def end_of_messages(sender: Page, listener: Page) -> None:
+    """Wait until the listener has heard all that the sender has said so far."""
+    sender.evaluate("() => new BroadcastChannel('kakuri').postMessage({ kind: 'end' })")
+    listener.wait_for_function(HEARD_END)
+
+
+def test_leader_without_an_index_does_not_tell_what_it_knows(stack, context, listener):
+    page, held = context.new_page(), list[Route]()
+    lines = ({"type": "synced", "index": 1 << 50}, {"type": "gap"})
+    body = "".join(json.dumps({"at": "2026-11-26T14:00:00Z", **line}) + "\n" for line in lines)
+    context.route("**/events?*", lambda route: held.append(route))
+    context.route("**/events?*", lambda route: route.fulfill(body=body), times=1)
+    page.goto(stack.url)
+    expect(events(page).get_by_text("earlier events are not kept")).to_have_count(1)
+    page.evaluate(RECORD)
+    listener.evaluate("() => window.channel.postMessage({ kind: 'hello', from: 'listener' })")
+    page.wait_for_function("() => window.heard.some(({ from }) => from === 'listener')")
+    end_of_messages(page, listener)
+    assert listener.evaluate("() => window.heard.filter(({ to }) => to === 'listener')") == []
+
+
+def test_tab_that_missed_events_asks_a_leader_once(stack, listener, open_shared):
+    listener.evaluate("() => { navigator.locks.request('kakuri', () => new Promise(() => {})) }")
+    page = open_shared().page
+    listener.wait_for_function("() => window.heard.length === 1")  # it says hello as it appears
+    listener.evaluate("""() => {
+      const link = { health: 'live', heard: Date.now() };
+      const batch = { from: 'leader', link, before: 5, lines: [] };
+      for (const _ of [1, 2, 3]) window.channel.postMessage(batch);
+    }""")
+    page.evaluate(RECORD)
+    listener.evaluate("() => window.channel.postMessage({ kind: 'last' })")
+    page.wait_for_function("() => window.heard.some(({ kind }) => kind === 'last')")
+    end_of_messages(page, listener)
+    kinds = listener.evaluate("() => window.heard.map(({ kind }) => kind)")
+    assert kinds == ["hello", "hello", "end"]

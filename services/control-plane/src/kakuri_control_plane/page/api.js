@@ -8,9 +8,9 @@ export async function request(path, options) {
 	if (response.ok) return response;
 	const { status } = response;
 	const found = await response.json().catch(() => ({})); // a proxy's error page is not JSON
-	const trace = found.trace ? ` (trace ${found.trace})` : "";
-	const text = found.detail ?? `the server answered ${status}`;
-	throw Object.assign(new Error(text + trace), { status });
+	const { detail = `the server answered ${status}`, trace } = found;
+	const text = trace ? `${detail} (trace ${trace})` : detail;
+	throw Object.assign(new Error(text), { status });
 }
 
 export const reasonOf = ({ status, message }) =>

@@ -41,7 +41,7 @@ export function start(announce) {
 		button.onclick = () => ask(name);
 		$("close").before(button);
 	}
-	$("question").onclose = () => act(announce);
+	$("ask").onclose = () => act(announce);
 	setInterval(showTimes, 1000);
 }
 
@@ -51,9 +51,9 @@ export function show(id, name) {
 	$("detail").hidden = !id;
 	document.body.classList.toggle("has-detail", id !== "");
 	for (const each of TABS) {
-		$(`tab-${each}`).ariaSelected = each === tab;
-		$(`tab-${each}`).tabIndex = each === tab ? 0 : -1;
-		$(`panel-${each}`).hidden = each !== tab;
+		const isShown = each === tab;
+		Object.assign($(`tab-${each}`), { ariaSelected: isShown, tabIndex: isShown - 1 });
+		$(`panel-${each}`).hidden = !isShown;
 	}
 	if (id !== selected) {
 		selected = id;
@@ -93,9 +93,9 @@ async function read() {
 		]);
 		if (id === selected) [details, transitions] = [found, history.transitions];
 		if (!isGone) describe(found);
-	} catch (error) {
-		if (error.status !== 404) timer ||= setTimeout(read, 5 * REFRESH);
-		else if (id === selected) details.message ??= error.message;
+	} catch ({ status = 500, message }) {
+		if (status >= 500) timer ||= setTimeout(read, 5 * REFRESH);
+		else if (id === selected) details.fault = message;
 	}
 	isReading = false;
 	showHead();
@@ -111,7 +111,7 @@ function showHead() {
 	setText($("detail-name"), selected);
 	$("detail-shape").replaceChildren(shape(kind));
 	setText($("detail-state"), row?.word ?? (details.removed_at ? "removed" : store.isComplete ? "unknown" : ""));
-	setText($("detail-why"), row?.why ?? details.message ?? "");
+	setText($("detail-why"), details.fault ?? row?.why ?? details.message ?? "");
 	const hasEnded = /failed|succeeded/.test(row?.event.state);
 	$("do-start").hidden = !hasEnded && row?.kind !== "backoff";
 	$("do-stop").hidden = $("do-restart").hidden = !row || hasEnded;
@@ -188,19 +188,19 @@ function showIsolation({ handler, kernel, host_kernel: host, profile, checked_at
 function ask(name) {
 	const [title, text] = ACTIONS[name];
 	asked = [name, selected];
-	setText($("question-title"), `${title} ${selected}?`);
-	setText($("question-text"), text);
-	setText($("question-command"), `kakuri ${name} ${selected}`);
-	setText($("question-yes"), title);
-	$("question-yes").classList.toggle("danger", name === "rm");
-	$("question-grace").hidden = name === "start";
-	$("question").returnValue = "";
-	$("question").showModal();
+	setText($("ask-title"), `${title} ${selected}?`);
+	setText($("ask-text"), text);
+	setText($("ask-command"), `kakuri ${name} ${selected}`);
+	setText($("ask-yes"), title);
+	$("ask-yes").classList.toggle("danger", name === "rm");
+	$("ask-grace").hidden = name === "start";
+	$("ask").returnValue = "";
+	$("ask").showModal();
 }
 
 async function act(announce) {
 	if (document.activeElement === document.body) $("close").focus(); // the action is hidden
-	if ($("question").returnValue !== "yes") return;
+	if ($("ask").returnValue !== "yes") return;
 	const [name, id] = asked;
 	const [title] = ACTIONS[name];
 	const path = workloadPath(id);

@@ -15,7 +15,8 @@ export const link = { health: "connecting", heard: 0, fault: "", retryAt: 0 };
 const channel = new BroadcastChannel("kakuri");
 const me = `${Math.random()}`;
 let onHealth;
-let leads = 0; // visits; one may begin before the last has ended
+let activeVisits = 0; // visits in which this tab reads the stream; they can overlap
+let asked = ""; // the leader that has to say what it knows
 let visit = new AbortController(); // aborted when the tab is hidden
 let pause = new AbortController(); // aborted to try again at once
 
@@ -49,7 +50,7 @@ const hello = () => channel.postMessage({ kind: "hello", from: me });
 
 async function lead(signal) {
 	let attempts = 0;
-	leads += 1;
+	activeVisits += 1;
 	while (!signal.aborted) {
 		try {
 			const { index } = store;
@@ -69,7 +70,7 @@ async function lead(signal) {
 		pause = new AbortController();
 		await waitUntil(link.retryAt, AbortSignal.any([signal, pause.signal]));
 	}
-	leads -= 1;
+	activeVisits -= 1;
 }
 
 function take(lines) {
@@ -81,19 +82,23 @@ function take(lines) {
 	else if (canBeShared) send({ lines, before });
 }
 
-const send = (message) => channel.postMessage({ ...message, link });
+const send = (message) => channel.postMessage({ ...message, from: me, link });
 
 function receive({ kind, from, to, known, lines, before, link: its }) {
 	if (kind === "retry") pause.abort();
-	if (leads || document.hidden) {
-		if (kind === "hello" && leads && store.isComplete) send({ to: from, known: store });
+	if (activeVisits || document.hidden) {
+		if (kind === "hello" && activeVisits && store.index) send({ to: from, known: store });
 		return;
 	}
 	if (!its || (to && to !== me)) return;
 	Object.assign(link, its);
-	if (known) replace(known);
-	else if (lines && (before > store.index || !store.isComplete)) hello();
-	else if (lines) apply(lines);
+	if (known) {
+		asked = "";
+		replace(known);
+	} else if (lines && (before > store.index || !store.isComplete)) {
+		if (asked !== from) hello();
+		asked = from;
+	} else if (lines) apply(lines);
 	onHealth();
 }
 

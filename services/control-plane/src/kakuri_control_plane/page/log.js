@@ -244,8 +244,7 @@ function find(text, isRegex) {
 function rescan() {
 	for (const { element } of hits) element.classList.remove("hit", "current");
 	hits = [];
-	current = -1;
-	scanned = 0;
+	[current, scanned] = [-1, 0];
 	inNextFrame(scan);
 }
 

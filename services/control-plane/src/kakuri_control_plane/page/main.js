@@ -170,10 +170,10 @@ async function describeNew() {
 		if (unknown.length <= FEW) {
 			for (const { id } of unknown) describe(await getJSON(`${workloadPath(id)}?spec`));
 		} else {
-			for (let next = ""; next !== undefined; ) {
-				const page = await getJSON(`/workloads?spec&after=${next}`);
+			let page = { next: "" };
+			while (page.next !== undefined) {
+				page = await getJSON(`/workloads?spec&after=${page.next}`);
 				page.workloads.forEach(describe);
-				({ next } = page);
 			}
 		}
 	} catch {

@@ -26,11 +26,10 @@ export const whyOf = ({ reason, exit_code: code, message }) =>
 
 function rowAfter(event, before) {
 	const { id, index, desired } = event;
-	const isOld = before && event.type === "desired"; // the state did not change
-	const at = isOld ? before.at : event.at;
+	const { at } = (event.type === "desired" && before) || event; // a request changes no state
 	const kind = kindOf(event);
 	return {
-		image: "", labels: null, born: index, ...before,
+		image: "", labels: null, firstIndex: index, ...before,
 		id, index, desired, event, at, kind, since: Date.parse(at), why: whyOf(event),
 		severity: KINDS.indexOf(kind), restarts: event.attempt ?? 0,
 		word: PROGRESS[desired] ?? wordOf(kind),
@@ -58,13 +57,13 @@ function publish() {
 	for (const listener of listeners) listener(...news);
 }
 
-/** Begin a list of all states, or continue. */
+/** Expect a list of all states, or events after the last one. */
 export function begin(isList) {
 	const events = store.events.filter(({ type }) => type === "gap").slice(-1);
 	listed = isList && { rows: new Map(), events };
 }
 
-/** Apply lines that are new; return whether other tabs can do so. */
+/** Apply lines that are new; return whether other tabs can apply them too. */
 export function apply(lines) {
 	for (const line of lines) {
 		const { type, id, index } = line;
@@ -82,7 +81,7 @@ export function apply(lines) {
 			if (type === "heartbeat") continue;
 			keep(line);
 			const row = store.rows.get(id);
-			if (!id || index < row?.index) continue; // the state is later
+			if (!id || index <= row?.index) continue; // the state has it
 			if (type === "removed") store.rows.delete(id);
 			else store.rows.set(id, rowAfter(line, row));
 		}
@@ -113,7 +112,7 @@ function keep(event) {
 /** Add what events do not have: image and labels. */
 export function describe({ id, version, spec: { image, labels = {} } }) {
 	const row = store.rows.get(id);
-	if (!row || version < row.born) return; // of one that was removed
+	if (!row || version < row.firstIndex) return; // of one that was removed
 	Object.assign(row, { image, labels });
 	touch(id);
 }
