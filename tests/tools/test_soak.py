@@ -24,7 +24,7 @@ def test_faults_of_a_daemon_that_answers_with_flat_memory_are_none(tmp_path, sec
 
 
 @pytest.mark.parametrize(
-    ("seconds", "megabytes_per_second"), [(SHORT_SECONDS, 4), (5 * LONG_SECONDS, 0.1)]
+    ("seconds", "megabytes_per_second"), [(SHORT_SECONDS, 8), (5 * LONG_SECONDS, 0.1)]
 )
 def test_faults_name_memory_that_grows(tmp_path, seconds, megabytes_per_second):
     (fault,) = watched(tmp_path, seconds, megabytes_per_second)
