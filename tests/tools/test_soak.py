@@ -7,14 +7,20 @@ import pytest
 from tests.soak.__main__ import LONG_SECONDS, SHORT_SECONDS, Watched
 
 
-def watched(tmp_path, seconds, megabytes_per_second=0.0, answers=(0.01,)):
-    """Return a daemon that was watched for some seconds, and its faults."""
+def daemon_of(tmp_path, answers=(0.01,)):
+    """Return a daemon that answered and ended as it should."""
     log = tmp_path / "daemon.log"
     log.write_text("")
     daemon = Watched(SimpleNamespace(name="kakuri-agent", log=log), ("http",))
     daemon.answers["http"] = list(answers)
-    daemon.megabytes = [(at / 2, 100 + megabytes_per_second * at / 2) for at in range(2 * seconds)]
     daemon.status = 0
+    return daemon
+
+
+def watched(tmp_path, seconds, megabytes_per_second=0.0, answers=(0.01,)):
+    """Return the faults of a daemon that was watched for some seconds."""
+    daemon = daemon_of(tmp_path, answers)
+    daemon.megabytes = [(at / 2, 100 + megabytes_per_second * at / 2) for at in range(2 * seconds)]
     return daemon.faults(0, seconds, late=0.05)
 
 
@@ -24,7 +30,7 @@ def test_faults_of_a_daemon_that_answers_with_flat_memory_are_none(tmp_path, sec
 
 
 @pytest.mark.parametrize(
-    ("seconds", "megabytes_per_second"), [(SHORT_SECONDS, 8), (5 * LONG_SECONDS, 0.1)]
+    ("seconds", "megabytes_per_second"), [(SHORT_SECONDS, 4), (5 * LONG_SECONDS, 0.1)]
 )
 def test_faults_name_memory_that_grows(tmp_path, seconds, megabytes_per_second):
     (fault,) = watched(tmp_path, seconds, megabytes_per_second)
@@ -41,3 +47,9 @@ def test_faults_name_slow_answers(tmp_path, seconds, answer):
 
 def test_faults_of_a_short_run_allow_one_slow_answer_in_a_hundred(tmp_path):
     assert watched(tmp_path, SHORT_SECONDS, answers=[2.0] + [0.01] * 99) == []
+
+
+def test_faults_of_memory_that_swings_between_the_same_limits_are_none(tmp_path):
+    daemon = daemon_of(tmp_path)
+    daemon.megabytes = [(at / 2, 60 + 16 * (at % 11)) for at in range(2 * SHORT_SECONDS)]
+    assert daemon.faults(0, SHORT_SECONDS, late=0.05) == []
