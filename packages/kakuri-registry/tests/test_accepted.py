@@ -239,21 +239,25 @@ def test_many_changes_and_accepted_registrations_have_transactions_of_their_own(
         assert rows(store)[::2] == (1025, 0)
 
 
+def write_until_the_disk_is_full(store, source, monkeypatch):
+    """Write twenty registrations, and a further one that the full disk refuses."""
+    store.write([source.register(f"w-{number}") for number in range(20)])
+    monkeypatch.setattr(store, "_has_room", lambda: False)
+    store._reserve.release()
+    with pytest.raises(StoreFull):
+        store.write([source.register("refused")])
+    assert source.changes.pop().workload_id == "refused"
+
+
 def test_full_disk_gets_the_rows_of_accepted_registrations_in_small_transactions(
     path, source, monkeypatch
 ):
     steps: list[str] = []
     with closing(SQLiteStore(path, failpoint=steps.append)) as store:
         store.load()
-        store.write([source.register(f"w-{number}") for number in range(20)])
-        monkeypatch.setattr(store, "_has_room", lambda: False)
-        store._reserve.release()
-        with pytest.raises(StoreFull):
-            store.write([source.register("refused")])
-        refused = source.changes.pop()
+        write_until_the_disk_is_full(store, source, monkeypatch)
         steps.clear()
         store.write(source.remove("w-3")[1:])
-        assert refused.workload_id == "refused"
         assert steps.count("store.before-commit") == 3  # 16 and 4 registrations, the removal
         assert rows(store)[::2] == (19, 0)
         assert "w-3" not in contents(store)[0]
@@ -310,12 +314,7 @@ def test_check_counts_workloads_once_whose_rows_and_registrations_are_stored(
     steps: list[str] = []
     with closing(SQLiteStore(path, failpoint=fail_second_commit)) as store:
         store.load()
-        store.write([source.register(f"w-{number}") for number in range(20)])
-        monkeypatch.setattr(store, "_has_room", lambda: False)
-        store._reserve.release()
-        with pytest.raises(StoreFull):
-            store.write([source.register("refused")])
-        source.changes.pop()
+        write_until_the_disk_is_full(store, source, monkeypatch)
         steps.clear()
         with pytest.raises(Crash):
             store.write(source.remove("w-3")[1:])

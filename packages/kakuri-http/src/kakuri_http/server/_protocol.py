@@ -323,10 +323,8 @@ class ServerProtocol(ResponseSide):
         error = asyncio.CancelledError() if task.cancelled() else task.exception()
         if error is None and not isinstance(task.result(), Response):
             error = wrong_result(exchange.route, task.result())
-        if error is not None:
-            self.respond(exchange, self._fault_response(exchange, error))
-        else:
-            self.respond(exchange, task.result())
+        response = task.result() if error is None else self._fault_response(exchange, error)
+        self.respond(exchange, response)
 
     def _fault_response(self, exchange: Exchange, error: BaseException) -> Response:
         during = f"{self.peer}: {exchange.request!r}"
