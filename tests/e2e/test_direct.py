@@ -6,7 +6,7 @@ import json
 import pytest
 from kakuri_cri.testing import FakeCri
 
-from .processes import curl
+from .processes import DEADLINE, curl
 
 
 @pytest.fixture
@@ -31,22 +31,22 @@ async def url(start, cri, tmp_path):
 
 
 async def test_readyz_is_503_with_the_reason_while_the_container_runtime_is_unavailable(url, cri):
-    async def ready(status, detail=""):
-        """Ask until the response has a status and a detail; the request to the runtime that the
-        crash interrupts has another one."""
-        while True:
-            answer = await asyncio.to_thread(curl, f"{url}/readyz")
-            document = json.loads(answer.body)
-            if answer.status == status and detail in document.get("detail", ""):
-                return document
+    async def await_readyz(status, detail=""):
+        """Poll until status and detail match; the first 503 may report the lost request."""
+        async with asyncio.timeout(DEADLINE):
+            while True:
+                answer = await asyncio.to_thread(curl, f"{url}/readyz")
+                document = json.loads(answer.body)
+                if answer.status == status and detail in document.get("detail", ""):
+                    return document
 
-    assert await ready(200) == {"status": "ok"}
+    assert await await_readyz(200) == {"status": "ok"}
     await cri.crash()
-    problem = await ready(503, "the runtime's socket")
+    problem = await await_readyz(503, "the runtime's socket")
     assert problem["code"] == "runtime_unavailable"
     assert str(cri.path) not in problem["detail"]
     await cri.restart()
-    assert await ready(200) == {"status": "ok"}
+    assert await await_readyz(200) == {"status": "ok"}
 
 
 async def test_workload_posted_to_the_control_plane_runs_in_the_container_runtime(url, cri):

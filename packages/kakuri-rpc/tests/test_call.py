@@ -290,7 +290,7 @@ def test_line_is_cached_when_it_comes_the_second_time():
     assert replies.find(b"other", str) is None
 
 
-def test_some_of_more_lines_than_there_are_slots_are_found_in_each_round():
+def test_more_lines_than_slots_are_partly_cached():
     replies = ReplyCache()
     lines = [b"%d" % number for number in range(2 * SLOTS)]
     for _ in range(2):

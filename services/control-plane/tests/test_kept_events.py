@@ -1,4 +1,4 @@
-"""Streams read the events that are kept in turn, so that all of them together cost one page at a time."""
+"""Streams read kept events in turn, one page at a time for all of them."""
 
 import asyncio
 import json
@@ -23,6 +23,8 @@ NEWEST, PAGE = 40, 4
 
 class Agent:
     """An agent with events from 1 on that answers in a later turn of the event loop, if allowed."""
+
+    timeout = 1.0
 
     def __init__(self) -> None:
         self.answers = asyncio.Event()
@@ -109,7 +111,7 @@ async def test_stream_has_its_turn_after_one_page_of_another(agent):
 
     async def read_all(begin):
         while begin < NEWEST:
-            begin = (await kept.after(begin)).next
+            begin = (await kept.read_after(begin)).next
 
     await asyncio.gather(read_all(0), read_all(1), read_all(2))
     assert agent.asked[:6] == [0, 1, 2, PAGE, 1 + PAGE, 2 + PAGE]
@@ -127,7 +129,7 @@ async def test_stream_without_a_turn_in_time_is_503_before_its_first_byte(
     agent.answers.clear()
     first = asyncio.create_task(text_of(streams, after="now", tail=1, workload="none"))
     await until_asked(agent)
-    monkeypatch.setattr(_kept_events, "TURN_SECONDS", 0.0)
+    monkeypatch.setattr(_kept_events, "TURN_SECONDS", -agent.timeout)
     for query in ({"after": "now", "tail": 1}, {"after": 0}):
         with pytest.raises(TooManyStreams) as caught:
             await text_of(streams, **query)
@@ -148,7 +150,7 @@ async def test_stream_without_a_turn_in_time_for_a_later_page_is_cut_off(
     agent.answers.clear()
     other = asyncio.create_task(text_of(streams, after=0))
     await until_asked(agent)
-    monkeypatch.setattr(_kept_events, "TURN_SECONDS", 0.0)
+    monkeypatch.setattr(_kept_events, "TURN_SECONDS", -agent.timeout)
     with pytest.raises(ClientDisconnected, match="a stream of events was cut off"):
         await anext(pieces)
     agent.answers.set()
@@ -165,11 +167,11 @@ async def test_turn_passes_on_after_a_page_that_failed_and_a_request_that_was_ca
     kept = KeptEvents(agent)
     agent.error = error
     with pytest.raises(type(error)):
-        await kept.after(0)
+        await kept.read_after(0)
     agent.error = None
     agent.answers.clear()
-    reading, waiting = (asyncio.create_task(kept.after(0)) for _ in range(2))
-    last = asyncio.create_task(kept.after(0))
+    reading, waiting = (asyncio.create_task(kept.read_after(0)) for _ in range(2))
+    last = asyncio.create_task(kept.read_after(0))
     await until_asked(agent)
     waiting.cancel()
     reading.cancel()
@@ -182,11 +184,27 @@ async def test_streams_that_waited_while_the_agent_did_not_answer_get_its_error(
     kept = KeptEvents(agent)
     agent.answers.clear()
     agent.error = AgentTimeout("late")
-    reading = [asyncio.create_task(kept.after(0)) for _ in range(3)]
+    reading = [asyncio.create_task(kept.read_after(0)) for _ in range(3)]
     await until_asked(agent)
     agent.answers.set()
     errors = await asyncio.gather(*reading, return_exceptions=True)
     assert [(type(error), str(error)) for error in errors] == [(AgentTimeout, "late")] * 3
     assert len(agent.asked) == 1
-    agent.error = None
-    assert (await kept.after(0)).next == PAGE
+
+
+async def test_stream_that_begins_to_wait_after_a_failure_asks_the_agent(agent):
+    kept = KeptEvents(agent)
+    later: list[asyncio.Task[Changes]] = []
+
+    def read_later(_):
+        agent.error = None
+        later.append(asyncio.create_task(kept.read_after(0)))
+
+    agent.answers.clear()
+    agent.error = AgentTimeout("late")
+    failing = [asyncio.create_task(kept.read_after(0)) for _ in range(4)]
+    failing[0].add_done_callback(read_later)
+    await until_asked(agent)
+    agent.answers.set()
+    await asyncio.wait(failing)
+    assert (await later[0]).next == PAGE

@@ -116,12 +116,13 @@ class Call(Generic[R]):
         return self  # type: ignore[return-value]  # its result is of the new type from now on
 
     def cached(self, convert: Callable[[R], T]) -> "Call[T]":
-        """Return this call with what `convert` makes of the reply as its result.
+        """Return this call with a cached conversion of the reply as its result.
 
         The result is used again for the same reply to another call. It may be converted further.
 
         Args:
-            convert: A pure function of the reply; callers must not change what it returns.
+            convert: A pure function of the reply, the same object for each call: what another
+                lambda or partial made is not found. Callers must not change what it returns.
         """
         self._cached_convert = convert
         return self  # type: ignore[return-value]  # its result is of the new type from now on

@@ -58,6 +58,7 @@ class AgentClient:
     - ClientClosed: the client was closed.
 
     Attributes:
+        timeout: Seconds for the reply to a request, connecting included.
         metrics: Counts the requests of this client, of its logs and of its watches.
     """
 
@@ -75,7 +76,7 @@ class AgentClient:
         self._lines = LineClient(self._endpoint)
         # Replies keep the order of their requests, and these may wait for the runtime.
         self._runtime_lines = LineClient(self._endpoint)
-        self._timeout = timeout
+        self.timeout = timeout
         self.metrics: CallMetrics = CallMetrics()
         self._traces = AgentTraces()
         self._logs = LogSlots(yields=False)
@@ -109,7 +110,7 @@ class AgentClient:
         """
         lines = self._runtime_lines if dry_run else self._lines
         request = StartWorkload(workload, dry_run, with_version, trace)
-        return Call(lines, request, Status, self._timeout, self.metrics, self._traces)
+        return Call(lines, request, Status, self.timeout, self.metrics, self._traces)
 
     def get_status(
         self,
@@ -128,12 +129,12 @@ class AgentClient:
             with_version: Whether the status has the workload's version, which `detail` includes.
         """
         request = GetStatus(workload_id, detail, removed, with_version)
-        return Call(self._lines, request, Status, self._timeout, self.metrics)
+        return Call(self._lines, request, Status, self.timeout, self.metrics)
 
     def get_history(self, workload_id: str, *, removed: bool = False) -> Call[History]:
         """Return the transitions of a workload, or of the latest removed one with this id."""
         return Call(
-            self._lines, GetHistory(workload_id, removed), History, self._timeout, self.metrics
+            self._lines, GetHistory(workload_id, removed), History, self.timeout, self.metrics
         )
 
     def stop_workload(
@@ -155,7 +156,7 @@ class AgentClient:
             trace: The trace id of the request that this one is sent for.
         """
         request = StopWorkload(workload_id, grace_seconds, expected_version, with_version, trace)
-        return Call(self._lines, request, Status, self._timeout, self.metrics, self._traces)
+        return Call(self._lines, request, Status, self.timeout, self.metrics, self._traces)
 
     def remove_workload(
         self,
@@ -168,7 +169,7 @@ class AgentClient:
     ) -> Call[Status]:
         """Stop a workload and remove its record. The arguments are those of `stop_workload`."""
         request = RemoveWorkload(workload_id, grace_seconds, expected_version, with_version, trace)
-        return Call(self._lines, request, Status, self._timeout, self.metrics, self._traces)
+        return Call(self._lines, request, Status, self.timeout, self.metrics, self._traces)
 
     def rerun_workload(
         self,
@@ -189,7 +190,7 @@ class AgentClient:
             trace: The trace id of the request that this one is sent for.
         """
         request = RerunWorkload(workload_id, expected_version, with_version, trace)
-        return Call(self._lines, request, Status, self._timeout, self.metrics, self._traces)
+        return Call(self._lines, request, Status, self.timeout, self.metrics, self._traces)
 
     def restart_workload(
         self,
@@ -206,7 +207,7 @@ class AgentClient:
         `stop_workload`.
         """
         request = RestartWorkload(workload_id, grace_seconds, expected_version, with_version, trace)
-        return Call(self._lines, request, Status, self._timeout, self.metrics, self._traces)
+        return Call(self._lines, request, Status, self.timeout, self.metrics, self._traces)
 
     def list_workloads(
         self,
@@ -229,7 +230,7 @@ class AgentClient:
             removed: Whether to return removed workloads, of each id the latest.
         """
         request = ListWorkloads(state, after, limit, label, detail, removed)
-        return Call(self._lines, request, WorkloadList, self._timeout, self.metrics)
+        return Call(self._lines, request, WorkloadList, self.timeout, self.metrics)
 
     def get_changes(self, after: int | None = None, *, limit: int = MAX_EVENTS) -> Call[Changes]:
         """Return the events after an index, without waiting; use `open_watch` to wait for some.
@@ -239,17 +240,17 @@ class AgentClient:
             limit: Events to return at most; there may be more.
         """
         request = WatchChanges(after, limit=limit)
-        return Call(self._lines, request, Changes, self._timeout, self.metrics)
+        return Call(self._lines, request, Changes, self.timeout, self.metrics)
 
     def open_watch(self) -> AgentWatch:
         """Return a reader of events, which the caller closes; it has a connection of its own."""
-        watch = AgentWatch(self._endpoint, timeout=self._timeout, metrics=self.metrics)
+        watch = AgentWatch(self._endpoint, timeout=self.timeout, metrics=self.metrics)
         self._watches.add(watch)
         return watch
 
     def describe_node(self) -> Call[Node]:
         """Return the agent's description of its node."""
-        return Call(self._lines, DescribeNode(), Node, self._timeout, self.metrics)
+        return Call(self._lines, DescribeNode(), Node, self.timeout, self.metrics)
 
     def read_metrics(self, after: str | None = None) -> Call[Metrics]:
         """Return a page of the metrics of the node and of all its zones.
@@ -260,7 +261,7 @@ class AgentClient:
         Args:
             after: `next` of the page before; None for the first page.
         """
-        return Call(self._runtime_lines, ReadMetrics(after), Metrics, self._timeout, self.metrics)
+        return Call(self._runtime_lines, ReadMetrics(after), Metrics, self.timeout, self.metrics)
 
     def open_log(
         self,
@@ -307,7 +308,7 @@ class AgentClient:
             reader=reader,
             trace=trace,
             traces=self._traces,
-            timeout=self._timeout,
+            timeout=self.timeout,
             metrics=self.metrics,
             slots=self._followed if follow else self._logs,
         )

@@ -28,8 +28,8 @@ class CachedReply(NamedTuple):
 class ReplyCache:
     """Caches lines that come twice, until another line takes the slot.
 
-    A line that comes once costs a hash and a comparison, and no memory. If clients ask for more
-    workloads in turn than there are slots, those that share one are not cached; the others are.
+    A line that comes once costs a hash and a comparison, and is not kept. Lines that share a slot
+    displace each other.
     """
 
     def __init__(self) -> None:

@@ -1,8 +1,8 @@
 """Streams of events, `GET /events`, and long polls for changes of one workload.
 
-A stream begins after an index, with the next event, or with the current state of each workload.
-In the last two cases, the latest events may come first: then no later event is left out, not even
-one that a state already includes. Events that the hub has dropped are read from the agent page by
+A stream begins after an index, now, or with the state of each workload. The last two may be
+preceded by the latest events; later events are then sent even if a state already includes them.
+Events that the hub has dropped are read from the agent page by
 page, at the pace of the client.
 """
 
@@ -123,7 +123,7 @@ class _Stream:
         first: Changes | None = None
         latest: bytes | None = None
         if tail and after is None:
-            events = await latest_events(self._kept.after, self._index, tail, self._admitted)
+            events = await latest_events(self._kept.read_after, self._index, tail, self._admitted)
             if is_snapshot:  # without an id, so that a client that reconnects gets the states
                 pieces = [self._line(each.kind.encode(), None, each.line) for each in events]
                 latest = b"".join(pieces)
@@ -132,7 +132,7 @@ class _Stream:
         if after is not None:
             self._index = after
             if self._hub.position(after) is None or after > self._hub.index:
-                first = await self._kept.after(after)
+                first = await self._kept.read_after(after)
         return self._pieces(latest, first, is_snapshot=is_snapshot)
 
     async def _pieces(
@@ -167,7 +167,7 @@ class _Stream:
         """Yield the events that the hub has dropped, up to the first that it has."""
         while changes is not None or self._hub.position(self._index) is None:
             if changes is None:
-                changes = await self._kept.after(self._index)
+                changes = await self._kept.read_after(self._index)
             piece = self._encoded(map(encoded_event, changes.events))
             if changes.next == self._index and self._hub.position(self._index) is None:
                 raise ClientDisconnected("the agent does not have the events that followed")

@@ -127,8 +127,7 @@ class StreamEvent:
     def server_sent(self) -> bytes:
         """The same as a server-sent event; the JSON has no line feed of its own.
 
-        A state has no id: a browser that is cut off in their list then starts over, instead of
-        continuing after one of them.
+        A state has no id, so that a browser that is disconnected before `synced` starts over.
         """
         number = b"" if self.kind == "state" else b"id: %d\n" % self.index
         return b"%bevent: %b\ndata: %b\n" % (number, self.kind.encode(), self.line)

@@ -12,10 +12,9 @@ from kakuri_rpc import AgentClient, AgentError, Changes, RPCError
 
 from kakuri_control_plane._event_hub import TooManyStreams
 
-TURN_SECONDS = 10.0
-"""Seconds that a stream waits for its turn; a few hundred pages can be read meanwhile. It is longer
-than the agent may take for one page, so that those who wait learn that the agent does not answer.
-"""
+TURN_SECONDS = 5.0
+"""Seconds that a stream waits for its turn, beyond those that the agent may take for one page: so
+streams that wait for an agent that does not answer learn that."""
 
 
 class KeptEvents:
@@ -32,7 +31,7 @@ class KeptEvents:
         self._failures = 0
         self._failure: RPCError | None = None
 
-    async def after(self, index: int) -> Changes:
+    async def read_after(self, index: int) -> Changes:
         """Return the events after an index, as many as the agent sends at once.
 
         Raises:
@@ -40,17 +39,23 @@ class KeptEvents:
             AgentError: The code is `compacted` if the events after the index are not kept.
             RPCError: The agent can't be asked.
         """
-        failures = self._failures
+        failures, seconds = self._failures, self._agent.timeout + TURN_SECONDS
         try:
-            async with asyncio.timeout(TURN_SECONDS):
+            async with asyncio.timeout(seconds):
                 await self._turn.acquire()
         except TimeoutError:
             raise TooManyStreams(
-                f"no turn within {TURN_SECONDS:.0f} s: too many streams read earlier events"
+                f"no turn within {seconds:g} s: too many streams read earlier events"
             ) from None
         try:
             if self._failure is not None and self._failures > failures:
-                raise copy(self._failure)  # it would take as long again to fail once more
+                raise copy(self._failure)  # asking again would most likely take as long and fail
+            return await self._read_after(index)
+        finally:
+            self._turn.release()
+
+    async def _read_after(self, index: int) -> Changes:
+        try:
             return await self._agent.get_changes(index)
         except AgentError:
             raise
@@ -58,5 +63,3 @@ class KeptEvents:
             self._failures += 1
             self._failure = copy(error)
             raise
-        finally:
-            self._turn.release()
