@@ -205,7 +205,8 @@ READING = ("ps", "status", "wait", "history", "stop", "start", "events", "nodes"
     [(b"{}", "has no field '"), (b"[]", "is not a JSON object"), (b"null", "is not a JSON object")],
 )
 def test_response_of_another_server_counts_as_none(kakuri, api, verb, body, message):
-    api.overrides = Everywhere(Response(200, body, content_type="application/json"))
+    kind = "application/x-ndjson" if verb == "events" else "application/json"
+    api.overrides = Everywhere(Response(200, body + b"\n", content_type=kind))
     result = kakuri(verb, *ARGUMENTS[verb])
     assert result.code == 6
     assert message in result.out + result.err

@@ -7,7 +7,7 @@ from kakuri._client import APIProblem
 from kakuri._events import _lines, follow_events
 from kakuri._exits import CommandError, Exit, Unreachable
 from kakuri._invocation import Invocation
-from kakuri_http import problem
+from kakuri_http import Response, problem
 
 AT = "2026-11-26T14:01:0{}.000000Z"
 EVENTS = [
@@ -16,6 +16,7 @@ EVENTS = [
      "reason": "ImagePullFailed", "message": "not \x1b found", "attempt": 1},
     {"index": 3, "at": AT.format(3), "type": "desired", "id": "web", "desired": "removed"},
 ]  # fmt: skip
+HEARTBEAT = {"index": 3, "type": "heartbeat"}
 LINES = [
     f"{AT.format(1)}   1   web   running",
     f"{AT.format(2)}   2   api   failed ImagePullFailed attempt 1: not \\x1b found",
@@ -59,6 +60,56 @@ def test_events_that_match_nothing_end_without_reading_the_others(kakuri, three,
     result = kakuri("events", "other")
     assert (result.code, result.out, result.err) == (0, "", "")
     assert api.requests == [("GET", "/events?tail=1&workload=other&after=now")]
+
+
+@pytest.mark.parametrize("since", ["1", "2", "3"])
+def test_events_after_the_latest_that_matches_end_without_a_second_request(
+    kakuri, three, api, since
+):
+    result = kakuri("events", "api", "--since", since)
+    lines = LINES[1:2] if since == "1" else []
+    assert (result.code, result.out.splitlines(), result.err) == (0, lines, "")
+    newest, *others = [target for _, target in api.requests]
+    assert newest == "/events?tail=1&workload=api&after=now"
+    assert others == (["/events?workload=api&after=1"] if since == "1" else [])
+
+
+@pytest.mark.parametrize("earlier", [EVENTS[:1], []])
+@pytest.mark.parametrize("options", [[], ["-f"]])
+def test_events_after_an_index_in_the_future_are_an_error(kakuri, monkeypatch, earlier, options):
+    refusal = APIProblem("expected an index up to 3", Exit.NOT_FOUND, code="compacted",
+                         status=410, problem={"oldest": 1, "newest": 3}, document=None)  # fmt: skip
+    streams = Streams(*([] if options else [[*earlier, HEARTBEAT]]), refusal)
+    monkeypatch.setattr(
+        "kakuri._client.API.stream", lambda _, *args, **kw: streams.stream(*args, **kw)
+    )
+    result = kakuri("events", "web", "--since", "50", *options)
+    assert (result.code, result.out) == (3, "")
+    assert result.err == "error: expected an index up to 3\n"
+    assert streams.queries[-1] == {"workload": "web", "after": "50"}
+
+
+def test_index_in_the_future_after_a_break_is_skipped_because_the_store_was_replaced(quick):
+    refusal = APIProblem("too late", Exit.NOT_FOUND, code="compacted", status=410,
+                         problem={"oldest": 1, "newest": 2}, document=None)  # fmt: skip
+    api = Streams([{"index": 7, "type": "heartbeat"}], refusal, [{"type": "stop"}])
+    assert indexes(quick, api, "0") == [7, 1]
+    assert api.queries == [{"after": "0"}, {"after": "7"}, {"after": "1"}]
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body"), [("text/html", b"<html>"), ("application/json", b"{}")]
+)
+@pytest.mark.parametrize("arguments", [[], ["-f"], ["--tail", "2"]])
+def test_events_of_a_server_that_sends_another_type_are_an_error(
+    kakuri, api, content_type, body, arguments
+):
+    api.overrides[("GET", "/events")] = Response(200, body, content_type=content_type)
+    result = kakuri("events", *arguments)
+    assert (result.code, result.out, len(api.requests)) == (6, "", 1)
+    assert result.err == (
+        f"error: the response: expected the Content-Type application/x-ndjson, got {content_type}\n"
+    )
 
 
 @pytest.mark.parametrize(
@@ -140,7 +191,7 @@ def test_followed_events_with_a_tail_show_the_latest_and_then_each_new_one(
 
 
 def test_events_with_a_tail_resume_after_a_break_and_end_with_the_heartbeat(kakuri, monkeypatch):
-    streams = Streams(EVENTS[:2], [EVENTS[2], {"index": 3, "type": "heartbeat"}, EVENTS[0]])
+    streams = Streams(EVENTS[:2], [EVENTS[2], HEARTBEAT, EVENTS[0]])
     monkeypatch.setattr(
         "kakuri._client.API.stream", lambda _, *args, **kw: streams.stream(*args, **kw)
     )
@@ -168,7 +219,7 @@ class Streams:
         self._streams = iter(streams)
         self.queries = []
 
-    def stream(self, _path, params, *, silence):
+    def stream(self, _path, params, *, silence, content_type):
         self.queries.append(dict(params))
         return self.Stream(next(self._streams))
 
@@ -235,7 +286,7 @@ def test_index_that_the_api_named_and_refuses_is_an_error(quick):
 def test_events_that_were_compacted_at_the_beginning_are_skipped_without_a_report(
     kakuri, monkeypatch
 ):
-    streams = Streams([EVENTS[2]], compacted(2), [EVENTS[2]])
+    streams = Streams([EVENTS[2], HEARTBEAT], compacted(2), [EVENTS[2]])
     monkeypatch.setattr(
         "kakuri._client.API.stream", lambda _, *args, **kw: streams.stream(*args, **kw)
     )
@@ -284,7 +335,7 @@ def test_watched_list_is_printed_again_after_each_change(kakuri, api, monkeypatc
 )
 def test_event_that_is_not_an_object_counts_as_no_response(monkeypatch, text, message):
     class Broken(Streams):
-        def stream(self, _path, params, *, silence):
+        def stream(self, _path, params, *, silence, content_type):
             return nullcontext(iter([text]))
 
     def fail(_self, error):
@@ -300,9 +351,9 @@ def test_stream_counts_as_broken_after_fifteen_seconds_of_silence(quick):
     silences = []
 
     class Silent(Streams):
-        def stream(self, path, params, *, silence):
-            silences.append((path, silence))
-            return super().stream(path, params, silence=silence)
+        def stream(self, path, params, **options):
+            silences.append((path, options["silence"]))
+            return super().stream(path, params, **options)
 
     indexes(quick, Silent([{"type": "stop"}]), "0")
     assert silences == [("/events", 15.0)]
@@ -313,33 +364,41 @@ def test_stream_counts_as_broken_after_fifteen_seconds_of_silence(quick):
     [
         ([b"a", b"b\n\nc\n \n"], [b"ab", b"c"]),
         ([b"a\nb\n", b"c"], [b"a", b"b"]),
-        ([b"\n\n", b"a", b"b"], [b"ab"]),
+        ([b"\n\n", b"a", b"b"], []),
+        ([b'{"type":"wor'], []),
         ([b" "], []),
     ],
 )
-def test_lines_of_a_stream_are_complete_unless_it_has_only_one_and_its_end_is_an_error(
-    pieces, lines
-):
+def test_lines_of_a_stream_are_complete_and_its_end_is_an_error(pieces, lines):
     found = _lines(pieces)
     assert [next(found) for _ in lines] == lines
     with pytest.raises(Unreachable, match="the stream of events ended"):
         next(found)
 
 
-def test_stream_that_ends_within_a_line_is_resumed_after_the_last_complete_one(monkeypatch):
+@pytest.mark.parametrize(
+    ("pieces", "shown", "resumed"),
+    [
+        ([json.dumps(EVENTS[0]).encode(), b'\n{"type":"wor'], [1], "1"),
+        ([b'{"type":"wor'], [], "0"),
+    ],
+)
+def test_stream_that_ends_within_a_line_is_resumed_after_the_last_complete_one(
+    monkeypatch, pieces, shown, resumed
+):
     errors = []
 
     class CutOff(Streams):
-        def stream(self, path, params, *, silence):
+        def stream(self, path, params, **options):
             if self.queries:
-                return super().stream(path, params, silence=silence)
+                return super().stream(path, params, **options)
             self.queries.append(dict(params))
-            return nullcontext(iter([json.dumps(EVENTS[0]).encode(), b'\n{"type":"wor']))
+            return nullcontext(iter(pieces))
 
     monkeypatch.setattr("kakuri._outage.Outage.failed", lambda _, error: errors.append(error))
     api = CutOff([{"type": "stop"}])
-    assert indexes(Invocation({}), api, "0") == [1]
-    assert api.queries == [{"after": "0"}, {"after": "1"}]
+    assert indexes(Invocation({}), api, "0") == shown
+    assert api.queries == [{"after": "0"}, {"after": resumed}]
     assert [error.message for error in errors] == ["the stream of events ended"]
 
 
@@ -357,15 +416,16 @@ def test_stream_that_ends_within_a_line_is_resumed_after_the_last_complete_one(m
 )  # fmt: skip
 def test_options_of_events_are_parameters_of_the_query(kakuri, monkeypatch, options, query):
     streams = Streams(
-        *([] if {"-f", "--tail"} & {*options} else [EVENTS[2:]]),
-        [{"index": 3, "type": "heartbeat"}],
+        *([] if {"-f", "--tail"} & {*options} else [[EVENTS[2], HEARTBEAT]]),
+        [HEARTBEAT],
     )
     monkeypatch.setattr(
         "kakuri._client.API.stream", lambda _, *args, **kw: streams.stream(*args, **kw)
     )
     monkeypatch.setattr("kakuri._outage.Outage.failed", _interrupt)
     kakuri("events", *options)
-    assert streams.queries[-1:] == [query]
+    newest = [] if {"-f", "--tail"} & {*options} else [query | {"tail": "1", "after": "now"}]
+    assert streams.queries == [*newest, query]
 
 
 def _interrupt(*_):
@@ -379,7 +439,7 @@ def test_events_since_a_time_include_those_at_it(kakuri, three, since, count):
 
 def test_events_end_with_the_newest_at_their_beginning(kakuri, monkeypatch):
     later = {"index": 4, "at": AT.format(4), "type": "node"}
-    streams = Streams([EVENTS[2]], [*EVENTS, later])
+    streams = Streams([EVENTS[2], HEARTBEAT], [*EVENTS, later])
     monkeypatch.setattr(
         "kakuri._client.API.stream", lambda _, *args, **kw: streams.stream(*args, **kw)
     )

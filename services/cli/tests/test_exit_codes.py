@@ -8,6 +8,7 @@ import runpy
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -179,6 +180,24 @@ def test_standard_stream_that_is_full_or_closed(
     assert (done.returncode, done.stderr) == (code, message)
 
 
+@pytest.mark.parametrize("arguments", [["--help"], ["ps", "-q"]])
+def test_standard_output_that_would_block_is_an_error_of_one_line(api, tmp_path, arguments):
+    api.add("web")
+    environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "KAKURI_HOST": api.url}
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    with suppress(BlockingIOError):
+        while True:
+            os.write(writing, bytes(4096))
+    done = subprocess.run([BIN / "kakuri", *arguments], stdout=writing, stderr=subprocess.PIPE,
+                          check=False, text=True, env=environment)  # fmt: skip
+    os.close(reading)
+    os.close(writing)
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: the output can't be written: ")
+    assert done.stderr.count("\n") == 1
+
+
 @pytest.mark.parametrize("columns", [20, 60, 80, 200])
 def test_help_fits_the_width_of_the_terminal(kakuri, environment, columns):
     environment.setenv("COLUMNS", str(columns))
@@ -320,7 +339,7 @@ def test_note_comes_after_the_data_before_it_and_at_once(environment):
     assert shown.getvalue() == b"data\nnote\n"
 
 
-def test_help_begins_with_usage_and_a_summary_of_its_width():
+def test_help_wraps_its_summary_to_the_width():
     head = ["Usage: kakuri [OPTIONS] COMMAND [ARGS]...", ""]
     assert overview(20).splitlines()[:4] == [
         *head, "  Run and watch container workloads in strong", "  isolation.",

@@ -370,7 +370,7 @@ def test_signals_are_handled_while_the_workload_is_followed_and_no_longer(follow
 
 
 @pytest.mark.parametrize("name", ["stdout", "stderr"])
-def test_output_is_printed_after_earlier_text_at_once_and_makes_room(follower, monkeypatch, name):
+def test_output_is_flushed_in_order_and_frees_its_slot(follower, monkeypatch, name):
     following = follower()
     stream = io.TextIOWrapper(io.BufferedWriter(raw := io.BytesIO()))
     stream.write("earlier ")

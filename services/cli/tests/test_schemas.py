@@ -13,7 +13,7 @@ from kakuri import main
 from kakuri._client import API
 from kakuri._exits import Unreachable
 from kakuri._outage import Outage
-from kakuri._schemas import EVENT, HISTORY, NODE, STATUS, WORKLOADS, read_document
+from kakuri._schemas import EVENT, HISTORY, NODE, STATUS, WORKLOADS, read_document, schema_of
 from kakuri_http import ConnectFailed, Headers
 
 from .fake_api import INDEX, RECEIPT, SPEC, START
@@ -94,7 +94,8 @@ class Server:
 
     def stream(self, _method, target, *, params, **_options):
         heartbeat = HEARTBEAT if ("after", "now") in params else b""
-        return Received(self.status, self._body(target, params) + b"\n" + heartbeat)
+        content_type = "text/plain" if target.endswith("/log") else "application/x-ndjson"
+        return Received(self.status, self._body(target, params) + b"\n" + heartbeat, content_type)
 
 
 class Received:
@@ -102,9 +103,11 @@ class Received:
 
     reason, trailers = "", None
 
-    def __init__(self, status, body):
+    def __init__(self, status, body, content_type="application/json"):
         self.status, self.body = status, body
-        self.headers = Headers([("Date", "Thu, 26 Nov 2026 14:01:17 GMT")])
+        self.headers = Headers(
+            [("Date", "Thu, 26 Nov 2026 14:01:17 GMT"), ("Content-Type", content_type)]
+        )
 
     def __enter__(self):
         return self
@@ -271,6 +274,31 @@ def test_fields_that_are_not_described_are_kept():
     assert read_document(json.dumps(later).encode(), "the response", STATUS) == later
 
 
+@pytest.mark.parametrize(
+    ("path", "schema"),
+    [
+        ("/workloads/web", STATUS), ("/workloads/web/history", HISTORY),
+        ("/workloads/history", STATUS), ("/workloads/history/history", HISTORY),
+    ],
+)  # fmt: skip
+def test_schema_of_a_workload_does_not_depend_on_its_name(path, schema):
+    assert schema_of("GET", path, ()) is schema
+
+
+def test_workload_named_history_is_checked_as_every_other(responded):
+    documents = DOCUMENTS | {
+        "/workloads/history": WEB | {"state": "\x1b[2J"},
+        "/workloads/history/history": {"id": "history", "transitions": [STEP]},
+    }
+    code, out, err = responded(["status", "history"], documents)
+    assert (code, out) == (6, "")
+    assert err == (
+        "error: the response: $.state: expected text without control characters, "
+        r"got '\x1b[2J'"
+        "\n"
+    )
+
+
 def test_page_that_repeats_the_one_before_it_is_an_error(responded):
     documents = DOCUMENTS | {"/workloads": {"workloads": [WEB], "next": "web"}}
     code, _, err = responded(["ps"], documents)
@@ -294,7 +322,7 @@ def test_page_that_precedes_the_one_before_it_is_an_error():
     assert [query.get("after") for query in api.queries] == [None, "b", "c"]
 
 
-def test_outage_does_not_outlast_a_response_that_is_not_the_api_s():
+def test_response_that_does_not_match_the_api_ends_an_outage_at_once():
     error = Unreachable("the response has no field 'id'", code="bad_answer")
     with pytest.raises(Unreachable) as caught:
         Outage(None, "here", lambda seconds: None).failed(error)

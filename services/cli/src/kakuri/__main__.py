@@ -33,21 +33,21 @@ def run() -> "NoReturn":
 
 
 class _LossyStderr(io.TextIOWrapper):
-    """Standard error. Messages that can't be written are lost, and change no exit code."""
+    """Standard error that drops what can't be written, so that no exit code changes."""
 
     def __init__(self, stream: "TextIO") -> None:
         super().__init__(stream.buffer, stream.encoding, "backslashreplace", line_buffering=True)
         self._stream = stream  # it would close the buffer when it is released
 
     def write(self, text: str) -> int:
-        """Write as much as possible."""
+        """Write text, or drop it."""
         try:
             return super().write(text)
         except OSError:
             return len(text)
 
     def flush(self) -> None:
-        """Flush as much as possible."""
+        """Flush, or drop what can't be written."""
         with suppress(OSError):
             super().flush()
 

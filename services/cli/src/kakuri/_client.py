@@ -112,7 +112,7 @@ class Response:
 
     @property
     def document(self) -> Document:
-        """The content, which is a JSON object; Unreachable if it is not what the API describes."""
+        """The JSON object in the body. Raises Unreachable if it does not match the API."""
         if self._document is None:
             self._document = read_document(self.body, "the response", self._schema)
         return self._document
@@ -129,7 +129,7 @@ class API:
 
         Args:
             target: The control plane, and what a client needs to connect.
-            timeouts: Those of each request; by default they depend on what it asks for.
+            timeouts: Timeouts of every request; None to derive them from each request's wait.
 
         Raises:
             UsageError: The token's file can't be read.
@@ -236,7 +236,12 @@ class API:
 
     @contextmanager
     def stream(
-        self, path: str, params: Params = (), *, silence: float | None = None
+        self,
+        path: str,
+        params: Params = (),
+        *,
+        silence: float | None = None,
+        content_type: str | None = None,
     ) -> Iterator[BlockingStreamedResponse]:
         """Send a GET request and yield its response, whose content is read piece by piece.
 
@@ -244,10 +249,12 @@ class API:
             path: The path.
             params: The query.
             silence: Seconds without content after which the connection counts as broken.
+            content_type: The media type that the response must have; None for any.
 
         Raises:
             APIProblem: The response is an error.
-            Unreachable: There was no response, or the connection broke before its end.
+            Unreachable: There was no response, it has another media type, or the connection broke
+                before its end.
         """
         timeouts = Timeouts(read=silence, total=None)
         with self._translated("GET"), self._client.stream(
@@ -256,6 +263,8 @@ class API:
         ) as response:  # fmt: skip
             if response.status >= _ERROR:
                 raise _refusal("GET", response, response.read())
+            if content_type is not None:
+                _check_content_type(response, content_type)
             yield response
 
     @contextmanager
@@ -280,6 +289,14 @@ class API:
 def _expanded(path: str) -> str:
     # Without pathlib, whose import takes longer than a request.
     return os.path.expanduser(path)  # noqa: PTH111
+
+
+def _check_content_type(response: BlockingStreamedResponse, expected: str) -> None:
+    """Raise Unreachable for another media type, as a server that is not a control plane sends."""
+    found = response.headers.get("content-type") or "none"
+    if found.partition(";")[0].strip().lower() != expected:
+        message = f"the response: expected the Content-Type {expected}, got {printable(found)}"
+        raise Unreachable(message, code=BAD_RESPONSE)
 
 
 def _refusal(

@@ -15,8 +15,8 @@ def complete_ids(context: click.Context, _parameter: click.Parameter, incomplete
     """Return the ids of workloads that begin with what was typed.
 
     Returns nothing if the control plane does not answer in time, or refuses: a shell that is
-    waiting must not hang, and has no place for an error. The request is that of a verb: with the
-    token and the authorities of the context.
+    waiting must not hang, and has no place for an error. The request has the token and trusts
+    the authorities of the context, as a verb's does.
     """
     from kakuri_http import Timeouts  # noqa: PLC0415 (only for completion)
 

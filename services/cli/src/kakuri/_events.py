@@ -26,6 +26,7 @@ MAX_TAIL = 1000
 """Latest events with which a stream can begin."""
 
 _COMPACTED = "compacted"
+_CONTENT_TYPE = "application/x-ndjson"
 _MARKS = ("heartbeat", "synced", "gap")
 
 Event = dict[str, Any]
@@ -35,7 +36,7 @@ Event = dict[str, Any]
 @click.argument("id", required=False, metavar="[ID]", shell_complete=complete_ids)
 @click.option("-f", "--follow", is_flag=True, help="Go on with new events, until Ctrl-C.")
 @click.option("-n", "--tail", type=click.IntRange(0, MAX_TAIL), metavar="EVENTS",
-              help=f"Begin this many events before the latest, at most {MAX_TAIL}.")  # fmt: skip
+              help=f"Show the latest EVENTS events first, at most {MAX_TAIL}.")  # fmt: skip
 @click.option("--since", metavar="INDEX|TIME|now", help="Begin after an index, 10m ago, or now.")
 @click.option("-l", "--label", metavar="KEY=VALUE", help="Only of workloads with this label.")
 @click.option("--type", "kind", metavar="TYPE",
@@ -51,17 +52,21 @@ def events(
     label: str | None,
     kind: str | None,
 ) -> None:
-    """Show the events that are kept, or with -f those to come; -f resumes without a gap.
+    """Show the events that are kept, or with -f new ones; -f resumes without a gap.
 
-    --tail shows only the latest events, with -f before those to come.
+    --tail shows only the latest events, with -f before new ones.
     """
     after, earliest = _beginning(since, tail, follow=follow)
-    chosen = {"workload": id, "label": label, "type": kind, "tail": tail}
-    params = [(key, str(value)) for key, value in chosen.items() if value not in (None, "")]
+    chosen = {"workload": id, "label": label, "type": kind}
+    params = [(key, value) for key, value in chosen.items() if value]
     with invocation.api() as api:
-        last = None if follow or tail else _newest_index(invocation, api, params)
-        if last == 0 or (last is not None and after == "now"):
-            return  # nothing has happened yet, or nothing is asked for
+        last = None
+        if not follow and not tail:
+            last, newest = _newest_indexes(invocation, api, params)
+            if after == "now" or last <= int(after) <= newest:
+                return  # no event that matches is later; the server refuses a later index
+        if tail is not None:
+            params.append(("tail", str(tail)))
         for event in follow_events(invocation, api, after, params):
             index = int(event.get("index", 0))
             is_past = last is not None and index > last
@@ -100,12 +105,15 @@ def _beginning(since: str | None, tail: int | None, *, follow: bool) -> tuple[st
         ) from None
 
 
-def _newest_index(invocation: Invocation, api: "API", params: list[tuple[str, str]]) -> int:
-    """Return the index of the latest event that matches a query; 0 if none does."""
-    query = [("tail", "1"), *((key, value) for key, value in params if key != "tail")]
-    with closing(follow_events(invocation, api, "now", query)) as found:
-        first = next(found)  # the event, or the heartbeat after no event
-    return 0 if first["type"] in _MARKS else int(first.get("index", 0))
+def _newest_indexes(
+    invocation: Invocation, api: "API", params: list[tuple[str, str]]
+) -> tuple[int, int]:
+    """Return the index of the latest event that matches a query, 0 if none does, and of any."""
+    last = 0
+    with closing(follow_events(invocation, api, "now", [("tail", "1"), *params])) as found:
+        while (event := next(found))["type"] not in _MARKS:
+            last = int(event.get("index", 0))
+    return last, int(event.get("index", 0))
 
 
 def follow_events(
@@ -136,7 +144,9 @@ def follow_events(
     while True:
         query = [*(params or []), *([("after", after)] if after is not None else [])]
         try:
-            with api.stream("/events", query, silence=SILENCE_SECONDS) as response:
+            with api.stream(
+                "/events", query, silence=SILENCE_SECONDS, content_type=_CONTENT_TYPE
+            ) as response:
                 outage.ended()
                 has_begun = True
                 for line in _lines(response):
@@ -155,9 +165,12 @@ def follow_events(
         except CommandError as error:
             if error.code != _COMPACTED:
                 raise
-            oldest = getattr(error, "problem", {}).get("oldest")
+            problem = getattr(error, "problem", {})
+            oldest = problem.get("oldest")
             if after is None or after == str(oldest):
                 raise  # the same request would be refused again, without end
+            if not has_begun and int(after) > problem.get("newest", int(after)):
+                raise  # the caller's index is in the future, so it is not of this server
             after = _skip_gap(invocation, after, oldest)
             yield _gap(after)
 
@@ -176,19 +189,14 @@ def _gap(after: str | None) -> Event:
 
 
 def _lines(pieces: Any) -> Iterator[bytes]:
-    """Yield the lines of a stream; Unreachable at its end, which is never planned.
+    """Yield the lines of a stream; Unreachable at its end, which is always unexpected.
 
     A stream that a proxy cut off can end within a line, which the next stream has again.
     """
     buffer = b""
-    has_lines = False
     for piece in pieces:
         *lines, buffer = (buffer + piece).split(b"\n")
-        for line in filter(bytes.strip, lines):
-            has_lines = True
-            yield line
-    if buffer.strip() and not has_lines:
-        yield buffer  # Only a server that is not a control plane sends an incomplete last line.
+        yield from filter(bytes.strip, lines)
     raise Unreachable("the stream of events ended", code="no_answer")
 
 

@@ -87,8 +87,8 @@ def _page_option(
     )
 
 
-class _WithHelp(click.Command):
-    """A command with our help option: click's translates its summary, each time it is read."""
+class _CommandWithHelp(click.Command):
+    """A command with its own help option: click's translates its summary on every read."""
 
     def __init__(self, *arguments: Any, **attributes: Any) -> None:
         super().__init__(*arguments, **attributes)
@@ -99,7 +99,7 @@ class _WithHelp(click.Command):
         return self.help_option
 
 
-class Verb(_WithHelp):
+class Verb(_CommandWithHelp):
     """A command with the shared options after its own."""
 
     def __init__(self, *arguments: Any, **attributes: Any) -> None:
@@ -107,7 +107,7 @@ class Verb(_WithHelp):
         self.params.extend(shared_options())
 
 
-class Verbs(_WithHelp, click.Group):
+class Verbs(_CommandWithHelp, click.Group):
     """The command `kakuri`, which imports a verb when it is used."""
 
     def list_commands(self, _ctx: click.Context) -> list[str]:

@@ -17,7 +17,7 @@ _FOR_HELP: tuple[list[str], ...] = ([], ["-h"], ["--help"])
 _CLOSED_PIPE = 128 + 13  # SIGPIPE
 _INTERRUPTED = 128 + 2  # SIGINT
 _USAGE = 2
-_OUTPUT_ERRORS = ("ENOSPC", "EDQUOT", "EFBIG", "EIO")
+_OUTPUT_ERRORS = ("ENOSPC", "EDQUOT", "EFBIG", "EIO", "EAGAIN")
 
 
 def main(args: "Sequence[str] | None" = None) -> "NoReturn":
@@ -28,7 +28,7 @@ def main(args: "Sequence[str] | None" = None) -> "NoReturn":
 
     Raises:
         SystemExit: With the exit code.
-        OSError: It is neither of the output nor of a file, so it is a bug.
+        OSError: It concerns neither the output nor a file, so it is a bug.
     """
     try:
         code = _run(sys.argv[1:] if args is None else list(args))
@@ -40,7 +40,7 @@ def main(args: "Sequence[str] | None" = None) -> "NoReturn":
         from errno import errorcode  # noqa: PLC0415 (only on failure)
 
         if error.filename is None and errorcode.get(error.errno or 0) not in _OUTPUT_ERRORS:
-            raise  # neither of the output nor of a file: a bug, whose traceback is needed
+            raise  # it concerns neither the output nor a file: a bug, whose traceback is needed
         _discard_output()
         what = "the output can't be written" if error.filename is None else error.filename
         sys.stderr.write(f"error: {what}: {error.strerror}\n")

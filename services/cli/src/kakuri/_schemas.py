@@ -19,18 +19,18 @@ BAD_RESPONSE = "bad_answer"
 _MAX_NUMBER = 2**63 - 1
 _MAX_EXIT_CODE = 2**31 - 1
 _YEARS = range(1970, 9999)
-"""Years of which every time also exists by the local clock."""
+"""Years in which every time can be converted to local time."""
 
 
 class Leaf(NamedTuple):
-    """A field without fields: what is expected, and whether a value is that."""
+    """A value that is not an object of known fields: its description and its check."""
 
     expected: str
     is_valid: Callable[[Any], bool]
 
 
 Schema = Leaf | dict[str, Any] | list[Any]
-"""A leaf; an object, by the schemas of its fields; or an array, as a list of its items' schema."""
+"""A leaf, an object as a dict of schemas, or an array as a list with its items' schema."""
 
 
 def _is_time(value: Any) -> bool:
@@ -108,9 +108,7 @@ EVENT = {
     "available": FLAG, "version": NAME, "trace": NAME, "oldest": NUMBER,
 }  # fmt: skip
 RECORD = {"at": NAME, "type": NAME, "stream": NAME, "attempt": NUMBER, "line": TEXT}
-PROBLEM = {
-    "detail": TEXT, "code": TEXT, "trace": TEXT, "oldest": NUMBER,
-}  # fmt: skip
+PROBLEM = {"detail": TEXT, "code": TEXT, "trace": TEXT, "oldest": NUMBER, "newest": NUMBER}
 
 
 class Document(dict[str, Any]):
@@ -153,7 +151,7 @@ def schema_of(method: str, path: str, params: Iterable[tuple[str, str]]) -> dict
             return WORKLOADS
         return DRY_RUN if ("dry_run", "true") in params else STATUS
     if path.startswith("/workloads/"):
-        return HISTORY if path.endswith("/history") else STATUS
+        return HISTORY if path.count("/") == 3 and path.endswith("/history") else STATUS
     if path == "/nodes":
         return NODES
     return NODE if path.startswith("/nodes/") else INDEX
