@@ -149,6 +149,27 @@ def raise_another(error):
         raise RuntimeError("another") from error
 
 
+def raise_new(error):
+    raise RuntimeError("another")
+
+
+def raise_from(error):
+    raise RuntimeError("another") from error
+
+
+def raise_in_handler(error):
+    try:
+        raise KeyError("lookup")
+    except KeyError:
+        raise RuntimeError("another")  # noqa: B904 - the context is what is tested
+
+
+def raise_with_cycle(error):
+    first, second = RuntimeError("another"), KeyError("lookup")
+    first.__cause__, second.__cause__ = second, first
+    raise first
+
+
 @pytest.fixture
 def quiet(monkeypatch):
     """Log nothing: records that tests capture refer to exceptions."""
@@ -156,7 +177,10 @@ def quiet(monkeypatch):
 
 
 @pytest.mark.parametrize("is_async", [False, True])
-@pytest.mark.parametrize("respond", [raise_again, raise_context, raise_another, lambda _: None])
+@pytest.mark.parametrize(
+    "respond",
+    [raise_again, raise_context, raise_another, raise_from, raise_in_handler, lambda _: None],
+)
 async def test_request_that_failed_is_freed_without_the_garbage_collector(respond, is_async, quiet):
     class Refused(Exception):
         pass
@@ -186,7 +210,7 @@ async def test_request_that_failed_is_freed_without_the_garbage_collector(respon
     gc.disable()
     try:
         async with wired(router) as wire:
-            for _ in range(2):  # the connection has the latest exchange
+            for _ in range(2):  # the connection keeps its latest exchange alive
                 wire.send(GET)
                 assert (await wire.read_response())[0] == 500
             assert len(requests) <= 1
@@ -214,12 +238,12 @@ async def test_router_that_fails_is_logged_after_the_exception_that_it_responds_
 
 
 @pytest.mark.parametrize("is_async", [False, True])
+@pytest.mark.parametrize(
+    "respond", [raise_new, raise_from, raise_another, raise_in_handler, raise_with_cycle]
+)
 async def test_router_that_fails_is_logged_without_a_second_traceback_of_the_first_exception(
-    is_async, caplog
+    respond, is_async, caplog
 ):
-    def respond(error):
-        raise RuntimeError("another")
-
     router = failing(LookupError("first"), is_async=is_async)
     router.respond_to = respond
     async with wired(router) as wire:

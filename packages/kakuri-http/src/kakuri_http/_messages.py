@@ -127,7 +127,7 @@ class Request:
 class Response:
     """One response, as a handler returns it and a server's core sends it.
 
-    The server does not change it, so a handler may return one whose body is bytes several times.
+    The server does not modify it, so a handler may return a response with a bytes body repeatedly.
 
     Attributes:
         code: Of problem details, the short name of their cause, for an access log.

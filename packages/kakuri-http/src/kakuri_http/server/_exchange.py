@@ -111,19 +111,31 @@ def fault_response(
     try:
         if isinstance(error, Exception) and (response := respond_to(error)) is not None:
             return response
-    except Exception as another:
+    except Exception as second:
         response = _internal_error(error, during)
-        if another is not error:
-            if another.__context__ is error:  # of a synchronous handler, which is being handled
-                another.__context__ = None  # the log has its traceback already
+        if second is not error:
+            _remove_from_chain(second, error)  # the log has its traceback already
             log.exception("the router failed to respond to %r", error)
-        another.__traceback__ = None  # its frames refer to both errors: no cycle
+        second.__traceback__ = None  # break the reference cycle: its frames refer to both errors
         return response
     if isinstance(error, RemoteProtocolError):
         return problem(error.status, detail=str(error), code=error.code)
     if isinstance(error, ClientDisconnected):
         return problem(400, detail="the content was cut off", code="bad_request")
     return _internal_error(error, during)
+
+
+def _remove_from_chain(error: BaseException, removed: BaseException) -> None:
+    """Let the traceback of an error end before another one that led to it."""
+    seen: set[int] = set()  # causes can form a cycle
+    link: BaseException | None = error
+    while link is not None and id(link) not in seen:
+        seen.add(id(link))
+        if link.__cause__ is removed:
+            link.__cause__ = None
+        if link.__context__ is removed:
+            link.__context__ = None
+        link = link.__context__ if link.__cause__ is None else link.__cause__
 
 
 def _internal_error(error: BaseException, during: str) -> Response:

@@ -303,7 +303,7 @@ class ServerProtocol(ResponseSide):
         exchange.task = task
         if task.done():
             self._handled(task)
-            # The traceback of a task that began at once refers to this frame: no cycle.
+            # Break the reference cycle: the traceback of a task that began at once has this frame.
             del result, task
         else:
             if task is not result:  # a task, whose first step takes time in the next turn
