@@ -300,9 +300,7 @@ def test_check_counts_accepted_registrations_and_reports_unreadable_ones(path, s
     assert [problem.message for problem in loaded.problems] == [report.problems[0].message]
 
 
-def test_check_counts_workloads_once_whose_rows_and_registrations_are_stored(
-    path, source, monkeypatch
-):
+def test_check_counts_a_workload_with_both_row_and_registration_once(path, source, monkeypatch):
     class Crash(Exception):
         pass
 

@@ -139,8 +139,8 @@ def test_withdrawn_registration_takes_all_its_events_and_lets_others_pass():
     journal = EventJournal()
     removed = replace(event(1, "a"), type=EventType.REMOVED)
     journal.append(removed)
-    journal.append(event(2, "a"), is_registration=True)
-    journal.append(event(3, "b"), is_registration=True)
+    journal.append(event(2, "a"), is_new=True)
+    journal.append(event(3, "b"), is_new=True)
     journal.append(event(4, "a", reason="Pulling"))
     journal.stored([removed, event(3, "b")])
     assert indexes(journal) == [1]

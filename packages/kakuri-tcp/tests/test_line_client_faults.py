@@ -103,7 +103,7 @@ async def test_black_hole_ends_by_timeout_and_closes_the_connection(proxy, clien
     for request in requests:
         with pytest.raises(RequestTimeout, match=r"within 0\.05 s"):
             await request
-    assert time.monotonic() - began >= 0.05
+    assert 0.05 <= time.monotonic() - began < 30
     await until(lambda: client.in_flight == 0 and not client.is_connected)
     proxy.faults = Faults()
     assert await client.request(b"b", timeout=5) == b"B"
@@ -155,7 +155,7 @@ async def test_attempts_to_connect_to_a_peer_that_is_down_are_spaced():
     async with await listen(LOCAL, Slammed) as server, LineClient(server.endpoint) as client:
         while len(attempts) < 5:
             with pytest.raises((ConnectFailed, RequestLost)):
-                await client.request(b"a", timeout=60)
+                await client.request(b"a", timeout=5)
         assert attempts[-1] - attempts[0] >= 0.1
 
 

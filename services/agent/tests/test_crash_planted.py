@@ -108,9 +108,9 @@ def forget_removals(
     )
 
 
-def publish_at_once(self, event, *, is_registration=False, append=EventJournal.append):
+def publish_at_once(self, event, *, is_new=False, append=EventJournal.append):
     """Publish an event before it is on disk."""
-    append(self, event, is_registration=is_registration)
+    append(self, event, is_new=is_new)
     self.stored((event,))
 
 

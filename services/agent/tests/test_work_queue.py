@@ -54,7 +54,7 @@ async def test_workload_added_twice_is_reconciled_once(queue, settle):
     assert queue.reconciled == ["a", "b"]
 
 
-async def test_workload_whose_reconciliation_raises_is_reported_and_the_others_go_on(clock, settle):
+async def test_workload_whose_reconciliation_raises_does_not_stop_the_queue(clock, settle):
     reported, reconciled = [], []
     asyncio.get_running_loop().set_exception_handler(
         lambda _loop, context: reported.append(type(context["exception"]))

@@ -18,7 +18,7 @@ from kakuri_registry._transactions import (
 )
 
 MAX_ACCEPTED = 512
-"""Maximum number of registrations without rows; with one more, the rows of all are written."""
+"""Maximum number of registrations without rows; one more, and the rows of all are written."""
 
 
 class AcceptedRegistrations:

@@ -1,4 +1,4 @@
-"""Converts the registrations of one write to text and back.
+"""Convert the registrations of one write to text and back.
 
 A registration is a line for each of FIELDS, with the escapes of `_cells`. A leading `=`
 distinguishes an empty text from None. The entry and the event of the registration are derived from
@@ -20,10 +20,13 @@ FIELDS = (
     "cpu_millicores", "restart_policy", "max_restarts", "pull", "working_dir", "user", "command",
     "args", "env", "labels",
 )  # fmt: skip
-"""The columns that a registration has, in the order of its lines."""
+"""The columns of a registration, in the order of its lines.
+
+`_text` writes them in this order too; only the tests keep the two in step.
+"""
 
 _INTEGERS = ("version", "memory_mb", "cpu_millicores", "max_restarts")
-_OPTIONAL = ("trace", *FIELDS[FIELDS.index("pull") :])
+_OPTIONAL = ("trace", "pull", "working_dir", "user", "command", "args", "env", "labels")
 
 _PENDING, _RUN = WorkloadState.PENDING, DesiredState.RUN
 
@@ -34,7 +37,7 @@ _SAME: dict[str, Any] = dict.fromkeys(COLUMNS) | {
 
 
 def is_acceptable(change: Change) -> bool:
-    """Return whether a change only registers a workload, so that its text has everything."""
+    """Return whether a change only registers a workload, so that its text is a complete record."""
     return (
         change.is_registration
         and change.tombstone is None
@@ -90,7 +93,7 @@ def _text(change: Change) -> str:
     assert entry is not None
     workload = entry.workload
     pull = workload.pull
-    return (
+    return (  # in the order of FIELDS
         f"{entry.version}\n{workload.id}\n{entry.registered_at!r}\n{marked(entry.trace)}\n"
         f"{escaped(workload.image)}\n{escaped(workload.runtime_class)}\n"
         f"{workload.memory_mb}\n{workload.cpu_millicores}\n"

@@ -46,7 +46,7 @@ def escaped(text: str) -> str:
 
 
 def marked(text: str | None) -> str:
-    """Return a text as an item of `lines`; a mark distinguishes an empty one from None."""
+    """Return a text as an item of `lines`; a leading `=` distinguishes an empty one from None."""
     return "" if text is None else "=" + escaped(text)
 
 

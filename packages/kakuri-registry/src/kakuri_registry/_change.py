@@ -17,7 +17,8 @@ class Change(NamedTuple):
         version: The registry's version after the change.
         entry: The workload's snapshot after the change; None if it was removed.
         history: Its transitions since its registration.
-        is_registration: Whether the change is the registration.
+        is_registration: Whether the change is a registration, for which a store must have room;
+            not that of a workload that was already running.
         events: The events to store with it: its own, and those of earlier changes of the workload
             that were not stored.
         tombstone: What to keep of a workload with this id that was removed.

@@ -91,7 +91,7 @@ class EventJournal:
         """Record the registry's version after a change that is not an event."""
         self._index = index
 
-    def append(self, event: RegistryEvent, *, is_registration: bool = False) -> None:
+    def append(self, event: RegistryEvent, *, is_new: bool = False) -> None:
         """Add an event that is not stored yet.
 
         If too many wait to be stored, because the disk has accepted nothing for a long time, the
@@ -99,7 +99,7 @@ class EventJournal:
         """
         self._index = event.index
         self._waiting[event.index] = event
-        if is_registration and event.id is not None:
+        if is_new and event.id is not None:
             self._registered[event.id] = event.index
         if len(self._waiting) > self._max_events:
             self._compacted = next(iter(self._waiting))

@@ -17,9 +17,10 @@ EntryObserver: TypeAlias = Callable[[WorkloadEntry | None, WorkloadEntry | None]
 
 
 class Persistence(Enum):
-    """Which changes a subscriber stores, and when; their events are published once they are stored.
+    """Which changes a subscriber stores, and when.
 
-    A change that is not for the subscriber is not stored, so its event is published at once.
+    An event is published once its change is stored; the event of a change that the subscriber does
+    not get, at once.
     """
 
     DELAYED = "delayed"
@@ -58,7 +59,7 @@ class ChangePublisher(RegistryReader):
         *,
         persistence: Persistence = Persistence.DELAYED,
     ) -> None:
-        """Call a function with every change as it is made, in place of the earlier subscriber.
+        """Call a function with changes as they are made, in place of the earlier subscriber.
 
         Args:
             on_change: The function, which must not change the registry; None for no subscriber.
@@ -119,24 +120,25 @@ class ChangePublisher(RegistryReader):
         history: History,
         event: RegistryEvent | None,
         *,
-        is_registration: bool = False,
+        is_new: bool = False,
         is_adopted: bool = False,
     ) -> None:
-        """Publish an entry.
+        """Publish a new or changed entry.
 
         Args:
             entry: The entry after the change.
             history: Its history after the change.
             event: The event of the change, if it has one.
-            is_registration: Whether the entry is new.
+            is_new: Whether the entry is new.
             is_adopted: Whether the workload was already running. It then does not count as a
                 registration, for which a store must have room.
         """
         if self._persistence is not _REMOVALS:
             events = () if event is None else (event,)
-            is_new = is_registration and not is_adopted
-            change = Change(entry.workload.id, entry.version, entry, history, is_new, events)
-            self._publish(change, is_registration=is_registration)
+            is_registration = is_new and not is_adopted
+            version = entry.version
+            change = Change(entry.workload.id, version, entry, history, is_registration, events)
+            self._publish(change, is_new=is_new)
             return
         self._version = entry.version
         if event is None:
@@ -144,12 +146,12 @@ class ChangePublisher(RegistryReader):
         else:
             self._journal.add_stored(event)
 
-    def _publish(self, change: Change, *, is_registration: bool = False) -> None:
+    def _publish(self, change: Change, *, is_new: bool = False) -> None:
         self._version = change.version
         if not change.events:
             self._journal.advance(change.version)
         elif self._persistence is _DELAYED:
-            self._journal.append(change.events[0], is_registration=is_registration)
+            self._journal.append(change.events[0], is_new=is_new)
         self._on_change(change)
         if change.events and self._persistence is not _DELAYED:
             self._journal.add_stored(change.events[0])

@@ -83,7 +83,7 @@ class WorkloadRegistry(ChangePublisher):
         self._entries[workload.id] = entry
         self._index.add(entry)
         event = workload_event(EventType.WORKLOAD, entry, entry.version, now, None)
-        self._publish_entry(entry, (), event, is_registration=True, is_adopted=is_adopted)
+        self._publish_entry(entry, (), event, is_new=True, is_adopted=is_adopted)
         self._on_entry(None, entry)
         return entry
 

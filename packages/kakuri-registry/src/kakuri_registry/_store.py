@@ -144,7 +144,8 @@ class Store(Protocol):
 class EphemeralStore:
     """A store for a registry that ends with the process.
 
-    It stores only the logs of removed workloads: the registry has everything else in memory.
+    It stores only removals, with the logs of the removed workloads: the registry has everything
+    else in memory.
     """
 
     is_nonblocking = True
@@ -168,7 +169,7 @@ class EphemeralStore:
         return Loaded(version=self._version, compacted=self._version, store_id=self._store_id)
 
     def write(self, changes: Sequence[Change]) -> None:
-        """Store the logs of removed workloads."""
+        """Store the removals, with the logs of the removed workloads."""
         for change in changes:
             if change.tombstone is not None:
                 self._tombstones[change.workload_id] = change.tombstone
