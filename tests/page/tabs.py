@@ -12,5 +12,5 @@ SET_VISIBILITY = """(state) => {
 
 
 def set_visibility(page: Page, state: Literal["hidden", "visible"]) -> None:
-    """Hide or show a tab, as far as its scripts can tell."""
+    """Make a tab's scripts see it as hidden or visible."""
     page.evaluate(SET_VISIBILITY, state)

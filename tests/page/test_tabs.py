@@ -17,7 +17,7 @@ RECORD = """() => {
   window.channel = new BroadcastChannel('kakuri');
   window.channel.onmessage = ({ data }) => window.heard.push(data);
 }"""
-"""Record what tabs tell each other from now on."""
+"""Record what tabs send each other from now on."""
 
 HEARD_END = "() => window.heard.some(({ kind }) => kind === 'end')"
 
@@ -131,20 +131,20 @@ def test_visible_tab_reads_for_itself_while_the_other_is_hidden(stack, open_shar
 
 @pytest.fixture
 def listener(context, stack) -> Page:
-    """Return a tab without the page's scripts that records what the others say."""
+    """Return a tab without the page's scripts that records what the others send."""
     tab = context.new_page()
     tab.goto(f"{stack.url}/ui/icon.svg")
     tab.evaluate(RECORD)
     return tab
 
 
-def end_of_messages(sender: Page, listener: Page) -> None:
-    """Wait until the listener has heard all that the sender has said so far."""
+def wait_for_messages(sender: Page, listener: Page) -> None:
+    """Wait until the listener has received all messages that the sender has sent so far."""
     sender.evaluate("() => new BroadcastChannel('kakuri').postMessage({ kind: 'end' })")
     listener.wait_for_function(HEARD_END)
 
 
-def test_leader_without_an_index_does_not_tell_what_it_knows(stack, context, listener):
+def test_leader_without_an_index_does_not_answer_hello(stack, context, listener):
     page, held = context.new_page(), list[Route]()
     lines = ({"type": "synced", "index": 1 << 50}, {"type": "gap"})
     body = "".join(json.dumps({"at": "2026-11-26T14:00:00Z", **line}) + "\n" for line in lines)
@@ -155,14 +155,14 @@ def test_leader_without_an_index_does_not_tell_what_it_knows(stack, context, lis
     page.evaluate(RECORD)
     listener.evaluate("() => window.channel.postMessage({ kind: 'hello', from: 'listener' })")
     page.wait_for_function("() => window.heard.some(({ from }) => from === 'listener')")
-    end_of_messages(page, listener)
+    wait_for_messages(page, listener)
     assert listener.evaluate("() => window.heard.filter(({ to }) => to === 'listener')") == []
 
 
 def test_tab_that_missed_events_asks_a_leader_once(stack, listener, open_shared):
     listener.evaluate("() => { navigator.locks.request('kakuri', () => new Promise(() => {})) }")
     page = open_shared().page
-    listener.wait_for_function("() => window.heard.length === 1")  # it says hello as it appears
+    listener.wait_for_function("() => window.heard.length === 1")  # its hello
     listener.evaluate("""() => {
       const link = { health: 'live', heard: Date.now() };
       const batch = { from: 'leader', link, before: 5, lines: [] };
@@ -171,6 +171,6 @@ def test_tab_that_missed_events_asks_a_leader_once(stack, listener, open_shared)
     page.evaluate(RECORD)
     listener.evaluate("() => window.channel.postMessage({ kind: 'last' })")
     page.wait_for_function("() => window.heard.some(({ kind }) => kind === 'last')")
-    end_of_messages(page, listener)
+    wait_for_messages(page, listener)
     kinds = listener.evaluate("() => window.heard.map(({ kind }) => kind)")
     assert kinds == ["hello", "hello", "end"]

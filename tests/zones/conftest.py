@@ -4,7 +4,7 @@ from tests.cri_node.node import CriNode
 
 from .system import DAEMONS, System
 
-# Pulls from a hanging registry end sooner than by default, but not those on a busy disk.
+# Shorter than by default, but long enough for a pull on a busy disk.
 ZONE_OPTIONS = ("--pull-stall-timeout", "12")
 
 

@@ -14,7 +14,7 @@ WITH_SESSIONS = ("etcd", "interop", "observability", "openapi", "page", "zones")
 """The directories of tests/ that sessions of their own run."""
 
 PAGE_PARTS = 4
-"""Parts of the page's tests. More of them than cores, so that no core waits long for the other."""
+"""Parts that run at the same time: more than cores, so that no core is idle at the end."""
 
 
 @nox.session(python=PYTHON, reuse_venv=False)

@@ -39,7 +39,7 @@ def test_log_stream_with_a_closed_reader_still_closes():
 
 
 def text_of_a_stuck_stream(write_lines):
-    """Return what a stream for two lines has written whose reader was stuck while it got others."""
+    """Return what a stream with room for two lines wrote after its reader was stuck."""
     read, write = os.pipe()
     fcntl.fcntl(write, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
     stream = LogStream(write, max_waiting=2)

@@ -147,7 +147,7 @@ class Call(Generic[R]):
         try:
             return self.result()
         finally:
-            del self  # the traceback has this frame: no cycle
+            del self  # break the reference cycle: the traceback has this frame
 
     def add_done_callback(
         self,
@@ -209,7 +209,8 @@ class Call(Generic[R]):
             reply = _decoded(line) if known is None else known.reply
             reply = _matched(reply, self._request, self._reply_type)
         except AgentError as error:
-            self._refused(error.with_traceback(None))  # its frames refer to this call: no cycle
+            # Break the reference cycle: its frames refer to this call.
+            self._refused(error.with_traceback(None))
             return
         except UnexpectedReply as error:
             self._fail(error.with_traceback(None))

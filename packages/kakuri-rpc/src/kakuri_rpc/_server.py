@@ -145,7 +145,8 @@ class _Answers:
             return self._encode(reply() if callable(reply) else reply)
         except (Exception, asyncio.CancelledError) as error:
             log.exception("a request could not be answered")
-            error.__traceback__ = None  # its frames refer to the future that has it: no cycle
+            # Break the reference cycle: its frames refer to the future that has it.
+            error.__traceback__ = None
             return self._fail()
 
     def final_reply(self, fault: LineError | HandlerFailed) -> bytes:

@@ -98,7 +98,8 @@ class WorkQueue:
             for workload_id in list(islice(self._ids, WORKLOADS_PER_TURN)):
                 del self._ids[workload_id]
                 self._reconcile(workload_id)
-        finally:  # a workload that can't be reconciled is reported, and the others go on
+        finally:
+            # An error is reported by the event loop; the other workloads get a later turn
             self._durations.observe(perf_counter() - began)
             if self._ids and self._turn is None:
                 self._turn = self._loop.call_soon(self._wait_a_turn)

@@ -30,7 +30,7 @@ RENDERED_TOGETHER = 64
 """Lines that are rendered at once, in a tenth of a millisecond."""
 
 MAX_REASON_LENGTH = 500
-"""Characters of the reason why a line could not be rendered."""
+"""Maximum length of a rendering error's text, in characters before escaping."""
 
 FILE_PIECE = 1_048_576
 """Bytes that are written to a file at once."""
@@ -83,7 +83,7 @@ class LogStream:
         later = self._later
         with self._changed:  # so that threads don't change the order
             for _ in range(len(later)):
-                if not later:  # a line was written while one was rendered: it rendered the rest
+                if not later:  # `render` itself wrote a line, which rendered the rest
                     break
                 render, *arguments = later.popleft()
                 try:
@@ -128,7 +128,8 @@ class LogStream:
                 if not waiting:
                     return
                 dropped, self._dropped = self._dropped, 0
-            # Without the lock, for which the event loop waits: there may be thousands of lines.
+            # Without the lock, so that the event loop does not wait while thousands of lines are
+            # joined.
             text = "".join([waiting.popleft() for _ in range(len(waiting))])
             if dropped:
                 text += f"{dropped} log lines were dropped: the reader is too slow\n"

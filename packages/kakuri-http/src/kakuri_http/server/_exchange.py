@@ -126,7 +126,7 @@ def fault_response(
 
 
 def _remove_from_chain(error: BaseException, removed: BaseException) -> None:
-    """Let the traceback of an error end before another one that led to it."""
+    """Remove an error from the causes and contexts of another one, however far back it is."""
     seen: set[int] = set()  # causes can form a cycle
     link: BaseException | None = error
     while link is not None and id(link) not in seen:

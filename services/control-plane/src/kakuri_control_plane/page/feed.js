@@ -16,7 +16,7 @@ const channel = new BroadcastChannel("kakuri");
 const me = `${Math.random()}`;
 let onHealth;
 let activeVisits = 0; // visits in which this tab reads the stream; they can overlap
-let asked = ""; // the leader that has to say what it knows
+let asked = ""; // the leader that was asked for its state
 let visit = new AbortController(); // aborted when the tab is hidden
 let pause = new AbortController(); // aborted to try again at once
 
@@ -63,7 +63,7 @@ async function lead(signal) {
 			link.fault = "the stream of events ended";
 		} catch (error) {
 			link.fault = reasonOf(error);
-			if (error.status === 410) take([{ type: "gap" }]); // what followed is not kept
+			if (error.status === 410) take([{ type: "gap" }]); // the next events are not kept
 		}
 		if (signal.aborted) break;
 		setHealth("lost", dueAfter(attempts++));

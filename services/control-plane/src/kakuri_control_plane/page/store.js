@@ -40,7 +40,7 @@ const listeners = [];
 let changed = new Set();
 let arrivals = [];
 let timer = 0;
-let listed = null; // what a list of all states has so far
+let listed = null; // the states and events before `synced`
 
 /** Call a function with changed ids and new events. */
 export const subscribe = (listener) => listeners.push(listener);
@@ -112,7 +112,7 @@ function keep(event) {
 /** Add what events do not have: image and labels. */
 export function describe({ id, version, spec: { image, labels = {} } }) {
 	const row = store.rows.get(id);
-	if (!row || version < row.firstIndex) return; // of one that was removed
+	if (!row || version < row.firstIndex) return; // of a removed workload
 	Object.assign(row, { image, labels });
 	touch(id);
 }
