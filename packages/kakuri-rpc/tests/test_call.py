@@ -23,7 +23,6 @@ from kakuri_rpc import (
     UnexpectedReply,
     serve,
 )
-from kakuri_rpc._reply_cache import MAX_BYTES, SLOTS, ReplyCache
 from kakuri_tcp import Endpoint, listen_lines
 
 ANY_PORT = Endpoint.parse("127.0.0.1:0")
@@ -278,36 +277,6 @@ async def test_outcome_of_each_call_is_observed(ask):
         await ask()
     kinds = [type(outcome) for outcome in outcomes]
     assert kinds == [type(None), AgentError, asyncio.CancelledError, ClientClosed]
-
-
-def test_line_is_cached_when_it_comes_the_second_time():
-    replies = ReplyCache()
-    for found in (None, None, b"reply"):
-        known = replies.find(b"line", str)
-        assert (known and known.reply) == found
-        replies.add(b"line", str, b"reply", "result")
-    assert replies.find(b"line", repr) is None
-    assert replies.find(b"other", str) is None
-
-
-def test_more_lines_than_slots_are_partly_cached():
-    replies = ReplyCache()
-    lines = [b"%d" % number for number in range(2 * SLOTS)]
-    for _ in range(2):
-        for line in lines:
-            replies.add(line, str, line, line)
-    found = [known for line in lines if (known := replies.find(line, str))]
-    assert 0 < len(found) <= SLOTS
-    assert all(known.line == known.reply for known in found)
-
-
-def test_long_line_is_not_cached():
-    replies = ReplyCache()
-    for length in (MAX_BYTES, MAX_BYTES + 1):
-        line = b"x" * length
-        for _ in range(2):
-            replies.add(line, str, b"reply", "result")
-        assert (replies.find(line, str) is not None) is (length == MAX_BYTES)
 
 
 async def refuse(ask):

@@ -109,17 +109,13 @@ class StuckCall:
         self._id = workload_id
         self._answers = answers
 
-    def cached(self, convert):
-        self._cached_convert = convert
-        return self
-
     def converted(self, convert):
         self._convert = convert
         return self
 
     async def recovered(self, _recover):
         await self._answers.wait()
-        return self._convert(self._cached_convert(Status(self._id, State.PENDING)))
+        return self._convert(Status(self._id, State.PENDING))
 
 
 def request(body):

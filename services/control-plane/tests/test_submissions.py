@@ -251,3 +251,54 @@ async def test_error_that_concerns_no_class_is_passed_on_without_another_start()
     async with api(agent(ErrorReply(ErrorCode.CONFLICT, "another", id="wl-1"))) as call:
         assert (await call("POST", "/workloads", SHORT))[0] == 409
         assert [type(request) for request in call.asked] == [DescribeNode, StartWorkload]
+
+
+async def test_response_to_a_repeated_submission_follows_the_agents_replies():
+    replies = [
+        Status("wl-1", State.PENDING),
+        *[Status("wl-1", State.PENDING, existing=True)] * 3,
+        *[Status("wl-1", State.RUNNING, existing=True)] * 3,
+        Status("wl-1", State.PENDING),  # it was removed in between
+    ]
+    states = []
+    async with api(lambda _: replies[len(states)]) as call:
+        for _ in replies:
+            status, body, headers = await call("POST", "/workloads", WORKLOAD)
+            assert headers["location"] == "/workloads/wl-1"
+            states.append((status, body.pop("state", None)))
+            body.pop("existing", None)
+            assert body == WORKLOAD
+        assert len(set(call.traces)) == len(replies)
+        assert {request.workload.id for request in call.asked} == {"wl-1"}
+    assert states == [(201, None), *[(200, "pending")] * 3, *[(200, "running")] * 3, (201, None)]
+
+
+async def test_repeated_submission_that_the_agent_refuses_or_only_checks_changes_nothing():
+    conflict = ErrorReply(ErrorCode.CONFLICT, "it differs", id="wl-1")
+    replies = [Status("wl-1", State.PENDING, existing=True)] * 3 + [conflict]
+    async with api(lambda request: replies[-1] if request.dry_run else replies.pop(0)) as call:
+        for _ in range(3):
+            assert (await call("POST", "/workloads", WORKLOAD))[0] == 200
+        assert (await call("POST", "/workloads?dry_run", WORKLOAD))[0] == 409
+        assert call.asked[-1].dry_run
+        assert (await call("POST", "/workloads", WORKLOAD))[0] == 409
+
+
+async def test_repeated_submission_whose_class_the_node_has_lost_is_checked_again():
+    classes = ["edera-zone"]
+
+    def reply(request):
+        if isinstance(request, DescribeNode):
+            return node(runtime_handlers=dict.fromkeys(classes, "handler"))
+        if request.workload.runtime_class not in classes:
+            return ErrorReply(ErrorCode.BAD_REQUEST, "expected runtime class gvisor", id="wl-1")
+        return Status("wl-1", State.RUNNING, existing=True)
+
+    async with api(reply) as call:
+        for _ in range(3):
+            assert (await call("POST", "/workloads", WORKLOAD))[0] == 200
+        classes[0] = "gvisor"
+        for _ in range(2):
+            status, body, _ = await call("POST", "/workloads", WORKLOAD)
+            assert (status, body["errors"][0]["path"]) == (400, "$.runtime_class")
+        assert isinstance(call.asked[-1], DescribeNode)

@@ -9,7 +9,7 @@ from typing import Any, Generic, TypeVar
 from kakuri_json import JSONError, decode, encode
 from kakuri_tcp import ClientClosed as LineClientClosed
 from kakuri_tcp import LineClient, RequestLost, RequestNotSent, RequestTimeout
-from kakuri_workload import printable
+from kakuri_workload import RepeatCache, printable
 
 from kakuri_rpc._call_metrics import CallMetrics
 from kakuri_rpc._errors import (
@@ -23,7 +23,6 @@ from kakuri_rpc._errors import (
 )
 from kakuri_rpc._fields import TRACE
 from kakuri_rpc._messages import ErrorReply, Node, Reply
-from kakuri_rpc._reply_cache import ReplyCache
 from kakuri_rpc._reply_checks import cleaned, mismatch
 from kakuri_rpc._requests import DescribeNode, Request, RerunWorkload, RestartWorkload
 from kakuri_rpc._traces import AgentTraces, may_be_refused_trace, without_trace
@@ -204,9 +203,11 @@ class Call(Generic[R]):
     def receive(self, line: bytes) -> None:
         """Receive the line that answers the request; the connection calls this."""
         cached_convert = self._cached_convert
-        known = None if cached_convert is None else _cache.find(line, cached_convert)
+        known = None if cached_convert is None else _cache.find(line)
+        if known is not None and known[0] is not cached_convert:
+            known = None
         try:
-            reply = _decoded(line) if known is None else known.reply
+            reply = _decoded(line) if known is None else known[1]
             reply = _matched(reply, self._request, self._reply_type)
         except AgentError as error:
             # Break the reference cycle: its frames refer to this call.
@@ -222,10 +223,10 @@ class Call(Generic[R]):
         try:
             result: Any = reply
             if known is not None:
-                result = known.result
+                result = known[2]
             elif cached_convert is not None:
                 result = cached_convert(reply)
-                _cache.add(line, cached_convert, reply, result)
+                _cache.add(line, (cached_convert, reply, result))
             self._result = result if self._convert is None else self._convert(result)
         except Exception as error:  # noqa: BLE001 - the caller gets it
             self._error = error
@@ -360,7 +361,8 @@ def _as_rpc_error(error: Exception) -> Exception:
     return converted
 
 
-_cache = ReplyCache()
+_cache: RepeatCache[tuple[Callable[[Any], object], Any, Any]] = RepeatCache()
+"""Of reply lines: the function that converted the reply, the reply, and the result."""
 
 
 def _decoded(answer: bytes) -> Reply:

@@ -1,6 +1,6 @@
 """Submitted workloads: reading their documents, adding defaults, and starting them."""
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, fields
 from functools import partial
 
@@ -25,6 +25,7 @@ from kakuri_workload import (
     DEFAULT_MEMORY_MB,
     MAX_DOCUMENT_BYTES,
     Quantity,
+    RepeatCache,
     RuntimeClass,
     Workload,
     WorkloadId,
@@ -36,7 +37,9 @@ from kakuri_control_plane._content import JSON, check_content_type
 from kakuri_control_plane._headers import id_of_key, idempotency_key
 from kakuri_control_plane._problems import never_fits_problem
 from kakuri_control_plane._queries import SubmissionQuery
-from kakuri_control_plane._views import DryRun, existing_state, existing_workload
+from kakuri_control_plane._views import DryRun, existing_workload
+
+_Respond = Callable[[Status], Response]
 
 MAX_BODY = 2 * MAX_DOCUMENT_BYTES
 """Bytes of a submitted workload as it is sent: whitespace and escapes may double its size. The
@@ -79,14 +82,21 @@ class Submissions:
         self._agent = agent
         self._admission = Admission()
         self._classes = RuntimeClasses(agent)
+        self._repeated: RepeatCache[tuple[Workload, _Respond]] = RepeatCache()
 
     def create(self, request: Request, query: SubmissionQuery) -> Awaitable[Response]:
         """Submit a workload: 201, or 200 if it exists already or for a dry run."""
         check_content_type(request)
-        if self._admission.admits_at_once(len(request.body)):
+        # Many clients repeat their submissions, to be sure that a workload exists.
+        if (repeated := self._repeated.find(request.body)) is not None:
+            workload, respond = repeated
+            if self._classes.knows(workload.runtime_class):
+                return self._submit(workload, workload, request, query, respond)
+        elif self._admission.admits_at_once(len(request.body)):
             workload = _read(request)
             if self._is_complete(workload):
                 # The usual request runs without a task, which saves a tenth of its time.
+                self._repeated.add(request.body, (workload, partial(_response, workload)))
                 return self._submit(workload, workload, request, query)
         return self._create(request, query)
 
@@ -98,7 +108,12 @@ class Submissions:
             return await self._submit(submitted, workload, request, query)
 
     def _submit(
-        self, submitted: Workload, workload: Workload, request: Request, query: SubmissionQuery
+        self,
+        submitted: Workload,
+        workload: Workload,
+        request: Request,
+        query: SubmissionQuery,
+        cached_response: _Respond | None = None,
     ) -> Call[Response]:
         """Ask the agent to start a workload, and return the response that follows.
 
@@ -107,14 +122,18 @@ class Submissions:
             workload: The same with its defaults filled in.
             request: The request.
             query: Its query.
+            cached_response: Returns the response for a status of `workload`; the same function
+                whenever the request is repeated, so that its results are cached.
         """
         trace = current_trace()
 
-        def start(workload: Workload) -> Call[Response]:
+        def start(workload: Workload, respond: _Respond | None = None) -> Call[Response]:
             call = self._agent.start_workload(workload, dry_run=query.dry_run, trace=trace)
             if query.dry_run:
                 return call.converted(partial(_dry_run_response, workload))
-            return call.cached(existing_state).converted(partial(_response, workload))
+            if respond is not None:
+                return call.cached(respond)
+            return call.converted(partial(_response, workload))
 
         async def recover(error: AgentError) -> Response:
             if error.code is ErrorCode.NEVER_FITS:
@@ -127,7 +146,7 @@ class Submissions:
                 raise error
             return await start(completed)
 
-        return start(workload).recovered(recover)
+        return start(workload, cached_response).recovered(recover)
 
     async def _node(self, error: AgentError) -> Node:
         """Return the node that refused a workload; raise the error if that is not possible."""
@@ -158,12 +177,12 @@ class Submissions:
         return submitted.completed(workload_id, runtime_class)
 
 
-def _response(workload: Workload, state: bytes | None) -> Response:
-    """Return the response to a submitted workload; `state` is None if it is new."""
+def _response(workload: Workload, status: Status) -> Response:
+    """Return the response to a submitted workload."""
     headers = {"Location": f"/workloads/{workload.id}"}
-    if state is None:
+    if not status.existing:
         return json_response(workload, 201, headers)
-    content = existing_workload(workload, state)
+    content = existing_workload(workload, status)
     return Response(200, content, headers=headers, content_type=JSON)
 
 

@@ -321,18 +321,9 @@ class HistoryView:
         return cls(history.id, [TransitionView.of(one) for one in history.transitions])
 
 
-def existing_state(status: Status) -> bytes | None:
-    """Return the JSON members of the state after `id`, for `existing_workload`.
-
-    None if the workload is new.
-    """
-    if not status.existing:
-        return None
-    return encode(WorkloadView.of(status)).partition(b",")[2]  # an id has no comma
-
-
-def existing_workload(workload: Workload, state: bytes) -> bytes:
+def existing_workload(workload: Workload, status: Status) -> bytes:
     """Return the JSON of a workload that existed already: its specification, then its state."""
+    state = encode(WorkloadView.of(status)).partition(b",")[2]  # after `id`, which has no comma
     return b"%b,%b" % (encode(workload)[:-1], state)
 
 

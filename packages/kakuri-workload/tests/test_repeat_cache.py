@@ -1,0 +1,58 @@
+"""Tests of the cache of what comes again and again."""
+
+from kakuri_workload import RepeatCache
+from kakuri_workload._repeat_cache import MAX_BYTES, MAX_CACHED, MAX_SEEN
+
+
+def cached(cache, texts):
+    for text in texts:
+        cache.add(text, text)
+    found = [(text, value) for text in texts if (value := cache.find(text))]
+    assert all(text == value for text, value in found)
+    return len(found)
+
+
+def test_value_is_cached_when_its_text_comes_the_second_time():
+    cache = RepeatCache()
+    for found in (None, None, 1):
+        assert cache.find(b"text") == found
+        cache.add(b"text", 1)
+    assert cache.find(b"other") is None
+
+
+def test_value_of_a_cached_text_is_replaced():
+    cache = RepeatCache()
+    for value in (1, 2, 3):
+        cache.add(b"text", value)
+    assert cache.find(b"text") == 3
+
+
+def test_as_many_texts_as_fit_are_all_cached():
+    cache = RepeatCache()
+    texts = [b"%d" % number for number in range(MAX_CACHED)]
+    assert cached(cache, texts) == 0
+    assert cached(cache, texts) == MAX_CACHED
+
+
+def test_more_texts_than_fit_are_partly_cached():
+    cache = RepeatCache()
+    texts = [b"%d" % number for number in range(2 * MAX_CACHED)]
+    cached(cache, texts)
+    assert 0 < cached(cache, texts) <= MAX_CACHED
+
+
+def test_texts_that_come_once_are_forgotten():
+    cache = RepeatCache()
+    cache.add(b"text", 1)
+    for number in range(MAX_SEEN):
+        cache.add(b"%d" % number, 1)
+    cache.add(b"text", 1)
+    assert cache.find(b"text") is None
+
+
+def test_long_text_is_not_cached():
+    cache = RepeatCache()
+    for length in (MAX_BYTES, MAX_BYTES + 1):
+        text = b"x" * length
+        assert cached(cache, [text]) == 0
+        assert cached(cache, [text]) == (length == MAX_BYTES)
