@@ -21,6 +21,7 @@ from kakuri_rpc import (
     State,
     Status,
     UnexpectedReply,
+    _call_metrics,
     serve,
 )
 from kakuri_tcp import Endpoint, listen_lines
@@ -264,19 +265,34 @@ async def test_callback_that_raises_is_reported_and_harms_no_other_call(ask):
     assert reported == [KeyError]
 
 
-async def test_outcome_of_each_call_is_observed(ask):
+async def test_errors_are_observed_and_the_first_success_after_one(ask):
     outcomes = []
     ask.client.metrics.on_outcome = outcomes.append
-    await ask()
     ask.reply = NOT_FOUND
-    with pytest.raises(AgentError):
+    for _ in range(2):
+        with pytest.raises(AgentError):
+            await ask()
+    ask.reply = RUNNING
+    for _ in range(2):
         await ask()
     ask().cancel()
     await ask.client.close()
     with pytest.raises(ClientClosed):
         await ask()
     kinds = [type(outcome) for outcome in outcomes]
-    assert kinds == [type(None), AgentError, asyncio.CancelledError, ClientClosed]
+    assert kinds == [AgentError, AgentError, type(None), asyncio.CancelledError, ClientClosed]
+
+
+async def test_last_reply_is_when_the_agent_last_answered_even_with_an_error(ask, monkeypatch):
+    for now, reply in ((1000.0, RUNNING), (2000.0, NOT_FOUND)):
+        monkeypatch.setattr(_call_metrics.time, "time", lambda now=now: now)
+        ask.reply = reply
+        with suppress(AgentError):
+            await ask()
+        assert ask.client.metrics.last_reply == now
+    monkeypatch.setattr(_call_metrics.time, "time", lambda: 3000.0)
+    ask().cancel()
+    assert ask.client.metrics.last_reply == 2000.0
 
 
 async def refuse(ask):
@@ -322,6 +338,10 @@ async def test_observer_that_raises_loses_no_reply(ask, caplog):
         raise KeyError(error)
 
     ask.client.metrics.on_outcome = fail
+    ask.reply = NOT_FOUND
+    with pytest.raises(AgentError):
+        await ask()
+    ask.reply = RUNNING
     assert await ask() == RUNNING
     assert "the observer of requests failed" in caplog.text
 

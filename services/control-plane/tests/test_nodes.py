@@ -1,7 +1,7 @@
 import pytest
-from kakuri_control_plane import _presence, control_plane_service
+from kakuri_control_plane import control_plane_service
 from kakuri_http import Client
-from kakuri_rpc import DescribeNode, Node, serve
+from kakuri_rpc import DescribeNode, Node, _call_metrics, serve
 from kakuri_tcp import Endpoint
 
 from .fake_agent import ANY_PORT, Api, api
@@ -26,7 +26,7 @@ FULL = Node(
 
 @pytest.fixture
 def now(monkeypatch):
-    monkeypatch.setattr(_presence.time, "time", lambda: 1795453446.0)
+    monkeypatch.setattr(_call_metrics.time, "time", lambda: 1795453446.0)
 
 
 async def test_node_has_everything_that_its_agent_reports(now):

@@ -1,6 +1,7 @@
 """Metrics of the requests to one agent."""
 
 import logging
+import time
 from asyncio import CancelledError
 from bisect import bisect_left
 from collections.abc import Callable, Iterable
@@ -34,15 +35,22 @@ class CallMetrics:
 
     Attributes:
         in_flight: Requests without a reply.
-        on_outcome: Called after each request: with None after the expected reply, otherwise with
-            the error.
+        last_reply: When the agent last replied, in seconds since the epoch; None before its first
+            reply.
+        on_outcome: Called with the error of each request that fails, and with None for the first
+            one that succeeds, and for the first after an error.
     """
 
-    __slots__ = ("_durations", "_retries", "_successes", "in_flight", "on_outcome")
+    __slots__ = (
+        "_durations", "_retries", "_succeeds", "_successes", "in_flight", "last_reply",
+        "on_outcome",
+    )  # fmt: skip
 
     def __init__(self) -> None:
         """Begin to count."""
         self.in_flight: int = 0
+        self.last_reply: float | None = None
+        self._succeeds = False  # whether the last request did
         self.on_outcome: Callable[[BaseException | None], None] = _ignore
         self._successes: dict[type[object], Histogram] = {}
         self._retries = Counts(
@@ -69,12 +77,18 @@ class CallMetrics:
         # As `Histogram.observe`: each request waits for it.
         durations.buckets[bisect_left(SECONDS, seconds)] += 1
         durations.sum += seconds
-        self._report(None)
+        self.last_reply = time.time()
+        if not self._succeeds:
+            self._succeeds = True
+            self._report(None)
 
     def fail(self, kind: type[object], seconds: float, error: BaseException) -> None:
         """Count a request of a kind that raised an error."""
         self.in_flight -= 1
         self._durations[kind.__name__, _outcome(error)].observe(seconds)
+        if isinstance(error, AgentError | UnexpectedReply):
+            self.last_reply = time.time()
+        self._succeeds = False
         self._report(error)
 
     def _report(self, error: BaseException | None) -> None:

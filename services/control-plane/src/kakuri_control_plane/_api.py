@@ -67,13 +67,12 @@ class Api:
             name: The agent's name in the log.
         """
         self._agent = agent
-        presence = Presence(name)
-        agent.metrics.on_outcome = presence.observe
+        agent.metrics.on_outcome = Presence(name).observe
         self._logs = LogApi(agent)
         self._submissions = Submissions(agent)
         self._hub = EventHub(agent)
         self._lifecycle = Lifecycle(agent, self._hub)
-        self._nodes = Nodes(agent, presence)
+        self._nodes = Nodes(agent)
         self._events = EventStreams(agent, self._hub)
         self.http_metrics = HTTPMetrics()
         own = (
@@ -120,7 +119,7 @@ class Api:
 
     def get_workload(self, request: Request, query: WorkloadQuery) -> Awaitable[Response]:
         """Return the state of a workload, with `spec` everything that is known about it."""
-        is_usual = not request.query_string and "if-match" not in request.headers
+        is_usual = not request.query_string and request.headers.get("if-match") is None
         if is_usual:  # the most frequent request, which runs without a task
             call = self._agent.get_status(request.params["id"])
             return call.cached(_state_response)

@@ -7,7 +7,6 @@ from kakuri_daemon.api import json_response
 from kakuri_http import Request, Response, problem
 from kakuri_rpc import AgentClient, AgentTimeout, AgentUnreachable, Node
 
-from kakuri_control_plane._presence import Presence
 from kakuri_control_plane._views import Time, date_time_or_none
 
 NODE_NAME = "[!-.0-~]{1,253}"
@@ -113,9 +112,8 @@ class NodePage:
 class Nodes:
     """The handlers of requests about nodes."""
 
-    def __init__(self, agent: AgentClient, presence: Presence) -> None:
+    def __init__(self, agent: AgentClient) -> None:
         self._agent = agent
-        self._presence = presence
         self._latest: Node | None = None
 
     async def list_nodes(self, _request: Request) -> Response:
@@ -143,4 +141,4 @@ class Nodes:
             if self._latest is None:
                 raise
             fault = str(error)
-        return NodeView.of(self._latest, self._presence.last_heard, fault)
+        return NodeView.of(self._latest, self._agent.metrics.last_reply, fault)

@@ -1,6 +1,4 @@
-"""Log lines for the loss and the return of the agent, one each, and when it was last heard."""
-
-import time
+"""Log lines for the loss and the return of the agent, one each."""
 
 import structlog
 from kakuri_rpc import AgentError, AgentTimeout, AgentUnreachable, UnexpectedReply
@@ -9,11 +7,7 @@ log = structlog.get_logger()
 
 
 class Presence:
-    """Whether the agent answers, judged by the requests to it.
-
-    Attributes:
-        last_heard: When it answered last, in seconds since the epoch; None before its first answer.
-    """
+    """Whether the agent answers, judged by the requests to it."""
 
     def __init__(self, agent: str) -> None:
         """Create the record of an agent.
@@ -23,12 +17,10 @@ class Presence:
         """
         self._agent = agent
         self._is_lost = False
-        self.last_heard: float | None = None
 
     def observe(self, error: BaseException | None) -> None:
         """Note the outcome of a request: an error, or None for the expected reply."""
         if error is None or isinstance(error, AgentError | UnexpectedReply):
-            self.last_heard = time.time()
             if self._is_lost:
                 self._is_lost = False
                 log.info("agent answers again", agent=self._agent)

@@ -242,7 +242,8 @@ class ServerProtocol(ResponseSide):
         limit = self._http_limits.body if found.body_limit is None else found.body_limit
         try:
             if self._core.request_state is not _BODY:
-                check_body_length(len(request.body), limit)
+                if request.body:
+                    check_body_length(len(request.body), limit)
                 if found.streaming:
                     request.stream_source = StreamedBody.whole(request.body)
                 self._call(exchange, found, request)
@@ -314,16 +315,18 @@ class ServerProtocol(ResponseSide):
         exchange = self._exchange
         assert exchange is not None  # it stays as long as its task runs
         exchange.task = None
-        if task.cancelled() and self.has_eof:
+        is_cancelled = task.cancelled()
+        if is_cancelled and self.has_eof:
             self.abort()  # `half_closed_timeout` has passed; most likely the client disconnected
         if self.is_closing:
             self.end_exchange(complete=False)
             return
         # Without raising it: its traceback would refer to this frame, and so to the task.
-        error = asyncio.CancelledError() if task.cancelled() else task.exception()
-        if error is None and not isinstance(task.result(), Response):
-            error = wrong_result(exchange.route, task.result())
-        response = task.result() if error is None else self._fault_response(exchange, error)
+        error = asyncio.CancelledError() if is_cancelled else task.exception()
+        response = None if error is not None else task.result()
+        if not isinstance(response, Response):
+            error = error or wrong_result(exchange.route, response)
+            response = self._fault_response(exchange, error)
         self.respond(exchange, response)
 
     def _fault_response(self, exchange: Exchange, error: BaseException) -> Response:

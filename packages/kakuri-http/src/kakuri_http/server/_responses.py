@@ -76,9 +76,12 @@ class ResponseSide(Connection):
                 self.abort()
                 return
             exchange.sent = len(body)
-            self._out.append(data)
-            if len(data) > _WRITE_AT_ONCE or len(self._out) >= _WRITES_TOGETHER:
-                self._flush()  # so that a client that doesn't read is noticed
+            if self._is_advancing or self._out:
+                self._out.append(data)
+                if len(data) > _WRITE_AT_ONCE or len(self._out) >= _WRITES_TOGETHER:
+                    self._flush()  # so that a client that doesn't read is noticed
+            else:
+                self.write(data)
             if (
                 core.keep_alive
                 and self._is_advancing

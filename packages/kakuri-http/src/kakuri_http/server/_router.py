@@ -270,6 +270,13 @@ class Router:
         del error
         return None
 
+    def unknown_path(self, request: Request) -> Response:
+        """Return the response to a request for a path that no route has; override it to say more.
+
+        The method is one that other paths have.
+        """
+        return problem(404, detail=f"unknown path {request.path}", code="not_found")
+
     @property
     def routes(self) -> tuple[Route, ...]:
         """The routes in the order of adding."""
@@ -354,7 +361,7 @@ class Router:
             return self._not_implemented(request)
         if request.path == "*" and request.method == "OPTIONS":
             return Response(204, headers={"Allow": ", ".join(sorted(self._methods))})
-        return problem(404, detail=f"unknown path {request.path}", code="not_found")
+        return self.unknown_path(request)
 
     def _not_implemented(self, request: Request) -> Response:
         return problem(

@@ -56,7 +56,7 @@ def read_query(request: Request, query_type: type[Q]) -> Q:
             of a repeated parameter only the repetition, because it is unknown which value is meant.
     """
     if not request.query_string:
-        return _empty(query_type)  # type: ignore[arg-type, return-value]  # mypy: not hashable
+        return query_type()
     readers = _readers(query_type)  # type: ignore[arg-type]  # mypy does not see that it is hashable
     given: dict[str, object] = {}
     repeated: dict[str, Fault] = {}
@@ -81,12 +81,6 @@ def refuse_query(request: Request) -> None:
     if request.query_string and (names := dict(request.query_pairs)):
         message = "expected no parameters for this path and method"
         raise QueryError(Fault(f"query.{name}", message) for name in names)
-
-
-@cache
-def _empty(query_type: type[Any]) -> object:
-    """Return the query without parameters; most requests share it."""
-    return query_type()
 
 
 @cache

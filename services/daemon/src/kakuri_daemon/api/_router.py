@@ -4,7 +4,7 @@ import re
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from kakuri_http import Request, Response, Route, Router, problem
+from kakuri_http import Request, Response, Router, problem
 from kakuri_json import JSONError
 
 from kakuri_daemon.api._problems import document_problem, query_problem
@@ -24,7 +24,6 @@ SEGMENT_SIMILARITY = 0.6
 Problems = Mapping[type[Exception], Callable[[Any], Response]]
 """For each kind of exception that handlers may raise, a function that returns its response."""
 
-_NOT_FOUND = 404
 TYPED_PARAMETER = re.compile(r"/:(\w+)<(\w+)>")
 """A parameter of a pattern: its name and its type."""
 
@@ -67,7 +66,7 @@ class APIRouter(Router):
         defaults: Problems = {
             QueryError: query_problem,
             JSONError: document_problem,
-            _UnknownID: lambda error: problem(_NOT_FOUND, code="not_found", detail=str(error)),
+            _UnknownID: lambda error: problem(404, code="not_found", detail=str(error)),
         }
         self._problems = {**(problems or {}), **defaults}
 
@@ -100,18 +99,15 @@ class APIRouter(Router):
         super().add(method, pattern, call, streaming=streaming, body_limit=body_limit)
         self.queries[f"{method} {pattern}"] = query
 
-    def resolve(self, request: Request) -> Route | Response:
-        """Return the route of a request, or the response if there is none."""
-        answer = super().resolve(request)
-        if isinstance(answer, Route) or answer.status != _NOT_FOUND:
-            return answer
+    def unknown_path(self, request: Request) -> Response:
+        """Return the response to an unknown path, with a similar one or all that there are."""
         detail = f"unknown path {request.path}"
         if similar := self.similar(request.path):
             detail += f"; did you mean {similar}?"
         else:
             patterns = dict.fromkeys(untyped(route.pattern) for route in self.routes)
             detail += f"; the paths are {', '.join(patterns)}"
-        return problem(_NOT_FOUND, code="not_found", detail=detail)
+        return problem(404, code="not_found", detail=detail)
 
     def similar(self, path: str) -> str | None:
         """Return the served path that is most similar to `path`, with the same parameters."""
@@ -140,14 +136,18 @@ class APIRouter(Router):
     ) -> Callable[[Request], Response | Awaitable[Response]]:
         ids = [(name, kind, self.ids[kind]) for name, kind in parameters if kind in self.ids]
 
+        no_parameters = None if query is None else query()
+
         def call(request: Request) -> Any:
             for name, kind, valid in ids:
                 if not valid.fullmatch(request.params[name]):
                     raise _UnknownID(f"no {kind} {request.params[name]!r}")
             if query is None:
-                refuse_query(request)
+                if request.query_string:
+                    refuse_query(request)
                 return handler(request)
-            return handler(request, read_query(request, query))
+            given = read_query(request, query) if request.query_string else no_parameters
+            return handler(request, given)
 
         return call
 
