@@ -126,27 +126,46 @@ class Submissions:
                 whenever the request is repeated, so that its results are cached.
         """
         trace = current_trace()
+        recover = partial(self._recover, submitted, workload, request, query, trace)
+        return self._start(workload, query, trace, cached_response).recovered(recover)
 
-        def start(workload: Workload, respond: _Respond | None = None) -> Call[Response]:
-            call = self._agent.start_workload(workload, dry_run=query.dry_run, trace=trace)
-            if query.dry_run:
-                return call.converted(partial(_dry_run_response, workload))
-            if respond is not None:
-                return call.cached(respond)
-            return call.converted(partial(_response, workload))
+    def _start(
+        self,
+        workload: Workload,
+        query: SubmissionQuery,
+        trace: str | None,
+        cached_response: _Respond | None = None,
+    ) -> Call[Response]:
+        call = self._agent.start_workload(workload, dry_run=query.dry_run, trace=trace)
+        if query.dry_run:
+            return call.converted(partial(_dry_run_response, workload))
+        if cached_response is not None:
+            return call.cached(cached_response)
+        return call.converted(partial(_response, workload))
 
-        async def recover(error: AgentError) -> Response:
-            if error.code is ErrorCode.NEVER_FITS:
-                return never_fits_problem(error, workload, await self._node(error))
-            if error.code is not ErrorCode.BAD_REQUEST:
-                raise error
-            self._classes.forget()  # the node may have other classes by now
-            completed = await self._complete(submitted, request)
-            if completed == workload:
-                raise error
-            return await start(completed)
+    async def _recover(
+        self,
+        submitted: Workload,
+        workload: Workload,
+        request: Request,
+        query: SubmissionQuery,
+        trace: str | None,
+        error: AgentError,
+    ) -> Response:
+        """Return the response to a workload that the agent refused, or raise the error.
 
-        return start(workload, cached_response).recovered(recover)
+        It is started again if the node has other classes by now, and the one that it gets by
+        default is another one.
+        """
+        if error.code is ErrorCode.NEVER_FITS:
+            return never_fits_problem(error, workload, await self._node(error))
+        if error.code is not ErrorCode.BAD_REQUEST:
+            raise error
+        self._classes.forget()
+        completed = await self._complete(submitted, request)
+        if completed == workload:
+            raise error
+        return await self._start(completed, query, trace)
 
     async def _node(self, error: AgentError) -> Node:
         """Return the node that refused a workload; raise the error if that is not possible."""
