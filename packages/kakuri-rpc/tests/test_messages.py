@@ -27,6 +27,7 @@ from kakuri_rpc import (
     StopWorkload,
     WorkloadList,
 )
+from kakuri_rpc._requests import encode_request
 from kakuri_workload import (
     MAX_HISTORY,
     DesiredState,
@@ -465,3 +466,16 @@ def test_desired_state_is_reported_while_it_is_not_reached(desired, state, spell
 def test_request_outside_its_limits_is_invalid(line):
     with pytest.raises(JSONError):
         decode(line, type=Request)
+
+
+@pytest.mark.parametrize("trace", [None, "0123456789abcdef" * 2])
+@pytest.mark.parametrize("dry_run", [False, True])
+@pytest.mark.parametrize("with_version", [False, True])
+def test_start_with_an_encoded_workload_is_the_same_line(dry_run, with_version, trace):
+    one = Workload("wl-1", "nginx", "edera-zone", 1, 1, env={"A": 'é"\n'})
+    request = StartWorkload(one, dry_run, with_version, trace)
+    assert encode_request(request, encode(one)) == encode(request)
+
+
+def test_encoding_of_a_workload_changes_no_other_request():
+    assert encode_request(GetStatus("wl-1"), b"{}") == encode(GetStatus("wl-1"))

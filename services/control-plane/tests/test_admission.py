@@ -97,7 +97,7 @@ class StuckAgent:
         self.answers = asyncio.Event()
         self.metrics = AgentClient(Endpoint.parse("127.0.0.1:1")).metrics
 
-    def start_workload(self, workload, *, dry_run, trace):
+    def start_workload(self, workload, *, dry_run, trace, encoded):
         self.asked.append(workload.id)
         return StuckCall(workload.id, self.answers)
 

@@ -9,7 +9,7 @@ from kakuri_control_plane._log_formats import JSONLines
 from kakuri_control_plane._log_views import AttemptMark, GapMark, LogLine
 from kakuri_control_plane._openapi import document
 from kakuri_control_plane._operations import OPERATIONS
-from kakuri_control_plane._views import WorkloadView, existing_workload
+from kakuri_control_plane._views import WorkloadView, with_state
 from kakuri_json import decode, encode, loads
 from kakuri_rpc import AgentClient, State, Status
 from kakuri_tcp import Endpoint
@@ -116,4 +116,4 @@ def test_lines_of_a_log_are_as_their_types_describe_them():
 def test_existing_workload_has_the_fields_of_both_of_its_types():
     status = Status("wl-1", State.RUNNING, existing=True)
     both = loads(encode(workload("wl-1"))) | loads(encode(WorkloadView.of(status)))
-    assert loads(existing_workload(workload("wl-1"), status)) == both
+    assert loads(with_state(encode(workload("wl-1")), status)) == both

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Coroutine, Generator
 from typing import Any, Generic, TypeVar
 
-from kakuri_json import JSONError, decode, encode
+from kakuri_json import JSONError, decode
 from kakuri_tcp import ClientClosed as LineClientClosed
 from kakuri_tcp import LineClient, RequestLost, RequestNotSent, RequestTimeout
 from kakuri_workload import RepeatCache, printable
@@ -24,7 +24,13 @@ from kakuri_rpc._errors import (
 from kakuri_rpc._fields import TRACE
 from kakuri_rpc._messages import ErrorReply, Node, Reply
 from kakuri_rpc._reply_checks import cleaned, mismatch
-from kakuri_rpc._requests import DescribeNode, Request, RerunWorkload, RestartWorkload
+from kakuri_rpc._requests import (
+    DescribeNode,
+    Request,
+    RerunWorkload,
+    RestartWorkload,
+    encode_request,
+)
 from kakuri_rpc._traces import AgentTraces, may_be_refused_trace, without_trace
 
 MAX_QUOTED = 500
@@ -78,6 +84,7 @@ class Call(Generic[R]):
         timeout: float,
         metrics: CallMetrics,
         traces: AgentTraces | None = None,
+        workload: bytes | None = None,
     ) -> None:
         """Send a request.
 
@@ -88,6 +95,7 @@ class Call(Generic[R]):
             timeout: Seconds for everything.
             metrics: Counts the request.
             traces: Whether the agent accepts a trace, for requests that may have one.
+            workload: Of a StartWorkload, the workload's encoding, if the caller has it already.
         """
         if traces is not None:
             request = traces.prepared(request)
@@ -98,7 +106,7 @@ class Call(Generic[R]):
         self._metrics = metrics
         self._traces = traces
         self._caller_context = contextvars.copy_context()  # in constant time (PEP 567)
-        is_sent = lines.try_send(encode(request), self, timeout=timeout)
+        is_sent = lines.try_send(encode_request(request, workload), self, timeout=timeout)
         metrics.in_flight += 1
         self._began = time.monotonic()
         if not is_sent:
@@ -299,7 +307,9 @@ class Call(Generic[R]):
     async def _send(self) -> None:
         """Send the request over a connection that may have to be opened first."""
         try:
-            line = await self._lines.request(encode(self._request), timeout=self._remaining())
+            line = await self._lines.request(
+                encode_request(self._request), timeout=self._remaining()
+            )
         except Exception as error:  # noqa: BLE001 - the caller gets it
             self.fail(error)
         else:

@@ -99,6 +99,7 @@ class AgentClient:
         dry_run: bool = False,
         with_version: bool = False,
         trace: str | None = None,
+        encoded: bytes | None = None,
     ) -> Call[Status]:
         """Start a workload, and return its status; `existing` if the agent knew it already.
 
@@ -107,10 +108,11 @@ class AgentClient:
             dry_run: Check everything that a start checks, and change nothing.
             with_version: Whether the status has the workload's version.
             trace: The trace id of the request that this one is sent for.
+            encoded: What `kakuri_json.encode` returns for the workload, if you have it already.
         """
         lines = self._runtime_lines if dry_run else self._lines
         request = StartWorkload(workload, dry_run, with_version, trace)
-        return Call(lines, request, Status, self.timeout, self.metrics, self._traces)
+        return Call(lines, request, Status, self.timeout, self.metrics, self._traces, encoded)
 
     def get_status(
         self,

@@ -3,11 +3,12 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, fields
 from functools import partial
+from typing import NamedTuple, Self
 
 from kakuri_daemon import current_trace
 from kakuri_daemon.api import json_response
 from kakuri_http import Request, Response
-from kakuri_json import ValidationError, decode
+from kakuri_json import ValidationError, decode, encode
 from kakuri_rpc import (
     LIMITS,
     AgentClient,
@@ -37,9 +38,7 @@ from kakuri_control_plane._content import JSON, check_content_type
 from kakuri_control_plane._headers import id_of_key, idempotency_key
 from kakuri_control_plane._problems import never_fits_problem
 from kakuri_control_plane._queries import SubmissionQuery
-from kakuri_control_plane._views import DryRun, existing_workload
-
-_Respond = Callable[[Status], Response]
+from kakuri_control_plane._views import DryRun, with_state
 
 MAX_BODY = 2 * MAX_DOCUMENT_BYTES
 """Bytes of a submitted workload as it is sent: whitespace and escapes may double its size. The
@@ -82,71 +81,56 @@ class Submissions:
         self._agent = agent
         self._admission = Admission()
         self._classes = RuntimeClasses(agent)
-        self._repeated: RepeatCache[tuple[Workload, _Respond]] = RepeatCache()
+        self._repeated: RepeatCache[_Complete] = RepeatCache()
 
     def create(self, request: Request, query: SubmissionQuery) -> Awaitable[Response]:
         """Submit a workload: 201, or 200 if it exists already or for a dry run."""
         check_content_type(request)
-        # Many clients repeat their submissions, to be sure that a workload exists.
-        if (repeated := self._repeated.find(request.body)) is not None:
-            workload, respond = repeated
-            if self._classes.knows(workload.runtime_class):
-                return self._submit(workload, workload, request, query, respond)
-        elif self._admission.admits_at_once(len(request.body)):
+        document = request.body
+        complete = self._repeated.find(document)
+        is_repeated = complete is not None
+        if complete is None and self._admission.admits_at_once(len(document)):
             workload = _read(request)
-            if self._is_complete(workload):
-                # The usual request runs without a task, which saves a tenth of its time.
-                self._repeated.add(request.body, (workload, partial(_response, workload)))
-                return self._submit(workload, workload, request, query)
+            if not isinstance(workload, Submission):
+                complete = _Complete.of(workload)
+                self._repeated.add(document, complete)
+        if complete is not None and self._classes.knows(complete.workload.runtime_class):
+            # The usual request runs without a task, which saves a tenth of its time.
+            trace = current_trace()
+            recover = partial(self._recover, complete.workload, complete, request, query, trace)
+            call = self._start(complete, query, trace, is_repeated=is_repeated)
+            return call.recovered(recover)
         return self._create(request, query)
 
     async def _create(self, request: Request, query: SubmissionQuery) -> Response:
         async with self._admission.admitted(len(request.body)):
-            submitted = workload = _read(request)
-            if not self._is_complete(submitted):
-                workload = await self._complete(submitted, request)
-            return await self._submit(submitted, workload, request, query)
-
-    def _submit(
-        self,
-        submitted: Workload,
-        workload: Workload,
-        request: Request,
-        query: SubmissionQuery,
-        cached_response: _Respond | None = None,
-    ) -> Call[Response]:
-        """Ask the agent to start a workload, and return the response that follows.
-
-        Args:
-            submitted: The workload as it was submitted.
-            workload: The same with its defaults filled in.
-            request: The request.
-            query: Its query.
-            cached_response: Returns the response for a status of `workload`; the same function
-                whenever the request is repeated, so that its results are cached.
-        """
-        trace = current_trace()
-        recover = partial(self._recover, submitted, workload, request, query, trace)
-        return self._start(workload, query, trace, cached_response).recovered(recover)
+            submitted = _read(request)
+            complete = _Complete.of(await self._complete(submitted, request))
+            trace = current_trace()
+            recover = partial(self._recover, submitted, complete, request, query, trace)
+            return await self._start(complete, query, trace).recovered(recover)
 
     def _start(
         self,
-        workload: Workload,
+        complete: "_Complete",
         query: SubmissionQuery,
         trace: str | None,
-        cached_response: _Respond | None = None,
+        *,
+        is_repeated: bool = False,
     ) -> Call[Response]:
-        call = self._agent.start_workload(workload, dry_run=query.dry_run, trace=trace)
+        """Ask the agent to start a workload, and return the response that follows."""
+        workload, encoded, respond = complete
+        call = self._agent.start_workload(
+            workload, dry_run=query.dry_run, trace=trace, encoded=encoded
+        )
         if query.dry_run:
             return call.converted(partial(_dry_run_response, workload))
-        if cached_response is not None:
-            return call.cached(cached_response)
-        return call.converted(partial(_response, workload))
+        return call.cached(respond) if is_repeated else call.converted(respond)
 
     async def _recover(
         self,
         submitted: Workload,
-        workload: Workload,
+        complete: "_Complete",
         request: Request,
         query: SubmissionQuery,
         trace: str | None,
@@ -158,14 +142,14 @@ class Submissions:
         default is another one.
         """
         if error.code is ErrorCode.NEVER_FITS:
-            return never_fits_problem(error, workload, await self._node(error))
+            return never_fits_problem(error, complete.workload, await self._node(error))
         if error.code is not ErrorCode.BAD_REQUEST:
             raise error
         self._classes.forget()
-        completed = await self._complete(submitted, request)
-        if completed == workload:
+        workload = await self._complete(submitted, request)
+        if workload == complete.workload:
             raise error
-        return await self._start(completed, query, trace)
+        return await self._start(_Complete.of(workload), query, trace)
 
     async def _node(self, error: AgentError) -> Node:
         """Return the node that refused a workload; raise the error if that is not possible."""
@@ -173,11 +157,6 @@ class Submissions:
             return await self._agent.describe_node()
         except RPCError:
             raise error from None
-
-    def _is_complete(self, submitted: Workload) -> bool:
-        """Return whether nothing was left out and the class is known, as of most workloads."""
-        known = self._classes.knows(submitted.runtime_class)
-        return known and not isinstance(submitted, Submission)
 
     async def _complete(self, submitted: Workload, request: Request) -> Workload:
         """Return a submitted workload with what it left out.
@@ -196,13 +175,27 @@ class Submissions:
         return submitted.completed(workload_id, runtime_class)
 
 
-def _response(workload: Workload, status: Status) -> Response:
+class _Complete(NamedTuple):
+    """A workload that leaves nothing out."""
+
+    workload: Workload
+    encoded: bytes
+    """The workload as JSON."""
+    respond: Callable[[Status], Response]
+    """Returns the response for what the agent replies. A repeated submission has the same function,
+    so its responses are cached."""
+
+    @classmethod
+    def of(cls, workload: Workload) -> Self:
+        encoded = encode(workload)
+        return cls(workload, encoded, partial(_response, workload.id, encoded))
+
+
+def _response(workload_id: str, encoded: bytes, status: Status) -> Response:
     """Return the response to a submitted workload."""
-    headers = {"Location": f"/workloads/{workload.id}"}
-    if not status.existing:
-        return json_response(workload, 201, headers)
-    content = existing_workload(workload, status)
-    return Response(200, content, headers=headers, content_type=JSON)
+    headers = {"Location": f"/workloads/{workload_id}"}
+    content = with_state(encoded, status) if status.existing else encoded
+    return Response(200 if status.existing else 201, content, headers=headers, content_type=JSON)
 
 
 def _dry_run_response(workload: Workload, status: Status) -> Response:

@@ -321,10 +321,10 @@ class HistoryView:
         return cls(history.id, [TransitionView.of(one) for one in history.transitions])
 
 
-def existing_workload(workload: Workload, status: Status) -> bytes:
-    """Return the JSON of a workload that existed already: its specification, then its state."""
+def with_state(workload: bytes, status: Status) -> bytes:
+    """Return the JSON of a workload that existed already with the members of its state."""
     state = encode(WorkloadView.of(status)).partition(b",")[2]  # after `id`, which has no comma
-    return b"%b,%b" % (encode(workload)[:-1], state)
+    return b"%b,%b" % (workload[:-1], state)
 
 
 def date_time(seconds: float) -> str:
