@@ -20,7 +20,8 @@ class RepeatCache(Generic[V]):
     Many clients repeat what they ask for: they poll a state, or submit what should exist. A text
     that comes once costs two look-ups, and its value is not kept. When the cache is full, a new
     text displaces another one that its hash selects, so that of more texts than fit, some are
-    found. Values are shared by all users of the cache, so nobody may change one.
+    found. Values are shared by all users of the
+    cache: do not change one.
 
     Attributes:
         find: Returns the value of a text; None if it is not cached.
