@@ -95,14 +95,19 @@ def _key(name: str) -> bytes:
     return b"\n%b:" % name.lower().encode("latin-1", "replace")
 
 
+@lru_cache(256)
+def _is_name(text: str) -> bool:
+    return _NAME.fullmatch(text) is not None
+
+
 def _checked_pairs(fields: Any) -> list[tuple[str, str]]:
-    pairs: list[Any]
     if isinstance(fields, dict):  # the usual case: the checks by abstract classes are slow
-        pairs = list(fields.items())
-    elif isinstance(fields, (str, bytes)) or not isinstance(fields, Iterable):
+        for name, value in fields.items():
+            check_field(name, value)
+        return list(fields.items())
+    if isinstance(fields, (str, bytes)) or not isinstance(fields, Iterable):
         raise TypeError(f"expected pairs of texts as headers, got {type(fields).__name__}")
-    else:
-        pairs = list(fields.items() if isinstance(fields, Mapping) else fields)
+    pairs: list[Any] = list(fields.items() if isinstance(fields, Mapping) else fields)
     for pair in pairs:
         if not isinstance(pair, (tuple, list)) or len(pair) != 2:
             raise TypeError(f"expected a name and a value as header field, got {pair!r:.80}")
@@ -195,7 +200,7 @@ def check_field(name: Any, value: Any) -> None:
         raise TypeError(f"expected text as field name, got {type(name).__name__}")
     if not isinstance(value, str):
         raise TypeError(f"expected text as value of field {name!r}, got {type(value).__name__}")
-    if not _NAME.fullmatch(name):
+    if not _is_name(name):
         raise LocalProtocolError(f"expected a field name, got {name!r}")
     if not _VALUE.fullmatch(value):
         raise LocalProtocolError(f"expected a value for field {name!r}, got {value!r}")

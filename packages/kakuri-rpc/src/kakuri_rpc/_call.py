@@ -216,16 +216,20 @@ class Call(Generic[R]):
             known = None
         try:
             reply = _decoded(line) if known is None else known[1]
-            reply = _matched(reply, self._request, self._reply_type)
-        except AgentError as error:
-            # Break the reference cycle: its frames refer to this call.
-            self._refused(error.with_traceback(None))
-            return
+            fault = mismatch(self._request, reply)
         except UnexpectedReply as error:
+            # Break the reference cycle: its frames refer to this call.
             self._fail(error.with_traceback(None))
             return
         except Exception as error:  # noqa: BLE001 - the caller gets it
             self._fail(error)
+            return
+        if fault is not None or not isinstance(reply, self._reply_type):
+            refusal = _error_of(reply, self._request, self._reply_type, fault)
+            if isinstance(refusal, AgentError):
+                self._refused(refusal)
+            else:
+                self._fail(refusal)
             return
         self._metrics.succeed(type(self._request), time.monotonic() - self._began)
         try:
@@ -384,15 +388,16 @@ def _decoded(answer: bytes) -> Reply:
     return cleaned(reply)  # type: ignore[type-var]  # mypy: a union of what it accepts
 
 
-def _matched(reply: Reply, request: Request, reply_type: type[R]) -> R:
-    """Return a reply that was compared with its request; raise the error that it reports."""
+def _error_of(
+    reply: Reply, request: Request, reply_type: type[Any], mismatch: str | None
+) -> UnexpectedReply | AgentError:
+    """Return the error for a reply that is not the expected one."""
     if not isinstance(reply, (reply_type, ErrorReply)):
         quoted = printable(repr(reply), MAX_QUOTED)
-        raise UnexpectedReply(
+        return UnexpectedReply(
             f"expected {reply_type.__name__} for {type(request).__name__}, got {quoted}"
         )
-    if (fault := mismatch(request, reply)) is not None:
-        raise UnexpectedReply(printable(fault, MAX_QUOTED))
-    if isinstance(reply, ErrorReply):
-        raise AgentError(reply)
-    return reply
+    if mismatch is not None:
+        return UnexpectedReply(printable(mismatch, MAX_QUOTED))
+    assert isinstance(reply, ErrorReply)
+    return AgentError(reply)

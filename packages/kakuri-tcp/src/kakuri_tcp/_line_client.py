@@ -172,7 +172,6 @@ class LineClient:
         connection = self._connection
         if (
             connection is None
-            or connection.is_closing
             or not connection.is_writable
             or len(connection.pending) + self._waiting >= self.limits.requests_in_flight
         ):

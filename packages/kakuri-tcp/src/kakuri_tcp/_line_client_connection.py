@@ -91,7 +91,12 @@ class LineClientConnection(Connection):
     @property
     def is_writable(self) -> bool:
         """Whether a request may be sent now."""
-        return not self.is_writing_paused and self._unsent_size < self._line_limits.unsent
+        return (
+            not self.is_writing_paused
+            and self._unsent_size < self._line_limits.unsent
+            and self._transport is not None
+            and self._closing_since is None
+        )
 
     @property
     def reason(self) -> str:

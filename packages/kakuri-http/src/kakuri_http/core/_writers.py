@@ -61,15 +61,17 @@ class ResponseHeads:
     _KEPT = 256
 
     def __init__(self) -> None:
-        self._since = 0
+        self._since = 0.0
+        self._until = 0.0
         self._date = ""
         self._beginnings: dict[tuple[int, str | None], bytes] = {}
 
     def beginning(self, status: int, content_type: str | None) -> bytes:
         """Return the status line, Date and Content-Type."""
         now = time.time()
-        if not self._since <= now < self._since + 1:
+        if not self._since <= now < self._until:
             self._since = int(now)
+            self._until = self._since + 1
             self._date = imf_fixdate(now)
             self._beginnings.clear()
         key = (status, content_type)
