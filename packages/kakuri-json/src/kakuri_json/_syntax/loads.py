@@ -6,6 +6,10 @@ from kakuri_json._errors import JSONSyntaxError, LimitError
 from kakuri_json._limits import Limits, exceeded, limits_or_default
 from kakuri_json._syntax.diagnosis import set_byte_position, syntax_error
 from kakuri_json._syntax.parser import parse
+from kakuri_json._syntax.scanning import COMPILED
+
+if COMPILED:
+    from kakuri_json._syntax.octets import parse_bytes  # interpreted, it would be slow
 
 if TYPE_CHECKING:
     from _typeshed import SupportsRead
@@ -54,9 +58,15 @@ def loads(
     if duplicate_keys not in ("error", "last"):
         raise ValueError(f"expected duplicate_keys 'error' or 'last', got {duplicate_keys!r}")
     limits = limits_or_default(limits)
+    last_key_wins = duplicate_keys == "last"
+    if COMPILED:
+        try:
+            return parse_bytes(_octets(data, limits), limits, last_key_wins=last_key_wins)
+        except (ValueError, IndexError, OverflowError):
+            pass  # the general parser finds the first fault and its position
     text = read_text(data, limits)
     try:
-        return parse(text, limits, last_key_wins=duplicate_keys == "last")
+        return parse(text, limits, last_key_wins=last_key_wins)
     except (JSONSyntaxError, LimitError) as error:
         if not isinstance(data, str):
             set_byte_position(error, text)
@@ -132,6 +142,17 @@ def read_text(data: Data, limits: Limits) -> str:
             message = ("a Unicode character", f"the lone surrogate {ord(data[error.start]):#06x}")
             raise syntax_error(data, error.start, *message) from None
     return data
+
+
+def _octets(data: Data, limits: Limits) -> bytes:
+    """Return the bytes of a document, or raise ValueError if `read_text` has to report a fault."""
+    if isinstance(data, (bytes, bytearray, memoryview)):
+        data = bytes(data)
+    elif not isinstance(data, str):
+        raise ValueError  # noqa: TRY004  # type: ignore[unreachable]  # read_text explains it
+    if len(data) > limits.max_length:
+        raise ValueError("expected a shorter document")
+    return data.encode() if isinstance(data, str) else data
 
 
 def _not_utf8(data: bytes, error: UnicodeDecodeError) -> JSONSyntaxError:

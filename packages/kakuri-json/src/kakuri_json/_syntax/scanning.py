@@ -62,7 +62,7 @@ def skip_plain(text: str, position: "i64") -> "i64":
     if position >= end:
         return position
     code: i64 = ord(text[position])
-    while code > 0x5C or (code != 0x22 and code != 0x5C and code >= 0x20):
+    while code != 0x22 and code != 0x5C and code >= 0x20:
         position += 1
         if position == end:
             return position

@@ -1,0 +1,123 @@
+"""The parser of bytes returns what the general parser returns, and refuses what that one refuses.
+
+The documents that it refuses are read twice, so it must accept all that are valid.
+"""
+
+import json
+import random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from kakuri_json import JSONError, Limits
+from kakuri_json._syntax.octets import parse_bytes
+from kakuri_json._syntax.parser import parse
+
+DEFAULT = Limits()
+PIECES = [
+    "[", "]", "{", "}", ",", ":", '"a"', '"b":', '{"a":1,', '"', "\\", "\\u0061", "\\ud83d",
+    "\\udf0a", '"\\/"', "1", "-", "0", "-0", "01", ".5", "1.5e3", "e1", ".", "true", "nul", "null",
+    "false", " ", "\n", "\x0b", "é", '"世"', "\U0001f600", "\x01", "1e999", "\ufeff",
+    "123456789012345678", "1234567890123456789", "-99999999999999999999",
+]  # fmt: skip
+
+
+def compare(text, limits=DEFAULT, *, last_key_wins=False):
+    """Return whether the document is valid, after comparing both parsers."""
+    try:
+        expected = parse(text, limits, last_key_wins=last_key_wins)
+    except JSONError:
+        with pytest.raises((ValueError, IndexError)):
+            parse_bytes(text.encode(), limits, last_key_wins=last_key_wins)
+        return False
+    value = parse_bytes(text.encode(), limits, last_key_wins=last_key_wins)
+    assert repr(value) == repr(expected)  # 0 is not -0.0, and 1 is not True
+    return True
+
+
+@settings(max_examples=500, deadline=None)
+@given(st.lists(st.sampled_from(PIECES), max_size=14).map("".join))
+def test_parse_bytes_accepts_the_documents_that_parse_accepts(text):
+    compare(text)
+
+
+_values = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(st.characters(exclude_categories=["Cs"]), max_size=8),
+    lambda inner: (
+        st.lists(inner, max_size=20) | st.dictionaries(st.text("aé\n", max_size=3), inner)
+    ),
+    max_leaves=40,
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(_values, st.booleans(), st.sampled_from([None, 0, 2, "\t"]))
+def test_parse_bytes_of_valid_document_returns_its_value(value, ensure_ascii, indent):
+    assert compare(json.dumps(value, ensure_ascii=ensure_ascii, indent=indent))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "0", "-0", "7 ", " [ ] ", " { } ", '""', '"a"', '[{"":1},{"":2}]', "[[],{},[{}],{\"a\":[]}]",
+        '[{"a":1,"b":2},{"a":3,"c":4},{"a":5,"b":6},{"a":7,"c":8}]',
+        '[{"a": 1},{"a":2},{"a":  3},{"a" :4},{"a"\n:\n5},{"a":6}]',
+        '[{"ab":1},{"a":2},{"abc":3},{"ab":4}]', r'[{"a":1},{"\u0061":2},{"a":3},{"\u0061":4}]',
+        '[{"é":1,"世":2},{"é":3,"世":4}]', '[{"user":{"id":1,"name":"x"},"id":2},{"id":3}]',
+        '{"a":1' + " " * 200 + ',"b":' + " " * 200 + '2}', '[{"' + "k" * 500 + '":1}]',
+        "[" + '"é\\n", ' * 50 + '"\\ud83c\\udf0a"]', "[" + '"\\/\\"", ' * 50 + '"end"]',
+        "[" + "1, " * 50 + "2.5]", "[123456789012345678, -123456789012345678, 1234567890123456789]",
+    ],
+)  # fmt: skip
+def test_parse_bytes_accepts_valid_document(text):
+    assert compare(text)
+    assert compare(f"  {text}\n")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "", " ", "[", '{"a"', '{"a":', '{"a":1', "[1", '"a', '"\\', '"\\u00e', '"\\x"', "01", "-",
+        "[1,]", '{"a":1,}', '{"a":1}x', "[}", '{"a"]', "tru", "[nulL]", "1e999", "[1 2]",
+        '[{"a":1},{"a":2,"a":3}]', '{"a":{"b":1},"a":2}', r'{"a":1,"\u0061":2}',
+        '["\\ud83c"]', '["\\udf0a"]', "[" + '"\\n",' * 40 + '"\\ud83c","b","c"]', '"\n"', "\ufeff1",
+    ],
+)  # fmt: skip
+def test_parse_bytes_refuses_invalid_document(text):
+    assert not compare(text)
+
+
+@pytest.mark.parametrize(
+    "data", [b'"\xff"', b'{"\xc3":1}', b'"\xed\xa0\x80"', b"\xc3\xa9", b"\xff"]
+)
+def test_parse_bytes_refuses_bytes_that_are_not_utf8(data):
+    with pytest.raises((ValueError, IndexError)):
+        parse_bytes(data, DEFAULT, last_key_wins=False)
+
+
+@pytest.mark.parametrize(
+    ("text", "limits", "lower"),
+    [
+        ("[[[]]]", Limits(max_depth=3), Limits(max_depth=2)),
+        ('{"a":{"b":{}}}', Limits(max_depth=3), Limits(max_depth=2)),
+        ("[-12345, 1.2345, 123456]", Limits(max_digits=6), Limits(max_digits=5)),
+        ('{"a":1,"b":2,"c":3}', Limits(max_keys=3), Limits(max_keys=2)),
+    ],
+)
+def test_parse_bytes_has_the_limits_of_parse(text, limits, lower):
+    assert compare(text, limits)
+    assert not compare(text, lower)
+
+
+def test_parse_bytes_with_permitted_repeated_key_keeps_the_last_value():
+    assert compare('[{"a":1},{"a":2,"a":3}]', last_key_wins=True)
+
+
+def test_parse_bytes_with_thousands_of_different_keys_returns_all():
+    dice = random.Random(8259)
+    value = [{f"key{dice.randrange(3000)}": n, "same": {"id": n}} for n in range(6000)]
+    assert compare(json.dumps(value))
