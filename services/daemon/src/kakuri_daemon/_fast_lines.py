@@ -12,8 +12,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from kakuri_daemon._trace import TRACE
-
 if TYPE_CHECKING:  # only daemons with an HTTP API load it
     from kakuri_http import AccessEntry
 
@@ -26,7 +24,7 @@ EVENT_WIDTH = 30
 # Printable ASCII without what the text form quotes or JSON escapes: space " ' = \
 _plain = re.compile(rf"[!#-&(-<>-\[\]-~]{{1,{MAX_VALUE_LENGTH}}}").fullmatch
 _plain_event = re.compile(rf"[ !#-\[\]-~]{{1,{MAX_VALUE_LENGTH}}}").fullmatch
-_RESERVED = frozenset({"exc_info", "exception", "level", "timestamp", "trace"})
+_plain_name = re.compile("[A-Za-z_]{1,50}").fullmatch
 _NUMBERS = frozenset({int, float, bool})
 _JSON_LITERALS = {None: "null", True: "true", False: "false"}
 _LARGEST = 1e15  # a float beyond it, an infinity and NaN are spelled by the general rendering
@@ -47,14 +45,14 @@ def _second(seconds: int) -> str:
 
 @dataclass(frozen=True)
 class FastPaths:
-    """The fast paths of one form of the log."""
+    """The fast paths of one form of the log; times are nanoseconds since the epoch."""
 
-    event: Callable[[str, Mapping[str, Any]], str | None]
-    """Renders a level and the fields of an event; the field "event" is its text."""
+    event: Callable[[str, str, Mapping[str, Any], str | None, int], str | None]
+    """Renders a level, an event's text, its fields, its trace and its time; returns None if they
+    need the general rendering."""
 
     request: Callable[["AccessEntry", str | None, int], str]
-    """Renders an exchange that `is_plain_request` accepts, with its trace and the time in
-    nanoseconds since the epoch."""
+    """Renders an exchange that `is_plain_request` accepts, its trace and its time."""
 
 
 def milliseconds(seconds: float) -> float:
@@ -68,44 +66,54 @@ def without_query(target: str) -> str:
     return f"{path}?…" if mark else path
 
 
-def _text_line(level: str, event: Mapping[str, Any]) -> str | None:
-    if not _RESERVED.isdisjoint(event):
-        return None
-    head = fields = ""
-    for key, value in event.items():
+def _text_event(
+    level: str, event: str, fields: Mapping[str, Any], trace: str | None, nanoseconds: int
+) -> str | None:
+    for value in fields.values():
         kind = type(value)
-        if key == "event":
-            head = _text_head(level, value) if kind is str else ""
-        elif (kind is str and _plain(value)) or kind in _NUMBERS or value is None:
-            fields += f" {key}={value}"
-        else:
+        if not (_plain(value) if kind is str else kind in _NUMBERS or value is None):
             return None
-    if (trace := TRACE.get()) is not None:
-        fields += f" trace={trace}"
-    return f"{timestamp()} {head}{fields}".rstrip() if head else None
+    template = _text_template(trace is not None, level, event, *fields)
+    return template and template % (timestamp(nanoseconds), *fields.values(), trace)
 
 
 @lru_cache(256)
-def _text_head(level: str, event: str) -> str:
-    """Return the level and the event's text, padded; empty if the text needs escapes."""
-    return f"[{level:<8}] {event:<{EVENT_WIDTH}}" if _plain_event(event) else ""
-
-
-def _json_line(level: str, event: Mapping[str, Any]) -> str | None:
-    if not _RESERVED.isdisjoint(event):
+def _text_template(has_trace: bool, level: str, event: str, *names: str) -> str | None:  # noqa: FBT001
+    """Return a line with `%s` for its time, the values of its fields and its trace."""
+    if not _plain_event(event) or not all(map(_plain_name, names)):
         return None
-    fields = ""
-    for key, value in event.items():
+    head = f"[{level:<8}] {event:<{EVENT_WIDTH}}".replace("%", "%%")
+    line = f"%s {head}{''.join([f' {name}=%s' for name in names])}"
+    return f"{line} trace=%s" if has_trace else f"{line.rstrip()}%.0s"
+
+
+def _json_event(
+    level: str, event: str, fields: Mapping[str, Any], trace: str | None, nanoseconds: int
+) -> str | None:
+    template = _json_template(level, event, *fields)
+    if template is None:
+        return None
+    values: list[str] = []
+    for value in fields.values():
         kind = type(value)
-        if kind is str and (_plain_event if key == "event" else _plain)(value):
-            fields += f'"{key}":"{value}",'
+        if kind is str and _plain(value):
+            values.append(f'"{value}"')
         elif kind is int or (kind is float and -_LARGEST < value < _LARGEST):
-            fields += f'"{key}":{value!r},'
+            values.append(repr(value))
         elif kind is bool or value is None:
-            fields += f'"{key}":{_JSON_LITERALS[value]},'
+            values.append(_JSON_LITERALS[value])
         else:
             return None
-    return f'{{{fields}{_json_trace(TRACE.get())}"level":"{level}","timestamp":"{timestamp()}"}}'
+    return template % (*values, _json_trace(trace), timestamp(nanoseconds))
+
+
+@lru_cache(256)
+def _json_template(level: str, event: str, *names: str) -> str | None:
+    """Return the line of an event with `%s` for its values, its trace and its time."""
+    if not _plain_event(event) or not all(map(_plain_name, names)):
+        return None
+    head = "".join([f'"{name}":%s,' for name in names]) + f'"event":"{event.replace("%", "%%")}",'
+    return f'{{{head}%s"level":"{level}","timestamp":"%s"}}'
 
 
 def _json_trace(trace: str | None) -> str:
@@ -142,5 +150,5 @@ def _json_request(access: "AccessEntry", trace: str | None, nanoseconds: int) ->
     )
 
 
-TEXT = FastPaths(_text_line, _text_request)
-JSON = FastPaths(_json_line, _json_request)
+TEXT = FastPaths(_text_event, _text_request)
+JSON = FastPaths(_json_event, _json_request)

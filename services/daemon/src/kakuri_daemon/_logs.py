@@ -12,7 +12,7 @@ import math
 import os
 import re
 import time
-from collections.abc import Callable, MutableMapping, Sequence
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from typing import TYPE_CHECKING, Any, TextIO, cast
 
 import structlog
@@ -46,6 +46,8 @@ LEVELS = {
 Event = MutableMapping[str, Any]
 
 _STDERR = 2
+_IMMUTABLE = frozenset({str, int, float, bool, type(None)})
+_RESERVED = frozenset({"exc_info", "exception", "level", "timestamp", "trace"})
 _NEEDS_QUOTES = re.compile(r"""[\s="'\\]|^$""")
 _ESCAPES = {"\n": "\\n", "\r": "\\r", "\t": "\\t", "\\": "\\\\", '"': '\\"'}
 _RESET = "\x1b[0m"
@@ -84,15 +86,13 @@ def configure_logs(log_format: str = "text", log_level: str = "info") -> LogStre
     render: structlog.typing.Processor = _render_json
     if log_format == "text":
         render = TextRenderer(has_colors=has_colors)
-    general = [*shared, render]
-    processors = general
+    processors = [*shared, render]
     logger_class = structlog.make_filtering_bound_logger(level)
     if log_format == "json" or not has_colors:
         fast = JSON if log_format == "json" else TEXT
-        renderer = LineRenderer(fast, general, stream)
+        renderer = LineRenderer(fast, processors, stream)
         processors = [renderer]
-        if level <= logging.INFO:
-            logger_class = _short_cut(logger_class, renderer)
+        logger_class = _short_cut(logger_class, renderer, level)
     structlog.configure(
         processors=processors,
         wrapper_class=logger_class,
@@ -111,7 +111,13 @@ def configure_logs(log_format: str = "text", log_level: str = "info") -> LogStre
 
 
 class LineRenderer:
-    """A structlog processor that renders an event's line, by the fast path if possible."""
+    """A structlog processor that renders an event's line; most loggers pass by it.
+
+    Args:
+        fast: The fast paths of the form.
+        general: The processors that render any event.
+        stream: Writes the lines.
+    """
 
     def __init__(
         self,
@@ -124,20 +130,40 @@ class LineRenderer:
         self._stream = stream
 
     def __call__(self, logger: Any, method: str, event: Event) -> Any:
-        line = self._fast.event(method, event) if method in LEVELS else None
-        if line is not None:
-            return line
         result: Any = event
         for process in self._general:
             result = process(logger, method, result)
         return result
 
-    def write_event(self, level: str, event: Event) -> bool:
-        """Write the line of an event without structlog; return False if that is not possible."""
-        line = self._fast.event(level, event)
+    def write_event(self, level: str, event: Any, fields: Mapping[str, Any]) -> bool:
+        """Write the line of an event later and without structlog; return False if it can't be."""
+        if not (
+            _IMMUTABLE.issuperset(map(type, fields.values()))
+            and _RESERVED.isdisjoint(fields)
+            and type(event) is str
+        ):
+            return False
+        self._stream.write_later(
+            self._render_event, level, event, fields, TRACE.get(), time.time_ns()
+        )
+        return True
+
+    def _render_event(
+        self,
+        level: str,
+        event: str,
+        fields: Mapping[str, Any],
+        trace: str | None,
+        nanoseconds: int,
+    ) -> str:
+        line = self._fast.event(level, event, fields, trace, nanoseconds)
         if line is not None:
-            self._stream.write(f"{line}\n")
-        return line is not None
+            return line
+        traced = {} if trace is None else {"trace": trace}
+        rest = {"level": level, "timestamp": timestamp(nanoseconds)}
+        shorten, render = self._general[-2:]  # those before add what is here already
+        result = shorten(None, level, {**fields, "event": event, **traced, **rest})
+        return cast("str", render(None, level, cast("Event", result)))
 
     def request_writer(
         self, log_request: Callable[["AccessEntry"], None]
@@ -159,19 +185,24 @@ class LineRenderer:
 
 
 def _short_cut(
-    base: type[structlog.typing.FilteringBoundLogger], renderer: LineRenderer
+    base: type[structlog.typing.FilteringBoundLogger], renderer: LineRenderer, lowest: int
 ) -> type[structlog.typing.FilteringBoundLogger]:
-    """Return a class of loggers whose `info` passes by structlog's processors if it can."""
-    log_info: Any = base.info
+    """Return a class of loggers that pass by structlog's processors if they can."""
 
-    def info(self: Any, event: Any, *args: Any, **fields: Any) -> Any:
-        # Tests replace the processors to capture events.
-        is_plain = not args and not self._context and self._processors[0] is renderer
-        if is_plain and renderer.write_event("info", {**fields, "event": event}):
-            return None
-        return log_info(self, event, *args, **fields)
+    def method(level: str) -> Callable[..., Any]:
+        log_event: Any = getattr(base, level)
 
-    return type("ShortCutLogger", (base,), {"info": info})
+        def log(self: Any, event: Any, *args: Any, **fields: Any) -> Any:
+            # Tests replace the processors to capture events.
+            is_simple = not args and not self._context and self._processors[0] is renderer
+            if is_simple and renderer.write_event(level, event, fields):
+                return None
+            return log_event(self, event, *args, **fields)
+
+        return log
+
+    methods = {name: method(name) for name, number in LEVELS.items() if number >= lowest}
+    return type("ShortCutLogger", (base,), methods)
 
 
 def _add_trace(_logger: Any, _method: str, event: Event) -> Event:

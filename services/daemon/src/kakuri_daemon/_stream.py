@@ -3,8 +3,8 @@
 Standard error may be a pipe whose reader is slow, stuck or closed. A separate thread writes to it.
 Lines that it can't write are dropped and counted, and the count is written when lines can be
 written again. After each write the thread pauses for a moment, so that the lines of a busy log
-share one write and one wake-up: waking a thread costs far more than rendering a line. The lines of
-requests are rendered in batches, which halves their cost.
+share one write and one wake-up: waking a thread costs far more than rendering a line. Most lines
+are rendered in batches, which halves their cost.
 
 The thread writes to the descriptor instead of `sys.stderr`: a Python stream keeps data that it
 could not write, and fails the interpreter's exit with it (status 120); a thread that is stuck in
@@ -18,7 +18,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from typing import Any, ClassVar
+from typing import ClassVar, TypeAlias
 
 MAX_WAITING_LINES = 10_000
 """Queued lines: seconds of a busy log, a few megabytes."""
@@ -36,6 +36,10 @@ FILE_PIECE = 1_048_576
 """Bytes that are written to a file at once."""
 
 
+_Rendering: TypeAlias = tuple[Callable[..., str], tuple[object, ...]]
+"""A function that returns a line, and its arguments."""
+
+
 class LogStream:
     """A text stream whose `write` returns at once; a separate thread writes.
 
@@ -49,7 +53,7 @@ class LogStream:
         self._descriptor = descriptor
         self._piece_size = _piece_size(descriptor)
         self._waiting: deque[str] = deque()
-        self._later: deque[tuple[Any, ...]] = deque()  # lines to render: functions and arguments
+        self._later: deque[_Rendering] = deque()  # lines to render
         self._max_waiting = max_waiting
         self._dropped = 0
         self._closed = threading.Event()
@@ -73,7 +77,7 @@ class LogStream:
         a line that reports this takes the place of its line.
         """
         later = self._later
-        later.append((render, *arguments))
+        later.append((render, arguments))
         if len(later) >= RENDERED_TOGETHER:
             self._render()
         if self._is_idle:
@@ -85,7 +89,7 @@ class LogStream:
             for _ in range(len(later)):
                 if not later:  # `render` itself wrote a line, which rendered the rest
                     break
-                render, *arguments = later.popleft()
+                render, arguments = later.popleft()
                 try:
                     line = render(*arguments)
                 except Exception as error:  # noqa: BLE001 - reported; the other lines go on
