@@ -21,8 +21,11 @@ from kakuri_registry import (
     SQLiteStore,
     StoreWriter,
     WorkloadRegistry,
+    _sqlite,
 )
 from kakuri_workload import Run, Workload, WorkloadState
+
+_sqlite.MAX_LOG_PAGES = 16  # so that logs are overwritten many times
 
 TASKS = 8
 CYCLE = (None, WorkloadState.PENDING, WorkloadState.RUNNING, WorkloadState.SUCCEEDED)

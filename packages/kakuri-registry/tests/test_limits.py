@@ -19,7 +19,7 @@ from kakuri_registry import (
     _writer,
 )
 from kakuri_registry._history import MAX_HISTORY_MESSAGE
-from kakuri_registry._write_ahead_log import FRAME_HEADER
+from kakuri_registry._write_ahead_log import FRAME_HEADER, LOG_HEADER
 from kakuri_workload import MAX_HISTORY, Run, Workload, WorkloadState
 
 RUNNING = WorkloadState.RUNNING
@@ -85,7 +85,7 @@ def test_write_on_a_full_disk_is_split_into_transactions_of_16_changes(
 )
 def test_log_holds_half_of_the_reserve_and_at_most_1000_pages(tmp_path, reserve, pages):
     store = SQLiteStore(tmp_path / "store.db", reserve=reserve)
-    assert store._longest_log == pages * (_sqlite.PAGE + FRAME_HEADER)
+    assert store._log_limit.size == LOG_HEADER + pages * (_sqlite.PAGE + FRAME_HEADER)
     store.close()
 
 

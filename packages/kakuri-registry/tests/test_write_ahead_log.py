@@ -3,6 +3,7 @@
 import shutil
 import sqlite3
 from contextlib import closing
+from itertools import pairwise
 
 import pytest
 from kakuri_registry import (
@@ -13,6 +14,7 @@ from kakuri_registry import (
     _sqlite,
     _write_ahead_log,
 )
+from kakuri_registry._write_ahead_log import LOG_HEADER, LogLimit, count_logged_pages
 from kakuri_workload import Run, Workload, WorkloadState
 
 
@@ -93,7 +95,7 @@ def test_backup_next_to_a_log_that_was_restarted_since_is_refused(node, monkeypa
     node.run("a")
     node.copy(node.backup, log=False)
     node.crash(*(f"w-{number}" for number in range(4)), size=50_000)
-    assert 0 < node.crashed.with_name("db-wal").stat().st_size < 8 * 4120
+    assert count_logged_pages(node.crashed) < 8  # less than one of the first three adds
     shutil.copy(node.backup, node.crashed)
     with pytest.raises(StoreMismatch):
         SQLiteStore(node.crashed)
@@ -146,16 +148,92 @@ def test_database_without_a_session_id_accepts_its_log(node):
     assert ids(node.crashed) == ["a"]
 
 
-def test_log_is_truncated_at_its_largest_size(tmp_path, monkeypatch):
+def test_log_is_overwritten_at_its_largest_size_and_keeps_its_length(node, monkeypatch):
     monkeypatch.setattr(_sqlite, "MAX_LOG_PAGES", 8)
-    with closing(SQLiteStore(tmp_path / "db", reserve=0)) as store:
-        store.load()
-        sizes = []
-        for number in range(12):
-            store.write([put(f"w-{number}", number + 1, 5000)])
-            sizes.append((tmp_path / "db-wal").stat().st_size)
-        assert 0 in sizes
-        assert max(sizes) < 8 * 4120
+    names = [f"w-{number}" for number in range(24)]
+    sizes, pages = [], []
+    with closing(SQLiteStore(node.path, reserve=0)) as store:
+        version = store.load().version
+        for number, name in enumerate(names, 1):
+            store.write([put(name, version + number, 5000)])
+            sizes.append(node.path.with_name("db-wal").stat().st_size)
+            pages.append(count_logged_pages(node.path))
+            node.copy(node.crashed, log=True)
+            assert ids(node.crashed) == names[:number]
+    first_lap = next(at for at, (one, two) in enumerate(pairwise(pages), 1) if two < one)
+    assert max(pages) < 8 + pages[0]  # one write beyond the largest size
+    assert min(sizes[first_lap - 1 :]) >= LOG_HEADER + 8 * 4120
+    assert sum(two < one for one, two in pairwise(pages)) > 3
+
+
+def test_log_of_a_large_transaction_is_cut_to_the_largest_size_when_it_is_overwritten(
+    node, monkeypatch
+):
+    monkeypatch.setattr(_sqlite, "MAX_LOG_PAGES", 8)
+    log = node.path.with_name("db-wal")
+    with closing(SQLiteStore(node.path, reserve=0)) as store:
+        version = store.load().version
+        store.write([put("large", version + 1, 100_000)])
+        assert log.stat().st_size > 100_000
+        store.write([put("small", version + 2)])
+        assert log.stat().st_size == LOG_HEADER + 8 * 4120
+        store.write([put("third", version + 3)])
+        assert count_logged_pages(node.path) < 8
+        node.copy(node.crashed, log=True)
+    assert ids(node.crashed) == ["large", "small", "third"]
+
+
+def test_first_transaction_that_overwrites_a_log_marks_it(node, monkeypatch):
+    monkeypatch.setattr(_sqlite, "MAX_LOG_PAGES", 8)
+    with closing(SQLiteStore(node.path, reserve=0)) as store:
+        version = store.load().version
+        store.write([put("a", version + 1)])
+        node.copy(node.backup, log=False)
+        store.write([put("large", version + 2, 50_000)])  # the log is checkpointed
+        store.write([put("b", version + 3)])
+        node.copy(node.crashed, log=True)
+    connection = sqlite3.connect(node.backup)
+    with closing(connection), connection:
+        connection.execute("UPDATE registry SET session = session + 1")  # as another run would
+    assert _write_ahead_log._marks(node.backup, "mode=ro") != _write_ahead_log._marks(
+        node.crashed, "mode=ro"
+    )
+    shutil.copy(node.backup, node.crashed)
+    with pytest.raises(StoreMismatch):
+        SQLiteStore(node.crashed)
+
+
+def test_limit_is_reached_with_the_first_frame_in_its_place_that_is_of_this_log(tmp_path):
+    log = tmp_path / "db-wal"
+    limit = LogLimit(tmp_path / "db", pages=2, page=512)
+    assert limit.size == 32 + 2 * (24 + 512)
+    second = limit.size - 512 - 24
+
+    def write(frame: int, salts: bytes) -> None:
+        with log.open("r+b") as file:
+            file.seek(frame + 8)
+            file.write(salts)
+
+    log.write_bytes(b"\0" * second)  # a header and one frame
+    assert not limit.is_reached()
+    write(second, b"salts 1_")
+    assert limit.is_reached()
+    limit.begin_log()
+    assert not limit.is_reached()
+    write(32, b"salts 2_")
+    assert not limit.is_reached()
+    write(second, b"salts 2_")
+    assert limit.is_reached()
+    log.write_bytes(b"")  # truncated
+    limit.begin_log()
+    assert not limit.is_reached()
+    log.unlink()
+    log.write_bytes(b"\0" * limit.size)  # the log of another database, in a new file
+    assert not limit.is_reached()
+    limit.close()
+    assert limit.is_reached()
+    limit.close()
+    limit.close()
 
 
 def test_session_that_cannot_be_written_leaves_the_log(tmp_path):

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from kakuri_agent import Agent, Capacity, Reconciler
-from kakuri_registry import MemoryStore, StoreWriter, WorkloadRegistry
+from kakuri_registry import MemoryStore, StoreWriter, WorkloadRegistry, _sqlite
 
 from .loop_clock import LoopClock
 from .recording_runtime import RecordingRuntime
@@ -62,8 +62,12 @@ async def restarting(monkeypatch, registry, writer, runtime):
 
 
 @pytest.fixture
-def crash_directory(tmp_path):
-    """Yield a directory in memory if possible, because the disk is not what is tested."""
+def crash_directory(tmp_path, monkeypatch):
+    """Yield a directory in memory if possible, because the disk is not what is tested.
+
+    The logs of stores are short, so that they are overwritten many times.
+    """
+    monkeypatch.setattr(_sqlite, "MAX_LOG_PAGES", 16)
     memory = Path("/dev/shm")
     if not os.access(memory, os.W_OK):
         yield tmp_path

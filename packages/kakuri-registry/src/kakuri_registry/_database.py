@@ -10,13 +10,14 @@ from kakuri_registry._schema import migrate, prepare
 from kakuri_registry._write_ahead_log import check_log, count_logged_pages
 
 
-def open_database(path: Path) -> tuple[sqlite3.Connection, int, int]:
+def open_database(path: Path, log_bytes: int) -> tuple[sqlite3.Connection, int, int]:
     """Open a database or create it, check its log, migrate it, and checkpoint.
 
     The connection never checkpoints by itself. The caller holds the store's lock.
 
     Args:
         path: The database.
+        log_bytes: Length to which the log's file is cut when its next content is shorter.
 
     Returns:
         The connection, the number of pages in the log, and how many of them belong to an
@@ -43,6 +44,8 @@ def open_database(path: Path) -> tuple[sqlite3.Connection, int, int]:
         prepare(connection)
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
+        # A pragma takes no parameters; this is a number.
+        connection.execute(f"PRAGMA journal_size_limit = {log_bytes:d}")
         connection.execute("PRAGMA temp_store = MEMORY")
         # The store checkpoints, because it has to know when a log begins.
         connection.execute("PRAGMA wal_autocheckpoint = 0")

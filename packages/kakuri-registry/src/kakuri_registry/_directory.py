@@ -52,20 +52,26 @@ def open_private_directory(path: Path) -> int:
     raise PermissionError(errno.EPERM, expected, str(path))
 
 
-def check_files(directory: int, path: Path) -> None:
-    """Check that a file and its companions are regular files of this user.
+def check_files(path: Path) -> None:
+    """Check that a file, its companions and their directory are safe from other users.
 
     Args:
-        directory: A descriptor of the directory that has the file.
-        path: The file. Files named like it with a suffix that begins with `-` or `.` are checked as
-            well, such as `path-wal` and `path.lock`.
+        path: The file; its directory is created if it does not exist. Files named like it with a
+            suffix that begins with `-` or `.` are checked as well, such as `path-wal` and
+            `path.lock`.
 
     Raises:
-        PermissionError: One of them is not a regular file, or belongs to another user.
+        PermissionError: One of them is not a regular file, or belongs to another user, or others
+            may write to the directory.
+        OSError: The directory can't be created or opened.
     """
-    for name in os.listdir(directory):
-        if name == path.name or name.startswith((f"{path.name}-", f"{path.name}.")):
-            _check(os.stat(name, dir_fd=directory, follow_symlinks=False), path.with_name(name))
+    directory = open_private_directory(path.parent)
+    try:
+        for name in os.listdir(directory):  # noqa: PTH208 (a descriptor, not a path)
+            if name == path.name or name.startswith((f"{path.name}-", f"{path.name}.")):
+                _check(os.stat(name, dir_fd=directory, follow_symlinks=False), path.with_name(name))
+    finally:
+        os.close(directory)
 
 
 def companion(path: Path, suffix: str) -> Path:

@@ -20,7 +20,7 @@ from pathlib import Path
 from kakuri_registry._accepted import AcceptedRegistrations
 from kakuri_registry._change import Change
 from kakuri_registry._database import open_database
-from kakuri_registry._directory import check_files, companion, lock_store, open_private_directory
+from kakuri_registry._directory import check_files, companion, lock_store
 from kakuri_registry._errors import StoreFailed, StoreFull
 from kakuri_registry._loading import read_all
 from kakuri_registry._recovery import complete_recovery, recover, text_or_bytes
@@ -36,7 +36,7 @@ from kakuri_registry._statements import (
 )
 from kakuri_registry._store import VERSION_GAP, Failpoint, Loaded, StoreProblem, no_failpoint
 from kakuri_registry._transactions import Acceptance, Transaction
-from kakuri_registry._write_ahead_log import FRAME_HEADER, begin_session, truncate_log
+from kakuri_registry._write_ahead_log import LogLimit, begin_session, restart_log, truncate_log
 
 PAGE = 4096
 """Bytes of a page of the database."""
@@ -106,12 +106,11 @@ class SQLiteStore:
         self._reserve_bytes = reserve
         # At most half the reserve, for a checkpoint on a full disk.
         pages = min(MAX_LOG_PAGES, reserve // 2 // PAGE) or MAX_LOG_PAGES
-        self._log = str(companion(self._path, "-wal"))
-        self._longest_log = pages * (PAGE + FRAME_HEADER)
+        self._log_limit = LogLimit(self._path, pages, PAGE)
         self._accepted = AcceptedRegistrations()
         self._mutex = threading.Lock()
         try:
-            self._check_directory()
+            check_files(self._path)
             refuse_foreign(self._path)
             self._lock = lock_store(self._path)
             self._reserve = SpaceReserve(companion(self._path, ".reserve"), reserve)
@@ -214,15 +213,13 @@ class SQLiteStore:
                 (after,) = connection.execute("PRAGMA freelist_count").fetchone()
             except sqlite3.Error as error:
                 raise translate_sqlite_error(error, self._path) from error
-            self._checkpoint()
+            self._truncate_log()
             return 0 < int(after) < int(before)
 
     def close(self) -> None:
         """Close the database and unlock the store. Closing again has no effect."""
         with self._mutex:
-            if self._connection is not None:
-                self._connection.close()
-                self._connection = None
+            self._close_database()
             if self._lock >= 0:
                 os.close(self._lock)
                 self._lock = -1
@@ -230,16 +227,8 @@ class SQLiteStore:
     def __repr__(self) -> str:
         return f"<SQLiteStore {str(self._path)!r} {'closed' if self._lock < 0 else 'open'}>"
 
-    def _check_directory(self) -> None:
-        """Reject a directory that others may write to, and files of the store that are not ours."""
-        directory = open_private_directory(self._path.parent)
-        try:
-            check_files(directory, self._path)
-        finally:
-            os.close(directory)
-
     def _open(self) -> sqlite3.Connection:
-        connection, logged, lost = open_database(self._path)
+        connection, logged, lost = open_database(self._path, self._log_limit.size)
         if lost:
             self._problems.append(
                 StoreProblem(
@@ -251,9 +240,7 @@ class SQLiteStore:
 
     def _recover(self, error: sqlite3.Error) -> sqlite3.Connection:
         """Replace the damaged database, and open the new one."""
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+        self._close_database()
         try:
             damaged, count = recover(self._path)
         except OSError as failure:
@@ -266,6 +253,12 @@ class SQLiteStore:
         )
         self._connection = self._open()
         return self._connection
+
+    def _close_database(self) -> None:
+        self._log_limit.close()
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
 
     def _read(self) -> Loaded:
         connection = self._opened()
@@ -335,7 +328,7 @@ class SQLiteStore:
         """
         changes = [change._replace(tombstone=None) for change in changes]
         for transaction in self._accepted.small_transactions(changes, SMALL_TRANSACTION):
-            self._checkpoint()
+            self._truncate_log()
             self._transact(transaction)
 
     def _transact(self, transaction: Transaction | Acceptance) -> None:
@@ -350,8 +343,8 @@ class SQLiteStore:
                 transaction.write(connection)
         self._accepted.committed(transaction)
         self._failpoint("store.after-commit")
-        if os.stat(self._log).st_size >= self._longest_log:  # noqa: PTH116 (after every write)
-            self._checkpoint()
+        if self._log_limit.is_reached() and restart_log(self._opened()):
+            self._begin_log()
 
     @contextmanager
     def _transaction(self, version: int) -> Iterator[sqlite3.Connection]:
@@ -382,9 +375,14 @@ class SQLiteStore:
         except sqlite3.Error as error:
             raise translate_sqlite_error(error, self._path) from error
 
-    def _checkpoint(self) -> None:
+    def _truncate_log(self) -> None:
         """Checkpoint and truncate the log, if there is room."""
-        self._is_log_new = truncate_log(self._opened()) or self._is_log_new
+        if truncate_log(self._opened()):
+            self._begin_log()
+
+    def _begin_log(self) -> None:
+        self._is_log_new = True
+        self._log_limit.begin_log()
 
     def _has_room(self) -> bool:
         try:

@@ -10,6 +10,10 @@ the database:
 
 After a crash, the session id in the database file is therefore also in the log, or the log only has
 the transaction that replaces it. Any other log belongs to another run.
+
+A log that has reached its largest size is checkpointed and then overwritten from its beginning. Its
+file keeps its length, because each write that makes a file longer takes the file system a second
+write, of the length: syncing a log that grows takes twice the time.
 """
 
 import os
@@ -30,6 +34,52 @@ SESSION_BITS = 62
 LOG_HEADER = 32
 FRAME_HEADER = 24
 """Bytes before the frames of a log, and before the page in each frame."""
+
+
+FRAME_SALTS = 8
+"""Where a frame has the salts of its log: eight bytes, which differ in each log of a database."""
+
+
+class LogLimit:
+    """Whether a log has reached its largest size, in a file that may have an earlier, longer log.
+
+    Frames are appended in order. So the log has reached a frame once the salts in its place are no
+    longer those of an earlier log.
+
+    Args:
+        path: The database; its log has to exist when it is checked.
+        pages: The number of pages at the largest size.
+        page: Bytes of a page.
+
+    Attributes:
+        size: Bytes of a log that has just reached its largest size.
+    """
+
+    def __init__(self, path: Path, pages: int, page: int) -> None:
+        self._path = companion(path, "-wal")
+        self.size = LOG_HEADER + pages * (FRAME_HEADER + page)
+        self._position = self.size - page - FRAME_HEADER + FRAME_SALTS
+        self._earlier = b""  # no frame: an empty log is shorter
+        self._file = -1
+
+    def is_reached(self) -> bool:
+        """Return whether the log has that many pages. Raises OSError if it can't be read."""
+        return self._salts() != self._earlier
+
+    def begin_log(self) -> None:
+        """Note that the next write begins a new log. Raises OSError if it can't be read."""
+        self._earlier = self._salts()
+
+    def close(self) -> None:
+        """Close the log's file; the next check opens it again, and expects a new log."""
+        if self._file >= 0:
+            os.close(self._file)
+        self._file, self._earlier = -1, b""
+
+    def _salts(self) -> bytes:
+        if self._file < 0:
+            self._file = open_file(self._path, os.O_RDONLY)
+        return os.pread(self._file, 8, self._position)
 
 
 def check_log(path: Path) -> None:
@@ -77,8 +127,17 @@ def begin_session(connection: sqlite3.Connection) -> bool:
 
 def truncate_log(connection: sqlite3.Connection) -> bool:
     """Checkpoint the log into the database and truncate it; return whether there was room."""
+    return _checkpoint(connection, "PRAGMA wal_checkpoint(TRUNCATE)")
+
+
+def restart_log(connection: sqlite3.Connection) -> bool:
+    """Checkpoint the log, so that the next write overwrites it; return whether there was room."""
+    return _checkpoint(connection, "PRAGMA wal_checkpoint(RESTART)")
+
+
+def _checkpoint(connection: sqlite3.Connection, pragma: str) -> bool:
     with suppress(sqlite3.Error):
-        (is_busy, _, _) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        (is_busy, _, _) = connection.execute(pragma).fetchone()
         return not is_busy
     return False
 
