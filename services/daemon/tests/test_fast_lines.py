@@ -25,7 +25,7 @@ TRACES = st.sampled_from([None, "4bf92f3577b34da6a3ce929d0e0e4736"])
 
 FORMS = {"text": TEXT, "json": JSON}
 
-ALWAYS_GENERAL = FastPaths(lambda *_event: None, lambda _access, _trace, _time: "")
+ALWAYS_GENERAL = FastPaths(lambda *_event: None, lambda requests: [""] * len(requests))
 
 NANOSECONDS = 1_795_000_000_000_001_000
 
@@ -53,8 +53,10 @@ class Lines(list):
 
     write = list.append
 
-    def write_later(self, render, *arguments):
-        self.append(render(*arguments))
+    def write_later(self, render, item):
+        (line,) = render([item])
+        assert line.endswith("\n")
+        self.append(line[:-1])
 
 
 @pytest.fixture(scope="module", params=FORMS)
@@ -163,10 +165,10 @@ def test_event_has_the_time_and_the_trace_of_when_it_was_logged(monkeypatch):
     assert renderer.write_event("info", "workload accepted", {"id": "a"})
     monkeypatch.setattr("time.time_ns", lambda: 0)
     set_trace(None)
-    ((render, *arguments),) = later
-    line = render(*arguments)
+    ((render, event),) = later
+    (line,) = render([event])
     assert line.startswith("2026-11-18T11:06:40.000001Z [info    ] workload accepted ")
-    assert line.endswith(" id=a trace=4bf92f3577b34da6a3ce929d0e0e4736")
+    assert line.endswith(" id=a trace=4bf92f3577b34da6a3ce929d0e0e4736\n")
 
 
 ACCESS = AccessEntry("127.0.0.1:5", "GET", "/workloads/wl-1", 200, 3, 0.00154, complete=True)
@@ -184,8 +186,9 @@ def test_request_with_any_values_has_the_line_that_structlog_would_write(renderi
     assert {*strategies, "pattern", "code"} == set(AccessEntry._fields)  # no line has these two
     access = ACCESS._replace(**data.draw(st.fixed_dictionaries({}, optional=strategies)))
     if is_plain_request(access):
-        line = fast._fast.request(access, trace, time.time_ns())
-        assert line == general(None, "info", {**request_fields(access), "event": "request"})
+        (line,) = fast._fast.requests([(access, trace, time.time_ns())])
+        expected = general(None, "info", {**request_fields(access), "event": "request"})
+        assert line == f"{expected}\n"
 
 
 def test_request_of_plain_text_takes_the_fast_path_and_others_do_not(renderings):

@@ -145,8 +145,9 @@ def test_line_that_is_rendered_later_keeps_its_place_among_others(number):
     stream = LogStream(ends[1])
     expected = []
     for count in range(number):
-        stream.write_later("{} of {}".format, count, number)
-        expected.append(f"{count} of {number}")
+        render = render_texts if count % 3 else render_loudly
+        stream.write_later(render, f"{count} of {number}")
+        expected.append(f"{count} of {number}{'' if count % 3 else '!'}")
         if count % 50 == 7:
             stream.write("at once\n")
             expected.append("at once")
@@ -157,7 +158,7 @@ def test_line_that_is_rendered_later_is_written_without_another_one():
     ends = os.pipe()
     stream = LogStream(ends[1])
     for text in ("first", "second"):
-        stream.write_later(str, text)
+        stream.write_later(render_texts, text)
         assert os.read(ends[0], 100) == f"{text}\n".encode()
     assert read_lines(stream, ends) == []
 
@@ -167,7 +168,7 @@ def test_lines_that_are_rendered_later_are_dropped_and_counted_beyond_the_limit(
 
     def write_lines(stream):
         for number in range(total):
-            stream.write_later(str, number)
+            stream.write_later(render_texts, number)
             assert len(stream._later) < RENDERED_TOGETHER
 
     text = text_of_a_stuck_stream(write_lines)
@@ -179,8 +180,16 @@ class Unprintable(Exception):
         raise ValueError
 
 
-def raise_error(error):
-    raise error
+def render_loudly(items):
+    return [f"{item}!\n" for item in items]
+
+
+def render_texts(items):
+    """Render texts and numbers, and raise an error that is among them."""
+    for item in items:
+        if isinstance(item, Exception):
+            raise item
+    return [f"{item}\n" for item in items]
 
 
 @pytest.mark.parametrize(
@@ -197,11 +206,11 @@ def test_line_that_cannot_be_rendered_is_reported_and_the_others_appear(error, r
     read, write = os.pipe()
     stream = LogStream(write)
     for number in range(before):
-        stream.write_later("{}".format, number)
-    stream.write_later(raise_error, error)  # in this thread if it completes a batch
-    stream.write_later(str, "after it")
+        stream.write_later(render_texts, number)
+    stream.write_later(render_texts, error)  # in this thread if it completes a batch
+    stream.write_later(render_texts, "after it")
     stream.write("at once\n")
-    stream.write_later(raise_error, error)  # in the writer's
+    stream.write_later(render_texts, error)  # in the writer's
     stream.close(10)
     os.close(write)
     with os.fdopen(read) as source:
@@ -233,7 +242,7 @@ def test_writer_takes_lines_without_the_lock_that_other_threads_wait_for(monkeyp
     read, write = os.pipe()
     stream = LogStream(write)
     stream.write("first\n")
-    stream.write_later(str, "second")
+    stream.write_later(render_texts, "second")
     stream.close(10)
     os.close(write)
     with os.fdopen(read) as source:
@@ -245,12 +254,12 @@ def test_line_that_is_written_while_another_is_rendered_is_written():
     read, write = os.pipe()
     stream = LogStream(write)
 
-    def render():
+    def render(items):
         stream.write("within\n")
-        return "outer"
+        return items
 
-    stream.write_later(render)
-    stream.write_later(str, "next")
+    stream.write_later(render, "outer\n")
+    stream.write_later(render_texts, "next")
     stream.write("last\n")
     stream.close(10)
     os.close(write)

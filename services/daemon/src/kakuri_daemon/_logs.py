@@ -12,8 +12,8 @@ import math
 import os
 import re
 import time
-from collections.abc import Callable, Mapping, MutableMapping, Sequence
-from typing import TYPE_CHECKING, Any, TextIO, cast
+from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
+from typing import TYPE_CHECKING, Any, TextIO, TypeAlias, cast
 
 import structlog
 from kakuri_json import dumps
@@ -44,6 +44,8 @@ LEVELS = {
 }
 
 Event = MutableMapping[str, Any]
+_SimpleEvent: TypeAlias = tuple[str, str, Mapping[str, Any], str | None, int]
+"""Level, text, fields, trace and time of an event."""
 
 _STDERR = 2
 _IMMUTABLE = frozenset({str, int, float, bool, type(None)})
@@ -143,10 +145,12 @@ class LineRenderer:
             and type(event) is str
         ):
             return False
-        self._stream.write_later(
-            self._render_event, level, event, fields, TRACE.get(), time.time_ns()
-        )
+        simple = level, event, fields, TRACE.get(), time.time_ns()
+        self._stream.write_later(self._render_events, simple)
         return True
+
+    def _render_events(self, events: Iterable[_SimpleEvent]) -> list[str]:
+        return [f"{self._render_event(*event)}\n" for event in events]
 
     def _render_event(
         self,
@@ -173,11 +177,11 @@ class LineRenderer:
         Args:
             log_request: Logs an exchange for which that is not possible.
         """
-        render, write_later = self._fast.request, self._stream.write_later
+        render, write_later = self._fast.requests, self._stream.write_later
 
         def write_request(access: "AccessEntry") -> None:
             if is_plain_request(access):
-                write_later(render, access, TRACE.get(), time.time_ns())
+                write_later(render, (access, TRACE.get(), time.time_ns()))
             else:
                 log_request(access)
 

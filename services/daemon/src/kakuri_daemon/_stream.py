@@ -18,7 +18,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from typing import ClassVar, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 MAX_WAITING_LINES = 10_000
 """Queued lines: seconds of a busy log, a few megabytes."""
@@ -36,8 +36,8 @@ FILE_PIECE = 1_048_576
 """Bytes that are written to a file at once."""
 
 
-_Rendering: TypeAlias = tuple[Callable[..., str], tuple[object, ...]]
-"""A function that returns a line, and its arguments."""
+_Renderer: TypeAlias = Callable[[list[Any]], list[str]]
+"""A function that returns the lines of items, with their ends."""
 
 
 class LogStream:
@@ -53,7 +53,7 @@ class LogStream:
         self._descriptor = descriptor
         self._piece_size = _piece_size(descriptor)
         self._waiting: deque[str] = deque()
-        self._later: deque[_Rendering] = deque()  # lines to render
+        self._later: deque[tuple[_Renderer, Any]] = deque()  # functions and items to render
         self._max_waiting = max_waiting
         self._dropped = 0
         self._closed = threading.Event()
@@ -70,14 +70,17 @@ class LogStream:
         self._wake()
         return len(text)
 
-    def write_later(self, render: Callable[..., str], *arguments: object) -> None:
-        """Queue a line that `render` returns for the arguments, without its line feed.
+    def write_later(self, render: _Renderer, item: object) -> None:
+        """Queue the line of an item, to be rendered together with those of other items.
 
-        `render` may run in any thread, at the latest before the next `write` returns. If it raises,
-        a line that reports this takes the place of its line.
+        Args:
+            render: Returns the lines of items, with their line feeds. It may run in any thread, at
+                the latest before the next `write` returns. If it raises for an item, a line that
+                reports this takes the place of its line.
+            item: The item.
         """
         later = self._later
-        later.append((render, arguments))
+        later.append((render, item))
         if len(later) >= RENDERED_TOGETHER:
             self._render()
         if self._is_idle:
@@ -86,15 +89,13 @@ class LogStream:
     def _render(self) -> None:
         later = self._later
         with self._changed:  # so that threads don't change the order
-            for _ in range(len(later)):
-                if not later:  # `render` itself wrote a line, which rendered the rest
-                    break
-                render, arguments = later.popleft()
-                try:
-                    line = render(*arguments)
-                except Exception as error:  # noqa: BLE001 - reported; the other lines go on
-                    line = _failure(error)
-                self._queue(f"{line}\n")
+            while later:
+                render, item = later.popleft()
+                items = [item]
+                while later and later[0][0] == render:
+                    items.append(later.popleft()[1])
+                for line in _rendered(render, items):
+                    self._queue(line)
 
     def _queue(self, text: str) -> None:
         if len(self._waiting) < self._max_waiting:
@@ -150,12 +151,22 @@ class LogStream:
                 select.select([], [self._descriptor], [])
 
 
+def _rendered(render: _Renderer, items: list[Any]) -> list[str]:
+    """Return the lines of items; a report for each that can't be rendered."""
+    try:
+        return render(items)
+    except Exception as error:  # noqa: BLE001 - reported; the other lines go on
+        if len(items) == 1:
+            return [_failure(error)]
+        return [line for item in items for line in _rendered(render, [item])]
+
+
 def _failure(error: Exception) -> str:
     """Return a line that reports why another line could not be rendered."""
     from traceback import format_exception_only  # noqa: PLC0415 (only a fault needs it)
 
     reason = "".join(format_exception_only(error)).strip()[:MAX_REASON_LENGTH]
-    return f"a log line could not be rendered: {reason.encode('unicode_escape').decode()}"
+    return f"a log line could not be rendered: {reason.encode('unicode_escape').decode()}\n"
 
 
 def _piece_size(descriptor: int) -> int:
