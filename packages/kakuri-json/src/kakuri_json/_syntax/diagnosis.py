@@ -49,10 +49,23 @@ def lines_and_columns(text: str, positions: Iterable[int]) -> dict[int, tuple[in
     return found
 
 
-def set_byte_position(error: JSONSyntaxError | LimitError, text: str) -> None:
-    """Change the position of an error from characters of the text to its bytes."""
-    if error.position is not None and not text.isascii():
-        error.position = len(text[: error.position].encode())
+def set_byte_position(
+    error: JSONSyntaxError | LimitError, text: str, size: int | None = None
+) -> None:
+    """Change the position of an error from characters of the text to its bytes.
+
+    Args:
+        error: The error.
+        text: The document.
+        size: Number of its bytes, if known: they are counted from the end that is nearer.
+    """
+    position = error.position
+    if position is None or text.isascii():
+        return
+    if size is not None and position > len(text) // 2:
+        error.position = size - len(text[position:].encode())
+    else:
+        error.position = len(text[:position].encode())
 
 
 def _here(text: str, position: int) -> str:
@@ -66,12 +79,23 @@ def _here(text: str, position: int) -> str:
     return f"the character U+{ord(character):04X}"
 
 
-def explain_end(text: str, *, in_object: bool, key_follows: bool) -> JSONSyntaxError:
-    """Return the error for a text that ends too early."""
-    # Everything before the end was parsed, so backslashes occur in strings only.
-    plain = text.replace("\\\\", "").replace('\\"', "") if "\\" in text else text
+def explain_end(
+    text: str, *, in_object: bool, key_follows: bool, in_string: bool | None = None
+) -> JSONSyntaxError:
+    """Return the error for a text that ends too early.
+
+    Args:
+        text: The document.
+        in_object: Whether the innermost open container is an object.
+        key_follows: Whether a key of it has to follow, or its colon.
+        in_string: Whether a string is open; None if it is not known.
+    """
+    if in_string is None:
+        # Everything before the end was parsed, so backslashes occur in strings only.
+        plain = text.replace("\\\\", "").replace('\\"', "") if "\\" in text else text
+        in_string = plain.count('"') % 2 == 1
     last = text.rstrip(" \t\n\r")[-1:]
-    if plain.count('"') % 2:
+    if in_string:
         expected = "a closing quote"
     elif last == "{":
         expected = "a key or '}'"

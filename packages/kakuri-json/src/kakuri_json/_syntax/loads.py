@@ -60,10 +60,18 @@ def loads(
     limits = limits_or_default(limits)
     last_key_wins = duplicate_keys == "last"
     if COMPILED:
-        try:
-            return parse_bytes(_octets(data, limits), limits, last_key_wins=last_key_wins)
-        except (ValueError, IndexError, OverflowError):
-            pass  # the general parser finds the first fault and its position
+        if isinstance(data, (bytearray, memoryview)):
+            data = bytes(data)
+        if type(data) in (str, bytes) and len(data) <= limits.max_length:
+            try:
+                octets = data.encode() if isinstance(data, str) else data
+                return parse_bytes(octets, limits, last_key_wins=last_key_wins)
+            except UnicodeError:
+                pass  # read_text explains it
+            except (JSONSyntaxError, LimitError) as error:
+                if isinstance(data, bytes):
+                    set_byte_position(error, data.decode(), len(data))
+                raise
     text = read_text(data, limits)
     try:
         return parse(text, limits, last_key_wins=last_key_wins)
@@ -142,17 +150,6 @@ def read_text(data: Data, limits: Limits) -> str:
             message = ("a Unicode character", f"the lone surrogate {ord(data[error.start]):#06x}")
             raise syntax_error(data, error.start, *message) from None
     return data
-
-
-def _octets(data: Data, limits: Limits) -> bytes:
-    """Return the bytes of a document, or raise ValueError if `read_text` has to report a fault."""
-    if isinstance(data, (bytes, bytearray, memoryview)):
-        data = bytes(data)
-    elif not isinstance(data, str):
-        raise ValueError  # noqa: TRY004  # type: ignore[unreachable]  # read_text explains it
-    if len(data) > limits.max_length:
-        raise ValueError("expected a shorter document")
-    return data.encode() if isinstance(data, str) else data
 
 
 def _not_utf8(data: bytes, error: UnicodeDecodeError) -> JSONSyntaxError:
