@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 from kakuri_registry import MAX_PAGE
-from kakuri_registry._index import Index
+from kakuri_registry._index import MAX_UNAPPLIED, Index
 from kakuri_registry._ordered import OrderedIds
 from kakuri_workload import WorkloadState
 
@@ -26,12 +26,17 @@ def entry(number):
     if number % 10_000 == 5001:
         labels["few"] = "x"
     state = RUNNING if number % 1000 == 0 else SUCCEEDED
-    return SimpleNamespace(workload=SimpleNamespace(id=name(number), labels=labels), state=state)
+    workload = SimpleNamespace(id=name(number), labels=labels)
+    return SimpleNamespace(workload=workload, state=state, run=SimpleNamespace(state=state))
+
+
+def all_entries():
+    return {name(number): entry(number) for number in range(NUMBER)}
 
 
 @pytest.fixture(scope="module")
 def index():
-    return Index(map(entry, range(NUMBER)))
+    return Index(all_entries())
 
 
 @pytest.fixture
@@ -88,7 +93,7 @@ def test_page_of_a_rare_label_examines_no_other_workload(index, examined):
 
 
 def test_page_after_a_removed_workload_continues_with_the_next(examined):
-    index = Index(map(entry, range(NUMBER)))
+    index = Index(all_entries())
     last = page(index, "", None, HALF)[-1]
     removed = [entry(number) for number in range(NUMBER // 2) if number % 2]
     for each in removed:
@@ -97,3 +102,27 @@ def test_page_after_a_removed_workload_continues_with_the_next(examined):
     following = page(index, last, None, HALF)
     assert following[0] == name(NUMBER // 2 + 1)
     assert examined["ids"] <= MAX_PAGE + len(WorkloadState) + 1
+
+
+def test_changes_that_are_not_applied_are_bounded_and_forgotten_with_their_workload():
+    entries = {}
+    index = Index(entries)
+    for number in range(3 * MAX_UNAPPLIED):
+        entries[name(number)] = entry(number)
+        index.record(name(number), None)
+        assert len(index._before) <= MAX_UNAPPLIED
+    for number in range(3 * MAX_UNAPPLIED):
+        index.discard(entries.pop(name(number)))
+    assert (index._before, index._labels) == ({}, {})
+    assert page(index) == []
+
+
+def test_workload_that_is_registered_again_with_other_labels_has_only_those():
+    entries = {name(0): entry(0)}
+    index = Index(entries)
+    index.discard(entries.pop(name(0)))
+    again = entries[name(0)] = entry(1)
+    again.workload.id = name(0)
+    index.record(name(0), None)
+    assert page(index, label=HALF) == page(index, state=SUCCEEDED) == [name(0)]
+    assert page(index, state=RUNNING) == []

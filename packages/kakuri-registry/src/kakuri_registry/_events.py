@@ -28,9 +28,11 @@ event_index: Callable[[RegistryEvent], int] = attrgetter("index")
 def event_size(event: RegistryEvent) -> int:
     """Return the size of an event in bytes, computed like that of a workload."""
     removal, size = event.removal, EVENT_BYTES
-    for name in (event.id, event.trace):  # which are ASCII
-        if name is not None:
-            size += TEXT_BYTES + len(name)
+    workload_id, trace = event.id, event.trace  # which are ASCII
+    if workload_id is not None:
+        size += TEXT_BYTES + len(workload_id)
+    if trace is not None:
+        size += TEXT_BYTES + len(trace)
     if not (event.reason or event.message or event.version or removal or event.labels):
         return size  # most events
     texts: list[str | None] = [event.reason, event.message, event.version]

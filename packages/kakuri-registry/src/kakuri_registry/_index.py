@@ -2,9 +2,13 @@
 
 The ids of each label are separate for each state, so that a page of any combination is read without
 visiting workloads that do not belong to it.
+
+Changes are first recorded in a dict, which is nearly free, and applied when ids are read, or when
+there are many. So a workload that is read for the first time when it runs is entered once, not
+moved there.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping
 from heapq import merge
 
 from kakuri_workload import Workload, WorkloadState
@@ -12,40 +16,54 @@ from kakuri_workload import Workload, WorkloadState
 from kakuri_registry._entry import WorkloadEntry
 from kakuri_registry._ordered import OrderedIds
 
+MAX_UNAPPLIED = 256
+"""Workloads with changes that are recorded before they are applied: less than 1 ms of work."""
+
 Label = tuple[str, str]
 
 
 class Index:
-    """The ids of the workloads of each state, and of each label in each state."""
+    """The ids of the workloads of each state, and of each label in each state.
 
-    def __init__(self, entries: Iterable[WorkloadEntry] = ()) -> None:
+    Args:
+        entries: The current entry of each workload, by id; the owner records its changes here.
+    """
+
+    def __init__(self, entries: Mapping[str, WorkloadEntry]) -> None:
+        self._entries = entries
+        # The states before the changes that are not applied; None for a new workload.
+        self._before: dict[str, WorkloadState | None] = {}
         states: dict[WorkloadState, list[str]] = {state: [] for state in WorkloadState}
         labels: dict[tuple[WorkloadState, Label], list[str]] = {}
-        for entry in entries:
-            workload_id = entry.workload.id
+        for workload_id, entry in entries.items():
             states[entry.state].append(workload_id)
             for label in entry.workload.labels.items():
                 labels.setdefault((entry.state, label), []).append(workload_id)
         self._states = {state: OrderedIds(members) for state, members in states.items()}
         self._labels = {key: OrderedIds(members) for key, members in labels.items()}
 
-    def add(self, entry: WorkloadEntry) -> None:
-        """Add a new workload."""
-        self._enter(entry.state, entry.workload)
+    def record(self, workload_id: str, before: WorkloadState | None) -> None:
+        """Record that a workload was added, or that its state has changed.
 
-    def move(self, before: WorkloadState, entry: WorkloadEntry) -> None:
-        """Move a workload to another state."""
-        self._leave(before, entry.workload)
-        self._enter(entry.state, entry.workload)
+        Args:
+            workload_id: The workload.
+            before: Its state before the change; None if it is new.
+        """
+        self._before.setdefault(workload_id, before)
+        if len(self._before) > MAX_UNAPPLIED:
+            self._apply()
 
     def discard(self, entry: WorkloadEntry) -> None:
         """Remove a workload."""
-        self._leave(entry.state, entry.workload)
+        state = self._before.pop(entry.workload.id, entry.run.state)
+        if state is not None:
+            self._leave(state, entry.workload)
 
     def after(
         self, workload_id: str, state: WorkloadState | None, label: Label | None
     ) -> Iterator[str]:
         """Return an iterator over the ids after one, in order, filtered by state and label."""
+        self._apply()
         states = WorkloadState if state is None else (state,)
         if label is None:
             groups = [self._states[each] for each in states]
@@ -55,7 +73,17 @@ class Index:
 
     def count(self, state: WorkloadState) -> int:
         """Return how many workloads are in a state."""
+        self._apply()
         return len(self._states[state])
+
+    def _apply(self) -> None:
+        """Apply the recorded changes."""
+        changes, self._before = self._before, {}
+        for workload_id, before in changes.items():
+            entry = self._entries[workload_id]
+            if before is not None:
+                self._leave(before, entry.workload)
+            self._enter(entry.run.state, entry.workload)
 
     def _enter(self, state: WorkloadState, workload: Workload) -> None:
         workload_id = workload.id

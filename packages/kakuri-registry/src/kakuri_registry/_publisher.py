@@ -86,7 +86,7 @@ class ChangePublisher(RegistryReader):
         if history is not known:
             self._histories[workload_id] = history
         if earlier is not state:
-            self._index.move(earlier, entry)
+            self._index.record(workload_id, earlier)
             if earlier.is_terminal:
                 self._ended.discard(workload_id)
             if state.is_terminal:

@@ -81,7 +81,7 @@ class WorkloadRegistry(ChangePublisher):
         freeze(workload)
         entry = WorkloadEntry(workload, _PENDING, self._version + 1, now, now, trace=trace)
         self._entries[workload.id] = entry
-        self._index.add(entry)
+        self._index.record(workload.id, None)
         event = workload_event(EventType.WORKLOAD, entry, entry.version, now, None)
         self._publish_entry(entry, (), event, is_new=True, is_adopted=is_adopted)
         self._on_entry(None, entry)

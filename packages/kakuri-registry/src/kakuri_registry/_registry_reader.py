@@ -29,7 +29,7 @@ class RegistryReader:
     def __init__(self, *, max_workloads: int = MAX_WORKLOADS) -> None:
         self._entries: dict[str, WorkloadEntry] = {}
         self._histories: dict[str, History] = {}
-        self._index = Index()
+        self._index = Index(self._entries)
         self._ended = EndedWorkloads()
         self._version = 0
         self._journal = EventJournal()
@@ -42,7 +42,7 @@ class RegistryReader:
             freeze(entry.workload)
         self._entries = {entry.workload.id: entry for entry in loaded.entries}
         self._histories = dict(loaded.histories)
-        self._index = Index(self._entries.values())
+        self._index = Index(self._entries)
         ended = [each for each in self._entries.values() if each.state.is_terminal]
         self._ended = EndedWorkloads(
             (self._as_ended(each) for each in ended if each.desired is not DesiredState.REMOVE),
