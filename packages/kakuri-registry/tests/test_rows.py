@@ -1,4 +1,5 @@
 import sqlite3
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -14,7 +15,7 @@ from kakuri_registry._rows import (
     storable,
 )
 from kakuri_registry._schema import migrate
-from kakuri_registry._statements import PUT, SELECT
+from kakuri_registry._statements import PUT, SELECT, put_rows
 from kakuri_workload import (
     DesiredState,
     Run,
@@ -72,11 +73,7 @@ def connection():
 def test_any_entry_and_history_are_read_as_written(connection, entry, history):
     change = Change(entry.workload.id, entry.version, entry, history)
     connection.execute("DELETE FROM workloads")
-    row = row_of(change)
-    try:
-        connection.execute(PUT[1], row)
-    except UnicodeEncodeError:
-        connection.execute(PUT[1], [storable(cell) for cell in row])
+    put_rows(connection, [row_of(change)])
     (row,) = connection.execute(SELECT)
     assert RowReader().read(row) == change
 
@@ -89,6 +86,34 @@ def change(**fields: object) -> Change:
 
 def test_row_has_a_cell_for_every_column():
     assert len(row_of(change())) == len(COLUMNS)
+
+
+def test_row_without_uncommon_columns_clears_those_of_the_row_before(connection):
+    connection.execute("DELETE FROM workloads")
+    failed = change(reason="Error", message="m", exit_code=1, ended_at=1.0)
+    plain = change(address="10.0.0.1", started_at=2.0)
+    for each in (failed, plain, failed, plain):
+        put_rows(connection, [row_of(each)])
+        (row,) = connection.execute(SELECT)
+        assert RowReader().read(row) == each
+
+
+def test_rows_with_and_without_uncommon_columns_are_two_statements(connection):
+    connection.execute("DELETE FROM workloads")
+    changes = []
+    for number in range(6):
+        fields = {"exit_code": 0} if number % 2 else {}
+        each = change(**fields)
+        entry = replace(each.entry, workload=replace(each.entry.workload, id=f"w-{number}"))
+        changes.append(each._replace(workload_id=f"w-{number}", entry=entry))
+    statements = []
+    connection.set_trace_callback(statements.append)
+    put_rows(connection, map(row_of, changes))
+    connection.set_trace_callback(None)
+    assert len(statements) == 2
+    read = RowReader().read
+    found = {each.workload_id: each for each in map(read, connection.execute(SELECT))}
+    assert found == {each.workload_id: each for each in changes}
 
 
 def test_exit_code_and_message_beyond_their_limits_are_cut(connection):

@@ -41,14 +41,19 @@ from kakuri_registry._change import Change
 from kakuri_registry._entry import WorkloadEntry
 from kakuri_registry._frozen import EMPTY, FrozenDict
 
-COLUMNS = (
-    "id", "version", "state", "registered_at", "changed_at", "reason", "message", "exit_code",
-    "address", "started_at", "ended_at", "attempt", "restart_at",
+COMMON_COLUMNS = (
+    "id", "version", "state", "registered_at", "changed_at", "address", "started_at", "attempt",
     "wanted", "grace_seconds", "failures", "image", "runtime_class", "memory_mb", "cpu_millicores",
-    "command", "args", "env", "working_dir", "user", "labels", "restart_policy", "max_restarts",
-    "history", "pull", "image_digest", "trace",
+    "restart_policy", "max_restarts", "history", "trace",
 )  # fmt: skip
-"""The columns of a row, in this order; `wanted` has the desired state."""
+"""The columns that most running workloads have; `wanted` has the desired state."""
+
+COLUMNS = (
+    *COMMON_COLUMNS,
+    "reason", "message", "exit_code", "ended_at", "restart_at",
+    "command", "args", "env", "working_dir", "user", "labels", "pull", "image_digest",
+)  # fmt: skip
+"""The columns of a row, in this order; those that only some workloads have are at the end."""
 
 LARGEST = 2**63 - 1
 """The largest integer that SQLite can store: they are signed and have 64 bits."""
@@ -91,14 +96,9 @@ def row_of(change: Change) -> tuple[Cell, ...]:
         run.state._value_,  # four times as fast as `value` until Python 3.12
         entry.registered_at,
         entry.changed_at,
-        run.reason,
-        message,
-        run.exit_code,
         run.address,
         run.started_at,
-        run.ended_at,
         run.attempt,
-        entry.restart_at,
         entry.desired._value_,
         entry.grace_seconds,
         entry.failures,
@@ -106,18 +106,23 @@ def row_of(change: Change) -> tuple[Cell, ...]:
         workload.runtime_class,
         workload.memory_mb,
         workload.cpu_millicores,
+        workload.restart_policy._value_,
+        workload.max_restarts,
+        _history(change.history) if change.history else None,
+        entry.trace,
+        run.reason,
+        message,
+        run.exit_code,
+        run.ended_at,
+        entry.restart_at,
         lines(workload.command) if workload.command else None,
         lines(workload.args) if workload.args else None,
         lines(flat(workload.env)) if workload.env else None,
         workload.working_dir,
         workload.user,
         lines(flat(workload.labels)) if workload.labels else None,
-        workload.restart_policy._value_,
-        workload.max_restarts,
-        _history(change.history) if change.history else None,
         None if workload.pull is None else workload.pull._value_,
         run.image_digest,
-        entry.trace,
     )
 
 
@@ -154,11 +159,11 @@ class RowReader:
             if bytes not in kinds and len(self._valid_kinds) < MAX_SHARED:
                 self._valid_kinds.add(kinds)
         (
-            workload_id, version, state, registered_at, changed_at, reason, message, exit_code,
-            address, started_at, ended_at, attempt, restart_at,
+            workload_id, version, state, registered_at, changed_at, address, started_at, attempt,
             desired, grace_seconds, failures, image, runtime_class, memory_mb, cpu_millicores,
-            command, args, env, working_dir, user, labels, restart_policy, max_restarts, history,
-            pull, image_digest, trace,
+            restart_policy, max_restarts, history, trace,
+            reason, message, exit_code, ended_at, restart_at,
+            command, args, env, working_dir, user, labels, pull, image_digest,
         ) = row  # fmt: skip
         if len(workload_id) > MAX_ID_LENGTH or not _ID.fullmatch(workload_id):
             raise BadRow(f"expected the id of a workload in id, got {shorten(workload_id)}")

@@ -1,11 +1,11 @@
 """The SQL statements that read and write workloads and events, and the number of rows in each."""
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import chain
 
 from kakuri_registry._cells import Cell
-from kakuri_registry._rows import COLUMNS, storable
+from kakuri_registry._rows import COLUMNS, COMMON_COLUMNS, storable
 from kakuri_registry._tombstone_rows import TOMBSTONE_COLUMNS
 
 CHUNKS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128)
@@ -22,15 +22,25 @@ of the last parameters of each statement."""
 # The names in these statements are constants of this package; values are always parameters.
 _NAMES = ", ".join(f'"{name}"' for name in COLUMNS)
 _NEW_VALUES = ", ".join(f'"{name}" = excluded."{name}"' for name in COLUMNS if name != "id")
-_ROW = f"({', '.join('?' * len(COLUMNS))})"
+_NO_OTHERS = (None,) * (len(COLUMNS) - len(COMMON_COLUMNS))
 SELECT = f"SELECT {_NAMES} FROM workloads"  # noqa: S608
 SELECT_ACCEPTED = "SELECT number, changes FROM accepted ORDER BY number"
 SELECT_EVENTS = 'SELECT "index", id, events FROM events ORDER BY "index"'
-PUT = {
-    count: f"INSERT INTO workloads ({_NAMES}) VALUES {', '.join([_ROW] * count)} "  # noqa: S608
-    f"ON CONFLICT (id) DO UPDATE SET {_NEW_VALUES}"
-    for count in CHUNKS
-}
+
+
+def _put(columns: Sequence[str]) -> dict[int, str]:
+    names = ", ".join(f'"{name}"' for name in columns)
+    row = f"({', '.join('?' * len(columns))})"
+    return {
+        count: f"INSERT INTO workloads ({names}) VALUES {', '.join([row] * count)} "  # noqa: S608
+        f"ON CONFLICT (id) DO UPDATE SET {_NEW_VALUES}"
+        for count in CHUNKS
+    }
+
+
+PUT = _put(COLUMNS)
+PUT_COMMON = _put(COMMON_COLUMNS)
+"""Writes NULL to the other columns: to bind None takes sqlite3 as long as eight numbers."""
 SET_VERSION = {
     False: "UPDATE registry SET version = max(version, ?)",
     True: "UPDATE registry SET version = max(version + 1, ?), replaced = NULL",
@@ -78,6 +88,18 @@ def select(names: Sequence[str | None], condition: str) -> str:
     """Return the statement that reads the row number and some columns; None stands for NULL."""
     columns = ", ".join("NULL" if name is None else f'"{name}"' for name in names)
     return f"SELECT number, {columns} FROM workloads NOT INDEXED WHERE {condition}"  # noqa: S608
+
+
+def put_rows(connection: sqlite3.Connection, rows: Iterable[tuple[Cell, ...]]) -> None:
+    """Insert or replace the rows of workloads."""
+    common, others = [], []
+    for row in rows:
+        if row[len(COMMON_COLUMNS) :] == _NO_OTHERS:
+            common.append(row[: len(COMMON_COLUMNS)])
+        else:
+            others.append(row)
+    in_chunks(connection, PUT_COMMON, common)
+    in_chunks(connection, PUT, others)
 
 
 def in_chunks(

@@ -12,10 +12,10 @@ from kakuri_registry._statements import (
     DELETE,
     DROP_TOMBSTONES,
     FORGET_ACCEPTED,
-    PUT,
     PUT_EVENTS,
     PUT_TOMBSTONES,
     in_chunks,
+    put_rows,
 )
 from kakuri_registry._tombstone_rows import tombstone_row
 
@@ -77,7 +77,7 @@ class Transaction:
     def write(self, connection: sqlite3.Connection) -> None:
         """Run the statements; the caller begins and commits the transaction."""
         in_chunks(connection, DELETE, self._removed)
-        in_chunks(connection, PUT, self._rows)
+        put_rows(connection, self._rows)
         in_chunks(connection, PUT_EVENTS, self._events)
         in_chunks(connection, PUT_TOMBSTONES, list(map(tombstone_row, self._tombstones)))
         if self.forgets_accepted:
