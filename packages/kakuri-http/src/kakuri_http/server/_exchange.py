@@ -73,7 +73,7 @@ class Exchange:
     task: asyncio.Future[Any] | None = None
     """The handler, or the sending of a streamed response, if it takes several turns."""
     started: float = 0.0
-    """When the head arrived, by the monotonic clock; set only for an access log."""
+    """When the head arrived, by the monotonic clock."""
     status: int = 0
     sent: int = 0
     """Bytes of content that were sent."""

@@ -34,6 +34,7 @@ from kakuri_http.server._exchange import (
     fault_response,
     wrong_result,
 )
+from kakuri_http.server._outbox import Outbox
 from kakuri_http.server._problems import problem
 from kakuri_http.server._responses import ResponseSide
 from kakuri_http.server._router import Route, Router
@@ -47,8 +48,10 @@ class ServerProtocol(ResponseSide):
 
     __slots__ = ("_deadlines", "_ready", "_router")
 
-    def __init__(self, router: Router, limits: Limits, access_log: AccessLog | None) -> None:
-        super().__init__(limits, access_log)
+    def __init__(
+        self, router: Router, limits: Limits, access_log: AccessLog | None, outbox: Outbox
+    ) -> None:
+        super().__init__(limits, access_log, outbox)
         self._router = router
         self._deadlines: Deadlines | None = None
         self._ready: Request | None = None  # arrived in one read, and waits for its turn
@@ -91,12 +94,11 @@ class ServerProtocol(ResponseSide):
         self._refuse(
             LimitExceeded(str(fault), limit="unfinished_input", status=503, code="overloaded")
         )
-        self._flush()
+        self.flush()
 
     def writing_resumed(self) -> None:
         """Continue, as the client has caught up."""
-        if self._writable is not None and not self._writable.done():
-            self._writable.set_result(None)
+        self.wake_writer()
         if self._exchange is None and not self.is_closing:
             self.process()
             self._resume_unless_full()
@@ -123,7 +125,7 @@ class ServerProtocol(ResponseSide):
         )
         if isinstance(late, LimitExceeded) and not self.is_closing:
             self._refuse(late)
-            self._flush()
+            self.flush()
         elif late is not None and task is not None:
             task.cancel()
         if self._exchange is not None:
@@ -138,8 +140,7 @@ class ServerProtocol(ResponseSide):
                 exchange.task.cancel()
             if exchange.stream is not None:
                 exchange.stream.fail(self._disconnected())
-        if self._writable is not None and not self._writable.done():
-            self._writable.set_exception(self._disconnected())
+        self.wake_writer(self._disconnected())
         if exchange is not None and exchange.task is None:
             self.end_exchange(complete=False)
 
@@ -177,8 +178,7 @@ class ServerProtocol(ResponseSide):
             self._is_advancing = True
             self._begin(request)
             self._is_advancing = False
-            if self._out:
-                self._flush()
+            self.flush()
             if self._core.buffered:
                 self._advance()
             elif self._held:
@@ -208,7 +208,6 @@ class ServerProtocol(ResponseSide):
                     self._begin(event)
                 elif isinstance(event, ConnectionClosed):
                     if self._exchange is None:
-                        self._flush()
                         self.close()
                     break
                 elif isinstance(event, EndOfMessage):
@@ -221,7 +220,7 @@ class ServerProtocol(ResponseSide):
             self._refuse(error)
         finally:
             self._is_advancing = False
-        self._flush()
+        self.flush()
         if self._held or core.request_state is _BODY or core.held:
             self.account()
 
@@ -229,8 +228,7 @@ class ServerProtocol(ResponseSide):
         self.made_progress = True
         exchange = self._exchange = Exchange(request, self.context.copy())
         request.peer = self.peer
-        if self._access_log is not None:
-            exchange.started = time.monotonic()
+        exchange.started = time.monotonic()
         try:
             found = exchange.context.run(self._router.resolve, request)
         except Exception as error:  # noqa: BLE001 - reported by _fault_response
@@ -242,8 +240,7 @@ class ServerProtocol(ResponseSide):
         limit = self._http_limits.body if found.body_limit is None else found.body_limit
         try:
             if self._core.request_state is not _BODY:
-                if request.body:
-                    check_body_length(len(request.body), limit)
+                check_body_length(len(request.body), limit)
                 if found.streaming:
                     request.stream_source = StreamedBody.whole(request.body)
                 self._call(exchange, found, request)
@@ -255,7 +252,7 @@ class ServerProtocol(ResponseSide):
         if request.expects_continue and request.length != 0 and not self._core.buffered:
             self._out.append(self._core.send(_CONTINUE))
         if found.streaming:
-            self._flush()
+            self.flush()
             exchange.stream = StreamedBody(
                 self._http_limits.stream_buffer, self.pause_reading, self.resume_reading
             )
@@ -323,11 +320,12 @@ class ServerProtocol(ResponseSide):
             return
         # Without raising it: its traceback would refer to this frame, and so to the task.
         error = asyncio.CancelledError() if is_cancelled else task.exception()
-        response = None if error is not None else task.result()
+        response = task.result() if error is None else self._fault_response(exchange, error)
         if not isinstance(response, Response):
-            error = error or wrong_result(exchange.route, response)
-            response = self._fault_response(exchange, error)
+            response = self._fault_response(exchange, wrong_result(exchange.route, response))
         self.respond(exchange, response)
+        if isinstance(task, asyncio.Task):
+            self.flush()  # other tasks may run for long before the end of this turn
 
     def _fault_response(self, exchange: Exchange, error: BaseException) -> Response:
         during = f"{self.peer}: {exchange.request!r}"
@@ -372,7 +370,6 @@ class ServerProtocol(ResponseSide):
         if not self._is_advancing and self.is_closing:
             return
         if not core.keep_alive:
-            self._flush()
             if core.request_state is State.CLOSED and not core.buffered:
                 self.close()
             else:
@@ -384,7 +381,7 @@ class ServerProtocol(ResponseSide):
             return
         if not self._is_ending and not self._held and core.release_if_idle():
             # As after nearly every request: nothing else has arrived, so there is nothing to do.
-            self._flush()
+            self.flush_soon()
             if self._pauses:
                 self.resume_reading()
         else:

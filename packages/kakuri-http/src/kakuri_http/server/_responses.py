@@ -1,6 +1,7 @@
 """A server's connection, its sending half: responses to the transport.
 
-The responses to the requests of one read are sent with one write. A streamed response has a task,
+The responses to the requests of one read are sent with one write, at the end of a turn of the event
+loop. A streamed response has a task,
 which waits while the client does not read.
 """
 
@@ -8,7 +9,7 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable
 from contextlib import aclosing
 
-from kakuri_tcp import Connection
+from kakuri_tcp import Connection, ConnectionFault
 
 from kakuri_http._errors import ClientDisconnected, ProtocolError
 from kakuri_http._headers import Headers
@@ -17,6 +18,7 @@ from kakuri_http._messages import Response
 from kakuri_http.core._server import ServerConnection
 from kakuri_http.core._states import Data, EndOfMessage, State
 from kakuri_http.server._exchange import AccessLog, Exchange, log
+from kakuri_http.server._outbox import Outbox
 from kakuri_http.server._problems import MEDIA_TYPE, traced
 
 _BODY = State.BODY
@@ -30,11 +32,12 @@ class ResponseSide(Connection):
 
     __slots__ = (
         "_access_log", "_core", "_exchange", "_http_limits", "_is_advancing", "_is_draining",
-        "_is_ending", "_loop", "_out", "_writable",
+        "_is_ending", "_loop", "_out", "_outbox", "_writable",
     )  # fmt: skip
 
-    def __init__(self, limits: Limits, access_log: AccessLog | None) -> None:
+    def __init__(self, limits: Limits, access_log: AccessLog | None, outbox: Outbox) -> None:
         super().__init__()
+        self._outbox = outbox
         self._core = ServerConnection(limits)
         self._http_limits = limits
         self._access_log = access_log
@@ -76,12 +79,9 @@ class ResponseSide(Connection):
                 self.abort()
                 return
             exchange.sent = len(body)
-            if self._is_advancing or self._out:
-                self._out.append(data)
-                if len(data) > _WRITE_AT_ONCE or len(self._out) >= _WRITES_TOGETHER:
-                    self._flush()  # so that a client that doesn't read is noticed
-            else:
-                self.write(data)
+            self._out.append(data)
+            if len(data) > _WRITE_AT_ONCE or len(self._out) >= _WRITES_TOGETHER:
+                self.flush()  # so that a client that doesn't read is noticed
             if (
                 core.keep_alive
                 and self._is_advancing
@@ -92,15 +92,36 @@ class ResponseSide(Connection):
             else:
                 self.end_exchange(complete=True)
         else:
-            self._flush()
+            self.flush()
             sending = self._send_streamed(exchange, response)
             exchange.task = self._loop.create_task(sending, context=exchange.context)
             exchange.task.add_done_callback(self._streamed, context=self.context)
 
-    def _flush(self) -> None:
+    def flush_soon(self) -> None:
+        """Write the responses that are ready at the end of this turn of the event loop."""
+        if self._out:
+            self._outbox.add(self)
+
+    def flush(self) -> None:
+        """Write the responses that are ready."""
         if out := self._out:
             self.write(out[0] if len(out) == 1 else b"".join(out))
             out.clear()
+
+    def close(self) -> None:
+        """Close after sending the responses that are ready."""
+        self.flush()
+        super().close()
+
+    def close_lingering(self) -> None:
+        """Close after sending the responses that are ready, and reading what the client sends."""
+        self.flush()
+        super().close_lingering()
+
+    def abort(self, fault: ConnectionFault | None = None) -> None:
+        """Close at once; the responses that are ready are written before."""
+        self.flush()
+        super().abort(fault)
 
     async def _send_streamed(self, exchange: Exchange, response: Response) -> None:
         """Send a response whose body is an iterable; raise what the iterable raises."""
@@ -134,6 +155,16 @@ class ResponseSide(Connection):
                 await self._writable
             finally:
                 self._writable = None
+
+    def wake_writer(self, error: ClientDisconnected | None = None) -> None:
+        """Continue a streamed response that waits for the client, or fail it."""
+        writable = self._writable
+        if writable is None or writable.done():
+            return
+        if error is None:
+            writable.set_result(None)
+        else:
+            writable.set_exception(error)
 
     def _disconnected(self) -> ClientDisconnected:
         return ClientDisconnected(f"{self.peer} disconnected before its response was complete")

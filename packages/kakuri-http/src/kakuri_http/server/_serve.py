@@ -4,6 +4,7 @@ from kakuri_tcp import Endpoint, ListeningSockets, Server, ServerTLS, UnixAccess
 
 from kakuri_http._limits import Limits, checked, checked_or_default
 from kakuri_http.server._exchange import AccessLog
+from kakuri_http.server._outbox import Outbox
 from kakuri_http.server._protocol import ServerProtocol
 from kakuri_http.server._router import Router
 
@@ -52,9 +53,10 @@ async def serve(
     bounds = checked_or_default(limits, Limits, "limits")
     if access_log is not None and not callable(access_log):
         raise TypeError(f"expected a function as access_log, got {access_log!r:.80}")
+    outbox = Outbox()
     return await listen(
         endpoint,
-        lambda: ServerProtocol(router, bounds, access_log),
+        lambda: ServerProtocol(router, bounds, access_log, outbox),
         limits=bounds,
         tls=tls,
         unix_access=unix_access,

@@ -1,0 +1,50 @@
+"""Sending the responses of one turn of the event loop together.
+
+A response that is written as soon as it is ready wakes its client, which interrupts this process
+where they share a core. Where thirty responses are ready in one turn, and are written one after
+the other at its end, their clients, or the one proxy that has all connections, wake once.
+"""
+
+import asyncio
+import contextvars
+from collections import deque
+from typing import Protocol
+
+_MOST_WAITING = 64
+"""Connections that wait for the end of the turn; their responses take less than a millisecond."""
+
+
+class Sender(Protocol):
+    """A connection with responses to send."""
+
+    def flush(self) -> None:
+        """Send them."""
+
+
+class Outbox:
+    """The connections of a server that have responses to send in this turn of the event loop."""
+
+    __slots__ = ("_context", "_loop", "_waiting")
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._context = contextvars.copy_context()  # instead of the context of a request
+        self._waiting: deque[Sender] = deque()
+
+    def add(self, sender: Sender) -> None:
+        """Have a connection send its responses at the end of this turn."""
+        waiting = self._waiting
+        if not waiting:
+            self._loop.call_soon(self._send, context=self._context)
+        waiting.append(sender)
+        if len(waiting) >= _MOST_WAITING:
+            self._send()
+
+    def _send(self) -> None:
+        waiting = self._waiting
+        try:
+            while waiting:
+                waiting.popleft().flush()
+        finally:
+            if waiting:  # one of them raised; asyncio reports it
+                self._loop.call_soon(self._send, context=self._context)
