@@ -32,7 +32,7 @@ class Outbox:
         self._waiting: deque[Sender] = deque()
 
     def add(self, sender: Sender) -> None:
-        """Have a connection send its responses at the end of this turn."""
+        """Send the responses of a connection at the end of this turn."""
         waiting = self._waiting
         if not waiting:
             self._loop.call_soon(self._send, context=self._context)
