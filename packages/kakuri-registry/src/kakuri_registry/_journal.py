@@ -9,7 +9,7 @@ never misses one by continuing after it, and whatever it has read is still true 
 from bisect import bisect_right
 from collections import deque
 from collections.abc import Callable, Collection, Iterable
-from itertools import islice
+from itertools import islice, takewhile
 
 from kakuri_registry._errors import Compacted
 from kakuri_registry._events import RegistryEvent, event_index, event_size
@@ -134,12 +134,12 @@ class EventJournal:
         for event in events:
             if event.index in self._waiting:
                 self._stored.add(event.index)
-        has_published = False
-        while self._waiting and (index := next(iter(self._waiting))) in self._stored:
-            self._publish(self._waiting[index])
-            self._forget(index)
-            has_published = True
-        if has_published and self._on_publish is not None:
+        stored = self._stored
+        ready = list(takewhile(lambda event: event.index in stored, self._waiting.values()))
+        for event in ready:
+            self._publish(event)
+            self._forget(event.index)
+        if ready and self._on_publish is not None:
             self._on_publish()
 
     def withdraw(self, workload_id: str) -> None:
