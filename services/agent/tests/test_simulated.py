@@ -105,6 +105,17 @@ async def test_second_start_of_the_same_attempt_has_no_effect(make):
     assert queue.reports.empty()
 
 
+async def test_end_of_an_earlier_attempt_does_not_end_the_next_one(make):
+    runtime, queue = make(run_time=1000)
+    runtime.start(spec())
+    earlier = runtime._timers["wl-1"]
+    runtime.start(replace(spec(), attempt=1))
+    assert earlier.cancelled()
+    assert [report.attempt for report in await queue.states(2)] == [0, 1]
+    runtime.stop("wl-1", 10)
+    assert runtime._timers == {}
+
+
 async def test_repeated_remove_is_reported_again(make):
     runtime, queue = make()
     runtime.remove("wl-1", 10)

@@ -22,10 +22,10 @@ EVENT_WIDTH = 30
 """Columns of an event's text, so that fields start below each other."""
 
 # Printable ASCII without what the text form quotes or JSON escapes: space " ' = \
-_plain = re.compile(rf"[!#-&(-<>-\[\]-~]{{1,{MAX_VALUE_LENGTH}}}").fullmatch
+_PLAIN = rf"[!#-&(-<>-\[\]-~]{{1,{MAX_VALUE_LENGTH}}}"
+_plain = re.compile(_PLAIN).fullmatch
 _plain_event = re.compile(rf"[ !#-\[\]-~]{{1,{MAX_VALUE_LENGTH}}}").fullmatch
 _plain_name = re.compile("[A-Za-z_]{1,50}").fullmatch
-_NUMBERS = frozenset({int, float, bool})
 _JSON_LITERALS = {None: "null", True: "true", False: "false"}
 _NANO = 1_000_000_000
 _LARGEST = 1e15  # a float beyond it, an infinity and NaN are spelled by the general rendering
@@ -79,22 +79,31 @@ def without_query(target: str) -> str:
 def _text_event(
     level: str, event: str, fields: Mapping[str, Any], trace: str | None, nanoseconds: int
 ) -> str | None:
-    for value in fields.values():
-        kind = type(value)
-        if not (_plain(value) if kind is str else kind in _NUMBERS or value is None):
-            return None
-    template = _text_template(trace is not None, level, event, *fields)
-    return template and template % (timestamp(nanoseconds), *fields.values(), trace)
+    template = _text_template(level, event, *fields)
+    if template is None:
+        return None
+    head, form, are_plain = template
+    text = form % (*fields.values(),)
+    if not are_plain(text):
+        return None
+    line = f"{timestamp(nanoseconds)} {head}{text}"
+    return line.rstrip() if trace is None else f"{line} trace={trace}"
 
 
 @lru_cache(256)
-def _text_template(has_trace: bool, level: str, event: str, *names: str) -> str | None:  # noqa: FBT001
-    """Return a line with `%s` for its time, the values of its fields and its trace."""
+def _text_template(
+    level: str, event: str, *names: str
+) -> tuple[str, str, Callable[[str], object]] | None:
+    """Return the parts of a line between its time and its trace.
+
+    These are the head, the fields with `%s` for their values, and a function that returns whether
+    the fields with values are plain: a value with a space or a `=` would be two fields.
+    """
     if not _plain_event(event) or not all(map(_plain_name, names)):
         return None
-    head = f"[{level:<8}] {event:<{EVENT_WIDTH}}".replace("%", "%%")
-    line = f"%s {head}{''.join([f' {name}=%s' for name in names])}"
-    return f"{line} trace=%s" if has_trace else f"{line.rstrip()}%.0s"
+    form = "".join([f" {name}=%s" for name in names])
+    are_plain = re.compile(form.replace("%s", _PLAIN)).fullmatch
+    return f"[{level:<8}] {event:<{EVENT_WIDTH}}", form, are_plain
 
 
 def _json_event(

@@ -81,18 +81,6 @@ def read_script(path: Path) -> list[Outcome]:
     return convert(read_toml(path), type=Script).outcome
 
 
-@dataclass(slots=True)
-class _Zone:
-    status: ZoneStatus
-    outcome: Outcome
-    timer: asyncio.TimerHandle | None = None
-
-    def cancel(self) -> None:
-        """Cancel the next change of state."""
-        if self.timer is not None:
-            self.timer.cancel()
-
-
 class SimulatedRuntime:
     """Simulates workloads by a script."""
 
@@ -105,7 +93,8 @@ class SimulatedRuntime:
     def __init__(self, outcomes: list[Outcome] | None = None) -> None:
         self.handlers: Mapping[str, str] = {}
         self._outcomes = outcomes or []
-        self._zones: dict[str, _Zone] = {}
+        self._zones: dict[str, ZoneStatus] = {}
+        self._timers: dict[str, asyncio.TimerHandle] = {}  # of the next change of each zone's state
         self._observer: Observer | None = None
         self._changed = Signals()
 
@@ -121,12 +110,14 @@ class SimulatedRuntime:
         """
         zone_id, attempt = spec.workload.id, spec.attempt
         known = self._zones.get(zone_id)
-        if known is not None and known.status.attempt >= attempt:
-            return
+        if known is not None:
+            if known.attempt >= attempt:
+                return
+            self._cancel(zone_id)
         outcome = self._outcome_of(spec.workload.image)
         is_delayed = outcome.start_delay > 0
         state, reason = (WorkloadState.PENDING, None) if is_delayed else outcome.start
-        status = ZoneStatus(
+        self._zones[zone_id] = ZoneStatus(
             zone_id,
             state,
             reason,
@@ -134,23 +125,21 @@ class SimulatedRuntime:
             attempt=attempt,
             spec=spec,
         )
-        zone = self._zones[zone_id] = _Zone(status, outcome)
         if is_delayed:
-            self._proceed_after(outcome.start_delay, zone)
+            self._proceed_after(outcome.start_delay, zone_id, outcome)
         else:
             self._notify(zone_id)
-            self._schedule_end(zone)
+            self._schedule_end(zone_id, outcome)
 
     def stop(self, zone_id: str, grace_seconds: int) -> None:  # noqa: ARG002 (it ends at once)
         """End a running or starting zone at once, without a grace time."""
         zone = self._zones.get(zone_id)
         if zone is None:
-            never = ZoneStatus(zone_id, WorkloadState.PENDING)
-            zone = self._zones[zone_id] = _Zone(never, DEFAULT_OUTCOME)
-        if zone.status.state.is_terminal:
+            zone = self._zones[zone_id] = ZoneStatus(zone_id, WorkloadState.PENDING)
+        if zone.state.is_terminal:
             return
-        zone.cancel()
-        if zone.status.state is WorkloadState.RUNNING:
+        self._cancel(zone_id)
+        if zone.state is WorkloadState.RUNNING:
             self._change(zone, WorkloadState.SUCCEEDED, "Stopped", exit_code=_EXIT_STOPPED)
         else:
             self._change(zone, WorkloadState.FAILED, "Stopped", "stopped before it ran")
@@ -162,27 +151,25 @@ class SimulatedRuntime:
         zone = self._zones.pop(zone_id, None)
         remains = Remains(Removal(verified_by="simulated"))
         if zone is not None:
-            status = zone.status
-            sandbox_id = f"simulated-sandbox-{zone_id}" if status.container_id else None
-            removal = Removal(sandbox_id, status.container_id, verified_by="simulated")
-            remains = Remains(removal, status=status)
+            sandbox_id = f"simulated-sandbox-{zone_id}" if zone.container_id else None
+            removal = Removal(sandbox_id, zone.container_id, verified_by="simulated")
+            remains = Remains(removal, status=zone)
         self._changed.set(zone_id)
         if self._observer is not None:
             self._observer.zone_gone(zone_id, remains)
 
     def status(self, zone_id: str) -> ZoneStatus | None:
         """Return the status of a zone."""
-        zone = self._zones.get(zone_id)
-        return None if zone is None else zone.status
+        return self._zones.get(zone_id)
 
     def list(self) -> Collection[ZoneStatus]:
         """Return the status of all zones."""
-        return [zone.status for zone in self._zones.values()]
+        return list(self._zones.values())
 
     def spec(self, zone_id: str) -> ZoneSpec | None:
         """Return the spec that a zone was created from."""
         zone = self._zones.get(zone_id)
-        return None if zone is None else zone.status.spec
+        return None if zone is None else zone.spec
 
     async def read_log(self, zone_id: str, request: LogRequest) -> LogChunk:
         """Return an empty part, when the log is complete or the waiting time is over."""
@@ -199,8 +186,8 @@ class SimulatedRuntime:
         if zone is None:
             raise NoLog(f"no log of {zone_id!r}")
         attempt = None if request.records is None else request.records.attempt
-        is_over = attempt is not None and attempt < zone.status.attempt
-        return is_over or zone.status.state.is_terminal
+        is_over = attempt is not None and attempt < zone.attempt
+        return is_over or zone.state.is_terminal
 
     async def check_image(self, _image: str, _policy: PullPolicy | None) -> ImageStatus:
         """Return that no image is needed."""
@@ -213,8 +200,8 @@ class SimulatedRuntime:
     async def close(self) -> None:
         """Cancel all timers."""
         self._observer = None
-        for zone in self._zones.values():
-            zone.cancel()
+        for timer in self._timers.values():
+            timer.cancel()
 
     def _outcome_of(self, image: str) -> Outcome:
         for outcome in self._outcomes:
@@ -222,24 +209,35 @@ class SimulatedRuntime:
                 return outcome
         return DEFAULT_OUTCOME
 
-    def _proceed_after(self, delay: float, zone: _Zone) -> None:
-        zone.timer = asyncio.get_running_loop().call_later(delay, self._proceed, zone)
+    def _proceed_after(self, delay: float, zone_id: str, outcome: Outcome) -> None:
+        loop = asyncio.get_running_loop()
+        self._timers[zone_id] = loop.call_later(delay, self._proceed, zone_id, outcome)
 
-    def _proceed(self, zone: _Zone) -> None:
+    def _cancel(self, zone_id: str) -> None:
+        """Cancel the next change of a zone's state."""
+        timer = self._timers.pop(zone_id, None)
+        if timer is not None:
+            timer.cancel()
+
+    def _proceed(self, zone_id: str, outcome: Outcome) -> None:
         """Change a zone's state, because its start delay or its run time is over."""
-        if zone.status.state is WorkloadState.RUNNING:
-            self._end(zone)
+        del self._timers[zone_id]
+        zone = self._zones[zone_id]
+        if zone.state is WorkloadState.RUNNING:
+            self._end(zone, outcome)
         else:
-            self._change(zone, *zone.outcome.start)
-            self._schedule_end(zone)
+            self._change(zone, *outcome.start)
+            self._schedule_end(zone_id, outcome)
 
-    def _schedule_end(self, zone: _Zone) -> None:
-        run_time = zone.outcome.run_time
-        if run_time is not None and zone.status.state is WorkloadState.RUNNING:
-            self._proceed_after(run_time, zone)
+    def _schedule_end(self, zone_id: str, outcome: Outcome) -> None:
+        if outcome.run_time is None:
+            return
+        zone = self._zones.get(zone_id)
+        if zone is not None and zone.state is WorkloadState.RUNNING:
+            self._proceed_after(outcome.run_time, zone_id, outcome)
 
-    def _end(self, zone: _Zone) -> None:
-        code, failure = zone.outcome.exit_code, zone.outcome.failure
+    def _end(self, zone: ZoneStatus, outcome: Outcome) -> None:
+        code, failure = outcome.exit_code, outcome.failure
         if code == 0 and failure is None:
             self._change(zone, WorkloadState.SUCCEEDED, exit_code=code)
         else:
@@ -247,25 +245,24 @@ class SimulatedRuntime:
 
     def _change(
         self,
-        zone: _Zone,
+        zone: ZoneStatus,
         state: WorkloadState,
         reason: str | None = None,
         message: str | None = None,
         exit_code: int | None = None,
     ) -> None:
         # Without times: no process has started or ended.
-        known = zone.status
-        zone.status = ZoneStatus(
-            known.id,
+        self._zones[zone.id] = ZoneStatus(
+            zone.id,
             state,
             reason,
             message,
             exit_code,
-            container_id=known.container_id,
-            attempt=known.attempt,
-            spec=known.spec,
+            container_id=zone.container_id,
+            attempt=zone.attempt,
+            spec=zone.spec,
         )
-        self._notify(known.id)
+        self._notify(zone.id)
 
     def _notify(self, zone_id: str) -> None:
         self._changed.set(zone_id)
