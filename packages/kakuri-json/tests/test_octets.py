@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from kakuri_json import JSONError, Limits
+from kakuri_json._syntax.diagnosis import set_byte_position
 from kakuri_json._syntax.octets import parse_bytes
 from kakuri_json._syntax.parser import parse
 
@@ -124,3 +125,43 @@ def test_parse_bytes_with_thousands_of_different_keys_returns_all():
     dice = random.Random(8259)
     value = [{f"key{dice.randrange(3000)}": n, "same": {"id": n}} for n in range(6000)]
     assert compare(json.dumps(value))
+
+
+@pytest.mark.parametrize("letters", ["ab ", "aé世🌊"])
+@pytest.mark.parametrize("escapes", range(20))
+def test_parse_bytes_of_string_with_escapes_returns_its_characters(letters, escapes):
+    dice = random.Random(escapes)
+    spellings = [r"\"", r"\\", r"\/", r"\b", r"\f", r"\n", r"\r", r"\t", r"\u00e9"]
+    chosen = [dice.choice(spellings[: 9 if escapes % 2 else 8]) for _ in range(escapes)]
+    body = "".join("".join(dice.choices(letters, k=dice.randrange(3))) + one for one in chosen)
+    assert compare(f'{{"{body}":"{body}{letters}"}}')
+
+
+@pytest.mark.parametrize("plain", ["a", "é世"])
+@pytest.mark.parametrize("space", ["", "\n  "])
+@pytest.mark.parametrize(
+    "escape", ["", r"\/", r"\\/", r"\n", r"\u00e9", r"\ud83c\udf0a", r"\uD83C\uDF0A\/", r"\ud7ff"]
+)
+def test_parse_bytes_of_many_strings_returns_all(plain, space, escape):
+    strings = [f'"{plain * (number % 3)}{escape}{number}"' for number in range(100)]
+    assert compare(f"[{(',' + space).join(strings)}]")
+
+
+@pytest.mark.parametrize("plain", ["a", "é世"])
+@pytest.mark.parametrize(
+    "end", [r'"\ud83c"]', r'" \udc01","b"]', r'"\u12","b"]', r'"\u\",\""]', '"\\', '"\\u', '"a', '"\n"']
+)  # fmt: skip
+def test_parse_bytes_with_fault_after_many_strings_raises_the_error_of_parse(plain, end):
+    assert not compare("[" + f'"{plain}\\n", ' * 50 + end)
+
+
+@pytest.mark.parametrize("before", [0, 100])
+@pytest.mark.parametrize("after", [0, 100])
+def test_parse_bytes_of_other_alphabets_counts_characters(before, after):
+    text = "[" + '"世", ' * before + '"é" 1' + ', "世"' * after + "]"
+    assert not compare(text)
+    for size in (None, len(text.encode())):
+        with pytest.raises(JSONError) as caught:
+            parse(text, DEFAULT, last_key_wins=False)
+        set_byte_position(caught.value, text, size)
+        assert caught.value.position == len(("[" + '"世", ' * before + '"é" ').encode())

@@ -79,8 +79,8 @@ def unescape(body: str) -> str:
         ValueError: The digits of an escape are not hexadecimal, or a surrogate is alone.
     """
     # One character is found much faster than two.
-    characters = _unescape_units(_unescape_slashes(body) if "/" in body else body)
-    return _pair_surrogates(characters) if "\\u" in body else characters
+    characters = _unescape_units(unescape_slashes(body) if "/" in body else body)
+    return pair_surrogates(characters) if "\\u" in body else characters
 
 
 def _unescape_units(body: str) -> str:
@@ -89,7 +89,8 @@ def _unescape_units(body: str) -> str:
     return _unescape(body if body.isascii() else _to_ascii(body)[0])[0] if "\\" in body else body
 
 
-def _unescape_slashes(body: str) -> str:
+def unescape_slashes(body: str) -> str:
+    """Replace escaped slashes, which Python does not have, and leave all other escapes."""
     return body.replace("\\\\", r"\x5c").replace("\\/", "/") if "\\/" in body else body
 
 
@@ -99,7 +100,7 @@ def _pairs() -> re.Pattern[str]:
     return re.compile(r"[\ud800-\udbff][\udc00-\udfff]")
 
 
-def _pair_surrogates(characters: str) -> str:
+def pair_surrogates(characters: str) -> str:
     """Replace pairs of surrogates by the characters that they stand for."""
     if not has_surrogate(characters):
         return characters
@@ -131,12 +132,12 @@ def unescape_all(texts: Sequence[str]) -> Sequence[str]:
         return texts
     has_units = "\\ud" in bodies or "\\uD" in bodies
     if COMPILED:
-        slashed = [_unescape_slashes(text) if "/" in text else text for text in texts]
+        slashed = [unescape_slashes(text) if "/" in text else text for text in texts]
         unescaped = _unescape_units(_SEPARATOR_ESCAPE.join(slashed)).split(SEPARATOR)
         if has_units and len(unescaped) == len(texts):
-            return [_pair_surrogates(text) for text in unescaped]
+            return [pair_surrogates(text) for text in unescaped]
     else:
-        characters = _unescape_units(_unescape_slashes(_SEPARATOR_ESCAPE.join(texts)))
+        characters = _unescape_units(unescape_slashes(_SEPARATOR_ESCAPE.join(texts)))
         if has_units:
             units = characters.encode("utf-16-le", "surrogatepass")
             characters = units.decode("utf-16-le", "surrogatepass")
@@ -144,6 +145,14 @@ def unescape_all(texts: Sequence[str]) -> Sequence[str]:
     if has_units and (len(unescaped) > len(texts) or has_surrogate("".join(unescaped))):
         raise ValueError("expected a pair of surrogates")
     return unescaped
+
+
+def unescape_each(bodies: Sequence[str]) -> list[str]:
+    """Do the same as `unescape_all`, but leave surrogates as they are; no slash may be escaped."""
+    texts = _unescape_units(_SEPARATOR_ESCAPE.join(bodies)).split(SEPARATOR)
+    if len(texts) != len(bodies):
+        raise ValueError("expected a pair of surrogates")
+    return texts
 
 
 _ONLY_STRINGS: Final = frozenset({str})
