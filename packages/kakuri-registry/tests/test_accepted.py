@@ -143,6 +143,43 @@ def test_next_write_of_another_kind_stores_the_rows_of_accepted_registrations(st
     assert contents(store) == (states, source.events)
 
 
+def test_registrations_that_are_written_with_other_changes_are_accepted_together(store, source):
+    pending = WorkloadState.PENDING
+    store.write([source.register("a"), source.register("b")])
+    store.write([source.register("c"), source.run("a"), source.register("d")])
+    assert rows(store) == (2, 1, 1)  # those of a and b, and one for c and d
+    states = {"a": RUNNING, "b": pending, "c": pending, "d": pending}
+    assert contents(store) == (states, source.events)
+    registered = source.register("e")
+    store.write([source.run("c"), registered._replace(history=source.run("a").history)])
+    assert rows(store) == (5, 2, 0)  # a registration with a history is not accepted
+    assert contents(store)[0] == states | {"c": RUNNING, "e": pending}
+
+
+@pytest.mark.parametrize("failpoint", ["store.before-commit", "store.after-commit"])
+def test_crash_while_registrations_are_accepted_with_other_changes_keeps_all_or_none(
+    path, source, failpoint
+):
+    images = []
+
+    def copy(name):
+        if name == failpoint:
+            images.append({each.name: each.read_bytes() for each in path.parent.iterdir()})
+
+    with closing(SQLiteStore(path, failpoint=copy)) as store:
+        store.load()
+        store.write([source.register("a")])
+        store.write([source.run("a"), source.register("b")])
+    for name, content in images[-1].items():
+        path.with_name(name).write_bytes(content)
+    with closing(SQLiteStore(path)) as store:
+        pending = WorkloadState.PENDING
+        if failpoint == "store.after-commit":
+            assert contents(store) == ({"a": RUNNING, "b": pending}, source.events)
+        else:
+            assert contents(store) == ({"a": pending}, source.events[:1])
+
+
 def test_accepted_registrations_of_an_earlier_process_get_their_rows(path, source):
     with closing(SQLiteStore(path)) as store:
         store.load()

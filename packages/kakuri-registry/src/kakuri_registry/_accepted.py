@@ -3,7 +3,7 @@
 A client waits until its registration is durable. Most workloads change state a few milliseconds
 later, so their rows would be written twice. Registrations are therefore first stored together in
 a single row; the next write of anything else stores their own rows and events, and deletes that
-row, in one transaction.
+row, in one transaction. Registrations in such a write are in turn stored together.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -54,16 +54,22 @@ class AcceptedRegistrations:
     def transaction(self, changes: Sequence[Change] = ()) -> Transaction:
         """Return a transaction with the rows of all registrations and of some later changes.
 
-        A change that supersedes a registration also has that registration's event.
+        A change that supersedes a registration also has that registration's event. Registrations
+        among the changes are accepted, if all of them can be.
         """
+        acceptance = None
+        new = [change for change in changes if change.is_registration]
+        if new and len(new) < len(changes) and self.can_add(new):
+            acceptance = Acceptance(new)
+            changes = [change for change in changes if not change.is_registration]
         if not self._changes:
-            return Transaction(changes)
+            return Transaction(changes, acceptance=acceptance)
         merged = dict(self._changes)
         for change in changes:
             accepted = merged.pop(change.workload_id, None)
             events = () if accepted is None else accepted.events
             merged[change.workload_id] = change._replace(events=events + change.events)
-        return Transaction(list(merged.values()), forgets_accepted=True)
+        return Transaction(list(merged.values()), forgets_accepted=True, acceptance=acceptance)
 
     def transactions(self, changes: Sequence[Change]) -> Iterator[Transaction]:
         """Yield transactions of changes of known workloads, each no larger than allowed.

@@ -42,11 +42,11 @@ class Acceptance:
     def __init__(self, changes: Sequence[Change]) -> None:
         self.accepted = changes
         self.version = max(change.version for change in changes)
-        self._rows = [(self.version, accepted_text(changes))]
+        self._row = (self.version, accepted_text(changes))
 
     def write(self, connection: sqlite3.Connection) -> None:
         """Run the statement."""
-        in_chunks(connection, ACCEPT, self._rows)
+        in_chunks(connection, ACCEPT, [self._row])
 
 
 class Transaction:
@@ -55,6 +55,7 @@ class Transaction:
     Args:
         changes: The changes.
         forgets_accepted: Whether the changes include all accepted registrations.
+        acceptance: Further registrations, which are accepted.
 
     Attributes:
         version: The registry's version after the last of them.
@@ -64,10 +65,20 @@ class Transaction:
     """
 
     is_one_statement = False
-    accepted: Sequence[Change] = ()
 
-    def __init__(self, changes: Sequence[Change], *, forgets_accepted: bool = False) -> None:
+    def __init__(
+        self,
+        changes: Sequence[Change],
+        *,
+        forgets_accepted: bool = False,
+        acceptance: Acceptance | None = None,
+    ) -> None:
         self.version = max(change.version for change in changes)
+        self.accepted: Sequence[Change] = ()
+        self._acceptance = acceptance
+        if acceptance is not None:
+            self.accepted = acceptance.accepted
+            self.version = max(self.version, acceptance.version)
         self.forgets_accepted = forgets_accepted
         self._removed = [(change.workload_id,) for change in changes if change.entry is None]
         self._rows = [row_of(change) for change in changes if change.entry is not None]
@@ -82,6 +93,8 @@ class Transaction:
         in_chunks(connection, PUT_TOMBSTONES, list(map(tombstone_row, self._tombstones)))
         if self.forgets_accepted:
             connection.execute(FORGET_ACCEPTED)
+        if self._acceptance is not None:
+            self._acceptance.write(connection)
         if self._tombstones:
             oldest = max(each.oldest for each in self._tombstones)
             connection.execute(DROP_TOMBSTONES, (oldest,))
