@@ -23,7 +23,7 @@ from kakuri_rpc._errors import (
 )
 from kakuri_rpc._fields import TRACE
 from kakuri_rpc._messages import ErrorReply, Node, Reply
-from kakuri_rpc._reply_checks import cleaned, mismatch
+from kakuri_rpc._reply_checks import MAX_QUOTED, cleaned, error_of, mismatch
 from kakuri_rpc._requests import (
     DescribeNode,
     Request,
@@ -32,9 +32,6 @@ from kakuri_rpc._requests import (
     encode_request,
 )
 from kakuri_rpc._traces import AgentTraces, may_be_refused_trace, without_trace
-
-MAX_QUOTED = 500
-"""Characters of a wrong reply in an error's text; the data of a log can be a hundred times that."""
 
 NOT_REPEATED = (RerunWorkload, RestartWorkload)
 """Requests that are sent once: the run that the first one began may have ended by the second."""
@@ -225,7 +222,7 @@ class Call(Generic[R]):
             self._fail(error)
             return
         if fault is not None or not isinstance(reply, self._reply_type):
-            refusal = _error_of(reply, self._request, self._reply_type, fault)
+            refusal = error_of(reply, self._request, self._reply_type, fault)
             if isinstance(refusal, AgentError):
                 self._refused(refusal)
             else:
@@ -386,18 +383,3 @@ def _decoded(answer: bytes) -> Reply:
         faults = printable(one_line(error), MAX_QUOTED)
         raise UnexpectedReply(f"the reply is not valid in the agent protocol: {faults}") from error
     return cleaned(reply)  # type: ignore[type-var]  # mypy: a union of what it accepts
-
-
-def _error_of(
-    reply: Reply, request: Request, reply_type: type[Any], mismatch: str | None
-) -> UnexpectedReply | AgentError:
-    """Return the error for a reply that is not the expected one."""
-    if not isinstance(reply, (reply_type, ErrorReply)):
-        quoted = printable(repr(reply), MAX_QUOTED)
-        return UnexpectedReply(
-            f"expected {reply_type.__name__} for {type(request).__name__}, got {quoted}"
-        )
-    if mismatch is not None:
-        return UnexpectedReply(printable(mismatch, MAX_QUOTED))
-    assert isinstance(reply, ErrorReply)
-    return AgentError(reply)

@@ -7,11 +7,12 @@ hostile one, sends.
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from kakuri_workload import Event, Isolation, Removal, Transition, printable
 from kakuri_workload.metrics import MAX_HELP_LENGTH, MAX_LABEL_LENGTH, MetricFamily
 
+from kakuri_rpc._errors import AgentError, UnexpectedReply
 from kakuri_rpc._events import Changes, WatchChanges
 from kakuri_rpc._fields import (
     MAX_ADDRESS_LENGTH,
@@ -31,6 +32,9 @@ from kakuri_rpc._metrics import MAX_METRIC_SAMPLES, Metrics
 from kakuri_rpc._requests import ListWorkloads, Request, StartWorkload
 
 R = TypeVar("R", Status, WorkloadList, Node, Log, History, Changes, Metrics, ErrorReply)
+
+MAX_QUOTED = 500
+"""Characters of a wrong reply in an error's text; the data of a log can be a hundred times that."""
 
 _ABOUT_ONE = (Status, History, ErrorReply)
 
@@ -54,6 +58,27 @@ def mismatch(request: Request, reply: Reply) -> str | None:
     if reply.id == asked or (isinstance(reply, ErrorReply) and (asked is None or reply.id is None)):
         return None
     return f"expected a reply about {asked!r}, got one about {reply.id!r}"
+
+
+def error_of(
+    reply: Reply, request: Request, expected: type[Any], fault: str | None
+) -> UnexpectedReply | AgentError:
+    """Return the error for a reply that is not of the expected class, or does not match.
+
+    Args:
+        reply: The reply.
+        request: Its request.
+        expected: The class of the expected reply.
+        fault: What `mismatch` returned for them.
+    """
+    if not isinstance(reply, (expected, ErrorReply)):
+        quoted = printable(repr(reply), MAX_QUOTED)
+        name = type(request).__name__
+        return UnexpectedReply(f"expected {expected.__name__} for {name}, got {quoted}")
+    if fault is not None:
+        return UnexpectedReply(printable(fault, MAX_QUOTED))
+    assert isinstance(reply, ErrorReply)
+    return AgentError(reply)
 
 
 def cleaned(reply: R) -> R:
