@@ -22,7 +22,7 @@ from kakuri_rpc._errors import (
     one_line,
 )
 from kakuri_rpc._fields import TRACE
-from kakuri_rpc._messages import ErrorReply, Node, Reply
+from kakuri_rpc._messages import Node, Reply
 from kakuri_rpc._reply_checks import MAX_QUOTED, cleaned, error_of, mismatch
 from kakuri_rpc._requests import (
     DescribeNode,
