@@ -23,7 +23,7 @@ from typing import Any
 from tools.members import MEMBERS
 from tools.patterns import watching
 
-REPETITIONS = (20, 26, 8_000)
+REPETITIONS = (20, 26, 16_000)
 """Growing: a few are enough for an exponential expression, which would never end the others."""
 LIMIT = 0.02
 """Seconds for a text; a linear expression takes less than a millisecond for the longest."""
