@@ -226,22 +226,6 @@ def test_unexpected_protocol_names_both_bytes():
     assert (error.expected, error.got) == (b"{", b"\x16")
 
 
-async def test_first_line_handler_answers_only_the_first_line():
-    def strict(line):
-        if line != b"hello":
-            raise LineError("expected hello")
-        return b"welcome"
-
-    def fault(error):
-        return str(error).encode()
-
-    server = await listen_lines(LOCAL, bytes.upper, on_fault=fault, first_line=strict)
-    async with server:
-        assert await exchange(server, b"hello\na\nb\n") == b"welcome\nA\nB\n"
-        assert await exchange(server, b"hel", b"lo\n", b"hello\n") == b"welcome\nHELLO\n"
-        assert await exchange(server, b"a\nhello\nb\n") == b"expected hello\n"
-
-
 async def test_replies_that_become_ready_together_are_encoded_in_turns():
     """One connection's queue of replies does not hold up another connection's."""
     gate = asyncio.Event()

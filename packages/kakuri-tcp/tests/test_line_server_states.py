@@ -42,7 +42,7 @@ class Peer:
         self.now = 0.0
         self.received = b""
         self.connection = LineServerConnection(
-            self.handle, lambda error: b"fault", Future.result, None, None, LIMITS
+            self.handle, lambda error: b"fault", Future.result, None, bytes, None, LIMITS
         )
         self.connection.attach(self, "peer", LIMITS, shared)
         self.ended = 0
@@ -121,7 +121,7 @@ async def test_reply_that_fails_after_its_connection_ended_is_logged(caplog, fai
                 raise ZeroDivisionError
 
     connection = LineServerConnection(
-        lambda line: handler(), None, Future.result, None, None, LIMITS
+        lambda line: handler(), None, Future.result, None, bytes, None, LIMITS
     )
     connection.limits = LIMITS
     transport = MemoryTransport(connection)
@@ -133,7 +133,9 @@ async def test_reply_that_fails_after_its_connection_ended_is_logged(caplog, fai
 
 
 async def test_fault_that_ended_a_connection_stays_when_its_input_is_discarded():
-    connection = LineServerConnection(lambda line: line, None, Future.result, None, None, LIMITS)
+    connection = LineServerConnection(
+        lambda line: line, None, Future.result, None, bytes, None, LIMITS
+    )
     connection.limits = LIMITS
     transport = MemoryTransport(connection)
     first, second = Overloaded("unfinished_input"), Overloaded("unsent_output")
@@ -238,7 +240,7 @@ async def test_reply_that_is_ready_when_the_handler_returns_is_sent_at_once():
         future.set_result(b"<" + line + b">")
         return future
 
-    connection = LineServerConnection(handle, None, Future.result, None, None, LIMITS)
+    connection = LineServerConnection(handle, None, Future.result, None, bytes, None, LIMITS)
     connection.limits = LIMITS
     transport = MemoryTransport(connection)
     transport.feed(b"a\nb\n")

@@ -257,7 +257,7 @@ async def test_line_server_ends_its_turn_once_the_slice_is_used_up(size, cost, s
         return b""
 
     limits = LineServerLimits(line=5000)
-    connection = LineServerConnection(handler, None, Future.result, None, None, limits)
+    connection = LineServerConnection(handler, None, Future.result, None, bytes, None, limits)
     connection.limits = replace(limits, slice_time=slice_time)
     connection.turns = Turns(turn_time=100.0, slice_time=slice_time, clock=clock)
     transport = MemoryTransport(connection)

@@ -101,8 +101,9 @@ async def serve(
         limits=limits,
         on_fault=answers.final_reply,
         encode_result=answers.encode_result,
+        parse=answers.parse,
+        parse_first=answers.parse_first,
         first_byte=OPENING,
-        first_line=answers.answer_first,
         unix_access=unix_access,
     )
 
@@ -120,23 +121,36 @@ class _Answers:
         self._max_document = max_document
         self._on_error = on_error
 
-    def answer(self, line: bytes) -> bytes | Awaitable[LateReply]:
-        """Answer a line of a connection on which a request was read before."""
+    def parse(self, line: bytes) -> Request | ErrorReply:
+        """Return the request in a line, or the reply to one that is not valid."""
         try:
             request = _read(line)
         except ValidationError as error:
-            return self._refuse(ErrorCode.BAD_REQUEST, one_line(error))
+            return ErrorReply(ErrorCode.BAD_REQUEST, one_line(error))
         except JSONError as error:
             raise _NotARequest(one_line(error)) from error
-        return self._perform(request, len(line))
+        return self._checked(request, len(line))
 
-    def answer_first(self, line: bytes) -> bytes | Awaitable[LateReply]:
-        """Answer the first line of a connection."""
+    def parse_first(self, line: bytes) -> Request | ErrorReply:
+        """Return the request in the first line of a connection, which has to be valid."""
         try:
             request = _read(line)
         except JSONError as error:
             raise _NotARequest(one_line(error)) from error
-        return self._perform(request, len(line))
+        return self._checked(request, len(line))
+
+    def answer(self, request: Request | ErrorReply) -> bytes | Awaitable[LateReply]:
+        """Answer a request."""
+        if isinstance(request, ErrorReply):
+            return self._encode(request)
+        try:
+            reply = self._handler(request)
+            if reply.__class__ in REPLIES:  # much faster than a check for Awaitable
+                return self._encode(cast("Reply", reply))
+            return asyncio.ensure_future(cast("Awaitable[LateReply]", reply))
+        except Exception:
+            log.exception("a request could not be answered")
+            return self._fail()
 
     def encode_result(self, handling: asyncio.Future[LateReply]) -> bytes:
         """Return the encoded reply of a handler that returned an awaitable."""
@@ -152,32 +166,23 @@ class _Answers:
     def final_reply(self, fault: LineError | HandlerFailed) -> bytes:
         """Return the reply after which a connection closes."""
         is_large = isinstance(fault, _TooLarge)
-        return self._refuse(ErrorCode.TOO_LARGE if is_large else ErrorCode.BAD_REQUEST, str(fault))
+        code = ErrorCode.TOO_LARGE if is_large else ErrorCode.BAD_REQUEST
+        return self._encode(ErrorReply(code, str(fault)))
 
-    def _perform(self, request: Request, size: int) -> bytes | Awaitable[LateReply]:
+    def _checked(self, request: Request, size: int) -> Request | ErrorReply:
         try:
             if isinstance(request, StartWorkload):
                 check_document(request.workload, size, limit=self._max_document, path="$.workload")
         except DocumentTooLarge as error:
-            return self._refuse(ErrorCode.TOO_LARGE, str(error))
+            return ErrorReply(ErrorCode.TOO_LARGE, str(error))
         except ValidationError as error:
-            return self._refuse(ErrorCode.BAD_REQUEST, one_line(error))
-        try:
-            reply = self._handler(request)
-            if reply.__class__ in REPLIES:  # much faster than a check for Awaitable
-                return self._encode(cast("Reply", reply))
-            return asyncio.ensure_future(cast("Awaitable[LateReply]", reply))
-        except Exception:
-            log.exception("a request could not be answered")
-            return self._fail()
+            return ErrorReply(ErrorCode.BAD_REQUEST, one_line(error))
+        return request
 
     def _encode(self, reply: Reply) -> bytes:
         if reply.__class__ is ErrorReply:
             self._on_error(reply.code)
         return encode(reply)
-
-    def _refuse(self, code: ErrorCode, message: str) -> bytes:
-        return self._encode(ErrorReply(code, message))
 
     def _fail(self) -> bytes:
         self._on_error(ErrorCode.INTERNAL)

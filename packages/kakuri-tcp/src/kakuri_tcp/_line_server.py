@@ -10,6 +10,7 @@ from kakuri_tcp._line_limits import DEFAULT_LINE_SERVER_LIMITS, LineServerLimits
 from kakuri_tcp._line_server_connection import (
     FaultHandler,
     LineHandler,
+    LineParser,
     LineServerConnection,
     ResultEncoder,
 )
@@ -25,8 +26,9 @@ async def listen_lines(
     limits: LineServerLimits | None = None,
     on_fault: FaultHandler | None = None,
     encode_result: ResultEncoder | None = None,
+    parse: LineParser | None = None,
+    parse_first: LineParser | None = None,
     first_byte: bytes | None = None,
-    first_line: LineHandler | None = None,
     tls: ServerTLS | None = None,
     unix_access: UnixAccess | None = None,
 ) -> Server:
@@ -44,21 +46,25 @@ async def listen_lines(
 
     Args:
         endpoint: Where to listen.
-        handler: Called with each line without its end; returns the reply without its end, or an
-            awaitable of it. To refuse a line and close the connection, it raises a LineError before
-            it returns. Any other exception is a fault of the handler: it is logged, and closes the
-            connection too.
+        handler: Called with each line without its end, or with what `parse` returned for it;
+            returns the reply without its end, or an awaitable of it. To refuse a line and close the
+            connection, it raises a LineError before it returns. Any other exception is a fault of
+            the handler: it is logged, and closes the connection too.
         limits: Limits of connections and lines; None for the default ones.
         on_fault: Returns the last reply before the connection closes, or None for none. Called
             with LineTooLong, IncompleteLine, the handler's LineError, or HandlerFailed.
         encode_result: Called with the done future of an awaitable when its reply is due; returns
             the reply, and raises nothing. By default, the future's result is the reply.
+        parse: Called with each line before the handler, outside of the line's context. A few lines
+            that arrived together are parsed before the first of them is handled, so it must not
+            depend on what the handler does. It may raise as the handler may; the lines before are
+            answered first, and no later line is parsed.
+        parse_first: Called in place of `parse` with the first line of each connection, about which
+            it may be stricter. If it raises a LineError, nothing else of the connection is read.
         first_byte: The bytes that a connection may begin with, such as `b"{"` if every line is a
             JSON object. A connection that begins with another byte speaks another protocol: it is
             aborted with the fault UnexpectedProtocol, without an answer, and no line of it
             reaches the handler.
-        first_line: A handler for the first line of each connection, which may be stricter. If it
-            raises a LineError, nothing else of the connection is read.
         tls: As for `listen`.
         unix_access: As for `listen`.
 
@@ -77,7 +83,13 @@ async def listen_lines(
 
     def factory() -> Connection:
         return LineServerConnection(
-            handler, on_fault, encode_result or _result_of, first_byte, first_line, limits
+            handler,
+            on_fault,
+            encode_result or _result_of,
+            first_byte,
+            parse or bytes,  # the line itself
+            parse_first,
+            limits,
         )
 
     return await listen(endpoint, factory, limits=limits, tls=tls, unix_access=unix_access)
