@@ -127,7 +127,7 @@ def main() -> None:
     ]
     intro = (
         f"Python {platform.python_version()} {python_build()}, {platform.machine()}; load {os.getloadavg()[0]:.1f} on "
-        f"{os.cpu_count()} cores; the fastest of seven rounds that take turns. "
+        f"{os.cpu_count()} cores; processor time, the fastest of seven rounds that take turns. "
         "Written by `nox -s bench -- kakuri-json`.\n"
     )
     parts = [
