@@ -75,6 +75,7 @@ class Backlog:
     def __init__(self) -> None:
         self._pending: Batch = {}
         self._urgent: dict[str, None] = {}
+        self._usual = 0  # urgent changes of the writes before
         self.writing: Batch = {}
         self.is_batch_due = False
         self.splits_registrations = False
@@ -88,6 +89,14 @@ class Backlog:
     def is_urgent(self) -> bool:
         """Whether a change has to be written as soon as possible."""
         return bool(self._urgent) or self.is_batch_due
+
+    def awaits_more(self) -> bool:
+        """Return whether there are urgent changes, but less than half as many as usual.
+
+        Others are then likely to come soon. The usual number is that of the largest write, halved
+        by each later one.
+        """
+        return 0 < 2 * len(self._urgent) < self._usual and not self.is_batch_due
 
     def has(self, workload_id: str) -> bool:
         """Return whether a workload has a change that is not in the store."""
@@ -136,6 +145,7 @@ class Backlog:
         Args:
             only_registrations: Whether to take nothing else, if they are written separately.
         """
+        self._usual = max(len(self._urgent), self._usual // 2)
         for workload_id in self._select(only_registrations=only_registrations):
             self._urgent.pop(workload_id, None)
             self.writing[workload_id] = self._pending.pop(workload_id)

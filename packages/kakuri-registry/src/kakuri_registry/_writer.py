@@ -2,9 +2,10 @@
 
 Changes that a caller awaits are written as soon as the store is idle: all changes of one turn of
 the event loop, and all that were made during the previous write, in one call on the writer's
-thread. So a caller waits for two writes at most, and a thousand callers share one. Changes that no
-caller awaits are delayed by 20 ms, so that they share a transaction and do not delay the others; a
-change that is superseded in that time is not written at all.
+thread. So a caller waits for two writes at most, and a thousand callers share one. A write that far
+fewer callers await than those before it is delayed by up to a millisecond (see `_next_write`).
+Changes that no caller awaits are delayed by 20 ms, so that they share a transaction and do not
+delay the others; a change that is superseded in that time is not written at all.
 
 A full store may refuse new workloads and still accept changes of known ones. So after a write has
 failed, registrations and other changes are written separately until a registration succeeds. A
@@ -24,6 +25,7 @@ from kakuri_registry._change import Change
 from kakuri_registry._durability import Durability
 from kakuri_registry._errors import StoreError, StoreFailed
 from kakuri_registry._journal_writer import JournalWriter
+from kakuri_registry._next_write import NextWrite
 from kakuri_registry._outcomes import OnWrite, after_all, copy_error, ignore_write, log_once
 from kakuri_registry._registry import WorkloadRegistry
 from kakuri_registry._store import Failpoint, Store, no_failpoint
@@ -90,7 +92,7 @@ class StoreWriter:
         self._loop = asyncio.get_running_loop()
         self._backlog = Backlog()
         self._events = JournalWriter(store, registry.journal)
-        self._next_write: asyncio.Handle | None = None
+        self._next_write = NextWrite(self._backlog, self._begin_write)
         self._batch_timer: asyncio.TimerHandle | None = None
         self._retry: asyncio.TimerHandle | None = None
         self._retry_delay = FIRST_RETRY_SECONDS
@@ -168,7 +170,7 @@ class StoreWriter:
             # The disk may have room by now, so retry earlier, but not once for each caller.
             self._retry.cancel()
             self._retry_at(self._failed_at + FIRST_RETRY_SECONDS)
-        self._write_soon()
+        self._next_write.schedule()
 
     async def flushed(self, *, registrations: bool = True) -> None:
         """Wait until the store has all that the registry knows at present.
@@ -262,7 +264,7 @@ class StoreWriter:
     def _flush_batch(self) -> None:
         self._batch_timer = None
         self._backlog.is_batch_due = True
-        self._write_soon()
+        self._next_write.schedule()
 
     async def _all_saved(self, workload_ids: Collection[str]) -> None:
         """Wait until the store has some workloads. Raises the first error."""
@@ -289,13 +291,7 @@ class StoreWriter:
 
     # Writing.
 
-    def _write_soon(self) -> None:
-        """Write at the end of this turn of the event loop, with all changes that it makes."""
-        if not self._backlog.writing and self._next_write is None:
-            self._next_write = self._loop.call_soon(self._begin_write)
-
     def _begin_write(self) -> None:
-        self._next_write = None
         if self._backlog.writing:
             return
         if self._backlog.take(only_registrations=self._retry is not None):
@@ -332,7 +328,9 @@ class StoreWriter:
             if not isinstance(error, StoreError):
                 error = StoreFailed(f"the store failed: {error!r}")
             waiting = self._fail(batch, error)
-        if self._backlog.is_urgent:
+        if self._backlog.awaits_more():
+            self._next_write.schedule()
+        elif self._backlog.is_urgent:
             self._begin_write()  # so that the disk is busy while callers are notified
         for on_saved in waiting:
             on_saved(None if error is None else copy_error(error))
@@ -385,12 +383,13 @@ class StoreWriter:
     def _retry_now(self) -> None:
         self._retry = None
         self._backlog.is_batch_due = True
-        self._write_soon()
+        self._next_write.schedule()
 
     def _stop(self) -> None:
         self._registry.subscribe(None)
         self._tidier.close()
-        for timer in (self._retry, self._batch_timer, self._next_write):
+        self._next_write.cancel()
+        for timer in (self._retry, self._batch_timer):
             if timer is not None:
                 timer.cancel()
         if self._thread is not None:
