@@ -73,8 +73,8 @@ class LineServerConnection(Connection):
         self._line_limits = limits
         self._loop = asyncio.get_running_loop()
         self._decoder = LineDecoder(limit=limits.line)
-        # What the next lines were parsed to, or the error of the last one, or a large line, and
-        # their bytes as received; the next one is last.
+        # What the next lines were parsed to, or a large line, and their bytes as received; an error
+        # instead of the last line has none. The next one is at the end.
         self._parsed: list[tuple[Any, int]] = []
         # A list, although it is a queue: it is short, and takes less memory when empty.
         self._waiting: list[bytes | asyncio.Future[Any]] = []
@@ -196,7 +196,7 @@ class LineServerConnection(Connection):
             if not parsed and not self._parse_lines():
                 return True
             request, received = parsed.pop()
-            if isinstance(request, LineError | HandlerFailed):
+            if received == 0:
                 raise request
             if received > _LARGE_LINE:
                 request = self._parse_line(request)
