@@ -96,5 +96,27 @@ async def test_response_that_is_ready_is_sent_even_if_its_connection_closes_in_t
             await draining
 
 
+async def test_response_is_written_once_if_its_connection_is_aborted_during_the_write():
+    site = Site()
+    async with await serve("127.0.0.1:0", site.router) as server:
+        reader, writer = await asyncio.open_connection(*address_of(server))
+        writer.write(GET)
+        await until(lambda: site.replies)
+        (connection,) = server._table.connections
+        written, write = [], connection.write
+
+        def write_and_abort(data):  # as a server without memory does when a client doesn't read
+            written.append(data)
+            write(data)
+            if len(written) == 1:
+                connection.abort()
+
+        connection.write = write_and_abort
+        site.replies[0].set_result(Response(200, b"content"))
+        assert (await reader.readuntil(b"content")).startswith(b"HTTP/1.1 200")
+        assert len(written) == 1
+        writer.close()
+
+
 def address_of(server):
     return server.endpoint.host, server.endpoint.port

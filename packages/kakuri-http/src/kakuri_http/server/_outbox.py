@@ -1,8 +1,8 @@
 """Sending the responses of one turn of the event loop together.
 
-A response that is written as soon as it is ready wakes its client, which interrupts this process
-where they share a core. Where thirty responses are ready in one turn, and are written one after
-the other at its end, their clients, or the one proxy that has all connections, wake once.
+Each write wakes the client, which interrupts this process if they share a core. If thirty responses
+are ready in one turn and are written one after the other at its end, the client of all these
+connections, such as a proxy, wakes once.
 """
 
 import asyncio
@@ -11,7 +11,7 @@ from collections import deque
 from typing import Protocol
 
 _MOST_WAITING = 64
-"""Connections that wait for the end of the turn; their responses take less than a millisecond."""
+"""Connections with waiting responses at which all are sent at once, in less than a millisecond."""
 
 
 class Sender(Protocol):

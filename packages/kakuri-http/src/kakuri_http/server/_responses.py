@@ -1,8 +1,8 @@
 """A server's connection, its sending half: responses to the transport.
 
-The responses to the requests of one read are sent with one write, at the end of a turn of the event
-loop. A streamed response has a task,
-which waits while the client does not read.
+The responses to the requests of one read are sent with one write. The response of a handler that
+returned a future is sent at the end of a turn of the event loop, together with those of other
+connections. A streamed response has a task, which waits while the client does not read.
 """
 
 import asyncio
@@ -105,8 +105,9 @@ class ResponseSide(Connection):
     def flush(self) -> None:
         """Write the responses that are ready."""
         if out := self._out:
-            self.write(out[0] if len(out) == 1 else b"".join(out))
-            out.clear()
+            data = out[0] if len(out) == 1 else b"".join(out)
+            out.clear()  # before the write: if memory is short, the server aborts us in it
+            self.write(data)
 
     def close(self) -> None:
         """Close after sending the responses that are ready."""
@@ -114,12 +115,12 @@ class ResponseSide(Connection):
         super().close()
 
     def close_lingering(self) -> None:
-        """Close after sending the responses that are ready, and reading what the client sends."""
+        """Send the responses that are ready, then close as `Connection.close_lingering` does."""
         self.flush()
         super().close_lingering()
 
     def abort(self, fault: ConnectionFault | None = None) -> None:
-        """Close at once; the responses that are ready are written before."""
+        """Write the responses that are ready, then close at once, and drop what is unsent."""
         self.flush()
         super().abort(fault)
 
