@@ -265,3 +265,26 @@ def test_line_that_is_written_while_another_is_rendered_is_written():
     os.close(write)
     with os.fdopen(read) as source:
         assert sorted(source.read().splitlines()) == ["last", "next", "outer", "within"]
+
+
+def test_line_that_is_written_while_the_writer_renders_another_appears_after_it():
+    read, write = os.pipe()
+    stream = LogStream(write)
+    has_begun, may_end = threading.Event(), threading.Event()
+
+    def render(items):
+        has_begun.set()
+        may_end.wait(10)
+        return items
+
+    stream.write_later(render, "first\n")
+    assert has_begun.wait(10)
+    other = threading.Thread(target=stream.write, args=["second\n"])
+    other.start()
+    other.join(0.1)  # it waits for the writer
+    may_end.set()
+    other.join(10)
+    stream.close(10)
+    os.close(write)
+    with os.fdopen(read) as source:
+        assert source.read() == "first\nsecond\n"

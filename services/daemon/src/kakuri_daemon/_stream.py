@@ -54,6 +54,7 @@ class LogStream:
         self._piece_size = _piece_size(descriptor)
         self._waiting: deque[str] = deque()
         self._later: deque[tuple[_Renderer, Any]] = deque()  # functions and items to render
+        self._is_rendering = False  # items that `_later` no longer has are not yet queued
         self._max_waiting = max_waiting
         self._dropped = 0
         self._closed = threading.Event()
@@ -64,7 +65,7 @@ class LogStream:
 
     def write(self, text: str) -> int:
         """Queue text; drop it if the queue is full."""
-        if self._later:
+        if self._later or self._is_rendering:
             self._render()
         self._queue(text)
         self._wake()
@@ -89,6 +90,7 @@ class LogStream:
     def _render(self) -> None:
         later = self._later
         with self._changed:  # so that threads don't change the order
+            self._is_rendering = True
             while later:
                 render, item = later.popleft()
                 items = [item]
@@ -96,6 +98,7 @@ class LogStream:
                     items.append(later.popleft()[1])
                 for line in _rendered(render, items):
                     self._queue(line)
+            self._is_rendering = False
 
     def _queue(self, text: str) -> None:
         if len(self._waiting) < self._max_waiting:
