@@ -1,4 +1,4 @@
-"""A cache of what was made of texts that come again and again."""
+"""A cache of values that are derived from repeated texts."""
 
 from typing import Generic, TypeVar
 
@@ -8,20 +8,19 @@ MAX_BYTES = 512
 """Bytes of the longest text that is cached."""
 
 MAX_CACHED = 4096
-"""Texts that are cached; with their values, they take a few MiB."""
+"""Texts that are cached; submissions with their values take 4 MiB, of long ones up to 15."""
 
 MAX_SEEN = 16_384
-"""Texts that came once and are remembered, by their hash."""
+"""Texts that came at least once and are remembered by their hash, until there are this many."""
 
 
 class RepeatCache(Generic[V]):
     """Caches values of texts that come twice.
 
-    Many clients repeat what they ask for: they poll a state, or submit what should exist. A text
-    that comes once costs two look-ups, and its value is not kept. When the cache is full, a new
-    text displaces another one that its hash selects, so that of more texts than fit, some are
-    found. Values are shared by all users of the
-    cache: do not change one.
+    Many clients repeat their requests: they poll a state, or submit what should exist. A text that
+    comes once costs two look-ups, and its value is not kept. When the cache is full, a new text
+    displaces one that its hash selects. So even if there are more texts than fit, some are found.
+    All users of the cache share the values: do not change one.
 
     Attributes:
         find: Returns the value of a text; None if it is not cached.

@@ -113,7 +113,7 @@ def configure_logs(log_format: str = "text", log_level: str = "info") -> LogStre
 
 
 class LineRenderer:
-    """A structlog processor that renders an event's line; most loggers pass by it.
+    """A structlog processor that renders an event's line; for most events, loggers bypass it.
 
     Args:
         fast: The fast paths of the form.
@@ -164,9 +164,9 @@ class LineRenderer:
         if line is not None:
             return line
         traced = {} if trace is None else {"trace": trace}
-        rest = {"level": level, "timestamp": timestamp(nanoseconds)}
+        added = {"level": level, "timestamp": timestamp(nanoseconds)}
         shorten, render = self._general[-2:]  # those before add what is here already
-        result = shorten(None, level, {**fields, "event": event, **traced, **rest})
+        result = shorten(None, level, {**fields, "event": event, **traced, **added})
         return cast("str", render(None, level, cast("Event", result)))
 
     def request_writer(
@@ -191,7 +191,7 @@ class LineRenderer:
 def _short_cut(
     base: type[structlog.typing.FilteringBoundLogger], renderer: LineRenderer, lowest: int
 ) -> type[structlog.typing.FilteringBoundLogger]:
-    """Return a class of loggers that pass by structlog's processors if they can."""
+    """Return a class of loggers that bypass structlog's processors if they can."""
 
     def method(level: str) -> Callable[..., Any]:
         log_event: Any = getattr(base, level)
