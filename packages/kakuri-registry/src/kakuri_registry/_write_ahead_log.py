@@ -67,7 +67,7 @@ class LogLimit:
         return self._salts() != self._earlier
 
     def begin_log(self) -> None:
-        """Note that the next write begins a new log. Raises OSError if it can't be read."""
+        """Record that the next write begins a new log. Raises OSError if it can't be read."""
         self._earlier = self._salts()
 
     def close(self) -> None:

@@ -138,8 +138,8 @@ class Submissions:
     ) -> Response:
         """Return the response to a workload that the agent refused, or raise the error.
 
-        It is started again if the node has other classes by now, and the one that it gets by
-        default is another one.
+        If the node's classes have changed, and with them the workload's default class, the workload
+        is started again.
         """
         if error.code is ErrorCode.NEVER_FITS:
             return never_fits_problem(error, complete.workload, await self._node(error))

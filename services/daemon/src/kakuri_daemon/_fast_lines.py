@@ -66,7 +66,7 @@ def milliseconds(seconds: float) -> float:
 
 @lru_cache(4096)
 def _hundredths(number: int) -> str:
-    """Return hundredths of a millisecond in milliseconds; most requests take fewer than 4096."""
+    """Return hundredths of a millisecond as milliseconds; most requests take fewer than 4096."""
     return str(number / 100)
 
 

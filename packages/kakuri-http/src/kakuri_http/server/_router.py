@@ -273,7 +273,7 @@ class Router:
     def unknown_path(self, request: Request) -> Response:
         """Return the response to a request for a path that no route has; override it to say more.
 
-        The method is one that other paths have.
+        It is called only for methods that other paths have; the response to any other is 501.
         """
         return problem(404, detail=f"unknown path {request.path}", code="not_found")
 
