@@ -66,7 +66,7 @@ class Site:
         return reply
 
 
-@pytest.mark.parametrize("ending", ["drain", "sweep", "nothing"])
+@pytest.mark.parametrize("ending", ["drain", "sweep", "end", "nothing"])
 async def test_response_that_is_ready_is_sent_even_if_its_connection_closes_in_the_same_turn(
     ending,
 ):
@@ -84,6 +84,10 @@ async def test_response_that_is_ready_is_sent_even_if_its_connection_closes_in_t
             connection._handled(reply)
             assert connection._out
         draining = asyncio.create_task(server.drain(5)) if ending == "drain" else None
+        if ending == "end":
+            for connection in connections:
+                connection.receive_eof()
+                assert connection._out == []
         if ending == "sweep":
             for connection in connections:
                 connection.idle()
