@@ -86,6 +86,7 @@ async def test_response_that_is_ready_is_sent_even_if_its_connection_closes_in_t
         draining = asyncio.create_task(server.drain(5)) if ending == "drain" else None
         if ending == "end":
             for connection in connections:
+                connection.turns._is_contended = True  # so that it has to wait for its turn
                 connection.receive_eof()
                 assert connection._out == []
         if ending == "sweep":
