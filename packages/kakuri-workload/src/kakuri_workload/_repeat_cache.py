@@ -1,5 +1,6 @@
 """A cache of values that are derived from repeated texts."""
 
+from collections.abc import Callable
 from typing import Generic, TypeVar
 
 V = TypeVar("V")
@@ -32,7 +33,7 @@ class RepeatCache(Generic[V]):
         self._seen: set[int] = set()
         self._values: dict[bytes, V] = {}
         self._texts: list[bytes] = []  # the keys, to select one
-        self.find = self._values.get
+        self.find: Callable[[bytes], V | None] = self._values.get
 
     def add(self, text: bytes, value: V) -> None:
         """Cache the value of a text that has come before; others only become known."""
