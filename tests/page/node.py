@@ -44,8 +44,11 @@ class WritingRuntime(_simulated.SimulatedRuntime):
         """Start a zone, which pulls its image until its start delay is over."""
         super().start(spec)
         zone = self._zones[spec.id]
-        if zone.outcome.start_delay and zone.status.state is WorkloadState.PENDING:
-            zone.status = replace(zone.status, reason="Pulling")
+        if (
+            zone.state is WorkloadState.PENDING
+            and self._outcome_of(spec.workload.image).start_delay
+        ):
+            self._zones[spec.id] = replace(zone, reason="Pulling")
             self._notify(spec.id)
 
     async def read_log(self, zone_id, request: LogRequest):
@@ -54,7 +57,7 @@ class WritingRuntime(_simulated.SimulatedRuntime):
         path = self.directory / zone_id
         deadline = time.monotonic() + request.wait
         while True:
-            ended = zone is None or zone.status.state.is_terminal or request.bounded
+            ended = zone is None or zone.state.is_terminal or request.bounded
             lines = path.read_bytes().splitlines(keepends=True) if path.exists() else []
             part = _part(lines, request, has_ended=ended)
             if part.examined or ended or time.monotonic() >= deadline:
@@ -63,8 +66,7 @@ class WritingRuntime(_simulated.SimulatedRuntime):
 
     def _notify(self, zone_id):
         zone = self._zones[zone_id]
-        known = zone.status
-        if known.state is WorkloadState.RUNNING:
+        if zone.state is WorkloadState.RUNNING:
             now = time.time()
             isolation = Isolation(
                 handler="edera",
@@ -74,14 +76,15 @@ class WritingRuntime(_simulated.SimulatedRuntime):
                 checked_at=now,
             )
             digest = f"sha256:{'4a' * 32}"
-            zone.status = replace(
-                known, address="10.88.7.2", started_at=now, image_digest=digest, isolation=isolation
+            zone = replace(
+                zone, address="10.88.7.2", started_at=now, image_digest=digest, isolation=isolation
             )
-        elif known.state.is_terminal:
-            zone.status = replace(known, ended_at=time.time())
+        elif zone.state.is_terminal:
+            zone = replace(zone, ended_at=time.time())
         message = self.directory / f"{zone_id}.message"
         if message.exists():
-            zone.status = replace(zone.status, message=message.read_text())
+            zone = replace(zone, message=message.read_text())
+        self._zones[zone_id] = zone
         super()._notify(zone_id)
 
 
