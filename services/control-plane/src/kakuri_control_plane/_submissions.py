@@ -96,19 +96,29 @@ class Submissions:
                 self._repeated.add(document, complete)
         if complete is not None and self._classes.knows(complete.workload.runtime_class):
             # The usual request runs without a task, which saves a tenth of its time.
-            trace = current_trace()
-            recover = partial(self._recover, complete.workload, complete, request, query, trace)
-            call = self._start(complete, query, trace, is_repeated=is_repeated)
-            return call.recovered(recover)
+            workload = complete.workload
+            return self._submit(workload, complete, request, query, is_repeated=is_repeated)
         return self._create(request, query)
 
     async def _create(self, request: Request, query: SubmissionQuery) -> Response:
         async with self._admission.admitted(len(request.body)):
             submitted = _read(request)
             complete = _Complete.of(await self._complete(submitted, request))
-            trace = current_trace()
-            recover = partial(self._recover, submitted, complete, request, query, trace)
-            return await self._start(complete, query, trace).recovered(recover)
+            return await self._submit(submitted, complete, request, query)
+
+    def _submit(
+        self,
+        submitted: Workload,
+        complete: "_Complete",
+        request: Request,
+        query: SubmissionQuery,
+        *,
+        is_repeated: bool = False,
+    ) -> Call[Response]:
+        """Start a workload, and recover if the agent refuses it; see `_recover`."""
+        trace = current_trace()
+        recover = partial(self._recover, submitted, complete, request, query, trace)
+        return self._start(complete, query, trace, is_repeated=is_repeated).recovered(recover)
 
     def _start(
         self,

@@ -324,8 +324,8 @@ class ServerProtocol(ResponseSide):
         if not isinstance(response, Response):
             response = self._fault_response(exchange, wrong_result(exchange.route, response))
         self.respond(exchange, response)
-        if isinstance(task, asyncio.Task):
-            self.flush()  # other tasks may run for long before the end of this turn
+        # Other tasks may run for long before the end of this turn; a future completes among others.
+        (self.flush if isinstance(task, asyncio.Task) else self.flush_soon)()
 
     def _fault_response(self, exchange: Exchange, error: BaseException) -> Response:
         during = f"{self.peer}: {exchange.request!r}"
@@ -381,7 +381,6 @@ class ServerProtocol(ResponseSide):
             return
         if not self._is_ending and not self._held and core.release_if_idle():
             # As after nearly every request: nothing else has arrived, so there is nothing to do.
-            self.flush_soon()
             if self._pauses:
                 self.resume_reading()
         else:
