@@ -68,7 +68,7 @@ class Stack:
     def start_plane(self) -> None:
         address = "127.0.0.1:0" if self.plane is None else self.plane.address
         arguments = ["--listen", address, "--agent", self.agent.address]
-        arguments += ["--agent-timeout", f"{DEADLINE}"]  # a busy machine must not cut off a log
+        arguments += ["--agent-timeout", f"{DEADLINE}"]  # so that a busy machine cuts off no log
         log = self.directory / "control-plane.log"
         self.plane = Daemon("kakuri-control-plane", *arguments, log=log)
 

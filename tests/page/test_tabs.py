@@ -162,7 +162,7 @@ def test_leader_without_an_index_does_not_answer_hello(stack, context, listener)
 def test_tab_that_missed_events_asks_a_leader_once(stack, listener, open_shared):
     listener.evaluate("() => { navigator.locks.request('kakuri', () => new Promise(() => {})) }")
     page = open_shared().page
-    listener.wait_for_function("() => window.heard.length === 1")  # its hello
+    listener.wait_for_function("() => window.heard.length === 1")  # the tab's hello
     listener.evaluate("""() => {
       const link = { health: 'live', heard: Date.now() };
       const batch = { from: 'leader', link, before: 5, lines: [] };

@@ -66,7 +66,7 @@ class Site:
         return reply
 
 
-@pytest.mark.parametrize("ending", ["drain", "sweep", "end", "nothing"])
+@pytest.mark.parametrize("ending", ["drain", "sweep", "eof", "nothing"])
 async def test_response_that_is_ready_is_sent_even_if_its_connection_closes_in_the_same_turn(
     ending,
 ):
@@ -84,7 +84,7 @@ async def test_response_that_is_ready_is_sent_even_if_its_connection_closes_in_t
             connection._handled(reply)
             assert connection._out
         draining = asyncio.create_task(server.drain(5)) if ending == "drain" else None
-        if ending == "end":
+        if ending == "eof":
             for connection in connections:
                 connection.turns._is_contended = True  # so that it has to wait for its turn
                 connection.receive_eof()
@@ -110,7 +110,7 @@ async def test_response_is_written_once_if_its_connection_is_aborted_during_the_
         (connection,) = server._table.connections
         written, write = [], connection.write
 
-        def write_and_abort(data):  # as a server without memory does when a client doesn't read
+        def write_and_abort(data):  # as a server that is short of memory does
             written.append(data)
             write(data)
             if len(written) == 1:

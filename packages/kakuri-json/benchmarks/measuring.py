@@ -15,7 +15,7 @@ import kakuri_json
 def compare(functions: dict[str, Callable[[], Any]], seconds: float = 0.1) -> dict[str, float]:
     """Return the processor time of each function's fastest round, of seven that take turns.
 
-    Other processes matter less to it than to the time of a clock.
+    Other processes affect it less than wall-clock time.
     """
     rounds, fastest = {}, {}
     for name, function in functions.items():

@@ -1,6 +1,6 @@
-"""The parser of bytes returns and raises what the general parser does.
+"""The parser of bytes returns and raises the same as the general parser.
 
-Programs without a compiled wheel do not use it, but the same code runs here.
+Only `loads` of a compiled wheel uses it; here the same code may run interpreted.
 """
 
 import json
@@ -42,7 +42,7 @@ def compare(text, limits=DEFAULT, *, last_key_wins=False):
 
 @settings(max_examples=500, deadline=None)
 @given(st.lists(st.sampled_from(PIECES), max_size=14).map("".join))
-def test_parse_bytes_of_any_text_does_what_parse_does(text):
+def test_parse_bytes_of_any_text_does_the_same_as_parse(text):
     compare(text)
 
 
@@ -142,7 +142,7 @@ def test_parse_bytes_of_string_with_escapes_returns_its_characters(letters, esca
 @pytest.mark.parametrize(
     "escape", ["", r"\/", r"\\/", r"\n", r"\u00e9", r"\ud83c\udf0a", r"\uD83C\uDF0A\/", r"\ud7ff"]
 )
-def test_parse_bytes_of_many_strings_returns_all(plain, space, escape):
+def test_parse_bytes_of_array_of_many_strings_returns_all(plain, space, escape):
     strings = [f'"{plain * (number % 3)}{escape}{number}"' for number in range(100)]
     assert compare(f"[{(',' + space).join(strings)}]")
 

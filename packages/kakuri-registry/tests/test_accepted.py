@@ -143,11 +143,11 @@ def test_next_write_of_another_kind_stores_the_rows_of_accepted_registrations(st
     assert contents(store) == (states, source.events)
 
 
-def test_registrations_that_are_written_with_other_changes_are_accepted_together(store, source):
+def test_registrations_that_are_written_with_other_changes_are_stored_as_one_row(store, source):
     pending = WorkloadState.PENDING
     store.write([source.register("a"), source.register("b")])
     store.write([source.register("c"), source.run("a"), source.register("d")])
-    assert rows(store) == (2, 1, 1)  # those of a and b, and one for c and d
+    assert rows(store) == (2, 1, 1)  # the rows of a and b, and one row for c and d
     states = {"a": RUNNING, "b": pending, "c": pending, "d": pending}
     assert contents(store) == (states, source.events)
     registered = source.register("e")

@@ -104,16 +104,16 @@ def test_page_after_a_removed_workload_continues_with_the_next(examined):
     assert examined["ids"] <= MAX_PAGE + len(WorkloadState) + 1
 
 
-def test_changes_that_are_not_applied_are_bounded_and_forgotten_with_their_workload():
+def test_unapplied_changes_are_bounded_and_dropped_when_their_workload_is_removed():
     entries = {}
     index = Index(entries)
     for number in range(3 * MAX_UNAPPLIED):
         entries[name(number)] = entry(number)
         index.record(name(number), None)
-        assert len(index._before) <= MAX_UNAPPLIED
+        assert len(index._unapplied) <= MAX_UNAPPLIED
     for number in range(3 * MAX_UNAPPLIED):
         index.discard(entries.pop(name(number)))
-    assert (index._before, index._labels) == ({}, {})
+    assert (index._unapplied, index._labels) == ({}, {})
     assert page(index) == []
 
 

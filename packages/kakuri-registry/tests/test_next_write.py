@@ -1,4 +1,4 @@
-"""When the next write begins: at the end of the turn, or once enough callers await it."""
+"""When the next write begins: at the end of the turn, or after a delay for more callers."""
 
 import asyncio
 
@@ -33,7 +33,7 @@ class Writes:
 
 @pytest.fixture
 async def writes(monkeypatch):
-    # So long that a test which waited for it would fail.
+    # So long that a test that waited for it would fail.
     monkeypatch.setattr(_next_write, "GATHER_SECONDS", 3600)
     writes = Writes()
     yield writes
@@ -70,12 +70,12 @@ async def test_write_with_half_of_the_callers_before_does_not_wait(writes):
     assert writes.sizes == [9, 5, 3, 2, 1, 1]
 
 
-async def test_number_that_is_usual_is_halved_by_each_write(writes):
+async def test_usual_number_of_callers_is_halved_by_each_smaller_write(writes):
     writes.register(16)
     await turn()
     for waits in (True, True, False):  # 3 is less than half of 16 and of 8, but not of 4
         writes.register(3)
-        assert writes.backlog.awaits_more() is waits
+        assert writes.backlog.expects_more() is waits
         writes.backlog.is_batch_due = True
         writes.next.schedule()
         await turn()
@@ -92,7 +92,7 @@ async def test_write_that_waits_for_more_begins_after_the_delay(writes, monkeypa
     assert writes.sizes == [8, 1]
 
 
-async def test_changes_that_are_due_end_the_delay_of_a_write(writes):
+async def test_batch_that_is_due_ends_the_delay_of_a_write(writes):
     writes.register(8)
     await turn()
     writes.register(1)
@@ -103,7 +103,7 @@ async def test_changes_that_are_due_end_the_delay_of_a_write(writes):
     assert writes.sizes == [8, 1]
 
 
-async def test_nothing_is_scheduled_during_a_write_or_after_it_was_cancelled(writes):
+async def test_schedule_that_is_cancelled_or_made_during_a_write_begins_no_write(writes):
     writes.register(1)
     writes.next.cancel()
     await turn()
@@ -118,8 +118,8 @@ async def test_nothing_is_scheduled_during_a_write_or_after_it_was_cancelled(wri
     assert writes.sizes == [1]
 
 
-async def test_backlog_without_callers_awaits_no_more(writes):
-    assert not writes.backlog.awaits_more()
+async def test_backlog_without_callers_expects_no_more(writes):
+    assert not writes.backlog.expects_more()
     writes.register(8)
     await turn()
-    assert not writes.backlog.awaits_more()
+    assert not writes.backlog.expects_more()

@@ -88,7 +88,7 @@ def test_row_has_a_cell_for_every_column():
     assert len(row_of(change())) == len(COLUMNS)
 
 
-def test_row_without_uncommon_columns_clears_those_of_the_row_before(connection):
+def test_row_without_uncommon_columns_clears_those_of_the_earlier_row(connection):
     connection.execute("DELETE FROM workloads")
     failed = change(reason="Error", message="m", exit_code=1, ended_at=1.0)
     plain = change(address="10.0.0.1", started_at=2.0)
@@ -98,7 +98,7 @@ def test_row_without_uncommon_columns_clears_those_of_the_row_before(connection)
         assert RowReader().read(row) == each
 
 
-def test_rows_with_and_without_uncommon_columns_are_two_statements(connection):
+def test_rows_with_and_without_uncommon_columns_are_written_by_two_statements(connection):
     connection.execute("DELETE FROM workloads")
     changes = []
     for number in range(6):

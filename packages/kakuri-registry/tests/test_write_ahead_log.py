@@ -95,7 +95,7 @@ def test_backup_next_to_a_log_that_was_restarted_since_is_refused(node, monkeypa
     node.run("a")
     node.copy(node.backup, log=False)
     node.crash(*(f"w-{number}" for number in range(4)), size=50_000)
-    assert count_logged_pages(node.crashed) < 8  # less than one of the first three adds
+    assert count_logged_pages(node.crashed) < 8  # fewer than each of the first three writes adds
     shutil.copy(node.backup, node.crashed)
     with pytest.raises(StoreMismatch):
         SQLiteStore(node.crashed)
@@ -160,15 +160,13 @@ def test_log_is_overwritten_at_its_largest_size_and_keeps_its_length(node, monke
             pages.append(count_logged_pages(node.path))
             node.copy(node.crashed, log=True)
             assert ids(node.crashed) == names[:number]
-    first_lap = next(at for at, (one, two) in enumerate(pairwise(pages), 1) if two < one)
+    first_restart = next(at for at, (one, two) in enumerate(pairwise(pages), 1) if two < one)
     assert max(pages) < 8 + pages[0]  # one write beyond the largest size
-    assert min(sizes[first_lap - 1 :]) >= LOG_HEADER + 8 * 4120
+    assert min(sizes[first_restart - 1 :]) >= LOG_HEADER + 8 * 4120
     assert sum(two < one for one, two in pairwise(pages)) > 3
 
 
-def test_log_of_a_large_transaction_is_cut_to_the_largest_size_when_it_is_overwritten(
-    node, monkeypatch
-):
+def test_log_that_a_large_transaction_made_longer_is_cut_when_it_is_overwritten(node, monkeypatch):
     monkeypatch.setattr(_sqlite, "MAX_LOG_PAGES", 8)
     log = node.path.with_name("db-wal")
     with closing(SQLiteStore(node.path, reserve=0)) as store:
@@ -203,7 +201,7 @@ def test_first_transaction_that_overwrites_a_log_marks_it(node, monkeypatch):
         SQLiteStore(node.crashed)
 
 
-def test_limit_is_reached_with_the_first_frame_in_its_place_that_is_of_this_log(tmp_path):
+def test_log_limit_is_reached_when_the_last_frame_has_the_salts_of_this_log(tmp_path):
     log = tmp_path / "db-wal"
     limit = LogLimit(tmp_path / "db", pages=2, page=512)
     assert limit.size == 32 + 2 * (24 + 512)

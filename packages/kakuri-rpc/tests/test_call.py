@@ -265,7 +265,7 @@ async def test_callback_that_raises_is_reported_and_harms_no_other_call(ask):
     assert reported == [KeyError]
 
 
-async def test_errors_are_observed_and_the_first_success_after_one(ask):
+async def test_each_error_and_the_first_success_after_one_are_observed(ask):
     outcomes = []
     ask.client.metrics.on_outcome = outcomes.append
     ask.reply = NOT_FOUND
@@ -283,7 +283,7 @@ async def test_errors_are_observed_and_the_first_success_after_one(ask):
     assert kinds == [AgentError, AgentError, type(None), asyncio.CancelledError, ClientClosed]
 
 
-async def test_last_reply_is_when_the_agent_last_answered_even_with_an_error(ask, monkeypatch):
+async def test_last_reply_is_the_time_of_the_last_reply_or_error_of_the_agent(ask, monkeypatch):
     for now, reply in ((1000.0, RUNNING), (2000.0, NOT_FOUND)):
         monkeypatch.setattr(_call_metrics.time, "time", lambda now=now: now)
         ask.reply = reply

@@ -477,5 +477,5 @@ def test_start_with_an_encoded_workload_is_the_same_line(dry_run, with_version, 
     assert encode_request(request, encode(one)) == encode(request)
 
 
-def test_encoding_of_a_workload_changes_no_other_request():
+def test_encoded_workload_is_ignored_for_other_requests():
     assert encode_request(GetStatus("wl-1"), b"{}") == encode(GetStatus("wl-1"))

@@ -57,7 +57,7 @@ async def test_lines_of_one_read_are_parsed_before_the_first_is_handled():
     ]
 
 
-async def test_line_that_is_not_parsed_is_refused_after_replies_to_those_before():
+async def test_line_that_the_parser_refuses_is_answered_after_the_lines_before_it():
     served = Steps()
     assert (
         await served.exchange(b"a\n!\nc\n", on_fault=lambda e: str(e).encode()) == b"a\nrefused\n"
@@ -65,7 +65,7 @@ async def test_line_that_is_not_parsed_is_refused_after_replies_to_those_before(
     assert ("parse", b"c") not in served.steps
 
 
-async def test_line_too_long_is_refused_after_replies_to_those_before():
+async def test_line_beyond_the_limit_is_refused_after_the_lines_before_it():
     served = Steps()
     limits = LineServerLimits(line=3)
     sent, fault = b"a\nlong\nc\n", lambda error: type(error).__name__.encode()
@@ -91,7 +91,7 @@ async def test_large_line_is_parsed_when_it_is_handled(before):
 
 
 @pytest.mark.parametrize("error", [LineError, ZeroDivisionError])
-async def test_large_line_that_is_not_parsed_is_refused_after_replies_to_those_before(error):
+async def test_large_line_that_the_parser_refuses_is_answered_after_the_lines_before_it(error):
     served = Steps(error)
     sent = b"a\nb\n!" + b"x" * 4096 + b"\nc\n"
     name = b"LineError" if error is LineError else b"HandlerFailed"
@@ -99,7 +99,7 @@ async def test_large_line_that_is_not_parsed_is_refused_after_replies_to_those_b
     assert await served.exchange(sent, on_fault=fault) == b"a\nb\n" + name + b"\n"
 
 
-async def test_lines_that_are_parsed_together_have_4_kib_at_most():
+async def test_no_further_line_is_parsed_beyond_4_kib_before_one_is_handled():
     served = Steps()
     lines = [bytes([letter]) * 1500 for letter in b"abcdef"]
     sent = b"\n".join([*lines, b""])

@@ -1,4 +1,4 @@
-"""Tests of the cache of what comes again and again."""
+"""The cache of values that are derived from repeated texts."""
 
 from kakuri_workload import RepeatCache
 from kakuri_workload._repeat_cache import MAX_BYTES, MAX_CACHED, MAX_SEEN
@@ -12,7 +12,7 @@ def cached(cache, texts):
     return len(found)
 
 
-def test_value_is_cached_when_its_text_comes_the_second_time():
+def test_value_is_cached_when_its_text_is_added_the_second_time():
     cache = RepeatCache()
     for found in (None, None, 1):
         assert cache.find(b"text") == found
@@ -41,7 +41,7 @@ def test_more_texts_than_fit_are_partly_cached():
     assert 0 < cached(cache, texts) <= MAX_CACHED
 
 
-def test_texts_that_come_once_are_forgotten():
+def test_text_that_was_added_once_is_forgotten_after_many_others():
     cache = RepeatCache()
     cache.add(b"text", 1)
     for number in range(MAX_SEEN):

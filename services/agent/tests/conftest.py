@@ -63,9 +63,9 @@ async def restarting(monkeypatch, registry, writer, runtime):
 
 @pytest.fixture
 def crash_directory(tmp_path, monkeypatch):
-    """Yield a directory in memory if possible, because the disk is not what is tested.
+    """Yield a directory in memory if possible, because these tests do not test the disk.
 
-    The logs of stores are short, so that they are overwritten many times.
+    The logs of its stores are short, so that they are overwritten many times.
     """
     monkeypatch.setattr(_sqlite, "MAX_LOG_PAGES", 16)
     memory = Path("/dev/shm")

@@ -117,7 +117,7 @@ def test_event_with_a_hostile_text_is_written_without_structlog(renderings, text
 
 
 class Changing:
-    """A value that has another text when the line is rendered."""
+    """A value whose text may differ by the time the line is rendered."""
 
     def __str__(self):
         return "text"
@@ -157,7 +157,7 @@ def test_simple_event_takes_the_fast_path(renderings, names, trace):
         assert line == general(None, "info", {**fields, "event": text})
 
 
-def test_event_has_the_time_and_the_trace_of_when_it_was_logged(monkeypatch):
+def test_event_that_is_rendered_later_has_the_time_and_trace_of_its_call(monkeypatch):
     later = []
     stream = SimpleNamespace(write_later=lambda *line: later.append(line))
     renderer = LineRenderer(TEXT, [], stream)

@@ -210,7 +210,7 @@ def test_line_that_cannot_be_rendered_is_reported_and_the_others_appear(error, r
     stream.write_later(render_texts, error)  # in this thread if it completes a batch
     stream.write_later(render_texts, "after it")
     stream.write("at once\n")
-    stream.write_later(render_texts, error)  # in the writer's
+    stream.write_later(render_texts, error)  # in the writer's thread
     stream.close(10)
     os.close(write)
     with os.fdopen(read) as source:
@@ -281,7 +281,7 @@ def test_line_that_is_written_while_the_writer_renders_another_appears_after_it(
     assert has_begun.wait(10)
     other = threading.Thread(target=stream.write, args=["second\n"])
     other.start()
-    other.join(0.1)  # it waits for the writer
+    other.join(0.1)  # not finished: it waits for the writer
     may_end.set()
     other.join(10)
     stream.close(10)

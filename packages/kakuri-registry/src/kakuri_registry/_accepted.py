@@ -3,7 +3,7 @@
 A client waits until its registration is durable. Most workloads change state a few milliseconds
 later, so their rows would be written twice. Registrations are therefore first stored together in
 a single row; the next write of anything else stores their own rows and events, and deletes that
-row, in one transaction. Registrations in such a write are in turn stored together.
+row, in one transaction. Registrations in that write are again stored together in a single row.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -54,8 +54,8 @@ class AcceptedRegistrations:
     def transaction(self, changes: Sequence[Change] = ()) -> Transaction:
         """Return a transaction with the rows of all registrations and of some later changes.
 
-        A change that supersedes a registration also has that registration's event. Registrations
-        among the changes are accepted, if all of them can be.
+        A change that supersedes a registration also has that registration's event. If all
+        registrations among the changes can be accepted, they are, instead of getting rows.
         """
         acceptance = None
         new = [change for change in changes if change.is_registration]

@@ -75,7 +75,7 @@ class Backlog:
     def __init__(self) -> None:
         self._pending: Batch = {}
         self._urgent: dict[str, None] = {}
-        self._usual = 0  # urgent changes of the writes before
+        self._usual_urgent = 0  # the number of urgent changes in the writes before
         self.writing: Batch = {}
         self.is_batch_due = False
         self.splits_registrations = False
@@ -90,13 +90,13 @@ class Backlog:
         """Whether a change has to be written as soon as possible."""
         return bool(self._urgent) or self.is_batch_due
 
-    def awaits_more(self) -> bool:
-        """Return whether there are urgent changes, but less than half as many as usual.
+    def expects_more(self) -> bool:
+        """Return whether there are urgent changes, but fewer than half as many as usual.
 
-        Others are then likely to come soon. The usual number is that of the largest write, halved
-        by each later one.
+        More are then likely to arrive soon. The usual number is that of the last write, or half of
+        the usual number before it if that is larger.
         """
-        return 0 < 2 * len(self._urgent) < self._usual and not self.is_batch_due
+        return 0 < 2 * len(self._urgent) < self._usual_urgent and not self.is_batch_due
 
     def has(self, workload_id: str) -> bool:
         """Return whether a workload has a change that is not in the store."""
@@ -145,7 +145,7 @@ class Backlog:
         Args:
             only_registrations: Whether to take nothing else, if they are written separately.
         """
-        self._usual = max(len(self._urgent), self._usual // 2)
+        self._usual_urgent = max(len(self._urgent), self._usual_urgent // 2)
         for workload_id in self._select(only_registrations=only_registrations):
             self._urgent.pop(workload_id, None)
             self.writing[workload_id] = self._pending.pop(workload_id)

@@ -17,7 +17,8 @@ def open_database(path: Path, log_bytes: int) -> tuple[sqlite3.Connection, int, 
 
     Args:
         path: The database.
-        log_bytes: Length to which the log's file is cut when its next content is shorter.
+        log_bytes: Bytes that the log's file keeps: SQLite cuts a longer file to this length when it
+            begins to overwrite it.
 
     Returns:
         The connection, the number of pages in the log, and how many of them belong to an
@@ -44,7 +45,7 @@ def open_database(path: Path, log_bytes: int) -> tuple[sqlite3.Connection, int, 
         prepare(connection)
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
-        # A pragma takes no parameters; this is a number.
+        # A pragma accepts no parameters; `d` ensures that this is a number.
         connection.execute(f"PRAGMA journal_size_limit = {log_bytes:d}")
         connection.execute("PRAGMA temp_store = MEMORY")
         # The store checkpoints, because it has to know when a log begins.

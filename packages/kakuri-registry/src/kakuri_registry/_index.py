@@ -3,9 +3,9 @@
 The ids of each label are separate for each state, so that a page of any combination is read without
 visiting workloads that do not belong to it.
 
-Changes are first recorded in a dict, which is nearly free, and applied when ids are read, or when
-there are many. So a workload that is read for the first time when it runs is entered once, not
-moved there.
+Changes are first recorded in a dict, which costs little, and applied when ids are read or when many
+are recorded. So a workload that changes its state before the next read is added once, under its
+latest state.
 """
 
 from collections.abc import Iterator, Mapping
@@ -17,7 +17,7 @@ from kakuri_registry._entry import WorkloadEntry
 from kakuri_registry._ordered import OrderedIds
 
 MAX_UNAPPLIED = 256
-"""Workloads with changes that are recorded before they are applied: less than 1 ms of work."""
+"""Workloads whose changes are recorded before they are applied, which takes less than 1 ms."""
 
 Label = tuple[str, str]
 
@@ -26,13 +26,15 @@ class Index:
     """The ids of the workloads of each state, and of each label in each state.
 
     Args:
-        entries: The current entry of each workload, by id; the owner records its changes here.
+        entries: The current entry of each workload, by id. The index keeps this mapping; its owner
+            calls `record` or `discard` for each change.
     """
 
     def __init__(self, entries: Mapping[str, WorkloadEntry]) -> None:
         self._entries = entries
-        # The states before the changes that are not applied; None for a new workload.
-        self._before: dict[str, WorkloadState | None] = {}
+        # The workloads with changes that are not applied, and the state under which the index has
+        # each; None for a new workload.
+        self._unapplied: dict[str, WorkloadState | None] = {}
         states: dict[WorkloadState, list[str]] = {state: [] for state in WorkloadState}
         labels: dict[tuple[WorkloadState, Label], list[str]] = {}
         for workload_id, entry in entries.items():
@@ -49,13 +51,13 @@ class Index:
             workload_id: The workload.
             before: Its state before the change; None if it is new.
         """
-        self._before.setdefault(workload_id, before)
-        if len(self._before) > MAX_UNAPPLIED:
+        self._unapplied.setdefault(workload_id, before)
+        if len(self._unapplied) > MAX_UNAPPLIED:
             self._apply()
 
     def discard(self, entry: WorkloadEntry) -> None:
         """Remove a workload."""
-        state = self._before.pop(entry.workload.id, entry.run.state)
+        state = self._unapplied.pop(entry.workload.id, entry.run.state)
         if state is not None:
             self._leave(state, entry.workload)
 
@@ -78,7 +80,7 @@ class Index:
 
     def _apply(self) -> None:
         """Apply the recorded changes."""
-        changes, self._before = self._before, {}
+        changes, self._unapplied = self._unapplied, {}
         for workload_id, before in changes.items():
             entry = self._entries[workload_id]
             if before is not None:

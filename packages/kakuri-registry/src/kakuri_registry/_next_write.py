@@ -6,11 +6,11 @@ from collections.abc import Callable
 from kakuri_registry._backlog import Backlog
 
 GATHER_SECONDS = 0.001
-"""Longest delay of a write that far fewer callers await than the writes before it.
+"""Longest delay of a write that far fewer callers await than those before it.
 
-Many clients that wait for one write send their next requests together. If the first of these began
-a write alone, the others would wait for two writes, and each write costs as much as five of its
-registrations.
+Many clients that waited for one write send their next requests together. If the first of these
+began a write alone, the others would wait for two writes; and a write costs as much as five
+registrations in it.
 """
 
 
@@ -19,7 +19,7 @@ class NextWrite:
 
     Args:
         backlog: The changes to write.
-        begin: Called to begin the write; also if another one has begun in the meantime.
+        begin: Called to begin the write, even if another one has begun in the meantime.
     """
 
     def __init__(self, backlog: Backlog, begin: Callable[[], None]) -> None:
@@ -30,20 +30,20 @@ class NextWrite:
         self._is_gathering = False
 
     def schedule(self) -> None:
-        """Write at the end of this turn of the event loop, with all changes that it makes.
+        """Begin a write at the end of this turn of the event loop, with all changes made in it.
 
-        If far fewer callers await it than the writes before, it waits for more of them. Has no
-        effect during a write.
+        If far fewer callers await it than those before, it is delayed by up to `GATHER_SECONDS`.
+        Has no effect during a write.
         """
         if self._backlog.writing or (self._handle is not None and not self._is_gathering):
             return
-        awaits_more = self._backlog.awaits_more()
+        expects_more = self._backlog.expects_more()
         if self._handle is not None:
-            if awaits_more:
+            if expects_more:
                 return
             self._handle.cancel()
-        self._is_gathering = awaits_more
-        if awaits_more:
+        self._is_gathering = expects_more
+        if expects_more:
             self._handle = self._loop.call_later(GATHER_SECONDS, self._run)
         else:
             self._handle = self._loop.call_soon(self._run)

@@ -53,7 +53,7 @@ COLUMNS = (
     "reason", "message", "exit_code", "ended_at", "restart_at",
     "command", "args", "env", "working_dir", "user", "labels", "pull", "image_digest",
 )  # fmt: skip
-"""The columns of a row, in this order; those that only some workloads have are at the end."""
+"""The columns of a row, in this order: the common ones, then those that few workloads have."""
 
 LARGEST = 2**63 - 1
 """The largest integer that SQLite can store: they are signed and have 64 bits."""

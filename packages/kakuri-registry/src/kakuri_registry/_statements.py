@@ -22,7 +22,7 @@ of the last parameters of each statement."""
 # The names in these statements are constants of this package; values are always parameters.
 _NAMES = ", ".join(f'"{name}"' for name in COLUMNS)
 _NEW_VALUES = ", ".join(f'"{name}" = excluded."{name}"' for name in COLUMNS if name != "id")
-_NO_OTHERS = (None,) * (len(COLUMNS) - len(COMMON_COLUMNS))
+_NO_UNCOMMON = (None,) * (len(COLUMNS) - len(COMMON_COLUMNS))
 SELECT = f"SELECT {_NAMES} FROM workloads"  # noqa: S608
 SELECT_ACCEPTED = "SELECT number, changes FROM accepted ORDER BY number"
 SELECT_EVENTS = 'SELECT "index", id, events FROM events ORDER BY "index"'
@@ -40,7 +40,7 @@ def _put(columns: Sequence[str]) -> dict[int, str]:
 
 PUT = _put(COLUMNS)
 PUT_COMMON = _put(COMMON_COLUMNS)
-"""Writes NULL to the other columns: to bind None takes sqlite3 as long as eight numbers."""
+"""Write NULL to the other columns without binding it: binding None is as slow as eight numbers."""
 SET_VERSION = {
     False: "UPDATE registry SET version = max(version, ?)",
     True: "UPDATE registry SET version = max(version + 1, ?), replaced = NULL",
@@ -92,14 +92,14 @@ def select(names: Sequence[str | None], condition: str) -> str:
 
 def put_rows(connection: sqlite3.Connection, rows: Iterable[tuple[Cell, ...]]) -> None:
     """Insert or replace the rows of workloads."""
-    common, others = [], []
+    common, complete = [], []
     for row in rows:
-        if row[len(COMMON_COLUMNS) :] == _NO_OTHERS:
+        if row[len(COMMON_COLUMNS) :] == _NO_UNCOMMON:
             common.append(row[: len(COMMON_COLUMNS)])
         else:
-            others.append(row)
+            complete.append(row)
     in_chunks(connection, PUT_COMMON, common)
-    in_chunks(connection, PUT, others)
+    in_chunks(connection, PUT, complete)
 
 
 def in_chunks(

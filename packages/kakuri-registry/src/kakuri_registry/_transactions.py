@@ -55,7 +55,7 @@ class Transaction:
     Args:
         changes: The changes.
         forgets_accepted: Whether the changes include all accepted registrations.
-        acceptance: Further registrations, which are accepted.
+        acceptance: Stores further registrations, without rows of their own.
 
     Attributes:
         version: The registry's version after the last of them.

@@ -12,8 +12,8 @@ After a crash, the session id in the database file is therefore also in the log,
 the transaction that replaces it. Any other log belongs to another run.
 
 A log that has reached its largest size is checkpointed and then overwritten from its beginning. Its
-file keeps its length, because each write that makes a file longer takes the file system a second
-write, of the length: syncing a log that grows takes twice the time.
+file keeps its length: syncing a file that grows takes twice the time, because the file system also
+writes the new length.
 """
 
 import os
@@ -37,22 +37,23 @@ FRAME_HEADER = 24
 
 
 FRAME_SALTS = 8
-"""Where a frame has the salts of its log: eight bytes, which differ in each log of a database."""
+"""Position of the salts in a frame: eight bytes that differ in each log of a database."""
 
 
 class LogLimit:
-    """Whether a log has reached its largest size, in a file that may have an earlier, longer log.
+    """Checks whether a log has reached its largest size.
 
-    Frames are appended in order. So the log has reached a frame once the salts in its place are no
-    longer those of an earlier log.
+    Its file may be longer, with the frames of an earlier log at its end. Frames are written in
+    order, so the log has reached its last frame as soon as the salts there are no longer those of
+    the earlier log.
 
     Args:
         path: The database; its log has to exist when it is checked.
-        pages: The number of pages at the largest size.
+        pages: Pages in a log of the largest size.
         page: Bytes of a page.
 
     Attributes:
-        size: Bytes of a log that has just reached its largest size.
+        size: Bytes of a log of the largest size.
     """
 
     def __init__(self, path: Path, pages: int, page: int) -> None:
@@ -63,7 +64,7 @@ class LogLimit:
         self._file = -1
 
     def is_reached(self) -> bool:
-        """Return whether the log has that many pages. Raises OSError if it can't be read."""
+        """Return whether the log has its largest size. Raises OSError if it can't be read."""
         return self._salts() != self._earlier
 
     def begin_log(self) -> None:

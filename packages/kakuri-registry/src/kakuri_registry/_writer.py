@@ -328,7 +328,7 @@ class StoreWriter:
             if not isinstance(error, StoreError):
                 error = StoreFailed(f"the store failed: {error!r}")
             waiting = self._fail(batch, error)
-        if self._backlog.awaits_more():
+        if self._backlog.expects_more():
             self._next_write.schedule()
         elif self._backlog.is_urgent:
             self._begin_write()  # so that the disk is busy while callers are notified

@@ -81,7 +81,7 @@ class Call(Generic[R]):
         timeout: float,
         metrics: CallMetrics,
         traces: AgentTraces | None = None,
-        workload: bytes | None = None,
+        encoded_workload: bytes | None = None,
     ) -> None:
         """Send a request.
 
@@ -92,7 +92,7 @@ class Call(Generic[R]):
             timeout: Seconds for everything.
             metrics: Counts the request.
             traces: Whether the agent accepts a trace, for requests that may have one.
-            workload: Of a StartWorkload, the workload's encoding, if the caller has it already.
+            encoded_workload: The workload of a StartWorkload as JSON, if the caller has it already.
         """
         if traces is not None:
             request = traces.prepared(request)
@@ -103,7 +103,8 @@ class Call(Generic[R]):
         self._metrics = metrics
         self._traces = traces
         self._caller_context = contextvars.copy_context()  # in constant time (PEP 567)
-        is_sent = lines.try_send(encode_request(request, workload), self, timeout=timeout)
+        line = encode_request(request, encoded_workload)
+        is_sent = lines.try_send(line, self, timeout=timeout)
         metrics.in_flight += 1
         self._began = time.monotonic()
         if not is_sent:
@@ -373,7 +374,7 @@ def _as_rpc_error(error: Exception) -> Exception:
 
 
 _cache: RepeatCache[tuple[Callable[[Any], object], Any, Any]] = RepeatCache()
-"""Of reply lines: the function that converted the reply, the reply, and the result."""
+"""For each reply line: the function that converted the reply, the reply, and the result."""
 
 
 def _decoded(answer: bytes) -> Reply:

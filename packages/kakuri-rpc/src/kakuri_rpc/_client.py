@@ -108,7 +108,7 @@ class AgentClient:
             dry_run: Check everything that a start checks, and change nothing.
             with_version: Whether the status has the workload's version.
             trace: The trace id of the request that this one is sent for.
-            encoded: What `kakuri_json.encode` returns for the workload, if you have it already.
+            encoded: The workload as `kakuri_json.encode` returns it, if the caller has it already.
         """
         lines = self._runtime_lines if dry_run else self._lines
         request = StartWorkload(workload, dry_run, with_version, trace)

@@ -63,7 +63,7 @@ def mismatch(request: Request, reply: Reply) -> str | None:
 def error_of(
     reply: Reply, request: Request, expected: type[Any], fault: str | None
 ) -> UnexpectedReply | AgentError:
-    """Return the error for a reply that is not of the expected class, or does not match.
+    """Return the error for a reply that has another class, does not match or reports an error.
 
     Args:
         reply: The reply.

@@ -238,17 +238,17 @@ TracedRequest: TypeAlias = (
 """Requests that may have a trace: the agent, its sidecar or an event reports what they do."""
 
 
-def encode_request(request: Request, workload: bytes | None = None) -> bytes:
+def encode_request(request: Request, encoded_workload: bytes | None = None) -> bytes:
     """Return the line of a request, without its end.
 
     Args:
         request: The request.
-        workload: Of a StartWorkload, the workload's encoding, if the caller has it already.
+        encoded_workload: The workload of a StartWorkload as JSON, if the caller has it already.
     """
-    if workload is None or not isinstance(request, StartWorkload):
+    if encoded_workload is None or not isinstance(request, StartWorkload):
         return encode(request)
     return b'{"type":"StartWorkload","workload":%b%b%b%b}' % (
-        workload,
+        encoded_workload,
         b',"dry_run":true' if request.dry_run else b"",
         b',"with_version":true' if request.with_version else b"",
         b"" if request.trace is None else b',"trace":"%b"' % request.trace.encode(),

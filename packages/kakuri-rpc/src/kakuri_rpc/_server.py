@@ -122,7 +122,7 @@ class _Answers:
         self._on_error = on_error
 
     def parse(self, line: bytes) -> Request | ErrorReply:
-        """Return the request in a line, or the reply to one that is not valid."""
+        """Return the request in a line, or the reply to a request that is not valid."""
         try:
             request = _read(line)
         except ValidationError as error:
@@ -140,7 +140,7 @@ class _Answers:
         return self._checked(request, len(line)) if isinstance(request, StartWorkload) else request
 
     def answer(self, request: Request | ErrorReply) -> bytes | Awaitable[LateReply]:
-        """Answer a request."""
+        """Return the reply to a request, encoded or awaitable; an ErrorReply is the reply."""
         if isinstance(request, ErrorReply):
             return self._encode(request)
         try:

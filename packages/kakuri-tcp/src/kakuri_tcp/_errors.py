@@ -220,4 +220,7 @@ class IncompleteLine(LineError):
 
 
 class HandlerFailed(TCPError):
-    """A handler raised, or returned something other than a reply; the cause is its exception."""
+    """A handler or parser raised, or a handler returned something other than a reply.
+
+    The cause is its exception.
+    """

@@ -57,10 +57,10 @@ async def listen_lines(
             the reply, and raises nothing. By default, the future's result is the reply.
         parse: Called with each line before the handler, outside of the line's context. A few lines
             that arrived together are parsed before the first of them is handled, so it must not
-            depend on what the handler does. It may raise as the handler may; the lines before are
-            answered first, and no later line is parsed.
-        parse_first: Called in place of `parse` with the first line of each connection, about which
-            it may be stricter. If it raises a LineError, nothing else of the connection is read.
+            depend on what the handler does. It may raise what the handler may raise: the lines
+            before are answered first, and no later line is parsed.
+        parse_first: Called instead of `parse` with the first line of each connection; it may be
+            stricter. If it raises a LineError, nothing else of the connection is read.
         first_byte: The bytes that a connection may begin with, such as `b"{"` if every line is a
             JSON object. A connection that begins with another byte speaks another protocol: it is
             aborted with the fault UnexpectedProtocol, without an answer, and no line of it

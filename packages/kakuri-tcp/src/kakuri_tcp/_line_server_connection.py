@@ -3,8 +3,8 @@
 Replies keep the order of the requests. The reply of a handler that answers at once costs one call;
 that of an awaitable is queued, and later replies of the connection wait for it.
 
-Lines are parsed a few at a time before the first of them is handled: code that runs again at once
-is still in the processor's caches, and takes two thirds of the time.
+Lines are parsed a few at a time before the first of them is handled. Code that runs several times
+in a row stays in the processor's caches: parsing takes two thirds of the time.
 """
 
 import asyncio
@@ -30,9 +30,9 @@ _log = logging.getLogger("kakuri_tcp")
 # Lines between two reads of the clock while they are cheap; they may take this part of a slice.
 _MOST_LINES = 8
 
-# Bytes of a line after which the clock is read at once, because it may take longer than others; it
-# is parsed when it is handled, because it may take far more memory then. Smaller lines are parsed
-# together until they have so many bytes.
+# Lines with more bytes may take longer: the clock is read after each, and each is parsed only when
+# it is handled, because it may take far more memory after parsing. Smaller lines are parsed
+# together up to this many bytes.
 _LARGE_LINE = 4096
 
 # Requests that each connection may have in flight even if all together exceed the limit.
@@ -73,8 +73,8 @@ class LineServerConnection(Connection):
         self._line_limits = limits
         self._loop = asyncio.get_running_loop()
         self._decoder = LineDecoder(limit=limits.line)
-        # What the next lines were parsed to, or a large line, and their bytes as received; an error
-        # instead of the last line has none. The next one is at the end.
+        # The next lines in reverse order: each parsed, or as received if it is large, with its size
+        # in bytes. In place of a line that was refused, its error with size 0.
         self._parsed: list[tuple[Any, int]] = []
         # A list, although it is a queue: it is short, and takes less memory when empty.
         self._waiting: list[bytes | asyncio.Future[Any]] = []
@@ -233,7 +233,7 @@ class LineServerConnection(Connection):
                 countdown, before = lines, left
 
     def _parse_lines(self) -> bool:
-        """Parse the next lines, the first one alone; return whether there is one."""
+        """Parse the next lines, the first of a connection alone; return whether there is one."""
         left = _LARGE_LINE if self._parse_first is None else 1
         next_line, parsed = self._decoder.next_line, self._parsed
         try:

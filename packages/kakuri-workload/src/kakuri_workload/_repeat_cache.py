@@ -6,21 +6,21 @@ from typing import Generic, TypeVar
 V = TypeVar("V")
 
 MAX_BYTES = 512
-"""Bytes of the longest text that is cached."""
+"""Maximum length of a cached text in bytes."""
 
 MAX_CACHED = 4096
-"""Texts that are cached; submissions with their values take 4 MiB, of long ones up to 15."""
+"""Maximum number of cached texts. Submissions and their values take 4 MiB, long ones up to 15."""
 
 MAX_SEEN = 16_384
-"""Texts that came at least once and are remembered by their hash, until there are this many."""
+"""Maximum number of hashes of texts that were added; beyond it, all of them are forgotten."""
 
 
 class RepeatCache(Generic[V]):
-    """Caches values of texts that come twice.
+    """Caches the values of texts that are added twice.
 
-    Many clients repeat their requests: they poll a state, or submit what should exist. A text that
-    comes once costs two look-ups, and its value is not kept. When the cache is full, a new text
-    displaces one that its hash selects. So even if there are more texts than fit, some are found.
+    Many clients repeat their requests: they poll a state, or submit a workload that should exist. A
+    text that comes once costs two look-ups, and its value is not cached. When the cache is full, a
+    new text replaces one that its hash selects, so some are found even if there are more than fit.
     All users of the cache share the values: do not change one.
 
     Attributes:
@@ -32,22 +32,22 @@ class RepeatCache(Generic[V]):
     def __init__(self) -> None:
         self._seen: set[int] = set()
         self._values: dict[bytes, V] = {}
-        self._texts: list[bytes] = []  # the keys, to select one
+        self._texts: list[bytes] = []  # the keys, so that a hash can select one
         self.find: Callable[[bytes], V | None] = self._values.get
 
     def add(self, text: bytes, value: V) -> None:
-        """Cache the value of a text that has come before; others only become known."""
+        """Cache the value of a text that was added before; of any other, remember the hash."""
         number = hash(text)
         if number not in self._seen:
             if len(self._seen) >= MAX_SEEN:
                 self._seen.clear()
             self._seen.add(number)
         elif len(text) <= MAX_BYTES:
-            self._keep(text)
+            self._make_room(text)
             self._values[text] = value
 
-    def _keep(self, text: bytes) -> None:
-        """Make room for a text."""
+    def _make_room(self, text: bytes) -> None:
+        """Add a text to the keys; if the cache is full, in place of another one."""
         texts, values = self._texts, self._values
         if text in values:
             return

@@ -99,7 +99,7 @@ class WorkQueue:
                 del self._ids[workload_id]
                 self._reconcile(workload_id)
         finally:
-            # An error is reported by the event loop; the other workloads get a later turn
+            # The event loop reports an error; the remaining workloads get a later turn.
             self._durations.observe(perf_counter() - began)
             if self._ids and self._turn is None:
                 self._turn = self._loop.call_soon(self._wait_a_turn)

@@ -1,4 +1,4 @@
-"""Log lines for the loss and the return of the agent, one each."""
+"""Logs once that the agent is lost, and once that it answers again."""
 
 import structlog
 from kakuri_rpc import AgentError, AgentTimeout, AgentUnreachable, UnexpectedReply
@@ -19,7 +19,7 @@ class Presence:
         self._is_lost = False
 
     def observe(self, error: BaseException | None) -> None:
-        """Note the outcome of a request: an error, or None for the expected reply."""
+        """Record the outcome of a request: an error, or None for the expected reply."""
         if error is None or isinstance(error, AgentError | UnexpectedReply):
             if self._is_lost:
                 self._is_lost = False

@@ -81,35 +81,35 @@ class Submissions:
         self._agent = agent
         self._admission = Admission()
         self._classes = RuntimeClasses(agent)
-        self._repeated: RepeatCache[_Complete] = RepeatCache()
+        self._repeated: RepeatCache[_Prepared] = RepeatCache()
 
     def create(self, request: Request, query: SubmissionQuery) -> Awaitable[Response]:
         """Submit a workload: 201, or 200 if it exists already or for a dry run."""
         check_content_type(request)
         document = request.body
-        complete = self._repeated.find(document)
-        is_repeated = complete is not None
-        if complete is None and self._admission.admits_at_once(len(document)):
+        prepared = self._repeated.find(document)
+        is_repeated = prepared is not None
+        if prepared is None and self._admission.admits_at_once(len(document)):
             workload = _read(request)
             if not isinstance(workload, Submission):
-                complete = _Complete.of(workload)
-                self._repeated.add(document, complete)
-        if complete is not None and self._classes.knows(complete.workload.runtime_class):
+                prepared = _Prepared.of(workload)
+                self._repeated.add(document, prepared)
+        if prepared is not None and self._classes.knows(prepared.workload.runtime_class):
             # The usual request runs without a task, which saves a tenth of its time.
-            workload = complete.workload
-            return self._submit(workload, complete, request, query, is_repeated=is_repeated)
+            workload = prepared.workload
+            return self._submit(workload, prepared, request, query, is_repeated=is_repeated)
         return self._create(request, query)
 
     async def _create(self, request: Request, query: SubmissionQuery) -> Response:
         async with self._admission.admitted(len(request.body)):
             submitted = _read(request)
-            complete = _Complete.of(await self._complete(submitted, request))
-            return await self._submit(submitted, complete, request, query)
+            prepared = _Prepared.of(await self._complete(submitted, request))
+            return await self._submit(submitted, prepared, request, query)
 
     def _submit(
         self,
         submitted: Workload,
-        complete: "_Complete",
+        prepared: "_Prepared",
         request: Request,
         query: SubmissionQuery,
         *,
@@ -117,19 +117,19 @@ class Submissions:
     ) -> Call[Response]:
         """Start a workload, and recover if the agent refuses it; see `_recover`."""
         trace = current_trace()
-        recover = partial(self._recover, submitted, complete, request, query, trace)
-        return self._start(complete, query, trace, is_repeated=is_repeated).recovered(recover)
+        recover = partial(self._recover, submitted, prepared, request, query, trace)
+        return self._start(prepared, query, trace, is_repeated=is_repeated).recovered(recover)
 
     def _start(
         self,
-        complete: "_Complete",
+        prepared: "_Prepared",
         query: SubmissionQuery,
         trace: str | None,
         *,
         is_repeated: bool = False,
     ) -> Call[Response]:
         """Ask the agent to start a workload, and return the response that follows."""
-        workload, encoded, respond = complete
+        workload, encoded, respond = prepared
         call = self._agent.start_workload(
             workload, dry_run=query.dry_run, trace=trace, encoded=encoded
         )
@@ -140,7 +140,7 @@ class Submissions:
     async def _recover(
         self,
         submitted: Workload,
-        complete: "_Complete",
+        prepared: "_Prepared",
         request: Request,
         query: SubmissionQuery,
         trace: str | None,
@@ -148,18 +148,18 @@ class Submissions:
     ) -> Response:
         """Return the response to a workload that the agent refused, or raise the error.
 
-        If the node's classes have changed, and with them the workload's default class, the workload
-        is started again.
+        If the node's classes have changed, and with them the class that the workload gets by
+        default, the workload is started again.
         """
         if error.code is ErrorCode.NEVER_FITS:
-            return never_fits_problem(error, complete.workload, await self._node(error))
+            return never_fits_problem(error, prepared.workload, await self._node(error))
         if error.code is not ErrorCode.BAD_REQUEST:
             raise error
         self._classes.forget()
         workload = await self._complete(submitted, request)
-        if workload == complete.workload:
+        if workload == prepared.workload:
             raise error
-        return await self._start(_Complete.of(workload), query, trace)
+        return await self._start(_Prepared.of(workload), query, trace)
 
     async def _node(self, error: AgentError) -> Node:
         """Return the node that refused a workload; raise the error if that is not possible."""
@@ -185,15 +185,15 @@ class Submissions:
         return submitted.completed(workload_id, runtime_class)
 
 
-class _Complete(NamedTuple):
-    """A workload that leaves nothing out."""
+class _Prepared(NamedTuple):
+    """A workload with its defaults filled in, ready to be started."""
 
     workload: Workload
     encoded: bytes
     """The workload as JSON."""
     respond: Callable[[Status], Response]
-    """Returns the response for what the agent replies. A repeated submission has the same function,
-    so its responses are cached."""
+    """Returns the response for the agent's reply. Repeated submissions share the function, so its
+    responses are cached."""
 
     @classmethod
     def of(cls, workload: Workload) -> Self:
@@ -228,15 +228,15 @@ def _read(request: Request) -> Workload:
 
 def _decode(request: Request) -> Workload:
     document = request.body
-    # The usual document is complete, and is decoded in a third of a Submission's time. What most
-    # others leave out is the class.
+    # The usual document is complete, and is decoded in a third of a Submission's time. Most others
+    # leave out the class.
     if b'"runtime_class"' in document:
         try:
             return decode(document, type=Workload, limits=LIMITS)
         except ValidationError as error:
             if not any(fault.message.endswith("got nothing") for fault in error.faults):
                 raise
-            # Something else is missing, or the name is that of a variable or a label.
+            # Something else is missing, or `runtime_class` is the name of a variable or label.
     is_keyed = "idempotency-key" in request.headers
     submitted: Submission = decode(
         document, type=Submission if is_keyed else IdentifiedSubmission, limits=LIMITS

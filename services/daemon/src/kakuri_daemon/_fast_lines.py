@@ -27,7 +27,7 @@ _plain = re.compile(_PLAIN).fullmatch
 _plain_event = re.compile(rf"[ !#-\[\]-~]{{1,{MAX_VALUE_LENGTH}}}").fullmatch
 _plain_name = re.compile("[A-Za-z_]{1,50}").fullmatch
 _JSON_LITERALS = {None: "null", True: "true", False: "false"}
-_NANO = 1_000_000_000
+_NANOSECONDS = 1_000_000_000  # of a second
 _LARGEST = 1e15  # a float beyond it, an infinity and NaN are spelled by the general rendering
 
 
@@ -35,7 +35,7 @@ def timestamp(nanoseconds: int | None = None) -> str:
     """Return a time since the epoch, or the current one, in UTC as ISO 8601 with microseconds."""
     if nanoseconds is None:
         nanoseconds = time.time_ns()
-    return f"{_second(nanoseconds // _NANO)}.{nanoseconds % _NANO // 1000:06d}Z"
+    return f"{_second(nanoseconds // _NANOSECONDS)}.{nanoseconds % _NANOSECONDS // 1000:06d}Z"
 
 
 @lru_cache(2)
@@ -44,7 +44,7 @@ def _second(seconds: int) -> str:
 
 
 LoggedRequest: TypeAlias = "tuple[AccessEntry, str | None, int]"
-"""An exchange, its trace and its time in nanoseconds since the epoch."""
+"""An exchange, its trace, and the time of its line in nanoseconds since the epoch."""
 
 
 @dataclass(frozen=True)
@@ -52,11 +52,11 @@ class FastPaths:
     """The fast paths of one form of the log; times are nanoseconds since the epoch."""
 
     event: Callable[[str, str, Mapping[str, Any], str | None, int], str | None]
-    """Renders a level, an event's text, its fields, its trace and its time; returns None if they
-    need the general rendering."""
+    """Renders the level, text, fields, trace and time of an event as a line without its line feed;
+    returns None if they need the general rendering."""
 
     requests: Callable[[Iterable[LoggedRequest]], list[str]]
-    """Renders exchanges that `is_plain_request` accepts, as lines with their ends."""
+    """Renders exchanges that `is_plain_request` accepts as lines with their line feeds."""
 
 
 def milliseconds(seconds: float) -> float:
@@ -66,7 +66,7 @@ def milliseconds(seconds: float) -> float:
 
 @lru_cache(4096)
 def _hundredths(number: int) -> str:
-    """Return hundredths of a millisecond as milliseconds; most requests take fewer than 4096."""
+    """Return the text of some hundredths of a millisecond; most requests take fewer than 4096."""
     return str(number / 100)
 
 
@@ -82,8 +82,8 @@ def _text_event(
     template = _text_template(level, event, *fields)
     if template is None:
         return None
-    head, form, are_plain = template
-    text = form % (*fields.values(),)
+    head, layout, are_plain = template
+    text = layout % (*fields.values(),)
     if not are_plain(text):
         return None
     line = f"{timestamp(nanoseconds)} {head}{text}"
@@ -94,16 +94,17 @@ def _text_event(
 def _text_template(
     level: str, event: str, *names: str
 ) -> tuple[str, str, Callable[[str], object]] | None:
-    """Return the parts of a line between its time and its trace.
+    """Return how to render the part of a line between its time and its trace.
 
-    These are the head, the fields with `%s` for their values, and a function that returns whether
-    the fields with values are plain: a value with a space or a `=` would be two fields.
+    This is the level with the event's text, the fields with `%s` for their values, and a function
+    that matches the rendered fields if they are plain: a value with a space and a `=` would look
+    like two fields.
     """
     if not _plain_event(event) or not all(map(_plain_name, names)):
         return None
-    form = "".join([f" {name}=%s" for name in names])
-    are_plain = re.compile(form.replace("%s", _PLAIN)).fullmatch
-    return f"[{level:<8}] {event:<{EVENT_WIDTH}}", form, are_plain
+    layout = "".join([f" {name}=%s" for name in names])
+    are_plain = re.compile(layout.replace("%s", _PLAIN)).fullmatch
+    return f"[{level:<8}] {event:<{EVENT_WIDTH}}", layout, are_plain
 
 
 def _json_event(
@@ -128,7 +129,7 @@ def _json_event(
 
 @lru_cache(256)
 def _json_template(level: str, event: str, *names: str) -> str | None:
-    """Return the line of an event with `%s` for its values, its trace and its time."""
+    """Return the line of an event with `%s` for each value, the trace and the time."""
     if not _plain_event(event) or not all(map(_plain_name, names)):
         return None
     head = "".join([f'"{name}":%s,' for name in names]) + f'"event":"{event.replace("%", "%%")}",'
@@ -152,7 +153,7 @@ _TEXT_REQUEST = f"[info    ] {'request':<{EVENT_WIDTH}}"
 
 def _text_requests(requests: Iterable[LoggedRequest]) -> list[str]:
     return [
-        f"{_second(time // _NANO)}.{time % _NANO // 1000:06d}Z {_TEXT_REQUEST} "
+        f"{_second(time // _NANOSECONDS)}.{time % _NANOSECONDS // 1000:06d}Z {_TEXT_REQUEST} "
         f"peer={peer} method={method} target={target} status={status} bytes={sent} "
         f"ms={_hundredths(round(seconds * 100_000))} complete={complete}"
         f"{'' if trace is None else f' trace={trace}'}\n"
@@ -165,7 +166,8 @@ def _json_requests(requests: Iterable[LoggedRequest]) -> list[str]:
         f'{{"peer":"{peer}","method":"{method}","target":"{target}","status":{status},'
         f'"bytes":{sent},"ms":{_hundredths(round(seconds * 100_000))},'
         f'"complete":{_JSON_LITERALS[complete]},"event":"request",{_json_trace(trace)}'
-        f'"level":"info","timestamp":"{_second(time // _NANO)}.{time % _NANO // 1000:06d}Z"}}\n'
+        f'"level":"info","timestamp":"{_second(time // _NANOSECONDS)}'
+        f'.{time % _NANOSECONDS // 1000:06d}Z"}}\n'
         for (peer, method, target, status, sent, seconds, complete, _, _), trace, time in requests
     ]
 

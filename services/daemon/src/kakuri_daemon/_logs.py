@@ -45,7 +45,7 @@ LEVELS = {
 
 Event = MutableMapping[str, Any]
 _SimpleEvent: TypeAlias = tuple[str, str, Mapping[str, Any], str | None, int]
-"""Level, text, fields, trace and time of an event."""
+"""The level, text, fields and trace of an event, and its time in nanoseconds since the epoch."""
 
 _STDERR = 2
 _IMMUTABLE = frozenset({str, int, float, bool, type(None)})
@@ -138,7 +138,7 @@ class LineRenderer:
         return result
 
     def write_event(self, level: str, event: Any, fields: Mapping[str, Any]) -> bool:
-        """Write the line of an event later and without structlog; return False if it can't be."""
+        """Queue an event to be rendered without structlog; return False if that is not possible."""
         if not (
             _IMMUTABLE.issuperset(map(type, fields.values()))
             and _RESERVED.isdisjoint(fields)
@@ -165,7 +165,7 @@ class LineRenderer:
             return line
         traced = {} if trace is None else {"trace": trace}
         added = {"level": level, "timestamp": timestamp(nanoseconds)}
-        shorten, render = self._general[-2:]  # those before add what is here already
+        shorten, render = self._general[-2:]  # the others add the trace, level and time
         result = shorten(None, level, {**fields, "event": event, **traced, **added})
         return cast("str", render(None, level, cast("Event", result)))
 
@@ -191,7 +191,7 @@ class LineRenderer:
 def _short_cut(
     base: type[structlog.typing.FilteringBoundLogger], renderer: LineRenderer, lowest: int
 ) -> type[structlog.typing.FilteringBoundLogger]:
-    """Return a class of loggers that bypass structlog's processors if they can."""
+    """Return a class of loggers that bypass structlog's processors if the event is simple."""
 
     def method(level: str) -> Callable[..., Any]:
         log_event: Any = getattr(base, level)

@@ -37,7 +37,7 @@ FILE_PIECE = 1_048_576
 
 
 _Renderer: TypeAlias = Callable[[list[Any]], list[str]]
-"""A function that returns the lines of items, with their ends."""
+"""A function that returns the lines of items, with their line feeds."""
 
 
 class LogStream:
@@ -53,8 +53,8 @@ class LogStream:
         self._descriptor = descriptor
         self._piece_size = _piece_size(descriptor)
         self._waiting: deque[str] = deque()
-        self._later: deque[tuple[_Renderer, Any]] = deque()  # functions and items to render
-        self._is_rendering = False  # items that `_later` no longer has are not yet queued
+        self._later: deque[tuple[_Renderer, Any]] = deque()  # functions, and items for them
+        self._is_rendering = False  # whether lines of items are not yet queued, but not in `_later`
         self._max_waiting = max_waiting
         self._dropped = 0
         self._closed = threading.Event()
@@ -66,7 +66,7 @@ class LogStream:
     def write(self, text: str) -> int:
         """Queue text; drop it if the queue is full."""
         if self._later or self._is_rendering:
-            self._render()
+            self._render()  # or wait for the thread that renders, so that `text` comes after
         self._queue(text)
         self._wake()
         return len(text)
@@ -155,7 +155,7 @@ class LogStream:
 
 
 def _rendered(render: _Renderer, items: list[Any]) -> list[str]:
-    """Return the lines of items; a report for each that can't be rendered."""
+    """Return the lines of items, with a report in place of each that can't be rendered."""
     try:
         return render(items)
     except Exception as error:  # noqa: BLE001 - reported; the other lines go on

@@ -1,8 +1,8 @@
 """Sending the responses of one turn of the event loop together.
 
-Each write wakes the client, which interrupts this process if they share a core. If thirty responses
-are ready in one turn and are written one after the other at its end, the client of all these
-connections, such as a proxy, wakes once.
+Each write wakes the client, which interrupts this process if they share a core. If the thirty
+responses that become ready in one turn are written one after the other at its end, a client that
+has all these connections, such as a proxy, wakes once.
 """
 
 import asyncio
@@ -11,14 +11,15 @@ from collections import deque
 from typing import Protocol
 
 _MOST_WAITING = 64
-"""Connections with waiting responses at which all are sent at once, in less than a millisecond."""
+"""Connections with responses to send at which the outbox does not wait for the end of the turn:
+sending them takes less than a millisecond."""
 
 
 class Sender(Protocol):
     """A connection with responses to send."""
 
     def flush(self) -> None:
-        """Send them."""
+        """Send the responses that are ready."""
 
 
 class Outbox:
@@ -46,5 +47,5 @@ class Outbox:
             while waiting:
                 waiting.popleft().flush()
         finally:
-            if waiting:  # one of them raised; asyncio reports it
+            if waiting:  # a sender raised, which asyncio reports; the others send in the next turn
                 self._loop.call_soon(self._send, context=self._context)

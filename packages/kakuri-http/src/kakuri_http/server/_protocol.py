@@ -1,7 +1,7 @@
 """A server's connection: from the core's events to handlers.
 
 Exchanges follow one another. Each runs in a context (contextvars) of its own, a copy of the one in
-which the server was started. A handler that returns at once costs no task and no turn of the loop.
+which the server was started. A handler that returns at once needs no task and no turn of the loop.
 """
 
 import asyncio
@@ -74,7 +74,7 @@ class ServerProtocol(ResponseSide):
 
     def receive_eof(self) -> None:
         """Process the end of the client's stream; a response that is due is still sent."""
-        self.flush()  # TLS closes when this returns
+        self.flush()  # because TLS closes the connection when this method returns
         self._core.receive_eof()
         self._is_ending = True
         if self._exchange is None or self._core.request_state is _BODY:

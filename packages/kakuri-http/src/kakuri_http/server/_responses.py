@@ -106,7 +106,7 @@ class ResponseSide(Connection):
         """Write the responses that are ready."""
         if out := self._out:
             data = out[0] if len(out) == 1 else b"".join(out)
-            out.clear()  # before the write: if memory is short, the server aborts us in it
+            out.clear()  # first: a server that is short of memory aborts the connection in `write`
             self.write(data)
 
     def close(self) -> None:
@@ -120,7 +120,7 @@ class ResponseSide(Connection):
         super().close_lingering()
 
     def abort(self, fault: ConnectionFault | None = None) -> None:
-        """Write the responses that are ready, then close at once, and drop what is unsent."""
+        """Write the responses that are ready, then close at once and drop unsent data."""
         self.flush()
         super().abort(fault)
 
@@ -158,7 +158,7 @@ class ResponseSide(Connection):
                 self._writable = None
 
     def wake_writer(self, error: ClientDisconnected | None = None) -> None:
-        """Continue a streamed response that waits for the client, or fail it."""
+        """Continue a streamed response that waits until the client reads, or fail it."""
         writable = self._writable
         if writable is None or writable.done():
             return

@@ -271,9 +271,9 @@ class Router:
         return None
 
     def unknown_path(self, request: Request) -> Response:
-        """Return the response to a request for a path that no route has; override it to say more.
+        """Return the response to a request for a path that no route has.
 
-        It is called only for methods that other paths have; the response to any other is 501.
+        Subclasses may override it. A request whose method no route has is answered by 501 instead.
         """
         return problem(404, detail=f"unknown path {request.path}", code="not_found")
 

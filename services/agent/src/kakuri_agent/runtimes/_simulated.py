@@ -94,7 +94,7 @@ class SimulatedRuntime:
         self.handlers: Mapping[str, str] = {}
         self._outcomes = outcomes or []
         self._zones: dict[str, ZoneStatus] = {}
-        self._timers: dict[str, asyncio.TimerHandle] = {}  # of the next change of each zone's state
+        self._timers: dict[str, asyncio.TimerHandle] = {}  # for the next state of each zone
         self._observer: Observer | None = None
         self._changed = Signals()
 

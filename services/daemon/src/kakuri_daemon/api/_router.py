@@ -100,7 +100,7 @@ class APIRouter(Router):
         self.queries[f"{method} {pattern}"] = query
 
     def unknown_path(self, request: Request) -> Response:
-        """Return the response to an unknown path, with a similar one or all that there are."""
+        """Return the response to an unknown path, with the most similar path or all paths."""
         detail = f"unknown path {request.path}"
         if similar := self.similar(request.path):
             detail += f"; did you mean {similar}?"
