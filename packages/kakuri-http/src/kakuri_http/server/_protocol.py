@@ -324,7 +324,7 @@ class ServerProtocol(ResponseSide):
         if not isinstance(response, Response):
             response = self._fault_response(exchange, wrong_result(exchange.route, response))
         self.respond(exchange, response)
-        # Other tasks may run for long before the end of this turn; a future completes among others.
+        # Futures are often completed together; after a task, others may run long in this turn.
         (self.flush if isinstance(task, asyncio.Task) else self.flush_soon)()
 
     def _fault_response(self, exchange: Exchange, error: BaseException) -> Response:
