@@ -5,6 +5,7 @@ different types in a class and in its base.
 """
 
 import inspect
+import operator
 import sys
 import types
 import typing
@@ -63,7 +64,8 @@ def unbound(parameter: typing.TypeVar, scope: Scope, to_shape: ToShape) -> Shape
     """Return the shape of a type variable without an argument: default, bound, or constraints."""
     has_default = getattr(parameter, "has_default", None)
     if has_default is not None and has_default():
-        return to_shape(parameter.__default__, scope)  # type: ignore[attr-defined]  # since 3.13
+        default = operator.attrgetter("__default__")  # which type checkers know since 3.13
+        return to_shape(default(parameter), scope)
     if parameter.__bound__ is not None:
         return to_shape(parameter.__bound__, scope)
     if parameter.__constraints__:
