@@ -2,6 +2,9 @@
 
 Strings are copied from a text that has a character for each byte (Latin-1), which is right if they
 are ASCII, and decoded otherwise.
+
+White space is skipped as in `scanning`, because in a loop for both types compiled code would make
+an object of each character.
 """
 
 from typing import TYPE_CHECKING, Any, Final

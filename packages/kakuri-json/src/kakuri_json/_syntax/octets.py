@@ -4,7 +4,9 @@ The bytes of UTF-8 all have the same size, and most strings are ASCII, so this t
 decoding the document and reading its characters. Values and errors are those of the general parser,
 which programs without the wheel use. Only a fault needs the text of the document.
 
-Interpreted, it returns the same, more slowly than the general parser; the tests compare both.
+The loop is that of `parser` again, because in a loop for both types compiled code would make an
+object of each character; tests/test_octets.py compares the values and errors of both parsers.
+Interpreted, this one is slower.
 """
 
 from typing import TYPE_CHECKING, Any, Final
@@ -165,32 +167,23 @@ def parse_bytes(  # noqa: C901 - one loop over local variables is fastest
             elif code == _OPEN_OBJECT or code == _OPEN_ARRAY:  # noqa: SIM109 - mypyc would make a tuple
                 if depth >= max_depth:
                     raise limit_error(*text_until(data, position), limits, "max_depth")
+                is_object = code == _OPEN_OBJECT
                 position = skip_octet_space(data, position + 1)
-                if code == _OPEN_OBJECT:
-                    if data[position] != _CLOSE_OBJECT:
-                        depth += 1
-                        if in_object:
-                            outer.append(members)
-                            outer_keys.append(key)
-                        else:
-                            outer.append(items)
-                        in_object = True
+                if data[position] != (_CLOSE_OBJECT if is_object else _CLOSE_ARRAY):
+                    depth += 1
+                    if in_object:
+                        outer.append(members)
+                        outer_keys.append(key)
+                    else:
+                        outer.append(items)
+                    if is_object:
                         members = {}
-                        key_follows = True
-                        continue
-                    value = {}
-                else:
-                    if data[position] != _CLOSE_ARRAY:
-                        depth += 1
-                        if in_object:
-                            outer.append(members)
-                            outer_keys.append(key)
-                        else:
-                            outer.append(items)
-                        in_object = False
+                    else:
                         items = []
-                        continue
-                    value = []
+                    in_object = is_object
+                    key_follows = is_object
+                    continue
+                value = {} if is_object else []
                 end = position + 1
             elif code == _T:
                 value = True
