@@ -20,7 +20,7 @@ _PLUS: Final = 0x2B
 _POINT: Final = 0x2E
 _ZERO: Final = 0x30
 _NINE: Final = 0x39
-_MACHINE_DIGITS: Final = 18
+MACHINE_DIGITS: Final = 18
 """Digits of a number that always fit into 64 bits."""
 _LOW_BITS: Final = 2**59 - 1
 """Mask applied before each further digit so that an i64 can't overflow, which is undefined in C. A
@@ -137,12 +137,12 @@ def _read_digits(  # noqa: C901 - one pass over local variables is fastest
             position = after
             is_integer = False
             if after - first > _EXPONENT_DIGITS:
-                digits = _MACHINE_DIGITS + 1
+                digits = MACHINE_DIGITS + 1
             exponent += -power if has_minus else power
 
     if position - start > max_digits:
         raise limit_error(text, start, limits, "max_digits")
-    if digits > _MACHINE_DIGITS:
+    if digits > MACHINE_DIGITS:
         if is_integer:
             return _integer(text, start, position, limits), position
         return _float(text, start, position), position

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from kakuri_json._errors import JSONError
 from kakuri_json._limits import Limits
-from kakuri_json._syntax.numbers import read_number
+from kakuri_json._syntax.numbers import MACHINE_DIGITS, read_number
 from kakuri_json._syntax.scanning import skip_plain
 from kakuri_json._syntax.strings import (
     pair_surrogates,
@@ -53,8 +53,6 @@ _MOST_PARTS: Final = 16
 """Parts of a string that are joined, two for each escape. More are replaced at once."""
 _LONG: Final = 2**16
 """Bytes of a run of strings."""
-_MACHINE_DIGITS: Final = 18
-"""Digits of a number that always fit into 64 bits."""
 
 
 def text_until(data: bytes, position: "i64") -> tuple[str, int]:
@@ -248,7 +246,7 @@ def read_octet_number(
     first: i64 = position
     number: i64 = 0
     code: i64 = data[position] if position < end else 0
-    last: i64 = first + _MACHINE_DIGITS
+    last: i64 = first + MACHINE_DIGITS
     while code <= _NINE and code >= _ZERO and position < last:
         number = number * 10 + (code - _ZERO)
         position += 1

@@ -20,6 +20,7 @@ from kakuri_json._syntax.diagnosis import (
     limit_error,
     syntax_error,
 )
+from kakuri_json._syntax.numbers import MACHINE_DIGITS
 from kakuri_json._syntax.octet_tokens import (
     read_octet_number,
     read_string,
@@ -28,6 +29,7 @@ from kakuri_json._syntax.octet_tokens import (
     skip_spelling,
     text_until,
 )
+from kakuri_json._syntax.parser import LONGEST_GUESS, MAX_GUESSED
 from kakuri_json._syntax.runs import read_run
 
 if TYPE_CHECKING:
@@ -46,12 +48,6 @@ _F: Final = 0x66
 _N: Final = 0x6E
 _EMPTY: Final = b'"":'
 
-_MAX_GUESSED: Final = 1024
-"""Maximum number of keys remembered for guessing; beyond it, all are forgotten."""
-_LONGEST_GUESS: Final = 128
-"""Maximum length of a guessed key, with colon and white space, so that a wrong guess is cheap."""
-_MACHINE_DIGITS: Final = 18
-"""Digits of a number that always fit into 64 bits."""
 _HUGE: Final = 2**62
 """More than any document has; fits into 64 bits."""
 
@@ -93,7 +89,7 @@ def parse_bytes(  # noqa: C901 - one loop over local variables is fastest
     max_depth: i64 = min(limits.max_depth, _HUGE)
     max_keys: i64 = min(limits.max_keys, _HUGE)
     max_digits: i64 = min(limits.max_digits, _HUGE)
-    may_run = max_digits >= _MACHINE_DIGITS
+    may_run = max_digits >= MACHINE_DIGITS
     start: i64 = 0
     position: i64 = 0
     end: i64 = 0
@@ -138,7 +134,7 @@ def parse_bytes(  # noqa: C901 - one loop over local variables is fastest
                     position = skip_octet_space(data, position + 1)
                     number = numbers.get(key)
                     if number is None:
-                        if len(keys) > _MAX_GUESSED:
+                        if len(keys) > MAX_GUESSED:
                             keys, spellings, following, earlier = [""], [_EMPTY], [0], [0]
                             numbers, last = {"": 0}, 0
                         guess = len(keys)
@@ -150,7 +146,7 @@ def parse_bytes(  # noqa: C901 - one loop over local variables is fastest
                     else:
                         guess = number
                         key = keys[guess]  # one copy of each is enough
-                    if position - start <= _LONGEST_GUESS:
+                    if position - start <= LONGEST_GUESS:
                         if skip_spelling(data, start, spellings[guess]) != position:
                             spellings[guess] = data[start:position]
                         earlier[last] = following[last]

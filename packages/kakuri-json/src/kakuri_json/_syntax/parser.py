@@ -18,7 +18,7 @@ from kakuri_json._syntax.diagnosis import (
     limit_error,
     syntax_error,
 )
-from kakuri_json._syntax.numbers import read_number
+from kakuri_json._syntax.numbers import MACHINE_DIGITS, read_number
 from kakuri_json._syntax.runs import read_run
 from kakuri_json._syntax.scanning import skip_plain, skip_space
 from kakuri_json._syntax.strings import read_escaped
@@ -38,9 +38,9 @@ _T: Final = 0x74
 _F: Final = 0x66
 _N: Final = 0x6E
 
-_MAX_GUESSED: Final = 1024
+MAX_GUESSED: Final = 1024
 """Maximum number of keys remembered for guessing; beyond it, all are forgotten."""
-_LONGEST_GUESS: Final = 128
+LONGEST_GUESS: Final = 128
 """Maximum length of a guessed key, with colon and white space, so that a wrong guess is cheap."""
 
 
@@ -94,7 +94,7 @@ def parse_value(  # noqa: C901 - one loop over local variables is fastest
     depth: i64 = 0
     max_depth: i64 = limits.max_depth - outside
     max_digits: i64 = limits.max_digits
-    may_run = max_digits >= 18  # read_run reads numbers of up to 18 digits
+    may_run = max_digits >= MACHINE_DIGITS
     start: i64 = 0
     end: i64 = 0
     code: i64 = 0
@@ -134,7 +134,7 @@ def parse_value(  # noqa: C901 - one loop over local variables is fastest
                     position = skip_space(text, position + 1)
                     number = numbers.get(key)
                     if number is None:
-                        if len(keys) > _MAX_GUESSED:
+                        if len(keys) > MAX_GUESSED:
                             keys, spellings, following = [""], ['"":'], [0]
                             numbers, last = {"": 0}, 0
                         number = len(keys)
@@ -145,7 +145,7 @@ def parse_value(  # noqa: C901 - one loop over local variables is fastest
                     else:
                         key = keys[number]  # one copy of each is enough
                     guess = number
-                    if position - start <= _LONGEST_GUESS:
+                    if position - start <= LONGEST_GUESS:
                         spellings[guess] = text[start:position]
                         following[last] = guess
                     else:
