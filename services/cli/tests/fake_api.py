@@ -42,6 +42,7 @@ class FakeAPI:
         self.nodes = [dict(NODE)]
         self.events = []
         self.requests = []  # method and target of each
+        self._actions = []  # for when the first stream waits
         self.received = []  # the same requests as a whole
         self.overrides = {}
         self.image = None
@@ -168,6 +169,16 @@ class FakeAPI:
             return response
 
         return handle
+
+    def once_followed(self, action):
+        """Call a function once a stream has sent what there is, and waits for more."""
+        self._actions.append(action)
+
+    async def _wait_for_change(self):
+        for action in self._actions:
+            action()
+        self._actions.clear()
+        await self._changed.wait()
 
     def _record(self, request):
         self.requests.append((request.method, request.target))
@@ -305,7 +316,7 @@ class FakeAPI:
                 if position == len(self.logs[workload_id]):
                     return
                 continue
-            await self._changed.wait()
+            await self._wait_for_change()
 
     async def _events(self, request):
         return Response(200, self._lines(request), content_type="application/x-ndjson")
@@ -327,7 +338,7 @@ class FakeAPI:
                 index = one["index"]
                 if _is_admitted(one, request):
                     yield encoded(one)
-            await self._changed.wait()
+            await self._wait_for_change()
 
 
 def _is_admitted(event, request):

@@ -1,5 +1,4 @@
 import json
-import threading
 from contextlib import nullcontext
 
 import pytest
@@ -201,7 +200,7 @@ def test_events_with_a_tail_resume_after_a_break_and_end_with_the_heartbeat(kaku
 
 
 def test_followed_events_go_on_until_the_reader_stops(kakuri, api, monkeypatch):
-    threading.Timer(0.05, lambda: api.publish(**EVENTS[0])).start()
+    api.once_followed(lambda: api.publish(**EVENTS[0]))
 
     def interrupt(*_):
         raise KeyboardInterrupt

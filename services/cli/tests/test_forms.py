@@ -96,7 +96,7 @@ def test_context_names_are_completed(environment, kakuri):
 
 
 def test_followed_logs_report_an_error_of_one_and_go_on(kakuri, some, api):
-    threading.Timer(0.05, lambda: api.change("web", **ENDED)).start()
+    api.once_followed(lambda: api.change("web", **ENDED))
     result = kakuri("logs", "-f", "web", "nothing")
     assert result.code == 3
     assert "web     │ hello\n" in result.out

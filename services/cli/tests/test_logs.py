@@ -1,5 +1,4 @@
 import json
-import threading
 from contextlib import nullcontext
 from types import SimpleNamespace
 
@@ -98,7 +97,7 @@ def test_followed_log_ends_with_how_the_workload_ended(kakuri, api):
         api.write("job", LINES[1])
         api.change("job", state="failed", reason="Error", exit_code=3, restarts=2)
 
-    threading.Timer(0.05, go_on).start()
+    api.once_followed(go_on)
     result = kakuri("logs", "-f", "job")
     assert (result.code, result.out) == (0, "one\ntwo\n")
     assert result.err == "job ended: exit code 3 (Error), 2 restarts\n"
@@ -179,7 +178,7 @@ def test_log_that_is_followed_until_its_workload_is_removed_reports_that(kakuri,
 
     api.add("job", log=LINES[:1])
     api.tombstones = Forgetful()
-    threading.Timer(0.05, api.remove, ["job"]).start()
+    api.once_followed(lambda: api.remove("job"))
     result = kakuri("logs", "-f", "job")
     assert result.err == "job was removed\n"
 
