@@ -48,6 +48,13 @@ class NextWrite:
         else:
             self._handle = self._loop.call_soon(self._run)
 
+    def start(self) -> None:
+        """Write at once if a change is urgent; first wait for more callers as `schedule` does."""
+        if self._backlog.expects_more():
+            self.schedule()
+        elif self._backlog.is_urgent:
+            self._begin()
+
     def cancel(self) -> None:
         """Cancel the scheduled write."""
         if self._handle is not None:

@@ -328,10 +328,7 @@ class StoreWriter:
             if not isinstance(error, StoreError):
                 error = StoreFailed(f"the store failed: {error!r}")
             waiting = self._fail(batch, error)
-        if self._backlog.expects_more():
-            self._next_write.schedule()
-        elif self._backlog.is_urgent:
-            self._begin_write()  # so that the disk is busy while callers are notified
+        self._next_write.start()  # so that the disk is busy while callers are notified
         for on_saved in waiting:
             on_saved(None if error is None else copy_error(error))
 

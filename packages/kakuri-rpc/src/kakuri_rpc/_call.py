@@ -4,7 +4,7 @@ import asyncio
 import contextvars
 import time
 from collections.abc import Callable, Coroutine, Generator
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from kakuri_json import JSONError, decode
 from kakuri_tcp import ClientClosed as LineClientClosed
@@ -210,10 +210,10 @@ class Call(Generic[R]):
         """Receive the line that answers the request; the connection calls this."""
         cached_convert = self._cached_convert
         known = None if cached_convert is None else _cache.find(line)
-        if known is not None and known[0] is not cached_convert:
+        if known is not None and known.convert is not cached_convert:
             known = None
         try:
-            reply = _decoded(line) if known is None else known[1]
+            reply = _decoded(line) if known is None else known.reply
             fault = mismatch(self._request, reply)
         except UnexpectedReply as error:
             # Break the reference cycle: its frames refer to this call.
@@ -223,7 +223,7 @@ class Call(Generic[R]):
             self._fail(error)
             return
         if fault is not None or not isinstance(reply, self._reply_type):
-            refusal = error_of(reply, self._request, self._reply_type, fault)
+            refusal = error_of(self._request, reply, self._reply_type, fault)
             if isinstance(refusal, AgentError):
                 self._refused(refusal)
             else:
@@ -233,10 +233,10 @@ class Call(Generic[R]):
         try:
             result: Any = reply
             if known is not None:
-                result = known[2]
+                result = known.result
             elif cached_convert is not None:
                 result = cached_convert(reply)
-                _cache.add(line, (cached_convert, reply, result))
+                _cache.add(line, _CachedReply(cached_convert, reply, result))
             self._result = result if self._convert is None else self._convert(result)
         except Exception as error:  # noqa: BLE001 - the caller gets it
             self._error = error
@@ -373,8 +373,16 @@ def _as_rpc_error(error: Exception) -> Exception:
     return converted
 
 
-_cache: RepeatCache[tuple[Callable[[Any], object], Any, Any]] = RepeatCache()
-"""For each reply line: the function that converted the reply, the reply, and the result."""
+class _CachedReply(NamedTuple):
+    """What was made of a reply line."""
+
+    convert: Callable[[Any], object]
+    reply: Any
+    result: Any
+    """What `convert` made of the reply."""
+
+
+_cache: RepeatCache[_CachedReply] = RepeatCache()
 
 
 def _decoded(answer: bytes) -> Reply:

@@ -61,13 +61,13 @@ def mismatch(request: Request, reply: Reply) -> str | None:
 
 
 def error_of(
-    reply: Reply, request: Request, expected: type[Any], fault: str | None
+    request: Request, reply: Reply, expected: type[Any], fault: str | None
 ) -> UnexpectedReply | AgentError:
     """Return the error for a reply that has another class, does not match or reports an error.
 
     Args:
-        reply: The reply.
-        request: Its request.
+        request: The request.
+        reply: Its reply.
         expected: The class of the expected reply.
         fault: What `mismatch` returned for them.
     """

@@ -129,7 +129,7 @@ class _Answers:
             return ErrorReply(ErrorCode.BAD_REQUEST, one_line(error))
         except JSONError as error:
             raise _NotARequest(one_line(error)) from error
-        return self._checked(request, len(line)) if isinstance(request, StartWorkload) else request
+        return self._checked(request, len(line))
 
     def parse_first(self, line: bytes) -> Request | ErrorReply:
         """Return the request in the first line of a connection, which has to be valid."""
@@ -137,7 +137,7 @@ class _Answers:
             request = _read(line)
         except JSONError as error:
             raise _NotARequest(one_line(error)) from error
-        return self._checked(request, len(line)) if isinstance(request, StartWorkload) else request
+        return self._checked(request, len(line))
 
     def answer(self, request: Request | ErrorReply) -> bytes | Awaitable[LateReply]:
         """Return the reply to a request, encoded or awaitable; an ErrorReply is the reply."""
@@ -169,7 +169,10 @@ class _Answers:
         code = ErrorCode.TOO_LARGE if is_large else ErrorCode.BAD_REQUEST
         return self._encode(ErrorReply(code, str(fault)))
 
-    def _checked(self, request: StartWorkload, size: int) -> Request | ErrorReply:
+    def _checked(self, request: Request, size: int) -> Request | ErrorReply:
+        """Return a request, or the reply to a start whose workload is too large."""
+        if not isinstance(request, StartWorkload):
+            return request
         try:
             check_document(request.workload, size, limit=self._max_document, path="$.workload")
         except DocumentTooLarge as error:

@@ -55,8 +55,6 @@ def read_query(request: Request, query_type: type[Q]) -> Q:
         QueryError: A parameter is unknown, repeated or invalid. All faults are reported at once;
             of a repeated parameter only the repetition, because it is unknown which value is meant.
     """
-    if not request.query_string:
-        return query_type()
     readers = _readers(query_type)  # type: ignore[arg-type]  # mypy does not see that it is hashable
     given: dict[str, object] = {}
     repeated: dict[str, Fault] = {}
@@ -78,7 +76,7 @@ def read_query(request: Request, query_type: type[Q]) -> Q:
 
 def refuse_query(request: Request) -> None:
     """Raise QueryError with a fault for each parameter of a request that takes none."""
-    if request.query_string and (names := dict(request.query_pairs)):
+    if names := dict(request.query_pairs):
         message = "expected no parameters for this path and method"
         raise QueryError(Fault(f"query.{name}", message) for name in names)
 
