@@ -86,6 +86,17 @@ def test_wait_for_a_workload_that_was_removed_meanwhile_gives_up(kakuri, api):
     )
 
 
+def test_wait_with_timeout_0_checks_each_workload_once(kakuri, api):
+    for workload_id in ("a", "b", "c"):
+        api.add(workload_id)
+    result = kakuri("wait", "a", "b", "c", "--for", "running", "--timeout", "0")
+    assert (result.code, sorted(result.out.split())) == (0, ["a", "b", "c", *["running"] * 3])
+    api.add("new", "pending")
+    result = kakuri("wait", "a", "new", "--for", "running", "--timeout", "0")
+    assert (result.code, result.out) == (124, "a  running\n")
+    assert result.err == "error: new: not running\n"
+
+
 def test_wait_exits_with_124_after_its_timeout(kakuri, api):
     api.add("web", "pending")
     result = kakuri("wait", "web", "--for", "running", "--timeout", "50ms")

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from kakuri._client import API
 
 CONDITIONS = ("running", "ended", "removed")
+CHECK_SECONDS = 5.0
+"""Seconds for the first answer with `--timeout 0`, which checks each workload once."""
+
 _CANT = {"running": "start running", "ended": "end"}
 
 
@@ -35,7 +38,10 @@ class Verdict(NamedTuple):
 @click.option("--for", "condition", type=click.Choice(CONDITIONS, case_sensitive=False),
               default="ended", show_default=True, help="What to wait for.")  # fmt: skip
 @click.option(
-    "--timeout", type=SECONDS, metavar="SECONDS", help="Give up after this time: exit 124."
+    "--timeout",
+    type=SECONDS,
+    metavar="SECONDS",
+    help="Give up after this time: exit 124; 0 checks once.",
 )
 @click.option("--exit-code", is_flag=True, help="Exit with the workload's own exit code.")
 @click.pass_obj
@@ -125,19 +131,27 @@ def _verdicts(
     for one in waiting:
         arguments = (invocation, api.again(), one, condition, results)
         threading.Thread(target=_follow, args=arguments, daemon=True).start()
-    deadline = None if timeout is None else time.monotonic() + timeout
+    unchecked = set(waiting) if timeout == 0 else set()
+    deadline = None if timeout is None else time.monotonic() + (timeout or CHECK_SECONDS)
     while waiting:
         left = None if deadline is None else max(0.0, deadline - time.monotonic())
+        if timeout == 0 and not unchecked:
+            left = 0.0
         try:
             result = results.get(timeout=left)
         except queue.Empty:
             names = ", ".join(waiting)
-            message = f"{names}: still not {condition} after {span(timeout or 0.0)}"
+            message = f"{names}: not {condition}"
+            if timeout:
+                message = f"{names}: still not {condition} after {span(timeout)}"
             raise CommandError(message, Exit.TIMEOUT, code="timeout") from None
         if isinstance(result, BaseException):
             raise result
-        waiting.remove(result[0])
-        yield result
+        workload_id, _, verdict = result
+        unchecked.discard(workload_id)
+        if verdict is not None:
+            waiting.remove(workload_id)
+            yield result
 
 
 def _follow(
@@ -147,7 +161,7 @@ def _follow(
     condition: str,
     results: "queue.SimpleQueue[Any]",
 ) -> None:
-    """Put a workload's verdict into the results, or the error that ended following it."""
+    """Put each state of a workload into the results, until there is a verdict or an error."""
     from kakuri._watch import changes, removed_document  # noqa: PLC0415 (not for --help)
 
     try:
@@ -157,8 +171,9 @@ def _follow(
                     found = document
                     if found is None and condition != "removed":
                         found = removed_document(api, workload_id)
-                    if (verdict := verdict_of(condition, found)) is not None:
-                        results.put((workload_id, found, verdict))
+                    verdict = verdict_of(condition, found)
+                    results.put((workload_id, found, verdict))
+                    if verdict is not None:
                         return
             except NotFound:
                 found = removed_document(api, workload_id)
