@@ -1,8 +1,9 @@
 """POST and GET per second through control plane and agent, beside Go and FastAPI.
 
 Kakuri runs with its default options, access log included, in a store in memory and a durable one,
-and besides with a quiet log and with two workers, to show what these change. Go's services (`go_stack.go`) take part if a Go
-compiler is installed. The stacks run in turn on the same machine under the same wrk; each figure
+and besides with a quiet log and with two workers, to show what these change. Go's services
+(`go_stack.go`) take part if a Go compiler is installed: without a log, and with the lines that
+Kakuri writes by default. The stacks run in turn on the same machine under the same wrk; each figure
 is the median of the rounds.
 
 Usage: bench_flow.py [ROUNDS] [SECONDS] [CONNECTIONS] [--json FILE]
@@ -183,7 +184,7 @@ def stacks(directory: Path) -> dict[str, Stack]:
     if (go := shutil.which("go")) is not None:
         program = directory / "go_stack"
         subprocess.run([go, "build", "-o", program, HERE / "go_stack.go"], check=True)
-        found["Go"] = peers(str(program))
+        found |= {"Go": peers(str(program)), "Go with a log": peers(str(program), "-log")}
     fastapi = peers(sys.executable, str(HERE / "fastapi_stack.py"))
     return found | {"FastAPI on uvicorn, asyncio streams": fastapi}
 

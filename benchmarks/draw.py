@@ -27,6 +27,7 @@ STACKS = {
     "Kakuri, memory, quiet log": "Kakuri, quiet log",
     "Kakuri, durable": "Kakuri, durable",
     "Go": "Go",
+    "Go with a log": "Go, with a log",
     "FastAPI on uvicorn, asyncio streams": "FastAPI",
 }
 """The stacks of bench_flow.py in the order of the bars, and their labels."""

@@ -1,7 +1,8 @@
 // The same two services from Go's standard library: net/http, encoding/json, one JSON line per
-// message to the agent. Each runs on one thread, like Kakuri's. They log no requests.
+// message to the agent. Each runs on one thread, like Kakuri's. With -log, they log what Kakuri logs
+// by default, with log/slog: a line for each request and two for each new workload.
 //
-// Usage: go_stack agent PORT | control-plane PORT AGENT_PORT
+// Usage: go_stack [-log] agent PORT | control-plane PORT AGENT_PORT
 package main
 
 import (
@@ -9,8 +10,10 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"flag"
 	"io"
 	"log"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -26,6 +29,8 @@ const (
 	maxLine = 1 << 20
 	toStart = 50 * time.Millisecond
 )
+
+var logs = flag.Bool("log", false, "log requests and states of workloads")
 
 var workloadID = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$`)
 
@@ -79,10 +84,16 @@ func (n *node) answer(request message) message {
 		if _, known := n.states[id]; !known {
 			n.states[id] = "Pending"
 			n.specs[id] = *request.Workload
+			if *logs {
+				slog.Info("workload accepted", "workload", id, "image", request.Workload.Image)
+			}
 			time.AfterFunc(toStart, func() {
 				n.mutex.Lock()
 				n.states[id] = "Running"
 				n.mutex.Unlock()
+				if *logs {
+					slog.Info("workload state changed", "workload", id, "state", "running")
+				}
 			})
 		}
 		return message{Type: "Status", ID: id, State: n.states[id]}
@@ -238,14 +249,50 @@ func (p *plane) ServeHTTP(response http.ResponseWriter, request *http.Request) {
 	}
 }
 
+// Requests in the log: net/http has no access log of its own.
+
+type recorder struct {
+	http.ResponseWriter
+	status, size int
+}
+
+func (r *recorder) WriteHeader(status int) {
+	r.status = status
+	r.ResponseWriter.WriteHeader(status)
+}
+
+func (r *recorder) Write(content []byte) (int, error) {
+	r.size += len(content)
+	return r.ResponseWriter.Write(content)
+}
+
+func logged(handler http.Handler) http.Handler {
+	return http.HandlerFunc(func(response http.ResponseWriter, request *http.Request) {
+		started := time.Now()
+		record := recorder{ResponseWriter: response}
+		handler.ServeHTTP(&record, request)
+		slog.Info("request", "peer", request.RemoteAddr, "method", request.Method,
+			"target", request.RequestURI, "status", record.status, "bytes", record.size,
+			"ms", time.Since(started).Seconds()*1000)
+	})
+}
+
 func main() {
 	runtime.GOMAXPROCS(1)
-	if len(os.Args) == 3 && os.Args[1] == "agent" {
-		log.Fatal(agent(os.Args[2]))
+	flag.Parse()
+	slog.SetDefault(slog.New(slog.NewTextHandler(os.Stderr, nil)))
+	arguments := flag.Args()
+	if len(arguments) == 2 && arguments[0] == "agent" {
+		log.Fatal(agent(arguments[1]))
 	}
-	if len(os.Args) != 4 || os.Args[1] != "control-plane" {
-		log.Fatal("usage: go_stack agent PORT | control-plane PORT AGENT_PORT")
+	if len(arguments) != 3 || arguments[0] != "control-plane" {
+		log.Fatal("usage: go_stack [-log] agent PORT | control-plane PORT AGENT_PORT")
 	}
-	handler := &plane{agent: "127.0.0.1:" + os.Args[3], free: make(chan link, 1024)}
-	log.Fatal(http.ListenAndServe("127.0.0.1:"+os.Args[2], handler))
+	var handler http.Handler = &plane{
+		agent: "127.0.0.1:" + arguments[2], free: make(chan link, 1024),
+	}
+	if *logs {
+		handler = logged(handler)
+	}
+	log.Fatal(http.ListenAndServe("127.0.0.1:"+arguments[1], handler))
 }
