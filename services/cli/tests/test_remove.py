@@ -7,6 +7,7 @@ import pytest
 from kakuri._exits import CommandError, NotFound
 from kakuri._lifecycle import await_state, post
 from kakuri._remove import delete
+from kakuri._watch import changes
 
 GONE, UNDER_WAY = 200, 202
 
@@ -43,6 +44,14 @@ def clock(monkeypatch):
     return now
 
 
+@pytest.fixture(autouse=True)
+def pauses(monkeypatch):
+    """Record pauses instead of sleeping."""
+    seconds = []
+    monkeypatch.setattr(time, "sleep", seconds.append)
+    return seconds
+
+
 def waits(api):
     return [(params.get("wait"), wait) for _, _, params, _, _, wait in api.requests]
 
@@ -70,6 +79,11 @@ def test_removal_ends_with_the_response_that_it_is_gone(clock):
     api = ScriptedAPI(clock, Response(UNDER_WAY), Response(GONE), seconds=1.0)
     assert delete(api, "a b", grace=0).status == GONE
     assert [path for _, path, *_ in api.requests] == ["/workloads/a%20b"] * 2
+
+
+def test_removal_is_not_requested_without_a_pause_from_a_server_that_does_not_wait(clock, pauses):
+    delete(ScriptedAPI(clock, *[Response(UNDER_WAY)] * 3, Response(GONE)), "a", grace=0)
+    assert pauses == [0.1] * 3
 
 
 def test_removal_that_is_not_awaited_is_one_request_without_a_wait(clock):
@@ -125,6 +139,23 @@ def test_state_is_waited_for_at_least_a_second_at_a_time(clock):
     api = ScriptedAPI(clock, Response(), Response(state="failed"), seconds=9.5)
     await_state(api, "a", Response(), is_stopped, 10)
     assert api.requests[1][2]["wait"] == "1"
+
+
+def test_state_is_not_requested_without_a_pause_from_a_server_that_does_not_wait(clock, pauses):
+    versions = [8, 8, 8, 9]
+    results = [Response(version=version) for version in versions]
+    await_state(
+        ScriptedAPI(clock, *results, Response(state="failed")), "a", Response(), is_stopped, 9
+    )
+    assert pauses == [0.1] * 2
+
+
+def test_changes_are_not_requested_without_a_pause_from_a_server_that_does_not_wait(clock, pauses):
+    api = ScriptedAPI(clock, *[Response(version=version) for version in (8, 8, 8, 9)])
+    api.name = "server"
+    found = changes(None, api, "a")
+    assert [next(found)["version"], next(found)["version"]] == [8, 9]
+    assert pauses == [0.1] * 2
 
 
 def test_state_that_is_not_reached_in_time_is_an_error_with_the_present_one(clock):

@@ -131,7 +131,7 @@ def await_state(
     Raises:
         CommandError: The time passed.
     """
-    from kakuri._watch import path_of  # noqa: PLC0415 (not for --help)
+    from kakuri._watch import PAUSE_SECONDS, path_of  # noqa: PLC0415 (not for --help)
 
     deadline = time.monotonic() + seconds
     version: str | None = None
@@ -147,5 +147,8 @@ def await_state(
         if version is not None:
             params += [("wait", str(max(1, min(30, int(left))))), ("after", version)]
         response = api.get(path_of(workload_id), params, wait=30)
-        version = str(response.document["version"])
+        newest = str(response.document["version"])
+        if newest == version:
+            time.sleep(PAUSE_SECONDS)
+        version = newest
     return response

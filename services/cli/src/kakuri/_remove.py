@@ -88,7 +88,7 @@ def delete(
         is_awaited: Whether to wait until it is gone, for a minute more than the grace.
         version: The version that it must have.
     """
-    from kakuri._watch import path_of  # noqa: PLC0415 (not for --help)
+    from kakuri._watch import PAUSE_SECONDS, path_of  # noqa: PLC0415 (not for --help)
 
     deadline = time.monotonic() + grace + MORE_SECONDS
     headers = {"If-Match": f'"{version}"'} if version else None
@@ -107,6 +107,7 @@ def delete(
             return api.get(path, [("removed", "true")])  # it was gone between two requests
         if response.status == 200 or not is_awaited or time.monotonic() >= deadline:
             return response
+        time.sleep(PAUSE_SECONDS)
         headers, is_first = None, False  # the version has changed with the first request
 
 

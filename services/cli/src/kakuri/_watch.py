@@ -1,5 +1,6 @@
 """Following one workload: its document now, and after each change."""
 
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,6 +16,11 @@ POLL_SECONDS = 30
 
 PULL_SECONDS = 1
 """The same while an image is pulled: progress is not an event, so it does not end a wait."""
+
+
+PAUSE_SECONDS = 0.1
+"""Seconds between a response without a change and the next request, in case the server, or a proxy
+before it, does not wait."""
 
 
 def path_of(workload_id: str, rest: str = "") -> str:
@@ -57,6 +63,8 @@ def changes(invocation: Invocation, api: API, workload_id: str) -> Iterator[dict
         if newest != version:
             version = newest
             yield document
+        else:
+            time.sleep(PAUSE_SECONDS)
 
 
 def removed_document(api: API, workload_id: str) -> dict[str, Any] | None:
