@@ -25,7 +25,9 @@ TRACES = st.sampled_from([None, "4bf92f3577b34da6a3ce929d0e0e4736"])
 
 FORMS = {"text": TEXT, "json": JSON}
 
-ALWAYS_GENERAL = FastPaths(lambda *_event: None, lambda requests: [""] * len(requests))
+ALWAYS_GENERAL = FastPaths(
+    lambda *_event: None, lambda *_event: None, lambda requests: [""] * len(requests)
+)
 
 NANOSECONDS = 1_795_000_000_000_001_000
 
@@ -66,8 +68,9 @@ def renderings(request):
     lines = Lines()
     stream = configure_logs(request.param)
     (configured,) = structlog.get_config()["processors"]
-    fast = LineRenderer(FORMS[request.param], configured._general, lines)
-    general = LineRenderer(ALWAYS_GENERAL, configured._general, lines)
+    complete, render = configured._complete, configured._render
+    fast = LineRenderer(FORMS[request.param], complete, render, lines)
+    general = LineRenderer(ALWAYS_GENERAL, complete, render, lines)
     yield fast, general, lines
     stream.close(10)
     structlog.reset_defaults()
@@ -160,7 +163,7 @@ def test_simple_event_takes_the_fast_path(renderings, names, trace):
 def test_event_that_is_rendered_later_has_the_time_and_trace_of_its_call(monkeypatch):
     later = []
     stream = SimpleNamespace(write_later=lambda *line: later.append(line))
-    renderer = LineRenderer(TEXT, [], stream)
+    renderer = LineRenderer(TEXT, [], None, stream)
     set_trace("4bf92f3577b34da6a3ce929d0e0e4736")
     assert renderer.write_event("info", "workload accepted", {"id": "a"})
     monkeypatch.setattr("time.time_ns", lambda: 0)
@@ -169,6 +172,70 @@ def test_event_that_is_rendered_later_has_the_time_and_trace_of_its_call(monkeyp
     (line,) = render([event])
     assert line.startswith("2026-11-18T11:06:40.000001Z [info    ] workload accepted ")
     assert line.endswith(" id=a trace=4bf92f3577b34da6a3ce929d0e0e4736\n")
+
+
+NAMES = ("id", "state", "a b", "error")
+
+
+def write_events(renderer, event, names, rows):
+    """Return the lines of events with these values, which are rendered together."""
+    later = []
+    stream = SimpleNamespace(write_later=lambda *line: later.append(line))
+    write = LineRenderer(renderer._fast, [], renderer._render, stream).event_writer(event, names)
+    for values in rows:
+        write(*values)
+    (render,) = {each for each, _ in later}
+    return render([item for _, item in later])
+
+
+@given(data=st.data(), trace=TRACES, event=st.sampled_from(HOSTILE_TEXTS) | st.text())
+def test_frequent_event_with_any_values_has_the_line_that_structlog_would_write(
+    renderings, data, trace, event
+):
+    fast, general, _ = renderings
+    set_trace(trace)
+    names = NAMES[: data.draw(st.integers(0, len(NAMES)))]
+    rows = data.draw(st.lists(st.tuples(*[VALUES] * len(names)), min_size=1, max_size=4))
+    expected = [
+        general(None, "info", {**dict(zip(names, values, strict=True)), "event": event})
+        for values in rows
+    ]
+    assert write_events(fast, event, names, rows) == [f"{line}\n" for line in expected]
+
+
+@pytest.mark.parametrize("hostile", HOSTILE_TEXTS)
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_frequent_event_with_a_hostile_value_among_plain_ones_is_one_line(
+    renderings, hostile, place
+):
+    fast, general, _ = renderings
+    rows = [("a", "Running")] * 3
+    rows[place] = ("b", hostile)
+    lines = write_events(fast, "workload changed", ["id", "state"], rows)
+    assert lines == [
+        f"{general(None, 'info', {'id': each, 'state': state, 'event': 'workload changed'})}\n"
+        for each, state in rows
+    ]
+
+
+def test_frequent_event_of_plain_text_takes_the_fast_path():
+    render = TEXT.events("workload changed 100 %", ("id", "state"))
+    (line,) = render([(("a", 1), "4bf92f3577b34da6a3ce929d0e0e4736", NANOSECONDS)])
+    assert line.startswith("2026-11-18T11:06:40.000001Z [info    ] workload changed 100 % ")
+    assert line.endswith(" id=a state=1 trace=4bf92f3577b34da6a3ce929d0e0e4736\n")
+
+
+@pytest.mark.parametrize("value", ["a\nb", "a b", "", "é", "x" * 501, 1.5e300 * 1e300 * -1, None])
+def test_frequent_event_takes_the_fast_path_only_if_its_values_are_plain(value):
+    render = TEXT.events("workload changed", ("id",))
+    is_plain = render([(("a",), None, NANOSECONDS), ((value,), None, NANOSECONDS)]) is not None
+    assert is_plain == (str(value) in ("-inf", "None"))
+
+
+def test_frequent_events_of_two_seconds_are_left_to_the_general_rendering():
+    render = TEXT.events("workload changed", ("id",))
+    later = NANOSECONDS + 1_000_000_000
+    assert render([(("a",), None, NANOSECONDS), (("b",), None, later)]) is None
 
 
 ACCESS = AccessEntry("127.0.0.1:5", "GET", "/workloads/wl-1", 200, 3, 0.00154, complete=True)

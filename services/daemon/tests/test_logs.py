@@ -4,7 +4,7 @@ import re
 
 import pytest
 import structlog
-from kakuri_daemon import configure_logs
+from kakuri_daemon import configure_logs, event_log
 from kakuri_daemon._logs import TextRenderer
 from kakuri_daemon.api import access_log
 from kakuri_http import AccessEntry
@@ -176,3 +176,28 @@ def test_events_can_be_captured_after_the_log_was_configured(lines):
         log.info("captured", id="wl-1")
     assert captured == [{"event": "captured", "id": "wl-1", "log_level": "info"}]
     assert len(read()) == 1
+
+
+@pytest.mark.parametrize("log_format", ["text", "json"])
+def test_frequent_event_has_the_line_of_an_ordinary_one(lines, monkeypatch, log_format):
+    monkeypatch.setattr("time.time_ns", lambda: 0)
+    read = lines(log_format=log_format)
+    event_log("workload accepted", "id", "image")("wl-1", "a\nb")
+    event_log("stopped")()
+    structlog.get_logger().info("workload accepted", id="wl-1", image="a\nb")
+    structlog.get_logger().info("stopped")
+    first, second, third, fourth = read()
+    assert (first, second) == (third, fourth)
+    assert "workload accepted" in first
+
+
+def test_frequent_event_below_the_level_is_not_logged(lines):
+    read = lines(log_level="warning")
+    event_log("workload accepted", "id")("wl-1")
+    assert read() == []
+
+
+def test_frequent_event_before_the_log_is_configured_goes_through_structlog():
+    with structlog.testing.capture_logs() as events:
+        event_log("workload accepted", "id")("wl-1")
+    assert events == [{"event": "workload accepted", "id": "wl-1", "log_level": "info"}]

@@ -250,21 +250,27 @@ def test_writer_takes_lines_without_the_lock_that_other_threads_wait_for(monkeyp
     assert was_free == [True, True]
 
 
-def test_line_that_is_written_while_another_is_rendered_is_written():
+def test_lines_that_a_renderer_writes_itself_do_not_disturb_the_order_of_others():
     read, write = os.pipe()
     stream = LogStream(write)
+    was_rendering = []
 
     def render(items):
         stream.write("within\n")
+        stream.write_later(render_texts, "later")
+        was_rendering.append(stream._is_rendering)
         return items
 
-    stream.write_later(render, "outer\n")
-    stream.write_later(render_texts, "next")
-    stream.write("last\n")
+    with stream._changed:  # so that the writer does not render
+        stream.write_later(render, "outer\n")
+        stream.write_later(render_texts, "next")
+        stream.write("last\n")
     stream.close(10)
+    assert was_rendering == [True]
+    assert not stream._is_rendering
     os.close(write)
     with os.fdopen(read) as source:
-        assert sorted(source.read().splitlines()) == ["last", "next", "outer", "within"]
+        assert source.read().splitlines() == ["within", "outer", "next", "later", "last"]
 
 
 def test_line_that_is_written_while_the_writer_renders_another_appears_after_it():

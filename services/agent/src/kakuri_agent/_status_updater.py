@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import structlog
+from kakuri_daemon import event_log
 from kakuri_registry import RegistryFull, WorkloadEntry, WorkloadRegistry
 from kakuri_workload import DesiredState, Run, WorkloadState, ZoneStatus
 
@@ -54,6 +55,7 @@ class StatusUpdater:
         self._clock = clock
         self._jitter = jitter
         self._on_run_end = on_run_end
+        self._log_changed = event_log("workload changed", "id", "state")
         self._loop = asyncio.get_running_loop()
         self._on_workload_end: Callable[[], None] = lambda: None
 
@@ -226,14 +228,12 @@ class StatusUpdater:
         updated = self._registry.update(workload_id, run, now=self._clock())
         if updated is entry:
             return entry
-        details: dict[str, object] = {}
-        if run.reason is not None:
-            details["reason"] = run.reason
-        if run.message is not None:
-            details["message"] = run.message
-        if run.exit_code is not None:
-            details["exit_code"] = run.exit_code
-        log.bind().info("workload changed", id=workload_id, state=state._value_, **details)
+        if run.reason is None and run.message is None and run.exit_code is None:
+            self._log_changed(workload_id, state._value_)
+        else:
+            details = {"reason": run.reason, "message": run.message, "exit_code": run.exit_code}
+            known = {name: value for name, value in details.items() if value is not None}
+            log.info("workload changed", id=workload_id, state=state._value_, **known)
         if state.is_terminal:
             self._on_workload_end()
         return updated

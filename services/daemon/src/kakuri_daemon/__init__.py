@@ -5,7 +5,7 @@
 
 from kakuri_daemon._command import EXIT_USAGE, DaemonCommand, DaemonError, WorkerCount, endpoint
 from kakuri_daemon._listen_group import listen_group
-from kakuri_daemon._logs import configure_logs
+from kakuri_daemon._logs import configure_logs, event_log
 from kakuri_daemon._private_directory import open_private_directory
 from kakuri_daemon._run import run
 from kakuri_daemon._settings import read_toml
@@ -28,6 +28,7 @@ __all__ = [
     "current_trace",
     "current_traceparent",
     "endpoint",
+    "event_log",
     "listen_group",
     "open_private_directory",
     "read_toml",

@@ -7,7 +7,7 @@ text. Each function here returns the same line, byte for byte, as the general re
 
 import re
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -24,6 +24,7 @@ EVENT_WIDTH = 30
 # Printable ASCII without what the text form quotes or JSON escapes: space " ' = \
 _PLAIN = rf"[!#-&(-<>-\[\]-~]{{1,{MAX_VALUE_LENGTH}}}"
 _plain = re.compile(_PLAIN).fullmatch
+_plain_texts = re.compile(rf"{_PLAIN}(?:\n{_PLAIN})*").fullmatch
 _plain_event = re.compile(rf"[ !#-\[\]-~]{{1,{MAX_VALUE_LENGTH}}}").fullmatch
 _plain_name = re.compile("[A-Za-z_]{1,50}").fullmatch
 _JSON_LITERALS = {None: "null", True: "true", False: "false"}
@@ -47,6 +48,12 @@ LoggedRequest: TypeAlias = "tuple[AccessEntry, str | None, int]"
 """An exchange, its trace, and the time of its line in nanoseconds since the epoch."""
 
 
+LoggedValues: TypeAlias = tuple[tuple[object, ...], str | None, int]
+"""The values of an event's fields, its trace, and its time in nanoseconds since the epoch."""
+
+RenderValues: TypeAlias = Callable[[Sequence[LoggedValues]], list[str] | None]
+
+
 @dataclass(frozen=True)
 class FastPaths:
     """The fast paths of one form of the log; times are nanoseconds since the epoch."""
@@ -54,6 +61,10 @@ class FastPaths:
     event: Callable[[str, str, Mapping[str, Any], str | None, int], str | None]
     """Renders the level, text, fields, trace and time of an event as a line without its line feed;
     returns None if they need the general rendering."""
+
+    events: Callable[[str, Sequence[str]], RenderValues | None]
+    """Returns a function that renders events of level info with this text and these fields, as
+    lines with their line feeds. It returns None if one of them needs the general rendering."""
 
     requests: Callable[[Iterable[LoggedRequest]], list[str]]
     """Renders exchanges that `is_plain_request` accepts as lines with their line feeds."""
@@ -105,6 +116,29 @@ def _text_template(
     layout = "".join([f" {name}=%s" for name in names])
     are_plain = re.compile(layout.replace("%s", _PLAIN)).fullmatch
     return f"[{level:<8}] {event:<{EVENT_WIDTH}}", layout, are_plain
+
+
+def _text_events(event: str, names: Sequence[str]) -> RenderValues | None:
+    template = _text_template("info", event, *names)
+    if template is None or not names:
+        return None
+    head, layout, _ = template
+    rest = f".%06dZ {head.replace('%', '%%')}{layout}%s%s\n"
+
+    def render(events: Sequence[LoggedValues]) -> list[str] | None:
+        texts = [str(value) for values, _, _ in events for value in values]
+        joined = "\n".join(texts)  # to check all of them at once
+        seconds = {time // _NANOSECONDS for _, _, time in events}
+        # Without the count, a value with a line feed would be two plain ones.
+        if joined.count("\n") >= len(texts) or not _plain_texts(joined) or len(seconds) > 1:
+            return None
+        line = f"{_second(*seconds)}{rest}"
+        return [
+            line % (time % _NANOSECONDS // 1000, *values, " trace=" if trace else "", trace or "")
+            for values, trace, time in events
+        ]
+
+    return render
 
 
 def _json_event(
@@ -172,5 +206,5 @@ def _json_requests(requests: Iterable[LoggedRequest]) -> list[str]:
     ]
 
 
-TEXT = FastPaths(_text_event, _text_requests)
-JSON = FastPaths(_json_event, _json_requests)
+TEXT = FastPaths(_text_event, _text_events, _text_requests)
+JSON = FastPaths(_json_event, lambda _event, _names: None, _json_requests)

@@ -24,6 +24,7 @@ from kakuri_daemon._fast_lines import (
     MAX_VALUE_LENGTH,
     TEXT,
     FastPaths,
+    LoggedValues,
     is_plain_request,
     timestamp,
 )
@@ -44,6 +45,7 @@ LEVELS = {
 }
 
 Event = MutableMapping[str, Any]
+Render: TypeAlias = Callable[[Any, str, Event], str]
 _SimpleEvent: TypeAlias = tuple[str, str, Mapping[str, Any], str | None, int]
 """The level, text, fields and trace of an event, and its time in nanoseconds since the epoch."""
 
@@ -77,22 +79,21 @@ def configure_logs(log_format: str = "text", log_level: str = "info") -> LogStre
     """
     level = LEVELS[log_level]
     stream = LogStream(_STDERR)
-    shared: list[structlog.typing.Processor] = [
+    complete: list[structlog.typing.Processor] = [
         _add_trace,
         structlog.processors.add_log_level,
         _add_timestamp,
         structlog.processors.format_exc_info,
-        _shorten,
     ]
     has_colors = os.isatty(_STDERR)
-    render: structlog.typing.Processor = _render_json
+    render: Render = _render_json
     if log_format == "text":
         render = TextRenderer(has_colors=has_colors)
-    processors = [*shared, render]
+    processors: list[structlog.typing.Processor] = [*complete, render]
     logger_class = structlog.make_filtering_bound_logger(level)
     if log_format == "json" or not has_colors:
         fast = JSON if log_format == "json" else TEXT
-        renderer = LineRenderer(fast, processors, stream)
+        renderer = LineRenderer(fast, complete, render, stream, level)
         processors = [renderer]
         logger_class = _short_cut(logger_class, renderer, level)
     structlog.configure(
@@ -105,7 +106,7 @@ def configure_logs(log_format: str = "text", log_level: str = "info") -> LogStre
     remove_meta = structlog.stdlib.ProcessorFormatter.remove_processors_meta
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=shared, processors=[remove_meta, render]
+            foreign_pre_chain=complete, processors=[remove_meta, render]
         )
     )
     logging.basicConfig(handlers=[handler], level=level, force=True)
@@ -117,25 +118,31 @@ class LineRenderer:
 
     Args:
         fast: The fast paths of the form.
-        general: The processors that render any event.
+        complete: The processors that add the trace, the level and the time to any event.
+        render: Renders any complete event.
         stream: Writes the lines.
+        lowest: The lowest level that is logged.
     """
 
     def __init__(
         self,
         fast: FastPaths,
-        general: Sequence[structlog.typing.Processor],
+        complete: Sequence[structlog.typing.Processor],
+        render: Render,
         stream: LogStream,
+        lowest: int = logging.INFO,
     ) -> None:
         self._fast = fast
-        self._general = general
+        self._complete = complete
+        self._render = render
         self._stream = stream
+        self._lowest = lowest
 
-    def __call__(self, logger: Any, method: str, event: Event) -> Any:
+    def __call__(self, logger: Any, method: str, event: Event) -> str:
         result: Any = event
-        for process in self._general:
+        for process in self._complete:
             result = process(logger, method, result)
-        return result
+        return self._render(logger, method, result)
 
     def write_event(self, level: str, event: Any, fields: Mapping[str, Any]) -> bool:
         """Queue an event to be rendered without structlog; return False if that is not possible."""
@@ -165,9 +172,31 @@ class LineRenderer:
             return line
         traced = {} if trace is None else {"trace": trace}
         added = {"level": level, "timestamp": timestamp(nanoseconds)}
-        shorten, render = self._general[-2:]  # the others add the trace, level and time
-        result = shorten(None, level, {**fields, "event": event, **traced, **added})
-        return cast("str", render(None, level, cast("Event", result)))
+        return self._render(None, level, {**fields, "event": event, **traced, **added})
+
+    def event_writer(self, event: str, names: Sequence[str]) -> Callable[..., None]:
+        """Return a function that writes an event of level info, later and without structlog.
+
+        Args:
+            event: Its text.
+            names: Its fields; the function gets their values, which must be immutable.
+        """
+        if self._lowest > logging.INFO:
+            return _ignore
+        render_plain, write_later = self._fast.events(event, names), self._stream.write_later
+
+        def render(events: Sequence[LoggedValues]) -> list[str]:
+            if render_plain is not None and (lines := render_plain(events)) is not None:
+                return lines
+            return self._render_events(
+                ("info", event, dict(zip(names, values, strict=True)), trace, nanoseconds)
+                for values, trace, nanoseconds in events
+            )
+
+        def write(*values: object) -> None:
+            write_later(render, (values, TRACE.get(), time.time_ns()))
+
+        return write
 
     def request_writer(
         self, log_request: Callable[["AccessEntry"], None]
@@ -186,6 +215,35 @@ class LineRenderer:
                 log_request(access)
 
         return write_request
+
+
+def _ignore(*_values: object) -> None:
+    pass
+
+
+def event_log(event: str, *names: str) -> Callable[..., None]:
+    """Return a function that logs an event which is too frequent for structlog.
+
+        log_accepted = event_log("workload accepted", "id", "image")
+        log_accepted(workload.id, workload.image)
+
+    The line is that of `structlog.get_logger().info(event, id=…, image=…)`, for a tenth of its
+    cost. Call it after `configure_logs`: the function keeps to the configuration of that moment.
+
+    Args:
+        event: The event's text.
+        names: Its fields. The function gets the value of each, in this order: a text, a number, a
+            boolean or None.
+    """
+    renderer = structlog.get_config()["processors"][0]
+    if isinstance(renderer, LineRenderer):
+        return renderer.event_writer(event, names)
+    log = structlog.get_logger()
+
+    def log_event(*values: object) -> None:
+        log.info(event, **dict(zip(names, values, strict=True)))
+
+    return log_event
 
 
 def _short_cut(
@@ -220,7 +278,8 @@ def _add_timestamp(_logger: Any, _method: str, event: Event) -> Event:
     return event
 
 
-def _shorten(_logger: Any, _method: str, event: Event) -> Event:
+def _short(event: Event) -> Event:
+    """Return an event with its long values cut, each of which is a text, number or None."""
     return {
         key: _shortened(value, MAX_TRACE_LENGTH if key == "exception" else MAX_VALUE_LENGTH)
         for key, value in event.items()
@@ -243,7 +302,7 @@ def _render_json(_logger: Any, _method: str, event: Event) -> str:
     return dumps(
         {
             key: _printable(value, "\n\t") if isinstance(value, str) else value
-            for key, value in event.items()
+            for key, value in _short(event).items()
         }
     )
 
@@ -255,6 +314,7 @@ class TextRenderer:
         self._has_colors = has_colors
 
     def __call__(self, _logger: Any, _method: str, event: Event) -> str:
+        event = _short(event)
         timestamp, level, text, traceback = (
             event.pop(key, "") for key in ("timestamp", "level", "event", "exception")
         )

@@ -18,6 +18,8 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from itertools import groupby
+from operator import itemgetter
 from typing import Any, ClassVar, TypeAlias
 
 MAX_WAITING_LINES = 10_000
@@ -38,6 +40,8 @@ FILE_PIECE = 1_048_576
 
 _Renderer: TypeAlias = Callable[[list[Any]], list[str]]
 """A function that returns the lines of items, with their line feeds."""
+
+_renderer_of = itemgetter(0)
 
 
 class LogStream:
@@ -88,17 +92,23 @@ class LogStream:
             self._wake()
 
     def _render(self) -> None:
-        later = self._later
+        later, waiting = self._later, self._waiting
         with self._changed:  # so that threads don't change the order
+            if self._is_rendering:
+                return  # a renderer writes a line itself
             self._is_rendering = True
-            while later:
-                render, item = later.popleft()
-                items = [item]
-                while later and later[0][0] == render:
-                    items.append(later.popleft()[1])
-                for line in _rendered(render, items):
-                    self._queue(line)
-            self._is_rendering = False
+            try:
+                while later:
+                    items = [later.popleft() for _ in range(len(later))]
+                    for render, group in groupby(items, _renderer_of):
+                        lines = _rendered(render, [item for _, item in group])
+                        if len(waiting) + len(lines) <= self._max_waiting:
+                            waiting.extend(lines)
+                        else:
+                            for line in lines:
+                                self._queue(line)
+            finally:
+                self._is_rendering = False
 
     def _queue(self, text: str) -> None:
         if len(self._waiting) < self._max_waiting:
