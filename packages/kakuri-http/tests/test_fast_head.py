@@ -19,7 +19,7 @@ from kakuri_http import (
     Request,
     ServerConnection,
 )
-from kakuri_http.core._fast_head import compile_fast_head
+from kakuri_http.core._fast_head import _CACHED_FIELDS, _CACHED_HEADS, compile_fast_head
 from kakuri_http.core._heads import HeadParser, parse_request_head
 
 from .cases import load, raw
@@ -47,14 +47,16 @@ def seen(request):
 
 
 def agree(data, fast=FAST, limits=LIMITS):
-    """Return whether the fast parser matched."""
+    """Return whether the fast parser matched; a repeated head may come from its caches."""
     quick = fast(data, 0)
     if quick is None:
         return False
     slow = exactly(data, limits)
     assert slow is not None
-    assert seen(quick[0]) == seen(slow[0])
-    assert quick[1] == slow[1]
+    for before in (b"", b"", b"GET "):
+        again = fast(before + data, len(before))
+        assert seen(quick[0]) == seen(again[0]) == seen(slow[0])
+        assert quick[1] == again[1] - len(before) == slow[1]
     return True
 
 
@@ -280,11 +282,68 @@ def test_receive_request_returns_the_request_of_the_events(head, content):
     assert core.next_event() is last is PAUSED
 
 
-def test_fields_of_the_last_head_serve_a_head_that_repeats_them():
+def test_repeated_head_is_found_in_the_cache():
+    fast = compile_fast_head(LIMITS)
+    head = b"POST /a?b HTTP/1.1\r\nHost: a:80\r\nContent-Length: 5\r\n\r\n"
+    requests = [fast(head, 0)[0] for _ in range(4)]
+    first, second, third, fourth = [request.repeated_head for request in requests]
+    assert first is second is None
+    assert third is fourth is not None
+    assert len({id(request) for request in requests}) == 4
+    assert seen(requests[0]) == seen(requests[3])
+
+
+@pytest.mark.parametrize("at", range(50))
+def test_head_that_differs_in_one_byte_is_not_taken_for_a_cached_one(at):
+    fast = compile_fast_head(LIMITS)
+    head = b"GET /ab HTTP/1.1\r\nHost: ab\r\nAccept: text/plain\r\n\r\n"
+    for _ in range(3):
+        assert agree(head, fast)
+    for byte in b"a.\r\n :":
+        changed = head[:at] + bytes([byte]) + head[at + 1 :]
+        if changed != head:
+            with suppress(RemoteProtocolError):
+                agree(changed, fast)
+            quick = fast(changed, 0)
+            assert quick is None or quick[0].repeated_head is None or agree(changed, fast)
+
+
+def test_cached_head_is_found_among_pipelined_ones():
+    fast = compile_fast_head(LIMITS)
+    head = b"GET /a HTTP/1.1\r\nHost: a\r\n\r\n"
+    for _ in range(3):
+        fast(head, 0)
+    request, end = fast(head + head + head, len(head))
+    assert request.repeated_head is not None
+    assert end == 2 * len(head)
+
+
+def test_cached_head_is_left_to_the_exact_parser_where_limits_are_smaller():
+    head = b"GET /aaaaaaaaaaaaaaaaaaaa HTTP/1.1\r\nHost: a\r\nX: y\r\n\r\n"
+    for limits in (LIMITS, Limits(request_line=40), Limits(head=50), Limits(fields=1)):
+        fast = compile_fast_head(limits)
+        found = [fast(head, 0) for _ in range(4)]
+        assert all(found) if limits is LIMITS else not any(found)
+
+
+def test_cached_head_with_content_over_the_limit_is_rejected():
+    limits = Limits(body=4)
+    read_fast = compile_fast_head(limits)
+    head = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n"
+    for _ in range(4):
+        core = ServerConnection(limits, read_fast)
+        assert core.receive_request(head + b"12345") is None
+        assert isinstance(core.next_event(), Request)
+        with pytest.raises(RemoteProtocolError, match="at most 4 bytes"):
+            core.next_event()
+
+
+def test_fields_of_an_earlier_head_serve_a_head_that_repeats_them():
     fast = compile_fast_head(LIMITS)
     fields = b"Host: a:80\r\nContent-Length: 5\r\nX: y\r\n\r\n"
-    first, _ = fast(b"POST /a HTTP/1.1\r\n" + fields, 0)
-    assert first.headers.get("x") == "y"
+    for line in (b"GET /", b"POST /a"):
+        first, _ = fast(line + b" HTTP/1.1\r\n" + fields, 0)
+        assert first.headers.get("x") == "y"
     again, end = fast(b"....PUT /b?c HTTP/1.1\r\n" + fields + b"rest", 4)
     assert again.headers is first.headers
     assert seen(again) == ("PUT", "/b?c", "/b", "c", "a:80", "1.1", 5, True, False,
@@ -303,7 +362,7 @@ def test_fields_of_the_last_head_serve_a_head_that_repeats_them():
         b"",
     ],
 )
-def test_head_with_other_fields_than_the_last_one_is_read_as_exactly(fields):
+def test_head_with_other_fields_than_cached_ones_is_read_as_exactly(fields):
     fast = compile_fast_head(LIMITS)
     assert agree(b"GET /a HTTP/1.1\r\nHost: a\r\nX: y\r\n\r\n", fast)
     data = b"GET /b HTTP/1.1\r\n" + fields
@@ -316,17 +375,30 @@ def test_head_with_repeated_fields_is_held_to_the_limits():
     limits = Limits(request_line=40)
     fast = compile_fast_head(limits)
     fields = b"Host: a\r\n\r\n"
-    assert fast(b"GET / HTTP/1.1\r\n" + fields, 0)
+    for _ in range(3):
+        assert fast(b"GET / HTTP/1.1\r\n" + fields, 0)
     assert fast(b"GET /" + b"a" * 40 + b" HTTP/1.1\r\n" + fields, 0) is None
 
 
-def test_long_fields_are_not_kept_for_the_next_head():
+@pytest.mark.parametrize(("size", "is_cached"), [(512, True), (513, False)])
+def test_long_heads_are_not_cached(size, is_cached):
     fast = compile_fast_head(LIMITS)
-    head = b"GET / HTTP/1.1\r\nHost: a\r\nCookie: " + b"c" * 500 + b"\r\n\r\n"
-    first, _ = fast(head, 0)
-    again, _ = fast(head, 0)
-    assert again.headers == first.headers
-    assert again.headers is not first.headers
+    head = b"GET / HTTP/1.1\r\nHost: a\r\nCookie: %b\r\n\r\n"
+    head %= b"c" * (size - len(head) + 2)
+    assert len(head) == size
+    requests = [fast(head, 0)[0] for _ in range(3)]
+    assert (requests[2].repeated_head is not None) is is_cached
+    assert (requests[2].headers is requests[1].headers) is is_cached
+
+
+def test_caches_of_heads_are_bounded():
+    fast = compile_fast_head(LIMITS)
+    for number in range(5000):
+        for _ in range(2):
+            fast(b"GET /%d HTTP/1.1\r\nHost: a\r\nX: %d\r\n\r\n" % (number, number), 0)
+    reader = fast.__self__
+    assert len(reader._heads._values) == _CACHED_HEADS
+    assert len(reader._fields._values) == _CACHED_FIELDS
 
 
 def test_field_that_was_found_or_missed_once_has_the_same_value_again():

@@ -2,6 +2,7 @@
 
 import pytest
 from kakuri_http import Headers, Request, Response, RouteConflict, RouteError, Router
+from kakuri_http._messages import RepeatedHead
 
 
 def ok(request):
@@ -128,3 +129,98 @@ def test_route_decorator_adds_the_function_and_returns_it():
     (route,) = router.routes
     assert (route.method, route.pattern, route.handler) == ("POST", "/w/:id", submit)
     assert (route.streaming, route.body_limit) == (True, 5)
+
+
+def repeated(path, **fields):
+    """Return a function that makes requests with the same head."""
+    parts = ("GET", path, Headers(fields), path, "", "a", 0)
+    head = RepeatedHead(parts)
+
+    def make():
+        request = Request(*parts)
+        request.repeated_head = head
+        return request
+
+    return make
+
+
+def test_route_of_a_repeated_head_is_found_without_its_cacheable_checks():
+    router, calls = router_of("/w/:id"), []
+    router.check(lambda request: calls.append("each"))
+    router.check(lambda request: calls.append("cached"), cacheable=True)
+    make = repeated("/w/x")
+    for expected in (["each", "cached"], ["each"], ["each"]):
+        request = make()
+        assert router.resolve(request).pattern == "/w/:id"
+        assert request.params == {"id": "x"}
+        assert calls == expected
+        calls.clear()
+
+
+def test_parameters_that_repeated_heads_share_are_read_only():
+    router, make = router_of("/w/:id"), repeated("/w/x")
+    for _ in range(2):
+        request = make()
+        router.resolve(request)
+        with pytest.raises(TypeError):
+            request.params["id"] = "y"
+
+
+def test_converter_is_called_once_for_a_repeated_head():
+    calls = []
+    router = Router({"kind": lambda text: calls.append(text) or text.upper()})
+    router.add("GET", "/w/:id<kind>", ok)
+    make = repeated("/w/x")
+    for _ in range(3):
+        request = make()
+        router.resolve(request)
+        assert request.params == {"id": "X"}
+    assert calls == ["x"]
+
+
+@pytest.mark.parametrize("cacheable", [False, True])
+def test_check_refuses_a_repeated_head_each_time(cacheable):
+    router, calls = router_of("/w"), []
+    router.check(lambda request: calls.append(1) or Response(403), cacheable=cacheable)
+    make = repeated("/w")
+    assert [router.resolve(make()).status for _ in range(3)] == [403] * 3
+    assert len(calls) == 3
+
+
+def test_uncached_check_may_refuse_a_head_that_was_accepted():
+    router, refused = router_of("/w"), []
+    router.check(lambda request: Response(403) if refused else None)
+    make = repeated("/w")
+    for _ in range(2):
+        assert router.resolve(make()).pattern == "/w"
+    refused.append(1)
+    assert router.resolve(make()).status == 403
+
+
+def test_check_that_is_added_later_sees_a_repeated_head():
+    router, make = router_of("/w"), repeated("/w")
+    router.resolve(make())
+    router.check(lambda request: Response(403), cacheable=True)
+    assert router.resolve(make()).status == 403
+
+
+def test_route_that_is_added_later_is_found_for_a_repeated_head():
+    router, make = router_of("/:x"), repeated("/w")
+    assert router.resolve(make()).pattern == "/:x"
+    router.add("GET", "/w", ok)
+    assert router.resolve(make()).pattern == "/w"
+    assert router.checks == ()
+
+
+def test_unknown_path_of_a_repeated_head_is_404_until_it_has_a_route():
+    router, make = Router(), repeated("/w")
+    assert [router.resolve(make()).status for _ in range(2)] == [404] * 2
+    router.add("GET", "/w", ok)
+    assert router.resolve(make()).pattern == "/w"
+
+
+def test_routers_do_not_share_what_they_found_for_a_repeated_head():
+    first, second, make = router_of("/w"), router_of("/:x"), repeated("/w")
+    for _ in range(2):
+        assert first.resolve(make()).pattern == "/w"
+        assert second.resolve(make()).pattern == "/:x"

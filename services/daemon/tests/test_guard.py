@@ -1,6 +1,9 @@
+import asyncio
+import re
+
 import pytest
-from kakuri_daemon.api import HostGuard, refuse_browsers, refuse_other_sites
-from kakuri_http import Headers, Request
+from kakuri_daemon.api import APIRouter, HostGuard, refuse_browsers, refuse_other_sites
+from kakuri_http import Headers, Request, Response, serve
 from kakuri_json import loads
 
 
@@ -143,3 +146,35 @@ def test_host_guard_answers_repeated_hosts_alike_and_remembers_few():
         assert guard(request(host=f"127.0.0.1:{port}")) is None
         assert status_of(guard(request(host=f"evil.example:{port}"))) == 421
     assert len(guard._accepted) == 64
+
+
+async def test_guards_refuse_changed_heads_after_the_same_head_was_accepted_often():
+    router = APIRouter()
+    router.check(HostGuard(), cacheable=True)
+    router.check(refuse_other_sites, cacheable=True)
+    router.add("GET", "/a", lambda request: Response(200))
+    router.add("POST", "/a", lambda request: Response(200))
+    accepted = {"host": "localhost", "origin": "http://localhost", "sec-fetch-site": "same-origin"}
+    changes = [
+        ("GET", {"host": "evil.test"}, 421),
+        ("GET", {"host": "localhosu"}, 421),
+        ("GET", {"origin": "http://evil.test"}, 403),
+        ("GET", {"origin": "null"}, 403),
+        ("GET", {"sec-fetch-site": "cross-site"}, 403),
+        ("POST", {}, 403),
+    ]
+    async with await serve("127.0.0.1:0", router) as server:
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.endpoint.port)
+
+        async def ask(method, fields):
+            lines = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
+            writer.write(f"{method} /a HTTP/1.1\r\n{lines}\r\n".encode())
+            head = await reader.readuntil(b"\r\n\r\n")
+            await reader.readexactly(int(re.search(rb"Content-Length: (\d+)", head)[1]))
+            return int(head.split()[1])
+
+        for _ in range(4):
+            assert await ask("GET", accepted) == 200
+            for method, changed, status in changes:
+                assert await ask(method, accepted | changed) == status
+        writer.close()

@@ -36,6 +36,23 @@ class BodyStream(Protocol):
     def __aiter__(self) -> AsyncIterator[bytes]: ...
 
 
+class RepeatedHead:
+    """A head that a server received before, byte for byte.
+
+    Its requests share it, and what is cached here: only what depends on the head alone.
+
+    Attributes:
+        parts: The arguments of `Request`.
+        resolution: The state of a router's table, the route that it found, and the parameters.
+    """
+
+    __slots__ = ("parts", "resolution")
+
+    def __init__(self, parts: tuple[str, str, Headers, str, str, str, int]) -> None:
+        self.parts = parts
+        self.resolution: tuple[object, Any, Mapping[str, Any]] | None = None
+
+
 class Request:
     """One request: what a client's core sends, and what a server's core and handlers receive.
 
@@ -68,6 +85,7 @@ class Request:
     stream_source: BodyStream | None = None
     trailers: Headers | None = None
     body = b""
+    repeated_head: RepeatedHead | None = None
 
     def __init__(
         self,

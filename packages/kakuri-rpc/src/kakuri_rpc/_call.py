@@ -8,8 +8,8 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 from kakuri_json import JSONError, decode
 from kakuri_tcp import ClientClosed as LineClientClosed
-from kakuri_tcp import LineClient, RequestLost, RequestNotSent, RequestTimeout
-from kakuri_workload import RepeatCache, printable
+from kakuri_tcp import LineClient, RepeatCache, RequestLost, RequestNotSent, RequestTimeout
+from kakuri_workload import printable
 
 from kakuri_rpc._call_metrics import CallMetrics
 from kakuri_rpc._errors import (

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from kakuri_tcp._lines import LineDecoder
     from kakuri_tcp._listeners import ListeningSockets, open_listening_sockets
     from kakuri_tcp._peers import Credentials
+    from kakuri_tcp._repeat_cache import RepeatCache
     from kakuri_tcp._server import Counters, Server, listen
     from kakuri_tcp._tls import ClientTLS, ServerTLS
     from kakuri_tcp._unix import UnixAccess
@@ -75,6 +76,7 @@ __all__ = [
     "ListenFailed",
     "ListeningSockets",
     "Overloaded",
+    "RepeatCache",
     "ReplyReceiver",
     "RequestLost",
     "RequestNotSent",
@@ -108,6 +110,7 @@ _HOMES = {
     "LineHandler": "_line_server_connection",
     "LineServerLimits": "_line_limits",
     "ListeningSockets": "_listeners",
+    "RepeatCache": "_repeat_cache",
     "ReplyReceiver": "_line_client_connection",
     "Server": "_server",
     "ServerLimits": "_limits",

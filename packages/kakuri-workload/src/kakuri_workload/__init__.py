@@ -45,7 +45,6 @@ from kakuri_workload._log_records import (
 from kakuri_workload._logs import DEFAULT_LOG_BYTES, LogChunk, LogRequest
 from kakuri_workload._node_events import Event, EventType, TraceId, Version
 from kakuri_workload._removal import Removal
-from kakuri_workload._repeat_cache import RepeatCache
 from kakuri_workload._run import Run
 from kakuri_workload._state import (
     DESIRED_TRANSITIONS,
@@ -133,7 +132,6 @@ __all__ = [
     "Quantity",
     "Range",
     "Removal",
-    "RepeatCache",
     "RestartPolicy",
     "Run",
     "RuntimeClass",

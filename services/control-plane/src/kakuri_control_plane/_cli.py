@@ -156,8 +156,9 @@ def _guarded(
     """Return a router that refuses requests of other sites."""
     host = (listen.endpoint if isinstance(listen, ListeningSockets) else listen).host
     names = [*allowed_hosts, host] if host else allowed_hosts
-    router.check(HostGuard(names, hint="the control plane needs --allowed-host"))
-    router.check(refuse_other_sites)
+    guard = HostGuard(names, hint="the control plane needs --allowed-host")
+    router.check(guard, cacheable=True)
+    router.check(refuse_other_sites, cacheable=True)
     return router
 
 

@@ -21,12 +21,12 @@ from kakuri_rpc import (
     check_document,
     check_received,
 )
+from kakuri_tcp import RepeatCache
 from kakuri_workload import (
     DEFAULT_CPU_MILLICORES,
     DEFAULT_MEMORY_MB,
     MAX_DOCUMENT_BYTES,
     Quantity,
-    RepeatCache,
     RuntimeClass,
     Workload,
     WorkloadId,

@@ -50,9 +50,9 @@ async def sidecar_service(
     ):
         log.info("zones are run", cri=str(settings.cri), handlers=dict(settings.handlers))
         router = APIRouter(PROBLEMS, ids={"zone": WORKLOAD_ID})
-        router.check(refuse_browsers)
+        router.check(refuse_browsers, cacheable=True)
         if listen.scheme != "unix":
-            router.check(HostGuard(loopback_only=True))
+            router.check(HostGuard(loopback_only=True), cacheable=True)
         Api(node).add_to(router)
         LogApi(node).add_to(router)
         async with serving(listen, router, unix_access=ONLY_OWNER, drain_seconds=drain) as endpoint:

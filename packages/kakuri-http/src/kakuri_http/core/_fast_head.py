@@ -12,9 +12,11 @@ import re
 from collections.abc import Callable
 from functools import lru_cache
 
+from kakuri_tcp import RepeatCache
+
 from kakuri_http._headers import LazyHeaders
 from kakuri_http._limits import Limits
-from kakuri_http._messages import Request
+from kakuri_http._messages import RepeatedHead, Request
 
 # Groups: 1 method, 2 path, 3 query, 4 the field lines, 5 host, 6 length.
 # `(?(5)(?!))` fails where the group has matched before: Host and Content-Length come once.
@@ -44,69 +46,72 @@ LINE
 ){1,MOST})\r\n
 """.replace(b"REST", _REST_OF_FIELD).replace(b"LINE", _LINE)
 
-_LONGEST_KEPT = 512
-"""Bytes of field lines that are kept for the next request: those of most programs, not those of
-browsers, so that many idle connections take little memory."""
+_MAX_CACHED_BYTES = 512
+"""Of a head: enough for most programs, too few for browsers, whose requests are fewer."""
+_CACHED_HEADS = 2048
+"""They take about 3 MiB; long ones with many fields that were read up to 8."""
+_CACHED_FIELDS = 256
 
 _Match = Callable[[bytes, int], re.Match[bytes] | None]
 FastHead = Callable[[bytes, int], tuple[Request, int] | None]
 
 
 def compile_fast_head(limits: Limits) -> FastHead:
-    """Return a reader of the heads of one connection.
+    """Return a reader of heads, which all connections of a server may share.
 
-    It returns a request and the end of its head, or None if the head does not match. Most clients
-    send the same fields with each request: the reader keeps the last ones, and compares.
+    It returns a request and the end of its head, or None if the head does not match.
+
+    Most clients repeat their requests, or at least the fields of their requests. A head that came
+    before, byte for byte, is not matched again. If only its request line is new, the fields are
+    not.
     """
-    return _Reader(*_expressions(limits)).read
+    return _Reader(limits).read
 
 
 @lru_cache(maxsize=16)
-def _expressions(limits: Limits) -> tuple[_Match, _Match, int]:
+def _expressions(limits: Limits) -> tuple[_Match, _Match]:
     pattern = _PATTERN.replace(b"MOST", b"%d" % limits.fields)
-    # A head within the smallest of the limits on its parts is within all of them.
-    longest = min(limits.request_line, limits.field_line, limits.head)
-    match_head = re.compile(pattern, re.VERBOSE).match
-    return match_head, re.compile(_LINE, re.VERBOSE).match, longest
+    return re.compile(pattern, re.VERBOSE).match, re.compile(_LINE, re.VERBOSE).match
 
 
 class _Reader:
-    """Reads the heads of one connection."""
+    """Reads heads, and caches those that are repeated."""
 
-    __slots__ = ("_fields", "_host", "_lines", "_longest", "_match_head", "_match_line", "_size")
+    __slots__ = ("_fields", "_heads", "_longest", "_match_head", "_match_line")
 
-    def __init__(self, match_head: _Match, match_line: _Match, longest: int) -> None:
-        self._match_head = match_head
-        self._match_line = match_line
-        self._longest = longest
-        # Of the last head:
-        self._lines = b""  # its field lines with the empty one; empty if they are not kept
-        self._fields = LazyHeaders(b"")
-        self._host = ""
-        self._size = 0
+    def __init__(self, limits: Limits) -> None:
+        self._match_head, self._match_line = _expressions(limits)
+        # A head within the smallest of the limits on its parts is within all of them.
+        self._longest = min(limits.request_line, limits.field_line, limits.head)
+        self._heads: RepeatCache[RepeatedHead] = RepeatCache(_CACHED_HEADS)
+        self._fields: RepeatCache[tuple[LazyHeaders, str, int]] = RepeatCache(_CACHED_FIELDS)
 
     def read(self, data: bytes, position: int) -> tuple[Request, int] | None:
+        end = data.find(b"\r\n\r\n", position, position + _MAX_CACHED_BYTES) + 4
+        head = data[position:end] if end > 3 else b""  # empty if it is not cached
+        repeated = self._heads.find(head)
+        if repeated is not None:
+            request = Request(*repeated.parts)
+            request.repeated_head = repeated
+            return request, end
         match = self._match_line(data, position)
         if match is None:
             return None
-        end = match.end()
-        lines = self._lines
-        if lines and data.startswith(lines, end):
+        lines = data[match.end() : end] if head else b""
+        fields = self._fields.find(lines)
+        if fields is not None:
             method, path, query = match.groups()
-            end += len(lines)
-            fields, host, size = self._fields, self._host, self._size
         else:
             match = self._match_head(data, position)
             if match is None:
                 return None
-            method, path, query, block, name, length = match.groups()
-            if name is None:  # the exact parser refuses it
+            method, path, query, block, host, length = match.groups()
+            if host is None:  # the exact parser refuses it
                 return None
-            lines = data[end : match.end()]
             end = match.end()
-            fields, host, size = LazyHeaders(block), name.decode(), int(length) if length else 0
-            if len(lines) <= _LONGEST_KEPT:
-                self._lines, self._fields, self._host, self._size = lines, fields, host, size
+            fields = LazyHeaders(block), host.decode(), int(length) if length else 0
+            if lines:
+                self._fields.add(lines, fields)
         if end - position > self._longest:
             return None
         text = path.decode()
@@ -117,4 +122,8 @@ class _Reader:
         else:
             query_string = query.decode()
             target = f"{text}?{query_string}"
-        return Request(method.decode(), target, fields, text, query_string, host, size), end
+        headers, name, size = fields
+        parts = method.decode(), target, headers, text, query_string, name, size
+        if head:
+            self._heads.add(head, RepeatedHead(parts))
+        return Request(*parts), end

@@ -59,9 +59,16 @@ class ServerConnection(CoreConnection):
     response_state: State
     exchanges: int
 
-    def __init__(self, limits: Limits | None = None) -> None:
+    def __init__(self, limits: Limits | None = None, read_fast: FastHead | None = None) -> None:
+        """Create a connection.
+
+        Args:
+            limits: On what the client may send; None for `Limits()`.
+            read_fast: What `compile_fast_head` returned for the same limits, to be shared by the
+                connections of a server.
+        """
         super().__init__(limits)
-        self._read_fast: FastHead = compile_fast_head(self.limits)
+        self._read_fast: FastHead = read_fast or compile_fast_head(self.limits)
         self._matched: tuple[Request, int] | None = None  # by receive_request, for next_event
         self._parser: HeadParser | None = None
         self._request: Request | None = None

@@ -15,6 +15,7 @@ from kakuri_http._errors import ClientDisconnected, LimitExceeded, RemoteProtoco
 from kakuri_http._headers import Headers
 from kakuri_http._limits import Limits
 from kakuri_http._messages import Request, Response
+from kakuri_http.core._fast_head import FastHead
 from kakuri_http.core._heads import check_body_length
 from kakuri_http.core._states import (
     NEED_DATA,
@@ -48,9 +49,14 @@ class ServerProtocol(ResponseSide):
     __slots__ = ("_deadlines", "_ready", "_router")
 
     def __init__(
-        self, router: Router, limits: Limits, access_log: AccessLog | None, outbox: Outbox
+        self,
+        router: Router,
+        limits: Limits,
+        access_log: AccessLog | None,
+        outbox: Outbox,
+        read_fast: FastHead,
     ) -> None:
-        super().__init__(limits, access_log, outbox)
+        super().__init__(limits, access_log, outbox, read_fast)
         self._router = router
         self._deadlines: Deadlines | None = None
         self._ready: Request | None = None  # arrived in one read, and waits for its turn

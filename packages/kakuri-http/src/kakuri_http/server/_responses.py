@@ -15,6 +15,7 @@ from kakuri_http._errors import ClientDisconnected, ProtocolError
 from kakuri_http._headers import Headers
 from kakuri_http._limits import Limits
 from kakuri_http._messages import Response
+from kakuri_http.core._fast_head import FastHead
 from kakuri_http.core._server import ServerConnection
 from kakuri_http.core._states import Data, EndOfMessage, State
 from kakuri_http.server._exchange import AccessLog, Exchange, log
@@ -35,10 +36,12 @@ class ResponseSide(Connection):
         "_is_ending", "_loop", "_out", "_outbox", "_writable",
     )  # fmt: skip
 
-    def __init__(self, limits: Limits, access_log: AccessLog | None, outbox: Outbox) -> None:
+    def __init__(
+        self, limits: Limits, access_log: AccessLog | None, outbox: Outbox, read_fast: FastHead
+    ) -> None:
         super().__init__()
         self._outbox = outbox
-        self._core = ServerConnection(limits)
+        self._core = ServerConnection(limits, read_fast)
         self._http_limits = limits
         self._access_log = access_log
         self._loop = asyncio.get_running_loop()

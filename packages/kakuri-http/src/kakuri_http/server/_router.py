@@ -6,93 +6,28 @@ literal segment and a parameter fit, the literal is tried first. A path without 
 literal pattern names is found in one step.
 """
 
-import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 from kakuri_http._errors import RouteConflict, RouteError
 from kakuri_http._messages import Request, Response
 from kakuri_http._url import percent_decode
 from kakuri_http.core._grammar import token
+from kakuri_http.server._patterns import (
+    CONVERTERS,
+    Converter,
+    Parameter,
+    Segment,
+    parse_pattern,
+)
 from kakuri_http.server._problems import problem
-
-Converter = Callable[[str], Any]
-
-_NAME = re.compile(r":([A-Za-z_][A-Za-z0-9_]*)(?:<([A-Za-z_][A-Za-z0-9_]*)>)?")
-_LITERAL = re.compile(r"[A-Za-z0-9\-._~!$&'()*+,;=@]*")
-_INTEGER = re.compile(r"-?(?:0|[1-9][0-9]{0,18})", re.ASCII)
-_LABEL = re.compile(r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?")
-
-
-def _text(value: str) -> str:
-    return value
-
-
-def _integer(value: str) -> int:
-    # One spelling for each number, so that one resource has one path; bounded before int() sees it.
-    if not _INTEGER.fullmatch(value):
-        raise ValueError(f"expected an integer, got {value!r}")
-    return int(value)
-
-
-def _label(value: str) -> str:
-    if not _LABEL.fullmatch(value):
-        raise ValueError(f"expected an RFC 1123 label, got {value!r}")
-    return value
-
-
-CONVERTERS: Mapping[str, Converter] = {"str": _text, "int": _integer, "label": _label}
-
-
-@dataclass(frozen=True, slots=True)
-class Parameter:
-    """A segment that stands for a value; `type_name` is the name of its converter."""
-
-    name: str
-    type_name: str
-
-    def __str__(self) -> str:
-        """Return the parameter as it is written in patterns."""
-        return f":{self.name}" if self.type_name == "str" else f":{self.name}<{self.type_name}>"
-
-
-Segment = str | Parameter
-
-
-def parse_pattern(pattern: str, converters: Mapping[str, Converter]) -> tuple[Segment, ...]:
-    """Return the segments of a pattern: literal ones as text, and parameters.
-
-    Raises:
-        RouteError: A segment is neither.
-    """
-    if not pattern.startswith("/"):
-        raise RouteError(f"expected a pattern that starts with '/', got {pattern!r}")
-    segments: list[Segment] = []
-    names: set[str] = set()
-    for text in pattern[1:].split("/"):
-        if not text.startswith(":"):
-            if not _LITERAL.fullmatch(text) or text in {".", ".."}:
-                raise RouteError(f"expected an unencoded segment, got {text!r} in {pattern!r}")
-            segments.append(text)
-            continue
-        match = _NAME.fullmatch(text)
-        if match is None:
-            raise RouteError(f"expected ':name' or ':name<type>', got {text!r} in {pattern!r}")
-        name, type_name = match[1], match[2] or "str"
-        if type_name not in converters:
-            known = ", ".join(sorted(converters))
-            raise RouteError(f"expected one of the types {known}, got {type_name!r}")
-        if name in names:
-            raise RouteError(f"expected each parameter once, got {name!r} again in {pattern!r}")
-        names.add(name)
-        segments.append(Parameter(name, type_name))
-    return tuple(segments)
-
 
 Handler = Callable[[Request], Response | Awaitable[Response]]
 Check = Callable[[Request], Response | None]
 HandlerT = TypeVar("HandlerT", bound=Handler)
+CheckT = TypeVar("CheckT", bound=Check)
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 # TRACE would echo credentials (RFC 9110 9.3.8), CONNECT is for proxies (9.3.6).
@@ -151,14 +86,19 @@ class Router:
 
         Args:
             converters: Types of parameters besides `str`, `int` and `label`, by their names. Each
-                turns text into a value, or raises ValueError if the path does not exist.
+                is a pure function that turns text into an immutable value, which requests with the
+                same head share, or raises ValueError if the path does not exist.
         """
         self._converters = {**CONVERTERS, **(converters or {})}
         self._root = _Node()
         self._literal: dict[str, _Node] = {}
         self._routes: list[Route] = []
         self._methods = set(METHODS)
-        self.checks: list[Check] = []
+        self._checks: list[Check] = []
+        self._uncached_checks: list[Check] = []
+        # Of the routes and checks as they are now; replaced whenever one is added, so that no
+        # result of others is found in a repeated head.
+        self._state = object()
 
     def add(
         self,
@@ -216,6 +156,7 @@ class Router:
             self._literal[pattern] = node
         self._routes.append(route)
         self._methods.add(method)
+        self._state = object()
 
     def route(
         self, method: str, pattern: str, *, streaming: bool = False, body_limit: int | None = None
@@ -247,19 +188,33 @@ class Router:
             )
         return node.after_parameter
 
-    def check(self, check: Check) -> Check:
+    def check(self, check: CheckT, *, cacheable: bool = False) -> CheckT:
         """Add a function that sees the head of every request before its route is looked up.
 
-        If it returns a Response, that is sent, and neither the other checks nor a handler run. Can
-        be used as a decorator.
+        If it returns a Response, that is sent, and neither the other checks nor a handler run. It
+        must not change the request's method or path. Can be used as a decorator.
+
+        Args:
+            check: The function.
+            cacheable: Whether its result depends on nothing but the method, the target and the
+                fields. Requests that it accepted, and whose path has a route, are then accepted
+                again without a call if their heads are equal, byte for byte.
 
         Raises:
             TypeError: The check is not a function.
         """
         if not callable(check):
             raise TypeError(f"expected a function as check, got {check!r:.80}")
-        self.checks.append(check)
+        self._checks.append(check)
+        if not cacheable:
+            self._uncached_checks.append(check)
+        self._state = object()
         return check
+
+    @property
+    def checks(self) -> tuple[Check, ...]:
+        """The checks in the order of adding."""
+        return tuple(self._checks)
 
     def respond_to(self, error: Exception) -> Response | None:
         """Return the response to an exception of a handler or a check.
@@ -288,10 +243,25 @@ class Router:
         That is the response of a check, 404 for an unknown path, 405 with `Allow` for a method that
         the path does not have, 501 for one that no path has, or the response to OPTIONS.
         """
-        for check in self.checks:
+        head, state = request.repeated_head, self._state
+        known = None if head is None else head.resolution
+        if known is not None and known[0] is not state:
+            known = None
+        for check in self._checks if known is None else self._uncached_checks:
             response = check(request)
             if response is not None:
                 return response
+        if known is not None:
+            route: Route = known[1]
+            request.params = known[2]
+            return route
+        found = self._route_of(request)
+        if head is not None and isinstance(found, Route):
+            request.params = MappingProxyType(dict(request.params))  # requests share it
+            head.resolution = state, found, request.params
+        return found
+
+    def _route_of(self, request: Request) -> Route | Response:
         path = request.path
         node = self._literal.get(path)
         if node is None:

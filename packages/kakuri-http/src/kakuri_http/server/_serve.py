@@ -3,6 +3,7 @@
 from kakuri_tcp import Endpoint, ListeningSockets, Server, ServerTLS, UnixAccess, listen
 
 from kakuri_http._limits import Limits, checked, checked_or_default
+from kakuri_http.core._fast_head import compile_fast_head
 from kakuri_http.server._exchange import AccessLog
 from kakuri_http.server._outbox import Outbox
 from kakuri_http.server._protocol import ServerProtocol
@@ -54,9 +55,10 @@ async def serve(
     if access_log is not None and not callable(access_log):
         raise TypeError(f"expected a function as access_log, got {access_log!r:.80}")
     outbox = Outbox()
+    read_fast = compile_fast_head(bounds)
     return await listen(
         endpoint,
-        lambda: ServerProtocol(router, bounds, access_log, outbox),
+        lambda: ServerProtocol(router, bounds, access_log, outbox, read_fast),
         limits=bounds,
         tls=tls,
         unix_access=unix_access,

@@ -1,7 +1,8 @@
 """The cache of values that are derived from repeated texts."""
 
-from kakuri_workload import RepeatCache
-from kakuri_workload._repeat_cache import MAX_BYTES, MAX_CACHED, MAX_SEEN
+import pytest
+from kakuri_tcp import RepeatCache
+from kakuri_tcp._repeat_cache import MAX_BYTES, MAX_CACHED, MAX_SEEN
 
 
 def cached(cache, texts):
@@ -34,11 +35,12 @@ def test_as_many_texts_as_fit_are_all_cached():
     assert cached(cache, texts) == MAX_CACHED
 
 
-def test_more_texts_than_fit_are_partly_cached():
-    cache = RepeatCache()
-    texts = [b"%d" % number for number in range(2 * MAX_CACHED)]
+@pytest.mark.parametrize("most", [MAX_CACHED, 100])
+def test_more_texts_than_fit_are_partly_cached(most):
+    cache = RepeatCache(most)
+    texts = [b"%d" % number for number in range(2 * most)]
     cached(cache, texts)
-    assert 0 < cached(cache, texts) <= MAX_CACHED
+    assert 0 < cached(cache, texts) <= most
 
 
 def test_text_that_was_added_once_is_forgotten_after_many_others():

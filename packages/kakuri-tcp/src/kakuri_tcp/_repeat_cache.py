@@ -9,7 +9,8 @@ MAX_BYTES = 512
 """Maximum length of a cached text in bytes."""
 
 MAX_CACHED = 4096
-"""Maximum number of cached texts. Submissions and their values take 4 MiB, long ones up to 15."""
+"""Default maximum number of cached texts: submissions and their values take 4 MiB, long ones up to
+15."""
 
 MAX_SEEN = 16_384
 """Maximum number of hashes of texts that were added; beyond it, all of them are forgotten."""
@@ -27,9 +28,11 @@ class RepeatCache(Generic[V]):
         find: Returns the value of a text; None if it is not cached.
     """
 
-    __slots__ = ("_seen", "_texts", "_values", "find")
+    __slots__ = ("_max_cached", "_seen", "_texts", "_values", "find")
 
-    def __init__(self) -> None:
+    def __init__(self, max_cached: int = MAX_CACHED) -> None:
+        """Create an empty cache for at most `max_cached` texts."""
+        self._max_cached = max_cached
         self._seen: set[int] = set()
         self._values: dict[bytes, V] = {}
         self._texts: list[bytes] = []  # the keys, so that a hash can select one
@@ -51,9 +54,9 @@ class RepeatCache(Generic[V]):
         texts, values = self._texts, self._values
         if text in values:
             return
-        if len(texts) < MAX_CACHED:
+        if len(texts) < self._max_cached:
             texts.append(text)
         else:
-            place = hash(text) % MAX_CACHED
+            place = hash(text) % self._max_cached
             del values[texts[place]]
             texts[place] = text
