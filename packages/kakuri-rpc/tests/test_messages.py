@@ -27,7 +27,7 @@ from kakuri_rpc import (
     StopWorkload,
     WorkloadList,
 )
-from kakuri_rpc._requests import encode_request
+from kakuri_rpc._requests import encode_request, status_request
 from kakuri_workload import (
     MAX_HISTORY,
     DesiredState,
@@ -479,3 +479,12 @@ def test_start_with_an_encoded_workload_is_the_same_line(dry_run, with_version, 
 
 def test_encoded_workload_is_ignored_for_other_requests():
     assert encode_request(GetStatus("wl-1"), b"{}") == encode(GetStatus("wl-1"))
+
+
+@pytest.mark.parametrize("workload_id", ["wl-1", 'a"b\n', "é"])
+def test_cached_status_request_has_the_same_line_as_any_other(workload_id):
+    for _ in range(2):
+        assert status_request(workload_id) == (
+            GetStatus(workload_id),
+            encode(GetStatus(workload_id)),
+        )

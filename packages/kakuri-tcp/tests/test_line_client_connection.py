@@ -51,10 +51,10 @@ async def test_connection_that_sends_continuously_keeps_the_timer_of_its_deadlin
 async def test_connection_checks_deadlines_fifty_times_a_second(link):
     MemoryTransport(link)
     future = send(link, b"1", 1e9)
-    assert link._timer.when() - link._loop.time() <= 0.03
+    assert link._timer.when() - link.loop.time() <= 0.03
     link._timer.cancel()
     link._tick()
-    assert link._timer.when() - link._loop.time() <= 0.03
+    assert link._timer.when() - link.loop.time() <= 0.03
     future.cancel()
 
 
@@ -86,7 +86,7 @@ async def test_requests_of_a_lost_connection_raise_request_lost_or_connect_faile
 async def test_request_replaces_the_timer_of_the_idle_timeout_until_the_last_reply(link):
     transport = MemoryTransport(link)
     idle = link._timer
-    assert idle.when() - link._loop.time() > 100
+    assert idle.when() - link.loop.time() > 100
     future = send(link, b"1", 1e9)
     assert idle.cancelled()
     await run_pending()
@@ -94,7 +94,7 @@ async def test_request_replaces_the_timer_of_the_idle_timeout_until_the_last_rep
     assert future.result() == b"one"
     link._timer.cancel()
     link._tick()
-    assert link._timer.when() - link._loop.time() > 100
+    assert link._timer.when() - link.loop.time() > 100
     send(link, b"2", 1e9).cancel()
 
 
@@ -120,7 +120,7 @@ async def test_connection_without_a_reply_is_closed_at_its_stall_timeout(
     """The oldest request has timed out, and another one waits."""
     now = 1000.0
     transport = MemoryTransport(link)
-    monkeypatch.setattr(link, "_loop", Clock(lambda: now))
+    monkeypatch.setattr(link, "loop", Clock(lambda: now))
     late, other = send(link, b"1", now), send(link, b"2", 1e9)
     link._tick()
     assert isinstance(late.exception(), RequestTimeout)

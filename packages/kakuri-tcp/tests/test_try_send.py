@@ -94,7 +94,7 @@ async def test_receiver_may_send_again_when_its_request_times_out():
 
     late, second = Again(), Again()
     for receiver in (late, second):
-        link.send(b"a", receiver, link._loop.time() - 1, 1.0)
+        link.send(b"a", receiver, link.loop.time() - 1, 1.0)
     link._timer.cancel()
     link._tick()
     assert [kind for each in (late, second) for kind, _ in each.received] == [RequestTimeout] * 2

@@ -4,7 +4,8 @@ import asyncio
 import contextvars
 import time
 from collections.abc import Callable, Coroutine, Generator
-from typing import Any, Generic, NamedTuple, TypeVar
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
 
 from kakuri_json import JSONError, decode
 from kakuri_tcp import ClientClosed as LineClientClosed
@@ -82,6 +83,7 @@ class Call(Generic[R]):
         metrics: CallMetrics,
         traces: AgentTraces | None = None,
         encoded_workload: bytes | None = None,
+        line: bytes | None = None,
     ) -> None:
         """Send a request.
 
@@ -93,6 +95,7 @@ class Call(Generic[R]):
             metrics: Counts the request.
             traces: Whether the agent accepts a trace, for requests that may have one.
             encoded_workload: The workload of a StartWorkload as JSON, if the caller has it already.
+            line: The line of the request, if the caller has it already; only without `traces`.
         """
         if traces is not None:
             request = traces.prepared(request)
@@ -103,7 +106,8 @@ class Call(Generic[R]):
         self._metrics = metrics
         self._traces = traces
         self._caller_context = contextvars.copy_context()  # in constant time (PEP 567)
-        line = encode_request(request, encoded_workload)
+        if line is None:
+            line = encode_request(request, encoded_workload)
         is_sent = lines.try_send(line, self, timeout=timeout)
         metrics.in_flight += 1
         self._began = time.monotonic()
@@ -208,13 +212,14 @@ class Call(Generic[R]):
 
     def receive(self, line: bytes) -> None:
         """Receive the line that answers the request; the connection calls this."""
-        cached_convert = self._cached_convert
+        request, cached_convert = self._request, self._cached_convert
         known = None if cached_convert is None else _cache.find(line)
-        if known is not None and known.convert is not cached_convert:
-            known = None
         try:
-            reply = _decoded(line) if known is None else known.reply
-            fault = mismatch(self._request, reply)
+            if known is not None and known.convert is cached_convert:
+                reply = known.reply
+            else:
+                known, reply = None, _decoded(line)
+            fault = mismatch(request, reply)
         except UnexpectedReply as error:
             # Break the reference cycle: its frames refer to this call.
             self._fail(error.with_traceback(None))
@@ -223,13 +228,13 @@ class Call(Generic[R]):
             self._fail(error)
             return
         if fault is not None or not isinstance(reply, self._reply_type):
-            refusal = error_of(self._request, reply, self._reply_type, fault)
+            refusal = error_of(request, reply, self._reply_type, fault)
             if isinstance(refusal, AgentError):
                 self._refused(refusal)
             else:
                 self._fail(refusal)
             return
-        self._metrics.succeed(type(self._request), time.monotonic() - self._began)
+        self._metrics.succeed(type(request), time.monotonic() - self._began)
         try:
             result: Any = reply
             if known is not None:
@@ -373,7 +378,8 @@ def _as_rpc_error(error: Exception) -> Exception:
     return converted
 
 
-class _CachedReply(NamedTuple):
+@dataclass(slots=True)
+class _CachedReply:
     """What was made of a reply line."""
 
     convert: Callable[[Any], object]

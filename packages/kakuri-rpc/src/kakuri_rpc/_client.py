@@ -23,6 +23,7 @@ from kakuri_rpc._requests import (
     RestartWorkload,
     StartWorkload,
     StopWorkload,
+    status_request,
 )
 from kakuri_rpc._traces import AgentTraces
 from kakuri_rpc._watch import AgentWatch
@@ -130,8 +131,11 @@ class AgentClient:
             removed: Whether to ask for the latest removed workload with this id.
             with_version: Whether the status has the workload's version, which `detail` includes.
         """
-        request = GetStatus(workload_id, detail, removed, with_version)
-        return Call(self._lines, request, Status, self.timeout, self.metrics)
+        if detail or removed or with_version:
+            request = GetStatus(workload_id, detail, removed, with_version)
+            return Call(self._lines, request, Status, self.timeout, self.metrics)
+        request, line = status_request(workload_id)
+        return Call(self._lines, request, Status, self.timeout, self.metrics, line=line)
 
     def get_history(self, workload_id: str, *, removed: bool = False) -> Call[History]:
         """Return the transitions of a workload, or of the latest removed one with this id."""

@@ -1,6 +1,7 @@
 """The requests of the agent protocol: JSON objects, one per line, distinguished by `type`."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Annotated, Any, ClassVar, TypeAlias
 
 from kakuri_json import encode
@@ -253,3 +254,13 @@ def encode_request(request: Request, encoded_workload: bytes | None = None) -> b
         b',"with_version":true' if request.with_version else b"",
         b"" if request.trace is None else b',"trace":"%b"' % request.trace.encode(),
     )
+
+
+@lru_cache(4096)
+def status_request(workload_id: str) -> tuple[GetStatus, bytes]:
+    """Return a request for the status of a workload, without options, and its line.
+
+    Clients poll the state of a workload, so both are cached; for each id they take 300 bytes.
+    """
+    request = GetStatus(workload_id)
+    return request, encode_request(request)

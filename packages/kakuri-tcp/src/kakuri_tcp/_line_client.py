@@ -161,6 +161,22 @@ class LineClient:
             raise ValueError(f"expected a line without its end, got {line[-80:]!r}")
         if len(line) > self.limits.line:
             raise ValueError(f"expected at most {self.limits.line} bytes, got {len(line)}")
+        connection = self._connection
+        if connection is None:
+            self._check_loop()
+            return False
+        if not connection.unsent_lines:  # the first line of this turn
+            self._check_loop()
+        if (
+            not connection.is_writable
+            or len(connection.pending) + self._waiting >= self.limits.requests_in_flight
+        ):
+            return False
+        connection.send(line, receiver, connection.loop.time() + timeout, timeout)
+        return True
+
+    def _check_loop(self) -> None:
+        """Check that the client is used in one event loop; on Python 3.11 a call of the system."""
         loop = asyncio.get_running_loop()
         if self._loop is not loop:
             if self._loop is not None:
@@ -169,15 +185,6 @@ class LineClient:
                     "use one client per loop"
                 )
             self._loop = loop
-        connection = self._connection
-        if (
-            connection is None
-            or not connection.is_writable
-            or len(connection.pending) + self._waiting >= self.limits.requests_in_flight
-        ):
-            return False
-        connection.send(line, receiver, loop.time() + timeout, timeout)
-        return True
 
     async def close(self) -> None:
         """Close the connection; requests without a reply raise RequestLost. May be called again."""

@@ -56,9 +56,9 @@ class LineClientConnection(Connection):
     """A connection that sends request lines, and returns each reply to the oldest request."""
 
     __slots__ = (
-        "_decoder", "_endpoint", "_has_backlog", "_is_late", "_is_ticking", "_line_limits", "_loop",
-        "_on_closed", "_stalled_at", "_timer", "_unsent", "_unsent_size", "_writable", "ended",
-        "pending", "replies",
+        "_decoder", "_endpoint", "_has_backlog", "_is_late", "_is_ticking", "_line_limits",
+        "_on_closed", "_stalled_at", "_timer", "_unsent_size", "_writable", "ended",
+        "loop", "pending", "replies", "unsent_lines",
     )  # fmt: skip
 
     def __init__(
@@ -71,9 +71,9 @@ class LineClientConnection(Connection):
         self._endpoint = endpoint
         self._line_limits = limits
         self._on_closed = on_closed
-        self._loop = asyncio.get_running_loop()
+        self.loop = asyncio.get_running_loop()
         self._decoder = LineDecoder(limit=limits.line)
-        self._unsent: list[bytes] = []
+        self.unsent_lines: list[bytes] = []
         self._unsent_size = 0
         self._writable: asyncio.Future[None] | None = None
         self._stalled_at = 0.0
@@ -83,10 +83,10 @@ class LineClientConnection(Connection):
         self._timer: asyncio.TimerHandle | None = None
         self.pending: deque[tuple[ReplyReceiver, float, float]] = deque()
         self.replies = 0
-        self.ended: asyncio.Future[None] = self._loop.create_future()
+        self.ended: asyncio.Future[None] = self.loop.create_future()
 
     def opened(self) -> None:
-        self._timer = self._loop.call_later(self._line_limits.idle_timeout, self._close_idle)
+        self._timer = self.loop.call_later(self._line_limits.idle_timeout, self._close_idle)
 
     @property
     def is_writable(self) -> bool:
@@ -106,7 +106,7 @@ class LineClientConnection(Connection):
     async def wait_writable(self) -> None:
         """Wait until the peer has read enough for another request, or the connection is lost."""
         if self._writable is None:
-            self._writable = self._loop.create_future()
+            self._writable = self.loop.create_future()
         await asyncio.shield(self._writable)
 
     def send(self, line: bytes, receiver: ReplyReceiver, deadline: float, timeout: float) -> None:
@@ -121,9 +121,9 @@ class LineClientConnection(Connection):
         if not self._is_ticking:
             self._begin_ticking()
         self.pending.append((receiver, deadline, timeout))
-        if not self._unsent:
-            self._loop.call_soon(self._flush)
-        self._unsent.append(line)
+        if not self.unsent_lines:
+            self.loop.call_soon(self._flush)
+        self.unsent_lines.append(line)
         self._unsent_size += len(line)
 
     def data_received(self, data: bytes) -> None:
@@ -140,7 +140,7 @@ class LineClientConnection(Connection):
                 line = decoder.next_line()
                 if line is None:
                     break
-                if not pending or len(pending) == len(self._unsent):
+                if not pending or len(pending) == len(self.unsent_lines):
                     self.abort(ConnectionLost("the peer sent a line without a request"))
                     return
                 self.replies += 1
@@ -150,7 +150,7 @@ class LineClientConnection(Connection):
             else:
                 self._has_backlog = True
                 self.pause_reading()
-                self._loop.call_soon(self._receive_backlog)
+                self.loop.call_soon(self._receive_backlog)
         except LineError as error:
             fault = ConnectionLost(str(error))
             fault.__cause__ = error
@@ -185,10 +185,10 @@ class LineClientConnection(Connection):
             self._timer.cancel()
         self._receive_remaining()
         reason = self.reason
-        sent = len(self.pending) - len(self._unsent)
+        sent = len(self.pending) - len(self.unsent_lines)
         pending = list(self.pending)
         self.pending.clear()
-        self._unsent.clear()
+        self.unsent_lines.clear()
         for position, (receiver, _, _) in enumerate(pending):
             if receiver.done():
                 continue
@@ -204,10 +204,10 @@ class LineClientConnection(Connection):
         self.ended.set_result(None)
 
     def _flush(self) -> None:
-        if self._unsent and not self.is_closing:
-            self._unsent.append(b"")
-            data = b"\n".join(self._unsent)
-            self._unsent.clear()
+        if self.unsent_lines and not self.is_closing:
+            self.unsent_lines.append(b"")
+            data = b"\n".join(self.unsent_lines)
+            self.unsent_lines.clear()
             self._unsent_size = 0
             self.write(data)
             if not self.is_writing_paused:
@@ -222,14 +222,14 @@ class LineClientConnection(Connection):
         assert self._timer is not None
         self._timer.cancel()
         self._is_ticking = True
-        self._timer = self._loop.call_later(_TICK, self._tick)
+        self._timer = self.loop.call_later(_TICK, self._tick)
 
     def _tick(self) -> None:
         """Fail the requests that timed out; close the connection if it is no longer useful."""
         if self._has_backlog:  # replies have arrived that are not handed over yet
-            self._timer = self._loop.call_later(_TICK, self._tick)
+            self._timer = self.loop.call_later(_TICK, self._tick)
             return
-        now = self._loop.time()
+        now = self.loop.time()
         waits = False
         late = []
         for receiver, deadline, timeout in self.pending:
@@ -246,7 +246,7 @@ class LineClientConnection(Connection):
         if not self.pending:
             timeout = self._line_limits.idle_timeout
             self._is_ticking = False
-            self._timer = self._loop.call_later(timeout, self._close_idle)
+            self._timer = self.loop.call_later(timeout, self._close_idle)
             return
         if not self.pending[0][0].done():
             self._stalled_at = 0.0
@@ -259,7 +259,7 @@ class LineClientConnection(Connection):
             limit = self._line_limits.stall_timeout
             self.abort(ConnectionLost(f"no reply came within {limit:g} s after a timeout"))
             return
-        self._timer = self._loop.call_later(_TICK, self._tick)
+        self._timer = self.loop.call_later(_TICK, self._tick)
 
     def _close_idle(self) -> None:
         self.close_with(IdleTimeout("no request within the idle timeout"))
