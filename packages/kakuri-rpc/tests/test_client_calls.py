@@ -43,7 +43,7 @@ def sent(monkeypatch):
     """Answer each request at once, and return the requests with the seconds for their replies."""
     seen = []
 
-    async def call(lines, request, reply_type, timeout, metrics, traces=None, encoded=None):
+    async def call(lines, request, reply_type, timeout, metrics, *_, **__):
         seen.append((request, timeout))
         if reply_type is WorkloadList:
             return WorkloadList([])
