@@ -270,3 +270,22 @@ async def test_each_error_that_is_sent_is_reported_with_its_code():
     assert sorted(code.value for code in codes) == [
         "bad_request", "bad_request", "conflict", "internal", "not_found"
     ]  # fmt: skip
+
+
+async def test_status_that_cannot_be_encoded_is_an_internal_error_among_other_replies(
+    clients, caplog
+):
+    codes = []
+
+    def answer(request):
+        return Status(request.id, State.RUNNING, "\ud800" if request.id == "bad" else None)
+
+    async with await serve(ANY_PORT, answer, on_error=codes.append) as server:
+        client = clients(server.endpoint)
+        first, failed, last = await asyncio.gather(
+            *(client.get_status(each) for each in ("a", "bad", "b")), return_exceptions=True
+        )
+    assert (first.id, last.id) == ("a", "b")
+    assert failed.code is ErrorCode.INTERNAL
+    assert codes == [ErrorCode.INTERNAL]
+    assert "could not be answered" in caplog.text

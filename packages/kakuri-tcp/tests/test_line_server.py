@@ -5,6 +5,7 @@ import socket
 
 import pytest
 from kakuri_tcp import Endpoint, LineError, LineServerLimits, UnexpectedProtocol, listen_lines
+from kakuri_tcp._line_server_connection import LineServerConnection
 from kakuri_tcp.testing import run_pending, until
 
 LOCAL = Endpoint.parse("127.0.0.1:0")
@@ -100,6 +101,51 @@ async def test_encode_result_is_called_when_the_reply_is_due():
 
     async with await listen_lines(LOCAL, handler, encode_result=finish) as server:
         assert await exchange(server, b"1\nx\n41\n") == b"2\nno number\n42\n"
+
+
+async def test_replies_that_are_not_encoded_are_encoded_together_in_the_order_of_the_requests():
+    handled = []
+
+    async def wait():
+        return b"late"
+
+    def handler(line):
+        handled.append(int(line))
+        if line == b"5":
+            return wait()
+        return b"bytes" if line == b"3" else int(line)
+
+    def encode(number):
+        return b"%d of %d" % (number, len(handled))
+
+    async with await listen_lines(LOCAL, handler, encode=encode) as server:
+        received = await exchange(server, b"0\n1\n2\n3\n4\n5\n6\n")
+    expected = [b"0 of 7", b"1 of 7", b"2 of 7", b"bytes", b"4 of 7", b"late", b"6 of 7"]
+    assert received.splitlines() == expected
+
+
+async def test_replies_that_are_not_encoded_count_as_bytes_of_the_write_buffer(monkeypatch):
+    writes = []
+    write_lines = LineServerConnection._write_lines
+
+    def record(connection, replies):
+        writes.append(len(replies))
+        write_lines(connection, replies)
+
+    monkeypatch.setattr(LineServerConnection, "_write_lines", record)
+    limits = LineServerLimits(write_buffer=1024)
+    async with await listen_lines(LOCAL, int, limits=limits, encode=b"%d".__mod__) as server:
+        assert await exchange(server, b"7\n" * 20) == b"7\n" * 20
+    assert max(writes) == 5
+
+
+async def test_reply_that_cannot_be_encoded_aborts_its_connection(caplog):
+    async with await listen_lines(LOCAL, int, encode=lambda number: b"%d" % (1 / number)) as server:
+        with contextlib.suppress(ConnectionResetError):
+            assert await exchange(server, b"0\n") == b""
+        assert await exchange(server, b"1\n") == b"1\n"
+    assert "a reply could not be encoded" in caplog.text
+    assert "ZeroDivisionError" in caplog.text
 
 
 @pytest.mark.parametrize("limit", [1, 3, 4, 5, 9])

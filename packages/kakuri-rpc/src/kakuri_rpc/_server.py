@@ -20,7 +20,7 @@ from kakuri_workload import MAX_DOCUMENT_BYTES
 from kakuri_rpc._document import LIMITS, check_document, check_received
 from kakuri_rpc._errors import DocumentTooLarge, one_line
 from kakuri_rpc._fields import ErrorCode
-from kakuri_rpc._messages import REPLIES, ErrorReply, Reply
+from kakuri_rpc._messages import REPLIES, ErrorReply, Reply, Status
 from kakuri_rpc._requests import Request, StartWorkload
 
 log = logging.getLogger("kakuri_rpc")
@@ -100,6 +100,7 @@ async def serve(
         answers.answer,
         limits=limits,
         on_fault=answers.final_reply,
+        encode=answers.encode,
         encode_result=answers.encode_result,
         parse=answers.parse,
         parse_first=answers.parse_first,
@@ -139,15 +140,28 @@ class _Answers:
             raise _NotARequest(one_line(error)) from error
         return self._checked(request, len(line))
 
-    def answer(self, request: Request | ErrorReply) -> bytes | Awaitable[LateReply]:
-        """Return the reply to a request, encoded or awaitable; an ErrorReply is the reply."""
+    def answer(self, request: Request | ErrorReply) -> bytes | Status | Awaitable[LateReply]:
+        """Return the reply to a request, encoded, to be encoded with others, or awaitable.
+
+        An ErrorReply in place of a request is the reply.
+        """
         if isinstance(request, ErrorReply):
             return self._encode(request)
         try:
             reply = self._handler(request)
+            if reply.__class__ is Status and reply.workload is None:
+                return reply
             if reply.__class__ in REPLIES:  # much faster than a check for Awaitable
                 return self._encode(cast("Reply", reply))
             return asyncio.ensure_future(cast("Awaitable[LateReply]", reply))
+        except Exception:
+            log.exception("a request could not be answered")
+            return self._fail()
+
+    def encode(self, reply: Status) -> bytes:
+        """Return an encoded status."""
+        try:
+            return encode(reply)
         except Exception:
             log.exception("a request could not be answered")
             return self._fail()

@@ -12,6 +12,7 @@ from kakuri_tcp._line_server_connection import (
     LineHandler,
     LineParser,
     LineServerConnection,
+    ReplyEncoder,
     ResultEncoder,
 )
 from kakuri_tcp._server import Server, listen
@@ -25,6 +26,7 @@ async def listen_lines(
     *,
     limits: LineServerLimits | None = None,
     on_fault: FaultHandler | None = None,
+    encode: ReplyEncoder | None = None,
     encode_result: ResultEncoder | None = None,
     parse: LineParser | None = None,
     parse_first: LineParser | None = None,
@@ -53,6 +55,10 @@ async def listen_lines(
         limits: Limits of connections and lines; None for the default ones.
         on_fault: Returns the last reply before the connection closes, or None for none. Called
             with LineTooLong, IncompleteLine, the handler's LineError, or HandlerFailed.
+        encode: Called with each reply that the handler returns neither as bytes nor as an
+            awaitable, when it is written; returns it as bytes, and raises nothing. Many that are
+            written together are encoded together, which is faster. It is for small replies: the
+            limit of bytes to be written together counts each as 256.
         encode_result: Called with the done future of an awaitable when its reply is due; returns
             the reply, and raises nothing. By default, the future's result is the reply.
         parse: Called with each line before the handler, outside of the line's context. A few lines
@@ -90,6 +96,7 @@ async def listen_lines(
             parse or bytes,  # the line itself
             parse_first,
             limits,
+            encode,
         )
 
     return await listen(endpoint, factory, limits=limits, tls=tls, unix_access=unix_access)

@@ -4,7 +4,8 @@ Replies keep the order of the requests. The reply of a handler that answers at o
 that of an awaitable is queued, and later replies of the connection wait for it.
 
 Lines are parsed a few at a time before the first of them is handled. Code that runs several times
-in a row stays in the processor's caches: parsing takes two thirds of the time.
+in a row stays in the processor's caches: parsing takes two thirds of the time. For the same reason,
+replies that the handler leaves to `encode` are encoded together, when they are written.
 """
 
 import asyncio
@@ -35,11 +36,15 @@ _MOST_LINES = 8
 # together up to this many bytes.
 _LARGE_LINE = 4096
 
+# What a reply that is not encoded yet counts of the bytes that are written together.
+_SMALL_REPLY = 256
+
 # Requests that each connection may have in flight even if all together exceed the limit.
 _ALWAYS_IN_FLIGHT = 4
 
-LineHandler = Callable[[Any], bytes | Awaitable[Any]]
+LineHandler = Callable[[Any], Any]
 LineParser = Callable[[bytes], Any]
+ReplyEncoder = Callable[[Any], bytes]
 ResultEncoder = Callable[["asyncio.Future[Any]"], bytes]
 FaultHandler = Callable[[LineError | HandlerFailed], bytes | None]
 
@@ -48,9 +53,10 @@ class LineServerConnection(Connection):
     """The server's side of a connection: answers its lines in order."""
 
     __slots__ = (
-        "_counted", "_decoder", "_encode_result", "_first_byte", "_handler", "_is_ending",
-        "_is_reading", "_last", "_line_began", "_line_limits", "_lines", "_loop", "_on_fault",
-        "_parse", "_parse_first", "_parsed", "_takes_requests", "_turn", "_waiting", "_watched",
+        "_counted", "_decoder", "_encode", "_encode_result", "_first_byte", "_handler",
+        "_is_ending", "_is_reading", "_last", "_line_began", "_line_limits", "_lines", "_loop",
+        "_on_fault", "_parse", "_parse_first", "_parsed", "_takes_requests", "_turn", "_waiting",
+        "_watched",
     )  # fmt: skip
 
     def __init__(
@@ -62,9 +68,11 @@ class LineServerConnection(Connection):
         parse: LineParser,
         parse_first: LineParser | None,
         limits: LineServerLimits,
+        encode: ReplyEncoder | None = None,
     ) -> None:
         super().__init__()
         self._handler = handler
+        self._encode = encode
         self._encode_result = encode_result
         self._on_fault = on_fault
         self._first_byte = first_byte  # until the first byte has come
@@ -150,7 +158,7 @@ class LineServerConnection(Connection):
         """Write ready replies, answer received lines, and decide whether to continue reading."""
         if self.is_closing:
             return
-        replies: list[bytes] = []
+        replies: list[Any] = []
         try:
             self._collect_replies(replies)
             is_drained = self._is_ending or self._answer_lines(replies)
@@ -176,7 +184,7 @@ class LineServerConnection(Connection):
         if self._held or not is_drained or self._decoder.has_partial_line:
             self.account()
 
-    def _answer_lines(self, replies: list[bytes]) -> bool:
+    def _answer_lines(self, replies: list[Any]) -> bool:
         """Answer lines; return whether all of them were answered.
 
         False if a reply has to be sent, the peer has to read, or other connections have to work
@@ -185,6 +193,7 @@ class LineServerConnection(Connection):
         waiting = self._waiting
         parsed = self._parsed
         handler = self._handler
+        encode = self._encode
         new_context = self.context.copy
         # Lines until the clock is read again: more while they are cheap, in the next call too.
         countdown = lines = self._lines
@@ -202,22 +211,25 @@ class LineServerConnection(Connection):
                 request = self._parse_line(request)
             context = new_context()
             try:
-                answer = context.run(handler, request)
-                if isinstance(answer, bytes):
-                    reply: bytes | asyncio.Future[Any] = answer
-                else:
-                    reply = _start(answer, self._loop, context)
+                reply = context.run(handler, request)
+                is_ready = isinstance(reply, bytes) or (
+                    encode is not None and not hasattr(reply, "__await__")
+                )
+                if not is_ready:
+                    reply = _start(reply, self._loop, context)
                     self.turns.expect(received)
             except (LineError, HandlerFailed):
                 raise
             except Exception as error:
                 raise HandlerFailed(f"{handler!r} raised {error!r}") from error
-            if waiting or not isinstance(reply, bytes):
+            if waiting or not is_ready:
+                if encode is not None and is_ready and not isinstance(reply, bytes):
+                    reply = encode(reply)
                 waiting.append(reply)
                 self._collect_replies(replies)
             else:
                 replies.append(reply)
-                size += len(reply)
+                size += len(reply) if isinstance(reply, bytes) else _SMALL_REPLY
                 if size > self.limits.write_buffer:  # check whether the peer reads
                     self._write_lines(replies)
                     replies.clear()
@@ -332,7 +344,16 @@ class LineServerConnection(Connection):
         self._waiting.clear()
         self._count_waiting()
 
-    def _write_lines(self, replies: list[bytes]) -> None:
+    def _write_lines(self, replies: list[Any]) -> None:
+        """Encode those replies that are not yet, and write all of them."""
+        encode = self._encode
+        if encode is not None:
+            try:
+                replies = [each if isinstance(each, bytes) else encode(each) for each in replies]
+            except Exception:  # noqa: BLE001 - reported; the peer can't be answered in order
+                _log.error("%s: a reply could not be encoded", self.peer, exc_info=True)
+                self.abort()
+                return
         data = replies[0] + b"\n" if len(replies) == 1 else b"\n".join([*replies, b""])
         if data.count(b"\n") != len(replies):
             _log.error("%s: a reply contains a line feed: %.200r", self.peer, data)
