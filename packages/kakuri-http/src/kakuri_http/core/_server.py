@@ -34,6 +34,9 @@ from kakuri_http.core._writers import (
 
 _IDLE, _BODY, _DONE = State.IDLE, State.BODY, State.DONE
 _REQUEST, _RESPONSE, _END = Kind.REQUEST, Kind.RESPONSE, Kind.END
+# After a whole message in one step.
+_REQUEST_COMPLETE = REQUEST_TABLE[REQUEST_TABLE[_IDLE][_REQUEST]][_END]
+_RESPONSE_COMPLETE = RESPONSE_TABLE[RESPONSE_TABLE[_IDLE][_RESPONSE]][_END]
 
 ServerEvent = Request | Data | EndOfMessage | ConnectionClosed | NeedData | Paused
 
@@ -110,15 +113,16 @@ class ServerConnection(CoreConnection):
             fast = self._read_fast(data, 0)
             if fast is not None:
                 request, end = fast
-                length = request.length or 0
-                if end + length != len(data) or length > self.limits.body:
-                    self._matched = fast
-                    return None
-                if length:
+                size = len(data)
+                if end != size or request.length:
+                    length = request.length or 0
+                    if end + length != size or length > self.limits.body:
+                        self._matched = fast
+                        return None
                     request.body = data[end:]
-                self._position = len(data)
+                self._position = size
                 self._request = request
-                self.request_state = REQUEST_TABLE[REQUEST_TABLE[_IDLE][_REQUEST]][_END]
+                self.request_state = _REQUEST_COMPLETE
                 return request
             return None
         self.receive_data(data)
@@ -261,18 +265,15 @@ class ServerConnection(CoreConnection):
                 and request.http_version == "1.1"
                 and event.status not in WITHOUT_CONTENT
                 and self.keep_alive
+                and self.response_state is _IDLE
             ):
                 # The usual response, without the checks that only others need.
-                state = RESPONSE_TABLE[self.response_state].get(_RESPONSE)
-                if state is None:
-                    self._move_response(_RESPONSE)  # raises
-                    raise AssertionError
                 if self.request_state is _DONE:
                     self.exchanges += 1
                     self._request = None
-                    self.request_state = self.response_state = _IDLE
+                    self.request_state = _IDLE
                 else:
-                    self.response_state = RESPONSE_TABLE[state][_END]
+                    self.response_state = _RESPONSE_COMPLETE
                 return b"%b%b%bContent-Length: %d\r\n\r\n%b" % (
                     HEADS.beginning(event.status, event.content_type),
                     compose_fields(event.headers) if event.has_fields else b"",

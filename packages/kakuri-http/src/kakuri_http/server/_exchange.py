@@ -85,14 +85,14 @@ class Exchange:
 
     def log(self, access_log: AccessLog, peer: str, *, complete: bool) -> None:
         """Report the exchange to an access log; its failure is logged and harms no exchange."""
-        method = target = ""
+        method = target = pattern = code = ""
         seconds = 0.0
-        if self.request is not None:
-            method, target = self.request.method, self.request.target
+        request, route = self.request, self.route
+        if request is not None:
+            method, target = request.method, request.target
             seconds = time.monotonic() - self.started
-        pattern = code = ""
-        if self.route is not None:
-            pattern = self.route.pattern
+        if route is not None:
+            pattern = route.pattern
         elif self.code is not None:
             code = self.code
         fields = (peer, method, target, self.status, self.sent, seconds, complete, pattern, code)

@@ -184,7 +184,8 @@ class ServerProtocol(ResponseSide):
             self._is_advancing = True
             self._begin(request)
             self._is_advancing = False
-            self.flush()
+            if self._out:
+                self.flush()
             if self._core.buffered:
                 self._advance()
             elif self._held:
@@ -246,7 +247,8 @@ class ServerProtocol(ResponseSide):
         limit = self._http_limits.body if found.body_limit is None else found.body_limit
         try:
             if self._core.request_state is not _BODY:
-                check_body_length(len(request.body), limit)
+                if request.body:
+                    check_body_length(len(request.body), limit)
                 if found.streaming:
                     request.stream_source = StreamedBody.whole(request.body)
                 self._call(exchange, found, request)
@@ -369,10 +371,13 @@ class ServerProtocol(ResponseSide):
         """Log the exchange and continue with the next, or close the connection."""
         exchange, core = self._exchange, self._core
         self._exchange = None
-        if exchange is not None and self._access_log is not None:
-            exchange.log(self._access_log, self.peer, complete=complete)
-        if exchange is not None and exchange.stream is not None:
-            exchange.stream.fail(ClientDisconnected("the response was sent, the content dropped"))
+        stream = None
+        if exchange is not None:
+            if self._access_log is not None:
+                exchange.log(self._access_log, self.peer, complete=complete)
+            stream = exchange.stream
+        if stream is not None:
+            stream.fail(ClientDisconnected("the response was sent, the content dropped"))
         if not self._is_advancing and self.is_closing:
             return
         if not core.keep_alive:
@@ -381,7 +386,7 @@ class ServerProtocol(ResponseSide):
             else:
                 self.close_lingering()
             return
-        if exchange is not None and exchange.stream is not None:
+        if stream is not None:
             self.resume_reading()  # the handler left content unread: it is dropped
         if self._is_advancing:
             return

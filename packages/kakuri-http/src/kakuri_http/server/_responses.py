@@ -71,8 +71,7 @@ class ResponseSide(Connection):
         if response.content_type == MEDIA_TYPE and request is not None and request.traceparent:
             response = traced(response, request.traceparent)
         body = response.body
-        is_whole = isinstance(body, bytes)
-        if core.request_state is _BODY and (is_whole or exchange.stream is None):
+        if core.request_state is _BODY and (isinstance(body, bytes) or exchange.stream is None):
             core.discard_content(self._http_limits.discarded_body)
         if isinstance(body, bytes):
             try:
@@ -86,9 +85,9 @@ class ResponseSide(Connection):
             if len(data) > _WRITE_AT_ONCE or len(self._out) >= _WRITES_TOGETHER:
                 self.flush()  # so that a client that doesn't read is noticed
             if (
-                core.keep_alive
+                self._access_log is None
+                and core.keep_alive
                 and self._is_advancing
-                and self._access_log is None
                 and exchange.stream is None
             ):
                 self._exchange = None
