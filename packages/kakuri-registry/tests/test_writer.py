@@ -498,7 +498,7 @@ async def test_nonblocking_store_is_written_immediately(registry):
         registry.remove("a")
         assert store.load().entries == []
         await writer.flushed()
-    assert writer._executor is None
+    assert writer._thread is None
 
 
 async def test_failpoint_is_called_with_each_name_in_order(registry, store):

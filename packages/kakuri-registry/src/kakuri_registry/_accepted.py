@@ -62,14 +62,18 @@ class AcceptedRegistrations:
         if new and len(new) < len(changes) and self.can_add(new):
             acceptance = Acceptance(new)
             changes = [change for change in changes if not change.is_registration]
-        if not self._changes:
-            return Transaction(changes, acceptance=acceptance)
-        merged = dict(self._changes)
-        for change in changes:
-            accepted = merged.pop(change.workload_id, None)
-            events = () if accepted is None else accepted.events
-            merged[change.workload_id] = change._replace(events=events + change.events)
-        return Transaction(list(merged.values()), forgets_accepted=True, acceptance=acceptance)
+        merged = self._changes | {change.workload_id: change for change in changes}
+        return Transaction(
+            list(merged.values()),
+            events=[
+                event
+                for each in (self._changes.values(), changes)
+                for change in each
+                for event in change.events
+            ],
+            forgets_accepted=bool(self._changes),
+            acceptance=acceptance,
+        )
 
     def transactions(self, changes: Sequence[Change]) -> Iterator[Transaction]:
         """Yield transactions of changes of known workloads, each no larger than allowed.

@@ -8,7 +8,7 @@ these fields.
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from kakuri_workload import DesiredState, EventType, WorkloadState
+from kakuri_workload import DesiredState, EventType, Workload, WorkloadState
 
 from kakuri_registry._cells import BadRow, escaped, flat, lines, marked, read_lines, readable
 from kakuri_registry._change import Change
@@ -22,7 +22,7 @@ FIELDS = (
 )  # fmt: skip
 """The columns of a registration, in the order of its lines.
 
-`_text` writes them in this order too; only the tests keep the two in step.
+`_text` and `_optional_text` write them in this order too; only the tests keep them in step.
 """
 
 _INTEGERS = ("version", "memory_mb", "cpu_millicores", "max_restarts")
@@ -34,6 +34,9 @@ _SAME: dict[str, Any] = dict.fromkeys(COLUMNS) | {
     "state": _PENDING.value, "wanted": _RUN.value, "attempt": 0, "grace_seconds": 0, "failures": 0,
 }  # fmt: skip
 """What the rows of all registrations have in common."""
+
+_NO_OPTIONS = "\n" * 6
+"""The lines of the optional fields, from `pull` on, if a workload has none of them."""
 
 
 def is_acceptable(change: Change) -> bool:
@@ -92,16 +95,24 @@ def _text(change: Change) -> str:
     entry = change.entry
     assert entry is not None
     workload = entry.workload
-    pull = workload.pull
+    image, runtime_class, trace = workload.image, workload.runtime_class, entry.trace
     return (  # in the order of FIELDS
-        f"{entry.version}\n{workload.id}\n{entry.registered_at!r}\n{marked(entry.trace)}\n"
-        f"{escaped(workload.image)}\n{escaped(workload.runtime_class)}\n"
+        f"{entry.version}\n{workload.id}\n{entry.registered_at!r}\n"
+        f"{'' if trace is None else marked(trace)}\n{escaped(image)}\n{escaped(runtime_class)}\n"
         f"{workload.memory_mb}\n{workload.cpu_millicores}\n"
-        f"{workload.restart_policy._value_}\n{workload.max_restarts}\n"
-        f"{'' if pull is None else '=' + pull._value_}\n"
-        f"{marked(workload.working_dir)}\n{marked(workload.user)}\n"
-        f"{_list(workload.command)}\n{_list(workload.args)}\n"
-        f"{_mapping(workload.env)}\n{_mapping(workload.labels)}"
+        f"{workload.restart_policy._value_}\n{workload.max_restarts}\n{_optional_text(workload)}"
+    )
+
+
+def _optional_text(workload: Workload) -> str:
+    pull, working_dir, user = workload.pull, workload.working_dir, workload.user
+    command, args, env, labels = workload.command, workload.args, workload.env, workload.labels
+    has_texts = command or args or env or labels
+    if not has_texts and pull is None and working_dir is None and user is None:
+        return _NO_OPTIONS  # most workloads
+    return (
+        f"{'' if pull is None else '=' + pull._value_}\n{marked(working_dir)}\n{marked(user)}\n"
+        f"{_list(command)}\n{_list(args)}\n{_mapping(env)}\n{_mapping(labels)}"
     )
 
 

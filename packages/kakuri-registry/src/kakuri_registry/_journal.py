@@ -9,7 +9,7 @@ never misses one by continuing after it, and whatever it has read is still true 
 from bisect import bisect_right
 from collections import deque
 from collections.abc import Callable, Collection, Iterable
-from itertools import islice, takewhile
+from itertools import islice
 
 from kakuri_registry._errors import Compacted
 from kakuri_registry._events import RegistryEvent, event_index, event_size
@@ -131,11 +131,15 @@ class EventJournal:
 
     def stored(self, events: Iterable[RegistryEvent]) -> None:
         """Publish events that were stored, and those that waited for them."""
+        waiting, stored = self._waiting, self._stored
         for event in events:
-            if event.index in self._waiting:
-                self._stored.add(event.index)
-        stored = self._stored
-        ready = list(takewhile(lambda event: event.index in stored, self._waiting.values()))
+            if event.index in waiting:
+                stored.add(event.index)
+        ready: list[RegistryEvent] = []
+        for index, event in waiting.items():
+            if index not in stored:
+                break
+            ready.append(event)
         for event in ready:
             self._publish(event)
             self._forget(event.index)

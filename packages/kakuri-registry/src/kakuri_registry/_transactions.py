@@ -1,11 +1,12 @@
 """What a transaction of the database contains: which changes share one, and their statements."""
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from kakuri_registry._accepted_rows import accepted_text
 from kakuri_registry._change import Change
 from kakuri_registry._event_rows import event_rows
+from kakuri_registry._events import RegistryEvent
 from kakuri_registry._rows import row_of
 from kakuri_registry._statements import (
     ACCEPT,
@@ -53,7 +54,8 @@ class Transaction:
     """The rows of changes that are written together.
 
     Args:
-        changes: The changes.
+        changes: The changes; at most one of each workload.
+        events: The events to store with them; by default those of the changes.
         forgets_accepted: Whether the changes include all accepted registrations.
         acceptance: Stores further registrations, without rows of their own.
 
@@ -70,6 +72,7 @@ class Transaction:
         self,
         changes: Sequence[Change],
         *,
+        events: Iterable[RegistryEvent] | None = None,
         forgets_accepted: bool = False,
         acceptance: Acceptance | None = None,
     ) -> None:
@@ -82,7 +85,9 @@ class Transaction:
         self.forgets_accepted = forgets_accepted
         self._removed = [(change.workload_id,) for change in changes if change.entry is None]
         self._rows = [row_of(change) for change in changes if change.entry is not None]
-        self._events = event_rows(event for change in changes for event in change.events)
+        if events is None:
+            events = [event for change in changes for event in change.events]
+        self._events = event_rows(events)
         self._tombstones = [each.tombstone for each in changes if each.tombstone is not None]
 
     def write(self, connection: sqlite3.Connection) -> None:

@@ -16,7 +16,7 @@ change is retried until it is written, so workloads can be stopped while the dis
 import asyncio
 import logging
 from collections.abc import Callable, Collection, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import Executor
 from functools import partial
 from typing import Self, TypeAlias
 
@@ -32,6 +32,7 @@ from kakuri_registry._store import Failpoint, Store, no_failpoint
 from kakuri_registry._stored_tombstones import StoredTombstones
 from kakuri_registry._tidier import Tidier
 from kakuri_registry._tombstones import Tombstone
+from kakuri_registry._writer_thread import WriterThread
 
 _log = logging.getLogger("kakuri_registry")
 
@@ -102,7 +103,7 @@ class StoreWriter:
         self._registration_error: StoreError | None = None
         self.on_write: OnWrite = ignore_write
         self._executor = executor
-        self._thread: ThreadPoolExecutor | None = None
+        self._thread: WriterThread | None = None
         self._tidier = Tidier(store, self._submit)
         self._tombstones = StoredTombstones(store, self._submit)
         if not self._events.write_through(registry):
@@ -300,9 +301,12 @@ class StoreWriter:
             self._submit(partial(self._write, changes))
 
     def _submit(self, work: Callable[[], None]) -> None:
-        if self._executor is None:
-            self._executor = self._thread = ThreadPoolExecutor(1, "kakuri-writer")
-        self._executor.submit(work)
+        if self._executor is not None:
+            self._executor.submit(work)
+            return
+        if self._thread is None:
+            self._thread = WriterThread()
+        self._thread.submit(work)
 
     def _write(self, changes: Sequence[Change]) -> None:
         error: BaseException | None = None

@@ -1,0 +1,36 @@
+import asyncio
+import threading
+from functools import partial
+
+import pytest
+from kakuri_registry._writer_thread import WriterThread
+
+
+def test_functions_run_in_order_before_shutdown_returns():
+    done, threads = [], set()
+    thread = WriterThread()
+    for number in range(100):
+        thread.submit(lambda number=number: done.append(number))
+    thread.submit(lambda: threads.add(threading.current_thread().name))
+    thread.shutdown()
+    assert done == list(range(100))
+    assert threads == {"kakuri-writer"}
+
+
+def test_function_for_a_closed_loop_does_not_end_the_thread():
+    loop = asyncio.new_event_loop()
+    loop.close()
+    done = []
+    thread = WriterThread()
+    thread.submit(partial(loop.call_soon_threadsafe, print))
+    thread.submit(partial(done.append, 1))
+    thread.shutdown()
+    thread.shutdown()
+    assert done == [1]
+
+
+def test_submit_after_shutdown_raises_runtime_error():
+    thread = WriterThread()
+    thread.shutdown()
+    with pytest.raises(RuntimeError, match="shut down"):
+        thread.submit(print)
