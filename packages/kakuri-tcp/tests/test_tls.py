@@ -22,7 +22,7 @@ from kakuri_tcp import (
     listen,
     listen_lines,
 )
-from kakuri_tcp._tls import client_context
+from kakuri_tcp._tls import cached_context
 from kakuri_tcp.testing import until
 
 LOCAL = Endpoint.parse("tls://localhost:0")
@@ -221,10 +221,10 @@ async def test_client_tls_with_a_plain_endpoint_raises_endpoint_error(files):
 def test_client_context_is_cached_until_a_file_changes(files, tmp_path):
     authority = tmp_path / "ca.pem"
     authority.write_bytes((files / "ca.pem").read_bytes())
-    first = client_context(ClientTLS(ca=authority))
-    assert client_context(ClientTLS(ca=authority)) is first
+    first = cached_context(ClientTLS(ca=authority))
+    assert cached_context(ClientTLS(ca=authority)) is first
     authority.write_bytes((files / "other-ca.pem").read_bytes() + b"\n")
-    assert client_context(ClientTLS(ca=authority)) is not first
+    assert cached_context(ClientTLS(ca=authority)) is not first
 
 
 def test_tls_contexts_require_tls_1_2_and_verify(files):

@@ -4,15 +4,17 @@ import asyncio
 import errno
 import os
 import socket
-import ssl
 from collections.abc import Callable, Collection
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from kakuri_tcp._endpoint import Endpoint
 from kakuri_tcp._errors import ConnectFailed, format_seconds
 from kakuri_tcp._peers import check_server
 from kakuri_tcp._reasons import reason_of
 from kakuri_tcp._tls import ClientTLS, tls_for
+
+if TYPE_CHECKING:
+    import ssl
 
 C = TypeVar("C", bound=asyncio.BaseProtocol)
 
@@ -80,7 +82,7 @@ async def connect(
 async def _open(
     endpoint: Endpoint,
     factory: Callable[[], C],
-    context: ssl.SSLContext | None,
+    context: "ssl.SSLContext | None",
     server_name: str,
 ) -> C:
     loop = asyncio.get_running_loop()

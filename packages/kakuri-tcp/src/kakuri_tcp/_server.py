@@ -4,11 +4,10 @@ import asyncio
 import contextlib
 import logging
 import socket
-import ssl
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from kakuri_tcp._connection import Connection
 from kakuri_tcp._connection_table import ConnectionTable
@@ -26,6 +25,9 @@ from kakuri_tcp._peers import Peer, identify
 from kakuri_tcp._shared import SharedResources
 from kakuri_tcp._tls import ServerTLS
 from kakuri_tcp._unix import UnixAccess
+
+if TYPE_CHECKING:
+    import ssl
 
 _log = logging.getLogger("kakuri_tcp")
 
@@ -67,7 +69,7 @@ class Server:
         listeners: ListeningSockets,
         factory: Callable[[], Connection],
         limits: ServerLimits,
-        tls: ssl.SSLContext | None,
+        tls: "ssl.SSLContext | None",
         unix_access: UnixAccess,
     ) -> None:
         self.endpoint: Endpoint = listeners.endpoint

@@ -5,7 +5,6 @@ import contextlib
 import os
 import select
 import socket
-import ssl
 from collections.abc import AsyncIterable, AsyncIterator
 from typing import Any
 
@@ -154,6 +153,8 @@ class ClientProtocol(Connection):
         tls = self._transport.get_extra_info("ssl_object")
         if tls is None:
             return False
+        import ssl  # noqa: PLC0415 (loaded already, as the connection has TLS)
+
         try:
             return bool(tls.read(1))
         except ssl.SSLZeroReturnError:
