@@ -45,6 +45,15 @@ def test_daemon_that_receives_a_signal_exits_with_0(start, name, number):
 
 
 @pytest.mark.parametrize("name", DAEMONS)
+def test_daemon_that_listens_has_not_loaded_openssl(start, name, tmp_path):
+    options = ["--state-dir", str(tmp_path / "state")] if name == "kakuri-agent" else []
+    daemon = start(name, "--listen", "127.0.0.1:0", *options)
+    mapped = Path(f"/proc/{daemon.process.pid}/maps").read_text()
+    assert "python" in mapped
+    assert "/libssl" not in mapped
+
+
+@pytest.mark.parametrize("name", DAEMONS)
 def test_daemon_whose_port_is_in_use_fails_with_one_line(name):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]

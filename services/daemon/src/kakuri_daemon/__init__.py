@@ -1,20 +1,28 @@
 """What Kakuri's daemons share: options, logging, readiness and graceful shutdown.
 
-`kakuri_daemon.api` has what those with an HTTP API share besides.
+`kakuri_daemon.api` has what those with an HTTP API share besides. Names are imported when they are
+first used, because a daemon's process calls `import_loop_without_tls` before anything else.
 """
 
-from kakuri_daemon._command import EXIT_USAGE, DaemonCommand, DaemonError, WorkerCount, endpoint
-from kakuri_daemon._listen_group import listen_group
-from kakuri_daemon._logs import configure_logs, event_log
-from kakuri_daemon._private_directory import open_private_directory
-from kakuri_daemon._run import run
-from kakuri_daemon._settings import read_toml
-from kakuri_daemon._stream import LogStream
-from kakuri_daemon._supervision import shed_with
-from kakuri_daemon._trace import current_trace, current_traceparent, set_trace
+from importlib import import_module
+from sys import modules
+
 from kakuri_daemon._version import __version__
-from kakuri_daemon._worker_peers import WorkerPeers
-from kakuri_daemon._workers import run_workers
+from kakuri_daemon._without_tls import import_loop_without_tls
+
+TYPE_CHECKING = False  # as type checkers know it, without the import of typing
+if TYPE_CHECKING:
+    from kakuri_daemon._command import EXIT_USAGE, DaemonCommand, DaemonError, WorkerCount, endpoint
+    from kakuri_daemon._listen_group import listen_group
+    from kakuri_daemon._logs import configure_logs, event_log
+    from kakuri_daemon._private_directory import open_private_directory
+    from kakuri_daemon._run import run
+    from kakuri_daemon._settings import read_toml
+    from kakuri_daemon._stream import LogStream
+    from kakuri_daemon._supervision import shed_with
+    from kakuri_daemon._trace import current_trace, current_traceparent, set_trace
+    from kakuri_daemon._worker_peers import WorkerPeers
+    from kakuri_daemon._workers import run_workers
 
 __all__ = [
     "EXIT_USAGE",
@@ -29,6 +37,7 @@ __all__ = [
     "current_traceparent",
     "endpoint",
     "event_log",
+    "import_loop_without_tls",
     "listen_group",
     "open_private_directory",
     "read_toml",
@@ -38,7 +47,51 @@ __all__ = [
     "shed_with",
 ]
 
-for _name in __all__:  # tracebacks show where users import a name from
-    _value = globals()[_name]
-    if hasattr(_value, "__qualname__") and _value.__module__.startswith(f"{__name__}."):
-        _value.__module__ = __name__
+_HOMES = {
+    "DaemonCommand": "_command",
+    "DaemonError": "_command",
+    "EXIT_USAGE": "_command",
+    "LogStream": "_stream",
+    "WorkerCount": "_command",
+    "WorkerPeers": "_worker_peers",
+    "configure_logs": "_logs",
+    "current_trace": "_trace",
+    "current_traceparent": "_trace",
+    "endpoint": "_command",
+    "event_log": "_logs",
+    "import_loop_without_tls": "_without_tls",
+    "listen_group": "_listen_group",
+    "open_private_directory": "_private_directory",
+    "read_toml": "_settings",
+    "run": "_run",
+    "run_workers": "_workers",
+    "set_trace": "_trace",
+    "shed_with": "_supervision",
+}
+
+
+if not TYPE_CHECKING:  # with a __getattr__, type checkers accept every name
+
+    def __getattr__(name: str) -> object:
+        if name not in _HOMES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        import_module(f"{__name__}.{_HOMES[name]}")
+        _publish()
+        return globals()[name]
+
+
+def _publish() -> None:
+    """Bind the names of each loaded module here; tracebacks show the public name."""
+    for name, home in _HOMES.items():
+        value = getattr(modules.get(f"{__name__}.{home}"), name, None)
+        if value is not None:
+            globals()[name] = value
+            if hasattr(value, "__qualname__") and value.__module__.startswith(f"{__name__}."):
+                value.__module__ = __name__
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
+_publish()

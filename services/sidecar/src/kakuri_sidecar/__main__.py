@@ -1,5 +1,15 @@
-"""Run the sidecar: python -m kakuri_sidecar."""
+"""The process of the command `kakuri-sidecar`, also started by `python -m kakuri_sidecar`."""
 
-from kakuri_sidecar._cli import main
+from kakuri_daemon import import_loop_without_tls
 
-main()
+
+def run() -> None:
+    """Run the command with the arguments of this process, and end the process."""
+    import_loop_without_tls()
+    from kakuri_sidecar._cli import main  # noqa: PLC0415 (it imports the event loop)
+
+    main()
+
+
+if __name__ == "__main__":
+    run()

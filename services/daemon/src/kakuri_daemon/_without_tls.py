@@ -1,0 +1,72 @@
+"""Imports the event loop without OpenSSL, for processes that never use TLS.
+
+asyncio and uvloop import the module `ssl` in any case, though no daemon has an option for TLS. It
+is 4.3 MiB of each process and a tenth of the time until it listens. asyncio works without it, as in
+a Python that was built without OpenSSL; uvloop reads some of its names when it is imported, and
+gets the names below. Afterwards, `import ssl` imports the real module again.
+
+Such an event loop refuses TLS: to connect with it, or to accept a connection, raises RuntimeError.
+So a daemon that gets options for TLS has to import its event loop with it.
+"""
+
+import sys
+from contextlib import suppress
+from types import ModuleType
+from typing import NoReturn
+
+_REFUSAL = "this process has imported its event loop without TLS"
+
+
+class _TypeCheckRefused(type):
+    """The type of SSLContext; asyncio's own refusal is a RuntimeError as well."""
+
+    def __instancecheck__(cls, _instance: object) -> NoReturn:
+        raise RuntimeError(_REFUSAL)
+
+
+class _SSLContext(metaclass=_TypeCheckRefused):
+    """What uvloop takes for the type of SSL contexts."""
+
+
+class _SSLError(OSError):
+    """What uvloop takes for an error of TLS; it is never raised."""
+
+
+def _refuse(*_arguments: object, **_options: object) -> NoReturn:
+    raise RuntimeError(_REFUSAL)
+
+
+_NAMES = {
+    "SSLContext": _SSLContext,
+    "MemoryBIO": _refuse,
+    "create_default_context": _refuse,
+    "SSLError": _SSLError,
+    "SSLWantReadError": _SSLError,
+    "SSLSyscallError": _SSLError,
+    "SSLZeroReturnError": _SSLError,
+    "CertificateError": _SSLError,
+    "SSL_ERROR_WANT_READ": 2,  # the numbers of OpenSSL's ssl.h
+    "SSL_ERROR_WANT_WRITE": 3,
+    "SSL_ERROR_SYSCALL": 5,
+}
+
+
+def import_loop_without_tls() -> None:
+    """Import asyncio, and uvloop if it is installed, without OpenSSL.
+
+    It does nothing if `asyncio` or `ssl` is imported already. Call it only in the main program of
+    a process, before it imports anything else that may import them.
+    """
+    if "asyncio" in sys.modules or "ssl" in sys.modules:
+        return
+    sys.modules["ssl"] = None  # type: ignore[assignment]  # its import raises ImportError
+    try:
+        import asyncio  # noqa: F401, PLC0415
+
+        sys.modules["ssl"] = ModuleType("ssl")
+        vars(sys.modules["ssl"]).update(_NAMES)
+        # Not installed, or a version that reads other names: `run` tries it with the real module.
+        with suppress(ImportError, AttributeError, TypeError):
+            import uvloop  # noqa: F401, PLC0415
+    finally:
+        del sys.modules["ssl"]
