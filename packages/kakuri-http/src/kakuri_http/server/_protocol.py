@@ -13,9 +13,7 @@ from kakuri_tcp import ConnectionFault
 from kakuri_http._body_stream import StreamedBody
 from kakuri_http._errors import ClientDisconnected, LimitExceeded, RemoteProtocolError
 from kakuri_http._headers import Headers
-from kakuri_http._limits import Limits
 from kakuri_http._messages import Request, Response
-from kakuri_http.core._fast_head import FastHead
 from kakuri_http.core._heads import check_body_length
 from kakuri_http.core._states import (
     NEED_DATA,
@@ -27,16 +25,9 @@ from kakuri_http.core._states import (
     State,
 )
 from kakuri_http.server._deadlines import Deadlines
-from kakuri_http.server._exchange import (
-    AccessLog,
-    Exchange,
-    as_future,
-    fault_response,
-    wrong_result,
-)
-from kakuri_http.server._outbox import Outbox
+from kakuri_http.server._exchange import Exchange, as_future, fault_response, wrong_result
 from kakuri_http.server._problems import problem
-from kakuri_http.server._responses import ResponseSide
+from kakuri_http.server._responses import ResponseSide, Shared
 from kakuri_http.server._router import Route, Router
 
 _BODY, _IDLE = State.BODY, State.IDLE
@@ -48,15 +39,8 @@ class ServerProtocol(ResponseSide):
 
     __slots__ = ("_deadlines", "_ready", "_router")
 
-    def __init__(
-        self,
-        router: Router,
-        limits: Limits,
-        access_log: AccessLog | None,
-        outbox: Outbox,
-        read_fast: FastHead,
-    ) -> None:
-        super().__init__(limits, access_log, outbox, read_fast)
+    def __init__(self, router: Router, shared: Shared) -> None:
+        super().__init__(shared)
         self._router = router
         self._deadlines: Deadlines | None = None
         self._ready: Request | None = None  # arrived in one read, and waits for its turn

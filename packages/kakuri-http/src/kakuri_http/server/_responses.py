@@ -8,6 +8,7 @@ connections. A streamed response has a task, which waits while the client does n
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable
 from contextlib import aclosing
+from dataclasses import dataclass
 
 from kakuri_tcp import Connection, ConnectionFault
 
@@ -28,6 +29,16 @@ _WRITE_AT_ONCE = 8192
 _WRITES_TOGETHER = 64
 
 
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What the connections of a server share."""
+
+    limits: Limits
+    access_log: AccessLog | None
+    outbox: Outbox
+    read_fast: FastHead
+
+
 class ResponseSide(Connection):
     """The sending half of ServerProtocol, with the exchange that it is busy with."""
 
@@ -36,14 +47,12 @@ class ResponseSide(Connection):
         "_is_ending", "_loop", "_out", "_outbox", "_writable",
     )  # fmt: skip
 
-    def __init__(
-        self, limits: Limits, access_log: AccessLog | None, outbox: Outbox, read_fast: FastHead
-    ) -> None:
+    def __init__(self, shared: Shared) -> None:
         super().__init__()
-        self._outbox = outbox
-        self._core = ServerConnection(limits, read_fast)
-        self._http_limits = limits
-        self._access_log = access_log
+        self._outbox = shared.outbox
+        self._core = ServerConnection(shared.limits, shared.read_fast)
+        self._http_limits = shared.limits
+        self._access_log = shared.access_log
         self._loop = asyncio.get_running_loop()
         self._exchange: Exchange | None = None  # whose response has not been sent
         self._writable: asyncio.Future[None] | None = None

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import Any
 
 from kakuri_http import Request, Response, Router, problem
@@ -26,6 +27,17 @@ Problems = Mapping[type[Exception], Callable[[Any], Response]]
 
 TYPED_PARAMETER = re.compile(r"/:(\w+)<(\w+)>")
 """A parameter of a pattern: its name and its type."""
+
+
+class _InvalidID(str):
+    """A parameter that no resource of its kind can have as its id."""
+
+    __slots__ = ()
+
+
+def _read_id(valid: re.Pattern[str], text: str) -> str:
+    """Return a parameter; an invalid one as `_InvalidID`, so that its path has a route."""
+    return text if valid.fullmatch(text) else _InvalidID(text)
 
 
 class _UnknownID(Exception):
@@ -59,9 +71,9 @@ class APIRouter(Router):
                 server's 500.
             ids: The types of parameters, each with the regular expression of its ids.
         """
-        super().__init__(dict.fromkeys(ids, str))
-        self.check(accept_trace)
         self.ids = {kind: re.compile(pattern) for kind, pattern in ids.items()}
+        super().__init__({kind: partial(_read_id, valid) for kind, valid in self.ids.items()})
+        self.check(accept_trace)
         self.queries: dict[str, type | None] = {}
         defaults: Problems = {
             QueryError: query_problem,
@@ -134,13 +146,12 @@ class APIRouter(Router):
         query: type | None,
         parameters: list[tuple[str, str]],
     ) -> Callable[[Request], Response | Awaitable[Response]]:
-        ids = [(name, kind, self.ids[kind]) for name, kind in parameters if kind in self.ids]
-
+        ids = [(name, kind) for name, kind in parameters if kind in self.ids]
         no_parameters = None if query is None else query()
 
         def call(request: Request) -> Any:
-            for name, kind, valid in ids:
-                if not valid.fullmatch(request.params[name]):
+            for name, kind in ids:
+                if request.params[name].__class__ is _InvalidID:
                     raise _UnknownID(f"no {kind} {request.params[name]!r}")
             if query is None:
                 if request.query_string:
