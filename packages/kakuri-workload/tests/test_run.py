@@ -38,3 +38,10 @@ def test_run_that_has_not_changed_is_equal_to_the_one_before():
 def test_zone_status_has_every_field_of_a_run(name):
     zone = ZoneStatus("a", RUNNING, **{name: "a value"})
     assert zone.run == Run(RUNNING, **{name: "a value"})
+
+
+def test_first_run_without_earlier_facts_is_complete_as_it_was_observed():
+    began = Run(RUNNING, address="10.0.0.3", started_at=4.0, image_digest="sha256:2")
+    assert began.after(Run(PENDING, "Starting", "m", started_at=1.0)) is began
+    assert began.after(Run(PENDING, attempt=1)) == replace(began, attempt=1)
+    assert began.after(Run(PENDING, address="10.0.0.2")) == began

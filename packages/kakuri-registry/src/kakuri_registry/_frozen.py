@@ -52,6 +52,13 @@ def freeze(workload: Workload) -> None:
 
     It stays the same object: to make a new one would take as long as to register it.
     """
+    env, labels = workload.env, workload.labels
+    if workload.command == workload.args == () and not env and not labels:  # most workloads
+        if env is not EMPTY:
+            object.__setattr__(workload, "env", EMPTY)
+        if labels is not EMPTY:
+            object.__setattr__(workload, "labels", EMPTY)
+        return
     for name, value in zip(MUTABLE_FIELDS, _mutable_of(workload), strict=True):
         if value == {}:
             object.__setattr__(workload, name, EMPTY)

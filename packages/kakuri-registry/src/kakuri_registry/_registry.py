@@ -24,6 +24,7 @@ from kakuri_registry._errors import (
     IllegalTransition,
     RegistryFull,
     RemovalIsFinal,
+    UnknownWorkload,
 )
 from kakuri_registry._events import RegistryEvent, workload_event
 from kakuri_registry._frozen import freeze
@@ -109,7 +110,9 @@ class WorkloadRegistry(ChangePublisher):
         Example:
             registry.update("web", Run(WorkloadState.RUNNING, address="10.0.0.2"), now=time.time())
         """
-        entry = self._known(workload_id)
+        entry = self._entries.get(workload_id)
+        if entry is None:
+            raise UnknownWorkload(workload_id)
         present, state = entry.run.state, run.state
         if not present.can_become(state) and (state is not present or state.is_terminal):
             raise IllegalTransition(workload_id, present, state)

@@ -134,7 +134,7 @@ class State(Enum):
     @classmethod
     def of(cls, state: WorkloadState) -> "State":
         """Return the protocol's spelling of a state."""
-        return _STATES[state]
+        return STATES[state]
 
     @property
     def workload_state(self) -> WorkloadState:
@@ -142,8 +142,10 @@ class State(Enum):
         return _WORKLOAD_STATES[self]
 
 
-_STATES = {state: State[state.name] for state in WorkloadState}
-_WORKLOAD_STATES = {ours: state for state, ours in _STATES.items()}
+STATES = {state: State[state.name] for state in WorkloadState}
+"""The protocol's spelling of each state."""
+
+_WORKLOAD_STATES = {ours: state for state, ours in STATES.items()}
 
 
 class ErrorCode(Enum):

@@ -35,6 +35,7 @@ from kakuri_rpc._fields import (
     MAX_MESSAGE_LENGTH,
     MAX_PAGE,
     MAX_REASON_LENGTH,
+    STATES,
     Count,
     Desired,
     ErrorCode,
@@ -107,7 +108,7 @@ class Status:
         reason, message, address, digest = run.reason, run.message, run.address, run.image_digest
         return cls(
             workload_id,
-            State.of(run.state),
+            STATES[run.state],
             reason and printable(reason, MAX_REASON_LENGTH),
             message and printable(message, MAX_MESSAGE_LENGTH),
             run.exit_code,

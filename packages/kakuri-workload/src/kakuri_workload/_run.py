@@ -44,6 +44,8 @@ class Run:
             before: The observation that was known until now.
         """
         begins = before.state is WorkloadState.PENDING and self.state is WorkloadState.RUNNING
+        if begins and self.attempt == before.attempt and (self.address or not before.address):
+            return self  # most runs begin so
         known = _NOTHING if begins else before
         # The constructor, because dataclasses.replace takes three times as long.
         return Run(

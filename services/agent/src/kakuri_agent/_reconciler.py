@@ -208,10 +208,10 @@ class Reconciler:
             self._queue.add_once_saved(workload_id)
         elif desired is DesiredState.REMOVE:
             self._remove(entry, zone)
-        elif entry.state.is_terminal:
+        elif entry.run.state.is_terminal:
             self._stop_sandbox(entry, zone)
         elif desired is _RUN:
-            if entry.state is WorkloadState.PENDING and (zone is None or is_of_earlier_run):
+            if entry.run.state is WorkloadState.PENDING and (zone is None or is_of_earlier_run):
                 self._start(entry)
         elif not is_of_earlier_run:
             self._runtime.stop(workload_id, entry.grace_seconds)

@@ -169,7 +169,10 @@ class WorkloadMetrics:
         self._changes[key] = self._changes.get(key, 0) + 1
         if old is not None and new is not None and new.attempt > old.attempt:
             self._restarts[()] += 1
-        if after is not None and is_now == _PENDING and after.restart_at is None:
+        if before is None and after is not None and is_now == _PENDING and not reason:
+            now = self._clock()  # as `_record_step` does, for most starts
+            self._starts[after.workload.id] = _Start(after.run.attempt, now, now)
+        elif after is not None and is_now == _PENDING and after.restart_at is None:
             self._record_step(before, after)
         elif before is not None and was == _PENDING:
             self._end_start(before.workload.id, has_started=is_now == _RUNNING)
@@ -201,7 +204,8 @@ class WorkloadMetrics:
         if start is None or not has_started:
             return
         now = self._clock()
-        self._end_step(start, now)
+        if start.step is not None:
+            self._end_step(start, now)
         if start.began is not None:
             self._durations[TOTAL,].observe(now - start.began)
 
