@@ -1,7 +1,6 @@
 """The fast paths of the log make the lines that the general rendering makes."""
 
 import logging
-import time
 from types import SimpleNamespace
 
 import pytest
@@ -14,7 +13,6 @@ from kakuri_daemon._fast_lines import (
     MAX_VALUE_LENGTH,
     TEXT,
     FastPaths,
-    is_plain_request,
     timestamp,
 )
 from kakuri_daemon._logs import LineRenderer
@@ -25,9 +23,7 @@ TRACES = st.sampled_from([None, "4bf92f3577b34da6a3ce929d0e0e4736"])
 
 FORMS = {"text": TEXT, "json": JSON}
 
-ALWAYS_GENERAL = FastPaths(
-    lambda *_event: None, lambda *_event: None, lambda requests: [""] * len(requests)
-)
+ALWAYS_GENERAL = FastPaths(lambda *_event: None, lambda *_event: None, lambda _requests: None)
 
 NANOSECONDS = 1_795_000_000_000_001_000
 
@@ -241,6 +237,26 @@ def test_frequent_events_of_two_seconds_are_left_to_the_general_rendering():
 ACCESS = AccessEntry("127.0.0.1:5", "GET", "/workloads/wl-1", 200, 3, 0.00154, complete=True)
 
 
+def write_requests(renderer, accesses):
+    """Return the lines of exchanges that are rendered together."""
+    later = []
+    stream = SimpleNamespace(write_later=lambda *line: later.append(line))
+    write = LineRenderer(renderer._fast, [], renderer._render, stream).request_writer(
+        request_fields
+    )
+    for access in accesses:
+        write(access)
+    (render,) = {each for each, _ in later}
+    return render([item for _, item in later])
+
+
+def general_lines(general, accesses):
+    return [
+        f"{general(None, 'info', {**request_fields(each), 'event': 'request'})}\n"
+        for each in accesses
+    ]
+
+
 @given(data=st.data(), trace=TRACES)
 def test_request_with_any_values_has_the_line_that_structlog_would_write(renderings, data, trace):
     fast, general, _ = renderings
@@ -251,33 +267,31 @@ def test_request_with_any_values_has_the_line_that_structlog_would_write(renderi
         "seconds": st.floats(0, 1e6), "status": st.integers(100, 599), "sent": st.integers(0),
     }  # fmt: skip
     assert {*strategies, "pattern", "code"} == set(AccessEntry._fields)  # no line has these two
-    access = ACCESS._replace(**data.draw(st.fixed_dictionaries({}, optional=strategies)))
-    if is_plain_request(access):
-        (line,) = fast._fast.requests([(access, trace, time.time_ns())])
-        expected = general(None, "info", {**request_fields(access), "event": "request"})
-        assert line == f"{expected}\n"
-
-
-def test_request_of_plain_text_takes_the_fast_path_and_others_do_not(renderings):
-    fast, _, lines = renderings
-    lines.clear()
-    others = []
-    write = fast.request_writer(others.append)
-    write(ACCESS)
-    assert (len(lines), others) == (1, [])
-    write(ACCESS._replace(target="é"))
-    assert (len(lines), others) == (1, [ACCESS._replace(target="é")])
+    changes = st.fixed_dictionaries({}, optional=strategies)
+    accesses = [
+        ACCESS._replace(**each) for each in data.draw(st.lists(changes, min_size=1, max_size=3))
+    ]
+    assert write_requests(fast, accesses) == general_lines(general, accesses)
 
 
 @pytest.mark.parametrize("field", ["peer", "method", "target"])
-@pytest.mark.parametrize("text", ["", "a b", "\x1b", "\n", '"', "é", "x" * 600])
-def test_request_with_a_hostile_text_is_left_to_the_general_rendering(field, text):
-    assert is_plain_request(ACCESS)
-    assert not is_plain_request(ACCESS._replace(**{field: text}))
+@pytest.mark.parametrize("text", ["", "a b", "\x1b", "a\nb", '"', "é", "x" * 600, "a?b"])
+def test_request_with_a_hostile_text_among_plain_ones_is_left_to_the_general_rendering(
+    renderings, field, text
+):
+    fast, general, _ = renderings
+    requests = fast._fast.requests
+    plain, hostile = ACCESS, ACCESS._replace(**{field: text})
+    assert requests([(plain, None, NANOSECONDS)] * 3) == general_lines(general, [plain] * 3)
+    assert requests([(each, None, NANOSECONDS) for each in (plain, hostile, plain)]) is None
+    accesses = [plain, hostile, plain]
+    assert write_requests(fast, accesses) == general_lines(general, accesses)
 
 
-def test_request_with_a_query_is_left_to_the_general_rendering():
-    assert not is_plain_request(ACCESS._replace(target="/x?token=secret"))
+def test_requests_of_two_seconds_are_left_to_the_general_rendering(renderings):
+    requests = renderings[0]._fast.requests
+    later = NANOSECONDS + 1_000_000_000
+    assert requests([(ACCESS, None, NANOSECONDS), (ACCESS, None, later)]) is None
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ text. Each function here returns the same line, byte for byte, as the general re
 
 import re
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -66,8 +66,9 @@ class FastPaths:
     """Returns a function that renders events of level info with this text and these fields, as
     lines with their line feeds. It returns None if one of them needs the general rendering."""
 
-    requests: Callable[[Iterable[LoggedRequest]], list[str]]
-    """Renders exchanges that `is_plain_request` accepts as lines with their line feeds."""
+    requests: Callable[[Sequence[LoggedRequest]], list[str] | None]
+    """Renders exchanges as lines with their line feeds; returns None if one of them needs the
+    general rendering."""
 
 
 def milliseconds(seconds: float) -> float:
@@ -127,12 +128,10 @@ def _text_events(event: str, names: Sequence[str]) -> RenderValues | None:
 
     def render(events: Sequence[LoggedValues]) -> list[str] | None:
         texts = [str(value) for values, _, _ in events for value in values]
-        joined = "\n".join(texts)  # to check all of them at once
-        seconds = {time // _NANOSECONDS for _, _, time in events}
-        # Without the count, a value with a line feed would be two plain ones.
-        if joined.count("\n") >= len(texts) or not _plain_texts(joined) or len(seconds) > 1:
+        second = _second_of("\n".join(texts), len(texts), [time for _, _, time in events])
+        if second is None:
             return None
-        line = f"{_second(*seconds)}{rest}"
+        line = f"{second}{rest}"
         return [
             line % (time % _NANOSECONDS // 1000, *values, " trace=" if trace else "", trace or "")
             for values, trace, time in events
@@ -174,20 +173,15 @@ def _json_trace(trace: str | None) -> str:
     return "" if trace is None else f'"trace":"{trace}",'
 
 
-def is_plain_request(access: "AccessEntry") -> bool:
-    """Return whether the line of an exchange needs no quote, no escape and no cut."""
-    peer, method, target, _, _, _, _, _, _ = access
-    if "?" in target or not (peer and method and target):
-        return False
-    return _plain(peer + method + target) is not None
-
-
 _TEXT_REQUEST = f"[info    ] {'request':<{EVENT_WIDTH}}"
 
 
-def _text_requests(requests: Iterable[LoggedRequest]) -> list[str]:
+def _text_requests(requests: Sequence[LoggedRequest]) -> list[str] | None:
+    second = _second_of_plain(requests)
+    if second is None:
+        return None
     return [
-        f"{_second(time // _NANOSECONDS)}.{time % _NANOSECONDS // 1000:06d}Z {_TEXT_REQUEST} "
+        f"{second}.{time % _NANOSECONDS // 1000:06d}Z {_TEXT_REQUEST} "
         f"peer={peer} method={method} target={target} status={status} bytes={sent} "
         f"ms={_hundredths(round(seconds * 100_000))} complete={complete}"
         f"{'' if trace is None else f' trace={trace}'}\n"
@@ -195,15 +189,40 @@ def _text_requests(requests: Iterable[LoggedRequest]) -> list[str]:
     ]
 
 
-def _json_requests(requests: Iterable[LoggedRequest]) -> list[str]:
+def _json_requests(requests: Sequence[LoggedRequest]) -> list[str] | None:
+    second = _second_of_plain(requests)
+    if second is None:
+        return None
     return [
         f'{{"peer":"{peer}","method":"{method}","target":"{target}","status":{status},'
         f'"bytes":{sent},"ms":{_hundredths(round(seconds * 100_000))},'
         f'"complete":{_JSON_LITERALS[complete]},"event":"request",{_json_trace(trace)}'
-        f'"level":"info","timestamp":"{_second(time // _NANOSECONDS)}'
-        f'.{time % _NANOSECONDS // 1000:06d}Z"}}\n'
+        f'"level":"info","timestamp":"{second}.{time % _NANOSECONDS // 1000:06d}Z"}}\n'
         for (peer, method, target, status, sent, seconds, complete, _, _), trace, time in requests
     ]
+
+
+def _second_of_plain(requests: Sequence[LoggedRequest]) -> str | None:
+    """Return the second of all the exchanges; None if one of them is of another or not plain."""
+    texts = [f"{access[0]}\n{access[1]}\n{access[2]}" for access, _, _ in requests]
+    joined = "\n".join(texts)
+    if "?" in joined:  # queries are not logged
+        return None
+    return _second_of(joined, 3 * len(texts), [time for _, _, time in requests])
+
+
+def _second_of(joined: str, number: int, times: Sequence[int]) -> str | None:
+    """Return the second of some times; None if there are several, or if a text is not plain.
+
+    Args:
+        joined: The texts, with line feeds between them, so that one match checks all of them.
+        number: How many they are: one with a line feed would otherwise be two plain ones.
+        times: Nanoseconds since the epoch.
+    """
+    seconds = {time // _NANOSECONDS for time in times}
+    if joined.count("\n") != number - 1 or len(seconds) != 1 or not _plain_texts(joined):
+        return None
+    return _second(*seconds)
 
 
 TEXT = FastPaths(_text_event, _text_events, _text_requests)

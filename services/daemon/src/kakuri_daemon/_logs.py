@@ -24,8 +24,8 @@ from kakuri_daemon._fast_lines import (
     MAX_VALUE_LENGTH,
     TEXT,
     FastPaths,
+    LoggedRequest,
     LoggedValues,
-    is_plain_request,
     timestamp,
 )
 from kakuri_daemon._stream import LogStream
@@ -199,20 +199,25 @@ class LineRenderer:
         return write
 
     def request_writer(
-        self, log_request: Callable[["AccessEntry"], None]
+        self, fields_of: Callable[["AccessEntry"], Mapping[str, object]]
     ) -> Callable[["AccessEntry"], None]:
         """Return a function that writes the line of an exchange, later and without structlog.
 
         Args:
-            log_request: Logs an exchange for which that is not possible.
+            fields_of: Returns the fields of the line, which are immutable.
         """
-        render, write_later = self._fast.requests, self._stream.write_later
+        render_plain, write_later = self._fast.requests, self._stream.write_later
+
+        def render(requests: Sequence[LoggedRequest]) -> list[str]:
+            if (lines := render_plain(requests)) is not None:
+                return lines
+            return self._render_events(
+                ("info", "request", fields_of(access), trace, nanoseconds)
+                for access, trace, nanoseconds in requests
+            )
 
         def write_request(access: "AccessEntry") -> None:
-            if is_plain_request(access):
-                write_later(render, (access, TRACE.get(), time.time_ns()))
-            else:
-                log_request(access)
+            write_later(render, (access, TRACE.get(), time.time_ns()))
 
         return write_request
 

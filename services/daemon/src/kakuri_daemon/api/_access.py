@@ -18,15 +18,15 @@ def access_log() -> Callable[[AccessEntry], None] | None:
     """
     if not logging.getLogger().isEnabledFor(logging.INFO):
         return None
+    renderer = structlog.get_config()["processors"][0]
+    if isinstance(renderer, LineRenderer):
+        return renderer.request_writer(request_fields)
     log = structlog.get_logger()  # of the current configuration, as the renderer is
 
     def log_request(access: AccessEntry) -> None:
         log.info("request", **request_fields(access))
 
-    renderer = structlog.get_config()["processors"][0]
-    if not isinstance(renderer, LineRenderer):
-        return log_request
-    return renderer.request_writer(log_request)
+    return log_request
 
 
 def request_fields(access: AccessEntry) -> dict[str, object]:
