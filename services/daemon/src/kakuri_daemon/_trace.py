@@ -17,16 +17,13 @@ _later_version = re.compile(f"(?!00|ff)[0-9a-f]{{2}}{_PARTS}(?:-.*)?").fullmatch
 
 _SAMPLED = frozenset("13579bdf")
 
-_TRACE_DIGITS = 32
-_SPAN = slice(36, 52)  # of a `traceparent`
-_ID_BYTES = 24  # of a trace and a span
+_TRACE_BYTES, _SPAN_BYTES = 16, 8
 _IDS_AT_ONCE = 128
 
-_new: list[tuple[str, str]] = []
-"""Random traces, each with the `traceparent` of its first span: made together, because each call of
-the system takes time."""
+_random: list[tuple[str, str]] = []
+"""Random ids for a trace and a span each: two calls of the system make many."""
 
-os.register_at_fork(after_in_child=_new.clear)  # two processes must not use the same ones
+os.register_at_fork(after_in_child=_random.clear)  # two processes must not use the same ones
 
 
 def current_trace() -> str | None:
@@ -51,12 +48,12 @@ def accept_traceparent(given: str | None) -> tuple[str, str]:
     Args:
         given: The request's field, or None. An invalid one is ignored (section 4.3).
     """
-    new = _new.pop() if _new else _new_trace()
+    trace, parent = _random.pop() if _random else _new_ids()
     match = given and (_version_00(given) or _later_version(given))
     if not match:
-        return new
+        return trace, f"00-{trace}-{parent}-00"
     trace, flag = match.groups()
-    return trace, f"00-{trace}-{new[1][_SPAN]}-{'01' if flag in _SAMPLED else '00'}"
+    return trace, f"00-{trace}-{parent}-{'01' if flag in _SAMPLED else '00'}"
 
 
 def current_traceparent() -> str | None:
@@ -64,13 +61,12 @@ def current_traceparent() -> str | None:
     trace = TRACE.get()
     if trace is None:
         return None
-    _, traceparent = _new.pop() if _new else _new_trace()
-    return f"00-{trace}-{traceparent[_SPAN]}-00"
+    _, parent = _random.pop() if _random else _new_ids()
+    return f"00-{trace}-{parent}-00"
 
 
-def _new_trace() -> tuple[str, str]:
-    text = os.urandom(_IDS_AT_ONCE * _ID_BYTES).hex(" ", _ID_BYTES)
-    for digits in text.split():
-        trace, span = digits[:_TRACE_DIGITS], digits[_TRACE_DIGITS:]
-        _new.append((trace, f"00-{trace}-{span}-00"))
-    return _new.pop()
+def _new_ids() -> tuple[str, str]:
+    traces = os.urandom(_IDS_AT_ONCE * _TRACE_BYTES).hex(" ", _TRACE_BYTES).split()
+    spans = os.urandom(_IDS_AT_ONCE * _SPAN_BYTES).hex(" ", _SPAN_BYTES).split()
+    _random.extend(zip(traces, spans, strict=True))
+    return _random.pop()
