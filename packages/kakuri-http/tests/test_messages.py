@@ -180,3 +180,11 @@ def test_error_quotes_at_most_eighty_bytes_of_a_target(length, shown):
     with pytest.raises(RemoteProtocolError) as caught:
         connection.next_event()
     assert str(caught.value).endswith(repr(target[:shown] + b"..." * (length > 80)))
+
+
+def test_lines_of_headers_are_encoded_once_and_again_for_other_headers():
+    headers = Headers([("A", "b"), ("A", "é")])
+    assert headers.lines == b"A: b\r\nA: \xe9\r\n"
+    assert headers.lines is headers.lines
+    assert Headers(headers).lines == headers.lines
+    assert Headers().lines == b""

@@ -23,7 +23,7 @@ class Headers:
     Values are text, decoded as ISO-8859-1 (RFC 9110 5.5). Iterating yields pairs.
     """
 
-    __slots__ = ("_index", "_pairs")
+    __slots__ = ("_index", "_lines", "_pairs")
 
     def __init__(self, fields: "FieldsLike" = ()) -> None:
         """Create headers.
@@ -37,6 +37,7 @@ class Headers:
             TypeError: The fields are not pairs of texts.
         """
         self._index: dict[str, str] | None = None
+        self._lines: bytes | None = None
         if isinstance(fields, Headers):
             self._pairs = list(fields)
             return
@@ -44,6 +45,16 @@ class Headers:
 
     def _fields(self) -> list[tuple[str, str]]:
         return self._pairs
+
+    @property
+    def lines(self) -> bytes:
+        """The field lines as they are sent; encoded once, as a message may be sent repeatedly."""
+        lines = self._lines
+        if lines is None:
+            pairs = self._fields()
+            text = "".join([f"{name}: {value}\r\n" for name, value in pairs])
+            lines = self._lines = text.encode("latin-1")
+        return lines
 
     def _by_name(self) -> dict[str, str]:
         index = self._index
@@ -125,7 +136,7 @@ class ParsedHeaders(Headers):
     __slots__ = ()
 
     def __init__(self, fields: list[tuple[bytes, bytes]]) -> None:
-        self._index = None
+        self._index = self._lines = None
         self._pairs = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in fields]
 
 
@@ -139,7 +150,7 @@ class LazyHeaders(Headers):
     __slots__ = ("_block", "_folded", "_found")
 
     def __init__(self, block: bytes) -> None:
-        self._index = None
+        self._index = self._lines = None
         self._block: bytes | None = block
         self._folded = b""
         self._found: dict[str, str | None] = {}

@@ -157,7 +157,6 @@ class Response:
     keep_alive = True  # of a received one: whether the server keeps the connection
     length: int | None = None
     trailers: Headers | None = None
-    has_fields: bool = False
 
     def __init__(
         self,
@@ -197,7 +196,6 @@ class Response:
         if headers is None:
             self.headers: Headers = _NO_FIELDS
         else:
-            self.has_fields = True
             self.headers = headers if isinstance(headers, Headers) else Headers(headers)
             for name, _ in self.headers:
                 if name.lower() in _FRAMING:

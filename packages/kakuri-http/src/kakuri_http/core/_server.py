@@ -26,7 +26,6 @@ from kakuri_http.core._states import (
 from kakuri_http.core._writers import (
     HEADS,
     WITHOUT_CONTENT,
-    compose_fields,
     compose_interim,
     compose_response_head,
     compose_trace,
@@ -276,7 +275,7 @@ class ServerConnection(CoreConnection):
                     self.response_state = _RESPONSE_COMPLETE
                 return b"%b%b%bContent-Length: %d\r\n\r\n%b" % (
                     HEADS.beginning(event.status, event.content_type),
-                    compose_fields(event.headers) if event.has_fields else b"",
+                    event.headers.lines,
                     trace,
                     len(body),
                     body,

@@ -4,7 +4,6 @@ import re
 import time
 
 from kakuri_http._errors import LocalProtocolError
-from kakuri_http._headers import Headers
 from kakuri_http._messages import Request, Response
 from kakuri_http.core._states import InterimResponse
 from kakuri_http.core._target import parse_authority
@@ -110,7 +109,7 @@ def compose_response_head(
     has_content = status not in WITHOUT_CONTENT
     parts = [
         HEADS.beginning(status, response.content_type if has_content else None),
-        compose_fields(response.headers),
+        response.headers.lines,
         trace,
     ]
     if not has_content:
@@ -123,11 +122,6 @@ def compose_response_head(
         parts.append(b"Connection: %b\r\n" % option)
     parts.append(b"\r\n")
     return b"".join(parts)
-
-
-def compose_fields(headers: Headers) -> bytes:
-    """Return the lines of header fields."""
-    return "".join([f"{name}: {value}\r\n" for name, value in headers]).encode("latin-1")
 
 
 def compose_trace(trace: str) -> bytes:
@@ -155,7 +149,7 @@ def compose_interim(response: InterimResponse) -> bytes:
             )
     status = response.status
     line = f"HTTP/1.1 {status} {REASONS.get(status, '')}\r\n".encode("ascii")
-    return b"%b%b\r\n" % (line, compose_fields(response.headers))
+    return b"%b%b\r\n" % (line, response.headers.lines)
 
 
 def compose_request_head(request: Request) -> bytes:

@@ -307,7 +307,7 @@ class ServerProtocol(ResponseSide):
         is_cancelled = task.cancelled()
         if is_cancelled and self.has_eof:
             self.abort()  # `half_closed_timeout` has passed; most likely the client disconnected
-        if self.is_closing:
+        if self._closing_since is not None:
             self.end_exchange(complete=False)
             return
         # Without raising it: its traceback would refer to this frame, and so to the task.
@@ -362,7 +362,7 @@ class ServerProtocol(ResponseSide):
             stream = exchange.stream
         if stream is not None:
             stream.fail(ClientDisconnected("the response was sent, the content dropped"))
-        if not self._is_advancing and self.is_closing:
+        if not self._is_advancing and self._closing_since is not None:
             return
         if not core.keep_alive:
             if core.request_state is State.CLOSED and not core.buffered:
