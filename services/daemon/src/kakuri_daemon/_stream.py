@@ -25,8 +25,9 @@ from typing import Any, ClassVar, TypeAlias
 MAX_WAITING_LINES = 10_000
 """Queued lines: seconds of a busy log, a few megabytes."""
 
-PAUSE_SECONDS = 0.02
-"""Seconds that the writer pauses after a write: short for a reader, long enough for many lines."""
+PAUSE_SECONDS = 0.05
+"""Seconds that the writer pauses after a write: short for a reader, long enough for many lines. It
+wakes seven times for each write, mostly to wait for the interpreter's lock."""
 
 RENDERED_TOGETHER = 64
 """Lines that are rendered at once, in a tenth of a millisecond."""
