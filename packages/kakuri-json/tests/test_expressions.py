@@ -3,6 +3,7 @@
 The matcher walks the syntax tree that `re` creates, and backtracks as `re` does.
 """
 
+import math
 import re
 import re._constants as codes
 import re._parser as sre
@@ -17,7 +18,7 @@ from hypothesis import strategies as st
 from kakuri_json._decode.codec import codec_of
 from kakuri_json._decode.compile_decoder import NO_MATCH, compile_decoder
 from kakuri_json._decode.layouts import USUAL, Layout
-from kakuri_json._decode.patterns import embed
+from kakuri_json._decode.patterns import embed, longest_match
 from kakuri_json._types.shapes import Constrained, Constraint, Scalar
 
 
@@ -227,6 +228,75 @@ def test_atomic_groups_of_this_interpreter_match_correctly(pattern, text):
 )
 def test_embed_returns_only_patterns_that_cannot_leave_the_string(pattern, inside):
     assert embed(pattern) == inside
+
+
+@pytest.mark.parametrize(
+    ("pattern", "longest"),
+    [
+        ("", 0),
+        ("a", 1),
+        ("[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?", 63),
+        ("a|bcd|e", 3),
+        ("(ab|c){2,3}x", 7),
+        ("a{3}b{2,}?", math.inf),
+        (r"\d{2}\.[\w\-]", 4),
+        ("a{,4}+b??", 5),
+        ("x(a*|)", math.inf),
+        ("a+", math.inf),
+        ("(?:){5}(|a)(?:)*(?:){2,}", 1),
+        ("a{0}", 0),
+        ("a{}", math.inf),  # re takes the braces for characters
+    ],
+)
+def test_longest_match_is_counted_through_groups_and_quantifiers(pattern, longest):
+    assert longest_match(embed(pattern)) == longest
+
+
+@given(st.data(), st.sampled_from(["(ab|c){2,3}x", "[a-c]{1,4}(?:-[0-9]{2})?", "a|bcd|e"]))
+def test_no_match_is_longer_than_the_longest(data, pattern):
+    text = data.draw(st.from_regex(pattern, fullmatch=True))
+    assert len(text) <= longest_match(embed(pattern))
+
+
+@pytest.mark.parametrize(("longest", "is_compared"), [(62, True), (63, False)])
+def test_length_that_a_pattern_implies_is_not_compared(longest, is_compared):
+    words = "[a-z](?:[a-z]{0,61}[a-z])?"
+    checks = (
+        Constraint(re.compile(words).fullmatch, "", pattern=words, of_text=True),
+        Constraint(lambda text: len(text) <= longest, "", max_length=longest),
+    )
+    read = compile_decoder(Constrained(Scalar("string"), checks), USUAL)
+    assert read(f'"{"a" * longest}"') == "a" * longest
+    assert read(f'"{"a" * (longest + 1)}"') is NO_MATCH
+    assert ("len" in read.__code__.co_names) is is_compared
+
+
+@pytest.mark.parametrize(
+    ("bounds", "good", "bad"),
+    [
+        ({"ge": 1}, ["1", "9", "123456789012345678"], ["0", "-1", "01", "-0", "+1", ""]),
+        ({"gt": 0}, ["1"], ["0", "-1"]),
+        ({"ge": 2}, ["2", "10"], ["0", "1", "-2"]),
+        ({"ge": 0}, ["0", "7"], ["-0", "-1", "00"]),
+        ({"gt": -1, "le": 9}, ["0", "9"], ["10", "-1"]),
+        ({"ge": -1}, ["-1", "0"], ["-2"]),
+        ({"ge": 1, "multiple_of": 2}, ["2"], ["1", "0"]),
+        ({"ge": True}, ["1"], ["0"]),
+    ],
+)
+def test_integer_with_a_lower_bound_matches_as_without_an_expression_for_it(bounds, good, bad):
+    def holds(value):
+        return (
+            value >= bounds.get("ge", value)
+            and value > bounds.get("gt", value - 1)
+            and value <= bounds.get("le", value)
+            and value % bounds.get("multiple_of", 1) == 0
+        )
+
+    shape = Constrained(Scalar("integer"), (Constraint(holds, "", **bounds),))
+    read = compile_decoder(shape, USUAL)
+    assert [read(text) for text in good] == [int(text) for text in good]
+    assert [text for text in bad if read(text) is not NO_MATCH] == []
 
 
 def test_embedded_pattern_never_matches_beyond_its_string():

@@ -8,7 +8,7 @@ import types
 import typing
 import weakref
 from collections.abc import Callable
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeAlias
 
 from kakuri_json._decode.compile_decoder import NO_MATCH, compile_decoder
 from kakuri_json._decode.compile_scalars import NotRegular
@@ -187,21 +187,12 @@ class UnionCodec(Codec):
                 member.learn_value(text, value)
 
 
-class _References(dict[Any, Callable[[], Codec | None]]):
-    """Weak references to codecs by their keys; the one of an unknown key returns None."""
+_References: TypeAlias = dict[Any, Callable[[], Codec | None]]
 
-    def __missing__(self, key: Any) -> Callable[[], None]:
-        return _no_codec
-
-
-def _no_codec() -> None:
-    """Return None, like a weak reference to an object that was freed."""
-
-
-BY_IDENTITY = _References()
+BY_IDENTITY: _References = {}
 """References to codecs by the identity of their type: hashing a union takes longer than decoding a
 message. A codec keeps its type alive, so the identity is valid while the codec exists."""
-_BY_KEY = _References()
+_BY_KEY: _References = {}
 """The same for types that are equal but not identical."""
 _shared: dict[int, Codec] = {}
 """Codecs of types without a class of the program, like `list[int]`."""
@@ -217,11 +208,11 @@ def codec_of(annotation: Any) -> Codec:
     Raises:
         UnsupportedTypeError: The type has no codec.
     """
-    known = BY_IDENTITY[id(annotation)]()
+    known = BY_IDENTITY.get(id(annotation), _no_codec)()
     if known is not None:
         return known
     key = _type_key(annotation)
-    codec = _BY_KEY[key]()
+    codec = _BY_KEY.get(key, _no_codec)()
     if codec is None:
         shape = shape_of(annotation)
         tagged = isinstance(shape, Union) and shape.tag is not None
@@ -235,6 +226,10 @@ def codec_of(annotation: Any) -> Codec:
     if codec.annotation is annotation:
         _refer(BY_IDENTITY, id(annotation), codec)
     return codec
+
+
+def _no_codec() -> None:
+    """Return None, like a weak reference to an object that was freed."""
 
 
 def _keep(kept: dict[int, Codec], codec: Codec, at_most: int) -> None:

@@ -1,12 +1,13 @@
 """Generates the expressions of scalars, and the Python code that reads them."""
 
+import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 from kakuri_json._decode.layouts import Layout
-from kakuri_json._decode.patterns import cached, embed
+from kakuri_json._decode.patterns import cached, embed, longest_match
 from kakuri_json._syntax.scanning import ESCAPE, PLAIN
 from kakuri_json._syntax.strings import quote, unescape
 from kakuri_json._types.formats import READERS
@@ -18,6 +19,8 @@ CAPTURE = "\x01"
 # Numbers have a bounded length here, so that no double overflows. A lookahead instead of an
 # alternative leaves nothing to backtrack to.
 _INTEGER = "-?+(?!0[0-9])[0-9]{1,18}+"
+_NATURAL = "(?!0[0-9])[0-9]{1,18}+"
+_POSITIVE = "[1-9][0-9]{0,17}+"
 # An integer has no negative zero, so -0 is left to the general path.
 _NUMBER = rf"(?!-0(?![.eE])){_INTEGER}(?:\.[0-9]{{1,30}}+|)(?:[eE][-+]?+[0-9]{{1,2}}+|)"
 MOST = 4095
@@ -132,8 +135,10 @@ class ScalarCompiler:
         match shape:
             case Scalar(kind="string"):
                 return self._string(constraints)
-            case Scalar(kind="integer" | "number"):
-                part = self._number(shape)
+            case Scalar(kind="integer"):
+                return self._integer(constraints)
+            case Scalar(kind="number"):
+                part = Part(f"{CAPTURE}{_NUMBER})", f"float({self.group()})")
             case Scalar(kind="boolean"):
                 part = Part(f"{CAPTURE}true|false)", f"({self.group()} == 'true')")
             case Scalar(kind="null"):
@@ -147,12 +152,20 @@ class ScalarCompiler:
         self.constrain(part, constraints)
         return part
 
-    def constrain(self, part: Part, constraints: tuple[Constraint, ...]) -> None:
-        """Add constraints to the conditions of a part."""
-        if constraints:
-            name = f"x{len(self.constants)}"
+    def constrain(
+        self, part: Part, constraints: tuple[Constraint, ...], *, least: float = -math.inf
+    ) -> None:
+        """Add constraints to the conditions of a part.
+
+        Args:
+            part: The part.
+            constraints: The constraints on its value.
+            least: The least number that its expression accepts.
+        """
+        name = f"x{len(self.constants)}"
+        tests = [test for c in constraints for test in self._tests(c, name, least=least)]
+        if tests:
             self.constants[name] = None  # reserves the name for this part
-            tests = [test for c in constraints for test in self._tests(c, name)]
             # The first test assigns the name where it first uses the value.
             tests[0] = tests[0].replace(name, f"({name} := {part.code})", 1)
             part.conditions += tests
@@ -160,8 +173,24 @@ class ScalarCompiler:
             if part.brief is not None:
                 self.constrain(part.brief, constraints)
 
-    def _tests(self, constraint: Constraint, name: str, *, embedded: bool = False) -> list[str]:
-        """Return the conditions for a constraint, without a pattern that is in the expression."""
+    def _tests(
+        self,
+        constraint: Constraint,
+        name: str,
+        *,
+        embedded: bool = False,
+        least: float = -math.inf,
+        longest: float = math.inf,
+    ) -> list[str]:
+        """Return the conditions for a constraint that the expression does not imply.
+
+        Args:
+            constraint: The constraint.
+            name: The name of the value.
+            embedded: Whether its pattern is part of the expression.
+            least: The least number that the expression accepts.
+            longest: Characters of the longest string that it accepts.
+        """
         comparisons = {"ge": ">=", "gt": ">", "le": "<=", "lt": "<"}
         sizes = {"min_length": ">=", "max_length": "<="}
         if constraint.of_text and not embedded:
@@ -171,13 +200,20 @@ class ScalarCompiler:
         bounds = {key: getattr(constraint, key) for key in (*comparisons, *sizes)}
         if not all(bound is None or type(bound) is int for bound in bounds.values()):
             return [f"{self.constant(constraint.holds)}({name})"]
+        implied = {"ge": least, "gt": least - 1, "max_length": longest}
+        is_implied = False
+        for key, value in implied.items():
+            bound = bounds[key]
+            if bound is not None and (value <= bound if key == "max_length" else value >= bound):
+                bounds[key] = None
+                is_implied = True
         if bounds["ge"] is not None and bounds["le"] is not None:
             tests.append(f"{bounds.pop('ge')} <= {name} <= {bounds.pop('le')}")
         for key, bound in bounds.items():
             if bound is not None:
                 subject = name if key in comparisons else f"len({name})"
                 tests.append(f"{subject} {comparisons.get(key) or sizes[key]} {bound}")
-        if constraint.multiple_of is not None or not (tests or constraint.of_text):
+        if constraint.multiple_of is not None or not (tests or is_implied or constraint.of_text):
             tests.append(f"{self.constant(constraint.holds)}({name})")
         return tests
 
@@ -194,13 +230,20 @@ class ScalarCompiler:
             if constraint.pattern is not None and pattern is PLAIN:
                 embedded = embed(constraint.pattern)
                 pattern = embedded or pattern
-            conditions += self._tests(constraint, name, embedded=embedded is not None)
+            longest = math.inf if pattern in (PLAIN, _ESCAPED) else longest_match(pattern)
+            conditions += self._tests(
+                constraint, name, embedded=embedded is not None, longest=longest
+            )
         return Part(f'"{CAPTURE}{pattern})"', name, conditions)
 
-    def _number(self, shape: Scalar) -> Part:
-        if shape.kind == "integer":
-            return Part(f"{CAPTURE}{_INTEGER})", f"int({self.group()})")
-        return Part(f"{CAPTURE}{_NUMBER})", f"float({self.group()})")
+    def _integer(self, constraints: tuple[Constraint, ...]) -> Part:
+        bounds = [c.ge if type(c.ge) is int else -1 for c in constraints]
+        bounds += [c.gt + 1 if type(c.gt) is int else -1 for c in constraints]
+        least = max(bounds, default=-1)
+        pattern = _POSITIVE if least >= 1 else _NATURAL if least == 0 else _INTEGER
+        part = Part(f"{CAPTURE}{pattern})", f"int({self.group()})")
+        self.constrain(part, constraints, least=-math.inf if least < 0 else min(least, 1))
+        return part
 
     def _text(self, shape: Text) -> Part:
         group = self.group()

@@ -71,7 +71,10 @@ def decode(data: Data, type: Any = object, *, limits: Limits | None = None) -> A
         UnsupportedTypeError: The type has no JSON form.
     """
     if data.__class__ is bytes and len(data) <= _MAX_FAST:
-        codec = BY_IDENTITY[id(type)]()
+        try:
+            codec = BY_IDENTITY[id(type)]()
+        except KeyError:
+            codec = None
         if codec is not None and (
             limits is None or limits is codec.within or codec.is_within(limits_or_default(limits))
         ):

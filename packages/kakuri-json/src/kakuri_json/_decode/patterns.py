@@ -6,6 +6,7 @@ embedded: literals, positive classes, groups, alternatives and quantifiers. All 
 checked after the match. The group is atomic; the general path decodes what that rejects wrongly.
 """
 
+import math
 import re
 from collections.abc import Callable
 
@@ -14,6 +15,13 @@ _CLASS_ITEM = re.compile(r"(?:\\([dw])|(\\?[^\w\s\\\[\]]|[A-Za-z0-9_])(?:-([A-Za
 _SPECIAL = frozenset('.^$"\\[]')
 _FORBIDDEN = frozenset({0x22, 0x5C, *range(0x20)})
 
+
+# A class, an escape, a quantifier, the beginning of a group, or any other character.
+_TOKEN = re.compile(
+    r"\[(?:\\.|[^\\\]])*\]|\\.|(?:[*+?]|\{(?P<exactly>[0-9]*)(?:,(?P<most>[0-9]*))?\})[?+]?"
+    r"|\(\?[:>]|.",
+    re.DOTALL,
+)
 
 _MAX_EMBEDDED = 100
 """Characters of a pattern beyond which a cache is cheaper than matching each time."""
@@ -84,6 +92,35 @@ def embed(pattern: str) -> str | None:
         assert end is not None
         position = end
     return f"(?>{''.join(parts)})"
+
+
+def longest_match(embedded: str) -> float:
+    """Return the characters of the longest text that an embedded pattern may match, or infinity."""
+    # For each open group: the longest of its alternatives that ended, the length of the current one
+    # before its last item, and the length of that item.
+    groups: list[list[float]] = [[0, 0, 0]]
+    for token in _TOKEN.finditer(embedded):
+        group = groups[-1]
+        match token[0][0]:
+            case "(":
+                groups.append([0, 0, 0])
+            case ")":
+                groups.pop()
+                groups[-1][1] += groups[-1][2]
+                groups[-1][2] = max(group[0], group[1] + group[2])
+            case "|":
+                groups[-1] = [max(group[0], group[1] + group[2]), 0, 0]
+            case "*" | "+":
+                group[2] *= math.inf if group[2] else 0
+            case "?":
+                pass
+            case "{":
+                most = token["exactly"] if token["most"] is None else token["most"]
+                group[2] *= int(most) if most else math.inf if group[2] else 0
+            case _:
+                group[1:] = [group[1] + group[2], 1]
+    ((ended, before, last),) = groups
+    return max(ended, before + last)
 
 
 def _skip_class(pattern: str, position: int) -> int | None:
