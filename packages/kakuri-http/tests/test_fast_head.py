@@ -4,12 +4,13 @@ import os
 import random
 import time
 from contextlib import suppress
-from itertools import permutations
+from itertools import pairwise, permutations
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from kakuri_http import (
+    NEED_DATA,
     PAUSED,
     Data,
     EndOfMessage,
@@ -17,6 +18,7 @@ from kakuri_http import (
     Limits,
     RemoteProtocolError,
     Request,
+    Response,
     ServerConnection,
 )
 from kakuri_http.core._fast_head import _CACHED_FIELDS, _CACHED_HEADS, compile_fast_head
@@ -393,7 +395,7 @@ def test_long_heads_are_not_cached(size, is_cached):
 
 def test_caches_of_heads_are_bounded():
     fast = compile_fast_head(LIMITS)
-    for number in range(5000):
+    for number in range(2000):
         for _ in range(2):
             fast(b"GET /%d HTTP/1.1\r\nHost: a\r\nX: %d\r\n\r\n" % (number, number), 0)
     reader = fast.__self__
@@ -411,3 +413,50 @@ def test_field_that_was_found_or_missed_once_has_the_same_value_again():
         for number in range(100):  # more names than are remembered
             assert request.headers.get(f"n-{number}") is None
     assert len(request.headers._found) < 20
+
+
+def events_of(pieces, limits, read_fast):
+    """Return what a core reports for bytes that arrive in pieces, until its first error."""
+    core, found = ServerConnection(limits, read_fast), []
+    for piece in pieces:
+        request = core.receive_request(piece)
+        if request is not None:
+            found += [*seen(request), request.body, "end"]
+            core.send(Response(200))
+        try:
+            while (event := core.next_event()) is not NEED_DATA:
+                if isinstance(event, Request):
+                    found += [*seen(event), b""]
+                elif isinstance(event, Data):
+                    found[-1] += event.data
+                elif isinstance(event, EndOfMessage):
+                    found.append("end")
+                    core.send(Response(200))
+                else:
+                    return [*found, type(event)]
+        except RemoteProtocolError as error:
+            return [*found, str(error)]
+    return found
+
+
+@pytest.mark.parametrize(
+    "limits",
+    [LIMITS, Limits(head=90), Limits(request_line=24), Limits(fields=3), Limits(body=4)],
+    ids=str,
+)
+def test_repeated_heads_in_pieces_and_pipelined_are_read_as_by_the_exact_parser(limits):
+    chance = random.Random(20261127)
+    read_fast = compile_fast_head(limits)
+    heads = [head for head in ORDINARY if b"Length: 5" not in head]
+    posts = [head + b"12345" for head in ORDINARY if b"Length: 5" in head]
+    ordinary = [*heads, *posts]
+    for request in ordinary:
+        for _ in range(3):
+            read_fast(request, 0)
+    for _ in range(400):
+        requests = chance.choices([*ordinary, mutated(chance)], k=chance.choice([1, 2, 5]))
+        stream = b"".join(requests)
+        cuts = sorted(chance.choices(range(len(stream) + 1), k=chance.choice([0, 0, 1, 3])))
+        pieces = [stream[a:b] for a, b in pairwise([0, *cuts, len(stream)]) if a < b]
+        exact = events_of(pieces, limits, lambda data, position: None)
+        assert events_of(pieces, limits, read_fast) == exact
