@@ -128,3 +128,14 @@ def test_workload_of_the_size_of_the_node_fits_once_the_others_have_ended(limits
     assert type(caught.value) is InsufficientCapacity
     capacity.release("a")
     capacity.reserve(workload("b"))
+
+
+def test_release_gives_back_what_was_reserved_whatever_the_workload_needs():
+    capacity = Capacity(memory_floor_mb=300)
+    small = workload("a", memory_mb=1, env={"KEY": "é" * 100}, command=("sleep", "1"))
+    capacity.reserve(small)
+    capacity.reserve_accepted([workload("b"), small])
+    assert used(capacity) == (300 + 512, 1000, spec_size(small) + spec_size(workload("b")))
+    for workload_id in ("a", "a", "b", "none"):
+        capacity.release(workload_id)
+    assert used(capacity) == (0, 0, 0)

@@ -83,18 +83,19 @@ class Index:
         changes, self._unapplied = self._unapplied, {}
         for workload_id, before in changes.items():
             entry = self._entries[workload_id]
+            workload, state = entry.workload, entry.run.state
             if before is not None:
-                self._leave(before, entry.workload)
-            self._enter(entry.run.state, entry.workload)
+                self._leave(before, workload)
+            self._states[state].add(workload_id)
+            if workload.labels:
+                self._add_labels(state, workload)
 
-    def _enter(self, state: WorkloadState, workload: Workload) -> None:
-        workload_id = workload.id
-        self._states[state].add(workload_id)
+    def _add_labels(self, state: WorkloadState, workload: Workload) -> None:
         for label in workload.labels.items():
             members = self._labels.get((state, label))
             if members is None:
                 members = self._labels[state, label] = OrderedIds()
-            members.add(workload_id)
+            members.add(workload.id)
 
     def _leave(self, state: WorkloadState, workload: Workload) -> None:
         workload_id = workload.id

@@ -40,7 +40,9 @@ class Capacity:
     memory_mb_used: int = 0
     cpu_millicores_used: int = 0
     spec_bytes_used: int = 0
-    _reserved: dict[str, tuple[int, int, int]] = field(default_factory=dict, repr=False)
+    # By id. What each one needs is computed again for its release: the registry has the workload
+    # anyway, and so many tuples would cost memory and time of the garbage collector.
+    _reserved: dict[str, Workload] = field(default_factory=dict, repr=False)
 
     def check(self, workload: Workload) -> tuple[int, int, int]:
         """Return what a workload needs, after a check that it is available.
@@ -66,16 +68,19 @@ class Capacity:
 
     def reserve(self, workload: Workload) -> None:
         """Reserve what a workload needs. Raises as `check` does."""
-        self._add(workload.id, self.check(workload))
+        self._add(workload, self.check(workload))
 
     def reserve_accepted(self, workloads: Iterable[Workload]) -> None:
         """Reserve what workloads need that were accepted earlier, even beyond the capacity."""
         for workload in workloads:
-            self._add(workload.id, self._needs(workload))
+            self._add(workload, self._needs(workload))
 
     def release(self, workload_id: str) -> None:
         """Release what is reserved for a workload; does nothing if nothing is."""
-        memory, cpu, spec = self._reserved.pop(workload_id, (0, 0, 0))
+        workload = self._reserved.pop(workload_id, None)
+        if workload is None:
+            return
+        memory, cpu, spec = self._needs(workload)
         self.memory_mb_used -= memory
         self.cpu_millicores_used -= cpu
         self.spec_bytes_used -= spec
@@ -84,10 +89,10 @@ class Capacity:
         memory_mb = max(workload.memory_mb, self.memory_floor_mb)
         return memory_mb, workload.cpu_millicores, spec_size(workload)
 
-    def _add(self, workload_id: str, needed: tuple[int, int, int]) -> None:
-        if workload_id in self._reserved:
-            self.release(workload_id)
-        self._reserved[workload_id] = needed
+    def _add(self, workload: Workload, needed: tuple[int, int, int]) -> None:
+        if workload.id in self._reserved:
+            self.release(workload.id)
+        self._reserved[workload.id] = workload
         self.memory_mb_used += needed[0]
         self.cpu_millicores_used += needed[1]
         self.spec_bytes_used += needed[2]

@@ -29,8 +29,9 @@ class Signals:
 
     def set(self, key: str) -> None:
         """Set the events of all tasks that wait for this id."""
-        for event in self._waiting.get(key, ()):
-            event.set()
+        if self._waiting:
+            for event in self._waiting.get(key, ()):
+                event.set()
 
     def set_all(self) -> None:
         """Set the events of all waiting tasks."""
