@@ -213,5 +213,7 @@ def check_field(name: Any, value: Any) -> None:
         raise TypeError(f"expected text as value of field {name!r}, got {type(value).__name__}")
     if not _is_name(name):
         raise LocalProtocolError(f"expected a field name, got {name!r}")
-    if not _VALUE.fullmatch(value):
+    # Most values are printable ASCII without outer spaces; the expression takes longer.
+    is_plain = value.isascii() and value.isprintable() and value.strip(" ") == value
+    if not is_plain and not _VALUE.fullmatch(value):
         raise LocalProtocolError(f"expected a value for field {name!r}, got {value!r}")

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Mapping
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, Protocol, TypeVar
 
@@ -198,13 +199,18 @@ class Response:
         else:
             self.headers = headers if isinstance(headers, Headers) else Headers(headers)
             for name, _ in self.headers:
-                if name.lower() in _FRAMING:
+                if _is_framing(name):
                     raise LocalProtocolError(
                         f"the server writes {name!r} itself; remove it from headers"
                     )
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.status}>"
+
+
+@lru_cache(256)
+def _is_framing(name: str) -> bool:
+    return name.lower() in _FRAMING
 
 
 def _check_pieces(body: Any) -> None:
