@@ -3,7 +3,7 @@ import threading
 from functools import partial
 
 import pytest
-from kakuri_registry._writer_thread import WriterThread
+from kakuri_registry._writer_thread import PendingOutcome, WriterThread
 
 
 def test_functions_run_in_order_before_shutdown_returns():
@@ -34,3 +34,40 @@ def test_submit_after_shutdown_raises_runtime_error():
     thread.shutdown()
     with pytest.raises(RuntimeError, match="shut down"):
         thread.submit(print)
+
+
+@pytest.fixture
+def ended():
+    return []
+
+
+@pytest.fixture
+async def outcome(ended):
+    return PendingOutcome(asyncio.get_running_loop(), ended.append)
+
+
+async def test_outcome_within_the_wait_is_returned_and_not_delivered(outcome, ended):
+    error = ValueError("disk")
+    thread = WriterThread()
+    thread.submit(partial(outcome.set, error))
+    assert outcome.wait(10)
+    thread.shutdown()
+    await asyncio.sleep(0)
+    assert outcome.error is error
+    assert ended == []
+
+
+async def test_outcome_after_the_wait_is_delivered(outcome, ended):
+    assert not outcome.wait(0.0)
+    outcome.set(None)
+    assert ended == []
+    await asyncio.sleep(0)
+    assert ended == [None]
+
+
+@pytest.mark.parametrize("seconds", [0.0, 10.0])
+async def test_outcome_before_the_wait_is_not_delivered(outcome, ended, seconds):
+    outcome.set(None)
+    assert outcome.wait(seconds)
+    await asyncio.sleep(0)
+    assert ended == []
