@@ -114,4 +114,4 @@ def test_simulated_node_reports_that_nothing_really_runs(agent):
     reply = nc(agent.port, '{"type":"DescribeNode"}\n')
     assert '"runtime":"simulated","simulated":true' in reply
     assert "nothing really runs" in reply
-    assert "nothing really runs" in agent.log.read_text()
+    agent.await_log("nothing really runs")
