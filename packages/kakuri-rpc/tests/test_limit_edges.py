@@ -13,11 +13,11 @@ from kakuri_rpc import (
     Reply,
     Request,
     Status,
-    _call,
     _document,
     _events,
     _fields,
     _log,
+    _reply_checks,
     check_received,
 )
 from kakuri_workload import MAX_HISTORY, Run, Transition, WorkloadState
@@ -156,7 +156,7 @@ def test_constants_of_the_protocol_are_the_documented_ones():
     assert (_fields.MAX_DETAIL_BYTES, _events.MAX_EVENTS_BYTES) == (524_288, 524_288)
     assert (_fields.MAX_NAME_LENGTH, _fields.MAX_NODE_NAME_LENGTH) == (64, 253)
     assert (_fields.MAX_ERROR_LENGTH, _fields.MAX_RUNTIME_ID_LENGTH) == (8192, 128)
-    assert (_fields.MAX_PATH_LENGTH, _call.MAX_QUOTED) == (256, 500)
+    assert (_fields.MAX_PATH_LENGTH, _reply_checks.MAX_QUOTED) == (256, 500)
     assert (_log.MAX_OPEN_LOGS, _log.LOG_LIMITS.line) == (64, 131_072)
     assert _log.LOG_LIMITS.idle_timeout == 10.0
     assert (_document.MAX_GROWTH, _document.MAX_AROUND, _document.LIMITS.max_depth) == (6, 1024, 5)

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+from kakuri_json import encode
 from kakuri_rpc import (
     Changes,
     DescribeNode,
@@ -17,10 +18,12 @@ from kakuri_rpc import (
     StartWorkload,
     State,
     Status,
+    UnexpectedReply,
     WatchChanges,
     WorkloadList,
 )
-from kakuri_rpc._reply_checks import cleaned, mismatch
+from kakuri_rpc import _reply_checks as reply_checks
+from kakuri_rpc._reply_checks import cleaned, decode_reply, mismatch
 from kakuri_workload import Event, EventType, Isolation, Removal, Transition
 from kakuri_workload.testing import workload
 
@@ -150,3 +153,39 @@ def page(*ids, **fields):
 )
 def test_page_is_in_order_after_the_id_of_its_request(reply, fault):
     assert mismatch(ListWorkloads(after="b", limit=2), reply) == fault
+
+
+START = StartWorkload(workload("wl-1"))
+ACCEPTED = encode(Status("wl-1", State.PENDING))
+
+
+def test_usual_reply_to_a_new_workload_is_recognized_without_decoding(monkeypatch):
+    monkeypatch.setattr(reply_checks, "decode", None)
+    assert decode_reply(ACCEPTED, START) == Status("wl-1", State.PENDING)
+
+
+@pytest.mark.parametrize(
+    "status",
+    [
+        Status("wl-2", State.PENDING),
+        Status("wl-1", State.RUNNING),
+        Status("wl-1", State.PENDING, existing=True),
+        Status("wl-1", State.PENDING, version=3),
+        Status("wl-1", State.PENDING, message="a\x1b[2J"),
+    ],
+)
+def test_other_reply_to_a_new_workload_is_decoded_and_cleaned(status):
+    assert decode_reply(encode(status), START) == cleaned(status)
+
+
+def test_usual_reply_to_a_new_workload_with_any_other_byte_is_read_as_for_other_requests():
+    for place in range(len(ACCEPTED)):
+        for other in b' "\\}x':
+            line = ACCEPTED[:place] + bytes([other]) + ACCEPTED[place + 1 :]
+            results = []
+            for request in (START, GetStatus("wl-1")):
+                try:
+                    results.append(decode_reply(line, request))
+                except UnexpectedReply as error:
+                    results.append(str(error))
+            assert results[0] == results[1]

@@ -7,10 +7,8 @@ from collections.abc import Callable, Coroutine, Generator
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from kakuri_json import JSONError, decode
 from kakuri_tcp import ClientClosed as LineClientClosed
 from kakuri_tcp import LineClient, RepeatCache, RequestLost, RequestNotSent, RequestTimeout
-from kakuri_workload import printable
 
 from kakuri_rpc._call_metrics import CallMetrics
 from kakuri_rpc._errors import (
@@ -20,11 +18,10 @@ from kakuri_rpc._errors import (
     ClientClosed,
     RPCError,
     UnexpectedReply,
-    one_line,
 )
 from kakuri_rpc._fields import TRACE
-from kakuri_rpc._messages import Node, Reply
-from kakuri_rpc._reply_checks import MAX_QUOTED, cleaned, error_of, mismatch
+from kakuri_rpc._messages import Node
+from kakuri_rpc._reply_checks import decode_reply, error_of, mismatch
 from kakuri_rpc._requests import (
     DescribeNode,
     Request,
@@ -218,7 +215,7 @@ class Call(Generic[R]):
             if known is not None and known.convert is cached_convert:
                 reply = known.reply
             else:
-                known, reply = None, _decoded(line)
+                known, reply = None, decode_reply(line, request)
             fault = mismatch(request, reply)
         except UnexpectedReply as error:
             # Break the reference cycle: its frames refer to this call.
@@ -389,12 +386,3 @@ class _CachedReply:
 
 
 _cache: RepeatCache[_CachedReply] = RepeatCache()
-
-
-def _decoded(answer: bytes) -> Reply:
-    try:
-        reply: Reply = decode(answer, type=Reply)
-    except JSONError as error:
-        faults = printable(one_line(error), MAX_QUOTED)
-        raise UnexpectedReply(f"the reply is not valid in the agent protocol: {faults}") from error
-    return cleaned(reply)  # type: ignore[type-var]  # mypy: a union of what it accepts

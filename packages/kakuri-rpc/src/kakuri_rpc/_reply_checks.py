@@ -1,4 +1,4 @@
-"""Checking a reply against its request.
+"""Decoding a reply, and checking it against its request.
 
 Types bound each field as it is decoded. This module compares the reply with the request, and makes
 the agent's messages printable, because an operator reads what an agent of another version, or a
@@ -9,10 +9,11 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, TypeVar
 
+from kakuri_json import JSONError, decode
 from kakuri_workload import Event, Isolation, Removal, Transition, printable
 from kakuri_workload.metrics import MAX_HELP_LENGTH, MAX_LABEL_LENGTH, MetricFamily
 
-from kakuri_rpc._errors import AgentError, UnexpectedReply
+from kakuri_rpc._errors import AgentError, UnexpectedReply, one_line
 from kakuri_rpc._events import Changes, WatchChanges
 from kakuri_rpc._fields import (
     MAX_ADDRESS_LENGTH,
@@ -37,6 +38,25 @@ MAX_QUOTED = 500
 """Characters of a wrong reply in an error's text; the data of a log can be a hundred times that."""
 
 _ABOUT_ONE = (Status, History, ErrorReply)
+
+
+def decode_reply(line: bytes, request: Request) -> Reply:
+    """Return the reply that a line has, with printable texts.
+
+    Raises:
+        UnexpectedReply: The line is not a reply of the agent protocol.
+    """
+    if isinstance(request, StartWorkload):
+        workload_id = request.workload.id
+        # The usual reply to a new workload is recognized without decoding it.
+        if line == b'{"type":"Status","id":"%b","state":"Pending"}' % workload_id.encode():
+            return Status(workload_id, State.PENDING)
+    try:
+        reply: Reply = decode(line, type=Reply)
+    except JSONError as error:
+        faults = printable(one_line(error), MAX_QUOTED)
+        raise UnexpectedReply(f"the reply is not valid in the agent protocol: {faults}") from error
+    return cleaned(reply)  # type: ignore[type-var]  # mypy: a union of what it accepts
 
 
 def mismatch(request: Request, reply: Reply) -> str | None:
