@@ -296,7 +296,7 @@ def test_repeated_head_is_found_in_the_cache():
 
 
 @pytest.mark.parametrize("at", range(50))
-def test_head_that_differs_in_one_byte_is_not_taken_for_a_cached_one(at):
+def test_head_that_differs_in_one_byte_from_a_cached_one_is_parsed(at):
     fast = compile_fast_head(LIMITS)
     head = b"GET /ab HTTP/1.1\r\nHost: ab\r\nAccept: text/plain\r\n\r\n"
     for _ in range(3):
@@ -310,7 +310,7 @@ def test_head_that_differs_in_one_byte_is_not_taken_for_a_cached_one(at):
             assert quick is None or quick[0].repeated_head is None or agree(changed, fast)
 
 
-def test_cached_head_is_found_among_pipelined_ones():
+def test_cached_head_is_found_in_the_middle_of_pipelined_requests():
     fast = compile_fast_head(LIMITS)
     head = b"GET /a HTTP/1.1\r\nHost: a\r\n\r\n"
     for _ in range(3):
@@ -320,7 +320,7 @@ def test_cached_head_is_found_among_pipelined_ones():
     assert end == 2 * len(head)
 
 
-def test_cached_head_is_left_to_the_exact_parser_where_limits_are_smaller():
+def test_repeated_head_beyond_a_limit_is_left_to_the_exact_parser():
     head = b"GET /aaaaaaaaaaaaaaaaaaaa HTTP/1.1\r\nHost: a\r\nX: y\r\n\r\n"
     for limits in (LIMITS, Limits(request_line=40), Limits(head=50), Limits(fields=1)):
         fast = compile_fast_head(limits)
@@ -340,7 +340,7 @@ def test_cached_head_with_content_over_the_limit_is_rejected():
             core.next_event()
 
 
-def test_fields_of_an_earlier_head_serve_a_head_that_repeats_them():
+def test_head_with_a_new_request_line_and_cached_fields_shares_the_fields():
     fast = compile_fast_head(LIMITS)
     fields = b"Host: a:80\r\nContent-Length: 5\r\nX: y\r\n\r\n"
     for line in (b"GET /", b"POST /a"):
@@ -364,7 +364,7 @@ def test_fields_of_an_earlier_head_serve_a_head_that_repeats_them():
         b"",
     ],
 )
-def test_head_with_other_fields_than_cached_ones_is_read_as_exactly(fields):
+def test_head_with_fields_other_than_the_cached_ones_is_read_as_by_the_exact_parser(fields):
     fast = compile_fast_head(LIMITS)
     assert agree(b"GET /a HTTP/1.1\r\nHost: a\r\nX: y\r\n\r\n", fast)
     data = b"GET /b HTTP/1.1\r\n" + fields
@@ -383,7 +383,7 @@ def test_head_with_repeated_fields_is_held_to_the_limits():
 
 
 @pytest.mark.parametrize(("size", "is_cached"), [(512, True), (513, False)])
-def test_long_heads_are_not_cached(size, is_cached):
+def test_head_is_cached_up_to_512_bytes(size, is_cached):
     fast = compile_fast_head(LIMITS)
     head = b"GET / HTTP/1.1\r\nHost: a\r\nCookie: %b\r\n\r\n"
     head %= b"c" * (size - len(head) + 2)
@@ -393,7 +393,7 @@ def test_long_heads_are_not_cached(size, is_cached):
     assert (requests[2].headers is requests[1].headers) is is_cached
 
 
-def test_caches_of_heads_are_bounded():
+def test_number_of_cached_heads_and_fields_is_bounded():
     fast = compile_fast_head(LIMITS)
     for number in range(2000):
         for _ in range(2):

@@ -182,7 +182,7 @@ def test_error_quotes_at_most_eighty_bytes_of_a_target(length, shown):
     assert str(caught.value).endswith(repr(target[:shown] + b"..." * (length > 80)))
 
 
-def test_lines_of_headers_are_encoded_once_and_again_for_other_headers():
+def test_lines_of_headers_are_encoded_once_for_each_object():
     headers = Headers([("A", "b"), ("A", "é")])
     assert headers.lines == b"A: b\r\nA: \xe9\r\n"
     assert headers.lines is headers.lines

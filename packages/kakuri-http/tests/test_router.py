@@ -144,7 +144,7 @@ def repeated(path, **fields):
     return make
 
 
-def test_route_of_a_repeated_head_is_found_without_its_cacheable_checks():
+def test_cacheable_check_is_called_once_for_a_repeated_head():
     router, calls = router_of("/w/:id"), []
     router.check(lambda request: calls.append("each"))
     router.check(lambda request: calls.append("cached"), cacheable=True)
@@ -157,7 +157,7 @@ def test_route_of_a_repeated_head_is_found_without_its_cacheable_checks():
         calls.clear()
 
 
-def test_parameters_that_repeated_heads_share_are_read_only():
+def test_parameters_shared_by_repeated_heads_are_read_only():
     router, make = router_of("/w/:id"), repeated("/w/x")
     for _ in range(2):
         request = make()
@@ -179,7 +179,7 @@ def test_converter_is_called_once_for_a_repeated_head():
 
 
 @pytest.mark.parametrize("cacheable", [False, True])
-def test_check_refuses_a_repeated_head_each_time(cacheable):
+def test_refusal_of_a_repeated_head_is_not_cached(cacheable):
     router, calls = router_of("/w"), []
     router.check(lambda request: calls.append(1) or Response(403), cacheable=cacheable)
     make = repeated("/w")
@@ -187,7 +187,7 @@ def test_check_refuses_a_repeated_head_each_time(cacheable):
     assert len(calls) == 3
 
 
-def test_uncached_check_may_refuse_a_head_that_was_accepted():
+def test_check_that_is_not_cacheable_may_refuse_a_head_that_it_accepted():
     router, refused = router_of("/w"), []
     router.check(lambda request: Response(403) if refused else None)
     make = repeated("/w")
@@ -197,7 +197,7 @@ def test_uncached_check_may_refuse_a_head_that_was_accepted():
     assert router.resolve(make()).status == 403
 
 
-def test_check_that_is_added_later_sees_a_repeated_head():
+def test_check_that_is_added_later_is_called_for_a_repeated_head():
     router, make = router_of("/w"), repeated("/w")
     router.resolve(make())
     router.check(lambda request: Response(403), cacheable=True)
@@ -219,7 +219,7 @@ def test_unknown_path_of_a_repeated_head_is_404_until_it_has_a_route():
     assert router.resolve(make()).pattern == "/w"
 
 
-def test_routers_do_not_share_what_they_found_for_a_repeated_head():
+def test_routers_do_not_share_cached_routes_of_a_repeated_head():
     first, second, make = router_of("/w"), router_of("/:x"), repeated("/w")
     for _ in range(2):
         assert first.resolve(make()).pattern == "/w"

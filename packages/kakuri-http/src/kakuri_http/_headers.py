@@ -48,7 +48,7 @@ class Headers:
 
     @property
     def lines(self) -> bytes:
-        """The field lines as they are sent; encoded once, as a message may be sent repeatedly."""
+        """The field lines as they are sent, each with its CRLF; encoded once and cached."""
         lines = self._lines
         if lines is None:
             pairs = self._fields()
@@ -213,7 +213,7 @@ def check_field(name: Any, value: Any) -> None:
         raise TypeError(f"expected text as value of field {name!r}, got {type(value).__name__}")
     if not _is_name(name):
         raise LocalProtocolError(f"expected a field name, got {name!r}")
-    # Most values are printable ASCII without outer spaces; the expression takes longer.
+    # Most values are printable ASCII without leading or trailing spaces; the expression is slower.
     is_plain = value.isascii() and value.isprintable() and value.strip(" ") == value
     if not is_plain and not _VALUE.fullmatch(value):
         raise LocalProtocolError(f"expected a value for field {name!r}, got {value!r}")

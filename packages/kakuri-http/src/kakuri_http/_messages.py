@@ -38,13 +38,14 @@ class BodyStream(Protocol):
 
 
 class RepeatedHead:
-    """A head that a server received before, byte for byte.
+    """A cached request head, shared by all requests whose head is the same, byte for byte.
 
-    Its requests share it, and what is cached here: only what depends on the head alone.
+    It caches only what depends on the head alone.
 
     Attributes:
         parts: The arguments of `Request`.
-        resolution: The state of a router's table, the route that it found, and the parameters.
+        resolution: The version of a router's routes and checks, the route that the router found,
+            and the path parameters; None until a router has found a route.
     """
 
     __slots__ = ("parts", "resolution")
@@ -74,6 +75,7 @@ class Request:
         peer: Address of the client, in a server.
         traceparent: The value of the response's field `traceparent` (W3C Trace Context), which a
             check of a server sets. Problem details get its trace id as the member `trace`.
+        repeated_head: The cached head, in a server; None if the head is not in its cache.
     """
 
     # Defaults of the class: most requests never set these, and a server makes many.

@@ -47,23 +47,26 @@ LINE
 """.replace(b"REST", _REST_OF_FIELD).replace(b"LINE", _LINE)
 
 _MAX_CACHED_BYTES = 512
-"""Of a head: enough for most programs, too few for browsers, whose requests are fewer."""
+"""Maximum size of a cached head: enough for most programs; browsers send larger but fewer heads."""
 _CACHED_HEADS = 1024
-"""Usual ones take 1 MiB; the worst, with sixty fields that were all read, 10."""
+"""Maximum number of cached heads. Typical ones take 1 MiB; heads of sixty fields, if all of them
+were read, 10 MiB."""
 _CACHED_FIELDS = 256
+"""Maximum number of cached blocks of field lines."""
 
 _Match = Callable[[bytes, int], re.Match[bytes] | None]
 FastHead = Callable[[bytes, int], tuple[Request, int] | None]
 
 
 def compile_fast_head(limits: Limits) -> FastHead:
-    """Return a reader of heads, which all connections of a server may share.
+    """Return a function that reads heads; all connections of a server may share it.
 
-    It returns a request and the end of its head, or None if the head does not match.
+    The function is called with the received bytes and the position of a head. It returns the
+    request and the end of its head, or None if the head is left to the exact parser.
 
-    Most clients repeat their requests, or at least the fields of their requests. A head that came
-    before, byte for byte, is not matched again. If only its request line is new, the fields are
-    not.
+    Most clients repeat their requests, or at least the fields of their requests. So the function
+    caches heads: one that is repeated byte for byte is not matched again, and if only its request
+    line is new, only that is matched.
     """
     return _Reader(limits).read
 
@@ -75,7 +78,7 @@ def _expressions(limits: Limits) -> tuple[_Match, _Match]:
 
 
 class _Reader:
-    """Reads heads, and caches those that are repeated."""
+    """Reads heads, with caches of repeated heads and of repeated field lines."""
 
     __slots__ = ("_fields", "_heads", "_longest", "_match_head", "_match_line")
 
@@ -88,7 +91,7 @@ class _Reader:
 
     def read(self, data: bytes, position: int) -> tuple[Request, int] | None:
         end = data.find(b"\r\n\r\n", position, position + _MAX_CACHED_BYTES) + 4
-        head = data[position:end] if end > 3 else b""  # empty if it is not cached
+        head = data[position:end] if end > 3 else b""  # empty if too long for the cache
         repeated = self._heads.find(head)
         if repeated is not None:
             request = Request(*repeated.parts)
@@ -105,11 +108,11 @@ class _Reader:
             match = self._match_head(data, position)
             if match is None:
                 return None
-            method, path, query, block, host, length = match.groups()
-            if host is None:  # the exact parser refuses it
+            method, path, query, block, name, size = match.groups()
+            if name is None:  # without a Host, which the exact parser refuses
                 return None
             end = match.end()
-            fields = LazyHeaders(block), host.decode(), int(length) if length else 0
+            fields = LazyHeaders(block), name.decode(), int(size) if size else 0
             if lines:
                 self._fields.add(lines, fields)
         if end - position > self._longest:
@@ -122,8 +125,8 @@ class _Reader:
         else:
             query_string = query.decode()
             target = f"{text}?{query_string}"
-        headers, name, size = fields
-        parts = method.decode(), target, headers, text, query_string, name, size
+        headers, host, length = fields
+        parts = method.decode(), target, headers, text, query_string, host, length
         if head:
             self._heads.add(head, RepeatedHead(parts))
         return Request(*parts), end

@@ -33,7 +33,7 @@ from kakuri_http.core._writers import (
 
 _IDLE, _BODY, _DONE = State.IDLE, State.BODY, State.DONE
 _REQUEST, _RESPONSE, _END = Kind.REQUEST, Kind.RESPONSE, Kind.END
-# After a whole message in one step.
+# The states after a message that is read or written as a whole.
 _REQUEST_COMPLETE = REQUEST_TABLE[REQUEST_TABLE[_IDLE][_REQUEST]][_END]
 _RESPONSE_COMPLETE = RESPONSE_TABLE[RESPONSE_TABLE[_IDLE][_RESPONSE]][_END]
 
@@ -65,9 +65,9 @@ class ServerConnection(CoreConnection):
         """Create a connection.
 
         Args:
-            limits: On what the client may send; None for `Limits()`.
-            read_fast: What `compile_fast_head` returned for the same limits, to be shared by the
-                connections of a server.
+            limits: Limits on what the client may send; None for the default ones.
+            read_fast: The result of `compile_fast_head` for the same limits, if connections share
+                its caches; None for caches of this connection's own.
         """
         super().__init__(limits)
         self._read_fast: FastHead = read_fast or compile_fast_head(self.limits)

@@ -31,7 +31,14 @@ _WRITES_TOGETHER = 64
 
 @dataclass(frozen=True, slots=True)
 class Shared:
-    """What the connections of a server share."""
+    """What all connections of a server share.
+
+    Attributes:
+        limits: The limits of each connection.
+        access_log: Called after each exchange; None for no log.
+        outbox: Sends the responses of one turn of the event loop together.
+        read_fast: Reads heads, with caches for all connections.
+    """
 
     limits: Limits
     access_log: AccessLog | None

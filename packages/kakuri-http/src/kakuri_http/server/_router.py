@@ -86,8 +86,8 @@ class Router:
 
         Args:
             converters: Types of parameters besides `str`, `int` and `label`, by their names. Each
-                is a pure function that turns text into an immutable value, which requests with the
-                same head share, or raises ValueError if the path does not exist.
+                is a pure function that converts text to an immutable value, which requests with
+                the same head share, or raises ValueError if the path does not exist.
         """
         self._converters = {**CONVERTERS, **(converters or {})}
         self._root = _Node()
@@ -96,9 +96,9 @@ class Router:
         self._methods = set(METHODS)
         self._checks: list[Check] = []
         self._uncached_checks: list[Check] = []
-        # Of the routes and checks as they are now; replaced whenever one is added, so that no
-        # result of others is found in a repeated head.
-        self._state = object()
+        # Identifies the current routes and checks. Replaced whenever one is added, which
+        # invalidates what was cached in repeated heads.
+        self._version = object()
 
     def add(
         self,
@@ -156,7 +156,7 @@ class Router:
             self._literal[pattern] = node
         self._routes.append(route)
         self._methods.add(method)
-        self._state = object()
+        self._version = object()
 
     def route(
         self, method: str, pattern: str, *, streaming: bool = False, body_limit: int | None = None
@@ -196,9 +196,9 @@ class Router:
 
         Args:
             check: The function.
-            cacheable: Whether its result depends on nothing but the method, the target and the
-                fields. Requests that it accepted, and whose path has a route, are then accepted
-                again without a call if their heads are equal, byte for byte.
+            cacheable: Whether its result depends only on the method, the target and the fields. It
+                is then not called again for a head that is the same, byte for byte, as one that was
+                accepted and has a route. Refusals are not cached.
 
         Raises:
             TypeError: The check is not a function.
@@ -208,12 +208,12 @@ class Router:
         self._checks.append(check)
         if not cacheable:
             self._uncached_checks.append(check)
-        self._state = object()
+        self._version = object()
         return check
 
     @property
     def checks(self) -> tuple[Check, ...]:
-        """The checks in the order of adding."""
+        """The checks, in the order in which they were added."""
         return tuple(self._checks)
 
     def respond_to(self, error: Exception) -> Response | None:
@@ -243,9 +243,9 @@ class Router:
         That is the response of a check, 404 for an unknown path, 405 with `Allow` for a method that
         the path does not have, 501 for one that no path has, or the response to OPTIONS.
         """
-        head, state = request.repeated_head, self._state
+        head, version = request.repeated_head, self._version
         known = None if head is None else head.resolution
-        if known is not None and known[0] is not state:
+        if known is not None and known[0] is not version:
             known = None
         for check in self._checks if known is None else self._uncached_checks:
             response = check(request)
@@ -257,8 +257,8 @@ class Router:
             return route
         found = self._route_of(request)
         if head is not None and isinstance(found, Route):
-            request.params = MappingProxyType(dict(request.params))  # requests share it
-            head.resolution = state, found, request.params
+            request.params = MappingProxyType(dict(request.params))  # shared by requests
+            head.resolution = version, found, request.params
         return found
 
     def _route_of(self, request: Request) -> Route | Response:
