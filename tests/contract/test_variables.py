@@ -6,8 +6,9 @@ from importlib.metadata import entry_points
 import pytest
 from kakuri_daemon import DaemonCommand
 
+# The entry point is a function that imports the command.
 COMMANDS = {
-    entry.name: getattr(importlib.import_module(entry.module), entry.attr)
+    entry.name: importlib.import_module(entry.module.replace(".__main__", "._cli")).main
     for entry in entry_points(group="console_scripts")
     if entry.name.startswith("kakuri-")
 }

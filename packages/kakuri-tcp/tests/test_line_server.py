@@ -103,7 +103,7 @@ async def test_encode_result_is_called_when_the_reply_is_due():
         assert await exchange(server, b"1\nx\n41\n") == b"2\nno number\n42\n"
 
 
-async def test_replies_that_are_not_encoded_are_encoded_together_in_the_order_of_the_requests():
+async def test_replies_for_encode_are_encoded_together_in_the_order_of_the_requests():
     handled = []
 
     async def wait():
@@ -124,7 +124,7 @@ async def test_replies_that_are_not_encoded_are_encoded_together_in_the_order_of
     assert received.splitlines() == expected
 
 
-async def test_replies_that_are_not_encoded_count_as_bytes_of_the_write_buffer(monkeypatch):
+async def test_replies_for_encode_count_as_256_bytes_of_the_write_buffer(monkeypatch):
     writes = []
     write_lines = LineServerConnection._write_lines
 

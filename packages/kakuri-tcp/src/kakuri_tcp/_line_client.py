@@ -176,7 +176,11 @@ class LineClient:
         return True
 
     def _check_loop(self) -> None:
-        """Check that the client is used in one event loop; on Python 3.11 a call of the system."""
+        """Raise RuntimeError if the client has been used in another event loop.
+
+        Called once for the lines of one turn: on Python 3.11, `get_running_loop` makes a system
+        call.
+        """
         loop = asyncio.get_running_loop()
         if self._loop is not loop:
             if self._loop is not None:

@@ -5,7 +5,7 @@ that of an awaitable is queued, and later replies of the connection wait for it.
 
 Lines are parsed a few at a time before the first of them is handled. Code that runs several times
 in a row stays in the processor's caches: parsing takes two thirds of the time. For the same reason,
-replies that the handler leaves to `encode` are encoded together, when they are written.
+the replies for `encode` are encoded together, when they are written.
 """
 
 import asyncio
@@ -36,7 +36,7 @@ _MOST_LINES = 8
 # together up to this many bytes.
 _LARGE_LINE = 4096
 
-# What a reply that is not encoded yet counts of the bytes that are written together.
+# Assumed size in bytes of a reply that is not encoded yet, for the limit of the write buffer.
 _SMALL_REPLY = 256
 
 # Requests that each connection may have in flight even if all together exceed the limit.
@@ -345,12 +345,12 @@ class LineServerConnection(Connection):
         self._count_waiting()
 
     def _write_lines(self, replies: list[Any]) -> None:
-        """Encode those replies that are not yet, and write all of them."""
+        """Encode the replies that are not bytes, and write all of them."""
         encode = self._encode
         if encode is not None:
             try:
                 replies = [each if isinstance(each, bytes) else encode(each) for each in replies]
-            except Exception:  # noqa: BLE001 - reported; the peer can't be answered in order
+            except Exception:  # noqa: BLE001 - logged; the later replies can't be sent either, as replies are in order
                 _log.error("%s: a reply could not be encoded", self.peer, exc_info=True)
                 self.abort()
                 return

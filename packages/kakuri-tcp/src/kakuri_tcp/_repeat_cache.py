@@ -1,4 +1,4 @@
-"""A cache of values that are derived from repeated texts."""
+"""A cache of values by byte strings that are repeated."""
 
 from collections.abc import Callable
 from typing import Generic, TypeVar
@@ -6,57 +6,64 @@ from typing import Generic, TypeVar
 V = TypeVar("V")
 
 MAX_BYTES = 512
-"""Maximum length of a cached text in bytes."""
+"""Maximum length of a cached key in bytes."""
 
 MAX_CACHED = 4096
-"""Default maximum number of cached texts: submissions and their values take 4 MiB, long ones up to
-15."""
+"""Default maximum number of cached keys: submissions with their values take 4 MiB, long ones up to
+15 MiB."""
 
 MAX_SEEN = 16_384
-"""Maximum number of hashes of texts that were added; beyond it, all of them are forgotten."""
+"""Maximum number of remembered hashes of keys; when it is reached, all of them are forgotten."""
 
 
 class RepeatCache(Generic[V]):
-    """Caches the values of texts that are added twice.
+    """Caches the values of keys that are added twice.
 
     Many clients repeat their requests: they poll a state, or submit a workload that should exist. A
-    text that comes once costs two look-ups, and its value is not cached. When the cache is full, a
-    new text replaces one that its hash selects, so some are found even if there are more than fit.
-    All users of the cache share the values: do not change one.
+    key that is added once costs two look-ups, and only its hash is remembered. When the cache is
+    full, a new key replaces one that its hash selects, so that some of the repeated keys are found
+    even if there are more than fit. All users share the values, which must not be changed.
 
     Attributes:
-        find: Returns the value of a text; None if it is not cached.
+        find: Returns the value of a key, or None if it is not cached.
     """
 
-    __slots__ = ("_max_cached", "_seen", "_texts", "_values", "find")
+    __slots__ = ("_keys", "_max_cached", "_seen", "_values", "find")
 
     def __init__(self, max_cached: int = MAX_CACHED) -> None:
-        """Create an empty cache for at most `max_cached` texts."""
+        """Create an empty cache.
+
+        Args:
+            max_cached: Maximum number of cached keys.
+        """
         self._max_cached = max_cached
         self._seen: set[int] = set()
         self._values: dict[bytes, V] = {}
-        self._texts: list[bytes] = []  # the keys, so that a hash can select one
+        self._keys: list[bytes] = []  # those of the values, so that a hash can select one
         self.find: Callable[[bytes], V | None] = self._values.get
 
-    def add(self, text: bytes, value: V) -> None:
-        """Cache the value of a text that was added before; of any other, remember the hash."""
-        number = hash(text)
+    def add(self, key: bytes, value: V) -> None:
+        """Cache a value if its key was added before; otherwise remember the hash of the key.
+
+        A key of more than 512 bytes is never cached.
+        """
+        number = hash(key)
         if number not in self._seen:
             if len(self._seen) >= MAX_SEEN:
                 self._seen.clear()
             self._seen.add(number)
-        elif len(text) <= MAX_BYTES:
-            self._make_room(text)
-            self._values[text] = value
+        elif len(key) <= MAX_BYTES:
+            self._make_room(key)
+            self._values[key] = value
 
-    def _make_room(self, text: bytes) -> None:
-        """Add a text to the keys; if the cache is full, in place of another one."""
-        texts, values = self._texts, self._values
-        if text in values:
+    def _make_room(self, key: bytes) -> None:
+        """Add a key to the list of keys; if the cache is full, in place of another one."""
+        keys, values = self._keys, self._values
+        if key in values:
             return
-        if len(texts) < self._max_cached:
-            texts.append(text)
+        if len(keys) < self._max_cached:
+            keys.append(key)
         else:
-            place = hash(text) % self._max_cached
-            del values[texts[place]]
-            texts[place] = text
+            place = hash(key) % self._max_cached
+            del values[keys[place]]
+            keys[place] = key

@@ -36,7 +36,7 @@ class ServerTLS:
         Raises:
             TLSSettingsError: A file is missing or invalid.
         """
-        # Most processes do without TLS, so OpenSSL is loaded for the first context.
+        # Most processes do not use TLS, so OpenSSL is loaded for the first context.
         from kakuri_tcp._tls_contexts import server_context  # noqa: PLC0415
 
         return server_context(self.certificate, self.key, self.client_ca, self.alpn)
