@@ -13,7 +13,7 @@ from typing import Annotated
 
 import kakuri_json
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from kakuri_json._decode.codec import codec_of
 from kakuri_json._decode.compile_decoder import NO_MATCH, compile_decoder
@@ -246,6 +246,9 @@ def test_embed_returns_only_patterns_that_cannot_leave_the_string(pattern, insid
         ("(?:){5}(|a)(?:)*(?:){2,}", 1),
         ("a{0}", 0),
         ("a{}", math.inf),  # re takes the braces for characters
+        ("{}", math.inf),
+        ("a|(?:{}b){2}", math.inf),
+        ("a{0}{}", math.inf),
     ],
 )
 def test_longest_match_is_counted_through_groups_and_quantifiers(pattern, longest):
@@ -256,6 +259,26 @@ def test_longest_match_is_counted_through_groups_and_quantifiers(pattern, longes
 def test_no_match_is_longer_than_the_longest(data, pattern):
     text = data.draw(st.from_regex(pattern, fullmatch=True))
     assert len(text) <= longest_match(embed(pattern))
+
+
+_PIECES = (
+    "a", "(", "(?:", ")", "|", "?", "*", "+", "{", "}", "{2}", "{,3}", "{1,2}", "{}", "{,}", "[ab]",
+    "[{|)*]", r"\d", r"\(", r"\|", "-",
+)  # fmt: skip
+
+
+@given(st.lists(st.sampled_from(_PIECES), max_size=8).map("".join))
+@example("{}")
+@example("a{0}{}+")
+def test_longest_match_is_never_shorter_than_the_width_that_re_computes(pattern):
+    try:
+        re.compile(pattern)
+    except re.error:
+        assume(False)
+    inside = embed(pattern)
+    assume(inside is not None)
+    _, widest = sre.parse(inside).getwidth()
+    assert longest_match(inside) >= widest
 
 
 @pytest.mark.parametrize(("longest", "is_compared"), [(62, True), (63, False)])

@@ -114,6 +114,8 @@ def longest_match(embedded: str) -> float:
                 group[2] *= math.inf if group[2] else 0
             case "?":
                 pass
+            case "{" if token["exactly"] == "" and token["most"] is None:
+                group[2] = math.inf  # {} is two characters for `re`, and may be repeated
             case "{":
                 most = token["exactly"] if token["most"] is None else token["most"]
                 group[2] *= int(most) if most else math.inf if group[2] else 0
