@@ -616,6 +616,33 @@ async def test_failed_tidying_is_retried_after_the_next_removal(registry, store,
         await until(lambda: store.tidied == 2)
 
 
+@pytest.mark.usefixtures("tidied")
+async def test_fault_of_tidying_stops_neither_writes_nor_the_next_tidying(registry, store, caplog):
+    async with StoreWriter(registry, store) as writer:
+        for name in "ab":
+            registry.register(workload(name), now=0)
+        await writer.flushed()
+        store.faults = [None, ValueError("the store has a fault")]
+        registry.remove("a")
+        await writer.flushed()
+        await until(lambda: store.tidied == 1 and writer._tidier._timer is None)
+        await until(lambda: "ValueError: the store has a fault" in caplog.text)
+        registry.remove("b")
+        await asyncio.wait_for(writer.flushed(), 10)
+        await until(lambda: store.tidied == 2)
+
+
+async def test_writes_without_a_thread_fail_instead_of_waiting_for_ever(registry, store):
+    executor = ThreadPoolExecutor(1)
+    executor.shutdown()
+    writer = StoreWriter(registry, store, executor=executor)
+    registry.register(workload("a"), now=0)
+    with pytest.raises(StoreFailed, match="shutdown"):
+        await asyncio.wait_for(writer.saved("a"), 10)
+    assert "a" not in registry
+    await writer.close()
+
+
 async def test_closed_writer_does_not_tidy(registry, store):
     async with StoreWriter(registry, store) as writer:
         registry.register(workload("a"), now=0)

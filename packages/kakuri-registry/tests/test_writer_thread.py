@@ -29,6 +29,34 @@ def test_function_for_a_closed_loop_does_not_end_the_thread():
     assert done == [1]
 
 
+def test_exception_of_a_function_is_logged_and_does_not_end_the_thread(caplog):
+    def fail():
+        raise OSError("disk")
+
+    done = []
+    thread = WriterThread()
+    thread.submit(fail)
+    thread.submit(partial(done.append, 1))
+    thread.shutdown()
+    assert done == [1]
+    assert "OSError: disk" in caplog.text
+
+
+def test_thread_that_could_not_be_started_is_started_for_the_next_function(monkeypatch):
+    def refuse(_thread):
+        raise RuntimeError("can't start new thread")
+
+    done = []
+    thread = WriterThread()
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refuse)
+        with pytest.raises(RuntimeError, match="can't start"):
+            thread.submit(partial(done.append, 1))
+    thread.submit(partial(done.append, 2))
+    thread.shutdown()
+    assert done == [2]
+
+
 def test_submit_after_shutdown_raises_runtime_error():
     thread = WriterThread()
     thread.shutdown()

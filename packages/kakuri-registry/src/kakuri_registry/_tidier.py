@@ -46,7 +46,8 @@ class Tidier:
             has_more = self._store.tidy()
         except StoreError as error:  # retried after the next removal
             _log.warning("the store was not tidied: %s", error)
-        self._loop.call_soon_threadsafe(self._end, has_more)
+        finally:
+            self._loop.call_soon_threadsafe(self._end, has_more)
 
     def _end(self, has_more: bool) -> None:  # noqa: FBT001 (from call_soon_threadsafe)
         self._timer = None

@@ -291,17 +291,17 @@ class StoreWriter:
     # Writing.
 
     def _begin_write(self, seconds: float) -> bool:
-        """Begin a write, wait some seconds for its end if it is short, and return whether it ended.
-
-        Has no effect during a write.
-        """
+        """Begin a write unless one runs; wait some seconds if it is short; return if it ended."""
         backlog = self._backlog
         if backlog.writing or not backlog.take(only_registrations=self._retry is not None):
             return True
         self._write_began = self._loop.time()
         changes = self._events.with_events(backlog.writing)
         outcome = PendingOutcome(self._loop, self._end_write)
-        self._thread.submit(partial(self._write, changes, outcome))
+        try:
+            self._thread.submit(partial(self._write, changes, outcome))
+        except RuntimeError as error:  # no thread can be started
+            outcome.set(error)
         if self._thread.has_executor or len(changes) > MAX_AWAITED_CHANGES:
             seconds = 0.0
         has_ended = outcome.wait(seconds)

@@ -1,15 +1,20 @@
 """The thread on which a store writer writes, and how the event loop gets the outcome of a write."""
 
 import asyncio
+import logging
 import threading
 from collections.abc import Callable
 from concurrent.futures import Executor
 from contextlib import suppress
 from queue import SimpleQueue
 
+_log = logging.getLogger("kakuri_registry")
+
 
 class WriterThread:
     """Runs functions one at a time, in order, on a thread that the first of them starts.
+
+    What a function raises is logged, and the next ones still run.
 
     A ThreadPoolExecutor would do, but it takes 50 µs of the event loop for each function: a lock,
     a future and a check for idle threads.
@@ -29,7 +34,7 @@ class WriterThread:
         """Run a function after those submitted before.
 
         Raises:
-            RuntimeError: The thread was shut down.
+            RuntimeError: The thread was shut down, or could not be started.
         """
         if self._executor is not None:
             self._executor.submit(work)
@@ -38,8 +43,9 @@ class WriterThread:
             raise RuntimeError("the thread of the writer was shut down")
         if self._thread is None:
             # A daemon does not keep the process alive if its writer is never closed.
-            self._thread = threading.Thread(target=self._run, name="kakuri-writer", daemon=True)
-            self._thread.start()
+            thread = threading.Thread(target=self._run, name="kakuri-writer", daemon=True)
+            thread.start()
+            self._thread = thread
         self._work.put(work)
 
     def shutdown(self) -> None:
@@ -51,8 +57,11 @@ class WriterThread:
 
     def _run(self) -> None:
         while (work := self._work.get()) is not None:
-            with suppress(RuntimeError):  # the event loop was closed
-                work()
+            try:
+                with suppress(RuntimeError):  # the event loop was closed
+                    work()
+            except Exception:  # noqa: BLE001 - logged; later functions still run
+                _log.exception("a function failed on the thread of the writer")
             del work  # its changes would be kept until the next one comes
 
 
