@@ -284,22 +284,41 @@ def test_receive_request_returns_the_request_of_the_events(head, content):
     assert core.next_event() is last is PAUSED
 
 
-def test_repeated_head_is_found_in_the_cache():
+def test_head_is_found_in_the_cache_after_it_came_three_times():
     fast = compile_fast_head(LIMITS)
     head = b"POST /a?b HTTP/1.1\r\nHost: a:80\r\nContent-Length: 5\r\n\r\n"
-    requests = [fast(head, 0)[0] for _ in range(4)]
-    first, second, third, fourth = [request.repeated_head for request in requests]
-    assert first is second is None
-    assert third is fourth is not None
-    assert len({id(request) for request in requests}) == 4
-    assert seen(requests[0]) == seen(requests[3])
+    requests = [fast(head, 0)[0] for _ in range(5)]
+    first, second, third, fourth, fifth = [request.repeated_head for request in requests]
+    assert first is second is third is None
+    assert fourth is fifth is not None
+    assert len({id(request) for request in requests}) == 5
+    assert seen(requests[0]) == seen(requests[4])
+
+
+def test_head_with_known_fields_is_found_in_the_cache_after_it_came_twice():
+    fast = compile_fast_head(LIMITS)
+    fields = b" HTTP/1.1\r\nHost: a\r\n\r\n"
+    for path in (b"/a", b"/b", b"/c"):
+        fast(b"GET " + path + fields, 0)
+    requests = [fast(b"GET /d" + fields, 0)[0] for _ in range(3)]
+    assert [request.repeated_head is not None for request in requests] == [False, False, True]
+
+
+def test_fields_that_come_once_leave_no_head_to_be_remembered():
+    fast = compile_fast_head(LIMITS)
+    for number in range(10):
+        fast(b"GET / HTTP/1.1\r\nHost: a\r\nX: %d\r\n\r\n" % number, 0)
+    reader = fast.__self__
+    assert not reader._heads._seen
+    assert not reader._heads._values
+    assert not reader._fields._values
 
 
 @pytest.mark.parametrize("at", range(50))
 def test_head_that_differs_in_one_byte_from_a_cached_one_is_parsed(at):
     fast = compile_fast_head(LIMITS)
     head = b"GET /ab HTTP/1.1\r\nHost: ab\r\nAccept: text/plain\r\n\r\n"
-    for _ in range(3):
+    for _ in range(4):
         assert agree(head, fast)
     for byte in b"a.\r\n :":
         changed = head[:at] + bytes([byte]) + head[at + 1 :]
@@ -313,7 +332,7 @@ def test_head_that_differs_in_one_byte_from_a_cached_one_is_parsed(at):
 def test_cached_head_is_found_in_the_middle_of_pipelined_requests():
     fast = compile_fast_head(LIMITS)
     head = b"GET /a HTTP/1.1\r\nHost: a\r\n\r\n"
-    for _ in range(3):
+    for _ in range(4):
         fast(head, 0)
     request, end = fast(head + head + head, len(head))
     assert request.repeated_head is not None
@@ -388,15 +407,15 @@ def test_head_is_cached_up_to_512_bytes(size, is_cached):
     head = b"GET / HTTP/1.1\r\nHost: a\r\nCookie: %b\r\n\r\n"
     head %= b"c" * (size - len(head) + 2)
     assert len(head) == size
-    requests = [fast(head, 0)[0] for _ in range(3)]
-    assert (requests[2].repeated_head is not None) is is_cached
-    assert (requests[2].headers is requests[1].headers) is is_cached
+    requests = [fast(head, 0)[0] for _ in range(4)]
+    assert (requests[3].repeated_head is not None) is is_cached
+    assert (requests[3].headers is requests[2].headers) is is_cached
 
 
 def test_number_of_cached_heads_and_fields_is_bounded():
     fast = compile_fast_head(LIMITS)
     for number in range(2000):
-        for _ in range(2):
+        for _ in range(3):
             fast(b"GET /%d HTTP/1.1\r\nHost: a\r\nX: %d\r\n\r\n" % (number, number), 0)
     reader = fast.__self__
     assert len(reader._heads._values) == _CACHED_HEADS

@@ -238,7 +238,8 @@ class Call(Generic[R]):
                 result = known.result
             elif cached_convert is not None:
                 result = cached_convert(reply)
-                _cache.add(line, _CachedReply(cached_convert, reply, result))
+                if _cache.is_repeated(line):
+                    _cache.add(line, _CachedReply(cached_convert, reply, result))
             self._result = result if self._convert is None else self._convert(result)
         except Exception as error:  # noqa: BLE001 - the caller gets it
             self._error = error

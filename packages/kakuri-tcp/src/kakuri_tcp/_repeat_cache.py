@@ -17,10 +17,16 @@ MAX_SEEN = 16_384
 
 
 class RepeatCache(Generic[V]):
-    """Caches the values of keys that are added twice.
+    """Caches the values of keys that are repeated.
+
+        value = cache.find(key)
+        if value is None:
+            value = parse(key)
+            if cache.is_repeated(key):
+                cache.add(key, value)
 
     Many clients repeat their requests: they poll a state, or submit a workload that should exist. A
-    key that is added once costs two look-ups, and only its hash is remembered. When the cache is
+    key that comes once costs two look-ups, and only its hash is remembered. When the cache is
     full, a new key replaces one that its hash selects, so that some of the repeated keys are found
     even if there are more than fit. All users share the values, which must not be changed.
 
@@ -42,17 +48,20 @@ class RepeatCache(Generic[V]):
         self._keys: list[bytes] = []  # those of the values, so that a hash can select one
         self.find: Callable[[bytes], V | None] = self._values.get
 
-    def add(self, key: bytes, value: V) -> None:
-        """Cache a value if its key was added before; otherwise remember the hash of the key.
-
-        A key of more than 512 bytes is never cached.
-        """
+    def is_repeated(self, key: bytes) -> bool:
+        """Return whether this method was called for the key before; if not, remember its hash."""
         number = hash(key)
-        if number not in self._seen:
-            if len(self._seen) >= MAX_SEEN:
-                self._seen.clear()
-            self._seen.add(number)
-        elif len(key) <= MAX_BYTES:
+        seen = self._seen
+        if number in seen:
+            return True
+        if len(seen) >= MAX_SEEN:
+            seen.clear()
+        seen.add(number)
+        return False
+
+    def add(self, key: bytes, value: V) -> None:
+        """Cache a value; a key of more than 512 bytes is never cached."""
+        if len(key) <= MAX_BYTES:
             self._make_room(key)
             self._values[key] = value
 

@@ -93,7 +93,8 @@ class Submissions:
             workload = _read(request)
             if not isinstance(workload, Submission):
                 prepared = _Prepared.of(workload)
-                self._repeated.add(document, prepared)
+                if self._repeated.is_repeated(document):
+                    self._repeated.add(document, prepared)
         if prepared is not None and self._classes.knows(prepared.workload.runtime_class):
             # The usual request runs without a task, which saves a tenth of its time.
             workload = prepared.workload
