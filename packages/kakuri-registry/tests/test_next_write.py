@@ -1,4 +1,4 @@
-"""When the next write begins, at the end of the turn or after a delay, and which are awaited."""
+"""When the next write begins: at the end of the turn, or after a delay for more callers."""
 
 import asyncio
 
@@ -14,8 +14,6 @@ class Writes:
 
     def __init__(self):
         self.sizes = []
-        self.waits = []  # whether the event loop would wait for each
-        self.are_slow = True
         self.backlog = Backlog()
         self.next = NextWrite(self.backlog, self.begin)
         self.registry = WorkloadRegistry()
@@ -28,11 +26,9 @@ class Writes:
             self.backlog.wait(name, lambda _error: None)
             self.next.schedule()
 
-    def begin(self, seconds):
-        self.waits.append(seconds > 0)
+    def begin(self):
         self.sizes.append(len(self.backlog.take(only_registrations=False)))
         self.backlog.end_write()
-        return not self.are_slow
 
 
 @pytest.fixture
@@ -127,53 +123,3 @@ async def test_backlog_without_callers_expects_no_more(writes):
     writes.register(8)
     await turn()
     assert not writes.backlog.expects_more()
-
-
-async def test_writes_that_end_in_time_are_awaited_and_not_delayed(writes):
-    writes.are_slow = False
-    for number in (8, 1, 1):
-        writes.register(number)
-        await turn()
-    assert writes.sizes == [8, 1, 1]
-    assert writes.waits == [True, True, True]
-
-
-async def test_each_slow_write_in_a_row_is_followed_by_twice_as_many_that_are_not_awaited(
-    writes, monkeypatch
-):
-    monkeypatch.setattr(_next_write, "MAX_SLOW_WRITES", 4)
-    for _ in range(18):
-        writes.register(1)
-        await turn()
-    waits = "".join("+" if each else "." for each in writes.waits)
-    assert waits == "+.+..+....+....+.."
-
-
-async def test_write_that_ends_in_time_resets_the_number_that_are_not_awaited(writes):
-    for is_slow in (True, True, True, True, True, False, True, True):
-        writes.are_slow = is_slow
-        writes.register(1)
-        await turn()
-    waits = "".join("+" if each else "." for each in writes.waits)
-    assert waits == "+.+..++."
-
-
-async def test_write_of_a_batch_that_is_due_is_not_awaited(writes):
-    writes.are_slow = False
-    writes.register(1)
-    writes.backlog.is_batch_due = True
-    await turn()
-    assert writes.waits == [False]
-
-
-async def test_write_before_callers_of_the_last_one_are_notified_is_not_awaited(writes):
-    writes.are_slow = False
-    writes.register(1)
-    writes.next.cancel()
-    writes.next.start(has_callers=True)
-    assert writes.waits == [False]
-    writes.register(1)
-    writes.next.cancel()
-    writes.next.start(has_callers=False)
-    await turn()
-    assert writes.waits == [False, True]

@@ -14,11 +14,9 @@ from kakuri_registry import (
     StoreFull,
     StoreWriter,
     WorkloadRegistry,
-    _next_write,
     _tidier,
     _writer,
 )
-from kakuri_registry._next_write import MAX_AWAITED_CHANGES
 from kakuri_workload import DesiredState, Run, WorkloadState
 from kakuri_workload.testing import workload
 
@@ -500,40 +498,7 @@ async def test_nonblocking_store_is_written_immediately(registry):
         registry.remove("a")
         assert store.load().entries == []
         await writer.flushed()
-    assert writer._thread._thread is None
-
-
-async def test_short_write_that_ends_in_time_notifies_callers_in_the_same_turn(
-    registry, store, monkeypatch
-):
-    monkeypatch.setattr(_next_write, "AWAIT_SECONDS", 10.0)
-    saved = []
-    async with StoreWriter(registry, store) as writer:
-        for number in range(MAX_AWAITED_CHANGES):
-            registry.register(workload(f"w-{number}"), now=0)
-            writer.when_saved(f"w-{number}", saved.append)
-        await asyncio.sleep(0)
-        assert saved == [None] * MAX_AWAITED_CHANGES
-        store.faults = [StoreFailed("the disk stumbled")]
-        registry.register(workload("refused"), now=0)
-        writer.when_saved("refused", saved.append)
-        await asyncio.sleep(0)
-        assert str(saved[-1]) == "the disk stumbled"
-    assert "refused" not in registry
-
-
-async def test_event_loop_does_not_wait_for_a_large_write(registry, store, monkeypatch):
-    monkeypatch.setattr(_next_write, "AWAIT_SECONDS", 10.0)
-    saved = []
-    async with StoreWriter(registry, store) as writer:
-        store.gate.clear()
-        for number in range(MAX_AWAITED_CHANGES + 1):
-            registry.register(workload(f"w-{number}"), now=0)
-            writer.when_saved(f"w-{number}", saved.append)
-        await asyncio.sleep(0)
-        assert writer.backlog == MAX_AWAITED_CHANGES + 1
-        store.gate.set()
-    assert len(saved) == MAX_AWAITED_CHANGES + 1
+    assert writer._thread is None
 
 
 async def test_failpoint_is_called_with_each_name_in_order(registry, store):

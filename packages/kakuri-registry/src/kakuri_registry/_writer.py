@@ -2,7 +2,8 @@
 
 Changes that a caller awaits are written as soon as the store is idle: all changes of one turn of
 the event loop, and all that were made during the previous write, in one call on the writer's
-thread. So a caller waits for two writes at most, and a thousand callers share one (`_next_write`).
+thread. So a caller waits for two writes at most, and a thousand callers share one. A write that far
+fewer callers await than those before it is delayed by up to a millisecond (see `_next_write`).
 Changes that no caller awaits are delayed by 20 ms, so that they share a transaction and do not
 delay the others; a change that is superseded in that time is not written at all.
 
@@ -14,7 +15,7 @@ change is retried until it is written, so workloads can be stopped while the dis
 
 import asyncio
 import logging
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Executor
 from functools import partial
 from typing import Self, TypeAlias
@@ -24,14 +25,14 @@ from kakuri_registry._change import Change
 from kakuri_registry._durability import Durability
 from kakuri_registry._errors import StoreError, StoreFailed
 from kakuri_registry._journal_writer import JournalWriter
-from kakuri_registry._next_write import MAX_AWAITED_CHANGES, NextWrite
+from kakuri_registry._next_write import NextWrite
 from kakuri_registry._outcomes import OnWrite, after_all, copy_error, ignore_write, log_once
 from kakuri_registry._registry import WorkloadRegistry
 from kakuri_registry._store import Failpoint, Store, no_failpoint
 from kakuri_registry._stored_tombstones import StoredTombstones
 from kakuri_registry._tidier import Tidier
 from kakuri_registry._tombstones import Tombstone
-from kakuri_registry._writer_thread import PendingOutcome, WriterThread
+from kakuri_registry._writer_thread import WriterThread
 
 _log = logging.getLogger("kakuri_registry")
 
@@ -101,9 +102,10 @@ class StoreWriter:
         self._error: StoreError | None = None
         self._registration_error: StoreError | None = None
         self.on_write: OnWrite = ignore_write
-        self._thread = WriterThread(executor)
-        self._tidier = Tidier(store, self._thread.submit)
-        self._tombstones = StoredTombstones(store, self._thread.submit)
+        self._executor = executor
+        self._thread: WriterThread | None = None
+        self._tidier = Tidier(store, self._submit)
+        self._tombstones = StoredTombstones(store, self._submit)
         if not self._events.write_through(registry):
             registry.subscribe(self._add)
 
@@ -290,26 +292,26 @@ class StoreWriter:
 
     # Writing.
 
-    def _begin_write(self, seconds: float) -> bool:
-        """Begin a write unless one runs; wait some seconds if it is short; return if it ended."""
-        backlog = self._backlog
-        if backlog.writing or not backlog.take(only_registrations=self._retry is not None):
-            return True
-        self._write_began = self._loop.time()
-        changes = self._events.with_events(backlog.writing)
-        outcome = PendingOutcome(self._loop, self._end_write)
-        try:
-            self._thread.submit(partial(self._write, changes, outcome))
-        except RuntimeError as error:  # no thread can be started
-            outcome.set(error)
-        if self._thread.has_executor or len(changes) > MAX_AWAITED_CHANGES:
-            seconds = 0.0
-        has_ended = outcome.wait(seconds)
-        if has_ended:
-            self._end_write(outcome.error)
-        return has_ended
+    def _begin_write(self) -> None:
+        if self._backlog.writing:
+            return
+        if self._backlog.take(only_registrations=self._retry is not None):
+            self._write_began = self._loop.time()
+            changes = self._events.with_events(self._backlog.writing)
+            try:
+                self._submit(partial(self._write, changes))
+            except RuntimeError as error:  # no thread can be started
+                self._loop.call_soon(self._end_write, error)
 
-    def _write(self, changes: Sequence[Change], outcome: PendingOutcome) -> None:
+    def _submit(self, work: Callable[[], None]) -> None:
+        if self._executor is not None:
+            self._executor.submit(work)
+            return
+        if self._thread is None:
+            self._thread = WriterThread()
+        self._thread.submit(work)
+
+    def _write(self, changes: Sequence[Change]) -> None:
         error: BaseException | None = None
         try:
             self._failpoint("writer.before-write")
@@ -318,7 +320,7 @@ class StoreWriter:
             self._failpoint("writer.after-write")
         except BaseException as failure:  # noqa: BLE001 (callers get it)
             error = failure
-        outcome.set(error)
+        self._loop.call_soon_threadsafe(self._end_write, error)
 
     def _end_write(self, error: BaseException | None) -> None:
         """Handle the outcome of a write, begin the next one, and notify callers."""
@@ -333,7 +335,7 @@ class StoreWriter:
             if not isinstance(error, StoreError):
                 error = StoreFailed(f"the store failed: {error!r}")
             waiting = self._fail(batch, error)
-        self._next_write.start(has_callers=bool(waiting))  # before they are notified
+        self._next_write.start()  # so that the disk is busy while callers are notified
         for on_saved in waiting:
             on_saved(None if error is None else copy_error(error))
 
@@ -394,6 +396,7 @@ class StoreWriter:
         for timer in (self._retry, self._batch_timer):
             if timer is not None:
                 timer.cancel()
-        self._thread.shutdown()  # so that the store is not closed during a write
+        if self._thread is not None:
+            self._thread.shutdown()  # so that the store is not closed during a write
         for on_saved in self._backlog.clear():
             on_saved(StoreFailed("the store writer is closed"))
