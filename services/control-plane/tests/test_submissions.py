@@ -93,7 +93,10 @@ async def test_default_class_that_the_agent_has_lost_is_replaced_by_its_present_
     async with api(reply) as call:
         assert (await call("POST", "/workloads", SHORT))[1]["runtime_class"] == "machine"
         classes[0] = "gvisor"
-        assert (await call("POST", "/workloads", SHORT))[1]["runtime_class"] == "gvisor"
+        _, body, headers = await call("POST", "/workloads", SHORT)
+        assert body["runtime_class"] == "gvisor"
+        _, *starts = filter(None, call.traces)
+        assert starts == [headers["traceparent"].split("-")[1]] * 2
         assert (await call("POST", "/workloads", WORKLOAD))[0] == 400
 
 

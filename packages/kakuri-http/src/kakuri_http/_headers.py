@@ -38,10 +38,14 @@ class Headers:
         """
         self._index: dict[str, str] | None = None
         self._lines: bytes | None = None
-        if isinstance(fields, Headers):
+        if isinstance(fields, dict):  # the usual case: the checks by abstract classes are slow
+            self._pairs = list(fields.items())
+            for name, value in self._pairs:
+                check_field(name, value)
+        elif isinstance(fields, Headers):
             self._pairs = list(fields)
-            return
-        self._pairs = _checked_pairs(fields)
+        else:
+            self._pairs = _checked_pairs(fields)
 
     def _fields(self) -> list[tuple[str, str]]:
         return self._pairs
@@ -51,8 +55,9 @@ class Headers:
         """The field lines as they are sent, each with its CRLF; encoded once and cached."""
         lines = self._lines
         if lines is None:
-            pairs = self._fields()
-            text = "".join([f"{name}: {value}\r\n" for name, value in pairs])
+            text = ""
+            for name, value in self._fields():
+                text += f"{name}: {value}\r\n"
             lines = self._lines = text.encode("latin-1")
         return lines
 
@@ -112,10 +117,6 @@ def _is_name(text: str) -> bool:
 
 
 def _checked_pairs(fields: Any) -> list[tuple[str, str]]:
-    if isinstance(fields, dict):  # the usual case: the checks by abstract classes are slow
-        for name, value in fields.items():
-            check_field(name, value)
-        return list(fields.items())
     if isinstance(fields, (str, bytes)) or not isinstance(fields, Iterable):
         raise TypeError(f"expected pairs of texts as headers, got {type(fields).__name__}")
     pairs: list[Any] = list(fields.items() if isinstance(fields, Mapping) else fields)

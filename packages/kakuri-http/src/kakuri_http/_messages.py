@@ -200,7 +200,7 @@ class Response:
             self.headers: Headers = _NO_FIELDS
         else:
             self.headers = headers if isinstance(headers, Headers) else Headers(headers)
-            for name, _ in self.headers:
+            for name, _ in self.headers._fields():
                 if _is_framing(name):
                     raise LocalProtocolError(
                         f"the server writes {name!r} itself; remove it from headers"

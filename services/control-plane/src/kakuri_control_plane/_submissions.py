@@ -1,9 +1,8 @@
 """Submitted workloads: reading their documents, adding defaults, and starting them."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 from dataclasses import dataclass, fields
 from functools import partial
-from typing import NamedTuple, Self
 
 from kakuri_daemon import current_trace
 from kakuri_daemon.api import json_response
@@ -92,75 +91,63 @@ class Submissions:
         if prepared is None and self._admission.admits_at_once(len(document)):
             workload = _read(request)
             if not isinstance(workload, Submission):
-                prepared = _Prepared.of(workload)
+                prepared = _Prepared(workload)
                 if self._repeated.is_repeated(document):
                     self._repeated.add(document, prepared)
         if prepared is not None and self._classes.knows(prepared.workload.runtime_class):
             # The usual request runs without a task, which saves a tenth of its time.
-            workload = prepared.workload
-            return self._submit(workload, prepared, request, query, is_repeated=is_repeated)
+            call = self._start(prepared, query, is_repeated=is_repeated)
+            return call.recovered(partial(self._recover, prepared, request, query))
         return self._create(request, query)
 
     async def _create(self, request: Request, query: SubmissionQuery) -> Response:
         async with self._admission.admitted(len(request.body)):
             submitted = _read(request)
-            prepared = _Prepared.of(await self._complete(submitted, request))
-            return await self._submit(submitted, prepared, request, query)
-
-    def _submit(
-        self,
-        submitted: Workload,
-        prepared: "_Prepared",
-        request: Request,
-        query: SubmissionQuery,
-        *,
-        is_repeated: bool = False,
-    ) -> Call[Response]:
-        """Start a workload, and recover if the agent refuses it; see `_recover`."""
-        trace = current_trace()
-        recover = partial(self._recover, submitted, prepared, request, query, trace)
-        return self._start(prepared, query, trace, is_repeated=is_repeated).recovered(recover)
+            prepared = _Prepared(await self._complete(submitted, request))
+            recover = partial(self._recover, prepared, request, query, submitted=submitted)
+            return await self._start(prepared, query).recovered(recover)
 
     def _start(
-        self,
-        prepared: "_Prepared",
-        query: SubmissionQuery,
-        trace: str | None,
-        *,
-        is_repeated: bool = False,
+        self, prepared: "_Prepared", query: SubmissionQuery, *, is_repeated: bool = False
     ) -> Call[Response]:
         """Ask the agent to start a workload, and return the response that follows."""
-        workload, encoded, respond = prepared
+        workload, is_dry_run = prepared.workload, query.dry_run
         call = self._agent.start_workload(
-            workload, dry_run=query.dry_run, trace=trace, encoded=encoded
+            workload, dry_run=is_dry_run, trace=current_trace(), encoded=prepared.encoded
         )
-        if query.dry_run:
+        if is_dry_run:
             return call.converted(partial(_dry_run_response, workload))
-        return call.cached(respond) if is_repeated else call.converted(respond)
+        return call.cached(prepared.respond) if is_repeated else call.converted(prepared.respond)
 
     async def _recover(
         self,
-        submitted: Workload,
         prepared: "_Prepared",
         request: Request,
         query: SubmissionQuery,
-        trace: str | None,
         error: AgentError,
+        submitted: Workload | None = None,
     ) -> Response:
         """Return the response to a workload that the agent refused, or raise the error.
 
         If the node's classes have changed, and with them the class that the workload gets by
         default, the workload is started again.
+
+        Args:
+            prepared: The workload.
+            request: The request that submitted it.
+            query: Its query.
+            error: What the agent answered.
+            submitted: The workload without its defaults; None if it left nothing out.
         """
         if error.code is ErrorCode.NEVER_FITS:
             return never_fits_problem(error, prepared.workload, await self._node(error))
         if error.code is not ErrorCode.BAD_REQUEST:
             raise error
         self._classes.forget()
-        workload = await self._complete(submitted, request)
+        workload = await self._complete(submitted or prepared.workload, request)
         if workload == prepared.workload:
             raise error
-        return await self._start(_Prepared.of(workload), query, trace)
+        return await self._start(_Prepared(workload), query)
 
     async def _node(self, error: AgentError) -> Node:
         """Return the node that refused a workload; raise the error if that is not possible."""
@@ -186,20 +173,22 @@ class Submissions:
         return submitted.completed(workload_id, runtime_class)
 
 
-class _Prepared(NamedTuple):
-    """A workload with its defaults filled in, ready to be started."""
+class _Prepared:
+    """A workload with its defaults filled in, ready to be started.
 
-    workload: Workload
-    encoded: bytes
-    """The workload as JSON."""
-    respond: Callable[[Status], Response]
-    """Returns the response for the agent's reply. Repeated submissions share the function, so its
-    responses are cached."""
+    Attributes:
+        workload: The workload.
+        encoded: The workload as JSON.
+        respond: Returns the response for the agent's reply. Repeated submissions share the
+            function, so its responses are cached.
+    """
 
-    @classmethod
-    def of(cls, workload: Workload) -> Self:
-        encoded = encode(workload)
-        return cls(workload, encoded, partial(_response, workload.id, encoded))
+    __slots__ = ("encoded", "respond", "workload")
+
+    def __init__(self, workload: Workload) -> None:
+        self.workload = workload
+        self.encoded = encoded = encode(workload)
+        self.respond = partial(_response, workload.id, encoded)
 
 
 def _response(workload_id: str, encoded: bytes, status: Status) -> Response:
