@@ -309,7 +309,7 @@ def test_endpoint_type_accepts_text_and_endpoints(value, expected):
     assert str(endpoint(value)) == expected
 
 
-@pytest.mark.parametrize("value", [1, "nonsense"])
+@pytest.mark.parametrize("value", [1, "nonsense", "tls://127.0.0.1:1", Endpoint.parse("tls://a:1")])
 def test_endpoint_type_rejects_other_values(value):
     with pytest.raises(click.BadParameter):
         endpoint(value)

@@ -48,14 +48,15 @@ class DaemonError(click.ClickException):
 
 def endpoint(value: object) -> Endpoint:
     """Parse an address, HOST:PORT or unix:PATH; for the `type` of a click option."""
-    if isinstance(value, Endpoint):
-        return value
-    if not isinstance(value, str):
+    if not isinstance(value, str | Endpoint):
         raise click.BadParameter(f"expected an address like 127.0.0.1:9000, got {value!r}")
     try:
-        return Endpoint.parse(value)
+        parsed = value if isinstance(value, Endpoint) else Endpoint.parse(value)
     except EndpointError as error:
         raise click.BadParameter(str(error)) from error
+    if parsed.scheme == "tls":  # the event loop refuses it, see `_without_tls`
+        raise click.BadParameter(f"expected HOST:PORT or unix:PATH, got '{parsed}'")
+    return parsed
 
 
 class WorkerCount(click.ParamType[int]):
