@@ -211,24 +211,19 @@ def _read(request: Request) -> Workload:
     """
     document = request.body
     check_received(document)
-    workload = _decode(request)
-    check_document(workload, len(document))
-    return workload
-
-
-def _decode(request: Request) -> Workload:
-    document = request.body
+    workload: Workload | None = None
     # The usual document is complete, and is decoded in a third of a Submission's time. Most others
     # leave out the class.
     if b'"runtime_class"' in document:
         try:
-            return decode(document, type=Workload, limits=LIMITS)
+            workload = decode(document, type=Workload, limits=LIMITS)
         except ValidationError as error:
             if not any(fault.message.endswith("got nothing") for fault in error.faults):
                 raise
             # Something else is missing, or `runtime_class` is the name of a variable or label.
-    is_keyed = "idempotency-key" in request.headers
-    submitted: Submission = decode(
-        document, type=Submission if is_keyed else IdentifiedSubmission, limits=LIMITS
-    )
-    return submitted
+    if workload is None:
+        is_keyed = "idempotency-key" in request.headers
+        kind = Submission if is_keyed else IdentifiedSubmission
+        workload = decode(document, type=kind, limits=LIMITS)
+    check_document(workload, len(document))
+    return workload

@@ -304,14 +304,17 @@ class ServerProtocol(ResponseSide):
         exchange = self._exchange
         assert exchange is not None  # it stays as long as its task runs
         exchange.task = None
-        is_cancelled = task.cancelled()
-        if is_cancelled and self.has_eof:
+        error: BaseException | None
+        try:
+            error = task.exception()
+        except asyncio.CancelledError as cancelled:
+            # Its traceback refers to this frame, and so to the task.
+            error = cancelled.with_traceback(None)
+        if isinstance(error, asyncio.CancelledError) and self.has_eof:
             self.abort()  # `half_closed_timeout` has passed; most likely the client disconnected
         if self._closing_since is not None:
             self.end_exchange(complete=False)
             return
-        # Without raising it: its traceback would refer to this frame, and so to the task.
-        error = asyncio.CancelledError() if is_cancelled else task.exception()
         response = task.result() if error is None else self._fault_response(exchange, error)
         if not isinstance(response, Response):
             response = self._fault_response(exchange, wrong_result(exchange.route, response))
