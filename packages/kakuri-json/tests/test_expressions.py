@@ -251,7 +251,7 @@ def test_embed_returns_only_patterns_that_cannot_leave_the_string(pattern, insid
         ("a{0}{}", math.inf),
     ],
 )
-def test_longest_match_is_counted_through_groups_and_quantifiers(pattern, longest):
+def test_longest_match_includes_groups_and_quantifiers(pattern, longest):
     assert longest_match(embed(pattern)) == longest
 
 
@@ -307,7 +307,7 @@ def test_length_that_a_pattern_implies_is_not_compared(longest, is_compared):
         ({"ge": True}, ["1"], ["0"]),
     ],
 )
-def test_integer_with_a_lower_bound_matches_as_without_an_expression_for_it(bounds, good, bad):
+def test_integer_with_a_lower_bound_matches_the_numbers_that_satisfy_it(bounds, good, bad):
     def holds(value):
         return (
             value >= bounds.get("ge", value)

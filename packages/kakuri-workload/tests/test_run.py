@@ -40,7 +40,7 @@ def test_zone_status_has_every_field_of_a_run(name):
     assert zone.run == Run(RUNNING, **{name: "a value"})
 
 
-def test_first_run_without_earlier_facts_is_complete_as_it_was_observed():
+def test_first_run_with_nothing_to_keep_of_the_one_before_is_returned_itself():
     began = Run(RUNNING, address="10.0.0.3", started_at=4.0, image_digest="sha256:2")
     assert began.after(Run(PENDING, "Starting", "m", started_at=1.0)) is began
     assert began.after(Run(PENDING, attempt=1)) == replace(began, attempt=1)

@@ -81,7 +81,7 @@ def test_removal_ends_with_the_response_that_it_is_gone(clock):
     assert [path for _, path, *_ in api.requests] == ["/workloads/a%20b"] * 2
 
 
-def test_removal_is_not_requested_without_a_pause_from_a_server_that_does_not_wait(clock, pauses):
+def test_removal_pauses_between_requests_to_a_server_that_does_not_wait(clock, pauses):
     delete(ScriptedAPI(clock, *[Response(UNDER_WAY)] * 3, Response(GONE)), "a", grace=0)
     assert pauses == [0.1] * 3
 
@@ -141,7 +141,7 @@ def test_state_is_waited_for_at_least_a_second_at_a_time(clock):
     assert api.requests[1][2]["wait"] == "1"
 
 
-def test_state_is_not_requested_without_a_pause_from_a_server_that_does_not_wait(clock, pauses):
+def test_await_state_pauses_between_requests_to_a_server_that_does_not_wait(clock, pauses):
     versions = [8, 8, 8, 9]
     results = [Response(version=version) for version in versions]
     await_state(
@@ -150,7 +150,7 @@ def test_state_is_not_requested_without_a_pause_from_a_server_that_does_not_wait
     assert pauses == [0.1] * 2
 
 
-def test_changes_are_not_requested_without_a_pause_from_a_server_that_does_not_wait(clock, pauses):
+def test_changes_pauses_between_requests_to_a_server_that_does_not_wait(clock, pauses):
     api = ScriptedAPI(clock, *[Response(version=version) for version in (8, 8, 8, 9)])
     api.name = "server"
     found = changes(None, api, "a")

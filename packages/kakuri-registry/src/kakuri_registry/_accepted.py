@@ -54,8 +54,9 @@ class AcceptedRegistrations:
     def transaction(self, changes: Sequence[Change] = ()) -> Transaction:
         """Return a transaction with the rows of all registrations and of some later changes.
 
-        A change that supersedes a registration also has that registration's event. If all
-        registrations among the changes can be accepted, they are, instead of getting rows.
+        A change replaces the row of the registration that it supersedes; the events of both are
+        stored. If all registrations among the changes can be accepted, they are, instead of getting
+        rows.
         """
         acceptance = None
         new = [change for change in changes if change.is_registration]

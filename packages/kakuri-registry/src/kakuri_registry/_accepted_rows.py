@@ -22,7 +22,7 @@ FIELDS = (
 )  # fmt: skip
 """The columns of a registration, in the order of its lines.
 
-`_text` and `_optional_text` write them in this order too; only the tests keep them in step.
+`_text` and `_optional_text` must write them in the same order, which tests check.
 """
 
 _INTEGERS = ("version", "memory_mb", "cpu_millicores", "max_restarts")
@@ -36,7 +36,7 @@ _SAME: dict[str, Any] = dict.fromkeys(COLUMNS) | {
 """What the rows of all registrations have in common."""
 
 _NO_OPTIONS = "\n" * 6
-"""The lines of the optional fields, from `pull` on, if a workload has none of them."""
+"""The lines of the optional fields, from `pull` on, of a workload without any."""
 
 
 def is_acceptable(change: Change) -> bool:

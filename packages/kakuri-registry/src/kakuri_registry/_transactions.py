@@ -55,7 +55,7 @@ class Transaction:
 
     Args:
         changes: The changes; at most one of each workload.
-        events: The events to store with them; by default those of the changes.
+        events: The events to store; by default those of the changes.
         forgets_accepted: Whether the changes include all accepted registrations.
         acceptance: Stores further registrations, without rows of their own.
 

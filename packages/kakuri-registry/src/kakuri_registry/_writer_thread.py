@@ -52,4 +52,4 @@ class WriterThread:
                     work()
             except Exception:  # noqa: BLE001 - logged; later functions still run
                 _log.exception("a function failed on the thread of the writer")
-            del work  # its changes would be kept until the next one comes
+            del work  # otherwise its changes stay in memory until the next one comes

@@ -378,12 +378,12 @@ def _as_rpc_error(error: Exception) -> Exception:
 
 @dataclass(slots=True)
 class _CachedReply:
-    """What was made of a reply line."""
+    """What a reply line was decoded and converted to."""
 
     convert: Callable[[Any], object]
     reply: Any
     result: Any
-    """What `convert` made of the reply."""
+    """What `convert` returned for the reply."""
 
 
 _cache: RepeatCache[_CachedReply] = RepeatCache()

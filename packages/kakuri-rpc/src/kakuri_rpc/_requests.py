@@ -258,9 +258,9 @@ def encode_request(request: Request, encoded_workload: bytes | None = None) -> b
 
 @lru_cache(4096)
 def status_request(workload_id: str) -> tuple[GetStatus, bytes]:
-    """Return a request for the status of a workload, without options, and its line.
+    """Return a request for the status of a workload, without options, and its encoded line.
 
-    Clients poll the state of a workload, so both are cached; for each id they take 300 bytes.
+    Clients poll the state of a workload, so both are cached; they take 300 bytes for each id.
     """
     request = GetStatus(workload_id)
     return request, encode_request(request)

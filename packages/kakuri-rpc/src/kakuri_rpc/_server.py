@@ -141,7 +141,7 @@ class _Answers:
         return self._checked(request, len(line))
 
     def answer(self, request: Request | ErrorReply) -> bytes | Status | Awaitable[LateReply]:
-        """Return the reply to a request, encoded, to be encoded with others, or awaitable.
+        """Return the reply to a request: encoded, a Status for `encode`, or an awaitable.
 
         An ErrorReply in place of a request is the reply.
         """
@@ -159,7 +159,7 @@ class _Answers:
             return self._fail()
 
     def encode(self, reply: Status) -> bytes:
-        """Return an encoded status."""
+        """Return an encoded status; one that cannot be encoded becomes an internal error."""
         try:
             return encode(reply)
         except Exception:

@@ -45,7 +45,7 @@ class Run:
         """
         begins = before.state is WorkloadState.PENDING and self.state is WorkloadState.RUNNING
         if begins and self.attempt == before.attempt and (self.address or not before.address):
-            return self  # most runs begin so
+            return self  # nothing to complete, as at the start of most runs
         known = _NOTHING if begins else before
         # The constructor, because dataclasses.replace takes three times as long.
         return Run(

@@ -20,7 +20,7 @@ PULL_SECONDS = 1
 
 PAUSE_SECONDS = 0.1
 """Seconds between a response without a change and the next request, in case the server, or a proxy
-before it, does not wait."""
+in front of it, does not wait for a change."""
 
 
 def path_of(workload_id: str, rest: str = "") -> str:

@@ -160,7 +160,7 @@ class ScalarCompiler:
         Args:
             part: The part.
             constraints: The constraints on its value.
-            least: The least number that its expression accepts.
+            least: The least number that its expression matches.
         """
         name = f"x{len(self.constants)}"
         tests = [test for c in constraints for test in self._tests(c, name, least=least)]
@@ -188,8 +188,8 @@ class ScalarCompiler:
             constraint: The constraint.
             name: The name of the value.
             embedded: Whether its pattern is part of the expression.
-            least: The least number that the expression accepts.
-            longest: Characters of the longest string that it accepts.
+            least: The least number that the expression matches.
+            longest: Length in characters of the longest string that it matches.
         """
         comparisons = {"ge": ">=", "gt": ">", "le": "<=", "lt": "<"}
         sizes = {"min_length": ">=", "max_length": "<="}

@@ -95,7 +95,7 @@ def embed(pattern: str) -> str | None:
 
 
 def longest_match(embedded: str) -> float:
-    """Return the characters of the longest text that an embedded pattern may match, or infinity."""
+    """Return the greatest length of a text that an embedded pattern matches, or infinity."""
     # For each open group: the longest of its alternatives that ended, the length of the current one
     # before its last item, and the length of that item.
     groups: list[list[float]] = [[0, 0, 0]]
