@@ -28,6 +28,7 @@ from kakuri_rpc import (
     StopWorkload,
     UnexpectedReply,
     WorkloadList,
+    _server,
     serve,
 )
 from kakuri_tcp import Endpoint, listen_lines
@@ -289,3 +290,29 @@ async def test_status_that_cannot_be_encoded_is_an_internal_error_among_other_re
     assert failed.code is ErrorCode.INTERNAL
     assert codes == [ErrorCode.INTERNAL]
     assert "could not be answered" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("message", "order"),
+    [(None, "handle handle encode encode"), ("m" * 1024, "handle encode handle encode")],
+)
+async def test_status_with_a_message_counts_its_bytes_before_the_next_request(
+    message, order, clients, monkeypatch
+):
+    steps = []
+
+    def answer(request):
+        steps.append("handle")
+        return Status(request.id, State.FAILED, message=message)
+
+    def record(reply):
+        steps.append("encode")
+        return encode(reply)
+
+    monkeypatch.setattr(_server, "encode", record)
+    async with await serve(ANY_PORT, answer) as server:
+        client = clients(server.endpoint)
+        await client.get_status("a")  # the first line of a connection is parsed alone
+        steps.clear()
+        await asyncio.gather(client.get_status("b"), client.get_status("c"))
+    assert " ".join(steps) == order

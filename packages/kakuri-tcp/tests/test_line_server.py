@@ -148,6 +148,23 @@ async def test_reply_that_cannot_be_encoded_aborts_its_connection(caplog):
     assert "ZeroDivisionError" in caplog.text
 
 
+async def test_reply_that_cannot_be_encoded_after_a_late_one_ends_its_connection(caplog):
+    async def wait():
+        return b"late"
+
+    def handler(line):
+        return wait() if line == b"5" else int(line)
+
+    def encode(number):
+        return b"%d" % (1 / number)
+
+    async with await listen_lines(
+        LOCAL, handler, encode=encode, on_fault=lambda _: b"failed"
+    ) as server:
+        assert await exchange(server, b"5\n0\n1\n") == b"failed\n"
+    assert "ZeroDivisionError" in caplog.text
+
+
 @pytest.mark.parametrize("limit", [1, 3, 4, 5, 9])
 async def test_requests_in_flight_are_bounded(limit):
     most = 0

@@ -149,8 +149,8 @@ class _Answers:
             return self._encode(request)
         try:
             reply = self._handler(request)
-            if reply.__class__ is Status and reply.workload is None:
-                return reply
+            if reply.__class__ is Status and reply.workload is None and reply.message is None:
+                return reply  # small, as `listen_lines` expects of replies that it encodes
             if reply.__class__ in REPLIES:  # much faster than a check for Awaitable
                 return self._encode(cast("Reply", reply))
             return asyncio.ensure_future(cast("Awaitable[LateReply]", reply))

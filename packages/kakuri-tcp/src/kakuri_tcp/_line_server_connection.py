@@ -218,13 +218,13 @@ class LineServerConnection(Connection):
                 if not is_ready:
                     reply = _start(reply, self._loop, context)
                     self.turns.expect(received)
+                elif waiting and encode is not None and not isinstance(reply, bytes):
+                    reply = encode(reply)
             except (LineError, HandlerFailed):
                 raise
             except Exception as error:
                 raise HandlerFailed(f"{handler!r} raised {error!r}") from error
             if waiting or not is_ready:
-                if encode is not None and is_ready and not isinstance(reply, bytes):
-                    reply = encode(reply)
                 waiting.append(reply)
                 self._collect_replies(replies)
             else:
