@@ -21,6 +21,7 @@ from kakuri_http import (
     Response,
     ServerConnection,
 )
+from kakuri_http._headers import LazyHeaders
 from kakuri_http.core._fast_head import _CACHED_FIELDS, _CACHED_HEADS, compile_fast_head
 from kakuri_http.core._heads import HeadParser, parse_request_head
 
@@ -479,3 +480,17 @@ def test_repeated_heads_in_pieces_and_pipelined_are_read_as_by_the_exact_parser(
         pieces = [stream[a:b] for a, b in pairwise([0, *cuts, len(stream)]) if a < b]
         exact = events_of(pieces, limits, lambda data, position: None)
         assert events_of(pieces, limits, read_fast) == exact
+
+
+def test_fields_that_another_thread_splits_at_the_same_time_are_not_repeated():
+    class Block(bytes):
+        def decode(self, *encoding):
+            nonlocal others
+            if others is None:
+                others = []
+                others = list(headers)  # as another thread does, of a request with this head
+            return super().decode(*encoding)
+
+    others = None
+    headers = LazyHeaders(Block(b"A: 1\r\nB: 2\r\n"))
+    assert list(headers) == others == [("A", "1"), ("B", "2")]

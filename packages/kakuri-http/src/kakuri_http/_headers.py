@@ -157,12 +157,13 @@ class LazyHeaders(Headers):
         self._found: dict[str, str | None] = {}
 
     def _fields(self) -> list[tuple[str, str]]:
-        if self._block is not None:
-            self._pairs = []
-            for line in self._block.decode("latin-1").split("\r\n")[:-1]:
+        block = self._block
+        if block is not None:
+            pairs: list[tuple[str, str]] = []
+            for line in block.decode("latin-1").split("\r\n")[:-1]:
                 name, _, value = line.partition(":")
-                self._pairs.append((name, value.strip(" \t")))
-            self._block = None
+                pairs.append((name, value.strip(" \t")))
+            self._pairs, self._block = pairs, None  # in this order: threads may share the object
         return self._pairs
 
     def get(self, name: str, default: str | None = None) -> str | None:
