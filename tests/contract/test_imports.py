@@ -97,7 +97,7 @@ def test_command_of_the_agent_loads_no_runtime_before_it_is_chosen():
     assert (clients | {"sqlite3"} | UNUSUAL).isdisjoint(loaded)
 
 
-def test_runtime_and_store_of_a_simulated_agent_load_no_module_that_few_processes_need():
+def test_simulated_runtime_and_durable_store_load_no_unusual_module():
     code = "import sys, kakuri_agent.runtimes._simulated, kakuri_registry._sqlite"
     command = [sys.executable, "-c", f"{code}; print(*sys.modules)"]
     loaded = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()

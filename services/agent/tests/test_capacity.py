@@ -130,7 +130,7 @@ def test_workload_of_the_size_of_the_node_fits_once_the_others_have_ended(limits
     capacity.reserve(workload("b"))
 
 
-def test_release_gives_back_what_was_reserved_whatever_the_workload_needs():
+def test_release_returns_exactly_what_was_reserved():
     capacity = Capacity(memory_floor_mb=300)
     small = workload("a", memory_mb=1, env={"KEY": "é" * 100}, command=("sleep", "1"))
     capacity.reserve(small)

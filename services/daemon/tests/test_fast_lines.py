@@ -201,7 +201,7 @@ def test_frequent_event_with_any_values_has_the_line_that_structlog_would_write(
 
 @pytest.mark.parametrize("hostile", HOSTILE_TEXTS)
 @pytest.mark.parametrize("place", [0, 1, 2])
-def test_frequent_event_with_a_hostile_value_among_plain_ones_is_one_line(
+def test_frequent_event_with_a_hostile_value_among_plain_ones_is_rendered_as_one_line(
     renderings, hostile, place
 ):
     fast, general, _ = renderings

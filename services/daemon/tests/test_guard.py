@@ -148,7 +148,7 @@ def test_host_guard_answers_repeated_hosts_alike_and_remembers_few():
     assert len(guard._accepted) == 64
 
 
-async def test_guards_refuse_changed_heads_after_the_same_head_was_accepted_often():
+async def test_guards_refuse_heads_that_differ_from_a_cached_accepted_one():
     router = APIRouter()
     router.check(HostGuard(), cacheable=True)
     router.check(refuse_other_sites, cacheable=True)

@@ -250,7 +250,7 @@ def test_writer_takes_lines_without_the_lock_that_other_threads_wait_for(monkeyp
     assert was_free == [True, True]
 
 
-def test_lines_that_a_renderer_writes_itself_do_not_disturb_the_order_of_others():
+def test_lines_that_a_renderer_logs_keep_the_order_of_other_lines():
     read, write = os.pipe()
     stream = LogStream(write)
     was_rendering = []

@@ -31,7 +31,7 @@ def test_event_loop_is_imported_without_openssl(tmp_path):
     assert {"ssl", "_ssl"}.isdisjoint(loaded)
 
 
-def test_numbers_of_openssl_are_those_of_the_real_module(tmp_path):
+def test_error_numbers_equal_those_of_the_real_module(tmp_path):
     (tmp_path / "uvloop.py").write_text(EVERY_NAME)
     program = (
         "import uvloop; numbers = uvloop.numbers; del sys.modules['uvloop']; import uvloop as again"
@@ -52,12 +52,12 @@ def test_missing_uvloop_is_ignored(tmp_path):
 @pytest.mark.parametrize(
     "reads", ["from ssl import Purpose", "import ssl; ssl.Purpose", "int(object())"]
 )
-def test_uvloop_that_reads_another_name_is_left_to_run(reads, tmp_path):
+def test_uvloop_that_reads_another_name_of_ssl_is_not_imported(reads, tmp_path):
     (tmp_path / "uvloop.py").write_text(reads)
     assert output_of("print('uvloop' in sys.modules)", tmp_path) == "False\n"
 
 
-def test_event_loop_that_is_imported_already_stays_as_it_is():
+def test_event_loop_that_is_imported_already_keeps_tls():
     program = "import asyncio, ssl; assert sys.modules['ssl'] is ssl is asyncio.base_events.ssl"
     command = [sys.executable, "-c", f"import asyncio\n{IMPORT}{program}"]
     subprocess.run(command, check=True)
@@ -85,7 +85,7 @@ def test_event_loop_refuses_tls(module):
     assert module == "asyncio" or "without TLS" in output
 
 
-def test_type_of_ssl_contexts_that_uvloop_gets_refuses_every_context(tmp_path):
+def test_substitutes_of_ssl_names_raise_runtime_error(tmp_path):
     (tmp_path / "uvloop.py").write_text(EVERY_NAME)
     program = """
 import uvloop, ssl

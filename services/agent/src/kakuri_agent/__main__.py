@@ -1,10 +1,10 @@
-"""The process of the command `kakuri-agent`, also started by `python -m kakuri_agent`."""
+"""The entry point of `kakuri-agent` and of `python -m kakuri_agent`."""
 
 from kakuri_daemon import import_loop_without_tls
 
 
 def run() -> None:
-    """Run the command with the arguments of this process, and end the process."""
+    """Run the command with the arguments of the process, and exit."""
     import_loop_without_tls()
     from kakuri_agent._cli import main  # noqa: PLC0415 (it imports the event loop)
 

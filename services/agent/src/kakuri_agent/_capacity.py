@@ -40,8 +40,8 @@ class Capacity:
     memory_mb_used: int = 0
     cpu_millicores_used: int = 0
     spec_bytes_used: int = 0
-    # By id. What each one needs is computed again for its release: the registry has the workload
-    # anyway, and so many tuples would cost memory and time of the garbage collector.
+    # By id. What a workload needs is computed again when it is released: the registry keeps the
+    # workload anyway, and a tuple for each would cost memory and time of the garbage collector.
     _reserved: dict[str, Workload] = field(default_factory=dict, repr=False)
 
     def check(self, workload: Workload) -> tuple[int, int, int]:

@@ -170,7 +170,7 @@ class WorkloadMetrics:
         if old is not None and new is not None and new.attempt > old.attempt:
             self._restarts[()] += 1
         if before is None and after is not None and is_now == _PENDING and not reason:
-            now = self._clock()  # as `_record_step` does, for most starts
+            now = self._clock()  # the usual start, recorded as by `_record_step`
             self._starts[after.workload.id] = _Start(after.run.attempt, now, now)
         elif after is not None and is_now == _PENDING and after.restart_at is None:
             self._record_step(before, after)

@@ -1,7 +1,7 @@
 """Kakuri's control plane: workloads over HTTP.
 
-Names are imported when they are first used: the command decides first how its event loop is
-imported.
+Names are imported when they are first used, so that the command can import its event loop without
+OpenSSL first.
 """
 
 from importlib import import_module

@@ -63,8 +63,9 @@ class FastPaths:
     returns None if they need the general rendering."""
 
     events: Callable[[str, Sequence[str]], RenderValues | None]
-    """Returns a function that renders events of level info with this text and these fields, as
-    lines with their line feeds. It returns None if one of them needs the general rendering."""
+    """Returns a function that renders events of level info with this text and these fields as lines
+    with their line feeds, or None if one of them needs the general rendering. Returns None instead
+    of a function if all of them need it."""
 
     requests: Callable[[Sequence[LoggedRequest]], list[str] | None]
     """Renders exchanges as lines with their line feeds; returns None if one of them needs the
@@ -203,7 +204,10 @@ def _json_requests(requests: Sequence[LoggedRequest]) -> list[str] | None:
 
 
 def _second_of_plain(requests: Sequence[LoggedRequest]) -> str | None:
-    """Return the second of all the exchanges; None if one of them is of another or not plain."""
+    """Return the formatted second that all exchanges share; None if there is none.
+
+    Also None if a text of one of them is not plain.
+    """
     texts = [f"{access[0]}\n{access[1]}\n{access[2]}" for access, _, _ in requests]
     joined = "\n".join(texts)
     if "?" in joined:  # queries are not logged
@@ -212,11 +216,13 @@ def _second_of_plain(requests: Sequence[LoggedRequest]) -> str | None:
 
 
 def _second_of(joined: str, number: int, times: Sequence[int]) -> str | None:
-    """Return the second of some times; None if there are several, or if a text is not plain.
+    """Return the formatted second that all times share; None if they differ.
+
+    Also None if a text is not plain.
 
     Args:
-        joined: The texts, with line feeds between them, so that one match checks all of them.
-        number: How many they are: one with a line feed would otherwise be two plain ones.
+        joined: The texts, joined by line feeds so that one match checks all of them.
+        number: The number of texts. A text with a line feed is detected by it.
         times: Nanoseconds since the epoch.
     """
     seconds = {time // _NANOSECONDS for time in times}

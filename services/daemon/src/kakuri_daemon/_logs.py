@@ -118,8 +118,8 @@ class LineRenderer:
 
     Args:
         fast: The fast paths of the form.
-        complete: The processors that add the trace, the level and the time to any event.
-        render: Renders any complete event.
+        complete: The processors that add the trace, the level and the time to an event.
+        render: Renders a complete event.
         stream: Writes the lines.
         lowest: The lowest level that is logged.
     """
@@ -175,11 +175,12 @@ class LineRenderer:
         return self._render(None, level, {**fields, "event": event, **traced, **added})
 
     def event_writer(self, event: str, names: Sequence[str]) -> Callable[..., None]:
-        """Return a function that writes an event of level info, later and without structlog.
+        """Return a function that queues an event of level info, to be rendered without structlog.
 
         Args:
-            event: Its text.
-            names: Its fields; the function gets their values, which must be immutable.
+            event: The event's text.
+            names: The names of its fields. The function is called with their values, which must be
+                immutable.
         """
         if self._lowest > logging.INFO:
             return _ignore
@@ -201,10 +202,10 @@ class LineRenderer:
     def request_writer(
         self, fields_of: Callable[["AccessEntry"], Mapping[str, object]]
     ) -> Callable[["AccessEntry"], None]:
-        """Return a function that writes the line of an exchange, later and without structlog.
+        """Return a function that queues an exchange, to be rendered without structlog.
 
         Args:
-            fields_of: Returns the fields of the line, which are immutable.
+            fields_of: Returns the fields of its line, with immutable values.
         """
         render_plain, write_later = self._fast.requests, self._stream.write_later
 
@@ -223,22 +224,25 @@ class LineRenderer:
 
 
 def _ignore(*_values: object) -> None:
-    pass
+    """Drop an event below the level of the log."""
 
 
 def event_log(event: str, *names: str) -> Callable[..., None]:
-    """Return a function that logs an event which is too frequent for structlog.
+    """Return a function that logs one frequent event at level info.
 
         log_accepted = event_log("workload accepted", "id", "image")
         log_accepted(workload.id, workload.image)
 
     The line is that of `structlog.get_logger().info(event, id=…, image=…)`, for a tenth of its
-    cost. Call it after `configure_logs`: the function keeps to the configuration of that moment.
+    cost. Call `event_log` after `configure_logs`: the function uses the configuration of that time.
 
     Args:
         event: The event's text.
-        names: Its fields. The function gets the value of each, in this order: a text, a number, a
-            boolean or None.
+        names: The names of its fields.
+
+    Returns:
+        A function of the fields' values, in the order of `names`: each a text, a number, a boolean
+        or None.
     """
     renderer = structlog.get_config()["processors"][0]
     if isinstance(renderer, LineRenderer):
@@ -284,7 +288,7 @@ def _add_timestamp(_logger: Any, _method: str, event: Event) -> Event:
 
 
 def _short(event: Event) -> Event:
-    """Return an event with its long values cut, each of which is a text, number or None."""
+    """Return a copy of an event with texts, numbers, booleans and None as values, long ones cut."""
     return {
         key: _shortened(value, MAX_TRACE_LENGTH if key == "exception" else MAX_VALUE_LENGTH)
         for key, value in event.items()

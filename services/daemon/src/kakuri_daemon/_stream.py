@@ -96,7 +96,7 @@ class LogStream:
         later, waiting = self._later, self._waiting
         with self._changed:  # so that threads don't change the order
             if self._is_rendering:
-                return  # a renderer writes a line itself
+                return  # this thread renders already: a renderer logs a line
             self._is_rendering = True
             try:
                 while later:

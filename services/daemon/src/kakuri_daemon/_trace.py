@@ -21,7 +21,7 @@ _TRACE_BYTES, _SPAN_BYTES = 16, 8
 _IDS_AT_ONCE = 128
 
 _random: list[tuple[str, str]] = []
-"""Random ids for a trace and a span each: two calls of the system make many."""
+"""Pairs of random ids, of a trace and a span; two system calls make many of them."""
 
 os.register_at_fork(after_in_child=_random.clear)  # two processes must not use the same ones
 

@@ -1,12 +1,12 @@
 """Imports the event loop without OpenSSL, for processes that never use TLS.
 
-asyncio and uvloop import the module `ssl` in any case, though no daemon has an option for TLS. It
-is 4.3 MiB of each process and a tenth of the time until it listens. asyncio works without it, as in
-a Python that was built without OpenSSL; uvloop reads some of its names when it is imported, and
-gets the names below. Afterwards, `import ssl` imports the real module again.
+asyncio and uvloop always import the module `ssl`, though no daemon has options for TLS. It takes
+4.3 MiB of each process and a tenth of the time until it listens. asyncio works without it, as in a
+Python that was built without OpenSSL. uvloop reads some of its names when it is imported, and gets
+the substitutes below. Afterwards, `import ssl` imports the real module again.
 
-Such an event loop refuses TLS: to connect with it, or to accept a connection, raises RuntimeError.
-So a daemon that gets options for TLS has to import its event loop with it.
+Such an event loop raises RuntimeError if a connection or a server with TLS is requested. A daemon
+that has options for TLS must not use this module.
 """
 
 import sys
@@ -18,25 +18,25 @@ _REFUSAL = "this process has imported its event loop without TLS"
 
 
 class _TypeCheckRefused(type):
-    """The type of SSLContext; asyncio's own refusal is a RuntimeError as well."""
+    """Makes `isinstance(…, SSLContext)` raise RuntimeError, as asyncio does without `ssl`."""
 
     def __instancecheck__(cls, _instance: object) -> NoReturn:
         raise RuntimeError(_REFUSAL)
 
 
 class _SSLContext(metaclass=_TypeCheckRefused):
-    """What uvloop takes for the type of SSL contexts."""
+    """The substitute for `ssl.SSLContext`."""
 
 
 class _SSLError(OSError):
-    """What uvloop takes for an error of TLS; it is never raised."""
+    """The substitute for the exceptions of `ssl`; it is never raised."""
 
 
 def _refuse(*_arguments: object, **_options: object) -> NoReturn:
     raise RuntimeError(_REFUSAL)
 
 
-_NAMES = {
+_SUBSTITUTES = {
     "SSLContext": _SSLContext,
     "MemoryBIO": _refuse,
     "create_default_context": _refuse,
@@ -54,8 +54,8 @@ _NAMES = {
 def import_loop_without_tls() -> None:
     """Import asyncio, and uvloop if it is installed, without OpenSSL.
 
-    It does nothing if `asyncio` or `ssl` is imported already. Call it only in the main program of
-    a process, before it imports anything else that may import them.
+    Call it only in the main program of a process, before anything that may import asyncio. It has
+    no effect if `asyncio` or `ssl` is imported already.
     """
     if "asyncio" in sys.modules or "ssl" in sys.modules:
         return
@@ -64,7 +64,7 @@ def import_loop_without_tls() -> None:
         import asyncio  # noqa: F401, PLC0415
 
         sys.modules["ssl"] = ModuleType("ssl")
-        vars(sys.modules["ssl"]).update(_NAMES)
+        vars(sys.modules["ssl"]).update(_SUBSTITUTES)
         # Not installed, or a version that reads other names: `run` tries it with the real module.
         with suppress(ImportError, AttributeError, TypeError):
             import uvloop  # noqa: F401, PLC0415

@@ -1,10 +1,10 @@
-"""The process of the command `kakuri-sidecar`, also started by `python -m kakuri_sidecar`."""
+"""The entry point of `kakuri-sidecar` and of `python -m kakuri_sidecar`."""
 
 from kakuri_daemon import import_loop_without_tls
 
 
 def run() -> None:
-    """Run the command with the arguments of this process, and end the process."""
+    """Run the command with the arguments of the process, and exit."""
     import_loop_without_tls()
     from kakuri_sidecar._cli import main  # noqa: PLC0415 (it imports the event loop)
 

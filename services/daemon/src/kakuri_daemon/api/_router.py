@@ -30,13 +30,13 @@ TYPED_PARAMETER = re.compile(r"/:(\w+)<(\w+)>")
 
 
 class _InvalidID(str):
-    """A parameter that no resource of its kind can have as its id."""
+    """An id in a path that does not match the regular expression of its type."""
 
     __slots__ = ()
 
 
 def _read_id(valid: re.Pattern[str], text: str) -> str:
-    """Return a parameter; an invalid one as `_InvalidID`, so that its path has a route."""
+    """Return an id; an invalid one as `_InvalidID`, so that its path still has a route."""
     return text if valid.fullmatch(text) else _InvalidID(text)
 
 
