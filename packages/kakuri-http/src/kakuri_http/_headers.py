@@ -163,7 +163,7 @@ class LazyHeaders(Headers):
             for line in block.decode("latin-1").split("\r\n")[:-1]:
                 name, _, value = line.partition(":")
                 pairs.append((name, value.strip(" \t")))
-            self._pairs, self._block = pairs, None  # in this order: threads may share the object
+            self._pairs, self._block = pairs, None  # in this order, as threads may share the object
         return self._pairs
 
     def get(self, name: str, default: str | None = None) -> str | None:

@@ -49,7 +49,10 @@ class RepeatCache(Generic[V]):
         self.find: Callable[[bytes], V | None] = self._values.get
 
     def is_repeated(self, key: bytes) -> bool:
-        """Return whether this method was called for the key before; if not, remember its hash."""
+        """Return whether this was called for the key before; if not, remember the key's hash.
+
+        True by mistake if another key with the same hash came before.
+        """
         number = hash(key)
         seen = self._seen
         if number in seen:
