@@ -51,7 +51,7 @@ class RepeatedHead:
     __slots__ = ("parts", "resolution")
 
     def __init__(self, parts: tuple[str, str, Headers, str, str, str, int]) -> None:
-        self.parts = parts
+        self.parts: tuple[str, str, Headers, str, str, str, int] = parts
         self.resolution: tuple[object, Any, Mapping[str, Any]] | None = None
 
 
