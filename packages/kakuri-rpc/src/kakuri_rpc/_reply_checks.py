@@ -41,7 +41,7 @@ _ABOUT_ONE = (Status, History, ErrorReply)
 
 
 def decode_reply(line: bytes, request: Request) -> Reply:
-    """Return the reply that a line has, with printable texts.
+    """Return the reply that a line contains, with printable texts.
 
     Raises:
         UnexpectedReply: The line is not a reply of the agent protocol.

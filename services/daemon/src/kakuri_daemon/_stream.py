@@ -26,8 +26,8 @@ MAX_WAITING_LINES = 10_000
 """Queued lines: seconds of a busy log, a few megabytes."""
 
 PAUSE_SECONDS = 0.05
-"""Seconds that the writer pauses after a write: short for a reader, long enough for many lines. It
-wakes seven times for each write, mostly to wait for the interpreter's lock."""
+"""Seconds that the writer pauses after a write: short for a reader, long enough for many lines to
+share one. Each write wakes the thread seven times, mostly for the interpreter's lock."""
 
 RENDERED_TOGETHER = 64
 """Lines that are rendered at once, in a tenth of a millisecond."""
