@@ -102,7 +102,7 @@ class StoreWriter:
         self._error: StoreError | None = None
         self._registration_error: StoreError | None = None
         self.on_write: OnWrite = ignore_write
-        self._executor = executor
+        self._executor: Executor | WriterThread | None = executor
         self._thread: WriterThread | None = None
         self._tidier = Tidier(store, self._submit)
         self._tombstones = StoredTombstones(store, self._submit)
@@ -304,12 +304,9 @@ class StoreWriter:
                 self._loop.call_soon(self._end_write, error)
 
     def _submit(self, work: Callable[[], None]) -> None:
-        if self._executor is not None:
-            self._executor.submit(work)
-            return
-        if self._thread is None:
-            self._thread = WriterThread()
-        self._thread.submit(work)
+        if self._executor is None:
+            self._executor = self._thread = WriterThread()
+        self._executor.submit(work)
 
     def _write(self, changes: Sequence[Change]) -> None:
         error: BaseException | None = None
