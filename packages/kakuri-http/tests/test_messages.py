@@ -182,6 +182,13 @@ def test_error_quotes_at_most_eighty_bytes_of_a_target(length, shown):
     assert str(caught.value).endswith(repr(target[:shown] + b"..." * (length > 80)))
 
 
+def test_headers_from_lists_do_not_change_with_them():
+    field = ["A", "1"]
+    headers = Headers([field])
+    field[1] = "1\r\nB: 2"
+    assert headers.lines == b"A: 1\r\n"
+
+
 def test_lines_of_headers_are_encoded_once_for_each_object():
     headers = Headers([("A", "b"), ("A", "é")])
     assert headers.lines == b"A: b\r\nA: \xe9\r\n"

@@ -119,11 +119,13 @@ def _is_name(text: str) -> bool:
 def _checked_pairs(fields: Any) -> list[tuple[str, str]]:
     if isinstance(fields, (str, bytes)) or not isinstance(fields, Iterable):
         raise TypeError(f"expected pairs of texts as headers, got {type(fields).__name__}")
-    pairs: list[Any] = list(fields.items() if isinstance(fields, Mapping) else fields)
-    for pair in pairs:
+    pairs: list[tuple[str, str]] = []
+    for pair in fields.items() if isinstance(fields, Mapping) else fields:
         if not isinstance(pair, (tuple, list)) or len(pair) != 2:
             raise TypeError(f"expected a name and a value as header field, got {pair!r:.80}")
-        check_field(*pair)
+        name, value = pair  # a list is copied, so that it can't change after the check
+        check_field(name, value)
+        pairs.append((name, value))
     return pairs
 
 
