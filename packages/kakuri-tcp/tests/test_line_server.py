@@ -150,6 +150,7 @@ async def test_reply_that_cannot_be_encoded_aborts_its_connection(caplog):
 
 async def test_reply_that_cannot_be_encoded_after_a_late_one_ends_its_connection(caplog):
     async def wait():
+        await asyncio.sleep(0)
         return b"late"
 
     def handler(line):
