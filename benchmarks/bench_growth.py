@@ -1,7 +1,7 @@
 """The 99th percentile of POST and GET beside a few workloads, and beside nearly as many as fit.
 
-Two stacks run side by side, one with 10,000 workloads and one with 150,000, and are measured in
-turns; new workloads bring the large one close to the limit of 200,000. The small one is started
+Two stacks run side by side, one with 10,000 workloads and one with 150,000, and are measured one
+after the other; new workloads bring the large one close to the limit of 200,000. Both are started
 again for each round. Each figure is the median of the rounds.
 
 Usage: bench_growth.py [ROUNDS] [SECONDS] [--json FILE]
@@ -76,12 +76,11 @@ def filled(store: str, workloads: int) -> Iterator[Stack]:
 
 def measure(store: str, rounds: int, seconds: int) -> dict[str, dict[int, list[Result]]]:
     results: dict[str, dict[int, list[Result]]] = {}
-    with filled(store, LARGE) as large:
-        for number in range(rounds):
-            with filled(store, SMALL) as small:
-                for stack in (small, large):
-                    for work, result in stack.measure(number, seconds).items():
-                        results.setdefault(work, {}).setdefault(stack.workloads, []).append(result)
+    for number in range(rounds):
+        with filled(store, LARGE) as large, filled(store, SMALL) as small:
+            for stack in (small, large):
+                for work, result in stack.measure(number, seconds).items():
+                    results.setdefault(work, {}).setdefault(stack.workloads, []).append(result)
     return results
 
 
