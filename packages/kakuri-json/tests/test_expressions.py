@@ -283,9 +283,9 @@ def test_longest_match_is_never_shorter_than_the_width_that_re_computes(pattern)
 
 @pytest.mark.parametrize(("longest", "is_compared"), [(62, True), (63, False)])
 def test_length_that_a_pattern_implies_is_not_compared(longest, is_compared):
-    words = "[a-z](?:[a-z]{0,61}[a-z])?"
+    label = "[a-z](?:[a-z]{0,61}[a-z])?"
     checks = (
-        Constraint(re.compile(words).fullmatch, "", pattern=words, of_text=True),
+        Constraint(re.compile(label).fullmatch, "", pattern=label, of_text=True),
         Constraint(lambda text: len(text) <= longest, "", max_length=longest),
     )
     read = compile_decoder(Constrained(Scalar("string"), checks), USUAL)

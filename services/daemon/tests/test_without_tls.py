@@ -78,7 +78,6 @@ with asyncio.Runner(loop_factory=loops.new_event_loop) as runner:
 
 @pytest.mark.parametrize("module", ["asyncio", "uvloop"])
 def test_event_loop_refuses_tls(module):
-    pytest.importorskip(module)
     with socket.create_server(("127.0.0.1", 0)) as server:
         output = output_of(REFUSAL.format(module=module, address=server.getsockname()))
     assert len(output.splitlines()) == 2

@@ -7,6 +7,7 @@ first used, so that a process can call `import_loop_without_tls` before asyncio 
 from importlib import import_module
 from sys import modules
 
+from kakuri_daemon._lazy_names import lazy_names
 from kakuri_daemon._version import __version__
 from kakuri_daemon._without_tls import import_loop_without_tls
 
@@ -38,6 +39,7 @@ __all__ = [
     "endpoint",
     "event_log",
     "import_loop_without_tls",
+    "lazy_names",
     "listen_group",
     "open_private_directory",
     "read_toml",
@@ -60,6 +62,7 @@ _HOMES = {
     "endpoint": "_command",
     "event_log": "_logs",
     "import_loop_without_tls": "_without_tls",
+    "lazy_names": "_lazy_names",
     "listen_group": "_listen_group",
     "open_private_directory": "_private_directory",
     "read_toml": "_settings",

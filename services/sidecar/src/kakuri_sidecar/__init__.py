@@ -4,7 +4,7 @@ Names are imported when they are first used, so that the command can import its 
 OpenSSL first.
 """
 
-from importlib import import_module
+from kakuri_daemon import lazy_names
 
 from kakuri_sidecar._version import __version__
 
@@ -19,14 +19,7 @@ _HOMES = {"GrpcioChannel": "_grpcio", "sidecar_service": "_service"}
 
 
 if not TYPE_CHECKING:  # with a __getattr__, type checkers accept every name
-
-    def __getattr__(name: str) -> object:
-        if name not in _HOMES:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
-        value.__module__ = __name__  # tracebacks show where users import a name from
-        globals()[name] = value
-        return value
+    __getattr__ = lazy_names(__name__, _HOMES)
 
 
 def __dir__() -> list[str]:
