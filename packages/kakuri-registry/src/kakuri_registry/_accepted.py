@@ -55,8 +55,8 @@ class AcceptedRegistrations:
         """Return a transaction with the rows of all registrations and of some later changes.
 
         A change replaces the row of the registration that it supersedes; the events of both are
-        stored. If all registrations among the changes can be accepted, they are, instead of getting
-        rows.
+        stored. Registrations among the changes are stored together as one row if all of them can be
+        accepted; otherwise, each gets a row of its own.
         """
         acceptance = None
         new = [change for change in changes if change.is_registration]

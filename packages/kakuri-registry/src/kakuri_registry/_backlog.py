@@ -75,7 +75,7 @@ class Backlog:
     def __init__(self) -> None:
         self._pending: Batch = {}
         self._urgent: dict[str, None] = {}
-        self._usual_urgent = 0  # the number of urgent changes in the writes before
+        self._usual_urgent = 0  # urgent changes in a write; see `expects_more`
         self.writing: Batch = {}
         self.is_batch_due = False
         self.splits_registrations = False
@@ -93,8 +93,8 @@ class Backlog:
     def expects_more(self) -> bool:
         """Return whether there are urgent changes, but fewer than half as many as usual.
 
-        More are then likely to arrive soon. The usual number is that of the last write, or half of
-        the usual number before it if that is larger.
+        More are then likely to arrive soon. The usual number decays: it is that of the last
+        write, or half of the usual number before it, whichever is larger.
         """
         return 0 < 2 * len(self._urgent) < self._usual_urgent and not self.is_batch_due
 

@@ -49,7 +49,7 @@ class NextWrite:
             self._handle = self._loop.call_soon(self._run)
 
     def start(self) -> None:
-        """Write at once if a change is urgent; first wait for more callers as `schedule` does."""
+        """Begin a write now if a change is urgent, or schedule it if more callers are expected."""
         if self._backlog.expects_more():
             self.schedule()
         elif self._backlog.is_urgent:

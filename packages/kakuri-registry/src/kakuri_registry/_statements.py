@@ -40,7 +40,7 @@ def _put(columns: Sequence[str]) -> dict[int, str]:
 
 PUT = _put(COLUMNS)
 PUT_COMMON = _put(COMMON_COLUMNS)
-"""Write NULL to the other columns without binding it: binding None is as slow as eight numbers."""
+"""Statements that leave the uncommon columns NULL: binding one None is as slow as eight numbers."""
 SET_VERSION = {
     False: "UPDATE registry SET version = max(version, ?)",
     True: "UPDATE registry SET version = max(version + 1, ?), replaced = NULL",

@@ -119,7 +119,7 @@ def begin_session(connection: sqlite3.Connection) -> bool:
         sqlite3.Error: The database can't be written for another reason.
     """
     with suppress(sqlite3.OperationalError):
-        session = int.from_bytes(os.urandom(8)) >> (64 - SESSION_BITS)  # secrets loads OpenSSL
+        session = int.from_bytes(os.urandom(8)) >> (64 - SESSION_BITS)  # `secrets` loads OpenSSL
         connection.execute("UPDATE registry SET replaced = session, session = ?", (session,))
         return truncate_log(connection)
     return False

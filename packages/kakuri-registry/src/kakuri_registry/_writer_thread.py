@@ -12,7 +12,8 @@ _log = logging.getLogger("kakuri_registry")
 class WriterThread:
     """A thread that runs functions one at a time, in order.
 
-    What a function raises is logged, and the next ones still run.
+    An exception of a function is logged, and later functions still run. A RuntimeError is ignored:
+    `call_soon_threadsafe` raises it after the event loop was closed.
 
     A ThreadPoolExecutor would do, but it takes 50 µs of the event loop for each function: a lock,
     a future and a check for idle threads.
@@ -23,7 +24,7 @@ class WriterThread:
 
     def __init__(self) -> None:
         self._work: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
-        # A daemon does not keep the process alive if its writer is never closed.
+        # A daemon thread does not keep the process alive if its writer is never closed.
         self._thread = threading.Thread(target=self._run, name="kakuri-writer", daemon=True)
         self._is_closed = False
         self._thread.start()

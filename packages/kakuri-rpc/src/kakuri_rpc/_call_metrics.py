@@ -42,7 +42,7 @@ class CallMetrics:
     """
 
     __slots__ = (
-        "_durations", "_has_succeeded", "_retries", "_successes", "in_flight", "last_reply",
+        "_durations", "_last_succeeded", "_retries", "_successes", "in_flight", "last_reply",
         "on_outcome",
     )  # fmt: skip
 
@@ -50,7 +50,7 @@ class CallMetrics:
         """Begin to count."""
         self.in_flight: int = 0
         self.last_reply: float | None = None
-        self._has_succeeded = False  # whether the last request has
+        self._last_succeeded = False  # the last request
         self.on_outcome: Callable[[BaseException | None], None] = _ignore
         self._successes: dict[type[object], Histogram] = {}
         self._retries = Counts(
@@ -78,8 +78,8 @@ class CallMetrics:
         durations.buckets[bisect_left(SECONDS, seconds)] += 1
         durations.sum += seconds
         self.last_reply = time.time()
-        if not self._has_succeeded:
-            self._has_succeeded = True
+        if not self._last_succeeded:
+            self._last_succeeded = True
             self._report(None)
 
     def fail(self, kind: type[object], seconds: float, error: BaseException) -> None:
@@ -88,7 +88,7 @@ class CallMetrics:
         self._durations[kind.__name__, _outcome(error)].observe(seconds)
         if isinstance(error, AgentError | UnexpectedReply):
             self.last_reply = time.time()
-        self._has_succeeded = False
+        self._last_succeeded = False
         self._report(error)
 
     def _report(self, error: BaseException | None) -> None:

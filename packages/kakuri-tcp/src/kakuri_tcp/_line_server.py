@@ -55,10 +55,11 @@ async def listen_lines(
         limits: Limits of connections and lines; None for the default ones.
         on_fault: Returns the last reply before the connection closes, or None for none. Called
             with LineTooLong, IncompleteLine, the handler's LineError, or HandlerFailed.
-        encode: Encodes the replies that the handler returns neither as bytes nor as an awaitable,
-            when they are written: those that are written together are encoded together, which is
-            faster. It must not raise; if it does, the connection is aborted. Use it for small
-            replies: until they are encoded, each counts as 256 bytes of `limits.write_buffer`.
+        encode: Called with each reply of the handler that is neither bytes nor an awaitable, just
+            before it is written; returns its bytes. The calls for replies that are written together
+            follow one another, which is faster. It must not raise; if it does, the connection is
+            aborted. Use it for small replies: until they are encoded, each counts as 256 bytes of
+            `limits.write_buffer`.
         encode_result: Called with the done future of an awaitable when its reply is due; returns
             the reply, and raises nothing. By default, the future's result is the reply.
         parse: Called with each line before the handler, outside of the line's context. A few lines

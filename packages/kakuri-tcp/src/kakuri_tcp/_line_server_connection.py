@@ -4,7 +4,7 @@ Replies keep the order of the requests. The reply of a handler that answers at o
 that of an awaitable is queued, and later replies of the connection wait for it.
 
 Lines are parsed a few at a time before the first of them is handled. Code that runs several times
-in a row stays in the processor's caches: parsing takes two thirds of the time. For the same reason,
+in a row stays in the processor's caches, so parsing takes a third less time. For the same reason,
 the replies for `encode` are encoded together, when they are written.
 """
 

@@ -9,8 +9,7 @@ MAX_BYTES = 512
 """Maximum length of a cached key in bytes."""
 
 MAX_CACHED = 4096
-"""Default maximum number of cached keys: submissions with their values take 4 MiB, long ones up to
-15 MiB."""
+"""Default maximum number of cached keys."""
 
 MAX_SEEN = 16_384
 """Maximum number of remembered hashes of keys; when it is reached, all of them are forgotten."""
@@ -25,10 +24,10 @@ class RepeatCache(Generic[V]):
             if cache.is_repeated(key):
                 cache.add(key, value)
 
-    Many clients repeat their requests: they poll a state, or submit a workload that should exist. A
-    key that comes once costs two look-ups, and only its hash is remembered. When the cache is
-    full, a new key replaces one that its hash selects, so that some of the repeated keys are found
-    even if there are more than fit. All users share the values, which must not be changed.
+    Many clients repeat their requests, for example to poll a state. A key that comes once costs
+    two look-ups, and only its hash is remembered. When the cache is full, a new key replaces one
+    that its hash selects, so that some of the repeated keys are found even if there are more than
+    fit. All users share the values, which must not be changed.
 
     Attributes:
         find: Returns the value of a key, or None if it is not cached.

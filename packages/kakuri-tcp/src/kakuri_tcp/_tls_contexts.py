@@ -1,4 +1,4 @@
-"""The SSL contexts for TLS settings, apart from them so that OpenSSL is loaded only for a context.
+"""SSL contexts from TLS settings, in a module that loads OpenSSL only when one is created.
 
 Verification can't be turned off. TLS 1.2 is the oldest version (RFC 8996 deprecates earlier ones);
 the rest are OpenSSL's defaults, which Python limits to forward-secret ciphers.

@@ -212,8 +212,8 @@ def _read(request: Request) -> Workload:
     document = request.body
     check_received(document)
     workload: Workload | None = None
-    # The usual document is complete, and is decoded in a third of a Submission's time. Most others
-    # leave out the class.
+    # Most documents are complete, and decoding a Workload takes a third of the time of a
+    # Submission. Most incomplete ones lack `runtime_class`.
     if b'"runtime_class"' in document:
         try:
             workload = decode(document, type=Workload, limits=LIMITS)

@@ -322,7 +322,7 @@ class HistoryView:
 
 
 def with_state(workload: bytes, status: Status) -> bytes:
-    """Return the JSON of a workload, which is given, with the members of its state added."""
+    """Return a workload's JSON with the members of its state added."""
     state = encode(WorkloadView.of(status)).partition(b",")[2]  # after `id`, which has no comma
     return b"%b,%b" % (workload[:-1], state)
 

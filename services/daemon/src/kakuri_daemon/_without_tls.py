@@ -1,9 +1,9 @@
 """Imports the event loop without OpenSSL, for processes that never use TLS.
 
 asyncio and uvloop always import the module `ssl`, though no daemon has options for TLS. It takes
-4.3 MiB of each process and a tenth of the time until it listens. asyncio works without it, as in a
-Python that was built without OpenSSL. uvloop reads some of its names when it is imported, and gets
-the substitutes below. Afterwards, `import ssl` imports the real module again.
+4.3 MiB of each process and delays its start. asyncio works without it, as in a Python that was
+built without OpenSSL. uvloop reads some of its names when it is imported, and gets the substitutes
+below. Afterwards, `import ssl` imports the real module again.
 
 Such an event loop raises RuntimeError if a connection or a server with TLS is requested. A daemon
 that has options for TLS must not use this module.

@@ -189,10 +189,10 @@ class Router:
         return node.after_parameter
 
     def check(self, check: CheckT, *, cacheable: bool = False) -> CheckT:
-        """Add a function that sees the head of every request before its route is looked up.
+        """Add a function that checks each request before its route is looked up.
 
-        If it returns a Response, that is sent, and neither the other checks nor a handler run. It
-        must not change the request's method or path. Can be used as a decorator.
+        If it returns a Response, that is sent, and neither the other checks nor a handler run. A
+        check must not change the request's method or path. Can be used as a decorator.
 
         Args:
             check: The function.
