@@ -247,3 +247,25 @@ async def test_reply_that_is_ready_when_the_handler_returns_is_sent_at_once():
     assert transport.take() == b"<a>\n<b>\n"
     connection.abort()
     await run_pending()
+
+
+@pytest.mark.parametrize(("is_task", "counted"), [(False, 0), (True, 2e-4)])
+async def test_turn_is_charged_for_tasks_but_not_for_futures(is_task, counted):
+    futures = []
+
+    async def wait():
+        return b""
+
+    def handle(line):
+        futures.append(asyncio.get_running_loop().create_future())
+        return wait() if is_task else futures[-1]
+
+    connection = LineServerConnection(handle, None, Future.result, None, bytes, None, LIMITS)
+    connection.limits = LIMITS
+    connection.turns = Turns(turn_time=0.02, slice_time=0.005, clock=lambda: 0.0)
+    transport = MemoryTransport(connection)
+    transport.feed(b"a\nb\n")
+    assert len(futures) == 2
+    assert connection.turns._expected == pytest.approx(counted, rel=0.1)
+    connection.abort()
+    await run_pending()

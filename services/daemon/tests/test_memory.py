@@ -8,6 +8,7 @@ import pytest
 from kakuri_daemon import _memory
 from kakuri_daemon._memory import (
     FREEZE_SECONDS,
+    GROWING_OBJECTS,
     GROWTH_BYTES,
     NEW_OBJECTS,
     THAW_BYTES,
@@ -155,8 +156,8 @@ def test_heap_that_takes_long_is_frozen_and_a_small_one_is_not(collections):
 @pytest.mark.parametrize(
     ("count", "expected"),
     [
-        ((NEW_OBJECTS // 4 - 1, 0, 5), (False, [])),
-        ((NEW_OBJECTS // 4, 0, 5), (True, [])),
+        ((GROWING_OBJECTS - 1, 0, 5), (False, [])),
+        ((GROWING_OBJECTS, 0, 5), (True, [])),
         ((NEW_OBJECTS - 1, 0, 5), (True, [])),
         ((NEW_OBJECTS, 0, 5), (True, [2, "freeze"])),
         ((0, 1, 5), (True, [2, "freeze"])),  # Python has collected the young ones itself

@@ -216,8 +216,7 @@ class LineServerConnection(Connection):
                     encode is not None and not hasattr(reply, "__await__")
                 )
                 if not is_ready:
-                    reply = _start(reply, self._loop, context)
-                    self.turns.expect(received)
+                    reply = self._start(reply, received, context)
                 elif waiting and encode is not None and not isinstance(reply, bytes):
                     reply = encode(reply)
             except (LineError, HandlerFailed):
@@ -243,6 +242,20 @@ class LineServerConnection(Connection):
                 is_cheap = (before - left) * _MOST_LINES < self.limits.slice_time
                 self._lines = lines = min(lines * 2, _MOST_LINES) if is_cheap else 1
                 countdown, before = lines, left
+
+    def _start(
+        self, awaitable: Awaitable[Any], received: int, context: contextvars.Context
+    ) -> asyncio.Future[Any]:
+        """Run an awaitable; from Python 3.12 on, a coroutine that never waits is done at once."""
+        if asyncio.isfuture(awaitable):
+            return awaitable
+        if not isinstance(awaitable, Awaitable):
+            raise HandlerFailed(f"expected bytes or an awaitable as reply, got {awaitable!r:.200}")
+        coroutine = awaitable if isinstance(awaitable, Coroutine) else _wait_for(awaitable)
+        self.turns.expect(received)
+        if sys.version_info >= (3, 12):
+            return asyncio.Task(coroutine, loop=self._loop, context=context, eager_start=True)
+        return self._loop.create_task(coroutine, context=context)
 
     def _parse_lines(self) -> bool:
         """Parse the next lines, the first of a connection alone; return whether there is one."""
@@ -366,20 +379,6 @@ def _log_exception(cancelled: asyncio.Future[Any]) -> None:
     error = None if cancelled.cancelled() else cancelled.exception()
     if error is not None:
         _log.error("a cancelled handler failed; its connection is closed", exc_info=error)
-
-
-def _start(
-    awaitable: Awaitable[Any], loop: asyncio.AbstractEventLoop, context: contextvars.Context
-) -> asyncio.Future[Any]:
-    """Run an awaitable; from Python 3.12 on, a coroutine that never waits is done at once."""
-    if asyncio.isfuture(awaitable):
-        return awaitable
-    if not isinstance(awaitable, Awaitable):
-        raise HandlerFailed(f"expected bytes or an awaitable as reply, got {awaitable!r:.200}")
-    coroutine = awaitable if isinstance(awaitable, Coroutine) else _wait_for(awaitable)
-    if sys.version_info >= (3, 12):
-        return asyncio.Task(coroutine, loop=loop, context=context, eager_start=True)
-    return loop.create_task(coroutine, context=context)
 
 
 async def _wait_for(awaitable: Awaitable[Any]) -> object:

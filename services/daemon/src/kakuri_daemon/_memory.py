@@ -29,6 +29,11 @@ NEW_OBJECTS = 20_000
 GROWING_SECONDS = 0.05
 """Seconds between two counts of new objects while there are many."""
 
+GROWING_OBJECTS = 1_000
+"""New objects from which on they are counted that often. As many in each of these intervals become
+NEW_OBJECTS in a second. A higher number would miss most of them: an interval that frees as many
+objects of earlier ones counts few."""
+
 COLLECT_SECONDS = 1.0
 """Seconds between collections of young objects: a bound for the lifetime of requests' cycles."""
 
@@ -118,7 +123,7 @@ class Collector:
         """Collect all objects if many are new; return whether there may soon be as many again."""
         young, passes, _ = gc.get_count()
         if passes == 0 and young < NEW_OBJECTS:
-            return young >= NEW_OBJECTS // 4
+            return young >= GROWING_OBJECTS
         self._collect_all()
         return True
 
