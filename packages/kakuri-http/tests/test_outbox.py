@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 from kakuri_http import Response, Router, serve
-from kakuri_http.server._outbox import _MOST_WAITING, Outbox
+from kakuri_http.server._outbox import _MAX_WAITING, Outbox
 from kakuri_tcp.testing import until
 
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -34,11 +34,11 @@ async def test_responses_of_a_turn_are_sent_at_its_end_in_their_order():
 
 async def test_many_responses_do_not_wait_for_the_end_of_the_turn():
     outbox, sent = Outbox(), []
-    for number in range(_MOST_WAITING + 1):
+    for number in range(_MAX_WAITING + 1):
         outbox.add(Sender(sent, number))
-    assert sent == [*range(_MOST_WAITING)]
+    assert sent == [*range(_MAX_WAITING)]
     await asyncio.sleep(0)
-    assert sent[_MOST_WAITING:] == [_MOST_WAITING]
+    assert sent[_MAX_WAITING:] == [_MAX_WAITING]
 
 
 async def test_sender_that_raises_is_reported_and_the_others_send():

@@ -29,6 +29,7 @@ _CODECS = {
     "utf-8": "utf-8-sig", "us-ascii": "ascii", "iso-8859-1": "iso-8859-1", "utf-16": "utf-16",
     "windows-1252": "cp1252",
 }  # fmt: skip
+_NO_PARAMS: Mapping[str, Any] = MappingProxyType({})
 
 
 class BodyStream(Protocol):
@@ -44,15 +45,18 @@ class RepeatedHead:
 
     Attributes:
         parts: The arguments of `Request`.
-        resolution: The version of a router's routes and checks, the route that the router found,
-            and the path parameters; None until a router has found a route.
+        route: The route that a router found for the head; None until then.
+        params: The path parameters of that route, read-only.
+        routes_version: The version of the router's routes and checks for which `route` is valid.
     """
 
-    __slots__ = ("parts", "resolution")
+    __slots__ = ("params", "parts", "route", "routes_version")
 
     def __init__(self, parts: tuple[str, str, Headers, str, str, str, int]) -> None:
         self.parts: tuple[str, str, Headers, str, str, str, int] = parts
-        self.resolution: tuple[object, Any, Mapping[str, Any]] | None = None
+        self.route: Any = None  # a Route of `server._router`, which imports this module
+        self.params: Mapping[str, Any] = _NO_PARAMS
+        self.routes_version: object = None
 
 
 class Request:
@@ -82,7 +86,7 @@ class Request:
     http_version = "1.1"
     keep_alive = True
     expects_continue = False
-    params: Mapping[str, Any] = MappingProxyType({})
+    params: Mapping[str, Any] = _NO_PARAMS
     peer: object = None
     traceparent: str | None = None
     stream_source: BodyStream | None = None

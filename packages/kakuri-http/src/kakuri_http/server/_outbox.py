@@ -10,9 +10,9 @@ import contextvars
 from collections import deque
 from typing import Protocol
 
-_MOST_WAITING = 64
-"""Connections with responses to send at which the outbox does not wait for the end of the turn:
-sending them takes less than a millisecond."""
+_MAX_WAITING = 64
+"""Maximum number of connections that wait: the outbox then sends without waiting for the end of the
+turn, which takes less than a millisecond."""
 
 
 class Sender(Protocol):
@@ -38,7 +38,7 @@ class Outbox:
         if not waiting:
             self._loop.call_soon(self._send, context=self._context)
         waiting.append(sender)
-        if len(waiting) >= _MOST_WAITING:
+        if len(waiting) >= _MAX_WAITING:
             self._send()
 
     def _send(self) -> None:

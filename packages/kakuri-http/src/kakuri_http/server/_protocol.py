@@ -27,7 +27,7 @@ from kakuri_http.core._states import (
 from kakuri_http.server._deadlines import Deadlines
 from kakuri_http.server._exchange import Exchange, as_future, fault_response, wrong_result
 from kakuri_http.server._problems import problem
-from kakuri_http.server._responses import ResponseSide, Shared
+from kakuri_http.server._responses import ResponseSide, ServerState
 from kakuri_http.server._router import Route, Router
 
 _BODY, _IDLE = State.BODY, State.IDLE
@@ -39,8 +39,8 @@ class ServerProtocol(ResponseSide):
 
     __slots__ = ("_deadlines", "_ready", "_router")
 
-    def __init__(self, router: Router, shared: Shared) -> None:
-        super().__init__(shared)
+    def __init__(self, router: Router, server: ServerState) -> None:
+        super().__init__(server)
         self._router = router
         self._deadlines: Deadlines | None = None
         self._ready: Request | None = None  # arrived in one read, and waits for its turn

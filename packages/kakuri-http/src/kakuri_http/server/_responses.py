@@ -30,14 +30,14 @@ _WRITES_TOGETHER = 64
 
 
 @dataclass(frozen=True, slots=True)
-class Shared:
-    """What all connections of a server share.
+class ServerState:
+    """The state that all connections of a server share.
 
     Attributes:
         limits: The limits of each connection.
         access_log: Called after each exchange; None for no log.
         outbox: Sends the responses of one turn of the event loop together.
-        read_fast: Reads heads, with caches for all connections.
+        read_fast: Reads request heads, with caches for all connections.
     """
 
     limits: Limits
@@ -54,12 +54,12 @@ class ResponseSide(Connection):
         "_is_ending", "_loop", "_out", "_outbox", "_writable",
     )  # fmt: skip
 
-    def __init__(self, shared: Shared) -> None:
+    def __init__(self, server: ServerState) -> None:
         super().__init__()
-        self._outbox = shared.outbox
-        self._core = ServerConnection(shared.limits, shared.read_fast)
-        self._http_limits = shared.limits
-        self._access_log = shared.access_log
+        self._outbox = server.outbox
+        self._core = ServerConnection(server.limits, server.read_fast)
+        self._http_limits = server.limits
+        self._access_log = server.access_log
         self._loop = asyncio.get_running_loop()
         self._exchange: Exchange | None = None  # whose response has not been sent
         self._writable: asyncio.Future[None] | None = None

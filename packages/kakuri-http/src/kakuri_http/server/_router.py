@@ -244,21 +244,19 @@ class Router:
         the path does not have, 501 for one that no path has, or the response to OPTIONS.
         """
         head, version = request.repeated_head, self._version
-        known = None if head is None else head.resolution
-        if known is not None and known[0] is not version:
-            known = None
-        for check in self._checks if known is None else self._uncached_checks:
+        resolved = head if head is not None and head.routes_version is version else None
+        for check in self._checks if resolved is None else self._uncached_checks:
             response = check(request)
             if response is not None:
                 return response
-        if known is not None:
-            route: Route = known[1]
-            request.params = known[2]
+        if resolved is not None:
+            request.params = resolved.params
+            route: Route = resolved.route
             return route
         found = self._route_of(request)
         if head is not None and isinstance(found, Route):
             request.params = MappingProxyType(dict(request.params))  # shared by requests
-            head.resolution = version, found, request.params
+            head.route, head.params, head.routes_version = found, request.params, version
         return found
 
     def _route_of(self, request: Request) -> Route | Response:

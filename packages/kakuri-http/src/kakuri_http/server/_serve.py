@@ -7,7 +7,7 @@ from kakuri_http.core._fast_head import compile_fast_head
 from kakuri_http.server._exchange import AccessLog
 from kakuri_http.server._outbox import Outbox
 from kakuri_http.server._protocol import ServerProtocol
-from kakuri_http.server._responses import Shared
+from kakuri_http.server._responses import ServerState
 from kakuri_http.server._router import Router
 
 
@@ -55,10 +55,10 @@ async def serve(
     bounds = checked_or_default(limits, Limits, "limits")
     if access_log is not None and not callable(access_log):
         raise TypeError(f"expected a function as access_log, got {access_log!r:.80}")
-    shared = Shared(bounds, access_log, Outbox(), compile_fast_head(bounds))
+    state = ServerState(bounds, access_log, Outbox(), compile_fast_head(bounds))
     return await listen(
         endpoint,
-        lambda: ServerProtocol(router, shared),
+        lambda: ServerProtocol(router, state),
         limits=bounds,
         tls=tls,
         unix_access=unix_access,

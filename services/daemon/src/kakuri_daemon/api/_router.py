@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -29,14 +30,15 @@ TYPED_PARAMETER = re.compile(r"/:(\w+)<(\w+)>")
 """A parameter of a pattern: its name and its type."""
 
 
-class _InvalidID(str):
-    """An id in a path that does not match the regular expression of its type."""
+@dataclass(frozen=True, slots=True)
+class _InvalidID:
+    """The value of a path parameter that can't be an id; handlers never get it."""
 
-    __slots__ = ()
+    text: str
 
 
-def _read_id(valid: re.Pattern[str], text: str) -> str:
-    """Return an id; an invalid one as `_InvalidID`, so that its path still has a route."""
+def _read_id(valid: re.Pattern[str], text: str) -> str | _InvalidID:
+    """Return an id, or an _InvalidID instead of raising ValueError: the path still has a route."""
     return text if valid.fullmatch(text) else _InvalidID(text)
 
 
@@ -151,8 +153,9 @@ class APIRouter(Router):
 
         def call(request: Request) -> Any:
             for name, kind in ids:
-                if request.params[name].__class__ is _InvalidID:
-                    raise _UnknownID(f"no {kind} {request.params[name]!r}")
+                value = request.params[name]
+                if value.__class__ is _InvalidID:
+                    raise _UnknownID(f"no {kind} {value.text!r}")
             if query is None:
                 if request.query_string:
                     refuse_query(request)
