@@ -7,17 +7,17 @@ from kakuri_tcp._repeat_cache import MAX_BYTES, MAX_CACHED, MAX_SEEN
 
 def cached(cache, keys):
     for key in keys:
-        if cache.is_repeated(key):
+        if cache.mark_seen(key):
             cache.add(key, key)
     found = [(key, value) for key in keys if (value := cache.find(key))]
     assert all(key == value for key, value in found)
     return len(found)
 
 
-def test_key_is_repeated_from_the_second_time():
+def test_key_was_seen_before_from_the_second_time_on():
     cache = RepeatCache()
-    assert [cache.is_repeated(b"key") for _ in range(3)] == [False, True, True]
-    assert not cache.is_repeated(b"other")
+    assert [cache.mark_seen(b"key") for _ in range(3)] == [False, True, True]
+    assert not cache.mark_seen(b"other")
 
 
 def test_value_of_an_added_key_is_found():
@@ -51,8 +51,8 @@ def test_more_keys_than_fit_are_partly_cached(most):
 
 def test_key_that_came_once_is_forgotten_after_many_others():
     cache = RepeatCache()
-    assert not any(cache.is_repeated(b"%d" % number) for number in range(MAX_SEEN + 1))
-    assert not cache.is_repeated(b"0")
+    assert not any(cache.mark_seen(b"%d" % number) for number in range(MAX_SEEN + 1))
+    assert not cache.mark_seen(b"0")
 
 
 def test_long_key_is_not_cached():

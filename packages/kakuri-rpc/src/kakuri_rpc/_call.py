@@ -238,7 +238,7 @@ class Call(Generic[R]):
                 result = known.result
             elif cached_convert is not None:
                 result = cached_convert(reply)
-                if _cache.is_repeated(line):
+                if _cache.mark_seen(line):
                     _cache.add(line, _CachedReply(cached_convert, reply, result))
             self._result = result if self._convert is None else self._convert(result)
         except Exception as error:  # noqa: BLE001 - the caller gets it

@@ -1,4 +1,8 @@
-"""A cache of values by byte strings that are repeated."""
+"""A cache for what was made of requests, and of replies, that come repeatedly.
+
+It needs nothing of TCP. It is in this distribution because kakuri-http and kakuri-rpc cache what
+they read from their connections, each installs alone, and this one is all that both depend on.
+"""
 
 from collections.abc import Callable
 from typing import Generic, TypeVar
@@ -12,22 +16,23 @@ MAX_CACHED = 4096
 """Default maximum number of cached keys."""
 
 MAX_SEEN = 16_384
-"""Maximum number of remembered hashes of keys; when it is reached, all of them are forgotten."""
+"""Maximum number of keys that are marked as seen; when it is reached, all marks are dropped."""
 
 
 class RepeatCache(Generic[V]):
-    """Caches the values of keys that are repeated.
+    """A bounded cache of values by byte strings, for keys that come more than once.
 
         value = cache.find(key)
         if value is None:
             value = parse(key)
-            if cache.is_repeated(key):
+            if cache.mark_seen(key):
                 cache.add(key, value)
 
-    Many clients repeat their requests, for example to poll a state. A key that comes once costs
-    two look-ups, and only its hash is remembered. When the cache is full, a new key replaces one
-    that its hash selects, so that some of the repeated keys are found even if there are more than
-    fit. All users share the values, which must not be changed.
+    Many clients repeat their requests, for example to poll a state. Callers add a key when it comes
+    for the second time, so that keys that come once take no room: only their hashes are kept. When
+    the cache is full, a new key replaces one that its hash selects, so that some of the repeated
+    keys are found even if there are more than fit. All users share the values, which must not be
+    changed.
 
     Attributes:
         find: Returns the value of a key, or None if it is not cached.
@@ -47,10 +52,10 @@ class RepeatCache(Generic[V]):
         self._keys: list[bytes] = []  # those of the values, so that a hash can select one
         self.find: Callable[[bytes], V | None] = self._values.get
 
-    def is_repeated(self, key: bytes) -> bool:
-        """Return whether this was called for the key before; if not, remember the key's hash.
+    def mark_seen(self, key: bytes) -> bool:
+        """Mark a key as seen, and return whether it was seen before.
 
-        True by mistake if another key with the same hash came before.
+        True by mistake if another key with the same hash was.
         """
         number = hash(key)
         seen = self._seen

@@ -80,7 +80,7 @@ class Submissions:
         self._agent = agent
         self._admission = Admission()
         self._classes = RuntimeClasses(agent)
-        self._repeated: RepeatCache[_Prepared] = RepeatCache()
+        self._repeated: RepeatCache[_PreparedStart] = RepeatCache()
 
     def create(self, request: Request, query: SubmissionQuery) -> Awaitable[Response]:
         """Submit a workload: 201, or 200 if it exists already or for a dry run."""
@@ -91,8 +91,8 @@ class Submissions:
         if prepared is None and self._admission.admits_at_once(len(document)):
             workload = _read(request)
             if not isinstance(workload, Submission):
-                prepared = _Prepared(workload)
-                if self._repeated.is_repeated(document):
+                prepared = _PreparedStart(workload)
+                if self._repeated.mark_seen(document):
                     self._repeated.add(document, prepared)
         if prepared is not None and self._classes.knows(prepared.workload.runtime_class):
             # The usual request runs without a task, which saves a tenth of its time.
@@ -103,12 +103,12 @@ class Submissions:
     async def _create(self, request: Request, query: SubmissionQuery) -> Response:
         async with self._admission.admitted(len(request.body)):
             submitted = _read(request)
-            prepared = _Prepared(await self._complete(submitted, request))
+            prepared = _PreparedStart(await self._complete(submitted, request))
             recover = partial(self._recover, prepared, request, query, submitted=submitted)
             return await self._start(prepared, query).recovered(recover)
 
     def _start(
-        self, prepared: "_Prepared", query: SubmissionQuery, *, is_repeated: bool = False
+        self, prepared: "_PreparedStart", query: SubmissionQuery, *, is_repeated: bool = False
     ) -> Call[Response]:
         """Ask the agent to start a workload, and return the response that follows."""
         workload, is_dry_run = prepared.workload, query.dry_run
@@ -121,7 +121,7 @@ class Submissions:
 
     async def _recover(
         self,
-        prepared: "_Prepared",
+        prepared: "_PreparedStart",
         request: Request,
         query: SubmissionQuery,
         error: AgentError,
@@ -147,7 +147,7 @@ class Submissions:
         workload = await self._complete(submitted or prepared.workload, request)
         if workload == prepared.workload:
             raise error
-        return await self._start(_Prepared(workload), query)
+        return await self._start(_PreparedStart(workload), query)
 
     async def _node(self, error: AgentError) -> Node:
         """Return the node that refused a workload; raise the error if that is not possible."""
@@ -173,14 +173,14 @@ class Submissions:
         return submitted.completed(workload_id, runtime_class)
 
 
-class _Prepared:
-    """A workload with its defaults filled in, ready to be started.
+class _PreparedStart:
+    """A complete workload and what it takes to start it; submissions of the same document share it.
 
     Attributes:
         workload: The workload.
         encoded: The workload as JSON.
-        respond: Returns the response for the agent's reply. Repeated submissions share the
-            function, so its responses are cached.
+        respond: Returns the response to the submission, from the agent's reply. The same function
+            for each submission of the document, so `Call.cached` caches its responses.
     """
 
     __slots__ = ("encoded", "respond", "workload")

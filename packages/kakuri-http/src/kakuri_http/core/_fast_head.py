@@ -115,7 +115,7 @@ class _Reader:
                 return None
             end = match.end()
             fields = LazyHeaders(block), name.decode(), int(size) if size else 0
-            is_repeated = bool(lines) and self._fields.is_repeated(lines)
+            is_repeated = bool(lines) and self._fields.mark_seen(lines)
             if is_repeated:
                 self._fields.add(lines, fields)
         if end - position > self._longest:
@@ -131,7 +131,7 @@ class _Reader:
         headers, host, length = fields
         request = Request(method.decode(), target, headers, text, query_string, host, length)
         # A head whose field lines are new is new as well.
-        if is_repeated and self._heads.is_repeated(head):
+        if is_repeated and self._heads.mark_seen(head):
             parts = request.method, target, headers, text, query_string, host, length
             self._heads.add(head, RepeatedHead(parts))
         return request, end
