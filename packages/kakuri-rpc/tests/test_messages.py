@@ -1,7 +1,7 @@
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import pytest
-from kakuri_json import JSONError, decode, encode
+from kakuri_json import JSONError, decode, encode, loads
 from kakuri_rpc import (
     MAX_LOG_DATA,
     MAX_PAGE,
@@ -27,6 +27,7 @@ from kakuri_rpc import (
     StopWorkload,
     WorkloadList,
 )
+from kakuri_rpc._base import PENDING_LINE
 from kakuri_rpc._requests import encode_request, status_request
 from kakuri_workload import (
     MAX_HISTORY,
@@ -475,6 +476,17 @@ def test_start_with_an_encoded_workload_is_the_same_line(dry_run, with_version, 
     one = Workload("wl-1", "nginx", "edera-zone", 1, 1, env={"A": 'é"\n'})
     request = StartWorkload(one, dry_run, with_version, trace)
     assert encode_request(request, encode(one)) == encode(request)
+
+
+def test_every_member_of_a_start_is_in_its_line_with_an_encoded_workload():
+    one = Workload("wl-1", "nginx", "edera-zone", 1, 1)
+    request = StartWorkload(one, dry_run=True, with_version=True, trace="0123456789abcdef" * 2)
+    members = [field.name for field in fields(StartWorkload)]
+    assert list(loads(encode_request(request, encode(one)))) == ["type", *members]
+
+
+def test_line_of_a_pending_status_is_that_of_the_encoder():
+    assert encode(Status("wl-1", State.PENDING)) == PENDING_LINE % b"wl-1"
 
 
 def test_encoded_workload_is_ignored_for_other_requests():

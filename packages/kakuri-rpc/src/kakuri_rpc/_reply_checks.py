@@ -13,6 +13,7 @@ from kakuri_json import JSONError, decode
 from kakuri_workload import Event, Isolation, Removal, Transition, printable
 from kakuri_workload.metrics import MAX_HELP_LENGTH, MAX_LABEL_LENGTH, MetricFamily
 
+from kakuri_rpc._base import PENDING_LINE
 from kakuri_rpc._errors import AgentError, UnexpectedReply, one_line
 from kakuri_rpc._events import Changes, WatchChanges
 from kakuri_rpc._fields import (
@@ -48,8 +49,7 @@ def decode_reply(line: bytes, request: Request) -> Reply:
     """
     if isinstance(request, StartWorkload):
         workload_id = request.workload.id
-        # The usual reply to a new workload is recognized without decoding it.
-        if line == b'{"type":"Status","id":"%b","state":"Pending"}' % workload_id.encode():
+        if line == PENDING_LINE % workload_id.encode():
             return Status(workload_id, State.PENDING)
     try:
         reply: Reply = decode(line, type=Reply)

@@ -15,7 +15,7 @@ from kakuri_workload import (
     fast_init,
 )
 
-from kakuri_rpc._base import REQUEST
+from kakuri_rpc._base import DRY_RUN, REQUEST, START_LINE, TRACE, WITH_VERSION
 from kakuri_rpc._events import WatchChanges
 from kakuri_rpc._fields import (
     MAX_LOG_WAIT,
@@ -248,11 +248,11 @@ def encode_request(request: Request, encoded_workload: bytes | None = None) -> b
     """
     if encoded_workload is None or not isinstance(request, StartWorkload):
         return encode(request)
-    return b'{"type":"StartWorkload","workload":%b%b%b%b}' % (
+    return START_LINE % (
         encoded_workload,
-        b',"dry_run":true' if request.dry_run else b"",
-        b',"with_version":true' if request.with_version else b"",
-        b"" if request.trace is None else b',"trace":"%b"' % request.trace.encode(),
+        DRY_RUN if request.dry_run else b"",
+        WITH_VERSION if request.with_version else b"",
+        b"" if request.trace is None else TRACE % request.trace.encode(),
     )
 
 
