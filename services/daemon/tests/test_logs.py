@@ -191,6 +191,18 @@ def test_frequent_event_has_the_line_of_an_ordinary_one(lines, monkeypatch, log_
     assert "workload accepted" in first
 
 
+@pytest.mark.parametrize("log_format", ["text", "json"])
+@pytest.mark.parametrize("values", [(), ("wl-1",), ("wl-1", "nginx", "x")])
+def test_frequent_event_with_another_number_of_values_is_reported(lines, values, log_format):
+    read = lines(log_format=log_format)
+    log_accepted = event_log("workload accepted", "id", "image")
+    log_accepted(*values)
+    log_accepted("wl-2", "nginx")
+    fault, accepted = read()
+    assert fault.startswith("a log line could not be rendered: ")
+    assert "wl-2" in accepted
+
+
 def test_frequent_event_below_the_level_is_not_logged(lines):
     read = lines(log_level="warning")
     event_log("workload accepted", "id")("wl-1")

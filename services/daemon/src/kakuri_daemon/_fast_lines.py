@@ -28,19 +28,20 @@ _plain_texts = re.compile(rf"{_PLAIN}(?:\n{_PLAIN})*").fullmatch
 _plain_event = re.compile(rf"[ !#-\[\]-~]{{1,{MAX_VALUE_LENGTH}}}").fullmatch
 _plain_name = re.compile("[A-Za-z_]{1,50}").fullmatch
 _JSON_LITERALS = {None: "null", True: "true", False: "false"}
-_NANOSECONDS = 1_000_000_000  # of a second
-_LARGEST = 1e15  # a float beyond it, an infinity and NaN are spelled by the general rendering
+_SECOND = 1_000_000_000  # in nanoseconds
+_MAX_FLOAT = 1e15  # larger ones, infinities and NaN are left to the general rendering
 
 
 def timestamp(nanoseconds: int | None = None) -> str:
     """Return a time since the epoch, or the current one, in UTC as ISO 8601 with microseconds."""
     if nanoseconds is None:
         nanoseconds = time.time_ns()
-    return f"{_second(nanoseconds // _NANOSECONDS)}.{nanoseconds % _NANOSECONDS // 1000:06d}Z"
+    return f"{_iso_second(nanoseconds // _SECOND)}.{nanoseconds % _SECOND // 1000:06d}Z"
 
 
 @lru_cache(2)
-def _second(seconds: int) -> str:
+def _iso_second(seconds: int) -> str:
+    """Return a second since the epoch in UTC as ISO 8601, without the Z."""
     return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
 
 
@@ -129,12 +130,14 @@ def _text_events(event: str, names: Sequence[str]) -> RenderValues | None:
 
     def render(events: Sequence[LoggedValues]) -> list[str] | None:
         texts = [str(value) for values, _, _ in events for value in values]
-        second = _second_of("\n".join(texts), len(texts), [time for _, _, time in events])
+        second = _common_second_if_plain(
+            "\n".join(texts), len(texts), [time for _, _, time in events]
+        )
         if second is None:
             return None
         line = f"{second}{rest}"
         return [
-            line % (time % _NANOSECONDS // 1000, *values, " trace=" if trace else "", trace or "")
+            line % (time % _SECOND // 1000, *values, " trace=" if trace else "", trace or "")
             for values, trace, time in events
         ]
 
@@ -152,7 +155,7 @@ def _json_event(
         kind = type(value)
         if kind is str and _plain(value):
             values.append(f'"{value}"')
-        elif kind is int or (kind is float and -_LARGEST < value < _LARGEST):
+        elif kind is int or (kind is float and -_MAX_FLOAT < value < _MAX_FLOAT):
             values.append(repr(value))
         elif kind is bool or value is None:
             values.append(_JSON_LITERALS[value])
@@ -178,11 +181,11 @@ _TEXT_REQUEST = f"[info    ] {'request':<{EVENT_WIDTH}}"
 
 
 def _text_requests(requests: Sequence[LoggedRequest]) -> list[str] | None:
-    second = _second_of_plain(requests)
+    second = _common_second_of_requests(requests)
     if second is None:
         return None
     return [
-        f"{second}.{time % _NANOSECONDS // 1000:06d}Z {_TEXT_REQUEST} "
+        f"{second}.{time % _SECOND // 1000:06d}Z {_TEXT_REQUEST} "
         f"peer={peer} method={method} target={target} status={status} bytes={sent} "
         f"ms={_hundredths(round(seconds * 100_000))} complete={complete}"
         f"{'' if trace is None else f' trace={trace}'}\n"
@@ -191,44 +194,44 @@ def _text_requests(requests: Sequence[LoggedRequest]) -> list[str] | None:
 
 
 def _json_requests(requests: Sequence[LoggedRequest]) -> list[str] | None:
-    second = _second_of_plain(requests)
+    second = _common_second_of_requests(requests)
     if second is None:
         return None
     return [
         f'{{"peer":"{peer}","method":"{method}","target":"{target}","status":{status},'
         f'"bytes":{sent},"ms":{_hundredths(round(seconds * 100_000))},'
         f'"complete":{_JSON_LITERALS[complete]},"event":"request",{_json_trace(trace)}'
-        f'"level":"info","timestamp":"{second}.{time % _NANOSECONDS // 1000:06d}Z"}}\n'
+        f'"level":"info","timestamp":"{second}.{time % _SECOND // 1000:06d}Z"}}\n'
         for (peer, method, target, status, sent, seconds, complete, _, _), trace, time in requests
     ]
 
 
-def _second_of_plain(requests: Sequence[LoggedRequest]) -> str | None:
-    """Return the formatted second that all exchanges share; None if there is none.
+def _common_second_of_requests(requests: Sequence[LoggedRequest]) -> str | None:
+    """Return the second in which all exchanges were logged, as a timestamp shows it.
 
-    Also None if a text of one of them is not plain.
+    Returns None if they were logged in different seconds, or if a text of theirs is not plain.
     """
     texts = [f"{access[0]}\n{access[1]}\n{access[2]}" for access, _, _ in requests]
     joined = "\n".join(texts)
     if "?" in joined:  # queries are not logged
         return None
-    return _second_of(joined, 3 * len(texts), [time for _, _, time in requests])
+    return _common_second_if_plain(joined, 3 * len(texts), [time for _, _, time in requests])
 
 
-def _second_of(joined: str, number: int, times: Sequence[int]) -> str | None:
-    """Return the formatted second that all times share; None if they differ.
+def _common_second_if_plain(joined: str, number: int, times: Sequence[int]) -> str | None:
+    """Return the second that all times are in, as a timestamp shows it.
 
-    Also None if a text is not plain.
+    Returns None if they are in different seconds, or if a text is not plain.
 
     Args:
         joined: The texts, joined by line feeds so that one match checks all of them.
-        number: The number of texts. A text with a line feed is detected by it.
+        number: The number of texts, which reveals a text with a line feed.
         times: Nanoseconds since the epoch.
     """
-    seconds = {time // _NANOSECONDS for time in times}
+    seconds = {time // _SECOND for time in times}
     if joined.count("\n") != number - 1 or len(seconds) != 1 or not _plain_texts(joined):
         return None
-    return _second(*seconds)
+    return _iso_second(*seconds)
 
 
 TEXT = FastPaths(_text_event, _text_events, _text_requests)

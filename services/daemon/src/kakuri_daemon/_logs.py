@@ -79,7 +79,7 @@ def configure_logs(log_format: str = "text", log_level: str = "info") -> LogStre
     """
     level = LEVELS[log_level]
     stream = LogStream(_STDERR)
-    complete: list[structlog.typing.Processor] = [
+    shared_processors: list[structlog.typing.Processor] = [
         _add_trace,
         structlog.processors.add_log_level,
         _add_timestamp,
@@ -89,13 +89,13 @@ def configure_logs(log_format: str = "text", log_level: str = "info") -> LogStre
     render: Render = _render_json
     if log_format == "text":
         render = TextRenderer(has_colors=has_colors)
-    processors: list[structlog.typing.Processor] = [*complete, render]
+    processors: list[structlog.typing.Processor] = [*shared_processors, render]
     logger_class = structlog.make_filtering_bound_logger(level)
     if log_format == "json" or not has_colors:
         fast = JSON if log_format == "json" else TEXT
-        renderer = LineRenderer(fast, complete, render, stream, level)
+        renderer = LineRenderer(fast, shared_processors, render, stream, level)
         processors = [renderer]
-        logger_class = _short_cut(logger_class, renderer, level)
+        logger_class = _bypassing(logger_class, renderer, level)
     structlog.configure(
         processors=processors,
         wrapper_class=logger_class,
@@ -106,7 +106,7 @@ def configure_logs(log_format: str = "text", log_level: str = "info") -> LogStre
     remove_meta = structlog.stdlib.ProcessorFormatter.remove_processors_meta
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=complete, processors=[remove_meta, render]
+            foreign_pre_chain=shared_processors, processors=[remove_meta, render]
         )
     )
     logging.basicConfig(handlers=[handler], level=level, force=True)
@@ -118,8 +118,8 @@ class LineRenderer:
 
     Args:
         fast: The fast paths of the form.
-        complete: The processors that add the trace, the level and the time to an event.
-        render: Renders a complete event.
+        shared_processors: Add the trace, the level and the time to an event.
+        render: Renders an event with these.
         stream: Writes the lines.
         lowest: The lowest level that is logged.
     """
@@ -127,20 +127,20 @@ class LineRenderer:
     def __init__(
         self,
         fast: FastPaths,
-        complete: Sequence[structlog.typing.Processor],
+        shared_processors: Sequence[structlog.typing.Processor],
         render: Render,
         stream: LogStream,
         lowest: int = logging.INFO,
     ) -> None:
         self._fast = fast
-        self._complete = complete
+        self._shared_processors = shared_processors
         self._render = render
         self._stream = stream
         self._lowest = lowest
 
     def __call__(self, logger: Any, method: str, event: Event) -> str:
         result: Any = event
-        for process in self._complete:
+        for process in self._shared_processors:
             result = process(logger, method, result)
         return self._render(logger, method, result)
 
@@ -179,8 +179,8 @@ class LineRenderer:
 
         Args:
             event: The event's text.
-            names: The names of its fields. The function is called with their values, which must be
-                immutable.
+            names: The names of its fields. The function is called with their values, as many, which
+                must be immutable and are not checked.
         """
         if self._lowest > logging.INFO:
             return _ignore
@@ -242,8 +242,10 @@ def event_log(event: str, *names: str) -> Callable[..., None]:
         names: The names of its fields.
 
     Returns:
-        A function of the fields' values, in the order of `names`: each a text, a number, a boolean
-        or None.
+        A function of the fields' values, in the order of `names`. Each must be a string, a number,
+        a boolean or None, and there must be as many as names. Calls check neither: a line is
+        rendered later, possibly in another thread, so it may show what an object became after the
+        call, and instead of a line with more or fewer values, an error is logged.
     """
     renderer = structlog.get_config()["processors"][0]
     if isinstance(renderer, LineRenderer):
@@ -256,7 +258,7 @@ def event_log(event: str, *names: str) -> Callable[..., None]:
     return log_event
 
 
-def _short_cut(
+def _bypassing(
     base: type[structlog.typing.FilteringBoundLogger], renderer: LineRenderer, lowest: int
 ) -> type[structlog.typing.FilteringBoundLogger]:
     """Return a class of loggers that bypass structlog's processors if the event is simple."""
@@ -274,7 +276,7 @@ def _short_cut(
         return log
 
     methods = {name: method(name) for name, number in LEVELS.items() if number >= lowest}
-    return type("ShortCutLogger", (base,), methods)
+    return type("BypassingLogger", (base,), methods)
 
 
 def _add_trace(_logger: Any, _method: str, event: Event) -> Event:
@@ -288,15 +290,15 @@ def _add_timestamp(_logger: Any, _method: str, event: Event) -> Event:
     return event
 
 
-def _short(event: Event) -> Event:
-    """Return a copy of an event with texts, numbers, booleans and None as values, long ones cut."""
+def _cut_values(event: Event) -> Event:
+    """Return an event with each value as a string, number, boolean or None; long ones are cut."""
     return {
-        key: _shortened(value, MAX_TRACE_LENGTH if key == "exception" else MAX_VALUE_LENGTH)
+        key: _cut_value(value, MAX_TRACE_LENGTH if key == "exception" else MAX_VALUE_LENGTH)
         for key, value in event.items()
     }
 
 
-def _shortened(value: Any, limit: int) -> Any:
+def _cut_value(value: Any, limit: int) -> Any:
     if value is None or isinstance(value, bool | int):
         return value
     if isinstance(value, float) and math.isfinite(value):  # JSON has no number for others
@@ -312,7 +314,7 @@ def _render_json(_logger: Any, _method: str, event: Event) -> str:
     return dumps(
         {
             key: _printable(value, "\n\t") if isinstance(value, str) else value
-            for key, value in _short(event).items()
+            for key, value in _cut_values(event).items()
         }
     )
 
@@ -324,7 +326,7 @@ class TextRenderer:
         self._has_colors = has_colors
 
     def __call__(self, _logger: Any, _method: str, event: Event) -> str:
-        event = _short(event)
+        event = _cut_values(event)
         timestamp, level, text, traceback = (
             event.pop(key, "") for key in ("timestamp", "level", "event", "exception")
         )
