@@ -64,9 +64,9 @@ def renderings(request):
     lines = Lines()
     stream = configure_logs(request.param)
     (configured,) = structlog.get_config()["processors"]
-    complete, render = configured._complete, configured._render
-    fast = LineRenderer(FORMS[request.param], complete, render, lines)
-    general = LineRenderer(ALWAYS_GENERAL, complete, render, lines)
+    shared, render = configured._shared_processors, configured._render
+    fast = LineRenderer(FORMS[request.param], shared, render, lines)
+    general = LineRenderer(ALWAYS_GENERAL, shared, render, lines)
     yield fast, general, lines
     stream.close(10)
     structlog.reset_defaults()
