@@ -169,16 +169,13 @@ class WorkloadMetrics:
         self._changes[key] = self._changes.get(key, 0) + 1
         if old is not None and new is not None and new.attempt > old.attempt:
             self._restarts[()] += 1
-        if before is None and after is not None and is_now == _PENDING and not reason:
-            now = self._clock()  # the usual start, recorded as by `_record_step`
-            self._starts[after.workload.id] = _Start(after.run.attempt, now, now)
-        elif after is not None and is_now == _PENDING and after.restart_at is None:
-            self._record_step(before, after)
+        if after is not None and is_now == _PENDING and after.restart_at is None:
+            self._continue_start(before, after)
         elif before is not None and was == _PENDING:
             self._end_start(before.workload.id, has_started=is_now == _RUNNING)
 
-    def _record_step(self, before: WorkloadEntry | None, after: WorkloadEntry) -> None:
-        """Record the step of a start, and how long the one before it took."""
+    def _continue_start(self, before: WorkloadEntry | None, after: WorkloadEntry) -> None:
+        """Record the beginning of a start, or that its next step begins and the last one ended."""
         run, now = after.run, self._clock()
         start = self._starts.get(after.workload.id)
         if start is None or start.attempt != run.attempt:
