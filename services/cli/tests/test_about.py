@@ -42,7 +42,7 @@ def test_version_without_a_server_still_has_the_client(kakuri, environment):
     [
         ("1.5.9", False), ("1.4.0", False), ("1.6.0", False), ("1.3.9", True), ("1.7.0", True),
         ("0.5.2", True), ("2.5.2", True), ("2.6.0", True), ("?", False), ("", False),
-        ("1", False), ("1.x", False),
+        ("1", False), ("1.x", False), ("1." + "9" * 5000, True),
     ],
 )  # fmt: skip
 def test_version_warns_about_more_than_one_minor_version_of_skew(

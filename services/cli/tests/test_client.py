@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+import re
 from types import SimpleNamespace
 
 import pytest
@@ -109,6 +110,13 @@ def test_fields_of_a_request_override_those_of_the_context(transport, tmp_path):
     api.again().request("GET", "/x", headers={"Authorization": "other"})
     ((_, _, first),) = transport.made.requests[:1]
     assert first["headers"] == {"Authorization": "other"}
+
+
+@pytest.mark.parametrize("path", ["/", "/run/", "/" + "x" * 300])
+def test_socket_that_cannot_exist_is_a_usage_error_with_its_source(kakuri, path):
+    result = kakuri("ps", "--host", f"unix:{path}")
+    assert result.code == 2
+    assert re.match("error: --host: expected (the absolute path|a Unix socket path)", result.err)
 
 
 @pytest.mark.parametrize("text", [b"\xff", None])

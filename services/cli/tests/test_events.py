@@ -144,6 +144,14 @@ def test_wrong_since_is_a_usage_error(kakuri):
     assert kakuri("events", "--since", "tomorrow").code == 2
 
 
+@pytest.mark.parametrize("since", ["²", "9" * 20, "9" * 5000, "9" * 400 + "d"])
+@pytest.mark.parametrize("options", [[], ["-f"]])
+def test_since_that_is_neither_an_index_nor_a_duration_is_a_usage_error(kakuri, since, options):
+    result = kakuri("events", "--since", since, *options)
+    assert (result.code, result.out) == (2, "")
+    assert "--since: expected an index, a duration like 10m, a time or now" in result.err
+
+
 @pytest.mark.parametrize("since", ["7", "now"])
 def test_events_with_a_tail_and_a_position_are_a_usage_error(kakuri, api, since):
     result = kakuri("events", "--tail", "5", "--since", since)
@@ -273,6 +281,18 @@ def test_gap_within_a_stream_is_reported_and_skipped(quick, capsys):
     assert indexes(quick, api, "0") == [1, 40]
     assert api.queries == [{"after": "0"}, {"after": "40"}]
     assert "events between 1 and 40 are no longer kept" in capsys.readouterr().err
+
+
+def test_gap_before_the_first_event_is_reported_with_its_end(quick, capsys):
+    api = Streams([{"type": "gap", "oldest": 40}], [{"type": "stop"}])
+    assert indexes(quick, api, "now") == [40]
+    assert capsys.readouterr().err == "events before 40 are no longer kept\n"
+
+
+def test_refusal_of_the_latest_events_as_compacted_is_an_error(quick):
+    api = Streams(compacted(40))
+    with pytest.raises(CommandError, match="too old"):
+        indexes(quick, api, "now")
 
 
 def test_index_that_the_api_named_and_refuses_is_an_error(quick):

@@ -129,6 +129,8 @@ def test_files_of_different_sets_are_a_fault(write, tmp_path):
     [
         ("[workload.a\n", "a.toml", "a.toml: .*line 1"),
         ("{", "a.json", "a.json: .*line 1"),
+        ("x=" + "[" * 10_000, "a.toml", "a.toml: its arrays or tables are nested too deeply"),
+        ("x=" + "9" * 5000, "a.toml", "a.toml: Exceeds the limit"),
     ],
 )
 def test_text_that_is_not_a_document_is_an_error_with_its_line(write, text, name, message):
@@ -146,6 +148,13 @@ def test_file_without_workloads_is_a_fault(write, text):
 def test_file_that_is_missing_is_an_error(tmp_path):
     with pytest.raises(UsageError, match="can't be read: No such file or directory"):
         read_manifest((str(tmp_path / "no.toml"),))
+
+
+def test_empty_path_is_not_the_current_directory(tmp_path, monkeypatch):
+    (tmp_path / "a.toml").write_text("[workload.a]\nimage = 'x'\n")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError, match="expected a file or a directory, got an empty path"):
+        read_manifest(("",))
 
 
 def test_directory_without_files_is_an_error(tmp_path):

@@ -314,13 +314,13 @@ def test_changes_are_read_until_the_end(follower, monkeypatch, last):
     [(None, ("end", None)), (LOST, ("end", LOST)), (ValueError("bug"), None)],
 )
 def test_output_that_ends_is_reported(follower, monkeypatch, error, item):
-    def follow_lines(_invocation, _api, workload_id, params):
+    def follow_text(_invocation, _api, workload_id, params):
         assert (workload_id, dict(params)) == ("job", {"stream": "stderr", "follow": "true"})
-        yield "t", b"one\n"
+        yield b"one\n"
         if error is not None:
             raise error
 
-    monkeypatch.setattr(foreground, "follow_lines", follow_lines)
+    monkeypatch.setattr(foreground, "follow_text", follow_text)
     made = follower()
     made._read_output("stderr")
     assert queued(made) == ("stderr", b"one\n")

@@ -1,12 +1,19 @@
 """Following a log over breaks of its connection."""
 
+import json
 from contextlib import contextmanager
 
 import pytest
 from kakuri import _log_stream as stream
 from kakuri._exits import Unreachable
 from kakuri._invocation import Invocation
+from kakuri._line_stream import MAX_LINE, split_lines
 from kakuri._outage import Outage
+
+
+def record(**fields):
+    return json.dumps(fields).encode() + b"\n"
+
 
 LINES = [("1", "a"), ("2", "b"), ("2", "c"), ("2", "b"), ("3", "d"), ("4", "e")]
 
@@ -35,7 +42,7 @@ class BrokenAPI:
         query = dict(params)
         self.queries.append(query)
         since = query.get("since", "")
-        text = "".join(f"{at} {line}\n" for at, line in LINES if at >= since).encode()
+        text = b"".join(record(at=at, line=line) for at, line in LINES if at >= since)
         if not self._breaks:
             yield Response([text])
             return
@@ -52,21 +59,33 @@ def invocation(monkeypatch):
     return Invocation({})
 
 
-@pytest.mark.parametrize("first", range(30))
-@pytest.mark.parametrize("second", [0, 5, 9])
+@pytest.mark.parametrize("first", range(0, 140, 3))
+@pytest.mark.parametrize("second", [0, 21, 45])
 def test_log_goes_on_after_every_break_without_a_gap_or_a_repetition(invocation, first, second):
     api = BrokenAPI([first, second])
-    read = list(stream.follow_lines(invocation, api, "a", [("tail", "9")]))
-    assert read == [(at, f"{line}\n".encode()) for at, line in LINES]
+    read = list(stream.follow_records(invocation, api, "a", [("tail", "9")]))
+    assert read == [(at, record(at=at, line=line)) for at, line in LINES]
 
 
 def test_resumed_log_asks_for_lines_since_the_last_one(invocation):
-    api = BrokenAPI([9])
-    list(stream.follow_lines(invocation, api, "a", [("tail", "9"), ("stream", "stdout")]))
+    api = BrokenAPI([50])
+    list(stream.follow_text(invocation, api, "a", [("tail", "9"), ("stream", "stdout")]))
     assert api.queries == [
-        {"tail": "9", "stream": "stdout", "timestamps": "true"},
-        {"stream": "stdout", "timestamps": "true", "since": "2"},
+        {"tail": "9", "stream": "stdout", "format": "ndjson"},
+        {"stream": "stdout", "format": "ndjson", "since": "2"},
     ]
+
+
+def test_log_that_breaks_after_a_mark_goes_on_after_the_last_record(invocation):
+    class Restarted(BrokenAPI):
+        def _broken(self, text, size):
+            yield record(at="1", line="a") + record(type="attempt", attempt=1)
+            raise Unreachable("broken", code="no_answer")
+
+    api = Restarted([0])
+    text = b"".join(stream.follow_text(invocation, api, "a", []))
+    assert text == b"a\nb\nc\nb\nd\ne\n"
+    assert [query.get("since") for query in api.queries] == [None, "1"]
 
 
 def test_first_request_that_gets_no_response_is_an_error(invocation):
@@ -79,7 +98,7 @@ def test_first_request_that_gets_no_response_is_an_error(invocation):
             yield
 
     with pytest.raises(Unreachable, match="refused"):
-        list(stream.follow_lines(invocation, NoAPI(), "a", []))
+        list(stream.follow_text(invocation, NoAPI(), "a", []))
 
 
 class Complete:
@@ -110,14 +129,60 @@ def test_gap_is_reported_after_the_lines(invocation, capsys, trailers, err):
         b"1 a\n2 b\n"
     )
     assert capsys.readouterr().err == err
-    lines = list(stream.follow_lines(invocation, Complete(pieces, trailers), "a b", []))
-    assert lines == [("1", b"a\n"), ("2", b"b\n")]
+    records = [record(at="1", line="a")]
+    text = list(stream.follow_text(invocation, Complete(records, trailers), "a b", []))
+    assert text == [b"a\n"]
     assert capsys.readouterr().err == err
 
 
-def test_last_line_may_have_no_line_feed(invocation):
-    lines = list(stream.follow_lines(invocation, Complete([b"1 a\n2 b"]), "a b", []))
-    assert lines == [("1", b"a\n"), ("2", b"b")]
+RECORDS = [
+    (record(at="1", stream="stdout", attempt=0, line="a"), b"a\n", b"1 a\n"),
+    (record(at="2", stream="stdout", attempt=0, line="b", partial=True), b"b", b"2 b"),
+    (record(at="3", stream="stdout", attempt=0, line="c"), b"c\n", b"c\n"),
+    (record(at="4", stream="stdout", attempt=0, line="d", partial=True), b"d", b"4 d"),
+    (record(at="5", stream="stderr", attempt=0, line="e"), b"e\n", b"\n5 e\n"),
+    (record(at="6", stream="stderr", attempt=0, line="f", partial=True), b"f", b"6 f"),
+    (record(type="attempt", attempt=1), b"", b"\n--- attempt 1\n"),
+    (record(attempt=1, line="\ufffd", base64="/w=="), b"\xff\n", b"- \xff\n"),
+    (record(type="gap"), b"", b"--- gap\n"),
+    (record(type="another"), b"", b""),
+]
+
+
+@pytest.mark.parametrize("has_times", [False, True])
+def test_followed_text_is_what_the_container_wrote(invocation, has_times):
+    api = Complete([b"".join(record for record, _, _ in RECORDS)])
+    pieces = list(stream.follow_text(invocation, api, "a b", [], has_times=has_times))
+    expected = [timed if has_times else plain for _, plain, timed in RECORDS]
+    assert pieces == [piece for piece in expected if piece]
+
+
+def test_bytes_that_are_not_base64_count_as_no_response():
+    with pytest.raises(Unreachable, match=r"\$\.base64: expected base64, got 'x'"):
+        stream.content_of({"line": "x", "base64": "x"})
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 100])
+def test_lines_are_split_wherever_the_pieces_end(size):
+    text = b"a\n\nbcd\ne"
+    pieces = [text[at : at + size] for at in range(0, len(text), size)]
+    assert list(split_lines(pieces, "a line")) == [b"a\n", b"\n", b"bcd\n", b"e"]
+
+
+@pytest.mark.parametrize("end", [b"", b"\n"])
+def test_line_without_an_end_is_refused_at_its_limit(end):
+    taken = []
+
+    def endless():
+        while True:
+            taken.append(len(b"x" * 65_536))
+            yield b"x" * 65_536
+
+    with pytest.raises(Unreachable, match="a line: expected a line of at most 4194304 bytes"):
+        list(split_lines(endless(), "a line"))
+    assert sum(taken) == MAX_LINE + 65_536
+    longest = b"x" * MAX_LINE + end
+    assert list(split_lines([longest], "a line")) == [longest]
 
 
 def test_records_have_their_times_and_marks_have_none(invocation):
@@ -139,7 +204,7 @@ def test_record_that_is_not_an_object_counts_as_no_response(invocation, record, 
 def test_break_is_reported_and_waited_for(monkeypatch, capsys):
     waits = []
     monkeypatch.setattr(Outage.__init__, "__defaults__", (waits.append,))
-    list(stream.follow_lines(Invocation({}), BrokenAPI([9]), "a", []))
+    list(stream.follow_text(Invocation({}), BrokenAPI([9]), "a", []))
     assert waits == [0.1]
     lost, back = capsys.readouterr().err.splitlines()
     assert lost.endswith(" lost here, trying again: broken")
@@ -148,8 +213,8 @@ def test_break_is_reported_and_waited_for(monkeypatch, capsys):
 
 def test_log_without_a_line_yet_is_asked_for_again_as_at_first(invocation):
     api = BrokenAPI([0])
-    list(stream.follow_lines(invocation, api, "a", [("tail", "9"), ("since", "0")]))
-    assert api.queries == [{"tail": "9", "since": "0", "timestamps": "true"}] * 2
+    list(stream.follow_text(invocation, api, "a", [("tail", "9"), ("since", "0")]))
+    assert api.queries == [{"tail": "9", "since": "0", "format": "ndjson"}] * 2
 
 
 def test_position_replaces_where_the_log_began_and_keeps_what_selects_its_lines():

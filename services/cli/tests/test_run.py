@@ -403,6 +403,13 @@ def test_file_of_variables_has_one_in_each_line(kakuri, api, tmp_path, text, var
     assert api.workloads["web"]["spec"].get("env") == variables
 
 
+def test_file_of_variables_that_is_not_utf_8_is_refused(kakuri, tmp_path):
+    (tmp_path / "env").write_bytes(b"A=\xff\n")
+    result = kakuri("run", "-d", "--env-file", "env", "nginx")
+    assert (result.code, result.out) == (2, "")
+    assert result.err.startswith("error: env can't be read: 'utf-8' codec can't decode byte 0xff")
+
+
 @pytest.mark.parametrize(("text", "line"), [("A", "A"), ("\n# x\n=1", "=1"), ("A=1\n\nB", "B")])
 def test_line_of_a_file_that_is_not_a_variable_is_refused(kakuri, tmp_path, text, line):
     (tmp_path / "env").write_text(text)
@@ -427,7 +434,9 @@ def test_restart_policy_is_read_in_every_spelling(kakuri, api, given, fields):
     assert {key: spec[key] for key in spec if "restart" in key} == fields
 
 
-@pytest.mark.parametrize("given", ["often", "on_failure:x", "always:-1", "never:1.5"])
+@pytest.mark.parametrize(
+    "given", ["often", "on_failure:x", "always:-1", "never:1.5", "always:²", "always:" + "9" * 5000]
+)
 def test_restart_policy_that_is_none_is_refused(kakuri, api, given):
     result = kakuri("run", "-d", "--restart", given, "nginx")
     assert (result.code, api.workloads) == (2, {})

@@ -52,6 +52,25 @@ def test_text_that_is_not_a_duration_is_refused(given):
         text.parse_duration(given)
 
 
+@pytest.mark.parametrize("unit", ["", "s", "ms", "m", "h", "d"])
+@pytest.mark.parametrize("digits", [20, 400, 5000])
+def test_duration_longer_than_a_century_is_refused(digits, unit):
+    with pytest.raises(ValueError, match="expected a duration of at most 36500d, got '9"):
+        text.parse_duration("9" * digits + unit)
+    assert text.parse_duration("36500d") == 36_500 * 86_400
+
+
+@pytest.mark.parametrize("digits", [16, 400, 5000])
+@pytest.mark.parametrize(
+    ("parse", "unit"), [("size", "M"), ("size", "T"), ("cpu", ""), ("cpu", "m")]
+)
+def test_amount_with_more_than_fifteen_digits_is_refused(digits, parse, unit):
+    read = {"size": text.parse_size, "cpu": text.parse_cpu}[parse]
+    assert read("9" * 15 + unit) > 0
+    with pytest.raises(ValueError, match=r"^expected (a size|cores) like"):
+        read("9" * digits + unit)
+
+
 @pytest.mark.parametrize(
     ("given", "mebibytes"),
     [("64M", 64), ("64m", 64), ("256MiB", 256), ("256Mi", 256), ("1.5G", 1536), ("2GiB", 2048),

@@ -12,7 +12,7 @@ from kakuri._group import Verb
 from kakuri._invocation import Invocation
 from kakuri._version import __version__
 
-_VERSION = re.compile(r"(\d+)\.(\d+)")
+_VERSION = re.compile(r"(\d{1,9})\.(\d{1,9})")
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
 

@@ -16,7 +16,7 @@ from kakuri_http import (
     TooManyRedirects,
 )
 from kakuri_http.blocking import BlockingClient, BlockingStreamedResponse
-from kakuri_tcp import TLSSettingsError
+from kakuri_tcp import EndpointError, TLSSettingsError
 
 from kakuri._contexts import Target
 from kakuri._exits import CommandError, Exit, NotFound, Unreachable, UsageError
@@ -132,7 +132,7 @@ class API:
             timeouts: Timeouts of every request; None to derive them from each request's wait.
 
         Raises:
-            UsageError: The token's file can't be read.
+            UsageError: The token's file can't be read, or the socket's path is not valid.
         """
         self.target = target
         self._timeouts = timeouts
@@ -153,7 +153,10 @@ class API:
 
             tls = ClientTLS(ca=_expanded(context.ca))
         endpoint = context.host if is_unix else None
-        self._client = BlockingClient(endpoint, tls=tls, limits=Limits(body=MAX_RESPONSE))
+        try:
+            self._client = BlockingClient(endpoint, tls=tls, limits=Limits(body=MAX_RESPONSE))
+        except EndpointError as error:
+            raise UsageError(f"{target.source}: {error}") from error
 
     def again(self) -> "API":
         """Return another client for the same target, for another thread."""

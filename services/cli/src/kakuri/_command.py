@@ -10,6 +10,7 @@ from kakuri._exits import ClosedPipe, CommandError, Exit, UsageError
 from kakuri._group import Verbs, shared_options, version_option
 from kakuri._invocation import Invocation
 from kakuri._overview import EPILOG, SUMMARY
+from kakuri._text import printable
 
 kakuri = Verbs(
     name="kakuri",
@@ -68,7 +69,8 @@ def _show(invocation: Invocation, message: str, code: str, document: bytes | Non
     """Print an error: a line of text, or in JSON the problem document."""
     sys.stdout.flush()
     if not invocation.is_json:
-        invocation.note(f"{invocation.styled('error:', 'red', sys.stderr)} {message}")
+        lines = "\n".join(map(printable, message.split("\n")))  # of names of files, for example
+        invocation.note(f"{invocation.styled('error:', 'red', sys.stderr)} {lines}")
         return
     if document is None:
         from kakuri_json import encode  # noqa: PLC0415 (only here)

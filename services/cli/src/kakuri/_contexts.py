@@ -94,11 +94,11 @@ def read_contexts(environ: Mapping[str, str]) -> Contexts:
         return Contexts(path)
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"{path} can't be read: {error}") from error
-    import tomllib  # noqa: PLC0415 (only where there is a file)
+    from kakuri._toml import parse_toml  # noqa: PLC0415 (only where there is a file)
 
     try:
-        document = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+        document = parse_toml(text)
+    except ValueError as error:
         raise UsageError(f"{path} is not valid TOML: {error}") from error
     return _contexts_of(path, document)
 

@@ -1,5 +1,6 @@
 """The verb `events`, and the stream of events that other verbs follow."""
 
+import re
 import sys
 import time
 from collections.abc import Generator, Iterator
@@ -25,6 +26,7 @@ SILENCE_SECONDS = 15.0
 MAX_TAIL = 1000
 """Latest events with which a stream can begin."""
 
+_INDEX = "[0-9]{1,16}"
 _COMPACTED = "compacted"
 _CONTENT_TYPE = "application/x-ndjson"
 _MARKS = ("heartbeat", "synced", "gap")
@@ -85,7 +87,7 @@ def _beginning(since: str | None, tail: int | None, *, follow: bool) -> tuple[st
     """Return the index to begin after, and the earliest time to show."""
     if since is None:
         return "now" if follow or tail is not None else "0", None
-    if since == "now" or since.isdigit():
+    if since == "now" or re.fullmatch(_INDEX, since):
         if tail is not None:
             raise UsageError(
                 f"--tail counts back from the latest event: it can't be combined with "
@@ -169,8 +171,8 @@ def follow_events(
             oldest = problem.get("oldest")
             if after is None or after == str(oldest):
                 raise  # the same request would be refused again, without end
-            if not has_begun and int(after) > problem.get("newest", int(after)):
-                raise  # the caller's index is in the future, so it is not of this server
+            if not has_begun and (after == "now" or int(after) > problem.get("newest", int(after))):
+                raise  # no index to continue after, or one of the future: not of this server
             after = _skip_gap(invocation, after, oldest)
             yield _gap(after)
 
@@ -180,7 +182,8 @@ def _skip_gap(invocation: Invocation, after: str | None, oldest: Any) -> str | N
     if oldest is None:
         return None
     if after not in (None, "0"):
-        invocation.note(f"events between {after} and {oldest} are no longer kept", "yellow")
+        which = f"before {oldest}" if after == "now" else f"between {after} and {oldest}"
+        invocation.note(f"events {which} are no longer kept", "yellow")
     return str(oldest)
 
 
@@ -193,10 +196,11 @@ def _lines(pieces: Any) -> Iterator[bytes]:
 
     A stream that a proxy cut off can end within a line, which the next stream has again.
     """
-    buffer = b""
-    for piece in pieces:
-        *lines, buffer = (buffer + piece).split(b"\n")
-        yield from filter(bytes.strip, lines)
+    from kakuri._line_stream import split_lines  # noqa: PLC0415 (not for --help)
+
+    for line in split_lines(pieces, "an event"):
+        if line.endswith(b"\n") and not line.isspace():
+            yield line[:-1]
     raise Unreachable("the stream of events ended", code="no_answer")
 
 

@@ -107,6 +107,8 @@ def _texts(sources: tuple[str, ...]) -> Iterator[tuple[str, str]]:
         if source == "-":
             yield "standard input", sys.stdin.read()
             continue
+        if not source:
+            raise UsageError("expected a file or a directory, got an empty path")
         path = Path(source)
         if path.is_dir():
             paths = sorted(one for one in path.iterdir() if one.suffix in (".toml", ".json"))
@@ -128,11 +130,11 @@ def _parsed(name: str, text: str) -> Any:
             return loads(text)
         except JSONError as error:
             raise UsageError(f"{name}: {error}") from error
-    import tomllib  # noqa: PLC0415 (not for JSON)
+    from kakuri._toml import parse_toml  # noqa: PLC0415 (not for JSON)
 
     try:
-        return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+        return parse_toml(text)
+    except ValueError as error:
         raise UsageError(f"{name}: {error}") from error
 
 

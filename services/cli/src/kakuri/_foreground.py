@@ -18,7 +18,7 @@ from kakuri._documents import end_text, has_ended, receipt_text
 from kakuri._exits import CommandError, Exit, NotFound
 from kakuri._invocation import Invocation
 from kakuri._lifecycle import post
-from kakuri._log_stream import follow_lines
+from kakuri._log_stream import follow_text
 from kakuri._nodes import first_node, warn_if_simulated
 from kakuri._progress import Progress
 from kakuri._remove import delete
@@ -238,9 +238,9 @@ class Foreground:
         params = [("stream", stream), ("follow", "true")]
         try:
             with self._api.again() as api:
-                for _, line in follow_lines(self._invocation, api, self._id, params):
+                for text in follow_text(self._invocation, api, self._id, params):
                     self._room.acquire()
-                    self._queue.put((stream, line))
+                    self._queue.put((stream, text))
             self._queue.put(("end", None))
         except CommandError as error:
             self._queue.put(("end", error))

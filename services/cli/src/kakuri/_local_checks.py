@@ -3,12 +3,12 @@
 import os
 import shutil
 import stat
-import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
 from kakuri._check import FAIL, OK, SKIP, WARN, Check
 from kakuri._text import byte_count
+from kakuri._toml import parse_toml
 
 CONFIG = Path("/etc/kakuri")
 SOCKETS = {
@@ -54,12 +54,12 @@ def _configurations() -> Iterator[Check]:
         path = CONFIG / f"{name}.toml"
         title = f"file {path}"
         try:
-            document = tomllib.loads(path.read_text())
+            document = parse_toml(path.read_text())
         except FileNotFoundError:
             continue  # all options have defaults
         except PermissionError:
             yield Check(SKIP, title, "this user may not read it")
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        except (OSError, ValueError) as error:
             yield Check(FAIL, title, str(error), f"kakuri-{name} will not start with it")
         else:
             yield from _configuration(name, title, document)
@@ -150,10 +150,10 @@ def _restart_monitor() -> Check:
     """Check that containerd does not restart containers by itself, as an image's label can ask."""
     title = "containerd's restart monitor"
     try:
-        settings = tomllib.loads(CONTAINERD.read_text())
+        settings = parse_toml(CONTAINERD.read_text())
     except FileNotFoundError:
         return Check(WARN, title, f"there is no {CONTAINERD}, so it is on", _MONITOR_ADVICE)
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, ValueError) as error:
         return Check(SKIP, title, str(error))
     if RESTART_MONITOR in settings.get("disabled_plugins", ()):
         return Check(OK, title, "off")

@@ -1,19 +1,25 @@
-"""Logs as they are read: line by line, and over breaks of the connection."""
+"""Logs as they are read: record by record, and over breaks of the connection.
 
-from collections.abc import Callable, Iterator
+A followed log is read as records of JSON, which keep what a container wrote apart from marks, and
+of which each has a time to go on after. A line without an end comes in parts, so memory is bounded.
+"""
+
+import binascii
+from collections.abc import Iterator
 from typing import Any
 
 from kakuri._client import API, Params
 from kakuri._exits import Unreachable
 from kakuri._invocation import Invocation
+from kakuri._line_stream import split_lines
 from kakuri._outage import Outage
-from kakuri._schemas import RECORD, read_document
+from kakuri._schemas import BAD_RESPONSE, RECORD, read_document
 from kakuri._watch import path_of
 
 GAP = "kakuri-log-gap"
 
-Line = tuple[str, bytes]
-"""The time at which a line was written, and its bytes with the line feed, if it has one."""
+Record = tuple[str, bytes]
+"""The time of a record, and the record as a line of JSON."""
 
 
 def read_log(invocation: Invocation, api: API, workload_id: str, params: Params) -> Iterator[bytes]:
@@ -24,46 +30,61 @@ def read_log(invocation: Invocation, api: API, workload_id: str, params: Params)
             report_gap(invocation, workload_id)
 
 
-def follow_lines(
-    invocation: Invocation, api: API, workload_id: str, params: Params
-) -> Iterator[Line]:
-    """Yield the lines of a log, and new ones until the workload has ended for good.
-
-    After a break of the connection, the log goes on at the next line: none is lost or repeated.
-
-    Raises:
-        CommandError: The first request is refused, or got no response.
-    """
-    query = [*params, ("timestamps", "true")]
-    yield from _resumed(invocation, api, workload_id, query, _split_time)
-
-
-def follow_records(
-    invocation: Invocation, api: API, workload_id: str, params: Params
-) -> Iterator[Line]:
-    """Yield the log's records, each a JSON document on a line; as `follow_lines`."""
-    query = [*params, ("format", "ndjson")]
-    yield from _resumed(invocation, api, workload_id, query, _record_time)
-
-
-def _resumed(
+def follow_text(
     invocation: Invocation,
     api: API,
     workload_id: str,
     params: Params,
-    split: Callable[[bytes], Line],
-) -> Iterator[Line]:
+    *,
+    has_times: bool = False,
+) -> Iterator[bytes]:
+    """Yield the text of a log, as `read_log` and `follow_records` do.
+
+    Args:
+        invocation: Reports breaks.
+        api: The control plane.
+        workload_id: The workload.
+        params: What selects the records.
+        has_times: Whether lines begin with their times, and attempts with a mark.
+
+    Raises:
+        CommandError: The first request is refused, or got no response.
+    """
+    text = TimedText().of if has_times else content_of
+    for record, _ in _followed(invocation, api, workload_id, params):
+        if piece := text(record):
+            yield piece
+
+
+def follow_records(
+    invocation: Invocation, api: API, workload_id: str, params: Params
+) -> Iterator[Record]:
+    """Yield the records of a log, and new ones until the workload has ended for good.
+
+    After a break of the connection, the log goes on at the next record: none is lost or repeated.
+
+    Raises:
+        CommandError: The first request is refused, or got no response.
+    """
+    for record, line in _followed(invocation, api, workload_id, params):
+        yield str(record.get("at", "")), line
+
+
+def _followed(
+    invocation: Invocation, api: API, workload_id: str, params: Params
+) -> Iterator[tuple[dict[str, Any], bytes]]:
     outage = Outage(invocation, api.name)
     position = _Position()
-    query = list(params)
+    params = query = [*params, ("format", "ndjson")]
     while True:
         try:
             with api.stream(path_of(workload_id, "/log"), query) as response:
                 outage.ended()
                 position.reopened()
-                for at, line in map(split, _lines(response)):
-                    if position.is_new(at):
-                        yield at, line
+                for line in split_lines(response, "a record of the log"):
+                    record = record_of(line)
+                    if position.is_new(str(record.get("at", ""))):
+                        yield record, line
                 if response.trailers and response.trailers.get(GAP):
                     report_gap(invocation, workload_id)
                 return
@@ -71,7 +92,7 @@ def _resumed(
             if not position.has_begun:
                 raise
             outage.failed(error)
-            query = position.resumed(list(params))
+            query = position.resumed(params)
 
 
 class _Position:
@@ -108,24 +129,47 @@ class _Position:
         return [*kept, ("since", self._at)]
 
 
-def _lines(pieces: Any) -> Iterator[bytes]:
-    """Yield the lines of a stream; the last one may have no line feed."""
-    buffer = b""
-    for piece in pieces:
-        *lines, buffer = (buffer + piece).split(b"\n")
-        for line in lines:
-            yield line + b"\n"
-    if buffer:
-        yield buffer
+class TimedText:
+    """Text in which each line begins with its time, and marks: as the API returns it."""
+
+    def __init__(self) -> None:
+        self._open: tuple[object, object] | None = None  # whose line has no end so far
+
+    def of(self, record: dict[str, Any]) -> bytes:
+        """Return the text of a record or a mark."""
+        if "line" not in record:
+            attempt = f"attempt {record.get('attempt')}"
+            mark = {"gap": "gap", "attempt": attempt}.get(record.get("type", ""))
+            return self._end_line() + f"--- {mark}\n".encode() if mark else b""
+        source = record.get("stream"), record.get("attempt")
+        before = b""
+        if self._open != source:
+            before = self._end_line() + f"{record.get('at', '-')} ".encode()
+        self._open = source if record.get("partial") else None
+        return before + content_of(record)
+
+    def _end_line(self) -> bytes:
+        end = b"" if self._open is None else b"\n"
+        self._open = None
+        return end
 
 
-def _split_time(line: bytes) -> Line:
-    at, _, text = line.partition(b" ")
-    return at.decode(errors="replace"), text
+def content_of(record: dict[str, Any]) -> bytes:
+    """Return what a container wrote, byte for byte; empty for a mark.
 
-
-def _record_time(line: bytes) -> Line:
-    return str(record_of(line).get("at", "")), line
+    Raises:
+        Unreachable: The bytes are not what the API describes.
+    """
+    if "line" not in record:
+        return b""
+    end = b"" if record.get("partial") else b"\n"
+    if (encoded := record.get("base64")) is None:
+        return str(record["line"]).encode() + end
+    try:
+        return binascii.a2b_base64(encoded) + end
+    except ValueError as error:
+        message = f"a record of the log: $.base64: expected base64, got {encoded!r:.60}"
+        raise Unreachable(message, code=BAD_RESPONSE) from error
 
 
 def record_of(line: bytes) -> dict[str, Any]:

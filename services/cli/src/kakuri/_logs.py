@@ -108,14 +108,12 @@ def _print_one(
     invocation: Invocation, api: "API", name: str, params: Params, *, has_times: bool
 ) -> int:
     """Print one log, byte for byte."""
-    from kakuri._log_stream import follow_lines, read_log  # noqa: PLC0415 (not for --help)
+    from kakuri._log_stream import follow_text, read_log  # noqa: PLC0415 (not for --help)
     from kakuri._tombstones import REMOVED, is_kept  # noqa: PLC0415
 
     out = sys.stdout.buffer
     if ("follow", "true") in params:
-        for at, line in follow_lines(invocation, api, name, params):
-            out.write(f"{at} ".encode() + line if has_times else line)
-            out.flush()
+        _copy(follow_text(invocation, api, name, params, has_times=has_times), out)
         _report_end(invocation, api, name)
         return Exit.OK
     if has_times:

@@ -1,5 +1,6 @@
 """The verb `run`."""
 
+import re
 import secrets
 import sys
 from typing import TYPE_CHECKING, Any, Self
@@ -154,7 +155,9 @@ def document_of(
     """Return the workload that the options describe; only what they set."""
     policy, _, times = (restart_policy or "").partition(":")
     policy = policy.replace("-", "_")
-    if policy not in ("", "never", "no", "on_failure", "always") or (times and not times.isdigit()):
+    if policy not in ("", "never", "no", "on_failure", "always") or (
+        times and not re.fullmatch("[0-9]{1,9}", times)
+    ):
         raise UsageError(
             f"--restart: expected never, on_failure[:TIMES] or always, got {restart_policy!r}"
         )
@@ -192,8 +195,11 @@ def _variables(
     """Return the variables of files and options; an option overrides a file."""
     found: dict[str, str] = {}
     for path in files:
-        with click.open_file(path) as file:
-            lines = file.read().splitlines()
+        with click.open_file(path, encoding="utf-8") as file:
+            try:
+                lines = file.read().splitlines()
+            except UnicodeDecodeError as error:
+                raise UsageError(f"{path} can't be read: {error}") from error
         for number, line in enumerate(lines, 1):
             text = line.strip()
             if not text or text.startswith("#"):

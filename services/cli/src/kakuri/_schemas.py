@@ -107,7 +107,10 @@ EVENT = {
     "message": TEXT, "exit_code": EXIT_CODE, "attempt": NUMBER, "desired": NAME, "removal": REMOVAL,
     "available": FLAG, "version": NAME, "trace": NAME, "oldest": NUMBER,
 }  # fmt: skip
-RECORD = {"at": NAME, "type": NAME, "stream": NAME, "attempt": NUMBER, "line": TEXT}
+RECORD = {
+    "at": NAME, "type": NAME, "stream": NAME, "attempt": NUMBER, "line": TEXT,
+    "partial": FLAG, "base64": TEXT,
+}  # fmt: skip
 PROBLEM = {"detail": TEXT, "code": TEXT, "trace": TEXT, "oldest": NUMBER, "newest": NUMBER}
 
 

@@ -9,9 +9,13 @@ from typing import Any
 # Compiled when they are first used: most verbs parse none of them.
 _DURATION = r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s)?"
 _MILLISECONDS = r"(\d+)ms"
-_SIZE = r"(?i)(\d+(?:\.\d+)?)\s*(Ki|Mi|Gi|Ti|[KMGT])?(?:i?B)?"
+_SIZE = r"(?i)(\d{1,15}(?:\.\d+)?)\s*(Ki|Mi|Gi|Ti|[KMGT])?(?:i?B)?"
 _DECIMAL_SIZE = r"(?i)\d+(?:\.\d+)?\s*[KMGT]B"
-_CPU = r"(\d+(?:\.\d{1,3})?)|(\d+)m"
+_CPU = r"(\d{1,15}(?:\.\d{1,3})?)|(\d{1,15})m"
+
+_MAX_DURATION = 36_500 * 86_400
+"""Seconds of the longest duration, a century: clocks and timeouts of the system take no more than
+a few."""
 
 _UNITS = {"k": 1 / 1024, "m": 1, "g": 1024, "t": 1024 * 1024}  # in MiB
 _STEPS = ((86_400, "d"), (3600, "h"), (60, "m"))
@@ -102,17 +106,21 @@ def parse_duration(text: str) -> float:
     """Return the seconds of a duration like `10`, `1.5s`, `250ms`, `10m` or `1h30m`.
 
     Raises:
-        ValueError: It is not a duration.
+        ValueError: It is not a duration, or longer than a century.
     """
     if re.fullmatch(r"\d+(\.\d+)?", text):
-        return float(text)
+        text += "s"
     if match := re.fullmatch(_MILLISECONDS, text):
-        return int(match[1]) / 1000
-    match = re.fullmatch(_DURATION, text)
-    if not text or match is None:
-        raise ValueError(f"expected a duration like 30s, 10m or 1h30m, got {text!r}")
-    days, hours, minutes, seconds = (float(part or 0) for part in match.groups())
-    return ((days * 24 + hours) * 60 + minutes) * 60 + seconds
+        duration = float(match[1]) / 1000
+    else:
+        match = re.fullmatch(_DURATION, text)
+        if not text or match is None:
+            raise ValueError(f"expected a duration like 30s, 10m or 1h30m, got {text!r}")
+        days, hours, minutes, seconds = (float(part or 0) for part in match.groups())
+        duration = ((days * 24 + hours) * 60 + minutes) * 60 + seconds
+    if duration > _MAX_DURATION:
+        raise ValueError(f"expected a duration of at most 36500d, got {text!r:.60}")
+    return duration
 
 
 def parse_size(text: str) -> int:
