@@ -1,7 +1,9 @@
 import json
+import os
 
 import pytest
 from kakuri import __version__
+from kakuri._contexts import read_contexts
 from kakuri_http import problem
 
 
@@ -190,6 +192,18 @@ def test_token_file_that_is_missing_is_a_usage_error(kakuri, api):
     result = kakuri("--context", "lab", "ps")
     assert result.code == 2
     assert "the token can't be read" in result.err
+
+
+def test_relative_paths_of_a_context_name_the_same_files_from_every_directory(
+    kakuri, api, environment, tmp_path
+):
+    (tmp_path / "token").write_text("s3cret")
+    environment.chdir(tmp_path)
+    kakuri("context", "add", "lab", api.url, "--token-file", "token", "--ca", "ca.pem")
+    environment.chdir("/")
+    assert kakuri("--context", "lab", "ps").code == 0
+    assert api.received[-1].headers.get("authorization") == "Bearer s3cret"
+    assert read_contexts(os.environ).named["lab"].ca == str(tmp_path / "ca.pem")
 
 
 def test_context_that_is_chosen_is_used(kakuri, api, environment):

@@ -180,6 +180,14 @@ def test_trial_on_a_simulated_node_skips_its_output(doctor, trial, api):
     assert (results["start"], results["its"]) == ("ok", "skip")
 
 
+def test_trial_on_a_simulated_node_does_not_wait_for_an_end(doctor, api):
+    api.nodes[0]["simulated"] = True
+    api.on_post = lambda api, document: api.change(document["id"], state="running")
+    _, results, found = doctor("--run")
+    assert (results["start"], results["its"], results["remove"]) == ("ok", "skip", "ok")
+    assert "is running after" in found["start"]["detail"]
+
+
 def test_trial_that_is_refused_fails(doctor, api):
     api.overrides[("POST", "/workloads")] = problem(503, code="capacity", detail="the node is full")
     _, results, found = doctor("--run")

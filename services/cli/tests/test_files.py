@@ -209,10 +209,11 @@ def test_amount_has_a_unit_and_cores_may_be_a_number(write, key, value, field, e
 @pytest.mark.parametrize("key", ["command", "args"])
 def test_command_that_is_one_string_is_shown_as_a_list(write, key):
     (fault,) = faults_of(write(f"[workload.a]\nimage = 'x'\n{key} = 'a b'\n"))
-    expected = "expected a list of strings, got 'a b': write [\"a b\"]"
+    expected = 'expected a list of strings, got \'a b\': write ["a", "b"]'
     assert fault == (3, f"$.workload.a.{key}", expected)
-    (_, _, message) = faults_of(write(f"[workload.a]\nimage = 'x'\n{key} = 3\n"))[0]
-    assert "write" not in message
+    for value in ("3", "'say \"x y\"'", "' '"):
+        (_, _, message) = faults_of(write(f"[workload.a]\nimage = 'x'\n{key} = {value}\n"))[0]
+        assert "write" not in message
 
 
 def test_lines_are_those_of_keys_and_tables_in_every_spelling(write):

@@ -120,3 +120,10 @@ def test_server_that_ends_without_a_response_leaves_the_outcome_unknown(kakuri, 
         result = kakuri("stop", "web")
     assert result.code == 6
     assert "it is not known whether the request was carried out" in result.err
+
+
+@pytest.mark.parametrize("arguments", [("logs", "-n", "x", "a"), ("events", "-n", "x")])
+def test_word_in_place_of_an_integer_is_reported_as_one(kakuri, arguments):
+    result = kakuri(*arguments)
+    assert result.code == 2
+    assert "'x' is not a valid integer.\n" in result.err

@@ -99,7 +99,7 @@ def test_rm_of_an_unknown_id_is_not_found(kakuri):
 
 def test_forced_rm_of_an_unknown_id_is_success(kakuri):
     result = kakuri("rm", "-f", "web")
-    assert (result.code, result.out) == (0, "web  not there\n")
+    assert (result.code, result.out) == (0, "web  not found\n")
 
 
 def test_rm_without_waiting_reports_a_removal_in_progress(kakuri, api):

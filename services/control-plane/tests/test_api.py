@@ -511,7 +511,7 @@ async def test_state_in_a_query_may_be_written_in_any_case(state):
     ("field", "value", "message"),
     [
         ("args", "--foo", 'expected a list of strings, got \'--foo\': write ["--foo"]'),
-        ("command", "sh -c true", 'expected a list of strings, got \'sh -c true\': write ["sh -c true"]'),
+        ("command", "sh -c true", 'expected a list of strings, got \'sh -c true\': write ["sh", "-c", "true"]'),
         ("args", 'say "x"', "expected a list of strings, got 'say \"x\"'"),
         ("args", 5, "expected a list of strings, got 5"),
         ("args", {"a": "b"}, "expected a list of strings, got an object"),

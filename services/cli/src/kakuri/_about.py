@@ -19,7 +19,7 @@ _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 @click.command(cls=Verb)
 @click.pass_obj
 def version(invocation: Invocation) -> int:
-    """Show the versions of command, control plane and nodes; warn if they are far apart."""
+    """Show the versions of client, control plane and nodes; warn if they are far apart."""
     server: str | None = None
     found: list[dict[str, Any]] = []
     problem: CommandError | None = None
@@ -71,11 +71,13 @@ def _is_far(other: str) -> bool:
 @click.command(cls=Verb)
 @click.argument("method", type=click.Choice(_METHODS, case_sensitive=False), metavar="METHOD")
 @click.argument("path")
-@click.option("-d", "--data", metavar="TEXT|@FILE|-", help="The content: text, a file, or - for "
+@click.option("-d", "--data", metavar="TEXT|@FILE|-", help="The body: text, a file, or - for "
               "standard input.")  # fmt: skip
 @click.option("-H", "--header", "headers", multiple=True, metavar="NAME:VALUE",
-              help="A further field.")  # fmt: skip
-@click.option("-i", "--include", is_flag=True, help="Print status and fields before the content.")
+              help="An additional header field.")  # fmt: skip
+@click.option(
+    "-i", "--include", is_flag=True, help="Print status and header fields before the body."
+)
 @click.pass_obj
 def api(
     invocation: Invocation,
@@ -86,9 +88,10 @@ def api(
     headers: tuple[str, ...],
     include: bool,
 ) -> None:
-    """Send a request to the control plane, and print the content of its response as it came.
+    """Send a request to the control plane, and print the body of its response unchanged.
 
-    PATH is a path with its query, such as /workloads?label=team=a; a stream is printed as it comes.
+    PATH is a path with its query, such as /workloads?label=team=a. A stream is printed as it
+    arrives.
     """
     if not path.startswith("/"):
         raise UsageError(f"expected a path that begins with '/', got {path!r}")

@@ -16,16 +16,17 @@ if TYPE_CHECKING:
     from kakuri._compare import Change
     from kakuri._files import Manifest
 
-_PRUNE = click.option("--prune", is_flag=True,
-                      help="Remove what has the file's set and is not in the file.")  # fmt: skip
+_PRUNED = "workloads of the file's set that are not in the file."
+_PRUNE = click.option("--prune", is_flag=True, help=f"Also remove {_PRUNED}")
+_SHOW_PRUNED = click.option("--prune", is_flag=True, help=f"Include the removal of {_PRUNED}")
 
 
 @click.command(cls=Verb)
 @FILES
-@_PRUNE
+@_SHOW_PRUNED
 @click.pass_obj
 def diff(invocation: Invocation, *, files: tuple[str, ...], prune: bool) -> int:
-    """Compare files with the workloads of the node: 0 if nothing differs, 1 if something does."""
+    """Compare files with the workloads of the node; exit with 1 if something differs."""
     manifest = _manifest(files, is_pruned=prune)
     with invocation.api() as api:
         changes = _changes(api, manifest, is_pruned=prune)
@@ -35,7 +36,7 @@ def diff(invocation: Invocation, *, files: tuple[str, ...], prune: bool) -> int:
 
 @click.command(cls=Verb)
 @FILES
-@_PRUNE
+@_SHOW_PRUNED
 @click.option("--exit-code", is_flag=True, help="Exit with 1 if something would change.")
 @click.pass_obj
 def plan(invocation: Invocation, *, files: tuple[str, ...], prune: bool, exit_code: bool) -> int:
@@ -60,12 +61,12 @@ def plan(invocation: Invocation, *, files: tuple[str, ...], prune: bool, exit_co
 @_PRUNE
 @click.option("--yes", is_flag=True, help="Replace and remove without asking.")
 @click.option("--grace", type=SECONDS, default="10s", show_default=True, metavar="SECONDS",
-              help="Time for workloads that are replaced or removed to end.")  # fmt: skip
+              help="Time that replaced and removed workloads have to end.")  # fmt: skip
 @click.pass_obj
 def apply(
     invocation: Invocation, *, files: tuple[str, ...], prune: bool, yes: bool, grace: float
 ) -> int:
-    """Make the workloads those of files: create what is missing, replace what differs.
+    """Make the node match files: create missing workloads, replace those that differ.
 
     A workload that differs is stopped and removed before the new one is started.
     """

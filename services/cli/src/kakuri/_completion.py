@@ -19,7 +19,7 @@ _HOW = {
 @click.argument("shell", type=click.Choice(SHELLS))
 @click.pass_context
 def completion(ctx: click.Context, *, shell: str) -> None:
-    """Print a shell's completion of verbs, options and ids; how to use it stands in its head."""
+    """Print a script that completes verbs, options and ids; its head shows how to install it."""
     invocation = Invocation.current()
     source = script(ctx.find_root().command, shell)
     if invocation.is_json:

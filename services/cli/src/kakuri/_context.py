@@ -1,5 +1,6 @@
 """The verb `context`: the control planes that this user works with."""
 
+import os
 import re
 
 import click
@@ -46,7 +47,7 @@ def context(ctx: click.Context) -> None:
 @context.command(cls=Verb, name="ls")
 @click.pass_obj
 def list_contexts(invocation: Invocation) -> None:
-    """List the contexts; an asterisk marks the one that is used now."""
+    """List the contexts; an asterisk marks the current one."""
     contexts = read_contexts(invocation.environ)
     used = invocation.target
     rows = [
@@ -89,8 +90,8 @@ def use(invocation: Invocation, *, name: str) -> None:
 @context.command(cls=Verb)
 @click.argument("name")
 @click.argument("url")
-@click.option("--token-file", metavar="PATH", help="A file with a token for Authorization.")
-@click.option("--ca", metavar="PATH", help="PEM file of the authorities that https trusts.")
+@click.option("--token-file", metavar="PATH", help="A file with the token that requests carry.")
+@click.option("--ca", metavar="PATH", help="A PEM file of the certificate authorities to trust.")
 @click.pass_obj
 def add(
     invocation: Invocation, *, name: str, url: str, token_file: str | None, ca: str | None
@@ -99,7 +100,7 @@ def add(
     if not re.fullmatch(CONTEXT_NAME, name):
         raise UsageError(f"expected a name of letters, digits, '-', '_' and '.', got {name!r}")
     contexts = read_contexts(invocation.environ)
-    contexts.named[name] = Context(checked_host(url, "URL"), token_file, ca)
+    contexts.named[name] = Context(checked_host(url, "URL"), _absolute(token_file), _absolute(ca))
     contexts.write()
     _report(invocation, name, f"added {name}; kakuri context use {name} chooses it")
 
@@ -131,6 +132,11 @@ def show(invocation: Invocation) -> None:
         invocation.out(target.name or target.context.host)
     else:
         invocation.out(f"{target.label}, from {target.source}")
+
+
+def _absolute(path: str | None) -> str | None:
+    """Return a path that names the same file from every directory; `~` stays as it is."""
+    return path if path is None or path.startswith("~") else os.path.abspath(path)  # noqa: PTH100
 
 
 def _known(contexts: Contexts, name: str) -> None:

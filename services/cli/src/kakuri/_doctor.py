@@ -23,10 +23,9 @@ _WIDTH = 36
               help="Whether to check this machine; by default, if the host is on it.")  # fmt: skip
 @click.pass_obj
 def doctor(invocation: Invocation, *, is_run: bool, image: str, is_local: bool | None) -> int:
-    """Check whether workloads can be run, and what will go wrong next.
+    """Check whether workloads can run, and find what will cause problems later.
 
-    Changes nothing without --run. Exit code 1 if a check fails or could not be made: what was
-    skipped is not ok.
+    Changes nothing without --run. Exits with 1 if a check fails or is skipped.
     """
     from kakuri._checks import checks  # noqa: PLC0415 (not for --help)
 

@@ -36,11 +36,13 @@ Event = dict[str, Any]
 
 @click.command(cls=Verb)
 @click.argument("id", required=False, metavar="[ID]", shell_complete=complete_ids)
-@click.option("-f", "--follow", is_flag=True, help="Go on with new events, until Ctrl-C.")
+@click.option("-f", "--follow", is_flag=True, help="Keep printing new events, until Ctrl-C.")
 @click.option("-n", "--tail", type=click.IntRange(0, MAX_TAIL), metavar="EVENTS",
               help=f"Show the latest EVENTS events first, at most {MAX_TAIL}.")  # fmt: skip
 @click.option("--since", metavar="INDEX|TIME|now", help="Begin after an index, 10m ago, or now.")
-@click.option("-l", "--label", metavar="KEY=VALUE", help="Only of workloads with this label.")
+@click.option(
+    "-l", "--label", metavar="KEY=VALUE", help="Only events of workloads with this label."
+)
 @click.option("--type", "kind", metavar="TYPE",
               help="Only workload, desired, removed, runtime or node events.")  # fmt: skip
 @click.pass_obj
@@ -54,9 +56,10 @@ def events(
     label: str | None,
     kind: str | None,
 ) -> None:
-    """Show the events that are kept, or with -f new ones; -f resumes without a gap.
+    """Show the events that the agent keeps; with -f, new ones as they happen.
 
-    --tail shows only the latest events, with -f before new ones.
+    --tail shows only the latest events; with -f, they come before the new ones. After a broken
+    connection, -f resumes without a gap.
     """
     after, earliest = _beginning(since, tail, follow=follow)
     chosen = {"workload": id, "label": label, "type": kind}

@@ -241,7 +241,10 @@ def _explained(names: tuple[str, ...], given: dict[str, Any], message: str) -> s
     if names not in (("command",), ("args",)) or not isinstance(given.get(names[0]), str):
         return message
     value = given[names[0]]
-    return f'expected a list of strings, got {value!r}: write ["{value}"]'
+    if re.search(r"[\"'\\]", value) or not value.strip():
+        return f"expected a list of strings, got {value!r}"
+    words = ", ".join(f'"{word}"' for word in value.split())
+    return f"expected a list of strings, got {value!r}: write [{words}]"
 
 
 def _toml_lines(text: str) -> dict[tuple[str, ...], int]:

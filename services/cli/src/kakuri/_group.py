@@ -104,6 +104,9 @@ class Verb(_CommandWithHelp):
 
     def __init__(self, *arguments: Any, **attributes: Any) -> None:
         super().__init__(*arguments, **attributes)
+        for option in self.params:
+            if isinstance(option.type, click.IntRange):
+                option.type.name = "integer"  # else a word is not "a valid integer range"
         self.params.extend(shared_options())
 
 

@@ -14,10 +14,12 @@ from kakuri._text import clock, printable
 
 @click.command(cls=Verb)
 @click.argument("id", shell_complete=complete_ids)
-@click.option("--removed", is_flag=True, help="Of the workload of this id that was removed last.")
+@click.option(
+    "--removed", is_flag=True, help="Show the workload that was removed last under this id."
+)
 @click.pass_obj
 def history(invocation: Invocation, *, id: str, removed: bool) -> None:  # noqa: A002
-    """Show what happened to a workload, the oldest first; also after it was removed."""
+    """Show what happened to a workload, oldest first, even after it was removed."""
     from kakuri._tombstones import get_kept  # noqa: PLC0415 (not for --help)
 
     with invocation.api() as api:

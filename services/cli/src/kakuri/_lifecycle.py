@@ -22,8 +22,8 @@ MORE_SECONDS = 60.0
 
 _IDS = click.argument("ids", nargs=-1, required=True, metavar="ID...", shell_complete=complete_ids)
 _GRACE = click.option("--grace", type=SECONDS, default="10s", show_default=True, metavar="SECONDS",
-                      help="Time to end by itself, before it is killed.")  # fmt: skip
-_NO_WAIT = click.option("--no-wait", is_flag=True, help="Return once it is under way.")
+                      help="Time to end by itself before it is killed.")  # fmt: skip
+_NO_WAIT = click.option("--no-wait", is_flag=True, help="Return without waiting for the end.")
 _IF_VERSION = click.option("--if-version", metavar="NUMBER",
                            help="Only if the workload still has this version.")  # fmt: skip
 
@@ -59,7 +59,7 @@ def stop(
 @_IF_VERSION
 @click.pass_obj
 def start(invocation: Invocation, *, ids: tuple[str, ...], if_version: str | None) -> int:
-    """Run again what has ended or was stopped; its log goes on."""
+    """Run workloads again that have ended or were stopped; their logs continue."""
     with invocation.api() as api:
 
         def act(workload_id: str) -> Result:
@@ -80,7 +80,7 @@ def start(invocation: Invocation, *, ids: tuple[str, ...], if_version: str | Non
 def restart(
     invocation: Invocation, *, ids: tuple[str, ...], grace: float, if_version: str | None
 ) -> int:
-    """Stop workloads and run them again; their logs go on."""
+    """Stop workloads and run them again; their logs continue."""
     with invocation.api() as api:
 
         def act(workload_id: str) -> Result:

@@ -32,16 +32,24 @@ _STDOUT_MARK, _STDERR_MARK = "│", "┆"
 
 @click.command(cls=Verb)
 @click.argument("ids", nargs=-1, required=True, metavar="ID...", shell_complete=complete_ids)
-@click.option("-f", "--follow", is_flag=True, help="Go on until the workloads have ended for good.")
+@click.option(
+    "-f", "--follow", is_flag=True, help="Keep printing until every workload has ended for good."
+)
 @click.option("-n", "--tail", type=click.IntRange(0, 1_000_000), metavar="LINES",
               help="Begin this many lines before the end.")  # fmt: skip
 @click.option("-t", "--timestamps", is_flag=True, help="Print the time of each line.")
 @click.option("--since", metavar="TIME|DURATION", help="Only lines since a time, or the last 10m.")
 @click.option("--attempt", type=click.IntRange(min=0), metavar="NUMBER",
-              help="Only of one run: 0 is the first, 1 the first restart.")  # fmt: skip
-@click.option("--stream", type=click.Choice(["stdout", "stderr"]), help="Only one of both streams.")
-@click.option("--no-prefix", is_flag=True, help="No names before the lines of several logs.")
-@click.option("--removed", is_flag=True, help="Of the workload of this id that was removed last.")
+              help="Only one run: 0 is the first, 1 the first restart.")  # fmt: skip
+@click.option(
+    "--stream",
+    type=click.Choice(["stdout", "stderr"]),
+    help="Only what was written to this stream.",
+)
+@click.option("--no-prefix", is_flag=True, help="Print no names before the lines of several logs.")
+@click.option(
+    "--removed", is_flag=True, help="Show the workload that was removed last under this id."
+)
 @click.pass_obj
 def logs(
     invocation: Invocation,
@@ -56,7 +64,7 @@ def logs(
     no_prefix: bool,
     removed: bool,
 ) -> int:
-    """Show the output of workloads; with -f also what they write from now on.
+    """Show the output of workloads; with -f, keep printing new output.
 
     Following goes on over restarts of the workload, of its agent and of the control plane. What is
     kept of the log of a removed workload is shown as well.

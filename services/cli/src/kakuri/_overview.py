@@ -10,7 +10,7 @@ import sys
 USAGE = "kakuri [OPTIONS] COMMAND [ARGS]..."
 SUMMARY = "Run and watch container workloads in strong isolation."
 EPILOG = (
-    "kakuri VERB --help shows a verb. The control plane is --host, --context, KAKURI_HOST, "
+    "kakuri VERB --help explains a verb. The control plane is --host, --context, KAKURI_HOST, "
     "KAKURI_CONTEXT, the current context, or http://127.0.0.1:8080."
 )
 
@@ -21,7 +21,7 @@ SHARED_OPTIONS: dict[tuple[str, ...], tuple[str | tuple[str, ...] | None, str]] 
     ("--json",): (None, "The same as -o json."),
     ("-q", "--quiet"): (None, "Only ids; the same as -o name."),
     ("--host",): ("URL", "The control plane: http://…, https://… or unix:/PATH."),
-    ("--context",): ("NAME", "A control plane of the configuration."),
+    ("--context",): ("NAME", "A named control plane of the configuration."),
     ("--color",): (COLORS, "When to use colour."),
 }
 """The names of each option; its value, which is a placeholder, choices or nothing; its summary."""
@@ -31,33 +31,33 @@ HELP_OPTION = (("-h", "--help"), "Show this message and exit.")
 
 SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
     "Workloads": {
-        "run": ("_run", "Run an image; its output, its exit code."),
+        "run": ("_run", "Run an image; show its output, exit with its code."),
         "ps": ("_ps", "List workloads."),
-        "status": ("_status", "Show one workload, and why it is as it is."),
+        "status": ("_status", "Show one workload, its state and the reason."),
         "logs": ("_logs", "Show or follow output."),
         "wait": ("_wait", "Wait until workloads run, have ended, or are removed."),
         "history": ("_history", "Show what happened to a workload."),
-        "events": ("_events", "Show or follow what happens to all of them."),
+        "events": ("_events", "Show or follow what happens to all workloads."),
     },
     "Change": {
-        "stop": ("_lifecycle", "Stop workloads, and keep their logs."),
-        "start": ("_lifecycle", "Run again what has ended."),
-        "restart": ("_lifecycle", "Stop, and run again."),
+        "stop": ("_lifecycle", "Stop workloads and keep their logs."),
+        "start": ("_lifecycle", "Run ended workloads again."),
+        "restart": ("_lifecycle", "Stop workloads and run them again."),
         "rm": ("_remove", "Stop and remove workloads."),
     },
     "Files": {
-        "apply": ("_apply", "Make the workloads those of a file."),
+        "apply": ("_apply", "Make the node match a file."),
         "diff": ("_apply", "Compare a file with what runs."),
         "plan": ("_apply", "Show what apply would do, and whether it fits."),
-        "verify": ("_verify", "Check a file, without a server."),
+        "verify": ("_verify", "Check a file without a server."),
     },
     "System": {
         "nodes": ("_nodes", "List nodes with their capacity."),
         "node": ("_nodes", "Show one node."),
-        "doctor": ("_doctor", "Check what would go wrong."),
+        "doctor": ("_doctor", "Find what prevents workloads from running."),
         "up": ("_up", "Start a system on this machine."),
         "context": ("_context", "List, add and choose control planes."),
-        "completion": ("_completion", "Print the completion of a shell."),
+        "completion": ("_completion", "Print the completion script of a shell."),
         "version": ("_about", "Show versions of client and nodes."),
         "api": ("_about", "Send a request of your own."),
     },

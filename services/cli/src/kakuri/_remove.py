@@ -24,11 +24,11 @@ MAX_WAIT_SECONDS = 60.0
 @click.command(cls=Verb)
 @click.argument("ids", nargs=-1, required=True, metavar="ID...", shell_complete=complete_ids)
 @click.option("-f", "--force", is_flag=True,
-              help="Ask nothing about running workloads, and ignore unknown ids.")  # fmt: skip
+              help="Remove running workloads without asking, and ignore unknown ids.")  # fmt: skip
 @click.option("--yes", is_flag=True, help="Answer the question with yes.")
 @click.option("--grace", type=SECONDS, default="10s", show_default=True, metavar="SECONDS",
-              help="Time to end by itself, before it is killed.")  # fmt: skip
-@click.option("--no-wait", is_flag=True, help="Return once it is under way.")
+              help="Time to end by itself before it is killed.")  # fmt: skip
+@click.option("--no-wait", is_flag=True, help="Return without waiting for the end.")
 @click.option("--if-version", metavar="NUMBER",
               help="Only if the workload still has this version.")  # fmt: skip
 @click.pass_obj
@@ -42,7 +42,7 @@ def rm(
     no_wait: bool,
     if_version: str | None,
 ) -> int:
-    """Stop and remove workloads, and print what is proven gone.
+    """Stop and remove workloads, and print proof that they are gone.
 
     Exit code, history and the end of the log of a removed workload are kept for a while:
     `status`, `history` and `logs` still show them.
@@ -62,7 +62,7 @@ def rm(
                 from kakuri_json import encode  # noqa: PLC0415 (only here)
 
                 document = {"id": workload_id}
-                return encode(document), document, "not there"
+                return encode(document), document, "not found"
             document = response.document
             is_gone = response.status == 200
             text = receipt_text(document) if is_gone else "is being removed"

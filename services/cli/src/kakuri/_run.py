@@ -66,13 +66,13 @@ class RunVerb(Verb):
 @click.option("-d", "--detach", is_flag=True, help="Print the id, and do not wait.")
 @click.option("--rm", "is_removed", is_flag=True, help="Remove it when it has ended.")
 @click.option(
-    "--name", metavar="ID", help="Id of the workload; by default made from the image's name."
+    "--name", metavar="ID", help="Id of the workload; by default, derived from the image's name."
 )
 @click.option("-m", "--memory", type=SIZE, metavar="SIZE", help="Memory limit: 256M, 2GiB.")
 @click.option("-c", "--cpu", type=CPU, metavar="CORES", help="CPU limit: 0.5, 500m.")
 @click.option("--class", "runtime_class", metavar="NAME", help="The runtime class.")
 @click.option("-e", "--env", multiple=True, metavar="NAME[=VALUE]",
-              help="Environment variable; without VALUE, that of this environment.")  # fmt: skip
+              help="Environment variable; without VALUE, copied from this shell.")  # fmt: skip
 @click.option("--env-file", type=click.Path(exists=True, dir_okay=False, allow_dash=True),
               multiple=True, help="A file of NAME=VALUE lines.")  # fmt: skip
 @click.option("-l", "--label", type=PAIR, multiple=True, metavar="KEY=VALUE", help="A label.")
@@ -84,7 +84,7 @@ class RunVerb(Verb):
               help="When to pull the image.")  # fmt: skip
 @click.option("--entrypoint", metavar="PROGRAM", help="Replace the image's entry point.")
 @click.option("--grace", type=SECONDS, default="10s", show_default=True, metavar="SECONDS",
-              help="Time to end by itself after Ctrl-C.")  # fmt: skip
+              help="Time that the workload has to end by itself after Ctrl-C.")  # fmt: skip
 @click.option("--timeout", type=SECONDS, metavar="SECONDS",
               help="Stop it after this time, and exit with 124.")  # fmt: skip
 @click.option("--dry-run", is_flag=True, help="Check everything, and start nothing.")

@@ -33,10 +33,12 @@ _ADVICE = {
 
 @click.command(cls=Verb)
 @click.argument("id", shell_complete=complete_ids)
-@click.option("--removed", is_flag=True, help="Of the workload of this id that was removed last.")
+@click.option(
+    "--removed", is_flag=True, help="Show the workload that was removed last under this id."
+)
 @click.pass_obj
 def status(invocation: Invocation, *, id: str, removed: bool) -> None:  # noqa: A002
-    """Show one workload: its state and why, its limits, its last steps and lines."""
+    """Show one workload: its state and the reason, its limits, its latest steps and lines."""
     from kakuri._nodes import first_node, warn_if_simulated  # noqa: PLC0415 (not for --help)
     from kakuri._tombstones import get_kept  # noqa: PLC0415
 

@@ -58,7 +58,7 @@ class _Stop(Exception):
               help="Where the control plane listens.")  # fmt: skip
 @click.option("--runtime", type=click.Choice(["auto", "simulated", "containerd"]),
               default="auto", show_default=True,
-              help="auto is containerd, for root and where it runs.")  # fmt: skip
+              help="auto: containerd, if it runs and you are root, else simulated.")  # fmt: skip
 @click.option("--handler", default=HANDLER, show_default=True,
               help="containerd's handler of the class edera-zone.")  # fmt: skip
 @click.option("--containerd", "socket", type=click.Path(path_type=Path), default=CONTAINERD,
@@ -77,7 +77,7 @@ def up(
 ) -> int:
     """Start an agent and a control plane on this machine; Ctrl-C ends both.
 
-    Nothing is kept: workloads end with it, and are removed.
+    Nothing is kept: when it ends, all workloads are stopped and removed.
     """
     why = _why_simulated(socket)
     if runtime == "containerd" and why:

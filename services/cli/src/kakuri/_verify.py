@@ -16,7 +16,7 @@ DEFAULT_FILE = ("kakuri.toml",)
 @click.argument("more", nargs=-1, metavar="[FILE|DIR|-]...")
 @click.pass_obj
 def verify(invocation: Invocation, *, files: tuple[str, ...], more: tuple[str, ...]) -> int:
-    """Check files of workloads, without a server: every fault, with its path and line."""
+    """Check files of workloads without a server; report every fault with its path and line."""
     from kakuri._files import FileFaults, read_manifest  # noqa: PLC0415 (not for --help)
 
     try:

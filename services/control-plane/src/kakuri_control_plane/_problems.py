@@ -62,8 +62,8 @@ def _explain(fault: Fault) -> Fault:
     if match is None or fault.path not in ("$.command", "$.args"):
         return fault
     message = f"expected a list of strings, got {match[1]}"
-    if match[2] is not None:
-        message += f': write ["{match[2]}"]'
+    if match[2] is not None and (words := match[2].split()):
+        message += ": write [" + ", ".join(f'"{word}"' for word in words) + "]"
     return Fault(fault.path, message)
 
 
