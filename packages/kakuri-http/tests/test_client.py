@@ -279,7 +279,7 @@ async def test_idle_connection_that_the_server_closed_is_not_used():
     async with scripted(OK, hold=False) as (url, heads), Client() as client:
         await client.request("GET", url)
         while "0 idle" not in repr(client):
-            client._pool._drop_idle()
+            client._pool._close_expired()
             await asyncio.get_running_loop().run_in_executor(None, str)
     assert len(heads) == 1
 

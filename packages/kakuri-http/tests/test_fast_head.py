@@ -22,7 +22,7 @@ from kakuri_http import (
     ServerConnection,
 )
 from kakuri_http._headers import LazyHeaders
-from kakuri_http.core._fast_head import _CACHED_FIELDS, _CACHED_HEADS, compile_fast_head
+from kakuri_http.core._fast_head import _MAX_CACHED_BLOCKS, _MAX_CACHED_HEADS, compile_fast_head
 from kakuri_http.core._heads import HeadParser, parse_request_head
 
 from .cases import load, raw
@@ -419,8 +419,8 @@ def test_number_of_cached_heads_and_fields_is_bounded():
         for _ in range(3):
             fast(b"GET /%d HTTP/1.1\r\nHost: a\r\nX: %d\r\n\r\n" % (number, number), 0)
     reader = fast.__self__
-    assert len(reader._heads._values) == _CACHED_HEADS
-    assert len(reader._fields._values) == _CACHED_FIELDS
+    assert len(reader._heads._values) == _MAX_CACHED_HEADS
+    assert len(reader._fields._values) == _MAX_CACHED_BLOCKS
 
 
 def test_field_that_was_found_or_missed_once_has_the_same_value_again():
@@ -432,7 +432,7 @@ def test_field_that_was_found_or_missed_once_has_the_same_value_again():
         assert request.headers.get("none", "default") == "default"
         for number in range(100):  # more names than are remembered
             assert request.headers.get(f"n-{number}") is None
-    assert len(request.headers._found) < 20
+    assert len(request.headers._lookups) < 20
 
 
 def events_of(pieces, limits, read_fast):

@@ -80,8 +80,8 @@ async def test_response_that_is_ready_is_sent_even_if_its_connection_closes_in_t
         for connection, reply in zip(connections, site.replies, strict=True):
             reply.set_result(Response(200, b"content"))
             # As asyncio would do in the next turn; nothing else runs in between.
-            reply.remove_done_callback(connection._handled)
-            connection._handled(reply)
+            reply.remove_done_callback(connection._handler_done)
+            connection._handler_done(reply)
             assert connection._out
         draining = asyncio.create_task(server.drain(5)) if ending == "drain" else None
         if ending == "eof":

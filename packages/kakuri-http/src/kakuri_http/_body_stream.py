@@ -1,4 +1,4 @@
-"""Content as it is read while it arrives, with back-pressure."""
+"""Content that is read while it arrives, with backpressure."""
 
 import asyncio
 import sys
@@ -11,15 +11,15 @@ from kakuri_http._headers import Headers
 _NO_TRAILERS = Headers()
 
 
-def _nothing() -> None:
-    """Pause nothing: the content is complete."""
+def _do_nothing() -> None:
+    """Stand in for pausing and resuming a connection: the content has arrived already."""
 
 
 class StreamedBody:
     """Pieces of content, from a connection to one reader.
 
     Attributes:
-        size: Bytes that the reader has not taken.
+        size: Bytes that have arrived and were not read yet.
         is_paused: Whether the connection is not being read, because the reader has enough.
         has_ended: Whether the content is complete.
         trailers: The fields after the content, once it is complete.
@@ -42,7 +42,7 @@ class StreamedBody:
     @classmethod
     def whole(cls, content: bytes) -> "StreamedBody":
         """Return the stream of content that has arrived already."""
-        stream = cls(sys.maxsize, _nothing, _nothing)  # which never pauses
+        stream = cls(sys.maxsize, _do_nothing, _do_nothing)  # which never pauses
         if content:
             stream.feed(content)
         stream.end(_NO_TRAILERS)

@@ -13,8 +13,8 @@ _NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _VALUE = re.compile(r"(?:[\x21-\x7e\x80-\xff](?:[\t\x20-\x7e\x80-\xff]*[\x21-\x7e\x80-\xff])?)?")
 
 
-_MAX_FOUND = 16
-"""Names of fields, or of fields that are missing, whose values are remembered."""
+_MAX_CACHED_LOOKUPS = 16
+"""Maximum number of names, of present or missing fields, whose lookup is cached."""
 
 
 class Headers:
@@ -106,8 +106,8 @@ class Headers:
 
 
 @lru_cache(256)
-def _key(name: str) -> bytes:
-    """Return what the line of a field begins with, after the end of the line before it."""
+def _line_start(name: str) -> bytes:
+    """Return the beginning of a field's line, with the line feed before it, in lower case."""
     return b"\n%b:" % name.lower().encode("latin-1", "replace")
 
 
@@ -144,19 +144,19 @@ class ParsedHeaders(Headers):
 
 
 class LazyHeaders(Headers):
-    """Field lines that an expression has checked, as bytes.
+    """Fields that are kept as the lines that arrived, which a regular expression has checked.
 
-    A single field is searched for. The lines are split when all fields are read, or one that
-    repeats. What was found is remembered, because one object may serve many requests.
+    Looking up a field searches the lines. They are split only when all fields are read, or one that
+    is repeated. Lookups are cached, because many requests may share the object.
     """
 
-    __slots__ = ("_block", "_folded", "_found")
+    __slots__ = ("_block", "_lookups", "_lowercase")
 
     def __init__(self, block: bytes) -> None:
         self._index = self._lines = None
         self._block: bytes | None = block
-        self._folded = b""
-        self._found: dict[str, str | None] = {}
+        self._lowercase = b""
+        self._lookups: dict[str, str | None] = {}
 
     def _fields(self) -> list[tuple[str, str]]:
         block = self._block
@@ -171,21 +171,21 @@ class LazyHeaders(Headers):
     def get(self, name: str, default: str | None = None) -> str | None:
         """Return a field's value; those of a repeated field joined by `, ` (RFC 9110 5.3)."""
         try:
-            value = self._found[name]
+            value = self._lookups[name]
         except KeyError:
             value = self._search(name)
-            if len(self._found) < _MAX_FOUND:
-                self._found[name] = value
+            if len(self._lookups) < _MAX_CACHED_LOOKUPS:
+                self._lookups[name] = value
         return default if value is None else value
 
     def _search(self, name: str) -> str | None:
         block = self._block
         if block is None:
             return self._by_name().get(name.lower())
-        folded = self._folded
+        folded = self._lowercase
         if not folded:
-            self._folded = folded = b"\n" + block.lower()
-        key = _key(name)
+            self._lowercase = folded = b"\n" + block.lower()
+        key = _line_start(name)
         at = folded.find(key)
         if at < 0:
             return None

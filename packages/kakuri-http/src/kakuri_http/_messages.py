@@ -63,11 +63,11 @@ class Request:
     """One request: what a client's core sends, and what a server's core and handlers receive.
 
     Attributes:
-        method: As sent; methods have case.
+        method: As sent; methods are case-sensitive.
         target: As sent, still percent-encoded.
         path: The target's path, still percent-encoded.
         query_string: The target's query, still percent-encoded, without the question mark.
-        params: What the route's pattern took out of the path, decoded once.
+        params: The parameters in the path, by their names in the route's pattern, decoded once.
         headers: The fields.
         trailers: The fields after chunked content, once it has ended.
         body: The content; complete unless the route is a streaming one.

@@ -175,7 +175,7 @@ class Client(Methods[Body, Coroutine[Any, Any, ReceivedResponse]]):
         returned. Cancelling the call closes its connection.
 
         Args:
-            method: For example `GET`; methods have case.
+            method: For example `GET`; methods are case-sensitive.
             url: Absolute, or a path if the client has an endpoint; percent-encoded.
             body: Bytes, which are sent with their length, or an iterable or async iterable of
                 pieces, which are sent chunked.

@@ -35,12 +35,12 @@ class Pool:
     def __init__(
         self,
         limits: PoolLimits,
-        messages: Limits,
+        message_limits: Limits,
         tls: ClientTLS | None,
         trusted_uids: Collection[int],
     ) -> None:
         self._limits = limits
-        self._messages = messages
+        self._message_limits = message_limits
         self._tls = tls
         self._trusted_uids = frozenset(trusted_uids)
         self._idle: dict[Endpoint, deque[ClientProtocol]] = {}
@@ -76,7 +76,7 @@ class Pool:
             try:
                 connection = await self._connect(endpoint, timeouts)
             except BaseException:
-                self._uncount(endpoint)
+                self._count_closed(endpoint)
                 self._assign()
                 raise
         self._in_use.add(connection)
@@ -91,7 +91,7 @@ class Pool:
             self._idle.setdefault(endpoint, deque()).append(connection)
         else:
             connection.abort()
-            self._uncount(endpoint)
+            self._count_closed(endpoint)
         self._assign()
 
     def close(self) -> None:
@@ -124,7 +124,7 @@ class Pool:
 
     def _claim(self, endpoint: Endpoint) -> _Slot | None:
         """Return a slot that is free, or None."""
-        self._drop_idle()
+        self._close_expired()
         idle = self._idle.get(endpoint)
         if idle:
             return _Slot(idle.pop())  # the server keeps the one used last for the longest time
@@ -145,7 +145,7 @@ class Pool:
                 return await waiter
         except BaseException as error:
             if number in self._waiters.get(endpoint, ()):
-                self._leave(endpoint, number)
+                self._leave_queue(endpoint, number)
             elif waiter.done() and not waiter.cancelled() and waiter.exception() is None:
                 self._free(endpoint, waiter.result())
             if isinstance(error, TimeoutError) and deadline.expired():
@@ -161,7 +161,7 @@ class Pool:
         else:
             if slot.connection is not None:
                 slot.connection.abort()
-            self._uncount(endpoint)
+            self._count_closed(endpoint)
         self._assign()
 
     def _assign(self) -> None:
@@ -179,10 +179,10 @@ class Pool:
                     endpoints.discard(endpoint)
                     continue
                 waiter.set_result(slot)
-            if not self._leave(endpoint, number):
+            if not self._leave_queue(endpoint, number):
                 endpoints.discard(endpoint)
 
-    def _leave(self, endpoint: Endpoint, number: int) -> bool:
+    def _leave_queue(self, endpoint: Endpoint, number: int) -> bool:
         """Remove a request from its queue; return whether others are in it."""
         queue = self._waiters[endpoint]
         del queue[number]
@@ -192,7 +192,7 @@ class Pool:
 
     async def _connect(self, endpoint: Endpoint, timeouts: Timeouts) -> ClientProtocol:
         def make() -> ClientProtocol:
-            return ClientProtocol(self._messages)
+            return ClientProtocol(self._message_limits)
 
         with translated_connect_errors():
             connection = await connect(
@@ -208,22 +208,24 @@ class Pool:
             raise _closed(endpoint)
         return connection
 
-    def _drop_idle(self) -> None:
+    def _close_expired(self) -> None:
+        """Close connections that were idle for too long, or that the server closed."""
         oldest = time.monotonic() - self._limits.idle
         for endpoint, idle in self._idle.items():
             while idle and (idle[0].idle_since < oldest or not idle[0].is_reusable):
                 idle.popleft().close()
-                self._uncount(endpoint)
+                self._count_closed(endpoint)
 
     def _close_one_idle(self) -> bool:
         for endpoint, idle in self._idle.items():
             if idle:
                 idle.popleft().close()
-                self._uncount(endpoint)
+                self._count_closed(endpoint)
                 return True
         return False
 
-    def _uncount(self, endpoint: Endpoint) -> None:
+    def _count_closed(self, endpoint: Endpoint) -> None:
+        """Count one connection to an endpoint less: it was closed, or could not be opened."""
         self._count[endpoint] -= 1
         if not self._count[endpoint]:
             del self._count[endpoint]

@@ -42,7 +42,7 @@ class Exchange:
     def __init__(self, timeouts: Timeouts) -> None:
         self.timeouts = timeouts
         self.head: asyncio.Future[ReceivedResponse] = asyncio.get_running_loop().create_future()
-        self.head.add_done_callback(retrieve)
+        self.head.add_done_callback(retrieve_exception)
         self.continued: asyncio.Future[None] | None = None
         self.writable: asyncio.Future[None] | None = None
         self.sender: asyncio.Task[None] | None = None
@@ -88,7 +88,7 @@ def _closed() -> ResponseClosed:
     return ResponseClosed("the response was read after the block of its stream() had ended")
 
 
-def retrieve(future: "asyncio.Future[ReceivedResponse] | asyncio.Future[None]") -> None:
+def retrieve_exception(future: "asyncio.Future[ReceivedResponse] | asyncio.Future[None]") -> None:
     """Retrieve a failure that no caller awaits, so that asyncio does not log it."""
     if not future.cancelled():
         future.exception()
@@ -259,12 +259,12 @@ class ClientProtocol(Connection):
         self.write(self.core.send(request))
         sending = None
         if self.core.request_state is State.BODY:
-            sending = self._send(exchange, body, is_asked=request.expects_continue)
+            sending = self._send(exchange, body, expects_continue=request.expects_continue)
         elif self.is_writing_paused:
             sending = self._until_writable(exchange)
         if sending is not None:
             exchange.sender = asyncio.get_running_loop().create_task(sending)
-            exchange.sender.add_done_callback(self._sent)
+            exchange.sender.add_done_callback(self._sender_done)
             # While the request is being sent, the timeout for writing counts, not that for reading.
             waiting: list[asyncio.Future[Any]] = [exchange.head, exchange.sender]
             await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
@@ -288,8 +288,8 @@ class ClientProtocol(Connection):
             if exchange.sender is None:
                 self._exchange = None
 
-    async def _send(self, exchange: Exchange, body: Content, *, is_asked: bool) -> None:
-        if is_asked:
+    async def _send(self, exchange: Exchange, body: Content, *, expects_continue: bool) -> None:
+        if expects_continue:
             # A server that does not answer the expectation gets the content after a moment
             # (RFC 9110 10.1.1).
             exchange.continued = asyncio.get_running_loop().create_future()
@@ -315,7 +315,7 @@ class ClientProtocol(Connection):
         while self.is_writing_paused:
             unsent = self.unsent
             exchange.writable = asyncio.get_running_loop().create_future()
-            exchange.writable.add_done_callback(retrieve)
+            exchange.writable.add_done_callback(retrieve_exception)
             try:
                 async with asyncio.timeout(seconds):
                     await exchange.writable
@@ -329,7 +329,7 @@ class ClientProtocol(Connection):
         if exchange.continued is not None and not exchange.continued.done():
             exchange.continued.set_result(None)
 
-    def _sent(self, task: asyncio.Task[None]) -> None:
+    def _sender_done(self, task: asyncio.Task[None]) -> None:
         exchange = self._exchange
         assert exchange is not None  # it is kept while its sender runs
         exchange.sender = None

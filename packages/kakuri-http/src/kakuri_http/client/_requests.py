@@ -123,8 +123,8 @@ def piece_of(piece: Any) -> bytes:
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _SEE_OTHER = 303
 _MAY_REPLACE_POST = frozenset({301, 302})
-_SECRETS = frozenset({"authorization", "cookie", "proxy-authorization"})
-_OURS = frozenset(
+_CREDENTIALS = frozenset({"authorization", "cookie", "proxy-authorization"})
+_WRITTEN_BY_CLIENT = frozenset(
     {"host", "content-length", "transfer-encoding", "connection", "upgrade", "te", "trailer"}
 )
 
@@ -157,14 +157,14 @@ class ClientRequest(NamedTuple):
 def make_request(request: ClientRequest, url: URL) -> Request:
     """Return the head to send, with the content if it is complete.
 
-    `Expect: 100-continue` among the fields is honoured unless there is no content.
+    `Expect: 100-continue` among the fields is ignored if there is no content.
 
     Raises:
         LocalProtocolError: The client writes one of the fields itself.
     """
     fields, body = request.headers, request.body
     for name, _ in fields:
-        if name.lower() in _OURS:
+        if name.lower() in _WRITTEN_BY_CLIENT:
             raise LocalProtocolError(f"the client writes {name!r} itself; remove it from headers")
     expects = (fields.get("expect") or "").lower() == "100-continue"
     if expects:
@@ -226,7 +226,7 @@ def follow_redirect(
         raise InvalidURL(f"expected a location with https, got {location!r}")
     headers = request.headers
     if there.origin != here.origin:
-        headers = Headers([field for field in headers if field[0].lower() not in _SECRETS])
+        headers = Headers([field for field in headers if field[0].lower() not in _CREDENTIALS])
     replaces_post = response.status in _MAY_REPLACE_POST and request.method == "POST"
     if replaces_post or (response.status == _SEE_OTHER and request.method not in {"GET", "HEAD"}):
         kept = [field for field in headers if not field[0].lower().startswith("content-")]

@@ -70,7 +70,7 @@ class ChunkedReader:
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._left = 0  # of the current chunk's data
-        self._after_data = False  # CR LF is due
+        self._needs_crlf = False  # whether the CR LF after a chunk's data comes next
         self._in_trailers = False
         self._extensions = 0  # bytes of extensions beyond the size of the content
         self._trailer_fields: list[tuple[bytes, bytes]] = []
@@ -85,24 +85,24 @@ class ChunkedReader:
                 if not piece:
                     return None, position
                 self._left -= len(piece)
-                self._after_data = not self._left
+                self._needs_crlf = not self._left
                 return piece, position + len(piece)
-            if self._after_data:
+            if self._needs_crlf:
                 ending = data[position : position + 2]
                 if ending != b"\r\n"[: len(ending)]:
                     raise RemoteProtocolError(f"expected CR LF after a chunk, got {ending!r}")
                 if len(ending) < 2:
                     return None, position
                 position += 2
-                self._after_data = False
+                self._needs_crlf = False
             line, position = self._read_line(data, position)
             if line is None:
                 return None, position
             if self._in_trailers:
-                if self._take_trailer(line):
+                if self._add_trailer(line):
                     return None, position
             else:
-                self._take_size(line)
+                self._begin_chunk(line)
 
     def _read_line(self, data: bytes, position: int) -> tuple[bytes | None, int]:
         limit = self._limits.field_line if self._in_trailers else self._limits.chunk_line
@@ -124,7 +124,8 @@ class ChunkedReader:
             raise RemoteProtocolError(f"expected CR LF as line end, got {line[:40]!r}")
         return line[:-2], end + 1
 
-    def _take_size(self, line: bytes) -> None:
+    def _begin_chunk(self, line: bytes) -> None:
+        """Read the first line of a chunk; trailers follow the last chunk, whose size is 0."""
         match = _grammar.chunk_line.fullmatch(line)
         if match is None:
             raise RemoteProtocolError(f"expected a chunk size, got {line[:40]!r}")
@@ -152,7 +153,8 @@ class ChunkedReader:
         """Return how many bytes of the current chunk are still to come."""
         return self._left
 
-    def _take_trailer(self, line: bytes) -> bool:
+    def _add_trailer(self, line: bytes) -> bool:
+        """Add the line of a trailer; return whether it was the empty line that ends them."""
         if not line:
             self.trailers = ParsedHeaders(self._trailer_fields)
             return True

@@ -108,13 +108,13 @@ class CoreConnection:
     def _move_request(self, kind: Kind) -> None:
         state = REQUEST_TABLE[self.request_state].get(kind)
         if state is None:
-            raise _not_now(kind, "request", self.request_state)
+            raise _wrong_state(kind, "request", self.request_state)
         self.request_state = state
 
     def _move_response(self, kind: Kind) -> None:
         state = RESPONSE_TABLE[self.response_state].get(kind)
         if state is None:
-            raise _not_now(kind, "response", self.response_state)
+            raise _wrong_state(kind, "response", self.response_state)
         self.response_state = state
 
     def _end_exchange(self) -> None:
@@ -129,7 +129,7 @@ class CoreConnection:
                 self._move_response(Kind.CLOSE)
 
     def _begin_exchange(self) -> None:
-        """Reset what belongs to the last exchange; for the roles."""
+        """Reset the state of the last exchange; each role has its own."""
 
     def _fail(self) -> None:
         """End the connection after this exchange, as the peer broke the protocol."""
@@ -217,5 +217,5 @@ def cut_off(what: str) -> CutOff:
     return CutOff(f"the peer closed the connection before the end of {what}")
 
 
-def _not_now(kind: Kind, side: str, state: State) -> LocalProtocolError:
+def _wrong_state(kind: Kind, side: str, state: State) -> LocalProtocolError:
     return LocalProtocolError(f"{kind.value} can't be sent: the {side} is in state {state.value!r}")

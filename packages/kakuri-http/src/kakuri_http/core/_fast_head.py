@@ -1,4 +1,4 @@
-"""The fast reading of a request's head: one expression for the usual spelling.
+"""Reads request heads in their usual spelling with one regular expression, which is fast.
 
 It matches only heads that the exact parser accepts too, with the same result; all others go to
 that parser. A property test compares the two. Not matched, and so left to the exact parser:
@@ -46,19 +46,19 @@ LINE
 ){1,MOST})\r\n
 """.replace(b"REST", _REST_OF_FIELD).replace(b"LINE", _LINE)
 
-_MAX_CACHED_BYTES = 512
+_MAX_CACHED_HEAD_BYTES = 512
 """Maximum size of a cached head: enough for most programs; browsers send larger but fewer heads."""
-_CACHED_HEADS = 1024
+_MAX_CACHED_HEADS = 1024
 """Maximum number of cached heads. Typical ones take 1 MiB; heads of seventy short fields, if all of
 them were read, 19 MiB."""
-_CACHED_FIELDS = 256
+_MAX_CACHED_BLOCKS = 256
 """Maximum number of cached blocks of field lines."""
 
 _Match = Callable[[bytes, int], re.Match[bytes] | None]
-FastHead = Callable[[bytes, int], tuple[Request, int] | None]
+FastHeadReader = Callable[[bytes, int], tuple[Request, int] | None]
 
 
-def compile_fast_head(limits: Limits) -> FastHead:
+def compile_fast_head(limits: Limits) -> FastHeadReader:
     """Return a function that reads heads; all connections of a server may share it.
 
     The function is called with the received bytes and the position of a head. It returns the
@@ -80,17 +80,17 @@ def _expressions(limits: Limits) -> tuple[_Match, _Match]:
 class _Reader:
     """Reads heads, with caches of repeated heads and of repeated field lines."""
 
-    __slots__ = ("_fields", "_heads", "_longest", "_match_head", "_match_line")
+    __slots__ = ("_fields", "_heads", "_match_head", "_match_line", "_max_length")
 
     def __init__(self, limits: Limits) -> None:
         self._match_head, self._match_line = _expressions(limits)
         # A head within the smallest of the limits on its parts is within all of them.
-        self._longest = min(limits.request_line, limits.field_line, limits.head)
-        self._heads: RepeatCache[RepeatedHead] = RepeatCache(_CACHED_HEADS)
-        self._fields: RepeatCache[tuple[LazyHeaders, str, int]] = RepeatCache(_CACHED_FIELDS)
+        self._max_length = min(limits.request_line, limits.field_line, limits.head)
+        self._heads: RepeatCache[RepeatedHead] = RepeatCache(_MAX_CACHED_HEADS)
+        self._fields: RepeatCache[tuple[LazyHeaders, str, int]] = RepeatCache(_MAX_CACHED_BLOCKS)
 
     def read(self, data: bytes, position: int) -> tuple[Request, int] | None:
-        end = data.find(b"\r\n\r\n", position, position + _MAX_CACHED_BYTES) + 4
+        end = data.find(b"\r\n\r\n", position, position + _MAX_CACHED_HEAD_BYTES) + 4
         head = data[position:end] if end > 3 else b""  # empty if too long for the cache
         repeated = self._heads.find(head)
         if repeated is not None:
@@ -110,15 +110,15 @@ class _Reader:
             match = self._match_head(data, position)
             if match is None:
                 return None
-            method, path, query, block, name, size = match.groups()
+            method, path, query, block, name, digits = match.groups()
             if name is None:  # without a Host, which the exact parser refuses
                 return None
             end = match.end()
-            fields = LazyHeaders(block), name.decode(), int(size) if size else 0
+            fields = LazyHeaders(block), name.decode(), int(digits) if digits else 0
             is_repeated = bool(lines) and self._fields.mark_seen(lines)
             if is_repeated:
                 self._fields.add(lines, fields)
-        if end - position > self._longest:
+        if end - position > self._max_length:
             return None
         text = path.decode()
         if "/." in text or "//" in text:

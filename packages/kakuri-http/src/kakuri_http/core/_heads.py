@@ -1,4 +1,4 @@
-"""The exact parser of heads: line by line, as the bytes arrive; it alone writes errors.
+"""The exact parser of heads: line by line, as the bytes arrive. Only it reports errors.
 
 It receives lines, not positions, so that a head that comes byte by byte is scanned once: only the
 last, unfinished line is kept. An invalid line is refused when it arrives, long before the head's
@@ -28,7 +28,7 @@ _UNUSABLE = 1 << 63
 # Effectively unlimited: only a length that does not fit into 63 bits exceeds it.
 NO_BODY_LIMIT = _UNUSABLE - 1
 
-_NOT_IN_START_LINE = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+_CONTROL = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
 
 @dataclass(slots=True)
@@ -82,10 +82,11 @@ class HeadParser:
                 raise RemoteProtocolError("expected CR LF as line end, got a bare LF")
             line = data[position : end - 1]
             position = end + 1
-            if self._take_line(line):
+            if self._add_line(line):
                 return True, position
 
-    def _take_line(self, line: bytes) -> bool:
+    def _add_line(self, line: bytes) -> bool:
+        """Add a line without its end; return whether the head is complete."""
         if b"\r" in line:
             raise RemoteProtocolError("expected CR only in a line end, got a bare CR")
         if self.start_line is None:
@@ -134,7 +135,7 @@ class HeadParser:
         # One byte more than the line may have: its CR.
         rest = data[position : position + max(self._limits.request_line, self._limits.field_line)]
         self._check_line(len(data) - position - 1, rest)
-        if self.start_line is None and _NOT_IN_START_LINE.search(rest):
+        if self.start_line is None and _CONTROL.search(rest):
             # Usually a client of TLS or HTTP/2: it gets the error at once, not after a timeout.
             raise RemoteProtocolError(f"expected a start line, got {rest[:40]!r}")
 

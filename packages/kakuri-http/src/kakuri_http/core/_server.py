@@ -5,7 +5,7 @@ from kakuri_http._limits import Limits
 from kakuri_http._messages import Request, Response
 from kakuri_http.core._bodies import ChunkedReader, LengthReader
 from kakuri_http.core._connection import CoreConnection, cut_off
-from kakuri_http.core._fast_head import FastHead, compile_fast_head
+from kakuri_http.core._fast_head import FastHeadReader, compile_fast_head
 from kakuri_http.core._heads import HeadParser, parse_request_head
 from kakuri_http.core._states import (
     CONNECTION_CLOSED,
@@ -61,7 +61,9 @@ class ServerConnection(CoreConnection):
     response_state: State
     exchanges: int
 
-    def __init__(self, limits: Limits | None = None, read_fast: FastHead | None = None) -> None:
+    def __init__(
+        self, limits: Limits | None = None, read_fast: FastHeadReader | None = None
+    ) -> None:
         """Create a connection.
 
         Args:
@@ -70,7 +72,7 @@ class ServerConnection(CoreConnection):
                 its caches; None for caches of this connection's own.
         """
         super().__init__(limits)
-        self._read_fast: FastHead = read_fast or compile_fast_head(self.limits)
+        self._read_fast: FastHeadReader = read_fast or compile_fast_head(self.limits)
         self._matched: tuple[Request, int] | None = None  # by receive_request, for next_event
         self._parser: HeadParser | None = None
         self._request: Request | None = None
@@ -221,6 +223,7 @@ class ServerConnection(CoreConnection):
         return request
 
     def _at_end(self) -> ServerEvent:
+        """Return the event after all received bytes, none of which completes a head."""
         if not self._has_eof:
             return NEED_DATA
         if self.buffered or (self._parser is not None and self._parser.has_begun):
@@ -304,12 +307,12 @@ class ServerConnection(CoreConnection):
         self._move_response(_RESPONSE)
         if request is None or self.request_state is State.ERROR:
             self.keep_alive = False
-        old = request is not None and request.http_version == "1.0"
+        is_http_1_0 = request is not None and request.http_version == "1.0"
         omits = response.status in WITHOUT_CONTENT or (
             request is not None and request.method == "HEAD"
         )
         if isinstance(body, bytes):
-            option = self._option(is_old=old)
+            option = self._connection_option(is_http_1_0=is_http_1_0)
             head = compose_response_head(
                 response, length=len(body), chunked=False, option=option, trace=trace
             )
@@ -319,16 +322,17 @@ class ServerConnection(CoreConnection):
             return data
         self.omits_content = omits
         length_known = response.length is not None
-        if old and not length_known:
+        if is_http_1_0 and not length_known:
             self.keep_alive = False  # RFC 9112 6.3 rule 8: the connection's end is the content's
-        chunked = not length_known and not old
+        chunked = not length_known and not is_http_1_0
         self._start_sending(chunked=chunked, length=response.length)
-        option = self._option(is_old=old)
+        option = self._connection_option(is_http_1_0=is_http_1_0)
         return compose_response_head(
             response, length=response.length, chunked=chunked, option=option, trace=trace
         )
 
-    def _option(self, *, is_old: bool) -> bytes:
+    def _connection_option(self, *, is_http_1_0: bool) -> bytes:
+        """Return the value of the field Connection, or nothing if the field is left out."""
         if not self.keep_alive:
             return b"close"
-        return b"keep-alive" if is_old else b""
+        return b"keep-alive" if is_http_1_0 else b""

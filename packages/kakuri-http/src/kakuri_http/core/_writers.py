@@ -57,7 +57,7 @@ def imf_fixdate(seconds: float) -> str:
 class ResponseHeads:
     """Beginnings of response heads, cached for a second because of Date."""
 
-    _KEPT = 256
+    _MAX_CACHED = 256
 
     def __init__(self) -> None:
         self._since = 0.0
@@ -80,7 +80,7 @@ class ResponseHeads:
             if content_type is not None:
                 head += f"Content-Type: {content_type}\r\n"
             beginning = head.encode("ascii")
-            if len(self._beginnings) < self._KEPT:
+            if len(self._beginnings) < self._MAX_CACHED:
                 self._beginnings[key] = beginning
         return beginning
 

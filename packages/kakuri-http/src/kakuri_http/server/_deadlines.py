@@ -13,14 +13,21 @@ class HalfClosedTooLong:
 class Deadlines:
     """When the phases of one connection began; created at its first sweep."""
 
-    __slots__ = ("_body_for", "_exchange", "_half_closed_since", "_head_since", "_last", "_limits")
+    __slots__ = (
+        "_body_seconds",
+        "_exchange_number",
+        "_half_closed_since",
+        "_head_since",
+        "_last_check",
+        "_limits",
+    )
 
     def __init__(self, limits: Limits, now: float) -> None:
         self._limits = limits
-        self._last = now
+        self._last_check = now
         self._head_since: float | None = None
-        self._body_for = 0.0
-        self._exchange = -1
+        self._body_seconds = 0.0  # for which content was awaited while the connection was read
+        self._exchange_number = -1
         self._half_closed_since: float | None = None
 
     def check(
@@ -33,19 +40,19 @@ class Deadlines:
         is_busy: bool,
     ) -> LimitExceeded | HalfClosedTooLong | None:
         """Return what is overdue at `now`, in seconds of the monotonic clock, or None."""
-        passed, self._last = now - self._last, now
+        passed, self._last_check = now - self._last_check, now
         limits = self._limits
-        if core.exchanges != self._exchange:
-            self._exchange = core.exchanges
-            self._head_since, self._body_for = None, 0.0
+        if core.exchanges != self._exchange_number:
+            self._exchange_number = core.exchanges
+            self._head_since, self._body_seconds = None, 0.0
         if core.request_state is State.IDLE and core.head_has_begun:
             self._head_since = self._head_since or now
             if now - self._head_since >= limits.head_timeout:
                 return _too_slow("a request's head", limits.head_timeout, "head_timeout")
         elif core.request_state is State.BODY:
-            self._body_for += passed if is_reading else 0.0
+            self._body_seconds += passed if is_reading else 0.0
             allowed = limits.body_timeout + core.content_received / limits.body_rate
-            if self._body_for >= allowed:
+            if self._body_seconds >= allowed:
                 return _too_slow("a request's content", allowed, "body_timeout")
         if is_half_closed and is_busy:
             self._half_closed_since = self._half_closed_since or now

@@ -110,6 +110,11 @@ def fault_response(
 
     Only errors of the protocol, and those that the router responds to, are described to the client.
     All other errors are logged with their traceback.
+
+    Args:
+        error: What the handler raised.
+        during: The client and the request, for the log.
+        respond_to: Returns the router's response to an error, or None.
     """
     try:
         if isinstance(error, Exception) and (response := respond_to(error)) is not None:

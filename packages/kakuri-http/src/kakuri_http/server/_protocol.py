@@ -292,15 +292,15 @@ class ServerProtocol(ResponseSide):
             return
         exchange.task = task
         if task.done():
-            self._handled(task)
+            self._handler_done(task)
             # Break the reference cycle: the traceback of a task that began at once has this frame.
             del result, task
         else:
             if task is not result:  # a task, whose first step takes time in the next turn
                 self.turns.expect(len(request.body))
-            task.add_done_callback(self._handled, context=self.context)
+            task.add_done_callback(self._handler_done, context=self.context)
 
-    def _handled(self, task: asyncio.Future[Any]) -> None:
+    def _handler_done(self, task: asyncio.Future[Any]) -> None:
         exchange = self._exchange
         assert exchange is not None  # it stays as long as its task runs
         exchange.task = None

@@ -1,4 +1,4 @@
-"""A server's connection, its sending half: responses to the transport.
+"""The sending half of a server's connection, which writes responses to the transport.
 
 The responses to the requests of one read are sent with one write. The response of a handler that
 returned a future is sent at the end of a turn of the event loop, together with those of other
@@ -16,7 +16,7 @@ from kakuri_http._errors import ClientDisconnected, ProtocolError
 from kakuri_http._headers import Headers
 from kakuri_http._limits import Limits
 from kakuri_http._messages import Response
-from kakuri_http.core._fast_head import FastHead
+from kakuri_http.core._fast_head import FastHeadReader
 from kakuri_http.core._server import ServerConnection
 from kakuri_http.core._states import Data, EndOfMessage, State
 from kakuri_http.server._exchange import AccessLog, Exchange, log
@@ -24,9 +24,9 @@ from kakuri_http.server._outbox import Outbox
 from kakuri_http.server._problems import MEDIA_TYPE, traced
 
 _BODY = State.BODY
-# Bytes of pipelined responses that are collected before they are written, and their number.
-_WRITE_AT_ONCE = 8192
-_WRITES_TOGETHER = 64
+# Responses to pipelined requests are collected and written together, up to these limits.
+_MAX_COLLECTED_BYTES = 8192  # of one response; a longer one is written with those before it
+_MAX_COLLECTED_RESPONSES = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class ServerState:
     limits: Limits
     access_log: AccessLog | None
     outbox: Outbox
-    read_fast: FastHead
+    read_fast: FastHeadReader
 
 
 class ResponseSide(Connection):
@@ -98,7 +98,7 @@ class ResponseSide(Connection):
                 return
             exchange.sent = len(body)
             self._out.append(data)
-            if len(data) > _WRITE_AT_ONCE or len(self._out) >= _WRITES_TOGETHER:
+            if len(data) > _MAX_COLLECTED_BYTES or len(self._out) >= _MAX_COLLECTED_RESPONSES:
                 self.flush()  # so that a client that doesn't read is noticed
             if (
                 self._access_log is None
@@ -113,7 +113,7 @@ class ResponseSide(Connection):
             self.flush()
             sending = self._send_streamed(exchange, response)
             exchange.task = self._loop.create_task(sending, context=exchange.context)
-            exchange.task.add_done_callback(self._streamed, context=self.context)
+            exchange.task.add_done_callback(self._streaming_done, context=self.context)
 
     def flush_soon(self) -> None:
         """Write the responses that are ready at the end of this turn of the event loop."""
@@ -188,7 +188,7 @@ class ResponseSide(Connection):
     def _disconnected(self) -> ClientDisconnected:
         return ClientDisconnected(f"{self.peer} disconnected before its response was complete")
 
-    def _streamed(self, task: asyncio.Future[None]) -> None:
+    def _streaming_done(self, task: asyncio.Future[None]) -> None:
         exchange = self._exchange
         assert exchange is not None  # it stays as long as its task runs
         exchange.task = None
