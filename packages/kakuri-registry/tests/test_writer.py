@@ -436,11 +436,11 @@ async def test_saved_called_as_a_write_ends_is_answered(registry, writer, store)
     answers = []
     end = writer._end_write
 
-    def end_and_ask(error):
+    def end_and_ask(*outcome):
         # Calls made before the callers are notified have to be notified, too.
         answers.append(asyncio.ensure_future(writer.flushed()))
         answers.append(asyncio.ensure_future(writer.saved("a")))
-        end(error)
+        end(*outcome)
 
     writer._end_write = end_and_ask
     registry.register(workload("a"), now=0)
@@ -498,7 +498,7 @@ async def test_nonblocking_store_is_written_immediately(registry):
         registry.remove("a")
         assert store.load().entries == []
         await writer.flushed()
-    assert writer._thread is None
+    assert writer._own_thread is None
 
 
 async def test_failpoint_is_called_with_each_name_in_order(registry, store):

@@ -3,7 +3,7 @@ import threading
 from functools import partial
 
 import pytest
-from kakuri_registry._writer_thread import WriterThread
+from kakuri_registry._writer_thread import WriterThread, reporting
 
 
 def test_functions_run_in_order_before_shutdown_returns():
@@ -17,13 +17,33 @@ def test_functions_run_in_order_before_shutdown_returns():
     assert threads == {"kakuri-writer"}
 
 
-def test_function_for_a_closed_loop_does_not_end_the_thread():
+async def test_outcome_of_work_is_reported_on_the_loop():
+    loop = asyncio.get_running_loop()
+    outcomes = asyncio.Queue()
+    thread = WriterThread()
+
+    def report(result, error):
+        outcomes.put_nowait((result, error, threading.current_thread()))
+
+    failure = OSError("disk")
+
+    def fail():
+        raise failure
+
+    thread.submit(reporting(loop, threading.current_thread, report))
+    thread.submit(reporting(loop, fail, report))
+    result, error, reporter = await outcomes.get()
+    assert (result.name, error, reporter) == ("kakuri-writer", None, threading.current_thread())
+    assert (await outcomes.get())[:2] == (None, failure)
+    thread.shutdown()
+
+
+def test_nothing_is_reported_to_a_closed_loop():
     loop = asyncio.new_event_loop()
     loop.close()
     done = []
     thread = WriterThread()
-    thread.submit(partial(loop.call_soon_threadsafe, print))
-    thread.submit(partial(done.append, 1))
+    thread.submit(reporting(loop, partial(done.append, 1), print))
     thread.shutdown()
     thread.shutdown()
     assert done == [1]

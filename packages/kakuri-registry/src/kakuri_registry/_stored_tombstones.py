@@ -7,6 +7,7 @@ from functools import partial
 
 from kakuri_registry._errors import StoreError
 from kakuri_registry._store import Store
+from kakuri_registry._writer_thread import reporting
 
 _log = logging.getLogger("kakuri_registry")
 
@@ -42,16 +43,7 @@ class StoredTombstones:
             else:
                 read.set_exception(error)
 
-        def run() -> None:
-            log: bytes | None = None
-            failure: BaseException | None = None
-            try:
-                log = self._store.removed_log(version)
-            except BaseException as error:  # noqa: BLE001 (the caller gets it)
-                failure = error
-            self._loop.call_soon_threadsafe(resolve, log, failure)
-
-        self._submit(run)
+        self._submit(reporting(self._loop, partial(self._store.removed_log, version), resolve))
         return await read
 
     def drop(self, oldest: int) -> None:

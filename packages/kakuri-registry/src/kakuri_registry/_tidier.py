@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from kakuri_registry._errors import StoreError
 from kakuri_registry._store import Store
+from kakuri_registry._writer_thread import reporting
 
 _log = logging.getLogger("kakuri_registry")
 
@@ -32,7 +33,8 @@ class Tidier:
     def schedule(self) -> None:
         """Tidy the store after a delay, unless that is scheduled already."""
         if self._timer is None and not self._is_closed:
-            self._timer = self._loop.call_later(TIDY_SECONDS, self._submit, self._tidy)
+            tidy = reporting(self._loop, self._store.tidy, self._end)
+            self._timer = self._loop.call_later(TIDY_SECONDS, self._submit, tidy)
 
     def close(self) -> None:
         """Tidy no more."""
@@ -40,16 +42,11 @@ class Tidier:
         if self._timer is not None:
             self._timer.cancel()
 
-    def _tidy(self) -> None:
-        has_more = False
-        try:
-            has_more = self._store.tidy()
-        except StoreError as error:  # retried after the next removal
-            _log.warning("the store was not tidied: %s", error)
-        finally:
-            self._loop.call_soon_threadsafe(self._end, has_more)
-
-    def _end(self, has_more: bool) -> None:  # noqa: FBT001 (from call_soon_threadsafe)
+    def _end(self, has_more: bool | None, error: BaseException | None) -> None:  # noqa: FBT001
         self._timer = None
+        if isinstance(error, StoreError):  # retried after the next removal
+            _log.warning("the store was not tidied: %s", error)
+        elif error is not None:
+            _log.error("the store was not tidied", exc_info=error)
         if has_more:
             self.schedule()

@@ -32,7 +32,7 @@ from kakuri_registry._store import Failpoint, Store, no_failpoint
 from kakuri_registry._stored_tombstones import StoredTombstones
 from kakuri_registry._tidier import Tidier
 from kakuri_registry._tombstones import Tombstone
-from kakuri_registry._writer_thread import WriterThread
+from kakuri_registry._writer_thread import WriterThread, reporting
 
 _log = logging.getLogger("kakuri_registry")
 
@@ -103,7 +103,7 @@ class StoreWriter:
         self._registration_error: StoreError | None = None
         self.on_write: OnWrite = ignore_write
         self._executor: Executor | WriterThread | None = executor
-        self._thread: WriterThread | None = None
+        self._own_thread: WriterThread | None = None  # ends with this writer
         self._tidier = Tidier(store, self._submit)
         self._tombstones = StoredTombstones(store, self._submit)
         if not self._events.write_through(registry):
@@ -299,27 +299,22 @@ class StoreWriter:
             self._write_began = self._loop.time()
             changes = self._events.with_events(self._backlog.writing)
             try:
-                self._submit(partial(self._write, changes))
+                self._submit(reporting(self._loop, partial(self._write, changes), self._end_write))
             except RuntimeError as error:  # no thread can be started
-                self._loop.call_soon(self._end_write, error)
+                self._loop.call_soon(self._end_write, None, error)
 
     def _submit(self, work: Callable[[], None]) -> None:
         if self._executor is None:
-            self._executor = self._thread = WriterThread()
+            self._executor = self._own_thread = WriterThread()
         self._executor.submit(work)
 
     def _write(self, changes: Sequence[Change]) -> None:
-        error: BaseException | None = None
-        try:
-            self._failpoint("writer.before-write")
-            self._events.compact()
-            self._store.write(changes)
-            self._failpoint("writer.after-write")
-        except BaseException as failure:  # noqa: BLE001 (callers get it)
-            error = failure
-        self._loop.call_soon_threadsafe(self._end_write, error)
+        self._failpoint("writer.before-write")
+        self._events.compact()
+        self._store.write(changes)
+        self._failpoint("writer.after-write")
 
-    def _end_write(self, error: BaseException | None) -> None:
+    def _end_write(self, _result: None, error: BaseException | None) -> None:
         """Handle the outcome of a write, begin the next one, and notify callers."""
         self._failpoint("writer.before-answer")
         batch = self._backlog.end_write()
@@ -393,7 +388,7 @@ class StoreWriter:
         for timer in (self._retry, self._batch_timer):
             if timer is not None:
                 timer.cancel()
-        if self._thread is not None:
-            self._thread.shutdown()  # so that the store is not closed during a write
+        if self._own_thread is not None:
+            self._own_thread.shutdown()  # so that the store is not closed during a write
         for on_saved in self._backlog.clear():
             on_saved(StoreFailed("the store writer is closed"))

@@ -1,10 +1,14 @@
-"""The thread on which a store writer writes."""
+"""The thread on which a store writer writes, and how it reports to the event loop."""
 
+import asyncio
 import logging
 import threading
 from collections.abc import Callable
 from contextlib import suppress
 from queue import SimpleQueue
+from typing import TypeVar
+
+_Result = TypeVar("_Result")
 
 _log = logging.getLogger("kakuri_registry")
 
@@ -12,8 +16,7 @@ _log = logging.getLogger("kakuri_registry")
 class WriterThread:
     """A thread that runs functions one at a time, in order.
 
-    An exception of a function is logged, and later functions still run. A RuntimeError is ignored:
-    `call_soon_threadsafe` raises it after the event loop was closed.
+    An exception of a function is logged, and later functions still run.
 
     A ThreadPoolExecutor would do, but it takes 50 µs of the event loop for each function: a lock,
     a future and a check for idle threads.
@@ -49,8 +52,32 @@ class WriterThread:
     def _run(self) -> None:
         while (work := self._work.get()) is not None:
             try:
-                with suppress(RuntimeError):  # the event loop was closed
-                    work()
+                work()
             except Exception:  # noqa: BLE001 - logged; later functions still run
                 _log.exception("a function failed on the thread of the writer")
             del work  # otherwise its changes stay in memory until the next one comes
+
+
+def reporting(
+    loop: asyncio.AbstractEventLoop,
+    work: Callable[[], _Result],
+    report: Callable[[_Result | None, BaseException | None], None],
+) -> Callable[[], None]:
+    """Return a function that does some work on a thread, and reports its outcome on an event loop.
+
+    Args:
+        loop: The event loop. If it is closed by then, nothing is reported.
+        work: The work.
+        report: Called on the loop with the result of the work and None, or with None and the error.
+    """
+
+    def run() -> None:
+        result, failure = None, None
+        try:
+            result = work()
+        except BaseException as error:  # noqa: BLE001 - it is reported
+            failure = error
+        with suppress(RuntimeError):  # the loop was closed
+            loop.call_soon_threadsafe(report, result, failure)
+
+    return run
