@@ -130,3 +130,27 @@ def test_receive_available_returns_what_has_arrived_without_waiting():
             assert client.receive_available() == b"hello"
         assert select.select([client._socket], [], [], 10)[0]
         assert client.receive_available() == b""
+
+
+LONG_WAITS = [2_147_484, 4_294_968, 1e10, 1e300, float("inf")]
+MILLISECONDS_OF_POLL = 2**31
+
+
+@pytest.mark.parametrize("seconds", LONG_WAITS)
+def test_timeout_beyond_those_of_poll_becomes_the_longest_possible_one(seconds):
+    ours, theirs = socket.socketpair()
+    with Connection(ours, "the peer") as connection, theirs:
+        connection.set_timeout(seconds)
+        assert MILLISECONDS_OF_POLL - 1000 < ours.gettimeout() * 1000 < MILLISECONDS_OF_POLL
+        connection.set_timeout(None)
+        assert ours.gettimeout() is None
+
+
+@pytest.mark.parametrize("seconds", LONG_WAITS)
+def test_server_and_client_accept_a_timeout_beyond_those_of_poll(seconds, tmp_path):
+    for text in ("tcp://127.0.0.1:0", f"unix:{tmp_path}/s.sock"):
+        with Server(text, timeout=seconds) as server:
+            client = connect(server.endpoint, timeout=seconds)
+            with client, server.accept() as accepted:
+                client.send_line(b"a")
+                assert accepted.reader().read_line() == b"a"

@@ -7,7 +7,7 @@ import socket
 from collections.abc import Collection
 from typing import TYPE_CHECKING, Self, cast
 
-from kakuri_tcp._blocking_connection import Connection, LineReader
+from kakuri_tcp._blocking_connection import Connection, LineReader, possible_wait
 from kakuri_tcp._endpoint import Endpoint
 from kakuri_tcp._errors import ConnectFailed, EndpointError
 from kakuri_tcp._reasons import reason_of
@@ -43,7 +43,7 @@ class Server:
 
         Args:
             endpoint: Where to listen, at every address of a host name.
-            timeout: Seconds for each wait of the server and its connections.
+            timeout: Seconds for each wait of the server and its connections, at most 24 days.
             backlog: Connections that the kernel holds until they are accepted.
             unix_access: Who may connect to a Unix socket.
 
@@ -58,7 +58,7 @@ class Server:
         if endpoint.scheme == "tls":
             raise EndpointError(f"expected tcp:// or unix:// to listen on, got '{endpoint}'")
         self._listeners = open_sockets_blocking(endpoint, backlog, unix_access or UnixAccess())
-        self._timeout = timeout
+        self._timeout = possible_wait(timeout)
         self.endpoint: Endpoint = self._listeners.endpoint
 
     def __repr__(self) -> str:
@@ -110,7 +110,7 @@ def connect(
 
     Args:
         endpoint: Where to connect; the addresses of a host name are tried in their order.
-        timeout: Seconds for connecting to one address, and for each later wait.
+        timeout: Seconds for connecting to one address, and for each later wait; at most 24 days.
         tls: For the scheme "tls": which servers to trust, and the client's certificate. By
             default, the system's authorities are trusted and no certificate is sent.
         trusted_uids: For the scheme "unix": users whose servers are trusted besides root and the
@@ -123,6 +123,7 @@ def connect(
         EndpointError: The text is not an endpoint, or `tls` is given for another scheme.
     """
     endpoint = Endpoint.of(endpoint)
+    timeout = possible_wait(timeout)
     opener = None
     if endpoint.scheme == "tls" or tls is not None:
         from kakuri_tcp._blocking_tls import TLSOpener  # noqa: PLC0415
