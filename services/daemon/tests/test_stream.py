@@ -6,9 +6,9 @@ from collections import deque
 import pytest
 from kakuri_daemon import LogStream, _stream
 from kakuri_daemon._stream import (
-    FILE_PIECE,
+    FILE_PIECE_SIZE,
     MAX_REASON_LENGTH,
-    RENDERED_TOGETHER,
+    RENDER_BATCH,
     _piece_size,
     _pieces,
 )
@@ -124,7 +124,7 @@ def test_log_stream_writes_text_without_a_line_feed():
 
 def test_log_stream_writes_large_pieces_to_a_file_and_small_ones_to_a_pipe(tmp_path):
     with (tmp_path / "log").open("wb") as file:
-        assert _piece_size(file.fileno()) == FILE_PIECE
+        assert _piece_size(file.fileno()) == FILE_PIECE_SIZE
     ends = os.pipe()
     assert _piece_size(ends[1]) == PIPE_BYTES
     for end in ends:
@@ -139,7 +139,7 @@ def read_lines(stream, ends):
         return source.read().splitlines()
 
 
-@pytest.mark.parametrize("number", [1, RENDERED_TOGETHER - 1, RENDERED_TOGETHER, 1000])
+@pytest.mark.parametrize("number", [1, RENDER_BATCH - 1, RENDER_BATCH, 1000])
 def test_line_that_is_rendered_later_keeps_its_place_among_others(number):
     ends = os.pipe()
     stream = LogStream(ends[1])
@@ -164,12 +164,12 @@ def test_line_that_is_rendered_later_is_written_without_another_one():
 
 
 def test_lines_that_are_rendered_later_are_dropped_and_counted_beyond_the_limit():
-    total = 10 * RENDERED_TOGETHER
+    total = 10 * RENDER_BATCH
 
     def write_lines(stream):
         for number in range(total):
             stream.write_later(render_texts, number)
-            assert len(stream._later) < RENDERED_TOGETHER
+            assert len(stream._later) < RENDER_BATCH
 
     text = text_of_a_stuck_stream(write_lines)
     assert text == f"0\n1\n{total - 2} log lines were dropped: the reader is too slow\n"
@@ -201,7 +201,7 @@ def render_texts(items):
         (Unprintable(), "test_stream.Unprintable: <exception str() failed>"),
     ],
 )
-@pytest.mark.parametrize("before", [0, RENDERED_TOGETHER - 1])
+@pytest.mark.parametrize("before", [0, RENDER_BATCH - 1])
 def test_line_that_cannot_be_rendered_is_reported_and_the_others_appear(error, reason, before):
     read, write = os.pipe()
     stream = LogStream(write)

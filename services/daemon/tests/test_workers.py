@@ -181,7 +181,9 @@ def test_worker_inherits_the_sockets_of_each_endpoint_and_knows_its_peers(monkey
     opened = [open_listening_sockets(ANY_PORT, 1)[0] for _ in range(2)]
     # As a child process has them: descriptors of its own.
     groups = [[os.dup(each) for each in sockets.descriptors] for sockets in opened]
-    monkeypatch.setenv(_workers.VARIABLE, ";".join(",".join(map(str, group)) for group in groups))
+    monkeypatch.setenv(
+        _workers.SOCKETS_VARIABLE, ";".join(",".join(map(str, group)) for group in groups)
+    )
     monkeypatch.setenv(PEERS_VARIABLE, f"2:{tmp_path}")
     run_workers(lambda *listening, peers: (listening, peers), ANY_PORT, 2, more=[ANY_PORT])
     ((inherited, peers),) = served
@@ -316,7 +318,7 @@ async def test_workers_end_with_a_parent_that_is_killed(parent):
     parent.kill()
     for pid in pids:
         with suppress(ProcessLookupError):
-            await _workers._ended(pid)
+            await _workers._wait_for_exit(pid)
 
 
 async def test_parent_that_gets_sigterm_ends_with_its_workers_and_prints_one_line(parent):
@@ -329,10 +331,10 @@ async def test_parent_that_gets_sigterm_ends_with_its_workers_and_prints_one_lin
 
 @pytest.mark.parametrize("given", ["", "x", "1,,2", "999", "-1", "9" * 30])
 def test_variable_without_listening_sockets_is_an_error(monkeypatch, given):
-    monkeypatch.setenv(_workers.VARIABLE, given)
+    monkeypatch.setenv(_workers.SOCKETS_VARIABLE, given)
     with pytest.raises(DaemonError, match="expected listening sockets in _KAKURI_WORKER_SOCKETS"):
         run_workers(lambda _listening: None, ANY_PORT, 1)
-    assert _workers.VARIABLE not in os.environ
+    assert _workers.SOCKETS_VARIABLE not in os.environ
 
 
 @pytest.mark.parametrize(("value", "expected"), [("1", 1), ("256", 256), (4, 4)])

@@ -1,4 +1,4 @@
-"""Reading TOML files that an operator names."""
+"""Reads TOML files that an operator named."""
 
 import os
 import stat

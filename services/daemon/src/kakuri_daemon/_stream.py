@@ -29,13 +29,13 @@ PAUSE_SECONDS = 0.05
 """Seconds that the writer pauses after a write: short for a reader, long enough for many lines to
 share one. Each write wakes the thread seven times, mostly for the interpreter's lock."""
 
-RENDERED_TOGETHER = 64
-"""Lines that are rendered at once, in a tenth of a millisecond."""
+RENDER_BATCH = 64
+"""Number of queued lines that are rendered at once, in a tenth of a millisecond."""
 
 MAX_REASON_LENGTH = 500
 """Maximum length of a rendering error's text, in characters before escaping."""
 
-FILE_PIECE = 1_048_576
+FILE_PIECE_SIZE = 1_048_576
 """Bytes that are written to a file at once."""
 
 
@@ -87,7 +87,7 @@ class LogStream:
         """
         later = self._later
         later.append((render, item))
-        if len(later) >= RENDERED_TOGETHER:
+        if len(later) >= RENDER_BATCH:
             self._render()
         if self._is_idle:
             self._wake()
@@ -190,7 +190,7 @@ def _piece_size(descriptor: int) -> int:
     except OSError:  # it is closed
         is_file = False
     # Each write gives up the interpreter's lock and takes it back from the event loop.
-    return FILE_PIECE if is_file else select.PIPE_BUF
+    return FILE_PIECE_SIZE if is_file else select.PIPE_BUF
 
 
 def _pieces(data: bytes, size: int) -> Iterator[bytes]:

@@ -20,12 +20,12 @@ import structlog
 log = structlog.get_logger()
 
 HANG_CHECKS = 30
-"""Checks of the watchdog, one per second, without a turn of the loop after which the process ends.
+"""The process ends after so many consecutive checks, one per second, without a turn of the loop.
 Checks are counted, instead of seconds of a clock, so that a process that was stopped for an hour
 and continued has missed none."""
 
 SHED_CHECKS = 5
-"""Checks without a turn after which the daemon sheds load, and again after as many more: a loop
+"""The daemon sheds load after so many checks without a turn, and again after as many more: a loop
 that is late because of too many peers then turns again, and only one that hangs is ended."""
 
 EXIT_HUNG = 70

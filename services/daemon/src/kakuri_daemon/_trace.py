@@ -18,12 +18,12 @@ _later_version = re.compile(f"(?!00|ff)[0-9a-f]{{2}}{_PARTS}(?:-.*)?").fullmatch
 _SAMPLED = frozenset("13579bdf")
 
 _TRACE_BYTES, _SPAN_BYTES = 16, 8
-_IDS_AT_ONCE = 128
+_IDS_PER_SYSTEM_CALL = 128
 
-_random: list[tuple[str, str]] = []
-"""Pairs of random ids, of a trace and a span; two system calls make many of them."""
+_unused_ids: list[tuple[str, str]] = []
+"""Pairs of random ids, of a trace and a span, that were made in advance and were not used yet."""
 
-os.register_at_fork(after_in_child=_random.clear)  # two processes must not use the same ones
+os.register_at_fork(after_in_child=_unused_ids.clear)  # two processes must not use the same ones
 
 
 def current_trace() -> str | None:
@@ -48,7 +48,7 @@ def accept_traceparent(given: str | None) -> tuple[str, str]:
     Args:
         given: The request's field, or None. An invalid one is ignored (section 4.3).
     """
-    trace, parent = _random.pop() if _random else _new_ids()
+    trace, parent = _unused_ids.pop() if _unused_ids else _make_ids()
     match = given and (_version_00(given) or _later_version(given))
     if not match:
         return trace, f"00-{trace}-{parent}-00"
@@ -61,12 +61,13 @@ def current_traceparent() -> str | None:
     trace = TRACE.get()
     if trace is None:
         return None
-    _, parent = _random.pop() if _random else _new_ids()
+    _, parent = _unused_ids.pop() if _unused_ids else _make_ids()
     return f"00-{trace}-{parent}-00"
 
 
-def _new_ids() -> tuple[str, str]:
-    traces = os.urandom(_IDS_AT_ONCE * _TRACE_BYTES).hex(" ", _TRACE_BYTES).split()
-    spans = os.urandom(_IDS_AT_ONCE * _SPAN_BYTES).hex(" ", _SPAN_BYTES).split()
-    _random.extend(zip(traces, spans, strict=True))
-    return _random.pop()
+def _make_ids() -> tuple[str, str]:
+    """Make pairs of ids with two system calls; return one pair and keep the others."""
+    traces = os.urandom(_IDS_PER_SYSTEM_CALL * _TRACE_BYTES).hex(" ", _TRACE_BYTES).split()
+    spans = os.urandom(_IDS_PER_SYSTEM_CALL * _SPAN_BYTES).hex(" ", _SPAN_BYTES).split()
+    _unused_ids.extend(zip(traces, spans, strict=True))
+    return _unused_ids.pop()

@@ -34,7 +34,7 @@ from kakuri_daemon._worker_peers import PEERS_VARIABLE, inherited_peers, peers_d
 
 log = structlog.get_logger()
 
-VARIABLE = "_KAKURI_WORKER_SOCKETS"
+SOCKETS_VARIABLE = "_KAKURI_WORKER_SOCKETS"
 """The variable that makes a process a worker: descriptors of its sockets, separated by commas, and
 by a semicolon for each further endpoint."""
 
@@ -44,7 +44,7 @@ MIN_DELAY, MAX_DELAY = 0.1, 10.0
 STABLE_SECONDS = 10.0
 """Seconds that a worker has to run until the delay is reset."""
 
-_LIFELINE = 0  # standard input, which ends with the parent
+_LIFELINE = 0  # standard input, a pipe whose other end closes when the parent ends
 
 
 def run_workers(
@@ -63,7 +63,7 @@ def run_workers(
             the WorkerPeers of a worker; None if it has none.
         endpoint: Where to listen; port 0 lets the kernel choose.
         number: The number of processes, at least 1.
-        more: Where else to listen.
+        more: Further endpoints to listen on.
         unix_access: Who may connect to a Unix socket.
 
     Raises:
@@ -86,7 +86,7 @@ def _inherited_sockets(endpoints: Sequence[Endpoint]) -> list[ListeningSockets] 
     Raises:
         DaemonError: A descriptor is not a socket, because another program set the variable.
     """
-    given = os.environ.pop(VARIABLE, None)
+    given = os.environ.pop(SOCKETS_VARIABLE, None)
     if given is None:
         return None
     try:
@@ -96,7 +96,9 @@ def _inherited_sockets(endpoints: Sequence[Endpoint]) -> list[ListeningSockets] 
             for endpoint, group in zip(endpoints, groups, strict=True)
         ]
     except (OSError, OverflowError, ValueError) as error:
-        raise DaemonError(f"expected listening sockets in {VARIABLE}, got {given!r}") from error
+        raise DaemonError(
+            f"expected listening sockets in {SOCKETS_VARIABLE}, got {given!r}"
+        ) from error
 
 
 @asynccontextmanager
@@ -117,8 +119,8 @@ async def _worker_processes(
         lifeline = stack.enter_context(_pipe())
         peers = stack.enter_context(peers_directory())
         workers = [
-            _Worker(index, of_worker, lifeline[0], peers)
-            for index, of_worker in enumerate(zip(*opened, strict=True), 1)
+            _Worker(index, worker_sockets, lifeline[0], peers)
+            for index, worker_sockets in enumerate(zip(*opened, strict=True), 1)
         ]
         tasks = [asyncio.create_task(worker.keep_running()) for worker in workers]
         try:
@@ -204,11 +206,11 @@ class _Worker:
         return signal.Signals(-status).name if status < 0 else f"status {status}"
 
     async def _wait(self, process: subprocess.Popen[bytes], reading: int) -> None:
-        """Wait until a process has ended, and take its line in the meantime."""
+        """Wait until a process has ended; read its line when it listens."""
         loop = asyncio.get_running_loop()
-        loop.add_reader(reading, self._take_line, reading)
+        loop.add_reader(reading, self._read_ready_line, reading)
         try:
-            await _ended(process.pid)
+            await _wait_for_exit(process.pid)
         finally:
             loop.remove_reader(reading)
 
@@ -227,8 +229,8 @@ class _Worker:
             process_group=0,  # Ctrl-C is for the parent, which then stops the workers
         )
 
-    def _take_line(self, reading: int) -> None:
-        """Read the line `listening on …` of a worker, which the parent prints once for all."""
+    def _read_ready_line(self, reading: int) -> None:
+        """Read a worker's line `listening on …`; the parent prints one line for all workers."""
         asyncio.get_running_loop().remove_reader(reading)
         if os.read(reading, 4096):
             self.ready.set()
@@ -247,7 +249,7 @@ def _pipe() -> Iterator[tuple[int, int]]:
             os.close(end)
 
 
-async def _ended(pid: int) -> None:
+async def _wait_for_exit(pid: int) -> None:
     """Wait until a child process has ended, without reaping it (pidfd_open(2))."""
     loop = asyncio.get_running_loop()
     ended = loop.create_future()
@@ -265,4 +267,4 @@ def _environment(groups: list[list[int]]) -> dict[str, str]:
     environment = dict(os.environ)
     for name in ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"):
         environment.pop(name, None)
-    return environment | {VARIABLE: ";".join(",".join(map(str, group)) for group in groups)}
+    return environment | {SOCKETS_VARIABLE: ";".join(",".join(map(str, group)) for group in groups)}

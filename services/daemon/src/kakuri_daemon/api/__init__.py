@@ -1,4 +1,4 @@
-"""The HTTP front that the daemons share: routes, queries, problem details, guards, serving."""
+"""What daemons with an HTTP API share: routes, queries, problem details, guards, serving."""
 
 from kakuri_daemon.api._access import access_log
 from kakuri_daemon.api._guard import HostGuard, refuse_browsers, refuse_other_sites

@@ -20,10 +20,10 @@ LOCAL_NAMES = frozenset({"localhost"})
 MAX_REMEMBERED_HOSTS = 64
 """Accepted values of Host that are cached: parsing an address takes longer than routing."""
 
-ENTRY = "/"
+ENTRY_PATH = "/"
 """The path that pages of other sites may link to: what it returns is the same for everyone."""
 
-PAGE_MARK = "kakuri-request"
+PAGE_FIELD = "kakuri-request"
 """The field, with the value 1, of requests of this server's own page that change something."""
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -107,7 +107,7 @@ def refuse_other_sites(request: Request) -> Response | None:
             "sent without Sec-Fetch-Site: same-origin, which a browser sends only over HTTPS or to "
             "localhost, and which each change needs"
         )
-    if headers.get(PAGE_MARK) != "1":
+    if headers.get(PAGE_FIELD) != "1":
         return _rejected("sent without the field Kakuri-Request: 1, which each change needs")
     return None
 
@@ -124,7 +124,7 @@ def _opens_entry(request: Request) -> bool:
     """Return whether a link was followed to the entry page, as a page of its own."""
     headers = request.headers
     return (
-        request.path == ENTRY
+        request.path == ENTRY_PATH
         and request.method in SAFE_METHODS
         and headers.get("sec-fetch-mode") == "navigate"
         and headers.get("sec-fetch-dest") == "document"

@@ -12,7 +12,7 @@ from kakuri_http import AccessEntry
 from kakuri_tcp import Server
 from kakuri_workload.metrics import SECONDS, Counts, Histogram, Histograms, MetricFamily, gauge
 
-from kakuri_daemon.api._router import untyped
+from kakuri_daemon.api._router import without_types
 
 OTHER = "other"
 """The label of a method that no route has; a client can send any."""
@@ -62,13 +62,13 @@ class HTTPMetrics:
     ) -> Callable[[AccessEntry], None]:
         """Return an access log that counts each exchange, and then calls another one."""
         find = self._routed.get
-        place_of = bisect_left
+        find_bucket = bisect_left
 
         def count(access: AccessEntry) -> None:
-            # As `Histogram.observe`, and fields by place: each request waits for it.
-            exchanges = find((access[1], access[7], access[3])) or self._find(access)
-            seconds = access[5]
-            exchanges.buckets[place_of(SECONDS, seconds)] += 1
+            # For speed, with the code of `Histogram.observe` and without the names of the fields.
+            _, method, _, status, _, seconds, _, pattern, _ = access
+            exchanges = find((method, pattern, status)) or self._find(access)
+            exchanges.buckets[find_bucket(SECONDS, seconds)] += 1
             exchanges.sum += seconds
             if log is not None:
                 log(access)
@@ -103,7 +103,7 @@ class HTTPMetrics:
             ("method", "route", "status"),
         )
         for (method, pattern, status), exchanges in self._exchanges.items():
-            route = untyped(pattern) if pattern else NONE
+            route = without_types(pattern) if pattern else NONE
             code = str(status) if status != NO_STATUS else NONE
             status_class = f"{status // 100}xx" if status != NO_STATUS else NONE
             requests[method, route, code] += exchanges.count

@@ -23,8 +23,8 @@ from kakuri_http import Request
 from kakuri_json import Fault, ValidationError, convert
 from kakuri_workload import CopyableError
 
-SWITCHES = {"": True, "true": True, "1": True, "false": False, "0": False}
-"""The texts of a bool, in lower case; the bare name of a parameter means true."""
+BOOLEANS = {"": True, "true": True, "1": True, "false": False, "0": False}
+"""The texts of a bool, in lower case; a parameter without a value is true."""
 
 OR_NULL = " or null, got "
 """Part of the message for an optional field, which a document can set to null and a query can't."""
@@ -68,7 +68,7 @@ def read_query(request: Request, query_type: type[Q]) -> Q:
             {name: value for name, value in given.items() if name not in repeated}, type=query_type
         )
     except ValidationError as error:
-        raise QueryError([*faults, *map(_of_query, error.faults)]) from error
+        raise QueryError([*faults, *map(_query_fault, error.faults)]) from error
     if faults:
         raise QueryError(faults)
     return query
@@ -90,7 +90,7 @@ def _readers(query_type: type[Any]) -> dict[str, Callable[[str], object]]:
 def _reader(annotation: Any) -> Callable[[str], object]:
     types = get_args(annotation) or (annotation,)
     if bool in types:
-        return lambda text: SWITCHES.get(text.lower(), text)
+        return lambda text: BOOLEANS.get(text.lower(), text)
     if int in types:
         return lambda text: int(text) if re.fullmatch("[0-9]{1,16}", text) else text
     for each in types:
@@ -100,7 +100,7 @@ def _reader(annotation: Any) -> Callable[[str], object]:
     return str
 
 
-def _of_query(fault: Fault) -> Fault:
+def _query_fault(fault: Fault) -> Fault:
     """Return a fault of the converted value as a fault of the query."""
     path = "query" + fault.path.removeprefix("$")
     return Fault(path, fault.message.replace(OR_NULL, ", got "))

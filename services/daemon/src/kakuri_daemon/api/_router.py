@@ -109,7 +109,7 @@ class APIRouter(Router):
             kakuri_http.RouteError: The pattern or the method is not valid.
             kakuri_http.RouteConflict: Another route has the same paths.
         """
-        call = self._caller(handler, query, TYPED_PARAMETER.findall(pattern))
+        call = self._validating(handler, query, TYPED_PARAMETER.findall(pattern))
         super().add(method, pattern, call, streaming=streaming, body_limit=body_limit)
         self.queries[f"{method} {pattern}"] = query
 
@@ -119,7 +119,7 @@ class APIRouter(Router):
         if similar := self.similar(request.path):
             detail += f"; did you mean {similar}?"
         else:
-            patterns = dict.fromkeys(untyped(route.pattern) for route in self.routes)
+            patterns = dict.fromkeys(without_types(route.pattern) for route in self.routes)
             detail += f"; the paths are {', '.join(patterns)}"
         return problem(404, code="not_found", detail=detail)
 
@@ -130,7 +130,7 @@ class APIRouter(Router):
         given = path.split("/")
         candidates = {}
         for route in self.routes:
-            segments = untyped(route.pattern).split("/")
+            segments = without_types(route.pattern).split("/")
             for place, segment in enumerate(segments):
                 if segment.startswith(":") and place < len(given) and given[place]:
                     segments[place] = given[place]
@@ -142,12 +142,13 @@ class APIRouter(Router):
         found = get_close_matches(path.lower(), candidates, n=1, cutoff=SIMILARITY)
         return candidates[found[0]] if found else None
 
-    def _caller(
+    def _validating(
         self,
         handler: Callable[..., Response | Awaitable[Response]],
         query: type | None,
         parameters: list[tuple[str, str]],
     ) -> Callable[[Request], Response | Awaitable[Response]]:
+        """Return a function that validates the ids and the query, and calls the handler."""
         ids = [(name, kind) for name, kind in parameters if kind in self.ids]
         no_parameters = None if query is None else query()
 
@@ -173,8 +174,8 @@ class APIRouter(Router):
         return None
 
 
-def untyped(pattern: str) -> str:
-    """Return a pattern as callers know it: `/items/:id` for `/items/:id<item>`."""
+def without_types(pattern: str) -> str:
+    """Return a pattern without the types of its parameters: `/items/:id` for `/items/:id<item>`."""
     return TYPED_PARAMETER.sub(r"/:\1", pattern)
 
 
