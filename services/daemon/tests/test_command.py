@@ -309,10 +309,14 @@ def test_endpoint_type_accepts_text_and_endpoints(value, expected):
     assert str(endpoint(value)) == expected
 
 
-@pytest.mark.parametrize("value", [1, "nonsense", "tls://127.0.0.1:1", Endpoint.parse("tls://a:1")])
+@pytest.mark.parametrize(
+    "value", [1, "nonsense", "http://a:1", "tls://127.0.0.1:1", Endpoint.parse("tls://a:1")]
+)
 def test_endpoint_type_rejects_other_values(value):
-    with pytest.raises(click.BadParameter):
+    with pytest.raises(click.BadParameter) as caught:
         endpoint(value)
+    expected, _, _ = caught.value.message.partition(", got ")
+    assert "tls://" not in expected
 
 
 @pytest.mark.parametrize(

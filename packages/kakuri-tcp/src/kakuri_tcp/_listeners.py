@@ -135,8 +135,16 @@ def open_sockets_blocking(
     except ListenFailed:
         raise
     except OSError as error:
-        raise ListenFailed(str(endpoint), error.strerror or str(error)) from error
+        raise ListenFailed(str(endpoint), _reason(endpoint, error)) from error
     return ListeningSockets(_with_real_port(endpoint, sockets), sockets)
+
+
+def _reason(endpoint: Endpoint, error: OSError) -> str:
+    """Return why an endpoint can't be listened on; of a Unix socket, name a missing directory."""
+    directory = os.path.dirname(endpoint.path)  # noqa: PTH120 (pathlib is loaded for sockets only)
+    if isinstance(error, FileNotFoundError) and directory and not os.path.exists(directory):  # noqa: PTH110
+        return f"the directory {directory!r} does not exist"
+    return error.strerror or str(error)
 
 
 def _with_real_port(endpoint: Endpoint, sockets: list[socket.socket]) -> Endpoint:

@@ -53,7 +53,9 @@ def endpoint(value: object) -> Endpoint:
     try:
         parsed = value if isinstance(value, Endpoint) else Endpoint.parse(value)
     except EndpointError as error:
-        raise click.BadParameter(str(error)) from error
+        # tls:// is refused below, so the error must not suggest it.
+        message = str(error).replace("tcp://, tls:// or", "tcp:// or")
+        raise click.BadParameter(message) from error
     if parsed.scheme == "tls":  # the event loop refuses it, see `_without_tls`
         raise click.BadParameter(f"expected HOST:PORT or unix:PATH, got '{parsed}'")
     return parsed
