@@ -393,3 +393,8 @@ async def test_failed_calls_are_freed_without_the_garbage_collector(runtime, fak
                     await runtime.version()
             found = [one for one in garbage() if isinstance(one, api.Container | BaseException)]
     assert found == []
+
+
+async def test_calls_beyond_the_streams_of_the_connection_wait_instead_of_failing(runtime):
+    answers = await asyncio.gather(*(runtime.version() for _ in range(1500)))
+    assert {each.runtime_name for each in answers} == {"fake"}

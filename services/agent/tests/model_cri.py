@@ -178,8 +178,8 @@ class FailpointZones:
     def __getattr__(self, name):
         return getattr(self._zones, name)
 
-    async def start(self, spec):
-        return await self._run("start", spec.id, self._zones.start(spec), spec)
+    async def start(self, spec, on_begin):
+        return await self._run("start", spec.id, self._zones.start(spec, on_begin), spec)
 
     async def stop(self, zone_id, grace_seconds):
         return await self._run("stop", zone_id, self._zones.stop(zone_id, grace_seconds))

@@ -1,3 +1,5 @@
+import asyncio
+
 import pytest
 from kakuri_cri import CallRefused, GrpcChannel, Runtime, api
 from kakuri_protobuf import encode
@@ -6,7 +8,7 @@ from kakuri_workload.testing import zone_spec
 from kakuri_zones import _labels as labels
 from kakuri_zones._images import NodeImage
 from kakuri_zones._names import named
-from kakuri_zones._reader import RuntimeReader
+from kakuri_zones._reader import MAX_ZONE_READS, RuntimeReader
 from kakuri_zones._zone_config import zone_config
 from kakuri_zones.logs import LogLocation
 
@@ -225,3 +227,30 @@ async def test_spec_with_unknown_fields_is_ignored(cri, runtime):
     await make(cri)
     runtime.container("z").config.annotations[labels.SPEC] = '{"id":"z","new":1}'
     assert await RuntimeReader(cri).spec("z") is None
+
+
+class CountingRuntime:
+    """A runtime without objects, which knows how many lists were requested at the same time."""
+
+    def __init__(self):
+        self.open = self.most = 0
+
+    async def list_pod_sandboxes(self, *_):
+        return await self.list()
+
+    async def list_containers(self, *_, timeout):
+        return await self.list()
+
+    async def list(self):
+        self.open += 1
+        self.most = max(self.most, self.open)
+        await asyncio.sleep(0)
+        self.open -= 1
+        return []
+
+
+async def test_zones_read_together_wait_for_their_turn():
+    cri = CountingRuntime()
+    reader = RuntimeReader(cri)
+    await asyncio.gather(*(reader.zone(f"z{number}") for number in range(10 * MAX_ZONE_READS)))
+    assert cri.most == 2 * MAX_ZONE_READS

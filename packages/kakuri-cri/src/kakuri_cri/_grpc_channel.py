@@ -13,6 +13,10 @@ from kakuri_cri._limits import MAX_RECEIVED
 _BACKOFF = Backoff(first=0.1, longest=3.0, connect=5.0)
 """The kubelet's values: a restarted runtime is found within three seconds."""
 
+MAX_WAITING_CALLS = 1_000_000
+"""Calls that wait for a stream: some for each zone of the largest node. Some servers allow only 100
+streams, so a client that removes a thousand zones at once has to wait for them."""
+
 
 class GrpcChannel:
     """A `Channel` on asyncio, without compiled parts and without threads."""
@@ -27,7 +31,7 @@ class GrpcChannel:
         Raises:
             EndpointError: The text is not an endpoint.
         """
-        limits = Limits(received=max_received)
+        limits = Limits(received=max_received, waiting_calls=MAX_WAITING_CALLS)
         self._channel = kakuri_grpc.Channel(endpoint, limits=limits, backoff=_BACKOFF)
         self._methods: dict[str, Method[bytes, bytes]] = {}
 

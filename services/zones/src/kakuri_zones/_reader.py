@@ -28,6 +28,11 @@ STUCK_SECONDS = 2.0
 MAX_CONCURRENT_CALLS = 16
 """Status calls at the same time."""
 
+MAX_ZONE_READS = 32
+"""Zones that are read at the same time; further reads wait, and their timeouts begin afterwards. A
+runtime searches all its objects for those of one zone: if thousands of zones were read at once, as
+when all are removed, every call would take longer than its timeout, and none would be removed."""
+
 MAX_STATUS_CALLS = 4
 """Status calls for a killed container, whose reason the runtime may report late."""
 
@@ -58,6 +63,7 @@ class RuntimeReader:
         self._cri = cri
         self._timeout = timeout
         self._containers: dict[str, _LastStatus] = {}
+        self._reads = asyncio.Semaphore(MAX_ZONE_READS)
         self._list = ContainerList(cri, self._is_final, timeout=timeout)
         self._addresses: dict[str, str] = {}
         self._stuck: set[str] = set()
@@ -85,13 +91,14 @@ class RuntimeReader:
             CriError: A call failed.
         """
         selected = labels.of_zone(zone_id)
-        sandboxes, containers = await asyncio.gather(
-            self._cri.list_pod_sandboxes(selected, self._timeout),
-            self._cri.list_containers(selected, timeout=self._timeout),
-        )
-        found = await self._observe(
-            sandboxes, map(Container.of_listed, containers), including_removed=including_removed
-        )
+        async with self._reads:
+            sandboxes, containers = await asyncio.gather(
+                self._cri.list_pod_sandboxes(selected, self._timeout),
+                self._cri.list_containers(selected, timeout=self._timeout),
+            )
+            found = await self._observe(
+                sandboxes, map(Container.of_listed, containers), including_removed=including_removed
+            )
         return found.get(zone_id)
 
     async def spec(self, zone_id: str) -> ZoneSpec | None:

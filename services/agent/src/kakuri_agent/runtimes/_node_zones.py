@@ -1,7 +1,7 @@
 """The zones that this process manages itself, by calls to a container runtime."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 
@@ -70,9 +70,10 @@ class NodeZones:
     def __repr__(self) -> str:
         return f"<NodeZones {self._node!r}>"
 
-    async def start(self, spec: ZoneSpec) -> ZoneStatus:
+    async def start(self, spec: ZoneSpec, on_begin: Callable[[], None]) -> ZoneStatus:
         """Start a zone, or join its start; return its status once it runs."""
         async with self._slots:
+            on_begin()
             with _translated():
                 status, _ = await self._node.start(spec)
         return status

@@ -9,7 +9,7 @@ the stream of events.
 import asyncio
 import re
 import secrets
-from collections.abc import AsyncGenerator, Collection, Mapping
+from collections.abc import AsyncGenerator, Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import ClassVar, TypeVar
 
@@ -59,7 +59,7 @@ MAX_CONNECTIONS = 128
 further requests wait."""
 
 MAX_STARTS = 1024
-"""Concurrent starts: further ones wait within their timeout. Large, because a pull may hang."""
+"""Concurrent starts: further ones wait. Large, because a pull may hang."""
 
 MAX_STREAMS = 2
 """Streams of events: of zones, and of logs."""
@@ -131,9 +131,10 @@ class SidecarZones:
         """Why the sidecar refuses this agent: another one has opened the stream of events."""
         return self._taken_over
 
-    async def start(self, spec: ZoneSpec) -> ZoneStatus:
+    async def start(self, spec: ZoneSpec, on_begin: Callable[[], None]) -> ZoneStatus:
         """Start a zone. Cancelling does not cancel the request: the sidecar would carry it out."""
         await self._start_slots.acquire()
+        on_begin()
         request = self._request(self._commands, "POST", "/zones", encode(spec))
         task = asyncio.get_running_loop().create_task(request)
         sent = self._sent.setdefault(spec.id, set())

@@ -1,6 +1,6 @@
 """The operations on zones that an agent needs, and their errors."""
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from typing import Protocol
 
 from kakuri_workload import (
@@ -59,8 +59,12 @@ class ZoneOperations(Protocol):
     def fault(self) -> str | None:
         """Why operations are refused although events arrive; None if they are not."""
 
-    async def start(self, spec: ZoneSpec) -> ZoneStatus:
+    async def start(self, spec: ZoneSpec, on_begin: Callable[[], None]) -> ZoneStatus:
         """Start a zone, or join its start; return its status once it runs.
+
+        Args:
+            spec: What to start.
+            on_begin: Called when the start begins; before, it may wait for other starts to end.
 
         Raises:
             Refused: The zone could not be started; everything it created was removed.

@@ -41,7 +41,8 @@ FIRST_RETRY, LAST_RETRY = 0.1, 3.0
 """Seconds between attempts of an operation that was not answered; doubled each time."""
 
 START_TIMEOUT = 600.0
-"""Seconds after which a start that was not answered, or not completed, has failed."""
+"""Seconds after which a start that was not answered, or not completed, has failed. Those in which
+it waits for other starts to end do not count."""
 
 METRICS_SECONDS = 2.6
 """Seconds that zones may take to report their metrics, within the agent's limit for a runtime."""
@@ -231,8 +232,8 @@ class ZoneRuntime:
 
     async def _start(self, spec: ZoneSpec) -> None:
         try:
-            async with asyncio.timeout(self._start_timeout):
-                zone = await self._start_after_earlier_runs(spec)
+            async with asyncio.timeout(self._start_timeout) as limit:
+                zone = await self._start_after_earlier_runs(spec, limit)
         except TimeoutError:
             fault = self.fault or "the runtime did not start the zone in time"
             self._view.start_failed(spec, "RuntimeUnavailable", fault)
@@ -243,19 +244,27 @@ class ZoneRuntime:
         else:
             self._view.started(zone)
 
-    async def _start_after_earlier_runs(self, spec: ZoneSpec) -> ZoneStatus:
+    async def _start_after_earlier_runs(self, spec: ZoneSpec, limit: asyncio.Timeout) -> ZoneStatus:
         """Start a zone, and first stop an earlier attempt that continues.
 
         The request to stop an attempt may overtake the request to start it, on another connection.
         """
         try:
-            return await self._repeat(lambda: self._zones.start(spec), start=spec)
+            return await self._repeat(lambda: self._start_in_turn(spec, limit), start=spec)
         except Refused as error:
             if error.code != "conflict" or spec.attempt == 0:
                 raise
             log.warning("earlier run stopped", id=spec.id, detail=str(error))
         await self._repeat(lambda: self._zones.stop(spec.id, 0))
-        return await self._repeat(lambda: self._zones.start(spec), start=spec)
+        return await self._repeat(lambda: self._start_in_turn(spec, limit), start=spec)
+
+    async def _start_in_turn(self, spec: ZoneSpec, limit: asyncio.Timeout) -> ZoneStatus:
+        """Start a zone; its limit is suspended while it waits for other starts to end."""
+        loop, deadline = asyncio.get_running_loop(), limit.when()
+        assert deadline is not None  # every start has one
+        left = deadline - loop.time()
+        limit.reschedule(None)
+        return await self._zones.start(spec, lambda: limit.reschedule(loop.time() + left))
 
     async def _stop(self, zone_id: str, grace_seconds: int) -> None:
         zone = await self._repeat(lambda: self._zones.stop(zone_id, grace_seconds))

@@ -1,0 +1,106 @@
+"""Tests of starts that wait for other starts to end, in virtual time."""
+
+import asyncio
+from dataclasses import replace
+
+from kakuri_agent import ZoneRuntime
+from kakuri_agent.runtimes import _node_zones, _sidecar
+from kakuri_agent.runtimes._node_zones import NodeZones
+from kakuri_agent.runtimes._sidecar import SidecarZones
+from kakuri_tcp import Endpoint
+from kakuri_workload import RuntimeHealth, WorkloadState, ZoneChanged, ZonesListed, ZoneStatus
+from kakuri_workload.testing import zone_spec
+
+from .virtual_time import VirtualLoop
+
+RUNNING, FAILED = WorkloadState.RUNNING, WorkloadState.FAILED
+
+
+class SlowNode:
+    """A zone node whose starts take some seconds each."""
+
+    def __init__(self, seconds):
+        self.seconds = seconds
+        self.changed = asyncio.Queue()
+
+    async def start(self, spec):
+        await asyncio.sleep(self.seconds)
+        status = ZoneStatus(spec.id, RUNNING, container_id="c", attempt=spec.attempt)
+        self.changed.put_nowait(ZoneChanged(status))
+        return status, False
+
+    async def events(self):
+        yield RuntimeHealth(available=True)
+        yield ZonesListed()
+        while True:
+            yield await self.changed.get()
+
+
+class Ends:
+    """An observer that knows which zones run or have failed."""
+
+    def __init__(self):
+        self.states = {}
+        self.runtime = None
+
+    def zone_changed(self, zone_id):
+        self.states[zone_id] = self.runtime.status(zone_id).state
+
+    def zones_listed(self):
+        pass
+
+
+async def states_after(seconds, *, start_seconds, starts):
+    """Return the states of zones some seconds after their starts were requested together."""
+    observer = Ends()
+    observer.runtime = runtime = ZoneRuntime(NodeZones(SlowNode(start_seconds), {}))
+    runtime.attach(observer)
+    for number in range(starts):
+        runtime.start(zone_spec(f"z{number}"))
+    await asyncio.sleep(seconds)
+    await runtime.close()
+    return observer.states
+
+
+def in_virtual_time(work):
+    with asyncio.Runner(loop_factory=lambda: VirtualLoop(lambda: 0.0)) as runner:
+        return runner.run(work)
+
+
+def test_start_that_waits_for_others_does_not_time_out_meanwhile(monkeypatch):
+    monkeypatch.setattr(_node_zones, "MAX_STARTS", 1)
+    states = in_virtual_time(states_after(1500, start_seconds=400, starts=3))
+    assert states == {"z0": RUNNING, "z1": RUNNING, "z2": RUNNING}
+
+
+def test_start_that_takes_too_long_in_its_turn_fails(monkeypatch):
+    monkeypatch.setattr(_node_zones, "MAX_STARTS", 1)
+    states = in_virtual_time(states_after(1300, start_seconds=700, starts=2))
+    assert states == {"z0": FAILED, "z1": FAILED}
+
+
+async def test_start_by_a_sidecar_begins_once_an_earlier_one_has_been_answered(
+    monkeypatch, tmp_path
+):
+    monkeypatch.setattr(_sidecar, "MAX_STARTS", 1)
+    zones = SidecarZones(Endpoint.unix(str(tmp_path / "none.sock")))
+    answered = asyncio.Event()
+
+    async def request(*_):
+        await answered.wait()
+        raise ConnectionError
+
+    monkeypatch.setattr(zones, "_request", request)
+    begun = []
+    spec = zone_spec("a")
+    tasks = [
+        asyncio.create_task(zones.start(each, lambda each=each: begun.append(each.id)))
+        for each in (spec, replace(spec, workload=replace(spec.workload, id="b")))
+    ]
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert begun == ["a"]
+    answered.set()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    assert begun == ["a", "b"]
+    await zones.close()
