@@ -40,9 +40,8 @@ class AgentClient:
             status = await agent.get_status(workload.id)
 
     One connection carries any number of concurrent requests; each log has a connection of its own,
-    and so have metrics.
-    The client connects with the first request, and again after a connection was lost. Use it in
-    one event loop, and close it or leave its context.
+    and so have metrics. The client connects with the first request, and again after a connection
+    was lost. Use it in one event loop, and close it or leave its context.
 
     A request whose connection breaks before the reply is sent once more, except those for another
     run. Requests are idempotent, but the reply is that to the second one: a workload may be
@@ -80,8 +79,8 @@ class AgentClient:
         self.timeout = timeout
         self.metrics: CallMetrics = CallMetrics()
         self._traces = AgentTraces()
-        self._logs = LogSlots(yields=False)
-        self._followed = LogSlots(yields=True)
+        self._logs = LogSlots(evicts_own=False)
+        self._followed = LogSlots(evicts_own=True)
         self._watches: WeakSet[AgentWatch] = WeakSet()
 
     def __repr__(self) -> str:

@@ -145,12 +145,17 @@ class LogSlots:
     """The open logs; a log without references does not count.
 
     When all slots are taken, a new log gets the slot of another one: of the reader with the most
-    logs, the log that had no data for the longest time. With `yields` that may be the same reader;
-    without, a reader that has as many logs as any other is refused.
+    logs, the log that had no data for the longest time.
     """
 
-    def __init__(self, *, yields: bool) -> None:
-        self._yields = yields
+    def __init__(self, *, evicts_own: bool) -> None:
+        """Create the slots.
+
+        Args:
+            evicts_own: Whether a reader that has the most logs itself gets the slot of one of them.
+                If not, its new log is refused.
+        """
+        self._evicts_own = evicts_own
         self._logs: WeakSet[AgentLog] = WeakSet()
 
     def take(self, log: AgentLog) -> None:
@@ -163,7 +168,7 @@ class LogSlots:
         if len(logs) >= MAX_OPEN_LOGS:
             held = Counter(each.reader for each in (*logs, log))
             most = max(held.values())
-            if held[log.reader] == most and not self._yields:
+            if held[log.reader] == most and not self._evicts_own:
                 raise TooManyLogs(MAX_OPEN_LOGS)
             candidates = [each for each in logs if held[each.reader] == most]
             min(candidates, key=lambda each: each.quiet_since).make_room()

@@ -38,7 +38,7 @@ R = TypeVar("R", Status, WorkloadList, Node, Log, History, Changes, Metrics, Err
 MAX_QUOTED = 500
 """Characters of a wrong reply in an error's text; the data of a log can be a hundred times that."""
 
-_ABOUT_ONE = (Status, History, ErrorReply)
+_ABOUT_A_WORKLOAD = (Status, History, ErrorReply)
 
 
 def decode_reply(line: bytes, request: Request) -> Reply:
@@ -61,7 +61,7 @@ def decode_reply(line: bytes, request: Request) -> Reply:
 
 def mismatch(request: Request, reply: Reply) -> str | None:
     """Return why `reply` can't be the reply to `request`, or None if it can."""
-    if not isinstance(reply, _ABOUT_ONE):
+    if not isinstance(reply, _ABOUT_A_WORKLOAD):
         if isinstance(request, ListWorkloads) and isinstance(reply, WorkloadList):
             return next(_page_faults(request, reply), None)
         if isinstance(request, WatchChanges) and isinstance(reply, Changes):

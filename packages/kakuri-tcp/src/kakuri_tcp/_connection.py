@@ -21,15 +21,15 @@ from kakuri_tcp._readable import BY_TURNS, Readable
 from kakuri_tcp._shared import SharedConnection, SharedResources
 from kakuri_tcp._turns import Turns
 
-# Bytes that the peer has not received and those that it has, before the first measurement.
+# Bytes that the peer has not received, and that it has, before the first measurement.
 _NOT_MEASURED: tuple[float, float] = 0, math.inf
-# A connection with this many unprocessed bytes is not read until its next turn, because it would
-# receive more in each turn than it can process.
-_ENOUGH_BYTES = 65_536
+# A connection with more unprocessed bytes is not read until its next turn, because it would receive
+# more in each turn than it can process.
+_PAUSE_ABOVE_BYTES = 65_536
 
 
 class ConnectionObserver(Protocol):
-    """A server or a client, which keeps account of its connections."""
+    """A server or a client, which has a list of its connections."""
 
     def connection_ended(self, connection: "Connection", fault: ConnectionFault | None) -> None:
         """Remove a connection; `fault` is None if it was closed normally."""
@@ -75,11 +75,11 @@ class Connection(Readable):
         "_fault",
         "_held",
         "_is_new",
+        "_last_measured",
         "_observer",
         "_quiet_since",
         "_shared",
         "_stalled_since",
-        "_stalled_with",
         "context",
         "is_writing_paused",
         "limits",
@@ -102,7 +102,7 @@ class Connection(Readable):
         self._quiet_since = math.inf  # before it is open
         self._is_new = True  # until the first sweep
         self._stalled_since = 0.0  # when the peer last received something
-        self._stalled_with = _NOT_MEASURED  # bytes that it had not, and had received then
+        self._last_measured = _NOT_MEASURED  # bytes that it had not received, and that it had
         self._shared: SharedResources | None = None
         self.turns: Turns[SharedConnection] = _UNLIMITED
         self.context: contextvars.Context = contextvars.copy_context()
@@ -206,13 +206,13 @@ class Connection(Readable):
             now: The seconds of `time.monotonic`.
         """
         if self._closing_since is not None or self.is_writing_paused:
-            left, taken = outstanding(self._transport)
-            if left < self._stalled_with[0] or taken > self._stalled_with[1]:
+            unreceived, received = outstanding(self._transport)
+            if unreceived < self._last_measured[0] or received > self._last_measured[1]:
                 self._stalled_since = now  # the peer reads, even if slowly
             elif now - self._stalled_since >= self.limits.write_timeout:
                 timeout = self.limits.write_timeout
                 self.abort(WriteTimeout(f"the peer read nothing within {timeout:g} s"))
-            self._stalled_with = left, taken
+            self._last_measured = unreceived, received
         elif self.made_progress:
             self.made_progress = self._is_new = False
             self._quiet_since = now
@@ -266,7 +266,7 @@ class Connection(Readable):
         if not self.is_closing:
             self.work()
         if self._pauses & BY_TURNS and not (
-            self.turns.runs_again and self.unprocessed() > _ENOUGH_BYTES
+            self.turns.runs_again and self.unprocessed() > _PAUSE_ABOVE_BYTES
         ):
             self.resume_for(BY_TURNS)
 
@@ -339,7 +339,7 @@ class Connection(Readable):
         """Handle a peer that reads too slowly; asyncio calls this."""
         self.is_writing_paused = True
         self._stalled_since = time.monotonic()
-        self._stalled_with = _NOT_MEASURED
+        self._last_measured = _NOT_MEASURED
         if self._shared is not None:
             self._shared.output_changed(self, self.unsent)
         self.writing_paused()
@@ -368,7 +368,7 @@ class Connection(Readable):
 
     def _begin_closing(self) -> None:
         self._closing_since = self._stalled_since = time.monotonic()
-        self._stalled_with = _NOT_MEASURED
+        self._last_measured = _NOT_MEASURED
 
     def _lost(self, cause: Exception) -> ConnectionLost:
         fault = ConnectionLost(f"the connection to {self.peer or 'the peer'} was lost: {cause}")

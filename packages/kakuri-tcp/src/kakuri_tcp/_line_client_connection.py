@@ -21,10 +21,10 @@ from kakuri_tcp._lines import LineDecoder
 
 # Seconds between two checks of the deadlines while requests are in flight. There is one timer for
 # all: a timer for each would cost more than the rest of a request.
-_TICK = 0.02
+_TICK_SECONDS = 0.02
 # Replies that are handed over in one turn of the event loop, about five milliseconds of work where
 # each is the response to a request. A peer that was late may send thousands together.
-_LINES_AT_ONCE = 200
+_LINES_PER_TURN = 200
 
 
 class ReplyReceiver(Protocol):
@@ -129,7 +129,7 @@ class LineClientConnection(Connection):
     def data_received(self, data: bytes) -> None:
         self._decoder.receive_data(data)
         if not self._has_backlog:
-            self._receive_lines(_LINES_AT_ONCE)
+            self._receive_lines(_LINES_PER_TURN)
 
     def _receive_lines(self, at_most: int) -> None:
         """Hand over replies; those beyond `at_most` follow in the next turn of the event loop."""
@@ -163,7 +163,7 @@ class LineClientConnection(Connection):
         if self._has_backlog and not self.is_closing:
             self._has_backlog = False
             self.resume_reading()
-            self._receive_lines(_LINES_AT_ONCE)
+            self._receive_lines(_LINES_PER_TURN)
 
     def _receive_remaining(self) -> None:
         if self._has_backlog:
@@ -222,21 +222,21 @@ class LineClientConnection(Connection):
         assert self._timer is not None
         self._timer.cancel()
         self._is_ticking = True
-        self._timer = self.loop.call_later(_TICK, self._tick)
+        self._timer = self.loop.call_later(_TICK_SECONDS, self._tick)
 
     def _tick(self) -> None:
         """Fail the requests that timed out; close the connection if it is no longer useful."""
         if self._has_backlog:  # replies have arrived that are not handed over yet
-            self._timer = self.loop.call_later(_TICK, self._tick)
+            self._timer = self.loop.call_later(_TICK_SECONDS, self._tick)
             return
         now = self.loop.time()
-        waits = False
+        is_awaited = False  # whether some request may still get its reply in time
         late = []
         for receiver, deadline, timeout in self.pending:
             if receiver.done():
                 continue
             if now < deadline:
-                waits = True
+                is_awaited = True
             else:
                 late.append((receiver, timeout))
         for receiver, timeout in late:
@@ -250,7 +250,7 @@ class LineClientConnection(Connection):
             return
         if not self.pending[0][0].done():
             self._stalled_at = 0.0
-        elif self._is_late and not waits:
+        elif self._is_late and not is_awaited:
             self.abort(ConnectionLost("all of its requests timed out"))
             return
         elif not self._stalled_at:
@@ -259,7 +259,7 @@ class LineClientConnection(Connection):
             limit = self._line_limits.stall_timeout
             self.abort(ConnectionLost(f"no reply came within {limit:g} s after a timeout"))
             return
-        self._timer = self.loop.call_later(_TICK, self._tick)
+        self._timer = self.loop.call_later(_TICK_SECONDS, self._tick)
 
     def _close_idle(self) -> None:
         self.close_with(IdleTimeout("no request within the idle timeout"))

@@ -204,7 +204,7 @@ class Server:
                 self._pause_accepting(error)
                 return
             self._is_exhausted = False
-            self._take(accepted, identify(accepted, address))
+            self._accept_peer(accepted, identify(accepted, address))
 
     def _pause_accepting(self, error: OSError) -> None:
         """Pause until a descriptor is free; open connections are served meanwhile.
@@ -219,7 +219,7 @@ class Server:
             self._loop.remove_reader(listener)
         self._retry = self._loop.call_later(_RETRY_ACCEPT, self._start_accepting)
 
-    def _take(self, accepted: socket.socket, peer: Peer) -> None:
+    def _accept_peer(self, accepted: socket.socket, peer: Peer) -> None:
         if not self._admits(peer):
             self.counters.refused += 1
             accepted.close()

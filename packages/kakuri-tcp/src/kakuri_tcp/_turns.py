@@ -73,11 +73,11 @@ class Turns(Generic[_Worker]):
         self._context = contextvars.copy_context()  # instead of the context of a request
         self._handle: asyncio.Handle | None = None  # of the next turn
         self._is_contended = False  # from the end of the time until the queue is empty
-        self._until = clock() + turn_time  # connections work at once until then
+        self._direct_until = clock() + turn_time  # connections work at once until then
         self._expected = 0.0  # seconds of tasks that were started and have not run
         self._slice_end = 0.0  # of the running connection
         self._turns = 0
-        self._ends = 0.0  # of the current turn
+        self._turn_end = 0.0  # of the current turn
         self._running: _Worker | None = None
         self._runs_again = False
         # By queued connection, in the order of arrival: (priority, number, used time, connection).
@@ -88,7 +88,7 @@ class Turns(Generic[_Worker]):
         # The used time of the last connection that was chosen because it had used the least. One
         # that was chosen because it had waited longest may have used far more; new arrivals must
         # not be queued after all that have used less than that.
-        self._virtual = 0.0
+        self._virtual_time = 0.0
 
     def __repr__(self) -> str:
         state = f"{len(self._waiting)} waiting" if self._is_contended else "idle"
@@ -114,7 +114,7 @@ class Turns(Generic[_Worker]):
             return
         self._slice_end = 0.0
         worker.work()
-        if self.clock() >= self._until:
+        if self.clock() >= self._direct_until:
             self._is_contended = True
             self._schedule()
 
@@ -136,11 +136,11 @@ class Turns(Generic[_Worker]):
             worker.wait_turn()
         else:
             # The first one to be queued has just used a slice.
-            before = 0.0 if self._is_contended else self._slice_time
+            initial = 0.0 if self._is_contended else self._slice_time
             self._is_contended = True
-            used = max(self._used.get(worker, before), self._virtual - self._slice_time)
-            more = max(0, worker.account() - _ORDINARY_BYTES)
-            priority = used + more * _SECONDS_PER_BYTE
+            used = max(self._used.get(worker, initial), self._virtual_time - self._slice_time)
+            excess = max(0, worker.account() - _ORDINARY_BYTES)
+            priority = used + excess * _SECONDS_PER_BYTE
             self._number -= 1
             entry = (priority, self._number, used, worker)
             self._waiting[worker] = entry
@@ -158,7 +158,7 @@ class Turns(Generic[_Worker]):
         """
         seconds = _SECONDS_PER_TASK + size * _SECONDS_PER_BYTE
         self._expected += seconds
-        self._until -= seconds
+        self._direct_until -= seconds
 
     def discard(self, worker: _Worker) -> None:
         """Remove a connection that has ended."""
@@ -168,8 +168,8 @@ class Turns(Generic[_Worker]):
     def restart(self) -> None:
         """Begin a new turn in which connections work at once; call it after replacing `clock`."""
         self._is_contended = False
-        self._until = self.clock() + self._turn_time
-        self._expected = self._virtual = 0.0
+        self._direct_until = self.clock() + self._turn_time
+        self._expected = self._virtual_time = 0.0
         self._heap.clear()
         self._used.clear()
 
@@ -193,13 +193,13 @@ class Turns(Generic[_Worker]):
         waiting = self._waiting
         self._turns += 1
         now = self.clock()
-        self._ends = now + self._turn_time
+        self._turn_end = now + self._turn_time
         try:
             if waiting and self._turns % _OLDEST_EVERY == 0:
                 now = self._run(next(iter(waiting)), now)
-            while waiting and now < self._ends:
+            while waiting and now < self._turn_end:
                 worker = self._least_used()
-                self._virtual = max(self._virtual, waiting[worker][2])
+                self._virtual_time = max(self._virtual_time, waiting[worker][2])
                 now = self._run(worker, now)
         finally:
             if waiting:
@@ -228,9 +228,9 @@ class Turns(Generic[_Worker]):
             if not self._runs_again:
                 # It completed its work within its slice, so it stays ahead of all that do not, and
                 # after those of its kind that have used less.
-                used = min(used, self._virtual - self._slice_time / 2)
+                used = min(used, self._virtual_time - self._slice_time / 2)
             self._used[worker] = used
-            self._ends -= self._expected
+            self._turn_end -= self._expected
         if self._runs_again:
             self.process_later(worker)
         return ended
