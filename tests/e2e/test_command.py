@@ -125,7 +125,7 @@ async def test_run_in_the_foreground_has_the_output_and_exit_code_of_the_workloa
     assert (code, out) == (3, "hi\n")
     assert "ended: exit code 3 (Error)" in err
     assert "removed: zone" in err
-    assert "gone (the runtime lists none of it)" in err
+    assert "gone (no longer in the runtime's list)" in err
     assert (await output("ps", "-aq"))[1] == ""
 
 
@@ -151,7 +151,7 @@ async def test_session_from_start_to_removal(output, cri):
     assert (await output("restart", "web"))[0] == 0
     code, out, _ = await output("rm", "-f", "web")
     assert code == 0
-    assert "the runtime lists none of it" in out
+    assert "no longer in the runtime's list" in out
     code, out, err = await output("status", "web")
     assert code == 0
     assert err.startswith("web was removed")

@@ -57,7 +57,7 @@ def test_doctor_starts_reads_and_removes_a_real_workload(kakuri):
     lines = out.splitlines()
     for name in ("start a workload", "its output", "remove it"):
         assert any(line.startswith(f"ok    {name}") for line in lines), out
-    assert "the runtime lists none of it" in out
+    assert "no longer in the runtime's list" in out
     assert "warn  its kernel" in out  # the tests' handler runs containers of this kernel
     assert code == 0
 
@@ -119,7 +119,7 @@ def test_stopped_workload_is_started_again_and_removed_with_a_receipt(kakuri):
     code, out, _ = kakuri("rm", "-f", "--grace", "5s", "idle")
     assert code == 0
     assert "idle  removed: zone " in out
-    assert "gone (the runtime lists none of it)" in out
+    assert "gone (no longer in the runtime's list)" in out
     assert kakuri("status", "idle")[0] == 0
     assert kakuri("logs", "idle")[1].count("began\n") >= 1
 

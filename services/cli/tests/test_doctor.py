@@ -164,7 +164,7 @@ def test_trial_that_fails_reports_the_reason_and_is_removed(doctor, trial, api):
     trial(state="failed", exit_code=None, reason="ImagePullFailed", message="not found")
     code, results, found = doctor("--run")
     assert (code, results["start"], results["its"], results["remove"]) == (1, "fail", "skip", "ok")
-    assert "ImagePullFailed: not found" in found["start"]["detail"]
+    assert found["start"]["detail"] == "failed (ImagePullFailed): not found"
     assert api.workloads == {}
 
 

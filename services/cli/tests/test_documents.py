@@ -77,7 +77,7 @@ def test_why_text_has_state_reason_and_message(fields, text):
         ({"zone": ZONE}, "removed: zone 5f0c1122… gone"),
         ({"container": CONTAINER}, "removed: container 9a3e1122 gone"),
         ({"zone": ZONE, "container": CONTAINER, "log_bytes": 0, "verified_by": "list"},
-         "removed: zone 5f0c1122…, container 9a3e1122, log gone (the runtime lists none of it)"),
+         "removed: zone 5f0c1122…, container 9a3e1122, log gone (no longer in the runtime's list)"),
         ({"log_bytes": 3, "verified_by": "simulated"},
          "removed (simulated: there was nothing real); 3 B of its log remain"),
         ({"verified_by": "a\x1b"}, "removed (checked by a\\x1b)"),

@@ -5,7 +5,7 @@ from kakuri_http import problem
 
 from .fake_api import RECEIPT
 
-REMOVED = "removed: zone 5f0c1122…, container 9a3e1122…, log gone (the runtime lists none of it)"
+REMOVED = "removed: zone 5f0c1122…, container 9a3e1122…, log gone (no longer in the runtime's list)"
 
 
 def stop_at_once(api, workload_id, grace):

@@ -118,7 +118,7 @@ def test_run_with_rm_removes_and_prints_the_receipt(kakuri, ending, api):
     last = kakuri("run", "--rm", "--name", "job", "busybox").err.splitlines()[-1]
     assert last.endswith(
         "job  ended: exit code 0 after 0.02 s; removed: zone 5f0c1122…, container 9a3e1122…, "
-        "log gone (the runtime lists none of it)"
+        "log gone (no longer in the runtime's list)"
     )
     assert api.workloads == {}
 

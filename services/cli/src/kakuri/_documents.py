@@ -84,7 +84,7 @@ def receipt_text(document: Document) -> str:
 
 
 _PROOFS = {
-    "list": "the runtime lists none of it",
+    "list": "no longer in the runtime's list",
     "simulated": "simulated: there was nothing real",
 }
 

@@ -22,9 +22,10 @@ _ADVICE = {
     "ImagePullFailed": "is the name of the image right, and may the node pull it? "
     "kakuri history {id} has the registry's responses",
     "OOMKilled": "it needs more memory than {memory}: run it with a higher -m",
-    "StartError": "the command could not be started: is it in the image? kakuri logs {id}",
-    "BackOff": "it ends again and again: kakuri logs {id}",
-    "RuntimeUnavailable": "the container runtime of the node does not answer: kakuri doctor",
+    "StartError": "its container could not start: the message above has the cause, often a "
+    "command that the image lacks",
+    "BackOff": "it keeps ending: kakuri logs {id}",
+    "RuntimeUnavailable": "the node's container runtime does not answer: kakuri doctor",
     "Error": "kakuri logs {id}; kakuri start {id} runs it again",
     "ZoneLost": "the zone ended before its container: kakuri doctor",
     "Stopped": "kakuri start {id} runs it again",

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from kakuri._check import FAIL, OK, SKIP, WARN, Check
-from kakuri._documents import end_text, has_ended, receipt_text, why_text
+from kakuri._documents import end_text, has_ended, receipt_text
 from kakuri._exits import CommandError, NotFound
 from kakuri._invocation import Invocation
 from kakuri._lifecycle import await_state
@@ -80,8 +80,9 @@ def _run(
         yield Check(SKIP, kernel, "the runtime is simulated")
         return
     if ended["state"] != "succeeded":
-        yield Check(FAIL, started, f"{end_text(ended)}: {why_text(ended)}",
-                    "kakuri status shows more of a workload that is not removed")  # fmt: skip
+        message = printable(str(ended.get("message") or ""))
+        yield Check(FAIL, started, f"{end_text(ended)}: {message}" if message else end_text(ended),
+                    "kakuri run with this image keeps a workload for kakuri status")  # fmt: skip
         yield Check(SKIP, output, "it did not succeed")
         yield Check(SKIP, kernel, "it did not succeed")
         return
