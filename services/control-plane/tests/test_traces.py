@@ -1,5 +1,7 @@
 """The trace of a request, on its way to the agent and back in events, problems and log lines."""
 
+import asyncio
+
 import pytest
 from kakuri_control_plane import _presence, control_plane_service
 from kakuri_daemon import current_trace
@@ -85,3 +87,38 @@ async def test_log_line_of_a_request_that_was_sent_again_has_its_trace(monkeypat
         response = await client.request("GET", url, headers={"traceparent": TRACEPARENT})
         assert response.status == 503
     assert lines == [("agent lost", TRACE)]
+
+
+async def test_log_lines_about_the_agent_have_the_trace_of_the_request_that_noticed(monkeypatch):
+    lines = []
+
+    class Recorder:
+        def warning(self, event, **_fields):
+            lines.append((event, current_trace()))
+
+        info = warning
+
+    hanging = asyncio.Event()
+
+    async def answer(_line):
+        if len(lines) == 0 and is_connected:
+            await hanging.wait()
+        return encode(Status("wl-1", State.RUNNING))
+
+    is_connected = False
+    monkeypatch.setattr(_presence, "log", Recorder())
+    async with (
+        await listen_lines(ANY_PORT, answer) as agent,
+        control_plane_service(ANY_PORT, agent.endpoint, 0.1) as endpoint,
+        CheckedClient() as client,
+    ):
+        traces = [f"{number:032x}" for number in (1, 2, 3)]
+        statuses = []
+        for trace in traces:
+            headers = {"traceparent": f"00-{trace}-00f067aa0ba902b7-01"}
+            url = f"http://{endpoint}/workloads/wl-1"
+            statuses.append((await client.request("GET", url, headers=headers)).status)
+            is_connected = True  # by the first request, whose context the connection has
+        hanging.set()
+    assert statuses == [200, 504, 200]
+    assert lines == [("agent lost", traces[1]), ("agent answers again", traces[2])]

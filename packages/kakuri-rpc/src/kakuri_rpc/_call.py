@@ -231,7 +231,7 @@ class Call(Generic[R]):
             else:
                 self._fail(refusal)
             return
-        self._metrics.succeed(type(request), time.monotonic() - self._began)
+        self._metrics.succeed(type(request), time.monotonic() - self._began, self._caller_context)
         try:
             result: Any = reply
             if known is not None:
@@ -278,7 +278,9 @@ class Call(Generic[R]):
     def _count(self, error: BaseException) -> None:
         if not self._is_counted:
             self._is_counted = True
-            self._metrics.fail(type(self._request), time.monotonic() - self._began, error)
+            self._metrics.fail(
+                type(self._request), time.monotonic() - self._began, self._caller_context, error
+            )
 
     def _notify(self) -> None:
         callback, self._callback = self._callback, None

@@ -5,6 +5,7 @@ import time
 from asyncio import CancelledError
 from bisect import bisect_left
 from collections.abc import Callable, Iterable
+from contextvars import Context
 
 from kakuri_workload.metrics import SECONDS, Counts, Histogram, Histograms, MetricFamily, gauge
 
@@ -38,7 +39,8 @@ class CallMetrics:
         last_reply: When the agent last replied, in seconds since the epoch; None before its first
             reply.
         on_outcome: Called with the error of each request that fails, and with None for the first
-            success and for each success that follows an error.
+            success and for each success that follows an error; in the context of the request, so
+            that log lines have its trace.
     """
 
     __slots__ = (
@@ -68,8 +70,8 @@ class CallMetrics:
         """Count that a request is sent again."""
         self._retries[type(request).__name__,] += 1
 
-    def succeed(self, kind: type[object], seconds: float) -> None:
-        """Count a request of a kind with the expected reply."""
+    def succeed(self, kind: type[object], seconds: float, context: Context) -> None:
+        """Count a request of a kind, sent in a context, with the expected reply."""
         self.in_flight -= 1
         durations = self._successes.get(kind)
         if durations is None:
@@ -80,20 +82,22 @@ class CallMetrics:
         self.last_reply = time.time()
         if not self._last_succeeded:
             self._last_succeeded = True
-            self._report(None)
+            self._report(None, context)
 
-    def fail(self, kind: type[object], seconds: float, error: BaseException) -> None:
-        """Count a request of a kind that raised an error."""
+    def fail(
+        self, kind: type[object], seconds: float, context: Context, error: BaseException
+    ) -> None:
+        """Count a request of a kind, sent in a context, that raised an error."""
         self.in_flight -= 1
         self._durations[kind.__name__, _outcome(error)].observe(seconds)
         if isinstance(error, AgentError | UnexpectedReply):
             self.last_reply = time.time()
         self._last_succeeded = False
-        self._report(error)
+        self._report(error, context)
 
-    def _report(self, error: BaseException | None) -> None:
+    def _report(self, error: BaseException | None, context: Context) -> None:
         try:
-            self.on_outcome(error)
+            context.copy().run(self.on_outcome, error)  # the context itself may be current
         except Exception:  # a reply must not be lost for it
             log.exception("the observer of requests failed")
 

@@ -4,12 +4,15 @@ import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
-from kakuri_http import Headers, Request, Response
-from kakuri_rpc import AgentClient, AgentLog
+import structlog
+from kakuri_http import ClientDisconnected, Headers, Request, Response
+from kakuri_rpc import AgentClient, AgentLog, RPCError
 
 from kakuri_control_plane._log_formats import formatted, record_format
 from kakuri_control_plane._log_queries import LogFormat, LogQuery
 from kakuri_control_plane._logs import Logs, reader_of
+
+_log = structlog.get_logger()
 
 LOG_TYPE = "text/plain; charset=utf-8"
 LOG_HEADERS = {"X-Content-Type-Options": "nosniff"}
@@ -51,9 +54,17 @@ class LogApi:
 async def _report_gap(
     response: Response, log: AgentLog, pieces: AsyncGenerator[bytes, None]
 ) -> AsyncGenerator[bytes, None]:
-    """Yield a log's pieces, then set the response's trailer if some of the log was removed."""
-    async with aclosing(pieces):
-        async for piece in pieces:
-            yield piece
+    """Yield a log's pieces, then set the response's trailer if some of the log was removed.
+
+    Raises:
+        ClientDisconnected: The agent failed meanwhile, so the response has to be cut off.
+    """
+    try:
+        async with aclosing(pieces):
+            async for piece in pieces:
+                yield piece
+    except RPCError as error:
+        _log.warning("log cut off", id=log.workload_id, error=str(error))
+        raise ClientDisconnected(f"a log was cut off: {error}") from error
     if log.has_gap:
         response.trailers = GAP_TRAILER
