@@ -116,8 +116,8 @@ __all__ = [
     "serve",
 ]
 
-# Imported when they are first used: servers do without the client, and both without the other's
-# event loop and TLS.
+# Imported when they are first used: a server never imports the client, and the blocking client
+# imports neither an event loop nor, for most endpoints, TLS.
 _HOMES = {
     "CONNECTION_CLOSED": "core",
     "END_OF_MESSAGE": "core",

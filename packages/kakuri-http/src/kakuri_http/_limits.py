@@ -94,7 +94,7 @@ class Limits(ServerLimits):
     idle_timeout: float = 75.0
     """Between two requests, as browsers and proxies keep connections; closed without a response."""
     head_timeout: float = 10.0
-    """From a head's first byte to its last, however steadily it arrives; 408."""
+    """From a head's first byte to its last, even if bytes keep arriving; 408."""
     body_timeout: float = 20.0
     """For the whole content, in addition to the time that `body_rate` allows; 408."""
     body_rate: int = 1 * KIB

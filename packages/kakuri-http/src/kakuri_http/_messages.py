@@ -254,7 +254,7 @@ class ReceivedResponse(Response):
         """Return the content as text.
 
         Args:
-            encoding: Name of one of Python's text encodings, to be used whatever the server says.
+            encoding: Name of one of Python's text encodings, which overrides Content-Type.
                 By default, the charset of Content-Type, or UTF-8 if there is none.
 
         Raises:

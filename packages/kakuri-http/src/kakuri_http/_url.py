@@ -52,7 +52,7 @@ def parse_url(text: str, endpoint: Endpoint | None = None) -> URL:
 
     Args:
         text: The URL, percent-encoded.
-        endpoint: Where to connect whatever the URL says, such as a Unix socket; references are
+        endpoint: Where to connect regardless of the URL, such as a Unix socket; references are
             resolved against the root of this server.
 
     Raises:
@@ -84,7 +84,7 @@ def parse_url(text: str, endpoint: Endpoint | None = None) -> URL:
 
 
 def resolve(reference: str, base: URL) -> str:
-    """Return the URL that a reference stands for, seen from another URL (RFC 3986 5.2.2).
+    """Return the URL that a reference means, relative to another URL (RFC 3986 5.2.2).
 
     The result is not checked; `parse_url` does that, and removes its dot segments.
     """

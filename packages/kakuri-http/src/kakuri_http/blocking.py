@@ -103,7 +103,7 @@ class BlockingClient(Methods[Pieces, ReceivedResponse]):
         self._limits = checked_or_default(limits, Limits, "limits")
         self._tls = None
         if tls is not None:
-            from kakuri_tcp import ClientTLS  # noqa: PLC0415 (most clients do without TLS)
+            from kakuri_tcp import ClientTLS  # noqa: PLC0415 (most clients use no TLS)
 
             self._tls = checked(tls, ClientTLS, "tls")
         self._trusted_uids = frozenset(trusted_uids)

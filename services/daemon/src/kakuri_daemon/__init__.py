@@ -1,7 +1,7 @@
 """What Kakuri's daemons share: options, logging, readiness and graceful shutdown.
 
-`kakuri_daemon.api` has what those with an HTTP API share besides. Names are imported when they are
-first used, so that a process can call `import_loop_without_tls` before asyncio is imported.
+`kakuri_daemon.api` is for daemons with an HTTP API. Names are imported when they are first used, so
+that a process can call `import_loop_without_tls` before asyncio is imported.
 """
 
 from importlib import import_module

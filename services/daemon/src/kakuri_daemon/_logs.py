@@ -179,8 +179,8 @@ class LineRenderer:
 
         Args:
             event: The event's text.
-            names: The names of its fields. The function is called with their values, as many, which
-                must be immutable and are not checked.
+            names: The names of its fields. The function is called with a value for each of them,
+                which must be immutable; neither is checked.
         """
         if self._lowest > logging.INFO:
             return _ignore

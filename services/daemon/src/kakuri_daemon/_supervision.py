@@ -20,13 +20,13 @@ import structlog
 log = structlog.get_logger()
 
 HANG_CHECKS = 30
-"""The process ends after so many consecutive checks, one per second, without a turn of the loop.
+"""The process ends after this many consecutive checks, one per second, without a turn of the loop.
 Checks are counted, instead of seconds of a clock, so that a process that was stopped for an hour
 and continued has missed none."""
 
 SHED_CHECKS = 5
-"""The daemon sheds load after so many checks without a turn, and again after as many more: a loop
-that is late because of too many peers then turns again, and only one that hangs is ended."""
+"""The daemon sheds load after each series of this many checks without a turn of the loop. A loop
+that is late because of too many peers then recovers, and only a process whose loop hangs ends."""
 
 EXIT_HUNG = 70
 """The exit status of a process whose loop hung: EX_SOFTWARE of sysexits(3)."""

@@ -119,7 +119,7 @@ class Client(Methods[Body, Coroutine[Any, Any, ReceivedResponse]]):
         """Create a client; it connects when it is first used.
 
         Args:
-            endpoint: Where to connect whatever a URL says, such as `unix:/run/x.sock`; URLs may
+            endpoint: Where to connect regardless of the URL, such as `unix:/run/x.sock`; URLs may
                 then be paths.
             timeouts: For requests that have none of their own; None for `Timeouts()`.
             pool: How many connections to keep; None for `PoolLimits()`.

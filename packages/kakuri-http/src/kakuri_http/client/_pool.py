@@ -1,4 +1,4 @@
-"""Connections of a client: at most so many in total and for each host, and idle ones kept.
+"""A client's pool of connections, with a limit in total and one for each host.
 
 A slot is the right to one connection. Slots are assigned first come, first served: whenever one
 becomes free, `_assign` gives it to the first request in the queue that can use it, before anything
@@ -167,7 +167,7 @@ class Pool:
     def _assign(self) -> None:
         """Assign free slots to the waiting requests, first come, first served.
 
-        The time depends on the slots and endpoints, not on the requests that go on waiting.
+        The time depends on the slots and endpoints, not on the number of waiting requests.
         """
         endpoints = set(self._waiters)  # those that may have a free slot
         while endpoints:

@@ -1,4 +1,4 @@
-"""Limits of a pool of connections, which the blocking client does without."""
+"""Limits of the asyncio client's pool of connections; the blocking client has no pool."""
 
 from dataclasses import dataclass
 

@@ -290,7 +290,7 @@ class ClientProtocol(Connection):
 
     async def _send(self, exchange: Exchange, body: Content, *, expects_continue: bool) -> None:
         if expects_continue:
-            # A server that does not answer the expectation gets the content after a moment
+            # If the server does not answer the expectation, the content is sent after a second
             # (RFC 9110 10.1.1).
             exchange.continued = asyncio.get_running_loop().create_future()
             await asyncio.wait([exchange.continued], timeout=_CONTINUE_WAIT)

@@ -30,7 +30,7 @@ Content = bytes | AsyncIterable[bytes] | Iterable[bytes]
 
 
 class RequestOptions(TypedDict, total=False):
-    """What `request` accepts besides method, URL and body."""
+    """The arguments of `request` other than method, URL and body."""
 
     headers: FieldsLike
     params: Params

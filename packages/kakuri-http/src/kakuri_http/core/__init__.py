@@ -53,7 +53,7 @@ __all__ = [
 if not TYPE_CHECKING:  # with a __getattr__, type checkers accept every name
 
     def __getattr__(name: str) -> object:
-        # Imported when they are first used: clients do without them.
+        # Imported when they are first used: clients don't need them.
         if name not in ("ServerConnection", "ServerEvent"):
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         from kakuri_http.core import _server  # noqa: PLC0415 (as above)

@@ -6,7 +6,7 @@
 
 Exchanges follow one another. While a response is still being sent, `next_event` returns PAUSED
 where the next request would begin, so that pipelined requests are processed in order. When both
-messages of an exchange have ended, the next exchange begins by itself. ServerConnection and
+messages of an exchange have ended, the next exchange begins automatically. ServerConnection and
 ClientConnection differ in which heads they read and write; the tables are in `_states`.
 """
 

@@ -159,7 +159,7 @@ class ServerConnection(CoreConnection):
             PAUSED: The request is complete; the next one is not parsed before the response has been
             sent. Call `send`, then this again. Until then, do not read more from the peer.
             ConnectionClosed: The client closed the connection between two requests, or the
-            connection must no longer be used. Close it after sending what is due.
+            connection must no longer be used. Close it after sending all responses.
 
         Raises:
             RemoteProtocolError: The bytes are not a valid request, or over a limit (LimitExceeded).

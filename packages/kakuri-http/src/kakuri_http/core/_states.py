@@ -13,7 +13,7 @@ from typing import ClassVar
 from kakuri_http._headers import Headers
 from kakuri_http._messages import Request, Response
 
-# What the core reports and sends, besides Request and Response.
+# The events that the core returns and sends, other than Request and Response.
 
 NO_HEADERS = Headers()
 

@@ -63,7 +63,7 @@ class ServerProtocol(ResponseSide):
             self.pause_reading()
 
     def receive_eof(self) -> None:
-        """Process the end of the client's stream; a response that is due is still sent."""
+        """Process the end of the client's stream; requests before it still get their responses."""
         self.flush()  # because TLS closes the connection when this method returns
         self._core.receive_eof()
         self._is_ending = True

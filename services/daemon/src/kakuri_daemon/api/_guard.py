@@ -44,7 +44,7 @@ class HostGuard:
         """Create a check.
 
         Args:
-            names: The server's names besides localhost.
+            names: The server's names other than localhost.
             loopback_only: Of IP addresses, accept only those of loopback.
             hint: How an operator allows one more name, such as "the server needs --allowed-host";
                 the refused name is appended.

@@ -52,7 +52,7 @@ class ResponseKind:
         content: The type of the JSON content, `AllOf` or `AnyOf` of several; or a mapping from
             media types to such types. For a stream of lines, it is the type of one line, and for
             text `str`. None if there is no content.
-        headers: Its header fields, besides those that every response has.
+        headers: Its header fields other than those of every response.
     """
 
     description: str
@@ -128,11 +128,11 @@ class Operation:
         summary: One line, without a full stop.
         description: Further explanations, in Markdown.
         responses: The responses that are not errors, by status.
-        problems: The errors with which it may respond, besides those of every operation.
+        problems: The errors with which it may respond, other than those of every operation.
         body: The type of the JSON content of requests; None for requests without content.
         is_body_required: Whether a request must have content.
         example: An example of that content, as plain values.
-        headers: The header fields of requests that it reads, besides those that all read.
+        headers: The request header fields that it reads, other than those that all read.
     """
 
     id: str

@@ -9,7 +9,7 @@ A query's type is a dataclass. A parameter's text becomes what a document would 
 | Enum | one of its values, in any case | the value |
 | anything else | any | the text |
 
-Text that fits none of these is passed on as it is, so that the error quotes it.
+Other text is passed on unchanged, so that the error quotes it.
 """
 
 import re

@@ -180,7 +180,7 @@ def without_types(pattern: str) -> str:
 
 
 def _resembles(segments: list[str], given: list[str]) -> bool:
-    """Return whether each segment is similar to the given one, if there are as many."""
+    """Return whether each segment is similar to the given one; True if their numbers differ."""
     from difflib import SequenceMatcher  # noqa: PLC0415 (only this error needs it)
 
     return len(segments) != len(given) or all(
