@@ -34,3 +34,9 @@ def test_settings_that_are_not_toml_are_refused(tmp_path, text):
     (tmp_path / "x.toml").write_bytes(text if isinstance(text, bytes) else text.encode())
     with pytest.raises(ValueError):  # noqa: PT011 - the message is tomllib's
         read_toml(tmp_path / "x.toml")
+
+
+def test_byte_order_mark_before_settings_is_ignored(tmp_path):
+    path = tmp_path / "agent.toml"
+    path.write_bytes(b'\xef\xbb\xbfstore = "memory"\n')
+    assert read_toml(path) == {"store": "memory"}

@@ -23,6 +23,8 @@ def run() -> "NoReturn":
     gc.set_threshold(100_000)
     _open_missing_streams()
     sys.stderr = _LossyStderr(sys.stderr)
+    if isinstance(sys.stdout, io.TextIOWrapper):  # its encoding may lack a character
+        sys.stdout.reconfigure(errors="backslashreplace")
     code: int | str | None = 1
     try:
         main()

@@ -2,7 +2,6 @@
 
 import re
 import sys
-from pathlib import Path
 from typing import Any
 
 import click
@@ -10,6 +9,7 @@ import click
 from kakuri._exits import CommandError, Exit, UsageError
 from kakuri._group import Verb
 from kakuri._invocation import Invocation
+from kakuri._sources import load, unreadable
 from kakuri._version import __version__
 
 _VERSION = re.compile(r"(\d{1,9})\.(\d{1,9})")
@@ -123,11 +123,10 @@ def api(
 def _content(data: str | None) -> bytes:
     if data is None:
         return b""
-    if data == "-":
-        return sys.stdin.buffer.read()
-    if data.startswith("@"):
-        try:
-            return Path(data[1:]).read_bytes()
-        except OSError as error:
-            raise UsageError(f"{data[1:]} can't be read: {error.strerror}") from error
-    return data.encode()
+    if data != "-" and not data.startswith("@"):
+        return data.encode()
+    name = "standard input" if data == "-" else data[1:]
+    try:
+        return load("-" if data == "-" else name)
+    except (OSError, ValueError) as error:
+        raise unreadable(name, error) from error

@@ -21,6 +21,7 @@ from kakuri_tcp import EndpointError, TLSSettingsError
 from kakuri._contexts import Target
 from kakuri._exits import CommandError, Exit, NotFound, Unreachable, UsageError
 from kakuri._schemas import BAD_RESPONSE, PROBLEM, Document, read_document, schema_of
+from kakuri._sources import load_text
 from kakuri._text import printable
 
 RESPONSE_SECONDS = 30.0
@@ -142,9 +143,8 @@ class API:
         self._headers = {}
         if context.token_file:
             try:
-                with open(_expanded(context.token_file), encoding="utf-8") as file:  # noqa: PTH123
-                    token = file.read().strip()
-            except (OSError, UnicodeDecodeError) as error:
+                token = load_text(_expanded(context.token_file)).strip()
+            except (OSError, ValueError) as error:
                 raise UsageError(f"the token can't be read: {error}") from error
             self._headers["Authorization"] = f"Bearer {token}"
         tls = None

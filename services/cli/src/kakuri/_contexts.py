@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from kakuri._exits import UsageError
+from kakuri._sources import load_text, unreadable
 
 DEFAULT_HOST = "http://127.0.0.1:8080"
 HOST, CONTEXT, CONFIG = "KAKURI_HOST", "KAKURI_CONTEXT", "KAKURI_CLI_CONFIG"
@@ -68,7 +69,7 @@ class Contexts:
         path = Path(self.path)
         path.parent.mkdir(parents=True, exist_ok=True)
         draft = path.with_name(f"{path.name}.new")
-        draft.write_text("".join(lines))
+        draft.write_text("".join(lines), encoding="utf-8")
         draft.replace(path)
 
 
@@ -88,12 +89,11 @@ def read_contexts(environ: Mapping[str, str]) -> Contexts:
     """
     path = config_path(environ)
     try:
-        with open(path, encoding="utf-8") as file:  # noqa: PTH123 (as in `write`)
-            text = file.read()
+        text = load_text(path)
     except FileNotFoundError:
         return Contexts(path)
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path} can't be read: {error}") from error
+    except (OSError, ValueError) as error:
+        raise unreadable(path, error) from error
     from kakuri._toml import parse_toml  # noqa: PLC0415 (only where there is a file)
 
     try:

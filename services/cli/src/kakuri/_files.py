@@ -12,7 +12,6 @@ once, with its path and line.
 """
 
 import re
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +26,7 @@ from kakuri_workload import (
 )
 
 from kakuri._exits import UsageError
+from kakuri._sources import lines_of, load_text, unreadable
 from kakuri._text import parse_cpu, parse_size
 
 SET_LABEL = "kakuri-set"
@@ -104,24 +104,21 @@ def read_manifest(sources: tuple[str, ...]) -> Manifest:
 
 def _texts(sources: tuple[str, ...]) -> Iterator[tuple[str, str]]:
     for source in sources:
-        if source == "-":
-            yield "standard input", sys.stdin.read()
-            continue
         if not source:
             raise UsageError("expected a file or a directory, got an empty path")
         path = Path(source)
-        if path.is_dir():
+        if source != "-" and path.is_dir():
             paths = sorted(one for one in path.iterdir() if one.suffix in (".toml", ".json"))
             if not paths:
                 raise UsageError(f"{source}: expected *.toml or *.json files in it, got none")
         else:
             paths = [path]
         for one in paths:
+            name = "standard input" if source == "-" else str(one)
             try:
-                yield str(one), one.read_text()
-            except (OSError, UnicodeDecodeError) as error:
-                reason = getattr(error, "strerror", None) or error
-                raise UsageError(f"{one} can't be read: {reason}") from error
+                yield name, load_text(str(one))
+            except (OSError, ValueError) as error:
+                raise unreadable(name, error) from error
 
 
 def _parsed(name: str, text: str) -> Any:
@@ -252,7 +249,7 @@ def _toml_lines(text: str) -> dict[tuple[str, ...], int]:
     lines: dict[tuple[str, ...], int] = {}
     table: tuple[str, ...] = ()
     quote = ""
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(lines_of(text), 1):
         if quote:
             quote = "" if line.count(quote) % 2 else quote
             continue

@@ -88,10 +88,10 @@ class Invocation:
         sys.stdout.buffer.flush()
 
     def out_value(self, value: object) -> None:
-        """Print a value as a JSON document."""
-        from kakuri_json import dumps  # noqa: PLC0415 (not for tables)
+        """Print a value as a JSON document, in UTF-8 whatever the locale."""
+        from kakuri_json import encode  # noqa: PLC0415 (not for tables)
 
-        self.out(dumps(value))
+        self.out_document(encode(value))
 
     def note(self, text: str, color: str | None = None) -> None:
         """Print a line of progress, a warning or a hint on standard error."""

@@ -54,7 +54,7 @@ def _configurations() -> Iterator[Check]:
         path = CONFIG / f"{name}.toml"
         title = f"file {path}"
         try:
-            document = parse_toml(path.read_text())
+            document = parse_toml(path.read_text(encoding="utf-8-sig"))
         except FileNotFoundError:
             continue  # all options have defaults
         except PermissionError:
@@ -150,7 +150,7 @@ def _restart_monitor() -> Check:
     """Check that containerd does not restart containers by itself, as an image's label can ask."""
     title = "containerd's restart monitor"
     try:
-        settings = parse_toml(CONTAINERD.read_text())
+        settings = parse_toml(CONTAINERD.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return Check(WARN, title, f"there is no {CONTAINERD}, so it is on", _MONITOR_ADVICE)
     except (OSError, ValueError) as error:

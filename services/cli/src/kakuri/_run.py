@@ -10,6 +10,7 @@ import click
 from kakuri._exits import CommandError, Exit, Unreachable, UsageError
 from kakuri._group import Verb
 from kakuri._invocation import Invocation
+from kakuri._sources import lines_of, load_text, unreadable
 from kakuri._types import CPU, PAIR, SECONDS, SIZE
 
 if TYPE_CHECKING:
@@ -195,12 +196,11 @@ def _variables(
     """Return the variables of files and options; an option overrides a file."""
     found: dict[str, str] = {}
     for path in files:
-        with click.open_file(path, encoding="utf-8") as file:
-            try:
-                lines = file.read().splitlines()
-            except UnicodeDecodeError as error:
-                raise UsageError(f"{path} can't be read: {error}") from error
-        for number, line in enumerate(lines, 1):
+        try:
+            content = load_text(path)
+        except (OSError, ValueError) as error:
+            raise unreadable(path, error) from error
+        for number, line in enumerate(lines_of(content), 1):
             text = line.strip()
             if not text or text.startswith("#"):
                 continue

@@ -32,6 +32,6 @@ def read_toml(path: Path) -> dict[str, Any]:
     if len(content) > MAX_BYTES:
         raise OSError(0, f"it is larger than {MAX_BYTES} bytes", str(path))
     try:
-        return tomllib.loads(content.decode())
+        return tomllib.loads(content.decode("utf-8-sig"))  # some editors begin with a mark
     except RecursionError as error:
         raise ValueError("its arrays or tables are nested too deeply") from error

@@ -1,0 +1,49 @@
+"""Files and standard input that a user names: of a bounded size, and UTF-8 in every locale."""
+
+import sys
+
+from kakuri._exits import UsageError
+
+MAX_BYTES = 16 << 20
+"""Bytes of a file: sixty workloads of the largest size."""
+
+
+def load(path: str) -> bytes:
+    """Return what is in a file, or on standard input (`-`).
+
+    Raises:
+        OSError: It can't be read.
+        ValueError: It is too large, as a device without an end is.
+    """
+    if path == "-":
+        content: bytes = sys.stdin.buffer.read(MAX_BYTES + 1)
+    else:
+        # Without pathlib, whose import takes longer than reading the file.
+        with open(path, "rb") as file:  # noqa: PTH123
+            content = file.read(MAX_BYTES + 1)
+    if len(content) > MAX_BYTES:
+        raise ValueError(f"it is larger than {MAX_BYTES >> 20} MiB")
+    return content
+
+
+def load_text(path: str) -> str:
+    """Return the text of a file, without the byte order mark that some editors put before it.
+
+    Raises:
+        OSError: It can't be read.
+        ValueError: It is too large, or not UTF-8.
+    """
+    return load(path).decode("utf-8-sig")
+
+
+def unreadable(name: str, error: Exception) -> UsageError:
+    """Return the error about a file, given what was raised when it was read."""
+    return UsageError(f"{name} can't be read: {getattr(error, 'strerror', None) or error}")
+
+
+def lines_of(text: str) -> list[str]:
+    r"""Return the lines of a text without their ends, `\n` or `\r\n`.
+
+    `str.splitlines` would also end lines at form feeds and at line separators of Unicode.
+    """
+    return [line.removesuffix("\r") for line in text.removesuffix("\n").split("\n")]
