@@ -126,7 +126,7 @@ def _text_events(event: str, names: Sequence[str]) -> RenderValues | None:
     if template is None or not names:
         return None
     head, layout, _ = template
-    rest = f".%06dZ {head.replace('%', '%%')}{layout}%s%s\n"
+    format_after_second = f".%06dZ {head.replace('%', '%%')}{layout}%s%s\n"
 
     def render(events: Sequence[LoggedValues]) -> list[str] | None:
         texts = [str(value) for values, _, _ in events for value in values]
@@ -135,9 +135,9 @@ def _text_events(event: str, names: Sequence[str]) -> RenderValues | None:
         )
         if second is None:
             return None
-        line = f"{second}{rest}"
+        line_format = f"{second}{format_after_second}"
         return [
-            line % (time % _SECOND // 1000, *values, " trace=" if trace else "", trace or "")
+            line_format % (time % _SECOND // 1000, *values, " trace=" if trace else "", trace or "")
             for values, trace, time in events
         ]
 
