@@ -27,6 +27,7 @@ http {{
 }}
 """
 NAME = "kakuri.example.com"
+TOKEN = "5f" * 32
 WORKLOAD = (
     '{"id":"test-1","image":"nginx","runtime_class":"edera-zone","memory_mb":1,"cpu_millicores":1}'
 )
@@ -101,6 +102,7 @@ def prepare(directory):
         ["openssl", "passwd", "-6", "secret"], check=True, capture_output=True, text=True
     ).stdout
     (directory / "users").write_text(f"ops:{hashed}")
+    (directory / "tokens").write_text(f'"~^Bearer {TOKEN}$" off;\n')
     servers = CONFIGURATION
     for written, ours in [
         ("unix:/run/kakuri-api/api.sock", f"unix:{directory}/api.sock"),
@@ -131,6 +133,16 @@ async def test_proxy_accepts_only_requests_with_the_password(proxy, agent):
     assert agent.asked == []
     assert await ask(proxy, "/workloads", "-u", "ops:secret", *post) == (201, WORKLOAD)
     assert len(agent.asked) == 1
+
+
+async def test_proxy_accepts_a_token_in_place_of_the_password(proxy, agent):
+    post = ("-d", WORKLOAD)
+    for token in (f"{TOKEN}0", TOKEN[1:], TOKEN.upper(), ""):
+        refused = await ask(proxy, "/workloads", "-H", f"Authorization: Bearer {token}", *post)
+        assert refused[0] == 401
+    assert agent.asked == []
+    token = ("-H", f"Authorization: Bearer {TOKEN}")
+    assert await ask(proxy, "/workloads", *token, *post) == (201, WORKLOAD)
 
 
 async def test_proxy_passes_host_and_origin_so_that_foreign_pages_are_refused(proxy):
