@@ -69,8 +69,8 @@ class ResponseHeads:
         """Return the status line, Date and Content-Type."""
         now = time.time()
         if not self._since <= now < self._until:
-            self._since = int(now)
-            self._until = self._since + 1
+            self._since = float(int(now))  # mypyc accepts no int for a float
+            self._until = self._since + 1.0
             self._date = imf_fixdate(now)
             self._beginnings.clear()
         key = (status, content_type)
