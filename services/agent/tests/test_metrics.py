@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import closing
+from itertools import pairwise
 
 import pytest
 from kakuri_agent import Capacity, RuntimeUnavailable, SimulatedRuntime, _metrics
@@ -198,3 +199,22 @@ def test_capacity_is_in_bytes_and_cores_and_unlimited_ones_have_no_series(regist
             "kakuri_node_cpu_reserved_cores": [0.0],
             "kakuri_event_index": [float(registry.journal.index)],
         }
+
+
+async def test_other_requests_are_answered_between_two_snapshots():
+    happened = []
+
+    def own_families():
+        happened.append("snapshot")
+        return [OWN]
+
+    async def answer_other_requests():
+        while happened.count("snapshot") < 3:
+            happened.append("turn")
+            await asyncio.sleep(0)
+
+    with closing(NodeMetrics(SimulatedRuntime(), [own_families])) as metrics:
+        await asyncio.gather(
+            answer_other_requests(), *(metrics.read(ReadMetrics()) for _ in range(3))
+        )
+    assert ("snapshot", "snapshot") not in pairwise(happened)
