@@ -7,10 +7,10 @@ import pytest
 @pytest.fixture
 def package(tmp_path, monkeypatch):
     (tmp_path / "lazy_example").mkdir()
-    (tmp_path / "lazy_example" / "_inner.py").write_text("class Example:\n    pass\n")
+    (tmp_path / "lazy_example" / "_inner.py").write_text("class Example:\n    pass\n\nNUMBER = 2\n")
     (tmp_path / "lazy_example" / "__init__.py").write_text(
         "from kakuri_daemon import lazy_names\n"
-        "__getattr__ = lazy_names(__name__, {'Example': '_inner'})\n"
+        "__getattr__ = lazy_names(__name__, {'Example': '_inner', 'NUMBER': '_inner'})\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
     yield __import__("lazy_example")
@@ -26,6 +26,10 @@ def test_name_is_imported_when_it_is_first_used(package):
 
 def test_lazy_class_is_shown_by_its_public_name(package):
     assert repr(package.Example) == "<class 'lazy_example.Example'>"
+
+
+def test_lazy_name_may_be_that_of_a_number(package):
+    assert package.NUMBER == 2
 
 
 def test_unknown_name_is_an_attribute_error(package):

@@ -4,9 +4,6 @@
 that a process can call `import_loop_without_tls` before asyncio is imported.
 """
 
-from importlib import import_module
-from sys import modules
-
 from kakuri_daemon._lazy_names import lazy_names
 from kakuri_daemon._version import __version__
 from kakuri_daemon._without_tls import import_loop_without_tls
@@ -61,8 +58,6 @@ _HOMES = {
     "current_traceparent": "_trace",
     "endpoint": "_command",
     "event_log": "_logs",
-    "import_loop_without_tls": "_without_tls",
-    "lazy_names": "_lazy_names",
     "listen_group": "_listen_group",
     "open_private_directory": "_private_directory",
     "read_toml": "_settings",
@@ -74,27 +69,11 @@ _HOMES = {
 
 
 if not TYPE_CHECKING:  # with a __getattr__, type checkers accept every name
+    __getattr__ = lazy_names(__name__, _HOMES)
 
-    def __getattr__(name: str) -> object:
-        if name not in _HOMES:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        import_module(f"{__name__}.{_HOMES[name]}")
-        _publish()
-        return globals()[name]
-
-
-def _publish() -> None:
-    """Bind the names of each loaded module here; tracebacks show the public name."""
-    for name, home in _HOMES.items():
-        value = getattr(modules.get(f"{__name__}.{home}"), name, None)
-        if value is not None:
-            globals()[name] = value
-            if hasattr(value, "__qualname__") and value.__module__.startswith(f"{__name__}."):
-                value.__module__ = __name__
+# Tracebacks show where users import a name from.
+lazy_names.__module__ = import_loop_without_tls.__module__ = __name__
 
 
 def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})
-
-
-_publish()

@@ -17,7 +17,8 @@ def lazy_names(package: str, homes: Mapping[str, str]) -> Callable[[str], object
         if name not in homes:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
         value = getattr(import_module(f"{package}.{homes[name]}"), name)
-        value.__module__ = package  # tracebacks show where users import a name from
+        if hasattr(value, "__qualname__"):
+            value.__module__ = package  # tracebacks show where users import a name from
         setattr(sys.modules[package], name, value)
         return value
 
