@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from kakuri_json import JSONError, JSONSyntaxError, LimitError, Limits, ValidationError
-from kakuri_json._decode.string_batches import read_good, unescape_all
+from kakuri_json._decode.string_batches import read_accepted, unescape_all
 from kakuri_json._syntax.scanning import skip_plain
 from kakuri_json._syntax.strings import quote, quote_all, read_escaped
 
@@ -184,7 +184,7 @@ def test_quote_of_long_text_equals_that_of_short_parts(text):
 @pytest.mark.parametrize("bad", range(9))
 def test_read_good_ends_before_the_first_rejected_string(bad):
     texts = ["a"] * bad + ["bad"] + ["b"] * (8 - bad)
-    good = read_good(texts, lambda some: None if "bad" in some else some)
+    good = read_accepted(texts, lambda some: None if "bad" in some else some)
     assert good == texts[:bad]
 
 

@@ -11,7 +11,13 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from kakuri_json._decode.compile_scalars import CAPTURE, MOST, NotRegular, Part, ScalarCompiler
+from kakuri_json._decode.compile_scalars import (
+    CAPTURE,
+    MAX_REPEATS,
+    NotRegular,
+    Part,
+    ScalarCompiler,
+)
 from kakuri_json._decode.construction import build_set, construction, constructor_of
 from kakuri_json._decode.layouts import Layout, record_order
 from kakuri_json._decode.string_batches import reader_of_pairs, reader_of_strings
@@ -236,7 +242,7 @@ class Compiler(ScalarCompiler):
         inner = Compiler(self.layout, self._inside)
         # Too many items end the match before any of them is read.
         bounds = [c.max_length - 1 for c in constraints if type(c.max_length) is int]
-        most = max(0, min([MOST, *bounds]))
+        most = max(0, min([MAX_REPEATS, *bounds]))
         pattern, code, conditions = inner.loop(shape, order, key, most)
         at_once = inner.at_once(shape, key, code, conditions)
         if at_once is not None:

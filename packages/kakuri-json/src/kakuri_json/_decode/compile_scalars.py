@@ -23,12 +23,12 @@ _NATURAL = "(?!0[0-9])[0-9]{1,18}+"
 _POSITIVE = "[1-9][0-9]{0,17}+"
 # An integer has no negative zero, so -0 is left to the general path.
 _NUMBER = rf"(?!-0(?![.eE])){_INTEGER}(?:\.[0-9]{{1,30}}+|)(?:[eE][-+]?+[0-9]{{1,2}}+|)"
-MOST = 4095
+MAX_REPEATS = 4095
 """Items after the first one, or escapes, that one loop matches. The matcher keeps about 100 bytes
 for each until the loop ends."""
 _MANY_GROUPS = 4
 _GROUP = re.compile(r"\bg([0-9]+)\b")
-_ESCAPED = rf"{PLAIN}(?>(?:{ESCAPE}{PLAIN}){{0,{MOST}}})"
+_ESCAPED = rf"{PLAIN}(?>(?:{ESCAPE}{PLAIN}){{0,{MAX_REPEATS}}})"
 
 
 class NotRegular(Exception):

@@ -11,9 +11,9 @@ from itertools import islice
 from typing import Any, TypeAlias
 
 from kakuri_json._decode.compile_decoder import Compiler
-from kakuri_json._decode.compile_scalars import MOST, NotRegular
+from kakuri_json._decode.compile_scalars import MAX_REPEATS, NotRegular
 from kakuri_json._decode.layouts import USUAL, Layout, layout_of
-from kakuri_json._decode.string_batches import read_good
+from kakuri_json._decode.string_batches import read_accepted
 from kakuri_json._limits import DEFAULT_LIMITS
 from kakuri_json._syntax.parser import parse
 from kakuri_json._types.shapes import Shape
@@ -53,17 +53,17 @@ def compile_run(item: Shape, layout: Layout, key: Shape | None = None) -> tuple[
     """
     compiler = Compiler(layout, [])
     # Check what follows, because the beginning of a long number is also a number.
-    pattern, code, conditions = compiler.loop(item, layout.order, key, MOST, r"(?=[,\]}])")
+    pattern, code, conditions = compiler.loop(item, layout.order, key, MAX_REPEATS, r"(?=[,\]}])")
     compiler.constants["match"] = re.compile(pattern).match
     lines = ["run = match(text, position, most)", "if run is None: return None"]
     at_once = compiler.at_once(item, key, code, conditions)
     if at_once is not None:
         lines += ["start, end = position, run.end()", f"items = {at_once}"]
         if "many" in compiler.constants:
-            compiler.constants |= {"read_good": read_good, "islice": islice}
+            compiler.constants |= {"read_accepted": read_accepted, "islice": islice}
             lines += [
                 "if items is None:",
-                "    items = read_good(find_all(text, start, end), many)",
+                "    items = read_accepted(find_all(text, start, end), many)",
                 "    return items, next(islice(find(text, start), len(items), None)).start(), True",
             ]
         read = compiler.function("text, position, most", [*lines, "return items, end, False"])

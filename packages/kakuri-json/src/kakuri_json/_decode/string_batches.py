@@ -51,7 +51,7 @@ def reader_of_pairs(key: Shape, value: Shape, *, escaped: bool) -> ReadTexts:
     return read
 
 
-def read_good(found: list[Any], read: ReadTexts) -> list[Any]:
+def read_accepted(found: list[Any], read: ReadTexts) -> list[Any]:
     """Read everything before the first string or pair that is rejected; there must be one.
 
     Each step reads half of the rest, so all of them together read the whole once more.

@@ -185,7 +185,7 @@ class TextCursor:
         assert runs is not None
         for number, key in enumerate(added):
             if key in keys:
-                raise self._again(runs.start_of(self.text, start, number), key)
+                raise self._repeated_key(runs.start_of(self.text, start, number), key)
             keys.add(key)
 
     def find(self, value: Any, key: str, missing: Any) -> tuple[Any, int | None]:
@@ -241,7 +241,7 @@ class TextCursor:
         else:
             key, position = read_escaped(text, start + 1, end)
         if key in keys:
-            raise self._again(start, key)
+            raise self._repeated_key(start, key)
         keys.add(key)
         position = skip_space(text, position)
         if not text.startswith(":", position):
@@ -249,7 +249,7 @@ class TextCursor:
             raise self._unexpected(position, expected, in_object=True, key_follows=True)
         return key, skip_space(text, position + 1)
 
-    def _again(self, start: int, key: str) -> JSONSyntaxError:
+    def _repeated_key(self, start: int, key: str) -> JSONSyntaxError:
         expected = "every key of an object once"
         return syntax_error(self.text, start, expected, f"{key[:60]!r} again")
 

@@ -49,7 +49,7 @@ _ESCAPED: Final = [
     _CHARACTERS.get(chr(code), chr(code) if chr(code) in '"\\/' else "") for code in range(256)
 ]
 """For each byte, the character for which it stands after a backslash, if any; not for `u`."""
-_MOST_PARTS: Final = 16
+_MAX_PARTS: Final = 16
 """Parts of a string that are joined, two for each escape. More are replaced at once."""
 _LONG: Final = 2**16
 """Bytes of a run of strings."""
@@ -132,7 +132,7 @@ def _read_special(
     end: i64 = len(data) - 1
     begin: i64 = start
     parts: list[str] = []
-    while position < end and data[position] == _BACKSLASH and len(parts) < _MOST_PARTS:
+    while position < end and data[position] == _BACKSLASH and len(parts) < _MAX_PARTS:
         character = _ESCAPED[data[position + 1]]
         if not character:
             break

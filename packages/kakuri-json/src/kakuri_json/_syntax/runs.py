@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 _QUOTE: Final = 0x22
 _COMMA: Final = 0x2C
 _BACKSLASH: Final = 0x5C
-_MOST: Final = 4096
+_MAX_ITEMS: Final = 4096
 """Items of a run. The matcher keeps about 100 bytes for each."""
 _LONG: Final = 2**16
 """Characters of a run."""
 
 _INTEGERS: Final = re.compile(
-    rf"(?:-?+(?!0[0-9])[0-9]{{1,18}}+, ?+){{8,{_MOST}}}(?=-?+[0-9])",
+    rf"(?:-?+(?!0[0-9])[0-9]{{1,18}}+, ?+){{8,{_MAX_ITEMS}}}(?=-?+[0-9])",
 ).match
 
 
@@ -35,7 +35,7 @@ _INTEGERS: Final = re.compile(
 def _strings() -> "tuple[Callable[..., re.Match[str] | None], Callable[..., list[str]]]":
     # Many documents need no such expressions, and compiling them takes longer than reading them.
     string = rf"{PLAIN}(?>(?:{ESCAPE}{PLAIN}){{0,999}})"
-    run = re.compile(rf'(?:"{string}",[ \t\n\r]*+){{8,{_MOST}}}(?=")')
+    run = re.compile(rf'(?:"{string}",[ \t\n\r]*+){{8,{_MAX_ITEMS}}}(?=")')
     return run.match, re.compile(rf'"({string})"').findall
 
 

@@ -25,7 +25,7 @@ ESCAPE: Final = r'\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})'
 
 _SPACE: Final = re.compile(r"[ \t\n\r]*+").match
 _PLAIN: Final = re.compile(PLAIN).match
-_MOST: Final = 9999
+_MAX_ESCAPES: Final = 9999  # in one match
 _SURROGATE: Final = re.compile(r"[\ud800-\udfff]").search
 
 
@@ -73,7 +73,7 @@ def skip_plain(text: str, position: "i64") -> "i64":
 @cache
 def _backslashes() -> "Callable[[str, i64], re.Match[str] | None]":
     # Compiled for the first escape: many documents have none.
-    return re.compile(rf'(?>(?:\\["\\/bfnrtu]{PLAIN}){{0,{_MOST}}})').match
+    return re.compile(rf'(?>(?:\\["\\/bfnrtu]{PLAIN}){{0,{_MAX_ESCAPES}}})').match
 
 
 def skip_escapes(text: str, position: "i64") -> "i64":
@@ -88,7 +88,7 @@ def skip_escapes(text: str, position: "i64") -> "i64":
     if not COMPILED:
         while True:
             after: i64 = _backslashes()(text, position).end()  # type: ignore[union-attr]  # as above
-            if after - position < 2 * _MOST:  # the expression did not end early
+            if after - position < 2 * _MAX_ESCAPES:  # the expression did not end early
                 return after
             position = after
     end: i64 = len(text) - 1
