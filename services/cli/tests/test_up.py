@@ -198,6 +198,15 @@ def test_report_has_commands_for_both_daemons(capsys, agent, where):
     assert err == "\nbeware\n"
 
 
+def test_report_of_a_control_plane_on_a_unix_socket_has_commands_that_reach_it(capsys):
+    system = up._System(Invocation({}), is_simulated=True)
+    system._report("127.0.0.1:9000", "unix:/run/api.sock", "")
+    out = capsys.readouterr().out
+    assert "control plane  unix:/run/api.sock\n" in out
+    assert " --host unix:/run/api.sock ps\n" in out
+    assert "curl --unix-socket /run/api.sock http://localhost/workloads\n" in out
+
+
 def test_report_without_a_warning_prints_none(capsys):
     up._System(Invocation({}), is_simulated=False)._report("127.0.0.1:9000", "127.0.0.1:8080", "")
     out, err = capsys.readouterr()

@@ -151,7 +151,8 @@ def _policy_text(spec: Document, document: Document) -> str:
     policy: str = spec.get("restart_policy", "never")
     if policy == "never":
         return policy
-    text = f"{policy}, at most {spec.get('max_restarts', 100)} times in a row"
+    most = spec.get("max_restarts", 100)
+    text = f"{policy}, at most {most} time{'s' if most != 1 else ''} in a row"
     if document.get("restarts"):
         text += f", {document['restarts']} so far"
     if restart_at := document.get("restart_at"):

@@ -36,10 +36,10 @@ NEXT = """\
 {kakuri} status test-1
 {kakuri} rm -f test-1
 
-curl -X POST http://{address}/workloads -d '{workload}'
-curl http://{address}/workloads/test-1
-curl http://{address}/workloads
-curl -X DELETE http://{address}/workloads/test-1
+curl -X POST {curl}/workloads -d '{workload}'
+curl {curl}/workloads/test-1
+curl {curl}/workloads
+curl -X DELETE {curl}/workloads/test-1
 echo '{{"type":"GetStatus","id":"test-1"}}' | nc -N {agent}"""
 WORKLOAD = (
     '{"id":"test-1","image":"nginx:latest","runtime_class":"edera-zone",'
@@ -47,14 +47,17 @@ WORKLOAD = (
 )
 
 
+_ADDRESS = "HOST:PORT|unix:PATH"
+
+
 class _Stop(Exception):
     """The user asked both daemons to end."""
 
 
 @click.command(cls=Verb)
-@click.option("--agent", default="127.0.0.1:9000", show_default=True, metavar="HOST:PORT",
+@click.option("--agent", default="127.0.0.1:9000", show_default=True, metavar=_ADDRESS,
               help="Where the agent listens.")  # fmt: skip
-@click.option("--listen", default="127.0.0.1:8080", show_default=True, metavar="HOST:PORT",
+@click.option("--listen", default="127.0.0.1:8080", show_default=True, metavar=_ADDRESS,
               help="Where the control plane listens.")  # fmt: skip
 @click.option("--runtime", type=click.Choice(["auto", "simulated", "containerd"]),
               default="auto", show_default=True,
@@ -129,8 +132,19 @@ def _command(address: str) -> str:
     """Return how this command is called from another terminal, for this control plane."""
     program = Path(sys.argv[0]).resolve()
     name = "kakuri" if shutil.which("kakuri") == str(program) else str(program)
-    host = f"http://{address}"
+    host = _url(address)
     return name if host == DEFAULT_HOST else f"{name} --host {host}"
+
+
+def _url(address: str) -> str:
+    """Return the control plane at an address as --host has it: `http://HOST:PORT`, `unix:PATH`."""
+    return address if address.startswith("unix:") else f"http://{address}"
+
+
+def _curl(address: str) -> str:
+    """Return the options and the beginning of a URL with which curl reaches an address."""
+    path = address.removeprefix("unix:")
+    return f"http://{address}" if path == address else f"--unix-socket {path} http://localhost"
 
 
 class _System:
@@ -166,15 +180,15 @@ class _System:
 
     def _report(self, agent: str, address: str, warning: str) -> None:
         if self._invocation.is_json:
-            self._invocation.out_value({"agent": agent, "control_plane": f"http://{address}"})
+            self._invocation.out_value({"agent": agent, "control_plane": _url(address)})
         else:
             host, _, port = agent.rpartition(":")
             where = f"{host} {port}" if port.isdigit() else f"-U {agent.removeprefix('unix:')}"
-            self._invocation.out(f"\nagent          {agent}\ncontrol plane  http://{address}\n")
+            self._invocation.out(f"\nagent          {agent}\ncontrol plane  {_url(address)}\n")
             self._invocation.out("Next, in another terminal:\n")
             command = _command(address)
             self._invocation.out(
-                NEXT.format(kakuri=command, address=address, agent=where, workload=WORKLOAD)
+                NEXT.format(kakuri=command, curl=_curl(address), agent=where, workload=WORKLOAD)
             )
             self._invocation.out("\nCtrl-C ends both.")
         sys.stdout.flush()
@@ -202,7 +216,10 @@ class _System:
         if not line.startswith("listening on "):
             process.wait()
             raise CommandError(
-                f"{name} did not start; see its log above", Exit.USAGE, code="not_started"
+                f"{name} did not start, for the reason above; "
+                "--agent and --listen choose other addresses",
+                Exit.USAGE,
+                code="not_started",
             )
         return line.removeprefix("listening on ").strip()
 
@@ -232,7 +249,7 @@ class _System:
         from kakuri._remove import delete  # noqa: PLC0415
 
         try:
-            with API(Target(Context(f"http://{self._address}"), "up")) as api:
+            with API(Target(Context(_url(self._address)), "up")) as api:
                 while found := api.get("/workloads").document["workloads"]:
                     for one in found:
                         self._invocation.note(f"removing {one['id']}")
