@@ -1,5 +1,7 @@
 """Readers of content, one for each framing, and the writer of chunks (RFC 9112 6 and 7.1)."""
 
+import re
+
 from kakuri_http._errors import LimitExceeded, LocalProtocolError, RemoteProtocolError
 from kakuri_http._headers import Headers, ParsedHeaders
 from kakuri_http._limits import Limits
@@ -64,8 +66,18 @@ _NOT_IN_TRAILERS = frozenset(
 )
 
 
+# The beginning of an ordinary chunk after another one: anything else is left to the exact reader.
+_NEXT_CHUNK = re.compile(rb"\r\n([0-9A-Fa-f]{1,8})\r\n")
+_JOINED_BYTES = 16_384
+"""Content of short chunks that becomes one piece: a piece costs some forty bytes of memory and an
+event, which is many times as much as the content of a chunk of one byte."""
+
+
 class ChunkedReader:
-    """Decodes chunked content (RFC 9112 7.1); `trailers` is set when it has ended."""
+    """Decodes chunked content (RFC 9112 7.1); `trailers` is set when it has ended.
+
+    Chunks that arrived together are joined into pieces of about 16 KiB.
+    """
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
@@ -85,8 +97,11 @@ class ChunkedReader:
                 if not piece:
                     return None, position
                 self._left -= len(piece)
-                self._needs_crlf = not self._left
-                return piece, position + len(piece)
+                position += len(piece)
+                if self._left:
+                    return piece, position
+                self._needs_crlf = True
+                return self._join_following(piece, data, position)
             if self._needs_crlf:
                 ending = data[position : position + 2]
                 if ending != b"\r\n"[: len(ending)]:
@@ -103,6 +118,23 @@ class ChunkedReader:
                     return None, position
             else:
                 self._begin_chunk(line)
+
+    def _join_following(self, piece: bytes, data: bytes, position: int) -> tuple[bytes, int]:
+        """Return a chunk's content joined with that of complete short chunks after it."""
+        size = len(piece)
+        pieces = [piece]
+        while size < _JOINED_BYTES and (match := _NEXT_CHUNK.match(data, position)):
+            begin = match.end()
+            length = int(match[1], 16)
+            if not length or begin + length > len(data):
+                break
+            position = begin + length
+            pieces.append(data[begin:position])
+            size += length
+        if len(pieces) > 1:
+            self._extensions = max(0, self._extensions - (size - len(piece)))
+            piece = b"".join(pieces)
+        return piece, position
 
     def _read_line(self, data: bytes, position: int) -> tuple[bytes | None, int]:
         limit = self._limits.field_line if self._in_trailers else self._limits.chunk_line
