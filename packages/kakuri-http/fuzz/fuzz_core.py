@@ -30,7 +30,7 @@ from kakuri_http import (
 )
 
 CORPUS = Path(__file__).parents[1] / "tests/corpus"
-MOST_EVENTS = 100_000
+MAX_EVENTS = 100_000
 
 
 def run_server(pieces):
@@ -42,7 +42,7 @@ def run_server(pieces):
                 fields = list(request.headers)
                 seen.append([request.method, request.target, fields, request.body, True])
                 core.send(Response(200, b"x"))
-            for _ in range(MOST_EVENTS):
+            for _ in range(MAX_EVENTS):
                 event = core.next_event()
                 if isinstance(event, Request):
                     seen.append([event.method, event.target, list(event.headers), b"", False])
@@ -66,7 +66,7 @@ def run_client(pieces, method):
     with contextlib.suppress(ProtocolError):
         for piece in pieces:
             core.receive_data(piece)
-            for _ in range(MOST_EVENTS):
+            for _ in range(MAX_EVENTS):
                 event = core.next_event()
                 if isinstance(event, Response):
                     seen.append([event.status, list(event.headers), b"", False])

@@ -216,6 +216,7 @@ class ServerProtocol(ResponseSide):
             self.account()
 
     def _begin(self, request: Request) -> None:
+        """Find the route of a request; call its handler now or when the content is complete."""
         self.made_progress = True
         exchange = self._exchange = Exchange(request, self.context.copy())
         request.peer = self.peer
@@ -278,6 +279,7 @@ class ServerProtocol(ResponseSide):
                 self._call(exchange, exchange.route, request)
 
     def _call(self, exchange: Exchange, route: Route, request: Request) -> None:
+        """Call a handler, and respond with its result now or when that is ready."""
         try:
             result: object = exchange.context.run(route.handler, request)
         except Exception as error:  # noqa: BLE001 - reported by _fault_response

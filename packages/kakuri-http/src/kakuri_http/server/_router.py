@@ -276,6 +276,7 @@ class Router:
         return route
 
     def _find(self, path: str) -> tuple[_Node, Mapping[str, Any]] | None:
+        """Return the node of a path, and its parameters; None if no route has the path."""
         decoded = path[1:].split("/")
         if "%" in path:
             try:
@@ -305,6 +306,7 @@ class Router:
     def _walk(
         self, node: _Node, segments: list[str], index: int, params: Mapping[str, Any]
     ) -> tuple[_Node, Mapping[str, Any]] | None:
+        """Continue `_find` from a node: try the literal segment first, then the parameter."""
         if index == len(segments):
             return (node, params) if node.routes else None
         segment = segments[index]
