@@ -261,3 +261,17 @@ async def test_call_takes_one_task_of_the_server_and_no_timer(tmp_path):
         assert seen[1] == seen[2]
         assert seen[2][:2] == (1, 2)  # the handler's and this one
         assert not len(server._deadlines)
+
+
+def test_path_in_place_of_a_method_is_refused():
+    async def handler(request, call):
+        return request
+
+    with pytest.raises(TypeError, match=r"^expected a Method, got '/a\.B/C'$"):
+        Server().add("/a.B/C", handler)
+
+
+@pytest.mark.parametrize("make", [Server, lambda limits: Channel("127.0.0.1:1", limits=limits)])
+def test_limits_of_another_type_are_refused(make):
+    with pytest.raises(TypeError, match=r"^expected kakuri_grpc\.Limits as limits, got 5$"):
+        make(5)

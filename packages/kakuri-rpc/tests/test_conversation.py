@@ -316,3 +316,8 @@ async def test_status_with_a_message_counts_its_bytes_before_the_next_request(
         steps.clear()
         await asyncio.gather(client.get_status("b"), client.get_status("c"))
     assert " ".join(steps) == order
+
+
+async def test_handler_that_is_not_a_function_is_refused():
+    with pytest.raises(TypeError, match="expected a function as handler, got 5"):
+        await serve("127.0.0.1:0", 5)

@@ -179,3 +179,16 @@ def connect_as_nobody(path):
     )
     command = [sys.executable, "-c", code, path]
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+@pytest.mark.parametrize(
+    ("mode", "error", "message"),
+    [
+        ("600", TypeError, "expected a mode such as 0o600, got '600'"),
+        (0o1777, ValueError, "expected a mode from 0 to 0o777, got 0o1777"),
+        (-1, ValueError, "expected a mode from 0 to 0o777, got -0o1"),
+    ],
+)
+def test_access_with_a_mode_that_is_not_one_is_refused(mode, error, message):
+    with pytest.raises(error, match=f"^{message}$"):
+        UnixAccess(mode=mode)

@@ -14,7 +14,7 @@ from kakuri_grpc._connections import ChannelState, Connections
 from kakuri_grpc._driver import ChannelDriver
 from kakuri_grpc._errors import DeadlineExceeded, MessageTooLarge, Unavailable, status_error
 from kakuri_grpc._framing import frame_message
-from kakuri_grpc._limits import Backoff, Keepalive, Limits
+from kakuri_grpc._limits import Backoff, Keepalive, Limits, checked_limits
 from kakuri_grpc._messages import from_bytes, to_bytes
 from kakuri_grpc._metadata import encode_metadata
 from kakuri_grpc._status import StatusCode
@@ -60,7 +60,7 @@ class Channel:
         if not endpoints:
             raise ValueError("expected an endpoint")
         self._endpoints = [one if isinstance(one, Endpoint) else _parsed(one) for one in endpoints]
-        self._limits = limits or Limits()
+        self._limits = checked_limits(limits)
         self._waiting = 0
         self._connections = Connections(
             f"<Channel {', '.join(map(str, self._endpoints))}>",

@@ -25,6 +25,15 @@ class Limits:
     http2: HTTP2Limits = HTTP2Limits()  # noqa: RUF009 - frozen
 
 
+def checked_limits(limits: Limits | None) -> Limits:
+    """Return the limits, or the default ones for None; raise TypeError for anything else."""
+    if limits is None:
+        return Limits()
+    if not isinstance(limits, Limits):
+        raise TypeError(f"expected kakuri_grpc.Limits as limits, got {limits!r:.80}")
+    return limits
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Backoff:
     """How long a channel waits before it connects again (gRPC document "Connection backoff").

@@ -19,7 +19,7 @@ from kakuri_tcp import Endpoint, ServerTLS
 from kakuri_grpc._deadlines import Deadlines
 from kakuri_grpc._errors import MessageTooLarge, StatusError, status_error
 from kakuri_grpc._framing import CompressedMessage, MessageReader, frame_message
-from kakuri_grpc._limits import Limits
+from kakuri_grpc._limits import Limits, checked_limits
 from kakuri_grpc._messages import from_bytes, to_bytes
 from kakuri_grpc._metadata import (
     Metadata,
@@ -105,7 +105,7 @@ class Server:
     """
 
     def __init__(self, limits: Limits | None = None) -> None:
-        self._limits = limits or Limits()
+        self._limits = checked_limits(limits)
         self._methods: dict[bytes, tuple[Method[Any, Any], Handler]] = {}
         self._drivers: set[ServerDriver] = set()
         self._listeners: list[asyncio.Server] = []
@@ -115,9 +115,12 @@ class Server:
         """Register the handler that answers a method.
 
         Raises:
-            TypeError: The handler is not of the kind that the method needs.
+            TypeError: The handler is not of the kind that the method needs, or the method is not a
+                Method.
             ValueError: The method has a handler already.
         """
+        if not isinstance(method, Method):
+            raise TypeError(f"expected a Method, got {method!r:.80}")
         kind = "an async generator function" if method.server_streams else "a coroutine function"
         is_kind: Callable[[object], bool] = (
             inspect.isasyncgenfunction if method.server_streams else inspect.iscoroutinefunction

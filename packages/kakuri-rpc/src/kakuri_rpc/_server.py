@@ -93,7 +93,10 @@ async def serve(
 
     Raises:
         kakuri_tcp.ListenFailed: The address can't be used.
+        TypeError: The handler is not a function.
     """
+    if not callable(handler):
+        raise TypeError(f"expected a function as handler, got {handler!r:.80}")
     answers = _Answers(handler, max_document, on_error)
     return await listen_lines(
         endpoint,

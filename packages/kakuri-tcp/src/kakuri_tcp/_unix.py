@@ -26,6 +26,13 @@ class UnixAccess:
     mode: int = 0o600
     group: str | int | None = None
 
+    def __post_init__(self) -> None:
+        """Raise TypeError for text as a mode, such as "600", and ValueError outside 0 to 0o777."""
+        if not isinstance(self.mode, int):
+            raise TypeError(f"expected a mode such as 0o600, got {self.mode!r:.80}")
+        if not 0 <= self.mode <= 0o777:
+            raise ValueError(f"expected a mode from 0 to 0o777, got {self.mode:#o}")
+
     def admits(self, peer: Credentials) -> bool:
         """Return whether the mode permits a peer.
 
