@@ -88,7 +88,7 @@ def test_workload_in_the_form_of_the_api_is_a_file(write):
 def test_every_fault_of_toml_has_its_path_and_line(write):
     found = {(line, path): message for line, path, message in faults_of(write(BAD))}
     assert found == {
-        (1, "$.set"): "expected a label of a-z, 0-9 and '-', got 'Shop'",
+        (1, "$.set"): "expected 1 to 63 characters a-z, 0-9 and '-', got 'Shop'",
         (2, "$.sett"): "expected set or workload, got 'sett'",
         (4, "$.workload.job.image"): found[(4, "$.workload.job.image")],
         (5, "$.workload.job.memory"): "expected one of memory and memory_mb, got both",

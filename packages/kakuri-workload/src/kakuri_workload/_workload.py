@@ -30,7 +30,7 @@ WorkloadId = Annotated[
     Text(
         pattern=WORKLOAD_ID,
         max_length=MAX_ID_LENGTH,
-        description="a label of 1 to 63 characters a-z, 0-9 and '-', a letter or digit at each end",
+        description="1 to 63 characters a-z, 0-9 and '-', with a letter or digit at each end",
     ),
 ]
 """An RFC 1123 label."""

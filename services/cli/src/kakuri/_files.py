@@ -163,7 +163,7 @@ class _Reader:
             self.faults.append(self.fault((key,), f"expected set or workload, got {key!r}"))
         set_name = document.get("set")
         if set_name is not None and not (isinstance(set_name, str) and _SET.fullmatch(set_name)):
-            message = f"expected a label of a-z, 0-9 and '-', got {set_name!r}"
+            message = f"expected 1 to 63 characters a-z, 0-9 and '-', got {set_name!r}"
             self.faults.append(self.fault(("set",), message))
             set_name = None
         tables = document.get("workload", {})
