@@ -1,7 +1,7 @@
-"""A cache for what was made of requests, and of replies, that come repeatedly.
+"""A cache for the results of parsing byte strings that arrive repeatedly, such as requests.
 
-It needs nothing of TCP. It is in this distribution because kakuri-http and kakuri-rpc cache what
-they read from their connections, each installs alone, and this one is all that both depend on.
+It has nothing to do with TCP. kakuri-http and kakuri-rpc both use it, and this distribution is the
+only one that both depend on.
 """
 
 from collections.abc import Callable
