@@ -4,7 +4,7 @@ import os
 import pytest
 from kakuri import __version__
 from kakuri._contexts import read_contexts
-from kakuri_http import problem
+from kakuri_http import Response, problem
 
 
 def test_version_has_client_control_plane_and_nodes(kakuri):
@@ -194,6 +194,15 @@ def test_token_file_that_is_missing_is_a_usage_error(kakuri, api):
     assert "the token can't be read" in result.err
 
 
+def test_context_with_a_file_that_cannot_be_read_is_added_with_a_warning(kakuri, api, tmp_path):
+    (tmp_path / "ca.pem").touch()
+    files = ("--token-file", f"{tmp_path}/token", "--ca", f"{tmp_path}/ca.pem")
+    result = kakuri("context", "add", "lab", api.url, *files)
+    assert (result.code, result.out) == (0, "")
+    assert result.err.splitlines()[0] == f"warning: {tmp_path}/token can't be read"
+    assert result.err.splitlines()[1].startswith("added lab")
+
+
 def test_relative_paths_of_a_context_name_the_same_files_from_every_directory(
     kakuri, api, environment, tmp_path
 ):
@@ -245,6 +254,17 @@ def test_unknown_context_is_not_found(kakuri, environment, verb):
 def test_refusal_of_a_proxy_is_shown(kakuri, api):
     api.overrides[("GET", "/nodes")] = problem(401, code="unauthorized", detail="no token")
     assert kakuri("nodes").err == "error: no token\n"
+    api.overrides[("GET", "/nodes")] = Response(401, b"<html>", content_type="text/html")
+    assert kakuri("nodes").err == (
+        "error: HTTP 401 Unauthorized: a proxy asks for credentials; "
+        "kakuri context add has --token-file\n"
+    )
+
+
+def test_https_host_that_is_not_reached_is_named_as_it_was_given(kakuri):
+    result = kakuri("--host", "https://127.0.0.1:1", "nodes")
+    assert result.code == 6
+    assert result.err.startswith("error: can't connect to https://127.0.0.1:1: connection refused")
 
 
 @pytest.mark.parametrize("options", [["--json"], ["-q"], ["-o", "jsonl"], []])

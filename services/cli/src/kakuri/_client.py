@@ -43,7 +43,7 @@ _EXITS = {
 }
 _CODES = {"capacity": Exit.NO_ROOM, "never_fits": Exit.NO_ROOM}
 _UNKNOWN_OUTCOME = {"agent_unreachable", "agent_timeout"}
-_ERROR, _NOT_FOUND, _SERVER_ERROR = 400, 404, 500
+_ERROR, _UNAUTHORIZED, _NOT_FOUND, _SERVER_ERROR = 400, 401, 404, 500
 _FATE_UNKNOWN = "it is not known whether the request was carried out"
 
 
@@ -83,6 +83,8 @@ def _problem_of(body: bytes) -> dict[str, Any]:
 
 def _message(problem: Mapping[str, Any], response: Any, code: str, *, is_write: bool) -> str:
     text = str(problem.get("detail") or f"HTTP {response.status} {response.reason}".strip())
+    if response.status == _UNAUTHORIZED and not problem:
+        text += ": a proxy asks for credentials; kakuri context add has --token-file"
     lines = [printable(text)]
     errors = problem.get("errors")
     for error in errors if isinstance(errors, list) else ():
@@ -281,7 +283,8 @@ class API:
             hint = f" (from {self.target.source})"
             if self.target.source == "default":
                 hint = "; kakuri up starts a control plane, --host names another one"
-            raise Unreachable(f"{error}{hint}", code="unreachable") from error
+            message = str(error).replace("tls://", "https://", 1)  # as the user wrote it
+            raise Unreachable(f"{message}{hint}", code="unreachable") from error
         except (ClientError, ProtocolError) as error:
             message = str(error)
             if method not in ("GET", "HEAD") and not isinstance(error, TooManyRedirects):

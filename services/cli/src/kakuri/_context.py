@@ -18,6 +18,7 @@ from kakuri._exits import CommandError, NotFound, UsageError
 from kakuri._group import Verb, shared_options
 from kakuri._invocation import Invocation
 from kakuri._tables import Column, print_table
+from kakuri._text import printable
 
 
 def _complete_names(
@@ -102,6 +103,9 @@ def add(
     contexts = read_contexts(invocation.environ)
     contexts.named[name] = Context(checked_host(url, "URL"), _absolute(token_file), _absolute(ca))
     contexts.write()
+    for path in (token_file, ca):
+        if path is not None and not os.access(os.path.expanduser(path), os.R_OK):  # noqa: PTH111
+            invocation.note(f"warning: {printable(path)} can't be read", "yellow")
     _report(invocation, name, f"added {name}; kakuri context use {name} chooses it")
 
 
