@@ -4,6 +4,7 @@ import os
 import re
 import socket
 import stat
+import threading
 from types import SimpleNamespace
 
 import pytest
@@ -202,6 +203,7 @@ def machine(monkeypatch, tmp_path):
         (tmp_path / name).mkdir()
     monkeypatch.setattr(local, "CONFIG", tmp_path / "config")
     monkeypatch.setattr(local, "SOCKETS", {"agent socket": tmp_path / "run/agent.sock"})
+    monkeypatch.setattr(local, "SIDECAR", tmp_path / "run/sidecar.sock")
     monkeypatch.setattr(local, "RUNTIME_SOCKETS", (tmp_path / "run/containerd.sock",))
     monkeypatch.setattr(local, "DISKS", (tmp_path / "var", tmp_path / "missing"))
     monkeypatch.setattr(local, "CONTAINERD", tmp_path / "config.toml")
@@ -241,6 +243,38 @@ def test_socket_that_every_user_may_use_is_a_fault(machine, mode, result):
         listener.bind(str(path))
         path.chmod(mode)
         assert results_of("agent socket") == [result]
+
+
+@pytest.mark.parametrize(
+    ("status", "content", "result", "detail"),
+    [
+        (200, b'{"status":"ok"}', OK, "the runtime can run zones"),
+        (200, b'{"conditions":[{"type":"A","status":true},{"type":"B","status":false,"reason":"c"}]}',
+         WARN, "B: c"),
+        (503, b'{"message":"no handler \\u001b[1m"}', FAIL, "no handler \\x1b[1m"),
+        (503, b"[]", FAIL, "HTTP 503"),
+        (200, b"<html>", FAIL, "expected a value"),
+        (0, b"", FAIL, "closed the connection"),
+    ],
+)  # fmt: skip
+def test_health_of_the_sidecar_is_checked(machine, status, content, result, detail):
+    with socket.create_server(str(machine / "run/sidecar.sock"), family=socket.AF_UNIX) as listener:
+        answers = threading.Thread(target=answer_once, args=(listener, status, content))
+        answers.start()
+        (found,) = [one for one in local.local_checks() if one.name == "sidecar health"]
+        answers.join()
+    assert found.result == result
+    assert detail in found.detail
+
+
+def answer_once(listener, status, content):
+    """Answer one request with a response, or close the connection for the status 0."""
+    connection, _ = listener.accept()
+    with connection:
+        connection.recv(65536)
+        if status:
+            head = f"HTTP/1.1 {status} \r\nContent-Length: {len(content)}\r\n\r\n"
+            connection.sendall(head.encode() + content)
 
 
 def test_file_in_place_of_a_socket_is_a_fault(machine):
@@ -523,11 +557,14 @@ def test_files_that_may_not_be_read_are_skipped(machine, monkeypatch):
     assert list(local._runtime_sockets()) == []
 
 
-def test_key_of_a_daemon_may_have_hyphens_or_underscores(machine):
+def test_key_that_a_daemon_refuses_is_a_fault(machine):
     path = machine / "config/agent.toml"
-    path.write_text("runtime = 'sidecar'\nmemory_mb = 1\ncpu-millicores = 1\n")
+    path.write_text("runtime = 'sidecar'\nmemory-mb = 1\ncpu-millicores = 1\n")
     (found,) = [one for one in local.local_checks() if one.name.startswith("file")]
     assert (found.result, found.detail) == (OK, "3 keys")
+    path.write_text("runtime = 'sidecar'\nmemory_mb = 1\n")
+    (found,) = [one for one in local.local_checks() if one.name.startswith("file")]
+    assert (found.result, found.detail) == (FAIL, "unknown keys: memory_mb")
     path.write_text("a = 1\nruntime = 'cri'\nb = 1\n")
     (found,) = [one for one in local.local_checks() if one.name.startswith("file")]
     assert (found.result, found.detail) == (FAIL, "unknown keys: a, b")

@@ -5,16 +5,15 @@ import shutil
 import stat
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from kakuri._check import FAIL, OK, SKIP, WARN, Check
-from kakuri._text import byte_count
+from kakuri._text import byte_count, printable
 from kakuri._toml import parse_toml
 
 CONFIG = Path("/etc/kakuri")
-SOCKETS = {
-    "agent socket": Path("/run/kakuri-agent/agent.sock"),
-    "sidecar socket": Path("/run/kakuri/sidecar.sock"),
-}
+SIDECAR = Path("/run/kakuri/sidecar.sock")
+SOCKETS = {"agent socket": Path("/run/kakuri-agent/agent.sock"), "sidecar socket": SIDECAR}
 RUNTIME_SOCKETS = (
     Path("/run/containerd/containerd.sock"),
     Path("/var/lib/edera/protect/cri.socket"),
@@ -26,6 +25,11 @@ RESTART_MONITOR = "io.containerd.internal.v1.restart"
 
 LOW_DISK_BYTES = 512 << 20
 """Free space below which logs and the store are about to fail."""
+
+HEALTH_SECONDS = 10.0
+"""Time for the sidecar's report, which asks the container runtime."""
+
+_HEALTHY = 200
 
 LOCAL_HOSTS = ("127.", "localhost", "[::1]", "unix:")
 
@@ -40,6 +44,8 @@ def local_checks() -> Iterator[Check]:
     yield from _configurations()
     for name, path in SOCKETS.items():
         yield from _socket(name, path)
+    if _exists(SIDECAR) and os.access(SIDECAR, os.W_OK):
+        yield _sidecar(SIDECAR)
     yield from _runtime_sockets()
     for path in DISKS:
         if _exists(path):
@@ -74,7 +80,7 @@ def _configuration(name: str, title: str, document: dict[str, object]) -> Iterat
             SKIP, title, f'kakuri-{name} is not installed beside this command: "kakuri[node]"'
         )
         return
-    unknown = [key for key in document if key.replace("_", "-") not in options]
+    unknown = [key for key in document if key not in options]
     if unknown:
         detail = f"unknown keys: {', '.join(unknown)}"
         yield Check(FAIL, title, detail, f"kakuri-{name} --help lists the keys")
@@ -110,6 +116,37 @@ def _socket(name: str, path: Path) -> Iterator[Check]:
         yield Check(FAIL, title, f"mode {mode:04o}: every user may use it", f"chmod o= {path}")
     else:
         yield Check(OK, title, f"mode {mode:04o}")
+
+
+def _sidecar(path: Path) -> Check:
+    """Ask the sidecar whether the runtime can run zones, as its agent does not pass that on."""
+    from kakuri_http import HTTPError, Timeouts  # noqa: PLC0415 (most machines have no sidecar)
+    from kakuri_http.blocking import BlockingClient  # noqa: PLC0415
+    from kakuri_json import loads  # noqa: PLC0415
+
+    title, advice = "sidecar health", "journalctl -u kakuri-sidecar"
+    try:
+        timeouts = Timeouts(total=HEALTH_SECONDS)
+        with BlockingClient(f"unix:{path}", timeouts=timeouts) as client:
+            response = client.get("/healthz")
+        document = loads(response.body)
+    except (HTTPError, ValueError) as error:
+        return Check(FAIL, title, printable(str(error)), advice)
+    message = printable("; ".join(_faults(document))) if isinstance(document, dict) else ""
+    if response.status != _HEALTHY:
+        return Check(FAIL, title, message or f"HTTP {response.status}", advice)
+    return Check(WARN if message else OK, title, message or "the runtime can run zones")
+
+
+def _faults(health: dict[str, Any]) -> Iterator[str]:
+    """Yield the faults of a report of health: its message, or the conditions that do not hold."""
+    if message := health.get("message"):
+        yield str(message)
+        return
+    conditions = health.get("conditions")
+    for one in conditions if isinstance(conditions, list) else ():
+        if isinstance(one, dict) and one.get("status") is False:
+            yield f"{one.get('type')}: {one.get('message') or one.get('reason')}"
 
 
 def _runtime_sockets() -> Iterator[Check]:
