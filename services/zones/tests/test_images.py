@@ -439,3 +439,43 @@ async def test_start_waits_for_the_removal_of_its_image_and_pulls_it_again(runti
         runtime.images.set("app:1", FakeImage())
     assert await again == image
     assert pulls_of(runtime) == 2
+
+
+class FailingPuller:
+    """Fails its first pull, right after the image's status was returned to another start."""
+
+    def __init__(self, status):
+        self.status, self.pulls = status, 0
+
+    async def pull(self, *_, is_check):
+        self.pulls += 1
+        if self.pulls == 1:
+            self.status.set_result(None)
+            raise PullFailed("first", is_transient=False)
+        raise PullFailed("second", is_transient=False)
+
+
+async def test_pull_that_has_just_failed_is_not_joined(images, monkeypatch):
+    status = asyncio.get_running_loop().create_future()
+    statuses = iter([None, status])
+
+    async def image_status(_):
+        found = next(statuses)
+        return found if found is None else await found
+
+    reports = []
+
+    def report(message, received):
+        reports.append(message)
+        assert len(reports) < 10, "the start joins the failed pull for ever"
+
+    puller = FailingPuller(status)
+    monkeypatch.setattr(images, "_puller", puller)
+    monkeypatch.setattr(images._cri, "image_status", image_status)
+    first = asyncio.create_task(ensure(images, report=report))
+    later = asyncio.create_task(ensure(images, report=report))
+    with pytest.raises(PullFailed, match="first"):
+        await first
+    with pytest.raises(PullFailed, match="second"):
+        await later
+    assert puller.pulls == 2

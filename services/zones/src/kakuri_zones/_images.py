@@ -225,23 +225,26 @@ class Images:
         if before is not None and not (is_fresh and before.has_begun):
             return before
         pull = self._pulls[key] = _Pull()
-        pull.task = asyncio.create_task(self._run(reference, pull, before, is_check=is_check))
+        pull.task = asyncio.create_task(self._run(key, pull, before))
 
         def ended(task: asyncio.Task[str]) -> None:
             pull.task = None
-            self._forget(key, pull)
             consume_exception(task)
 
         pull.task.add_done_callback(ended)
         return pull
 
-    async def _run(
-        self, reference: str, pull: _Pull, before: _Pull | None, *, is_check: bool
-    ) -> str:
-        if before is not None and before.task is not None:
-            await asyncio.wait({before.task})
-        pull.has_begun = True
-        return await self._puller.pull(reference, pull.report, is_check=is_check)
+    async def _run(self, key: tuple[str, bool], pull: _Pull, before: _Pull | None) -> str:
+        reference, is_check = key
+        try:
+            if before is not None and before.task is not None:
+                await asyncio.wait({before.task})
+            pull.has_begun = True
+            return await self._puller.pull(reference, pull.report, is_check=is_check)
+        finally:
+            # Not in a callback of the task: a start that joined in between would get the failure
+            # at once, and join the same pull again and again.
+            self._forget(key, pull)
 
     def _forget(self, key: tuple[str, bool], pull: _Pull) -> None:
         if self._pulls.get(key) is pull:
