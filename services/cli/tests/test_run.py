@@ -188,7 +188,14 @@ def test_every_option_of_run_is_a_field_of_the_workload(kakuri, api, environment
         (["-c", "half"], "expected cores like 0.5 or 500m"),
         (["-l", "team"], "expected KEY=VALUE, got 'team'"),
         (["-e", "NOT_THERE"], "-e NOT_THERE: this environment has no such variable"),
-        (["--restart", "often"], "--restart: expected never, on_failure[:TIMES] or always"),
+        (
+            ["--restart", "often"],
+            "--restart: expected never, on_failure[:TIMES] or always, got 'often'\n",
+        ),
+        (
+            ["--restart", "unless-stopped"],
+            "'unless-stopped'; always does not restart a stopped workload",
+        ),
         (["--bogus"], "No such option"),
     ],
 )

@@ -159,8 +159,11 @@ def document_of(
     if policy not in ("", "never", "no", "on_failure", "always") or (
         times and not re.fullmatch("[0-9]{1,9}", times)
     ):
+        hint = ""
+        if policy == "unless_stopped":  # Docker's
+            hint = "; always does not restart a stopped workload"
         raise UsageError(
-            f"--restart: expected never, on_failure[:TIMES] or always, got {restart_policy!r}"
+            f"--restart: expected never, on_failure[:TIMES] or always, got {restart_policy!r}{hint}"
         )
     fields: dict[str, Any] = {
         "id": name or generated_name(image),
