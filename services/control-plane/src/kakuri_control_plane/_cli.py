@@ -44,6 +44,7 @@ HOST_NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,251}[A-Za-z0-9_])?")
 @click.option(
     "--agent-timeout",
     type=float,
+    metavar="SECONDS",
     callback=lambda _ctx, _param, value: _check_timeout(value),
     default=DEFAULT_TIMEOUT,
     show_default=True,

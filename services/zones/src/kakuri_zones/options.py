@@ -162,6 +162,7 @@ _OPTIONS = (
     click.option(
         "--pull-timeout",
         type=float,
+        metavar="SECONDS",
         callback=_checked(_check_seconds),
         default=DEFAULT_PULL_LIMITS.timeout,
         show_default=True,
@@ -170,6 +171,7 @@ _OPTIONS = (
     click.option(
         "--pull-stall-timeout",
         type=float,
+        metavar="SECONDS",
         callback=_checked(_check_stall_seconds),
         default=DEFAULT_PULL_LIMITS.stall_timeout,
         show_default=True,
