@@ -288,7 +288,9 @@ class FakeAPI:
     async def _log(self, request):
         if self._found(request) is None:
             return missing(request)
-        return Response(200, self._pieces(request), content_type="text/plain")
+        is_json = request.query.get("format") == "ndjson"
+        kind = "application/x-ndjson" if is_json else "text/plain; charset=utf-8"
+        return Response(200, self._pieces(request), content_type=kind)
 
     async def _pieces(self, request):
         query, workload_id = request.query, request.params["id"]

@@ -163,12 +163,17 @@ def test_redirected_request_was_not_carried_out(transport):
 
 @pytest.mark.parametrize(
     ("status", "exit_code"),
-    [(399, None), (400, 2), (402, 2), (404, 3), (409, 4), (410, 3), (411, 2), (412, 4), (422, 5),
-     (499, 2), (500, 6), (599, 6)],
+    [(299, None), (300, 6), (399, 6), (400, 2), (402, 2), (404, 3), (409, 4), (410, 3), (411, 2),
+     (412, 4), (422, 5), (499, 2), (500, 6), (599, 6)],
 )  # fmt: skip
 def test_status_without_a_known_code_decides_about_the_exit_code(kakuri, api, status, exit_code):
     api.overrides[("GET", "/nodes")] = Response(status, b'{"nodes":[]}', content_type="text/plain")
     assert kakuri("nodes").code == (exit_code or 0)
+
+
+def test_response_that_is_not_modified_is_no_redirect(kakuri, api):
+    api.overrides[("GET", "/nodes")] = Response(304)
+    assert kakuri("api", "GET", "/nodes", "-H", "If-None-Match: x").code == 0
 
 
 @pytest.mark.parametrize(("status", "is_shown"), [(404, False), (499, False), (500, True)])
@@ -218,6 +223,38 @@ def test_response_of_another_server_counts_as_none(kakuri, api, verb, body, mess
     result = kakuri(verb, *ARGUMENTS[verb])
     assert result.code == 6
     assert message in result.out + result.err
+
+
+@pytest.mark.parametrize("verb", [*READING, "logs", "run", "rm", "api"])
+@pytest.mark.parametrize("status", [301, 302, 307])
+def test_redirect_is_an_error_of_each_verb(kakuri, api, verb, status):
+    headers = {"Location": "http://proxy/login"}
+    api.overrides = Everywhere(Response(status, b"", headers=headers))
+    arguments = {"logs": ["a"], "run": ["-d", "x"], "rm": ["-f", "a"], "api": ["GET", "/"]}
+    result = kakuri(verb, *(arguments.get(verb) or ARGUMENTS[verb]))
+    assert result.code == 6
+    message = f"the response: expected no redirect, got HTTP {status} to http://proxy/login"
+    assert message in result.out + result.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "content"),
+    [
+        (["run", "-d", "x"], 200, b"<html>"), (["run", "-d", "x"], 201, b'{"id":"another"}'),
+        (["rm", "-f", "a"], 204, b""), (["rm", "-f", "a"], 202, b'{"id":"another"}'),
+        (["logs", "a"], 200, b"<html>"), (["logs", "-f", "a"], 200, b"<html>"),
+    ],
+)  # fmt: skip
+def test_success_of_another_server_counts_as_none(kakuri, api, arguments, status, content):
+    kind = "text/html" if content == b"<html>" else "application/json"
+    response = Response(status, content, content_type=kind) if content else Response(status)
+    api.overrides = Everywhere(response)
+    result = kakuri(*arguments)
+    assert (result.code, result.out) == (6, "")
+    assert re.match(
+        r"error: (the response|a record of the log)(: (\$\.id: )?| is not valid JSON: )expected ",
+        result.err,
+    )
 
 
 ERRORS = [

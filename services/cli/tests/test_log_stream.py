@@ -38,7 +38,7 @@ class BrokenAPI:
         self.queries = []
 
     @contextmanager
-    def stream(self, _path, params):
+    def stream(self, _path, params, *, content_type):
         query = dict(params)
         self.queries.append(query)
         since = query.get("since", "")
@@ -93,7 +93,7 @@ def test_first_request_that_gets_no_response_is_an_error(invocation):
         name = "here"
 
         @contextmanager
-        def stream(self, _path, _params):
+        def stream(self, _path, _params, *, content_type):
             raise Unreachable("refused", code="unreachable")
             yield
 
@@ -112,7 +112,7 @@ class Complete:
         self.error = error
 
     @contextmanager
-    def stream(self, path, _params):
+    def stream(self, path, _params, *, content_type):
         assert path == "/workloads/a%20b/log"
         yield self.response
 

@@ -41,7 +41,9 @@ def outage(clock):
     return Outage(invocation, "here", sleep), invocation.notes, waits
 
 
-def test_waits_between_attempts_double_up_to_two_seconds_and_begin_anew_after_the_outage(outage):
+def test_waits_between_attempts_double_up_to_two_seconds_and_begin_anew_after_the_outage(
+    outage, clock
+):
     outage, notes, waits = outage
     for _ in range(7):
         outage.failed(LOST)
@@ -50,6 +52,7 @@ def test_waits_between_attempts_double_up_to_two_seconds_and_begin_anew_after_th
     outage.ended()
     assert notes[1:] == ["12:00:00 here is back after 7.1 s"]
     outage.ended()
+    clock[0] += 10
     outage.failed(LOST)
     assert waits[7:] == [0.1]
     assert notes[2:] == ["12:00:00 lost here, trying again: refused"]
@@ -66,6 +69,36 @@ def test_outage_of_more_than_five_minutes_ends_with_the_last_error(outage, clock
         outage.failed(last)
     assert caught.value is last
     assert (len(notes), len(waits)) == (1, 2)
+
+
+def test_responses_that_break_off_at_once_are_one_outage(outage, clock):
+    outage, notes, waits = outage
+    for _ in range(7):
+        outage.failed(LOST)
+        outage.ended()
+    assert waits == [0.1, 0.2, 0.4, 0.8, 1.6, 2.0, 2.0]
+    assert notes[-2:] == ["12:00:00 lost here, trying again: refused",
+                          "12:00:00 here is back after 7.1 s"]  # fmt: skip
+    clock[0] += 9.9
+    outage.failed(LOST)
+    assert waits[7:] == [2.0]
+    outage.ended()
+    clock[0] = 400.1
+    outage.failed(LOST)
+    assert waits[8:] == [0.1]
+
+
+def test_responses_that_break_off_for_five_minutes_end_with_the_last_error(outage, clock):
+    outage, _, _ = outage
+
+    def flap():
+        for _ in range(1000):
+            outage.failed(LOST)
+            outage.ended()
+
+    with pytest.raises(Unreachable):
+        flap()
+    assert 400 < clock[0] < 403
 
 
 def test_response_without_an_outage_prints_nothing(outage):

@@ -76,7 +76,7 @@ def test_removal_at_its_deadline_is_not_requested_again(clock):
 
 
 def test_removal_ends_with_the_response_that_it_is_gone(clock):
-    api = ScriptedAPI(clock, Response(UNDER_WAY), Response(GONE), seconds=1.0)
+    api = ScriptedAPI(clock, Response(UNDER_WAY, id="a b"), Response(GONE, id="a b"), seconds=1.0)
     assert delete(api, "a b", grace=0).status == GONE
     assert [path for _, path, *_ in api.requests] == ["/workloads/a%20b"] * 2
 

@@ -365,7 +365,7 @@ LOST = Unreachable("lost", code="no_answer")
 
 @pytest.mark.parametrize("lost", [0, 1, 2])
 def test_submission_with_an_unknown_outcome_is_repeated(environment, capsys, lost):
-    response = SimpleNamespace(status=200)
+    response = SimpleNamespace(status=200, document={"id": "a"})
     answers = Answers(*[LOST] * lost, response)
     assert submit(Invocation({}), answers, {"id": "a"}) is response
     assert response.status == (201 if lost else 200)  # the lost response had created it

@@ -87,6 +87,9 @@ class Server:
         return json.dumps(self.documents[path]).encode()
 
     def request(self, method, target, *, params, **_options):
+        if method == "POST" and target.endswith("/workloads") and not params:
+            target += "/web"
+            return Received(201 if self.status == 200 else self.status, self._body(target, params))
         body = self._body(target, params)
         if method == "POST" and target.endswith("/workloads"):
             return Received(201 if self.status == 200 else self.status, body)
@@ -94,7 +97,8 @@ class Server:
 
     def stream(self, _method, target, *, params, **_options):
         heartbeat = HEARTBEAT if ("after", "now") in params else b""
-        content_type = "text/plain" if target.endswith("/log") else "application/x-ndjson"
+        is_text = target.endswith("/log") and ("format", "ndjson") not in params
+        content_type = "text/plain" if is_text else "application/x-ndjson"
         return Received(self.status, self._body(target, params) + b"\n" + heartbeat, content_type)
 
 

@@ -43,6 +43,7 @@ _EXITS = {
 }
 _CODES = {"capacity": Exit.NO_ROOM, "never_fits": Exit.NO_ROOM}
 _UNKNOWN_OUTCOME = {"agent_unreachable", "agent_timeout"}
+_REDIRECT, _NOT_MODIFIED = 300, 304
 _ERROR, _UNAUTHORIZED, _NOT_FOUND, _SERVER_ERROR = 400, 401, 404, 500
 _FATE_UNKNOWN = "it is not known whether the request was carried out"
 
@@ -119,6 +120,14 @@ class Response:
         if self._document is None:
             self._document = read_document(self.body, "the response", self._schema)
         return self._document
+
+
+def check_id(response: Response, expected: str) -> None:
+    """Raise Unreachable unless a response is about this workload."""
+    found = response.document["id"]
+    if found != expected:
+        message = f"the response: $.id: expected {expected}, got {found}"
+        raise Unreachable(message, code=BAD_RESPONSE)
 
 
 class API:
@@ -223,7 +232,7 @@ class API:
         Raises:
             APIProblem: The response is an error.
             NotFound: It is 404.
-            Unreachable: There was no response.
+            Unreachable: There was no response, or it is a redirect, as of a proxy.
         """
         seconds, params = RESPONSE_SECONDS + wait, list(params)
         with self._translated(method):
@@ -235,7 +244,7 @@ class API:
                 params=params,
                 timeouts=self._timeouts or Timeouts(read=seconds, total=seconds + RESPONSE_SECONDS),
             )
-        if response.status >= _ERROR:
+        if not _is_success(response.status):
             raise _refusal(method, response, response.body)
         return Response(response, schema_of(method, path, params))
 
@@ -266,7 +275,7 @@ class API:
             "GET", self._prefix + path, params=list(params), headers=self._headers,
             timeouts=timeouts,
         ) as response:  # fmt: skip
-            if response.status >= _ERROR:
+            if not _is_success(response.status):
                 raise _refusal("GET", response, response.read())
             if content_type is not None:
                 _check_content_type(response, content_type)
@@ -305,9 +314,17 @@ def _check_content_type(response: BlockingStreamedResponse, expected: str) -> No
         raise Unreachable(message, code=BAD_RESPONSE)
 
 
+def _is_success(status: int) -> bool:
+    return status < _REDIRECT or status == _NOT_MODIFIED
+
+
 def _refusal(
     method: str, response: ReceivedResponse | BlockingStreamedResponse, body: bytes
 ) -> CommandError:
+    if response.status < _ERROR:
+        location = response.headers.get("location") or "nowhere"
+        message = f"the response: expected no redirect, got HTTP {response.status} to {location}"
+        return Unreachable(printable(message), code=BAD_RESPONSE)
     problem = _problem_of(body)
     code = str(problem.get("code", ""))
     is_write = method not in ("GET", "HEAD")

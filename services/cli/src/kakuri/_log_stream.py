@@ -24,7 +24,8 @@ Record = tuple[str, bytes]
 
 def read_log(invocation: Invocation, api: API, workload_id: str, params: Params) -> Iterator[bytes]:
     """Yield a log as it is now, byte for byte; report if a part was removed."""
-    with api.stream(path_of(workload_id, "/log"), params) as response:
+    path = path_of(workload_id, "/log")
+    with api.stream(path, params, content_type="text/plain") as response:
         yield from response
         if response.trailers and response.trailers.get(GAP):
             report_gap(invocation, workload_id)
@@ -75,10 +76,11 @@ def _followed(
 ) -> Iterator[tuple[dict[str, Any], bytes]]:
     outage = Outage(invocation, api.name)
     position = _Position()
+    path = path_of(workload_id, "/log")
     params = query = [*params, ("format", "ndjson")]
     while True:
         try:
-            with api.stream(path_of(workload_id, "/log"), query) as response:
+            with api.stream(path, query, content_type="application/x-ndjson") as response:
                 outage.ended()
                 position.reopened()
                 for line in split_lines(response, "a record of the log"):

@@ -11,6 +11,10 @@ from kakuri._text import now_clock, span
 GIVE_UP_SECONDS = 300.0
 """Seconds without a response after which following ends with an error."""
 
+STABLE_SECONDS = 10.0
+"""Seconds after a response in which another failure belongs to the same outage: a server that
+breaks off each response is asked less and less often, too, and not without end."""
+
 _FIRST_DELAY, _LONGEST_DELAY = 0.1, 2.0
 
 
@@ -25,6 +29,7 @@ class Outage:
         self._name = name
         self._sleep = sleep
         self._since: float | None = None
+        self._returned: float | None = None  # the time of the response that interrupted the outage
         self._delay = _FIRST_DELAY
 
     def failed(self, error: Unreachable) -> None:
@@ -37,18 +42,23 @@ class Outage:
         if error.code == BAD_RESPONSE:
             raise error
         now = time.monotonic()
+        is_new = self._since is None
+        if self._returned is not None:
+            is_new, is_stable = True, now - self._returned >= STABLE_SECONDS
+            self._since, self._returned = None if is_stable else self._since, None
         if self._since is None:
             self._since, self._delay = now, _FIRST_DELAY
-            self._invocation.note(f"{now_clock()} lost {self._name}, trying again: {error.message}",
-                                  "yellow")  # fmt: skip
         elif now - self._since > GIVE_UP_SECONDS:
             raise error
+        if is_new:
+            self._invocation.note(f"{now_clock()} lost {self._name}, trying again: {error.message}",
+                                  "yellow")  # fmt: skip
         self._sleep(self._delay)
         self._delay = min(2 * self._delay, _LONGEST_DELAY)
 
     def ended(self) -> None:
         """Record a response."""
-        if self._since is not None:
-            lasted = span(time.monotonic() - self._since)
+        if self._since is not None and self._returned is None:
+            self._returned = time.monotonic()
+            lasted = span(self._returned - self._since)
             self._invocation.note(f"{now_clock()} {self._name} is back after {lasted}", "yellow")
-            self._since = None

@@ -88,7 +88,8 @@ def delete(
         is_awaited: Whether to wait until it is gone, for a minute more than the grace.
         version: The version that it must have.
     """
-    from kakuri._watch import PAUSE_SECONDS, path_of  # noqa: PLC0415 (not for --help)
+    from kakuri._client import check_id  # noqa: PLC0415 (not for --help)
+    from kakuri._watch import PAUSE_SECONDS, path_of  # noqa: PLC0415
 
     deadline = time.monotonic() + grace + MORE_SECONDS
     headers = {"If-Match": f'"{version}"'} if version else None
@@ -105,6 +106,7 @@ def delete(
             if is_first:
                 raise
             return api.get(path, [("removed", "true")])  # it was gone between two requests
+        check_id(response, workload_id)
         if response.status == 200 or not is_awaited or time.monotonic() >= deadline:
             return response
         time.sleep(PAUSE_SECONDS)

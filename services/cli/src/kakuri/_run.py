@@ -229,7 +229,8 @@ def submit(invocation: Invocation, api: "API", document: dict[str, Any]) -> "Res
     """
     from kakuri_json import encode  # noqa: PLC0415 (not for --help)
 
-    from kakuri._client import JSON_CONTENT  # noqa: PLC0415
+    from kakuri._client import JSON_CONTENT, check_id  # noqa: PLC0415
+    from kakuri._schemas import BAD_RESPONSE  # noqa: PLC0415
 
     body = encode(document)
     for attempt in range(1, _ATTEMPTS + 1):
@@ -237,9 +238,10 @@ def submit(invocation: Invocation, api: "API", document: dict[str, Any]) -> "Res
             response = api.request("POST", "/workloads", body=body, headers=JSON_CONTENT)
             break
         except Unreachable as error:
-            if error.code == "unreachable" or attempt == _ATTEMPTS:
+            if error.code in ("unreachable", BAD_RESPONSE) or attempt == _ATTEMPTS:
                 raise
             invocation.note(f"{error.message}; trying again", "yellow")
+    check_id(response, document["id"])
     if attempt > 1:
         response.status = 201
     return response

@@ -140,7 +140,8 @@ def read_document(text: bytes, what: str, schema: dict[str, Any]) -> Document:
     try:
         document = loads(text)
     except JSONError as error:
-        message = f"{what} is not valid JSON: {printable(str(error))}"
+        reason = str(error).partition("\n")[0]  # without the place in the text
+        message = f"{what} is not valid JSON: {printable(reason)}"
         raise Unreachable(message, code=BAD_RESPONSE) from error
     if not isinstance(document, dict):
         raise Unreachable(f"{what} is not a JSON object", code=BAD_RESPONSE)
