@@ -171,7 +171,7 @@ def test_status_without_a_known_code_decides_about_the_exit_code(kakuri, api, st
     assert kakuri("nodes").code == (exit_code or 0)
 
 
-def test_response_that_is_not_modified_is_no_redirect(kakuri, api):
+def test_response_that_is_not_modified_is_not_a_redirect(kakuri, api):
     api.overrides[("GET", "/nodes")] = Response(304)
     assert kakuri("api", "GET", "/nodes", "-H", "If-None-Match: x").code == 0
 

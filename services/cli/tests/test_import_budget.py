@@ -72,6 +72,13 @@ def test_help_imports_only_the_page_itself(run, arguments):
     }  # fmt: skip
 
 
+def test_process_loads_nothing_before_it_handles_interrupts(run):
+    done = run(program="import kakuri.__main__")
+    assert done.modules - run(program="import gc").modules == {
+        "kakuri", "kakuri.__main__", "kakuri._main", "kakuri._overview", "kakuri._version",
+    }  # fmt: skip
+
+
 @pytest.mark.parametrize("arguments", [["ps"], ["nodes"], ["status", "web"], ["history", "web"]])
 def test_request_imports_nothing_expensive(run, click, api, arguments):
     api.add("web")

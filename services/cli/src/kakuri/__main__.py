@@ -1,10 +1,13 @@
-"""The process of the command `kakuri`, also started by `python -m kakuri`."""
+"""The process of the command `kakuri`, also started by `python -m kakuri`.
+
+Only modules that every Python process has loaded are imported here: a Ctrl-C while another one is
+loaded would be a traceback, because `main` handles it only from its call on.
+"""
 
 import gc
 import io
 import os
 import sys
-from contextlib import suppress
 
 from kakuri._main import main
 
@@ -50,8 +53,10 @@ class _LossyStderr(io.TextIOWrapper):
 
     def flush(self) -> None:
         """Flush, or drop what can't be written."""
-        with suppress(OSError):
+        try:  # noqa: SIM105 (`suppress` would have to be imported)
             super().flush()
+        except OSError:
+            pass
 
 
 def _open_missing_streams() -> None:
