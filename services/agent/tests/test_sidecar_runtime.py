@@ -629,6 +629,19 @@ async def test_hanging_starts_delay_no_other_request(runtime, sidecar, watcher):
     hanging.set()
 
 
+async def test_start_requested_during_a_removal_is_possible_after_it(runtime, sidecar, watcher):
+    removing = asyncio.Event()
+    sidecar.answers = {"DELETE": [removing, Response(204)], "POST": [Response(201, encode(zone()))]}
+    runtime.remove("wl-1", 0)
+    await asked(sidecar, 1)
+    runtime.start(spec())
+    removing.set()
+    await watcher.until(("gone", "wl-1"))
+    await watcher.until(("changed", "wl-1"))  # the reconciler starts it now
+    runtime.start(spec())
+    await until(lambda: sidecar.asked[-1][:2] == ("POST", "/zones"))
+
+
 async def test_log_is_read_in_parts(runtime, sidecar):
     headers = {"Kakuri-Log-Next": "0.0.6", "Kakuri-Log-Ended": "true"}
     sidecar.answers["GET"] = [Response(200, b"hello\n", headers=headers, content_type="text/plain")]

@@ -213,7 +213,7 @@ class ZoneRuntime:
         present = self._commands.get(zone_id)
         if present is not None:
             if (present.priority, -present.grace_seconds) >= (priority, -grace_seconds):
-                present.refused_start |= priority < present.priority == _Priority.STOP
+                present.refused_start |= priority == _Priority.START < present.priority
                 return
             present.task.cancel()
         task = asyncio.get_running_loop().create_task(run())
