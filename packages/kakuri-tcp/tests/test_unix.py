@@ -134,6 +134,14 @@ async def test_unknown_group_raises_listen_failed(endpoint, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("group", [-1, 2**32 - 1, 2**64, "a\0b"])
+async def test_group_that_can_not_exist_raises_listen_failed(endpoint, tmp_path, group):
+    """The number -1 would leave the group as it is."""
+    with pytest.raises(ListenFailed, match=r"expected a group from 0 to|there is no group"):
+        await listen_lines(endpoint, bytes.upper, unix_access=UnixAccess(group=group))
+    assert list(tmp_path.iterdir()) == []
+
+
 async def test_socket_whose_group_cannot_be_set_is_removed(endpoint, tmp_path, monkeypatch):
     def refuse(path, user, group):
         raise PermissionError(1, "Operation not permitted")

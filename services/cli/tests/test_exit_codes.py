@@ -206,6 +206,13 @@ def test_help_fits_the_width_of_the_terminal(kakuri, environment, columns):
     assert " ".join(lines).count("http://127.0.0.1:8080.") == 1
 
 
+@pytest.mark.parametrize("columns", ["0", "-1", "٣", "x", "9" * 5000])
+def test_help_is_shown_whatever_the_width_is_said_to_be(kakuri, environment, columns):
+    environment.setenv("COLUMNS", columns)
+    result = kakuri("--help")
+    assert (result.code, result.err) == (0, "")
+
+
 def test_every_verb_is_a_command_of_its_name():
     for verb in VERBS:
         found = command.get_command(None, verb)

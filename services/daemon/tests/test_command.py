@@ -59,6 +59,8 @@ def test_listen_group_without_a_unix_socket_is_refused(capsys, monkeypatch):
     for arguments, status in [
         (["--listen-group", "x", "--listen", "unix:/run/x.sock"], 0),
         (["--listen", "unix:/run/x.sock"], 0),
+        (["--listen-group", "0042", "--listen", "unix:/run/x.sock"], 0),
+        (["--listen-group", "9" * 5000, "--listen", "unix:/run/x.sock"], 2),
         (["--listen-group", "x"], 2),
         (["--listen-group", "x", "--listen", "127.0.0.1:0"], 2),
     ]:
@@ -68,6 +70,7 @@ def test_listen_group_without_a_unix_socket_is_refused(capsys, monkeypatch):
     assert called == [
         ("/run/x.sock", UnixAccess(mode=0o660, group="x")),
         ("/run/x.sock", None),
+        ("/run/x.sock", UnixAccess(mode=0o660, group=42)),
     ]
     assert "expected --listen unix:PATH for --listen-group" in capsys.readouterr().err
 
@@ -326,6 +329,8 @@ def test_endpoint_type_rejects_other_values(value):
         ('workers = "auto"', 0, ""),
         ("workers = true", 2, "expected a whole number or \"auto\" for 'workers', got true"),
         ("workers = 0", 2, "expected 'auto' or a whole number from 1 to"),
+        ('workers = "003"', 0, ""),
+        ('workers = "0000000019999"', 2, "expected 'auto' or a whole number from 1 to"),
     ],
 )
 def test_number_of_workers_in_a_file_is_a_number_or_auto(

@@ -13,6 +13,8 @@ from pathlib import Path
 from kakuri_tcp._errors import ListenFailed
 from kakuri_tcp._peers import Credentials
 
+_LARGEST_GROUP = 2**32 - 2  # the next number means "unchanged" in chown(2)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnixAccess:
@@ -135,10 +137,14 @@ def _remove_stale(path: Path) -> None:
 
 def _group_number(path: Path, group: str | int) -> int:
     if isinstance(group, int):
-        return group
+        if 0 <= group <= _LARGEST_GROUP:
+            return group
+        raise ListenFailed(
+            f"unix:{path}", f"expected a group from 0 to {_LARGEST_GROUP}, got {group}"
+        )
     try:
         return grp.getgrnam(group).gr_gid
-    except KeyError as error:
+    except (KeyError, ValueError) as error:  # a name with NUL is a ValueError
         raise ListenFailed(f"unix:{path}", f"there is no group {group!r}") from error
 
 

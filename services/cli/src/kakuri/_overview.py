@@ -126,8 +126,8 @@ def _paragraph(text: str, indent: int, width: int) -> list[str]:
 def help_columns() -> int:
     """Return the columns for a page of help: those of COLUMNS or of the terminal, else 80."""
     given = os.environ.get("COLUMNS", "")
-    if given.isdecimal() and int(given):
-        return int(given)
+    if given.isascii() and given.isdigit() and (columns := int(given[:9])):
+        return columns
     try:
         return os.get_terminal_size(sys.stdout.fileno()).columns or _DEFAULT_COLUMNS
     except (OSError, ValueError):  # not a terminal, or closed

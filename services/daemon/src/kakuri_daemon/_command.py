@@ -72,7 +72,7 @@ class WorkerCount(click.ParamType[int]):
         """Return the number."""
         if value == "auto":
             return len(os.sched_getaffinity(0))
-        text = str(value)
+        text = str(value).lstrip("0")
         if not text.isascii() or not text.isdigit() or not 1 <= int(text[:9]) <= MAX_WORKERS:
             self.fail(
                 f"expected 'auto' or a whole number from 1 to {MAX_WORKERS}, got {value!r}",

@@ -9,6 +9,8 @@ from kakuri_tcp import UnixAccess
 GROUP_MODE = 0o660
 """The mode of a socket to which its owner, a group and root may connect."""
 
+_GROUP_DIGITS = 10  # of a number of 32 bits
+
 _Command = TypeVar("_Command", bound=Callable[..., Any] | click.Command)
 
 listen_group: Callable[[_Command], _Command] = click.option(
@@ -25,5 +27,9 @@ listen_group: Callable[[_Command], _Command] = click.option(
 def _access(group: str | None) -> UnixAccess | None:
     if group is None:
         return None
-    number = int(group) if group.isascii() and group.isdigit() else group
-    return UnixAccess(mode=GROUP_MODE, group=number)
+    if not (group.isascii() and group.isdigit()):
+        return UnixAccess(mode=GROUP_MODE, group=group)
+    digits = group.lstrip("0") or "0"
+    if len(digits) > _GROUP_DIGITS:
+        raise click.BadParameter(f"expected the name or number of a group, got {group[:40]!r}")
+    return UnixAccess(mode=GROUP_MODE, group=int(digits))
