@@ -1,9 +1,11 @@
 import json
+import threading
 from contextlib import nullcontext
+from types import SimpleNamespace
 
 import pytest
 from kakuri._client import APIProblem
-from kakuri._events import _lines, follow_events
+from kakuri._events import _lines, follow_events, updates
 from kakuri._exits import CommandError, Exit, Unreachable
 from kakuri._invocation import Invocation
 from kakuri_http import Response, problem
@@ -347,6 +349,26 @@ def test_watched_list_is_printed_again_after_each_change(kakuri, api, monkeypatc
     monkeypatch.setattr(_ps, "_print", printed)
     assert kakuri("ps", "-w").code == 130
     assert shown == [["pending"], ["running"]]
+
+
+def test_changes_while_a_list_is_read_are_one_update(monkeypatch):
+    read_first, go_on = threading.Event(), threading.Event()
+
+    def follow(*_):
+        yield {"type": "synced", "index": 1}
+        assert go_on.wait(10)
+        yield from EVENTS * 100
+        read_first.set()
+        raise Unreachable("lost", code="no_answer")
+
+    monkeypatch.setattr("kakuri._events.follow_events", follow)
+    found = updates(Invocation({}), SimpleNamespace(again=lambda: nullcontext()))
+    next(found)
+    go_on.set()
+    assert read_first.wait(10)
+    next(found)
+    with pytest.raises(Unreachable, match="lost"):
+        next(found)
 
 
 @pytest.mark.parametrize(

@@ -254,8 +254,28 @@ def _line_of(invocation: Invocation, event: Event) -> str:
 
 
 def updates(invocation: Invocation, api: "API") -> Iterator[None]:
-    """Yield once when the current states are known, and again after each change."""
-    with api.again() as stream:
-        for event in follow_events(invocation, stream, None):
-            if event["type"] not in ("state", "heartbeat"):
-                yield
+    """Yield once when the current states are known, and again after changes.
+
+    Changes that happen before the caller continues are one update: a list that takes longer to
+    read than the time between two changes would show the past, and later each time.
+    """
+    import queue  # noqa: PLC0415 (only here)
+    import threading  # noqa: PLC0415
+
+    pending: queue.Queue[BaseException | None] = queue.Queue(1)
+
+    def read() -> None:
+        try:
+            with api.again() as stream:
+                for event in follow_events(invocation, stream, None):
+                    if event["type"] not in ("state", "heartbeat") and not pending.full():
+                        pending.put(None)
+        except BaseException as error:  # noqa: BLE001 (it is raised in the main thread)
+            pending.put(error)
+
+    threading.Thread(target=read, daemon=True).start()
+    while True:
+        error = pending.get()
+        if error is not None:
+            raise error
+        yield
