@@ -96,3 +96,20 @@ def test_file_of_the_largest_size_is_read(tmp_path):
     path = tmp_path / "large"
     path.write_bytes(b"#" * MAX_BYTES)
     assert len(load(str(path))) == MAX_BYTES
+
+
+@pytest.mark.parametrize("number", ["9" * 5000, "9" * 400, "0x" + "f" * 5000])
+def test_integer_over_64_bits_in_a_file_is_an_error_of_one_line(
+    kakuri, environment, tmp_path, number
+):
+    message = "expected integers of at most 64 bits, got a larger one"
+    (tmp_path / "kakuri.toml").write_text(
+        f"[workload.web]\nimage = 'nginx'\nmemory_mb = {number}\n"
+    )
+    result = kakuri("verify", "kakuri.toml")
+    assert (result.code, result.err) == (2, f"error: kakuri.toml: {message}\n")
+    (tmp_path / "config.toml").write_text(f"current = {number}\n")
+    environment.setenv("KAKURI_CLI_CONFIG", "config.toml")
+    environment.delenv("KAKURI_HOST")
+    result = kakuri("ps")
+    assert (result.code, result.err) == (2, f"error: config.toml is not valid TOML: {message}\n")

@@ -40,3 +40,24 @@ def test_byte_order_mark_before_settings_is_ignored(tmp_path):
     path = tmp_path / "agent.toml"
     path.write_bytes(b'\xef\xbb\xbfstore = "memory"\n')
     assert read_toml(path) == {"store": "memory"}
+
+
+LARGE = [
+    "9" * 5000,
+    "9" * 400,
+    "-9223372036854775809",
+    "0x" + "f" * 5000,
+    "[[{ a = 0b1%s }]]" % ("0" * 64),
+]
+
+
+@pytest.mark.parametrize("value", LARGE)
+def test_settings_with_an_integer_over_64_bits_are_refused(tmp_path, value):
+    (tmp_path / "x.toml").write_text(f"a = {value}\n")
+    with pytest.raises(ValueError, match="expected integers of at most 64 bits"):
+        read_toml(tmp_path / "x.toml")
+
+
+def test_settings_with_the_largest_integers_are_read(tmp_path):
+    (tmp_path / "x.toml").write_text("a = 9223372036854775807\nb = -9223372036854775808\n")
+    assert read_toml(tmp_path / "x.toml") == {"a": 2**63 - 1, "b": -(2**63)}

@@ -2,6 +2,9 @@
 
 from typing import Any
 
+_LIMIT = 2**63
+_TOO_LARGE = "expected integers of at most 64 bits, got a larger one"
+
 
 def parse_toml(text: str) -> dict[str, Any]:
     """Return a document of TOML.
@@ -12,6 +15,25 @@ def parse_toml(text: str) -> dict[str, Any]:
     import tomllib  # noqa: PLC0415 (only where there is a file)
 
     try:
-        return tomllib.loads(text)
+        document = tomllib.loads(text)
     except RecursionError as error:
         raise ValueError("its arrays or tables are nested too deeply") from error
+    except tomllib.TOMLDecodeError:
+        raise
+    except ValueError as error:  # thousands of digits
+        raise ValueError(_TOO_LARGE) from error
+    _check_integers(document)
+    return document
+
+
+def _check_integers(document: dict[str, Any]) -> None:
+    """Raise ValueError for an integer of more than 64 bits, which TOML does not promise."""
+    values: list[object] = [document]
+    while values:
+        value = values.pop()
+        if isinstance(value, dict):
+            values += value.values()
+        elif isinstance(value, list):
+            values += value
+        elif isinstance(value, int) and not -_LIMIT <= value < _LIMIT:
+            raise ValueError(_TOO_LARGE)

@@ -9,6 +9,10 @@ MAX_BYTES = 1 << 20
 """Bytes of a settings file: a thousand times an ordinary one."""
 
 
+_LIMIT = 2**63
+_TOO_LARGE = "expected integers of at most 64 bits, got a larger one"
+
+
 def read_toml(path: Path) -> dict[str, Any]:
     """Read a TOML file that an operator named.
 
@@ -31,7 +35,27 @@ def read_toml(path: Path) -> dict[str, Any]:
         content = file.read(MAX_BYTES + 1)
     if len(content) > MAX_BYTES:
         raise OSError(0, f"it is larger than {MAX_BYTES} bytes", str(path))
+    text = content.decode("utf-8-sig")  # some editors begin with a mark
     try:
-        return tomllib.loads(content.decode("utf-8-sig"))  # some editors begin with a mark
+        document = tomllib.loads(text)
     except RecursionError as error:
         raise ValueError("its arrays or tables are nested too deeply") from error
+    except tomllib.TOMLDecodeError:
+        raise
+    except ValueError as error:  # thousands of digits
+        raise ValueError(_TOO_LARGE) from error
+    _check_integers(document)
+    return document
+
+
+def _check_integers(document: dict[str, Any]) -> None:
+    """Raise ValueError for an integer of more than 64 bits, which TOML does not promise."""
+    values: list[object] = [document]
+    while values:
+        value = values.pop()
+        if isinstance(value, dict):
+            values += value.values()
+        elif isinstance(value, list):
+            values += value
+        elif isinstance(value, int) and not -_LIMIT <= value < _LIMIT:
+            raise ValueError(_TOO_LARGE)
