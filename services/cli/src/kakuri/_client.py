@@ -1,6 +1,7 @@
 """Requests to the control plane, and what its responses mean for the exit code."""
 
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Self
@@ -45,6 +46,9 @@ _CODES = {"capacity": Exit.NO_ROOM, "never_fits": Exit.NO_ROOM}
 _UNKNOWN_OUTCOME = {"agent_unreachable", "agent_timeout"}
 _REDIRECT, _NOT_MODIFIED = 300, 304
 _ERROR, _UNAUTHORIZED, _NOT_FOUND, _SERVER_ERROR = 400, 401, 404, 500
+_CREDENTIAL = r"[!-~]{1,4096}"
+"""A token of an Authorization field (RFC 6750 section 2.1), and what servers accept besides."""
+
 _FATE_UNKNOWN = "it is not known whether the request was carried out"
 
 
@@ -144,7 +148,8 @@ class API:
             timeouts: Timeouts of every request; None to derive them from each request's wait.
 
         Raises:
-            UsageError: The token's file can't be read, or the socket's path is not valid.
+            UsageError: The token's file can't be read or has no valid token, or the socket's path
+                is not valid.
         """
         self.target = target
         self._timeouts = timeouts
@@ -157,6 +162,9 @@ class API:
                 token = load_text(_expanded(context.token_file)).strip()
             except (OSError, ValueError) as error:
                 raise UsageError(f"the token can't be read: {error}") from error
+            if not re.fullmatch(_CREDENTIAL, token):  # it must not be part of the message
+                message = "expected a token of one line in printable ASCII, without spaces"
+                raise UsageError(f"{context.token_file}: {message}, got {len(token)} characters")
             self._headers["Authorization"] = f"Bearer {token}"
         tls = None
         if context.ca and context.host.startswith("https:"):
