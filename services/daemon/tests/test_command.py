@@ -157,6 +157,8 @@ def test_invalid_option_is_one_line_and_status_2(daemon, arguments, words):
             "expected true or false for 'allow-unauthenticated', got 2",
         ),
         ("name = [1]", "expected an array of strings for 'name', got [1]"),
+        (r'name = ["a", "b\u0000"]', r"expected text without NUL for 'name', got ['a', 'b\x00']"),
+        (r'log-level = "\u0000"', r"expected text without NUL for 'log-level', got '\x00'"),
         ('name = "a"', "expected an array of strings for 'name', got 'a': write ['a']"),
         ("peer = 1979-05-27", "expected a string for 'peer'"),
         ('config = "again"', "unknown option 'config'"),

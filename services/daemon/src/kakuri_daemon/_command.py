@@ -304,6 +304,10 @@ def _check_setting(path: Path, key: str, value: object, option: click.Parameter)
         hint = f": write [{value!r}]" if option.multiple and isinstance(value, str) else ""
         message = f"{path}: expected {expected} for '{key}', got {got}{hint}"
         raise DaemonError(message)
+    if isinstance(value, str | list) and any("\0" in text for text in value):
+        # The command line and variables can't have it, so click does not expect it in a path.
+        message = f"{path}: expected text without NUL for '{key}', got {value!r}"
+        raise DaemonError(message)
 
 
 def _is_listen(option: click.Parameter) -> bool:
