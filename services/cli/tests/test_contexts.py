@@ -99,6 +99,15 @@ def test_file_that_is_not_valid_is_refused_with_its_place(tmp_path, text, messag
     assert caught.value.message == f"{path}: {message}"
 
 
+@pytest.mark.parametrize("key", ["host", "token_file", "ca"])
+def test_value_with_nul_is_refused(tmp_path, key):
+    path = tmp_path / "config.toml"
+    host = "" if key == "host" else 'host = "https://x"\n'
+    path.write_text(f'[context.a]\n{host}{key} = "/a\\u0000b"\n')
+    with pytest.raises(UsageError, match=rf"context.a.{key}: expected text without NUL, got "):
+        read_contexts({"KAKURI_CLI_CONFIG": str(path)})
+
+
 def test_file_is_read_again_as_it_was_written(environ):
     contexts = read_contexts(environ)
     contexts.named["new"] = Context("http://new:1", ca='/tmp/"odd" ca')

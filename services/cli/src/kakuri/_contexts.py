@@ -124,6 +124,8 @@ def _contexts_of(path: str, document: dict[str, Any]) -> Contexts:
                 raise refuse(f"context.{name}", f"one of {', '.join(sorted(_KEYS))}", key)
             if not isinstance(value, str):
                 raise refuse(f"context.{name}.{key}", "a string", value)
+            if "\0" in value:  # all of them are addresses or paths
+                raise refuse(f"context.{name}.{key}", "text without NUL", value)
         if "host" not in table:
             raise refuse(f"context.{name}", "a host", table)
         host = checked_host(table["host"], f"{path}: context.{name}.host")
