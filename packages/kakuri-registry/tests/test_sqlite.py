@@ -697,6 +697,29 @@ def test_torn_write_loses_only_the_unacknowledged_transaction(path, tmp_path, to
     assert re.match(
         r"the log ends in a transaction that is not complete: \d of its \d+ pages", problem.message
     )
+    assert not problem.is_damage
+
+
+def test_damage_in_the_middle_of_the_log_is_distinguished_from_an_incomplete_write(path, tmp_path):
+    with closing(SQLiteStore(path)) as store:
+        store.load()
+        store.write([put("a", 1)])
+        length = path.with_name("kakuri.db-wal").stat().st_size
+        store.write([put("b", 2)])
+        store.write([put("c", 3)])
+        crashed = image(path, tmp_path / "crashed")
+    with crashed.with_name("kakuri.db-wal").open("r+b") as log:
+        log.seek(length + 1000)
+        log.write(b"\xff" * 8)
+    with closing(SQLiteStore(crashed)) as store:
+        loaded = store.load()
+    assert [entry.workload.id for entry in loaded.entries] == ["a"]
+    (problem,) = loaded.problems
+    assert re.fullmatch(
+        r"the log is damaged: \d of its \d+ pages are dropped, with 2 transactions",
+        problem.message,
+    )
+    assert problem.is_damage
 
 
 def test_crash_at_each_failpoint_leaves_the_old_or_the_new_state(path, tmp_path):

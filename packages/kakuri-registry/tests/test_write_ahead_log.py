@@ -14,7 +14,7 @@ from kakuri_registry import (
     _sqlite,
     _write_ahead_log,
 )
-from kakuri_registry._write_ahead_log import LOG_HEADER, LogLimit, count_logged_pages
+from kakuri_registry._write_ahead_log import LOG_HEADER, LogLimit, read_logged_pages
 from kakuri_workload import Run, Workload, WorkloadState
 
 
@@ -95,7 +95,9 @@ def test_backup_next_to_a_log_that_was_restarted_since_is_refused(node, monkeypa
     node.run("a")
     node.copy(node.backup, log=False)
     node.crash(*(f"w-{number}" for number in range(4)), size=50_000)
-    assert count_logged_pages(node.crashed) < 8  # fewer than each of the first three writes adds
+    assert (
+        read_logged_pages(node.crashed).number < 8
+    )  # fewer than each of the first three writes adds
     shutil.copy(node.backup, node.crashed)
     with pytest.raises(StoreMismatch):
         SQLiteStore(node.crashed)
@@ -157,7 +159,7 @@ def test_log_is_overwritten_at_its_largest_size_and_keeps_its_length(node, monke
         for number, name in enumerate(names, 1):
             store.write([put(name, version + number, 5000)])
             sizes.append(node.path.with_name("db-wal").stat().st_size)
-            pages.append(count_logged_pages(node.path))
+            pages.append(read_logged_pages(node.path).number)
             node.copy(node.crashed, log=True)
             assert ids(node.crashed) == names[:number]
     first_restart = next(at for at, (one, two) in enumerate(pairwise(pages), 1) if two < one)
@@ -176,7 +178,7 @@ def test_log_that_a_large_transaction_made_longer_is_cut_when_it_is_overwritten(
         store.write([put("small", version + 2)])
         assert log.stat().st_size == LOG_HEADER + 8 * 4120
         store.write([put("third", version + 3)])
-        assert count_logged_pages(node.path) < 8
+        assert read_logged_pages(node.path).number < 8
         node.copy(node.crashed, log=True)
     assert ids(node.crashed) == ["large", "small", "third"]
 

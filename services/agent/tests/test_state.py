@@ -94,7 +94,11 @@ class DamagedStore(MemoryStore):
     """A store that had to leave out what it could not read."""
 
     def load(self):
-        problems = (StoreProblem("page 7 is damaged"), StoreProblem("got 'x'", workload_id="a"))
+        problems = (
+            StoreProblem("page 7 is damaged"),
+            StoreProblem("got 'x'", workload_id="a"),
+            StoreProblem("the last write was not complete", is_damage=False),
+        )
         return replace(super().load(), problems=problems)
 
 
@@ -102,9 +106,14 @@ async def test_problems_of_a_store_are_logged_with_the_workloads_that_they_conce
     with capture_logs() as logs:
         async with open_registry(DamagedStore()) as (registry, _):
             assert len(registry) == 0
-    assert [entry for entry in logs if entry["event"] == "store damaged"] == [
+    assert [entry for entry in logs if entry["event"].startswith("store ")] == [
         {"event": "store damaged", "log_level": "error", "problem": "page 7 is damaged"},
         {"event": "store damaged", "log_level": "error", "problem": "got 'x'", "id": "a"},
+        {
+            "event": "store incomplete",
+            "log_level": "warning",
+            "problem": "the last write was not complete",
+        },
     ]
 
 

@@ -7,10 +7,11 @@ from pathlib import Path
 
 from kakuri_registry._directory import open_file, sync_directory
 from kakuri_registry._schema import migrate, prepare
-from kakuri_registry._write_ahead_log import check_log, count_logged_pages
+from kakuri_registry._store import StoreProblem
+from kakuri_registry._write_ahead_log import LoggedPages, check_log, read_logged_pages
 
 
-def open_database(path: Path, log_bytes: int) -> tuple[sqlite3.Connection, int, int]:
+def open_database(path: Path, log_bytes: int) -> tuple[sqlite3.Connection, StoreProblem | None]:
     """Open a database or create it, check its log, migrate it, and checkpoint.
 
     The connection never checkpoints by itself. The caller holds the store's lock.
@@ -21,8 +22,7 @@ def open_database(path: Path, log_bytes: int) -> tuple[sqlite3.Connection, int, 
             begins to overwrite it.
 
     Returns:
-        The connection, the number of pages in the log, and how many of them belong to an
-        incomplete transaction at its end and were dropped.
+        The connection, and the problem that SQLite had to drop pages at the end of the log, if any.
 
     Raises:
         StoreError: The log or the database belongs to another run, version or application.
@@ -37,7 +37,8 @@ def open_database(path: Path, log_bytes: int) -> tuple[sqlite3.Connection, int, 
         os.close(descriptor)
     sync_directory(path.parent)
     check_log(path)
-    complete = logged = count_logged_pages(path)
+    logged = read_logged_pages(path)
+    complete = logged.number
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=0)
     try:
         # Exclusive first: then the log needs no shared memory, whose file could not grow.
@@ -56,4 +57,16 @@ def open_database(path: Path, log_bytes: int) -> tuple[sqlite3.Connection, int, 
     except BaseException:
         connection.close()
         raise
-    return connection, logged, max(logged - complete, 0)
+    return connection, _problem_of(logged, complete)
+
+
+def _problem_of(logged: LoggedPages, complete: int) -> StoreProblem | None:
+    """Return the problem of a log in which only the first pages are valid, if there are others."""
+    if complete >= logged.number:
+        return None
+    pages = f"{logged.number - complete} of its {logged.number} pages are dropped"
+    transactions = sum(each > complete for each in logged.commits)
+    if transactions > 1:  # a transaction begins when the one before it is on disk
+        return StoreProblem(f"the log is damaged: {pages}, with {transactions} transactions")
+    message = f"the log ends in a transaction that is not complete: {pages}"
+    return StoreProblem(message, is_damage=False)

@@ -228,14 +228,9 @@ class SQLiteStore:
         return f"<SQLiteStore {str(self._path)!r} {'closed' if self._lock < 0 else 'open'}>"
 
     def _open(self) -> sqlite3.Connection:
-        connection, logged, lost = open_database(self._path, self._log_limit.size)
-        if lost:
-            self._problems.append(
-                StoreProblem(
-                    f"the log ends in a transaction that is not complete: {lost} of its {logged} "
-                    "pages are dropped"
-                )
-            )
+        connection, problem = open_database(self._path, self._log_limit.size)
+        if problem is not None:
+            self._problems.append(problem)
         return connection
 
     def _recover(self, error: sqlite3.Error) -> sqlite3.Connection:
@@ -290,7 +285,8 @@ class SQLiteStore:
             connection.executemany(SET_ASIDE_ACCEPTED, [(number,) for number in unreadable])
         except sqlite3.OperationalError as error:
             # On a full disk, running workloads are still managed.
-            problems.append(StoreProblem(f"the versions of this run may be used again: {error}"))
+            message = f"the versions of this run may be used again: {error}"
+            problems.append(StoreProblem(message, is_damage=False))
         # Not earlier: a damaged database has to stay as it is.
         self._is_log_new = begin_session(connection)
         return replace(loaded, version=version, problems=tuple(problems))

@@ -33,10 +33,13 @@ class StoreProblem:
     Attributes:
         message: What is wrong.
         workload_id: The workload that could not be loaded; None for other problems.
+        is_damage: Whether something that was stored may be lost or changed. False for what an
+            ordinary crash or a full disk leaves behind.
     """
 
     message: str
     workload_id: str | None = None
+    is_damage: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,14 +18,28 @@ writes the new length.
 
 import os
 import sqlite3
+from collections.abc import Sequence
 from contextlib import closing, suppress
 from pathlib import Path
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from kakuri_registry._directory import companion, open_file
 from kakuri_registry._errors import StoreMismatch
 
 _Marks: TypeAlias = tuple[int | None, int | None]
+
+
+class LoggedPages(NamedTuple):
+    """The pages in a log since its last reset; the last one may be incomplete.
+
+    Attributes:
+        number: How many there are.
+        commits: Which of them end a transaction, counted from 1.
+    """
+
+    number: int
+    commits: Sequence[int]
+
 
 SESSION_BITS = 62
 """SQLite's integers are signed and have 64 bits."""
@@ -34,6 +48,9 @@ LOG_HEADER = 32
 FRAME_HEADER = 24
 """Bytes before the frames of a log, and before the page in each frame."""
 
+
+NO_COMMIT = bytes(4)
+"""In a frame that does not end a transaction, in place of the number of pages in the database."""
 
 FRAME_SALTS = 8
 """Position of the salts in a frame: eight bytes that differ in each log of a database."""
@@ -142,27 +159,27 @@ def _checkpoint(connection: sqlite3.Connection, pragma: str) -> bool:
     return False
 
 
-def count_logged_pages(path: Path) -> int:
-    """Return the number of pages in a database's log since its last reset.
-
-    The last one may be incomplete.
+def read_logged_pages(path: Path) -> LoggedPages:
+    """Return which pages a database's log has since its last reset.
 
     Source: SQLite, "WAL-mode File Format".
     """
     try:
         log = os.fdopen(open_file(companion(path, "-wal"), os.O_RDONLY), "rb")
     except FileNotFoundError:
-        return 0
+        return LoggedPages(0, [])
     with log:
         header = log.read(LOG_HEADER)
         length = FRAME_HEADER + int.from_bytes(header[8:12], "big")
         salts = header[16:24]
-        count = 0
+        number, commits = 0, []
         # Frames from before the reset have other salts.
-        while len(salts) == 8 and log.read(FRAME_HEADER)[8:16] == salts:
-            count += 1
-            log.seek(LOG_HEADER + count * length)
-        return count
+        while len(salts) == 8 and (frame := log.read(FRAME_HEADER))[8:16] == salts:
+            number += 1
+            if frame[4:8] != NO_COMMIT:
+                commits.append(number)
+            log.seek(LOG_HEADER + number * length)
+        return LoggedPages(number, commits)
 
 
 def _marks(path: Path, mode: str) -> _Marks | None:

@@ -144,7 +144,10 @@ async def open_registry(store: Store) -> AsyncIterator[tuple[WorkloadRegistry, S
             raise DaemonError(str(error)) from error
         for problem in loaded.problems:
             about = {} if problem.workload_id is None else {"id": problem.workload_id}
-            log.error("store damaged", problem=problem.message, **about)
+            if problem.is_damage:
+                log.error("store damaged", problem=problem.message, **about)
+            else:
+                log.warning("store incomplete", problem=problem.message, **about)
         registry = WorkloadRegistry.load(loaded)
         if len(registry):
             log.info("workloads known", number=len(registry))
