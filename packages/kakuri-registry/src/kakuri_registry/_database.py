@@ -11,7 +11,9 @@ from kakuri_registry._store import StoreProblem
 from kakuri_registry._write_ahead_log import LoggedPages, check_log, read_logged_pages
 
 
-def open_database(path: Path, log_bytes: int) -> tuple[sqlite3.Connection, StoreProblem | None]:
+def open_database(
+    path: Path, log_bytes: int, first_version: int
+) -> tuple[sqlite3.Connection, StoreProblem | None]:
     """Open a database or create it, check its log, migrate it, and checkpoint.
 
     The connection never checkpoints by itself. The caller holds the store's lock.
@@ -20,6 +22,7 @@ def open_database(path: Path, log_bytes: int) -> tuple[sqlite3.Connection, Store
         path: The database.
         log_bytes: Bytes that the log's file keeps: SQLite cuts a longer file to this length when it
             begins to overwrite it.
+        first_version: The version of a new database.
 
     Returns:
         The connection, and the problem that SQLite had to drop pages at the end of the log, if any.
@@ -51,7 +54,7 @@ def open_database(path: Path, log_bytes: int) -> tuple[sqlite3.Connection, Store
         connection.execute("PRAGMA temp_store = MEMORY")
         # The store checkpoints, because it has to know when a log begins.
         connection.execute("PRAGMA wal_autocheckpoint = 0")
-        migrate(connection, str(path))
+        migrate(connection, str(path), first_version=first_version)
         with suppress(sqlite3.OperationalError):  # not possible on a full disk
             (_, complete, _) = connection.execute("PRAGMA wal_checkpoint").fetchone()
     except BaseException:

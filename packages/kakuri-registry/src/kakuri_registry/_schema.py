@@ -230,14 +230,24 @@ def _statements(script: str) -> Iterator[str]:
             statement = ""
 
 
+def set_versions(connection: sqlite3.Connection, version: int) -> None:
+    """Store the version of the latest change, and that no event up to it is stored."""
+    connection.execute("UPDATE registry SET version = ?, compacted = ?", (version, version))
+
+
 def _foreign(path: str) -> StoreFailed:
     return StoreFailed(
         f"expected a database of this package in {path!r}, got another application's"
     )
 
 
-def migrate(connection: sqlite3.Connection, path: str) -> None:
+def migrate(connection: sqlite3.Connection, path: str, *, first_version: int = 0) -> None:
     """Bring a database to the current schema, in one transaction.
+
+    Args:
+        connection: The database.
+        path: Its path, for errors.
+        first_version: The version of an empty database; it has no events up to it.
 
     Raises:
         StoreTooNew: A later version of this package has written the database.
@@ -252,12 +262,15 @@ def migrate(connection: sqlite3.Connection, path: str) -> None:
         raise StoreTooNew(path, SCHEMA_VERSION, version)
     if version == SCHEMA_VERSION:
         return
+    is_new = version == 0
     connection.execute("BEGIN IMMEDIATE")
     try:
         while version != SCHEMA_VERSION:
             version, script = MIGRATIONS[version]
             for statement in _statements(script):
                 connection.execute(statement)
+        if is_new:
+            set_versions(connection, first_version)
         # A pragma takes no parameters; both are numbers of this module.
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")

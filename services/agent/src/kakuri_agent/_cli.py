@@ -55,6 +55,10 @@ MIN_DOCUMENT_BYTES = 1024
 EXIT_DAMAGED = 1
 """The exit status of --check-store for a damaged store."""
 
+LATEST_START = 1 << 32
+"""The latest start, in seconds since the epoch, that a version can tell: in the year 2106. A clock
+that is further ahead must not make versions that JSON numbers can't represent (2^53)."""
+
 NODE_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,251}[A-Za-z0-9])?")
 """The form of a node's name, which is part of paths and can't be an option: that of host names."""
 
@@ -213,6 +217,15 @@ def main(*, check_store: bool, **options: object) -> None:
     run(lambda: agent_service(settings))
 
 
+def first_version(now: float) -> int:
+    """Return the version that a new store begins with, at a time in seconds since the epoch.
+
+    It is larger than any version of an earlier store, so a reader that continues after an event of
+    that one is told that events are missing.
+    """
+    return min(max(int(now), 0), LATEST_START) * VERSION_GAP
+
+
 @asynccontextmanager
 async def agent_service(settings: Settings) -> AsyncIterator[Endpoint]:
     """Serve the agent protocol while the context is entered; yield the actual endpoint."""
@@ -224,10 +237,9 @@ async def agent_service(settings: Settings) -> AsyncIterator[Endpoint]:
     is_durable = settings.store == "sqlite" or (
         settings.store == "auto" and not (is_simulated and settings.state_dir is None)
     )
-    # Larger than any version of an earlier process, whose readers would continue otherwise.
-    version = int(time.time()) * VERSION_GAP
+    version = first_version(time.time())
     store = (
-        state.store(is_simulated=is_simulated)
+        state.store(is_simulated=is_simulated, version=version)
         if is_durable
         else EphemeralStore(version=version, store_id=os.urandom(16).hex())
     )
