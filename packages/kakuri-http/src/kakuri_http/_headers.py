@@ -182,16 +182,16 @@ class LazyHeaders(Headers):
         block = self._block
         if block is None:
             return self._by_name().get(name.lower())
-        folded = self._lowercase
-        if not folded:
-            self._lowercase = folded = b"\n" + block.lower()
-        key = _line_start(name)
-        at = folded.find(key)
+        lowercase = self._lowercase
+        if not lowercase:
+            self._lowercase = lowercase = b"\n" + block.lower()
+        line_start = _line_start(name)
+        at = lowercase.find(line_start)
         if at < 0:
             return None
-        if folded.find(key, at + 1) >= 0:
+        if lowercase.find(line_start, at + 1) >= 0:
             return self._by_name().get(name.lower())
-        start = at + len(key) - 1  # of the value; the first line feed is not in the block
+        start = at + len(line_start) - 1  # of the value; the first line feed is not in the block
         return block[start : block.index(b"\r", start)].strip(b" \t").decode("latin-1")
 
     def __getitem__(self, name: str) -> str:

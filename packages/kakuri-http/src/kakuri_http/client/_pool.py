@@ -1,4 +1,4 @@
-"""A client's pool of connections, with a limit in total and one for each host.
+"""A client's pool of connections, with a limit on all of them and one for each host.
 
 A slot is the right to one connection. Slots are assigned first come, first served: whenever one
 becomes free, `_assign` gives it to the first request in the queue that can use it, before anything
@@ -225,7 +225,7 @@ class Pool:
         return False
 
     def _count_closed(self, endpoint: Endpoint) -> None:
-        """Count one connection to an endpoint less: it was closed, or could not be opened."""
+        """Stop counting a connection to an endpoint that was closed or could not be opened."""
         self._count[endpoint] -= 1
         if not self._count[endpoint]:
             del self._count[endpoint]

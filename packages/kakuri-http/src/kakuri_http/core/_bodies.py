@@ -66,11 +66,11 @@ _NOT_IN_TRAILERS = frozenset(
 )
 
 
-# The beginning of an ordinary chunk after another one: anything else is left to the exact reader.
+# The beginning of an ordinary chunk after another one. `ChunkedReader.read` handles all others.
 _NEXT_CHUNK = re.compile(rb"\r\n([0-9A-Fa-f]{1,8})\r\n")
 _JOINED_BYTES = 16_384
-"""Content of short chunks that becomes one piece: a piece costs some forty bytes of memory and an
-event, which is many times as much as the content of a chunk of one byte."""
+"""Bytes at which a piece of joined chunks is complete. Each piece takes about forty bytes of memory
+and an event, which is many times as much as the content of a chunk of one byte."""
 
 
 class ChunkedReader:

@@ -26,7 +26,7 @@ class Deadlines:
         self._limits = limits
         self._last_check = now
         self._head_since: float | None = None
-        self._body_seconds = 0.0  # for which content was awaited while the connection was read
+        self._body_seconds = 0.0  # how long content was awaited while the connection was read
         self._exchange_number = -1
         self._half_closed_since: float | None = None
 

@@ -11,8 +11,8 @@ from collections import deque
 from typing import Protocol
 
 _MAX_WAITING = 64
-"""Maximum number of connections that wait: the outbox then sends without waiting for the end of the
-turn, which takes less than a millisecond."""
+"""Maximum number of connections that wait. When it is reached, the outbox sends at once instead of
+at the end of the turn; sending to so many takes less than a millisecond."""
 
 
 class Sender(Protocol):

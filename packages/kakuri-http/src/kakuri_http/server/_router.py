@@ -85,7 +85,7 @@ class Router:
         """Create an empty table.
 
         Args:
-            converters: Further types of parameters than `str`, `int` and `label`, by name. Each
+            converters: Types of parameters in addition to `str`, `int` and `label`, by name. Each
                 is a pure function that converts text to an immutable value, which requests with
                 the same head share, or raises ValueError if the path does not exist.
         """
@@ -114,7 +114,7 @@ class Router:
         A pattern is a path whose segments may be parameters: `:name` matches any text that is not
         empty, `:name<int>` an integer, `:name<label>` an RFC 1123 label, and `:name<type>` what a
         converter of the router accepts. The values are in `request.params`, percent-decoded once. A
-        literal segment takes precedence over a parameter, regardless of the order of adding.
+        literal segment takes precedence over a parameter, regardless of which was added first.
 
         The handler returns a Response, or an awaitable of one. Unless the route is a streaming one,
         it is called when all of the content has arrived, in `request.body`.
