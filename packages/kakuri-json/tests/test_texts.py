@@ -182,10 +182,10 @@ def test_quote_of_long_text_equals_that_of_short_parts(text):
 
 
 @pytest.mark.parametrize("bad", range(9))
-def test_read_good_ends_before_the_first_rejected_string(bad):
+def test_read_accepted_ends_before_the_first_rejected_string(bad):
     texts = ["a"] * bad + ["bad"] + ["b"] * (8 - bad)
-    good = read_accepted(texts, lambda some: None if "bad" in some else some)
-    assert good == texts[:bad]
+    accepted = read_accepted(texts, lambda some: None if "bad" in some else some)
+    assert accepted == texts[:bad]
 
 
 def calls(function):

@@ -159,7 +159,8 @@ def test_constants_of_the_protocol_are_the_documented_ones():
     assert (_fields.MAX_PATH_LENGTH, _reply_checks.MAX_QUOTED) == (256, 500)
     assert (_log.MAX_OPEN_LOGS, _log.LOG_LIMITS.line) == (64, 131_072)
     assert _log.LOG_LIMITS.idle_timeout == 10.0
-    assert (_document.MAX_GROWTH, _document.MAX_OUTSIDE, _document.LIMITS.max_depth) == (6, 1024, 5)
+    assert (_document.MAX_GROWTH, _document.MAX_OVERHEAD) == (6, 1024)
+    assert _document.LIMITS.max_depth == 5
     assert inspect.signature(AgentClient).parameters["timeout"].default == 5.0
 
 

@@ -135,7 +135,7 @@ async def test_unknown_group_raises_listen_failed(endpoint, tmp_path):
 
 
 @pytest.mark.parametrize("group", [-1, 2**32 - 1, 2**64, "a\0b"])
-async def test_group_that_can_not_exist_raises_listen_failed(endpoint, tmp_path, group):
+async def test_group_that_cannot_exist_raises_listen_failed(endpoint, tmp_path, group):
     """The number -1 would leave the group as it is."""
     with pytest.raises(ListenFailed, match=r"expected a group from 0 to|there is no group"):
         await listen_lines(endpoint, bytes.upper, unix_access=UnixAccess(group=group))
@@ -197,6 +197,6 @@ def connect_as_nobody(path):
         (-1, ValueError, "expected a mode from 0 to 0o777, got -0o1"),
     ],
 )
-def test_access_with_a_mode_that_is_not_one_is_refused(mode, error, message):
+def test_access_with_an_invalid_mode_is_refused(mode, error, message):
     with pytest.raises(error, match=f"^{message}$"):
         UnixAccess(mode=mode)

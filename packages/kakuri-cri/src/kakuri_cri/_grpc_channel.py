@@ -14,8 +14,8 @@ _BACKOFF = Backoff(first=0.1, longest=3.0, connect=5.0)
 """The kubelet's values: a restarted runtime is found within three seconds."""
 
 MAX_WAITING_CALLS = 1_000_000
-"""Calls that wait for a stream: some for each zone of the largest node. Some servers allow only 100
-streams, so a client that removes a thousand zones at once has to wait for them."""
+"""Maximum number of calls that wait for a stream: several for each zone of the largest node. Some
+servers allow only 100 streams, and a client may remove thousands of zones at once."""
 
 
 class GrpcChannel:

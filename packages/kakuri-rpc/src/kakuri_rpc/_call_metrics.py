@@ -71,7 +71,7 @@ class CallMetrics:
         self._retries[type(request).__name__,] += 1
 
     def succeed(self, kind: type[object], seconds: float, context: Context) -> None:
-        """Count a request of a kind, sent in a context, with the expected reply."""
+        """Count a request of a kind with the expected reply; `context` is that of its caller."""
         self.in_flight -= 1
         durations = self._successes.get(kind)
         if durations is None:
@@ -87,7 +87,7 @@ class CallMetrics:
     def fail(
         self, kind: type[object], seconds: float, context: Context, error: BaseException
     ) -> None:
-        """Count a request of a kind, sent in a context, that raised an error."""
+        """Count a request of a kind that raised an error; `context` is that of its caller."""
         self.in_flight -= 1
         self._durations[kind.__name__, _outcome(error)].observe(seconds)
         if isinstance(error, AgentError | UnexpectedReply):

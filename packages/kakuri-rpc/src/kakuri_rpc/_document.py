@@ -8,9 +8,9 @@ from kakuri_rpc._errors import DocumentTooLarge
 MAX_GROWTH = 6
 """Bytes of the encoding for one byte as received: a control character becomes `\\u001b`."""
 
-MAX_OUTSIDE = 1024
-"""Bytes of a message that the encoding of its workload does not have: the message around it, and
-fields that have their default."""
+MAX_OVERHEAD = 1024
+"""Maximum number of bytes of a message that are not in the encoding of its workload: those of the
+message around it, and of fields with their default values."""
 
 LIMITS = Limits(max_depth=5)
 """For decoding requests. A message, a workload and its labels are three levels; deeper values are
@@ -29,13 +29,13 @@ def check_received(document: bytes, *, limit: int = MAX_DOCUMENT_BYTES) -> None:
     Raises:
         DocumentTooLarge: The encoding has more than `limit` bytes, whatever the document contains.
     """
-    if len(document) <= limit + MAX_OUTSIDE:
+    if len(document) <= limit + MAX_OVERHEAD:
         return
     size = len(document) - sum(map(document.count, (b" ", b"\n", b"\t", b"\r", rb"\/")))
     # Six bytes of an escape stand for a character of one byte at least.
     size -= 5 * document.count(rb"\u")
-    if size > limit + MAX_OUTSIDE:
-        raise DocumentTooLarge(size - MAX_OUTSIDE, limit, is_exact=False)
+    if size > limit + MAX_OVERHEAD:
+        raise DocumentTooLarge(size - MAX_OVERHEAD, limit, is_exact=False)
 
 
 def check_document(

@@ -152,8 +152,8 @@ class LogSlots:
         """Create the slots.
 
         Args:
-            evicts_own: Whether a reader that has the most logs itself gets the slot of one of them.
-                If not, its new log is refused.
+            evicts_own: Whether a reader that has the most logs gets the slot of one of its own. If
+                not, its new log is refused.
         """
         self._evicts_own = evicts_own
         self._logs: WeakSet[AgentLog] = WeakSet()

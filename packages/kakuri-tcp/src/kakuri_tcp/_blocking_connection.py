@@ -9,14 +9,14 @@ from kakuri_tcp._lines import LineDecoder
 
 _READ_SIZE = 65_536
 _LINE_LIMIT = 1_048_576
-_LONGEST_WAIT = 2_147_483.0
-"""Seconds, 24 days: the longest timeout of poll(2). A socket with a longer one ends it at any time
-before, or raises OverflowError."""
+_MAX_TIMEOUT = 2_147_483.0
+"""Maximum timeout of a socket in seconds: 24 days, as for poll(2). With a longer one, a socket
+times out too early or raises OverflowError."""
 
 
-def possible_wait(seconds: float | None) -> float | None:
-    """Return a timeout that a socket can have: a longer one becomes 24 days."""
-    return None if seconds is None else min(seconds, _LONGEST_WAIT)
+def capped_timeout(seconds: float | None) -> float | None:
+    """Return a timeout in seconds, or the maximum of a socket if that is less; None stays None."""
+    return None if seconds is None else min(seconds, _MAX_TIMEOUT)
 
 
 class LineReader:
@@ -123,7 +123,7 @@ class Connection:
 
     def set_timeout(self, seconds: float | None) -> None:
         """Set the timeout of later calls in seconds, at most 24 days; None for no timeout."""
-        self._socket.settimeout(possible_wait(seconds))
+        self._socket.settimeout(capped_timeout(seconds))
 
     def send_eof(self) -> None:
         """End this side's stream; the peer may still send."""

@@ -21,7 +21,7 @@ from kakuri_tcp._readable import BY_TURNS, Readable
 from kakuri_tcp._shared import SharedConnection, SharedResources
 from kakuri_tcp._turns import Turns
 
-# Bytes that the peer has not received, and that it has, before the first measurement.
+# Before the first measurement: the bytes that the peer has not received, and those that it has.
 _NOT_MEASURED: tuple[float, float] = 0, math.inf
 # A connection with more unprocessed bytes is not read until its next turn, because it would receive
 # more in each turn than it can process.
@@ -102,7 +102,7 @@ class Connection(Readable):
         self._quiet_since = math.inf  # before it is open
         self._is_new = True  # until the first sweep
         self._stalled_since = 0.0  # when the peer last received something
-        self._last_measured = _NOT_MEASURED  # bytes that it had not received, and that it had
+        self._last_measured = _NOT_MEASURED  # as `outstanding` returned it
         self._shared: SharedResources | None = None
         self.turns: Turns[SharedConnection] = _UNLIMITED
         self.context: contextvars.Context = contextvars.copy_context()

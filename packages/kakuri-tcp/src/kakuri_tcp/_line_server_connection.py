@@ -28,8 +28,9 @@ from kakuri_tcp._lines import LineDecoder
 
 _log = logging.getLogger("kakuri_tcp")
 
-# Lines between two reads of the clock while they are cheap; they may take this part of a slice.
-_MOST_LINES = 8
+# Maximum number of lines between two reads of the clock. The number doubles until then, while the
+# lines take less than an eighth of a slice.
+_MAX_UNTIMED_LINES = 8
 
 # Lines with more bytes may take longer: the clock is read after each, and each is parsed only when
 # it is handled, because it may take far more memory after parsing. Smaller lines are parsed
@@ -239,8 +240,8 @@ class LineServerConnection(Connection):
                 if left <= 0:
                     self.process_later()
                     return False
-                is_cheap = (before - left) * _MOST_LINES < self.limits.slice_time
-                self._lines = lines = min(lines * 2, _MOST_LINES) if is_cheap else 1
+                is_cheap = (before - left) * _MAX_UNTIMED_LINES < self.limits.slice_time
+                self._lines = lines = min(lines * 2, _MAX_UNTIMED_LINES) if is_cheap else 1
                 countdown, before = lines, left
 
     def _start(

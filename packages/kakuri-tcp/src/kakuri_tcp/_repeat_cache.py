@@ -55,7 +55,7 @@ class RepeatCache(Generic[V]):
     def mark_seen(self, key: bytes) -> bool:
         """Mark a key as seen, and return whether it was seen before.
 
-        True by mistake if another key with the same hash was.
+        Also true if another key with the same hash was seen, because only hashes are kept.
         """
         number = hash(key)
         seen = self._seen

@@ -13,7 +13,7 @@ from pathlib import Path
 from kakuri_tcp._errors import ListenFailed
 from kakuri_tcp._peers import Credentials
 
-_LARGEST_GROUP = 2**32 - 2  # the next number means "unchanged" in chown(2)
+_MAX_GROUP = 2**32 - 2  # the next number means "unchanged" in chown(2)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,11 +137,9 @@ def _remove_stale(path: Path) -> None:
 
 def _group_number(path: Path, group: str | int) -> int:
     if isinstance(group, int):
-        if 0 <= group <= _LARGEST_GROUP:
+        if 0 <= group <= _MAX_GROUP:
             return group
-        raise ListenFailed(
-            f"unix:{path}", f"expected a group from 0 to {_LARGEST_GROUP}, got {group}"
-        )
+        raise ListenFailed(f"unix:{path}", f"expected a group from 0 to {_MAX_GROUP}, got {group}")
     try:
         return grp.getgrnam(group).gr_gid
     except (KeyError, ValueError) as error:  # a name with NUL is a ValueError

@@ -7,7 +7,7 @@ import socket
 from collections.abc import Collection
 from typing import TYPE_CHECKING, Self, cast
 
-from kakuri_tcp._blocking_connection import Connection, LineReader, possible_wait
+from kakuri_tcp._blocking_connection import Connection, LineReader, capped_timeout
 from kakuri_tcp._endpoint import Endpoint
 from kakuri_tcp._errors import ConnectFailed, EndpointError
 from kakuri_tcp._reasons import reason_of
@@ -58,7 +58,7 @@ class Server:
         if endpoint.scheme == "tls":
             raise EndpointError(f"expected tcp:// or unix:// to listen on, got '{endpoint}'")
         self._listeners = open_sockets_blocking(endpoint, backlog, unix_access or UnixAccess())
-        self._timeout = possible_wait(timeout)
+        self._timeout = capped_timeout(timeout)
         self.endpoint: Endpoint = self._listeners.endpoint
 
     def __repr__(self) -> str:
@@ -123,7 +123,7 @@ def connect(
         EndpointError: The text is not an endpoint, or `tls` is given for another scheme.
     """
     endpoint = Endpoint.of(endpoint)
-    timeout = possible_wait(timeout)
+    timeout = capped_timeout(timeout)
     opener = None
     if endpoint.scheme == "tls" or tls is not None:
         from kakuri_tcp._blocking_tls import TLSOpener  # noqa: PLC0415
