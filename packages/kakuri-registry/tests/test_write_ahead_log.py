@@ -95,9 +95,8 @@ def test_backup_next_to_a_log_that_was_restarted_since_is_refused(node, monkeypa
     node.run("a")
     node.copy(node.backup, log=False)
     node.crash(*(f"w-{number}" for number in range(4)), size=50_000)
-    assert (
-        read_logged_pages(node.crashed).number < 8
-    )  # fewer than each of the first three writes adds
+    # Fewer than each of the first three writes adds.
+    assert read_logged_pages(node.crashed).number < 8
     shutil.copy(node.backup, node.crashed)
     with pytest.raises(StoreMismatch):
         SQLiteStore(node.crashed)

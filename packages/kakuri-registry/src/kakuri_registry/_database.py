@@ -25,7 +25,7 @@ def open_database(
         first_version: The version of a new database.
 
     Returns:
-        The connection, and the problem that SQLite had to drop pages at the end of the log, if any.
+        The connection, and a problem if SQLite did not use all pages of the log.
 
     Raises:
         StoreError: The log or the database belongs to another run, version or application.
@@ -64,12 +64,12 @@ def open_database(
 
 
 def _problem_of(logged: LoggedPages, complete: int) -> StoreProblem | None:
-    """Return the problem of a log in which only the first pages are valid, if there are others."""
+    """Return the problem of a log of which SQLite used the first `complete` pages; None if all."""
     if complete >= logged.number:
         return None
     pages = f"{logged.number - complete} of its {logged.number} pages are dropped"
     transactions = sum(each > complete for each in logged.commits)
-    if transactions > 1:  # a transaction begins when the one before it is on disk
+    if transactions > 1:  # a crash leaves one: each begins when the one before it is on disk
         return StoreProblem(f"the log is damaged: {pages}, with {transactions} transactions")
     message = f"the log ends in a transaction that is not complete: {pages}"
     return StoreProblem(message, is_damage=False)

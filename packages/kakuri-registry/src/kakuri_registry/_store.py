@@ -34,7 +34,8 @@ class StoreProblem:
         message: What is wrong.
         workload_id: The workload that could not be loaded; None for other problems.
         is_damage: Whether something that was stored may be lost or changed. False for what an
-            ordinary crash or a full disk leaves behind.
+            ordinary crash or a full disk leaves behind, and for damage in the last transaction of
+            the log, which looks like an incomplete one.
     """
 
     message: str

@@ -42,7 +42,7 @@ class Tidier:
         if self._timer is not None:
             self._timer.cancel()
 
-    def _end(self, has_more: bool | None, error: BaseException | None) -> None:  # noqa: FBT001
+    def _end(self, has_more: bool | None, error: BaseException | None) -> None:  # noqa: FBT001 (a result)
         self._timer = None
         if isinstance(error, StoreError):  # retried after the next removal
             _log.warning("the store was not tidied: %s", error)
