@@ -63,7 +63,7 @@ class NodeMetrics:
         self._runtime = runtime
         self._own_families = own_families
         self._loop = asyncio.get_running_loop()
-        self._turn = asyncio.Lock()
+        self._snapshot_lock = asyncio.Lock()
         self._snapshots: dict[int, _Snapshot] = {}
         self._latest = 0
 
@@ -90,13 +90,13 @@ class NodeMetrics:
                 of_runtime = await self._runtime.metrics()
         except (RuntimeFault, TimeoutError) as error:  # its series are missing
             log.debug("metrics of the runtime are missing", error=str(error) or "timeout")
-        async with self._turn:
-            # Other requests are answered between two snapshots: one takes tens of milliseconds on
-            # a large node, and any number may be requested at the same time.
+        async with self._snapshot_lock:
+            # Let other requests be answered between two snapshots: each takes tens of milliseconds
+            # on a large node, and any number may be requested at the same time.
             await asyncio.sleep(0)
-            return self._take(of_runtime)
+            return self._take_snapshot(of_runtime)
 
-    def _take(self, of_runtime: Sequence[MetricFamily]) -> Reply:
+    def _take_snapshot(self, of_runtime: Sequence[MetricFamily]) -> Reply:
         """Return the first page of a new snapshot, and keep the others."""
         own = [family for families in self._own_families for family in families()]
         taken = pages(

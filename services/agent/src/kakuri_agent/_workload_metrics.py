@@ -175,7 +175,7 @@ class WorkloadMetrics:
             self._end_start(before.workload.id, has_started=is_now == _RUNNING)
 
     def _continue_start(self, before: WorkloadEntry | None, after: WorkloadEntry) -> None:
-        """Record the beginning of a start, or that its next step begins and the last one ended."""
+        """Record that a start began, or that it reached its next step and the last one ended."""
         run, now = after.run, self._clock()
         start = self._starts.get(after.workload.id)
         if start is None or start.attempt != run.attempt:

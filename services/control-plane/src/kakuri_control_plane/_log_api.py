@@ -57,7 +57,8 @@ async def _report_gap(
     """Yield a log's pieces, then set the response's trailer if some of the log was removed.
 
     Raises:
-        ClientDisconnected: The agent failed meanwhile, so the response has to be cut off.
+        ClientDisconnected: The agent failed meanwhile. The server cuts the response off without a
+            traceback in its log.
     """
     try:
         async with aclosing(pieces):

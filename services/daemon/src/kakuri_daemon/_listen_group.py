@@ -9,7 +9,7 @@ from kakuri_tcp import UnixAccess
 GROUP_MODE = 0o660
 """The mode of a socket to which its owner, a group and root may connect."""
 
-_GROUP_DIGITS = 10  # of a number of 32 bits
+_MAX_GROUP_DIGITS = 10  # of a number of 32 bits
 
 _Command = TypeVar("_Command", bound=Callable[..., Any] | click.Command)
 
@@ -30,6 +30,6 @@ def _access(group: str | None) -> UnixAccess | None:
     if not (group.isascii() and group.isdigit()):
         return UnixAccess(mode=GROUP_MODE, group=group)
     digits = group.lstrip("0") or "0"
-    if len(digits) > _GROUP_DIGITS:
+    if len(digits) > _MAX_GROUP_DIGITS:
         raise click.BadParameter(f"expected the name or number of a group, got {group[:40]!r}")
     return UnixAccess(mode=GROUP_MODE, group=int(digits))

@@ -95,7 +95,7 @@ def configure_logs(log_format: str = "text", log_level: str = "info") -> LogStre
         fast = JSON if log_format == "json" else TEXT
         renderer = LineRenderer(fast, shared_processors, render, stream, level)
         processors = [renderer]
-        logger_class = _bypassing(logger_class, renderer, level)
+        logger_class = _bypassing_logger(logger_class, renderer, level)
     structlog.configure(
         processors=processors,
         wrapper_class=logger_class,
@@ -243,9 +243,9 @@ def event_log(event: str, *names: str) -> Callable[..., None]:
 
     Returns:
         A function of the fields' values, in the order of `names`. Each must be a string, a number,
-        a boolean or None, and there must be as many as names. Calls check neither: a line is
-        rendered later, possibly in another thread, so it may show what an object became after the
-        call, and instead of a line with more or fewer values, an error is logged.
+        a boolean or None, and there must be as many as names. Calls check neither. A line is
+        rendered later, possibly in another thread: a mutable value may have changed by then, and
+        if the number of values is wrong, an error is logged instead of the line.
     """
     renderer = structlog.get_config()["processors"][0]
     if isinstance(renderer, LineRenderer):
@@ -258,7 +258,7 @@ def event_log(event: str, *names: str) -> Callable[..., None]:
     return log_event
 
 
-def _bypassing(
+def _bypassing_logger(
     base: type[structlog.typing.FilteringBoundLogger], renderer: LineRenderer, lowest: int
 ) -> type[structlog.typing.FilteringBoundLogger]:
     """Return a class of loggers that bypass structlog's processors if the event is simple."""
@@ -291,7 +291,7 @@ def _add_timestamp(_logger: Any, _method: str, event: Event) -> Event:
 
 
 def _cut_values(event: Event) -> Event:
-    """Return an event with each value as a string, number, boolean or None; long ones are cut."""
+    """Return an event with each value as a string, number, boolean or None, and long ones cut."""
     return {
         key: _cut_value(value, MAX_TRACE_LENGTH if key == "exception" else MAX_VALUE_LENGTH)
         for key, value in event.items()

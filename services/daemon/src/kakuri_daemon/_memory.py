@@ -30,9 +30,9 @@ GROWING_SECONDS = 0.05
 """Seconds between two counts of new objects while there are many."""
 
 GROWING_OBJECTS = 1_000
-"""New objects from which on they are counted that often. As many in each of these intervals become
-NEW_OBJECTS in a second. A higher number would miss most of them: an interval that frees as many
-objects of earlier ones counts few."""
+"""New objects after which they are counted again in GROWING_SECONDS: at this rate, there are
+NEW_OBJECTS after a second. A higher number would miss most growth, because few are counted in an
+interval in which many older objects are freed."""
 
 COLLECT_SECONDS = 1.0
 """Seconds between collections of young objects: a bound for the lifetime of requests' cycles."""

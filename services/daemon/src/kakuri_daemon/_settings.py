@@ -1,4 +1,4 @@
-"""Reads TOML files that an operator named."""
+"""Reads the TOML files that an operator names."""
 
 import os
 import stat
@@ -9,7 +9,7 @@ MAX_BYTES = 1 << 20
 """Bytes of a settings file: a thousand times an ordinary one."""
 
 
-_LIMIT = 2**63
+_MAX_INTEGER = 2**63 - 1
 _TOO_LARGE = "expected integers of at most 64 bits, got a larger one"
 
 
@@ -35,7 +35,7 @@ def read_toml(path: Path) -> dict[str, Any]:
         content = file.read(MAX_BYTES + 1)
     if len(content) > MAX_BYTES:
         raise OSError(0, f"it is larger than {MAX_BYTES} bytes", str(path))
-    text = content.decode("utf-8-sig")  # some editors begin with a mark
+    text = content.decode("utf-8-sig")  # some editors write a byte order mark
     try:
         document = tomllib.loads(text)
     except RecursionError as error:
@@ -49,7 +49,7 @@ def read_toml(path: Path) -> dict[str, Any]:
 
 
 def _check_integers(document: dict[str, Any]) -> None:
-    """Raise ValueError for an integer of more than 64 bits, which TOML does not promise."""
+    """Raise ValueError for an integer of more than 64 bits, which TOML parsers may refuse."""
     values: list[object] = [document]
     while values:
         value = values.pop()
@@ -57,5 +57,5 @@ def _check_integers(document: dict[str, Any]) -> None:
             values += value.values()
         elif isinstance(value, list):
             values += value
-        elif isinstance(value, int) and not -_LIMIT <= value < _LIMIT:
+        elif isinstance(value, int) and not -_MAX_INTEGER - 1 <= value <= _MAX_INTEGER:
             raise ValueError(_TOO_LARGE)

@@ -242,8 +242,8 @@ class Images:
             pull.has_begun = True
             return await self._puller.pull(reference, pull.report, is_check=is_check)
         finally:
-            # Not in a callback of the task: a start that joined in between would get the failure
-            # at once, and join the same pull again and again.
+            # Not in a callback of the task: a start that came between the failure and the callback
+            # would join the failed pull again and again.
             self._forget(key, pull)
 
     def _forget(self, key: tuple[str, bool], pull: _Pull) -> None:

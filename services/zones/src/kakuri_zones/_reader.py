@@ -29,9 +29,9 @@ MAX_CONCURRENT_CALLS = 16
 """Status calls at the same time."""
 
 MAX_ZONE_READS = 32
-"""Zones that are read at the same time; further reads wait, and their timeouts begin afterwards. A
-runtime searches all its objects for those of one zone: if thousands of zones were read at once, as
-when all are removed, every call would take longer than its timeout, and none would be removed."""
+"""Zones that are read at the same time; further reads wait before their timeouts begin. A runtime
+searches all its objects for those of one zone: if thousands of zones were read at once, as when all
+are removed, every call would take longer than its timeout, and none would be removed."""
 
 MAX_STATUS_CALLS = 4
 """Status calls for a killed container, whose reason the runtime may report late."""

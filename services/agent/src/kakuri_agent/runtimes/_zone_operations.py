@@ -64,7 +64,7 @@ class ZoneOperations(Protocol):
 
         Args:
             spec: What to start.
-            on_begin: Called when the start begins; before, it may wait for other starts to end.
+            on_begin: Called when the start begins, after it has waited for other starts to end.
 
         Raises:
             Refused: The zone could not be started; everything it created was removed.

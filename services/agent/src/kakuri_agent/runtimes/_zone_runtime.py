@@ -41,8 +41,8 @@ FIRST_RETRY, LAST_RETRY = 0.1, 3.0
 """Seconds between attempts of an operation that was not answered; doubled each time."""
 
 START_TIMEOUT = 600.0
-"""Seconds after which a start that was not answered, or not completed, has failed. Those in which
-it waits for other starts to end do not count."""
+"""Seconds after which a start that was not answered, or not completed, has failed. The time for
+which it waits for other starts to end does not count."""
 
 METRICS_SECONDS = 2.6
 """Seconds that zones may take to report their metrics, within the agent's limit for a runtime."""
@@ -259,7 +259,7 @@ class ZoneRuntime:
         return await self._repeat(lambda: self._start_in_turn(spec, limit), start=spec)
 
     async def _start_in_turn(self, spec: ZoneSpec, limit: asyncio.Timeout) -> ZoneStatus:
-        """Start a zone; its limit is suspended while it waits for other starts to end."""
+        """Start a zone; its time limit is suspended while it waits for other starts to end."""
         loop, deadline = asyncio.get_running_loop(), limit.when()
         assert deadline is not None  # every start has one
         left = deadline - loop.time()
