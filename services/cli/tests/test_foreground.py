@@ -146,7 +146,7 @@ def test_timeout_stops_the_workload_once(follower, clock):
         assert made._next() == ("note", now)
         assert made.started == started
     assert made.started == [("_stop", 10.0)]
-    assert lines(made) == ["not ended after 2 s: stopping it"]
+    assert lines(made) == ["has not ended after 2 s: stopping it"]
 
 
 def test_progress_is_redrawn_twice_a_second_while_nothing_happens(follower):

@@ -336,7 +336,7 @@ def test_run_after_its_timeout_stops_the_workload_and_exits_with_124(kakuri, api
     )
     result = kakuri("run", "--timeout", "100ms", "--name", "job", "busybox")
     assert result.code == 124
-    assert "job  not ended after 0.10 s: stopping it" in result.err
+    assert "job  has not ended after 0.10 s: stopping it" in result.err
 
 
 def test_run_on_a_simulated_node_warns_once(kakuri, ending, api):

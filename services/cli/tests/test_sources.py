@@ -6,7 +6,7 @@ import sys
 import pytest
 from kakuri._exits import UsageError
 from kakuri._files import FileFaults, read_manifest
-from kakuri._sources import MAX_BYTES, lines_of, load
+from kakuri._sources import MAX_BYTES, lines_of, read_bytes
 
 # As with LC_ALL=de_DE@euro, without needing that locale.
 OTHER_ENCODINGS = [
@@ -95,7 +95,7 @@ def test_device_without_an_end_is_refused(kakuri):
 def test_file_of_the_largest_size_is_read(tmp_path):
     path = tmp_path / "large"
     path.write_bytes(b"#" * MAX_BYTES)
-    assert len(load(str(path))) == MAX_BYTES
+    assert len(read_bytes(str(path))) == MAX_BYTES
 
 
 @pytest.mark.parametrize("number", ["9" * 5000, "9" * 400, "0x" + "f" * 5000])

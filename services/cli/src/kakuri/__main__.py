@@ -1,7 +1,7 @@
 """The process of the command `kakuri`, also started by `python -m kakuri`.
 
-Only modules that every Python process has loaded are imported here: a Ctrl-C while another one is
-loaded would be a traceback, because `main` handles it only from its call on.
+It imports only modules that every Python process has loaded: Ctrl-C is handled from the call of
+`main` on, and while another module is loaded before that, it would be a traceback.
 """
 
 import gc

@@ -9,7 +9,7 @@ import click
 from kakuri._exits import CommandError, Exit, UsageError
 from kakuri._group import Verb
 from kakuri._invocation import Invocation
-from kakuri._sources import load, unreadable
+from kakuri._sources import read_bytes, unreadable
 from kakuri._version import __version__
 
 _VERSION = re.compile(r"(\d{1,9})\.(\d{1,9})")
@@ -127,6 +127,6 @@ def _content(data: str | None) -> bytes:
         return data.encode()
     name = "standard input" if data == "-" else data[1:]
     try:
-        return load("-" if data == "-" else name)
+        return read_bytes("-" if data == "-" else name)
     except (OSError, ValueError) as error:
         raise unreadable(name, error) from error

@@ -22,7 +22,7 @@ from kakuri_tcp import EndpointError, TLSSettingsError
 from kakuri._contexts import Target
 from kakuri._exits import CommandError, Exit, NotFound, Unreachable, UsageError
 from kakuri._schemas import BAD_RESPONSE, PROBLEM, Document, read_document, schema_of
-from kakuri._sources import load_text
+from kakuri._sources import read_text
 from kakuri._text import printable
 
 RESPONSE_SECONDS = 30.0
@@ -47,7 +47,7 @@ _UNKNOWN_OUTCOME = {"agent_unreachable", "agent_timeout"}
 _REDIRECT, _NOT_MODIFIED = 300, 304
 _ERROR, _UNAUTHORIZED, _NOT_FOUND, _SERVER_ERROR = 400, 401, 404, 500
 _CREDENTIAL = r"[!-~]{1,4096}"
-"""A token of an Authorization field (RFC 6750 section 2.1), and what servers accept besides."""
+"""A bearer token (RFC 6750 section 2.1), or others of visible ASCII, which many servers accept."""
 
 _FATE_UNKNOWN = "it is not known whether the request was carried out"
 
@@ -159,10 +159,10 @@ class API:
         self._headers = {}
         if context.token_file:
             try:
-                token = load_text(_expanded(context.token_file)).strip()
+                token = read_text(_expanded(context.token_file)).strip()
             except (OSError, ValueError) as error:
                 raise UsageError(f"the token can't be read: {error}") from error
-            if not re.fullmatch(_CREDENTIAL, token):  # it must not be part of the message
+            if not re.fullmatch(_CREDENTIAL, token):  # the message must not show it
                 message = "expected a token of one line in printable ASCII, without spaces"
                 raise UsageError(f"{context.token_file}: {message}, got {len(token)} characters")
             self._headers["Authorization"] = f"Bearer {token}"
@@ -240,7 +240,7 @@ class API:
         Raises:
             APIProblem: The response is an error.
             NotFound: It is 404.
-            Unreachable: There was no response, or it is a redirect, as of a proxy.
+            Unreachable: There was no response, or it is a redirect, which only a proxy sends.
         """
         seconds, params = RESPONSE_SECONDS + wait, list(params)
         with self._translated(method):

@@ -19,7 +19,7 @@ _HOW = {
 @click.argument("shell", type=click.Choice(SHELLS))
 @click.pass_context
 def completion(ctx: click.Context, *, shell: str) -> None:
-    """Print a script that completes verbs, options and ids; its head shows how to install it."""
+    """Print a script that completes verbs, options and ids; it begins with how to install it."""
     invocation = Invocation.current()
     source = script(ctx.find_root().command, shell)
     if invocation.is_json:

@@ -91,7 +91,7 @@ def use(invocation: Invocation, *, name: str) -> None:
 @context.command(cls=Verb)
 @click.argument("name")
 @click.argument("url")
-@click.option("--token-file", metavar="PATH", help="A file with the token that requests carry.")
+@click.option("--token-file", metavar="PATH", help="A file with the bearer token to send.")
 @click.option("--ca", metavar="PATH", help="A PEM file of the certificate authorities to trust.")
 @click.pass_obj
 def add(

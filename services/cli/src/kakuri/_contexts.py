@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from kakuri._exits import UsageError
-from kakuri._sources import load_text, unreadable
+from kakuri._sources import read_text, unreadable
 
 DEFAULT_HOST = "http://127.0.0.1:8080"
 HOST, CONTEXT, CONFIG = "KAKURI_HOST", "KAKURI_CONTEXT", "KAKURI_CLI_CONFIG"
@@ -89,7 +89,7 @@ def read_contexts(environ: Mapping[str, str]) -> Contexts:
     """
     path = config_path(environ)
     try:
-        text = load_text(path)
+        text = read_text(path)
     except FileNotFoundError:
         return Contexts(path)
     except (OSError, ValueError) as error:

@@ -175,7 +175,7 @@ def follow_events(
             if after is None or after == str(oldest):
                 raise  # the same request would be refused again, without end
             if not has_begun and (after == "now" or int(after) > problem.get("newest", int(after))):
-                raise  # no index to continue after, or one of the future: not of this server
+                raise  # no index to continue after, or one in the future, of another server
             after = _skip_gap(invocation, after, oldest)
             yield _gap(after)
 
@@ -256,8 +256,8 @@ def _line_of(invocation: Invocation, event: Event) -> str:
 def updates(invocation: Invocation, api: "API") -> Iterator[None]:
     """Yield once when the current states are known, and again after changes.
 
-    Changes that happen before the caller continues are one update: a list that takes longer to
-    read than the time between two changes would show the past, and later each time.
+    Changes that happen before the caller continues are one update. Otherwise, a list that takes
+    longer to read than the time between two changes would fall further and further back.
     """
     import queue  # noqa: PLC0415 (only here)
     import threading  # noqa: PLC0415

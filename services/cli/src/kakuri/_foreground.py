@@ -161,7 +161,7 @@ class Foreground:
         if self._deadline is not None and time.monotonic() >= self._deadline:
             self._deadline = None
             self._has_timed_out = True
-            self._progress.line(f"not ended after {span(self._timeout or 0.0)}: stopping it")
+            self._progress.line(f"has not ended after {span(self._timeout or 0.0)}: stopping it")
             self._start(self._stop, self._grace)
         try:
             return self._queue.get(timeout=_TICK)

@@ -106,7 +106,7 @@ class Verb(_CommandWithHelp):
         super().__init__(*arguments, **attributes)
         for option in self.params:
             if isinstance(option.type, click.IntRange):
-                option.type.name = "integer"  # else a word is not "a valid integer range"
+                option.type.name = "integer"  # in errors; click's own is "integer range"
         self.params.extend(shared_options())
 
 

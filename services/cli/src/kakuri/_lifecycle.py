@@ -22,8 +22,9 @@ MORE_SECONDS = 60.0
 
 _IDS = click.argument("ids", nargs=-1, required=True, metavar="ID...", shell_complete=complete_ids)
 _GRACE = click.option("--grace", type=SECONDS, default="10s", show_default=True, metavar="SECONDS",
-                      help="Time to end by itself before it is killed.")  # fmt: skip
-_NO_WAIT = click.option("--no-wait", is_flag=True, help="Return without waiting for the end.")
+                      help="Time to end by themselves before they are killed.")  # fmt: skip
+_NO_WAIT = click.option("--no-wait", is_flag=True,
+                        help="Return without waiting until they have ended.")  # fmt: skip
 _IF_VERSION = click.option("--if-version", metavar="NUMBER",
                            help="Only if the workload still has this version.")  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""Lines of a response that is read piece by piece."""
+"""Splits a response that arrives in pieces into lines."""
 
 from collections.abc import Iterable, Iterator
 
@@ -6,7 +6,7 @@ from kakuri._exits import Unreachable
 from kakuri._schemas import BAD_RESPONSE
 
 MAX_LINE = 4 << 20
-"""Bytes of a line: more than the longest event or record of a log that a control plane sends."""
+"""Maximum size of a line in bytes: more than the longest event or log record of a control plane."""
 
 
 def split_lines(pieces: Iterable[bytes], what: str) -> Iterator[bytes]:
@@ -19,7 +19,7 @@ def split_lines(pieces: Iterable[bytes], what: str) -> Iterator[bytes]:
     Raises:
         Unreachable: A line is longer than MAX_LINE.
     """
-    parts: list[bytes] = []  # of a line whose end has not come: joined once, not for each piece
+    parts: list[bytes] = []  # of an incomplete line: joined once, not with each piece
     size = 0
     for piece in pieces:
         first, *lines = piece.split(b"\n")

@@ -27,7 +27,7 @@ LOW_DISK_BYTES = 512 << 20
 """Free space below which logs and the store are about to fail."""
 
 HEALTH_SECONDS = 10.0
-"""Time for the sidecar's report, which asks the container runtime."""
+"""Timeout in seconds for the sidecar's health, for which it asks the container runtime."""
 
 _HEALTHY = 200
 
@@ -119,7 +119,7 @@ def _socket(name: str, path: Path) -> Iterator[Check]:
 
 
 def _sidecar(path: Path) -> Check:
-    """Ask the sidecar whether the runtime can run zones, as its agent does not pass that on."""
+    """Ask the sidecar whether the runtime can run zones: the agent does not report all of that."""
     from kakuri_http import HTTPError, Timeouts  # noqa: PLC0415 (most machines have no sidecar)
     from kakuri_http.blocking import BlockingClient  # noqa: PLC0415
     from kakuri_json import loads  # noqa: PLC0415
@@ -139,7 +139,7 @@ def _sidecar(path: Path) -> Check:
 
 
 def _faults(health: dict[str, Any]) -> Iterator[str]:
-    """Yield the faults of a report of health: its message, or the conditions that do not hold."""
+    """Yield the faults in a health report: its message, or the conditions that are false."""
     if message := health.get("message"):
         yield str(message)
         return

@@ -1,7 +1,8 @@
-"""Logs as they are read: record by record, and over breaks of the connection.
+"""Reads logs record by record, and resumes after breaks of the connection.
 
-A followed log is read as records of JSON, which keep what a container wrote apart from marks, and
-of which each has a time to go on after. A line without an end comes in parts, so memory is bounded.
+A followed log is read as JSON records, which distinguish what a container wrote from marks. Each
+has a time, after which the next connection continues. A line without an end is sent in parts, so
+memory is bounded.
 """
 
 import binascii
@@ -39,14 +40,16 @@ def follow_text(
     *,
     has_times: bool = False,
 ) -> Iterator[bytes]:
-    """Yield the text of a log, as `read_log` and `follow_records` do.
+    """Yield the text of a log, and new text until the workload has ended for good.
+
+    After a break of the connection, it continues as `follow_records` does.
 
     Args:
         invocation: Reports breaks.
         api: The control plane.
         workload_id: The workload.
-        params: What selects the records.
-        has_times: Whether lines begin with their times, and attempts with a mark.
+        params: The parameters of the query that select records.
+        has_times: Whether each line begins with its time, and marks are lines of their own.
 
     Raises:
         CommandError: The first request is refused, or got no response.
@@ -98,7 +101,7 @@ def _followed(
 
 
 class _Position:
-    """How far a log was read: the time of the last line, and how many lines have that time."""
+    """How far a log was read: the time of the last record, and how many records have that time."""
 
     def __init__(self) -> None:
         self.has_begun = False
@@ -107,12 +110,12 @@ class _Position:
         self._seen_again = 0
 
     def reopened(self) -> None:
-        """Begin to count the lines that come again."""
+        """Begin to count the records that come again."""
         self._seen_again = self._count if self._at else 0
         self.has_begun = True
 
     def is_new(self, at: str) -> bool:
-        """Record a line, and return whether it comes for the first time."""
+        """Count a record, and return whether it comes for the first time."""
         if not at:
             return True  # a mark, which has no time
         if at == self._at and self._seen_again:
@@ -124,7 +127,7 @@ class _Position:
         return True
 
     def resumed(self, query: list[tuple[str, str]]) -> list[tuple[str, str]]:
-        """Return the query for what follows the last line."""
+        """Return the query for what follows the last record."""
         if not self._at:
             return query
         kept = [pair for pair in query if pair[0] not in ("since", "tail")]
@@ -132,10 +135,10 @@ class _Position:
 
 
 class TimedText:
-    """Text in which each line begins with its time, and marks: as the API returns it."""
+    """Renders records as the API with `?timestamps`: each line after its time, and marks."""
 
     def __init__(self) -> None:
-        self._open: tuple[object, object] | None = None  # whose line has no end so far
+        self._open: tuple[object, object] | None = None  # the source of an incomplete line
 
     def of(self, record: dict[str, Any]) -> bytes:
         """Return the text of a record or a mark."""
@@ -160,7 +163,7 @@ def content_of(record: dict[str, Any]) -> bytes:
     """Return what a container wrote, byte for byte; empty for a mark.
 
     Raises:
-        Unreachable: The bytes are not what the API describes.
+        Unreachable: `base64` is not valid base64.
     """
     if "line" not in record:
         return b""

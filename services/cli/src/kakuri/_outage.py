@@ -12,8 +12,8 @@ GIVE_UP_SECONDS = 300.0
 """Seconds without a response after which following ends with an error."""
 
 STABLE_SECONDS = 10.0
-"""Seconds after a response in which another failure belongs to the same outage: a server that
-breaks off each response is asked less and less often, too, and not without end."""
+"""Seconds after a response until an outage is over. A failure before that continues the outage, so
+a server that breaks off each response is also asked less and less often, and given up at last."""
 
 _FIRST_DELAY, _LONGEST_DELAY = 0.1, 2.0
 
@@ -29,7 +29,7 @@ class Outage:
         self._name = name
         self._sleep = sleep
         self._since: float | None = None
-        self._returned: float | None = None  # the time of the response that interrupted the outage
+        self._returned: float | None = None  # when a response came during the outage
         self._delay = _FIRST_DELAY
 
     def failed(self, error: Unreachable) -> None:

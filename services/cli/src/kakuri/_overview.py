@@ -21,7 +21,7 @@ SHARED_OPTIONS: dict[tuple[str, ...], tuple[str | tuple[str, ...] | None, str]] 
     ("--json",): (None, "The same as -o json."),
     ("-q", "--quiet"): (None, "Only ids; the same as -o name."),
     ("--host",): ("URL", "The control plane: http://…, https://… or unix:/PATH."),
-    ("--context",): ("NAME", "A named control plane of the configuration."),
+    ("--context",): ("NAME", "A named control plane from the configuration."),
     ("--color",): (COLORS, "When to use colour."),
 }
 """The names of each option; its value, which is a placeholder, choices or nothing; its summary."""

@@ -27,8 +27,8 @@ MAX_WAIT_SECONDS = 60.0
               help="Remove running workloads without asking, and ignore unknown ids.")  # fmt: skip
 @click.option("--yes", is_flag=True, help="Answer the question with yes.")
 @click.option("--grace", type=SECONDS, default="10s", show_default=True, metavar="SECONDS",
-              help="Time to end by itself before it is killed.")  # fmt: skip
-@click.option("--no-wait", is_flag=True, help="Return without waiting for the end.")
+              help="Time to end by themselves before they are killed.")  # fmt: skip
+@click.option("--no-wait", is_flag=True, help="Return without waiting until they are removed.")
 @click.option("--if-version", metavar="NUMBER",
               help="Only if the workload still has this version.")  # fmt: skip
 @click.pass_obj

@@ -140,7 +140,7 @@ def read_document(text: bytes, what: str, schema: dict[str, Any]) -> Document:
     try:
         document = loads(text)
     except JSONError as error:
-        reason = str(error).partition("\n")[0]  # without the place in the text
+        reason = str(error).partition("\n")[0]  # without the excerpt of the text
         message = f"{what} is not valid JSON: {printable(reason)}"
         raise Unreachable(message, code=BAD_RESPONSE) from error
     if not isinstance(document, dict):

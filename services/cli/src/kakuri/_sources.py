@@ -1,19 +1,19 @@
-"""Files and standard input that a user names: of a bounded size, and UTF-8 in every locale."""
+"""Reads files and standard input that a user names: of a bounded size, UTF-8 in every locale."""
 
 import sys
 
 from kakuri._exits import UsageError
 
 MAX_BYTES = 16 << 20
-"""Bytes of a file: sixty workloads of the largest size."""
+"""Maximum size of a file in bytes: room for sixty workloads of the largest size."""
 
 
-def load(path: str) -> bytes:
-    """Return what is in a file, or on standard input (`-`).
+def read_bytes(path: str) -> bytes:
+    """Return the content of a file, or of standard input (`-`).
 
     Raises:
         OSError: It can't be read.
-        ValueError: It is too large, as a device without an end is.
+        ValueError: It is too large, such as a device without an end.
     """
     if path == "-":
         content: bytes = sys.stdin.buffer.read(MAX_BYTES + 1)
@@ -26,18 +26,18 @@ def load(path: str) -> bytes:
     return content
 
 
-def load_text(path: str) -> str:
+def read_text(path: str) -> str:
     """Return the text of a file, without the byte order mark that some editors put before it.
 
     Raises:
         OSError: It can't be read.
         ValueError: It is too large, or not UTF-8.
     """
-    return load(path).decode("utf-8-sig")
+    return read_bytes(path).decode("utf-8-sig")
 
 
 def unreadable(name: str, error: Exception) -> UsageError:
-    """Return the error about a file, given what was raised when it was read."""
+    """Return the error to raise for a file, from the one that reading it raised."""
     return UsageError(f"{name} can't be read: {getattr(error, 'strerror', None) or error}")
 
 

@@ -1,16 +1,17 @@
-"""Reading TOML, with one error for all that the standard library raises."""
+"""Reads TOML, and raises one exception for all that the standard library raises."""
 
 from typing import Any
 
-_LIMIT = 2**63
+_MAX_INTEGER = 2**63 - 1
 _TOO_LARGE = "expected integers of at most 64 bits, got a larger one"
 
 
 def parse_toml(text: str) -> dict[str, Any]:
-    """Return a document of TOML.
+    """Return the tables of a TOML document.
 
     Raises:
-        ValueError: It is not one.
+        ValueError: The text is not valid TOML, or nested too deeply, or has a larger integer than
+            64 bits hold.
     """
     import tomllib  # noqa: PLC0415 (only where there is a file)
 
@@ -27,7 +28,7 @@ def parse_toml(text: str) -> dict[str, Any]:
 
 
 def _check_integers(document: dict[str, Any]) -> None:
-    """Raise ValueError for an integer of more than 64 bits, which TOML does not promise."""
+    """Raise ValueError for an integer of more than 64 bits, which TOML parsers may refuse."""
     values: list[object] = [document]
     while values:
         value = values.pop()
@@ -35,5 +36,5 @@ def _check_integers(document: dict[str, Any]) -> None:
             values += value.values()
         elif isinstance(value, list):
             values += value
-        elif isinstance(value, int) and not -_LIMIT <= value < _LIMIT:
+        elif isinstance(value, int) and not -_MAX_INTEGER - 1 <= value <= _MAX_INTEGER:
             raise ValueError(_TOO_LARGE)

@@ -82,7 +82,7 @@ def _run(
     if ended["state"] != "succeeded":
         message = printable(str(ended.get("message") or ""))
         yield Check(FAIL, started, f"{end_text(ended)}: {message}" if message else end_text(ended),
-                    "kakuri run with this image keeps a workload for kakuri status")  # fmt: skip
+                    "kakuri run and kakuri status show more for the same image")  # fmt: skip
         yield Check(SKIP, output, "it did not succeed")
         yield Check(SKIP, kernel, "it did not succeed")
         return
