@@ -135,8 +135,8 @@ def test_invalid_option_is_one_line_and_status_2(daemon, arguments, words):
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("listen =", "is not TOML"),
-        ("\x00", "is not TOML"),
+        ("listen =", "is not valid TOML"),
+        ("\x00", "is not valid TOML"),
         ("lisen = 1", "unknown option 'lisen'; did you mean 'listen'?"),
         (
             "zzz = 1",

@@ -160,8 +160,8 @@ def document_of(
         times and not re.fullmatch("[0-9]{1,9}", times)
     ):
         hint = ""
-        if policy == "unless_stopped":  # Docker's
-            hint = "; always does not restart a stopped workload"
+        if policy == "unless_stopped":
+            hint = "; always does what Docker's unless-stopped does"
         raise UsageError(
             f"--restart: expected never, on_failure[:TIMES] or always, got {restart_policy!r}{hint}"
         )

@@ -262,7 +262,7 @@ def _read_config(ctx: click.Context, _param: click.Parameter, path: Path | None)
         message = f"can't read {path}: {error.strerror}"
         raise DaemonError(message) from error
     except ValueError as error:
-        message = f"{path} is not TOML: {error}"
+        message = f"{path} is not valid TOML: {error}"
         raise DaemonError(message) from error
     options = {
         _long_name(option): option

@@ -24,7 +24,7 @@ def read_toml(path: Path) -> dict[str, Any]:
 
     Raises:
         OSError: It can't be read, is not a regular file, or is larger than 1 MiB.
-        ValueError: It is not TOML.
+        ValueError: It is not valid TOML, or has an integer of more than 64 bits.
     """
     import tomllib  # noqa: PLC0415 (few commands read a file)
 

@@ -261,7 +261,7 @@ class ZoneRuntime:
     async def _start_in_turn(self, spec: ZoneSpec, limit: asyncio.Timeout) -> ZoneStatus:
         """Start a zone; its time limit is suspended while it waits for other starts to end."""
         loop, deadline = asyncio.get_running_loop(), limit.when()
-        assert deadline is not None  # every start has one
+        assert deadline is not None  # only cancelling ends a start that waits without one
         left = deadline - loop.time()
         limit.reschedule(None)
         return await self._zones.start(spec, lambda: limit.reschedule(loop.time() + left))
