@@ -132,22 +132,22 @@ def test_receive_available_returns_what_has_arrived_without_waiting():
         assert client.receive_available() == b""
 
 
-LONG_WAITS = [2_147_484, 4_294_968, 1e10, 1e300, float("inf")]
-MILLISECONDS_OF_POLL = 2**31
+LONG_TIMEOUTS = [2_147_484, 4_294_968, 1e10, 1e300, float("inf")]
+MAX_POLL_MILLISECONDS = 2**31
 
 
-@pytest.mark.parametrize("seconds", LONG_WAITS)
-def test_timeout_beyond_those_of_poll_becomes_the_longest_possible_one(seconds):
+@pytest.mark.parametrize("seconds", LONG_TIMEOUTS)
+def test_timeout_beyond_the_limit_of_poll_is_capped(seconds):
     ours, theirs = socket.socketpair()
     with Connection(ours, "the peer") as connection, theirs:
         connection.set_timeout(seconds)
-        assert MILLISECONDS_OF_POLL - 1000 < ours.gettimeout() * 1000 < MILLISECONDS_OF_POLL
+        assert MAX_POLL_MILLISECONDS - 1000 < ours.gettimeout() * 1000 < MAX_POLL_MILLISECONDS
         connection.set_timeout(None)
         assert ours.gettimeout() is None
 
 
-@pytest.mark.parametrize("seconds", LONG_WAITS)
-def test_server_and_client_accept_a_timeout_beyond_those_of_poll(seconds, tmp_path):
+@pytest.mark.parametrize("seconds", LONG_TIMEOUTS)
+def test_server_and_client_accept_a_timeout_beyond_the_limit_of_poll(seconds, tmp_path):
     for text in ("tcp://127.0.0.1:0", f"unix:{tmp_path}/s.sock"):
         with Server(text, timeout=seconds) as server:
             client = connect(server.endpoint, timeout=seconds)

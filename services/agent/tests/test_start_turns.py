@@ -36,8 +36,8 @@ class SlowNode:
             yield await self.changed.get()
 
 
-class Ends:
-    """An observer that knows which zones run or have failed."""
+class StateObserver:
+    """An observer that records the state of each zone."""
 
     def __init__(self):
         self.states = {}
@@ -52,7 +52,7 @@ class Ends:
 
 async def states_after(seconds, *, start_seconds, starts):
     """Return the states of zones some seconds after their starts were requested together."""
-    observer = Ends()
+    observer = StateObserver()
     observer.runtime = runtime = ZoneRuntime(NodeZones(SlowNode(start_seconds), {}))
     runtime.attach(observer)
     for number in range(starts):

@@ -128,7 +128,7 @@ def test_token_that_cannot_be_read_is_a_usage_error(tmp_path, text):
 
 
 @pytest.mark.parametrize("token", ["", "sec\nret", "sec ret", "sec\x1bret", "sécret", "x" * 4097])
-def test_token_that_no_field_can_have_is_a_usage_error_without_it(tmp_path, token):
+def test_invalid_token_is_a_usage_error_that_does_not_show_it(tmp_path, token):
     path = tmp_path / "file"
     path.write_text(f"{token}\n")
     with pytest.raises(UsageError) as caught:
@@ -255,7 +255,7 @@ def test_redirect_is_an_error_of_each_verb(kakuri, api, verb, status):
         (["logs", "a"], 200, b"<html>"), (["logs", "-f", "a"], 200, b"<html>"),
     ],
 )  # fmt: skip
-def test_success_of_another_server_counts_as_none(kakuri, api, arguments, status, content):
+def test_success_response_of_another_server_is_an_error(kakuri, api, arguments, status, content):
     kind = "text/html" if content == b"<html>" else "application/json"
     response = Response(status, content, content_type=kind) if content else Response(status)
     api.overrides = Everywhere(response)

@@ -207,7 +207,7 @@ def test_help_fits_the_width_of_the_terminal(kakuri, environment, columns):
 
 
 @pytest.mark.parametrize("columns", ["0", "-1", "٣", "x", "9" * 5000])
-def test_help_is_shown_whatever_the_width_is_said_to_be(kakuri, environment, columns):
+def test_help_ignores_an_invalid_width(kakuri, environment, columns):
     environment.setenv("COLUMNS", columns)
     result = kakuri("--help")
     assert (result.code, result.err) == (0, "")

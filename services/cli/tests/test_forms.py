@@ -123,7 +123,7 @@ def test_server_that_ends_without_a_response_leaves_the_outcome_unknown(kakuri, 
 
 
 @pytest.mark.parametrize("arguments", [("logs", "-n", "x", "a"), ("events", "-n", "x")])
-def test_word_in_place_of_an_integer_is_reported_as_one(kakuri, arguments):
+def test_word_in_place_of_an_integer_is_reported_as_not_valid(kakuri, arguments):
     result = kakuri(*arguments)
     assert result.code == 2
     assert "'x' is not a valid integer.\n" in result.err

@@ -444,7 +444,7 @@ def test_restart_policy_is_read_in_every_spelling(kakuri, api, given, fields):
 @pytest.mark.parametrize(
     "given", ["often", "on_failure:x", "always:-1", "never:1.5", "always:²", "always:" + "9" * 5000]
 )
-def test_restart_policy_that_is_none_is_refused(kakuri, api, given):
+def test_invalid_restart_policy_is_refused(kakuri, api, given):
     result = kakuri("run", "-d", "--restart", given, "nginx")
     assert (result.code, api.workloads) == (2, {})
     assert f"got {given!r}" in result.err

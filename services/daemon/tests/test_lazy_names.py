@@ -28,7 +28,7 @@ def test_lazy_class_is_shown_by_its_public_name(package):
     assert repr(package.Example) == "<class 'lazy_example.Example'>"
 
 
-def test_lazy_name_may_be_that_of_a_number(package):
+def test_lazy_name_of_a_number_returns_it(package):
     assert package.NUMBER == 2
 
 
