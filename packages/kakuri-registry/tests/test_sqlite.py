@@ -30,6 +30,7 @@ from kakuri_registry import (
 from kakuri_registry._rows import COLUMNS
 from kakuri_registry._schema import SCHEMA_VERSION
 from kakuri_registry._store import no_failpoint
+from kakuri_registry._write_ahead_log import FRAME_HEADER, LOG_HEADER
 from kakuri_workload import (
     DesiredState,
     PullPolicy,
@@ -734,6 +735,23 @@ def test_damage_in_the_middle_of_the_log_is_distinguished_from_an_incomplete_wri
         problem.message,
     )
     assert problem.is_damage
+
+
+def test_damage_in_the_log_of_an_earlier_schema_is_reported_before_it_is_migrated(path, tmp_path):
+    path.parent.mkdir()
+    with closing(sqlite3.connect(path, isolation_level=None)) as old:
+        old.executescript((CASES / "schema-9.sql").read_text())
+        old.execute("PRAGMA journal_mode = WAL")
+        old.execute("PRAGMA wal_autocheckpoint = 0")
+        for _ in range(3):
+            old.execute("UPDATE registry SET version = version + 1")
+        crashed = image(path, tmp_path / "crashed")
+    with crashed.with_name("kakuri.db-wal").open("r+b") as log:
+        log.seek(LOG_HEADER + FRAME_HEADER + 4096 + FRAME_HEADER + 1000)
+        log.write(b"\xff" * 8)
+    with closing(SQLiteStore(crashed)) as store:
+        messages = [problem.message for problem in store.load().problems]
+    assert "the log is damaged: 2 of its 3 pages are dropped, with 2 transactions" in messages
 
 
 def test_crash_at_each_failpoint_leaves_the_old_or_the_new_state(path, tmp_path):

@@ -6,7 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from kakuri_registry._directory import open_file, sync_directory
-from kakuri_registry._schema import migrate, prepare
+from kakuri_registry._schema import check_schema, migrate, prepare
 from kakuri_registry._store import StoreProblem
 from kakuri_registry._write_ahead_log import LoggedPages, check_log, read_logged_pages
 
@@ -14,7 +14,7 @@ from kakuri_registry._write_ahead_log import LoggedPages, check_log, read_logged
 def open_database(
     path: Path, log_bytes: int, first_version: int
 ) -> tuple[sqlite3.Connection, StoreProblem | None]:
-    """Open a database or create it, check its log, migrate it, and checkpoint.
+    """Open a database or create it, check its log, checkpoint, and migrate it.
 
     The connection never checkpoints by itself. The caller holds the store's lock.
 
@@ -54,9 +54,10 @@ def open_database(
         connection.execute("PRAGMA temp_store = MEMORY")
         # The store checkpoints, because it has to know when a log begins.
         connection.execute("PRAGMA wal_autocheckpoint = 0")
-        migrate(connection, str(path), first_version=first_version)
+        check_schema(connection, str(path))
         with suppress(sqlite3.OperationalError):  # not possible on a full disk
             (_, complete, _) = connection.execute("PRAGMA wal_checkpoint").fetchone()
+        migrate(connection, str(path), first_version=first_version)
     except BaseException:
         connection.close()
         raise

@@ -241,13 +241,8 @@ def _foreign(path: str) -> StoreFailed:
     )
 
 
-def migrate(connection: sqlite3.Connection, path: str, *, first_version: int = 0) -> None:
-    """Bring a database to the current schema, in one transaction.
-
-    Args:
-        connection: The database.
-        path: Its path, for errors.
-        first_version: The version of an empty database; it has no events up to it.
+def check_schema(connection: sqlite3.Connection, path: str) -> int:
+    """Return the schema version of a database; 0 for an empty one.
 
     Raises:
         StoreTooNew: A later version of this package has written the database.
@@ -260,6 +255,21 @@ def migrate(connection: sqlite3.Connection, path: str, *, first_version: int = 0
         raise _foreign(path)
     if version > SCHEMA_VERSION:
         raise StoreTooNew(path, SCHEMA_VERSION, version)
+    return int(version)
+
+
+def migrate(connection: sqlite3.Connection, path: str, *, first_version: int = 0) -> None:
+    """Bring a database to the current schema, in one transaction.
+
+    Args:
+        connection: The database.
+        path: Its path, for errors.
+        first_version: The version of an empty database; it has no events up to it.
+
+    Raises:
+        StoreError: The same as `check_schema`.
+    """
+    version = check_schema(connection, path)
     if version == SCHEMA_VERSION:
         return
     is_new = version == 0
