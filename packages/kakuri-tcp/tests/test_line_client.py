@@ -84,7 +84,10 @@ async def test_request_with_a_line_feed_raises_value_error():
 
 
 async def test_requests_in_flight_are_bounded():
+    arrived = asyncio.Semaphore(0)
+
     async def never(line):
+        arrived.release()
         await asyncio.Event().wait()
 
     limits = LineClientLimits(requests_in_flight=2)
@@ -93,7 +96,8 @@ async def test_requests_in_flight_are_bounded():
         LineClient(server.endpoint, limits=limits) as client,
     ):
         waiting = [asyncio.create_task(client.request(b"a", timeout=5)) for _ in range(2)]
-        await asyncio.wait(waiting, timeout=0.01)
+        for _ in waiting:
+            await arrived.acquire()
         with pytest.raises(TooManyRequests):
             await client.request(b"b", timeout=5)
         await client.close()
