@@ -191,7 +191,14 @@ def test_token_file_that_is_missing_is_a_usage_error(kakuri, api):
     kakuri("context", "add", "lab", api.url, "--token-file", "/no/such")
     result = kakuri("--context", "lab", "ps")
     assert result.code == 2
-    assert "the token can't be read" in result.err
+    assert result.err == "error: the token file /no/such can't be read: No such file or directory\n"
+
+
+@pytest.mark.parametrize("option", ["--token-file", "--ca"])
+def test_empty_path_of_a_context_is_a_usage_error(kakuri, api, option):
+    result = kakuri("context", "add", "lab", api.url, option, "")
+    assert result.code == 2
+    assert f"{option}: expected the path of a file, got an empty text" in result.err
 
 
 def test_context_with_a_file_that_cannot_be_read_is_added_with_a_warning(kakuri, api, tmp_path):

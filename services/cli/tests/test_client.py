@@ -123,7 +123,7 @@ def test_socket_that_cannot_exist_is_a_usage_error_with_its_source(kakuri, path)
 def test_token_that_cannot_be_read_is_a_usage_error(tmp_path, text):
     if text is not None:
         (tmp_path / "token").write_bytes(text)
-    with pytest.raises(UsageError, match=r"^the token can't be read: "):
+    with pytest.raises(UsageError, match=r"^the token file /.*/token can't be read: "):
         api_of("http://a", token_file=str(tmp_path / "token"))
 
 

@@ -22,7 +22,6 @@ from kakuri_tcp import EndpointError, TLSSettingsError
 from kakuri._contexts import Target
 from kakuri._exits import CommandError, Exit, NotFound, Unreachable, UsageError
 from kakuri._schemas import BAD_RESPONSE, PROBLEM, Document, read_document, schema_of
-from kakuri._sources import read_text
 from kakuri._text import printable
 
 RESPONSE_SECONDS = 30.0
@@ -158,10 +157,12 @@ class API:
         self._prefix = "" if is_unix else context.host
         self._headers = {}
         if context.token_file:
+            from kakuri._sources import read_text, unreadable  # noqa: PLC0415 (only with a token)
+
             try:
                 token = read_text(_expanded(context.token_file)).strip()
             except (OSError, ValueError) as error:
-                raise UsageError(f"the token can't be read: {error}") from error
+                raise unreadable(f"the token file {context.token_file}", error) from error
             if not re.fullmatch(_CREDENTIAL, token):  # the message must not show it
                 message = "expected a token of one line in printable ASCII, without spaces"
                 raise UsageError(f"{context.token_file}: {message}, got {len(token)} characters")

@@ -101,6 +101,9 @@ def add(
     if not re.fullmatch(CONTEXT_NAME, name):
         raise UsageError(f"expected a name of letters, digits, '-', '_' and '.', got {name!r}")
     contexts = read_contexts(invocation.environ)
+    for option, path in (("--token-file", token_file), ("--ca", ca)):
+        if path == "":
+            raise UsageError(f"{option}: expected the path of a file, got an empty text")
     contexts.named[name] = Context(checked_host(url, "URL"), _absolute(token_file), _absolute(ca))
     contexts.write()
     for path in (token_file, ca):

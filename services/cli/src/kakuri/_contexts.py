@@ -4,12 +4,12 @@ The first of these that is given decides: `--host`, `--context`, KAKURI_HOST, KA
 file's `current`, `http://127.0.0.1:8080`.
 """
 
+import os
 import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from kakuri._exits import UsageError
-from kakuri._sources import read_text, unreadable
 
 DEFAULT_HOST = "http://127.0.0.1:8080"
 HOST, CONTEXT, CONFIG = "KAKURI_HOST", "KAKURI_CONTEXT", "KAKURI_CLI_CONFIG"
@@ -89,10 +89,15 @@ def read_contexts(environ: Mapping[str, str]) -> Contexts:
     """
     path = config_path(environ)
     try:
+        os.stat(path)  # noqa: PTH116 (pathlib's import takes longer)
+        from kakuri._sources import read_text  # noqa: PLC0415 (only where there is a file)
+
         text = read_text(path)
     except FileNotFoundError:
         return Contexts(path)
     except (OSError, ValueError) as error:
+        from kakuri._sources import unreadable  # noqa: PLC0415 (only for the error)
+
         raise unreadable(path, error) from error
     from kakuri._toml import parse_toml  # noqa: PLC0415 (only where there is a file)
 
