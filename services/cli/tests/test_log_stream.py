@@ -1,6 +1,7 @@
 """Following a log over breaks of its connection."""
 
 import json
+from base64 import b64encode
 from contextlib import contextmanager
 
 import pytest
@@ -221,14 +222,56 @@ def test_position_replaces_where_the_log_began_and_keeps_what_selects_its_lines(
     position = stream._Position()
     query = [("tail", "9"), ("stream", "stdout"), ("since", "0"), ("attempt", "1")]
     assert position.resumed(query) == query
-    assert position.is_new("2")
+    assert position.advance("2", 3) == 0
     assert position.resumed(query) == [("stream", "stdout"), ("attempt", "1"), ("since", "2")]
 
 
-def test_lines_that_come_again_are_counted_only_until_a_later_line():
+def test_bytes_that_come_again_are_counted_only_until_a_later_time():
     position = stream._Position()
-    assert [position.is_new(at) for at in ("2", "2")] == [True, True]
+    assert [position.advance(at, 5) for at in ("2", "2")] == [0, 0]
     position.reopened()
-    assert [position.is_new(at) for at in ("3", "3", "3")] == [True] * 3
+    assert [position.advance(at, 5) for at in ("3", "3", "3")] == [0] * 3
     position.reopened()
-    assert [position.is_new("3") for _ in range(4)] == [False] * 3 + [True]
+    assert [position.advance("3", 4) for _ in range(5)] == [4, 4, 4, 3, 0]
+
+
+class CutAPI:
+    """Serves a long line in parts, and other parts when it is asked for again."""
+
+    name = "here"
+
+    def __init__(self, *responses):
+        self._responses = list(responses)
+
+    @contextmanager
+    def stream(self, _path, _params, *, content_type):
+        yield Response(self._parts(self._responses.pop(0)))
+
+    def _parts(self, parts):
+        for part in parts:
+            fields = {"line": part.decode(errors="replace"), "partial": not part.endswith(b"x")}
+            if not part.isascii():
+                fields["base64"] = b64encode(part).decode()
+            yield record(at="1", stream="stdout", attempt=0, **fields)
+        if self._responses:
+            raise Unreachable("broken", code="no_answer")
+
+
+LONG_LINE = [
+    ([b"ab", b"cde"], [b"abcd", b"efg\x7f", b"x"]),
+    ([b"a"], [b"abcdefg\x7fx"]),
+    ([b"abc"], [b"abc", b"defg\x7fx"]),
+    ([b"abcdefg\x7f"], [b"abcdefg\x7fx"]),
+    ([b"a\xc3"], [b"a", b"\xc3\xa4b\xffc\x7fx"]),
+]
+
+
+@pytest.mark.parametrize(("before", "after"), LONG_LINE)
+def test_long_line_that_is_cut_at_other_places_after_a_break_comes_once(invocation, before, after):
+    text = b"".join(stream.follow_text(invocation, CutAPI(before, after), "a", []))
+    assert text == b"".join(after) + b"\n"
+    lines = [line for _, line in stream.follow_records(invocation, CutAPI(before, after), "a", [])]
+    records = [stream.record_of(line) for line in lines]
+    assert b"".join(map(stream.content_of, records)) == text
+    assert {each["at"] for each in records} == {"1"}
+    assert not any(b"\x7f" in line for line in lines[len(before) :])

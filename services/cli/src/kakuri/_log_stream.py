@@ -6,6 +6,7 @@ memory is bounded.
 """
 
 import binascii
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -18,6 +19,9 @@ from kakuri._schemas import BAD_RESPONSE, RECORD, read_document
 from kakuri._watch import path_of
 
 GAP = "kakuri-log-gap"
+
+_UNSAFE = r"[\x7f-\x9f\u2028\u2029]"
+"""Characters that the API escapes in JSON besides those that JSON itself does not allow."""
 
 Record = tuple[str, bytes]
 """The time of a record, and the record as a line of JSON."""
@@ -88,8 +92,12 @@ def _followed(
                 position.reopened()
                 for line in split_lines(response, "a record of the log"):
                     record = record_of(line)
-                    if position.is_new(str(record.get("at", ""))):
+                    content = content_of(record)
+                    seen = position.advance(str(record.get("at", "")), len(content))
+                    if not seen:
                         yield record, line
+                    elif seen < len(content):
+                        yield _end_of(record, content[seen:])
                 if response.trailers and response.trailers.get(GAP):
                     report_gap(invocation, workload_id)
                 return
@@ -101,30 +109,32 @@ def _followed(
 
 
 class _Position:
-    """How far a log was read: the time of the last record, and how many records have that time."""
+    """How far a log was read: the time of the last record, and the bytes that have that time.
+
+    Bytes, because the agent cuts a long line at other places when it is read again.
+    """
 
     def __init__(self) -> None:
         self.has_begun = False
         self._at = ""
-        self._count = 0
+        self._size = 0
         self._seen_again = 0
 
     def reopened(self) -> None:
-        """Begin to count the records that come again."""
-        self._seen_again = self._count if self._at else 0
+        """Begin to count the bytes that come again."""
+        self._seen_again = self._size
         self.has_begun = True
 
-    def is_new(self, at: str) -> bool:
-        """Count a record, and return whether it comes for the first time."""
+    def advance(self, at: str, size: int) -> int:
+        """Record some bytes of a time, and return how many of them came before."""
         if not at:
-            return True  # a mark, which has no time
-        if at == self._at and self._seen_again:
-            self._seen_again -= 1
-            return False
-        self._seen_again = 0
-        self._count = self._count + 1 if at == self._at else 1
-        self._at = at
-        return True
+            return 0  # a mark, which has no time
+        if at != self._at:
+            self._at, self._size, self._seen_again = at, 0, 0
+        seen = min(self._seen_again, size)
+        self._seen_again -= seen
+        self._size += size - seen
+        return seen
 
     def resumed(self, query: list[tuple[str, str]]) -> list[tuple[str, str]]:
         """Return the query for what follows the last record."""
@@ -132,6 +142,19 @@ class _Position:
             return query
         kept = [pair for pair in query if pair[0] not in ("since", "tail")]
         return [*kept, ("since", self._at)]
+
+
+def _end_of(record: dict[str, Any], content: bytes) -> tuple[dict[str, Any], bytes]:
+    """Return a record that has only the end of its content, also as a line of JSON."""
+    from kakuri_json import encode  # noqa: PLC0415 (only after a break in a long line)
+
+    end = content if record.get("partial") else content[:-1]
+    rest = {name: value for name, value in record.items() if name != "base64"}
+    rest["line"] = end.decode(errors="replace")
+    if rest["line"].encode() != end:
+        rest["base64"] = binascii.b2a_base64(end, newline=False).decode()
+    line = re.sub(_UNSAFE, lambda found: f"\\u{ord(found[0]):04x}", encode(rest).decode())
+    return rest, f"{line}\n".encode()
 
 
 class TimedText:
