@@ -3,6 +3,7 @@
 import asyncio
 from dataclasses import replace
 
+import pytest
 from kakuri_agent import ZoneRuntime
 from kakuri_agent.runtimes import _node_zones, _sidecar
 from kakuri_agent.runtimes._node_zones import NodeZones
@@ -36,6 +37,32 @@ class SlowNode:
             yield await self.changed.get()
 
 
+class FailingNode(SlowNode):
+    """A zone node that can't be used for some seconds after the first."""
+
+    def __init__(self, start_seconds, outage_seconds):
+        super().__init__(start_seconds)
+        self.outage_seconds = outage_seconds
+
+    async def events(self):
+        yield RuntimeHealth(available=True)
+        yield ZonesListed()
+        await asyncio.sleep(1)
+        yield RuntimeHealth(available=False, message="frozen")
+        await asyncio.sleep(self.outage_seconds)
+        yield RuntimeHealth(available=True)
+        while True:
+            yield await self.changed.get()
+
+
+class BusyZones(NodeZones):
+    """Zones whose starts get their turn after 2000 seconds."""
+
+    async def start(self, spec, on_begin):
+        await asyncio.sleep(2000)
+        return await super().start(spec, on_begin)
+
+
 class StateObserver:
     """An observer that records the state of each zone."""
 
@@ -50,10 +77,10 @@ class StateObserver:
         pass
 
 
-async def states_after(seconds, *, start_seconds, starts):
+async def states_after(seconds, zones, starts=1):
     """Return the states of zones some seconds after their starts were requested together."""
     observer = StateObserver()
-    observer.runtime = runtime = ZoneRuntime(NodeZones(SlowNode(start_seconds), {}))
+    observer.runtime = runtime = ZoneRuntime(zones)
     runtime.attach(observer)
     for number in range(starts):
         runtime.start(zone_spec(f"z{number}"))
@@ -69,14 +96,25 @@ def in_virtual_time(work):
 
 def test_start_that_waits_for_others_does_not_time_out_meanwhile(monkeypatch):
     monkeypatch.setattr(_node_zones, "MAX_STARTS", 1)
-    states = in_virtual_time(states_after(1500, start_seconds=400, starts=3))
+    states = in_virtual_time(states_after(1500, NodeZones(SlowNode(400), {}), starts=3))
     assert states == {"z0": RUNNING, "z1": RUNNING, "z2": RUNNING}
 
 
 def test_start_that_takes_too_long_in_its_turn_fails(monkeypatch):
     monkeypatch.setattr(_node_zones, "MAX_STARTS", 1)
-    states = in_virtual_time(states_after(1300, start_seconds=700, starts=2))
+    states = in_virtual_time(states_after(1300, NodeZones(SlowNode(700), {}), starts=2))
     assert states == {"z0": FAILED, "z1": FAILED}
+
+
+@pytest.mark.parametrize(
+    ("outage_seconds", "start_seconds", "state"),
+    [(560, 0, RUNNING), (620, 0, FAILED), (300, 280, RUNNING), (300, 320, FAILED)],
+)
+def test_outage_while_a_start_waits_for_its_turn_is_part_of_its_limit(
+    outage_seconds, start_seconds, state
+):
+    zones = BusyZones(FailingNode(start_seconds, outage_seconds), {})
+    assert in_virtual_time(states_after(2500, zones)) == {"z0": state}
 
 
 async def test_start_by_a_sidecar_begins_once_an_earlier_one_has_been_answered(

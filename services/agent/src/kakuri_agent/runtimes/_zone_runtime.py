@@ -30,6 +30,7 @@ from kakuri_agent.runtimes._protocol import (
     RuntimeFault,
     RuntimeUnavailable,
 )
+from kakuri_agent.runtimes._turn_limit import TurnLimit
 from kakuri_agent.runtimes._zone_logs import ZoneLogs, read_log_end
 from kakuri_agent.runtimes._zone_operations import Refused, ZoneOperations
 from kakuri_agent.runtimes._zone_specs import ZoneSpecs
@@ -41,8 +42,8 @@ FIRST_RETRY, LAST_RETRY = 0.1, 3.0
 """Seconds between attempts of an operation that was not answered; doubled each time."""
 
 START_TIMEOUT = 600.0
-"""Seconds after which a start that was not answered, or not completed, has failed. The time for
-which it waits for other starts to end does not count."""
+"""Seconds after which a start that was not answered, or not completed, has failed. Those in which
+it waits for other starts to end count only while the runtime does not answer."""
 
 METRICS_SECONDS = 2.6
 """Seconds that zones may take to report their metrics, within the agent's limit for a runtime."""
@@ -259,12 +260,12 @@ class ZoneRuntime:
         return await self._repeat(lambda: self._start_in_turn(spec, limit), start=spec)
 
     async def _start_in_turn(self, spec: ZoneSpec, limit: asyncio.Timeout) -> ZoneStatus:
-        """Start a zone; its time limit is suspended while it waits for other starts to end."""
-        loop, deadline = asyncio.get_running_loop(), limit.when()
-        assert deadline is not None  # only cancelling ends a start that waits without one
-        left = deadline - loop.time()
-        limit.reschedule(None)
-        return await self._zones.start(spec, lambda: limit.reschedule(loop.time() + left))
+        """Start a zone; its limit is suspended while it waits for other starts to end."""
+        turn = TurnLimit(limit, lambda: self.fault)
+        try:
+            return await self._zones.start(spec, turn.begin)
+        finally:
+            turn.close()
 
     async def _stop(self, zone_id: str, grace_seconds: int) -> None:
         zone = await self._repeat(lambda: self._zones.stop(zone_id, grace_seconds))
