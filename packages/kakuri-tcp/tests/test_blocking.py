@@ -154,3 +154,9 @@ def test_server_and_client_accept_a_timeout_beyond_the_limit_of_poll(seconds, tm
             with client, server.accept() as accepted:
                 client.send_line(b"a")
                 assert accepted.reader().read_line() == b"a"
+
+
+def test_server_with_a_wrong_timeout_leaves_no_socket_behind(tmp_path):
+    with pytest.raises(TypeError):
+        Server(f"unix:{tmp_path}/socket", timeout="5")
+    assert list(tmp_path.iterdir()) == []

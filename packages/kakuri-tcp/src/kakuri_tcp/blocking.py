@@ -57,8 +57,8 @@ class Server:
         endpoint = Endpoint.of(endpoint)
         if endpoint.scheme == "tls":
             raise EndpointError(f"expected tcp:// or unix:// to listen on, got '{endpoint}'")
-        self._listeners = open_sockets_blocking(endpoint, backlog, unix_access or UnixAccess())
         self._timeout = capped_timeout(timeout)
+        self._listeners = open_sockets_blocking(endpoint, backlog, unix_access or UnixAccess())
         self.endpoint: Endpoint = self._listeners.endpoint
 
     def __repr__(self) -> str:
