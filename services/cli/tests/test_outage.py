@@ -1,11 +1,14 @@
 """An outage of the control plane, with a clock that only waiting moves."""
 
 import time
+from itertools import count, islice
+from types import SimpleNamespace
 
 import pytest
 from kakuri import _outage
 from kakuri._exits import Unreachable
 from kakuri._outage import Outage
+from kakuri._watch import changes
 
 LOST = Unreachable("refused", code="unreachable")
 
@@ -101,7 +104,38 @@ def test_responses_that_break_off_for_five_minutes_end_with_the_last_error(outag
     assert 400 < clock[0] < 403
 
 
+def test_failure_after_a_complete_response_is_a_new_outage(outage, clock):
+    outage, notes, waits = outage
+    outage.failed(LOST)
+    clock[0] = 399.0
+    outage.ended(is_complete=True)
+    clock[0] = 401.0
+    outage.failed(LOST)
+    assert waits == [0.1, 0.1]
+    assert len(notes) == 3
+
+
 def test_response_without_an_outage_prints_nothing(outage):
     outage, notes, waits = outage
     outage.ended()
     assert (notes, waits) == ([], [])
+
+
+def test_polls_of_which_every_other_one_fails_for_ten_minutes_go_on(clock, monkeypatch):
+    answers = count()
+
+    class API:
+        name = "here"
+
+        def get(self, *_, wait):
+            clock[0] += 3
+            number = next(answers)
+            if number % 2:
+                raise LOST
+            return SimpleNamespace(document={"version": number, "state": "pending"})
+
+    monkeypatch.setattr(time, "sleep", lambda seconds: None)
+    monkeypatch.setattr(Outage.__init__, "__defaults__", (lambda seconds: None,))
+    found = list(islice(changes(Invocation(), API(), "a"), 100))
+    assert clock[0] > 600
+    assert [each["version"] for each in found] == list(range(0, 200, 2))

@@ -12,8 +12,8 @@ GIVE_UP_SECONDS = 300.0
 """Seconds without a response after which following ends with an error."""
 
 STABLE_SECONDS = 10.0
-"""Seconds after a response until an outage is over. A failure before that continues the outage, so
-a server that breaks off each response is also asked less and less often, and given up at last."""
+"""Seconds after the beginning of a response in which another failure belongs to the same outage: a
+server that breaks off each response is asked less and less often, too, and not without end."""
 
 _FIRST_DELAY, _LONGEST_DELAY = 0.1, 2.0
 
@@ -56,9 +56,15 @@ class Outage:
         self._sleep(self._delay)
         self._delay = min(2 * self._delay, _LONGEST_DELAY)
 
-    def ended(self) -> None:
-        """Record a response."""
+    def ended(self, *, is_complete: bool = False) -> None:
+        """Record a response, or the beginning of one.
+
+        Args:
+            is_complete: Whether it is complete: then the next failure is a new outage.
+        """
         if self._since is not None and self._returned is None:
             self._returned = time.monotonic()
             lasted = span(self._returned - self._since)
             self._invocation.note(f"{now_clock()} {self._name} is back after {lasted}", "yellow")
+        if is_complete:
+            self._since = self._returned = None

@@ -56,7 +56,7 @@ def changes(invocation: Invocation, api: API, workload_id: str) -> Iterator[dict
                 raise
             outage.failed(error)
             continue
-        outage.ended()
+        outage.ended(is_complete=True)
         document: dict[str, Any] = response.document
         wait = PULL_SECONDS if document.get("reason") == "Pulling" else POLL_SECONDS
         newest = str(document["version"])
