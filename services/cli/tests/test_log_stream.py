@@ -68,6 +68,16 @@ def test_log_goes_on_after_every_break_without_a_gap_or_a_repetition(invocation,
     assert read == [(at, record(at=at, line=line)) for at, line in LINES]
 
 
+def test_log_whose_response_ends_within_a_record_goes_on_after_the_last_one(invocation, capsys):
+    class Ended(BrokenAPI):
+        def _broken(self, text, size):
+            yield text[:size]
+
+    api = Ended([len(record(at="1", line="a")) + 5])
+    assert b"".join(stream.follow_text(invocation, api, "a", [])) == b"a\nb\nc\nb\nd\ne\n"
+    assert "trying again: the log ended within a record" in capsys.readouterr().err
+
+
 def test_resumed_log_asks_for_lines_since_the_last_one(invocation):
     api = BrokenAPI([50])
     list(stream.follow_text(invocation, api, "a", [("tail", "9"), ("stream", "stdout")]))

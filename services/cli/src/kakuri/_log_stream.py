@@ -7,7 +7,7 @@ memory is bounded.
 
 import binascii
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from kakuri._client import API, Params
@@ -90,7 +90,7 @@ def _followed(
             with api.stream(path, query, content_type="application/x-ndjson") as response:
                 outage.ended()
                 position.reopened()
-                for line in split_lines(response, "a record of the log"):
+                for line in _complete_lines(response):
                     record = record_of(line)
                     content = content_of(record)
                     seen = position.advance(str(record.get("at", "")), len(content))
@@ -106,6 +106,14 @@ def _followed(
                 raise
             outage.failed(error)
             query = position.resumed(params)
+
+
+def _complete_lines(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield the lines of a stream; Unreachable if a proxy cut it off within one."""
+    for line in split_lines(pieces, "a record of the log"):
+        if not line.endswith(b"\n"):
+            raise Unreachable("the log ended within a record", code="no_answer")
+        yield line
 
 
 class _Position:
