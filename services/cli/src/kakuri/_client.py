@@ -45,8 +45,9 @@ _CODES = {"capacity": Exit.NO_ROOM, "never_fits": Exit.NO_ROOM}
 _UNKNOWN_OUTCOME = {"agent_unreachable", "agent_timeout"}
 _REDIRECT, _NOT_MODIFIED = 300, 304
 _ERROR, _UNAUTHORIZED, _NOT_FOUND, _SERVER_ERROR = 400, 401, 404, 500
-_CREDENTIAL = r"[!-~]{1,4096}"
-"""A bearer token (RFC 6750 section 2.1), or others of visible ASCII, which many servers accept."""
+_CREDENTIAL = r"[!-~]{1,8000}"
+"""A token of an Authorization field (RFC 6750 section 2.1), and what servers accept besides. Tokens
+with the groups of a user have thousands of characters; servers limit the line to some 8192."""
 
 _FATE_UNKNOWN = "it is not known whether the request was carried out"
 
@@ -162,9 +163,9 @@ class API:
             try:
                 token = read_text(_expanded(context.token_file)).strip()
             except (OSError, ValueError) as error:
-                raise unreadable(f"the token file {context.token_file}", error) from error
-            if not re.fullmatch(_CREDENTIAL, token):  # the message must not show it
-                message = "expected a token of one line in printable ASCII, without spaces"
+                raise UsageError(f"the token can't be read: {error}") from error
+            if not re.fullmatch(_CREDENTIAL, token):  # it must not be part of the message
+                message = "expected a token of 1 to 8000 characters of ASCII, without spaces"
                 raise UsageError(f"{context.token_file}: {message}, got {len(token)} characters")
             self._headers["Authorization"] = f"Bearer {token}"
         tls = None
