@@ -104,6 +104,20 @@ def test_responses_that_break_off_for_five_minutes_end_with_the_last_error(outag
     assert 400 < clock[0] < 403
 
 
+def test_response_that_breaks_off_after_a_long_outage_does_not_end_the_command(outage, clock):
+    outage, _, waits = outage
+    outage.failed(LOST)
+    clock[0] = 399.0
+    outage.ended()
+    clock[0] = 404.0
+    outage.failed(LOST)
+    clock[0] = 699.0
+    outage.failed(LOST)
+    assert len(waits) == 3
+    with pytest.raises(Unreachable):
+        outage.failed(LOST)
+
+
 def test_failure_after_a_complete_response_is_a_new_outage(outage, clock):
     outage, notes, waits = outage
     outage.failed(LOST)

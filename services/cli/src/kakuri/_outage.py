@@ -29,7 +29,8 @@ class Outage:
         self._name = name
         self._sleep = sleep
         self._since: float | None = None
-        self._returned: float | None = None  # when a response came during the outage
+        self._counted_from = 0.0  # the start of the outage, or the first response within it
+        self._returned: float | None = None  # the time of the response that interrupted the outage
         self._delay = _FIRST_DELAY
 
     def failed(self, error: Unreachable) -> None:
@@ -47,8 +48,9 @@ class Outage:
             is_new, is_stable = True, now - self._returned >= STABLE_SECONDS
             self._since, self._returned = None if is_stable else self._since, None
         if self._since is None:
-            self._since, self._delay = now, _FIRST_DELAY
-        elif now - self._since > GIVE_UP_SECONDS:
+            self._since = self._counted_from = now
+            self._delay = _FIRST_DELAY
+        elif now - self._counted_from > GIVE_UP_SECONDS:
             raise error
         if is_new:
             self._invocation.note(f"{now_clock()} lost {self._name}, trying again: {error.message}",
@@ -64,6 +66,8 @@ class Outage:
         """
         if self._since is not None and self._returned is None:
             self._returned = time.monotonic()
+            if self._counted_from == self._since:
+                self._counted_from = self._returned
             lasted = span(self._returned - self._since)
             self._invocation.note(f"{now_clock()} {self._name} is back after {lasted}", "yellow")
         if is_complete:
