@@ -134,12 +134,12 @@ def test_token_with_thousands_of_characters_is_sent(tmp_path):
 
 
 @pytest.mark.parametrize("token", ["", "sec\nret", "sec ret", "sec\x1bret", "sécret", "x" * 8001])
-def test_token_that_no_field_can_have_is_a_usage_error_without_it(tmp_path, token):
+def test_invalid_token_is_a_usage_error_that_does_not_show_it(tmp_path, token):
     path = tmp_path / "file"
     path.write_text(f"{token}\n")
     with pytest.raises(UsageError) as caught:
         api_of("http://a", token_file=str(path))
-    expected = "expected a token of 1 to 8000 characters of ASCII, without spaces"
+    expected = "expected a token of 1 to 8000 printable ASCII characters, without spaces"
     assert caught.value.message == f"{path}: {expected}, got {len(token)} characters"
 
 

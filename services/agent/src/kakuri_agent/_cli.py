@@ -221,7 +221,7 @@ def first_version(now: float) -> int:
     """Return the version that a new store begins with, at a time in seconds since the epoch.
 
     It is larger than any version of an earlier store, so a reader that continues after an event of
-    that one is told that events are missing.
+    that one gets `compacted`.
     """
     return min(max(int(now), 0), LATEST_START) * VERSION_GAP
 

@@ -163,9 +163,9 @@ class API:
             try:
                 token = read_text(_expanded(context.token_file)).strip()
             except (OSError, ValueError) as error:
-                raise UsageError(f"the token can't be read: {error}") from error
+                raise unreadable(f"the token file {context.token_file}", error) from error
             if not re.fullmatch(_CREDENTIAL, token):  # it must not be part of the message
-                message = "expected a token of 1 to 8000 characters of ASCII, without spaces"
+                message = "expected a token of 1 to 8000 printable ASCII characters, without spaces"
                 raise UsageError(f"{context.token_file}: {message}, got {len(token)} characters")
             self._headers["Authorization"] = f"Bearer {token}"
         tls = None
