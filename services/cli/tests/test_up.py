@@ -207,6 +207,15 @@ def test_report_of_a_control_plane_on_a_unix_socket_has_commands_that_reach_it(c
     assert "curl --unix-socket /run/api.sock http://localhost/workloads\n" in out
 
 
+def test_commands_of_the_report_quote_paths_with_spaces(capsys):
+    system = up._System(Invocation({}), is_simulated=True)
+    system._report("unix:/a b/agent.sock", "unix:/a b/api.sock", "")
+    out = capsys.readouterr().out
+    assert "nc -N -U '/a b/agent.sock'" in out
+    assert " --host 'unix:/a b/api.sock' ps\n" in out
+    assert "curl --unix-socket '/a b/api.sock' http://localhost/workloads\n" in out
+
+
 def test_report_without_a_warning_prints_none(capsys):
     up._System(Invocation({}), is_simulated=False)._report("127.0.0.1:9000", "127.0.0.1:8080", "")
     out, err = capsys.readouterr()

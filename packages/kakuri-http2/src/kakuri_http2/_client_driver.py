@@ -1,7 +1,7 @@
 """A client's connection over an asyncio transport."""
 
 import asyncio
-from collections import deque
+from collections import OrderedDict
 from typing import Self
 
 from kakuri_http2._client import ClientConnection, PreparedRequest
@@ -27,7 +27,8 @@ class ClientDriver(Driver[ClientConnection]):
 
     def __init__(self, limits: Limits | None = None) -> None:
         super().__init__(ClientConnection(limits))
-        self._waiting: deque[asyncio.Future[bool]] = deque()
+        # Ordered, because any of thousands may be cancelled: removing it has to take no search.
+        self._waiting: OrderedDict[asyncio.Future[bool], None] = OrderedDict()
         # Streams that ended with the last read; 0 once a request was sent after it. Each may bring
         # a request, so the first one waits for the others unless it is alone.
         self._ended_together = 0
@@ -74,12 +75,12 @@ class ClientDriver(Driver[ClientConnection]):
         if not self.connection.accepts_streams:
             raise _not_sent()
         turn = self._loop.create_future()
-        self._waiting.append(turn)
+        self._waiting[turn] = None
         try:
             is_granted = await turn
         except asyncio.CancelledError:
             if turn in self._waiting:
-                self._waiting.remove(turn)
+                del self._waiting[turn]
             elif not turn.cancelled() and turn.result():
                 self._granted -= 1
                 self._streams_changed()
@@ -119,14 +120,14 @@ class ClientDriver(Driver[ClientConnection]):
     def _streams_changed(self) -> None:
         """Assign free streams to the requests that have waited longest."""
         while self._waiting and self.connection.available_streams > self._granted:
-            turn = self._waiting.popleft()
+            turn, _ = self._waiting.popitem(last=False)
             if not turn.done():
                 turn.set_result(True)
                 self._granted += 1
 
     def _ended(self, error: RemoteProtocolError | None) -> None:  # noqa: ARG002 - exchanges have it
         while self._waiting:
-            turn = self._waiting.popleft()
+            turn, _ = self._waiting.popitem(last=False)
             if not turn.done():
                 turn.set_result(False)
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from shlex import quote
 from typing import NoReturn
 
 import click
@@ -133,7 +134,7 @@ def _command(address: str) -> str:
     program = Path(sys.argv[0]).resolve()
     name = "kakuri" if shutil.which("kakuri") == str(program) else str(program)
     host = _url(address)
-    return name if host == DEFAULT_HOST else f"{name} --host {host}"
+    return name if host == DEFAULT_HOST else f"{name} --host {quote(host)}"
 
 
 def _url(address: str) -> str:
@@ -144,7 +145,9 @@ def _url(address: str) -> str:
 def _curl(address: str) -> str:
     """Return the options and the beginning of a URL with which curl reaches an address."""
     path = address.removeprefix("unix:")
-    return f"http://{address}" if path == address else f"--unix-socket {path} http://localhost"
+    if path == address:
+        return f"http://{address}"
+    return f"--unix-socket {quote(path)} http://localhost"
 
 
 class _System:
@@ -183,7 +186,8 @@ class _System:
             self._invocation.out_value({"agent": agent, "control_plane": _url(address)})
         else:
             host, _, port = agent.rpartition(":")
-            where = f"{host} {port}" if port.isdigit() else f"-U {agent.removeprefix('unix:')}"
+            path = quote(agent.removeprefix("unix:"))
+            where = f"{host} {port}" if port.isdigit() else f"-U {path}"
             self._invocation.out(f"\nagent          {agent}\ncontrol plane  {_url(address)}\n")
             self._invocation.out("Next, in another terminal:\n")
             command = _command(address)
