@@ -1,7 +1,5 @@
 """Readers of content, one for each framing, and the writer of chunks (RFC 9112 6 and 7.1)."""
 
-import re
-
 from kakuri_http._errors import LimitExceeded, LocalProtocolError, RemoteProtocolError
 from kakuri_http._headers import Headers, ParsedHeaders
 from kakuri_http._limits import Limits
@@ -66,8 +64,7 @@ _NOT_IN_TRAILERS = frozenset(
 )
 
 
-# The beginning of an ordinary chunk after another one. `ChunkedReader.read` handles all others.
-_NEXT_CHUNK = re.compile(rb"\r\n([0-9A-Fa-f]{1,8})\r\n")
+_HEX_DIGITS = b"0123456789abcdefABCDEF"
 _JOINED_BYTES = 16_384
 """Bytes at which a piece of joined chunks is complete. Each piece takes about forty bytes of memory
 and an event, which is many times as much as the content of a chunk of one byte."""
@@ -123,9 +120,13 @@ class ChunkedReader:
         """Return a chunk's content joined with that of complete short chunks after it."""
         size = len(piece)
         pieces = [piece]
-        while size < _JOINED_BYTES and (match := _NEXT_CHUNK.match(data, position)):
-            begin = match.end()
-            length = int(match[1], 16)
+        while size < _JOINED_BYTES and data.startswith(b"\r\n", position):
+            # Only chunks with up to eight digits and nothing else; `read` handles all others.
+            end = data.find(b"\r\n", position + 2, position + 12)
+            digits = data[position + 2 : end]
+            if end < 0 or not digits or digits.strip(_HEX_DIGITS):
+                break
+            begin, length = end + 2, int(digits, 16)
             if not length or begin + length > len(data):
                 break
             position = begin + length
@@ -207,7 +208,7 @@ class ChunkedReader:
 
 
 def _check_size_start(byte: int) -> None:
-    if byte not in b"0123456789abcdefABCDEF":
+    if byte not in _HEX_DIGITS:
         raise RemoteProtocolError(f"expected a chunk size, got {bytes([byte])!r}")
 
 
