@@ -13,7 +13,6 @@ from kakuri_registry import (
     STORE_FAILPOINTS,
     VERSION_GAP,
     Change,
-    Compacted,
     MemoryStore,
     SQLiteStore,
     StoreFailed,
@@ -678,19 +677,6 @@ def image(path: Path, to: Path) -> Path:
         with path.with_name(path.name + suffix).open("rb") as file:
             (to / f"kakuri.db{suffix}").write_bytes(file.read())
     return to / "kakuri.db"
-
-
-def test_new_store_begins_with_its_version_and_without_earlier_events(path):
-    first = 7 * VERSION_GAP
-    for version in (first, 99 * VERSION_GAP):  # only a new store takes it
-        with closing(SQLiteStore(path, version=version)) as store:
-            loaded = store.load()
-        assert loaded.compacted == first
-        assert first < loaded.version < 9 * VERSION_GAP + first
-    journal = WorkloadRegistry.load(loaded).journal
-    assert journal.after(journal.index, 1) == []
-    with pytest.raises(Compacted):
-        journal.after(first - 1, 1)
 
 
 @pytest.mark.parametrize("torn", [1, 100, 4096, 4120, 5000])

@@ -326,20 +326,6 @@ def test_check_store_of_an_unreadable_file_is_one_line_and_status_2(tmp_path, ca
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("store", ["memory", "sqlite"])
-async def test_versions_of_a_new_store_are_larger_than_those_of_the_one_it_replaces(
-    tmp_path, monkeypatch, store
-):
-    versions = []
-    for now in (1_800_000_000.0, 1_800_000_009.5):
-        monkeypatch.setattr("kakuri_agent._cli.time.time", lambda now=now: now)
-        given = settings(tmp_path, store=store, state_dir=tmp_path / str(now))
-        async with agent_service(given) as endpoint, AgentClient(endpoint) as agent:
-            versions.append((await agent.get_changes()).next)
-    assert first_version(1_800_000_000.0) <= versions[0] < first_version(1_800_000_009.0)
-    assert versions[1] >= first_version(1_800_000_009.0)
-
-
 @pytest.mark.parametrize("now", [-5e9, 0.0, 1.8e9, 1e11])
 def test_versions_are_numbers_of_json_whatever_the_clock_says(now):
     assert 0 <= first_version(now) < 2**53

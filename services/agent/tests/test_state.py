@@ -14,14 +14,14 @@ from structlog.testing import capture_logs
 
 @pytest.fixture
 def state(tmp_path):
-    StateDirectory(tmp_path).store(is_simulated=False, version=0).close()
+    StateDirectory(tmp_path).store(is_simulated=False).close()
     return StateDirectory(tmp_path)
 
 
 def test_runtime_of_a_directory_without_a_store_of_zones_is_none(tmp_path):
     state = StateDirectory(tmp_path)
     assert state.last_runtime is None
-    state.store(is_simulated=True, version=0).close()
+    state.store(is_simulated=True).close()
     state.record_runtime("cri")
     assert state.last_runtime is None
 

@@ -11,9 +11,7 @@ from kakuri_registry._store import StoreProblem
 from kakuri_registry._write_ahead_log import LoggedPages, check_log, read_logged_pages
 
 
-def open_database(
-    path: Path, log_bytes: int, first_version: int
-) -> tuple[sqlite3.Connection, StoreProblem | None]:
+def open_database(path: Path, log_bytes: int) -> tuple[sqlite3.Connection, StoreProblem | None]:
     """Open a database or create it, check its log, checkpoint, and migrate it.
 
     The connection never checkpoints by itself. The caller holds the store's lock.
@@ -22,7 +20,6 @@ def open_database(
         path: The database.
         log_bytes: Bytes that the log's file keeps: SQLite cuts a longer file to this length when it
             begins to overwrite it.
-        first_version: The version of a new database.
 
     Returns:
         The connection, and a problem if SQLite did not use all pages of the log.
@@ -57,7 +54,7 @@ def open_database(
         check_schema(connection, str(path))
         with suppress(sqlite3.OperationalError):  # not possible on a full disk
             (_, complete, _) = connection.execute("PRAGMA wal_checkpoint").fetchone()
-        migrate(connection, str(path), first_version=first_version)
+        migrate(connection, str(path))
     except BaseException:
         connection.close()
         raise

@@ -15,7 +15,7 @@ from kakuri_registry._accepted_rows import is_later_than_row, read_accepted
 from kakuri_registry._cells import BadRow
 from kakuri_registry._directory import companion, open_file, sync_directory
 from kakuri_registry._rows import COLUMNS, RowReader, row_of, storable
-from kakuri_registry._schema import migrate, prepare, set_versions
+from kakuri_registry._schema import migrate, prepare
 from kakuri_registry._statements import (
     COPY_TOMBSTONES,
     PUT,
@@ -61,7 +61,7 @@ def recover(path: Path) -> tuple[Path, int]:
         connection.execute("BEGIN")
         connection.executemany(PUT[1], rows.values())
         connection.executemany(PUT_TOMBSTONES[1], tombstones)
-        set_versions(connection, version)
+        connection.execute("UPDATE registry SET version = ?, compacted = ?", (version, version))
         connection.execute("COMMIT")
     number = 1
     while os.path.lexists(companion(path, f".damaged-{number}")):

@@ -230,11 +230,6 @@ def _statements(script: str) -> Iterator[str]:
             statement = ""
 
 
-def set_versions(connection: sqlite3.Connection, version: int) -> None:
-    """Store the version of the latest change, and that no event up to it is stored."""
-    connection.execute("UPDATE registry SET version = ?, compacted = ?", (version, version))
-
-
 def _foreign(path: str) -> StoreFailed:
     return StoreFailed(
         f"expected a database of this package in {path!r}, got another application's"
@@ -258,13 +253,8 @@ def check_schema(connection: sqlite3.Connection, path: str) -> int:
     return int(version)
 
 
-def migrate(connection: sqlite3.Connection, path: str, *, first_version: int = 0) -> None:
+def migrate(connection: sqlite3.Connection, path: str) -> None:
     """Bring a database to the current schema, in one transaction.
-
-    Args:
-        connection: The database.
-        path: Its path, for errors.
-        first_version: The version of an empty database; it has no events up to it.
 
     Raises:
         StoreError: The same as `check_schema`.
@@ -272,15 +262,12 @@ def migrate(connection: sqlite3.Connection, path: str, *, first_version: int = 0
     version = check_schema(connection, path)
     if version == SCHEMA_VERSION:
         return
-    is_new = version == 0
     connection.execute("BEGIN IMMEDIATE")
     try:
         while version != SCHEMA_VERSION:
             version, script = MIGRATIONS[version]
             for statement in _statements(script):
                 connection.execute(statement)
-        if is_new:
-            set_versions(connection, first_version)
         # A pragma takes no parameters; both are numbers of this module.
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")

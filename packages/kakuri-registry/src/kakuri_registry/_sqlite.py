@@ -77,7 +77,6 @@ class SQLiteStore:
         self,
         path: str | os.PathLike[str],
         *,
-        version: int = 0,
         reserve: int = RESERVE_BYTES,
         failpoint: Failpoint = no_failpoint,
     ) -> None:
@@ -86,8 +85,6 @@ class SQLiteStore:
         Args:
             path: The database. Other files of the store have the same name with a suffix. Their
                 directory is created if it does not exist.
-            version: The version that the registry of a new store begins with. To tell the versions
-                of one store from those of a store that it replaces, pass a larger one each time.
             reserve: Bytes of disk space to reserve for stopping and removing workloads while the
                 disk is full; 0 for none.
             failpoint: Called at each of `STORE_FAILPOINTS`, for tests of crashes.
@@ -102,7 +99,6 @@ class SQLiteStore:
         """
         self._path = Path(path)
         self._failpoint = failpoint
-        self._first_version = version
         self._problems: list[StoreProblem] = []
         self._connection: sqlite3.Connection | None = None
         self._lock = -1
@@ -232,7 +228,7 @@ class SQLiteStore:
         return f"<SQLiteStore {str(self._path)!r} {'closed' if self._lock < 0 else 'open'}>"
 
     def _open(self) -> sqlite3.Connection:
-        connection, problem = open_database(self._path, self._log_limit.size, self._first_version)
+        connection, problem = open_database(self._path, self._log_limit.size)
         if problem is not None:
             self._problems.append(problem)
         return connection

@@ -218,10 +218,9 @@ def main(*, check_store: bool, **options: object) -> None:
 
 
 def first_version(now: float) -> int:
-    """Return the version that a new store begins with, at a time in seconds since the epoch.
+    """Return the version that a store in memory begins with, at a time in seconds since the epoch.
 
-    It is larger than any version of an earlier store, so a reader that continues after an event of
-    that one gets `compacted`.
+    It is larger than any version of an earlier process, whose readers would continue otherwise.
     """
     return min(max(int(now), 0), LATEST_START) * VERSION_GAP
 
@@ -237,11 +236,10 @@ async def agent_service(settings: Settings) -> AsyncIterator[Endpoint]:
     is_durable = settings.store == "sqlite" or (
         settings.store == "auto" and not (is_simulated and settings.state_dir is None)
     )
-    version = first_version(time.time())
     store = (
-        state.store(is_simulated=is_simulated, version=version)
+        state.store(is_simulated=is_simulated)
         if is_durable
-        else EphemeralStore(version=version, store_id=os.urandom(16).hex())
+        else EphemeralStore(version=first_version(time.time()), store_id=os.urandom(16).hex())
     )
     async with (
         open_registry(store) as (registry, writer),

@@ -54,21 +54,13 @@ class StateDirectory:
             return None
         return self._recorded_runtime() or "sidecar"
 
-    def store(self, *, is_simulated: bool, version: int) -> Store:
-        """Return the store of simulated or of real zones.
-
-        Args:
-            is_simulated: Whether it is that of simulated zones.
-            version: The version that a new store begins with.
-
-        Raises:
-            DaemonError: The store is unusable.
-        """
+    def store(self, *, is_simulated: bool) -> Store:
+        """Return the store of simulated or of real zones. Raises DaemonError if it is unusable."""
         from kakuri_registry import SQLiteStore  # noqa: PLC0415 (it loads the database)
 
         name = "simulated" if is_simulated else ZONES
         try:
-            return SQLiteStore(self._directory / f"{name}{SUFFIX}", version=version)
+            return SQLiteStore(self._directory / f"{name}{SUFFIX}")
         except (StoreError, OSError) as error:
             raise self._unusable(error) from error
 
