@@ -198,22 +198,18 @@ def test_report_has_commands_for_both_daemons(capsys, agent, where):
     assert err == "\nbeware\n"
 
 
-def test_report_of_a_control_plane_on_a_unix_socket_has_commands_that_reach_it(capsys):
+@pytest.mark.parametrize(
+    ("path", "quoted"), [("/run/api.sock", "/run/api.sock"), ("/a b/api.sock", "'/a b/api.sock'")]
+)
+def test_report_on_unix_sockets_has_commands_that_reach_them(capsys, path, quoted):
     system = up._System(Invocation({}), is_simulated=True)
-    system._report("127.0.0.1:9000", "unix:/run/api.sock", "")
+    system._report(f"unix:{path}", f"unix:{path}", "")
     out = capsys.readouterr().out
-    assert "control plane  unix:/run/api.sock\n" in out
-    assert " --host unix:/run/api.sock ps\n" in out
-    assert "curl --unix-socket /run/api.sock http://localhost/workloads\n" in out
-
-
-def test_commands_of_the_report_quote_paths_with_spaces(capsys):
-    system = up._System(Invocation({}), is_simulated=True)
-    system._report("unix:/a b/agent.sock", "unix:/a b/api.sock", "")
-    out = capsys.readouterr().out
-    assert "nc -N -U '/a b/agent.sock'" in out
-    assert " --host 'unix:/a b/api.sock' ps\n" in out
-    assert "curl --unix-socket '/a b/api.sock' http://localhost/workloads\n" in out
+    host = quoted.replace(path, f"unix:{path}")
+    assert f"control plane  unix:{path}\n" in out
+    assert f"nc -N -U {quoted}\n" in out
+    assert f" --host {host} ps\n" in out
+    assert f"curl --unix-socket {quoted} http://localhost/workloads\n" in out
 
 
 def test_report_without_a_warning_prints_none(capsys):
