@@ -110,7 +110,7 @@ async def test_problems_of_a_store_are_logged_with_the_workloads_that_they_conce
         {"event": "store damaged", "log_level": "error", "problem": "page 7 is damaged"},
         {"event": "store damaged", "log_level": "error", "problem": "got 'x'", "id": "a"},
         {
-            "event": "store warning",
+            "event": "store problem",
             "log_level": "warning",
             "problem": "the last write was not complete",
         },

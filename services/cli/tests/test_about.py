@@ -198,7 +198,7 @@ def test_token_file_that_is_missing_is_a_usage_error(kakuri, api):
 def test_empty_path_of_a_context_is_a_usage_error(kakuri, api, option):
     result = kakuri("context", "add", "lab", api.url, option, "")
     assert result.code == 2
-    assert f"{option}: expected the path of a file, got an empty text" in result.err
+    assert f"{option}: expected the path of a file, got an empty string" in result.err
 
 
 def test_context_with_a_file_that_cannot_be_read_is_added_with_a_warning(kakuri, api, tmp_path):

@@ -22,7 +22,7 @@ def open_database(path: Path, log_bytes: int) -> tuple[sqlite3.Connection, Store
             begins to overwrite it.
 
     Returns:
-        The connection, and a problem if SQLite did not use all pages of the log.
+        The connection, and a problem if SQLite dropped pages of the log; else None.
 
     Raises:
         StoreError: The log or the database belongs to another run, version or application.
@@ -51,6 +51,7 @@ def open_database(path: Path, log_bytes: int) -> tuple[sqlite3.Connection, Store
         connection.execute("PRAGMA temp_store = MEMORY")
         # The store checkpoints, because it has to know when a log begins.
         connection.execute("PRAGMA wal_autocheckpoint = 0")
+        # Before the checkpoint, which would change the database of another application or version.
         check_schema(connection, str(path))
         with suppress(sqlite3.OperationalError):  # not possible on a full disk
             (_, complete, _) = connection.execute("PRAGMA wal_checkpoint").fetchone()
@@ -62,12 +63,12 @@ def open_database(path: Path, log_bytes: int) -> tuple[sqlite3.Connection, Store
 
 
 def _problem_of(logged: LoggedPages, complete: int) -> StoreProblem | None:
-    """Return the problem of a log of which SQLite used the first `complete` pages; None if all."""
+    """Return a problem if SQLite used only the first `complete` pages of a log; else None."""
     if complete >= logged.number:
         return None
     pages = f"{logged.number - complete} of its {logged.number} pages are dropped"
     transactions = sum(each > complete for each in logged.commits)
-    if transactions > 1:  # a crash leaves one: each begins when the one before it is on disk
+    if transactions > 1:  # a crash leaves one at most: each begins after the one before it
         return StoreProblem(f"the log is damaged: {pages}, with {transactions} transactions")
     message = f"the log ends in a transaction that is not complete: {pages}"
     return StoreProblem(message, is_damage=False)

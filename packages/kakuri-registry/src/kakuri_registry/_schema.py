@@ -257,7 +257,7 @@ def migrate(connection: sqlite3.Connection, path: str) -> None:
     """Bring a database to the current schema, in one transaction.
 
     Raises:
-        StoreError: The same as `check_schema`.
+        StoreTooNew, StoreFailed: See `check_schema`.
     """
     version = check_schema(connection, path)
     if version == SCHEMA_VERSION:

@@ -55,9 +55,9 @@ MIN_DOCUMENT_BYTES = 1024
 EXIT_DAMAGED = 1
 """The exit status of --check-store for a damaged store."""
 
-LATEST_START = 1 << 32
-"""The latest start, in seconds since the epoch, that a version can tell: in the year 2106. A clock
-that is further ahead must not make versions that JSON numbers can't represent (2^53)."""
+MAX_START_TIME = 1 << 32
+"""Latest start time, in seconds since the epoch, from which a version is derived: in 2106. It keeps
+versions below 2^53, the limit of JSON numbers, if the clock is wrong."""
 
 NODE_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,251}[A-Za-z0-9])?")
 """The form of a node's name, which is part of paths and can't be an option: that of host names."""
@@ -218,11 +218,12 @@ def main(*, check_store: bool, **options: object) -> None:
 
 
 def first_version(now: float) -> int:
-    """Return the version that a store in memory begins with, at a time in seconds since the epoch.
+    """Return the first version of a store in memory, from the time in seconds since the epoch.
 
-    It is larger than any version of an earlier process, whose readers would continue otherwise.
+    If the clock is right, it is larger than all versions of earlier processes, so a reader of one
+    of them notices that the store was replaced.
     """
-    return min(max(int(now), 0), LATEST_START) * VERSION_GAP
+    return min(max(int(now), 0), MAX_START_TIME) * VERSION_GAP
 
 
 @asynccontextmanager

@@ -147,7 +147,7 @@ async def open_registry(store: Store) -> AsyncIterator[tuple[WorkloadRegistry, S
             if problem.is_damage:
                 log.error("store damaged", problem=problem.message, **about)
             else:
-                log.warning("store warning", problem=problem.message, **about)
+                log.warning("store problem", problem=problem.message, **about)
         registry = WorkloadRegistry.load(loaded)
         if len(registry):
             log.info("workloads known", number=len(registry))

@@ -45,9 +45,12 @@ _CODES = {"capacity": Exit.NO_ROOM, "never_fits": Exit.NO_ROOM}
 _UNKNOWN_OUTCOME = {"agent_unreachable", "agent_timeout"}
 _REDIRECT, _NOT_MODIFIED = 300, 304
 _ERROR, _UNAUTHORIZED, _NOT_FOUND, _SERVER_ERROR = 400, 401, 404, 500
-_CREDENTIAL = r"[!-~]{1,8000}"
-"""A token of an Authorization field (RFC 6750 section 2.1), and what servers accept besides. Tokens
-with the groups of a user have thousands of characters; servers limit the line to some 8192."""
+MAX_TOKEN = 8000
+"""Characters of a token: those that list a user's groups have thousands, and many servers limit a
+header line to 8 KiB."""
+
+_CREDENTIAL = rf"[!-~]{{1,{MAX_TOKEN}}}"
+"""A bearer token (RFC 6750 section 2.1), or any other printable ASCII that servers accept."""
 
 _FATE_UNKNOWN = "it is not known whether the request was carried out"
 
@@ -164,9 +167,11 @@ class API:
                 token = read_text(_expanded(context.token_file)).strip()
             except (OSError, ValueError) as error:
                 raise unreadable(f"the token file {context.token_file}", error) from error
-            if not re.fullmatch(_CREDENTIAL, token):  # it must not be part of the message
+            if not re.fullmatch(_CREDENTIAL, token):  # the error must not show the token
                 message = "expected a token of 1 to 8000 printable ASCII characters, without spaces"
-                raise UsageError(f"{context.token_file}: {message}, got {len(token)} characters")
+                fits = 0 < len(token) <= MAX_TOKEN
+                got = "one with others" if fits else f"{len(token)} characters"
+                raise UsageError(f"{context.token_file}: {message}, got {got}")
             self._headers["Authorization"] = f"Bearer {token}"
         tls = None
         if context.ca and context.host.startswith("https:"):

@@ -103,7 +103,7 @@ def add(
     contexts = read_contexts(invocation.environ)
     for option, path in (("--token-file", token_file), ("--ca", ca)):
         if path == "":
-            raise UsageError(f"{option}: expected the path of a file, got an empty text")
+            raise UsageError(f"{option}: expected the path of a file, got an empty string")
     contexts.named[name] = Context(checked_host(url, "URL"), _absolute(token_file), _absolute(ca))
     contexts.write()
     for path in (token_file, ca):

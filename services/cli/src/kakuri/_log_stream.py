@@ -69,7 +69,7 @@ def follow_records(
 ) -> Iterator[Record]:
     """Yield the records of a log, and new ones until the workload has ended for good.
 
-    After a break of the connection, the log goes on at the next record: none is lost or repeated.
+    After the connection breaks, the log resumes after the last byte that was read.
 
     Raises:
         CommandError: The first request is refused, or got no response.
@@ -97,7 +97,7 @@ def _followed(
                     if not seen:
                         yield record, line
                     elif seen < len(content):
-                        yield _end_of(record, content[seen:])
+                        yield _without_beginning(record, content[seen:])
                 if response.trailers and response.trailers.get(GAP):
                     report_gap(invocation, workload_id)
                 return
@@ -117,9 +117,10 @@ def _complete_lines(pieces: Iterable[bytes]) -> Iterator[bytes]:
 
 
 class _Position:
-    """How far a log was read: the time of the last record, and the bytes that have that time.
+    """How far a log was read: the time of the last record, and how many bytes have that time.
 
-    Bytes, because the agent cuts a long line at other places when it is read again.
+    Bytes are counted, not records, because the agent may cut a long line elsewhere when it is read
+    again.
     """
 
     def __init__(self) -> None:
@@ -129,12 +130,12 @@ class _Position:
         self._seen_again = 0
 
     def reopened(self) -> None:
-        """Begin to count the bytes that come again."""
+        """Expect the bytes with the last time again."""
         self._seen_again = self._size
         self.has_begun = True
 
     def advance(self, at: str, size: int) -> int:
-        """Record some bytes of a time, and return how many of them came before."""
+        """Record the bytes of a record, and return how many of them were read before."""
         if not at:
             return 0  # a mark, which has no time
         if at != self._at:
@@ -152,17 +153,17 @@ class _Position:
         return [*kept, ("since", self._at)]
 
 
-def _end_of(record: dict[str, Any], content: bytes) -> tuple[dict[str, Any], bytes]:
-    """Return a record that has only the end of its content, also as a line of JSON."""
+def _without_beginning(record: dict[str, Any], content: bytes) -> tuple[dict[str, Any], bytes]:
+    """Return a copy of a record with only the last part of its content, and its line of JSON."""
     from kakuri_json import encode  # noqa: PLC0415 (only after a break in a long line)
 
     end = content if record.get("partial") else content[:-1]
-    rest = {name: value for name, value in record.items() if name != "base64"}
-    rest["line"] = end.decode(errors="replace")
-    if rest["line"].encode() != end:
-        rest["base64"] = binascii.b2a_base64(end, newline=False).decode()
-    line = re.sub(_UNSAFE, lambda found: f"\\u{ord(found[0]):04x}", encode(rest).decode())
-    return rest, f"{line}\n".encode()
+    shortened = {name: value for name, value in record.items() if name != "base64"}
+    shortened["line"] = end.decode(errors="replace")
+    if shortened["line"].encode() != end:
+        shortened["base64"] = binascii.b2a_base64(end, newline=False).decode()
+    line = re.sub(_UNSAFE, lambda found: f"\\u{ord(found[0]):04x}", encode(shortened).decode())
+    return shortened, f"{line}\n".encode()
 
 
 class TimedText:

@@ -9,11 +9,12 @@ from kakuri._schemas import BAD_RESPONSE
 from kakuri._text import now_clock, span
 
 GIVE_UP_SECONDS = 300.0
-"""Seconds without a response after which following ends with an error."""
+"""Maximum duration of an outage in seconds; then the command fails. If the server responds but the
+responses break off, the time counts from the first of them."""
 
 STABLE_SECONDS = 10.0
-"""Seconds after the beginning of a response in which another failure belongs to the same outage: a
-server that breaks off each response is asked less and less often, too, and not without end."""
+"""A failure within this many seconds after a response began continues the outage, so back-off and
+GIVE_UP_SECONDS also apply to a server that breaks off each response."""
 
 _FIRST_DELAY, _LONGEST_DELAY = 0.1, 2.0
 

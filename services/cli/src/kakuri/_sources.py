@@ -13,7 +13,7 @@ def read_bytes(path: str) -> bytes:
 
     Raises:
         OSError: It can't be read.
-        ValueError: It is too large, such as a device without an end.
+        ValueError: It is larger than MAX_BYTES, as an endless device such as /dev/zero is.
     """
     if path == "-":
         content: bytes = sys.stdin.buffer.read(MAX_BYTES + 1)

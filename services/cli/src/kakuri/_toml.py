@@ -2,7 +2,6 @@
 
 from typing import Any
 
-_MAX_INTEGER = 2**63 - 1
 _TOO_LARGE = "expected integers of at most 64 bits, got a larger one"
 
 
@@ -10,8 +9,8 @@ def parse_toml(text: str) -> dict[str, Any]:
     """Return the tables of a TOML document.
 
     Raises:
-        ValueError: The text is not valid TOML, or nested too deeply, or has a larger integer than
-            64 bits hold.
+        ValueError: The text is not valid TOML, is nested too deeply, or has an integer that does
+            not fit in 64 bits.
     """
     import tomllib  # noqa: PLC0415 (only where there is a file)
 
@@ -28,7 +27,7 @@ def parse_toml(text: str) -> dict[str, Any]:
 
 
 def _check_integers(document: dict[str, Any]) -> None:
-    """Raise ValueError for an integer of more than 64 bits, which TOML parsers may refuse."""
+    """Raise ValueError for an integer of more than 64 bits, beyond the range of TOML."""
     values: list[object] = [document]
     while values:
         value = values.pop()
@@ -36,5 +35,5 @@ def _check_integers(document: dict[str, Any]) -> None:
             values += value.values()
         elif isinstance(value, list):
             values += value
-        elif isinstance(value, int) and not -_MAX_INTEGER - 1 <= value <= _MAX_INTEGER:
+        elif isinstance(value, int) and not -(2**63) <= value < 2**63:
             raise ValueError(_TOO_LARGE)

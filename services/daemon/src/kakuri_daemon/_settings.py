@@ -8,8 +8,6 @@ from typing import Any
 MAX_BYTES = 1 << 20
 """Bytes of a settings file: a thousand times an ordinary one."""
 
-
-_MAX_INTEGER = 2**63 - 1
 _TOO_LARGE = "expected integers of at most 64 bits, got a larger one"
 
 
@@ -24,7 +22,8 @@ def read_toml(path: Path) -> dict[str, Any]:
 
     Raises:
         OSError: It can't be read, is not a regular file, or is larger than 1 MiB.
-        ValueError: It is not valid TOML, or has an integer of more than 64 bits.
+        ValueError: It is not valid UTF-8 or TOML, is nested too deeply, or has an integer that
+            does not fit in 64 bits.
     """
     import tomllib  # noqa: PLC0415 (few commands read a file)
 
@@ -49,7 +48,7 @@ def read_toml(path: Path) -> dict[str, Any]:
 
 
 def _check_integers(document: dict[str, Any]) -> None:
-    """Raise ValueError for an integer of more than 64 bits, which TOML parsers may refuse."""
+    """Raise ValueError for an integer of more than 64 bits, beyond the range of TOML."""
     values: list[object] = [document]
     while values:
         value = values.pop()
@@ -57,5 +56,5 @@ def _check_integers(document: dict[str, Any]) -> None:
             values += value.values()
         elif isinstance(value, list):
             values += value
-        elif isinstance(value, int) and not -_MAX_INTEGER - 1 <= value <= _MAX_INTEGER:
+        elif isinstance(value, int) and not -(2**63) <= value < 2**63:
             raise ValueError(_TOO_LARGE)

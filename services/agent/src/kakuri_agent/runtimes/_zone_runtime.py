@@ -42,8 +42,8 @@ FIRST_RETRY, LAST_RETRY = 0.1, 3.0
 """Seconds between attempts of an operation that was not answered; doubled each time."""
 
 START_TIMEOUT = 600.0
-"""Seconds after which a start that was not answered, or not completed, has failed. Those in which
-it waits for other starts to end count only while the runtime does not answer."""
+"""Seconds after which a start that has not completed fails. Time spent waiting for other starts
+counts only while the runtime can't be used (`fault`)."""
 
 METRICS_SECONDS = 2.6
 """Seconds that zones may take to report their metrics, within the agent's limit for a runtime."""
