@@ -26,6 +26,26 @@ class Result:
     err: str
 
 
+@pytest.fixture(autouse=True)
+def no_thread_outlives_its_test():
+    """End the threads of commands, which otherwise end with the process.
+
+    One that goes on trying to reach its server would write to the output of later tests, and use
+    what they replace.
+    """
+    earlier = set(threading.enumerate())
+    yield
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setattr("kakuri._outage.Outage.failed", _give_up)
+        for thread in set(threading.enumerate()) - earlier:
+            thread.join(10)
+            assert not thread.is_alive(), thread
+
+
+def _give_up(_outage, error):
+    raise error
+
+
 @pytest.fixture
 def api():
     with FakeAPI() as server:
