@@ -27,6 +27,14 @@ class Result:
 
 
 @pytest.fixture(autouse=True)
+def standard_streams_stay_open():
+    """Check that a test leaves no closed stream, to which later tests would write."""
+    yield
+    for name in ("stdin", "stdout", "stderr"):
+        assert not getattr(sys, name).closed, f"the test has left a closed sys.{name}"
+
+
+@pytest.fixture(autouse=True)
 def no_thread_outlives_its_test():
     """End the threads of commands, which otherwise end with the process.
 
@@ -36,13 +44,13 @@ def no_thread_outlives_its_test():
     earlier = set(threading.enumerate())
     yield
     with pytest.MonkeyPatch.context() as environment:
-        environment.setattr("kakuri._outage.Outage.failed", _give_up)
+        environment.setattr("kakuri._outage.OutageTracker.attempt_failed", _give_up)
         for thread in set(threading.enumerate()) - earlier:
             thread.join(10)
             assert not thread.is_alive(), thread
 
 
-def _give_up(_outage, error):
+def _give_up(_tracker, error):
     raise error
 
 

@@ -8,6 +8,7 @@ from kakuri._client import APIProblem
 from kakuri._events import _lines, follow_events, updates
 from kakuri._exits import CommandError, Exit, Unreachable
 from kakuri._invocation import Invocation
+from kakuri._outage import OutageTracker
 from kakuri_http import Response, problem
 
 AT = "2026-11-26T14:01:0{}.000000Z"
@@ -204,7 +205,7 @@ def test_events_with_a_tail_resume_after_a_break_and_end_with_the_heartbeat(kaku
     monkeypatch.setattr(
         "kakuri._client.API.stream", lambda _, *args, **kw: streams.stream(*args, **kw)
     )
-    monkeypatch.setattr("kakuri._outage.Outage.failed", lambda self, error: None)
+    monkeypatch.setattr(OutageTracker, "attempt_failed", lambda self, error: None)
     assert kakuri("events", "--tail", "3").out.splitlines() == LINES
     assert streams.queries == [{"tail": "3", "after": "now"}, {"tail": "3", "after": "2"}]
 
@@ -247,7 +248,7 @@ class Streams:
 
 @pytest.fixture
 def quick(monkeypatch):
-    monkeypatch.setattr("kakuri._outage.Outage.failed", lambda self, error: None)
+    monkeypatch.setattr(OutageTracker, "attempt_failed", lambda self, error: None)
     return Invocation({})
 
 
@@ -382,7 +383,7 @@ def test_event_that_is_not_an_object_counts_as_no_response(monkeypatch, text, me
     def fail(_self, error):
         raise error
 
-    monkeypatch.setattr("kakuri._outage.Outage.failed", fail)
+    monkeypatch.setattr(OutageTracker, "attempt_failed", fail)
     with pytest.raises(Unreachable, match=message) as caught:
         next(follow_events(Invocation({}), Broken(), "0"))
     assert caught.value.code == "bad_answer"
@@ -436,7 +437,7 @@ def test_stream_that_ends_within_a_line_is_resumed_after_the_last_complete_one(
             self.queries.append(dict(params))
             return nullcontext(iter(pieces))
 
-    monkeypatch.setattr("kakuri._outage.Outage.failed", lambda _, error: errors.append(error))
+    monkeypatch.setattr(OutageTracker, "attempt_failed", lambda _, error: errors.append(error))
     api = CutOff([{"type": "stop"}])
     assert indexes(Invocation({}), api, "0") == shown
     assert api.queries == [{"after": "0"}, {"after": resumed}]
@@ -463,7 +464,7 @@ def test_options_of_events_are_parameters_of_the_query(kakuri, monkeypatch, opti
     monkeypatch.setattr(
         "kakuri._client.API.stream", lambda _, *args, **kw: streams.stream(*args, **kw)
     )
-    monkeypatch.setattr("kakuri._outage.Outage.failed", _interrupt)
+    monkeypatch.setattr(OutageTracker, "attempt_failed", _interrupt)
     kakuri("events", *options)
     newest = [] if {"-f", "--tail"} & {*options} else [query | {"tail": "1", "after": "now"}]
     assert streams.queries == [*newest, query]

@@ -8,7 +8,7 @@ import runpy
 import signal
 import subprocess
 import sys
-from contextlib import suppress
+from contextlib import redirect_stderr, suppress
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -251,8 +251,8 @@ def test_module_runs_the_command_with_few_collections_of_garbage(environment, ca
     environment.setattr(gc, "set_threshold", lambda count: called.append(("threshold", count)))
     environment.setattr(os, "_exit", end)
     environment.setattr(sys, "argv", ["kakuri", "--version"])
-    environment.setattr(sys, "stderr", io.TextIOWrapper(io.BytesIO()))
-    runpy.run_module("kakuri.__main__", run_name="__main__")
+    with redirect_stderr(io.TextIOWrapper(io.BytesIO())):  # `capsys` closes its own at the end
+        runpy.run_module("kakuri.__main__", run_name="__main__")
     assert capsys.readouterr().out.startswith("kakuri, version ")
     assert called == [("threshold", 100_000), ("exit", 0)]
 

@@ -9,7 +9,7 @@ from kakuri import _log_stream as stream
 from kakuri._exits import Unreachable
 from kakuri._invocation import Invocation
 from kakuri._line_stream import MAX_LINE, split_lines
-from kakuri._outage import Outage
+from kakuri._outage import OutageTracker
 
 
 def record(**fields):
@@ -56,7 +56,7 @@ class BrokenAPI:
 
 @pytest.fixture
 def invocation(monkeypatch):
-    monkeypatch.setattr(Outage.__init__, "__defaults__", (lambda seconds: None,))
+    monkeypatch.setattr(OutageTracker.__init__, "__defaults__", (lambda seconds: None,))
     return Invocation({})
 
 
@@ -214,7 +214,7 @@ def test_record_that_is_not_an_object_counts_as_no_response(invocation, record, 
 
 def test_break_is_reported_and_waited_for(monkeypatch, capsys):
     waits = []
-    monkeypatch.setattr(Outage.__init__, "__defaults__", (waits.append,))
+    monkeypatch.setattr(OutageTracker.__init__, "__defaults__", (waits.append,))
     list(stream.follow_text(Invocation({}), BrokenAPI([9]), "a", []))
     assert waits == [0.1]
     lost, back = capsys.readouterr().err.splitlines()

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 from kakuri import _outage
 from kakuri._exits import Unreachable
-from kakuri._outage import Outage
+from kakuri._outage import OutageTracker
 from kakuri._watch import changes
 
 LOST = Unreachable("refused", code="unreachable")
@@ -34,14 +34,14 @@ def clock(monkeypatch):
 
 @pytest.fixture
 def outage(clock):
-    """Return an outage, what it prints, and its waits, which move the clock."""
+    """Return a tracker of outages, what it prints, and its waits, which move the clock."""
     invocation, waits = Invocation(), []
 
     def sleep(seconds):
         waits.append(seconds)
         clock[0] += seconds
 
-    return Outage(invocation, "here", sleep), invocation.notes, waits
+    return OutageTracker(invocation, "here", sleep), invocation.notes, waits
 
 
 def test_waits_between_attempts_double_up_to_two_seconds_and_begin_anew_after_the_outage(
@@ -49,27 +49,27 @@ def test_waits_between_attempts_double_up_to_two_seconds_and_begin_anew_after_th
 ):
     outage, notes, waits = outage
     for _ in range(7):
-        outage.failed(LOST)
+        outage.attempt_failed(LOST)
     assert waits == [0.1, 0.2, 0.4, 0.8, 1.6, 2.0, 2.0]
     assert notes == ["12:00:00 lost here, trying again: refused"]
-    outage.ended()
+    outage.response_began()
     assert notes[1:] == ["12:00:00 here is back after 7.1 s"]
-    outage.ended()
+    outage.response_began()
     clock[0] += 10
-    outage.failed(LOST)
+    outage.attempt_failed(LOST)
     assert waits[7:] == [0.1]
     assert notes[2:] == ["12:00:00 lost here, trying again: refused"]
 
 
 def test_outage_of_more_than_five_minutes_ends_with_the_last_error(outage, clock):
     outage, notes, waits = outage
-    outage.failed(LOST)
+    outage.attempt_failed(LOST)
     clock[0] = 400.0
-    outage.failed(LOST)
+    outage.attempt_failed(LOST)
     clock[0] = 400.1
     last = Unreachable("still refused", code="unreachable")
     with pytest.raises(Unreachable) as caught:
-        outage.failed(last)
+        outage.attempt_failed(last)
     assert caught.value is last
     assert (len(notes), len(waits)) == (1, 2)
 
@@ -77,17 +77,17 @@ def test_outage_of_more_than_five_minutes_ends_with_the_last_error(outage, clock
 def test_responses_that_break_off_at_once_are_one_outage(outage, clock):
     outage, notes, waits = outage
     for _ in range(7):
-        outage.failed(LOST)
-        outage.ended()
+        outage.attempt_failed(LOST)
+        outage.response_began()
     assert waits == [0.1, 0.2, 0.4, 0.8, 1.6, 2.0, 2.0]
     assert notes[-2:] == ["12:00:00 lost here, trying again: refused",
                           "12:00:00 here is back after 7.1 s"]  # fmt: skip
     clock[0] += 9.9
-    outage.failed(LOST)
+    outage.attempt_failed(LOST)
     assert waits[7:] == [2.0]
-    outage.ended()
+    outage.response_began()
     clock[0] = 400.1
-    outage.failed(LOST)
+    outage.attempt_failed(LOST)
     assert waits[8:] == [0.1]
 
 
@@ -96,8 +96,8 @@ def test_responses_that_break_off_for_five_minutes_end_with_the_last_error(outag
 
     def flap():
         for _ in range(1000):
-            outage.failed(LOST)
-            outage.ended()
+            outage.attempt_failed(LOST)
+            outage.response_began()
 
     with pytest.raises(Unreachable):
         flap()
@@ -106,32 +106,32 @@ def test_responses_that_break_off_for_five_minutes_end_with_the_last_error(outag
 
 def test_response_that_breaks_off_after_a_long_outage_does_not_end_the_command(outage, clock):
     outage, _, waits = outage
-    outage.failed(LOST)
+    outage.attempt_failed(LOST)
     clock[0] = 399.0
-    outage.ended()
+    outage.response_began()
     clock[0] = 404.0
-    outage.failed(LOST)
+    outage.attempt_failed(LOST)
     clock[0] = 699.0
-    outage.failed(LOST)
+    outage.attempt_failed(LOST)
     assert len(waits) == 3
     with pytest.raises(Unreachable):
-        outage.failed(LOST)
+        outage.attempt_failed(LOST)
 
 
 def test_failure_after_a_complete_response_is_a_new_outage(outage, clock):
     outage, notes, waits = outage
-    outage.failed(LOST)
+    outage.attempt_failed(LOST)
     clock[0] = 399.0
-    outage.ended(is_complete=True)
+    outage.response_completed()
     clock[0] = 401.0
-    outage.failed(LOST)
+    outage.attempt_failed(LOST)
     assert waits == [0.1, 0.1]
     assert len(notes) == 3
 
 
 def test_response_without_an_outage_prints_nothing(outage):
     outage, notes, waits = outage
-    outage.ended()
+    outage.response_began()
     assert (notes, waits) == ([], [])
 
 
@@ -149,7 +149,7 @@ def test_polls_of_which_every_other_one_fails_for_ten_minutes_go_on(clock, monke
             return SimpleNamespace(document={"version": number, "state": "pending"})
 
     monkeypatch.setattr(time, "sleep", lambda seconds: None)
-    monkeypatch.setattr(Outage.__init__, "__defaults__", (lambda seconds: None,))
+    monkeypatch.setattr(OutageTracker.__init__, "__defaults__", (lambda seconds: None,))
     found = list(islice(changes(Invocation(), API(), "a"), 100))
     assert clock[0] > 600
     assert [each["version"] for each in found] == list(range(0, 200, 2))

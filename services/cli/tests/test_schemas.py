@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from kakuri import main
 from kakuri._client import API
 from kakuri._exits import Unreachable
-from kakuri._outage import Outage
+from kakuri._outage import OutageTracker
 from kakuri._schemas import EVENT, HISTORY, NODE, STATUS, WORKLOADS, read_document, schema_of
 from kakuri_http import ConnectFailed, Headers
 
@@ -173,7 +173,7 @@ def responded(environment, tmp_path):
     def fail(_self, error):
         raise error
 
-    environment.setattr(Outage, "failed", fail)
+    environment.setattr(OutageTracker, "attempt_failed", fail)
 
     def run(arguments, documents, status=200):
         environment.setattr("kakuri._client.BlockingClient", Server(documents, status))
@@ -329,5 +329,5 @@ def test_page_that_precedes_the_one_before_it_is_an_error():
 def test_response_that_does_not_match_the_api_ends_an_outage_at_once():
     error = Unreachable("the response has no field 'id'", code="bad_answer")
     with pytest.raises(Unreachable) as caught:
-        Outage(None, "here", lambda seconds: None).failed(error)
+        OutageTracker(None, "here", lambda seconds: None).attempt_failed(error)
     assert caught.value is error

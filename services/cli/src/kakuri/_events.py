@@ -13,7 +13,7 @@ from kakuri._complete import complete_ids
 from kakuri._exits import CommandError, Unreachable, UsageError
 from kakuri._group import Verb
 from kakuri._invocation import Invocation
-from kakuri._outage import Outage
+from kakuri._outage import OutageTracker
 from kakuri._tables import STATE_COLORS
 from kakuri._text import clock, parse_duration, printable, seconds_of
 
@@ -144,7 +144,7 @@ def follow_events(
     """
     from kakuri._schemas import EVENT, read_document  # noqa: PLC0415 (not for --help)
 
-    outage = Outage(invocation, api.name)
+    outages = OutageTracker(invocation, api.name)
     has_begun = False
     while True:
         query = [*(params or []), *([("after", after)] if after is not None else [])]
@@ -152,7 +152,7 @@ def follow_events(
             with api.stream(
                 "/events", query, silence=SILENCE_SECONDS, content_type=_CONTENT_TYPE
             ) as response:
-                outage.ended()
+                outages.response_began()
                 has_begun = True
                 for line in _lines(response):
                     event = read_document(line, "an event", EVENT)
@@ -166,7 +166,7 @@ def follow_events(
         except Unreachable as error:
             if not has_begun:
                 raise
-            outage.failed(error)
+            outages.attempt_failed(error)
         except CommandError as error:
             if error.code != _COMPACTED:
                 raise

@@ -14,7 +14,7 @@ from kakuri._client import API, Params
 from kakuri._exits import Unreachable
 from kakuri._invocation import Invocation
 from kakuri._line_stream import split_lines
-from kakuri._outage import Outage
+from kakuri._outage import OutageTracker
 from kakuri._schemas import BAD_RESPONSE, RECORD, read_document
 from kakuri._watch import path_of
 
@@ -81,14 +81,14 @@ def follow_records(
 def _followed(
     invocation: Invocation, api: API, workload_id: str, params: Params
 ) -> Iterator[tuple[dict[str, Any], bytes]]:
-    outage = Outage(invocation, api.name)
+    outages = OutageTracker(invocation, api.name)
     position = _Position()
     path = path_of(workload_id, "/log")
     params = query = [*params, ("format", "ndjson")]
     while True:
         try:
             with api.stream(path, query, content_type="application/x-ndjson") as response:
-                outage.ended()
+                outages.response_began()
                 position.reopened()
                 for line in _complete_lines(response):
                     record = record_of(line)
@@ -104,7 +104,7 @@ def _followed(
         except Unreachable as error:
             if not position.has_begun:
                 raise
-            outage.failed(error)
+            outages.attempt_failed(error)
             query = position.resumed(params)
 
 

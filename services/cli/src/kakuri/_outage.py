@@ -1,4 +1,9 @@
-"""A control plane that stops answering while a command follows something."""
+"""Outages of a control plane while a command follows something.
+
+An outage begins with a failed attempt. A response that begins interrupts it: the server is back,
+but it may break off the response. The outage ends once that response is complete or has lasted
+STABLE_SECONDS; a failure before that continues it.
+"""
 
 import time
 from collections.abc import Callable
@@ -9,33 +14,34 @@ from kakuri._schemas import BAD_RESPONSE
 from kakuri._text import now_clock, span
 
 GIVE_UP_SECONDS = 300.0
-"""Maximum duration of an outage in seconds; then the command fails. If the server responds but the
-responses break off, the time counts from the first of them."""
+"""Maximum duration of an outage; after it, a failed attempt fails the command. If responses begin
+and break off, the time counts from the first of them."""
 
 STABLE_SECONDS = 10.0
-"""A failure within this many seconds after a response began continues the outage, so back-off and
-GIVE_UP_SECONDS also apply to a server that breaks off each response."""
+"""Duration after which a response ends the outage although it is not complete. Back-off and
+GIVE_UP_SECONDS therefore also apply to a server that breaks off each response."""
 
 _FIRST_DELAY, _LONGEST_DELAY = 0.1, 2.0
 
 
-class Outage:
-    """Reports the start and the end of an outage, and waits between attempts."""
+class OutageTracker:
+    """Reports when the server is lost and when it is back, and waits between attempts."""
 
     def __init__(
         self, invocation: Invocation, name: str, sleep: Callable[[float], None] = time.sleep
     ) -> None:
-        """Create a record without an outage; `name` is the server's, for the messages."""
+        """Create a tracker without an outage; `name` is the server's, for the messages."""
         self._invocation = invocation
         self._name = name
         self._sleep = sleep
-        self._since: float | None = None
-        self._counted_from = 0.0  # the start of the outage, or the first response within it
-        self._returned: float | None = None  # the time of the response that interrupted the outage
+        self._outage_began: float | None = None
+        self._response_began: float | None = None  # that of the response that interrupts the outage
+        self._give_up_at = 0.0
+        self._has_responded = False  # since the outage began
         self._delay = _FIRST_DELAY
 
-    def failed(self, error: Unreachable) -> None:
-        """Record a failed attempt, and wait before the next one.
+    def attempt_failed(self, error: Unreachable) -> None:
+        """Record a failed attempt or a response that broke off, and wait before the next attempt.
 
         Raises:
             Unreachable: The outage has lasted too long, or a response was not what the API
@@ -44,32 +50,41 @@ class Outage:
         if error.code == BAD_RESPONSE:
             raise error
         now = time.monotonic()
-        is_new = self._since is None
-        if self._returned is not None:
-            is_new, is_stable = True, now - self._returned >= STABLE_SECONDS
-            self._since, self._returned = None if is_stable else self._since, None
-        if self._since is None:
-            self._since = self._counted_from = now
-            self._delay = _FIRST_DELAY
-        elif now - self._counted_from > GIVE_UP_SECONDS:
+        if self._response_began is not None and now - self._response_began >= STABLE_SECONDS:
+            self._end()
+        is_lost_already = self._outage_began is not None and self._response_began is None
+        if self._outage_began is None:
+            self._begin(now)
+        elif now > self._give_up_at:
             raise error
-        if is_new:
+        self._response_began = None
+        if not is_lost_already:
             self._invocation.note(f"{now_clock()} lost {self._name}, trying again: {error.message}",
                                   "yellow")  # fmt: skip
         self._sleep(self._delay)
         self._delay = min(2 * self._delay, _LONGEST_DELAY)
 
-    def ended(self, *, is_complete: bool = False) -> None:
-        """Record a response, or the beginning of one.
+    def response_began(self) -> None:
+        """Record that a response began, which interrupts an outage."""
+        if self._outage_began is None or self._response_began is not None:
+            return
+        now = self._response_began = time.monotonic()
+        if not self._has_responded:
+            self._has_responded = True
+            self._give_up_at = now + GIVE_UP_SECONDS
+        lasted = span(now - self._outage_began)
+        self._invocation.note(f"{now_clock()} {self._name} is back after {lasted}", "yellow")
 
-        Args:
-            is_complete: Whether it is complete: then the next failure is a new outage.
-        """
-        if self._since is not None and self._returned is None:
-            self._returned = time.monotonic()
-            if self._counted_from == self._since:
-                self._counted_from = self._returned
-            lasted = span(self._returned - self._since)
-            self._invocation.note(f"{now_clock()} {self._name} is back after {lasted}", "yellow")
-        if is_complete:
-            self._since = self._returned = None
+    def response_completed(self) -> None:
+        """Record a complete response, which ends an outage."""
+        self.response_began()
+        self._end()
+
+    def _begin(self, now: float) -> None:
+        self._outage_began = now
+        self._give_up_at = now + GIVE_UP_SECONDS
+        self._has_responded = False
+        self._delay = _FIRST_DELAY
+
+    def _end(self) -> None:
+        self._outage_began = self._response_began = None

@@ -9,7 +9,7 @@ from kakuri_http import percent_encode
 from kakuri._client import API
 from kakuri._exits import NotFound, Unreachable
 from kakuri._invocation import Invocation
-from kakuri._outage import Outage
+from kakuri._outage import OutageTracker
 
 POLL_SECONDS = 30
 """Seconds that the server may hold a request for the next change."""
@@ -37,7 +37,7 @@ def changes(invocation: Invocation, api: API, workload_id: str) -> Iterator[dict
     Raises:
         CommandError: The first request failed, or a later one was refused.
     """
-    outage = Outage(invocation, api.name)
+    outages = OutageTracker(invocation, api.name)
     version: str | None = None
     wait = POLL_SECONDS
     while True:
@@ -54,9 +54,9 @@ def changes(invocation: Invocation, api: API, workload_id: str) -> Iterator[dict
         except Unreachable as error:
             if version is None:
                 raise
-            outage.failed(error)
+            outages.attempt_failed(error)
             continue
-        outage.ended(is_complete=True)
+        outages.response_completed()
         document: dict[str, Any] = response.document
         wait = PULL_SECONDS if document.get("reason") == "Pulling" else POLL_SECONDS
         newest = str(document["version"])
