@@ -201,6 +201,13 @@ def test_empty_path_of_a_context_is_a_usage_error(kakuri, api, option):
     assert f"{option}: expected the path of a file, got an empty string" in result.err
 
 
+@pytest.mark.parametrize("option", ["--token-file", "--ca"])
+def test_standard_input_as_a_file_of_a_context_is_a_usage_error(kakuri, api, option):
+    result = kakuri("context", "add", "lab", api.url, option, "-", stdin="s3cret")
+    assert result.code == 2
+    assert f"{option}: expected a file that later commands can read, got '-'" in result.err
+
+
 def test_context_with_a_file_that_cannot_be_read_is_added_with_a_warning(kakuri, api, tmp_path):
     (tmp_path / "ca.pem").touch()
     files = ("--token-file", f"{tmp_path}/token", "--ca", f"{tmp_path}/ca.pem")

@@ -6,7 +6,7 @@ import sys
 import pytest
 from kakuri._exits import UsageError
 from kakuri._files import FileFaults, read_manifest
-from kakuri._sources import MAX_BYTES, lines_of, read_bytes
+from kakuri._sources import MAX_BYTES, lines_of, read_file
 
 # As with LC_ALL=de_DE@euro, without needing that locale.
 OTHER_ENCODINGS = [
@@ -80,6 +80,20 @@ def test_lines_have_no_ends(text, lines):
     assert lines_of(text) == lines
 
 
+def test_dash_is_standard_input_only_on_the_command_line(kakuri, api, environment, tmp_path):
+    assert kakuri("run", "-d", "--name", "a", "--env-file", "-", "nginx", stdin="A=1\n").code == 0
+    assert api.workloads["a"]["spec"]["env"] == {"A": "1"}
+    environment.delenv("KAKURI_HOST")
+    config = f'current = "lab"\n[context.lab]\nhost = "{api.url}"\ntoken_file = "-"\n'
+    environment.setenv("KAKURI_CLI_CONFIG", "-")
+    result = kakuri("context", "ls", stdin=config)
+    assert (result.code, "lab" in result.out) == (0, False)
+    (tmp_path / "-").write_text(config)
+    result = kakuri("ps", stdin="token")
+    assert result.code == 2
+    assert result.err.startswith("error: -: expected a token of 1 to 8000 printable ASCII")
+
+
 def test_device_without_an_end_is_refused(kakuri):
     reason = "/dev/zero can't be read: it is larger than 16 MiB"
     with pytest.raises(UsageError, match=reason):
@@ -95,7 +109,7 @@ def test_device_without_an_end_is_refused(kakuri):
 def test_file_of_the_largest_size_is_read(tmp_path):
     path = tmp_path / "large"
     path.write_bytes(b"#" * MAX_BYTES)
-    assert len(read_bytes(str(path))) == MAX_BYTES
+    assert len(read_file(str(path))) == MAX_BYTES
 
 
 @pytest.mark.parametrize("number", ["9" * 5000, "9" * 400, "0x" + "f" * 5000])

@@ -9,7 +9,7 @@ import click
 from kakuri._exits import CommandError, Exit, UsageError
 from kakuri._group import Verb
 from kakuri._invocation import Invocation
-from kakuri._sources import read_bytes, unreadable
+from kakuri._sources import read_argument, unreadable
 from kakuri._version import __version__
 
 _VERSION = re.compile(r"(\d{1,9})\.(\d{1,9})")
@@ -125,8 +125,8 @@ def _content(data: str | None) -> bytes:
         return b""
     if data != "-" and not data.startswith("@"):
         return data.encode()
-    name = "standard input" if data == "-" else data[1:]
+    path = data.removeprefix("@")
     try:
-        return read_bytes("-" if data == "-" else name)
+        return read_argument(path)
     except (OSError, ValueError) as error:
-        raise unreadable(name, error) from error
+        raise unreadable("standard input" if path == "-" else path, error) from error

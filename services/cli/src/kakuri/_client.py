@@ -161,10 +161,14 @@ class API:
         self._prefix = "" if is_unix else context.host
         self._headers = {}
         if context.token_file:
-            from kakuri._sources import read_text, unreadable  # noqa: PLC0415 (only with a token)
+            from kakuri._sources import (  # noqa: PLC0415 (only with a token)
+                decoded,
+                read_file,
+                unreadable,
+            )
 
             try:
-                token = read_text(_expanded(context.token_file)).strip()
+                token = decoded(read_file(_expanded(context.token_file))).strip()
             except (OSError, ValueError) as error:
                 raise unreadable(f"the token file {context.token_file}", error) from error
             if not re.fullmatch(_CREDENTIAL, token):  # the error must not show the token

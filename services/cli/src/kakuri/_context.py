@@ -104,6 +104,8 @@ def add(
     for option, path in (("--token-file", token_file), ("--ca", ca)):
         if path == "":
             raise UsageError(f"{option}: expected the path of a file, got an empty string")
+        if path == "-":
+            raise UsageError(f"{option}: expected a file that later commands can read, got '-'")
     contexts.named[name] = Context(checked_host(url, "URL"), _absolute(token_file), _absolute(ca))
     contexts.write()
     for path in (token_file, ca):

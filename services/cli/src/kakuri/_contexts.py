@@ -90,9 +90,9 @@ def read_contexts(environ: Mapping[str, str]) -> Contexts:
     path = config_path(environ)
     try:
         os.stat(path)  # noqa: PTH116 (pathlib's import takes longer)
-        from kakuri._sources import read_text  # noqa: PLC0415 (only where there is a file)
+        from kakuri._sources import decoded, read_file  # noqa: PLC0415 (only where there is a file)
 
-        text = read_text(path)
+        text = decoded(read_file(path))
     except FileNotFoundError:
         return Contexts(path)
     except (OSError, ValueError) as error:

@@ -10,7 +10,7 @@ import click
 from kakuri._exits import CommandError, Exit, Unreachable, UsageError
 from kakuri._group import Verb
 from kakuri._invocation import Invocation
-from kakuri._sources import lines_of, read_text, unreadable
+from kakuri._sources import decoded, lines_of, read_argument, unreadable
 from kakuri._types import CPU, PAIR, SECONDS, SIZE
 
 if TYPE_CHECKING:
@@ -200,7 +200,7 @@ def _variables(
     found: dict[str, str] = {}
     for path in files:
         try:
-            content = read_text(path)
+            content = decoded(read_argument(path))
         except (OSError, ValueError) as error:
             raise unreadable(path, error) from error
         for number, line in enumerate(lines_of(content), 1):

@@ -1,6 +1,7 @@
 """Reads files and standard input that a user names: of a bounded size, UTF-8 in every locale."""
 
 import sys
+from typing import BinaryIO
 
 from kakuri._exits import UsageError
 
@@ -8,32 +9,42 @@ MAX_BYTES = 16 << 20
 """Maximum size of a file in bytes: room for sixty workloads of the largest size."""
 
 
-def read_bytes(path: str) -> bytes:
-    """Return the content of a file, or of standard input (`-`).
+def read_file(path: str) -> bytes:
+    """Return the content of a file that a variable or another file names; `-` is a path.
 
     Raises:
         OSError: It can't be read.
         ValueError: It is larger than MAX_BYTES, as an endless device such as /dev/zero is.
     """
-    if path == "-":
-        content: bytes = sys.stdin.buffer.read(MAX_BYTES + 1)
-    else:
-        # Without pathlib, whose import takes longer than reading the file.
-        with open(path, "rb") as file:  # noqa: PTH123
-            content = file.read(MAX_BYTES + 1)
-    if len(content) > MAX_BYTES:
-        raise ValueError(f"it is larger than {MAX_BYTES >> 20} MiB")
-    return content
+    # Without pathlib, whose import takes longer than reading the file.
+    with open(path, "rb") as file:  # noqa: PTH123
+        return _read(file)
 
 
-def read_text(path: str) -> str:
-    """Return the text of a file, without the byte order mark that some editors put before it.
+def read_argument(path: str) -> bytes:
+    """Return the content of a file that the command line names; `-` is standard input.
 
     Raises:
         OSError: It can't be read.
-        ValueError: It is too large, or not UTF-8.
+        ValueError: It is larger than MAX_BYTES.
     """
-    return read_bytes(path).decode("utf-8-sig")
+    return _read(sys.stdin.buffer) if path == "-" else read_file(path)
+
+
+def decoded(content: bytes) -> str:
+    """Return the text of UTF-8, without the byte order mark that some editors put before it.
+
+    Raises:
+        ValueError: The content is not UTF-8.
+    """
+    return content.decode("utf-8-sig")
+
+
+def _read(file: BinaryIO) -> bytes:
+    content = file.read(MAX_BYTES + 1)
+    if len(content) > MAX_BYTES:
+        raise ValueError(f"it is larger than {MAX_BYTES >> 20} MiB")
+    return content
 
 
 def unreadable(name: str, error: Exception) -> UsageError:
