@@ -225,9 +225,9 @@ def test_completion_without_a_valid_configuration_is_empty():
 
 def test_completion_of_each_shell_has_its_head(kakuri):
     heads = {
-        "bash": ['# eval "$(kakuri completion bash)"   # into ~/.bashrc'],
+        "bash": ['# eval "$(kakuri completion bash)"   # add this to ~/.bashrc'],
         "zsh": ["#compdef kakuri",
-                '# eval "$(kakuri completion zsh)"   # into ~/.zshrc, after compinit'],
+                '# eval "$(kakuri completion zsh)"   # add this to ~/.zshrc, after compinit'],
         "fish": ["# kakuri completion fish > ~/.config/fish/completions/kakuri.fish"],
     }  # fmt: skip
     for shell, lines in heads.items():

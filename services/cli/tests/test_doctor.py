@@ -406,7 +406,7 @@ def test_clocks_may_differ_by_five_seconds(environment, seconds, result):
         ({}, "agent", "ok", "0.1.0, 2 workloads, event index 3, store sqlite"),
         ({"store": "memory", "event_index": None}, "agent", "warn",
          "0.1.0, 2 workloads, store memory"),
-        ({"version": None}, "agent", "fail", "it does not describe itself"),
+        ({"version": None}, "agent", "fail", "the control plane has no description of it"),
         ({"version": None, "message": "m\x1b"}, "agent", "fail", "m\\x1b"),
         ({"state": "unavailable", "runtime": None}, "runtime", "skip", "needs the agent"),
         ({"state": "unavailable"}, "runtime", "ok", "answers"),

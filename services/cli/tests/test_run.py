@@ -194,7 +194,7 @@ def test_every_option_of_run_is_a_field_of_the_workload(kakuri, api, environment
         ),
         (
             ["--restart", "unless-stopped"],
-            "'unless-stopped'; always does what Docker's unless-stopped does",
+            "'unless-stopped'; always is what Docker calls unless-stopped",
         ),
         (["--bogus"], "No such option"),
     ],

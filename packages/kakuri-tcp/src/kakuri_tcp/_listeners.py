@@ -140,7 +140,7 @@ def open_sockets_blocking(
 
 
 def _reason(endpoint: Endpoint, error: OSError) -> str:
-    """Return why listening failed: for a Unix socket, that its directory is missing if so."""
+    """Return why listening failed; name the directory of a Unix socket if it does not exist."""
     directory = os.path.dirname(endpoint.path)  # noqa: PTH120 (pathlib is loaded for sockets only)
     if isinstance(error, FileNotFoundError) and directory and not os.path.exists(directory):  # noqa: PTH110
         return f"the directory {directory!r} does not exist"

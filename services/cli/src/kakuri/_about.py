@@ -19,7 +19,7 @@ _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 @click.command(cls=Verb)
 @click.pass_obj
 def version(invocation: Invocation) -> int:
-    """Show the versions of client, control plane and nodes; warn if they are far apart."""
+    """Show the versions of client, control plane and nodes; warn if they may not work together."""
     server: str | None = None
     found: list[dict[str, Any]] = []
     problem: CommandError | None = None

@@ -1,4 +1,4 @@
-"""The checks of `doctor`: of the control plane and its node, through the API."""
+"""The checks of `doctor` that use the API: the control plane and its node."""
 
 import time
 from collections.abc import Iterator
@@ -59,7 +59,7 @@ def _control_plane(api: "API") -> Iterator[Check]:
     try:
         response = api.get("/healthz")
     except CommandError as error:
-        advice = "is kakuri-control-plane running there? kakuri context show says why this host"
+        advice = "is kakuri-control-plane running there? kakuri context show has the address"
         if error.code == "misdirected_request":
             advice = "start the control plane with --allowed-host and this name"
         yield Check(FAIL, name, error.message.partition("\n")[0], advice)
@@ -69,7 +69,7 @@ def _control_plane(api: "API") -> Iterator[Check]:
 
 
 def _clock(response: "Response") -> Check:
-    """Compare this clock with the server's, which its field Date tells to the second."""
+    """Compare this machine's clock with the response's Date, which has whole seconds."""
     date = response.headers.get("date")
     if date is None:
         return Check(SKIP, "clocks", "the response has no Date")
@@ -129,7 +129,7 @@ def _agent_fault(api: "API", node: dict[str, Any] | None) -> str | None:
     except CommandError as error:
         is_runtime = is_described and error.code == "runtime_unavailable"
         return None if is_runtime else error.message.partition("\n")[0]
-    return None if is_described else "it does not describe itself"
+    return None if is_described else "the control plane has no description of it"
 
 
 def _agent(node: dict[str, Any]) -> Check:

@@ -1,4 +1,4 @@
-"""Requests to the control plane, and what its responses mean for the exit code."""
+"""Requests to the control plane, and the exit codes for its responses."""
 
 import os
 import re
@@ -28,7 +28,7 @@ RESPONSE_SECONDS = 30.0
 """Seconds within which a response is expected, besides the time that a request asks to wait."""
 
 MAX_RESPONSE = 64 << 20
-"""Bytes of a response that is held as a whole: a hundred workloads at their largest."""
+"""Maximum bytes of a response that is not a stream: a hundred workloads of the largest size."""
 
 JSON_CONTENT = {"Content-Type": "application/json"}
 """The field of a request with a JSON document."""
@@ -46,7 +46,7 @@ _UNKNOWN_OUTCOME = {"agent_unreachable", "agent_timeout"}
 _REDIRECT, _NOT_MODIFIED = 300, 304
 _ERROR, _UNAUTHORIZED, _NOT_FOUND, _SERVER_ERROR = 400, 401, 404, 500
 MAX_TOKEN = 8000
-"""Characters of a token: those that list a user's groups have thousands, and many servers limit a
+"""Maximum characters of a token. One that lists a user's groups has thousands; many servers limit a
 header line to 8 KiB."""
 
 _CREDENTIAL = rf"[!-~]{{1,{MAX_TOKEN}}}"
@@ -86,7 +86,7 @@ def _problem_of(body: bytes) -> dict[str, Any]:
     try:
         return read_document(body, "the response", PROBLEM)
     except Unreachable:
-        return {}  # of a proxy, for example: the status alone counts
+        return {}  # from a proxy, for example; the status is enough
 
 
 def _message(problem: Mapping[str, Any], response: Any, code: str, *, is_write: bool) -> str:
@@ -204,7 +204,7 @@ class API:
         return self.target.context.host.removeprefix("http://")
 
     def get(self, path: str, params: Params = (), *, wait: float = 0.0) -> Response:
-        """Send a GET request; as `request`."""
+        """Send a GET request; raise what `request` raises."""
         return self.request("GET", path, params=params, wait=wait)
 
     def pages(self, params: Params) -> Iterator[Response]:

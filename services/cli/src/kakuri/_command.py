@@ -48,7 +48,7 @@ def run_command(args: Sequence[str]) -> int:
         else:
             error.show()
         return error.exit_code
-    except (click.Abort, KeyboardInterrupt):  # click has ended the line
+    except (click.Abort, KeyboardInterrupt):  # click has printed a line feed
         import signal  # noqa: PLC0415 (only here)
 
         signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -69,7 +69,7 @@ def _show(invocation: Invocation, message: str, code: str, document: bytes | Non
     """Print an error: a line of text, or in JSON the problem document."""
     sys.stdout.flush()
     if not invocation.is_json:
-        lines = "\n".join(map(printable, message.split("\n")))  # of names of files, for example
+        lines = "\n".join(map(printable, message.split("\n")))  # it may quote a file name
         invocation.note(f"{invocation.styled('error:', 'red', sys.stderr)} {lines}")
         return
     if document is None:

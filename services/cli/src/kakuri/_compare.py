@@ -1,4 +1,4 @@
-"""What a file and the node's workloads have in common: the changes that `apply` would make."""
+"""Compares files with the workloads of the node: the changes that `apply` would make."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -21,7 +21,7 @@ _VARIABLES = "env"
 
 @dataclass(slots=True)
 class Change:
-    """What happens to one workload.
+    """What `apply` would do to one workload.
 
     Attributes:
         id: The workload.
@@ -110,7 +110,7 @@ DEFAULTS: dict[str, Any] = {
     "command": [], "args": [], "env": {}, "labels": {}, "restart_policy": "never",
     "max_restarts": 100,
 }  # fmt: skip
-"""What a field has that a document leaves out."""
+"""Values of fields that a document leaves out."""
 
 CHOSEN_BY_NODE = ("runtime_class", "memory_mb", "cpu_millicores")
 """Fields with a default of the node, which differ only if the file states them."""

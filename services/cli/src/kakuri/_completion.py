@@ -9,8 +9,8 @@ from kakuri._main import COMPLETE
 
 SHELLS = ("bash", "zsh", "fish")
 _HOW = {
-    "bash": 'eval "$(kakuri completion bash)"   # into ~/.bashrc',
-    "zsh": 'eval "$(kakuri completion zsh)"   # into ~/.zshrc, after compinit',
+    "bash": 'eval "$(kakuri completion bash)"   # add this to ~/.bashrc',
+    "zsh": 'eval "$(kakuri completion zsh)"   # add this to ~/.zshrc, after compinit',
     "fish": "kakuri completion fish > ~/.config/fish/completions/kakuri.fish",
 }
 
@@ -19,7 +19,7 @@ _HOW = {
 @click.argument("shell", type=click.Choice(SHELLS))
 @click.pass_context
 def completion(ctx: click.Context, *, shell: str) -> None:
-    """Print a script that completes verbs, options and ids; it begins with how to install it."""
+    """Print a script that completes verbs, options and ids; a comment says how to install it."""
     invocation = Invocation.current()
     source = script(ctx.find_root().command, shell)
     if invocation.is_json:

@@ -1,4 +1,4 @@
-"""The verb `doctor`: checks of what a user would otherwise find out last."""
+"""The verb `doctor`: checks of everything that a workload needs to run."""
 
 from collections.abc import Iterator
 from typing import Any

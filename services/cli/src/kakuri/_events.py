@@ -24,7 +24,7 @@ SILENCE_SECONDS = 15.0
 """Seconds without a line after which a stream counts as broken: heartbeats come every 5 s."""
 
 MAX_TAIL = 1000
-"""Latest events with which a stream can begin."""
+"""Maximum number of past events with which a stream begins."""
 
 _INDEX = "[0-9]{1,16}"
 _COMPACTED = "compacted"
@@ -113,7 +113,7 @@ def _beginning(since: str | None, tail: int | None, *, follow: bool) -> tuple[st
 def _newest_indexes(
     invocation: Invocation, api: "API", params: list[tuple[str, str]]
 ) -> tuple[int, int]:
-    """Return the index of the latest event that matches a query, 0 if none does, and of any."""
+    """Return the index of the latest event that matches a query (0 if none does), and of any."""
     last = 0
     with closing(follow_events(invocation, api, "now", [("tail", "1"), *params])) as found:
         while (event := next(found))["type"] not in _MARKS:
@@ -127,10 +127,10 @@ def follow_events(
     after: str | None,
     params: list[tuple[str, str]] | None = None,
 ) -> Generator[Event, None, None]:
-    """Yield events without end, and heartbeats; resume after every break of the connection.
+    """Yield events and heartbeats endlessly; reconnect when the connection breaks.
 
-    What was compacted in the meantime is reported on standard error, and yielded as a `gap` with
-    the index after which the events go on.
+    If events were compacted in the meantime, that is reported on standard error, and yielded as a
+    `gap` with the index after which events continue.
 
     Args:
         invocation: Reports breaks.
@@ -139,7 +139,7 @@ def follow_events(
         params: Further parameters of the query.
 
     Raises:
-        CommandError: The query is refused, or the index to continue after, which the API named.
+        CommandError: The API refuses the query, or an index that it named to continue after.
         Unreachable: The first request got no response, or an outage lasted too long.
     """
     from kakuri._schemas import EVENT, read_document  # noqa: PLC0415 (not for --help)
@@ -181,7 +181,7 @@ def follow_events(
 
 
 def _skip_gap(invocation: Invocation, after: str | None, oldest: Any) -> str | None:
-    """Return the smallest index after which every event is kept; None for the present state."""
+    """Return the index to continue after; None to begin with the current states."""
     if oldest is None:
         return None
     if after not in (None, "0"):
@@ -256,8 +256,8 @@ def _line_of(invocation: Invocation, event: Event) -> str:
 def updates(invocation: Invocation, api: "API") -> Iterator[None]:
     """Yield once when the current states are known, and again after changes.
 
-    Changes that happen before the caller continues are one update. Otherwise, a list that takes
-    longer to read than the time between two changes would fall further and further back.
+    All changes that happen before the caller continues are one update: if each were one of its own,
+    a list that takes long to read would be more and more out of date.
     """
     import queue  # noqa: PLC0415 (only here)
     import threading  # noqa: PLC0415

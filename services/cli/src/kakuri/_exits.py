@@ -10,7 +10,7 @@ import click
 class Exit(IntEnum):
     """What each exit code means; `run` and `wait --exit-code` also exit with the workload's own.
 
-    Errors are never 1, so that scripts can trust the answer "no" of `diff`, `wait` and `doctor`.
+    No error exits with 1, so that scripts can trust the answer "no" of `diff`, `wait` and `doctor`.
     """
 
     OK = 0
@@ -36,7 +36,7 @@ class Exit(IntEnum):
 
 
 class ClosedPipe(Exception):
-    """The reader of the output has closed it. click would turn an OSError of this into a 1."""
+    """The reader of the output has closed it. For an OSError, click would exit with 1."""
 
 
 class CommandError(click.ClickException):

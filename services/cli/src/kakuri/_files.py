@@ -7,8 +7,8 @@
     cpu = 0.5
 
 `memory` and `cpu` are written with units; every other key is a field of the API's workload. A
-document with an `id` is a single workload, as the API has it. Every fault of a file is reported at
-once, with its path and line.
+document with an `id` is a single workload, as the API has it. All faults of a file are reported
+together, each with its path and line.
 """
 
 import re
@@ -234,7 +234,7 @@ class _Reader:
 
 
 def _explained(names: tuple[str, ...], given: dict[str, Any], message: str) -> str:
-    """Show how to write a list that was given as one string, as a shell has it."""
+    """Return a fault's message; for a command line in one string, add how to write it as a list."""
     if names not in (("command",), ("args",)) or not isinstance(given.get(names[0]), str):
         return message
     value = given[names[0]]

@@ -27,7 +27,7 @@ from kakuri._wait import own_exit_code
 from kakuri._watch import changes, removed_document
 
 MAX_WAITING = 1000
-"""Lines of output that may wait to be printed."""
+"""Maximum pieces of output that wait to be printed."""
 
 DRAIN_SECONDS = 10.0
 """Seconds to wait for the remaining output after the workload has ended."""

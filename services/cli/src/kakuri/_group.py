@@ -45,7 +45,7 @@ def _invocation_of(context: click.Context) -> Invocation:
 
 
 def shared_options() -> list[click.Parameter]:
-    """Return the options of every verb, which may also stand before it."""
+    """Return the options that every verb has; they may also come before the verb."""
     return [_shared_option(*entry) for entry in SHARED_OPTIONS.items()]
 
 
@@ -74,7 +74,7 @@ def version_option() -> click.Option:
 def _page_option(
     entry: tuple[tuple[str, ...], str], page: Callable[[click.Context], str]
 ) -> click.Option:
-    """Return an option that prints a page in place of running the verb."""
+    """Return an option that prints a page instead of running the verb."""
 
     def print_page(context: click.Context, _: click.Parameter, value: Any) -> None:
         if value and not context.resilient_parsing:
@@ -88,7 +88,7 @@ def _page_option(
 
 
 class _CommandWithHelp(click.Command):
-    """A command with its own help option: click's translates its summary on every read."""
+    """A command with its own help option; click's translates its summary each time it is read."""
 
     def __init__(self, *arguments: Any, **attributes: Any) -> None:
         super().__init__(*arguments, **attributes)

@@ -15,7 +15,7 @@ _DEFAULT_WIDTH = 80
 
 
 class Invocation:
-    """What the shared options ask for.
+    """The values of the shared options, and the output that they select.
 
     Attributes:
         environ: The variables.
@@ -34,7 +34,7 @@ class Invocation:
 
     @classmethod
     def current(cls) -> "Invocation":
-        """Return that of the command that is being run."""
+        """Return the invocation of the command that is running."""
         found: Invocation = click.get_current_context().find_object(cls) or cls(os.environ)
         return found
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from kakuri._client import API, Response
 
 MORE_SECONDS = 60.0
-"""Seconds beyond the grace within which a stop is expected to be complete."""
+"""Seconds after the grace period within which a stop is expected to be complete."""
 
 _IDS = click.argument("ids", nargs=-1, required=True, metavar="ID...", shell_complete=complete_ids)
 _GRACE = click.option("--grace", type=SECONDS, default="10s", show_default=True, metavar="SECONDS",
@@ -99,7 +99,7 @@ def post(
     grace: float | None = None,
     version: str | None = None,
 ) -> "Response":
-    """Ask for a stop, a start or a restart; as `API.request`."""
+    """Request a stop, a start or a restart; raise what `API.request` raises."""
     from kakuri_json import encode  # noqa: PLC0415 (not for --help)
 
     from kakuri._watch import path_of  # noqa: PLC0415
@@ -125,7 +125,7 @@ def await_state(
     Args:
         api: The control plane.
         workload_id: The workload.
-        response: What is known so far.
+        response: The latest response about it.
         is_reached: Whether a document shows the state.
         seconds: How long to wait.
 

@@ -27,7 +27,7 @@ LOW_DISK_BYTES = 512 << 20
 """Free space below which logs and the store are about to fail."""
 
 HEALTH_SECONDS = 10.0
-"""Timeout in seconds for the sidecar's health, for which it asks the container runtime."""
+"""Timeout of the sidecar's health check, for which the sidecar asks the container runtime."""
 
 _HEALTHY = 200
 
@@ -76,16 +76,15 @@ def _configuration(name: str, title: str, document: dict[str, object]) -> Iterat
     try:
         options = _options_of(name)
     except ImportError:
-        yield Check(
-            SKIP, title, f'kakuri-{name} is not installed beside this command: "kakuri[node]"'
-        )
+        yield Check(SKIP, title, f"kakuri-{name} is not installed beside this command",
+                    'pip install "kakuri[node]"')  # fmt: skip
         return
     unknown = [key for key in document if key not in options]
     if unknown:
         detail = f"unknown keys: {', '.join(unknown)}"
         yield Check(FAIL, title, detail, f"kakuri-{name} --help lists the keys")
     elif name == "agent" and document.get("runtime", "auto") == "auto":
-        yield Check(WARN, title, "runtime is auto: a node on which nothing answers simulates",
+        yield Check(WARN, title, "runtime is auto: workloads are simulated if no runtime answers",
                     'write runtime = "sidecar" or "cri"')  # fmt: skip
     else:
         yield Check(OK, title, f"{len(document)} keys")
@@ -100,7 +99,7 @@ def _options_of(name: str) -> set[str]:
 
 
 def _socket(name: str, path: Path) -> Iterator[Check]:
-    """Check a daemon's socket, if the daemon listens there: another one has another socket."""
+    """Check a daemon's default socket; a missing one is not a fault, as it may listen elsewhere."""
     title = f"{name} {path}"
     try:
         found = path.stat()
@@ -119,7 +118,7 @@ def _socket(name: str, path: Path) -> Iterator[Check]:
 
 
 def _sidecar(path: Path) -> Check:
-    """Ask the sidecar whether the runtime can run zones: the agent does not report all of that."""
+    """Ask the sidecar whether the runtime can run zones; the agent reports only a part of it."""
     from kakuri_http import HTTPError, Timeouts  # noqa: PLC0415 (most machines have no sidecar)
     from kakuri_http.blocking import BlockingClient  # noqa: PLC0415
     from kakuri_json import loads  # noqa: PLC0415
@@ -184,7 +183,7 @@ def _cgroups() -> Check:
 
 
 def _restart_monitor() -> Check:
-    """Check that containerd does not restart containers by itself, as an image's label can ask."""
+    """Check that containerd does not restart containers because a label of their image says so."""
     title = "containerd's restart monitor"
     try:
         settings = parse_toml(CONTAINERD.read_text(encoding="utf-8"))
@@ -194,7 +193,7 @@ def _restart_monitor() -> Check:
         return Check(SKIP, title, str(error))
     if RESTART_MONITOR in settings.get("disabled_plugins", ()):
         return Check(OK, title, "off")
-    return Check(WARN, title, "on: an image's label can have its container restarted",
+    return Check(WARN, title, "on: a label of an image can make containerd restart its container",
                  _MONITOR_ADVICE)  # fmt: skip
 
 

@@ -1,8 +1,8 @@
-"""Reads logs record by record, and resumes after breaks of the connection.
+"""Reads logs record by record, and resumes when the connection breaks.
 
-A followed log is read as JSON records, which distinguish what a container wrote from marks. Each
-has a time, after which the next connection continues. A line without an end is sent in parts, so
-memory is bounded.
+A followed log is read as JSON records: a part of what a container wrote, or a mark. Records have
+times, and a new connection continues after the last one. A long line is sent in parts, so memory is
+bounded.
 """
 
 import binascii
@@ -21,7 +21,7 @@ from kakuri._watch import path_of
 GAP = "kakuri-log-gap"
 
 _UNSAFE = r"[\x7f-\x9f\u2028\u2029]"
-"""Characters that the API escapes in JSON besides those that JSON itself does not allow."""
+"""Characters that the API escapes although JSON allows them: DEL, C1 controls, line separators."""
 
 Record = tuple[str, bytes]
 """The time of a record, and the record as a line of JSON."""
@@ -109,7 +109,7 @@ def _followed(
 
 
 def _complete_lines(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    """Yield the lines of a stream; Unreachable if a proxy cut it off within one."""
+    """Yield the lines of a stream; raise Unreachable if it ends within one, cut off by a proxy."""
     for line in split_lines(pieces, "a record of the log"):
         if not line.endswith(b"\n"):
             raise Unreachable("the log ended within a record", code="no_answer")
@@ -130,7 +130,7 @@ class _Position:
         self._seen_again = 0
 
     def reopened(self) -> None:
-        """Expect the bytes with the last time again."""
+        """Expect the bytes with the last time again, which the server sends first."""
         self._seen_again = self._size
         self.has_begun = True
 
@@ -167,7 +167,7 @@ def _without_beginning(record: dict[str, Any], content: bytes) -> tuple[dict[str
 
 
 class TimedText:
-    """Renders records as the API with `?timestamps`: each line after its time, and marks."""
+    """Renders records as the API does with `?timestamps`: a time before lines, marks as lines."""
 
     def __init__(self) -> None:
         self._open: tuple[object, object] | None = None  # the source of an incomplete line

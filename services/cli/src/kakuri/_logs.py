@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from kakuri._client import API
 
 MAX_WAITING = 1000
-"""Records of all logs that wait to be printed."""
+"""Maximum records that wait to be printed, of all logs together."""
 
 MAX_FOLLOWED = 32
-"""Logs that are followed at a time: the control plane serves 64 followers in all."""
+"""Maximum logs to follow at a time; the control plane serves 64 followers in total."""
 
 Params = list[tuple[str, str]]
 _STDOUT_MARK, _STDERR_MARK = "│", "┆"
@@ -66,8 +66,8 @@ def logs(
 ) -> int:
     """Show the output of workloads; with -f, keep printing new output.
 
-    Following goes on over restarts of the workload, of its agent and of the control plane. What is
-    kept of the log of a removed workload is shown as well.
+    -f continues when the workload, its agent or the control plane restarts. Of a removed workload,
+    the part of the log that is kept is shown.
     """
     names = list(dict.fromkeys(ids))
     if follow and len(names) > MAX_FOLLOWED:

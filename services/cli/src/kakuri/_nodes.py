@@ -82,13 +82,13 @@ def node(invocation: Invocation, *, name: str) -> None:
 
 
 def first_node(api: "API") -> Node:
-    """Return the node; without content if the agent can't be asked."""
+    """Return the node; an empty document if the request fails."""
     from kakuri._exits import CommandError  # noqa: PLC0415 (not for --help)
 
     try:
         found: list[Node] = api.get("/nodes").document["nodes"]
     except CommandError:
-        return {}  # the list itself was answered; this request only adds to it
+        return {}  # the verb has its own response; this one only adds to the output
     return found[0] if found else {}
 
 

@@ -1,4 +1,4 @@
-"""Progress of one workload: a line that is rewritten on a terminal, a line for each change else."""
+"""Progress of one workload: a line that is rewritten on a terminal, otherwise one for each step."""
 
 import sys
 import time
@@ -7,7 +7,7 @@ from kakuri._invocation import Invocation, width_of
 from kakuri._text import now_clock, span
 
 _AFTER_SECONDS = 1.0
-"""Seconds after which the time that a step takes is shown."""
+"""Seconds that a step takes before its duration is shown."""
 
 
 class Progress:
@@ -23,7 +23,7 @@ class Progress:
         self._is_shown = False
 
     def change(self, text: str) -> None:
-        """Show a step, in place of the one before on a terminal."""
+        """Show a step; on a terminal, it replaces the previous one."""
         if text == self._text:
             return
         self._text, self._detail, self._since = text, "", time.monotonic()
@@ -33,7 +33,7 @@ class Progress:
             self._invocation.note(f"{now_clock()} {self._name}  {text}")
 
     def detail(self, text: str) -> None:
-        """Show how far the step has come; only on a terminal."""
+        """Show how far the step is; only on a terminal."""
         self._detail = text
         self.redraw()
 
@@ -54,7 +54,7 @@ class Progress:
         self._is_shown = True
 
     def clear(self) -> None:
-        """Remove the step from a terminal, before something else is printed; it does not return."""
+        """Remove the step from a terminal for good, before something else is printed."""
         if self._is_shown:
             sys.stderr.write("\r\x1b[K")
             sys.stderr.flush()

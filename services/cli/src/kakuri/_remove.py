@@ -79,13 +79,13 @@ def delete(
     is_awaited: bool = True,
     version: str | None = None,
 ) -> "Response":
-    """Remove a workload; as `API.request`.
+    """Remove a workload; raise what `API.request` raises.
 
     Args:
         api: The control plane.
         workload_id: The workload.
         grace: Seconds for it to end by itself.
-        is_awaited: Whether to wait until it is gone, for a minute more than the grace.
+        is_awaited: Whether to wait until it is removed, up to a minute after the grace period.
         version: The version that it must have.
     """
     from kakuri._client import check_id  # noqa: PLC0415 (not for --help)

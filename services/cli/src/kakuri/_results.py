@@ -15,7 +15,7 @@ def act_on_each(
     """Act on each workload, and print the results; go on after one that failed.
 
     Args:
-        invocation: Decides about the form.
+        invocation: Decides the form of the output.
         ids: The workloads, each once.
         act: Acts on one; returns the API's document, byte for byte and read, and a line of text.
 

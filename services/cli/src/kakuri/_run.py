@@ -161,7 +161,7 @@ def document_of(
     ):
         hint = ""
         if policy == "unless_stopped":
-            hint = "; always does what Docker's unless-stopped does"
+            hint = "; always is what Docker calls unless-stopped"
         raise UsageError(
             f"--restart: expected never, on_failure[:TIMES] or always, got {restart_policy!r}{hint}"
         )

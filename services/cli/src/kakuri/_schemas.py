@@ -23,7 +23,7 @@ _YEARS = range(1970, 9999)
 
 
 class Leaf(NamedTuple):
-    """A value that is not an object of known fields: its description and its check."""
+    """A value that is checked as a whole: what is expected, and the check."""
 
     expected: str
     is_valid: Callable[[Any], bool]

@@ -1,4 +1,4 @@
-"""The verb `status`: one screen about one workload, which says why it is as it is."""
+"""The verb `status`: one screen about one workload, with the reason for its state."""
 
 import sys
 import time
@@ -81,7 +81,7 @@ def screen(
     """Return the lines of the screen.
 
     Args:
-        invocation: Decides about colour.
+        invocation: Decides whether to use colour.
         document: The workload, with its specification.
         node: Its node; empty if it is unknown.
         steps: Its history.

@@ -8,7 +8,7 @@ from kakuri._invocation import Invocation, width_of
 
 _GAP = 3
 _SHORTEST = 8
-"""Characters that a column which may be cut keeps."""
+"""Minimum characters of a column that is cut."""
 
 STATE_COLORS = {
     "running": "green", "ready": "green", "ok": "green", "succeeded": "dim", "pending": "yellow",
@@ -27,7 +27,7 @@ class Column(NamedTuple):
 def print_table(
     invocation: Invocation, columns: Sequence[Column], rows: Iterable[Sequence[str]]
 ) -> None:
-    """Print rows below the headings; columns that no row has a text for are left out."""
+    """Print rows below the headings; columns that are empty in every row are left out."""
     for line in table_lines(invocation, columns, list(rows), width_of(sys.stdout)):
         invocation.out(line)
 
@@ -41,7 +41,7 @@ def table_lines(
     """Return the lines of a table.
 
     Args:
-        invocation: Decides about colour.
+        invocation: Decides whether to use colour.
         columns: The columns.
         rows: Their texts.
         width: Characters of a line; None for any number. Columns that may not be cut can exceed it.

@@ -14,8 +14,7 @@ _DECIMAL_SIZE = r"(?i)\d+(?:\.\d+)?\s*[KMGT]B"
 _CPU = r"(\d{1,15}(?:\.\d{1,3})?)|(\d{1,15})m"
 
 _MAX_DURATION = 36_500 * 86_400
-"""Maximum duration in seconds, a century: clocks and timeouts of the system accept no more than a
-few of them."""
+"""Maximum duration in seconds: a century. Timeouts of Python's threads overflow after three."""
 
 _UNITS = {"k": 1 / 1024, "m": 1, "g": 1024, "t": 1024 * 1024}  # in MiB
 _STEPS = ((86_400, "d"), (3600, "h"), (60, "m"))
@@ -29,7 +28,7 @@ _GIB = 1024
 
 
 def printable(text: str) -> str:
-    r"""Return foreign text for a terminal, with control characters as escapes like `\x1b`."""
+    r"""Return untrusted text for a terminal, with control characters as escapes like `\x1b`."""
     if text.isprintable():
         return text
     return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in text)

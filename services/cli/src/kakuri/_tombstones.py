@@ -1,4 +1,4 @@
-"""What is kept of removed workloads, read when no workload has the id."""
+"""Reads what is kept of a removed workload, if no present one has the id."""
 
 import time
 from typing import TYPE_CHECKING
@@ -41,9 +41,9 @@ def get_kept(
         invocation: Reports that the workload was removed.
         api: The control plane.
         workload_id: The workload.
-        rest: The path after the workload's.
+        rest: What follows the workload's path.
         params: The query.
-        is_removed: Whether to ask for the removed one at once.
+        is_removed: Whether to request only the removed one.
 
     Raises:
         NotFound: There is neither.

@@ -1,4 +1,4 @@
-"""Reads TOML, and raises one exception for all that the standard library raises."""
+"""Reads TOML, and raises ValueError for every fault, unlike the standard library."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The trial of `doctor --run`: a workload that is started, read and removed."""
+"""The trial of `doctor --run`: start a workload, read its output, and remove it."""
 
 import os
 import time
@@ -82,7 +82,7 @@ def _run(
     if ended["state"] != "succeeded":
         message = printable(str(ended.get("message") or ""))
         yield Check(FAIL, started, f"{end_text(ended)}: {message}" if message else end_text(ended),
-                    "kakuri run and kakuri status show more for the same image")  # fmt: skip
+                    "kakuri run with the same image shows each step of its start")  # fmt: skip
         yield Check(SKIP, output, "it did not succeed")
         yield Check(SKIP, kernel, "it did not succeed")
         return

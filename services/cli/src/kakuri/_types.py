@@ -9,14 +9,14 @@ from kakuri._text import parse_cpu, parse_duration, parse_size
 
 
 class Parsed(click.ParamType):  # type: ignore[type-arg]  # click 8.1 has no argument for it
-    """An option's type that is read by a function which raises ValueError."""
+    """The type of an option whose text a function converts, which raises ValueError."""
 
     def __init__(self, name: str, parse: Callable[[str], Any]) -> None:
         self.name = name
         self._parse = parse
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Return the value of a text; one that is read already is returned as it is."""
+        """Return the value of a text; return a value that was converted before as it is."""
         if not isinstance(value, str):
             return value
         try:

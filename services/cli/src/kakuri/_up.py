@@ -19,7 +19,7 @@ from kakuri._invocation import Invocation
 
 CONTAINERD = Path("/run/containerd/containerd.sock")
 INSTALLED = (Path("/run/kakuri-agent/agent.sock"), Path("/run/kakuri/sidecar.sock"))
-"""Sockets of an installed system: two agents of one runtime would undo each other's work."""
+"""Sockets of an installed system. Two agents on one runtime would undo each other's work."""
 
 HANDLER = "runc"
 """The handler that every containerd has. It shares the node's kernel, so `up` warns about it."""
@@ -130,7 +130,7 @@ def _program(name: str) -> str:
 
 
 def _command(address: str) -> str:
-    """Return how this command is called from another terminal, for this control plane."""
+    """Return how to call this command from another terminal, for this control plane."""
     program = Path(sys.argv[0]).resolve()
     name = "kakuri" if shutil.which("kakuri") == str(program) else str(program)
     host = _url(address)
@@ -138,7 +138,7 @@ def _command(address: str) -> str:
 
 
 def _url(address: str) -> str:
-    """Return the control plane at an address as --host has it: `http://HOST:PORT`, `unix:PATH`."""
+    """Return an address in the form that --host accepts: `http://HOST:PORT`, `unix:PATH`."""
     return address if address.startswith("unix:") else f"http://{address}"
 
 
@@ -239,7 +239,7 @@ class _System:
             self._remove_workloads()
         for process in reversed(self._processes):
             process.terminate()
-        # One that was still starting had no handler yet.
+        # A daemon that was still starting had no handler yet, and ended with -SIGTERM.
         codes = [process.wait() for process in self._processes]
         for process in self._processes:
             if process.stdout is not None:
@@ -263,5 +263,5 @@ class _System:
 
 
 def _stop(_number: int, _frame: object) -> NoReturn:
-    """Turn a signal into the end of waiting."""
+    """End the wait for the daemons."""
     raise _Stop

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 CONDITIONS = ("running", "ended", "removed")
 CHECK_SECONDS = 5.0
-"""Seconds for the first answer with `--timeout 0`, which checks each workload once."""
+"""Timeout of the single check of each workload with `--timeout 0`."""
 
 _CANT = {"running": "start running", "ended": "end"}
 
@@ -180,7 +180,7 @@ def _follow(
                 if found is None and condition != "removed":
                     raise
                 verdict = verdict_of(condition, found)
-                assert verdict is not None  # a removed workload does not change
+                assert verdict is not None  # a removed workload has ended
                 results.put((workload_id, found, verdict))
     except BaseException as error:  # noqa: BLE001 (it is raised in the main thread)
         results.put(error)

@@ -15,8 +15,7 @@ POLL_SECONDS = 30
 """Seconds that the server may hold a request for the next change."""
 
 PULL_SECONDS = 1
-"""The same while an image is pulled: progress is not an event, so it does not end a wait."""
-
+"""The same while an image is pulled, because progress of a pull does not end a wait."""
 
 PAUSE_SECONDS = 0.1
 """Seconds between a response without a change and the next request, in case the server, or a proxy
@@ -24,15 +23,15 @@ in front of it, does not wait for a change."""
 
 
 def path_of(workload_id: str, rest: str = "") -> str:
-    """Return the path of a workload, or of something of it."""
+    """Return the path of a workload, followed by `rest`."""
     return f"/workloads/{percent_encode(workload_id)}{rest}"
 
 
 def changes(invocation: Invocation, api: API, workload_id: str) -> Iterator[dict[str, Any] | None]:
     """Yield a workload's document now and after each change; None once it is removed, the last.
 
-    An outage of the control plane or its agent is reported and outlasted; what changed in the
-    meantime is seen after it.
+    An outage of the control plane or its agent is reported, and changes continue after it; those
+    that happened in the meantime are one change.
 
     Raises:
         CommandError: The first request failed, or a later one was refused.

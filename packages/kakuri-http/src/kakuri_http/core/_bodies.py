@@ -66,8 +66,8 @@ _NOT_IN_TRAILERS = frozenset(
 
 _HEX_DIGITS = b"0123456789abcdefABCDEF"
 _JOINED_BYTES = 16_384
-"""Bytes at which a piece of joined chunks is complete. Each piece takes about forty bytes of memory
-and an event, which is many times as much as the content of a chunk of one byte."""
+"""Small chunks are joined until they have this many bytes, because each piece costs an event and
+about forty bytes of memory: many times the content of a chunk of one byte."""
 
 
 class ChunkedReader:
