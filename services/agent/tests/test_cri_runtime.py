@@ -106,11 +106,11 @@ async def test_unavailable_runtime_is_a_fault_until_it_answers_again(node):
     assert outages == ["the runtime does not answer", "the runtime answers"]
 
 
-async def test_runtime_without_a_network_is_a_fault_until_it_has_one(node, monkeypatch):
-    monkeypatch.setattr("kakuri_agent.runtimes._node_zones.HEALTH_INTERVAL", 0.02)
+async def test_runtime_without_a_network_is_a_fault_until_it_has_one(node):
+    zones = replace(node.zones, health_interval=0.02)
     node.cri.node.conditions["NetworkReady"] = False
     with structlog.testing.capture_logs() as logs:
-        async with node.agent() as client:
+        async with node.agent(zones=zones) as client:
             while not ((await client.describe_node()).message or "").startswith("NetworkReady: "):
                 pass
             assert not (await client.describe_node()).runtime_available
@@ -122,7 +122,7 @@ async def test_runtime_without_a_network_is_a_fault_until_it_has_one(node, monke
 
 
 async def test_missing_handler_is_a_fault(node):
-    zones = replace(node.zones, handlers={"edera-zone": "nowhere"})
+    zones = replace(node.zones, handlers={"edera-zone": "nowhere"}, health_interval=1.0)
     async with node.agent(zones=zones) as client:
         while "to have handler 'nowhere'" not in ((await client.describe_node()).message or ""):
             pass

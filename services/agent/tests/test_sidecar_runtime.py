@@ -599,11 +599,16 @@ async def test_broken_stream_keeps_the_view_until_all_zones_are_listed_again(
     assert runtime.fault is None
 
 
-async def test_unhealthy_runtime_of_the_sidecar_is_a_fault(runtime, sidecar, watcher):
-    sidecar.send_events(RuntimeHealth(available=False, message="socket gone"), ZoneChanged(zone()))
+@pytest.mark.parametrize("available", [False, True])
+async def test_unhealthy_runtime_of_the_sidecar_is_a_fault(runtime, sidecar, watcher, available):
+    health = RuntimeHealth(available=available, message="no network")
+    sidecar.send_events(health, ZoneChanged(zone()))
     await watcher.until(("changed", "wl-1"))
-    assert runtime.fault == "socket gone"
+    assert runtime.fault == "no network"
     assert runtime.is_listed
+    sidecar.send_events(RuntimeHealth(available=True), ZoneChanged(zone(state=FAILED)))
+    await watcher.until(("changed", "wl-1"))
+    assert runtime.fault is None
 
 
 async def test_invalid_event_breaks_only_the_stream(runtime, sidecar, watcher):

@@ -3,6 +3,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+import structlog
 from kakuri_cri import RuntimeUnavailable
 from kakuri_cri.testing import FakeImage
 from kakuri_tcp.testing import until
@@ -153,6 +154,27 @@ async def test_zone_removed_by_another_client_is_reported_as_gone(runtime, node)
     await runtime.restart("lost")
     assert (await next_of(events, ZoneGone)).id == "z"
     await events.aclose()
+
+
+async def test_runtime_that_answers_but_cannot_run_zones_is_reported_with_the_reason(runtime, run):
+    runtime.node.handlers = ["", "runc"]
+    with structlog.testing.capture_logs() as logs:
+        async with run(health_interval=0.01) as node:
+            events = node.events()
+            while (health := await next_of(events, RuntimeHealth)).message is None:
+                pass
+            assert health.available
+            assert "expected the runtime to have handler 'edera'" in health.message
+            await runtime.crash()
+            while (await next_of(events, RuntimeHealth)).available:
+                pass
+            runtime.node.handlers = ["", "edera"]
+            await runtime.restart()
+            while (await next_of(events, RuntimeHealth)).message is not None:
+                pass
+            await events.aclose()
+    reported = [each["event"] for each in logs if "run zones" in each["event"]]
+    assert reported == ["the runtime can't run zones", "the runtime can run zones again"]
 
 
 async def test_states_are_kept_while_the_runtime_is_down(runtime, node):

@@ -153,8 +153,8 @@ class Node:
         memory_mb_used: MiB that are reserved.
         cpu_millicores: Millicores for all workloads together, where the agent knows it.
         cpu_millicores_used: Millicores that are reserved.
-        runtime_available: Whether the runtime answers; if not, zones continue to run, and none is
-            started.
+        runtime_available: Whether the runtime answers and can run zones; if not, those that run
+            continue, and none is started.
         message: Why the runtime is not available, or what else an operator should know.
         runtime_endpoint: The kind of socket to the runtime or sidecar: "unix" or "tcp".
         runtime_handlers: The runtime's handler for each runtime class, where they are known.

@@ -39,6 +39,7 @@ class ZonesListed(_Event):
 class RuntimeHealth(_Event):
     """Whether the container runtime answers; zones continue to run while it does not.
 
+    `message` says why it does not answer, or why it can't run zones although it answers.
     `handlers` has the runtime's handler for each runtime class that zones may have.
     """
 

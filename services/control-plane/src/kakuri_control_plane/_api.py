@@ -190,7 +190,7 @@ class Api:
         return json_response(OK)
 
     async def readyz(self, _request: Request) -> Response:
-        """Report whether workloads can be run: the agent and its runtime answer."""
+        """Report whether workloads can be run: the agent answers, and its runtime can run zones."""
         try:
             node = await self._agent.describe_node()
         except RPCError as error:

@@ -26,7 +26,7 @@ class NodeView:
         version: The version of its agent.
         runtime: The kind of its runtime, such as `sidecar`, `cri` or `simulated`.
         simulated: Whether workloads are only simulated.
-        runtime_available: Whether its container runtime answers.
+        runtime_available: Whether its container runtime answers and can run zones.
         workloads: The number of workloads, ended ones included.
         message: What is wrong, or what an operator should know.
         handlers: The container runtime's handler for each runtime class.

@@ -296,7 +296,7 @@ GET_READINESS = Operation(
     id="getReadiness",
     tag=SERVICE,
     summary="Report whether workloads can be run",
-    responses={200: ResponseKind("The agent and its container runtime answer.", Health)},
+    responses={200: ResponseKind("The agent answers, and its runtime can run zones.", Health)},
     problems=READINESS,
 )
 GET_METRICS = Operation(

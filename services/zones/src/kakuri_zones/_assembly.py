@@ -10,7 +10,7 @@ from kakuri_cri import Runtime
 
 from kakuri_zones._cgroups import CgroupParent
 from kakuri_zones._counts import CallCounts
-from kakuri_zones._health import Health, check_health, own_conditions
+from kakuri_zones._health import Health, check_health, own_conditions, watch_health
 from kakuri_zones._image_collection import ImageCollector
 from kakuri_zones._images import Images
 from kakuri_zones._isolation import IsolationChecks
@@ -123,7 +123,12 @@ async def zone_node(
         isolation = IsolationChecks(
             runtime, table, settings.isolation_interval, is_local=settings.cri.scheme == "unix"
         )
-        for work in (monitor.run, rotation.run, collector.run, isolation.run):
+        probe = Probe(health)
+        stack.push_async_callback(probe.close)
+        works = [monitor.run, rotation.run, collector.run, isolation.run]
+        if settings.health_interval is not None:
+            works.append(partial(watch_health, probe.health, monitor, settings.health_interval))
+        for work in works:
             stack.push_async_callback(cancel_all, [asyncio.create_task(_keep_running(work))])
         stats = ZoneStats(runtime, table)
         stack.push_async_callback(stats.close)
@@ -136,8 +141,6 @@ async def zone_node(
             logs,
             settings.metrics_zones,
         )
-        probe = Probe(health)
-        stack.push_async_callback(probe.close)
         node = ZoneNode(
             zones, table, monitor, logs, watch, probe.health, metrics, images, settings.heartbeat
         )

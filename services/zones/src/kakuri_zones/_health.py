@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import ClassVar
 
+import structlog
 from kakuri_cri import CallRefused, CriError, Runtime, Unimplemented, api
 from kakuri_workload import printable
 
@@ -13,6 +14,8 @@ from kakuri_zones._cgroups import CgroupParent
 from kakuri_zones._image_collection import ImageCollector
 from kakuri_zones._monitor import Monitor
 from kakuri_zones._zone_network import ZoneNetwork
+
+log = structlog.get_logger()
 
 HEALTH_SECONDS = 5.0
 """Seconds for the runtime to answer a health check."""
@@ -139,6 +142,30 @@ async def check_health(
         sorted(_name(each.name) for each in status.runtime_handlers) or None,
         OptionalCalls(monitor.has_events, cgroup_parent.has_runtime_config, reopen, usage),
     )
+
+
+async def watch_health(
+    check: Callable[[], Awaitable[Health]], monitor: Monitor, interval: float
+) -> None:
+    """Report by a monitor why the runtime can't run zones although it answers, until cancelled.
+
+    Its network may not be set up, or a handler may be missing.
+
+    Args:
+        check: Returns the health of the runtime.
+        monitor: Reports it, and an answer that is missing.
+        interval: Seconds between two checks.
+    """
+    while True:
+        health = await check()
+        if health.runtime is not None and health.message != monitor.fault:
+            if health.message is not None:
+                log.warning("the runtime can't run zones", error=health.message)
+            else:
+                log.info("the runtime can run zones again")
+            monitor.fault = health.message
+            monitor.wake()
+        await asyncio.sleep(interval)
 
 
 def _name(text: str) -> str:

@@ -42,6 +42,8 @@ class Monitor:
         self._has_logged_outage = False  # once per outage, however the errors change
         self.has_events: bool | None = None
         """Whether the runtime reports events; None until one arrived or the call was refused."""
+        self.fault: str | None = None
+        """Why the runtime can't run zones although it answers; reported with the next listing."""
 
     async def run(self) -> None:
         """List and follow events until cancelled."""
@@ -80,7 +82,9 @@ class Monitor:
         if not self._table.health.available:
             log.info("the runtime answers", zones=len(observed))
         self._has_logged_outage = False
-        self._table.set_health(RuntimeHealth(available=True, handlers=self._handlers))
+        self._table.set_health(
+            RuntimeHealth(available=True, message=self.fault, handlers=self._handlers)
+        )
         self._on_listed(self._table.end_listing(observed, begun))
 
     async def _follow_events(self) -> None:

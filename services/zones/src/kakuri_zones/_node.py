@@ -181,7 +181,8 @@ class ZoneNode:
     async def events(self) -> AsyncGenerator[ZoneEvent, None]:
         """Yield every zone's status, then each change, until `end_streams` or the node ends.
 
-        RuntimeHealth comes first, and again when the runtime stops or resumes answering.
+        RuntimeHealth comes first, and again when the runtime stops or resumes answering, or can no
+        longer run zones or can again.
         ZonesListed follows once every zone has been reported. At least every `heartbeat` seconds,
         an event is repeated: ZonesListed while the runtime answers, and RuntimeHealth while it does
         not. The iterator of a reader that is too slow ends as well; call `events` again then.

@@ -147,6 +147,8 @@ class Settings:
         rotate_interval: Time between two checks of the size of logs.
         metrics_zones: How many zones have series of their own in the metrics.
         isolation_interval: Time between two scans for runs whose isolation was not checked.
+        health_interval: Time between two checks whether the runtime can run zones, of which
+            RuntimeHealth events report the outcome; None for no checks.
     """
 
     cri: Endpoint
@@ -169,4 +171,5 @@ class Settings:
     heartbeat: float = HEARTBEAT_SECONDS
     rotate_interval: float = ROTATE_INTERVAL
     isolation_interval: float = ISOLATION_INTERVAL
+    health_interval: float | None = 10.0
     metrics_zones: int = METRICS_ZONES

@@ -33,6 +33,7 @@ def quick_settings(**fields: Any) -> Settings:
         "heartbeat": 0.1,
         "rotate_interval": 0.02,
         "isolation_interval": 3600.0,  # tests that count calls have those of their own alone
+        "health_interval": None,
     }  # fmt: skip
     return Settings(**{**quick, **fields})
 

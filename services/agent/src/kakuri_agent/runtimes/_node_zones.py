@@ -5,7 +5,6 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, M
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 
-import structlog
 from kakuri_cri import CallUnanswered, CriError, GrpcChannel, Runtime
 from kakuri_workload import (
     ImageStatus,
@@ -41,11 +40,6 @@ from kakuri_agent.runtimes._protocol import (
 )
 from kakuri_agent.runtimes._zone_operations import Refused
 
-log = structlog.get_logger()
-
-HEALTH_INTERVAL = 10.0
-"""Seconds between two checks whether the runtime can run zones."""
-
 MAX_STARTS = 1024
 """Concurrent starts: further ones wait. Large, because a pull may hang."""
 
@@ -60,11 +54,11 @@ class NodeZones:
     name = CRI
     endpoint = "unix"
     logs_outages = True
+    fault = None
 
     def __init__(self, node: ZoneNode, handlers: Mapping[str, str]) -> None:
         self._node = node
         self.handlers = handlers
-        self.fault: str | None = None
         self._slots = asyncio.Semaphore(MAX_STARTS)
 
     def __repr__(self) -> str:
@@ -134,22 +128,6 @@ class NodeZones:
     async def close(self) -> None:
         """Do nothing: `node_zones` cancels operations in progress."""
 
-    async def watch_health(self) -> None:
-        """Keep `fault` set while the runtime answers but can't run zones, until cancelled.
-
-        Its network may not be set up, or a configured handler may be missing.
-        """
-        while True:
-            health = await self._node.health()
-            # If the runtime does not answer, the stream of events reports that.
-            fault = None if health.status == "ok" or health.runtime is None else health.message
-            if fault is not None and self.fault is None:
-                log.warning("the runtime can't run zones", error=fault)
-            elif fault is None and self.fault is not None:
-                log.info("the runtime can run zones again")
-            self.fault = fault
-            await asyncio.sleep(HEALTH_INTERVAL)
-
 
 @asynccontextmanager
 async def node_zones(settings: Settings) -> AsyncIterator[NodeZones]:
@@ -163,13 +141,7 @@ async def node_zones(settings: Settings) -> AsyncIterator[NodeZones]:
         Runtime(channel, timeouts=settings.timeouts, on_call=calls.count) as runtime,
         zone_node(runtime, settings, calls) as node,
     ):
-        zones = NodeZones(node, settings.handlers)
-        watching = asyncio.create_task(zones.watch_health())
-        try:
-            yield zones
-        finally:
-            watching.cancel()
-            await asyncio.gather(watching, return_exceptions=True)
+        yield NodeZones(node, settings.handlers)
 
 
 async def runtime_answers(settings: Settings, timeout: float) -> bool:

@@ -102,9 +102,9 @@ class ZoneView:
                 self._drop(zone_id)
             case ZonesListed():
                 self._receive_list()
-            case RuntimeHealth(available=True, handlers=handlers):
+            case RuntimeHealth(available=True, message=fault, handlers=handlers):
                 self.handlers = handlers or self.handlers
-                self.fault = None
+                self.fault = fault
                 if self.is_listed:
                     self._log_recovery()
             case RuntimeHealth(message=message, handlers=handlers):
