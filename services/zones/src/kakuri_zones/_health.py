@@ -153,7 +153,7 @@ async def watch_health(
 
     Args:
         check: Returns the health of the runtime.
-        monitor: Reports it, and an answer that is missing.
+        monitor: Reports it with the next listing.
         interval: Seconds between two checks.
     """
     while True:
