@@ -62,6 +62,21 @@ def test_states_that_another_store_replaced_are_forgotten(stack, blank_page):
     expect_all_events(page, stack)
 
 
+def test_states_of_another_store_are_forgotten_though_the_present_one_has_their_index(
+    own_stack, blank_page
+):
+    own_stack.submit("web")
+    own_stack.await_state("web", "running")
+    begin_with(
+        blank_page,
+        {"type": "state", "id": "ghost", "index": 1, "state": "running"},
+        {"type": "synced", "index": 1, "store_id": "0" * 32},
+    )
+    blank_page.goto(own_stack.url)
+    expect(row(blank_page, "web")).to_contain_text("running")
+    expect_names(blank_page, "web")
+
+
 def test_tab_that_returns_shows_a_gap_once(own_stack, open_context):
     context = open_context()
     begin_with(context, *FOREIGN_LIST)

@@ -279,6 +279,21 @@ def test_compacted_index_is_reported_and_skipped(quick, capsys):
     assert capsys.readouterr().err == "events between 7 and 40 are no longer kept\n"
 
 
+@pytest.mark.parametrize("oldest", [0, 7])
+def test_index_of_a_store_that_was_replaced_is_skipped(quick, capsys, oldest):
+    first = {"index": 7, "type": "heartbeat", "store_id": "a" * 32}
+    later = {"index": 9, "type": "heartbeat", "store_id": "b" * 32}
+    api = Streams([first], compacted(oldest), [later], [{"type": "stop"}])
+    assert indexes(quick, api, "0") == [7, oldest, 9]
+    assert api.queries == [
+        {"after": "0"}, {"after": "7", "store_id": "a" * 32}, {"after": str(oldest)},
+        {"after": "9", "store_id": "b" * 32},
+    ]  # fmt: skip
+    if oldest == 0:
+        message = "the agent has another store: its events begin after 0\n"
+        assert capsys.readouterr().err == message
+
+
 def test_gap_within_a_stream_is_reported_and_skipped(quick, capsys):
     api = Streams([EVENTS[0], {"type": "gap", "oldest": 40}, EVENTS[1]], [{"type": "stop"}])
     assert indexes(quick, api, "0") == [1, 40]

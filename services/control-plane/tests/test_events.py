@@ -470,6 +470,37 @@ async def test_store_in_place_of_another_ends_a_stream_with_a_gap(client, journa
         assert (await stream.json())["index"] == 71
 
 
+@pytest.mark.parametrize("compacted", [0, 3])
+async def test_index_of_a_store_that_was_replaced_is_gone(client, journal, compacted):
+    journal.store_id, journal.compacted = "b" * 32, compacted
+    journal.add(index=70)
+    response = await client.get(f"/events?after=7&store_id={'a' * 32}")
+    assert response.status == 410
+    document = response.json(json.loads)
+    assert document == {
+        "trace": document["trace"], "title": "Gone", "status": 410, "code": "compacted",
+        "oldest": compacted, "newest": 70,
+        "detail": "the index is of a store that was replaced; list the workloads again",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("present", ["a" * 32, None])
+async def test_index_of_the_present_store_continues(client, journal, present):
+    journal.store_id = present
+    journal.add(index=70)
+    async with stream_of(client, f"?after=7&store_id={'a' * 32}") as stream:
+        assert (await stream.json())["index"] == 70
+
+
+async def test_lines_that_are_no_events_have_the_id_of_the_store(client, journal, monkeypatch):
+    monkeypatch.setattr(_event_hub, "HEARTBEAT_SECONDS", 0.01)
+    journal.store_id = "a" * 32
+    async with stream_of(client, "") as stream:
+        synced = {"type": "synced", "index": 0, "store_id": "a" * 32}
+        assert await stream.json() == synced
+        assert await stream.json() == {"index": 0, "type": "heartbeat", "store_id": "a" * 32}
+
+
 @pytest.mark.parametrize(("before", "after"), [(None, "a" * 32), ("a" * 32, None)])
 async def test_agent_of_another_version_with_the_same_store_leaves_streams_open(
     client, journal, before, after

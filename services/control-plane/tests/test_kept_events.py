@@ -55,6 +55,7 @@ class Hub:
     """A hub that has none of the events."""
 
     index = NEWEST
+    store_id = None
     end = 0
 
     def position(self, index):

@@ -37,6 +37,7 @@ from kakuri_rpc._fields import (
     LabelSelector,
     LogCursor,
     State,
+    StoreId,
 )
 from kakuri_rpc._messages import (
     ErrorReply,
@@ -134,6 +135,7 @@ __all__ = [
     "State",
     "Status",
     "StopWorkload",
+    "StoreId",
     "TooManyLogs",
     "UnexpectedReply",
     "WatchChanges",

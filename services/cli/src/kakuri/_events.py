@@ -146,8 +146,11 @@ def follow_events(
 
     outages = OutageTracker(invocation, api.name)
     has_begun = False
+    store_id: str | None = None  # of the index, if the control plane reports it
     while True:
-        query = [*(params or []), *([("after", after)] if after is not None else [])]
+        query = list(params or [])
+        query += [("after", after)] if after is not None else []
+        query += [("store_id", store_id)] if store_id is not None else []
         try:
             with api.stream(
                 "/events", query, silence=SILENCE_SECONDS, content_type=_CONTENT_TYPE
@@ -158,8 +161,9 @@ def follow_events(
                     event = read_document(line, "an event", EVENT)
                     if "index" in event and event["type"] != "state":
                         after = str(event["index"])
+                    store_id = event.get("store_id", store_id)
                     if event["type"] == "gap":
-                        after = _skip_gap(invocation, after, event.get("oldest"))
+                        after, store_id = _skip_gap(invocation, after, event.get("oldest")), None
                         yield _gap(after)
                         break
                     yield event
@@ -172,11 +176,11 @@ def follow_events(
                 raise
             problem = getattr(error, "problem", {})
             oldest = problem.get("oldest")
-            if after is None or after == str(oldest):
+            if after is None or (after == str(oldest) and store_id is None):
                 raise  # the same request would be refused again, without end
             if not has_begun and (after == "now" or int(after) > problem.get("newest", int(after))):
                 raise  # no index to continue after, or one in the future, of another server
-            after = _skip_gap(invocation, after, oldest)
+            after, store_id = _skip_gap(invocation, after, oldest), None
             yield _gap(after)
 
 
@@ -184,9 +188,12 @@ def _skip_gap(invocation: Invocation, after: str | None, oldest: Any) -> str | N
     """Return the index to continue after; None to begin with the current states."""
     if oldest is None:
         return None
-    if after not in (None, "0"):
-        which = f"before {oldest}" if after == "now" else f"between {after} and {oldest}"
-        invocation.note(f"events {which} are no longer kept", "yellow")
+    if after == "now":
+        invocation.note(f"events before {oldest} are no longer kept", "yellow")
+    elif after is not None and int(after) > oldest:
+        invocation.note(f"the agent has another store: its events begin after {oldest}", "yellow")
+    elif after not in (None, "0"):
+        invocation.note(f"events between {after} and {oldest} are no longer kept", "yellow")
     return str(oldest)
 
 

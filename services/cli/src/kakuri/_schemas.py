@@ -106,6 +106,7 @@ EVENT = {
     "index": NUMBER, "at": TIME, "type": NAME, "id": NAME, "state": NAME, "reason": TEXT,
     "message": TEXT, "exit_code": EXIT_CODE, "attempt": NUMBER, "desired": NAME, "removal": REMOVAL,
     "available": FLAG, "version": NAME, "trace": NAME, "oldest": NUMBER,
+    "store_id": NAME,
 }  # fmt: skip
 RECORD = {
     "at": NAME, "type": NAME, "stream": NAME, "attempt": NUMBER, "line": TEXT,

@@ -118,6 +118,11 @@ class EventHub:
         return self._index
 
     @property
+    def store_id(self) -> str | None:
+        """The id of the store that the index is of; None if the agent does not report it."""
+        return self._store_id
+
+    @property
     def end(self) -> int:
         """The number of the batch after the latest one."""
         return self._begin + len(self._batches)

@@ -13,7 +13,7 @@ from contextlib import aclosing
 from kakuri_daemon.api import QueryError
 from kakuri_http import ClientDisconnected, Request, Response
 from kakuri_json import Fault
-from kakuri_rpc import AgentClient, AgentError, Changes, ErrorCode, RPCError, Status
+from kakuri_rpc import AgentClient, AgentError, Changes, ErrorCode, ErrorReply, RPCError, Status
 
 from kakuri_control_plane._event_hub import Batch, EventHub, Follower, Gap, TooManyStreams
 from kakuri_control_plane._event_tail import latest_events
@@ -61,7 +61,9 @@ class EventStreams:
         media_type = EVENT_STREAM if stream.is_server_sent else NDJSON
         if request.method == "HEAD":
             return Response(200, iter(()), headers=HEADERS, content_type=media_type)
-        pieces = await stream.open(after, is_snapshot=is_snapshot, tail=query.tail)
+        pieces = await stream.open(
+            after, is_snapshot=is_snapshot, tail=query.tail, store_id=query.store_id
+        )
         return Response(200, pieces, headers=HEADERS, content_type=media_type)
 
     async def changed_status(
@@ -106,7 +108,7 @@ class _Stream:
         self.is_server_sent = is_server_sent
 
     async def open(
-        self, after: int | None, *, is_snapshot: bool, tail: int
+        self, after: int | None, *, is_snapshot: bool, tail: int, store_id: str | None
     ) -> AsyncGenerator[bytes, None]:
         """Return the pieces of the stream.
 
@@ -114,9 +116,11 @@ class _Stream:
             after: The index to continue after; None for the current one.
             is_snapshot: Whether to begin with the current states.
             tail: The number of latest events to begin with; ignored with `after`.
+            store_id: The id of the store that the index is of; None if the client doesn't know it.
 
         Raises:
-            AgentError: The code is `compacted` if the events after the index are not kept.
+            AgentError: The code is `compacted` if the events after the index are not kept, or if
+                the index is of another store.
             RPCError: The agent can't be asked.
             TooManyStreams: Too many streams read earlier events at the same time.
         """
@@ -130,10 +134,26 @@ class _Stream:
             else:
                 latest = self._joined(events)
         if after is not None:
+            if store_id is not None and self._hub.store_id not in (store_id, None):
+                raise await self._replaced()
             self._index = after
             if self._hub.position(after) is None or after > self._hub.index:
                 first = await self._kept.read_after(after)
         return self._pieces(latest, first, is_snapshot=is_snapshot)
+
+    async def _replaced(self) -> AgentError:
+        """Return the error for a client that continues after an index of another store."""
+        oldest: int | None = 0
+        try:
+            await self._kept.read_after(0)
+        except AgentError as error:
+            if error.code is not ErrorCode.COMPACTED:
+                raise
+            oldest = error.oldest
+        message = "the index is of a store that was replaced"
+        return AgentError(
+            ErrorReply(ErrorCode.COMPACTED, message, oldest=oldest, newest=self._hub.index)
+        )
 
     async def _pieces(
         self, latest: bytes | None, changes: Changes | None, *, is_snapshot: bool
@@ -190,7 +210,7 @@ class _Stream:
                 piece = self._encoded(map(encoded_state, statuses))
                 if piece:
                     yield piece
-        yield self._line(b"synced", index, synced_line(index))
+        yield self._line(b"synced", index, synced_line(index, self._hub.store_id))
 
     async def _pages(self) -> AsyncGenerator[list[Status], None]:
         if self._admitted.workload_id is not None:
@@ -238,7 +258,9 @@ class _Stream:
         return b"".join([event.line for event in events])
 
     def _heartbeat(self, index: int) -> bytes:
-        return HEARTBEAT_COMMENT if self.is_server_sent else heartbeat_line(index)
+        return (
+            HEARTBEAT_COMMENT if self.is_server_sent else heartbeat_line(index, self._hub.store_id)
+        )
 
     def _gap(self, oldest: int) -> bytes:
         return self._line(b"gap", None, gap_line(oldest))

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
 from kakuri_json import encode
-from kakuri_rpc import Desired, State, Status
+from kakuri_rpc import Desired, State, Status, StoreId
 from kakuri_workload import Event, EventType, Removal, TraceId, WorkloadState, fast_init
 
 from kakuri_control_plane._views import DESIRED, DesiredName, Time, date_time
@@ -65,17 +65,21 @@ class EventView:
     trace: TraceId | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Synced:
     """All states have been sent; changes follow.
 
     Attributes:
         type: The kind of line.
         index: The index after which changes follow.
+        store_id: The id of the store that the index is of.
     """
 
-    type: Literal["synced"] = "synced"
+    __json__: ClassVar = {"omit_defaults": True}
+
+    type: Literal["synced"]
     index: int
+    store_id: StoreId | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,10 +89,14 @@ class Heartbeat:
     Attributes:
         index: The current index.
         type: The kind of line.
+        store_id: The id of the store that the index is of.
     """
 
+    __json__: ClassVar = {"omit_defaults": True}
+
     index: int
-    type: Literal["heartbeat"] = "heartbeat"
+    type: Literal["heartbeat"]
+    store_id: StoreId | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -204,14 +212,14 @@ def encoded_state(status: Status) -> StreamEvent:
     return StreamEvent(view.index, view.type, status.id, labels, encode(view) + b"\n")
 
 
-def synced_line(index: int) -> bytes:
+def synced_line(index: int, store_id: str | None) -> bytes:
     """Return the line after the current states."""
-    return encode(Synced(index=index)) + b"\n"
+    return encode(Synced("synced", index, store_id)) + b"\n"
 
 
-def heartbeat_line(index: int) -> bytes:
+def heartbeat_line(index: int, store_id: str | None) -> bytes:
     """Return the line that shows that a stream is alive."""
-    return encode(Heartbeat(index)) + b"\n"
+    return encode(Heartbeat(index, "heartbeat", store_id)) + b"\n"
 
 
 def gap_line(oldest: int) -> bytes:

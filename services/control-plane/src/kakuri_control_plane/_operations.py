@@ -225,8 +225,8 @@ GET_EVENTS = Operation(
     summary="Stream the events of all workloads and of the node",
     description="Without `after`, the stream begins with the state of every workload. It has no "
     "end of its own, and a heartbeat every 5 s. A client that continues after the last index that "
-    "it has seen misses no event and gets none twice. With `Accept: text/event-stream`, events "
-    "are server-sent events, whose `data` is the same JSON.",
+    "it has seen, and names the store of that index, misses no event and gets none twice. With "
+    "`Accept: text/event-stream`, events are server-sent events, whose `data` is the same JSON.",
     headers=(LAST_EVENT_ID,),
     responses={
         200: ResponseKind(

@@ -56,7 +56,8 @@ VERSION_MISMATCH = ProblemKind(
 )
 COMPACTED = ProblemKind(
     "compacted", 410,
-    "events after the index are no longer kept, or the index is in the future: list again",
+    "events after the index are no longer kept, or the index is in the future or of another store: "
+    "list again",
     content=Compacted,
 )  # fmt: skip
 CONTENT_TOO_LARGE = ProblemKind("content_too_large", 413, "the content exceeds a limit in bytes")

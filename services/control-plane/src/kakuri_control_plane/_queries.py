@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from kakuri_rpc import MAX_EVENTS, MAX_PAGE, GraceSeconds, LabelSelector
+from kakuri_rpc import MAX_EVENTS, MAX_PAGE, GraceSeconds, LabelSelector, StoreId
 from kakuri_workload import EventType, Range, Text, WorkloadId, WorkloadState
 
 MAX_WAIT_SECONDS = 60
@@ -67,6 +67,8 @@ class EventQuery:
         after: Begin after the event with this index, or `now`; by default, begin with the state of
             every workload.
         tail: First send this many of the latest events; ignored after an index.
+        store_id: The store that the index is of; if the agent has another one by now, the events
+            after the index are not its own.
         workload: Only events about this workload.
         label: Only events about workloads with this label, as `key=value`.
         type: Only events of these types, separated by commas.
@@ -74,6 +76,7 @@ class EventQuery:
 
     after: Annotated[int, Range(ge=0, le=2**53)] | Literal["now"] | None = None
     tail: Annotated[int, Range(ge=0, le=MAX_EVENTS)] = 0
+    store_id: StoreId | None = None
     workload: WorkloadId | None = None
     label: LabelSelector | None = None
     type: EventTypes = ""

@@ -1,7 +1,6 @@
 /**
- * The stream of events, shared by all tabs, which together have six connections to a server. One
- * visible tab leads: it holds a lock, reads the stream and passes it on. Hidden tabs read nothing,
- * and continue after their last index.
+ * The stream of events. One visible tab leads: it holds a lock, reads the stream and passes it on,
+ * since all tabs share six connections. Hidden tabs continue after their last index.
  */
 
 import { dueAfter, readLines, reasonOf, request, waitUntil } from "./api.js";
@@ -53,8 +52,9 @@ async function lead(signal) {
 	activeVisits += 1;
 	while (!signal.aborted) {
 		try {
-			const { index } = store;
-			const path = `/events?${index ? `after=${index}` : `tail=${MAX_EVENTS}`}`;
+			const { index, storeId } = store;
+			const after = `after=${index}${storeId ? `&store_id=${storeId}` : ""}`;
+			const path = `/events?${index ? after : `tail=${MAX_EVENTS}`}`;
 			const response = await request(path, { signal, headers: { Accept: "application/x-ndjson" } });
 			begin(!index);
 			attempts = 0;

@@ -145,7 +145,7 @@ subscribe((_changed, arrivals) => {
 const news = [];
 let quietUntil = 0;
 
-/** Announce what happened, not too often; urgent news at once. */
+/** Announce news, not too often; urgent ones at once. */
 function announce(text, isUrgent) {
 	if (isUrgent) quietUntil = 0;
 	news[isUrgent ? "unshift" : "push"](text);
@@ -161,7 +161,7 @@ function announceNext() {
 
 let isDescribing = false;
 
-/** Read images and labels, which events do not have. */
+/** Read images and labels, which events lack. */
 async function describeNew() {
 	const unknown = [...store.rows.values()].filter(({ labels }) => !labels);
 	if (isDescribing || !unknown.length || !store.isComplete || document.hidden) return;
@@ -177,7 +177,7 @@ async function describeNew() {
 			}
 		}
 	} catch {
-		// The next second tries again.
+		// again in a second
 	}
 	isDescribing = false;
 }

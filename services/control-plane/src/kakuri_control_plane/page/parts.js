@@ -7,10 +7,10 @@ const HIDDEN = /[\0-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060
 const COLOURS = /\x1b\[[0-9;:]*m/g;
 const escape = (found) => `\\u${found.charCodeAt(0).toString(16).padStart(4, "0")}`;
 
-/** Return a text without colours, and with hidden characters as escapes. */
+/** Return a text without colours, hidden characters escaped. */
 export const visible = (text) => `${text}`.replace(COLOURS, "").replace(HIDDEN, escape);
 
-/** Return a new element; attributes and children that are falsy are left out. */
+/** Return a new element; falsy attributes and children are left out. */
 export function h(tag, attributes = {}, ...children) {
 	const element = document.createElement(tag);
 	for (const [name, value] of Object.entries(attributes)) if (value) set(element, name, value);

@@ -71,7 +71,7 @@ export function apply(lines) {
 			keep({ type, at: new Date().toISOString() });
 			store.index = 0; // so the next request lists all states
 		} else if (type === "synced") {
-			replace({ ...listed, index });
+			replace({ ...listed, index, storeId: line.store_id });
 		} else if (type === "state") {
 			listed.rows.set(id, rowAfter(line));
 		} else if (listed) {
@@ -90,14 +90,14 @@ export function apply(lines) {
 }
 
 /** Replace everything by a complete list, or by what another tab knows. */
-export function replace({ rows, events, index }) {
+export function replace({ rows, events, index, storeId }) {
 	const ids = [...store.rows.keys(), ...rows.keys(), undefined];
 	const last = store.events.at(-1) ?? {};
 	const same = events.findLastIndex((each) => each.index === last.index && each.at === last.at);
 	arrivals = same < 0 ? events : [...arrivals, ...events.slice(same + 1)];
 	const start = Math.min(store.index || index, index);
 	events = events.slice(-MAX_EVENTS);
-	Object.assign(store, { rows, events, index, start, isComplete: true });
+	Object.assign(store, { rows, events, index, storeId, start, isComplete: true });
 	listed = null;
 	ids.forEach(touch);
 }
@@ -109,7 +109,7 @@ function keep(event) {
 	touch(event.id);
 }
 
-/** Add what events do not have: image and labels. */
+/** Add what events lack: image and labels. */
 export function describe({ id, version, spec: { image, labels = {} } }) {
 	const row = store.rows.get(id);
 	if (!row || version < row.firstIndex) return; // of a removed workload

@@ -38,7 +38,7 @@ export function start(onSelect) {
 	setInterval(() => inNextFrame(showAges), 1000);
 }
 
-/** Show only workloads for which conditions hold. */
+/** Show only workloads that match conditions. */
 export function filter(text) {
 	admits = filterOf(text);
 	order();
