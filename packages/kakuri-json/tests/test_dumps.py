@@ -54,7 +54,8 @@ def test_dump_to_path_raises_type_error():
     [
         ("  ", TypeError, r"expected indent as a number of spaces \(int\) or None, got str"),
         (True, TypeError, r"expected indent as a number of spaces \(int\) or None, got bool"),
-        (-1, ValueError, "expected indent as a number of spaces, got -1"),
+        (-1, ValueError, "expected indent as 0 to 1000 spaces, got -1"),
+        (10**30, ValueError, "expected indent as 0 to 1000 spaces, got 1000000"),
     ],
 )
 def test_indent_that_is_not_a_number_of_spaces_raises(write, indent, error, message):

@@ -299,6 +299,22 @@ def test_receive_data_after_the_end_raises_runtime_error(data):
     assert [parser.next_event().kind for _ in range(2)] == [EventKind.END, EventKind.END]
 
 
+@pytest.mark.parametrize("data", ["1", None, [], 1])
+def test_receive_data_of_another_type_raises_type_error_and_changes_nothing(data):
+    parser = IncrementalParser()
+    with pytest.raises(TypeError, match=f"expected bytes as a chunk, got {type(data).__name__}"):
+        parser.receive_data(data)
+    parser.receive_data(memoryview(b"[]"))
+    assert parser.next_event().kind is EventKind.START_ARRAY
+
+
+def test_max_string_that_is_not_a_count_raises():
+    with pytest.raises(TypeError, match="expected an integer as max_string, got '5'"):
+        IncrementalParser(max_string="5")
+    with pytest.raises(ValueError, match="expected at least 0 as max_string, got -1"):
+        IncrementalParser(max_string=-1)
+
+
 def test_incremental_parser_accepts_strings_of_1_mi_characters_by_default():
     parser = IncrementalParser()
     parser.receive_data(b'["' + b"x" * 2**20 + b'","' + b"x" * 2**20)

@@ -1,4 +1,7 @@
+import copy
 import io
+import math
+import pickle
 
 import pytest
 from kakuri_json import JSONSyntaxError, LimitError, Limits, decode, dumps, encode, load, loads
@@ -21,6 +24,31 @@ def test_loads_of_unknown_duplicate_keys_policy_raises_value_error():
 def test_limits_of_another_class_raise_type_error(call):
     with pytest.raises(TypeError, match=r"expected limits as kakuri_json.Limits or None, got dict"):
         call({"max_depth": 5})
+
+
+@pytest.mark.parametrize("name", Limits._fields)
+@pytest.mark.parametrize(
+    ("value", "error", "message"),
+    [
+        ("5", TypeError, "expected an integer as {}, got '5'"),
+        (None, TypeError, "expected an integer as {}, got None"),
+        (True, TypeError, "expected an integer as {}, got True"),
+        (math.nan, TypeError, "expected an integer as {}, got nan"),
+        (-1, ValueError, "expected at least 0 as {}, got -1"),
+    ],
+)
+def test_limit_that_is_not_a_count_raises(name, value, error, message):
+    for create in (Limits, Limits()._replace):
+        with pytest.raises(error, match=message.format(name)):
+            create(**{name: value})
+
+
+def test_limits_can_be_replaced_copied_and_compared():
+    limits = Limits()._replace(max_depth=3)
+    assert repr(limits).startswith("Limits(max_depth=3, max_digits=4300, ")
+    assert limits == Limits(3) == copy.copy(limits) == pickle.loads(pickle.dumps(limits))
+    assert type(limits) is Limits
+    assert Limits(0, 0, 0, 0).max_keys == 0
 
 
 @pytest.mark.parametrize("call", CALLS)

@@ -243,3 +243,8 @@ def test_schemas_define_class_once_for_each_direction():
     assert schemas.decoded(list[Leaf])["items"] == schemas.decoded(Leaf) == {"$ref": "#/$defs/Leaf"}
     assert schemas.encoded(Leaf) == schemas.encoded(Leaf) == {"$ref": "#/$defs/Leaf2"}
     assert list(schemas.definitions) == ["Leaf", "Leaf2"]
+
+
+def test_prefix_of_schemas_that_is_not_text_raises_type_error():
+    with pytest.raises(TypeError, match="expected prefix as str, got NoneType"):
+        kakuri_json.Schemas(None)

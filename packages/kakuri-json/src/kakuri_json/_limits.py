@@ -1,11 +1,19 @@
 """What a document may cost before it is rejected, each limit with its reason."""
 
-from typing import NamedTuple
+from collections.abc import Iterable
+from typing import NamedTuple, Self
 
 from kakuri_json._errors import NO_LOCATION, LimitError, Location
 
 
-class Limits(NamedTuple):
+class _Fields(NamedTuple):
+    max_depth: int
+    max_digits: int
+    max_length: int
+    max_keys: int
+
+
+class Limits(_Fields):
     """Bounds on a document, the same ones for decoding and encoding.
 
     Attributes:
@@ -16,12 +24,38 @@ class Limits(NamedTuple):
         max_length: Bytes of a document (characters of a str). Values take up to twenty times the
             memory of their text; use IncrementalParser for longer documents.
         max_keys: Members of an object, whose keys are held to reject duplicates.
+
+    Raises:
+        TypeError: A limit is not an integer.
+        ValueError: A limit is negative.
     """
 
-    max_depth: int = 512
-    max_digits: int = 4300
-    max_length: int = 64 * 2**20
-    max_keys: int = 100_000
+    __slots__ = ()
+
+    def __new__(
+        cls,
+        max_depth: int = 512,
+        max_digits: int = 4300,
+        max_length: int = 64 * 2**20,
+        max_keys: int = 100_000,
+    ) -> Self:
+        """Create limits; each one has a default."""
+        limits = super().__new__(cls, max_depth, max_digits, max_length, max_keys)
+        for name, value in zip(cls._fields, limits, strict=True):
+            check_count(value, name)
+        return limits
+
+    @classmethod
+    def _make(cls, iterable: Iterable[int]) -> Self:  # which `_replace` calls
+        return cls(*iterable)
+
+
+def check_count(value: object, name: str) -> None:
+    """Raise TypeError unless an argument is an integer, and ValueError if it is negative."""
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise TypeError(f"expected an integer as {name}, got {value!r:.80}")
+    if value < 0:
+        raise ValueError(f"expected at least 0 as {name}, got {value}")
 
 
 DEFAULT_LIMITS = Limits()

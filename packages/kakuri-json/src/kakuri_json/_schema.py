@@ -88,7 +88,12 @@ class Schemas:
 
         Args:
             prefix: The place of the definitions in the document, with which references begin.
+
+        Raises:
+            TypeError: The prefix is not a str.
         """
+        if not isinstance(prefix, str):
+            raise TypeError(f"expected prefix as str, got {type(prefix).__name__}")
         self._prefix = prefix
         self.definitions: dict[str, dict[str, Any]] = {}
         self._decoded = _Describer(self, is_encoded=False)

@@ -10,7 +10,7 @@ from kakuri_json._decode.conversion import Conversion, Found, Path, ValueCursor
 from kakuri_json._decode.convert import convert_value
 from kakuri_json._decode.text_cursor import LARGE, TextCursor
 from kakuri_json._errors import Fault, JSONSyntaxError, LimitError, ValidationError
-from kakuri_json._limits import MAX_FAULTS, Limits, limits_or_default
+from kakuri_json._limits import MAX_FAULTS, Limits, check_count, limits_or_default
 from kakuri_json._syntax.diagnosis import lines_and_columns, set_byte_position
 from kakuri_json._syntax.loads import Data, read_text
 from kakuri_json._types.annotations import shape_of
@@ -230,8 +230,9 @@ def decode_lines(
         ValidationError: Likewise.
         LimitError: Likewise, and if a line is longer than `max_line`.
         UnsupportedTypeError: The type has no JSON form.
-        TypeError: A chunk is not bytes.
+        TypeError: A chunk is not bytes, or an argument is of another type.
     """
+    check_count(max_line, "max_line")
     for number, line in enumerate(split_lines(chunks, max_line), 1):
         try:
             value = decode(line, type, limits=limits)
@@ -250,10 +251,14 @@ def split_lines(chunks: Chunks, max_line: int) -> Iterator[bytes]:
 
     Raises:
         LimitError: A line is longer than max_line bytes.
-        TypeError: A chunk is not bytes.
+        TypeError: A chunk is not bytes, or the chunks are not iterable.
     """
     whole = isinstance(chunks, (str, bytes, bytearray, memoryview))
-    parts: Iterable[Any] = (chunks,) if whole else chunks  # the items of bytes are numbers
+    try:
+        parts: Iterator[Any] = iter((chunks,) if whole else chunks)  # items of bytes are numbers
+    except TypeError:
+        got = type(chunks).__name__
+        raise TypeError(f"expected bytes or chunks of bytes, got {got}") from None
     held: list[bytes] = []
     length = 0
     for chunk in parts:

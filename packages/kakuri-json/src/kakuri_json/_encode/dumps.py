@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from _typeshed import SupportsWrite
 
 _MAX_LENGTH = DEFAULT_LIMITS.max_length
+_MAX_INDENT = 1000
+"""Spaces for each level: more would fill the memory before the document exceeds its limits."""
 
 
 def dumps(
@@ -154,8 +156,8 @@ def _print(value: object, indent: int | None, limits: Limits, *, sort_keys: bool
         if type(indent) is not int:
             got = type(indent).__name__
             raise TypeError(f"expected indent as a number of spaces (int) or None, got {got}")
-        if indent < 0:
-            raise ValueError(f"expected indent as a number of spaces, got {indent}")
+        if not 0 <= indent <= _MAX_INDENT:
+            raise ValueError(f"expected indent as 0 to {_MAX_INDENT} spaces, got {indent}")
     sort_key = str if sort_keys else None
     return print_value(value, limits, _load_values, indent=indent, sort_key=sort_key)
 

@@ -16,7 +16,7 @@ import re
 from typing import Any, NamedTuple
 
 from kakuri_json._errors import JSONSyntaxError, LimitError
-from kakuri_json._limits import Limits, limits_or_default
+from kakuri_json._limits import Limits, check_count, limits_or_default
 from kakuri_json._syntax.diagnosis import (
     explain_key,
     explain_separator,
@@ -99,10 +99,15 @@ class IncrementalParser:
     Args:
         limits: Bounds on the document, except for `max_length`; None for the default ones.
         max_string: Characters of the longest string or key.
+
+    Raises:
+        TypeError: An argument is of another type.
+        ValueError: `max_string` is negative.
     """
 
     def __init__(self, *, limits: Limits | None = None, max_string: int = 2**20) -> None:
         self._limits = limits_or_default(limits)
+        check_count(max_string, "max_string")
         self._max_string = max_string
         self._decoder = codecs.getincrementaldecoder("utf-8")()
         self._text = ""
@@ -137,7 +142,10 @@ class IncrementalParser:
         Raises:
             JSONSyntaxError: The bytes are not UTF-8.
             RuntimeError: The document has already ended.
+            TypeError: The chunk is not bytes.
         """
+        if not isinstance(data, (bytes, bytearray, memoryview)):
+            raise TypeError(f"expected bytes as a chunk, got {type(data).__name__}")
         if self._ended:
             raise RuntimeError("receive_data was called after the end of the document")
         self._drop()
