@@ -24,3 +24,11 @@ def test_method_with_a_path_that_no_server_can_have_is_refused(path):
 def test_method_with_a_path_of_another_type_is_refused():
     with pytest.raises(TypeError, match="expected the path of a method, got b'/a/b'"):
         Method(b"/a/b", bytes, bytes)
+
+
+@pytest.mark.parametrize(
+    ("request_class", "response", "name"), [("A", bytes, "request"), (bytes, None, "response")]
+)
+def test_method_of_what_is_not_a_class_is_refused(request_class, response, name):
+    with pytest.raises(TypeError, match=f"expected a class as {name} of /a/b, got"):
+        Method("/a/b", request_class, response)

@@ -9,12 +9,13 @@ from kakuri_http2 import ExchangeEnded, Processed
 from kakuri_protobuf import DecodeError, Method
 from kakuri_tcp import ClientTLS, Endpoint
 
+from kakuri_grpc._arguments import check_number, checked_or_default, parsed_endpoint
 from kakuri_grpc._call import Call, undecodable
 from kakuri_grpc._connections import ChannelState, Connections
 from kakuri_grpc._driver import ChannelDriver
 from kakuri_grpc._errors import DeadlineExceeded, MessageTooLarge, Unavailable, status_error
 from kakuri_grpc._framing import frame_message
-from kakuri_grpc._limits import Backoff, Keepalive, Limits, checked_limits
+from kakuri_grpc._limits import Backoff, Keepalive, Limits
 from kakuri_grpc._messages import from_bytes, to_bytes
 from kakuri_grpc._metadata import encode_metadata
 from kakuri_grpc._status import StatusCode
@@ -56,11 +57,19 @@ class Channel:
             limits: Sizes of messages, and of the connection below.
             backoff: How long to wait after a failure.
             keepalive: Pings on silent connections; by default every 30 s, but not on Unix sockets.
+
+        Raises:
+            TypeError: An argument is of another type.
+            ValueError: There is no endpoint, or one is not valid (`EndpointError`).
         """
         if not endpoints:
             raise ValueError("expected an endpoint")
-        self._endpoints = [one if isinstance(one, Endpoint) else _parsed(one) for one in endpoints]
-        self._limits = checked_limits(limits)
+        self._endpoints = [parsed_endpoint(one) for one in endpoints]
+        if tls is not None and not isinstance(tls, ClientTLS):
+            raise TypeError(f"expected kakuri_tcp.ClientTLS as tls, got {tls!r:.80}")
+        if not isinstance(authority, str):
+            raise TypeError(f"expected text as authority, got {authority!r:.80}")
+        self._limits = checked_or_default(limits, Limits, "limits")
         self._waiting = 0
         self._connections = Connections(
             f"<Channel {', '.join(map(str, self._endpoints))}>",
@@ -68,8 +77,8 @@ class Channel:
             tls,
             authority,
             self._limits.http2,
-            backoff or Backoff(),
-            keepalive or Keepalive(),
+            checked_or_default(backoff, Backoff, "backoff"),
+            checked_or_default(keepalive, Keepalive, "keepalive"),
         )
 
     def __repr__(self) -> str:
@@ -111,7 +120,10 @@ class Channel:
             Unavailable: There is no answer; `processed` says whether to repeat.
             DeadlineExceeded: The time is over.
             MessageTooLarge: The request or the answer exceeds the limits.
+            TypeError: An argument is of another type.
+            ValueError: The timeout is NaN, or the metadata is not valid.
         """
+        _check_method(method)
         content = frame_message(self._encoded(request, method))
         fields = encode_metadata(metadata) if metadata else ()
         deadline = _deadline(timeout)
@@ -159,7 +171,12 @@ class Channel:
 
         Returns:
             The call, to be used as an async context manager.
+
+        Raises:
+            TypeError: An argument is of another type.
+            ValueError: The timeout is NaN, or the metadata is not valid.
         """
+        _check_method(method)
         fields = encode_metadata(metadata) if metadata else ()
         message = None if request is None else frame_message(self._encoded(request, method))
         deadline = _deadline(timeout)
@@ -179,6 +196,7 @@ class Channel:
 
     async def close(self, grace: float = 0.0) -> None:
         """Accept no more calls, and close; those that run get `grace` seconds to end."""
+        check_number(grace, "grace")
         await self._connections.close(grace)
 
     # Starting a call.
@@ -224,19 +242,23 @@ class Channel:
             self._waiting -= 1
 
 
-def _parsed(endpoint: str) -> Endpoint:
-    if not isinstance(endpoint, str):
-        raise TypeError(f"expected an endpoint, got {endpoint!r}")
-    return Endpoint.parse(endpoint)
+def _check_method(method: object) -> None:
+    if not isinstance(method, Method):
+        raise TypeError(f"expected a Method, got {method!r:.80}")
 
 
 def _deadline(timeout: float | None) -> float:
     """Return when a call has to end, by the clock of the event loop."""
     if timeout is None:
         return math.inf
-    deadline = asyncio.get_running_loop().time() + timeout
+    try:
+        deadline = asyncio.get_running_loop().time() + timeout
+    except TypeError:
+        raise TypeError(f"expected seconds or None as timeout, got {timeout!r:.80}") from None
+    except OverflowError:
+        deadline = math.nan
     if math.isnan(deadline):  # no comparison with it would ever end the call
-        raise ValueError(f"expected a timeout in seconds, got {timeout!r}")
+        raise ValueError(f"expected a timeout in seconds, got {timeout!r:.80}")
     return deadline
 
 

@@ -32,9 +32,11 @@ class StatusError(GRPCError):
 
     def __init__(self, code: StatusCode, message: str = "", trailers: Metadata = ()) -> None:
         if not isinstance(code, StatusCode):
-            raise TypeError(f"expected a StatusCode, got {code!r}")
+            raise TypeError(f"expected a StatusCode, got {code!r:.80}")
         if not isinstance(message, str):
-            raise TypeError(f"expected a message, got {message!r}")
+            raise TypeError(f"expected a message, got {message!r:.80}")
+        if not isinstance(trailers, tuple | list):
+            raise TypeError(f"expected metadata as trailers, got {trailers!r:.80}")
         if code is StatusCode.OK:
             raise ValueError("expected the status of a failure, got OK")
         super().__init__(code, message, trailers)
@@ -195,6 +197,13 @@ _CLASSES: dict[StatusCode, type[KnownStatusError]] = {
 
 
 def status_error(code: StatusCode, message: str, trailers: Metadata = ()) -> StatusError:
-    """Return an error of the class for a status."""
+    """Return an error of the class for a status.
+
+    Raises:
+        TypeError: An argument is of another type.
+        ValueError: The status is OK.
+    """
+    if not isinstance(code, StatusCode):
+        raise TypeError(f"expected a StatusCode, got {code!r:.80}")
     known = _CLASSES.get(code)
     return StatusError(code, message, trailers) if known is None else known(message, trailers)

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 from kakuri_http2 import Limits as HTTP2Limits
 
+from kakuri_grpc._arguments import check_number
+
 MIB = 1 << 20
 
 
@@ -24,14 +26,17 @@ class Limits:
     waiting_calls: int = 1000
     http2: HTTP2Limits = HTTP2Limits()  # noqa: RUF009 - frozen
 
-
-def checked_limits(limits: Limits | None) -> Limits:
-    """Return the limits, or the default ones for None; raise TypeError for anything else."""
-    if limits is None:
-        return Limits()
-    if not isinstance(limits, Limits):
-        raise TypeError(f"expected kakuri_grpc.Limits as limits, got {limits!r:.80}")
-    return limits
+    def __post_init__(self) -> None:
+        for name in ("received", "sent", "waiting_calls"):
+            value = getattr(self, name)
+            if value is None and name == "sent":
+                continue
+            if not isinstance(value, int) or isinstance(value, bool):
+                raise TypeError(f"expected an integer as {name}, got {value!r:.80}")
+            if value < 0:
+                raise ValueError(f"expected at least 0 as {name}, got {value}")
+        if not isinstance(self.http2, HTTP2Limits):
+            raise TypeError(f"expected kakuri_http2.Limits as http2, got {self.http2!r:.80}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +57,13 @@ class Backoff:
     jitter: float = 0.2
     connect: float = 20.0
 
+    def __post_init__(self) -> None:
+        check_number(self.first, "first")
+        check_number(self.factor, "factor", least=1.0)
+        check_number(self.longest, "longest")
+        check_number(self.jitter, "jitter", most=1.0)
+        check_number(self.connect, "connect")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Keepalive:
@@ -70,3 +82,8 @@ class Keepalive:
 
     interval: float | None = 30.0
     timeout: float = 10.0
+
+    def __post_init__(self) -> None:
+        if self.interval is not None:
+            check_number(self.interval, "interval", least=0.001)
+        check_number(self.timeout, "timeout")

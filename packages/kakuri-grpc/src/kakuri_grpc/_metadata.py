@@ -32,11 +32,19 @@ def encode_metadata(metadata: Iterable[tuple[str, str | bytes]]) -> tuple[Field,
     """Return metadata as header fields.
 
     Raises:
+        TypeError: It is not pairs of which the first one is text.
         ValueError: A name is not of lower-case letters, digits and `_.-`, or begins with `grpc-`,
             or is a field of HTTP that frames the call; or a value does not fit its name.
     """
     fields = []
-    for name, value in metadata:
+    try:
+        pairs = iter(metadata)
+    except TypeError:
+        raise TypeError(f"expected pairs as metadata, got {metadata!r:.80}") from None
+    for pair in pairs:
+        if not isinstance(pair, (tuple, list)) or len(pair) != 2 or not isinstance(pair[0], str):
+            raise TypeError(f"expected a name and a value as metadata, got {pair!r:.80}")
+        name, value = pair
         if not _NAME.fullmatch(name):
             raise ValueError(f"expected the name of metadata in lower case, got {name!r}")
         is_reserved = name.startswith("grpc-") and name != "grpc-status-details-bin"

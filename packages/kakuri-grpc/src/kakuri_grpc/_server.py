@@ -16,10 +16,11 @@ from kakuri_http2 import Exchange, ExchangeEnded, Request, ServerDriver
 from kakuri_protobuf import DecodeError, Method
 from kakuri_tcp import Endpoint, ServerTLS
 
+from kakuri_grpc._arguments import check_number, checked_or_default, parsed_endpoint
 from kakuri_grpc._deadlines import Deadlines
 from kakuri_grpc._errors import MessageTooLarge, StatusError, status_error
 from kakuri_grpc._framing import CompressedMessage, MessageReader, frame_message
-from kakuri_grpc._limits import Limits, checked_limits
+from kakuri_grpc._limits import Limits
 from kakuri_grpc._messages import from_bytes, to_bytes
 from kakuri_grpc._metadata import (
     Metadata,
@@ -105,7 +106,7 @@ class Server:
     """
 
     def __init__(self, limits: Limits | None = None) -> None:
-        self._limits = checked_limits(limits)
+        self._limits = checked_or_default(limits, Limits, "limits")
         self._methods: dict[bytes, tuple[Method[Any, Any], Handler]] = {}
         self._drivers: set[ServerDriver] = set()
         self._listeners: list[asyncio.Server] = []
@@ -139,8 +140,11 @@ class Server:
 
         Raises:
             OSError: The endpoint is taken, or may not be used.
+            TypeError: An argument is of another type.
         """
-        where = Endpoint.parse(endpoint) if isinstance(endpoint, str) else endpoint
+        where = parsed_endpoint(endpoint)
+        if tls is not None and not isinstance(tls, ServerTLS):
+            raise TypeError(f"expected kakuri_tcp.ServerTLS as tls, got {tls!r:.80}")
         loop = asyncio.get_running_loop()
         context = None if tls is None else tls.context()
         if where.scheme == "unix":
@@ -154,6 +158,7 @@ class Server:
 
     async def close(self, grace: float = 0.0) -> None:
         """Accept no more calls; those that run get `grace` seconds to end."""
+        check_number(grace, "grace")
         for listener in self._listeners:
             listener.close()
         for driver in self._drivers:

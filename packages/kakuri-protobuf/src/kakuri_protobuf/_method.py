@@ -32,3 +32,6 @@ class Method(Generic[Request, Response_co]):
         is_visible = self.path.isascii() and self.path.isprintable() and " " not in self.path
         if start or len(parts) < 2 or not all(parts) or not is_visible:
             raise ValueError(f"expected a path such as '/package.Service/Name', got {self.path!r}")
+        for name, message in (("request", self.request), ("response", self.response)):
+            if not isinstance(message, type):
+                raise TypeError(f"expected a class as {name} of {self.path}, got {message!r:.80}")

@@ -1,0 +1,35 @@
+"""Checks of arguments, so that one of a wrong type is reported where it is passed."""
+
+import math
+from typing import TypeVar
+
+from kakuri_tcp import Endpoint
+
+T = TypeVar("T")
+
+
+def checked_or_default(value: T | None, expected: type[T], name: str) -> T:
+    """Return an argument, or its default for None; raise TypeError for another type."""
+    if value is None:
+        return expected()
+    if not isinstance(value, expected):
+        raise TypeError(f"expected kakuri_grpc.{expected.__name__} as {name}, got {value!r:.80}")
+    return value
+
+
+def check_number(value: object, name: str, *, least: float = 0.0, most: float = math.inf) -> None:
+    """Raise TypeError unless an argument is a number, and ValueError if it is out of range."""
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        raise TypeError(f"expected a number as {name}, got {value!r:.80}")
+    if not least <= value <= most:
+        bounds = f"at least {least:g}" if most == math.inf else f"{least:g} to {most:g}"
+        raise ValueError(f"expected {bounds} as {name}, got {value!r:.80}")
+
+
+def parsed_endpoint(endpoint: Endpoint | str) -> Endpoint:
+    """Return an endpoint; raise TypeError for another type, EndpointError for other text."""
+    if isinstance(endpoint, Endpoint):
+        return endpoint
+    if not isinstance(endpoint, str):
+        raise TypeError(f"expected an endpoint, got {endpoint!r}")
+    return Endpoint.parse(endpoint)
