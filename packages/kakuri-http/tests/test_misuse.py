@@ -6,6 +6,7 @@ import logging
 import pytest
 from kakuri_http import (
     Client,
+    ClientConnection,
     HTTPError,
     Limits,
     Response,
@@ -13,8 +14,10 @@ from kakuri_http import (
     RouteError,
     Router,
     ServerConnection,
+    problem,
     serve,
 )
+from kakuri_http.blocking import BlockingClient
 from kakuri_tcp import EndpointError, ServerLimits
 
 
@@ -207,3 +210,46 @@ def test_path_with_characters_outside_rfc_3986_is_rejected(byte):
     core.receive_data(b"GET /w" + byte + b" HTTP/1.1\r\nHost: a\r\n\r\n")
     with pytest.raises(HTTPError):
         core.next_event()
+
+
+@pytest.mark.parametrize("content_type", [5, b"text/plain", True])
+def test_content_type_that_is_not_text_raises_type_error(content_type):
+    got = type(content_type).__name__
+    with pytest.raises(TypeError, match=f"expected text or None as content_type, got {got}"):
+        Response(content_type=content_type)
+
+
+@pytest.mark.parametrize(
+    ("members", "message"),
+    [
+        ({"title": 5}, "expected text as title, got 5"),
+        ({"detail": b"x"}, "expected text as detail, got b'x'"),
+        ({"code": ["a"]}, r"expected text as code, got \['a'\]"),
+        ({"errors": None}, "expected mappings with text as path and message as errors, got None"),
+        ({"errors": ["x"]}, "expected mappings with text as path and message as errors"),
+        ({"errors": [{"path": "$"}]}, "expected mappings with text as path and message as errors"),
+    ],
+)
+def test_member_of_a_problem_of_another_type_raises_type_error(members, message):
+    with pytest.raises(TypeError, match=message):
+        problem(400, **members)
+
+
+@pytest.mark.parametrize("converters", [5, "int", [("int", int)], {"int": 5}])
+def test_converters_that_are_not_functions_by_name_raise_type_error(converters):
+    with pytest.raises(TypeError, match="expected functions by name as converters, got"):
+        Router(converters)
+
+
+@pytest.mark.parametrize("connection", [ClientConnection, ServerConnection])
+@pytest.mark.parametrize("limits", [5, {}, "x"])
+def test_limits_of_a_connection_of_another_type_raise_type_error(connection, limits):
+    with pytest.raises(TypeError, match="expected Limits as limits, got"):
+        connection(limits)
+
+
+@pytest.mark.parametrize("client", [Client, BlockingClient])
+@pytest.mark.parametrize("uids", [None, 1000, "1000"])
+def test_trusted_uids_that_are_not_a_collection_raise_type_error(client, uids):
+    with pytest.raises(TypeError, match="expected a collection of user ids as trusted_uids, got"):
+        client(trusted_uids=uids)

@@ -5,6 +5,7 @@ None waits without end. `checked` and the other checks report an argument of a w
 is passed.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass, fields
 from typing import Any, TypeVar
 
@@ -31,6 +32,18 @@ def checked(value: Any, expected: type[T], name: str) -> T:
 def checked_or_default(value: Any, expected: type[T], name: str) -> T:
     """Return a value of the expected type, or for None a new one, made without arguments."""
     return expected() if value is None else checked(value, expected, name)
+
+
+def checked_uids(value: Any) -> frozenset[int]:
+    """Return the `trusted_uids` of a client; the connection checks that they are numbers.
+
+    Raises:
+        TypeError: They are not a collection.
+    """
+    if not isinstance(value, Collection) or isinstance(value, str | bytes):
+        got = type(value).__name__
+        raise TypeError(f"expected a collection of user ids as trusted_uids, got {got}")
+    return frozenset(value)
 
 
 def check_seconds(value: Any, name: str, *, may_be_none: bool = False) -> None:

@@ -191,8 +191,8 @@ class Response:
             raise TypeError(f"expected a number as status, got {type(status).__name__}")
         if not 200 <= status <= 599:
             raise LocalProtocolError(f"expected a status from 200 to 599, got {status!r}")
-        if content_type not in _USUAL_TYPES and not re.fullmatch(_CONTENT_TYPE, content_type or ""):
-            raise LocalProtocolError(f"expected a content type, got {content_type!r}")
+        if content_type not in _USUAL_TYPES:
+            _check_content_type(content_type)
         if not isinstance(body, bytes) and body is not None:
             _check_pieces(body)
         if status == _RESET_CONTENT and body:
@@ -217,6 +217,14 @@ class Response:
 @lru_cache(256)
 def _is_framing(name: str) -> bool:
     return name.lower() in _FRAMING
+
+
+def _check_content_type(content_type: Any) -> None:
+    if not isinstance(content_type, str):
+        got = type(content_type).__name__
+        raise TypeError(f"expected text or None as content_type, got {got}")
+    if not re.fullmatch(_CONTENT_TYPE, content_type):
+        raise LocalProtocolError(f"expected a content type, got {content_type!r}")
 
 
 def _check_pieces(body: Any) -> None:

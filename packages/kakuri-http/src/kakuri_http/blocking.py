@@ -13,7 +13,14 @@ from kakuri_tcp.blocking import connect
 
 from kakuri_http._errors import ResponseClosed, translated_connect_errors
 from kakuri_http._headers import FieldsLike, Headers
-from kakuri_http._limits import Limits, Timeouts, check_count, checked, checked_or_default
+from kakuri_http._limits import (
+    Limits,
+    Timeouts,
+    check_count,
+    checked,
+    checked_or_default,
+    checked_uids,
+)
 from kakuri_http._messages import ReceivedResponse
 from kakuri_http._url import Params, parse_url
 from kakuri_http.client._blocking_connection import BlockingConnection
@@ -106,7 +113,7 @@ class BlockingClient(Methods[Pieces, ReceivedResponse]):
             from kakuri_tcp import ClientTLS  # noqa: PLC0415 (most clients use no TLS)
 
             self._tls = checked(tls, ClientTLS, "tls")
-        self._trusted_uids = frozenset(trusted_uids)
+        self._trusted_uids = checked_uids(trusted_uids)
         self._idle: dict[Endpoint, BlockingConnection] = {}
 
     def __repr__(self) -> str:

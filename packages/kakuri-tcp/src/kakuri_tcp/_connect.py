@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from kakuri_tcp._endpoint import Endpoint
 from kakuri_tcp._errors import ConnectFailed, format_seconds
+from kakuri_tcp._limits import check_timeout, checked_uids
 from kakuri_tcp._peers import check_server
 from kakuri_tcp._reasons import reason_of
 from kakuri_tcp._tls import ClientTLS, tls_for
@@ -59,8 +60,14 @@ async def connect(
         UntrustedServer: The Unix socket's server runs as another user.
         TLSSettingsError: A file of the TLS settings can't be used.
         EndpointError: The text is not an endpoint, or `tls` is given for another scheme.
+        TypeError: An argument is of another type.
+        ValueError: The timeout is NaN.
     """
     endpoint = Endpoint.of(endpoint)
+    check_timeout(timeout)
+    trusted_uids = checked_uids(trusted_uids)
+    if not callable(factory):
+        raise TypeError(f"expected a function as factory, got {factory!r:.80}")
     context, server_name = tls_for(endpoint, tls)
     try:
         async with asyncio.timeout(timeout):

@@ -113,6 +113,8 @@ class Endpoint:
             EndpointError: The path is not absolute, too long for the system, or names an abstract
                 socket, which has no access rights (the class of CVE-2020-15257).
         """
+        if not isinstance(path, str):
+            raise TypeError(f"expected text as path, got {path!r:.80}")
         if path.startswith(("@", "\0")):
             raise EndpointError(f"expected a path, got the abstract socket name {path!r}")
         if not path.startswith("/") or path.endswith("/") or "\0" in path:
@@ -167,6 +169,8 @@ def _is_address(host: str) -> bool:
 
 
 def _checked_host(host: str) -> str:
+    if not isinstance(host, str):
+        raise TypeError(f"expected text as host, got {host!r:.80}")
     if _IPV4.fullmatch(host) or _is_address(host):
         return host
     # The system's resolver accepts 127.1 and 0x7f.1 as addresses, so a host whose last label begins
@@ -178,6 +182,8 @@ def _checked_host(host: str) -> str:
 
 
 def _checked_port(port: int) -> int:
+    if not isinstance(port, int) or isinstance(port, bool):
+        raise TypeError(f"expected a number as port, got {port!r:.80}")
     if not 0 <= port <= 65535:
         raise EndpointError(f"expected a port from 0 to 65535, got {port}")
     return port

@@ -1,6 +1,11 @@
-"""Limits of servers, each with its unit and its reason."""
+"""Limits of servers, each with its unit and its reason; checks of arguments."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,8 +60,7 @@ class ServerLimits:
     backlog: int = 1_024
 
     def __post_init__(self) -> None:
-        for field in fields(self):
-            _check(field.name, getattr(self, field.name), whole=field.type in {"int", int})
+        check_limits(self)
 
     @property
     def sweep_interval(self) -> float:
@@ -73,13 +77,49 @@ def check_type(name: str, value: object, expected: type) -> None:
         raise TypeError(f"expected {name} of type {expected.__name__}, got {value!r:.80}")
 
 
-def _check(name: str, value: object, *, whole: bool) -> None:
-    numbers = int if whole else (int, float)
+def check_limits(limits: "DataclassInstance") -> None:
+    """Raise TypeError for a limit that is not a number, and ValueError for one out of range."""
+    for field in fields(limits):
+        check_limit(
+            field.name,
+            getattr(limits, field.name),
+            is_whole=field.type in {"int", int},
+            may_be_zero=field.name == "reserved_connections",
+        )
+
+
+def check_limit(
+    name: str, value: object, *, is_whole: bool = True, may_be_zero: bool = False
+) -> None:
+    """Raise TypeError unless a limit is a number, and ValueError unless it is above 0."""
+    numbers = int if is_whole else (int, float)
     if not isinstance(value, numbers) or isinstance(value, bool):
-        kind = "a whole number" if whole else "a number"
+        kind = "a whole number" if is_whole else "a number"
         raise TypeError(f"expected {kind} as limit {name}, got {value!r:.80}")
-    if not value > 0 and name != "reserved_connections":
-        raise ValueError(f"expected a limit {name} above 0, got {value!r}")
+    if not (value >= 0 if may_be_zero else value > 0):
+        least = "of at least 0" if may_be_zero else "above 0"
+        raise ValueError(f"expected a limit {name} {least}, got {value!r}")
+
+
+def check_timeout(seconds: object) -> None:
+    """Raise TypeError unless a timeout is a number or None, and ValueError if it is NaN.
+
+    One that is negative has passed: callers compute what remains until a deadline.
+    """
+    if seconds is None:
+        return
+    if not isinstance(seconds, (int, float)) or isinstance(seconds, bool):
+        raise TypeError(f"expected seconds as timeout, got {seconds!r:.80}")
+    if seconds != seconds:  # only NaN differs from itself
+        raise ValueError("expected seconds as timeout, got NaN")
+
+
+def checked_uids(uids: Collection[int]) -> frozenset[int]:
+    """Return a caller's `trusted_uids`; raise TypeError for anything but numbers of users."""
+    is_text = isinstance(uids, (str, bytes))
+    if is_text or not isinstance(uids, Collection) or not all(isinstance(one, int) for one in uids):
+        raise TypeError(f"expected numbers of users as trusted_uids, got {uids!r:.80}")
+    return frozenset(uids)
 
 
 def interval_of(*timeouts: float) -> float:

@@ -15,7 +15,7 @@ from typing import Self
 from kakuri_tcp._connect import connect
 from kakuri_tcp._endpoint import Endpoint
 from kakuri_tcp._errors import ClientClosed, ConnectFailed, TooManyRequests, format_seconds
-from kakuri_tcp._limits import check_type
+from kakuri_tcp._limits import check_type, checked_uids
 from kakuri_tcp._line_client_connection import LineClientConnection, ReplyFuture, ReplyReceiver
 from kakuri_tcp._line_limits import DEFAULT_LINE_CLIENT_LIMITS, LineClientLimits
 from kakuri_tcp._tls import ClientTLS, tls_for
@@ -68,7 +68,7 @@ class LineClient:
         self.limits = limits
         self._name = str(endpoint)
         self._tls = tls
-        self._trusted_uids = frozenset(trusted_uids)
+        self._trusted_uids = checked_uids(trusted_uids)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._connection: LineClientConnection | None = None
         self._connecting: asyncio.Task[LineClientConnection] | None = None
@@ -132,7 +132,10 @@ class LineClient:
         """
         future = ReplyFuture()
         if not self.try_send(line, future, timeout=timeout):
-            deadline = asyncio.get_running_loop().time() + timeout
+            try:
+                deadline = asyncio.get_running_loop().time() + timeout
+            except TypeError:
+                raise _not_seconds(timeout) from None
             connection = await self._ready(deadline, timeout)
             connection.send(line, future, deadline, timeout)
         return await future
@@ -172,7 +175,11 @@ class LineClient:
             or len(connection.pending) + self._waiting >= self.limits.requests_in_flight
         ):
             return False
-        connection.send(line, receiver, connection.loop.time() + timeout, timeout)
+        try:
+            deadline = connection.loop.time() + timeout
+        except TypeError:
+            raise _not_seconds(timeout) from None
+        connection.send(line, receiver, deadline, timeout)
         return True
 
     def _check_loop(self) -> None:
@@ -282,3 +289,7 @@ class LineClient:
         self._failures = min(self._failures + 1, 30)
         # Half of the wait is random, so that many clients of one peer don't reconnect together.
         self._not_before = time.monotonic() + wait * uniform(0.5, 1)  # noqa: S311
+
+
+def _not_seconds(timeout: object) -> TypeError:
+    return TypeError(f"expected seconds as timeout, got {timeout!r:.80}")

@@ -5,7 +5,7 @@ They have a module of their own because a blocking client needs neither.
 
 from dataclasses import dataclass
 
-from kakuri_tcp._limits import ServerLimits, interval_of
+from kakuri_tcp._limits import ServerLimits, check_limits, interval_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +58,9 @@ class LineClientLimits:
     backoff: float = 0.25
     idle_timeout: float = 120.0
     stall_timeout: float = 5.0
+
+    def __post_init__(self) -> None:
+        check_limits(self)
 
 
 DEFAULT_LINE_SERVER_LIMITS = LineServerLimits()

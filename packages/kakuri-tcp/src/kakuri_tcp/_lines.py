@@ -9,6 +9,7 @@ line is collected in a growing array.
 """
 
 from kakuri_tcp._errors import IncompleteLine, LineError, LineTooLong
+from kakuri_tcp._limits import check_limit
 
 
 class LineDecoder:
@@ -28,6 +29,7 @@ class LineDecoder:
 
     def __init__(self, *, limit: int = 1_048_576) -> None:
         """Create a decoder for lines of at most `limit` bytes, without their end."""
+        check_limit("limit", limit)
         self.limit: int = limit
         self._chunk = b""
         self._start = 0

@@ -9,7 +9,7 @@ from typing import Any, Self
 
 from kakuri_tcp._endpoint import Endpoint
 from kakuri_tcp._errors import ListenFailed
-from kakuri_tcp._limits import DEFAULT_SERVER_LIMITS, ServerLimits
+from kakuri_tcp._limits import DEFAULT_SERVER_LIMITS, ServerLimits, check_type
 from kakuri_tcp._unix import SocketFile, UnixAccess, listen_unix
 
 _AddressInfo = tuple[int, int, int, str, tuple[Any, ...]]
@@ -89,13 +89,20 @@ def open_listening_sockets(
 
     Raises:
         ListenFailed: The address is in use, not of this machine, or not permitted.
+        TypeError: An argument is of another type.
+        ValueError: The number is below 1.
     """
+    check_type("number", number, int)
     if number < 1:
         raise ValueError(f"expected a number of processes from 1, got {number}")
     endpoint = Endpoint.of(endpoint)
+    limits = DEFAULT_SERVER_LIMITS if limits is None else limits
+    unix_access = UnixAccess() if unix_access is None else unix_access
+    check_type("limits", limits, ServerLimits)
+    check_type("unix_access", unix_access, UnixAccess)
     # Without SO_REUSEPORT first: with it, another program of this user could be listening there.
-    backlog = (limits or DEFAULT_SERVER_LIMITS).backlog
-    first = open_sockets_blocking(endpoint, backlog, unix_access or UnixAccess())
+    backlog = limits.backlog
+    first = open_sockets_blocking(endpoint, backlog, unix_access)
     if endpoint.scheme == "unix":
         copies = [[one.dup() for one in first.sockets] for _ in range(number - 1)]
         return [first, *(ListeningSockets(endpoint, copy) for copy in copies)]

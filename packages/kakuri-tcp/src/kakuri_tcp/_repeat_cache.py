@@ -7,6 +7,8 @@ only one that both depend on.
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
+from kakuri_tcp._limits import check_limit
+
 V = TypeVar("V")
 
 MAX_BYTES = 512
@@ -46,6 +48,7 @@ class RepeatCache(Generic[V]):
         Args:
             max_cached: Maximum number of cached keys.
         """
+        check_limit("max_cached", max_cached)
         self._max_cached = max_cached
         self._seen: set[int] = set()
         self._values: dict[bytes, V] = {}

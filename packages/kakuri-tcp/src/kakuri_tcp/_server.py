@@ -19,7 +19,7 @@ from kakuri_tcp._errors import (
     Overloaded,
     WriteTimeout,
 )
-from kakuri_tcp._limits import DEFAULT_SERVER_LIMITS, ServerLimits, check_type
+from kakuri_tcp._limits import DEFAULT_SERVER_LIMITS, ServerLimits, check_timeout, check_type
 from kakuri_tcp._listeners import ListeningSockets, open_sockets_blocking
 from kakuri_tcp._peers import Peer, identify
 from kakuri_tcp._shared import SharedResources
@@ -132,7 +132,12 @@ class Server:
 
         Returns:
             The number of connections that were aborted.
+
+        Raises:
+            TypeError: The deadline is not a number.
+            ValueError: It is NaN.
         """
+        check_timeout(deadline)
         self._stop_accepting()
         self._is_draining = True
         await self._cancel_openings()
@@ -353,6 +358,8 @@ async def listen(
     check_type("unix_access", unix_access, UnixAccess)
     if tls is not None:
         check_type("tls", tls, ServerTLS)
+    if not callable(factory):
+        raise TypeError(f"expected a function as factory, got {factory!r:.80}")
     if (endpoint.scheme == "tls") is not (tls is not None):
         reason = "TLS settings need tls://" if tls else "tls:// needs a certificate"
         raise ListenFailed(str(endpoint), reason)

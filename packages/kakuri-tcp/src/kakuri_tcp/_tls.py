@@ -30,6 +30,12 @@ class ServerTLS:
     client_ca: str | os.PathLike[str] | None = None
     alpn: tuple[str, ...] = ()
 
+    def __post_init__(self) -> None:
+        _check_path("certificate", self.certificate)
+        _check_path("key", self.key, may_be_none=True)
+        _check_path("client_ca", self.client_ca, may_be_none=True)
+        _check_alpn(self.alpn)
+
     def context(self) -> "ssl.SSLContext":
         """Read the files and return the context.
 
@@ -61,6 +67,13 @@ class ClientTLS:
     server_name: str | None = None
     alpn: tuple[str, ...] = ()
 
+    def __post_init__(self) -> None:
+        for name in ("ca", "certificate", "key"):
+            _check_path(name, getattr(self, name), may_be_none=True)
+        if not isinstance(self.server_name, str | None):
+            raise TypeError(f"expected text as server_name, got {self.server_name!r:.80}")
+        _check_alpn(self.alpn)
+
     def context(self) -> "ssl.SSLContext":
         """Read the files and return the context.
 
@@ -70,6 +83,18 @@ class ClientTLS:
         from kakuri_tcp._tls_contexts import client_context  # noqa: PLC0415
 
         return client_context(self.ca, self.certificate, self.key, self.alpn)
+
+
+def _check_path(name: str, path: object, *, may_be_none: bool = False) -> None:
+    if path is None and may_be_none:
+        return
+    if not isinstance(path, str | os.PathLike):
+        raise TypeError(f"expected the path of a file as {name}, got {path!r:.80}")
+
+
+def _check_alpn(alpn: object) -> None:
+    if not isinstance(alpn, tuple) or not all(isinstance(one, str) for one in alpn):
+        raise TypeError(f"expected a tuple of protocol names as alpn, got {alpn!r:.80}")
 
 
 def cached_context(settings: ClientTLS) -> "ssl.SSLContext":

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Self, cast
 from kakuri_tcp._blocking_connection import Connection, LineReader, capped_timeout
 from kakuri_tcp._endpoint import Endpoint
 from kakuri_tcp._errors import ConnectFailed, EndpointError
+from kakuri_tcp._limits import check_timeout, checked_uids
 from kakuri_tcp._reasons import reason_of
 
 # Servers, TLS and Unix sockets are imported where they are used: a command that makes one request
@@ -121,8 +122,12 @@ def connect(
         UntrustedServer: The Unix socket's server runs as another user.
         TLSSettingsError: A file of the TLS settings can't be used.
         EndpointError: The text is not an endpoint, or `tls` is given for another scheme.
+        TypeError: An argument is of another type.
+        ValueError: The timeout is NaN.
     """
     endpoint = Endpoint.of(endpoint)
+    check_timeout(timeout)
+    trusted_uids = checked_uids(trusted_uids)
     timeout = capped_timeout(timeout)
     opener = None
     if endpoint.scheme == "tls" or tls is not None:

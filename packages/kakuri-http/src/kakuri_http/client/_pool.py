@@ -15,7 +15,7 @@ from itertools import count
 from kakuri_tcp import ClientTLS, Endpoint, connect
 
 from kakuri_http._errors import ConnectFailed, RequestTimeout, translated_connect_errors
-from kakuri_http._limits import Limits, Timeouts
+from kakuri_http._limits import Limits, Timeouts, checked_uids
 from kakuri_http.client._pool_limits import PoolLimits
 from kakuri_http.client._protocol import ClientProtocol
 
@@ -42,7 +42,7 @@ class Pool:
         self._limits = limits
         self._message_limits = message_limits
         self._tls = tls
-        self._trusted_uids = frozenset(trusted_uids)
+        self._trusted_uids = checked_uids(trusted_uids)
         self._idle: dict[Endpoint, deque[ClientProtocol]] = {}
         self._in_use: set[ClientProtocol] = set()
         self._count: Counter[Endpoint] = Counter()

@@ -11,7 +11,7 @@ ClientConnection differ in which heads they read and write; the tables are in `_
 """
 
 from kakuri_http._errors import LocalProtocolError, RemoteProtocolError
-from kakuri_http._limits import DEFAULT_LIMITS, Limits
+from kakuri_http._limits import DEFAULT_LIMITS, Limits, checked
 from kakuri_http.core._bodies import (
     BodyMeter,
     ChunkedReader,
@@ -47,7 +47,7 @@ class CoreConnection:
     """
 
     def __init__(self, limits: Limits | None = None) -> None:
-        limits = DEFAULT_LIMITS if limits is None else limits
+        limits = DEFAULT_LIMITS if limits is None else checked(limits, Limits, "limits")
         self.limits: Limits = limits
         self.body_limit: int = limits.body
         self.request_state: State = State.IDLE

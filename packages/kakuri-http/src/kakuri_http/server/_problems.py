@@ -55,15 +55,27 @@ def problem(
         code: Short, stable name of the cause, for programs.
         errors: The faults of a document, each `{"path": …, "message": …}`.
         headers: Further fields, such as Allow.
+
+    Raises:
+        LocalProtocolError: The status or a field can't be sent.
+        TypeError: An argument is of the wrong type.
     """
-    members = [f'"title":{quote(title or REASONS.get(status, "Error"))}', f'"status":{status}']
-    if detail is not None:
-        members.append(f'"detail":{quote(detail)}')
-    if code is not None:
-        members.append(f'"code":{quote(code)}')
-    listed = ",".join(
-        f'{{"path":{quote(error["path"])},"message":{quote(error["message"])}}}' for error in errors
-    )
+    name, value = "title", title or REASONS.get(status, "Error")
+    try:
+        members = [f'"title":{quote(value)}', f'"status":{status}']
+        for name, value in (("detail", detail), ("code", code)):
+            if value is not None:
+                members.append(f'"{name}":{quote(value)}')
+    except TypeError:
+        raise TypeError(f"expected text as {name}, got {value!r:.80}") from None
+    try:
+        listed = ",".join(
+            f'{{"path":{quote(error["path"])},"message":{quote(error["message"])}}}'
+            for error in errors
+        )
+    except (TypeError, KeyError):
+        expected = "mappings with text as path and message"
+        raise TypeError(f"expected {expected} as errors, got {errors!r:.80}") from None
     if listed:
         members.append(f'"errors":[{listed}]')
     body = "{" + ",".join(members) + "}"

@@ -88,8 +88,14 @@ class Router:
             converters: Types of parameters in addition to `str`, `int` and `label`, by name. Each
                 is a pure function that converts text to an immutable value, which requests with
                 the same head share, or raises ValueError if the path does not exist.
+
+        Raises:
+            TypeError: The converters are not a mapping to functions.
         """
-        self._converters = {**CONVERTERS, **(converters or {})}
+        converters = {} if converters is None else converters
+        if not isinstance(converters, Mapping) or not all(map(callable, converters.values())):
+            raise TypeError(f"expected functions by name as converters, got {converters!r:.80}")
+        self._converters = {**CONVERTERS, **converters}
         self._root = _Node()
         self._literal: dict[str, _Node] = {}
         self._routes: list[Route] = []
