@@ -591,3 +591,26 @@ async def test_large_list_is_visited_while_the_loop_serves_others(served):
     asyncio.get_running_loop().call_soon(served.set)
     await visit
     assert found == [*CONTAINER_STATS]
+
+
+@pytest.mark.parametrize(
+    ("timeouts", "error", "message"),
+    [
+        ({"usual": "5"}, TypeError, "expected seconds as usual, got '5'"),
+        ({"run_pod_sandbox": None}, TypeError, "expected seconds as run_pod_sandbox, got None"),
+        ({"usual": 0}, ValueError, "expected seconds above 0 as usual, got 0"),
+        ({"usual": math.nan}, ValueError, "expected seconds above 0 as usual, got nan"),
+    ],
+)
+def test_timeout_that_is_not_seconds_raises(timeouts, error, message):
+    with pytest.raises(error, match=message):
+        Timeouts(**timeouts)
+
+
+def test_argument_of_a_runtime_of_another_type_raises_type_error():
+    with pytest.raises(
+        TypeError, match=r"expected kakuri_cri\.Timeouts or None as timeouts, got 5"
+    ):
+        Runtime(ScriptedChannel(), timeouts=5)
+    with pytest.raises(TypeError, match="expected a function as on_call, got 'log'"):
+        Runtime(ScriptedChannel(), on_call="log")

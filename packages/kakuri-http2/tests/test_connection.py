@@ -590,3 +590,15 @@ def test_table_size_other_than_the_default_is_announced(size):
     entries = [first.payload[at : at + 6] for at in range(0, len(first.payload), 6)]
     announced = [entry for entry in entries if entry[:2] == b"\0\1"]
     assert announced == ([] if size == 4096 else [b"\0\1" + size.to_bytes(4, "big")])
+
+
+@pytest.mark.parametrize("connection", [ClientConnection, ServerConnection])
+@pytest.mark.parametrize("limits", [5, {}, "x", False])
+def test_limits_of_another_type_raise_type_error(connection, limits):
+    with pytest.raises(TypeError, match=r"expected kakuri_http2\.Limits or None as limits, got"):
+        connection(limits)
+
+
+def test_accept_that_cannot_be_called_raises_type_error():
+    with pytest.raises(TypeError, match="expected a function as accept, got 5"):
+        ServerConnection(accept=5)

@@ -466,3 +466,29 @@ def test_float_rounds_to_the_nearest_float32():
     value = 0.1
     (expected,) = struct.unpack("<f", struct.pack("<f", value))
     assert decode(encode(Scalars(real32=value)), type=Scalars).real32 == expected
+
+
+@pytest.mark.parametrize("limits", [5, {}, "x", True])
+def test_limits_of_another_type_raise_type_error(limits):
+    @dataclass
+    class Empty:
+        pass
+
+    message = "expected kakuri_protobuf.Limits or None as limits, got"
+    with pytest.raises(TypeError, match=message):
+        encode(Empty(), limits=limits)
+    with pytest.raises(TypeError, match=message):
+        decode(b"", type=Empty, limits=limits)
+
+
+@pytest.mark.parametrize("data", [None, 5, "x", [1]])
+def test_data_of_another_type_raises_type_error(data):
+    @dataclass
+    class Empty:
+        pass
+
+    message = f"expected bytes as a message, got {type(data).__name__}"
+    with pytest.raises(TypeError, match=message):
+        decode(data, type=Empty)
+    with pytest.raises(TypeError, match=message):
+        kp.inspect(data)

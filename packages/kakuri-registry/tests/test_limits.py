@@ -4,6 +4,7 @@ import sqlite3
 
 import pytest
 from kakuri_registry import (
+    EventJournal,
     MemoryStore,
     SQLiteStore,
     StoreFailed,
@@ -157,3 +158,18 @@ async def test_change_that_failed_is_tried_again_soon_once_a_caller_waits():
     assert writer._retry.when() - writer._failed_at == pytest.approx(0.1)
     store.is_repaired = True
     await writer.close()
+
+
+@pytest.mark.parametrize(
+    ("create", "name"),
+    [
+        (lambda size, path: WorkloadRegistry(max_workloads=size), "max_workloads"),
+        (lambda size, path: EventJournal(max_events=size), "max_events"),
+        (lambda size, path: SQLiteStore(path / "store", reserve=size), "reserve"),
+    ],
+)
+def test_size_that_is_not_a_count_raises(tmp_path, create, name):
+    with pytest.raises(TypeError, match=f"expected an integer as {name}, got '5'"):
+        create("5", tmp_path)
+    with pytest.raises(ValueError, match=f"expected at least 0 as {name}, got -1"):
+        create(-1, tmp_path)

@@ -98,3 +98,17 @@ async def test_read_of_events_waits_for_its_reply_for_as_long_as_the_agent_may(c
         assert await watch.read() == CHANGES
         assert await watch.read(7, wait_seconds=30.0, limit=5) == CHANGES
     assert sent == [(WatchChanges(), 3.0), (WatchChanges(7, 30.0, 5), 33.0)]
+
+
+@pytest.mark.parametrize(
+    ("timeout", "error", "message"),
+    [
+        (None, TypeError, "expected seconds as timeout, got None"),
+        ("5", TypeError, "expected seconds as timeout, got '5'"),
+        (0, ValueError, "expected seconds above 0 as timeout, got 0"),
+        (float("nan"), ValueError, "expected seconds above 0 as timeout, got nan"),
+    ],
+)
+def test_timeout_of_a_client_that_is_not_seconds_raises(timeout, error, message):
+    with pytest.raises(error, match=message):
+        AgentClient("127.0.0.1:1", timeout=timeout)

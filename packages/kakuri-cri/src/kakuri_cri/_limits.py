@@ -18,3 +18,11 @@ class Timeouts:
 
     usual: float = 120.0
     run_pod_sandbox: float = 240.0
+
+    def __post_init__(self) -> None:
+        for name in self.__slots__:
+            value = getattr(self, name)
+            if not isinstance(value, int | float) or isinstance(value, bool):
+                raise TypeError(f"expected seconds as {name}, got {value!r:.80}")
+            if not value > 0:
+                raise ValueError(f"expected seconds above 0 as {name}, got {value!r}")

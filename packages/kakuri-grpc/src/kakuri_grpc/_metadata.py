@@ -7,7 +7,8 @@ import binascii
 import functools
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 from kakuri_http2.hpack import Field
 
@@ -38,7 +39,7 @@ def encode_metadata(metadata: Iterable[tuple[str, str | bytes]]) -> tuple[Field,
     """
     fields = []
     try:
-        pairs = iter(metadata)
+        pairs: Iterator[Any] = iter(metadata)
     except TypeError:
         raise TypeError(f"expected pairs as metadata, got {metadata!r:.80}") from None
     for pair in pairs:

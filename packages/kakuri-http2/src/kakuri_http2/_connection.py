@@ -42,6 +42,8 @@ class Connection(InboundFields):
     """
 
     def __init__(self, limits: Limits | None = None) -> None:
+        if not isinstance(limits, Limits | None):
+            raise TypeError(f"expected kakuri_http2.Limits or None as limits, got {limits!r:.80}")
         super().__init__(limits or Limits())
         limits = self.limits
         self._rest = bytearray()

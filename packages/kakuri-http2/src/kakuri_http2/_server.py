@@ -26,8 +26,13 @@ class ServerConnection(Connection):
             limits: What the client may do.
             accept: Returns what each new request's stream reports to. Without it, requests and
                 what follows them are events.
+
+        Raises:
+            TypeError: An argument is of another type.
         """
         super().__init__(limits)
+        if accept is not None and not callable(accept):
+            raise TypeError(f"expected a function as accept, got {accept!r:.80}")
         self._accept = accept
         self._preface = b""
         self._has_preface = False

@@ -46,7 +46,7 @@ class Limits(_Fields):
         return limits
 
     @classmethod
-    def _make(cls, iterable: Iterable[int]) -> Self:  # which `_replace` calls
+    def _make(cls, iterable: Iterable[int]) -> Self:  # type: ignore[override]  # `_replace` calls it
         return cls(*iterable)
 
 

@@ -12,8 +12,9 @@ from kakuri_protobuf._encoder import Encoder, compile_encoder
 from kakuri_protobuf._errors import EncodeError, LimitError
 from kakuri_protobuf._faults import find_fault
 from kakuri_protobuf._fields import Schema, schema_of
-from kakuri_protobuf._limits import DEFAULT_LIMITS, Limits
+from kakuri_protobuf._limits import DEFAULT_LIMITS, Limits, checked_limits
 from kakuri_protobuf._value_writer import Decoder
+from kakuri_protobuf._wire import to_bytes
 
 T = TypeVar("T")
 
@@ -105,7 +106,7 @@ def encode(message: object, *, deterministic: bool = False, limits: Limits | Non
     codec: Codec | None = getattr(cls, "__kakuri_protobuf_codec__", None)  # a call less
     if codec is None or codec.cls is not cls:
         codec = codec_of(cls)
-    depth = _DEPTH if limits is None else limits.depth
+    depth = _DEPTH if limits is None else checked_limits(limits).depth
     try:
         data = codec.encoder(message, deterministic, depth)
         return data if data.__class__ is bytes else bytes(data)
@@ -134,11 +135,12 @@ def decode(
         DecodeError: The data is not a valid message of the type; says where and at which byte.
         LimitError: It exceeds a limit. This is a DecodeError, too.
         UnsupportedTypeError: The class does not describe a message.
+        TypeError: The data is not bytes, or the limits are of another type.
 
     Source: protobuf.dev/programming-guides/encoding.
     """
-    limits = limits or DEFAULT_LIMITS
-    b = data if isinstance(data, bytes) else bytes(memoryview(data))
+    limits = DEFAULT_LIMITS if limits is None else checked_limits(limits)
+    b = data if isinstance(data, bytes) else to_bytes(data)
     size = len(b)
     if size > limits.size:
         text = f"expected at most {limits.size} bytes, got {size}"

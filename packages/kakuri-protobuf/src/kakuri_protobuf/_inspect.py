@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from kakuri_protobuf._errors import DecodeError
 from kakuri_protobuf._kinds import END_GROUP, I32, I64, LEN, START_GROUP, VARINT
-from kakuri_protobuf._wire import read_tag, read_varint, skip
+from kakuri_protobuf._wire import read_tag, read_varint, skip, to_bytes
 
 MAX_DEPTH = 32
 """Depth to which bytes are interpreted as messages; deeper ones are shown as bytes."""
@@ -28,8 +28,9 @@ def inspect(data: bytes | bytearray | memoryview) -> str:
 
     Raises:
         DecodeError: The data is not a message of any type.
+        TypeError: The data is not bytes.
     """
-    b = bytes(memoryview(data))
+    b = to_bytes(data)
     return "\n".join(_fields(b, 0, len(b), 0))
 
 

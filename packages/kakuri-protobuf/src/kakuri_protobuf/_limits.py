@@ -32,3 +32,10 @@ class Limits:
 
 
 DEFAULT_LIMITS = Limits()
+
+
+def checked_limits(limits: Limits) -> Limits:
+    """Return a caller's limits; raise TypeError for another type."""
+    if not isinstance(limits, Limits):
+        raise TypeError(f"expected kakuri_protobuf.Limits or None as limits, got {limits!r:.80}")
+    return limits

@@ -13,6 +13,14 @@ _MAX_TAG_BYTES = 5
 _SIZES = {I32: 4, I64: 8}
 
 
+def to_bytes(data: bytes | bytearray | memoryview) -> bytes:
+    """Return the bytes of a caller's buffer; raise TypeError if it is not one."""
+    try:
+        return bytes(memoryview(data))
+    except TypeError:
+        raise TypeError(f"expected bytes as a message, got {type(data).__name__}") from None
+
+
 def read_varint(b: bytes, p: int) -> tuple[int, int]:
     """Read a varint of more than one byte.
 

@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable, Collection, Iterable
 from itertools import islice
 
+from kakuri_registry._arguments import check_count
 from kakuri_registry._errors import Compacted
 from kakuri_registry._events import RegistryEvent, event_index, event_size
 
@@ -48,6 +49,7 @@ class EventJournal:
         max_events: int | None = None,
     ) -> None:
         self._max_events = MAX_EVENTS if max_events is None else max_events
+        check_count(self._max_events, "max_events")
         self._published: deque[RegistryEvent] = deque()
         self._sizes: deque[int] = deque()  # of the published events
         self._bytes = 0

@@ -5,6 +5,7 @@ from itertools import islice
 
 from kakuri_workload import DesiredState, History, WorkloadState
 
+from kakuri_registry._arguments import check_count
 from kakuri_registry._ended import Ended, EndedWorkloads
 from kakuri_registry._entry import WorkloadEntry
 from kakuri_registry._errors import RegistryFull, UnknownWorkload
@@ -27,6 +28,7 @@ class RegistryReader:
     """The snapshots of the workloads of one node, by id, and all that is derived from them."""
 
     def __init__(self, *, max_workloads: int = MAX_WORKLOADS) -> None:
+        check_count(max_workloads, "max_workloads")
         self._entries: dict[str, WorkloadEntry] = {}
         self._histories: dict[str, History] = {}
         self._index = Index(self._entries)

@@ -18,6 +18,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from kakuri_registry._accepted import AcceptedRegistrations
+from kakuri_registry._arguments import check_count
 from kakuri_registry._change import Change
 from kakuri_registry._database import open_database
 from kakuri_registry._directory import check_files, companion, lock_store
@@ -96,7 +97,10 @@ class SQLiteStore:
             StoreFull: There is no room to create it.
             StoreFailed: The directory is open to other users, the database belongs to another
                 application, or the system failed.
+            TypeError: An argument is of another type.
+            ValueError: The reserve is negative.
         """
+        check_count(reserve, "reserve")
         self._path = Path(path)
         self._failpoint = failpoint
         self._problems: list[StoreProblem] = []

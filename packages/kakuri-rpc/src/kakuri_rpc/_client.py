@@ -71,8 +71,11 @@ class AgentClient:
 
         Raises:
             kakuri_tcp.EndpointError: The text is not an endpoint.
+            TypeError: An argument is of another type.
+            ValueError: The timeout is not above 0.
         """
         self._endpoint = Endpoint.of(endpoint)
+        _check_timeout(timeout)
         self._lines = LineClient(self._endpoint)
         # Replies keep the order of their requests, and these may wait for the runtime.
         self._runtime_lines = LineClient(self._endpoint)
@@ -359,3 +362,10 @@ class AgentClient:
             await log.close()
         for watch in list(self._watches):
             await watch.close()
+
+
+def _check_timeout(timeout: object) -> None:
+    if not isinstance(timeout, int | float) or isinstance(timeout, bool):
+        raise TypeError(f"expected seconds as timeout, got {timeout!r:.80}")
+    if not timeout > 0:
+        raise ValueError(f"expected seconds above 0 as timeout, got {timeout!r}")

@@ -181,7 +181,7 @@ def _checked_host(host: str) -> str:
     return host
 
 
-def _checked_port(port: int) -> int:
+def _checked_port(port: object) -> int:
     if not isinstance(port, int) or isinstance(port, bool):
         raise TypeError(f"expected a number as port, got {port!r:.80}")
     if not 0 <= port <= 65535:

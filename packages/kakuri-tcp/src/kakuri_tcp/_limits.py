@@ -114,7 +114,7 @@ def check_timeout(seconds: object) -> None:
         raise ValueError("expected seconds as timeout, got NaN")
 
 
-def checked_uids(uids: Collection[int]) -> frozenset[int]:
+def checked_uids(uids: object) -> frozenset[int]:
     """Return a caller's `trusted_uids`; raise TypeError for anything but numbers of users."""
     is_text = isinstance(uids, (str, bytes))
     if is_text or not isinstance(uids, Collection) or not all(isinstance(one, int) for one in uids):

@@ -30,12 +30,14 @@ class UnixAccess:
 
     def __post_init__(self) -> None:
         """Raise TypeError for text as a mode, such as "600", and ValueError outside 0 to 0o777."""
-        if not isinstance(self.mode, int) or isinstance(self.mode, bool):
-            raise TypeError(f"expected a mode such as 0o600, got {self.mode!r:.80}")
-        if not 0 <= self.mode <= 0o777:
-            raise ValueError(f"expected a mode from 0 to 0o777, got {self.mode:#o}")
-        if not isinstance(self.group, str | int | None) or isinstance(self.group, bool):
-            raise TypeError(f"expected the name or number of a group, got {self.group!r:.80}")
+        mode: object = self.mode
+        group: object = self.group
+        if not isinstance(mode, int) or isinstance(mode, bool):
+            raise TypeError(f"expected a mode such as 0o600, got {mode!r:.80}")
+        if not 0 <= mode <= 0o777:
+            raise ValueError(f"expected a mode from 0 to 0o777, got {mode:#o}")
+        if not isinstance(group, str | int | None) or isinstance(group, bool):
+            raise TypeError(f"expected the name or number of a group, got {group!r:.80}")
 
     def admits(self, peer: Credentials) -> bool:
         """Return whether the mode permits a peer.

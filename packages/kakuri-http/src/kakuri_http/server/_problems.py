@@ -5,6 +5,7 @@ The shape is fixed, so escaping strings is all of JSON that is needed here.
 
 import re
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 from kakuri_http._headers import FieldsLike
 from kakuri_http._messages import Response
@@ -60,7 +61,8 @@ def problem(
         LocalProtocolError: The status or a field can't be sent.
         TypeError: An argument is of the wrong type.
     """
-    name, value = "title", title or REASONS.get(status, "Error")
+    name = "title"
+    value: Any = title or REASONS.get(status, "Error")
     try:
         members = [f'"title":{quote(value)}', f'"status":{status}']
         for name, value in (("detail", detail), ("code", code)):

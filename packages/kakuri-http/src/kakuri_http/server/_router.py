@@ -92,10 +92,10 @@ class Router:
         Raises:
             TypeError: The converters are not a mapping to functions.
         """
-        converters = {} if converters is None else converters
-        if not isinstance(converters, Mapping) or not all(map(callable, converters.values())):
-            raise TypeError(f"expected functions by name as converters, got {converters!r:.80}")
-        self._converters = {**CONVERTERS, **converters}
+        given: Any = {} if converters is None else converters
+        if not isinstance(given, Mapping) or not all(map(callable, given.values())):
+            raise TypeError(f"expected functions by name as converters, got {given!r:.80}")
+        self._converters = {**CONVERTERS, **given}
         self._root = _Node()
         self._literal: dict[str, _Node] = {}
         self._routes: list[Route] = []
