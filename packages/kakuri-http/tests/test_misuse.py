@@ -249,7 +249,7 @@ def test_limits_of_a_connection_of_another_type_raise_type_error(connection, lim
 
 
 @pytest.mark.parametrize("client", [Client, BlockingClient])
-@pytest.mark.parametrize("uids", [None, 1000, "1000"])
+@pytest.mark.parametrize("uids", [1000, "1000"])
 def test_trusted_uids_that_are_not_a_collection_raise_type_error(client, uids):
     with pytest.raises(TypeError, match="expected a collection of user ids as trusted_uids, got"):
         client(trusted_uids=uids)

@@ -3,38 +3,59 @@
 import asyncio
 import json
 import os
+from contextlib import asynccontextmanager
 
+import pytest
 from kakuri_control_plane._cli import control_plane_service
 from kakuri_tcp import Credentials, Endpoint
 from kakuri_tcp import _peers as peers
 
 from .fake_agent import CheckedClient
 
+OTHER = os.geteuid() + 12345
 SECRET = (
     b'{"id":"x","image":"a","runtime_class":"edera-zone","memory_mb":1,"cpu_millicores":1,'
     b'"env":{"DB_PASSWORD":"hunter2"}}'
 )
 
 
-async def test_workload_is_not_sent_to_an_agent_of_another_user(tmp_path, monkeypatch):
-    received = []
+@asynccontextmanager
+async def squatter_on(kind, tmp_path, received):
+    """Listen in the agent's place, on a Unix socket or a port."""
 
     async def squat(reader, writer):
         received.append(await reader.read(65536))
         writer.close()
 
-    other = os.geteuid() + 12345
-    monkeypatch.setattr(peers, "credentials_of", lambda connected: Credentials(1, other, other))
-    agent = Endpoint.unix(f"{tmp_path}/agent.sock")
-    squatter = await asyncio.start_unix_server(squat, agent.path)
+    if kind == "unix":
+        agent = Endpoint.unix(f"{tmp_path}/agent.sock")
+        server = await asyncio.start_unix_server(squat, agent.path)
+    else:
+        server = await asyncio.start_server(squat, "127.0.0.1", 0)
+        agent = Endpoint.parse(f"127.0.0.1:{server.sockets[0].getsockname()[1]}")
+    async with server:
+        yield agent
+
+
+@pytest.mark.parametrize("kind", ["unix", "tcp"])
+@pytest.mark.parametrize("trusted", [None, OTHER + 1, OTHER])
+async def test_workload_is_not_sent_to_an_agent_of_another_user(
+    tmp_path, monkeypatch, kind, trusted
+):
+    received = []
+    monkeypatch.setattr(peers, "credentials_of", lambda connected: Credentials(1, OTHER, OTHER))
+    monkeypatch.setattr(peers, "server_user", lambda connected: OTHER)
     async with (
-        squatter,
-        control_plane_service(Endpoint.parse("127.0.0.1:0"), agent) as endpoint,
+        squatter_on(kind, tmp_path, received) as agent,
+        control_plane_service(Endpoint.parse("127.0.0.1:0"), agent, agent_uid=trusted) as endpoint,
         CheckedClient(endpoint) as client,
     ):
         answer = await client.request("POST", "/workloads", body=SECRET)
     assert answer.status == 503
     problem = json.loads(answer.body)
     assert problem["code"] == "agent_unreachable"
-    assert f"user {other} listens there" in problem["detail"]
-    assert not any(received)
+    if trusted == OTHER:
+        assert any(b"hunter2" in each for each in received)
+    else:
+        assert f"user {OTHER} listens there" in problem["detail"]
+        assert not any(received)

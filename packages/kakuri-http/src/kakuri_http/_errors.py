@@ -10,7 +10,7 @@ HTTPError
 ├── ClientError
 │   ├── InvalidURL (ValueError)    not an http or https URL that this client follows
 │   ├── ConnectFailed (ConnectionError)      no connection could be opened: nothing was sent
-│   │   └── UntrustedServer                  the wrong user listens on the Unix socket: don't retry
+│   │   └── UntrustedServer                  the wrong user listens there: don't retry
 │   ├── ConnectionBroken (ConnectionError)   closed too early: the outcome is unknown
 │   ├── RequestTimeout (TimeoutError)        one of the timeouts passed; `phase` names it
 │   ├── ResponseClosed (RuntimeError)        a streamed response was read after its block
@@ -89,7 +89,7 @@ class ConnectFailed(ClientError, ConnectionError):
 
 
 class UntrustedServer(ConnectFailed):
-    """The server of a Unix socket runs neither as root nor as this process's or a trusted user.
+    """A server of this machine runs neither as root nor as this process's or a trusted user.
 
     Nothing was sent to it.
 

@@ -34,12 +34,14 @@ def checked_or_default(value: Any, expected: type[T], name: str) -> T:
     return expected() if value is None else checked(value, expected, name)
 
 
-def checked_uids(value: Any) -> frozenset[int]:
+def checked_uids(value: Any) -> frozenset[int] | None:
     """Return the `trusted_uids` of a client; the connection checks that they are numbers.
 
     Raises:
-        TypeError: They are not a collection.
+        TypeError: They are neither a collection nor None.
     """
+    if value is None:
+        return None
     if not isinstance(value, Collection) or isinstance(value, str | bytes):
         got = type(value).__name__
         raise TypeError(f"expected a collection of user ids as trusted_uids, got {got}")

@@ -102,7 +102,7 @@ class BlockingClient(Methods[Pieces, ReceivedResponse]):
         timeouts: Timeouts | None = None,
         limits: Limits | None = None,
         tls: "ClientTLS | None" = None,
-        trusted_uids: Collection[int] = (),
+        trusted_uids: Collection[int] | None = None,
     ) -> None:
         """Create a client; the arguments are those of `Client`."""
         self._endpoint = None if endpoint is None else Endpoint.of(endpoint)

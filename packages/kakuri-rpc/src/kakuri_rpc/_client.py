@@ -1,16 +1,17 @@
 """The control plane's end of the conversation."""
 
+from collections.abc import Collection
 from typing import Self
 from weakref import WeakSet
 
-from kakuri_tcp import Endpoint, LineClient
+from kakuri_tcp import Endpoint, LineClient, LineClientLimits
 from kakuri_workload import LogSelection, Workload
 
 from kakuri_rpc._call import Call
 from kakuri_rpc._call_metrics import CallMetrics
 from kakuri_rpc._events import MAX_EVENTS, Changes, WatchChanges
 from kakuri_rpc._fields import MAX_PAGE, State
-from kakuri_rpc._log import AgentLog, LogSlots
+from kakuri_rpc._log import LOG_LIMITS, AgentLog, LogSlots
 from kakuri_rpc._messages import History, Log, Node, Status, WorkloadList
 from kakuri_rpc._metrics import Metrics, ReadMetrics
 from kakuri_rpc._requests import (
@@ -62,12 +63,20 @@ class AgentClient:
         metrics: Counts the requests of this client, of its logs and of its watches.
     """
 
-    def __init__(self, endpoint: Endpoint | str, *, timeout: float = DEFAULT_TIMEOUT) -> None:
+    def __init__(
+        self,
+        endpoint: Endpoint | str,
+        *,
+        timeout: float = DEFAULT_TIMEOUT,
+        trusted_uids: Collection[int] | None = (),
+    ) -> None:
         """Create a client; nothing is sent yet.
 
         Args:
             endpoint: Where the agent listens.
             timeout: Seconds for the reply to a request, connecting included.
+            trusted_uids: Users whose agents on this machine are trusted besides root's and those of
+                this process's user; None to trust every agent on loopback.
 
         Raises:
             kakuri_tcp.EndpointError: The text is not an endpoint.
@@ -76,9 +85,10 @@ class AgentClient:
         """
         self._endpoint = Endpoint.of(endpoint)
         _check_timeout(timeout)
-        self._lines = LineClient(self._endpoint)
+        self._trusted_uids = trusted_uids
+        self._lines = self._new_lines()
         # Replies keep the order of their requests, and these may wait for the runtime.
-        self._runtime_lines = LineClient(self._endpoint)
+        self._runtime_lines = self._new_lines()
         self.timeout = timeout
         self.metrics: CallMetrics = CallMetrics()
         self._traces = AgentTraces()
@@ -252,7 +262,7 @@ class AgentClient:
 
     def open_watch(self) -> AgentWatch:
         """Return a reader of events, which the caller closes; it has a connection of its own."""
-        watch = AgentWatch(self._endpoint, timeout=self.timeout, metrics=self.metrics)
+        watch = AgentWatch(self._new_lines(), timeout=self.timeout, metrics=self.metrics)
         self._watches.add(watch)
         return watch
 
@@ -306,7 +316,7 @@ class AgentClient:
             TooManyLogs: All slots are taken, and none can be freed.
         """
         return AgentLog(
-            self._endpoint,
+            self._new_lines(LOG_LIMITS),
             workload_id,
             tail,
             after,
@@ -362,6 +372,9 @@ class AgentClient:
             await log.close()
         for watch in list(self._watches):
             await watch.close()
+
+    def _new_lines(self, limits: LineClientLimits | None = None) -> LineClient:
+        return LineClient(self._endpoint, limits=limits, trusted_uids=self._trusted_uids)
 
 
 def _check_timeout(timeout: object) -> None:

@@ -9,7 +9,7 @@ from collections import Counter
 from typing import Self
 from weakref import WeakSet
 
-from kakuri_tcp import Endpoint, LineClient, LineClientLimits
+from kakuri_tcp import LineClient, LineClientLimits
 from kakuri_workload import LogSelection
 
 from kakuri_rpc._call import Call
@@ -51,7 +51,7 @@ class AgentLog:
 
     def __init__(
         self,
-        endpoint: Endpoint,
+        lines: LineClient,
         workload_id: str,
         tail: int | None,
         after: str | None,
@@ -77,7 +77,7 @@ class AgentLog:
         self._trace = trace
         self._traces = traces
         self._closing: asyncio.Task[None] | None = None
-        self._lines = LineClient(endpoint, limits=LOG_LIMITS)
+        self._lines = lines
         self._tail = tail
         self._after = after
         self._timeout = timeout

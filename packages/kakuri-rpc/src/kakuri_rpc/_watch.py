@@ -6,7 +6,7 @@ would delay all later ones.
 
 from typing import Self
 
-from kakuri_tcp import Endpoint, LineClient
+from kakuri_tcp import LineClient
 
 from kakuri_rpc._call import Call
 from kakuri_rpc._call_metrics import CallMetrics
@@ -25,8 +25,8 @@ class AgentWatch:
     Read once at a time, and close the watch or leave its context.
     """
 
-    def __init__(self, endpoint: Endpoint, *, timeout: float, metrics: CallMetrics) -> None:
-        self._lines = LineClient(endpoint)
+    def __init__(self, lines: LineClient, *, timeout: float, metrics: CallMetrics) -> None:
+        self._lines = lines
         self._timeout = timeout
         self._metrics = metrics
 

@@ -1,11 +1,12 @@
 """Connecting to an endpoint, with one error for everything that can go wrong."""
 
 import asyncio
+import contextlib
 import errno
 import os
 import socket
 from collections.abc import Callable, Collection
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from kakuri_tcp._endpoint import Endpoint
 from kakuri_tcp._errors import ConnectFailed, format_seconds
@@ -33,7 +34,7 @@ async def connect(
     *,
     timeout: float = CONNECT_TIMEOUT,
     tls: ClientTLS | None = None,
-    trusted_uids: Collection[int] = (),
+    trusted_uids: Collection[int] | None = None,
 ) -> C:
     """Open a connection to an endpoint.
 
@@ -49,15 +50,15 @@ async def connect(
         timeout: Seconds for name resolution, connecting and the TLS handshake together.
         tls: For the scheme "tls": which servers to trust, and the client's certificate. By
             default, the system's authorities are trusted and no certificate is sent.
-        trusted_uids: For the scheme "unix": users whose servers are trusted besides root and the
-            user of this process.
+        trusted_uids: Users whose servers on this machine are trusted besides root and the user of
+            this process; None to check only servers of Unix sockets, and not those on loopback.
 
     Returns:
         What `factory` returned, connected.
 
     Raises:
         ConnectFailed: The endpoint could not be reached; names it and the reason.
-        UntrustedServer: The Unix socket's server runs as another user.
+        UntrustedServer: The server on this machine runs as another user.
         TLSSettingsError: A file of the TLS settings can't be used.
         EndpointError: The text is not an endpoint, or `tls` is given for another scheme.
         TypeError: An argument is of another type.
@@ -73,6 +74,8 @@ async def connect(
         async with asyncio.timeout(timeout):
             if endpoint.scheme == "unix":
                 return await _open_unix(endpoint, factory, trusted_uids)
+            if endpoint.scheme == "tcp" and trusted_uids is not None:
+                return await _open_checked(endpoint, factory, trusted_uids)
             return await _open(endpoint, factory, context, server_name)
     except ConnectFailed:
         raise
@@ -100,14 +103,49 @@ async def _open(
         ssl=context,
         server_hostname=server_name if context else None,
     )
-    if is_self_connected(transport):
-        transport.abort()
-        raise ConnectionRefusedError(errno.ECONNREFUSED, os.strerror(errno.ECONNREFUSED))
+    _refuse_self_connection(transport)
     return connection
 
 
-async def _open_unix(
+async def _open_checked(
     endpoint: Endpoint, factory: Callable[[], C], trusted_uids: Collection[int]
+) -> C:
+    """Open a TCP connection, and check a server on loopback before anything can be sent."""
+    loop = asyncio.get_running_loop()
+    failure: OSError | None = None
+    for family, address in await _addresses(endpoint):
+        connected = socket.socket(family, socket.SOCK_STREAM)
+        try:
+            connected.settimeout(0)
+            await loop.sock_connect(connected, address)
+            check_server(connected, str(endpoint), trusted_uids)
+            transport, connection = await loop.create_connection(factory, sock=connected)
+        except BaseException as error:
+            connected.close()
+            if isinstance(error, ConnectFailed) or not isinstance(error, OSError):
+                raise
+            failure = error
+        else:
+            _refuse_self_connection(transport)
+            return connection
+    assert failure is not None, "a name has at least one address"
+    raise failure
+
+
+async def _addresses(endpoint: Endpoint) -> list[tuple[int, tuple[Any, ...]]]:
+    """Return the family and the address of each socket to connect to."""
+    host, port = endpoint.host, endpoint.port
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with contextlib.suppress(OSError):  # a name, which a thread resolves
+        socket.inet_pton(family, host)
+        return [(family, (host, port))]
+    loop = asyncio.get_running_loop()
+    found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return [(family, address) for family, _, _, _, address in found]
+
+
+async def _open_unix(
+    endpoint: Endpoint, factory: Callable[[], C], trusted_uids: Collection[int] | None
 ) -> C:
     connected = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
@@ -125,6 +163,12 @@ async def _open_unix(
     except BaseException:
         connected.close()
         raise
+
+
+def _refuse_self_connection(transport: asyncio.Transport) -> None:
+    if is_self_connected(transport):
+        transport.abort()
+        raise ConnectionRefusedError(errno.ECONNREFUSED, os.strerror(errno.ECONNREFUSED))
 
 
 def is_self_connected(transport: asyncio.BaseTransport) -> bool:

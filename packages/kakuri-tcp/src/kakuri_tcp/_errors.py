@@ -6,7 +6,7 @@
     ├── ListenFailed         the endpoint can't be listened on: choose another
     ├── RequestNotSent       nothing was sent: safe to try again
     │   ├── ConnectFailed        the peer could not be reached
-    │   │   └── UntrustedServer      another user listens on the Unix socket: don't repeat
+    │   │   └── UntrustedServer      another user listens there, on this machine: don't repeat
     │   ├── TooManyRequests      the client's own limit
     │   └── ClientClosed         the caller closed the client
     ├── RequestLost          sent, and the connection broke: check before you repeat it
@@ -90,7 +90,7 @@ class ConnectFailed(RequestNotSent, ConnectionError):
 
 
 class UntrustedServer(ConnectFailed):
-    """The server of a Unix socket is neither root nor this process's user; nothing was sent to it.
+    """A server of this machine is neither root's nor this user's; nothing was sent to it.
 
     Attributes:
         uid: The server's user.

@@ -114,8 +114,10 @@ def check_timeout(seconds: object) -> None:
         raise ValueError("expected seconds as timeout, got NaN")
 
 
-def checked_uids(uids: object) -> frozenset[int]:
-    """Return a caller's `trusted_uids`; raise TypeError for anything but numbers of users."""
+def checked_uids(uids: object) -> frozenset[int] | None:
+    """Return a caller's `trusted_uids`; raise TypeError unless None or numbers of users."""
+    if uids is None:
+        return None
     is_text = isinstance(uids, (str, bytes))
     if is_text or not isinstance(uids, Collection) or not all(isinstance(one, int) for one in uids):
         raise TypeError(f"expected numbers of users as trusted_uids, got {uids!r:.80}")

@@ -45,7 +45,7 @@ class LineClient:
         *,
         limits: LineClientLimits | None = None,
         tls: ClientTLS | None = None,
-        trusted_uids: Collection[int] = (),
+        trusted_uids: Collection[int] | None = None,
     ) -> None:
         """Create a client; nothing is sent yet.
 
@@ -53,8 +53,9 @@ class LineClient:
             endpoint: Where to connect.
             limits: Limits of lines, requests and time; None for the default ones.
             tls: For the scheme "tls": which servers to trust, and the client's certificate.
-            trusted_uids: For the scheme "unix": users whose servers are trusted besides root and
-                the user of this process.
+            trusted_uids: Users whose servers on this machine are trusted besides root and the user
+                of this process; None to check only servers of Unix sockets, and not those on
+                loopback.
 
         Raises:
             TLSSettingsError: A file of the TLS settings can't be used.

@@ -8,6 +8,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from kakuri_tcp._errors import UntrustedServer
+from kakuri_tcp._socket_users import is_loopback, server_user
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,24 +53,32 @@ def identify(accepted: socket.socket, address: object) -> Peer:
     return Peer(f"uid={found.uid}", f"unix:pid={found.pid},uid={found.uid}", found)
 
 
-def check_server(connected: socket.socket, endpoint: str, trusted_uids: Collection[int]) -> None:
-    """Check that the server of a Unix socket runs as root, as this user or as a trusted one.
+def check_server(
+    connected: socket.socket, endpoint: str, trusted_uids: Collection[int] | None
+) -> None:
+    """Check that a server of this machine runs as root, as this user or as a trusted one.
 
-    Any user who may create files in the socket's directory can put a server there. The kernel
-    records a server's user when it calls listen(), so a server can't forge it. Systems without
-    SO_PEERCRED are not checked.
+    Any user who may create files in a Unix socket's directory can put a server there, and any user
+    can listen on a port that is free. The kernel records the user of both, so that a server can't
+    forge it. What the system doesn't report is not checked, nor are servers elsewhere.
 
     Args:
         connected: The client's socket.
         endpoint: The endpoint, for the error.
-        trusted_uids: Users whose servers are trusted besides root and the user of this process.
+        trusted_uids: Users whose servers are trusted besides root and the user of this process;
+            None to check only servers of Unix sockets.
 
     Raises:
         UntrustedServer: The server runs as another user.
     """
-    server = credentials_of(connected)
-    if server is not None and server.uid not in {0, os.geteuid(), *trusted_uids}:
-        raise UntrustedServer(endpoint, server.uid)
+    uid: int | None = None
+    if connected.family == socket.AF_UNIX:
+        server = credentials_of(connected)
+        uid = None if server is None else server.uid
+    elif trusted_uids is not None and is_loopback(connected.getpeername()[0]):
+        uid = server_user(connected)
+    if uid is not None and uid not in {0, os.geteuid(), *(trusted_uids or ())}:
+        raise UntrustedServer(endpoint, uid)
 
 
 def credentials_of(connected: socket.socket) -> Credentials | None:

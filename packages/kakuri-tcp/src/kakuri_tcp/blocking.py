@@ -105,7 +105,7 @@ def connect(
     *,
     timeout: float | None = None,
     tls: "ClientTLS | None" = None,
-    trusted_uids: Collection[int] = (),
+    trusted_uids: Collection[int] | None = None,
 ) -> Connection:
     """Open a connection to an endpoint.
 
@@ -114,12 +114,12 @@ def connect(
         timeout: Seconds for connecting to one address, and for each later wait; at most 24 days.
         tls: For the scheme "tls": which servers to trust, and the client's certificate. By
             default, the system's authorities are trusted and no certificate is sent.
-        trusted_uids: For the scheme "unix": users whose servers are trusted besides root and the
-            user of this process.
+        trusted_uids: Users whose servers on this machine are trusted besides root and the user of
+            this process; None to check only servers of Unix sockets, and not those on loopback.
 
     Raises:
         ConnectFailed: The endpoint could not be reached; names it and the reason.
-        UntrustedServer: The Unix socket's server runs as another user.
+        UntrustedServer: The server on this machine runs as another user.
         TLSSettingsError: A file of the TLS settings can't be used.
         EndpointError: The text is not an endpoint, or `tls` is given for another scheme.
         TypeError: An argument is of another type.
@@ -140,6 +140,8 @@ def connect(
         # Python would import the codec of international names for a str, even for an address.
         host = cast("str", endpoint.host.encode("ascii"))
         connected = socket.create_connection((host, endpoint.port), timeout)
+        if trusted_uids is not None and endpoint.scheme == "tcp":
+            _check_server(connected, endpoint, trusted_uids)
         connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if opener is not None:
             return opener.open(connected, str(endpoint))
@@ -151,16 +153,27 @@ def connect(
 
 
 def _connected_unix(
-    endpoint: Endpoint, timeout: float | None, trusted_uids: Collection[int]
+    endpoint: Endpoint, timeout: float | None, trusted_uids: Collection[int] | None
 ) -> socket.socket:
-    from kakuri_tcp._peers import check_server  # noqa: PLC0415
-
     connected = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     connected.settimeout(timeout)
     try:
         connected.connect(endpoint.path)
+    except OSError:
+        connected.close()
+        raise
+    _check_server(connected, endpoint, trusted_uids)
+    return connected
+
+
+def _check_server(
+    connected: socket.socket, endpoint: Endpoint, trusted_uids: Collection[int] | None
+) -> None:
+    """Check a server as `check_server` does; the socket is closed if it fails."""
+    from kakuri_tcp._peers import check_server  # noqa: PLC0415
+
+    try:
         check_server(connected, str(endpoint), trusted_uids)
     except OSError:
         connected.close()
         raise
-    return connected

@@ -111,7 +111,7 @@ def _node_name(_ctx: click.Context, _param: click.Parameter, value: str | None) 
     cls=DaemonCommand,
     name="kakuri-agent",
     default_listen="127.0.0.1:9000",
-    foreign_variables=("KAKURI_AGENT_TIMEOUT",),  # the control plane's --agent-timeout
+    foreign_variables=("KAKURI_AGENT_TIMEOUT", "KAKURI_AGENT_USER"),  # the control plane's
 )
 @listen_group
 @click.option(

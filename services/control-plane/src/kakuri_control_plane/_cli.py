@@ -1,5 +1,6 @@
 """The command `kakuri-control-plane`."""
 
+import pwd
 import re
 from collections.abc import AsyncIterator, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -42,6 +43,13 @@ HOST_NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,251}[A-Za-z0-9_])?")
     help="Where the node's agent listens.",
 )
 @click.option(
+    "--agent-user",
+    "agent_uid",
+    callback=lambda _ctx, _param, value: None if value is None else _user_number(value),
+    metavar="NAME|NUMBER",
+    help="The user that the agent runs as, if that is neither root nor this server's.",
+)
+@click.option(
     "--agent-timeout",
     type=float,
     metavar="SECONDS",
@@ -76,6 +84,7 @@ HOST_NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,251}[A-Za-z0-9_])?")
 def main(
     listen: Endpoint,
     agent: Endpoint,
+    agent_uid: int | None,
     agent_timeout: float,
     allowed_hosts: tuple[str, ...],
     metrics_listen: Endpoint | None,
@@ -89,6 +98,7 @@ def main(
             agent,
             agent_timeout,
             allowed_hosts,
+            agent_uid=agent_uid,
             metrics_listen=metrics,
             unix_access=unix_access,
             peers=peers,
@@ -107,6 +117,7 @@ async def control_plane_service(
     agent_timeout: float = DEFAULT_TIMEOUT,
     allowed_hosts: Iterable[str] = (),
     *,
+    agent_uid: int | None = None,
     metrics_listen: Endpoint | ListeningSockets | None = None,
     unix_access: UnixAccess | None = None,
     peers: WorkerPeers | None = None,
@@ -119,6 +130,7 @@ async def control_plane_service(
         agent_timeout: Seconds that the agent may take to answer.
         allowed_hosts: Names besides localhost and the host of `listen` under which callers may
             reach the server.
+        agent_uid: The user that the agent runs as, if that is neither root nor this process's.
         metrics_listen: A second address, which serves only metrics.
         unix_access: Who may connect to a Unix socket.
         peers: The other workers, whose metrics a scrape of this one has too.
@@ -126,7 +138,8 @@ async def control_plane_service(
     Raises:
         kakuri_tcp.ListenFailed: The address can't be used.
     """
-    async with AgentClient(agent, timeout=agent_timeout) as client:
+    trusted = () if agent_uid is None else (agent_uid,)
+    async with AgentClient(agent, timeout=agent_timeout, trusted_uids=trusted) as client:
         api = Api(client, str(agent))
         metrics = api.http_metrics
         async with AsyncExitStack() as stack:
@@ -167,6 +180,15 @@ def _check_agent(agent: Endpoint) -> Endpoint:
     if agent.scheme != "unix" and agent.port == 0:
         raise click.BadParameter(f"expected a port to connect to, got {agent}")
     return agent
+
+
+def _user_number(text: str) -> int:
+    if text.isascii() and text.isdecimal():
+        return int(text)
+    try:
+        return pwd.getpwnam(text).pw_uid
+    except (KeyError, ValueError):  # a name with a NUL
+        raise click.BadParameter(f"expected a user of this machine, got {text!r}") from None
 
 
 def _check_timeout(seconds: float) -> float:

@@ -114,7 +114,7 @@ class Client(Methods[Body, Coroutine[Any, Any, ReceivedResponse]]):
         pool: PoolLimits | None = None,
         limits: Limits | None = None,
         tls: ClientTLS | None = None,
-        trusted_uids: Collection[int] = (),
+        trusted_uids: Collection[int] | None = None,
     ) -> None:
         """Create a client; it connects when it is first used.
 
@@ -125,8 +125,9 @@ class Client(Methods[Body, Coroutine[Any, Any, ReceivedResponse]]):
             pool: How many connections to keep; None for `PoolLimits()`.
             limits: What a server may send; None for `Limits()`. Only those on messages count.
             tls: Which certificates to trust, and which one to present.
-            trusted_uids: Users whose servers on Unix sockets are trusted, besides root and the user
-                of this process.
+            trusted_uids: Users whose servers on this machine are trusted besides root and the user
+                of this process; None to check only servers of Unix sockets, and not those on
+                loopback.
 
         Raises:
             EndpointError: The endpoint is not valid.

@@ -37,7 +37,7 @@ class Pool:
         limits: PoolLimits,
         message_limits: Limits,
         tls: ClientTLS | None,
-        trusted_uids: Collection[int],
+        trusted_uids: Collection[int] | None,
     ) -> None:
         self._limits = limits
         self._message_limits = message_limits

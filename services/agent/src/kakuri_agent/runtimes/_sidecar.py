@@ -331,7 +331,7 @@ def fault_of(error: HTTPError) -> str:
 async def sidecar_answers(endpoint: Endpoint, timeout: float) -> bool:
     """Return whether a sidecar answers at an endpoint within a time in seconds."""
     limits = Timeouts(connect=timeout, read=timeout, total=timeout)
-    async with Client(endpoint, timeouts=limits) as client:
+    async with Client(endpoint, timeouts=limits, trusted_uids=()) as client:
         try:
             await client.request("GET", "/healthz")
         except HTTPError:
@@ -352,7 +352,8 @@ def _records_query(records: LogSelection) -> str:
 
 
 def _client(endpoint: Endpoint, connections: int) -> Client:
-    return Client(endpoint, pool=PoolLimits(connections=connections, per_host=connections))
+    pool = PoolLimits(connections=connections, per_host=connections)
+    return Client(endpoint, pool=pool, trusted_uids=())
 
 
 def _expect(response: Response, statuses: Collection[int]) -> Response:

@@ -1,0 +1,220 @@
+"""Clients of loopback addresses against servers of several users."""
+
+import asyncio
+import contextlib
+import os
+import socket
+import subprocess
+import sys
+
+import pytest
+from kakuri_tcp import Connection, LineClient, UntrustedServer, blocking, connect, listen_lines
+from kakuri_tcp import _peers as peers
+from kakuri_tcp import _socket_users as socket_users
+from kakuri_tcp._socket_users import is_loopback, server_user
+
+OTHER = os.geteuid() + 12345
+NOBODY = 65534 if os.geteuid() == 0 else os.geteuid()
+"""Another user if this process may act as one."""
+
+# Listens as a user, reports the port, and accepts after a line of input.
+LISTENER = """
+import os, socket, sys
+os.setuid(int(sys.argv[1]))
+listener = socket.create_server((sys.argv[2], 0), family=int(sys.argv[3]))
+print(listener.getsockname()[1], flush=True)
+sys.stdin.readline()
+accepted, _ = listener.accept()
+print("accepted", flush=True)
+print(accepted.recv(100), flush=True)
+sys.stdin.readline()
+"""
+
+
+def _has_ipv6():
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        return False
+    return True
+
+
+LOOPBACK = [("127.0.0.1", socket.AF_INET), *([("::1", socket.AF_INET6)] * _has_ipv6())]
+"""The loopback addresses of this machine, with their families."""
+
+
+async def with_connect(endpoint, **options):
+    connection = await connect(endpoint, Connection, timeout=5.0, **options)
+    connection.abort()
+
+
+async def with_line_client(endpoint, **options):
+    async with LineClient(endpoint, **options) as client:
+        assert await client.request(b"hello", timeout=5.0) == b"HELLO"
+
+
+async def with_blocking(endpoint, **options):
+    def open_and_close():
+        blocking.connect(endpoint, timeout=5.0, **options).close()
+
+    await asyncio.to_thread(open_and_close)
+
+
+EACH_CLIENT = pytest.mark.parametrize("client", [with_connect, with_line_client, with_blocking])
+
+
+@pytest.fixture
+async def endpoint():
+    async with await listen_lines("127.0.0.1:0", bytes.upper) as server:
+        yield server.endpoint
+
+
+@pytest.fixture
+def listening_as(monkeypatch):
+    """Return a function that sets the user who seems to listen, of what the kernel reports."""
+
+    def listening_as(uid):
+        monkeypatch.setattr(peers, "server_user", lambda connected: uid)
+
+    return listening_as
+
+
+@contextlib.contextmanager
+def listening_process(host="127.0.0.1", family=socket.AF_INET):
+    with subprocess.Popen(
+        [sys.executable, "-c", LISTENER, str(NOBODY), host, str(int(family))],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as process:
+        try:
+            yield process, int(process.stdout.readline())
+        finally:
+            process.stdin.close()
+            process.kill()
+
+
+@EACH_CLIENT
+@pytest.mark.parametrize("uid", [0, os.geteuid(), None])
+async def test_server_of_root_or_this_user_or_an_unknown_one_is_trusted(
+    client, uid, endpoint, listening_as
+):
+    listening_as(uid)
+    await client(endpoint, trusted_uids=())
+
+
+@EACH_CLIENT
+async def test_server_on_loopback_is_the_one_that_the_kernel_knows(client, endpoint):
+    await client(endpoint, trusted_uids=())
+
+
+@EACH_CLIENT
+@pytest.mark.parametrize("trusted", [(), [OTHER + 1], {1, 2}])
+async def test_server_of_another_user_raises_untrusted_server(
+    client, trusted, endpoint, listening_as
+):
+    listening_as(OTHER)
+    with pytest.raises(UntrustedServer, match=f"user {OTHER} listens there") as caught:
+        await client(endpoint, trusted_uids=trusted)
+    assert (caught.value.uid, caught.value.endpoint) == (OTHER, str(endpoint))
+
+
+@EACH_CLIENT
+async def test_server_of_a_trusted_user_is_accepted(client, endpoint, listening_as):
+    listening_as(OTHER)
+    await client(endpoint, trusted_uids=[OTHER])
+
+
+@EACH_CLIENT
+async def test_server_on_loopback_is_not_checked_unless_asked_for(client, endpoint, listening_as):
+    listening_as(OTHER)
+    await client(endpoint)
+
+
+async def test_untrusted_server_receives_no_byte(listening_as):
+    listening_as(OTHER)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        with pytest.raises(UntrustedServer):
+            await with_line_client(f"127.0.0.1:{listener.getsockname()[1]}", trusted_uids=())
+        accepted, _ = listener.accept()
+        with accepted:
+            assert accepted.recv(100) == b""
+
+
+@EACH_CLIENT
+async def test_localhost_is_checked(client, listening_as):
+    listening_as(OTHER)
+    async with await listen_lines("localhost:0", bytes.upper) as server:
+        with pytest.raises(UntrustedServer):
+            await client(f"localhost:{server.endpoint.port}", trusted_uids=())
+        await client(f"localhost:{server.endpoint.port}", trusted_uids=[OTHER])
+
+
+@pytest.mark.parametrize("client", [with_connect, with_blocking])
+@pytest.mark.parametrize("is_accepted", [False, True])
+async def test_port_that_another_user_took_is_not_trusted(client, is_accepted):
+    with listening_process() as (process, port):
+        if is_accepted:
+            process.stdin.write(b"\n")
+            process.stdin.flush()
+        endpoint = f"127.0.0.1:{port}"
+        if os.geteuid() == NOBODY:
+            await client(endpoint, trusted_uids=())
+        else:
+            with pytest.raises(UntrustedServer, match=f"user {NOBODY} listens there"):
+                await client(endpoint, trusted_uids=())
+            await client(endpoint, trusted_uids=[NOBODY])
+
+
+@pytest.mark.parametrize(("host", "family"), LOOPBACK)
+def test_user_of_a_server_is_that_of_its_process_before_and_after_it_accepts(host, family):
+    with (
+        listening_process(host, family) as (process, port),
+        socket.create_connection((host, port)) as connected,
+    ):
+        assert server_user(connected) == NOBODY
+        process.stdin.write(b"\n")
+        process.stdin.flush()
+        assert process.stdout.readline() == b"accepted\n"
+        assert server_user(connected) == NOBODY
+        process.stdin.close()
+
+
+@pytest.mark.parametrize("options", [{}, *([{"dualstack_ipv6": True}] * _has_ipv6())])
+def test_user_of_a_server_of_every_family_is_known(options):
+    family = socket.AF_INET6 if options else socket.AF_INET
+    with (
+        socket.create_server(("", 0), family=family, **options) as listener,
+        socket.create_connection(("127.0.0.1", listener.getsockname()[1])) as connected,
+    ):
+        assert server_user(connected) == os.geteuid()
+        with listener.accept()[0]:
+            assert server_user(connected) == os.geteuid()
+
+
+def test_user_of_a_server_that_has_gone_is_unknown():
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        connected = socket.create_connection(listener.getsockname())
+        accepted, _ = listener.accept()
+    with connected:
+        accepted.close()
+        assert server_user(connected) is None
+
+
+def test_user_is_unknown_where_the_kernel_has_no_diagnostics(monkeypatch):
+    with (
+        socket.create_server(("127.0.0.1", 0)) as listener,
+        socket.create_connection(listener.getsockname()) as connected,
+    ):
+        monkeypatch.setattr(socket_users, "_NETLINK_SOCK_DIAG", 31)
+        assert server_user(connected) is None
+
+
+@pytest.mark.parametrize(
+    ("host", "expected"),
+    [
+        ("127.0.0.1", True), ("127.8.9.1", True), ("::1", True), ("::ffff:127.0.0.1", True),
+        ("192.0.2.1", False), ("::ffff:192.0.2.1", False), ("fe80::1%eth0", False),
+    ],
+)  # fmt: skip
+def test_loopback_addresses_are_known(host, expected):
+    assert is_loopback(host) is expected
