@@ -235,6 +235,12 @@ def test_member_of_a_problem_of_another_type_raises_type_error(members, message)
         problem(400, **members)
 
 
+@pytest.mark.parametrize("status", ["404", [404], None])
+def test_status_of_a_problem_that_is_not_a_number_raises_type_error(status):
+    with pytest.raises(TypeError, match="expected a number as status, got"):
+        problem(status)
+
+
 @pytest.mark.parametrize("converters", [5, "int", [("int", int)], {"int": 5}])
 def test_converters_that_are_not_functions_by_name_raise_type_error(converters):
     with pytest.raises(TypeError, match="expected functions by name as converters, got"):

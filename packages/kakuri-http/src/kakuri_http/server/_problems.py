@@ -5,7 +5,6 @@ The shape is fixed, so escaping strings is all of JSON that is needed here.
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 from kakuri_http._headers import FieldsLike
 from kakuri_http._messages import Response
@@ -61,15 +60,14 @@ def problem(
         LocalProtocolError: The status or a field can't be sent.
         TypeError: An argument is of the wrong type.
     """
-    name = "title"
-    value: Any = title or REASONS.get(status, "Error")
     try:
-        members = [f'"title":{quote(value)}', f'"status":{status}']
-        for name, value in (("detail", detail), ("code", code)):
-            if value is not None:
-                members.append(f'"{name}":{quote(value)}')
+        members = [f'"title":{quote(title or REASONS.get(status, "Error"))}', f'"status":{status}']
+        if detail is not None:
+            members.append(f'"detail":{quote(detail)}')
+        if code is not None:
+            members.append(f'"code":{quote(code)}')
     except TypeError:
-        raise TypeError(f"expected text as {name}, got {value!r:.80}") from None
+        raise _wrong_type(status, title=title, detail=detail, code=code) from None
     try:
         listed = ",".join(
             f'{{"path":{quote(error["path"])},"message":{quote(error["message"])}}}'
@@ -84,6 +82,14 @@ def problem(
     response = Response(status, body.encode(), headers=headers, content_type=MEDIA_TYPE)
     response.code = code
     return response
+
+
+def _wrong_type(status: object, **members: object) -> TypeError:
+    """Return the error for the first member that is not text, or else for the status."""
+    for name, value in members.items():
+        if value is not None and not isinstance(value, str):
+            return TypeError(f"expected text as {name}, got {value!r:.80}")
+    return TypeError(f"expected a number as status, got {type(status).__name__}")
 
 
 def traced(response: Response, traceparent: str) -> Response:
