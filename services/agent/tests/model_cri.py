@@ -181,11 +181,13 @@ class FailpointZones:
     async def start(self, spec, on_begin):
         return await self._run("start", spec.id, self._zones.start(spec, on_begin), spec)
 
-    async def stop(self, zone_id, grace_seconds):
-        return await self._run("stop", zone_id, self._zones.stop(zone_id, grace_seconds))
+    async def stop(self, zone_id, grace_seconds, *pause):
+        return await self._run("stop", zone_id, self._zones.stop(zone_id, grace_seconds, *pause))
 
-    async def remove(self, zone_id, grace_seconds):
-        return await self._run("remove", zone_id, self._zones.remove(zone_id, grace_seconds))
+    async def remove(self, zone_id, grace_seconds, *pause):
+        return await self._run(
+            "remove", zone_id, self._zones.remove(zone_id, grace_seconds, *pause)
+        )
 
     async def _run(self, command, zone_id, operation, spec=None):
         try:

@@ -25,7 +25,7 @@ class Node:
     def __repr__(self):
         return "<Node>"
 
-    async def stop(self, zone_id, grace_seconds):
+    async def stop(self, zone_id, grace_seconds, pause):
         raise self.error
 
     async def zone(self, zone_id):

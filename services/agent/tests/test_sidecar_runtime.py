@@ -14,8 +14,9 @@ from kakuri_agent import (
     ZoneRuntime,
 )
 from kakuri_agent.runtimes._protocol import Remains
-from kakuri_agent.runtimes._sidecar import MAX_CONNECTIONS, MAX_STARTS
+from kakuri_agent.runtimes._sidecar import MAX_CONNECTIONS
 from kakuri_agent.runtimes._zone_logs import read_log_end
+from kakuri_agent.runtimes._zone_operations import MAX_STARTS
 from kakuri_agent.runtimes._zone_view import MAX_BREAKS
 from kakuri_http import Response, Router, problem, serve
 from kakuri_json import encode

@@ -1,4 +1,5 @@
 import asyncio
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -410,3 +411,41 @@ async def test_errors_of_failed_commands_are_freed_without_the_garbage_collector
             assert (await node.stop("nope")).code == "not_found"
         found = [each for each in kept() if isinstance(each, ZoneError | CriError)]
     assert found == []
+
+
+class Pauses:
+    """Records what happens in each pause of an operation."""
+
+    def __init__(self, value):
+        self.value = value
+        self.found = []
+
+    @asynccontextmanager
+    async def __call__(self):
+        before = self.value()
+        yield
+        self.found.append((before, self.value()))
+
+
+@pytest.mark.parametrize("operation", ["stop", "remove"])
+async def test_operation_pauses_only_while_it_stops_the_container(runtime, node, operation):
+    def calls():
+        return [each.method for each in runtime.calls.all if "Stop" in each.method]
+
+    await node.start()
+    pauses = Pauses(calls)
+    await getattr(node.zones, operation)("z", 1, pauses)
+    assert pauses.found == [([], []), ([], ["StopContainer"])]
+    assert calls() == ["StopContainer", "StopPodSandbox"]
+
+
+@pytest.mark.parametrize("operation", ["stop", "remove"])
+async def test_operation_pauses_while_it_cancels_a_start(runtime, node, operation):
+    runtime.faults.set("RunPodSandbox", "delay(80)")
+    starting = asyncio.create_task(node.start())
+    await runtime.calls.wait_for("RunPodSandbox")
+    pauses = Pauses(starting.done)
+    await getattr(node.zones, operation)("z", 1, pauses)
+    assert pauses.found[0][0] is False
+    assert (await starting).code == "Stopped"
+    assert runtime.sandboxes == []

@@ -9,8 +9,9 @@ time takes effect at once.
 import asyncio
 import time
 from collections.abc import Callable, Coroutine, Mapping
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import structlog
 from kakuri_cri import CallRefused, Runtime
@@ -33,6 +34,9 @@ log = structlog.get_logger()
 STOPPED = "Stopped"
 
 T = TypeVar("T")
+
+Pause: TypeAlias = Callable[[], AbstractAsyncContextManager[None]]
+"""Returns a context in which an operation waits for containers or a start to end."""
 
 
 class Zones:
@@ -129,13 +133,15 @@ class Zones:
             return current[0].spec
         return await self._reader.spec(zone_id)
 
-    async def stop(self, zone_id: str, grace_seconds: int) -> ZoneStatus:
+    async def stop(
+        self, zone_id: str, grace_seconds: int, pause: Pause = nullcontext
+    ) -> ZoneStatus:
         """Stop a zone's container and sandbox; see `ZoneNode.stop`."""
-        return await self._end(zone_id, self._run_stop(zone_id, grace_seconds))
+        return await self._end(zone_id, self._run_stop(zone_id, grace_seconds, pause))
 
-    async def remove(self, zone_id: str, grace_seconds: int) -> Removal:
+    async def remove(self, zone_id: str, grace_seconds: int, pause: Pause = nullcontext) -> Removal:
         """Stop a zone and remove its container, sandbox and log; see `ZoneNode.remove`."""
-        return await self._end(zone_id, self._run_remove(zone_id, grace_seconds))
+        return await self._end(zone_id, self._run_remove(zone_id, grace_seconds, pause))
 
     def reconcile(self, zones: Mapping[str, ObservedZone]) -> None:
         """Remove orphaned objects and stop lost zones, except where an operation is in progress."""
@@ -223,8 +229,9 @@ class Zones:
                 return _failed(start.spec, error.reason, str(error))
         return None
 
-    async def _run_stop(self, zone_id: str, grace_seconds: int) -> ZoneStatus:
-        ended = await self._cancel_start(zone_id)
+    async def _run_stop(self, zone_id: str, grace_seconds: int, pause: Pause) -> ZoneStatus:
+        async with pause():
+            ended = await self._cancel_start(zone_id)
         if ended is not None:
             await self._remover.remove_zone(zone_id)
             return ended
@@ -238,7 +245,8 @@ class Zones:
             attempt = observed.status().attempt
             message = f"zone {zone_id!r} was stopped before its container started"
             return ZoneStatus(zone_id, WorkloadState.FAILED, STOPPED, message, attempt=attempt)
-        refusal = await self._stop_containers(observed, grace_seconds)
+        async with pause():
+            refusal = await self._stop_containers(observed, grace_seconds)
         for sandbox in observed.sandboxes:
             await ignore_not_found(self._cri.stop_pod_sandbox(sandbox.id))
         observed = await self._reader.zone(zone_id)
@@ -252,11 +260,13 @@ class Zones:
         self._table.observe(zone_id, observed)
         return self._table.get(zone_id) or observed.status()
 
-    async def _run_remove(self, zone_id: str, grace_seconds: int) -> Removal:
-        await self._cancel_start(zone_id)
+    async def _run_remove(self, zone_id: str, grace_seconds: int, pause: Pause) -> Removal:
+        async with pause():
+            await self._cancel_start(zone_id)
         observed = await self._reader.zone(zone_id)
         if observed is not None:
-            await self._stop_containers(observed, grace_seconds)
+            async with pause():
+                await self._stop_containers(observed, grace_seconds)
             observed = await self._reader.zone(zone_id)
         if observed is not None:
             self._table.observe(zone_id, observed)

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, nullcontext
 from dataclasses import replace
 
 from kakuri_cri import CallUnanswered, CriError, GrpcChannel, Runtime
@@ -38,10 +38,7 @@ from kakuri_agent.runtimes._protocol import (
     RuntimeUnavailable,
     UnknownCursor,
 )
-from kakuri_agent.runtimes._zone_operations import Refused
-
-MAX_STARTS = 1024
-"""Concurrent starts: further ones wait. Large, because a pull may hang."""
+from kakuri_agent.runtimes._zone_operations import MAX_STARTS, Pause, Refused
 
 
 class NodeZones:
@@ -72,18 +69,20 @@ class NodeZones:
                 status, _ = await self._node.start(spec)
         return status
 
-    async def stop(self, zone_id: str, grace_seconds: int) -> ZoneStatus | None:
+    async def stop(
+        self, zone_id: str, grace_seconds: int, pause: Pause = nullcontext
+    ) -> ZoneStatus | None:
         """Stop a zone and return its last status; None if there is no such zone."""
         with _translated():
             try:
-                return await self._node.stop(zone_id, grace_seconds)
+                return await self._node.stop(zone_id, grace_seconds, pause)
             except UnknownZone:
                 return None
 
-    async def remove(self, zone_id: str, grace_seconds: int) -> Removal:
+    async def remove(self, zone_id: str, grace_seconds: int, pause: Pause = nullcontext) -> Removal:
         """Remove a zone, if there is one; its start is cancelled before."""
         with _translated():
-            return await self._node.remove(zone_id, grace_seconds)
+            return await self._node.remove(zone_id, grace_seconds, pause)
 
     async def zone(self, zone_id: str) -> ZoneStatus | None:
         """Return the status of a zone with its spec; None if there is no such zone."""

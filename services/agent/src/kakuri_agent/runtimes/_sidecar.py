@@ -10,6 +10,7 @@ import asyncio
 import re
 import secrets
 from collections.abc import AsyncGenerator, Callable, Collection, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import ClassVar, TypeVar
 
@@ -50,16 +51,13 @@ from kakuri_agent.runtimes._protocol import (
     UnknownCursor,
 )
 from kakuri_agent.runtimes._sidecar_metrics import read_families
-from kakuri_agent.runtimes._zone_operations import Refused
+from kakuri_agent.runtimes._zone_operations import MAX_STARTS, Pause, Refused
 
 log = structlog.get_logger()
 
 MAX_CONNECTIONS = 128
 """Connections to the sidecar for stops and removals, beside those of starts, and as many for reads;
 further requests wait."""
-
-MAX_STARTS = 1024
-"""Concurrent starts: further ones wait. Large, because a pull may hang."""
 
 MAX_STREAMS = 2
 """Streams of events: of zones, and of logs."""
@@ -151,13 +149,21 @@ class SidecarZones:
         task.add_done_callback(answered)
         return _zone(_expect(await asyncio.shield(task), (_OK, _CREATED)))
 
-    async def stop(self, zone_id: str, grace_seconds: int) -> ZoneStatus | None:
+    async def stop(
+        self, zone_id: str, grace_seconds: int, pause: Pause = nullcontext
+    ) -> ZoneStatus | None:
         """Stop a zone; None if there is no such zone."""
         path = f"/zones/{zone_id}/stop?grace_seconds={grace_seconds}"
-        response = await self._request(self._commands, "POST", path)
+        async with pause():  # the sidecar does not report which part of it is the grace time
+            response = await self._request(self._commands, "POST", path)
         return None if response.status == _NOT_FOUND else _zone(_expect(response, (_OK,)))
 
-    async def remove(self, zone_id: str, grace_seconds: int) -> Removal:
+    async def remove(
+        self,
+        zone_id: str,
+        grace_seconds: int,
+        pause: Pause = nullcontext,  # noqa: ARG002 - see `ZoneOperations`
+    ) -> Removal:
         """Remove a zone; repeat it if an earlier start may have reached the sidecar later."""
         path = f"/zones/{zone_id}?grace_seconds={grace_seconds}"
         removal = await self._remove_once(path)

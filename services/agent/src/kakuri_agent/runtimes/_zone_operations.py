@@ -1,7 +1,8 @@
 """The operations on zones that an agent needs, and their errors."""
 
 from collections.abc import AsyncGenerator, Callable, Mapping
-from typing import Protocol
+from contextlib import AbstractAsyncContextManager, nullcontext
+from typing import Protocol, TypeAlias
 
 from kakuri_workload import (
     ImageStatus,
@@ -17,6 +18,12 @@ from kakuri_workload import (
 from kakuri_workload.metrics import MetricFamily
 
 from kakuri_agent.runtimes._protocol import RuntimeFault
+
+MAX_STARTS = 1024
+"""Concurrent starts: further ones wait. Large, because a pull may hang."""
+
+Pause: TypeAlias = Callable[[], AbstractAsyncContextManager[None]]
+"""Returns a context in which an operation waits for a container or a start to end."""
 
 
 class Refused(RuntimeFault):
@@ -70,15 +77,28 @@ class ZoneOperations(Protocol):
             Refused: The zone could not be started; everything it created was removed.
         """
 
-    async def stop(self, zone_id: str, grace_seconds: int) -> ZoneStatus | None:
+    async def stop(
+        self, zone_id: str, grace_seconds: int, pause: Pause = nullcontext
+    ) -> ZoneStatus | None:
         """Stop a zone and return its last status; None if there is no such zone.
+
+        Args:
+            zone_id: The zone.
+            grace_seconds: Seconds between the signal and the kill of its process.
+            pause: Entered while its process may use that time.
 
         Raises:
             Refused: The runtime did not stop it.
         """
 
-    async def remove(self, zone_id: str, grace_seconds: int) -> Removal:
+    async def remove(self, zone_id: str, grace_seconds: int, pause: Pause = nullcontext) -> Removal:
         """Remove a zone, if there is one; no earlier start brings it back afterwards.
+
+        Args:
+            zone_id: The zone.
+            grace_seconds: Seconds between the signal and the kill of its process.
+            pause: Entered while its start is being cancelled, or its process may use that time; a
+                sidecar does not tell these parts apart from the rest, and does not enter it.
 
         Returns:
             What was removed, and how that was checked.

@@ -24,13 +24,14 @@ from kakuri_workload import (
 )
 from kakuri_workload.metrics import MetricFamily, gauge
 
+from kakuri_agent.runtimes._paused_timeout import PausedTimeout
 from kakuri_agent.runtimes._protocol import (
     Observer,
     Remains,
     RuntimeFault,
     RuntimeUnavailable,
 )
-from kakuri_agent.runtimes._turn_limit import TurnLimit
+from kakuri_agent.runtimes._removal_queue import RemovalQueue
 from kakuri_agent.runtimes._zone_logs import ZoneLogs, read_log_end
 from kakuri_agent.runtimes._zone_operations import Refused, ZoneOperations
 from kakuri_agent.runtimes._zone_specs import ZoneSpecs
@@ -99,6 +100,7 @@ class ZoneRuntime:
         self._view = ZoneView(self._logs.zone_changed, logs_outages=not zones.logs_outages)
         self._specs = ZoneSpecs(self._fetch, self._view.changed)
         self._commands: dict[str, _Command] = {}
+        self._removals = RemovalQueue()
         self._following: asyncio.Task[None] | None = None
 
     def __repr__(self) -> str:
@@ -226,6 +228,7 @@ class ZoneRuntime:
         command = self._commands.get(zone_id)
         if command is not None and command.task is task:
             del self._commands[zone_id]
+            self._removals.forget(zone_id)
             if command.refused_start:
                 self._view.changed(zone_id)
         if not task.cancelled() and task.exception() is not None:
@@ -233,8 +236,8 @@ class ZoneRuntime:
 
     async def _start(self, spec: ZoneSpec) -> None:
         try:
-            async with asyncio.timeout(self._start_timeout) as limit:
-                zone = await self._start_after_earlier_runs(spec, limit)
+            async with asyncio.timeout(self._start_timeout) as timeout:
+                zone = await self._start_after_earlier_runs(spec, timeout)
         except TimeoutError:
             fault = self.fault or "the runtime did not start the zone in time"
             self._view.start_failed(spec, "RuntimeUnavailable", fault)
@@ -245,27 +248,29 @@ class ZoneRuntime:
         else:
             self._view.started(zone)
 
-    async def _start_after_earlier_runs(self, spec: ZoneSpec, limit: asyncio.Timeout) -> ZoneStatus:
+    async def _start_after_earlier_runs(
+        self, spec: ZoneSpec, timeout: asyncio.Timeout
+    ) -> ZoneStatus:
         """Start a zone, and first stop an earlier attempt that continues.
 
         The request to stop an attempt may overtake the request to start it, on another connection.
         """
         try:
-            return await self._repeat(lambda: self._start_in_turn(spec, limit), start=spec)
+            return await self._repeat(lambda: self._start_in_turn(spec, timeout), start=spec)
         except Refused as error:
             if error.code != "conflict" or spec.attempt == 0:
                 raise
             log.warning("earlier run stopped", id=spec.id, detail=str(error))
         await self._repeat(lambda: self._zones.stop(spec.id, 0))
-        return await self._repeat(lambda: self._start_in_turn(spec, limit), start=spec)
+        return await self._repeat(lambda: self._start_in_turn(spec, timeout), start=spec)
 
-    async def _start_in_turn(self, spec: ZoneSpec, limit: asyncio.Timeout) -> ZoneStatus:
-        """Start a zone; its limit is suspended while it waits for other starts to end."""
-        turn = TurnLimit(limit, lambda: self.fault)
+    async def _start_in_turn(self, spec: ZoneSpec, timeout: asyncio.Timeout) -> ZoneStatus:
+        """Start a zone; its timeout is paused while it waits for other starts to end."""
+        paused = PausedTimeout(timeout, lambda: self.fault)
         try:
-            return await self._zones.start(spec, turn.begin)
+            return await self._zones.start(spec, paused.resume)
         finally:
-            turn.close()
+            paused.close()
 
     async def _stop(self, zone_id: str, grace_seconds: int) -> None:
         zone = await self._repeat(lambda: self._zones.stop(zone_id, grace_seconds))
@@ -277,14 +282,25 @@ class ZoneRuntime:
         self._view.removed(zone_id, remains)
 
     async def _remove_once(self, zone_id: str, grace_seconds: int) -> Remains:
-        """Stop a zone, read the end of its log, and remove it."""
+        """Stop a zone, read the end of its log, and remove it, in its turn.
+
+        The start of a zone is cancelled at once, however many removals wait.
+        """
         zone = self._view.get(zone_id)
         status: ZoneStatus | None = None
-        if zone is not None and zone.state is WorkloadState.RUNNING:
-            with suppress(Refused):  # the removal may still work
-                status = await self._zones.stop(zone_id, grace_seconds)
-        log = await read_log_end(self._zones, zone_id)
-        return Remains(await self._zones.remove(zone_id, grace_seconds), log, status)
+        try:
+            async with self._removals.slot(zone_id) as slot:
+                if zone is not None and zone.state is not WorkloadState.PENDING:
+                    await slot.acquire()
+                if zone is not None and zone.state is WorkloadState.RUNNING:
+                    with suppress(Refused):  # the removal may still work
+                        status = await self._zones.stop(zone_id, grace_seconds, slot.pause)
+                log = await read_log_end(self._zones, zone_id)
+                removal = await self._zones.remove(zone_id, grace_seconds, slot.pause)
+        except RuntimeFault:
+            self._removals.forget(zone_id)  # the next attempt comes after all that wait
+            raise
+        return Remains(removal, log, status)
 
     async def _fetch(self, zone_id: str) -> ZoneStatus | None:
         """Return a zone with its spec; None if there is no such zone."""
