@@ -106,6 +106,25 @@ async def test_unavailable_runtime_is_a_fault_until_it_answers_again(node):
     assert outages == ["the runtime does not answer", "the runtime answers"]
 
 
+async def test_pulls_that_hang_do_not_make_a_runtime_of_few_calls_unavailable(tmp_path):
+    async with FakeCri(handlers=("", "edera"), concurrent_calls=2) as cri:
+        node = CriNode(tmp_path, cri)
+        cri.images.set("here:1", FakeImage(state="present"))
+        cri.faults.set("PullImage", "100*delay(3600000)")
+        with structlog.testing.capture_logs() as logs:
+            async with node.agent(cpu_millicores=100_000, memory_mb=100_000) as client:
+                for number in range(10):
+                    await run(client, f"slow-{number}", image=f"slow:{number}")
+                await cri.calls.wait_for("PullImage", 2)
+                await run(client, image="here:1")
+                await reached(client, State.RUNNING)
+                cri.exit("wl-1", 3)
+                await reached(client, State.FAILED)
+                await removed(client)
+                assert (await client.describe_node()).runtime_available
+    assert not [each for each in logs if each["event"] == "the runtime does not answer"]
+
+
 async def test_runtime_without_a_network_is_a_fault_until_it_has_one(node):
     zones = replace(node.zones, health_interval=0.02)
     node.cri.node.conditions["NetworkReady"] = False

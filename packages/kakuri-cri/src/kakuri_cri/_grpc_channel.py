@@ -1,5 +1,11 @@
-"""The channel over kakuri-grpc."""
+"""The channel over kakuri-grpc: a connection for each kind of call.
 
+A server may allow only a few calls at a time on a connection, and thousands of pulls or stops may
+wait for it. A read with a timeout of seconds would fail behind them, as if the runtime did not
+answer. So calls wait only for calls that take about as long as they do.
+"""
+
+import asyncio
 from collections.abc import AsyncGenerator
 
 import kakuri_grpc
@@ -17,9 +23,39 @@ MAX_WAITING_CALLS = 1_000_000
 """Maximum number of calls that wait for a stream: several for each zone of the largest node. Some
 servers allow only 100 streams, and a client may remove thousands of zones at once."""
 
+_READS = frozenset({
+    "Version", "Status", "RuntimeConfig", "GetContainerEvents",
+    "ListPodSandbox", "StreamPodSandboxes", "PodSandboxStatus",
+    "ListContainers", "StreamContainers", "ContainerStatus",
+    "ListImages", "StreamImages", "ImageStatus",
+})  # fmt: skip
+"""Calls that the runtime answers from its records, and its events, which concern the same state."""
+
+_MEASUREMENTS = frozenset({
+    "ContainerStats", "ListContainerStats", "StreamContainerStats",
+    "PodSandboxStats", "ListPodSandboxStats", "StreamPodSandboxStats",
+    "ListMetricDescriptors", "ListPodSandboxMetrics", "StreamPodSandboxMetrics",
+    "ImageFsInfo",
+})  # fmt: skip
+"""Calls for which the runtime inspects cgroups and file systems: seconds for thousands of zones."""
+
+_PULLS = frozenset({"PullImage"})
+"""As slow as a registry."""
+
+_WAITS = frozenset({"StopContainer", "ExecSync"})
+"""As slow as the processes of a container, within a time that the caller allows."""
+
+_KINDS = (_READS, _MEASUREMENTS, _PULLS, _WAITS)
+"""The kinds of calls with a connection of their own; all others change something, and share one."""
+
 
 class GrpcChannel:
-    """A `Channel` on asyncio, without compiled parts and without threads."""
+    """A `Channel` on asyncio, without compiled parts and without threads.
+
+    It has up to five connections, and opens each with the first call of its kind: reads with the
+    events, statistics, pulls, stops with commands, and everything else. So status reads never wait
+    behind slow calls, even if the runtime allows only two calls at a time on a connection.
+    """
 
     def __init__(self, endpoint: Endpoint | str, *, max_received: int = MAX_RECEIVED) -> None:
         """Create a channel; the first call connects.
@@ -32,16 +68,19 @@ class GrpcChannel:
             EndpointError: The text is not an endpoint.
         """
         limits = Limits(received=max_received, waiting_calls=MAX_WAITING_CALLS)
-        self._channel = kakuri_grpc.Channel(endpoint, limits=limits, backoff=_BACKOFF)
-        self._methods: dict[str, Method[bytes, bytes]] = {}
+        self._changes, *self._of_kinds = (
+            kakuri_grpc.Channel(endpoint, limits=limits, backoff=_BACKOFF) for _ in (None, *_KINDS)
+        )
+        self._methods: dict[str, tuple[kakuri_grpc.Channel, Method[bytes, bytes]]] = {}
 
     def __repr__(self) -> str:
-        return f"<GrpcChannel {self._channel!r}>"
+        return f"<GrpcChannel {self._of_kinds[0]!r}>"
 
     async def call(self, path: str, request: bytes, *, timeout: float | None) -> bytes:
         """Send one message and return the only answer; see `Channel.call`."""
         try:
-            return await self._channel.call(self._method(path), request, timeout=timeout)
+            channel, method = self._methods.get(path) or self._method(path)
+            return await channel.call(method, request, timeout=timeout)
         except GRPCError as error:
             raise _failure(error) from error.with_traceback(None)
 
@@ -50,7 +89,8 @@ class GrpcChannel:
     ) -> AsyncGenerator[bytes, None]:
         """Send one message and yield the answers; see `Channel.stream`."""
         try:
-            call = await self._channel.stream(self._method(path), request, timeout=timeout)
+            channel, method = self._methods.get(path) or self._method(path)
+            call = await channel.stream(method, request, timeout=timeout)
             async with call:
                 async for answer in call:
                     yield answer
@@ -58,13 +98,15 @@ class GrpcChannel:
             raise _failure(error) from error.with_traceback(None)
 
     async def close(self) -> None:
-        """Close the connection; calls in progress raise ChannelError."""
-        await self._channel.close()
+        """Close the connections; calls in progress raise ChannelError."""
+        await asyncio.gather(*(channel.close() for channel in (self._changes, *self._of_kinds)))
 
-    def _method(self, path: str) -> Method[bytes, bytes]:
-        method = self._methods.get(path)
-        if method is None:
-            method = self._methods[path] = Method(path, bytes, bytes)
+    def _method(self, path: str) -> tuple[kakuri_grpc.Channel, Method[bytes, bytes]]:
+        """Return the channel for a method, and the method."""
+        name = path.rpartition("/")[2]
+        of_kinds = zip(_KINDS, self._of_kinds, strict=True)
+        channel = next((channel for kind, channel in of_kinds if name in kind), self._changes)
+        method = self._methods[path] = channel, Method(path, bytes, bytes)
         return method
 
 

@@ -17,7 +17,7 @@ from kakuri_cri.testing._images import FakeImages
 from kakuri_cri.testing._node import FakeNode
 from kakuri_cri.testing._objects import FakeContainer, FakeImage, FakeSandbox, Pause, Refusal
 from kakuri_cri.testing._runtime import FakeRuntime
-from kakuri_cri.testing._socket import SocketServer
+from kakuri_cri.testing._socket import SocketServer, limits_with
 
 _Behaviour = Callable[[Any, Pause], Awaitable[Any]]
 
@@ -53,6 +53,7 @@ class FakeCri:
         handlers: Collection[str] = ("", "edera"),
         unimplemented: Collection[str] = (),
         faults: Mapping[str, str] | None = None,
+        concurrent_calls: int | None = None,
     ) -> None:
         """Create a runtime.
 
@@ -63,6 +64,8 @@ class FakeCri:
             handlers: Names of its runtime handlers; the default one has an empty name.
             unimplemented: Methods that it answers with UNIMPLEMENTED.
             faults: Fault scripts by method; see `parse_faults`.
+            concurrent_calls: Calls at a time on one connection (SETTINGS_MAX_CONCURRENT_STREAMS),
+                at least one; the default of kakuri-http2 if None.
 
         Raises:
             ValueError: A fault or the state of an image is not valid.
@@ -75,7 +78,7 @@ class FakeCri:
         self.unimplemented: set[str] = set(unimplemented)
         self._runtime = FakeRuntime(self.images, self.node)
         self._work: set[asyncio.Future[Any]] = set()
-        self._server = SocketServer(path, self._add_methods)
+        self._server = SocketServer(path, self._add_methods, limits_with(concurrent_calls))
 
     def __repr__(self) -> str:
         state = "up" if self._server.is_open else "down"

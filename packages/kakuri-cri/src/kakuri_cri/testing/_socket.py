@@ -4,6 +4,7 @@ import asyncio
 import socket
 import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn
 
@@ -13,6 +14,13 @@ MAX_MESSAGE = 16 << 20
 """Bytes of a message, as containerd and the kubelet allow."""
 
 LIMITS = Limits(received=MAX_MESSAGE)
+
+
+def limits_with(concurrent_calls: int | None) -> Limits:
+    """Return the limits of a server, with those of calls at a time on one connection."""
+    if concurrent_calls is None:
+        return LIMITS
+    return replace(LIMITS, http2=replace(LIMITS.http2, concurrent_streams=concurrent_calls))
 
 
 class SocketServer:
@@ -25,10 +33,13 @@ class SocketServer:
         path: Of the socket.
     """
 
-    def __init__(self, path: Path | None, add_methods: Callable[[Server], None]) -> None:
+    def __init__(
+        self, path: Path | None, add_methods: Callable[[Server], None], limits: Limits = LIMITS
+    ) -> None:
         self._directory = None if path else Path(tempfile.mkdtemp(prefix="cri-"))
         self.path = path or Path(self._directory or "", "cri.sock")
         self._add_methods = add_methods
+        self._limits = limits
         self._server: Server | None = None
         self._lock = asyncio.Lock()
 
@@ -42,7 +53,7 @@ class SocketServer:
         async with self._lock:
             if self._server is None:
                 self.path.unlink(missing_ok=True)
-                server = Server(LIMITS)
+                server = Server(self._limits)
                 self._add_methods(server)
                 await server.listen(f"unix:{self.path}")
                 self._server = server
