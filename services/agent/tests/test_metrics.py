@@ -19,6 +19,7 @@ from kakuri_registry import (
 )
 from kakuri_rpc import ErrorCode, Metrics, ReadMetrics, StartWorkload
 from kakuri_workload.metrics import gauge
+from kakuri_workload.metrics import pages as _metric_pages
 from kakuri_workload.testing import workload
 
 OWN = gauge("kakuri_own", "", 1.0)
@@ -201,20 +202,79 @@ def test_capacity_is_in_bytes_and_cores_and_unlimited_ones_have_no_series(regist
         }
 
 
-async def test_other_requests_are_answered_between_two_snapshots():
+async def test_other_requests_are_answered_between_two_first_pages(monkeypatch):
     happened = []
 
-    def own_families():
-        happened.append("snapshot")
-        return [OWN]
+    def pages(*args, **options):
+        happened.append("page")
+        return _metric_pages(*args, **options)
 
     async def answer_other_requests():
-        while happened.count("snapshot") < 3:
+        while happened.count("page") < 3:
             happened.append("turn")
             await asyncio.sleep(0)
 
-    with closing(NodeMetrics(SimulatedRuntime(), [own_families])) as metrics:
+    monkeypatch.setattr(_metrics, "pages", pages)
+    with closing(NodeMetrics(SimulatedRuntime(), [lambda: [OWN]])) as metrics:
         await asyncio.gather(
             answer_other_requests(), *(metrics.read(ReadMetrics()) for _ in range(3))
         )
-    assert ("snapshot", "snapshot") not in pairwise(happened)
+    assert ("page", "page") not in pairwise(happened)
+
+
+class SlowRuntime(SimulatedRuntime):
+    """A runtime whose metrics wait for `answered`; their value is the number of the request."""
+
+    def __init__(self):
+        super().__init__()
+        self.answered = asyncio.Event()
+        self.requests = 0
+
+    async def metrics(self):
+        self.requests += 1
+        number = self.requests
+        await self.answered.wait()
+        return [gauge("kakuri_request", "", float(number))]
+
+
+async def turns(number=5):
+    for _ in range(number):
+        await asyncio.sleep(0)
+
+
+async def test_requests_at_the_same_time_share_the_values_of_one_moment():
+    runtime, collected = SlowRuntime(), []
+
+    def own_families():
+        collected.append(OWN)
+        return [OWN]
+
+    with closing(NodeMetrics(runtime, [own_families])) as metrics:
+        reads = [asyncio.create_task(metrics.read(ReadMetrics())) for _ in range(20)]
+        await turns()
+        runtime.answered.set()
+        replies = await asyncio.gather(*reads)
+        assert (runtime.requests, len(collected)) == (1, 1)
+        assert replies == [Metrics([OWN, gauge("kakuri_request", "", 1.0)])] * 20
+        later = await metrics.read(ReadMetrics())
+        assert later == Metrics([OWN, gauge("kakuri_request", "", 2.0)])
+
+
+async def test_request_that_is_cancelled_leaves_the_values_to_others():
+    runtime = SlowRuntime()
+    with closing(NodeMetrics(runtime, [])) as metrics:
+        reads = [asyncio.create_task(metrics.read(ReadMetrics())) for _ in range(2)]
+        await turns()
+        reads[0].cancel()
+        await turns()
+        runtime.answered.set()
+        assert await reads[1] == Metrics([gauge("kakuri_request", "", 1.0)])
+
+
+async def test_closed_metrics_collect_no_more():
+    metrics = NodeMetrics(SlowRuntime(), [])
+    read = asyncio.create_task(metrics.read(ReadMetrics()))
+    await turns()
+    metrics.close()
+    with pytest.raises(asyncio.CancelledError):
+        await read

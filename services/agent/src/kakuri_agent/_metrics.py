@@ -49,8 +49,8 @@ class _Snapshot:
 class NodeMetrics:
     """Answers requests for metrics: those of this process and those of its runtime.
 
-    The values are taken with the first page. The following pages are kept until they are read, so
-    that a series appears on exactly one page.
+    The values are collected for the first page, once for all requests that wait for them. The
+    following pages are kept until they are read, so that a series appears on exactly one page.
     """
 
     def __init__(self, runtime: Runtime, own_families: Sequence[Families]) -> None:
@@ -63,7 +63,8 @@ class NodeMetrics:
         self._runtime = runtime
         self._own_families = own_families
         self._loop = asyncio.get_running_loop()
-        self._snapshot_lock = asyncio.Lock()
+        self._collection: asyncio.Task[list[MetricFamily]] | None = None
+        self._paging_lock = asyncio.Lock()
         self._snapshots: dict[int, _Snapshot] = {}
         self._latest = 0
 
@@ -80,28 +81,37 @@ class NodeMetrics:
 
     def close(self) -> None:
         """Drop all pages that were not read."""
+        if self._collection is not None:
+            self._collection.cancel()
         for number in list(self._snapshots):
             self._drop(number)
 
     async def _begin(self) -> Reply:
+        if self._collection is None:
+            self._collection = self._loop.create_task(self._collect())
+        families = await asyncio.shield(self._collection)
+        async with self._paging_lock:
+            # Let other requests be answered between two first pages: each takes a millisecond, and
+            # any number may be requested at the same time.
+            await asyncio.sleep(0)
+            return self._take_snapshot(families)
+
+    async def _collect(self) -> list[MetricFamily]:
+        """Return all metrics; takes tens of milliseconds for a large node."""
         of_runtime: Sequence[MetricFamily] = ()
         try:
             async with asyncio.timeout(RUNTIME_SECONDS):
                 of_runtime = await self._runtime.metrics()
         except (RuntimeFault, TimeoutError) as error:  # its series are missing
             log.debug("metrics of the runtime are missing", error=str(error) or "timeout")
-        async with self._snapshot_lock:
-            # Let other requests be answered between two snapshots: each takes tens of milliseconds
-            # on a large node, and any number may be requested at the same time.
-            await asyncio.sleep(0)
-            return self._take_snapshot(of_runtime)
-
-    def _take_snapshot(self, of_runtime: Sequence[MetricFamily]) -> Reply:
-        """Return the first page of a new snapshot, and keep the others."""
+        finally:
+            self._collection = None  # later requests get later values
         own = [family for families in self._own_families for family in families()]
-        taken = pages(
-            merged([*own, *of_runtime]), max_samples=PAGE_SAMPLES, max_bytes=MAX_METRICS_BYTES
-        )
+        return merged([*own, *of_runtime])
+
+    def _take_snapshot(self, families: Sequence[MetricFamily]) -> Reply:
+        """Return the first page of a new snapshot, and keep the others."""
+        taken = pages(families, max_samples=PAGE_SAMPLES, max_bytes=MAX_METRICS_BYTES)
         first = next(taken, [])
         following = next(taken, None)
         if following is None:
