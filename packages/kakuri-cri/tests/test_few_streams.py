@@ -62,7 +62,7 @@ async def test_fake_runtime_bounds_the_calls_of_one_connection(fake):
 
 
 @pytest.mark.parametrize("method", SLOW)
-async def test_reads_do_not_wait_behind_slow_calls(fake, method):
+async def test_reads_do_not_wait_for_slow_calls(fake, method):
     async with Runtime(fake.endpoint) as runtime, runtime.events() as events:
         event = asyncio.create_task(anext(events))
         await until(lambda: fake.listeners == 1)
@@ -80,7 +80,7 @@ async def test_reads_do_not_wait_behind_slow_calls(fake, method):
 
 
 @pytest.mark.parametrize("method", ["PullImage", "StopContainer", "ListPodSandboxStats"])
-async def test_removal_does_not_wait_behind_calls_that_wait_for_others(fake, method):
+async def test_removal_does_not_wait_for_pulls_stops_or_statistics(fake, method):
     async with Runtime(fake.endpoint) as runtime:
         tasks = await begin(runtime, fake, method)
         sandbox, container = fake.sandboxes[0].id, fake.containers[0].id

@@ -15,6 +15,7 @@ ERRORS = [
     kakuri_http.ConnectionBroken("text"),
     kakuri_http.RequestTimeout("text", phase="read"),
     kakuri_http.ClientDisconnected("text"),
+    kakuri_http.ResponseAborted("text"),
 ]
 
 

@@ -4,7 +4,7 @@ import asyncio
 import logging
 
 import pytest
-from kakuri_http import Headers, Response, Router
+from kakuri_http import Headers, Response, ResponseAborted, Router
 
 from .wire import wired
 
@@ -59,6 +59,26 @@ async def test_streamed_response_to_head_sends_no_content_and_keeps_the_connecti
         wire.send(GET.replace(b"GET", b"HEAD") + CLOSING)
         assert (await wire.read_response("HEAD"))[0] == 200
         assert (await wire.read_all()).endswith(b"\r\n\r\n1\r\na\r\n1\r\nb\r\n0\r\n\r\n")
+
+
+@pytest.mark.parametrize(
+    ("error", "is_logged"),
+    [(ResponseAborted("no source"), False), (RuntimeError("no luck"), True)],
+    ids=["aborted", "failed"],
+)
+async def test_response_whose_body_raises_is_cut_off_and_logged_unless_aborted(
+    error, is_logged, caplog
+):
+    async def pieces():
+        yield b"a"
+        raise error
+
+    with caplog.at_level(logging.DEBUG, "kakuri_http"):
+        async with wired(table(lambda request: Response(200, pieces()))) as wire:
+            wire.send(CLOSING)
+            with pytest.raises(ConnectionResetError):
+                await wire.read_all()
+    assert ("was cut off" in caplog.text) == is_logged
 
 
 async def test_body_may_be_an_async_iterable_that_is_not_a_generator():

@@ -31,6 +31,7 @@ from kakuri_rpc import (
 from kakuri_tcp import Endpoint
 from kakuri_workload import Event, EventType
 from kakuri_workload.testing import workload
+from structlog.testing import capture_logs
 
 from .fake_agent import CheckedClient
 
@@ -584,9 +585,13 @@ async def test_stream_whose_states_can_not_be_listed_is_cut_off(client, journal,
         return ErrorReply(ErrorCode.INTERNAL, "the agent failed")
 
     journal.fail = fail
-    async with stream_of(client, query) as stream:
-        with pytest.raises(HTTPError):
-            await stream.rest()
+    with capture_logs() as lines:
+        async with stream_of(client, query) as stream:
+            with pytest.raises(HTTPError):
+                await stream.rest()
+    (line,) = [line for line in lines if line["log_level"] == "warning"]
+    assert line["event"] == "stream of events cut off"
+    assert "the agent failed" in line["error"]
 
 
 async def test_agent_that_never_reaches_the_hub_does_not_keep_a_stream_busy(client, journal):

@@ -14,7 +14,7 @@ import pytest
 from kakuri_control_plane import _logs, control_plane_service
 from kakuri_control_plane._log_queries import LogQuery
 from kakuri_control_plane._logs import FAR_FROM_END, SHORT_PIECE, Logs, _is_temporary
-from kakuri_http import Client, ClientDisconnected, HTTPError, Limits
+from kakuri_http import Client, HTTPError, Limits, ResponseAborted
 from kakuri_json import decode, encode
 from kakuri_rpc import (
     MAX_LOG_DATA,
@@ -523,7 +523,7 @@ async def test_log_that_is_opened_while_the_service_stops_is_closed_at_once():
         (log,) = logs._followed
         assert log not in client._followed.taken()
         assert await anext(pieces_of) == b"one"
-        with pytest.raises(ClientDisconnected, match="the control plane stops"):
+        with pytest.raises(ResponseAborted, match="the control plane stops"):
             await anext(pieces_of)
         await client.close()
 

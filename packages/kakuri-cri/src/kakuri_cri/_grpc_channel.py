@@ -1,8 +1,8 @@
 """The channel over kakuri-grpc: a connection for each kind of call.
 
 A server may allow only a few calls at a time on a connection, and thousands of pulls or stops may
-wait for it. A read with a timeout of seconds would fail behind them, as if the runtime did not
-answer. So calls wait only for calls that take about as long as they do.
+wait for it. A read that waited with them would fail after its timeout of seconds, as if the runtime
+did not answer. So calls wait only for calls that take about as long as they do.
 """
 
 import asyncio
@@ -54,7 +54,7 @@ class GrpcChannel:
 
     It has up to five connections, and opens each with the first call of its kind: reads with the
     events, statistics, pulls, stops with commands, and everything else. So status reads never wait
-    behind slow calls, even if the runtime allows only two calls at a time on a connection.
+    for slow calls, even if the runtime allows only two calls at a time on a connection.
     """
 
     def __init__(self, endpoint: Endpoint | str, *, max_received: int = MAX_RECEIVED) -> None:

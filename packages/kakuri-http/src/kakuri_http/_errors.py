@@ -15,7 +15,8 @@ HTTPError
 │   ├── RequestTimeout (TimeoutError)        one of the timeouts passed; `phase` names it
 │   ├── ResponseClosed (RuntimeError)        a streamed response was read after its block
 │   └── TooManyRedirects
-└── ClientDisconnected (ConnectionError)     a server's handler reads or writes, but has no client
+├── ClientDisconnected (ConnectionError)     a server's handler reads or writes, but has no client
+└── ResponseAborted            a server's handler can't complete a response that it has begun
 """
 
 import copyreg
@@ -150,3 +151,11 @@ class TooManyRedirects(ClientError):
 
 class ClientDisconnected(HTTPError, ConnectionError):
     """The client of a server's handler disconnected before the exchange was complete."""
+
+
+class ResponseAborted(HTTPError):
+    """A handler gives up a streamed response, for example because its source has failed.
+
+    Raise it in the iterable of the content. The server cuts the response off, so that the client
+    can't mistake it for complete, and logs nothing: the handler knows what to log.
+    """

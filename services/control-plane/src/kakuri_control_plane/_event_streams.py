@@ -10,8 +10,9 @@ import re
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import aclosing
 
+import structlog
 from kakuri_daemon.api import QueryError
-from kakuri_http import ClientDisconnected, Request, Response
+from kakuri_http import Request, Response, ResponseAborted
 from kakuri_json import Fault
 from kakuri_rpc import AgentClient, AgentError, Changes, ErrorCode, ErrorReply, RPCError, Status
 
@@ -31,6 +32,8 @@ from kakuri_control_plane._event_views import (
 from kakuri_control_plane._headers import MAX_VERSION
 from kakuri_control_plane._kept_events import KeptEvents
 from kakuri_control_plane._queries import EventQuery
+
+_log = structlog.get_logger()
 
 NDJSON = "application/x-ndjson"
 EVENT_STREAM = "text/event-stream"
@@ -173,7 +176,8 @@ class _Stream:
                     yield piece
         except (RPCError, TooManyStreams) as error:
             if not isinstance(error, AgentError) or error.code is not ErrorCode.COMPACTED:
-                raise ClientDisconnected(f"a stream of events was cut off: {error}") from error
+                _log.warning("stream of events cut off", error=str(error))
+                raise ResponseAborted(f"no more events from the agent: {error}") from error
             yield self._gap(error.oldest or 0)
             return
         position = self._hub.position(self._index)
@@ -190,7 +194,9 @@ class _Stream:
                 changes = await self._kept.read_after(self._index)
             piece = self._encoded(map(encoded_event, changes.events))
             if changes.next == self._index and self._hub.position(self._index) is None:
-                raise ClientDisconnected("the agent does not have the events that followed")
+                message = f"expected events after {self._index} from the agent, got none"
+                _log.warning("stream of events cut off", error=message)
+                raise ResponseAborted(message)
             self._index, changes = changes.next, None
             if piece:
                 yield piece

@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
 import structlog
-from kakuri_http import ClientDisconnected, Headers, Request, Response
+from kakuri_http import Headers, Request, Response, ResponseAborted
 from kakuri_rpc import AgentClient, AgentLog, RPCError
 
 from kakuri_control_plane._log_formats import formatted, record_format
@@ -57,7 +57,7 @@ async def _report_gap(
     """Yield a log's pieces, then set the response's trailer if some of the log was removed.
 
     Raises:
-        ClientDisconnected: The agent failed meanwhile. The server cuts the response off without a
+        ResponseAborted: The agent failed meanwhile. The server cuts the response off without a
             traceback in its log.
     """
     try:
@@ -66,6 +66,6 @@ async def _report_gap(
                 yield piece
     except RPCError as error:
         _log.warning("log cut off", id=log.workload_id, error=str(error))
-        raise ClientDisconnected(f"a log was cut off: {error}") from error
+        raise ResponseAborted(f"no more of the log from the agent: {error}") from error
     if log.has_gap:
         response.trailers = GAP_TRAILER

@@ -11,7 +11,7 @@ from weakref import WeakSet
 
 import structlog
 from kakuri_daemon import current_trace
-from kakuri_http import ClientDisconnected
+from kakuri_http import ResponseAborted
 from kakuri_rpc import (
     MAX_LOG_DATA,
     AgentClient,
@@ -149,7 +149,7 @@ class Logs:
                     # This process closed the connection, so the error is not a fault.
                     why = "the control plane stops" if self._is_ending else "all slots are taken"
                     _log.info("log no longer followed", id=log.workload_id, why=why)
-                    raise ClientDisconnected(f"the log is no longer followed: {why}") from None
+                    raise ResponseAborted(f"the log is no longer followed: {why}") from None
                 if not _is_temporary(error):
                     raise
                 deadline = deadline or time.monotonic() + RETURN_SECONDS

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from kakuri_tcp import Connection, ConnectionFault
 
-from kakuri_http._errors import ClientDisconnected, ProtocolError
+from kakuri_http._errors import ClientDisconnected, ProtocolError, ResponseAborted
 from kakuri_http._headers import Headers
 from kakuri_http._limits import Limits
 from kakuri_http._messages import Response
@@ -194,7 +194,7 @@ class ResponseSide(Connection):
         exchange.task = None
         error = None if task.cancelled() else task.exception()
         if task.cancelled() or error is not None:
-            if error is not None and not isinstance(error, ClientDisconnected):
+            if error is not None and not isinstance(error, ClientDisconnected | ResponseAborted):
                 log.error("%s: %r was cut off", self.peer, exchange.request, exc_info=error)
             self.abort()  # by a reset, so that the client can't mistake it for complete
             self.end_exchange(complete=False)
