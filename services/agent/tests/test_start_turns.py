@@ -11,6 +11,7 @@ from kakuri_agent.runtimes._sidecar import SidecarZones
 from kakuri_tcp import Endpoint
 from kakuri_workload import RuntimeHealth, WorkloadState, ZoneChanged, ZonesListed, ZoneStatus
 from kakuri_workload.testing import zone_spec
+from kakuri_zones import UnknownZone
 
 from .virtual_time import VirtualLoop
 
@@ -23,12 +24,17 @@ class SlowNode:
     def __init__(self, seconds):
         self.seconds = seconds
         self.changed = asyncio.Queue()
+        self.stopped = []
 
     async def start(self, spec):
         await asyncio.sleep(self.seconds)
         status = ZoneStatus(spec.id, RUNNING, container_id="c", attempt=spec.attempt)
         self.changed.put_nowait(ZoneChanged(status))
         return status, False
+
+    async def stop(self, zone_id, grace_seconds, pause):
+        self.stopped.append((zone_id, grace_seconds))
+        raise UnknownZone(zone_id)
 
     async def events(self):
         yield RuntimeHealth(available=True)
@@ -104,6 +110,39 @@ def test_start_that_takes_too_long_in_its_turn_fails(monkeypatch):
     monkeypatch.setattr(_node_zones, "MAX_STARTS", 1)
     states = in_virtual_time(states_after(1300, NodeZones(SlowNode(700), {}), starts=2))
     assert states == {"z0": FAILED, "z1": FAILED}
+
+
+@pytest.mark.parametrize(("seconds", "stopped"), [(599, []), (601, [("z0", 0)])])
+def test_start_that_takes_too_long_is_stopped(seconds, stopped):
+    """It continues in the runtime, and would run later although it was reported as failed."""
+    node = SlowNode(seconds)
+    in_virtual_time(states_after(700, NodeZones(node, {})))
+    assert node.stopped == stopped
+
+
+class StuckNode(SlowNode):
+    """A zone node that never starts the first attempt."""
+
+    async def start(self, spec):
+        await asyncio.sleep(0 if spec.attempt else 3600)
+        return await super().start(spec)
+
+
+@pytest.mark.parametrize("attempts", [(0, 1), (0, 1, 0)])
+def test_start_of_a_later_attempt_replaces_an_earlier_one_that_was_not_answered(attempts):
+    async def work():
+        observer = StateObserver()
+        observer.runtime = runtime = ZoneRuntime(NodeZones(StuckNode(1), {}))
+        runtime.attach(observer)
+        for attempt in attempts:
+            runtime.start(replace(zone_spec("z0"), attempt=attempt))
+            await asyncio.sleep(0.1)
+        await asyncio.sleep(10)
+        found = runtime.status("z0")
+        await runtime.close()
+        return found.state, found.attempt
+
+    assert in_virtual_time(work()) == (RUNNING, 1)
 
 
 @pytest.mark.parametrize(

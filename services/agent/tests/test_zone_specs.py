@@ -3,8 +3,17 @@
 import asyncio
 
 import pytest
+from kakuri_agent import ZoneRuntime
 from kakuri_agent.runtimes._zone_specs import ZoneSpecs
-from kakuri_workload import WorkloadState, ZoneSpec, ZoneStatus
+from kakuri_tcp.testing import until
+from kakuri_workload import (
+    WorkloadState,
+    ZoneChanged,
+    ZoneGone,
+    ZonesListed,
+    ZoneSpec,
+    ZoneStatus,
+)
 from kakuri_workload.testing import workload
 from structlog.testing import capture_logs
 
@@ -99,3 +108,47 @@ async def test_closed_specs_have_no_fetch_in_progress(found):
     await specs.close()
     await asyncio.sleep(0)
     assert specs._fetching == {}
+
+
+class ListedZones:
+    """Zones that report events of a queue, and return the spec of each zone."""
+
+    name, endpoint, handlers, fault, logs_outages = "cri", "unix", None, None, True
+
+    def __init__(self):
+        self.queue = asyncio.Queue()
+
+    async def events(self):
+        while True:
+            yield await self.queue.get()
+
+    async def zone(self, zone_id):
+        return KNOWN
+
+    async def close(self):
+        pass
+
+
+class Observer:
+    """An observer that does nothing."""
+
+    def zone_changed(self, zone_id):
+        pass
+
+    def zones_listed(self):
+        pass
+
+
+async def test_spec_of_a_zone_that_is_gone_before_it_is_taken_is_forgotten():
+    zones = ListedZones()
+    runtime = ZoneRuntime(zones)
+    runtime.attach(Observer())
+    for event in (ZoneChanged(LISTED), ZonesListed()):
+        zones.queue.put_nowait(event)
+    await until(lambda: runtime.is_listed)
+    assert runtime.spec("a") is None
+    await until(lambda: runtime._specs._found)
+    zones.queue.put_nowait(ZoneGone("a"))
+    await until(lambda: runtime.status("a") is None)
+    assert runtime._specs._found == {}
+    await runtime.close()

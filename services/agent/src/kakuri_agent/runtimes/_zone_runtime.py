@@ -58,8 +58,8 @@ IMAGE_SECONDS = 1.0
 T = TypeVar("T")
 
 
-class _Priority(IntEnum):
-    """A command replaces one of lower priority, or of the same priority and a longer grace time."""
+class _Kind(IntEnum):
+    """The kind of a command; one of a greater kind replaces one of a lesser kind."""
 
     START = 0
     STOP = 1
@@ -68,8 +68,13 @@ class _Priority(IntEnum):
 
 @dataclass(slots=True)
 class _Command:
-    priority: _Priority
-    grace_seconds: int
+    """A command in progress, which a command of a greater rank replaces.
+
+    The rank of a start is that of its attempt. A stop or a removal has a greater one than any
+    start, and of two of the same kind, the one with the shorter grace time.
+    """
+
+    rank: tuple[_Kind, int]
     task: asyncio.Task[None]
     refused_start: bool = False  # the observer has to be notified once it is done
 
@@ -97,7 +102,7 @@ class ZoneRuntime:
         self._start_timeout = start_timeout
         self._retry = retry
         self._logs = ZoneLogs(zones, retry)
-        self._view = ZoneView(self._logs.zone_changed, logs_outages=not zones.logs_outages)
+        self._view = ZoneView(self._zone_changed, logs_outages=not zones.logs_outages)
         self._specs = ZoneSpecs(self._fetch, self._view.changed)
         self._commands: dict[str, _Command] = {}
         self._removals = RemovalQueue()
@@ -139,19 +144,17 @@ class ZoneRuntime:
 
     def start(self, spec: ZoneSpec) -> None:
         """Begin to start a zone."""
-        self._begin(spec.id, _Priority.START, lambda: self._start(spec))
+        self._begin(spec.id, (_Kind.START, spec.attempt), lambda: self._start(spec))
 
     def stop(self, zone_id: str, grace_seconds: int) -> None:
         """Begin to stop a zone."""
-        self._begin(
-            zone_id, _Priority.STOP, lambda: self._stop(zone_id, grace_seconds), grace_seconds
-        )
+        rank = (_Kind.STOP, -grace_seconds)
+        self._begin(zone_id, rank, lambda: self._stop(zone_id, grace_seconds))
 
     def remove(self, zone_id: str, grace_seconds: int) -> None:
         """Begin to stop and remove a zone."""
-        self._begin(
-            zone_id, _Priority.REMOVE, lambda: self._remove(zone_id, grace_seconds), grace_seconds
-        )
+        rank = (_Kind.REMOVE, -grace_seconds)
+        self._begin(zone_id, rank, lambda: self._remove(zone_id, grace_seconds))
 
     def status(self, zone_id: str) -> ZoneStatus | None:
         """Return the status of a zone in the view."""
@@ -205,23 +208,28 @@ class ZoneRuntime:
         await self._logs.close()
         await self._zones.close()
 
+    def _zone_changed(self, zone_id: str) -> None:
+        self._logs.zone_changed(zone_id)
+        if self._view.get(zone_id) is None:
+            self._specs.forget(zone_id)
+
     def _begin(
         self,
         zone_id: str,
-        priority: _Priority,
+        rank: tuple[_Kind, int],
         run: Callable[[], Coroutine[Any, Any, None]],
-        grace_seconds: int = 0,
     ) -> None:
-        """Run a command, unless the zone has one of the same or a higher priority in progress."""
+        """Run a command, unless the zone has one of the same or a greater rank in progress."""
         present = self._commands.get(zone_id)
         if present is not None:
-            if (present.priority, -present.grace_seconds) >= (priority, -grace_seconds):
-                present.refused_start |= priority == _Priority.START < present.priority
+            if present.rank >= rank:
+                if rank[0] is _Kind.START and present.rank[0] is not _Kind.START:
+                    present.refused_start = True
                 return
             present.task.cancel()
         task = asyncio.get_running_loop().create_task(run())
         refused_start = present is not None and present.refused_start
-        self._commands[zone_id] = _Command(priority, grace_seconds, task, refused_start)
+        self._commands[zone_id] = _Command(rank, task, refused_start)
         task.add_done_callback(lambda task: self._ended(zone_id, task))
 
     def _ended(self, zone_id: str, task: asyncio.Task[None]) -> None:
@@ -241,6 +249,8 @@ class ZoneRuntime:
         except TimeoutError:
             fault = self.fault or "the runtime did not start the zone in time"
             self._view.start_failed(spec, "RuntimeUnavailable", fault)
+            # It may still be in progress, and what was reported as failed must not run later.
+            await self._repeat(lambda: self._zones.stop(spec.id, 0))
         except Refused as error:
             log.warning("zone not started", id=spec.id, code=error.code, detail=str(error))
             reason = error.code if error.code in START_FAILURES else "StartError"

@@ -57,6 +57,10 @@ class ZoneSpecs:
             task.add_done_callback(lambda task: self._fetched(zone.id, task))
         return None
 
+    def forget(self, zone_id: str) -> None:
+        """Forget the spec of a zone that no longer exists."""
+        self._found.pop(zone_id, None)
+
     async def close(self) -> None:
         """Cancel all fetches."""
         tasks = list(self._fetching.values())
