@@ -173,3 +173,31 @@ def test_size_that_is_not_a_count_raises(tmp_path, create, name):
         create("5", tmp_path)
     with pytest.raises(ValueError, match=f"expected at least 0 as {name}, got -1"):
         create(-1, tmp_path)
+
+
+@pytest.mark.parametrize("page", ["page", "removed_page"])
+@pytest.mark.parametrize(
+    ("argument", "message"),
+    [
+        ({"state": "running"}, "expected a WorkloadState or None as state, got 'running'"),
+        ({"after": None}, "expected text as after, got None"),
+        ({"limit": "5"}, "expected an integer as limit, got '5'"),
+    ],
+)
+def test_argument_of_a_page_of_another_type_raises_type_error(page, argument, message):
+    with pytest.raises(TypeError, match=message):
+        getattr(WorkloadRegistry(), page)(**argument)
+
+
+def test_argument_of_a_registry_of_another_type_raises_type_error():
+    registry = WorkloadRegistry()
+    with pytest.raises(TypeError, match="expected a Workload, got 'wl-1'"):
+        registry.register("wl-1", now=0.0)
+    with pytest.raises(TypeError, match=r"expected an integer as limit, got 1\.5"):
+        registry.removable(now=0.0, retention=0.0, limit=1.5)
+    with pytest.raises(TypeError, match="expected a function as on_entry, got None"):
+        registry.observe(None)
+    with pytest.raises(TypeError, match="expected a function as on_change, got 5"):
+        registry.subscribe(5)
+    with pytest.raises(TypeError, match="expected a Persistence, got 'delayed'"):
+        registry.subscribe(print, persistence="delayed")

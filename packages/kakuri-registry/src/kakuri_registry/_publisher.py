@@ -64,7 +64,14 @@ class ChangePublisher(RegistryReader):
         Args:
             on_change: The function, which must not change the registry; None for no subscriber.
             persistence: Which changes it is called for, and when it stores them.
+
+        Raises:
+            TypeError: An argument is of another type.
         """
+        if on_change is not None and not callable(on_change):
+            raise TypeError(f"expected a function as on_change, got {on_change!r:.80}")
+        if not isinstance(persistence, Persistence):
+            raise TypeError(f"expected a Persistence, got {persistence!r:.80}")
         self._on_change = _ignore_change if on_change is None else on_change
         self._persistence = _REMOVALS if on_change is None else persistence
 
@@ -74,7 +81,12 @@ class ChangePublisher(RegistryReader):
         Args:
             on_entry: Called with the entry before, None if it is new, and the one after, None if
                 it was removed. It must not change the registry.
+
+        Raises:
+            TypeError: It can't be called.
         """
+        if not callable(on_entry):
+            raise TypeError(f"expected a function as on_entry, got {on_entry!r:.80}")
         self._on_entry = on_entry
 
     def _put(self, before: WorkloadEntry, entry: WorkloadEntry) -> WorkloadEntry:

@@ -74,7 +74,10 @@ class WorkloadRegistry(ChangePublisher):
         Raises:
             DuplicateWorkload: A workload has this id already.
             RegistryFull: The registry has `max_workloads` workloads.
+            TypeError: It is not a Workload.
         """
+        if not isinstance(workload, Workload):
+            raise TypeError(f"expected a Workload, got {workload!r:.80}")
         if workload.id in self._entries:
             raise DuplicateWorkload(workload.id)
         if len(self._entries) >= self._max_workloads:

@@ -90,9 +90,10 @@ class RegistryReader:
             limit: The largest number of snapshots.
 
         Raises:
+            TypeError: An argument is of another type.
             ValueError: The limit is not from 1 to MAX_PAGE.
         """
-        _check_limit(limit)
+        _check_page(state, after, limit)
         ids = islice(self._index.after(after, state, label), limit)
         return [self._entries[workload_id] for workload_id in ids]
 
@@ -113,7 +114,7 @@ class RegistryReader:
         limit: int = MAX_PAGE,
     ) -> list[Tombstone]:
         """Return a page of removed workloads. The arguments are those of `page`."""
-        _check_limit(limit)
+        _check_page(state, after, limit)
         return self._tombstones.page(state=state, label=label, after=after, limit=limit)
 
     def removable(
@@ -132,6 +133,7 @@ class RegistryReader:
             limit: The largest number of workloads.
 
         Raises:
+            TypeError: An argument is of another type.
             ValueError: The limit is not from 1 to MAX_PAGE.
         """
         _check_limit(limit)
@@ -208,7 +210,17 @@ class RegistryReader:
         return Ended(workload_id, since, entry_size(entry, history))
 
 
-def _check_limit(limit: int) -> None:
+def _check_limit(limit: object) -> None:
+    if not isinstance(limit, int) or isinstance(limit, bool):
+        raise TypeError(f"expected an integer as limit, got {limit!r:.80}")
     if not 1 <= limit <= MAX_PAGE:
         message = f"expected a limit from 1 to {MAX_PAGE}, got {limit}"
         raise ValueError(message)
+
+
+def _check_page(state: object, after: object, limit: object) -> None:
+    if not isinstance(state, WorkloadState | None):
+        raise TypeError(f"expected a WorkloadState or None as state, got {state!r:.80}")
+    if not isinstance(after, str):
+        raise TypeError(f"expected text as after, got {after!r:.80}")
+    _check_limit(limit)
