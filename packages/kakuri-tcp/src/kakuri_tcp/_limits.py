@@ -80,12 +80,11 @@ def check_type(name: str, value: object, expected: type) -> None:
 def check_limits(limits: "DataclassInstance") -> None:
     """Raise TypeError for a limit that is not a number, and ValueError for one out of range."""
     for field in fields(limits):
-        check_limit(
-            field.name,
-            getattr(limits, field.name),
-            is_whole=field.type in {"int", int},
-            may_be_zero=field.name == "reserved_connections",
-        )
+        name, value = field.name, getattr(limits, field.name)
+        is_whole = field.type in {"int", int}
+        if value.__class__ is (int if is_whole else float) and value > 0:
+            continue  # without a call: each start of the command checks dozens of limits
+        check_limit(name, value, is_whole=is_whole, may_be_zero=name == "reserved_connections")
 
 
 def check_limit(
