@@ -139,7 +139,7 @@ def full(shop, api):
 def test_apply_that_fails_names_the_workload_and_what_was_not_reached(kakuri, full):
     result = kakuri("apply", "--yes")
     assert (result.code, result.out) == (5, "")
-    assert result.err == "error: web: full\nnot applied: the 2 after it in the file\n"
+    assert result.err == "error: web: full\nnot applied: the 2 workloads after it\n"
 
 
 def test_apply_that_fails_prints_in_json_what_was_done(kakuri, full, tmp_path):

@@ -135,9 +135,9 @@ def test_token_with_thousands_of_characters_is_sent(tmp_path):
 
 @pytest.mark.parametrize(
     ("token", "got"),
-    [("", "0 characters"), ("x" * 8001, "8001 characters"), ("sec\nret", "one with others"),
-     ("sec ret", "one with others"), ("sec\x1bret", "one with others"),
-     ("sécret", "one with others")],
+    [("", "0 characters"), ("x" * 8001, "8001 characters"), ("sec\nret", "other characters"),
+     ("sec ret", "other characters"), ("sec\x1bret", "other characters"),
+     ("sécret", "other characters")],
 )  # fmt: skip
 def test_invalid_token_is_a_usage_error_that_does_not_show_it(tmp_path, token, got):
     path = tmp_path / "file"

@@ -83,6 +83,8 @@ def test_lines_have_no_ends(text, lines):
 def test_dash_is_standard_input_only_on_the_command_line(kakuri, api, environment, tmp_path):
     assert kakuri("run", "-d", "--name", "a", "--env-file", "-", "nginx", stdin="A=1\n").code == 0
     assert api.workloads["a"]["spec"]["env"] == {"A": "1"}
+    result = kakuri("run", "-d", "--env-file", "-", "nginx", stdin="A\n")
+    assert result.err == "error: standard input, line 1: expected NAME=VALUE, got 'A'\n"
     environment.delenv("KAKURI_HOST")
     config = f'current = "lab"\n[context.lab]\nhost = "{api.url}"\ntoken_file = "-"\n'
     environment.setenv("KAKURI_CLI_CONFIG", "-")

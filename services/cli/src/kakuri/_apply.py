@@ -110,7 +110,8 @@ def _carry_out_all(
     except CommandError as error:
         message = f"{one.id}: {error.message}"
         if later := len(changes) - len(documents) - 1:
-            message += f"\nnot applied: the {later} after it in the file"
+            those = "the workload" if later == 1 else f"the {later} workloads"
+            message += f"\nnot applied: {those} after it"
         raise CommandError(
             message, Exit(error.exit_code), code=error.code, document=error.document
         ) from error

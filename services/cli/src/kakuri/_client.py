@@ -174,7 +174,7 @@ class API:
             if not re.fullmatch(_CREDENTIAL, token):  # the error must not show the token
                 message = "expected a token of 1 to 8000 printable ASCII characters, without spaces"
                 fits = 0 < len(token) <= MAX_TOKEN
-                got = "one with others" if fits else f"{len(token)} characters"
+                got = "other characters" if fits else f"{len(token)} characters"
                 raise UsageError(f"{context.token_file}: {message}, got {got}")
             self._headers["Authorization"] = f"Bearer {token}"
         tls = None

@@ -199,17 +199,18 @@ def _variables(
     """Return the variables of files and options; an option overrides a file."""
     found: dict[str, str] = {}
     for path in files:
+        source = "standard input" if path == "-" else path
         try:
             content = decoded(read_argument(path))
         except (OSError, ValueError) as error:
-            raise unreadable(path, error) from error
+            raise unreadable(source, error) from error
         for number, line in enumerate(lines_of(content), 1):
             text = line.strip()
             if not text or text.startswith("#"):
                 continue
             name, separator, value = text.partition("=")
             if not separator or not name:
-                raise UsageError(f"{path}, line {number}: expected NAME=VALUE, got {text!r}")
+                raise UsageError(f"{source}, line {number}: expected NAME=VALUE, got {text!r}")
             found[name.removeprefix("export ").strip()] = value
     for one in given:
         name, separator, value = one.partition("=")
