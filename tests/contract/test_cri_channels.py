@@ -6,7 +6,8 @@ The server is kakuri-grpc's, with methods that carry raw bytes.
 import asyncio
 
 import pytest
-from kakuri_cri import ChannelError, GrpcChannel
+from kakuri_cri import ChannelError, GrpcChannel, Runtime
+from kakuri_cri.testing import FakeCri
 from kakuri_grpc import Limits, Method, Server, StatusCode, status_error
 from kakuri_sidecar import GrpcioChannel
 from kakuri_tcp.testing import until
@@ -181,3 +182,22 @@ async def test_channel_to_nothing_is_unavailable_at_once(make, tmp_path):
         await channel.call(UNARY.path, b"", timeout=60)
     assert caught.value.code == "UNAVAILABLE"
     await channel.close()
+
+
+@pytest.mark.parametrize("make_channel", CHANNELS.values(), ids=CHANNELS)
+async def test_reads_do_not_wait_for_pulls_if_the_runtime_allows_two_calls_at_a_time(make_channel):
+    async with (
+        FakeCri(concurrent_calls=2) as fake,
+        Runtime(make_channel(fake.endpoint)) as runtime,
+        runtime.events() as events,
+    ):
+        event = asyncio.create_task(anext(events))
+        await until(lambda: fake.listeners == 1)
+        fake.faults.set("PullImage", "100*delay(3600000)")
+        pulls = [asyncio.create_task(runtime.pull_image("a:1", 3600)) for _ in range(20)]
+        await fake.calls.wait_for("PullImage", 2)
+        assert (await runtime.version(5)).runtime_name == "fake"
+        assert await runtime.list_containers({}, timeout=5) == []
+        for each in (event, *pulls):
+            each.cancel()
+        await asyncio.gather(event, *pulls, return_exceptions=True)

@@ -4,7 +4,7 @@ import asyncio
 from collections import Counter
 
 import pytest
-from kakuri_cri import CallTimeout, Runtime, RuntimeUnavailable, _grpc_channel, api
+from kakuri_cri import CallKind, CallTimeout, Runtime, RuntimeUnavailable, _call_kinds, api
 from kakuri_cri.testing import FakeCri
 from kakuri_tcp.testing import until
 
@@ -138,17 +138,19 @@ async def test_close_ends_the_calls_of_all_connections(fake):
 
 
 def test_every_call_that_lists_or_inspects_is_a_read_or_a_measurement():
-    names = {
-        name
+    paths = [
+        method.path
         for service in (api.RuntimeService, api.ImageService)
-        for name in vars(service)
-        if not name.startswith("_")
-    }
-    assert frozenset().union(*_grpc_channel._KINDS) <= names
-    inspecting = {
-        name
-        for name in names
-        if name.startswith(("List", "Stream")) or name.endswith(("Status", "Stats", "Info"))
-    }
+        for method in vars(service).values()
+        if hasattr(method, "path")
+    ]
+    found = {path.rpartition("/")[2]: CallKind.of(path) for path in paths}
+    assert found.keys() >= _call_kinds._KINDS.keys()
     others = {"Version", "RuntimeConfig", "GetContainerEvents"}
-    assert inspecting | others == _grpc_channel._READS | _grpc_channel._MEASUREMENTS
+    for name, kind in found.items():
+        is_inspecting = name.startswith(("List", "Stream")) or name.endswith(
+            ("Status", "Stats", "Info")
+        )
+        is_quick = kind in {CallKind.READ, CallKind.MEASUREMENT}
+        assert is_quick == (is_inspecting or name in others), name
+    assert CallKind.of("/new.Service/Anything") is CallKind.CHANGE

@@ -3,7 +3,7 @@ import os
 
 import grpc
 import pytest
-from kakuri_cri import ChannelError, Runtime, RuntimeUnavailable
+from kakuri_cri import CallKind, ChannelError, Runtime, RuntimeUnavailable
 from kakuri_cri.testing import FakeCri
 from kakuri_sidecar import GrpcioChannel
 from kakuri_tcp.testing import until
@@ -48,10 +48,9 @@ async def test_channel_shows_its_socket(runtime):
 async def test_channel_keeps_one_stub_for_each_method(runtime, monkeypatch):
     channel = GrpcioChannel(runtime.endpoint)
     made = []
-    create = channel._channel.unary_unary
-    monkeypatch.setattr(
-        channel._channel, "unary_unary", lambda path: made.append(path) or create(path)
-    )
+    reads = channel._channels[CallKind.READ]
+    create = reads.unary_unary
+    monkeypatch.setattr(reads, "unary_unary", lambda path: made.append(path) or create(path))
     async with Runtime(channel) as cri:
         await cri.version()
         await cri.version()
@@ -116,7 +115,9 @@ async def test_stream_is_cancelled_however_it_ends(runtime, monkeypatch):
     for count in (1, 3):
         answers = Answers()
         monkeypatch.setattr(
-            channel._channel, "unary_stream", lambda path, given=answers: lambda *_, **__: given
+            channel._channels[CallKind.CHANGE],
+            "unary_stream",
+            lambda path, given=answers: lambda *_, **__: given,
         )
         stream = channel.stream("/x", b"", timeout=None)
         read = [answer async for _, answer in zip_async(range(count), stream)]

@@ -12,6 +12,7 @@ from kakuri_cri._version import __version__
 
 TYPE_CHECKING = False  # as type checkers know it, without the import of typing
 if TYPE_CHECKING:
+    from kakuri_cri._call_kinds import CallKind
     from kakuri_cri._channel import Channel, ChannelError
     from kakuri_cri._errors import (
         CallRefused,
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "MAX_RECEIVED",
+    "CallKind",
     "CallRefused",
     "CallTimeout",
     "CallUnanswered",
@@ -52,6 +54,7 @@ __all__ = [
 ]
 
 _MODULES = {
+    "_call_kinds": ("CallKind",),
     "_channel": ("Channel", "ChannelError"),
     "_errors": (
         "CallRefused",

@@ -1,9 +1,4 @@
-"""The channel over kakuri-grpc: a connection for each kind of call.
-
-A server may allow only a few calls at a time on a connection, and thousands of pulls or stops may
-wait for it. A read that waited with them would fail after its timeout of seconds, as if the runtime
-did not answer. So calls wait only for calls that take about as long as they do.
-"""
+"""The channel over kakuri-grpc: a connection for each kind of call."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -13,6 +8,7 @@ from kakuri_grpc import Backoff, DeadlineExceeded, GRPCError, Limits, MessageToo
 from kakuri_protobuf import Method
 from kakuri_tcp import Endpoint
 
+from kakuri_cri._call_kinds import CallKind
 from kakuri_cri._channel import ChannelError
 from kakuri_cri._limits import MAX_RECEIVED
 
@@ -23,38 +19,12 @@ MAX_WAITING_CALLS = 1_000_000
 """Maximum number of calls that wait for a stream: several for each zone of the largest node. Some
 servers allow only 100 streams, and a client may remove thousands of zones at once."""
 
-_READS = frozenset({
-    "Version", "Status", "RuntimeConfig", "GetContainerEvents",
-    "ListPodSandbox", "StreamPodSandboxes", "PodSandboxStatus",
-    "ListContainers", "StreamContainers", "ContainerStatus",
-    "ListImages", "StreamImages", "ImageStatus",
-})  # fmt: skip
-"""Calls that the runtime answers from its records, and its events, which concern the same state."""
-
-_MEASUREMENTS = frozenset({
-    "ContainerStats", "ListContainerStats", "StreamContainerStats",
-    "PodSandboxStats", "ListPodSandboxStats", "StreamPodSandboxStats",
-    "ListMetricDescriptors", "ListPodSandboxMetrics", "StreamPodSandboxMetrics",
-    "ImageFsInfo",
-})  # fmt: skip
-"""Calls for which the runtime inspects cgroups and file systems: seconds for thousands of zones."""
-
-_PULLS = frozenset({"PullImage"})
-"""As slow as a registry."""
-
-_WAITS = frozenset({"StopContainer", "ExecSync"})
-"""As slow as the processes of a container, within a time that the caller allows."""
-
-_KINDS = (_READS, _MEASUREMENTS, _PULLS, _WAITS)
-"""The kinds of calls with a connection of their own; all others change something, and share one."""
-
 
 class GrpcChannel:
     """A `Channel` on asyncio, without compiled parts and without threads.
 
-    It has up to five connections, and opens each with the first call of its kind: reads with the
-    events, statistics, pulls, stops with commands, and everything else. So status reads never wait
-    for slow calls, even if the runtime allows only two calls at a time on a connection.
+    It has a connection for each `CallKind`, opened by the first call of that kind. So status reads
+    never wait for slow calls, even if the runtime allows only two calls at a time on a connection.
     """
 
     def __init__(self, endpoint: Endpoint | str, *, max_received: int = MAX_RECEIVED) -> None:
@@ -68,13 +38,14 @@ class GrpcChannel:
             EndpointError: The text is not an endpoint.
         """
         limits = Limits(received=max_received, waiting_calls=MAX_WAITING_CALLS)
-        self._changes, *self._of_kinds = (
-            kakuri_grpc.Channel(endpoint, limits=limits, backoff=_BACKOFF) for _ in (None, *_KINDS)
-        )
+        self._channels = {
+            kind: kakuri_grpc.Channel(endpoint, limits=limits, backoff=_BACKOFF)
+            for kind in CallKind
+        }
         self._methods: dict[str, tuple[kakuri_grpc.Channel, Method[bytes, bytes]]] = {}
 
     def __repr__(self) -> str:
-        return f"<GrpcChannel {self._of_kinds[0]!r}>"
+        return f"<GrpcChannel {self._channels[CallKind.READ]!r}>"
 
     async def call(self, path: str, request: bytes, *, timeout: float | None) -> bytes:
         """Send one message and return the only answer; see `Channel.call`."""
@@ -99,13 +70,11 @@ class GrpcChannel:
 
     async def close(self) -> None:
         """Close the connections; calls in progress raise ChannelError."""
-        await asyncio.gather(*(channel.close() for channel in (self._changes, *self._of_kinds)))
+        await asyncio.gather(*(channel.close() for channel in self._channels.values()))
 
     def _method(self, path: str) -> tuple[kakuri_grpc.Channel, Method[bytes, bytes]]:
         """Return the channel for a method, and the method."""
-        name = path.rpartition("/")[2]
-        of_kinds = zip(_KINDS, self._of_kinds, strict=True)
-        channel = next((channel for kind, channel in of_kinds if name in kind), self._changes)
+        channel = self._channels[CallKind.of(path)]
         method = self._methods[path] = channel, Method(path, bytes, bytes)
         return method
 

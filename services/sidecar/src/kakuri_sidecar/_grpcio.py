@@ -1,17 +1,21 @@
 """An implementation of kakuri_cri.Channel with grpcio."""
 
+import asyncio
 import os
 from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Any
 
 import grpc
-from kakuri_cri import MAX_RECEIVED, ChannelError
+from kakuri_cri import MAX_RECEIVED, CallKind, ChannelError
 from kakuri_tcp import Endpoint
 
 
 class GrpcioChannel:
-    """A gRPC channel to a runtime's Unix socket; create it inside a running event loop."""
+    """Channels to a runtime's Unix socket, one for each kind of call.
+
+    Create it inside a running event loop.
+    """
 
     def __init__(self, endpoint: Endpoint | str, *, max_received: int = MAX_RECEIVED) -> None:
         if isinstance(endpoint, str):
@@ -31,7 +35,10 @@ class GrpcioChannel:
             ("grpc.use_local_subchannel_pool", 1),
             ("grpc.enable_http_proxy", 0),
         )
-        self._channel = grpc.aio.insecure_channel(f"unix:{endpoint.path}", options=options)
+        self._channels = {
+            kind: grpc.aio.insecure_channel(f"unix:{endpoint.path}", options=options)
+            for kind in CallKind
+        }
 
     def __repr__(self) -> str:
         return f"<GrpcioChannel unix:{self._path}>"
@@ -41,7 +48,7 @@ class GrpcioChannel:
         self._check_owner()
         method = self._methods.get(path)
         if method is None:
-            method = self._methods[path] = self._channel.unary_unary(path)
+            method = self._methods[path] = self._channels[CallKind.of(path)].unary_unary(path)
         try:
             return await method(request, timeout=timeout)
         except grpc.aio.AioRpcError as error:
@@ -52,7 +59,8 @@ class GrpcioChannel:
     ) -> AsyncGenerator[bytes, None]:
         """Send one message and yield the answers; see kakuri_cri.Channel."""
         self._check_owner()
-        method: grpc.aio.UnaryStreamMultiCallable[bytes, bytes] = self._channel.unary_stream(path)
+        channel = self._channels[CallKind.of(path)]
+        method: grpc.aio.UnaryStreamMultiCallable[bytes, bytes] = channel.unary_stream(path)
         answers = method(request, timeout=timeout)
         try:
             async for answer in answers:
@@ -63,8 +71,8 @@ class GrpcioChannel:
             answers.cancel()
 
     async def close(self) -> None:
-        """Close the connection; calls in progress raise ChannelError."""
-        await self._channel.close()
+        """Close the connections; calls in progress raise ChannelError."""
+        await asyncio.gather(*(channel.close() for channel in self._channels.values()))
 
     def _check_owner(self) -> None:
         """Refuse a socket of another user, who would receive every zone's variables.
