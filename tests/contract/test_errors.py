@@ -20,6 +20,7 @@ VALUES = {
     "locations": ["http://a/", "http://b/"],
     "path": "/some/path",
     "position": 3,
+    "trailers": (("name", "value"),),
     "error": ErrorReply("invalid", "some message"),
 }
 
