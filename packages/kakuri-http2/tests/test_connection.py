@@ -602,3 +602,20 @@ def test_limits_of_another_type_raise_type_error(connection, limits):
 def test_accept_that_cannot_be_called_raises_type_error():
     with pytest.raises(TypeError, match="expected a function as accept, got 5"):
         ServerConnection(accept=5)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (
+            lambda connection: connection.ping("12345678"),
+            "expected bytes in a ping, got '12345678'",
+        ),
+        (lambda connection: connection.ping(None), "expected bytes in a ping, got None"),
+        (lambda connection: connection.go_away(None), "expected an ErrorCode, got None"),
+        (lambda connection: connection.go_away(debug="x"), "expected bytes as debug, got 'x'"),
+    ],
+)
+def test_argument_of_another_type_raises_type_error(call, message):
+    with pytest.raises(TypeError, match=message):
+        call(ClientConnection())

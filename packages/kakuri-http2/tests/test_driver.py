@@ -256,3 +256,8 @@ async def test_ended_returns_how_the_client_cancelled_the_exchange(tmp_path):
         first, again = await ends.get(), await ends.get()
     assert first is again
     assert first.code == ErrorCode.CANCEL
+
+
+def test_handler_that_cannot_be_called_raises_type_error():
+    with pytest.raises(TypeError, match="expected a function as handler, got None"):
+        ServerDriver(None)

@@ -44,6 +44,8 @@ def test_limit_that_is_not_above_0_raises_value_error(value):
     ("options", "message"),
     [
         ({"limits": 5}, "expected limits of type LineServerLimits, got 5"),
+        ({"on_fault": 5}, "expected a function as on_fault, got 5"),
+        ({"parse": "json"}, "expected a function as parse, got 'json'"),
         ({"first_byte": "{"}, "expected first_byte of type bytes, got '{'"),
         ({"unix_access": 0o600}, "expected unix_access of type UnixAccess, got 384"),
     ],

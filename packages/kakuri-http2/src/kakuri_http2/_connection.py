@@ -211,13 +211,28 @@ class Connection(InboundFields):
             self._fail(RemoteProtocolError(message, code))
 
     def go_away(self, code: ErrorCode = ErrorCode.NO_ERROR, debug: bytes = b"") -> None:
-        """Send GOAWAY: no more streams of the peer are accepted, and open ones continue."""
+        """Send GOAWAY: no more streams of the peer are accepted, and open ones continue.
+
+        Raises:
+            TypeError: An argument is of another type.
+        """
+        if not isinstance(code, ErrorCode):
+            raise TypeError(f"expected an ErrorCode, got {code!r:.80}")
+        if not isinstance(debug, bytes):
+            raise TypeError(f"expected bytes as debug, got {debug!r:.80}")
         if not self._is_over:
             self._is_going_away = True
             self._out.append(frames.goaway(self._last_peer_stream, code, debug))
 
     def ping(self, data: bytes) -> None:
-        """Send a PING frame with eight bytes; the answer is a PingAcknowledged event."""
+        """Send a PING frame with eight bytes; the answer is a PingAcknowledged event.
+
+        Raises:
+            LocalProtocolError: The data has another length.
+            TypeError: The data is not bytes.
+        """
+        if not isinstance(data, bytes):
+            raise TypeError(f"expected bytes in a ping, got {data!r:.80}")
         if len(data) != 8:
             raise LocalProtocolError(f"expected eight bytes in a ping, got {len(data)}")
         if not self._is_over:

@@ -23,7 +23,12 @@ class ServerDriver(Driver[ServerConnection]):
             handler: Sends the response with the exchange's methods. If it raises, or returns
                 without having ended the exchange, the exchange is reset with INTERNAL_ERROR.
             limits: What the client may do.
+
+        Raises:
+            TypeError: An argument is of another type.
         """
+        if not callable(handler):
+            raise TypeError(f"expected a function as handler, got {handler!r:.80}")
         super().__init__(ServerConnection(limits, self._accept))
         self._handler = handler
         self._accepted: list[Exchange] = []

@@ -85,6 +85,11 @@ async def listen_lines(
     check_type("limits", limits, LineServerLimits)
     if not callable(handler):
         raise TypeError(f"expected a function as handler, got {handler!r:.80}")
+    functions = {"on_fault": on_fault, "encode": encode, "encode_result": encode_result,
+                 "parse": parse, "parse_first": parse_first}  # fmt: skip
+    for name, function in functions.items():
+        if function is not None and not callable(function):
+            raise TypeError(f"expected a function as {name}, got {function!r:.80}")
     if first_byte is not None:
         check_type("first_byte", first_byte, bytes)
 
