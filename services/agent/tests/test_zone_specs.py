@@ -1,10 +1,11 @@
 """Specs of zones that were found in the runtime, fetched once each."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
-from kakuri_agent import ZoneRuntime
-from kakuri_agent.runtimes._zone_specs import ZoneSpecs
+from kakuri_agent import RuntimeUnavailable, ZoneRuntime
+from kakuri_agent.runtimes._zone_specs import MAX_FETCHING, ZoneSpecs
 from kakuri_tcp.testing import until
 from kakuri_workload import (
     WorkloadState,
@@ -110,6 +111,16 @@ async def test_closed_specs_have_no_fetch_in_progress(found):
     assert specs._fetching == {}
 
 
+async def test_spec_is_fetched_once_the_runtime_answers_again(found):
+    runtime = Runtime(RuntimeUnavailable("away"), RuntimeUnavailable("away"), KNOWN)
+    specs = specs_of(runtime, found)
+    with capture_logs() as logged:
+        specs.take(LISTED)
+        await found.get()
+    assert specs.take(LISTED) is SPEC
+    assert len(logged) == 1
+
+
 class ListedZones:
     """Zones that report events of a queue, and return the spec of each zone."""
 
@@ -123,6 +134,8 @@ class ListedZones:
             yield await self.queue.get()
 
     async def zone(self, zone_id):
+        if zone_id != "a":
+            raise RuntimeUnavailable(f"the answer about {zone_id} can't be read")
         return KNOWN
 
     async def close(self):
@@ -151,4 +164,21 @@ async def test_spec_of_a_zone_that_is_gone_before_it_is_taken_is_forgotten():
     zones.queue.put_nowait(ZoneGone("a"))
     await until(lambda: runtime.status("a") is None)
     assert runtime._specs._found == {}
+    await runtime.close()
+
+
+async def test_specs_that_can_not_be_fetched_hold_no_other_up():
+    zones = ListedZones()
+    runtime = ZoneRuntime(zones)
+    runtime.attach(Observer())
+    unreadable = [replace(LISTED, id=f"b{number}") for number in range(MAX_FETCHING)]
+    for event in (*map(ZoneChanged, [*unreadable, LISTED]), ZonesListed()):
+        zones.queue.put_nowait(event)
+    await until(lambda: runtime.is_listed)
+    with capture_logs() as logged:
+        for each in [*unreadable, LISTED]:
+            assert runtime.spec(each.id) is None
+        await until(lambda: runtime._specs._found)
+        assert runtime.spec("a") is SPEC
+    assert [entry["event"] for entry in logged] == ["the spec of a zone can't be fetched"] * 4
     await runtime.close()

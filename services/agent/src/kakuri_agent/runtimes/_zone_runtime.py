@@ -103,7 +103,7 @@ class ZoneRuntime:
         self._retry = retry
         self._logs = ZoneLogs(zones, retry)
         self._view = ZoneView(self._zone_changed, logs_outages=not zones.logs_outages)
-        self._specs = ZoneSpecs(self._fetch, self._view.changed)
+        self._specs = ZoneSpecs(zones.zone, self._view.changed)
         self._commands: dict[str, _Command] = {}
         self._removals = RemovalQueue()
         self._following: asyncio.Task[None] | None = None
@@ -311,10 +311,6 @@ class ZoneRuntime:
             self._removals.forget(zone_id)  # the next attempt comes after all that wait
             raise
         return Remains(removal, log, status)
-
-    async def _fetch(self, zone_id: str) -> ZoneStatus | None:
-        """Return a zone with its spec; None if there is no such zone."""
-        return await self._repeat(lambda: self._zones.zone(zone_id))
 
     async def _repeat(
         self, operation: Callable[[], Awaitable[T]], *, start: ZoneSpec | None = None

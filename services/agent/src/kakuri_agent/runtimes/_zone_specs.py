@@ -10,6 +10,8 @@ from collections.abc import Awaitable, Callable
 import structlog
 from kakuri_workload import ZoneSpec, ZoneStatus
 
+from kakuri_agent.runtimes._protocol import RuntimeFault
+
 log = structlog.get_logger()
 
 MAX_FETCHING = 4
@@ -18,12 +20,16 @@ MAX_FETCHING = 4
 FIRST_RETRY, LAST_RETRY = 0.5, 60.0
 """Seconds until a spec that the runtime could not return is fetched again; doubled each time."""
 
+LAST_FAULT_RETRY = 3.0
+"""The longest of these pauses after a request that failed: the runtime may answer soon."""
+
 
 class ZoneSpecs:
     """Fetches specs and keeps each until it is taken.
 
     Args:
-        fetch: Returns a zone with its spec; None if the zone no longer exists.
+        fetch: Returns a zone with its spec; None if the zone no longer exists. May raise
+            RuntimeFault.
         on_found: Is called with a zone's id once `take` would return its spec.
     """
 
@@ -70,16 +76,24 @@ class ZoneSpecs:
 
     async def _fetch_until_found(self, zone_id: str) -> None:
         pause, longest = self._retry
+        last_error: str | None = None
         while True:
-            async with self._slots:
-                zone = await self._fetch(zone_id)
-            if zone is None:
-                return
-            if zone.spec is not None:
-                self._found[zone_id] = zone
-                return
-            log.warning("the spec of a zone can't be read", id=zone_id)
-            await asyncio.sleep(pause)
+            try:
+                async with self._slots:  # not while it waits: others can be fetched meanwhile
+                    zone = await self._fetch(zone_id)
+            except RuntimeFault as error:
+                if str(error) != last_error:
+                    last_error = str(error)
+                    log.warning("the spec of a zone can't be fetched", id=zone_id, error=last_error)
+                await asyncio.sleep(min(pause, LAST_FAULT_RETRY))
+            else:
+                if zone is None:
+                    return
+                if zone.spec is not None:
+                    self._found[zone_id] = zone
+                    return
+                log.warning("the spec of a zone can't be read", id=zone_id)
+                await asyncio.sleep(pause)
             pause = min(pause * 2, longest)
 
     def _fetched(self, zone_id: str, task: asyncio.Task[None]) -> None:
