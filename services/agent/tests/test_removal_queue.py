@@ -60,6 +60,9 @@ class SlowZones:
         await asyncio.sleep(0.5)
         return ZoneStatus(zone_id, WorkloadState.FAILED, container_id="c")
 
+    async def zone(self, zone_id):
+        return None
+
     async def read_log(self, zone_id, request):
         raise NoLog(zone_id)
 
