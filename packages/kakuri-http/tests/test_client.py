@@ -23,7 +23,7 @@ from kakuri_http import (
     UntrustedServer,
     serve,
 )
-from kakuri_tcp import Credentials, UnixAccess
+from kakuri_tcp import Credentials, LocalAccess
 from kakuri_tcp import _peers as peers
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
@@ -393,8 +393,8 @@ async def test_client_of_a_unix_socket_gets_a_response(tmp_path):
 
 async def test_unix_server_of_another_user_raises_untrusted_server(tmp_path, monkeypatch):
     monkeypatch.setattr(peers, "credentials_of", lambda connected: Credentials(1, 4711, 4711))
-    everyone = UnixAccess(mode=0o666)  # the server sees the same user
-    async with await serve(f"unix:{tmp_path}/s", echo_router(), unix_access=everyone) as server:
+    everyone = LocalAccess(mode=0o666)  # the server sees the same user
+    async with await serve(f"unix:{tmp_path}/s", echo_router(), local_access=everyone) as server:
         async with Client(server.endpoint) as client:
             with pytest.raises(UntrustedServer, match="user 4711 listens there") as caught:
                 await client.request("POST", "/count", body=b"secret")

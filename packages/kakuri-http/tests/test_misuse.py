@@ -41,8 +41,8 @@ def ok(request):
         (("127.0.0.1:0", Router()), {"tls": "cert.pem"}, "expected tls of type ServerTLS"),
         (
             ("127.0.0.1:0", Router()),
-            {"unix_access": 0o600},
-            "expected unix_access of type UnixAccess",
+            {"local_access": 0o600},
+            "expected local_access of type LocalAccess",
         ),
     ],
 )

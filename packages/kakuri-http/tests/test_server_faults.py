@@ -1,10 +1,12 @@
 """Handlers, checks and bodies that fail, and awaitables of every kind."""
 
 import asyncio
+import json
 import logging
 
 import pytest
-from kakuri_http import Headers, Response, ResponseAborted, Router
+from kakuri_http import Headers, Response, ResponseAborted, Router, serve
+from kakuri_tcp import LocalAccess
 
 from .wire import wired
 
@@ -128,3 +130,23 @@ def test_headers_are_equal_only_to_headers():
     assert headers == Headers({"a": "1"})
     assert hash(headers) == hash(Headers({"a": "1"}))
     assert headers != {"A": "1"}
+
+
+@pytest.mark.parametrize("sent", [GET, b"", b"x" * 100_000, GET * 100])
+async def test_user_who_may_not_connect_gets_403_whatever_is_sent(monkeypatch, sent):
+    monkeypatch.setattr("kakuri_tcp._user_check.client_user", lambda accepted: 4711)
+    asked, logged = [], []
+    async with await serve(
+        "127.0.0.1:0", table(asked.append), access_log=logged.append,
+        local_access=LocalAccess(uids=()),
+    ) as server:  # fmt: skip
+        reader, writer = await asyncio.open_connection(server.endpoint.host, server.endpoint.port)
+        writer.write(sent)
+        head, _, content = (await reader.read()).partition(b"\r\n\r\n")
+        writer.close()
+    assert head.startswith(b"HTTP/1.1 403 Forbidden\r\n")
+    assert b"Connection: close" in head
+    problem = {"title": "Forbidden", "status": 403, "code": "forbidden_user"}
+    detail = {"detail": "user 4711 of this machine may not use this server"}
+    assert json.loads(content) == problem | detail
+    assert (asked, [access.status for access in logged]) == ([], [403])

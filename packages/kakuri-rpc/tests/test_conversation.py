@@ -31,7 +31,7 @@ from kakuri_rpc import (
     _server,
     serve,
 )
-from kakuri_tcp import Endpoint, listen_lines
+from kakuri_tcp import Endpoint, LocalAccess, listen_lines
 from kakuri_workload import Transition, Workload
 
 ANY_PORT = Endpoint.parse("127.0.0.1:0")
@@ -321,3 +321,19 @@ async def test_status_with_a_message_counts_its_bytes_before_the_next_request(
 async def test_handler_that_is_not_a_function_is_refused():
     with pytest.raises(TypeError, match="expected a function as handler, got 5"):
         await serve("127.0.0.1:0", 5)
+
+
+async def test_agent_that_refuses_the_clients_user_is_unreachable(monkeypatch):
+    monkeypatch.setattr("kakuri_tcp._user_check.client_user", lambda accepted: 4711)
+    handled, codes = [], []
+    async with (
+        await serve(
+            ANY_PORT, handled.append, local_access=LocalAccess(uids=()), on_error=codes.append
+        ) as server,
+        AgentClient(server.endpoint) as client,
+    ):
+        for _ in range(2):
+            with pytest.raises(AgentUnreachable) as refused:
+                await client.get_status("wl-1")
+        assert "user 4711 of this machine may not use this server" in str(refused.value)
+    assert (handled, set(codes)) == ([], {ErrorCode.FORBIDDEN})

@@ -11,10 +11,10 @@ from kakuri_tcp import (
     LineClientLimits,
     LineDecoder,
     LineServerLimits,
+    LocalAccess,
     RepeatCache,
     ServerLimits,
     ServerTLS,
-    UnixAccess,
     blocking,
     connect,
     listen,
@@ -47,7 +47,7 @@ def test_limit_that_is_not_above_0_raises_value_error(value):
         ({"on_fault": 5}, "expected a function as on_fault, got 5"),
         ({"parse": "json"}, "expected a function as parse, got 'json'"),
         ({"first_byte": "{"}, "expected first_byte of type bytes, got '{'"),
-        ({"unix_access": 0o600}, "expected unix_access of type UnixAccess, got 384"),
+        ({"local_access": 0o600}, "expected local_access of type LocalAccess, got 384"),
     ],
 )
 async def test_option_of_listen_lines_of_another_type_raises_type_error(options, message):
@@ -106,8 +106,8 @@ def test_size_that_is_not_a_whole_number_above_0_raises(create, size, error):
         (ClientTLS, {"alpn": "h2"}, "expected a tuple of protocol names as alpn, got 'h2'"),
         (ServerTLS, {"certificate": None}, "expected the path of a file as certificate, got None"),
         (ServerTLS, {"certificate": "a", "alpn": ["h2"]}, "expected a tuple .* as alpn"),
-        (UnixAccess, {"mode": True}, "expected a mode such as 0o600, got True"),
-        (UnixAccess, {"group": b"www"}, "expected the name or number of a group, got b'www'"),
+        (LocalAccess, {"mode": True}, "expected a mode such as 0o600, got True"),
+        (LocalAccess, {"group": b"www"}, "expected the name or number of a group, got b'www'"),
         (Endpoint.tcp, {"host": None, "port": 1}, "expected text as host, got None"),
         (Endpoint.tls, {"host": "a", "port": "1"}, "expected a number as port, got '1'"),
         (Endpoint.unix, {"path": b"/a"}, "expected text as path, got b'/a'"),
@@ -172,7 +172,7 @@ async def test_factory_that_cannot_be_called_raises_type_error():
     [
         ("2", {}, "expected number of type int, got '2'"),
         (2, {"limits": 5}, "expected limits of type ServerLimits, got 5"),
-        (2, {"unix_access": 0o600}, "expected unix_access of type UnixAccess, got 384"),
+        (2, {"local_access": 0o600}, "expected local_access of type LocalAccess, got 384"),
     ],
 )
 def test_argument_of_open_listening_sockets_of_another_type_raises(number, options, message):

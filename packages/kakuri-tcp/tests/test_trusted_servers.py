@@ -13,7 +13,7 @@ from kakuri_tcp import (
     Credentials,
     Endpoint,
     LineClient,
-    UnixAccess,
+    LocalAccess,
     UntrustedServer,
     blocking,
     connect,
@@ -22,7 +22,7 @@ from kakuri_tcp import (
 from kakuri_tcp import _peers as peers
 
 # The server sees the same user, and would turn it away.
-ANYBODY = UnixAccess(mode=0o666)
+ANYBODY = LocalAccess(mode=0o666)
 OTHER = os.geteuid() + 12345
 
 # Binds, becomes the user, listens: the kernel notes who called listen().
@@ -61,7 +61,7 @@ EACH_CLIENT = pytest.mark.parametrize("client", [with_connect, with_line_client,
 @pytest.fixture
 async def endpoint(tmp_path):
     where = Endpoint.unix(f"{tmp_path}/socket")
-    async with await listen_lines(where, bytes.upper, unix_access=ANYBODY) as server:
+    async with await listen_lines(where, bytes.upper, local_access=ANYBODY) as server:
         yield server.endpoint
 
 

@@ -169,4 +169,4 @@ async def test_line_without_a_request_that_waits_for_its_turn_ends_the_connectio
     link, received = link_with_replies(300, 301)
     await run_pending()
     assert received == list(range(300))
-    assert "a line without a request" in str(link.fault)
+    assert "a line without a request: " in str(link.fault)

@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from kakuri_tcp import Credentials, Endpoint, LineClient, ListenFailed, UnixAccess, listen_lines
+from kakuri_tcp import Credentials, Endpoint, LineClient, ListenFailed, LocalAccess, listen_lines
 
 
 @pytest.fixture
@@ -32,10 +32,10 @@ async def test_request_over_a_unix_socket_is_answered(endpoint, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("access", "mode"), [(None, 0o600), (UnixAccess(mode=0o660, group=os.getegid()), 0o660)]
+    ("access", "mode"), [(None, 0o600), (LocalAccess(mode=0o660, group=os.getegid()), 0o660)]
 )
 async def test_socket_file_has_the_given_mode(endpoint, access, mode):
-    async with await listen_lines(endpoint, bytes.upper, unix_access=access):
+    async with await listen_lines(endpoint, bytes.upper, local_access=access):
         status = Path(endpoint.path).stat()
         assert stat.S_IMODE(status.st_mode) == mode
         assert status.st_gid == os.getegid()
@@ -130,7 +130,7 @@ async def test_socket_in_a_missing_directory_raises_listen_failed_with_the_direc
 
 async def test_unknown_group_raises_listen_failed(endpoint, tmp_path):
     with pytest.raises(ListenFailed, match="there is no group 'no-such-group'"):
-        await listen_lines(endpoint, bytes.upper, unix_access=UnixAccess(group="no-such-group"))
+        await listen_lines(endpoint, bytes.upper, local_access=LocalAccess(group="no-such-group"))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -138,7 +138,7 @@ async def test_unknown_group_raises_listen_failed(endpoint, tmp_path):
 async def test_group_that_cannot_exist_raises_listen_failed(endpoint, tmp_path, group):
     """The number -1 would leave the group as it is."""
     with pytest.raises(ListenFailed, match=r"expected a group from 0 to|there is no group"):
-        await listen_lines(endpoint, bytes.upper, unix_access=UnixAccess(group=group))
+        await listen_lines(endpoint, bytes.upper, local_access=LocalAccess(group=group))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -148,13 +148,13 @@ async def test_socket_whose_group_cannot_be_set_is_removed(endpoint, tmp_path, m
 
     monkeypatch.setattr(os, "chown", refuse)
     with pytest.raises(ListenFailed, match="Operation not permitted"):
-        await listen_lines(endpoint, bytes.upper, unix_access=UnixAccess(mode=0o660, group=0))
+        await listen_lines(endpoint, bytes.upper, local_access=LocalAccess(mode=0o660, group=0))
     assert list(tmp_path.iterdir()) == []
 
 
 async def test_peer_of_another_user_is_refused_even_if_the_mode_permits_it(endpoint, monkeypatch):
     async with await listen_lines(endpoint, bytes.upper) as server, LineClient(endpoint) as client:
-        monkeypatch.setattr(UnixAccess, "admits", lambda access, peer: peer.uid != os.geteuid())
+        monkeypatch.setattr(LocalAccess, "admits", lambda access, peer: peer.uid != os.geteuid())
         with pytest.raises(ConnectionError):
             await client.request(b"a", timeout=5)
         assert server.counters.refused == 1
@@ -162,8 +162,8 @@ async def test_peer_of_another_user_is_refused_even_if_the_mode_permits_it(endpo
 
 def test_admits_depends_on_mode_and_user():
     mine, root, other = (Credentials(1, uid, 1) for uid in (os.geteuid(), 0, 12345))
-    assert [UnixAccess().admits(peer) for peer in (mine, root, other)] == [True, True, False]
-    assert UnixAccess(mode=0o660).admits(other)
+    assert [LocalAccess().admits(peer) for peer in (mine, root, other)] == [True, True, False]
+    assert LocalAccess(mode=0o660).admits(other)
 
 
 async def test_another_user_cannot_connect():
@@ -199,4 +199,4 @@ def connect_as_nobody(path):
 )
 def test_access_with_an_invalid_mode_is_refused(mode, error, message):
     with pytest.raises(error, match=f"^{message}$"):
-        UnixAccess(mode=mode)
+        LocalAccess(mode=mode)

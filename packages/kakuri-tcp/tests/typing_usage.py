@@ -15,10 +15,10 @@ from kakuri_tcp import (
     LineDecoder,
     LineError,
     LineServerLimits,
+    LocalAccess,
     Server,
     ServerLimits,
     ServerTLS,
-    UnixAccess,
     blocking,
     connect,
     listen,
@@ -59,7 +59,7 @@ async def endpoints_are_values_or_text() -> None:
         limits=LineServerLimits(line=100),
         on_fault=fault_reply,
         first_byte=b"{",
-        unix_access=UnixAccess(mode=0o660, group="wheel"),
+        local_access=LocalAccess(mode=0o660, group="wheel"),
     )
     assert_type(server.endpoint, Endpoint)
     assert_type(server.counters, Counters)

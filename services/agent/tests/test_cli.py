@@ -14,7 +14,7 @@ from kakuri_daemon import DaemonError, LogStream
 from kakuri_http import Response, Router, serve
 from kakuri_registry import StoreFailed
 from kakuri_rpc import AgentClient, AgentError, ErrorCode, State
-from kakuri_tcp import Endpoint, UnixAccess
+from kakuri_tcp import Endpoint, LocalAccess
 from kakuri_workload import Workload
 from kakuri_zones import Settings as ZoneSettings
 
@@ -46,8 +46,8 @@ async def test_service_runs_a_workload_over_its_socket(tmp_path):
 
 async def test_listen_group_can_connect_to_the_socket(tmp_path):
     at = Endpoint.parse(f"unix:{tmp_path}/agent.sock")
-    access = UnixAccess(mode=0o660, group=os.getegid())
-    async with agent_service(replace(settings(tmp_path), listen=at, unix_access=access)):
+    access = LocalAccess(mode=0o660, group=os.getegid())
+    async with agent_service(replace(settings(tmp_path), listen=at, local_access=access)):
         status = Path(at.path).stat()
         assert (stat.S_IMODE(status.st_mode), status.st_gid) == (0o660, os.getegid())
     async with agent_service(replace(settings(tmp_path), listen=at)):

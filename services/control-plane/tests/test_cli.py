@@ -11,8 +11,11 @@ from kakuri_control_plane._cli import main
         (["--allowed-host", "http://a.b:80/x"], "expected a host name"),
         (["--allowed-host", "a.example:80"], "expected a host name"),
         (["--allowed-host", ""], "expected a host name"),
-        (["--agent-user", "no such user"], "expected a user of this machine, got 'no such user'"),
-        (["--agent-user", "-1"], "expected a user of this machine, got '-1'"),
+        (
+            ["--agent-user", "no such user"],
+            "expected the name or number of a user, got 'no such user'",
+        ),
+        (["--agent-user", "-1"], "expected the name or number of a user, got '-1'"),
     ],
 )
 def test_invalid_option_of_the_control_plane_is_one_line_and_status_2(capsys, arguments, words):

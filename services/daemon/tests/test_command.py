@@ -4,8 +4,15 @@ import sys
 
 import click
 import pytest
-from kakuri_daemon import DaemonCommand, DaemonError, WorkerCount, endpoint, listen_group
-from kakuri_tcp import Endpoint, UnixAccess
+from kakuri_daemon import (
+    DaemonCommand,
+    DaemonError,
+    WorkerCount,
+    allow_user,
+    endpoint,
+    listen_group,
+)
+from kakuri_tcp import Endpoint, LocalAccess
 from structlog.testing import capture_logs
 
 
@@ -47,32 +54,61 @@ def daemon(monkeypatch, capsys):
     return call
 
 
-def test_listen_group_without_a_unix_socket_is_refused(capsys, monkeypatch):
+SOCKET = ["--listen", "unix:/run/x.sock"]
+
+
+@pytest.fixture
+def access_of(monkeypatch):
+    """Call a daemon's command; gives who may connect, or the exit status."""
     monkeypatch.setattr("kakuri_daemon._command.configure_logs", lambda **options: Quiet())
     called = []
 
     @click.command(cls=DaemonCommand, name="test-daemon", default_listen="127.0.0.1:7000")
     @listen_group
-    def command(listen, unix_access):
-        called.append((listen.path, unix_access))
+    @allow_user
+    def command(listen, local_access):
+        called.append(local_access)
 
-    for arguments, status in [
-        (["--listen-group", "x", "--listen", "unix:/run/x.sock"], 0),
-        (["--listen", "unix:/run/x.sock"], 0),
-        (["--listen-group", "0042", "--listen", "unix:/run/x.sock"], 0),
-        (["--listen-group", "9" * 5000, "--listen", "unix:/run/x.sock"], 2),
-        (["--listen-group", "x"], 2),
-        (["--listen-group", "x", "--listen", "127.0.0.1:0"], 2),
-    ]:
+    def call(*arguments):
         with pytest.raises(SystemExit) as ended:
-            command.main(arguments)
-        assert ended.value.code == status
-    assert called == [
-        ("/run/x.sock", UnixAccess(mode=0o660, group="x")),
-        ("/run/x.sock", None),
-        ("/run/x.sock", UnixAccess(mode=0o660, group=42)),
-    ]
-    assert "expected --listen unix:PATH for --listen-group" in capsys.readouterr().err
+            command.main(list(arguments))
+        return called.pop() if called else ended.value.code
+
+    return call
+
+
+@pytest.mark.parametrize(
+    ("arguments", "access"),
+    [
+        ([], LocalAccess(uids=())),
+        (SOCKET, LocalAccess(uids=())),
+        ([*SOCKET, "--listen-group", "x"], LocalAccess(mode=0o660, group="x", uids=())),
+        ([*SOCKET, "--listen-group", "0042"], LocalAccess(mode=0o660, group=42, uids=())),
+        (["--allow-user", "root", "--allow-user", "0042"], LocalAccess(uids=(0, 42))),
+        (["--allow-unauthenticated"], LocalAccess()),
+        (["--allow-unauthenticated", "--allow-user", "42"], LocalAccess()),
+    ],
+)
+def test_options_say_who_on_this_machine_may_connect(access_of, arguments, access):
+    assert access_of(*arguments) == access
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([*SOCKET, "--listen-group", "9" * 5000], "expected the name or number of a group"),
+        (["--listen-group", "x"], "expected --listen unix:PATH for --listen-group"),
+        ([*SOCKET, "--allow-user", "root"], "expected --listen HOST:PORT for --allow-user"),
+        (["--allow-user", "no such user"], "expected the name or number of a user"),
+        (["--allow-user", "a\0b"], "expected the name or number of a user"),
+        (["--allow-user", "-1"], "expected the name or number of a user"),
+        (["--allow-user", "4294967295"], "expected the name or number of a user"),
+        (["--allow-user", "9" * 5000], "expected the name or number of a user"),
+    ],
+)
+def test_access_that_cannot_be_given_is_refused(access_of, capsys, arguments, message):
+    assert access_of(*arguments) == 2
+    assert message in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

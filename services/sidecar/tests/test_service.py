@@ -1,6 +1,7 @@
 """The sidecar's server: who may send requests to it, and how it ends."""
 
 import asyncio
+import os
 import runpy
 from contextlib import asynccontextmanager
 
@@ -9,10 +10,11 @@ import pytest
 from kakuri_cri import MAX_RECEIVED
 from kakuri_http import Client
 from kakuri_sidecar import GrpcioChannel, _service, sidecar_service
-from kakuri_tcp import Endpoint, UnixAccess
+from kakuri_tcp import Endpoint, LocalAccess
 from kakuri_zones.testing import quick_settings
 from structlog.testing import capture_logs
 
+OTHER = os.geteuid() + 12345
 OTHER_SITE = {"Sec-Fetch-Site": "cross-site"}
 
 
@@ -21,10 +23,10 @@ def listen(runtime, tmp_path):
     """Return a context manager that runs a sidecar at an endpoint, and its client."""
 
     @asynccontextmanager
-    async def start(endpoint):
+    async def start(endpoint, **options):
         settings = quick_settings(cri=runtime.endpoint, log_dir=tmp_path / "logs")
         async with (
-            sidecar_service(Endpoint.parse(endpoint), settings, drain=1.0) as at,
+            sidecar_service(Endpoint.parse(endpoint), settings, drain=1.0, **options) as at,
             Client(at) as client,
         ):
             client.endpoint = at
@@ -69,13 +71,23 @@ async def test_host_at_a_socket_may_be_any(listen, tmp_path):
 
 
 @pytest.mark.parametrize("scheme", ["tcp", "unix"])
-async def test_port_that_every_user_can_reach_is_warned_about(listen, tmp_path, scheme):
+@pytest.mark.parametrize("uids", [None, ()])
+async def test_port_that_every_user_can_reach_is_warned_about(listen, tmp_path, scheme, uids):
+    endpoint = "127.0.0.1:0" if scheme == "tcp" else f"unix:{tmp_path}/s.sock"
     with capture_logs() as logs:
-        async with listen("127.0.0.1:0" if scheme == "tcp" else f"unix:{tmp_path}/s.sock"):
+        async with listen(endpoint, local_access=LocalAccess(uids=uids)):
             pass
     warnings = [entry["event"] for entry in logs if entry["log_level"] == "warning"]
     expected = "every user of this machine controls its zones"
-    assert (expected in warnings) == (scheme == "tcp")
+    assert (expected in warnings) == (scheme == "tcp" and uids is None)
+
+
+async def test_another_user_may_not_connect_to_the_port(listen, monkeypatch):
+    monkeypatch.setattr("kakuri_tcp._user_check.client_user", lambda accepted: OTHER)
+    async with listen("127.0.0.1:0") as client:
+        assert (await client.request("GET", "/zones")).status == 403
+    async with listen("127.0.0.1:0", local_access=LocalAccess(uids=[OTHER])) as client:
+        assert (await client.request("GET", "/zones")).status in (200, 503)
 
 
 async def test_requests_in_progress_have_ten_seconds_at_the_end(runtime, tmp_path, monkeypatch):
@@ -90,7 +102,7 @@ async def test_requests_in_progress_have_ten_seconds_at_the_end(runtime, tmp_pat
     settings = quick_settings(cri=runtime.endpoint, log_dir=tmp_path / "logs")
     async with sidecar_service(Endpoint.unix(f"{tmp_path}/s.sock"), settings):
         pass
-    assert options == {"unix_access": UnixAccess(mode=0o600), "drain_seconds": 10.0}
+    assert options == {"local_access": LocalAccess(mode=0o600, uids=()), "drain_seconds": 10.0}
 
 
 def test_module_runs_the_command(monkeypatch):

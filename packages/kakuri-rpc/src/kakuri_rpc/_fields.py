@@ -161,4 +161,5 @@ class ErrorCode(Enum):
     RUNTIME = "runtime"
     RUNTIME_UNAVAILABLE = "runtime_unavailable"
     COMPACTED = "compacted"
+    FORBIDDEN = "forbidden"
     INTERNAL = "internal"

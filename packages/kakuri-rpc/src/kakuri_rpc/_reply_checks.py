@@ -14,7 +14,7 @@ from kakuri_workload import Event, Isolation, Removal, Transition, printable
 from kakuri_workload.metrics import MAX_HELP_LENGTH, MAX_LABEL_LENGTH, MetricFamily
 
 from kakuri_rpc._base import PENDING_LINE
-from kakuri_rpc._errors import AgentError, UnexpectedReply, one_line
+from kakuri_rpc._errors import AgentError, AgentUnreachable, UnexpectedReply, one_line
 from kakuri_rpc._events import Changes, WatchChanges
 from kakuri_rpc._fields import (
     MAX_ADDRESS_LENGTH,
@@ -27,6 +27,7 @@ from kakuri_rpc._fields import (
     MAX_REASON_LENGTH,
     MAX_RUNTIME_ID_LENGTH,
     Desired,
+    ErrorCode,
     State,
 )
 from kakuri_rpc._messages import ErrorReply, History, Log, Node, Reply, Status, WorkloadList
@@ -82,7 +83,7 @@ def mismatch(request: Request, reply: Reply) -> str | None:
 
 def error_of(
     request: Request, reply: Reply, expected: type[Any], fault: str | None
-) -> UnexpectedReply | AgentError:
+) -> UnexpectedReply | AgentError | AgentUnreachable:
     """Return the error for a reply that has another class, does not match or reports an error.
 
     Args:
@@ -98,6 +99,8 @@ def error_of(
     if fault is not None:
         return UnexpectedReply(printable(fault, MAX_QUOTED))
     assert isinstance(reply, ErrorReply)
+    if reply.code is ErrorCode.FORBIDDEN:  # about this connection, whatever the request is
+        return AgentUnreachable(f"the agent refused the connection: {reply.message}")
     return AgentError(reply)
 
 

@@ -8,11 +8,12 @@ from typing import TypeAlias, cast
 from kakuri_json import JSONError, ValidationError, decode, encode
 from kakuri_tcp import (
     Endpoint,
+    ForbiddenUser,
     HandlerFailed,
     LineError,
     LineServerLimits,
+    LocalAccess,
     Server,
-    UnixAccess,
     listen_lines,
 )
 from kakuri_workload import MAX_DOCUMENT_BYTES
@@ -51,7 +52,7 @@ async def serve(
     *,
     limits: LineServerLimits | None = None,
     max_document: int = MAX_DOCUMENT_BYTES,
-    unix_access: UnixAccess | None = None,
+    local_access: LocalAccess | None = None,
     on_error: Callable[[ErrorCode], None] = lambda _code: None,
 ) -> Server:
     """Listen for control planes, and answer each request with the handler's reply.
@@ -88,7 +89,7 @@ async def serve(
             log has the traceback.
         limits: Limits of connections and lines.
         max_document: Bytes of a workload in its compact encoding; larger ones get `too_large`.
-        unix_access: Who may connect to a Unix socket.
+        local_access: Who on this machine may connect.
         on_error: Called with the code of each `ErrorReply` that is sent, for counting.
 
     Raises:
@@ -108,7 +109,7 @@ async def serve(
         parse=answers.parse,
         parse_first=answers.parse_first,
         first_byte=OPENING,
-        unix_access=unix_access,
+        local_access=local_access,
     )
 
 
@@ -180,8 +181,10 @@ class _Answers:
             error.__traceback__ = None
             return self._fail()
 
-    def final_reply(self, fault: LineError | HandlerFailed) -> bytes:
+    def final_reply(self, fault: LineError | HandlerFailed | ForbiddenUser) -> bytes:
         """Return the reply after which a connection closes."""
+        if isinstance(fault, ForbiddenUser):
+            return self._encode(ErrorReply(ErrorCode.FORBIDDEN, str(fault)))
         is_large = isinstance(fault, _TooLarge)
         code = ErrorCode.TOO_LARGE if is_large else ErrorCode.BAD_REQUEST
         return self._encode(ErrorReply(code, str(fault)))

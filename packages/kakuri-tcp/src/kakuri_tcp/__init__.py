@@ -14,6 +14,7 @@ from kakuri_tcp._errors import (
     ConnectionFault,
     ConnectionLost,
     EndpointError,
+    ForbiddenUser,
     HandlerFailed,
     IdleTimeout,
     IncompleteLine,
@@ -45,11 +46,11 @@ if TYPE_CHECKING:
     from kakuri_tcp._line_server_connection import FaultHandler, LineHandler
     from kakuri_tcp._lines import LineDecoder
     from kakuri_tcp._listeners import ListeningSockets, open_listening_sockets
+    from kakuri_tcp._local_access import LocalAccess
     from kakuri_tcp._peers import Credentials
     from kakuri_tcp._repeat_cache import RepeatCache
     from kakuri_tcp._server import Counters, Server, listen
     from kakuri_tcp._tls import ClientTLS, ServerTLS
-    from kakuri_tcp._unix import UnixAccess
 
 __all__ = [
     "ClientClosed",
@@ -63,6 +64,7 @@ __all__ = [
     "Endpoint",
     "EndpointError",
     "FaultHandler",
+    "ForbiddenUser",
     "HandlerFailed",
     "IdleTimeout",
     "IncompleteLine",
@@ -75,6 +77,7 @@ __all__ = [
     "LineTooLong",
     "ListenFailed",
     "ListeningSockets",
+    "LocalAccess",
     "Overloaded",
     "RepeatCache",
     "ReplyReceiver",
@@ -88,7 +91,6 @@ __all__ = [
     "TLSSettingsError",
     "TooManyRequests",
     "UnexpectedProtocol",
-    "UnixAccess",
     "UntrustedServer",
     "WriteTimeout",
     "__version__",
@@ -110,12 +112,12 @@ _HOMES = {
     "LineHandler": "_line_server_connection",
     "LineServerLimits": "_line_limits",
     "ListeningSockets": "_listeners",
+    "LocalAccess": "_local_access",
     "RepeatCache": "_repeat_cache",
     "ReplyReceiver": "_line_client_connection",
     "Server": "_server",
     "ServerLimits": "_limits",
     "ServerTLS": "_tls",
-    "UnixAccess": "_unix",
     "connect": "_connect",
     "listen": "_server",
     "listen_lines": "_line_server",

@@ -124,9 +124,14 @@ class Connection(Readable):
         peer: str,
         limits: ServerLimits,
         shared: SharedResources | None = None,
+        refusal: ConnectionFault | None = None,
     ) -> None:
-        """Attach the connection to its server; called once, before it opens."""
+        """Attach the connection to its server; called once, before it opens.
+
+        With a refusal, it reads nothing: `discard_input` follows `opened`.
+        """
         self._observer = observer
+        self._fault = refusal
         self.peer = peer
         self.limits = limits
         if shared is not None:
@@ -164,8 +169,9 @@ class Connection(Readable):
     def discard_input(self, fault: ConnectionFault) -> None:
         """Drop unprocessed input, and close with `fault`; aborts unless overridden.
 
-        The server calls this when its connections together hold too much. An override may send a
-        last reply and call `close_lingering`, which an abort would destroy.
+        The server calls this when its connections together hold too much, and right after `opened`
+        for a client whose user it refuses (ForbiddenUser). An override may send a last reply and
+        call `close_lingering`, which an abort would destroy.
         """
         self.abort(fault)
 
@@ -325,7 +331,10 @@ class Connection(Readable):
         self.write = self._transport.write
         self._quiet_since = time.monotonic()
         self.opened()
-        self.reading_begins()
+        if self._fault is None:
+            self.reading_begins()
+        else:
+            self.discard_input(self._fault)
 
     def eof_received(self) -> bool:
         """Handle the end of the peer's stream; asyncio calls this."""

@@ -16,6 +16,7 @@
     │   ├── IdleTimeout          the peer made no progress
     │   ├── WriteTimeout         the peer did not read
     │   ├── Overloaded           the server closed it to make room for other connections
+    │   ├── ForbiddenUser        another user of this machine opened it
     │   └── UnexpectedProtocol   its first byte belongs to another protocol
     ├── LineError            the peer broke the framing: the connection can't go on
     │   ├── LineTooLong
@@ -175,6 +176,19 @@ class Overloaded(ConnectionFault):
     def __init__(self, limit: str) -> None:
         super().__init__(f"closed to make room for other connections (limit: {limit})")
         self.limit = limit
+
+
+class ForbiddenUser(ConnectionFault, PermissionError):
+    """A server refused a connection over loopback because of the client's user.
+
+    Attributes:
+        uid: The user; None if the kernel no longer knew it, because the client had closed.
+    """
+
+    def __init__(self, uid: int | None) -> None:
+        who = "a client of an unknown user" if uid is None else f"user {uid} of this machine"
+        super().__init__(f"{who} may not use this server")
+        self.uid = uid
 
 
 class UnexpectedProtocol(ConnectionFault, ValueError):

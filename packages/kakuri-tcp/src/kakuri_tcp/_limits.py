@@ -113,13 +113,13 @@ def check_timeout(seconds: object) -> None:
         raise ValueError("expected seconds as timeout, got NaN")
 
 
-def checked_uids(uids: object) -> frozenset[int] | None:
-    """Return a caller's `trusted_uids`; raise TypeError unless None or numbers of users."""
+def checked_uids(uids: object, name: str = "trusted_uids") -> frozenset[int] | None:
+    """Return numbers of users, or None; raise TypeError for anything else."""
     if uids is None:
         return None
     is_text = isinstance(uids, (str, bytes))
     if is_text or not isinstance(uids, Collection) or not all(isinstance(one, int) for one in uids):
-        raise TypeError(f"expected numbers of users as trusted_uids, got {uids!r:.80}")
+        raise TypeError(f"expected numbers of users as {name}, got {uids!r:.80}")
     return frozenset(uids)
 
 

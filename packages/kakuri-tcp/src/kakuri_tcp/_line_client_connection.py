@@ -25,6 +25,7 @@ _TICK_SECONDS = 0.02
 # Replies that are handed over in one turn of the event loop, about five milliseconds of work where
 # each is the response to a request. A peer that was late may send thousands together.
 _LINES_PER_TURN = 200
+_MAX_SHOWN = 200  # bytes of a line in an error
 
 
 class ReplyReceiver(Protocol):
@@ -141,7 +142,8 @@ class LineClientConnection(Connection):
                 if line is None:
                     break
                 if not pending or len(pending) == len(self.unsent_lines):
-                    self.abort(ConnectionLost("the peer sent a line without a request"))
+                    sent = ascii(line[:_MAX_SHOWN].decode("latin-1"))
+                    self.abort(ConnectionLost(f"the peer sent a line without a request: {sent}"))
                     return
                 self.replies += 1
                 receiver = pending.popleft()[0]

@@ -15,9 +15,9 @@ from kakuri_tcp._line_server_connection import (
     ReplyEncoder,
     ResultEncoder,
 )
+from kakuri_tcp._local_access import LocalAccess
 from kakuri_tcp._server import Server, listen
 from kakuri_tcp._tls import ServerTLS
-from kakuri_tcp._unix import UnixAccess
 
 
 async def listen_lines(
@@ -32,7 +32,7 @@ async def listen_lines(
     parse_first: LineParser | None = None,
     first_byte: bytes | None = None,
     tls: ServerTLS | None = None,
-    unix_access: UnixAccess | None = None,
+    local_access: LocalAccess | None = None,
 ) -> Server:
     r"""Listen on an endpoint, and answer every line with a line.
 
@@ -54,7 +54,8 @@ async def listen_lines(
             the handler: it is logged, and closes the connection too.
         limits: Limits of connections and lines; None for the default ones.
         on_fault: Returns the last reply before the connection closes, or None for none. Called
-            with LineTooLong, IncompleteLine, the handler's LineError, or HandlerFailed.
+            with LineTooLong, IncompleteLine, the handler's LineError, HandlerFailed, or
+            ForbiddenUser.
         encode: Called with each reply of the handler that is neither bytes nor an awaitable, just
             before it is written; returns its bytes. The calls for replies that are written together
             follow one another, which is faster. It must not raise; if it does, the connection is
@@ -73,7 +74,7 @@ async def listen_lines(
             aborted with the fault UnexpectedProtocol, without an answer, and no line of it
             reaches the handler.
         tls: As for `listen`.
-        unix_access: As for `listen`.
+        local_access: As for `listen`.
 
     Raises:
         ListenFailed: The address is in use, not of this machine, or not permitted.
@@ -105,7 +106,7 @@ async def listen_lines(
             encode,
         )
 
-    return await listen(endpoint, factory, limits=limits, tls=tls, unix_access=unix_access)
+    return await listen(endpoint, factory, limits=limits, tls=tls, local_access=local_access)
 
 
 def _result_of(future: asyncio.Future[Any]) -> bytes:

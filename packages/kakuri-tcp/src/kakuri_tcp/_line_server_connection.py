@@ -18,6 +18,7 @@ from typing import Any
 from kakuri_tcp._connection import Connection
 from kakuri_tcp._errors import (
     ConnectionFault,
+    ForbiddenUser,
     HandlerFailed,
     IdleTimeout,
     LineError,
@@ -47,7 +48,7 @@ LineHandler = Callable[[Any], Any]
 LineParser = Callable[[bytes], Any]
 ReplyEncoder = Callable[[Any], bytes]
 ResultEncoder = Callable[["asyncio.Future[Any]"], bytes]
-FaultHandler = Callable[[LineError | HandlerFailed], bytes | None]
+FaultHandler = Callable[[LineError | HandlerFailed | ForbiddenUser], bytes | None]
 
 
 class LineServerConnection(Connection):
@@ -125,6 +126,10 @@ class LineServerConnection(Connection):
         self._parsed.clear()
         self._cancel_waiting()
         self._fault = self._fault or fault
+        if isinstance(fault, ForbiddenUser) and self._on_fault is not None:
+            last = self.context.copy().run(self._on_fault, fault)
+            if last is not None:
+                self._write_lines([last])
         self.close_lingering()
 
     def writing_resumed(self) -> None:

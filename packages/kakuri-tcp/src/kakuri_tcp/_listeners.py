@@ -10,7 +10,8 @@ from typing import Any, Self
 from kakuri_tcp._endpoint import Endpoint
 from kakuri_tcp._errors import ListenFailed
 from kakuri_tcp._limits import DEFAULT_SERVER_LIMITS, ServerLimits, check_type
-from kakuri_tcp._unix import SocketFile, UnixAccess, listen_unix
+from kakuri_tcp._local_access import LocalAccess
+from kakuri_tcp._unix import SocketFile, listen_unix
 
 _AddressInfo = tuple[int, int, int, str, tuple[Any, ...]]
 
@@ -68,7 +69,7 @@ def open_listening_sockets(
     number: int,
     *,
     limits: ServerLimits | None = None,
-    unix_access: UnixAccess | None = None,
+    local_access: LocalAccess | None = None,
 ) -> list[ListeningSockets]:
     """Open the sockets for several processes that serve one endpoint together.
 
@@ -81,7 +82,7 @@ def open_listening_sockets(
         endpoint: Where to listen; with port 0, the kernel chooses one port for all.
         number: The number of processes, at least 1.
         limits: Limits of the servers; `backlog` applies to each socket.
-        unix_access: Who may connect to a Unix socket; by default this user and root.
+        local_access: Who may connect to a Unix socket; by default this user and root.
 
     Returns:
         The sockets of each process. Close all of them at the end; the first one removes the file
@@ -97,12 +98,12 @@ def open_listening_sockets(
         raise ValueError(f"expected a number of processes from 1, got {number}")
     endpoint = Endpoint.of(endpoint)
     limits = DEFAULT_SERVER_LIMITS if limits is None else limits
-    unix_access = UnixAccess() if unix_access is None else unix_access
+    local_access = LocalAccess() if local_access is None else local_access
     check_type("limits", limits, ServerLimits)
-    check_type("unix_access", unix_access, UnixAccess)
+    check_type("local_access", local_access, LocalAccess)
     # Without SO_REUSEPORT first: with it, another program of this user could be listening there.
     backlog = limits.backlog
-    first = open_sockets_blocking(endpoint, backlog, unix_access)
+    first = open_sockets_blocking(endpoint, backlog, local_access)
     if endpoint.scheme == "unix":
         copies = [[one.dup() for one in first.sockets] for _ in range(number - 1)]
         return [first, *(ListeningSockets(endpoint, copy) for copy in copies)]
@@ -122,7 +123,7 @@ def open_listening_sockets(
 
 
 def open_sockets_blocking(
-    endpoint: Endpoint, backlog: int, unix_access: UnixAccess
+    endpoint: Endpoint, backlog: int, local_access: LocalAccess
 ) -> ListeningSockets:
     """Listen on an endpoint.
 
@@ -131,7 +132,7 @@ def open_sockets_blocking(
     """
     try:
         if endpoint.scheme == "unix":
-            listener, file = listen_unix(endpoint.path, backlog, unix_access)
+            listener, file = listen_unix(endpoint.path, backlog, local_access)
             return ListeningSockets(endpoint, [listener], file)
         # Bytes are passed on; text would load the IDNA codec and its tables, half a MiB.
         host = endpoint.host.encode() if endpoint.host.isascii() else endpoint.host

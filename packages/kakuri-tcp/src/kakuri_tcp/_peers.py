@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from kakuri_tcp._errors import UntrustedServer
 from kakuri_tcp._socket_users import is_loopback, server_user
 
+_LOOPBACK = "loopback"
+
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
@@ -36,6 +38,11 @@ class Peer:
     text: str
     credentials: Credentials | None = None
 
+    @property
+    def is_loopback(self) -> bool:
+        """Whether it connected to a port of this machine over loopback."""
+        return self.key == _LOOPBACK
+
 
 def identify(accepted: socket.socket, address: object) -> Peer:
     """Return the peer of an accepted socket; `address` is the one that accept() returned."""
@@ -43,7 +50,7 @@ def identify(accepted: socket.socket, address: object) -> Peer:
         case (str(host), int(port), *_):
             ip = ipaddress.ip_address(host)
             if ip.is_loopback:
-                return Peer("loopback", f"[{host}]:{port}" if ":" in host else f"{host}:{port}")
+                return Peer(_LOOPBACK, f"[{host}]:{port}" if ":" in host else f"{host}:{port}")
             if isinstance(ip, ipaddress.IPv6Address):
                 return Peer(ip.packed[:8].hex(), f"[{host}]:{port}")
             return Peer(host, f"{host}:{port}")

@@ -6,7 +6,7 @@ import logging
 import socket
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Self
 
 from kakuri_tcp._connection import Connection
@@ -14,6 +14,7 @@ from kakuri_tcp._connection_table import ConnectionTable
 from kakuri_tcp._endpoint import Endpoint
 from kakuri_tcp._errors import (
     ConnectionFault,
+    ForbiddenUser,
     IdleTimeout,
     ListenFailed,
     Overloaded,
@@ -21,10 +22,11 @@ from kakuri_tcp._errors import (
 )
 from kakuri_tcp._limits import DEFAULT_SERVER_LIMITS, ServerLimits, check_timeout, check_type
 from kakuri_tcp._listeners import ListeningSockets, open_sockets_blocking
+from kakuri_tcp._local_access import LocalAccess
 from kakuri_tcp._peers import Peer, identify
 from kakuri_tcp._shared import SharedResources
 from kakuri_tcp._tls import ServerTLS
-from kakuri_tcp._unix import UnixAccess
+from kakuri_tcp._user_check import UserCheck
 
 if TYPE_CHECKING:
     import ssl
@@ -70,7 +72,7 @@ class Server:
         factory: Callable[[], Connection],
         limits: ServerLimits,
         tls: "ssl.SSLContext | None",
-        unix_access: UnixAccess,
+        local_access: LocalAccess,
     ) -> None:
         self.endpoint: Endpoint = listeners.endpoint
         self.limits = limits
@@ -78,7 +80,8 @@ class Server:
         self._listeners = listeners
         self._sockets = listeners.sockets
         self._tls = tls
-        self._access = unix_access
+        self._access = local_access
+        self._users = UserCheck(local_access, str(listeners.endpoint))
         self._factory = factory
         self._loop = asyncio.get_running_loop()
         self._table = ConnectionTable(limits)
@@ -175,7 +178,7 @@ class Server:
             self.counters.idle_timeouts += 1
         elif isinstance(fault, WriteTimeout):
             self.counters.write_timeouts += 1
-        elif fault is not None:
+        elif fault is not None and not isinstance(fault, ForbiddenUser):
             self.counters.faults += 1
         if not self._table:
             self._ended.set()
@@ -225,17 +228,21 @@ class Server:
         self._retry = self._loop.call_later(_RETRY_ACCEPT, self._start_accepting)
 
     def _accept_peer(self, accepted: socket.socket, peer: Peer) -> None:
+        refusal = self._users.refusal(accepted, peer)
+        if refusal is not None:  # it must not take the places of others
+            peer = replace(peer, key=f"refused uid={refusal.uid}")
         if not self._admits(peer):
             self.counters.refused += 1
             accepted.close()
             return
+        self.counters.refused += refusal is not None
         accepted.settimeout(0)
         try:
             connection = self._factory()
         except BaseException:
             accepted.close()
             raise
-        connection.attach(self, peer.text, self.limits, self._shared)
+        connection.attach(self, peer.text, self.limits, self._shared, refusal)
         self.counters.accepted += 1
         self._table.add(connection, peer.key)
         self._ended.clear()
@@ -310,11 +317,11 @@ class Server:
 
 
 async def _open_sockets(
-    endpoint: Endpoint, backlog: int, unix_access: UnixAccess
+    endpoint: Endpoint, backlog: int, local_access: LocalAccess
 ) -> ListeningSockets:
     """Listen on an endpoint; names are resolved in a thread. Raises ListenFailed."""
     loop = asyncio.get_running_loop()
-    return await loop.run_in_executor(None, open_sockets_blocking, endpoint, backlog, unix_access)
+    return await loop.run_in_executor(None, open_sockets_blocking, endpoint, backlog, local_access)
 
 
 async def listen(
@@ -323,7 +330,7 @@ async def listen(
     *,
     limits: ServerLimits | None = None,
     tls: ServerTLS | None = None,
-    unix_access: UnixAccess | None = None,
+    local_access: LocalAccess | None = None,
 ) -> Server:
     """Listen on an endpoint, and serve every peer with a connection that `factory` creates.
 
@@ -340,7 +347,8 @@ async def listen(
         factory: Creates the connection for one peer; takes no arguments.
         limits: Limits of connections, memory and time; None for the default ones.
         tls: The certificate; required for the scheme "tls", and only allowed for it.
-        unix_access: Who may connect to a Unix socket; by default this user and root.
+        local_access: Who on this machine may connect: to a Unix socket by default this user and
+            root, to an address on loopback every user.
 
     Raises:
         ListenFailed: The address is in use, not of this machine, or not permitted.
@@ -348,14 +356,14 @@ async def listen(
         TLSSettingsError: A file of the TLS settings can't be used.
         TypeError: An argument is of another type.
     """
-    unix_access = unix_access if unix_access is not None else UnixAccess()
+    local_access = local_access if local_access is not None else LocalAccess()
     opened: ListeningSockets | None = None
     if isinstance(endpoint, ListeningSockets):
         opened, endpoint = endpoint, endpoint.endpoint
     endpoint = Endpoint.of(endpoint)
     limits = DEFAULT_SERVER_LIMITS if limits is None else limits
     check_type("limits", limits, ServerLimits)
-    check_type("unix_access", unix_access, UnixAccess)
+    check_type("local_access", local_access, LocalAccess)
     if tls is not None:
         check_type("tls", tls, ServerTLS)
     if not callable(factory):
@@ -364,5 +372,5 @@ async def listen(
         reason = "TLS settings need tls://" if tls else "tls:// needs a certificate"
         raise ListenFailed(str(endpoint), reason)
     context = tls.context() if tls is not None else None
-    sockets = opened or await _open_sockets(endpoint, limits.backlog, unix_access)
-    return Server(sockets, factory, limits, context, unix_access)
+    sockets = opened or await _open_sockets(endpoint, limits.backlog, local_access)
+    return Server(sockets, factory, limits, context, local_access)

@@ -47,6 +47,21 @@ def server_user(connected: socket.socket) -> int | None:
     return _user(connected.family, server) if accepted is None else accepted
 
 
+def client_user(accepted: socket.socket) -> int | None:
+    """Return the user whose process opened a connection over loopback.
+
+    Returns:
+        The user; None if the process has closed its socket, or if the kernel doesn't know.
+    """
+    client, server = _address(accepted.getpeername()), _address(accepted.getsockname())
+    return _user(accepted.family, client, server)
+
+
+def knows_users(own: socket.socket) -> bool:
+    """Return whether the kernel reports users of sockets at all, by the server of an own socket."""
+    return _user(own.family, _address(own.getsockname())) is not None
+
+
 def _address(address: tuple[str, int, int, int] | tuple[str, int]) -> Address:
     return address[0].partition("%")[0], address[1]
 

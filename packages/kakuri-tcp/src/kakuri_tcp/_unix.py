@@ -11,41 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kakuri_tcp._errors import ListenFailed
-from kakuri_tcp._peers import Credentials
+from kakuri_tcp._local_access import LocalAccess
 
 _MAX_GROUP = 2**32 - 2  # the next number means "unchanged" in chown(2)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UnixAccess:
-    """Who may connect to a Unix socket.
-
-    Attributes:
-        mode: Mode of the socket's file; users with write permission may connect.
-        group: Name or number of the file's group; None for the default.
-    """
-
-    mode: int = 0o600
-    group: str | int | None = None
-
-    def __post_init__(self) -> None:
-        """Raise TypeError for text as a mode, such as "600", and ValueError outside 0 to 0o777."""
-        mode: object = self.mode
-        group: object = self.group
-        if not isinstance(mode, int) or isinstance(mode, bool):
-            raise TypeError(f"expected a mode such as 0o600, got {mode!r:.80}")
-        if not 0 <= mode <= 0o777:
-            raise ValueError(f"expected a mode from 0 to 0o777, got {mode:#o}")
-        if not isinstance(group, str | int | None) or isinstance(group, bool):
-            raise TypeError(f"expected the name or number of a group, got {group!r:.80}")
-
-    def admits(self, peer: Credentials) -> bool:
-        """Return whether the mode permits a peer.
-
-        The kernel checks the file's mode when a peer connects. This checks the peer again, in case
-        another process has changed the mode.
-        """
-        return bool(self.mode & 0o022) or peer.uid in {os.geteuid(), 0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +32,7 @@ class SocketFile:
 
 
 def listen_unix(
-    name: str, backlog: int, unix_access: UnixAccess
+    name: str, backlog: int, local_access: LocalAccess
 ) -> tuple[socket.socket, SocketFile]:
     """Listen on the absolute path `name`.
 
@@ -77,7 +45,7 @@ def listen_unix(
         OSError: The system refuses.
     """
     path = Path(name)
-    group = None if unix_access.group is None else _group_number(path, unix_access.group)
+    group = None if local_access.group is None else _group_number(path, local_access.group)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         listener.settimeout(0)
@@ -87,7 +55,7 @@ def listen_unix(
             listener.bind(name)
             try:
                 # Peers can't connect before listen(), so mode and group apply to all of them.
-                path.chmod(unix_access.mode)
+                path.chmod(local_access.mode)
                 if group is not None:  # seccomp may forbid the call to a service
                     os.chown(path, -1, group)
                 listener.listen(backlog)

@@ -16,8 +16,8 @@ from kakuri_tcp._reasons import reason_of
 # Servers, TLS and Unix sockets are imported where they are used: a command that makes one request
 # pays for what it needs.
 if TYPE_CHECKING:
+    from kakuri_tcp._local_access import LocalAccess
     from kakuri_tcp._tls import ClientTLS
-    from kakuri_tcp._unix import UnixAccess
 
 __all__ = ["Connection", "LineReader", "Server", "connect"]
 
@@ -38,7 +38,7 @@ class Server:
         *,
         timeout: float | None = None,
         backlog: int = 128,
-        unix_access: "UnixAccess | None" = None,
+        local_access: "LocalAccess | None" = None,
     ) -> None:
         """Listen on a TCP endpoint or a Unix socket.
 
@@ -46,21 +46,24 @@ class Server:
             endpoint: Where to listen, at every address of a host name.
             timeout: Seconds for each wait of the server and its connections, at most 24 days.
             backlog: Connections that the kernel holds until they are accepted.
-            unix_access: Who may connect to a Unix socket.
+            local_access: Who on this machine may connect.
 
         Raises:
             ListenFailed: The address is in use, not of this machine, or not permitted.
             EndpointError: The text is not an endpoint, or its scheme is "tls".
         """
         from kakuri_tcp._listeners import open_sockets_blocking  # noqa: PLC0415
-        from kakuri_tcp._unix import UnixAccess  # noqa: PLC0415
+        from kakuri_tcp._local_access import LocalAccess  # noqa: PLC0415
+        from kakuri_tcp._user_check import UserCheck  # noqa: PLC0415
 
         endpoint = Endpoint.of(endpoint)
         if endpoint.scheme == "tls":
             raise EndpointError(f"expected tcp:// or unix:// to listen on, got '{endpoint}'")
         self._timeout = capped_timeout(timeout)
-        self._listeners = open_sockets_blocking(endpoint, backlog, unix_access or UnixAccess())
+        access = local_access or LocalAccess()
+        self._listeners = open_sockets_blocking(endpoint, backlog, access)
         self.endpoint: Endpoint = self._listeners.endpoint
+        self._users = UserCheck(access, str(self.endpoint))
 
     def __repr__(self) -> str:
         state = "listening" if self._listeners.sockets else "closed"
@@ -91,8 +94,12 @@ class Server:
                     accepted, address = listener.accept()
                 except (BlockingIOError, ConnectionAbortedError):
                     continue  # the peer closed it before it was accepted
+                peer = identify(accepted, address)
+                if self._users.refusal(accepted, peer) is not None:
+                    accepted.close()
+                    continue
                 accepted.settimeout(self._timeout)
-                return Connection(accepted, identify(accepted, address).text)
+                return Connection(accepted, peer.text)
         raise TimeoutError(f"no connection to {self.endpoint} within {self._timeout:g} s")
 
     def close(self) -> None:

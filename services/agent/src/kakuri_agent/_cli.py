@@ -13,10 +13,18 @@ from pathlib import Path
 from typing import cast
 
 import click
-from kakuri_daemon import DaemonCommand, DaemonError, endpoint, listen_group, run, shed_with
+from kakuri_daemon import (
+    DaemonCommand,
+    DaemonError,
+    allow_user,
+    endpoint,
+    listen_group,
+    run,
+    shed_with,
+)
 from kakuri_registry import VERSION_GAP, EphemeralStore
 from kakuri_rpc import serve
-from kakuri_tcp import Endpoint, UnixAccess
+from kakuri_tcp import Endpoint, LocalAccess
 from kakuri_workload import MAX_DOCUMENT_BYTES
 from kakuri_zones import Settings as ZoneSettings
 from kakuri_zones.options import zone_options
@@ -75,7 +83,7 @@ class Settings:
 
     listen: Endpoint
     zones: ZoneSettings
-    unix_access: UnixAccess | None = None
+    local_access: LocalAccess = LocalAccess(uids=())  # noqa: RUF009 (frozen)
     runtime: str = "auto"
     sidecar: Endpoint = DEFAULT_SIDECAR
     simulated_script: Path | None = None
@@ -114,6 +122,7 @@ def _node_name(_ctx: click.Context, _param: click.Parameter, value: str | None) 
     foreign_variables=("KAKURI_AGENT_TIMEOUT", "KAKURI_AGENT_USER"),  # the control plane's
 )
 @listen_group
+@allow_user
 @click.option(
     "--name",
     callback=_node_name,
@@ -273,7 +282,7 @@ async def agent_service(settings: Settings) -> AsyncIterator[Endpoint]:
                 settings.listen,
                 agent.handle,
                 max_document=settings.max_document_bytes,
-                unix_access=settings.unix_access,
+                local_access=settings.local_access,
                 on_error=refusals,
             )
             shed_with(server.shed)

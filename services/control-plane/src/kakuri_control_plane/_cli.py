@@ -1,9 +1,9 @@
 """The command `kakuri-control-plane`."""
 
-import pwd
 import re
 from collections.abc import AsyncIterator, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 
 import click
 import structlog
@@ -11,13 +11,15 @@ from kakuri_daemon import (
     DaemonCommand,
     WorkerCount,
     WorkerPeers,
+    allow_user,
     endpoint,
     listen_group,
     run_workers,
+    user,
 )
 from kakuri_daemon.api import APIRouter, HostGuard, refuse_other_sites, serving
 from kakuri_rpc import DEFAULT_TIMEOUT, AgentClient
-from kakuri_tcp import Endpoint, ListeningSockets, UnixAccess
+from kakuri_tcp import Endpoint, ListeningSockets, LocalAccess
 
 from kakuri_control_plane._api import Api
 from kakuri_control_plane._version import __version__
@@ -33,6 +35,7 @@ HOST_NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,251}[A-Za-z0-9_])?")
 
 @click.command(cls=DaemonCommand, name="kakuri-control-plane", default_listen="127.0.0.1:8080")
 @listen_group
+@allow_user
 @click.option(
     "--agent",
     type=endpoint,
@@ -45,8 +48,8 @@ HOST_NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,251}[A-Za-z0-9_])?")
 @click.option(
     "--agent-user",
     "agent_uid",
-    callback=lambda _ctx, _param, value: None if value is None else _user_number(value),
-    metavar="NAME|NUMBER",
+    type=user,
+    metavar="USER",
     help="The user that the agent runs as, if that is neither root nor this server's.",
 )
 @click.option(
@@ -88,7 +91,7 @@ def main(
     agent_timeout: float,
     allowed_hosts: tuple[str, ...],
     metrics_listen: Endpoint | None,
-    unix_access: UnixAccess | None,
+    local_access: LocalAccess,
     workers: int,
 ) -> None:
     """Serve an HTTP API for workloads, which an agent runs."""
@@ -100,13 +103,13 @@ def main(
             allowed_hosts,
             agent_uid=agent_uid,
             metrics_listen=metrics,
-            unix_access=unix_access,
+            local_access=local_access,
             peers=peers,
         ),
         listen,
         workers,
         more=() if metrics_listen is None else (metrics_listen,),
-        unix_access=unix_access,
+        local_access=local_access,
     )
 
 
@@ -119,7 +122,7 @@ async def control_plane_service(
     *,
     agent_uid: int | None = None,
     metrics_listen: Endpoint | ListeningSockets | None = None,
-    unix_access: UnixAccess | None = None,
+    local_access: LocalAccess | None = None,
     peers: WorkerPeers | None = None,
 ) -> AsyncIterator[Endpoint]:
     """Serve the API while the context is entered; yield the endpoint with its real port.
@@ -132,7 +135,7 @@ async def control_plane_service(
             reach the server.
         agent_uid: The user that the agent runs as, if that is neither root nor this process's.
         metrics_listen: A second address, which serves only metrics.
-        unix_access: Who may connect to a Unix socket.
+        local_access: Who on this machine may connect; everyone to what serves only metrics.
         peers: The other workers, whose metrics a scrape of this one has too.
 
     Raises:
@@ -151,12 +154,13 @@ async def control_plane_service(
                 await stack.enter_async_context(api.metrics.workers.serving())
             if metrics_listen is not None:
                 router = _guarded(api.metrics_router(), metrics_listen, allowed_hosts)
+                everyone = None if local_access is None else replace(local_access, uids=None)
                 second = await stack.enter_async_context(
-                    serving(metrics_listen, router, unix_access=unix_access, metrics=metrics)
+                    serving(metrics_listen, router, local_access=everyone, metrics=metrics)
                 )
                 log.info("metrics served", endpoint=str(second))
             router = _guarded(api.router(), listen, allowed_hosts)
-            serving_api = serving(listen, router, unix_access=unix_access, metrics=metrics)
+            serving_api = serving(listen, router, local_access=local_access, metrics=metrics)
             endpoint = await stack.enter_async_context(serving_api)
             try:
                 yield endpoint
@@ -180,15 +184,6 @@ def _check_agent(agent: Endpoint) -> Endpoint:
     if agent.scheme != "unix" and agent.port == 0:
         raise click.BadParameter(f"expected a port to connect to, got {agent}")
     return agent
-
-
-def _user_number(text: str) -> int:
-    if text.isascii() and text.isdecimal():
-        return int(text)
-    try:
-        return pwd.getpwnam(text).pw_uid
-    except (KeyError, ValueError):  # a name with a NUL
-        raise click.BadParameter(f"expected a user of this machine, got {text!r}") from None
 
 
 def _check_timeout(seconds: float) -> float:

@@ -24,10 +24,13 @@ class Compacted(Problem):
 
 
 BAD_REQUEST = ProblemKind("bad_request", 400, "the path, query, header or content is not valid")
+FORBIDDEN_USER = ProblemKind(
+    "forbidden_user", 403, "the client's user may not use this server over loopback"
+)
 CROSS_SITE = ProblemKind("cross_site", 403, "a page of another site sent the request")
 MISDIRECTED = ProblemKind("misdirected_request", 421, "`Host` is not a name of this server")
 INTERNAL = ProblemKind("internal", 500, "the control plane failed")
-COMMON = (BAD_REQUEST, CROSS_SITE, MISDIRECTED, INTERNAL)
+COMMON = (BAD_REQUEST, FORBIDDEN_USER, CROSS_SITE, MISDIRECTED, INTERNAL)
 
 UNREACHABLE = ProblemKind("agent_unreachable", 503, "the agent can't be reached", RETRY)
 TIMEOUT = ProblemKind("agent_timeout", 504, "the agent did not answer in time")

@@ -11,7 +11,7 @@ from kakuri_daemon._without_tls import import_loop_without_tls
 TYPE_CHECKING = False  # as type checkers know it, without the import of typing
 if TYPE_CHECKING:
     from kakuri_daemon._command import EXIT_USAGE, DaemonCommand, DaemonError, WorkerCount, endpoint
-    from kakuri_daemon._listen_group import listen_group
+    from kakuri_daemon._local_access import allow_user, listen_group, user
     from kakuri_daemon._logs import configure_logs, event_log
     from kakuri_daemon._private_directory import open_private_directory
     from kakuri_daemon._run import run
@@ -30,6 +30,7 @@ __all__ = [
     "WorkerCount",
     "WorkerPeers",
     "__version__",
+    "allow_user",
     "configure_logs",
     "current_trace",
     "current_traceparent",
@@ -44,6 +45,7 @@ __all__ = [
     "run_workers",
     "set_trace",
     "shed_with",
+    "user",
 ]
 
 _HOMES = {
@@ -53,18 +55,20 @@ _HOMES = {
     "LogStream": "_stream",
     "WorkerCount": "_command",
     "WorkerPeers": "_worker_peers",
+    "allow_user": "_local_access",
     "configure_logs": "_logs",
     "current_trace": "_trace",
     "current_traceparent": "_trace",
     "endpoint": "_command",
     "event_log": "_logs",
-    "listen_group": "_listen_group",
+    "listen_group": "_local_access",
     "open_private_directory": "_private_directory",
     "read_toml": "_settings",
     "run": "_run",
     "run_workers": "_workers",
     "set_trace": "_trace",
     "shed_with": "_supervision",
+    "user": "_local_access",
 }
 
 

@@ -18,6 +18,7 @@ import structlog
 from click.core import ParameterSource
 from kakuri_tcp import Endpoint, EndpointError
 
+from kakuri_daemon._local_access import local_access
 from kakuri_daemon._logs import configure_logs
 from kakuri_daemon._settings import read_toml
 from kakuri_daemon._standard_streams import discard_unread_output, open_standard_streams
@@ -126,9 +127,8 @@ class DaemonCommand(click.Command):
             click.Option(
                 ["--allow-unauthenticated"],
                 is_flag=True,
-                help="Listen on an address that is not loopback although callers are not "
-                "authenticated: every process that reaches the port controls this machine's "
-                "workloads, and zones can reach 0.0.0.0.",
+                help="Serve every process that reaches the port, also on an address that is not "
+                "loopback: it controls this machine's workloads, and zones can reach 0.0.0.0.",
             ),
             *own_options,
             click.Option(
@@ -208,8 +208,7 @@ class DaemonCommand(click.Command):
             )
             raise click.BadParameter(message, ctx, option)
         listen = ctx.params["listen"]
-        if ctx.params.get("unix_access") is not None and listen.scheme != "unix":
-            raise DaemonError(f"expected --listen unix:PATH for --listen-group, got {listen}")
+        self._set_local_access(ctx, listen, is_exposure_allowed=is_exposure_allowed)
         stream = configure_logs(**ctx.meta)
         try:
             for line in self.unknown_variables():
@@ -217,6 +216,21 @@ class DaemonCommand(click.Command):
             return super().invoke(ctx)
         finally:
             stream.close(LAST_LINES_SECONDS)
+
+    def _set_local_access(
+        self, ctx: click.Context, listen: Endpoint, *, is_exposure_allowed: bool
+    ) -> None:
+        """Replace the options of `_local_access` by what they mean together, if it has them."""
+        if not ctx.params.keys() & {"listen_group", "allowed_users"}:
+            return
+        group, users = ctx.params.pop("listen_group", None), ctx.params.pop("allowed_users", ())
+        if group is not None and listen.scheme != "unix":
+            raise DaemonError(f"expected --listen unix:PATH for --listen-group, got {listen}")
+        if users and listen.scheme == "unix":
+            raise DaemonError(f"expected --listen HOST:PORT for --allow-user, got {listen}")
+        ctx.params["local_access"] = local_access(
+            group, users, is_exposure_allowed=is_exposure_allowed
+        )
 
     def unknown_variables(self) -> list[str]:
         """Return a warning for each unknown variable that resembles one of this daemon's."""

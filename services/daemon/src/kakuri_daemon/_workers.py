@@ -26,7 +26,7 @@ from contextlib import (
 )
 
 import structlog
-from kakuri_tcp import Endpoint, ListeningSockets, UnixAccess, open_listening_sockets
+from kakuri_tcp import Endpoint, ListeningSockets, LocalAccess, open_listening_sockets
 
 from kakuri_daemon._command import DaemonError
 from kakuri_daemon._run import run
@@ -53,7 +53,7 @@ def run_workers(
     number: int,
     *,
     more: Sequence[Endpoint] = (),
-    unix_access: UnixAccess | None = None,
+    local_access: LocalAccess | None = None,
 ) -> None:
     """Run a service as `run` does, in several processes if `number` is more than one.
 
@@ -64,7 +64,7 @@ def run_workers(
         endpoint: Where to listen; port 0 lets the kernel choose.
         number: The number of processes, at least 1.
         more: Further endpoints to listen on.
-        unix_access: Who may connect to a Unix socket.
+        local_access: Who may connect to a Unix socket.
 
     Raises:
         DaemonError: The endpoint can't be used, or a worker did not start.
@@ -75,7 +75,7 @@ def run_workers(
         peers = inherited_peers()
         run(lambda: service(*sockets, peers=peers), lifeline=_LIFELINE)
     elif number > 1:
-        run(lambda: _worker_processes(endpoints, number, unix_access))
+        run(lambda: _worker_processes(endpoints, number, local_access))
     else:
         run(lambda: service(*endpoints, peers=None))
 
@@ -103,7 +103,7 @@ def _inherited_sockets(endpoints: Sequence[Endpoint]) -> list[ListeningSockets] 
 
 @asynccontextmanager
 async def _worker_processes(
-    endpoints: Sequence[Endpoint], number: int, unix_access: UnixAccess | None
+    endpoints: Sequence[Endpoint], number: int, local_access: LocalAccess | None
 ) -> AsyncIterator[Endpoint]:
     """Start workers that serve endpoints while the context is entered; yield the first real one.
 
@@ -113,7 +113,7 @@ async def _worker_processes(
     with ExitStack() as stack:
         opened: list[list[ListeningSockets]] = []
         for endpoint in endpoints:
-            opened.append(open_listening_sockets(endpoint, number, unix_access=unix_access))
+            opened.append(open_listening_sockets(endpoint, number, local_access=local_access))
             for sockets in opened[-1]:
                 stack.callback(sockets.close)
         lifeline = stack.enter_context(_pipe())

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 import structlog
 from kakuri_cri import Runtime
 from kakuri_daemon.api import APIRouter, HostGuard, refuse_browsers, serving
-from kakuri_tcp import Endpoint, UnixAccess
+from kakuri_tcp import Endpoint, LocalAccess
 from kakuri_workload import WORKLOAD_ID
 from kakuri_zones import CallCounts, Settings, zone_node
 
@@ -20,13 +20,17 @@ log = structlog.get_logger()
 DRAIN_SECONDS = 10.0
 """Seconds that requests in progress may take when the sidecar stops."""
 
-ONLY_OWNER = UnixAccess(mode=0o600)
+ONLY_OWNER = LocalAccess(mode=0o600, uids=())
 """Only its own user may connect, because clients control what runs as root on this machine."""
 
 
 @asynccontextmanager
 async def sidecar_service(
-    listen: Endpoint, settings: Settings, *, drain: float = DRAIN_SECONDS
+    listen: Endpoint,
+    settings: Settings,
+    *,
+    drain: float = DRAIN_SECONDS,
+    local_access: LocalAccess = ONLY_OWNER,
 ) -> AsyncIterator[Endpoint]:
     """Serve the sidecar's API while the context is entered; yield the endpoint it listens on.
 
@@ -37,6 +41,7 @@ async def sidecar_service(
         listen: Where to listen; port 0 lets the kernel choose.
         settings: How zones are run.
         drain: Seconds that requests in progress may take at the end.
+        local_access: Who on this machine may connect.
 
     Raises:
         kakuri_tcp.ListenFailed: The address can't be used.
@@ -55,8 +60,10 @@ async def sidecar_service(
             router.check(HostGuard(loopback_only=True), cacheable=True)
         Api(node).add_to(router)
         LogApi(node).add_to(router)
-        async with serving(listen, router, unix_access=ONLY_OWNER, drain_seconds=drain) as endpoint:
-            if listen.scheme != "unix":  # a port, unlike a socket, has no owner and no mode
+        async with serving(
+            listen, router, local_access=local_access, drain_seconds=drain
+        ) as endpoint:
+            if listen.scheme != "unix" and local_access.uids is None:
                 log.warning("every user of this machine controls its zones", listen=str(listen))
             try:
                 yield endpoint

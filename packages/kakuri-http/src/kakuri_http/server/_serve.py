@@ -1,6 +1,6 @@
 """Serving a router at an endpoint."""
 
-from kakuri_tcp import Endpoint, ListeningSockets, Server, ServerTLS, UnixAccess, listen
+from kakuri_tcp import Endpoint, ListeningSockets, LocalAccess, Server, ServerTLS, listen
 
 from kakuri_http._limits import Limits, checked, checked_or_default
 from kakuri_http.core._fast_head import compile_fast_head
@@ -18,7 +18,7 @@ async def serve(
     limits: Limits | None = None,
     access_log: AccessLog | None = None,
     tls: ServerTLS | None = None,
-    unix_access: UnixAccess | None = None,
+    local_access: LocalAccess | None = None,
 ) -> Server:
     """Serve HTTP/1.1 at an endpoint, and return the running server.
 
@@ -33,7 +33,8 @@ async def serve(
         limits: What clients may send, and how slowly; None for `Limits()`.
         access_log: Called after each exchange, in its context. What it raises is logged.
         tls: Certificate and key, for `tls://` endpoints.
-        unix_access: Who may connect to a Unix socket; by default root and the user of this process.
+        local_access: Who on this machine may connect: to a Unix socket by default root and the user
+            of this process, to an address on loopback every user. Others get 403.
 
     Returns:
         The server of kakuri_tcp. `await server.drain(seconds)` completes the requests in progress,
@@ -61,5 +62,5 @@ async def serve(
         lambda: ServerProtocol(router, state),
         limits=bounds,
         tls=tls,
-        unix_access=unix_access,
+        local_access=local_access,
     )

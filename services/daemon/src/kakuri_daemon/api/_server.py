@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from kakuri_http import Router, serve
-from kakuri_tcp import Endpoint, ListeningSockets, UnixAccess
+from kakuri_tcp import Endpoint, ListeningSockets, LocalAccess
 
 from kakuri_daemon._supervision import shed_with
 from kakuri_daemon.api._access import access_log
@@ -19,7 +19,7 @@ async def serving(
     listen: Endpoint | ListeningSockets,
     router: Router,
     *,
-    unix_access: UnixAccess | None = None,
+    local_access: LocalAccess | None = None,
     drain_seconds: float = DRAIN_SECONDS,
     metrics: HTTPMetrics | None = None,
 ) -> AsyncIterator[Endpoint]:
@@ -32,7 +32,7 @@ async def serving(
     Args:
         listen: Where to listen, or sockets that do; port 0 lets the kernel choose.
         router: The routes.
-        unix_access: Who may connect to a Unix socket.
+        local_access: Who may connect to a Unix socket.
         drain_seconds: Seconds that requests in progress may take at the end.
         metrics: Counts requests and connections.
 
@@ -42,7 +42,7 @@ async def serving(
     log = access_log()
     if metrics is not None:
         log = metrics.counting(log)
-    server = await serve(listen, router, access_log=log, unix_access=unix_access)
+    server = await serve(listen, router, access_log=log, local_access=local_access)
     if metrics is not None:
         metrics.add_server(server)
     shed_with(server.shed)

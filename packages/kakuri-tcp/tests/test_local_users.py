@@ -1,0 +1,223 @@
+"""Servers on loopback and clients of several users."""
+
+import asyncio
+import logging
+import os
+import socket
+import subprocess
+import sys
+
+import pytest
+from kakuri_tcp import (
+    Connection,
+    ForbiddenUser,
+    LineServerLimits,
+    LocalAccess,
+    blocking,
+    listen,
+    listen_lines,
+)
+from kakuri_tcp import _socket_users as socket_users
+from kakuri_tcp._socket_users import client_user
+
+OTHER = os.geteuid() + 12345
+NOBODY = 65534 if os.geteuid() == 0 else os.geteuid()
+"""Another user if this process may act as one."""
+
+# Connects as a user, sends a line and prints what comes back.
+CLIENT = """
+import os, socket, sys
+os.setuid(int(sys.argv[1]))
+with socket.create_connection(("127.0.0.1", int(sys.argv[2]))) as connected:
+    connected.sendall(b"hello\\n")
+    print(connected.makefile().read(6), flush=True)
+"""
+
+
+@pytest.fixture
+def connecting_as(monkeypatch):
+    """Return a function that sets the user who seems to connect, of what the kernel reports."""
+
+    def connecting_as(uid):
+        monkeypatch.setattr("kakuri_tcp._user_check.client_user", lambda accepted: uid)
+
+    return connecting_as
+
+
+class Recorder:
+    """Handles the lines and the faults of a server."""
+
+    def __init__(self):
+        self.lines, self.faults = [], []
+
+    def handle(self, line):
+        self.lines.append(line)
+        return line.upper()
+
+    def refuse(self, fault):
+        self.faults.append(fault)
+        return b"refused"
+
+
+async def exchange(endpoint, sent=b"hello\n"):
+    """Send bytes; return what comes back until the server closes, or a line."""
+    reader, writer = await asyncio.open_connection(endpoint.host, endpoint.port)
+    writer.write(sent)
+    received = await reader.readline()
+    writer.close()
+    await writer.wait_closed()
+    return received
+
+
+def serving(recorder, **options):
+    access = LocalAccess(**options)
+    return listen_lines(
+        "127.0.0.1:0", recorder.handle, on_fault=recorder.refuse, local_access=access
+    )
+
+
+@pytest.mark.parametrize("uid", [0, os.geteuid(), 4711])
+async def test_root_this_user_and_named_users_may_connect(connecting_as, uid):
+    connecting_as(uid)
+    async with await serving(Recorder(), uids=[4711]) as server:
+        assert await exchange(server.endpoint) == b"HELLO\n"
+
+
+async def test_every_user_may_connect_without_a_list(connecting_as):
+    connecting_as(OTHER)
+    async with await serving(Recorder()) as server:
+        assert await exchange(server.endpoint) == b"HELLO\n"
+
+
+async def test_line_of_another_user_is_not_handled(connecting_as, caplog):
+    connecting_as(OTHER)
+    recorder = Recorder()
+    async with await serving(recorder, uids=()) as server:
+        for _ in range(3):
+            assert await exchange(server.endpoint) == b"refused\n"
+        assert (server.counters.refused, server.counters.faults) == (3, 0)
+    assert recorder.lines == []
+    assert [(type(fault), fault.uid) for fault in recorder.faults] == [(ForbiddenUser, OTHER)] * 3
+    message = f"{server.endpoint}: user {OTHER} of this machine may not use this server"
+    assert caplog.record_tuples == [("kakuri_tcp", logging.WARNING, message)]  # once
+
+
+async def test_large_input_of_another_user_does_not_destroy_the_reply(connecting_as):
+    connecting_as(OTHER)
+    async with await serving(Recorder(), uids=()) as server:
+        assert await exchange(server.endpoint, b"x" * 100_000) == b"refused\n"
+
+
+async def test_connection_of_another_user_is_aborted_by_any_other_protocol(connecting_as):
+    connecting_as(OTHER)
+    opened, closed = [], asyncio.get_running_loop().create_future()
+
+    class Protocol(Connection):
+        def opened(self):
+            opened.append(self)
+
+        def data_received(self, data):
+            raise AssertionError(data)
+
+        def closed(self, fault):
+            closed.set_result(fault)
+
+    access = LocalAccess(uids=())
+    async with await listen("127.0.0.1:0", Protocol, local_access=access) as server:
+        with socket.create_connection((server.endpoint.host, server.endpoint.port)) as client:
+            client.sendall(b"x")
+            assert isinstance(await closed, ForbiddenUser)
+            with pytest.raises(ConnectionResetError):
+                client.recv(1)
+
+
+async def test_connections_of_another_user_take_no_place_of_this_one(connecting_as):
+    limits = LineServerLimits(connections=8, connections_per_peer=2)
+    recorder = Recorder()
+    async with await listen_lines(
+        "127.0.0.1:0", recorder.handle, limits=limits, local_access=LocalAccess(uids=())
+    ) as server:
+        own = await asyncio.open_connection(server.endpoint.host, server.endpoint.port)
+        own[1].write(b"a\n")
+        assert await own[0].readline() == b"A\n"
+        connecting_as(OTHER)
+        others = [
+            await asyncio.open_connection(server.endpoint.host, server.endpoint.port)
+            for _ in range(20)
+        ]
+        connecting_as(os.geteuid())
+        assert await exchange(server.endpoint) == b"HELLO\n"
+        own[1].write(b"b\n")
+        assert await own[0].readline() == b"B\n"
+        for _, writer in [own, *others]:
+            writer.close()
+
+
+async def test_client_that_has_closed_is_refused(connecting_as):
+    connecting_as(None)
+    recorder = Recorder()
+    async with await serving(recorder, uids=[OTHER]) as server:
+        assert await exchange(server.endpoint) == b"refused\n"
+    assert recorder.faults[0].uid is None
+
+
+async def test_every_user_may_connect_where_the_kernel_has_no_diagnostics(monkeypatch, caplog):
+    monkeypatch.setattr(socket_users, "_NETLINK_SOCK_DIAG", 31)
+    async with await serving(Recorder(), uids=()) as server:
+        assert await exchange(server.endpoint) == b"HELLO\n"
+        assert await exchange(server.endpoint) == b"HELLO\n"
+    (record,) = caplog.records
+    assert "the kernel doesn't report the users of clients on loopback" in record.message
+
+
+async def run_client(server):
+    """Run a client as another user, if this process may; return what it received."""
+    arguments = [sys.executable, "-c", CLIENT, str(NOBODY), str(server.endpoint.port)]
+    client = await asyncio.create_subprocess_exec(*arguments, stdout=subprocess.PIPE)
+    output, _ = await client.communicate()
+    return output.decode().strip()
+
+
+async def test_process_of_another_user_is_refused_by_the_kernels_record():
+    recorder = Recorder()
+    async with await serving(recorder, uids=()) as server:
+        received = await run_client(server)
+    if os.geteuid() == NOBODY:
+        assert (received, recorder.lines) == ("HELLO", [b"hello"])
+    else:
+        assert (received, recorder.lines) == ("refuse", [])
+        assert recorder.faults[0].uid == NOBODY
+        async with await serving(recorder, uids=[NOBODY]) as server:
+            assert await run_client(server) == "HELLO"
+
+
+def test_user_of_a_client_is_known_until_it_closes():
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        client = socket.create_connection(listener.getsockname())
+        accepted, _ = listener.accept()
+        with accepted:
+            assert client_user(accepted) == os.geteuid()
+            client.shutdown(socket.SHUT_WR)
+            assert client_user(accepted) == os.geteuid()  # nc -N
+            client.close()
+            assert client_user(accepted) is None
+
+
+def test_blocking_server_skips_clients_of_other_users(monkeypatch):
+    users = iter([OTHER, os.geteuid()])
+    monkeypatch.setattr("kakuri_tcp._user_check.client_user", lambda accepted: next(users))
+    with (
+        blocking.Server("127.0.0.1:0", timeout=5.0, local_access=LocalAccess(uids=())) as server,
+        blocking.connect(server.endpoint, timeout=5.0) as other,
+        blocking.connect(server.endpoint, timeout=5.0) as own,
+    ):
+        own.send(b"own")
+        with server.accept() as accepted:
+            assert accepted.receive() == b"own"
+        assert other.receive() == b""
+
+
+@pytest.mark.parametrize("uids", [1000, "1000", ["root"]])
+def test_uids_that_are_not_numbers_raise_type_error(uids):
+    with pytest.raises(TypeError, match="expected numbers of users as uids, got"):
+        LocalAccess(uids=uids)

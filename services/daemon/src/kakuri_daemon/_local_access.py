@@ -1,0 +1,77 @@
+"""The options that say who on this machine may connect to a daemon."""
+
+import pwd
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+import click
+from kakuri_tcp import LocalAccess
+
+GROUP_MODE = 0o660
+"""The mode of a socket to which its owner, a group and root may connect."""
+
+_MAX_DIGITS = 10  # of a number of 32 bits
+_MAX_UID = 2**32 - 2  # the next number stands for no user (chown(2))
+
+_Command = TypeVar("_Command", bound=Callable[..., Any] | click.Command)
+
+
+def user(value: object) -> int:
+    """Return the number of a user, given by name or number; for the `type` of a click option."""
+    text = str(value)
+    if text.isascii() and text.isdigit():
+        digits = text.lstrip("0") or "0"
+        if len(digits) <= _MAX_DIGITS and int(digits) <= _MAX_UID:
+            return int(digits)
+    else:
+        try:
+            return pwd.getpwnam(text).pw_uid
+        except (KeyError, ValueError):  # a name with a NUL is a ValueError
+            pass
+    raise click.BadParameter(f"expected the name or number of a user, got {text[:40]!r}")
+
+
+def _group(value: str | None) -> str | int | None:
+    if value is None or not (value.isascii() and value.isdigit()):
+        return value
+    digits = value.lstrip("0") or "0"
+    if len(digits) > _MAX_DIGITS:
+        raise click.BadParameter(f"expected the name or number of a group, got {value[:40]!r}")
+    return int(digits)
+
+
+listen_group: Callable[[_Command], _Command] = click.option(
+    "--listen-group",
+    callback=lambda _ctx, _param, group: _group(group),
+    metavar="GROUP",
+    help="A group (a name or a number) that may connect to the Unix socket, besides this user "
+    "and root.",
+)
+"""Decorate a DaemonCommand with `--listen-group`; its function gets `local_access`."""
+
+allow_user: Callable[[_Command], _Command] = click.option(
+    "--allow-user",
+    "allowed_users",
+    type=user,
+    multiple=True,
+    metavar="USER",
+    help="A user (a name or a number) who may connect to the port on loopback, besides this user "
+    "and root; may be repeated.",
+)
+"""Decorate a DaemonCommand with `--allow-user`; its function gets `local_access`."""
+
+
+def local_access(
+    group: str | int | None, users: Sequence[int], *, is_exposure_allowed: bool
+) -> LocalAccess:
+    """Return who may connect.
+
+    Args:
+        group: The group of `--listen-group`.
+        users: The users of `--allow-user`.
+        is_exposure_allowed: Whether every process that reaches the port may.
+    """
+    uids = None if is_exposure_allowed else users
+    if group is None:
+        return LocalAccess(uids=uids)
+    return LocalAccess(mode=GROUP_MODE, group=group, uids=uids)

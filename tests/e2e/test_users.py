@@ -1,0 +1,98 @@
+"""Other users of this machine: those who connect to a port, and those who listen on one."""
+
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from .processes import DEADLINE, curl, nc
+
+IS_ROOT = os.geteuid() == 0
+NOBODY = 65534 if IS_ROOT else os.geteuid()
+"""Another user, if the tests may act as one; otherwise this user, who may do everything."""
+
+WORKLOAD = (
+    '{"id":"wl-1","image":"nginx","runtime_class":"edera-zone","memory_mb":64,'
+    '"cpu_millicores":100,"env":{"DB_PASSWORD":"hunter2"}}'
+)
+ASK = '{"type":"DescribeNode"}\n'
+
+SQUATTER = """
+import socket, sys
+listener = socket.create_server(("127.0.0.1", int(sys.argv[1])))
+print("listening", flush=True)
+accepted, _ = listener.accept()
+print(accepted.recv(65536), flush=True)
+"""
+
+
+def as_nobody(command, **options):
+    """Return the arguments of subprocess functions that run a command as another user."""
+    other = {"user": NOBODY, "group": NOBODY, "extra_groups": []} if IS_ROOT else {}
+    return {"args": command, "stdout": subprocess.PIPE, "text": True, **other, **options}
+
+
+def requested_by_nobody(url):
+    command = ["curl", "-s", "-m", str(DEADLINE), url]
+    return subprocess.run(**as_nobody(command), check=True).stdout
+
+
+def asked_by_nobody(port):
+    command = ["nc", "-N", "-w", str(DEADLINE), "127.0.0.1", str(port)]
+    return subprocess.run(**as_nobody(command, input=ASK), check=True).stdout
+
+
+def test_another_user_may_not_use_the_api_on_loopback(url, control_plane):
+    found = requested_by_nobody(f"{url}/workloads")
+    if IS_ROOT:
+        assert '"code":"forbidden_user"' in found
+        control_plane.await_log(f"user {NOBODY} of this machine may not use this server")
+    else:
+        assert found == '{"workloads":[]}'
+
+
+def test_another_user_may_not_use_the_agent_on_loopback(agent):
+    expected = '{"type":"Error","code":"forbidden"' if IS_ROOT else '{"type":"Node"'
+    assert asked_by_nobody(agent.port).startswith(expected)
+
+
+@pytest.mark.parametrize("option", [("--allow-user", str(NOBODY)), ("--allow-unauthenticated",)])
+def test_user_who_is_allowed_may_use_both(start, option):
+    agent = start("kakuri-agent", "--listen", "127.0.0.1:0", *option)
+    plane = start(
+        "kakuri-control-plane", "--listen", "127.0.0.1:0", "--agent", agent.address, *option
+    )
+    assert asked_by_nobody(agent.port).startswith('{"type":"Node"')
+    assert requested_by_nobody(f"http://{plane.address}/workloads") == '{"workloads":[]}'
+
+
+def test_metrics_have_a_port_that_every_user_may_read(start, agent, control_plane):
+    plane = start(
+        "kakuri-control-plane", "--listen", "127.0.0.1:0", "--agent", agent.address,
+        "--metrics-listen", "127.0.0.1:0",
+    )  # fmt: skip
+    plane.await_log("metrics served")
+    line = next(line for line in plane.log.read_text().splitlines() if "metrics served" in line)
+    address = line.rpartition("endpoint=")[2].split()[0]
+    assert "kakuri_agent_up" in requested_by_nobody(f"http://{address}/metrics")
+
+
+def test_user_who_takes_the_agents_port_is_given_nothing(
+    start, tmp_path, agent, control_plane, url
+):
+    assert nc(agent.port, ASK).startswith('{"type":"Node"')
+    agent.end(signal.SIGKILL)
+    command = [sys.executable, "-c", SQUATTER, str(agent.port)]
+    if IS_ROOT:
+        command[0] = "/usr/bin/python3"  # which every user may run
+    with subprocess.Popen(**as_nobody(command)) as squatter:
+        assert squatter.stdout.readline() == "listening\n"
+        answer = curl(f"{url}/workloads", "--json", WORKLOAD)
+        received = squatter.stdout.readline()
+    if IS_ROOT:
+        assert (answer.status, received) == (503, "b''\n")
+        assert f"user {NOBODY} listens there" in answer.body
+    else:
+        assert "hunter2" in received
