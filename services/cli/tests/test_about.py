@@ -342,3 +342,12 @@ def test_context_with_a_wrong_name_is_a_usage_error(kakuri, api, name):
 
 def test_context_name_may_have_63_characters(kakuri, api):
     assert kakuri("context", "add", "a" * 63, api.url).code == 0
+
+
+def test_user_who_may_not_use_the_server_is_an_error_that_names_the_option(kakuri, api):
+    refused = problem(403, code="forbidden_user", detail="user 7 may not use this server")
+    api.overrides[("GET", "/nodes")] = refused
+    result = kakuri("nodes")
+    message = "the option --allow-user of the control plane names those who may"
+    assert result.err == f"error: user 7 may not use this server: {message}\n"
+    assert result.code == 2

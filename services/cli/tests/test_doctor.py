@@ -121,12 +121,15 @@ def test_clock_of_the_server_is_compared(environment, headers, result, detail):
     assert detail in found.detail
 
 
-def test_doctor_names_the_option_for_a_host_that_is_refused(doctor, api):
-    refused = problem(421, code="misdirected_request", detail="not this host")
-    api.overrides[("GET", "/healthz")] = refused
+@pytest.mark.parametrize(
+    ("status", "code", "option"),
+    [(421, "misdirected_request", "--allowed-host"), (403, "forbidden_user", "--allow-user")],
+)
+def test_doctor_names_the_option_for_a_client_that_is_refused(doctor, api, status, code, option):
+    api.overrides[("GET", "/healthz")] = problem(status, code=code, detail="no")
     _, results, found = doctor()
     assert results["control"] == "fail"
-    assert "--allowed-host" in found["control"]["advice"]
+    assert option in found["control"]["advice"]
 
 
 @pytest.fixture

@@ -28,7 +28,7 @@ NO_SERVER = "http://127.0.0.1:1"
     ("status", "code", "exit_code"),
     [
         (400, "bad_request", 2), (401, "unauthorized", 2), (403, "cross_site", 2),
-        (404, "not_found", 3), (405, "method_not_allowed", 2), (409, "conflict", 4),
+        (403, "forbidden_user", 2), (404, "not_found", 3), (405, "method_not_allowed", 2), (409, "conflict", 4),
         (410, "compacted", 3), (412, "version_mismatch", 4), (413, "too_large", 2),
         (415, "unsupported_media_type", 2), (421, "misdirected_request", 2),
         (422, "never_fits", 5), (500, "internal", 6), (503, "capacity", 5), (503, "busy", 6),

@@ -62,6 +62,8 @@ def _control_plane(api: "API") -> Iterator[Check]:
         advice = "is kakuri-control-plane running there? kakuri context show has the address"
         if error.code == "misdirected_request":
             advice = "start the control plane with --allowed-host and this name"
+        elif error.code == "forbidden_user":
+            advice = "start the control plane with --allow-user and your name, or be root"
         yield Check(FAIL, name, error.message.partition("\n")[0], advice)
         return
     yield Check(OK, name, f"answers in {span(time.monotonic() - began)}")

@@ -93,6 +93,8 @@ def _message(problem: Mapping[str, Any], response: Any, code: str, *, is_write: 
     text = str(problem.get("detail") or f"HTTP {response.status} {response.reason}".strip())
     if response.status == _UNAUTHORIZED and not problem:
         text += ": a proxy asks for credentials; kakuri context add has --token-file"
+    if code == "forbidden_user":
+        text += ": the option --allow-user of the control plane names those who may"
     lines = [printable(text)]
     errors = problem.get("errors")
     for error in errors if isinstance(errors, list) else ():
