@@ -1,6 +1,7 @@
 """Servers on loopback and clients of several users."""
 
 import asyncio
+import errno
 import logging
 import os
 import socket
@@ -12,6 +13,7 @@ from kakuri_tcp import (
     Connection,
     ForbiddenUser,
     LineServerLimits,
+    ListenFailed,
     LocalAccess,
     blocking,
     listen,
@@ -164,10 +166,34 @@ async def test_client_that_has_closed_is_refused(connecting_as):
 async def test_every_user_may_connect_where_the_kernel_has_no_diagnostics(monkeypatch, caplog):
     monkeypatch.setattr(socket_users, "_NETLINK_SOCK_DIAG", 31)
     async with await serving(Recorder(), uids=()) as server:
+        (record,) = caplog.records  # at the start
         assert await exchange(server.endpoint) == b"HELLO\n"
-        assert await exchange(server.endpoint) == b"HELLO\n"
-    (record,) = caplog.records
+    assert caplog.records == [record]
     assert "the kernel doesn't report the users of clients on loopback" in record.message
+
+
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.ENOBUFS])
+async def test_server_does_not_start_while_the_kernel_cannot_be_asked(monkeypatch, number):
+    def fail(_listener):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("kakuri_tcp._user_check.knows_users", fail)
+    with pytest.raises(ListenFailed, match=os.strerror(number)):
+        await serving(Recorder(), uids=())
+    with pytest.raises(ListenFailed, match=os.strerror(number)):
+        blocking.Server("127.0.0.1:0", local_access=LocalAccess(uids=()))
+
+
+async def test_every_client_is_refused_while_the_kernel_cannot_be_asked(monkeypatch):
+    async with await serving(Recorder(), uids=()) as server:
+        with monkeypatch.context() as exhausted:
+            exhausted.setattr("kakuri_tcp._user_check.client_user", out_of_descriptors)
+            assert await exchange(server.endpoint) == b"refused\n"
+        assert await exchange(server.endpoint) == b"HELLO\n"
+
+
+def out_of_descriptors(_socket):
+    raise OSError(errno.EMFILE, "Too many open files")
 
 
 async def run_client(server):

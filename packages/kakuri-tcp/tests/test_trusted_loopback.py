@@ -2,13 +2,22 @@
 
 import asyncio
 import contextlib
+import errno
 import os
 import socket
 import subprocess
 import sys
 
 import pytest
-from kakuri_tcp import Connection, LineClient, UntrustedServer, blocking, connect, listen_lines
+from kakuri_tcp import (
+    ConnectFailed,
+    Connection,
+    LineClient,
+    UntrustedServer,
+    blocking,
+    connect,
+    listen_lines,
+)
 from kakuri_tcp import _peers as peers
 from kakuri_tcp import _socket_users as socket_users
 from kakuri_tcp._socket_users import is_loopback, server_user
@@ -138,6 +147,16 @@ async def test_untrusted_server_receives_no_byte(listening_as):
         accepted, _ = listener.accept()
         with accepted:
             assert accepted.recv(100) == b""
+
+
+@EACH_CLIENT
+async def test_nothing_is_sent_while_the_kernel_cannot_be_asked(client, endpoint, monkeypatch):
+    def out_of_descriptors(_socket):
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(peers, "server_user", out_of_descriptors)
+    with pytest.raises(ConnectFailed, match="too many open files"):
+        await client(endpoint, trusted_uids=())
 
 
 @EACH_CLIENT

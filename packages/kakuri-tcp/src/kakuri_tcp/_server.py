@@ -81,7 +81,7 @@ class Server:
         self._sockets = listeners.sockets
         self._tls = tls
         self._access = local_access
-        self._users = UserCheck(local_access, str(listeners.endpoint))
+        self._users = UserCheck(local_access, listeners)
         self._factory = factory
         self._loop = asyncio.get_running_loop()
         self._table = ConnectionTable(limits)
@@ -373,4 +373,8 @@ async def listen(
         raise ListenFailed(str(endpoint), reason)
     context = tls.context() if tls is not None else None
     sockets = opened or await _open_sockets(endpoint, limits.backlog, local_access)
-    return Server(sockets, factory, limits, context, local_access)
+    try:
+        return Server(sockets, factory, limits, context, local_access)
+    except OSError as error:  # the kernel can't be asked whether it reports users
+        sockets.close()
+        raise ListenFailed(str(endpoint), error.strerror or str(error)) from error

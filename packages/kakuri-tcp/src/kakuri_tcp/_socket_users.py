@@ -4,6 +4,7 @@ The kernel is asked for one socket at a time (sock_diag(7), struct inet_diag_req
 few microseconds and no privilege. The other end of a connection over loopback is such a socket.
 """
 
+import errno
 import ipaddress
 import socket
 import struct
@@ -13,6 +14,12 @@ _NETLINK_SOCK_DIAG = 4
 _REQUEST_FLAG = 1  # NLM_F_REQUEST of netlink(7)
 _ANY_STATE = 0xFFFFFFFF
 _NO_COOKIE = b"\xff" * 8
+
+# What socket() and send() raise without these diagnostics, or where a sandbox forbids them. Any
+# other error, such as one of too many open files, must not make a user unknown.
+_UNSUPPORTED = {
+    errno.EACCES, errno.EAFNOSUPPORT, errno.ENOENT, errno.EPERM, errno.EPROTONOSUPPORT,
+}  # fmt: skip
 
 _HEADER = struct.Struct("=IHHII")  # struct nlmsghdr: length, type, flags, sequence, port
 _REQUEST = struct.Struct("=BBBBI")  # family, protocol, extensions, padding, states
@@ -41,6 +48,9 @@ def server_user(connected: socket.socket) -> int | None:
 
     Returns:
         The user; None if the kernel doesn't know, for example because it has no diagnostics.
+
+    Raises:
+        OSError: The kernel can't be asked at the moment, or the connection was lost.
     """
     server, client = _address(connected.getpeername()), _address(connected.getsockname())
     accepted = _user(connected.family, server, client)
@@ -52,14 +62,24 @@ def client_user(accepted: socket.socket) -> int | None:
 
     Returns:
         The user; None if the process has closed its socket, or if the kernel doesn't know.
+
+    Raises:
+        OSError: The kernel can't be asked at the moment, or the connection was lost.
     """
     client, server = _address(accepted.getpeername()), _address(accepted.getsockname())
     return _user(accepted.family, client, server)
 
 
-def knows_users(own: socket.socket) -> bool:
-    """Return whether the kernel reports users of sockets at all, by the server of an own socket."""
-    return _user(own.family, _address(own.getsockname())) is not None
+def knows_users(listener: socket.socket) -> bool:
+    """Return whether the kernel reports users of sockets, which not every kernel does.
+
+    Args:
+        listener: A socket of this process that listens.
+
+    Raises:
+        OSError: The kernel can't be asked at the moment.
+    """
+    return _user(listener.family, _address(listener.getsockname())) is not None
 
 
 def _address(address: tuple[str, int, int, int] | tuple[str, int]) -> Address:
@@ -73,6 +93,9 @@ def _user(family: int, local: Address, remote: Address | None = None) -> int | N
         family: AF_INET or AF_INET6.
         local: The socket's own address.
         remote: The address that it is connected to; None for a socket that listens.
+
+    Raises:
+        OSError: The kernel can't be asked at the moment.
     """
     remote = remote or _ANYWHERE[socket.AddressFamily(family)]
     addresses = [socket.inet_pton(family, host).ljust(16, b"\0") for host, _ in (local, remote)]
@@ -87,9 +110,11 @@ def _user(family: int, local: Address, remote: Address | None = None) -> int | N
     try:
         with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _NETLINK_SOCK_DIAG) as kernel:
             kernel.send(header + request)
-            answer = kernel.recv(1024)  # the kernel answers within send()
-    except OSError:
-        return None
+            answer = kernel.recv(1024, socket.MSG_DONTWAIT)  # the kernel answers within send()
+    except OSError as error:
+        if error.errno in _UNSUPPORTED:
+            return None
+        raise
     if len(answer) < _USER_OFFSET + _USER.size:
         return None
     if _HEADER.unpack_from(answer)[1] != _SOCK_DIAG_BY_FAMILY:

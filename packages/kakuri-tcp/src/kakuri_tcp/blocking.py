@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Self, cast
 
 from kakuri_tcp._blocking_connection import Connection, LineReader, capped_timeout
 from kakuri_tcp._endpoint import Endpoint
-from kakuri_tcp._errors import ConnectFailed, EndpointError
+from kakuri_tcp._errors import ConnectFailed, EndpointError, ListenFailed
 from kakuri_tcp._limits import check_timeout, checked_uids
 from kakuri_tcp._reasons import reason_of
 
@@ -63,7 +63,11 @@ class Server:
         access = local_access or LocalAccess()
         self._listeners = open_sockets_blocking(endpoint, backlog, access)
         self.endpoint: Endpoint = self._listeners.endpoint
-        self._users = UserCheck(access, str(self.endpoint))
+        try:
+            self._users = UserCheck(access, self._listeners)
+        except OSError as error:
+            self._listeners.close()
+            raise ListenFailed(str(endpoint), error.strerror or str(error)) from error
 
     def __repr__(self) -> str:
         state = "listening" if self._listeners.sockets else "closed"
