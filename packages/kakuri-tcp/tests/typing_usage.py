@@ -9,6 +9,7 @@ from kakuri_tcp import (
     ConnectionFault,
     Counters,
     Endpoint,
+    ForbiddenUser,
     HandlerFailed,
     LineClient,
     LineClientLimits,
@@ -40,7 +41,7 @@ class Echo(Connection):
         print(self.name, fault)
 
 
-def fault_reply(fault: LineError | HandlerFailed) -> bytes | None:
+def fault_reply(fault: LineError | HandlerFailed | ForbiddenUser) -> bytes | None:
     return str(fault).encode() if isinstance(fault, LineError) else None
 
 
