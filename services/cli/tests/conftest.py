@@ -60,11 +60,14 @@ def api():
         yield server
 
 
+UNWANTED = ("NO_COLOR", "SUDO_USER", "TERM", "XDG_CONFIG_HOME")
+
+
 @pytest.fixture
 def environment(monkeypatch, tmp_path):
     """Remove the variables that change the output; the clock stands still, in UTC."""
     for name in list(os.environ):
-        if name.startswith("KAKURI_") or name in ("NO_COLOR", "TERM", "XDG_CONFIG_HOME"):
+        if name.startswith("KAKURI_") or name in UNWANTED:
             monkeypatch.delenv(name)
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("TERM", "xterm")

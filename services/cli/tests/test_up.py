@@ -56,6 +56,22 @@ def test_up_starts_both_daemons_and_ends_them(kakuri, daemons, interrupted):
     assert "--agent 127.0.0.1:9999" in plane
 
 
+def test_up_passes_the_users_who_may_use_it_to_both_daemons(kakuri, daemons, interrupted):
+    kakuri("up", "--runtime", "simulated", "--allow-user", "alice", "--allow-user", "1001")
+    agent, plane = daemons.read_text().splitlines()
+    assert "--allow-user alice --allow-user 1001" in agent
+    assert "--allow-user alice --allow-user 1001" in plane
+
+
+@pytest.mark.parametrize(("options", "is_noted"), [((), True), (("--allow-user", "bob"), False)])
+def test_up_through_sudo_notes_how_its_caller_may_use_it(
+    kakuri, daemons, interrupted, environment, options, is_noted
+):
+    environment.setenv("SUDO_USER", "alice")
+    result = kakuri("up", "--runtime", "simulated", *options)
+    assert ("Only root may use it: --allow-user alice adds you." in result.err) is is_noted
+
+
 def test_up_with_containerd_removes_what_runs(
     kakuri, daemons, interrupted, api, tmp_path, monkeypatch
 ):

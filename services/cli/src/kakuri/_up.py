@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from shlex import quote
 from typing import NoReturn
@@ -60,6 +61,9 @@ class _Stop(Exception):
               help="Where the agent listens.")  # fmt: skip
 @click.option("--listen", default="127.0.0.1:8080", show_default=True, metavar=_ADDRESS,
               help="Where the control plane listens.")  # fmt: skip
+@click.option("--allow-user", "users", multiple=True, metavar="USER",
+              help="A user (a name or a number) who may use both over loopback, besides you and "
+              "root; may be repeated.")  # fmt: skip
 @click.option("--runtime", type=click.Choice(["auto", "simulated", "containerd"]),
               default="auto", show_default=True,
               help="auto: containerd, if it runs and you are root, else simulated.")  # fmt: skip
@@ -74,6 +78,7 @@ def up(
     *,
     agent: str,
     listen: str,
+    users: tuple[str, ...],
     runtime: str,
     handler: str,
     socket: Path,
@@ -99,7 +104,10 @@ def up(
                    "--handler", f"edera-zone={handler}", "--image-gc-high", "100"]  # fmt: skip
         options += ["--cgroup-parent", cgroup_parent] if cgroup_parent else []
         warning = SHARED_KERNEL if handler == HANDLER else ""
-    system = _System(invocation, is_simulated=is_simulated)
+    caller = os.environ.get("SUDO_USER", "root")
+    if caller != "root" and not users:
+        warning = f"{warning}\nOnly root may use it: --allow-user {caller} adds you.".lstrip()
+    system = _System(invocation, is_simulated=is_simulated, users=users)
     return system.run(agent, listen, [*options, "--store", "memory"], warning)
 
 
@@ -153,8 +161,11 @@ def _curl(address: str) -> str:
 class _System:
     """Both daemons, from their start to their end."""
 
-    def __init__(self, invocation: Invocation, *, is_simulated: bool) -> None:
+    def __init__(
+        self, invocation: Invocation, *, is_simulated: bool, users: Sequence[str] = ()
+    ) -> None:
         self._invocation = invocation
+        self._users = users
         self._is_simulated = is_simulated
         self._address = ""
         self._processes: list[subprocess.Popen[str]] = []
@@ -166,8 +177,9 @@ class _System:
             signal.signal(number, _stop)
         has_failed = False
         try:
-            agent = self._start("kakuri-agent", "--listen", agent, *options)
-            plane = ["--listen", listen, "--agent", agent]
+            allowed = [word for user in self._users for word in ("--allow-user", user)]
+            agent = self._start("kakuri-agent", "--listen", agent, *allowed, *options)
+            plane = ["--listen", listen, "--agent", agent, *allowed]
             self._address = self._start("kakuri-control-plane", *plane)
             self._report(agent, self._address, warning)
             for process in self._processes:
