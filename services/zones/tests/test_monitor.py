@@ -9,7 +9,9 @@ from kakuri_cri.testing import FakeImage
 from kakuri_tcp.testing import until
 from kakuri_workload import RuntimeHealth, ZoneChanged, ZoneGone, ZonesListed
 from kakuri_workload import WorkloadState as State
+from kakuri_zones._monitor import Monitor
 from kakuri_zones._settings import DEFAULT_TIMES, MonitorTimes
+from kakuri_zones._table import ZoneTable
 
 ONLY_EVENTS = MonitorTimes(
     interval=1000, without_events=1000, gap=0.001, resubscribe=0.01, provisional=0.01
@@ -62,6 +64,42 @@ async def test_end_of_a_container_is_reported(runtime, node, code, reason, state
 
 def test_changes_are_seen_within_a_second_by_default():
     assert max(DEFAULT_TIMES.interval, DEFAULT_TIMES.without_events) <= 1.0
+
+
+@pytest.mark.parametrize(
+    ("seconds", "gap"), [(0, 0.05), (0.01, 0.05), (0.05, 0.2), (0.1, 0.4), (0.2, 0.5), (60, 0.5)]
+)
+def test_gap_after_a_listing_grows_with_its_duration_up_to_half_of_the_interval(seconds, gap):
+    assert DEFAULT_TIMES.gap_after(seconds) == pytest.approx(gap)
+
+
+class CountingReader:
+    """A reader that finds no zone and counts the listings."""
+
+    def __init__(self):
+        self.listings = 0
+
+    async def all(self):
+        self.listings += 1
+        return {}
+
+
+async def test_events_trigger_no_listing_within_the_gap():
+    reader, gaps = CountingReader(), []
+
+    class Times(MonitorTimes):
+        def gap_after(self, seconds):
+            gaps.append(seconds)
+            return 3600.0
+
+    monitor = Monitor(None, reader, ZoneTable(), lambda _: None, Times(gap=0, interval=0))
+    listing = asyncio.create_task(monitor._list_repeatedly())
+    for _ in range(20):
+        monitor.wake()
+        await asyncio.sleep(0)
+    listing.cancel()
+    assert reader.listings == len(gaps) == 1
+    assert gaps[0] >= 0
 
 
 @pytest.mark.parametrize("method", ["ContainerStatus", "PodSandboxStatus"])

@@ -56,10 +56,12 @@ class Monitor:
         self._wakeup.set()
 
     async def _list_repeatedly(self) -> None:
+        loop = asyncio.get_running_loop()
         while True:
             self._wakeup.clear()
+            begun = loop.time()
             await self._list()
-            await asyncio.sleep(self._times.gap)
+            await asyncio.sleep(self._times.gap_after(loop.time() - begun))
             pause = self._times.interval if self.has_events else self._times.without_events
             if self._table.has_provisional:
                 pause = self._times.provisional

@@ -86,6 +86,12 @@ class PullLimits:
 DEFAULT_PULL_LIMITS = PullLimits()
 
 
+GAP_FACTOR = 4
+"""The shortest time between two listings, in multiples of the duration of the first, up to half of
+the interval. When thousands of zones are removed one after the other, each removal is a reason to
+list all others; without such a pause, the runtime and this process would do little else."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MonitorTimes:
     """Seconds between listings of the runtime."""
@@ -95,13 +101,17 @@ class MonitorTimes:
     without_events: float = 0.5
     """The same for a runtime without events, so that a change is seen within a second."""
     gap: float = 0.05
-    """The shortest time between two listings, however many events arrive."""
+    """The shortest time between two listings, however many events arrive; see `gap_after`."""
     provisional: float = 0.1
     """Until the next listing while a provisional end is held back."""
     resubscribe: float = 1.0
     """Until the stream of events is opened again after it broke."""
     retry_events: float = 60.0
     """Until events are requested again from a runtime without them: it may have been upgraded."""
+
+    def gap_after(self, seconds: float) -> float:
+        """Return the shortest time until the next listing after one that took some seconds."""
+        return max(self.gap, min(GAP_FACTOR * seconds, self.interval / 2))
 
 
 DEFAULT_TIMES = MonitorTimes()
