@@ -31,7 +31,14 @@ from kakuri_rpc import (
     _server,
     serve,
 )
-from kakuri_tcp import Endpoint, LocalAccess, listen_lines
+from kakuri_tcp import (
+    ConnectFailed,
+    Endpoint,
+    LineClient,
+    LocalAccess,
+    UnrequestedLine,
+    listen_lines,
+)
 from kakuri_workload import Transition, Workload
 
 ANY_PORT = Endpoint.parse("127.0.0.1:0")
@@ -335,5 +342,32 @@ async def test_agent_that_refuses_the_clients_user_is_unreachable(monkeypatch):
         for _ in range(2):
             with pytest.raises(AgentUnreachable) as refused:
                 await client.get_status("wl-1")
-        assert "user 4711 of this machine may not use this server" in str(refused.value)
+            assert str(refused.value) == (
+                "the agent refused the connection: user 4711 of this machine may not use this server"
+            )
     assert (handled, set(codes)) == ([], {ErrorCode.FORBIDDEN})
+
+
+REFUSAL = b'{"type":"Error","code":"forbidden","message":"user 7 may not\\u001b[31m"}'
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        (REFUSAL, r"the agent refused the connection: user 7 may not\x1b[31m"),
+        (b'{"type":"Error","code":"internal","message":"m"}', "a line without a request"),
+        (b'{"type":"Status","id":"a","state":"Running"}', "a line without a request"),
+        (b"220 smtp", "a line without a request: '220 smtp'"),
+    ],
+)
+async def test_line_before_the_first_request_is_why_the_agent_is_unreachable(
+    line, message, monkeypatch
+):
+    async def ready(_client, deadline, timeout):
+        raise ConnectFailed("peer", str(UnrequestedLine(line))) from UnrequestedLine(line)
+
+    monkeypatch.setattr(LineClient, "_ready", ready)
+    async with AgentClient("127.0.0.1:1") as client:
+        with pytest.raises(AgentUnreachable) as refused:
+            await client.get_status("wl-1")
+    assert message in str(refused.value)

@@ -16,6 +16,7 @@ ERRORS = [
     kakuri_tcp.RequestLost("127.0.0.1:1", "it ended"),
     kakuri_tcp.RequestTimeout("127.0.0.1:1", 1.5),
     kakuri_tcp.ConnectionLost("text"),
+    kakuri_tcp.UnrequestedLine(b"line"),
     kakuri_tcp.IdleTimeout("text"),
     kakuri_tcp.WriteTimeout("text"),
     kakuri_tcp.Overloaded("unfinished_input"),

@@ -3,7 +3,13 @@
 import asyncio
 
 import pytest
-from kakuri_tcp import ConnectFailed, LineClientLimits, RequestLost, RequestTimeout
+from kakuri_tcp import (
+    ConnectFailed,
+    LineClientLimits,
+    RequestLost,
+    RequestTimeout,
+    UnrequestedLine,
+)
 from kakuri_tcp._line_client_connection import LineClientConnection, ReplyFuture
 from kakuri_tcp.testing import MemoryTransport, run_pending
 
@@ -81,6 +87,18 @@ async def test_requests_of_a_lost_connection_raise_request_lost_or_connect_faile
     assert [type(future.exception()) for future in sent] == [RequestLost] * 2
     assert [type(future.exception()) for future in unsent] == [ConnectFailed] * 2
     assert not link.pending
+
+
+async def test_line_before_any_request_is_the_cause_of_why_requests_are_not_sent(link):
+    MemoryTransport(link)
+    future = send(link, b"1", 1e9)
+    link.data_received(b"you may not\n")
+    with pytest.raises(
+        ConnectFailed, match="sent a line without a request: 'you may not'"
+    ) as raised:
+        await future
+    assert isinstance(raised.value.__cause__, UnrequestedLine)
+    assert raised.value.__cause__.line == b"you may not"
 
 
 async def test_request_replaces_the_timer_of_the_idle_timeout_until_the_last_reply(link):

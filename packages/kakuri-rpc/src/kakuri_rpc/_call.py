@@ -8,7 +8,14 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from kakuri_tcp import ClientClosed as LineClientClosed
-from kakuri_tcp import LineClient, RepeatCache, RequestLost, RequestNotSent, RequestTimeout
+from kakuri_tcp import (
+    LineClient,
+    RepeatCache,
+    RequestLost,
+    RequestNotSent,
+    RequestTimeout,
+    UnrequestedLine,
+)
 
 from kakuri_rpc._call_metrics import CallMetrics
 from kakuri_rpc._errors import (
@@ -21,7 +28,7 @@ from kakuri_rpc._errors import (
 )
 from kakuri_rpc._fields import TRACE
 from kakuri_rpc._messages import Node
-from kakuri_rpc._reply_checks import decode_reply, error_of, mismatch
+from kakuri_rpc._reply_checks import decode_reply, error_of, mismatch, refusal_of
 from kakuri_rpc._requests import (
     DescribeNode,
     Request,
@@ -369,7 +376,9 @@ def _as_rpc_error(error: Exception) -> Exception:
     if isinstance(error, LineClientClosed):
         converted = ClientClosed(str(error))
     elif isinstance(error, RequestNotSent | RequestLost):
-        converted = AgentUnreachable(str(error))
+        cause = error.__cause__
+        refusal = refusal_of(cause.line) if isinstance(cause, UnrequestedLine) else None
+        converted = refusal or AgentUnreachable(str(error))
     elif isinstance(error, RequestTimeout):
         converted = AgentTimeout(str(error))
     else:

@@ -99,9 +99,22 @@ def error_of(
     if fault is not None:
         return UnexpectedReply(printable(fault, MAX_QUOTED))
     assert isinstance(reply, ErrorReply)
-    if reply.code is ErrorCode.FORBIDDEN:  # about this connection, whatever the request is
-        return AgentUnreachable(f"the agent refused the connection: {reply.message}")
-    return AgentError(reply)
+    return _refusal(reply) or AgentError(reply)
+
+
+def refusal_of(line: bytes) -> AgentUnreachable | None:
+    """Return the error if a line refuses the connection; it may come before the first request."""
+    try:
+        reply: Reply = decode(line, type=Reply)
+    except JSONError:
+        return None
+    return _refusal(cleaned(reply)) if isinstance(reply, ErrorReply) else None
+
+
+def _refusal(reply: ErrorReply) -> AgentUnreachable | None:
+    if reply.code is not ErrorCode.FORBIDDEN:
+        return None
+    return AgentUnreachable(f"the agent refused the connection: {reply.message}")
 
 
 def cleaned(reply: R) -> R:

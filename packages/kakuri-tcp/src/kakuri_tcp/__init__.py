@@ -29,6 +29,7 @@ from kakuri_tcp._errors import (
     TLSSettingsError,
     TooManyRequests,
     UnexpectedProtocol,
+    UnrequestedLine,
     UntrustedServer,
     WriteTimeout,
 )
@@ -91,6 +92,7 @@ __all__ = [
     "TLSSettingsError",
     "TooManyRequests",
     "UnexpectedProtocol",
+    "UnrequestedLine",
     "UntrustedServer",
     "WriteTimeout",
     "__version__",

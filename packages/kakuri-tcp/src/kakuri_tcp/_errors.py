@@ -13,6 +13,7 @@
     ├── RequestTimeout       sent, and no reply in time: check before you repeat it
     ├── ConnectionFault      why a connection ended abnormally
     │   ├── ConnectionLost       the network or the peer broke it
+    │   │   └── UnrequestedLine      the peer sent a line without a request
     │   ├── IdleTimeout          the peer made no progress
     │   ├── WriteTimeout         the peer did not read
     │   ├── Overloaded           the server closed it to make room for other connections
@@ -29,6 +30,8 @@ Each has the nearest builtin as a second base.
 import copyreg
 import os
 from typing import Any
+
+_MAX_SHOWN = 200  # bytes of a line in an error
 
 
 def format_seconds(seconds: float) -> str:
@@ -156,6 +159,21 @@ class ConnectionFault(TCPError):
 
 class ConnectionLost(ConnectionFault, ConnectionError):
     """The network or the peer broke the connection; the cause is the system's error."""
+
+
+class UnrequestedLine(ConnectionLost):
+    """The peer of a line client sent a line without a request, such as why it refuses the client.
+
+    It is the cause of the errors of requests that were about to be sent.
+
+    Attributes:
+        line: The line, without its end.
+    """
+
+    def __init__(self, line: bytes) -> None:
+        text = ascii(line[:_MAX_SHOWN].decode("latin-1"))
+        super().__init__(f"the peer sent a line without a request: {text}")
+        self.line = line
 
 
 class IdleTimeout(ConnectionFault, TimeoutError):

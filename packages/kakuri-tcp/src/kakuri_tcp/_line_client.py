@@ -77,6 +77,7 @@ class LineClient:
         self._failures = 0
         self._not_before = 0.0
         self._last_reason = ""
+        self._last_fault: BaseException | None = None
         self._is_closed = False
         # Replies come in the connection's context, which is not that of a request.
         self._context = contextvars.copy_context()
@@ -223,7 +224,7 @@ class LineClient:
                     if connection is None or connection.is_closing:
                         connection = await self._connected()
                     if connection.is_closing:
-                        raise ConnectFailed(self._name, connection.reason)
+                        raise ConnectFailed(self._name, connection.reason) from connection.fault
                     if connection.is_writable:
                         return connection
                     await connection.wait_writable()
@@ -251,7 +252,8 @@ class LineClient:
         budget = self.limits.connect_timeout
         wait = self._not_before - time.monotonic()
         if wait >= budget:
-            raise ConnectFailed(self._name, f"{self._last_reason}; next attempt in {wait:.1f} s")
+            reason = f"{self._last_reason}; next attempt in {wait:.1f} s"
+            raise ConnectFailed(self._name, reason) from self._last_fault
         if wait > 0:
             await asyncio.sleep(wait)
             budget -= wait
@@ -264,7 +266,7 @@ class LineClient:
                 trusted_uids=self._trusted_uids,
             )
         except ConnectFailed as error:
-            self._last_reason = error.reason
+            self._last_reason, self._last_fault = error.reason, error.__cause__
             self._back_off()
             raise
 
@@ -280,7 +282,7 @@ class LineClient:
             self._failures = 0
         else:
             # A peer that accepts and then closes without a reply counts as down.
-            self._last_reason = connection.reason
+            self._last_reason, self._last_fault = connection.reason, connection.fault
             self._back_off()
 
     def _back_off(self) -> None:

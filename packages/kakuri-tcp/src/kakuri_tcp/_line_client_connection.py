@@ -15,6 +15,7 @@ from kakuri_tcp._errors import (
     RequestLost,
     RequestTimeout,
     TCPError,
+    UnrequestedLine,
 )
 from kakuri_tcp._line_limits import LineClientLimits
 from kakuri_tcp._lines import LineDecoder
@@ -25,7 +26,6 @@ _TICK_SECONDS = 0.02
 # Replies that are handed over in one turn of the event loop, about five milliseconds of work where
 # each is the response to a request. A peer that was late may send thousands together.
 _LINES_PER_TURN = 200
-_MAX_SHOWN = 200  # bytes of a line in an error
 
 
 class ReplyReceiver(Protocol):
@@ -142,8 +142,7 @@ class LineClientConnection(Connection):
                 if line is None:
                     break
                 if not pending or len(pending) == len(self.unsent_lines):
-                    sent = ascii(line[:_MAX_SHOWN].decode("latin-1"))
-                    self.abort(ConnectionLost(f"the peer sent a line without a request: {sent}"))
+                    self.abort(UnrequestedLine(line))
                     return
                 self.replies += 1
                 receiver = pending.popleft()[0]
