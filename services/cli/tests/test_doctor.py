@@ -94,6 +94,7 @@ def test_doctor_without_an_agent_fails_with_its_reason(doctor, api):
     _, results, found = doctor()
     assert (results["agent"], results["runtime"]) == ("fail", "skip")
     assert found["agent"]["detail"] == "no agent at /run/x"
+    assert "--allow-user for a port" in found["agent"]["advice"]
 
 
 @pytest.mark.parametrize("code", ["agent_unreachable", "agent_timeout"])

@@ -63,6 +63,20 @@ def test_up_passes_the_users_who_may_use_it_to_both_daemons(kakuri, daemons, int
     assert "--allow-user alice --allow-user 1001" in plane
 
 
+def test_up_passes_users_to_a_daemon_on_a_port_alone(kakuri, daemons, interrupted):
+    kakuri("up", "--runtime", "simulated", "--allow-user", "alice", "--agent", "unix:/a.sock")
+    agent, plane = daemons.read_text().splitlines()
+    assert "--allow-user" not in agent
+    assert "--allow-user alice" in plane
+
+
+def test_up_refuses_users_if_both_daemons_listen_on_sockets(kakuri, daemons):
+    sockets = ("--agent", "unix:/a.sock", "--listen", "unix:/b.sock")
+    result = kakuri("up", "--runtime", "simulated", "--allow-user", "alice", *sockets)
+    assert result.code == 2
+    assert "--allow-user is for ports on loopback" in result.err
+
+
 @pytest.mark.parametrize(("options", "is_noted"), [((), True), (("--allow-user", "bob"), False)])
 def test_up_through_sudo_notes_how_its_caller_may_use_it(
     kakuri, daemons, interrupted, environment, options, is_noted

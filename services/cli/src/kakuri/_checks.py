@@ -100,7 +100,10 @@ def _node_checks(api: "API", node: dict[str, Any] | None, *, is_reached: bool) -
         return
     reason = _agent_fault(api, node)
     if reason is not None or node is None:
-        advice = "is kakuri-agent running, and may the control plane use its socket?"
+        advice = (
+            "is kakuri-agent running, and do its options admit the control plane: "
+            "--listen-group for a socket, --allow-user for a port?"
+        )
         yield Check(FAIL, "agent", printable(str(reason)), advice)
         yield Check(SKIP, "runtime", "needs the agent")
         yield Check(SKIP, "capacity", "needs the agent")

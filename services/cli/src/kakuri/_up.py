@@ -88,6 +88,8 @@ def up(
 
     Nothing is kept: when it ends, all workloads are stopped and removed.
     """
+    if users and agent.startswith("unix:") and listen.startswith("unix:"):
+        raise UsageError("--allow-user is for ports on loopback, and both addresses are sockets")
     why = _why_simulated(socket)
     if runtime == "containerd" and why:
         raise UsageError(f"--runtime containerd: {why}")
@@ -177,9 +179,8 @@ class _System:
             signal.signal(number, _stop)
         has_failed = False
         try:
-            allowed = [word for user in self._users for word in ("--allow-user", user)]
-            agent = self._start("kakuri-agent", "--listen", agent, *allowed, *options)
-            plane = ["--listen", listen, "--agent", agent, *allowed]
+            agent = self._start("kakuri-agent", "--listen", agent, *self._allowed(agent), *options)
+            plane = ["--listen", listen, "--agent", agent, *self._allowed(listen)]
             self._address = self._start("kakuri-control-plane", *plane)
             self._report(agent, self._address, warning)
             for process in self._processes:
@@ -192,6 +193,12 @@ class _System:
         finally:
             has_failed = self._end() or has_failed
         return Exit.UNREACHABLE if has_failed else Exit.OK
+
+    def _allowed(self, address: str) -> list[str]:
+        """Return the options with which a daemon that listens on a port serves the users."""
+        if address.startswith("unix:"):
+            return []
+        return [word for user in self._users for word in ("--allow-user", user)]
 
     def _report(self, agent: str, address: str, warning: str) -> None:
         if self._invocation.is_json:
