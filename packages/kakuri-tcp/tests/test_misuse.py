@@ -118,7 +118,7 @@ def test_setting_of_another_type_raises_type_error(settings, argument, message):
         settings(**argument)
 
 
-@pytest.mark.parametrize("uids", [1000, "1000", b"x", ["1000"]])
+@pytest.mark.parametrize("uids", [1000, "1000", b"x", ["1000"], [True]])
 async def test_trusted_uids_that_are_not_numbers_of_users_raise_type_error(uids):
     with pytest.raises(TypeError, match="expected numbers of users as trusted_uids, got"):
         LineClient("unix:/none", trusted_uids=uids)
@@ -126,6 +126,16 @@ async def test_trusted_uids_that_are_not_numbers_of_users_raise_type_error(uids)
         await connect("unix:/none", Connection, trusted_uids=uids)
     with pytest.raises(TypeError, match="expected numbers of users as trusted_uids, got"):
         blocking.connect("unix:/none", trusted_uids=uids)
+    with pytest.raises(TypeError, match="expected numbers of users as uids, got"):
+        LocalAccess(uids=uids)
+
+
+@pytest.mark.parametrize("uid", [-1, 2**32 - 1])
+def test_number_that_no_user_has_raises_value_error(uid):
+    with pytest.raises(ValueError, match=f"from 0 to 4294967294 as uids, got {uid}"):
+        LocalAccess(uids=[0, 2**32 - 2, uid])
+    with pytest.raises(ValueError, match=f"from 0 to 4294967294 as trusted_uids, got {uid}"):
+        LineClient("unix:/none", trusted_uids=[uid])
 
 
 @pytest.mark.parametrize(

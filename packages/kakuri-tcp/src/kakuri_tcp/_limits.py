@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
+_MAX_UID = 2**32 - 2  # the next number stands for no user (chown(2))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerLimits:
@@ -113,13 +115,25 @@ def check_timeout(seconds: object) -> None:
         raise ValueError("expected seconds as timeout, got NaN")
 
 
+def _is_number(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
 def checked_uids(uids: object, name: str = "trusted_uids") -> frozenset[int] | None:
-    """Return numbers of users, or None; raise TypeError for anything else."""
+    """Return numbers of users, or None.
+
+    Raises:
+        TypeError: They are of another type.
+        ValueError: One is not the number of a user.
+    """
     if uids is None:
         return None
     is_text = isinstance(uids, (str, bytes))
-    if is_text or not isinstance(uids, Collection) or not all(isinstance(one, int) for one in uids):
+    if is_text or not isinstance(uids, Collection) or not all(map(_is_number, uids)):
         raise TypeError(f"expected numbers of users as {name}, got {uids!r:.80}")
+    for uid in uids:
+        if not 0 <= uid <= _MAX_UID:
+            raise ValueError(f"expected numbers of users from 0 to {_MAX_UID} as {name}, got {uid}")
     return frozenset(uids)
 
 

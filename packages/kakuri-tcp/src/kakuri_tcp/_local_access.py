@@ -28,7 +28,7 @@ class LocalAccess:
 
         Raises:
             TypeError: One is of another type, such as the text "600" as the mode.
-            ValueError: The mode is not from 0 to 0o777.
+            ValueError: The mode is not from 0 to 0o777, or a number is not that of a user.
         """
         mode: object = self.mode
         group: object = self.group
