@@ -5,22 +5,27 @@ import errno
 import logging
 import os
 import socket
+import struct
 import subprocess
 import sys
 
 import pytest
 from kakuri_tcp import (
     Connection,
+    Endpoint,
     ForbiddenUser,
     LineServerLimits,
     ListenFailed,
+    ListeningSockets,
     LocalAccess,
     blocking,
     listen,
     listen_lines,
 )
 from kakuri_tcp import _socket_users as socket_users
+from kakuri_tcp._peers import Peer
 from kakuri_tcp._socket_users import client_user
+from kakuri_tcp._user_check import UserCheck
 
 OTHER = os.geteuid() + 12345
 NOBODY = 65534 if os.geteuid() == 0 else os.geteuid()
@@ -174,7 +179,7 @@ async def test_every_user_may_connect_where_the_kernel_has_no_diagnostics(monkey
 
 @pytest.mark.parametrize("number", [errno.EMFILE, errno.ENOBUFS])
 async def test_server_does_not_start_while_the_kernel_cannot_be_asked(monkeypatch, number):
-    def fail(_listener):
+    def fail():
         raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr("kakuri_tcp._user_check.knows_users", fail)
@@ -194,6 +199,12 @@ async def test_every_client_is_refused_while_the_kernel_cannot_be_asked(monkeypa
 
 def out_of_descriptors(_socket):
     raise OSError(errno.EMFILE, "Too many open files")
+
+
+def test_errors_of_the_kernel_are_not_taken_for_an_answer(monkeypatch):
+    monkeypatch.setattr(socket_users, "_SOCK_DIAG_BY_FAMILY", 19)
+    with pytest.raises(OSError, match="Invalid argument"):
+        socket_users.knows_users()
 
 
 async def run_client(server):
@@ -227,6 +238,46 @@ def test_user_of_a_client_is_known_until_it_closes():
             assert client_user(accepted) == os.geteuid()  # nc -N
             client.close()
             assert client_user(accepted) is None
+
+
+CHECK = UserCheck(LocalAccess(uids=()), ListeningSockets(Endpoint.parse("127.0.0.1:1"), []))
+
+
+@pytest.fixture
+def accepted_and_client():
+    """Return both ends of a connection; the client's is bound to the loopback interface."""
+    with socket.create_server(("127.0.0.1", 0)) as listener, socket.socket() as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b"lo")
+        client.connect(listener.getsockname())
+        accepted, _ = listener.accept()
+        with accepted:
+            yield accepted, client
+
+
+def test_user_of_a_client_that_is_bound_to_the_interface_is_known(accepted_and_client):
+    assert client_user(accepted_and_client[0]) == os.geteuid()
+
+
+def test_client_on_loopback_with_the_address_of_another_interface_is_refused(
+    accepted_and_client, connecting_as
+):
+    connecting_as(OTHER)
+    refusal = CHECK.refusal(accepted_and_client[0], Peer("192.0.2.2", "192.0.2.2:40000"))
+    assert refusal.uid == OTHER
+
+
+def test_client_that_has_reset_the_connection_is_refused(accepted_and_client):
+    accepted, client = accepted_and_client
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    client.close()
+    assert CHECK.refusal(accepted, Peer("loopback", "127.0.0.1:40000")).uid is None
+
+
+def test_server_that_listens_at_the_address_of_a_client_is_not_taken_for_it():
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        address = listener.getsockname()
+        assert socket_users._user(address) == os.geteuid()
+        assert socket_users._user(address, ("127.0.0.1", 1)) is None
 
 
 def test_blocking_server_skips_clients_of_other_users(monkeypatch):

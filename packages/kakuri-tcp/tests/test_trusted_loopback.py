@@ -105,10 +105,18 @@ def listening_process(host="127.0.0.1", family=socket.AF_INET):
 @EACH_CLIENT
 @pytest.mark.parametrize("uid", [0, os.geteuid(), None])
 async def test_server_of_root_or_this_user_or_an_unknown_one_is_trusted(
-    client, uid, endpoint, listening_as
+    client, uid, endpoint, listening_as, monkeypatch
 ):
     listening_as(uid)
+    monkeypatch.setattr(peers, "knows_users", lambda: uid is not None)
     await client(endpoint, trusted_uids=())
+
+
+@EACH_CLIENT
+async def test_server_without_a_socket_raises_connect_failed(client, endpoint, listening_as):
+    listening_as(None)
+    with pytest.raises(ConnectFailed, match="connection reset by peer"):
+        await client(endpoint, trusted_uids=())
 
 
 @EACH_CLIENT
@@ -208,6 +216,29 @@ def test_user_of_a_server_of_every_family_is_known(options):
         assert server_user(connected) == os.geteuid()
         with listener.accept()[0]:
             assert server_user(connected) == os.geteuid()
+
+
+@pytest.mark.parametrize("is_accepted", [False, True])
+def test_server_that_is_bound_to_the_interface_can_not_hide_its_user(is_accepted):
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b"lo")
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        with (
+            socket.create_connection(listener.getsockname()) as connected,
+            listener.accept()[0] if is_accepted else contextlib.nullcontext(),
+        ):
+            assert server_user(connected) == os.geteuid()
+
+
+@pytest.mark.skipif(not _has_ipv6(), reason="needs IPv6")
+def test_user_of_a_server_at_a_mapped_address_is_known():
+    with (
+        socket.create_server(("127.0.0.1", 0)) as listener,
+        socket.socket(socket.AF_INET6) as connected,
+    ):
+        connected.connect(("::ffff:127.0.0.1", listener.getsockname()[1]))
+        assert server_user(connected) == os.geteuid()
 
 
 def test_user_of_a_server_that_has_gone_is_unknown():

@@ -1,5 +1,6 @@
 """Identity of the other end: peers of a server by address or user, Unix servers by user."""
 
+import errno
 import ipaddress
 import os
 import socket
@@ -8,7 +9,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from kakuri_tcp._errors import UntrustedServer
-from kakuri_tcp._socket_users import is_loopback, server_user
+from kakuri_tcp._socket_users import is_loopback, knows_users, server_user
 
 _LOOPBACK = "loopback"
 
@@ -77,6 +78,7 @@ def check_server(
 
     Raises:
         UntrustedServer: The server runs as another user.
+        OSError: The server has closed the connection, or the kernel could not be asked.
     """
     uid: int | None = None
     if connected.family == socket.AF_UNIX:
@@ -84,6 +86,8 @@ def check_server(
         uid = None if server is None else server.uid
     elif trusted_uids is not None and is_loopback(connected.getpeername()[0]):
         uid = server_user(connected)
+        if uid is None and knows_users():  # its socket is gone
+            raise ConnectionResetError(errno.ECONNRESET, os.strerror(errno.ECONNRESET))
     if uid is not None and uid not in {0, os.geteuid(), *(trusted_uids or ())}:
         raise UntrustedServer(endpoint, uid)
 

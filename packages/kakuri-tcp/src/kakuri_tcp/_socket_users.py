@@ -6,13 +6,16 @@ few microseconds and no privilege. The other end of a connection over loopback i
 
 import errno
 import ipaddress
+import os
 import socket
 import struct
+from typing import Any
 
 _SOCK_DIAG_BY_FAMILY = 20
 _NETLINK_SOCK_DIAG = 4
 _REQUEST_FLAG = 1  # NLM_F_REQUEST of netlink(7)
 _ANY_STATE = 0xFFFFFFFF
+_LOOPBACK_INTERFACE = struct.pack("=I", 1)  # in every network namespace
 _NO_COOKIE = b"\xff" * 8
 
 # What socket() and send() raise without these diagnostics, or where a sandbox forbids them. Any
@@ -24,20 +27,17 @@ _UNSUPPORTED = {
 _HEADER = struct.Struct("=IHHII")  # struct nlmsghdr: length, type, flags, sequence, port
 _REQUEST = struct.Struct("=BBBBI")  # family, protocol, extensions, padding, states
 _PORTS = struct.Struct("!HH")
+_PORTS_OFFSET = _HEADER.size + 4  # of the answer, struct inet_diag_msg
+_ERROR = struct.Struct("=i")  # negative, after the header
 _USER = struct.Struct("=II")  # user and inode, at this place of the answer
-_USER_OFFSET = _HEADER.size + 4 + 48 + 12
+_USER_OFFSET = _PORTS_OFFSET + 48 + 12
 
-Address = tuple[str, int]
-"""Host and port, without the flow and the scope of IPv6."""
-
-_ANYWHERE = {socket.AF_INET: ("0.0.0.0", 0), socket.AF_INET6: ("::", 0)}  # noqa: S104 (a pattern)
+_UNSUPPORTED = {errno.EAFNOSUPPORT, errno.EPROTONOSUPPORT, errno.ESOCKTNOSUPPORT}
 
 
 def is_loopback(host: str) -> bool:
     """Return whether a host, as getpeername(2) returns it, is this machine's loopback."""
-    ip = ipaddress.ip_address(host.partition("%")[0])
-    mapped = ip.ipv4_mapped if isinstance(ip, ipaddress.IPv6Address) else None
-    return (mapped or ip).is_loopback
+    return _ip(host).is_loopback
 
 
 def server_user(connected: socket.socket) -> int | None:
@@ -47,63 +47,61 @@ def server_user(connected: socket.socket) -> int | None:
     socket that listens: no other process can accept it.
 
     Returns:
-        The user; None if the kernel doesn't know, for example because it has no diagnostics.
+        The user; None if the server has closed its sockets, or if `knows_users` is false.
 
     Raises:
-        OSError: The kernel can't be asked at the moment, or the connection was lost.
+        OSError: The kernel could not be asked, or the server has reset the connection.
     """
-    server, client = _address(connected.getpeername()), _address(connected.getsockname())
-    accepted = _user(connected.family, server, client)
-    return _user(connected.family, server) if accepted is None else accepted
+    server, client = connected.getpeername(), connected.getsockname()
+    accepted = _user(server, client)
+    return _user(server) if accepted is None else accepted
 
 
 def client_user(accepted: socket.socket) -> int | None:
     """Return the user whose process opened a connection over loopback.
 
     Returns:
-        The user; None if the process has closed its socket, or if the kernel doesn't know.
+        The user; None if the process has closed its socket, or if `knows_users` is false.
 
     Raises:
-        OSError: The kernel can't be asked at the moment, or the connection was lost.
+        OSError: The kernel could not be asked, or the client has reset the connection.
     """
-    client, server = _address(accepted.getpeername()), _address(accepted.getsockname())
-    return _user(accepted.family, client, server)
+    return _user(accepted.getpeername(), accepted.getsockname())
 
 
-def knows_users(listener: socket.socket) -> bool:
-    """Return whether the kernel reports users of sockets, which not every kernel does.
-
-    Args:
-        listener: A socket of this process that listens.
+def knows_users() -> bool:
+    """Return whether the kernel reports users of sockets at all, by a socket of its own.
 
     Raises:
-        OSError: The kernel can't be asked at the moment.
+        OSError: The kernel could not be asked.
     """
-    return _user(listener.family, _address(listener.getsockname())) is not None
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as own:
+        own.bind(("127.0.0.1", 0))
+        own.listen(1)
+        return _user(own.getsockname()) is not None
 
 
-def _address(address: tuple[str, int, int, int] | tuple[str, int]) -> Address:
-    return address[0].partition("%")[0], address[1]
-
-
-def _user(family: int, local: Address, remote: Address | None = None) -> int | None:
+def _user(local: tuple[Any, ...], remote: tuple[Any, ...] | None = None) -> int | None:
     """Return the owner of a socket; None if there is no such socket, or no process has it.
 
     Args:
-        family: AF_INET or AF_INET6.
         local: The socket's own address.
         remote: The address that it is connected to; None for a socket that listens.
 
     Raises:
-        OSError: The kernel can't be asked at the moment.
+        OSError: The kernel could not be asked, for example because no descriptor is left.
     """
-    remote = remote or _ANYWHERE[socket.AddressFamily(family)]
-    addresses = [socket.inet_pton(family, host).ljust(16, b"\0") for host, _ in (local, remote)]
+    source = _ip(local[0])
+    anywhere = ipaddress.ip_address(bytes(len(source.packed)))
+    destination, remote_port = (anywhere, 0) if remote is None else (_ip(remote[0]), remote[1])
+    ports = _PORTS.pack(local[1], remote_port)
+    family = socket.AF_INET if source.version == 4 else socket.AF_INET6
     request = (
         _REQUEST.pack(family, socket.IPPROTO_TCP, 0, 0, _ANY_STATE)
-        + _PORTS.pack(local[1], remote[1])
-        + b"".join(addresses)
-        + b"\0\0\0\0"  # any interface
+        + ports
+        + source.packed.ljust(16, b"\0")
+        + destination.packed.ljust(16, b"\0")
+        + _LOOPBACK_INTERFACE  # without it, sockets of SO_BINDTODEVICE are not found
         + _NO_COOKIE
     )
     header = _HEADER.pack(_HEADER.size + len(request), _SOCK_DIAG_BY_FAMILY, _REQUEST_FLAG, 0, 0)
@@ -115,9 +113,18 @@ def _user(family: int, local: Address, remote: Address | None = None) -> int | N
         if error.errno in _UNSUPPORTED:
             return None
         raise
-    if len(answer) < _USER_OFFSET + _USER.size:
-        return None
     if _HEADER.unpack_from(answer)[1] != _SOCK_DIAG_BY_FAMILY:
-        return None  # an error: there is no such socket
+        number = -_ERROR.unpack_from(answer, _HEADER.size)[0]
+        if number == errno.ENOENT:  # there is no such socket
+            return None
+        raise OSError(number, os.strerror(number))
+    if answer[_PORTS_OFFSET : _PORTS_OFFSET + _PORTS.size] != ports:
+        return None  # the kernel continues with sockets that listen at the local address
     user, inode = _USER.unpack_from(answer, _USER_OFFSET)
     return int(user) if inode else None  # without an inode, no process has the socket
+
+
+def _ip(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    """Return the address of a host; the kernel looks up IPv4-mapped ones as IPv4."""
+    ip = ipaddress.ip_address(host.partition("%")[0])
+    return (isinstance(ip, ipaddress.IPv6Address) and ip.ipv4_mapped) or ip

@@ -7,7 +7,8 @@ from kakuri_tcp._errors import ForbiddenUser
 from kakuri_tcp._listeners import ListeningSockets
 from kakuri_tcp._local_access import LocalAccess
 from kakuri_tcp._peers import Peer
-from kakuri_tcp._socket_users import client_user, knows_users
+from kakuri_tcp._reasons import reason_of
+from kakuri_tcp._socket_users import client_user, is_loopback, knows_users
 
 _log = logging.getLogger("kakuri_tcp")
 
@@ -27,7 +28,7 @@ class UserCheck:
         self._endpoint = listeners.endpoint
         self._logged: set[int | None] = set()
         self._is_on = access.uids is not None and self._endpoint.scheme != "unix"
-        if self._is_on and not knows_users(listeners.sockets[0]):
+        if self._is_on and not knows_users():
             self._is_on = False
             _log.warning(
                 "%s: the kernel doesn't report the users of clients on loopback, so every user of "
@@ -37,16 +38,22 @@ class UserCheck:
 
     def refusal(self, accepted: socket.socket, peer: Peer) -> ForbiddenUser | None:
         """Return why a client is refused; None for one that may connect, or is not on loopback."""
-        if not self._is_on or not peer.is_loopback:
+        if not self._is_on or not _is_local(accepted, peer):
             return None
+        unknown = ""
         try:
             uid = client_user(accepted)
-        except OSError:  # no descriptor is free, or the client has gone
-            uid = None
+        except OSError as error:  # no descriptor is free, or the client has gone
+            uid, unknown = None, f": {reason_of(error)}"
         if uid is not None and self._access.admits_user(uid):
             return None
         refusal = ForbiddenUser(uid)
         if uid not in self._logged and len(self._logged) < _MAX_LOGGED:
             self._logged.add(uid)
-            _log.warning("%s: %s", self._endpoint, refusal)
+            _log.warning("%s: %s%s", self._endpoint, refusal, unknown)
         return refusal
+
+
+def _is_local(accepted: socket.socket, peer: Peer) -> bool:
+    """Return whether a client connected over loopback, where it can have any of its addresses."""
+    return peer.is_loopback or is_loopback(accepted.getsockname()[0])
