@@ -102,7 +102,8 @@ async def test_line_of_another_user_is_not_handled(connecting_as, caplog):
     async with await serving(recorder, uids=()) as server:
         for _ in range(3):
             assert await exchange(server.endpoint) == b"refused\n"
-        assert (server.counters.refused, server.counters.faults) == (3, 0)
+        assert (server.counters.forbidden, server.counters.refused) == (3, 0)
+        assert server.counters.faults == 0
     assert recorder.lines == []
     assert [(type(fault), fault.uid) for fault in recorder.faults] == [(ForbiddenUser, OTHER)] * 3
     message = f"{server.endpoint}: user {OTHER} of this machine may not use this server"
@@ -156,6 +157,7 @@ async def test_connections_of_another_user_take_no_place_of_this_one(connecting_
         assert await exchange(server.endpoint) == b"HELLO\n"
         own[1].write(b"b\n")
         assert await own[0].readline() == b"B\n"
+        assert (server.counters.forbidden, server.counters.refused) == (20, 0)
         for _, writer in [own, *others]:
             writer.close()
 

@@ -135,7 +135,13 @@ async def test_refused_requests_are_counted_by_their_reason():
             writer.close()
         found = await plane.samples()
     reasons = {key[1][1]: value for key, value in found.items() if key[0].startswith("kakuri_http_rejected")}  # fmt: skip
-    assert reasons == {"misdirected": 1, "cross_site": 1, "limit": 1, "connection_limit": 0}
+    assert reasons == {
+        "misdirected": 1,
+        "cross_site": 1,
+        "limit": 1,
+        "connection_limit": 0,
+        "forbidden_user": 0,
+    }
 
 
 def test_number_of_series_does_not_depend_on_ids_methods_and_paths():

@@ -91,17 +91,19 @@ def test_refusal_before_a_route_is_counted_by_its_reason(code, reason):
     assert counted(entry(status=400, code=code, pattern="/a"))["kakuri_http_rejected"] == {}
 
 
-def server(connections, refused, overloaded):
-    counters = SimpleNamespace(refused=refused, overloaded=overloaded)
+def server(connections, refused, overloaded, forbidden):
+    counters = SimpleNamespace(refused=refused, overloaded=overloaded, forbidden=forbidden)
     return SimpleNamespace(connections=connections, counters=counters)
 
 
 def test_connections_of_all_servers_are_added():
     found = counted(
-        entry(status=503, code="overloaded"), servers=[server(3, 5, 7), server(10, 20, 40)]
+        entry(status=503, code="overloaded"), servers=[server(3, 5, 7, 1), server(10, 20, 40, 2)]
     )
     assert found["kakuri_http_connections"] == {(): 13}
-    assert found["kakuri_http_rejected"] == {("limit",): 1, ("connection_limit",): 72}
+    assert found["kakuri_http_rejected"] == {
+        ("limit",): 1, ("connection_limit",): 72, ("forbidden_user",): 3
+    }  # fmt: skip
     assert counted()["kakuri_http_connections"] == {(): 0}
 
 

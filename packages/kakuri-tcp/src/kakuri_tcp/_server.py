@@ -52,6 +52,8 @@ class Counters:
     """Idle connections that were closed to make room for a new one."""
     overloaded: int = 0
     """Connections that were closed because all of them together used too much, or by `shed`."""
+    forbidden: int = 0
+    """Connections over loopback of users who may not connect."""
 
 
 class Server:
@@ -230,12 +232,12 @@ class Server:
     def _accept_peer(self, accepted: socket.socket, peer: Peer) -> None:
         refusal = self._users.refusal(accepted, peer)
         if refusal is not None:  # it must not take the places of others
+            self.counters.forbidden += 1
             peer = replace(peer, key=f"refused uid={refusal.uid}")
         if not self._admits(peer):
-            self.counters.refused += 1
+            self.counters.refused += refusal is None
             accepted.close()
             return
-        self.counters.refused += refusal is not None
         accepted.settimeout(0)
         try:
             connection = self._factory()

@@ -112,6 +112,9 @@ class HTTPMetrics:
             self._rejected["connection_limit",] = sum(
                 server.counters.refused + server.counters.overloaded for server in self._servers
             )
+            self._rejected["forbidden_user",] = sum(
+                server.counters.forbidden for server in self._servers
+            )
         connections = sum(server.connections for server in self._servers)
         return (
             requests.family(),
