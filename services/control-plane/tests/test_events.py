@@ -493,6 +493,37 @@ async def test_index_of_the_present_store_continues(client, journal, present):
         assert (await stream.json())["index"] == 70
 
 
+async def test_events_of_another_store_that_the_hub_does_not_know_yet_are_not_sent(client, journal):
+    journal.store_id, journal.index = "a" * 32, 20
+    async with stream_of(client):
+        await until(lambda: journal.asked[-1] == WatchChanges(20, wait_seconds=25.0))
+        journal.store_id = "b" * 32  # while the hub waits for events
+        journal.events = [Event(8, 1.5, EventType.WORKLOAD, "a", State.RUNNING)]
+        response = await client.get(f"/events?after=7&store_id={'a' * 32}")
+        assert (response.status, response.json(json.loads)["code"]) == (410, "compacted")
+
+
+async def test_store_that_is_replaced_while_states_are_sent_ends_a_stream_with_a_gap(
+    client, journal
+):
+    journal.store_id, journal.index = "a" * 32, 7
+
+    async def list_workloads():
+        journal.store_id = "b" * 32
+        journal.add(index=8)
+        await until(lambda: journal.asked[-1] == WatchChanges(8, wait_seconds=25.0))  # of the hub
+        return WorkloadList([], None)
+
+    def answer(request):
+        return list_workloads() if isinstance(request, ListWorkloads) else journal.watch(request)
+
+    journal.fail = answer
+    async with stream_of(client, "") as stream:
+        assert await stream.json() == {"type": "synced", "index": 7, "store_id": "a" * 32}
+        assert await stream.json() == {"type": "gap", "oldest": 0}
+        assert await stream.rest() == []
+
+
 async def test_lines_that_are_no_events_have_the_id_of_the_store(client, journal, monkeypatch):
     monkeypatch.setattr(_event_hub, "HEARTBEAT_SECONDS", 0.01)
     journal.store_id = "a" * 32

@@ -107,6 +107,7 @@ class _Stream:
         self._follower = follower  # counts for as long as this stream is referenced
         self._admitted = admitted
         self._index = hub.index
+        self._store_id = hub.store_id  # of the index; None if it is not known
         self._versions: dict[str, int] = {}  # of states that are later than the index
         self.is_server_sent = is_server_sent
 
@@ -137,15 +138,26 @@ class _Stream:
             else:
                 latest = self._joined(events)
         if after is not None:
-            if store_id is not None and self._hub.store_id not in (store_id, None):
-                raise await self._replaced()
-            self._index = after
+            self._index, self._store_id = after, store_id
+            await self._check_store(self._hub.store_id)
             if self._hub.position(after) is None or after > self._hub.index:
-                first = await self._kept.read_after(after)
+                first = await self._read_after(after)
         return self._pieces(latest, first, is_snapshot=is_snapshot)
 
-    async def _replaced(self) -> AgentError:
-        """Return the error for a client that continues after an index of another store."""
+    async def _read_after(self, index: int) -> Changes:
+        changes = await self._kept.read_after(index)
+        await self._check_store(changes.store_id)
+        return changes
+
+    async def _check_store(self, current: str | None) -> None:
+        """Check that the current store is the one of this stream's index, if both are known.
+
+        Raises:
+            AgentError: It is another one; the code is `compacted`.
+            RPCError: The agent can't be asked for the oldest index.
+        """
+        if current is None or self._store_id in (None, current):
+            return
         oldest: int | None = 0
         try:
             await self._kept.read_after(0)
@@ -154,7 +166,7 @@ class _Stream:
                 raise
             oldest = error.oldest
         message = "the index is of a store that was replaced"
-        return AgentError(
+        raise AgentError(
             ErrorReply(ErrorCode.COMPACTED, message, oldest=oldest, newest=self._hub.index)
         )
 
@@ -174,6 +186,7 @@ class _Stream:
             async with aclosing(self._earlier(changes)) as pieces:
                 async for piece in pieces:
                     yield piece
+            await self._check_store(self._hub.store_id)  # its batches may be of another by now
         except (RPCError, TooManyStreams) as error:
             if not isinstance(error, AgentError) or error.code is not ErrorCode.COMPACTED:
                 _log.warning("stream of events cut off", error=str(error))
@@ -191,7 +204,7 @@ class _Stream:
         """Yield the events that the hub has dropped, up to the first that it has."""
         while changes is not None or self._hub.position(self._index) is None:
             if changes is None:
-                changes = await self._kept.read_after(self._index)
+                changes = await self._read_after(self._index)
             piece = self._encoded(map(encoded_event, changes.events))
             if changes.next == self._index and self._hub.position(self._index) is None:
                 message = f"expected events after {self._index} from the agent, got none"
@@ -216,7 +229,7 @@ class _Stream:
                 piece = self._encoded(map(encoded_state, statuses))
                 if piece:
                     yield piece
-        yield self._line(b"synced", index, synced_line(index, self._hub.store_id))
+        yield self._line(b"synced", index, synced_line(index, self._store_id or self._hub.store_id))
 
     async def _pages(self) -> AsyncGenerator[list[Status], None]:
         if self._admitted.workload_id is not None:
@@ -265,7 +278,9 @@ class _Stream:
 
     def _heartbeat(self, index: int) -> bytes:
         return (
-            HEARTBEAT_COMMENT if self.is_server_sent else heartbeat_line(index, self._hub.store_id)
+            HEARTBEAT_COMMENT
+            if self.is_server_sent
+            else heartbeat_line(index, self._store_id or self._hub.store_id)
         )
 
     def _gap(self, oldest: int) -> bytes:
