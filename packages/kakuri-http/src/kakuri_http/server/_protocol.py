@@ -82,6 +82,7 @@ class ServerProtocol(ResponseSide):
             exchange.content = None
         self._core.drop_input()
         if isinstance(fault, ForbiddenUser):
+            self._access_log = None  # users who may not connect must not fill it
             self._refuse(RemoteProtocolError(str(fault), status=403, code="forbidden_user"))
         else:
             self._refuse(
