@@ -25,6 +25,7 @@ from kakuri_http import (
     Response,
     Timeouts,
     TooManyRedirects,
+    UntrustedServer,
 )
 
 from .test_exit_codes import ARGUMENTS
@@ -36,8 +37,10 @@ class Transport:
     made: SimpleNamespace
     error: Exception | None = None
 
-    def __init__(self, endpoint, *, tls, limits):
-        Transport.made = SimpleNamespace(endpoint=endpoint, tls=tls, limits=limits, requests=[])
+    def __init__(self, endpoint, *, tls, limits, trusted_uids):
+        Transport.made = SimpleNamespace(
+            endpoint=endpoint, tls=tls, limits=limits, trusted_uids=trusted_uids, requests=[]
+        )
 
     def request(self, method, url, **options):
         self.made.requests.append((method, url, options))
@@ -101,6 +104,26 @@ def test_authorities_are_those_of_the_context_for_https(
     api_of(host, ca=ca)
     assert made == ([{"ca": str(tmp_path / "ca.pem")}] if is_used else [])
     assert transport.made.tls == ("tls" if is_used else None)
+
+
+@pytest.mark.parametrize(
+    ("user", "uids"), [(None, None), ("root", [0]), ("1234", [1234]), ("4294967294", [2**32 - 2])]
+)
+def test_server_user_of_the_context_is_trusted(transport, user, uids):
+    with client.API(Target(Context("unix:/a.sock", server_user=user), "--context")):
+        assert transport.made.trusted_uids == uids
+
+
+@pytest.mark.parametrize("user", ["", "no such user", "4294967295", "-1", "١"])
+def test_server_user_that_does_not_exist_is_a_usage_error(transport, user):
+    with pytest.raises(UsageError, match=r"server_user of unix:/a.sock: expected the name or "):
+        client.API(Target(Context("unix:/a.sock", server_user=user), "--context"))
+
+
+def test_server_of_another_user_is_an_error_that_names_the_option(transport):
+    transport.error = UntrustedServer("user 7 listens there", uid=7)
+    with pytest.raises(Unreachable, match=r"7 listens there; .* context add has --server-user"):
+        api_of("unix:/a.sock").request("GET", "/")
 
 
 def test_fields_of_a_request_override_those_of_the_context(transport, tmp_path):

@@ -82,7 +82,7 @@ def test_completion_of_ids_trusts_the_authorities_of_the_context(monkeypatch, tm
     made = []
 
     class Client:
-        def __init__(self, _endpoint, *, tls, limits):
+        def __init__(self, _endpoint, *, tls, limits, trusted_uids):
             made.append(tls)
 
         def request(self, *_, **_options):

@@ -86,7 +86,7 @@ def test_text_that_is_not_a_host_is_refused_with_its_place(given):
         ("[context.a]", "context.a: expected a host, got {}"),
         ("[context.a]\nhost = 1", "context.a.host: expected a string, got 1"),
         ("[context.a]\nhost = 'a'\ntoken = 'x'",
-         "context.a: expected one of ca, host, token_file, got 'token'"),
+         "context.a: expected one of ca, host, server_user, token_file, got 'token'"),
         ("[context]\na = 1", "context.a: expected a table, got 1"),
         ("context = 1", "context: expected tables [context.NAME], got 1"),
     ],
@@ -99,7 +99,7 @@ def test_file_that_is_not_valid_is_refused_with_its_place(tmp_path, text, messag
     assert caught.value.message == f"{path}: {message}"
 
 
-@pytest.mark.parametrize("key", ["host", "token_file", "ca"])
+@pytest.mark.parametrize("key", ["host", "token_file", "ca", "server_user"])
 def test_value_with_nul_is_refused(tmp_path, key):
     path = tmp_path / "config.toml"
     host = "" if key == "host" else 'host = "https://x"\n'
@@ -110,7 +110,7 @@ def test_value_with_nul_is_refused(tmp_path, key):
 
 def test_file_is_read_again_as_it_was_written(environ):
     contexts = read_contexts(environ)
-    contexts.named["new"] = Context("http://new:1", ca='/tmp/"odd" ca')
+    contexts.named["new"] = Context("http://new:1", ca='/tmp/"odd" ca', server_user="7")
     contexts.current = "new"
     contexts.write()
     assert vars(read_contexts(environ)) == vars(contexts)

@@ -11,9 +11,9 @@ import pytest
 from kakuri import _local_checks as local
 from kakuri import main
 from kakuri._check import FAIL, OK, SKIP, WARN
-from kakuri._checks import _clock
+from kakuri._checks import _clock, _control_plane
 from kakuri._client import API
-from kakuri._exits import CommandError, Exit
+from kakuri._exits import CommandError, Exit, Unreachable
 from kakuri._trial import _output
 from kakuri._trial import trial as trial_of
 from kakuri_http import problem
@@ -120,6 +120,19 @@ def test_clock_of_the_server_is_compared(environment, headers, result, detail):
     found = _clock(SimpleNamespace(headers=headers))
     assert found.result == result
     assert detail in found.detail
+
+
+def test_doctor_names_the_option_for_a_socket_that_is_not_this_users(environment):
+    cause = OSError()
+    cause.__cause__ = PermissionError(13, "Permission denied")
+    error = Unreachable("permission denied", code="unreachable")
+    error.__cause__ = cause
+
+    def get(path):
+        raise error
+
+    (found,) = _control_plane(SimpleNamespace(name="unix:/a.sock", get=get))
+    assert "--listen-group" in found.advice
 
 
 @pytest.mark.parametrize(

@@ -64,10 +64,19 @@ def _control_plane(api: "API") -> Iterator[Check]:
             advice = "start the control plane with --allowed-host and this name"
         elif error.code == "forbidden_user":
             advice = "start the control plane with --allow-user and your name, or be root"
+        elif _is_denied(error):
+            advice = "start the control plane with --listen-group and a group of yours, or be root"
         yield Check(FAIL, name, error.message.partition("\n")[0], advice)
         return
     yield Check(OK, name, f"answers in {span(time.monotonic() - began)}")
     yield _clock(response)
+
+
+def _is_denied(error: BaseException | None) -> bool:
+    """Return whether the mode of a Unix socket, or of a directory above it, keeps this user out."""
+    while error is not None and type(error) is not PermissionError:
+        error = error.__cause__
+    return error is not None
 
 
 def _clock(response: "Response") -> Check:

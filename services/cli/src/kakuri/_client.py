@@ -15,6 +15,7 @@ from kakuri_http import (
     ReceivedResponse,
     Timeouts,
     TooManyRedirects,
+    UntrustedServer,
 )
 from kakuri_http.blocking import BlockingClient, BlockingStreamedResponse
 from kakuri_tcp import EndpointError, TLSSettingsError
@@ -45,6 +46,7 @@ _CODES = {"capacity": Exit.NO_ROOM, "never_fits": Exit.NO_ROOM}
 _UNKNOWN_OUTCOME = {"agent_unreachable", "agent_timeout"}
 _REDIRECT, _NOT_MODIFIED = 300, 304
 _ERROR, _UNAUTHORIZED, _NOT_FOUND, _SERVER_ERROR = 400, 401, 404, 500
+_MAX_UID = 2**32 - 2  # the next number stands for no user (chown(2))
 MAX_TOKEN = 8000
 """Maximum characters of a token. One that lists a user's groups has thousands; many servers limit a
 header line to 8 KiB."""
@@ -186,7 +188,9 @@ class API:
             tls = ClientTLS(ca=_expanded(context.ca))
         endpoint = context.host if is_unix else None
         try:
-            self._client = BlockingClient(endpoint, tls=tls, limits=Limits(body=MAX_RESPONSE))
+            self._client = BlockingClient(
+                endpoint, tls=tls, limits=Limits(body=MAX_RESPONSE), trusted_uids=_trusted(target)
+            )
         except EndpointError as error:
             raise UsageError(f"{target.source}: {error}") from error
 
@@ -313,6 +317,8 @@ class API:
             hint = f" (from {self.target.source})"
             if self.target.source == "default":
                 hint = "; kakuri up starts a control plane, --host names another one"
+            if isinstance(error, UntrustedServer):
+                hint = "; if it is the control plane, kakuri context add has --server-user"
             message = str(error).replace("tls://", "https://", 1)  # as the user wrote it
             raise Unreachable(f"{message}{hint}", code="unreachable") from error
         except (ClientError, ProtocolError) as error:
@@ -320,6 +326,27 @@ class API:
             if method not in ("GET", "HEAD") and not isinstance(error, TooManyRedirects):
                 message = f"{message}: {_FATE_UNKNOWN}"
             raise Unreachable(message, code="no_answer") from error
+
+
+def _trusted(target: Target) -> list[int] | None:
+    """Return the users who may serve a context, besides root and this one; None for any.
+
+    Raises:
+        UsageError: There is no such user.
+    """
+    name = target.context.server_user
+    if name is None:
+        return None
+    import pwd  # noqa: PLC0415 (only with a user)
+
+    if re.fullmatch("[0-9]{1,10}", name) and int(name) <= _MAX_UID:
+        return [int(name)]
+    try:
+        return [pwd.getpwnam(name).pw_uid]
+    except KeyError:
+        raise UsageError(
+            f"server_user of {target.label}: expected the name or number of a user, got {name!r}"
+        ) from None
 
 
 def _expanded(path: str) -> str:

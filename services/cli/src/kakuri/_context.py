@@ -93,9 +93,18 @@ def use(invocation: Invocation, *, name: str) -> None:
 @click.argument("url")
 @click.option("--token-file", metavar="PATH", help="A file with the bearer token to send.")
 @click.option("--ca", metavar="PATH", help="A PEM file of the certificate authorities to trust.")
+@click.option("--server-user", metavar="USER",
+              help="The user (a name or a number) as whom the control plane runs on this machine: "
+              "nothing is sent to a server of another user, except root and you.")  # fmt: skip
 @click.pass_obj
 def add(
-    invocation: Invocation, *, name: str, url: str, token_file: str | None, ca: str | None
+    invocation: Invocation,
+    *,
+    name: str,
+    url: str,
+    token_file: str | None,
+    ca: str | None,
+    server_user: str | None,
 ) -> None:
     """Add a context, or replace it."""
     if not re.fullmatch(CONTEXT_NAME, name):
@@ -106,7 +115,11 @@ def add(
             raise UsageError(f"{option}: expected the path of a file, got an empty string")
         if path == "-":
             raise UsageError(f"{option}: expected a file that later commands can read, got '-'")
-    contexts.named[name] = Context(checked_host(url, "URL"), _absolute(token_file), _absolute(ca))
+    if server_user == "":
+        raise UsageError("--server-user: expected the name or number of a user, got ''")
+    contexts.named[name] = Context(
+        checked_host(url, "URL"), _absolute(token_file), _absolute(ca), server_user
+    )
     contexts.write()
     for path in (token_file, ca):
         if path is not None and not os.access(os.path.expanduser(path), os.R_OK):  # noqa: PTH111

@@ -15,7 +15,7 @@ DEFAULT_HOST = "http://127.0.0.1:8080"
 HOST, CONTEXT, CONFIG = "KAKURI_HOST", "KAKURI_CONTEXT", "KAKURI_CLI_CONFIG"
 CONTEXT_NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}"
 _HOST = r"(?:https?://)?([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?/?"
-_KEYS = {"host", "token_file", "ca"}
+_KEYS = {"host", "token_file", "ca", "server_user"}
 
 
 class Context(NamedTuple):
@@ -24,6 +24,7 @@ class Context(NamedTuple):
     host: str = DEFAULT_HOST
     token_file: str | None = None
     ca: str | None = None
+    server_user: str | None = None
 
 
 class Target(NamedTuple):
@@ -64,6 +65,8 @@ class Contexts:
                 lines.append(f"token_file = {_quoted(context.token_file)}\n")
             if context.ca:
                 lines.append(f"ca = {_quoted(context.ca)}\n")
+            if context.server_user:
+                lines.append(f"server_user = {_quoted(context.server_user)}\n")
         from pathlib import Path  # noqa: PLC0415 (its import takes longer than reading the file)
 
         path = Path(self.path)
@@ -129,12 +132,14 @@ def _contexts_of(path: str, document: dict[str, Any]) -> Contexts:
                 raise refuse(f"context.{name}", f"one of {', '.join(sorted(_KEYS))}", key)
             if not isinstance(value, str):
                 raise refuse(f"context.{name}.{key}", "a string", value)
-            if "\0" in value:  # all of them are addresses or paths
+            if "\0" in value:  # all of them are addresses, paths or names
                 raise refuse(f"context.{name}.{key}", "text without NUL", value)
         if "host" not in table:
             raise refuse(f"context.{name}", "a host", table)
         host = checked_host(table["host"], f"{path}: context.{name}.host")
-        named[name] = Context(host, table.get("token_file"), table.get("ca"))
+        named[name] = Context(
+            host, table.get("token_file"), table.get("ca"), table.get("server_user")
+        )
     if current is not None and current not in named:
         raise refuse("current", f"one of {', '.join(named) or 'no contexts'}", current)
     return Contexts(path, current, named)
