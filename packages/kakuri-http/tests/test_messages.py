@@ -162,7 +162,7 @@ def test_stream_of_a_route_without_streaming_raises_runtime_error():
 
 
 def test_limit_that_is_not_positive_raises_value_error():
-    with pytest.raises(ValueError, match="limit head"):
+    with pytest.raises(ValueError, match=r"^expected an integer above 0 as head, got 0$"):
         Limits(head=0)
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import re
 
 import pytest
 from kakuri_http import (
@@ -38,11 +39,11 @@ def ok(request):
         (("127.0.0.1:0", Router()), {"limits": {}}, "expected Limits as limits, got dict"),
         (("127.0.0.1:0", Router()), {"limits": ServerLimits()}, "expected Limits as limits"),
         (("127.0.0.1:0", Router()), {"access_log": "x"}, "expected a function as access_log"),
-        (("127.0.0.1:0", Router()), {"tls": "cert.pem"}, "expected tls of type ServerTLS"),
+        (("127.0.0.1:0", Router()), {"tls": "cert.pem"}, "expected ServerTLS as tls"),
         (
             ("127.0.0.1:0", Router()),
             {"local_access": 0o600},
-            "expected local_access of type LocalAccess",
+            "expected LocalAccess as local_access",
         ),
     ],
 )
@@ -67,13 +68,13 @@ def test_limit_that_is_not_a_positive_number_raises(value, error):
     for name in Limits.__dataclass_fields__:
         if value == -1 and name == "reserved_connections":
             continue  # none may be reserved
-        with pytest.raises(error, match=f"limit {name}"):
+        with pytest.raises(error, match=f"expected .* as {name}, got"):
             Limits(**{name: value})
 
 
 @pytest.mark.parametrize("name", ["body", "connections"])
 def test_limit_on_a_size_that_is_not_a_whole_number_raises_type_error(name):
-    with pytest.raises(TypeError, match=f"expected a whole number as limit {name}, got 1.5"):
+    with pytest.raises(TypeError, match=f"expected an integer above 0 as {name}, got 1.5"):
         Limits(**{name: 1.5})
     assert Limits(idle_timeout=1.5).idle_timeout == 1.5
 
@@ -255,7 +256,16 @@ def test_limits_of_a_connection_of_another_type_raise_type_error(connection, lim
 
 
 @pytest.mark.parametrize("client", [Client, BlockingClient])
-@pytest.mark.parametrize("uids", [1000, "1000"])
-def test_trusted_uids_that_are_not_a_collection_raise_type_error(client, uids):
-    with pytest.raises(TypeError, match="expected a collection of user ids as trusted_uids, got"):
+@pytest.mark.parametrize("uids", [1000, "1000", ["x"], [True]])
+def test_trusted_uids_that_are_not_user_ids_raise_type_error(client, uids):
+    message = f"^expected user ids as trusted_uids, got {re.escape(repr(uids))}$"
+    with pytest.raises(TypeError, match=message):
         client(trusted_uids=uids)
+
+
+@pytest.mark.parametrize("client", [Client, BlockingClient])
+@pytest.mark.parametrize("uid", [-1, 2**32 - 1])
+def test_trusted_uid_that_no_user_has_raises_value_error(client, uid):
+    message = f"^expected user ids from 0 to 4294967294 as trusted_uids, got {uid}$"
+    with pytest.raises(ValueError, match=message):
+        client(trusted_uids=[0, uid])

@@ -298,5 +298,5 @@ def test_blocking_server_skips_clients_of_other_users(monkeypatch):
 
 @pytest.mark.parametrize("uids", [1000, "1000", ["root"]])
 def test_uids_that_are_not_numbers_raise_type_error(uids):
-    with pytest.raises(TypeError, match="expected numbers of users as uids, got"):
+    with pytest.raises(TypeError, match="expected user ids as uids, got"):
         LocalAccess(uids=uids)

@@ -14,6 +14,9 @@ from kakuri_tcp import ServerLimits
 KIB = 1024
 MIB = 1024 * KIB
 
+_MAX_UID = 2**32 - 2
+"""Maximum id of a user: -1 means no user (chown(2))."""
+
 T = TypeVar("T")
 
 
@@ -34,18 +37,28 @@ def checked_or_default(value: Any, expected: type[T], name: str) -> T:
     return expected() if value is None else checked(value, expected, name)
 
 
-def checked_uids(value: Any) -> frozenset[int] | None:
-    """Return the `trusted_uids` of a client; the connection checks that they are numbers.
+def _is_integer(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def checked_uids(uids: Any) -> frozenset[int] | None:
+    """Return the `trusted_uids` of a client as a set, or None.
 
     Raises:
-        TypeError: They are neither a collection nor None.
+        TypeError: They are not a collection of integers.
+        ValueError: One is out of range.
     """
-    if value is None:
+    if uids is None:
         return None
-    if not isinstance(value, Collection) or isinstance(value, str | bytes):
-        got = type(value).__name__
-        raise TypeError(f"expected a collection of user ids as trusted_uids, got {got}")
-    return frozenset(value)
+    is_text = isinstance(uids, (str, bytes))
+    if is_text or not isinstance(uids, Collection) or not all(map(_is_integer, uids)):
+        raise TypeError(f"expected user ids as trusted_uids, got {uids!r:.80}")
+    for uid in uids:
+        if not 0 <= uid <= _MAX_UID:
+            raise ValueError(
+                f"expected user ids from 0 to {_MAX_UID} as trusted_uids, got {uid!r:.80}"
+            )
+    return frozenset(uids)
 
 
 def check_seconds(value: Any, name: str, *, may_be_none: bool = False) -> None:
@@ -62,9 +75,9 @@ def check_seconds(value: Any, name: str, *, may_be_none: bool = False) -> None:
 def check_count(value: Any, name: str, *, least: int = 0) -> None:
     """Raise TypeError unless a value is an integer, ValueError if it is less than `least`."""
     if isinstance(value, bool) or not isinstance(value, int):
-        raise TypeError(f"expected an integer as {name}, got {type(value).__name__}")
+        raise TypeError(f"expected an integer as {name}, got {value!r:.80}")
     if value < least:
-        raise ValueError(f"expected at least {least} as {name}, got {value}")
+        raise ValueError(f"expected at least {least} as {name}, got {value!r:.80}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -76,7 +76,7 @@ class ServerLimits:
 def check_type(name: str, value: object, expected: type) -> None:
     """Raise TypeError if an argument is of another type."""
     if not isinstance(value, expected):
-        raise TypeError(f"expected {name} of type {expected.__name__}, got {value!r:.80}")
+        raise TypeError(f"expected {expected.__name__} as {name}, got {value!r:.80}")
 
 
 def check_limits(limits: "DataclassInstance") -> None:
@@ -94,46 +94,48 @@ def check_limit(
 ) -> None:
     """Raise TypeError unless a limit is a number, and ValueError unless it is above 0."""
     numbers = int if is_whole else (int, float)
+    kind = "an integer" if is_whole else "a number"
+    least = "of at least 0" if may_be_zero else "above 0"
+    expected = f"expected {kind} {least} as {name}, got"
     if not isinstance(value, numbers) or isinstance(value, bool):
-        kind = "a whole number" if is_whole else "a number"
-        raise TypeError(f"expected {kind} as limit {name}, got {value!r:.80}")
+        raise TypeError(f"{expected} {value!r:.80}")
     if not (value >= 0 if may_be_zero else value > 0):
-        least = "of at least 0" if may_be_zero else "above 0"
-        raise ValueError(f"expected a limit {name} {least}, got {value!r}")
+        raise ValueError(f"{expected} {value!r:.80}")
 
 
-def check_timeout(seconds: object) -> None:
-    """Raise TypeError unless a timeout is a number or None, and ValueError if it is NaN.
+def check_timeout(value: object, name: str = "timeout", *, may_be_none: bool = True) -> None:
+    """Raise TypeError unless a timeout is a number of seconds, and ValueError if it is NaN.
 
     One that is negative has passed: callers compute what remains until a deadline.
     """
-    if seconds is None:
+    if value is None and may_be_none:
         return
-    if not isinstance(seconds, (int, float)) or isinstance(seconds, bool):
-        raise TypeError(f"expected seconds as timeout, got {seconds!r:.80}")
-    if seconds != seconds:  # only NaN differs from itself
-        raise ValueError("expected seconds as timeout, got NaN")
+    expected = f"expected seconds {'or None ' if may_be_none else ''}as {name}, got"
+    if not isinstance(value, (int, float)) or isinstance(value, bool):
+        raise TypeError(f"{expected} {value!r:.80}")
+    if value != value:  # only NaN differs from itself
+        raise ValueError(f"{expected} NaN")
 
 
-def _is_number(value: object) -> bool:
+def _is_integer(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
 def checked_uids(uids: object, name: str = "trusted_uids") -> frozenset[int] | None:
-    """Return numbers of users, or None.
+    """Return user ids as a set, or None.
 
     Raises:
-        TypeError: They are of another type.
-        ValueError: One is not the number of a user.
+        TypeError: They are not a collection of integers.
+        ValueError: One is out of range.
     """
     if uids is None:
         return None
     is_text = isinstance(uids, (str, bytes))
-    if is_text or not isinstance(uids, Collection) or not all(map(_is_number, uids)):
-        raise TypeError(f"expected numbers of users as {name}, got {uids!r:.80}")
+    if is_text or not isinstance(uids, Collection) or not all(map(_is_integer, uids)):
+        raise TypeError(f"expected user ids as {name}, got {uids!r:.80}")
     for uid in uids:
         if not 0 <= uid <= _MAX_UID:
-            raise ValueError(f"expected numbers of users from 0 to {_MAX_UID} as {name}, got {uid}")
+            raise ValueError(f"expected user ids from 0 to {_MAX_UID} as {name}, got {uid!r:.80}")
     return frozenset(uids)
 
 

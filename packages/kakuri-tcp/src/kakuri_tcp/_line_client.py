@@ -15,7 +15,7 @@ from typing import Self
 from kakuri_tcp._connect import connect
 from kakuri_tcp._endpoint import Endpoint
 from kakuri_tcp._errors import ClientClosed, ConnectFailed, TooManyRequests, format_seconds
-from kakuri_tcp._limits import check_type, checked_uids
+from kakuri_tcp._limits import check_timeout, check_type, checked_uids
 from kakuri_tcp._line_client_connection import LineClientConnection, ReplyFuture, ReplyReceiver
 from kakuri_tcp._line_limits import DEFAULT_LINE_CLIENT_LIMITS, LineClientLimits
 from kakuri_tcp._tls import ClientTLS, tls_for
@@ -79,6 +79,7 @@ class LineClient:
         self._last_reason = ""
         self._last_fault: BaseException | None = None
         self._is_closed = False
+        self._checked_timeout = REQUEST_TIMEOUT
         # Replies come in the connection's context, which is not that of a request.
         self._context = contextvars.copy_context()
 
@@ -128,16 +129,14 @@ class LineClient:
             RequestLost: It was sent, and the connection ended before the reply. It is unknown
                 whether it was carried out.
             RequestTimeout: It was sent, and no reply came in time. The same applies.
+            TypeError: An argument is of another type.
             ValueError: The line is longer than the limit, contains a line feed, or ends with a
-                carriage return.
+                carriage return; or the timeout is NaN.
             RuntimeError: The client has been used in another event loop.
         """
         future = ReplyFuture()
         if not self.try_send(line, future, timeout=timeout):
-            try:
-                deadline = asyncio.get_running_loop().time() + timeout
-            except TypeError:
-                raise _not_seconds(timeout) from None
+            deadline = asyncio.get_running_loop().time() + timeout
             connection = await self._ready(deadline, timeout)
             connection.send(line, future, deadline, timeout)
         return await future
@@ -157,6 +156,7 @@ class LineClient:
             timeout: Seconds for the reply; up to 20 ms late.
 
         Raises:
+            TypeError: As for `request`.
             ValueError: As for `request`.
             RuntimeError: As for `request`.
         """
@@ -166,6 +166,9 @@ class LineClient:
             raise ValueError(f"expected a line without its end, got {line[-80:]!r}")
         if len(line) > self.limits.line:
             raise ValueError(f"expected at most {self.limits.line} bytes, got {len(line)}")
+        if timeout is not self._checked_timeout:  # most callers pass the same object each time
+            check_timeout(timeout, may_be_none=False)
+            self._checked_timeout = timeout
         connection = self._connection
         if connection is None:
             self._check_loop()
@@ -177,10 +180,7 @@ class LineClient:
             or len(connection.pending) + self._waiting >= self.limits.requests_in_flight
         ):
             return False
-        try:
-            deadline = connection.loop.time() + timeout
-        except TypeError:
-            raise _not_seconds(timeout) from None
+        deadline = connection.loop.time() + timeout
         connection.send(line, receiver, deadline, timeout)
         return True
 
@@ -292,7 +292,3 @@ class LineClient:
         self._failures = min(self._failures + 1, 30)
         # Half of the wait is random, so that many clients of one peer don't reconnect together.
         self._not_before = time.monotonic() + wait * uniform(0.5, 1)  # noqa: S311
-
-
-def _not_seconds(timeout: object) -> TypeError:
-    return TypeError(f"expected seconds as timeout, got {timeout!r:.80}")

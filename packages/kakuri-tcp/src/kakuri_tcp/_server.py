@@ -142,7 +142,7 @@ class Server:
             TypeError: The deadline is not a number.
             ValueError: It is NaN.
         """
-        check_timeout(deadline)
+        check_timeout(deadline, "deadline", may_be_none=False)
         self._stop_accepting()
         self._is_draining = True
         await self._cancel_openings()
