@@ -81,11 +81,11 @@ def test_keepalive_without_a_pause_between_pings_raises():
 @pytest.mark.parametrize(
     ("argument", "message"),
     [
-        ({"tls": True}, "expected kakuri_tcp.ClientTLS as tls, got True"),
+        ({"tls": True}, "expected ClientTLS as tls, got True"),
         ({"authority": b"a"}, "expected text as authority, got b'a'"),
-        ({"limits": {}}, "expected kakuri_grpc.Limits as limits, got {}"),
-        ({"backoff": 0.5}, "expected kakuri_grpc.Backoff as backoff, got 0.5"),
-        ({"keepalive": 30}, "expected kakuri_grpc.Keepalive as keepalive, got 30"),
+        ({"limits": {}}, "expected Limits as limits, got {}"),
+        ({"backoff": 0.5}, "expected Backoff as backoff, got 0.5"),
+        ({"keepalive": 30}, "expected Keepalive as keepalive, got 30"),
     ],
 )
 def test_argument_of_a_channel_of_another_type_raises(argument, message):
@@ -139,7 +139,7 @@ async def test_server_on_what_is_not_an_endpoint_raises():
     async with Server() as server:
         with pytest.raises(TypeError, match="expected an endpoint, got 8080"):
             await server.listen(8080)
-        with pytest.raises(TypeError, match=r"expected kakuri_tcp.ServerTLS as tls, got True"):
+        with pytest.raises(TypeError, match=r"expected ServerTLS as tls, got True"):
             await server.listen("127.0.0.1:0", tls=True)
 
 

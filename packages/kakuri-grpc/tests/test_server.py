@@ -273,5 +273,5 @@ def test_path_in_place_of_a_method_is_refused():
 
 @pytest.mark.parametrize("make", [Server, lambda limits: Channel("127.0.0.1:1", limits=limits)])
 def test_limits_of_another_type_are_refused(make):
-    with pytest.raises(TypeError, match=r"^expected kakuri_grpc\.Limits as limits, got 5$"):
+    with pytest.raises(TypeError, match=r"^expected Limits as limits, got 5$"):
         make(5)

@@ -474,7 +474,7 @@ def test_limits_of_another_type_raise_type_error(limits):
     class Empty:
         pass
 
-    message = "expected kakuri_protobuf.Limits or None as limits, got"
+    message = f"^expected Limits as limits, got {limits!r}$"
     with pytest.raises(TypeError, match=message):
         encode(Empty(), limits=limits)
     with pytest.raises(TypeError, match=message):

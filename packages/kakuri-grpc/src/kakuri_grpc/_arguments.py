@@ -13,8 +13,16 @@ def checked_or_default(value: T | None, expected: type[T], name: str) -> T:
     if value is None:
         return expected()
     if not isinstance(value, expected):
-        raise TypeError(f"expected kakuri_grpc.{expected.__name__} as {name}, got {value!r:.80}")
+        raise TypeError(f"expected {expected.__name__} as {name}, got {value!r:.80}")
     return value
+
+
+def check_count(value: object, name: str) -> None:
+    """Raise TypeError unless an argument is an integer, and ValueError if it is negative."""
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise TypeError(f"expected an integer as {name}, got {value!r:.80}")
+    if value < 0:
+        raise ValueError(f"expected at least 0 as {name}, got {value!r:.80}")
 
 
 def check_number(value: object, name: str, *, least: float = 0.0, most: float = math.inf) -> None:

@@ -66,7 +66,7 @@ class Channel:
             raise ValueError("expected an endpoint")
         self._endpoints = [parsed_endpoint(one) for one in endpoints]
         if tls is not None and not isinstance(tls, ClientTLS):
-            raise TypeError(f"expected kakuri_tcp.ClientTLS as tls, got {tls!r:.80}")
+            raise TypeError(f"expected ClientTLS as tls, got {tls!r:.80}")
         if not isinstance(authority, str):
             raise TypeError(f"expected text as authority, got {authority!r:.80}")
         self._limits = checked_or_default(limits, Limits, "limits")

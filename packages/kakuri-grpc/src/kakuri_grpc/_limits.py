@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from kakuri_http2 import Limits as HTTP2Limits
 
-from kakuri_grpc._arguments import check_number
+from kakuri_grpc._arguments import check_count, check_number
 
 MIB = 1 << 20
 
@@ -27,14 +27,10 @@ class Limits:
     http2: HTTP2Limits = HTTP2Limits()  # noqa: RUF009 - frozen
 
     def __post_init__(self) -> None:
-        for name in ("received", "sent", "waiting_calls"):
-            value = getattr(self, name)
-            if value is None and name == "sent":
-                continue
-            if not isinstance(value, int) or isinstance(value, bool):
-                raise TypeError(f"expected an integer as {name}, got {value!r:.80}")
-            if value < 0:
-                raise ValueError(f"expected at least 0 as {name}, got {value}")
+        check_count(self.received, "received")
+        if self.sent is not None:
+            check_count(self.sent, "sent")
+        check_count(self.waiting_calls, "waiting_calls")
         if not isinstance(self.http2, HTTP2Limits):
             raise TypeError(f"expected kakuri_http2.Limits as http2, got {self.http2!r:.80}")
 

@@ -144,7 +144,7 @@ class Server:
         """
         where = parsed_endpoint(endpoint)
         if tls is not None and not isinstance(tls, ServerTLS):
-            raise TypeError(f"expected kakuri_tcp.ServerTLS as tls, got {tls!r:.80}")
+            raise TypeError(f"expected ServerTLS as tls, got {tls!r:.80}")
         loop = asyncio.get_running_loop()
         context = None if tls is None else tls.context()
         if where.scheme == "unix":

@@ -43,7 +43,7 @@ class Connection(InboundFields):
 
     def __init__(self, limits: Limits | None = None) -> None:
         if not isinstance(limits, Limits | None):
-            raise TypeError(f"expected kakuri_http2.Limits or None as limits, got {limits!r:.80}")
+            raise TypeError(f"expected Limits as limits, got {limits!r:.80}")
         super().__init__(limits or Limits())
         limits = self.limits
         self._rest = bytearray()

@@ -55,7 +55,7 @@ def check_count(value: object, name: str) -> None:
     if not isinstance(value, int) or isinstance(value, bool):
         raise TypeError(f"expected an integer as {name}, got {value!r:.80}")
     if value < 0:
-        raise ValueError(f"expected at least 0 as {name}, got {value}")
+        raise ValueError(f"expected at least 0 as {name}, got {value!r:.80}")
 
 
 DEFAULT_LIMITS = Limits()
@@ -81,8 +81,8 @@ def limits_or_default(limits: Limits | None) -> Limits:
     if limits is None:
         return DEFAULT_LIMITS
     if not isinstance(limits, Limits):
-        name = type(limits).__name__  # type: ignore[unreachable]  # callers without type checker
-        raise TypeError(f"expected limits as kakuri_json.Limits or None, got {name}")
+        message = f"expected Limits as limits, got {limits!r:.80}"  # type: ignore[unreachable]
+        raise TypeError(message)
     return limits
 
 

@@ -26,9 +26,9 @@ class Limits:
         for name in self.__slots__:
             value = getattr(self, name)
             if not isinstance(value, int) or isinstance(value, bool):
-                raise TypeError(f"expected an integer as {name}, got {value!r}")
+                raise TypeError(f"expected an integer as {name}, got {value!r:.80}")
             if value < 1:
-                raise ValueError(f"expected {name} of at least 1, got {value}")
+                raise ValueError(f"expected at least 1 as {name}, got {value!r:.80}")
 
 
 DEFAULT_LIMITS = Limits()
@@ -37,5 +37,5 @@ DEFAULT_LIMITS = Limits()
 def checked_limits(limits: Limits) -> Limits:
     """Return a caller's limits; raise TypeError for another type."""
     if not isinstance(limits, Limits):
-        raise TypeError(f"expected kakuri_protobuf.Limits or None as limits, got {limits!r:.80}")
+        raise TypeError(f"expected Limits as limits, got {limits!r:.80}")
     return limits

@@ -6,4 +6,4 @@ def check_count(value: object, name: str) -> None:
     if not isinstance(value, int) or isinstance(value, bool):
         raise TypeError(f"expected an integer as {name}, got {value!r:.80}")
     if value < 0:
-        raise ValueError(f"expected at least 0 as {name}, got {value}")
+        raise ValueError(f"expected at least 0 as {name}, got {value!r:.80}")
