@@ -4,11 +4,20 @@ import asyncio
 from collections import Counter
 
 import pytest
-from kakuri_cri import CallKind, CallTimeout, Runtime, RuntimeUnavailable, _call_kinds, api
+from kakuri_cri import (
+    CallKind,
+    CallTimeout,
+    GrpcChannel,
+    Runtime,
+    RuntimeUnavailable,
+    _call_kinds,
+    api,
+)
 from kakuri_cri.testing import FakeCri
 from kakuri_tcp.testing import until
 
 CONFIG = api.PodSandboxConfig(metadata=api.PodSandboxMetadata(name="z", uid="z", namespace="n"))
+OTHER = api.PodSandboxConfig(metadata=api.PodSandboxMetadata(name="o", uid="o", namespace="n"))
 CONTAINER = api.ContainerConfig(
     metadata=api.ContainerMetadata(name="main"), image=api.ImageSpec(image="web:1")
 )
@@ -79,8 +88,8 @@ async def test_reads_do_not_wait_for_slow_calls(fake, method):
         await end(tasks)
 
 
-@pytest.mark.parametrize("method", ["PullImage", "StopContainer", "ListPodSandboxStats"])
-async def test_removal_does_not_wait_for_pulls_stops_or_statistics(fake, method):
+@pytest.mark.parametrize("method", SLOW)
+async def test_removal_does_not_wait_for_slow_calls(fake, method):
     async with Runtime(fake.endpoint) as runtime:
         tasks = await begin(runtime, fake, method)
         sandbox, container = fake.sandboxes[0].id, fake.containers[0].id
@@ -109,6 +118,7 @@ async def test_all_connections_end_with_the_runtime_and_are_opened_again(fake):
             lambda: runtime.version(5),
             lambda: runtime.stop_container("none", 0),
             lambda: runtime.pull_image("web:1", 5),
+            lambda: runtime.run_pod_sandbox(OTHER),
             lambda: runtime.image_fs_info(5),
             lambda: runtime.remove_container("none", 5),
         ):
@@ -154,3 +164,13 @@ def test_every_call_that_lists_or_inspects_is_a_read_or_a_measurement():
         is_quick = kind in {CallKind.READ, CallKind.MEASUREMENT}
         assert is_quick == (is_inspecting or name in others), name
     assert CallKind.of("/new.Service/Anything") is CallKind.CHANGE
+
+
+async def test_channel_shows_the_state_of_each_connection(fake):
+    channel = GrpcChannel(fake.endpoint)
+    async with Runtime(channel) as runtime:
+        await runtime.version()
+        states = (
+            "read ready, measurement idle, pull idle, sandbox idle, container idle, change idle"
+        )
+        assert repr(channel) == f"<GrpcChannel {fake.endpoint}: {states}>"

@@ -608,9 +608,7 @@ def test_timeout_that_is_not_seconds_raises(timeouts, error, message):
 
 
 def test_argument_of_a_runtime_of_another_type_raises_type_error():
-    with pytest.raises(
-        TypeError, match=r"expected kakuri_cri\.Timeouts or None as timeouts, got 5"
-    ):
+    with pytest.raises(TypeError, match=r"expected Timeouts as timeouts, got 5"):
         Runtime(ScriptedChannel(), timeouts=5)
     with pytest.raises(TypeError, match="expected a function as on_call, got 'log'"):
         Runtime(ScriptedChannel(), on_call="log")

@@ -2,26 +2,29 @@
 
 A server may allow only a few calls at a time on a connection, and thousands of pulls or stops may
 wait for it. A read that waited with them would fail after its timeout of seconds, as if the runtime
-did not answer. So a channel has a connection for each kind of call, and a call waits only for calls
-that take about as long as it does.
+did not answer. So a channel has a connection for each kind of call: reads never wait for slow
+calls, and removals never wait for pulls, boots of virtual machines, or containers that take their
+time to end.
 """
 
 from enum import Enum
 
 
 class CallKind(Enum):
-    """What a call of the protocol waits for."""
+    """A kind of call, which has a connection of its own."""
 
     READ = "read"
-    """The runtime's records; and its events, which report changes of the same records."""
+    """Calls that return the runtime's records, and its events, which report their changes."""
     MEASUREMENT = "measurement"
-    """Cgroups and file systems, which the runtime inspects: seconds for thousands of zones."""
+    """Calls that inspect cgroups and file systems: they take seconds for thousands of zones."""
     PULL = "pull"
-    """A registry."""
-    WAIT = "wait"
-    """The processes of a container, within a time that the caller allows."""
+    """Pulls, which wait for a registry."""
+    SANDBOX = "sandbox"
+    """Starts of sandboxes, which may boot a virtual machine: up to 240 s."""
+    CONTAINER = "container"
+    """Stops and commands, which wait for processes of a container as long as the caller allows."""
     CHANGE = "change"
-    """The runtime's own work; also every call that this package does not know."""
+    """All other changes, and every call that this package does not know."""
 
     @classmethod
     def of(cls, path: str) -> "CallKind":
@@ -43,6 +46,7 @@ _NAMES = {
         "ImageFsInfo",
     ),
     CallKind.PULL: ("PullImage",),
-    CallKind.WAIT: ("StopContainer", "ExecSync"),
+    CallKind.SANDBOX: ("RunPodSandbox",),
+    CallKind.CONTAINER: ("StopContainer", "ExecSync"),
 }  # fmt: skip
 _KINDS = {name: kind for kind, names in _NAMES.items() for name in names}

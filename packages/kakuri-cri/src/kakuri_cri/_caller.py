@@ -63,9 +63,7 @@ class Caller:
             TypeError: An argument is of another type.
         """
         if not isinstance(timeouts, Timeouts | None):
-            raise TypeError(
-                f"expected kakuri_cri.Timeouts or None as timeouts, got {timeouts!r:.80}"
-            )
+            raise TypeError(f"expected Timeouts as timeouts, got {timeouts!r:.80}")
         if on_call is not None and not callable(on_call):
             raise TypeError(f"expected a function as on_call, got {on_call!r:.80}")
         self._on_call = on_call

@@ -30,8 +30,8 @@ class Channel(Protocol):
 
     - connects on first use, and reconnects to the socket's path after a lost connection, at the
       latest 3 s after the server listens again;
-    - lets no short call wait for long ones to end, such as a status for pulls or stops, if the
-      server allows few calls at a time on a connection: one for each `CallKind`;
+    - keeps short calls, such as status reads, from waiting for long ones, such as pulls, by one
+      connection per `CallKind`;
     - fails calls at once while there is no connection, and retries a call only if the server
       certainly did not receive it: RunPodSandbox, sent twice, would create two sandboxes;
     - sends `localhost` as `:authority`: servers built on hyper refuse the path of a socket;

@@ -42,15 +42,17 @@ class GrpcChannel:
             kind: kakuri_grpc.Channel(endpoint, limits=limits, backoff=_BACKOFF)
             for kind in CallKind
         }
-        self._methods: dict[str, tuple[kakuri_grpc.Channel, Method[bytes, bytes]]] = {}
+        self._endpoint = str(endpoint)
+        self._routes: dict[str, tuple[kakuri_grpc.Channel, Method[bytes, bytes]]] = {}
 
     def __repr__(self) -> str:
-        return f"<GrpcChannel {self._channels[CallKind.READ]!r}>"
+        states = (f"{kind.value} {channel.state.value}" for kind, channel in self._channels.items())
+        return f"<GrpcChannel {self._endpoint}: {', '.join(states)}>"
 
     async def call(self, path: str, request: bytes, *, timeout: float | None) -> bytes:
         """Send one message and return the only answer; see `Channel.call`."""
         try:
-            channel, method = self._methods.get(path) or self._method(path)
+            channel, method = self._route(path)
             return await channel.call(method, request, timeout=timeout)
         except GRPCError as error:
             raise _failure(error) from error.with_traceback(None)
@@ -60,7 +62,7 @@ class GrpcChannel:
     ) -> AsyncGenerator[bytes, None]:
         """Send one message and yield the answers; see `Channel.stream`."""
         try:
-            channel, method = self._methods.get(path) or self._method(path)
+            channel, method = self._route(path)
             call = await channel.stream(method, request, timeout=timeout)
             async with call:
                 async for answer in call:
@@ -72,11 +74,13 @@ class GrpcChannel:
         """Close the connections; calls in progress raise ChannelError."""
         await asyncio.gather(*(channel.close() for channel in self._channels.values()))
 
-    def _method(self, path: str) -> tuple[kakuri_grpc.Channel, Method[bytes, bytes]]:
+    def _route(self, path: str) -> tuple[kakuri_grpc.Channel, Method[bytes, bytes]]:
         """Return the channel for a method, and the method."""
-        channel = self._channels[CallKind.of(path)]
-        method = self._methods[path] = channel, Method(path, bytes, bytes)
-        return method
+        route = self._routes.get(path)
+        if route is None:
+            route = self._channels[CallKind.of(path)], Method(path, bytes, bytes)
+            self._routes[path] = route
+        return route
 
 
 def _failure(error: GRPCError) -> ChannelError:

@@ -17,7 +17,7 @@ LIMITS = Limits(received=MAX_MESSAGE)
 
 
 def limits_with(concurrent_calls: int | None) -> Limits:
-    """Return the limits of a server, with those of calls at a time on one connection."""
+    """Return the limits of a server with `concurrent_calls` as SETTINGS_MAX_CONCURRENT_STREAMS."""
     if concurrent_calls is None:
         return LIMITS
     return replace(LIMITS, http2=replace(LIMITS.http2, concurrent_streams=concurrent_calls))
