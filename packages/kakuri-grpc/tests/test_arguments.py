@@ -104,8 +104,9 @@ async def test_call_of_what_is_not_a_method_raises(channel, start):
     ("timeout", "error", "message"),
     [
         ("1", TypeError, "expected seconds or None as timeout, got '1'"),
-        (math.nan, ValueError, "expected a timeout in seconds, got nan"),
-        (10**400, ValueError, "expected a timeout in seconds, got 1000"),
+        (True, TypeError, "expected seconds or None as timeout, got True"),
+        (math.nan, ValueError, "expected seconds or None as timeout, got NaN"),
+        (10**400, ValueError, "expected seconds or None as timeout, got 1000"),
     ],
 )
 async def test_timeout_that_is_not_seconds_raises(channel, start, timeout, error, message):

@@ -62,7 +62,7 @@ async def test_timeout_that_is_infinite_is_none_and_nan_is_refused(channel):
     for _ in range(3):  # the first call connects, and heads that come again are kept
         answer = await channel.call(UNARY, Question(text="a"), timeout=math.inf)
         assert answer == await channel.call(UNARY, Question(text="a"), timeout=None)
-        with pytest.raises(ValueError, match="expected a timeout in seconds, got nan"):
+        with pytest.raises(ValueError, match="expected seconds or None as timeout, got NaN"):
             await channel.call(UNARY, Question(), timeout=math.nan)
     async with await channel.stream(DOWN, Question(), timeout=math.inf) as answers:
         assert await answers.receive() is None

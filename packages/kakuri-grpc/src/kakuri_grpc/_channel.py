@@ -121,7 +121,8 @@ class Channel:
             DeadlineExceeded: The time is over.
             MessageTooLarge: The request or the answer exceeds the limits.
             TypeError: An argument is of another type.
-            ValueError: The timeout is NaN, or the metadata is not valid.
+            ValueError: The timeout is NaN or an integer that no float can hold, or the metadata is
+                not valid.
         """
         _check_method(method)
         content = frame_message(self._encoded(request, method))
@@ -174,7 +175,8 @@ class Channel:
 
         Raises:
             TypeError: An argument is of another type.
-            ValueError: The timeout is NaN, or the metadata is not valid.
+            ValueError: The timeout is NaN or an integer that no float can hold, or the metadata is
+                not valid.
         """
         _check_method(method)
         fields = encode_metadata(metadata) if metadata else ()
@@ -247,18 +249,18 @@ def _check_method(method: object) -> None:
         raise TypeError(f"expected a Method, got {method!r:.80}")
 
 
-def _deadline(timeout: float | None) -> float:
+def _deadline(timeout: object) -> float:
     """Return when a call has to end, by the clock of the event loop."""
     if timeout is None:
         return math.inf
+    if not isinstance(timeout, int | float) or isinstance(timeout, bool):
+        raise TypeError(f"expected seconds or None as timeout, got {timeout!r:.80}")
     try:
         deadline = asyncio.get_running_loop().time() + timeout
-    except TypeError:
-        raise TypeError(f"expected seconds or None as timeout, got {timeout!r:.80}") from None
     except OverflowError:
-        deadline = math.nan
+        raise ValueError(f"expected seconds or None as timeout, got {timeout!r:.80}") from None
     if math.isnan(deadline):  # no comparison with it would ever end the call
-        raise ValueError(f"expected a timeout in seconds, got {timeout!r:.80}")
+        raise ValueError("expected seconds or None as timeout, got NaN")
     return deadline
 
 
