@@ -33,7 +33,7 @@ def clock(monkeypatch):
 
 
 @pytest.fixture
-def outage(clock):
+def tracker(clock):
     """Return a tracker of outages, what it prints, and its waits, which move the clock."""
     invocation, waits = Invocation(), []
 
@@ -45,93 +45,93 @@ def outage(clock):
 
 
 def test_waits_between_attempts_double_up_to_two_seconds_and_begin_anew_after_the_outage(
-    outage, clock
+    tracker, clock
 ):
-    outage, notes, waits = outage
+    tracker, notes, waits = tracker
     for _ in range(7):
-        outage.attempt_failed(LOST)
+        tracker.attempt_failed(LOST)
     assert waits == [0.1, 0.2, 0.4, 0.8, 1.6, 2.0, 2.0]
     assert notes == ["12:00:00 lost here, trying again: refused"]
-    outage.response_began()
+    tracker.response_began()
     assert notes[1:] == ["12:00:00 here is back after 7.1 s"]
-    outage.response_began()
+    tracker.response_began()
     clock[0] += 10
-    outage.attempt_failed(LOST)
+    tracker.attempt_failed(LOST)
     assert waits[7:] == [0.1]
     assert notes[2:] == ["12:00:00 lost here, trying again: refused"]
 
 
-def test_outage_of_more_than_five_minutes_ends_with_the_last_error(outage, clock):
-    outage, notes, waits = outage
-    outage.attempt_failed(LOST)
+def test_outage_of_more_than_five_minutes_ends_with_the_last_error(tracker, clock):
+    tracker, notes, waits = tracker
+    tracker.attempt_failed(LOST)
     clock[0] = 400.0
-    outage.attempt_failed(LOST)
+    tracker.attempt_failed(LOST)
     clock[0] = 400.1
     last = Unreachable("still refused", code="unreachable")
     with pytest.raises(Unreachable) as caught:
-        outage.attempt_failed(last)
+        tracker.attempt_failed(last)
     assert caught.value is last
     assert (len(notes), len(waits)) == (1, 2)
 
 
-def test_responses_that_break_off_at_once_are_one_outage(outage, clock):
-    outage, notes, waits = outage
+def test_responses_that_break_off_at_once_are_one_outage(tracker, clock):
+    tracker, notes, waits = tracker
     for _ in range(7):
-        outage.attempt_failed(LOST)
-        outage.response_began()
+        tracker.attempt_failed(LOST)
+        tracker.response_began()
     assert waits == [0.1, 0.2, 0.4, 0.8, 1.6, 2.0, 2.0]
     assert notes[-2:] == ["12:00:00 lost here, trying again: refused",
                           "12:00:00 here is back after 7.1 s"]  # fmt: skip
     clock[0] += 9.9
-    outage.attempt_failed(LOST)
+    tracker.attempt_failed(LOST)
     assert waits[7:] == [2.0]
-    outage.response_began()
+    tracker.response_began()
     clock[0] = 400.1
-    outage.attempt_failed(LOST)
+    tracker.attempt_failed(LOST)
     assert waits[8:] == [0.1]
 
 
-def test_responses_that_break_off_for_five_minutes_end_with_the_last_error(outage, clock):
-    outage, _, _ = outage
+def test_responses_that_break_off_for_five_minutes_end_with_the_last_error(tracker, clock):
+    tracker, _, _ = tracker
 
     def flap():
         for _ in range(1000):
-            outage.attempt_failed(LOST)
-            outage.response_began()
+            tracker.attempt_failed(LOST)
+            tracker.response_began()
 
     with pytest.raises(Unreachable):
         flap()
     assert 400 < clock[0] < 403
 
 
-def test_response_that_breaks_off_after_a_long_outage_does_not_end_the_command(outage, clock):
-    outage, _, waits = outage
-    outage.attempt_failed(LOST)
+def test_response_that_breaks_off_after_a_long_outage_does_not_end_the_command(tracker, clock):
+    tracker, _, waits = tracker
+    tracker.attempt_failed(LOST)
     clock[0] = 399.0
-    outage.response_began()
+    tracker.response_began()
     clock[0] = 404.0
-    outage.attempt_failed(LOST)
+    tracker.attempt_failed(LOST)
     clock[0] = 699.0
-    outage.attempt_failed(LOST)
+    tracker.attempt_failed(LOST)
     assert len(waits) == 3
     with pytest.raises(Unreachable):
-        outage.attempt_failed(LOST)
+        tracker.attempt_failed(LOST)
 
 
-def test_failure_after_a_complete_response_is_a_new_outage(outage, clock):
-    outage, notes, waits = outage
-    outage.attempt_failed(LOST)
+def test_failure_after_a_complete_response_is_a_new_outage(tracker, clock):
+    tracker, notes, waits = tracker
+    tracker.attempt_failed(LOST)
     clock[0] = 399.0
-    outage.response_completed()
+    tracker.response_completed()
     clock[0] = 401.0
-    outage.attempt_failed(LOST)
+    tracker.attempt_failed(LOST)
     assert waits == [0.1, 0.1]
     assert len(notes) == 3
 
 
-def test_response_without_an_outage_prints_nothing(outage):
-    outage, notes, waits = outage
-    outage.response_began()
+def test_response_without_an_outage_prints_nothing(tracker):
+    tracker, notes, waits = tracker
+    tracker.response_began()
     assert (notes, waits) == ([], [])
 
 

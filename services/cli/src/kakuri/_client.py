@@ -166,13 +166,12 @@ class API:
         self._headers = {}
         if context.token_file:
             from kakuri._sources import (  # noqa: PLC0415 (only with a token)
-                decoded,
-                read_file,
+                read_text_file,
                 unreadable,
             )
 
             try:
-                token = decoded(read_file(_expanded(context.token_file))).strip()
+                token = read_text_file(_expanded(context.token_file)).strip()
             except (OSError, ValueError) as error:
                 raise unreadable(f"the token file {context.token_file}", error) from error
             if not re.fullmatch(_CREDENTIAL, token):  # the error must not show the token

@@ -93,9 +93,9 @@ def read_contexts(environ: Mapping[str, str]) -> Contexts:
     path = config_path(environ)
     try:
         os.stat(path)  # noqa: PTH116 (pathlib's import takes longer)
-        from kakuri._sources import decoded, read_file  # noqa: PLC0415 (only where there is a file)
+        from kakuri._sources import read_text_file  # noqa: PLC0415 (only where there is a file)
 
-        text = decoded(read_file(path))
+        text = read_text_file(path)
     except FileNotFoundError:
         return Contexts(path)
     except (OSError, ValueError) as error:

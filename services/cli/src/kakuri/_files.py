@@ -26,7 +26,7 @@ from kakuri_workload import (
 )
 
 from kakuri._exits import UsageError
-from kakuri._sources import decoded, lines_of, read_argument, unreadable
+from kakuri._sources import lines_of, read_text_argument, unreadable
 from kakuri._text import parse_cpu, parse_size
 
 SET_LABEL = "kakuri-set"
@@ -116,7 +116,7 @@ def _texts(sources: tuple[str, ...]) -> Iterator[tuple[str, str]]:
         for one in paths:
             name = "standard input" if source == "-" else str(one)
             try:
-                yield name, decoded(read_argument(str(one)))
+                yield name, read_text_argument(str(one))
             except (OSError, ValueError) as error:
                 raise unreadable(name, error) from error
 

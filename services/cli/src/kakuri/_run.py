@@ -10,7 +10,7 @@ import click
 from kakuri._exits import CommandError, Exit, Unreachable, UsageError
 from kakuri._group import Verb
 from kakuri._invocation import Invocation
-from kakuri._sources import decoded, lines_of, read_argument, unreadable
+from kakuri._sources import lines_of, read_text_argument, unreadable
 from kakuri._types import CPU, PAIR, SECONDS, SIZE
 
 if TYPE_CHECKING:
@@ -201,7 +201,7 @@ def _variables(
     for path in files:
         source = "standard input" if path == "-" else path
         try:
-            content = decoded(read_argument(path))
+            content = read_text_argument(path)
         except (OSError, ValueError) as error:
             raise unreadable(source, error) from error
         for number, line in enumerate(lines_of(content), 1):

@@ -31,13 +31,28 @@ def read_argument(path: str) -> bytes:
     return _read(sys.stdin.buffer) if path == "-" else read_file(path)
 
 
-def decoded(content: bytes) -> str:
-    """Return the text of UTF-8, without the byte order mark that some editors put before it.
+def read_text_file(path: str) -> str:
+    """Return the text of a file that a variable or another file names; `-` is a path.
 
     Raises:
-        ValueError: The content is not UTF-8.
+        OSError: It can't be read.
+        ValueError: It is larger than MAX_BYTES, or not UTF-8.
     """
-    return content.decode("utf-8-sig")
+    return _decoded(read_file(path))
+
+
+def read_text_argument(path: str) -> str:
+    """Return the text of a file that the command line names; `-` is standard input.
+
+    Raises:
+        OSError: It can't be read.
+        ValueError: It is larger than MAX_BYTES, or not UTF-8.
+    """
+    return _decoded(read_argument(path))
+
+
+def _decoded(content: bytes) -> str:
+    return content.decode("utf-8-sig")  # some editors put a byte order mark before the text
 
 
 def _read(file: BinaryIO) -> bytes:

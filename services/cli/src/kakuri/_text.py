@@ -14,7 +14,7 @@ _DECIMAL_SIZE = r"(?i)\d+(?:\.\d+)?\s*[KMGT]B"
 _CPU = r"(\d{1,15}(?:\.\d{1,3})?)|(\d{1,15})m"
 
 _MAX_DURATION = 36_500 * 86_400
-"""Maximum duration in seconds: a century. Timeouts of Python's threads overflow after three."""
+"""Maximum duration in seconds: a century. Timeouts of Python's threads overflow after 292 years."""
 
 _UNITS = {"k": 1 / 1024, "m": 1, "g": 1024, "t": 1024 * 1024}  # in MiB
 _STEPS = ((86_400, "d"), (3600, "h"), (60, "m"))
