@@ -241,7 +241,7 @@ def test_user_of_a_server_at_a_mapped_address_is_known():
         assert server_user(connected) == os.geteuid()
 
 
-def test_user_of_a_server_that_has_gone_is_unknown():
+def test_user_of_a_server_that_has_closed_is_unknown():
     with socket.create_server(("127.0.0.1", 0)) as listener:
         connected = socket.create_connection(listener.getsockname())
         accepted, _ = listener.accept()

@@ -169,4 +169,13 @@ async def test_line_without_a_request_that_waits_for_its_turn_ends_the_connectio
     link, received = link_with_replies(300, 301)
     await run_pending()
     assert received == list(range(300))
-    assert "a line without a request: " in str(link.fault)
+    assert str(link.fault).endswith("the peer sent a line without a request: '300'")
+
+
+async def test_line_without_a_request_is_quoted_with_escapes_up_to_200_bytes():
+    link = LineClientConnection("peer", LineClientLimits(), lambda link: None)
+    MemoryTransport(link)
+    link.data_received(b"\x1b[2J\xff" + b"x" * 196 + b"\n")
+    await run_pending()
+    quoted = r"'\x1b[2J\xff" + "x" * 195 + "'"
+    assert str(link.fault).endswith(f"the peer sent a line without a request: {quoted}")

@@ -271,7 +271,7 @@ async def test_request_that_is_cancelled_leaves_the_values_to_others():
         assert await reads[1] == Metrics([gauge("kakuri_request", "", 1.0)])
 
 
-async def test_closed_metrics_collect_no_more():
+async def test_close_cancels_reads_that_wait_for_values():
     metrics = NodeMetrics(SlowRuntime(), [])
     read = asyncio.create_task(metrics.read(ReadMetrics()))
     await turns()

@@ -167,7 +167,7 @@ async def test_spec_of_a_zone_that_is_gone_before_it_is_taken_is_forgotten():
     await runtime.close()
 
 
-async def test_specs_that_can_not_be_fetched_hold_no_other_up():
+async def test_failing_spec_fetches_do_not_block_others():
     zones = ListedZones()
     runtime = ZoneRuntime(zones)
     runtime.attach(Observer())

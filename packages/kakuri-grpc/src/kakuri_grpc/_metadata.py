@@ -33,7 +33,7 @@ def encode_metadata(metadata: Iterable[tuple[str, str | bytes]]) -> tuple[Field,
     """Return metadata as header fields.
 
     Raises:
-        TypeError: It is not pairs of which the first one is text.
+        TypeError: It is not (name, value) pairs, or a name is not text.
         ValueError: A name is not of lower-case letters, digits and `_.-`, or begins with `grpc-`,
             or is a field of HTTP that frames the call; or a value does not fit its name.
     """

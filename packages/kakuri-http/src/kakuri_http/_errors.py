@@ -157,5 +157,7 @@ class ResponseAborted(HTTPError):
     """A handler gives up a streamed response, for example because its source has failed.
 
     Raise it in the iterable of the content. The server cuts the response off, so that the client
-    can't mistake it for complete, and logs nothing: the handler knows what to log.
+    can't mistake it for complete, and logs no traceback: the handler knows what to log. The access
+    log has a line for the request, as always. Raised by the handler itself, before there is a
+    response, it is a fault of the handler like any other: a 500, with a traceback in the log.
     """

@@ -75,8 +75,8 @@ class AgentClient:
         Args:
             endpoint: Where the agent listens.
             timeout: Seconds for the reply to a request, connecting included.
-            trusted_uids: Users whose agents on this machine are trusted besides root's and those of
-                this process's user; None to trust every agent on loopback.
+            trusted_uids: Users whose agents on this machine are trusted besides root and this
+                process's user; None to trust every agent on loopback.
 
         Raises:
             kakuri_tcp.EndpointError: The text is not an endpoint.

@@ -30,9 +30,9 @@ GROWING_SECONDS = 0.05
 """Seconds between two counts of new objects while there are many."""
 
 GROWING_OBJECTS = 1_000
-"""New objects from which on the next count follows after GROWING_SECONDS. At 1,000 per interval,
-there are NEW_OBJECTS after a second. A higher number would miss most growth, because the count goes
-down whenever an older object is freed."""
+"""If a count finds at least this many, the next one follows after GROWING_SECONDS. At 1,000 per
+interval, there are NEW_OBJECTS after a second. A higher number would miss most growth, because the
+count goes down whenever an older object is freed."""
 
 COLLECT_SECONDS = 1.0
 """Seconds between collections of young objects: a bound for the lifetime of requests' cycles."""

@@ -147,9 +147,9 @@ async def check_health(
 async def watch_health(
     check: Callable[[], Awaitable[Health]], monitor: Monitor, interval: float
 ) -> None:
-    """Report by a monitor why the runtime can't run zones although it answers, until cancelled.
+    """Keep `monitor.fault` current: why the runtime can't run zones although it answers.
 
-    Its network may not be set up, or a handler may be missing.
+    Its network may not be set up, or a handler may be missing. Runs until it is cancelled.
 
     Args:
         check: Returns the health of the runtime.

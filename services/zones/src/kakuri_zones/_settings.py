@@ -157,8 +157,8 @@ class Settings:
         rotate_interval: Time between two checks of the size of logs.
         metrics_zones: How many zones have series of their own in the metrics.
         isolation_interval: Time between two scans for runs whose isolation was not checked.
-        health_interval: Time between two checks whether the runtime can run zones, of which
-            RuntimeHealth events report the outcome; None for no checks.
+        health_interval: Time between two checks whether the runtime can run zones; RuntimeHealth
+            reports the result. None for no checks.
     """
 
     cri: Endpoint

@@ -38,7 +38,7 @@ class PausedTimeout:
         self._timeout.reschedule(self._loop.time() + self._remaining)
 
     def close(self) -> None:
-        """Check the runtime no more."""
+        """Stop checking the runtime."""
         self._timer.cancel()
 
     def _check(self) -> None:
