@@ -149,4 +149,4 @@ async def test_user_who_may_not_connect_gets_403_whatever_is_sent(monkeypatch, s
     problem = {"title": "Forbidden", "status": 403, "code": "forbidden_user"}
     detail = {"detail": "user 4711 of this machine may not use this server"}
     assert json.loads(content) == problem | detail
-    assert (asked, logged, server.counters.refused) == ([], [], 1)
+    assert (asked, logged, server.counters.forbidden) == ([], [], 1)

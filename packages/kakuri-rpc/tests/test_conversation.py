@@ -151,7 +151,7 @@ async def test_request_to_a_closed_port_raises_agent_unreachable(clients):
 async def test_request_without_a_reply_raises_agent_timeout(clients):
     async with await listen_lines(ANY_PORT, lambda _: asyncio.Event().wait()) as server:
         with pytest.raises(AgentTimeout):
-            await clients(server.endpoint, timeout=0.05).get_status("wl-1")
+            await clients(server.endpoint, timeout=0.5).get_status("wl-1")
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,10 @@ from kakuri_tcp._peers import Credentials, Peer, identify
     ("address", "peer"),
     [
         (("192.0.2.1", 5), Peer("192.0.2.1", "192.0.2.1:5")),
-        (("127.0.0.1", 5), Peer("loopback", "127.0.0.1:5")),
-        (("127.9.0.1", 5), Peer("loopback", "127.9.0.1:5")),
-        (("::1", 5, 0, 0), Peer("loopback", "[::1]:5")),
+        (("127.0.0.1", 5), Peer("loopback", "127.0.0.1:5", is_loopback=True)),
+        (("127.9.0.1", 5), Peer("loopback", "127.9.0.1:5", is_loopback=True)),
+        (("::1", 5, 0, 0), Peer("loopback", "[::1]:5", is_loopback=True)),
+        (("::ffff:127.0.0.1", 5, 0, 0), Peer("loopback", "[::ffff:127.0.0.1]:5", is_loopback=True)),
         (("2001:db8:1:2:3::4", 5, 0, 0), Peer("20010db800010002", "[2001:db8:1:2:3::4]:5")),
         (("fe80::1%lo", 5, 0, 1), Peer("fe80000000000000", "[fe80::1%lo]:5")),
     ],

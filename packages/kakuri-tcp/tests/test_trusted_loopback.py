@@ -23,8 +23,8 @@ from kakuri_tcp import _socket_users as socket_users
 from kakuri_tcp._socket_users import is_loopback, server_user
 
 OTHER = os.geteuid() + 12345
-NOBODY = 65534 if os.geteuid() == 0 else os.geteuid()
-"""Another user if this process may act as one."""
+NOBODY = 65534
+AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root can act as another user")
 
 # Listens as a user, reports the port, and accepts after a line of input.
 LISTENER = """
@@ -176,6 +176,7 @@ async def test_localhost_is_checked(client, listening_as):
         await client(f"localhost:{server.endpoint.port}", trusted_uids=[OTHER])
 
 
+@AS_ROOT
 @pytest.mark.parametrize("client", [with_connect, with_blocking])
 @pytest.mark.parametrize("is_accepted", [False, True])
 async def test_port_that_another_user_took_is_not_trusted(client, is_accepted):
@@ -184,14 +185,12 @@ async def test_port_that_another_user_took_is_not_trusted(client, is_accepted):
             process.stdin.write(b"\n")
             process.stdin.flush()
         endpoint = f"127.0.0.1:{port}"
-        if os.geteuid() == NOBODY:
+        with pytest.raises(UntrustedServer, match=f"user {NOBODY} listens there"):
             await client(endpoint, trusted_uids=())
-        else:
-            with pytest.raises(UntrustedServer, match=f"user {NOBODY} listens there"):
-                await client(endpoint, trusted_uids=())
-            await client(endpoint, trusted_uids=[NOBODY])
+        await client(endpoint, trusted_uids=[NOBODY])
 
 
+@AS_ROOT
 @pytest.mark.parametrize(("host", "family"), LOOPBACK)
 def test_user_of_a_server_is_that_of_its_process_before_and_after_it_accepts(host, family):
     with (

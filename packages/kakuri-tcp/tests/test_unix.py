@@ -154,16 +154,22 @@ async def test_socket_whose_group_cannot_be_set_is_removed(endpoint, tmp_path, m
 
 async def test_peer_of_another_user_is_refused_even_if_the_mode_permits_it(endpoint, monkeypatch):
     async with await listen_lines(endpoint, bytes.upper) as server, LineClient(endpoint) as client:
-        monkeypatch.setattr(LocalAccess, "admits", lambda access, peer: peer.uid != os.geteuid())
+        monkeypatch.setattr(
+            LocalAccess, "admits_unix_peer", lambda access, peer: peer.uid != os.geteuid()
+        )
         with pytest.raises(ConnectionError):
             await client.request(b"a", timeout=5)
         assert server.counters.refused == 1
 
 
-def test_admits_depends_on_mode_and_user():
+def test_unix_peer_is_admitted_depending_on_mode_and_user():
     mine, root, other = (Credentials(1, uid, 1) for uid in (os.geteuid(), 0, 12345))
-    assert [LocalAccess().admits(peer) for peer in (mine, root, other)] == [True, True, False]
-    assert LocalAccess(mode=0o660).admits(other)
+    assert [LocalAccess().admits_unix_peer(peer) for peer in (mine, root, other)] == [
+        True,
+        True,
+        False,
+    ]
+    assert LocalAccess(mode=0o660).admits_unix_peer(other)
 
 
 async def test_another_user_cannot_connect():

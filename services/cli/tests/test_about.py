@@ -348,6 +348,6 @@ def test_user_who_may_not_use_the_server_is_an_error_that_names_the_option(kakur
     refused = problem(403, code="forbidden_user", detail="user 7 may not use this server")
     api.overrides[("GET", "/nodes")] = refused
     result = kakuri("nodes")
-    message = "the option --allow-user of the control plane names those who may"
-    assert result.err == f"error: user 7 may not use this server: {message}\n"
+    message = "start the control plane with --allow-user to permit it"
+    assert result.err == f"error: user 7 may not use this server; {message}\n"
     assert result.code == 2

@@ -77,13 +77,21 @@ def test_up_refuses_users_if_both_daemons_listen_on_sockets(kakuri, daemons):
     assert "--allow-user is for ports on loopback" in result.err
 
 
-@pytest.mark.parametrize(("options", "is_noted"), [((), True), (("--allow-user", "bob"), False)])
+@pytest.mark.parametrize(
+    ("uid", "options", "is_noted"),
+    [
+        (0, [], True), (0, ["--allow-user", "bob"], False), (0, ["--listen", "unix:/x"], False),
+        (1000, [], False),
+    ],
+)  # fmt: skip
 def test_up_through_sudo_notes_how_its_caller_may_use_it(
-    kakuri, daemons, interrupted, environment, options, is_noted
+    kakuri, daemons, interrupted, environment, uid, options, is_noted
 ):
     environment.setenv("SUDO_USER", "alice")
+    environment.setattr("os.geteuid", lambda: uid)
     result = kakuri("up", "--runtime", "simulated", *options)
-    assert ("Only root may use it: --allow-user alice adds you." in result.err) is is_noted
+    note = "Only root may use it; with --allow-user alice, you may, too."
+    assert (note in result.err) is is_noted
 
 
 def test_up_with_containerd_removes_what_runs(

@@ -480,7 +480,7 @@ async def test_index_of_a_store_that_was_replaced_is_gone(client, journal, compa
     document = response.json(json.loads)
     assert document == {
         "trace": document["trace"], "title": "Gone", "status": 410, "code": "compacted",
-        "oldest": compacted, "newest": 70,
+        "oldest": compacted, "newest": 70, "store_id": "b" * 32,
         "detail": "the index is of a store that was replaced; list the workloads again",
     }  # fmt: skip
 
@@ -524,7 +524,7 @@ async def test_store_that_is_replaced_while_states_are_sent_ends_a_stream_with_a
         assert await stream.rest() == []
 
 
-async def test_lines_that_are_no_events_have_the_id_of_the_store(client, journal, monkeypatch):
+async def test_synced_and_heartbeat_lines_have_the_store_id(client, journal, monkeypatch):
     monkeypatch.setattr(_event_hub, "HEARTBEAT_SECONDS", 0.01)
     journal.store_id = "a" * 32
     async with stream_of(client, "") as stream:

@@ -12,6 +12,7 @@ from kakuri_tcp import _peers as peers
 
 from .fake_agent import CheckedClient
 
+ANY_PORT = Endpoint.parse("127.0.0.1:0")
 OTHER = os.geteuid() + 12345
 SECRET = (
     b'{"id":"x","image":"a","runtime_class":"edera-zone","memory_mb":1,"cpu_millicores":1,'
@@ -37,25 +38,36 @@ async def squatter_on(kind, tmp_path, received):
         yield agent
 
 
-@pytest.mark.parametrize("kind", ["unix", "tcp"])
-@pytest.mark.parametrize("trusted", [None, OTHER + 1, OTHER])
-async def test_workload_is_not_sent_to_an_agent_of_another_user(
-    tmp_path, monkeypatch, kind, trusted
-):
+@asynccontextmanager
+async def answer_of(tmp_path, monkeypatch, kind, agent_uid):
+    """Submit a workload to an agent of OTHER; yield the response and what that user received."""
     received = []
     monkeypatch.setattr(peers, "credentials_of", lambda connected: Credentials(1, OTHER, OTHER))
     monkeypatch.setattr(peers, "server_user", lambda connected: OTHER)
     async with (
         squatter_on(kind, tmp_path, received) as agent,
-        control_plane_service(Endpoint.parse("127.0.0.1:0"), agent, agent_uid=trusted) as endpoint,
+        control_plane_service(ANY_PORT, agent, agent_uid=agent_uid) as endpoint,
         CheckedClient(endpoint) as client,
     ):
-        answer = await client.request("POST", "/workloads", body=SECRET)
-    assert answer.status == 503
-    problem = json.loads(answer.body)
-    assert problem["code"] == "agent_unreachable"
-    if trusted == OTHER:
-        assert any(b"hunter2" in each for each in received)
-    else:
+        yield await client.request("POST", "/workloads", body=SECRET), received
+
+
+@pytest.mark.parametrize("kind", ["unix", "tcp"])
+@pytest.mark.parametrize("agent_uid", [None, OTHER + 1])
+async def test_workload_is_not_sent_to_an_agent_of_another_user(
+    tmp_path, monkeypatch, kind, agent_uid
+):
+    async with answer_of(tmp_path, monkeypatch, kind, agent_uid) as (answer, received):
+        assert answer.status == 503
+        problem = json.loads(answer.body)
+        assert problem["code"] == "agent_unreachable"
         assert f"user {OTHER} listens there" in problem["detail"]
-        assert not any(received)
+    assert not any(received)
+
+
+@pytest.mark.parametrize("kind", ["unix", "tcp"])
+async def test_workload_is_sent_to_the_agent_of_the_user_that_an_option_names(
+    tmp_path, monkeypatch, kind
+):
+    async with answer_of(tmp_path, monkeypatch, kind, OTHER) as (_, received):
+        assert any(b"hunter2" in each for each in received)

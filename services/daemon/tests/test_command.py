@@ -59,7 +59,7 @@ SOCKET = ["--listen", "unix:/run/x.sock"]
 
 @pytest.fixture
 def access_of(monkeypatch):
-    """Call a daemon's command; gives who may connect, or the exit status."""
+    """Call a daemon's command; return who may connect, or the exit status."""
     monkeypatch.setattr("kakuri_daemon._command.configure_logs", lambda **options: Quiet())
     called = []
 
@@ -86,7 +86,6 @@ def access_of(monkeypatch):
         ([*SOCKET, "--listen-group", "0042"], LocalAccess(mode=0o660, group=42, uids=())),
         (["--allow-user", "root", "--allow-user", "0042"], LocalAccess(uids=(0, 42))),
         (["--allow-unauthenticated"], LocalAccess()),
-        (["--allow-unauthenticated", "--allow-user", "42"], LocalAccess()),
     ],
 )
 def test_options_say_who_on_this_machine_may_connect(access_of, arguments, access):
@@ -97,8 +96,10 @@ def test_options_say_who_on_this_machine_may_connect(access_of, arguments, acces
     ("arguments", "message"),
     [
         ([*SOCKET, "--listen-group", "9" * 5000], "expected the name or number of a group"),
+        ([*SOCKET, "--listen-group", "4294967295"], "expected the name or number of a group"),
         (["--listen-group", "x"], "expected --listen unix:PATH for --listen-group"),
         ([*SOCKET, "--allow-user", "root"], "expected --listen HOST:PORT for --allow-user"),
+        (["--allow-unauthenticated", "--allow-user", "42"], "--allow-unauthenticated serves every"),
         (["--allow-user", "no such user"], "expected the name or number of a user"),
         (["--allow-user", "a\0b"], "expected the name or number of a user"),
         (["--allow-user", "-1"], "expected the name or number of a user"),

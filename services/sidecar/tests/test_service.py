@@ -78,7 +78,7 @@ async def test_port_that_every_user_can_reach_is_warned_about(listen, tmp_path, 
         async with listen(endpoint, local_access=LocalAccess(uids=uids)):
             pass
     warnings = [entry["event"] for entry in logs if entry["log_level"] == "warning"]
-    expected = "every user of this machine controls its zones"
+    expected = "every client that can reach this address controls its zones"
     assert (expected in warnings) == (scheme == "tcp" and uids is None)
 
 

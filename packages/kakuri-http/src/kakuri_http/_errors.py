@@ -10,7 +10,7 @@ HTTPError
 ├── ClientError
 │   ├── InvalidURL (ValueError)    not an http or https URL that this client follows
 │   ├── ConnectFailed (ConnectionError)      no connection could be opened: nothing was sent
-│   │   └── UntrustedServer                  the wrong user listens there: don't retry
+│   │   └── UntrustedServer                  the server runs as an untrusted user
 │   ├── ConnectionBroken (ConnectionError)   closed too early: the outcome is unknown
 │   ├── RequestTimeout (TimeoutError)        one of the timeouts passed; `phase` names it
 │   ├── ResponseClosed (RuntimeError)        a streamed response was read after its block

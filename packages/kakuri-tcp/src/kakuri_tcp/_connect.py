@@ -120,11 +120,15 @@ async def _open_checked(
             await loop.sock_connect(connected, address)
             check_server(connected, str(endpoint), trusted_uids)
             transport, connection = await loop.create_connection(factory, sock=connected)
-        except BaseException as error:
+        except ConnectFailed:  # an OSError, too
             connected.close()
-            if isinstance(error, ConnectFailed) or not isinstance(error, OSError):
-                raise
+            raise
+        except OSError as error:
+            connected.close()
             failure = error
+        except BaseException:
+            connected.close()
+            raise
         else:
             _refuse_self_connection(transport)
             return connection

@@ -128,7 +128,7 @@ class Connection(Readable):
     ) -> None:
         """Attach the connection to its server; called once, before it opens.
 
-        With a refusal, it reads nothing: `discard_input` follows `opened`.
+        With a refusal, it reads nothing: `refuse` follows `opened`.
         """
         self._observer = observer
         self._fault = refusal
@@ -169,9 +169,16 @@ class Connection(Readable):
     def discard_input(self, fault: ConnectionFault) -> None:
         """Drop unprocessed input, and close with `fault`; aborts unless overridden.
 
-        The server calls this when its connections together hold too much, and right after `opened`
-        for a client whose user it refuses (ForbiddenUser). An override may send a last reply and
-        call `close_lingering`, which an abort would destroy.
+        The server calls this when its connections together hold too much. An override may send a
+        last reply and call `close_lingering`, which an abort would destroy.
+        """
+        self.abort(fault)
+
+    def refuse(self, fault: ConnectionFault) -> None:
+        """Close a connection that the server refuses, for `fault`; aborts unless overridden.
+
+        The server calls this in place of reading, right after `opened`, for a client whose user may
+        not connect (ForbiddenUser). An override may send a reply and call `close_lingering`.
         """
         self.abort(fault)
 
@@ -334,7 +341,7 @@ class Connection(Readable):
         if self._fault is None:
             self.reading_begins()
         else:
-            self.discard_input(self._fault)
+            self.refuse(self._fault)
 
     def eof_received(self) -> bool:
         """Handle the end of the peer's stream; asyncio calls this."""

@@ -6,7 +6,7 @@
     ├── ListenFailed         the endpoint can't be listened on: choose another
     ├── RequestNotSent       nothing was sent: safe to try again
     │   ├── ConnectFailed        the peer could not be reached
-    │   │   └── UntrustedServer      another user listens there, on this machine: don't repeat
+    │   │   └── UntrustedServer      the server runs as an untrusted user: don't repeat
     │   ├── TooManyRequests      the client's own limit
     │   └── ClientClosed         the caller closed the client
     ├── RequestLost          sent, and the connection broke: check before you repeat it
@@ -200,11 +200,12 @@ class ForbiddenUser(ConnectionFault, PermissionError):
     """A server refused a connection over loopback because of the client's user.
 
     Attributes:
-        uid: The user; None if the kernel no longer knew it, because the client had closed.
+        uid: The user; None if it could not be determined, for example because the client had
+            disconnected.
     """
 
     def __init__(self, uid: int | None) -> None:
-        who = "a client of an unknown user" if uid is None else f"user {uid} of this machine"
+        who = "a client whose user is unknown" if uid is None else f"user {uid} of this machine"
         super().__init__(f"{who} may not use this server")
         self.uid = uid
 

@@ -126,6 +126,9 @@ class LineServerConnection(Connection):
         self._parsed.clear()
         self._cancel_waiting()
         self._fault = self._fault or fault
+        self.close_lingering()
+
+    def refuse(self, fault: ConnectionFault) -> None:
         if isinstance(fault, ForbiddenUser) and self._on_fault is not None:
             last = self.context.copy().run(self._on_fault, fault)
             if last is not None:

@@ -40,7 +40,7 @@ class LocalAccess:
             raise TypeError(f"expected the name or number of a group, got {group!r:.80}")
         object.__setattr__(self, "uids", checked_uids(self.uids, "uids"))
 
-    def admits(self, peer: Credentials) -> bool:
+    def admits_unix_peer(self, peer: Credentials) -> bool:
         """Return whether the mode permits a peer on a Unix socket.
 
         The kernel checks the file's mode when a peer connects. This checks the peer again, in case
@@ -48,6 +48,6 @@ class LocalAccess:
         """
         return bool(self.mode & 0o022) or peer.uid in {os.geteuid(), 0}
 
-    def admits_user(self, uid: int) -> bool:
+    def admits_loopback_user(self, uid: int) -> bool:
         """Return whether a user may connect over loopback."""
         return self.uids is None or uid in {os.geteuid(), 0, *self.uids}

@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from kakuri_tcp._errors import UntrustedServer
 from kakuri_tcp._socket_users import is_loopback, knows_users, server_user
 
-_LOOPBACK = "loopback"
-
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
@@ -33,25 +31,23 @@ class Peer:
             of 127.0.0.0/8, so the loopback addresses of both families are one peer.
         text: For logs.
         credentials: Of a Unix socket, if the system has them.
+        is_loopback: Whether it connected to a port of this machine over loopback.
     """
 
     key: str
     text: str
     credentials: Credentials | None = None
-
-    @property
-    def is_loopback(self) -> bool:
-        """Whether it connected to a port of this machine over loopback."""
-        return self.key == _LOOPBACK
+    is_loopback: bool = False
 
 
 def identify(accepted: socket.socket, address: object) -> Peer:
     """Return the peer of an accepted socket; `address` is the one that accept() returned."""
     match address:
         case (str(host), int(port), *_):
+            if is_loopback(host):
+                text = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+                return Peer("loopback", text, is_loopback=True)
             ip = ipaddress.ip_address(host)
-            if ip.is_loopback:
-                return Peer(_LOOPBACK, f"[{host}]:{port}" if ":" in host else f"{host}:{port}")
             if isinstance(ip, ipaddress.IPv6Address):
                 return Peer(ip.packed[:8].hex(), f"[{host}]:{port}")
             return Peer(host, f"{host}:{port}")

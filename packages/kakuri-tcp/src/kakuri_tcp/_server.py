@@ -42,7 +42,9 @@ class Counters:
     """Event counts of a server since its start; never reset."""
 
     accepted: int = 0
+    """Connections that were opened, among them those that only get a refusal."""
     refused: int = 0
+    """Connections over a limit, or of a user who may not connect."""
     handshakes_failed: int = 0
     idle_timeouts: int = 0
     write_timeouts: int = 0
@@ -231,7 +233,7 @@ class Server:
 
     def _accept_peer(self, accepted: socket.socket, peer: Peer) -> None:
         refusal = self._users.refusal(accepted, peer)
-        if refusal is not None:  # it must not take the places of others
+        if refusal is not None:  # counted apart, so that it can't use up the limit of others
             self.counters.forbidden += 1
             peer = replace(peer, key=f"refused uid={refusal.uid}")
         if not self._admits(peer):
@@ -254,7 +256,7 @@ class Server:
         task.add_done_callback(lambda _: self._forget_opening(connection))
 
     def _admits(self, peer: Peer) -> bool:
-        if peer.credentials is not None and not self._access.admits(peer.credentials):
+        if peer.credentials is not None and not self._access.admits_unix_peer(peer.credentials):
             return False
         if self._table.has_room(peer.key):
             return True
@@ -377,6 +379,6 @@ async def listen(
     sockets = opened or await _open_sockets(endpoint, limits.backlog, local_access)
     try:
         return Server(sockets, factory, limits, context, local_access)
-    except OSError as error:  # the kernel can't be asked whether it reports users
+    except ListenFailed:
         sockets.close()
-        raise ListenFailed(str(endpoint), error.strerror or str(error)) from error
+        raise

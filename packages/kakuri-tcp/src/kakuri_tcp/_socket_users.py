@@ -21,18 +21,18 @@ _NO_COOKIE = b"\xff" * 8
 # What socket() and send() raise without these diagnostics, or where a sandbox forbids them. Any
 # other error, such as one of too many open files, must not make a user unknown.
 _UNSUPPORTED = {
-    errno.EACCES, errno.EAFNOSUPPORT, errno.ENOENT, errno.EPERM, errno.EPROTONOSUPPORT,
+    errno.EACCES, errno.EAFNOSUPPORT, errno.EPERM, errno.EPROTONOSUPPORT, errno.ESOCKTNOSUPPORT,
 }  # fmt: skip
 
 _HEADER = struct.Struct("=IHHII")  # struct nlmsghdr: length, type, flags, sequence, port
 _REQUEST = struct.Struct("=BBBBI")  # family, protocol, extensions, padding, states
 _PORTS = struct.Struct("!HH")
-_PORTS_OFFSET = _HEADER.size + 4  # of the answer, struct inet_diag_msg
 _ERROR = struct.Struct("=i")  # negative, after the header
-_USER = struct.Struct("=II")  # user and inode, at this place of the answer
-_USER_OFFSET = _PORTS_OFFSET + 48 + 12
 
-_UNSUPPORTED = {errno.EAFNOSUPPORT, errno.EPROTONOSUPPORT, errno.ESOCKTNOSUPPORT}
+# The answer, struct inet_diag_msg: family, state, timer and retransmissions, a byte each; the id of
+# the socket, struct inet_diag_sockid, which begins with its ports; three counters; then the user
+# and the inode.
+_ANSWER = struct.Struct("=4x4s44x12xII")
 
 
 def is_loopback(host: str) -> bool:
@@ -118,9 +118,9 @@ def _user(local: tuple[Any, ...], remote: tuple[Any, ...] | None = None) -> int 
         if number == errno.ENOENT:  # there is no such socket
             return None
         raise OSError(number, os.strerror(number))
-    if answer[_PORTS_OFFSET : _PORTS_OFFSET + _PORTS.size] != ports:
+    found, user, inode = _ANSWER.unpack_from(answer, _HEADER.size)
+    if found != ports:
         return None  # the kernel continues with sockets that listen at the local address
-    user, inode = _USER.unpack_from(answer, _USER_OFFSET)
     return int(user) if inode else None  # without an inode, no process has the socket
 
 

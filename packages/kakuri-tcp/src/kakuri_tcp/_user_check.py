@@ -3,7 +3,7 @@
 import logging
 import socket
 
-from kakuri_tcp._errors import ForbiddenUser
+from kakuri_tcp._errors import ForbiddenUser, ListenFailed
 from kakuri_tcp._listeners import ListeningSockets
 from kakuri_tcp._local_access import LocalAccess
 from kakuri_tcp._peers import Peer
@@ -22,14 +22,19 @@ class UserCheck:
         """Create a check for a server that listens.
 
         Raises:
-            OSError: The kernel can't be asked whether it reports users.
+            ListenFailed: The kernel can't be asked whether it reports users.
         """
         self._access = access
         self._endpoint = listeners.endpoint
         self._logged: set[int | None] = set()
-        self._is_on = access.uids is not None and self._endpoint.scheme != "unix"
-        if self._is_on and not knows_users():
-            self._is_on = False
+        self._is_enforced = access.uids is not None and self._endpoint.scheme != "unix"
+        if not self._is_enforced:
+            return
+        try:
+            self._is_enforced = knows_users()
+        except OSError as error:
+            raise ListenFailed(str(self._endpoint), reason_of(error)) from error
+        if not self._is_enforced:
             _log.warning(
                 "%s: the kernel doesn't report the users of clients on loopback, so every user of "
                 "this machine may connect",
@@ -38,19 +43,19 @@ class UserCheck:
 
     def refusal(self, accepted: socket.socket, peer: Peer) -> ForbiddenUser | None:
         """Return why a client is refused; None for one that may connect, or is not on loopback."""
-        if not self._is_on or not _is_local(accepted, peer):
+        if not self._is_enforced or not _is_local(accepted, peer):
             return None
-        unknown = ""
+        cause = ""
         try:
             uid = client_user(accepted)
-        except OSError as error:  # no descriptor is free, or the client has gone
-            uid, unknown = None, f": {reason_of(error)}"
-        if uid is not None and self._access.admits_user(uid):
+        except OSError as error:  # no descriptor is free, or the client has disconnected
+            uid, cause = None, f": {reason_of(error)}"
+        if uid is not None and self._access.admits_loopback_user(uid):
             return None
         refusal = ForbiddenUser(uid)
         if uid not in self._logged and len(self._logged) < _MAX_LOGGED:
             self._logged.add(uid)
-            _log.warning("%s: %s%s", self._endpoint, refusal, unknown)
+            _log.warning("%s: %s%s", self._endpoint, refusal, cause)
         return refusal
 
 

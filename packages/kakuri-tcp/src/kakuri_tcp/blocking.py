@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Self, cast
 from kakuri_tcp._blocking_connection import Connection, LineReader, capped_timeout
 from kakuri_tcp._endpoint import Endpoint
 from kakuri_tcp._errors import ConnectFailed, EndpointError, ListenFailed
-from kakuri_tcp._limits import check_timeout, checked_uids
+from kakuri_tcp._limits import check_timeout, check_type, checked_uids
 from kakuri_tcp._reasons import reason_of
 
 # Servers, TLS and Unix sockets are imported where they are used: a command that makes one request
@@ -60,14 +60,15 @@ class Server:
         if endpoint.scheme == "tls":
             raise EndpointError(f"expected tcp:// or unix:// to listen on, got '{endpoint}'")
         self._timeout = capped_timeout(timeout)
-        access = local_access or LocalAccess()
+        access = LocalAccess() if local_access is None else local_access
+        check_type("local_access", access, LocalAccess)
         self._listeners = open_sockets_blocking(endpoint, backlog, access)
         self.endpoint: Endpoint = self._listeners.endpoint
         try:
             self._users = UserCheck(access, self._listeners)
-        except OSError as error:
+        except ListenFailed:
             self._listeners.close()
-            raise ListenFailed(str(endpoint), error.strerror or str(error)) from error
+            raise
 
     def __repr__(self) -> str:
         state = "listening" if self._listeners.sockets else "closed"

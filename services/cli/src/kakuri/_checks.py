@@ -63,7 +63,7 @@ def _control_plane(api: "API") -> Iterator[Check]:
         if error.code == "misdirected_request":
             advice = "start the control plane with --allowed-host and this name"
         elif error.code == "forbidden_user":
-            advice = "start the control plane with --allow-user and your name, or be root"
+            advice = "restart the control plane with --allow-user YOUR_NAME, or run this as root"
         elif _is_denied(error):
             advice = "start the control plane with --listen-group and a group of yours, or be root"
         yield Check(FAIL, name, error.message.partition("\n")[0], advice)

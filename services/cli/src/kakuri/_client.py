@@ -96,7 +96,7 @@ def _message(problem: Mapping[str, Any], response: Any, code: str, *, is_write: 
     if response.status == _UNAUTHORIZED and not problem:
         text += ": a proxy asks for credentials; kakuri context add has --token-file"
     if code == "forbidden_user":
-        text += ": the option --allow-user of the control plane names those who may"
+        text += "; start the control plane with --allow-user to permit it"
     lines = [printable(text)]
     errors = problem.get("errors")
     for error in errors if isinstance(errors, list) else ():

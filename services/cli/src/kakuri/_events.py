@@ -180,18 +180,29 @@ def follow_events(
                 raise  # the same request would be refused again, without end
             if not has_begun and (after == "now" or int(after) > problem.get("newest", int(after))):
                 raise  # no index to continue after, or one in the future, of another server
-            after, store_id = _skip_gap(invocation, after, oldest), None
+            after = _skip_gap(invocation, after, oldest, is_replaced="store_id" in problem)
+            store_id = None
             yield _gap(after)
 
 
-def _skip_gap(invocation: Invocation, after: str | None, oldest: Any) -> str | None:
-    """Return the index to continue after; None to begin with the current states."""
+def _skip_gap(
+    invocation: Invocation, after: str | None, oldest: Any, *, is_replaced: bool = False
+) -> str | None:
+    """Return the index to continue after; None to begin with the current states.
+
+    Args:
+        invocation: Reports what is skipped.
+        after: The index, or `now`, that could not be continued after.
+        oldest: The smallest index that can be, if the control plane has named it.
+        is_replaced: Whether the index is of a store that the agent no longer has.
+    """
     if oldest is None:
         return None
-    if after == "now":
+    is_index = after is not None and after != "now"
+    if is_replaced or (is_index and int(after or 0) > oldest):
+        invocation.note("the agent has another store, whose events follow", "yellow")
+    elif after == "now":
         invocation.note(f"events before {oldest} are no longer kept", "yellow")
-    elif after is not None and int(after) > oldest:
-        invocation.note(f"the agent has another store: its events begin after {oldest}", "yellow")
     elif after not in (None, "0"):
         invocation.note(f"events between {after} and {oldest} are no longer kept", "yellow")
     return str(oldest)

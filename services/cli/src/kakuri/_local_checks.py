@@ -118,7 +118,7 @@ def _socket(name: str, path: Path) -> Iterator[Check]:
 
 
 def _sidecar(path: Path) -> Check:
-    """Ask the sidecar whether the runtime can run zones; the agent reports only a part of it."""
+    """Ask the sidecar whether the runtime can run zones."""
     from kakuri_http import HTTPError, Timeouts  # noqa: PLC0415 (most machines have no sidecar)
     from kakuri_http.blocking import BlockingClient  # noqa: PLC0415
     from kakuri_json import loads  # noqa: PLC0415

@@ -112,7 +112,14 @@ RECORD = {
     "at": NAME, "type": NAME, "stream": NAME, "attempt": NUMBER, "line": TEXT,
     "partial": FLAG, "base64": TEXT,
 }  # fmt: skip
-PROBLEM = {"detail": TEXT, "code": TEXT, "trace": TEXT, "oldest": NUMBER, "newest": NUMBER}
+PROBLEM = {
+    "detail": TEXT,
+    "code": TEXT,
+    "trace": TEXT,
+    "oldest": NUMBER,
+    "newest": NUMBER,
+    "store_id": NAME,
+}
 
 
 class Document(dict[str, Any]):

@@ -106,11 +106,12 @@ def up(
                    "--handler", f"edera-zone={handler}", "--image-gc-high", "100"]  # fmt: skip
         options += ["--cgroup-parent", cgroup_parent] if cgroup_parent else []
         warning = SHARED_KERNEL if handler == HANDLER else ""
+    warnings = [warning] if warning else []
     caller = os.environ.get("SUDO_USER", "root")
-    if caller != "root" and not users:
-        warning = f"{warning}\nOnly root may use it: --allow-user {caller} adds you.".lstrip()
+    if caller != "root" and os.geteuid() == 0 and not users and not listen.startswith("unix:"):
+        warnings.append(f"Only root may use it; with --allow-user {caller}, you may, too.")
     system = _System(invocation, is_simulated=is_simulated, users=users)
-    return system.run(agent, listen, [*options, "--store", "memory"], warning)
+    return system.run(agent, listen, [*options, "--store", "memory"], "\n".join(warnings))
 
 
 def _why_simulated(socket: Path) -> str:

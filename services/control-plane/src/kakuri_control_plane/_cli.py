@@ -15,7 +15,7 @@ from kakuri_daemon import (
     endpoint,
     listen_group,
     run_workers,
-    user,
+    user_id,
 )
 from kakuri_daemon.api import APIRouter, HostGuard, refuse_other_sites, serving
 from kakuri_rpc import DEFAULT_TIMEOUT, AgentClient
@@ -48,7 +48,7 @@ HOST_NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,251}[A-Za-z0-9_])?")
 @click.option(
     "--agent-user",
     "agent_uid",
-    type=user,
+    type=user_id,
     metavar="USER",
     help="The user that the agent runs as, if that is neither root nor this server's.",
 )
@@ -122,7 +122,7 @@ async def control_plane_service(
     *,
     agent_uid: int | None = None,
     metrics_listen: Endpoint | ListeningSockets | None = None,
-    local_access: LocalAccess | None = None,
+    local_access: LocalAccess = LocalAccess(uids=()),  # noqa: B008 (frozen)
     peers: WorkerPeers | None = None,
 ) -> AsyncIterator[Endpoint]:
     """Serve the API while the context is entered; yield the endpoint with its real port.
@@ -135,7 +135,8 @@ async def control_plane_service(
             reach the server.
         agent_uid: The user that the agent runs as, if that is neither root nor this process's.
         metrics_listen: A second address, which serves only metrics.
-        local_access: Who on this machine may connect; everyone to what serves only metrics.
+        local_access: Who on this machine may connect, by default root and this process's user;
+            over loopback, every user may read what serves only metrics.
         peers: The other workers, whose metrics a scrape of this one has too.
 
     Raises:
@@ -154,7 +155,7 @@ async def control_plane_service(
                 await stack.enter_async_context(api.metrics.workers.serving())
             if metrics_listen is not None:
                 router = _guarded(api.metrics_router(), metrics_listen, allowed_hosts)
-                everyone = None if local_access is None else replace(local_access, uids=None)
+                everyone = replace(local_access, uids=None)
                 second = await stack.enter_async_context(
                     serving(metrics_listen, router, local_access=everyone, metrics=metrics)
                 )

@@ -56,6 +56,22 @@ class TooManyStreams(CopyableError):
     """A limit of concurrent streams is reached."""
 
 
+class StoreReplaced(CopyableError):
+    """A client continues after an index of a store that the agent no longer has.
+
+    Attributes:
+        store_id: The id of the present store.
+        oldest: The smallest index of it that events can be read after.
+        newest: Its current index.
+    """
+
+    def __init__(self, store_id: str, oldest: int, newest: int) -> None:
+        super().__init__("the index is of a store that was replaced")
+        self.store_id = store_id
+        self.oldest = oldest
+        self.newest = newest
+
+
 @dataclass(frozen=True, slots=True)
 class Batch:
     """Events that were published together; without events, a heartbeat.

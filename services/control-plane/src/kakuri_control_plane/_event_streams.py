@@ -14,9 +14,16 @@ import structlog
 from kakuri_daemon.api import QueryError
 from kakuri_http import Request, Response, ResponseAborted
 from kakuri_json import Fault
-from kakuri_rpc import AgentClient, AgentError, Changes, ErrorCode, ErrorReply, RPCError, Status
+from kakuri_rpc import AgentClient, AgentError, Changes, ErrorCode, RPCError, Status
 
-from kakuri_control_plane._event_hub import Batch, EventHub, Follower, Gap, TooManyStreams
+from kakuri_control_plane._event_hub import (
+    Batch,
+    EventHub,
+    Follower,
+    Gap,
+    StoreReplaced,
+    TooManyStreams,
+)
 from kakuri_control_plane._event_tail import latest_events
 from kakuri_control_plane._event_views import (
     HEARTBEAT_COMMENT,
@@ -123,8 +130,8 @@ class _Stream:
             store_id: The id of the store that the index is of; None if the client doesn't know it.
 
         Raises:
-            AgentError: The code is `compacted` if the events after the index are not kept, or if
-                the index is of another store.
+            AgentError: The code is `compacted` if the events after the index are not kept.
+            StoreReplaced: The index is of another store.
             RPCError: The agent can't be asked.
             TooManyStreams: Too many streams read earlier events at the same time.
         """
@@ -153,22 +160,19 @@ class _Stream:
         """Check that the current store is the one of this stream's index, if both are known.
 
         Raises:
-            AgentError: It is another one; the code is `compacted`.
+            StoreReplaced: It is another one.
             RPCError: The agent can't be asked for the oldest index.
         """
         if current is None or self._store_id in (None, current):
             return
-        oldest: int | None = 0
+        oldest = 0
         try:
-            await self._kept.read_after(0)
+            await self._kept.read_after(0)  # only its error names the oldest index
         except AgentError as error:
             if error.code is not ErrorCode.COMPACTED:
                 raise
-            oldest = error.oldest
-        message = "the index is of a store that was replaced"
-        raise AgentError(
-            ErrorReply(ErrorCode.COMPACTED, message, oldest=oldest, newest=self._hub.index)
-        )
+            oldest = error.oldest or 0
+        raise StoreReplaced(current, oldest, self._hub.index)
 
     async def _pieces(
         self, latest: bytes | None, changes: Changes | None, *, is_snapshot: bool
@@ -187,6 +191,9 @@ class _Stream:
                 async for piece in pieces:
                     yield piece
             await self._check_store(self._hub.store_id)  # its batches may be of another by now
+        except StoreReplaced as error:
+            yield self._gap(error.oldest)
+            return
         except (RPCError, TooManyStreams) as error:
             if not isinstance(error, AgentError) or error.code is not ErrorCode.COMPACTED:
                 _log.warning("stream of events cut off", error=str(error))

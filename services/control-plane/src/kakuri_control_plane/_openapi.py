@@ -21,8 +21,8 @@ API = APIDescription(
         "parameter is an error. A parameter that is on or off is on as `?spec`, `?spec=true` and "
         "`?spec=1`.\n\n"
         "Within version 0.x, later versions add paths, parameters that are optional, and fields; "
-        "clients ignore fields that they do not know. There is no authentication: each caller "
-        "that can connect may do everything."
+        "clients ignore fields that they do not know. There are no passwords or tokens: "
+        "each caller whose user may connect may do everything."
     ),
     tags={
         operations.WORKLOADS: "Containers, each with its image, limits and state.",

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from kakuri_daemon.api.openapi import Header, Problem, ProblemKind
+from kakuri_rpc import StoreId
 
 RETRY = (Header("Retry-After", "Seconds after which to try again.", "[0-9]{1,3}"),)
 
@@ -15,12 +16,14 @@ class Compacted(Problem):
     Attributes:
         oldest: The smallest index that events can be read after.
         newest: The current index.
+        store_id: The id of the agent's store, if the client named another one.
     """
 
     __json__: ClassVar[dict[str, Any]] = {"omit_defaults": True}
 
     oldest: int | None = None
     newest: int | None = None
+    store_id: StoreId | None = None
 
 
 BAD_REQUEST = ProblemKind("bad_request", 400, "the path, query, header or content is not valid")

@@ -22,7 +22,7 @@ from kakuri_workload import Workload
 
 from kakuri_control_plane._admission import TooManyLargeDocuments
 from kakuri_control_plane._content import UnsupportedContent
-from kakuri_control_plane._event_hub import TooManyStreams
+from kakuri_control_plane._event_hub import StoreReplaced, TooManyStreams
 from kakuri_control_plane._headers import HeaderError, VersionMismatch
 
 RETRY_AFTER = {"Retry-After": "1"}
@@ -99,10 +99,13 @@ def agent_problem(error: RPCError, *, status: int | None = None) -> Response:
     )
 
 
-def _compacted_problem(error: AgentError) -> Response:
+def _compacted_problem(error: AgentError | StoreReplaced) -> Response:
+    """Return 410, with the present store's id if the client continues with one of another."""
     detail = f"{error}; list the workloads again"
-    found = {"title": "Gone", "status": GONE, "detail": detail, "code": error.code.value}
+    code = ErrorCode.COMPACTED.value
+    found = {"title": "Gone", "status": GONE, "detail": detail, "code": code}
     known = {"oldest": error.oldest, "newest": error.newest}
+    known |= {"store_id": getattr(error, "store_id", None)}
     found |= {name: index for name, index in known.items() if index is not None}
     return Response(GONE, encode(found), content_type="application/problem+json")
 
@@ -164,6 +167,7 @@ PROBLEMS: Mapping[type[Exception], Callable[[Any], Response]] = {
     TooManyLargeDocuments: busy_problem,
     RPCError: agent_problem,
     TooManyStreams: streams_problem,
+    StoreReplaced: _compacted_problem,
     HeaderError: header_problem,
     VersionMismatch: version_problem,
     UnsupportedContent: content_problem,

@@ -67,8 +67,8 @@ class EventQuery:
         after: Begin after the event with this index, or `now`; by default, begin with the state of
             every workload.
         tail: First send this many of the latest events; ignored after an index.
-        store_id: The store that the index is of; if the agent has another one by now, the events
-            after the index are not its own.
+        store_id: The id of the store that issued `after`. If the agent has another store now, the
+            response is 410. Ignored without an index.
         workload: Only events about this workload.
         label: Only events about workloads with this label, as `key=value`.
         type: Only events of these types, separated by commas.

@@ -11,7 +11,7 @@ from kakuri_daemon._without_tls import import_loop_without_tls
 TYPE_CHECKING = False  # as type checkers know it, without the import of typing
 if TYPE_CHECKING:
     from kakuri_daemon._command import EXIT_USAGE, DaemonCommand, DaemonError, WorkerCount, endpoint
-    from kakuri_daemon._local_access import allow_user, listen_group, user
+    from kakuri_daemon._local_access import allow_user, listen_group, user_id
     from kakuri_daemon._logs import configure_logs, event_log
     from kakuri_daemon._private_directory import open_private_directory
     from kakuri_daemon._run import run
@@ -45,7 +45,7 @@ __all__ = [
     "run_workers",
     "set_trace",
     "shed_with",
-    "user",
+    "user_id",
 ]
 
 _HOMES = {
@@ -68,7 +68,7 @@ _HOMES = {
     "run_workers": "_workers",
     "set_trace": "_trace",
     "shed_with": "_supervision",
-    "user": "_local_access",
+    "user_id": "_local_access",
 }
 
 

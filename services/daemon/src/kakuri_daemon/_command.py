@@ -127,8 +127,9 @@ class DaemonCommand(click.Command):
             click.Option(
                 ["--allow-unauthenticated"],
                 is_flag=True,
-                help="Serve every process that reaches the port, also on an address that is not "
-                "loopback: it controls this machine's workloads, and zones can reach 0.0.0.0.",
+                help="Serve every client that can reach the port, without checking its user, and "
+                "allow addresses that are not loopback. Each such client controls this machine's "
+                "workloads, and zones can reach 0.0.0.0.",
             ),
             *own_options,
             click.Option(
@@ -220,7 +221,7 @@ class DaemonCommand(click.Command):
     def _set_local_access(
         self, ctx: click.Context, listen: Endpoint, *, is_exposure_allowed: bool
     ) -> None:
-        """Replace the options of `_local_access` by what they mean together, if it has them."""
+        """Replace --listen-group and --allow-user by one `local_access`."""
         if not ctx.params.keys() & {"listen_group", "allowed_users"}:
             return
         group, users = ctx.params.pop("listen_group", None), ctx.params.pop("allowed_users", ())
@@ -228,6 +229,9 @@ class DaemonCommand(click.Command):
             raise DaemonError(f"expected --listen unix:PATH for --listen-group, got {listen}")
         if users and listen.scheme == "unix":
             raise DaemonError(f"expected --listen HOST:PORT for --allow-user, got {listen}")
+        if users and is_exposure_allowed:
+            message = "--allow-unauthenticated serves every user: leave --allow-user out, or that"
+            raise DaemonError(message)
         ctx.params["local_access"] = local_access(
             group, users, is_exposure_allowed=is_exposure_allowed
         )

@@ -11,33 +11,40 @@ GROUP_MODE = 0o660
 """The mode of a socket to which its owner, a group and root may connect."""
 
 _MAX_DIGITS = 10  # of a number of 32 bits
-_MAX_UID = 2**32 - 2  # the next number stands for no user (chown(2))
+_MAX_UID = 2**32 - 2  # of users and groups; the next number stands for none (chown(2))
 
 _Command = TypeVar("_Command", bound=Callable[..., Any] | click.Command)
 
 
-def user(value: object) -> int:
-    """Return the number of a user, given by name or number; for the `type` of a click option."""
+def user_id(value: object) -> int:
+    """Return the uid of a user, given by name or number; for the `type` of a click option."""
     text = str(value)
-    if text.isascii() and text.isdigit():
-        digits = text.lstrip("0") or "0"
-        if len(digits) <= _MAX_DIGITS and int(digits) <= _MAX_UID:
-            return int(digits)
-    else:
+    uid = _number(text)
+    if uid is None:
         try:
             return pwd.getpwnam(text).pw_uid
         except (KeyError, ValueError):  # a name with a NUL is a ValueError
             pass
+    elif uid <= _MAX_UID:
+        return uid
     raise click.BadParameter(f"expected the name or number of a user, got {text[:40]!r}")
 
 
 def _group(value: str | None) -> str | int | None:
-    if value is None or not (value.isascii() and value.isdigit()):
+    gid = None if value is None else _number(value)
+    if value is None or gid is None:
         return value
-    digits = value.lstrip("0") or "0"
-    if len(digits) > _MAX_DIGITS:
+    if gid > _MAX_UID:
         raise click.BadParameter(f"expected the name or number of a group, got {value[:40]!r}")
-    return int(digits)
+    return gid
+
+
+def _number(text: str) -> int | None:
+    """Return the number that a text consists of, as far as it is of interest; None for a name."""
+    if not (text.isascii() and text.isdigit()):
+        return None
+    digits = text.lstrip("0") or "0"
+    return int(digits[: _MAX_DIGITS + 1])
 
 
 listen_group: Callable[[_Command], _Command] = click.option(
@@ -52,7 +59,7 @@ listen_group: Callable[[_Command], _Command] = click.option(
 allow_user: Callable[[_Command], _Command] = click.option(
     "--allow-user",
     "allowed_users",
-    type=user,
+    type=user_id,
     multiple=True,
     metavar="USER",
     help="A user (a name or a number) who may connect to the port on loopback, besides this user "

@@ -64,7 +64,7 @@ def run_workers(
         endpoint: Where to listen; port 0 lets the kernel choose.
         number: The number of processes, at least 1.
         more: Further endpoints to listen on.
-        local_access: Who may connect to a Unix socket.
+        local_access: Who may connect to a Unix socket; the workers check users on loopback.
 
     Raises:
         DaemonError: The endpoint can't be used, or a worker did not start.

@@ -21,7 +21,7 @@ DRAIN_SECONDS = 10.0
 """Seconds that requests in progress may take when the sidecar stops."""
 
 ONLY_OWNER = LocalAccess(mode=0o600, uids=())
-"""Only its own user may connect, because clients control what runs as root on this machine."""
+"""Only root and its own user may connect: clients control what runs as root on this machine."""
 
 
 @asynccontextmanager
@@ -64,7 +64,8 @@ async def sidecar_service(
             listen, router, local_access=local_access, drain_seconds=drain
         ) as endpoint:
             if listen.scheme != "unix" and local_access.uids is None:
-                log.warning("every user of this machine controls its zones", listen=str(listen))
+                event = "every client that can reach this address controls its zones"
+                log.warning(event, listen=str(listen))
             try:
                 yield endpoint
             finally:

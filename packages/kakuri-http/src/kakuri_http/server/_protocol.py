@@ -8,7 +8,7 @@ import asyncio
 import time
 from typing import Any
 
-from kakuri_tcp import ConnectionFault, ForbiddenUser
+from kakuri_tcp import ConnectionFault
 
 from kakuri_http._body_stream import StreamedBody
 from kakuri_http._errors import ClientDisconnected, LimitExceeded, RemoteProtocolError
@@ -71,7 +71,7 @@ class ServerProtocol(ResponseSide):
             self.process()
 
     def discard_input(self, fault: ConnectionFault) -> None:
-        """Respond 503 while memory is short, or 403 to a user who may not connect, and close."""
+        """Respond 503 to a request whose content takes too long while memory is short."""
         exchange = self._exchange
         if exchange is not None and exchange.task is not None and exchange.stream is None:
             self.abort(fault)  # the input waits for a request that is being handled
@@ -81,13 +81,15 @@ class ServerProtocol(ResponseSide):
         if exchange is not None:
             exchange.content = None
         self._core.drop_input()
-        if isinstance(fault, ForbiddenUser):
-            self._access_log = None  # users who may not connect must not fill it
-            self._refuse(RemoteProtocolError(str(fault), status=403, code="forbidden_user"))
-        else:
-            self._refuse(
-                LimitExceeded(str(fault), limit="unfinished_input", status=503, code="overloaded")
-            )
+        self._refuse(
+            LimitExceeded(str(fault), limit="unfinished_input", status=503, code="overloaded")
+        )
+        self.flush()
+
+    def refuse(self, fault: ConnectionFault) -> None:
+        """Respond 403 to a client whose user may not connect, whatever it requests."""
+        self._access_log = None  # users who may not connect must not fill it
+        self._refuse(RemoteProtocolError(str(fault), status=403, code="forbidden_user"))
         self.flush()
 
     def writing_resumed(self) -> None:

@@ -34,7 +34,8 @@ async def serve(
         access_log: Called after each exchange, in its context. What it raises is logged.
         tls: Certificate and key, for `tls://` endpoints.
         local_access: Who on this machine may connect: to a Unix socket by default root and the user
-            of this process, to an address on loopback every user. Others get 403.
+            of this process, to an address on loopback every user. Over loopback, others
+            get 403.
 
     Returns:
         The server of kakuri_tcp. `await server.drain(seconds)` completes the requests in progress,

@@ -145,7 +145,7 @@ subscribe((_changed, arrivals) => {
 const news = [];
 let quietUntil = 0;
 
-/** Announce news, not too often; urgent ones at once. */
+/** Announce news, not too often; urgent news at once. */
 function announce(text, isUrgent) {
 	if (isUrgent) quietUntil = 0;
 	news[isUrgent ? "unshift" : "push"](text);

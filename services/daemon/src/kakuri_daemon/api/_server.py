@@ -32,7 +32,7 @@ async def serving(
     Args:
         listen: Where to listen, or sockets that do; port 0 lets the kernel choose.
         router: The routes.
-        local_access: Who may connect to a Unix socket.
+        local_access: Who on this machine may connect.
         drain_seconds: Seconds that requests in progress may take at the end.
         metrics: Counts requests and connections.
 
