@@ -176,6 +176,26 @@ async def test_localhost_is_checked(client, listening_as):
         await client(f"localhost:{server.endpoint.port}", trusted_uids=[OTHER])
 
 
+@pytest.mark.parametrize("has_trusted", [True, False])
+async def test_untrusted_server_at_one_address_of_a_name_does_not_hide_a_trusted_one(
+    has_trusted, endpoint, monkeypatch
+):
+    async with await listen_lines("127.0.0.1:0", bytes.upper) as untrusted:
+        ports = [untrusted.endpoint.port, endpoint.port if has_trusted else 1]
+        addresses = [(socket.AF_INET, ("127.0.0.1", port)) for port in ports]
+
+        async def found(_endpoint):
+            return addresses
+
+        def user(connected):
+            return OTHER if connected.getpeername() == addresses[0][1] else os.geteuid()
+
+        monkeypatch.setattr("kakuri_tcp._connect._addresses", found)
+        monkeypatch.setattr(peers, "server_user", user)
+        with contextlib.nullcontext() if has_trusted else pytest.raises(UntrustedServer):
+            await with_line_client("localhost:9000", trusted_uids=())
+
+
 @AS_ROOT
 @pytest.mark.parametrize("client", [with_connect, with_blocking])
 @pytest.mark.parametrize("is_accepted", [False, True])

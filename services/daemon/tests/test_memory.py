@@ -1,7 +1,9 @@
 """The garbage collector runs by time and by growth of the process."""
 
 import asyncio
+import errno
 import gc
+import os
 import weakref
 
 import pytest
@@ -232,6 +234,29 @@ def test_collector_checks_periodically_until_it_is_closed(monkeypatch):
         return checks
 
     assert asyncio.run(run()) >= 3
+
+
+def test_check_without_a_descriptor_to_read_the_size_is_skipped(monkeypatch):
+    sizes = iter([0])
+    reported = []
+
+    def memory() -> int:
+        for size in sizes:
+            return size
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    async def run() -> None:
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda _loop, context: reported.append(context))
+        collector = Collector(loop, memory=memory)
+        monkeypatch.setattr(_memory, "COLLECT_SECONDS", 0.0)
+        collector.start()
+        for _ in range(5):
+            await asyncio.sleep(0)
+        collector.close()
+
+    asyncio.run(run())
+    assert reported == []
 
 
 def test_prepare_leaves_full_collections_to_the_collector():

@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from kakuri_tcp._endpoint import Endpoint
-from kakuri_tcp._errors import ConnectFailed, format_seconds
+from kakuri_tcp._errors import ConnectFailed, UntrustedServer, format_seconds
 from kakuri_tcp._limits import check_timeout, checked_uids
 from kakuri_tcp._peers import check_server
 from kakuri_tcp._reasons import reason_of
@@ -120,12 +120,10 @@ async def _open_checked(
             await loop.sock_connect(connected, address)
             check_server(connected, str(endpoint), trusted_uids)
             transport, connection = await loop.create_connection(factory, sock=connected)
-        except ConnectFailed:  # an OSError, too
-            connected.close()
-            raise
         except OSError as error:
             connected.close()
-            failure = error
+            if not isinstance(failure, UntrustedServer):  # the reason that needs attention
+                failure = error
         except BaseException:
             connected.close()
             raise

@@ -140,7 +140,8 @@ class Collector:
             is_growing = self.collect_new()
             if now >= self._next_check:
                 self._next_check = now + COLLECT_SECONDS
-                self.check()
+                with suppress(OSError):  # no descriptor is left to read the size
+                    self.check()
         finally:
             seconds = GROWING_SECONDS if is_growing else COLLECT_SECONDS
             self._timer = self._loop.call_later(seconds, self._run)
