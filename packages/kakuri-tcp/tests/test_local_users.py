@@ -96,6 +96,29 @@ async def test_every_user_may_connect_without_a_list(connecting_as):
         assert await exchange(server.endpoint) == b"HELLO\n"
 
 
+@pytest.mark.parametrize(
+    ("uid", "message"),
+    [
+        (7, "user 7 of this machine may not use this server; ask root"),
+        (None, "a client whose user is unknown may not use this server"),
+    ],
+)
+async def test_hint_follows_the_refusal_of_a_known_user(connecting_as, uid, message):
+    connecting_as(uid)
+    refusals = []
+
+    def refuse(fault):
+        refusals.append(str(fault))
+        return b"refused"
+
+    access = LocalAccess(uids=(), hint="ask root")
+    async with await listen_lines(
+        "127.0.0.1:0", bytes.upper, on_fault=refuse, local_access=access
+    ) as server:
+        assert await exchange(server.endpoint) == b"refused\n"
+    assert refusals == [message]
+
+
 async def test_line_of_another_user_is_not_handled(connecting_as, caplog):
     connecting_as(OTHER)
     recorder = Recorder()

@@ -116,6 +116,7 @@ def test_size_that_is_not_an_integer_above_0_raises(create, name, size, error):
         (ServerTLS, {"certificate": None}, "expected the path of a file as certificate, got None"),
         (ServerTLS, {"certificate": "a", "alpn": ["h2"]}, "expected a tuple .* as alpn"),
         (LocalAccess, {"mode": True}, "expected a mode such as 0o600, got True"),
+        (LocalAccess, {"hint": 5}, "expected text as hint, got 5"),
         (LocalAccess, {"group": b"www"}, "expected the name or number of a group, got b'www'"),
         (Endpoint.tcp, {"host": None, "port": 1}, "expected text as host, got None"),
         (Endpoint.tls, {"host": "a", "port": "1"}, "expected a number as port, got '1'"),

@@ -204,9 +204,10 @@ class ForbiddenUser(ConnectionFault, PermissionError):
             disconnected.
     """
 
-    def __init__(self, uid: int | None) -> None:
+    def __init__(self, uid: int | None, hint: str = "") -> None:
         who = "a client whose user is unknown" if uid is None else f"user {uid} of this machine"
-        super().__init__(f"{who} may not use this server")
+        hint = f"; {hint}" if hint and uid is not None else ""
+        super().__init__(f"{who} may not use this server{hint}")
         self.uid = uid
 
 

@@ -17,11 +17,13 @@ class LocalAccess:
         group: Name or number of the file's group; None for the default.
         uids: Users who may connect over loopback, besides root and the user of this process; None
             for every user.
+        hint: What another user reads after the refusal, such as the option that names users.
     """
 
     mode: int = 0o600
     group: str | int | None = None
     uids: Collection[int] | None = None
+    hint: str = ""
 
     def __post_init__(self) -> None:
         """Check the values.
@@ -38,6 +40,9 @@ class LocalAccess:
             raise ValueError(f"expected a mode from 0 to 0o777, got {mode:#o}")
         if not isinstance(group, str | int | None) or isinstance(group, bool):
             raise TypeError(f"expected the name or number of a group, got {group!r:.80}")
+        hint: object = self.hint
+        if not isinstance(hint, str):
+            raise TypeError(f"expected text as hint, got {hint!r:.80}")
         object.__setattr__(self, "uids", checked_uids(self.uids, "uids"))
 
     def admits_unix_peer(self, peer: Credentials) -> bool:

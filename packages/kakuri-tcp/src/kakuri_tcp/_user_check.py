@@ -52,7 +52,7 @@ class UserCheck:
             uid, cause = None, f": {reason_of(error)}"
         if uid is not None and self._access.admits_loopback_user(uid):
             return None
-        refusal = ForbiddenUser(uid)
+        refusal = ForbiddenUser(uid, self._access.hint)
         if uid not in self._logged and len(self._logged) < _MAX_LOGGED:
             self._logged.add(uid)
             _log.warning("%s: %s%s", self._endpoint, refusal, cause)

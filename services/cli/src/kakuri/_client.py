@@ -95,7 +95,7 @@ def _message(problem: Mapping[str, Any], response: Any, code: str, *, is_write: 
     text = str(problem.get("detail") or f"HTTP {response.status} {response.reason}".strip())
     if response.status == _UNAUTHORIZED and not problem:
         text += ": a proxy asks for credentials; kakuri context add has --token-file"
-    if code == "forbidden_user":
+    if code == "forbidden_user" and "--allow-user" not in text:
         text += "; start the control plane with --allow-user to permit it"
     lines = [printable(text)]
     errors = problem.get("errors")

@@ -10,6 +10,8 @@ from kakuri_tcp import LocalAccess
 GROUP_MODE = 0o660
 """The mode of a socket to which its owner, a group and root may connect."""
 
+_HINT = "start this daemon with --allow-user to permit it"
+
 _MAX_DIGITS = 10  # of a number of 32 bits
 _MAX_UID = 2**32 - 2  # of users and groups; the next number stands for none (chown(2))
 
@@ -80,5 +82,5 @@ def local_access(
     """
     uids = None if is_exposure_allowed else users
     if group is None:
-        return LocalAccess(uids=uids)
-    return LocalAccess(mode=GROUP_MODE, group=group, uids=uids)
+        return LocalAccess(uids=uids, hint=_HINT)
+    return LocalAccess(mode=GROUP_MODE, group=group, uids=uids, hint=_HINT)
