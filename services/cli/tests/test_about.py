@@ -344,7 +344,9 @@ def test_context_name_may_have_63_characters(kakuri, api):
     assert kakuri("context", "add", "a" * 63, api.url).code == 0
 
 
-@pytest.mark.parametrize("hint", ["", "; start this daemon with --allow-user to permit it"])
+@pytest.mark.parametrize(
+    "hint", ["", "; start kakuri-control-plane with --allow-user to permit it"]
+)
 def test_user_who_may_not_use_the_server_is_an_error_that_names_the_option(kakuri, api, hint):
     refused = problem(403, code="forbidden_user", detail=f"user 7 may not use this server{hint}")
     api.overrides[("GET", "/nodes")] = refused

@@ -233,7 +233,7 @@ class DaemonCommand(click.Command):
             message = "--allow-unauthenticated serves every user: leave --allow-user out, or that"
             raise DaemonError(message)
         ctx.params["local_access"] = local_access(
-            group, users, is_exposure_allowed=is_exposure_allowed
+            self.name or "", group, users, is_exposure_allowed=is_exposure_allowed
         )
 
     def unknown_variables(self) -> list[str]:

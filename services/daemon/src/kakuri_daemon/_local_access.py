@@ -10,8 +10,6 @@ from kakuri_tcp import LocalAccess
 GROUP_MODE = 0o660
 """The mode of a socket to which its owner, a group and root may connect."""
 
-_HINT = "start this daemon with --allow-user to permit it"
-
 _MAX_DIGITS = 10  # of a number of 32 bits
 _MAX_UID = 2**32 - 2  # of users and groups; the next number stands for none (chown(2))
 
@@ -71,16 +69,18 @@ allow_user: Callable[[_Command], _Command] = click.option(
 
 
 def local_access(
-    group: str | int | None, users: Sequence[int], *, is_exposure_allowed: bool
+    daemon: str, group: str | int | None, users: Sequence[int], *, is_exposure_allowed: bool
 ) -> LocalAccess:
     """Return who may connect.
 
     Args:
+        daemon: The name of the command, for the error that other users get.
         group: The group of `--listen-group`.
         users: The users of `--allow-user`.
         is_exposure_allowed: Whether every process that reaches the port may.
     """
     uids = None if is_exposure_allowed else users
+    hint = f"start {daemon} with --allow-user to permit it"
     if group is None:
-        return LocalAccess(uids=uids, hint=_HINT)
-    return LocalAccess(mode=GROUP_MODE, group=group, uids=uids, hint=_HINT)
+        return LocalAccess(uids=uids, hint=hint)
+    return LocalAccess(mode=GROUP_MODE, group=group, uids=uids, hint=hint)
