@@ -25,7 +25,7 @@ class Node:
     def __repr__(self):
         return "<Node>"
 
-    async def stop(self, zone_id, grace_seconds, pause):
+    async def stop(self, zone_id, grace_seconds, while_waiting):
         raise self.error
 
     async def zone(self, zone_id):

@@ -52,10 +52,10 @@ class SlowZones:
         on_begin()
         await asyncio.Event().wait()
 
-    async def stop(self, zone_id, grace_seconds, pause=nullcontext):
+    async def stop(self, zone_id, grace_seconds, while_waiting=nullcontext):
         self.log.append(f"stop {zone_id}")
         await asyncio.sleep(0.5)
-        async with pause():
+        async with while_waiting():
             await asyncio.sleep(min(self.grace.get(zone_id, 0.0), grace_seconds))
         await asyncio.sleep(0.5)
         return ZoneStatus(zone_id, WorkloadState.FAILED, container_id="c")
@@ -66,8 +66,8 @@ class SlowZones:
     async def read_log(self, zone_id, request):
         raise NoLog(zone_id)
 
-    async def remove(self, zone_id, grace_seconds, pause=nullcontext):
-        async with pause():
+    async def remove(self, zone_id, grace_seconds, while_waiting=nullcontext):
+        async with while_waiting():
             if zone_id in self.starting:
                 self.log.append(f"cancel {zone_id}")
         self.log.append(f"remove {zone_id}")

@@ -32,7 +32,7 @@ class SlowNode:
         self.changed.put_nowait(ZoneChanged(status))
         return status, False
 
-    async def stop(self, zone_id, grace_seconds, pause):
+    async def stop(self, zone_id, grace_seconds, while_waiting):
         self.stopped.append((zone_id, grace_seconds))
         raise UnknownZone(zone_id)
 

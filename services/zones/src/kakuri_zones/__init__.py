@@ -39,6 +39,7 @@ if TYPE_CHECKING:
         RetryTimes,
         Settings,
     )
+    from kakuri_zones._waiting import WhileWaiting
     from kakuri_zones.logs import (
         LogCursorError,
         LogError,
@@ -72,6 +73,7 @@ __all__ = [
     "UnknownLog",
     "UnknownRuntimeClass",
     "UnknownZone",
+    "WhileWaiting",
     "ZoneConflict",
     "ZoneError",
     "ZoneNode",
@@ -111,6 +113,7 @@ _MODULES = {
         "RetryTimes",
         "Settings",
     ),
+    "_waiting": ("WhileWaiting",),
     "logs": (
         "LogCursorError",
         "LogError",

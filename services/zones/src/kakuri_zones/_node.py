@@ -28,8 +28,9 @@ from kakuri_zones._log_watch import LogWatch
 from kakuri_zones._metrics import ZoneMetrics
 from kakuri_zones._monitor import Monitor
 from kakuri_zones._table import ZoneTable
+from kakuri_zones._waiting import WhileWaiting
 from kakuri_zones._watchers import Watcher
-from kakuri_zones._zones import Pause, Zones
+from kakuri_zones._zones import Zones
 from kakuri_zones.logs._store import LogStore
 
 
@@ -107,15 +108,16 @@ class ZoneNode:
         return await self._zones.start(spec, check)
 
     async def stop(
-        self, zone_id: str, grace_seconds: int, pause: Pause = nullcontext
+        self, zone_id: str, grace_seconds: int, while_waiting: WhileWaiting = nullcontext
     ) -> ZoneStatus:
         """Stop a zone's container and sandbox, and cancel its start in progress.
 
         Args:
             zone_id: The zone.
             grace_seconds: Seconds that the container may take to end after SIGTERM.
-            pause: Returns a context that is entered while the operation waits for the start to be
-                cancelled or the container to end, so that a caller can bound the others.
+            while_waiting: Returns a context that is entered while the operation waits for the start
+                to be cancelled or the container to end, so that a caller can bound how many others
+                make calls.
 
         Returns:
             The zone's last status. Without a container_id, its container never ran, and the zone no
@@ -125,16 +127,19 @@ class ZoneNode:
             UnknownZone: There is no zone with this id.
             CriError: The runtime did not answer or refused.
         """
-        return await self._zones.stop(_check_id(zone_id), grace_seconds, pause)
+        return await self._zones.stop(_check_id(zone_id), grace_seconds, while_waiting)
 
-    async def remove(self, zone_id: str, grace_seconds: int, pause: Pause = nullcontext) -> Removal:
+    async def remove(
+        self, zone_id: str, grace_seconds: int, while_waiting: WhileWaiting = nullcontext
+    ) -> Removal:
         """Stop a zone and remove its container, sandbox and log; succeed if there is no such zone.
 
         Args:
             zone_id: The zone.
             grace_seconds: Seconds that the container may take to end after SIGTERM.
-            pause: Returns a context that is entered while the operation waits for the start to be
-                cancelled or the container to end, so that a caller can bound the others.
+            while_waiting: Returns a context that is entered while the operation waits for the start
+                to be cancelled or the container to end, so that a caller can bound how many others
+                make calls.
 
         Returns:
             The receipt: what was removed, and what the checks afterwards found.
@@ -144,7 +149,7 @@ class ZoneNode:
             CriError: The runtime did not answer or refused.
             LogStorageError: Part of the log could not be removed.
         """
-        return await self._zones.remove(_check_id(zone_id), grace_seconds, pause)
+        return await self._zones.remove(_check_id(zone_id), grace_seconds, while_waiting)
 
     async def check_image(self, image: str, policy: PullPolicy | None) -> ImageStatus:
         """Return whether an image is on the node or a start would pull it; nothing is changed.

@@ -9,9 +9,9 @@ time takes effect at once.
 import asyncio
 import time
 from collections.abc import Callable, Coroutine, Mapping
-from contextlib import AbstractAsyncContextManager, nullcontext
+from contextlib import nullcontext
 from dataclasses import replace
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeVar
 
 import structlog
 from kakuri_cri import CallRefused, Runtime
@@ -26,6 +26,7 @@ from kakuri_zones._settings import ORPHAN_GRACE
 from kakuri_zones._start import Start
 from kakuri_zones._table import ZoneTable
 from kakuri_zones._tasks import cancel_all, consume_exception
+from kakuri_zones._waiting import WhileWaiting
 from kakuri_zones.logs._errors import LogError
 from kakuri_zones.logs._store import LogStore
 
@@ -34,9 +35,6 @@ log = structlog.get_logger()
 STOPPED = "Stopped"
 
 T = TypeVar("T")
-
-Pause: TypeAlias = Callable[[], AbstractAsyncContextManager[None]]
-"""Returns a context in which an operation waits for containers or a start to end."""
 
 
 class Zones:
@@ -134,14 +132,16 @@ class Zones:
         return await self._reader.spec(zone_id)
 
     async def stop(
-        self, zone_id: str, grace_seconds: int, pause: Pause = nullcontext
+        self, zone_id: str, grace_seconds: int, while_waiting: WhileWaiting = nullcontext
     ) -> ZoneStatus:
         """Stop a zone's container and sandbox; see `ZoneNode.stop`."""
-        return await self._end(zone_id, self._run_stop(zone_id, grace_seconds, pause))
+        return await self._end(zone_id, self._run_stop(zone_id, grace_seconds, while_waiting))
 
-    async def remove(self, zone_id: str, grace_seconds: int, pause: Pause = nullcontext) -> Removal:
+    async def remove(
+        self, zone_id: str, grace_seconds: int, while_waiting: WhileWaiting = nullcontext
+    ) -> Removal:
         """Stop a zone and remove its container, sandbox and log; see `ZoneNode.remove`."""
-        return await self._end(zone_id, self._run_remove(zone_id, grace_seconds, pause))
+        return await self._end(zone_id, self._run_remove(zone_id, grace_seconds, while_waiting))
 
     def reconcile(self, zones: Mapping[str, ObservedZone]) -> None:
         """Remove orphaned objects and stop lost zones, except where an operation is in progress."""
@@ -229,8 +229,10 @@ class Zones:
                 return _failed(start.spec, error.reason, str(error))
         return None
 
-    async def _run_stop(self, zone_id: str, grace_seconds: int, pause: Pause) -> ZoneStatus:
-        async with pause():
+    async def _run_stop(
+        self, zone_id: str, grace_seconds: int, while_waiting: WhileWaiting
+    ) -> ZoneStatus:
+        async with while_waiting():
             ended = await self._cancel_start(zone_id)
         if ended is not None:
             await self._remover.remove_zone(zone_id)
@@ -245,7 +247,7 @@ class Zones:
             attempt = observed.status().attempt
             message = f"zone {zone_id!r} was stopped before its container started"
             return ZoneStatus(zone_id, WorkloadState.FAILED, STOPPED, message, attempt=attempt)
-        async with pause():
+        async with while_waiting():
             refusal = await self._stop_containers(observed, grace_seconds)
         for sandbox in observed.sandboxes:
             await ignore_not_found(self._cri.stop_pod_sandbox(sandbox.id))
@@ -260,12 +262,14 @@ class Zones:
         self._table.observe(zone_id, observed)
         return self._table.get(zone_id) or observed.status()
 
-    async def _run_remove(self, zone_id: str, grace_seconds: int, pause: Pause) -> Removal:
-        async with pause():
+    async def _run_remove(
+        self, zone_id: str, grace_seconds: int, while_waiting: WhileWaiting
+    ) -> Removal:
+        async with while_waiting():
             await self._cancel_start(zone_id)
         observed = await self._reader.zone(zone_id)
         if observed is not None:
-            async with pause():
+            async with while_waiting():
                 await self._stop_containers(observed, grace_seconds)
             observed = await self._reader.zone(zone_id)
         if observed is not None:

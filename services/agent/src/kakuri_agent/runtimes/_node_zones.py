@@ -25,6 +25,7 @@ from kakuri_zones import (
     Settings,
     UnknownLog,
     UnknownZone,
+    WhileWaiting,
     ZoneError,
     ZoneNode,
     error_code,
@@ -38,7 +39,7 @@ from kakuri_agent.runtimes._protocol import (
     RuntimeUnavailable,
     UnknownCursor,
 )
-from kakuri_agent.runtimes._zone_operations import MAX_STARTS, Pause, Refused
+from kakuri_agent.runtimes._zone_operations import MAX_STARTS, Refused
 
 
 class NodeZones:
@@ -70,19 +71,21 @@ class NodeZones:
         return status
 
     async def stop(
-        self, zone_id: str, grace_seconds: int, pause: Pause = nullcontext
+        self, zone_id: str, grace_seconds: int, while_waiting: WhileWaiting = nullcontext
     ) -> ZoneStatus | None:
         """Stop a zone and return its last status; None if there is no such zone."""
         with _translated():
             try:
-                return await self._node.stop(zone_id, grace_seconds, pause)
+                return await self._node.stop(zone_id, grace_seconds, while_waiting)
             except UnknownZone:
                 return None
 
-    async def remove(self, zone_id: str, grace_seconds: int, pause: Pause = nullcontext) -> Removal:
+    async def remove(
+        self, zone_id: str, grace_seconds: int, while_waiting: WhileWaiting = nullcontext
+    ) -> Removal:
         """Remove a zone, if there is one; its start is cancelled before."""
         with _translated():
-            return await self._node.remove(zone_id, grace_seconds, pause)
+            return await self._node.remove(zone_id, grace_seconds, while_waiting)
 
     async def zone(self, zone_id: str) -> ZoneStatus | None:
         """Return the status of a zone with its spec; None if there is no such zone."""

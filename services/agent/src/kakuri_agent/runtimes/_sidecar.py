@@ -42,6 +42,7 @@ from kakuri_workload import (
     present_spelling,
 )
 from kakuri_workload.metrics import MetricFamily
+from kakuri_zones import WhileWaiting
 
 from kakuri_agent.runtimes._names import SIDECAR
 from kakuri_agent.runtimes._protocol import (
@@ -51,7 +52,7 @@ from kakuri_agent.runtimes._protocol import (
     UnknownCursor,
 )
 from kakuri_agent.runtimes._sidecar_metrics import read_families
-from kakuri_agent.runtimes._zone_operations import MAX_STARTS, Pause, Refused
+from kakuri_agent.runtimes._zone_operations import MAX_STARTS, Refused
 
 log = structlog.get_logger()
 
@@ -150,11 +151,11 @@ class SidecarZones:
         return _zone(_expect(await asyncio.shield(task), (_OK, _CREATED)))
 
     async def stop(
-        self, zone_id: str, grace_seconds: int, pause: Pause = nullcontext
+        self, zone_id: str, grace_seconds: int, while_waiting: WhileWaiting = nullcontext
     ) -> ZoneStatus | None:
         """Stop a zone; None if there is no such zone."""
         path = f"/zones/{zone_id}/stop?grace_seconds={grace_seconds}"
-        async with pause():  # the sidecar does not report which part of it is the grace time
+        async with while_waiting():  # the sidecar does not report when the grace time begins
             response = await self._request(self._commands, "POST", path)
         return None if response.status == _NOT_FOUND else _zone(_expect(response, (_OK,)))
 
@@ -162,7 +163,7 @@ class SidecarZones:
         self,
         zone_id: str,
         grace_seconds: int,
-        pause: Pause = nullcontext,  # noqa: ARG002 - see `ZoneOperations`
+        while_waiting: WhileWaiting = nullcontext,  # noqa: ARG002 - see `ZoneOperations`
     ) -> Removal:
         """Remove a zone; repeat it if an earlier start may have reached the sidecar later."""
         path = f"/zones/{zone_id}?grace_seconds={grace_seconds}"

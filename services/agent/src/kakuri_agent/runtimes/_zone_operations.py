@@ -1,8 +1,8 @@
 """The operations on zones that an agent needs, and their errors."""
 
 from collections.abc import AsyncGenerator, Callable, Mapping
-from contextlib import AbstractAsyncContextManager, nullcontext
-from typing import Protocol, TypeAlias
+from contextlib import nullcontext
+from typing import Protocol
 
 from kakuri_workload import (
     ImageStatus,
@@ -16,14 +16,12 @@ from kakuri_workload import (
     ZoneStatus,
 )
 from kakuri_workload.metrics import MetricFamily
+from kakuri_zones import WhileWaiting
 
 from kakuri_agent.runtimes._protocol import RuntimeFault
 
 MAX_STARTS = 1024
 """Concurrent starts: further ones wait. Large, because a pull may hang."""
-
-Pause: TypeAlias = Callable[[], AbstractAsyncContextManager[None]]
-"""Returns a context in which an operation waits for a container or a start to end."""
 
 
 class Refused(RuntimeFault):
@@ -78,27 +76,29 @@ class ZoneOperations(Protocol):
         """
 
     async def stop(
-        self, zone_id: str, grace_seconds: int, pause: Pause = nullcontext
+        self, zone_id: str, grace_seconds: int, while_waiting: WhileWaiting = nullcontext
     ) -> ZoneStatus | None:
         """Stop a zone and return its last status; None if there is no such zone.
 
         Args:
             zone_id: The zone.
             grace_seconds: Seconds between the signal and the kill of its process.
-            pause: Entered while its process may use that time.
+            while_waiting: Entered while its process may use that time.
 
         Raises:
             Refused: The runtime did not stop it.
         """
 
-    async def remove(self, zone_id: str, grace_seconds: int, pause: Pause = nullcontext) -> Removal:
+    async def remove(
+        self, zone_id: str, grace_seconds: int, while_waiting: WhileWaiting = nullcontext
+    ) -> Removal:
         """Remove a zone, if there is one; no earlier start brings it back afterwards.
 
         Args:
             zone_id: The zone.
             grace_seconds: Seconds between the signal and the kill of its process.
-            pause: Entered while its start is being cancelled, or its process may use that time; a
-                sidecar does not tell these parts apart from the rest, and does not enter it.
+            while_waiting: Entered while its start is being cancelled, or its process may use that
+                time; not entered with a sidecar, which does not report these parts.
 
         Returns:
             What was removed, and how that was checked.
