@@ -75,12 +75,18 @@ async def test_spec_of_another_zone_of_the_same_id_is_fetched_again(found):
 
 
 async def test_zone_without_a_readable_spec_is_asked_for_again(found):
-    runtime = Runtime(LISTED, LISTED, KNOWN)
+    runtime = Runtime(LISTED, LISTED, RuntimeUnavailable("away"), KNOWN)
     specs = specs_of(runtime, found)
     with capture_logs() as logged:
         specs.take(LISTED)
         await found.get()
-    assert [entry["event"] for entry in logged] == ["the spec of a zone can't be read"] * 2
+    assert [(entry["event"], entry["error"]) for entry in logged] == [
+        (
+            "the spec of a zone can't be fetched",
+            "the runtime returned the zone without a valid spec",
+        ),
+        ("the spec of a zone can't be fetched", "away"),
+    ]
     assert specs.take(LISTED) is SPEC
 
 
@@ -108,6 +114,25 @@ async def test_closed_specs_have_no_fetch_in_progress(found):
     await started.wait()
     await specs.close()
     await asyncio.sleep(0)
+    assert specs._fetching == {}
+
+
+async def test_forget_cancels_a_fetch_in_progress(found):
+    started, fetched = asyncio.Queue(), []
+
+    async def fetch(zone_id):
+        fetched.append(asyncio.current_task())
+        started.put_nowait(zone_id)
+        await asyncio.Event().wait()
+
+    specs = ZoneSpecs(fetch, found.put_nowait)
+    specs.take(LISTED)
+    await started.get()
+    specs.forget("a")
+    specs.take(LISTED)  # of a new zone with the same id
+    await started.get()
+    assert [task.cancelled() for task in fetched] == [True, False]
+    await specs.close()
     assert specs._fetching == {}
 
 

@@ -20,8 +20,8 @@ MAX_FETCHING = 4
 FIRST_RETRY, LAST_RETRY = 0.5, 60.0
 """Seconds until a spec that the runtime could not return is fetched again; doubled each time."""
 
-LAST_FAULT_RETRY = 3.0
-"""The longest of these pauses after a request that failed: the runtime may answer soon."""
+MAX_FAULT_DELAY = 3.0
+"""The longest of these delays after a request that failed: the runtime may answer soon."""
 
 
 class ZoneSpecs:
@@ -64,8 +64,10 @@ class ZoneSpecs:
         return None
 
     def forget(self, zone_id: str) -> None:
-        """Forget the spec of a zone that no longer exists."""
+        """Forget the spec of a zone that no longer exists, and cancel its fetch."""
         self._found.pop(zone_id, None)
+        if (task := self._fetching.pop(zone_id, None)) is not None:
+            task.cancel()
 
     async def close(self) -> None:
         """Cancel all fetches."""
@@ -75,29 +77,32 @@ class ZoneSpecs:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _fetch_until_found(self, zone_id: str) -> None:
-        pause, longest = self._retry
+        delay, longest = self._retry
         last_error: str | None = None
         while True:
             try:
                 async with self._slots:  # not while it waits: others can be fetched meanwhile
                     zone = await self._fetch(zone_id)
-            except RuntimeFault as error:
-                if str(error) != last_error:
-                    last_error = str(error)
-                    log.warning("the spec of a zone can't be fetched", id=zone_id, error=last_error)
-                await asyncio.sleep(min(pause, LAST_FAULT_RETRY))
+            except RuntimeFault as fault:
+                error = str(fault)
+                most = MAX_FAULT_DELAY
             else:
                 if zone is None:
                     return
                 if zone.spec is not None:
                     self._found[zone_id] = zone
                     return
-                log.warning("the spec of a zone can't be read", id=zone_id)
-                await asyncio.sleep(pause)
-            pause = min(pause * 2, longest)
+                error = "the runtime returned the zone without a valid spec"
+                most = longest
+            if error != last_error:
+                log.warning("the spec of a zone can't be fetched", id=zone_id, error=error)
+                last_error = error
+            await asyncio.sleep(min(delay, most))
+            delay = min(delay * 2, longest)
 
     def _fetched(self, zone_id: str, task: asyncio.Task[None]) -> None:
-        del self._fetching[zone_id]
+        if self._fetching.get(zone_id) is task:  # not if it was forgotten
+            del self._fetching[zone_id]
         if not task.cancelled():
             if (error := task.exception()) is not None:
                 log.error("could not fetch the spec of a zone", id=zone_id, exc_info=error)
