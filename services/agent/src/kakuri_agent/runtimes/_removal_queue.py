@@ -14,7 +14,7 @@ from typing import Self
 MAX_REMOVALS = 32
 """Removals that work at the same time: enough to keep a runtime busy."""
 
-STOP_SECONDS = 1.0
+STOP_SLOT_SECONDS = 1.0
 """Seconds for which a container that is being stopped keeps the slot of its removal. Most end
 within this time; after it, the removal only waits for the container's grace time to end."""
 
@@ -98,12 +98,12 @@ class RemovalSlot:
 
     @asynccontextmanager
     async def pause(self) -> AsyncIterator[None]:
-        """Release the slot if the context takes longer than `STOP_SECONDS`; acquire it again after.
+        """Release the slot if the context lasts over `STOP_SLOT_SECONDS`; acquire it afterwards.
 
         The removal may have ended meanwhile: an operation continues when its caller is cancelled.
         """
         if self._is_held:
-            self._release_after(STOP_SECONDS)
+            self._release_after(STOP_SLOT_SECONDS)
         yield
         await self.acquire()
         if self._is_held:

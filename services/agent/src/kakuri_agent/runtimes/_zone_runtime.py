@@ -59,7 +59,7 @@ T = TypeVar("T")
 
 
 class _Kind(IntEnum):
-    """The kind of a command; one of a greater kind replaces one of a lesser kind."""
+    """The kind of a command, in the order of their ranks."""
 
     START = 0
     STOP = 1
@@ -292,14 +292,15 @@ class ZoneRuntime:
         self._view.removed(zone_id, remains)
 
     async def _remove_once(self, zone_id: str, grace_seconds: int) -> Remains:
-        """Stop a zone, read the end of its log, and remove it, in its turn.
-
-        The start of a zone is cancelled at once, however many removals wait.
-        """
+        """Stop a zone, read the end of its log, and remove it, in its turn."""
         zone = self._view.get(zone_id)
         status: ZoneStatus | None = None
         try:
             async with self._removals.slot(zone_id) as slot:
+                # A pending zone has a start to cancel, and one that is not in the view may have
+                # one. It has to be cancelled at once, however many removals wait: a start that
+                # goes on creates what has to be removed. These removals acquire their slots after
+                # that, in `pause`, which a sidecar does not enter.
                 if zone is not None and zone.state is not WorkloadState.PENDING:
                     await slot.acquire()
                 if zone is not None and zone.state is WorkloadState.RUNNING:
