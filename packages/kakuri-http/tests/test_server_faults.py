@@ -83,6 +83,16 @@ async def test_response_whose_body_raises_is_cut_off_and_logged_unless_aborted(
     assert ("was cut off" in caplog.text) == is_logged
 
 
+async def test_response_aborted_by_the_handler_itself_is_a_500_with_a_traceback(caplog):
+    def handler(request):
+        raise ResponseAborted("no source")
+
+    async with wired(table(handler)) as wire:
+        wire.send(CLOSING)
+        assert (await wire.read_response())[0] == 500
+    assert "no source" in caplog.text
+
+
 async def test_body_may_be_an_async_iterable_that_is_not_a_generator():
     class Pieces:
         def __init__(self):

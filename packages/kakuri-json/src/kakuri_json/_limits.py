@@ -6,6 +6,8 @@ from typing import NamedTuple, Self
 from kakuri_json._errors import NO_LOCATION, LimitError, Location
 
 
+# Not a dataclass: `loads` and `dumps` are imported without dataclasses, whose import takes longer
+# than theirs. A subclass checks the values, because a NamedTuple may not define `__new__` itself.
 class _Fields(NamedTuple):
     max_depth: int
     max_digits: int
