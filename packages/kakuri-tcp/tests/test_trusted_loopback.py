@@ -278,6 +278,17 @@ def test_user_is_unknown_where_the_kernel_has_no_diagnostics(monkeypatch):
         assert server_user(connected) is None
 
 
+async def test_server_that_can_not_be_checked_is_trusted_with_one_warning(
+    endpoint, monkeypatch, caplog
+):
+    peers._warn_of_unchecked_servers.cache_clear()
+    monkeypatch.setattr(socket_users, "_NETLINK_SOCK_DIAG", 31)
+    for _ in range(2):
+        await with_line_client(endpoint, trusted_uids=())
+    (record,) = caplog.records
+    assert "the kernel doesn't report the users of servers on loopback" in record.message
+
+
 @pytest.mark.parametrize(
     ("host", "expected"),
     [

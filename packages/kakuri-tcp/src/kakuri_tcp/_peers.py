@@ -1,6 +1,7 @@
 """Identity of the other end: peers of a server by address or user, Unix servers by user."""
 
 import errno
+import functools
 import ipaddress
 import os
 import socket
@@ -82,10 +83,22 @@ def check_server(
         uid = None if server is None else server.uid
     elif trusted_uids is not None and is_loopback(connected.getpeername()[0]):
         uid = server_user(connected)
-        if uid is None and knows_users():  # its socket is gone
-            raise ConnectionResetError(errno.ECONNRESET, os.strerror(errno.ECONNRESET))
+        if uid is None:
+            if knows_users():  # its socket is gone
+                raise ConnectionResetError(errno.ECONNRESET, os.strerror(errno.ECONNRESET))
+            _warn_of_unchecked_servers()
     if uid is not None and uid not in {0, os.geteuid(), *(trusted_uids or ())}:
         raise UntrustedServer(endpoint, uid)
+
+
+@functools.cache  # once
+def _warn_of_unchecked_servers() -> None:
+    import logging  # noqa: PLC0415 (commands of blocking sockets pay for what they need)
+
+    logging.getLogger("kakuri_tcp").warning(
+        "the kernel doesn't report the users of servers on loopback, so every user of this machine "
+        "may serve this process"
+    )
 
 
 def credentials_of(connected: socket.socket) -> Credentials | None:
