@@ -135,7 +135,7 @@ function showTimes() {
 	setText($("detail-since"), row ? `for ${duration(Date.now() - row.since)}${next}` : "");
 }
 
-/** Show the steps of the latest run: the longer, the wider. */
+/** Show the latest run's steps: the longer, the wider. */
 function showTimeline() {
 	const first = transitions.findLastIndex(({ reason }) => BEGINS_RUN.test(reason));
 	const steps = transitions.slice(Math.max(0, first));

@@ -1,6 +1,6 @@
 /**
  * The stream of events. One visible tab leads: it holds a lock, reads the stream and passes it on,
- * since all tabs share six connections. Hidden tabs continue after their last index.
+ * since all tabs share six connections.
  */
 
 import { dueAfter, readLines, reasonOf, request, waitUntil } from "./api.js";

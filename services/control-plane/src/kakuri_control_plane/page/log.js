@@ -18,6 +18,7 @@ let [characters, dropped] = [0, 0];
 let arrived = 0; // while paused
 let isFollowing = true;
 let [top, height] = [0, 0]; // of the box, when it was scrolled
+let show; // again, until a scroll
 let ended = "";
 let last = {}; // the latest time, and how many lines had it
 let pattern = null;
@@ -193,6 +194,7 @@ function onScroll() {
 	const { scrollTop, scrollHeight, clientHeight } = box;
 	const isAtEnd = scrollHeight - scrollTop - clientHeight < 8;
 	const isHigher = scrollTop < top - 2 && scrollHeight >= height; // not because it shrank
+	if (scrollTop !== top) show = null;
 	if (isFollowing && isHigher && !isAtEnd) follow(false);
 	else if (!isFollowing && scrollTop > top && isAtEnd) follow(true);
 	[top, height] = [scrollTop, scrollHeight];
@@ -209,6 +211,7 @@ function showState(note = ended) {
 }
 
 function jump(direction) {
+	show?.();
 	const topOf = (element) => element.getBoundingClientRect().top;
 	const marks = [...box.querySelectorAll(".attempt")];
 	if (direction < 0) marks.reverse();
@@ -218,7 +221,7 @@ function jump(direction) {
 }
 
 function reveal(element, block) {
-	const show = () => {
+	show = () => {
 		element.scrollIntoView({ block });
 		top = box.scrollTop;
 	};

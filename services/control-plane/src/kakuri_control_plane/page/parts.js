@@ -2,7 +2,7 @@
 
 export const $ = (id) => document.getElementById(id);
 
-// Characters that are invisible or reorder others; colours of terminals.
+// Characters that are invisible or reorder others; terminal colours.
 const HIDDEN = /[\0-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]/g;
 const COLOURS = /\x1b\[[0-9;:]*m/g;
 const escape = (found) => `\\u${found.charCodeAt(0).toString(16).padStart(4, "0")}`;
@@ -30,7 +30,7 @@ export function set(element, name, value) {
 	else if (element.getAttribute(name) !== value) element.setAttribute(name, visible(value));
 }
 
-/** Show in a <dl> the facts that have a value. */
+/** Show in a <dl> the facts with a value. */
 export const showFacts = (list, facts) =>
 	list.replaceChildren(...Object.entries(facts).filter(([, value]) => value).map(
 		([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value))));
@@ -45,7 +45,7 @@ export function toggle(id, listener) {
 	return isOn;
 }
 
-// So that no state is shown by its colour alone.
+// No state is shown by colour alone.
 const SHAPES = {
 	failed: "M4 4l8 8M12 4l-8 8",
 	backoff: "M13 8a5 5 0 1 1-1.6-3.7M13 2.5v3h-3",
@@ -86,7 +86,7 @@ export const timeOfDay = (at) => clock.format(new Date(at));
 
 export const dateTime = (at) => at && `${day.format(new Date(at))} ${timeOfDay(at)}`;
 
-/** Return a <time> that shows the time of day, or another text. */
+/** Return a <time> with the time of day, or another text. */
 export const timeElement = (at, text = timeOfDay(at)) =>
 	h("time", { datetime: at, title: dateTime(at) }, text);
 
