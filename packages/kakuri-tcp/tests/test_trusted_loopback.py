@@ -147,6 +147,14 @@ async def test_server_on_loopback_is_not_checked_unless_asked_for(client, endpoi
     await client(endpoint)
 
 
+@pytest.mark.parametrize("trusted", [None, ()])
+async def test_small_writes_are_sent_at_once(endpoint, trusted):
+    connection = await connect(endpoint, Connection, timeout=5.0, trusted_uids=trusted)
+    connected = connection._transport.get_extra_info("socket")
+    assert connected.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+    connection.abort()
+
+
 async def test_untrusted_server_receives_no_byte(listening_as):
     listening_as(OTHER)
     with socket.create_server(("127.0.0.1", 0)) as listener:

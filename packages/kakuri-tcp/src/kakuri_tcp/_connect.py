@@ -114,7 +114,8 @@ async def _open_checked(
     loop = asyncio.get_running_loop()
     failure: OSError | None = None
     for family, address in await _addresses(endpoint):
-        connected = socket.socket(family, socket.SOCK_STREAM)
+        # With the protocol's number, asyncio sends small writes at once (TCP_NODELAY).
+        connected = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         try:
             connected.settimeout(0)
             await loop.sock_connect(connected, address)
