@@ -27,9 +27,7 @@ from kakuri_tcp._peers import Peer
 from kakuri_tcp._socket_users import client_user
 from kakuri_tcp._user_check import UserCheck
 
-OTHER = os.geteuid() + 12345
-NOBODY = 65534
-AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root can act as another user")
+from .users import EACH_USER, OTHER
 
 # Connects as a user, sends a line and prints what comes back.
 CLIENT = """
@@ -233,22 +231,26 @@ def test_errors_of_the_kernel_are_not_taken_for_an_answer(monkeypatch):
         socket_users.knows_users()
 
 
-async def run_client(server):
-    """Run a client as another user; return the line that it received."""
-    arguments = [sys.executable, "-c", CLIENT, str(NOBODY), str(server.endpoint.port)]
+async def run_client(server, uid):
+    """Run a client as a user; return the line that it received."""
+    arguments = [sys.executable, "-c", CLIENT, str(uid), str(server.endpoint.port)]
     client = await asyncio.create_subprocess_exec(*arguments, stdout=subprocess.PIPE)
     output, _ = await client.communicate()
     return output.decode().strip()
 
 
-@AS_ROOT
-async def test_process_of_another_user_is_refused_by_the_kernels_record():
+@EACH_USER
+async def test_process_is_served_only_if_its_user_may_connect(uid):
     recorder = Recorder()
+    async with await serving(recorder, uids=[uid]) as server:
+        assert await run_client(server, uid) == "HELLO"
     async with await serving(recorder, uids=()) as server:
-        assert (await run_client(server), recorder.lines) == ("refused", [])
-    assert recorder.faults[0].uid == NOBODY
-    async with await serving(recorder, uids=[NOBODY]) as server:
-        assert await run_client(server) == "HELLO"
+        received = await run_client(server, uid)
+    if uid == os.geteuid():
+        assert (received, recorder.lines) == ("HELLO", [b"hello"] * 2)
+    else:
+        assert (received, recorder.lines) == ("refused", [b"hello"])
+        assert recorder.faults[0].uid == uid
 
 
 def test_user_of_a_client_is_known_until_it_closes():

@@ -1,6 +1,5 @@
 """Clients of loopback addresses against servers of several users."""
 
-import asyncio
 import contextlib
 import errno
 import os
@@ -12,9 +11,7 @@ import pytest
 from kakuri_tcp import (
     ConnectFailed,
     Connection,
-    LineClient,
     UntrustedServer,
-    blocking,
     connect,
     listen_lines,
 )
@@ -22,9 +19,7 @@ from kakuri_tcp import _peers as peers
 from kakuri_tcp import _socket_users as socket_users
 from kakuri_tcp._socket_users import is_loopback, server_user
 
-OTHER = os.geteuid() + 12345
-NOBODY = 65534
-AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root can act as another user")
+from .users import EACH_CLIENT, EACH_USER, OTHER, with_blocking, with_connect, with_line_client
 
 # Listens as a user, reports the port, and accepts after a line of input.
 LISTENER = """
@@ -52,26 +47,6 @@ LOOPBACK = [("127.0.0.1", socket.AF_INET), *([("::1", socket.AF_INET6)] * _has_i
 """The loopback addresses of this machine, with their families."""
 
 
-async def with_connect(endpoint, **options):
-    connection = await connect(endpoint, Connection, timeout=5.0, **options)
-    connection.abort()
-
-
-async def with_line_client(endpoint, **options):
-    async with LineClient(endpoint, **options) as client:
-        assert await client.request(b"hello", timeout=5.0) == b"HELLO"
-
-
-async def with_blocking(endpoint, **options):
-    def open_and_close():
-        blocking.connect(endpoint, timeout=5.0, **options).close()
-
-    await asyncio.to_thread(open_and_close)
-
-
-EACH_CLIENT = pytest.mark.parametrize("client", [with_connect, with_line_client, with_blocking])
-
-
 @pytest.fixture
 async def endpoint():
     async with await listen_lines("127.0.0.1:0", bytes.upper) as server:
@@ -89,9 +64,9 @@ def listening_as(monkeypatch):
 
 
 @contextlib.contextmanager
-def listening_process(host="127.0.0.1", family=socket.AF_INET):
+def listening_process(uid, host="127.0.0.1", family=socket.AF_INET):
     with subprocess.Popen(
-        [sys.executable, "-c", LISTENER, str(NOBODY), host, str(int(family))],
+        [sys.executable, "-c", LISTENER, str(uid), host, str(int(family))],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
     ) as process:
@@ -204,32 +179,35 @@ async def test_untrusted_server_at_one_address_of_a_name_does_not_hide_a_trusted
             await with_line_client("localhost:9000", trusted_uids=())
 
 
-@AS_ROOT
+@EACH_USER
 @pytest.mark.parametrize("client", [with_connect, with_blocking])
 @pytest.mark.parametrize("is_accepted", [False, True])
-async def test_port_that_another_user_took_is_not_trusted(client, is_accepted):
-    with listening_process() as (process, port):
+async def test_port_is_trusted_only_if_the_user_who_took_it_is(client, is_accepted, uid):
+    with listening_process(uid) as (process, port):
         if is_accepted:
             process.stdin.write(b"\n")
             process.stdin.flush()
         endpoint = f"127.0.0.1:{port}"
-        with pytest.raises(UntrustedServer, match=f"user {NOBODY} listens there"):
+        if uid == os.geteuid():
             await client(endpoint, trusted_uids=())
-        await client(endpoint, trusted_uids=[NOBODY])
+        else:
+            with pytest.raises(UntrustedServer, match=f"user {uid} listens there"):
+                await client(endpoint, trusted_uids=())
+            await client(endpoint, trusted_uids=[uid])
 
 
-@AS_ROOT
+@EACH_USER
 @pytest.mark.parametrize(("host", "family"), LOOPBACK)
-def test_user_of_a_server_is_that_of_its_process_before_and_after_it_accepts(host, family):
+def test_user_of_a_server_is_that_of_its_process_before_and_after_it_accepts(host, family, uid):
     with (
-        listening_process(host, family) as (process, port),
+        listening_process(uid, host, family) as (process, port),
         socket.create_connection((host, port)) as connected,
     ):
-        assert server_user(connected) == NOBODY
+        assert server_user(connected) == uid
         process.stdin.write(b"\n")
         process.stdin.flush()
         assert process.stdout.readline() == b"accepted\n"
-        assert server_user(connected) == NOBODY
+        assert server_user(connected) == uid
         process.stdin.close()
 
 
@@ -258,13 +236,13 @@ def test_server_that_is_bound_to_the_interface_can_not_hide_its_user(is_accepted
             assert server_user(connected) == os.geteuid()
 
 
-@pytest.mark.skipif(not _has_ipv6(), reason="needs IPv6")
-def test_user_of_a_server_at_a_mapped_address_is_known():
+@pytest.mark.parametrize("host", ["127.0.0.1", *(["::ffff:127.0.0.1"] * _has_ipv6())])
+def test_user_of_a_server_at_an_ipv4_address_is_known_by_its_mapped_one_too(host):
     with (
         socket.create_server(("127.0.0.1", 0)) as listener,
-        socket.socket(socket.AF_INET6) as connected,
+        socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as connected,
     ):
-        connected.connect(("::ffff:127.0.0.1", listener.getsockname()[1]))
+        connected.connect((host, listener.getsockname()[1]))
         assert server_user(connected) == os.geteuid()
 
 

@@ -9,21 +9,19 @@ import sys
 import pytest
 from kakuri_tcp import (
     ConnectFailed,
-    Connection,
     Credentials,
     Endpoint,
-    LineClient,
     LocalAccess,
     UntrustedServer,
     blocking,
-    connect,
     listen_lines,
 )
 from kakuri_tcp import _peers as peers
 
+from .users import EACH_CLIENT, EACH_USER, OTHER, with_blocking, with_connect, with_line_client
+
 # The server sees the same user, and would turn it away.
 ANYBODY = LocalAccess(mode=0o666)
-OTHER = os.geteuid() + 12345
 
 # Binds, becomes the user, listens: the kernel notes who called listen().
 LISTENER = """
@@ -36,26 +34,6 @@ listener.listen()
 print("ready", flush=True)
 sys.stdin.read()
 """
-
-
-async def with_connect(endpoint, **options):
-    connection = await connect(endpoint, Connection, timeout=5.0, **options)
-    connection.abort()
-
-
-async def with_line_client(endpoint, **options):
-    async with LineClient(endpoint, **options) as client:
-        assert await client.request(b"hello", timeout=5.0) == b"HELLO"
-
-
-async def with_blocking(endpoint, **options):
-    def open_and_close():
-        blocking.connect(endpoint, timeout=5.0, **options).close()
-
-    await asyncio.to_thread(open_and_close)
-
-
-EACH_CLIENT = pytest.mark.parametrize("client", [with_connect, with_line_client, with_blocking])
 
 
 @pytest.fixture
@@ -143,10 +121,9 @@ def listening_process(path, uid):
         process.stdin.close()
 
 
+@EACH_USER
 @pytest.mark.parametrize("client", [with_connect, with_blocking])
-async def test_credentials_of_a_server_are_those_of_the_user_that_listens(client, tmp_path):
-    # Only root can have a child of another user; anybody else sees that the own one is reported.
-    uid = 65534 if os.geteuid() == 0 else os.geteuid()
+async def test_credentials_of_a_server_are_those_of_the_user_that_listens(client, tmp_path, uid):
     with listening_process(tmp_path / "socket", uid) as endpoint:
         if uid == os.geteuid():
             await client(endpoint)

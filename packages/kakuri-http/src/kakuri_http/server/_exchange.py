@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple
 
 from kakuri_http._body_stream import StreamedBody
-from kakuri_http._errors import ClientDisconnected, RemoteProtocolError
+from kakuri_http._errors import ClientDisconnected, LimitExceeded, RemoteProtocolError
 from kakuri_http._messages import Request, Response
 from kakuri_http.server._problems import problem
 from kakuri_http.server._router import Route
@@ -82,6 +82,14 @@ class Exchange:
     def __init__(self, request: Request | None, context: contextvars.Context) -> None:
         self.request = request
         self.context = context
+
+    def drop_content(self, error: RemoteProtocolError) -> None:
+        """Drop the content because of an error in it, which its reader gets if it is a limit's."""
+        self.content = None
+        if self.stream is not None:
+            is_limit = isinstance(error, LimitExceeded)
+            self.stream.fail(error if is_limit else ClientDisconnected(str(error)))
+            self.stream = None
 
     def log(self, access_log: AccessLog, peer: str, *, complete: bool) -> None:
         """Report the exchange to an access log; its failure is logged and harms no exchange."""

@@ -78,8 +78,6 @@ class ServerProtocol(ResponseSide):
             return
         self._fault = self._fault or fault
         self._ready = None
-        if exchange is not None:
-            exchange.content = None
         self._core.drop_input()
         self._refuse(
             LimitExceeded(str(fault), limit="unfinished_input", status=503, code="overloaded")
@@ -349,11 +347,7 @@ class ServerProtocol(ResponseSide):
         exchange = self._exchange
         if exchange is None:
             exchange = Exchange(None, self.context)
-        if exchange.stream is not None:
-            is_limit = isinstance(error, LimitExceeded)
-            exchange.stream.fail(error if is_limit else ClientDisconnected(str(error)))
-            exchange.stream = None
-        exchange.content = None
+        exchange.drop_content(error)
         self._core.keep_alive = False
         if self._core.response_state is _IDLE and exchange.task is None:
             self._exchange = exchange
