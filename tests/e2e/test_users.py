@@ -10,7 +10,7 @@ from .processes import DEADLINE, curl, nc
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can act as another user")
 
-NOBODY = 65534
+UNPRIVILEGED = 65534
 
 WORKLOAD = (
     '{"id":"wl-1","image":"nginx","runtime_class":"edera-zone","memory_mb":64,'
@@ -27,39 +27,41 @@ print(accepted.recv(65536), flush=True)
 """
 
 
-def as_nobody(command, **options):
+def as_another_user(command, **options):
     """Return the arguments of subprocess functions that run a command as another user."""
-    user = {"user": NOBODY, "group": NOBODY, "extra_groups": []}
+    user = {"user": UNPRIVILEGED, "group": UNPRIVILEGED, "extra_groups": []}
     return {"args": command, "stdout": subprocess.PIPE, "text": True, **user, **options}
 
 
-def requested_by_nobody(url):
+def requested_by_another_user(url):
     command = ["curl", "-s", "-m", str(DEADLINE), url]
-    return subprocess.run(**as_nobody(command), check=True).stdout
+    return subprocess.run(**as_another_user(command), check=True).stdout
 
 
-def asked_by_nobody(port):
+def asked_by_another_user(port):
     command = ["nc", "-N", "-w", str(DEADLINE), "127.0.0.1", str(port)]
-    return subprocess.run(**as_nobody(command, input=ASK), check=True).stdout
+    return subprocess.run(**as_another_user(command, input=ASK), check=True).stdout
 
 
 def test_another_user_may_not_use_the_api_on_loopback(url, control_plane):
-    assert '"code":"forbidden_user"' in requested_by_nobody(f"{url}/workloads")
-    control_plane.await_log(f"user {NOBODY} of this machine may not use this server")
+    assert '"code":"forbidden_user"' in requested_by_another_user(f"{url}/workloads")
+    control_plane.await_log(f"user {UNPRIVILEGED} of this machine may not use this server")
 
 
 def test_another_user_may_not_use_the_agent_on_loopback(agent):
-    assert asked_by_nobody(agent.port).startswith('{"type":"Error","code":"forbidden"')
+    assert asked_by_another_user(agent.port).startswith('{"type":"Error","code":"forbidden"')
 
 
-@pytest.mark.parametrize("option", [("--allow-user", str(NOBODY)), ("--allow-unauthenticated",)])
+@pytest.mark.parametrize(
+    "option", [("--allow-user", str(UNPRIVILEGED)), ("--allow-unauthenticated",)]
+)
 def test_user_who_is_allowed_may_use_both(start, option):
     agent = start("kakuri-agent", "--listen", "127.0.0.1:0", *option)
     plane = start(
         "kakuri-control-plane", "--listen", "127.0.0.1:0", "--agent", agent.address, *option
     )
-    assert asked_by_nobody(agent.port).startswith('{"type":"Node"')
-    assert requested_by_nobody(f"http://{plane.address}/workloads") == '{"workloads":[]}'
+    assert asked_by_another_user(agent.port).startswith('{"type":"Node"')
+    assert requested_by_another_user(f"http://{plane.address}/workloads") == '{"workloads":[]}'
 
 
 def test_metrics_have_a_port_that_every_user_may_read(start, agent, control_plane):
@@ -70,7 +72,7 @@ def test_metrics_have_a_port_that_every_user_may_read(start, agent, control_plan
     plane.await_log("metrics served")
     line = next(line for line in plane.log.read_text().splitlines() if "metrics served" in line)
     address = line.rpartition("endpoint=")[2].split()[0]
-    assert "kakuri_agent_up" in requested_by_nobody(f"http://{address}/metrics")
+    assert "kakuri_agent_up" in requested_by_another_user(f"http://{address}/metrics")
 
 
 def test_user_who_takes_the_agents_port_is_given_nothing(
@@ -79,9 +81,9 @@ def test_user_who_takes_the_agents_port_is_given_nothing(
     assert nc(agent.port, ASK).startswith('{"type":"Node"')
     agent.end(signal.SIGKILL)
     command = ["/usr/bin/python3", "-c", SQUATTER, str(agent.port)]  # every user may run it
-    with subprocess.Popen(**as_nobody(command)) as squatter:
+    with subprocess.Popen(**as_another_user(command)) as squatter:
         assert squatter.stdout.readline() == "listening\n"
         answer = curl(f"{url}/workloads", "--json", WORKLOAD)
         received = squatter.stdout.readline()
     assert (answer.status, received) == (503, "b''\n")
-    assert f"user {NOBODY} listens there" in answer.body
+    assert f"user {UNPRIVILEGED} listens there" in answer.body

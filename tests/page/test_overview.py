@@ -170,7 +170,7 @@ def test_what_is_not_promised_is_always_shown(stack, open_page):
     page = open_page(stack.url)
     limits = page.get_by_role("region", name="Not promised")
     expect(limits).to_be_visible()
-    expect(limits.get_by_text("There is no authentication.")).to_be_visible()
+    expect(limits.get_by_text("There are no passwords.")).to_be_visible()
 
 
 def test_page_without_scripts_shows_the_commands(stack, open_page):

@@ -360,9 +360,7 @@ REFUSAL = b'{"type":"Error","code":"forbidden","message":"user 7 may not\\u001b[
         (b"220 smtp", "a line without a request: '220 smtp'"),
     ],
 )
-async def test_line_before_the_first_request_is_why_the_agent_is_unreachable(
-    line, message, monkeypatch
-):
+async def test_unrequested_line_is_reported_in_agent_unreachable(line, message, monkeypatch):
     async def ready(_client, deadline, timeout):
         raise ConnectFailed("peer", str(UnrequestedLine(line))) from UnrequestedLine(line)
 

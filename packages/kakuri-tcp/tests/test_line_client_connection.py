@@ -89,7 +89,7 @@ async def test_requests_of_a_lost_connection_raise_request_lost_or_connect_faile
     assert not link.pending
 
 
-async def test_line_before_any_request_is_the_cause_of_why_requests_are_not_sent(link):
+async def test_unrequested_line_is_the_cause_of_the_error_of_each_request(link):
     MemoryTransport(link)
     future = send(link, b"1", 1e9)
     link.data_received(b"you may not\n")

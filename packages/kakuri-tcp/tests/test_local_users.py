@@ -161,7 +161,7 @@ async def test_connection_of_another_user_is_aborted_by_any_other_protocol(conne
                 client.recv(1)
 
 
-async def test_connections_of_another_user_take_no_place_of_this_one(connecting_as):
+async def test_refused_connections_do_not_count_against_the_limit_of_admitted_users(connecting_as):
     limits = LineServerLimits(connections=8, connections_per_peer=2)
     recorder = Recorder()
     async with await listen_lines(

@@ -345,12 +345,12 @@ def test_context_name_may_have_63_characters(kakuri, api):
 
 
 @pytest.mark.parametrize(
-    "hint", ["", "; start kakuri-control-plane with --allow-user to permit it"]
+    "hint", ["", "; start kakuri-control-plane with --allow-user to admit this user"]
 )
 def test_user_who_may_not_use_the_server_is_an_error_that_names_the_option(kakuri, api, hint):
     refused = problem(403, code="forbidden_user", detail=f"user 7 may not use this server{hint}")
     api.overrides[("GET", "/nodes")] = refused
     result = kakuri("nodes")
-    expected = hint or "; start the control plane with --allow-user to permit it"
+    expected = hint or "; start the control plane with --allow-user to admit this user"
     assert result.err == f"error: user 7 may not use this server{expected}\n"
     assert result.code == 2

@@ -291,7 +291,10 @@ def test_index_of_a_store_that_was_replaced_is_skipped(quick, capsys, oldest):
         {"after": "0"}, {"after": "7", "store_id": "a" * 32}, {"after": str(oldest)},
         {"after": "9", "store_id": "b" * 32},
     ]  # fmt: skip
-    assert capsys.readouterr().err == "the agent has another store, whose events follow\n"
+    assert (
+        capsys.readouterr().err
+        == "the agent's store was replaced; the events of the new one follow\n"
+    )
 
 
 def test_gap_within_a_stream_is_reported_and_skipped(quick, capsys):

@@ -63,7 +63,7 @@ def test_up_passes_the_users_who_may_use_it_to_both_daemons(kakuri, daemons, int
     assert "--allow-user alice --allow-user 1001" in plane
 
 
-def test_up_passes_users_to_a_daemon_on_a_port_alone(kakuri, daemons, interrupted):
+def test_up_passes_allow_user_only_to_daemons_on_ports(kakuri, daemons, interrupted):
     kakuri("up", "--runtime", "simulated", "--allow-user", "alice", "--agent", "unix:/a.sock")
     agent, plane = daemons.read_text().splitlines()
     assert "--allow-user" not in agent
@@ -90,7 +90,7 @@ def test_up_through_sudo_notes_how_its_caller_may_use_it(
     environment.setenv("SUDO_USER", "alice")
     environment.setattr("os.geteuid", lambda: uid)
     result = kakuri("up", "--runtime", "simulated", *options)
-    note = "Only root may use it; with --allow-user alice, you may, too."
+    note = "Only root can use this system; add --allow-user alice to use it as alice."
     assert (note in result.err) is is_noted
 
 

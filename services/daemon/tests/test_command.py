@@ -92,7 +92,7 @@ def access_of(monkeypatch):
 def test_options_say_who_on_this_machine_may_connect(access_of, arguments, access):
     found = access_of(*arguments)
     assert replace(found, hint="") == access
-    assert found.hint == "start test-daemon with --allow-user to permit it"
+    assert found.hint == "start test-daemon with --allow-user to admit this user"
 
 
 @pytest.mark.parametrize(

@@ -158,6 +158,6 @@ class ResponseAborted(HTTPError):
 
     Raise it in the iterable of the content. The server cuts the response off, so that the client
     can't mistake it for complete, and logs no traceback: the handler knows what to log. The access
-    log has a line for the request, as always. Raised by the handler itself, before there is a
-    response, it is a fault of the handler like any other: a 500, with a traceback in the log.
+    log has a line for the request. If the handler raises it before it returns a response, it is
+    handled like any other exception: a 500, with a traceback in the log.
     """

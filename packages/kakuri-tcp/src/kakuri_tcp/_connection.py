@@ -175,7 +175,7 @@ class Connection(Readable):
         self.abort(fault)
 
     def refuse(self, fault: ConnectionFault) -> None:
-        """Close a connection that the server refuses, for `fault`; aborts unless overridden.
+        """Close a connection that the server refuses, with `fault`; aborts unless overridden.
 
         The server calls this in place of reading, right after `opened`, for a client whose user may
         not connect (ForbiddenUser). An override may send a reply and call `close_lingering`.

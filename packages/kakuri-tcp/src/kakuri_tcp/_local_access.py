@@ -17,7 +17,7 @@ class LocalAccess:
         group: Name or number of the file's group; None for the default.
         uids: Users who may connect over loopback, besides root and the user of this process; None
             for every user.
-        hint: What another user reads after the refusal, such as the option that names users.
+        hint: Text that follows the error of a refused user, such as the option that admits users.
     """
 
     mode: int = 0o600

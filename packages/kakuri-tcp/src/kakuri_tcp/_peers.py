@@ -96,8 +96,8 @@ def _warn_of_unchecked_servers() -> None:
     import logging  # noqa: PLC0415 (commands of blocking sockets pay for what they need)
 
     logging.getLogger("kakuri_tcp").warning(
-        "the kernel doesn't report the users of servers on loopback, so every user of this machine "
-        "may serve this process"
+        "the kernel doesn't report the users of servers on loopback, so a server of another user "
+        "of this machine can't be recognized"
     )
 
 

@@ -44,7 +44,8 @@ class Counters:
     accepted: int = 0
     """Connections that were opened, among them those that only get a refusal."""
     refused: int = 0
-    """Connections over a limit, or of a user who may not connect."""
+    """Connections that were closed at once: over a limit, or to a Unix socket by a user whom its
+    mode does not admit."""
     handshakes_failed: int = 0
     idle_timeouts: int = 0
     write_timeouts: int = 0

@@ -60,5 +60,8 @@ class UserCheck:
 
 
 def _is_local(accepted: socket.socket, peer: Peer) -> bool:
-    """Return whether a client connected over loopback, where it can have any of its addresses."""
+    """Return whether a client connected over loopback.
+
+    Its own address can be any of this machine, so the one that it connected to counts as well.
+    """
     return peer.is_loopback or is_loopback(accepted.getsockname()[0])

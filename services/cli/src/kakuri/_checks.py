@@ -65,7 +65,7 @@ def _control_plane(api: "API") -> Iterator[Check]:
         elif error.code == "forbidden_user":
             advice = "restart the control plane with --allow-user YOUR_NAME, or run this as root"
         elif _is_denied(error):
-            advice = "start the control plane with --listen-group and a group of yours, or be root"
+            advice = "restart the control plane with --listen-group YOUR_GROUP, or run this as root"
         yield Check(FAIL, name, error.message.partition("\n")[0], advice)
         return
     yield Check(OK, name, f"answers in {span(time.monotonic() - began)}")

@@ -96,7 +96,7 @@ def _message(problem: Mapping[str, Any], response: Any, code: str, *, is_write: 
     if response.status == _UNAUTHORIZED and not problem:
         text += ": a proxy asks for credentials; kakuri context add has --token-file"
     if code == "forbidden_user" and "--allow-user" not in text:
-        text += "; start the control plane with --allow-user to permit it"
+        text += "; start the control plane with --allow-user to admit this user"
     lines = [printable(text)]
     errors = problem.get("errors")
     for error in errors if isinstance(errors, list) else ():
@@ -317,7 +317,10 @@ class API:
             if self.target.source == "default":
                 hint = "; kakuri up starts a control plane, --host names another one"
             if isinstance(error, UntrustedServer):
-                hint = "; if it is the control plane, kakuri context add has --server-user"
+                hint = (
+                    "; if the control plane runs as this user, name it: "
+                    "kakuri context add --server-user"
+                )
             message = str(error).replace("tls://", "https://", 1)  # as the user wrote it
             raise Unreachable(f"{message}{hint}", code="unreachable") from error
         except (ClientError, ProtocolError) as error:
@@ -328,7 +331,7 @@ class API:
 
 
 def _trusted(target: Target) -> list[int] | None:
-    """Return the users who may serve a context, besides root and this one; None for any.
+    """Return the users who may serve a context besides root and this process's; None for any.
 
     Raises:
         UsageError: There is no such user.

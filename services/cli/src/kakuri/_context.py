@@ -94,8 +94,8 @@ def use(invocation: Invocation, *, name: str) -> None:
 @click.option("--token-file", metavar="PATH", help="A file with the bearer token to send.")
 @click.option("--ca", metavar="PATH", help="A PEM file of the certificate authorities to trust.")
 @click.option("--server-user", metavar="USER",
-              help="The user (a name or a number) as whom the control plane runs on this machine: "
-              "nothing is sent to a server of another user, except root and you.")  # fmt: skip
+              help="The user (a name or a number) that the control plane runs as on this machine. "
+              "Requests are sent only if the server runs as this user, root or you.")  # fmt: skip
 @click.pass_obj
 def add(
     invocation: Invocation,

@@ -200,7 +200,9 @@ def _skip_gap(
         return None
     is_index = after is not None and after != "now"
     if is_replaced or (is_index and int(after or 0) > oldest):
-        invocation.note("the agent has another store, whose events follow", "yellow")
+        invocation.note(
+            "the agent's store was replaced; the events of the new one follow", "yellow"
+        )
     elif after == "now":
         invocation.note(f"events before {oldest} are no longer kept", "yellow")
     elif after not in (None, "0"):

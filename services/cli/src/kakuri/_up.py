@@ -62,8 +62,8 @@ class _Stop(Exception):
 @click.option("--listen", default="127.0.0.1:8080", show_default=True, metavar=_ADDRESS,
               help="Where the control plane listens.")  # fmt: skip
 @click.option("--allow-user", "users", multiple=True, metavar="USER",
-              help="A user (a name or a number) who may use both over loopback, besides you and "
-              "root; may be repeated.")  # fmt: skip
+              help="A user (a name or a number) whom agent and control plane also serve over "
+              "loopback, besides root and the user who runs this; may be repeated.")  # fmt: skip
 @click.option("--runtime", type=click.Choice(["auto", "simulated", "containerd"]),
               default="auto", show_default=True,
               help="auto: containerd, if it runs and you are root, else simulated.")  # fmt: skip
@@ -89,7 +89,9 @@ def up(
     Nothing is kept: when it ends, all workloads are stopped and removed.
     """
     if users and agent.startswith("unix:") and listen.startswith("unix:"):
-        raise UsageError("--allow-user is for ports on loopback, and both addresses are sockets")
+        raise UsageError(
+            "--allow-user is for ports on loopback, but --agent and --listen are both Unix sockets"
+        )
     why = _why_simulated(socket)
     if runtime == "containerd" and why:
         raise UsageError(f"--runtime containerd: {why}")
@@ -109,7 +111,9 @@ def up(
     warnings = [warning] if warning else []
     caller = os.environ.get("SUDO_USER", "root")
     if caller != "root" and os.geteuid() == 0 and not users and not listen.startswith("unix:"):
-        warnings.append(f"Only root may use it; with --allow-user {caller}, you may, too.")
+        warnings.append(
+            f"Only root can use this system; add --allow-user {caller} to use it as {caller}."
+        )
     system = _System(invocation, is_simulated=is_simulated, users=users)
     return system.run(agent, listen, [*options, "--store", "memory"], "\n".join(warnings))
 

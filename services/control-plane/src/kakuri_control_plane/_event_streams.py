@@ -190,7 +190,7 @@ class _Stream:
             async with aclosing(self._earlier(changes)) as pieces:
                 async for piece in pieces:
                     yield piece
-            await self._check_store(self._hub.store_id)  # its batches may be of another by now
+            await self._check_store(self._hub.store_id)  # the hub may have another by now
         except StoreReplaced as error:
             yield self._gap(error.oldest)
             return

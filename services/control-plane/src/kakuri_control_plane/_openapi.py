@@ -22,7 +22,7 @@ API = APIDescription(
         "`?spec=1`.\n\n"
         "Within version 0.x, later versions add paths, parameters that are optional, and fields; "
         "clients ignore fields that they do not know. There are no passwords or tokens: "
-        "each caller whose user may connect may do everything."
+        "each user who is admitted may do everything."
     ),
     tags={
         operations.WORKLOADS: "Containers, each with its image, limits and state.",

@@ -230,7 +230,9 @@ class DaemonCommand(click.Command):
         if users and listen.scheme == "unix":
             raise DaemonError(f"expected --listen HOST:PORT for --allow-user, got {listen}")
         if users and is_exposure_allowed:
-            message = "--allow-unauthenticated serves every user: leave --allow-user out, or that"
+            message = (
+                "--allow-unauthenticated serves every user, so --allow-user has no effect: pass one"
+            )
             raise DaemonError(message)
         ctx.params["local_access"] = local_access(
             self.name or "", group, users, is_exposure_allowed=is_exposure_allowed

@@ -40,7 +40,7 @@ def _group(value: str | None) -> str | int | None:
 
 
 def _number(text: str) -> int | None:
-    """Return the number that a text consists of, as far as it is of interest; None for a name."""
+    """Return the number that a text is, None for a name; one with too many digits is cut."""
     if not (text.isascii() and text.isdigit()):
         return None
     digits = text.lstrip("0") or "0"
@@ -80,7 +80,7 @@ def local_access(
         is_exposure_allowed: Whether every process that reaches the port may.
     """
     uids = None if is_exposure_allowed else users
-    hint = f"start {daemon} with --allow-user to permit it"
+    hint = f"start {daemon} with --allow-user to admit this user"
     if group is None:
         return LocalAccess(uids=uids, hint=hint)
     return LocalAccess(mode=GROUP_MODE, group=group, uids=uids, hint=hint)

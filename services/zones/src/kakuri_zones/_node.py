@@ -115,9 +115,9 @@ class ZoneNode:
         Args:
             zone_id: The zone.
             grace_seconds: Seconds that the container may take to end after SIGTERM.
-            while_waiting: Returns a context that is entered while the operation waits for the start
-                to be cancelled or the container to end, so that a caller can bound how many others
-                make calls.
+            while_waiting: Returns a context that is entered while the operation only waits, for a
+                start to be cancelled or a container to end. With it, a caller can bound how many
+                operations call the runtime at a time.
 
         Returns:
             The zone's last status. Without a container_id, its container never ran, and the zone no
@@ -137,9 +137,9 @@ class ZoneNode:
         Args:
             zone_id: The zone.
             grace_seconds: Seconds that the container may take to end after SIGTERM.
-            while_waiting: Returns a context that is entered while the operation waits for the start
-                to be cancelled or the container to end, so that a caller can bound how many others
-                make calls.
+            while_waiting: Returns a context that is entered while the operation only waits, for a
+                start to be cancelled or a container to end. With it, a caller can bound how many
+                operations call the runtime at a time.
 
         Returns:
             The receipt: what was removed, and what the checks afterwards found.

@@ -87,8 +87,8 @@ DEFAULT_PULL_LIMITS = PullLimits()
 
 
 GAP_FACTOR = 4
-"""The shortest time between two listings, in multiples of the duration of the first, up to half of
-the interval. When thousands of zones are removed one after the other, each removal is a reason to
+"""The shortest pause after a listing, as a multiple of its duration; at most half of the interval.
+When thousands of zones are removed one after the other, each removal is a reason to
 list all others; without such a pause, the runtime and this process would do little else."""
 
 

@@ -1,4 +1,4 @@
-"""What callers of operations can do while these wait for containers."""
+"""The type of the context that operations enter while they wait for containers."""
 
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager

@@ -59,7 +59,7 @@ T = TypeVar("T")
 
 
 class _Kind(IntEnum):
-    """The kind of a command, in the order of their ranks."""
+    """The kind of a command; one of a greater kind replaces those of smaller ones."""
 
     START = 0
     STOP = 1
@@ -298,9 +298,9 @@ class ZoneRuntime:
         try:
             async with self._removals.slot(zone_id) as slot:
                 # A pending zone has a start to cancel, and one that is not in the view may have
-                # one. It has to be cancelled at once, however many removals wait: a start that
-                # goes on creates what has to be removed. These removals acquire their slots after
-                # that, in `pause`, which a sidecar does not enter.
+                # one. It is cancelled before this removal waits for a slot, because a start that
+                # goes on creates what has to be removed. Such a removal acquires its slot when it
+                # leaves `slot.pause`; with a sidecar, which never enters it, it takes none.
                 if zone is not None and zone.state is not WorkloadState.PENDING:
                     await slot.acquire()
                 if zone is not None and zone.state is WorkloadState.RUNNING:

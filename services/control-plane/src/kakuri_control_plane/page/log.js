@@ -18,7 +18,7 @@ let [characters, dropped] = [0, 0];
 let arrived = 0; // while paused
 let isFollowing = true;
 let [top, height] = [0, 0]; // of the box, when it was scrolled
-let show; // again, until a scroll
+let show; // repeats a jump
 let ended = "";
 let last = {}; // the latest time, and how many lines had it
 let pattern = null;
