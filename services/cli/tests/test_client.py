@@ -122,7 +122,7 @@ def test_server_user_that_does_not_exist_is_a_usage_error(transport, user):
 
 def test_server_of_another_user_is_an_error_that_names_the_option(transport):
     transport.error = UntrustedServer("user 7 listens there", uid=7)
-    with pytest.raises(Unreachable, match=r"7 listens there; .* context add has --server-user"):
+    with pytest.raises(Unreachable, match=r"7 listens there; .* context add --server-user"):
         api_of("unix:/a.sock").request("GET", "/")
 
 
