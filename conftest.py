@@ -4,6 +4,7 @@ Each regular expression that a member compiles is checked, and hypothesis tries 
 each run, so that a run fails because of a change. `KAKURI_EXPLORE=1` lets it look for new ones.
 """
 
+import faulthandler
 import os
 import sys
 
@@ -16,6 +17,9 @@ hypothesis.settings.register_profile("same", derandomize=True, deadline=None)
 if not os.environ.get("KAKURI_EXPLORE"):
     hypothesis.settings.load_profile("same")
 
+
+SECONDS_TO_EXIT = 120
+"""Seconds from the end of the tests to that of the interpreter, which may write coverage data."""
 
 MEASURING = sys.gettrace()
 """What measures coverage, if anything does."""
@@ -32,6 +36,11 @@ def pytest_configure(config: pytest.Config) -> None:
     watched = watching(_refuse)
     watched.__enter__()
     config.add_cleanup(lambda: watched.__exit__(None, None, None))
+
+
+def pytest_unconfigure() -> None:
+    """Show where every thread is, and exit, if one of them keeps the interpreter from its end."""
+    faulthandler.dump_traceback_later(SECONDS_TO_EXIT, exit=True)
 
 
 def _refuse(module: str, pattern: str) -> None:

@@ -2,24 +2,37 @@
 
 import os
 import subprocess
+import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+
+LONGEST = 30 * 60.0
+"""Seconds after which a command is ended; three times what the longest takes on two busy cores."""
+
+SECONDS_TO_END = 30.0
+"""Seconds from SIGTERM to SIGKILL for a command that has to be ended."""
 
 
 class Running:
     """Commands that run side by side."""
 
-    def __init__(self, commands: Mapping[str, Sequence[str]], at_once: int | None = None) -> None:
+    def __init__(
+        self,
+        commands: Mapping[str, Sequence[str]],
+        at_once: int | None = None,
+        longest: float = LONGEST,
+    ) -> None:
         """Start commands.
 
         Args:
             commands: The commands by name; the first ones begin at once.
             at_once: How many run at a time; by default, as many as there are cores.
+            longest: Seconds after which a command is ended, and has failed.
         """
         pool = ThreadPoolExecutor(at_once or len(os.sched_getaffinity(0)))
-        self._names: dict[Future[tuple[int, float, str]], str] = {
-            pool.submit(_run, command): name for name, command in commands.items()
+        self._names: dict[Future[tuple[int | None, str, str]], str] = {
+            pool.submit(_run, command, longest): name for name, command in commands.items()
         }
         pool.shutdown(wait=False)  # its threads end with their work
 
@@ -32,9 +45,8 @@ class Running:
         failed = []
         for future in as_completed(self._names):
             name = self._names[future]
-            status, seconds, output = future.result()
-            how = "ok" if status == 0 else f"failed with status {status}"
-            print(f"--- {name}: {how} in {seconds:.0f} s\n{output}", flush=True)
+            status, how, output = future.result()
+            print(f"--- {name}: {how}\n{output}", flush=True)
             if status != 0:
                 failed.append(name)
         return failed
@@ -45,10 +57,30 @@ def run(commands: Mapping[str, Sequence[str]], at_once: int | None = None) -> li
     return Running(commands, at_once).wait()
 
 
-def _run(command: Sequence[str]) -> tuple[int, float, str]:
+def _run(command: Sequence[str], longest: float) -> tuple[int | None, str, str]:
+    """Return a command's exit status (None if it had to be ended), that as text, and its output."""
     start = time.monotonic()
-    done = subprocess.run(
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        text=True, errors="replace", check=False,
-    )  # fmt: skip
-    return done.returncode, time.monotonic() - start, done.stdout
+    # Not through a pipe: that would be waited for as long as any process holds its other end.
+    with tempfile.TemporaryFile() as output:
+        process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT
+        )
+        try:
+            status = process.wait(longest)
+        except subprocess.TimeoutExpired:
+            _end(process)
+            status, how = None, f"did not end within {longest:g} s"
+        else:
+            how = "ok" if status == 0 else f"failed with status {status}"
+            how += f" in {time.monotonic() - start:.0f} s"
+        output.seek(0)
+        return status, how, output.read().decode(errors="replace")
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
+        process.wait(SECONDS_TO_END)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()

@@ -78,8 +78,35 @@ def create(path: str, memory: int | None, quota: int | None, period: int | None)
     return made
 
 
+def freeze(path: str) -> None:
+    """Freeze the processes of a group."""
+    _set_frozen(directory("freezer", path), frozen=True)
+
+
+def thaw(path: str) -> None:
+    """Thaw a group and those below it: in version 1, a frozen process ignores even SIGKILL.
+
+    An OCI runtime freezes a container for the moment in which it kills all its processes. If the
+    runtime is killed meanwhile, nothing else thaws them.
+    """
+    for name, _, _ in os.walk(directory("freezer", path), topdown=False):
+        with suppress(OSError):
+            _set_frozen(Path(name), frozen=False)
+
+
+def _set_frozen(group: Path, *, frozen: bool) -> None:
+    if is_v2():
+        (group / "cgroup.freeze").write_text(str(int(frozen)))
+    else:
+        (group / "freezer.state").write_text("FROZEN" if frozen else "THAWED")
+
+
 def remove(path: str) -> None:
-    """Remove a group and those below it from every hierarchy, as far as no process is in them."""
+    """Remove a group and those below it from every hierarchy, as far as no process is in them.
+
+    Frozen processes are thawed, so that those that were killed end.
+    """
+    thaw(path)
     for hierarchy in [ROOT, *ROOT.iterdir()]:
         top = hierarchy / path.lstrip("/")
         if top.is_dir() and not hierarchy.is_symlink():

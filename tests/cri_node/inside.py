@@ -7,10 +7,11 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn
 
-from tests.cri_node import world
+from tests.cri_node import cgroups, world
 from tests.cri_node.cache import Cache
 from tests.cri_node.daemons import NodeError
 from tests.cri_node.node import CriNode
@@ -26,6 +27,9 @@ def main() -> None:
     while True:
         pid, status = os.wait()
         if pid == child:
+            with suppress(ProcessLookupError):  # there may be no other process
+                os.kill(-1, signal.SIGKILL)
+            cgroups.thaw(CriNode.from_environment().cgroup_parent)
             code = os.waitstatus_to_exitcode(status)
             os._exit(code if code >= 0 else 128 - code)
 

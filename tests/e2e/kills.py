@@ -307,9 +307,10 @@ class Node:
                 await self._refuses()
             if self.rng.random() < 0.1:
                 await self.agent_run.pause(0.1)
-            while self.history.now < answers and self.agent_run.is_alive:
-                ended, _ = await asyncio.wait(self.clients, timeout=0.001)
-                assert not ended
+            async with asyncio.timeout(WAIT_SECONDS):
+                while self.history.now < answers and self.agent_run.is_alive:
+                    ended, _ = await asyncio.wait(self.clients, timeout=0.001)
+                    assert not ended
             await self.kill()
             if number % 12 in (4, 8):
                 self._free()
@@ -317,7 +318,8 @@ class Node:
         await self.start()
         for client in asking:
             client.is_stopping = True
-        await asyncio.gather(*self.clients)
+        async with asyncio.timeout(WAIT_SECONDS):
+            await asyncio.gather(*self.clients)
         await self.until(self.has_converged)
         await self.kill()
         self.history.check_answers()

@@ -18,10 +18,14 @@ from .processes import ended_after
 
 WORLD = [sys.executable, "-m", "tests.cri_node", "--"]
 
-BUSY = """
+CONTAINER = """
 image=127.0.0.1:5000/library/busybox:latest
 ctr images pull --plain-http $image >/dev/null
-ctr run --detach --cgroup "/$(basename "$KAKURI_CRI_NODE")/busy" $image busy sleep 1000
+group="/$(basename "$KAKURI_CRI_NODE")/busy"
+ctr run --detach --cgroup "$group" $image busy sleep 1000
+"""
+
+BUSY = f"""{CONTAINER}
 echo "$KAKURI_CRI_NODE"
 readlink /proc/self/ns/pid
 exec sleep 1000
@@ -77,6 +81,13 @@ def test_node_whose_outermost_process_ends_leaves_nothing(busy, number):
     sweep(directory.parent)
     assert not directory.exists()
     assert not list(cgroups.ROOT.glob(f"*/{directory.name}"))
+
+
+def test_world_with_a_frozen_container_ends():
+    """An OCI runtime that is killed while it kills a container leaves it frozen."""
+    freeze = "import sys; from tests.cri_node.cgroups import freeze; freeze(sys.argv[1])"
+    script = f'{CONTAINER}{sys.executable} -c "{freeze}" "$group"'
+    assert subprocess.run([*WORLD, "sh", "-c", script], cwd=ROOT, timeout=60).returncode == 0
 
 
 def test_nodes_run_side_by_side(busy, node):
