@@ -58,8 +58,8 @@ def test_commands_of_the_readme_print_the_answers_shown_there(agent, control_pla
     steps = re.findall(r"^\$ (.*)\n(.*)\n", console, re.MULTILINE)
     assert len(steps) == 6
     for command, answer in steps:
-        real = command.replace("localhost:8080", control_plane.address).replace(
-            "localhost 9000", f"127.0.0.1 {agent.port}"
+        real = command.replace("127.0.0.1:8080", control_plane.address).replace(
+            "127.0.0.1 9000", f"127.0.0.1 {agent.port}"
         )
         done = subprocess.run(
             real, shell=True, capture_output=True, text=True, check=True, timeout=DEADLINE

@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from .processes import DEADLINE, curl, nc
+from .processes import BIN, DEADLINE, clean_environment, curl, nc
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can act as another user")
 
@@ -25,6 +25,7 @@ print("listening", flush=True)
 accepted, _ = listener.accept()
 print(accepted.recv(65536), flush=True)
 """
+SQUAT = ["/usr/bin/python3", "-c", SQUATTER]  # a program that every user may run
 
 
 def as_another_user(command, **options):
@@ -75,13 +76,27 @@ def test_metrics_have_a_port_that_every_user_may_read(start, agent, control_plan
     assert "kakuri_agent_up" in requested_by_another_user(f"http://{address}/metrics")
 
 
+def test_command_sends_nothing_to_a_user_who_took_the_port(control_plane, tmp_path):
+    port = control_plane.port
+    control_plane.end()
+    environment = clean_environment(HOME=str(tmp_path), KAKURI_HOST=f"http://127.0.0.1:{port}")
+    with subprocess.Popen(**as_another_user([*SQUAT, str(port)])) as squatter:
+        assert squatter.stdout.readline() == "listening\n"
+        done = subprocess.run(
+            [BIN / "kakuri", "ps"], capture_output=True, text=True, env=environment
+        )
+        received = squatter.stdout.readline()
+    assert (done.returncode, received) == (6, "b''\n")
+    assert f"user {UNPRIVILEGED} listens there" in done.stderr
+    assert "kakuri context add --server-user" in done.stderr
+
+
 def test_user_who_takes_the_agents_port_is_given_nothing(
     start, tmp_path, agent, control_plane, url
 ):
     assert nc(agent.port, ASK).startswith('{"type":"Node"')
     agent.end(signal.SIGKILL)
-    command = ["/usr/bin/python3", "-c", SQUATTER, str(agent.port)]  # every user may run it
-    with subprocess.Popen(**as_another_user(command)) as squatter:
+    with subprocess.Popen(**as_another_user([*SQUAT, str(agent.port)])) as squatter:
         assert squatter.stdout.readline() == "listening\n"
         answer = curl(f"{url}/workloads", "--json", WORKLOAD)
         received = squatter.stdout.readline()

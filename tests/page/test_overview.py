@@ -178,7 +178,7 @@ def test_page_without_scripts_shows_the_commands(stack, open_page):
     message = page.locator("noscript .notice")  # playwright finds no text in a noscript element
     expect(message).to_be_visible()
     expect(message).to_contain_text("This page needs JavaScript.")
-    expect(message).to_contain_text("curl -N http://localhost:8080/events")
+    expect(message).to_contain_text("curl -N http://127.0.0.1:8080/events")
 
 
 def test_page_is_sent_to_browsers_and_json_to_programs(stack):

@@ -21,7 +21,6 @@ from kakuri_cri import (
     api,
 )
 from kakuri_cri.testing import CriProxy, FakeCri, FakeImage
-from kakuri_tcp import Credentials
 from kakuri_tcp.testing import until
 
 STATES = api.ContainerState
@@ -277,8 +276,8 @@ async def test_runtime_that_is_starting_is_unavailable_and_then_answers(runtime,
 
 
 async def test_runtime_of_another_user_is_not_called(runtime, fake, monkeypatch):
-    other = Credentials(pid=1, uid=54321, gid=1)
-    monkeypatch.setattr("kakuri_tcp._peers.credentials_of", lambda _: other)
+    other = (1, 54321, 1)
+    monkeypatch.setattr("kakuri_tcp._trusted_servers.unix_credentials", lambda _: other)
     with pytest.raises(RuntimeUnavailable, match="54321"):
         await runtime.version()
     with pytest.raises(RuntimeUnavailable, match="54321"):

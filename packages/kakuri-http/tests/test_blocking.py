@@ -20,8 +20,7 @@ from kakuri_http import (
     serve,
 )
 from kakuri_http.blocking import BlockingClient
-from kakuri_tcp import ClientTLS, Credentials, LocalAccess, ServerTLS
-from kakuri_tcp import _peers as peers
+from kakuri_tcp import ClientTLS, LocalAccess, ServerTLS, _trusted_servers
 
 
 def router():
@@ -102,7 +101,7 @@ def test_blocking_client_of_a_unix_socket_gets_a_response(tmp_path):
 
 
 def test_unix_server_of_another_user_raises_untrusted_server(tmp_path, monkeypatch):
-    monkeypatch.setattr(peers, "credentials_of", lambda connected: Credentials(1, 4711, 4711))
+    monkeypatch.setattr(_trusted_servers, "unix_credentials", lambda connected: (1, 4711, 4711))
     everyone = LocalAccess(mode=0o666)  # the server sees the same user
     with serving(f"unix:{tmp_path}/s", local_access=everyone) as where:
         with BlockingClient(where) as client, pytest.raises(UntrustedServer) as caught:

@@ -23,8 +23,7 @@ from kakuri_http import (
     UntrustedServer,
     serve,
 )
-from kakuri_tcp import Credentials, LocalAccess
-from kakuri_tcp import _peers as peers
+from kakuri_tcp import LocalAccess, _trusted_servers
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
@@ -392,7 +391,7 @@ async def test_client_of_a_unix_socket_gets_a_response(tmp_path):
 
 
 async def test_unix_server_of_another_user_raises_untrusted_server(tmp_path, monkeypatch):
-    monkeypatch.setattr(peers, "credentials_of", lambda connected: Credentials(1, 4711, 4711))
+    monkeypatch.setattr(_trusted_servers, "unix_credentials", lambda connected: (1, 4711, 4711))
     everyone = LocalAccess(mode=0o666)  # the server sees the same user
     async with await serve(f"unix:{tmp_path}/s", echo_router(), local_access=everyone) as server:
         async with Client(server.endpoint) as client:

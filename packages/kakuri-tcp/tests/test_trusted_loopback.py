@@ -12,12 +12,13 @@ from kakuri_tcp import (
     ConnectFailed,
     Connection,
     UntrustedServer,
+    _trusted_servers,
     connect,
     listen_lines,
 )
-from kakuri_tcp import _peers as peers
 from kakuri_tcp import _socket_users as socket_users
 from kakuri_tcp._socket_users import is_loopback, server_user
+from kakuri_tcp._trusted_servers import check_server
 
 from .users import EACH_CLIENT, EACH_USER, OTHER, with_blocking, with_connect, with_line_client
 
@@ -58,7 +59,7 @@ def listening_as(monkeypatch):
     """Return a function that sets the user who seems to listen, of what the kernel reports."""
 
     def listening_as(uid):
-        monkeypatch.setattr(peers, "server_user", lambda connected: uid)
+        monkeypatch.setattr(_trusted_servers, "server_user", lambda connected: uid)
 
     return listening_as
 
@@ -83,15 +84,23 @@ async def test_server_of_root_or_this_user_or_an_unknown_one_is_trusted(
     client, uid, endpoint, listening_as, monkeypatch
 ):
     listening_as(uid)
-    monkeypatch.setattr(peers, "knows_users", lambda: uid is not None)
+    monkeypatch.setattr(_trusted_servers, "knows_users", lambda: uid is not None)
     await client(endpoint, trusted_uids=())
 
 
 @EACH_CLIENT
-async def test_server_without_a_socket_raises_connect_failed(client, endpoint, listening_as):
-    listening_as(None)
-    with pytest.raises(ConnectFailed, match="connection reset by peer"):
+async def test_server_without_a_socket_here_raises_connect_failed(client, endpoint, listening_as):
+    listening_as(None)  # as where a firewall forwards the port to another network namespace
+    with pytest.raises(ConnectFailed, match="connect to the address where the server listens"):
         await client(endpoint, trusted_uids=())
+
+
+def test_server_that_has_closed_its_sockets_has_reset_the_connection():
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        connected = socket.create_connection(listener.getsockname())
+        listener.accept()[0].close()
+    with connected, pytest.raises(ConnectionResetError):
+        check_server(connected, "endpoint", ())
 
 
 @EACH_CLIENT
@@ -145,7 +154,7 @@ async def test_nothing_is_sent_while_the_kernel_cannot_be_asked(client, endpoint
     def out_of_descriptors(_socket):
         raise OSError(errno.EMFILE, "Too many open files")
 
-    monkeypatch.setattr(peers, "server_user", out_of_descriptors)
+    monkeypatch.setattr(_trusted_servers, "server_user", out_of_descriptors)
     with pytest.raises(ConnectFailed, match="too many open files"):
         await client(endpoint, trusted_uids=())
 
@@ -174,7 +183,7 @@ async def test_untrusted_server_at_one_address_of_a_name_does_not_hide_a_trusted
             return OTHER if connected.getpeername() == addresses[0][1] else os.geteuid()
 
         monkeypatch.setattr("kakuri_tcp._connect._addresses", found)
-        monkeypatch.setattr(peers, "server_user", user)
+        monkeypatch.setattr(_trusted_servers, "server_user", user)
         with contextlib.nullcontext() if has_trusted else pytest.raises(UntrustedServer):
             await with_line_client("localhost:9000", trusted_uids=())
 
@@ -267,7 +276,7 @@ def test_user_is_unknown_where_the_kernel_has_no_diagnostics(monkeypatch):
 async def test_server_that_can_not_be_checked_is_trusted_with_one_warning(
     endpoint, monkeypatch, caplog
 ):
-    peers._warn_of_unchecked_servers.cache_clear()
+    _trusted_servers._warn_of_unchecked_servers.cache_clear()
     monkeypatch.setattr(socket_users, "_NETLINK_SOCK_DIAG", 31)
     for _ in range(2):
         await with_line_client(endpoint, trusted_uids=())

@@ -9,14 +9,13 @@ import sys
 import pytest
 from kakuri_tcp import (
     ConnectFailed,
-    Credentials,
     Endpoint,
     LocalAccess,
     UntrustedServer,
+    _trusted_servers,
     blocking,
     listen_lines,
 )
-from kakuri_tcp import _peers as peers
 
 from .users import EACH_CLIENT, EACH_USER, OTHER, with_blocking, with_connect, with_line_client
 
@@ -48,7 +47,7 @@ def listening_as(monkeypatch):
     """Return a function that sets the user who seems to listen, of what system calls report."""
 
     def listening_as(uid):
-        monkeypatch.setattr(peers, "credentials_of", lambda connected: Credentials(1, uid, uid))
+        monkeypatch.setattr(_trusted_servers, "unix_credentials", lambda connected: (1, uid, uid))
 
     return listening_as
 
@@ -84,7 +83,7 @@ async def test_unix_server_of_a_trusted_user_is_accepted(client, endpoint, liste
 async def test_unix_server_is_trusted_on_a_system_without_credentials(
     client, endpoint, monkeypatch
 ):
-    monkeypatch.setattr(peers, "credentials_of", lambda connected: None)
+    monkeypatch.setattr(_trusted_servers, "unix_credentials", lambda connected: None)
     await client(endpoint)
 
 

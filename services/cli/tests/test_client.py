@@ -107,11 +107,33 @@ def test_authorities_are_those_of_the_context_for_https(
 
 
 @pytest.mark.parametrize(
-    ("user", "uids"), [(None, None), ("root", [0]), ("1234", [1234]), ("4294967294", [2**32 - 2])]
+    ("user", "uids"), [("root", [0]), ("1234", [1234]), ("4294967294", [2**32 - 2])]
 )
 def test_server_user_of_the_context_is_trusted(transport, user, uids):
     with client.API(Target(Context("unix:/a.sock", server_user=user), "--context")):
         assert transport.made.trusted_uids == uids
+
+
+@pytest.mark.parametrize("host", ["http://127.0.0.1:8080", "unix:/a.sock"])
+@pytest.mark.parametrize(("users", "uids"), [({}, []), ({"kakuri-control-plane": 61234}, [61234])])
+def test_server_of_the_services_user_is_trusted_without_server_user(
+    transport, monkeypatch, host, users, uids
+):
+    monkeypatch.setattr("pwd.getpwnam", lambda name: SimpleNamespace(pw_uid=users[name]))
+    api_of(host)
+    assert transport.made.trusted_uids == uids
+
+
+@pytest.mark.parametrize(
+    ("host", "platform"),
+    [("https://127.0.0.1:8443", "linux"), ("http://127.0.0.1:8080", "darwin")],
+)
+def test_server_on_loopback_is_not_checked_with_a_certificate_or_without_the_kernel(
+    transport, monkeypatch, host, platform
+):
+    monkeypatch.setattr("sys.platform", platform)
+    api_of(host)
+    assert transport.made.trusted_uids is None
 
 
 @pytest.mark.parametrize("user", ["", "no such user", "4294967295", "-1", "١"])

@@ -7,8 +7,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 from kakuri_control_plane._cli import control_plane_service
-from kakuri_tcp import Credentials, Endpoint
-from kakuri_tcp import _peers as peers
+from kakuri_tcp import Endpoint, _trusted_servers
 
 from .fake_agent import CheckedClient
 
@@ -42,8 +41,8 @@ async def squatter_on(kind, tmp_path, received):
 async def answer_of(tmp_path, monkeypatch, kind, agent_uid):
     """Submit a workload to an agent of OTHER; yield the response and what that user received."""
     received = []
-    monkeypatch.setattr(peers, "credentials_of", lambda connected: Credentials(1, OTHER, OTHER))
-    monkeypatch.setattr(peers, "server_user", lambda connected: OTHER)
+    monkeypatch.setattr(_trusted_servers, "unix_credentials", lambda connected: (1, OTHER, OTHER))
+    monkeypatch.setattr(_trusted_servers, "server_user", lambda connected: OTHER)
     async with (
         squatter_on(kind, tmp_path, received) as agent,
         control_plane_service(ANY_PORT, agent, agent_uid=agent_uid) as endpoint,

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from kakuri_tcp._endpoint import Endpoint
 from kakuri_tcp._errors import ConnectFailed, UntrustedServer, format_seconds
 from kakuri_tcp._limits import check_timeout, checked_uids
-from kakuri_tcp._peers import check_server
 from kakuri_tcp._reasons import reason_of
 from kakuri_tcp._tls import ClientTLS, tls_for
+from kakuri_tcp._trusted_servers import check_server
 
 if TYPE_CHECKING:
     import ssl

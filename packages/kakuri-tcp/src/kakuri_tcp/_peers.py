@@ -1,16 +1,10 @@
-"""Identity of the other end: peers of a server by address or user, Unix servers by user."""
+"""Identity of the other end of an accepted socket, by address or by user."""
 
-import errno
-import functools
 import ipaddress
-import os
 import socket
-import struct
-from collections.abc import Collection
 from dataclasses import dataclass
 
-from kakuri_tcp._errors import UntrustedServer
-from kakuri_tcp._socket_users import is_loopback, knows_users, server_user
+from kakuri_tcp._socket_users import is_loopback, unix_credentials
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,53 +52,7 @@ def identify(accepted: socket.socket, address: object) -> Peer:
     return Peer(f"uid={found.uid}", f"unix:pid={found.pid},uid={found.uid}", found)
 
 
-def check_server(
-    connected: socket.socket, endpoint: str, trusted_uids: Collection[int] | None
-) -> None:
-    """Check that a server of this machine runs as root, as this user or as a trusted one.
-
-    Any user who may create files in a Unix socket's directory can put a server there, and any user
-    can listen on a port that is free. The kernel records the user of both, so that a server can't
-    forge it. What the system doesn't report is not checked, nor are servers elsewhere.
-
-    Args:
-        connected: The client's socket.
-        endpoint: The endpoint, for the error.
-        trusted_uids: Users whose servers are trusted besides root and the user of this process;
-            None to check only servers of Unix sockets.
-
-    Raises:
-        UntrustedServer: The server runs as another user.
-        OSError: The server has closed the connection, or the kernel could not be asked.
-    """
-    uid: int | None = None
-    if connected.family == socket.AF_UNIX:
-        server = credentials_of(connected)
-        uid = None if server is None else server.uid
-    elif trusted_uids is not None and is_loopback(connected.getpeername()[0]):
-        uid = server_user(connected)
-        if uid is None:
-            if knows_users():  # its socket is gone
-                raise ConnectionResetError(errno.ECONNRESET, os.strerror(errno.ECONNRESET))
-            _warn_of_unchecked_servers()
-    if uid is not None and uid not in {0, os.geteuid(), *(trusted_uids or ())}:
-        raise UntrustedServer(endpoint, uid)
-
-
-@functools.cache  # once
-def _warn_of_unchecked_servers() -> None:
-    import logging  # noqa: PLC0415 (commands of blocking sockets pay for what they need)
-
-    logging.getLogger("kakuri_tcp").warning(
-        "the kernel doesn't report the users of servers on loopback, so a server of another user "
-        "of this machine can't be recognized"
-    )
-
-
 def credentials_of(connected: socket.socket) -> Credentials | None:
     """Return the credentials of a Unix socket's peer; None if the system has none."""
-    if not hasattr(socket, "SO_PEERCRED"):
-        return None
-    size = struct.calcsize("3i")  # struct ucred of unix(7)
-    raw = connected.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size)
-    return Credentials(*struct.unpack("3i", raw))
+    found = unix_credentials(connected)
+    return None if found is None else Credentials(*found)

@@ -1,11 +1,11 @@
-"""Users of TCP sockets on this machine, from the kernel's socket diagnostics.
+"""Users of sockets on this machine: of Unix sockets, and of TCP from the socket diagnostics.
 
-The kernel is asked for one socket at a time (sock_diag(7), struct inet_diag_req_v2), which takes a
-few microseconds and no privilege. The other end of a connection over loopback is such a socket.
+The kernel is asked for one TCP socket at a time (sock_diag(7), struct inet_diag_req_v2), which
+takes a few microseconds and no privilege. The other end of a connection over loopback is such a
+socket.
 """
 
 import errno
-import ipaddress
 import os
 import socket
 import struct
@@ -24,6 +24,12 @@ _UNSUPPORTED = {
     errno.EACCES, errno.EAFNOSUPPORT, errno.EPERM, errno.EPROTONOSUPPORT, errno.ESOCKTNOSUPPORT,
 }  # fmt: skip
 
+_IPV4 = 4  # bytes
+_IPV4_MAPPED = bytes(10) + b"\xff\xff"
+_LOOPBACK_NETWORK = 127  # 127.0.0.0/8
+_LOOPBACK_IPV6 = bytes(15) + b"\1"
+
+_CREDENTIALS = struct.Struct("3i")  # struct ucred of unix(7)
 _HEADER = struct.Struct("=IHHII")  # struct nlmsghdr: length, type, flags, sequence, port
 _REQUEST = struct.Struct("=BBBBI")  # family, protocol, extensions, padding, states
 _PORTS = struct.Struct("!HH")
@@ -37,7 +43,17 @@ _ANSWER = struct.Struct("=4x4s44x12xII")
 
 def is_loopback(host: str) -> bool:
     """Return whether a host, as getpeername(2) returns it, is this machine's loopback."""
-    return _ip(host).is_loopback
+    address = _packed(host)
+    return address[0] == _LOOPBACK_NETWORK if len(address) == _IPV4 else address == _LOOPBACK_IPV6
+
+
+def unix_credentials(connected: socket.socket) -> tuple[int, int, int] | None:
+    """Return process, user and group of a Unix socket's peer; None if the system has none."""
+    if not hasattr(socket, "SO_PEERCRED"):
+        return None
+    raw = connected.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+    pid, uid, gid = _CREDENTIALS.unpack(raw)
+    return pid, uid, gid
 
 
 def server_user(connected: socket.socket) -> int | None:
@@ -91,16 +107,17 @@ def _user(local: tuple[Any, ...], remote: tuple[Any, ...] | None = None) -> int 
     Raises:
         OSError: The kernel could not be asked, for example because no descriptor is left.
     """
-    source = _ip(local[0])
-    anywhere = ipaddress.ip_address(bytes(len(source.packed)))
-    destination, remote_port = (anywhere, 0) if remote is None else (_ip(remote[0]), remote[1])
+    if not hasattr(socket, "AF_NETLINK"):  # another system than Linux
+        return None
+    source = _packed(local[0])
+    destination, remote_port = (b"", 0) if remote is None else (_packed(remote[0]), remote[1])
     ports = _PORTS.pack(local[1], remote_port)
-    family = socket.AF_INET if source.version == 4 else socket.AF_INET6
+    family = socket.AF_INET if len(source) == _IPV4 else socket.AF_INET6
     request = (
         _REQUEST.pack(family, socket.IPPROTO_TCP, 0, 0, _ANY_STATE)
         + ports
-        + source.packed.ljust(16, b"\0")
-        + destination.packed.ljust(16, b"\0")
+        + source.ljust(16, b"\0")
+        + destination.ljust(16, b"\0")
         + _LOOPBACK_INTERFACE  # without it, sockets of SO_BINDTODEVICE are not found
         + _NO_COOKIE
     )
@@ -124,7 +141,10 @@ def _user(local: tuple[Any, ...], remote: tuple[Any, ...] | None = None) -> int 
     return int(user) if inode else None  # without an inode, no process has the socket
 
 
-def _ip(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
-    """Return the address of a host; the kernel looks up IPv4-mapped ones as IPv4."""
-    ip = ipaddress.ip_address(host.partition("%")[0])
-    return (isinstance(ip, ipaddress.IPv6Address) and ip.ipv4_mapped) or ip
+def _packed(host: str) -> bytes:
+    """Return the bytes of an address, 4 or 16; the kernel looks up IPv4-mapped ones as IPv4."""
+    host = host.partition("%")[0]
+    if ":" not in host:
+        return socket.inet_pton(socket.AF_INET, host)
+    address = socket.inet_pton(socket.AF_INET6, host)
+    return address.removeprefix(_IPV4_MAPPED)

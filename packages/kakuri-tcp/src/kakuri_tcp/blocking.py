@@ -182,7 +182,7 @@ def _check_server(
     connected: socket.socket, endpoint: Endpoint, trusted_uids: Collection[int] | None
 ) -> None:
     """Check a server as `check_server` does; the socket is closed if it fails."""
-    from kakuri_tcp._peers import check_server  # noqa: PLC0415
+    from kakuri_tcp._trusted_servers import check_server  # noqa: PLC0415
 
     try:
         check_server(connected, str(endpoint), trusted_uids)

@@ -2,6 +2,7 @@
 
 import os
 import re
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Self
@@ -30,6 +31,9 @@ RESPONSE_SECONDS = 30.0
 
 MAX_RESPONSE = 64 << 20
 """Maximum bytes of a response that is not a stream: a hundred workloads of the largest size."""
+
+SERVICE_USER = "kakuri-control-plane"
+"""The user of the control plane's systemd unit, after which systemd names it."""
 
 JSON_CONTENT = {"Content-Type": "application/json"}
 """The field of a request with a JSON document."""
@@ -331,16 +335,25 @@ class API:
 
 
 def _trusted(target: Target) -> list[int] | None:
-    """Return the users who may serve a context besides root and this process's; None for any.
+    """Return the users who may serve a target on this machine, besides root and this process's.
+
+    Returns:
+        The users; None not to check a server on loopback: that of https has a certificate, and
+        only Linux reports who listens.
 
     Raises:
         UsageError: There is no such user.
     """
     name = target.context.server_user
-    if name is None:
+    if name is None and (target.context.host.startswith("https:") or sys.platform != "linux"):
         return None
-    import pwd  # noqa: PLC0415 (only with a user)
+    import pwd  # noqa: PLC0415 (not every system has it)
 
+    if name is None:
+        try:
+            return [pwd.getpwnam(SERVICE_USER).pw_uid]
+        except KeyError:
+            return []
     if re.fullmatch("[0-9]{1,10}", name) and int(name) <= _MAX_UID:
         return [int(name)]
     try:

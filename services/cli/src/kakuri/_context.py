@@ -95,7 +95,8 @@ def use(invocation: Invocation, *, name: str) -> None:
 @click.option("--ca", metavar="PATH", help="A PEM file of the certificate authorities to trust.")
 @click.option("--server-user", metavar="USER",
               help="The user (a name or a number) that the control plane runs as on this machine. "
-              "Requests are sent only if the server runs as this user, root or you.")  # fmt: skip
+              "Requests are sent only if the server runs as this user, root or you. Default: "
+              "kakuri-control-plane.")  # fmt: skip
 @click.pass_obj
 def add(
     invocation: Invocation,
