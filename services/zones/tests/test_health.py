@@ -66,6 +66,20 @@ async def test_health_has_only_printable_text_of_the_runtime(runtime, node):
     assert (await node.zones.health()).handlers == ["", "\\x1b[2J\\x9b\\u202e", "edera"]
 
 
+async def test_thousands_of_handlers_are_reported_in_a_bounded_answer(runtime, node):
+    runtime.node.handlers = [f"handler-{number:05}{'x' * 100}" for number in range(5000)]
+    health = await node.zones.health()
+    assert health.message.startswith("expected the runtime to have handler 'edera', got [")
+    assert (len(health.handlers), len(health.message) < 1200) == (100, True)
+
+
+async def test_required_handler_is_found_among_thousands(runtime, node):
+    runtime.node.handlers = [f"a{number}" for number in range(5000)] + ["edera"]
+    runtime.node.conditions |= {f"Other{number}": True for number in range(5000)}
+    health = await node.zones.health()
+    assert (health.status, len(health.conditions)) == ("ok", 100)
+
+
 class InstantRuntime:
     """A client of a ready runtime whose answers need no turn of the event loop."""
 

@@ -1,9 +1,10 @@
 from contextlib import suppress
 
 import pytest
-from kakuri_cri import Runtime, RuntimeUnavailable
+from kakuri_cri import Runtime, RuntimeUnavailable, api
 from kakuri_cri.testing import FakeCri, FakeImage
-from kakuri_zones._image_collection import DiskUse, ImageCollector, disk_use
+from kakuri_zones import _image_collection
+from kakuri_zones._image_collection import DiskUse, ImageCollector, _is_any_of, disk_use
 from kakuri_zones._images import Images
 from kakuri_zones._settings import CollectionLimits
 from structlog.testing import capture_logs
@@ -220,3 +221,46 @@ def test_disk_use_is_that_of_the_file_system(tmp_path):
     use = disk_use(str(tmp_path))
     assert 0 < use.available <= use.capacity
     assert disk_use("/nowhere/at/all") is None
+
+
+class LookedUp(frozenset):
+    """References that are looked up: going through thousands for each image takes minutes."""
+
+    def __iter__(self):
+        raise AssertionError("the references are not to be iterated over")
+
+
+@pytest.mark.parametrize(
+    ("reference", "is_named"),
+    [
+        ("sha256:1", True),
+        ("docker.io/library/app:1", True),
+        ("library/app:1", True),
+        ("app:1", True),
+        ("docker.io/library/app@sha256:2", True),
+        ("pp:1", False),
+        ("app", False),
+    ],
+)
+def test_image_is_looked_up_by_its_names_with_and_without_their_registry(reference, is_named):
+    image = api.Image(
+        id="sha256:1",
+        repo_tags=("docker.io/library/app:1",),
+        repo_digests=("docker.io/library/app@sha256:2",),
+    )
+    assert _is_any_of(image, LookedUp([reference, "other:1"])) is is_named
+
+
+def test_name_of_many_slashes_is_looked_up_a_bounded_number_of_times():
+    assert not _is_any_of(api.Image(id="/" * 1_000_000), LookedUp())
+
+
+async def test_runtime_configuration_that_is_too_large_is_not_read(node, monkeypatch):
+    monkeypatch.setattr(_image_collection, "MAX_INFO", 10)
+    node.runtime.node.sandbox_image = "pause:3.6"
+    node.add("pause:3.6")
+    collector = node.collector(max_age=1.0, min_age=0.0)
+    await collector.collect()
+    node.now = OLD
+    await collector.collect()
+    assert node.runtime.images.statuses() == []

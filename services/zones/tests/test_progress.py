@@ -108,3 +108,10 @@ def test_used_space_is_in_bytes(tmp_path, monkeypatch):
 
     monkeypatch.setattr(os, "statvfs", lambda path: Status)
     assert used_on_disk(str(tmp_path)) == 600 * 4096
+
+
+@pytest.mark.parametrize("path", ["/a\0b", "\0"])
+def test_mount_point_with_nul_counts_as_unknown(path):
+    progress = PullProgress(0.0)
+    progress.update(usage(MEGABYTE, path), 1.0)
+    assert progress.stalled_for(1.0) == 1.0

@@ -3,7 +3,7 @@ import asyncio
 import pytest
 from kakuri_cri import CallRefused, GrpcChannel, Runtime, api
 from kakuri_protobuf import encode
-from kakuri_workload import PullPolicy, RestartPolicy
+from kakuri_workload import MAX_SPEC_BYTES, PullPolicy, RestartPolicy
 from kakuri_workload.testing import zone_spec
 from kakuri_zones import _labels as labels
 from kakuri_zones._images import NodeImage
@@ -221,6 +221,41 @@ async def test_spec_that_cannot_be_read_is_ignored(cri, runtime, annotation):
     await make(cri)
     runtime.container("z").config.annotations[labels.SPEC] = annotation
     assert await RuntimeReader(cri).spec("z") is None
+
+
+async def test_spec_of_another_zone_is_ignored(cri, runtime):
+    await make(cri)
+    other = zone_spec("other", image="app:1", memory_mb=64, cpu_millicores=500)
+    runtime.container("z").config.annotations.update(labels.container_annotations(other))
+    assert await RuntimeReader(cri).spec("z") is None
+
+
+async def test_spec_that_is_too_large_is_ignored(cri, runtime):
+    await make(cri)
+    annotations = runtime.container("z").config.annotations
+    annotations[labels.SPEC] += " " * MAX_SPEC_BYTES
+    assert await RuntimeReader(cri).spec("z") is None
+
+
+@pytest.mark.parametrize("zone_id", ["", "x" * 100_000, "../z", "a\x1b[2J\u202e\n", "A"])
+async def test_object_with_the_label_of_no_valid_zone_is_ignored(cri, runtime, zone_id):
+    await make(cri)
+    await make(cri, zone_spec("bad", image="app:1", memory_mb=64, cpu_millicores=500))
+    for labelled in (runtime.sandbox("bad"), runtime.container("bad")):
+        labelled.config.labels[labels.WORKLOAD_ID] = zone_id
+    assert list(await RuntimeReader(cri).all()) == ["z"]
+
+
+@pytest.mark.parametrize(
+    ("label", "attempt"),
+    [("7", 7), ("999999999", 999_999_999), ("2147483648", 0), ("9999999999", 0), ("-1", 0)],
+)
+async def test_attempt_beyond_those_of_zones_counts_as_none(cri, runtime, label, attempt):
+    await make(cri)
+    for labelled in (runtime.sandbox("z"), runtime.container("z")):
+        labelled.config.labels[labels.ATTEMPT] = label
+    observed = await RuntimeReader(cri).zone("z")
+    assert (observed.sandbox.attempt, observed.container.attempt) == (attempt, attempt)
 
 
 async def test_spec_with_unknown_fields_is_ignored(cri, runtime):

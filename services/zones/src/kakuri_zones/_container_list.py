@@ -95,7 +95,7 @@ class ContainerList:
         ready: set[str] = set()
         zones: dict[str, None] = {}
         for sandbox in sandboxes:
-            zone_id = sandbox.labels.get(labels.WORKLOAD_ID, "")
+            zone_id = labels.zone_id_of(sandbox.labels)
             zones[zone_id] = None
             if sandbox.state == api.PodSandboxState.SANDBOX_READY:
                 ready.add(zone_id)

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from typing import ClassVar
 
 import structlog
@@ -27,6 +28,9 @@ MAX_NAME = 128
 
 MAX_MESSAGE = 1024
 """Characters of the runtime's message about a condition."""
+
+MAX_ITEMS = 100
+"""Conditions and handlers that are reported; of the handlers, the first by name."""
 
 NO_CONTAINER = "kakuri-probe"
 """An id that no container has."""
@@ -136,10 +140,10 @@ async def check_health(
                 _name(each.reason) or None,
                 printable(each.message, MAX_MESSAGE) or None,
             )
-            for each in _conditions(status)
+            for each in islice(_conditions(status), MAX_ITEMS)
         ]
         + list(own),
-        sorted(_name(each.name) for each in status.runtime_handlers) or None,
+        sorted(_name(each.name) for each in status.runtime_handlers)[:MAX_ITEMS] or None,
         OptionalCalls(monitor.has_events, cgroup_parent.has_runtime_config, reopen, usage),
     )
 
@@ -200,4 +204,5 @@ def _faults(status: api.StatusResponse, required: Iterable[str]) -> Iterable[str
     present = {_name(each.name) for each in status.runtime_handlers}
     if present:
         for name in sorted(set(required) - present):
-            yield f"expected the runtime to have handler {name!r}, got {sorted(present)}"
+            got = printable(str(sorted(present)[:MAX_ITEMS]), MAX_MESSAGE)
+            yield f"expected the runtime to have handler {name!r}, got {got}"

@@ -9,15 +9,17 @@ it, if the settings keep it, or within a minimum age after it was first seen.
 import asyncio
 import os
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
 import structlog
 from kakuri_cri import CallRefused, CriError, Runtime, api
 from kakuri_json import JSONError, decode
+from kakuri_workload import MAX_IMAGE_LENGTH
 
-from kakuri_zones._images import Images, tagged
+from kakuri_zones._images import MAX_INFO, Images, tagged
 from kakuri_zones._progress import mountpoint
 from kakuri_zones._settings import DEFAULT_COLLECTION, CollectionLimits
 
@@ -179,7 +181,8 @@ class ImageCollector:
         """Return the reference of the image of sandboxes, which containerd 1.x does not pin."""
         config = (await self._cri.status(verbose=True)).info.get("config", "")
         try:
-            image = decode(config, type=_RuntimeConfig).sandbox_image if config else ""
+            is_read = 0 < len(config) <= MAX_INFO
+            image = decode(config, type=_RuntimeConfig).sandbox_image if is_read else ""
         except JSONError:
             image = ""
         return {tagged(image)} if image else set()
@@ -188,13 +191,20 @@ class ImageCollector:
         return self._images.last_used.get(image.id, self._seen[image.id])
 
 
-def _is_any_of(image: api.Image, references: Iterable[str]) -> bool:
+def _is_any_of(image: api.Image, references: AbstractSet[str]) -> bool:
     """Return whether one of the references names an image; without a registry, any matches."""
-    names = {image.id, *image.repo_tags, *image.repo_digests}
-    return any(
-        reference in names or any(name.endswith(f"/{reference}") for name in names)
-        for reference in references
-    )
+    names = (image.id, *image.repo_tags, *image.repo_digests)
+    return any(each in references for name in names for each in _suffixes(name))
+
+
+def _suffixes(name: str) -> Iterator[str]:
+    """Yield a name, and what follows each of its slashes; no reference has more of them."""
+    yield name
+    for _ in range(MAX_IMAGE_LENGTH):
+        _, slash, name = name.partition("/")
+        if not slash:
+            return
+        yield name
 
 
 def _name(image: api.Image) -> str:

@@ -4,12 +4,15 @@ The first four belong to Kakuri. The others are those of the kubelet (pkg/kubele
 which tools such as crictl show.
 """
 
+import re
+from collections.abc import Mapping
 from dataclasses import fields
 from hashlib import sha256
 from typing import Any
 
 from kakuri_json import canonical, encode
 from kakuri_workload import DEFAULT_RUNTIME_CLASS, ZoneSpec
+from kakuri_workload import WORKLOAD_ID as WORKLOAD_ID_PATTERN
 
 MANAGED_BY = "kakuri.dev/managed-by"
 WORKLOAD_ID = "kakuri.dev/workload-id"
@@ -39,6 +42,9 @@ NAMESPACE = "kakuri"
 _RESTARTS = {"restart_policy", "max_restarts"}
 """Fields of a workload that its zone does not depend on."""
 
+_zone_id = re.compile(WORKLOAD_ID_PATTERN)
+_attempt = re.compile("[0-9]{1,9}")  # fewer digits than the limit, so there is always a next one
+
 _HASH_DIGITS = 32
 """Digits of a SHA-256 that are kept: specs of one id do not collide, and every runtime accepts
 labels of this length."""
@@ -47,6 +53,18 @@ labels of this length."""
 def of_zone(zone_id: str) -> dict[str, str]:
     """Return the labels that select every object of one zone."""
     return {**OURS, WORKLOAD_ID: zone_id}
+
+
+def zone_id_of(labels: Mapping[str, str]) -> str:
+    """Return the zone that the labels of an object name; empty if none can have that id."""
+    zone_id = labels.get(WORKLOAD_ID, "")
+    return zone_id if _zone_id.fullmatch(zone_id) else ""
+
+
+def attempt_of(labels: Mapping[str, str]) -> int:
+    """Return the attempt in the labels of an object; 0 if there is none, or no valid one."""
+    attempt = labels.get(ATTEMPT, "")
+    return int(attempt) if _attempt.fullmatch(attempt) else 0
 
 
 def spec_hash(spec: ZoneSpec) -> str:

@@ -32,7 +32,6 @@ KILLED = 137
 START_ERROR = "StartError"
 
 _DIGEST = re.compile("[a-z0-9]{1,32}:[a-f0-9]{32,128}")
-_SMALL_NUMBER = re.compile("[0-9]{1,10}")
 
 ZONE_LOST = "ZoneLost"
 
@@ -61,13 +60,13 @@ class Sandbox:
         """Create one from an item of a list."""
         return cls(
             listed.id,
-            listed.labels.get(labels.WORKLOAD_ID, ""),
+            labels.zone_id_of(listed.labels),
             attempt_of(listed.metadata),
             listed.state == api.PodSandboxState.SANDBOX_READY,
             listed.created_at,
             listed.runtime_handler,
             listed.labels.get(labels.SPEC_HASH, ""),
-            _number(listed.labels.get(labels.ATTEMPT, "")),
+            labels.attempt_of(listed.labels),
             address and printable(address, MAX_ADDRESS),
         )
 
@@ -98,13 +97,13 @@ class Container:
         """Create one from an item of a list, which has no times, exit code or reason."""
         return cls(
             listed.id,
-            listed.labels.get(labels.WORKLOAD_ID, ""),
+            labels.zone_id_of(listed.labels),
             listed.pod_sandbox_id,
             attempt_of(listed.metadata),
             listed.state,
             listed.created_at,
             listed.labels.get(labels.SPEC_HASH, ""),
-            _number(listed.labels.get(labels.ATTEMPT, "")),
+            labels.attempt_of(listed.labels),
             image_digest=image_digest(listed.annotations),
         )
 
@@ -296,10 +295,6 @@ def addresses(status: api.PodSandboxStatus) -> list[str]:
 
 def _seconds(nanoseconds: int) -> float | None:
     return nanoseconds / NANOSECONDS if nanoseconds > 0 else None
-
-
-def _number(text: str) -> int:
-    return int(text) if _SMALL_NUMBER.fullmatch(text) else 0
 
 
 def image_digest(annotations: Mapping[str, str]) -> str | None:

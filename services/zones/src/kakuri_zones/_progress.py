@@ -28,8 +28,9 @@ def received(mountpoint: str) -> int | None:
 
 
 def mountpoint(usage: api.FilesystemUsage) -> str:
-    """Return where a file system of the runtime is mounted; empty if the runtime does not say."""
-    return "" if usage.fs_id is None else usage.fs_id.mountpoint
+    """Return where a file system of the runtime is mounted; empty if it reports no valid path."""
+    path = "" if usage.fs_id is None else usage.fs_id.mountpoint
+    return "" if "\0" in path else path
 
 
 def used_on_disk(path: str) -> int | None:

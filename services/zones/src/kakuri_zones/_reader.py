@@ -13,7 +13,7 @@ import structlog
 from kakuri_cri import CriError, NotFound, Runtime, RuntimeUnavailable, api
 from kakuri_cri.api import ContainerState
 from kakuri_json import JSONError, convert, decode
-from kakuri_workload import ZoneSpec, present_spelling
+from kakuri_workload import MAX_SPEC_BYTES, ZoneSpec, present_spelling
 
 from kakuri_zones import _labels as labels
 from kakuri_zones._container_list import ContainerList
@@ -105,7 +105,7 @@ class RuntimeReader:
         """Return the spec of a zone's latest container.
 
         Returns:
-            None if there is no container, or if another version of this program wrote its spec.
+            None if there is no container, or if its spec is not valid or of another zone.
 
         Raises:
             CriError: The call failed.
@@ -119,12 +119,13 @@ class RuntimeReader:
                 continue
             if latest is None or age(container) > age(latest):
                 latest, document = container, each.annotations.get(labels.SPEC, "")
-        if document is None:
+        if document is None or len(document) > MAX_SPEC_BYTES:
             return None
         try:
-            return convert(present_spelling(decode(document)), type=ZoneSpec)
-        except JSONError:
+            spec = convert(present_spelling(decode(document)), type=ZoneSpec)
+        except JSONError:  # another version of this program wrote it
             return None
+        return spec if spec.id == zone_id else None
 
     def _is_final(self, listed: Container) -> bool:
         last = self._containers.get(listed.id)
