@@ -7,7 +7,9 @@ import signal
 import subprocess
 from pathlib import Path
 
-from .processes import nc
+import pytest
+
+from .processes import curl, nc
 
 OPERATIONS = Path(__file__).parents[2] / "docs" / "operations.md"
 
@@ -45,6 +47,11 @@ def submit(agent, *names: str) -> None:
     nc(agent.port, "".join(f"{line}\n" for line in lines))
 
 
+def store_id(agent) -> str:
+    (line,) = nc(agent.port, '{"type":"DescribeNode"}\n').splitlines()
+    return json.loads(line)["store_id"]
+
+
 def test_restore_after_a_crash_brings_back_the_backup_alone(start, tmp_path):
     state, backup = tmp_path / "state", tmp_path / "backup"
     backup.mkdir()
@@ -59,12 +66,88 @@ def test_restore_after_a_crash_brings_back_the_backup_alone(start, tmp_path):
     assert agent.end() == 0
     run(save, state, backup)
     agent = start_agent()
+    replaced = store_id(agent)
     submit(agent, "c")
     agent.end(signal.SIGKILL)
     assert (state / "simulated.sqlite-wal").exists()
     run(remove, state, backup)
     run(restore, state, backup)
-    assert workloads(start_agent()) == {"a", "b"}
+    agent = start_agent()
+    assert workloads(agent) == {"a", "b"}
+    restored = store_id(agent)
+    assert restored != replaced
+    for number in (signal.SIGTERM, signal.SIGKILL, signal.SIGTERM):
+        agent.end(number)
+        agent = start_agent()
+        assert store_id(agent) == restored
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize(
+    ("is_snapshot", "names"),
+    [
+        (False, ["simulated.sqlite"]),
+        (False, None),  # all files, also the lock file
+        (True, ["simulated.sqlite", "simulated.sqlite-wal"]),
+        (True, None),
+    ],
+)
+def test_backup_that_is_copied_over_the_files_of_the_store_gets_a_new_store_id(
+    start, tmp_path, number, is_snapshot, names
+):
+    """The operator forgets to remove the files; a snapshot is taken while the agent runs."""
+    state, backup = tmp_path / "state", tmp_path / "backup"
+
+    def start_agent():
+        return start("kakuri-agent", "--listen", "127.0.0.1:0", "--state-dir", str(state))
+
+    agent = start_agent()
+    replaced = store_id(agent)
+    submit(agent, "a")
+    if not is_snapshot:
+        assert agent.end() == 0
+    shutil.copytree(state, backup)
+    if is_snapshot:
+        assert agent.end() == 0
+    agent = start_agent()
+    assert store_id(agent) == replaced
+    submit(agent, "b")
+    agent.end(number)
+    (state / "simulated.sqlite-wal").unlink(missing_ok=True)  # else it does not start
+    for name in names or [each.name for each in backup.iterdir()]:
+        shutil.copy2(backup / name, state / name)
+    agent = start_agent()
+    assert workloads(agent) == {"a"}
+    assert store_id(agent) != replaced
+
+
+def test_client_that_continues_after_an_index_of_the_replaced_store_gets_410(start, tmp_path):
+    state, backup = tmp_path / "state", tmp_path / "backup"
+    backup.mkdir()
+    (save,) = commands("cd /var/lib/kakuri && cp")
+    remove, restore = commands("rm /var/lib/kakuri", "cp -a /backup")
+    listen = ("--listen", f"unix:{tmp_path / 'agent.sock'}")
+
+    def start_agent():
+        return start("kakuri-agent", *listen, "--state-dir", str(state))
+
+    agent = start_agent()
+    control_plane = start(
+        "kakuri-control-plane", "--listen", "127.0.0.1:0", "--agent", agent.address
+    )
+    url = f"http://{control_plane.address}"
+    replaced = json.loads(curl(f"{url}/nodes").body)["nodes"][0]["store_id"]
+    agent.end()
+    run(save, state, backup)
+    agent = start_agent()
+    agent.end(signal.SIGKILL)
+    run(remove, state, backup)
+    run(restore, state, backup)
+    agent = start_agent()
+    answer = curl(f"{url}/events?after=1&store_id={replaced}", "--retry", "20")
+    problem = json.loads(answer.body)
+    assert (answer.status, problem["code"]) == (410, "compacted")
+    assert problem["store_id"] != replaced
 
 
 def test_backup_of_a_store_with_a_log_takes_the_log(start, tmp_path):

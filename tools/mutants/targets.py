@@ -55,7 +55,7 @@ MODULES = {
     "kakuri-registry": (
         "_backlog", "_cells", "_durability", "_ended", "_directory", "_event_rows", "_history",
         "_index", "_journal", "_journal_writer", "_loading", "_ordered", "_outcomes",
-        "_publisher", "_recovery", "_registry", "_registry_reader", "_rows", "_sizes",
+        "_publisher", "_recovery", "_registry", "_registry_reader", "_rows", "_session", "_sizes",
         "_space_reserve", "_sqlite", "_transactions", "_write_ahead_log", "_writer",
     ),
     "kakuri-sidecar": ("**/*",),

@@ -9,6 +9,7 @@ import asyncio
 import errno
 import os
 import sys
+from contextlib import closing
 from pathlib import Path
 
 from kakuri_registry import SQLiteStore, StoreFull, StoreWriter, WorkloadRegistry
@@ -44,6 +45,14 @@ def reopened(store: SQLiteStore, path: Path) -> tuple[SQLiteStore, WorkloadRegis
     loaded = store.load()
     assert not loaded.problems, loaded.problems
     return store, WorkloadRegistry.load(loaded)
+
+
+def store_id_of(path: Path) -> str:
+    """Return the id that a run reports which only opens the store."""
+    with closing(SQLiteStore(path, reserve=RESERVE)) as store:
+        store_id = store.load().store_id
+    assert store_id is not None
+    return store_id
 
 
 async def register(registry: WorkloadRegistry, writer: StoreWriter, names: list[str]) -> int:
@@ -118,6 +127,21 @@ async def main(directory: Path) -> None:
         registry.remove(name)
         del expected[name]
     await writer.flushed()
+
+    # It also starts if nothing can be written at all: neither its log nor, once, its lock file. As
+    # versions may be used again then, the next run is that of another store.
+    await writer.close()
+    store.close()
+    os.truncate(directory / "kakuri.db.lock", 0)
+    fill(directory / "yet-another-program.log")
+    assert free(directory) == 0
+    ids = [store_id_of(path), store_id_of(path)]
+    (directory / "yet-another-program.log").unlink()
+    ids += [store_id_of(path), store_id_of(path)]
+    assert len({*ids}) == 3, ids
+    assert ids[2] == ids[3], ids
+    store, registry = reopened(store, path)
+    writer = StoreWriter(registry, store)
 
     # With space for twice the reserve, it is allocated again and new workloads are accepted.
     (directory / "another-program.log").unlink()

@@ -381,24 +381,6 @@ def test_database_of_schema_8_gets_traces_and_an_identity_and_keeps_its_events(p
     assert re.fullmatch("[0-9a-f]{32}", loaded.store_id)
 
 
-def test_identity_of_a_database_stays_and_differs_from_that_of_another(tmp_path):
-    def identities(path):
-        for _ in range(2):
-            with closing(SQLiteStore(path)) as store:
-                yield WorkloadRegistry.load(store.load()).store_id
-
-    first, second = ([*identities(tmp_path / name / "kakuri.db")] for name in ("one", "other"))
-    assert first[0] == first[1] != second[0] == second[1]
-
-
-def test_identity_that_is_damaged_is_left_out(path):
-    stored(path, *changes_of(registry := WorkloadRegistry(), lambda: removed(registry))[:1])
-    with closing(sqlite3.connect(path, isolation_level=None)) as damaged:
-        damaged.execute("UPDATE registry SET identity = 'x'")
-    with closing(SQLiteStore(path)) as store:
-        assert store.load().store_id is None
-
-
 @pytest.mark.parametrize(
     ("change", "problem"),
     [

@@ -11,6 +11,7 @@ from kakuri_registry import (
     SQLiteStore,
     StoreMismatch,
     WorkloadEntry,
+    _session,
     _sqlite,
     _write_ahead_log,
 )
@@ -125,7 +126,7 @@ def test_crash_at_any_point_of_a_start_leaves_a_log_that_belongs_to_its_database
                 is_empty = truncate_log(connection)
         return is_empty
 
-    monkeypatch.setattr(_write_ahead_log, "truncate_log", keep)
+    monkeypatch.setattr(_session, "truncate_log", keep)
     node.run("b")
     monkeypatch.undo()
     assert [ids(image) for image in images[:2]] == [["a"], ["a"]]
@@ -135,7 +136,7 @@ def test_log_that_a_full_disk_keeps_from_being_truncated_still_belongs_to_its_da
     node, monkeypatch
 ):
     node.run("a")
-    monkeypatch.setattr(_write_ahead_log, "truncate_log", lambda _connection: False)
+    monkeypatch.setattr(_session, "truncate_log", lambda _connection: False)
     monkeypatch.setattr(_sqlite, "truncate_log", lambda _connection: False)
     node.crash("b", "c")
     monkeypatch.undo()
@@ -233,17 +234,6 @@ def test_log_limit_is_reached_when_the_last_frame_has_the_salts_of_this_log(tmp_
     assert limit.is_reached()
     limit.close()
     limit.close()
-
-
-def test_session_that_cannot_be_written_leaves_the_log(tmp_path):
-    path = tmp_path / "node" / "db"
-    with closing(SQLiteStore(path, reserve=0)) as store:
-        store.write([put("a")])
-    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
-        (before,) = connection.execute("SELECT session FROM registry").fetchone()
-        connection.execute("PRAGMA query_only = ON")
-        assert not _write_ahead_log.begin_session(connection)
-        assert connection.execute("SELECT session FROM registry").fetchone() == (before,)
 
 
 def test_log_is_not_truncated_while_another_connection_reads_it(tmp_path):

@@ -1,4 +1,4 @@
-"""Opening the database of a store."""
+"""Opening the database of a store, and freeing its pages."""
 
 import os
 import sqlite3
@@ -60,6 +60,22 @@ def open_database(path: Path, log_bytes: int) -> tuple[sqlite3.Connection, Store
         connection.close()
         raise
     return connection, _problem_of(logged, complete)
+
+
+def free_pages(connection: sqlite3.Connection, number: int) -> bool:
+    """Return at most this number of free pages to the file system.
+
+    Returns:
+        Whether there are more.
+
+    Raises:
+        sqlite3.Error: The database can't be written.
+    """
+    (before,) = connection.execute("PRAGMA freelist_count").fetchone()
+    # Each row of the result frees one page, so all of them have to be fetched.
+    connection.execute(f"PRAGMA incremental_vacuum({number:d})").fetchall()
+    (after,) = connection.execute("PRAGMA freelist_count").fetchone()
+    return 0 < int(after) < int(before)
 
 
 def _problem_of(logged: LoggedPages, complete: int) -> StoreProblem | None:

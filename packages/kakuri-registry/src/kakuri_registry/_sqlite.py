@@ -20,12 +20,13 @@ from pathlib import Path
 from kakuri_registry._accepted import AcceptedRegistrations
 from kakuri_registry._arguments import check_count
 from kakuri_registry._change import Change
-from kakuri_registry._database import open_database
+from kakuri_registry._database import free_pages, open_database
 from kakuri_registry._directory import check_files, companion, lock_store
 from kakuri_registry._errors import StoreFailed, StoreFull
 from kakuri_registry._loading import read_all
 from kakuri_registry._recovery import complete_recovery, recover, text_or_bytes
 from kakuri_registry._schema import refuse_foreign
+from kakuri_registry._session import begin_session, end_session
 from kakuri_registry._space_reserve import SpaceReserve
 from kakuri_registry._sqlite_errors import is_damage, translate_os_error, translate_sqlite_error
 from kakuri_registry._statements import (
@@ -37,7 +38,7 @@ from kakuri_registry._statements import (
 )
 from kakuri_registry._store import VERSION_GAP, Failpoint, Loaded, StoreProblem, no_failpoint
 from kakuri_registry._transactions import Acceptance, Transaction
-from kakuri_registry._write_ahead_log import LogLimit, begin_session, restart_log, truncate_log
+from kakuri_registry._write_ahead_log import LogLimit, restart_log, truncate_log
 
 PAGE = 4096
 """Bytes of a page of the database."""
@@ -106,6 +107,7 @@ class SQLiteStore:
         self._problems: list[StoreProblem] = []
         self._connection: sqlite3.Connection | None = None
         self._lock = -1
+        self._store_id: str | None = None  # set once the store is loaded
         self._is_log_new = False  # it is empty, and the first transaction has to mark it
         self._reserve_bytes = reserve
         # At most half the reserve, for a checkpoint on a full disk.
@@ -209,20 +211,16 @@ class SQLiteStore:
         with self._mutex:
             if self._reserve.is_released:
                 return False
-            connection = self._opened()
-            try:
-                (before,) = connection.execute("PRAGMA freelist_count").fetchone()
-                # Each row of the result frees one page, so all of them have to be fetched.
-                connection.execute(f"PRAGMA incremental_vacuum({PAGES_PER_TIDY})").fetchall()
-                (after,) = connection.execute("PRAGMA freelist_count").fetchone()
-            except sqlite3.Error as error:
-                raise translate_sqlite_error(error, self._path) from error
+            with self._translated() as connection:
+                has_more = free_pages(connection, PAGES_PER_TIDY)
             self._truncate_log()
-            return 0 < int(after) < int(before)
+            return has_more
 
     def close(self) -> None:
         """Close the database and unlock the store. Closing again has no effect."""
         with self._mutex:
+            if self._connection is not None and self._store_id is not None:
+                end_session(self._connection, self._lock, self._store_id)
             self._close_database()
             if self._lock >= 0:
                 os.close(self._lock)
@@ -278,6 +276,8 @@ class SQLiteStore:
                 connection.text_factory = text_or_bytes  # slower
         except sqlite3.Error as error:
             raise translate_sqlite_error(error, self._path) from error
+        except OSError as error:
+            raise translate_os_error(error, f"can't load the store {str(self._path)!r}") from error
 
     def _read_all(self, connection: sqlite3.Connection) -> Loaded:
         problems = list(self._problems)
@@ -292,8 +292,9 @@ class SQLiteStore:
             message = f"the versions of this run may be used again: {error}"
             problems.append(StoreProblem(message, is_damage=False))
         # Not earlier: a damaged database has to stay as it is.
-        self._is_log_new = begin_session(connection)
-        return replace(loaded, version=version, problems=tuple(problems))
+        store_id, self._is_log_new = begin_session(connection, self._lock, loaded.store_id)
+        self._store_id = store_id
+        return replace(loaded, version=version, problems=tuple(problems), store_id=store_id)
 
     def _write(self, changes: Sequence[Change]) -> None:
         if any(change.is_registration for change in changes):

@@ -56,7 +56,7 @@ class Loaded:
         compacted: The index up to which events are not stored.
         tombstones: What is kept of removed workloads.
         store_id: The random id of the store, so that readers of events notice that another store
-            has taken its place; None if it has none.
+            has taken its place, such as a restored backup; None if it has none.
     """
 
     entries: Sequence[WorkloadEntry] = ()

@@ -5,7 +5,7 @@ the log of a later run, the result is neither of the two but a mixture of pages.
 the database:
 
 1. At its start, it writes a random session id to the database, with the id that it replaces. Then
-   it checkpoints and truncates the log, so the database file has the id.
+   it checkpoints and truncates the log, so the database file has the id (see `_session`).
 2. The first transaction in each later log writes the row again, without the replaced id.
 
 After a crash, the session id in the database file is therefore also in the log, or the log only has
@@ -40,9 +40,6 @@ class LoggedPages(NamedTuple):
     number: int
     commits: Sequence[int]
 
-
-SESSION_BITS = 62
-"""SQLite's integers are signed and have 64 bits."""
 
 LOG_HEADER = 32
 FRAME_HEADER = 24
@@ -123,23 +120,6 @@ def check_log(path: Path) -> None:
         return
     if in_file[0] not in in_log:
         raise StoreMismatch(str(path), str(log))
-
-
-def begin_session(connection: sqlite3.Connection) -> bool:
-    """Mark a database with a new session id, and truncate its log.
-
-    Returns:
-        Whether that succeeded. On a full disk it may not; the log still belongs to the database
-        then.
-
-    Raises:
-        sqlite3.Error: The database can't be written for another reason.
-    """
-    with suppress(sqlite3.OperationalError):
-        session = int.from_bytes(os.urandom(8)) >> (64 - SESSION_BITS)  # `secrets` loads OpenSSL
-        connection.execute("UPDATE registry SET replaced = session, session = ?", (session,))
-        return truncate_log(connection)
-    return False
 
 
 def truncate_log(connection: sqlite3.Connection) -> bool:

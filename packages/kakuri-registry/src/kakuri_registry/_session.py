@@ -1,0 +1,118 @@
+"""The session id of the latest run, and a new store id for a database that was restored or copied.
+
+Readers of events continue after an index, and name the store that it is of. A restored database has
+another history than the one that it replaces, so it needs another store id; but its content does
+not show that it was restored. So each run leaves a mark that is not in a backup:
+
+1. When the store is loaded, 8 random bytes are written to its lock file. The session id is these
+   bytes combined with the time of this write (ctime), which programs can't set. So a copy of the
+   lock file has another session id.
+2. The session id is written to the database.
+3. When the store is closed, both are done again, so that snapshots from during the run are
+   noticed, too.
+
+If the database has another session id than the lock file when it is loaded, it gets a new store id,
+which is stored in step 2. This is also so after a crash between the steps or on a full disk, where
+readers then list everything again for nothing.
+"""
+
+import errno
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+from kakuri_registry._write_ahead_log import truncate_log
+
+MARK_BYTES = 8
+
+SESSION_MASK = (1 << 62) - 1
+"""SQLite's integers are signed and have 64 bits; times in nanoseconds have 61 until 2043."""
+
+
+def begin_session(
+    connection: sqlite3.Connection, lock: int, store_id: str | None
+) -> tuple[str, bool]:
+    """Begin a run: mark the lock file and the database with a new session id, truncate the log.
+
+    Args:
+        connection: The database.
+        lock: A descriptor of its lock file.
+        store_id: The id in the database; None if it has none that is valid.
+
+    Returns:
+        The id of the store, and whether the log was truncated. On a full disk neither may be
+        possible; the log still belongs to the database then, and if the id is new and could not be
+        stored, the next run has another one.
+
+    Raises:
+        sqlite3.Error: The database can't be read, or not be written for another reason.
+        OSError: The lock file can't be read, or not be written for another reason.
+    """
+    (session,) = connection.execute("SELECT session FROM registry").fetchone()
+    if store_id is None or session is None or session != _session_of(lock):
+        store_id = os.urandom(16).hex()  # `secrets` loads OpenSSL
+    with suppress(sqlite3.OperationalError):
+        return store_id, _mark(connection, lock, store_id)
+    return store_id, False
+
+
+def end_session(connection: sqlite3.Connection, lock: int, store_id: str) -> None:
+    """Mark the lock file and the database with a session id that no snapshot of the run has.
+
+    Args:
+        connection: The database, before it is closed.
+        lock: A descriptor of its lock file.
+        store_id: The id of the store.
+    """
+    with suppress(sqlite3.Error, OSError):
+        # A log can't have two new session ids: it would no longer belong to its database.
+        if truncate_log(connection):
+            _mark(connection, lock, store_id)
+        else:
+            _erase(lock)
+
+
+def _mark(connection: sqlite3.Connection, lock: int, store_id: str) -> bool:
+    """Write a new session id to the lock file, then to the database; truncate the log."""
+    random = os.urandom(MARK_BYTES)
+    with _space_or_erased(lock):
+        os.pwrite(lock, random, 0)
+    session = _session_of(lock)
+    if session is None:
+        session = int.from_bytes(random) & SESSION_MASK
+    try:
+        connection.execute(
+            "UPDATE registry SET replaced = session, session = ?, identity = ?", (session, store_id)
+        )
+    finally:
+        # Only now, so that a kill seldom hits between the two marks; but before the run goes on:
+        # a power failure must not bring the earlier session id back.
+        with _space_or_erased(lock):
+            os.fsync(lock)
+    return truncate_log(connection)
+
+
+@contextmanager
+def _space_or_erased(lock: int) -> Iterator[None]:
+    """If the disk is full, leave no session id in the lock file, not the earlier one either."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        _erase(lock)
+
+
+def _erase(lock: int) -> None:
+    """Remove the session id from the lock file, which needs no room on the disk."""
+    os.ftruncate(lock, 0)
+    os.fsync(lock)
+
+
+def _session_of(lock: int) -> int | None:
+    """Return the session id of a lock file; None if it has none."""
+    random = os.pread(lock, MARK_BYTES, 0)
+    if len(random) < MARK_BYTES:
+        return None
+    return (int.from_bytes(random) ^ os.fstat(lock).st_ctime_ns) & SESSION_MASK
