@@ -84,3 +84,15 @@ async def test_second_reader_that_waits_raises_runtime_error():
         await anext(body)
     body.feed(b"a")
     assert await first == b"a"
+
+
+@pytest.mark.parametrize("finish", [lambda body: body.end(Headers()), lambda body: body.fail()])
+async def test_content_that_ends_unread_no_longer_affects_its_connection(finish):
+    connection = Connection(high_water=10)
+    for _ in range(3):
+        connection.body.feed(b"x" * 10)
+    finish(connection.body)
+    assert connection.calls == ["pause", "resume"]
+    assert await anext(connection.body) == b"x" * 10
+    assert await anext(connection.body) == b"x" * 10
+    assert connection.calls == ["pause", "resume"]

@@ -14,6 +14,7 @@ from kakuri_http import (
     ClientError,
     ConnectionBroken,
     HTTPError,
+    Limits,
     PoolLimits,
     RequestTimeout,
     Response,
@@ -123,6 +124,20 @@ async def test_trailers_of_a_response_are_not_those_of_the_next():
                 assert second.trailers is None or second.trailers["x-of"] == "second"
                 await second.read()
             assert (first.trailers["x-of"], second.trailers["x-of"]) == ("first", "second")
+
+
+async def test_connection_is_read_after_a_response_whose_content_was_not_read():
+    router = Router()
+    router.add("GET", "/a", lambda request: Response(200, b"a" * 2000))
+    router.add("GET", "/b", lambda request: Response(200, b"for b"))
+    limits = Limits(stream_buffer=1000)
+    async with (
+        await serve("127.0.0.1:0", router) as server,
+        Client(server.endpoint, limits=limits, timeouts=Timeouts(read=5.0)) as client,
+    ):
+        async with client.stream("GET", "/a") as response:
+            await until(lambda: response.trailers is not None)
+        assert (await client.get("/b")).body == b"for b"
 
 
 def test_blocking_response_read_after_its_block_raises_response_closed():

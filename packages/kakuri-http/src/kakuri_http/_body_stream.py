@@ -89,7 +89,7 @@ class StreamedBody:
         """End the content."""
         self.has_ended = True
         self.trailers = trailers
-        self._wake()
+        self._release()
 
     def fail(self, error: Exception | None = None) -> None:
         """Raise an error in the reader after the last piece, unless the content has ended."""
@@ -97,6 +97,11 @@ class StreamedBody:
             self._error = error or ClientDisconnected(
                 "the connection closed before the content ended"
             )
+        self._release()
+
+    def _release(self) -> None:
+        """Leave the connection to the next message, however much of this one is still unread."""
+        self._resume_if_paused()
         self._wake()
 
     def _wake(self) -> None:

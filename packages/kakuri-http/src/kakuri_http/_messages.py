@@ -233,6 +233,18 @@ def _check_pieces(body: Any) -> None:
         raise TypeError(f"expected bytes or pieces of bytes as body, got {type(body).__name__}")
 
 
+def piece_of(piece: Any) -> bytes:
+    """Return a piece of content as bytes; raise TypeError if it is not bytes-like."""
+    if isinstance(piece, bytes):
+        return piece
+    if not isinstance(piece, str):
+        try:
+            return bytes(memoryview(piece))
+        except TypeError:
+            pass
+    raise TypeError(f"expected pieces of bytes as body, got a piece of {type(piece).__name__}")
+
+
 class ReceivedResponse(Response):
     """A response from a server; any status, any fields.
 

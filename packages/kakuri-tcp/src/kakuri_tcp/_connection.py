@@ -210,20 +210,16 @@ class Connection(Readable):
         return self.unsent > 0
 
     def sweep(self, now: float) -> None:
-        """Enforce the timeouts.
+        """Enforce the timeouts at `now`, in seconds of `time.monotonic`.
 
         An override may add timeouts, or set `made_progress` while the peer waits for this side; it
         calls `super().sweep(now)`.
-
-        Args:
-            now: The seconds of `time.monotonic`.
         """
         if self._closing_since is not None or self.is_writing_paused:
-            unreceived, received = outstanding(self._transport)
+            unreceived, received = self.outstanding()
             if unreceived < self._last_measured[0] or received > self._last_measured[1]:
                 self._stalled_since = now  # the peer reads, even if slowly
-            elif now - self._stalled_since >= self.limits.write_timeout:
-                timeout = self.limits.write_timeout
+            elif now - self._stalled_since >= (timeout := self.limits.write_timeout):
                 self.abort(WriteTimeout(f"the peer read nothing within {timeout:g} s"))
             self._last_measured = unreceived, received
         elif self.made_progress:
@@ -248,6 +244,10 @@ class Connection(Readable):
     def unsent(self) -> int:
         """The number of written bytes that the system has not accepted yet."""
         return 0 if self._transport is None else self._transport.get_write_buffer_size()
+
+    def outstanding(self) -> tuple[int, int]:
+        """Return how many written bytes the peer has not received, and how many it has."""
+        return outstanding(self._transport)
 
     def process(self) -> None:
         """Call `work` now, or in a later turn of the event loop if this turn's time is used up."""

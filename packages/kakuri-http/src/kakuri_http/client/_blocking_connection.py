@@ -1,6 +1,9 @@
 """A connection of the blocking client: sockets, the core, and the time that is left."""
 
+import contextlib
+import os
 import time
+from collections import deque
 from collections.abc import Iterable
 
 from kakuri_tcp.blocking import Connection
@@ -13,8 +16,8 @@ from kakuri_http._errors import (
     RequestTimeout,
 )
 from kakuri_http._limits import DEFAULT_TIMEOUTS, IDLE_SECONDS, Limits, Timeouts
-from kakuri_http._messages import ReceivedResponse, Request
-from kakuri_http.client._requests import Content, connection_closed, piece_of, response_fault
+from kakuri_http._messages import ReceivedResponse, Request, piece_of
+from kakuri_http.client._requests import Content, connection_closed, response_fault
 from kakuri_http.core._client import ClientConnection, ClientEvent
 from kakuri_http.core._heads import NO_BODY_LIMIT
 from kakuri_http.core._states import (
@@ -22,12 +25,15 @@ from kakuri_http.core._states import (
     NEED_DATA,
     ConnectionClosed,
     Data,
+    EndOfMessage,
     InterimResponse,
     State,
 )
 
 _SEND_SIZE = 1 << 18  # at a time: a server that reads that much has not stopped reading
 _CONTINUE_WAIT = 1.0  # seconds; as long as curl waits
+_CONTINUE = 100
+_SUCCESS = range(200, 300)
 
 
 class BlockingConnection:
@@ -40,6 +46,10 @@ class BlockingConnection:
         self._deadline: float | None = None
         self._idle_since = 0.0
         self._is_cut_short = False  # a request was not sent to its end, so no other may follow
+        self._early: deque[ClientEvent] = deque()  # came while the request was being sent
+        self._held = 0  # bytes of content among these
+        self._stream_buffer = self._max_held = limits.stream_buffer
+        self._process = os.getpid()
 
     @property
     def is_reusable(self) -> bool:
@@ -51,8 +61,11 @@ class BlockingConnection:
         self._idle_since = time.monotonic()
 
     def is_fresh(self) -> bool:
-        """Return whether an idle connection can be used: not too old, and nothing received."""
-        if time.monotonic() - self._idle_since > IDLE_SECONDS:
+        """Return whether an idle connection can be used: not too old, and nothing received.
+
+        After a fork, only the process that opened it can: responses would reach either of two.
+        """
+        if time.monotonic() - self._idle_since > IDLE_SECONDS or os.getpid() != self._process:
             return False
         try:
             return self._connection.receive_available() is None  # else unsolicited, or the end
@@ -88,15 +101,18 @@ class BlockingConnection:
         """
         self._timeouts, self._deadline = timeouts, deadline
         self._core.body_limit = NO_BODY_LIMIT if body_limit is None else body_limit
-        early = self._send(self._core.send(request))
-        if early is None and self._core.request_state is State.BODY:
-            if request.expects_continue:
-                early = self._wait_for_continue()
-            early = early or self._send_content(body)
-        return early or self._read_head()
+        self._max_held = self._stream_buffer if body_limit is None else body_limit
+        self._early.clear()  # of a response that was not read to its end
+        self._held = 0
+        goes_on = self._send(self._core.send(request)) and self._core.request_state is State.BODY
+        if goes_on and (not request.expects_continue or self._wait_for_continue()):
+            self._send_content(body)
+        return self._read_head()
 
     def next_event(self) -> ClientEvent:
         """Return the next event of the response, after waiting for it at most `Timeouts.read`."""
+        if self._early:
+            return self._early.popleft()
         return self._next_event(self._timeouts.read)
 
     def _next_event(self, wait: float | None) -> ClientEvent:
@@ -130,58 +146,69 @@ class BlockingConnection:
             if isinstance(event, ReceivedResponse):
                 return event
 
-    def _wait_for_continue(self) -> ReceivedResponse | None:
+    def _wait_for_continue(self) -> bool:
+        """Return whether to send the content: not if the response came instead."""
         try:
-            event = self._next_event(_CONTINUE_WAIT)
+            while isinstance(event := self._next_event(_CONTINUE_WAIT), InterimResponse):
+                if event.status == _CONTINUE:
+                    return True
         except RequestTimeout as error:
             if error.phase == "total":
                 raise
-            return None  # RFC 9110 10.1.1: not to be waited for without end
-        if isinstance(event, InterimResponse):
-            return None
-        assert isinstance(event, ReceivedResponse)
-        return event
+            return True  # RFC 9110 10.1.1: not to be waited for without end
+        self._early.append(event)
+        return False
 
-    def _early_response(self) -> ReceivedResponse | None:
-        """Return the response if its head has arrived while the request is still being sent."""
-        while True:
+    def _receive_early(self) -> bool:
+        """Receive what the server sends before the request's end; return whether to go on sending.
+
+        A response of success may depend on the remaining content, so it is kept until that is sent.
+        After any other response, or a complete one, the server does not want the remainder.
+        """
+        early = self._early
+        while self._held <= self._max_held:
             event = self._core.next_event()
-            if isinstance(event, ReceivedResponse):
-                return event
             if event is NEED_DATA:
                 if not self._connection.has_input():
-                    return None
+                    break
                 self._connection.set_timeout(0)
                 try:
                     data = self._connection.receive()
                 except OSError:
-                    return None  # nothing yet; or a failure, which the next write or read reports
+                    break  # nothing yet; or a failure, which the next write or read reports
                 if not data:
-                    return None  # the next write fails with the reason
+                    break  # the next write fails with the reason
                 self._core.receive_data(data)
+            elif isinstance(event, ReceivedResponse | Data | EndOfMessage):
+                early.append(event)
+                self._held += len(event.data) if isinstance(event, Data) else 0
             elif not isinstance(event, InterimResponse):
-                return None
+                break
+        if not early:
+            return True
+        head, last = early[0], early[-1]
+        is_success = isinstance(head, ReceivedResponse) and head.status in _SUCCESS
+        return is_success and not isinstance(last, EndOfMessage)
 
-    def _send_content(self, body: Content) -> ReceivedResponse | None:
-        """Send the content; return the response if it arrives before all of it is sent."""
+    def _send_content(self, body: Content) -> None:
+        """Send the content, unless the response says that it is not wanted."""
         if isinstance(body, bytes):
             pieces: Iterable[bytes] = (body,)
         else:
             assert isinstance(body, Iterable)  # content_of() has refused others
             pieces = body
         for piece in pieces:
-            early = self._early_response() or self._send(self._core.send(Data(piece_of(piece))))
-            if early is not None:
-                return early
-        return self._send(self._core.send(END_OF_MESSAGE))
+            if not (self._receive_early() and self._send(self._core.send(Data(piece_of(piece))))):
+                return
+        self._send(self._core.send(END_OF_MESSAGE))
 
-    def _send(self, data: bytes) -> ReceivedResponse | None:
-        """Send bytes; return the response if it arrives before all of them are sent."""
+    def _send(self, data: bytes) -> bool:
+        """Send bytes; return whether to go on sending, as `_receive_early`."""
         wait = self._timeouts.write
         for start in range(0, len(data), _SEND_SIZE):
-            if start and (early := self._early_response()) is not None:
+            if start and not self._receive_early():
                 self._is_cut_short = True
-                return early
+                return False
             self._set_timeout(wait)
             try:
                 self._connection.send(data[start : start + _SEND_SIZE])
@@ -194,18 +221,16 @@ class BlockingConnection:
                     failure = ConnectionBroken(
                         f"{self._connection.peer} did not read the request: {error}"
                     )
-                return self._response_after(failure, error)
-        return None
+                self._receive_after(failure, error)
+                return False
+        return True
 
-    def _response_after(self, failure: ClientError, cause: OSError) -> ReceivedResponse:
-        """Return the response that the server has sent already, or raise why sending failed."""
-        try:
-            early = self._early_response()
-        except (HTTPError, OSError):
-            early = None
-        if early is None:
+    def _receive_after(self, failure: ClientError, cause: OSError) -> None:
+        """Receive the response that the server has sent already, or raise why sending failed."""
+        with contextlib.suppress(HTTPError, OSError):
+            self._receive_early()
+        if not self._early:
             raise failure from cause
-        return early
 
     def _set_timeout(self, wait: float | None) -> None:
         if self._deadline is not None:

@@ -5,6 +5,7 @@ import contextlib
 import os
 import select
 import socket
+import time
 from collections.abc import AsyncIterable, AsyncIterator
 from typing import Any
 
@@ -18,8 +19,8 @@ from kakuri_http._errors import (
 )
 from kakuri_http._headers import Headers
 from kakuri_http._limits import Limits, Timeouts
-from kakuri_http._messages import ReceivedResponse, Request
-from kakuri_http.client._requests import Content, connection_closed, piece_of, response_fault
+from kakuri_http._messages import ReceivedResponse, Request, piece_of
+from kakuri_http.client._requests import Content, connection_closed, response_fault
 from kakuri_http.core._client import ClientConnection
 from kakuri_http.core._states import (
     END_OF_MESSAGE,
@@ -48,6 +49,7 @@ class Exchange:
         self.sender: asyncio.Task[None] | None = None
         self.content: StreamedBody | None = None
         self.is_over: bool = False
+        self.slice_end: float = 0.0  # when sending lets others use the event loop
 
     def fail(self, error: Exception) -> None:
         """Raise an error in everything that waits, and stop sending."""
@@ -95,6 +97,8 @@ def retrieve_exception(future: "asyncio.Future[ReceivedResponse] | asyncio.Futur
 
 
 CONTINUE = 100
+SLICE_SECONDS = 0.005
+"""How long a request may be sent while other tasks wait, if the server reads as fast as that."""
 _CONTINUE_WAIT = 1.0  # seconds; as long as curl waits
 _READ_SIZE = 1 << 16
 _READS_AFTER_LOSS = 64  # of _READ_SIZE each: more than the buffer of a socket usually holds
@@ -294,6 +298,8 @@ class ClientProtocol(Connection):
             # (RFC 9110 10.1.1).
             exchange.continued = asyncio.get_running_loop().create_future()
             await asyncio.wait([exchange.continued], timeout=_CONTINUE_WAIT)
+            if exchange.head.done():
+                return  # the response came instead: the server does not want the content
         if isinstance(body, bytes):
             await self._send_piece(exchange, body)
         elif isinstance(body, AsyncIterable):
@@ -307,20 +313,24 @@ class ClientProtocol(Connection):
     async def _send_piece(self, exchange: Exchange, piece: bytes) -> None:
         if self.is_writing_paused:
             await self._until_writable(exchange)
+        elif time.monotonic() >= exchange.slice_end:  # the server reads as fast as this sends
+            await asyncio.sleep(0)
+            exchange.slice_end = time.monotonic() + SLICE_SECONDS
         self.write(self.core.send(Data(piece)))
 
     async def _until_writable(self, exchange: Exchange) -> None:
         """Wait until the server has caught up; raise RequestTimeout if it reads nothing."""
         seconds = exchange.timeouts.write
         while self.is_writing_paused:
-            unsent = self.unsent
+            unreceived, received = self.outstanding()
             exchange.writable = asyncio.get_running_loop().create_future()
             exchange.writable.add_done_callback(retrieve_exception)
             try:
                 async with asyncio.timeout(seconds):
                     await exchange.writable
             except TimeoutError as error:
-                if self.unsent >= unsent:
+                still_unreceived, received_now = self.outstanding()
+                if still_unreceived >= unreceived and received_now <= received:
                     raise RequestTimeout(
                         f"{self.peer} read nothing of the request for {seconds} s", phase="write"
                     ) from error

@@ -19,7 +19,7 @@ from kakuri_http._errors import (
 )
 from kakuri_http._headers import FieldsLike, Headers
 from kakuri_http._limits import Timeouts, check_count, checked
-from kakuri_http._messages import Request, Response
+from kakuri_http._messages import Request, Response, piece_of
 from kakuri_http._url import URL, Params, parse_url, resolve, with_query
 from kakuri_http.core._connection import CutOff
 
@@ -106,18 +106,6 @@ def content_of(body: Any, *, is_async: bool) -> Content:
             return body
     kinds = "an iterable or async iterable" if is_async else "an iterable"
     raise TypeError(f"expected bytes, or {kinds} of bytes as body, got {type(body).__name__}")
-
-
-def piece_of(piece: Any) -> bytes:
-    """Return a piece of content as bytes; raise TypeError if it is not bytes-like."""
-    if isinstance(piece, bytes):
-        return piece
-    if not isinstance(piece, str):
-        try:
-            return bytes(memoryview(piece))
-        except TypeError:
-            pass
-    raise TypeError(f"expected pieces of bytes as body, got a piece of {type(piece).__name__}")
 
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})

@@ -6,6 +6,7 @@ connections. A streamed response has a task, which waits while the client does n
 """
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from kakuri_tcp import Connection, ConnectionFault
 from kakuri_http._errors import ClientDisconnected, ProtocolError, ResponseAborted
 from kakuri_http._headers import Headers
 from kakuri_http._limits import Limits
-from kakuri_http._messages import Response
+from kakuri_http._messages import Response, piece_of
 from kakuri_http.core._fast_head import FastHeadReader
 from kakuri_http.core._server import ServerConnection
 from kakuri_http.core._states import Data, EndOfMessage, State
@@ -159,10 +160,15 @@ class ResponseSide(Connection):
         self.write(core.send(EndOfMessage(response.trailers or Headers())))
 
     async def _send_pieces(self, exchange: Exchange, pieces: AsyncIterable[bytes]) -> None:
+        slice_end = time.monotonic() + self.limits.slice_time
         async for piece in pieces:
             await self._until_writable()
-            self.write(self._core.send(Data(piece)))
-            exchange.sent += len(piece)
+            if time.monotonic() >= slice_end:  # the client reads as fast as this sends
+                await asyncio.sleep(0)
+                slice_end = time.monotonic() + self.limits.slice_time
+            data = piece_of(piece)
+            self.write(self._core.send(Data(data)))
+            exchange.sent += len(data)
 
     async def _until_writable(self) -> None:
         """Wait until the client has caught up; raise ClientDisconnected if it disconnected."""
