@@ -1,4 +1,4 @@
-"""Streams read kept events in turn, one page at a time for all of them."""
+"""Streams read kept events and states in turn, one page at a time for all of them."""
 
 import asyncio
 import json
@@ -14,11 +14,12 @@ from kakuri_control_plane._kept_events import KeptEvents
 from kakuri_control_plane._problems import streams_problem
 from kakuri_control_plane._queries import EventQuery
 from kakuri_http import Headers, Request, ResponseAborted
-from kakuri_rpc import AgentError, AgentTimeout, Changes, ErrorCode, ErrorReply, State
+from kakuri_rpc import AgentError, AgentTimeout, Changes, ErrorCode, ErrorReply, State, WorkloadList
 from kakuri_workload import Event, EventType
 
 NONE = EventFilter(workload_id="none")
 NEWEST, PAGE = 40, 4
+PAGES = 5  # of states
 
 
 class Agent:
@@ -36,6 +37,18 @@ class Agent:
 
     async def get_changes(self, after: int) -> Changes:
         self.asked.append(after)
+        await self.answered()
+        indexes = range(after + 1, min(after + PAGE, NEWEST) + 1)
+        self.sent.update(indexes)
+        events = [Event(index, 1.5, EventType.WORKLOAD, "a", State.RUNNING) for index in indexes]
+        return Changes(events, indexes[-1] if indexes else NEWEST)
+
+    async def list_workloads(self, *, after: str, label: str | None, detail: bool) -> WorkloadList:
+        await self.answered()
+        number = int(after or 0) + 1
+        return WorkloadList([], str(number) if number < PAGES else None)
+
+    async def answered(self) -> None:
         self.in_flight += 1
         self.most_in_flight = max(self.most_in_flight, self.in_flight)
         try:
@@ -45,10 +58,6 @@ class Agent:
             self.in_flight -= 1
         if self.error is not None:
             raise self.error
-        indexes = range(after + 1, min(after + PAGE, NEWEST) + 1)
-        self.sent.update(indexes)
-        events = [Event(index, 1.5, EventType.WORKLOAD, "a", State.RUNNING) for index in indexes]
-        return Changes(events, indexes[-1] if indexes else NEWEST)
 
 
 class Hub:
@@ -105,6 +114,12 @@ async def test_streams_that_read_every_kept_event_read_one_page_at_a_time(agent,
     assert agent.most_in_flight == 1
     assert set(agent.sent) == set(range(1, NEWEST + 1))
     assert len(set(texts)) == 1
+
+
+async def test_streams_that_begin_with_states_read_one_page_at_a_time(agent, streams):
+    texts = await asyncio.gather(*(text_of(streams) for _ in range(20)))
+    assert agent.most_in_flight == 1
+    assert set(texts) == {b'{"type":"synced","index":40}\n'}
 
 
 async def test_stream_has_its_turn_after_one_page_of_another(agent):

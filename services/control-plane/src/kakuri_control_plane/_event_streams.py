@@ -251,7 +251,7 @@ class _Stream:
         label = self._admitted.label and "=".join(self._admitted.label)
         after: str | None = ""
         while after is not None:
-            page = await self._agent.list_workloads(after=after, label=label, detail=True)
+            page = await self._kept.states_after(after, label)
             yield page.workloads
             after = page.next
 

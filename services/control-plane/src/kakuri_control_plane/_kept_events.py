@@ -1,14 +1,18 @@
-"""Events that the agent keeps, for streams that begin or continue before those of the hub.
+"""What streams read from the agent: events before those of the hub, and the states they begin with.
 
 A filter that admits few events lets one request read all that are kept: 10,000 events in ten pages
-or more, each as expensive as dozens of ordinary requests. So one page is read at a time, for all
-streams of this process in turn, and other requests are answered between two pages.
+or more, each as expensive as dozens of ordinary requests. States of 100,000 workloads take a
+hundred such pages. So one page is read at a time, for all streams of this process in turn, and
+other requests are answered between two pages.
 """
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from copy import copy
+from functools import partial
+from typing import TypeVar
 
-from kakuri_rpc import AgentClient, AgentError, Changes, RPCError
+from kakuri_rpc import AgentClient, AgentError, Changes, RPCError, WorkloadList
 
 from kakuri_control_plane._event_hub import TooManyStreams
 
@@ -16,9 +20,11 @@ TURN_SECONDS = 5.0
 """Seconds that a stream waits for its turn, beyond those that the agent may take for one page: so
 streams that wait for an agent that does not answer learn that."""
 
+T = TypeVar("T")
+
 
 class KeptEvents:
-    """Reads the events of one agent, a page at a time."""
+    """Reads the events of one agent and the states of its workloads, a page at a time."""
 
     def __init__(self, agent: AgentClient) -> None:
         """Create a reader; nothing is sent yet.
@@ -39,24 +45,41 @@ class KeptEvents:
             AgentError: The code is `compacted` if the events after the index are not kept.
             RPCError: The agent can't be asked.
         """
+        return await self._in_turn(partial(self._agent.get_changes, index))
+
+    async def states_after(self, workload_id: str, label: str | None) -> WorkloadList:
+        """Return the states of the workloads after an id, as many as the agent sends at once.
+
+        Args:
+            workload_id: The id; empty for the first page.
+            label: Only of workloads with this label, as `key=value`.
+
+        Raises:
+            TooManyStreams: So many streams read pages that this one had no turn in time.
+            RPCError: The agent can't be asked.
+        """
+        listing = partial(self._agent.list_workloads, after=workload_id, label=label, detail=True)
+        return await self._in_turn(listing)
+
+    async def _in_turn(self, ask: Callable[[], Awaitable[T]]) -> T:
         failures, seconds = self._failures, self._agent.timeout + TURN_SECONDS
         try:
             async with asyncio.timeout(seconds):
                 await self._turn.acquire()
         except TimeoutError:
             raise TooManyStreams(
-                f"no turn within {seconds:g} s: too many streams read earlier events"
+                f"no turn within {seconds:g} s: too many streams read from the agent"
             ) from None
         try:
             if self._failure is not None and self._failures > failures:
                 raise copy(self._failure)  # asking again would most likely take as long and fail
-            return await self._read_after(index)
+            return await self._asked(ask)
         finally:
             self._turn.release()
 
-    async def _read_after(self, index: int) -> Changes:
+    async def _asked(self, ask: Callable[[], Awaitable[T]]) -> T:
         try:
-            return await self._agent.get_changes(index)
+            return await ask()
         except AgentError:
             raise
         except RPCError as error:
