@@ -72,6 +72,23 @@ async def test_callback_is_called_without_a_task_in_the_given_context(ask):
     assert call.result() == await call == RUNNING
 
 
+async def test_callback_and_conversion_run_in_a_copy_of_the_context_of_the_call(ask):
+    seen = []
+
+    def convert(status):
+        seen.append(PLACE.get())
+        PLACE.set("conversion")
+        return status
+
+    for place in ("first", "second"):
+        context = contextvars.copy_context()
+        context.run(PLACE.set, place)
+        call = context.run(lambda: ask().converted(convert))
+        seen.append((await until_done(call))[2])
+        assert context[PLACE] == place
+    assert seen == ["first", "first", "second", "second"]
+
+
 async def test_call_has_the_exception_of_a_refusal(ask):
     ask.reply = NOT_FOUND
     call = ask()

@@ -53,8 +53,9 @@ class Call(Generic[R]):
     task.
 
     If the connection breaks before the reply, the request is sent once more, unless that could do
-    something twice. The repetition, and the function given to `recovered`, run in a copy of the
-    context (contextvars) in which the call was made. Cancelling the call drops the reply.
+    something twice. The repetition, and the functions given to `converted` and `recovered`, run in
+    a copy of the context (contextvars) in which the call was made. Cancelling the call drops the
+    reply.
 
     Raises, when it is awaited:
         AgentError: The agent answered with an error.
@@ -168,14 +169,14 @@ class Call(Generic[R]):
         *,
         context: contextvars.Context | None = None,
     ) -> None:
-        """Set the function to call on completion.
+        """Set the function to call on completion, in `context` or a copy of the call's.
 
         Raises:
             RuntimeError: The call is done, or has a callback or an awaiter already.
         """
         if self._is_done or self._callback is not None:
             raise RuntimeError("a call that is not done accepts one callback or one awaiter")
-        self._callback, self._callback_context = callback, context
+        self._callback, self._callback_context = callback, context or self._caller_context.copy()
 
     def done(self) -> bool:
         """Return whether the call has a result, or was cancelled."""
@@ -247,7 +248,9 @@ class Call(Generic[R]):
                 result = cached_convert(reply)
                 if _cache.mark_seen(line):
                     _cache.add(line, _CachedReply(cached_convert, reply, result))
-            self._result = result if self._convert is None else self._convert(result)
+            if self._convert is not None:  # a context can't be entered twice, and `_send` is in it
+                result = self._caller_context.copy().run(self._convert, result)
+            self._result = result
         except Exception as error:  # noqa: BLE001 - the caller gets it
             self._error = error
         self._is_done = True
@@ -291,13 +294,10 @@ class Call(Generic[R]):
 
     def _notify(self) -> None:
         callback, self._callback = self._callback, None
-        if callback is None:
+        if callback is None or self._callback_context is None:
             return
         try:
-            if self._callback_context is None:
-                callback(self)
-            else:
-                self._callback_context.run(callback, self)
+            self._callback_context.run(callback, self)
         except Exception as error:  # noqa: BLE001 - reported as asyncio does; the connection goes on
             asyncio.get_running_loop().call_exception_handler(
                 {"message": f"the callback {callback!r} failed", "exception": error}
