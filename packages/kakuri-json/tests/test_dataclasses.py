@@ -4,7 +4,7 @@ import abc
 import dataclasses
 import functools
 from dataclasses import KW_ONLY, InitVar, dataclass, field
-from typing import Annotated, ClassVar, NotRequired, Required, TypedDict
+from typing import Annotated, ClassVar, Literal, NotRequired, Required, TypedDict
 
 import kakuri_json
 import pytest
@@ -374,3 +374,52 @@ def test_partial_factory_is_called_for_each_instance():
         a: list[int] = field(default_factory=functools.partial(list, [1]))
 
     assert kakuri_json.decode(b"{}", type=Made) == Made([1])
+
+
+class Helper:
+    attached: "Nowhere"  # noqa: F821 - only type checkers resolve it
+
+
+@dataclass
+class Job(Helper):
+    registry: ClassVar["Nowhere"] = None  # noqa: F821
+    id: str
+    task: "Nowhere" = field(init=False, default=None)  # noqa: F821
+
+
+def test_annotation_that_is_not_a_field_of_the_constructor_is_not_evaluated():
+    assert kakuri_json.decode(b'{"id":"a"}', type=Job) == Job("a")
+    assert kakuri_json.encode(Job("a")) == b'{"id":"a"}'
+
+
+@dataclass
+class Items(list):
+    x: int = 0
+
+
+@dataclass
+class Table(dict):
+    x: int = 0
+
+
+@pytest.mark.parametrize("value", [Items(3), Table(3)])
+def test_dataclass_that_is_a_container_is_printed_as_a_dataclass_everywhere(value):
+    for text in (kakuri_json.dumps(value), kakuri_json.dumps(value, indent=0)):
+        assert kakuri_json.loads(text) == {"x": 3}
+    assert kakuri_json.dumps([value]) == '[{"x":3}]'
+
+
+class Opened(TypedDict):
+    kind: Required[Literal["opened"]]
+    id: int
+
+
+class Closed(TypedDict):
+    kind: Annotated[Literal["closed"], "documentation"]
+
+
+def test_tag_is_recognized_inside_required_and_annotated():
+    event = {"kind": "closed"}
+    assert kakuri_json.decode(b'{"kind":"closed"}', type=Opened | Closed) == event
+    with pytest.raises(ValidationError, match="expected an integer, got nothing"):
+        kakuri_json.decode(b'{"kind":"opened"}', type=Opened | Closed)

@@ -2,9 +2,11 @@
 
 # ruff: noqa: F821, PT014, UP007, UP044, UP045 - these spellings are what is tested
 
+import collections.abc
 import dataclasses
 import sys
 import textwrap
+import types
 import typing
 from dataclasses import dataclass
 from enum import Enum
@@ -350,3 +352,117 @@ def test_invalid_type_raises_only_unsupported_type_error(kind):
     ):
         with pytest.raises(UnsupportedTypeError):
             use()
+
+
+class Connection:
+    """A class without a JSON form."""
+
+
+class Source(typing.Protocol[T]):
+    def get(self) -> T: ...
+
+
+Later = TypeVar("Later", bound="Item")
+Either = TypeVar("Either", "Item", int)
+
+
+@dataclass
+class Item:
+    x: int
+
+
+@dataclass
+class Rows(collections.abc.Iterable[T]):
+    rows: list[T]
+
+    def __iter__(self):
+        return iter(self.rows)
+
+
+@dataclass
+class Constant(Source[T]):
+    value: T
+
+    def get(self):
+        return self.value
+
+
+@dataclass
+class Id(Generic[T]):
+    text: str
+    parent: "Id[Connection] | None" = None
+
+
+@dataclass
+class Opened(Id[typing.Callable[[int], str]]):
+    at: int = 0
+
+
+@dataclass
+class Of(Generic[Later]):
+    item: Later
+
+
+@dataclass
+class OfEither(Generic[Either]):
+    item: Either
+
+
+@dataclass
+class Event(Generic[T]):
+    kind: T
+
+
+@dataclass
+class Closed(Event[typing.Literal["closed"]]):
+    pass
+
+
+@dataclass
+class Failed(Event[typing.Literal["failed"]]):
+    pass
+
+
+@pytest.mark.parametrize(
+    ("kind", "good", "bad"),
+    [
+        (Rows[int], '{"rows":[1]}', '{"rows":["a"]}'),
+        (Constant[int], '{"value":1}', '{"value":"a"}'),
+        (Id[Connection], '{"text":"a","parent":{"text":"b"}}', '{"text":1}'),
+        (Opened, '{"text":"a","at":1}', '{"text":"a","at":"b"}'),
+        (Of, '{"item":{"x":1}}', '{"item":{"x":"a"}}'),
+        (OfEither, '{"item":{"x":1}}', '{"item":"a"}'),
+        (Closed | Failed, '{"kind":"failed"}', '{"kind":"other"}'),
+    ],
+    ids=str,
+)
+def test_generic_base_bound_or_argument_of_any_kind_is_accepted(kind, good, bad):
+    value = kakuri_json.decode(good, type=kind)
+    assert kakuri_json.decode(kakuri_json.encode(value), type=kind) == value
+    with pytest.raises(ValidationError):
+        kakuri_json.decode(bad, type=kind)
+
+
+def test_argument_without_json_form_is_unsupported_where_a_field_needs_it():
+    with pytest.raises(UnsupportedTypeError, match="Connection"):
+        kakuri_json.decode("{}", type=Box[Connection])
+
+
+def _made(name="x", **options):
+    return dataclasses.make_dataclass("Made", [(name, int)], namespace={"__json__": options})
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        dict[str], types.GenericAlias(list, (int, str)), Enum("Half", {"A": "\ud800"}),
+        typing.Literal["\ud800"], _made(rename={"x": "\ud800"}), _made(tag="\ud800"),
+        _made(tag="t", tag_value="\ud800"), _made(rename=lambda name: 1 / len(name[1:])),
+        Enum("Endless", {"A": float("inf")}),
+    ],
+    ids=ascii,
+)  # fmt: skip
+def test_type_that_cannot_be_written_raises_only_unsupported_type_error(kind):
+    for text in ("1", "{}", '{"x":1}'):
+        with pytest.raises(UnsupportedTypeError):
+            kakuri_json.decode(text, type=kind)

@@ -1,10 +1,11 @@
 """Hostile documents, concurrent threads, and types that affect each other."""
 
 import decimal
+import sys
 import threading
 import zoneinfo
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, make_dataclass
 from datetime import UTC, date, datetime
 from enum import IntEnum
 from typing import Annotated, ClassVar, Generic, Literal, TypedDict, TypeVar
@@ -115,8 +116,48 @@ def test_set_of_numbers_with_equal_hashes_is_rejected(space):
     modulus = 2**61 - 1
     text = f"[{','.join(str(modulus * number) for number in range(1, 202))}{space}]"
     assert len(kakuri_json.decode(text, type=list[int])) == 201
-    with pytest.raises(ValidationError, match="expected every item once"):
+    with pytest.raises(ValidationError, match="expected at most 100 repeated hashes"):
         kakuri_json.decode(text, type=frozenset[int])
+
+
+@pytest.mark.parametrize("count", [110, 300])
+@pytest.mark.parametrize("kind", [UUID, decimal.Decimal])
+def test_object_with_keys_of_equal_hashes_is_rejected(kind, count):
+    numbers = [(2**61 - 1) * number for number in range(1, count)]
+    keys = [UUID(int=number) if kind is UUID else number for number in numbers]
+    text = "{" + ",".join(f'"{key}":0' for key in keys) + "}"
+    with pytest.raises(ValidationError, match="expected at most 100 repeated hashes"):
+        kakuri_json.decode(text, type=dict[kind, int])
+
+
+@pytest.mark.parametrize("text", ["[[1]]", " [ [1] ] "])
+def test_set_of_arrays_is_a_fault(text):
+    with pytest.raises(ValidationError, match="expected items that can be in a set"):
+        kakuri_json.decode(text, type=set[list[int]])
+
+
+def test_type_whose_classes_occur_in_many_places_is_compiled_in_bounded_time():
+    cls = make_dataclass("Level", [("x", int, 0)])
+    for _ in range(40):  # 2**40 places
+        cls = make_dataclass("Level", [("a", cls | None, None), ("b", cls | None, None)])
+    assert kakuri_json.decode("{}", type=cls) == cls()
+    assert kakuri_json.decode("{}", type=cls, limits=Limits(max_depth=99)) == cls()
+    assert kakuri_json.encode(cls()) == b'{"a":null,"b":null}'
+
+
+@pytest.mark.parametrize("levels", [20, 200])
+def test_encode_of_nested_classes_does_not_need_the_stack(levels):
+    value, cls = 1, int
+    for _ in range(levels):
+        cls = make_dataclass("Level", [("a", cls)])
+        value = cls(value)
+    kakuri_json.decode(kakuri_json.dumps(value, indent=0), type=cls)  # its type has been read
+
+    def at(frames):
+        return kakuri_json.encode(value) if frames == 0 else at(frames - 1)
+
+    expected = b'{"a":' * levels + b"1" + b"}" * levels
+    assert at(0) == at(sys.getrecursionlimit() - 120) == expected
 
 
 @dataclass

@@ -7,7 +7,7 @@ import gc
 import typing
 import weakref
 from dataclasses import dataclass, make_dataclass
-from typing import Annotated, Generic, Literal, Optional, TypedDict, TypeVar
+from typing import Annotated, Generic, Literal, NewType, Optional, TypedDict, TypeVar
 
 import annotated_types as at
 import kakuri_json
@@ -20,6 +20,11 @@ T = TypeVar("T")
 @dataclass
 class Box(Generic[T]):
     value: T
+
+
+@dataclass
+class Lasting:
+    a: int
 
 
 def record(number):
@@ -57,6 +62,12 @@ USES = {
     "tuple": lambda cls, value: (tuple[int, cls], [1, value]),
     "annotated": lambda cls, value: (Annotated[list[cls], at.MinLen(1)], [value]),
     "generic": lambda cls, value: (Box[cls], {"value": value}),
+    "new type": lambda cls, value: (NewType("Made", cls), value),
+    "literal": lambda cls, value: (
+        (Literal[(*cls,)], value) if issubclass(cls, enum.Enum) else (cls, value)
+    ),
+    "predicate": lambda cls, value: (Annotated[cls, at.Predicate(lambda _: cls)], value),
+    "beside another": lambda cls, value: (tuple[Lasting, cls], [{"a": 1}, value]),
     "nested generic": lambda cls, value: (list[Box[list[cls]]], [{"value": [value]}]),
 }
 

@@ -9,7 +9,7 @@ import uuid
 import zoneinfo
 from collections import OrderedDict, UserDict
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import kakuri_json
 import pytest
@@ -392,3 +392,62 @@ def test_error_survives_pickle_and_copies(error):
         assert type(again) is type(error)
         assert (str(again), repr(again), vars(again)) == (str(error), repr(error), vars(error))
         assert again.args == error.args
+
+
+class Access(enum.Flag):
+    ALL = 3
+
+
+class Mode(enum.IntFlag):
+    A = 1
+
+
+class First(enum.Enum):
+    A = "a"
+
+
+class Second(enum.Enum):
+    A = "a"
+
+
+def test_flag_with_members_of_several_bits_only_is_decoded():
+    assert kakuri_json.decode(kakuri_json.encode(Access.ALL), type=Access) == Access.ALL
+    with pytest.raises(JSONError, match=r"expected a combination of 3 \(ALL\), got 4"):
+        kakuri_json.decode("4", type=Access)
+
+
+def test_flag_with_unknown_bits_is_not_encoded():
+    with pytest.raises(EncodeError, match="expected a combination of members"):
+        kakuri_json.encode(Mode(8))
+
+
+def test_flag_in_a_union_with_numbers_is_tried_first():
+    for kind in (int | Access, Access | float):
+        assert kakuri_json.decode("3", type=kind) is Access.ALL
+        assert kakuri_json.decode("4", type=kind) == 4
+
+
+@pytest.mark.parametrize(
+    "kind", [First | Second, Literal["a"] | First, Access | Number, Access | Mode | None], ids=str
+)
+def test_union_of_enums_with_a_value_in_common_is_unsupported(kind):
+    with pytest.raises(kakuri_json.UnsupportedTypeError, match="different JSON values of enums"):
+        kakuri_json.decode("1", type=kind)
+
+
+@dataclass
+class Started:
+    __json__: ClassVar = {"omit_defaults": True}
+    kind: Literal["started", "restarted"] = "started"
+
+
+@dataclass
+class Stopped:
+    __json__: ClassVar = {"omit_defaults": True}
+    kind: Literal["stopped"] = "stopped"
+
+
+def test_field_that_may_be_omitted_does_not_distinguish_classes():
+    assert kakuri_json.encode(Started()) == b"{}"
+    with pytest.raises(kakuri_json.UnsupportedTypeError, match="expected a tag"):
+        kakuri_json.decode("{}", type=Started | Stopped)

@@ -463,3 +463,9 @@ def test_pickled_error_is_restored():
         again = pickle.loads(pickle.dumps(caught.value))
         assert str(again) == str(caught.value)
         assert vars(again) == vars(caught.value)
+
+
+def test_time_without_offset_does_not_fit_bounds_with_one():
+    bound = at.Gt(dt.datetime(2026, 1, 1, tzinfo=dt.UTC))
+    with pytest.raises(ValidationError, match="expected a date and time"):
+        kakuri_json.convert(bound.gt.replace(tzinfo=None), Annotated[dt.datetime, bound])

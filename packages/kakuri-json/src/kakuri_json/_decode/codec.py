@@ -3,11 +3,12 @@
 import contextlib
 import enum
 import re
+import sys
 import threading
 import types
 import typing
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Annotated, Any, Literal, TypeAlias
 
 from kakuri_json._decode.compile_decoder import NO_MATCH, compile_decoder
@@ -48,6 +49,7 @@ class Codec:
     Attributes:
         shape: The shape of the type.
         annotation: The type.
+        key: What it has in common with equal types.
         first: Decodes a document in the layout of the last one: returns a value or NO_MATCH, or
             raises ValueError for a document that the general path has to explain.
         within: The last limits that `is_within` accepted: a program uses the same ones each time.
@@ -55,12 +57,13 @@ class Codec:
 
     __slots__ = (
         "__weakref__", "_depth", "_known", "_learned", "_readers", "_runs", "annotation", "first",
-        "shape", "within",
+        "key", "shape", "within",
     )  # fmt: skip
 
     def __init__(self, shape: Shape, annotation: Any) -> None:
         self.shape = shape
         self.annotation = annotation
+        self.key: Any = None
         self._depth: int | None = None
         self.within = DEFAULT_LIMITS
         self.first: Callable[[str], Any] = lambda _: NO_MATCH
@@ -143,7 +146,8 @@ class Codec:
             if layout in self._known or len(self._known) > MAX_LEARNED:
                 return  # another thread may have added it
             self._known.add(layout)
-            with contextlib.suppress(NotRegular):  # only the general path reads such a shape
+            # Only the general path reads such a shape, or a caller has left little of the stack.
+            with contextlib.suppress(NotRegular, RecursionError):
                 self._readers = [*self._readers, compile_decoder(self.shape, layout)]
 
 
@@ -193,7 +197,8 @@ BY_IDENTITY: _References = {}
 """References to codecs by the identity of their type: hashing a union takes longer than decoding a
 message. A codec keeps its type alive, so the identity is valid while the codec exists."""
 _BY_KEY: _References = {}
-"""The same for types that are equal but not identical."""
+"""The same by the hash of their key, for types that are equal but not identical. The keys are kept
+by the codecs, because they may refer to classes."""
 _shared: dict[int, Codec] = {}
 """Codecs of types without a class of the program, like `list[int]`."""
 _MAX_SHARED = 1024
@@ -212,17 +217,18 @@ def codec_of(annotation: Any) -> Codec:
     if known is not None:
         return known
     key = _type_key(annotation)
-    codec = _BY_KEY.get(key, _no_codec)()
-    if codec is None:
+    codec = _BY_KEY.get(hash(key), _no_codec)()
+    if codec is None or codec.key != key:
         shape = shape_of(annotation)
         tagged = isinstance(shape, Union) and shape.tag is not None
         codec = (UnionCodec if tagged else Codec)(shape, annotation)  # type: ignore[arg-type]
+        codec.key = key
         owner = _owner(shape)
         if owner is None:
             _keep(_shared, codec, _MAX_SHARED)
         else:
             _keep(cache_of(owner).codecs, codec, _MAX_OF_A_CLASS)
-        _refer(_BY_KEY, key, codec)
+        _refer(_BY_KEY, hash(key), codec)
     if codec.annotation is annotation:
         _refer(BY_IDENTITY, id(annotation), codec)
     return codec
@@ -244,23 +250,34 @@ def _refer(references: _References, key: Any, codec: Codec) -> None:
 
 
 def _owner(shape: Shape) -> type[Any] | None:
-    """Return a class of the program that a type contains, or None."""
+    """Return a class of the program that a type contains, or None.
+
+    If it has several, one that was created at run time, which the others must not keep alive.
+    """
+    found = list(_classes(shape))
+    return next((cls for cls in found if not _is_importable(cls)), found[0] if found else None)
+
+
+def _is_importable(cls: type[Any]) -> bool:
+    return getattr(sys.modules.get(cls.__module__), cls.__qualname__, None) is cls
+
+
+def _classes(shape: Shape) -> Iterator[type[Any]]:
     match shape:
         case Record() | Flags():
-            return shape.cls
+            yield shape.cls
         case Choice():
-            enums = (type(decoded) for _, decoded in shape.rows if isinstance(decoded, enum.Enum))
-            return next(enums, None)
+            yield from (type(value) for _, value in shape.rows if isinstance(value, enum.Enum))
         case Constrained():
-            return _owner(shape.inner)
+            yield from _classes(shape.inner)
         case Sequence():
-            return _owner(shape.item)
+            yield from _classes(shape.item)
         case Mapping():
-            return _owner(shape.value) or _owner(shape.key)
+            yield from _classes(shape.value)
+            yield from _classes(shape.key)
         case FixedTuple(items=inside) | Union(members=inside):
-            return next(filter(None, map(_owner, inside)), None)
-        case _:
-            return None
+            for one in inside:
+                yield from _classes(one)
 
 
 def _type_key(annotation: Any) -> Any:

@@ -37,6 +37,9 @@ from kakuri_json._types.shapes import (
     is_string,
 )
 
+_MAX_PATTERN = 100_000
+"""Characters of the expression of a record. That of a class which occurs in many places inside a
+type has a copy for each."""
 NO_MATCH = object()
 """What a decoder returns for a document that its expression does not accept."""
 
@@ -137,6 +140,8 @@ class Compiler(ScalarCompiler):
         ordered = [arguments[item.name] for item in shape.fields]
         brief_ordered = [brief_arguments[item.name] for item in shape.fields]
         pattern = self._members(members)
+        if len(pattern) > _MAX_PATTERN:
+            raise NotRegular
         if shape is self._whole:
             # The whole document is constructed without a function call.
             statements = construction(shape, ordered, self.constants)

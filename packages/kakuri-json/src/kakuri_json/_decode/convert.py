@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Generator
 from typing import Any, TypeAlias
 
-from kakuri_json._decode.construction import build_set
+from kakuri_json._decode.construction import COLLISIONS, MAX_COLLISIONS, build_set, set_fault
 from kakuri_json._decode.conversion import INVALID, Conversion, Path, TooManyFaults
 from kakuri_json._decode.convert_scalars import add_unmet, check_constraints, scalar_converter
 from kakuri_json._types.describe import describe, shorten, suggest
@@ -22,6 +22,7 @@ from kakuri_json._types.shapes import (
     Sequence,
     Shape,
     Union,
+    is_string,
 )
 
 _MAX_SUGGESTIONS = 10
@@ -104,14 +105,8 @@ def _sequence(
         return items
     if shape.build is tuple:
         return tuple(items)
-    try:
-        built = build_set(shape.build, items)
-    except TypeError:
-        expected = "items that can be in a set"
-        return conversion.fault(path, f"expected {expected}, got arrays or objects", start)
-    if built is None:
-        return conversion.fault(path, "expected every item once, got an item again", start)
-    return built
+    built = build_set(shape.build, items)
+    return conversion.fault(path, set_fault(items), start) if built is None else built
 
 
 def _fixed(
@@ -156,10 +151,12 @@ def _dictionary(
     assert key_converter is not None  # keys are text
     simple = scalar_converter(shape.value)
     result: dict[Any, Any] = {}
-    count = 0
+    hashes: set[int] | None = None if is_string(shape.key) else set()  # those of texts are random
+    count = in_runs = 0
     for key in cursor.members(value, shape):
         if type(key) is list:  # members that were read at once
             result.update(key)
+            in_runs += len(key)  # the cursor has counted their hashes
             count += len(key)
         else:
             count += 1
@@ -175,6 +172,12 @@ def _dictionary(
             converted = simple(conversion, shape.value, cursor.begin(), inside, begin)
         else:
             converted = yield shape.value, inside
+        if hashes is not None:
+            hashes.add(hash(converted_key))
+            if len(result) - in_runs - len(hashes) >= MAX_COLLISIONS:
+                del conversion.faults[before:]
+                cursor.abandon(start, value)
+                return conversion.fault(path, COLLISIONS, start)
         if converted_key in result and converted_key is not INVALID:
             conversion.fault(inside, f"expected every key once, got {shorten(key)} again", begin)
         result[converted_key] = converted

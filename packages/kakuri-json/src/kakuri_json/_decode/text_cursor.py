@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from functools import cache
 from typing import Any
 
+from kakuri_json._decode.construction import MAX_COLLISIONS
 from kakuri_json._decode.runs import Runs
 from kakuri_json._errors import JSONSyntaxError
 from kakuri_json._limits import Limits
@@ -22,7 +23,7 @@ from kakuri_json._syntax.diagnosis import (
 from kakuri_json._syntax.parser import parse_value
 from kakuri_json._syntax.scanning import skip_plain, skip_space
 from kakuri_json._syntax.strings import read_escaped
-from kakuri_json._types.shapes import Mapping, Shape
+from kakuri_json._types.shapes import Mapping, Shape, is_string
 
 _OBJECT: dict[str, Any] = {}
 _ARRAY: list[Any] = []
@@ -129,6 +130,8 @@ class TextCursor:
         text = self.text
         position = self._enter()
         keys: set[str] = set()
+        hashes: set[int] = set()
+        repeated = 0
         if text.startswith("}", position):
             self._leave(position)
             return
@@ -138,7 +141,15 @@ class TextCursor:
             if shape is not None:
                 start, self.position = position, position
                 pairs, is_at_key = self._read_run(shape.value, shape.key)
-                self._check_keys(keys, pairs, shape, start)
+                if not is_string(shape.key):
+                    known = len(hashes)
+                    hashes.update(map(hash, [key for key, _ in pairs]))
+                    repeated += len(pairs) - (len(hashes) - known)
+                if repeated > MAX_COLLISIONS:
+                    # Comparing them takes long; the conversion counts them one by one.
+                    shape, pairs, is_at_key, self.position = None, [], True, start
+                else:
+                    self._check_keys(keys, pairs, shape, start)
                 position = self.position
             if pairs:
                 yield pairs

@@ -7,7 +7,7 @@ None, and the general printer prints the value.
 
 import datetime as dt
 from collections import abc
-from typing import Any
+from typing import Any, TypeAlias
 
 from kakuri_json._encode.values import EXACT, is_default
 from kakuri_json._limits import DEFAULT_LIMITS
@@ -45,6 +45,10 @@ _LARGE = 10**18
 """Integers below this have fewer digits than the default limit allows."""
 
 
+_Known: TypeAlias = dict[Record, Encoder | None]
+"""The functions of records that occur several times; None while one is compiled."""
+
+
 class _NotPlain(Exception):
     """The shape has no f-string: it contains itself, or any value."""
 
@@ -55,15 +59,15 @@ def compile_encoder(cls: type[Any]) -> Encoder:
     The function raises ValueError for an integer with too many digits.
     """
     try:
-        return _record(record_of(cls), [])
+        return _record(record_of(cls), {})
     except _NotPlain:
         return lambda _: None
 
 
-def _value(shape: Shape, inside: list[Record]) -> Encoder:
+def _value(shape: Shape, known: _Known) -> Encoder:
     match shape:
         case Constrained():
-            return _value(shape.inner, inside)
+            return _value(shape.inner, known)
         case Scalar():
             return _SCALARS[shape.kind]
         case Choice():
@@ -71,17 +75,19 @@ def _value(shape: Shape, inside: list[Record]) -> Encoder:
         case Text():
             return _text(native_class(shape.format), _FORMATS[shape.format])
         case Union():
-            return _union(shape, inside)
+            return _union(shape, known)
         case Sequence(build=build) if build in (list, tuple) and is_string(shape.item):
             return _strings(build)
         case Sequence(build=build) if build in (list, tuple):
-            return _sequence(build, _value(shape.item, inside))
+            return _sequence(build, _value(shape.item, known))
         case Mapping() if is_string(shape.key) and is_string(shape.value):
             return _members
         case Mapping() if is_string(shape.key):
-            return _dictionary(_value(shape.value, inside))
-        case Record() if not shape.is_dict and shape not in inside:
-            return _record(shape, inside)
+            return _dictionary(_value(shape.value, known))
+        case Record() if not shape.is_dict:
+            write = known[shape] if shape in known else _record(shape, known)
+            if write is not None:
+                return write
     raise _NotPlain
 
 
@@ -116,8 +122,8 @@ def _text(cls: type[Any], write: Encoder) -> Encoder:
     return write_text
 
 
-def _union(shape: Union, inside: list[Record]) -> Encoder:
-    writers = [_value(member, inside) for member in shape.members]
+def _union(shape: Union, known: _Known) -> Encoder:
+    writers = [_value(member, known) for member in shape.members]
 
     def write_any(value: Any) -> str | None:
         for write in writers:
@@ -187,19 +193,21 @@ def _dictionary(write: Encoder) -> Encoder:
     return write_dictionary
 
 
-def _record(record: Record, inside: list[Record]) -> Encoder:
-    source = _Source(record, [*inside, record])
+def _record(record: Record, known: _Known) -> Encoder:
+    known[record] = None
+    source = _Source(record, known)
     exec(source.text(), source.constants)  # noqa: S102 - names of fields are identifiers
     write: Encoder = source.constants["write"]
+    known[record] = write
     return write
 
 
 class _Source:
     """The source of one record's function."""
 
-    def __init__(self, record: Record, inside: list[Record]) -> None:
+    def __init__(self, record: Record, known: _Known) -> None:
         self.record = record
-        self.inside = inside
+        self.known = known
         self.constants: dict[str, Any] = {"cls": record.cls}
         self.lines: list[str] = []
         self.conditions: list[str] = []
@@ -272,7 +280,7 @@ class _Source:
                 absent_is_none = item.default is None and item.default_factory is None
                 self.integers.append(f"({name} or 0)" if absent_is_none else name)
         else:
-            write = self.constant(_value(shape, self.inside))
+            write = self.constant(_value(shape, self.known))
             self.lines += [
                 f"if {absent}: {part} = ''",
                 "else:",
@@ -313,7 +321,7 @@ class _Source:
             self.conditions.append(f"{name}.__class__ is {self.constant(type(shape.rows[0][1]))}")
             return f'"{{{name}._value_}}"'
         part = name.replace("v", "p")
-        self.lines.append(f"{part} = {self.constant(_value(shape, self.inside))}({name})")
+        self.lines.append(f"{part} = {self.constant(_value(shape, self.known))}({name})")
         self.lines.append(f"if {part} is None: return None")
         return f"{{{part}}}"
 

@@ -168,8 +168,8 @@ def _compact(value: object) -> str:
     if cls is not dict and cls is not list:
         try:
             text = cls.__kakuri_encode__(value)  # type: ignore[attr-defined]  # see encoder_of
-        except (AttributeError, ValueError):  # the printer says which limit an integer exceeds
-            text = None
+        except (AttributeError, ValueError, RecursionError):
+            text = None  # the printer does not recurse, and says which limit an integer exceeds
         if text is None:
             text = _compact_first(value, cls)
         if text is not None and len(text) <= _MAX_LENGTH:
@@ -182,10 +182,10 @@ def _compact_first(value: object, cls: type[Any]) -> str | None:
     """Print a value whose class has no encoder of its own yet; that of a base does not count."""
     if "__kakuri_encode__" in cls.__dict__ and cache_of(cls).encode is not None:
         return None
-    encoder = encoder_of(cls)
     try:
+        encoder = encoder_of(cls)
         return None if encoder is None else encoder(value)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
 
 

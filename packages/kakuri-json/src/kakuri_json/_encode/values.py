@@ -1,6 +1,5 @@
 """Prints values of classes other than None, bool, int, float, str, list and dict."""
 
-import dataclasses
 import datetime as dt
 import enum
 import sys
@@ -16,7 +15,7 @@ from kakuri_json._syntax.strings import quote
 from kakuri_json._types.annotations import record_of
 from kakuri_json._types.describe import shorten
 from kakuri_json._types.formats import is_decimal, write_bytes, write_date_time, write_decimal
-from kakuri_json._types.shapes import Field
+from kakuri_json._types.shapes import Field, Flags
 
 _LITERALS = {None: "null", True: "true", False: "false"}
 
@@ -26,7 +25,7 @@ def simple_text(
 ) -> str | None:
     """Return the text of a value that JSON represents as a scalar; None for a container."""
     if isinstance(value, enum.Enum):
-        value = value._value_
+        value = _flag_value(value) if isinstance(value, enum.Flag) else value._value_
         if value is None or value is True or value is False:
             return _LITERALS[value]
     text: str | None
@@ -60,6 +59,13 @@ def simple_text(
     return quote(text)
 
 
+def _flag_value(flag: enum.Flag) -> Any:
+    value = flag._value_
+    if value & ~Flags(type(flag)).known:
+        raise EncodeError(f"expected a combination of members, got {flag!r}")
+    return value
+
+
 def _sort_text(item: Any, limits: Limits) -> str | None:
     return quote(item) if type(item) is str else simple_text(item, limits)
 
@@ -76,14 +82,16 @@ def open_container(
         EncodeError: JSON cannot represent the value.
         LimitError: An object has too many keys.
     """
-    if isinstance(value, (list, tuple)):
+    cls = type(value)
+    is_record = cls is not tuple and hasattr(cls, "__dataclass_fields__")
+    if cls is tuple or (isinstance(value, (list, tuple)) and not is_record):
         return False, iter(value), len(value)
     pairs: Any
-    if isinstance(value, abc.Mapping):
+    if is_record:
+        pairs = _members(value)
+    elif isinstance(value, abc.Mapping):
         pairs = [(key_text(key), item) for key, item in value.items()]
         check_keys([key for key, _ in pairs])
-    elif dataclasses.is_dataclass(value) and not isinstance(value, type):
-        pairs = _members(value)
     elif isinstance(value, (frozenset, set)):
         # A set has no order. The texts of simple items do, the same one in every process.
         texts = [(_sort_text(item, limits), item) for item in value]

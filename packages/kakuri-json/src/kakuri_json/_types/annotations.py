@@ -8,14 +8,24 @@ import types
 import typing
 import uuid
 from collections import abc
+from collections.abc import Callable
 from typing import Any, Literal
 
 from kakuri_json._errors import UnsupportedTypeError
+from kakuri_json._syntax.scanning import has_surrogate
 from kakuri_json._types.attributes import cache_of, options_of
 from kakuri_json._types.constraints import constrain, constraints_of
 from kakuri_json._types.fields import dataclass_fields, typed_dict_fields
 from kakuri_json._types.formats import decimal_class
-from kakuri_json._types.generics import Scope, bind, given_to, hints_of, unbound
+from kakuri_json._types.generics import (
+    Arguments,
+    Scope,
+    bind,
+    given_to,
+    hints_of,
+    shapes_of,
+    unbound,
+)
 from kakuri_json._types.shapes import (
     Anything,
     Choice,
@@ -23,13 +33,14 @@ from kakuri_json._types.shapes import (
     FixedTuple,
     Flags,
     Mapping,
+    NoShape,
     Record,
     Scalar,
     Sequence,
     Shape,
     Text,
-    Union,
 )
+from kakuri_json._types.unions import union_of
 
 _SIMPLE: dict[Any, Shape] = {
     str: Scalar("string"),
@@ -61,7 +72,7 @@ _QUALIFIERS = tuple(
 
 _lock = threading.RLock()
 """Held while a class is read, so that no other thread sees a record without its fields."""
-_in_progress: dict[tuple[Any, tuple[Shape, ...] | None], Record] = {}
+_in_progress: dict[tuple[Any, Arguments | None], Record] = {}
 """The records that are being read: a class may contain itself."""
 
 
@@ -76,8 +87,9 @@ def shape_of(annotation: Any) -> Shape:
         try:
             return _shape(annotation, {})
         except RecursionError:
-            got = f"one that goes on without end: {annotation!r}"
-            raise UnsupportedTypeError(f"expected a type that ends, got {got}") from None
+            got = f"one that is nested deeper, or without end: {annotation!r}"
+            expected = "expected a type that fits on the interpreter's stack"
+            raise UnsupportedTypeError(f"{expected}, got {got}") from None
         finally:
             if outermost:
                 _in_progress.clear()
@@ -95,6 +107,8 @@ def _shape(annotation: Any, scope: Scope) -> Shape:
         return Text("decimal")
     if isinstance(annotation, typing.TypeVar):
         bound = scope.get(annotation)
+        if isinstance(bound, NoShape):
+            raise UnsupportedTypeError(bound.reason)
         return unbound(annotation, scope, _shape) if bound is None else bound
     if isinstance(annotation, typing.NewType):
         return _shape(annotation.__supertype__, {})
@@ -123,9 +137,13 @@ def _generic(annotation: Any, origin: Any, arguments: tuple[Any, ...], scope: Sc
     if origin in _QUALIFIERS:
         return _shape(arguments[0], scope)
     if origin in (typing.Union, types.UnionType):
-        return _union([_shape(argument, scope) for argument in arguments], annotation)
+        return union_of([_shape(argument, scope) for argument in arguments], annotation)
     if origin is tuple and not (len(arguments) == 2 and arguments[1] is Ellipsis):
         return FixedTuple(tuple(_shape(argument, scope) for argument in arguments))
+    if (origin in _SEQUENCES or origin in _MAPPINGS) and origin is not tuple:
+        expected = 1 if origin in _SEQUENCES else 2
+        if len(arguments) != expected:
+            raise UnsupportedTypeError(f"expected {expected} type arguments, got {annotation!r}")
     if origin in _SEQUENCES:
         return Sequence(_shape(arguments[0], scope), _SEQUENCES[origin])
     if origin in _MAPPINGS:
@@ -134,16 +152,16 @@ def _generic(annotation: Any, origin: Any, arguments: tuple[Any, ...], scope: Sc
             raise UnsupportedTypeError(f"expected keys with a string form, got {annotation!r}")
         return Mapping(key, _shape(arguments[1], scope))
     if _ALIAS and isinstance(origin, _ALIAS):
-        return _alias(origin, tuple(_shape(one, scope) for one in given_to(origin, arguments)))
+        return _alias(origin, shapes_of(given_to(origin, arguments), scope, _shape))
     if dataclasses.is_dataclass(origin) or typing.is_typeddict(origin):
-        return _record(origin, tuple(_shape(one, scope) for one in given_to(origin, arguments)))
+        return _record(origin, shapes_of(given_to(origin, arguments), scope, _shape))
     raise UnsupportedTypeError(f"expected a type with a JSON form, got {annotation!r}")
 
 
 _open_aliases: list[Any] = []
 
 
-def _alias(alias: Any, arguments: tuple[Shape, ...] | None) -> Shape:
+def _alias(alias: Any, arguments: Arguments | None) -> Shape:
     if alias in _open_aliases:
         got = f"{alias!r} inside itself"
         raise UnsupportedTypeError(f"expected a class where a type contains itself, got {got}")
@@ -162,7 +180,7 @@ def _literal(arguments: tuple[Any, ...]) -> Choice:
     rows: dict[tuple[Any, Any], Any] = {}
     for value in arguments:
         encoded, decoded = _literal_row(value)
-        if type(encoded) not in _JSON_SCALARS:
+        if not _is_scalar(encoded):
             raise UnsupportedTypeError(f"expected literals with a JSON form, got {value!r}")
         if rows.setdefault((type(encoded), encoded), decoded) is not decoded:
             raise UnsupportedTypeError(
@@ -175,7 +193,11 @@ def _literal_row(value: Any) -> tuple[Any, Any]:
     return (value.value if isinstance(value, enum.Enum) else value), value
 
 
-_JSON_SCALARS = (str, int, float, bool, type(None))
+def _is_scalar(value: Any) -> bool:
+    """Return whether a value of an Enum or Literal can be printed and read."""
+    if type(value) is str:
+        return not has_surrogate(value)
+    return value - value == 0 if type(value) is float else type(value) in (int, bool, type(None))
 
 
 def _enum(cls: type[enum.Enum]) -> Choice | Flags:
@@ -185,9 +207,19 @@ def _enum(cls: type[enum.Enum]) -> Choice | Flags:
     if not values:
         raise UnsupportedTypeError(f"expected an Enum with members, got {cls!r}")
     for value in values:
-        if type(value) not in _JSON_SCALARS or value != value:
+        if not _is_scalar(value):
             raise UnsupportedTypeError(f"expected an Enum of JSON values, got {value!r} in {cls!r}")
     return Choice(tuple((member._value_, member) for member in cls), cls.__name__)
+
+
+def _literal_choice(hint: Any, scope: Scope) -> Choice | None:
+    """Return the values of a field of literals, which may be a tag; None for other fields."""
+    while typing.get_origin(hint) in (typing.Annotated, *_QUALIFIERS):
+        hint = typing.get_args(hint)[0]
+    if typing.get_origin(hint) is Literal:
+        return _literal(typing.get_args(hint))
+    given = scope.get(hint) if isinstance(hint, typing.TypeVar) else None
+    return given if isinstance(given, Choice) and given.name is None else None
 
 
 def _is_textual(shape: Shape) -> bool:
@@ -196,61 +228,6 @@ def _is_textual(shape: Shape) -> bool:
     if isinstance(shape, Choice):
         return all(type(value) is str for value, _ in shape.rows)
     return isinstance(shape, Text) or shape == Scalar("string")
-
-
-def _union(members: list[Shape], annotation: Any) -> Shape:
-    flat: list[Shape] = []
-    if Anything() in members:
-        return Anything()
-    for member in members:
-        flat.extend(member.members if isinstance(member, Union) else (member,))
-    flat.sort(key=_rank)
-    records = [member for member in flat if isinstance(member, Record)]
-    _check_distinct(flat, annotation)
-    if len(records) < 2:
-        return Union(tuple(flat))
-    tags = (name for name in records[0].tags if all(name in record.tags for record in records))
-    tag = next(tags, None)
-    if tag is None:
-        raise UnsupportedTypeError(
-            f"expected a tag that distinguishes the classes in {annotation!r}"
-        )
-    tagged: dict[Any, Record] = {}
-    for record in records:
-        for value in record.tags[tag]:
-            if tagged.setdefault(value, record) is not record:
-                got = f"{value!r} twice in {annotation!r}"
-                raise UnsupportedTypeError(f"expected different values of {tag!r}, got {got}")
-    return Union(tuple(flat), tag, tagged)
-
-
-_FORMAT_RANKS = ("datetime", "date", "uuid", "decimal", "bytes")
-
-
-def _rank(member: Shape) -> int:
-    """Order the members of a union, the narrow ones first.
-
-    A choice or a format is also text, and an integer is also a number. Python treats `A | B` and
-    `B | A` as equal, so the order of the annotation cannot decide.
-    """
-    if isinstance(member, Constrained):
-        return _rank(member.inner)
-    if isinstance(member, Choice):
-        return 0
-    if isinstance(member, Text):
-        return 1 + _FORMAT_RANKS.index(member.format)
-    return 10 if member == Scalar("integer") else 11
-
-
-def _check_distinct(members: list[Shape], annotation: Any) -> None:
-    """Reject a union whose arrays or objects can be distinguished only by trying each member."""
-    inner = [member.inner if isinstance(member, Constrained) else member for member in members]
-    arrays = sum(isinstance(member, (Sequence, FixedTuple)) for member in inner)
-    mappings = sum(isinstance(member, Mapping) for member in inner)
-    objects = mappings + any(isinstance(member, Record) for member in inner)
-    if arrays > 1 or objects > 1:
-        kind = "array" if arrays > 1 else "object without a tag"
-        raise UnsupportedTypeError(f"expected one kind of {kind}, got more in {annotation!r}")
 
 
 def record_of(cls: Any) -> Record:
@@ -263,7 +240,7 @@ def record_of(cls: Any) -> Record:
     return record
 
 
-def _record(cls: Any, arguments: tuple[Shape, ...] | None) -> Record:
+def _record(cls: Any, arguments: Arguments | None) -> Record:
     """Return the record of a class with type arguments, or without.
 
     A record with arguments is kept by the codecs that use it: a table would keep their classes.
@@ -292,28 +269,48 @@ def _record(cls: Any, arguments: tuple[Shape, ...] | None) -> Record:
     return record
 
 
-def _read_record(record: Record, arguments: tuple[Shape, ...] | None) -> None:
+def _renaming(cls: Any, rename: Callable[[str], Any]) -> Callable[[str], str]:
+    """Return the function from a field's name to its JSON name."""
+
+    def to_json(name: str) -> str:
+        try:
+            return _check_name(cls, rename(name))
+        except Exception as error:  # functions of a program can raise anything
+            expected = f"expected a JSON name for {name!r} of {cls!r}"
+            raise UnsupportedTypeError(f"{expected}, got {error}") from error
+
+    return to_json
+
+
+def _check_name(cls: Any, name: Any) -> str:
+    if not isinstance(name, str) or has_surrogate(name):
+        raise UnsupportedTypeError(f"expected JSON names of text in {cls!r}, got {name!r}")
+    return name
+
+
+def _read_record(record: Record, arguments: Arguments | None) -> None:
     cls = record.cls
     options = options_of(cls)
     rename = options.get("rename", {})
-    to_json = rename if callable(rename) else lambda name: rename.get(name, name)
+    to_json = _renaming(cls, rename if callable(rename) else lambda name: rename.get(name, name))
     hints = hints_of(cls, arguments, _shape)
     record.ignore_unknown = options.get("unknown", "error") == "ignore"
     # The tags come first: a union inside the class may need them.
+    fields = dataclasses.fields(cls) if options.get("omit_defaults") and not record.is_dict else ()
+    omitted = {item.name for item in fields if item.default is not dataclasses.MISSING}
     record.tag = options.get("tag")
     record.tag_value = options.get("tag_value", cls.__name__)
     if record.tag is not None:
         record.tags[record.tag] = (record.tag_value,)
-    for name, (hint, _) in hints.items():
-        if typing.get_origin(hint) is Literal:
-            record.tags[to_json(name)] = tuple(
-                encoded for encoded, _ in map(_literal_row, typing.get_args(hint))
-            )
+    for name, (hint, scope) in hints.items():
+        choice = _literal_choice(hint, scope)
+        if choice is not None and not (len(choice.rows) > 1 and name in omitted):
+            record.tags[to_json(name)] = tuple(encoded for encoded, _ in choice.rows)
     read = typed_dict_fields if record.is_dict else dataclass_fields
     record.fields = tuple(read(record, hints, to_json, _shape))
     record.by_json_name = {item.json_name: item for item in record.fields}
-    for name in record.by_json_name:
-        if not isinstance(name, str):
-            raise UnsupportedTypeError(f"expected JSON names of text in {cls!r}, got {name!r}")
+    if record.tag is not None:
+        _check_name(cls, record.tag)
+        _check_name(cls, record.tag_value)
     if len(record.by_json_name) != len(record.fields) or record.tag in record.by_json_name:
         raise UnsupportedTypeError(f"expected different names for the fields of {cls!r}")

@@ -91,12 +91,15 @@ def _pattern(mark: Any) -> tuple[str | None, Callable[[str], Any] | None]:
 
 
 def _guarded(holds: Callable[[Any], bool]) -> Callable[[Any], bool]:
-    """Return a condition that is false where it cannot be computed (1e30 % 0.01)."""
+    """Return a condition that is false where it cannot be computed (1e30 % 0.01).
+
+    Like a constructor, a predicate may raise ValueError to reject a value.
+    """
 
     def computed(value: Any) -> bool:
         try:
             return holds(value)
-        except ArithmeticError:
+        except (ArithmeticError, ValueError):
             return False
 
     return computed
@@ -151,6 +154,8 @@ def _bounded(
         tests.append(f"that matches {source}")
 
     def holds(value: Any) -> bool:
+        if type(value) is dt.datetime and value.tzinfo is None:
+            return False  # converted, not decoded: it compares with no bound that has an offset
         return (
             ("ge" not in bounds or value >= bounds["ge"])
             and ("gt" not in bounds or value > bounds["gt"])

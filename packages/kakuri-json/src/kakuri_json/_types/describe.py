@@ -39,8 +39,9 @@ def describe(shape: Shape) -> str:
             rows = [shorten(value) for value, _ in shape.rows]
             return rows[0] if len(rows) == 1 else f"one of {', '.join(rows)}"
         case Flags():
-            members = " + ".join(f"{member._value_} ({member.name})" for member in shape.cls)
-            return f"a combination of {members}"
+            members = [*shape.cls] or shape.cls.__members__.values()
+            names = " + ".join(f"{member._value_} ({member.name})" for member in members)
+            return f"a combination of {names}"
         case Text():
             return READERS[shape.format][0]
         case Sequence():

@@ -4,24 +4,48 @@ Every class in an MRO has a scope of its own (PEP 484, 695, 696): the same TypeV
 different types in a class and in its base.
 """
 
+import dataclasses
 import inspect
 import operator
 import sys
 import types
 import typing
 from collections import ChainMap
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeAlias
 
 from kakuri_json._errors import UnsupportedTypeError
-from kakuri_json._types.shapes import Shape
+from kakuri_json._types.shapes import NoShape, Shape
 
-Scope: TypeAlias = Mapping[Any, Shape]
+Scope: TypeAlias = Mapping[Any, Shape | NoShape]
 """The shape of each type variable."""
+Arguments: TypeAlias = tuple[Shape | NoShape, ...]
 ToShape: TypeAlias = Callable[[Any, Scope], Shape]
 
 
-def bind(owner: Any, arguments: tuple[Shape, ...] | None, to_shape: ToShape) -> dict[Any, Shape]:
+def shapes_of(annotations: Iterable[Any], scope: Scope, to_shape: ToShape) -> Arguments:
+    """Return the shapes of type arguments; one without a JSON form may be for type checkers."""
+    found: list[Shape | NoShape] = []
+    for annotation in annotations:
+        try:
+            found.append(to_shape(annotation, scope))
+        except UnsupportedTypeError as error:
+            found.append(NoShape(str(error)))
+    return tuple(found)
+
+
+def _parameters(owner: Any) -> tuple[Any, ...]:
+    """Return the type parameters of a class or alias.
+
+    A class whose only generic base is one of `collections.abc` has no attribute for them.
+    """
+    known = getattr(owner, "__parameters__", ()) or getattr(owner, "__type_params__", ())
+    bases = getattr(owner, "__dict__", {}).get("__orig_bases__", ())
+    found = (one for base in bases for one in getattr(base, "__parameters__", ()))
+    return known or tuple(dict.fromkeys(found))
+
+
+def bind(owner: Any, arguments: Arguments | None, to_shape: ToShape) -> dict[Any, Shape | NoShape]:
     """Return the scope inside a generic class or alias.
 
     Args:
@@ -33,13 +57,13 @@ def bind(owner: Any, arguments: tuple[Shape, ...] | None, to_shape: ToShape) -> 
     Raises:
         UnsupportedTypeError: There are too many arguments, or a parameter that is not a TypeVar.
     """
-    parameters = getattr(owner, "__parameters__", ()) or getattr(owner, "__type_params__", ())
+    parameters = _parameters(owner)
     if any(not isinstance(parameter, typing.TypeVar) for parameter in parameters):
         raise UnsupportedTypeError(f"expected type variables only, got others in {owner!r}")
     given = arguments or ()
     if len(given) > len(parameters):
         raise UnsupportedTypeError(f"expected fewer type arguments, got {len(given)} for {owner!r}")
-    scope: dict[Any, Shape] = {}
+    scope: dict[Any, Shape | NoShape] = {}
     for number, parameter in enumerate(parameters):
         if number < len(given):
             scope[parameter] = given[number]
@@ -53,7 +77,7 @@ def given_to(owner: Any, arguments: tuple[Any, ...]) -> tuple[Any, ...]:
 
     `typing_extensions` adds them, and they may refer to the parameters before them.
     """
-    parameters = getattr(owner, "__parameters__", ()) or getattr(owner, "__type_params__", ())
+    parameters = _parameters(owner)
     count = min(len(arguments), len(parameters))
     while count and getattr(parameters[count - 1], "__default__", None) == arguments[count - 1]:
         count -= 1
@@ -67,25 +91,25 @@ def unbound(parameter: typing.TypeVar, scope: Scope, to_shape: ToShape) -> Shape
         default = operator.attrgetter("__default__")  # which type checkers know since 3.13
         return to_shape(default(parameter), scope)
     if parameter.__bound__ is not None:
-        return to_shape(parameter.__bound__, scope)
-    if parameter.__constraints__:
-        return to_shape(typing.Union[parameter.__constraints__], scope)  # noqa: UP007
-    return to_shape(Any, scope)
+        limit = parameter.__bound__
+    elif parameter.__constraints__:
+        limit = typing.Union[parameter.__constraints__]  # noqa: UP007
+    else:
+        return to_shape(Any, scope)
+    return to_shape(_resolved(parameter, {"bound": limit})["bound"], scope)  # it may be text
 
 
-def scopes(
-    cls: Any, arguments: tuple[Shape, ...] | None, to_shape: ToShape
-) -> dict[Any, dict[Any, Shape]]:
+def scopes(cls: Any, arguments: Arguments | None, to_shape: ToShape) -> dict[Any, Scope]:
     """Return the scope of a class and of each of its bases."""
-    found = {cls: bind(cls, arguments, to_shape)}
+    found: dict[Any, Scope] = {cls: bind(cls, arguments, to_shape)}
     for base in cls.__dict__.get("__orig_bases__", cls.__bases__):
         origin = typing.get_origin(base)
         if origin is None:
             inherited = scopes(base, None, to_shape) if isinstance(base, type) else {}
-        elif origin is typing.Generic or not isinstance(origin, type):
-            inherited = {}
+        elif not isinstance(origin, type) or not _parameters(origin):
+            inherited = {}  # Generic, Protocol, a class of collections.abc
         else:
-            given = tuple(to_shape(one, found[cls]) for one in typing.get_args(base))
+            given = shapes_of(typing.get_args(base), found[cls], to_shape)
             inherited = scopes(origin, given, to_shape)
         for other, scope in inherited.items():
             found.setdefault(other, scope)
@@ -93,9 +117,9 @@ def scopes(
 
 
 def hints_of(
-    cls: Any, arguments: tuple[Shape, ...] | None, to_shape: ToShape
+    cls: Any, arguments: Arguments | None, to_shape: ToShape
 ) -> dict[str, tuple[Any, Scope]]:
-    """Return the annotations of a dataclass or TypedDict, each with its scope.
+    """Return the annotations of a TypedDict's keys or of a constructor's fields, with their scopes.
 
     Raises:
         UnsupportedTypeError: An annotation cannot be evaluated.
@@ -106,13 +130,16 @@ def hints_of(
         # A TypedDict keeps no bases, but has the annotations of all of them.
         resolved = _resolved(cls, dict(cls.__annotations__))
         return {name: (hint, _scope_of_key(cls, name, scope_of)) for name, hint in resolved.items()}
+    # Other annotations, such as those of class variables, may have names that do not resolve here.
+    names = {item.name for item in dataclasses.fields(cls) if item.init}
     for base in reversed(cls.__mro__):
-        for name, hint in _resolved(base, inspect.get_annotations(base)).items():
+        own = {name: hint for name, hint in inspect.get_annotations(base).items() if name in names}
+        for name, hint in _resolved(base, own).items():
             found[name] = (hint, scope_of.get(base, {}))
     return found
 
 
-def _scope_of_key(cls: Any, name: str, scope_of: dict[Any, dict[Any, Shape]]) -> Scope:
+def _scope_of_key(cls: Any, name: str, scope_of: dict[Any, Scope]) -> Scope:
     """Return the scope of the TypedDict that declares a key, among a class and its bases."""
     for base in cls.__dict__.get("__orig_bases__", ()):
         origin = typing.get_origin(base) or base
@@ -122,7 +149,7 @@ def _scope_of_key(cls: Any, name: str, scope_of: dict[Any, dict[Any, Shape]]) ->
 
 
 def _resolved(cls: Any, annotations: dict[str, Any]) -> dict[str, Any]:
-    """Evaluate the annotations of a class, without those of its bases."""
+    """Evaluate the annotations of a class or type variable, without those of its bases."""
     if not annotations:
         return {}
     module = getattr(sys.modules.get(cls.__module__), "__dict__", {})
@@ -132,10 +159,11 @@ def _resolved(cls: Any, annotations: dict[str, Any]) -> dict[str, Any]:
     carrier = types.new_class(cls.__name__, (), {}, lambda body: body.update(
         __annotations__=annotations, __module__=cls.__module__
     ))  # fmt: skip
+    names = dict(vars(cls)) if isinstance(cls, type) else {}
     try:
         return typing.get_type_hints(
             carrier,
-            globalns=dict(vars(cls)),
+            globalns=names,
             localns=ChainMap(parameters, module, {cls.__name__: cls}),
             include_extras=True,
         )

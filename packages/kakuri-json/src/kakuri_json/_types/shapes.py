@@ -45,6 +45,13 @@ class Anything:
 
 
 @dataclass(frozen=True, slots=True)
+class NoShape:
+    """A type argument without a JSON form, which is an error only where a field needs it."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Scalar:
     """A string, a number, a boolean or null."""
 
@@ -73,7 +80,8 @@ class Flags:
     @property
     def known(self) -> int:
         """All bits that some member has."""
-        return functools.reduce(operator.or_, (member._value_ for member in self.cls), 0)
+        members = self.cls.__members__.values()  # iteration leaves out those of several bits
+        return functools.reduce(operator.or_, (member._value_ for member in members), 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,28 +212,35 @@ def is_string(shape: Shape) -> bool:
     return shape == Scalar("string") or (isinstance(shape, Constrained) and is_string(shape.inner))
 
 
-def depth_of(shape: Shape, inside: tuple[Record, ...] = ()) -> int:
-    """Return how deep arrays and objects of a shape are nested; `sys.maxsize` without a bound."""
+def depth_of(shape: Shape, known: dict[Record, int] | None = None) -> int:
+    """Return how deep arrays and objects of a shape are nested; `sys.maxsize` without a bound.
+
+    Args:
+        shape: The shape.
+        known: The depths of the records that were seen before.
+    """
+    known = {} if known is None else known
     match shape:
         case Constrained():
-            return depth_of(shape.inner, inside)
+            return depth_of(shape.inner, known)
         case Sequence():
-            return min(sys.maxsize, 1 + depth_of(shape.item, inside))
+            return min(sys.maxsize, 1 + depth_of(shape.item, known))
         case Mapping():
-            return min(sys.maxsize, 1 + depth_of(shape.value, inside))
+            return min(sys.maxsize, 1 + depth_of(shape.value, known))
         case FixedTuple(items=parts):
-            return min(sys.maxsize, 1 + _deepest(parts, inside))
+            return min(sys.maxsize, 1 + _deepest(parts, known))
         case Union(members=parts):
-            return _deepest(parts, inside)
+            return _deepest(parts, known)
         case Record():
-            if shape in inside:
-                return sys.maxsize
-            parts = tuple(field.shape for field in shape.fields)
-            return min(sys.maxsize, 1 + _deepest(parts, (*inside, shape)))
+            if shape not in known:
+                known[shape] = sys.maxsize  # if it contains itself
+                parts = tuple(field.shape for field in shape.fields)
+                known[shape] = min(sys.maxsize, 1 + _deepest(parts, known))
+            return known[shape]
         case Anything():
             return sys.maxsize
     return 0
 
 
-def _deepest(shapes: tuple[Shape, ...], inside: tuple[Record, ...]) -> int:
-    return max((depth_of(shape, inside) for shape in shapes), default=0)
+def _deepest(shapes: tuple[Shape, ...], known: dict[Record, int]) -> int:
+    return max((depth_of(shape, known) for shape in shapes), default=0)

@@ -1,0 +1,105 @@
+"""Unions: the order in which their members are tried, and which ones can be decoded."""
+
+from typing import Any
+
+from kakuri_json._errors import UnsupportedTypeError
+from kakuri_json._types.shapes import (
+    Anything,
+    Choice,
+    Constrained,
+    FixedTuple,
+    Flags,
+    Mapping,
+    Record,
+    Scalar,
+    Sequence,
+    Shape,
+    Text,
+    Union,
+)
+
+
+def union_of(members: list[Shape], annotation: Any) -> Shape:
+    """Return the shape of a union.
+
+    Raises:
+        UnsupportedTypeError: Its members can be distinguished only by trying each.
+    """
+    flat: list[Shape] = []
+    if Anything() in members:
+        return Anything()
+    for member in members:
+        flat.extend(member.members if isinstance(member, Union) else (member,))
+    flat.sort(key=_rank)
+    records = [member for member in flat if isinstance(member, Record)]
+    _check_distinct(flat, annotation)
+    _check_values(flat, annotation)
+    if len(records) < 2:
+        return Union(tuple(flat))
+    tags = (name for name in records[0].tags if all(name in record.tags for record in records))
+    tag = next(tags, None)
+    if tag is None:
+        raise UnsupportedTypeError(
+            f"expected a tag that distinguishes the classes in {annotation!r}"
+        )
+    tagged: dict[Any, Record] = {}
+    for record in records:
+        for value in record.tags[tag]:
+            if tagged.setdefault(value, record) is not record:
+                got = f"{value!r} twice in {annotation!r}"
+                raise UnsupportedTypeError(f"expected different values of {tag!r}, got {got}")
+    return Union(tuple(flat), tag, tagged)
+
+
+_FORMAT_RANKS = ("datetime", "date", "uuid", "decimal", "bytes")
+
+
+def _rank(member: Shape) -> int:
+    """Order the members of a union, the narrow ones first.
+
+    A choice or a format is also text, and an integer is also a number. Python treats `A | B` and
+    `B | A` as equal, so the order of the annotation cannot decide.
+    """
+    if isinstance(member, Constrained):
+        return _rank(member.inner)
+    if isinstance(member, (Choice, Flags)):
+        return 0
+    if isinstance(member, Text):
+        return 1 + _FORMAT_RANKS.index(member.format)
+    return 10 if member == Scalar("integer") else 11
+
+
+def _check_distinct(members: list[Shape], annotation: Any) -> None:
+    """Reject a union whose arrays or objects can be distinguished only by trying each member."""
+    inner = [member.inner if isinstance(member, Constrained) else member for member in members]
+    arrays = sum(isinstance(member, (Sequence, FixedTuple)) for member in inner)
+    mappings = sum(isinstance(member, Mapping) for member in inner)
+    objects = mappings + any(isinstance(member, Record) for member in inner)
+    if arrays > 1 or objects > 1:
+        kind = "array" if arrays > 1 else "object without a tag"
+        raise UnsupportedTypeError(f"expected one kind of {kind}, got more in {annotation!r}")
+
+
+def _check_values(members: list[Shape], annotation: Any) -> None:
+    """Reject a union with a JSON value that stands for values of several enums or literals."""
+    known: dict[tuple[Any, Any], Any] = {}
+    taken: list[Flags] = []
+    for member in members:
+        inner = member.inner if isinstance(member, Constrained) else member
+        clash: Any = None
+        if isinstance(inner, Choice):
+            for encoded, decoded in inner.rows:
+                before = known.setdefault((type(encoded), encoded), decoded)
+                if type(before) is not type(decoded) or before != decoded:
+                    clash = encoded
+        elif isinstance(inner, Flags):
+            clash = 0 if taken else None
+            taken.append(inner)
+        if clash is not None:
+            got = f"{clash!r} for several in {annotation!r}"
+            raise UnsupportedTypeError(f"expected different JSON values of enums, got {got}")
+    for flags in taken:
+        for kind, value in known:
+            if kind is int and value >= 0 and not value & ~flags.known:
+                got = f"{value!r} for several in {annotation!r}"
+                raise UnsupportedTypeError(f"expected different JSON values of enums, got {got}")
