@@ -207,7 +207,7 @@ async def test_images_are_collected_when_the_runtime_does_not_report_the_sandbox
 
 async def test_problem_is_a_condition_of_health(run, runtime):
     limits = CollectionLimits(interval=0.01, high=1)
-    runtime.images.mountpoint = "/nowhere"
+    runtime.images.mountpoint = "/nowhere" + "x" * 10_000
     async with run(collection=limits) as node:
         await runtime.calls.wait_for("ImageFsInfo", 3)
         health = await node.zones.health()
@@ -215,6 +215,7 @@ async def test_problem_is_a_condition_of_health(run, runtime):
         condition = health.conditions[-1]
         assert (condition.type, condition.status) == ("ImageRoom", False)
         assert condition.reason == "DiskFull"
+        assert len(condition.message) == 1024
 
 
 def test_disk_use_is_that_of_the_file_system(tmp_path):

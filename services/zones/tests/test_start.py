@@ -1,9 +1,11 @@
 import asyncio
+import itertools
 from itertools import groupby
 
 import pytest
 from kakuri_cri import Timeouts
 from kakuri_cri.testing import FakeImage
+from kakuri_json import encode
 from kakuri_tcp.testing import until
 from kakuri_workload import RestartPolicy, ZoneChanged
 from kakuri_workload import WorkloadState as State
@@ -181,6 +183,34 @@ async def test_sandbox_run_by_another_handler_is_removed(runtime, node):
     assert runtime.calls.of("RunPodSandbox")[0].request.runtime_handler == "edera"
     assert runtime.calls.of("CreateContainer") == []
     assert has_no_objects(runtime)
+
+
+async def test_names_of_a_faulty_runtime_are_cut_in_every_step_that_is_reported(
+    runtime, node, monkeypatch
+):
+    numbers = itertools.count()
+    monkeypatch.setattr("secrets.token_hex", lambda size: f"{next(numbers)}\x1b{'x' * 100_000}")
+    for method in ("CreateContainer", "StartContainer"):
+        runtime.faults.set(method, "delay(50)")
+    reported = []
+
+    async def watch():
+        async for event in node.events():
+            reported.append(event)
+
+    watching = asyncio.ensure_future(watch())
+    _, zone = await node.start()
+    watching.cancel()
+    assert (len(zone.pod_sandbox_id), len(zone.container_id)) == (256, 256)
+    assert max(len(encode(event)) for event in reported) < 4096
+
+
+async def test_name_of_another_handler_is_cut_in_the_error(runtime, node):
+    runtime.faults.set("PodSandboxStatus", "1000*delay(50)")
+    start = asyncio.create_task(node.start())
+    await until(lambda: bool(runtime.sandboxes))
+    runtime.sandbox("z").handler = "x" * 100_000
+    assert len((await start).message) < 400
 
 
 async def test_handler_that_the_runtime_lacks_fails_the_start(run):

@@ -90,9 +90,8 @@ def own_conditions(network: ZoneNetwork, collector: ImageCollector) -> list[Cond
             Condition("NameResolution", status=False, reason="NoResolver", message=message)
         )
     if collector.problem is not None:
-        conditions.append(
-            Condition("ImageRoom", status=False, reason="DiskFull", message=collector.problem)
-        )
+        message = printable(collector.problem, MAX_MESSAGE)
+        conditions.append(Condition("ImageRoom", status=False, reason="DiskFull", message=message))
     return conditions
 
 

@@ -29,6 +29,7 @@ from kakuri_zones._observed import (
     CREATING_CONTAINER,
     CREATING_SANDBOX,
     MAX_ADDRESS,
+    MAX_ID,
     START_ERROR,
     STARTING,
     Container,
@@ -222,7 +223,8 @@ class Start:
         status = await self._cancellation.guard(self._cri.pod_sandbox_status(sandbox.id))
         if status.runtime_handler != self._handler:
             expected = f"expected the sandbox to be run by handler {self._handler!r}"
-            raise StartFailed(START_ERROR, f"{expected}, got {status.runtime_handler!r}")
+            got = printable(status.runtime_handler, MAX_ID)
+            raise StartFailed(START_ERROR, f"{expected}, got {got!r}")
         found = addresses(status)
         address = printable(found[0], MAX_ADDRESS) if found else None
         return replace(sandbox, address=address, created_at=status.created_at), found
@@ -347,8 +349,8 @@ class Start:
                 WorkloadState.PENDING,
                 step,
                 message,
-                pod_sandbox_id=sandbox_id,
-                container_id=container_id,
+                pod_sandbox_id=sandbox_id and printable(sandbox_id, MAX_ID),
+                container_id=container_id and printable(container_id, MAX_ID),
                 attempt=self.spec.attempt,
                 spec_hash=self._run.spec_hash,
                 pulled_bytes=pulled_bytes,
