@@ -17,6 +17,7 @@ from kakuri_http import (
 )
 from kakuri_http.blocking import BlockingClient
 from kakuri_http.client._protocol import ClientProtocol
+from kakuri_tcp.blocking import Connection
 from kakuri_tcp.testing import until
 
 from .raw_server import raw_server, read_head
@@ -119,6 +120,29 @@ async def test_write_timeout_restarts_while_the_server_reads(monkeypatch):
         is_over.set()
     assert caught.value.phase == "write"
     assert list(measured) == []
+
+
+def test_blocking_write_timeout_restarts_while_the_server_reads(monkeypatch):
+    # Before some bytes were accepted, then before and after each wait in which none were.
+    measured = iter([(0, 0), (9, 0), (8, 0), (8, 0), (8, 1), (8, 1), (8, 1)])
+    monkeypatch.setattr(Connection, "outstanding", lambda self: next(measured))
+    sizes = iter([10, TimeoutError, TimeoutError, TimeoutError])
+
+    def send_some(self, data):
+        size = next(sizes)
+        if size is TimeoutError:
+            raise size
+        return size
+
+    monkeypatch.setattr(Connection, "send_some", send_some)
+    with (
+        raw_server(read_head) as (url, _),
+        BlockingClient() as client,
+        pytest.raises(RequestTimeout) as caught,
+    ):
+        client.post(url, b"x" * 100_000)
+    assert caught.value.phase == "write"
+    assert (list(measured), list(sizes)) == ([], [])
 
 
 def test_blocking_client_opens_its_own_connection_after_a_fork():

@@ -160,3 +160,22 @@ def test_server_with_a_wrong_timeout_leaves_no_socket_behind(tmp_path):
     with pytest.raises(TypeError):
         Server(f"unix:{tmp_path}/socket", timeout="5")
     assert list(tmp_path.iterdir()) == []
+
+
+def send_until_full(connection):
+    connection.set_timeout(0.01)
+    sent = 0
+    while True:
+        try:
+            sent += connection.send_some(b"x" * 10_000)
+        except TimeoutError:
+            return sent
+
+
+def test_outstanding_bytes_fall_while_the_peer_reads(ends):
+    client, server = ends
+    sent = send_until_full(client)
+    full, _ = client.outstanding()
+    while sent:
+        sent -= len(server.receive())
+    assert full > client.outstanding()[0] == 0

@@ -111,6 +111,24 @@ class Connection:
         """Send data, and wait until the system has accepted all of it."""
         self._socket.sendall(data)
 
+    def send_some(self, data: bytes) -> int:
+        """Send the beginning of data; return how many bytes the system has accepted, at least one.
+
+        Raises:
+            TimeoutError: The system accepted nothing; the next call may send the same data.
+        """
+        return self._socket.send(data)
+
+    def outstanding(self) -> tuple[int, int]:
+        """Return how many sent bytes the peer has not received, and how many it has.
+
+        The system may accept nothing for a long time although the peer reads: these numbers show
+        whether it does, as the first falls or the second rises.
+        """
+        from kakuri_tcp._kernel import outstanding_on  # noqa: PLC0415 (few peers are that slow)
+
+        return outstanding_on(self._socket)
+
     def send_line(self, line: bytes) -> None:
         """Send a line, and its end.
 

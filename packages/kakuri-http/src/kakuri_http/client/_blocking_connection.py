@@ -30,7 +30,8 @@ from kakuri_http.core._states import (
     State,
 )
 
-_SEND_SIZE = 1 << 18  # at a time: a server that reads that much has not stopped reading
+_SEND_SIZE = 1 << 18  # at a time: between two, an early response is noticed
+_SMALL = 1 << 14  # a system that has nothing else to send accepts as much at once
 _CONTINUE_WAIT = 1.0  # seconds; as long as curl waits
 _CONTINUE = 100
 _SUCCESS = range(200, 300)
@@ -104,8 +105,9 @@ class BlockingConnection:
         self._max_held = self._stream_buffer if body_limit is None else body_limit
         self._early.clear()  # of a response that was not read to its end
         self._held = 0
-        goes_on = self._send(self._core.send(request)) and self._core.request_state is State.BODY
-        if goes_on and (not request.expects_continue or self._wait_for_continue()):
+        goes_on = self._send(self._core.send(request), is_first=True)
+        has_content = goes_on and self._core.request_state is State.BODY
+        if has_content and (not request.expects_continue or self._wait_for_continue()):
             self._send_content(body)
         return self._read_head()
 
@@ -202,16 +204,19 @@ class BlockingConnection:
                 return
         self._send(self._core.send(END_OF_MESSAGE))
 
-    def _send(self, data: bytes) -> bool:
+    def _send(self, data: bytes, *, is_first: bool = False) -> bool:
         """Send bytes; return whether to go on sending, as `_receive_early`."""
         wait = self._timeouts.write
         for start in range(0, len(data), _SEND_SIZE):
             if start and not self._receive_early():
                 self._is_cut_short = True
                 return False
-            self._set_timeout(wait)
             try:
-                self._connection.send(data[start : start + _SEND_SIZE])
+                if is_first and len(data) <= _SMALL:
+                    self._set_timeout(wait)
+                    self._connection.send(data)
+                else:
+                    self._send_all(data[start : start + _SEND_SIZE], wait)
             except OSError as error:
                 self._is_cut_short = True
                 failure: ClientError
@@ -224,6 +229,18 @@ class BlockingConnection:
                 self._receive_after(failure, error)
                 return False
         return True
+
+    def _send_all(self, data: bytes, wait: float | None) -> None:
+        """Send bytes; raise TimeoutError once the server has read nothing for `wait` seconds."""
+        while data:
+            unreceived, received = self._connection.outstanding()
+            self._set_timeout(wait)
+            try:
+                data = data[self._connection.send_some(data) :]
+            except TimeoutError:
+                still_unreceived, received_now = self._connection.outstanding()
+                if still_unreceived >= unreceived and received_now <= received:
+                    raise
 
     def _receive_after(self, failure: ClientError, cause: OSError) -> None:
         """Receive the response that the server has sent already, or raise why sending failed."""
