@@ -13,6 +13,7 @@ from typing import Annotated
 import kakuri_protobuf as kp
 import pytest
 from kakuri_protobuf import DecodeError, EncodeError, LimitError, Limits, decode, encode
+from kakuri_protobuf._wire import write_varint
 
 
 class State(kp.Enum):
@@ -257,6 +258,8 @@ UNWRITABLE = [
     (Scalars(u32=-1), "u32", "an integer from 0 to 4294967295 (uint32), got -1"),
     (Scalars(s64=1 << 63), "s64", "an integer from"),
     (Scalars(f32=1 << 32), "f32", "an integer from"),
+    (Scalars(i32=10**5000), "i32", "got an integer of 16610 bits"),
+    (Inner(tags="ab"), "tags", "expected a tuple, got 'ab'"),
     (Scalars(i32=1.5), "i32", "expected an integer (int32), got 1.5"),
     (Scalars(i32=None), "i32", "expected an integer (int32), got None"),
     (Scalars(i32=""), "i32", "expected an integer (int32), got ''"),
@@ -346,6 +349,18 @@ def test_hundred_levels_are_read_and_written_and_more_are_refused():
         decode(data, type=Inner)
     assert (caught.value.limit, caught.value.maximum) == ("depth", 100)
     assert decode(data, type=Inner, limits=Limits(depth=101)) == nested(101)
+
+
+def test_depth_that_the_stack_does_not_allow_is_a_limit_error():
+    limits = Limits(depth=10_000)
+    data = b""
+    for _ in range(2_000):
+        data = b"\x22" + write_varint(len(data)) + data
+    with pytest.raises(LimitError, match="the interpreter's stack") as caught:
+        decode(data, type=Inner, limits=limits)
+    assert caught.value.limit == "depth"
+    with pytest.raises(EncodeError, match="the interpreter's stack"):
+        encode(nested(2_000), limits=limits)
 
 
 @pytest.mark.parametrize("number", [1, 15, 100])

@@ -1,10 +1,11 @@
 """Which classes describe a message, and what is said of those that do not."""
 
 import gc
+import typing
 import weakref
 from collections.abc import Mapping
-from dataclasses import dataclass, field, make_dataclass
-from typing import Annotated, Any
+from dataclasses import InitVar, dataclass, field, make_dataclass
+from typing import Annotated, Any, ClassVar
 
 import kakuri_protobuf as kp
 import pytest
@@ -37,6 +38,10 @@ REFUSED = [
     ("unknown text", Annotated[str, kp.Unknown], "expected one field of bytes as Unknown"),
     ("an object", Annotated[object, 1], "expected a type with a wire format"),
     ("a name that is not there", "Missing", "name 'Missing' is not defined"),
+    ("an expression that fails", "1/0", "division by zero"),
+    ("text that is not an expression", "list[", "must be an expression"),
+    ("a mapping of one", Annotated[dict[str], 1], "expected Mapping[K, V]"),
+    ("a mapping of nothing", Annotated[typing.Mapping, 1], "expected Mapping[K, V]"),
 ]
 
 
@@ -49,6 +54,33 @@ def test_field_without_a_wire_format_is_refused_when_the_class_is_first_used(hin
         with pytest.raises(UnsupportedTypeError) as caught:
             use()
         assert message in str(caught.value)
+
+
+class Helper:
+    attached: "Nowhere"  # noqa: F821 - only type checkers resolve it
+
+
+@dataclass
+class Job(Helper):
+    registry: ClassVar["Nowhere"] = None  # noqa: F821
+    scale: InitVar[int] = 1
+    id: Annotated[str, 1] = ""
+
+
+def test_annotation_that_is_not_a_field_is_not_evaluated():
+    assert encode(Job(id="a")) == b"\x0a\x01a"
+    assert decode(b"\x0a\x01a", type=Job) == Job(id="a")
+
+
+@dataclass
+class Scaled:
+    scale: InitVar[int]
+    id: Annotated[str, 1] = ""
+
+
+def test_argument_of_the_constructor_that_is_not_a_field_has_to_have_a_default():
+    with pytest.raises(UnsupportedTypeError, match=r"Scaled\.scale: expected a default"):
+        decode(b"", type=Scaled)
 
 
 @pytest.mark.parametrize("value", [3, "text", None, {"a": 1}, object()])

@@ -4,6 +4,7 @@ Nothing is compiled at import: a class costs about a millisecond, and a program 
 classes that a generated module has.
 """
 
+import contextlib
 import struct
 from typing import Any, TypeVar, cast
 
@@ -19,6 +20,7 @@ from kakuri_protobuf._wire import to_bytes
 T = TypeVar("T")
 
 _DEPTH = DEFAULT_LIMITS.depth
+_TOO_DEEP = "expected messages to nest less deeply than the interpreter's stack allows"
 _LIMIT_TEXTS = {
     "depth": "at most {} levels of nested messages",
     "elements": "at most {} elements in all",
@@ -110,8 +112,12 @@ def encode(message: object, *, deterministic: bool = False, limits: Limits | Non
     try:
         data = codec.encoder(message, deterministic, depth)
         return data if data.__class__ is bytes else bytes(data)
+    except RecursionError:
+        raise EncodeError(_TOO_DEEP) from None
     except (TypeError, ValueError, AttributeError, OverflowError, struct.error) as error:
-        fault = find_fault(message, codec.schema, _schema_of, depth)
+        fault = None
+        with contextlib.suppress(RecursionError):  # it takes more of the stack than encoding
+            fault = find_fault(message, codec.schema, _schema_of, depth)
         raise fault or EncodeError(f"expected a message, got {error!r}") from error
 
 
@@ -154,3 +160,5 @@ def decode(
         maximum: int = getattr(limits, error.limit)
         text = f"expected {_LIMIT_TEXTS[error.limit].format(maximum)}"
         raise LimitError(text, error.path, error.position, error.limit, maximum) from None
+    except RecursionError:
+        raise LimitError(_TOO_DEEP, "", 0, "depth", limits.depth) from None

@@ -107,7 +107,9 @@ class _Writer:
         if field.is_packed:
             tag = write_varint(field.number << 3 | LEN)
             return [*self._packed(field), f"out += {tag!r} + varint(len(x)) + x"]
-        return ["for v in v:", *indent(*self._tagged(field.number, field))]
+        # Text is a sequence of texts, too.
+        check = ["if v.__class__ is str: raise TypeError"] if field.kind is Kind.STRING else []
+        return [*check, "for v in v:", *indent(*self._tagged(field.number, field))]
 
     def _packed(self, field: Field) -> list[str]:
         """Return statements that set `x` to the elements of `v`, one after another."""

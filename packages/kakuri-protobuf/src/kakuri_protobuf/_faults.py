@@ -8,6 +8,7 @@ from kakuri_protobuf._fields import Field, Label, Schema
 from kakuri_protobuf._kinds import Kind
 
 _LONGEST = 60
+_MOST_BITS = 200
 _FLOAT_MAX = 3.4028235677973366e38  # halfway between the largest float32 and what would follow
 
 
@@ -117,5 +118,7 @@ def _has_surrogate(text: str) -> bool:
 
 
 def _shown(value: Any) -> str:
+    if isinstance(value, int) and value.bit_length() > _MOST_BITS:  # repr may refuse its length
+        return f"an integer of {value.bit_length()} bits"
     shown = repr(value)
     return shown if len(shown) <= _LONGEST else f"{shown[: _LONGEST - 1]}…"

@@ -2,6 +2,7 @@
 
 import dataclasses
 import enum
+import inspect
 import types
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -78,10 +79,11 @@ def schema_of(cls: type[Any]) -> Schema:
     is_class: bool = isinstance(cls, type)
     if not (is_class and dataclasses.is_dataclass(cls)):
         raise UnsupportedTypeError(f"expected a dataclass, got {cls!r}")
-    try:
-        hints = get_type_hints(cls, localns={}, include_extras=True)
-    except NameError as error:
-        raise UnsupportedTypeError(f"{cls.__qualname__}: {error}") from error
+    others = {*cls.__dataclass_fields__} - {item.name for item in dataclasses.fields(cls)}
+    for name in others and others.intersection(inspect.signature(cls.__init__).parameters):
+        if not hasattr(cls, name):
+            raise UnsupportedTypeError(f"{cls.__qualname__}.{name}: expected a default")
+    hints = _hints(cls)
     fields: list[Field] = []
     unknown = None
     for item in dataclasses.fields(cls):
@@ -100,6 +102,20 @@ def schema_of(cls: type[Any]) -> Schema:
     _check_numbers(cls, fields)
     fields.sort(key=lambda field: field.number)
     return Schema(cls, tuple(fields), unknown)
+
+
+def _hints(cls: type[Any]) -> dict[str, Any]:
+    """Return the annotations of the fields; others may have names that do not resolve here."""
+    names = {item.name for item in dataclasses.fields(cls)}
+    found: dict[str, Any] = {}
+    for base in reversed(cls.__mro__):
+        own = {name: hint for name, hint in inspect.get_annotations(base).items() if name in names}
+        carrier = type(base.__name__, (), {"__annotations__": own, "__module__": base.__module__})
+        try:
+            found |= get_type_hints(carrier, localns={}, include_extras=True)
+        except Exception as error:  # expressions of a program can raise anything
+            raise UnsupportedTypeError(f"{cls.__qualname__}: {error}") from error
+    return found
 
 
 def _check_numbers(cls: type[Any], fields: list[Field]) -> None:
@@ -177,6 +193,8 @@ def _label(
 
 
 def _map(name: str, number: int, hint: Any, place: str) -> Field:
+    if len(get_args(hint)) != 2:
+        raise UnsupportedTypeError(f"{place}: expected Mapping[K, V], got {hint}")
     key_hint, value_hint = get_args(hint)
     inner, extra = _unwrap(key_hint)
     key, _ = _kind(inner, extra, place)
