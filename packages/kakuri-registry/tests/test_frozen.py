@@ -1,5 +1,6 @@
 import copy
 import pickle
+from collections import UserList, deque
 from typing import get_origin, get_type_hints
 
 import pytest
@@ -26,6 +27,15 @@ def test_registered_workload_does_not_follow_the_callers_mappings_and_lists():
     assert registry.page(label=("team", "b")) == []
     assert registry.remove("w") is snapshot
     assert len(registry) == 0
+
+
+@pytest.mark.parametrize("make", [list, deque, UserList])
+def test_sequence_of_any_class_is_replaced_by_a_tuple(make):
+    args = make(["one"])
+    snapshot = WorkloadRegistry().register(workload(args=args, command=args), now=0)
+    args.append("two")
+    assert snapshot.workload.args == snapshot.workload.command == ("one",)
+    assert isinstance(hash(snapshot), int)
 
 
 @pytest.mark.parametrize(

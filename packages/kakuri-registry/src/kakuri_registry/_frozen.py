@@ -1,6 +1,6 @@
 """Immutable copies of what callers pass in, so that an entry can't change after it was made."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from operator import attrgetter, is_
 from typing import Any, NoReturn
 
@@ -73,7 +73,7 @@ def _frozen(value: Any) -> Any:
         if set(map(type, value.values())) == _STRINGS:
             return FrozenDict(value)
         return FrozenDict(zip(value, map(_frozen, value.values()), strict=True))
-    if isinstance(value, list | tuple):
+    if isinstance(value, Sequence) and not isinstance(value, str | bytes):
         items = tuple(map(_frozen, value))
         return value if type(value) is tuple and all(map(is_, value, items)) else items
     return value
