@@ -619,3 +619,27 @@ def test_accept_that_cannot_be_called_raises_type_error():
 def test_argument_of_another_type_raises_type_error(call, message):
     with pytest.raises(TypeError, match=message):
         call(ClientConnection())
+
+
+@pytest.mark.parametrize("content", ["text", [b"x"], 5, None], ids=repr)
+def test_content_that_is_not_bytes_like_raises_type_error_and_sends_nothing(content):
+    pair = Pair()
+    stream = pair.client.send(CALL)
+    with pytest.raises(TypeError, match=f"expected bytes as content, got {type(content).__name__}"):
+        pair.client.send(Data(stream, content))
+    with pytest.raises(TypeError):
+        pair.client.start(pair.client.prepare(CALL), content=content, is_end=True)
+    pair.client.send(Data(stream, b"x", end=True))
+    pair.run()
+    assert pair.server_events[1:] == [Data(stream, b"x", end=True)]
+
+
+def test_bytes_like_content_is_counted_in_bytes_and_copied():
+    pair = Pair()
+    stream = pair.client.send(CALL)
+    changing = bytearray(b"abcd")
+    pair.client.send(Data(stream, changing))
+    changing[:] = b"zzzz"
+    pair.client.send(Data(stream, memoryview(b"abcdefgh").cast("I"), end=True))
+    pair.run()
+    assert b"".join(event.data for event in pair.server_events[1:]) == b"abcdabcdefgh"

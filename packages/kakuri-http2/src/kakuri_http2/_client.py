@@ -5,7 +5,15 @@ from typing import NamedTuple
 from kakuri_http2 import _frames as frames
 from kakuri_http2._connection import Connection
 from kakuri_http2._errors import LocalProtocolError, RemoteProtocolError
-from kakuri_http2._events import Data, Fields, Processed, Request, StreamReset, Trailers
+from kakuri_http2._events import (
+    Data,
+    Fields,
+    Processed,
+    Request,
+    StreamReset,
+    Trailers,
+    checked_content,
+)
 from kakuri_http2._fields import Head, MalformedMessage, list_size, request_of, status_of
 from kakuri_http2._limits import Limits
 from kakuri_http2._receiver import Receiver
@@ -70,6 +78,7 @@ class ClientConnection(Connection):
         Raises:
             LocalProtocolError: There is no stream available, the stream was ended, a field is not
                 allowed, or the fields of a request are more than the server says it accepts.
+            TypeError: Content is not bytes-like.
         """
         if isinstance(message, Request):
             return self._open(message)
@@ -131,9 +140,11 @@ class ClientConnection(Connection):
         Raises:
             LocalProtocolError: There is no stream available, a field is not allowed, or the fields
                 are more than the server says it accepts.
+            TypeError: The content is not bytes-like.
         """
         if self.available_streams <= 0:
             raise LocalProtocolError(f"{self!r} accepts no request now")
+        content = checked_content(content)
         size = request.size + list_size(fields) if fields else request.size
         if size > self._peer_header_list:
             raise LocalProtocolError(

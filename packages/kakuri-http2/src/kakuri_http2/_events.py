@@ -133,3 +133,18 @@ Event = (
     Request | Response | Data | Trailers | StreamReset | Drained | SettingsReceived
     | PingAcknowledged | GoingAway | ConnectionEnded
 )  # fmt: skip
+
+
+def checked_content(content: object) -> bytes:
+    """Return content as bytes, counted in bytes and unchanged by later changes of the original.
+
+    Raises:
+        TypeError: It is not bytes-like.
+    """
+    if isinstance(content, bytes):
+        return content
+    try:
+        return bytes(memoryview(content))  # type: ignore[arg-type]  # checked here
+    except TypeError:
+        got = type(content).__name__
+        raise TypeError(f"expected bytes as content, got {got}") from None

@@ -118,6 +118,7 @@ class Exchange:
 
         Raises:
             ExchangeEnded: The exchange has ended.
+            TypeError: The content is not bytes-like; nothing was sent.
         """
         self.send_now(data, end=end)
         while self._driver.connection.unsent(self.stream) > MAX_QUEUED:
@@ -131,6 +132,7 @@ class Exchange:
 
         Raises:
             ExchangeEnded: The exchange has ended.
+            TypeError: The content is not bytes-like; nothing was sent.
         """
         self._check()
         self._driver.send(Data(self.stream, data, end))

@@ -12,7 +12,7 @@ from kakuri_http2._errors import (
     LocalProtocolError,
     RemoteProtocolError,
 )
-from kakuri_http2._events import Data, Event, Fields, Response, Trailers
+from kakuri_http2._events import Data, Event, Fields, Response, Trailers, checked_content
 from kakuri_http2._fields import Head, MalformedMessage, check_fields, status_of
 from kakuri_http2._limits import DEFAULT_WINDOW, Limits
 from kakuri_http2._receiver import DROPPED, QueuedEvents, Receiver
@@ -90,7 +90,7 @@ class Outbound:
     def _send_data(self, message: Data) -> None:
         stream = self._stream_to_send(message.stream)
         if stream is not None:
-            self._send_content(stream, message.data, is_end=message.end)
+            self._send_content(stream, checked_content(message.data), is_end=message.end)
 
     def _send_content(self, stream: Stream, content: bytes, *, is_end: bool) -> None:
         """Write content if everything allows it, else queue it."""

@@ -60,6 +60,7 @@ class ServerConnection(Connection):
 
         Raises:
             LocalProtocolError: The stream was not opened or was ended, or a field is not allowed.
+            TypeError: Content is not bytes-like.
         """
         if isinstance(message, Response):
             self._send_response(message)
