@@ -58,6 +58,19 @@ async def channel(request, tmp_path):
     await server.stop(None)
 
 
+async def test_channel_used_in_another_event_loop_raises_runtime_error(tmp_path):
+    def ask_elsewhere():
+        return asyncio.run(channel.call(UNARY, Question(text="a"), timeout=None))
+
+    async with our_server() as server:
+        await server.listen(f"unix:{tmp_path}/s")
+        async with Channel(f"unix:{tmp_path}/s") as channel:
+            await channel.call(UNARY, Question(text="a"), timeout=5.0)
+            with pytest.raises(RuntimeError, match="belongs to another event loop"):
+                await asyncio.to_thread(ask_elsewhere)
+            await channel.call(UNARY, Question(text="a"), timeout=5.0)
+
+
 async def test_timeout_that_is_infinite_is_none_and_nan_is_refused(channel):
     for _ in range(3):  # the first call connects, and heads that come again are kept
         answer = await channel.call(UNARY, Question(text="a"), timeout=math.inf)

@@ -123,11 +123,12 @@ class Channel:
             TypeError: An argument is of another type.
             ValueError: The timeout is NaN or an integer that no float can hold, or the metadata is
                 not valid.
+            RuntimeError: The channel was used in another event loop.
         """
         _check_method(method)
         content = frame_message(self._encoded(request, method))
         fields = encode_metadata(metadata) if metadata else ()
-        deadline = _deadline(timeout)
+        deadline = _deadline(timeout, self._connections.current)
         is_repeated = False
         while True:
             driver, remaining = self._connections.current, timeout
@@ -177,11 +178,12 @@ class Channel:
             TypeError: An argument is of another type.
             ValueError: The timeout is NaN or an integer that no float can hold, or the metadata is
                 not valid.
+            RuntimeError: The channel was used in another event loop.
         """
         _check_method(method)
         fields = encode_metadata(metadata) if metadata else ()
         message = None if request is None else frame_message(self._encoded(request, method))
-        deadline = _deadline(timeout)
+        deadline = _deadline(timeout, self._connections.current)
         driver, remaining = self._connections.current, timeout
         if driver is None or not driver.has_room:
             driver = await self._wait_for_room(timeout, deadline, wait_for_ready)
@@ -249,14 +251,17 @@ def _check_method(method: object) -> None:
         raise TypeError(f"expected a Method, got {method!r:.80}")
 
 
-def _deadline(timeout: object) -> float:
-    """Return when a call has to end, by the clock of the event loop."""
+def _deadline(timeout: object, driver: ChannelDriver | None) -> float:
+    """Return when a call has to end, by the clock of the event loop, which is the driver's."""
+    loop = asyncio.get_running_loop()
+    if driver is not None and driver.loop is not loop:
+        raise RuntimeError("the channel belongs to another event loop; use one channel per loop")
     if timeout is None:
         return math.inf
     if not isinstance(timeout, int | float) or isinstance(timeout, bool):
         raise TypeError(f"expected seconds or None as timeout, got {timeout!r:.80}")
     try:
-        deadline = asyncio.get_running_loop().time() + timeout
+        deadline = loop.time() + timeout
     except OverflowError:
         raise ValueError(f"expected seconds or None as timeout, got {timeout!r:.80}") from None
     if math.isnan(deadline):  # no comparison with it would ever end the call
