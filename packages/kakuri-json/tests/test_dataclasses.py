@@ -402,11 +402,18 @@ class Table(dict):
     x: int = 0
 
 
+@dataclass
+class Holder:
+    held: list[str] | dict[str, str]
+
+
 @pytest.mark.parametrize("value", [Items(3), Table(3)])
 def test_dataclass_that_is_a_container_is_printed_as_a_dataclass_everywhere(value):
     for text in (kakuri_json.dumps(value), kakuri_json.dumps(value, indent=0)):
         assert kakuri_json.loads(text) == {"x": 3}
     assert kakuri_json.dumps([value]) == '[{"x":3}]'
+    for text in (kakuri_json.dumps(Holder(value)), kakuri_json.dumps(Holder(value), indent=0)):
+        assert kakuri_json.loads(text) == {"held": {"x": 3}}
 
 
 class Opened(TypedDict):

@@ -443,6 +443,37 @@ def test_generic_base_bound_or_argument_of_any_kind_is_accepted(kind, good, bad)
         kakuri_json.decode(bad, type=kind)
 
 
+Bound = TypeVar("Bound", bound=Connection)
+P = typing.ParamSpec("P")
+
+
+class Pool(Generic[Bound]):
+    pass
+
+
+class Calls(Generic[P, T]):
+    pass
+
+
+class Many(Generic[typing.Unpack[typing.TypeVarTuple("Ts")]]):
+    pass
+
+
+@dataclass
+class Size(Pool, Calls[[int], str], Many[int, str]):
+    n: int
+
+
+@dataclass
+class Limit(Generic[Bound]):
+    n: int
+
+
+@pytest.mark.parametrize("kind", [Size, Limit])
+def test_type_parameter_that_no_field_needs_may_be_of_any_kind(kind):
+    assert kakuri_json.decode(kakuri_json.encode(kind(1)), type=kind) == kind(1)
+
+
 def test_argument_without_json_form_is_unsupported_where_a_field_needs_it():
     with pytest.raises(UnsupportedTypeError, match="Connection"):
         kakuri_json.decode("{}", type=Box[Connection])

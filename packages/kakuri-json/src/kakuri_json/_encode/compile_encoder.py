@@ -158,7 +158,7 @@ def _dict_of(value: Any) -> dict[Any, Any] | None:
     """Return a mapping as a dict, such as a frozen one; None for other values."""
     if value.__class__ is dict:
         return value
-    if not isinstance(value, abc.Mapping):
+    if not isinstance(value, abc.Mapping) or hasattr(value, "__dataclass_fields__"):
         return None
     pairs = list(value.items())
     members = dict(pairs)

@@ -12,6 +12,7 @@ import types
 import typing
 from collections import ChainMap
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any, TypeAlias
 
 from kakuri_json._errors import UnsupportedTypeError
@@ -25,13 +26,14 @@ ToShape: TypeAlias = Callable[[Any, Scope], Shape]
 
 def shapes_of(annotations: Iterable[Any], scope: Scope, to_shape: ToShape) -> Arguments:
     """Return the shapes of type arguments; one without a JSON form may be for type checkers."""
-    found: list[Shape | NoShape] = []
-    for annotation in annotations:
-        try:
-            found.append(to_shape(annotation, scope))
-        except UnsupportedTypeError as error:
-            found.append(NoShape(str(error)))
-    return tuple(found)
+    return tuple(_shape_or_reason(partial(to_shape, one, scope)) for one in annotations)
+
+
+def _shape_or_reason(read: Callable[[], Shape]) -> Shape | NoShape:
+    try:
+        return read()
+    except UnsupportedTypeError as error:
+        return NoShape(str(error))
 
 
 def _parameters(owner: Any) -> tuple[Any, ...]:
@@ -55,11 +57,13 @@ def bind(owner: Any, arguments: Arguments | None, to_shape: ToShape) -> dict[Any
         to_shape: Returns the shape of an annotation in a scope.
 
     Raises:
-        UnsupportedTypeError: There are too many arguments, or a parameter that is not a TypeVar.
+        UnsupportedTypeError: There are too many arguments.
     """
     parameters = _parameters(owner)
     if any(not isinstance(parameter, typing.TypeVar) for parameter in parameters):
-        raise UnsupportedTypeError(f"expected type variables only, got others in {owner!r}")
+        # A TypeVarTuple takes any number of arguments, so which one is whose is not known.
+        reason = NoShape(f"expected type variables only, got others in {owner!r}")
+        return dict.fromkeys(parameters, reason)
     given = arguments or ()
     if len(given) > len(parameters):
         raise UnsupportedTypeError(f"expected fewer type arguments, got {len(given)} for {owner!r}")
@@ -68,7 +72,7 @@ def bind(owner: Any, arguments: Arguments | None, to_shape: ToShape) -> dict[Any
         if number < len(given):
             scope[parameter] = given[number]
         else:
-            scope[parameter] = unbound(parameter, scope, to_shape)
+            scope[parameter] = _shape_or_reason(partial(unbound, parameter, scope, to_shape))
     return scope
 
 
