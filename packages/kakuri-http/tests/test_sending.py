@@ -8,6 +8,7 @@ import threading
 import pytest
 from kakuri_http import (
     Client,
+    LimitExceeded,
     Limits,
     RequestTimeout,
     Response,
@@ -143,6 +144,25 @@ def test_blocking_write_timeout_restarts_while_the_server_reads(monkeypatch):
         client.post(url, b"x" * 100_000)
     assert caught.value.phase == "write"
     assert (list(measured), list(sizes)) == ([], [])
+
+
+def test_error_of_an_early_response_is_raised_if_sending_fails(monkeypatch):
+    def send_some(self, data):
+        while not self.has_input():
+            pass
+        raise ConnectionResetError
+
+    def answer(peer):
+        peer.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nff\r\nx")
+        peer.recv(1)
+
+    monkeypatch.setattr(Connection, "send_some", send_some)
+    with (
+        raw_server(answer) as (url, _),
+        BlockingClient(limits=Limits(body=100)) as client,
+        pytest.raises(LimitExceeded, match="at most 100 bytes"),
+    ):
+        client.post(url, b"x" * 100_000)
 
 
 def test_blocking_client_opens_its_own_connection_after_a_fork():

@@ -1,6 +1,5 @@
 """A connection of the blocking client: sockets, the core, and the time that is left."""
 
-import contextlib
 import os
 import time
 from collections import deque
@@ -244,8 +243,11 @@ class BlockingConnection:
 
     def _receive_after(self, failure: ClientError, cause: OSError) -> None:
         """Receive the response that the server has sent already, or raise why sending failed."""
-        with contextlib.suppress(HTTPError, OSError):
+        try:
             self._receive_early()
+        except HTTPError:
+            if self._early:
+                raise  # what is wrong with the response says more than the failure
         if not self._early:
             raise failure from cause
 
