@@ -101,7 +101,8 @@ class StreamedBody:
 
     def _release(self) -> None:
         """Leave the connection to the next message, however much of this one is still unread."""
-        self._resume_if_paused()
+        if self.is_paused:
+            self._resume_if_paused()
         self._wake()
 
     def _wake(self) -> None:

@@ -10,6 +10,7 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable
 from contextlib import aclosing
 from dataclasses import dataclass
+from typing import Any
 
 from kakuri_tcp import Connection, ConnectionFault
 
@@ -159,14 +160,14 @@ class ResponseSide(Connection):
             await self._send_pieces(exchange, _as_async(body))
         self.write(core.send(EndOfMessage(response.trailers or Headers())))
 
-    async def _send_pieces(self, exchange: Exchange, pieces: AsyncIterable[bytes]) -> None:
+    async def _send_pieces(self, exchange: Exchange, pieces: AsyncIterable[Any]) -> None:
         slice_end = time.monotonic() + self.limits.slice_time
         async for piece in pieces:
             await self._until_writable()
             if time.monotonic() >= slice_end:  # the client reads as fast as this sends
                 await asyncio.sleep(0)
                 slice_end = time.monotonic() + self.limits.slice_time
-            data = piece_of(piece)
+            data = piece if isinstance(piece, bytes) else piece_of(piece)
             self.write(self._core.send(Data(data)))
             exchange.sent += len(data)
 
