@@ -483,6 +483,12 @@ def _made(name="x", **options):
     return dataclasses.make_dataclass("Made", [(name, int)], namespace={"__json__": options})
 
 
+def test_invalid_json_name_is_reported_by_its_class_and_value():
+    expected = r"^expected JSON names of text in <class '.*Made'>, got '\\ud800'$"
+    with pytest.raises(UnsupportedTypeError, match=expected):
+        kakuri_json.decode("{}", type=_made(rename={"x": "\ud800"}))
+
+
 @pytest.mark.parametrize(
     "kind",
     [

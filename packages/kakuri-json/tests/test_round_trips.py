@@ -427,9 +427,21 @@ def test_flag_in_a_union_with_numbers_is_tried_first():
         assert kakuri_json.decode("4", type=kind) == 4
 
 
+class Nothing(enum.Enum):
+    A = None
+
+
+class Nil(enum.Enum):
+    A = None
+
+
 @pytest.mark.parametrize(
-    "kind", [First | Second, Literal["a"] | First, Access | Number, Access | Mode | None], ids=str
-)
+    "kind",
+    [
+        First | Second, Literal["a"] | First, Access | Number, Access | Mode | None, Nothing | Nil,
+    ],
+    ids=str,
+)  # fmt: skip
 def test_union_of_enums_with_a_value_in_common_is_unsupported(kind):
     with pytest.raises(kakuri_json.UnsupportedTypeError, match="different JSON values of enums"):
         kakuri_json.decode("1", type=kind)

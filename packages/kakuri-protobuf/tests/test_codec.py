@@ -16,6 +16,12 @@ from kakuri_protobuf import DecodeError, EncodeError, LimitError, Limits, decode
 from kakuri_protobuf._wire import write_varint
 
 
+class Word(str):
+    """A class derived from str."""
+
+    __slots__ = ()
+
+
 class State(kp.Enum):
     CREATED = 0
     RUNNING = 1
@@ -260,6 +266,7 @@ UNWRITABLE = [
     (Scalars(f32=1 << 32), "f32", "an integer from"),
     (Scalars(i32=10**5000), "i32", "got an integer of 16610 bits"),
     (Inner(tags="ab"), "tags", "expected a tuple, got 'ab'"),
+    (Inner(tags=Word("ab")), "tags", "expected a tuple, got 'ab'"),
     (Scalars(i32=1.5), "i32", "expected an integer (int32), got 1.5"),
     (Scalars(i32=None), "i32", "expected an integer (int32), got None"),
     (Scalars(i32=""), "i32", "expected an integer (int32), got ''"),

@@ -107,8 +107,8 @@ class _Writer:
         if field.is_packed:
             tag = write_varint(field.number << 3 | LEN)
             return [*self._packed(field), f"out += {tag!r} + varint(len(x)) + x"]
-        # Text is a sequence of texts, too.
-        check = ["if v.__class__ is str: raise TypeError"] if field.kind is Kind.STRING else []
+        # A string would be written as a sequence of its characters.
+        check = ["if isinstance(v, str): raise TypeError"] if field.kind is Kind.STRING else []
         return [*check, "for v in v:", *indent(*self._tagged(field.number, field))]
 
     def _packed(self, field: Field) -> list[str]:

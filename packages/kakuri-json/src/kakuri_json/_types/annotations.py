@@ -3,6 +3,7 @@
 import dataclasses
 import datetime as dt
 import enum
+import math
 import threading
 import types
 import typing
@@ -87,7 +88,7 @@ def shape_of(annotation: Any) -> Shape:
         try:
             return _shape(annotation, {})
         except RecursionError:
-            got = f"one that is nested deeper, or without end: {annotation!r}"
+            got = f"one that is nested deeper or endlessly: {annotation!r}"
             expected = "expected a type that fits on the interpreter's stack"
             raise UnsupportedTypeError(f"{expected}, got {got}") from None
         finally:
@@ -194,10 +195,12 @@ def _literal_row(value: Any) -> tuple[Any, Any]:
 
 
 def _is_scalar(value: Any) -> bool:
-    """Return whether a value of an Enum or Literal can be printed and read."""
+    """Return whether a value of an Enum or Literal is a scalar that JSON can represent."""
     if type(value) is str:
         return not has_surrogate(value)
-    return value - value == 0 if type(value) is float else type(value) in (int, bool, type(None))
+    if type(value) is float:
+        return math.isfinite(value)
+    return type(value) in (int, bool, type(None))
 
 
 def _enum(cls: type[enum.Enum]) -> Choice | Flags:
@@ -270,14 +273,15 @@ def _record(cls: Any, arguments: Arguments | None) -> Record:
 
 
 def _renaming(cls: Any, rename: Callable[[str], Any]) -> Callable[[str], str]:
-    """Return the function from a field's name to its JSON name."""
+    """Return a function that returns the JSON name of a field's name."""
 
     def to_json(name: str) -> str:
         try:
-            return _check_name(cls, rename(name))
+            json_name = rename(name)
         except Exception as error:  # functions of a program can raise anything
             expected = f"expected a JSON name for {name!r} of {cls!r}"
-            raise UnsupportedTypeError(f"{expected}, got {error}") from error
+            raise UnsupportedTypeError(f"{expected}, got {error!r}") from error
+        return _check_name(cls, json_name)
 
     return to_json
 
@@ -295,9 +299,9 @@ def _read_record(record: Record, arguments: Arguments | None) -> None:
     to_json = _renaming(cls, rename if callable(rename) else lambda name: rename.get(name, name))
     hints = hints_of(cls, arguments, _shape)
     record.ignore_unknown = options.get("unknown", "error") == "ignore"
-    # The tags come first: a union inside the class may need them.
     fields = dataclasses.fields(cls) if options.get("omit_defaults") and not record.is_dict else ()
     omitted = {item.name for item in fields if item.default is not dataclasses.MISSING}
+    # The tags come first: a union inside the class may need them.
     record.tag = options.get("tag")
     record.tag_value = options.get("tag_value", cls.__name__)
     if record.tag is not None:

@@ -1,5 +1,6 @@
 """Unions: the order in which their members are tried, and which ones can be decoded."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from kakuri_json._errors import UnsupportedTypeError
@@ -81,25 +82,25 @@ def _check_distinct(members: list[Shape], annotation: Any) -> None:
 
 
 def _check_values(members: list[Shape], annotation: Any) -> None:
-    """Reject a union with a JSON value that stands for values of several enums or literals."""
+    """Reject a union in which one JSON value stands for values of several enums or literals."""
+    inner = [member.inner if isinstance(member, Constrained) else member for member in members]
+    for common in _common_values(inner):
+        got = f"{common!r} in several of {annotation!r}"
+        raise UnsupportedTypeError(f"expected different JSON values of enums, got {got}")
+
+
+def _common_values(members: list[Shape]) -> Iterator[Any]:
+    """Yield the JSON values that stand for values of several enums, flags or literals."""
     known: dict[tuple[Any, Any], Any] = {}
-    taken: list[Flags] = []
     for member in members:
-        inner = member.inner if isinstance(member, Constrained) else member
-        clash: Any = None
-        if isinstance(inner, Choice):
-            for encoded, decoded in inner.rows:
-                before = known.setdefault((type(encoded), encoded), decoded)
-                if type(before) is not type(decoded) or before != decoded:
-                    clash = encoded
-        elif isinstance(inner, Flags):
-            clash = 0 if taken else None
-            taken.append(inner)
-        if clash is not None:
-            got = f"{clash!r} for several in {annotation!r}"
-            raise UnsupportedTypeError(f"expected different JSON values of enums, got {got}")
-    for flags in taken:
-        for kind, value in known:
-            if kind is int and value >= 0 and not value & ~flags.known:
-                got = f"{value!r} for several in {annotation!r}"
-                raise UnsupportedTypeError(f"expected different JSON values of enums, got {got}")
+        for encoded, decoded in member.rows if isinstance(member, Choice) else ():
+            before = known.setdefault((type(encoded), encoded), decoded)
+            if type(before) is not type(decoded) or before != decoded:
+                yield encoded
+    flags = [member for member in members if isinstance(member, Flags)]
+    if len(flags) > 1:
+        yield 0  # no bits
+    for each in flags:
+        yield from (
+            value for kind, value in known if kind is int and value >= 0 and not value & ~each.known
+        )
