@@ -19,7 +19,7 @@ if not os.environ.get("KAKURI_EXPLORE"):
 
 
 SECONDS_TO_EXIT = 120
-"""Seconds from the end of the tests to that of the interpreter, which may write coverage data."""
+"""Seconds within which the interpreter has to exit after the tests; it may write coverage data."""
 
 MEASURING = sys.gettrace()
 """What measures coverage, if anything does."""
@@ -39,7 +39,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_unconfigure() -> None:
-    """Show where every thread is, and exit, if one of them keeps the interpreter from its end."""
+    """Print the stack of every thread, and exit, if the interpreter does not exit by itself."""
     faulthandler.dump_traceback_later(SECONDS_TO_EXIT, exit=True)
 
 

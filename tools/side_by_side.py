@@ -7,8 +7,8 @@ import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 
-LONGEST = 30 * 60.0
-"""Seconds after which a command is ended; three times what the longest takes on two busy cores."""
+MAX_SECONDS = 30 * 60.0
+"""Seconds after which a command is ended: three times what the slowest takes on two busy cores."""
 
 SECONDS_TO_END = 30.0
 """Seconds from SIGTERM to SIGKILL for a command that has to be ended."""
@@ -21,18 +21,18 @@ class Running:
         self,
         commands: Mapping[str, Sequence[str]],
         at_once: int | None = None,
-        longest: float = LONGEST,
+        max_seconds: float = MAX_SECONDS,
     ) -> None:
         """Start commands.
 
         Args:
             commands: The commands by name; the first ones begin at once.
             at_once: How many run at a time; by default, as many as there are cores.
-            longest: Seconds after which a command is ended, and has failed.
+            max_seconds: Seconds after which a command is ended and counts as failed.
         """
         pool = ThreadPoolExecutor(at_once or len(os.sched_getaffinity(0)))
         self._names: dict[Future[tuple[int | None, str, str]], str] = {
-            pool.submit(_run, command, longest): name for name, command in commands.items()
+            pool.submit(_run, command, max_seconds): name for name, command in commands.items()
         }
         pool.shutdown(wait=False)  # its threads end with their work
 
@@ -57,19 +57,19 @@ def run(commands: Mapping[str, Sequence[str]], at_once: int | None = None) -> li
     return Running(commands, at_once).wait()
 
 
-def _run(command: Sequence[str], longest: float) -> tuple[int | None, str, str]:
-    """Return a command's exit status (None if it had to be ended), that as text, and its output."""
+def _run(command: Sequence[str], max_seconds: float) -> tuple[int | None, str, str]:
+    """Run a command; return its status (None if it was ended), how it ended, and its output."""
     start = time.monotonic()
-    # Not through a pipe: that would be waited for as long as any process holds its other end.
+    # Not a pipe: reading it would last as long as any process holds its other end.
     with tempfile.TemporaryFile() as output:
         process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT
         )
         try:
-            status = process.wait(longest)
+            status = process.wait(max_seconds)
         except subprocess.TimeoutExpired:
             _end(process)
-            status, how = None, f"did not end within {longest:g} s"
+            status, how = None, f"did not end within {max_seconds:g} s"
         else:
             how = "ok" if status == 0 else f"failed with status {status}"
             how += f" in {time.monotonic() - start:.0f} s"

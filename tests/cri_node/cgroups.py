@@ -84,10 +84,10 @@ def freeze(path: str) -> None:
 
 
 def thaw(path: str) -> None:
-    """Thaw a group and those below it: in version 1, a frozen process ignores even SIGKILL.
+    """Thaw a group and those below it.
 
-    An OCI runtime freezes a container for the moment in which it kills all its processes. If the
-    runtime is killed meanwhile, nothing else thaws them.
+    An OCI runtime freezes a container while it kills all its processes. If the runtime is killed
+    meanwhile, they stay frozen, and in version 1, frozen processes ignore even SIGKILL.
     """
     for name, _, _ in os.walk(directory("freezer", path), topdown=False):
         with suppress(OSError):
@@ -104,7 +104,7 @@ def _set_frozen(group: Path, *, frozen: bool) -> None:
 def remove(path: str) -> None:
     """Remove a group and those below it from every hierarchy, as far as no process is in them.
 
-    Frozen processes are thawed, so that those that were killed end.
+    Processes are thawed before, so that those that were killed can end.
     """
     thaw(path)
     for hierarchy in [ROOT, *ROOT.iterdir()]:

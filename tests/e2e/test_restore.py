@@ -95,7 +95,7 @@ def test_restore_after_a_crash_brings_back_the_backup_alone(start, tmp_path):
 def test_backup_that_is_copied_over_the_files_of_the_store_gets_a_new_store_id(
     start, tmp_path, number, is_snapshot, names
 ):
-    """The operator forgets to remove the files; a snapshot is taken while the agent runs."""
+    """The operator forgot to remove the files. A snapshot is a backup of an agent that runs."""
     state, backup = tmp_path / "state", tmp_path / "backup"
 
     def start_agent():

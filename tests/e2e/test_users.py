@@ -76,14 +76,18 @@ def test_metrics_have_a_port_that_every_user_may_read(start, agent, control_plan
     assert "kakuri_agent_up" in requested_by_another_user(f"http://{address}/metrics")
 
 
-def test_command_sends_nothing_to_a_user_who_took_the_port(control_plane, tmp_path):
+def test_command_sends_nothing_to_another_user_who_took_the_port(control_plane, tmp_path):
     port = control_plane.port
     control_plane.end()
     environment = clean_environment(HOME=str(tmp_path), KAKURI_HOST=f"http://127.0.0.1:{port}")
     with subprocess.Popen(**as_another_user([*SQUAT, str(port)])) as squatter:
         assert squatter.stdout.readline() == "listening\n"
         done = subprocess.run(
-            [BIN / "kakuri", "ps"], capture_output=True, text=True, env=environment
+            [BIN / "kakuri", "ps"],
+            capture_output=True,
+            text=True,
+            env=environment,
+            timeout=DEADLINE,
         )
         received = squatter.stdout.readline()
     assert (done.returncode, received) == (6, "b''\n")

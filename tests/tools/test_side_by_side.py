@@ -41,7 +41,7 @@ def test_commands_run_before_they_are_waited_for(tmp_path, capsys):
 
 def test_command_that_does_not_end_is_ended_and_what_it_wrote_is_printed(capsys):
     hanging = python("import time; print('began', flush=True); time.sleep(600)")
-    running = side_by_side.Running({"hanging": hanging, "good": python("")}, 2, longest=1)
+    running = side_by_side.Running({"hanging": hanging, "good": python("")}, 2, max_seconds=1)
     assert running.wait() == ["hanging"]
     shown = capsys.readouterr().out
     assert "--- hanging: did not end within 1 s\nbegan\n" in shown
@@ -50,7 +50,7 @@ def test_command_that_does_not_end_is_ended_and_what_it_wrote_is_printed(capsys)
 def test_command_that_ignores_sigterm_is_killed(monkeypatch):
     monkeypatch.setattr(side_by_side, "SECONDS_TO_END", 0.1)
     ignoring = "import signal, time; signal.signal(15, signal.SIG_IGN); time.sleep(600)"
-    assert side_by_side.Running({"it": python(ignoring)}, longest=1).wait() == ["it"]
+    assert side_by_side.Running({"it": python(ignoring)}, max_seconds=1).wait() == ["it"]
 
 
 def test_process_that_holds_the_output_of_an_ended_command_is_not_waited_for(capsys):

@@ -39,7 +39,7 @@ def used(daemon):
     return (len(list((directory / "fd").iterdir())), int(status["Threads"])), resident
 
 
-@pytest.mark.timeout(600)  # a minute, and as many as that where cores are shared
+@pytest.mark.timeout(600)  # it takes a minute, and much longer on busy cores
 def test_zones_that_come_and_go_leak_no_descriptor_thread_or_memory(system):
     daemons = [getattr(system, name) for name in system.daemons]
     cycle(system)

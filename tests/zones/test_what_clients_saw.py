@@ -24,7 +24,7 @@ KINDS = (
 )
 
 
-@pytest.mark.timeout(600)  # a minute, and as many as that where cores are shared
+@pytest.mark.timeout(600)  # it takes a minute, and much longer on busy cores
 async def test_clients_of_killed_agents_lose_no_acknowledged_request(start_system, tmp_path):
     system = start_system(has_agent=False)
     world = Node(tmp_path, system.runtime_options, system.running, KINDS, seed=1, pace=0.1)

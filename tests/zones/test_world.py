@@ -84,7 +84,7 @@ def test_node_whose_outermost_process_ends_leaves_nothing(busy, number):
 
 
 def test_world_with_a_frozen_container_ends():
-    """An OCI runtime that is killed while it kills a container leaves it frozen."""
+    """An OCI runtime that is killed while it kills a container leaves the container frozen."""
     freeze = "import sys; from tests.cri_node.cgroups import freeze; freeze(sys.argv[1])"
     script = f'{CONTAINER}{sys.executable} -c "{freeze}" "$group"'
     assert subprocess.run([*WORLD, "sh", "-c", script], cwd=ROOT, timeout=60).returncode == 0

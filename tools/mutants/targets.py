@@ -61,7 +61,8 @@ MODULES = {
     "kakuri-sidecar": ("**/*",),
     "kakuri-tcp": (
         "_budgets", "_connection", "_connection_table", "_line_client", "_line_client_connection",
-        "_line_server_connection", "_lines", "_limits", "_peers", "_shared", "_turns",
+        "_line_server_connection", "_lines", "_limits", "_peers", "_shared", "_trusted_servers",
+        "_turns",
     ),
     "kakuri-workload": (
         "_document", "_grammar", "_log_records", "_metric_families", "_state", "_text", "metrics",

@@ -1,4 +1,4 @@
-"""Sending content: while the other direction is in use, to slow readers, without holding the loop."""
+"""Sending content: during a response, to slow readers, and without blocking the event loop."""
 
 import asyncio
 import os
@@ -40,7 +40,7 @@ async def upper(request):
     [lambda: b"x" * 1_000_000, lambda: (b"x" * 10_000 for _ in range(100))],
     ids=["whole", "pieces"],
 )
-async def test_response_of_success_that_begins_early_does_not_end_the_request(kind, make_body):
+async def test_successful_response_that_begins_early_does_not_end_the_request(kind, make_body):
     router = Router()
     router.add("POST", "/", upper, streaming=True)
     async with await serve("127.0.0.1:0", router) as server:
@@ -82,7 +82,7 @@ async def test_early_response_that_was_not_read_is_not_part_of_the_next_one():
 @EACH_KIND
 @pytest.mark.parametrize("interim", [b"", b"HTTP/1.1 103 Early Hints\r\n\r\n"])
 async def test_content_is_not_sent_if_the_response_comes_instead_of_100(kind, interim, monkeypatch):
-    monkeypatch.setattr("kakuri_http.client._protocol._CONTINUE_WAIT", 0.1)
+    monkeypatch.setattr("kakuri_http.client._protocol.CONTINUE_WAIT", 0.1)
     received = []
 
     def answer(peer):
@@ -104,7 +104,7 @@ async def test_content_is_not_sent_if_the_response_comes_instead_of_100(kind, in
 
 
 async def test_write_timeout_restarts_while_the_server_reads(monkeypatch):
-    # As the kernel reports it: three reads of the server, and no more.
+    # What the kernel reports: the server reads three times, and then nothing more.
     measured = iter([(9, 0), (8, 0), (8, 0), (8, 1), (8, 1), (7, 1), (7, 1), (7, 1)])
     monkeypatch.setattr(ClientProtocol, "outstanding", lambda self: next(measured))
 
@@ -124,7 +124,7 @@ async def test_write_timeout_restarts_while_the_server_reads(monkeypatch):
 
 
 def test_blocking_write_timeout_restarts_while_the_server_reads(monkeypatch):
-    # Before some bytes were accepted, then before and after each wait in which none were.
+    # Before a send that succeeds, then before and after each one that times out.
     measured = iter([(0, 0), (9, 0), (8, 0), (8, 0), (8, 1), (8, 1), (8, 1)])
     monkeypatch.setattr(Connection, "outstanding", lambda self: next(measured))
     sizes = iter([10, TimeoutError, TimeoutError, TimeoutError])
@@ -165,6 +165,7 @@ def test_error_of_an_early_response_is_raised_if_sending_fails(monkeypatch):
         client.post(url, b"x" * 100_000)
 
 
+@pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")  # of fork(), since 3.12
 def test_blocking_client_opens_its_own_connection_after_a_fork():
     def answer(peer):
         connections.append(peer)
@@ -181,10 +182,10 @@ def test_blocking_client_opens_its_own_connection_after_a_fork():
                 os.write(writing, client.get(url).body)
             finally:
                 os._exit(0)
+        os.close(writing)  # so that a child that fails ends the read
         os.waitpid(child, 0)
-        assert os.read(reading, 1) == b"2"
-        os.close(reading)
-        os.close(writing)
+        with os.fdopen(reading, "rb") as pipe:
+            assert pipe.read() == b"2"
 
 
 async def count_turns(counted):

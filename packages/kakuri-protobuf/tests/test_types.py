@@ -78,7 +78,7 @@ class Scaled:
     id: Annotated[str, 1] = ""
 
 
-def test_argument_of_the_constructor_that_is_not_a_field_has_to_have_a_default():
+def test_init_var_without_a_default_is_unsupported():
     with pytest.raises(UnsupportedTypeError, match=r"Scaled\.scale: expected a default"):
         decode(b"", type=Scaled)
 

@@ -48,7 +48,7 @@ def reopened(store: SQLiteStore, path: Path) -> tuple[SQLiteStore, WorkloadRegis
 
 
 def store_id_of(path: Path) -> str:
-    """Return the id that a run reports which only opens the store."""
+    """Open and close the store; return its id."""
     with closing(SQLiteStore(path, reserve=RESERVE)) as store:
         store_id = store.load().store_id
     assert store_id is not None
@@ -128,8 +128,8 @@ async def main(directory: Path) -> None:
         del expected[name]
     await writer.flushed()
 
-    # It also starts if nothing can be written at all: neither its log nor, once, its lock file. As
-    # versions may be used again then, the next run is that of another store.
+    # It also starts if nothing can be written: neither its log nor its lock file, which is empty.
+    # Versions may then be used again, so the store gets another id at each start until there is room.
     await writer.close()
     store.close()
     os.truncate(directory / "kakuri.db.lock", 0)

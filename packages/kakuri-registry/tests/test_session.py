@@ -1,4 +1,4 @@
-"""Tests that a database that was restored or copied gets another store id, and no other does."""
+"""A database that was restored or copied gets a new store id, and no other one does."""
 
 import errno
 import os
@@ -54,10 +54,15 @@ def run(path, *names, before_end=lambda: None):
 
 
 def run_killed(path, *names, kill=lambda: None):
-    """Do as `run` in a process that is killed: when it reaches `kill`, or before the store is closed.
+    """Do the same as `run` in a process that is killed: where `kill` says, or else at its end.
+
+    Args:
+        path: The database.
+        names: The workloads.
+        kill: A function of `kill_when`.
 
     Returns:
-        The id that it has reported; None if it was killed before that.
+        The id that the process reported; None if it was killed before.
     """
     source, out = os.pipe()
     child = os.fork()
@@ -79,8 +84,8 @@ def run_killed(path, *names, kill=lambda: None):
     return store_id or None
 
 
-def kill_when(module, name, time=1, *, is_after=False):
-    """Return a function that makes a process kill itself at the nth call of a function."""
+def kill_when(module, name, call=1, *, is_after=False):
+    """Return a function that makes its process kill itself at, or after, the nth call of a function."""
 
     def prepare():
         original, calls = getattr(module, name), 0
@@ -88,10 +93,10 @@ def kill_when(module, name, time=1, *, is_after=False):
         def replacement(*args, **options):
             nonlocal calls
             calls += 1
-            if calls == time and not is_after:
+            if calls == call and not is_after:
                 os.kill(os.getpid(), signal.SIGKILL)
             result = original(*args, **options)
-            if calls == time:
+            if calls == call:
                 os.kill(os.getpid(), signal.SIGKILL)
             return result
 
@@ -227,7 +232,7 @@ def test_directory_that_is_renamed_keeps_its_id(path):
         kill_when(_session, "truncate_log", 3),  # after it
     ],
 )
-def test_kill_at_any_other_point_than_between_the_marks_keeps_the_id(path, kill):
+def test_kill_before_or_after_both_marks_keeps_the_id(path, kill):
     store_id = run(path, "a")
     assert run_killed(path, "b", kill=kill) in (store_id, None)
     assert run(path) == store_id
@@ -248,22 +253,22 @@ def test_kill_between_the_marks_changes_the_id_once(path, kill):
     assert run(path) == changed
 
 
-@pytest.mark.parametrize("time", [1, 2, 3])
-def test_new_id_is_stored_before_it_is_reported(path, backup, time):
+@pytest.mark.parametrize("call", [1, 2, 3])
+def test_new_id_is_stored_before_it_is_reported(path, backup, call):
     store_id = run(path, "a")
     copy(path, backup, [""])
     run(path, "b")
     copy(backup, path)
     # At the first point, the id was not reported yet, but may be stored.
-    reported = run_killed(path, kill=kill_when(_session, "truncate_log", time))
-    assert (reported is None) == (time == 1)
+    reported = run_killed(path, kill=kill_when(_session, "truncate_log", call))
+    assert (reported is None) == (call == 1)
     restored = run(path)
     assert restored != store_id
     assert reported in (None, restored)
 
 
 def test_id_on_a_disk_that_accepts_no_writes_changes_at_the_next_run(path, backup):
-    """The versions of such a run may be used again, so events of the next are those of another."""
+    """The versions of such a run may be used again, so the next run needs another id."""
     ids = [run(path, "a")]
     copy(path, backup, [""])
     with closing(SQLiteStore(path, reserve=0)) as store:
@@ -298,7 +303,7 @@ def test_lock_file_that_a_full_disk_refuses_has_no_session_id(path, backup, monk
             patch.setattr(_session.os, function, refuse_first)
             assert store.load().store_id == store_id
         assert lock_of(path).read_bytes() == b""
-        # As if it was killed: the mark of its end is left out.
+        # As if the run was killed: close() leaves out the marks.
         store._store_id = None
     copy(backup, path)
     assert run(path) != store_id

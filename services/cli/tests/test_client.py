@@ -116,7 +116,7 @@ def test_server_user_of_the_context_is_trusted(transport, user, uids):
 
 @pytest.mark.parametrize("host", ["http://127.0.0.1:8080", "unix:/a.sock"])
 @pytest.mark.parametrize(("users", "uids"), [({}, []), ({"kakuri-control-plane": 61234}, [61234])])
-def test_server_of_the_services_user_is_trusted_without_server_user(
+def test_user_of_the_systemd_unit_is_trusted_without_server_user(
     transport, monkeypatch, host, users, uids
 ):
     monkeypatch.setattr("pwd.getpwnam", lambda name: SimpleNamespace(pw_uid=users[name]))
@@ -128,7 +128,7 @@ def test_server_of_the_services_user_is_trusted_without_server_user(
     ("host", "platform"),
     [("https://127.0.0.1:8443", "linux"), ("http://127.0.0.1:8080", "darwin")],
 )
-def test_server_on_loopback_is_not_checked_with_a_certificate_or_without_the_kernel(
+def test_server_on_loopback_is_not_checked_with_https_or_outside_linux(
     transport, monkeypatch, host, platform
 ):
     monkeypatch.setattr("sys.platform", platform)

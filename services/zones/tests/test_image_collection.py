@@ -225,10 +225,10 @@ def test_disk_use_is_that_of_the_file_system(tmp_path):
 
 
 class LookedUp(frozenset):
-    """References that are looked up: going through thousands for each image takes minutes."""
+    """References that can only be looked up: iterating over thousands for each image is slow."""
 
     def __iter__(self):
-        raise AssertionError("the references are not to be iterated over")
+        raise AssertionError("expected a lookup, got an iteration over the references")
 
 
 @pytest.mark.parametrize(

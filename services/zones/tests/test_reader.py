@@ -238,7 +238,7 @@ async def test_spec_that_is_too_large_is_ignored(cri, runtime):
 
 
 @pytest.mark.parametrize("zone_id", ["", "x" * 100_000, "../z", "a\x1b[2J\u202e\n", "A"])
-async def test_object_with_the_label_of_no_valid_zone_is_ignored(cri, runtime, zone_id):
+async def test_object_whose_label_is_not_a_valid_zone_id_is_ignored(cri, runtime, zone_id):
     await make(cri)
     await make(cri, zone_spec("bad", image="app:1", memory_mb=64, cpu_millicores=500))
     for labelled in (runtime.sandbox("bad"), runtime.container("bad")):
@@ -250,7 +250,7 @@ async def test_object_with_the_label_of_no_valid_zone_is_ignored(cri, runtime, z
     ("label", "attempt"),
     [("7", 7), ("999999999", 999_999_999), ("2147483648", 0), ("9999999999", 0), ("-1", 0)],
 )
-async def test_attempt_beyond_those_of_zones_counts_as_none(cri, runtime, label, attempt):
+async def test_invalid_attempt_in_a_label_counts_as_none(cri, runtime, label, attempt):
     await make(cri)
     for labelled in (runtime.sandbox("z"), runtime.container("z")):
         labelled.config.labels[labels.ATTEMPT] = label

@@ -123,7 +123,7 @@ class Channel:
             TypeError: An argument is of another type.
             ValueError: The timeout is NaN or an integer that no float can hold, or the metadata is
                 not valid.
-            RuntimeError: The channel was used in another event loop.
+            RuntimeError: The channel belongs to another event loop.
         """
         _check_method(method)
         content = frame_message(self._encoded(request, method))
@@ -178,7 +178,7 @@ class Channel:
             TypeError: An argument is of another type.
             ValueError: The timeout is NaN or an integer that no float can hold, or the metadata is
                 not valid.
-            RuntimeError: The channel was used in another event loop.
+            RuntimeError: The channel belongs to another event loop.
         """
         _check_method(method)
         fields = encode_metadata(metadata) if metadata else ()
@@ -252,7 +252,13 @@ def _check_method(method: object) -> None:
 
 
 def _deadline(timeout: object, driver: ChannelDriver | None) -> float:
-    """Return when a call has to end, by the clock of the event loop, which is the driver's."""
+    """Return when a call has to end, by the clock of the event loop.
+
+    Raises:
+        TypeError: The timeout is of another type.
+        ValueError: The timeout is NaN or an integer that no float can hold.
+        RuntimeError: The driver belongs to another event loop.
+    """
     loop = asyncio.get_running_loop()
     if driver is not None and driver.loop is not loop:
         raise RuntimeError("the channel belongs to another event loop; use one channel per loop")

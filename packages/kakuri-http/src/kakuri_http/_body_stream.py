@@ -100,9 +100,8 @@ class StreamedBody:
         self._release()
 
     def _release(self) -> None:
-        """Leave the connection to the next message, however much of this one is still unread."""
-        if self.is_paused:
-            self._resume_if_paused()
+        """Resume reading the connection: what is buffered here must not delay the next message."""
+        self._resume_if_paused()
         self._wake()
 
     def _wake(self) -> None:

@@ -237,12 +237,11 @@ def piece_of(piece: Any) -> bytes:
     """Return a piece of content as bytes; raise TypeError if it is not bytes-like."""
     if isinstance(piece, bytes):
         return piece
-    if not isinstance(piece, str):
-        try:
-            return bytes(memoryview(piece))
-        except TypeError:
-            pass
-    raise TypeError(f"expected pieces of bytes as body, got a piece of {type(piece).__name__}")
+    try:
+        return bytes(memoryview(piece))
+    except TypeError:
+        got = f"a piece of {type(piece).__name__}"
+        raise TypeError(f"expected pieces of bytes as body, got {got}") from None
 
 
 class ReceivedResponse(Response):

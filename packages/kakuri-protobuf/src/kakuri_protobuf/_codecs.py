@@ -116,7 +116,7 @@ def encode(message: object, *, deterministic: bool = False, limits: Limits | Non
         raise EncodeError(_TOO_DEEP) from None
     except (TypeError, ValueError, AttributeError, OverflowError, struct.error) as error:
         fault = None
-        with contextlib.suppress(RecursionError):  # it takes more of the stack than encoding
+        with contextlib.suppress(RecursionError):  # it needs more of the stack than encoding
             fault = find_fault(message, codec.schema, _schema_of, depth)
         raise fault or EncodeError(f"expected a message, got {error!r}") from error
 

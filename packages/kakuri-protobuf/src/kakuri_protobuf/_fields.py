@@ -79,8 +79,9 @@ def schema_of(cls: type[Any]) -> Schema:
     is_class: bool = isinstance(cls, type)
     if not (is_class and dataclasses.is_dataclass(cls)):
         raise UnsupportedTypeError(f"expected a dataclass, got {cls!r}")
-    others = {*cls.__dataclass_fields__} - {item.name for item in dataclasses.fields(cls)}
-    for name in others and others.intersection(inspect.signature(cls.__init__).parameters):
+    # Pseudo-fields: class variables, and each InitVar, which the constructor has as a parameter.
+    pseudo = {*cls.__dataclass_fields__} - {item.name for item in dataclasses.fields(cls)}
+    for name in pseudo and pseudo.intersection(inspect.signature(cls.__init__).parameters):
         if not hasattr(cls, name):
             raise UnsupportedTypeError(f"{cls.__qualname__}.{name}: expected a default")
     hints = _hints(cls)
@@ -105,7 +106,7 @@ def schema_of(cls: type[Any]) -> Schema:
 
 
 def _hints(cls: type[Any]) -> dict[str, Any]:
-    """Return the annotations of the fields; others may have names that do not resolve here."""
+    """Return the annotations of the fields only: others may have names that do not resolve here."""
     names = {item.name for item in dataclasses.fields(cls)}
     found: dict[str, Any] = {}
     for base in reversed(cls.__mro__):

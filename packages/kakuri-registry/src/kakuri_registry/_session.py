@@ -1,19 +1,19 @@
 """The session id of the latest run, and a new store id for a database that was restored or copied.
 
-Readers of events continue after an index, and name the store that it is of. A restored database has
-another history than the one that it replaces, so it needs another store id; but its content does
-not show that it was restored. So each run leaves a mark that is not in a backup:
+Readers of events continue after an index, and name the store that it belongs to. A restored
+database has another history than the one that it replaces, so it needs another store id; but its
+content does not show that it was restored. So each run also leaves a mark outside the database:
 
 1. When the store is loaded, 8 random bytes are written to its lock file. The session id is these
    bytes combined with the time of this write (ctime), which programs can't set. So a copy of the
    lock file has another session id.
 2. The session id is written to the database.
-3. When the store is closed, both are done again, so that snapshots from during the run are
-   noticed, too.
+3. When the store is closed, both steps are repeated, so that a snapshot that was taken during the
+   run is recognized, too.
 
-If the database has another session id than the lock file when it is loaded, it gets a new store id,
-which is stored in step 2. This is also so after a crash between the steps or on a full disk, where
-readers then list everything again for nothing.
+If the session ids of the database and the lock file differ when the store is loaded, the database
+gets a new store id, which is stored in step 2. That also happens after a crash between the steps,
+or on a full disk; readers then list everything again without need.
 """
 
 import errno
@@ -41,13 +41,13 @@ def begin_session(
         store_id: The id in the database; None if it has none that is valid.
 
     Returns:
-        The id of the store, and whether the log was truncated. On a full disk neither may be
-        possible; the log still belongs to the database then, and if the id is new and could not be
-        stored, the next run has another one.
+        The id of the store, and whether the log was truncated. On a full disk, step 2 or the
+        truncation may fail: the log then still belongs to the database, and a new store id that
+        could not be stored is replaced by the next run.
 
     Raises:
-        sqlite3.Error: The database can't be read, or not be written for another reason.
-        OSError: The lock file can't be read, or not be written for another reason.
+        sqlite3.Error: The database can't be read, or can't be written for another reason.
+        OSError: The lock file can't be read, or can't be written for another reason.
     """
     (session,) = connection.execute("SELECT session FROM registry").fetchone()
     if store_id is None or session is None or session != _session_of(lock):
@@ -66,7 +66,7 @@ def end_session(connection: sqlite3.Connection, lock: int, store_id: str) -> Non
         store_id: The id of the store.
     """
     with suppress(sqlite3.Error, OSError):
-        # A log can't have two new session ids: it would no longer belong to its database.
+        # A log with two new session ids would no longer belong to its database.
         if truncate_log(connection):
             _mark(connection, lock, store_id)
         else:
@@ -76,7 +76,7 @@ def end_session(connection: sqlite3.Connection, lock: int, store_id: str) -> Non
 def _mark(connection: sqlite3.Connection, lock: int, store_id: str) -> bool:
     """Write a new session id to the lock file, then to the database; truncate the log."""
     random = os.urandom(MARK_BYTES)
-    with _space_or_erased(lock):
+    with _erased_if_disk_is_full(lock):
         os.pwrite(lock, random, 0)
     session = _session_of(lock)
     if session is None:
@@ -86,16 +86,16 @@ def _mark(connection: sqlite3.Connection, lock: int, store_id: str) -> bool:
             "UPDATE registry SET replaced = session, session = ?, identity = ?", (session, store_id)
         )
     finally:
-        # Only now, so that a kill seldom hits between the two marks; but before the run goes on:
-        # a power failure must not bring the earlier session id back.
-        with _space_or_erased(lock):
+        # Not before the database is marked, so that the time between the two marks is short, but
+        # before the run continues: a power failure must not restore the earlier session id.
+        with _erased_if_disk_is_full(lock):
             os.fsync(lock)
     return truncate_log(connection)
 
 
 @contextmanager
-def _space_or_erased(lock: int) -> Iterator[None]:
-    """If the disk is full, leave no session id in the lock file, not the earlier one either."""
+def _erased_if_disk_is_full(lock: int) -> Iterator[None]:
+    """Remove every session id from the lock file, also the earlier one, if the disk is full."""
     try:
         yield
     except OSError as error:
@@ -105,7 +105,7 @@ def _space_or_erased(lock: int) -> Iterator[None]:
 
 
 def _erase(lock: int) -> None:
-    """Remove the session id from the lock file, which needs no room on the disk."""
+    """Remove the session id from the lock file; this needs no disk space."""
     os.ftruncate(lock, 0)
     os.fsync(lock)
 

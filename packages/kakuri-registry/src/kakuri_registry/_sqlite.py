@@ -86,8 +86,8 @@ class SQLiteStore:
 
         Args:
             path: The database. Other files of the store have the same name with a suffix. Their
-                directory is created if it does not exist. It is always a file, also when it is
-                named `:memory:` or like a URI; `MemoryStore` has none.
+                directory is created if it does not exist. `:memory:` and URIs have no special
+                meaning: they are names of files. `MemoryStore` has no file.
             reserve: Bytes of disk space to reserve for stopping and removing workloads while the
                 disk is full; 0 for none.
             failpoint: Called at each of `STORE_FAILPOINTS`, for tests of crashes.

@@ -55,8 +55,8 @@ class Loaded:
         events: The events that are stored, in their order.
         compacted: The index up to which events are not stored.
         tombstones: What is kept of removed workloads.
-        store_id: The random id of the store, so that readers of events notice that another store
-            has taken its place, such as a restored backup; None if it has none.
+        store_id: The random id of the store, so that readers of events notice that another store,
+            such as a restored backup, has replaced it; None if it has no id.
     """
 
     entries: Sequence[WorkloadEntry] = ()

@@ -5,7 +5,8 @@ the log of a later run, the result is neither of the two but a mixture of pages.
 the database:
 
 1. At its start, it writes a random session id to the database, with the id that it replaces. Then
-   it checkpoints and truncates the log, so the database file has the id (see `_session`).
+   it checkpoints and truncates the log, so the database file has the id. At its end, it does the
+   same (see `_session`).
 2. The first transaction in each later log writes the row again, without the replaced id.
 
 After a crash, the session id in the database file is therefore also in the log, or the log only has

@@ -169,7 +169,9 @@ class Call(Generic[R]):
         *,
         context: contextvars.Context | None = None,
     ) -> None:
-        """Set the function to call on completion, in `context` or a copy of the call's.
+        """Set the function to call on completion.
+
+        It runs in `context`; without one, in a copy of the context in which the call was made.
 
         Raises:
             RuntimeError: The call is done, or has a callback or an awaiter already.
@@ -248,7 +250,8 @@ class Call(Generic[R]):
                 result = cached_convert(reply)
                 if _cache.mark_seen(line):
                     _cache.add(line, _CachedReply(cached_convert, reply, result))
-            if self._convert is not None:  # a context can't be entered twice, and `_send` is in it
+            if self._convert is not None:
+                # A copy: `_send` may be running in the context, which can't be entered twice.
                 result = self._caller_context.copy().run(self._convert, result)
             self._result = result
         except Exception as error:  # noqa: BLE001 - the caller gets it

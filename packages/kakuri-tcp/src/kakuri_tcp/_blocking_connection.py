@@ -122,8 +122,8 @@ class Connection:
     def outstanding(self) -> tuple[int, int]:
         """Return how many sent bytes the peer has not received, and how many it has.
 
-        The system may accept nothing for a long time although the peer reads: these numbers show
-        whether it does, as the first falls or the second rises.
+        While the first number falls or the second rises, the peer reads, even if the system accepts
+        no more data for a long time.
         """
         from kakuri_tcp._kernel import outstanding_on  # noqa: PLC0415 (few peers are that slow)
 

@@ -246,7 +246,10 @@ class Connection(Readable):
         return 0 if self._transport is None else self._transport.get_write_buffer_size()
 
     def outstanding(self) -> tuple[int, int]:
-        """Return how many written bytes the peer has not received, and how many it has."""
+        """Return how many written bytes the peer has not received, and how many it has.
+
+        While the first number falls or the second rises, the peer reads.
+        """
         return outstanding(self._transport)
 
     def process(self) -> None:

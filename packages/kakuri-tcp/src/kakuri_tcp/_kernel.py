@@ -1,4 +1,4 @@
-"""Kernel state of a transport's socket: unsent bytes, and a reset on close."""
+"""Kernel state of a socket: unsent and received bytes, and a reset on close."""
 
 import array
 import fcntl
@@ -9,7 +9,7 @@ import termios
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    import asyncio  # the blocking connections work without it
+    import asyncio  # not imported for blocking connections
 
 _BYTES_ACKED = 120  # where tcpi_bytes_acked is in struct tcp_info of linux/tcp.h
 
@@ -25,35 +25,35 @@ def outstanding(transport: "asyncio.Transport | None") -> tuple[int, int]:
     return transport.get_write_buffer_size() + queued, received
 
 
-def outstanding_on(owner: Any) -> tuple[int, int]:
-    """Return the same of a socket, or of what a transport has as its socket; (0, 0) for None."""
-    return (0, 0) if owner is None else (_unacknowledged(owner), _acknowledged(owner))
+def outstanding_on(connected: Any) -> tuple[int, int]:
+    """Return the same for a socket, or an object like it of a transport; (0, 0) for None."""
+    return (0, 0) if connected is None else (_unacknowledged(connected), _acknowledged(connected))
 
 
-def _unacknowledged(owner: Any) -> int:
-    """Return how many bytes are in the kernel's send queue.
+def _unacknowledged(connected: Any) -> int:
+    """Return how many bytes are in the kernel's send queue; 0 if the socket is closed.
 
-    SIOCOUTQ of tcp(7) and unix(7), which has the number of TIOCOUTQ. 0 if there is no socket.
+    SIOCOUTQ of tcp(7) and unix(7), which has the number of TIOCOUTQ.
     """
     size = array.array("i", [0])
-    if owner.fileno() >= 0:
+    if connected.fileno() >= 0:
         try:
-            fcntl.ioctl(owner.fileno(), termios.TIOCOUTQ, size)
+            fcntl.ioctl(connected.fileno(), termios.TIOCOUTQ, size)
         except OSError:  # closed, or a kind without this queue
             return 0
     return size[0]
 
 
-def _acknowledged(owner: Any) -> int:
+def _acknowledged(connected: Any) -> int:
     """Return how many bytes the peer's kernel has acknowledged on this connection.
 
     tcpi_bytes_acked of tcp(7); it shows progress despite buffers above the kernel, such as
     those of TLS. 0 if the kernel does not report it.
     """
-    if owner.family not in {socket.AF_INET, socket.AF_INET6}:
+    if connected.family not in {socket.AF_INET, socket.AF_INET6}:
         return 0
     try:
-        with socket.socket(fileno=os.dup(owner.fileno())) as own:
+        with socket.socket(fileno=os.dup(connected.fileno())) as own:
             info = own.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _BYTES_ACKED + 8)
     except OSError:
         return 0
@@ -70,9 +70,9 @@ def hides_unsent_data(transport: "asyncio.BaseTransport") -> bool:
     the stream without close_notify (SSL_OP_IGNORE_UNEXPECTED_EOF, which Python sets), and would
     not notice that something is missing.
     """
-    owner = transport.get_extra_info("socket")
+    connected = transport.get_extra_info("socket")
     is_tls = transport.get_extra_info("sslcontext") is not None
-    return is_tls and owner is not None and _unacknowledged(owner) > 0
+    return is_tls and connected is not None and _unacknowledged(connected) > 0
 
 
 def reset_on_close(transport: "asyncio.BaseTransport") -> None:

@@ -1,8 +1,8 @@
-"""Users of sockets on this machine: of Unix sockets, and of TCP from the socket diagnostics.
+"""Users of sockets on this machine, as reported by the kernel.
 
-The kernel is asked for one TCP socket at a time (sock_diag(7), struct inet_diag_req_v2), which
-takes a few microseconds and no privilege. The other end of a connection over loopback is such a
-socket.
+The peer of a Unix socket has credentials (unix(7)). The peer of a connection over loopback is a
+socket of this machine, so the kernel can be asked for its owner (sock_diag(7), struct
+inet_diag_req_v2), which takes a few microseconds and no privilege.
 """
 
 import errno
@@ -48,7 +48,7 @@ def is_loopback(host: str) -> bool:
 
 
 def unix_credentials(connected: socket.socket) -> tuple[int, int, int] | None:
-    """Return process, user and group of a Unix socket's peer; None if the system has none."""
+    """Return process, user and group of a Unix socket's peer; None if the system reports none."""
     if not hasattr(socket, "SO_PEERCRED"):
         return None
     raw = connected.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
@@ -107,7 +107,7 @@ def _user(local: tuple[Any, ...], remote: tuple[Any, ...] | None = None) -> int 
     Raises:
         OSError: The kernel could not be asked, for example because no descriptor is left.
     """
-    if not hasattr(socket, "AF_NETLINK"):  # another system than Linux
+    if not hasattr(socket, "AF_NETLINK"):  # only Linux has it
         return None
     source = _packed(local[0])
     destination, remote_port = (b"", 0) if remote is None else (_packed(remote[0]), remote[1])

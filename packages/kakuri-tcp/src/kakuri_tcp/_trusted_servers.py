@@ -1,6 +1,6 @@
-"""Whether a server of this machine runs as a user who is trusted.
+"""The check that a server of this machine runs as a trusted user.
 
-A command that sends one request imports this, so it needs no module that is slow to import.
+A command that sends one request imports this module, so it must not import slow ones.
 """
 
 import errno
@@ -37,7 +37,7 @@ def check_server(
 
     Raises:
         UntrustedServer: The server runs as another user.
-        ConnectFailed: No process of this machine has the other end, as where a firewall forwards
+        ConnectFailed: No process of this machine has the other end: a firewall probably forwards
             the port.
         OSError: The server has closed the connection, or the kernel could not be asked.
     """

@@ -33,7 +33,7 @@ MAX_RESPONSE = 64 << 20
 """Maximum bytes of a response that is not a stream: a hundred workloads of the largest size."""
 
 SERVICE_USER = "kakuri-control-plane"
-"""The user of the control plane's systemd unit, after which systemd names it."""
+"""The user of the control plane's systemd unit; DynamicUser names it after the unit."""
 
 JSON_CONTENT = {"Content-Type": "application/json"}
 """The field of a request with a JSON document."""
@@ -338,11 +338,11 @@ def _trusted(target: Target) -> list[int] | None:
     """Return the users who may serve a target on this machine, besides root and this process's.
 
     Returns:
-        The users; None not to check a server on loopback: that of https has a certificate, and
-        only Linux reports who listens.
+        The users; None if a server on loopback is not to be checked, because https checks its
+        certificate, or because only Linux reports who listens.
 
     Raises:
-        UsageError: There is no such user.
+        UsageError: The user of the context does not exist.
     """
     name = target.context.server_user
     if name is None and (target.context.host.startswith("https:") or sys.platform != "linux"):

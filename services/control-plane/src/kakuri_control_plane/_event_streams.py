@@ -16,6 +16,7 @@ from kakuri_http import Request, Response, ResponseAborted
 from kakuri_json import Fault
 from kakuri_rpc import AgentClient, AgentError, Changes, ErrorCode, RPCError, Status
 
+from kakuri_control_plane._agent_pages import AgentPages
 from kakuri_control_plane._event_hub import (
     Batch,
     EventHub,
@@ -37,7 +38,6 @@ from kakuri_control_plane._event_views import (
     synced_line,
 )
 from kakuri_control_plane._headers import MAX_VERSION
-from kakuri_control_plane._kept_events import KeptEvents
 from kakuri_control_plane._queries import EventQuery
 
 _log = structlog.get_logger()
@@ -54,7 +54,7 @@ class EventStreams:
     def __init__(self, agent: AgentClient, hub: EventHub) -> None:
         self._agent = agent
         self._hub = hub
-        self._kept = KeptEvents(agent)
+        self._reader = AgentPages(agent)
 
     async def get_events(self, request: Request, query: EventQuery) -> Response:
         """Stream events until the client disconnects or the control plane stops."""
@@ -63,7 +63,7 @@ class EventStreams:
         stream = _Stream(
             self._agent,
             self._hub,
-            self._kept,
+            self._reader,
             await self._hub.follow(),
             admitted,
             is_server_sent=_accepts_event_stream(request),
@@ -102,7 +102,7 @@ class _Stream:
         self,
         agent: AgentClient,
         hub: EventHub,
-        kept: KeptEvents,
+        reader: AgentPages,
         follower: Follower,
         admitted: EventFilter,
         *,
@@ -110,7 +110,7 @@ class _Stream:
     ) -> None:
         self._agent = agent
         self._hub = hub
-        self._kept = kept
+        self._reader = reader
         self._follower = follower  # counts for as long as this stream is referenced
         self._admitted = admitted
         self._index = hub.index
@@ -133,12 +133,14 @@ class _Stream:
             AgentError: The code is `compacted` if the events after the index are not kept.
             StoreReplaced: The index is of another store.
             RPCError: The agent can't be asked.
-            TooManyStreams: Too many streams read earlier events at the same time.
+            TooManyStreams: Too many streams read pages from the agent at the same time.
         """
         first: Changes | None = None
         latest: bytes | None = None
         if tail and after is None:
-            events = await latest_events(self._kept.read_after, self._index, tail, self._admitted)
+            events = await latest_events(
+                self._reader.events_after, self._index, tail, self._admitted
+            )
             if is_snapshot:  # without an id, so that a client that reconnects gets the states
                 pieces = [self._line(each.kind.encode(), None, each.line) for each in events]
                 latest = b"".join(pieces)
@@ -152,7 +154,7 @@ class _Stream:
         return self._pieces(latest, first, is_snapshot=is_snapshot)
 
     async def _read_after(self, index: int) -> Changes:
-        changes = await self._kept.read_after(index)
+        changes = await self._reader.events_after(index)
         await self._check_store(changes.store_id)
         return changes
 
@@ -167,7 +169,7 @@ class _Stream:
             return
         oldest = 0
         try:
-            await self._kept.read_after(0)  # only its error names the oldest index
+            await self._reader.events_after(0)  # only its error names the oldest index
         except AgentError as error:
             if error.code is not ErrorCode.COMPACTED:
                 raise
@@ -251,7 +253,7 @@ class _Stream:
         label = self._admitted.label and "=".join(self._admitted.label)
         after: str | None = ""
         while after is not None:
-            page = await self._kept.states_after(after, label)
+            page = await self._reader.states_after(after, label)
             yield page.workloads
             after = page.next
 

@@ -30,7 +30,7 @@ MAX_MESSAGE = 1024
 """Characters of the runtime's message about a condition."""
 
 MAX_ITEMS = 100
-"""Conditions and handlers that are reported; of the handlers, the first by name."""
+"""Maximum number of conditions, and of handlers (the first ones by name), that are reported."""
 
 NO_CONTAINER = "kakuri-probe"
 """An id that no container has."""

@@ -181,8 +181,8 @@ class ImageCollector:
         """Return the reference of the image of sandboxes, which containerd 1.x does not pin."""
         config = (await self._cri.status(verbose=True)).info.get("config", "")
         try:
-            is_read = 0 < len(config) <= MAX_INFO
-            image = decode(config, type=_RuntimeConfig).sandbox_image if is_read else ""
+            is_readable = 0 < len(config) <= MAX_INFO
+            image = decode(config, type=_RuntimeConfig).sandbox_image if is_readable else ""
         except JSONError:
             image = ""
         return {tagged(image)} if image else set()
@@ -192,13 +192,13 @@ class ImageCollector:
 
 
 def _is_any_of(image: api.Image, references: AbstractSet[str]) -> bool:
-    """Return whether one of the references names an image; without a registry, any matches."""
+    """Return whether one of the references names an image; it may leave out leading components."""
     names = (image.id, *image.repo_tags, *image.repo_digests)
     return any(each in references for name in names for each in _suffixes(name))
 
 
 def _suffixes(name: str) -> Iterator[str]:
-    """Yield a name, and what follows each of its slashes; no reference has more of them."""
+    """Yield a name, and what follows each of its slashes, up to as many as a reference can have."""
     yield name
     for _ in range(MAX_IMAGE_LENGTH):
         _, slash, name = name.partition("/")

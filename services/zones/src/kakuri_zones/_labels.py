@@ -42,8 +42,8 @@ NAMESPACE = "kakuri"
 _RESTARTS = {"restart_policy", "max_restarts"}
 """Fields of a workload that its zone does not depend on."""
 
-_zone_id = re.compile(WORKLOAD_ID_PATTERN)
-_attempt = re.compile("[0-9]{1,9}")  # fewer digits than the limit, so there is always a next one
+_VALID_ID = re.compile(WORKLOAD_ID_PATTERN)
+_VALID_ATTEMPT = re.compile("[0-9]{1,9}")  # a digit below the limit, so the next one is valid, too
 
 _HASH_DIGITS = 32
 """Digits of a SHA-256 that are kept: specs of one id do not collide, and every runtime accepts
@@ -56,15 +56,15 @@ def of_zone(zone_id: str) -> dict[str, str]:
 
 
 def zone_id_of(labels: Mapping[str, str]) -> str:
-    """Return the zone that the labels of an object name; empty if none can have that id."""
+    """Return the zone id in the labels of an object; empty if there is none, or no valid one."""
     zone_id = labels.get(WORKLOAD_ID, "")
-    return zone_id if _zone_id.fullmatch(zone_id) else ""
+    return zone_id if _VALID_ID.fullmatch(zone_id) else ""
 
 
 def attempt_of(labels: Mapping[str, str]) -> int:
     """Return the attempt in the labels of an object; 0 if there is none, or no valid one."""
     attempt = labels.get(ATTEMPT, "")
-    return int(attempt) if _attempt.fullmatch(attempt) else 0
+    return int(attempt) if _VALID_ATTEMPT.fullmatch(attempt) else 0
 
 
 def spec_hash(spec: ZoneSpec) -> str:

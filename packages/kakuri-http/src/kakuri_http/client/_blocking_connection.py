@@ -16,7 +16,13 @@ from kakuri_http._errors import (
 )
 from kakuri_http._limits import DEFAULT_TIMEOUTS, IDLE_SECONDS, Limits, Timeouts
 from kakuri_http._messages import ReceivedResponse, Request, piece_of
-from kakuri_http.client._requests import Content, connection_closed, response_fault
+from kakuri_http.client._requests import (
+    CONTINUE,
+    CONTINUE_WAIT,
+    Content,
+    connection_closed,
+    response_fault,
+)
 from kakuri_http.core._client import ClientConnection, ClientEvent
 from kakuri_http.core._heads import NO_BODY_LIMIT
 from kakuri_http.core._states import (
@@ -29,10 +35,8 @@ from kakuri_http.core._states import (
     State,
 )
 
-_SEND_SIZE = 1 << 18  # at a time: between two, an early response is noticed
-_SMALL = 1 << 14  # a system that has nothing else to send accepts as much at once
-_CONTINUE_WAIT = 1.0  # seconds; as long as curl waits
-_CONTINUE = 100
+_SEND_SIZE = 1 << 18  # bytes between two checks for an early response
+_SMALL = 1 << 14  # bytes that the system accepts at once if it has nothing else to send
 _SUCCESS = range(200, 300)
 
 
@@ -46,8 +50,8 @@ class BlockingConnection:
         self._deadline: float | None = None
         self._idle_since = 0.0
         self._is_cut_short = False  # a request was not sent to its end, so no other may follow
-        self._early: deque[ClientEvent] = deque()  # came while the request was being sent
-        self._held = 0  # bytes of content among these
+        self._early: deque[ClientEvent] = deque()  # received while the request was being sent
+        self._held = 0  # bytes of content in these events
         self._stream_buffer = self._max_held = limits.stream_buffer
         self._process = os.getpid()
 
@@ -63,7 +67,7 @@ class BlockingConnection:
     def is_fresh(self) -> bool:
         """Return whether an idle connection can be used: not too old, and nothing received.
 
-        After a fork, only the process that opened it can: responses would reach either of two.
+        After a fork, only the process that opened it may: either process could receive a response.
         """
         if time.monotonic() - self._idle_since > IDLE_SECONDS or os.getpid() != self._process:
             return False
@@ -150,8 +154,8 @@ class BlockingConnection:
     def _wait_for_continue(self) -> bool:
         """Return whether to send the content: not if the response came instead."""
         try:
-            while isinstance(event := self._next_event(_CONTINUE_WAIT), InterimResponse):
-                if event.status == _CONTINUE:
+            while isinstance(event := self._next_event(CONTINUE_WAIT), InterimResponse):
+                if event.status == CONTINUE:
                     return True
         except RequestTimeout as error:
             if error.phase == "total":
@@ -182,7 +186,8 @@ class BlockingConnection:
                 self._core.receive_data(data)
             elif isinstance(event, ReceivedResponse | Data | EndOfMessage):
                 early.append(event)
-                self._held += len(event.data) if isinstance(event, Data) else 0
+                if isinstance(event, Data):
+                    self._held += len(event.data)
             elif not isinstance(event, InterimResponse):
                 break
         if not early:
@@ -204,7 +209,7 @@ class BlockingConnection:
         self._send(self._core.send(END_OF_MESSAGE))
 
     def _send(self, data: bytes, *, is_first: bool = False) -> bool:
-        """Send bytes; return whether to go on sending, as `_receive_early`."""
+        """Send bytes; return whether to go on sending, as `_receive_early` does."""
         wait = self._timeouts.write
         for start in range(0, len(data), _SEND_SIZE):
             if start and not self._receive_early():

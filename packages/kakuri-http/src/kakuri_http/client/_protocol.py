@@ -20,7 +20,13 @@ from kakuri_http._errors import (
 from kakuri_http._headers import Headers
 from kakuri_http._limits import Limits, Timeouts
 from kakuri_http._messages import ReceivedResponse, Request, piece_of
-from kakuri_http.client._requests import Content, connection_closed, response_fault
+from kakuri_http.client._requests import (
+    CONTINUE,
+    CONTINUE_WAIT,
+    Content,
+    connection_closed,
+    response_fault,
+)
 from kakuri_http.core._client import ClientConnection
 from kakuri_http.core._states import (
     END_OF_MESSAGE,
@@ -49,7 +55,7 @@ class Exchange:
         self.sender: asyncio.Task[None] | None = None
         self.content: StreamedBody | None = None
         self.is_over: bool = False
-        self.slice_end: float = 0.0  # when sending lets others use the event loop
+        self.slice_end: float = 0.0  # monotonic time at which sending lets other tasks run
 
     def fail(self, error: Exception) -> None:
         """Raise an error in everything that waits, and stop sending."""
@@ -96,10 +102,8 @@ def retrieve_exception(future: "asyncio.Future[ReceivedResponse] | asyncio.Futur
         future.exception()
 
 
-CONTINUE = 100
 SLICE_SECONDS = 0.005
-"""How long a request may be sent while other tasks wait, if the server reads as fast as that."""
-_CONTINUE_WAIT = 1.0  # seconds; as long as curl waits
+"""Seconds of sending after which other tasks get a turn, if the server reads as fast as that."""
 _READ_SIZE = 1 << 16
 _READS_AFTER_LOSS = 64  # of _READ_SIZE each: more than the buffer of a socket usually holds
 
@@ -297,7 +301,7 @@ class ClientProtocol(Connection):
             # If the server does not answer the expectation, the content is sent after a second
             # (RFC 9110 10.1.1).
             exchange.continued = asyncio.get_running_loop().create_future()
-            await asyncio.wait([exchange.continued], timeout=_CONTINUE_WAIT)
+            await asyncio.wait([exchange.continued], timeout=CONTINUE_WAIT)
             if exchange.head.done():
                 return  # the response came instead: the server does not want the content
         if isinstance(body, bytes):

@@ -108,6 +108,10 @@ def content_of(body: Any, *, is_async: bool) -> Content:
     raise TypeError(f"expected bytes, or {kinds} of bytes as body, got {type(body).__name__}")
 
 
+CONTINUE = 100
+CONTINUE_WAIT = 1.0
+"""Seconds that a request with `Expect: 100-continue` waits for a response; curl waits as long."""
+
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _SEE_OTHER = 303
 _MAY_REPLACE_POST = frozenset({301, 302})

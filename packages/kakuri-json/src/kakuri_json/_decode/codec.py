@@ -49,7 +49,7 @@ class Codec:
     Attributes:
         shape: The shape of the type.
         annotation: The type.
-        key: What it has in common with equal types.
+        key: Equal for equal types: see `_type_key`.
         first: Decodes a document in the layout of the last one: returns a value or NO_MATCH, or
             raises ValueError for a document that the general path has to explain.
         within: The last limits that `is_within` accepted: a program uses the same ones each time.
@@ -146,7 +146,7 @@ class Codec:
             if layout in self._known or len(self._known) > MAX_LEARNED:
                 return  # another thread may have added it
             self._known.add(layout)
-            # Only the general path reads such a shape, or a caller has left little of the stack.
+            # Only the general path reads such a shape, or one that needs too much stack.
             with contextlib.suppress(NotRegular, RecursionError):
                 self._readers = [*self._readers, compile_decoder(self.shape, layout)]
 
@@ -197,8 +197,8 @@ BY_IDENTITY: _References = {}
 """References to codecs by the identity of their type: hashing a union takes longer than decoding a
 message. A codec keeps its type alive, so the identity is valid while the codec exists."""
 _BY_KEY: _References = {}
-"""The same by the hash of their key, for types that are equal but not identical. The keys are kept
-by the codecs, because they may refer to classes."""
+"""The same by the hash of the key, for types that are equal but not identical. A key may refer to a
+class, so only the codec keeps it."""
 _shared: dict[int, Codec] = {}
 """Codecs of types without a class of the program, like `list[int]`."""
 _MAX_SHARED = 1024
@@ -252,7 +252,8 @@ def _refer(references: _References, key: Any, codec: Codec) -> None:
 def _owner(shape: Shape) -> type[Any] | None:
     """Return a class of the program that a type contains, or None.
 
-    If it has several, one that was created at run time, which the others must not keep alive.
+    If there are several, prefer one that was created at run time: a codec that is stored on another
+    class would keep it alive.
     """
     found = list(_classes(shape))
     return next((cls for cls in found if not _is_importable(cls)), found[0] if found else None)
@@ -281,7 +282,7 @@ def _classes(shape: Shape) -> Iterator[type[Any]]:
 
 
 def _type_key(annotation: Any) -> Any:
-    """Return a key that equal types have in common and that keeps no class alive."""
+    """Return a key equal for equal types; it may refer to classes in metadata or literals."""
     if isinstance(annotation, type):
         return id(annotation)
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)

@@ -38,8 +38,8 @@ from kakuri_json._types.shapes import (
 )
 
 _MAX_PATTERN = 100_000
-"""Characters of the expression of a record. That of a class which occurs in many places inside a
-type has a copy for each."""
+"""Maximum characters of the expression of a record, which has a copy of the expression of a class
+for each place in which the class occurs."""
 NO_MATCH = object()
 """What a decoder returns for a document that its expression does not accept."""
 

@@ -23,32 +23,36 @@ from typing import Any
 from kakuri_json._types.shapes import Record
 
 MAX_COLLISIONS = 100
-"""Items of a set, or keys, that may have the same hash as another one. A peer can choose numbers or
-UUIDs that all have the same hash, and a set of them takes quadratic time."""
+"""Items of a set, or keys, whose hash may equal that of an earlier one. A peer can choose numbers
+or UUIDs with equal hashes, and a set of them takes quadratic time."""
 COLLISIONS = f"expected at most {MAX_COLLISIONS} repeated hashes, got more"
 
 
 def build_set(build: type[Any], items: list[Any]) -> Any:
-    """Return the set of the items; None if there is none (see `set_fault`)."""
-    try:
-        hashes = set(map(hash, items))
-    except TypeError:
-        return None
-    if len(items) - len(hashes) > MAX_COLLISIONS:
+    """Return the set of the items; None if it can't be created: see `set_fault`."""
+    hashes = _hashes(items)
+    if hashes is None or len(items) - len(hashes) > MAX_COLLISIONS:
         return None
     built = build(items)
     return built if len(built) == len(items) else None
 
 
 def set_fault(items: list[Any]) -> str:
-    """Return why there is no set of the items."""
-    try:
-        hashes = set(map(hash, items))
-    except TypeError:
+    """Return why a set of the items can't be created."""
+    hashes = _hashes(items)
+    if hashes is None:
         return "expected items that can be in a set, got arrays or objects"
     if len(items) - len(hashes) > MAX_COLLISIONS:
         return COLLISIONS
     return "expected every item once, got an item again"
+
+
+def _hashes(items: list[Any]) -> set[int] | None:
+    """Return the hashes of items; None if one has no hash."""
+    try:
+        return set(map(hash, items))
+    except TypeError:
+        return None
 
 
 def constructor_of(record: Record) -> Callable[..., Any]:

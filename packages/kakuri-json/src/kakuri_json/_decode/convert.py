@@ -151,12 +151,12 @@ def _dictionary(
     assert key_converter is not None  # keys are text
     simple = scalar_converter(shape.value)
     result: dict[Any, Any] = {}
-    hashes: set[int] | None = None if is_string(shape.key) else set()  # those of texts are random
+    hashes: set[int] | None = None if is_string(shape.key) else set()  # texts have random hashes
     count = in_runs = 0
     for key in cursor.members(value, shape):
         if type(key) is list:  # members that were read at once
             result.update(key)
-            in_runs += len(key)  # the cursor has counted their hashes
+            in_runs += len(key)  # the cursor has checked their hashes
             count += len(key)
         else:
             count += 1

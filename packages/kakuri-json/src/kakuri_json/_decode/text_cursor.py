@@ -146,7 +146,8 @@ class TextCursor:
                     hashes.update(map(hash, [key for key, _ in pairs]))
                     repeated += len(pairs) - (len(hashes) - known)
                 if repeated > MAX_COLLISIONS:
-                    # Comparing them takes long; the conversion counts them one by one.
+                    # Adding them to a dictionary takes long. The conversion, which gets them one
+                    # by one, reports the fault.
                     shape, pairs, is_at_key, self.position = None, [], True, start
                 else:
                     self._check_keys(keys, pairs, shape, start)

@@ -155,7 +155,7 @@ def _bounded(
 
     def holds(value: Any) -> bool:
         if type(value) is dt.datetime and value.tzinfo is None:
-            return False  # converted, not decoded: it compares with no bound that has an offset
+            return False  # from `convert`: it can't be compared with a bound that has an offset
         return (
             ("ge" not in bounds or value >= bounds["ge"])
             and ("gt" not in bounds or value > bounds["gt"])

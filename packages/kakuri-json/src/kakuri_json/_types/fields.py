@@ -61,9 +61,9 @@ def dataclass_fields(
 ) -> Iterator[Field]:
     """Yield the fields of a dataclass that are arguments of its constructor."""
     cls = record.cls
-    # Class variables and those of the constructor are among these, but not among the fields.
-    declared = {*cls.__dataclass_fields__} - {item.name for item in dataclasses.fields(cls)}
-    if declared and not declared.isdisjoint(inspect.signature(cls.__init__).parameters):
+    # Pseudo-fields: class variables, and each InitVar, which the constructor has as a parameter.
+    pseudo = {*cls.__dataclass_fields__} - {item.name for item in dataclasses.fields(cls)}
+    if pseudo and not pseudo.isdisjoint(inspect.signature(cls.__init__).parameters):
         raise UnsupportedTypeError(f"expected no InitVar, got one in {cls!r}")
     fields = [item for item in dataclasses.fields(cls) if item.init]
     _check_constructor(cls, [item.name for item in fields])

@@ -25,7 +25,7 @@ ToShape: TypeAlias = Callable[[Any, Scope], Shape]
 
 
 def shapes_of(annotations: Iterable[Any], scope: Scope, to_shape: ToShape) -> Arguments:
-    """Return the shapes of type arguments; one without a JSON form may be for type checkers."""
+    """Return the shapes of type arguments; NoShape for those without a JSON form."""
     return tuple(_shape_or_reason(partial(to_shape, one, scope)) for one in annotations)
 
 
@@ -39,7 +39,7 @@ def _shape_or_reason(read: Callable[[], Shape]) -> Shape | NoShape:
 def _parameters(owner: Any) -> tuple[Any, ...]:
     """Return the type parameters of a class or alias.
 
-    A class whose only generic base is one of `collections.abc` has no attribute for them.
+    A class whose only generic bases are of `collections.abc` has no `__parameters__`, but they do.
     """
     known = getattr(owner, "__parameters__", ()) or getattr(owner, "__type_params__", ())
     bases = getattr(owner, "__dict__", {}).get("__orig_bases__", ())
@@ -61,7 +61,7 @@ def bind(owner: Any, arguments: Arguments | None, to_shape: ToShape) -> dict[Any
     """
     parameters = _parameters(owner)
     if any(not isinstance(parameter, typing.TypeVar) for parameter in parameters):
-        # A TypeVarTuple takes any number of arguments, so which one is whose is not known.
+        # A TypeVarTuple takes any number of arguments, so they can't be assigned to parameters.
         reason = NoShape(f"expected type variables only, got others in {owner!r}")
         return dict.fromkeys(parameters, reason)
     given = arguments or ()
@@ -100,7 +100,8 @@ def unbound(parameter: typing.TypeVar, scope: Scope, to_shape: ToShape) -> Shape
         limit = typing.Union[parameter.__constraints__]  # noqa: UP007
     else:
         return to_shape(Any, scope)
-    return to_shape(_resolved(parameter, {"bound": limit})["bound"], scope)  # it may be text
+    limit = _resolved(parameter, {"bound": limit})["bound"]  # it may be a forward reference
+    return to_shape(limit, scope)
 
 
 def scopes(cls: Any, arguments: Arguments | None, to_shape: ToShape) -> dict[Any, Scope]:
@@ -123,7 +124,7 @@ def scopes(cls: Any, arguments: Arguments | None, to_shape: ToShape) -> dict[Any
 def hints_of(
     cls: Any, arguments: Arguments | None, to_shape: ToShape
 ) -> dict[str, tuple[Any, Scope]]:
-    """Return the annotations of a TypedDict's keys or of a constructor's fields, with their scopes.
+    """Return the annotations of a TypedDict, or of the fields of a constructor, with their scopes.
 
     Raises:
         UnsupportedTypeError: An annotation cannot be evaluated.

@@ -217,7 +217,7 @@ def depth_of(shape: Shape, known: dict[Record, int] | None = None) -> int:
 
     Args:
         shape: The shape.
-        known: The depths of the records that were seen before.
+        known: The depths of records that are known already; it is extended.
     """
     known = {} if known is None else known
     match shape:

@@ -5,12 +5,12 @@ import json
 from collections import Counter
 
 import pytest
-from kakuri_control_plane import _kept_events
+from kakuri_control_plane import _agent_pages
+from kakuri_control_plane._agent_pages import AgentPages
 from kakuri_control_plane._event_hub import TooManyStreams
 from kakuri_control_plane._event_streams import EventStreams
 from kakuri_control_plane._event_tail import latest_events
 from kakuri_control_plane._event_views import EventFilter
-from kakuri_control_plane._kept_events import KeptEvents
 from kakuri_control_plane._problems import streams_problem
 from kakuri_control_plane._queries import EventQuery
 from kakuri_http import Headers, Request, ResponseAborted
@@ -123,11 +123,11 @@ async def test_streams_that_begin_with_states_read_one_page_at_a_time(agent, str
 
 
 async def test_stream_has_its_turn_after_one_page_of_another(agent):
-    kept = KeptEvents(agent)
+    pages = AgentPages(agent)
 
     async def read_all(begin):
         while begin < NEWEST:
-            begin = (await kept.read_after(begin)).next
+            begin = (await pages.events_after(begin)).next
 
     await asyncio.gather(read_all(0), read_all(1), read_all(2))
     assert agent.asked[:6] == [0, 1, 2, PAGE, 1 + PAGE, 2 + PAGE]
@@ -145,7 +145,7 @@ async def test_stream_without_a_turn_in_time_is_503_before_its_first_byte(
     agent.answers.clear()
     first = asyncio.create_task(text_of(streams, after="now", tail=1, workload="none"))
     await until_asked(agent)
-    monkeypatch.setattr(_kept_events, "TURN_SECONDS", -agent.timeout)
+    monkeypatch.setattr(_agent_pages, "TURN_SECONDS", -agent.timeout)
     for query in ({"after": "now", "tail": 1}, {"after": 0}):
         with pytest.raises(TooManyStreams) as caught:
             await text_of(streams, **query)
@@ -166,7 +166,7 @@ async def test_stream_without_a_turn_in_time_for_a_later_page_is_cut_off(
     agent.answers.clear()
     other = asyncio.create_task(text_of(streams, after=0))
     await until_asked(agent)
-    monkeypatch.setattr(_kept_events, "TURN_SECONDS", -agent.timeout)
+    monkeypatch.setattr(_agent_pages, "TURN_SECONDS", -agent.timeout)
     with pytest.raises(ResponseAborted, match="no more events from the agent"):
         await anext(pieces)
     agent.answers.set()
@@ -180,14 +180,14 @@ async def test_stream_without_a_turn_in_time_for_a_later_page_is_cut_off(
 async def test_turn_passes_on_after_a_page_that_failed_and_a_request_that_was_cancelled(
     agent, error
 ):
-    kept = KeptEvents(agent)
+    pages = AgentPages(agent)
     agent.error = error
     with pytest.raises(type(error)):
-        await kept.read_after(0)
+        await pages.events_after(0)
     agent.error = None
     agent.answers.clear()
-    reading, waiting = (asyncio.create_task(kept.read_after(0)) for _ in range(2))
-    last = asyncio.create_task(kept.read_after(0))
+    reading, waiting = (asyncio.create_task(pages.events_after(0)) for _ in range(2))
+    last = asyncio.create_task(pages.events_after(0))
     await until_asked(agent)
     waiting.cancel()
     reading.cancel()
@@ -197,10 +197,10 @@ async def test_turn_passes_on_after_a_page_that_failed_and_a_request_that_was_ca
 
 
 async def test_streams_that_waited_while_the_agent_did_not_answer_get_its_error(agent):
-    kept = KeptEvents(agent)
+    pages = AgentPages(agent)
     agent.answers.clear()
     agent.error = AgentTimeout("late")
-    reading = [asyncio.create_task(kept.read_after(0)) for _ in range(3)]
+    reading = [asyncio.create_task(pages.events_after(0)) for _ in range(3)]
     await until_asked(agent)
     agent.answers.set()
     errors = await asyncio.gather(*reading, return_exceptions=True)
@@ -209,16 +209,16 @@ async def test_streams_that_waited_while_the_agent_did_not_answer_get_its_error(
 
 
 async def test_stream_that_begins_to_wait_after_a_failure_asks_the_agent(agent):
-    kept = KeptEvents(agent)
+    pages = AgentPages(agent)
     later: list[asyncio.Task[Changes]] = []
 
     def read_later(_):
         agent.error = None
-        later.append(asyncio.create_task(kept.read_after(0)))
+        later.append(asyncio.create_task(pages.events_after(0)))
 
     agent.answers.clear()
     agent.error = AgentTimeout("late")
-    failing = [asyncio.create_task(kept.read_after(0)) for _ in range(4)]
+    failing = [asyncio.create_task(pages.events_after(0)) for _ in range(4)]
     failing[0].add_done_callback(read_later)
     await until_asked(agent)
     agent.answers.set()

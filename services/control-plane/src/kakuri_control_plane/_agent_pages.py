@@ -1,9 +1,9 @@
-"""What streams read from the agent: events before those of the hub, and the states they begin with.
+"""Pages that streams read from the agent: events that the hub no longer has, and first states.
 
-A filter that admits few events lets one request read all that are kept: 10,000 events in ten pages
-or more, each as expensive as dozens of ordinary requests. States of 100,000 workloads take a
-hundred such pages. So one page is read at a time, for all streams of this process in turn, and
-other requests are answered between two pages.
+With a filter that admits few events, one stream may read all 10,000 that the agent keeps, in ten
+pages or more, each as expensive as dozens of ordinary requests. The states of 100,000 workloads
+take a hundred such pages. So all streams of this process take turns, one page at a time, and other
+requests are answered between two pages.
 """
 
 import asyncio
@@ -17,13 +17,13 @@ from kakuri_rpc import AgentClient, AgentError, Changes, RPCError, WorkloadList
 from kakuri_control_plane._event_hub import TooManyStreams
 
 TURN_SECONDS = 5.0
-"""Seconds that a stream waits for its turn, beyond those that the agent may take for one page: so
-streams that wait for an agent that does not answer learn that."""
+"""Seconds that a stream waits for its turn, in addition to the agent's timeout for one page: so
+streams that wait while the agent does not answer get that error."""
 
 T = TypeVar("T")
 
 
-class KeptEvents:
+class AgentPages:
     """Reads the events of one agent and the states of its workloads, a page at a time."""
 
     def __init__(self, agent: AgentClient) -> None:
@@ -37,11 +37,11 @@ class KeptEvents:
         self._failures = 0
         self._failure: RPCError | None = None
 
-    async def read_after(self, index: int) -> Changes:
+    async def events_after(self, index: int) -> Changes:
         """Return the events after an index, as many as the agent sends at once.
 
         Raises:
-            TooManyStreams: So many streams read events that this one had no turn in time.
+            TooManyStreams: So many streams read pages that this one had no turn in time.
             AgentError: The code is `compacted` if the events after the index are not kept.
             RPCError: The agent can't be asked.
         """
@@ -73,11 +73,11 @@ class KeptEvents:
         try:
             if self._failure is not None and self._failures > failures:
                 raise copy(self._failure)  # asking again would most likely take as long and fail
-            return await self._asked(ask)
+            return await self._ask(ask)
         finally:
             self._turn.release()
 
-    async def _asked(self, ask: Callable[[], Awaitable[T]]) -> T:
+    async def _ask(self, ask: Callable[[], Awaitable[T]]) -> T:
         try:
             return await ask()
         except AgentError:
