@@ -97,10 +97,10 @@ class Journal:
         if events or not request.wait_seconds:
             last = self.index if len(events) < request.limit else events[-1].index
             return Changes(events, last, self.store_id)
-        return self.wait(request)
+        return self.wait(request, self.changed)
 
-    async def wait(self, request):
-        await self.changed.wait()
+    async def wait(self, request, changed):  # a change may come before this coroutine starts
+        await changed.wait()
         return self.watch(request)
 
     @property
