@@ -9,9 +9,7 @@ from kakuri_tcp._errors import EndpointError
 # RFC 1123 section 2.1 and RFC 952, with the underscore that names inside clusters use.
 _HOST_NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_-]*[A-Za-z0-9_])?(?:\.[A-Za-z0-9_-]+)*\.?")
 _HOST_NAME_LENGTH = 253
-# RFC 3986 section 3.2.2; the usual addresses, without the import of ipaddress.
-_OCTET = r"(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
-_IPV4 = re.compile(rf"{_OCTET}(?:\.{_OCTET}){{3}}")
+_OCTETS = frozenset(map(str, range(256)))
 _PORT = re.compile(r"[0-9]{1,5}")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://(.*)", re.DOTALL)
 # sockaddr_un holds 108 bytes on Linux, the closing NUL among them.
@@ -156,9 +154,10 @@ class Endpoint:
 
 
 def _is_address(host: str) -> bool:
-    """Return whether a host is an IPv6 address: no host name has a colon."""
+    """Return whether a host is an IPv4 address (RFC 3986 section 3.2.2) or an IPv6 address."""
     if ":" not in host:
-        return False
+        octets = host.split(".", 4)
+        return len(octets) == 4 and _OCTETS.issuperset(octets)
     import ipaddress  # noqa: PLC0415 (not for every endpoint)
 
     try:
@@ -171,7 +170,7 @@ def _is_address(host: str) -> bool:
 def _checked_host(host: str) -> str:
     if not isinstance(host, str):
         raise TypeError(f"expected text as host, got {host!r:.80}")
-    if _IPV4.fullmatch(host) or _is_address(host):
+    if _is_address(host):
         return host
     # The system's resolver accepts 127.1 and 0x7f.1 as addresses, so a host whose last label begins
     # with a digit must be a complete address.

@@ -5,7 +5,7 @@ import re
 import socket
 import sys
 
-_NUMBER = re.compile(r"\[Errno ([0-9]+)\]")
+_NUMBER = r"\[Errno ([0-9]+)\]"  # compiled for an error only
 
 
 def reason_of(error: OSError) -> str:
@@ -19,6 +19,6 @@ def reason_of(error: OSError) -> str:
     if isinstance(error, socket.gaierror):
         return f"its name was not found: {error.strerror}"
     # asyncio replaces the system's message, and joins those of all addresses of a name.
-    numbers = [error.errno] if error.errno else map(int, _NUMBER.findall(str(error)))
+    numbers = [error.errno] if error.errno else map(int, re.findall(_NUMBER, str(error)))
     reasons = dict.fromkeys(os.strerror(number).lower() for number in numbers)
     return " and ".join(reasons) or str(error)
