@@ -36,6 +36,15 @@ def fails(name, *options, env=None):
     return line
 
 
+@pytest.fixture
+def hangup_by_default():
+    """Start daemons as a service manager does, also where nohup has this run ignore SIGHUP."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.usefixtures("hangup_by_default")
 @pytest.mark.parametrize("name", DAEMONS)
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_daemon_that_receives_a_signal_exits_with_0(start, name, number):
