@@ -6,7 +6,9 @@ each run, so that a run fails because of a change. `KAKURI_EXPLORE=1` lets it lo
 
 import faulthandler
 import os
+import signal
 import sys
+from collections.abc import Iterator
 
 import hypothesis
 import pytest
@@ -41,6 +43,14 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_unconfigure() -> None:
     """Print the stack of every thread, and exit, if the interpreter does not exit by itself."""
     faulthandler.dump_traceback_later(SECONDS_TO_EXIT, exit=True)
+
+
+@pytest.fixture
+def hangup_by_default() -> Iterator[None]:
+    """Start daemons as a service manager does, also where nohup has this run ignore SIGHUP."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
 
 
 def _refuse(module: str, pattern: str) -> None:

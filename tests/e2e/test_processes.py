@@ -36,14 +36,6 @@ def fails(name, *options, env=None):
     return line
 
 
-@pytest.fixture
-def hangup_by_default():
-    """Start daemons as a service manager does, also where nohup has this run ignore SIGHUP."""
-    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
-    yield
-    signal.signal(signal.SIGHUP, before)
-
-
 @pytest.mark.usefixtures("hangup_by_default")
 @pytest.mark.parametrize("name", DAEMONS)
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])

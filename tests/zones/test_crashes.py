@@ -50,10 +50,7 @@ def test_starts_under_way_when_a_daemon_is_killed_create_one_zone_each(system, v
     system.kill(victim)
     for name in names:
         status = system.await_state(name, "running", "failed")
-        # A killed containerd may have lost the task of a container that it was starting. It then
-        # reports an exit for an unknown reason; whether the command ran, only the task would show.
-        is_lost = victim == "containerd" and status.get("reason") == "Unknown"
-        assert status["state"] == "running" or is_lost, status
+        assert status["state"] == "running", status
     await_that("one container each", lambda: system.containers() == names)
     await_that(
         "one sandbox each", lambda: len(system.ctr("containers", "ls", "-q").split()) == 2 * 3

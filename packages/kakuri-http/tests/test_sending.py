@@ -18,6 +18,7 @@ from kakuri_http import (
 )
 from kakuri_http.blocking import BlockingClient
 from kakuri_http.client._protocol import ClientProtocol
+from kakuri_tcp import Outstanding
 from kakuri_tcp.blocking import Connection
 from kakuri_tcp.testing import until
 
@@ -106,7 +107,7 @@ async def test_content_is_not_sent_if_the_response_comes_instead_of_100(kind, in
 async def test_write_timeout_restarts_while_the_server_reads(monkeypatch):
     # What the kernel reports: the server reads three times, and then nothing more.
     measured = iter([(9, 0), (8, 0), (8, 0), (8, 1), (8, 1), (7, 1), (7, 1), (7, 1)])
-    monkeypatch.setattr(ClientProtocol, "outstanding", lambda self: next(measured))
+    monkeypatch.setattr(ClientProtocol, "outstanding", lambda self: Outstanding(*next(measured)))
 
     def answer(peer):
         read_head(peer)
@@ -126,7 +127,7 @@ async def test_write_timeout_restarts_while_the_server_reads(monkeypatch):
 def test_blocking_write_timeout_restarts_while_the_server_reads(monkeypatch):
     # Before a send that succeeds, then before and after each one that times out.
     measured = iter([(0, 0), (9, 0), (8, 0), (8, 0), (8, 1), (8, 1), (8, 1)])
-    monkeypatch.setattr(Connection, "outstanding", lambda self: next(measured))
+    monkeypatch.setattr(Connection, "outstanding", lambda self: Outstanding(*next(measured)))
     sizes = iter([10, TimeoutError, TimeoutError, TimeoutError])
 
     def send_some(self, data):

@@ -29,7 +29,7 @@ EXPENSIVE = {
     "kakuri_registry", "kakuri_rpc", "kakuri_workload", "logging", "pathlib", "queue", "random",
     "rich", "shutil", "sqlite3", "ssl", "structlog", "subprocess", "tempfile", "tomllib", "urllib",
 }  # fmt: skip
-MAX_MODULES = 75
+MAX_MODULES = 70
 """Modules that a request loads besides those of Python itself and click."""
 
 MAX_CALLS = 1.4 if sys.version_info < (3, 12) else 1.6

@@ -55,14 +55,6 @@ UNMEASURED = {"PATH": os.environ["PATH"]}
 """The same without coverage, which may print to standard error."""
 
 
-@pytest.fixture
-def hangup_by_default():
-    """Start daemons as a service manager does, also where nohup has this run ignore SIGHUP."""
-    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
-    yield
-    signal.signal(signal.SIGHUP, before)
-
-
 @pytest.mark.usefixtures("hangup_by_default")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_daemon_announces_readiness_and_exits_after_a_signal(number):

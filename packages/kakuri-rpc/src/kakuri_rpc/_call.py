@@ -48,14 +48,12 @@ T = TypeVar("T")
 class Call(Generic[R]):
     """A request in flight; await it once for the reply.
 
-    Unlike a future of asyncio, it calls its callback immediately when the reply arrives. This saves
-    a task and a turn of the event loop for each request; only connecting and sending again need a
-    task.
+    Unlike a future of asyncio, it calls its callback as soon as the reply arrives. This saves a
+    task and a turn of the event loop; only connecting and sending again need a task.
 
     If the connection breaks before the reply, the request is sent once more, unless that could do
-    something twice. The repetition, and the functions given to `converted` and `recovered`, run in
-    a copy of the context (contextvars) in which the call was made. Cancelling the call drops the
-    reply.
+    something twice. The repetition, and the functions given to a call, run in a copy of the context
+    (contextvars) in which it was made. Cancelling the call drops the reply.
 
     Raises, when it is awaited:
         AgentError: The agent answered with an error.
@@ -72,8 +70,7 @@ class Call(Generic[R]):
     _convert: Callable[[R], Any] | None = None
     _recover: Callable[[AgentError], Coroutine[Any, Any, Any]] | None = None
     _cached_convert: Callable[[R], Any] | None = None
-    _callback: Callable[["Call[R]"], object] | None = None
-    _callback_context: contextvars.Context | None = None
+    _callback: tuple[Callable[["Call[R]"], object], contextvars.Context] | None = None
     _result: Any = None
     _error: BaseException | None = None
     _is_counted = False
@@ -178,7 +175,7 @@ class Call(Generic[R]):
         """
         if self._is_done or self._callback is not None:
             raise RuntimeError("a call that is not done accepts one callback or one awaiter")
-        self._callback, self._callback_context = callback, context or self._caller_context.copy()
+        self._callback = callback, context or self._caller_context.copy()
 
     def done(self) -> bool:
         """Return whether the call has a result, or was cancelled."""
@@ -296,11 +293,11 @@ class Call(Generic[R]):
             )
 
     def _notify(self) -> None:
-        callback, self._callback = self._callback, None
-        if callback is None or self._callback_context is None:
+        if self._callback is None:
             return
+        (callback, context), self._callback = self._callback, None
         try:
-            self._callback_context.run(callback, self)
+            context.run(callback, self)
         except Exception as error:  # noqa: BLE001 - reported as asyncio does; the connection goes on
             asyncio.get_running_loop().call_exception_handler(
                 {"message": f"the callback {callback!r} failed", "exception": error}

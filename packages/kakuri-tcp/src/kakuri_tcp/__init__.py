@@ -39,6 +39,7 @@ TYPE_CHECKING = False  # as type checkers know it, without the import of typing
 if TYPE_CHECKING:
     from kakuri_tcp._connect import connect
     from kakuri_tcp._connection import Connection
+    from kakuri_tcp._kernel import Outstanding
     from kakuri_tcp._limits import ServerLimits
     from kakuri_tcp._line_client import LineClient
     from kakuri_tcp._line_client_connection import ReplyReceiver
@@ -79,6 +80,7 @@ __all__ = [
     "ListenFailed",
     "ListeningSockets",
     "LocalAccess",
+    "Outstanding",
     "Overloaded",
     "RepeatCache",
     "ReplyReceiver",
@@ -115,6 +117,7 @@ _HOMES = {
     "LineServerLimits": "_line_limits",
     "ListeningSockets": "_listeners",
     "LocalAccess": "_local_access",
+    "Outstanding": "_kernel",
     "RepeatCache": "_repeat_cache",
     "ReplyReceiver": "_line_client_connection",
     "Server": "_server",

@@ -3,9 +3,10 @@
 import select
 import socket
 from collections.abc import Iterator
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
-from kakuri_tcp._lines import LineDecoder
+if TYPE_CHECKING:
+    from kakuri_tcp._kernel import Outstanding
 
 _READ_SIZE = 65_536
 _LINE_LIMIT = 1_048_576
@@ -24,6 +25,8 @@ class LineReader:
 
     def __init__(self, connection: "Connection", *, limit: int = _LINE_LIMIT) -> None:
         """Create a reader for lines of at most `limit` bytes, without their end."""
+        from kakuri_tcp._lines import LineDecoder  # noqa: PLC0415 (HTTP needs none)
+
         self._connection = connection
         self._decoder = LineDecoder(limit=limit)
         self._has_ended = False
@@ -119,11 +122,11 @@ class Connection:
         """
         return self._socket.send(data)
 
-    def outstanding(self) -> tuple[int, int]:
-        """Return how many sent bytes the peer has not received, and how many it has.
+    def outstanding(self) -> "Outstanding":
+        """Return how many sent bytes the peer has received, and how many it has not.
 
-        While the first number falls or the second rises, the peer reads, even if the system accepts
-        no more data for a long time.
+        A peer that has progressed since an earlier measurement reads, even if the system accepts no
+        more data for a long time.
         """
         from kakuri_tcp._kernel import outstanding_on  # noqa: PLC0415 (few peers are that slow)
 

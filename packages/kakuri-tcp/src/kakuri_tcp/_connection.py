@@ -14,15 +14,14 @@ from collections.abc import Callable
 from typing import Protocol, cast
 
 from kakuri_tcp._errors import ConnectionFault, ConnectionLost, IdleTimeout, WriteTimeout
-from kakuri_tcp._kernel import hides_unsent_data, outstanding, reset_on_close
+from kakuri_tcp._kernel import Outstanding, hides_unsent_data, outstanding, reset_on_close
 from kakuri_tcp._limits import DEFAULT_SERVER_LIMITS, ServerLimits
 from kakuri_tcp._lingering import Lingering
 from kakuri_tcp._readable import BY_TURNS, Readable
 from kakuri_tcp._shared import SharedConnection, SharedResources
 from kakuri_tcp._turns import Turns
 
-# Before the first measurement: the bytes that the peer has not received, and those that it has.
-_NOT_MEASURED: tuple[float, float] = 0, math.inf
+_NOT_MEASURED = Outstanding(0, 1 << 63)  # no measurement shows progress since
 # A connection with more unprocessed bytes is not read until its next turn, because it would receive
 # more in each turn than it can process.
 _PAUSE_ABOVE_BYTES = 65_536
@@ -102,7 +101,7 @@ class Connection(Readable):
         self._quiet_since = math.inf  # before it is open
         self._is_new = True  # until the first sweep
         self._stalled_since = 0.0  # when the peer last received something
-        self._last_measured = _NOT_MEASURED  # as `outstanding` returned it
+        self._last_measured = _NOT_MEASURED
         self._shared: SharedResources | None = None
         self.turns: Turns[SharedConnection] = _UNLIMITED
         self.context: contextvars.Context = contextvars.copy_context()
@@ -216,12 +215,12 @@ class Connection(Readable):
         calls `super().sweep(now)`.
         """
         if self._closing_since is not None or self.is_writing_paused:
-            unreceived, received = self.outstanding()
-            if unreceived < self._last_measured[0] or received > self._last_measured[1]:
+            measured = self.outstanding()
+            if measured.has_progressed_since(self._last_measured):
                 self._stalled_since = now  # the peer reads, even if slowly
             elif now - self._stalled_since >= (timeout := self.limits.write_timeout):
                 self.abort(WriteTimeout(f"the peer read nothing within {timeout:g} s"))
-            self._last_measured = unreceived, received
+            self._last_measured = measured
         elif self.made_progress:
             self.made_progress = self._is_new = False
             self._quiet_since = now
@@ -245,11 +244,8 @@ class Connection(Readable):
         """The number of written bytes that the system has not accepted yet."""
         return 0 if self._transport is None else self._transport.get_write_buffer_size()
 
-    def outstanding(self) -> tuple[int, int]:
-        """Return how many written bytes the peer has not received, and how many it has.
-
-        While the first number falls or the second rises, the peer reads.
-        """
+    def outstanding(self) -> Outstanding:
+        """Return how many written bytes the peer has received, and how many it has not."""
         return outstanding(self._transport)
 
     def process(self) -> None:

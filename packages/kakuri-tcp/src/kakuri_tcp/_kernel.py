@@ -6,7 +6,7 @@ import os
 import socket
 import struct
 import termios
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     import asyncio  # not imported for blocking connections
@@ -14,20 +14,35 @@ if TYPE_CHECKING:
 _BYTES_ACKED = 120  # where tcpi_bytes_acked is in struct tcp_info of linux/tcp.h
 
 
-def outstanding(transport: "asyncio.Transport | None") -> tuple[int, int]:
-    """Return how many bytes the peer has not received, and how many it has, if that is known.
+class Outstanding(NamedTuple):
+    """A measurement of what was written to a connection.
 
-    While the first falls or the second rises, the peer reads.
+    Attributes:
+        unreceived: Bytes that the peer has not received.
+        received: Bytes that it has received; 0 if the system does not report them.
     """
+
+    unreceived: int
+    received: int
+
+    def has_progressed_since(self, earlier: "Outstanding") -> bool:
+        """Return whether the peer has read something since an earlier measurement."""
+        return self.unreceived < earlier.unreceived or self.received > earlier.received
+
+
+def outstanding(transport: "asyncio.Transport | None") -> Outstanding:
+    """Measure a transport; nothing is outstanding if there is none."""
     if transport is None:
-        return 0, 0
+        return Outstanding(0, 0)
     queued, received = outstanding_on(transport.get_extra_info("socket"))
-    return transport.get_write_buffer_size() + queued, received
+    return Outstanding(transport.get_write_buffer_size() + queued, received)
 
 
-def outstanding_on(connected: Any) -> tuple[int, int]:
-    """Return the same for a socket, or an object like it of a transport; (0, 0) for None."""
-    return (0, 0) if connected is None else (_unacknowledged(connected), _acknowledged(connected))
+def outstanding_on(connected: Any) -> Outstanding:
+    """Measure a socket, or an object like it of a transport; nothing is outstanding for None."""
+    if connected is None:
+        return Outstanding(0, 0)
+    return Outstanding(_unacknowledged(connected), _acknowledged(connected))
 
 
 def _unacknowledged(connected: Any) -> int:

@@ -11,7 +11,6 @@ from kakuri_tcp._blocking_connection import Connection, LineReader, capped_timeo
 from kakuri_tcp._endpoint import Endpoint
 from kakuri_tcp._errors import ConnectFailed, EndpointError, ListenFailed
 from kakuri_tcp._limits import check_timeout, check_type, checked_uids
-from kakuri_tcp._reasons import reason_of
 
 # Servers, TLS and Unix sockets are imported where they are used: a command that makes one request
 # pays for what it needs.
@@ -161,6 +160,8 @@ def connect(
     except ConnectFailed:
         raise
     except OSError as error:
+        from kakuri_tcp._reasons import reason_of  # noqa: PLC0415 (most attempts succeed)
+
         raise ConnectFailed(str(endpoint), reason_of(error)) from error
 
 

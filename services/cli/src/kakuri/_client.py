@@ -2,7 +2,6 @@
 
 import os
 import re
-import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Self
@@ -17,6 +16,7 @@ from kakuri_http import (
     Timeouts,
     TooManyRedirects,
     UntrustedServer,
+    percent_encode,
 )
 from kakuri_http.blocking import BlockingClient, BlockingStreamedResponse
 from kakuri_tcp import EndpointError, TLSSettingsError
@@ -31,9 +31,6 @@ RESPONSE_SECONDS = 30.0
 
 MAX_RESPONSE = 64 << 20
 """Maximum bytes of a response that is not a stream: a hundred workloads of the largest size."""
-
-SERVICE_USER = "kakuri-control-plane"
-"""The user of the control plane's systemd unit; DynamicUser names it after the unit."""
 
 JSON_CONTENT = {"Content-Type": "application/json"}
 """The field of a request with a JSON document."""
@@ -50,7 +47,6 @@ _CODES = {"capacity": Exit.NO_ROOM, "never_fits": Exit.NO_ROOM}
 _UNKNOWN_OUTCOME = {"agent_unreachable", "agent_timeout"}
 _REDIRECT, _NOT_MODIFIED = 300, 304
 _ERROR, _UNAUTHORIZED, _NOT_FOUND, _SERVER_ERROR = 400, 401, 404, 500
-_MAX_UID = 2**32 - 2  # the next number stands for no user (chown(2))
 MAX_TOKEN = 8000
 """Maximum characters of a token. One that lists a user's groups has thousands; many servers limit a
 header line to 8 KiB."""
@@ -59,6 +55,11 @@ _CREDENTIAL = rf"[!-~]{{1,{MAX_TOKEN}}}"
 """A bearer token (RFC 6750 section 2.1), or any other printable ASCII that servers accept."""
 
 _FATE_UNKNOWN = "it is not known whether the request was carried out"
+
+
+def path_of(workload_id: str, rest: str = "") -> str:
+    """Return the path of a workload, followed by `rest`."""
+    return f"/workloads/{percent_encode(workload_id)}{rest}"
 
 
 class APIProblem(CommandError):
@@ -192,7 +193,10 @@ class API:
         endpoint = context.host if is_unix else None
         try:
             self._client = BlockingClient(
-                endpoint, tls=tls, limits=Limits(body=MAX_RESPONSE), trusted_uids=_trusted(target)
+                endpoint,
+                tls=tls,
+                limits=Limits(body=MAX_RESPONSE),
+                trusted_uids=target.trusted_uids(),
             )
         except EndpointError as error:
             raise UsageError(f"{target.source}: {error}") from error
@@ -332,36 +336,6 @@ class API:
             if method not in ("GET", "HEAD") and not isinstance(error, TooManyRedirects):
                 message = f"{message}: {_FATE_UNKNOWN}"
             raise Unreachable(message, code="no_answer") from error
-
-
-def _trusted(target: Target) -> list[int] | None:
-    """Return the users who may serve a target on this machine, besides root and this process's.
-
-    Returns:
-        The users; None if a server on loopback is not to be checked, because https checks its
-        certificate, or because only Linux reports who listens.
-
-    Raises:
-        UsageError: The user of the context does not exist.
-    """
-    name = target.context.server_user
-    if name is None and (target.context.host.startswith("https:") or sys.platform != "linux"):
-        return None
-    import pwd  # noqa: PLC0415 (not every system has it)
-
-    if name is None:
-        try:
-            return [pwd.getpwnam(SERVICE_USER).pw_uid]
-        except KeyError:
-            return []
-    if re.fullmatch("[0-9]{1,10}", name) and int(name) <= _MAX_UID:
-        return [int(name)]
-    try:
-        return [pwd.getpwnam(name).pw_uid]
-    except KeyError:
-        raise UsageError(
-            f"server_user of {target.label}: expected the name or number of a user, got {name!r}"
-        ) from None
 
 
 def _expanded(path: str) -> str:

@@ -4,12 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from kakuri._client import JSON_CONTENT
+from kakuri._client import JSON_CONTENT, path_of
 from kakuri._documents import spec_of
 from kakuri._exits import CommandError, Exit, NotFound
 from kakuri._files import SET_LABEL, Manifest
 from kakuri._text import cores_text, image_text, printable, size
-from kakuri._watch import path_of
 
 if TYPE_CHECKING:
     from kakuri._client import API

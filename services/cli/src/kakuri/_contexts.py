@@ -6,6 +6,7 @@ file's `current`, `http://127.0.0.1:8080`.
 
 import os
 import re
+import sys
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -15,6 +16,10 @@ DEFAULT_HOST = "http://127.0.0.1:8080"
 HOST, CONTEXT, CONFIG = "KAKURI_HOST", "KAKURI_CONTEXT", "KAKURI_CLI_CONFIG"
 CONTEXT_NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}"
 _HOST = r"(?:https?://)?([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?/?"
+SERVICE_USER = "kakuri-control-plane"
+"""The user of the control plane's systemd unit; DynamicUser names it after the unit."""
+
+_MAX_UID = 2**32 - 2  # the next number stands for no user (chown(2))
 _KEYS = {"host", "token_file", "ca", "server_user"}
 
 
@@ -38,6 +43,32 @@ class Target(NamedTuple):
     def label(self) -> str:
         """The name of the control plane in questions and errors."""
         return f"{self.name} ({self.context.host})" if self.name else self.context.host
+
+    def trusted_uids(self) -> list[int] | None:
+        """Return the users who may serve it on this machine, besides root and this process's.
+
+        Returns:
+            The users; None if a server on loopback is not to be checked, because https checks its
+            certificate, or because only Linux reports who listens.
+
+        Raises:
+            UsageError: The user of the context does not exist.
+        """
+        host, name = self.context.host, self.context.server_user
+        if name is None and (host.startswith("https:") or sys.platform != "linux"):
+            return None
+        if name is not None and re.fullmatch("[0-9]{1,10}", name) and int(name) <= _MAX_UID:
+            return [int(name)]
+        import pwd  # noqa: PLC0415 (not every system has it)
+
+        try:
+            return [pwd.getpwnam(SERVICE_USER if name is None else name).pw_uid]
+        except KeyError:
+            if name is None:
+                return []
+            raise UsageError(
+                f"server_user of {self.label}: expected the name or number of a user, got {name!r}"
+            ) from None
 
 
 class Contexts:

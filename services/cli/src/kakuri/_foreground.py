@@ -23,8 +23,9 @@ from kakuri._nodes import first_node, warn_if_simulated
 from kakuri._progress import Progress
 from kakuri._remove import delete
 from kakuri._text import printable, seconds_of, span
+from kakuri._tombstones import removed_document
 from kakuri._wait import own_exit_code
-from kakuri._watch import changes, removed_document
+from kakuri._watch import changes
 
 MAX_WAITING = 1000
 """Maximum pieces of output that wait to be printed."""

@@ -102,7 +102,7 @@ def post(
     """Request a stop, a start or a restart; raise what `API.request` raises."""
     from kakuri_json import encode  # noqa: PLC0415 (not for --help)
 
-    from kakuri._watch import path_of  # noqa: PLC0415
+    from kakuri._client import path_of  # noqa: PLC0415
 
     return api.request(
         "POST",
@@ -132,7 +132,8 @@ def await_state(
     Raises:
         CommandError: The time passed.
     """
-    from kakuri._watch import PAUSE_SECONDS, path_of  # noqa: PLC0415 (not for --help)
+    from kakuri._client import path_of  # noqa: PLC0415 (not for --help)
+    from kakuri._watch import PAUSE_SECONDS  # noqa: PLC0415 (not for --help)
 
     deadline = time.monotonic() + seconds
     version: str | None = None

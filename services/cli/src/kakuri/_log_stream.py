@@ -10,13 +10,12 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from kakuri._client import API, Params
+from kakuri._client import API, Params, path_of
 from kakuri._exits import Unreachable
 from kakuri._invocation import Invocation
 from kakuri._line_stream import split_lines
 from kakuri._outage import OutageTracker
 from kakuri._schemas import BAD_RESPONSE, RECORD, read_document
-from kakuri._watch import path_of
 
 GAP = "kakuri-log-gap"
 

@@ -234,7 +234,8 @@ class _Printer:
 
 def _report_end(invocation: Invocation, api: "API", name: str) -> None:
     """Report on standard error how a workload ended whose log was followed to its end."""
-    from kakuri._watch import path_of, removed_document  # noqa: PLC0415 (not for --help)
+    from kakuri._client import path_of  # noqa: PLC0415 (not for --help)
+    from kakuri._tombstones import removed_document  # noqa: PLC0415 (not for --help)
 
     document: dict[str, Any] | None
     try:

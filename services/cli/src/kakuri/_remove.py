@@ -88,8 +88,8 @@ def delete(
         is_awaited: Whether to wait until it is removed, up to a minute after the grace period.
         version: The version that it must have.
     """
-    from kakuri._client import check_id  # noqa: PLC0415 (not for --help)
-    from kakuri._watch import PAUSE_SECONDS, path_of  # noqa: PLC0415
+    from kakuri._client import check_id, path_of  # noqa: PLC0415 (not for --help)
+    from kakuri._watch import PAUSE_SECONDS  # noqa: PLC0415
 
     deadline = time.monotonic() + grace + MORE_SECONDS
     headers = {"If-Match": f'"{version}"'} if version else None
@@ -115,7 +115,7 @@ def delete(
 
 def _ask(invocation: Invocation, api: "API", ids: tuple[str, ...]) -> None:
     """Ask whether workloads that have not ended shall be removed."""
-    from kakuri._watch import path_of  # noqa: PLC0415 (not for --help)
+    from kakuri._client import path_of  # noqa: PLC0415 (not for --help)
 
     living = []
     for one in dict.fromkeys(ids):

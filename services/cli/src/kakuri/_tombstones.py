@@ -1,17 +1,28 @@
 """Reads what is kept of a removed workload, if no present one has the id."""
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from kakuri._client import path_of
 from kakuri._exits import NotFound
 from kakuri._invocation import Invocation
 from kakuri._text import age, seconds_of
-from kakuri._watch import path_of, removed_document
 
 if TYPE_CHECKING:
     from kakuri._client import API, Response
 
 REMOVED = ("removed", "true")
+
+
+def removed_document(api: "API", workload_id: str) -> dict[str, Any] | None:
+    """Return what is kept of a removed workload; None if nothing is."""
+    try:
+        document: dict[str, Any] = api.get(
+            path_of(workload_id), [("spec", "true"), REMOVED]
+        ).document
+    except NotFound:
+        return None
+    return document
 
 
 def is_kept(invocation: Invocation, api: "API", workload_id: str) -> bool:

@@ -162,7 +162,8 @@ def _follow(
     results: "queue.SimpleQueue[Any]",
 ) -> None:
     """Put each state of a workload into the results, until there is a verdict or an error."""
-    from kakuri._watch import changes, removed_document  # noqa: PLC0415 (not for --help)
+    from kakuri._tombstones import removed_document  # noqa: PLC0415 (not for --help)
+    from kakuri._watch import changes  # noqa: PLC0415 (not for --help)
 
     try:
         with api:

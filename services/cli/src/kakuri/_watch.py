@@ -4,9 +4,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from kakuri_http import percent_encode
-
-from kakuri._client import API
+from kakuri._client import API, path_of
 from kakuri._exits import NotFound, Unreachable
 from kakuri._invocation import Invocation
 from kakuri._outage import OutageTracker
@@ -20,11 +18,6 @@ PULL_SECONDS = 1
 PAUSE_SECONDS = 0.1
 """Seconds between a response without a change and the next request, in case the server, or a proxy
 in front of it, does not wait for a change."""
-
-
-def path_of(workload_id: str, rest: str = "") -> str:
-    """Return the path of a workload, followed by `rest`."""
-    return f"/workloads/{percent_encode(workload_id)}{rest}"
 
 
 def changes(invocation: Invocation, api: API, workload_id: str) -> Iterator[dict[str, Any] | None]:
@@ -64,14 +57,3 @@ def changes(invocation: Invocation, api: API, workload_id: str) -> Iterator[dict
             yield document
         else:
             time.sleep(PAUSE_SECONDS)
-
-
-def removed_document(api: API, workload_id: str) -> dict[str, Any] | None:
-    """Return what is kept of a removed workload; None if nothing is."""
-    try:
-        document: dict[str, Any] = api.get(
-            path_of(workload_id), [("spec", "true"), ("removed", "true")]
-        ).document
-    except NotFound:
-        return None
-    return document

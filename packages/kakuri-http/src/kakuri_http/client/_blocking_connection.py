@@ -237,13 +237,12 @@ class BlockingConnection:
     def _send_all(self, data: bytes, wait: float | None) -> None:
         """Send bytes; raise TimeoutError once the server has read nothing for `wait` seconds."""
         while data:
-            unreceived, received = self._connection.outstanding()
+            before = self._connection.outstanding()
             self._set_timeout(wait)
             try:
                 data = data[self._connection.send_some(data) :]
             except TimeoutError:
-                still_unreceived, received_now = self._connection.outstanding()
-                if still_unreceived >= unreceived and received_now <= received:
+                if not self._connection.outstanding().has_progressed_since(before):
                     raise
 
     def _receive_after(self, failure: ClientError, cause: OSError) -> None:

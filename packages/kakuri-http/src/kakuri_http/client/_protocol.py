@@ -326,15 +326,14 @@ class ClientProtocol(Connection):
         """Wait until the server has caught up; raise RequestTimeout if it reads nothing."""
         seconds = exchange.timeouts.write
         while self.is_writing_paused:
-            unreceived, received = self.outstanding()
+            before = self.outstanding()
             exchange.writable = asyncio.get_running_loop().create_future()
             exchange.writable.add_done_callback(retrieve_exception)
             try:
                 async with asyncio.timeout(seconds):
                     await exchange.writable
             except TimeoutError as error:
-                still_unreceived, received_now = self.outstanding()
-                if still_unreceived >= unreceived and received_now <= received:
+                if not self.outstanding().has_progressed_since(before):
                     raise RequestTimeout(
                         f"{self.peer} read nothing of the request for {seconds} s", phase="write"
                     ) from error
