@@ -21,7 +21,7 @@ if not os.environ.get("KAKURI_EXPLORE"):
 
 
 SECONDS_TO_EXIT = 120
-"""Seconds within which the interpreter has to exit after the tests; it may write coverage data."""
+"""Seconds that the interpreter has to exit after the tests, including writing coverage data."""
 
 MEASURING = sys.gettrace()
 """What measures coverage, if anything does."""

@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 
 MAX_SECONDS = 30 * 60.0
-"""Seconds after which a command is ended: three times what the slowest takes on two busy cores."""
+"""Seconds after which a command is ended: three times those of the slowest on two busy cores."""
 
-SECONDS_TO_END = 30.0
+TERM_GRACE_SECONDS = 30.0
 """Seconds from SIGTERM to SIGKILL for a command that has to be ended."""
 
 
@@ -80,7 +80,7 @@ def _run(command: Sequence[str], max_seconds: float) -> tuple[int | None, str, s
 def _end(process: subprocess.Popen[bytes]) -> None:
     process.terminate()
     try:
-        process.wait(SECONDS_TO_END)
+        process.wait(TERM_GRACE_SECONDS)
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()

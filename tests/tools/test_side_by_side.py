@@ -48,7 +48,7 @@ def test_command_that_does_not_end_is_ended_and_what_it_wrote_is_printed(capsys)
 
 
 def test_command_that_ignores_sigterm_is_killed(monkeypatch):
-    monkeypatch.setattr(side_by_side, "SECONDS_TO_END", 0.1)
+    monkeypatch.setattr(side_by_side, "TERM_GRACE_SECONDS", 0.1)
     ignoring = "import signal, time; signal.signal(15, signal.SIG_IGN); time.sleep(600)"
     assert side_by_side.Running({"it": python(ignoring)}, max_seconds=1).wait() == ["it"]
 

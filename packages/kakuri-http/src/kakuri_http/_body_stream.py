@@ -89,7 +89,7 @@ class StreamedBody:
         """End the content."""
         self.has_ended = True
         self.trailers = trailers
-        self._release()
+        self._resume_and_wake()
 
     def fail(self, error: Exception | None = None) -> None:
         """Raise an error in the reader after the last piece, unless the content has ended."""
@@ -97,9 +97,9 @@ class StreamedBody:
             self._error = error or ClientDisconnected(
                 "the connection closed before the content ended"
             )
-        self._release()
+        self._resume_and_wake()
 
-    def _release(self) -> None:
+    def _resume_and_wake(self) -> None:
         """Resume reading the connection: what is buffered here must not delay the next message."""
         self._resume_if_paused()
         self._wake()

@@ -136,7 +136,7 @@ Event = (
 
 
 def checked_content(content: object) -> bytes:
-    """Return content as bytes, counted in bytes and unchanged by later changes of the original.
+    """Return content as bytes: a copy, unless it is bytes already.
 
     Raises:
         TypeError: It is not bytes-like.

@@ -2,7 +2,7 @@
 
 Readers of events continue after an index, and name the store that it belongs to. A restored
 database has another history than the one that it replaces, so it needs another store id; but its
-content does not show that it was restored. So each run also leaves a mark outside the database:
+content does not show that it was restored. So each run also writes an id outside the database:
 
 1. When the store is loaded, 8 random bytes are written to its lock file. The session id is these
    bytes combined with the time of this write (ctime), which programs can't set. So a copy of the
@@ -13,7 +13,7 @@ content does not show that it was restored. So each run also leaves a mark outsi
 
 If the session ids of the database and the lock file differ when the store is loaded, the database
 gets a new store id, which is stored in step 2. That also happens after a crash between the steps,
-or on a full disk; readers then list everything again without need.
+or on a full disk; readers then list everything once more, which is harmless.
 """
 
 import errno
@@ -58,7 +58,7 @@ def begin_session(
 
 
 def end_session(connection: sqlite3.Connection, lock: int, store_id: str) -> None:
-    """Mark the lock file and the database with a session id that no snapshot of the run has.
+    """Write a new session id to lock file and database, which no snapshot of the run has.
 
     Args:
         connection: The database, before it is closed.
@@ -86,8 +86,8 @@ def _mark(connection: sqlite3.Connection, lock: int, store_id: str) -> bool:
             "UPDATE registry SET replaced = session, session = ?, identity = ?", (session, store_id)
         )
     finally:
-        # Not before the database is marked, so that the time between the two marks is short, but
-        # before the run continues: a power failure must not restore the earlier session id.
+        # After the database is marked, to keep the time between the two writes short, and before
+        # the run continues: otherwise a power failure could restore the earlier session id.
         with _erased_if_disk_is_full(lock):
             os.fsync(lock)
     return truncate_log(connection)

@@ -39,7 +39,7 @@ def outstanding(transport: "asyncio.Transport | None") -> Outstanding:
 
 
 def outstanding_on(connected: Any) -> Outstanding:
-    """Measure a socket, or an object like it of a transport; nothing is outstanding for None."""
+    """Measure a socket, or asyncio's TransportSocket; nothing is outstanding for None."""
     if connected is None:
         return Outstanding(0, 0)
     return Outstanding(_unacknowledged(connected), _acknowledged(connected))

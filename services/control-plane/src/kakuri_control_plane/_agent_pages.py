@@ -17,8 +17,8 @@ from kakuri_rpc import AgentClient, AgentError, Changes, RPCError, WorkloadList
 from kakuri_control_plane._event_hub import TooManyStreams
 
 TURN_SECONDS = 5.0
-"""Seconds that a stream waits for its turn, in addition to the agent's timeout for one page: so
-streams that wait while the agent does not answer get that error."""
+"""Seconds that a stream waits for its turn, in addition to the agent's timeout for one page. A
+stream that waits for a page that times out gets the error of the agent, not TooManyStreams."""
 
 T = TypeVar("T")
 

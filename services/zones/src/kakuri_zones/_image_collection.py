@@ -192,13 +192,13 @@ class ImageCollector:
 
 
 def _is_any_of(image: api.Image, references: AbstractSet[str]) -> bool:
-    """Return whether one of the references names an image; it may leave out leading components."""
+    """Return whether a reference names an image; it may omit registry and leading components."""
     names = (image.id, *image.repo_tags, *image.repo_digests)
     return any(each in references for name in names for each in _suffixes(name))
 
 
 def _suffixes(name: str) -> Iterator[str]:
-    """Yield a name, and what follows each of its slashes, up to as many as a reference can have."""
+    """Yield a name, then what follows each slash, for as many slashes as a reference can have."""
     yield name
     for _ in range(MAX_IMAGE_LENGTH):
         _, slash, name = name.partition("/")

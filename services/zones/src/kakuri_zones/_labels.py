@@ -43,7 +43,7 @@ _RESTARTS = {"restart_policy", "max_restarts"}
 """Fields of a workload that its zone does not depend on."""
 
 _VALID_ID = re.compile(WORKLOAD_ID_PATTERN)
-_VALID_ATTEMPT = re.compile("[0-9]{1,9}")  # a digit below the limit, so the next one is valid, too
+_VALID_ATTEMPT = re.compile("[0-9]{1,9}")  # a digit fewer than allowed, so the next is valid
 
 _HASH_DIGITS = 32
 """Digits of a SHA-256 that are kept: specs of one id do not collide, and every runtime accepts

@@ -36,7 +36,7 @@ from kakuri_http.core._states import (
 )
 
 _SEND_SIZE = 1 << 18  # bytes between two checks for an early response
-_SMALL = 1 << 14  # bytes that the system accepts at once if it has nothing else to send
+_ONE_WRITE = 1 << 14  # bytes that are accepted at once while the send buffer is empty
 _SUCCESS = range(200, 300)
 
 
@@ -51,8 +51,8 @@ class BlockingConnection:
         self._idle_since = 0.0
         self._is_cut_short = False  # a request was not sent to its end, so no other may follow
         self._early: deque[ClientEvent] = deque()  # received while the request was being sent
-        self._held = 0  # bytes of content in these events
-        self._stream_buffer = self._max_held = limits.stream_buffer
+        self._early_bytes = 0  # of content in these events
+        self._stream_buffer = self._max_early_bytes = limits.stream_buffer
         self._process = os.getpid()
 
     @property
@@ -67,7 +67,8 @@ class BlockingConnection:
     def is_fresh(self) -> bool:
         """Return whether an idle connection can be used: not too old, and nothing received.
 
-        After a fork, only the process that opened it may: either process could receive a response.
+        After a fork, only the process that opened the connection may use it; otherwise either
+        process could receive the other's response.
         """
         if time.monotonic() - self._idle_since > IDLE_SECONDS or os.getpid() != self._process:
             return False
@@ -105,11 +106,11 @@ class BlockingConnection:
         """
         self._timeouts, self._deadline = timeouts, deadline
         self._core.body_limit = NO_BODY_LIMIT if body_limit is None else body_limit
-        self._max_held = self._stream_buffer if body_limit is None else body_limit
-        self._early.clear()  # of a response that was not read to its end
-        self._held = 0
-        goes_on = self._send(self._core.send(request), is_first=True)
-        has_content = goes_on and self._core.request_state is State.BODY
+        self._max_early_bytes = self._stream_buffer if body_limit is None else body_limit
+        self._early.clear()  # events of an earlier response that the caller did not read to its end
+        self._early_bytes = 0
+        is_head_sent = self._send(self._core.send(request), is_first=True)
+        has_content = is_head_sent and self._core.request_state is State.BODY
         if has_content and (not request.expects_continue or self._wait_for_continue()):
             self._send_content(body)
         return self._read_head()
@@ -152,7 +153,7 @@ class BlockingConnection:
                 return event
 
     def _wait_for_continue(self) -> bool:
-        """Return whether to send the content: not if the response came instead."""
+        """Wait for 100 (Continue); return False if the final response arrived first."""
         try:
             while isinstance(event := self._next_event(CONTINUE_WAIT), InterimResponse):
                 if event.status == CONTINUE:
@@ -160,18 +161,18 @@ class BlockingConnection:
         except RequestTimeout as error:
             if error.phase == "total":
                 raise
-            return True  # RFC 9110 10.1.1: not to be waited for without end
+            return True  # RFC 9110 10.1.1: a client must not wait indefinitely
         self._early.append(event)
         return False
 
     def _receive_early(self) -> bool:
-        """Receive what the server sends before the request's end; return whether to go on sending.
+        """Receive what the server sends while the request is being sent; return whether to go on.
 
-        A response of success may depend on the remaining content, so it is kept until that is sent.
-        After any other response, or a complete one, the server does not want the remainder.
+        A 2xx response may depend on the remaining content, so its events are kept until that is
+        sent. After any other response, or a complete one, the server does not need the remainder.
         """
         early = self._early
-        while self._held <= self._max_held:
+        while self._early_bytes <= self._max_early_bytes:
             event = self._core.next_event()
             if event is NEED_DATA:
                 if not self._connection.has_input():
@@ -187,7 +188,7 @@ class BlockingConnection:
             elif isinstance(event, ReceivedResponse | Data | EndOfMessage):
                 early.append(event)
                 if isinstance(event, Data):
-                    self._held += len(event.data)
+                    self._early_bytes += len(event.data)
             elif not isinstance(event, InterimResponse):
                 break
         if not early:
@@ -197,7 +198,7 @@ class BlockingConnection:
         return is_success and not isinstance(last, EndOfMessage)
 
     def _send_content(self, body: Content) -> None:
-        """Send the content, unless the response says that it is not wanted."""
+        """Send the content; stop once a response makes the remainder pointless."""
         if isinstance(body, bytes):
             pieces: Iterable[bytes] = (body,)
         else:
@@ -209,14 +210,14 @@ class BlockingConnection:
         self._send(self._core.send(END_OF_MESSAGE))
 
     def _send(self, data: bytes, *, is_first: bool = False) -> bool:
-        """Send bytes; return whether to go on sending, as `_receive_early` does."""
+        """Send bytes; return False if that failed, or an early response made the rest pointless."""
         wait = self._timeouts.write
         for start in range(0, len(data), _SEND_SIZE):
             if start and not self._receive_early():
                 self._is_cut_short = True
                 return False
             try:
-                if is_first and len(data) <= _SMALL:
+                if is_first and len(data) <= _ONE_WRITE:
                     self._set_timeout(wait)
                     self._connection.send(data)
                 else:
@@ -230,7 +231,7 @@ class BlockingConnection:
                     failure = ConnectionBroken(
                         f"{self._connection.peer} did not read the request: {error}"
                     )
-                self._receive_after(failure, error)
+                self._receive_after_failed_send(failure, error)
                 return False
         return True
 
@@ -245,13 +246,13 @@ class BlockingConnection:
                 if not self._connection.outstanding().has_progressed_since(before):
                     raise
 
-    def _receive_after(self, failure: ClientError, cause: OSError) -> None:
+    def _receive_after_failed_send(self, failure: ClientError, cause: OSError) -> None:
         """Receive the response that the server has sent already, or raise why sending failed."""
         try:
             self._receive_early()
         except HTTPError:
             if self._early:
-                raise  # what is wrong with the response says more than the failure
+                raise  # the invalid response is a better explanation than the failed write
         if not self._early:
             raise failure from cause
 

@@ -103,7 +103,7 @@ def retrieve_exception(future: "asyncio.Future[ReceivedResponse] | asyncio.Futur
 
 
 SLICE_SECONDS = 0.005
-"""Seconds of sending after which other tasks get a turn, if the server reads as fast as that."""
+"""Seconds of uninterrupted sending after which other tasks get a turn."""
 _READ_SIZE = 1 << 16
 _READS_AFTER_LOSS = 64  # of _READ_SIZE each: more than the buffer of a socket usually holds
 
@@ -303,7 +303,7 @@ class ClientProtocol(Connection):
             exchange.continued = asyncio.get_running_loop().create_future()
             await asyncio.wait([exchange.continued], timeout=CONTINUE_WAIT)
             if exchange.head.done():
-                return  # the response came instead: the server does not want the content
+                return  # the final response came first, so the content is not sent
         if isinstance(body, bytes):
             await self._send_piece(exchange, body)
         elif isinstance(body, AsyncIterable):
@@ -317,7 +317,7 @@ class ClientProtocol(Connection):
     async def _send_piece(self, exchange: Exchange, piece: bytes) -> None:
         if self.is_writing_paused:
             await self._until_writable(exchange)
-        elif time.monotonic() >= exchange.slice_end:  # the server reads as fast as this sends
+        elif time.monotonic() >= exchange.slice_end:  # writing never paused
             await asyncio.sleep(0)
             exchange.slice_end = time.monotonic() + SLICE_SECONDS
         self.write(self.core.send(Data(piece)))

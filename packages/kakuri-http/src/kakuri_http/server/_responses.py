@@ -164,7 +164,7 @@ class ResponseSide(Connection):
         slice_end = time.monotonic() + self.limits.slice_time
         async for piece in pieces:
             await self._until_writable()
-            if time.monotonic() >= slice_end:  # the client reads as fast as this sends
+            if time.monotonic() >= slice_end:  # writing never paused
                 await asyncio.sleep(0)
                 slice_end = time.monotonic() + self.limits.slice_time
             data = piece if isinstance(piece, bytes) else piece_of(piece)

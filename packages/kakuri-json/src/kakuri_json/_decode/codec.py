@@ -146,7 +146,7 @@ class Codec:
             if layout in self._known or len(self._known) > MAX_LEARNED:
                 return  # another thread may have added it
             self._known.add(layout)
-            # Only the general path reads such a shape, or one that needs too much stack.
+            # Only the general path reads a shape that is not regular, or needs too much stack.
             with contextlib.suppress(NotRegular, RecursionError):
                 self._readers = [*self._readers, compile_decoder(self.shape, layout)]
 
@@ -197,8 +197,8 @@ BY_IDENTITY: _References = {}
 """References to codecs by the identity of their type: hashing a union takes longer than decoding a
 message. A codec keeps its type alive, so the identity is valid while the codec exists."""
 _BY_KEY: _References = {}
-"""The same by the hash of the key, for types that are equal but not identical. A key may refer to a
-class, so only the codec keeps it."""
+"""References by the hash of the type's key, for types that are equal but not identical. Only the
+codec has the key: it may refer to a class, which this table would keep alive."""
 _shared: dict[int, Codec] = {}
 """Codecs of types without a class of the program, like `list[int]`."""
 _MAX_SHARED = 1024
@@ -282,7 +282,7 @@ def _classes(shape: Shape) -> Iterator[type[Any]]:
 
 
 def _type_key(annotation: Any) -> Any:
-    """Return a key equal for equal types; it may refer to classes in metadata or literals."""
+    """Return a key that is equal for equal types; it may keep classes in metadata or literals."""
     if isinstance(annotation, type):
         return id(annotation)
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)

@@ -38,8 +38,8 @@ from kakuri_json._types.shapes import (
 )
 
 _MAX_PATTERN = 100_000
-"""Maximum characters of the expression of a record, which has a copy of the expression of a class
-for each place in which the class occurs."""
+"""Maximum length of a record's regular expression, in characters. It contains a copy of a nested
+class's expression for each field of that class."""
 NO_MATCH = object()
 """What a decoder returns for a document that its expression does not accept."""
 

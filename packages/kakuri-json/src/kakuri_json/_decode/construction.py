@@ -23,8 +23,8 @@ from typing import Any
 from kakuri_json._types.shapes import Record
 
 MAX_COLLISIONS = 100
-"""Items of a set, or keys, whose hash may equal that of an earlier one. A peer can choose numbers
-or UUIDs with equal hashes, and a set of them takes quadratic time."""
+"""Maximum number of items of a set, or of keys, whose hash equals that of an earlier one. A peer
+can choose numbers or UUIDs with equal hashes, and inserting them takes quadratic time."""
 COLLISIONS = f"expected at most {MAX_COLLISIONS} repeated hashes, got more"
 
 

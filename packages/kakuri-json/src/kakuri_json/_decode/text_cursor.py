@@ -146,8 +146,8 @@ class TextCursor:
                     hashes.update(map(hash, [key for key, _ in pairs]))
                     repeated += len(pairs) - (len(hashes) - known)
                 if repeated > MAX_COLLISIONS:
-                    # Adding them to a dictionary takes long. The conversion, which gets them one
-                    # by one, reports the fault.
+                    # The conversion gets the keys one at a time, and reports the fault before it
+                    # has added them all to a dictionary.
                     shape, pairs, is_at_key, self.position = None, [], True, start
                 else:
                     self._check_keys(keys, pairs, shape, start)

@@ -39,7 +39,8 @@ def _shape_or_reason(read: Callable[[], Shape]) -> Shape | NoShape:
 def _parameters(owner: Any) -> tuple[Any, ...]:
     """Return the type parameters of a class or alias.
 
-    A class whose only generic bases are of `collections.abc` has no `__parameters__`, but they do.
+    A class whose only generic bases are from `collections.abc` has no `__parameters__`; those of
+    its bases are returned.
     """
     known = getattr(owner, "__parameters__", ()) or getattr(owner, "__type_params__", ())
     bases = getattr(owner, "__dict__", {}).get("__orig_bases__", ())

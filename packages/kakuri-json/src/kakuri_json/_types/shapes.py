@@ -217,7 +217,7 @@ def depth_of(shape: Shape, known: dict[Record, int] | None = None) -> int:
 
     Args:
         shape: The shape.
-        known: The depths of records that are known already; it is extended.
+        known: The depths of the records visited so far; this call extends it.
     """
     known = {} if known is None else known
     match shape:
@@ -233,7 +233,7 @@ def depth_of(shape: Shape, known: dict[Record, int] | None = None) -> int:
             return _deepest(parts, known)
         case Record():
             if shape not in known:
-                known[shape] = sys.maxsize  # if it contains itself
+                known[shape] = sys.maxsize  # the result if the record contains itself
                 parts = tuple(field.shape for field in shape.fields)
                 known[shape] = min(sys.maxsize, 1 + _deepest(parts, known))
             return known[shape]
