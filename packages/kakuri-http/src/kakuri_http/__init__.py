@@ -30,10 +30,10 @@ from kakuri_http._headers import Headers
 from kakuri_http._limits import Limits, Timeouts
 from kakuri_http._messages import ReceivedResponse, Request, Response
 from kakuri_http._url import encode_query, percent_encode
-from kakuri_http._version import __version__
 
 TYPE_CHECKING = False  # as type checkers know it, without the import of typing
 if TYPE_CHECKING:
+    from kakuri_http._version import __version__
     from kakuri_http.client import Client, PoolLimits, StreamedResponse
     from kakuri_http.core import (
         CONNECTION_CLOSED,
@@ -145,6 +145,7 @@ _HOMES = {
     "ServerConnection": "core",
     "State": "core",
     "StreamedResponse": "client",
+    "__version__": "_version",
     "problem": "server",
     "serve": "server",
 }

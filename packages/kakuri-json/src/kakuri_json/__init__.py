@@ -6,8 +6,6 @@ A name is imported when it is first used, so that a program pays only for what i
 from importlib import import_module
 from sys import modules
 
-from kakuri_json._version import __version__
-
 TYPE_CHECKING = False  # as type checkers know it, without the import of typing
 if TYPE_CHECKING:
     from kakuri_json._decode.decode import convert, decode, decode_lines
@@ -27,6 +25,7 @@ if TYPE_CHECKING:
     from kakuri_json._syntax.incremental import Event, EventKind, IncrementalParser
     from kakuri_json._syntax.loads import load, loads
     from kakuri_json._types.attributes import Options
+    from kakuri_json._version import __version__
 
 __all__ = [
     "EncodeError",
@@ -73,6 +72,7 @@ _MODULES = {
     "_syntax.loads": ("load", "loads"),
     "_types.attributes": ("Options",),
     "_schema": ("Schemas", "schema"),
+    "_version": ("__version__",),
 }
 _HOMES = {name: module for module, names in _MODULES.items() for name in names}
 

@@ -33,7 +33,6 @@ from kakuri_tcp._errors import (
     UntrustedServer,
     WriteTimeout,
 )
-from kakuri_tcp._version import __version__
 
 TYPE_CHECKING = False  # as type checkers know it, without the import of typing
 if TYPE_CHECKING:
@@ -53,6 +52,7 @@ if TYPE_CHECKING:
     from kakuri_tcp._repeat_cache import RepeatCache
     from kakuri_tcp._server import Counters, Server, listen
     from kakuri_tcp._tls import ClientTLS, ServerTLS
+    from kakuri_tcp._version import __version__
 
 __all__ = [
     "ClientClosed",
@@ -123,6 +123,7 @@ _HOMES = {
     "Server": "_server",
     "ServerLimits": "_limits",
     "ServerTLS": "_tls",
+    "__version__": "_version",
     "connect": "_connect",
     "listen": "_server",
     "listen_lines": "_line_server",
