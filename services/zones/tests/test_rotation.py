@@ -66,8 +66,12 @@ class Logs:
     def __init__(self, grown=(), error=None):
         self.grown, self.error = grown, error
         self.asked = []
+        self.changes = {}
         self.may_end = asyncio.Event()
         self.may_end.set()
+
+    async def signatures(self, attempts):
+        return {zone: self.changes.get(zone, 0) for zone in attempts}
 
     async def rotate(self, zone, attempt, reopen):
         self.asked.append((zone, attempt))
@@ -123,7 +127,7 @@ def rotation_of(logs, ended, cri, **options):
 async def test_check_rotates_logs_of_running_containers_and_trims_those_of_ended_zones():
     logs, ended, cri = Logs({"grown"}), Ended(), Cri()
     with capture_logs() as lines:
-        rotation_of(logs, ended, cri).check()
+        await rotation_of(logs, ended, cri).check()
         await run_pending()
     assert logs.asked == [("grown", 3), ("small", 0)]
     assert cri.reopened == [("c-1", 10.0)]
@@ -134,33 +138,66 @@ async def test_check_rotates_logs_of_running_containers_and_trims_those_of_ended
 
 
 async def test_check_of_a_zone_or_of_ended_logs_that_has_not_finished_is_not_repeated():
-    logs, ended = Logs(), Ended()
+    logs, ended = Logs({"grown", "small"}), Ended()
     rotation = rotation_of(logs, ended, Cri())
     logs.may_end.clear()
     ended.may_end.clear()
     for _ in range(3):
-        rotation.check()
+        await rotation.check()
         await run_pending()
     assert (len(logs.asked), len(ended.given)) == (2, 1)
     logs.may_end.set()
     ended.may_end.set()
     await run_pending()
-    rotation.check()
+    await rotation.check()
     await run_pending()
     assert (len(logs.asked), len(ended.given)) == (4, 2)
+
+
+@pytest.mark.parametrize(
+    ("signatures", "checks"),
+    [
+        ([7, 7, 7], [1, 0, 0]),
+        ([7, 8, 8, 7], [1, 1, 0, 1]),
+        ([None, None, 7, 7], [1, 1, 1, 0]),  # without its file, a rotation was interrupted
+    ],
+)
+async def test_log_that_was_small_is_checked_again_once_it_has_changed(signatures, checks):
+    logs = Logs()
+    rotation = rotation_of(logs, Ended(), Cri())
+    found = []
+    for each in signatures:
+        logs.asked, logs.changes = [], {"small": each}
+        await rotation.check()
+        await run_pending()
+        found.append(logs.asked.count(("small", 0)))
+    assert found == checks
+
+
+async def test_log_of_a_zone_that_runs_again_is_checked_again(monkeypatch):
+    logs = Logs()
+    rotation = rotation_of(logs, Ended(), Cri())
+    zones = Table().all()
+    for running, asked in [(zones, 2), ([], 0), (zones, 2)]:
+        monkeypatch.setattr(Table, "all", lambda _, found=running: found)
+        logs.asked = []
+        await rotation.check()
+        await run_pending()
+        assert len(logs.asked) == asked
 
 
 async def test_ended_logs_are_not_trimmed_before_the_zones_are_known(monkeypatch):
     monkeypatch.setattr(Table, "has_listing", False)
     ended = Ended()
-    rotation_of(Logs(), ended, Cri()).check()
+    await rotation_of(Logs(), ended, Cri()).check()
     await run_pending()
     assert ended.given == []
 
 
 async def test_rotation_that_fails_is_logged_with_its_zone():
     with capture_logs() as lines:
-        rotation_of(Logs(error=CallTimeout("ReopenContainerLog", "late")), Ended(), Cri()).check()
+        failing = Logs(error=CallTimeout("ReopenContainerLog", "late"))
+        await rotation_of(failing, Ended(), Cri()).check()
         await run_pending()
     assert [(line["event"], line["zone"]) for line in lines] == [
         ("could not rotate a log", "grown"),

@@ -44,6 +44,7 @@ class LogRotation:
         self._busy = busy
         self._interval = interval
         self._under_way: dict[str, asyncio.Task[None]] = {}
+        self._checked: dict[str, object] = {}  # signatures of logs that needed no rotation
         self._trimming: asyncio.Task[None] | None = None
 
     async def run(self) -> None:
@@ -51,31 +52,41 @@ class LogRotation:
         try:
             while True:
                 await asyncio.sleep(self._interval)
-                self.check()
+                await self.check()
         finally:
             tasks = list(self._under_way.values())
             if self._trimming is not None:
                 tasks.append(self._trimming)
             await cancel_all(tasks)
 
-    def check(self) -> None:
+    async def check(self) -> None:
         """Start to rotate logs that have grown too large; the next check retries failures.
 
-        A zone whose last check has not finished is skipped, so that it does not delay others.
+        A zone whose last rotation has not finished is skipped, so that it does not delay others. A
+        log that has not changed since its last check is not listed again: most zones are idle.
         """
-        for status in self._table.all():
-            is_running = status.state is WorkloadState.RUNNING and status.container_id is not None
-            if is_running and status.id not in self._under_way:
-                task = asyncio.create_task(self._check_zone(status))
-                self._under_way[status.id] = task
-                task.add_done_callback(partial(self._done, status.id))
+        running = {
+            status.id: status
+            for status in self._table.all()
+            if status.state is WorkloadState.RUNNING and status.container_id is not None
+        }
         if self._trimming is None or self._trimming.done():
             self._trimming = asyncio.create_task(self.trim_ended())
+        signatures = await self._logs.signatures(
+            {zone_id: status.attempt for zone_id, status in running.items()}
+        )
+        self._checked = {key: each for key, each in self._checked.items() if key in running}
+        for zone_id, signature in signatures.items():
+            is_unchanged = signature is not None and signature == self._checked.get(zone_id)
+            if not is_unchanged and zone_id not in self._under_way:
+                task = asyncio.create_task(self._check_zone(running[zone_id], signature))
+                self._under_way[zone_id] = task
+                task.add_done_callback(partial(self._done, zone_id))
 
     def _done(self, zone_id: str, _: asyncio.Task[None]) -> None:
         del self._under_way[zone_id]
 
-    async def _check_zone(self, status: ZoneStatus) -> None:
+    async def _check_zone(self, status: ZoneStatus, signature: object) -> None:
         container_id = status.container_id or ""
         try:
             rotated = await self._logs.rotate(
@@ -88,6 +99,8 @@ class LogRotation:
         else:
             if rotated:
                 log.debug("rotated a log", zone=status.id)
+            else:
+                self._checked[status.id] = signature
 
     async def trim_ended(self) -> None:
         """Remove logs of ended zones that exceed their budget, except of zones being changed."""

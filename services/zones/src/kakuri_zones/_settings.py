@@ -23,7 +23,8 @@ away (100 MiB each), or thousands of ordinary ones, on a disk that images share.
 
 ROTATE_INTERVAL = 1.0
 """Seconds between checks. In that time, a log can exceed its limit by tens of megabytes if a
-container only writes. A check costs a stat of the log of each running zone."""
+container only writes. A check costs two calls of lstat(2) for each running zone, and a listing of
+the log's directory if the log has changed."""
 
 ISOLATION_INTERVAL = 2.0
 """Seconds between two scans for runs whose isolation was not checked; shorter runs are not checked,

@@ -266,7 +266,7 @@ class LogStore:
         return LogChunk(reading.content, following, is_end, reading.has_gap, reading.examined)
 
     async def signatures(self, attempts: Mapping[str, int]) -> dict[str, object]:
-        """Return a value for each zone that differs after its log has changed."""
+        """Return a value for each zone that differs after its log has changed; None without one."""
         names = {zone: current_name(attempt) for zone, attempt in attempts.items()}
         return await self.run(
             lambda: {zone: signature(self._root, zone, names[zone]) for zone in names}
