@@ -312,6 +312,18 @@ def test_error_of_post_init_is_a_fault_with_the_path_of_the_object():
     assert fault == ("$[1]", "expected an even number", 2, 2)
 
 
+def test_error_of_post_init_without_text_is_a_fault_that_names_the_class():
+    @dataclass
+    class Never:
+        def __post_init__(self):
+            raise ValueError
+
+    with pytest.raises(ValidationError) as caught:
+        kakuri_json.decode(b"{}", type=Never)
+    (fault,) = caught.value.faults
+    assert fault.message == "the constructor of Never rejects the fields"
+
+
 class All(TypedDict):
     a: int
     b: NotRequired[int]

@@ -290,7 +290,8 @@ def _record(
     try:
         return shape.cls(**arguments)
     except ValueError as error:  # the __post_init__ of the class rejects it
-        return conversion.fault(path, str(error), start)
+        reason = str(error) or f"the constructor of {shape.cls.__name__} rejects the fields"
+        return conversion.fault(path, reason, start)
 
 
 _CONTAINERS: dict[type[Any], Callable[[Conversion, Any, Any, Path, int | None], Steps]] = {

@@ -91,7 +91,7 @@ def _pattern(mark: Any) -> tuple[str | None, Callable[[str], Any] | None]:
 
 
 def _guarded(holds: Callable[[Any], bool]) -> Callable[[Any], bool]:
-    """Return a condition that is false where it cannot be computed (1e30 % 0.01).
+    """Return a condition that is false where it cannot be computed.
 
     Like a constructor, a predicate may raise ValueError to reject a value.
     """
@@ -161,7 +161,7 @@ def _bounded(
             and ("gt" not in bounds or value > bounds["gt"])
             and ("le" not in bounds or value <= bounds["le"])
             and ("lt" not in bounds or value < bounds["lt"])
-            and ("multiple_of" not in bounds or value % bounds["multiple_of"] == 0)
+            and ("multiple_of" not in bounds or _is_multiple(value, bounds["multiple_of"]))
             and ("min_length" not in bounds or len(value) >= bounds["min_length"])
             and ("max_length" not in bounds or len(value) <= bounds["max_length"])
             and (fullmatch is None or fullmatch(value) is not None)
@@ -176,6 +176,27 @@ def _bounded(
         of_text=fullmatch is not None,
         **bounds,
     )
+
+
+def _is_multiple(value: Any, unit: Any) -> bool:
+    """Return whether a number is a multiple of another as they are written: 0.3 is one of 0.1."""
+    decimal = native_class("decimal")
+    kinds = {type(value), type(unit)}
+    if kinds == {int} or not kinds <= {int, float, decimal}:
+        return bool(value % unit == 0)
+    # `%` is inexact: 0.3 % 0.1 is 0.09…, and Decimal("1e30") % Decimal("0.01") can't be computed.
+    scaled = []
+    for number in (value, unit):
+        exact = decimal(str(number) if type(number) is float else number)
+        if not exact.is_finite():
+            return False
+        _, digits, exponent = exact.as_tuple()
+        scaled.append((int(decimal((0, digits, 0))), exponent))
+    (count, exponent), (step, step_exponent) = scaled
+    shift = exponent - step_exponent
+    if shift >= 0:
+        return bool(count * pow(10, shift, step) % step == 0)
+    return count == 0 or (-shift < count.bit_length() and count % (step * 10**-shift) == 0)
 
 
 def _describe_range(bounds: dict[str, Any]) -> str:
