@@ -658,7 +658,7 @@ async def test_workload_that_has_ended_releases_its_capacity(
     agent.close()
 
 
-async def test_full_pass_reconciles_every_workload_that_has_not_ended(
+async def test_resync_reconciles_every_workload_that_has_not_ended(
     writer, runtime, monkeypatch, settle
 ):
     registry = WorkloadRegistry()
@@ -677,8 +677,8 @@ async def test_full_pass_reconciles_every_workload_that_has_not_ended(
     monkeypatch.setattr(reconciler._queue, "add", seen.append)
 
     def next_page():
-        passes = [each for each in clock.timers if each.call == reconciler._pass]
-        (timer,) = [each for each in passes if not each.is_over]
+        resyncs = [each for each in clock.timers if each.call == reconciler._resync]
+        (timer,) = [each for each in resyncs if not each.is_over]
         timer.run()
         return timer.delay
 

@@ -13,7 +13,7 @@ from kakuri_agent import (
     UnknownCursor,
     ZoneRuntime,
 )
-from kakuri_agent.runtimes._protocol import Remains
+from kakuri_agent.runtimes._protocol import RemovedZone
 from kakuri_agent.runtimes._sidecar import MAX_CONNECTIONS
 from kakuri_agent.runtimes._zone_logs import read_log_end
 from kakuri_agent.runtimes._zone_operations import MAX_STARTS
@@ -132,8 +132,8 @@ class Watcher:
     def zone_changed(self, zone_id):
         self.notifications.put_nowait(("changed", zone_id))
 
-    def zone_gone(self, zone_id, remains):
-        self.remains = remains
+    def zone_gone(self, zone_id, removed):
+        self.removed = removed
         self.notifications.put_nowait(("gone", zone_id))
 
     def zones_listed(self):
@@ -367,7 +367,7 @@ async def test_removal_of_a_running_zone_stops_it_and_reads_the_end_of_its_log_b
     }
     runtime.remove("wl-1", 7)
     await watcher.until(("gone", "wl-1"))
-    assert watcher.remains == Remains(receipt, b"last", zone(FAILED, container_id="c1"))
+    assert watcher.removed == RemovedZone(receipt, b"last", zone(FAILED, container_id="c1"))
     assert [target for _, target, _ in sidecar.asked] == [
         "/zones/wl-1/stop?grace_seconds=7",
         "/zones/wl-1/log?limit=65536&wait=0&tail=4096&bounded&records",
@@ -392,7 +392,7 @@ async def test_receipt_of_a_repeated_removal_keeps_what_the_first_one_removed(
     await asked(sidecar, 2)
     hanging.set()
     await watcher.until(("gone", "wl-1"))
-    assert watcher.remains.removal == Removal("s1", "c1", 0, "list")
+    assert watcher.removed.removal == Removal("s1", "c1", 0, "list")
 
 
 async def test_sidecar_without_receipts_removes_a_zone(runtime, sidecar, watcher):
@@ -400,7 +400,7 @@ async def test_sidecar_without_receipts_removes_a_zone(runtime, sidecar, watcher
     sidecar.answers["DELETE"] = [refused, Response(204)]
     runtime.remove("wl-1", 7)
     await watcher.until(("gone", "wl-1"))
-    assert watcher.remains.removal == Removal()
+    assert watcher.removed.removal == Removal()
     assert [target for _, target, _ in sidecar.asked] == [
         "/zones/wl-1?grace_seconds=7&receipt",
         "/zones/wl-1?grace_seconds=7",
@@ -411,7 +411,7 @@ async def test_invalid_receipt_is_requested_again(runtime, sidecar, watcher):
     sidecar.answers["DELETE"] = [Response(200, b"gone"), Response(200, b"{}")]
     runtime.remove("wl-1", 0)
     await watcher.until(("gone", "wl-1"))
-    assert watcher.remains.removal == Removal()
+    assert watcher.removed.removal == Removal()
 
 
 async def test_log_that_can_not_be_read_does_not_prevent_a_removal(runtime, sidecar, watcher):
@@ -419,7 +419,7 @@ async def test_log_that_can_not_be_read_does_not_prevent_a_removal(runtime, side
     with structlog.testing.capture_logs() as logs:
         runtime.remove("wl-1", 0)
         await watcher.until(("gone", "wl-1"))
-    assert watcher.remains.log == b""
+    assert watcher.removed.log == b""
     assert [each["event"] for each in logs] == ["the log of a removed workload is lost"]
 
 

@@ -103,9 +103,9 @@ async def test_workload_whose_save_failed_is_reconciled_after_the_retry_delay(qu
 
 async def test_workload_that_awaits_nothing_has_no_volatile_state(queue, clock, settle):
     queue.add_once_saved("saved")
-    queue.back_off("over", 3.0)
-    queue.back_off("ended", 3.0)
-    queue.back_off("both", 3.0)
+    queue.add_after("over", 3.0)
+    queue.add_after("ended", 3.0)
+    queue.add_after("both", 3.0)
     queue.add_once_saved("both")
     queue._writer.answer()
     assert clock.due() == [3.0, 3.0, 3.0]
@@ -116,7 +116,7 @@ async def test_workload_that_awaits_nothing_has_no_volatile_state(queue, clock, 
 
 
 async def test_cancelled_back_off_does_not_cancel_the_wait_for_the_disk(queue, clock, settle):
-    queue.back_off("a", 3.0)
+    queue.add_after("a", 3.0)
     queue.add_once_saved("a")
     assert back_off_of(queue, "a") == (True, False)
     queue._volatile.end_run("a")
@@ -128,11 +128,11 @@ async def test_cancelled_back_off_does_not_cancel_the_wait_for_the_disk(queue, c
 
 
 async def test_back_off_counts_as_over_until_the_next_one_begins(queue, clock, settle):
-    queue.back_off("a", -1.0)
+    queue.add_after("a", -1.0)
     assert back_off_of(queue, "a") == (True, False)
     assert clock.due() == [0]
     assert back_off_of(queue, "a") == (False, True)
-    queue.back_off("a", 2.0)
+    queue.add_after("a", 2.0)
     assert back_off_of(queue, "a") == (True, False)
     await settle()
     assert queue.reconciled == ["a"]
@@ -140,7 +140,7 @@ async def test_back_off_counts_as_over_until_the_next_one_begins(queue, clock, s
 
 async def test_closed_queue_reconciles_nothing(queue, clock, settle):
     queue.add("a")
-    queue.back_off("b", 1.0)
+    queue.add_after("b", 1.0)
     queue.add_once_saved("c")
     queue._writer.answer(StoreFull("full"))
     queue.close()

@@ -45,7 +45,7 @@ from kakuri_workload.metrics import METRICS_ZONES
 from kakuri_agent._capacity import Capacity
 from kakuri_agent._changes import Changes
 from kakuri_agent._event_feed import EventFeed
-from kakuri_agent._metrics import Families, NodeMetrics
+from kakuri_agent._metrics import Collector, NodeMetrics
 from kakuri_agent._node_metrics import node_families
 from kakuri_agent._reconciler import Reconciler
 from kakuri_agent._removed import RemovedWorkloads
@@ -80,7 +80,7 @@ class Agent:
         store: str | None = None,
         keeps_removed: bool = True,
         metrics_zones: int = METRICS_ZONES,
-        families: Sequence[Families] = (),
+        families: Sequence[Collector] = (),
         clock: Callable[[], float] = time.time,
     ) -> None:
         """Start to run the workloads of a registry.
@@ -94,7 +94,7 @@ class Agent:
             store: Where workloads are kept, for the node's description.
             keeps_removed: Whether removed workloads can be read until their retention is over.
             metrics_zones: How many zones have series of their own in the metrics.
-            families: Each returns metrics of another part of the process.
+            families: Collectors of metrics of other parts of the process.
             clock: Wall clock, for the times of entries.
         """
         self._registry = registry
@@ -156,7 +156,7 @@ class Agent:
             case GetStatus():
                 return self._report(request, self._get_status)
             case StartWorkload():
-                set_trace(request.trace)  # the server calls this in a context of the request's own
+                set_trace(request.trace)  # each request is handled in a context of its own
                 return self._changes.start(request)
             case StopWorkload() | RemoveWorkload() | RerunWorkload() | RestartWorkload():
                 set_trace(request.trace)

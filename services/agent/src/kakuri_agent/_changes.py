@@ -98,7 +98,7 @@ class Changes:
             return self._when_durable(workload.id, partial(self.start, request))
         if known is not None:
             return conflict(known, workload)
-        fault = self._fault_of(workload)
+        fault = self._refusal_of(workload)
         if fault is not None:
             return fault
         if request.dry_run:
@@ -143,7 +143,7 @@ class Changes:
         return self._acknowledge(entry, existing=True, with_version=request.with_version)
 
     def _check(self, request: StartWorkload) -> Reply | Awaitable[Reply]:
-        """Return the reply to a start that changes nothing."""
+        """Reply to a dry run: check what a start would check, and change nothing."""
         workload = request.workload
         refused = self._writer.registration_error or self._registry.full
         try:
@@ -158,8 +158,8 @@ class Changes:
         image = await self._runtime.check_image(workload.image, workload.pull)
         return Status(workload.id, State.PENDING, image=image)
 
-    def _fault_of(self, workload: Workload) -> ErrorReply | None:
-        """Return why a new workload is refused whatever the capacity; None if it is not."""
+    def _refusal_of(self, workload: Workload) -> ErrorReply | None:
+        """Return the error for a workload that is refused whatever the capacity, or None."""
         handlers = self._runtime.handlers
         if workload.runtime_class not in (handlers or _DEFAULT_CLASSES):
             expected = " or ".join(sorted(runtime_classes(handlers)))

@@ -32,6 +32,7 @@ MAX_GROWTH = 6
 """Bytes of the encoding for a character of a runtime's text: a control character is `\\u001b`."""
 
 _ANY = ""
+"""The key under which every request waits: all of them want the next event."""
 
 
 class EventFeed:
@@ -124,7 +125,7 @@ class EventFeed:
 
 
 def message_of(event: Event[WorkloadState, DesiredState]) -> Event[State, Desired]:
-    """Return an event as the agent protocol has it."""
+    """Return an event with the states of the agent protocol in place of the registry's."""
     state, desired = event.state, event.desired
     return Event(
         event.index,
@@ -137,7 +138,7 @@ def message_of(event: Event[WorkloadState, DesiredState]) -> Event[State, Desire
         event.exit_code,
         event.attempt,
         None if state is None or desired is None else Desired.of(desired, state),
-        dict(event.labels),  # so that empty ones are left out
+        dict(event.labels),  # the codec omits an empty dict, but not a frozen mapping
         event.removal,
         event.available,
         event.version,

@@ -30,19 +30,19 @@ SNAPSHOT_SECONDS = 30.0
 MAX_SNAPSHOTS = 8
 """Snapshots that are read at the same time: one for each control plane and each of its workers."""
 
-Families: TypeAlias = Callable[[], Iterable[MetricFamily]]
-"""Returns metrics of a part of the process."""
+Collector: TypeAlias = Callable[[], Iterable[MetricFamily]]
+"""Returns the current metrics of a part of the process."""
 
 log = structlog.get_logger()
 
 
 @dataclass(slots=True)
 class _Snapshot:
-    """The pages of one snapshot that were not read yet; `place` is the number of the first."""
+    """The unread pages of one snapshot, of which `following` is the first, with this number."""
 
     pages: Iterator[list[MetricFamily]]
     following: list[MetricFamily]
-    place: int
+    next_page: int
     expiry: asyncio.TimerHandle
 
 
@@ -53,15 +53,15 @@ class NodeMetrics:
     following pages are kept until they are read, so that a series appears on exactly one page.
     """
 
-    def __init__(self, runtime: Runtime, own_families: Sequence[Families]) -> None:
+    def __init__(self, runtime: Runtime, own_collectors: Sequence[Collector]) -> None:
         """Create the metrics of a node.
 
         Args:
             runtime: Has metrics of its own.
-            own_families: Each returns families of this process.
+            own_collectors: Return the metrics of this process.
         """
         self._runtime = runtime
-        self._own_families = own_families
+        self._own_collectors = own_collectors
         self._loop = asyncio.get_running_loop()
         self._collection: asyncio.Task[list[MetricFamily]] | None = None
         self._paging_lock = asyncio.Lock()
@@ -72,9 +72,9 @@ class NodeMetrics:
         """Return the page that a request asks for."""
         if request.after is None:
             return await self._begin()
-        number, _, place = request.after.partition(".")
+        number, _, next_page = request.after.partition(".")
         snapshot = self._snapshots.get(int(number)) if number.isdecimal() else None
-        if snapshot is None or place != str(snapshot.place):
+        if snapshot is None or next_page != str(snapshot.next_page):
             message = "the metrics after this cursor are no longer kept; begin with the first page"
             return ErrorReply(ErrorCode.COMPACTED, message)
         return self._page(int(number), snapshot)
@@ -106,7 +106,7 @@ class NodeMetrics:
             log.debug("metrics of the runtime are missing", error=str(error) or "timeout")
         finally:
             self._collection = None  # later requests get later values
-        own = [family for families in self._own_families for family in families()]
+        own = [family for collect in self._own_collectors for family in collect()]
         return merged([*own, *of_runtime])
 
     def _take_snapshot(self, families: Sequence[MetricFamily]) -> Reply:
@@ -130,8 +130,8 @@ class NodeMetrics:
             self._drop(number)
             return Metrics(page)
         snapshot.following = following
-        snapshot.place += 1
-        return Metrics(page, f"{number}.{snapshot.place}")
+        snapshot.next_page += 1
+        return Metrics(page, f"{number}.{snapshot.next_page}")
 
     def _drop(self, number: int) -> None:
         snapshot = self._snapshots.pop(number, None)

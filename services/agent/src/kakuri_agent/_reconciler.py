@@ -21,29 +21,31 @@ from kakuri_agent._restarts import LONGEST_BACK_OFF
 from kakuri_agent._status_updater import StatusUpdater
 from kakuri_agent._volatile import VolatileStates
 from kakuri_agent._work_queue import WorkQueue
-from kakuri_agent.runtimes._protocol import UNKNOWN_REMAINS, Remains, Runtime
+from kakuri_agent.runtimes._protocol import UNKNOWN_REMOVAL, RemovedZone, Runtime
 
 log = structlog.get_logger()
 
 # A member of an enum is looked up slowly.
 _RUN, _RUNNING = DesiredState.RUN, WorkloadState.RUNNING
 
-FULL_PASS_SECONDS = 30.0
-"""Seconds between two passes over all workloads that have not ended, without any cause."""
+RESYNC_SECONDS = 30.0
+"""Seconds between two resyncs, which add every workload that has not ended to the queue.
+
+No correct run needs them: they bound the effect of a bug that loses an event."""
 
 PAGE_SECONDS = 0.01
-"""Seconds between two pages of such a pass: a page of 1,000 workloads takes a millisecond; all
-200,000 in one step would block the event loop for a tenth of a second."""
+"""Seconds between two pages of a resync: a page of 1,000 workloads takes a millisecond; all 200,000
+at once would block the event loop for a tenth of a second."""
 
 REMOVED_REMEMBERED = 10_000
 """Number of removed workloads that are remembered, so that their late zones are not adopted."""
 
 
 class Reconciler:
-    """Reconciles workloads one at a time; the observer of the runtime.
+    """Reconciles workloads one at a time, whenever the runtime or a request reports a change.
 
-    The runtime may report anything at any time, in any order and more than once: each report only
-    adds the workload to the queue.
+    It is the runtime's observer. Reports may come at any time, in any order and more than once,
+    because each of them only adds the workload to the queue.
     """
 
     def __init__(
@@ -92,9 +94,9 @@ class Reconciler:
             jitter=jitter,
             on_run_end=on_run_end,
         )
-        self._removed: dict[str, None] = {}  # by this process: their zones are not adopted
-        self._pages = self._unended()  # remaining pages of the full pass
-        self._full_pass = self._loop.call_later(FULL_PASS_SECONDS, self._pass)
+        self._removed: dict[str, None] = {}  # by this process, so that they are not adopted
+        self._pages = self._unended_pages()  # remaining pages of the resync
+        self._resync_timer = self._loop.call_later(RESYNC_SECONDS, self._resync)
         runtime.attach(self)
 
     def enqueue(self, workload_id: str) -> None:
@@ -120,19 +122,19 @@ class Reconciler:
         """Add the workload of a zone to the queue."""
         self._queue.add(zone_id)
 
-    def zone_gone(self, zone_id: str, remains: Remains = UNKNOWN_REMAINS) -> None:
+    def zone_gone(self, zone_id: str, removed: RemovedZone = UNKNOWN_REMOVAL) -> None:
         """Remove the entry of a workload whose zone was removed on request."""
         entry = self._registry.get(zone_id)
         if entry is not None and entry.desired is DesiredState.REMOVE:
-            self._statuses.end_removed(entry, remains.status)
-            removal = remains.removal if self._keeps_removed else None
-            self._registry.remove(zone_id, now=self._clock(), removal=removal, log=remains.log)
+            self._statuses.end_removed(entry, removed.status)
+            removal = removed.removal if self._keeps_removed else None
+            self._registry.remove(zone_id, now=self._clock(), removal=removal, log=removed.log)
             self._volatile.remove(zone_id)
             self._capacity.release(zone_id)
             self._removed[zone_id] = None
             if len(self._removed) > REMOVED_REMEMBERED:
                 del self._removed[next(iter(self._removed))]
-            log.info("workload removed", id=zone_id, verified_by=remains.removal.verified_by)
+            log.info("workload removed", id=zone_id, verified_by=removed.removal.verified_by)
             self._on_change(zone_id)
 
     def zones_listed(self) -> None:
@@ -149,21 +151,21 @@ class Reconciler:
 
     def close(self) -> None:
         """Stop reconciling."""
-        self._full_pass.cancel()
+        self._resync_timer.cancel()
         self._queue.close()
 
-    def _pass(self) -> None:
-        """Add a page of the workloads that have not ended to the queue; the next one soon."""
+    def _resync(self) -> None:
+        """Add the next page of workloads that have not ended to the queue."""
         page = next(self._pages, None)
         if page is None:
-            self._pages = self._unended()
-            self._full_pass = self._loop.call_later(FULL_PASS_SECONDS, self._pass)
+            self._pages = self._unended_pages()
+            self._resync_timer = self._loop.call_later(RESYNC_SECONDS, self._resync)
             return
         for entry in page:
             self._queue.add(entry.workload.id)
-        self._full_pass = self._loop.call_later(PAGE_SECONDS, self._pass)
+        self._resync_timer = self._loop.call_later(PAGE_SECONDS, self._resync)
 
-    def _unended(self) -> Iterator[list[WorkloadEntry]]:
+    def _unended_pages(self) -> Iterator[list[WorkloadEntry]]:
         for state in (WorkloadState.PENDING, WorkloadState.RUNNING):
             after = ""
             while page := self._registry.page(state=state, after=after):
@@ -254,7 +256,7 @@ class Reconciler:
         if volatile.back_off is not None:
             return
         if entry.restart_at is not None and not volatile.has_backed_off:
-            self._queue.back_off(
+            self._queue.add_after(
                 workload_id, min(entry.restart_at - self._clock(), LONGEST_BACK_OFF)
             )
         elif self._writer.durability(workload_id) is Durability.SAVED:

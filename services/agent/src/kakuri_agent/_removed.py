@@ -1,4 +1,4 @@
-"""Answers about removed workloads: what is kept of each for the retention time."""
+"""Replies about removed workloads, from the tombstones that are kept for the retention time."""
 
 import asyncio
 from collections.abc import Callable
@@ -73,7 +73,7 @@ class RemovedWorkloads:
         return page_of(page, following, build, detail=request.detail)
 
     async def read_log(self, request: ReadLog) -> Reply:
-        """Return what is kept of the log of a removed workload: it fits into one piece."""
+        """Return the end of the log of a removed workload, which fits into one reply."""
         with suppress(StoreError):
             await self._writer.saved(request.id)
         tombstone = self._registry.tombstone(request.id)

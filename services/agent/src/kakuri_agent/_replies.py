@@ -44,7 +44,7 @@ def status_of(
 
     Args:
         entry: Its entry.
-        existing: Whether a request found it already in the state that was requested.
+        existing: Whether the request changed nothing, because the workload was as requested.
         with_version: Whether the status has its version.
         detail: Whether the status has everything that is known.
         zone: The zone of its run, for a status with details.
@@ -66,7 +66,7 @@ def status_of(
 
 
 def _as_submitted(workload: Workload) -> Workload:
-    """Return a workload with plain mappings, of which the empty ones are not written as JSON."""
+    """Return a workload with plain dicts: the codec omits empty ones, but not frozen mappings."""
     return replace(workload, env=dict(workload.env), labels=dict(workload.labels))
 
 
@@ -163,7 +163,7 @@ def not_found(workload_id: str) -> ErrorReply:
 
 
 def not_removed(workload_id: str) -> ErrorReply:
-    """Return the error for an id that no removed workload has that is still known."""
+    """Return the error for an id without a tombstone: never removed, or too long ago."""
     message = f"no removed workload {workload_id!r}"
     return ErrorReply(ErrorCode.NOT_FOUND, message, id=workload_id)
 

@@ -91,9 +91,8 @@ class StateDirectory:
 
     def _stores(self) -> frozenset[str]:
         try:
-            files = list(
-                self._directory.iterdir()
-            )  # glob would ignore a directory that can't be read
+            # Not glob, which ignores a directory that can't be read.
+            files = list(self._directory.iterdir())
         except FileNotFoundError:
             return frozenset()
         except OSError as error:

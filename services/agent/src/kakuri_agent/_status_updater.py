@@ -218,7 +218,7 @@ class StatusUpdater:
             exit_code=run.exit_code,
             failures=failures,
         )
-        self._queue.back_off(workload_id, delay)
+        self._queue.add_after(workload_id, delay)
         log.info("workload restarts", id=workload_id, attempt=entry.attempt, seconds=round(delay))
         return entry
 

@@ -51,8 +51,8 @@ class WorkQueue:
         if self._turn is None:
             self._turn = self._loop.call_soon(self._wait_a_turn)
 
-    def back_off(self, workload_id: str, seconds: float) -> None:
-        """Add a workload after a back-off."""
+    def add_after(self, workload_id: str, seconds: float) -> None:
+        """Add a workload when its back-off is over, after a number of seconds."""
         state = self._volatile.edit(workload_id)
         state.has_backed_off = False
         state.back_off = self._loop.call_later(

@@ -27,15 +27,16 @@ LOG_START = "start"
 """The cursor at the beginning of a log without content."""
 
 MAX_QUIET = 4096
-"""Number of workloads whose log is known to have no more content; the oldest is forgotten then,
-and the runtime is asked again."""
+"""Number of workloads whose logs are known to have no more content. Above it, the oldest is
+forgotten, and the runtime is asked again."""
 
 
 class WorkloadLogs:
     """Answers requests for logs.
 
     Attributes:
-        changed: Wakes the readers that wait for the log of a workload, which changed.
+        changed: Wakes the readers that wait for the log of a workload. Call it with the id of each
+            workload that changes.
     """
 
     def __init__(self, registry: WorkloadRegistry, writer: StoreWriter, runtime: Runtime) -> None:
@@ -119,8 +120,9 @@ class WorkloadLogs:
                 ),
             )
         except NoLog:  # it has not run yet, or failed before it ran
-            ended = request.bounded or self._is_over(entry, attempt)
-            part = LogChunk(b"", LOG_START, ended)
+            if request.bounded or self._is_over(entry, attempt):
+                return Log(b"", LOG_START, ended=True)
+            part = LogChunk(b"", LOG_START, has_ended=False)
         except UnknownCursor as error:
             return ErrorReply(ErrorCode.BAD_REQUEST, str(error), id=workload_id)
         except RuntimeUnavailable as error:
@@ -131,12 +133,11 @@ class WorkloadLogs:
             is_over = self._has_ended(workload_id, attempt)
             if not part.has_ended or request.bounded or is_over:
                 self._quiet.pop(workload_id, None)
-                # The zone has not ended this attempt if it never began.
+                # An attempt that never began has no end in the log.
                 is_end = is_over and attempt is not None and not (part.data or part.examined)
                 ended = part.has_ended or is_end
                 return Log(part.data, part.next, ended, part.has_gap, part.examined)
-        if part.has_ended and part.next == LOG_START:
-            return Log(b"", LOG_START, ended=True)
+        # Nothing follows before the entry changes: there is no zone, or its run has ended.
         if not part.data and not part.examined and not entry.state.is_terminal:
             self._remember_quiet(workload_id, part.next, entry.version)
         return Log(part.data, part.next, ended=False, gap=part.has_gap, examined=part.examined)

@@ -68,16 +68,16 @@ async def open_runtime(
     """
     async with AsyncExitStack() as stack:
         if name == SIMULATED:
-            runtime = _simulated(script)
+            runtime = _simulated_runtime(script)
         elif name == SIDECAR:
-            runtime = _of_sidecar(sidecar)
+            runtime = _sidecar_runtime(sidecar)
         else:
-            runtime = await _of_node(zones, stack)
+            runtime = await _cri_runtime(zones, stack)
         stack.push_async_callback(runtime.close)
         yield runtime
 
 
-def _simulated(script: Path | None) -> Runtime:
+def _simulated_runtime(script: Path | None) -> Runtime:
     from kakuri_agent.runtimes._simulated import SimulatedRuntime, read_script  # noqa: PLC0415
 
     if script is None:
@@ -92,14 +92,14 @@ def _simulated(script: Path | None) -> Runtime:
         raise DaemonError(message) from error
 
 
-def _of_sidecar(endpoint: Endpoint) -> Runtime:
+def _sidecar_runtime(endpoint: Endpoint) -> Runtime:
     from kakuri_agent.runtimes._sidecar import SidecarZones  # noqa: PLC0415
     from kakuri_agent.runtimes._zone_runtime import ZoneRuntime  # noqa: PLC0415
 
     return ZoneRuntime(SidecarZones(endpoint))
 
 
-async def _of_node(settings: ZoneSettings, stack: AsyncExitStack) -> Runtime:
+async def _cri_runtime(settings: ZoneSettings, stack: AsyncExitStack) -> Runtime:
     from kakuri_zones import NodeUnavailable  # noqa: PLC0415
 
     from kakuri_agent.runtimes._node_zones import node_zones  # noqa: PLC0415

@@ -38,7 +38,7 @@ class UnknownCursor(RuntimeFault):
 
 
 @dataclass(frozen=True, slots=True)
-class Remains:
+class RemovedZone:
     """What is known of a zone that was removed.
 
     Attributes:
@@ -52,8 +52,8 @@ class Remains:
     status: ZoneStatus | None = None
 
 
-UNKNOWN_REMAINS = Remains(Removal())
-"""Of a zone about whose removal nothing is known but that it is complete."""
+UNKNOWN_REMOVAL = RemovedZone(Removal())
+"""A zone that was removed completely, without anything else that is known of it."""
 
 
 class Observer(Protocol):
@@ -62,7 +62,7 @@ class Observer(Protocol):
     def zone_changed(self, zone_id: str) -> None:
         """Reconcile a zone: it changed, appeared, disappeared, or an operation on it is done."""
 
-    def zone_gone(self, zone_id: str, remains: Remains = UNKNOWN_REMAINS) -> None:
+    def zone_gone(self, zone_id: str, removed: RemovedZone = UNKNOWN_REMOVAL) -> None:
         """Record that a zone was removed completely, as requested."""
 
     def zones_listed(self) -> None:
@@ -99,16 +99,16 @@ class Runtime(Protocol):
     def attach(self, observer: Observer) -> None:
         """Begin to list zones, and notify this observer.
 
-        Called once, before any other method. Until `is_listed`, a zone that is not in the view may
-        exist all the same.
+        Called once, before any other method. Until `is_listed`, zones may exist that are not in the
+        view.
         """
 
     def start(self, spec: ZoneSpec) -> None:
         """Begin to start a zone, or its next attempt.
 
-        The view then has the zone as pending, and later as running or, with the reason, as failed.
-        A failed start leaves nothing in the runtime. A start of an attempt that was started before
-        has no effect, and neither has one while the zone is being stopped or removed.
+        The view then has the zone as pending, and later as running, or as failed with a reason. A
+        failed start leaves nothing in the runtime. A start has no effect if its attempt was started
+        before, or while the zone is being stopped or removed.
 
         Args:
             spec: The zone's workload and its attempt.
@@ -123,8 +123,8 @@ class Runtime(Protocol):
     def remove(self, zone_id: str, grace_seconds: int) -> None:
         """Begin to stop a zone and to remove it with its log.
 
-        The observer's `zone_gone` is called when nothing of it exists; no earlier start
-        brings it back afterwards. That is so, too, if there was no such zone.
+        The observer's `zone_gone` is called when nothing of it exists, even if there was no such
+        zone. No earlier start brings it back afterwards.
 
         Args:
             zone_id: The zone.

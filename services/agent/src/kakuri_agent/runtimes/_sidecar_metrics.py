@@ -13,10 +13,10 @@ MAX_LINE = 1 << 20
 MAX_BYTES = 64 << 20
 """Bytes of all lines: 100,000 zones take less."""
 
-SECONDS = 10.0
+TIMEOUT = 10.0
 """Seconds that a sidecar may take for its answer."""
 
-_TIMEOUTS = Timeouts(read=SECONDS, total=SECONDS)
+_TIMEOUTS = Timeouts(read=TIMEOUT, total=TIMEOUT)
 _OK = 200
 
 

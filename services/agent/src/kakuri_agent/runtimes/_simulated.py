@@ -38,7 +38,7 @@ from kakuri_workload.metrics import MetricFamily
 
 from kakuri_agent._signals import Signals, wait_for
 from kakuri_agent.runtimes._names import SIMULATED
-from kakuri_agent.runtimes._protocol import NoLog, Observer, Remains
+from kakuri_agent.runtimes._protocol import NoLog, Observer, RemovedZone
 
 Seconds = Annotated[float, Range(ge=0, le=365 * 24 * 3600)]
 Reason = Annotated[
@@ -149,14 +149,14 @@ class SimulatedRuntime:
         if zone_id in self._zones:
             self.stop(zone_id, grace_seconds)
         zone = self._zones.pop(zone_id, None)
-        remains = Remains(Removal(verified_by="simulated"))
+        removed = RemovedZone(Removal(verified_by="simulated"))
         if zone is not None:
             sandbox_id = f"simulated-sandbox-{zone_id}" if zone.container_id else None
             removal = Removal(sandbox_id, zone.container_id, verified_by="simulated")
-            remains = Remains(removal, status=zone)
+            removed = RemovedZone(removal, status=zone)
         self._changed.set(zone_id)
         if self._observer is not None:
-            self._observer.zone_gone(zone_id, remains)
+            self._observer.zone_gone(zone_id, removed)
 
     def status(self, zone_id: str) -> ZoneStatus | None:
         """Return the status of a zone."""

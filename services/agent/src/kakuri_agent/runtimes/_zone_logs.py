@@ -23,18 +23,18 @@ KEPT_BYTES = 65_536
 """Bytes of the end of a log that are kept of a removed zone."""
 
 KEPT_LINES = (4096, 256, 16, 1)
-"""How many of the last lines are read for that: fewer if they are longer than MAX_KEPT_PARTS."""
+"""Numbers of last lines that are read for that, in turn until they fit into MAX_KEPT_PARTS."""
 
 MAX_KEPT_PARTS = 8
-"""Parts of DEFAULT_LOG_BYTES in which so many lines have to end, and as many in which the first of
-them has to be found."""
+"""Parts with content that are read for one of these numbers of lines, and parts without content,
+which a read returns while it searches for the first line."""
 
 
 class ZoneLogs:
     """Reads logs, and waits for them to grow."""
 
     def __init__(self, zones: ZoneOperations, retry: tuple[float, float]) -> None:
-        """Create a reader.
+        """Prepare to read the logs of all zones.
 
         Args:
             zones: Reads the logs and reports which grow.
@@ -117,8 +117,10 @@ async def read_log_end(zones: ZoneOperations, zone_id: str) -> bytes:
         for lines in KEPT_LINES:
             content, is_complete = await _read_lines(zones, zone_id, lines)
             if is_complete:
-                excess = max(0, len(content) - KEPT_BYTES)
-                return content[content.find(b"\n", excess - 1) + 1 :] if excess else content
+                excess = len(content) - KEPT_BYTES
+                if excess <= 0:
+                    return content
+                return content[content.find(b"\n", excess - 1) + 1 :]  # without a cut record
     except NoLog:
         pass
     except RuntimeFault as error:

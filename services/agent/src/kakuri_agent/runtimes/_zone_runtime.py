@@ -27,7 +27,7 @@ from kakuri_workload.metrics import MetricFamily, gauge
 from kakuri_agent.runtimes._paused_timeout import PausedTimeout
 from kakuri_agent.runtimes._protocol import (
     Observer,
-    Remains,
+    RemovedZone,
     RuntimeFault,
     RuntimeUnavailable,
 )
@@ -70,13 +70,13 @@ class _Kind(IntEnum):
 class _Command:
     """A command in progress, which a command of a greater rank replaces.
 
-    The rank of a start is that of its attempt. A stop or a removal has a greater one than any
-    start, and of two of the same kind, the one with the shorter grace time.
+    A removal ranks above every stop, and a stop above every start. Of two starts, the later attempt
+    ranks higher; of two stops or removals, the shorter grace time.
     """
 
     rank: tuple[_Kind, int]
     task: asyncio.Task[None]
-    refused_start: bool = False  # the observer has to be notified once it is done
+    skipped_start: bool = False  # a start was requested meanwhile, and may be necessary afterwards
 
 
 class ZoneRuntime:
@@ -147,7 +147,7 @@ class ZoneRuntime:
         self._begin(spec.id, (_Kind.START, spec.attempt), lambda: self._start(spec))
 
     def stop(self, zone_id: str, grace_seconds: int) -> None:
-        """Begin to stop a zone."""
+        """Begin to stop a zone, and cancel its start."""
         rank = (_Kind.STOP, -grace_seconds)
         self._begin(zone_id, rank, lambda: self._stop(zone_id, grace_seconds))
 
@@ -224,20 +224,20 @@ class ZoneRuntime:
         if present is not None:
             if present.rank >= rank:
                 if rank[0] is _Kind.START and present.rank[0] is not _Kind.START:
-                    present.refused_start = True
+                    present.skipped_start = True
                 return
             present.task.cancel()
         task = asyncio.get_running_loop().create_task(run())
-        refused_start = present is not None and present.refused_start
-        self._commands[zone_id] = _Command(rank, task, refused_start)
-        task.add_done_callback(lambda task: self._ended(zone_id, task))
+        skipped_start = present is not None and present.skipped_start
+        self._commands[zone_id] = _Command(rank, task, skipped_start)
+        task.add_done_callback(lambda task: self._command_ended(zone_id, task))
 
-    def _ended(self, zone_id: str, task: asyncio.Task[None]) -> None:
+    def _command_ended(self, zone_id: str, task: asyncio.Task[None]) -> None:
         command = self._commands.get(zone_id)
         if command is not None and command.task is task:
             del self._commands[zone_id]
             self._removals.forget(zone_id)
-            if command.refused_start:
+            if command.skipped_start:
                 self._view.changed(zone_id)
         if not task.cancelled() and task.exception() is not None:
             log.error("command failed", id=zone_id, exc_info=task.exception())
@@ -288,10 +288,10 @@ class ZoneRuntime:
         self._view.stopped(zone_id, zone.attempt if zone is not None and has_run else None)
 
     async def _remove(self, zone_id: str, grace_seconds: int) -> None:
-        remains = await self._repeat(lambda: self._remove_once(zone_id, grace_seconds))
-        self._view.removed(zone_id, remains)
+        removed = await self._repeat(lambda: self._remove_once(zone_id, grace_seconds))
+        self._view.removed(zone_id, removed)
 
-    async def _remove_once(self, zone_id: str, grace_seconds: int) -> Remains:
+    async def _remove_once(self, zone_id: str, grace_seconds: int) -> RemovedZone:
         """Stop a zone, read the end of its log, and remove it, in its turn."""
         zone = self._view.get(zone_id)
         status: ZoneStatus | None = None
@@ -311,7 +311,7 @@ class ZoneRuntime:
         except RuntimeFault:
             self._removals.forget(zone_id)  # the next attempt comes after all that wait
             raise
-        return Remains(removal, log, status)
+        return RemovedZone(removal, log, status)
 
     async def _repeat(
         self, operation: Callable[[], Awaitable[T]], *, start: ZoneSpec | None = None

@@ -16,7 +16,12 @@ from kakuri_workload import (
     ZoneStatus,
 )
 
-from kakuri_agent.runtimes._protocol import UNKNOWN_REMAINS, Observer, Remains, RuntimeUnavailable
+from kakuri_agent.runtimes._protocol import (
+    UNKNOWN_REMOVAL,
+    Observer,
+    RemovedZone,
+    RuntimeUnavailable,
+)
 from kakuri_agent.runtimes._zone_operations import ZoneOperations
 
 log = structlog.get_logger()
@@ -24,25 +29,25 @@ log = structlog.get_logger()
 MAX_BREAKS = 3
 """How often a stream may break in a row before it has listed all zones; then an error is logged."""
 
-LISTS_UNTIL_FRESH = 2
-"""Heartbeats after a removal that make sure that later events are not from before it.
+HEARTBEATS_UNTIL_FRESH = 2
+"""Heartbeats (ZonesListed) after a removal, from which on events can't be from before it.
 
-The first one may have been sent before the removal."""
+One is not enough: it may have been sent before the removal."""
 
 
 @dataclass(slots=True)
-class _Removed:
-    """A removed zone whose older events may still arrive, because events lag behind answers.
+class _LateEvents:
+    """Events about a removed zone that may be from before its removal, as events may arrive late.
 
     Attributes:
         latest: The last status that such an event reported.
         successor: Id of the sandbox of a zone that was started since with the same id.
-        lists: Number of heartbeats since the removal.
+        heartbeats: Number of heartbeats since the removal.
     """
 
     latest: ZoneStatus | None = None
     successor: str | None = None
-    lists: int = 0
+    heartbeats: int = 0
 
 
 class ZoneView:
@@ -65,13 +70,15 @@ class ZoneView:
         self.handlers: Mapping[str, str] = {}  # as the events reported them last
         self.fault: str | None = "the runtime has not been reached yet"
         self._is_lost = False  # as the log reported it last
-        self._breaks = 0  # since all zones were last listed, of streams with at least one event
+        # Streams that broke after their first event, since all zones were last listed.
+        self._breaks = 0
         self._has_begun = False  # whether the current stream has yielded an event
         self._zones: dict[str, ZoneStatus] = {}
-        self._unstarted: dict[str, ZoneStatus] = {}  # start waiting or failed; nothing in a runtime
+        # Zones of which nothing is in the runtime, because their start waits or has failed.
+        self._unstarted: dict[str, ZoneStatus] = {}
         # Known before the stream broke and not reported since, in the order of their first report.
         self._unconfirmed: dict[str, None] = {}
-        self._removed: dict[str, _Removed] = {}
+        self._late: dict[str, _LateEvents] = {}  # by the id of a zone that was removed lately
 
     def __repr__(self) -> str:
         return f"<ZoneView {len(self._zones)} zones, {self.fault or 'no fault'}>"
@@ -96,9 +103,9 @@ class ZoneView:
             case ZoneChanged(zone=zone):
                 self._receive_zone(zone)
             case ZoneGone(id=zone_id):
-                removed = self._removed.get(zone_id)
-                if removed is not None:
-                    removed.latest = None
+                late = self._late.get(zone_id)
+                if late is not None:
+                    late.latest = None
                 self._drop(zone_id)
             case ZonesListed():
                 self._receive_list()
@@ -180,21 +187,21 @@ class ZoneView:
 
     def started(self, zone: ZoneStatus) -> None:
         """Record the status that a successful start returned."""
-        removed = self._removed.get(zone.id)
-        if removed is not None:
-            removed.successor = zone.pod_sandbox_id
-            if removed.latest is not None:
-                self._receive_zone(removed.latest)
+        late = self._late.get(zone.id)
+        if late is not None:
+            late.successor = zone.pod_sandbox_id
+            if late.latest is not None:
+                self._receive_zone(late.latest)
 
-    def removed(self, zone_id: str, remains: Remains = UNKNOWN_REMAINS) -> None:
+    def removed(self, zone_id: str, removed: RemovedZone = UNKNOWN_REMOVAL) -> None:
         """Record that a zone was removed."""
         self._zones.pop(zone_id, None)
         self._unstarted.pop(zone_id, None)
         self._unconfirmed.pop(zone_id, None)
-        self._removed[zone_id] = _Removed()
+        self._late[zone_id] = _LateEvents()
         self._on_change(zone_id)
         if self.observer is not None:
-            self.observer.zone_gone(zone_id, remains)
+            self.observer.zone_gone(zone_id, removed)
 
     def changed(self, zone_id: str) -> None:
         """Notify the observer that a zone changed."""
@@ -203,12 +210,12 @@ class ZoneView:
             self.observer.zone_changed(zone_id)
 
     def _receive_zone(self, zone: ZoneStatus) -> None:
-        removed = self._removed.get(zone.id)
-        if removed is not None:
-            if removed.successor is None or zone.pod_sandbox_id != removed.successor:
-                removed.latest = zone
+        late = self._late.get(zone.id)
+        if late is not None:
+            if late.successor is None or zone.pod_sandbox_id != late.successor:
+                late.latest = zone
                 return  # the event may be from before the removal
-            del self._removed[zone.id]
+            del self._late[zone.id]
         self._unconfirmed.pop(zone.id, None)
         self._zones[zone.id] = zone
         unstarted = self._unstarted.get(zone.id)
@@ -217,12 +224,12 @@ class ZoneView:
         self.changed(zone.id)
 
     def _receive_list(self) -> None:
-        for zone_id, removed in list(self._removed.items()):
-            removed.lists += 1
-            if removed.lists >= LISTS_UNTIL_FRESH:
-                del self._removed[zone_id]
-                if removed.latest is not None:
-                    self._receive_zone(removed.latest)
+        for zone_id, late in list(self._late.items()):
+            late.heartbeats += 1
+            if late.heartbeats >= HEARTBEATS_UNTIL_FRESH:
+                del self._late[zone_id]
+                if late.latest is not None:
+                    self._receive_zone(late.latest)
         was_listed, self.is_listed = self.is_listed, True
         self._log_recovery()
         unconfirmed, self._unconfirmed = self._unconfirmed, {}
@@ -260,7 +267,7 @@ async def follow_events(zones: ZoneOperations, view: ZoneView, retry: tuple[floa
 def _describe(error: BaseException) -> str:
     """Return the messages of an error and its causes, the outermost first."""
     messages = [str(error)]
-    while (error.__cause__) is not None:
+    while error.__cause__ is not None:
         error = error.__cause__
         if str(error) not in messages[-1]:
             messages.append(str(error))
