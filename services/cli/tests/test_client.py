@@ -344,3 +344,19 @@ def test_copy_of_an_error_is_the_same(error, duplicate):
     found = duplicate(error)
     assert type(found) is type(error)
     assert (found.args, vars(found), str(found)) == (error.args, vars(error), str(error))
+
+
+@pytest.mark.parametrize("given", ["", ".", "..", "../nodes", "a b", "A", "a" * 64])
+@pytest.mark.parametrize(
+    "verb", ["status", "stop", "start", "restart", "rm", "logs", "wait", "history"]
+)
+def test_text_that_can_not_be_an_id_is_not_found_and_nothing_is_sent(kakuri, api, verb, given):
+    result = kakuri(verb, given)
+    assert (result.code, result.err) == (3, f"error: no workload '{given}'\n")
+    assert api.requests == []
+
+
+@pytest.mark.parametrize("name", ["", ".", ".."])
+def test_node_without_a_name_is_not_found_and_nothing_is_sent(kakuri, api, name):
+    result = kakuri("node", name)
+    assert (result.code, result.err, api.requests) == (3, f"error: no node '{name}'\n", [])

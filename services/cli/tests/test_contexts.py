@@ -81,7 +81,6 @@ def test_text_that_is_not_a_host_is_refused_with_its_place(given):
     ("text", "message"),
     [
         ("current = 3", "current: expected the name of a context, got 3"),
-        ("current = 'x'", "current: expected one of no contexts, got 'x'"),
         ("contexts = {}", "contexts: expected current or context, got 'contexts'"),
         ("[context.a]", "context.a: expected a host, got {}"),
         ("[context.a]\nhost = 1", "context.a.host: expected a string, got 1"),
@@ -89,6 +88,7 @@ def test_text_that_is_not_a_host_is_refused_with_its_place(given):
          "context.a: expected one of ca, host, server_user, token_file, got 'token'"),
         ("[context]\na = 1", "context.a: expected a table, got 1"),
         ("context = 1", "context: expected tables [context.NAME], got 1"),
+        ("[context.a]\nhost = 'a:65536'", "context.a.host: expected a port from 0 to 65535, got 65536"),
     ],
 )  # fmt: skip
 def test_file_that_is_not_valid_is_refused_with_its_place(tmp_path, text, message):
@@ -97,6 +97,22 @@ def test_file_that_is_not_valid_is_refused_with_its_place(tmp_path, text, messag
     with pytest.raises(UsageError) as caught:
         read_contexts({"KAKURI_CLI_CONFIG": str(path)})
     assert caught.value.message == f"{path}: {message}"
+
+
+def test_current_context_that_does_not_exist_is_an_error_only_where_it_is_used(tmp_path):
+    path = tmp_path / "config.toml"
+    path.write_text("current = 'x'\n[context.a]\nhost = 'a'")
+    environ = {"KAKURI_CLI_CONFIG": str(path)}
+    with pytest.raises(UsageError) as caught:
+        find_target(None, None, environ)
+    assert caught.value.message == f"current: there is no context 'x' in {path}; it has a"
+    assert list(read_contexts(environ).named) == ["a"]  # so that `context use` can mend it
+
+
+@pytest.mark.parametrize("given", ["http://127.0.0.1:99999", "127.1:80", "http://a..b"])
+def test_address_that_can_not_be_connected_to_is_refused_with_its_place(given):
+    with pytest.raises(UsageError, match=r"^KAKURI_HOST: expected "):
+        checked_host(given, "KAKURI_HOST")
 
 
 @pytest.mark.parametrize("key", ["host", "token_file", "ca", "server_user"])

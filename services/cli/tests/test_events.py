@@ -58,6 +58,11 @@ def test_events_of_a_node_without_any_are_empty(kakuri, api):
     assert kakuri("events").out == ""
 
 
+def test_empty_filter_is_sent_rather_than_left_out(kakuri, three, api):
+    kakuri("events", "")
+    assert api.requests == [("GET", "/events?tail=1&workload=&after=now")]
+
+
 def test_events_that_match_nothing_end_without_reading_the_others(kakuri, three, api):
     result = kakuri("events", "other")
     assert (result.code, result.out, result.err) == (0, "", "")

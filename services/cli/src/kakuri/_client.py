@@ -16,7 +16,6 @@ from kakuri_http import (
     Timeouts,
     TooManyRedirects,
     UntrustedServer,
-    percent_encode,
 )
 from kakuri_http.blocking import BlockingClient, BlockingStreamedResponse
 from kakuri_tcp import EndpointError, TLSSettingsError
@@ -51,6 +50,9 @@ MAX_TOKEN = 8000
 """Maximum characters of a token. One that lists a user's groups has thousands; many servers limit a
 header line to 8 KiB."""
 
+_ID = "[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
+"""The form of every workload's id (kakuri_workload, whose import takes longer)."""
+
 _CREDENTIAL = rf"[!-~]{{1,{MAX_TOKEN}}}"
 """A bearer token (RFC 6750 section 2.1), or any other printable ASCII that servers accept."""
 
@@ -58,8 +60,14 @@ _FATE_UNKNOWN = "it is not known whether the request was carried out"
 
 
 def path_of(workload_id: str, rest: str = "") -> str:
-    """Return the path of a workload, followed by `rest`."""
-    return f"/workloads/{percent_encode(workload_id)}{rest}"
+    """Return the path of a workload, followed by `rest`.
+
+    Raises:
+        NotFound: No workload can have this id. An empty one, or `..`, would change the path.
+    """
+    if not re.fullmatch(_ID, workload_id):
+        raise NotFound(printable(f"no workload '{workload_id}'"))
+    return f"/workloads/{workload_id}{rest}"
 
 
 class APIProblem(CommandError):

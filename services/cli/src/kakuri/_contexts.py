@@ -171,8 +171,6 @@ def _contexts_of(path: str, document: dict[str, Any]) -> Contexts:
         named[name] = Context(
             host, table.get("token_file"), table.get("ca"), table.get("server_user")
         )
-    if current is not None and current not in named:
-        raise refuse("current", f"one of {', '.join(named) or 'no contexts'}", current)
     return Contexts(path, current, named)
 
 
@@ -184,10 +182,17 @@ def checked_host(text: str, place: str) -> str:
     """
     if text.startswith("unix:") and text[5:].removeprefix("//").startswith("/"):
         return "unix:" + text[5:].removeprefix("//")
-    if not re.fullmatch(_HOST, text):
+    match = re.fullmatch(_HOST, text)
+    if match is None:
         raise UsageError(
             f"{place}: expected http://HOST:PORT, https://HOST:PORT or unix:/PATH, got {text!r}"
         )
+    from kakuri_tcp import Endpoint, EndpointError  # noqa: PLC0415 (not for --help)
+
+    try:
+        Endpoint.tcp(match[1].strip("[]"), int((match[2] or ":0")[1:]))
+    except EndpointError as error:
+        raise UsageError(f"{place}: {error}") from error
     return (text if "://" in text else f"http://{text}").rstrip("/")
 
 
@@ -205,19 +210,18 @@ def find_target(host: str | None, context: str | None, environ: Mapping[str, str
     if host is not None:
         return Target(Context(checked_host(host, "--host")), "--host")
     if context is not None:
-        return _named(context, "--context", environ)
+        return _named(context, "--context", read_contexts(environ))
     if value := environ.get(HOST):
         return Target(Context(checked_host(value, HOST)), HOST)
     if value := environ.get(CONTEXT):
-        return _named(value, CONTEXT, environ)
+        return _named(value, CONTEXT, read_contexts(environ))
     contexts = read_contexts(environ)
     if contexts.current is not None:
-        return Target(contexts.named[contexts.current], contexts.path, contexts.current)
+        return _named(contexts.current, "current", contexts)._replace(source=contexts.path)
     return Target(Context(), "default")
 
 
-def _named(name: str, source: str, environ: Mapping[str, str]) -> Target:
-    contexts = read_contexts(environ)
+def _named(name: str, source: str, contexts: Contexts) -> Target:
     if name not in contexts.named:
         known = ", ".join(contexts.named) or "none"
         raise UsageError(

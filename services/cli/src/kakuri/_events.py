@@ -63,7 +63,7 @@ def events(
     """
     after, earliest = _beginning(since, tail, follow=follow)
     chosen = {"workload": id, "label": label, "type": kind}
-    params = [(key, value) for key, value in chosen.items() if value]
+    params = [(key, value) for key, value in chosen.items() if value is not None]
     with invocation.api() as api:
         last = None
         if not follow and not tail:

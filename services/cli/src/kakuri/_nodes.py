@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from kakuri._exits import NotFound
 from kakuri._group import Verb
 from kakuri._invocation import Invocation
 from kakuri._tables import Column, print_table
@@ -52,6 +53,8 @@ def node(invocation: Invocation, *, name: str) -> None:
     """Show one node."""
     from kakuri_http import percent_encode  # noqa: PLC0415 (not for --help)
 
+    if not name.strip("."):  # a client removes segments of dots from a path
+        raise NotFound(f"no node '{name}'")
     with invocation.api() as api:
         response = api.get(f"/nodes/{percent_encode(name)}")
     one = response.document
