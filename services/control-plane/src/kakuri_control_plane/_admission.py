@@ -42,8 +42,8 @@ class Admission:
     """
 
     def __init__(self) -> None:
-        self._slots = asyncio.Semaphore(MAX_IN_PROGRESS)
-        self._gate = asyncio.Semaphore(1)  # for the time of the event loop
+        self._slots = asyncio.Semaphore(MAX_IN_PROGRESS)  # bounds memory
+        self._gate = asyncio.Semaphore(1)  # spaces documents by TURNS_BETWEEN turns of the loop
         self._waiting = 0
 
     def admits_at_once(self, size: int) -> bool:

@@ -9,7 +9,7 @@ MAX_SHOWN = 400
 
 
 class RuntimeClasses:
-    """The runtime classes of the node, cached: only for another one is the agent asked."""
+    """The runtime classes of the node, cached; the agent is asked about any other class."""
 
     def __init__(self, agent: AgentClient) -> None:
         self._agent = agent

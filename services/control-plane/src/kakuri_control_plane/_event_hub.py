@@ -95,7 +95,7 @@ class Gap:
 
 
 class Follower:
-    """A reader of the hub. It counts towards the limit for as long as it is referenced."""
+    """A claim to one of the hub's streams, which ends when nothing refers to it."""
 
     __slots__ = ("__weakref__",)
 
@@ -113,14 +113,14 @@ class EventHub:
         self._followers: WeakSet[Follower] = WeakSet()
         self._waiting: dict[str, set[asyncio.Event]] = {}
         self._batches: deque[Batch | Gap] = deque()
-        self._begin = 0  # the number of the first batch; each has one more than the one before
-        self._start = 0  # the index before the first batch
+        self._first_number = 0  # of the oldest batch in the list; batches are numbered in order
+        self._dropped_index = 0  # events up to this index are not in the list
         self._index = 0
         self._store_id: str | None = None
         self._bytes = 0
         self._changed = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
-        self._starting: asyncio.Task[None] | None = None
+        self._start_task: asyncio.Task[None] | None = None
         self._is_closed = False
         self._cuts = Counts(
             "kakuri_event_streams_cut",
@@ -140,8 +140,8 @@ class EventHub:
 
     @property
     def end(self) -> int:
-        """The number of the batch after the latest one."""
-        return self._begin + len(self._batches)
+        """The number that the next batch will have."""
+        return self._first_number + len(self._batches)
 
     def families(self) -> Iterable[MetricFamily]:
         """Return the metrics of streams."""
@@ -149,7 +149,9 @@ class EventHub:
         return gauge("kakuri_event_streams", "Streams of events.", followers), self._cuts.family()
 
     async def follow(self) -> Follower:
-        """Return a follower once the hub runs; it counts as long as it is referenced.
+        """Return a follower once the hub runs.
+
+        It counts towards MAX_FOLLOWERS for as long as it is referenced.
 
         Raises:
             TooManyStreams: The limit is reached.
@@ -166,7 +168,7 @@ class EventHub:
 
     def position(self, index: int) -> int | None:
         """Return the number of the batch with the first event after an index; None if dropped."""
-        if index < self._start:
+        if index < self._dropped_index:
             return None
         number = self.end
         for batch in reversed(self._batches):
@@ -185,11 +187,11 @@ class EventHub:
                 if self._is_closed:
                     return
                 await self._changed.wait()
-            if number < self._begin:
+            if number < self._first_number:
                 _log.info("stream of events cut", why="the client reads too slowly")
                 self._cuts["slow",] += 1
                 return
-            batch = self._batches[number - self._begin]
+            batch = self._batches[number - self._first_number]
             yield batch
             if isinstance(batch, Gap):
                 self._cuts["gap",] += 1
@@ -252,23 +254,25 @@ class EventHub:
             await asyncio.wait([self._task])
 
     async def _start_once(self) -> None:
-        """Start the hub unless it runs; all who need it at a time share one request.
+        """Start the hub unless it runs.
 
-        One request for each would let them wait one after the other for an agent that hangs.
+        Callers that need it at the same time share one request: with a request for each, they would
+        wait for an agent that hangs one after the other.
         """
         if self._task is not None or self._is_closed:
             return
-        if self._starting is None:
-            self._starting = asyncio.create_task(self._begin_run())
-            self._starting.add_done_callback(self._end_start)
-        await asyncio.shield(self._starting)
+        if self._start_task is None:
+            self._start_task = asyncio.create_task(self._connect())
+            self._start_task.add_done_callback(self._start_ended)
+        await asyncio.shield(self._start_task)
 
-    def _end_start(self, starting: asyncio.Task[None]) -> None:
-        self._starting = None
+    def _start_ended(self, starting: asyncio.Task[None]) -> None:
+        self._start_task = None
         if not starting.cancelled():
-            starting.exception()  # retrieved, even if all who waited for it have gone
+            starting.exception()  # retrieve it: every caller may have been cancelled
 
-    async def _begin_run(self) -> None:
+    async def _connect(self) -> None:
+        """Ask the agent for its current index, and begin to read the events after it."""
         set_trace(None)  # the hub serves all requests, not only the one that started it
         watch = self._agent.open_watch()
         try:
@@ -280,7 +284,7 @@ class EventHub:
             await watch.close()
             return
         index = changes.next
-        self._begin, self._start, self._index = self.end, index, index
+        self._first_number, self._dropped_index, self._index = self.end, index, index
         self._store_id = changes.store_id
         self._batches.clear()
         self._bytes = 0
@@ -339,11 +343,11 @@ class EventHub:
         except RPCError:
             await asyncio.sleep(PAUSE_SECONDS)
             return
-        self._begin, self._bytes = self.end, 0  # a slow stream ends without a gap line
+        self._first_number, self._bytes = self.end, 0  # a slow stream ends without a gap line
         self._batches.clear()
         index = current.next
         self._publish(Gap(index if oldest is None else oldest))
-        self._start = self._index = index
+        self._dropped_index = self._index = index
         self._store_id = current.store_id
         self._wake(self._waiting)
 
@@ -361,9 +365,11 @@ class EventHub:
         self._bytes += _size(batch)
         while self._bytes > MAX_UNSENT and len(self._batches) > 1:
             dropped = self._batches.popleft()
-            self._begin += 1
+            self._first_number += 1
             self._bytes -= _size(dropped)
-            self._start = dropped.index if isinstance(dropped, Batch) else self._start
+            self._dropped_index = (
+                dropped.index if isinstance(dropped, Batch) else self._dropped_index
+            )
         self._changed.set()
         self._changed = asyncio.Event()
 

@@ -2,8 +2,7 @@
 
 A stream begins after an index, now, or with the state of each workload. The last two may be
 preceded by the latest events; later events are then sent even if a state already includes them.
-Events that the hub has dropped are read from the agent page by
-page, at the pace of the client.
+Events that the hub has dropped are read from the agent page by page, at the pace of the client.
 """
 
 import re
@@ -49,7 +48,7 @@ INDEX = re.compile(r"[0-9]{1,16}")
 
 
 class EventStreams:
-    """The handler of streams, and long polls on the same hub."""
+    """The handler of `GET /events`, and long polls on the same hub."""
 
     def __init__(self, agent: AgentClient, hub: EventHub) -> None:
         self._agent = agent
@@ -59,13 +58,13 @@ class EventStreams:
     async def get_events(self, request: Request, query: EventQuery) -> Response:
         """Stream events until the client disconnects or the control plane stops."""
         after, is_snapshot = _beginning(request, query)
-        admitted = EventFilter(query.workload, query.label_pair, query.kinds)
+        event_filter = EventFilter(query.workload, query.label_pair, query.kinds)
         stream = _Stream(
             self._agent,
             self._hub,
             self._reader,
             await self._hub.follow(),
-            admitted,
+            event_filter,
             is_server_sent=_accepts_event_stream(request),
         )
         media_type = EVENT_STREAM if stream.is_server_sent else NDJSON
@@ -96,7 +95,11 @@ class EventStreams:
 
 
 class _Stream:
-    """One stream."""
+    """The content of one response to `GET /events`.
+
+    It goes through up to four parts: the latest events (`tail`), the states of all workloads, the
+    events that only the agent still has, and then what the hub publishes.
+    """
 
     def __init__(
         self,
@@ -104,7 +107,7 @@ class _Stream:
         hub: EventHub,
         reader: AgentPages,
         follower: Follower,
-        admitted: EventFilter,
+        event_filter: EventFilter,
         *,
         is_server_sent: bool,
     ) -> None:
@@ -112,7 +115,7 @@ class _Stream:
         self._hub = hub
         self._reader = reader
         self._follower = follower  # counts for as long as this stream is referenced
-        self._admitted = admitted
+        self._filter = event_filter
         self._index = hub.index
         self._store_id = hub.store_id  # of the index; None if it is not known
         self._versions: dict[str, int] = {}  # of states that are later than the index
@@ -138,9 +141,7 @@ class _Stream:
         first: Changes | None = None
         latest: bytes | None = None
         if tail and after is None:
-            events = await latest_events(
-                self._reader.events_after, self._index, tail, self._admitted
-            )
+            events = await latest_events(self._reader.events_after, self._index, tail, self._filter)
             if is_snapshot:  # without an id, so that a client that reconnects gets the states
                 pieces = [self._line(each.kind.encode(), None, each.line) for each in events]
                 latest = b"".join(pieces)
@@ -189,7 +190,7 @@ class _Stream:
                 async with aclosing(self._states(has_tail=latest is not None)) as states:
                     async for piece in states:
                         yield piece
-            async with aclosing(self._earlier(changes)) as pieces:
+            async with aclosing(self._not_in_hub(changes)) as pieces:
                 async for piece in pieces:
                     yield piece
             await self._check_store(self._hub.store_id)  # the hub may have another by now
@@ -209,8 +210,12 @@ class _Stream:
             elif piece := self._batch(batch):
                 yield piece
 
-    async def _earlier(self, changes: Changes | None) -> AsyncGenerator[bytes, None]:
-        """Yield the events that the hub has dropped, up to the first that it has."""
+    async def _not_in_hub(self, changes: Changes | None) -> AsyncGenerator[bytes, None]:
+        """Yield the events that the hub has dropped, up to the first that it has.
+
+        Args:
+            changes: The first page of them, if it has been read already.
+        """
         while changes is not None or self._hub.position(self._index) is None:
             if changes is None:
                 changes = await self._read_after(self._index)
@@ -230,7 +235,7 @@ class _Stream:
         out; after a tail they follow, because the client asked for a history without gaps.
         """
         index = self._index
-        async with aclosing(self._pages()) as pages:
+        async with aclosing(self._state_pages()) as pages:
             async for statuses in pages:
                 for status in statuses:
                     if not has_tail and (status.version or 0) > index:
@@ -240,17 +245,17 @@ class _Stream:
                     yield piece
         yield self._line(b"synced", index, synced_line(index, self._store_id or self._hub.store_id))
 
-    async def _pages(self) -> AsyncGenerator[list[Status], None]:
-        if self._admitted.workload_id is not None:
+    async def _state_pages(self) -> AsyncGenerator[list[Status], None]:
+        if self._filter.workload_id is not None:
             try:
-                status = await self._agent.get_status(self._admitted.workload_id, detail=True)
+                status = await self._agent.get_status(self._filter.workload_id, detail=True)
             except AgentError as error:
                 if error.code is not ErrorCode.NOT_FOUND:
                     raise
                 return
             yield [status]
             return
-        label = self._admitted.label and "=".join(self._admitted.label)
+        label = self._filter.label and "=".join(self._filter.label)
         after: str | None = ""
         while after is not None:
             page = await self._reader.states_after(after, label)
@@ -261,14 +266,15 @@ class _Stream:
         if not batch.events:
             return self._heartbeat(max(batch.index, self._index))
         begins_before = batch.events[0].index <= self._index
-        if not (begins_before or self._admitted or self._versions or self.is_server_sent):
-            piece = batch.lines  # of the usual stream, no single event is checked
+        if not (begins_before or self._filter or self._versions or self.is_server_sent):
+            piece = batch.lines  # the usual stream sends a batch as it is
         else:
             piece = self._encoded(batch.events)
         self._index = max(batch.index, self._index)
         return piece
 
     def _encoded(self, events: Iterable[StreamEvent]) -> bytes:
+        """Return those of the events that the filter admits and the client does not have yet."""
         admitted = []
         for event in events:
             if event.kind != "state":
@@ -276,7 +282,7 @@ class _Stream:
                     continue
                 if self._versions and event.index <= self._versions.get(event.workload_id or "", 0):
                     continue  # the state that was sent is later
-            if self._admitted.admits(event):
+            if self._filter.admits(event):
                 admitted.append(event)
         return self._joined(admitted)
 

@@ -20,7 +20,7 @@ MAX_COMPACTIONS = 8
 
 
 async def latest_events(
-    read: Callable[[int], Awaitable[Changes]], index: int, count: int, admitted: EventFilter
+    read: Callable[[int], Awaitable[Changes]], index: int, count: int, event_filter: EventFilter
 ) -> list[StreamEvent]:
     """Return the latest events up to an index, oldest first.
 
@@ -28,7 +28,7 @@ async def latest_events(
         read: Returns the events of the agent after an index.
         index: The index of the last event that may be returned.
         count: How many events to return at most.
-        admitted: The events that count.
+        event_filter: Admits the events that count.
 
     Raises:
         AgentError: The code is `compacted` if events are dropped faster than they are read.
@@ -39,7 +39,7 @@ async def latest_events(
     while True:
         begin = max(oldest, index - distance)
         try:
-            earlier = await _last_between(read, begin, end, count - len(found), admitted)
+            earlier = await _last_between(read, begin, end, count - len(found), event_filter)
         except AgentError as error:
             compactions += 1
             if error.code is not ErrorCode.COMPACTED or compactions == MAX_COMPACTIONS:
@@ -57,14 +57,14 @@ async def _last_between(
     begin: int,
     end: int,
     count: int,
-    admitted: EventFilter,
+    event_filter: EventFilter,
 ) -> list[StreamEvent]:
     found: deque[StreamEvent] = deque(maxlen=count)
     while begin < end:
         changes = await read(begin)
         events = [event for event in changes.events if event.index <= end]
-        encoded = map(encoded_event, events if admitted else events[-count:])
-        found.extend(filter(admitted.admits, encoded))
+        encoded = map(encoded_event, events if event_filter else events[-count:])
+        found.extend(filter(event_filter.admits, encoded))
         if changes.next <= begin:
             break
         begin = changes.next

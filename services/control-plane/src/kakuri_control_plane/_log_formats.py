@@ -1,6 +1,6 @@
 """Log records in the forms of the API: text, text with times, and newline-delimited JSON.
 
-A container writes any bytes, so each form keeps what Kakuri says apart from what a container wrote:
+A container may write any bytes, so in each form no output can look like a mark of Kakuri:
 
 - In text with times, every line of a container begins with its time, or with `-` if the runtime
   did not write the line. Marks begin with `---`.
@@ -24,7 +24,7 @@ RecordFormat = Callable[[LogRecord | None], bytes]
 
 # Characters above ASCII that terminals obey, or that some readers take for the end of a line, in
 # UTF-8: the C1 controls, the line and the paragraph separator. Also DEL.
-_unsafe = re.compile(rb"\x7f|\xc2[\x80-\x9f]|\xe2\x80[\xa8\xa9]")
+_UNSAFE = re.compile(rb"\x7f|\xc2[\x80-\x9f]|\xe2\x80[\xa8\xa9]")
 
 
 def record_format(query: LogQuery) -> RecordFormat:
@@ -66,7 +66,8 @@ class TimedText:
 
     def __init__(self) -> None:
         self._attempt: int | None = None
-        self._open: tuple[str | None, int] | None = None  # whose line has no end so far
+        # The stream and the attempt whose line has no end so far.
+        self._open: tuple[str | None, int] | None = None
 
     def __call__(self, record: LogRecord | None) -> bytes:
         """Return a record or the mark of a gap."""
@@ -113,7 +114,7 @@ def _line(record: LogRecord) -> bytes:
     except UnicodeDecodeError:
         text = record.content.decode(errors="replace")
         exact = b',"base64":"%b"' % b64encode(record.content)
-    line = _unsafe.sub(_escape, encode(text))
+    line = _UNSAFE.sub(_escape, encode(text))
     partial = b',"partial":true' if record.is_partial else b""
     return b'"line":%b%b%b' % (line, partial, exact)
 

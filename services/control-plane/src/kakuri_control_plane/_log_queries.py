@@ -11,7 +11,7 @@ from kakuri_json import Fault
 from kakuri_rpc import MAX_TAIL
 from kakuri_workload import LogAttempt, LogSelection, LogStream, Range, log_time
 
-_duration = re.compile(r"(?:([0-9]{1,6})d)?(?:([0-9]{1,9})h)?(?:([0-9]{1,9})m)?(?:([0-9]{1,9})s)?")
+_DURATION = re.compile(r"(?:([0-9]{1,6})d)?(?:([0-9]{1,9})h)?(?:([0-9]{1,9})m)?(?:([0-9]{1,9})s)?")
 _UNITS = 86_400, 3600, 60, 1
 
 
@@ -32,7 +32,7 @@ class _SinceText:
 
 
 class LogFormat(Enum):
-    """The form of a log in an answer."""
+    """The form of a log in a response."""
 
     TEXT = "text"
     NDJSON = "ndjson"
@@ -42,7 +42,7 @@ class LogFormat(Enum):
 class LogQuery:
     """Parameters of a log.
 
-    Without any but `tail` and `follow`, the answer has the bytes that the container wrote.
+    With `tail` and `follow` alone, the response has the bytes that the container wrote.
 
     Attributes:
         tail: How many of the last lines; of the selected ones, if some are.
@@ -52,7 +52,7 @@ class LogQuery:
         since: Only what was written since this time (RFC 3339), or within this duration, such as
             90s, 10m, 1h30m or 2d.
         attempt: Only lines of this attempt.
-        format: The form of the answer.
+        format: The form of the response.
         removed: Whether to read the log of the workload that was removed last.
     """
 
@@ -92,7 +92,7 @@ def since_time(text: str, now: float) -> str:
     Raises:
         QueryError: The text is neither.
     """
-    found = _duration.fullmatch(text)
+    found = _DURATION.fullmatch(text)
     if text and found is not None:
         counts = [int(count or 0) for count in found.groups()]
         seconds = sum(count * unit for count, unit in zip(counts, _UNITS, strict=True))

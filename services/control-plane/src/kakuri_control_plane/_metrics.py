@@ -31,8 +31,8 @@ MAX_SCRAPES = 4
 """Scrapes at a time: Prometheus, a second one, and a person. Each may have a page in memory."""
 
 READING_SECONDS = 30.0
-"""Seconds in which a client has to read all of a scrape, before it is cut off: a few clients that
-read a byte now and then would leave no scrape to others."""
+"""Seconds after which a client that has not read all of a scrape is cut off: otherwise MAX_SCRAPES
+clients that read a byte now and then would lock out all others."""
 
 MAX_PAGES = 500
 """Pages of one scrape: ten times what the largest node has."""
@@ -44,25 +44,26 @@ HEADERS = {"Cache-Control": "no-store"}
 
 T = TypeVar("T")
 
-Families = Callable[[], Iterable[MetricFamily]]
+Collector = Callable[[], Iterable[MetricFamily]]
+"""Returns the current metrics of a part of the process."""
 
 
 class MetricsApi:
-    """The handler of metrics.
+    """The handler of `GET /metrics`.
 
     Attributes:
         workers: The metrics of all workers, in a control plane with several.
     """
 
-    def __init__(self, agent: AgentClient, own_families: Sequence[Families]) -> None:
+    def __init__(self, agent: AgentClient, own_collectors: Sequence[Collector]) -> None:
         """Create the handler.
 
         Args:
             agent: The client of the agent, which counts its requests.
-            own_families: Each returns families of this process.
+            own_collectors: Return the metrics of this process.
         """
         self._agent = agent
-        self._own_families = (*own_families, agent.metrics.families)
+        self._own_collectors = (*own_collectors, agent.metrics.families)
         self._node_name: str | None = None
         self._scrapes: WeakSet[Exposition] = WeakSet()
         self.workers: WorkerMetrics | None = None
@@ -83,7 +84,7 @@ class MetricsApi:
 
     def own_families(self) -> list[MetricFamily]:
         """Return the families of this process."""
-        return [family for source in self._own_families for family in source()]
+        return [family for collect in self._own_collectors for family in collect()]
 
     def close(self) -> None:
         """Stop the thread. May be called again."""

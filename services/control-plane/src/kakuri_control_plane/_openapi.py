@@ -18,10 +18,10 @@ API = APIDescription(
         "The HTTP API of one node's workloads. Requests and responses are JSON, logs and events "
         "streams; errors are problem details (RFC 9457), whose `code` is for programs. `HEAD` is "
         "answered wherever `GET` is, and `OPTIONS` everywhere. An unknown or repeated query "
-        "parameter is an error. A parameter that is on or off is on as `?spec`, `?spec=true` and "
+        "parameter is an error. A boolean parameter is set by `?spec`, `?spec=true` or "
         "`?spec=1`.\n\n"
-        "Within version 0.x, later versions add paths, parameters that are optional, and fields; "
-        "clients ignore fields that they do not know. There are no passwords or tokens: "
+        "Within version 0.x, later versions add paths, optional parameters and fields, so clients "
+        "have to ignore unknown fields. There are no passwords or tokens: "
         "each user who is admitted may do everything."
     ),
     tags={
