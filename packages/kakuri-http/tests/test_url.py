@@ -186,3 +186,14 @@ def test_encode_query_of_other_types_raises_type_error(params):
 )
 def test_with_query_adds_parameters_before_the_fragment(url, params, expected):
     assert with_query(url, params) == expected
+
+
+def test_url_with_a_password_is_refused_without_quoting_it():
+    with pytest.raises(InvalidURL, match="without user and password") as caught:
+        parse_url("http://admin:secret@example.com/")
+    assert "secret" not in str(caught.value)
+
+
+def test_url_with_an_invalid_host_names_the_host():
+    with pytest.raises(InvalidURL, match=r"expected HOST or HOST:PORT after http://, got '\[::1'"):
+        parse_url("http://[::1")

@@ -55,7 +55,7 @@ def test_negative_zero_keeps_its_sign_only_as_a_float(text, printed):
 @pytest.mark.parametrize(
     ("kind", "text"),
     [
-        (Annotated[decimal.Decimal, at.MultipleOf(decimal.Decimal("0.01"))], '"1e30"'),
+        (Annotated[decimal.Decimal, at.Predicate(lambda value: value % 7 == 0)], '"7e30"'),
         (at.IsFinite[int], "9" * 400),
         (Annotated[datetime, at.Timezone(zoneinfo.ZoneInfo("UTC"))], '"0001-01-01T00:00:00+09:00"'),
     ],

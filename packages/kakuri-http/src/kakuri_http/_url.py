@@ -64,8 +64,12 @@ def parse_url(text: str, endpoint: Endpoint | None = None) -> URL:
         text = resolve(text, _root_of(endpoint))
     scheme, authority, path, query = _split(text)
     match = _AUTHORITY.fullmatch(authority or "")
-    if scheme not in _PORTS or match is None:
+    if scheme not in _PORTS or not authority:
         raise InvalidURL(f"expected an http or https URL, got {text!r}")
+    if "@" in authority:  # not quoted: it may hold a password
+        raise InvalidURL("expected a URL without user and password; send an Authorization field")
+    if match is None:
+        raise InvalidURL(f"expected HOST or HOST:PORT after {scheme}://, got {authority!r}")
     target = _remove_dot_segments(path) or "/"
     if not _PATH.fullmatch(target) or not _QUERY.fullmatch(query or ""):
         raise InvalidURL(f"expected a percent-encoded path and query, got {text!r}; "
