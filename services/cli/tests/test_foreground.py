@@ -60,9 +60,9 @@ def follower(monkeypatch, clock):
     """Return a function that makes one, which records the threads it would start."""
     monkeypatch.setattr(foreground, "Progress", Progress)
 
-    def make(api=None, *, grace=10.0, timeout=None, is_removed=False):
+    def make(api=None, *, grace=10.0, timeout=None, remove_at_end=False):
         made = Foreground(None, api or API(), JOB, grace=grace, timeout=timeout,
-                          is_removed=is_removed)  # fmt: skip
+                          remove_at_end=remove_at_end)  # fmt: skip
         made.started = []
         monkeypatch.setattr(made, "_start", lambda target, *rest: made.started.append(
             (target.__name__, *rest)))  # fmt: skip
@@ -260,7 +260,7 @@ def test_removal_at_the_end_is_part_of_its_line(follower, monkeypatch, result, t
         return result
 
     monkeypatch.setattr(foreground, "delete", delete)
-    made = follower(grace=7.0, is_removed=True)
+    made = follower(grace=7.0, remove_at_end=True)
     made._last = {"state": "failed", "exit_code": 3}
     assert made._finish() == 3
     assert lines(made) == [f"ended: exit code 3; {text}"]

@@ -485,9 +485,9 @@ def test_run_stops_after_ten_seconds_by_default_and_keeps_the_workload(kakuri, e
 
     environment.setattr("kakuri._foreground.Foreground", Follower)
     assert kakuri("run", "--name", "job", "busybox").code == 0
-    assert given == {"grace": 10.0, "timeout": None, "is_removed": False, "id": "job"}
+    assert given == {"grace": 10.0, "timeout": None, "remove_at_end": False, "id": "job"}
     kakuri("run", "--rm", "--grace", "1m", "--timeout", "2h", "--name", "b", "busybox")
-    assert given == {"grace": 60.0, "timeout": 7200.0, "is_removed": True, "id": "b"}
+    assert given == {"grace": 60.0, "timeout": 7200.0, "remove_at_end": True, "id": "b"}
 
 
 @pytest.mark.parametrize("is_detached", [True, False])

@@ -30,7 +30,7 @@ def version(invocation: Invocation) -> int:
     except CommandError as error:
         problem = error
     if invocation.is_json:
-        nodes = [{key: one.get(key) for key in ("name", "version", "runtime")} for one in found]
+        nodes = [{key: node.get(key) for key in ("name", "version", "runtime")} for node in found]
         document: dict[str, Any] = {"client": __version__, "nodes": nodes}
         if server is not None:
             document = {"client": __version__, "control_plane": server, "nodes": nodes}
@@ -43,13 +43,15 @@ def version(invocation: Invocation) -> int:
         invocation.out(f"client          {__version__}")
         if server is not None:
             invocation.out(f"control plane   {server}")
-        for one in found:
-            runtime = "simulated" if one.get("simulated") else one.get("runtime", "")
-            invocation.out(f"node            {one.get('version', '?')}   {one['name']}, {runtime}")
+        for node in found:
+            runtime = "simulated" if node.get("simulated") else node.get("runtime", "")
+            invocation.out(
+                f"node            {node.get('version', '?')}   {node['name']}, {runtime}"
+            )
     if problem is not None and not invocation.is_json:
         invocation.note(f"{'nodes' if server else 'control plane'}: {problem.message}", "yellow")
     others = [("the control plane", server or ""),
-              *((str(one["name"]), str(one.get("version", ""))) for one in found)]  # fmt: skip
+              *((str(node["name"]), str(node.get("version", ""))) for node in found)]  # fmt: skip
     for name, other in others:
         if _is_far(other):
             invocation.note(
@@ -96,10 +98,10 @@ def api(
     if not path.startswith("/"):
         raise UsageError(f"expected a path that begins with '/', got {path!r}")
     fields = {}
-    for one in headers:
-        name, separator, value = one.partition(":")
+    for header in headers:
+        name, separator, value = header.partition(":")
         if not separator:
-            raise UsageError(f"-H: expected NAME:VALUE, got {one!r}")
+            raise UsageError(f"-H: expected NAME:VALUE, got {header!r}")
         fields[name.strip()] = value.strip()
     body = _content(data)
     with invocation.api() as client:

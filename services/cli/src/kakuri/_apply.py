@@ -7,7 +7,7 @@ import click
 from kakuri._exits import CommandError, Exit, NotFound, UsageError
 from kakuri._group import Verb
 from kakuri._invocation import Invocation
-from kakuri._results import confirmed
+from kakuri._results import confirm
 from kakuri._types import SECONDS
 from kakuri._verify import DEFAULT_FILE, FILES
 
@@ -31,7 +31,7 @@ def diff(invocation: Invocation, *, files: tuple[str, ...], prune: bool) -> int:
     with invocation.api() as api:
         changes = _changes(api, manifest, is_pruned=prune)
     _print_changes(invocation, changes)
-    return Exit.NO if any(one.kind != "same" for one in changes) else Exit.OK
+    return Exit.NO if any(change.kind != "same" for change in changes) else Exit.OK
 
 
 @click.command(cls=Verb)
@@ -46,13 +46,13 @@ def plan(invocation: Invocation, *, files: tuple[str, ...], prune: bool, exit_co
     manifest = _manifest(files, is_pruned=prune)
     with invocation.api() as api:
         changes = _changes(api, manifest, is_pruned=prune)
-        for one in changes:
-            check_room(api, one)
+        for change in changes:
+            check_room(api, change)
     _print_changes(invocation, changes)
-    if refused := [one.id for one in changes if one.problem]:
+    if refused := [change.id for change in changes if change.problem]:
         message = f"the node would refuse {', '.join(refused)}"
         raise CommandError(message, Exit.NO_ROOM, code="refused")
-    has_changes = any(one.kind != "same" for one in changes)
+    has_changes = any(change.kind != "same" for change in changes)
     return Exit.NO if exit_code and has_changes else Exit.OK
 
 
@@ -74,15 +74,13 @@ def apply(
     with invocation.api() as api:
         changes = _changes(api, manifest, is_pruned=prune)
         _check_replacements(api, changes)
-        ended = [one.id for one in changes if one.kind in ("replace", "remove")]
+        ended = [change.id for change in changes if change.kind in ("replace", "remove")]
         if ended and not yes:
             _explain(invocation, changes)
-            confirmed(
-                invocation, f"Stop and remove {', '.join(ended)} on {api.target.label}?", "--yes"
-            )
+            confirm(f"Stop and remove {', '.join(ended)} on {api.target.label}?", "--yes")
         _carry_out_all(invocation, api, changes, grace)
     if not invocation.is_json and not invocation.is_name:
-        changed = sum(one.kind != "same" for one in changes)
+        changed = sum(change.kind != "same" for change in changes)
         invocation.note(f"{changed} changed, {len(changes) - changed} same")
     return Exit.OK
 
@@ -91,10 +89,10 @@ def _check_replacements(api: "API", changes: list["Change"]) -> None:
     """Raise, before anything is removed, if the node would never accept a workload."""
     from kakuri._compare import check_room  # noqa: PLC0415 (not for --help)
 
-    for one in changes:
-        if one.kind == "replace":
-            check_room(api, one)
-    if refused := [f"{one.id}: {one.problem}" for one in changes if one.problem]:
+    for change in changes:
+        if change.kind == "replace":
+            check_room(api, change)
+    if refused := [f"{change.id}: {change.problem}" for change in changes if change.problem]:
         message = "\n".join([*refused, "nothing was changed"])
         raise CommandError(message, Exit.NO_ROOM, code="refused")
 
@@ -105,10 +103,10 @@ def _carry_out_all(
     """Carry out the changes in order, up to the first that fails; in JSON, print what was done."""
     documents: list[dict[str, Any]] = []
     try:
-        for one in changes:
-            documents.append(_carry_out(invocation, api, one, grace))
+        for change in changes:
+            documents.append(_carry_out(invocation, api, change, grace))
     except CommandError as error:
-        message = f"{one.id}: {error.message}"
+        message = f"{change.id}: {error.message}"
         if later := len(changes) - len(documents) - 1:
             those = "the workload" if later == 1 else f"the {later} workloads"
             message += f"\nnot applied: {those} after it"
@@ -137,23 +135,23 @@ def _changes(api: "API", manifest: "Manifest", *, is_pruned: bool) -> list["Chan
 
 def _print_changes(invocation: Invocation, changes: list["Change"]) -> None:
     if invocation.format == "json":
-        invocation.out_value([one.as_json() for one in changes])
+        invocation.out_value([change.as_json() for change in changes])
         return
-    for one in changes:
+    for change in changes:
         if invocation.is_json:
-            invocation.out_value(one.as_json())
+            invocation.out_value(change.as_json())
         elif invocation.is_name:
-            if one.kind != "same":
-                invocation.out(one.id)
+            if change.kind != "same":
+                invocation.out(change.id)
         else:
-            for line in one.lines():
+            for line in change.lines():
                 invocation.out(line)
 
 
 def _explain(invocation: Invocation, changes: list["Change"]) -> None:
-    for one in changes:
-        if one.kind != "same":
-            for line in one.lines():
+    for change in changes:
+        if change.kind != "same":
+            for line in change.lines():
                 invocation.note(line)
 
 

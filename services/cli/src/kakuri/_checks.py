@@ -41,9 +41,9 @@ def checks(
     with invocation.api() as api:
         node: dict[str, Any] | None = None
         is_reached = False
-        for one in _control_plane(api):
-            is_reached = one.result in (OK, WARN)
-            yield one
+        for check in _control_plane(api):
+            is_reached = check.result in (OK, WARN)
+            yield check
         if is_reached:
             node = _node(api)
         yield from _node_checks(api, node, is_reached=is_reached)

@@ -46,6 +46,7 @@ _CODES = {"capacity": Exit.NO_ROOM, "never_fits": Exit.NO_ROOM}
 _UNKNOWN_OUTCOME = {"agent_unreachable", "agent_timeout"}
 _REDIRECT, _NOT_MODIFIED = 300, 304
 _ERROR, _UNAUTHORIZED, _NOT_FOUND, _SERVER_ERROR = 400, 401, 404, 500
+
 MAX_TOKEN = 8000
 """Maximum characters of a token. One that lists a user's groups has thousands; many servers limit a
 header line to 8 KiB."""
@@ -155,9 +156,9 @@ def check_id(response: Response, expected: str) -> None:
 
 
 class API:
-    """The control plane of one target; a context manager that closes its connection.
+    """A client of one control plane; a context manager that closes its connection.
 
-    It belongs to one thread. `again()` creates another one for the same target.
+    Only one thread may use it. `again()` creates another one for the same control plane.
     """
 
     def __init__(self, target: Target, timeouts: Timeouts | None = None) -> None:

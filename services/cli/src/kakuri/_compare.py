@@ -89,9 +89,9 @@ def compare(api: "API", manifest: Manifest, *, is_pruned: bool) -> list[Change]:
     if is_pruned and manifest.set_name:
         label = f"{SET_LABEL}={manifest.set_name}"
         for page in api.pages([("label", label)]):
-            changes += [Change(one["id"], REMOVE) for one in page.document["workloads"]
-                        if one["id"] not in manifest.workloads
-                        and one.get("desired") != "removed"]  # fmt: skip
+            changes += [Change(workload["id"], REMOVE) for workload in page.document["workloads"]
+                        if workload["id"] not in manifest.workloads
+                        and workload.get("desired") != "removed"]  # fmt: skip
     return changes
 
 

@@ -27,10 +27,10 @@ def complete_ids(context: click.Context, _parameter: click.Parameter, incomplete
     try:
         with API(invocation.target, timeouts) as api:
             found = api.get("/workloads", _after(incomplete)).document["workloads"]
-            ids = [one["id"] for one in found]
+            ids = [workload["id"] for workload in found]
     except CommandError:
         return []
-    return [one for one in ids if one.startswith(incomplete)]
+    return [workload_id for workload_id in ids if workload_id.startswith(incomplete)]
 
 
 def _after(incomplete: str) -> list[tuple[str, str]]:

@@ -52,8 +52,8 @@ def list_contexts(invocation: Invocation) -> None:
     contexts = read_contexts(invocation.environ)
     used = invocation.target
     rows = [
-        {"name": name, "host": one.host, "current": used.name == name}
-        for name, one in contexts.named.items()
+        {"name": name, "host": context.host, "current": used.name == name}
+        for name, context in contexts.named.items()
     ]
     if invocation.format == "json":
         invocation.out_value({"contexts": rows, "host": used.context.host, "source": used.source})

@@ -30,13 +30,13 @@ def doctor(invocation: Invocation, *, is_run: bool, image: str, is_local: bool |
     from kakuri._checks import checks  # noqa: PLC0415 (not for --help)
 
     results: list[Check] = []
-    for one in checks(invocation, is_run=is_run, image=image, is_local=is_local):
-        results.append(one)
-        _print(invocation, one)
-    bad = [one for one in results if one.result in (FAIL, SKIP)]
-    warnings = sum(one.result == WARN for one in results)
+    for check in checks(invocation, is_run=is_run, image=image, is_local=is_local):
+        results.append(check)
+        _print(invocation, check)
+    bad = [check for check in results if check.result in (FAIL, SKIP)]
+    warnings = sum(check.result == WARN for check in results)
     if invocation.format == "json":
-        invocation.out_value({"ok": not bad, "checks": [_document(one) for one in results]})
+        invocation.out_value({"ok": not bad, "checks": [_document(check) for check in results]})
     elif not invocation.is_json and not invocation.is_name:
         text = f"{len(bad)} of {len(results)} checks failed or were skipped"
         if not bad:
@@ -47,26 +47,26 @@ def doctor(invocation: Invocation, *, is_run: bool, image: str, is_local: bool |
     return Exit.NO if bad else Exit.OK
 
 
-def _document(one: Check) -> dict[str, Any]:
-    document = {"result": one.result.lower(), "name": one.name, "detail": one.detail}
-    if one.advice:
-        document["advice"] = one.advice
+def _document(check: Check) -> dict[str, Any]:
+    document = {"result": check.result.lower(), "name": check.name, "detail": check.detail}
+    if check.advice:
+        document["advice"] = check.advice
     return document
 
 
-def _print(invocation: Invocation, one: Check) -> None:
+def _print(invocation: Invocation, check: Check) -> None:
     if invocation.format == "jsonl":
-        invocation.out_value(_document(one))
+        invocation.out_value(_document(check))
     elif invocation.is_name:
-        if one.result in (FAIL, SKIP):
-            invocation.out(one.name)
+        if check.result in (FAIL, SKIP):
+            invocation.out(check.name)
     elif not invocation.is_json:
-        for line in _lines(invocation, one):
+        for line in _lines(invocation, check):
             invocation.out(line)
 
 
-def _lines(invocation: Invocation, one: Check) -> Iterator[str]:
-    result = invocation.styled(f"{one.result:<4}", STATE_COLORS[one.result])
-    yield f"{result}  {one.name:<{_WIDTH}}  {one.detail}".rstrip()
-    if one.advice:
-        yield f"      → {one.advice}"
+def _lines(invocation: Invocation, check: Check) -> Iterator[str]:
+    result = invocation.styled(f"{check.result:<4}", STATE_COLORS[check.result])
+    yield f"{result}  {check.name:<{_WIDTH}}  {check.detail}".rstrip()
+    if check.advice:
+        yield f"      → {check.advice}"

@@ -108,15 +108,15 @@ def _texts(sources: tuple[str, ...]) -> Iterator[tuple[str, str]]:
             raise UsageError("expected a file or a directory, got an empty path")
         path = Path(source)
         if source != "-" and path.is_dir():
-            paths = sorted(one for one in path.iterdir() if one.suffix in (".toml", ".json"))
+            paths = sorted(file for file in path.iterdir() if file.suffix in (".toml", ".json"))
             if not paths:
                 raise UsageError(f"{source}: expected *.toml or *.json files in it, got none")
         else:
             paths = [path]
-        for one in paths:
-            name = "standard input" if source == "-" else str(one)
+        for file in paths:
+            name = "standard input" if source == "-" else str(file)
             try:
-                yield name, read_text_argument(str(one))
+                yield name, read_text_argument(str(file))
             except (OSError, ValueError) as error:
                 raise unreadable(name, error) from error
 
@@ -150,7 +150,7 @@ class _Reader:
             line = self._lines.get(path[:end])
             if line is not None:
                 break
-        return Fault(self._name, shown or "$" + "".join(f".{one}" for one in path), message, line)
+        return Fault(self._name, shown or "$" + "".join(f".{key}" for key in path), message, line)
 
     def read(self, document: dict[str, Any]) -> tuple[dict[str, dict[str, Any]], str | None]:
         """Return the valid workloads, and the name of the set."""
@@ -228,7 +228,7 @@ class _Reader:
                 names = tuple(first or second for first, second in steps)
                 if names[:1] == ("id",):
                     names = ()
-                shown = "$" + "".join(f".{one}" for one in path) + fault.path[1:]
+                shown = "$" + "".join(f".{key}" for key in path) + fault.path[1:]
                 message = _explained(names, given, fault.message)
                 self.faults.append(self.fault((*path, *names), message, shown))
 

@@ -50,7 +50,7 @@ class Foreground:
         *,
         grace: float,
         timeout: float | None,
-        is_removed: bool,
+        remove_at_end: bool,
     ) -> None:
         """Prepare to follow a workload that was just submitted.
 
@@ -60,12 +60,12 @@ class Foreground:
             document: The workload.
             grace: Seconds that the workload has to end by itself after the first Ctrl-C.
             timeout: Seconds after which it is stopped.
-            is_removed: Whether to remove it at the end.
+            remove_at_end: Whether to remove it at the end.
         """
         self._invocation, self._api = invocation, api
         self._id: str = document["id"]
         self._image: str = document["image"]
-        self._grace, self._is_removed = grace, is_removed
+        self._grace, self._remove_at_end = grace, remove_at_end
         self._timeout = timeout
         self._deadline = None if timeout is None else time.monotonic() + timeout
         self._progress = Progress(invocation, self._id)
@@ -200,7 +200,7 @@ class Foreground:
             text += f" after {span(max(0.0, seconds))}"
         if document.get("message"):
             text += f": {printable(document['message'])}"
-        if self._is_removed and "removed_at" not in document:
+        if self._remove_at_end and "removed_at" not in document:
             text += f"; {self._remove()}"
         self._progress.line(text)
         if self._has_timed_out:
@@ -218,7 +218,7 @@ class Foreground:
             return f"it could not be removed: {error.message}"
         return receipt_text(response.document) if response.status == 200 else "is being removed"
 
-    # The following run in threads, each with a connection of its own.
+    # The following methods run in threads, each with its own connection.
 
     def _start(self, target: Any, *arguments: Any) -> None:
         threading.Thread(target=target, args=arguments, daemon=True).start()

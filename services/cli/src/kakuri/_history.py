@@ -28,24 +28,24 @@ def history(invocation: Invocation, *, id: str, removed: bool) -> None:  # noqa:
     if invocation.format == "json":
         invocation.out_document(response.body)
     elif invocation.format == "jsonl":
-        for one in transitions:
-            invocation.out_value(one)
+        for transition in transitions:
+            invocation.out_value(transition)
     elif invocation.is_name:
         invocation.out(id)
     else:
         columns = [Column("AT"), Column("STATE", is_colored=True), Column("REASON"),
                    Column("EXIT"), Column("RESTARTS"), Column("TIMES"),
                    Column("MESSAGE", may_be_cut=True)]  # fmt: skip
-        print_table(invocation, columns, [_row(one) for one in transitions])
+        print_table(invocation, columns, [_row(transition) for transition in transitions])
 
 
-def _row(one: dict[str, Any]) -> list[str]:
+def _row(transition: dict[str, Any]) -> list[str]:
     return [
-        clock(one["at"]) if sys.stdout.isatty() else one["at"],
-        one["state"],
-        printable(one.get("reason", "")),
-        str(one["exit_code"]) if one.get("exit_code") is not None else "",
-        str(one["restarts"]) if one.get("restarts") else "",
-        f"{one['count']}×" if one.get("count") else "",
-        printable(one.get("message", "")),
+        clock(transition["at"]) if sys.stdout.isatty() else transition["at"],
+        transition["state"],
+        printable(transition.get("reason", "")),
+        str(transition["exit_code"]) if transition.get("exit_code") is not None else "",
+        str(transition["restarts"]) if transition.get("restarts") else "",
+        f"{transition['count']}×" if transition.get("count") else "",
+        printable(transition.get("message", "")),
     ]

@@ -143,9 +143,9 @@ def _faults(health: dict[str, Any]) -> Iterator[str]:
         yield str(message)
         return
     conditions = health.get("conditions")
-    for one in conditions if isinstance(conditions, list) else ():
-        if isinstance(one, dict) and one.get("status") is False:
-            yield f"{one.get('type')}: {one.get('message') or one.get('reason')}"
+    for condition in conditions if isinstance(conditions, list) else ():
+        if isinstance(condition, dict) and condition.get("status") is False:
+            yield f"{condition.get('type')}: {condition.get('message') or condition.get('reason')}"
 
 
 def _runtime_sockets() -> Iterator[Check]:

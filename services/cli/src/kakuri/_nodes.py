@@ -31,19 +31,19 @@ def nodes(invocation: Invocation) -> None:
         invocation.out_document(response.body)
         return
     if invocation.format == "jsonl":
-        for one in found:
-            invocation.out_value(one)
+        for node in found:
+            invocation.out_value(node)
         return
     if invocation.is_name:
-        for one in found:
-            invocation.out(one["name"])
+        for node in found:
+            invocation.out(node["name"])
         return
     columns = [Column("NAME"), Column("STATE", is_colored=True), Column("RUNTIME"),
                Column("CLASS → HANDLER"), Column("MEMORY"), Column("CPU"), Column("WORKLOADS"),
                Column("SEEN"), Column("MESSAGE", may_be_cut=True)]  # fmt: skip
-    print_table(invocation, columns, [_row(one) for one in found])
-    for one in found:
-        warn_if_simulated(invocation, one)
+    print_table(invocation, columns, [_row(node) for node in found])
+    for node in found:
+        warn_if_simulated(invocation, node)
 
 
 @click.command(cls=Verb)
@@ -57,31 +57,31 @@ def node(invocation: Invocation, *, name: str) -> None:
         raise NotFound(f"no node '{name}'")
     with invocation.api() as api:
         response = api.get(f"/nodes/{percent_encode(name)}")
-    one = response.document
+    node = response.document
     if invocation.is_json:
         invocation.out_document(response.body)
         return
     if invocation.is_name:
-        invocation.out(one["name"])
+        invocation.out(node["name"])
         return
-    handlers = one.get("handlers") or {}
+    handlers = node.get("handlers") or {}
     rows = [
-        ("state", one["state"]),
-        ("message", _message(one)),
-        ("runtime", _runtime(one)),
+        ("state", node["state"]),
+        ("message", _message(node)),
+        ("runtime", _runtime(node)),
         *[("class", f"{key} → handler {value}") for key, value in handlers.items()],
-        ("memory", _used(one, "memory_mb", size)),
-        ("cpu", _used(one, "cpu_millicores", cores)),
-        ("workloads", str(one.get("workloads", ""))),
-        ("agent", f"version {one.get('version', '?')}, store {one.get('store', '?')}"),
-        ("started", one.get("started_at") or ""),
-        ("events", f"index {one['event_index']}" if "event_index" in one else ""),
+        ("memory", _used(node, "memory_mb", size)),
+        ("cpu", _used(node, "cpu_millicores", cores)),
+        ("workloads", str(node.get("workloads", ""))),
+        ("agent", f"version {node.get('version', '?')}, store {node.get('store', '?')}"),
+        ("started", node.get("started_at") or ""),
+        ("events", f"index {node['event_index']}" if "event_index" in node else ""),
     ]
-    invocation.out(one["name"])
+    invocation.out(node["name"])
     for title, text in rows:
         if text:
             invocation.out(f"  {title:<10} {text}")
-    warn_if_simulated(invocation, one)
+    warn_if_simulated(invocation, node)
 
 
 def first_node(api: "API") -> Node:
@@ -95,43 +95,43 @@ def first_node(api: "API") -> Node:
     return found[0] if found else {}
 
 
-def warn_if_simulated(invocation: Invocation, one: Node) -> None:
-    """Print one warning if the node simulates its workloads."""
-    if one.get("simulated"):
+def warn_if_simulated(invocation: Invocation, node: Node) -> None:
+    """Print a warning if the node simulates its workloads."""
+    if node.get("simulated"):
         invocation.note(SIMULATED, "yellow")
 
 
-def _row(one: Node) -> list[str]:
-    handlers = one.get("handlers") or {}
-    seen = one.get("last_heard")
+def _row(node: Node) -> list[str]:
+    handlers = node.get("handlers") or {}
+    seen = node.get("last_heard")
     if seen and sys.stdout.isatty():
         seen = age(time.time() - seconds_of(seen))
     return [
-        one["name"],
-        one["state"],
-        _runtime(one),
+        node["name"],
+        node["state"],
+        _runtime(node),
         ", ".join(f"{key} → {value}" for key, value in handlers.items()),
-        _used(one, "memory_mb", size),
-        _used(one, "cpu_millicores", cores),
-        str(one.get("workloads", "")),
+        _used(node, "memory_mb", size),
+        _used(node, "cpu_millicores", cores),
+        str(node.get("workloads", "")),
         seen or "",
-        _message(one),
+        _message(node),
     ]
 
 
-def _message(one: Node) -> str:
+def _message(node: Node) -> str:
     """Return the node's message, but not that it is simulated: the warning reports that."""
-    return "" if one.get("reason") == "Simulated" else printable(one.get("message") or "")
+    return "" if node.get("reason") == "Simulated" else printable(node.get("message") or "")
 
 
-def _runtime(one: Node) -> str:
-    runtime = str(one.get("runtime", ""))
-    if one.get("simulated"):
+def _runtime(node: Node) -> str:
+    runtime = str(node.get("runtime", ""))
+    if node.get("simulated"):
         return "simulated"
-    return runtime if one.get("runtime_available", True) else f"{runtime}, unavailable"
+    return runtime if node.get("runtime_available", True) else f"{runtime}, unavailable"
 
 
-def _used(one: Node, key: str, show: Any) -> str:
-    if one.get(key) is None:
+def _used(node: Node, key: str, show: Any) -> str:
+    if node.get(key) is None:
         return ""
-    return f"{show(one.get(f'{key}_used', 0))} of {show(one[key])}"
+    return f"{show(node.get(f'{key}_used', 0))} of {show(node[key])}"

@@ -22,10 +22,10 @@ _PAGE = "100"
 _RANKS = {"failed": 0, "pending": 1, "running": 2, "succeeded": 3}
 
 _SORTS: dict[str, Callable[[Document], Any]] = {
-    "name": lambda one: one["id"],
-    "state": lambda one: (_RANKS.get(one["state"], 9), one["id"]),
-    "age": lambda one: (one.get("created_at", ""), one["id"]),
-    "restarts": lambda one: (-one.get("restarts", 0), one["id"]),
+    "name": lambda workload: workload["id"],
+    "state": lambda workload: (_RANKS.get(workload["state"], 9), workload["id"]),
+    "age": lambda workload: (workload.get("created_at", ""), workload["id"]),
+    "restarts": lambda workload: (-workload.get("restarts", 0), workload["id"]),
 }
 
 
@@ -56,10 +56,10 @@ def ps(
     params += [("state", state)] if state else []
     params += [("removed", "true")] if removed else []
 
-    def is_shown(one: Document) -> bool:
+    def is_shown(workload: Document) -> bool:
         if ids:
-            return one["id"] in ids
-        return show_all or removed or state is not None or one["state"] not in ENDED
+            return workload["id"] in ids
+        return show_all or removed or state is not None or workload["state"] not in ENDED
 
     with invocation.api() as api:
         if watch:
@@ -85,8 +85,8 @@ def _read(api: "API", params: list[tuple[str, str]]) -> tuple[list[bytes], list[
 
 
 def _check_found(ids: Sequence[str], workloads: list[Any]) -> None:
-    found = {one["id"] for one in workloads}
-    if missing := [one for one in ids if one not in found]:
+    found = {workload["id"] for workload in workloads}
+    if missing := [workload_id for workload_id in ids if workload_id not in found]:
         from kakuri._exits import NotFound  # noqa: PLC0415 (only on failure)
 
         raise NotFound(f"no workload {', '.join(map(repr, missing))}")
@@ -105,14 +105,14 @@ def _print(invocation: Invocation, workloads: list[Any], node: str) -> None:
     if invocation.format == "json":
         invocation.out_value({"workloads": workloads})
     elif invocation.format == "jsonl":
-        for one in workloads:
-            invocation.out_value(one)
+        for workload in workloads:
+            invocation.out_value(workload)
     elif invocation.is_name:
-        for one in workloads:
-            invocation.out(one["id"])
+        for workload in workloads:
+            invocation.out(workload["id"])
     else:
-        print_table(invocation, _columns(invocation), [_row(invocation, one, node)
-                                                       for one in workloads])  # fmt: skip
+        print_table(invocation, _columns(invocation), [_row(invocation, workload, node)
+                                                       for workload in workloads])  # fmt: skip
 
 
 def _columns(invocation: Invocation) -> list[Column]:
@@ -133,28 +133,28 @@ def _columns(invocation: Invocation) -> list[Column]:
     return columns
 
 
-def _row(invocation: Invocation, one: Document, node: str) -> list[str]:
-    spec = spec_of(one)
-    created = one.get("created_at", "")
+def _row(invocation: Invocation, workload: Document, node: str) -> list[str]:
+    spec = spec_of(workload)
+    created = workload.get("created_at", "")
     if created and sys.stdout.isatty():
         created = age(time.time() - seconds_of(created))
     row = [
-        one["id"],
-        one["state"],
-        reason_text(one),
+        workload["id"],
+        workload["state"],
+        reason_text(workload),
         printable(spec.get("image", "")),
         created,
-        str(one.get("restarts", 0)),
+        str(workload.get("restarts", 0)),
         node,
-        one.get("address", ""),
+        workload.get("address", ""),
     ]
     if invocation.format == "wide":
         row += [
             size(spec["memory_mb"]) if "memory_mb" in spec else "",
             cores(spec["cpu_millicores"]) if "cpu_millicores" in spec else "",
             spec.get("runtime_class", ""),
-            one.get("image_digest", ""),
-            printable(one.get("message", "")),
+            workload.get("image_digest", ""),
+            printable(workload.get("message", "")),
         ]
     return row
 

@@ -11,7 +11,7 @@ from kakuri._exits import NotFound
 from kakuri._group import Verb
 from kakuri._invocation import Invocation
 from kakuri._lifecycle import MORE_SECONDS
-from kakuri._results import act_on_each, confirmed
+from kakuri._results import act_on_each, confirm
 from kakuri._types import SECONDS
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def rm(
     """
     with invocation.api() as api:
         if not (force or yes):
-            _ask(invocation, api, ids)
+            _confirm_if_running(api, ids)
 
         def act(workload_id: str) -> tuple[bytes, dict[str, Any], str]:
             try:
@@ -113,19 +113,18 @@ def delete(
         headers, is_first = None, False  # the version has changed with the first request
 
 
-def _ask(invocation: Invocation, api: "API", ids: tuple[str, ...]) -> None:
-    """Ask whether workloads that have not ended shall be removed."""
+def _confirm_if_running(api: "API", ids: tuple[str, ...]) -> None:
+    """Ask for confirmation if any of the workloads has not ended."""
     from kakuri._client import path_of  # noqa: PLC0415 (not for --help)
 
-    living = []
-    for one in dict.fromkeys(ids):
+    running = []
+    for workload_id in dict.fromkeys(ids):
         try:
-            document = api.get(path_of(one)).document
+            document = api.get(path_of(workload_id)).document
         except NotFound:
             continue  # the removal reports it
         if document["state"] not in ENDED and document.get("desired") != "removed":
-            living.append(one)
-    if living:
-        names = ", ".join(living)
-        question = f"Stop and remove {names} on {api.target.label}?"
-        confirmed(invocation, question, "--yes or -f")
+            running.append(workload_id)
+    if running:
+        question = f"Stop and remove {', '.join(running)} on {api.target.label}?"
+        confirm(question, "--yes or -f")

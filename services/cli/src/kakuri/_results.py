@@ -1,9 +1,10 @@
-"""Results of verbs that act on several workloads: one line or document for each."""
+"""Verbs that act on several workloads: a result for each, and a question before."""
 
+import sys
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from kakuri._exits import CommandError, Exit
+from kakuri._exits import CommandError, Exit, UsageError
 from kakuri._invocation import Invocation
 
 
@@ -28,23 +29,23 @@ def act_on_each(
     ids = list(dict.fromkeys(ids))
     code: int = Exit.OK
     documents: list[tuple[bytes, dict[str, Any]]] = []
-    for one in ids:
+    for workload_id in ids:
         try:
-            body, document, text = act(one)
+            body, document, text = act(workload_id)
         except CommandError as error:
             if len(ids) == 1:
                 raise
             code = code or error.exit_code
-            invocation.note(f"error: {one}: {error.message}", "red")
+            invocation.note(f"error: {workload_id}: {error.message}", "red")
             continue
         if invocation.is_name:
-            invocation.out(one)
+            invocation.out(workload_id)
         elif invocation.format == "jsonl":
             invocation.out_value(document)
         elif invocation.format == "json":
             documents.append((body, document))
         else:
-            invocation.out(f"{one}  {text}")
+            invocation.out(f"{workload_id}  {text}")
     if invocation.format == "json":
         if len(ids) == 1:
             invocation.out_document(documents[0][0])
@@ -53,11 +54,10 @@ def act_on_each(
     return code
 
 
-def confirmed(invocation: Invocation, question: str, option: str) -> None:
-    """Ask a question on the terminal.
+def confirm(question: str, option: str) -> None:
+    """Ask a question on the terminal; return if the answer is yes.
 
     Args:
-        invocation: Where the question is printed.
         question: The question, which names the control plane.
         option: The option that answers it in advance.
 
@@ -65,10 +65,6 @@ def confirmed(invocation: Invocation, question: str, option: str) -> None:
         UsageError: There is no terminal to ask on.
         CommandError: The answer is not yes.
     """
-    import sys  # noqa: PLC0415 (only where something is asked)
-
-    from kakuri._exits import UsageError  # noqa: PLC0415
-
     if not sys.stdin.isatty() or not sys.stderr.isatty():
         raise UsageError(f"{question} There is no terminal to ask on: add {option}")
     sys.stdout.flush()
@@ -76,4 +72,3 @@ def confirmed(invocation: Invocation, question: str, option: str) -> None:
     sys.stderr.flush()
     if sys.stdin.readline().strip().lower() not in ("y", "yes"):
         raise CommandError("not confirmed, nothing was done", Exit.NO, code="declined")
-    del invocation

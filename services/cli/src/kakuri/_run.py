@@ -65,7 +65,7 @@ class RunVerb(Verb):
 @click.argument("image")
 @click.argument("command", nargs=-1, type=click.UNPROCESSED, metavar="[--] [COMMAND]...")
 @click.option("-d", "--detach", is_flag=True, help="Print the id, and do not wait.")
-@click.option("--rm", "is_removed", is_flag=True, help="Remove it when it has ended.")
+@click.option("--rm", "remove_at_end", is_flag=True, help="Remove it when it has ended.")
 @click.option(
     "--name", metavar="ID", help="Id of the workload; by default, derived from the image's name."
 )
@@ -96,7 +96,7 @@ def run(
     *,
     image: str,
     detach: bool,
-    is_removed: bool,
+    remove_at_end: bool,
     grace: float,
     timeout: float | None,
     dry_run: bool,
@@ -108,7 +108,7 @@ def run(
     workload's own, or 125 if its command never ran. Ctrl-C stops it; a second one kills it; a third
     one leaves it running.
     """
-    if detach and (is_removed or timeout is not None):
+    if detach and (remove_at_end or timeout is not None):
         raise UsageError("-d returns at once: it can't be combined with --rm or --timeout")
     document = document_of(invocation, image, **options)
     with invocation.api() as api:
@@ -130,7 +130,7 @@ def run(
         from kakuri._foreground import Foreground  # noqa: PLC0415 (not for --help)
 
         follower = Foreground(
-            invocation, api, document, grace=grace, timeout=timeout, is_removed=is_removed
+            invocation, api, document, grace=grace, timeout=timeout, remove_at_end=remove_at_end
         )
         return follower.follow()
 
@@ -188,7 +188,7 @@ def document_of(
 def generated_name(image: str) -> str:
     """Return an id from the last part of an image's name, and four random characters."""
     last = image.partition("@")[0].rpartition("/")[2].partition(":")[0].lower()
-    cleaned = "".join(one if one.isascii() and one.isalnum() else "-" for one in last)
+    cleaned = "".join(char if char.isascii() and char.isalnum() else "-" for char in last)
     random = "".join(secrets.choice(_ALPHABET) for _ in range(_RANDOM))
     return f"{cleaned[:_LONGEST_NAME].strip('-') or 'workload'}-{random}"
 
@@ -212,8 +212,8 @@ def _variables(
             if not separator or not name:
                 raise UsageError(f"{source}, line {number}: expected NAME=VALUE, got {text!r}")
             found[name.removeprefix("export ").strip()] = value
-    for one in given:
-        name, separator, value = one.partition("=")
+    for variable in given:
+        name, separator, value = variable.partition("=")
         if not separator:
             if name not in invocation.environ:
                 raise UsageError(f"-e {name}: this environment has no such variable")

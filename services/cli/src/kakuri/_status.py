@@ -177,12 +177,12 @@ def _run_rows(document: Document) -> list[tuple[str, str]]:
 
 def _steps_text(steps: list[dict[str, Any]]) -> str:
     texts = []
-    for one in steps[-LAST_STEPS:]:
-        text = f"{clock(one['at'])} {one['state']}"
-        if one.get("reason"):
-            text += f" {printable(one['reason'])}"
-        if one.get("count"):
-            text += f" {one['count']}×"
+    for step in steps[-LAST_STEPS:]:
+        text = f"{clock(step['at'])} {step['state']}"
+        if step.get("reason"):
+            text += f" {printable(step['reason'])}"
+        if step.get("count"):
+            text += f" {step['count']}×"
         texts.append(text)
     return " · ".join(texts)
 

@@ -31,7 +31,7 @@ def printable(text: str) -> str:
     r"""Return untrusted text for a terminal, with control characters as escapes like `\x1b`."""
     if text.isprintable():
         return text
-    return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in text)
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
 
 
 def age(seconds: float) -> str:

@@ -279,9 +279,9 @@ class _System:
         try:
             with API(Target(Context(_url(self._address)), "up")) as api:
                 while found := api.get("/workloads").document["workloads"]:
-                    for one in found:
-                        self._invocation.note(f"removing {one['id']}")
-                        delete(api, one["id"], grace=0)
+                    for workload in found:
+                        self._invocation.note(f"removing {workload['id']}")
+                        delete(api, workload["id"], grace=0)
         except CommandError as error:
             self._invocation.note(f"workloads could not be removed: {error.message}", "red")
 

@@ -28,9 +28,9 @@ def verify(invocation: Invocation, *, files: tuple[str, ...], more: tuple[str, .
 
         faults = [
             {key: value for key, value in
-             (("file", one.file), ("line", one.line), ("path", one.path),
-              ("message", one.message)) if value is not None}
-            for one in error.faults
+             (("file", fault.file), ("line", fault.line), ("path", fault.path),
+              ("message", fault.message)) if value is not None}
+            for fault in error.faults
         ]  # fmt: skip
         error.document = encode(
             {"title": "the file is not valid", "code": "usage", "errors": faults}
@@ -40,6 +40,6 @@ def verify(invocation: Invocation, *, files: tuple[str, ...], more: tuple[str, .
         invocation.out_value({"set": manifest.set_name,
                               "workloads": list(manifest.workloads.values())})  # fmt: skip
     else:
-        for name, one in manifest.workloads.items():
-            invocation.out(name if invocation.is_name else f"{name}  ok   {one['image']}")
+        for name, workload in manifest.workloads.items():
+            invocation.out(name if invocation.is_name else f"{name}  ok   {workload['image']}")
     return Exit.OK

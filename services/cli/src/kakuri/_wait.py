@@ -128,8 +128,8 @@ def _verdicts(
     """Yield each workload with its verdict, in the order in which the verdicts are known."""
     results: queue.SimpleQueue[Any] = queue.SimpleQueue()
     waiting = list(dict.fromkeys(ids))
-    for one in waiting:
-        arguments = (invocation, api.again(), one, condition, results)
+    for workload_id in waiting:
+        arguments = (invocation, api.again(), workload_id, condition, results)
         threading.Thread(target=_follow, args=arguments, daemon=True).start()
     unchecked = set(waiting) if timeout == 0 else set()
     deadline = None if timeout is None else time.monotonic() + (timeout or CHECK_SECONDS)
