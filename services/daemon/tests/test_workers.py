@@ -329,6 +329,18 @@ async def test_parent_that_gets_sigterm_ends_with_its_workers_and_prints_one_lin
     assert parent.wait(10) == 0
 
 
+async def test_stopped_worker_is_killed_when_the_others_have_had_time_to_end(monkeypatch, command):
+    monkeypatch.setattr(_workers, "STOP_SECONDS", 0)
+    command(WORKER.format(endpoint=str(ANY_PORT), number=2))
+    with capture_logs() as log:
+        async with _workers._worker_processes([ANY_PORT], 2, None) as endpoint:
+            pids = await pids_of_servers(endpoint, 2)
+            for pid in pids:
+                os.kill(pid, signal.SIGSTOP)
+    killed = [entry["pid"] for entry in log if entry["event"] == "worker killed"]
+    assert (sorted(killed), has_child_process()) == (sorted(pids), False)
+
+
 @pytest.mark.parametrize("given", ["", "x", "1,,2", "999", "-1", "9" * 30])
 def test_variable_without_listening_sockets_is_an_error(monkeypatch, given):
     monkeypatch.setenv(_workers.SOCKETS_VARIABLE, given)

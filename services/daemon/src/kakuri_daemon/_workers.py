@@ -44,6 +44,10 @@ MIN_DELAY, MAX_DELAY = 0.1, 10.0
 STABLE_SECONDS = 10.0
 """Seconds that a worker has to run until the delay is reset."""
 
+STOP_SECONDS = 15.0
+"""Seconds after SIGTERM until a worker that has not ended is killed, such as one that was stopped
+(SIGSTOP). More than the 10 s that requests get, and less than the units' TimeoutStopSec."""
+
 _LIFELINE = 0  # standard input, a pipe whose other end closes when the parent ends
 
 
@@ -108,7 +112,8 @@ async def _worker_processes(
     """Start workers that serve endpoints while the context is entered; yield the first real one.
 
     Entering the context waits until all of them listen. Leaving it sends them SIGTERM, and waits
-    until they have completed their requests in progress and ended.
+    until they have completed their requests in progress and ended. Those that have not ended after
+    STOP_SECONDS are killed.
     """
     with ExitStack() as stack:
         opened: list[list[ListeningSockets]] = []
@@ -129,6 +134,9 @@ async def _worker_processes(
         finally:
             for worker in workers:
                 worker.stop()
+            await asyncio.wait(tasks, timeout=STOP_SECONDS)
+            for worker in workers:
+                worker.kill()
             # Of several that did not start, one is reported.
             await asyncio.gather(*tasks, return_exceptions=True)
 
@@ -166,6 +174,12 @@ class _Worker:
         self._stopping.set()
         if self._process is not None:
             self._process.terminate()
+
+    def kill(self) -> None:
+        """End the process at once, if it has not ended."""
+        if self._process is not None:
+            log.error("worker killed", worker=self._index, pid=self._process.pid)
+            self._process.kill()
 
     async def keep_running(self) -> None:
         """Run a process, and replace it when it ends, until `stop` is called.
