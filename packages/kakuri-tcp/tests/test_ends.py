@@ -129,3 +129,5 @@ async def test_abort_on_a_unix_socket_ends_the_stream(tmp_path):
             await until(lambda: bool(made) and made[0].unsent > 0)
             made[0].abort()
             await until(lambda: not server.connections)
+            peer.setblocking(True)
+            assert 0 < read(peer, 10_000_000) < 10_000_000

@@ -15,6 +15,7 @@ from kakuri_tcp.testing import (
     run_pending,
     until,
 )
+from kakuri_tcp.testing._proxy import _IN_TRANSIT
 
 LOCAL = Endpoint.parse("127.0.0.1:0")
 
@@ -158,15 +159,22 @@ async def test_proxy_with_bandwidth_delays_bytes():
         client.abort()
 
 
-async def test_sender_pauses_for_a_slow_proxy():
+async def test_slow_proxy_pauses_the_sender_and_holds_a_bounded_number_of_bytes():
+    held = []
+
+    def has_arrived():
+        held.extend(side._transit_size for side in proxy._sides)
+        return sum(len(c.received) for c in server._table.connections) == 8_000_000
+
     async with (
         await listen(LOCAL, Probe) as server,
         FaultProxy(server.endpoint, Faults(bandwidth=100_000_000, size=65_536)) as proxy,
     ):
         client = await through(proxy)
         client.write(b"x" * 8_000_000)
-        await until(lambda: sum(len(c.received) for c in server._table.connections) == 8_000_000)
+        await until(has_arrived)
         client.abort()
+    assert 0 < max(held) <= 2 * _IN_TRANSIT  # one read more than the proxy lets through
 
 
 async def test_proxy_reset_breaks_both_sides():

@@ -8,6 +8,7 @@ import threading
 
 import pytest
 from kakuri_daemon._supervision import EXIT_HUNG, LoopWatchdog, Supervisor, shed_with
+from structlog.testing import capture_logs
 
 
 @pytest.fixture
@@ -21,12 +22,12 @@ def systemd(tmp_path):
 
 def test_supervisor_notifies_systemd_of_states(systemd):
     supervisor = Supervisor({"NOTIFY_SOCKET": systemd.getsockname()})
-    for tell, expected in (
+    for notify, expected in (
         (supervisor.ready, b"READY=1"),
         (supervisor.notify_watchdog, b"WATCHDOG=1"),
         (supervisor.stopping, b"STOPPING=1"),
     ):
-        tell()
+        notify()
         assert systemd.recv(100) == expected
 
 
@@ -38,9 +39,19 @@ def test_supervisor_notifies_an_abstract_socket():
         assert receiver.recv(100) == b"READY=1"
 
 
-@pytest.mark.parametrize("address", ["", "relative", "/nowhere/at/all"])
-def test_supervisor_without_a_listener_logs_a_warning(address):
-    Supervisor({"NOTIFY_SOCKET": address}).ready()
+def test_supervisor_without_a_listener_logs_a_warning():
+    with capture_logs() as logged:
+        Supervisor({"NOTIFY_SOCKET": "/nowhere/at/all"}).ready()
+    assert [(each["event"], each["state"]) for each in logged] == [
+        ("systemd not notified", "READY=1")
+    ]
+
+
+@pytest.mark.parametrize("address", ["", "relative"])
+def test_supervisor_without_a_valid_address_notifies_nothing(address):
+    with capture_logs() as logged:
+        Supervisor({"NOTIFY_SOCKET": address}).ready()
+    assert logged == []
 
 
 @pytest.mark.parametrize(
@@ -110,7 +121,9 @@ async def test_watch_of_a_closed_loop_ends_instead_of_shedding():
 
 
 def test_shed_with_outside_of_a_daemon_registers_nothing():
-    contextvars.Context().run(shed_with, print)
+    context = contextvars.Context()
+    context.run(shed_with, print)
+    assert not list(context)
 
 
 def test_process_whose_loop_hangs_prints_a_trace_of_every_thread():
