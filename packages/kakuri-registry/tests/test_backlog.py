@@ -54,7 +54,7 @@ def test_new_backlog_is_empty(backlog):
 def test_take_returns_awaited_changes_only_until_a_batch_is_due(backlog, source):
     for name in ("a", "b", "c"):
         backlog.add(source.new(name))
-    backlog.wait("b", print)
+    backlog.add_callback("b", print)
     assert backlog.is_urgent
     assert ids(backlog.take(only_registrations=False)) == ["b"]
     assert not backlog.is_urgent
@@ -110,19 +110,19 @@ def test_take_of_only_registrations_leaves_other_changes(backlog, source):
 def test_put_back_merges_a_change_with_a_later_one_and_keeps_all_callbacks(backlog, source):
     outcomes = []
     backlog.add(source.new("a"))
-    backlog.wait("a", lambda error: outcomes.append(("first", error)))
+    backlog.add_callback("a", lambda error: outcomes.append(("first", error)))
     backlog.take(only_registrations=False)
-    backlog.wait("a", lambda error: outcomes.append(("while writing", error)))
+    backlog.add_callback("a", lambda error: outcomes.append(("while writing", error)))
     later = source.update("a")
     backlog.add(later)
-    backlog.wait("a", lambda error: outcomes.append(("later", error)))
+    backlog.add_callback("a", lambda error: outcomes.append(("later", error)))
     backlog.put_back(backlog.end_write())
     assert backlog.is_batch_due
     assert backlog.is_urgent
     (change,) = backlog.take(only_registrations=False)
     assert (change.entry, change.is_registration) == (later.entry, True)
     (pending,) = backlog.end_write().values()
-    for on_saved in pending.waiting:
+    for on_saved in pending.callbacks:
         on_saved(None)
     assert outcomes == [("first", None), ("while writing", None), ("later", None)]
 
@@ -139,10 +139,10 @@ def test_put_back_of_a_change_without_callbacks_is_not_urgent(backlog, source):
 
 def test_refused_registration_is_unregistered_and_all_that_wait_are_returned(backlog, source):
     backlog.add(source.new("a"))
-    backlog.wait("a", print)
+    backlog.add_callback("a", print)
     backlog.take(only_registrations=False)
     backlog.add(source.update("a"))
-    backlog.wait("a", repr)
+    backlog.add_callback("a", repr)
 
     def unregister(workload_id):
         backlog.add(source.removal(workload_id))
@@ -153,7 +153,7 @@ def test_refused_registration_is_unregistered_and_all_that_wait_are_returned(bac
 
 def test_withdraw_of_a_removed_workload_keeps_the_removal(backlog, source):
     backlog.add(source.new("a"))
-    backlog.wait("a", print)
+    backlog.add_callback("a", print)
     backlog.take(only_registrations=False)
     backlog.add(source.removal("a"))
     unregistered = []
@@ -182,7 +182,7 @@ def test_clear_returns_each_callback_once(backlog, source):
     outcomes = []
     for name in ("a", "b"):
         backlog.add(source.new(name))
-        backlog.wait(name, outcomes.append)
+        backlog.add_callback(name, outcomes.append)
         if name == "a":
             backlog.take(only_registrations=False)
     for each in backlog.clear():

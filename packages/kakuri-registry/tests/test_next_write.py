@@ -23,7 +23,7 @@ class Writes:
         for _ in range(number):
             name = f"w-{self.registry.version}"
             self.registry.register(workload(name), now=0.0)
-            self.backlog.wait(name, lambda _error: None)
+            self.backlog.add_callback(name, lambda _error: None)
             self.next.schedule()
 
     def begin(self):

@@ -654,7 +654,7 @@ async def test_concurrent_flushed_without_registrations_share_one_wait(registry,
         asked.append(asyncio.create_task(writer.flushed(registrations=False)))
         await asyncio.sleep(0)
         pending = writer._backlog._pending | writer._backlog.writing
-        assert [len(pending[name].waiting) for name in "abc"] == [1, 1, 1]
+        assert [len(pending[name].callbacks) for name in "abc"] == [1, 1, 1]
         asked.pop().cancel()  # the other callers still get the outcome
         store.gate.set()
         await asyncio.gather(*asked)

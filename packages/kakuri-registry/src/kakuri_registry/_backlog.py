@@ -21,16 +21,16 @@ class PendingChange:
         is_merged: Whether it superseded an earlier change, whose events are to be written with it.
         is_reregistration: Whether it registers a workload whose removal is not in the store yet, so
             that the store may still have the earlier workload of that id.
-        waiting: The callbacks to call with the outcome.
+        callbacks: To call with the outcome.
     """
 
-    __slots__ = ("change", "is_merged", "is_reregistration", "waiting")
+    __slots__ = ("callbacks", "change", "is_merged", "is_reregistration")
 
     def __init__(self, change: Change, *, is_reregistration: bool) -> None:
         self.change = change
         self.is_merged = False
         self.is_reregistration = is_reregistration
-        self.waiting: list[OnSaved] = []
+        self.callbacks: list[OnSaved] = []
 
     @property
     def is_registration(self) -> bool:
@@ -130,13 +130,13 @@ class Backlog:
             change, is_reregistration=change.is_registration and is_removed
         )
 
-    def wait(self, workload_id: str, on_saved: OnSaved) -> None:
+    def add_callback(self, workload_id: str, on_saved: OnSaved) -> None:
         """Call a function with the outcome of a workload's latest change, which has to exist."""
         pending = self._pending.get(workload_id)
         if pending is None:
-            self.writing[workload_id].waiting.append(on_saved)
+            self.writing[workload_id].callbacks.append(on_saved)
         else:
-            pending.waiting.append(on_saved)
+            pending.callbacks.append(on_saved)
             self._urgent[workload_id] = None
 
     def take(self, *, only_registrations: bool) -> list[Change]:
@@ -175,9 +175,9 @@ class Backlog:
             if later is not None:
                 pending.supersede(later.change)
                 pending.is_reregistration |= later.is_reregistration
-                pending.waiting += later.waiting
+                pending.callbacks += later.callbacks
             self._pending[workload_id] = pending
-            if pending.waiting:
+            if pending.callbacks:
                 self._urgent[workload_id] = None
 
     def withdraw(self, refused: Batch, unregister: Callable[[str], object]) -> list[OnSaved]:
@@ -190,26 +190,26 @@ class Backlog:
         Returns:
             The callbacks to call with the error.
         """
-        waiting: list[OnSaved] = []
+        callbacks: list[OnSaved] = []
         for workload_id, pending in refused.items():
-            waiting += pending.waiting
+            callbacks += pending.callbacks
             later = self._pending.get(workload_id)
             if later is not None:
                 if later.is_registration or later.change.entry is None:
                     later.keep_tombstone(pending.change)
                     continue  # it was removed in the meantime, and perhaps registered again
-                waiting += later.waiting
-                later.waiting = []
+                callbacks += later.callbacks
+                later.callbacks = []
             unregister(workload_id)
             if not pending.is_reregistration:  # the store has nothing to remove
                 self._pending.pop(workload_id, None)
             elif workload_id in self._pending:
                 self._pending[workload_id].keep_tombstone(pending.change)
             self._urgent.pop(workload_id, None)
-        return waiting
+        return callbacks
 
     def clear(self) -> list[OnSaved]:
         """Drop all changes and return their callbacks."""
         dropped = [*self._pending.values(), *self.writing.values()]
         self._pending, self._urgent, self.writing = {}, {}, {}
-        return [on_saved for each in dropped for on_saved in each.waiting]
+        return [on_saved for each in dropped for on_saved in each.callbacks]

@@ -10,7 +10,6 @@ from kakuri_registry._entry import WorkloadEntry
 MAX_HISTORY_MESSAGE = 256
 """Characters of a message in the history; the entry has the latest message in full."""
 
-
 RESTARTED = "Restarted"
 """The reason of a workload whose next attempt begins because a client requested it."""
 
@@ -43,9 +42,14 @@ def shortened(message: str | None) -> str | None:
 def _folded(
     history: History, transition: Transition[WorkloadState], attempt: int
 ) -> tuple[History, Transition[WorkloadState]]:
-    """Drop the attempt before the last one if both had the same transitions.
+    """Drop the attempt before the last one if both had the same transitions, and count it.
 
-    `transition` ends the last one. Attempts that a client requested are not dropped.
+    Attempts that a client requested are not dropped.
+
+    Args:
+        history: The history.
+        transition: The one to add, which ends the last attempt.
+        attempt: The number of the last attempt.
     """
     last = [each for each in history if each.attempt == attempt]
     if attempt == 0 or not last or last[0].reason != transition.reason:

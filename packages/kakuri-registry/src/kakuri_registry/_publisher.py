@@ -45,7 +45,7 @@ def _ignore(_before: WorkloadEntry | None, _after: WorkloadEntry | None) -> None
 
 
 class ChangePublisher(RegistryReader):
-    """A registry whose changes are recorded in one way, whatever they are."""
+    """A registry that records every kind of change in the same way."""
 
     def __init__(self, *, max_workloads: int = MAX_WORKLOADS) -> None:
         super().__init__(max_workloads=max_workloads)
@@ -108,9 +108,10 @@ class ChangePublisher(RegistryReader):
         is_request = before.desired is not entry.desired
         is_transition = history is not known
         if is_request or is_transition:
-            # The next attempt after a restart is to run, as was requested then.
-            is_expected = is_transition and entry.desired is DesiredState.RUN
-            kind = EventType.DESIRED if is_request and not is_expected else EventType.WORKLOAD
+            # When a requested restart begins the next attempt, the desired state returns to RUN.
+            # That is not a new request, so the event is the transition.
+            is_restarted = is_transition and entry.desired is DesiredState.RUN
+            kind = EventType.DESIRED if is_request and not is_restarted else EventType.WORKLOAD
             message = entry.run.message and shortened(entry.run.message)
             event = workload_event(kind, entry, entry.version, entry.changed_at, message)
         self._publish_entry(entry, history, event)

@@ -1,8 +1,8 @@
 """The registry of a node's workloads: what was submitted, and the observed state of each.
 
-It holds immutable snapshots: one that a caller has never changes, and nothing that a caller passed
-in changes the registry later. Times and ids are arguments, so the same calls always make the same
-registry. It has no lock; threads that share it need one of their own.
+It holds immutable snapshots: a snapshot that a caller holds never changes, and changing an object
+that was passed in does not change the registry. Times and ids are arguments, so the same calls
+always result in the same registry. It has no lock; threads that share it need one of their own.
 """
 
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""What a registry can be asked: its snapshots, in pages and by their end."""
+"""The queries of a registry: snapshots by id, in pages, and by the time of their end."""
 
 from collections.abc import Iterator
 from itertools import islice

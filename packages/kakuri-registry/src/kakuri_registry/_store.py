@@ -169,7 +169,7 @@ class EphemeralStore:
         self._store_id = store_id
 
     def load(self) -> Loaded:
-        """Return a store without workloads."""
+        """Return the version and the id of the store; it has no workloads."""
         return Loaded(version=self._version, compacted=self._version, store_id=self._store_id)
 
     def write(self, changes: Sequence[Change]) -> None:

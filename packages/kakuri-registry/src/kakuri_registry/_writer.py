@@ -92,7 +92,7 @@ class StoreWriter:
         self._failpoint = failpoint
         self._loop = asyncio.get_running_loop()
         self._backlog = Backlog()
-        self._events = JournalWriter(store, registry.journal)
+        self._journal_writer = JournalWriter(store, registry.journal)
         self._next_write = NextWrite(self._backlog, self._begin_write)
         self._batch_timer: asyncio.TimerHandle | None = None
         self._retry: asyncio.TimerHandle | None = None
@@ -106,7 +106,7 @@ class StoreWriter:
         self._own_thread: WriterThread | None = None  # ends with this writer
         self._tidier = Tidier(store, self._submit)
         self._tombstones = StoredTombstones(store, self._submit)
-        if not self._events.write_through(registry):
+        if not self._journal_writer.write_through(registry):
             registry.subscribe(self._add)
 
     @property
@@ -166,7 +166,7 @@ class StoreWriter:
         if not self._backlog.has(workload_id):
             on_saved(None)
             return
-        self._backlog.wait(workload_id, on_saved)
+        self._backlog.add_callback(workload_id, on_saved)
         if self._retry is not None and not self._backlog.has_registration(workload_id):
             # The disk may have room by now, so retry earlier, but not once for each caller.
             self._retry.cancel()
@@ -258,7 +258,7 @@ class StoreWriter:
     def _add(self, change: Change) -> None:
         self._backlog.add(change)
         if self._flushing:
-            self._flushing = []
+            self._flushing = []  # later callers of `flushed` have to wait for this change, too
         if self._batch_timer is None:
             self._batch_timer = self._loop.call_later(BATCH_DELAY_SECONDS, self._flush_batch)
 
@@ -297,7 +297,7 @@ class StoreWriter:
             return
         if self._backlog.take(only_registrations=self._retry is not None):
             self._write_began = self._loop.time()
-            changes = self._events.with_events(self._backlog.writing)
+            changes = self._journal_writer.with_events(self._backlog.writing)
             try:
                 self._submit(reporting(self._loop, partial(self._write, changes), self._end_write))
             except RuntimeError as error:  # no thread can be started
@@ -310,7 +310,7 @@ class StoreWriter:
 
     def _write(self, changes: Sequence[Change]) -> None:
         self._failpoint("writer.before-write")
-        self._events.compact()
+        self._journal_writer.compact()
         self._store.write(changes)
         self._failpoint("writer.after-write")
 
@@ -320,15 +320,15 @@ class StoreWriter:
         batch = self._backlog.end_write()
         self.on_write(len(batch), self._loop.time() - self._write_began, error)
         if error is None:
-            self._events.publish()
+            self._journal_writer.publish()
             self._succeed(batch)
-            waiting = [on_saved for each in batch.values() for on_saved in each.waiting]
+            callbacks = [on_saved for each in batch.values() for on_saved in each.callbacks]
         else:
             if not isinstance(error, StoreError):
                 error = StoreFailed(f"the store failed: {error!r}")
-            waiting = self._fail(batch, error)
+            callbacks = self._fail(batch, error)
         self._next_write.start()  # so that the disk is busy while callers are notified
-        for on_saved in waiting:
+        for on_saved in callbacks:
             on_saved(None if error is None else copy_error(error))
 
     def _succeed(self, batch: Batch) -> None:
@@ -360,14 +360,14 @@ class StoreWriter:
             return backlog.withdraw(batch, self._unregister)
         log_once("changes", self._error, error)
         self._error = error
-        waiting = [on_saved for each in batch.values() for on_saved in each.waiting]
+        callbacks = [on_saved for each in batch.values() for on_saved in each.callbacks]
         for each in batch.values():
-            each.waiting = []
+            each.callbacks = []
         backlog.put_back(batch)
         self._failed_at = self._loop.time()
         self._retry_at(self._failed_at + self._retry_delay)
         self._retry_delay = min(2 * self._retry_delay, LONGEST_RETRY_SECONDS)
-        return waiting
+        return callbacks
 
     def _unregister(self, workload_id: str) -> None:
         if workload_id in self._registry:

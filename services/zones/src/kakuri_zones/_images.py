@@ -142,7 +142,7 @@ class Images:
             return ImageStatus(ImageState.MISSING if is_final else ImageState.PULL)
         digest = digest_of(reference, present)
         is_valid = digest is not None and _DIGEST.fullmatch(digest)
-        state = ImageState.PRESENT if _is_kept(reference, policy) else ImageState.PULL
+        state = ImageState.PRESENT if _needs_no_pull(reference, policy) else ImageState.PULL
         return ImageStatus(state, digest if is_valid else None)
 
     @contextmanager
@@ -182,9 +182,9 @@ class Images:
         if policy is PullPolicy.NEVER and present is None:
             message = f"image {reference} is not on the node, and its pull policy is `never`"
             raise PullFailed(message, is_transient=False)
-        if present is not None and _is_kept(reference, policy):
+        if present is not None and _needs_no_pull(reference, policy):
             return present
-        is_always = _is_always(reference, policy)
+        is_always = _always_pulls(reference, policy)
         is_check = present is not None and policy is None
         try:
             ref = await self._pull(reference, report, is_fresh=is_always, is_check=is_check)
@@ -327,16 +327,16 @@ def digest_of(reference: str, image: api.Image) -> str | None:
     return next(iter(digests.values()), None)
 
 
-def _is_always(reference: str, policy: PullPolicy | None) -> bool:
+def _always_pulls(reference: str, policy: PullPolicy | None) -> bool:
     """Return whether a policy asks for the newest image."""
-    return policy is PullPolicy.ALWAYS or (policy is None and _moves(reference))
+    return policy is PullPolicy.ALWAYS or (policy is None and _may_move(reference))
 
 
-def _is_kept(reference: str, policy: PullPolicy | None) -> bool:
+def _needs_no_pull(reference: str, policy: PullPolicy | None) -> bool:
     """Return whether an image that is on the node is used without a pull."""
-    return "@" in reference or not _is_always(reference, policy)
+    return "@" in reference or not _always_pulls(reference, policy)
 
 
-def _moves(reference: str) -> bool:
+def _may_move(reference: str) -> bool:
     """Return whether a reference is expected to move: no tag, or `latest`."""
     return "@" not in reference and reference.rpartition(":")[2] == LATEST

@@ -1,9 +1,9 @@
 """Checking how running zones are isolated from their host, once for each run.
 
-A check begins after the run and delays nothing. It executes `uname -r` in the zone, because no
-other call tells which kernel runs there, but only if the zone has memory left: the process counts
-towards its limit, and the kernel could otherwise kill the workload. What cannot be observed is left
-out.
+A check begins some seconds after a run has started and delays nothing. It executes `uname -r` in
+the zone, because no call of the runtime reports which kernel runs there. It does so only if the
+zone has memory left: the process counts towards its limit, and the kernel could otherwise kill the
+workload. What cannot be observed is left out.
 """
 
 import asyncio
@@ -37,8 +37,8 @@ MAX_NAME = 64
 """Characters of a handler."""
 
 UNAME = ("uname", "-r")
-_release = re.compile(r"[0-9A-Za-z._+~-]{1,64}")
-_profile = re.compile("sha256:[0-9a-f]{64}")
+_RELEASE = re.compile(r"[0-9A-Za-z._+~-]{1,64}")
+_PROFILE = re.compile("sha256:[0-9a-f]{64}")
 
 
 class IsolationChecks:
@@ -108,7 +108,7 @@ class IsolationChecks:
             handler=printable(sandbox.runtime_handler, MAX_NAME) or None,
             kernel=kernel,
             host_kernel=self._host_kernel,
-            profile=profile if _profile.fullmatch(profile) else None,
+            profile=profile if _PROFILE.fullmatch(profile) else None,
             checked_at=self._clock(),
         )
 
@@ -124,7 +124,7 @@ class IsolationChecks:
             log.debug("could not read the kernel of a zone", id=container_id, error=str(error))
             return None
         release = answer.stdout[: 2 * MAX_NAME].decode(errors="replace").strip()
-        is_release = answer.exit_code == 0 and _release.fullmatch(release) is not None
+        is_release = answer.exit_code == 0 and _RELEASE.fullmatch(release) is not None
         return release if is_release else None
 
     async def _has_memory(self, container_id: str) -> bool:

@@ -192,11 +192,11 @@ class ZoneNode:
     async def events(self) -> AsyncGenerator[ZoneEvent, None]:
         """Yield every zone's status, then each change, until `end_streams` or the node ends.
 
-        RuntimeHealth comes first, and again when the runtime stops or resumes answering, or can no
-        longer run zones or can again.
-        ZonesListed follows once every zone has been reported. At least every `heartbeat` seconds,
-        an event is repeated: ZonesListed while the runtime answers, and RuntimeHealth while it does
-        not. The iterator of a reader that is too slow ends as well; call `events` again then.
+        RuntimeHealth comes first, and again whenever it changes: whether the runtime answers, and
+        whether it can run zones. ZonesListed follows once every zone has been reported. At least
+        every `heartbeat` seconds, an event is repeated as a sign of life: ZonesListed while the
+        runtime answers, and RuntimeHealth while it does not. The iterator of a reader that is too
+        slow ends, too; call `events` again then.
 
         Example:
             async for event in node.events():
@@ -206,12 +206,12 @@ class ZoneNode:
         """
         watcher = self._table.watch()
         self._monitor.wake()
-        beat = asyncio.create_task(self._send_heartbeats(watcher))
+        heartbeats = asyncio.create_task(self._send_heartbeats(watcher))
         try:
             while (event := await watcher.next()) is not None:
                 yield event
         finally:
-            beat.cancel()
+            heartbeats.cancel()
             self._table.unwatch(watcher)
 
     async def read_log(self, zone_id: str, request: LogRequest | None = None) -> LogChunk:
@@ -252,7 +252,7 @@ class ZoneNode:
 
         Args:
             zone_id: The zone.
-            tail: Begin at the last so many lines instead of at the oldest byte.
+            tail: Begin with this many last lines instead of at the oldest byte.
             follow: Continue until the zone has ended or is removed, instead of stopping at the
                 present end of the log.
 
@@ -275,8 +275,8 @@ class ZoneNode:
     async def health(self) -> Health:
         """Return which runtime answers, and whether it can run zones.
 
-        While the runtime takes longer than 0.1 s, its last answer is returned, if that is at most
-        10 s old.
+        If the runtime takes longer than 0.1 s, its last answer is returned, if that is at most 10 s
+        old.
         """
         return await self._health()
 
