@@ -119,17 +119,18 @@ class Call(Generic[R]):
     # The caller's side.
 
     def converted(self, convert: Callable[[R], T]) -> "Call[T]":
-        """Return this call with what `convert` makes of the reply as its result.
+        """Return this call, whose result is now the reply as `convert` returns it.
 
-        What `convert` raises becomes the call's exception.
+        If `convert` raises, that is the call's exception.
         """
         self._convert = convert
         return self  # type: ignore[return-value]  # its result is of the new type from now on
 
     def cached(self, convert: Callable[[R], T]) -> "Call[T]":
-        """Return this call with a cached conversion of the reply as its result.
+        """Return this call, whose result is now the reply as `convert` returns it, cached.
 
-        The result is used again for the same reply to another call. It may be converted further.
+        An equal reply line to another call with the same `convert` gets the cached result, which
+        `converted` may convert further.
 
         Args:
             convert: A pure function of the reply, the same object for each call: what another

@@ -81,7 +81,8 @@ class Endpoint:
     def of(cls, value: "Endpoint | str") -> "Endpoint":
         """Return an endpoint unchanged, or the one that a text names.
 
-        Every function of this package that takes an endpoint calls it, so all of them take text.
+        Every function of this package that takes an endpoint calls this, so all of them accept
+        text, too.
 
         Raises:
             EndpointError: The text is not an endpoint.

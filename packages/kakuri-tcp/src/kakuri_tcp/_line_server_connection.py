@@ -56,9 +56,9 @@ class LineServerConnection(Connection):
 
     __slots__ = (
         "_counted", "_decoder", "_encode", "_encode_result", "_first_byte", "_handler",
-        "_is_ending", "_is_reading", "_last", "_line_began", "_line_limits", "_lines", "_loop",
-        "_on_fault", "_parse", "_parse_first", "_parsed", "_takes_requests", "_turn", "_waiting",
-        "_watched",
+        "_is_ending", "_is_reading", "_last_reply", "_line_began", "_line_limits", "_loop",
+        "_on_fault", "_parse", "_parse_first", "_parsed", "_takes_requests", "_turn",
+        "_untimed_lines", "_waiting", "_watched",
     )  # fmt: skip
 
     def __init__(
@@ -92,11 +92,11 @@ class LineServerConnection(Connection):
         self._counted = 0  # waiting replies, as last reported
         self._turn: asyncio.Handle | None = None  # of a scheduled call of `process`
         self._line_began = 0.0
-        self._lines = 1
+        self._untimed_lines = 1  # between two reads of the clock
         self._is_reading = True
         self._takes_requests = True  # until the end of the stream, or drain
         self._is_ending = False  # answer no further line; close when all replies are sent
-        self._last: bytes | None = None
+        self._last_reply: bytes | None = None
 
     def data_received(self, data: bytes) -> None:
         if self._first_byte is not None:
@@ -137,7 +137,7 @@ class LineServerConnection(Connection):
 
     def writing_resumed(self) -> None:
         if self._turn is None:
-            self._turn = self._loop.call_soon(self._go_on)
+            self._turn = self._loop.call_soon(self._continue)
 
     def closed(self, fault: ConnectionFault | None) -> None:  # noqa: ARG002 - the base's
         self._cancel_waiting()
@@ -159,7 +159,7 @@ class LineServerConnection(Connection):
     def is_busy(self) -> bool:
         return bool(self._waiting) or self in self.turns or super().is_busy
 
-    def _go_on(self) -> None:
+    def _continue(self) -> None:
         self._turn = None
         self.process()
 
@@ -181,8 +181,8 @@ class LineServerConnection(Connection):
         if is_drained and not self._takes_requests:
             self._is_ending = True
         if self._is_ending and not self._waiting:
-            if self._last is not None:
-                self._write_lines([self._last])
+            if self._last_reply is not None:
+                self._write_lines([self._last_reply])
             self.close_lingering()
         elif self._is_reading is not is_drained:
             self._is_reading = is_drained
@@ -205,11 +205,11 @@ class LineServerConnection(Connection):
         encode = self._encode
         new_context = self.context.copy
         # Lines until the clock is read again: more while they are cheap, in the next call too.
-        countdown = lines = self._lines
+        countdown = lines = self._untimed_lines
         before = self.limits.slice_time  # left of the slice at the last read of the clock
         size = 0
         while True:
-            if self.is_writing_paused or (waiting and self._has_most_in_flight()):
+            if self.is_writing_paused or (waiting and self._is_in_flight_limit_reached()):
                 return False
             if not parsed and not self._parse_lines():
                 return True
@@ -249,7 +249,7 @@ class LineServerConnection(Connection):
                     self.process_later()
                     return False
                 is_cheap = (before - left) * _MAX_UNTIMED_LINES < self.limits.slice_time
-                self._lines = lines = min(lines * 2, _MAX_UNTIMED_LINES) if is_cheap else 1
+                self._untimed_lines = lines = min(lines * 2, _MAX_UNTIMED_LINES) if is_cheap else 1
                 countdown, before = lines, left
 
     def _start(
@@ -292,7 +292,7 @@ class LineServerConnection(Connection):
         except Exception as error:
             raise HandlerFailed(f"{parse!r} raised {error!r}") from error
 
-    def _has_most_in_flight(self) -> bool:
+    def _is_in_flight_limit_reached(self) -> bool:
         """Return whether a waiting reply has to be sent before another line is answered."""
         limits = self._line_limits
         own = len(self._waiting)
@@ -337,7 +337,7 @@ class LineServerConnection(Connection):
         if self._watched is future:
             self._watched = None
         if self._turn is None and self._waiting and self._waiting[0] is future:
-            self._turn = self._loop.call_soon(self._go_on)
+            self._turn = self._loop.call_soon(self._continue)
 
     def _result(self, future: asyncio.Future[Any]) -> bytes:
         try:
@@ -356,7 +356,7 @@ class LineServerConnection(Connection):
         self._is_ending = True
         self._parsed.clear()
         if self._on_fault is not None:
-            self._last = self.context.copy().run(self._on_fault, error)
+            self._last_reply = self.context.copy().run(self._on_fault, error)
 
     def _cancel_waiting(self) -> None:
         for reply in self._waiting:

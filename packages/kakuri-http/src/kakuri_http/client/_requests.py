@@ -140,7 +140,7 @@ class ClientRequest(NamedTuple):
         *,
         is_async: bool,
     ) -> "ClientRequest":
-        """Return a request of a call's arguments, checked; `is_async` as for `content_of`."""
+        """Check a call's arguments and return its request; `is_async` as for `content_of`."""
         checked(method, str, "method")
         content = content_of(body, is_async=is_async)
         return cls(method, with_query(url, params), Headers(headers), content)

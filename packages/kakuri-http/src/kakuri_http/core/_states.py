@@ -1,8 +1,8 @@
-"""What happens on a connection: the core's events, and the states that they move.
+"""The core's events, and the tables of states that they drive.
 
-Each side of an exchange, the request and the response, changes its state by what is sent on it.
-Both return to IDLE together, when both are DONE and the connection persists (RFC 9112 9.3). The
-states are tables, which the core follows and the diagrams are drawn from.
+Each side of an exchange, the request and the response, has a state that changes with what is sent
+on that side. Both return to IDLE together, when both are DONE and the connection persists (RFC 9112
+9.3). The diagrams of the documentation are drawn from the tables.
 """
 
 from collections.abc import Callable

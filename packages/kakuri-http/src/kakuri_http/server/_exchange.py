@@ -84,7 +84,11 @@ class Exchange:
         self.context = context
 
     def drop_content(self, error: RemoteProtocolError) -> None:
-        """Drop the content because of an error in it, which its reader gets if it is a limit's."""
+        """Drop the content after an error in it.
+
+        The reader of a stream gets a LimitExceeded as it is, and any other error as
+        ClientDisconnected.
+        """
         self.content = None
         if self.stream is not None:
             is_limit = isinstance(error, LimitExceeded)
@@ -92,7 +96,7 @@ class Exchange:
             self.stream = None
 
     def log(self, access_log: AccessLog, peer: str, *, complete: bool) -> None:
-        """Report the exchange to an access log; its failure is logged and harms no exchange."""
+        """Report the exchange to an access log; a failure of that is logged, and nothing else."""
         method = target = pattern = code = ""
         seconds = 0.0
         request, route = self.request, self.route

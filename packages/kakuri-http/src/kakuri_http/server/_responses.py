@@ -49,7 +49,7 @@ class ServerState:
 
 
 class ResponseSide(Connection):
-    """The sending half of ServerProtocol, with the exchange that it is busy with."""
+    """The sending half of ServerProtocol, and its current exchange."""
 
     __slots__ = (
         "_access_log", "_core", "_exchange", "_http_limits", "_is_advancing", "_is_draining",
