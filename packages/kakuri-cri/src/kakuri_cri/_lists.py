@@ -38,11 +38,11 @@ class Lists(SandboxCalls, ContainerCalls, StatsCalls, ImageCalls):
         selected = api.PodSandboxFilter(label_selector=labels or {})
         request = api.StreamPodSandboxesRequest(filter=selected)
         async for answer in self._streamed(_SERVICE.StreamPodSandboxes, request):
-            for one in answer.pod_sandboxes:
-                yield one
+            for sandbox in answer.pod_sandboxes:
+                yield sandbox
         if self._is_not_streamed(_SERVICE.StreamPodSandboxes):
-            for one in await self.list_pod_sandboxes(labels or {}):
-                yield one
+            for sandbox in await self.list_pod_sandboxes(labels or {}):
+                yield sandbox
 
     async def containers(
         self, labels: Mapping[str, str] | None = None, *, sandbox_id: str = ""
@@ -51,21 +51,21 @@ class Lists(SandboxCalls, ContainerCalls, StatsCalls, ImageCalls):
         selected = api.ContainerFilter(label_selector=labels or {}, pod_sandbox_id=sandbox_id)
         request = api.StreamContainersRequest(filter=selected)
         async for answer in self._streamed(_SERVICE.StreamContainers, request):
-            for one in answer.containers:
-                yield one
+            for container in answer.containers:
+                yield container
         if self._is_not_streamed(_SERVICE.StreamContainers):
-            for one in await self.list_containers(labels or {}, sandbox_id=sandbox_id):
-                yield one
+            for container in await self.list_containers(labels or {}, sandbox_id=sandbox_id):
+                yield container
 
     async def images(self) -> AsyncGenerator[api.Image, None]:
         """Yield the images of the node."""
         method = api.ImageService.StreamImages
         async for answer in self._streamed(method, api.StreamImagesRequest()):
-            for one in answer.images:
-                yield one
+            for image in answer.images:
+                yield image
         if self._is_not_streamed(method):
-            for one in await self.list_images():
-                yield one
+            for image in await self.list_images():
+                yield image
 
     async def stats_of_containers(
         self, labels: Mapping[str, str] | None = None, *, sandbox_id: str = ""
@@ -74,11 +74,11 @@ class Lists(SandboxCalls, ContainerCalls, StatsCalls, ImageCalls):
         selected = api.ContainerStatsFilter(label_selector=labels or {}, pod_sandbox_id=sandbox_id)
         request = api.StreamContainerStatsRequest(filter=selected)
         async for answer in self._streamed(_SERVICE.StreamContainerStats, request):
-            for one in answer.container_stats:
-                yield one
+            for stats in answer.container_stats:
+                yield stats
         if self._is_not_streamed(_SERVICE.StreamContainerStats):
-            for one in await self.list_container_stats(labels or {}, sandbox_id=sandbox_id):
-                yield one
+            for stats in await self.list_container_stats(labels or {}, sandbox_id=sandbox_id):
+                yield stats
 
     async def stats_of_pod_sandboxes(
         self, labels: Mapping[str, str] | None = None
@@ -87,21 +87,21 @@ class Lists(SandboxCalls, ContainerCalls, StatsCalls, ImageCalls):
         selected = api.PodSandboxStatsFilter(label_selector=labels or {})
         request = api.StreamPodSandboxStatsRequest(filter=selected)
         async for answer in self._streamed(_SERVICE.StreamPodSandboxStats, request):
-            for one in answer.pod_sandbox_stats:
-                yield one
+            for stats in answer.pod_sandbox_stats:
+                yield stats
         if self._is_not_streamed(_SERVICE.StreamPodSandboxStats):
-            for one in await self.list_pod_sandbox_stats(labels or {}):
-                yield one
+            for stats in await self.list_pod_sandbox_stats(labels or {}):
+                yield stats
 
     async def metrics_of_pod_sandboxes(self) -> AsyncGenerator[api.PodSandboxMetrics, None]:
         """Yield the metrics of all sandboxes; Unimplemented in many runtimes."""
         method = _SERVICE.StreamPodSandboxMetrics
         async for answer in self._streamed(method, api.StreamPodSandboxMetricsRequest()):
-            for one in answer.pod_sandbox_metrics:
-                yield one
+            for metrics in answer.pod_sandbox_metrics:
+                yield metrics
         if self._is_not_streamed(method):
-            for one in await self.list_pod_sandbox_metrics():
-                yield one
+            for metrics in await self.list_pod_sandbox_metrics():
+                yield metrics
 
     async def _streamed(self, method: Method[R, A], request: R) -> AsyncGenerator[A, None]:
         """Yield the answers of a streaming call; none if the runtime does not implement it."""

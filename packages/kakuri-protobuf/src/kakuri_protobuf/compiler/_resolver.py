@@ -131,21 +131,21 @@ def _error(file: FileNode, position: Position, message: str) -> ProtoSyntaxError
 def _check_message(message: MessageNode, file: FileNode) -> None:
     numbers: dict[int, str] = {}
     names: set[str] = {name for name, _ in message.oneofs}
-    for one in message.fields:
-        _check_number(one, message, file)
-        if one.number in numbers:
+    for node in message.fields:
+        _check_number(node, message, file)
+        if node.number in numbers:
             raise _error(
-                file, one.position, f"number {one.number} is taken by {numbers[one.number]!r}"
+                file, node.position, f"number {node.number} is taken by {numbers[node.number]!r}"
             )
-        if one.name in names:
-            raise _error(file, one.position, f"field {one.name!r} is declared twice")
-        if one.name in message.reserved_names:
-            raise _error(file, one.position, f"name {one.name!r} is reserved")
-        numbers[one.number] = one.name
-        names.add(one.name)
-        _check_label(one, file)
+        if node.name in names:
+            raise _error(file, node.position, f"field {node.name!r} is declared twice")
+        if node.name in message.reserved_names:
+            raise _error(file, node.position, f"name {node.name!r} is reserved")
+        numbers[node.number] = node.name
+        names.add(node.name)
+        _check_label(node, file)
     for oneof, position in message.oneofs:
-        if all(one.oneof != oneof for one in message.fields):
+        if all(node.oneof != oneof for node in message.fields):
             raise _error(file, position, f"expected a field in oneof {oneof!r}")
     for nested in message.messages:
         _check_message(nested, file)
@@ -153,41 +153,41 @@ def _check_message(message: MessageNode, file: FileNode) -> None:
         _check_enum(enum, file)
 
 
-def _check_number(one: FieldNode, message: MessageNode, file: FileNode) -> None:
+def _check_number(node: FieldNode, message: MessageNode, file: FileNode) -> None:
     low, high = _RESERVED
-    if not 1 <= one.number <= MAX_NUMBER or low <= one.number <= high:
+    if not 1 <= node.number <= MAX_NUMBER or low <= node.number <= high:
         raise _error(
             file,
-            one.position,
+            node.position,
             f"expected a number from 1 to {MAX_NUMBER} and outside {low} to {high},"
-            f" got {one.number}",
+            f" got {node.number}",
         )
     for first, last in message.reserved_numbers:
-        if first <= one.number <= last:
-            raise _error(file, one.position, f"number {one.number} is reserved")
+        if first <= node.number <= last:
+            raise _error(file, node.position, f"number {node.number} is reserved")
 
 
-def _check_label(one: FieldNode, file: FileNode) -> None:
+def _check_label(node: FieldNode, file: FileNode) -> None:
     if file.syntax == "proto3":
-        if one.label == "required" or one.is_group or "default" in one.options:
-            what = "a group" if one.is_group else one.label or "a default"
-            raise _error(file, one.position, f"expected a field of proto3, got {what}")
-    elif not one.label and not one.oneof and not one.is_map:
+        if node.label == "required" or node.is_group or "default" in node.options:
+            what = "a group" if node.is_group else node.label or "a default"
+            raise _error(file, node.position, f"expected a field of proto3, got {what}")
+    elif not node.label and not node.oneof and not node.is_map:
         raise _error(
-            file, one.position, "expected 'optional', 'required' or 'repeated' before the type"
+            file, node.position, "expected 'optional', 'required' or 'repeated' before the type"
         )
-    if one.is_map:
-        if one.key not in _KEYS:
+    if node.is_map:
+        if node.key not in _KEYS:
             raise _error(
-                file, one.position, f"expected integers, bool or string as keys, got {one.key}"
+                file, node.position, f"expected integers, bool or string as keys, got {node.key}"
             )
-        if one.label or one.oneof:
-            raise _error(file, one.position, "expected a map without label and outside oneofs")
-    packed = one.options.get("packed", False)
+        if node.label or node.oneof:
+            raise _error(file, node.position, "expected a map without label and outside oneofs")
+    packed = node.options.get("packed", False)
     if not isinstance(packed, bool):
-        raise _error(file, one.position, f"expected true or false as 'packed', got {packed!r}")
-    if packed and (one.label != "repeated" or one.type in ("string", "bytes") or one.is_group):
-        raise _error(file, one.position, "expected 'packed' on a repeated scalar field")
+        raise _error(file, node.position, f"expected true or false as 'packed', got {packed!r}")
+    if packed and (node.label != "repeated" or node.type in ("string", "bytes") or node.is_group):
+        raise _error(file, node.position, "expected 'packed' on a repeated scalar field")
 
 
 def _check_enum(enum: EnumNode, file: FileNode) -> None:

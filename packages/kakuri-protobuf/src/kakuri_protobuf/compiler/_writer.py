@@ -94,18 +94,18 @@ class Writer:
             order[name] = None
             if name in self._scope.messages:
                 message, file = self._scope.messages[name]
-                for one in message.fields:
-                    resolved = self._resolve(one, message, file)
+                for node in message.fields:
+                    resolved = self._resolve(node, message, file)
                     if resolved is not None:
                         waiting.append(resolved)
         return list(order)
 
-    def _resolve(self, one: FieldNode, message: MessageNode, file: FileNode) -> str | None:
+    def _resolve(self, node: FieldNode, message: MessageNode, file: FileNode) -> str | None:
         """Return the full name of a field's message or enum; None for scalars."""
-        name = one.value if one.is_map else one.type
+        name = node.value if node.is_map else node.type
         if name in SCALARS:
             return None
-        return self._scope.resolve(name, message.full_name, one.position, file)
+        return self._scope.resolve(name, message.full_name, node.position, file)
 
     def _method_type(self, name: str, method: MethodNode) -> str:
         """Return the full name of a method's request or response."""
@@ -204,52 +204,52 @@ class Writer:
         ]
         if message.fields or self._keep_unknown:
             lines.append("")
-        types = [self._resolve(one, message, file) for one in message.fields]
+        types = [self._resolve(node, message, file) for node in message.fields]
         classes = {self._names[name] for name in types if name is not None}
         taken = {"unknown_fields"} if self._keep_unknown else set()
-        attributes = class_attributes((one.name for one in message.fields), classes, taken)
-        for one in message.fields:
-            lines.append(f"    {attributes[one.name]}: {self._field(one, message, file)}")
+        attributes = class_attributes((node.name for node in message.fields), classes, taken)
+        for node in message.fields:
+            lines.append(f"    {attributes[node.name]}: {self._field(node, message, file)}")
         if self._keep_unknown:
             self._imports.add("Unknown")
             lines.append('    unknown_fields: Annotated[bytes, Unknown] = b""')
         return lines
 
-    def _field(self, one: FieldNode, message: MessageNode, file: FileNode) -> str:
-        marks = [str(one.number)]
+    def _field(self, node: FieldNode, message: MessageNode, file: FileNode) -> str:
+        marks = [str(node.number)]
         default = ""
-        resolved = self._resolve(one, message, file)
+        resolved = self._resolve(node, message, file)
         is_message = resolved in self._scope.messages
-        if is_message and one.options.get("packed") is True:
+        if is_message and node.options.get("packed") is True:
             raise ProtoSyntaxError(
-                "expected 'packed' on a repeated scalar field", file.name, *one.position
+                "expected 'packed' on a repeated scalar field", file.name, *node.position
             )
-        if one.is_map:
+        if node.is_map:
             self._is_mapping_needed = self._is_field_needed = True
-            hint = f"Mapping[{self._type(one.key, None)}, {self._type(one.value, resolved)}]"
+            hint = f"Mapping[{self._type(node.key, None)}, {self._type(node.value, resolved)}]"
             default = "field(default_factory=dict)"
-        elif one.label == "repeated":
-            hint = f"tuple[{self._type(one.type, resolved)}, ...]"
+        elif node.label == "repeated":
+            hint = f"tuple[{self._type(node.type, resolved)}, ...]"
             default = "()"
-            is_packable = not is_message and one.type not in ("string", "bytes")
-            if is_packable and not one.options.get("packed", file.syntax == "proto3"):
+            is_packable = not is_message and node.type not in ("string", "bytes")
+            if is_packable and not node.options.get("packed", file.syntax == "proto3"):
                 marks.append(self._import("Unpacked"))
-        elif one.label == "required":
-            hint = self._type(one.type, resolved)
+        elif node.label == "required":
+            hint = self._type(node.type, resolved)
             marks.append(self._import("Required"))
-        elif one.label or one.oneof or is_message:
-            hint = f"{self._type(one.type, resolved)} | None"
+        elif node.label or node.oneof or is_message:
+            hint = f"{self._type(node.type, resolved)} | None"
             default = "None"
         else:
-            hint = self._type(one.type, resolved)
-            default = self._zero(one.type, resolved)
-        if one.is_group:
+            hint = self._type(node.type, resolved)
+            default = self._zero(node.type, resolved)
+        if node.is_group:
             marks.append(self._import("Group"))
-        if one.oneof:
-            marks.append(f'{self._import("OneOf")}("{one.oneof}")')
-        if "default" in one.options:
-            marks.append(f"{self._import('Default')}({self._default(one, resolved, file)})")
-        if default and one.options.get("debug_redact", False):
+        if node.oneof:
+            marks.append(f'{self._import("OneOf")}("{node.oneof}")')
+        if "default" in node.options:
+            marks.append(f"{self._import('Default')}({self._default(node, resolved, file)})")
+        if default and node.options.get("debug_redact", False):
             self._is_field_needed = True
             is_call = default.startswith("field(")
             arguments = default[len("field(") : -1] if is_call else f"default={default}"
@@ -277,21 +277,21 @@ class Writer:
         attributes = enum_attributes(name for name, _, _ in self._scope.enums[enum][0].values)
         return f"{self._names[enum]}.{attributes[value]}"
 
-    def _default(self, one: FieldNode, resolved: str | None, file: FileNode) -> str:
+    def _default(self, node: FieldNode, resolved: str | None, file: FileNode) -> str:
         """Return the source of a default of proto2."""
-        value = one.options["default"]
-        if resolved in self._scope.enums and one.label != "repeated":
+        value = node.options["default"]
+        if resolved in self._scope.enums and node.label != "repeated":
             names = [name for name, _, _ in self._scope.enums[resolved][0].values]
             if value in names:
                 return self._enum_value(resolved, value)
             expected = f"a value of enum {resolved!r}"
         else:
-            is_one = resolved is None and one.label != "repeated" and not one.is_map
-            expected = expected_default(SCALARS[one.type], value) if is_one else "no default"
+            is_one = resolved is None and node.label != "repeated" and not node.is_map
+            expected = expected_default(SCALARS[node.type], value) if is_one else "no default"
             if not expected:
-                return _literal(one.type, value)
+                return _literal(node.type, value)
         raise ProtoSyntaxError(
-            f"expected {expected} for {one.name!r}, got {value!r}", file.name, *one.position
+            f"expected {expected} for {node.name!r}, got {value!r}", file.name, *node.position
         )
 
     def _service(self, service: ServiceNode) -> list[str]:
@@ -306,11 +306,14 @@ class Writer:
         if service.methods:
             lines.append("")
         types = [
-            [self._names[self._method_type(name, one)] for name in (one.request, one.response)]
-            for one in service.methods
+            [
+                self._names[self._method_type(name, method)]
+                for name in (method.request, method.response)
+            ]
+            for method in service.methods
         ]
         attributes = class_attributes(
-            (one.name for one in service.methods), {name for pair in types for name in pair}
+            (method.name for method in service.methods), {name for pair in types for name in pair}
         )
         for method, (request, response) in zip(service.methods, types, strict=True):
             streams = ", client_streams=True" if method.client_streams else ""
