@@ -1,5 +1,6 @@
 import asyncio
 import errno
+import socket
 import time
 
 import pytest
@@ -380,4 +381,14 @@ async def test_connection_that_was_lost_is_closing(connection, transport, error)
     await run_pending()
     assert connection.is_closing
     connection.close()
+    assert connection.events[-1] == "ended"
+
+
+async def test_connection_whose_write_failed_is_closing_at_once(connection):
+    ours, theirs = socket.socketpair()
+    with theirs:
+        await asyncio.get_running_loop().create_connection(lambda: connection, sock=ours)
+    connection.write(b"a")
+    assert connection.is_closing
+    await run_pending()
     assert connection.events[-1] == "ended"

@@ -19,8 +19,9 @@ class Readable(asyncio.Protocol):
 
     @property
     def is_closing(self) -> bool:
-        """Whether the connection is closing or closed."""
-        return self._transport is None or self._closing_since is not None
+        """Whether the connection is closing, closed, or lost as the last write has shown."""
+        transport = self._transport
+        return transport is None or self._closing_since is not None or transport.is_closing()
 
     @property
     def has_eof(self) -> bool:
