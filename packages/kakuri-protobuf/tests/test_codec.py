@@ -291,7 +291,7 @@ UNWRITABLE = [
     (Shapes(labels={1: "a"}), "labels[1]", "expected str, got 1"),
     (Shapes(labels=[("a", "b")]), "labels", "expected a mapping"),
     (Shapes(labels=None), "labels", "expected a mapping, got None"),
-    (Shapes(left="l", right=Inner()), "side", "one member of the oneof at most, got left, right"),
+    (Shapes(left="l", right=Inner()), "side", "at most one member of the oneof, got left, right"),
     (Shapes(unknown="x"), "unknown", "expected bytes, got 'x'"),
 ]  # fmt: skip
 

@@ -17,7 +17,7 @@ T = TypeVar("T")
 _lock = RLock()
 
 _PLAIN = "__kakuri_protobuf_plain__"
-_LATER = (
+_GENERATED_NAMES = (
     "__init__",
     "__repr__",
     "__eq__",
@@ -57,25 +57,25 @@ def _with_slots(plain: type[T]) -> type[T]:
         for name, value in plain.__dict__.items()
         if name not in names and name not in ("__dict__", "__weakref__")
     }
-    members |= _FIRST
+    members |= _UNTIL_FIRST_USE
     members["__slots__"] = names
     members["__qualname__"] = plain.__qualname__
     members[_PLAIN] = plain
-    made: type[T] = type(plain.__name__, plain.__bases__, members)
-    return made
+    slotted: type[T] = type(plain.__name__, plain.__bases__, members)
+    return slotted
 
 
 def _complete(cls: type[Any]) -> None:
     """Add the methods of a dataclass to a class, or to the one that it inherits from."""
     with _lock:
-        owner = next((one for one in cls.__mro__ if _PLAIN in one.__dict__), None)
+        owner = next((base for base in cls.__mro__ if _PLAIN in base.__dict__), None)
         if owner is None:
             return
         plain = owner.__dict__[_PLAIN]
-        made = dataclasses.dataclass(frozen=True, slots=True, kw_only=True)(plain)
-        for name in _LATER:
-            if name in made.__dict__:
-                setattr(owner, name, made.__dict__[name])
+        generated = dataclasses.dataclass(frozen=True, slots=True, kw_only=True)(plain)
+        for name in _GENERATED_NAMES:
+            if name in generated.__dict__:
+                setattr(owner, name, generated.__dict__[name])
         delattr(owner, _PLAIN)
 
 
@@ -105,7 +105,7 @@ class _Fields:
         return cls.__dataclass_fields__
 
 
-_FIRST: dict[str, Any] = {
+_UNTIL_FIRST_USE: dict[str, Any] = {
     "__init__": _init,
     "__setattr__": _refuse_assignment,
     "__delattr__": _refuse_assignment,

@@ -159,9 +159,9 @@ class _Writer(ValueWriter):
         lines = self.value(field, target, old=target)
         if field.oneof is not None:
             others = [
-                f"f{one.number}"
-                for one in self._schema.fields
-                if one.oneof == field.oneof and one is not field
+                f"f{other.number}"
+                for other in self._schema.fields
+                if other.oneof == field.oneof and other is not field
             ]
             if others:
                 lines = [*lines, f"{' = '.join(others)} = None"]
@@ -172,8 +172,8 @@ class _Writer(ValueWriter):
         target = f"f{field.number}"
         tag = field.number << 3 | field.kind.wire_type
         count = ["s[0] -= 1", "if s[0] < 0: raise too_many()"] if self._is_counting else []
-        one = [*count, *self.value(field, None)]
-        single = self._run(tag, f"if not {target}: {target} = []", one)
+        element = [*count, *self.value(field, None)]
+        single = self._run(tag, f"if not {target}: {target} = []", element)
         if not field.kind.is_packable:
             return single
         packed = [
@@ -241,7 +241,7 @@ class _Writer(ValueWriter):
                 "else:",
                 *indent(*kept),
             ]
-            self._names[f"members{number}"] = {int(one): one for one in field.type}
+            self._names[f"members{number}"] = {int(member): member for member in field.type}
         if field.key is Kind.STRING and field.kind is Kind.STRING:
             # The usual form of an entry: key first, both shorter than 128 bytes.
             is_usual = (
@@ -258,18 +258,24 @@ class _Writer(ValueWriter):
                 "else:",
                 *indent(*general),
             ]
-        one = [*count, *LENGTH, *general, "p = e"]
-        return self._run(number << 3 | LEN, f"if {target} is None: {target} = {{}}", one)
+        entry = [*count, *LENGTH, *general, "p = e"]
+        return self._run(number << 3 | LEN, f"if {target} is None: {target} = {{}}", entry)
 
-    def _run(self, tag: int, first: str, one: list[str]) -> list[str]:
-        """Return statements that read consecutive elements with the same tag."""
+    def _run(self, tag: int, first: str, element: list[str]) -> list[str]:
+        """Return statements that read consecutive elements with the same tag.
+
+        Args:
+            tag: The tag.
+            first: The statement before the first element, which creates the container.
+            element: The statements that read one element.
+        """
         return [
             f"if t == {tag}:",
             *indent(
                 first,
                 "while True:",
                 *indent(
-                    *one,
+                    *element,
                     "if p >= end:",
                     *indent("q = -1", "break"),
                     *(["a = p"] if self._keeps_unknown else []),

@@ -1,32 +1,36 @@
 """The reason why a message could not be encoded: which field, and what was expected."""
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, TypeAlias
 
 from kakuri_protobuf._errors import EncodeError
 from kakuri_protobuf._fields import Field, Label, Schema
 from kakuri_protobuf._kinds import Kind
+
+SchemaOf: TypeAlias = Callable[[type[Any]], Schema]
 
 _LONGEST = 60
 _MOST_BITS = 200
 _FLOAT_MAX = 3.4028235677973366e38  # halfway between the largest float32 and what would follow
 
 
-def find_fault(message: Any, schema: Schema, schemas: Any, depth: int) -> EncodeError | None:
+def find_fault(message: Any, schema: Schema, schema_of: SchemaOf, depth: int) -> EncodeError | None:
     """Return the first fault of a message, or None if it can be encoded.
 
     Args:
         message: The value that could not be encoded.
         schema: What it should be.
-        schemas: A function that returns the schema of a class.
+        schema_of: Returns the schema of a class.
         depth: How deeply messages may still nest.
     """
-    for path, text in _message(message, schema, schemas, depth):
+    for path, text in _message(message, schema, schema_of, depth):
         return EncodeError(text, path)
     return None
 
 
-def _message(message: Any, schema: Schema, schemas: Any, depth: int) -> Iterator[tuple[str, str]]:
+def _message(
+    message: Any, schema: Schema, schema_of: SchemaOf, depth: int
+) -> Iterator[tuple[str, str]]:
     if type(message) is not schema.cls:
         yield "", f"expected {schema.cls.__qualname__}, got {_shown(message)}"
         return
@@ -34,7 +38,7 @@ def _message(message: Any, schema: Schema, schemas: Any, depth: int) -> Iterator
         yield "", "expected messages to nest less deeply"
         return
     for field in schema.fields:
-        yield from _field(getattr(message, field.name), field, schemas, depth)
+        yield from _field(getattr(message, field.name), field, schema_of, depth)
     yield from _oneofs(message, schema)
     if schema.unknown is not None and not isinstance(getattr(message, schema.unknown), bytes):
         yield schema.unknown, f"expected bytes, got {_shown(getattr(message, schema.unknown))}"
@@ -45,18 +49,18 @@ def _oneofs(message: Any, schema: Schema) -> Iterator[tuple[str, str]]:
     for field in schema.fields:
         if field.oneof is not None and getattr(message, field.name) is not None:
             members.setdefault(field.oneof, []).append(field.name)
-    for name, those in members.items():
-        if len(those) > 1:
-            yield name, f"expected one member of the oneof at most, got {', '.join(those)}"
+    for name, names in members.items():
+        if len(names) > 1:
+            yield name, f"expected at most one member of the oneof, got {', '.join(names)}"
 
 
-def _field(value: Any, field: Field, schemas: Any, depth: int) -> Iterator[tuple[str, str]]:
+def _field(value: Any, field: Field, schema_of: SchemaOf, depth: int) -> Iterator[tuple[str, str]]:
     if field.label is Label.REPEATED:
         if not isinstance(value, (tuple, list)):
             yield field.name, f"expected a tuple, got {_shown(value)}"
             return
         for index, element in enumerate(value):
-            yield from _value(element, field, f"{field.name}[{index}]", schemas, depth)
+            yield from _value(element, field, f"{field.name}[{index}]", schema_of, depth)
     elif field.label is Label.MAP:
         if not isinstance(value, Mapping):
             yield field.name, f"expected a mapping, got {_shown(value)}"
@@ -65,18 +69,18 @@ def _field(value: Any, field: Field, schemas: Any, depth: int) -> Iterator[tuple
         key_field = Field("key", 1, field.key, Label.REQUIRED)
         for key, element in value.items():
             path = f"{field.name}[{_shown(key)}]"
-            yield from _value(key, key_field, path, schemas, depth)
-            yield from _value(element, field, path, schemas, depth)
+            yield from _value(key, key_field, path, schema_of, depth)
+            yield from _value(element, field, path, schema_of, depth)
     elif value is not None or field.label is not Label.OPTIONAL:
-        yield from _value(value, field, field.name, schemas, depth)
+        yield from _value(value, field, field.name, schema_of, depth)
 
 
 def _value(
-    value: Any, field: Field, path: str, schemas: Any, depth: int
+    value: Any, field: Field, path: str, schema_of: SchemaOf, depth: int
 ) -> Iterator[tuple[str, str]]:
     kind = field.kind
     if kind in (Kind.MESSAGE, Kind.GROUP):
-        for inner, text in _message(value, schemas(field.type), schemas, depth - 1):
+        for inner, text in _message(value, schema_of(field.type), schema_of, depth - 1):
             yield f"{path}.{inner}" if inner else path, text
         return
     expected = _expectation(value, kind)

@@ -32,10 +32,10 @@ class Field:
     """One field of a message.
 
     Attributes:
-        name: Of the attribute.
-        number: On the wire.
-        kind: Of a value, of an element if the field is repeated, or of a value if it is a map.
-        label: How often it may occur.
+        name: Name of the attribute.
+        number: Number of the field on the wire.
+        kind: Kind of the value; of each element of a repeated field, or each value of a map.
+        label: How often the field may occur.
         type: Class of the enum or message; None for other kinds.
         is_packed: Whether the elements are written together.
         oneof: Name of the oneof that the field is a member of.
@@ -144,15 +144,15 @@ def _unwrap(hint: Any) -> tuple[Any, tuple[Any, ...]]:
 
 
 def _field(name: str, hint: Any, metadata: tuple[Any, ...], place: str) -> Field:
-    numbers = [one for one in metadata if type(one) is int]
+    numbers = [mark for mark in metadata if type(mark) is int]
     if len(numbers) != 1:
         raise UnsupportedTypeError(f"{place}: expected one field number, got {numbers}")
     known = (int, Kind, Mark, OneOf, Default)
-    for one in metadata:
-        if not isinstance(one, known):
-            raise UnsupportedTypeError(f"{place}: expected a mark of this package, got {one!r}")
-    marks = [one for one in metadata if isinstance(one, Mark)]
-    oneofs = [one.name for one in metadata if isinstance(one, OneOf)]
+    for mark in metadata:
+        if not isinstance(mark, known):
+            raise UnsupportedTypeError(f"{place}: expected a mark of this package, got {mark!r}")
+    marks = [mark for mark in metadata if isinstance(mark, Mark)]
+    oneofs = [mark.name for mark in metadata if isinstance(mark, OneOf)]
     oneof = oneofs[0] if oneofs else None
     hint, kinds, label = _label(hint, metadata, marks, place)
     if oneof is not None and label is not Label.OPTIONAL:
@@ -177,7 +177,7 @@ def _label(
 ) -> tuple[Any, tuple[Any, ...], Label]:
     """Return the type of a value, the metadata that concerns it, and the label of the field."""
     if get_origin(hint) in (Union, types.UnionType):
-        members = [one for one in get_args(hint) if one is not type(None)]
+        members = [member for member in get_args(hint) if member is not type(None)]
         if len(members) != 1 or Mark.REQUIRED in marks:
             raise UnsupportedTypeError(f"{place}: expected X or X | None, got {hint}")
         inner, extra = _unwrap(members[0])
@@ -207,11 +207,11 @@ def _map(name: str, number: int, hint: Any, place: str) -> Field:
 
 
 def _kind(hint: Any, metadata: tuple[Any, ...], place: str) -> tuple[Kind, Any]:
-    named = [one for one in metadata if isinstance(one, Kind)]
-    if named:
-        if len(named) > 1 or _PYTHON.get(named[0]) is not hint:
-            raise UnsupportedTypeError(f"{place}: expected a type that {named[0].value} fits")
-        return named[0], None
+    kinds = [mark for mark in metadata if isinstance(mark, Kind)]
+    if kinds:
+        if len(kinds) > 1 or _PYTHON.get(kinds[0]) is not hint:
+            raise UnsupportedTypeError(f"{place}: expected a type that {kinds[0].value} fits")
+        return kinds[0], None
     if hint is int:
         raise UnsupportedTypeError(
             f"{place}: expected a kind of integer, such as Int32 or UInt64, got int"

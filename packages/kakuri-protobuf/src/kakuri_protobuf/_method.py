@@ -12,7 +12,7 @@ class Method(Generic[Request, Response_co]):
     """One call that a service offers.
 
     Attributes:
-        path: Of the HTTP/2 request in gRPC, such as `/runtime.v1.RuntimeService/Version`.
+        path: Path of the gRPC request, such as `/runtime.v1.RuntimeService/Version`.
         request: Class of the messages that the client sends.
         response: Class of the messages that the server sends.
         client_streams: Whether the client sends any number of messages instead of one.

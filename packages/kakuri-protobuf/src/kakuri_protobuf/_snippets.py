@@ -23,8 +23,9 @@ ZEROS: dict[Kind, Any] = {
 ZIGZAG = [value >> 1 ^ -(value & 1) for value in range(128)]
 CONTINUED = bytes(range(0x80, 0x100))
 
-# Expressions that convert a varint of more than seven bits to the value of its kind.
-LONG = {
+# Statements that convert `v` from a varint to the value of its kind. Only a varint of one byte is
+# short, so the long ones also have to drop bits that the kind does not have.
+FROM_LONG_VARINT = {
     Kind.INT32: ["v &= 0xFFFFFFFF", "if v > 0x7FFFFFFF: v -= 0x100000000"],
     Kind.INT64: ["if v > 0x7FFFFFFFFFFFFFFF: v -= 0x10000000000000000"],
     Kind.UINT32: ["v &= 0xFFFFFFFF"],
@@ -34,7 +35,7 @@ LONG = {
     Kind.BOOL: ["v = v != 0"],
     Kind.ENUM: ["v &= 0xFFFFFFFF", "if v > 0x7FFFFFFF: v -= 0x100000000"],
 }
-SHORT = {
+FROM_SHORT_VARINT = {
     Kind.SINT32: ["v = zigzag[v]"],
     Kind.SINT64: ["v = zigzag[v]"],
     Kind.BOOL: ["v = v != 0"],
@@ -59,14 +60,15 @@ LENGTH = [
 def varint_lines(kind: Kind) -> list[str]:
     """Return statements that read a varint into `v` and move `p` after it."""
     lines = ["v = b[p]"]
-    if kind in SHORT:
-        lines += ["if v < 128:", *indent("p += 1", *SHORT[kind]), "else:"]
+    if kind in FROM_SHORT_VARINT:
+        lines += ["if v < 128:", *indent("p += 1", *FROM_SHORT_VARINT[kind]), "else:"]
     else:
         lines += ["if v < 128: p += 1", "else:"]
-    return [*lines, *indent("v, p = read_varint(b, p)", *LONG[kind])]
+    return [*lines, *indent("v, p = read_varint(b, p)", *FROM_LONG_VARINT[kind])]
 
 
 def assignment(field: Field, target: str | None, value: str) -> list[str]:
+    """Return the statement that sets a variable, or without one appends to the field's list."""
     if target is None:
         return [f"f{field.number}.append({value})"]
     return [f"{target} = {value}"]

@@ -108,7 +108,9 @@ class ValueWriter:
     def is_open(self, field: Field) -> bool:
         """Return whether a field's enum is open, and record its values."""
         is_open = issubclass(field.type, Enum)
-        members = _Members(field.type) if is_open else {int(one): one for one in field.type}
+        members = (
+            _Members(field.type) if is_open else {int(member): member for member in field.type}
+        )
         self._names[f"members{field.number}"] = members
         return is_open
 

@@ -52,12 +52,13 @@ class Codec:
         key: Equal for equal types: see `_type_key`.
         first: Decodes a document in the layout of the last one: returns a value or NO_MATCH, or
             raises ValueError for a document that the general path has to explain.
-        within: The last limits that `is_within` accepted: a program uses the same ones each time.
+        accepted_limits: The limits that `is_within` accepted last: a program uses the same ones
+            each time.
     """
 
     __slots__ = (
-        "__weakref__", "_depth", "_known", "_learned", "_readers", "_runs", "annotation", "first",
-        "key", "shape", "within",
+        "__weakref__", "_depth", "_known", "_parsed", "_readers", "_runs", "accepted_limits",
+        "annotation", "first", "key", "shape",
     )  # fmt: skip
 
     def __init__(self, shape: Shape, annotation: Any) -> None:
@@ -65,11 +66,11 @@ class Codec:
         self.annotation = annotation
         self.key: Any = None
         self._depth: int | None = None
-        self.within = DEFAULT_LIMITS
+        self.accepted_limits = DEFAULT_LIMITS
         self.first: Callable[[str], Any] = lambda _: NO_MATCH
         self._readers: list[Callable[[str], Any]] = []
         self._known: set[Layout] = set()
-        self._learned = 0
+        self._parsed = 0
         # By the identities of the shapes of item and key, which live as long as the codec.
         self._runs: dict[tuple[int, int], Runs | None] = {}
 
@@ -106,13 +107,13 @@ class Codec:
 
         They are compiled for the default limits, and accept nothing nested deeper than the type.
         """
-        if limits is self.within:
+        if limits is self.accepted_limits:
             return True
         if self._depth is None:
             self._depth = depth_of(self.shape)
         if self._depth > limits.max_depth or limits[1:] != DEFAULT_LIMITS[1:]:
             return False
-        self.within = limits
+        self.accepted_limits = limits
         return True
 
     def runs_of(self, item: Shape, key: Shape | None) -> Runs | None:
@@ -131,9 +132,9 @@ class Codec:
 
     def learn(self, text: str) -> None:
         """Add the layout of a valid document that no decoder accepted."""
-        may_learn = self._learned < _MAX_PARSED and len(text) <= _LARGE
+        may_learn = self._parsed < _MAX_PARSED and len(text) <= _LARGE
         if may_learn and self._readers and len(self._known) <= MAX_LEARNED:
-            self._learned += 1
+            self._parsed += 1
             self.learn_value(text, parse(text, DEFAULT_LIMITS, last_key_wins=False))
 
     def learn_value(self, text: str, value: Any) -> None:
@@ -182,8 +183,8 @@ class UnionCodec(Codec):
 
     def learn(self, text: str) -> None:
         """Add the layout to the codec of the record that the tag selects."""
-        if self._learned < _MAX_PARSED * len(self._members) and len(text) <= _LARGE:
-            self._learned += 1
+        if self._parsed < _MAX_PARSED * len(self._members) and len(text) <= _LARGE:
+            self._parsed += 1
             value = parse(text, DEFAULT_LIMITS, last_key_wins=False)
             assert isinstance(self.shape, Union)
             member = self._members.get(value.get(self.shape.tag)) if type(value) is dict else None
@@ -277,8 +278,8 @@ def _classes(shape: Shape) -> Iterator[type[Any]]:
             yield from _classes(shape.value)
             yield from _classes(shape.key)
         case FixedTuple(items=inside) | Union(members=inside):
-            for one in inside:
-                yield from _classes(one)
+            for part in inside:
+                yield from _classes(part)
 
 
 def _type_key(annotation: Any) -> Any:

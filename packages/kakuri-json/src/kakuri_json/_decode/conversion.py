@@ -18,7 +18,7 @@ INVALID = object()
 """The result of converting a value that has a fault."""
 
 
-class Found(NamedTuple):
+class LocatedFault(NamedTuple):
     """A fault, and the position of its value in the text."""
 
     path: Path
@@ -61,8 +61,8 @@ class Cursor(Protocol):
         With a shape, the iterator may also yield lists of pairs: members that were read at once.
         """
 
-    def many(self, item: Shape) -> tuple[list[Any], bool]:
-        """Read as many items at once as possible, possibly none.
+    def read_run(self, item: Shape) -> tuple[list[Any], bool]:
+        """Read a run of items at once, as long as possible; it may be empty.
 
         Returns:
             The items, and whether the cursor is at another one.
@@ -112,7 +112,7 @@ class ValueCursor:
             yield key
         self._depth -= 1
 
-    def many(self, item: Shape) -> tuple[list[Any], bool]:  # noqa: ARG002
+    def read_run(self, item: Shape) -> tuple[list[Any], bool]:  # noqa: ARG002
         return [], True
 
     def find(self, value: Any, key: str, missing: Any) -> tuple[Any, int | None]:
@@ -137,7 +137,7 @@ class Conversion:
     """
 
     def __init__(self, cursor: Cursor, limits: Limits) -> None:
-        self.faults: list[Found] = []
+        self.faults: list[LocatedFault] = []
         self.cursor = cursor
         self.limits = limits
 
@@ -150,7 +150,7 @@ class Conversion:
         Raises:
             TooManyFaults: This is the last fault that is reported.
         """
-        self.faults.append(Found(path, message, position))
+        self.faults.append(LocatedFault(path, message, position))
         if len(self.faults) == MAX_FAULTS:
             raise TooManyFaults
         return INVALID

@@ -83,8 +83,8 @@ def _sequence(
     simple = scalar_converter(item)
     items: list[Any] = []
     for _ in cursor.items(value):
-        many, is_at_item = cursor.many(item)
-        items += many
+        run, is_at_item = cursor.read_run(item)
+        items += run
         if len(items) > most or (is_at_item and len(items) == most):
             del conversion.faults[before:]
             cursor.abandon(start, value)
@@ -253,16 +253,16 @@ def _record(
         if field is not None:
             simple = scalar_converter(field.shape)
             if simple is not None:
-                one = simple(conversion, field.shape, cursor.begin(), inside, begin)
+                converted = simple(conversion, field.shape, cursor.begin(), inside, begin)
             else:
-                one = yield field.shape, inside
-            arguments[field.name] = one
+                converted = yield field.shape, inside
+            arguments[field.name] = converted
             continue
-        one = cursor.begin()
+        member = cursor.begin()
         if key == shape.tag:
             has_tag = True
-            if one != shape.tag_value:
-                expected = f"expected {shorten(shape.tag_value)}, got {shorten(one)}"
+            if member != shape.tag_value:
+                expected = f"expected {shorten(shape.tag_value)}, got {shorten(member)}"
                 conversion.fault(inside, expected, begin)
         elif not shape.ignore_unknown:
             known = ", ".join(map(shorten, fields)) or "no field"
@@ -271,9 +271,9 @@ def _record(
                 inside, f"expected one of {known}, got {shorten(key)}{suggestion}", begin
             )
         else:
-            cursor.whole(one)
+            cursor.whole(member)
             continue
-        cursor.skip(one)
+        cursor.skip(member)
     if not has_tag:
         conversion.fault(
             (path, shape.tag), f"expected {shorten(shape.tag_value)}, got nothing", start

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
-from kakuri_json._decode.conversion import INVALID, Conversion, Found, Path
+from kakuri_json._decode.conversion import INVALID, Conversion, LocatedFault, Path
 from kakuri_json._types.describe import describe, shorten
 from kakuri_json._types.formats import READERS, native_class
 from kakuri_json._types.shapes import (
@@ -88,7 +88,7 @@ def check_constraints(
         if len(conversion.faults) == before + 1 and conversion.faults[-1].path is path:
             # The message of the constraint says more than that of the shape.
             message = f"expected {describe(shape)}, got {shorten(value)}"
-            conversion.faults[-1] = Found(path, message, start)
+            conversion.faults[-1] = LocatedFault(path, message, start)
         return INVALID
     for constraint in shape.constraints:
         if not constraint.holds(result):

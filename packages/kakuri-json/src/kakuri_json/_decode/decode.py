@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, overload
 
 from kakuri_json._decode.codec import BY_IDENTITY, Codec, codec_of
 from kakuri_json._decode.compile_decoder import NO_MATCH
-from kakuri_json._decode.conversion import Conversion, Found, Path, ValueCursor
+from kakuri_json._decode.conversion import Conversion, LocatedFault, Path, ValueCursor
 from kakuri_json._decode.convert import convert_value
 from kakuri_json._decode.text_cursor import LARGE, TextCursor
 from kakuri_json._errors import Fault, JSONSyntaxError, LimitError, ValidationError
@@ -76,7 +76,9 @@ def decode(data: Data, type: Any = object, *, limits: Limits | None = None) -> A
         except KeyError:
             codec = None
         if codec is not None and (
-            limits is None or limits is codec.within or codec.is_within(limits_or_default(limits))
+            limits is None
+            or limits is codec.accepted_limits
+            or codec.is_within(limits_or_default(limits))
         ):
             read = codec.first  # CPython 3.11 loads a slot faster than it looks for a method there
             try:
@@ -124,7 +126,7 @@ def decode_slowly(codec: Codec, text: str, limits: Limits) -> Any:
     return result
 
 
-def _validation_error(faults: list[Found], text: str | None = None) -> ValidationError:
+def _validation_error(faults: list[LocatedFault], text: str | None = None) -> ValidationError:
     if text is None:
         return ValidationError(
             tuple(Fault(_path_text(path), message) for path, message, _ in faults)

@@ -17,7 +17,7 @@ ReadTexts: TypeAlias = Callable[[list[Any]], list[Any] | None]
 
 def reader_of_strings(item: Shape, *, escaped: bool) -> ReadTexts:
     """Return a function that reads strings of a shape from the texts between their quotes."""
-    hold = _holding(item)
+    are_valid = _shape_check(item)
 
     def read(texts: list[Any]) -> list[Any] | None:
         if escaped:
@@ -25,14 +25,14 @@ def reader_of_strings(item: Shape, *, escaped: bool) -> ReadTexts:
                 texts = unescape_all(texts)  # type: ignore[assignment]  # a list remains one
             except ValueError:
                 return None
-        return texts if hold(texts) else None
+        return texts if are_valid(texts) else None
 
     return read
 
 
 def reader_of_pairs(key: Shape, value: Shape, *, escaped: bool) -> ReadTexts:
     """Return a function that reads members from the texts between the quotes of both parts."""
-    keys_hold, values_hold = _holding(key), _holding(value)
+    are_valid_keys, are_valid_values = _shape_check(key), _shape_check(value)
 
     def read(pairs: list[Any]) -> list[Any] | None:
         keys: Sequence[str]
@@ -46,7 +46,7 @@ def reader_of_pairs(key: Shape, value: Shape, *, escaped: bool) -> ReadTexts:
                 return None
             if keys is not plain[0] or values is not plain[1]:
                 pairs = list(zip(keys, values, strict=True))
-        return pairs if keys_hold(keys) and values_hold(values) else None
+        return pairs if are_valid_keys(keys) and are_valid_values(values) else None
 
     return read
 
@@ -69,14 +69,14 @@ def read_accepted(found: list[Any], read: ReadTexts) -> list[Any]:
     return good
 
 
-def _holding(shape: Shape) -> Callable[[Sequence[str]], bool]:
+def _shape_check(shape: Shape) -> Callable[[Sequence[str]], bool]:
     """Return a function that checks whether all strings meet a shape's constraints."""
     constraints = shape.constraints if isinstance(shape, Constrained) else ()
-    tests = [_test(constraint) for constraint in constraints]
-    return lambda texts: all(test(texts) for test in tests)
+    checks = [_constraint_check(constraint) for constraint in constraints]
+    return lambda texts: all(check(texts) for check in checks)
 
 
-def _test(constraint: Constraint) -> Callable[[Sequence[str]], bool]:
+def _constraint_check(constraint: Constraint) -> Callable[[Sequence[str]], bool]:
     """Return a function that checks whether all strings meet a constraint."""
     holds: Callable[[str], object] = constraint.holds
     low, high = constraint.min_length, constraint.max_length

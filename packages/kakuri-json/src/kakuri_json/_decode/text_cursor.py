@@ -167,7 +167,7 @@ class TextCursor:
                 raise self._unexpected(position, "',' or '}'", in_object=True)
             position = skip_space(text, position + 1)
 
-    def many(self, item: Shape) -> tuple[list[Any], bool]:
+    def read_run(self, item: Shape) -> tuple[list[Any], bool]:
         return self._read_run(item, None)
 
     def _read_run(self, item: Shape, key: Shape | None) -> tuple[list[Any], bool]:
@@ -205,12 +205,12 @@ class TextCursor:
         found, where = missing, start
         for name in self.members(value):
             where = self.position
-            one = self.begin()
+            member = self.begin()
             if name == key:
                 # `encode` writes the tag first, and the members after it are read later.
-                found = self.whole(one)
+                found = self.whole(member)
                 break
-            self.skip(one)
+            self.skip(member)
         else:
             where = start
             self._depth += 1

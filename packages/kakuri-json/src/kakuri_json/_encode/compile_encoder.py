@@ -261,24 +261,21 @@ class _Source:
     def _conditional(self, item: Field, name: str, key: str) -> str:
         """Return the name of the text of a field that is omitted if it has its default."""
         part = name.replace("v", "p")
-        if item.default is None and item.default_factory is None:
-            absent = f"{name} is None"
-        else:
-            absent = self._absent(item, name)
+        default_is_none = item.default is None and item.default_factory is None
+        absent = f"{name} is None" if default_is_none else self._absent(item, name)
         shape = item.shape
-        if isinstance(shape, Union) and item.default is None and item.default_factory is None:
+        if isinstance(shape, Union) and default_is_none:
             rest = [member for member in shape.members if member != Scalar("null")]
             shape = rest[0] if len(rest) == 1 else shape
         kind = _kind(shape)
-        if kind in ("string", "integer"):
-            cls = "str" if kind == "string" else "int"
-            self.conditions.append(f"({absent} or {name}.__class__ is {cls})")
-            text = f'"{{{name}}}"' if kind == "string" else f"{{{name}}}"
-            if kind == "string":
-                self.texts.append(name)
-            else:
-                absent_is_none = item.default is None and item.default_factory is None
-                self.integers.append(f"({name} or 0)" if absent_is_none else name)
+        if kind == "string":
+            self.conditions.append(f"({absent} or {name}.__class__ is str)")
+            self.texts.append(name)
+            text = f'"{{{name}}}"'
+        elif kind == "integer":
+            self.conditions.append(f"({absent} or {name}.__class__ is int)")
+            self.integers.append(f"({name} or 0)" if default_is_none else name)
+            text = f"{{{name}}}"
         else:
             write = self.constant(_value(shape, self.known))
             self.lines += [

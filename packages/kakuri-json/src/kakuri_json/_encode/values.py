@@ -138,9 +138,9 @@ def _members(value: Any) -> list[tuple[str, Any]]:
     if record.tag is not None:
         pairs.append((record.tag, record.tag_value))
     for item in record.fields:
-        one = getattr(value, item.name)
-        if not (item.omit_default and is_default(item, one)):
-            pairs.append((item.json_name, one))
+        member = getattr(value, item.name)
+        if not (item.omit_default and is_default(item, member)):
+            pairs.append((item.json_name, member))
     return pairs
 
 

@@ -74,6 +74,8 @@ _PLAIN = re.compile(PLAIN).match
 _ESCAPE = re.compile(
     r'\\(?:["\\/bfnrt]|u[dD][89abAB][0-9a-fA-F]{2}\\u[0-9a-fA-F]{4}|u[0-9a-fA-F]{4})'
 ).match
+_ESCAPE_BEGUN = re.compile(r"\\(?:u[0-9a-fA-F]{0,3})?\Z").match
+_HIGH_SURROGATE = re.compile(r"\\u[dD][89abAB][0-9a-fA-F]{2}(?:\\(?:u[0-9a-fA-F]{0,3})?)?\Z").match
 _NUMBER_CHARACTERS = re.compile(r"[-+0-9.eE]*+").match
 _WORD_CHARACTERS = re.compile("[A-Za-z]*+").match
 _WORDS = {"true": True, "false": False, "null": None}
@@ -148,7 +150,7 @@ class IncrementalParser:
             raise TypeError(f"expected bytes as a chunk, got {type(data).__name__}")
         if self._ended:
             raise RuntimeError("receive_data was called after the end of the document")
-        self._drop()
+        self._drop_consumed()
         if not data:
             self._ended = True
         try:
@@ -177,12 +179,13 @@ class IncrementalParser:
         except (JSONSyntaxError, LimitError) as error:
             raise self._located(error, self._text) from None
 
-    def _drop(self) -> None:
-        done = self._text[: self._at]
-        lines = done.count("\n")
-        self._bytes_before += len(done.encode())
+    def _drop_consumed(self) -> None:
+        """Drop the text before the position, and add it to where the buffer begins."""
+        consumed = self._text[: self._at]
+        lines = consumed.count("\n")
+        self._bytes_before += len(consumed.encode())
         self._lines_before += lines
-        after_line = len(done) - (done.rfind("\n") + 1)
+        after_line = len(consumed) - (consumed.rfind("\n") + 1)
         self._column_before = after_line if lines else self._column_before + after_line
         self._text = self._text[self._at :]
         self._at = 0
@@ -388,7 +391,3 @@ class IncrementalParser:
         keys.add(text)
         self._state = _State.COLON
         return Event(EventKind.KEY, text)
-
-
-_ESCAPE_BEGUN = re.compile(r"\\(?:u[0-9a-fA-F]{0,3})?\Z").match
-_HIGH_SURROGATE = re.compile(r"\\u[dD][89abAB][0-9a-fA-F]{2}(?:\\(?:u[0-9a-fA-F]{0,3})?)?\Z").match

@@ -42,7 +42,10 @@ class Options(TypedDict, total=False):
 _EXPECTED: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "tag": ("a string", lambda value: isinstance(value, str)),
     "tag_value": ("a string", lambda value: isinstance(value, str)),
-    "rename": ("a mapping or a function", lambda one: callable(one) or isinstance(one, Mapping)),
+    "rename": (
+        "a mapping or a function",
+        lambda value: callable(value) or isinstance(value, Mapping),
+    ),
     "omit_defaults": ("true or false", lambda value: isinstance(value, bool)),
     "unknown": ("'error' or 'ignore'", lambda value: value in ("error", "ignore")),
 }

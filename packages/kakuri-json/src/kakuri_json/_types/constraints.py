@@ -216,8 +216,12 @@ def constrain(shape: Shape, constraints: tuple[Constraint, ...]) -> Shape:
     match shape:
         case Union(tag=None):
             null = Scalar("null")
-            members = (one if one == null else constrain(one, constraints) for one in shape.members)
-            return Union(tuple(members))
+            return Union(
+                tuple(
+                    member if member == null else constrain(member, constraints)
+                    for member in shape.members
+                )
+            )
         case Constrained():
             return constrain(shape.inner, shape.constraints + constraints)
     for constraint in constraints:

@@ -17,6 +17,7 @@ Hints: TypeAlias = dict[str, tuple[Any, Scope]]
 
 _CONSTANT = (list, dict, tuple, set, frozenset, str, int, float, bool, bytes)
 """Factories that always return an equal value."""
+_CONSTRUCTORS_OF_OBJECT = (object.__new__, object.__init__)
 
 
 def _is_constant(factory: Any) -> bool:
@@ -97,18 +98,17 @@ def _check_constructor(cls: Any, names: list[str]) -> None:
     if _is_generated(cls.__init__) and "__init__" in cls.__dict__:
         return
     # The signature of object's constructor accepts anything.
-    makers = [one for one in (cls.__new__, cls.__init__) if one not in _OF_OBJECT]
-    if names and not makers:
+    constructors = [
+        method for method in (cls.__new__, cls.__init__) if method not in _CONSTRUCTORS_OF_OBJECT
+    ]
+    if names and not constructors:
         raise UnsupportedTypeError(f"expected an __init__ of {cls!r}, got that of object")
     try:
-        for maker in makers:
-            inspect.signature(maker).bind(None, **dict.fromkeys(names))
+        for constructor in constructors:
+            inspect.signature(constructor).bind(None, **dict.fromkeys(names))
     except (TypeError, ValueError) as error:
         expected = f"expected an __init__ of {cls!r} that takes its fields"
         raise UnsupportedTypeError(f"{expected}, got one that does not: {error}") from None
-
-
-_OF_OBJECT = (object.__new__, object.__init__)
 
 
 def _is_generated(init: Any) -> bool:

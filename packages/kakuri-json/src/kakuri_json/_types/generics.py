@@ -26,7 +26,9 @@ ToShape: TypeAlias = Callable[[Any, Scope], Shape]
 
 def shapes_of(annotations: Iterable[Any], scope: Scope, to_shape: ToShape) -> Arguments:
     """Return the shapes of type arguments; NoShape for those without a JSON form."""
-    return tuple(_shape_or_reason(partial(to_shape, one, scope)) for one in annotations)
+    return tuple(
+        _shape_or_reason(partial(to_shape, annotation, scope)) for annotation in annotations
+    )
 
 
 def _shape_or_reason(read: Callable[[], Shape]) -> Shape | NoShape:
@@ -44,8 +46,8 @@ def _parameters(owner: Any) -> tuple[Any, ...]:
     """
     known = getattr(owner, "__parameters__", ()) or getattr(owner, "__type_params__", ())
     bases = getattr(owner, "__dict__", {}).get("__orig_bases__", ())
-    found = (one for base in bases for one in getattr(base, "__parameters__", ()))
-    return known or tuple(dict.fromkeys(found))
+    inherited = (name for base in bases for name in getattr(base, "__parameters__", ()))
+    return known or tuple(dict.fromkeys(inherited))
 
 
 def bind(owner: Any, arguments: Arguments | None, to_shape: ToShape) -> dict[Any, Shape | NoShape]:
@@ -159,7 +161,7 @@ def _resolved(cls: Any, annotations: dict[str, Any]) -> dict[str, Any]:
     if not annotations:
         return {}
     module = getattr(sys.modules.get(cls.__module__), "__dict__", {})
-    parameters = {one.__name__: one for one in getattr(cls, "__type_params__", ())}
+    parameters = {variable.__name__: variable for variable in getattr(cls, "__type_params__", ())}
     # get_type_hints() only accepts an object with annotations. Names are looked up as usual: in the
     # module first, then in the class.
     carrier = types.new_class(cls.__name__, (), {}, lambda body: body.update(
