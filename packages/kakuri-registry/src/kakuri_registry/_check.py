@@ -13,7 +13,12 @@ from kakuri_registry._loading import bad_tombstone, load_accepted, load_events
 from kakuri_registry._recovery import text_or_bytes
 from kakuri_registry._rows import RowReader
 from kakuri_registry._schema import SCHEMA_VERSION, refuse_foreign
-from kakuri_registry._sqlite_errors import is_damage, translate_os_error, translate_sqlite_error
+from kakuri_registry._sqlite_errors import (
+    is_damage,
+    translate_os_error,
+    translate_sqlite_error,
+    unreadable_message,
+)
 from kakuri_registry._statements import SELECT, SELECT_TOMBSTONES
 from kakuri_registry._store import StoreProblem
 from kakuri_registry._tombstone_rows import read_tombstone
@@ -70,6 +75,9 @@ def _checked(database: Path) -> StoreReport:
         with closing(sqlite3.connect(uri, uri=True, isolation_level=None)) as connection:
             connection.text_factory = text_or_bytes
             return _report(connection)
+    except UnicodeDecodeError as error:
+        problem = f"the file is damaged, and can't be read: {unreadable_message(error)}"
+        return StoreReport(0, (StoreProblem(problem),))
     except sqlite3.Error as error:
         raise translate_sqlite_error(error, database) from error
     finally:

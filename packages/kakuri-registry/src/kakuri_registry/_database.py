@@ -7,6 +7,7 @@ from pathlib import Path
 
 from kakuri_registry._directory import open_file, sync_directory
 from kakuri_registry._schema import check_schema, migrate, prepare
+from kakuri_registry._sqlite_errors import unreadable_message
 from kakuri_registry._store import StoreProblem
 from kakuri_registry._write_ahead_log import LoggedPages, check_log, read_logged_pages
 
@@ -56,6 +57,9 @@ def open_database(path: Path, log_bytes: int) -> tuple[sqlite3.Connection, Store
         with suppress(sqlite3.OperationalError):  # not possible on a full disk
             (_, complete, _) = connection.execute("PRAGMA wal_checkpoint").fetchone()
         migrate(connection, str(path))
+    except UnicodeDecodeError as error:
+        connection.close()
+        raise unreadable_message(error) from error
     except BaseException:
         connection.close()
         raise

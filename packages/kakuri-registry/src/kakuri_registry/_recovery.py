@@ -120,7 +120,7 @@ def _read(path: Path) -> tuple[dict[object, Row], int, list[Row]]:
                 if isinstance(workload_id, str | bytes) and isinstance(row_version, int):
                     version = max(version, row_version)
                     if workload_id not in found or found[workload_id][1] < row_version:
-                        found[workload_id] = row
+                        found[workload_id] = _with_failures(row)
         reader = RowReader()
         with suppress(sqlite3.DatabaseError):
             for _, text in connection.execute(SELECT_ACCEPTED):
@@ -132,9 +132,17 @@ def _read(path: Path) -> tuple[dict[object, Row], int, list[Row]]:
                             found[change.workload_id] = tuple(map(storable, row_of(change)))
         with suppress(sqlite3.DatabaseError):
             for row in connection.execute(COPY_TOMBSTONES):
+                if not (isinstance(row[0], int) and isinstance(row[1], str | bytes)):
+                    break
                 tombstones.append(row)
                 version = max(version, row[0])
     return found, version, tombstones
+
+
+def _with_failures(row: Row) -> Row:
+    """Return a row with 0 failures if the number is missing, which the new table does not allow."""
+    at = COLUMNS.index("failures")
+    return row if row[at] is not None else (*row[:at], 0, *row[at + 1 :])
 
 
 def _rows(connection: sqlite3.Connection, names: list[str | None]) -> Iterator[Row]:

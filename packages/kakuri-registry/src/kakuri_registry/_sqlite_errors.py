@@ -13,6 +13,14 @@ class Damaged(sqlite3.DatabaseError):
     sqlite_errorcode = sqlite3.SQLITE_CORRUPT
 
 
+def unreadable_message(error: UnicodeDecodeError) -> Damaged:
+    """Return the error for a message of SQLite that sqlite3 can't decode.
+
+    Such a message quotes the name of a table or an index, which was damaged.
+    """
+    return Damaged(f"the schema has text that is not valid UTF-8: {error.object!r:.200}")
+
+
 def translate_sqlite_error(error: sqlite3.Error, path: Path) -> StoreError:
     """Return the StoreError for an error of SQLite; `path` is the database."""
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
@@ -20,6 +28,8 @@ def translate_sqlite_error(error: sqlite3.Error, path: Path) -> StoreError:
         return StoreFull(f"the disk is full: can't write {str(path)!r}")
     if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
         return StoreLocked(f"another process has {str(path)!r} open")
+    if str(error).startswith("no such "):  # a table or a column
+        return StoreFailed(f"the tables of the store {str(path)!r} are damaged: {error}")
     return StoreFailed(f"the store {str(path)!r} failed: {error}")
 
 

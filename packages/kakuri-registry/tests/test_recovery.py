@@ -1,0 +1,88 @@
+"""Recovery of databases that are damaged in ways of which SQLite's own errors are unusual."""
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from kakuri_registry import Change, SQLiteStore, StoreFailed, WorkloadEntry, check_store
+from kakuri_registry._recovery import recover
+from kakuri_workload import Run, WorkloadState
+from kakuri_workload.testing import workload
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """A store with three workloads."""
+    path = tmp_path / "state" / "kakuri.db"
+    entries = [
+        WorkloadEntry(workload(f"w-{number}"), Run(WorkloadState.PENDING), number, 0.0, 0.0)
+        for number in (1, 2, 3)
+    ]
+    with closing(SQLiteStore(path)) as store:
+        store.write([
+            Change(each.workload.id, each.version, each, (), is_registration=True)
+            for each in entries
+        ])  # fmt: skip
+    with closing(SQLiteStore(path)) as store:  # writes the rows of the registrations
+        store.load()
+        store.write([
+            Change(each.workload.id, each.version + 1, each, (), is_registration=False)
+            for each in entries
+        ])  # fmt: skip
+    return path
+
+
+def ids_of(path: Path) -> list[str]:
+    with closing(SQLiteStore(path)) as store:
+        return sorted(entry.workload.id for entry in store.load().entries)
+
+
+def change_schema(path: Path, table: str, old: str, new: str) -> None:
+    """Change the text of a table in the schema, and nothing else."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("PRAGMA writable_schema = ON")
+        done = connection.execute(
+            "UPDATE sqlite_schema SET sql = replace(sql, ?, ?) WHERE name = ? AND instr(sql, ?)",
+            (old, new, table, old),
+        )
+        assert done.rowcount == 1
+
+
+def test_schema_whose_text_is_not_utf_8_is_reported_and_recovered(path):
+    content = path.read_bytes()
+    damaged = content.replace(b"eventsevents", b"ev\xffntsevents", 1)
+    damaged = damaged.replace(b"CREATE TABLE events", b"CREATE TUBLE events", 1)
+    assert damaged != content
+    path.write_bytes(damaged)
+    report = check_store(path)
+    assert [problem.is_damage for problem in report.problems] == [True]
+    assert "the schema has text that is not valid UTF-8" in report.problems[0].message
+    with closing(SQLiteStore(path)) as store:
+        loaded = store.load()
+    assert "3 workloads were recovered" in loaded.problems[0].message
+    assert ids_of(path) == ["w-1", "w-2", "w-3"]
+
+
+def test_row_without_a_number_of_failures_is_recovered_with_none(path):
+    change_schema(path, "workloads", "failures INTEGER NOT NULL DEFAULT 0", "failures INTEGER")
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("UPDATE workloads SET failures = NULL WHERE id = 'w-2'")
+    assert recover(path)[1] == 3
+    assert ids_of(path) == ["w-1", "w-2", "w-3"]
+
+
+def test_tombstone_without_an_id_ends_the_tombstones_and_loses_no_workload(path):
+    change_schema(path, "tombstones", "id TEXT NOT NULL", "id TEXT")
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("INSERT INTO tombstones (number) VALUES (1)")
+    assert recover(path)[1] == 3
+    assert ids_of(path) == ["w-1", "w-2", "w-3"]
+
+
+def test_damaged_name_of_a_column_is_an_error_that_says_so_and_changes_nothing(path):
+    change_schema(path, "registry", "identity TEXT", "idEntlty TEXT")
+    before = path.read_bytes()
+    with pytest.raises(StoreFailed, match=r"the tables of the store .* are damaged: no such col"):
+        ids_of(path)
+    assert path.read_bytes() == before
