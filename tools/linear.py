@@ -32,7 +32,7 @@ _UNBOUNDED = 1_000  # repeats up to here are bounded by the expression itself
 _ENDINGS = ("\0", "\n", "!", "a\r\n!")
 _NOT_SEARCHED_AT_RANDOM = {
     # They receive whole lines, and each of these matches.
-    "kakuri_zones.logs._format": {"_lines", "RECORDS"},
+    "kakuri_zones.logs._format": {"_LINES", "RECORDS"},
     "kakuri_zones.logs._records": {"RECORDS"},
 }
 _SEARCHES = re.compile(r"\b(\w+)\.(?:search|sub|subn|split|findall|finditer)\b")

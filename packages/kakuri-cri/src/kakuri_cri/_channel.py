@@ -45,7 +45,7 @@ class Channel(Protocol):
         Cancelling the call also cancels it on the server.
 
         Args:
-            path: Of the method, such as `/runtime.v1.RuntimeService/Version`.
+            path: Path of the method, such as `/runtime.v1.RuntimeService/Version`.
             request: The encoded message.
             timeout: Seconds for the whole call, including connecting; None for no limit.
 

@@ -23,7 +23,7 @@ class ContainerCalls(Caller):
         The call is not idempotent; see `run_pod_sandbox`. The image must be on the node.
 
         Args:
-            sandbox_id: Of a sandbox that is ready.
+            sandbox_id: A sandbox that is ready.
             config: With `metadata`, which names the container in its sandbox.
             sandbox_config: The configuration that the sandbox was created with.
             timeout: Seconds; `timeouts.usual` if None.
@@ -56,7 +56,7 @@ class ContainerCalls(Caller):
         requires success as well, but containerd 1.6 raises NotFound.
 
         Args:
-            container_id: Of the container.
+            container_id: The container.
             grace_seconds: Seconds before the container is killed, added to `timeouts.usual`; 0 to
                 kill it at once.
         """
@@ -90,7 +90,7 @@ class ContainerCalls(Caller):
 
         Args:
             labels: All of them must match exactly.
-            sandbox_id: Of the sandbox whose containers to return; empty for all.
+            sandbox_id: The sandbox whose containers to return; empty for all.
             timeout: Seconds; `timeouts.usual` if None.
         """
         selected = api.ContainerFilter(label_selector=labels, pod_sandbox_id=sandbox_id)
@@ -116,7 +116,7 @@ class ContainerCalls(Caller):
         """Change the limits of a container; they are in force when the call returns.
 
         Args:
-            container_id: Of the container.
+            container_id: The container.
             resources: A field that is 0 or empty keeps its value.
             annotations: For the runtime.
             timeout: Seconds; `timeouts.usual` if None.
@@ -133,7 +133,7 @@ class ContainerCalls(Caller):
         """Write a checkpoint of a running container to an archive of the host.
 
         Args:
-            container_id: Of the container.
+            container_id: The container.
             location: Path of the archive.
             timeout_seconds: After which the runtime stops the command; 0 for the runtime's default.
 
@@ -158,7 +158,7 @@ class ContainerCalls(Caller):
         answer over `MAX_RECEIVED` fails with RESOURCE_EXHAUSTED.
 
         Args:
-            container_id: Of a running container.
+            container_id: A running container.
             command: Program and arguments.
             timeout_seconds: After which the runtime kills the command; 0 for no limit, in which
                 case the call has no deadline either.

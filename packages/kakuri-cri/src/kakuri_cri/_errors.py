@@ -40,7 +40,7 @@ class CriError(Exception):
 
     Attributes:
         call: Name of the call in the protocol, such as `RunPodSandbox`.
-        message: Of the runtime or the channel, printable and at most 4096 characters.
+        message: What the runtime or the channel says, printable and at most 4096 characters.
         code: Name of the gRPC status.
     """
 

@@ -31,7 +31,7 @@ class GrpcChannel:
         """Create a channel; the first call connects.
 
         Args:
-            endpoint: Of the runtime, such as `unix:/run/containerd/containerd.sock`.
+            endpoint: Where the runtime listens, such as `unix:/run/containerd/containerd.sock`.
             max_received: Limit of one answer, in bytes.
 
         Raises:

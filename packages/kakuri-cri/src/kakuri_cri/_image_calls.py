@@ -48,7 +48,7 @@ class ImageCalls(Caller):
             image: The name of the image.
             timeout: Seconds; None for no limit, because a registry may be slow.
             auth: Credentials for the registry.
-            sandbox_config: Of the sandbox that the image is for, if there is one.
+            sandbox_config: The sandbox that the image is for, if there is one.
 
         Raises:
             CriError: The call failed.

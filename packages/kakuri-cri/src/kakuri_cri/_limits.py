@@ -11,9 +11,9 @@ class Timeouts:
     """Seconds that calls may take; the defaults are the kubelet's.
 
     Attributes:
-        usual: Of calls without a timeout of their own. StopContainer and ExecSync add their grace
+        usual: For calls without a timeout of their own. StopContainer and ExecSync add their grace
             time or timeout to it.
-        run_pod_sandbox: Of RunPodSandbox, which may boot a virtual machine.
+        run_pod_sandbox: For RunPodSandbox, which may boot a virtual machine.
     """
 
     usual: float = 120.0

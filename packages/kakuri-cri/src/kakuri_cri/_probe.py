@@ -21,7 +21,7 @@ class ProbeResult:
         handlers: Features by the name of a runtime handler; the default handler has an empty name.
             None if the runtime does not list its handlers (before CRI 1.30).
         conditions: By type; `RuntimeReady` and `NetworkReady` are required by the protocol.
-        features: Of the runtime as a whole; None before CRI 1.31.
+        features: What the runtime as a whole supports; None before CRI 1.31.
         cgroup_driver: None if the runtime does not report it (before CRI 1.28).
     """
 

@@ -18,7 +18,7 @@ class SandboxCalls(Caller):
         that exists. To try again, increase `metadata.attempt`.
 
         Args:
-            config: Of the sandbox, with `metadata`, which names it.
+            config: The sandbox to run, with `metadata`, which names it.
             handler: Name of the runtime handler; empty for the runtime's default.
 
         Raises:
@@ -82,7 +82,7 @@ class SandboxCalls(Caller):
         What the runtime does with them is its choice (CRI 1.33); older ones raise Unimplemented.
 
         Args:
-            sandbox_id: Of the sandbox.
+            sandbox_id: The sandbox.
             overhead: Resources that the sandbox itself needs.
             resources: The sum over its containers.
             timeout: Seconds; `timeouts.usual` if None.

@@ -51,7 +51,7 @@ class StatsCalls(Caller):
 
         Args:
             labels: All of them must match exactly.
-            sandbox_id: Of the sandbox whose containers to return; empty for all.
+            sandbox_id: The sandbox whose containers to return; empty for all.
             timeout: Seconds; `timeouts.usual` if None.
         """
         selected = api.ContainerStatsFilter(label_selector=labels, pod_sandbox_id=sandbox_id)

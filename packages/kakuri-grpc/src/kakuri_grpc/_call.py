@@ -116,7 +116,7 @@ class Call(Generic[Request, Answer]):
                 await self._exchange.send(data, end=end)
         except ExchangeEnded as ended:
             if not self._exchange.is_complete:  # else the answer says how it ended
-                raise self._failure(ended) from None
+                raise self._error_of_early_end(ended) from None
 
     async def receive(self) -> Answer | None:
         """Return the server's next message, or None if the call has ended with OK.
@@ -127,14 +127,14 @@ class Call(Generic[Request, Answer]):
             MessageTooLarge: The message exceeds `Limits.received`; the call is cancelled.
         """
         if self._error is not None:
-            raise self._failed()
+            raise self._error_to_raise()
         try:
             return await self._receive()
         except asyncio.CancelledError:
             self.cancel()
             raise
         except ExchangeEnded as ended:
-            self._fail(self._failure(ended))
+            self._fail(self._error_of_early_end(ended))
         except MessageTooLarge as error:
             self._fail(error.with_traceback(None))
         except CompressedMessage as error:
@@ -143,7 +143,7 @@ class Call(Generic[Request, Answer]):
             self._fail(undecodable(self._method, error))
         except StatusError as error:
             self._fail(error.with_traceback(None))
-        raise self._failed()
+        raise self._error_to_raise()
 
     async def _receive(self) -> Answer | None:
         if self.metadata is None:
@@ -173,10 +173,10 @@ class Call(Generic[Request, Answer]):
             check_trailers(fields, self._timeout)
         except GRPCError as error:
             self._error = error.with_traceback(None)
-            raise self._failed() from None
+            raise self._error_to_raise() from None
         if not self._reader.is_empty:
             self._error = status_error(StatusCode.INTERNAL, "the last message was cut off")
-            raise self._failed()
+            raise self._error_to_raise()
 
     async def sole_answer(self) -> Answer:
         """Return the message of a call that has exactly one.
@@ -211,14 +211,14 @@ class Call(Generic[Request, Answer]):
         self._driver.deadlines.discard(self)
         self._exchange.cancel(ErrorCode.CANCEL)
 
-    def _failed(self) -> Exception:
-        """Return what the call failed with, to be raised.
+    def _error_to_raise(self) -> Exception:
+        """Return a copy of what the call failed with.
 
-        A copy: what is raised holds the frames of its traceback, and they hold the call.
+        A raised error holds the frames of its traceback, and they hold the call.
         """
         return copy(cast("Exception", self._error))
 
-    def _failure(self, ended: ExchangeEnded) -> Exception:
+    def _error_of_early_end(self, ended: ExchangeEnded) -> Exception:
         """Return the error to raise for an exchange that ended early."""
         if self._is_late:
             return DeadlineExceeded(self._timeout or 0.0)
@@ -230,6 +230,3 @@ def undecodable(method: Method[Any, Any], error: DecodeError) -> StatusError:
     """Return the status of a call whose answer is not a message of its method."""
     text = f"the answer is not a {method.response.__name__}: {error}"
     return status_error(StatusCode.INTERNAL, text)
-
-
-AnyCall = Call[Any, Any]

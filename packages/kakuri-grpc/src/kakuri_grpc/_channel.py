@@ -64,7 +64,7 @@ class Channel:
         """
         if not endpoints:
             raise ValueError("expected an endpoint")
-        self._endpoints = [parsed_endpoint(one) for one in endpoints]
+        self._endpoints = [parsed_endpoint(endpoint) for endpoint in endpoints]
         if tls is not None and not isinstance(tls, ClientTLS):
             raise TypeError(f"expected ClientTLS as tls, got {tls!r:.80}")
         if not isinstance(authority, str):

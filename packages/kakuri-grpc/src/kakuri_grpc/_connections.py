@@ -113,7 +113,7 @@ class Connections:
 
     def _start_attempt(self) -> asyncio.Task[ChannelDriver]:
         self._attempt = asyncio.get_running_loop().create_task(self._connect())
-        self._attempt.add_done_callback(self._attempted)
+        self._attempt.add_done_callback(self._attempt_done)
         return self._attempt
 
     def _going_away(self) -> None:
@@ -163,7 +163,7 @@ class Connections:
             raise ConnectFailed(str(endpoint), f"{reason}: {failed}") from failed
         return driver
 
-    def _attempted(self, attempt: asyncio.Task[ChannelDriver]) -> None:
+    def _attempt_done(self, attempt: asyncio.Task[ChannelDriver]) -> None:
         self._attempt = None
         if attempt.cancelled():
             return

@@ -56,7 +56,7 @@ class ChannelDriver(ClientDriver):
         loop: The event loop of the connection.
         interval: Seconds of silence before a ping; None for never. Doubled by `too_many_pings`, and
             the next connection of the channel inherits it.
-        deadlines: Of its calls.
+        deadlines: The deadlines of its calls.
         has_answered: Whether a call was answered, whatever its status.
         good_head: Fields of the last valid head of a gRPC response. Equal header blocks result in
             the same object, so repeated heads are not checked again.
@@ -74,8 +74,8 @@ class ChannelDriver(ClientDriver):
         """Create the connection.
 
         Args:
-            authority: Of the requests.
-            scheme: Of the requests.
+            authority: `:authority` of the requests.
+            scheme: `:scheme` of the requests.
             limits: What the server may do.
             keepalive: When to ping.
             going_away: Called when the server announces that it accepts no more calls (GOAWAY).
@@ -90,7 +90,7 @@ class ChannelDriver(ClientDriver):
         self._authority = authority
         self._scheme = scheme
         self._heads: dict[_Key, tuple[PreparedRequest, Fields]] = {}
-        self._seen: set[_Key] = set()  # of these, that had a new timeout
+        self._seen: set[_Key] = set()  # sent once; the second time, the head is remembered
         self._is_ready = self._loop.create_future()
         self._idle_waiter: asyncio.Future[None] | None = None
         self._closes_when_idle = False
@@ -98,15 +98,15 @@ class ChannelDriver(ClientDriver):
         self._ping_timeout = keepalive.timeout
         self._pinged_at = self._acknowledged_at = -math.inf
         self._keepalive: asyncio.TimerHandle | None = None
-        self._doubt: asyncio.Future[None] | None = None
+        self._liveness_check: asyncio.Future[None] | None = None
 
-    # Room for calls: none while a ping checks whether the server still works.
+    # Room for calls: there is none during a liveness check (see call_expired).
 
     @property
     def has_room(self) -> bool:
         """Whether a call can be sent without waiting."""
         return (
-            self._doubt is None
+            self._liveness_check is None
             and not self._waiting
             and self.connection.available_streams > self._granted
         )
@@ -117,8 +117,8 @@ class ChannelDriver(ClientDriver):
         Raises:
             ExchangeEnded: The connection no longer accepts calls, and this one was not sent.
         """
-        while self._doubt is not None:
-            await asyncio.shield(self._doubt)
+        while self._liveness_check is not None:
+            await asyncio.shield(self._liveness_check)
         if not self.has_room:
             await super().wait_for_room()
 
@@ -181,29 +181,25 @@ class ChannelDriver(ClientDriver):
     def _prepare(
         self, path: str, metadata: Fields, timeout: float | None
     ) -> tuple[PreparedRequest, Fields]:
-        """Return the head of a request, and the fields that come after it.
+        """Return the head of a request, and the fields to send after it.
 
-        A timeout that was there before is part of the head, which then is encoded as a whole. One
-        that is new stays apart, as in calls whose timeout is the rest of another.
+        A timeout that is used again becomes part of the head, which is then encoded as a whole. The
+        first time it is sent after a head without it, because timeouts that are the rest of another
+        one differ from call to call.
         """
         key = path, metadata, timeout
-        if timeout is None or key in self._seen:
-            extra = () if timeout is None else timeout_fields(timeout)
-            self._remember(key, (self._head(path, (*metadata, *extra)), ()))
-        else:
+        if timeout is not None and key not in self._seen:
             if len(self._seen) >= _REMEMBERED_HEADS:
                 self._seen.clear()
             self._seen.add(key)
             base = path, metadata, None
-            if base not in self._heads:
-                self._remember(base, (self._head(path, metadata), ()))
-            return self._heads[base][0], timeout_fields(timeout)
-        return self._heads[key]
-
-    def _remember(self, key: _Key, value: tuple[PreparedRequest, Fields]) -> None:
+            head, _ = self._heads.get(base) or self._prepare(*base)
+            return head, timeout_fields(timeout)
+        extra = () if timeout is None else timeout_fields(timeout)
         if len(self._heads) >= _REMEMBERED_HEADS:
             self._heads.clear()
-        self._heads[key] = value
+        prepared = self._heads[key] = self._head(path, (*metadata, *extra)), ()
+        return prepared
 
     def _head(self, path: str, fields: Fields) -> PreparedRequest:
         head = Request(b"POST", path.encode(), self._authority, (*_HEAD, *fields), self._scheme)
@@ -264,11 +260,11 @@ class ChannelDriver(ClientDriver):
             self._going_away()
         elif isinstance(event, PingAcknowledged):
             self._acknowledged_at = self.last_received
-            self._end_doubt()
+            self._end_liveness_check()
 
     def _ended(self, error: RemoteProtocolError | None) -> None:
         super()._ended(error)
-        self._end_doubt()
+        self._end_liveness_check()
 
     def _streams_changed(self) -> None:
         super()._streams_changed()
@@ -294,7 +290,7 @@ class ChannelDriver(ClientDriver):
             message = f"expected an answer to a ping within {self._ping_timeout:g} s"
             self.fail(message, ErrorCode.NO_ERROR)
             return
-        self._end_doubt()
+        self._end_liveness_check()
         if self.interval is None:
             return
         if not self.connection.open_streams:
@@ -320,16 +316,16 @@ class ChannelDriver(ClientDriver):
         """
         now = self._loop.time()
         is_silent = now - self.last_received >= min(now - began, self._ping_timeout)
-        if not is_silent or self._doubt is not None or self.connection.is_over:
+        if not is_silent or self._liveness_check is not None or self.connection.is_over:
             return
         if self._pinged_at <= self.last_received:
             has_sent_more = self.last_received > self._acknowledged_at
             if not has_sent_more and now - self._pinged_at < _PING_PAUSE:
                 return
             self._ping(now)
-        self._doubt = self._loop.create_future()
+        self._liveness_check = self._loop.create_future()
 
-    def _end_doubt(self) -> None:
-        if self._doubt is not None:
-            doubt, self._doubt = self._doubt, None
-            doubt.set_result(None)
+    def _end_liveness_check(self) -> None:
+        if self._liveness_check is not None:
+            check, self._liveness_check = self._liveness_check, None
+            check.set_result(None)

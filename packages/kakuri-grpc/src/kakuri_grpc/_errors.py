@@ -180,8 +180,8 @@ class LocalError(GRPCError, RuntimeError):
 
 
 _CLASSES: dict[StatusCode, type[KnownStatusError]] = {
-    one.code: one
-    for one in (
+    error.code: error
+    for error in (
         Cancelled,
         InvalidArgument,
         NotFound,

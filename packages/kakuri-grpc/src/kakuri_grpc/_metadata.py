@@ -21,7 +21,7 @@ _TIMEOUT = re.compile(rb"([0-9]{1,8})([HMSmun])")
 _UNITS = {"H": 3600.0, "M": 60.0, "S": 1.0, "m": 1e-3, "u": 1e-6, "n": 1e-9}
 _LARGEST = 99_999_999
 _PRECISE = 99_999
-_OF_HTTP = frozenset(
+_HTTP_FIELDS = frozenset(
     {"te", "content-type", "content-length", "host", "connection", "keep-alive",
      "proxy-connection", "transfer-encoding", "upgrade"}
 )  # fmt: skip
@@ -49,7 +49,7 @@ def encode_metadata(metadata: Iterable[tuple[str, str | bytes]]) -> tuple[Field,
         if not _NAME.fullmatch(name):
             raise ValueError(f"expected the name of metadata in lower case, got {name!r}")
         is_reserved = name.startswith("grpc-") and name != "grpc-status-details-bin"
-        if is_reserved or name in _OF_HTTP:
+        if is_reserved or name in _HTTP_FIELDS:
             raise ValueError(f"expected a free name of metadata, got {name!r}")
         if name.endswith("-bin"):
             if not isinstance(value, bytes):
@@ -71,7 +71,7 @@ def decode_metadata(fields: Iterable[Field]) -> Metadata:
     metadata: list[tuple[str, str | bytes]] = []
     for raw, value in fields:
         name = raw.decode("ascii", "replace")
-        if name in _OF_PROTOCOL:
+        if name in _CALL_FIELDS:
             continue
         if name.endswith("-bin"):
             metadata += [(name, decode_base64(part)) for part in value.split(b",")]
@@ -80,7 +80,7 @@ def decode_metadata(fields: Iterable[Field]) -> Metadata:
     return tuple(metadata)
 
 
-_OF_PROTOCOL = frozenset(
+_CALL_FIELDS = frozenset(
     {"te", "content-type", "grpc-status", "grpc-message", "grpc-timeout", "grpc-encoding",
      "grpc-accept-encoding"}
 )  # fmt: skip

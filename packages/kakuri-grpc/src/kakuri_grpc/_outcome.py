@@ -39,7 +39,7 @@ def check_trailers(fields: Fields, timeout: float | None) -> Metadata:
 
     Args:
         fields: The trailers, or the head if there is nothing else.
-        timeout: Of the call.
+        timeout: Seconds that the call was given; None for no limit.
 
     Raises:
         StatusError: The status is another, or there is none.
@@ -66,7 +66,7 @@ def early_end(
 
     Args:
         message: What happened.
-        code: Of the RST_STREAM frame.
+        code: What the RST_STREAM frame says.
         processed: Whether the server may have acted.
         is_connection_over: Whether the stream ended with its connection.
     """

@@ -42,9 +42,9 @@ class ServerCall:
     """The call that a handler answers, apart from its messages.
 
     Attributes:
-        path: Of the method.
+        path: Path of the method.
         metadata: What the client sent along.
-        deadline: By `time.monotonic()`; None if the client waits for ever.
+        deadline: When the client stops waiting, by `time.monotonic()`; None if it waits for ever.
         trailers: Metadata to send at the end; a handler may set it.
     """
 

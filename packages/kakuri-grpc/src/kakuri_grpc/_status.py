@@ -29,7 +29,7 @@ class StatusCode(enum.IntEnum):
     UNAUTHENTICATED = 16
 
 
-_OF_HTTP = {
+_BY_HTTP_STATUS = {
     400: StatusCode.INTERNAL,
     401: StatusCode.UNAUTHENTICATED,
     403: StatusCode.PERMISSION_DENIED,
@@ -41,7 +41,7 @@ _OF_HTTP = {
     504: StatusCode.UNAVAILABLE,
 }
 
-_OF_RESET = {
+_BY_RESET_CODE = {
     0x7: StatusCode.UNAVAILABLE,  # REFUSED_STREAM
     0x8: StatusCode.CANCELLED,
     0xB: StatusCode.RESOURCE_EXHAUSTED,  # ENHANCE_YOUR_CALM
@@ -51,19 +51,19 @@ _OF_RESET = {
 
 def status_of_http(status: int) -> StatusCode:
     """Return the code for a response without the content type of gRPC."""
-    return _OF_HTTP.get(status, StatusCode.UNKNOWN)
+    return _BY_HTTP_STATUS.get(status, StatusCode.UNKNOWN)
 
 
 def status_of_reset(code: int) -> StatusCode:
     """Return the code for a stream that the peer has reset."""
-    if code in _OF_RESET:
-        return _OF_RESET[code]
+    if code in _BY_RESET_CODE:
+        return _BY_RESET_CODE[code]
     return StatusCode.INTERNAL if code <= 0xD else StatusCode.UNKNOWN
 
 
-_OF_NUMBER = {b"%d" % code: code for code in StatusCode}
+_BY_NUMBER = {b"%d" % code: code for code in StatusCode}
 
 
 def status_of_number(number: bytes) -> StatusCode:
     """Return the code that a `grpc-status` field names; UNKNOWN for one that has no name."""
-    return _OF_NUMBER.get(number, StatusCode.UNKNOWN)
+    return _BY_NUMBER.get(number, StatusCode.UNKNOWN)

@@ -145,9 +145,8 @@ class UnaryCall:
     def receive_reset(self, reset: StreamReset) -> None:
         """Fail the call."""
         if self._head:
-            reset.processed = (
-                Processed.UNKNOWN
-            )  # it has begun to answer, so the code does not matter
+            # The server has begun to answer: whatever the code says, it may have acted.
+            reset.processed = Processed.UNKNOWN
         is_over = self._driver.connection.is_over
         what = "connection" if is_over else "call"
         message = reset.message or f"the peer ended the {what} (code {reset.code})"

@@ -155,7 +155,7 @@ class Response:
     The server does not modify it, so a handler may return a response with a bytes body repeatedly.
 
     Attributes:
-        code: Of problem details, the short name of their cause, for an access log.
+        code: Short name of the cause in problem details, for an access log.
     """
 
     code: str | None = None

@@ -45,7 +45,7 @@ class ClientConnection(Connection):
         self._unsent_stream = 1  # the first whose request has not left yet
         self._last_stream: int | None = None  # of the server's GOAWAY
         self._out.append(frames.PREFACE)
-        self._opening({frames.ENABLE_PUSH: 0})
+        self._queue_first_frames({frames.ENABLE_PUSH: 0})
 
     @property
     def available_streams(self) -> int:
@@ -215,7 +215,7 @@ class ClientConnection(Connection):
         if value != 0:  # a server never sends another value (RFC 9113 section 6.5.2)
             raise RemoteProtocolError(f"expected a server to send ENABLE_PUSH 0, got {value}")
 
-    def _left_behind(self, last: int, code: int) -> None:
+    def _end_unprocessed(self, last: int, code: int) -> None:
         if self._last_stream is not None and last > self._last_stream:
             raise RemoteProtocolError("expected a GOAWAY not to raise the last stream")
         self._last_stream = last

@@ -46,8 +46,8 @@ class Connection(InboundFields):
             raise TypeError(f"expected Limits as limits, got {limits!r:.80}")
         super().__init__(limits or Limits())
         limits = self.limits
-        self._rest = bytearray()
-        self._needed = 0
+        self._partial_frame = bytearray()
+        self._needed_bytes = 0
         self._peer_streams = 100
         self._last_peer_stream = 0
         self.peer_settings_received: bool = False
@@ -95,27 +95,27 @@ class Connection(InboundFields):
         """Process bytes from the peer; `next_event` returns the events."""
         if self._is_over or not data:
             return
-        if self._rest:
-            self._rest += data
-            if len(self._rest) < self._needed:
+        if self._partial_frame:
+            self._partial_frame += data
+            if len(self._partial_frame) < self._needed_bytes:
                 return
-            data = bytes(self._rest)
-            self._rest = bytearray()
+            data = bytes(self._partial_frame)
+            self._partial_frame = bytearray()
         try:
-            position = self._frames(data)
+            position = self._process_frames(data)
         except RemoteProtocolError as error:
             self._fail(error)
             return
         if position < len(data):
-            self._rest = bytearray(data[position:])
+            self._partial_frame = bytearray(data[position:])
 
     def receive_eof(self) -> None:
         """Handle the end of the peer's stream: every open exchange ends."""
         if not self._is_over:
             self._end(None, ErrorCode.NO_ERROR)
 
-    def _frames(self, data: bytes) -> int:
-        """Handle all whole frames; returns the position after them."""
+    def _process_frames(self, data: bytes) -> int:
+        """Process all whole frames, and return the position after them."""
         position, end = 0, len(data)
         limit, most_answers = self.limits.frame_size, self.limits.unsent_answers
         unpack, handlers = frames.HEAD.unpack_from, self._handlers
@@ -129,7 +129,7 @@ class Connection(InboundFields):
                 )
             after = position + 9 + length
             if after > end:
-                self._needed = 9 + length
+                self._needed_bytes = 9 + length
                 return position
             stream &= frames.STREAM_MASK
             if self._block_stream or not self.peer_settings_received:
@@ -142,9 +142,9 @@ class Connection(InboundFields):
             else:
                 self._count_idle()
             if self._answers > most_answers:
-                self._exceeded("unsent_answers", "answers that the peer does not read")
+                self._raise_exceeded("unsent_answers", "answers that the peer does not read")
             position = after
-        self._needed = frames.HEADER_SIZE
+        self._needed_bytes = frames.HEADER_SIZE
         return position
 
     def _check_expected(self, kind: int, flags: int, stream: int) -> None:
@@ -195,7 +195,7 @@ class Connection(InboundFields):
         self._streams.clear()
         self._ready.clear()
         self._held.clear()
-        self._rest.clear()
+        self._partial_frame.clear()
         self._events.append(ConnectionEnded(error))
 
     def _processed(self, number: int) -> Processed:  # noqa: ARG002 - clients know more
@@ -277,7 +277,7 @@ class Connection(InboundFields):
         self._end_stream(stream, reset)
         self._peer_resets += 1
         if self._peer_resets > self.limits.peer_resets:
-            self._exceeded("peer_resets", "streams that are reset and not finished")
+            self._raise_exceeded("peer_resets", "streams that are reset and not finished")
 
     def _receive_settings(self, flags: int, number: int, payload: bytes) -> None:
         if number != 0:
@@ -298,18 +298,18 @@ class Connection(InboundFields):
                 "expected entries of six bytes in SETTINGS", ErrorCode.FRAME_SIZE_ERROR
             )
         if len(payload) > 6 * self.limits.settings:
-            self._exceeded("settings", "entries of SETTINGS")
+            self._raise_exceeded("settings", "entries of SETTINGS")
         self._settings_frames += 1
         if self._settings_frames > self.limits.settings_frames:
-            self._exceeded("settings_frames", "SETTINGS frames without progress")
+            self._raise_exceeded("settings_frames", "SETTINGS frames without progress")
         for start in range(0, len(payload), 6):
             key = int.from_bytes(payload[start : start + 2], "big")
-            self._apply(key, int.from_bytes(payload[start + 2 : start + 6], "big"))
+            self._apply_setting(key, int.from_bytes(payload[start + 2 : start + 6], "big"))
         self.peer_settings_received = True
         self._answer(frames.frame(frames.SETTINGS, frames.ACK, 0))
         self._events.append(SettingsReceived())
 
-    def _apply(self, key: int, value: int) -> None:
+    def _apply_setting(self, key: int, value: int) -> None:
         if key == frames.HEADER_TABLE_SIZE:
             self._encoder.limit_table_size(value)
         elif key == frames.ENABLE_PUSH:
@@ -367,14 +367,14 @@ class Connection(InboundFields):
         last = int.from_bytes(payload[:4], "big") & frames.STREAM_MASK
         code = int.from_bytes(payload[4:8], "big")
         self._count_idle()
-        self._left_behind(last, code)
+        self._end_unprocessed(last, code)
         self._events.append(GoingAway(last, code, payload[8:]))
 
-    def _left_behind(self, last: int, code: int) -> None:
+    def _end_unprocessed(self, last: int, code: int) -> None:
         """End the streams that the peer says it will not process."""
 
-    def _opening(self, settings: dict[int, int]) -> None:
-        """Queue this side's first frames."""
+    def _queue_first_frames(self, settings: dict[int, int]) -> None:
+        """Queue SETTINGS, and a WINDOW_UPDATE that raises the connection's window to its limit."""
         limits = self.limits
         settings |= {
             frames.INITIAL_WINDOW_SIZE: limits.stream_window,

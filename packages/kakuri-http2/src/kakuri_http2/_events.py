@@ -27,7 +27,7 @@ class Request:
         fields: The other fields, names in lower case.
         scheme: `b"http"` or `b"https"`.
         end: Whether nothing follows.
-        stream: Of a received request; a client's `send` returns it.
+        stream: The stream of a received request; a client's `send` returns it.
     """
 
     method: bytes
@@ -76,7 +76,7 @@ class StreamReset:
 
     Attributes:
         stream: Its number.
-        code: Of the RST_STREAM frame, as a number, because peers may send codes without a name.
+        code: What RST_STREAM says, as a number, because peers may send codes without a name.
             For a stream that GOAWAY or the end of the connection ended, the connection's code.
         by_peer: Whether the peer ended it.
         processed: `NO` if the peer has not processed the request, so that it can be repeated.

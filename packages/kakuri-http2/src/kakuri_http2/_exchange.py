@@ -37,7 +37,7 @@ class ExchangeEnded(HTTP2Error):
     """An exchange ended before it was complete.
 
     Attributes:
-        code: Of the RST_STREAM or GOAWAY frame, as a number.
+        code: What the RST_STREAM or GOAWAY frame says, as a number.
         by_peer: Whether the peer ended it.
         processed: NO if the peer surely did nothing, so that the request can be repeated.
     """

@@ -29,10 +29,10 @@ class Head:
     Attributes:
         pseudo: The pseudo-fields by name.
         fields: The others.
-        length: Of the content, as content-length says it; None without one.
-        size: Of the fields of a request that is sent, as SETTINGS_MAX_HEADER_LIST_SIZE counts.
+        length: Bytes of content that content-length announces; None without one.
+        size: Bytes of the fields of a request to send, as SETTINGS_MAX_HEADER_LIST_SIZE counts.
         is_request: Whether the pseudo-fields were checked as those of a request already.
-        status: Of a response, once its pseudo-fields were checked; 0 until then.
+        status: Status of a response, once its pseudo-fields were checked; 0 until then.
     """
 
     pseudo: dict[bytes, bytes]

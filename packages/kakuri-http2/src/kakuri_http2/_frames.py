@@ -36,14 +36,9 @@ HEAD = struct.Struct(">IBI")
 """The nine bytes before a frame's payload: length and type in one number, flags, stream."""
 
 
-def frame_head(length: int, kind: int, flags: int, stream: int) -> bytes:
-    """Return the nine bytes before a frame's payload."""
-    return HEAD.pack(length << 8 | kind, flags, stream)
-
-
 def frame(kind: int, flags: int, stream: int, payload: bytes = b"") -> bytes:
     """Return a whole frame."""
-    return frame_head(len(payload), kind, flags, stream) + payload
+    return HEAD.pack(len(payload) << 8 | kind, flags, stream) + payload
 
 
 def header_frames(block: bytes, stream: int, flags: int, size: int) -> bytes:

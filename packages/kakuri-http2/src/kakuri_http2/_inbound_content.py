@@ -53,7 +53,7 @@ class InboundContent(Outbound):
         else:
             self._empty_frames += 1
             if self._empty_frames > self.limits.empty_frames:
-                self._exceeded("empty_frames", "empty DATA frames in a row")
+                self._raise_exceeded("empty_frames", "empty DATA frames in a row")
         if stream.length is not None or stream.is_bodiless:
             self._check_length(stream, is_end=is_end)
         is_taken = stream.receiver.receive_content(content, is_end=is_end)

@@ -60,9 +60,9 @@ class InboundFields(InboundContent):
         self._block.append(payload)
         self._block_size += len(payload)
         if len(self._block) > self.limits.continuations:
-            self._exceeded("continuations", "CONTINUATION frames in a header block")
+            self._raise_exceeded("continuations", "CONTINUATION frames in a header block")
         if self._block_size > self.limits.header_block:
-            self._exceeded("header_block", "bytes of a header block")
+            self._raise_exceeded("header_block", "bytes of a header block")
         if flags & frames.END_HEADERS:
             block, opening = b"".join(self._block), self._block_flags
             self._block_stream, self._block = 0, []
@@ -71,7 +71,7 @@ class InboundFields(InboundContent):
     def _receive_block(self, number: int, flags: int, block: bytes) -> None:
         """Handle a whole header block. It is decoded in any case, as the table depends on it."""
         if len(block) > self.limits.header_block:
-            self._exceeded("header_block", "bytes of a header block")
+            self._raise_exceeded("header_block", "bytes of a header block")
         too_large: str | None = None
         fields: Fields = ()
         try:

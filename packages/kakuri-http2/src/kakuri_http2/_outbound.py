@@ -337,7 +337,7 @@ class Outbound:
 
     # Frames that are not allowed, and frames that bring nothing forward.
 
-    def _exceeded(
+    def _raise_exceeded(
         self, limit: str, what: str, code: ErrorCode = ErrorCode.ENHANCE_YOUR_CALM
     ) -> None:
         maximum: int = getattr(self.limits, limit)
@@ -347,13 +347,13 @@ class Outbound:
         """Count a frame that makes no progress."""
         self._idle_frames += 1
         if self._idle_frames > self.limits.idle_frames:
-            self._exceeded("idle_frames", "frames without progress")
+            self._raise_exceeded("idle_frames", "frames without progress")
 
     def _count_own_reset(self) -> None:
         """Count a stream that this side has to reset."""
         self._own_resets += 1
         if self._own_resets > self.limits.own_resets:
-            self._exceeded("own_resets", "streams that have to be reset")
+            self._raise_exceeded("own_resets", "streams that have to be reset")
 
     def _receive_late(self, number: int, what: Input) -> None:
         """Handle a frame of a stream that is not open, or that the peer has ended."""

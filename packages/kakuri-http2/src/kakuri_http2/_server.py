@@ -36,7 +36,7 @@ class ServerConnection(Connection):
         self._accept = accept
         self._preface = b""
         self._has_preface = False
-        self._opening({frames.MAX_CONCURRENT_STREAMS: self.limits.concurrent_streams})
+        self._queue_first_frames({frames.MAX_CONCURRENT_STREAMS: self.limits.concurrent_streams})
 
     def receive_data(self, data: bytes) -> None:
         """Process bytes from the client; `next_event` returns the events."""

@@ -220,7 +220,7 @@ def _otherwise(*names: str) -> list[str]:
     """Return statements that reject false values of another type, which would be omitted.
 
     Args:
-        names: Of the types; the first is the usual one.
+        names: Names of the types; the first is the usual one.
     """
     types = names[0] if len(names) == 1 else f"({', '.join(names)})"
     return [f"elif v.__class__ is not {names[0]} and not isinstance(v, {types}): raise TypeError"]

@@ -145,7 +145,7 @@ class Node:
     """The description of a node.
 
     Attributes:
-        version: Of the agent.
+        version: Version of the agent.
         runtime: The kind of runtime: sidecar, cri or simulated.
         simulated: Whether workloads only seem to run.
         workloads: The number of workloads.

@@ -25,7 +25,7 @@ class Peer:
             network of one subscriber, RFC 6177), or a local user. Every local process may use all
             of 127.0.0.0/8, so the loopback addresses of both families are one peer.
         text: For logs.
-        credentials: Of a Unix socket, if the system has them.
+        credentials: Who connected to a Unix socket, if the system says so.
         is_loopback: Whether it connected to a port of this machine over loopback.
     """
 

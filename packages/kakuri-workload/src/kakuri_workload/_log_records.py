@@ -28,10 +28,10 @@ LOG_GAP = b"gap\n"
 """The line of a gap."""
 
 _TIME = r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{9}Z"
-_record = re.compile(
+_RECORD = re.compile(
     rf"(?:({_TIME}) (stdout|stderr)|- -) ([FP]) (0|[1-9][0-9]{{0,9}}) ([^\n]*)\n|gap\n".encode()
 )
-_rfc3339 = re.compile(
+_RFC3339 = re.compile(
     r"([0-9]{4}-[0-9]{2}-[0-9]{2})[Tt ]([0-9]{2}:[0-9]{2}:[0-9]{2})(?:\.([0-9]{1,9}))?"
     r"([Zz]|[+-][0-9]{2}:[0-9]{2})"
 )
@@ -104,7 +104,7 @@ def read_records(data: bytes) -> Iterator[LogRecord | None]:
     """
     end = 0
     while end < len(data):
-        found = _record.match(data, end)
+        found = _RECORD.match(data, end)
         if found is None:
             raise ValueError(f"expected a log record, got {data[end : end + 60]!r}")
         end = found.end()
@@ -153,7 +153,7 @@ def log_time(text: str) -> str:
     Raises:
         ValueError: The text is not such a time.
     """
-    found = _rfc3339.fullmatch(text)
+    found = _RFC3339.fullmatch(text)
     if found is None:
         raise ValueError(f"expected a time such as 2026-11-26T14:07:25Z, got {text[:100]!r}")
     date, time, fraction, offset = found.groups()

@@ -53,7 +53,7 @@ class MetricSample:
     Attributes:
         labels: The values of the family's labels.
         value: The value; of a histogram the sum of what was observed.
-        buckets: Of a histogram, how many observations each bucket has; not cumulated.
+        buckets: For a histogram, how many observations each bucket has; not cumulated.
     """
 
     labels: Labels
@@ -75,8 +75,8 @@ class MetricFamily:
         labels: The names of the labels.
         columns: For each label, its value in each series.
         values: The value of each series; of a histogram the sum of what was observed.
-        bounds: Of a histogram, the largest value of each bucket but the last, in ascending order.
-        buckets: Of a histogram, for each series how many observations each bucket has; not
+        bounds: For a histogram, the largest value of each bucket but the last, in ascending order.
+        buckets: For a histogram, for each series how many observations each bucket has; not
             cumulated.
     """
 
@@ -111,7 +111,7 @@ class MetricFamily:
             help: One sentence for people.
             labels: The names of the labels.
             samples: The series, each with as many labels.
-            bounds: Of a histogram, the largest value of each bucket but the last.
+            bounds: For a histogram, the largest value of each bucket but the last.
         """
         samples = tuple(samples)
         columns = tuple([each.labels[place] for each in samples] for place in range(len(labels)))

@@ -11,9 +11,9 @@ TRACE: ContextVar[str | None] = ContextVar("kakuri_daemon_trace", default=None)
 """The trace id of the current context, 32 hexadecimal digits."""
 
 _PARTS = "-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]([0-9a-f])"
-_version_00 = re.compile(f"00{_PARTS}").fullmatch
+_VERSION_00 = re.compile(f"00{_PARTS}").fullmatch
 # Of later versions, only the parts of version 00 are read (section 3.2.4).
-_later_version = re.compile(f"(?!00|ff)[0-9a-f]{{2}}{_PARTS}(?:-.*)?").fullmatch
+_LATER_VERSION = re.compile(f"(?!00|ff)[0-9a-f]{{2}}{_PARTS}(?:-.*)?").fullmatch
 
 _SAMPLED = frozenset("13579bdf")
 
@@ -49,7 +49,7 @@ def accept_traceparent(given: str | None) -> tuple[str, str]:
         given: The request's field, or None. An invalid one is ignored (section 4.3).
     """
     trace, parent = _unused_ids.pop() if _unused_ids else _make_ids()
-    match = given and (_version_00(given) or _later_version(given))
+    match = given and (_VERSION_00(given) or _LATER_VERSION(given))
     if not match:
         return trace, f"00-{trace}-{parent}-00"
     trace, flag = match.groups()

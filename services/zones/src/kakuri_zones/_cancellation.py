@@ -18,7 +18,7 @@ class Cancellation:
     """Cancels an operation.
 
     Args:
-        message: Of the StartCancelled to raise.
+        message: What the StartCancelled to raise says.
         timeout: Seconds that the call in progress may still take.
     """
 

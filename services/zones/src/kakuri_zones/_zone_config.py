@@ -68,7 +68,7 @@ def zone_config(
         spec_hash: Its `_labels.spec_hash`.
         image: The image on the node.
         log: Where the runtime writes the zone's log.
-        cgroup_parent: Of the sandbox, in the form of the runtime's cgroup driver.
+        cgroup_parent: Parent of the sandbox's cgroup, as the runtime's cgroup driver spells it.
         dns_config: The resolver configuration; None for a copy of the host's.
     """
     workload, limits = spec.workload, resources(spec.workload)

@@ -44,7 +44,7 @@ class CriProxy:
 
         Args:
             upstream: Path of the runtime's socket.
-            path: Of the proxy's socket; by default in a temporary directory.
+            path: Path of the proxy's socket; by default in a temporary directory.
             faults: Fault scripts by method; see `parse_faults`.
 
         Raises:

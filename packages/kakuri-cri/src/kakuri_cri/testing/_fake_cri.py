@@ -40,7 +40,7 @@ class FakeCri:
         faults: The faults of the next calls.
         calls: The calls that were received.
         node: Its version, conditions and handlers.
-        images: On the node and in the registry.
+        images: The images on the node and in the registry.
         unimplemented: Methods that it answers with UNIMPLEMENTED.
     """
 
@@ -58,7 +58,7 @@ class FakeCri:
         """Create a runtime.
 
         Args:
-            path: Of its socket; by default in a temporary directory.
+            path: Path of its socket; by default in a temporary directory.
             images: By name, an image or only its state.
             default_image: For every other name.
             handlers: Names of its runtime handlers; the default one has an empty name.

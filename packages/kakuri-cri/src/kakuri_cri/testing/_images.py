@@ -19,7 +19,7 @@ class FakeImages:
 
     Attributes:
         used_bytes: Total size of the images, as ImageFsInfo reports.
-        mountpoint: Of their file system, as ImageFsInfo reports.
+        mountpoint: Where their file system is mounted, as ImageFsInfo reports.
     """
 
     def __init__(self, images: Mapping[str, FakeImage], default: FakeImage) -> None:

@@ -18,8 +18,8 @@ class FakeNode:
             protocol requires; containerd 1.6 answers NOT_FOUND.
         cgroup_driver: "systemd" or "cgroupfs".
         sandbox_image: Reference of the image of sandboxes, as containerd reports it.
-        name: Of the runtime.
-        version: Of the runtime.
+        name: Name of the runtime.
+        version: Version of the runtime.
     """
 
     def __init__(self, handlers: Collection[str]) -> None:

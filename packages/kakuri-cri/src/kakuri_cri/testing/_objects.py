@@ -67,7 +67,7 @@ class FakeSandbox:
     Attributes:
         id: Its id.
         config: Its configuration.
-        metadata: Of the configuration.
+        metadata: The metadata of the configuration.
         handler: Name of its runtime handler.
         created_at: Nanoseconds since the epoch.
         ip: Its address.
@@ -133,14 +133,14 @@ class FakeContainer:
         id: Its id.
         sandbox: Its sandbox.
         config: Its configuration.
-        metadata: Of the configuration.
+        metadata: The metadata of the configuration.
         image: The image it was created from.
         image_ref: Id of the image.
         created_at: Nanoseconds since the epoch, as `started_at` and `finished_at`.
-        state: In the protocol's terms.
-        exit_code: Of its process.
-        reason: Of its exit, such as "Completed" or "Error".
-        message: Of its exit.
+        state: Its state as the protocol names it.
+        exit_code: Exit code of its process.
+        reason: Why it exited, such as "Completed" or "Error".
+        message: What the runtime adds to the reason.
         resources: Set by UpdateContainerResources; None until then.
         cpu_nanoseconds: CPU time in its statistics; None to report none.
         memory_bytes: Working set, likewise.

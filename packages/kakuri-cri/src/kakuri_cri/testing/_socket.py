@@ -30,7 +30,7 @@ class SocketServer:
     has a path that is too long for a socket.
 
     Attributes:
-        path: Of the socket.
+        path: Path of the socket.
     """
 
     def __init__(

@@ -95,7 +95,7 @@ class BlockingConnection:
         Args:
             request: The head.
             body: Its content.
-            timeouts: Of this request.
+            timeouts: Timeouts for this request.
             deadline: When the response has to be complete, by the monotonic clock.
             body_limit: Largest content of the response in bytes; None for no limit.
 

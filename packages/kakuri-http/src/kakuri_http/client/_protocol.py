@@ -254,7 +254,7 @@ class ClientProtocol(Connection):
         Args:
             request: The head.
             body: Its content.
-            timeouts: Of this request.
+            timeouts: Timeouts for this request.
             body_limit: Largest content of the response in bytes.
 
         Raises:

@@ -37,7 +37,7 @@ class CoreConnection:
     """What both roles share: the buffer, the states, and content in both directions.
 
     Attributes:
-        limits: On what the peer may send.
+        limits: What the peer may send.
         body_limit: Largest content, in bytes, of each message that begins from now on.
         request_state: State of the request's side of the current exchange.
         response_state: State of the response's side.

@@ -48,7 +48,7 @@ class HeadParser:
         """Create a parser.
 
         Args:
-            limits: On the lines and their number.
+            limits: Bounds on the lines and their number.
             folds: Whether to replace obs-fold by a space, as user agents do (RFC 9112 5.2), instead
                 of rejecting it.
         """

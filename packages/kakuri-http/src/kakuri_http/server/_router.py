@@ -126,7 +126,7 @@ class Router:
         it is called when all of the content has arrived, in `request.body`.
 
         Args:
-            method: In upper case. TRACE and CONNECT can't be added.
+            method: Name of the method in upper case. TRACE and CONNECT can't be added.
             pattern: The paths, such as `/workloads/:id`; literal segments are not percent-encoded.
             handler: Called with the request, in the request's context.
             streaming: Call the handler as soon as the head has arrived; it reads the content from

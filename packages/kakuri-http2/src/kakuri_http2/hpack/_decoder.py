@@ -77,7 +77,7 @@ class Decoder:
         table = self._table
         fields: list[Field] = []
         room = self.max_list_size
-        position = self._updates(block)
+        position = self._apply_updates(block)
         end = len(block)
         while position < end:
             byte = block[position]
@@ -113,10 +113,11 @@ class Decoder:
             raise HeaderListTooLarge(self.max_list_size)
         return tuple(fields)
 
-    def _updates(self, block: bytes) -> int:
+    def _apply_updates(self, block: bytes) -> int:
         """Apply the size updates at the beginning of a block; return the position after them."""
         position = 0
-        # Two are enough: the smallest size since the last block, and the current one (section 4.2).
+        # Encoders send two at most, the smallest size since the last block and the current one
+        # (section 4.2); a third is tolerated.
         for _ in range(3):
             if position >= len(block) or block[position] & 0xE0 != 0x20:
                 break
@@ -146,8 +147,8 @@ def read_integer(block: bytes, position: int, value: int) -> tuple[int, int]:
 
     Args:
         block: The bytes.
-        position: After the prefix.
-        value: Of the prefix.
+        position: Position after the prefix.
+        value: Value of the prefix.
     """
     for shift in range(0, 7 * MAX_INTEGER_BYTES, 7):
         byte = block[position]

@@ -25,7 +25,7 @@ class DynamicTable:
 
     Attributes:
         entries: The fields; index 0 is the newest.
-        size: Of all entries, with the overhead of each.
+        size: Bytes of all entries, with the overhead of each.
         max_size: What size may become.
         generation: Grows with each change, so that what was derived from the table can be kept
             as long as it stays the same.

@@ -32,7 +32,7 @@ def class_attributes(
     """Return the attributes for the fields of a message, or for the methods of a service.
 
     Args:
-        names: In the file.
+        names: Names in the file.
         classes: Which the body of the class refers to.
         taken: Attributes that the class has beside.
     """

@@ -91,7 +91,7 @@ class FileNode:
     """A whole file.
 
     Attributes:
-        name: Of the file, for errors.
+        name: Name of the file, for errors.
         syntax: "proto2" or "proto3".
         imports: Names of imported files with their positions; `True` for public ones.
     """

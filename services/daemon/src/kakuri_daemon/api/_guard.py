@@ -45,7 +45,7 @@ class HostGuard:
 
         Args:
             names: The server's names other than localhost.
-            loopback_only: Of IP addresses, accept only those of loopback.
+            loopback_only: Whether a Host that is an IP address has to be loopback.
             hint: How an operator allows one more name, such as "the server needs --allowed-host";
                 the refused name is appended.
         """
@@ -80,12 +80,12 @@ class HostGuard:
 
 
 def refuse_other_sites(request: Request) -> Response | None:
-    """Return 403 for a request of a page of another site or origin, or None.
+    """Return 403 for a request from a page of another site or origin; None for all others.
 
-    Requests of programs pass, and those that a user makes in a browser without a page, such as
-    an address typed by hand. A link of another site may open the entry page.
+    Requests from programs pass, and so do those that a browser makes without a page, such as for
+    an address typed by hand. A link on another site may open the entry page.
 
-    A request of a browser that changes something must also have `Sec-Fetch-Site: same-origin` and
+    A request from a browser that changes something must also have `Sec-Fetch-Site: same-origin` and
     `Kakuri-Request: 1`. A browser omits Sec-Fetch-Site if the connection is neither encrypted nor
     local, and can then only read.
     """
@@ -113,7 +113,7 @@ def refuse_other_sites(request: Request) -> Response | None:
 
 
 def refuse_browsers(request: Request) -> Response | None:
-    """Return 403 for every request of a browser, or None; for an API that only programs use."""
+    """Return 403 for every request from a browser, or None; for an API that only programs use."""
     for name in BROWSER_FIELDS:
         if name in request.headers:
             return _rejected(f"sent by a browser (field {name}); this API is for programs")

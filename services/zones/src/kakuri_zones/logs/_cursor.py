@@ -8,8 +8,8 @@ from kakuri_zones.logs._format import LinePosition
 
 # A number fits into a signed 64-bit integer, like the offset of a file.
 _NUMBER = "(0|[1-9][0-9]{0,17})"
-_cursor = re.compile(rf"{_NUMBER}\.{_NUMBER}\.{_NUMBER}(?:\.([fp])(?:\.{_NUMBER})?)?")
-_record_cursor = re.compile(r"(s)?(?:([tu])([1-9][0-9]{0,6})\.)?([0-9.fp]+)")
+_CURSOR = re.compile(rf"{_NUMBER}\.{_NUMBER}\.{_NUMBER}(?:\.([fp])(?:\.{_NUMBER})?)?")
+_RECORD_CURSOR = re.compile(r"(s)?(?:([tu])([1-9][0-9]{0,6})\.)?([0-9.fp]+)")
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -39,7 +39,7 @@ class Cursor:
         Raises:
             LogCursorError: The text is not a cursor.
         """
-        found = _cursor.fullmatch(text)
+        found = _CURSOR.fullmatch(text)
         if found is None:
             raise LogCursorError(text)
         attempt, sequence, offset = (int(found[group]) for group in (1, 2, 3))
@@ -100,7 +100,7 @@ class RecordCursor:
         Raises:
             LogCursorError: The text is not a cursor.
         """
-        found = _record_cursor.fullmatch(text)
+        found = _RECORD_CURSOR.fullmatch(text)
         if found is None:
             raise LogCursorError(text)
         begun, search, missing, position = found.groups()

@@ -36,8 +36,8 @@ MAX_ATTEMPT = 999_999_999
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 # A FIFO in place of a file must not block the thread.
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-_zone = re.compile(WORKLOAD_ID)
-_name = re.compile(r"(0|[1-9][0-9]{0,8})\.log(?:\.(0|[1-9][0-9]{0,14}))?")
+_ZONE = re.compile(WORKLOAD_ID)
+_NAME = re.compile(r"(0|[1-9][0-9]{0,8})\.log(?:\.(0|[1-9][0-9]{0,14}))?")
 
 
 READABLE = 0o644
@@ -73,7 +73,7 @@ def check_zone(zone: str) -> str:
     Raises:
         LogNameError: It is not.
     """
-    if _zone.fullmatch(zone) is None:
+    if _ZONE.fullmatch(zone) is None:
         raise LogNameError(f"expected the id of a zone, got {zone[:100]!r}")
     return zone
 
@@ -218,7 +218,7 @@ def list_zones(root: Path) -> list[str]:
             names = [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
     except FileNotFoundError:
         return []
-    return sorted(name for name in names if _zone.fullmatch(name))
+    return sorted(name for name in names if _ZONE.fullmatch(name))
 
 
 def list_files(directory: int) -> list[LogFile]:
@@ -228,7 +228,7 @@ def list_files(directory: int) -> list[LogFile]:
     with os.scandir(directory) as entries:
         names = [entry.name for entry in entries]
     for name in names:
-        found = _name.fullmatch(name)
+        found = _NAME.fullmatch(name)
         if found is None:
             continue
         try:

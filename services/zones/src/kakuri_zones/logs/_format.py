@@ -23,10 +23,10 @@ MAX_HEADER = 256
 _TIME = rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)"
 _TAGS = rb"(?::[^ \n]{0,160})?"
 _HEADER = rb"%b (?:stdout|stderr) (?:F|(P))%b " % (_TIME, _TAGS)
-_header = re.compile(_HEADER)
+_HEADER_PATTERN = re.compile(_HEADER)
 _RECORD_HEADER = rb"(%b) (stdout|stderr) (F|P)%b " % (_TIME, _TAGS)
 # The second group is the container's output, with the line feed unless the tag is `P`.
-_lines = re.compile(rb"(?:%b)?([^\n]*(?(1)|\n))(?(1)\n)" % _HEADER)
+_LINES = re.compile(rb"(?:%b)?([^\n]*(?(1)|\n))(?(1)\n)" % _HEADER)
 
 RECORD_HEADER = re.compile(_RECORD_HEADER)
 """A header; its groups are time, stream and tag."""
@@ -71,10 +71,10 @@ def decode(data: bytes, line_position: LinePosition, *, is_final: bool = False) 
         line_position = LinePosition.START
     last = data.rfind(b"\n") + 1
     if last > start:
-        parts += [content for _, content in _lines.findall(data, start, last)]
+        parts += [content for _, content in _LINES.findall(data, start, last)]
         start = last
     if start < len(data):
-        header = _header.match(data, start)
+        header = _HEADER_PATTERN.match(data, start)
         if header is not None:
             line_position = LinePosition.PARTIAL if header[1] else LinePosition.FULL
             parts.append(data[header.end() :])
@@ -88,7 +88,7 @@ def decode(data: bytes, line_position: LinePosition, *, is_final: bool = False) 
 
 def decode_start(data: bytes, limit: int, *, is_final: bool = False) -> Decoded:
     """Decode at most `limit` bytes of the first line of a block that begins where a line does."""
-    header = _header.match(data)
+    header = _HEADER_PATTERN.match(data)
     if header is None and not is_final and len(data) < MAX_HEADER and b"\n" not in data:
         return Decoded(b"", 0, LinePosition.START)
     begin, is_partial = (0, False) if header is None else (header.end(), bool(header[1]))
@@ -105,10 +105,10 @@ def decode_start(data: bytes, limit: int, *, is_final: bool = False) -> Decoded:
 
 def is_partial(header: bytes) -> bool:
     """Return whether a line with this header is continued by the next one."""
-    found = _header.match(header)
+    found = _HEADER_PATTERN.match(header)
     return found is not None and bool(found[1])
 
 
 def line_ends(data: bytes) -> list[int]:
     """Return the ends of the container's lines in complete lines of a log file."""
-    return [found.end() for found in _lines.finditer(data) if found[1] is None]
+    return [found.end() for found in _LINES.finditer(data) if found[1] is None]

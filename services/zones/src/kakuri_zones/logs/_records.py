@@ -27,9 +27,9 @@ MAX_EXAMINED = 524_288
 MIN_LIMIT = 1024
 """The smallest limit of a read of records: a header and some content."""
 
-_utc_times = re.compile(rb"([0-9]{4}-[0-9T:.-]{24}Z) [^\n]*\n")
+_UTC_TIMES = re.compile(rb"([0-9]{4}-[0-9T:.-]{24}Z) [^\n]*\n")
 _UTC_LENGTH = len("2026-11-26T14:07:25.000000001Z")
-_parts = re.compile(rb"([^.Z+]{19})(?:\.([0-9]{1,9}))?([Z+-].*)")
+_TIME_PARTS = re.compile(rb"([^.Z+]{19})(?:\.([0-9]{1,9}))?([Z+-].*)")
 
 
 class RecordReader:
@@ -159,7 +159,7 @@ class RecordReader:
             return True
         if since is None:
             return False
-        times = _utc_times.findall(data, 0, end)
+        times = _UTC_TIMES.findall(data, 0, end)
         return len(times) == data.count(b"\n", 0, end) and max(times, default=b"") < since
 
     def _selects(self, time: bytes | None, stream: bytes | None) -> bool:
@@ -277,7 +277,7 @@ def _utc(time: bytes) -> bytes | None:
     """Return the time of a header in UTC with nine digits; None if it is not a valid date."""
     if len(time) == _UTC_LENGTH and time.endswith(b"Z"):
         return time
-    found = _parts.fullmatch(time)
+    found = _TIME_PARTS.fullmatch(time)
     assert found is not None
     second, fraction, offset = found.groups()
     moment = _second(second + offset)
