@@ -61,6 +61,15 @@ def test_listing_replaces_everything_observed_before(table):
     assert state(table) is None
 
 
+def test_loss_of_a_zone_is_reported_once_its_container_answers_again(table, clock):
+    listing(table, observed(ready=False, is_stale=True))
+    assert state(table) == (State.RUNNING, None)
+    listing(table, observed(ready=False))
+    clock.now = 1.0
+    listing(table, observed(ready=False))
+    assert state(table) == (State.FAILED, "ZoneLost")
+
+
 def test_progress_is_reported_instead_of_the_observed_state_until_it_ends(table):
     table.show_progress(PENDING)
     listing(table, observed(api.ContainerState.CONTAINER_CREATED))

@@ -16,6 +16,7 @@ from kakuri_cri import CallRefused, Runtime, api
 
 from kakuri_zones import _labels as labels
 from kakuri_zones._observed import Container
+from kakuri_zones._tasks import in_turns
 
 TOO_LARGE = "RESOURCE_EXHAUSTED"
 
@@ -87,7 +88,7 @@ class ContainerList:
     async def _list_all(self) -> list[Container]:
         # Only these small records outlive this call: the answer may have 16 MiB.
         listed = await self._cri.list_containers(labels.OURS, timeout=self._timeout)
-        found = [Container.of_listed(each) for each in listed]
+        found = [Container.of_listed(each) async for each in in_turns(listed)]
         self._parts = {each.zone_id: _Part() for each in found}
         return found
 

@@ -87,7 +87,9 @@ class Monitor:
         self._table.set_health(
             RuntimeHealth(available=True, message=self.fault, handlers=self._handlers)
         )
-        self._on_listed(self._table.end_listing(observed, begun))
+        current = self._table.end_listing(observed, begun)
+        await asyncio.sleep(0)  # with thousands of zones, each half takes some milliseconds
+        self._on_listed(current)
 
     async def _follow_events(self) -> None:
         while True:

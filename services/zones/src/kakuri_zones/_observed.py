@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from kakuri_cri import api
 from kakuri_cri.api import ContainerState
@@ -89,7 +89,7 @@ class Container:
     reason: str = ""
     message: str = ""
     image_digest: str | None = None
-    is_stale: bool = field(default=False, compare=False)
+    is_stale: bool = False
     """Whether the last request for its status failed."""
 
     @classmethod

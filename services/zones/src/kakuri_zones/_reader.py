@@ -18,7 +18,7 @@ from kakuri_workload import MAX_SPEC_BYTES, ZoneSpec, present_spelling
 from kakuri_zones import _labels as labels
 from kakuri_zones._container_list import ContainerList
 from kakuri_zones._observed import Container, ObservedZone, Sandbox, addresses, age
-from kakuri_zones._tasks import gather_bounded
+from kakuri_zones._tasks import gather_bounded, in_turns
 
 log = structlog.get_logger()
 
@@ -143,7 +143,7 @@ class RuntimeReader:
         left_out = set() if including_removed else self.being_removed
         found: list[Sandbox | Container] = []
         requests: list[Callable[[], Coroutine[Any, Any, Sandbox | Container | None]]] = []
-        for sandbox in listed_sandboxes:
+        async for sandbox in in_turns(listed_sandboxes):
             address = self._addresses.get(sandbox.id)
             if sandbox.id in left_out:
                 continue
@@ -151,7 +151,7 @@ class RuntimeReader:
                 found.append(Sandbox.of(sandbox, address))
             else:
                 requests.append(partial(self._request_sandbox, sandbox, skip_stuck=skip_stuck))
-        for container in listed_containers:
+        async for container in in_turns(listed_containers):
             last = self._containers.get(container.id)
             if container.id in left_out:
                 continue
@@ -162,7 +162,7 @@ class RuntimeReader:
         answers = await gather_bounded(requests, limit=MAX_CONCURRENT_CALLS)
         found += [each for each in answers if each is not None]
         zones: dict[str, tuple[list[Sandbox], list[Container]]] = {}
-        for each in found:
+        async for each in in_turns(found):
             sandboxes, containers = zones.setdefault(each.zone_id, ([], []))
             if isinstance(each, Sandbox):
                 sandboxes.append(each)

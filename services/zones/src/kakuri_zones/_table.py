@@ -72,8 +72,9 @@ class ZoneTable:
         for zone_id in dict.fromkeys([*self._observed, *observed, *self._reported]):
             if self._changed_at.get(zone_id, 0) <= begun:
                 found = observed.get(zone_id)
-                self._set_observed(zone_id, found)
-                self._refresh(zone_id)
+                if found != self._observed.get(zone_id) or zone_id in self._provisional:
+                    self._set_observed(zone_id, found)
+                    self._refresh(zone_id)
                 if found is not None:
                     current[zone_id] = found
         self._changed_at = {key: step for key, step in self._changed_at.items() if step > begun}

@@ -1,10 +1,21 @@
 """Helpers for asyncio tasks."""
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from typing import Any, TypeVar
 
 T = TypeVar("T")
+
+TURN_ITEMS = 500
+"""Items in a turn of the event loop: a few microseconds each, so a few milliseconds together."""
+
+
+async def in_turns(items: Iterable[T]) -> AsyncIterator[T]:
+    """Yield items, and let the event loop do other work after each `TURN_ITEMS` of them."""
+    for number, item in enumerate(items, 1):
+        yield item
+        if number % TURN_ITEMS == 0:
+            await asyncio.sleep(0)
 
 
 def consume_exception(task: asyncio.Task[Any]) -> None:
