@@ -1,7 +1,7 @@
 """Helpers for asyncio tasks."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -37,17 +37,19 @@ async def cancel_all(tasks: Iterable[asyncio.Task[Any]]) -> None:
 
 
 async def gather_bounded(
-    calls: Iterable[Callable[[], Coroutine[Any, Any, T]]], *, limit: int
+    calls: Sequence[Callable[[], Coroutine[Any, Any, T]]], *, limit: int
 ) -> list[T]:
     """Await calls, at most `limit` of them at the same time, and return their results in order.
 
     Raises:
         Exception: That of the first call that failed; the other calls continue.
     """
-    slots = asyncio.Semaphore(limit)
+    results: dict[int, T] = {}
+    waiting = enumerate(calls)
 
-    async def one(call: Callable[[], Coroutine[Any, Any, T]]) -> T:
-        async with slots:
-            return await call()
+    async def work() -> None:
+        for number, call in waiting:
+            results[number] = await call()
 
-    return await asyncio.gather(*map(one, calls))
+    await asyncio.gather(*(work() for _ in range(min(limit, len(calls)))))
+    return [results[number] for number in range(len(calls))]
