@@ -42,7 +42,7 @@ async def gather_bounded(
     """Await calls, at most `limit` of them at the same time, and return their results in order.
 
     Raises:
-        Exception: That of the first call that failed; the other calls continue.
+        Exception: That of the first call that failed; calls that have begun continue.
     """
     results: dict[int, T] = {}
     waiting = enumerate(calls)
