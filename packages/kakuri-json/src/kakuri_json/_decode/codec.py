@@ -52,12 +52,11 @@ class Codec:
         key: Equal for equal types: see `_type_key`.
         first: Decodes a document in the layout of the last one: returns a value or NO_MATCH, or
             raises ValueError for a document that the general path has to explain.
-        accepted_limits: The limits that `is_within` accepted last: a program uses the same ones
-            each time.
+        accepted: The limits that `is_within` accepted last: a program uses the same ones each time.
     """
 
     __slots__ = (
-        "__weakref__", "_depth", "_known", "_parsed", "_readers", "_runs", "accepted_limits",
+        "__weakref__", "_depth", "_known", "_parsed", "_readers", "_runs", "accepted",
         "annotation", "first", "key", "shape",
     )  # fmt: skip
 
@@ -66,7 +65,7 @@ class Codec:
         self.annotation = annotation
         self.key: Any = None
         self._depth: int | None = None
-        self.accepted_limits = DEFAULT_LIMITS
+        self.accepted = DEFAULT_LIMITS
         self.first: Callable[[str], Any] = lambda _: NO_MATCH
         self._readers: list[Callable[[str], Any]] = []
         self._known: set[Layout] = set()
@@ -107,13 +106,13 @@ class Codec:
 
         They are compiled for the default limits, and accept nothing nested deeper than the type.
         """
-        if limits is self.accepted_limits:
+        if limits is self.accepted:
             return True
         if self._depth is None:
             self._depth = depth_of(self.shape)
         if self._depth > limits.max_depth or limits[1:] != DEFAULT_LIMITS[1:]:
             return False
-        self.accepted_limits = limits
+        self.accepted = limits
         return True
 
     def runs_of(self, item: Shape, key: Shape | None) -> Runs | None:

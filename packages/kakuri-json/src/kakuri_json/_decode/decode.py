@@ -76,9 +76,7 @@ def decode(data: Data, type: Any = object, *, limits: Limits | None = None) -> A
         except KeyError:
             codec = None
         if codec is not None and (
-            limits is None
-            or limits is codec.accepted_limits
-            or codec.is_within(limits_or_default(limits))
+            limits is None or limits is codec.accepted or codec.is_within(limits_or_default(limits))
         ):
             read = codec.first  # CPython 3.11 loads a slot faster than it looks for a method there
             try:
