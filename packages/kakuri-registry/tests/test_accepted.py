@@ -26,7 +26,7 @@ from .strategies import TEXT, workloads
 RUNNING = WorkloadState.RUNNING
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 
-WORKLOADS = workloads(TEXT, st.integers(0, 2**31))
+WORKLOADS = workloads(TEXT, st.integers(1, 2**31 - 1))
 
 
 class Source:

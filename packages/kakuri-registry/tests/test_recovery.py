@@ -86,3 +86,41 @@ def test_damaged_name_of_a_column_is_an_error_that_says_so_and_changes_nothing(p
     with pytest.raises(StoreFailed, match=r"the tables of the store .* are damaged: no such col"):
         ids_of(path)
     assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        ("version", 2**53), ("version", -1), ("registered_at", -1.0), ("changed_at", 1e300),
+        ("memory_mb", 0), ("memory_mb", 2**31), ("attempt", -1),
+        ("history", "1e999\nRunning\n0\n\n\n"),
+    ],
+)  # fmt: skip
+def test_number_that_a_message_can_not_have_is_a_problem_of_its_workload_alone(path, column, value):
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute(f"UPDATE workloads SET {column} = ? WHERE id = 'w-2'", (value,))
+    with closing(SQLiteStore(path)) as store:
+        loaded = store.load()
+    assert sorted(entry.workload.id for entry in loaded.entries) == ["w-1", "w-3"]
+    assert [problem.workload_id for problem in loaded.problems] == ["w-2"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE registry SET version = 9223372036854775807",
+        "UPDATE registry SET compacted = -1",
+        "INSERT INTO accepted VALUES (-9223372036854775807, 'x')",
+        "INSERT INTO events VALUES (9223372036854775807, '', 'x')",
+    ],
+)
+def test_version_without_room_for_later_ones_is_damage_that_is_recovered(path, change):
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute(change)
+        # The rows' versions are read in a recovery, too.
+        connection.execute("INSERT INTO tombstones (number, id) VALUES (9223372036854775807, 'x')")
+    with closing(SQLiteStore(path)) as store:
+        loaded = store.load()
+    assert len(loaded.entries) == 3
+    assert loaded.version < 2**52
+    assert "3 workloads were recovered" in loaded.problems[0].message

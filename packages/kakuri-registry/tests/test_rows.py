@@ -27,9 +27,9 @@ from kakuri_workload import (
 from .strategies import ID, TEXT, workloads
 
 NUMBER = st.integers(0, 2**31 - 1)
-TIME = st.floats(0, 1e12)
+TIME = st.floats(0, 253_402_300_799)
 
-WORKLOADS = workloads(ID, NUMBER)
+WORKLOADS = workloads(ID, st.integers(1, 2**31 - 1))
 STATES = st.sampled_from(WorkloadState)
 EXIT_CODES = st.none() | st.integers(-(2**63) + 1, 2**63 - 1)
 RUNS = st.builds(

@@ -26,6 +26,7 @@ from kakuri_registry._cells import (
 )
 from kakuri_registry._events import RegistryEvent, event_index
 from kakuri_registry._frozen import EMPTY, FrozenDict
+from kakuri_registry._rows import MAX_TIME, MAX_VERSION
 
 LINES = 11
 """Lines of an event; the last one is about the node, or has the receipt of a removal."""
@@ -102,6 +103,8 @@ def _read(workload_id: str | None, items: list[str]) -> RegistryEvent:
     index, at, kind, state, reason, message, exit_code, attempt, desired, labels, last = items
     index, _, own_id = index.partition(" ")
     kind, _, trace = kind.partition(" ")
+    if not (0 <= int(index) <= MAX_VERSION and 0 <= float(at) <= MAX_TIME):
+        raise BadRow(f"expected an index and a time in events, got {index[:64]} and {at[:64]}")
     return Event(
         int(index),
         float(at),

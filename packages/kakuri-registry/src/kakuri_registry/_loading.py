@@ -13,7 +13,7 @@ from kakuri_registry._change import Change
 from kakuri_registry._entry import WorkloadEntry
 from kakuri_registry._event_rows import read_events
 from kakuri_registry._events import RegistryEvent, event_index
-from kakuri_registry._rows import RowReader
+from kakuri_registry._rows import MAX_VERSION, RowReader
 from kakuri_registry._sqlite_errors import Damaged
 from kakuri_registry._statements import (
     SELECT,
@@ -24,6 +24,11 @@ from kakuri_registry._statements import (
 from kakuri_registry._store import Loaded, StoreProblem
 from kakuri_registry._tombstone_rows import read_tombstone
 from kakuri_registry._tombstones import Tombstone
+
+
+def _is_version(cell: object) -> bool:
+    return isinstance(cell, int) and 0 <= cell <= MAX_VERSION
+
 
 _is_store_id = re.compile("[0-9a-f]{32}").fullmatch
 
@@ -50,7 +55,7 @@ def read_all(
     entries: dict[str, WorkloadEntry] = {}
     histories: dict[str, History] = {}
     row = connection.execute("SELECT version, compacted, identity FROM registry").fetchone()
-    if row is None or not all(isinstance(each, int) for each in row[:2]):
+    if row is None or not all(map(_is_version, row[:2])):
         raise Damaged(f"the registry has no valid version: {shorten(row)}")
     version, compacted, store_id = row
     rows = 0
@@ -113,6 +118,8 @@ def load_accepted(
     unreadable: list[int] = []
     for row_number, text in connection.execute(SELECT_ACCEPTED):
         number = abs(row_number)  # it is negative once the row was set aside
+        if not _is_version(number):
+            raise Damaged(f"new workloads have no valid version: {number}")
         try:
             accepted += read_accepted(reader, text)
         except BadRow as error:
@@ -155,6 +162,8 @@ def load_events(
     """
     events: dict[int, RegistryEvent] = {}  # a write that failed may have stored some twice
     for index, workload_id, text in connection.execute(SELECT_EVENTS):
+        if not _is_version(index):
+            raise Damaged(f"events have no valid index: {index}")
         try:
             events |= {event.index: event for event in read_events(workload_id, text)}
         except BadRow as error:

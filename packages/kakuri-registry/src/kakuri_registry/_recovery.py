@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 from kakuri_registry._accepted_rows import is_later_than_row, read_accepted
 from kakuri_registry._cells import BadRow
 from kakuri_registry._directory import companion, open_file, sync_directory
-from kakuri_registry._rows import COLUMNS, RowReader, row_of, storable
+from kakuri_registry._rows import COLUMNS, MAX_VERSION, RowReader, row_of, storable
 from kakuri_registry._schema import migrate, prepare
 from kakuri_registry._statements import (
     COPY_TOMBSTONES,
@@ -111,13 +111,18 @@ def _read(path: Path) -> tuple[dict[object, Row], int, list[Row]]:
         connection.execute("PRAGMA writable_schema = ON")
         with suppress(sqlite3.Error, TypeError, ValueError):  # no row, or one without a number
             (stored,) = connection.execute("SELECT version FROM registry").fetchone()
-            version = int(stored)
+            if 0 <= stored <= MAX_VERSION:
+                version = int(stored)
         with suppress(sqlite3.DatabaseError):
             existing = [row[1] for row in connection.execute("PRAGMA table_info(workloads)")]
             names = [name if name in existing else None for name in COLUMNS]
             for row in _rows(connection, names):
                 workload_id, row_version = row[:2]
-                if isinstance(workload_id, str | bytes) and isinstance(row_version, int):
+                if (
+                    isinstance(workload_id, str | bytes)
+                    and isinstance(row_version, int)
+                    and row_version <= MAX_VERSION
+                ):
                     version = max(version, row_version)
                     if workload_id not in found or found[workload_id][1] < row_version:
                         found[workload_id] = _with_failures(row)
@@ -132,10 +137,15 @@ def _read(path: Path) -> tuple[dict[object, Row], int, list[Row]]:
                             found[change.workload_id] = tuple(map(storable, row_of(change)))
         with suppress(sqlite3.DatabaseError):
             for row in connection.execute(COPY_TOMBSTONES):
-                if not (isinstance(row[0], int) and isinstance(row[1], str | bytes)):
+                number, workload_id = row[:2]
+                if not (
+                    isinstance(number, int)
+                    and number <= MAX_VERSION
+                    and isinstance(workload_id, str | bytes)
+                ):
                     break
                 tombstones.append(row)
-                version = max(version, row[0])
+                version = max(version, number)
     return found, version, tombstones
 
 

@@ -58,6 +58,10 @@ COLUMNS = (
 LARGEST = 2**63 - 1
 """The largest integer that SQLite can store: they are signed and have 64 bits."""
 
+MAX_VERSION = 2**52
+"""The largest version or index that is read. JSON is exact up to twice as much, so later ones have
+room."""
+
 MAX_STORED_TEXT = 4 << 20
 """Characters of the longest text that is stored or read; no line of an agent is so long."""
 
@@ -73,6 +77,23 @@ _OPTIONAL = frozenset(
      "ended_at", "restart_at", "command", "args", "env", "working_dir", "user", "labels", "history",
      "pull", "image_digest", "trace")
 )  # fmt: skip
+
+_SIGNED = 2**31 - 1
+MAX_TIME = 253_402_300_799
+"""The end of the year 9999, after which RFC 3339 has no times."""
+
+_RANGES = [
+    (COLUMNS.index(name), lowest, highest)
+    for lowest, highest, names in (
+        (0, MAX_VERSION, ["version"]),
+        (0, MAX_TIME, _TIMES),
+        (0, _SIGNED, ["attempt", "failures", "grace_seconds", "max_restarts"]),
+        (1, _SIGNED, ["memory_mb", "cpu_millicores"]),
+    )
+    for name in names
+]
+"""The place, the smallest and the largest value of each number. A message with another value would
+be refused as a whole, with all workloads that are listed in it."""
 
 MAX_SHARED = 1024
 """The number of texts that rows share; above it, texts are not common enough to share."""
@@ -158,6 +179,11 @@ class RowReader:
             row = [_checked(*cell) for cell in zip(COLUMNS, row, strict=True)]
             if bytes not in kinds and len(self._valid_kinds) < MAX_SHARED:
                 self._valid_kinds.add(kinds)
+        for at, lowest, highest in _RANGES:
+            if (number := row[at]) is not None and not lowest <= number <= highest:
+                raise BadRow(
+                    f"expected a number from {lowest} to {highest} in {COLUMNS[at]}, got {number!r}"
+                )
         (
             workload_id, version, state, registered_at, changed_at, address, started_at, attempt,
             desired, grace_seconds, failures, image, runtime_class, memory_mb, cpu_millicores,
@@ -237,7 +263,7 @@ class RowReader:
                 attempt, _, count = numbers.partition("*")
                 transitions.append(
                     Transition(
-                        float(at),
+                        _time(at),
                         STATES.get(state) or unknown("state", state, STATES),
                         self._name(reason[1:]) if reason else None,
                         message[1:] if message else None,
@@ -251,6 +277,14 @@ class RowReader:
         except ValueError as error:
             raise BadRow(f"expected numbers in history: {error}") from error
         return tuple(transitions)
+
+
+def _time(text: str) -> float:
+    """Return a time of a history; raises ValueError."""
+    time = float(text)
+    if not 0 <= time <= MAX_TIME:
+        raise ValueError(f"{text[:64]!r} is not a time")
+    return time
 
 
 def _history(history: History) -> str:

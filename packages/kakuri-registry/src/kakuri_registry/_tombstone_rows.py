@@ -11,7 +11,7 @@ from kakuri_workload import Removal
 
 from kakuri_registry._cells import BadRow, Cell, readable, shorten
 from kakuri_registry._change import Change
-from kakuri_registry._rows import COLUMNS, RowReader, row_of
+from kakuri_registry._rows import COLUMNS, MAX_VERSION, RowReader, row_of
 from kakuri_registry._tombstones import NewTombstone, Tombstone
 
 REMOVAL_COLUMNS = ("removed_at", "zone", "container", "log_bytes", "verified_by")
@@ -45,6 +45,8 @@ def read_tombstone(reader: RowReader, row: Sequence[Any]) -> Tombstone:
     """
     number, log_size = row[0], row[-1]
     removed_at, zone, container, log_bytes, verified_by = row[1 + len(COLUMNS) : -1]
+    if not 0 <= number <= MAX_VERSION:
+        raise BadRow(f"expected a version in number, got {number}")
     change = reader.read(row[1 : 1 + len(COLUMNS)])
     for column, cell, kind in (
         ("removed_at", removed_at, float),
