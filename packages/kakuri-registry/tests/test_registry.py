@@ -1,4 +1,6 @@
+import datetime as dt
 import gc
+import math
 import sys
 
 import pytest
@@ -604,3 +606,59 @@ def test_each_change_has_the_next_version():
     assert registry.set_desired("wl-1", DesiredState.RUN, now=7.0).version == 7  # nothing changes
     registry.remove("wl-1")
     assert registry.register(workload(), now=8.0).version == 9
+
+
+def state_of(registry):
+    return list(registry), registry.journal.index, registry.journal.after(0, 100)
+
+
+@pytest.mark.parametrize("now", ["1", None, True, dt.datetime.now(dt.UTC), math.nan, math.inf])
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda registry, now: registry.register(workload("wl-2"), now=now),
+        lambda registry, now: registry.update("wl-1", Run(RUNNING), now=now),
+        lambda registry, now: registry.restart("wl-1", now=now, restart_at=1.0),
+        lambda registry, now: registry.rerun("wl-1", now=now),
+        lambda registry, now: registry.set_desired("wl-1", DesiredState.REMOVE, now=now),
+        lambda registry, now: registry.record(EventType.NODE, now=now),
+    ],
+    ids=["register", "update", "restart", "rerun", "set_desired", "record"],
+)
+def test_change_at_an_invalid_time_is_refused_and_changes_nothing(change, now):
+    registry = WorkloadRegistry()
+    registry.register(workload(), now=0.0)
+    before = state_of(registry)
+    with pytest.raises((TypeError, ValueError), match="time"):
+        change(registry, now)
+    assert state_of(registry) == before
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda registry: registry.register(workload(5), now=0.0),
+        lambda registry: registry.register(workload("wl-2", labels="team"), now=0.0),
+        lambda registry: registry.register(workload("wl-2", labels={"team": [1]}), now=0.0),
+        lambda registry: registry.register(workload("wl-2", labels={1: "a"}), now=0.0),
+        lambda registry: registry.register(workload("wl-2"), now=0.0, trace=5),
+        lambda registry: registry.update("wl-1", RUNNING, now=0.0),
+        lambda registry: registry.update("wl-1", Run("running"), now=0.0),
+        lambda registry: registry.update("wl-1", Run(RUNNING, reason=5), now=0.0),
+        lambda registry: registry.update("wl-1", Run(RUNNING, message=b"x"), now=0.0),
+        lambda registry: registry.set_desired("wl-1", "stop", now=0.0),
+        lambda registry: registry.remove("wl-1", now="1"),
+        lambda registry: registry.remove("wl-1", now=0.0, removal="zone"),
+        lambda registry: registry.record("node", now=0.0),
+        lambda registry: registry.record(EventType.NODE, now=0.0, version=5),
+        lambda registry: registry.page(label="team"),
+        lambda registry: registry.page(label=("team", 1)),
+    ],
+)
+def test_argument_of_another_type_raises_type_error_and_changes_nothing(change):
+    registry = WorkloadRegistry()
+    registry.register(workload(), now=0.0)
+    before = state_of(registry)
+    with pytest.raises(TypeError, match="expected"):
+        change(registry)
+    assert state_of(registry) == before

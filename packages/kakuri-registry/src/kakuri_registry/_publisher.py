@@ -6,6 +6,7 @@ from typing import TypeAlias
 
 from kakuri_workload import DesiredState, EventType, History
 
+from kakuri_registry._arguments import check_entry
 from kakuri_registry._change import Change
 from kakuri_registry._entry import WorkloadEntry
 from kakuri_registry._events import RegistryEvent, workload_event
@@ -90,6 +91,7 @@ class ChangePublisher(RegistryReader):
         self._on_entry = on_entry
 
     def _put(self, before: WorkloadEntry, entry: WorkloadEntry) -> WorkloadEntry:
+        check_entry(entry)
         workload_id = entry.workload.id
         earlier, state = before.run.state, entry.run.state
         self._entries[workload_id] = entry
@@ -107,6 +109,8 @@ class ChangePublisher(RegistryReader):
         event: RegistryEvent | None = None
         is_request = before.desired is not entry.desired
         is_transition = history is not known
+        if is_request and entry.desired is DesiredState.REMOVE:
+            self._ended.set_removing(workload_id)
         if is_request or is_transition:
             # When a requested restart begins the next attempt, the desired state returns to RUN.
             # That is not a new request, so the event is the transition.

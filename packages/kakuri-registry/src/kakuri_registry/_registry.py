@@ -17,6 +17,13 @@ from kakuri_workload import (
     WorkloadState,
 )
 
+from kakuri_registry._arguments import (
+    check_entry,
+    check_kind,
+    check_run,
+    check_time,
+    check_workload,
+)
 from kakuri_registry._change import Change
 from kakuri_registry._entry import WorkloadEntry
 from kakuri_registry._errors import (
@@ -74,16 +81,16 @@ class WorkloadRegistry(ChangePublisher):
         Raises:
             DuplicateWorkload: A workload has this id already.
             RegistryFull: The registry has `max_workloads` workloads.
-            TypeError: It is not a Workload.
+            TypeError: It is not a Workload, or its id, a label or `now` is of a wrong type.
         """
-        if not isinstance(workload, Workload):
-            raise TypeError(f"expected a Workload, got {workload!r:.80}")
+        check_workload(workload)
         if workload.id in self._entries:
             raise DuplicateWorkload(workload.id)
         if len(self._entries) >= self._max_workloads:
             raise RegistryFull(self._max_workloads)
         freeze(workload)
         entry = WorkloadEntry(workload, _PENDING, self._version + 1, now, now, trace=trace)
+        check_entry(entry)
         self._entries[workload.id] = entry
         self._index.record(workload.id, None)
         event = workload_event(EventType.WORKLOAD, entry, entry.version, now, None)
@@ -94,9 +101,9 @@ class WorkloadRegistry(ChangePublisher):
     def update(self, workload_id: str, run: Run, *, now: float) -> WorkloadEntry:
         """Record an observation of a workload's run.
 
-        The state follows the state machine. A state that is not terminal may be recorded again,
-        with another reason or message for example. The fields that the observation lacks keep
-        their earlier values, and the attempt stays the entry's (`Run.after`).
+        A state that is not terminal may be recorded again, with another reason for example. The
+        fields that the observation lacks keep their earlier values, and the attempt stays the
+        entry's (`Run.after`).
 
         Args:
             workload_id: The workload.
@@ -109,6 +116,7 @@ class WorkloadRegistry(ChangePublisher):
         Raises:
             UnknownWorkload: No workload has this id.
             IllegalTransition: The state machine has no transition to the state.
+            TypeError: An argument is of another type.
 
         Example:
             registry.update("web", Run(WorkloadState.RUNNING, address="10.0.0.2"), now=time.time())
@@ -116,6 +124,7 @@ class WorkloadRegistry(ChangePublisher):
         entry = self._entries.get(workload_id)
         if entry is None:
             raise UnknownWorkload(workload_id)
+        check_run(run)
         present, state = entry.run.state, run.state
         if not present.can_become(state) and (state is not present or state.is_terminal):
             raise IllegalTransition(workload_id, present, state)
@@ -126,18 +135,10 @@ class WorkloadRegistry(ChangePublisher):
         return self._put(
             entry,
             WorkloadEntry(
-                entry.workload,
-                run,
-                self._version + 1,
-                entry.registered_at,
-                now,
-                entry.failures,
-                None,
-                entry.desired,
-                entry.grace_seconds,
-                entry.trace,
+                entry.workload, run, self._version + 1, entry.registered_at, now, entry.failures,
+                None, entry.desired, entry.grace_seconds, entry.trace,
             ),
-        )
+        )  # fmt: skip
 
     def restart(
         self,
@@ -220,8 +221,7 @@ class WorkloadRegistry(ChangePublisher):
             now: The time of the change.
             message: How the last run ended.
             exit_code: The exit code of the last run.
-            attempt: The new attempt; by default the one after the current one. It may be the
-                present one, if that has not begun.
+            attempt: The new attempt, by default the next; the present one if it has not begun.
             trace: The trace of the request for it.
 
         Returns:
@@ -251,12 +251,7 @@ class WorkloadRegistry(ChangePublisher):
         return self._put(
             entry,
             WorkloadEntry(
-                entry.workload,
-                run,
-                self._version + 1,
-                entry.registered_at,
-                changed_at=now,
-                trace=trace,
+                entry.workload, run, self._version + 1, entry.registered_at, now, trace=trace
             ),
         )
 
@@ -288,14 +283,13 @@ class WorkloadRegistry(ChangePublisher):
             UnknownWorkload: No workload has this id.
         """
         entry = self._known(workload_id)
+        check_kind(desired, DesiredState, "desired")
         if entry.desired is not DesiredState.RUN:
             grace_seconds = min(grace_seconds, entry.grace_seconds)
         if not entry.desired.can_become(desired):
             if desired is DesiredState.RUN or grace_seconds == entry.grace_seconds:
                 return entry
             desired = entry.desired
-        elif desired is DesiredState.REMOVE:
-            self._ended.set_removing(workload_id)
         return self._put(
             entry,
             replace(
@@ -330,10 +324,12 @@ class WorkloadRegistry(ChangePublisher):
             UnknownWorkload: No workload has this id.
         """
         history = self._histories.get(workload_id, ())
+        at = self._known(workload_id).changed_at if now is None else now
+        check_time(at)
+        check_kind(removal, Removal | None, "removal")
         entry = self._discard(workload_id)
         version = self._version + 1
         message = shortened(entry.run.message)
-        at = entry.changed_at if now is None else now
         tombstone: NewTombstone | None = None
         if removal is not None:
             kept = Tombstone(entry, history, version, at, removal, len(log))
@@ -385,6 +381,9 @@ class WorkloadRegistry(ChangePublisher):
         Returns:
             The event, which is published once it is stored.
         """
+        check_time(now)
+        check_kind(kind, EventType, "kind")
+        check_kind(version, str | None, "version")
         event: RegistryEvent = Event(
             self._version + 1,
             now,

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from itertools import islice
+from typing import Any
 
 from kakuri_workload import DesiredState, History, WorkloadState
 
@@ -93,7 +94,7 @@ class RegistryReader:
             TypeError: An argument is of another type.
             ValueError: The limit is not from 1 to MAX_PAGE.
         """
-        _check_page(state, after, limit)
+        _check_page(state, label, after, limit)
         ids = islice(self._index.after(after, state, label), limit)
         return [self._entries[workload_id] for workload_id in ids]
 
@@ -114,7 +115,7 @@ class RegistryReader:
         limit: int = MAX_PAGE,
     ) -> list[Tombstone]:
         """Return a page of removed workloads. The arguments are those of `page`."""
-        _check_page(state, after, limit)
+        _check_page(state, label, after, limit)
         return self._tombstones.page(state=state, label=label, after=after, limit=limit)
 
     def removable(
@@ -218,9 +219,13 @@ def _check_limit(limit: object) -> None:
         raise ValueError(message)
 
 
-def _check_page(state: object, after: object, limit: object) -> None:
+def _check_page(state: object, label: Any, after: object, limit: object) -> None:
     if not isinstance(state, WorkloadState | None):
         raise TypeError(f"expected a WorkloadState or None as state, got {state!r:.80}")
+    if label is not None:
+        is_pair = isinstance(label, tuple) and len(label) == 2
+        if not (is_pair and all(isinstance(part, str) for part in label)):
+            raise TypeError(f"expected a key and a value as label, got {label!r:.80}")
     if not isinstance(after, str):
         raise TypeError(f"expected text as after, got {after!r:.80}")
     _check_limit(limit)
