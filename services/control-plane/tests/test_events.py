@@ -2,6 +2,7 @@
 
 import asyncio
 import datetime as dt
+import itertools
 import json
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -469,6 +470,23 @@ async def test_store_in_place_of_another_ends_a_stream_with_a_gap(client, journa
     async with stream_of(client) as stream:
         journal.add()
         assert (await stream.json())["index"] == 71
+
+
+async def test_agent_that_reports_another_store_each_time_is_not_asked_without_a_pause(
+    client, journal, monkeypatch
+):
+    monkeypatch.setattr(_event_hub, "PAUSE_SECONDS", 3600.0)
+    numbers = itertools.count()
+    journal.put("a", 1)
+    watch, journal.watch = journal.watch, lambda request: replace(
+        watch(replace(request, wait_seconds=0)), store_id=f"{next(numbers):032}"
+    )  # fmt: skip
+    async with stream_of(client, "?after=now") as stream:
+        assert await stream.rest() == [b'{"type":"gap","oldest":0}']
+    asked = next(numbers)
+    for _ in range(20):
+        assert (await client.get("/workloads/a")).status == 200
+    assert next(numbers) == asked + 1
 
 
 @pytest.mark.parametrize("compacted", [0, 3])

@@ -48,8 +48,9 @@ MAX_FOLLOWERS = 256
 """The largest number of concurrent streams."""
 
 SECONDS_PER_FOLLOWER = 0.001
-"""Time between two batches for each stream: fifty times as long as a write to one takes, so
-that streams take a small part of the process's time. A single change is sent at once."""
+"""Time between two batches for each stream, and for one if there are only long polls. It is fifty
+times as long as a write to a stream takes, so that streams take a small part of the process's time.
+A single change is sent at once."""
 
 
 class TooManyStreams(CopyableError):
@@ -297,7 +298,7 @@ class EventHub:
             async with watch:
                 while True:
                     await self._read(watch)
-                    await asyncio.sleep(SECONDS_PER_FOLLOWER * len(self._followers))
+                    await asyncio.sleep(SECONDS_PER_FOLLOWER * max(1, len(self._followers)))
         except ClientClosed:
             self._is_closed = True
             self._wake(self._waiting)
@@ -350,6 +351,7 @@ class EventHub:
         self._dropped_index = self._index = index
         self._store_id = current.store_id
         self._wake(self._waiting)
+        await asyncio.sleep(PAUSE_SECONDS)  # it may be lost again and again, as with two agents
 
     async def _send_heartbeats(self) -> None:
         while True:
