@@ -18,6 +18,7 @@ from kakuri_registry._cells import BadRow
 from kakuri_registry._event_rows import MAX_ROW_TEXT, event_rows, read_events
 from kakuri_registry._events import event_size
 from kakuri_registry._journal import COMPACTION_EVENTS, MAX_EVENT_AGE
+from kakuri_registry._rows import MAX_VERSION
 from kakuri_workload import DesiredState, Event, EventType, Removal, Run, WorkloadState
 from kakuri_workload.testing import workload
 
@@ -229,7 +230,7 @@ def test_loaded_registry_continues_with_the_events_of_the_store():
 
 EVENTS = st.builds(
     Event,
-    index=st.integers(0, 2**53),
+    index=st.integers(0, MAX_VERSION),
     at=st.floats(0, 1e10),
     type=st.sampled_from(EventType),
     id=st.just("wl-1"),

@@ -30,6 +30,7 @@ from kakuri_workload import (
 from kakuri_workload.testing import workload
 
 PENDING, RUNNING, SUCCEEDED, FAILED = WorkloadState
+STOP = DesiredState.STOP
 
 
 def test_register_returns_a_pending_entry():
@@ -612,7 +613,7 @@ def state_of(registry):
     return list(registry), registry.journal.index, registry.journal.after(0, 100)
 
 
-@pytest.mark.parametrize("now", ["1", None, True, dt.datetime.now(dt.UTC), math.nan, math.inf])
+@pytest.mark.parametrize("now", ["1", None, True, dt.datetime.now(dt.UTC), math.nan, -1, 1e12])
 @pytest.mark.parametrize(
     "change",
     [
@@ -645,6 +646,10 @@ def test_change_at_an_invalid_time_is_refused_and_changes_nothing(change, now):
         lambda registry: registry.update("wl-1", RUNNING, now=0.0),
         lambda registry: registry.update("wl-1", Run("running"), now=0.0),
         lambda registry: registry.update("wl-1", Run(RUNNING, reason=5), now=0.0),
+        lambda registry: registry.update("wl-1", Run(RUNNING, started_at="1"), now=0.0),
+        lambda registry: registry.restart("wl-1", now=0.0, restart_at="1"),
+        lambda registry: registry.restart("wl-1", now=0.0, restart_at=1.0, failures="1"),
+        lambda registry: registry.set_desired("wl-1", STOP, now=0.0, grace_seconds=1.5),
         lambda registry: registry.update("wl-1", Run(RUNNING, message=b"x"), now=0.0),
         lambda registry: registry.set_desired("wl-1", "stop", now=0.0),
         lambda registry: registry.remove("wl-1", now="1"),
@@ -660,5 +665,24 @@ def test_argument_of_another_type_raises_type_error_and_changes_nothing(change):
     registry.register(workload(), now=0.0)
     before = state_of(registry)
     with pytest.raises(TypeError, match="expected"):
+        change(registry)
+    assert state_of(registry) == before
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda registry: registry.update("wl-1", Run(RUNNING, started_at=1e12), now=0.0),
+        lambda registry: registry.restart("wl-1", now=0.0, restart_at=-1.0),
+        lambda registry: registry.restart("wl-1", now=0.0, restart_at=1.0, failures=2**31),
+        lambda registry: registry.set_desired("wl-1", STOP, now=0.0, grace_seconds=-1),
+        lambda registry: registry.set_desired("wl-1", STOP, now=0.0, grace_seconds=2**31),
+    ],
+)
+def test_number_that_a_store_would_not_load_is_refused_and_changes_nothing(change):
+    registry = WorkloadRegistry()
+    registry.register(workload(), now=0.0)
+    before = state_of(registry)
+    with pytest.raises(ValueError, match="expected"):
         change(registry)
     assert state_of(registry) == before

@@ -1,20 +1,27 @@
 """Checks of what callers pass, before anything is changed by it."""
 
 from collections.abc import Mapping
-from math import isfinite
 from types import UnionType
 
 from kakuri_workload import Run, Workload, WorkloadState
 
 from kakuri_registry._entry import WorkloadEntry
 
+MAX_NUMBER = 2**31 - 1
+"""The largest number of seconds, failures or attempts."""
 
-def check_count(value: object, name: str) -> None:
-    """Raise TypeError unless an argument is an integer, and ValueError if it is negative."""
+MAX_TIME = 253_402_300_799
+"""The end of the year 9999, after which RFC 3339 has no times."""
+
+
+def check_count(value: object, name: str, most: int | None = None) -> None:
+    """Raise TypeError unless an argument is an integer, and ValueError if it is out of range."""
     if not isinstance(value, int) or isinstance(value, bool):
         raise TypeError(f"expected an integer as {name}, got {value!r:.80}")
     if value < 0:
         raise ValueError(f"expected at least 0 as {name}, got {value!r:.80}")
+    if most is not None and value > most:
+        raise ValueError(f"expected at most {most} as {name}, got {value!r:.80}")
 
 
 def check_kind(value: object, kind: type[object] | UnionType, name: str) -> None:
@@ -24,12 +31,15 @@ def check_kind(value: object, kind: type[object] | UnionType, name: str) -> None
         raise TypeError(f"expected {expected} as {name}, got {value!r:.80}")
 
 
-def check_time(now: object) -> None:
-    """Raise TypeError unless a time is a number, and ValueError if it is not finite."""
-    if not isinstance(now, float | int) or isinstance(now, bool):
-        raise TypeError(f"expected seconds since the epoch as a time, got {now!r:.80}")
-    if not isfinite(now):
-        raise ValueError(f"expected a finite time, got {now!r:.80}")
+def check_time(time: object, name: str = "a time") -> None:
+    """Raise TypeError unless a time is a number, and ValueError if no store would return it."""
+    if time.__class__ is not float and (
+        not isinstance(time, float | int) or isinstance(time, bool)
+    ):
+        raise TypeError(f"expected seconds since the epoch as {name}, got {time!r:.80}")
+    if not 0 <= time <= MAX_TIME:  # NaN is not, either
+        got = f"{MAX_TIME} (the year 9999) as {name}, got {time!r:.80}"
+        raise ValueError(f"expected seconds since the epoch from 0 to {got}")
 
 
 def check_workload(workload: object) -> None:
@@ -52,13 +62,22 @@ def check_run(run: Run) -> None:
 
 
 def check_entry(entry: WorkloadEntry) -> None:
-    """Raise TypeError or ValueError unless the index and the journal can work with an entry."""
-    run, at = entry.run, entry.changed_at
-    if at.__class__ is not float or at - at != 0:
-        check_time(at)
+    """Raise TypeError or ValueError unless the index, the journal and a store can keep an entry."""
+    run = entry.run
+    check_time(entry.changed_at)
+    if entry.restart_at is not None:
+        check_time(entry.restart_at, "restart_at")
+    if run.started_at is not None:
+        check_time(run.started_at, "started_at")
+    if run.ended_at is not None:
+        check_time(run.ended_at, "ended_at")
     if run.reason is not None:
         check_kind(run.reason, str, "the reason of a run")
     if run.message is not None:
         check_kind(run.message, str, "the message of a run")
     if entry.trace is not None:
         check_kind(entry.trace, str, "a trace")
+    if entry.grace_seconds:
+        check_count(entry.grace_seconds, "grace_seconds", MAX_NUMBER)
+    if entry.failures:
+        check_count(entry.failures, "failures", MAX_NUMBER)

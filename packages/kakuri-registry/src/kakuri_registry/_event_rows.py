@@ -10,6 +10,7 @@ from collections.abc import Iterable
 
 from kakuri_workload import Event, EventType, Removal
 
+from kakuri_registry._arguments import MAX_TIME
 from kakuri_registry._cells import (
     DESIRED,
     STATES,
@@ -26,7 +27,7 @@ from kakuri_registry._cells import (
 )
 from kakuri_registry._events import RegistryEvent, event_index
 from kakuri_registry._frozen import EMPTY, FrozenDict
-from kakuri_registry._rows import MAX_TIME, MAX_VERSION
+from kakuri_registry._rows import MAX_VERSION
 
 LINES = 11
 """Lines of an event; the last one is about the node, or has the receipt of a removal."""

@@ -22,6 +22,7 @@ from kakuri_workload import (
     Workload,
 )
 
+from kakuri_registry._arguments import MAX_NUMBER, MAX_TIME
 from kakuri_registry._cells import (
     DESIRED,
     STATES,
@@ -78,17 +79,13 @@ _OPTIONAL = frozenset(
      "pull", "image_digest", "trace")
 )  # fmt: skip
 
-_SIGNED = 2**31 - 1
-MAX_TIME = 253_402_300_799
-"""The end of the year 9999, after which RFC 3339 has no times."""
-
 _RANGES = [
     (COLUMNS.index(name), lowest, highest)
     for lowest, highest, names in (
         (0, MAX_VERSION, ["version"]),
         (0, MAX_TIME, _TIMES),
-        (0, _SIGNED, ["attempt", "failures", "grace_seconds", "max_restarts"]),
-        (1, _SIGNED, ["memory_mb", "cpu_millicores"]),
+        (0, MAX_NUMBER, ["attempt", "failures", "grace_seconds", "max_restarts"]),
+        (1, MAX_NUMBER, ["memory_mb", "cpu_millicores"]),
     )
     for name in names
 ]
