@@ -1,6 +1,9 @@
 import asyncio
+import errno
 import socket
 import ssl
+import sys
+from types import ModuleType
 
 import pytest
 from kakuri_tcp import (
@@ -62,6 +65,12 @@ async def test_connect_to_a_missing_socket_file_raises_connect_failed(tmp_path):
 )  # fmt: skip
 def test_reason_of_an_error_is_the_message_of_the_system(error, reason):
     assert reason_of(error).startswith(reason)
+
+
+def test_reason_does_not_depend_on_a_module_that_another_thread_is_importing(monkeypatch):
+    monkeypatch.setitem(sys.modules, "ssl", ModuleType("ssl"))
+    error = OSError(errno.ENOTCONN, "…")
+    assert reason_of(error) == "transport endpoint is not connected"
 
 
 async def test_connect_to_a_full_backlog_fails_by_timeout():
