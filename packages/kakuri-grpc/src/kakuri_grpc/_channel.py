@@ -27,9 +27,10 @@ A = TypeVar("A")
 class Channel:
     """Calls methods of a server.
 
-    The connection is opened by the first call and again after it was lost. A call that surely was
-    not processed is sent again by itself: without a limit if it never left, once if the server
-    refused it. Everything else is the caller's decision; see `Unavailable.processed`.
+    The connection is opened by the first call, and again after it was lost. A call that waits for a
+    stream when its connection ends takes the next one. A call that was sent is repeated once, and
+    only if the server certainly did not process it. Everything else is the caller's decision; see
+    `Unavailable.processed`.
 
     >>> async def version(path: str) -> str:
     ...     async with Channel(f"unix:{path}") as channel:
