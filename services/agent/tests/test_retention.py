@@ -55,8 +55,9 @@ def test_many_ended_workloads_are_removed_in_batches_oldest_first():
     async def scenario():
         registry, loop = WorkloadRegistry(), asyncio.get_running_loop()
         for number in range(2 * REMOVED_PER_CHECK + 1):
-            end(registry, f"w-{number}", at=number - 2 * REMOVED_PER_CHECK - KEPT - 2)
-        with retention(registry, loop.time) as enqueued:
+            end(registry, f"w-{number}", at=number)
+        now = 2 * REMOVED_PER_CHECK + KEPT + 2
+        with retention(registry, lambda: now + loop.time()) as enqueued:
             assert len(enqueued) == REMOVED_PER_CHECK
             assert enqueued[0] == "w-0"
             await asyncio.sleep(2.5)
@@ -83,14 +84,18 @@ def test_budget_removes_the_oldest_workloads_when_others_end():
     async def scenario():
         registry, loop = WorkloadRegistry(), asyncio.get_running_loop()
         enqueued = []
-        end(registry, "a", at=-3)
+
+        def clock():
+            return 10 + loop.time()
+
+        end(registry, "a", at=7)
         one = registry.ended_bytes
-        retention = Retention(registry, enqueued.append, KEPT, budget=2 * one, clock=loop.time)
-        end(registry, "b", at=-2)
+        retention = Retention(registry, enqueued.append, KEPT, budget=2 * one, clock=clock)
+        end(registry, "b", at=8)
         retention.workload_ended()
         assert retention._timer.when() == CHECK_SECONDS  # it is within the budget
-        end(registry, "c", at=-1)
-        end(registry, "d", at=0)
+        end(registry, "c", at=9)
+        end(registry, "d", at=10)
         retention.workload_ended()
         retention.workload_ended()
         await asyncio.sleep(0.001)
@@ -108,7 +113,7 @@ def test_budget_applies_to_workloads_that_ended_before_the_start():
     async def scenario():
         registry, loop = WorkloadRegistry(), asyncio.get_running_loop()
         for number in range(5):
-            end(registry, f"w-{number}", at=number - 10)
+            end(registry, f"w-{number}", at=number)
         enqueued = []
         one = registry.ended_bytes // 5
         Retention(registry, enqueued.append, KEPT, budget=2 * one, clock=loop.time).close()
