@@ -1,5 +1,6 @@
 import pytest
-from kakuri_workload import present_spelling
+from kakuri_json import ValidationError, decode
+from kakuri_workload import ZoneStatus, present_spelling
 from kakuri_workload.testing import zone_spec
 
 
@@ -32,3 +33,11 @@ def test_present_spelling_keeps_a_runtime_class_and_defaults_the_attempt():
 @pytest.mark.parametrize("document", [None, [], "image", {}, {"workload": {"image": "a"}}])
 def test_present_spelling_returns_any_other_document_unchanged(document):
     assert present_spelling(document) is document
+
+
+@pytest.mark.parametrize("name", ["started_at", "ended_at"])
+@pytest.mark.parametrize("time", ["-62135596800", "1e12"])
+def test_zone_status_with_a_time_outside_the_calendar_is_not_decoded(name, time):
+    document = f'{{"id":"a","state":"running","{name}":{time}}}'
+    with pytest.raises(ValidationError, match="from 0 to 253402300799"):
+        decode(document, type=ZoneStatus)

@@ -9,6 +9,7 @@ from kakuri_workload._isolation import Isolation
 from kakuri_workload._limits import MAX_DOCUMENT_BYTES
 from kakuri_workload._run import Run
 from kakuri_workload._state import WorkloadState
+from kakuri_workload._transition import Timestamp
 from kakuri_workload._workload import DEFAULT_RUNTIME_CLASS, MAX_QUANTITY, Workload
 
 MAX_SPEC_BYTES = MAX_DOCUMENT_BYTES + 64
@@ -74,8 +75,8 @@ class ZoneStatus:
     pod_sandbox_id: str | None = None
     container_id: str | None = None
     address: str | None = None
-    started_at: float | None = None
-    ended_at: float | None = None
+    started_at: Timestamp | None = None
+    ended_at: Timestamp | None = None
     attempt: int = 0
     spec: ZoneSpec | None = None
     image_digest: str | None = None
