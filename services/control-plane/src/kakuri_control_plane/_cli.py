@@ -172,7 +172,7 @@ async def control_plane_service(
 def _guarded(
     router: APIRouter, listen: Endpoint | ListeningSockets, allowed_hosts: Iterable[str]
 ) -> APIRouter:
-    """Return a router that refuses requests of other sites."""
+    """Return a router that refuses requests from other sites."""
     host = (listen.endpoint if isinstance(listen, ListeningSockets) else listen).host
     names = [*allowed_hosts, host] if host else allowed_hosts
     guard = HostGuard(names, hint="the control plane needs --allowed-host")

@@ -94,7 +94,7 @@ class Api:
         return Response(200, _lines(families), content_type=LINES)
 
     def _check_agent(self, request: Request) -> None:
-        """Raise StaleAgent for a request of an agent that another agent has replaced.
+        """Raise StaleAgent for a request from an agent that another one has replaced.
 
         A request may arrive after its agent has died and the next agent has removed the zone that
         it would start. Requests without the header are from other clients, and pass.

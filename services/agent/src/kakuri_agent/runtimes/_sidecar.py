@@ -2,7 +2,7 @@
 
 A request may arrive at the sidecar late, after its caller was cancelled or has died. So a removal
 is complete only when earlier starts were answered. Each agent process sends a random name with
-every request, and the sidecar refuses requests of an earlier process once the next one has opened
+every request, and the sidecar refuses requests from an earlier process once the next one has opened
 the stream of events.
 """
 
