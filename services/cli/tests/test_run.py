@@ -305,6 +305,39 @@ def test_first_interrupt_stops_the_workload_and_waits(kakuri, interrupting):
     assert "job  stopping, with 7 s to end by itself; Ctrl-C again kills it" in result.err
 
 
+@pytest.mark.parametrize("options", [["-d"], ["--rm"]])
+def test_interrupt_of_the_submission_names_the_workload_that_may_run(kakuri, environment, options):
+    def interrupt(*_arguments, **_options):
+        raise KeyboardInterrupt
+
+    before = signal.getsignal(signal.SIGINT)
+    environment.setattr("kakuri._client.API.request", interrupt)
+    try:
+        result = kakuri("run", *options, "--name", "job", "busybox")
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert result.code == 130
+    assert "job may have been submitted: kakuri rm -f job removes it" in result.err
+
+
+def test_interrupt_right_after_the_submission_stops_the_workload(kakuri, api, environment):
+    graces = []
+
+    def on_stop(api, workload_id, grace):
+        graces.append(grace)
+        api.change(workload_id, state="failed", reason="Stopped", exit_code=143, **ENDED)
+
+    def interrupt(_api):
+        raise KeyboardInterrupt
+
+    api.on_post = lambda api, document: api.change(document["id"], state="running", **RUN)
+    api.on_stop = on_stop
+    environment.setattr("kakuri._foreground.first_node", interrupt)
+    result = kakuri(*ARGUMENTS)
+    assert (result.code, graces) == (143, [10])
+    assert "job  stopping, with 10 s to end by itself" in result.err
+
+
 def test_second_interrupt_kills_the_workload(kakuri, interrupting):
     graces = interrupting(2, ends_at=2)
     result = kakuri(*ARGUMENTS)

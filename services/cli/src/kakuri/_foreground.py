@@ -84,7 +84,10 @@ class Foreground:
         Raises:
             CommandError: The control plane was lost for too long.
         """
-        warn_if_simulated(self._invocation, first_node(self._api))
+        try:
+            warn_if_simulated(self._invocation, first_node(self._api))
+        except KeyboardInterrupt:  # nothing handles it yet, so that it ends the request
+            self._queue.put(("signal", signal.SIGINT))
         self._start(self._read_changes)
         with self._handled_signals():
             self._follow_to_end()

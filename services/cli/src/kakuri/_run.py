@@ -114,21 +114,26 @@ def run(
     with invocation.api() as api:
         if dry_run:
             return _check(invocation, api, document)
-        response = submit(invocation, api, document)
+        name = document["id"]
+        if not detach:
+            # Not after the submission: Ctrl-C has to stop the workload from then on.
+            from kakuri._foreground import Foreground  # noqa: PLC0415 (not for --help)
+        try:
+            response = submit(invocation, api, document)
+        except KeyboardInterrupt:
+            invocation.note(f"{name} may have been submitted: kakuri rm -f {name} removes it")
+            raise
         is_new = response.status == 201
         if detach:
-            _print_detached(invocation, api, response, document["id"])
+            _print_detached(invocation, api, response, name)
             return Exit.OK
         if not is_new:
-            name = document["id"]
             raise CommandError(
                 f"workload {name!r} already exists: kakuri logs -f {name} follows it, "
                 f"kakuri start {name} runs it again, kakuri rm {name} removes it",
                 Exit.CONFLICT,
                 code="conflict",
             )
-        from kakuri._foreground import Foreground  # noqa: PLC0415 (not for --help)
-
         follower = Foreground(
             invocation, api, document, grace=grace, timeout=timeout, remove_at_end=remove_at_end
         )
