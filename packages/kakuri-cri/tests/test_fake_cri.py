@@ -240,7 +240,7 @@ async def test_sandbox_without_name_handler_or_network_is_refused(client, runtim
     await client.sandbox()
 
 
-async def test_lists_are_filtered(client):
+async def test_sandboxes_are_listed_by_id_labels_and_state(client):
     one = await client.sandbox(sandbox_config("one", x="1", y="2"))
     two = await client.sandbox(sandbox_config("two", x="1"))
     await client.ask(RUNTIME.StopPodSandbox, pod_sandbox_id=two)
@@ -258,7 +258,7 @@ async def test_lists_are_filtered(client):
         assert {item.id for item in answer.items} == found
 
 
-async def test_containers_are_filtered(client):
+async def test_containers_are_listed_by_id_sandbox_labels_and_state(client):
     one = await client.sandbox(sandbox_config("one"))
     two = await client.sandbox(sandbox_config("two"))
     first = await client.container(one, container_config(x="1"))

@@ -72,7 +72,7 @@ async def test_client_method_with_an_argument_of_another_type_raises_type_error(
         await described(kind, name, "/a", **options)
 
 
-async def test_stream_adds_params():
+async def test_stream_sends_params_in_the_query():
     async with (
         await serve("127.0.0.1:0", describing_router()) as server,
         Client(server.endpoint) as client,

@@ -69,7 +69,7 @@ def test_response_before_the_end_of_the_request_does_not_end_the_exchange(way):
     assert connection.exchanges == 1
 
 
-def test_client_counts_exchanges():
+def test_client_counts_an_exchange_when_its_response_is_complete():
     connection = ClientConnection()
     for number in range(1, 3):
         connection.send(Request("GET", "/", Headers(), host="a"))

@@ -133,7 +133,7 @@ def test_schema_of_class_has_titles_defaults_and_constraints():
         ),
     ],
 )
-def test_schema_of_simple_type(kind, described):
+def test_schema_of_simple_type_has_its_keywords(kind, described):
     Draft202012Validator.check_schema(kakuri_json.schema(kind))
     assert (
         kakuri_json.schema(kind)

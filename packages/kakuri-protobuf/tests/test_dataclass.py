@@ -143,6 +143,7 @@ def test_threads_that_use_a_class_first_together_all_succeed():
     assert made == [cls(number=3)] * 8
 
 
-def test_other_parameters_are_refused():
+@pytest.mark.parametrize("parameter", ["frozen", "slots", "kw_only"])
+def test_class_that_is_not_frozen_slotted_and_keyword_only_is_refused(parameter):
     with pytest.raises(TypeError, match="expected a frozen dataclass"):
-        dataclass(frozen=False)
+        dataclass(**{parameter: False})

@@ -160,7 +160,7 @@ async def test_nothing_is_sent_while_the_kernel_cannot_be_asked(client, endpoint
 
 
 @EACH_CLIENT
-async def test_localhost_is_checked(client, listening_as):
+async def test_user_of_a_server_at_localhost_is_checked(client, listening_as):
     listening_as(OTHER)
     async with await listen_lines("localhost:0", bytes.upper) as server:
         with pytest.raises(UntrustedServer):

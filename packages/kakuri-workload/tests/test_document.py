@@ -39,7 +39,7 @@ def test_path_of_a_long_variable_name_is_shortened():
     assert path == f"$.env['{'N' * 100}…']"
 
 
-def test_working_directory_counts_bytes():
+def test_working_directory_is_limited_in_bytes_and_not_in_characters():
     assert list(oversized_strings(workload(working_dir="/" + "d" * 4094))) == []
     ((path, message),) = oversized_strings(workload(working_dir="/" + "é" * 2048))
     assert path == "$.working_dir"

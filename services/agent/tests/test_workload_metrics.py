@@ -85,7 +85,7 @@ def test_other_desired_state_is_not_a_transition(node):
     assert node.values("kakuri_workloads") == {("pending", ""): 1}
 
 
-def test_restart_counts_once(node):
+def test_restart_is_counted_once_however_many_states_it_has(node):
     node.register()
     node.update(RUNNING)
     assert node.values("kakuri_workload_restarts") == {(): 0}

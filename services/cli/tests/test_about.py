@@ -151,7 +151,7 @@ def test_nodes_are_a_table(kakuri):
     )
 
 
-def test_node_is_one_screen(kakuri):
+def test_node_shows_its_state_capacity_and_versions(kakuri):
     assert kakuri("node", "node1").out == (
         "node1\n"
         "  state      ready\n"

@@ -177,7 +177,7 @@ def test_table_that_is_none_is_a_fault_and_the_others_are_read(write):
     [("a", True), ("a" * 63, True), ("a" * 64, False), ("a-b", True), ("-a", False),
      ("a-", False), ("A", False), ("a b", False), ("", False)],
 )  # fmt: skip
-def test_set_is_a_label(write, name, is_valid):
+def test_name_of_a_set_has_to_be_a_label(write, name, is_valid):
     path = write(f"set = '{name}'\n[workload.a]\nimage = 'x'\n")
     if is_valid:
         assert read_manifest((path,)).set_name == name

@@ -80,7 +80,7 @@ def test_process_loads_nothing_before_it_handles_interrupts(run):
 
 
 @pytest.mark.parametrize("arguments", [["ps"], ["nodes"], ["status", "web"], ["history", "web"]])
-def test_request_imports_nothing_expensive(run, click, api, arguments):
+def test_verb_with_a_request_imports_no_expensive_module(run, click, api, arguments):
     api.add("web")
     done = run(*arguments)
     assert done.output

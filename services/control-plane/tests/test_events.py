@@ -369,7 +369,7 @@ async def test_filters_select_events(client, journal, query, expected):
     ("query", "states"),
     [("?workload=a", ["a"]), ("?workload=nope", []), ("?type=removed", []), ("?type=state", "ab")],
 )
-async def test_filters_select_states(client, journal, query, states):
+async def test_filter_selects_the_states_before_synced(client, journal, query, states):
     journal.put("a", 1)
     journal.put("b", 1)
     async with stream_of(client, query) as stream:

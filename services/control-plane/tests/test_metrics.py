@@ -347,7 +347,7 @@ async def test_scrape_that_is_read_too_slowly_is_cut_off_and_leaves_its_place(mo
         metrics.close()
 
 
-async def test_query_is_refused():
+async def test_metrics_with_a_query_are_400():
     async with scraped() as plane:
         status, body, _ = await plane.call("GET", "/metrics?name=a")
     assert (status, body["code"]) == (400, "bad_request")

@@ -21,7 +21,7 @@ def read(query, query_type):
         ("label=a%3Db", PageQuery(label="a=b")),
     ],
 )
-def test_page_query_is_read(query, page):
+def test_page_query_is_decoded_to_its_fields(query, page):
     assert read(query, PageQuery) == page
 
 
