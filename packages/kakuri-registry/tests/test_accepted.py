@@ -229,6 +229,7 @@ def test_secret_of_a_removed_workload_is_in_no_file(path, source):
     with closing(SQLiteStore(path)) as store:
         store.load()
         store.write([source.register("a", env={"TOKEN": "correct-horse"})])
+        assert any(b"correct-horse" in file.read_bytes() for file in path.parent.iterdir())
         store.write(source.remove("a")[1:])
         store.tidy()
         for file in path.parent.iterdir():

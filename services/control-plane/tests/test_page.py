@@ -120,12 +120,15 @@ def test_scripts_never_turn_text_into_html_or_code():
 
 
 def test_page_loads_files_of_this_server_only_and_all_that_it_names():
+    all_named = set()
     for name, asset in assets().items():
         text = asset.content.decode()
         loaded = re.findall(r"(?:src|href)=\"?([^\s\">#]+)|url\(([^)]+)\)|@import (.+)", text)
         imported = re.findall(r"from \"\./([^\"]+)\"", text)
         named = [*imported, *(each.removeprefix("/ui/") for group in loaded for each in group)]
         assert {each for each in named if each} <= set(assets()), name
+        all_named.update(named)
+    assert set(assets()) - all_named == {"index.html"}
 
 
 async def test_file_that_the_browser_has_is_304_without_content():
