@@ -16,6 +16,7 @@ from typing import (
     Generic,
     NotRequired,
     Optional,
+    Self,
     TypedDict,
     TypeVar,
     Union,
@@ -503,3 +504,36 @@ def test_type_that_cannot_be_written_raises_only_unsupported_type_error(kind):
     for text in ("1", "{}", '{"x":1}'):
         with pytest.raises(UnsupportedTypeError):
             kakuri_json.decode(text, type=kind)
+
+
+@dataclass
+class Linked(Generic[T]):
+    value: T
+    next: Self | None = None
+    others: list[Self] = dataclasses.field(default_factory=list)
+
+
+@dataclass
+class Named(Linked[int]):
+    name: str = ""
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [
+        (Linked[str], Linked("a", Linked("b"), [Linked("c")])),
+        (Named, Named(1, Named(2, name="n"), [Named(3)])),
+    ],
+)
+def test_self_in_a_field_is_the_class_that_is_decoded(kind, value):
+    assert kakuri_json.decode(kakuri_json.encode(value), type=kind) == value
+
+
+def test_self_in_a_field_keeps_the_arguments_of_a_generic_class():
+    with pytest.raises(ValidationError, match=r"\$\.next\.value: expected an integer"):
+        kakuri_json.decode(b'{"value":1,"next":{"value":"a"}}', type=Linked[int])
+
+
+def test_self_outside_a_class_is_unsupported():
+    with pytest.raises(UnsupportedTypeError):
+        kakuri_json.decode(b"1", type=list[Self])

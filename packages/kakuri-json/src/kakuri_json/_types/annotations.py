@@ -111,6 +111,8 @@ def _shape(annotation: Any, scope: Scope) -> Shape:
         if isinstance(bound, NoShape):
             raise UnsupportedTypeError(bound.reason)
         return unbound(annotation, scope, _shape) if bound is None else bound
+    if annotation is typing.Self and isinstance(own := scope.get(annotation), Record):
+        return own
     if isinstance(annotation, typing.NewType):
         return _shape(annotation.__supertype__, {})
     if _ALIAS and isinstance(annotation, _ALIAS):
@@ -297,7 +299,10 @@ def _read_record(record: Record, arguments: Arguments | None) -> None:
     options = options_of(cls)
     rename = options.get("rename", {})
     to_json = _renaming(cls, rename if callable(rename) else lambda name: rename.get(name, name))
-    hints = hints_of(cls, arguments, _shape)
+    hints: dict[str, tuple[Any, Scope]] = {
+        name: (hint, {**scope, typing.Self: record})
+        for name, (hint, scope) in hints_of(cls, arguments, _shape).items()
+    }
     record.ignore_unknown = options.get("unknown", "error") == "ignore"
     fields = dataclasses.fields(cls) if options.get("omit_defaults") and not record.is_dict else ()
     omitted = {item.name for item in fields if item.default is not dataclasses.MISSING}

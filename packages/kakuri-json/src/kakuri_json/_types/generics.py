@@ -19,7 +19,7 @@ from kakuri_json._errors import UnsupportedTypeError
 from kakuri_json._types.shapes import NoShape, Shape
 
 Scope: TypeAlias = Mapping[Any, Shape | NoShape]
-"""The shape of each type variable."""
+"""The shape of each type variable, and of `Self`."""
 Arguments: TypeAlias = tuple[Shape | NoShape, ...]
 ToShape: TypeAlias = Callable[[Any, Scope], Shape]
 
