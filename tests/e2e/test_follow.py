@@ -4,7 +4,7 @@ import asyncio
 from contextlib import asynccontextmanager
 
 import pytest
-from kakuri_control_plane import control_plane_service
+from kakuri_control_plane import _logs, control_plane_service
 from kakuri_rpc import ErrorCode, ErrorReply, Log, serve
 from kakuri_tcp import Endpoint
 
@@ -59,7 +59,9 @@ async def test_followed_log_delivers_each_line_when_it_is_written():
         assert await reader.wait() == 0
 
 
-async def test_log_that_is_cut_off_does_not_end_as_a_complete_one():
+async def test_log_that_is_cut_off_does_not_end_as_a_complete_one(monkeypatch):
+    monkeypatch.setattr(_logs, "RETURN_SECONDS", 0.1)  # instead of twenty seconds
+
     def answer(request):
         if request.wait_seconds:
             return ErrorReply(ErrorCode.RUNTIME, "the log is damaged")
