@@ -1,4 +1,4 @@
-"""The session that starts the tests of all members, and the commands that it starts."""
+"""The session that starts tests ahead of their own sessions, and the commands that it starts."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -6,9 +6,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import nox
 
-from tools import interpreters, side_by_side, system
+from tools import debian, interpreters, prometheus, side_by_side, system
 from tools.members import BY_NAME, ROOT
-from tools.sessions.steps import PYTHONS, python_for_tests
+from tools.sessions.steps import PYTHONS, python_for_tests, tests_command
 
 MEASURED = interpreters.oldest(PYTHONS)
 """The Python on which coverage is measured: from Python 3.12 on, to measure branches takes several
@@ -20,15 +20,16 @@ FEWER_KILLS = ("KAKURI_CRASHES=250", "KAKURI_KILLS=50")
 AT_ONCE = len(os.sched_getaffinity(0)) + 1
 """Number of commands that run at a time: more than cores, as tests wait a third of their time."""
 
-_begun: list[side_by_side.Running] = []
-"""The tests of all members, once the session begin_tests has started them."""
+_begun: dict[str, side_by_side.Running] = {}
+"""What the session begin_tests has started, by the name of the command."""
 
 
 @nox.session(python=False)
 def begin_tests(session: nox.Session) -> None:
-    """Start the tests of all members, so that they run beside the sessions that follow.
+    """Start tests of all members and with etcd and Prometheus, beside the sessions that follow.
 
-    Each session tests(<member>) waits for its own. Without this session, it runs them itself.
+    The sessions tests(<member>), etcd and observability then wait for their own. Without this
+    session, they run them themselves.
     """
     for member in BY_NAME:
         system.require(session, *system.DRIVEN_BY_TESTS.get(member, ()))
@@ -36,15 +37,32 @@ def begin_tests(session: nox.Session) -> None:
     commands: dict[str, Sequence[str]] = {}
     for member in BY_NAME:
         commands |= _commands(member, pythons)
-    _begun.append(side_by_side.Running(commands, AT_ONCE))
+    if not session.posargs:
+        system.install_if_possible(session, "etcd")
+        if "KAKURI_ETCD" in os.environ or not debian.missing(["etcd"]):
+            commands["etcd"] = tests_command("tests/etcd")
+        if not prometheus.lacks():
+            prometheus.program("promtool")
+            commands["observability"] = tests_command("tests/observability")
+    running = side_by_side.Running(commands, AT_ONCE)
+    _begun.update(dict.fromkeys(commands, running))
 
 
-def run(session: nox.Session, member: str) -> list[str]:
-    """Run a member's tests, or wait for those that were begun; return the names of failed runs."""
-    if _begun:
-        return _begun[0].wait(_commands(member, _pythons(session)))
+def run_member(session: nox.Session, member: str) -> None:
+    """Run a member's tests, or wait for those that were begun; fail the session if they fail."""
     system.require(session, *system.DRIVEN_BY_TESTS.get(member, ()))
-    return side_by_side.run(_commands(member, _pythons(session)))
+    run(session, _commands(member, _pythons(session)))
+
+
+def run(session: nox.Session, commands: Mapping[str, Sequence[str]]) -> None:
+    """Run commands, or wait for those that were begun; fail the session if one fails."""
+    begun = {name: _begun[name] for name in commands if name in _begun}
+    failed = [
+        *(name for running in set(begun.values()) for name in running.wait(begun)),
+        *side_by_side.run({name: commands[name] for name in commands if name not in begun}),
+    ]
+    if failed:
+        session.error(f"failed: {', '.join(failed)}")
 
 
 def _pythons(session: nox.Session) -> dict[interpreters.Interpreter, str]:

@@ -7,7 +7,8 @@ import nox
 from tools import debian, go, prometheus, system
 from tools.members import BY_NAME, MEMBERS, ROOT
 from tools.protobuf_conformance import runner as protobuf_runner
-from tools.sessions.steps import python_for_tests, run_tests
+from tools.sessions import begin_tests
+from tools.sessions.steps import python_for_tests, run_tests, tests_command
 
 CORPORA = "KAKURI_CORPORA"
 
@@ -23,7 +24,7 @@ def etcd(session: nox.Session) -> None:
         if not system.available("etcd"):
             session.skip("there is no etcd on PATH, and it can't be installed")
         system.require(session, "etcd")
-    run_tests(session, "tests/etcd", *session.posargs)
+    begin_tests.run(session, {"etcd": tests_command("tests/etcd", *session.posargs)})
 
 
 @nox.session(python=False)
@@ -36,7 +37,8 @@ def observability(session: nox.Session) -> None:
     if why := prometheus.lacks():
         session.skip(f"left out: {why}")
     prometheus.program("promtool")
-    run_tests(session, "tests/observability", *session.posargs)
+    command = tests_command("tests/observability", *session.posargs)
+    begin_tests.run(session, {"observability": command})
 
 
 @nox.session(python=False)
