@@ -14,10 +14,13 @@ WITH_SESSIONS = ("etcd", "interop", "observability", "openapi", "page", "zones")
 """The directories of tests/ that sessions of their own run."""
 
 PAGE_PARTS = 4
-"""Parts of the page's tests, which run at the same time: more than cores, as browsers wait."""
+"""Parts of the page's tests."""
 
-E2E_PARTS = 2
-"""Parts of the tests on each loop; all run at the same time: more than cores, as curl waits."""
+E2E_PARTS = 3
+"""Parts of the tests of the services on each loop."""
+
+AT_ONCE = 2 * len(os.sched_getaffinity(0))
+"""Parts that run at a time: more than cores, as they wait half of their time."""
 
 
 @nox.session(python=PYTHON, reuse_venv=False)
@@ -49,7 +52,7 @@ def e2e(session: nox.Session) -> None:
         for number, part in enumerate(_parts("e2e", E2E_PARTS), 1):
             runs[f"part {number} on asyncio"] = [*on_asyncio, *part]
             runs[f"part {number} on uvloop"] = [*on_uvloop, *part]
-    if failed := side_by_side.run(runs, len(runs)):
+    if failed := side_by_side.run(runs, AT_ONCE):
         session.error(f"failed: {', '.join(failed)}")
 
 
@@ -82,13 +85,13 @@ def page(session: nox.Session) -> None:
         f"part {number} of the page's tests": [*pytest, *part]
         for number, part in enumerate(parts, 1)
     }
-    if failed := side_by_side.run(runs, len(runs)):
+    if failed := side_by_side.run(runs, AT_ONCE):
         session.error(f"failed: {', '.join(failed)}")
 
 
 def _parts(directory: str, count: int) -> list[list[str]]:
     """Return the files with tests of a directory of tests/ in parts, so that they can be run."""
-    files = sorted(map(str, Path("tests", directory).glob("test_*.py")))
+    files = sorted(map(str, Path("tests", directory).rglob("test_*.py")))
     return [files[first::count] for first in range(count)]
 
 
