@@ -91,6 +91,14 @@ def test_accept_without_a_connection_raises_timeout_error():
         server.accept()
 
 
+@pytest.mark.parametrize("timeout", [None, 5.0])
+def test_accept_of_a_closed_server_raises_listen_failed(timeout):
+    with Server("127.0.0.1:0", timeout=timeout) as server:
+        pass
+    with pytest.raises(ListenFailed, match="the server is closed"):
+        server.accept()
+
+
 def test_connect_failed_names_the_endpoint_and_the_reason(tmp_path):
     with Server(LOCAL) as server:
         with pytest.raises(ListenFailed, match="Address already in use"):

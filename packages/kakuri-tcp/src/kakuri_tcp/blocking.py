@@ -84,7 +84,10 @@ class Server:
 
         Raises:
             TimeoutError: The server's timeout passed.
+            ListenFailed: The server is closed.
         """
+        if not self._listeners.sockets:
+            raise ListenFailed(str(self.endpoint), "the server is closed")
         import selectors  # noqa: PLC0415
 
         from kakuri_tcp._peers import identify  # noqa: PLC0415
@@ -107,7 +110,10 @@ class Server:
         raise TimeoutError(f"no connection to {self.endpoint} within {self._timeout:g} s")
 
     def close(self) -> None:
-        """Stop listening; connections stay open. May be called again."""
+        """Stop listening; connections stay open. May be called again.
+
+        A thread that waits in `accept` continues to wait until the server's timeout has passed.
+        """
         self._listeners.close()
 
 
