@@ -1,7 +1,10 @@
 """The sizes of strings, in bytes as the kernel counts them."""
 
+from typing import get_args
+
 import pytest
 from kakuri_workload import MAX_STRING_BYTES, oversized_strings
+from kakuri_workload._workload import Argument, LabelKey, WorkingDirectory
 from kakuri_workload.testing import workload
 
 
@@ -51,3 +54,10 @@ def test_variable_that_is_too_long_is_named_by_a_hundred_characters(length, show
     entry = workload(env={"N" * length: "v" * 131_072})
     ((path, _),) = oversized_strings(entry)
     assert path == f"$.env[{shown!r}]"
+
+
+@pytest.mark.parametrize(
+    ("field", "limit"), [(Argument, MAX_STRING_BYTES), (WorkingDirectory, 4095), (LabelKey, 63)]
+)
+def test_description_of_a_text_has_its_limit(field, limit):
+    assert str(limit) in get_args(field)[1].description  # an error says only what is expected

@@ -20,7 +20,7 @@ from kakuri_workload._grammar import (
     Range,
     Text,
 )
-from kakuri_workload._limits import MAX_DOCUMENT_BYTES, MAX_PATH_BYTES
+from kakuri_workload._limits import MAX_DOCUMENT_BYTES, MAX_PATH_BYTES, MAX_STRING_BYTES
 
 MAX_QUANTITY = 2**31 - 1
 """The largest memory or CPU figure: the CRI has 32 bits for each, in these units."""
@@ -66,7 +66,7 @@ Argument = Annotated[
     Text(
         pattern=C_STRING,
         max_length=MAX_DOCUMENT_BYTES,
-        description="a string without NUL",
+        description=f"a string without NUL of at most {MAX_STRING_BYTES} bytes",
     ),
 ]
 Arguments = tuple[Argument, ...]
@@ -84,7 +84,8 @@ WorkingDirectory = Annotated[
     Text(
         pattern=WORKING_DIRECTORY,
         max_length=MAX_PATH_BYTES,
-        description="an absolute path without '.' and '..', outside /proc, /sys and /dev/fd",
+        description=f"an absolute path of at most {MAX_PATH_BYTES} bytes without '.' and '..', "
+        "outside /proc, /sys and /dev/fd",
     ),
 ]
 User = Annotated[
@@ -100,7 +101,8 @@ LabelKey = Annotated[
     Text(
         pattern=LABEL_KEY,
         max_length=MAX_LABEL_KEY_LENGTH,
-        description="a label's key like 'team' or 'example.com/team' that is not reserved",
+        description="a label's key like 'team' or 'example.com/team' that is not reserved, with at "
+        "most 63 characters in its name and 253 before the slash",
     ),
 ]
 LabelValue = Annotated[
