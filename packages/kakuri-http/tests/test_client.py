@@ -408,8 +408,21 @@ async def test_close_fails_requests_in_progress():
         while not heads:
             await asyncio.get_running_loop().run_in_executor(None, str)
         await client.close()
-        with pytest.raises(ConnectionBroken):
+        with pytest.raises(ConnectionBroken, match="the client was closed before"):
             await asking
+
+
+async def test_close_fails_a_streamed_response():
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc"
+    async with (
+        scripted(head) as (url, _),
+        Client() as client,
+        client.stream("GET", url) as streamed,
+    ):
+        assert await anext(aiter(streamed)) == b"abc"
+        await client.close()
+        with pytest.raises(ConnectionBroken, match="the client was closed before"):
+            await streamed.read()
 
 
 async def test_closed_client_raises_connect_failed():

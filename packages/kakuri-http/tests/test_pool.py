@@ -29,6 +29,8 @@ class FakeConnection:
     def abort(self):
         self.is_reusable, self.ended = False, "aborted"
 
+    close_with_client = abort
+
     def close(self):
         self.is_reusable, self.ended = False, "closed"
 

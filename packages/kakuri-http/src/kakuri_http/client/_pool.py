@@ -103,7 +103,7 @@ class Pool:
                 connection.abort()
         self._idle.clear()
         for connection in list(self._in_use):
-            connection.abort()
+            connection.close_with_client()
         for endpoint, queue in self._waiters.items():
             for waiter in queue.values():
                 if not waiter.done():

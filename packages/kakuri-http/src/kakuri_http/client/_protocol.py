@@ -13,6 +13,7 @@ from kakuri_tcp import Connection, ConnectionFault
 
 from kakuri_http._body_stream import StreamedBody
 from kakuri_http._errors import (
+    ConnectionBroken,
     RemoteProtocolError,
     RequestTimeout,
     ResponseClosed,
@@ -202,6 +203,11 @@ class ClientProtocol(Connection):
         error = connection_closed(self.peer)
         error.__cause__ = fault
         self._fail(error)
+
+    def close_with_client(self) -> None:
+        """Close at once because the client is closed, and fail the exchange in progress."""
+        self._fail(ConnectionBroken("the client was closed before the response was complete"))
+        self.abort()
 
     def _fail(self, error: Exception) -> None:
         if self._exchange is not None:
