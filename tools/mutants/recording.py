@@ -41,8 +41,8 @@ class Recording:
     """What one run of a member's tests has shown.
 
     Attributes:
-        seconds: By the id of each test that is to be used, the processor's time that it took.
-        lines: By module and number of line, the tests that run the line, or "*" for all of them.
+        seconds: Processor time of each test that is to be used, by the test's id.
+        lines: The tests that run each line, by module and line number; "*" for all of them.
     """
 
     seconds: dict[str, float]

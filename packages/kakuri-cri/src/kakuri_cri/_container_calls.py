@@ -24,7 +24,7 @@ class ContainerCalls(Caller):
 
         Args:
             sandbox_id: A sandbox that is ready.
-            config: With `metadata`, which names the container in its sandbox.
+            config: The container's configuration, with `metadata`, which names it in its sandbox.
             sandbox_config: The configuration that the sandbox was created with.
             timeout: Seconds; `timeouts.usual` if None.
 
@@ -118,7 +118,7 @@ class ContainerCalls(Caller):
         Args:
             container_id: The container.
             resources: A field that is 0 or empty keeps its value.
-            annotations: For the runtime.
+            annotations: Annotations for the runtime.
             timeout: Seconds; `timeouts.usual` if None.
         """
         request = api.UpdateContainerResourcesRequest(

@@ -20,7 +20,7 @@ class ProbeResult:
         api_version: The version of the CRI, always `v1`.
         handlers: Features by the name of a runtime handler; the default handler has an empty name.
             None if the runtime does not list its handlers (before CRI 1.30).
-        conditions: By type; `RuntimeReady` and `NetworkReady` are required by the protocol.
+        conditions: The conditions by type; the protocol requires `RuntimeReady` and `NetworkReady`.
         features: What the runtime as a whole supports; None before CRI 1.31.
         cgroup_driver: None if the runtime does not report it (before CRI 1.28).
     """
@@ -54,7 +54,7 @@ async def probe(caller: Caller, timeout: float) -> ProbeResult:
         raise Unimplemented("Version", printable(message), "UNIMPLEMENTED")
     status = await caller.call(api.RuntimeService.Status, api.StatusRequest(), timeout=timeout)
     conditions = status.status.conditions if status.status is not None else ()
-    handlers = {one.name: one.features for one in status.runtime_handlers}
+    handlers = {handler.name: handler.features for handler in status.runtime_handlers}
     return ProbeResult(
         name=version.runtime_name,
         version=version.runtime_version,
@@ -63,7 +63,7 @@ async def probe(caller: Caller, timeout: float) -> ProbeResult:
             name: features or api.RuntimeHandlerFeatures() for name, features in handlers.items()
         }
         or None,
-        conditions={one.type: one for one in conditions},
+        conditions={condition.type: condition for condition in conditions},
         features=status.features,
         cgroup_driver=await _cgroup_driver(caller, timeout),
     )

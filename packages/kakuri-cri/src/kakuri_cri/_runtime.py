@@ -20,7 +20,7 @@ class Runtime(Lists):
     >>> async def names(socket: str) -> list[str]:
     ...     async with Runtime(f"unix:{socket}") as runtime:
     ...         containers = await runtime.list_containers({"app": "web"})
-    ...     return [one.metadata.name for one in containers if one.metadata]
+    ...     return [each.metadata.name for each in containers if each.metadata]
     """
 
     async def __aenter__(self) -> Self:

@@ -52,7 +52,7 @@ class Channel:
         Args:
             endpoints: One or more servers of the same service, such as `unix:/run/x.sock` or
                 `tls://host:443`. They are tried in turn.
-            tls: For endpoints of TLS; the application protocol `h2` is asked for.
+            tls: Settings for `tls://` endpoints; the application protocol `h2` is requested.
             authority: The name of the service; the endpoint's host unless given, and `localhost`
                 on Unix sockets.
             limits: Sizes of messages, and of the connection below.

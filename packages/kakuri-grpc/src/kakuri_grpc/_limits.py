@@ -41,7 +41,7 @@ class Backoff:
 
     Attributes:
         first: Seconds after the first failure.
-        factor: By which each wait is longer than the one before.
+        factor: How many times longer each wait is than the one before.
         longest: Seconds of the longest wait.
         jitter: Part of a wait by which it varies, so that clients do not come back all at once.
         connect: Seconds that one attempt may take.

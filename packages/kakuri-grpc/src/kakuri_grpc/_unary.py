@@ -43,7 +43,8 @@ class UnaryCall:
 
     Attributes:
         stream: Its number on the driver's connection.
-        deadline: By the clock of the event loop; infinite without a timeout.
+        deadline: When the call has to end, by the clock of the event loop; infinite without a
+            timeout.
         finished: Done when `message` returns or raises.
     """
 

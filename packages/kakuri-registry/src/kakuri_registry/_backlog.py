@@ -21,7 +21,7 @@ class PendingChange:
         is_merged: Whether it superseded an earlier change, whose events are to be written with it.
         is_reregistration: Whether it registers a workload whose removal is not in the store yet, so
             that the store may still have the earlier workload of that id.
-        callbacks: To call with the outcome.
+        callbacks: The functions to call with the outcome.
     """
 
     __slots__ = ("callbacks", "change", "is_merged", "is_reregistration")

@@ -309,7 +309,7 @@ class AgentClient:
             removed: Whether to read what is kept of the latest removed workload's log.
             records: Which records to read; by default the bytes that the container wrote. `tail`
                 counts selected lines.
-            reader: For whom the log is read, such as the address of a client.
+            reader: Who reads the log, such as the address of a client.
             trace: The trace id of the request that the log is read for.
 
         Raises:

@@ -41,7 +41,7 @@ class AgentLog:
 
     Attributes:
         workload_id: The workload.
-        reader: For whom the log is read; slots are shared fairly among readers.
+        reader: Who reads the log; slots are shared fairly among readers.
         has_ended: Everything was read, and nothing will follow.
         has_gap: Bytes were removed before they could be read, so that some of the pieces read so
             far are not adjacent.

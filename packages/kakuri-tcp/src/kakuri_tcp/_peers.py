@@ -24,7 +24,7 @@ class Peer:
         key: Equal for all sockets that count as one peer: an IPv4 address, an IPv6 /64 (the usual
             network of one subscriber, RFC 6177), or a local user. Every local process may use all
             of 127.0.0.0/8, so the loopback addresses of both families are one peer.
-        text: For logs.
+        text: How logs show it.
         credentials: Who connected to a Unix socket, if the system says so.
         is_loopback: Whether it connected to a port of this machine over loopback.
     """

@@ -8,8 +8,8 @@ on the way can cut and pass them on without decoding them:
 
 TIME is in UTC with nine fractional digits, so times compare as text. STREAM is `stdout` or
 `stderr`. TAG is `F` if the container wrote a line feed after the content, and `P` if it did not:
-the next record of the stream continues the line then. CONTENT is any bytes but a line feed. Of a
-line that the container runtime did not write, TIME and STREAM are `-`.
+the next record of the stream continues the line then. CONTENT is any bytes but a line feed. TIME
+and STREAM are `-` if the container runtime did not write the line.
 """
 
 import datetime as dt

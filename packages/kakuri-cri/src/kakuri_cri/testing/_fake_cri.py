@@ -59,8 +59,8 @@ class FakeCri:
 
         Args:
             path: Path of its socket; by default in a temporary directory.
-            images: By name, an image or only its state.
-            default_image: For every other name.
+            images: The images by name; a state alone stands for an image in that state.
+            default_image: The image of every other name.
             handlers: Names of its runtime handlers; the default one has an empty name.
             unimplemented: Methods that it answers with UNIMPLEMENTED.
             faults: Fault scripts by method; see `parse_faults`.

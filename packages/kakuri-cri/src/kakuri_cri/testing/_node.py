@@ -11,7 +11,7 @@ class FakeNode:
     """Answers Version, Status and RuntimeConfig.
 
     Attributes:
-        conditions: By type; without NetworkReady no sandbox can be created.
+        conditions: The conditions by type; without NetworkReady no sandbox can be created.
         handlers: Names of the runtime handlers; the default one has an empty name.
         lists_handlers: Whether Status has them, as runtimes do since CRI 1.30.
         stops_missing: Whether StopContainer succeeds for a container that does not exist, as the

@@ -35,7 +35,8 @@ class FakeImage:
         version: Distinguishes images of one name; each version has its own id.
         is_pinned: Whether the runtime reports it as pinned, so that it is not removed.
         output: Written to stdout when a container starts.
-        exit_code: With which a container exits right after its start; None if it keeps running.
+        exit_code: Exit code of a container that exits right after its start; None if it keeps
+            running.
         start_error: Message of the error of every start; None if starts succeed.
         on_term: Exit code after SIGTERM; None if a container ignores it.
         commands: Stdout and exit code of ExecSync, by argument vector; any other command exits

@@ -21,8 +21,8 @@ class FakeState:
     """The sandboxes and containers of a runtime.
 
     Attributes:
-        sandboxes: By id.
-        containers: By id.
+        sandboxes: The sandboxes by id.
+        containers: The containers by id.
         images: The images.
         events: The events.
         node: The runtime's version, conditions and handlers.

@@ -36,7 +36,7 @@ def print_value(  # noqa: C901 - one loop over local variables is fastest
         load_values: Returns the module `values`, which prints every other class. It is loaded when
             it is first needed: plain values need neither it nor what it imports.
         indent: Spaces for each level; None for no white space at all.
-        sort_key: By what to order the keys of objects; None keeps the order that they have.
+        sort_key: Returns what the keys of objects are ordered by; None keeps their order.
         number_text: Returns the text of a number; None for Python's own.
 
     Raises:
