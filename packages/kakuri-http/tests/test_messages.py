@@ -140,7 +140,7 @@ def test_request_query_is_decoded_once():
     assert request.query == {"a": "2", "b": "ü x", "c": "", "": "d", "%26": "e"}
     assert request.query_pairs[0] == ("a", "1")
     bad = Request("GET", "/", Headers(), "/", "a=%ff")
-    with pytest.raises(RemoteProtocolError):
+    with pytest.raises(RemoteProtocolError, match=r"UTF-8 as query, got '.*%"):
         _ = bad.query
 
 

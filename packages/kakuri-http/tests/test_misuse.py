@@ -93,12 +93,12 @@ def test_limit_on_a_size_that_is_not_a_whole_number_raises_type_error(name):
         (
             ("GET", "/", ok),
             {"body_limit": "1M"},
-            "expected a number of bytes as body_limit, got '1M'",
+            "expected an integer as body_limit, got '1M'",
         ),
         (
             ("GET", "/", ok),
             {"body_limit": True},
-            "expected a number of bytes as body_limit, got True",
+            "expected an integer as body_limit, got True",
         ),
     ],
 )
@@ -218,6 +218,11 @@ def test_content_type_that_is_not_text_raises_type_error(content_type):
     got = type(content_type).__name__
     with pytest.raises(TypeError, match=f"expected text or None as content_type, got {got}"):
         Response(content_type=content_type)
+
+
+def test_route_with_a_negative_body_limit_raises_value_error():
+    with pytest.raises(ValueError, match="expected at least 0 as body_limit, got -1"):
+        Router().add("POST", "/", str, body_limit=-1)
 
 
 @pytest.mark.parametrize(

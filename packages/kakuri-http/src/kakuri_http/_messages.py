@@ -131,7 +131,8 @@ class Request:
         try:
             return parse_query(self.query_string)
         except ValueError as error:
-            raise RemoteProtocolError(f"expected an encoded query, got {error}") from error
+            got = f"got {self.query_string!r:.80}"
+            raise RemoteProtocolError(f"expected percent-encoded UTF-8 as query, {got}") from error
 
     def stream(self) -> AsyncIterator[bytes]:
         """Return an iterator over the content as it arrives.

@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Any, TypeVar
 
 from kakuri_http._errors import RouteConflict, RouteError
+from kakuri_http._limits import check_count
 from kakuri_http._messages import Request, Response
 from kakuri_http._url import percent_decode
 from kakuri_http.core._grammar import token
@@ -70,8 +71,8 @@ def _check_types(method: object, pattern: object, handler: object, body_limit: o
         raise TypeError(
             f"expected a function as handler of {method} {pattern}, got {handler!r:.80}"
         )
-    if body_limit is not None and (isinstance(body_limit, bool) or not isinstance(body_limit, int)):
-        raise TypeError(f"expected a number of bytes as body_limit, got {body_limit!r:.80}")
+    if body_limit is not None:
+        check_count(body_limit, "body_limit")
 
 
 class Router:
