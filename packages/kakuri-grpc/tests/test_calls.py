@@ -432,3 +432,16 @@ async def test_deadline_that_the_server_reports_keeps_its_message(tmp_path):
         with pytest.raises(DeadlineExceeded, match="the registry took too long") as caught:
             await channel.call(raw, b"", timeout=5)
     assert caught.value.seconds == 5
+
+
+async def test_repr_of_a_call_shows_its_method_and_how_it_failed(channel):
+    async with await channel.stream(BOTH, timeout=5.0) as call:
+        assert repr(call) == f"<Call {BOTH.path} open>"
+    assert repr(call).startswith(f"<Call {BOTH.path} failed: ")
+
+
+async def test_repr_of_a_server_shows_whether_it_listens(tmp_path):
+    async with our_server() as server:
+        assert repr(server) == "<Server not listening, 0 connections, 0 calls>"
+        await server.listen(f"unix:{tmp_path}/s")
+        assert repr(server) == "<Server listening, 0 connections, 0 calls>"

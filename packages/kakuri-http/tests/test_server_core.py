@@ -307,3 +307,10 @@ def test_connection_that_the_client_ended_between_requests_is_closed(received):
     for _ in range(2):
         assert isinstance(connection.next_event(), ConnectionClosed)
         assert connection.request_state is State.CLOSED
+
+
+def test_repr_of_a_core_shows_both_states():
+    server = ServerConnection()
+    server.receive_data(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+    server.next_event()
+    assert repr(server) == "<ServerConnection request BODY, response IDLE>"

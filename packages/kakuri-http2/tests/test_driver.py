@@ -261,3 +261,9 @@ async def test_ended_returns_how_the_client_cancelled_the_exchange(tmp_path):
 def test_handler_that_cannot_be_called_raises_type_error():
     with pytest.raises(TypeError, match="expected a function as handler, got None"):
         ServerDriver(None)
+
+
+async def test_repr_of_a_driver_shows_the_state_of_its_connection(tmp_path):
+    async with connected(tmp_path, echo) as driver:
+        assert repr(driver) == "<ClientDriver <ClientConnection open, 0 streams>>"
+    assert repr(driver) == "<ClientDriver closed <ClientConnection over, 0 streams>>"

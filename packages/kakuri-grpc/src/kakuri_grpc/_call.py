@@ -70,6 +70,10 @@ class Call(Generic[Request, Answer]):
         if timeout is not None:
             driver.deadlines.add(self)
 
+    def __repr__(self) -> str:
+        state = "open" if self._error is None else f"failed: {self._error!r:.80}"
+        return f"<Call {self._method.path} {state}>"
+
     async def __aenter__(self) -> Self:
         return self
 

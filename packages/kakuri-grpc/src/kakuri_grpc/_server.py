@@ -112,6 +112,11 @@ class Server:
         self._listeners: list[asyncio.Server] = []
         self._running: set[asyncio.Task[Any]] = set()
 
+    def __repr__(self) -> str:
+        state = "listening" if self._listeners else "not listening"
+        counts = f"{len(self._drivers)} connections, {len(self._running)} calls"
+        return f"<{type(self).__name__} {state}, {counts}>"
+
     def add(self, method: Method[Any, Any], handler: Handler) -> None:
         """Register the handler that answers a method.
 

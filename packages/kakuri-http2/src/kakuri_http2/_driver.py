@@ -61,6 +61,10 @@ class Driver(asyncio.BufferedProtocol, Generic[C]):
         self.last_received: float = self._loop.time()
         self._interval_end = self.last_received + FLOOD_INTERVAL
 
+    def __repr__(self) -> str:
+        state = " closed" if self.closed.done() else ""
+        return f"<{type(self).__name__}{state} {self.connection!r}>"
+
     # What exchanges call.
 
     def send(self, message: Request | Response | Data | Trailers) -> int | None:

@@ -64,6 +64,10 @@ class CoreConnection:
         self._sends_chunked = False
         self._left_to_send: int | None = None
 
+    def __repr__(self) -> str:
+        states = f"request {self.request_state.name}, response {self.response_state.name}"
+        return f"<{type(self).__name__} {states}>"
+
     # Bytes in.
 
     def receive_data(self, data: bytes) -> None:
