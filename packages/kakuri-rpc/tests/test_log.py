@@ -224,7 +224,7 @@ async def test_log_of_the_reader_with_the_most_logs_is_closed_for_a_new_one(clie
     assert greedy[5].has_yielded
     assert not modest.has_yielded
     assert not any(log.has_yielded for log in logs)
-    with pytest.raises(ClientClosed):
+    with pytest.raises(TooManyLogs):
         await greedy[5].read()
 
 

@@ -440,6 +440,26 @@ async def test_waiting_followers_do_not_use_slots_of_readers_that_do_not_follow(
             leave(peer)
 
 
+async def test_follower_that_is_closed_before_its_first_piece_gets_503_and_may_come_again():
+    asked = asyncio.Semaphore(0)
+
+    def answer(_request):
+        asked.release()
+
+    async with Agent(answer) as agent, control_plane(agent) as (_, endpoint):
+        peers = []
+        for _ in range(MAX_OPEN_LOGS + 1):
+            peers.append(ask(endpoint))
+            await asked.acquire()
+        loop = asyncio.get_running_loop()
+        received = await loop.run_in_executor(None, peers[0].recv, 4096)
+        assert received.startswith(b"HTTP/1.1 503 ")
+        assert b"Retry-After: " in received
+        assert b'"code":"too_many_logs"' in received
+        for peer in peers:
+            leave(peer)
+
+
 async def test_follower_without_data_for_the_longest_time_is_closed_for_a_new_one():
     agent, waiting = waiting_agent()
     async with agent, control_plane(agent) as (_, endpoint):

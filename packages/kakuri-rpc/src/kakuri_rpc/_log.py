@@ -14,7 +14,7 @@ from kakuri_workload import LogSelection
 
 from kakuri_rpc._call import Call
 from kakuri_rpc._call_metrics import CallMetrics
-from kakuri_rpc._errors import TooManyLogs
+from kakuri_rpc._errors import ClientClosed, TooManyLogs
 from kakuri_rpc._messages import Log
 from kakuri_rpc._requests import ReadLog
 from kakuri_rpc._traces import AgentTraces
@@ -98,7 +98,8 @@ class AgentLog:
         Raises:
             AgentError, AgentUnreachable, AgentTimeout, UnexpectedReply: as for `AgentClient`. The
                 position does not change, so the read may be repeated.
-            ClientClosed: The log or its client was closed.
+            TooManyLogs: It was closed to free its slot for another log.
+            ClientClosed: The log or its client was closed for another reason.
         """
         request = ReadLog(
             self.workload_id,
@@ -111,7 +112,12 @@ class AgentLog:
             trace=self._trace,
         )
         timeout = wait_seconds + self._timeout
-        log = await Call(self._lines, request, Log, timeout, self._metrics, self._traces)
+        try:
+            log = await Call(self._lines, request, Log, timeout, self._metrics, self._traces)
+        except ClientClosed:
+            if self.has_yielded:
+                raise TooManyLogs(MAX_OPEN_LOGS) from None
+            raise
         self._tail = None
         self._after = log.next
         if log.data:
