@@ -19,7 +19,7 @@ PAGE_PARTS = 4
 E2E_PARTS = 3
 """Parts of the tests of the services on each loop."""
 
-AT_ONCE = 2 * len(os.sched_getaffinity(0))
+AT_ONCE = len(os.sched_getaffinity(0)) + 1
 """Parts that run at a time: more than cores, as they wait half of their time."""
 
 
