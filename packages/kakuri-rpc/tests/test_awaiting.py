@@ -126,6 +126,18 @@ async def test_request_that_failed_is_freed_without_the_garbage_collector(
         gc.enable()
 
 
+@pytest.mark.parametrize("result", [None, "text", b"{}", lambda: None])
+async def test_awaitable_of_something_else_than_a_reply_is_an_internal_error(result, caplog):
+    async def answer(_request):
+        return result
+
+    async with await serve(ANY_PORT, answer) as server, AgentClient(server.endpoint) as agent:
+        with pytest.raises(AgentError) as caught:
+            await agent.get_status("wl-1")
+    assert caught.value.code is ErrorCode.INTERNAL
+    assert "expected a reply from the handler" in caplog.text
+
+
 async def test_handler_is_cancelled_when_its_connection_is_lost(caplog):
     began, cancelled = asyncio.Event(), asyncio.Event()
     handling = []

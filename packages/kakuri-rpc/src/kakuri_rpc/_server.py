@@ -202,6 +202,8 @@ class _Answers:
         return request
 
     def _encode(self, reply: Reply) -> bytes:
+        if reply.__class__ not in REPLIES:
+            raise TypeError(f"expected a reply from the handler, got {reply!r:.80}")
         if reply.__class__ is ErrorReply:
             self._on_error(reply.code)
         return encode(reply)
