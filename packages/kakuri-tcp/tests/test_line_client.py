@@ -136,6 +136,21 @@ async def test_close_cancels_an_attempt_to_connect():
                 await request
 
 
+async def test_close_right_after_connecting_is_not_reported_as_an_end_by_the_peer(monkeypatch):
+    async with await listen_lines(LOCAL, bytes.upper) as server:
+        client = LineClient(server.endpoint)
+        connected = client._connected
+
+        async def connect_and_close():
+            connection = await connected()
+            await client.close()
+            return connection
+
+        monkeypatch.setattr(client, "_connected", connect_and_close)
+        with pytest.raises(ClientClosed, match=r"the client of .* was closed"):
+            await client.request(b"a", timeout=5)
+
+
 async def test_request_cancelled_while_connecting_leaves_the_attempt_to_the_others():
     with socket.socket() as listener:  # with a full queue, so that the attempt lasts
         listener.bind(("127.0.0.1", 0))

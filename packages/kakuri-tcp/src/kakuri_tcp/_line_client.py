@@ -224,6 +224,8 @@ class LineClient:
                     if connection is None or connection.is_closing:
                         connection = await self._connected()
                     if connection.is_closing:
+                        if self._is_closed:
+                            raise ClientClosed(f"the client of {self._name} was closed")
                         raise ConnectFailed(self._name, connection.reason) from connection.fault
                     if connection.is_writable:
                         return connection
