@@ -151,6 +151,25 @@ async def test_close_right_after_connecting_is_not_reported_as_an_end_by_the_pee
             await client.request(b"a", timeout=5)
 
 
+async def test_close_fails_a_sent_request_as_lost_and_an_unsent_one_as_not_sent():
+    received = asyncio.Event()
+
+    async def never(_line):
+        received.set()
+        await asyncio.Event().wait()
+
+    async with await listen_lines(LOCAL, never) as server, LineClient(server.endpoint) as client:
+        sent = asyncio.create_task(client.request(b"a", timeout=5))
+        await received.wait()
+        unsent = asyncio.create_task(client.request(b"b", timeout=5))
+        await asyncio.sleep(0)  # it is queued, and would be sent at the end of this turn
+        await client.close()
+        with pytest.raises(RequestLost, match="the client was closed"):
+            await sent
+        with pytest.raises(ClientClosed, match=r"the client of .* was closed"):
+            await unsent
+
+
 async def test_request_cancelled_while_connecting_leaves_the_attempt_to_the_others():
     with socket.socket() as listener:  # with a full queue, so that the attempt lasts
         listener.bind(("127.0.0.1", 0))

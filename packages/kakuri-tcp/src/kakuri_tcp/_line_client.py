@@ -200,14 +200,17 @@ class LineClient:
             self._loop = loop
 
     async def close(self) -> None:
-        """Close the connection; requests without a reply raise RequestLost. May be called again."""
+        """Close the connection. May be called again.
+
+        Requests without a reply raise RequestLost, or ClientClosed if they were not sent yet.
+        """
         self._is_closed = True
         if self._connecting is not None:
             self._connecting.cancel()
             await asyncio.wait([self._connecting])
         if self._connection is not None:
             connection = self._connection
-            connection.abort()
+            connection.abort_for_client()
             await asyncio.shield(connection.ended)
 
     async def _ready(self, deadline: float, timeout: float) -> LineClientConnection:

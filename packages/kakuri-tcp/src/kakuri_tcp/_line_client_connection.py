@@ -7,6 +7,7 @@ from typing import Protocol
 
 from kakuri_tcp._connection import Connection
 from kakuri_tcp._errors import (
+    ClientClosed,
     ConnectFailed,
     ConnectionFault,
     ConnectionLost,
@@ -38,7 +39,7 @@ class ReplyReceiver(Protocol):
         """Receive the reply, without its end."""
 
     def fail(self, error: TCPError) -> None:
-        """Receive why there is no reply: RequestLost, RequestTimeout or ConnectFailed."""
+        """Receive why there is no reply: RequestLost, RequestTimeout or RequestNotSent."""
 
 
 class ReplyFuture(asyncio.Future[bytes]):
@@ -57,7 +58,8 @@ class LineClientConnection(Connection):
     """A connection that sends request lines, and returns each reply to the oldest request."""
 
     __slots__ = (
-        "_decoder", "_endpoint", "_has_backlog", "_is_late", "_is_ticking", "_line_limits",
+        "_decoder", "_endpoint", "_has_backlog", "_is_client_closed", "_is_late", "_is_ticking",
+        "_line_limits",
         "_on_closed", "_stalled_at", "_timer", "_unsent_size", "_writable", "ended",
         "loop", "pending", "replies", "unsent_lines",
     )  # fmt: skip
@@ -79,6 +81,7 @@ class LineClientConnection(Connection):
         self._writable: asyncio.Future[None] | None = None
         self._stalled_at = 0.0
         self._has_backlog = False  # replies have arrived that are handed over in the next turn
+        self._is_client_closed = False
         self._is_late = False  # a request has timed out, and no reply came since
         self._is_ticking = False  # the timer checks deadlines, not the idle timeout
         self._timer: asyncio.TimerHandle | None = None
@@ -102,7 +105,14 @@ class LineClientConnection(Connection):
     @property
     def reason(self) -> str:
         """Why the connection ends, as text."""
+        if self._is_client_closed:
+            return "the client was closed"
         return str(self.fault or "the peer closed the connection")
+
+    def abort_for_client(self) -> None:
+        """Abort the connection because the client is closed."""
+        self._is_client_closed = True
+        self.abort()
 
     async def wait_writable(self) -> None:
         """Wait until the peer has read enough for another request, or the connection is lost."""
@@ -196,6 +206,8 @@ class LineClientConnection(Connection):
             error: Exception
             if position < sent:
                 error = RequestLost(self._endpoint, reason)
+            elif self._is_client_closed:
+                error = ClientClosed(f"the client of {self._endpoint} was closed")
             else:
                 error = ConnectFailed(self._endpoint, reason)
             error.__cause__ = fault
