@@ -12,9 +12,7 @@ import nox
 # nox imports this file by path, so tools/ has to be found from here.
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-# The members' tests begin first, so that no core is idle while the sessions after them run.
-from tools.sessions import begin_tests  # noqa: F401, I001
-from tools.sessions import checks, packages, zones, member_tests, services, others, on_demand  # noqa: F401
+from tools.sessions import checks, packages, zones, member_tests, services, others, on_demand  # noqa: F401, I001
 
 nox.needs_version = ">=2025.2.9"
 nox.options.default_venv_backend = "virtualenv"

@@ -1,12 +1,9 @@
 import os
 import signal
-import subprocess
 import sys
 import time
-from pathlib import Path
 
 from tools import side_by_side
-from tools.members import ROOT
 
 
 def python(program: str) -> list[str]:
@@ -40,33 +37,6 @@ def test_commands_run_before_they_are_waited_for(tmp_path, capsys):
     assert capsys.readouterr().out == ""
     assert running.wait() == []
     assert "fine" in capsys.readouterr().out
-
-
-def test_waiting_for_some_commands_shows_only_those_and_the_others_later(capsys):
-    programs = {"first": "raise SystemExit(1)", "second": "raise SystemExit(2)"}
-    commands = {name: python(program) for name, program in programs.items()}
-    running = side_by_side.Running(commands)
-    assert running.wait({"second"}) == ["second"]
-    assert [line for line in capsys.readouterr().out.splitlines() if "first" in line] == []
-    assert running.wait(["first"]) == ["first"]
-    assert "--- first: failed with status 1 in" in capsys.readouterr().out
-
-
-def test_commands_end_and_no_other_starts_when_their_process_exits(tmp_path):
-    pid = tmp_path / "pid"
-    first = f"import os, time; open({str(pid)!r}, 'w').write(f'{{os.getpid()}}.'); time.sleep(600)"
-    second = f"open({str(tmp_path / 'second')!r}, 'w')"
-    program = (
-        "import pathlib, time\n"
-        "from tools import side_by_side\n"
-        f"commands = {{'first': {python(first)!r}, 'second': {python(second)!r}}}\n"
-        "side_by_side.Running(commands, at_once=1)\n"
-        f"pid = pathlib.Path({str(pid)!r})\n"
-        "while not (pid.exists() and pid.read_text().endswith('.')): time.sleep(0.01)\n"
-    )
-    subprocess.run(python(program), check=True, timeout=60, cwd=ROOT)
-    assert not Path("/proc", pid.read_text().rstrip(".")).exists()
-    assert not (tmp_path / "second").exists()
 
 
 def test_command_that_does_not_end_is_ended_and_what_it_wrote_is_printed(capsys):

@@ -1,10 +1,20 @@
 """Sessions that run the members' own tests."""
 
+import os
+from concurrent.futures import ThreadPoolExecutor
+
 import nox
 
-from tools.members import ROOT
-from tools.sessions import begin_tests
-from tools.sessions.steps import PYTHON, each_member, tools_of
+from tools import interpreters, side_by_side, system
+from tools.members import BY_NAME, ROOT
+from tools.sessions.steps import PYTHON, PYTHONS, each_member, python_for_tests, tools_of
+
+MEASURED = interpreters.oldest(PYTHONS)
+"""The Python on which coverage is measured: from Python 3.12 on, to measure branches takes several
+times as long."""
+
+FEWER_KILLS = ("KAKURI_CRASHES=250", "KAKURI_KILLS=50")
+"""Number of kills in the crash tests on every Python but the first."""
 
 
 @nox.session(python=False)
@@ -12,9 +22,28 @@ from tools.sessions.steps import PYTHON, each_member, tools_of
 def tests(session: nox.Session, member: str) -> None:
     """Run one member's tests on every Python that was found, or on those named after `--`.
 
-    As many Pythons at once as there are cores, unless begin_tests has started them already.
+    As many Pythons at once as there are cores. The first has the long runs of the tests that kill
+    what they test; MEASURED measures coverage. These two begin first, because they take longest.
     """
-    begin_tests.run_member(session, member)
+    this = BY_NAME[member]
+    system.require(session, *system.DRIVEN_BY_TESTS.get(member, ()))
+    directory = this.directory / "tests"
+    apart = [f"--ignore={directory / name}" for name in ("conformance", "interop")]
+    pytest = ["pytest", "-p", "no:cacheprovider", str(directory), *apart]
+    chosen = interpreters.chosen(PYTHONS, session.posargs)
+    chosen.sort(key=lambda each: each not in (PYTHONS[0], MEASURED))
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        pythons = dict(zip(chosen, pool.map(python_for_tests, chosen), strict=True))
+    commands = {}
+    for interpreter, python in pythons.items():
+        command = [] if interpreter == PYTHONS[0] else ["env", *FEWER_KILLS]
+        command += [python, "-m"]
+        if interpreter == MEASURED:
+            data = f"--data-file={ROOT / f'.coverage.{member}'}"
+            command += ["coverage", "run", f"--source={this.import_name}", data, "-m"]
+        commands[f"{member} on Python {interpreter.name}"] = [*command, *pytest]
+    if failed := side_by_side.run(commands):
+        session.error(f"failed: {', '.join(failed)}")
 
 
 @nox.session(python=PYTHON)

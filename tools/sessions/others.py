@@ -7,8 +7,7 @@ import nox
 from tools import debian, go, prometheus, system
 from tools.members import BY_NAME, MEMBERS, ROOT
 from tools.protobuf_conformance import runner as protobuf_runner
-from tools.sessions import begin_tests
-from tools.sessions.steps import python_for_tests, run_tests, tests_command
+from tools.sessions.steps import python_for_tests, run_tests
 
 CORPORA = "KAKURI_CORPORA"
 
@@ -24,7 +23,7 @@ def etcd(session: nox.Session) -> None:
         if not system.available("etcd"):
             session.skip("there is no etcd on PATH, and it can't be installed")
         system.require(session, "etcd")
-    begin_tests.run(session, {"etcd": tests_command("tests/etcd", *session.posargs)})
+    run_tests(session, "tests/etcd", *session.posargs)
 
 
 @nox.session(python=False)
@@ -37,8 +36,7 @@ def observability(session: nox.Session) -> None:
     if why := prometheus.lacks():
         session.skip(f"left out: {why}")
     prometheus.program("promtool")
-    command = tests_command("tests/observability", *session.posargs)
-    begin_tests.run(session, {"observability": command})
+    run_tests(session, "tests/observability", *session.posargs)
 
 
 @nox.session(python=False)

@@ -14,13 +14,7 @@ WITH_SESSIONS = ("etcd", "interop", "observability", "openapi", "page", "zones")
 """The directories of tests/ that sessions of their own run."""
 
 PAGE_PARTS = 4
-"""Parts of the page's tests."""
-
-E2E_PARTS = 3
-"""Parts of the tests of the services on each loop."""
-
-AT_ONCE = len(os.sched_getaffinity(0)) + 1
-"""Parts that run at a time: more than cores, as they wait half of their time."""
+"""Parts that run at the same time: more than cores, so that no core is idle at the end."""
 
 
 @nox.session(python=PYTHON, reuse_venv=False)
@@ -39,20 +33,15 @@ def e2e(session: nox.Session) -> None:
     install_wheels(session, *names, python=other)
     pip = ["python", "-m", "pip", f"--python={other}"]
     session.run(*pip, "install", "-q", *tools_of("test", "coverage"), "uvloop")
-    pytest = ["-m", "pytest", "-p", "no:cacheprovider"]
-    on_asyncio, on_uvloop = [f"{session.bin}/python", *pytest], [f"{other}/bin/python", *pytest]
     elsewhere = [f"--ignore=tests/{directory}" for directory in WITH_SESSIONS]
-    if session.posargs:
-        runs = {
-            "tests on asyncio": [*on_asyncio, "tests", *elsewhere, *session.posargs],
-            "tests on uvloop": [*on_uvloop, "tests/e2e", *session.posargs],
-        }
-    else:
-        runs = {"other tests": [*on_asyncio, "tests", "--ignore=tests/e2e", *elsewhere]}
-        for number, part in enumerate(_parts("e2e", E2E_PARTS), 1):
-            runs[f"part {number} on asyncio"] = [*on_asyncio, *part]
-            runs[f"part {number} on uvloop"] = [*on_uvloop, *part]
-    if failed := side_by_side.run(runs, AT_ONCE):
+    pytest = ["-m", "pytest", "-p", "no:cacheprovider"]
+    runs = {
+        "tests on asyncio": [
+            f"{session.bin}/python", *pytest, "tests", *elsewhere, *session.posargs
+        ],
+        "tests on uvloop": [f"{other}/bin/python", *pytest, "tests/e2e", *session.posargs],
+    }  # fmt: skip
+    if failed := side_by_side.run(runs, len(runs)):
         session.error(f"failed: {', '.join(failed)}")
 
 
@@ -78,21 +67,16 @@ def page(session: nox.Session) -> None:
     install_wheels(session, "kakuri-agent", "kakuri-control-plane")
     session.install("-q", *tools_of("test", "page"))
     pytest = [str(Path(session.bin) / "python"), "-m", "pytest", "-p", "no:cacheprovider"]
-    parts = _parts("page", PAGE_PARTS)
+    files = sorted(map(str, Path("tests/page").glob("test_*.py")))
+    parts = [files[first::PAGE_PARTS] for first in range(PAGE_PARTS)]
     if session.posargs:
         parts = [["tests/page", *session.posargs]]
     runs = {
         f"part {number} of the page's tests": [*pytest, *part]
         for number, part in enumerate(parts, 1)
     }
-    if failed := side_by_side.run(runs, AT_ONCE):
+    if failed := side_by_side.run(runs):
         session.error(f"failed: {', '.join(failed)}")
-
-
-def _parts(directory: str, count: int) -> list[list[str]]:
-    """Return the files with tests of a directory of tests/ in parts, so that they can be run."""
-    files = sorted(map(str, Path("tests", directory).rglob("test_*.py")))
-    return [files[first::count] for first in range(count)]
 
 
 def _require_browser(session: nox.Session) -> None:

@@ -65,11 +65,6 @@ def python_for_tests(interpreter: interpreters.Interpreter = PYTHONS[0]) -> str:
     return environment.python
 
 
-def tests_command(*arguments: str) -> list[str]:
-    """Return the command of pytest on the first Python, in the environment for all members."""
-    return [python_for_tests(), "-m", "pytest", "-q", *arguments]
-
-
 def run_tests(session: nox.Session, *arguments: str) -> None:
     """Run pytest on the first Python, in the environment for tests of all members."""
-    session.run(*tests_command(*arguments), external=True)
+    session.run(python_for_tests(), "-m", "pytest", "-q", *arguments, external=True)
