@@ -64,18 +64,25 @@ def test_schema_whose_text_is_not_utf_8_is_reported_and_recovered(path):
     assert ids_of(path) == ["w-1", "w-2", "w-3"]
 
 
-def test_row_without_a_number_of_failures_is_recovered_with_none(path):
-    change_schema(path, "workloads", "failures INTEGER NOT NULL DEFAULT 0", "failures INTEGER")
+@pytest.mark.parametrize(
+    ("table", "old", "new", "damage"),
+    [
+        (
+            "workloads", "failures INTEGER NOT NULL DEFAULT 0", "failures INTEGER",
+            "UPDATE workloads SET failures = NULL WHERE id = 'w-2'",
+        ),
+        (
+            "tombstones", "id TEXT NOT NULL", "id TEXT",
+            "INSERT INTO tombstones (number) VALUES (1)",
+        ),
+    ],
+)  # fmt: skip
+def test_row_without_a_value_that_its_table_requires_loses_no_workload(
+    path, table, old, new, damage
+):
+    change_schema(path, table, old, new)
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
-        connection.execute("UPDATE workloads SET failures = NULL WHERE id = 'w-2'")
-    assert recover(path)[1] == 3
-    assert ids_of(path) == ["w-1", "w-2", "w-3"]
-
-
-def test_tombstone_without_an_id_ends_the_tombstones_and_loses_no_workload(path):
-    change_schema(path, "tombstones", "id TEXT NOT NULL", "id TEXT")
-    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
-        connection.execute("INSERT INTO tombstones (number) VALUES (1)")
+        connection.execute(damage)
     assert recover(path)[1] == 3
     assert ids_of(path) == ["w-1", "w-2", "w-3"]
 

@@ -613,6 +613,16 @@ def state_of(registry):
     return list(registry), registry.journal.index, registry.journal.after(0, 100)
 
 
+def assert_refused(change, error, match="expected"):
+    """Check that a change of a registry with one workload raises, and changes nothing."""
+    registry = WorkloadRegistry()
+    registry.register(workload(), now=0.0)
+    before = state_of(registry)
+    with pytest.raises(error, match=match):
+        change(registry)
+    assert state_of(registry) == before
+
+
 @pytest.mark.parametrize("now", ["1", None, True, dt.datetime.now(dt.UTC), math.nan, -1, 1e12])
 @pytest.mark.parametrize(
     "change",
@@ -627,12 +637,7 @@ def state_of(registry):
     ids=["register", "update", "restart", "rerun", "set_desired", "record"],
 )
 def test_change_at_an_invalid_time_is_refused_and_changes_nothing(change, now):
-    registry = WorkloadRegistry()
-    registry.register(workload(), now=0.0)
-    before = state_of(registry)
-    with pytest.raises((TypeError, ValueError), match="time"):
-        change(registry, now)
-    assert state_of(registry) == before
+    assert_refused(lambda registry: change(registry, now), (TypeError, ValueError), match="time")
 
 
 @pytest.mark.parametrize(
@@ -661,12 +666,7 @@ def test_change_at_an_invalid_time_is_refused_and_changes_nothing(change, now):
     ],
 )
 def test_argument_of_another_type_raises_type_error_and_changes_nothing(change):
-    registry = WorkloadRegistry()
-    registry.register(workload(), now=0.0)
-    before = state_of(registry)
-    with pytest.raises(TypeError, match="expected"):
-        change(registry)
-    assert state_of(registry) == before
+    assert_refused(change, TypeError)
 
 
 @pytest.mark.parametrize(
@@ -680,9 +680,4 @@ def test_argument_of_another_type_raises_type_error_and_changes_nothing(change):
     ],
 )
 def test_number_that_a_store_would_not_load_is_refused_and_changes_nothing(change):
-    registry = WorkloadRegistry()
-    registry.register(workload(), now=0.0)
-    before = state_of(registry)
-    with pytest.raises(ValueError, match="expected"):
-        change(registry)
-    assert state_of(registry) == before
+    assert_refused(change, ValueError)

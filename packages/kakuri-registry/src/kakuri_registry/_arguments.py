@@ -3,15 +3,12 @@
 from collections.abc import Mapping
 from types import UnionType
 
-from kakuri_workload import Run, Workload, WorkloadState
+from kakuri_workload import MAX_TIME, Run, Workload, WorkloadState
 
 from kakuri_registry._entry import WorkloadEntry
 
 MAX_NUMBER = 2**31 - 1
 """The largest number of seconds, failures or attempts."""
-
-MAX_TIME = 253_402_300_799
-"""The end of the year 9999, after which RFC 3339 has no times."""
 
 
 def check_count(value: object, name: str, most: int | None = None) -> None:

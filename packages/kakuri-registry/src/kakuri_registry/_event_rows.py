@@ -8,9 +8,8 @@ read in the same way.
 
 from collections.abc import Iterable
 
-from kakuri_workload import Event, EventType, Removal
+from kakuri_workload import MAX_TIME, Event, EventType, Removal
 
-from kakuri_registry._arguments import MAX_TIME
 from kakuri_registry._cells import (
     DESIRED,
     STATES,

@@ -13,6 +13,7 @@ from kakuri_workload import (
     IMAGE_REFERENCE,
     MAX_ID_LENGTH,
     MAX_IMAGE_LENGTH,
+    MAX_TIME,
     WORKLOAD_ID,
     History,
     PullPolicy,
@@ -22,7 +23,7 @@ from kakuri_workload import (
     Workload,
 )
 
-from kakuri_registry._arguments import MAX_NUMBER, MAX_TIME
+from kakuri_registry._arguments import MAX_NUMBER
 from kakuri_registry._cells import (
     DESIRED,
     STATES,

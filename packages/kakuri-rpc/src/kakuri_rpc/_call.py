@@ -7,28 +7,17 @@ from collections.abc import Callable, Coroutine, Generator
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from kakuri_tcp import ClientClosed as LineClientClosed
-from kakuri_tcp import (
-    LineClient,
-    RepeatCache,
-    RequestLost,
-    RequestNotSent,
-    RequestTimeout,
-    UnrequestedLine,
-)
+from kakuri_tcp import LineClient, RepeatCache, RequestLost
 
 from kakuri_rpc._call_metrics import CallMetrics
 from kakuri_rpc._errors import (
     AgentError,
-    AgentTimeout,
-    AgentUnreachable,
-    ClientClosed,
     RPCError,
     UnexpectedReply,
 )
 from kakuri_rpc._fields import TRACE
 from kakuri_rpc._messages import Node
-from kakuri_rpc._reply_checks import decode_reply, error_of, mismatch, refusal_of
+from kakuri_rpc._reply_checks import as_rpc_error, decode_reply, error_of, mismatch
 from kakuri_rpc._requests import (
     DescribeNode,
     Request,
@@ -277,7 +266,7 @@ class Call(Generic[R]):
             self._metrics.retry(self._request)
             self._continue(self._send())
         else:
-            self._fail(_as_rpc_error(error))
+            self._fail(as_rpc_error(error))
 
     def _fail(self, error: Exception) -> None:
         if not self._is_done:
@@ -369,23 +358,6 @@ class Call(Generic[R]):
 def _wake(waiter: asyncio.Future[None]) -> None:
     if not waiter.done():
         waiter.set_result(None)
-
-
-def _as_rpc_error(error: Exception) -> Exception:
-    """Return the error of this package for one of a line client; any other one as it is."""
-    converted: Exception
-    if isinstance(error, LineClientClosed):
-        converted = ClientClosed(str(error))
-    elif isinstance(error, RequestNotSent | RequestLost):
-        cause = error.__cause__
-        refusal = refusal_of(cause.line) if isinstance(cause, UnrequestedLine) else None
-        converted = refusal or AgentUnreachable(str(error))
-    elif isinstance(error, RequestTimeout):
-        converted = AgentTimeout(str(error))
-    else:
-        return error
-    converted.__cause__ = error.with_traceback(None)  # as in receive
-    return converted
 
 
 @dataclass(slots=True)

@@ -1,4 +1,4 @@
-"""Decoding a reply, and checking it against its request.
+"""Decoding a reply, checking it against its request, and the error of a call without one.
 
 Types bound each field as it is decoded. This module compares the reply with the request, and makes
 the agent's messages printable, because an operator reads what an agent of another version, or a
@@ -10,11 +10,20 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from kakuri_json import JSONError, decode
+from kakuri_tcp import ClientClosed as LineClientClosed
+from kakuri_tcp import RequestLost, RequestNotSent, RequestTimeout, UnrequestedLine
 from kakuri_workload import Event, Isolation, Removal, Transition, printable
 from kakuri_workload.metrics import MAX_HELP_LENGTH, MAX_LABEL_LENGTH, MetricFamily
 
 from kakuri_rpc._base import PENDING_LINE
-from kakuri_rpc._errors import AgentError, AgentUnreachable, UnexpectedReply, one_line
+from kakuri_rpc._errors import (
+    AgentError,
+    AgentTimeout,
+    AgentUnreachable,
+    ClientClosed,
+    UnexpectedReply,
+    one_line,
+)
 from kakuri_rpc._events import Changes, WatchChanges
 from kakuri_rpc._fields import (
     MAX_ADDRESS_LENGTH,
@@ -102,7 +111,24 @@ def error_of(
     return _refusal(reply) or AgentError(reply)
 
 
-def refusal_of(line: bytes) -> AgentUnreachable | None:
+def as_rpc_error(error: Exception) -> Exception:
+    """Return the error of this package for one of a line client; any other one as it is."""
+    converted: Exception
+    if isinstance(error, LineClientClosed):
+        converted = ClientClosed(str(error))
+    elif isinstance(error, RequestNotSent | RequestLost):
+        cause = error.__cause__
+        refusal = _refusal_by(cause.line) if isinstance(cause, UnrequestedLine) else None
+        converted = refusal or AgentUnreachable(str(error))
+    elif isinstance(error, RequestTimeout):
+        converted = AgentTimeout(str(error))
+    else:
+        return error
+    converted.__cause__ = error.with_traceback(None)  # whose frames refer to the call
+    return converted
+
+
+def _refusal_by(line: bytes) -> AgentUnreachable | None:
     """Return the error if a line refuses the connection; it may come before the first request."""
     try:
         reply: Reply = decode(line, type=Reply)

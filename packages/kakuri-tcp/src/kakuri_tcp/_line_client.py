@@ -210,7 +210,7 @@ class LineClient:
             await asyncio.wait([self._connecting])
         if self._connection is not None:
             connection = self._connection
-            connection.abort_for_client()
+            connection.close_with_client()
             await asyncio.shield(connection.ended)
 
     async def _ready(self, deadline: float, timeout: float) -> LineClientConnection:

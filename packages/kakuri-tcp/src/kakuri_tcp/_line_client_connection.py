@@ -109,8 +109,8 @@ class LineClientConnection(Connection):
             return "the client was closed"
         return str(self.fault or "the peer closed the connection")
 
-    def abort_for_client(self) -> None:
-        """Abort the connection because the client is closed."""
+    def close_with_client(self) -> None:
+        """Close at once because the client is closed, and fail the requests without a reply."""
         self._is_client_closed = True
         self.abort()
 

@@ -55,6 +55,7 @@ from kakuri_workload._state import (
 from kakuri_workload._text import printable
 from kakuri_workload._transition import (
     MAX_HISTORY,
+    MAX_TIME,
     Attempt,
     ExitCode,
     History,
@@ -100,6 +101,7 @@ __all__ = [
     "MAX_RESTARTS",
     "MAX_SPEC_BYTES",
     "MAX_STRING_BYTES",
+    "MAX_TIME",
     "TRACE_ID",
     "TRANSITIONS",
     "WORKLOAD_ID",

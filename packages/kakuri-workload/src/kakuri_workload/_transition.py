@@ -16,8 +16,11 @@ Attempt = Annotated[int, Range(ge=0, le=2**31 - 1)]
 ExitCode = Annotated[int, Range(ge=-(2**31), le=2**31 - 1)]
 """An exit code; CRI has an int32."""
 
-Timestamp = Annotated[float, Range(ge=0, le=253_402_300_799)]
-"""Seconds since the epoch, up to the end of the year 9999, the last with four digits."""
+MAX_TIME = 253_402_300_799
+"""The end of the year 9999 in seconds since the epoch: RFC 3339 has no later times."""
+
+Timestamp = Annotated[float, Range(ge=0, le=MAX_TIME)]
+"""Seconds since the epoch."""
 
 S = TypeVar("S")
 
