@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 
 MAX_SECONDS = 30 * 60.0
-"""Seconds after which a command is ended: three times those of the slowest on two busy cores."""
+"""Seconds after which a command is ended: three times the slowest one's on two busy cores."""
 
 TERM_GRACE_SECONDS = 30.0
 """Seconds from SIGTERM to SIGKILL for a command that has to be ended."""

@@ -127,7 +127,7 @@ async def test_request_that_failed_is_freed_without_the_garbage_collector(
 
 
 @pytest.mark.parametrize("result", [None, "text", b"{}", lambda: None])
-async def test_awaitable_of_something_else_than_a_reply_is_an_internal_error(result, caplog):
+async def test_coroutine_that_returns_no_reply_is_an_internal_error(result, caplog):
     async def answer(_request):
         return result
 

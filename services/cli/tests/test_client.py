@@ -27,6 +27,7 @@ from kakuri_http import (
     TooManyRedirects,
     UntrustedServer,
 )
+from kakuri_workload import WORKLOAD_ID
 
 from .test_exit_codes import ARGUMENTS
 
@@ -354,6 +355,10 @@ def test_text_that_can_not_be_an_id_is_not_found_and_nothing_is_sent(kakuri, api
     result = kakuri(verb, given)
     assert (result.code, result.err) == (3, f"error: no workload '{given}'\n")
     assert api.requests == []
+
+
+def test_pattern_of_ids_is_that_of_workloads():
+    assert client._ID == WORKLOAD_ID
 
 
 @pytest.mark.parametrize("name", ["", ".", ".."])

@@ -90,7 +90,7 @@ class ChannelDriver(ClientDriver):
         self._authority = authority
         self._scheme = scheme
         self._heads: dict[_Key, tuple[PreparedRequest, Fields]] = {}
-        self._seen: set[_Key] = set()  # sent once; the second time, the head is remembered
+        self._seen: set[_Key] = set()  # with timeouts that were sent once
         self._is_ready = self._loop.create_future()
         self._idle_waiter: asyncio.Future[None] | None = None
         self._closes_when_idle = False
@@ -183,9 +183,9 @@ class ChannelDriver(ClientDriver):
     ) -> tuple[PreparedRequest, Fields]:
         """Return the head of a request, and the fields to send after it.
 
-        A timeout that is used again becomes part of the head, which is then encoded as a whole. The
-        first time it is sent after a head without it, because timeouts that are the rest of another
-        one differ from call to call.
+        A new timeout is sent after a head without it, because the time before a deadline differs
+        from call to call. A timeout that comes again becomes part of the head, which is encoded
+        once.
         """
         key = path, metadata, timeout
         if timeout is not None and key not in self._seen:

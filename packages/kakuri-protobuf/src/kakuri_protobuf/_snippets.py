@@ -23,8 +23,8 @@ ZEROS: dict[Kind, Any] = {
 ZIGZAG = [value >> 1 ^ -(value & 1) for value in range(128)]
 CONTINUED = bytes(range(0x80, 0x100))
 
-# Statements that convert `v` from a varint to the value of its kind. Only a varint of one byte is
-# short, so the long ones also have to drop bits that the kind does not have.
+# Statements that convert `v` from a varint to the value of its kind. A short varint has one byte; a
+# longer one may have more bits than the kind, which are dropped.
 FROM_LONG_VARINT = {
     Kind.INT32: ["v &= 0xFFFFFFFF", "if v > 0x7FFFFFFF: v -= 0x100000000"],
     Kind.INT64: ["if v > 0x7FFFFFFFFFFFFFFF: v -= 0x10000000000000000"],
@@ -68,7 +68,7 @@ def varint_lines(kind: Kind) -> list[str]:
 
 
 def assignment(field: Field, target: str | None, value: str) -> list[str]:
-    """Return the statement that sets a variable, or without one appends to the field's list."""
+    """Return the statement that sets the target, or appends to the field's list if that is None."""
     if target is None:
         return [f"f{field.number}.append({value})"]
     return [f"{target} = {value}"]

@@ -29,18 +29,18 @@ def check_kind(value: object, kind: type[object] | UnionType, name: str) -> None
 
 
 def check_time(time: object, name: str = "a time") -> None:
-    """Raise TypeError unless a time is a number, and ValueError if no store would return it."""
+    """Raise TypeError unless a time is a number, and ValueError unless it is from 0 to MAX_TIME."""
     if time.__class__ is not float and (
         not isinstance(time, float | int) or isinstance(time, bool)
     ):
         raise TypeError(f"expected seconds since the epoch as {name}, got {time!r:.80}")
-    if not 0 <= time <= MAX_TIME:  # NaN is not, either
-        got = f"{MAX_TIME} (the year 9999) as {name}, got {time!r:.80}"
-        raise ValueError(f"expected seconds since the epoch from 0 to {got}")
+    if not 0 <= time <= MAX_TIME:  # also refuses NaN
+        expected = f"seconds since the epoch from 0 to {MAX_TIME} (the year 9999) as {name}"
+        raise ValueError(f"expected {expected}, got {time!r:.80}")
 
 
 def check_workload(workload: object) -> None:
-    """Raise TypeError unless it is a Workload whose id is text and whose labels are texts."""
+    """Raise TypeError unless it is a Workload whose id and labels are strings."""
     if not isinstance(workload, Workload):
         raise TypeError(f"expected a Workload, got {workload!r:.80}")
     check_kind(workload.id, str, "the id of a workload")

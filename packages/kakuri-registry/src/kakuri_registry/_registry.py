@@ -221,7 +221,8 @@ class WorkloadRegistry(ChangePublisher):
             now: The time of the change.
             message: How the last run ended.
             exit_code: The exit code of the last run.
-            attempt: The new attempt, by default the next; the present one if it has not begun.
+            attempt: The new attempt, by default the next one. The present one is allowed if it has
+                not begun.
             trace: The trace of the request for it.
 
         Returns:

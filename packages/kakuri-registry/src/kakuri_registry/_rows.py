@@ -61,8 +61,8 @@ LARGEST = 2**63 - 1
 """The largest integer that SQLite can store: they are signed and have 64 bits."""
 
 MAX_VERSION = 2**52
-"""The largest version or index that is read. JSON is exact up to twice as much, so later ones have
-room."""
+"""The largest version or index that is read. JSON numbers are exact up to 2**53, which leaves room
+for later ones."""
 
 MAX_STORED_TEXT = 4 << 20
 """Characters of the longest text that is stored or read; no line of an agent is so long."""
@@ -90,8 +90,8 @@ _RANGES = [
     )
     for name in names
 ]
-"""The place, the smallest and the largest value of each number. A message with another value would
-be refused as a whole, with all workloads that are listed in it."""
+"""The index of each column of numbers, with the smallest and the largest value. A message with a
+value outside would be refused as a whole, with all the workloads that it lists."""
 
 MAX_SHARED = 1024
 """The number of texts that rows share; above it, texts are not common enough to share."""

@@ -58,7 +58,7 @@ def begin_session(
 
 
 def end_session(connection: sqlite3.Connection, lock: int, store_id: str) -> None:
-    """Write a new session id to lock file and database, which no snapshot of the run has.
+    """Write a new session id, which no snapshot of the run has, to lock file and database.
 
     Args:
         connection: The database, before it is closed.

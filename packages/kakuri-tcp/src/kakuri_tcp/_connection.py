@@ -21,7 +21,7 @@ from kakuri_tcp._readable import BY_TURNS, Readable
 from kakuri_tcp._shared import SharedConnection, SharedResources
 from kakuri_tcp._turns import Turns
 
-_NOT_MEASURED = Outstanding(0, 1 << 63)  # no measurement shows progress since
+_NOT_MEASURED = Outstanding(0, 1 << 63)  # the first measurement shows no progress
 # A connection with more unprocessed bytes is not read until its next turn, because it would receive
 # more in each turn than it can process.
 _PAUSE_ABOVE_BYTES = 65_536

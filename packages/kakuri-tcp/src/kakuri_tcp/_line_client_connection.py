@@ -39,7 +39,7 @@ class ReplyReceiver(Protocol):
         """Receive the reply, without its end."""
 
     def fail(self, error: TCPError) -> None:
-        """Receive why there is no reply: RequestLost, RequestTimeout or RequestNotSent."""
+        """Receive why there is no reply: RequestLost, RequestTimeout or a RequestNotSent."""
 
 
 class ReplyFuture(asyncio.Future[bytes]):

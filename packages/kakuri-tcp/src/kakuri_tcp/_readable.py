@@ -19,7 +19,7 @@ class Readable(asyncio.Protocol):
 
     @property
     def is_closing(self) -> bool:
-        """Whether the connection is closing, closed, or lost as the last write has shown."""
+        """Whether the connection is closing or closed, or a write has failed."""
         transport = self._transport
         return transport is None or self._closing_since is not None or transport.is_closing()
 

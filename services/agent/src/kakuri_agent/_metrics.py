@@ -38,7 +38,14 @@ log = structlog.get_logger()
 
 @dataclass(slots=True)
 class _Snapshot:
-    """The unread pages of one snapshot, of which `following` is the first, with this number."""
+    """The pages of one snapshot that were not read yet.
+
+    Attributes:
+        pages: The pages after `following`.
+        following: The next page to read.
+        next_page: Its number.
+        expiry: Drops the snapshot.
+    """
 
     pages: Iterator[list[MetricFamily]]
     following: list[MetricFamily]

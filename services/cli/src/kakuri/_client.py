@@ -51,8 +51,8 @@ MAX_TOKEN = 8000
 """Maximum characters of a token. One that lists a user's groups has thousands; many servers limit a
 header line to 8 KiB."""
 
-_ID = "[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
-"""The form of every workload's id (kakuri_workload, whose import takes longer)."""
+_ID = "[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?"
+"""WORKLOAD_ID of kakuri_workload, whose import takes too long here."""
 
 _CREDENTIAL = rf"[!-~]{{1,{MAX_TOKEN}}}"
 """A bearer token (RFC 6750 section 2.1), or any other printable ASCII that servers accept."""

@@ -86,7 +86,7 @@ class Foreground:
         """
         try:
             warn_if_simulated(self._invocation, first_node(self._api))
-        except KeyboardInterrupt:  # nothing handles it yet, so that it ends the request
+        except KeyboardInterrupt:  # its handler is not installed yet
             self._queue.put(("signal", signal.SIGINT))
         self._start(self._read_changes)
         with self._handled_signals():

@@ -116,7 +116,7 @@ def run(
             return _check(invocation, api, document)
         name = document["id"]
         if not detach:
-            # Not after the submission: Ctrl-C has to stop the workload from then on.
+            # Imported before the submission, because Ctrl-C has to stop the workload from then on.
             from kakuri._foreground import Foreground  # noqa: PLC0415 (not for --help)
         try:
             response = submit(invocation, api, document)

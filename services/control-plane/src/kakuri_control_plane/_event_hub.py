@@ -48,7 +48,7 @@ MAX_FOLLOWERS = 256
 """The largest number of concurrent streams."""
 
 SECONDS_PER_FOLLOWER = 0.001
-"""Time between two batches for each stream, and for one if there are only long polls. It is fifty
+"""The pause between two batches is this long for each stream, and for one if there is none: fifty
 times as long as a write to a stream takes, so that streams take a small part of the process's time.
 A single change is sent at once."""
 
@@ -351,7 +351,7 @@ class EventHub:
         self._dropped_index = self._index = index
         self._store_id = current.store_id
         self._wake(self._waiting)
-        await asyncio.sleep(PAUSE_SECONDS)  # it may be lost again and again, as with two agents
+        await asyncio.sleep(PAUSE_SECONDS)  # with two agents at one address, each read loses events
 
     async def _send_heartbeats(self) -> None:
         while True:

@@ -267,7 +267,7 @@ class _Stream:
             return self._heartbeat(max(batch.index, self._index))
         begins_before = batch.events[0].index <= self._index
         if not (begins_before or self._filter or self._versions or self.is_server_sent):
-            piece = batch.lines  # the usual stream sends a batch as it is
+            piece = batch.lines  # nothing to filter or convert
         else:
             piece = self._encoded(batch.events)
         self._index = max(batch.index, self._index)

@@ -275,7 +275,7 @@ class ZoneNode:
     async def health(self) -> Health:
         """Return which runtime answers, and whether it can run zones.
 
-        If the runtime takes longer than 0.1 s, its last answer is returned, if that is at most 10 s
+        If the runtime takes longer than 0.1 s, an earlier answer is returned that is at most 10 s
         old.
         """
         return await self._health()

@@ -75,7 +75,9 @@ class LogRotation:
         signatures = await self._logs.signatures(
             {zone_id: status.attempt for zone_id, status in running.items()}
         )
-        self._checked = {key: each for key, each in self._checked.items() if key in running}
+        self._checked = {
+            zone_id: signature for zone_id, signature in self._checked.items() if zone_id in running
+        }
         for zone_id, signature in signatures.items():
             is_unchanged = signature is not None and signature == self._checked.get(zone_id)
             if not is_unchanged and zone_id not in self._under_way:

@@ -42,14 +42,15 @@ async def gather_bounded(
     """Await calls, at most `limit` of them at the same time, and return their results in order.
 
     Raises:
-        Exception: That of the first call that failed; calls that have begun continue.
+        Exception: That of the first call that failed. The other calls in progress continue, and
+                further ones begin as they end.
     """
     results: dict[int, T] = {}
-    waiting = enumerate(calls)
+    waiting = enumerate(calls)  # shared: each worker takes the next call
 
-    async def work() -> None:
+    async def worker() -> None:
         for number, call in waiting:
             results[number] = await call()
 
-    await asyncio.gather(*(work() for _ in range(min(limit, len(calls)))))
+    await asyncio.gather(*(worker() for _ in range(min(limit, len(calls)))))
     return [results[number] for number in range(len(calls))]

@@ -184,8 +184,8 @@ class Client(Methods[Body, Coroutine[Any, Any, ReceivedResponse]]):
                 Trailer and the framing, which the client writes.
             params: Added to the query of the URL, encoded by `encode_query`.
             timeouts: Instead of the client's.
-            redirects: How many to follow. Credentials are not sent to another origin. A redirect
-                that needs a body of pieces again (307, 308) is returned.
+            redirects: How many to follow. Credentials are not sent to another origin. A 307 or
+                308 is returned if the body consists of pieces, which can't be sent again.
 
         Returns:
             The response, whatever its status.

@@ -96,7 +96,7 @@ class Exchange:
             self.stream = None
 
     def log(self, access_log: AccessLog, peer: str, *, complete: bool) -> None:
-        """Report the exchange to an access log; a failure of that is logged, and nothing else."""
+        """Report the exchange to an access log; log what that raises, and continue."""
         method = target = pattern = code = ""
         seconds = 0.0
         request, route = self.request, self.route

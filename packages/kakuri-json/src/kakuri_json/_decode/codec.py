@@ -282,7 +282,7 @@ def _classes(shape: Shape) -> Iterator[type[Any]]:
 
 
 def _type_key(annotation: Any) -> Any:
-    """Return a key that is equal for equal types; it may keep classes in metadata or literals."""
+    """Return a key that is equal for equal types; it may keep classes alive that they refer to."""
     if isinstance(annotation, type):
         return id(annotation)
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)

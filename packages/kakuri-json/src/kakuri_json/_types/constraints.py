@@ -179,7 +179,7 @@ def _bounded(
 
 
 def _is_multiple(value: Any, unit: Any) -> bool:
-    """Return whether a number is a multiple of another as they are written: 0.3 is one of 0.1."""
+    """Return whether a number is a multiple of a unit in decimal notation: 0.3 is one of 0.1."""
     decimal = native_class("decimal")
     kinds = {type(value), type(unit)}
     if kinds == {int} or not kinds <= {int, float, decimal}:
@@ -196,6 +196,7 @@ def _is_multiple(value: Any, unit: Any) -> bool:
     shift = exponent - step_exponent
     if shift >= 0:
         return bool(count * pow(10, shift, step) % step == 0)
+    # No multiple of 10**-shift is below it, so a power above the count need not be computed.
     return count == 0 or (-shift < count.bit_length() and count % (step * 10**-shift) == 0)
 
 

@@ -46,7 +46,7 @@ def _parameters(owner: Any) -> tuple[Any, ...]:
     """
     known = getattr(owner, "__parameters__", ()) or getattr(owner, "__type_params__", ())
     bases = getattr(owner, "__dict__", {}).get("__orig_bases__", ())
-    inherited = (name for base in bases for name in getattr(base, "__parameters__", ()))
+    inherited = (variable for base in bases for variable in getattr(base, "__parameters__", ()))
     return known or tuple(dict.fromkeys(inherited))
 
 

@@ -53,7 +53,7 @@ class RemovedZone:
 
 
 UNKNOWN_REMOVAL = RemovedZone(Removal())
-"""A zone that was removed completely, without anything else that is known of it."""
+"""A zone that was removed completely, and of which nothing else is known."""
 
 
 class Observer(Protocol):

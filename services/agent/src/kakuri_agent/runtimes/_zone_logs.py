@@ -23,11 +23,11 @@ KEPT_BYTES = 65_536
 """Bytes of the end of a log that are kept of a removed zone."""
 
 KEPT_LINES = (4096, 256, 16, 1)
-"""Numbers of last lines that are read for that, in turn until they fit into MAX_KEPT_PARTS."""
+"""How many of the last lines to read for that: each number is tried until one needs few parts."""
 
 MAX_KEPT_PARTS = 8
-"""Parts with content that are read for one of these numbers of lines, and parts without content,
-which a read returns while it searches for the first line."""
+"""How many parts with content to read for a number of lines, and how many without: a read returns
+empty parts while it searches for the first line."""
 
 
 class ZoneLogs:

@@ -30,7 +30,7 @@ MAX_BREAKS = 3
 """How often a stream may break in a row before it has listed all zones; then an error is logged."""
 
 HEARTBEATS_UNTIL_FRESH = 2
-"""Heartbeats (ZonesListed) after a removal, from which on events can't be from before it.
+"""Heartbeats (ZonesListed) after a removal, after which no event can be from before it.
 
 One is not enough: it may have been sent before the removal."""
 
@@ -74,11 +74,11 @@ class ZoneView:
         self._breaks = 0
         self._has_begun = False  # whether the current stream has yielded an event
         self._zones: dict[str, ZoneStatus] = {}
-        # Zones of which nothing is in the runtime, because their start waits or has failed.
+        # Zones that the runtime does not have, because their start waits or has failed.
         self._unstarted: dict[str, ZoneStatus] = {}
         # Known before the stream broke and not reported since, in the order of their first report.
         self._unconfirmed: dict[str, None] = {}
-        self._late: dict[str, _LateEvents] = {}  # by the id of a zone that was removed lately
+        self._late: dict[str, _LateEvents] = {}  # by the id of the removed zone
 
     def __repr__(self) -> str:
         return f"<ZoneView {len(self._zones)} zones, {self.fault or 'no fault'}>"
