@@ -2,6 +2,7 @@ import io
 import os
 import pty
 import re
+import signal
 import sys
 import termios
 import threading
@@ -32,6 +33,14 @@ def standard_streams_stay_open():
     yield
     for name in ("stdin", "stdout", "stderr"):
         assert not getattr(sys, name).closed, f"the test has left a closed sys.{name}"
+
+
+@pytest.fixture(autouse=True)
+def interrupts_as_before():
+    """Restore the handler of SIGINT: a command that was interrupted ignores it while it exits."""
+    before = signal.getsignal(signal.SIGINT)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture(autouse=True)

@@ -2,7 +2,6 @@ import json
 import os
 import re
 import signal
-import threading
 from types import SimpleNamespace
 
 import pytest
@@ -276,21 +275,24 @@ def test_generated_name_is_a_label_from_the_name_of_the_image(image, stem):
 
 @pytest.fixture
 def interrupting(api):
-    """Send signals to this process: the first once the workload runs, then after each stop."""
+    """Send signals to this process: the first once it follows the workload, then at each stop."""
 
     def interrupt(times, *, ends_at, number=signal.SIGINT):
         graces = []
 
         def on_post(api, document):
             api.change(document["id"], state="running", **RUN)
-            threading.Timer(0.2, os.kill, [os.getpid(), number]).start()
+            api.once_followed(interrupt_once)
+
+        def interrupt_once():
+            os.kill(os.getpid(), number)
 
         def on_stop(api, workload_id, grace):
             graces.append(grace)
             if len(graces) == ends_at:
                 api.change(workload_id, state="failed", reason="Stopped", exit_code=143, **ENDED)
             elif len(graces) < times:
-                threading.Timer(0.05, os.kill, [os.getpid(), number]).start()
+                interrupt_once()
 
         api.on_post, api.on_stop = on_post, on_stop
         return graces
@@ -310,12 +312,8 @@ def test_interrupt_of_the_submission_names_the_workload_that_may_run(kakuri, env
     def interrupt(*_arguments, **_options):
         raise KeyboardInterrupt
 
-    before = signal.getsignal(signal.SIGINT)
     environment.setattr("kakuri._client.API.request", interrupt)
-    try:
-        result = kakuri("run", *options, "--name", "job", "busybox")
-    finally:
-        signal.signal(signal.SIGINT, before)
+    result = kakuri("run", *options, "--name", "job", "busybox")
     assert result.code == 130
     assert "job may have been submitted: kakuri rm -f job removes it" in result.err
 

@@ -88,8 +88,8 @@ class Foreground:
             warn_if_simulated(self._invocation, first_node(self._api))
         except KeyboardInterrupt:  # its handler is not installed yet
             self._queue.put(("signal", signal.SIGINT))
-        self._start(self._read_changes)
         with self._handled_signals():
+            self._start(self._read_changes)
             self._follow_to_end()
             self._drain()
         return self._finish()
