@@ -2,7 +2,7 @@
 
 Kakuri runs with its default options, access log included, in a store in memory and a durable one,
 and besides with a quiet log and with two workers, to show what these change. Go's services
-(`go_stack.go`) take part if a Go compiler is installed: without a log, and with the lines that
+(`go_stack.go`) take part if Go 1.21 or later is installed: without a log, and with the lines that
 Kakuri writes by default. The stacks run in turn on the same machine under the same wrk; each figure
 is the median of the rounds.
 
@@ -173,6 +173,14 @@ def measure(stack: Stack, seconds: int, connections: int) -> dict[str, Result]:
     return results
 
 
+def has_go() -> bool:
+    """Return whether there is a Go with log/slog, which came with 1.21."""
+    if shutil.which("go") is None:
+        return False
+    text = subprocess.run(["go", "env", "GOVERSION"], capture_output=True, text=True, check=True)
+    return tuple(map(int, re.findall(r"\d+", text.stdout)[:2])) >= (1, 21)
+
+
 def stacks(directory: Path) -> dict[str, Stack]:
     """Return the stacks that can run here, Kakuri with its default options first."""
     found = {
@@ -181,9 +189,9 @@ def stacks(directory: Path) -> dict[str, Stack]:
         "Kakuri, memory, 2 workers": kakuri("--store", "memory", workers=2),
         "Kakuri, durable": kakuri(),
     }
-    if (go := shutil.which("go")) is not None:
+    if has_go():
         program = directory / "go_stack"
-        subprocess.run([go, "build", "-o", program, HERE / "go_stack.go"], check=True)
+        subprocess.run(["go", "build", "-o", program, HERE / "go_stack.go"], check=True)
         found |= {"Go": peers(str(program)), "Go with a log": peers(str(program), "-log")}
     fastapi = peers(sys.executable, str(HERE / "fastapi_stack.py"))
     return found | {"FastAPI on uvicorn, asyncio streams": fastapi}
@@ -226,6 +234,8 @@ def main() -> None:
     arguments = parser.parse_args()
     rounds, seconds, connections = arguments.rounds, arguments.seconds, arguments.connections
     console = Console()
+    if not has_go():
+        console.print("Go is left out: go_stack.go needs Go 1.21 or later")
     results: dict[str, dict[str, list[Result]]] = {work: {} for work in WORKS}
     with tempfile.TemporaryDirectory() as directory, console.status("measuring") as status:
         for number in range(rounds):

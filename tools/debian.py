@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+# The package of each program, and of files and directories by their absolute paths.
 PACKAGES = {
     "bash": "bash",
     "chromium": "chromium",
@@ -19,6 +20,7 @@ PACKAGES = {
     "docker-registry": "docker-registry",
     "etcd": "etcd-server",
     "fish": "fish",
+    "go": "golang-go",
     "h2load": "nghttp2-client",
     "ip": "iproute2",
     "iptables": "iptables",
@@ -30,6 +32,7 @@ PACKAGES = {
     "openssl": "openssl",
     "qemu-system-x86_64": "qemu-system-x86",
     "runc": "runc",
+    "/usr/share/gocode/src/google.golang.org/grpc": "golang-google-grpc-dev",
     "wrk": "wrk",
     "zsh": "zsh",
 }
@@ -59,8 +62,12 @@ def which(program: str) -> str | None:
 
 
 def missing(programs: Iterable[str]) -> list[str]:
-    """Return the packages of those programs that are not there."""
-    return sorted({PACKAGES[program] for program in programs if which(program) is None})
+    """Return the packages of those programs, or of those paths, that are not there."""
+    return sorted({PACKAGES[program] for program in programs if not _is_there(program)})
+
+
+def _is_there(program: str) -> bool:
+    return Path(program).exists() if program.startswith("/") else which(program) is not None
 
 
 def can_install() -> bool:

@@ -1,17 +1,21 @@
 """Builds Go programs with the packages of Debian's `golang-*-dev`, without a module proxy."""
 
 import os
-import shutil
 import subprocess
 from pathlib import Path
+
+from tools import debian
 
 PACKAGES = "/usr/share/gocode"
 """Where Debian's packages put the sources of Go libraries."""
 
+NEEDED = ("go", f"{PACKAGES}/src/google.golang.org/grpc")
+"""The compiler, and the sources of the gRPC package."""
+
 
 def is_available() -> bool:
     """Return whether Go is here, with the sources of its gRPC package."""
-    return shutil.which("go") is not None and Path(PACKAGES, "src/google.golang.org/grpc").is_dir()
+    return not debian.missing(NEEDED)
 
 
 def build(source: Path, program: Path) -> Path:

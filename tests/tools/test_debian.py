@@ -41,3 +41,10 @@ def test_install_of_nothing_new_disables_nothing(monkeypatch):
         debian, "_run", lambda command: INSTALLED_AFTER if command[0] == "dpkg-query" else ""
     )
     assert debian.install(["nginx-light"]) == []
+
+
+def test_packages_of_programs_and_of_paths_that_are_not_there_are_missing(monkeypatch, tmp_path):
+    sources, gone = str(tmp_path), str(tmp_path / "gone")
+    packages = {sources: "here-dev", gone: "gone-dev", "sh": "here", "no-such-program": "gone"}
+    monkeypatch.setattr(debian, "PACKAGES", packages)
+    assert debian.missing(packages) == ["gone", "gone-dev"]
