@@ -7,10 +7,14 @@ import pytest
 @pytest.fixture
 def package(tmp_path, monkeypatch):
     (tmp_path / "lazy_example").mkdir()
-    (tmp_path / "lazy_example" / "_inner.py").write_text("class Example:\n    pass\n\nNUMBER = 2\n")
+    (tmp_path / "lazy_example" / "_base.py").write_text("class Base:\n    pass\n")
+    (tmp_path / "lazy_example" / "_inner.py").write_text(
+        "from lazy_example._base import Base\nclass Example(Base):\n    pass\nNUMBER = 2\n"
+    )
     (tmp_path / "lazy_example" / "__init__.py").write_text(
         "from kakuri_daemon import lazy_names\n"
-        "__getattr__ = lazy_names(__name__, {'Example': '_inner', 'NUMBER': '_inner'})\n"
+        "homes = {'Base': '_base', 'Example': '_inner', 'NUMBER': '_inner', 'Rest': '_rest'}\n"
+        "__getattr__ = lazy_names(__name__, homes)\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
     yield __import__("lazy_example")
@@ -26,6 +30,10 @@ def test_name_is_imported_when_it_is_first_used(package):
 
 def test_lazy_class_is_shown_by_its_public_name(package):
     assert repr(package.Example) == "<class 'lazy_example.Example'>"
+
+
+def test_class_that_was_loaded_with_another_is_shown_by_its_public_name(package):
+    assert repr(package.Example.__base__) == "<class 'lazy_example.Base'>"
 
 
 def test_lazy_name_of_a_number_returns_it(package):

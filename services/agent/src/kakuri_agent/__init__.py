@@ -3,8 +3,7 @@
 Names are imported when they are first used: the command loads only the runtime that it runs.
 """
 
-from importlib import import_module
-from sys import modules
+from kakuri_daemon import lazy_names
 
 from kakuri_agent._version import __version__
 
@@ -78,23 +77,7 @@ _HOMES = {name: module for module, names in _MODULES.items() for name in names}
 
 
 if not TYPE_CHECKING:  # with a __getattr__, type checkers accept every name
-
-    def __getattr__(name: str) -> object:
-        if name not in _HOMES:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        import_module(f"{__name__}.{_HOMES[name]}")
-        _publish()
-        return globals()[name]
-
-
-def _publish() -> None:
-    """Bind the names of each loaded module here; tracebacks show the public name."""
-    for name, home in _HOMES.items():
-        value = getattr(modules.get(f"{__name__}.{home}"), name, None)
-        if value is not None:
-            globals()[name] = value
-            if hasattr(value, "__qualname__") and value.__module__.startswith(f"{__name__}."):
-                value.__module__ = __name__
+    __getattr__ = lazy_names(__name__, _HOMES)
 
 
 def __dir__() -> list[str]:
