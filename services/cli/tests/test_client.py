@@ -3,6 +3,7 @@
 import copy
 import pickle
 import re
+import resource
 from types import SimpleNamespace
 
 import pytest
@@ -156,6 +157,16 @@ def test_fields_of_a_request_override_those_of_the_context(transport, tmp_path):
     api.again().request("GET", "/x", headers={"Authorization": "other"})
     ((_, _, first),) = transport.made.requests[:1]
     assert first["headers"] == {"Authorization": "other"}
+
+
+def test_further_client_raises_the_limit_of_open_files_to_its_maximum(transport):
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))
+        API(Target(Context(), "default")).again()
+        assert resource.getrlimit(resource.RLIMIT_NOFILE) == (hard, hard)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 @pytest.mark.parametrize("path", ["/", "/run/", "/" + "x" * 300])

@@ -1,6 +1,9 @@
 import json
+import threading
 
 import pytest
+from kakuri._invocation import Invocation
+from kakuri._results import AT_A_TIME, act_on_each
 from kakuri_http import problem
 
 from .fake_api import RECEIPT
@@ -39,6 +42,73 @@ def test_stop_of_several_goes_on_after_one_that_is_unknown(kakuri, api):
     assert result.code == 3
     assert result.out.splitlines() == ["a  stopped: exit code 0", "b  stopped: exit code 0"]
     assert result.err == "error: nothing: no workload 'nothing'\n"
+
+
+def test_errors_of_several_in_json_are_problem_documents_with_the_id(kakuri, api):
+    api.add("a", "succeeded", exit_code=0)
+    result = kakuri("stop", "-o", "json", "a", "nothing", "..")
+    assert result.code == 3
+    assert [each["id"] for each in json.loads(result.out)] == ["a"]
+    refused, invalid = map(json.loads, result.err.splitlines())
+    assert (refused["id"], refused["status"], refused["code"]) == ("nothing", 404, "not_found")
+    assert (invalid["id"], invalid["detail"]) == ("..", "no workload '..'")
+
+
+def test_stop_of_several_stops_them_at_the_same_time(kakuri, api):
+    requested = []
+
+    def stop_once_all_are_requested(api, workload_id, grace):
+        requested.append(workload_id)
+        if len(requested) == 3:
+            for each in ("a", "c", "b"):
+                stop_at_once(api, each, grace)
+
+    for each in "abc":
+        api.add(each)
+    api.on_stop = stop_once_all_are_requested
+    lines = kakuri("stop", "c", "a", "b").out.splitlines()
+    assert [line[0] for line in lines] == ["c", "a", "b"]
+
+
+class Many:
+    """A control plane that counts its clients."""
+
+    def __init__(self):
+        self.clients = 0
+
+    def again(self):
+        self.clients += 1
+        return self
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        pass
+
+
+def test_verbs_act_on_at_most_sixteen_workloads_at_a_time(capsys):
+    barrier, api = threading.Barrier(AT_A_TIME), Many()
+    ids = [f"w{number:02d}" for number in range(3 * AT_A_TIME)]
+
+    def act(own, workload_id):
+        barrier.wait(10)  # until as many are in progress
+        return b"{}", {}, "done"
+
+    assert act_on_each(Invocation({}), api, ids, act) == 0
+    assert api.clients == AT_A_TIME == 16
+    assert capsys.readouterr().out.splitlines() == [f"{each}  done" for each in ids]
+
+
+def test_fault_of_an_action_on_one_of_several_is_raised(capsys):
+    def act(own, workload_id):
+        if workload_id == "b":
+            raise ZeroDivisionError
+        return b"{}", {}, "done"
+
+    with pytest.raises(ZeroDivisionError):
+        act_on_each(Invocation({}), Many(), ["a", "b", "c"], act)
+    assert capsys.readouterr().out == "a  done\n"
 
 
 @pytest.mark.parametrize("verb", ["stop", "start", "restart", "rm"])

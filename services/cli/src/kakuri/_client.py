@@ -3,7 +3,7 @@
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Self
 
 from kakuri_http import (
@@ -211,7 +211,15 @@ class API:
             raise UsageError(f"{target.source}: {error}") from error
 
     def again(self) -> "API":
-        """Return another client for the same target, for another thread."""
+        """Return another client for the same target, for another thread.
+
+        There may be thousands of them, so the limit of open files is raised to its maximum.
+        """
+        import resource  # noqa: PLC0415 (only for several connections)
+
+        _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        with suppress(ValueError):  # some systems allow less than this
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
         return API(self.target)
 
     def __enter__(self) -> Self:

@@ -10,7 +10,6 @@ from kakuri._exits import ClosedPipe, CommandError, Exit, UsageError
 from kakuri._group import Verbs, shared_options, version_option
 from kakuri._invocation import Invocation
 from kakuri._overview import EPILOG, SUMMARY
-from kakuri._text import printable
 
 kakuri = Verbs(
     name="kakuri",
@@ -37,14 +36,14 @@ def run_command(args: Sequence[str]) -> int:
     except ClosedPipe as error:
         raise BrokenPipeError from error
     except CommandError as error:
-        _show(invocation, error.message, error.code, error.document)
+        invocation.error(error.message, error.code, error.document)
         return error.exit_code
     except click.exceptions.NoArgsIsHelpError as error:
         sys.stdout.write(f"{error.ctx.get_help()}\n")
         return Exit.OK
     except click.ClickException as error:
         if invocation.is_json:
-            _show(invocation, error.format_message(), "usage", None)
+            invocation.error(error.format_message(), "usage")
         else:
             error.show()
         return error.exit_code
@@ -63,18 +62,3 @@ def _check_encoding(args: Sequence[str]) -> None:
             each.encode()
         except UnicodeEncodeError:
             raise UsageError(f"expected arguments in UTF-8, got {each!r}") from None
-
-
-def _show(invocation: Invocation, message: str, code: str, document: bytes | None) -> None:
-    """Print an error: a line of text, or in JSON the problem document."""
-    sys.stdout.flush()
-    if not invocation.is_json:
-        lines = "\n".join(map(printable, message.split("\n")))  # it may quote a file name
-        invocation.note(f"{invocation.styled('error:', 'red', sys.stderr)} {lines}")
-        return
-    if document is None:
-        from kakuri_json import encode  # noqa: PLC0415 (only here)
-
-        document = encode({"title": message.partition("\n")[0], "detail": message, "code": code})
-    sys.stderr.buffer.write(document.rstrip(b"\n") + b"\n")
-    sys.stderr.flush()

@@ -99,6 +99,35 @@ class Invocation:
         sys.stderr.write(self.styled(text, color, sys.stderr) + "\n")
         sys.stderr.flush()
 
+    def error(
+        self, message: str, code: str, document: bytes | None = None, workload_id: str = ""
+    ) -> None:
+        """Print an error on standard error: lines of text, or in JSON the problem document.
+
+        Args:
+            message: What happened; it may quote a file name or what a server sent.
+            code: Short, stable name of the cause.
+            document: The problem document of the API, if there is one.
+            workload_id: The workload that it is about, if the command names several.
+        """
+        if not self.is_json:
+            from kakuri._text import printable  # noqa: PLC0415 (only for errors)
+
+            text = f"{workload_id}: {message}" if workload_id else message
+            lines = "\n".join(map(printable, text.split("\n")))
+            self.note(f"{self.styled('error:', 'red', sys.stderr)} {lines}")
+            return
+        from kakuri_json import encode, loads  # noqa: PLC0415 (only for errors in JSON)
+
+        if document is None:
+            title = message.partition("\n")[0]
+            document = encode({"title": title, "detail": message, "code": code})
+        if workload_id:
+            document = encode({"id": workload_id, **loads(document)})
+        sys.stdout.flush()
+        sys.stderr.buffer.write(document.rstrip(b"\n") + b"\n")
+        sys.stderr.flush()
+
 
 def width_of(stream: IO[Any]) -> int | None:
     """Return the columns of a terminal; None if the stream is not one, so nothing is cut."""

@@ -11,7 +11,7 @@ from kakuri._documents import end_text, has_ended, why_text
 from kakuri._exits import CommandError, Exit
 from kakuri._group import Verb
 from kakuri._invocation import Invocation
-from kakuri._results import act_on_each
+from kakuri._results import Result, act_on_each
 from kakuri._types import SECONDS
 
 if TYPE_CHECKING:
@@ -28,8 +28,6 @@ _NO_WAIT = click.option("--no-wait", is_flag=True,
 _IF_VERSION = click.option("--if-version", metavar="NUMBER",
                            help="Only if the workload still has this version.")  # fmt: skip
 
-Result = tuple[bytes, dict[str, Any], str]
-
 
 @click.command(cls=Verb)
 @_IDS
@@ -44,7 +42,7 @@ def stop(
     """Stop workloads. Their logs, exit codes and histories are kept; `start` runs them again."""
     with invocation.api() as api:
 
-        def act(workload_id: str) -> Result:
+        def act(api: "API", workload_id: str) -> Result:
             response = post(api, workload_id, "stop", grace=grace, version=if_version)
             if not no_wait:
                 response = await_state(api, workload_id, response, has_ended, grace + MORE_SECONDS)
@@ -52,7 +50,7 @@ def stop(
             text = f"stopped: {end_text(document)}" if has_ended(document) else "stopping"
             return response.body, document, text
 
-        return act_on_each(invocation, ids, act)
+        return act_on_each(invocation, api, ids, act)
 
 
 @click.command(cls=Verb)
@@ -63,14 +61,14 @@ def start(invocation: Invocation, *, ids: tuple[str, ...], if_version: str | Non
     """Run workloads again that have ended or were stopped; their logs continue."""
     with invocation.api() as api:
 
-        def act(workload_id: str) -> Result:
+        def act(api: "API", workload_id: str) -> Result:
             response = post(api, workload_id, "start", version=if_version)
             document = response.document
             is_new = response.status == 202
             text = "started" if is_new else f"nothing to do: {why_text(document)}"
             return response.body, document, text
 
-        return act_on_each(invocation, ids, act)
+        return act_on_each(invocation, api, ids, act)
 
 
 @click.command(cls=Verb)
@@ -84,11 +82,11 @@ def restart(
     """Stop workloads and run them again; their logs continue."""
     with invocation.api() as api:
 
-        def act(workload_id: str) -> Result:
+        def act(api: "API", workload_id: str) -> Result:
             response = post(api, workload_id, "restart", grace=grace, version=if_version)
             return response.body, response.document, "restarting"
 
-        return act_on_each(invocation, ids, act)
+        return act_on_each(invocation, api, ids, act)
 
 
 def post(

@@ -88,7 +88,7 @@ def logs(
                 code = code or line.exit_code
                 if len(names) == 1:
                     raise line
-                invocation.note(f"error: {name}: {line.message}", "red")
+                invocation.error(line.message, line.code, line.document, name)
             elif line is None:
                 if follow:
                     _report_end(invocation, api, name)

@@ -1,7 +1,7 @@
 """The verb `rm`."""
 
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -11,7 +11,7 @@ from kakuri._exits import NotFound
 from kakuri._group import Verb
 from kakuri._invocation import Invocation
 from kakuri._lifecycle import MORE_SECONDS
-from kakuri._results import act_on_each, confirm
+from kakuri._results import Result, act_on_each, confirm
 from kakuri._types import SECONDS
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def rm(
         if not (force or yes):
             _confirm_if_running(api, ids)
 
-        def act(workload_id: str) -> tuple[bytes, dict[str, Any], str]:
+        def act(api: "API", workload_id: str) -> Result:
             try:
                 response = delete(
                     api, workload_id, grace=grace, is_awaited=not no_wait, version=if_version
@@ -68,7 +68,7 @@ def rm(
             text = receipt_text(document) if is_gone else "is being removed"
             return response.body, document, text
 
-        return act_on_each(invocation, ids, act)
+        return act_on_each(invocation, api, ids, act)
 
 
 def delete(

@@ -1,24 +1,34 @@
 """Verbs that act on several workloads: a result for each, and a question before."""
 
 import sys
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, Any
 
 from kakuri._exits import CommandError, Exit, UsageError
 from kakuri._invocation import Invocation
 
+if TYPE_CHECKING:
+    from kakuri._client import API
+
+AT_A_TIME = 16
+"""Maximum workloads that a verb acts on at a time: each may need the whole grace period to end."""
+
+Result = tuple[bytes, dict[str, Any], str]
+"""A document of the API, byte for byte and read, and a line of text about it."""
+
 
 def act_on_each(
-    invocation: Invocation,
-    ids: Iterable[str],
-    act: Callable[[str], tuple[bytes, dict[str, Any], str]],
+    invocation: Invocation, api: "API", ids: Iterable[str], act: Callable[["API", str], Result]
 ) -> int:
-    """Act on each workload, and print the results; go on after one that failed.
+    """Act on each workload, several at a time, and print the results in the order of the ids.
+
+    Go on after one that failed.
 
     Args:
         invocation: Decides the form of the output.
+        api: The control plane.
         ids: The workloads, each once.
-        act: Acts on one; returns the API's document, byte for byte and read, and a line of text.
+        act: Acts on one with a client that no other thread uses.
 
     Returns:
         The exit code: that of the first failure, or 0.
@@ -29,15 +39,12 @@ def act_on_each(
     ids = list(dict.fromkeys(ids))
     code: int = Exit.OK
     documents: list[tuple[bytes, dict[str, Any]]] = []
-    for workload_id in ids:
-        try:
-            body, document, text = act(workload_id)
-        except CommandError as error:
-            if len(ids) == 1:
-                raise
-            code = code or error.exit_code
-            invocation.note(f"error: {workload_id}: {error.message}", "red")
+    for workload_id, result in _results(api, ids, act):
+        if isinstance(result, CommandError):
+            code = code or result.exit_code
+            invocation.error(result.message, result.code, result.document, workload_id)
             continue
+        body, document, text = result
         if invocation.is_name:
             invocation.out(workload_id)
         elif invocation.format == "jsonl":
@@ -52,6 +59,39 @@ def act_on_each(
         else:
             invocation.out_value([document for _, document in documents])
     return code
+
+
+def _results(
+    api: "API", ids: list[str], act: Callable[["API", str], Result]
+) -> Iterator[tuple[str, Result | CommandError]]:
+    """Yield each workload with its result or error, in the order of the ids."""
+    if len(ids) == 1:
+        yield ids[0], act(api, ids[0])
+        return
+    import queue  # noqa: PLC0415 (only for several)
+    import threading  # noqa: PLC0415
+
+    results: dict[str, queue.SimpleQueue[Any]] = {each: queue.SimpleQueue() for each in ids}
+    waiting: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+    threads = min(AT_A_TIME, len(ids))
+    for each in (*ids, *(None for _ in range(threads))):  # None ends a thread
+        waiting.put(each)
+
+    def work(own: "API") -> None:
+        with own:
+            for workload_id in iter(waiting.get, None):
+                try:
+                    results[workload_id].put(act(own, workload_id))
+                except BaseException as error:  # noqa: BLE001 (it is raised in the main thread)
+                    results[workload_id].put(error)
+
+    for _ in range(threads):
+        threading.Thread(target=work, args=(api.again(),), daemon=True).start()
+    for workload_id in ids:
+        result = results[workload_id].get()
+        if isinstance(result, BaseException) and not isinstance(result, CommandError):
+            raise result
+        yield workload_id, result
 
 
 def confirm(question: str, option: str) -> None:
