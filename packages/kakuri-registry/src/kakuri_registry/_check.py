@@ -14,10 +14,10 @@ from kakuri_registry._recovery import text_or_bytes
 from kakuri_registry._rows import RowReader
 from kakuri_registry._schema import SCHEMA_VERSION, refuse_foreign
 from kakuri_registry._sqlite_errors import (
+    damaged_schema,
     is_damage,
     translate_os_error,
     translate_sqlite_error,
-    unreadable_message,
 )
 from kakuri_registry._statements import SELECT, SELECT_TOMBSTONES
 from kakuri_registry._store import StoreProblem
@@ -76,7 +76,7 @@ def _checked(database: Path) -> StoreReport:
             connection.text_factory = text_or_bytes
             return _report(connection)
     except UnicodeDecodeError as error:
-        problem = f"the file is damaged, and can't be read: {unreadable_message(error)}"
+        problem = f"the file is damaged, and can't be read: {damaged_schema(error)}"
         return StoreReport(0, (StoreProblem(problem),))
     except sqlite3.Error as error:
         raise translate_sqlite_error(error, database) from error

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from kakuri_registry._directory import open_file, sync_directory
 from kakuri_registry._schema import check_schema, migrate, prepare
-from kakuri_registry._sqlite_errors import unreadable_message
+from kakuri_registry._sqlite_errors import damaged_schema
 from kakuri_registry._store import StoreProblem
 from kakuri_registry._write_ahead_log import LoggedPages, check_log, read_logged_pages
 
@@ -59,7 +59,7 @@ def open_database(path: Path, log_bytes: int) -> tuple[sqlite3.Connection, Store
         migrate(connection, str(path))
     except UnicodeDecodeError as error:
         connection.close()
-        raise unreadable_message(error) from error
+        raise damaged_schema(error) from error
     except BaseException:
         connection.close()
         raise

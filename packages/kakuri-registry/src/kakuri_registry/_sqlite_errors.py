@@ -13,7 +13,7 @@ class Damaged(sqlite3.DatabaseError):
     sqlite_errorcode = sqlite3.SQLITE_CORRUPT
 
 
-def unreadable_message(error: UnicodeDecodeError) -> Damaged:
+def damaged_schema(error: UnicodeDecodeError) -> Damaged:
     """Return the error for a message of SQLite that sqlite3 can't decode.
 
     Such a message quotes the name of a table or an index, which was damaged.

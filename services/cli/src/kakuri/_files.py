@@ -22,6 +22,7 @@ from kakuri_workload import (
     DEFAULT_CPU_MILLICORES,
     DEFAULT_MEMORY_MB,
     DEFAULT_RUNTIME_CLASS,
+    WORKLOAD_ID,
     Workload,
 )
 
@@ -37,7 +38,6 @@ WITH_UNITS: dict[str, tuple[str, Callable[[str], int], str]] = {
     "cpu": ("cpu_millicores", parse_cpu, "cores like 0.5 or '500m'"),
 }
 _TOP = {"set", "workload"}
-_SET = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 _HEADER = re.compile(r"\s*\[\[?\s*([^\]]+?)\s*\]\]?\s*(?:#.*)?")
 _KEY = re.compile(
     r"\s*((?:[A-Za-z0-9_-]+|\"[^\"]*\"|'[^']*')(?:\s*\.\s*(?:[A-Za-z0-9_-]+|\"[^\"]*\"|'[^']*'))*)\s*="
@@ -162,7 +162,9 @@ class _Reader:
         for key in document.keys() - _TOP:
             self.faults.append(self.fault((key,), f"expected set or workload, got {key!r}"))
         set_name = document.get("set")
-        if set_name is not None and not (isinstance(set_name, str) and _SET.fullmatch(set_name)):
+        if set_name is not None and not (
+            isinstance(set_name, str) and re.fullmatch(WORKLOAD_ID, set_name)
+        ):
             message = f"expected 1 to 63 characters a-z, 0-9 and '-', got {set_name!r}"
             self.faults.append(self.fault(("set",), message))
             set_name = None
