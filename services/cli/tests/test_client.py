@@ -163,7 +163,7 @@ def test_further_client_raises_the_limit_of_open_files_to_its_maximum(transport)
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     try:
         resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))
-        API(Target(Context(), "default")).again()
+        client.API(Target(Context(), "default")).again()
         assert resource.getrlimit(resource.RLIMIT_NOFILE) == (hard, hard)
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
