@@ -245,6 +245,17 @@ def test_default_state_directory_of_a_user_is_the_xdg_state_directory(
     assert str(default_state_dir()) == expected
 
 
+def test_default_state_directory_of_a_user_without_a_home_is_an_error(monkeypatch):
+    def home():
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
+    monkeypatch.delenv("XDG_STATE_HOME", raising=False)
+    monkeypatch.setattr(Path, "home", home)
+    with pytest.raises(DaemonError, match="user 1000 has no home directory: set HOME or --state"):
+        default_state_dir()
+
+
 def test_default_state_directory_of_root_is_in_var_lib(monkeypatch):
     monkeypatch.setattr("os.geteuid", lambda: 0)
     assert str(default_state_dir()) == "/var/lib/kakuri"

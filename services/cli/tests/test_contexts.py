@@ -1,3 +1,6 @@
+import os
+import pwd
+
 import pytest
 from kakuri._contexts import (
     Context,
@@ -143,11 +146,17 @@ def test_context_that_is_not_in_the_file_is_refused_with_those_that_are(environ)
         ({"KAKURI_CLI_CONFIG": "/a/b", "XDG_CONFIG_HOME": "/x", "HOME": "/h"}, "/a/b"),
         ({"KAKURI_CLI_CONFIG": "", "XDG_CONFIG_HOME": "/x", "HOME": "/h"}, "/x/kakuri/config.toml"),
         ({"XDG_CONFIG_HOME": "", "HOME": "/h"}, "/h/.config/kakuri/config.toml"),
-        ({}, "/.config/kakuri/config.toml"),
+        ({"XDG_CONFIG_HOME": "relative", "HOME": "/h"}, "/h/.config/kakuri/config.toml"),
+        ({}, f"{pwd.getpwuid(os.getuid()).pw_dir}/.config/kakuri/config.toml"),
     ],
 )
 def test_path_of_the_file_is_the_first_that_is_set(environ, path):
     assert str(config_path(environ)) == path
+
+
+def test_path_of_the_file_of_an_unknown_user_is_below_the_root(monkeypatch):
+    monkeypatch.setattr("os.getuid", lambda: 2**31 - 3)
+    assert config_path({}) == "/.config/kakuri/config.toml"
 
 
 def test_file_that_does_not_exist_has_no_contexts_and_is_created(tmp_path):

@@ -26,13 +26,20 @@ MAX_NAME = 64
 
 
 def default_state_dir() -> Path:
-    """Return /var/lib/kakuri for root, else the user's state directory (XDG Base Directory)."""
+    """Return /var/lib/kakuri for root, else the user's state directory (XDG Base Directory).
+
+    Raises DaemonError if the user has no home directory.
+    """
     if os.geteuid() == 0:
         return Path("/var/lib/kakuri")
     states = os.environ.get("XDG_STATE_HOME", "")
-    # The specification demands that relative paths are ignored.
-    base = Path(states) if states.startswith("/") else Path.home() / ".local/state"
-    return base / "kakuri"
+    if states.startswith("/"):  # the specification demands that relative paths are ignored
+        return Path(states, "kakuri")
+    try:
+        return Path.home() / ".local/state/kakuri"
+    except RuntimeError as error:
+        message = f"user {os.geteuid()} has no home directory: set HOME or --state-dir"
+        raise DaemonError(message) from error
 
 
 class StateDirectory:

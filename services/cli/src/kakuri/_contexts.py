@@ -111,8 +111,20 @@ def config_path(environ: Mapping[str, str]) -> str:
     """Return the path of the file with the contexts."""
     if named := environ.get(CONFIG):
         return named
-    home = environ.get("XDG_CONFIG_HOME") or f"{environ.get('HOME', '')}/.config"
-    return f"{home}/kakuri/config.toml"
+    directory = environ.get("XDG_CONFIG_HOME", "")
+    if not directory.startswith("/"):  # the specification demands that relative paths are ignored
+        directory = f"{environ.get('HOME') or _home()}/.config"
+    return f"{directory}/kakuri/config.toml"
+
+
+def _home() -> str:
+    """Return the home directory of this user by the database of users; empty if it is not in it."""
+    import pwd  # noqa: PLC0415 (not every system has it)
+
+    try:
+        return pwd.getpwuid(os.getuid()).pw_dir.rstrip("/")
+    except KeyError:
+        return ""
 
 
 def read_contexts(environ: Mapping[str, str]) -> Contexts:
