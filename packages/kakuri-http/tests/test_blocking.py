@@ -17,6 +17,7 @@ from kakuri_http import (
     Timeouts,
     TooManyRedirects,
     UntrustedServer,
+    blocking,
     serve,
 )
 from kakuri_http.blocking import BlockingClient
@@ -84,6 +85,27 @@ def test_blocking_client_reuses_its_connection(endpoint):
         assert client.request("POST", f"{url}/echo", body=b"asked", headers=asked).body == b"asked"
         assert client.request("POST", f"{url}/none", body=b"asked", headers=asked).status == 404
         assert repr(client) == "<BlockingClient 0 idle>"
+
+
+def test_blocking_client_closes_connections_that_were_idle_for_too_long(endpoint):
+    same = f"http://localhost:{endpoint.port}/small"
+    with BlockingClient() as client:
+        client.get(f"http://{endpoint}/small")
+        (first,) = client._idle.values()
+        client.get(same)
+        assert len(client._idle) == 2
+        first._idle_since -= 5
+        client.get(same)
+        assert repr(first._connection).endswith("closed>")
+        assert len(client._idle) == 1
+
+
+def test_blocking_client_keeps_a_bounded_number_of_connections(endpoint, monkeypatch):
+    monkeypatch.setattr(blocking, "_MAX_IDLE", 1)
+    with BlockingClient() as client:
+        for host in (str(endpoint), f"localhost:{endpoint.port}", str(endpoint)):
+            assert client.get(f"http://{host}/small").body == b"small"
+            assert len(client._idle) == 1
 
 
 def test_blocking_stream_yields_pieces_and_trailers(endpoint):

@@ -230,3 +230,11 @@ async def test_connection_whose_peer_has_no_address_is_named_by_its_endpoint(
     monkeypatch.setattr("kakuri_http.client._pool.connect", connect)
     assert (await pool.acquire(ONE, WAIT)).peer == peer
     pool.close()
+
+
+async def test_pool_forgets_endpoints_to_which_no_connection_is_open():
+    pool = FakePool(connections=2, idle=0.0)
+    for port in range(1, 6):
+        endpoint = Endpoint.tcp("127.0.0.1", port)
+        pool.release(endpoint, await pool.acquire(endpoint, WAIT))
+    assert len(pool._idle) == 1

@@ -39,6 +39,12 @@ def test_location_is_resolved_against_the_url_of_its_request(reference):
     assert (there.origin, there.target) == ("http://a", EXAMPLES[reference])
 
 
+def test_host_of_an_endpoint_with_a_zone_has_no_zone():
+    endpoint = Endpoint.parse("[fe80::1%eth0]:81")
+    url = parse_url("/x", endpoint)
+    assert (url.endpoint, url.host, url.target) == (endpoint, "[fe80::1]:81", "/x")
+
+
 @pytest.mark.parametrize("reference", EXAMPLES)
 def test_location_is_resolved_the_same_through_a_unix_socket(reference):
     request = redirected(reference, "/b/c/d;p?q", endpoint=UNIX)

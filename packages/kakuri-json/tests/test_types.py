@@ -382,6 +382,8 @@ class _Unresolved:
         _Unresolved,
         _Init,
         list[int] | tuple[str, str],
+        tuple[*tuple[int, ...], str],
+        list[*tuple[int, ...]],
         Annotated[int, at.MinLen(1)],
         Annotated[str, at.MultipleOf(2)],
         Annotated[list[int], at.Ge(1)],

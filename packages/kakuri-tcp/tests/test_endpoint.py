@@ -29,14 +29,18 @@ def test_endpoint_is_parsed_and_formatted(text, endpoint, spelled):
     [
         "", "9000", ":9000", "host", "host:", "host:x", "host:+1", "host:٣", "host:65536", "::1:9000",
         "[::1]", "[host]:1", "[::1:1", "127.1:80", "0x7f.1:80", "1.2.3.256:80", "a b:1", "a/b:1",
-        "-a:1", "a..b:1", "*:80", "http://a:1", "tcp://a", "a" * 300 + ":1", "host\n:1", "a:1\n",
+        "-a:1", "a..b:1", "*:80", "http://a:1", "tcp://a", "a." * 150 + "a:1", "a" * 64 + ":1", "a." + "b" * 64 + ".:1", "host\n:1", "a:1\n",
         "unix:", "unix:x", "unix://x/y", "unix:@x", "unix:\0x", "unix:/a\0b", "unix:/a/",
-        "unix:/" + "a" * 107,
+        "unix:/" + "a" * 107, "unix:/\ud800",
     ],
 )  # fmt: skip
 def test_text_that_is_not_an_endpoint_is_refused_and_quoted(text):
     with pytest.raises(EndpointError, match=r"^expected .*, got"):
         Endpoint.parse(text)
+
+
+def test_label_of_a_host_name_has_at_most_63_characters():
+    assert Endpoint.parse("a" * 63 + "." + "b" * 63 + ".:1").port == 1
 
 
 def test_bare_path_is_refused_with_the_form_of_a_unix_socket():

@@ -22,7 +22,7 @@ from kakuri_tcp import (
     listen,
     listen_lines,
 )
-from kakuri_tcp._tls import cached_context
+from kakuri_tcp._tls import cached_context, tls_for
 from kakuri_tcp.testing import until
 
 LOCAL = Endpoint.parse("tls://localhost:0")
@@ -87,6 +87,10 @@ async def test_server_with_another_name_receives_nothing(files, monkeypatch, tls
         with pytest.raises(ConnectFailed, match=why):
             await client.request(b"a", timeout=5)
     assert lines == []
+
+
+def test_certificate_of_a_server_is_compared_with_its_address_without_zone():
+    assert tls_for(Endpoint.tls("fe80::1%lo", 1), None)[1] == "fe80::1"
 
 
 async def test_client_certificate_is_required_and_verified(files):

@@ -21,6 +21,7 @@ _PATH = re.compile(r"/(?:[A-Za-z0-9\-._~!$&'()*+,;=:@/]|%[0-9A-Fa-f]{2})*")
 # With what browsers leave unencoded in a query (WHATWG URL, "query percent-encode set").
 _QUERY = re.compile(r"(?:[A-Za-z0-9\-._~!$&'()*+,;=:@/?\[\]|{}^`\\]|%[0-9A-Fa-f]{2})*")
 _PORTS = {"http": 80, "https": 443}
+_ZONE = re.compile(r"%.*\]")
 _ESCAPE = re.compile(r"%([0-9A-Fa-f]{2})")
 _TO_ENCODE = re.compile(rb"[^A-Za-z0-9\-._~]")
 
@@ -118,7 +119,8 @@ def _split(reference: str) -> tuple[str | None, str | None, str, str | None]:
 
 def _root_of(endpoint: Endpoint) -> URL:
     scheme = "https" if endpoint.scheme == "tls" else "http"
-    host = "localhost" if endpoint.scheme == "unix" else endpoint.address.removeprefix("tls://")
+    # A zone of an IPv6 address means something on this machine only (RFC 6874 section 1).
+    host = "localhost" if endpoint.scheme == "unix" else _ZONE.sub("]", endpoint.address)
     return URL(endpoint, host, "/", f"{scheme}://{host}")
 
 

@@ -1,6 +1,6 @@
 """The client without an event loop, over the same core: for scripts and for threads.
 
-A client belongs to one thread. It keeps one connection to each endpoint.
+A client belongs to one thread. It keeps one connection to each endpoint, of at most 100.
 """
 
 import time
@@ -38,6 +38,9 @@ if TYPE_CHECKING:
     from kakuri_tcp import ClientTLS
 
 __all__ = ["BlockingClient", "BlockingStreamedResponse"]
+
+_MAX_IDLE = 100
+"""Connections to different endpoints that are kept, as many as by `PoolLimits`."""
 
 Pieces = bytes | bytearray | memoryview | Iterable[bytes] | None
 
@@ -203,10 +206,16 @@ class BlockingClient(Methods[Pieces, ReceivedResponse]):
             if streamed is not None:
                 streamed._detach()  # noqa: SLF001 - of this module
             if connection.is_reusable and url.endpoint not in self._idle:
-                connection.mark_idle()
-                self._idle[url.endpoint] = connection
+                self._keep(url.endpoint, connection)
             else:
                 connection.close()
+
+    def _keep(self, endpoint: Endpoint, connection: BlockingConnection) -> None:
+        """Keep a connection for the next request, and close those that were idle for too long."""
+        connection.mark_idle()
+        self._idle[endpoint] = connection
+        while len(self._idle) > _MAX_IDLE or next(iter(self._idle.values())).has_expired:
+            self._idle.pop(next(iter(self._idle))).close()
 
     def _take(self, endpoint: Endpoint, timeouts: Timeouts) -> BlockingConnection:
         idle = self._idle.pop(endpoint, None)

@@ -9,6 +9,7 @@ from kakuri_tcp._errors import EndpointError
 # RFC 1123 section 2.1 and RFC 952, with the underscore that names inside clusters use.
 _HOST_NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_-]*[A-Za-z0-9_])?(?:\.[A-Za-z0-9_-]+)*\.?")
 _HOST_NAME_LENGTH = 253
+_LABEL_LENGTH = 63
 _OCTETS = frozenset(map(str, range(256)))
 _PORT = re.compile(r"[0-9]{1,5}")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://(.*)", re.DOTALL)
@@ -118,7 +119,11 @@ class Endpoint:
             raise EndpointError(f"expected a path, got the abstract socket name {path!r}")
         if not path.startswith("/") or path.endswith("/") or "\0" in path:
             raise EndpointError(f"expected the absolute path of a Unix socket, got {path!r}")
-        if len(path.encode("utf-8", "surrogateescape")) > _UNIX_PATH_LENGTH:
+        try:
+            length = len(path.encode("utf-8", "surrogateescape"))
+        except UnicodeEncodeError as error:
+            raise EndpointError(f"expected a path without lone surrogates, got {path!r}") from error
+        if length > _UNIX_PATH_LENGTH:
             raise EndpointError(
                 f"expected a Unix socket path of at most {_UNIX_PATH_LENGTH} bytes, got {path!r}"
             )
@@ -175,8 +180,9 @@ def _checked_host(host: str) -> str:
         return host
     # The system's resolver accepts 127.1 and 0x7f.1 as addresses, so a host whose last label begins
     # with a digit must be a complete address.
-    last_label = host.removesuffix(".").rpartition(".")[2]
-    if len(host) > _HOST_NAME_LENGTH or not _HOST_NAME.fullmatch(host) or last_label[0].isdigit():
+    labels = host.removesuffix(".").split(".")
+    is_too_long = len(host) > _HOST_NAME_LENGTH or max(map(len, labels)) > _LABEL_LENGTH
+    if is_too_long or not _HOST_NAME.fullmatch(host) or labels[-1][0].isdigit():
         raise EndpointError(f"expected a host name or an address, got {host!r}")
     return host
 

@@ -132,4 +132,5 @@ def tls_for(endpoint: Endpoint, tls: Any) -> "tuple[ssl.SSLContext | None, str]"
             raise EndpointError(f"expected tls:// with TLS settings, got '{endpoint}'")
         return None, ""
     tls = tls or ClientTLS()
-    return cached_context(tls), tls.server_name or endpoint.host
+    # A certificate has no zone (`%eth0`), which means something on this machine only.
+    return cached_context(tls), tls.server_name or endpoint.host.partition("%")[0]

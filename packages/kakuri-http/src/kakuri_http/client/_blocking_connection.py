@@ -64,13 +64,18 @@ class BlockingConnection:
         """Begin to count the time that the connection is idle."""
         self._idle_since = time.monotonic()
 
+    @property
+    def has_expired(self) -> bool:
+        """Whether the connection has been idle for so long that the server may close it."""
+        return time.monotonic() - self._idle_since > IDLE_SECONDS
+
     def is_fresh(self) -> bool:
         """Return whether an idle connection can be used: not too old, and nothing received.
 
         After a fork, only the process that opened the connection may use it; otherwise either
         process could receive the other's response.
         """
-        if time.monotonic() - self._idle_since > IDLE_SECONDS or os.getpid() != self._process:
+        if self.has_expired or os.getpid() != self._process:
             return False
         try:
             return self._connection.receive_available() is None  # else unsolicited, or the end

@@ -211,7 +211,7 @@ class Pool:
     def _close_expired(self) -> None:
         """Close connections that were idle for too long, or that the server closed."""
         oldest = time.monotonic() - self._limits.idle
-        for endpoint, idle in self._idle.items():
+        for endpoint, idle in [*self._idle.items()]:
             while idle and (idle[0].idle_since < oldest or not idle[0].is_reusable):
                 idle.popleft().close()
                 self._count_closed(endpoint)
@@ -229,6 +229,7 @@ class Pool:
         self._count[endpoint] -= 1
         if not self._count[endpoint]:
             del self._count[endpoint]
+            self._idle.pop(endpoint, None)
 
 
 def _is_fresh(connection: ClientProtocol) -> bool:

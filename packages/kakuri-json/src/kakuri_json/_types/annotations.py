@@ -118,7 +118,8 @@ def _shape(annotation: Any, scope: Scope) -> Shape:
     if _ALIAS and isinstance(annotation, _ALIAS):
         return _alias(annotation, None)
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
-    if origin is not None:
+    is_unpacked = getattr(annotation, "__unpacked__", False)  # *tuple[int, ...] (PEP 646)
+    if origin is not None and not is_unpacked:
         return _generic(annotation, origin, arguments, scope)
     if isinstance(annotation, type):
         if issubclass(annotation, enum.Enum):
