@@ -168,10 +168,19 @@ def _watch(
 ) -> None:
     """Print the list again after each change; on a terminal, in place of the previous one."""
     from kakuri._events import updates  # noqa: PLC0415 (only here)
+    from kakuri._exits import Unreachable  # noqa: PLC0415
+    from kakuri._outage import OutageTracker  # noqa: PLC0415
 
     node = _node(invocation, api)
+    outages = OutageTracker(invocation, api.name)
     for _ in updates(invocation, api):
-        _, workloads = _read(api, params)
+        while True:
+            try:
+                _, workloads = _read(api, params)
+                break
+            except Unreachable as error:
+                outages.attempt_failed(error)
+        outages.response_completed()
         shown = sorted(filter(is_shown, workloads), key=_SORTS[sort])
         if invocation.is_live(sys.stdout) and not invocation.is_json:
             sys.stdout.write("\x1b[H\x1b[J")
