@@ -184,6 +184,42 @@ async def test_refused_connections_do_not_count_against_the_limit_of_admitted_us
             writer.close()
 
 
+async def test_connections_of_one_admitted_user_do_not_replace_those_of_another(connecting_as):
+    limits = LineServerLimits(connections=8, connections_per_peer=2)
+    access = LocalAccess(uids=[OTHER])
+    connecting_as(os.geteuid())
+    async with await listen_lines(
+        "127.0.0.1:0", bytes.upper, limits=limits, local_access=access
+    ) as server:
+        opened = [await asyncio.open_connection(server.endpoint.host, server.endpoint.port)]
+        connecting_as(OTHER)
+        for _ in range(3):
+            opened.append(await asyncio.open_connection(server.endpoint.host, server.endpoint.port))
+        assert await opened[1][0].read() == b""  # replaced by the third of the same user
+        opened[0][1].write(b"own\n")
+        assert await opened[0][0].readline() == b"OWN\n"
+        for _, writer in opened:
+            writer.close()
+
+
+async def test_peer_of_a_checked_connection_has_its_user(connecting_as):
+    connecting_as(OTHER)
+    peers = []
+
+    class Protocol(Connection):
+        def opened(self):
+            peers.append(self.peer)
+            self.close()
+
+    access = LocalAccess(uids=[OTHER])
+    async with await listen("127.0.0.1:0", Protocol, local_access=access) as server:
+        reader, writer = await asyncio.open_connection(server.endpoint.host, server.endpoint.port)
+        assert await reader.read() == b""
+        host, port = writer.get_extra_info("sockname")
+        writer.close()
+    assert peers == [f"{host}:{port},uid={OTHER}"]
+
+
 async def test_client_that_has_closed_is_refused(connecting_as):
     connecting_as(None)
     recorder = Recorder()
@@ -287,7 +323,7 @@ def test_client_on_loopback_with_the_address_of_another_interface_is_refused(
     accepted_and_client, connecting_as
 ):
     connecting_as(OTHER)
-    refusal = CHECK.refusal(accepted_and_client[0], Peer("192.0.2.2", "192.0.2.2:40000"))
+    _, refusal = CHECK.check(accepted_and_client[0], Peer("192.0.2.2", "192.0.2.2:40000"))
     assert refusal.uid == OTHER
 
 
@@ -295,7 +331,7 @@ def test_client_that_has_reset_the_connection_is_refused(accepted_and_client):
     accepted, client = accepted_and_client
     client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     client.close()
-    assert CHECK.refusal(accepted, Peer("loopback", "127.0.0.1:40000")).uid is None
+    assert CHECK.check(accepted, Peer("loopback", "127.0.0.1:40000"))[1].uid is None
 
 
 def test_server_that_listens_at_the_address_of_a_client_is_not_taken_for_it():

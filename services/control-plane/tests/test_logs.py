@@ -487,6 +487,8 @@ async def test_follower_without_data_for_the_longest_time_is_closed_for_a_new_on
         ("127.0.0.1:5000", "loopback"),
         ("127.8.0.9:5000", "loopback"),
         ("[::1]:5000", "loopback"),
+        ("127.0.0.1:5000,uid=1000", "uid=1000"),
+        ("[::1]:5000,uid=0", "uid=0"),
         ("10.0.0.7:5000", "10.0.0.7"),
         ("[fd00::7]:5000", "fd00::7"),
         ("unix:pid=7,uid=1000", "uid=1000"),

@@ -76,7 +76,7 @@ class Request:
         http_version: `1.1` or `1.0`.
         keep_alive: Whether the client wants to keep the connection.
         expects_continue: Whether the client waits for 100 before it sends the content.
-        peer: Address of the client, in a server.
+        peer: Address of the client, in a server, and its user if the server knows it.
         traceparent: The value of the response's field `traceparent` (W3C Trace Context), which a
             check of a server sets. Problem details get its trace id as the member `trace`.
         repeated_head: The cached head, in a server; None if the head is not in its cache.

@@ -58,7 +58,7 @@ class Connection(Readable):
     called at any time and again; `closed` is called exactly once, at the end.
 
     Attributes:
-        peer: The other end, as text for logs.
+        peer: The other end, as text for logs: its address, and its user if the server knows it.
         limits: The server's limits; on the client's side, the default ones.
         write: Sends bytes in order, without waiting; bytes after the end are dropped.
         made_progress: Whether the peer made progress since the last sweep.

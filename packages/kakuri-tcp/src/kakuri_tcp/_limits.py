@@ -20,7 +20,7 @@ class ServerLimits:
             limit of a service, so that the service reaches its own limit first.
         connections_per_peer: Open connections of one IPv4 address, one IPv6 /64 or one local user;
             half of all, so that no peer can use them all. All loopback addresses count as one
-            peer.
+            peer, unless the server checks their users (`LocalAccess.uids`).
         reserved_connections: Connections kept for peers that have none yet, so that peers with
             many can't keep a new peer out; at most an eighth of `connections`.
         idle_timeout: Seconds without progress by the peer; frees the memory of forgotten

@@ -2,7 +2,7 @@
 
 import ipaddress
 import socket
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from kakuri_tcp._socket_users import is_loopback, unix_credentials
 
@@ -23,7 +23,8 @@ class Peer:
     Attributes:
         key: Equal for all sockets that count as one peer: an IPv4 address, an IPv6 /64 (the usual
             network of one subscriber, RFC 6177), or a local user. Every local process may use all
-            of 127.0.0.0/8, so the loopback addresses of both families are one peer.
+            of 127.0.0.0/8, so the loopback addresses of both families are one peer while the user
+            is not known.
         text: How logs show it.
         credentials: Who connected to a Unix socket, if the system says so.
         is_loopback: Whether it connected to a port of this machine over loopback.
@@ -33,6 +34,10 @@ class Peer:
     text: str
     credentials: Credentials | None = None
     is_loopback: bool = False
+
+    def of_user(self, uid: int) -> "Peer":
+        """Return this peer of loopback as its user, whom the kernel has reported."""
+        return replace(self, key=f"uid={uid}", text=f"{self.text},uid={uid}")
 
 
 def identify(accepted: socket.socket, address: object) -> Peer:

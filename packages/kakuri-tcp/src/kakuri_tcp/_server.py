@@ -6,7 +6,7 @@ import logging
 import socket
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 from kakuri_tcp._connection import Connection
@@ -233,10 +233,9 @@ class Server:
         self._retry = self._loop.call_later(_RETRY_ACCEPT, self._start_accepting)
 
     def _accept_peer(self, accepted: socket.socket, peer: Peer) -> None:
-        refusal = self._users.refusal(accepted, peer)
-        if refusal is not None:  # counted apart, so that it can't use up the limit of others
+        peer, refusal = self._users.check(accepted, peer)
+        if refusal is not None:
             self.counters.forbidden += 1
-            peer = replace(peer, key=f"refused uid={refusal.uid}")
         if not self._admits(peer):
             self.counters.refused += refusal is None
             accepted.close()

@@ -2,6 +2,7 @@
 
 import logging
 import socket
+from dataclasses import replace
 
 from kakuri_tcp._errors import ForbiddenUser, ListenFailed
 from kakuri_tcp._listeners import ListeningSockets
@@ -41,22 +42,26 @@ class UserCheck:
                 self._endpoint,
             )
 
-    def refusal(self, accepted: socket.socket, peer: Peer) -> ForbiddenUser | None:
-        """Return why a client is refused; None for one that may connect, or is not on loopback."""
+    def check(self, accepted: socket.socket, peer: Peer) -> tuple[Peer, ForbiddenUser | None]:
+        """Return a client with its user, and why it is refused; None if it may connect.
+
+        A client that is not on loopback is returned as it is.
+        """
         if not self._is_enforced or not _is_local(accepted, peer):
-            return None
+            return peer, None
         cause = ""
         try:
             uid = client_user(accepted)
         except OSError as error:  # no descriptor is free, or the client has disconnected
             uid, cause = None, f": {reason_of(error)}"
         if uid is not None and self._access.admits_loopback_user(uid):
-            return None
+            return peer.of_user(uid), None
         refusal = ForbiddenUser(uid, self._access.hint)
         if uid not in self._logged and len(self._logged) < _MAX_LOGGED:
             self._logged.add(uid)
             _log.warning("%s: %s%s", self._endpoint, refusal, cause)
-        return refusal
+        # Counted apart, so that it can't use up the limit of others.
+        return replace(peer, key=f"refused uid={uid}"), refusal
 
 
 def _is_local(accepted: socket.socket, peer: Peer) -> bool:

@@ -101,8 +101,8 @@ class Server:
                     accepted, address = listener.accept()
                 except (BlockingIOError, ConnectionAbortedError):
                     continue  # the peer closed it before it was accepted
-                peer = identify(accepted, address)
-                if self._users.refusal(accepted, peer) is not None:
+                peer, refusal = self._users.check(accepted, identify(accepted, address))
+                if refusal is not None:
                     accepted.close()
                     continue
                 accepted.settimeout(self._timeout)

@@ -53,15 +53,14 @@ first request that failed."""
 
 
 def reader_of(peer: object) -> str:
-    """Return the identity of a client: its address, or its user on a Unix socket.
+    """Return the identity of a client: its user if the server knows it, otherwise its address.
 
     Every local process may use all loopback addresses, so these count as one.
     """
-    where = str(peer)
-    if where.startswith("unix"):
-        return where.rpartition(",")[2] or where
+    where, _, user = str(peer).partition(",")
     host = where.rpartition(":")[0].strip("[]")
-    return "loopback" if host.startswith("127.") or host == "::1" else host
+    is_loopback = host.startswith("127.") or host == "::1"
+    return user or ("loopback" if is_loopback else host or where)
 
 
 class Logs:
