@@ -45,6 +45,7 @@ class FakeAPI:
         self._actions = []  # for when the first stream waits
         self.received = []  # the same requests as a whole
         self.overrides = {}
+        self.once = {}  # overrides of one request each
         self.image = None
         self.version = 10
         self.release = "0.1.0"
@@ -183,7 +184,8 @@ class FakeAPI:
     def _record(self, request):
         self.requests.append((request.method, request.target))
         self.received.append(request)
-        return self.overrides.get((request.method, request.path))
+        key = request.method, request.path
+        return self.once.pop(key, None) or self.overrides.get(key)
 
     def _found(self, request):
         source = self.tombstones if "removed" in request.query else self.workloads

@@ -375,16 +375,8 @@ def test_watched_list_is_printed_again_after_each_change(kakuri, api, monkeypatc
     assert shown == [["pending"], ["running"]]
 
 
-class Once(dict):
-    """Responses that are each sent once."""
-
-    def get(self, key):
-        return self.pop(key, None)
-
-
 def test_watched_list_that_cannot_be_read_is_read_again(kakuri, api, monkeypatch):
     api.add("web")
-    api.overrides = Once()
     shown = []
 
     def printed(invocation, workloads, node):
@@ -392,7 +384,7 @@ def test_watched_list_that_cannot_be_read_is_read_again(kakuri, api, monkeypatch
         if len(shown) == 2:
             raise KeyboardInterrupt
         lost = problem(503, code="agent_unreachable", detail="the agent does not answer")
-        api.overrides["GET", "/workloads"] = lost
+        api.once["GET", "/workloads"] = lost
         api.publish(**EVENTS[0] | {"index": 9})
 
     monkeypatch.setattr("kakuri._ps._print", printed)

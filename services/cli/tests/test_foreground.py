@@ -172,6 +172,8 @@ def test_output_that_cannot_be_read_and_notes_are_lines_and_errors_are_raised(fo
     assert lines(made) == ["output can't be read: lost", "it could not be stopped: no"]
     with pytest.raises(Unreachable):
         made._handle("error", LOST)
+    left = "left as it is: kakuri logs -f job follows it, kakuri rm job removes it"
+    assert lines(made)[2:] == [left]
 
 
 def test_output_is_drained_for_ten_seconds_after_the_end(follower, clock, monkeypatch):
@@ -288,7 +290,7 @@ def test_workload_that_is_removed_meanwhile_ends_with_what_is_kept(follower, mon
      (KeyboardInterrupt(), None)],
 )  # fmt: skip
 def test_changes_that_end_with_an_error_are_reported(follower, monkeypatch, error, item):
-    def changes(*_):
+    def changes(*_, is_known):
         yield {"state": "running"}
         raise error
 
@@ -302,7 +304,7 @@ def test_changes_that_end_with_an_error_are_reported(follower, monkeypatch, erro
 @pytest.mark.parametrize("last", [{"state": "failed"}, None])
 def test_changes_are_read_until_the_end(follower, monkeypatch, last):
     documents = [{"state": "failed", "restart_at": END}, last, {"state": "running"}]
-    monkeypatch.setattr(foreground, "changes", lambda *_: iter(documents))
+    monkeypatch.setattr(foreground, "changes", lambda *_, is_known: iter(documents))
     made = follower()
     made._read_changes()
     assert [queued(made), queued(made)] == [("state", each) for each in documents[:2]]
@@ -314,7 +316,7 @@ def test_changes_are_read_until_the_end(follower, monkeypatch, last):
     [(None, ("end", None)), (LOST, ("end", LOST)), (ValueError("bug"), None)],
 )
 def test_output_that_ends_is_reported(follower, monkeypatch, error, item):
-    def follow_text(_invocation, _api, workload_id, params):
+    def follow_text(_invocation, _api, workload_id, params, *, is_known):
         assert (workload_id, dict(params)) == ("job", {"stream": "stderr", "follow": "true"})
         yield b"one\n"
         if error is not None:

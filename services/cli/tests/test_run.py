@@ -47,6 +47,27 @@ def test_run_exits_with_the_exit_code_of_the_workload(kakuri, ending, exit_code)
     assert (result.code, result.out) == (exit_code, "hi\n")
 
 
+def test_run_goes_on_if_the_control_plane_is_lost_right_after_the_submission(kakuri, ending, api):
+    ending(3)
+    lost = problem(503, code="agent_unreachable", detail="the agent does not answer")
+    api.once |= {("GET", "/workloads/job"): lost, ("GET", "/workloads/job/log"): lost}
+    result = kakuri(*ARGUMENTS)
+    assert (result.code, result.out) == (3, "hi\n")
+    assert result.err.count("trying again: the agent does not answer") == 2
+    assert "oh\n" in result.err
+
+
+def test_run_that_can_no_longer_follow_its_workload_names_it(kakuri, api):
+    refused = problem(403, code="forbidden_user", detail="not this user; see --allow-user")
+    api.once["GET", "/workloads/job"] = refused
+    result = kakuri(*ARGUMENTS)
+    assert result.code == 125
+    assert without_times(result.err) == (
+        "job  left as it is: kakuri logs -f job follows it, kakuri rm job removes it\n"
+        "error: not this user; see --allow-user\n"
+    )
+
+
 def test_run_reports_progress_on_standard_error(kakuri, ending):
     ending(3)
     assert without_times(kakuri(*ARGUMENTS).err) in (

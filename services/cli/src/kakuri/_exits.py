@@ -28,7 +28,7 @@ class Exit(IntEnum):
     TIMEOUT = 124
     """The time of --timeout passed."""
     NOT_RUN = 125
-    """`run` failed before the workload's command ran."""
+    """`run` failed before the workload's command ran, or can no longer follow it."""
     INTERRUPTED = 130
     """Ctrl-C: 128 and the number of SIGINT."""
     CLOSED_PIPE = 141

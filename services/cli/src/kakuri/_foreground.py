@@ -148,6 +148,8 @@ class Foreground:
         elif kind == "note":
             self._progress.line(item)
         elif kind == "error":
+            if isinstance(item, CommandError):
+                self._report_left()
             raise item
 
     def _drain(self) -> None:
@@ -188,9 +190,12 @@ class Foreground:
             self._start(self._stop, self._grace)
 
     def _leave(self) -> NoReturn:
+        self._report_left()
+        raise KeyboardInterrupt
+
+    def _report_left(self) -> None:
         self._progress.line(f"left as it is: kakuri logs -f {self._id} follows it, "
                             f"kakuri rm {self._id} removes it")  # fmt: skip
-        raise KeyboardInterrupt
 
     def _finish(self) -> int:
         document = self._last
@@ -229,7 +234,7 @@ class Foreground:
     def _read_changes(self) -> None:
         try:
             with self._api.again() as api:
-                for document in changes(self._invocation, api, self._id):
+                for document in changes(self._invocation, api, self._id, is_known=True):
                     self._queue.put(("state", document))
                     if document is None or has_ended(document):
                         return
@@ -242,7 +247,7 @@ class Foreground:
         params = [("stream", stream), ("follow", "true")]
         try:
             with self._api.again() as api:
-                for text in follow_text(self._invocation, api, self._id, params):
+                for text in follow_text(self._invocation, api, self._id, params, is_known=True):
                     self._room.acquire()
                     self._queue.put((stream, text))
             self._queue.put(("end", None))

@@ -42,6 +42,7 @@ def follow_text(
     params: Params,
     *,
     has_times: bool = False,
+    is_known: bool = False,
 ) -> Iterator[bytes]:
     """Yield the text of a log, and new text until the workload has ended for good.
 
@@ -53,12 +54,14 @@ def follow_text(
         workload_id: The workload.
         params: The parameters of the query that select records.
         has_times: Whether each line begins with its time, and marks are lines of their own.
+        is_known: Whether the workload was seen before: then an outage may also be the first thing.
 
     Raises:
-        CommandError: The first request is refused, or got no response.
+        CommandError: A request was refused, an outage lasted too long, or the first request of an
+            unknown workload got no response.
     """
     text = TimedText().of if has_times else content_of
-    for record, _ in _followed(invocation, api, workload_id, params):
+    for record, _ in _followed(invocation, api, workload_id, params, is_known=is_known):
         if piece := text(record):
             yield piece
 
@@ -78,10 +81,11 @@ def follow_records(
 
 
 def _followed(
-    invocation: Invocation, api: API, workload_id: str, params: Params
+    invocation: Invocation, api: API, workload_id: str, params: Params, *, is_known: bool = False
 ) -> Iterator[tuple[dict[str, Any], bytes]]:
     outages = OutageTracker(invocation, api.name)
     position = _Position()
+    position.has_begun = is_known
     path = path_of(workload_id, "/log")
     params = query = [*params, ("format", "ndjson")]
     while True:

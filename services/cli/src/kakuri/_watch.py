@@ -20,14 +20,23 @@ PAUSE_SECONDS = 0.1
 in front of it, does not wait for a change."""
 
 
-def changes(invocation: Invocation, api: API, workload_id: str) -> Iterator[dict[str, Any] | None]:
+def changes(
+    invocation: Invocation, api: API, workload_id: str, *, is_known: bool = False
+) -> Iterator[dict[str, Any] | None]:
     """Yield a workload's document now and after each change; None once it is removed, the last.
 
     An outage of the control plane or its agent is reported, and changes continue after it; those
     that happened in the meantime are one change.
 
+    Args:
+        invocation: Reports outages.
+        api: The control plane.
+        workload_id: The workload.
+        is_known: Whether the workload was seen before: then an outage may also be the first thing.
+
     Raises:
-        CommandError: The first request failed, or a later one was refused.
+        CommandError: A request was refused, an outage lasted too long, or the first request of an
+            unknown workload got no response.
     """
     outages = OutageTracker(invocation, api.name)
     version: str | None = None
@@ -44,7 +53,7 @@ def changes(invocation: Invocation, api: API, workload_id: str) -> Iterator[dict
             yield None
             return
         except Unreachable as error:
-            if version is None:
+            if version is None and not is_known:
                 raise
             outages.attempt_failed(error)
             continue
