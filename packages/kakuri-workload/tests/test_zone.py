@@ -41,3 +41,13 @@ def test_zone_status_with_a_time_outside_the_calendar_is_not_decoded(name, time)
     document = f'{{"id":"a","state":"running","{name}":{time}}}'
     with pytest.raises(ValidationError, match="from 0 to 253402300799"):
         decode(document, type=ZoneStatus)
+
+
+@pytest.mark.parametrize(
+    ("name", "number"),
+    [("exit_code", 2**31), ("exit_code", -(2**31) - 1), ("attempt", -1), ("attempt", 2**31)],
+)
+def test_zone_status_with_a_number_that_a_registry_refuses_is_not_decoded(name, number):
+    document = f'{{"id":"a","state":"running","{name}":{number}}}'
+    with pytest.raises(ValidationError, match=rf"\$\.{name}: expected an integer from"):
+        decode(document, type=ZoneStatus)

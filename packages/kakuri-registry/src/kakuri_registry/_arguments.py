@@ -8,15 +8,15 @@ from kakuri_workload import MAX_TIME, Run, Workload, WorkloadState
 from kakuri_registry._entry import WorkloadEntry
 
 MAX_NUMBER = 2**31 - 1
-"""The largest number of seconds, failures or attempts."""
+"""The largest number of seconds, failures or attempts, and the largest exit code."""
 
 
-def check_count(value: object, name: str, most: int | None = None) -> None:
+def check_count(value: object, name: str, most: int | None = None, least: int = 0) -> None:
     """Raise TypeError unless an argument is an integer, and ValueError if it is out of range."""
     if not isinstance(value, int) or isinstance(value, bool):
         raise TypeError(f"expected an integer as {name}, got {value!r:.80}")
-    if value < 0:
-        raise ValueError(f"expected at least 0 as {name}, got {value!r:.80}")
+    if value < least:
+        raise ValueError(f"expected at least {least} as {name}, got {value!r:.80}")
     if most is not None and value > most:
         raise ValueError(f"expected at most {most} as {name}, got {value!r:.80}")
 
@@ -44,7 +44,7 @@ def check_workload(workload: object) -> None:
     if not isinstance(workload, Workload):
         raise TypeError(f"expected a Workload, got {workload!r:.80}")
     check_kind(workload.id, str, "the id of a workload")
-    if workload.labels:
+    if workload.labels or workload.labels.__class__ is not dict:
         check_kind(workload.labels, Mapping, "the labels of a workload")
         for key, value in workload.labels.items():
             check_kind(key, str, "the key of a label")
@@ -72,9 +72,17 @@ def check_entry(entry: WorkloadEntry) -> None:
         check_kind(run.reason, str, "the reason of a run")
     if run.message is not None:
         check_kind(run.message, str, "the message of a run")
+    if run.address is not None:
+        check_kind(run.address, str, "the address of a run")
+    if run.image_digest is not None:
+        check_kind(run.image_digest, str, "the image digest of a run")
+    if run.exit_code is not None:
+        check_count(run.exit_code, "exit_code", MAX_NUMBER, least=-MAX_NUMBER - 1)
+    if run.attempt.__class__ is not int or not 0 <= run.attempt <= MAX_NUMBER:
+        check_count(run.attempt, "attempt", MAX_NUMBER)
     if entry.trace is not None:
         check_kind(entry.trace, str, "a trace")
-    if entry.grace_seconds:
+    if entry.grace_seconds != 0 or entry.grace_seconds.__class__ is not int:
         check_count(entry.grace_seconds, "grace_seconds", MAX_NUMBER)
-    if entry.failures:
+    if entry.failures != 0 or entry.failures.__class__ is not int:
         check_count(entry.failures, "failures", MAX_NUMBER)

@@ -328,6 +328,7 @@ class WorkloadRegistry(ChangePublisher):
         at = self._known(workload_id).changed_at if now is None else now
         check_time(at)
         check_kind(removal, Removal | None, "removal")
+        check_kind(log, bytes, "log")
         entry = self._discard(workload_id)
         version = self._version + 1
         message = shortened(entry.run.message)
@@ -384,15 +385,13 @@ class WorkloadRegistry(ChangePublisher):
         """
         check_time(now)
         check_kind(kind, EventType, "kind")
+        check_kind(available, bool | None, "available")
+        check_kind(message, str | None, "message")
         check_kind(version, str | None, "version")
         event: RegistryEvent = Event(
-            self._version + 1,
-            now,
-            kind,
-            message=shortened(message),
-            available=available,
-            version=version,
-        )
+            self._version + 1, now, kind,
+            message=shortened(message), available=available, version=version,
+        )  # fmt: skip
         self._publish(Change("", event.index, None, events=(event,)))
         return event
 

@@ -140,7 +140,9 @@ class StoreWriter:
     async def saved(self, workload_id: str) -> None:
         """Wait until the store has all that the registry knows of a workload at present.
 
-        Returns at once if it has. Cancelling the wait does not cancel the write.
+        Returns at once if it has. Cancelling the wait does not cancel the write. After `register`,
+        call it before anything else is awaited: a registration that was refused in the meantime is
+        no longer in the registry, so there is nothing to wait for.
 
         Args:
             workload_id: The workload; it may have been removed from the registry.

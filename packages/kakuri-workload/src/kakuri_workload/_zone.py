@@ -9,7 +9,7 @@ from kakuri_workload._isolation import Isolation
 from kakuri_workload._limits import MAX_DOCUMENT_BYTES
 from kakuri_workload._run import Run
 from kakuri_workload._state import WorkloadState
-from kakuri_workload._transition import Timestamp
+from kakuri_workload._transition import Attempt, ExitCode, Timestamp
 from kakuri_workload._workload import DEFAULT_RUNTIME_CLASS, MAX_QUANTITY, Workload
 
 MAX_SPEC_BYTES = MAX_DOCUMENT_BYTES + 64
@@ -71,13 +71,13 @@ class ZoneStatus:
     state: WorkloadState
     reason: str | None = None
     message: str | None = None
-    exit_code: int | None = None
+    exit_code: ExitCode | None = None
     pod_sandbox_id: str | None = None
     container_id: str | None = None
     address: str | None = None
     started_at: Timestamp | None = None
     ended_at: Timestamp | None = None
-    attempt: int = 0
+    attempt: Attempt = 0
     spec: ZoneSpec | None = None
     image_digest: str | None = None
     spec_hash: str | None = None
