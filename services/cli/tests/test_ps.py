@@ -157,6 +157,14 @@ def test_options_of_ps_are_parameters_of_the_query(kakuri, api, options, query):
     assert dict(api.received[0].query) == {"spec": "true", "limit": "100", **query}
 
 
+@pytest.mark.parametrize(
+    ("sort", "is_needed"), [("name", False), ("state", False), ("age", True), ("restarts", True)]
+)
+def test_list_of_ids_requests_the_details_only_to_sort_by_them(kakuri, some, api, sort, is_needed):
+    kakuri("ps", "-q", "--sort", sort)
+    assert ("spec" in api.received[0].query) is is_needed
+
+
 def test_ps_of_removed_workloads_lists_those_that_are_kept(kakuri, api):
     for name in ("a", "b"):
         api.add(name, "failed")

@@ -236,6 +236,13 @@ def test_report_has_commands_for_both_daemons(capsys, agent, where):
     assert err == "\nbeware\n"
 
 
+def test_report_on_ipv6_has_commands_that_a_shell_and_nc_accept(capsys):
+    up._System(Invocation({}), is_simulated=True)._report("[::1]:9000", "[::1]:8080", "")
+    out = capsys.readouterr().out
+    assert "nc -N ::1 9000\n" in out
+    assert "curl 'http://[::1]:8080'/workloads\n" in out
+
+
 @pytest.mark.parametrize(
     ("path", "quoted"), [("/run/api.sock", "/run/api.sock"), ("/a b/api.sock", "'/a b/api.sock'")]
 )

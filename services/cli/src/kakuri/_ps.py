@@ -51,7 +51,9 @@ def ps(
     sort: str,
 ) -> None:
     """List workloads: those that have not ended, or those that are named."""
-    params = [("spec", "true"), ("limit", _PAGE)]
+    params = [("limit", _PAGE)]
+    if not invocation.is_name or sort in ("age", "restarts"):
+        params.append(("spec", "true"))
     params += [("label", label)] if label else []
     params += [("state", state)] if state else []
     params += [("removed", "true")] if removed else []

@@ -161,7 +161,7 @@ def _curl(address: str) -> str:
     """Return the options and the beginning of a URL with which curl reaches an address."""
     path = address.removeprefix("unix:")
     if path == address:
-        return f"http://{address}"
+        return quote(f"http://{address}")
     return f"--unix-socket {quote(path)} http://localhost"
 
 
@@ -211,7 +211,7 @@ class _System:
         else:
             host, _, port = agent.rpartition(":")
             path = quote(agent.removeprefix("unix:"))
-            where = f"{host} {port}" if port.isdigit() else f"-U {path}"
+            where = f"{host.strip('[]')} {port}" if port.isdigit() else f"-U {path}"
             self._invocation.out(f"\nagent          {agent}\ncontrol plane  {_url(address)}\n")
             self._invocation.out("Next, in another terminal:\n")
             command = _command(address)
