@@ -460,6 +460,18 @@ def test_response_does_not_depend_on_the_header_list_that_the_client_accepts():
     assert connection.data_to_send()
 
 
+@pytest.mark.parametrize(("value", "is_valid"), [(b" a ", True), (b"a\n", False)])
+def test_spaces_at_the_ends_of_a_value_are_accepted_in_a_grpc_message_only(value, is_valid):
+    pair = Pair()
+    for name in (b"grpc-message", b"x-other"):
+        stream = pair.client.send(Request(b"GET", b"/", end=True))
+        pair.client.data_to_send()
+        head = block((":status", "200"), (name, value))
+        events = feed(pair.client, frame("HEADERS", 5, stream, head), "whole")
+        is_accepted = is_valid and name == b"grpc-message"
+        assert isinstance(events[-1], Response if is_accepted else StreamReset)
+
+
 def test_fields_beyond_the_peers_limit_raise_before_they_are_sent():
     connection = ClientConnection()
     connection.receive_data(settings(s6=200))

@@ -113,11 +113,13 @@ async def _settings(driver):
 
 async def test_cancelled_exchange_resets_its_stream_alone(tmp_path):
     ended = asyncio.get_running_loop().create_future()
+    began = asyncio.Event()
 
     async def handler(exchange):
         if exchange.head.path == b"/echo":
             await echo(exchange)
             return
+        began.set()
         try:
             await exchange.read()
         except ExchangeEnded as error:
@@ -126,6 +128,7 @@ async def test_cancelled_exchange_resets_its_stream_alone(tmp_path):
 
     async with connected(tmp_path, handler) as driver:
         exchange = await driver.open(Request(b"POST", b"/wait", b"localhost"))
+        await began.wait()
         exchange.cancel()
         error = await ended
         assert (error.code, error.by_peer) == (ErrorCode.CANCEL, True)
@@ -133,6 +136,35 @@ async def test_cancelled_exchange_resets_its_stream_alone(tmp_path):
             await exchange.response()
         content, _ = await call(driver, b"still there")
         assert content == b"still there"
+
+
+async def test_handler_of_a_request_that_is_reset_before_it_begins_does_not_run(tmp_path):
+    paths = []
+
+    async def handler(exchange):
+        paths.append(exchange.head.path)
+        await echo(exchange)
+
+    async with connected(tmp_path, handler) as driver:
+        exchange = await driver.open(Request(b"POST", b"/reset", b"localhost"))
+        exchange.send_now(b"a whole request", end=True)
+        exchange.cancel()  # leaves in the same write
+        assert (await call(driver, b"x"))[0] == b"x"
+    assert paths == [b"/echo"]
+
+
+async def test_requests_that_wait_when_the_last_stream_number_is_used_are_not_sent(tmp_path):
+    async with connected(tmp_path, echo, server=Limits(concurrent_streams=1)) as driver:
+        await call(driver, b"x")
+        first = await driver.open(CALL)
+        driver.connection._next_stream = (1 << 31) - 1
+        second, third = (asyncio.ensure_future(driver.open(CALL)) for _ in range(2))
+        await asyncio.sleep(0)
+        await first.send(b"", end=True)
+        assert (await second).stream == (1 << 31) - 1
+        with pytest.raises(ExchangeEnded) as caught:
+            await third
+        assert caught.value.processed is Processed.NO
 
 
 async def test_handler_that_returns_without_an_answer_is_an_internal_error(tmp_path):

@@ -99,6 +99,13 @@ def test_lowered_table_needs_an_update_in_the_next_block():
     assert decoder.decode(encode_integer(100, 5, 0x20) + b"\x82") == ((b":method", b"GET"),)
 
 
+def test_third_size_update_of_a_block_is_refused():
+    updates = b"\x20" + encode_integer(100, 5, 0x20)
+    assert Decoder().decode(updates + b"\x82") == ((b":method", b"GET"),)
+    with pytest.raises(HPACKError, match="expected at most two size updates"):
+        Decoder().decode(updates + updates[1:] + b"\x82")
+
+
 def test_encoder_reports_the_smallest_size_in_between():
     encoder, decoder = Encoder(), Decoder()
     decoder.decode(encoder.encode(((b"x-a", b"y" * 50),)))

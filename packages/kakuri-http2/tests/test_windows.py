@@ -55,6 +55,16 @@ def test_stream_window_of_zero_sends_what_an_update_grants(size):
     assert connection.unsent(1) == 200 - size
 
 
+def test_last_of_many_initial_windows_in_a_frame_applies():
+    connection = open_client(window=100)
+    connection.receive_data(frame("WINDOW_UPDATE", 0, 1, (10).to_bytes(4, "big")))
+    windows = (2**31 - 1, 0, 150)
+    payload = b"".join(b"\0\4" + window.to_bytes(4, "big") for window in windows)
+    feed(connection, frame("SETTINGS", payload=payload), "whole")
+    connection.send(Data(1, bytes(200)))
+    assert [len(one.payload) for one in of_kind(connection, "DATA")] == [160]
+
+
 @pytest.mark.parametrize(("increment", "sizes"), [(9, []), (10, []), (11, [1]), (12, [2])])
 def test_stream_window_below_zero_sends_nothing_until_it_is_above(increment, sizes):
     connection = open_client(window=100)

@@ -124,16 +124,14 @@ class ClientDriver(Driver[ClientConnection]):
             if not turn.done():
                 turn.set_result(True)
                 self._granted += 1
+        if self._waiting and not self.connection.accepts_streams:
+            self._ended(None)  # the last stream number was used, or a GOAWAY came
 
     def _ended(self, error: RemoteProtocolError | None) -> None:  # noqa: ARG002 - exchanges have it
         while self._waiting:
             turn, _ = self._waiting.popitem(last=False)
             if not turn.done():
                 turn.set_result(False)
-
-    def _settings_changed(self) -> None:
-        if not self.connection.accepts_streams:
-            self._ended(None)
 
 
 def _not_sent() -> ExchangeEnded:

@@ -302,9 +302,20 @@ class Connection(InboundFields):
         self._settings_frames += 1
         if self._settings_frames > self.limits.settings_frames:
             self._raise_exceeded("settings_frames", "SETTINGS frames without progress")
+        window = self._peer_window
         for start in range(0, len(payload), 6):
             key = int.from_bytes(payload[start : start + 2], "big")
-            self._apply_setting(key, int.from_bytes(payload[start + 2 : start + 6], "big"))
+            value = int.from_bytes(payload[start + 2 : start + 6], "big")
+            if key == frames.INITIAL_WINDOW_SIZE:
+                window = value
+            else:
+                self._apply_setting(key, value)
+            if window > LARGEST_WINDOW:
+                raise RemoteProtocolError(
+                    "expected an initial window of 31 bits", ErrorCode.FLOW_CONTROL_ERROR
+                )
+        if window != self._peer_window:  # once a frame, as it takes a step for each stream
+            self._change_windows(window - self._peer_window)
         self.peer_settings_received = True
         self._answer(frames.frame(frames.SETTINGS, frames.ACK, 0))
         self._events.append(SettingsReceived())
@@ -316,19 +327,6 @@ class Connection(InboundFields):
             self._check_push(value)
         elif key == frames.MAX_CONCURRENT_STREAMS:
             self._peer_streams = value
-        elif key == frames.INITIAL_WINDOW_SIZE:
-            if value > LARGEST_WINDOW:
-                raise RemoteProtocolError(
-                    "expected an initial window of 31 bits", ErrorCode.FLOW_CONTROL_ERROR
-                )
-            change, self._peer_window = value - self._peer_window, value
-            for stream in self._streams.values():
-                stream.send_window += change
-                if stream.send_window > LARGEST_WINDOW:
-                    raise RemoteProtocolError(
-                        "expected windows of 31 bits", ErrorCode.FLOW_CONTROL_ERROR
-                    )
-                self._wake(stream)
         elif key == frames.MAX_FRAME_SIZE_SETTING:
             if not frames.MIN_FRAME_SIZE <= value <= frames.MAX_FRAME_SIZE:
                 raise RemoteProtocolError(
@@ -338,6 +336,17 @@ class Connection(InboundFields):
             self._peer_frame_size = value
         elif key == frames.MAX_HEADER_LIST_SIZE:
             self._peer_header_list = value
+
+    def _change_windows(self, change: int) -> None:
+        """Apply a change of SETTINGS_INITIAL_WINDOW_SIZE (section 6.9.2)."""
+        self._peer_window += change
+        for stream in self._streams.values():
+            stream.send_window += change
+            if stream.send_window > LARGEST_WINDOW:
+                raise RemoteProtocolError(
+                    "expected windows of 31 bits", ErrorCode.FLOW_CONTROL_ERROR
+                )
+            self._wake(stream)
 
     def _check_push(self, value: int) -> None:
         if value not in (0, 1):

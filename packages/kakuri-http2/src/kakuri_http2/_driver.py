@@ -18,10 +18,8 @@ from kakuri_http2._events import (
     ConnectionEnded,
     Data,
     Event,
-    GoingAway,
     Request,
     Response,
-    SettingsReceived,
     Trailers,
 )
 
@@ -178,14 +176,9 @@ class Driver(asyncio.BufferedProtocol, Generic[C]):
         """Handle an event of the connection as a whole; streams report to receivers."""
         if isinstance(event, ConnectionEnded):
             self._ended(event.error)
-        elif isinstance(event, (SettingsReceived, GoingAway)):
-            self._settings_changed()
-
-    def _settings_changed(self) -> None:
-        """Handle a change of the number of streams; clients override this."""
 
     def _streams_changed(self) -> None:
-        """Handle that streams may have ended; clients override this."""
+        """Handle that more or fewer streams may be available; clients override this."""
 
     def _ended(self, error: RemoteProtocolError | None) -> None:
         """Handle the end of the connection; clients override this."""

@@ -161,6 +161,11 @@ class Exchange:
         self._end(ExchangeEnded(f"the exchange was ended here ({code.name})", code, by_peer=False))
 
     @property
+    def has_ended(self) -> bool:
+        """Whether the exchange ended before it was complete."""
+        return self._ended is not None
+
+    @property
     def is_connection_over(self) -> bool:
         """Whether the exchange's connection has ended."""
         return self._driver.connection.is_over

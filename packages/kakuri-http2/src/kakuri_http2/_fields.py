@@ -9,6 +9,8 @@ from kakuri_http2.hpack import Field
 
 _NAME = re.compile(rb"[a-z0-9!#$%&'*+.^_`|~-]+")
 _BAD_VALUE = re.compile(rb"[\0\r\n]|^[ \t]|[ \t]\Z")
+# Servers of Go and C write spaces at the ends of a status message as they are (grpc/grpc#38540).
+_BAD_BYTE = re.compile(rb"[\0\r\n]")
 _STATUS = re.compile(rb"[1-5][0-9][0-9]")
 _LENGTH = re.compile(rb"[0-9]{1,18}")
 _CONNECTION_FIELDS = frozenset(
@@ -59,7 +61,7 @@ def check_fields(listed: Iterable[Field]) -> Head:
     length = None
     for field in listed:
         name, value = field
-        if _BAD_VALUE.search(value):
+        if _BAD_VALUE.search(value) and (name != b"grpc-message" or _BAD_BYTE.search(value)):
             raise MalformedMessage(f"expected a field value, got {value[:100]!r}")
         if name[:1] == b":":
             if others:

@@ -88,7 +88,7 @@ class Decoder:
                     index, position = read_integer(block, position, index)
                 field = self._entry(index)
             elif byte & 0xE0 == 0x20:
-                raise HPACKError("expected a size update at the beginning of the block only")
+                raise HPACKError("expected at most two size updates, at the beginning of the block")
             else:
                 is_indexing = byte & 0x40  # with incremental indexing (6.2.1), else 6.2.2 and 6.2.3
                 mask = 0x3F if is_indexing else 0x0F
@@ -116,9 +116,8 @@ class Decoder:
     def _apply_updates(self, block: bytes) -> int:
         """Apply the size updates at the beginning of a block; return the position after them."""
         position = 0
-        # Encoders send two at most, the smallest size since the last block and the current one
-        # (section 4.2); a third is tolerated.
-        for _ in range(3):
+        # At most two: the smallest size since the last block, and the current one (section 4.2).
+        for _ in range(2):
             if position >= len(block) or block[position] & 0xE0 != 0x20:
                 break
             size = block[position] & 0x1F
