@@ -327,7 +327,6 @@ async def test_channel_connects_again_after_the_server_was_replaced(tmp_path):
                     UNARY, Question(text=text), timeout=10, wait_for_ready=True
                 )
                 assert answer.text == text
-            path.unlink(missing_ok=True)  # Python 3.13 has removed it
 
 
 async def test_call_in_progress_when_the_server_closes_is_unavailable_and_maybe_processed(tmp_path):

@@ -17,6 +17,7 @@ from kakuri_grpc import (
 )
 from kakuri_grpc._framing import CompressedMessage, MessageReader, frame_message
 from kakuri_grpc._metadata import (
+    MAX_MESSAGE,
     decode_message,
     decode_metadata,
     decode_timeout,
@@ -27,9 +28,21 @@ from kakuri_grpc._metadata import (
 from kakuri_grpc._status import status_of_number, status_of_reset
 
 
-@pytest.mark.parametrize("text", ["", "plain", "100 %", "a\nb", "☺ 😈", "\0\x7f", "%41"])
+@pytest.mark.parametrize(
+    "text", ["", "plain", "100 %", "a\nb", "☺ 😈", "\0\x7f", "%41", " ", "a ", "  a"]
+)
 def test_message_of_a_status_is_read_back(text):
-    assert decode_message(encode_message(text)) == text
+    encoded = encode_message(text)
+    assert encoded == encoded.strip()
+    assert decode_message(encoded) == text
+
+
+@pytest.mark.parametrize("character", ["a", "é", "😈"])
+def test_long_message_of_a_status_is_cut_between_characters(character):
+    encoded = encode_message(character * 10_000)
+    assert len(encoded) <= MAX_MESSAGE + 20
+    text, dots = decode_message(encoded)[:-3], decode_message(encoded)[-3:]
+    assert (set(text), dots) == ({character}, "...")
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import functools
+import socket
 
 import grpc
 import kakuri_protobuf as kp
@@ -104,6 +105,79 @@ async def test_requests_that_are_not_of_grpc_get_an_http_status(server, method, 
     async with client:
         exchange = await client.open(Head(method, b"/test.Echo/Unary", b"x", fields, end=True))
         assert (await exchange.response()).status == status
+
+
+async def test_messages_that_wait_are_read_in_many_turns_of_the_event_loop(tmp_path):
+    count = 10_000
+    turns = 0
+
+    async def up(requests, call):
+        await until(lambda: call._exchange.is_complete)
+        return Answer(text=f"{await turns_for(requests)}")
+
+    async def down(request, call):
+        for _ in range(count):
+            yield Answer()
+
+    async def turns_for(messages):
+        nonlocal turns
+        turns = 0
+        turning = asyncio.ensure_future(turn())
+        assert sum([1 async for _ in messages]) == count
+        turning.cancel()
+        return turns
+
+    async def turn():
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    async with Server() as server, Channel(f"unix:{tmp_path}/s") as channel:
+        server.add(UP, up)
+        server.add(DOWN, down)
+        await server.listen(f"unix:{tmp_path}/s")
+        async with await channel.stream(UP, timeout=10) as sending:
+            for _ in range(count):
+                await sending.send(Question())
+            await sending.end()
+            assert int((await sending.sole_answer()).text) > count // 100
+        async with await channel.stream(DOWN, Question(), timeout=10) as reading:
+            await until(lambda: reading._exchange.is_complete)
+            assert await turns_for(reading) > count // 100
+
+
+async def test_socket_that_a_killed_server_left_is_replaced_and_removed_at_the_end(tmp_path):
+    path = tmp_path / "s"
+    with socket.socket(socket.AF_UNIX) as dead:
+        dead.bind(str(path))
+    async with our_server() as server, Channel(f"unix:{path}") as channel:
+        await server.listen(f"unix:{path}")
+        assert path.stat().st_mode & 0o777 == 0o600
+        assert await channel.call(UNARY, Question(text="x"), timeout=10) == Answer(text="x")
+        async with Server() as other:
+            with pytest.raises(OSError, match="another process listens there"):
+                await other.listen(f"unix:{path}")
+    assert not path.exists()
+
+
+async def test_close_waits_for_all_clients_that_do_not_read_at_the_same_time(tmp_path):
+    loop = asyncio.get_running_loop()
+    server = Server()
+    await server.listen(f"unix:{tmp_path}/s")
+    with contextlib.ExitStack() as clients:
+        for _ in range(3):
+            client = clients.enter_context(socket.socket(socket.AF_UNIX))
+            client.setblocking(False)
+            await loop.sock_connect(client, f"{tmp_path}/s")
+        await until(lambda: len(server._drivers) == 3)
+        transports = [driver._transport for driver in server._drivers]
+        for transport in transports:
+            transport.write(bytes(4 << 20))
+        closing = asyncio.ensure_future(server.close())
+        await until(lambda: all(transport.is_closing() for transport in transports))
+        assert not closing.done()
+    await closing
 
 
 async def test_two_handlers_for_a_method_are_refused(server):

@@ -15,7 +15,7 @@ from kakuri_grpc._errors import (
     StatusError,
     status_error,
 )
-from kakuri_grpc._framing import CompressedMessage, MessageReader, frame_message
+from kakuri_grpc._framing import MESSAGES_PER_TURN, CompressedMessage, MessageReader, frame_message
 from kakuri_grpc._messages import from_bytes, to_bytes
 from kakuri_grpc._metadata import Metadata
 from kakuri_grpc._outcome import check_head, check_trailers, early_end, read_metadata
@@ -155,6 +155,9 @@ class Call(Generic[Request, Answer]):
             check_head(response.status, response.fields)
             self._driver.has_answered = True
             self.metadata = read_metadata(response.fields)
+        if self._reader.returned >= MESSAGES_PER_TURN:
+            self._reader.returned = 0
+            await asyncio.sleep(0)
         while True:
             message = self._reader.next_message()
             if message is not None:

@@ -77,9 +77,9 @@ class Connections:
             self._attempt.cancel()
             await asyncio.wait([self._attempt])
         drivers = [*self._draining, *([self.current] if self.current else [])]
+        if grace:
+            await asyncio.gather(*(driver.idle(grace) for driver in drivers))
         for driver in drivers:
-            if grace:
-                await driver.idle(grace)
             driver.close()
         for driver in drivers:
             await driver.closed

@@ -7,6 +7,10 @@ from kakuri_grpc._errors import MessageTooLarge
 _PREFIX = struct.Struct(">BI")
 _SMALL_PIECE = 256
 
+MESSAGES_PER_TURN = 64
+"""Messages that a call takes from its reader before other tasks of the event loop get a turn. A
+window of content can hold hundreds of thousands of empty ones."""
+
 
 class CompressedMessage(ValueError):
     """A message is marked as compressed, which was not offered."""
@@ -29,6 +33,10 @@ class MessageReader:
     """Collects messages from pieces of content.
 
     What it keeps grows with what has arrived, never with what a prefix announces.
+
+    Attributes:
+        returned: Messages that were returned; the caller counts from 0 again after each turn of the
+            event loop.
     """
 
     def __init__(self, limit: int) -> None:
@@ -36,6 +44,7 @@ class MessageReader:
         self._pieces: list[bytes] = []
         self._size = 0
         self._length = -1  # of the message whose prefix was read
+        self.returned = 0
 
     @property
     def is_empty(self) -> bool:
@@ -65,6 +74,7 @@ class MessageReader:
         if self._size < length:
             return None
         self._length = -1
+        self.returned += 1
         pieces = self._pieces
         data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
         self._size -= length

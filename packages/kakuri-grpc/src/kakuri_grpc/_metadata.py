@@ -25,7 +25,13 @@ _HTTP_FIELDS = frozenset(
     {"te", "content-type", "content-length", "host", "connection", "keep-alive",
      "proxy-connection", "transfer-encoding", "upgrade"}
 )  # fmt: skip
+
+MAX_MESSAGE = 4096
+"""Bytes of an encoded status message. Clients refuse more than some KiB of trailers (grpcio 8), or
+end the connection with all its calls."""
+
 _PLAIN = frozenset(range(0x20, 0x7F)) - {ord("%")}
+_END_SPACE = re.compile(rb"^ | \Z")
 _ESCAPED = re.compile(rb"%([0-9A-Fa-f]{2})")
 
 
@@ -100,11 +106,19 @@ def decode_base64(text: bytes) -> bytes:
 
 
 def encode_message(message: str) -> bytes:
-    """Return the message of a status as a header value: UTF-8, percent-encoded where needed."""
-    return b"".join(
-        bytes((byte,)) if byte in _PLAIN else b"%%%02X" % byte
-        for byte in message.encode("utf-8", "replace")
-    )
+    """Return the message of a status as a header value: UTF-8, percent-encoded where needed.
+
+    So are spaces at its ends, which a field value may not have (RFC 9113 section 8.2.1). Text after
+    the first `MAX_MESSAGE` encoded bytes is replaced by three dots.
+    """
+    encoded = bytearray()
+    for character in message:
+        if len(encoded) >= MAX_MESSAGE:
+            encoded += b"..."
+            break
+        for byte in character.encode("utf-8", "replace"):
+            encoded += bytes((byte,)) if byte in _PLAIN else b"%%%02X" % byte
+    return _END_SPACE.sub(b"%20", encoded)
 
 
 def decode_message(value: bytes) -> str:

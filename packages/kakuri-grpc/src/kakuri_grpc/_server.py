@@ -6,20 +6,18 @@ import functools
 import inspect
 import logging
 import math
-import os
-import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, Self, cast
 
 from kakuri_http2 import Exchange, ExchangeEnded, Request, ServerDriver
 from kakuri_protobuf import DecodeError, Method
-from kakuri_tcp import Endpoint, ServerTLS
+from kakuri_tcp import Endpoint, ListeningSockets, ServerTLS, open_listening_sockets
 
 from kakuri_grpc._arguments import check_number, checked_or_default, parsed_endpoint
 from kakuri_grpc._deadlines import Deadlines
 from kakuri_grpc._errors import MessageTooLarge, StatusError, status_error
-from kakuri_grpc._framing import CompressedMessage, MessageReader, frame_message
+from kakuri_grpc._framing import MESSAGES_PER_TURN, CompressedMessage, MessageReader, frame_message
 from kakuri_grpc._limits import Limits
 from kakuri_grpc._messages import from_bytes, to_bytes
 from kakuri_grpc._metadata import (
@@ -110,6 +108,7 @@ class Server:
         self._methods: dict[bytes, tuple[Method[Any, Any], Handler]] = {}
         self._drivers: set[ServerDriver] = set()
         self._listeners: list[asyncio.Server] = []
+        self._opened: list[ListeningSockets] = []
         self._running: set[asyncio.Task[Any]] = set()
 
     def __repr__(self) -> str:
@@ -141,10 +140,11 @@ class Server:
     async def listen(self, endpoint: Endpoint | str, *, tls: ServerTLS | None = None) -> Endpoint:
         """Listen on an endpoint, and return it with the port that the kernel chose.
 
-        A Unix socket is only for this user and root.
+        A Unix socket is only for this user and root. One that a killed process has left is
+        replaced, and `close` removes the file.
 
         Raises:
-            OSError: The endpoint is taken, or may not be used.
+            OSError: The endpoint is taken, or may not be used (`kakuri_tcp.ListenFailed`).
             TypeError: An argument is of another type.
         """
         where = parsed_endpoint(endpoint)
@@ -152,29 +152,35 @@ class Server:
             raise TypeError(f"expected ServerTLS as tls, got {tls!r:.80}")
         loop = asyncio.get_running_loop()
         context = None if tls is None else tls.context()
-        if where.scheme == "unix":
-            listener = await loop.create_unix_server(self._accept, sock=_unix_socket(where.path))
-        else:
-            listener = await loop.create_server(self._accept, where.host, where.port, ssl=context)
-            port = listener.sockets[0].getsockname()[1]
-            where = (Endpoint.tls if where.scheme == "tls" else Endpoint.tcp)(where.host, port)
-        self._listeners.append(listener)
-        return where
+        (opened,) = await asyncio.to_thread(open_listening_sockets, where, 1)
+        self._opened.append(opened)
+        for listening in opened.sockets:
+            if where.scheme == "unix":
+                listener = await loop.create_unix_server(self._accept, sock=listening)
+            else:
+                listener = await loop.create_server(self._accept, sock=listening, ssl=context)
+            self._listeners.append(listener)
+        return opened.endpoint
 
     async def close(self, grace: float = 0.0) -> None:
         """Accept no more calls; those that run get `grace` seconds to end."""
         check_number(grace, "grace")
-        for listener in self._listeners:
+        listeners, self._listeners = self._listeners, []
+        for listener in listeners:
             listener.close()
+        while self._opened:
+            self._opened.pop().close()
         for driver in self._drivers:
             driver.connection.go_away()
             driver.flush()
         if grace and self._running:
             await asyncio.wait(self._running, timeout=grace)
-        for driver in [*self._drivers]:
+        drivers = [*self._drivers]
+        for driver in drivers:
             driver.close()
+        for driver in drivers:
             await driver.closed
-        for listener in self._listeners:
+        for listener in listeners:
             await listener.wait_closed()
         self._deadlines.close()
 
@@ -344,6 +350,9 @@ class _Messages(AsyncIterator[Any]):
         return message
 
     async def _next(self) -> Any:
+        if self._reader.returned >= MESSAGES_PER_TURN:
+            self._reader.returned = 0
+            await asyncio.sleep(0)
         try:
             while (data := self._reader.next_message()) is None:
                 piece = await self._exchange.read()
@@ -360,18 +369,3 @@ class _Messages(AsyncIterator[Any]):
             raise status_error(
                 StatusCode.INTERNAL, f"the message is not a valid {name}: {error}"
             ) from error
-
-
-def _unix_socket(path: str) -> socket.socket:
-    """Return a socket that is bound to a path and that only its owner can connect to."""
-    listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
-        before = os.umask(0o177)
-        try:
-            listening.bind(path)
-        finally:
-            os.umask(before)
-    except BaseException:
-        listening.close()
-        raise
-    return listening

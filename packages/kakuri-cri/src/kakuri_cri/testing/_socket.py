@@ -52,7 +52,6 @@ class SocketServer:
         """Listen on a new socket, unless it listens already."""
         async with self._lock:
             if self._server is None:
-                self.path.unlink(missing_ok=True)
                 server = Server(self._limits)
                 self._add_methods(server)
                 await server.listen(f"unix:{self.path}")
@@ -61,7 +60,6 @@ class SocketServer:
     async def crash(self) -> None:
         """Break every connection, and leave a socket file without a listener."""
         await self.close()
-        self.path.unlink(missing_ok=True)
         with socket.socket(socket.AF_UNIX) as dead:
             dead.bind(str(self.path))
 
