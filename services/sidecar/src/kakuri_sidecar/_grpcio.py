@@ -28,8 +28,9 @@ class GrpcioChannel:
             ("grpc.max_receive_message_length", max_received),
             # As the kubelet: reconnect to a restarted runtime within three seconds.
             ("grpc.initial_reconnect_backoff_ms", 100),
-            ("grpc.min_reconnect_backoff_ms", 100),
             ("grpc.max_reconnect_backoff_ms", 3000),
+            # Despite its name, how long one attempt may take: a busy runtime needs seconds.
+            ("grpc.min_reconnect_backoff_ms", 5000),
             # Creating calls are not idempotent, so only callers know what may be repeated.
             ("grpc.enable_retries", 0),
             ("grpc.use_local_subchannel_pool", 1),
