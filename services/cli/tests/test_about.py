@@ -275,6 +275,28 @@ def test_refusal_of_a_proxy_is_shown(kakuri, api):
     )
 
 
+def test_refusal_of_a_token_by_a_proxy_names_its_file(kakuri, api, tmp_path, environment):
+    (tmp_path / "token").write_text("revoked\n")
+    environment.delenv("KAKURI_HOST")
+    kakuri("context", "add", "lab", api.url, "--token-file", f"{tmp_path}/token")
+    api.overrides[("GET", "/nodes")] = Response(401, b"<html>", content_type="text/html")
+    result = kakuri("--context", "lab", "nodes")
+    assert result.err == (
+        f"error: HTTP 401 Unauthorized: a proxy does not accept the token of {tmp_path}/token\n"
+    )
+
+
+def test_context_with_a_token_that_would_be_sent_unencrypted_is_not_added(kakuri, tmp_path):
+    token = ("--token-file", f"{tmp_path}/token")
+    result = kakuri("context", "add", "lab", "http://kakuri.example", *token)
+    assert result.code == 2
+    assert result.err == (
+        "error: http://kakuri.example: a token is sent over https, or on this machine, not "
+        "unencrypted to another\n"
+    )
+    assert "lab" not in kakuri("context", "ls").out
+
+
 def test_https_host_that_is_not_reached_is_named_as_it_was_given(kakuri):
     result = kakuri("--host", "https://127.0.0.1:1", "nodes")
     assert result.code == 6

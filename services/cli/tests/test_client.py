@@ -152,7 +152,7 @@ def test_server_of_another_user_is_an_error_that_names_the_option(transport):
 
 def test_fields_of_a_request_override_those_of_the_context(transport, tmp_path):
     (tmp_path / "token").write_text(" secret \n")
-    api = api_of("http://a", token_file=str(tmp_path / "token"))
+    api = api_of("https://a", token_file=str(tmp_path / "token"))
     api.request("POST", "/x", params=[("a", "b")], body=b"c", headers={"X": "y"})
     api.again().request("GET", "/x", headers={"Authorization": "other"})
     ((_, _, first),) = transport.made.requests[:1]
@@ -181,12 +181,12 @@ def test_token_that_cannot_be_read_is_a_usage_error(tmp_path, text):
     if text is not None:
         (tmp_path / "token").write_bytes(text)
     with pytest.raises(UsageError, match=r"^the token file /.*/token can't be read: "):
-        api_of("http://a", token_file=str(tmp_path / "token"))
+        api_of("https://a", token_file=str(tmp_path / "token"))
 
 
 def test_token_with_thousands_of_characters_is_sent(tmp_path):
     (tmp_path / "token").write_text("x" * 8000)
-    api = api_of("http://a", token_file=str(tmp_path / "token"))
+    api = api_of("https://a", token_file=str(tmp_path / "token"))
     assert api._headers == {"Authorization": "Bearer " + "x" * 8000}
 
 
@@ -200,9 +200,24 @@ def test_invalid_token_is_a_usage_error_that_does_not_show_it(tmp_path, token, g
     path = tmp_path / "file"
     path.write_text(f"{token}\n")
     with pytest.raises(UsageError) as caught:
-        api_of("http://a", token_file=str(path))
+        api_of("https://a", token_file=str(path))
     expected = "expected a token of 1 to 8000 printable ASCII characters, without spaces"
     assert caught.value.message == f"{path}: {expected}, got {got}"
+
+
+@pytest.mark.parametrize("host", ["http://a", "http://10.0.0.1:80", "http://127.0.0.1.a:80"])
+def test_token_is_not_sent_unencrypted_to_another_machine(tmp_path, host):
+    (tmp_path / "token").write_text("secret")
+    with pytest.raises(UsageError, match=rf"^{host}: a token is sent over https, or on this"):
+        api_of(host, token_file=str(tmp_path / "token"))
+
+
+@pytest.mark.parametrize("host", ["https://a", "unix:/a.sock", "http://localhost", "http://[::1]"])
+def test_token_is_sent_encrypted_or_on_this_machine(transport, tmp_path, host):
+    (tmp_path / "token").write_text("secret")
+    api_of(host, token_file=str(tmp_path / "token")).request("GET", "/x")
+    ((_, _, request),) = transport.made.requests
+    assert request["headers"] == {"Authorization": "Bearer secret"}
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,5 @@
 """Requests to the control plane, and the exit codes for its responses."""
 
-import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -20,7 +19,8 @@ from kakuri_http import (
 from kakuri_http.blocking import BlockingClient, BlockingStreamedResponse
 from kakuri_tcp import EndpointError, TLSSettingsError
 
-from kakuri._contexts import Target
+from kakuri._contexts import Target, expanded
+from kakuri._credentials import authorization
 from kakuri._exits import CommandError, Exit, NotFound, Unreachable, UsageError
 from kakuri._schemas import BAD_RESPONSE, PROBLEM, Document, read_document, schema_of
 from kakuri._text import printable
@@ -47,15 +47,8 @@ _UNKNOWN_OUTCOME = {"agent_unreachable", "agent_timeout"}
 _REDIRECT, _NOT_MODIFIED = 300, 304
 _ERROR, _UNAUTHORIZED, _NOT_FOUND, _SERVER_ERROR = 400, 401, 404, 500
 
-MAX_TOKEN = 8000
-"""Maximum characters of a token. One that lists a user's groups has thousands; many servers limit a
-header line to 8 KiB."""
-
 _ID = "[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?"
 """WORKLOAD_ID of kakuri_workload, whose import takes too long here."""
-
-_CREDENTIAL = rf"[!-~]{{1,{MAX_TOKEN}}}"
-"""A bearer token (RFC 6750 section 2.1), or any other printable ASCII that servers accept."""
 
 _FATE_UNKNOWN = "it is not known whether the request was carried out"
 
@@ -105,10 +98,16 @@ def _problem_of(body: bytes) -> dict[str, Any]:
         return {}  # from a proxy, for example; the status is enough
 
 
-def _message(problem: Mapping[str, Any], response: Any, code: str, *, is_write: bool) -> str:
+def _message(
+    problem: Mapping[str, Any], response: Any, code: str, token_file: str | None, *, is_write: bool
+) -> str:
     text = str(problem.get("detail") or f"HTTP {response.status} {response.reason}".strip())
     if response.status == _UNAUTHORIZED and not problem:
-        text += ": a proxy asks for credentials; kakuri context add has --token-file"
+        text += (
+            f": a proxy does not accept the token of {token_file}"
+            if token_file
+            else ": a proxy asks for credentials; kakuri context add has --token-file"
+        )
     if code == "forbidden_user" and "--allow-user" not in text:
         text += "; start the control plane with --allow-user to admit this user"
     lines = [printable(text)]
@@ -169,7 +168,7 @@ class API:
             timeouts: Timeouts of every request; None to derive them from each request's wait.
 
         Raises:
-            UsageError: The token's file can't be read or has no valid token, or the socket's path
+            UsageError: The token can't be sent, as `authorization` raises it, or the socket's path
                 is not valid.
         """
         self.target = target
@@ -177,28 +176,12 @@ class API:
         context = target.context
         is_unix = context.host.startswith("unix:")
         self._prefix = "" if is_unix else context.host
-        self._headers = {}
-        if context.token_file:
-            from kakuri._sources import (  # noqa: PLC0415 (only with a token)
-                read_text_file,
-                unreadable,
-            )
-
-            try:
-                token = read_text_file(_expanded(context.token_file)).strip()
-            except (OSError, ValueError) as error:
-                raise unreadable(f"the token file {context.token_file}", error) from error
-            if not re.fullmatch(_CREDENTIAL, token):  # the error must not show the token
-                message = "expected a token of 1 to 8000 printable ASCII characters, without spaces"
-                fits = 0 < len(token) <= MAX_TOKEN
-                got = "other characters" if fits else f"{len(token)} characters"
-                raise UsageError(f"{context.token_file}: {message}, got {got}")
-            self._headers["Authorization"] = f"Bearer {token}"
+        self._headers = authorization(context)
         tls = None
         if context.ca and context.host.startswith("https:"):
             from kakuri_tcp import ClientTLS  # noqa: PLC0415 (only for https)
 
-            tls = ClientTLS(ca=_expanded(context.ca))
+            tls = ClientTLS(ca=expanded(context.ca))
         endpoint = context.host if is_unix else None
         try:
             self._client = BlockingClient(
@@ -294,7 +277,7 @@ class API:
                 timeouts=self._timeouts or Timeouts(read=seconds, total=seconds + RESPONSE_SECONDS),
             )
         if not _is_success(response.status):
-            raise _refusal(method, response, response.body)
+            raise self._refusal(method, response, response.body)
         return Response(response, schema_of(method, path, params))
 
     @contextmanager
@@ -325,10 +308,39 @@ class API:
             timeouts=timeouts,
         ) as response:  # fmt: skip
             if not _is_success(response.status):
-                raise _refusal("GET", response, response.read())
+                raise self._refusal("GET", response, response.read())
             if content_type is not None:
                 _check_content_type(response, content_type)
             yield response
+
+    def _refusal(
+        self, method: str, response: ReceivedResponse | BlockingStreamedResponse, body: bytes
+    ) -> CommandError:
+        if response.status < _ERROR:
+            location = response.headers.get("location") or "nowhere"
+            message = (
+                f"the response: expected no redirect, got HTTP {response.status} to {location}"
+            )
+            return Unreachable(printable(message), code=BAD_RESPONSE)
+        problem = _problem_of(body)
+        code = str(problem.get("code", ""))
+        is_write = method not in ("GET", "HEAD")
+        token_file = self.target.context.token_file
+        message = _message(problem, response, code, token_file, is_write=is_write)
+        document = body if problem else None
+        exit_code = _CODES.get(code) or _exit_of(response.status)
+        if response.status == _NOT_FOUND:
+            return NotFound(message, document=document)
+        if exit_code == Exit.UNREACHABLE:
+            return Unreachable(message, code=code, document=document)
+        return APIProblem(
+            message,
+            exit_code,
+            code=code,
+            status=response.status,
+            problem=problem,
+            document=document,
+        )
 
     @contextmanager
     def _translated(self, method: str) -> Iterator[None]:
@@ -355,11 +367,6 @@ class API:
             raise Unreachable(message, code="no_answer") from error
 
 
-def _expanded(path: str) -> str:
-    # Without pathlib, whose import takes longer than a request.
-    return os.path.expanduser(path)  # noqa: PTH111
-
-
 def _check_content_type(response: BlockingStreamedResponse, expected: str) -> None:
     """Raise Unreachable for another media type, as a server that is not a control plane sends."""
     found = response.headers.get("content-type") or "none"
@@ -370,30 +377,3 @@ def _check_content_type(response: BlockingStreamedResponse, expected: str) -> No
 
 def _is_success(status: int) -> bool:
     return status < _REDIRECT or status == _NOT_MODIFIED
-
-
-def _refusal(
-    method: str, response: ReceivedResponse | BlockingStreamedResponse, body: bytes
-) -> CommandError:
-    if response.status < _ERROR:
-        location = response.headers.get("location") or "nowhere"
-        message = f"the response: expected no redirect, got HTTP {response.status} to {location}"
-        return Unreachable(printable(message), code=BAD_RESPONSE)
-    problem = _problem_of(body)
-    code = str(problem.get("code", ""))
-    is_write = method not in ("GET", "HEAD")
-    message = _message(problem, response, code, is_write=is_write)
-    document = body if problem else None
-    exit_code = _CODES.get(code) or _exit_of(response.status)
-    if response.status == _NOT_FOUND:
-        return NotFound(message, document=document)
-    if exit_code == Exit.UNREACHABLE:
-        return Unreachable(message, code=code, document=document)
-    return APIProblem(
-        message,
-        exit_code,
-        code=code,
-        status=response.status,
-        problem=problem,
-        document=document,
-    )

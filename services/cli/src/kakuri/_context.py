@@ -12,8 +12,10 @@ from kakuri._contexts import (
     Context,
     Contexts,
     checked_host,
+    expanded,
     read_contexts,
 )
+from kakuri._credentials import check_transport
 from kakuri._exits import CommandError, NotFound, UsageError
 from kakuri._group import Verb, shared_options
 from kakuri._invocation import Invocation
@@ -118,12 +120,12 @@ def add(
             raise UsageError(f"{option}: expected a file that later commands can read, got '-'")
     if server_user == "":
         raise UsageError("--server-user: expected the name or number of a user, got ''")
-    contexts.named[name] = Context(
-        checked_host(url, "URL"), _absolute(token_file), _absolute(ca), server_user
-    )
+    added = Context(checked_host(url, "URL"), _absolute(token_file), _absolute(ca), server_user)
+    check_transport(added)
+    contexts.named[name] = added
     contexts.write()
     for path in (token_file, ca):
-        if path is not None and not os.access(os.path.expanduser(path), os.R_OK):  # noqa: PTH111
+        if path is not None and not os.access(expanded(path), os.R_OK):
             invocation.note(f"warning: {printable(path)} can't be read", "yellow")
     _report(invocation, name, f"added {name}; kakuri context use {name} chooses it")
 

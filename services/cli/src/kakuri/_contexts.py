@@ -8,9 +8,12 @@ import os
 import re
 import sys
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from kakuri._exits import UsageError
+
+if TYPE_CHECKING:
+    from kakuri_tcp import Endpoint
 
 DEFAULT_HOST = "http://127.0.0.1:8080"
 HOST, CONTEXT, CONFIG = "KAKURI_HOST", "KAKURI_CONTEXT", "KAKURI_CLI_CONFIG"
@@ -194,18 +197,36 @@ def checked_host(text: str, place: str) -> str:
     """
     if text.startswith("unix:") and text[5:].removeprefix("//").startswith("/"):
         return "unix:" + text[5:].removeprefix("//")
-    match = re.fullmatch(_HOST, text)
-    if match is None:
+    if re.fullmatch(_HOST, text) is None:
         raise UsageError(
             f"{place}: expected http://HOST:PORT, https://HOST:PORT or unix:/PATH, got {text!r}"
         )
-    from kakuri_tcp import Endpoint, EndpointError  # noqa: PLC0415 (not for --help)
+    from kakuri_tcp import EndpointError  # noqa: PLC0415 (not for --help)
 
     try:
-        Endpoint.tcp(match[1].strip("[]"), int((match[2] or ":0")[1:]))
+        endpoint_of(text)
     except EndpointError as error:
         raise UsageError(f"{place}: {error}") from error
     return (text if "://" in text else f"http://{text}").rstrip("/")
+
+
+def endpoint_of(url: str) -> "Endpoint":
+    """Return the address in an URL of `http` or `https`; without a port, the port is 0.
+
+    Raises:
+        EndpointError: The port or the host is not valid.
+    """
+    from kakuri_tcp import Endpoint  # noqa: PLC0415 (not for --help)
+
+    match = re.fullmatch(_HOST, url)
+    assert match is not None
+    return Endpoint.tcp(match[1].strip("[]"), int((match[2] or ":0")[1:]))
+
+
+def expanded(path: str) -> str:
+    """Return a path in which `~` is replaced by the home directory."""
+    # Without pathlib, whose import takes longer than a request.
+    return os.path.expanduser(path)  # noqa: PTH111
 
 
 def find_target(host: str | None, context: str | None, environ: Mapping[str, str]) -> Target:
