@@ -5,11 +5,12 @@ import re
 import shutil
 import signal
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
 
-from .processes import curl, nc
+from .processes import DEADLINE, curl, nc
 
 OPERATIONS = Path(__file__).parents[2] / "docs" / "operations.md"
 
@@ -161,3 +162,25 @@ def test_backup_of_a_store_with_a_log_takes_the_log(start, tmp_path):
     shutil.rmtree(state)
     agent = start("kakuri-agent", "--listen", "127.0.0.1:0", "--state-dir", str(backup))
     assert workloads(agent) == {"a"}
+
+
+def test_agent_whose_store_is_deleted_refuses_workloads_until_it_is_started_again(start, tmp_path):
+    state = tmp_path / "state"
+    agent = start("kakuri-agent", "--listen", "127.0.0.1:0", "--state-dir", str(state))
+    submit(agent, "a")
+    shutil.rmtree(state)
+
+    def reason() -> str | None:
+        (line,) = nc(agent.port, '{"type":"DescribeNode"}\n').splitlines()
+        return json.loads(line).get("reason")
+
+    deadline = time.monotonic() + DEADLINE
+    while reason() != "StoreFailed" and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert reason() == "StoreFailed"
+    submit(agent, "b")
+    assert "b" not in workloads(agent)
+    agent.end()
+    agent = start("kakuri-agent", "--listen", "127.0.0.1:0", "--state-dir", str(state))
+    submit(agent, "b")
+    assert workloads(agent) == {"b"}

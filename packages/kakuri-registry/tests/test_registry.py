@@ -407,6 +407,17 @@ def test_subscriber_gets_every_change_until_it_is_unsubscribed():
     ]
 
 
+def test_second_subscriber_is_refused_until_the_first_is_unsubscribed():
+    registry, changes = WorkloadRegistry(), []
+    registry.subscribe(changes.append)
+    with pytest.raises(RuntimeError, match="has a subscriber already"):
+        registry.subscribe(lambda _change: None)
+    registry.register(workload("a"), now=0)
+    assert [change.workload_id for change in changes] == ["a"]
+    registry.subscribe(None)
+    registry.subscribe(lambda _change: None)
+
+
 def test_repeated_stop_keeps_the_shorter_grace_time():
     registry = WorkloadRegistry()
     registry.register(workload(), now=0)

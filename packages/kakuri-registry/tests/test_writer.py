@@ -1,6 +1,7 @@
 import asyncio
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 
 import pytest
 from kakuri_registry import (
@@ -14,6 +15,8 @@ from kakuri_registry import (
     StoreFull,
     StoreWriter,
     WorkloadRegistry,
+    _idle_check,
+    _store_files,
     _tidier,
     _writer,
 )
@@ -467,6 +470,19 @@ async def test_close_writes_remaining_changes_and_unsubscribes(registry, store):
     assert store.ids() == ["b", "c"]
 
 
+@pytest.mark.parametrize("second", [MemoryStore, ScriptedStore])
+async def test_second_writer_of_a_registry_is_refused_until_the_first_is_closed(
+    registry, writer, store, second
+):
+    with pytest.raises(RuntimeError, match="has a subscriber already"):
+        StoreWriter(registry, second())
+    await writer.close()
+    async with StoreWriter(registry, second()):
+        await writer.close()  # it does not unsubscribe the other one
+        with pytest.raises(RuntimeError, match="has a subscriber already"):
+            StoreWriter(registry, store)
+
+
 async def test_close_raises_when_changes_cannot_be_written(registry, writer, store):
     registry.register(workload("a"), now=0)
     await writer.flushed()
@@ -747,3 +763,17 @@ async def test_each_write_is_reported_with_its_changes_and_its_error(registry, w
         await writer.saved("c")
     assert writes[1:] == [(1, True, full)]
     await writer.close()
+
+
+async def test_idle_writer_reports_that_the_database_was_deleted_and_is_back(
+    registry, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(_idle_check, "IDLE_CHECK_SECONDS", 0.01)
+    monkeypatch.setattr(_store_files, "CHECK_SECONDS", 0)
+    with closing(SQLiteStore(tmp_path / "db", reserve=0)) as store:
+        store.load()
+        async with StoreWriter(registry, store) as writer:
+            (tmp_path / "db").rename(tmp_path / "moved")
+            await until(lambda: "deleted" in str(writer.error))
+            (tmp_path / "moved").rename(tmp_path / "db")
+            await until(lambda: writer.error is None)

@@ -35,10 +35,13 @@ def after_all(number: int, then: OnSaved) -> OnSaved:
     return on_saved
 
 
-def log_once(what: str, known: StoreError | None, error: StoreError) -> None:
-    """Log an error unless it is the same as the one before."""
-    if str(error) != str(known):
+def logged(what: str, before: StoreError | None, error: StoreError | None) -> StoreError | None:
+    """Log whether a store accepts changes, unless that is as before; return the error."""
+    if error is None and before is not None:
+        _log.info("the store accepts %s again", what)
+    elif error is not None and str(error) != str(before):
         _log.error("the store accepts no %s: %s", what, error)
+    return error
 
 
 def copy_error(error: StoreError) -> StoreError:

@@ -60,19 +60,23 @@ class ChangePublisher(RegistryReader):
         *,
         persistence: Persistence = Persistence.DELAYED,
     ) -> None:
-        """Call a function with changes as they are made, in place of the earlier subscriber.
+        """Call a function with changes as they are made.
 
         Args:
-            on_change: The function, which must not change the registry; None for no subscriber.
+            on_change: The function, which must not change the registry; None to unsubscribe the
+                present one.
             persistence: Which changes it is called for, and when it stores them.
 
         Raises:
+            RuntimeError: The registry has a subscriber already, which would miss later changes.
             TypeError: An argument is of another type.
         """
         if on_change is not None and not callable(on_change):
             raise TypeError(f"expected a function as on_change, got {on_change!r:.80}")
         if not isinstance(persistence, Persistence):
             raise TypeError(f"expected a Persistence, got {persistence!r:.80}")
+        if on_change is not None and self._on_change is not _ignore_change:
+            raise RuntimeError("the registry has a subscriber already, such as a StoreWriter")
         self._on_change = _ignore_change if on_change is None else on_change
         self._persistence = _REMOVALS if on_change is None else persistence
 

@@ -12,7 +12,7 @@ releases the interpreter's lock, and waits for a busy event loop to get it back.
 import os
 import sqlite3
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -37,6 +37,7 @@ from kakuri_registry._statements import (
     SET_VERSION,
 )
 from kakuri_registry._store import VERSION_GAP, Failpoint, Loaded, StoreProblem, no_failpoint
+from kakuri_registry._store_files import StoreFiles
 from kakuri_registry._transactions import Acceptance, Transaction
 from kakuri_registry._write_ahead_log import LogLimit, restart_log, truncate_log
 
@@ -103,8 +104,7 @@ class SQLiteStore:
             ValueError: The reserve is negative.
         """
         check_count(reserve, "reserve")
-        self._path = Path(path)
-        self._failpoint = failpoint
+        self._path, self._failpoint = Path(path), failpoint
         self._problems: list[StoreProblem] = []
         self._connection: sqlite3.Connection | None = None
         self._lock = -1
@@ -115,6 +115,7 @@ class SQLiteStore:
         pages = min(MAX_LOG_PAGES, reserve // 2 // PAGE) or MAX_LOG_PAGES
         self._log_limit = LogLimit(self._path, pages, PAGE)
         self._accepted = AcceptedRegistrations()
+        self._files = StoreFiles(self._path, self._log_limit.size)
         self._mutex = threading.Lock()
         try:
             check_files(self._path)
@@ -214,13 +215,13 @@ class SQLiteStore:
                 return False
             with self._translated() as connection:
                 has_more = free_pages(connection, PAGES_PER_TIDY)
-            self._truncate_log()
+            self._checkpoint(truncate_log)
             return has_more
 
     def close(self) -> None:
         """Close the database and unlock the store. Closing again has no effect."""
         with self._mutex:
-            if self._connection is not None and self._store_id is not None:
+            if self._connection is not None and self._store_id is not None and self._files.leave():
                 end_session(self._connection, self._lock, self._store_id)
             self._close_database()
             if self._lock >= 0:
@@ -295,9 +296,11 @@ class SQLiteStore:
         # Not earlier: a damaged database has to stay as it is.
         store_id, self._is_log_new = begin_session(connection, self._lock, loaded.store_id)
         self._store_id = store_id
+        self._files.opened()
         return replace(loaded, version=version, problems=tuple(problems), store_id=store_id)
 
     def _write(self, changes: Sequence[Change]) -> None:
+        self._files.check()
         if any(change.is_registration for change in changes):
             if not self._has_room():
                 raise StoreFull("the disk is full: no room is left for new workloads")
@@ -330,7 +333,7 @@ class SQLiteStore:
         """
         changes = [change._replace(tombstone=None) for change in changes]
         for transaction in self._accepted.small_transactions(changes, SMALL_TRANSACTION):
-            self._truncate_log()
+            self._checkpoint(truncate_log)
             self._transact(transaction)
 
     def _transact(self, transaction: Transaction | Acceptance) -> None:
@@ -345,8 +348,8 @@ class SQLiteStore:
                 transaction.write(connection)
         self._accepted.committed(transaction)
         self._failpoint("store.after-commit")
-        if self._log_limit.is_reached() and restart_log(self._opened()):
-            self._begin_log()
+        if self._log_limit.is_reached():
+            self._checkpoint(restart_log)
 
     @contextmanager
     def _transaction(self, version: int) -> Iterator[sqlite3.Connection]:
@@ -377,22 +380,19 @@ class SQLiteStore:
         except sqlite3.Error as error:
             raise translate_sqlite_error(error, self._path) from error
 
-    def _truncate_log(self) -> None:
-        """Checkpoint and truncate the log, if there is room."""
-        if truncate_log(self._opened()):
-            self._begin_log()
-
-    def _begin_log(self) -> None:
-        self._is_log_new = True
-        self._log_limit.begin_log()
+    def _checkpoint(self, write: Callable[[sqlite3.Connection], bool]) -> None:
+        """Checkpoint the log, if there is room and the files are those of the store."""
+        with self._files.changing() as are_ours:
+            if are_ours and write(self._opened()):
+                self._is_log_new = True
+                self._log_limit.begin_log()
 
     def _has_room(self) -> bool:
         try:
             return self._reserve.has_room()
         except OSError as error:
-            raise translate_os_error(
-                error, f"can't reserve space next to {str(self._path)!r}"
-            ) from error
+            what = f"can't reserve space next to {str(self._path)!r}"
+            raise translate_os_error(error, what) from error
 
     def _opened(self) -> sqlite3.Connection:
         if self._connection is None:

@@ -14,7 +14,6 @@ change is retried until it is written, so workloads can be stopped while the dis
 """
 
 import asyncio
-import logging
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Executor
 from functools import partial
@@ -24,17 +23,16 @@ from kakuri_registry._backlog import Backlog, Batch, OnSaved, kinds
 from kakuri_registry._change import Change
 from kakuri_registry._durability import Durability
 from kakuri_registry._errors import StoreError, StoreFailed
+from kakuri_registry._idle_check import IdleCheck
 from kakuri_registry._journal_writer import JournalWriter
 from kakuri_registry._next_write import NextWrite
-from kakuri_registry._outcomes import OnWrite, after_all, copy_error, ignore_write, log_once
+from kakuri_registry._outcomes import OnWrite, after_all, copy_error, ignore_write, logged
 from kakuri_registry._registry import WorkloadRegistry
 from kakuri_registry._store import Failpoint, Store, no_failpoint
 from kakuri_registry._stored_tombstones import StoredTombstones
 from kakuri_registry._tidier import Tidier
 from kakuri_registry._tombstones import Tombstone
 from kakuri_registry._writer_thread import WriterThread, reporting
-
-_log = logging.getLogger("kakuri_registry")
 
 _Outcome: TypeAlias = "asyncio.Future[StoreError | None]"
 
@@ -85,7 +83,7 @@ class StoreWriter:
                 the writer's own.
 
         Raises:
-            RuntimeError: No event loop is running.
+            RuntimeError: No event loop is running, or the registry has another subscriber.
         """
         self._registry = registry
         self._store = store
@@ -104,10 +102,12 @@ class StoreWriter:
         self.on_write: OnWrite = ignore_write
         self._executor: Executor | WriterThread | None = executor
         self._own_thread: WriterThread | None = None  # ends with this writer
+        self._is_closed = False
         self._tidier = Tidier(store, self._submit)
         self._tombstones = StoredTombstones(store, self._submit)
         if not self._journal_writer.write_through(registry):
             registry.subscribe(self._add)
+        self._idle_check = IdleCheck(store, self._submit, self._end_check)
 
     @property
     def error(self) -> StoreError | None:
@@ -172,7 +172,8 @@ class StoreWriter:
         if self._retry is not None and not self._backlog.has_registration(workload_id):
             # The disk may have room by now, so retry earlier, but not once for each caller.
             self._retry.cancel()
-            self._retry_at(self._failed_at + FIRST_RETRY_SECONDS)
+            when = self._failed_at + FIRST_RETRY_SECONDS
+            self._retry = self._loop.call_at(when, self._retry_now)
         self._next_write.schedule()
 
     async def flushed(self, *, registrations: bool = True) -> None:
@@ -337,13 +338,12 @@ class StoreWriter:
         if any(each.change.entry is None for each in batch.values()):
             self._tidier.schedule()
         has_registrations, has_others = kinds(batch)
-        if (has_registrations and self._registration_error) or (has_others and self._error):
-            what = "new workloads" if has_registrations else "changes"
-            _log.info("the store accepts %s again", what)
         if has_registrations:
-            self._backlog.splits_registrations, self._registration_error = False, None
+            self._backlog.splits_registrations = False
+            self._registration_error = logged("new workloads", self._registration_error, None)
         if has_others:
-            self._error, self._retry_delay = None, FIRST_RETRY_SECONDS
+            self._error = logged("changes", self._error, None)
+            self._retry_delay = FIRST_RETRY_SECONDS
         if self._retry is not None:
             self._retry.cancel()
             self._retry_now()
@@ -357,26 +357,25 @@ class StoreWriter:
             backlog.put_back(batch)  # writing each kind alone shows which of them fails
             return []
         if has_registrations:
-            log_once("new workloads", self._registration_error, error)
-            self._registration_error = error
+            self._registration_error = logged("new workloads", self._registration_error, error)
             return backlog.withdraw(batch, self._unregister)
-        log_once("changes", self._error, error)
-        self._error = error
+        self._error = logged("changes", self._error, error)
         callbacks = [on_saved for each in batch.values() for on_saved in each.callbacks]
         for each in batch.values():
             each.callbacks = []
         backlog.put_back(batch)
         self._failed_at = self._loop.time()
-        self._retry_at(self._failed_at + self._retry_delay)
+        self._retry = self._loop.call_at(self._failed_at + self._retry_delay, self._retry_now)
         self._retry_delay = min(2 * self._retry_delay, LONGEST_RETRY_SECONDS)
         return callbacks
+
+    def _end_check(self, error: StoreError | None) -> None:
+        if not self._backlog.writing and self._retry is None:  # else a write reports the same
+            self._error = logged("changes", self._error, error)
 
     def _unregister(self, workload_id: str) -> None:
         if workload_id in self._registry:
             self._registry.withdraw(workload_id)
-
-    def _retry_at(self, when: float) -> None:
-        self._retry = self._loop.call_at(when, self._retry_now)
 
     def _retry_now(self) -> None:
         self._retry = None
@@ -384,8 +383,12 @@ class StoreWriter:
         self._next_write.schedule()
 
     def _stop(self) -> None:
+        if self._is_closed:
+            return  # the registry may have another writer by now
+        self._is_closed = True
         self._registry.subscribe(None)
         self._tidier.close()
+        self._idle_check.close()
         self._next_write.cancel()
         for timer in (self._retry, self._batch_timer):
             if timer is not None:
