@@ -46,6 +46,16 @@ def test_daemon_that_receives_a_signal_exits_with_0(start, name, number):
 
 
 @pytest.mark.parametrize("name", DAEMONS)
+def test_daemon_that_is_interrupted_while_it_starts_prints_nothing(name, tmp_path):
+    (tmp_path / "uvloop.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGINT)\n")
+    done = subprocess.run(
+        [BIN / name], capture_output=True, timeout=DEADLINE, check=False,
+        env=clean_environment(PYTHONPATH=str(tmp_path)),
+    )  # fmt: skip
+    assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGINT, b"", b"")
+
+
+@pytest.mark.parametrize("name", DAEMONS)
 def test_daemon_that_listens_has_not_loaded_openssl(start, name, tmp_path):
     options = ["--state-dir", str(tmp_path / "state")] if name == "kakuri-agent" else []
     daemon = start(name, "--listen", "127.0.0.1:0", *options)

@@ -294,6 +294,13 @@ def test_command_that_exits_early_or_is_interrupted_ends_with_that_status(daemon
     assert daemon("--name", "interrupt")[0] == 130
 
 
+def test_empty_path_is_refused(daemon):
+    status, error, _ = daemon("--config", "")
+    assert status == 2
+    assert "--config" in error
+    assert "expected a path, got ''" in error
+
+
 def test_version_option_has_no_variable(monkeypatch, capsys):
     command = click.command(cls=DaemonCommand, name="kakuri-x", default_listen="127.0.0.1:1")(
         click.version_option("1.2.3")(lambda: None)

@@ -1,6 +1,7 @@
 import asyncio
 import os
 import signal
+import subprocess
 import sys
 
 import pytest
@@ -23,6 +24,7 @@ from kakuri_tcp import Endpoint
         (["--pull-timeout", "0"], "expected seconds from 1 to 86400, got 0"),
         (["--pull-stall-timeout", "nan"], "got nan"),
         (["--ended-logs-mb", "0"], "0 is not in the range"),
+        (["--log-dir", ""], "expected a path, got ''"),
     ],
 )
 def test_invalid_option_exits_with_one_line_and_status_2(
@@ -83,3 +85,12 @@ async def test_command_serves_until_sigterm(runtime, tmp_path):
         assert await process.wait() == 0
     assert runtime.container("z").is_running
     assert not socket.exists()
+
+
+def test_interrupt_during_the_start_prints_nothing(tmp_path):
+    (tmp_path / "uvloop.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGINT)\n")
+    done = subprocess.run(
+        [sys.executable, "-m", "kakuri_sidecar"], capture_output=True, check=False,
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(tmp_path)},
+    )  # fmt: skip
+    assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGINT, b"", b"")

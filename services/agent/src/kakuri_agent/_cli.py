@@ -16,6 +16,7 @@ import click
 from kakuri_daemon import (
     DaemonCommand,
     DaemonError,
+    NonEmptyPath,
     allow_user,
     endpoint,
     listen_group,
@@ -147,13 +148,13 @@ def _node_name(_ctx: click.Context, _param: click.Parameter, value: str | None) 
 )
 @click.option(
     "--simulated-script",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=NonEmptyPath(dir_okay=False, path_type=Path),
     help="A TOML file of outcomes for the simulated runtime, by image.",
 )
 @zone_options
 @click.option(
     "--state-dir",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=NonEmptyPath(file_okay=False, path_type=Path),
     help="The directory of the durable store.  [default: /var/lib/kakuri for root, else the user's "
     "XDG state directory]",
 )

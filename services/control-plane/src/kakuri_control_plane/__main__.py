@@ -1,10 +1,11 @@
 """The entry point of `kakuri-control-plane` and of `python -m kakuri_control_plane`."""
 
-from kakuri_daemon import import_loop_without_tls
+from kakuri_daemon import end_at_interrupt, import_loop_without_tls
 
 
 def run() -> None:
     """Run the command with the arguments of the process, and exit."""
+    end_at_interrupt()
     import_loop_without_tls()
     from kakuri_control_plane._cli import main  # noqa: PLC0415 (it imports the event loop)
 

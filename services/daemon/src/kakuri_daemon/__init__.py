@@ -4,13 +4,21 @@
 that a process can call `import_loop_without_tls` before asyncio is imported.
 """
 
+from kakuri_daemon._interrupt import end_at_interrupt
 from kakuri_daemon._lazy_names import lazy_names
 from kakuri_daemon._version import __version__
 from kakuri_daemon._without_tls import import_loop_without_tls
 
 TYPE_CHECKING = False  # as type checkers know it, without the import of typing
 if TYPE_CHECKING:
-    from kakuri_daemon._command import EXIT_USAGE, DaemonCommand, DaemonError, WorkerCount, endpoint
+    from kakuri_daemon._command import (
+        EXIT_USAGE,
+        DaemonCommand,
+        DaemonError,
+        NonEmptyPath,
+        WorkerCount,
+        endpoint,
+    )
     from kakuri_daemon._local_access import allow_user, listen_group, user_id
     from kakuri_daemon._logs import configure_logs, event_log
     from kakuri_daemon._private_directory import open_private_directory
@@ -27,6 +35,7 @@ __all__ = [
     "DaemonCommand",
     "DaemonError",
     "LogStream",
+    "NonEmptyPath",
     "WorkerCount",
     "WorkerPeers",
     "__version__",
@@ -34,6 +43,7 @@ __all__ = [
     "configure_logs",
     "current_trace",
     "current_traceparent",
+    "end_at_interrupt",
     "endpoint",
     "event_log",
     "import_loop_without_tls",
@@ -53,6 +63,7 @@ _HOMES = {
     "DaemonError": "_command",
     "EXIT_USAGE": "_command",
     "LogStream": "_stream",
+    "NonEmptyPath": "_command",
     "WorkerCount": "_command",
     "WorkerPeers": "_worker_peers",
     "allow_user": "_local_access",
@@ -76,7 +87,8 @@ if not TYPE_CHECKING:  # with a __getattr__, type checkers accept every name
     __getattr__ = lazy_names(__name__, _HOMES)
 
 # Tracebacks show where users import a name from.
-lazy_names.__module__ = import_loop_without_tls.__module__ = __name__
+end_at_interrupt.__module__ = lazy_names.__module__ = __name__
+import_loop_without_tls.__module__ = __name__
 
 
 def __dir__() -> list[str]:

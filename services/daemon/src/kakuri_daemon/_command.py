@@ -83,6 +83,16 @@ class WorkerCount(click.ParamType[int]):
         return int(text)
 
 
+class NonEmptyPath(click.Path):
+    """An option's type: a path, but not "", which would be the current directory."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the path."""
+        if value == "":
+            self.fail("expected a path, got ''", param, ctx)
+        return super().convert(value, param, ctx)
+
+
 class DaemonCommand(click.Command):
     """A command with the options that all daemons share, whose errors are one line each."""
 
@@ -110,7 +120,7 @@ class DaemonCommand(click.Command):
         self.params: list[click.Parameter] = [
             click.Option(
                 ["--config"],
-                type=click.Path(dir_okay=False, path_type=Path),
+                type=NonEmptyPath(dir_okay=False, path_type=Path),
                 is_eager=True,
                 expose_value=False,
                 callback=_read_config,

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import click
-from kakuri_daemon import DaemonError, endpoint
+from kakuri_daemon import DaemonError, NonEmptyPath, endpoint
 from kakuri_tcp import Endpoint
 from kakuri_workload import IMAGE_REFERENCE, WORKLOAD_ID
 from kakuri_workload.metrics import METRICS_ZONES
@@ -146,7 +146,7 @@ _OPTIONS = (
     ),
     click.option(
         "--log-dir",
-        type=click.Path(file_okay=False, path_type=Path),
+        type=NonEmptyPath(file_okay=False, path_type=Path),
         default=DEFAULT_LOG_DIR,
         show_default=True,
         help="Directory to which the runtime writes the logs of containers.",
