@@ -1,4 +1,5 @@
 import asyncio
+import errno
 import time
 
 import pytest
@@ -205,6 +206,29 @@ async def test_proxy_half_close_ends_one_direction():
         await until(lambda: any(c.received == b"ab" for c in server._table.connections))
         client.close_lingering()
         await client.ended
+
+
+class ResetByPeer:
+    """The transport of a connection that the peer has reset, which asyncio has not noticed yet."""
+
+    def __init__(self, transport):
+        self._transport = transport
+
+    def __getattr__(self, name):
+        return getattr(self._transport, name)
+
+    def write_eof(self):
+        raise OSError(errno.ENOTCONN, "Transport endpoint is not connected")
+
+
+async def test_proxy_closes_a_side_whose_peer_has_reset_the_connection():
+    async with await listen(LOCAL, Echo) as server, FaultProxy(server.endpoint) as proxy:
+        await connect(proxy.endpoint, Connection)
+        await until(lambda: len(proxy._sides) == 2)
+        for side in proxy._sides:
+            side._transport = ResetByPeer(side._transport)
+        proxy.half_close()
+        await until(lambda: not proxy._sides)
 
 
 async def test_proxy_black_hole_drops_bytes_and_keeps_the_connection():

@@ -190,7 +190,11 @@ class _Side(Connection):
         """End the stream to this side's peer."""
         if self._transport is not None and not self._is_ended and not self.is_closing:
             self._is_ended = True
-            self._transport.write_eof()
+            try:
+                self._transport.write_eof()
+            except OSError:  # the peer has reset the connection
+                self.abort()
+                return
             if self.has_eof:
                 self.close()
 
