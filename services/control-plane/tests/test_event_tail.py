@@ -87,8 +87,13 @@ async def test_latest_events_dropped_faster_than_they_are_read_are_compacted():
     assert len(journal.asked) == MAX_COMPACTIONS
 
 
-async def test_latest_events_of_an_agent_that_does_not_advance_end():
-    async def stay(after):
-        return Changes([], after)
+@pytest.mark.parametrize("step", [0, 1])
+async def test_latest_events_end_at_a_page_without_events(step):
+    asked = []
 
-    assert await latest_events(stay, 100, 5, ALL) == []
+    async def nothing(after):
+        asked.append(after)
+        return Changes([], after + step)
+
+    assert await latest_events(nothing, 100, 5, ALL) == []
+    assert asked == [95, 80, 20, 0]

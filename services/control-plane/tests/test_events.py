@@ -643,10 +643,13 @@ async def test_stream_whose_states_can_not_be_listed_is_cut_off(client, journal,
     assert "the agent failed" in line["error"]
 
 
-async def test_agent_that_never_reaches_the_hub_does_not_keep_a_stream_busy(client, journal):
+@pytest.mark.parametrize("step", [0, 1])
+async def test_agent_that_never_reaches_the_hub_does_not_keep_a_stream_busy(client, journal, step):
     journal.move(9)
     watch = journal.watch
-    journal.watch = lambda request: Changes([], 5) if request.after == 5 else watch(request)
+    journal.watch = lambda request: (
+        Changes([], request.after + step) if request.after == 5 else watch(request)
+    )
     async with stream_of(client, "?after=5") as stream:
         with pytest.raises(HTTPError):
             await stream.rest()

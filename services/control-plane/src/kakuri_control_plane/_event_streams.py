@@ -220,7 +220,7 @@ class _Stream:
             if changes is None:
                 changes = await self._read_after(self._index)
             piece = self._encoded(map(encoded_event, changes.events))
-            if changes.next == self._index and self._hub.position(self._index) is None:
+            if not changes.events and self._hub.position(changes.next) is None:
                 message = f"expected events after {self._index} from the agent, got none"
                 _log.warning("stream of events cut off", error=message)
                 raise ResponseAborted(message)

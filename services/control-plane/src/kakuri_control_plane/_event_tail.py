@@ -65,7 +65,7 @@ async def _last_between(
         events = [event for event in changes.events if event.index <= end]
         encoded = map(encoded_event, events if event_filter else events[-count:])
         found.extend(filter(event_filter.admits, encoded))
-        if changes.next <= begin:
+        if not changes.events:  # a page without events ends at the agent's current index
             break
         begin = changes.next
     return list(found)
