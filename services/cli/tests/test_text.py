@@ -22,6 +22,14 @@ def test_span_has_two_digits_below_ten_seconds(seconds, shown):
     assert text.span(seconds) == shown
 
 
+@pytest.mark.parametrize(("count", "end"), [(1, "w0"), (20, ", w19"), (21, ", w19 and 1 more")])
+def test_of_many_ids_a_message_has_twenty_and_the_number_of_the_others(count, end):
+    shown = text.names([f"w{number}" for number in range(count)])
+    assert shown.startswith("w0")
+    assert shown.endswith(end)
+    assert shown.count("w") == min(count, 20)
+
+
 @pytest.mark.parametrize(
     ("mebibytes", "shown"), [(1, "1 MiB"), (512, "512 MiB"), (1024, "1 GiB"), (1536, "1.5 GiB")]
 )

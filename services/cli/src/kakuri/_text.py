@@ -2,7 +2,7 @@
 
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,6 +16,7 @@ _CPU = r"(\d{1,15}(?:\.\d{1,3})?)|(\d{1,15})m"
 _MAX_DURATION = 36_500 * 86_400
 """Maximum duration in seconds: a century. Timeouts of Python's threads overflow after 292 years."""
 
+_MAX_NAMES = 20
 _UNITS = {"k": 1 / 1024, "m": 1, "g": 1024, "t": 1024 * 1024}  # in MiB
 _STEPS = ((86_400, "d"), (3600, "h"), (60, "m"))
 _SHORT_SECONDS = 10
@@ -32,6 +33,13 @@ def printable(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
+
+
+def names(ids: Sequence[str]) -> str:
+    """Return ids for a message: of many, the first ones and the number of the others."""
+    others = len(ids) - _MAX_NAMES
+    text = ", ".join(ids[:_MAX_NAMES])
+    return f"{text} and {others} more" if others > 0 else text
 
 
 def age(seconds: float) -> str:

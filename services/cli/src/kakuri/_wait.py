@@ -13,7 +13,7 @@ from kakuri._documents import ENDED, Document, end_text, has_ended, why_text
 from kakuri._exits import CommandError, Exit, NotFound
 from kakuri._group import Verb
 from kakuri._invocation import Invocation
-from kakuri._text import span
+from kakuri._text import names, span
 from kakuri._types import SECONDS
 
 if TYPE_CHECKING:
@@ -140,10 +140,9 @@ def _verdicts(
         try:
             result = results.get(timeout=left)
         except queue.Empty:
-            names = ", ".join(waiting)
-            message = f"{names}: not {condition}"
+            message = f"{names(waiting)}: not {condition}"
             if timeout:
-                message = f"{names}: still not {condition} after {span(timeout)}"
+                message = f"{names(waiting)}: still not {condition} after {span(timeout)}"
             raise CommandError(message, Exit.TIMEOUT, code="timeout") from None
         if isinstance(result, BaseException):
             raise result
