@@ -38,6 +38,9 @@ def files(tmp_path_factory):
     authority.issue_cert("localhost").private_key_and_cert_chain_pem.write_to_path(
         directory / "server.pem"
     )
+    authority.issue_cert(
+        "operator@example.org", common_name="localhost"
+    ).private_key_and_cert_chain_pem.write_to_path(directory / "subject-only.pem")
     client = authority.issue_cert("control-plane")
     client.private_key_pem.write_to_path(directory / "client.key")
     client.cert_chain_pems[0].write_to_path(directory / "client.pem")
@@ -70,18 +73,19 @@ async def test_blocking_connection_over_tls_is_answered(files):
 
 
 @pytest.mark.parametrize(
-    ("tls", "why"),
+    ("tls", "certificate", "why"),
     [
-        (ClientTLS(), "its certificate was not accepted: "),
-        (ClientTLS(ca="other-ca.pem"), "its certificate was not accepted: "),
-        (ClientTLS(ca="ca.pem", server_name="example.org"), "Hostname mismatch"),
+        (ClientTLS(), "server.pem", "its certificate was not accepted: "),
+        (ClientTLS(ca="other-ca.pem"), "server.pem", "its certificate was not accepted: "),
+        (ClientTLS(ca="ca.pem", server_name="example.org"), "server.pem", "Hostname mismatch"),
+        (ClientTLS(ca="ca.pem"), "subject-only.pem", "Hostname mismatch"),
     ],
 )
-async def test_server_with_another_name_receives_nothing(files, monkeypatch, tls, why):
+async def test_server_with_another_name_receives_nothing(files, monkeypatch, tls, certificate, why):
     monkeypatch.chdir(files)
     lines = []
     async with (
-        await listen_lines(LOCAL, lines.append, tls=ServerTLS(certificate="server.pem")) as server,
+        await listen_lines(LOCAL, lines.append, tls=ServerTLS(certificate=certificate)) as server,
         LineClient(server.endpoint, tls=tls) as client,
     ):
         with pytest.raises(ConnectFailed, match=why):

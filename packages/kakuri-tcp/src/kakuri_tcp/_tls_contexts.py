@@ -42,6 +42,8 @@ def client_context(
         TLSSettingsError: A file is missing or invalid.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    # A name in the subject is anything that an authority certifies, such as a user (RFC 9525, 2).
+    context.hostname_checks_common_name = False
     # Python makes OpenSSL 3 accept the end of a stream without close_notify; clients have to
     # know that the connection was cut off.
     context.options &= ~getattr(ssl, "OP_IGNORE_UNEXPECTED_EOF", 0)
