@@ -160,3 +160,24 @@ async def test_user_who_may_not_connect_gets_403_whatever_is_sent(monkeypatch, s
     detail = {"detail": "user 4711 of this machine may not use this server"}
     assert json.loads(content) == problem | detail
     assert (asked, logged, server.counters.forbidden) == ([], [], 1)
+
+
+async def test_request_of_a_user_who_may_connect_has_its_user_and_the_log_its_address(monkeypatch):
+    monkeypatch.setattr("kakuri_tcp._user_check.client_user", lambda accepted: 4711)
+    asked, logged = [], []
+
+    def handler(request):
+        asked.append((request.uid, request.peer))
+        return Response(204)
+
+    async with await serve(
+        "127.0.0.1:0", table(handler), access_log=logged.append,
+        local_access=LocalAccess(uids=[4711]),
+    ) as server:  # fmt: skip
+        reader, writer = await asyncio.open_connection(server.endpoint.host, server.endpoint.port)
+        writer.write(CLOSING)
+        assert (await reader.read()).startswith(b"HTTP/1.1 204 ")
+        host, port = writer.get_extra_info("sockname")
+        writer.close()
+    assert asked == [(4711, f"{host}:{port}")]
+    assert [entry.peer for entry in logged] == [f"{host}:{port}"]

@@ -26,7 +26,7 @@ def test_key_of_a_unix_peer_is_its_user():
     with near, far:
         pid, uid, gid = os.getpid(), os.geteuid(), os.getegid()
         assert identify(near, "") == Peer(
-            f"uid={uid}", f"unix:pid={pid},uid={uid}", Credentials(pid, uid, gid)
+            f"uid={uid}", f"unix:pid={pid},uid={uid}", Credentials(pid, uid, gid), uid=uid
         )
 
 

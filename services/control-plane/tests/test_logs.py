@@ -10,11 +10,12 @@ from dataclasses import replace
 from types import SimpleNamespace
 from unittest.mock import ANY
 
+import kakuri_http
 import pytest
 from kakuri_control_plane import _logs, control_plane_service
 from kakuri_control_plane._log_queries import LogQuery
 from kakuri_control_plane._logs import FAR_FROM_END, SHORT_PIECE, Logs, _is_temporary
-from kakuri_http import Client, HTTPError, Limits, ResponseAborted
+from kakuri_http import Client, Headers, HTTPError, Limits, ResponseAborted
 from kakuri_json import decode, encode
 from kakuri_rpc import (
     MAX_LOG_DATA,
@@ -482,21 +483,22 @@ async def test_follower_without_data_for_the_longest_time_is_closed_for_a_new_on
 
 
 @pytest.mark.parametrize(
-    ("peer", "reader"),
+    ("peer", "uid", "reader"),
     [
-        ("127.0.0.1:5000", "loopback"),
-        ("127.8.0.9:5000", "loopback"),
-        ("[::1]:5000", "loopback"),
-        ("127.0.0.1:5000,uid=1000", "uid=1000"),
-        ("[::1]:5000,uid=0", "uid=0"),
-        ("10.0.0.7:5000", "10.0.0.7"),
-        ("[fd00::7]:5000", "fd00::7"),
-        ("unix:pid=7,uid=1000", "uid=1000"),
-        ("unix", "unix"),
+        ("127.0.0.1:5000", None, "loopback"),
+        ("127.8.0.9:5000", None, "loopback"),
+        ("[::1]:5000", None, "loopback"),
+        ("127.0.0.1:5000", 1000, "uid=1000"),
+        ("[::1]:5000", 0, "uid=0"),
+        ("10.0.0.7:5000", None, "10.0.0.7"),
+        ("[fd00::7]:5000", None, "fd00::7"),
+        ("unix:pid=7,uid=1000", 1000, "uid=1000"),
     ],
 )
-def test_reader_is_an_address_or_a_user(peer, reader):
-    assert _logs.reader_of(peer) == reader
+def test_reader_is_an_address_or_a_user(peer, uid, reader):
+    request = kakuri_http.Request("GET", "/workloads/wl-1/log", Headers())
+    request.peer, request.uid = peer, uid
+    assert _logs.reader_of(request) == reader
 
 
 async def test_stopping_service_does_not_wait_for_followers(caplog):

@@ -76,7 +76,8 @@ class Request:
         http_version: `1.1` or `1.0`.
         keep_alive: Whether the client wants to keep the connection.
         expects_continue: Whether the client waits for 100 before it sends the content.
-        peer: Address of the client, in a server, and its user if the server knows it.
+        peer: Address of the client, in a server.
+        uid: The user of this machine who sent it, in a server; None if that is not known.
         traceparent: The value of the response's field `traceparent` (W3C Trace Context), which a
             check of a server sets. Problem details get its trace id as the member `trace`.
         repeated_head: The cached head, in a server; None if the head is not in its cache.
@@ -88,6 +89,7 @@ class Request:
     expects_continue = False
     params: Mapping[str, Any] = _NO_PARAMS
     peer: object = None
+    uid: int | None = None
     traceparent: str | None = None
     stream_source: BodyStream | None = None
     trailers: Headers | None = None

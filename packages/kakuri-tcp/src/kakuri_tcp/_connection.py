@@ -58,7 +58,8 @@ class Connection(Readable):
     called at any time and again; `closed` is called exactly once, at the end.
 
     Attributes:
-        peer: The other end, as text for logs: its address, and its user if the server knows it.
+        peer: The other end, as text for logs.
+        uid: The user of this machine who connected, in a server; None if that is not known.
         limits: The server's limits; on the client's side, the default ones.
         write: Sends bytes in order, without waiting; bytes after the end are dropped.
         made_progress: Whether the peer made progress since the last sweep.
@@ -85,6 +86,7 @@ class Connection(Readable):
         "made_progress",
         "peer",
         "turns",
+        "uid",
         "write",
     )  # fmt: skip
 
@@ -93,6 +95,7 @@ class Connection(Readable):
     def __init__(self) -> None:
         super().__init__()
         self.peer: str = ""
+        self.uid: int | None = None
         self.limits: ServerLimits = DEFAULT_SERVER_LIMITS
         self.write = _drop
         self.made_progress: bool = True
@@ -124,6 +127,7 @@ class Connection(Readable):
         limits: ServerLimits,
         shared: SharedResources | None = None,
         refusal: ConnectionFault | None = None,
+        uid: int | None = None,
     ) -> None:
         """Attach the connection to its server; called once, before it opens.
 
@@ -132,6 +136,7 @@ class Connection(Readable):
         self._observer = observer
         self._fault = refusal
         self.peer = peer
+        self.uid = uid
         self.limits = limits
         if shared is not None:
             self._shared = shared

@@ -28,16 +28,18 @@ class Peer:
         text: How logs show it.
         credentials: Who connected to a Unix socket, if the system says so.
         is_loopback: Whether it connected to a port of this machine over loopback.
+        uid: The user of this machine who connected; None if that is not known.
     """
 
     key: str
     text: str
     credentials: Credentials | None = None
     is_loopback: bool = False
+    uid: int | None = None
 
     def of_user(self, uid: int) -> "Peer":
         """Return this peer of loopback as its user, whom the kernel has reported."""
-        return replace(self, key=f"uid={uid}", text=f"{self.text},uid={uid}")
+        return replace(self, key=f"uid={uid}", uid=uid)
 
 
 def identify(accepted: socket.socket, address: object) -> Peer:
@@ -54,7 +56,8 @@ def identify(accepted: socket.socket, address: object) -> Peer:
     found = credentials_of(accepted)
     if found is None:
         return Peer("unix", "unix")
-    return Peer(f"uid={found.uid}", f"unix:pid={found.pid},uid={found.uid}", found)
+    text = f"unix:pid={found.pid},uid={found.uid}"
+    return Peer(f"uid={found.uid}", text, found, uid=found.uid)
 
 
 def credentials_of(connected: socket.socket) -> Credentials | None:

@@ -246,7 +246,7 @@ class Server:
         except BaseException:
             accepted.close()
             raise
-        connection.attach(self, peer.text, self.limits, self._shared, refusal)
+        connection.attach(self, peer.text, self.limits, self._shared, refusal, peer.uid)
         self.counters.accepted += 1
         self._table.add(connection, peer.key)
         self._ended.clear()

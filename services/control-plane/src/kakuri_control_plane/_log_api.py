@@ -38,7 +38,7 @@ class LogApi:
         if request.method == "HEAD":
             await self._logs.check(workload_id, removed=query.removed)
             return Response(200, iter(()), headers=LOG_HEADERS, content_type=content_type)
-        log, pieces = await self._logs.open(workload_id, query, records, reader_of(request.peer))
+        log, pieces = await self._logs.open(workload_id, query, records, reader_of(request))
         if records is not None:
             pieces = formatted(pieces, record_format(query))
         headers = {**LOG_HEADERS, "Trailer": "Kakuri-Log-Gap"}

@@ -11,7 +11,7 @@ from weakref import WeakSet
 
 import structlog
 from kakuri_daemon import current_trace
-from kakuri_http import ResponseAborted
+from kakuri_http import Request, ResponseAborted
 from kakuri_rpc import (
     MAX_LOG_DATA,
     AgentClient,
@@ -52,15 +52,15 @@ RETURN_SECONDS = 20.0
 first request that failed."""
 
 
-def reader_of(peer: object) -> str:
-    """Return the identity of a client: its user if the server knows it, otherwise its address.
+def reader_of(request: Request) -> str:
+    """Return who sent a request: a user of this machine if the server knows it, or an address.
 
-    Every local process may use all loopback addresses, so these count as one.
+    Every local process may use all loopback addresses, so without a user these count as one.
     """
-    where, _, user = str(peer).partition(",")
-    host = where.rpartition(":")[0].strip("[]")
-    is_loopback = host.startswith("127.") or host == "::1"
-    return user or ("loopback" if is_loopback else host or where)
+    if request.uid is not None:
+        return f"uid={request.uid}"
+    host = str(request.peer).rpartition(":")[0].strip("[]")
+    return "loopback" if host.startswith("127.") or host == "::1" else host
 
 
 class Logs:

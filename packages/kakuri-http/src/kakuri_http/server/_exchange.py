@@ -25,7 +25,7 @@ class AccessEntry(NamedTuple):  # a server makes one for each request: the cheap
     """One exchange, as an access log receives it.
 
     Attributes:
-        peer: Address of the client, and its user if the server knows it.
+        peer: Address of the client.
         method: As the client sent it; empty if the request could not be read. Escape it in logs.
         target: As the client sent it; empty if the request could not be read. Escape it in logs.
         status: Status of the response.

@@ -224,6 +224,7 @@ class ServerProtocol(ResponseSide):
         self.made_progress = True
         exchange = self._exchange = Exchange(request, self.context.copy())
         request.peer = self.peer
+        request.uid = self.uid
         exchange.started = time.monotonic()
         try:
             found = exchange.context.run(self._router.resolve, request)
