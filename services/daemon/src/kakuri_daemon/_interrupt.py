@@ -4,7 +4,7 @@ import signal
 
 
 def end_at_interrupt() -> None:
-    """Let Ctrl-C end the process without a traceback, as SIGTERM does, until `run` handles it.
+    """Make Ctrl-C end the process without a traceback, as SIGTERM does, until `run` handles it.
 
     Call it first in the main program of a process. It has no effect if Ctrl-C is ignored, as in a
     shell's background job, or handled already.
