@@ -127,6 +127,20 @@ def test_value_with_nul_is_refused(tmp_path, key):
         read_contexts({"KAKURI_CLI_CONFIG": str(path)})
 
 
+def test_link_to_the_file_stays_when_it_is_written(environ, tmp_path):
+    link = tmp_path / "link.toml"
+    link.symlink_to(config_path(environ))
+    contexts = read_contexts({"KAKURI_CLI_CONFIG": str(link)})
+    contexts.named["added"] = Context("http://127.0.0.1:1")
+    contexts.write()
+    assert link.is_symlink()
+    assert "added" in read_contexts(environ).named
+
+
+def test_user_whose_home_is_not_a_directory_has_no_contexts():
+    assert read_contexts({"HOME": "/dev/null"}).named == {}
+
+
 def test_file_is_read_again_as_it_was_written(environ):
     contexts = read_contexts(environ)
     contexts.named["new"] = Context("http://new:1", ca='/tmp/"odd" ca', server_user="7")

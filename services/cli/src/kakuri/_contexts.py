@@ -91,7 +91,10 @@ class Contexts:
         self.named = {} if named is None else named
 
     def write(self) -> None:
-        """Replace the file atomically; create its directory if it does not exist."""
+        """Replace the file atomically; create its directory if it does not exist.
+
+        A symbolic link stays, and the file that it names is replaced.
+        """
         lines = [f"current = {_quoted(self.current)}\n"] if self.current else []
         for name, context in self.named.items():
             lines.append(f"\n[context.{_quoted(name)}]\nhost = {_quoted(context.host)}\n")
@@ -103,7 +106,7 @@ class Contexts:
                 lines.append(f"server_user = {_quoted(context.server_user)}\n")
         from pathlib import Path  # noqa: PLC0415 (its import takes longer than reading the file)
 
-        path = Path(self.path)
+        path = Path(self.path).resolve()
         path.parent.mkdir(parents=True, exist_ok=True)
         draft = path.with_name(f"{path.name}.new")
         draft.write_text("".join(lines), encoding="utf-8")
@@ -142,7 +145,7 @@ def read_contexts(environ: Mapping[str, str]) -> Contexts:
         from kakuri._sources import read_text_file  # noqa: PLC0415 (only where there is a file)
 
         text = read_text_file(path)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):  # some users have the home /dev/null
         return Contexts(path)
     except (OSError, ValueError) as error:
         from kakuri._sources import unreadable  # noqa: PLC0415 (only for the error)
