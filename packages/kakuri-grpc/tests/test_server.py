@@ -95,7 +95,14 @@ async def test_bytes_that_are_not_a_message_are_status_internal(client):
 
 @pytest.mark.parametrize(
     ("method", "kind", "status"),
-    [(b"GET", b"application/grpc", 405), (b"POST", b"text/html", 415), (b"POST", b"", 415)],
+    [
+        (b"GET", b"application/grpc", 405),
+        (b"POST", b"text/html", 415),
+        (b"POST", b"", 415),
+        (b"POST", b"application/grpc-web+proto", 415),
+        (b"POST", b"application/grpc+proto", 200),
+        (b"POST", b"application/grpc; charset=utf-8", 200),
+    ],
 )
 async def test_requests_that_are_not_of_grpc_get_an_http_status(server, method, kind, status):
     loop = asyncio.get_running_loop()

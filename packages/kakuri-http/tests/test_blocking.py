@@ -150,7 +150,8 @@ def test_blocking_client_over_tls_verifies_the_server(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("timeouts", "phase"), [(Timeouts(read=0.05), "read"), (Timeouts(total=0.05), "total")]
+    ("timeouts", "phase"),
+    [(Timeouts(read=0.05), "read"), (Timeouts(read=0), "read"), (Timeouts(total=0.05), "total")],
 )
 def test_blocking_timeout_names_its_phase(endpoint, timeouts, phase):
     with BlockingClient(endpoint, timeouts=timeouts) as client:

@@ -153,6 +153,26 @@ async def test_handler_of_a_request_that_is_reset_before_it_begins_does_not_run(
     assert paths == [b"/echo"]
 
 
+async def test_many_small_pieces_are_sent_in_many_turns_of_the_event_loop(tmp_path):
+    turns = 0
+
+    async def turn():
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    async with connected(tmp_path, echo) as driver:
+        exchange = await driver.open(CALL)
+        turning = asyncio.ensure_future(turn())
+        for _ in range(10_000):
+            await exchange.send(b"x")
+        turning.cancel()
+        assert turns > 100
+        await exchange.send(b"", end=True)
+        assert await content_of(exchange) == b"x" * 10_000
+
+
 async def test_requests_that_wait_when_the_last_stream_number_is_used_are_not_sent(tmp_path):
     async with connected(tmp_path, echo, server=Limits(concurrent_streams=1)) as driver:
         await call(driver, b"x")

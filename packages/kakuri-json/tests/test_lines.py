@@ -46,6 +46,8 @@ def test_decode_lines_of_line_longer_than_max_line_raises_limit_error(chunks):
     with pytest.raises(LimitError) as caught:
         list(kakuri_json.decode_lines(chunks, max_line=7))
     assert caught.value.limit == "max_line"
+    with pytest.raises(LimitError, match="got more at line 3, column 1"):
+        list(kakuri_json.decode_lines([b"1\n2\n", *chunks], max_line=7))
     assert list(kakuri_json.decode_lines([b"1234567\n1"], max_line=7)) == [1234567, 1]
 
 

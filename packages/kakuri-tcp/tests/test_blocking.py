@@ -78,9 +78,24 @@ def test_read_line_after_a_timeout_continues_the_line(ends):
     assert reader.read_line() == b"half"
 
 
-def test_send_line_with_a_line_feed_raises_value_error(ends):
+@pytest.mark.parametrize("line", [b"a\nb", b"a\r"])
+def test_send_line_that_would_arrive_as_another_one_raises_value_error(ends, line):
     with pytest.raises(ValueError, match="expected a line without its end"):
-        ends[0].send_line(b"a\nb")
+        ends[0].send_line(line)
+
+
+@pytest.mark.parametrize("seconds", [0, 0.0, -1])
+def test_timeout_that_has_passed_raises_timeout_error(ends, seconds):
+    client, _ = ends
+    client.set_timeout(seconds)
+    with pytest.raises(TimeoutError):
+        client.receive()
+    with pytest.raises(TimeoutError):
+        client.reader().read_line()
+    with pytest.raises(TimeoutError):
+        client.send(b"x" * 10_000_000)
+    with Server(LOCAL, timeout=seconds) as listening, pytest.raises(TimeoutError):
+        listening.accept()
 
 
 def test_accept_without_a_connection_raises_timeout_error():
@@ -164,9 +179,10 @@ def test_server_and_client_accept_a_timeout_beyond_the_limit_of_poll(seconds, tm
                 assert accepted.reader().read_line() == b"a"
 
 
-def test_server_with_a_wrong_timeout_leaves_no_socket_behind(tmp_path):
-    with pytest.raises(TypeError):
-        Server(f"unix:{tmp_path}/socket", timeout="5")
+@pytest.mark.parametrize("seconds", ["5", True, float("nan")])
+def test_server_with_a_wrong_timeout_leaves_no_socket_behind(tmp_path, seconds):
+    with pytest.raises((TypeError, ValueError), match="expected seconds or None as timeout, got"):
+        Server(f"unix:{tmp_path}/socket", timeout=seconds)
     assert list(tmp_path.iterdir()) == []
 
 

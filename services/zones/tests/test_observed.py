@@ -6,7 +6,14 @@ from kakuri_workload import WorkloadState as State
 from kakuri_workload.testing import zone_spec
 from kakuri_zones import _labels as labels
 from kakuri_zones import _log_watch, _observed, _progress, _rotation, options
-from kakuri_zones._observed import CHILD_KILLED, MAX_MESSAGE, Container, ObservedZone, Sandbox
+from kakuri_zones._observed import (
+    CHILD_KILLED,
+    END_UNKNOWN,
+    MAX_MESSAGE,
+    Container,
+    ObservedZone,
+    Sandbox,
+)
 from kakuri_zones.logs import _reading, _records
 
 SPEC = zone_spec("z", image="app:1", memory_mb=64, cpu_millicores=500, attempt=3)
@@ -132,6 +139,19 @@ def test_created_container_is_a_pending_zone():
 def test_container_in_an_unknown_state_is_a_failed_zone():
     zone = status(container(api.ContainerState.CONTAINER_UNKNOWN))
     assert (zone.state, zone.reason, zone.exit_code) == (State.FAILED, "Unknown", None)
+    assert zone.message == END_UNKNOWN
+
+
+@pytest.mark.parametrize(("message", "reported"), [("", END_UNKNOWN), ("lost", "lost")])
+def test_end_of_which_the_runtime_knows_nothing_has_a_message(message, reported):
+    ended = container(
+        api.ContainerState.CONTAINER_EXITED,
+        started_at=SECOND,
+        exit_code=255,
+        reason="Unknown",
+        message=message,
+    )
+    assert status(ended).message == reported
 
 
 @pytest.mark.parametrize("sandboxes", [(), (sandbox(state=api.PodSandboxState.SANDBOX_NOTREADY),)])

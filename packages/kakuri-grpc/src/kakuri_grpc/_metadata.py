@@ -18,6 +18,7 @@ Metadata = tuple[tuple[str, str | bytes], ...]
 _NAME = re.compile(r"[a-z0-9_.-]+")
 _TEXT = re.compile(r"[\x20-\x7e]*")
 _TIMEOUT = re.compile(rb"([0-9]{1,8})([HMSmun])")
+_CONTENT_TYPE = re.compile(rb"application/grpc(?:[+;].*)?")
 _UNITS = {"H": 3600.0, "M": 60.0, "S": 1.0, "m": 1e-3, "u": 1e-6, "n": 1e-9}
 _LARGEST = 99_999_999
 _PRECISE = 99_999
@@ -33,6 +34,11 @@ end the connection with all its calls."""
 _PLAIN = frozenset(range(0x20, 0x7F)) - {ord("%")}
 _END_SPACE = re.compile(rb"^ | \Z")
 _ESCAPED = re.compile(rb"%([0-9A-Fa-f]{2})")
+
+
+def is_grpc(content_type: bytes) -> bool:
+    """Return whether a content type is that of gRPC, and not of gRPC-Web for instance."""
+    return _CONTENT_TYPE.fullmatch(content_type) is not None
 
 
 def encode_metadata(metadata: Iterable[tuple[str, str | bytes]]) -> tuple[Field, ...]:

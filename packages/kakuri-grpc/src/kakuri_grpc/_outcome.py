@@ -8,7 +8,7 @@ from kakuri_http2 import Processed
 from kakuri_http2.hpack import Field
 
 from kakuri_grpc._errors import DeadlineExceeded, StatusError, Unavailable, status_error
-from kakuri_grpc._metadata import Metadata, decode_message, decode_metadata
+from kakuri_grpc._metadata import Metadata, decode_message, decode_metadata, is_grpc
 from kakuri_grpc._status import StatusCode, status_of_http, status_of_number, status_of_reset
 
 Fields = tuple[Field, ...]
@@ -28,7 +28,7 @@ def check_head(status: int, fields: Fields) -> bool:
     metadata = read_metadata(fields)
     if b"grpc-status" in named:
         return False
-    if status != 200 or not kind.startswith(b"application/grpc"):
+    if status != 200 or not is_grpc(kind):
         text = f"expected an answer of gRPC, got HTTP status {status} and {kind!r}"
         raise status_error(status_of_http(status), text, metadata)
     return True

@@ -26,6 +26,7 @@ from kakuri_grpc._metadata import (
     decode_timeout,
     encode_message,
     encode_metadata,
+    is_grpc,
 )
 from kakuri_grpc._status import StatusCode
 
@@ -221,7 +222,7 @@ class Server:
         if head.method != b"POST":
             exchange.respond(405, ((b"allow", b"POST"),), end=True)
             return
-        if not fields.get(b"content-type", b"").startswith(b"application/grpc"):
+        if not is_grpc(fields.get(b"content-type", b"")):
             exchange.respond(415, end=True)
             return
         call = ServerCall(exchange, head.path.decode("latin-1"), (), None)

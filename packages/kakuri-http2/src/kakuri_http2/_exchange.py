@@ -29,6 +29,10 @@ MAX_QUEUED = 32 << 10
 A hundred exchanges whose peer opens no window hold 3 MiB.
 """
 
+PIECES_PER_TURN = 64
+"""Pieces that one exchange sends before other tasks of the event loop get a turn. Tens of thousands
+of small ones fit into what is sent without waiting for the peer."""
+
 _SMALL_PIECE = 256
 """Bytes below which received pieces are joined: many tiny ones would take many times their size."""
 
@@ -80,6 +84,7 @@ class Exchange:
         self.head: Request | Response | None = None
         self.trailers: Fields = ()
         self._pieces: deque[bytes] = deque()
+        self._sent_pieces = 0
         self.is_complete: bool = False
         self._ended: ExchangeEnded | None = None
         self._arrived: asyncio.Future[None] | None = None
@@ -116,11 +121,16 @@ class Exchange:
     async def send(self, data: bytes, *, end: bool = False) -> None:
         """Send content; waits while more than `MAX_QUEUED` bytes wait for the peer.
 
+        Every `PIECES_PER_TURN` pieces, other tasks get a turn of the event loop.
+
         Raises:
             ExchangeEnded: The exchange has ended.
             TypeError: The content is not bytes-like; nothing was sent.
         """
         self.send_now(data, end=end)
+        self._sent_pieces += 1
+        if self._sent_pieces % PIECES_PER_TURN == 0:
+            await asyncio.sleep(0)
         while self._driver.connection.unsent(self.stream) > MAX_QUEUED:
             self._drained = asyncio.get_running_loop().create_future()
             self._driver.connection.report_drained(self.stream)

@@ -10,14 +10,16 @@ if TYPE_CHECKING:
 
 _READ_SIZE = 65_536
 _LINE_LIMIT = 1_048_576
+_MIN_TIMEOUT = 1e-6
+"""Minimum timeout of a socket in seconds. With 0, a socket raises BlockingIOError."""
 _MAX_TIMEOUT = 2_147_483.0
 """Maximum timeout of a socket in seconds: 24 days, as for poll(2). With a longer one, a socket
 times out too early or raises OverflowError."""
 
 
-def capped_timeout(seconds: float | None) -> float | None:
-    """Return a timeout in seconds, or the maximum of a socket if that is less; None stays None."""
-    return None if seconds is None else min(seconds, _MAX_TIMEOUT)
+def socket_timeout(seconds: float | None) -> float | None:
+    """Return the nearest timeout that a socket accepts; None stays None."""
+    return None if seconds is None else max(_MIN_TIMEOUT, min(seconds, _MAX_TIMEOUT))
 
 
 class LineReader:
@@ -136,15 +138,19 @@ class Connection:
         """Send a line, and its end.
 
         Raises:
-            ValueError: The line contains a line feed.
+            ValueError: The line contains a line feed, or ends with a carriage return, which the
+                peer would take for a part of the end.
         """
-        if b"\n" in line:
+        if b"\n" in line or line[-1:] == b"\r":
             raise ValueError(f"expected a line without its end, got {line[-80:]!r}")
         self.send(line + b"\n")
 
     def set_timeout(self, seconds: float | None) -> None:
-        """Set the timeout of later calls in seconds, at most 24 days; None for no timeout."""
-        self._socket.settimeout(capped_timeout(seconds))
+        """Set the timeout of later calls in seconds, at most 24 days; None for no timeout.
+
+        With 0, they wait no longer than a millisecond before they raise TimeoutError.
+        """
+        self._socket.settimeout(socket_timeout(seconds))
 
     def send_eof(self) -> None:
         """End this side's stream; the peer may still send."""

@@ -7,7 +7,7 @@ import socket
 from collections.abc import Collection
 from typing import TYPE_CHECKING, Self, cast
 
-from kakuri_tcp._blocking_connection import Connection, LineReader, capped_timeout
+from kakuri_tcp._blocking_connection import Connection, LineReader, socket_timeout
 from kakuri_tcp._endpoint import Endpoint
 from kakuri_tcp._errors import ConnectFailed, EndpointError, ListenFailed
 from kakuri_tcp._limits import check_timeout, check_type, checked_uids
@@ -50,6 +50,8 @@ class Server:
         Raises:
             ListenFailed: The address is in use, not of this machine, or not permitted.
             EndpointError: The text is not an endpoint, or its scheme is "tls".
+            TypeError: An argument is of another type.
+            ValueError: The timeout is NaN.
         """
         from kakuri_tcp._listeners import open_sockets_blocking  # noqa: PLC0415
         from kakuri_tcp._local_access import LocalAccess  # noqa: PLC0415
@@ -58,7 +60,8 @@ class Server:
         endpoint = Endpoint.of(endpoint)
         if endpoint.scheme == "tls":
             raise EndpointError(f"expected tcp:// or unix:// to listen on, got '{endpoint}'")
-        self._timeout = capped_timeout(timeout)
+        check_timeout(timeout)
+        self._timeout = socket_timeout(timeout)
         access = LocalAccess() if local_access is None else local_access
         check_type("local_access", access, LocalAccess)
         self._listeners = open_sockets_blocking(endpoint, backlog, access)
@@ -145,7 +148,7 @@ def connect(
     endpoint = Endpoint.of(endpoint)
     check_timeout(timeout)
     trusted_uids = checked_uids(trusted_uids)
-    timeout = capped_timeout(timeout)
+    timeout = socket_timeout(timeout)
     opener = None
     if endpoint.scheme == "tls" or tls is not None:
         from kakuri_tcp._blocking_tls import TLSOpener  # noqa: PLC0415

@@ -29,6 +29,12 @@ CHILD_KILLED = "a process in it was killed for taking more memory than its limit
 KILLED = 137
 """The exit code of a container that was killed: 128 and SIGKILL's number."""
 
+UNKNOWN = "Unknown"
+END_UNKNOWN = (
+    "the runtime does not know how the container ended; it probably ended with the machine, or "
+    "together with a process of the runtime"
+)
+
 START_ERROR = "StartError"
 
 _DIGEST = re.compile("[a-z0-9]{1,32}:[a-f0-9]{32,128}")
@@ -236,7 +242,7 @@ class ObservedZone:
             self.id,
             state,
             reason,
-            container.own_message,
+            container.own_message or (END_UNKNOWN if reason == UNKNOWN else None),
             container.exit_code if container.has_ended else None,
             sandbox_id,
             printable(container.id, MAX_ID),
@@ -272,7 +278,7 @@ def _state(container: Container, *, is_lost: bool) -> tuple[WorkloadState, str |
         case ContainerState.CONTAINER_EXITED:
             return WorkloadState.FAILED, container.own_reason or "Error"
         case _:
-            return WorkloadState.FAILED, container.reason or "Unknown"
+            return WorkloadState.FAILED, container.reason or UNKNOWN
 
 
 def age(container: Container) -> tuple[int, int, int]:

@@ -9,7 +9,7 @@ from kakuri_json._decode.compile_decoder import NO_MATCH
 from kakuri_json._decode.conversion import Conversion, LocatedFault, Path, ValueCursor
 from kakuri_json._decode.convert import convert_value
 from kakuri_json._decode.text_cursor import LARGE, TextCursor
-from kakuri_json._errors import Fault, JSONSyntaxError, LimitError, ValidationError
+from kakuri_json._errors import Fault, JSONSyntaxError, LimitError, Location, ValidationError
 from kakuri_json._limits import MAX_FAULTS, Limits, check_count, limits_or_default
 from kakuri_json._syntax.diagnosis import lines_and_columns, set_byte_position
 from kakuri_json._syntax.loads import Data, read_text
@@ -259,6 +259,7 @@ def split_lines(chunks: Chunks, max_line: int) -> Iterator[bytes]:
     except TypeError:
         got = type(chunks).__name__
         raise TypeError(f"expected bytes or chunks of bytes, got {got}") from None
+    number = 1
     held: list[bytes] = []
     length = 0
     for chunk in parts:
@@ -268,19 +269,21 @@ def split_lines(chunks: Chunks, max_line: int) -> Iterator[bytes]:
         for line in lines:
             held.append(line)
             if length + len(line) > max_line:
-                raise _too_long(max_line)
+                raise _too_long(max_line, number)
             yield b"".join(held)
+            number += 1
             held = []
             length = 0
         if rest:
             held.append(rest)
             length += len(rest)
             if length > max_line:
-                raise _too_long(max_line)
+                raise _too_long(max_line, number)
     if held:
         yield b"".join(held)
 
 
-def _too_long(max_line: int) -> LimitError:
+def _too_long(max_line: int, number: int) -> LimitError:
     message = f"expected a line of at most {max_line} bytes, got more"
-    return LimitError(message, limit="max_line", maximum=max_line)
+    begin = Location(0, number, 1)
+    return LimitError(message, limit="max_line", maximum=max_line, location=begin)
