@@ -12,6 +12,7 @@ from pathlib import Path
 
 from kakuri_tcp._errors import ListenFailed
 from kakuri_tcp._local_access import LocalAccess
+from kakuri_tcp._reasons import reason_of
 
 _MAX_GROUP = 2**32 - 2  # the next number means "unchanged" in chown(2)
 
@@ -57,9 +58,9 @@ def listen_unix(
                 # Peers can't connect before listen(), so mode and group apply to all of them.
                 path.chmod(local_access.mode)
                 if group is not None:  # seccomp may forbid the call to a service
-                    os.chown(path, -1, group)
+                    _change_group(path, group, local_access.group)
                 listener.listen(backlog)
-            except OSError:
+            except (OSError, ListenFailed):
                 path.unlink()
                 raise
     except (OSError, ListenFailed):
@@ -116,6 +117,14 @@ def _group_number(path: Path, group: str | int) -> int:
         return grp.getgrnam(group).gr_gid
     except (KeyError, ValueError) as error:  # a name with NUL is a ValueError
         raise ListenFailed(f"unix:{path}", f"there is no group {group!r}") from error
+
+
+def _change_group(path: Path, number: int, name: str | int | None) -> None:
+    try:
+        os.chown(path, -1, number)
+    except PermissionError as error:
+        reason = f"{reason_of(error)}: the process may have to be a member of the group {name!r}"
+        raise ListenFailed(f"unix:{path}", reason) from error
 
 
 def _status(path: Path) -> SocketFile:
