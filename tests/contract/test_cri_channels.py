@@ -4,8 +4,10 @@ The server is kakuri-grpc's, with methods that carry raw bytes.
 """
 
 import asyncio
+import contextlib
 import time
 
+import grpc
 import pytest
 from kakuri_cri import ChannelError, GrpcChannel, Runtime
 from kakuri_cri.testing import FakeCri
@@ -108,6 +110,37 @@ async def test_status_is_raised_with_its_name(channel, code):
         await channel.call(UNARY.path, f"fail {code} nö\nway".encode(), timeout=10)
     assert caught.value.code == code
     assert caught.value.message == "nö\nway"
+
+
+@pytest.mark.parametrize("make_channel", CHANNELS.values(), ids=list(CHANNELS))
+async def test_error_of_half_a_mebibyte_ends_its_call_only_and_keeps_its_code(
+    make_channel, tmp_path
+):
+    class Handler(grpc.GenericRpcHandler):
+        def service(self, details):
+            return grpc.unary_unary_rpc_method_handler(answer)
+
+    async def answer(request, context):
+        if request == b"fail":
+            await context.abort(grpc.StatusCode.NOT_FOUND, "no such program: " + "x" * (1 << 19))
+        await failed.wait()
+        return request
+
+    failed = asyncio.Event()
+    server = grpc.aio.server()
+    server.add_generic_rpc_handlers([Handler()])
+    server.add_insecure_port(f"unix:{tmp_path}/long")
+    channel = make_channel(f"unix:{tmp_path}/long")
+    async with contextlib.AsyncExitStack() as stack:
+        stack.push_async_callback(server.stop, None)
+        stack.push_async_callback(channel.close)
+        await server.start()
+        other = asyncio.ensure_future(channel.call(UNARY.path, b"other", timeout=60))
+        with pytest.raises(ChannelError) as caught:
+            await channel.call(UNARY.path, b"fail", timeout=60)
+        failed.set()
+        assert await other == b"other"
+    assert (caught.value.code, caught.value.message[:16]) == ("NOT_FOUND", "no such program:")
 
 
 async def test_call_that_takes_too_long_is_deadline_exceeded(channel, service):

@@ -364,6 +364,20 @@ async def test_refused_stream_is_sent_again_and_answered(channel, network):
     assert await call == Answer(text="hello")
 
 
+async def test_call_that_streams_and_is_refused_after_its_head_may_have_been_processed(
+    channel, network
+):
+    starting = asyncio.ensure_future(channel.stream(DOWN, Question(), timeout=None))
+    peer = await network.peer()
+    peer.settings()
+    async with await starting as call:
+        peer.send(peer.head(1), peer.message(1, HELLO), peer.reset(1, ErrorCode.REFUSED_STREAM))
+        assert await call.receive() == Answer(text="hello")
+        with pytest.raises(Unavailable) as caught:
+            await call.receive()
+    assert caught.value.processed is Processed.UNKNOWN
+
+
 async def test_stream_that_is_refused_after_its_head_is_not_sent_again(channel, network):
     peer, (call,) = await started(channel, network)
     peer.send(peer.head(1), peer.reset(1, ErrorCode.REFUSED_STREAM))

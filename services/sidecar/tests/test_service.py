@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 import grpc
 import pytest
-from kakuri_cri import MAX_RECEIVED
+from kakuri_cri import MAX_METADATA_RECEIVED, MAX_RECEIVED
 from kakuri_http import Client
 from kakuri_sidecar import GrpcioChannel, _service, sidecar_service
 from kakuri_tcp import Endpoint, LocalAccess
@@ -126,9 +126,11 @@ def test_channel_reconnects_like_the_kubelet_and_repeats_no_call(monkeypatch):
     assert made["unix:/run/a.sock"] == {
         "grpc.default_authority": "localhost",
         "grpc.max_receive_message_length": MAX_RECEIVED,
+        "grpc.max_metadata_size": MAX_METADATA_RECEIVED,
+        "grpc.absolute_max_metadata_size": MAX_METADATA_RECEIVED,
         "grpc.initial_reconnect_backoff_ms": 100,
-        "grpc.min_reconnect_backoff_ms": 100,
         "grpc.max_reconnect_backoff_ms": 3000,
+        "grpc.min_reconnect_backoff_ms": 5000,
         "grpc.enable_retries": 0,
         "grpc.use_local_subchannel_pool": 1,
         "grpc.enable_http_proxy": 0,

@@ -27,11 +27,12 @@ if TYPE_CHECKING:
     )
     from kakuri_cri._events import Events
     from kakuri_cri._grpc_channel import GrpcChannel
-    from kakuri_cri._limits import MAX_RECEIVED, Timeouts
+    from kakuri_cri._limits import MAX_METADATA_RECEIVED, MAX_RECEIVED, Timeouts
     from kakuri_cri._probe import ProbeResult
     from kakuri_cri._runtime import Runtime
 
 __all__ = [
+    "MAX_METADATA_RECEIVED",
     "MAX_RECEIVED",
     "CallKind",
     "CallRefused",
@@ -71,7 +72,7 @@ _MODULES = {
     "_grpc_channel": ("GrpcChannel",),
     "_probe": ("ProbeResult",),
     "_runtime": ("Runtime",),
-    "_limits": ("MAX_RECEIVED", "Timeouts"),
+    "_limits": ("MAX_METADATA_RECEIVED", "MAX_RECEIVED", "Timeouts"),
 }
 _HOMES = {name: module for module, names in _MODULES.items() for name in names}
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
+from dataclasses import replace
 
 import kakuri_grpc
 from kakuri_grpc import Backoff, DeadlineExceeded, GRPCError, Limits, MessageTooLarge, StatusError
@@ -10,7 +11,7 @@ from kakuri_tcp import Endpoint
 
 from kakuri_cri._call_kinds import CallKind
 from kakuri_cri._channel import ChannelError
-from kakuri_cri._limits import MAX_RECEIVED
+from kakuri_cri._limits import MAX_METADATA_RECEIVED, MAX_RECEIVED
 
 _BACKOFF = Backoff(first=0.1, longest=3.0, connect=5.0)
 """The kubelet's values: a restarted runtime is found within three seconds."""
@@ -38,6 +39,9 @@ class GrpcChannel:
             EndpointError: The text is not an endpoint.
         """
         limits = Limits(received=max_received, waiting_calls=MAX_WAITING_CALLS)
+        size = MAX_METADATA_RECEIVED  # in frames of 8 KiB at least; they usually have 16
+        http2 = replace(limits.http2, header_list=size, header_block=size, continuations=size >> 13)
+        limits = replace(limits, http2=http2)
         self._channels = {
             kind: kakuri_grpc.Channel(endpoint, limits=limits, backoff=_BACKOFF)
             for kind in CallKind

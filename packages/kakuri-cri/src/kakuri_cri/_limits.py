@@ -5,6 +5,11 @@ from dataclasses import dataclass
 MAX_RECEIVED = 16 << 20
 """Bytes of one answer: what the kubelet accepts, and the most that containerd sends."""
 
+MAX_METADATA_RECEIVED = 1 << 20
+"""Bytes of an answer's metadata, with the message of an error. Runtimes quote arguments, of 128 KiB
+each, and percent-encoding makes three bytes of one. gRPC libraries accept 8 to 64 KiB by default,
+above which the error, or the connection with all its calls, is lost."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timeouts:

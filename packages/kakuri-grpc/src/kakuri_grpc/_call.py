@@ -4,7 +4,7 @@ import asyncio
 from copy import copy
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, cast
 
-from kakuri_http2 import ErrorCode, Exchange, ExchangeEnded
+from kakuri_http2 import ErrorCode, Exchange, ExchangeEnded, Processed
 from kakuri_protobuf import DecodeError, Method
 
 from kakuri_grpc._errors import (
@@ -230,7 +230,10 @@ class Call(Generic[Request, Answer]):
         if self._is_late:
             return DeadlineExceeded(self._timeout or 0.0)
         is_over = self._exchange.is_connection_over
-        return early_end(ended.message, ended.code, ended.processed, is_connection_over=is_over)
+        # A server that has begun to answer may have acted, whatever the code says.
+        has_begun = self._exchange.head is not None
+        processed = Processed.UNKNOWN if has_begun else ended.processed
+        return early_end(ended.message, ended.code, processed, is_connection_over=is_over)
 
 
 def undecodable(method: Method[Any, Any], error: DecodeError) -> StatusError:

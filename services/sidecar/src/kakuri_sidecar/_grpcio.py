@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import grpc
-from kakuri_cri import MAX_RECEIVED, CallKind, ChannelError
+from kakuri_cri import MAX_METADATA_RECEIVED, MAX_RECEIVED, CallKind, ChannelError
 from kakuri_tcp import Endpoint
 
 
@@ -26,6 +26,8 @@ class GrpcioChannel:
             # The default authority is the socket's path, which servers built on hyper refuse.
             ("grpc.default_authority", "localhost"),
             ("grpc.max_receive_message_length", max_received),
+            ("grpc.max_metadata_size", MAX_METADATA_RECEIVED),
+            ("grpc.absolute_max_metadata_size", MAX_METADATA_RECEIVED),
             # As the kubelet: reconnect to a restarted runtime within three seconds.
             ("grpc.initial_reconnect_backoff_ms", 100),
             ("grpc.max_reconnect_backoff_ms", 3000),
