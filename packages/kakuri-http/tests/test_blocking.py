@@ -3,6 +3,7 @@
 import asyncio
 import socket
 import threading
+import time
 from contextlib import contextmanager
 
 import pytest
@@ -22,6 +23,8 @@ from kakuri_http import (
 )
 from kakuri_http.blocking import BlockingClient
 from kakuri_tcp import ClientTLS, LocalAccess, ServerTLS, _trusted_servers
+
+from .raw_server import raw_server, read_head
 
 
 def router():
@@ -159,6 +162,21 @@ def test_blocking_timeout_names_its_phase(endpoint, timeouts, phase):
             client.request("GET", "/never")
         assert caught.value.phase == phase
         assert repr(client) == "<BlockingClient 0 idle>"
+
+
+@pytest.mark.parametrize("piece", [b"X: a\r\n", b"", b"HTTP/1.1 102 Processing\r\n\r\n"])
+def test_read_timeout_is_for_the_whole_head_however_it_arrives(piece):
+    def answer(peer):
+        read_head(peer)
+        peer.sendall(b"" if piece.startswith(b"HTTP") else b"HTTP/1.1 200 OK\r\nX: ")
+        while True:
+            time.sleep(0.02)
+            peer.sendall(piece or b"a")
+
+    with raw_server(answer) as (url, _), BlockingClient(timeouts=Timeouts(read=0.1)) as client:
+        with pytest.raises(RequestTimeout, match=r"did not respond within 0\.1 s") as caught:
+            client.get(url)
+        assert caught.value.phase == "read"
 
 
 def test_blocking_total_timeout_covers_all_redirects(endpoint):

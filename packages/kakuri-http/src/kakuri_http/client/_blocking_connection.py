@@ -122,14 +122,15 @@ class BlockingConnection:
 
     def next_event(self) -> ClientEvent:
         """Return the next event of the response, after waiting for it at most `Timeouts.read`."""
+        return self._next_event(self._timeouts.read, time.monotonic())
+
+    def _next_event(self, wait: float | None, began: float) -> ClientEvent:
+        """Return the next event; raise RequestTimeout if it takes `wait` seconds since `began`."""
         if self._early:
             return self._early.popleft()
-        return self._next_event(self._timeouts.read)
-
-    def _next_event(self, wait: float | None) -> ClientEvent:
         peer = self._connection.peer
         while (event := self._parsed_event()) is NEED_DATA:
-            self._set_timeout(wait)
+            self._set_timeout(None if wait is None else began + wait - time.monotonic())
             try:
                 data = self._connection.receive()
             except TimeoutError as error:
@@ -152,15 +153,17 @@ class BlockingConnection:
             raise fault from fault.__cause__
 
     def _read_head(self) -> ReceivedResponse:
+        began = time.monotonic()
         while True:
-            event = self.next_event()
+            event = self._next_event(self._timeouts.read, began)
             if isinstance(event, ReceivedResponse):
                 return event
 
     def _wait_for_continue(self) -> bool:
         """Wait for 100 (Continue); return False if the final response arrived first."""
+        began = time.monotonic()
         try:
-            while isinstance(event := self._next_event(CONTINUE_WAIT), InterimResponse):
+            while isinstance(event := self._next_event(CONTINUE_WAIT, began), InterimResponse):
                 if event.status == CONTINUE:
                     return True
         except RequestTimeout as error:
@@ -275,4 +278,6 @@ class BlockingConnection:
             return RequestTimeout(
                 f"the response from {peer} was not complete in the total time", phase="total"
             )
-        return RequestTimeout(f"{peer} made no progress within {wait} s", phase=phase)
+        if phase == "read":
+            return RequestTimeout(f"{peer} did not respond within {wait} s", phase=phase)
+        return RequestTimeout(f"{peer} read nothing of the request for {wait} s", phase=phase)

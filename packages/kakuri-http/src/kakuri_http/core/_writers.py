@@ -161,7 +161,7 @@ def compose_request_head(request: Request) -> bytes:
     """
     method, target = request.method, request.target
     if not _METHOD.fullmatch(method) or method == "CONNECT":
-        raise LocalProtocolError(f"expected a method other than CONNECT, got {method!r}")
+        raise LocalProtocolError(f"expected a method such as GET, not CONNECT, got {method!r}")
     if not _TARGET.fullmatch(target) or not (target[0] == "/" or target == "*"):
         raise LocalProtocolError(f"expected an origin-form target, got {target!r}")
     if parse_authority(request.host.encode("utf-8", "replace")) is None:
