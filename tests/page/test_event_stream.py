@@ -94,6 +94,21 @@ def test_tab_that_returns_shows_a_gap_once(own_stack, open_context):
         expect_all_events(page, own_stack)
 
 
+def test_events_that_are_not_kept_are_a_gap_and_no_outage(stack, open_page):
+    stack.submit("web")
+    page = open_page(stack.url, may_lose=True)
+    expect(row(page, "web")).to_contain_text("running")
+    expect(page.get_by_role("status")).to_be_empty()
+    set_visibility(page, "hidden")
+    refusal = {"detail": "the next events are not kept"}
+    page.route("**/events?after=*", lambda route: route.fulfill(status=410, json=refusal), times=1)
+    set_visibility(page, "visible")
+    expect(events(page).get_by_text("earlier events are not kept")).to_have_count(1)
+    stack.submit("new")
+    expect(row(page, "new")).to_contain_text("running")
+    assert page.get_by_role("status").text_content() == ""  # it would show an outage for 5 s
+
+
 def test_event_with_the_index_of_its_state_leaves_the_state_as_it_is(stack, blank_page):
     page = blank_page
     state = {"id": "web", "index": LATER, "state": "failed", "reason": "Error"}

@@ -62,8 +62,11 @@ async function lead(signal) {
 			await readLines(response, take, SILENCE);
 			link.fault = "the stream of events ended";
 		} catch (error) {
+			if (error.status === 410 && store.index) { // the next events are not kept
+				take([{ type: "gap" }]);
+				continue;
+			}
 			link.fault = reasonOf(error);
-			if (error.status === 410) take([{ type: "gap" }]); // the next events are not kept
 		}
 		if (signal.aborted) break;
 		setHealth("lost", dueAfter(attempts++));
