@@ -19,6 +19,21 @@ MARKUP = (
     "</textarea></title></template><b>x</b>",
 )
 CONTROLS = b"\x1b[31mred\x1b[0m \x1b]0;title\x07 \x08\x08 \x00 \xe2\x80\xaetxt.exe \xff\xfe"
+HIDDEN = {
+    "\u00ad": r"\u00ad",
+    "\u034f": r"\u034f",
+    "\u061c": r"\u061c",
+    "\u180e": r"\u180e",
+    "\u200b": r"\u200b",
+    "\u2028": r"\u2028",
+    "\u2066": r"\u2066",
+    "\u3164": r"\u3164",
+    "\ufeff": r"\ufeff",
+    "\ufffb": r"\ufffb",
+    "\U000e0041": r"\u{e0041}",
+    "\r": r"\u000d",
+}
+"""Characters that no reader sees, and their escapes."""
 
 
 def test_log_lines_remain_text(stack, open_page):
@@ -40,6 +55,17 @@ def test_log_lines_remain_text(stack, open_page):
     expect(page.get_by_text("2 matches", exact=True)).to_be_visible()
     assert log.locator(".text *").count() == 0
     assert page.evaluate("window.isCaptured") is None
+
+
+def test_characters_that_no_reader_sees_are_escaped(stack, open_page):
+    stack.submit("web")
+    stack.await_state("web", "running")
+    stack.forget_log("web")
+    stack.write_log("web", *(f"a{each}b".encode() for each in [*HIDDEN, "\u26a0\ufe0f é\t\u3042"]))
+    log = log_of(open_page(f"{stack.url}/#/web"), "web")
+    expected = [f"a{escape}b" for escape in HIDDEN.values()]
+    expect(lines(log)).to_have_count(len(expected) + 1)
+    assert lines(log).all_text_contents() == [*expected, "a\u26a0\ufe0f é\t\u3042b"]
 
 
 def test_messages_and_specifications_remain_text(stack, open_page):

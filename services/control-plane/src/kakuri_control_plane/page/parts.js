@@ -3,9 +3,12 @@
 export const $ = (id) => document.getElementById(id);
 
 // Characters that are invisible or reorder others; terminal colours.
-const HIDDEN = /[\0-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]/g;
+const HIDDEN = /[\0-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ufff9-\ufffb[\p{DI}--[\ufe00-\ufe0f]]]/gv;
 const COLOURS = /\x1b\[[0-9;:]*m/g;
-const escape = (found) => `\\u${found.charCodeAt(0).toString(16).padStart(4, "0")}`;
+const escape = (found) => {
+	const code = found.codePointAt(0).toString(16);
+	return code.length > 4 ? `\\u{${code}}` : `\\u${code.padStart(4, "0")}`;
+};
 
 /** Return a text without colours, hidden characters escaped. */
 export const visible = (text) => `${text}`.replace(COLOURS, "").replace(HIDDEN, escape);
