@@ -7,6 +7,7 @@ message of a zone is in DIRECTORY/ID.message.
 """
 
 import asyncio
+import re
 import sys
 import time
 from collections.abc import Iterator
@@ -24,6 +25,8 @@ from kakuri_workload import (
     select_records,
     write_record,
 )
+
+LINE = re.compile(rb"[^\n]*\n")
 
 POLL_SECONDS = 0.01
 """Seconds between two checks of a file that is followed."""
@@ -53,12 +56,12 @@ class WritingRuntime(_simulated.SimulatedRuntime):
 
     async def read_log(self, zone_id, request: LogRequest):
         """Return a part of a zone's file; a cursor is a number of lines."""
-        zone = self._zones.get(zone_id)
         path = self.directory / zone_id
         deadline = time.monotonic() + request.wait
         while True:
+            zone = self._zones.get(zone_id)
             ended = zone is None or zone.state.is_terminal or request.bounded
-            lines = path.read_bytes().splitlines(keepends=True) if path.exists() else []
+            lines = LINE.findall(path.read_bytes()) if path.exists() else []
             part = _part(lines, request, has_ended=ended)
             if part.examined or ended or time.monotonic() >= deadline:
                 return part

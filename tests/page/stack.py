@@ -122,7 +122,12 @@ class Stack:
         return [each["id"] for each in self.request("GET", "/workloads")[1]["workloads"]]
 
     def write_log(
-        self, workload_id: str, *lines: bytes, stream: str = "stdout", attempt: int = 0
+        self,
+        workload_id: str,
+        *lines: bytes,
+        stream: str = "stdout",
+        attempt: int = 0,
+        is_partial: bool = False,
     ) -> None:
         """Append lines to the log of a workload."""
         with (self.logs / workload_id).open("ab") as log:
@@ -130,7 +135,7 @@ class Stack:
                 second = self._lines[workload_id] = self._lines.get(workload_id, -1) + 1
                 moment = time.gmtime(FIRST_SECOND + second)
                 at = time.strftime("%Y-%m-%dT%H:%M:%S.000000000Z", moment)
-                log.write(write_record(LogRecord(at, stream, False, attempt, content)))
+                log.write(write_record(LogRecord(at, stream, is_partial, attempt, content)))
 
     def forget_log(self, workload_id: str) -> None:
         """Begin with an empty log."""

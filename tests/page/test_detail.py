@@ -94,6 +94,58 @@ def test_question_that_is_cancelled_changes_nothing(stack, open_page, action):
     assert stack.request("GET", "/workloads/web?spec")[1]["version"] == before
 
 
+def test_question_starts_afresh_and_is_neither_answered_nor_cancelled_by_enter(stack, open_page):
+    stack.submit("web")
+    stack.await_state("web", "running")
+    page = open_page(f"{stack.url}/#/web")
+    question = ask(page, "web", "Stop")
+    seconds = page.get_by_role("spinbutton", name="Seconds before it is killed")
+    seconds.fill("4000")
+    question.get_by_role("button", name="Cancel").click()  # though the number is too large
+    expect(question).to_be_hidden()
+    question = ask(page, "web", "Remove")
+    expect(seconds).to_have_value("10")
+    seconds.fill("")
+    question.get_by_role("button", name="Remove").click()
+    expect(question).to_be_visible()
+    seconds.fill("0")
+    seconds.press("Enter")
+    expect(question.get_by_role("button", name="Remove")).to_be_focused()
+    expect(row(page, "web")).to_contain_text("running")
+    page.keyboard.press("Enter")
+    expect(row(page, "web")).to_have_count(0)
+
+
+def test_pane_is_read_again_only_after_a_change(stack, open_page):
+    stack.submit("web")
+    stack.await_state("web", "running")
+    page, asked = open_page(stack.url), list[str]()
+    expect(row(page, "web")).to_contain_text("nginx:1.27")
+    page.on("request", lambda request: asked.append(request.url))
+    link(page, "web").click()
+    tab(page, "Spec").click()
+    expect(page.get_by_role("tabpanel", name="Spec")).to_contain_text("nginx:1.27")
+    page.wait_for_timeout(1500)
+    assert sum(url.endswith("/history") for url in asked) == 1
+    stack.request("POST", "/workloads/web/stop")
+    with page.expect_request("**/history"):
+        pass
+
+
+def test_long_message_leaves_the_log_and_the_history_readable(stack, open_page):
+    stack.set_message("web", "pull access denied, the repository does not exist " * 20)
+    stack.submit("web", "fails:1", restart_policy="never")
+    stack.await_state("web", "failed")
+    page = open_page(f"{stack.url}/#/web", viewport={"width": 1280, "height": 600})
+    expect(detail(page, "web")).to_contain_text("pull access denied")
+    log = page.get_by_role("log")
+    log.scroll_into_view_if_needed()
+    expect(log).to_be_in_viewport(ratio=0.9)
+    tab(page, "History").click()
+    time = page.get_by_role("tabpanel", name="History").locator("time").first
+    assert time.bounding_box()["height"] < 30  # in one piece
+
+
 def test_action_that_is_refused_shows_the_reason(stack, open_page):
     stack.submit("web")
     stack.await_state("web", "running")

@@ -141,6 +141,92 @@ def test_search_counts_marks_and_steps_through_matches(web, open_page):
     expect(page.get_by_text("3 matches", exact=True)).to_be_visible()
 
 
+def test_match_stays_in_view_when_the_box_shrinks_until_the_reader_scrolls(web, open_page):
+    web.write_log("web", *numbered(1, 400), b"needle", *numbered(401, 500))
+    page = open_page(web.url, viewport={"width": 1280, "height": 1000})
+    log = open_log(page, web)
+    expect(lines(log)).to_have_count(501)
+    search = page.get_by_role("searchbox", name="Search the log")
+    search.fill("needle")
+    expect(page.get_by_text("1 match", exact=True)).to_be_visible()
+    search.press("Enter")
+    needle = lines(log).get_by_text("needle")
+    expect(needle).to_be_in_viewport()
+    page.set_viewport_size({"width": 1280, "height": 640})
+    expect(needle).to_be_in_viewport()
+    log.hover()
+    page.mouse.wheel(0, -2000)
+    expect(needle).not_to_be_in_viewport()
+    page.set_viewport_size({"width": 1280, "height": 1000})
+    page.set_viewport_size({"width": 1280, "height": 640})
+    expect(needle).not_to_be_in_viewport()
+
+
+def test_match_stays_in_view_and_current_when_lines_are_shown_in_another_way(web, open_page):
+    wide = [b"line %04d " % number + b"word " * (number % 60) for number in range(1000)]
+    web.write_log("web", *wide)
+    page = open_page(web.url)
+    log = open_log(page, web)
+    expect(lines(log)).to_have_count(1000)
+    search = page.get_by_role("searchbox", name="Search the log")
+    search.fill("line 0734")
+    expect(page.get_by_text("1 match", exact=True)).to_be_visible()
+    search.press("Enter")
+    for name in ("Wrap", "Times", "Filter", "Filter", "Wrap"):
+        button(page, name).click()
+        expect(lines(log).get_by_text("line 0734")).to_be_in_viewport()
+        expect(page.get_by_text("1 of 1 match", exact=True)).to_be_visible()
+
+
+def test_place_of_a_paused_reader_stays_when_lines_are_shown_in_another_way(web, open_page):
+    wide = [b"line %04d " % number + b"word " * (number % 60) for number in range(1000)]
+    web.write_log("web", *wide)
+    page = open_page(web.url)
+    log = open_log(page, web)
+    expect(lines(log)).to_have_count(1000)
+    log.hover()
+    page.mouse.wheel(0, -6000)
+    expect(page.get_by_text("paused")).to_be_visible()
+    place = first_visible(log).partition("line ")[2][:4]
+    button(page, "Wrap").click()
+    expect(lines(log).get_by_text(f"line {place}")).to_be_in_viewport()
+    page.get_by_role("searchbox", name="Search the log").fill("line 0999")
+    button(page, "Filter").click()
+    expect(lines(log).filter(visible=True)).to_have_count(1)
+    expect(lines(log).get_by_text("line 0999")).to_be_in_viewport()
+
+
+def test_cut_lines_are_marked_and_long_ones_keep_the_page_usable(web, open_page):
+    long = b"x" * 16_384
+    web.write_log("web", *[long] * 300, is_partial=True)
+    web.write_log("web", b"end")
+    page = open_page(web.url)
+    log = open_log(page, web)
+    expect(lines(log)).to_have_count(301)
+    expect(lines(log).last).to_be_in_viewport()
+    mark = "line => getComputedStyle(line, '::after').content"
+    assert [log.locator(".line").nth(place).evaluate(mark) for place in (0, 300)] == [
+        '" ↩"',
+        "none",
+    ]
+    expect(log.locator(".block")).to_have_count(301)
+    assert log.evaluate("box => box.scrollHeight / box.querySelectorAll('.line').length") < 30
+
+
+def test_log_of_another_workload_with_the_same_name_replaces_the_old_one(web, open_page):
+    web.write_log("web", b"old")
+    page = open_page(web.url)
+    log = open_log(page, web)
+    expect(lines(log)).to_have_text(["old"])
+    expect(page.get_by_role("list", name="Timeline of the latest run")).to_contain_text("running")
+    web.request("DELETE", "/workloads/web?grace_seconds=0&wait=10")
+    web.forget_log("web")
+    web.submit("web", "redis:7")
+    web.await_state("web", "running")
+    web.write_log("web", b"new")
+    expect(lines(log)).to_have_text(["new"])
+
+
 def test_regular_expression_filters_lines(web, open_page):
     web.write_log("web", b"GET / 200", b"GET /a 404", b"POST / 500", b"GET /b 503")
     page = open_page(web.url)

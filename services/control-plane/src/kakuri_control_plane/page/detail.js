@@ -42,6 +42,11 @@ export function start(announce) {
 		$("close").before(button);
 	}
 	$("ask").onclose = () => act(announce);
+	$("grace").onkeydown = (event) => {
+		if (event.key !== "Enter") return; // it would cancel
+		event.preventDefault();
+		if (!event.repeat) $("ask-yes").focus();
+	};
 	setInterval(showTimes, 1000);
 }
 
@@ -60,6 +65,7 @@ export function show(id, name) {
 		details = {};
 		transitions = [];
 		log.open(id);
+		$("detail").scrollTop = 0;
 		Object.assign($("log-download"), { href: `${workloadPath(id)}/log`, download: `${id}.log` });
 		setText($("command"), `kakuri logs -f ${id}`);
 		if (id) read();
@@ -91,8 +97,12 @@ async function read() {
 			getJSON(`${path}?spec${isGone ? "&removed" : ""}`),
 			getJSON(`${path}/history${isGone ? "?removed" : ""}`),
 		]);
-		if (id === selected) [details, transitions] = [found, history.transitions];
 		if (!isGone) describe(found);
+		if (id === selected) {
+			const known = details.created_at;
+			[details, transitions] = [found, history.transitions];
+			if (known && known !== found.created_at) log.open(id); // another one with its name
+		}
 	} catch ({ status = 500, message }) {
 		if (status >= 500) timer ||= setTimeout(read, 5 * REFRESH);
 		else if (id === selected) details.fault = message;
@@ -194,6 +204,7 @@ function ask(name) {
 	setText($("ask-yes"), title);
 	$("ask-yes").classList.toggle("danger", name === "rm");
 	$("ask-grace").hidden = name === "start";
+	$("grace").value = $("grace").defaultValue;
 	$("ask").returnValue = "";
 	$("ask").showModal();
 }
@@ -204,7 +215,7 @@ async function act(announce) {
 	const [name, id] = asked;
 	const [title] = ACTIONS[name];
 	const path = workloadPath(id);
-	const grace = $("grace").valueAsNumber || 0;
+	const grace = $("grace").valueAsNumber;
 	try {
 		if (name === "rm") await change("DELETE", `${path}?grace_seconds=${grace}`);
 		else await change("POST", `${path}/${name}`, name === "start" ? {} : { grace_seconds: grace });

@@ -6,6 +6,7 @@ import { $, count, h, inNextFrame, setText, toggle } from "./parts.js";
 const MAX_LINES = 20_000; // the oldest go first
 const MAX_CHARACTERS = 16 << 20;
 const BLOCK = 200; // lines
+const LONG = 4000; // characters of a line that ends its block
 const FRAME = 4; // milliseconds of a frame, after one block
 const MAX_RANGES = 2000; // highlighted matches
 
@@ -18,7 +19,7 @@ let [characters, dropped] = [0, 0];
 let arrived = 0; // while paused
 let isFollowing = true;
 let [top, height] = [0, 0]; // of the box, when it was scrolled
-let show; // repeats a jump
+let target = null; // of the last jump, until the box is scrolled
 let ended = "";
 let last = {}; // the latest time, and how many lines had it
 let pattern = null;
@@ -30,17 +31,15 @@ export function start() {
 	$("log-follow").onclick = () => follow(!isFollowing);
 	$("log-new").onclick = () => follow(true);
 	setInterval(() => isFollowing && toEnd(), 500); // as blocks are measured
-	for (const name of ["wrap", "times"]) {
-		toggle(`log-${name}`, (isOn) => {
-			box.classList.toggle(name, isOn);
-			inNextFrame(append);
-		});
-	}
+	new ResizeObserver(() => (isFollowing ? toEnd() : showTarget())).observe(box);
+	for (const name of ["wrap", "times"])
+		toggle(`log-${name}`, (isOn) => rearrange(() => box.classList.toggle(name, isOn)));
 	const isRegex = toggle("log-regex", search);
-	const isOnly = toggle("log-only", search);
+	const isOnly = toggle("log-only", () => rearrange(showOnly));
+	const showOnly = () => box.classList.toggle("only", isOnly() && pattern !== null);
 	function search() {
 		find($("log-search").value, isRegex());
-		box.classList.toggle("only", isOnly() && pattern !== null);
+		showOnly();
 	}
 	$("log-search").oninput = search;
 	$("log-search").onkeydown = ({ key, shiftKey }) => {
@@ -79,7 +78,7 @@ function clear() {
 function follow(isOn) {
 	isFollowing = isOn;
 	$("log-follow").ariaPressed = isOn;
-	if (isOn) arrived = 0;
+	if (isOn) [arrived, target] = [0, null];
 	inNextFrame(append);
 }
 
@@ -148,7 +147,8 @@ function append() {
 function add(line) {
 	const entry = entryOf(line);
 	let block = box.lastChild;
-	if (!block || block.childElementCount === BLOCK) {
+	if (!block || block.childElementCount === BLOCK || lines.at(-1).text.length > LONG) {
+		block?.style.setProperty("--lines", block.childElementCount);
 		block = h("div", { class: "block" });
 		box.append(block);
 	}
@@ -170,12 +170,12 @@ function dropBlock() {
 	current = Math.max(-1, current - before + hits.length);
 }
 
-function entryOf({ type, attempt, stream, at, line }) {
+function entryOf({ type, attempt, stream, at, line, partial }) {
 	const source = stream === "stderr" ? "err" : "";
 	const content = type === "attempt" ? `attempt ${attempt}` : "lines were removed here";
 	const text = h("span", { class: "text" }, type ? content : line);
 	const element = h(
-		"div", { class: type ? `mark ${type}` : `line ${source}` },
+		"div", { class: type ? `mark ${type}` : `line ${source} ${partial ? "partial" : ""}` },
 		at && h("time", { datetime: at }, clockOf(new Date(at))),
 		!type && h("span", { class: "source" }, source), text,
 	);
@@ -193,9 +193,9 @@ function toEnd() {
 function onScroll() {
 	const { scrollTop, scrollHeight, clientHeight } = box;
 	const isAtEnd = scrollHeight - scrollTop - clientHeight < 8;
-	const isHigher = scrollTop < top - 2 && scrollHeight >= height; // not because it shrank
-	if (scrollTop !== top) show = null;
-	if (isFollowing && isHigher && !isAtEnd) follow(false);
+	const hasShrunk = scrollHeight < height; // which scrolls, too
+	if (scrollTop !== top && !hasShrunk) target = null;
+	if (isFollowing && scrollTop < top - 2 && !hasShrunk && !isAtEnd) follow(false);
 	else if (!isFollowing && scrollTop > top && isAtEnd) follow(true);
 	[top, height] = [scrollTop, scrollHeight];
 }
@@ -211,7 +211,7 @@ function showState(note = ended) {
 }
 
 function jump(direction) {
-	show?.();
+	showTarget();
 	const topOf = (element) => element.getBoundingClientRect().top;
 	const marks = [...box.querySelectorAll(".attempt")];
 	if (direction < 0) marks.reverse();
@@ -220,14 +220,30 @@ function jump(direction) {
 	else if (lines.length) reveal(next ?? lines[0].element, "start");
 }
 
+/** Scroll to an element, and stay there until the reader scrolls. */
 function reveal(element, block) {
-	show = () => {
-		element.scrollIntoView({ block });
-		top = box.scrollTop;
-	};
 	follow(false);
-	show();
-	setTimeout(inNextFrame, 50, show); // then the blocks have their true height
+	target = { element, block };
+	showTarget();
+	setTimeout(inNextFrame, 50, showTarget); // then the blocks have their true height
+}
+
+function showTarget() {
+	if (!target) return;
+	target.element.scrollIntoView({ block: target.block });
+	[top, height] = [box.scrollTop, box.scrollHeight];
+}
+
+/** Change how lines are shown; what the reader sees stays in view. */
+function rearrange(change) {
+	const { left, top: edge } = box.getBoundingClientRect();
+	const first = document.elementFromPoint(left + 1, edge + 2)?.closest("#log .line, .mark");
+	change();
+	const from = target?.element ?? first;
+	if (isFollowing || !from) return inNextFrame(append);
+	const later = lines.slice(lines.findIndex(({ element }) => element === from));
+	const shown = later.find(({ element }) => element.checkVisibility());
+	if (shown) reveal(shown.element, target?.block ?? "start");
 }
 
 function find(text, isRegex) {

@@ -112,7 +112,7 @@ function keep(event) {
 /** Add what events lack: image and labels. */
 export function describe({ id, version, spec: { image, labels = {} } }) {
 	const row = store.rows.get(id);
-	if (!row || version < row.firstIndex) return; // of a removed workload
+	if (!row || row.labels || version < row.firstIndex) return; // known, or of a removed workload
 	Object.assign(row, { image, labels });
 	touch(id);
 }
