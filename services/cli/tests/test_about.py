@@ -275,6 +275,16 @@ def test_refusal_of_a_proxy_is_shown(kakuri, api):
     )
 
 
+@pytest.mark.parametrize("status", [502, 504])
+def test_change_without_a_response_behind_a_proxy_has_an_unknown_outcome(kakuri, api, status):
+    for method in ("GET", "POST"):
+        response = Response(status, b"<html>", content_type="text/html")
+        api.overrides[(method, "/workloads/web/stop")] = response
+    unknown = "it is not known whether the request was carried out"
+    assert unknown in kakuri("api", "POST", "/workloads/web/stop").err
+    assert unknown not in kakuri("api", "GET", "/workloads/web/stop").err
+
+
 def test_refusal_of_a_token_by_a_proxy_names_its_file(kakuri, api, tmp_path, environment):
     (tmp_path / "token").write_text("revoked\n")
     environment.delenv("KAKURI_HOST")

@@ -117,7 +117,8 @@ def _message(
             lines.append(printable(f"  {error.get('path')}: {error.get('message')}"))
     if response.status >= _SERVER_ERROR and problem.get("trace"):
         lines.append(printable(f"  trace {problem['trace']}"))  # to search for in the daemons' logs
-    if is_write and code in _UNKNOWN_OUTCOME:
+    is_from_proxy = response.status >= _SERVER_ERROR and not problem
+    if is_write and (is_from_proxy or code in _UNKNOWN_OUTCOME):
         lines.append(_FATE_UNKNOWN)
     return "\n".join(lines)
 
