@@ -179,6 +179,18 @@ def test_read_timeout_is_for_the_whole_head_however_it_arrives(piece):
         assert caught.value.phase == "read"
 
 
+def test_blocking_total_timeout_covers_the_tls_handshake():
+    def answer(peer):
+        while peer.recv(4096):
+            pass
+
+    timeouts = Timeouts(total=0.1)
+    with raw_server(answer) as (url, _), BlockingClient(timeouts=timeouts) as client:
+        with pytest.raises(RequestTimeout) as caught:
+            client.get(url.replace("http:", "https:"))
+        assert caught.value.phase == "total"
+
+
 def test_blocking_total_timeout_covers_all_redirects(endpoint):
     with BlockingClient(endpoint, timeouts=Timeouts(total=0.2)) as client:
         with pytest.raises(RequestTimeout) as caught:

@@ -11,7 +11,12 @@ from typing import TYPE_CHECKING, Self
 from kakuri_tcp import Endpoint
 from kakuri_tcp.blocking import connect
 
-from kakuri_http._errors import ResponseClosed, translated_connect_errors
+from kakuri_http._errors import (
+    ConnectFailed,
+    RequestTimeout,
+    ResponseClosed,
+    translated_connect_errors,
+)
 from kakuri_http._headers import FieldsLike, Headers
 from kakuri_http._limits import (
     Limits,
@@ -193,7 +198,7 @@ class BlockingClient(Methods[Pieces, ReceivedResponse]):
     ) -> Iterator[tuple[BlockingStreamedResponse, ReceivedResponse]]:
         url = parse_url(request.url, self._endpoint)
         head = make_request(request, url)
-        connection = self._take(url.endpoint, timeouts)
+        connection = self._take(url.endpoint, timeouts.connect, deadline)
         streamed = None
         try:
             response = connection.start(
@@ -217,19 +222,29 @@ class BlockingClient(Methods[Pieces, ReceivedResponse]):
         while len(self._idle) > _MAX_IDLE or next(iter(self._idle.values())).has_expired:
             self._idle.pop(next(iter(self._idle))).close()
 
-    def _take(self, endpoint: Endpoint, timeouts: Timeouts) -> BlockingConnection:
+    def _take(
+        self, endpoint: Endpoint, seconds: float, deadline: float | None
+    ) -> BlockingConnection:
         idle = self._idle.pop(endpoint, None)
         if idle is not None:
             if idle.is_fresh():
                 return idle
             idle.close()
-        with translated_connect_errors():
-            connection = connect(
-                endpoint,
-                timeout=timeouts.connect,
-                tls=self._tls if endpoint.scheme == "tls" else None,
-                trusted_uids=self._trusted_uids,
-            )
+        if deadline is not None:
+            seconds = min(seconds, deadline - time.monotonic())
+        try:
+            with translated_connect_errors():
+                connection = connect(
+                    endpoint,
+                    timeout=seconds,
+                    tls=self._tls if endpoint.scheme == "tls" else None,
+                    trusted_uids=self._trusted_uids,
+                )
+        except ConnectFailed as error:
+            if deadline is None or time.monotonic() < deadline:
+                raise
+            message = f"the response from {endpoint} was not complete in the total time"
+            raise RequestTimeout(message, phase="total") from error
         return BlockingConnection(connection, self._limits)
 
 
