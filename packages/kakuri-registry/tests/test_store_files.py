@@ -7,6 +7,7 @@ import pytest
 from kakuri_registry import (
     SQLiteStore,
     StoreFailed,
+    StoreMismatch,
     WorkloadRegistry,
     _store_files,
 )
@@ -145,3 +146,25 @@ def test_database_that_lost_its_log_is_complete_after_the_store_is_closed(path, 
     log_of(path).unlink()
     store.close()
     assert ids(path) == ["a"]
+
+
+@pytest.mark.parametrize("damage", [delete_database, empty_database])
+def test_database_that_is_missing_at_the_next_start_is_a_problem(path, store, damage):
+    register(store, "a", 1 << 21)
+    store.close()
+    damage(path, None)
+    for problems in (1, 0):
+        with closing(SQLiteStore(path, reserve=0)) as again:
+            assert len(again.load().problems) == problems
+
+
+@pytest.mark.parametrize("damage", [delete_database, empty_database])
+def test_log_of_a_missing_database_is_kept(path, store, tmp_path, damage):
+    register(store, "a", 1 << 21)
+    shutil.copytree(path.parent, tmp_path / "killed")
+    killed = tmp_path / "killed" / "db"
+    damage(killed, None)
+    with pytest.raises(StoreMismatch):
+        SQLiteStore(killed, reserve=0)
+    shutil.copy2(path, killed)
+    assert ids(killed) == ["a"]

@@ -5,7 +5,7 @@ import sqlite3
 from contextlib import suppress
 from pathlib import Path
 
-from kakuri_registry._directory import open_file, sync_directory
+from kakuri_registry._directory import companion, open_file, sync_directory
 from kakuri_registry._schema import check_schema, migrate, prepare
 from kakuri_registry._sqlite_errors import damaged_schema
 from kakuri_registry._store import StoreProblem
@@ -23,7 +23,8 @@ def open_database(path: Path, log_bytes: int) -> tuple[sqlite3.Connection, Store
             begins to overwrite it.
 
     Returns:
-        The connection, and a problem if SQLite dropped pages of the log; else None.
+        The connection, and a problem if the database of an earlier run is missing, or if SQLite
+        dropped pages of the log; else None.
 
     Raises:
         StoreError: The log or the database belongs to another run, version or application.
@@ -34,6 +35,7 @@ def open_database(path: Path, log_bytes: int) -> tuple[sqlite3.Connection, Store
     descriptor = open_file(path, os.O_RDWR | os.O_CREAT)
     try:
         os.fchmod(descriptor, 0o600)
+        is_empty = os.fstat(descriptor).st_size == 0
     finally:
         os.close(descriptor)
     sync_directory(path.parent)
@@ -63,6 +65,8 @@ def open_database(path: Path, log_bytes: int) -> tuple[sqlite3.Connection, Store
     except BaseException:
         connection.close()
         raise
+    if is_empty and companion(path, ".lock").stat().st_size:  # it has the latest run's session id
+        return connection, StoreProblem(f"the database {str(path)!r} was deleted or emptied")
     return connection, _problem_of(logged, complete)
 
 

@@ -100,8 +100,8 @@ class LogLimit:
 def check_log(path: Path) -> None:
     """Check that the log next to a database belongs to it, without changing either.
 
-    An empty log passes, and so does a database that was never marked. No process may have the
-    database open.
+    An empty log passes, and so does a database that was never marked, but not one without content:
+    SQLite would delete its log. No process may have the database open.
 
     Args:
         path: The database.
@@ -112,6 +112,8 @@ def check_log(path: Path) -> None:
     log = companion(path, "-wal")
     if not log.exists() or log.stat().st_size == 0:
         return
+    if path.stat().st_size == 0:
+        raise StoreMismatch(str(path), str(log))
     try:
         in_file = _marks(path, "immutable=1")  # ignores the log
         in_log = _marks(path, "mode=ro")  # does not checkpoint when it closes
