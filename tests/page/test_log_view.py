@@ -71,10 +71,12 @@ def test_errors_are_marked_by_more_than_colour_and_lines_have_times(web, open_pa
     web.write_log("web", b"bad", stream="stderr")
     log = open_log(open_page(web.url), web)
     entries = log.locator(".line")
-    expect(entries).to_have_text(["15:00:00.000good", "15:00:01.000errbad"])
+    expect(entries).to_have_text(["15:00:00.000 good", "15:00:01.000 errbad"])
     expect(entries.nth(0).locator("time")).to_have_attribute(
         "datetime", "2026-11-26T14:00:00.000000000Z"
     )
+    copied = log.evaluate("box => (getSelection().selectAllChildren(box), `${getSelection()}`)")
+    assert copied.splitlines() == ["15:00:00.000 good", "15:00:01.000 bad"]
 
 
 def test_scrolling_up_pauses_keeps_the_place_and_counts_new_lines(web, open_page):

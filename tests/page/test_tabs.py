@@ -9,7 +9,7 @@ from playwright.sync_api import BrowserContext, Page, Request, Route, expect
 from tests.e2e.processes import DEADLINE
 
 from .browser import Tab
-from .pages import events, expect_all_events, expect_names, row
+from .pages import events, expect_all_events, expect_names, log_of, row
 from .tabs import set_visibility
 
 RECORD = """() => {
@@ -127,6 +127,22 @@ def test_visible_tab_reads_for_itself_while_the_other_is_hidden(stack, open_shar
     expect(row(one, "a")).to_have_count(0)
     set_visibility(one, "visible")
     expect(row(one, "a")).to_contain_text("running")
+
+
+def test_tab_that_is_opened_in_the_background_requests_no_log_until_it_is_shown(stack, context):
+    stack.submit("a")
+    stack.await_state("a", "running")
+    stack.write_log("a", b"hello")
+    page, asked = context.new_page(), list[str]()
+    page.add_init_script(
+        "Object.defineProperty(document, 'hidden', {value: true, configurable: true})"
+    )
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(f"{stack.url}/#/a")
+    expect(page.get_by_role("heading", name="a", exact=True)).to_be_visible()
+    assert [url for url in asked if "/log?" in url or "/events" in url] == []
+    set_visibility(page, "visible")
+    expect(log_of(page, "a")).to_contain_text("hello")
 
 
 @pytest.fixture

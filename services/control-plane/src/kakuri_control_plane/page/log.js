@@ -19,7 +19,7 @@ let [characters, dropped] = [0, 0];
 let arrived = 0; // while paused
 let isFollowing = true;
 let [top, height] = [0, 0]; // of the box, when it was scrolled
-let target = null; // of the last jump, until the box is scrolled
+let target = null; // of the last jump, until a scroll
 let ended = "";
 let last = {}; // the latest time, and how many lines had it
 let pattern = null;
@@ -60,7 +60,7 @@ export function open(id) {
 	visit.abort();
 	clear();
 	follow(true);
-	if (id) read();
+	if (id && !document.hidden) read();
 }
 
 /** Read on if the log had ended: the workload runs again. */
@@ -176,7 +176,7 @@ function entryOf({ type, attempt, stream, at, line, partial }) {
 	const text = h("span", { class: "text" }, type ? content : line);
 	const element = h(
 		"div", { class: type ? `mark ${type}` : `line ${source} ${partial ? "partial" : ""}` },
-		at && h("time", { datetime: at }, clockOf(new Date(at))),
+		at && h("time", { datetime: at }, clockOf(new Date(at)) + " "),
 		!type && h("span", { class: "source" }, source), text,
 	);
 	return { text: text.textContent, element };
