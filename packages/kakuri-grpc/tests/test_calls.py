@@ -310,6 +310,20 @@ async def test_deadline_covers_waiting_for_a_connection(tmp_path):
             await channel.call(UNARY, Question(), timeout=0.05, wait_for_ready=True)
 
 
+async def test_call_that_starts_as_an_attempt_to_connect_fails_waits_for_the_next(tmp_path):
+    async with Channel(f"unix:{tmp_path}/s") as channel:
+        first = asyncio.ensure_future(
+            channel.call(UNARY, Question(), timeout=None, wait_for_ready=True)
+        )
+        while (attempt := channel._connections._attempt) is None:  # noqa: ASYNC110 - each turn counts
+            await asyncio.sleep(0)
+        while not attempt.done():  # noqa: ASYNC110
+            await asyncio.sleep(0)
+        with pytest.raises(DeadlineExceeded):  # without having blocked the event loop
+            await channel.call(UNARY, Question(), timeout=0.05, wait_for_ready=True)
+        first.cancel()
+
+
 async def test_next_endpoint_is_tried_when_one_does_not_answer(tmp_path):
     async with our_server() as server:
         await server.listen(f"unix:{tmp_path}/b")

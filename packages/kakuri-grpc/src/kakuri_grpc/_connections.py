@@ -54,7 +54,7 @@ class Connections:
         self._keepalive = keepalive
         self._next = 0  # endpoint
         self._draining: set[ChannelDriver] = set()
-        self._attempt: asyncio.Task[ChannelDriver] | None = None
+        self._attempt: asyncio.Task[ChannelDriver | None] | None = None
         self._delay = backoff.first
         self._retry_at = 0.0
         self._failure = ""
@@ -105,15 +105,14 @@ class Connections:
                     raise self._unavailable()
                 await asyncio.sleep(wait)
                 continue
-            try:
-                return await asyncio.shield(self._attempt or self._start_attempt())
-            except ConnectFailed:
-                if not wait_for_ready:
-                    raise self._unavailable() from None
+            driver = await asyncio.shield(self._attempt or self._start_attempt())
+            if driver is not None:
+                return driver
+            if not wait_for_ready:
+                raise self._unavailable()
 
-    def _start_attempt(self) -> asyncio.Task[ChannelDriver]:
-        self._attempt = asyncio.get_running_loop().create_task(self._connect())
-        self._attempt.add_done_callback(self._attempt_done)
+    def _start_attempt(self) -> asyncio.Task[ChannelDriver | None]:
+        self._attempt = asyncio.get_running_loop().create_task(self._replace_current())
         return self._attempt
 
     def _going_away(self) -> None:
@@ -163,28 +162,31 @@ class Connections:
             raise ConnectFailed(str(endpoint), f"{reason}: {failed}") from failed
         return driver
 
-    def _attempt_done(self, attempt: asyncio.Task[ChannelDriver]) -> None:
-        self._attempt = None
-        if attempt.cancelled():
-            return
-        error = attempt.exception()
-        if error is None:
-            driver = attempt.result()
-            if self.is_closed:
-                driver.close()
-                return
-            last, self.current, self._failure = self.current, driver, ""
-            if last is not None:
-                self._drain(last)
-            if last is None or last.has_answered:
-                self._delay, self._retry_at = self._backoff.first, 0.0
-            else:  # a server may accept connections only to end them
-                self._failure = "the server closed each connection before it answered a call"
-                self._back_off()
-            return
-        self._failure = str(error)
-        self._forget_current()
-        self._back_off()
+    async def _replace_current(self) -> ChannelDriver | None:
+        """Connect, and make the connection the current one; return None if that failed."""
+        try:
+            driver = await self._connect()
+        except ConnectFailed as error:
+            self._failure = str(error)
+            self._forget_current()
+            self._back_off()
+            return None
+        finally:
+            # Not in a callback of the task: calls that ran before it would find the attempt done
+            # and try again without end.
+            self._attempt = None
+        if self.is_closed:
+            driver.close()
+            return None
+        last, self.current, self._failure = self.current, driver, ""
+        if last is not None:
+            self._drain(last)
+        if last is None or last.has_answered:
+            self._delay, self._retry_at = self._backoff.first, 0.0
+        else:  # a server may accept connections only to end them
+            self._failure = "the server closed each connection before it answered a call"
+            self._back_off()
+        return driver
 
     def _forget_current(self) -> None:
         """Drain the last connection if it has worked: with a failed attempt, that is over."""
