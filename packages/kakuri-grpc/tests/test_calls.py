@@ -324,6 +324,22 @@ async def test_call_that_starts_as_an_attempt_to_connect_fails_waits_for_the_nex
         first.cancel()
 
 
+@pytest.mark.parametrize("turns", [1, 2, 20])
+async def test_call_that_waits_for_a_connection_when_its_channel_closes_is_a_local_error(
+    tmp_path, turns
+):
+    with socket.socket(socket.AF_UNIX) as silent:
+        silent.bind(f"{tmp_path}/s")
+        silent.listen()
+        channel = Channel(f"unix:{tmp_path}/s")
+        call = asyncio.ensure_future(channel.call(UNARY, Question(), timeout=10))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        await channel.close()
+        with pytest.raises(LocalError, match="is closed"):
+            await call
+
+
 async def test_next_endpoint_is_tried_when_one_does_not_answer(tmp_path):
     async with our_server() as server:
         await server.listen(f"unix:{tmp_path}/b")

@@ -105,7 +105,11 @@ class Connections:
                     raise self._unavailable()
                 await asyncio.sleep(wait)
                 continue
-            driver = await asyncio.shield(self._attempt or self._start_attempt())
+            attempt = self._attempt or self._start_attempt()
+            await asyncio.wait([attempt])
+            if attempt.cancelled():  # by `close`
+                continue
+            driver = attempt.result()
             if driver is not None:
                 return driver
             if not wait_for_ready:
