@@ -14,7 +14,9 @@ the transaction that replaces it. Any other log belongs to another run.
 
 A log that has reached its largest size is checkpointed and then overwritten from its beginning. Its
 file keeps its length: syncing a file that grows takes twice the time, because the file system also
-writes the new length.
+writes the new length. Before it is overwritten, its salts are erased, so that it is empty: if the
+machine lost power while a page is overwritten but not yet the header, the pages after it would seem
+to be lost, though they were checkpointed.
 """
 
 import os
@@ -50,8 +52,10 @@ FRAME_HEADER = 24
 NO_COMMIT = bytes(4)
 """In a frame that does not end a transaction, in place of the number of pages in the database."""
 
+HEADER_SALTS = 16
 FRAME_SALTS = 8
-"""Position of the salts in a frame: eight bytes that differ in each log of a database."""
+"""Position of the salts in the header and in a frame: eight bytes that differ in each log of a
+database."""
 
 
 class LogLimit:
@@ -82,8 +86,15 @@ class LogLimit:
         return self._salts() != self._earlier
 
     def begin_log(self) -> None:
-        """Record that the next write begins a new log. Raises OSError if it can't be read."""
+        """Erase the log, which was checkpointed, and record that the next write begins a new one.
+
+        Raises:
+            OSError: The log can't be read or written.
+        """
         self._earlier = self._salts()
+        if os.fstat(self._file).st_size:
+            os.pwrite(self._file, bytes(8), HEADER_SALTS)
+            os.fdatasync(self._file)
 
     def close(self) -> None:
         """Close the log's file; the next check opens it again, and expects a new log."""
@@ -93,7 +104,7 @@ class LogLimit:
 
     def _salts(self) -> bytes:
         if self._file < 0:
-            self._file = open_file(self._path, os.O_RDONLY)
+            self._file = open_file(self._path, os.O_RDWR)
         return os.pread(self._file, 8, self._position)
 
 
@@ -154,7 +165,7 @@ def read_logged_pages(path: Path) -> LoggedPages:
     with log:
         header = log.read(LOG_HEADER)
         length = FRAME_HEADER + int.from_bytes(header[8:12], "big")
-        salts = header[16:24]
+        salts = header[HEADER_SALTS : HEADER_SALTS + 8]
         number, commits = 0, []
         # Frames from before the reset have other salts.
         while len(salts) == 8 and (frame := log.read(FRAME_HEADER))[8:16] == salts:
