@@ -11,7 +11,9 @@ os.kill(os.getpid(), signal.SIGINT)
 
 
 def test_interrupt_ends_the_process_without_a_traceback():
-    done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, check=False)
+    # A shell that starts the tests in the background ignores SIGINT in them.
+    command = ["env", "--default-signal=INT", sys.executable, "-c", PROGRAM]
+    done = subprocess.run(command, capture_output=True, check=False)
     assert (done.returncode, done.stderr) == (-signal.SIGINT, b"")
 
 

@@ -89,8 +89,8 @@ async def test_command_serves_until_sigterm(runtime, tmp_path):
 
 def test_interrupt_during_the_start_prints_nothing(tmp_path):
     (tmp_path / "uvloop.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGINT)\n")
-    done = subprocess.run(
-        [sys.executable, "-m", "kakuri_sidecar"], capture_output=True, check=False,
-        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(tmp_path)},
-    )  # fmt: skip
+    # A shell that starts the tests in the background ignores SIGINT in them.
+    command = ["env", "--default-signal=INT", sys.executable, "-m", "kakuri_sidecar"]
+    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(tmp_path)}
+    done = subprocess.run(command, capture_output=True, check=False, env=environment)
     assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGINT, b"", b"")
