@@ -18,12 +18,14 @@ class Limits:
             of it is kept.
         sent: Bytes of one sent message. None: the receiver's limit decides.
         waiting_calls: Calls that wait for a stream or a connection. 1000: more are refused at once.
-        http2: Limits of the connection below.
+        connections: Connections of all clients of a server. 1000: others are closed at once.
+        http2: Limits of each connection: by default, its calls hold 16 MiB unread at most.
     """
 
     received: int = 4 * MIB
     sent: int | None = None
     waiting_calls: int = 1000
+    connections: int = 1000
     http2: HTTP2Limits = HTTP2Limits()  # noqa: RUF009 - frozen
 
     def __post_init__(self) -> None:
@@ -31,6 +33,7 @@ class Limits:
         if self.sent is not None:
             check_count(self.sent, "sent")
         check_count(self.waiting_calls, "waiting_calls")
+        check_count(self.connections, "connections")
         if not isinstance(self.http2, HTTP2Limits):
             raise TypeError(f"expected kakuri_http2.Limits as http2, got {self.http2!r:.80}")
 

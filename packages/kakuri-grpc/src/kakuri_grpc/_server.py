@@ -204,7 +204,9 @@ class Server:
     def _deadlines(self) -> Deadlines:
         return Deadlines(asyncio.get_running_loop())
 
-    def _accept(self) -> ServerDriver:
+    def _accept(self) -> asyncio.BaseProtocol:
+        if len(self._drivers) >= self._limits.connections:
+            return _Refused()
         driver = ServerDriver(self._handle, self._limits.http2)
         self._drivers.add(driver)
         driver.closed.add_done_callback(lambda _: self._drivers.discard(driver))
@@ -326,6 +328,13 @@ class _Running:
         """Cancel the handler because the client or the connection has ended the call."""
         self.is_over = True
         self.task.cancel()
+
+
+class _Refused(asyncio.Protocol):
+    """A connection beyond the limit."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        cast("asyncio.Transport", transport).abort()
 
 
 class _Messages(AsyncIterator[Any]):
