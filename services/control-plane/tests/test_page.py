@@ -11,7 +11,7 @@ from .fake_agent import WORKLOAD, api
 NODE = Node("0.1.0", "simulated", simulated=True, workloads=0)
 CHROMIUM = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*;q=0.8"
 PAGE = files("kakuri_control_plane").joinpath("page")
-MAX_BYTES = 62_000
+MAX_BYTES = 60_000
 UNSAFE = re.compile(
     r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|DOMParser|createContextualFragment"
     r"|\beval\(|new Function|set(?:Timeout|Interval)\([\"'`]|srcdoc|javascript:"

@@ -1,14 +1,14 @@
-/** Requests to the API, and the lines of its streams. */
+// Requests to the API, and the lines of its streams.
 
 const SLICE = 12; // milliseconds of work until the browser may draw
 
-/** Return the response; throw an error with a `status` if the API refuses. */
+// Return the response; throw an error with a `status` if the API refuses.
 export async function request(path, options) {
 	const response = await fetch(path, { cache: "no-store", ...options });
 	if (response.ok) return response;
 	const { status } = response;
-	const found = await response.json().catch(() => ({})); // a proxy's error page is not JSON
-	const { detail = `the server answered ${status}`, trace } = found;
+	const { detail = `the server answered ${status}`, trace } =
+		await response.json().catch(() => ({})); // a proxy's error page is not JSON
 	const text = trace ? `${detail} (trace ${trace})` : detail;
 	throw Object.assign(new Error(text), { status });
 }
@@ -16,10 +16,9 @@ export async function request(path, options) {
 export const reasonOf = ({ status, message }) =>
 	status ? message : "the control plane does not answer";
 
-export const getJSON = async (path) =>
-	(await request(path, { headers: { Accept: "application/json" } })).json();
+export const getJSON = async (path) => (await request(path)).json();
 
-/** Change something, with a field that no other site can send. */
+// Change something, with a field that no other site can send.
 export function change(method, path, content) {
 	const headers = { "Kakuri-Request": "1", "Content-Type": "application/json" };
 	return request(path, { method, headers, body: content && JSON.stringify(content) });
@@ -27,7 +26,7 @@ export function change(method, path, content) {
 
 export const workloadPath = (id) => `/workloads/${encodeURIComponent(id)}`;
 
-/** Call a function with the lines of each piece; end after a silence. */
+// Call a function with the lines of each piece; end after a silence.
 export async function readLines(response, onLines, silence = 2 ** 31 - 1) {
 	const reader = response.body.getReader();
 	const decoder = new TextDecoder();
@@ -53,11 +52,10 @@ export async function readLines(response, onLines, silence = 2 ** 31 - 1) {
 	}
 }
 
-/** Return when to try again: later after each attempt, and not when others do. */
+// Return when to try again: later after each attempt, and not when others do.
 export const dueAfter = (attempts) =>
 	Date.now() + Math.min(500 * 2 ** attempts, 10_000) * (0.5 + Math.random());
 
-/** Wait until a time, or until a signal is aborted. */
 export const waitUntil = (time, signal) =>
 	new Promise((resolve) => {
 		setTimeout(resolve, time - Date.now());

@@ -1,8 +1,8 @@
-/** The pane about one workload. */
+// The pane about one workload.
 
 import { change, getJSON, reasonOf, workloadPath } from "./api.js";
 import * as log from "./log.js";
-import { $, dateTime, duration, h, setText, shape, showFacts, timeElement, timeOfDay } from "./parts.js";
+import { $, dateTime, duration, h, shape, showFacts, timeElement, timeOfDay, write } from "./parts.js";
 import { describe, kindOf, store, subscribe } from "./store.js";
 
 const REFRESH = 300; // milliseconds: changes that come together are read once
@@ -24,11 +24,16 @@ let timer = 0;
 let isReading = false;
 let asked = []; // an action, and the workload
 
-/** Begin, and call a function with the outcome of actions. */
 export function start(announce) {
 	log.start();
 	subscribe((changed) => (changed.has(selected) || changed.has(undefined)) && onChange());
-	for (const name of TABS) $(`tab-${name}`).onclick = () => go(name);
+	for (const name of TABS) {
+		const title = name[0].toUpperCase() + name.slice(1);
+		const button = h("button", { id: `tab-${name}`, role: "tab" }, title);
+		button.onclick = () => go(name);
+		$("tabs").append(button);
+		Object.assign($(`panel-${name}`), { role: "tabpanel", ariaLabel: title });
+	}
 	$("tabs").onkeydown = ({ key }) => {
 		const place = TABS.indexOf(tab);
 		const next = { ArrowRight: (place + 1) % TABS.length, ArrowLeft: place - 1, Home: 0, End: -1 }[key];
@@ -50,11 +55,10 @@ export function start(announce) {
 	setInterval(showTimes, 1000);
 }
 
-/** Show a workload and one of its tabs, or none. */
+// Show a workload and one of its tabs, or none.
 export function show(id, name) {
 	tab = TABS.includes(name) ? name : "log";
 	$("detail").hidden = !id;
-	document.body.classList.toggle("has-detail", id !== "");
 	for (const each of TABS) {
 		const isShown = each === tab;
 		Object.assign($(`tab-${each}`), { ariaSelected: isShown, tabIndex: isShown - 1 });
@@ -67,7 +71,7 @@ export function show(id, name) {
 		log.open(id);
 		$("detail").scrollTop = 0;
 		Object.assign($("log-download"), { href: `${workloadPath(id)}/log`, download: `${id}.log` });
-		setText($("command"), `kakuri logs -f ${id}`);
+		write("command", `kakuri logs -f ${id}`);
 		if (id) read();
 		else showDetails();
 	}
@@ -118,12 +122,12 @@ function showHead() {
 	const kind = row?.kind ?? kindOf(details);
 	$("detail").ariaLabel = `Workload ${selected}`;
 	$("detail").dataset.kind = kind;
-	setText($("detail-name"), selected);
+	write("detail-name", selected);
 	$("detail-shape").replaceChildren(shape(kind));
-	setText($("detail-state"), row?.word ?? (details.removed_at ? "removed" : store.isComplete ? "unknown" : ""));
-	setText($("detail-why"), details.fault ?? row?.why ?? details.message ?? "");
+	write("detail-state", row?.word ?? (details.removed_at ? "removed" : store.isComplete ? "unknown" : ""));
+	write("detail-why", details.fault ?? row?.why ?? details.message ?? "");
 	const hasEnded = /failed|succeeded/.test(row?.event.state);
-	$("do-start").hidden = !hasEnded && row?.kind !== "backoff";
+	$("do-start").hidden = !hasEnded && row?.kind !== "back-off";
 	$("do-stop").hidden = $("do-restart").hidden = !row || hasEnded;
 	$("do-rm").hidden = !row;
 	for (const name in ACTIONS) $(`do-${name}`).disabled = row?.desired === "removed";
@@ -140,12 +144,12 @@ function showDetails() {
 
 function showTimes() {
 	const row = store.rows.get(selected);
-	const left = row?.kind === "backoff" && Date.parse(details.restart_at) - Date.now();
+	const left = row?.kind === "back-off" && Date.parse(details.restart_at) - Date.now();
 	const next = left ? ` · next run ${left > 0 ? `in ${duration(left)}` : "is due"}` : "";
-	setText($("detail-since"), row ? `for ${duration(Date.now() - row.since)}${next}` : "");
+	write("detail-since", row ? `for ${duration(Date.now() - row.since)}${next}` : "");
 }
 
-/** Show the latest run's steps: the longer, the wider. */
+// Show the latest run's steps: the longer, the wider.
 function showTimeline() {
 	const first = transitions.findLastIndex(({ reason }) => BEGINS_RUN.test(reason));
 	const steps = transitions.slice(Math.max(0, first));
@@ -179,11 +183,11 @@ function showHistory() {
 function showSpec({ spec, image_digest: Digest, address: Address, created_at, removed_at }) {
 	const [Created, Removed] = [dateTime(created_at), dateTime(removed_at)];
 	showFacts($("facts"), { Created, Removed, Address, Digest });
-	setText($("spec"), spec ? JSON.stringify(spec, null, 2) : "");
+	write("spec", spec ? JSON.stringify(spec, null, 2) : "");
 }
 
 function showIsolation({ handler, kernel, host_kernel: host, profile, checked_at } = {}) {
-	setText($("verdict"),
+	write("verdict",
 		store.node?.simulated ? "Nothing really runs on this node, so nothing is isolated."
 		: !checked_at ? "No evidence: it is read some seconds after a start, and kept in memory only."
 		: !kernel || !host ? "The kernels are not known."
@@ -198,13 +202,13 @@ function showIsolation({ handler, kernel, host_kernel: host, profile, checked_at
 function ask(name) {
 	const [title, text] = ACTIONS[name];
 	asked = [name, selected];
-	setText($("ask-title"), `${title} ${selected}?`);
-	setText($("ask-text"), text);
-	setText($("ask-command"), `kakuri ${name} ${selected}`);
-	setText($("ask-yes"), title);
+	write("ask-title", `${title} ${selected}?`);
+	write("ask-text", text);
+	write("ask-command", `kakuri ${name} ${selected}`);
+	write("ask-yes", title);
 	$("ask-yes").classList.toggle("danger", name === "rm");
 	$("ask-grace").hidden = name === "start";
-	$("grace").value = $("grace").defaultValue;
+	document.forms[0].reset();
 	$("ask").returnValue = "";
 	$("ask").showModal();
 }

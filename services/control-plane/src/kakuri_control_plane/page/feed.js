@@ -1,14 +1,12 @@
-/**
- * The stream of events. One visible tab leads: it holds a lock, reads the stream and passes it on,
- * since all tabs share six connections.
- */
+// The stream of events. One visible tab leads: it holds a lock, reads the stream and passes it on,
+// since all tabs share six connections.
 
 import { dueAfter, readLines, reasonOf, request, waitUntil } from "./api.js";
 import { MAX_EVENTS, apply, begin, replace, store } from "./store.js";
 
 const SILENCE = 15_000; // milliseconds; there is a heartbeat each 5 s
 
-/** `health` is connecting, live or lost. */
+// `health` is connecting, live or lost.
 export const link = { health: "connecting", heard: 0, fault: "", retryAt: 0 };
 
 const channel = new BroadcastChannel("kakuri");
@@ -19,19 +17,18 @@ let asked = ""; // the leader that was asked for its state
 let visit = new AbortController(); // aborted when the tab is hidden
 let pause = new AbortController(); // aborted to try again at once
 
-/** Begin, and call a function when the health has changed. */
+// Begin, and call a function when the health has changed.
 export function start(listener) {
 	onHealth = listener;
 	channel.onmessage = ({ data }) => receive(data);
 	document.addEventListener("visibilitychange", appear);
-	addEventListener("online", retry);
+	ononline = retry;
 	appear();
 }
 
-/** Try to connect at once. */
 export function retry() {
 	pause.abort();
-	channel.postMessage({ kind: "retry" });
+	send({ kind: "retry" });
 }
 
 function appear() {
@@ -40,12 +37,10 @@ function appear() {
 	visit = new AbortController();
 	const { signal } = visit;
 	link.heard = Date.now();
-	hello();
+	send({ kind: "hello" });
 	if (!navigator.locks) lead(signal); // only secure contexts have locks
 	else navigator.locks.request("kakuri", { signal }, () => lead(signal)).catch(() => {});
 }
-
-const hello = () => channel.postMessage({ kind: "hello", from: me });
 
 async function lead(signal) {
 	let attempts = 0;
@@ -54,8 +49,7 @@ async function lead(signal) {
 		try {
 			const { index, storeId } = store;
 			const after = `after=${index}${storeId ? `&store_id=${storeId}` : ""}`;
-			const path = `/events?${index ? after : `tail=${MAX_EVENTS}`}`;
-			const response = await request(path, { signal, headers: { Accept: "application/x-ndjson" } });
+			const response = await request(`/events?${index ? after : `tail=${MAX_EVENTS}`}`, { signal });
 			begin(!index);
 			attempts = 0;
 			setHealth("live");
@@ -93,13 +87,13 @@ function receive({ kind, from, to, known, lines, before, link: its }) {
 		if (kind === "hello" && activeVisits && store.index) send({ to: from, known: store });
 		return;
 	}
-	if (!its || (to && to !== me)) return;
+	if (kind || (to && to !== me)) return;
 	Object.assign(link, its);
 	if (known) {
 		asked = "";
 		replace(known);
 	} else if (lines && (before > store.index || !store.isComplete)) {
-		if (asked !== from) hello();
+		if (asked !== from) send({ kind: "hello" });
 		asked = from;
 	} else if (lines) apply(lines);
 	onHealth();

@@ -1,7 +1,7 @@
-/** The log of a workload, in blocks. New lines wait while the reader pauses. */
+// The log of a workload, in blocks. New lines wait while the reader pauses.
 
 import { dueAfter, readLines, request, waitUntil, workloadPath } from "./api.js";
-import { $, count, h, inNextFrame, setText, toggle } from "./parts.js";
+import { $, count, h, inNextFrame, toggle, write } from "./parts.js";
 
 const MAX_LINES = 20_000; // the oldest go first
 const MAX_CHARACTERS = 16 << 20;
@@ -53,7 +53,6 @@ export function start() {
 	});
 }
 
-/** Show the log of a workload, or none. */
 export function open(id) {
 	workload = id;
 	box.ariaLabel = `Log of ${id}`;
@@ -63,7 +62,7 @@ export function open(id) {
 	if (id && !document.hidden) read();
 }
 
-/** Read on if the log had ended: the workload runs again. */
+// Read on if the log had ended: the workload runs again.
 export function resume() {
 	if (workload && ended && !document.hidden) read();
 }
@@ -103,17 +102,16 @@ async function read() {
 }
 
 async function readOnce(signal, onSuccess) {
-	const { at, times } = last;
+	let { at, times } = last;
 	if (!at) clear(); // without times
 	const from = at ? `since=${at}` : `tail=${MAX_LINES}`;
 	const path = `${workloadPath(workload)}/log?format=ndjson&follow&${from}`;
 	const response = await request(path, { signal });
-	let known = times;
 	await readLines(response, (received) => {
 		if (signal.aborted) return;
 		onSuccess();
 		for (const line of received) {
-			if (known > 0 && line.at === at) known -= 1;
+			if (times > 0 && line.at === at) times -= 1;
 			else receive(line);
 		}
 		inNextFrame(append);
@@ -205,9 +203,9 @@ function showState(note = ended) {
 		count(lines.length, "line"), dropped && `${count(dropped, "older line")} dropped`,
 		!isFollowing && "paused", note,
 	];
-	setText($("log-state"), parts.filter(Boolean).join(" · "));
+	write("log-state", parts.filter(Boolean).join(" · "));
 	$("log-new").hidden = isFollowing || !arrived;
-	setText($("log-new"), `↓ ${count(arrived, "new line")}`);
+	write("log-new", `↓ ${count(arrived, "new line")}`);
 }
 
 function jump(direction) {
@@ -220,7 +218,7 @@ function jump(direction) {
 	else if (lines.length) reveal(next ?? lines[0].element, "start");
 }
 
-/** Scroll to an element, and stay there until the reader scrolls. */
+// Scroll to an element, and stay there until the reader scrolls.
 function reveal(element, block) {
 	follow(false);
 	target = { element, block };
@@ -234,7 +232,7 @@ function showTarget() {
 	[top, height] = [box.scrollTop, box.scrollHeight];
 }
 
-/** Change how lines are shown; what the reader sees stays in view. */
+// Change how lines are shown; what the reader sees stays in view.
 function rearrange(change) {
 	const { left, top: edge } = box.getBoundingClientRect();
 	const first = document.elementFromPoint(left + 1, edge + 2)?.closest("#log .line, .mark");
@@ -257,7 +255,7 @@ function find(text, isRegex) {
 	}
 	$("log-search").ariaInvalid = fault !== "";
 	rescan();
-	setText($("log-hits"), fault);
+	write("log-hits", fault);
 }
 
 function rescan() {
@@ -284,7 +282,7 @@ function test(entry) {
 function showHits() {
 	const place = current < 0 ? "" : `${current + 1} of `;
 	const text = hits.length ? place + count(hits.length, "match", "es") : "no match";
-	if (pattern) setText($("log-hits"), text);
+	if (pattern) write("log-hits", text);
 	if (isFollowing) toEnd();
 	CSS.highlights?.set("match", new Highlight(...ranges()));
 }

@@ -1,10 +1,10 @@
-/** The page: banner, events, announcements and keys. */
+// The page: banner, events, announcements and keys.
 
 import { getJSON, workloadPath } from "./api.js";
 import * as detail from "./detail.js";
 import * as feed from "./feed.js";
-import { $, count, duration, h, inNextFrame, setText, shape, timeElement, timeOfDay } from "./parts.js";
-import { KINDS, describe, kindOf, store, subscribe, whyOf, wordOf } from "./store.js";
+import { $, count, duration, h, inNextFrame, setText, shape, timeElement, timeOfDay, write } from "./parts.js";
+import { KINDS, describe, kindOf, store, subscribe, whyOf } from "./store.js";
 import * as table from "./table.js";
 
 const QUIET = 5000; // milliseconds between announcements
@@ -32,7 +32,7 @@ function step(direction) {
 }
 
 const counters = KINDS.map((kind) => {
-	const button = h("button", {}, shape(kind), h("b"), wordOf(kind));
+	const button = h("button", {}, shape(kind), h("b"), kind);
 	const text = `state:${kind}`;
 	button.onclick = () => filter($("filter").value === text ? "" : text);
 	return { kind, button, text };
@@ -40,14 +40,13 @@ const counters = KINDS.map((kind) => {
 $("overview").prepend(...counters.map(({ button }) => button));
 
 function showCounts() {
-	const numbers = {};
-	for (const { kind } of store.rows.values()) numbers[kind] = (numbers[kind] ?? 0) + 1;
+	const rows = Object.groupBy(store.rows.values(), ({ kind }) => kind);
 	for (const { kind, button } of counters) {
-		const number = numbers[kind] ?? 0;
-		setText(button.querySelector("b"), number);
-		button.classList.toggle("none", !number);
+		const { length } = rows[kind] ?? [];
+		setText(button.querySelector("b"), length);
+		button.classList.toggle("none", !length);
 	}
-	document.title = numbers.failed ? `(${numbers.failed} failed) Kakuri` : "Kakuri";
+	document.title = rows.failed ? `(${rows.failed.length} failed) Kakuri` : "Kakuri";
 }
 
 const memory = (mib) => (mib < 1024 ? `${mib} MiB` : `${Math.round(mib / 102.4) / 10} GiB`);
@@ -73,7 +72,7 @@ async function readNode() {
 
 function showNode() {
 	const { name, state, runtime, version, handlers = {}, ...node } = store.node ?? {};
-	setText($("node"), [name, state, runtime, version].filter(Boolean).join(" · "));
+	write("node", [name, state, runtime, version].filter(Boolean).join(" · "));
 	$("node").title = Object.entries(handlers).map((pair) => pair.join(" → "));
 	showMeter("memory", node.memory_mb_used, node.memory_mb, memory);
 	showMeter("cpu", node.cpu_millicores_used, node.cpu_millicores, cores, " cores");
@@ -94,11 +93,11 @@ function showHealth() {
 		: `Node ${node.name} is ${node.state}, last heard at ${timeOfDay(node.last_heard)}: ${node.message}`;
 	document.body.classList.toggle("stale", isLost);
 	$("live").dataset.health = health;
-	setText($("live"), isLost ? "not connected" : health);
+	write("live", isLost ? "not connected" : health);
 	$("trouble").hidden = !text;
 	$("reconnect").hidden = !isLost;
-	setText($("trouble-text"), text);
-	setText($("next"), `next attempt in ${duration(retryAt - Date.now())}`);
+	write("trouble-text", text);
+	write("next", `next attempt in ${duration(retryAt - Date.now())}`);
 	if (isLost === wasLost) return;
 	wasLost = isLost;
 	announce(`the control plane ${isLost ? "is lost" : "answers again"}`);
@@ -145,7 +144,7 @@ subscribe((_changed, arrivals) => {
 const news = [];
 let quietUntil = 0;
 
-/** Announce news, not too often; urgent news at once. */
+// Announce news, not too often; urgent news at once.
 function announce(text, isUrgent) {
 	if (isUrgent) quietUntil = 0;
 	news[isUrgent ? "unshift" : "push"](text);
@@ -155,13 +154,12 @@ function announce(text, isUrgent) {
 function announceNext() {
 	if (Date.now() < quietUntil) return;
 	const more = news.length > 3 ? `; ${count(news.length - 3, "more change")}` : "";
-	setText($("status"), news.splice(0).slice(0, 3).join("; ") + more);
+	write("status", news.splice(0).slice(0, 3).join("; ") + more);
 	quietUntil = Date.now() + QUIET;
 }
 
 let isDescribing = false;
 
-/** Read images and labels, which events lack. */
 async function describeNew() {
 	const unknown = [...store.rows.values()].filter(({ labels }) => !labels);
 	if (isDescribing || !unknown.length || !store.isComplete || document.hidden) return;
@@ -176,9 +174,7 @@ async function describeNew() {
 				page.workloads.forEach(describe);
 			}
 		}
-	} catch {
-		// again in a second
-	}
+	} catch {} // again in a second
 	isDescribing = false;
 }
 
@@ -202,9 +198,9 @@ document.onkeydown = (event) => {
 	const isTyping = target.matches("input");
 	if (!KEYS[key] || (isTyping && key !== "Escape")) return;
 	event.preventDefault();
-	if (!isTyping) KEYS[key]();
-	else if (target.id === "filter") filter("");
-	if (isTyping) table.focus();
+	if (!isTyping) return KEYS[key]();
+	if (target.id === "filter") filter("");
+	table.focus();
 };
 
 $("filter").oninput = () => filter($("filter").value);
@@ -212,14 +208,16 @@ $("help").onclick = KEYS["?"];
 $("close").onclick = close;
 $("retry").onclick = feed.retry;
 onhashchange = route;
-document.addEventListener("visibilitychange", readNode);
+document.onvisibilitychange = readNode;
 table.start(select);
 detail.start(announce);
 feed.start(() => inNextFrame(showHealth));
 setInterval(readNode, 5000);
-setInterval(describeNew, 1000);
-setInterval(() => inNextFrame(showHealth), 1000);
-setInterval(announceNext, 1000);
+setInterval(() => {
+	describeNew();
+	announceNext();
+	inNextFrame(showHealth);
+}, 1000);
 filter("");
 showCounts();
 readNode();

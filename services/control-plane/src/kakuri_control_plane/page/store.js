@@ -1,25 +1,22 @@
-/** What the page knows. */
+// What the page knows.
 
 import { inNextFrame } from "./parts.js";
 
 export const MAX_EVENTS = 200;
 const PERIOD = 100; // milliseconds
-/** States for operators, the worst first. */
-export const KINDS = ["failed", "backoff", "pending", "running", "stopped", "succeeded"];
+// States for operators, the worst first.
+export const KINDS = ["failed", "back-off", "pending", "running", "stopped", "succeeded"];
 const PROGRESS = { stopped: "stopping", restarted: "restarting", removed: "removing" };
 
-/** `isComplete`: all workloads are known; events up to `start` are from before that. */
+// `isComplete`: all workloads are known; events up to `start` are from before that.
 export const store = { rows: new Map(), events: [], index: 0, isComplete: false, node: null };
 
-/** Return the state for operators: what was stopped has not failed. */
+// Return the state for operators: what was stopped has not failed.
 export function kindOf({ state, reason }) {
-	if (state === "pending") return reason === "BackOff" ? "backoff" : state;
+	if (state === "pending") return reason === "BackOff" ? "back-off" : state;
 	return reason === "Stopped" ? "stopped" : state;
 }
 
-export const wordOf = (kind) => (kind === "backoff" ? "back-off" : kind);
-
-/** Return reason, exit code and message in a line. */
 export const whyOf = ({ reason, exit_code: code, message }) =>
 	[reason !== "Stopped" && reason, code !== undefined && `exit ${code}`, message]
 		.filter(Boolean).join(" · ");
@@ -32,7 +29,7 @@ function rowAfter(event, before) {
 		image: "", labels: null, firstIndex: index, ...before,
 		id, index, desired, event, at, kind, since: Date.parse(at), why: whyOf(event),
 		severity: KINDS.indexOf(kind), restarts: event.attempt ?? 0,
-		word: PROGRESS[desired] ?? wordOf(kind),
+		word: PROGRESS[desired] ?? kind,
 	};
 }
 
@@ -42,7 +39,7 @@ let arrivals = [];
 let timer = 0;
 let listed = null; // the states and events before `synced`
 
-/** Call a function with changed ids and new events. */
+// Call a function with changed ids and new events.
 export const subscribe = (listener) => listeners.push(listener);
 
 function touch(id) {
@@ -57,13 +54,13 @@ function publish() {
 	for (const listener of listeners) listener(...news);
 }
 
-/** Expect a list of all states, or events after the last one. */
+// Expect a list of all states, or events after the last one.
 export function begin(isList) {
 	const events = store.events.filter(({ type }) => type === "gap").slice(-1);
 	listed = isList && { rows: new Map(), events };
 }
 
-/** Apply lines that are new; return whether other tabs can apply them too. */
+// Apply lines that are new; return whether other tabs can apply them too.
 export function apply(lines) {
 	for (const line of lines) {
 		const { type, id, index } = line;
@@ -89,7 +86,7 @@ export function apply(lines) {
 	return store.index > 0 && !listed;
 }
 
-/** Replace everything by a complete list, or by what another tab knows. */
+// Replace everything by a complete list, or by what another tab knows.
 export function replace({ rows, events, index, storeId }) {
 	const ids = [...store.rows.keys(), ...rows.keys(), undefined];
 	const last = store.events.at(-1) ?? {};
@@ -109,7 +106,7 @@ function keep(event) {
 	touch(event.id);
 }
 
-/** Add what events lack: image and labels. */
+// Add what events lack: image and labels.
 export function describe({ id, version, spec: { image, labels = {} } }) {
 	const row = store.rows.get(id);
 	if (!row || row.labels || version < row.firstIndex) return; // known, or of a removed workload
@@ -119,7 +116,7 @@ export function describe({ id, version, spec: { image, labels = {} } }) {
 
 const TOKEN = /(-?)(?:(state|reason|label|image|id):)?(?:"([^"]*)"|(\S+))/g;
 
-/** Return a function that checks conditions: `state:failed -label:team=a`. */
+// Return a function that checks conditions: `state:failed -label:team=a`.
 export function filterOf(text) {
 	const conditions = [...text.toLowerCase().matchAll(TOKEN)];
 	return (row) =>
@@ -131,7 +128,7 @@ function matches({ id, image, kind, word, why, event, labels }, key, value) {
 	const pairs = Object.entries(labels ?? {}).map((pair) => pair.join("=").toLowerCase());
 	const has = (...texts) => texts.some((each) => each.toLowerCase().includes(value));
 	switch (key) {
-		case "state": return word === value || kind === value;
+		case "state": return [word, kind, kind.replace("-", "")].includes(value);
 		case "reason": return event.reason?.toLowerCase() === value;
 		case "image": return has(image);
 		case "id": return has(id);

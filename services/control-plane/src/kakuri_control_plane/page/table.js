@@ -1,35 +1,35 @@
-/** The table of workloads: a row each, changed in place, so that focus and selection stay. */
+// The table of workloads: a row each, changed in place, so that focus and selection stay.
 
-import { $, copyOf, duration, inNextFrame, set, setText, shape, timeElement } from "./parts.js";
+import { $, copyOf, duration, inNextFrame, set, setText, shape, timeElement, write } from "./parts.js";
 import { filterOf, store, subscribe } from "./store.js";
 
 const BUILT_AT_ONCE = 40; // new rows of a frame
 const REORDER = 1000; // milliseconds
 const STILL = 1500; // milliseconds after the pointer moved
 
-const KEYS = {
-	state: (row) => row.severity,
-	name: (row) => row.id,
-	why: (row) => row.why.toLowerCase(),
-	image: (row) => row.image,
-	restarts: (row) => -row.restarts,
-	age: (row) => -row.since,
-};
+// The sort key of each column.
+const KEYS = [
+	(row) => row.severity,
+	(row) => row.id,
+	(row) => row.why.toLowerCase(),
+	(row) => row.image,
+	(row) => -row.restarts,
+	(row) => -row.since,
+];
 
-const headers = document.querySelectorAll("[data-sort]");
+const headers = document.querySelectorAll("#list th");
 const body = $("rows");
 const parts = new Map(); // elements of each row, by id
-let key = "state";
+let sorted = 0; // a column
 let sign = 1;
 let admits = () => true;
 let selected = "";
-let home = null; // the one row that the Tab key reaches
+let home = null; // the one link that the Tab key reaches
 let [pointedAt, timer] = [0, 0];
 
-/** Begin, and call a function with the id of a clicked row. */
 export function start(onSelect) {
 	subscribe(update);
-	for (const { firstChild, dataset } of headers) firstChild.onclick = () => sortBy(dataset.sort);
+	headers.forEach(({ firstChild }, column) => (firstChild.onclick = () => sortBy(column)));
 	body.onclick = ({ target }) => {
 		const row = target.closest("tr");
 		if (row && !target.closest("a") && getSelection().isCollapsed) onSelect(row.dataset.id);
@@ -38,7 +38,6 @@ export function start(onSelect) {
 	setInterval(() => inNextFrame(showAges), 1000);
 }
 
-/** Show only workloads that match conditions. */
 export function filter(text) {
 	admits = filterOf(text);
 	order();
@@ -53,31 +52,27 @@ export function select(id) {
 	row.scrollIntoView({ block: "nearest" });
 }
 
-/** Return the id of the next workload, or with -1 the one before. */
+// Return the id of the next workload, or with -1 the one before.
 export function neighbour(direction) {
 	const rows = [...body.children];
 	const place = rows.indexOf(parts.get(selected)?.row);
 	return rows.at(place < 0 && direction < 0 ? -1 : Math.max(0, place + direction))?.dataset.id;
 }
 
-/** Focus the selected workload, or the first. */
-export const focus = () => home && linkOf(home).focus({ preventScroll: true });
-
-const linkOf = (row) => row.querySelector("a");
+// Focus the selected workload, or the first.
+export const focus = () => home?.focus({ preventScroll: true });
 
 function setHome(row) {
-	if (home) linkOf(home).tabIndex = -1;
-	if (row) linkOf(row).tabIndex = 0;
-	home = row;
+	if (home) home.tabIndex = -1;
+	home = row?.querySelector("a");
+	if (home) home.tabIndex = 0;
 }
 
-function sortBy(name) {
-	sign = name === key ? -sign : 1;
-	key = name;
-	for (const header of headers) {
-		const direction = sign > 0 ? "ascending" : "descending";
-		set(header, "aria-sort", header.dataset.sort === key ? direction : null);
-	}
+function sortBy(column) {
+	sign = column === sorted ? -sign : 1;
+	headers[sorted].ariaSort = null;
+	sorted = column;
+	headers[sorted].ariaSort = sign > 0 ? "ascending" : "descending";
 	order();
 }
 
@@ -101,13 +96,14 @@ function orderLater() {
 
 function order() {
 	const compare = (one, other) => (one < other ? -1 : Number(one > other));
+	const key = KEYS[sorted];
 	const rows = [...store.rows.values()].filter(admits).sort((one, other) =>
-		sign * compare(KEYS[key](one), KEYS[key](other)) || compare(one.id, other.id));
+		sign * compare(key(one), key(other)) || compare(one.id, other.id));
 	place(rows);
 	const { size } = store.rows;
-	setText($("count"), rows.length < size ? `${rows.length} of ${size}` : size);
+	write("count", rows.length < size ? `${rows.length} of ${size}` : size);
 	$("empty").hidden = rows.length > 0;
-	setText($("empty"),
+	write("empty",
 		!store.isComplete ? "Asking the control plane…"
 		: size ? "No workload matches the filter."
 		: "No workloads on this node. Start one: kakuri run -d nginx");
@@ -138,8 +134,9 @@ function place(rows) {
 function build(data) {
 	const row = copyOf("row");
 	const [state, name, why, image, restarts, age] = row.children;
-	const [svg, word] = state.children;
-	const element = { row, svg, word, why, image, restarts, time: age.firstChild };
+	const svg = shape(data.kind);
+	state.prepend(svg);
+	const element = { row, svg, word: svg.nextSibling, why, image, restarts, time: age.firstChild };
 	row.dataset.id = data.id;
 	if (data.id === selected) row.ariaCurrent = "true";
 	setText(name.firstChild, data.id);
