@@ -143,15 +143,19 @@ def test_search_counts_marks_and_steps_through_matches(web, open_page):
     expect(page.get_by_text("3 matches", exact=True)).to_be_visible()
 
 
+def jump_to_only_match(page, text):
+    search = page.get_by_role("searchbox", name="Search the log")
+    search.fill(text)
+    expect(page.get_by_text("1 match", exact=True)).to_be_visible()
+    search.press("Enter")
+
+
 def test_match_stays_in_view_when_the_box_shrinks_until_the_reader_scrolls(web, open_page):
     web.write_log("web", *numbered(1, 400), b"needle", *numbered(401, 500))
     page = open_page(web.url, viewport={"width": 1280, "height": 1000})
     log = open_log(page, web)
     expect(lines(log)).to_have_count(501)
-    search = page.get_by_role("searchbox", name="Search the log")
-    search.fill("needle")
-    expect(page.get_by_text("1 match", exact=True)).to_be_visible()
-    search.press("Enter")
+    jump_to_only_match(page, "needle")
     needle = lines(log).get_by_text("needle")
     expect(needle).to_be_in_viewport()
     page.set_viewport_size({"width": 1280, "height": 640})
@@ -170,10 +174,7 @@ def test_match_stays_in_view_and_current_when_lines_are_shown_in_another_way(web
     page = open_page(web.url)
     log = open_log(page, web)
     expect(lines(log)).to_have_count(1000)
-    search = page.get_by_role("searchbox", name="Search the log")
-    search.fill("line 0734")
-    expect(page.get_by_text("1 match", exact=True)).to_be_visible()
-    search.press("Enter")
+    jump_to_only_match(page, "line 0734")
     for name in ("Wrap", "Times", "Filter", "Filter", "Wrap"):
         button(page, name).click()
         expect(lines(log).get_by_text("line 0734")).to_be_in_viewport()

@@ -133,15 +133,11 @@ class Connection(Readable):
 
         With a refusal, it reads nothing: `refuse` follows `opened`.
         """
-        self._observer = observer
-        self._fault = refusal
-        self.peer = peer
-        self.uid = uid
-        self.limits = limits
+        self._observer, self._fault = observer, refusal
+        self.peer, self.uid, self.limits = peer, uid, limits
         if shared is not None:
             self._shared = shared
-            self.turns = shared.turns
-            self.context = shared.context
+            self.turns, self.context = shared.turns, shared.context
 
     # What a subclass may override.
 
