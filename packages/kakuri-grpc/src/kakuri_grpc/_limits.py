@@ -18,8 +18,8 @@ class Limits:
             of it is kept.
         sent: Bytes of one sent message. None: the receiver's limit decides.
         waiting_calls: Calls that wait for a stream or a connection. 1000: more are refused at once.
-        connections: Connections of all clients of a server. 1000: others are closed at once.
-        http2: Limits of each connection: by default, its calls hold 16 MiB unread at most.
+        connections: Open connections of a server. 1000: further ones are closed at once.
+        http2: Limits of each connection. By default, its calls hold at most 16 MiB of unread data.
     """
 
     received: int = 4 * MIB

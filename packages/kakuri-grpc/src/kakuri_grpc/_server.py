@@ -331,7 +331,7 @@ class _Running:
 
 
 class _Refused(asyncio.Protocol):
-    """A connection beyond the limit."""
+    """Aborts a connection beyond `Limits.connections`."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         cast("asyncio.Transport", transport).abort()

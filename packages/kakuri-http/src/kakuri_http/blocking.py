@@ -1,6 +1,7 @@
 """The client without an event loop, over the same core: for scripts and for threads.
 
-A client belongs to one thread. It keeps one connection to each endpoint, of at most 100.
+A client belongs to one thread. It keeps at most one idle connection to each endpoint,
+and at most 100 in all.
 """
 
 import time
@@ -45,7 +46,7 @@ if TYPE_CHECKING:
 __all__ = ["BlockingClient", "BlockingStreamedResponse"]
 
 _MAX_IDLE = 100
-"""Connections to different endpoints that are kept, as many as by `PoolLimits`."""
+"""Maximum number of idle connections, as many as `PoolLimits` allows."""
 
 Pieces = bytes | bytearray | memoryview | Iterable[bytes] | None
 

@@ -178,7 +178,7 @@ class Driver(asyncio.BufferedProtocol, Generic[C]):
             self._ended(event.error)
 
     def _streams_changed(self) -> None:
-        """Handle that more or fewer streams may be available; clients override this."""
+        """Handle a possible change in the number of available streams; clients override this."""
 
     def _ended(self, error: RemoteProtocolError | None) -> None:
         """Handle the end of the connection; clients override this."""

@@ -171,8 +171,8 @@ class Exchange:
         self._end(ExchangeEnded(f"the exchange was ended here ({code.name})", code, by_peer=False))
 
     @property
-    def has_ended(self) -> bool:
-        """Whether the exchange ended before it was complete."""
+    def is_aborted(self) -> bool:
+        """Whether the exchange was reset, or lost its connection, before it was complete."""
         return self._ended is not None
 
     @property

@@ -54,7 +54,7 @@ class ServerDriver(Driver[ServerConnection]):
         super()._received()
 
     async def _run(self, exchange: Exchange) -> None:
-        if exchange.has_ended:  # the client reset it before this task began
+        if exchange.is_aborted:  # the client reset it before this task began
             return
         try:
             await self._handler(exchange)

@@ -1,4 +1,4 @@
-"""Checks a store while there is nothing to write."""
+"""A periodic check that a store still accepts writes."""
 
 import asyncio
 from collections.abc import Callable
@@ -12,7 +12,7 @@ IDLE_CHECK_SECONDS = 10.0
 
 
 class IdleCheck:
-    """Writes nothing to a store from time to time, so that it notices that its files were deleted.
+    """Submits an empty write every ten seconds, so that an idle store notices deleted files.
 
     Args:
         store: The store.
@@ -35,7 +35,7 @@ class IdleCheck:
             self._schedule()
 
     def close(self) -> None:
-        """Check no more."""
+        """Cancel the timer."""
         if self._timer is not None:
             self._timer.cancel()
 

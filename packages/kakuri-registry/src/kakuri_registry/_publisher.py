@@ -63,12 +63,11 @@ class ChangePublisher(RegistryReader):
         """Call a function with changes as they are made.
 
         Args:
-            on_change: The function, which must not change the registry; None to unsubscribe the
-                present one.
+            on_change: The function, which must not change the registry; None to unsubscribe.
             persistence: Which changes it is called for, and when it stores them.
 
         Raises:
-            RuntimeError: The registry has a subscriber already, which would miss later changes.
+            RuntimeError: The registry already has a subscriber.
             TypeError: An argument is of another type.
         """
         if on_change is not None and not callable(on_change):

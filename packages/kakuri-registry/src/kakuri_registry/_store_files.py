@@ -21,7 +21,7 @@ from kakuri_registry._errors import StoreFailed
 from kakuri_registry._sqlite_errors import translate_os_error
 
 CHECK_SECONDS = 1.0
-"""Shortest time between two checks: each takes about as long as a tenth of a write."""
+"""Minimum time between two checks. A check takes about a tenth of the time of a write."""
 
 LOG_MAGIC = bytes.fromhex("377f06")
 """The beginning of a log. Source: SQLite, "WAL-mode File Format"."""

@@ -14,9 +14,9 @@ the transaction that replaces it. Any other log belongs to another run.
 
 A log that has reached its largest size is checkpointed and then overwritten from its beginning. Its
 file keeps its length: syncing a file that grows takes twice the time, because the file system also
-writes the new length. Before it is overwritten, its salts are erased, so that it is empty: if the
-machine lost power while a page is overwritten but not yet the header, the pages after it would seem
-to be lost, though they were checkpointed.
+writes the new length. Before it is overwritten, its salts are erased, so that SQLite
+reads it as empty. Otherwise, a power failure between the first overwritten page and the new header
+would look like damage, although every page was checkpointed.
 """
 
 import os
@@ -86,7 +86,7 @@ class LogLimit:
         return self._salts() != self._earlier
 
     def begin_log(self) -> None:
-        """Erase the log, which was checkpointed, and record that the next write begins a new one.
+        """Erase the salts of the checkpointed log, and record that the next write begins a new one.
 
         Raises:
             OSError: The log can't be read or written.
@@ -111,8 +111,8 @@ class LogLimit:
 def check_log(path: Path) -> None:
     """Check that the log next to a database belongs to it, without changing either.
 
-    An empty log passes, and so does a database that was never marked, but not one without content:
-    SQLite would delete its log. No process may have the database open.
+    An empty log passes, and so does a database that was never marked. An empty database with a log
+    fails, because SQLite would delete the log. No process may have the database open.
 
     Args:
         path: The database.

@@ -141,8 +141,8 @@ class StoreWriter:
         """Wait until the store has all that the registry knows of a workload at present.
 
         Returns at once if it has. Cancelling the wait does not cancel the write. After `register`,
-        call it before anything else is awaited: a registration that was refused in the meantime is
-        no longer in the registry, so there is nothing to wait for.
+        call it before the next `await`: if the store refuses the registration earlier, the workload
+        is no longer in the registry, and this returns without an error.
 
         Args:
             workload_id: The workload; it may have been removed from the registry.

@@ -148,7 +148,7 @@ class Connection:
     def set_timeout(self, seconds: float | None) -> None:
         """Set the timeout of later calls in seconds, at most 24 days; None for no timeout.
 
-        With 0, they wait no longer than a millisecond before they raise TimeoutError.
+        With 0 or less, a call that has to wait raises TimeoutError within a millisecond.
         """
         self._socket.settimeout(socket_timeout(seconds))
 

@@ -38,7 +38,7 @@ class Peer:
     uid: int | None = None
 
     def of_user(self, uid: int) -> "Peer":
-        """Return this peer of loopback as its user, whom the kernel has reported."""
+        """Return this loopback peer with its user, so that it is counted by user."""
         return replace(self, key=f"uid={uid}", uid=uid)
 
 

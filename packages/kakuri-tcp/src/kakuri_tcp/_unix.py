@@ -60,10 +60,10 @@ def listen_unix(
                 if group is not None:  # seccomp may forbid the call to a service
                     _change_group(path, group, local_access.group)
                 listener.listen(backlog)
-            except (OSError, ListenFailed):
+            except OSError:
                 path.unlink()
                 raise
-    except (OSError, ListenFailed):
+    except OSError:
         listener.close()
         raise
     return listener, _status(path)

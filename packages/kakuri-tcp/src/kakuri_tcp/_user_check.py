@@ -43,9 +43,9 @@ class UserCheck:
             )
 
     def check(self, accepted: socket.socket, peer: Peer) -> tuple[Peer, ForbiddenUser | None]:
-        """Return a client with its user, and why it is refused; None if it may connect.
+        """Return the peer with its user, and the reason to refuse it or None.
 
-        A client that is not on loopback is returned as it is.
+        A peer that is not on loopback is returned unchanged.
         """
         if not self._is_enforced or not _is_local(accepted, peer):
             return peer, None

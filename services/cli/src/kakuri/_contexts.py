@@ -124,7 +124,7 @@ def config_path(environ: Mapping[str, str]) -> str:
 
 
 def _home() -> str:
-    """Return the home directory of this user by the database of users; empty if it is not in it."""
+    """Return this user's home directory from the passwd database; empty without an entry there."""
     import pwd  # noqa: PLC0415 (not every system has it)
 
     try:

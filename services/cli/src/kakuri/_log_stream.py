@@ -54,7 +54,7 @@ def follow_text(
         workload_id: The workload.
         params: The parameters of the query that select records.
         has_times: Whether each line begins with its time, and marks are lines of their own.
-        is_known: Whether the workload was seen before: then an outage may also be the first thing.
+        is_known: Whether the workload is known to exist: then an outage at the start is retried.
 
     Raises:
         CommandError: A request was refused, an outage lasted too long, or the first request of an

@@ -11,10 +11,10 @@ if TYPE_CHECKING:
     from kakuri._client import API
 
 AT_A_TIME = 16
-"""Maximum workloads that a verb acts on at a time: each may need the whole grace period to end."""
+"""Maximum workloads that a verb acts on at a time, since each may take its whole grace period."""
 
 Result = tuple[bytes, dict[str, Any], str]
-"""A document of the API, byte for byte and read, and a line of text about it."""
+"""The API's document as received, the same decoded, and a line of text about it."""
 
 
 def act_on_each(

@@ -36,7 +36,7 @@ def printable(text: str) -> str:
 
 
 def names(ids: Sequence[str]) -> str:
-    """Return ids for a message: of many, the first ones and the number of the others."""
+    """Return ids joined by commas: the first twenty, then how many more."""
     others = len(ids) - _MAX_NAMES
     text = ", ".join(ids[:_MAX_NAMES])
     return f"{text} and {others} more" if others > 0 else text

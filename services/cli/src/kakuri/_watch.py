@@ -32,7 +32,7 @@ def changes(
         invocation: Reports outages.
         api: The control plane.
         workload_id: The workload.
-        is_known: Whether the workload was seen before: then an outage may also be the first thing.
+        is_known: Whether the workload is known to exist: then an outage at the start is retried.
 
     Raises:
         CommandError: A request was refused, an outage lasted too long, or the first request of an
