@@ -60,7 +60,7 @@ class Caller:
 
         Raises:
             EndpointError: The text is not an endpoint.
-            TypeError: An argument is of another type.
+            TypeError: An argument has the wrong type.
         """
         if not isinstance(timeouts, Timeouts | None):
             raise TypeError(f"expected Timeouts as timeouts, got {timeouts!r:.80}")

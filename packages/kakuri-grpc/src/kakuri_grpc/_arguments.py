@@ -1,4 +1,4 @@
-"""Checks of arguments, so that one of a wrong type is reported where it is passed."""
+"""Checks of arguments, so that a wrong type is reported where it is passed."""
 
 import math
 from typing import TypeVar

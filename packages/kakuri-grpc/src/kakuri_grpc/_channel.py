@@ -60,7 +60,7 @@ class Channel:
             keepalive: Pings on silent connections; by default every 30 s, but not on Unix sockets.
 
         Raises:
-            TypeError: An argument is of another type.
+            TypeError: An argument has the wrong type.
             ValueError: There is no endpoint, or one is not valid (`EndpointError`).
         """
         if not endpoints:
@@ -121,7 +121,7 @@ class Channel:
             Unavailable: There is no answer; `processed` says whether to repeat.
             DeadlineExceeded: The time is over.
             MessageTooLarge: The request or the answer exceeds the limits.
-            TypeError: An argument is of another type.
+            TypeError: An argument has the wrong type.
             ValueError: The timeout is NaN or an integer that no float can hold, or the metadata is
                 not valid.
             RuntimeError: The channel belongs to another event loop.
@@ -176,7 +176,7 @@ class Channel:
             The call, to be used as an async context manager.
 
         Raises:
-            TypeError: An argument is of another type.
+            TypeError: An argument has the wrong type.
             ValueError: The timeout is NaN or an integer that no float can hold, or the metadata is
                 not valid.
             RuntimeError: The channel belongs to another event loop.
@@ -256,7 +256,7 @@ def _deadline(timeout: object, driver: ChannelDriver | None) -> float:
     """Return when a call has to end, by the clock of the event loop.
 
     Raises:
-        TypeError: The timeout is of another type.
+        TypeError: The timeout has the wrong type.
         ValueError: The timeout is NaN or an integer that no float can hold.
         RuntimeError: The driver belongs to another event loop.
     """

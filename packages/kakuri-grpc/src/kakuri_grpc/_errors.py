@@ -200,7 +200,7 @@ def status_error(code: StatusCode, message: str, trailers: Metadata = ()) -> Sta
     """Return an error of the class for a status.
 
     Raises:
-        TypeError: An argument is of another type.
+        TypeError: An argument has the wrong type.
         ValueError: The status is OK.
     """
     if not isinstance(code, StatusCode):

@@ -31,7 +31,7 @@ from kakuri_http._limits import Limits, Timeouts
 from kakuri_http._messages import ReceivedResponse, Request, Response
 from kakuri_http._url import encode_query, percent_encode
 
-TYPE_CHECKING = False  # as type checkers know it, without the import of typing
+TYPE_CHECKING = False  # typing.TYPE_CHECKING without importing typing
 if TYPE_CHECKING:
     from kakuri_http._version import __version__
     from kakuri_http.client import Client, PoolLimits, StreamedResponse
@@ -155,7 +155,7 @@ _HOMES = {
 _FORMER_NAMES = {"Access": "AccessEntry", "HttpError": "HTTPError", "InvalidUrl": "InvalidURL"}
 
 
-if not TYPE_CHECKING:  # with a __getattr__, type checkers accept every name
+if not TYPE_CHECKING:  # hidden: with it, type checkers accept any name
 
     def __getattr__(name: str) -> object:
         if name in _FORMER_NAMES:
@@ -176,7 +176,7 @@ def __dir__() -> list[str]:
 
 
 def _publish(values: dict[str, object]) -> None:
-    """Bind names here; tracebacks show the public name."""
+    """Bind names here, so that tracebacks show the public name."""
     for name, value in values.items():
         globals()[name] = value
         if hasattr(value, "__qualname__") and value.__module__.startswith(f"{__name__}."):

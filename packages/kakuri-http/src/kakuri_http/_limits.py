@@ -24,7 +24,7 @@ def checked(value: Any, expected: type[T], name: str) -> T:
     """Return a value of the expected type.
 
     Raises:
-        TypeError: It is of another type; the message names both and the argument.
+        TypeError: It has another type; the message names the argument and both types.
     """
     if not isinstance(value, expected):
         shown = "text" if expected is str else expected.__name__

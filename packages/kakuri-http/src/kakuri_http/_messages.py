@@ -188,7 +188,7 @@ class Response:
 
         Raises:
             LocalProtocolError: The status or a field can't be sent.
-            TypeError: An argument is of the wrong type.
+            TypeError: An argument has the wrong type.
         """
         if not isinstance(status, int):
             raise TypeError(f"expected a number as status, got {type(status).__name__}")

@@ -185,7 +185,7 @@ def encode_query(params: Params) -> str:
 
     Raises:
         InvalidURL: A name or a value has a lone surrogate.
-        TypeError: A name or a value is of another type.
+        TypeError: A name or a value has the wrong type.
 
     Example:
         >>> encode_query({"name": "wörld", "limit": 5})

@@ -214,7 +214,7 @@ class Connection(InboundFields):
         """Send GOAWAY: no more streams of the peer are accepted, and open ones continue.
 
         Raises:
-            TypeError: An argument is of another type.
+            TypeError: An argument has the wrong type.
         """
         if not isinstance(code, ErrorCode):
             raise TypeError(f"expected an ErrorCode, got {code!r:.80}")

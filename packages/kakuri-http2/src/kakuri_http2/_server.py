@@ -28,7 +28,7 @@ class ServerConnection(Connection):
                 what follows them are events.
 
         Raises:
-            TypeError: An argument is of another type.
+            TypeError: An argument has the wrong type.
         """
         super().__init__(limits)
         if accept is not None and not callable(accept):

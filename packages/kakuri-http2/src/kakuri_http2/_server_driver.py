@@ -25,7 +25,7 @@ class ServerDriver(Driver[ServerConnection]):
             limits: What the client may do.
 
         Raises:
-            TypeError: An argument is of another type.
+            TypeError: An argument has the wrong type.
         """
         if not callable(handler):
             raise TypeError(f"expected a function as handler, got {handler!r:.80}")

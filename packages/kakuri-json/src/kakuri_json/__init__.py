@@ -6,7 +6,7 @@ A name is imported when it is first used, so that a program pays only for what i
 from importlib import import_module
 from sys import modules
 
-TYPE_CHECKING = False  # as type checkers know it, without the import of typing
+TYPE_CHECKING = False  # typing.TYPE_CHECKING without importing typing
 if TYPE_CHECKING:
     from kakuri_json._decode.decode import convert, decode, decode_lines
     from kakuri_json._encode.canonical import canonical
@@ -81,7 +81,7 @@ _HOMES = {name: module for module, names in _MODULES.items() for name in names}
 _FORMER_NAMES = {"StructureError": "ValidationError", "UnprintableError": "EncodeError"}
 
 
-if not TYPE_CHECKING:  # with a __getattr__, type checkers accept every name
+if not TYPE_CHECKING:  # hidden: with it, type checkers accept any name
 
     def __getattr__(name: str) -> object:
         if name in _FORMER_NAMES:
@@ -97,7 +97,7 @@ if not TYPE_CHECKING:  # with a __getattr__, type checkers accept every name
 
 
 def _publish() -> None:
-    """Bind the names of each loaded module here; tracebacks show the public name."""
+    """Bind the names of each loaded module here, so that tracebacks show the public name."""
     for name, home in _HOMES.items():
         value = getattr(modules.get(f"{__name__}.{home}"), name, None)
         if value is not None:

@@ -8,7 +8,7 @@ from sys import modules
 
 from kakuri_protobuf._version import __version__
 
-TYPE_CHECKING = False  # as type checkers know it, without the import of typing
+TYPE_CHECKING = False  # typing.TYPE_CHECKING without importing typing
 if TYPE_CHECKING:
     from kakuri_protobuf._codecs import decode, encode
     from kakuri_protobuf._dataclass import dataclass
@@ -119,7 +119,7 @@ _MODULES = {
 _HOMES = {name: module for module, names in _MODULES.items() for name in names}
 
 
-if not TYPE_CHECKING:  # with a __getattr__, type checkers accept every name
+if not TYPE_CHECKING:  # hidden: with it, type checkers accept any name
 
     def __getattr__(name: str) -> object:
         if name not in _HOMES:
@@ -130,7 +130,7 @@ if not TYPE_CHECKING:  # with a __getattr__, type checkers accept every name
 
 
 def _publish() -> None:
-    """Take over the names of each loaded module; tracebacks show where users import a name from."""
+    """Bind the names of each loaded module here, so that tracebacks show the public name."""
     for name, home in _HOMES.items():
         value = getattr(modules.get(f"{__name__}.{home}"), name, None)
         if value is not None:

@@ -141,7 +141,7 @@ def decode(
         DecodeError: The data is not a valid message of the type; says where and at which byte.
         LimitError: It exceeds a limit. This is a DecodeError, too.
         UnsupportedTypeError: The class does not describe a message.
-        TypeError: The data is not bytes, or the limits are of another type.
+        TypeError: The data is not bytes, or the limits have the wrong type.
 
     Source: protobuf.dev/programming-guides/encoding.
     """

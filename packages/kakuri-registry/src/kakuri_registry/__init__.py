@@ -11,7 +11,7 @@ import kakuri_workload
 
 from kakuri_registry._version import __version__
 
-TYPE_CHECKING = False  # as type checkers know it, without the import of typing
+TYPE_CHECKING = False  # typing.TYPE_CHECKING without importing typing
 if TYPE_CHECKING:
     from kakuri_registry._change import Change
     from kakuri_registry._check import StoreReport, check_store
@@ -165,7 +165,7 @@ _MODULES = {
 _HOMES = {name: module for module, names in _MODULES.items() for name in names}
 
 
-if not TYPE_CHECKING:  # with a __getattr__, type checkers accept every name
+if not TYPE_CHECKING:  # hidden: with it, type checkers accept any name
 
     def __getattr__(name: str) -> object:
         if name in kakuri_workload.__all__:
@@ -180,7 +180,7 @@ if not TYPE_CHECKING:  # with a __getattr__, type checkers accept every name
 
 
 def _publish() -> None:
-    """Bind the names of each loaded module here; tracebacks show the public name."""
+    """Bind the names of each loaded module here, so that tracebacks show the public name."""
     for name, home in _HOMES.items():
         value = getattr(modules.get(f"{__name__}.{home}"), name, None)
         if value is not None:

@@ -68,7 +68,7 @@ class ChangePublisher(RegistryReader):
 
         Raises:
             RuntimeError: The registry already has a subscriber.
-            TypeError: An argument is of another type.
+            TypeError: An argument has the wrong type.
         """
         if on_change is not None and not callable(on_change):
             raise TypeError(f"expected a function as on_change, got {on_change!r:.80}")

@@ -81,7 +81,7 @@ class WorkloadRegistry(ChangePublisher):
         Raises:
             DuplicateWorkload: A workload has this id already.
             RegistryFull: The registry has `max_workloads` workloads.
-            TypeError: It is not a Workload, or its id, a label or `now` is of a wrong type.
+            TypeError: It is not a Workload, or its id, a label or `now` has the wrong type.
         """
         check_workload(workload)
         if workload.id in self._entries:
@@ -116,7 +116,7 @@ class WorkloadRegistry(ChangePublisher):
         Raises:
             UnknownWorkload: No workload has this id.
             IllegalTransition: The state machine has no transition to the state.
-            TypeError: An argument is of another type.
+            TypeError: An argument has the wrong type.
 
         Example:
             registry.update("web", Run(WorkloadState.RUNNING, address="10.0.0.2"), now=time.time())

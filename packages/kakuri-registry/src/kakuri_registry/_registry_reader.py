@@ -91,7 +91,7 @@ class RegistryReader:
             limit: The largest number of snapshots.
 
         Raises:
-            TypeError: An argument is of another type.
+            TypeError: An argument has the wrong type.
             ValueError: The limit is not from 1 to MAX_PAGE.
         """
         _check_page(state, label, after, limit)
@@ -134,7 +134,7 @@ class RegistryReader:
             limit: The largest number of workloads.
 
         Raises:
-            TypeError: An argument is of another type.
+            TypeError: An argument has the wrong type.
             ValueError: The limit is not from 1 to MAX_PAGE.
         """
         _check_limit(limit)

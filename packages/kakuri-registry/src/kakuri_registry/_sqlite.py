@@ -100,7 +100,7 @@ class SQLiteStore:
             StoreFull: There is no room to create it.
             StoreFailed: The directory is open to other users, the database belongs to another
                 application, or the system failed.
-            TypeError: An argument is of another type.
+            TypeError: An argument has the wrong type.
             ValueError: The reserve is negative.
         """
         check_count(reserve, "reserve")

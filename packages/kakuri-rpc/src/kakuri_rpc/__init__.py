@@ -71,7 +71,7 @@ from kakuri_rpc._requests import (
 )
 from kakuri_rpc._version import __version__
 
-TYPE_CHECKING = False  # as type checkers know it, without the import of typing
+TYPE_CHECKING = False  # typing.TYPE_CHECKING without importing typing
 if TYPE_CHECKING:
     from kakuri_rpc._call import Call
     from kakuri_rpc._call_metrics import CallMetrics
@@ -161,7 +161,7 @@ _HOMES = {
 """The modules of the names that are imported late."""
 
 
-if not TYPE_CHECKING:  # with a __getattr__, type checkers accept every name
+if not TYPE_CHECKING:  # hidden: with it, type checkers accept any name
 
     def __getattr__(name: str) -> object:
         if name not in _HOMES:
@@ -172,7 +172,7 @@ if not TYPE_CHECKING:  # with a __getattr__, type checkers accept every name
 
 
 def _publish(name: str, value: object) -> None:
-    """Bind a name here; tracebacks show where users import it from."""
+    """Bind a name here, so that tracebacks show the public name."""
     globals()[name] = value
     if hasattr(value, "__qualname__") and value.__module__.startswith(f"{__name__}."):
         value.__module__ = __name__

@@ -80,7 +80,7 @@ class AgentClient:
 
         Raises:
             kakuri_tcp.EndpointError: The text is not an endpoint.
-            TypeError: An argument is of another type.
+            TypeError: An argument has the wrong type.
             ValueError: The timeout is not above 0.
         """
         self._endpoint = Endpoint.of(endpoint)

@@ -1,3 +1,3 @@
-"""The version of this distribution, in the one place that states it."""
+"""The version of this distribution, defined only here."""
 
 __version__ = "0.1.0"

@@ -1,7 +1,7 @@
 """Endpoints, servers, clients and line framing over TCP and Unix sockets.
 
-Most names are imported when they are first used, so that `kakuri_tcp.blocking` does without an
-event loop, and without TLS where it is not used.
+Most names are imported on first use, so that a program that only uses `kakuri_tcp.blocking` never
+loads asyncio, nor `ssl` unless it uses TLS.
 """
 
 from importlib import import_module
@@ -34,7 +34,7 @@ from kakuri_tcp._errors import (
     WriteTimeout,
 )
 
-TYPE_CHECKING = False  # as type checkers know it, without the import of typing
+TYPE_CHECKING = False  # typing.TYPE_CHECKING without importing typing
 if TYPE_CHECKING:
     from kakuri_tcp._connect import connect
     from kakuri_tcp._connection import Connection
@@ -131,7 +131,7 @@ _HOMES = {
 }
 
 
-if not TYPE_CHECKING:  # with a __getattr__, type checkers accept every name
+if not TYPE_CHECKING:  # hidden: with it, type checkers accept any name
 
     def __getattr__(name: str) -> object:
         if name not in _HOMES:
@@ -142,7 +142,7 @@ if not TYPE_CHECKING:  # with a __getattr__, type checkers accept every name
 
 
 def _publish() -> None:
-    """Bind the names of each loaded module here; tracebacks show the public name."""
+    """Bind the names of each loaded module here, so that tracebacks show the public name."""
     for name in __all__:
         home = modules.get(f"{__name__}.{_HOMES[name]}") if name in _HOMES else modules[__name__]
         value = getattr(home, name) if home is not None else None

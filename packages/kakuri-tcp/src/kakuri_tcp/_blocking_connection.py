@@ -18,12 +18,12 @@ times out too early or raises OverflowError."""
 
 
 def socket_timeout(seconds: float | None) -> float | None:
-    """Return the nearest timeout that a socket accepts; None stays None."""
+    """Return the nearest timeout that a socket accepts; None for None."""
     return None if seconds is None else max(_MIN_TIMEOUT, min(seconds, _MAX_TIMEOUT))
 
 
 class LineReader:
-    """A reader of the lines of a connection; made by `Connection.reader`."""
+    """Reads lines from a connection; created by `Connection.reader`."""
 
     def __init__(self, connection: "Connection", *, limit: int = _LINE_LIMIT) -> None:
         """Create a reader for lines of at most `limit` bytes, without their end."""
@@ -39,7 +39,7 @@ class LineReader:
         Raises:
             LineTooLong: The next line is longer than the limit.
             IncompleteLine: The stream ended inside a line.
-            TimeoutError: The connection's timeout passed; the next call continues the line.
+            TimeoutError: The connection's timeout passed. The next call continues the same line.
         """
         while (line := self._decoder.next_line()) is None and not self._has_ended:
             if data := self._connection.receive():
@@ -62,7 +62,7 @@ class Connection:
     """
 
     def __init__(self, connected: socket.socket, peer: str) -> None:
-        """Wrap a connected socket, which the connection closes."""
+        """Wrap a connected socket; closing the connection closes the socket."""
         self.peer = peer
         self._socket = connected
 
@@ -77,14 +77,15 @@ class Connection:
         self.close()
 
     def reader(self, *, limit: int = _LINE_LIMIT) -> LineReader:
-        """Return a reader of this connection's lines; a connection can have one reader."""
+        """Return a reader for this connection's lines; create only one for each connection."""
         return LineReader(self, limit=limit)
 
     def receive(self) -> bytes:
         """Wait for data and return it; empty at the end of the stream.
 
         Raises:
-            ConnectionLost: TLS ended without close_notify, as if an attacker cut the connection.
+            ConnectionLost: TLS ended without close_notify, so an attacker may have truncated the
+                data.
             TimeoutError: The connection's timeout passed.
         """
         return self._socket.recv(_READ_SIZE)
@@ -92,7 +93,7 @@ class Connection:
     def receive_available(self) -> bytes | None:
         """Return data that has arrived, without waiting; empty at the end of the stream.
 
-        The timeout of later calls is 0 then.
+        Sets the timeout of later calls to 0.
 
         Returns:
             The data, or None if there is none.
@@ -106,40 +107,41 @@ class Connection:
     def has_input(self) -> bool:
         """Return whether data or the end of the stream has arrived, without waiting.
 
-        Over TLS, that may be a message of TLS itself, and `receive` waits nevertheless.
+        Over TLS, the input may be a TLS record without application data; `receive` then still
+        waits.
         """
         poller = select.poll()
         poller.register(self._socket, select.POLLIN)
         return bool(poller.poll(0))
 
     def send(self, data: bytes) -> None:
-        """Send data, and wait until the system has accepted all of it."""
+        """Send data, and wait until the kernel has accepted all of it."""
         self._socket.sendall(data)
 
     def send_some(self, data: bytes) -> int:
-        """Send the beginning of data; return how many bytes the system has accepted, at least one.
+        """Send as much data as the kernel accepts, at least one byte, and return how much.
 
         Raises:
-            TimeoutError: The system accepted nothing; the next call may send the same data.
+            TimeoutError: The kernel accepted nothing; it is safe to send the same data again.
         """
         return self._socket.send(data)
 
     def outstanding(self) -> "Outstanding":
         """Return how many sent bytes the peer has received, and how many it has not.
 
-        A peer that has progressed since an earlier measurement reads, even if the system accepts no
-        more data for a long time.
+        Compare two measurements to tell a slow peer from a stuck one: a slow peer keeps receiving
+        even while the kernel accepts no more data.
         """
         from kakuri_tcp._kernel import outstanding_on  # noqa: PLC0415 (few peers are that slow)
 
         return outstanding_on(self._socket)
 
     def send_line(self, line: bytes) -> None:
-        """Send a line, and its end.
+        """Send a line, followed by a line feed.
 
         Raises:
             ValueError: The line contains a line feed, or ends with a carriage return, which the
-                peer would take for a part of the end.
+                peer would strip as part of the line ending.
         """
         if b"\n" in line or line[-1:] == b"\r":
             raise ValueError(f"expected a line without its end, got {line[-80:]!r}")
@@ -153,9 +155,9 @@ class Connection:
         self._socket.settimeout(socket_timeout(seconds))
 
     def send_eof(self) -> None:
-        """End this side's stream; the peer may still send."""
+        """Close the sending side; the peer may still send."""
         self._socket.shutdown(socket.SHUT_WR)
 
     def close(self) -> None:
-        """Close the connection; may be called again."""
+        """Close the connection. Closing again has no effect."""
         self._socket.close()

@@ -11,14 +11,14 @@ from kakuri_tcp._tls import tls_for
 
 
 class TLSConnection(Connection):
-    """A connection whose stream is encrypted."""
+    """A connection over TLS."""
 
     def __init__(self, connected: ssl.SSLSocket, peer: str) -> None:
         super().__init__(connected, peer)
         self._tls_socket = connected
 
     def receive(self) -> bytes:
-        """Wait for data and return it; as `Connection.receive`."""
+        """Wait for data and return it; see `Connection.receive`."""
         try:
             return super().receive()
         except ssl.SSLWantReadError as error:
@@ -27,19 +27,19 @@ class TLSConnection(Connection):
             raise ConnectionLost(f"{self.peer} closed TLS without close_notify") from error
 
     def has_input(self) -> bool:
-        """Return whether data or the end of the stream has arrived; as `Connection.has_input`."""
+        """Return whether data or the end of the stream has arrived; see `Connection.has_input`."""
         return bool(self._tls_socket.pending()) or super().has_input()
 
 
 class TLSOpener:
-    """Makes TLS connections of connected sockets; its settings are checked before one connects."""
+    """Opens TLS connections over connected sockets; checks its settings before any connection."""
 
     def __init__(self, endpoint: Endpoint, tls: Any) -> None:
         """Read the files of the settings. Raises EndpointError, TLSSettingsError, TypeError."""
         self._context, self._server_name = tls_for(endpoint, tls)
 
     def open(self, connected: socket.socket, peer: str) -> Connection:
-        """Return the connection after a handshake; the socket is closed if it fails."""
+        """Perform the handshake and return the connection; close the socket if it fails."""
         assert self._context is not None  # the endpoint's scheme is "tls"
         try:
             wrapped = self._context.wrap_socket(

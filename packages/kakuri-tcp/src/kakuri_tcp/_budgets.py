@@ -7,10 +7,10 @@ _Holder = TypeVar("_Holder", bound=Hashable)
 
 
 class SharedBudget(Generic[_Holder]):
-    """The bytes that each connection holds, and which ones to close if the total is too large.
+    """Counts the bytes that each connection holds, and picks the ones to close above the limit.
 
-    Those that hold the most for the longest time are closed first: an honest peer sends or reads a
-    large message in a moment, a peer that wants to occupy memory holds it.
+    The connections that hold the most bytes for the longest time are closed first: an honest peer
+    finishes a large message quickly, an attacker who wants to tie up memory does not.
 
     Attributes:
         limit: Bytes for all connections together.

@@ -1,4 +1,4 @@
-"""Connecting to an endpoint, with one error for everything that can go wrong."""
+"""Connecting to an endpoint; every failure is a ConnectFailed."""
 
 import asyncio
 import contextlib
@@ -23,8 +23,7 @@ C = TypeVar("C", bound=asyncio.BaseProtocol)
 CONNECT_TIMEOUT = 5.0
 """Seconds for a connection to be established, by default."""
 
-# Seconds between attempts while the backlog of a Unix socket is full: Linux has no way to wait for
-# it.
+# Seconds between attempts while the backlog of a Unix socket is full: Linux can't wait for room.
 _QUEUE_FULL_WAIT = 0.01
 
 
@@ -45,7 +44,7 @@ async def connect(
         connection = await connect("127.0.0.1:9000", Shout, timeout=1.0)
 
     Args:
-        endpoint: Where to connect; the addresses of a host name are tried in their order.
+        endpoint: Where to connect. All addresses of a host name are tried, in resolver order.
         factory: Creates the connection, or another asyncio protocol.
         timeout: Seconds for name resolution, connecting and the TLS handshake together.
         tls: For the scheme "tls": which servers to trust, and the client's certificate. By
@@ -54,14 +53,14 @@ async def connect(
             this process; None to check only servers of Unix sockets, and not those on loopback.
 
     Returns:
-        What `factory` returned, connected.
+        The connected object that `factory` created.
 
     Raises:
         ConnectFailed: The endpoint could not be reached; names it and the reason.
         UntrustedServer: The server on this machine runs as another user.
         TLSSettingsError: A file of the TLS settings can't be used.
         EndpointError: The text is not an endpoint, or `tls` is given for another scheme.
-        TypeError: An argument is of another type.
+        TypeError: An argument has the wrong type.
         ValueError: The timeout is NaN.
     """
     endpoint = Endpoint.of(endpoint)

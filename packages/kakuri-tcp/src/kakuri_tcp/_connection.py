@@ -45,25 +45,26 @@ class Connection(Readable):
         async with await listen("127.0.0.1:0", Echo) as server:
             ...
 
-    A subclass implements `data_received(data)`, which asyncio calls directly, and if it needs them
-    `opened`, `receive_eof`, `writing_paused`, `writing_resumed`, `drain`, `idle` and `closed`. It
-    calls `super().__init__()`, and sets `made_progress = True` whenever the peer has advanced the
-    exchange. The subclass decides what counts: a peer that sends single bytes and never completes
-    anything still meets the idle timeout.
+    A subclass implements `data_received(data)`, which asyncio calls directly. It may override
+    `opened`, `receive_eof`, `writing_paused`, `writing_resumed`, `drain`, `idle` and `closed`. Its
+    `__init__` calls `super().__init__()`. It sets `made_progress = True` whenever the peer has
+    advanced the exchange, which restarts the idle timeout. The subclass decides what counts as
+    progress, so that a peer that trickles bytes without completing anything still times out.
 
     A protocol with expensive requests calls `process()` in `data_received` and does the work in
     `work()`, so that connections take turns when the event loop is busy.
 
-    All methods are called in the event loop's thread. `close`, `close_lingering` and `abort` may be
-    called at any time and again; `closed` is called exactly once, at the end.
+    Call all methods in the event loop's thread. `close`, `close_lingering` and `abort` may be
+    called at any time and any number of times; `closed` is called exactly once, at the end.
 
     Attributes:
         peer: The other end, as text for logs.
         uid: The user of this machine who connected, in a server; None if that is not known.
-        limits: The server's limits; on the client's side, the default ones.
-        write: Sends bytes in order, without waiting; bytes after the end are dropped.
+        limits: The server's limits; the default limits in a client.
+        write: Sends bytes in order, without waiting. Bytes written after the connection has ended
+            are dropped.
         made_progress: Whether the peer made progress since the last sweep.
-        is_writing_paused: The peer reads too slowly; produce nothing more for now.
+        is_writing_paused: Whether the peer reads too slowly; if so, produce nothing more for now.
         context: The context (contextvars) of the call that started the server. Copy it for each
             request, and run the application's code for the request in the copy.
         turns: The server's turns; when `turns.slice_left()` is 0 or less, this connection's slice
@@ -145,40 +146,40 @@ class Connection(Readable):
         """Handle the start of the connection."""
 
     def receive_eof(self) -> None:
-        """Handle the end of the peer's stream; closes unless overridden.
+        """Handle the end of the peer's stream; the default closes the connection.
 
-        Over TCP and Unix sockets, replies can still be written, and an override has to close the
-        connection. Over TLS, it closes when this returns.
+        Over TCP and Unix sockets, an override may still write replies and then has to close the
+        connection. Over TLS, the connection closes as soon as this method returns.
         """
         self.close()
 
     def writing_paused(self) -> None:
-        """Handle a peer that reads too slowly: stop producing."""
+        """Stop producing output, because the peer reads too slowly."""
 
     def writing_resumed(self) -> None:
-        """Handle a peer that has caught up: continue to produce."""
+        """Resume producing output, because the peer has caught up."""
 
     def drain(self) -> None:
-        """Complete the requests in progress, then close; closes at once unless overridden."""
+        """Complete the requests in progress, then close; the default closes immediately."""
         self.close()
 
     def idle(self) -> None:
-        """Handle the idle timeout; closes unless overridden."""
+        """Handle the idle timeout; the default closes the connection."""
         self.close_with(IdleTimeout(f"no progress within {self.limits.idle_timeout:g} s"))
 
     def discard_input(self, fault: ConnectionFault) -> None:
-        """Drop unprocessed input, and close with `fault`; aborts unless overridden.
+        """Drop unprocessed input, and close with `fault`; the default aborts.
 
         The server calls this when its connections together hold too much. An override may send a
-        last reply and call `close_lingering`, which an abort would destroy.
+        last reply, which an abort would destroy, and call `close_lingering`.
         """
         self.abort(fault)
 
     def refuse(self, fault: ConnectionFault) -> None:
-        """Close a connection that the server refuses, with `fault`; aborts unless overridden.
+        """Close a connection that the server refuses, with `fault`; the default aborts.
 
-        The server calls this in place of reading, right after `opened`, for a client whose user may
-        not connect (ForbiddenUser). An override may send a reply and call `close_lingering`.
+        The server calls this right after `opened`, instead of reading, if the client's user may not
+        connect (ForbiddenUser). An override may send a reply and call `close_lingering`.
         """
         self.abort(fault)
 
@@ -193,9 +194,9 @@ class Connection(Readable):
         """
 
     def unprocessed(self) -> int:
-        """Return the number of received bytes that are not processed yet; 0 unless overridden.
+        """Return the number of received bytes that are not processed yet; the default returns 0.
 
-        Call `account` whenever it has changed.
+        Call `account` whenever the number has changed.
         """
         return 0
 
@@ -206,14 +207,14 @@ class Connection(Readable):
 
     @property
     def is_busy(self) -> bool:
-        """Whether the peer waits for this side; then it is not closed to make room."""
+        """Whether the peer is waiting for this side; if so, it is not closed to make room."""
         return self.unsent > 0
 
     def sweep(self, now: float) -> None:
         """Enforce the timeouts at `now`, in seconds of `time.monotonic`.
 
-        An override may add timeouts, or set `made_progress` while the peer waits for this side; it
-        calls `super().sweep(now)`.
+        An override may check timeouts of its own, or set `made_progress` while the peer waits for
+        this side; it then calls `super().sweep(now)`.
         """
         if self._closing_since is not None or self.is_writing_paused:
             measured = self.outstanding()
@@ -242,7 +243,7 @@ class Connection(Readable):
 
     @property
     def unsent(self) -> int:
-        """The number of written bytes that the system has not accepted yet."""
+        """The number of written bytes that the kernel has not accepted yet."""
         return 0 if self._transport is None else self._transport.get_write_buffer_size()
 
     def outstanding(self) -> Outstanding:
@@ -250,7 +251,7 @@ class Connection(Readable):
         return outstanding(self._transport)
 
     def process(self) -> None:
-        """Call `work` now, or in a later turn of the event loop if this turn's time is used up."""
+        """Call `work` now, or in a later turn of the event loop if this turn's time has run out."""
         self.turns.process(self)
 
     def process_later(self) -> None:
@@ -260,8 +261,8 @@ class Connection(Readable):
     def account(self) -> int:
         """Report the number of unprocessed bytes to the server, and return it.
 
-        If the server's connections together hold too much, it stops reading from this one or closes
-        it.
+        If the server's connections together hold too much, the server stops reading from this
+        connection or closes it.
         """
         size = self.unprocessed()
         if size != self._held and self._shared is not None and not self.is_closing:
@@ -284,7 +285,7 @@ class Connection(Readable):
             self.resume_for(BY_TURNS)
 
     def close(self) -> None:
-        """Close after sending what was written; abort after `write_timeout` without a read."""
+        """Close after sending written data; abort if the peer reads nothing for `write_timeout`."""
         if self._transport is not None and self._closing_since is None:
             self._begin_closing()
             self._transport.close()
@@ -295,11 +296,11 @@ class Connection(Readable):
         self.close()
 
     def close_lingering(self) -> None:
-        """Close after sending what was written and reading until the peer ends its stream.
+        """Send all written data, then wait for the peer to end its stream before closing.
 
         Use it after a last reply to a peer that may still be sending: a plain close would reset the
-        connection, and the reset may destroy the reply. Input is dropped, at most `linger_bytes` of
-        it and for at most `linger_timeout`.
+        connection, and the reset could destroy the reply before the peer reads it. Meanwhile, input
+        is read and dropped, up to `linger_bytes` and for up to `linger_timeout`.
         """
         transport = self._transport
         if transport is None or self._closing_since is not None:
@@ -317,10 +318,10 @@ class Connection(Readable):
             transport.resume_reading()
 
     def abort(self, fault: ConnectionFault | None = None) -> None:
-        """Close at once, and drop unsent data.
+        """Close immediately, and drop unsent data.
 
         If data is unsent (`is_sending`), TCP ends with a reset and TLS without close_notify, so
-        that the peer notices that something is missing.
+        that the peer notices the truncation.
         """
         if self._transport is not None:
             if self.is_sending or hides_unsent_data(self._transport):
@@ -392,7 +393,7 @@ class Connection(Readable):
         return fault
 
 
-# For connections of clients, which share nothing.
+# For a client's connections, which share nothing.
 _UNLIMITED: Turns[SharedConnection] = Turns(turn_time=math.inf, slice_time=math.inf)
 
 

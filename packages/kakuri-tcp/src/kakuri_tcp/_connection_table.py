@@ -1,4 +1,4 @@
-"""Connections per peer of a server, and which one is closed to make room for a new one.
+"""A server's connections by peer, and which of them is closed to make room for a new one.
 
 When a peer connects and the table is full, the connection that has been idle for the longest time
 is closed: one of the same peer if that peer is at its limit, otherwise one of the peer with the
@@ -11,7 +11,7 @@ from collections import Counter
 from kakuri_tcp._connection import Connection
 from kakuri_tcp._limits import ServerLimits
 
-# Candidates of one pass over all connections, so that a flood causes few passes.
+# Candidates that one pass over all connections collects, so that a flood causes few passes.
 _CANDIDATES = 256
 
 

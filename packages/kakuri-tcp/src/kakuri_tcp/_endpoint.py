@@ -21,7 +21,7 @@ _FORMS = "HOST:PORT, [IPV6]:PORT, tcp://, tls:// or unix:///PATH"
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """An address to listen on or to connect to.
+    """An address to listen on or connect to.
 
         Endpoint.parse("127.0.0.1:9000")      # also "tcp://…", "tls://…", "[::1]:9000"
         Endpoint.parse("unix:/run/x.sock")    # also "unix:///run/x.sock"
@@ -42,15 +42,16 @@ class Endpoint:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Return the endpoint that a text names.
+        """Parse an endpoint from text.
 
         Args:
             text: `HOST:PORT` or `[IPV6]:PORT`, with or without `tcp://` or `tls://` before it;
                 `unix:///PATH` or `unix:/PATH`.
 
         Raises:
-            EndpointError: The text has none of these forms, or an invalid host, port or path.
-            TypeError: It is not text.
+            EndpointError: The text does not have one of these forms, or the host, port or path is
+                invalid.
+            TypeError: The argument is not a str.
         """
         if not isinstance(text, str):
             raise TypeError(f"expected an endpoint such as '127.0.0.1:9000', got {text!r:.80}")
@@ -80,14 +81,14 @@ class Endpoint:
 
     @classmethod
     def of(cls, value: "Endpoint | str") -> "Endpoint":
-        """Return an endpoint unchanged, or the one that a text names.
+        """Return an endpoint unchanged, or parse it from text.
 
-        Every function of this package that takes an endpoint calls this, so all of them accept
-        text, too.
+        Every function of this package that takes an endpoint calls this, so each of them also
+        accepts text.
 
         Raises:
             EndpointError: The text is not an endpoint.
-            TypeError: The value is neither an endpoint nor text.
+            TypeError: The value is neither an Endpoint nor a str.
         """
         return value if isinstance(value, Endpoint) else cls.parse(value)
 
@@ -96,13 +97,13 @@ class Endpoint:
         """Return the endpoint of a TCP host and port.
 
         Raises:
-            EndpointError: The host is not a name or an address, or the port is out of range.
+            EndpointError: The host is neither a name nor an address, or the port is out of range.
         """
         return cls("tcp", _checked_host(host), _checked_port(port))
 
     @classmethod
     def tls(cls, host: str, port: int) -> Self:
-        """Return the endpoint of TLS over a TCP host and port; raises what `tcp` raises."""
+        """Return the endpoint of TLS over a TCP host and port; raises the same errors as `tcp`."""
         return cls("tls", _checked_host(host), _checked_port(port))
 
     @classmethod
@@ -110,8 +111,8 @@ class Endpoint:
         """Return the endpoint of a Unix socket.
 
         Raises:
-            EndpointError: The path is not absolute, too long for the system, or names an abstract
-                socket, which has no access rights (the class of CVE-2020-15257).
+            EndpointError: The path is relative or too long for the system, or names an abstract
+                socket, which has no permissions (see CVE-2020-15257).
         """
         if not isinstance(path, str):
             raise TypeError(f"expected text as path, got {path!r:.80}")
@@ -142,9 +143,10 @@ class Endpoint:
 
     @property
     def is_loopback(self) -> bool:
-        """Whether only this machine can reach it; a Unix socket counts, `0.0.0.0` does not.
+        """Whether only this machine can reach it. True for a Unix socket, false for `0.0.0.0`.
 
-        Of host names, only `localhost` always names this machine (RFC 6761 section 6.3).
+        The only host name that counts is `localhost`, which always means this machine (RFC 6761
+        section 6.3).
         """
         if self.scheme == "unix":
             return True

@@ -1,4 +1,4 @@
-"""The errors of this package, by what a caller would do about them.
+"""The errors of this package, grouped by what a caller can do about them.
 
     TCPError
     ├── EndpointError        the text is not an endpoint: correct it
@@ -24,7 +24,7 @@
     │   └── IncompleteLine
     └── HandlerFailed        the application's handler raised; the cause is its exception
 
-Each has the nearest builtin as a second base.
+Each class also derives from the nearest builtin exception.
 """
 
 import copyreg
@@ -48,7 +48,7 @@ class TCPError(Exception):
 
 
 class EndpointError(TCPError, ValueError):
-    """A text is not an endpoint, or an endpoint can't be used in this place."""
+    """The text is not a valid endpoint, or this kind of endpoint can't be used here."""
 
 
 class TLSSettingsError(TCPError, ValueError):
@@ -64,7 +64,7 @@ class TLSSettingsError(TCPError, ValueError):
 
 
 class ListenFailed(TCPError, OSError):
-    """An endpoint could not be listened on.
+    """Listening on an endpoint failed.
 
     Attributes:
         endpoint: The endpoint, as text.
@@ -94,10 +94,10 @@ class ConnectFailed(RequestNotSent, ConnectionError):
 
 
 class UntrustedServer(ConnectFailed):
-    """A server of this machine is neither root's nor this user's; nothing was sent to it.
+    """A server on this machine runs as an untrusted user; nothing was sent to it.
 
     Attributes:
-        uid: The server's user.
+        uid: The user that the server runs as.
     """
 
     def __init__(self, endpoint: str, uid: int) -> None:
@@ -122,7 +122,7 @@ class TooManyRequests(RequestNotSent):
 
 
 class ClientClosed(RequestNotSent):
-    """A request was made with a client that its owner had closed."""
+    """The client was closed before the request was sent."""
 
 
 class RequestLost(TCPError, ConnectionError):
@@ -144,7 +144,7 @@ class RequestTimeout(TCPError, TimeoutError):
 
     Attributes:
         endpoint: The endpoint, as text.
-        timeout: The seconds that were allowed.
+        timeout: The timeout in seconds.
     """
 
     def __init__(self, endpoint: str, timeout: float) -> None:
@@ -162,9 +162,9 @@ class ConnectionLost(ConnectionFault, ConnectionError):
 
 
 class UnrequestedLine(ConnectionLost):
-    """The peer of a line client sent a line without a request, such as why it refuses the client.
+    """A server sent a line before any request, for example to say why it refuses the client.
 
-    It is the cause of the errors of requests that were about to be sent.
+    Requests that were about to be sent fail with this error as their cause.
 
     Attributes:
         line: The line, without its end.
@@ -185,7 +185,7 @@ class WriteTimeout(ConnectionFault, TimeoutError):
 
 
 class Overloaded(ConnectionFault):
-    """A server closed the connection because its connections together used too much.
+    """A server closed the connection because its connections together used too many resources.
 
     Attributes:
         limit: The name of the exceeded limit of ServerLimits, or "shed" after `Server.shed`.
@@ -212,11 +212,11 @@ class ForbiddenUser(ConnectionFault, PermissionError):
 
 
 class UnexpectedProtocol(ConnectionFault, ValueError):
-    """A connection began with a byte that the server's protocol does not begin with.
+    """The first byte of a connection belongs to another protocol.
 
     Attributes:
         expected: The allowed first bytes.
-        got: The byte that came.
+        got: The byte that was received.
     """
 
     def __init__(self, expected: bytes, got: bytes) -> None:
@@ -233,7 +233,7 @@ class LineTooLong(LineError):
     """A line is longer than the limit.
 
     Attributes:
-        limit: Bytes that a line may have, without its end.
+        limit: Maximum length of a line in bytes, without its end.
     """
 
     def __init__(self, limit: int) -> None:
@@ -245,7 +245,7 @@ class IncompleteLine(LineError):
     """The stream ended inside a line.
 
     Attributes:
-        size: Bytes of the line that were received.
+        size: Number of bytes of the line that were received.
     """
 
     def __init__(self, size: int) -> None:

@@ -31,7 +31,7 @@ class Outstanding(NamedTuple):
 
 
 def outstanding(transport: "asyncio.Transport | None") -> Outstanding:
-    """Measure a transport; nothing is outstanding if there is none."""
+    """Measure a transport; nothing is outstanding for None."""
     if transport is None:
         return Outstanding(0, 0)
     queued, received = outstanding_on(transport.get_extra_info("socket"))
@@ -81,9 +81,9 @@ def _acknowledged(connected: Any) -> int:
 def hides_unsent_data(transport: "asyncio.BaseTransport") -> bool:
     """Return whether a TLS transport holds unsent data that its write buffer does not show.
 
-    The buffer of the transport is empty once the data is encrypted. Many peers accept the end of
-    the stream without close_notify (SSL_OP_IGNORE_UNEXPECTED_EOF, which Python sets), and would
-    not notice that something is missing.
+    The buffer of the transport is empty once the data is encrypted. Many peers accept a stream that
+    ends without close_notify (SSL_OP_IGNORE_UNEXPECTED_EOF, which Python sets), and would not
+    notice the truncation.
     """
     connected = transport.get_extra_info("socket")
     is_tls = transport.get_extra_info("sslcontext") is not None

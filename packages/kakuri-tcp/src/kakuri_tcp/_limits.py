@@ -1,4 +1,4 @@
-"""Limits of servers, each with its unit and its reason; checks of arguments."""
+"""The limits of servers, and checks of arguments."""
 
 from collections.abc import Collection
 from dataclasses import dataclass, fields
@@ -15,35 +15,37 @@ class ServerLimits:
     """Limits of any server; times in seconds, sizes in bytes.
 
     Attributes:
-        connections: Open connections. For one more, the connection that has been idle for the
-            longest time is closed, or the new one if all are busy. Below the usual descriptor
-            limit of a service, so that the service reaches its own limit first.
-        connections_per_peer: Open connections of one IPv4 address, one IPv6 /64 or one local user;
-            half of all, so that no peer can use them all. All loopback addresses count as one
-            peer, unless the server checks their users (`LocalAccess.uids`).
-        reserved_connections: Connections kept for peers that have none yet, so that peers with
-            many can't keep a new peer out; at most an eighth of `connections`.
-        idle_timeout: Seconds without progress by the peer; frees the memory of forgotten
-            connections.
+        connections: Open connections. When the limit is reached, a new connection replaces the one
+            that has been idle for the longest time, or is closed itself if all others are busy. The
+            default is below the usual descriptor limit of a service, so that this limit applies
+            first.
+        connections_per_peer: Open connections of one IPv4 address, one IPv6 /64 or one local user.
+            By default half of `connections`, so that no peer can take all of them. All loopback
+            addresses count as one peer, unless the server checks their users (`LocalAccess.uids`).
+        reserved_connections: Connections that only peers without any other connection can use, so
+            that busy peers can't lock out a new one; at most an eighth of `connections`.
+        idle_timeout: Seconds without progress by the peer before its connection is closed; frees
+            the memory of abandoned connections.
         write_timeout: Seconds in which the peer reads nothing while writing is paused or the
             connection is closing. A peer that reads slowly but steadily gets everything.
-        linger_timeout: Seconds to wait after the last reply until the peer stops sending. If a
-            connection is closed earlier, the system sends a reset, which destroys the reply.
-        linger_bytes: Bytes that are dropped meanwhile before the peer is cut off; far more than an
-            honest peer has in flight when the last reply reaches it.
+        linger_timeout: Seconds to wait, after the last reply, for the peer to stop sending. Closing
+            earlier makes the kernel send a reset, which destroys a reply that the peer has not
+            read.
+        linger_bytes: Bytes of input that are dropped during that time before the connection is
+            aborted; far more than an honest peer has in flight when the last reply reaches it.
         handshake_timeout: Seconds for a TLS handshake.
         write_buffer: Unsent bytes above which writing is paused; it resumes at a quarter of them.
-        unfinished_input: Bytes of all connections together that were received and not processed:
-            a few hundred of the largest requests. Above it, connections that hold more than 16 KiB
-            are not read; if that doesn't help within a second, or above 125 % of it, those that
-            hold the most for the longest time are closed.
-        unsent_output: Bytes of all connections together that are written to peers that read too
-            slowly. Above it, those that hold the most for the longest time are aborted. Larger
-            than `unfinished_input` because replies are larger than requests.
-        turn_time: Seconds that all connections together may work in one turn of the event loop;
-            timers and new connections are late by at most that.
+        unfinished_input: Bytes that all connections together have received but not processed: a few
+            hundred of the largest requests. Above the limit, connections that hold more than 16 KiB
+            are not read. If the total stays above it for a second, or exceeds it by 25 %, the
+            connections that hold the most for the longest time are closed.
+        unsent_output: Bytes that all connections together hold for peers that read too slowly.
+            Above the limit, the connections that hold the most for the longest time are aborted.
+            Larger than `unfinished_input` because replies are larger than requests.
+        turn_time: Seconds that all connections together may work in one turn of the event loop, and
+            so the longest delay of timers and new connections.
         slice_time: Seconds that one connection may work while others wait for their turn.
-        backlog: Connections that the kernel holds until they are accepted.
+        backlog: Connections that the kernel queues until they are accepted.
     """
 
     connections: int = 16_384
@@ -68,13 +70,13 @@ class ServerLimits:
     def sweep_interval(self) -> float:
         """Seconds between two checks of all connections: an eighth of the shortest timeout.
 
-        At most 1 s and at least 10 ms. Timeouts are late by at most that.
+        The interval is between 10 ms and 1 s. Timeouts fire late by at most that.
         """
         return interval_of(self.idle_timeout, self.write_timeout)
 
 
 def check_type(name: str, value: object, expected: type) -> None:
-    """Raise TypeError if an argument is of another type."""
+    """Raise TypeError if an argument has the wrong type."""
     if not isinstance(value, expected):
         raise TypeError(f"expected {expected.__name__} as {name}, got {value!r:.80}")
 
@@ -106,7 +108,7 @@ def check_limit(
 def check_timeout(value: object, name: str = "timeout", *, may_be_none: bool = True) -> None:
     """Raise TypeError unless a timeout is a number of seconds, and ValueError if it is NaN.
 
-    One that is negative has passed: callers compute what remains until a deadline.
+    A negative timeout is allowed and has expired: callers pass the time left until a deadline.
     """
     if value is None and may_be_none:
         return

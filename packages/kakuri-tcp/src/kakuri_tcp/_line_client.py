@@ -30,9 +30,9 @@ class LineClient:
         async with LineClient("127.0.0.1:9000") as client:
             first, second = await asyncio.gather(client.request(b"a"), client.request(b"b"))
 
-    It connects with the first request, and again after a connection was lost, with a growing wait
-    after failures. It never repeats a request. Use it in one event loop, and close it or leave its
-    context.
+    It connects on the first request and reconnects after losing the connection, with exponential
+    backoff. It never repeats a request. Use it in one event loop only, and close it or use it as a
+    context manager.
 
     Attributes:
         endpoint: The peer's endpoint.
@@ -51,7 +51,7 @@ class LineClient:
 
         Args:
             endpoint: Where to connect.
-            limits: Limits of lines, requests and time; None for the default ones.
+            limits: Limits of lines, requests and time; None for the defaults.
             tls: For the scheme "tls": which servers to trust, and the client's certificate.
             trusted_uids: Users whose servers on this machine are trusted besides root and the user
                 of this process; None to check only servers of Unix sockets, and not those on
@@ -105,7 +105,7 @@ class LineClient:
 
     @property
     def in_flight(self) -> int:
-        """The number of requests without a reply, including those that are not sent yet."""
+        """The number of requests without a reply, including those not sent yet."""
         return self._waiting + (
             len(self._connection.pending) if self._connection is not None else 0
         )
@@ -113,12 +113,13 @@ class LineClient:
     async def request(self, line: bytes, *, timeout: float = REQUEST_TIMEOUT) -> bytes:
         """Send a line and return the line that answers it.
 
-        Any number of requests may be in flight. If the caller is cancelled, the reply is dropped
-        when it comes.
+        Any number of requests may be in flight at a time. If the caller is cancelled, the reply is
+        dropped when it arrives.
 
         Args:
             line: The request, without its end.
-            timeout: Seconds for everything, connecting included; up to 20 ms late.
+            timeout: Seconds for the whole request, including connecting. It may fire up to 20 ms
+                late.
 
         Returns:
             The reply, without its end.
@@ -126,10 +127,11 @@ class LineClient:
         Raises:
             RequestNotSent: Nothing was sent, so the request may be repeated (ConnectFailed,
                 TooManyRequests, ClientClosed).
-            RequestLost: It was sent, and the connection ended before the reply. It is unknown
-                whether it was carried out.
-            RequestTimeout: It was sent, and no reply came in time. The same applies.
-            TypeError: An argument is of another type.
+            RequestLost: The connection ended after the request was sent and before the reply
+                arrived. It is unknown whether the request was carried out.
+            RequestTimeout: No reply arrived in time. It is unknown whether the request was carried
+                out.
+            TypeError: An argument has the wrong type.
             ValueError: The line is longer than the limit, contains a line feed, or ends with a
                 carriage return; or the timeout is NaN.
             RuntimeError: The client has been used in another event loop.
@@ -146,14 +148,13 @@ class LineClient:
     ) -> bool:
         """Send a line if the connection can take it now; return False if nothing was sent.
 
-        The cheapest way to make a request, for callers that can work with callbacks: no coroutine
-        and no turn of the event loop is between the reply and `receiver`. If the result is False,
-        use `request`.
+        This is the cheapest way to make a request: `receiver` gets the reply directly, without a
+        coroutine or another turn of the event loop. If the result is False, call `request` instead.
 
         Args:
             line: The request, without its end.
-            receiver: Receives the reply, or why there is none.
-            timeout: Seconds for the reply; up to 20 ms late.
+            receiver: Receives the reply, or the error if there is none.
+            timeout: Seconds for the reply. It may fire up to 20 ms late.
 
         Raises:
             TypeError: As for `request`.
@@ -200,9 +201,9 @@ class LineClient:
             self._loop = loop
 
     async def close(self) -> None:
-        """Close the connection. May be called again.
+        """Close the connection. Closing again has no effect.
 
-        Requests without a reply raise RequestLost, or ClientClosed if they were not sent yet.
+        Requests in flight raise RequestLost, or ClientClosed if they were not sent yet.
         """
         self._is_closed = True
         if self._connecting is not None:
@@ -286,7 +287,7 @@ class LineClient:
         if connection.replies:
             self._failures = 0
         else:
-            # A peer that accepts and then closes without a reply counts as down.
+            # A peer that accepts a connection and closes it without a reply counts as down.
             self._last_reason, self._last_fault = connection.reason, connection.fault
             self._back_off()
 
@@ -295,5 +296,5 @@ class LineClient:
 
         wait = min(self.limits.backoff, self.limits.first_backoff * 2**self._failures)
         self._failures = min(self._failures + 1, 30)
-        # Half of the wait is random, so that many clients of one peer don't reconnect together.
+        # Half of the wait is random, so that many clients don't reconnect at the same moment.
         self._not_before = time.monotonic() + wait * uniform(0.5, 1)  # noqa: S311

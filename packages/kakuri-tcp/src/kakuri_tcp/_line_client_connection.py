@@ -1,4 +1,4 @@
-"""One connection of a line client: it matches replies to requests, and enforces deadlines."""
+"""One connection of a line client: matches replies to requests and enforces deadlines."""
 
 import asyncio
 from collections import deque
@@ -21,11 +21,11 @@ from kakuri_tcp._errors import (
 from kakuri_tcp._line_limits import LineClientLimits
 from kakuri_tcp._lines import LineDecoder
 
-# Seconds between two checks of the deadlines while requests are in flight. There is one timer for
-# all: a timer for each would cost more than the rest of a request.
+# Seconds between two checks of the deadlines while requests are in flight. All requests share one
+# timer: a timer for each would cost more than the rest of a request.
 _TICK_SECONDS = 0.02
-# Replies that are handed over in one turn of the event loop, about five milliseconds of work where
-# each is the response to a request. A peer that was late may send thousands together.
+# Replies that are handed over in one turn of the event loop: about five milliseconds of work if
+# each becomes an HTTP response. A peer that was late may send thousands at once.
 _LINES_PER_TURN = 200
 
 
@@ -33,13 +33,13 @@ class ReplyReceiver(Protocol):
     """An object that receives the reply to a request line; its methods must not raise."""
 
     def done(self) -> bool:
-        """Return whether the reply is no longer needed; it is then dropped."""
+        """Return whether the reply is no longer needed and can be dropped."""
 
     def receive(self, line: bytes) -> None:
         """Receive the reply, without its end."""
 
     def fail(self, error: TCPError) -> None:
-        """Receive why there is no reply: RequestLost, RequestTimeout or a RequestNotSent."""
+        """Receive the error instead of a reply: RequestLost, RequestTimeout or a RequestNotSent."""
 
 
 class ReplyFuture(asyncio.Future[bytes]):
@@ -50,12 +50,12 @@ class ReplyFuture(asyncio.Future[bytes]):
         self.set_result(line)
 
     def fail(self, error: TCPError) -> None:
-        """Set the reason why there is no reply as the exception."""
+        """Set the error as the exception."""
         self.set_exception(error)
 
 
 class LineClientConnection(Connection):
-    """A connection that sends request lines, and returns each reply to the oldest request."""
+    """Sends request lines, and hands each reply line to the oldest request without a reply."""
 
     __slots__ = (
         "_decoder", "_endpoint", "_has_backlog", "_is_client_closed", "_is_late", "_is_ticking",
@@ -110,7 +110,7 @@ class LineClientConnection(Connection):
         return str(self.fault or "the peer closed the connection")
 
     def close_with_client(self) -> None:
-        """Close at once because the client is closed, and fail the requests without a reply."""
+        """Close immediately because the client was closed, and fail the requests in flight."""
         self._is_client_closed = True
         self.abort()
 
@@ -238,7 +238,7 @@ class LineClientConnection(Connection):
         self._timer = self.loop.call_later(_TICK_SECONDS, self._tick)
 
     def _tick(self) -> None:
-        """Fail the requests that timed out; close the connection if it is no longer useful."""
+        """Fail requests that timed out, and close the connection if it has stalled or is idle."""
         if self._has_backlog:  # replies have arrived that are not handed over yet
             self._timer = self.loop.call_later(_TICK_SECONDS, self._tick)
             return

@@ -1,4 +1,4 @@
-"""Limits of line servers and line clients, each with its unit and its reason.
+"""The limits of line servers and line clients.
 
 They have a module of their own because a blocking client needs neither.
 """
@@ -15,10 +15,11 @@ class LineServerLimits(ServerLimits):
     Attributes:
         line: Bytes of a line, without its end.
         line_timeout: Seconds from the first byte of a line to its end; bounds how long a peer that
-            sends single bytes holds a buffer.
-        requests_in_flight: Requests of one connection without a reply; above it, reading pauses.
-        requests_in_flight_of_all: The same of all connections together, because each is a task of
-            some kilobytes; above it, each connection may have four.
+            trickles bytes can hold a buffer.
+        requests_in_flight: Requests of one connection without a reply; at the limit, reading
+            pauses.
+        requests_in_flight_of_all: The same for all connections together, because each request is a
+            task of several kilobytes. At this limit, each connection may still have four.
     """
 
     line: int = 1_048_576
@@ -38,16 +39,17 @@ class LineClientLimits:
 
     Attributes:
         line: Bytes of a request or a reply, without its end.
-        requests_in_flight: Requests without a reply, those that are not sent yet included.
+        requests_in_flight: Requests without a reply, including those not sent yet.
         unsent: Bytes written in one turn of the event loop before further requests wait.
-        connect_timeout: Seconds for connecting, the wait between attempts included; while the peer
-            is down, a request fails within that.
+        connect_timeout: Seconds for connecting, including the wait between attempts. While the peer
+            is down, requests fail within this time.
         first_backoff: Seconds to wait after the first failure; doubled after each further one.
         backoff: The longest wait between two attempts to connect.
         idle_timeout: Seconds without requests after which the connection is closed; shorter than a
-            server's, so that no request meets a connection that the server is just closing.
-        stall_timeout: Seconds without any reply, while the oldest request has timed out, after
-            which the connection is closed.
+            server's idle timeout, so that no request is sent just as the server closes the
+            connection.
+        stall_timeout: Seconds without any reply, after the oldest request has timed out, until the
+            connection is closed.
     """
 
     line: int = 1_048_576

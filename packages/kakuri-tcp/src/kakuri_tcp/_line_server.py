@@ -34,7 +34,7 @@ async def listen_lines(
     tls: ServerTLS | None = None,
     local_access: LocalAccess | None = None,
 ) -> Server:
-    r"""Listen on an endpoint, and answer every line with a line.
+    r"""Listen on an endpoint, and answer every request line with a reply line.
 
         def handler(line: bytes) -> bytes | Awaitable[bytes]:
             return line.upper() if line.isascii() else translate(line)
@@ -48,39 +48,38 @@ async def listen_lines(
 
     Args:
         endpoint: Where to listen.
-        handler: Called with each line without its end, or with what `parse` returned for it;
-            returns the reply without its end, or an awaitable of it. To refuse a line and close the
-            connection, it raises a LineError before it returns. Any other exception is a fault of
-            the handler: it is logged, and closes the connection too.
-        limits: Limits of connections and lines; None for the default ones.
-        on_fault: Returns the last reply before the connection closes, or None for none. Called
-            with LineTooLong, IncompleteLine, the handler's LineError, HandlerFailed, or
+        handler: Called with each line without its end, or with the result of `parse` for it;
+            returns the reply without its end, or an awaitable of it. To reject a line and close the
+            connection, it raises a LineError synchronously. Any other exception is logged as a bug
+            in the handler and also closes the connection.
+        limits: Limits of connections and lines; None for the defaults.
+        on_fault: Returns the last reply before the connection closes, or None to send none. Called
+            with LineTooLong, IncompleteLine, the handler's LineError, HandlerFailed or
             ForbiddenUser.
-        encode: Called with each reply of the handler that is neither bytes nor an awaitable, just
-            before it is written; returns its bytes. The calls for replies that are written together
-            follow one another, which is faster. It must not raise; if it does, the connection is
-            aborted. Use it for small replies: until they are encoded, each counts as 256 bytes of
-            `limits.write_buffer`.
-        encode_result: Called with the done future of an awaitable when its reply is due; returns
-            the reply, and raises nothing. By default, the future's result is the reply.
-        parse: Called with each line before the handler, outside of the line's context. A few lines
+        encode: Called with each reply that is neither bytes nor an awaitable, just before it is
+            written; returns the bytes. Replies that are written together are encoded in a row,
+            which is faster. It must not raise; if it does, the connection is aborted. Use it for
+            small replies: until it is encoded, each counts as 256 bytes of `limits.write_buffer`.
+        encode_result: Called with the completed future of an awaitable when its reply is due;
+            returns the reply and must not raise. By default, the reply is the future's result.
+        parse: Called with each line before the handler, outside the line's context. Several lines
             that arrived together are parsed before the first of them is handled, so it must not
-            depend on what the handler does. It may raise what the handler may raise: the lines
-            before are answered first, and no later line is parsed.
+            depend on what the handler does. It may raise the same errors as the handler: the lines
+            before are then answered first, and no later line is parsed.
         parse_first: Called instead of `parse` with the first line of each connection; it may be
             stricter. If it raises a LineError, nothing else of the connection is read.
         first_byte: The bytes that a connection may begin with, such as `b"{"` if every line is a
-            JSON object. A connection that begins with another byte speaks another protocol: it is
-            aborted with the fault UnexpectedProtocol, without an answer, and no line of it
+            JSON object. A connection that begins with any other byte speaks another protocol: it is
+            aborted with the fault UnexpectedProtocol and without a reply, and none of its lines
             reaches the handler.
-        tls: As for `listen`.
-        local_access: As for `listen`.
+        tls: See `listen`.
+        local_access: See `listen`.
 
     Raises:
         ListenFailed: The address is in use, not of this machine, or not permitted.
         EndpointError: The text is not an endpoint.
         TLSSettingsError: A file of the TLS settings can't be used.
-        TypeError: An argument is of another type.
+        TypeError: An argument has the wrong type.
     """
     limits = DEFAULT_LINE_SERVER_LIMITS if limits is None else limits
     check_type("limits", limits, LineServerLimits)

@@ -1,11 +1,11 @@
 """One connection of a line server.
 
-Replies keep the order of the requests. The reply of a handler that answers at once costs one call;
-that of an awaitable is queued, and later replies of the connection wait for it.
+Replies keep the order of the requests. A handler that returns bytes costs one call. An awaitable is
+queued, and later replies of the connection wait for it.
 
-Lines are parsed a few at a time before the first of them is handled. Code that runs several times
-in a row stays in the processor's caches, so parsing takes a third less time. For the same reason,
-the replies for `encode` are encoded together, when they are written.
+Several lines are parsed before the first of them is handled. Code that runs several times in a row
+stays in the processor's caches, so parsing takes a third less time. For the same reason, replies
+for `encode` are encoded together, just before they are written.
 """
 
 import asyncio
@@ -38,7 +38,7 @@ _MAX_UNTIMED_LINES = 8
 # together up to this many bytes.
 _LARGE_LINE = 4096
 
-# Assumed size in bytes of a reply that is not encoded yet, for the limit of the write buffer.
+# Bytes that a reply counts against the limit of the write buffer until it is encoded.
 _SMALL_REPLY = 256
 
 # Requests that each connection may have in flight even if all together exceed the limit.
@@ -164,7 +164,7 @@ class LineServerConnection(Connection):
         self.process()
 
     def work(self) -> None:
-        """Write ready replies, answer received lines, and decide whether to continue reading."""
+        """Write replies that are ready, answer received lines, and pause or resume reading."""
         if self.is_closing:
             return
         replies: list[Any] = []
@@ -196,8 +196,8 @@ class LineServerConnection(Connection):
     def _answer_lines(self, replies: list[Any]) -> bool:
         """Answer lines; return whether all of them were answered.
 
-        False if a reply has to be sent, the peer has to read, or other connections have to work
-        first.
+        Return False if a reply has to be sent first, the peer has to read, or other connections are
+        due.
         """
         waiting = self._waiting
         parsed = self._parsed

@@ -4,8 +4,8 @@ A line ends with LF; one CR before it is removed. Nothing else ends a line: neit
 NEL, VT or FS, at which `bytes.splitlines` and `str.splitlines` split.
 
 Every byte is searched once and copied at most three times, however the stream is split: a chunk is
-searched from the end of its last line, later reads wait to become the next chunk, and an incomplete
-line is collected in a growing array.
+searched from the end of its last line, later reads are collected for the next chunk, and an
+incomplete line is collected in a growing array.
 """
 
 from kakuri_tcp._errors import IncompleteLine, LineError, LineTooLong
@@ -43,7 +43,7 @@ class LineDecoder:
 
     @property
     def has_partial_line(self) -> bool:
-        """Whether the beginning of a line is held, once `next_line` has returned None."""
+        """Whether an incomplete line is held; valid once `next_line` has returned None."""
         return bool(self._partial)
 
     @property
@@ -53,12 +53,12 @@ class LineDecoder:
 
     @property
     def buffered(self) -> int:
-        """How many bytes are held."""
+        """The number of bytes held."""
         size = len(self._chunk) - self._start + len(self._partial)
         return size + sum(map(len, self._later)) if self._later else size
 
     def receive_data(self, data: bytes) -> None:
-        """Add the bytes of one read; they are dropped after an error."""
+        """Add received bytes; after an error, they are dropped."""
         if self._error is not None:
             return
         if self._start == len(self._chunk) and not self._later:
@@ -75,8 +75,8 @@ class LineDecoder:
         """Return the next line without its end, or None if it is not complete yet.
 
         Raises:
-            LineTooLong: The next line is longer than the limit; raised as soon as that is certain,
-                before its end has come.
+            LineTooLong: The next line is longer than the limit. Raised as soon as that is certain,
+                even before the line is complete.
             IncompleteLine: The stream ended inside a line.
         """
         while self._error is None:

@@ -20,10 +20,10 @@ _PORT_ATTEMPTS = 8
 
 @dataclass(frozen=True, slots=True)
 class ListeningSockets:
-    """The listening sockets of an endpoint; `listen` accepts them in place of the endpoint.
+    """The listening sockets of an endpoint, which can be passed to `listen` in its place.
 
     Attributes:
-        endpoint: The endpoint with its real port.
+        endpoint: The endpoint, with the actual port.
         sockets: One for each address.
         file: The file of a Unix socket; None in a process that inherited the socket, because the
             process that created the file removes it.
@@ -39,7 +39,7 @@ class ListeningSockets:
 
         Args:
             endpoint: The endpoint that the parent listens on.
-            descriptors: The parent's `descriptors`; the result owns them from now on.
+            descriptors: The parent's `descriptors`, which the result owns from now on.
 
         Raises:
             OSError: A descriptor is not an open socket.
@@ -71,12 +71,13 @@ def open_listening_sockets(
     limits: ServerLimits | None = None,
     local_access: LocalAccess | None = None,
 ) -> list[ListeningSockets]:
-    """Open the sockets for several processes that serve one endpoint together.
+    """Open listening sockets for several processes that share one endpoint.
 
-    Each process gets TCP sockets of its own, and the kernel distributes new connections among them
-    (SO_REUSEPORT, socket(7)). A Unix socket is shared by all, and an idle process accepts. New
-    connections wait in the backlog of a process's sockets until it, or the next process that
-    inherits them, accepts them: keep the sockets open while a process is replaced.
+    Each process gets its own TCP sockets, and the kernel distributes new connections among them
+    (SO_REUSEPORT, socket(7)). A Unix socket is shared by all processes, and whichever is idle
+    accepts. Connections wait in the backlog of a process's sockets until that process, or a
+    successor that inherits the sockets, accepts them: keep the sockets open while you replace a
+    process.
 
     Args:
         endpoint: Where to listen; with port 0, the kernel chooses one port for all.
@@ -85,12 +86,12 @@ def open_listening_sockets(
         local_access: Who may connect to a Unix socket; by default this user and root.
 
     Returns:
-        The sockets of each process. Close all of them at the end; the first one removes the file
-        of a Unix socket.
+        The sockets of each process. Close all of them at the end; closing the first one removes
+        the file of a Unix socket.
 
     Raises:
         ListenFailed: The address is in use, not of this machine, or not permitted.
-        TypeError: An argument is of another type.
+        TypeError: An argument has the wrong type.
         ValueError: The number is below 1.
     """
     check_type("number", number, int)
@@ -101,7 +102,8 @@ def open_listening_sockets(
     local_access = LocalAccess() if local_access is None else local_access
     check_type("limits", limits, ServerLimits)
     check_type("local_access", local_access, LocalAccess)
-    # Without SO_REUSEPORT first: with it, another program of this user could be listening there.
+    # First without SO_REUSEPORT: with it, this would succeed even if another program of this user
+    # already listened there.
     backlog = limits.backlog
     first = open_sockets_blocking(endpoint, backlog, local_access)
     if endpoint.scheme == "unix":

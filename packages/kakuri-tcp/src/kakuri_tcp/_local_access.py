@@ -17,7 +17,8 @@ class LocalAccess:
         group: Name or number of the file's group; None for the default.
         uids: Users who may connect over loopback, besides root and the user of this process; None
             for every user.
-        hint: Text that follows the error of a refused user, such as the option that admits users.
+        hint: Text to append to the error that a refused user gets, such as the name of the option
+            that admits users.
     """
 
     mode: int = 0o600
@@ -29,7 +30,7 @@ class LocalAccess:
         """Check the values.
 
         Raises:
-            TypeError: One is of another type, such as the text "600" as the mode.
+            TypeError: One has the wrong type, such as the str "600" as the mode.
             ValueError: The mode is not from 0 to 0o777, or a number is not that of a user.
         """
         mode: object = self.mode
@@ -48,8 +49,8 @@ class LocalAccess:
     def admits_unix_peer(self, peer: Credentials) -> bool:
         """Return whether the mode permits a peer on a Unix socket.
 
-        The kernel checks the file's mode when a peer connects. This checks the peer again, in case
-        another process has changed the mode.
+        The kernel checks the file's mode when a peer connects. This repeats the check, in case
+        another process has changed the mode since.
         """
         return bool(self.mode & 0o022) or peer.uid in {os.geteuid(), 0}
 

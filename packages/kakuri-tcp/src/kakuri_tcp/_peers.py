@@ -21,12 +21,12 @@ class Peer:
     """The other end of an accepted socket.
 
     Attributes:
-        key: Equal for all sockets that count as one peer: an IPv4 address, an IPv6 /64 (the usual
-            network of one subscriber, RFC 6177), or a local user. Every local process may use all
-            of 127.0.0.0/8, so the loopback addresses of both families are one peer while the user
-            is not known.
-        text: How logs show it.
-        credentials: Who connected to a Unix socket, if the system says so.
+        key: The same for all sockets that count as one peer: an IPv4 address, an IPv6 /64 (the
+            usual network of one subscriber, RFC 6177), or a local user. Any local process can use
+            all of 127.0.0.0/8, so loopback addresses of both families count as one peer unless the
+            user is known.
+        text: The peer as shown in logs.
+        credentials: The process that connected to a Unix socket, if the system reports it.
         is_loopback: Whether it connected to a port of this machine over loopback.
         uid: The user of this machine who connected; None if that is not known.
     """

@@ -29,15 +29,15 @@ class Readable(asyncio.Protocol):
         return self._eof
 
     def pause_reading(self) -> None:
-        """Stop reading until `resume_reading`; may be called at any time and again.
+        """Stop reading until `resume_reading`; may be called at any time, any number of times.
 
-        One more call of `data_received` may follow, with what the event loop has already read.
-        After a call in `opened`, that happens on uvloop only.
+        One more call of `data_received` may follow, with data that the event loop has already read.
+        After a pause in `opened`, that happens on uvloop only.
         """
         self.pause_for(BY_PROTOCOL)
 
     def resume_reading(self) -> None:
-        """Read again; may be called without a pause."""
+        """Resume reading; has no effect if reading is not paused."""
         self.resume_for(BY_PROTOCOL)
 
     def pause_for(self, reason: int) -> None:
@@ -55,10 +55,10 @@ class Readable(asyncio.Protocol):
             transport.resume_reading()
 
     def reading_begins(self) -> None:
-        """Repeat a pause from before the connection was open.
+        """Repeat a pause that was requested before the connection was open.
 
         The event loop starts to read after `connection_made`, even if reading was paused in it:
-        asyncio before Python 3.11.7 in its next callback, uvloop at once.
+        asyncio before Python 3.11.7 in its next callback, uvloop immediately.
         """
         if self._pauses:
             loop = asyncio.get_running_loop()

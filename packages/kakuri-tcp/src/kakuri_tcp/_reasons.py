@@ -1,4 +1,4 @@
-"""Why connecting failed, with the message of the system, TLS or the resolver."""
+"""The reason why connecting failed, from the error of the system, TLS or the resolver."""
 
 import os
 import re

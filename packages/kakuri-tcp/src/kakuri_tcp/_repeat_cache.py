@@ -1,7 +1,7 @@
 """A cache for the results of parsing byte strings that arrive repeatedly, such as requests.
 
-It has nothing to do with TCP. kakuri-http and kakuri-rpc both use it, and this distribution is the
-only one that both depend on.
+It has nothing to do with TCP, but kakuri-http and kakuri-rpc both use it, and this distribution is
+the only one that both depend on.
 """
 
 from collections.abc import Callable
@@ -22,7 +22,7 @@ MAX_SEEN = 16_384
 
 
 class RepeatCache(Generic[V]):
-    """A bounded cache of values by byte strings, for keys that come more than once.
+    """A bounded cache keyed by byte strings, for keys that arrive more than once.
 
         value = cache.find(key)
         if value is None:
@@ -30,11 +30,11 @@ class RepeatCache(Generic[V]):
             if cache.mark_seen(key):
                 cache.add(key, value)
 
-    Many clients repeat their requests, for example to poll a state. Callers add a key when it comes
-    for the second time, so that keys that come once take no room: only their hashes are kept. When
-    the cache is full, a new key replaces one that its hash selects, so that some of the repeated
-    keys are found even if there are more than fit. All users share the values, which must not be
-    changed.
+    Many clients repeat their requests, for example to poll a state. Callers add a key when it
+    arrives for the second time, so that keys that arrive once take no room: only their hashes are
+    kept. When the cache is full, a new key replaces one that its hash selects, so that even with
+    more repeated keys than fit, some of them are found. Values are shared between callers and must
+    not be modified.
 
     Attributes:
         find: Returns the value of a key, or None if it is not cached.
@@ -58,7 +58,7 @@ class RepeatCache(Generic[V]):
     def mark_seen(self, key: bytes) -> bool:
         """Mark a key as seen, and return whether it was seen before.
 
-        Also true if another key with the same hash was seen, because only hashes are kept.
+        Only hashes are kept, so the result is also true if another key with the same hash was seen.
         """
         number = hash(key)
         seen = self._seen

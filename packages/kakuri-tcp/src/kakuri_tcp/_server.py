@@ -39,13 +39,13 @@ _ACCEPTS_PER_TURN = 64  # so that a flood of new connections doesn't starve the 
 
 @dataclass(slots=True)
 class Counters:
-    """Event counts of a server since its start; never reset."""
+    """Counts of events since the server started; never reset."""
 
     accepted: int = 0
-    """Connections that were opened, among them those that only get a refusal."""
+    """Connections that were opened, including those that only receive a refusal."""
     refused: int = 0
-    """Connections that were closed at once: over a limit, or to a Unix socket by a user whom its
-    mode does not admit."""
+    """Connections that were closed immediately: over a limit, or on a Unix socket whose mode does
+    not admit the user."""
     handshakes_failed: int = 0
     idle_timeouts: int = 0
     write_timeouts: int = 0
@@ -54,19 +54,19 @@ class Counters:
     evicted: int = 0
     """Idle connections that were closed to make room for a new one."""
     overloaded: int = 0
-    """Connections that were closed because all of them together used too much, or by `shed`."""
+    """Connections closed because all together used too many resources, or by `shed`."""
     forbidden: int = 0
-    """Connections over loopback of users who may not connect."""
+    """Connections over loopback from users who may not connect."""
 
 
 class Server:
     """A listening endpoint and its connections; returned by `listen`.
 
-    An async context manager that closes the server on exit. To let requests in progress complete,
-    call `drain` before.
+    Use it as an async context manager, which closes the server on exit. To let requests in progress
+    complete, call `drain` first.
 
     Attributes:
-        endpoint: Where it listens, with the real port.
+        endpoint: The endpoint it listens on, with the actual port.
         limits: The limits of its connections.
         counters: Event counts since the start.
     """
@@ -124,8 +124,9 @@ class Server:
     def shed(self) -> None:
         """Abort the connections with the most pending work: half of those that wait for a turn.
 
-        For a watchdog that finds the event loop late. May be called from any thread; it takes
-        effect in the next turn of the loop. `counters.overloaded` counts the connections.
+        Intended for a watchdog that finds the event loop running late. May be called from any
+        thread; takes effect in the next turn of the loop. `counters.overloaded` counts the
+        connections.
 
         Raises:
             RuntimeError: The event loop is closed.
@@ -133,7 +134,7 @@ class Server:
         self._loop.call_soon_threadsafe(self._shared.shed)
 
     async def drain(self, deadline: float) -> int:
-        """Stop accepting, let connections complete their requests in progress, then close.
+        """Stop accepting, let requests in progress complete, then close.
 
         Args:
             deadline: Seconds after which the remaining connections are aborted.
@@ -159,7 +160,7 @@ class Server:
         return aborted
 
     async def close(self) -> None:
-        """Stop listening, and abort every connection; may be called again."""
+        """Stop listening, and abort every connection. Closing again has no effect."""
         self._stop_accepting()
         await self._cancel_openings()
         for connection in self._table.connections:
@@ -222,7 +223,7 @@ class Server:
     def _pause_accepting(self, error: OSError) -> None:
         """Pause until a descriptor is free; open connections are served meanwhile.
 
-        The listener stays readable, so the loop would spin without the pause.
+        The listening socket stays readable, so without the pause the event loop would spin.
         """
         self.counters.accept_failures += 1
         if not self._is_exhausted:
@@ -343,22 +344,22 @@ async def listen(
             await stop.wait()
             await server.drain(10)
 
-    The server listens at every address of a host name; with port 0, at the same port of all. When
-    it is full, an idle connection is closed for a new one; see `ServerLimits.connections`.
+    For a host name, the server listens on every address, and with port 0 on the same port of each.
+    When the server is full, a new connection replaces an idle one; see `ServerLimits.connections`.
 
     Args:
-        endpoint: Where to listen; or sockets that already listen, which the server then owns.
-        factory: Creates the connection for one peer; takes no arguments.
-        limits: Limits of connections, memory and time; None for the default ones.
+        endpoint: Where to listen, or listening sockets, which the server then owns.
+        factory: Called without arguments for each peer; returns its connection.
+        limits: Limits of connections, memory and time; None for the defaults.
         tls: The certificate; required for the scheme "tls", and only allowed for it.
-        local_access: Who on this machine may connect: to a Unix socket by default this user and
-            root, to an address on loopback every user.
+        local_access: Who on this machine may connect. By default, only root and this user may
+            connect to a Unix socket, and every user may connect over loopback.
 
     Raises:
         ListenFailed: The address is in use, not of this machine, or not permitted.
         EndpointError: The text is not an endpoint.
         TLSSettingsError: A file of the TLS settings can't be used.
-        TypeError: An argument is of another type.
+        TypeError: An argument has the wrong type.
     """
     local_access = local_access if local_access is not None else LocalAccess()
     opened: ListeningSockets | None = None

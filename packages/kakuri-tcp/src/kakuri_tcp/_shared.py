@@ -1,4 +1,4 @@
-"""What the connections of a server share: time of the event loop, and memory."""
+"""The resources that a server's connections share: time of the event loop, and memory."""
 
 import contextvars
 from typing import Protocol
@@ -38,7 +38,7 @@ class SharedResources:
 
     Attributes:
         turns: When each connection may work.
-        input: Bytes that were received and are not processed.
+        input: Bytes that were received but not processed.
         output: Bytes that were written to peers that read too slowly.
         in_flight: Requests of all connections without a reply.
         context: The context (contextvars) of the call that started the server.

@@ -18,8 +18,8 @@ _ANY_STATE = 0xFFFFFFFF
 _LOOPBACK_INTERFACE = struct.pack("=I", 1)  # in every network namespace
 _NO_COOKIE = b"\xff" * 8
 
-# What socket() and send() raise without these diagnostics, or where a sandbox forbids them. Any
-# other error, such as one of too many open files, must not make a user unknown.
+# Errors of socket() and send() if the kernel lacks these diagnostics or a sandbox forbids them. Any
+# other error, such as too many open files, must not make a user count as unknown.
 _UNSUPPORTED = {
     errno.EACCES, errno.EAFNOSUPPORT, errno.EPERM, errno.EPROTONOSUPPORT, errno.ESOCKTNOSUPPORT,
 }  # fmt: skip
@@ -59,8 +59,8 @@ def unix_credentials(connected: socket.socket) -> tuple[int, int, int] | None:
 def server_user(connected: socket.socket) -> int | None:
     """Return the user who serves the other end of a connection over loopback.
 
-    That is the owner of the socket that was accepted, or while it waits to be accepted, of the
-    socket that listens: no other process can accept it.
+    That is the owner of the accepted socket. While the connection waits to be accepted, it is the
+    owner of the listening socket, because no other process can accept it.
 
     Returns:
         The user; None if the server has closed its sockets, or if `knows_users` is false.
@@ -86,7 +86,7 @@ def client_user(accepted: socket.socket) -> int | None:
 
 
 def knows_users() -> bool:
-    """Return whether the kernel reports users of sockets at all, by a socket of its own.
+    """Return whether the kernel reports users of sockets at all; tried on a socket of this process.
 
     Raises:
         OSError: The kernel could not be asked.
@@ -98,7 +98,7 @@ def knows_users() -> bool:
 
 
 def _user(local: tuple[Any, ...], remote: tuple[Any, ...] | None = None) -> int | None:
-    """Return the owner of a socket; None if there is no such socket, or no process has it.
+    """Return the owner of a socket; None if it does not exist or no process owns it.
 
     Args:
         local: The socket's own address.

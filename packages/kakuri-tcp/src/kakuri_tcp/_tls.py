@@ -20,8 +20,8 @@ class ServerTLS:
     Attributes:
         certificate: Path of a PEM file with the certificate and its chain.
         key: Path of a PEM file with its private key, if it is not in the same file.
-        client_ca: Path of a PEM file with the authorities of client certificates; if set, peers
-            without such a certificate are refused in the handshake.
+        client_ca: Path of a PEM file with the authorities of client certificates. If set, the
+            handshake fails for clients without a certificate from one of them.
         alpn: Application protocols in order of preference (RFC 7301).
     """
 
@@ -53,7 +53,7 @@ class ClientTLS:
     """TLS settings of a client.
 
     Attributes:
-        ca: Path of a PEM file with the authorities to trust; None for the system's.
+        ca: Path of a PEM file with the authorities to trust; None for those of the system.
         certificate: Path of a PEM file with the client's certificate and its chain.
         key: Path of a PEM file with its private key, if it is not in the same file.
         server_name: The name that the server's certificate must have; None for the endpoint's
@@ -123,7 +123,7 @@ def tls_for(endpoint: Endpoint, tls: Any) -> "tuple[ssl.SSLContext | None, str]"
     """Return the TLS context for an endpoint, if it needs one, and the server's expected name.
 
     Raises:
-        TypeError: The settings are of another type.
+        TypeError: The settings have the wrong type.
     """
     if not isinstance(tls, ClientTLS | None):
         raise TypeError(f"expected ClientTLS as tls, got {type(tls).__name__}")

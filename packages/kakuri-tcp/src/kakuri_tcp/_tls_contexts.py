@@ -1,7 +1,7 @@
 """SSL contexts from TLS settings, in a module that loads OpenSSL only when one is created.
 
-Verification can't be turned off. TLS 1.2 is the oldest version (RFC 8996 deprecates earlier ones);
-the rest are OpenSSL's defaults, which Python limits to forward-secret ciphers.
+Verification can't be turned off. TLS 1.2 is the minimum (RFC 8996 deprecates earlier versions). All
+other settings are OpenSSL's defaults, which Python limits to forward-secret ciphers.
 """
 
 import os
@@ -42,10 +42,10 @@ def client_context(
         TLSSettingsError: A file is missing or invalid.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    # A name in the subject is anything that an authority certifies, such as a user (RFC 9525, 2).
+    # The common name of a subject need not be a host: authorities also certify users (RFC 9525, 2).
     context.hostname_checks_common_name = False
-    # Python makes OpenSSL 3 accept the end of a stream without close_notify; clients have to
-    # know that the connection was cut off.
+    # Python makes OpenSSL 3 accept a stream that ends without close_notify; clients have to notice
+    # the truncation.
     context.options &= ~getattr(ssl, "OP_IGNORE_UNEXPECTED_EOF", 0)
     if ca is None:
         context.load_default_certs()

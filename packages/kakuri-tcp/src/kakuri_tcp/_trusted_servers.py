@@ -26,8 +26,8 @@ def check_server(
     """Check that a server of this machine runs as root, as this user or as a trusted one.
 
     Any user who may create files in a Unix socket's directory can put a server there, and any user
-    can listen on a port that is free. The kernel records the user of both, so that a server can't
-    forge it. What the system doesn't report is not checked, nor are servers elsewhere.
+    can listen on a free port. The kernel records the user in both cases, so a server can't forge
+    it. Servers on other machines, and users that the system doesn't report, are not checked.
 
     Args:
         connected: The client's socket.

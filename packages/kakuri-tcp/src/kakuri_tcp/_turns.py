@@ -1,4 +1,4 @@
-"""Sharing the time of the event loop among the connections of a server.
+"""Shares the time of the event loop among the connections of a server.
 
 While the loop keeps up, a connection works as soon as data arrives: `process` is a direct call and
 one read of the clock. After `turn_time` seconds of work, connections with new data are queued. In
@@ -6,17 +6,18 @@ each turn of the loop, queued connections work for at most `turn_time`, one afte
 for a slice of `slice_time`. Between turns, the loop reads from sockets, accepts connections and
 runs timers.
 
-The connection that has used the least time goes first, as in the start-time fair queueing of
-Goyal, Vin and Cheng (1996), and among equals the one that came last. So a cheap request overtakes
-all expensive ones, even if their cost only shows when they are processed. A connection that
-completes its work within its slice counts as having used less than those that do not, so that an
-ordinary client with many requests is not treated like a flood. Every fourth turn begins with the
-connection that has waited for the longest time, so that each one gets a slice eventually.
+The connection that has used the least time goes first, as in the start-time fair queueing of Goyal,
+Vin and Cheng (1996); among equals, the last to arrive. So a cheap request overtakes all expensive
+ones, even though their cost is only known once they are processed. A connection that completes its
+work within its slice counts as having used less time than one that does not, so that an ordinary
+client with many requests is not treated like a flood. Every fourth turn begins with the connection
+that has waited longest, so that every connection gets a slice eventually.
 
-A slice is not enforced: `Connection.work` has to check `slice_left()` between two requests.
+Slices are cooperative: `Connection.work` has to check `slice_left()` between two requests.
 
-The time counts whether connections worked or the loop waited, because that takes one read of the
-clock instead of two: after a pause, the queue is used once without need, and found empty.
+Elapsed time counts whether connections worked or the loop waited, because that takes one read of
+the clock instead of two. The only effect is that, after a pause, one connection is queued although
+the queue is empty.
 """
 
 import asyncio
@@ -27,8 +28,8 @@ from collections.abc import Callable
 from typing import Generic, Protocol, TypeVar
 
 _OLDEST_EVERY = 4  # turns
-# A connection with more unprocessed bytes than an ordinary request is expected to take longer, by
-# the cost of decoding them.
+# A connection with more unprocessed bytes than an ordinary request is expected to take longer, in
+# proportion to the cost of decoding them.
 _ORDINARY_BYTES = 16_384
 _SECONDS_PER_BYTE = 1e-7
 _SECONDS_PER_TASK = 1e-4
@@ -86,8 +87,8 @@ class Turns(Generic[_Worker]):
         self._used: dict[_Worker, float] = {}  # seconds since the time is contended
         self._number = 0
         # The used time of the last connection that was chosen because it had used the least. One
-        # that was chosen because it had waited longest may have used far more; new arrivals must
-        # not be queued after all that have used less than that.
+        # that was chosen because it had waited longest may have used far more, and new arrivals
+        # must not be queued after every connection that has used less than that one.
         self._virtual_time = 0.0
 
     def __repr__(self) -> str:
@@ -150,8 +151,8 @@ class Turns(Generic[_Worker]):
     def expect(self, size: int) -> None:
         """Count the expected time of a task that was started in `work`.
 
-        A task's first step runs in the next turn of the loop. Without this, any number of tasks
-        would be started in one turn, and run in the next one.
+        A task's first step runs in the next turn of the loop. Without this, one turn could start
+        any number of tasks, all of which would run in the next.
 
         Args:
             size: Bytes that the task is going to process.
@@ -226,8 +227,8 @@ class Turns(Generic[_Worker]):
             ended = self.clock()
             used += ended - now + self._expected
             if not self._runs_again:
-                # It completed its work within its slice, so it stays ahead of all that do not, and
-                # after those of its kind that have used less.
+                # It completed its work within its slice, so it stays ahead of connections that do
+                # not, and after others that complete theirs and have used less time.
                 used = min(used, self._virtual_time - self._slice_time / 2)
             self._used[worker] = used
             self._turn_end -= self._expected

@@ -37,9 +37,9 @@ def listen_unix(
 ) -> tuple[socket.socket, SocketFile]:
     """Listen on the absolute path `name`.
 
-    A stale socket, on which no process listens, is removed; any other file is left alone. While
-    that happens, a lock file of mode 0600 (`name` with `.lock` appended) excludes other servers.
-    Locking the directory instead would let every user who can open it hold the lock.
+    A stale socket, on which no process listens, is removed; any other file is left alone.
+    Meanwhile, a lock file of mode 0600 (`name` with `.lock` appended) keeps other servers out. The
+    directory itself is not locked, because every user who can open it could hold that lock.
 
     Raises:
         ListenFailed: The path is in use.
@@ -71,7 +71,7 @@ def listen_unix(
 
 @contextlib.contextmanager
 def _lock(path: Path) -> Iterator[None]:
-    """Hold the lock of a socket's path, so that a server doesn't remove the socket of another."""
+    """Hold the lock of a socket's path, so that no server removes another server's socket."""
     lock = path.with_name(f"{path.name}.lock")
     # A file of another user is not followed, waited for or changed.
     flags = os.O_RDONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC

@@ -1,4 +1,4 @@
-"""Which clients on loopback a server refuses because of their users."""
+"""The check of a server that clients on loopback run as permitted users."""
 
 import logging
 import socket
@@ -60,13 +60,13 @@ class UserCheck:
         if uid not in self._logged and len(self._logged) < _MAX_LOGGED:
             self._logged.add(uid)
             _log.warning("%s: %s%s", self._endpoint, refusal, cause)
-        # Counted apart, so that it can't use up the limit of others.
+        # Counted as a peer of its own, so that it can't use up the limit of others.
         return replace(peer, key=f"refused uid={uid}"), refusal
 
 
 def _is_local(accepted: socket.socket, peer: Peer) -> bool:
     """Return whether a client connected over loopback.
 
-    Its own address can be any of this machine, so the one that it connected to counts as well.
+    Its own address can be any address of this machine, so the address it connected to counts, too.
     """
     return peer.is_loopback or is_loopback(accepted.getsockname()[0])

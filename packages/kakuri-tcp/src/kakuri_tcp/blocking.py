@@ -1,6 +1,6 @@
 """Servers, connections and line framing on blocking sockets, for scripts.
 
-There are no threads and no event loop: each call waits for one thing.
+There are no threads and no event loop: each call blocks until it is done.
 """
 
 import socket
@@ -12,15 +12,15 @@ from kakuri_tcp._endpoint import Endpoint
 from kakuri_tcp._errors import ConnectFailed, EndpointError, ListenFailed
 from kakuri_tcp._limits import check_timeout, check_type, checked_uids
 
-# Servers, TLS and Unix sockets are imported where they are used: a command that makes one request
-# pays for what it needs.
+# Servers, TLS and Unix sockets are imported where they are used, so that a command that makes one
+# request starts quickly.
 if TYPE_CHECKING:
     from kakuri_tcp._local_access import LocalAccess
     from kakuri_tcp._tls import ClientTLS
 
 __all__ = ["Connection", "LineReader", "Server", "connect"]
 
-for _class in (Connection, LineReader):  # tracebacks show where users import a name from
+for _class in (Connection, LineReader):  # so that tracebacks show the public name
     _class.__module__ = __name__
 
 
@@ -50,7 +50,7 @@ class Server:
         Raises:
             ListenFailed: The address is in use, not of this machine, or not permitted.
             EndpointError: The text is not an endpoint, or its scheme is "tls".
-            TypeError: An argument is of another type.
+            TypeError: An argument has the wrong type.
             ValueError: The timeout is NaN.
         """
         from kakuri_tcp._listeners import open_sockets_blocking  # noqa: PLC0415
@@ -113,9 +113,9 @@ class Server:
         raise TimeoutError(f"no connection to {self.endpoint} within {self._timeout:g} s")
 
     def close(self) -> None:
-        """Stop listening; connections stay open. May be called again.
+        """Stop listening; connections stay open. Closing again has no effect.
 
-        A thread that waits in `accept` continues to wait until the server's timeout has passed.
+        A thread that is blocked in `accept` stays blocked until the server's timeout has passed.
         """
         self._listeners.close()
 
@@ -142,7 +142,7 @@ def connect(
         UntrustedServer: The server on this machine runs as another user.
         TLSSettingsError: A file of the TLS settings can't be used.
         EndpointError: The text is not an endpoint, or `tls` is given for another scheme.
-        TypeError: An argument is of another type.
+        TypeError: An argument has the wrong type.
         ValueError: The timeout is NaN.
     """
     endpoint = Endpoint.of(endpoint)
@@ -157,7 +157,7 @@ def connect(
     try:
         if endpoint.scheme == "unix":
             return Connection(_connected_unix(endpoint, timeout, trusted_uids), str(endpoint))
-        # Python would import the codec of international names for a str, even for an address.
+        # For a str, Python would import the IDNA codec, even if it is an address.
         host = cast("str", endpoint.host.encode("ascii"))
         connected = socket.create_connection((host, endpoint.port), timeout)
         if trusted_uids is not None and endpoint.scheme == "tcp":
@@ -191,7 +191,7 @@ def _connected_unix(
 def _check_server(
     connected: socket.socket, endpoint: Endpoint, trusted_uids: Collection[int] | None
 ) -> None:
-    """Check a server as `check_server` does; the socket is closed if it fails."""
+    """Check a server as `check_server` does, and close the socket if the check fails."""
     from kakuri_tcp._trusted_servers import check_server  # noqa: PLC0415
 
     try:

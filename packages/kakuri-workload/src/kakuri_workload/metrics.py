@@ -226,5 +226,5 @@ def _samples(values: Mapping[K, float] | float | None) -> Iterator[MetricSample]
             yield MetricSample(labels, value)
 
 
-for _value in (MetricFamily, MetricSample, merged, pages):  # tracebacks show their public name
+for _value in (MetricFamily, MetricSample, merged, pages):  # tracebacks show the public name
     _value.__module__ = __name__

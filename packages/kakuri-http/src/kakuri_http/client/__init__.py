@@ -6,7 +6,7 @@ from kakuri_http._limits import Timeouts
 from kakuri_http._messages import ReceivedResponse
 from kakuri_http._url import encode_query, percent_encode
 
-TYPE_CHECKING = False  # as type checkers know it, without the import of typing
+TYPE_CHECKING = False  # typing.TYPE_CHECKING without importing typing
 if TYPE_CHECKING:
     from kakuri_http.client._client import Client, StreamedResponse
     from kakuri_http.client._pool_limits import PoolLimits
@@ -26,7 +26,7 @@ __all__ = [
 _HOMES = {"Client": "_client", "PoolLimits": "_pool_limits", "StreamedResponse": "_client"}
 
 
-if not TYPE_CHECKING:  # with a __getattr__, type checkers accept every name
+if not TYPE_CHECKING:  # hidden: with it, type checkers accept any name
 
     def __getattr__(name: str) -> object:
         if name not in _HOMES:

@@ -131,7 +131,7 @@ class Client(Methods[Body, Coroutine[Any, Any, ReceivedResponse]]):
 
         Raises:
             EndpointError: The endpoint is not valid.
-            TypeError: An argument is of the wrong type.
+            TypeError: An argument has the wrong type.
         """
         self._endpoint = None if endpoint is None else Endpoint.of(endpoint)
         self._timeouts = checked_or_default(timeouts, Timeouts, "timeouts")
@@ -193,7 +193,7 @@ class Client(Methods[Body, Coroutine[Any, Any, ReceivedResponse]]):
         Raises:
             InvalidURL: The URL, or that of a redirect, is not an http or https URL. Nothing sent.
             LocalProtocolError: The method or a field can't be sent. Nothing sent.
-            TypeError: An argument is of the wrong type. Nothing sent.
+            TypeError: An argument has the wrong type. Nothing sent.
             ConnectFailed: No connection could be opened. Nothing sent.
             ConnectionBroken: The connection closed before the response was complete.
             RequestTimeout: One of the timeouts passed; `phase` names it.

@@ -88,7 +88,7 @@ def content_of(body: Any, *, is_async: bool) -> Content:
         is_async: Whether the client can also send from an asynchronous iterable.
 
     Raises:
-        TypeError: The body is of another type.
+        TypeError: The body has the wrong type.
     """
     if isinstance(body, bytes):
         return body

@@ -20,7 +20,7 @@ from kakuri_http.core._states import (
     State,
 )
 
-TYPE_CHECKING = False  # as type checkers know it, without the import of typing
+TYPE_CHECKING = False  # typing.TYPE_CHECKING without importing typing
 if TYPE_CHECKING:
     from kakuri_http.core._server import ServerConnection, ServerEvent
 
@@ -50,7 +50,7 @@ __all__ = [
 ]
 
 
-if not TYPE_CHECKING:  # with a __getattr__, type checkers accept every name
+if not TYPE_CHECKING:  # hidden: with it, type checkers accept any name
 
     def __getattr__(name: str) -> object:
         # Imported when they are first used: clients don't need them.

@@ -67,7 +67,7 @@ class ServerConnection(CoreConnection):
         """Create a connection.
 
         Args:
-            limits: Limits on what the client may send; None for the default ones.
+            limits: Limits on what the client may send; None for the defaults.
             read_fast: The result of `compile_fast_head` for the same limits, if connections share
                 its caches; None for caches of this connection's own.
         """

@@ -58,7 +58,7 @@ def problem(
 
     Raises:
         LocalProtocolError: The status or a field can't be sent.
-        TypeError: An argument is of the wrong type.
+        TypeError: An argument has the wrong type.
     """
     try:
         members = [f'"title":{quote(title or REASONS.get(status, "Error"))}', f'"status":{status}']

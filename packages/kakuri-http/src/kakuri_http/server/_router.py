@@ -138,7 +138,7 @@ class Router:
             RouteConflict: Another route has the same method and paths, or a parameter of another
                 name or type in the same place.
             RouteError: The pattern or the method is not valid.
-            TypeError: An argument is of the wrong type.
+            TypeError: An argument has the wrong type.
 
         Example:
             >>> def show(request: Request) -> Response:

@@ -44,7 +44,7 @@ async def serve(
     Raises:
         kakuri_tcp.EndpointError: The endpoint is not valid.
         kakuri_tcp.ListenFailed: The endpoint is in use, or may not be used.
-        TypeError: An argument is of the wrong type.
+        TypeError: An argument has the wrong type.
 
     Example:
         >>> router = Router()

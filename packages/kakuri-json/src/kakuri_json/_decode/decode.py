@@ -57,7 +57,7 @@ def decode(data: Data, type: Any = object, *, limits: Limits | None = None) -> A
         data: The document; bytes must be UTF-8 without a byte order mark.
         type: A dataclass, a TypedDict, or any other type of the README's list, such as
             `list[Workload]` or `A | B`. Without it, any value is accepted, as by `loads`.
-        limits: Bounds on the document; None for the default ones.
+        limits: Bounds on the document; None for the defaults.
 
     Returns:
         An instance of the type. Values are not coerced: `"512"`, `1.0` and `true` are not
@@ -147,7 +147,7 @@ def convert(value: object, type: "TypeForm[T]", *, limits: Limits | None = None)
     Args:
         value: None, bool, int, float, str, and lists and dicts of them.
         type: The type, as for `decode`.
-        limits: Bounds on the value; None for the default ones.
+        limits: Bounds on the value; None for the defaults.
 
     Returns:
         An instance of the type.
@@ -220,7 +220,7 @@ def decode_lines(
             file opened in binary mode.
         type: The type of each document, as for `decode`.
         max_line: Bytes of the longest line. At most one line and one chunk are held in memory.
-        limits: Bounds on each document; None for the default ones.
+        limits: Bounds on each document; None for the defaults.
 
     Yields:
         The value of each line.
@@ -230,7 +230,7 @@ def decode_lines(
         ValidationError: Likewise.
         LimitError: Likewise, and if a line is longer than `max_line`.
         UnsupportedTypeError: The type has no JSON form.
-        TypeError: A chunk is not bytes, or an argument is of another type.
+        TypeError: A chunk is not bytes, or an argument has the wrong type.
     """
     check_count(max_line, "max_line")
     for number, line in enumerate(split_lines(chunks, max_line), 1):

@@ -17,7 +17,7 @@ def canonical(value: object, *, limits: Limits | None = None) -> bytes:
 
     Args:
         value: The value, as for `encode`.
-        limits: Bounds on the document; None for the default ones.
+        limits: Bounds on the document; None for the defaults.
 
     Returns:
         The document.

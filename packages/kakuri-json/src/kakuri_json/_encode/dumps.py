@@ -41,7 +41,7 @@ def dumps(
         value: The value.
         indent: Spaces for each level; None for no white space at all.
         sort_keys: Whether to order the members of objects by their keys.
-        limits: Bounds on the document; None for the default ones.
+        limits: Bounds on the document; None for the defaults.
 
     Returns:
         The document.
@@ -83,7 +83,7 @@ def encode(
         value: The value.
         indent: Spaces for each level; None for no white space at all.
         sort_keys: Whether to order the members of objects by their keys.
-        limits: Bounds on the document; None for the default ones.
+        limits: Bounds on the document; None for the defaults.
 
     Returns:
         The document.

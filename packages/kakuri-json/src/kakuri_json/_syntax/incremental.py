@@ -99,11 +99,11 @@ class IncrementalParser:
         NEED_DATA None
 
     Args:
-        limits: Bounds on the document, except for `max_length`; None for the default ones.
+        limits: Bounds on the document, except for `max_length`; None for the defaults.
         max_string: Characters of the longest string or key.
 
     Raises:
-        TypeError: An argument is of another type.
+        TypeError: An argument has the wrong type.
         ValueError: `max_string` is negative.
     """
 

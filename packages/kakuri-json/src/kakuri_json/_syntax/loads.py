@@ -45,7 +45,7 @@ def loads(
 
     Args:
         data: The document; bytes must be UTF-8 without a byte order mark.
-        limits: Bounds on the document; None for the default ones.
+        limits: Bounds on the document; None for the defaults.
         duplicate_keys: "error" rejects an object that has a key twice, "last" keeps the last value.
 
     Returns:

@@ -19,7 +19,7 @@ __all__ = [
     "until",
 ]
 
-for _name in __all__:  # tracebacks show where users import a name from
+for _name in __all__:  # so that tracebacks show the public name
     _value = globals()[_name]
     if hasattr(_value, "__qualname__") and _value.__module__.startswith(f"{__name__}."):
         _value.__module__ = __name__

@@ -1,4 +1,4 @@
-"""A transport without a socket, for one protocol under test or two that are connected."""
+"""A transport without a socket, for one protocol or two connected ones under test."""
 
 import asyncio
 
@@ -10,7 +10,7 @@ class MemoryTransport(asyncio.Transport):
         transport.feed(b"hello")             # the peer sends
         assert transport.take() == b"HELLO"  # the peer reads
 
-    Data that is fed while reading is paused waits, as it would in the kernel.
+    Data that is fed while reading is paused is buffered, as the kernel would buffer it.
 
     Attributes:
         protocol: The current protocol.
@@ -60,7 +60,7 @@ class MemoryTransport(asyncio.Transport):
         return taken
 
     def lose(self, error: Exception | None) -> None:
-        """Break the connection, with the error that the system would report."""
+        """Break the connection with the error that the system would report."""
         self._is_closing = True
         self._buffer.clear()
         self._lose(error)
@@ -91,7 +91,7 @@ class MemoryTransport(asyncio.Transport):
         return self._low, self._high
 
     def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
-        """Set the sizes of the buffer at which writing pauses and resumes."""
+        """Set the buffer sizes at which writing pauses and resumes."""
         self._high = 65_536 if high is None else high
         self._low = self._high // 4 if low is None else low
 
@@ -108,7 +108,7 @@ class MemoryTransport(asyncio.Transport):
         self._loop.call_soon(self.pass_on)
 
     def can_write_eof(self) -> bool:
-        """Return that the protocol can end its stream alone."""
+        """Return True: the protocol can close its sending side alone."""
         return True
 
     def write_eof(self) -> None:

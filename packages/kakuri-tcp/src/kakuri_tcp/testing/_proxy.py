@@ -1,4 +1,4 @@
-"""A proxy on the loopback interface that causes faults of a network."""
+"""A proxy on the loopback interface that simulates network faults."""
 
 import asyncio
 import socket
@@ -14,17 +14,17 @@ from kakuri_tcp._errors import ConnectFailed, ConnectionFault
 from kakuri_tcp._server import Server, listen
 
 _CONNECT_TIMEOUT = 5.0
-# Bytes in flight in one direction before the sender has to wait, as with the buffers of a network.
+# Bytes in flight in one direction before the sender has to wait, like the buffers of a network.
 _IN_TRANSIT = 262_144
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Faults:
-    """Faults of both directions.
+    """The faults that a FaultProxy applies in both directions.
 
     Attributes:
         latency: Seconds by which every byte is delayed.
-        size: Bytes of a piece; every piece is sent separately.
+        size: Maximum size in bytes of a piece; each piece is sent separately.
         bandwidth: Bytes per second.
         black_hole: Drop all bytes, and keep the connections open.
     """
@@ -42,7 +42,7 @@ class FaultProxy:
             proxy.faults = Faults(latency=0.1)
 
     Attributes:
-        endpoint: Where it listens while the context is entered.
+        endpoint: The endpoint to connect to, valid inside the `async with` block.
         faults: The faults from now on.
     """
 
@@ -75,7 +75,7 @@ class FaultProxy:
         return sum(side.is_client for side in self._sides)
 
     async def refuse(self) -> None:
-        """Stop listening and close all connections, like a host whose process ended."""
+        """Stop listening and close all connections, as if the server process had ended."""
         if self._server is not None:
             await self._server.close()
             self._server = None
@@ -86,7 +86,7 @@ class FaultProxy:
             side.reset()
 
     def half_close(self) -> None:
-        """End the streams to the clients; the other direction stays open."""
+        """Close the sending side towards the clients; the other direction stays open."""
         for side in list(self._sides):
             if side.is_client:
                 side.end()

@@ -1,4 +1,4 @@
-"""Scripted exchanges: what the peer sends and must receive, in order."""
+"""Scripted exchanges: the steps of a peer that sends data and expects data, in order."""
 
 import asyncio
 from collections.abc import Iterable

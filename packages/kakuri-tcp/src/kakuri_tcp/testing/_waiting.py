@@ -9,13 +9,13 @@ _PAUSE = 0.001
 
 
 async def run_pending() -> None:
-    """Run the event loop until nothing is due."""
+    """Run the event loop until no callback or task is ready to run."""
     for _ in range(_TURNS):
         await asyncio.sleep(0)
 
 
 async def until(condition: Callable[[], bool], *, timeout: float = 10.0) -> None:
-    """Wait until a condition holds that no event announces.
+    """Poll until a condition holds, for conditions that no event announces.
 
     Raises:
         TimeoutError: It did not hold within `timeout` seconds.
