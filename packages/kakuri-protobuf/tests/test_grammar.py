@@ -135,6 +135,51 @@ def test_unknown_field_in_a_group_is_passed_over_whatever_its_number(number, wir
                 kp.decode(group, type=Grouped)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Nested:
+    group: Annotated["Nested | None", 1, kp.Group] = None
+    many: Annotated[tuple["Nested", ...], 2, kp.Group] = ()
+    last: Annotated[kp.Int32, 3] = 0
+
+
+class CountedReads(bytes):
+    reads = 0
+
+    def __getitem__(self, place):
+        self.reads += 1
+        return super().__getitem__(place)
+
+
+@pytest.mark.parametrize(
+    ("start", "end"), [(b"\x0b", b"\x0c"), (b"\x13", b"\x14"), (b"\x2b", b"\x2c")]
+)
+def test_groups_that_nest_deeply_are_read_once(start, end):
+    data = CountedReads(start * 90 + b"\x18\x01" * 1000 + end * 90)
+    kp.decode(data, type=Nested)
+    assert data.reads <= 3 * len(data)
+
+
+@pytest.mark.parametrize(
+    ("data", "text"),
+    [
+        ("0b", "group: expected the end of group 1 at byte 1"),
+        ("0b1801", "group: expected the end of group 1 at byte 3"),
+        ("0b0b0c", "group: expected the end of group 1 at byte 3"),
+        ("0b24", "group.4: expected a field, got the end of group 4 at byte 2"),
+        (
+            "0b18",
+            "group.last: expected the rest of the field, got the end of the message at byte 2",
+        ),
+        ("0c", "group: expected a field, got the end of group 1 at byte 1"),
+        ("00", "expected a field number of at least 1, got 0 at byte 1"),
+    ],
+)
+def test_group_that_does_not_end_is_refused_with_its_place(data, text):
+    with pytest.raises(DecodeError) as caught:
+        kp.decode(bytes.fromhex(data), type=Nested)
+    assert str(caught.value).endswith(text)
+
+
 @pytest.mark.parametrize("bits", range(1, 65))
 def test_varint_at_each_power_of_two_is_written_and_read(bits):
     for value in ((1 << bits) - 1, 1 << bits - 1):

@@ -155,7 +155,7 @@ def decode(
     # A message of n bytes has n elements at most.
     decoder = codec.decoder if size <= limits.elements else codec.counting_decoder
     try:
-        return cast("T", decoder(b, 0, size, limits.depth, [limits.elements]))
+        return cast("T", decoder(b, 0, size, limits.depth, [limits.elements, 0]))
     except LimitError as error:
         maximum: int = getattr(limits, error.limit)
         text = f"expected {_LIMIT_TEXTS[error.limit].format(maximum)}"

@@ -9,8 +9,10 @@ A generated function takes
 
     b, p, end   the data, and where in it the message lies
     d           how many messages may still nest in this one
-    s           a list with one number: how many more elements the whole message may have
+    s           a list: how many more elements the whole message may have, and where the last group
+                ended
     old         the message that this one is merged into, or None
+    g           the tag that ends the message if it is a group, or None
 
 and returns the message. Nothing recurses but messages. An exception is caught in the function in
 which it happened, which knows the field and the position, so a correct message pays nothing for
@@ -70,6 +72,7 @@ class _Writer(ValueWriter):
                 *body,
                 "if p == q:",  # no field has this tag
                 *indent(
+                    "if t == g: break",
                     "p = skip(b, p, end, t, d)",
                     *unknown,
                     "if p >= end: break",
@@ -78,12 +81,14 @@ class _Writer(ValueWriter):
             ),
         ]
         lines += ["if p < end:", *indent(*next_tag, *loop)]
-        lines += ["if p > end: raise IndexError", *self._required()]
+        lines += ["if p > end: raise IndexError"]
+        lines += ["if g:", *indent("if t != g: t = 0; raise no_end(g)", "s[1] = p")]
+        lines += self._required()
         counts = ", ".join(
             f"{field.number}: f{field.number}" for field in fields if field.label is Label.REPEATED
         )
         source = [
-            "def decode(b, p, end, d, s, old=None):",
+            "def decode(b, p, end, d, s, old=None, g=None):",
             *indent(
                 "if d < 0: raise too_deep()",
                 "t = 0",

@@ -14,6 +14,10 @@ def too_many() -> LimitError:
     return LimitError("expected fewer elements", limit="elements")
 
 
+def no_end(tag: int) -> DecodeError:
+    return DecodeError(f"expected the end of group {tag >> 3}")
+
+
 def failure(
     error: Exception, fields: dict[int, Field], tag: int, p: int, lists: dict[int, Any]
 ) -> DecodeError:

@@ -5,9 +5,9 @@ from collections.abc import Callable
 from typing import Any
 
 from kakuri_protobuf._errors import DecodeError
-from kakuri_protobuf._failures import failure, too_deep, too_many
+from kakuri_protobuf._failures import failure, no_end, too_deep, too_many
 from kakuri_protobuf._fields import Field, Schema
-from kakuri_protobuf._kinds import I32, VARINT, Enum, Kind
+from kakuri_protobuf._kinds import END_GROUP, I32, VARINT, Enum, Kind
 from kakuri_protobuf._snippets import (
     CONTINUED,
     LENGTH,
@@ -17,7 +17,7 @@ from kakuri_protobuf._snippets import (
     indent,
     varint_lines,
 )
-from kakuri_protobuf._wire import group_end, read_tag, read_varint, skip, write_varint
+from kakuri_protobuf._wire import read_tag, read_varint, skip, write_varint
 
 Decoder = Callable[..., Any]
 
@@ -47,12 +47,12 @@ class ValueWriter:
             "read_varint": read_varint,
             "read_tag": read_tag,
             "skip": skip,
-            "group_end": group_end,
             "write_varint": write_varint,
             "zigzag": ZIGZAG,
             "DecodeError": DecodeError,
             "CAUGHT": (DecodeError, IndexError, UnicodeDecodeError, struct.error),
             "failure": failure,
+            "no_end": no_end,
             "fields": {field.number: field for field in schema.fields},
             "too_deep": too_deep,
             "too_many": too_many,
@@ -76,12 +76,8 @@ class ValueWriter:
             call = self.call(field, "e", old)
             return [*LENGTH, *assignment(field, target, call), "p = e"]
         if kind is Kind.GROUP:
-            call = self.call(field, "e", old)
-            return [
-                f"e, n = group_end(b, p, end, {field.number}, d)",
-                *assignment(field, target, call),
-                "p = n",
-            ]
+            call = self.call(field, "end", old, group=field.number)
+            return [*assignment(field, target, call), "p = s[1]"]
         if kind.wire_type == VARINT:
             return [*varint_lines(kind), *self.store(field, target)]
         self._names[f"unpack{field.number}"] = struct.Struct(STRUCTS[kind]).unpack_from
@@ -114,7 +110,7 @@ class ValueWriter:
         self._names[f"members{field.number}"] = members
         return is_open
 
-    def call(self, field: Field, end: str, old: str | None) -> str:
+    def call(self, field: Field, end: str, old: str | None, *, group: int = 0) -> str:
         name = f"decode{field.number}"
         names, cls, decoder_of = self._names, field.type, self._decoder_of
 
@@ -124,5 +120,6 @@ class ValueWriter:
             return message
 
         names.setdefault(name, first)
-        merged = "" if old is None else f", {old}"
-        return f"{name}(b, p, {end}, d - 1, s{merged})"
+        merged = "" if old is None and not group else f", {old}"
+        end_tag = f", {group << 3 | END_GROUP}" if group else ""
+        return f"{name}(b, p, {end}, d - 1, s{merged}{end_tag})"

@@ -118,20 +118,6 @@ def skip(b: bytes, p: int, end: int, tag: int, depth: int) -> int:
             tag, p = read_tag(b, p)
 
 
-def group_end(b: bytes, p: int, end: int, number: int, depth: int) -> tuple[int, int]:
-    """Return where the content of a group ends, and the position after its end tag."""
-    while p < end:
-        content_end = p
-        tag = b[p]
-        p += 1
-        if tag > 0x7F:
-            tag, p = read_tag(b, p)
-        if tag == number << 3 | END_GROUP:
-            return content_end, p
-        p = skip(b, p, end, tag, depth)
-    raise DecodeError(f"expected the end of group {number}")
-
-
 def write_varint(value: int) -> bytes:
     """Return the varint of an integer from 0 to 2**64-1."""
     if value < 0x80:
