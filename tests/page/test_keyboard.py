@@ -123,6 +123,21 @@ def test_question_is_answered_by_keys_and_returns_the_focus(stack, open_page):
     assert page.evaluate("document.activeElement !== document.body")
 
 
+def test_focus_stays_in_the_pane_when_the_button_of_a_question_is_hidden_meanwhile(
+    stack, open_page
+):
+    stack.submit("a")
+    stack.await_state("a", "running")
+    page = open_page(f"{stack.url}/#/a")
+    remove = detail(page, "a").get_by_role("button", name="Remove")
+    remove.click()
+    expect(page.get_by_role("dialog", name="Remove a?")).to_be_visible()
+    stack.request("DELETE", "/workloads/a?grace_seconds=0&wait=10")
+    expect(page.locator("#do-rm")).to_be_hidden()
+    page.keyboard.press("Escape")
+    expect(detail(page, "a").get_by_role("button", name="Close")).to_be_focused()
+
+
 def test_focus_survives_changes_of_every_row_and_of_the_order(stack, open_page):
     for workload_id in ("a", "b", "c"):
         stack.submit(workload_id)

@@ -132,7 +132,7 @@ function showHead() {
 	$("do-rm").hidden = !row;
 	for (const name in ACTIONS) $(`do-${name}`).disabled = row?.desired === "removed";
 	showTimes();
-	if (activeElement.hidden) $("close").focus();
+	if (activeElement.matches("[hidden], :disabled")) $("close").focus();
 }
 
 function showDetails() {
@@ -214,9 +214,10 @@ function ask(name) {
 }
 
 async function act(announce) {
-	if (document.activeElement === document.body) $("close").focus(); // the action is hidden
-	if ($("ask").returnValue !== "yes") return;
 	const [name, id] = asked;
+	$("close").focus();
+	$(`do-${name}`).focus(); // not if it is hidden now
+	if ($("ask").returnValue !== "yes") return;
 	const [title] = ACTIONS[name];
 	const path = workloadPath(id);
 	const grace = $("grace").valueAsNumber;
