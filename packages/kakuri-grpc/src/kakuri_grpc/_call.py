@@ -15,8 +15,8 @@ from kakuri_grpc._errors import (
     StatusError,
     status_error,
 )
-from kakuri_grpc._framing import MESSAGES_PER_TURN, CompressedMessage, MessageReader, frame_message
-from kakuri_grpc._messages import from_bytes, to_bytes
+from kakuri_grpc._framing import CompressedMessage, MessageReader, frame_message
+from kakuri_grpc._messages import LARGE_MESSAGE, LargeMessages, from_bytes, to_bytes
 from kakuri_grpc._metadata import Metadata
 from kakuri_grpc._outcome import check_head, check_trailers, early_end, read_metadata
 from kakuri_grpc._status import StatusCode
@@ -53,6 +53,7 @@ class Call(Generic[Request, Answer]):
         timeout: float | None,
         deadline: float,
         driver: "ChannelDriver",
+        large_messages: LargeMessages,
     ) -> None:
         self.metadata: Metadata | None = None
         self.trailers: Metadata | None = None
@@ -66,6 +67,7 @@ class Call(Generic[Request, Answer]):
         self._error: Exception | None = None
         self.deadline = deadline
         self._driver = driver
+        self._large_messages = large_messages
         self._began = driver.loop.time()
         if timeout is not None:
             driver.deadlines.add(self)
@@ -155,12 +157,12 @@ class Call(Generic[Request, Answer]):
             check_head(response.status, response.fields)
             self._driver.has_answered = True
             self.metadata = read_metadata(response.fields)
-        if self._reader.returned >= MESSAGES_PER_TURN:
-            self._reader.returned = 0
-            await asyncio.sleep(0)
+        await self._reader.let_others_run()
         while True:
             message = self._reader.next_message()
             if message is not None:
+                if len(message) > LARGE_MESSAGE:
+                    return await self._large_messages.decode(message, self._method.response)
                 return from_bytes(message, self._method.response)
             piece = await self._exchange.read()
             if not piece:

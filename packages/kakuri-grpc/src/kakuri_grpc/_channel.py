@@ -16,7 +16,7 @@ from kakuri_grpc._driver import ChannelDriver
 from kakuri_grpc._errors import DeadlineExceeded, MessageTooLarge, Unavailable, status_error
 from kakuri_grpc._framing import frame_message
 from kakuri_grpc._limits import Backoff, Keepalive, Limits
-from kakuri_grpc._messages import from_bytes, to_bytes
+from kakuri_grpc._messages import LARGE_MESSAGE, LargeMessages, from_bytes, to_bytes
 from kakuri_grpc._metadata import encode_metadata
 from kakuri_grpc._status import StatusCode
 
@@ -72,6 +72,7 @@ class Channel:
             raise TypeError(f"expected text as authority, got {authority!r:.80}")
         self._limits = checked_or_default(limits, Limits, "limits")
         self._waiting = 0
+        self._large_messages = LargeMessages()
         self._connections = Connections(
             f"<Channel {', '.join(map(str, self._endpoints))}>",
             self._endpoints,
@@ -141,9 +142,15 @@ class Channel:
             )
             try:
                 await call.finished
-                return from_bytes(call.message(), method.response)
+                message = call.message()
+                if len(message) > LARGE_MESSAGE:
+                    async with asyncio.timeout_at(None if timeout is None else deadline):
+                        return await self._large_messages.decode(message, method.response)
+                return from_bytes(message, method.response)
             except DeadlineExceeded as error:  # of this attempt, which may have had less time
                 raise DeadlineExceeded(timeout or 0.0, error.message) from None
+            except TimeoutError:
+                raise DeadlineExceeded(timeout or 0.0) from None
             except Unavailable as error:
                 # The server did not process it: repeat it once (transparent retries of gRFC A6).
                 if error.processed is not Processed.NO or is_repeated:
@@ -190,7 +197,7 @@ class Channel:
             driver = await self._wait_for_room(timeout, deadline, wait_for_ready)
             remaining = _remaining(deadline)
         exchange = driver.open_call(method.path, fields, remaining)
-        call = Call(exchange, method, self._limits, timeout, deadline, driver)
+        call = Call(exchange, method, self._limits, timeout, deadline, driver, self._large_messages)
         if message is not None:
             try:
                 await call.send_framed(message, end=True)

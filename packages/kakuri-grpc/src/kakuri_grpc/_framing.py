@@ -1,5 +1,6 @@
 """Messages in a stream of content: a flag, four bytes of length, the message."""
 
+import asyncio
 import struct
 
 from kakuri_grpc._errors import MessageTooLarge
@@ -7,9 +8,12 @@ from kakuri_grpc._errors import MessageTooLarge
 _PREFIX = struct.Struct(">BI")
 _SMALL_PIECE = 256
 
-MESSAGES_PER_TURN = 64
-"""Messages that a call takes from its reader before other tasks of the event loop get a turn. A
-window of content can hold hundreds of thousands of empty ones."""
+_BYTES_PER_TURN = 32 << 10
+"""Bytes of messages that a call takes from its reader before other tasks of the event loop get a
+turn. A window of content can hold hundreds of thousands of messages."""
+
+_MESSAGE_COST = 512
+"""Bytes that the smallest message counts as."""
 
 
 class CompressedMessage(ValueError):
@@ -33,10 +37,6 @@ class MessageReader:
     """Collects messages from pieces of content.
 
     What it keeps grows with what has arrived, never with what a prefix announces.
-
-    Attributes:
-        returned: Messages that were returned; the caller counts from 0 again after each turn of the
-            event loop.
     """
 
     def __init__(self, limit: int) -> None:
@@ -44,12 +44,18 @@ class MessageReader:
         self._pieces: list[bytes] = []
         self._size = 0
         self._length = -1  # of the message whose prefix was read
-        self.returned = 0
+        self._used = 0  # bytes of this turn of the event loop
 
     @property
     def is_empty(self) -> bool:
         """Whether everything that was received belongs to a message that was returned."""
         return not self._size and self._length < 0
+
+    async def let_others_run(self) -> None:
+        """Allow other tasks a turn of the event loop if this call's share of it is used up."""
+        if self._used >= _BYTES_PER_TURN:
+            self._used = 0
+            await asyncio.sleep(0)
 
     def feed(self, data: bytes) -> None:
         """Add a piece of content."""
@@ -74,7 +80,7 @@ class MessageReader:
         if self._size < length:
             return None
         self._length = -1
-        self.returned += 1
+        self._used += length + _MESSAGE_COST
         pieces = self._pieces
         data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
         self._size -= length

@@ -17,9 +17,9 @@ from kakuri_tcp import Endpoint, ListeningSockets, ServerTLS, open_listening_soc
 from kakuri_grpc._arguments import check_number, checked_or_default, parsed_endpoint
 from kakuri_grpc._deadlines import Deadlines
 from kakuri_grpc._errors import MessageTooLarge, StatusError, status_error
-from kakuri_grpc._framing import MESSAGES_PER_TURN, CompressedMessage, MessageReader, frame_message
+from kakuri_grpc._framing import CompressedMessage, MessageReader, frame_message
 from kakuri_grpc._limits import Limits
-from kakuri_grpc._messages import from_bytes, to_bytes
+from kakuri_grpc._messages import LARGE_MESSAGE, LargeMessages, from_bytes, to_bytes
 from kakuri_grpc._metadata import (
     Metadata,
     decode_metadata,
@@ -111,6 +111,7 @@ class Server:
         self._listeners: list[asyncio.Server] = []
         self._opened: list[ListeningSockets] = []
         self._running: set[asyncio.Task[Any]] = set()
+        self._large_messages = LargeMessages()
 
     def __repr__(self) -> str:
         state = "listening" if self._listeners else "not listening"
@@ -244,7 +245,7 @@ class Server:
             call.finish(StatusCode.UNIMPLEMENTED, f"there is no method {call.path:.200}")
             return
         method, handler = found
-        messages = _Messages(exchange, method, self._limits.received)
+        messages = _Messages(exchange, method, self._limits.received, self._large_messages)
         running = _Running(call.remaining)
         exchange.on_end = running.end
         if running.deadline < math.inf:
@@ -340,10 +341,17 @@ class _Refused(asyncio.Protocol):
 class _Messages(AsyncIterator[Any]):
     """The messages that a client sends in one call."""
 
-    def __init__(self, exchange: Exchange, method: Method[Any, Any], limit: int) -> None:
+    def __init__(
+        self,
+        exchange: Exchange,
+        method: Method[Any, Any],
+        limit: int,
+        large_messages: LargeMessages,
+    ) -> None:
         self._exchange = exchange
         self._method = method
         self._reader = MessageReader(limit)
+        self._large_messages = large_messages
 
     async def __anext__(self) -> Any:
         message = await self._next()
@@ -360,9 +368,7 @@ class _Messages(AsyncIterator[Any]):
         return message
 
     async def _next(self) -> Any:
-        if self._reader.returned >= MESSAGES_PER_TURN:
-            self._reader.returned = 0
-            await asyncio.sleep(0)
+        await self._reader.let_others_run()
         try:
             while (data := self._reader.next_message()) is None:
                 piece = await self._exchange.read()
@@ -371,6 +377,8 @@ class _Messages(AsyncIterator[Any]):
                         raise status_error(StatusCode.INTERNAL, "the last message was cut off")
                     return None
                 self._reader.feed(piece)
+            if len(data) > LARGE_MESSAGE:
+                return await self._large_messages.decode(data, self._method.request)
             return from_bytes(data, self._method.request)
         except CompressedMessage as error:
             raise status_error(StatusCode.UNIMPLEMENTED, str(error)) from error
