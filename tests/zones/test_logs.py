@@ -2,10 +2,11 @@
 
 import datetime as dt
 import json
+import shutil
 import subprocess
 from base64 import b64decode
 
-from .system import WAIT_SECONDS
+from .system import WAIT_SECONDS, await_that
 
 
 def test_log_of_an_ended_workload_is_read_whole_by_tail_and_followed(system):
@@ -129,3 +130,14 @@ def test_log_of_a_removed_workload_keeps_its_times_and_streams(system):
     assert lines(system, "gone", "&removed") == before
     assert system.log("gone", "?removed&stream=stderr") == b"err\n"
     assert sorted(system.log("gone", "?removed").splitlines()) == [b"err", b"out"]
+
+
+def test_log_continues_after_another_program_deleted_it(system):
+    system.run("writer", "sh", "-c", "while :; do echo line; sleep 0.1; done")
+    system.await_state("writer", "running")
+    directory = system.log_dir / "writer"
+    (directory / "0.log").unlink()
+    await_that("a new file", lambda: system.log("writer"))
+    shutil.rmtree(directory)
+    await_that("a new directory", directory.exists)
+    await_that("its log", lambda: system.log("writer"))

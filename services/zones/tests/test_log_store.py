@@ -1,5 +1,6 @@
 import asyncio
 import os
+import shutil
 import stat
 from pathlib import Path
 
@@ -157,7 +158,6 @@ async def test_remove_of_an_undeletable_file_raises_log_storage_error(store, mon
 
 async def test_small_file_is_not_rotated(store):
     await store.prepare("zone", 0)
-    assert not await store.rotate("zone", 0, reopened)
     (store.root / "zone" / "0.log").write_bytes(b"x" * 99)
     assert not await store.rotate("zone", 0, reopened)
     assert names(store) == ["0.log"]
@@ -287,6 +287,30 @@ async def test_rotation_interrupted_by_a_crash_is_completed(store):
     (store.root / "zone" / "0.log.7").write_bytes(b"x")
     assert await store.rotate("zone", 0, reopening(store))
     assert names(store) == ["0.log", "0.log.7"]
+
+
+async def test_log_whose_file_another_program_removed_is_reopened(store):
+    await store.prepare("zone", 0)
+    assert await store.rotate("zone", 0, reopening(store, data=b"x\n"))
+    assert not await store.rotate("zone", 0, reopened)
+    assert (await store.read("zone")).data == b"x\n"
+
+
+async def test_log_whose_directory_another_program_removed_is_reopened(store):
+    await store.prepare("zone", 0)
+    shutil.rmtree(store.root)
+    assert await store.rotate("zone", 0, reopening(store, data=b"x\n"))
+    assert (store.root / "zone").stat().st_mode & 0o777 == 0o700
+    assert (await store.read("zone")).data == b"x\n"
+
+
+async def test_check_of_a_removed_zone_leaves_no_directory(store):
+    async def refuse():
+        raise ConnectionError("no such container")
+
+    with pytest.raises(ConnectionError):
+        await store.rotate("zone", 0, refuse)
+    assert await store.zones() == []
 
 
 async def test_undo_interrupted_by_a_crash_loses_nothing(store):

@@ -194,15 +194,19 @@ async def test_ended_logs_are_not_trimmed_before_the_zones_are_known(monkeypatch
     assert ended.given == []
 
 
-async def test_rotation_that_fails_is_logged_with_its_zone():
-    with capture_logs() as lines:
-        failing = Logs(error=CallTimeout("ReopenContainerLog", "late"))
-        await rotation_of(failing, Ended(), Cri()).check()
-        await run_pending()
-    assert [(line["event"], line["zone"]) for line in lines] == [
-        ("could not rotate a log", "grown"),
-        ("could not rotate a log", "small"),
-    ]
+async def test_rotation_that_fails_is_logged_with_its_zone_until_its_error_differs():
+    failing = Logs()
+    rotation = rotation_of(failing, Ended(), Cri())
+    logged = []
+    for number, message in enumerate(("late", "late", "later", None, "later")):
+        failing.error = message and CallTimeout("ReopenContainerLog", message)
+        failing.changes = {"grown": number, "small": number}
+        with capture_logs() as lines:
+            await rotation.check()
+            await run_pending()
+        logged.append([(line["event"], line["zone"]) for line in lines])
+    twice = [("could not rotate a log", "grown"), ("could not rotate a log", "small")]
+    assert logged == [twice, [], twice, [], twice]
 
 
 async def test_cancelled_rotation_cancels_what_it_has_begun():

@@ -45,6 +45,7 @@ class LogRotation:
         self._interval = interval
         self._under_way: dict[str, asyncio.Task[None]] = {}
         self._checked: dict[str, object] = {}  # signatures of logs that needed no rotation
+        self._failures: dict[str, str] = {}  # errors that were logged
         self._trimming: asyncio.Task[None] | None = None
 
     async def run(self) -> None:
@@ -75,9 +76,9 @@ class LogRotation:
         signatures = await self._logs.signatures(
             {zone_id: status.attempt for zone_id, status in running.items()}
         )
-        self._checked = {
-            zone_id: signature for zone_id, signature in self._checked.items() if zone_id in running
-        }
+        for known in (self._checked, self._failures):
+            for zone_id in known.keys() - running.keys():
+                del known[zone_id]
         for zone_id, signature in signatures.items():
             is_unchanged = signature is not None and signature == self._checked.get(zone_id)
             if not is_unchanged and zone_id not in self._under_way:
@@ -97,8 +98,11 @@ class LogRotation:
                 lambda: self._cri.reopen_container_log(container_id, REOPEN_SECONDS),
             )
         except (CriError, LogError) as error:
-            log.warning("could not rotate a log", zone=status.id, error=str(error))
+            if self._failures.get(status.id) != str(error):  # once, and not at each check
+                log.warning("could not rotate a log", zone=status.id, error=str(error))
+            self._failures[status.id] = str(error)
         else:
+            self._failures.pop(status.id, None)
             if rotated:
                 log.debug("rotated a log", zone=status.id)
             else:

@@ -29,7 +29,7 @@ from kakuri_daemon import open_private_directory
 from kakuri_workload import WORKLOAD_ID
 
 from kakuri_zones.logs._cursor import Segment
-from kakuri_zones.logs._errors import LogNameError, LogStorageError, UnknownLog
+from kakuri_zones.logs._errors import LogError, LogNameError, LogStorageError, UnknownLog
 
 MAX_ATTEMPT = 999_999_999
 
@@ -134,6 +134,16 @@ def create_directory(root: Path, zone: str) -> None:
         raise LogStorageError(zone, "create a directory for", str(error.strerror)) from error
     with open_directory(root, zone, "create a directory for") as directory:
         os.fchmod(directory, 0o700)
+
+
+def remove_empty_directory(root: Path, zone: str) -> None:
+    """Remove a zone's directory if it exists and is empty."""
+    with suppress(LogError, OSError):
+        above = open_private_directory(root, make=False)
+        try:
+            os.rmdir(check_zone(zone), dir_fd=above)
+        finally:
+            os.close(above)
 
 
 def write_file(root: Path, zone: str, name: str, content: bytes) -> None:
@@ -270,12 +280,12 @@ def rename_current(
 ) -> str | None:
     """Rename the current file if it is too large, and return its new name; None if it is not.
 
-    If the last file was renamed without the runtime opening a new one, its name is returned as
-    well, because the runtime still writes to it.
+    The name of the file that the runtime writes to is also returned if the last file was renamed
+    without the runtime opening a new one, and if another program removed the file.
     """
     files = [file for file in listed if file.segment.attempt == attempt]
     if not files:
-        return None
+        return current_name(attempt)
     newest = files[-1]
     if newest.is_current:
         if newest.size < max_bytes:

@@ -29,6 +29,7 @@ from kakuri_zones.logs._files import (
     open_directory,
     remove_attempts,
     remove_directory,
+    remove_empty_directory,
     remove_oldest,
     rename_current,
     signature,
@@ -165,11 +166,10 @@ class LogStore:
         The file is renamed, `reopen` is awaited, which has to call ReopenContainerLog, and the
         oldest files are removed. If `reopen` raises, the rename is undone, unless the runtime has
         opened a new file, and the error is raised; call `rotate` again later. A rotation that a
-        crash interrupted is completed.
+        crash interrupted is completed. A log that another program has removed is reopened too.
 
         Raises:
-            UnknownLog: The zone has no directory.
-            LogStorageError: A file can't be renamed.
+            LogStorageError: The directory can't be created, or a file can't be renamed.
         """
         name = await self.run(self._rename, zone, attempt)
         if name is None:
@@ -348,10 +348,12 @@ class LogStore:
         remove_directory(self._root, zone)
 
     def _rename(self, zone: str, attempt: int) -> str | None:
-        with open_directory(self._root, zone, "rotate") as directory:
+        with suppress(UnknownLog), open_directory(self._root, zone, "rotate") as directory:
             files = list_files(directory)
             self.volume.measure(zone, files)
             return rename_current(directory, files, attempt, self._max_file_bytes)
+        create_directory(self._root, zone)
+        return current_name(attempt)
 
     def _undo(self, zone: str, attempt: int, name: str) -> None:
         # If the zone was removed meanwhile, there is nothing to undo.
@@ -361,6 +363,7 @@ class LogStore:
             suppress(FileNotFoundError),
         ):
             undo_rename(directory, attempt, name)
+        remove_empty_directory(self._root, zone)
 
     def _remove_oldest(self, zone: str, attempt: int) -> None:
         with suppress(UnknownLog), open_directory(self._root, zone, "rotate") as directory:
