@@ -432,8 +432,9 @@ def waiting_agent():
 async def test_waiting_followers_do_not_use_slots_of_readers_that_do_not_follow():
     agent, waiting = waiting_agent()
     async with agent, control_plane(agent) as (client, endpoint):
-        peers = [ask(endpoint) for _ in range(MAX_OPEN_LOGS)]
-        for _ in peers:
+        peers = []
+        for _ in range(MAX_OPEN_LOGS):
+            peers.append(ask(endpoint))
             await waiting.acquire()
         assert (await client.request("GET", "/workloads/wl-1/log")).status == 200
         assert (await client.request("HEAD", "/workloads/wl-1/log")).status == 200

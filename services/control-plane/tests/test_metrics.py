@@ -399,10 +399,20 @@ async def test_metrics_are_served_alone_at_an_endpoint_of_their_own(tmp_path):
         assert series("kakuri_http_connections") in await plane.samples()
 
 
+def peers_of(name, directory):
+    """Return what a worker of two knows about both."""
+    first, second = (Endpoint.unix(f"{directory}/{each}") for each in "12")
+    return (
+        WorkerPeers("1", first, {"2": second})
+        if name == "1"
+        else WorkerPeers("2", second, {"1": first})
+    )
+
+
 async def test_metrics_of_all_workers_have_the_name_of_each(tmp_path):
     def worker(name, requests):
         family = counter("kakuri_http_requests", "R.", {("GET",): requests}, ("method",))
-        return WorkerMetrics(WorkerPeers(name, tmp_path), lambda: [family])
+        return WorkerMetrics(peers_of(name, tmp_path), lambda: [family])
 
     first, second = worker("1", 3.0), worker("2", 4.0)
     async with first.serving(), second.serving():
@@ -411,25 +421,22 @@ async def test_metrics_of_all_workers_have_the_name_of_each(tmp_path):
             ("GET", "1"): 3,
             ("GET", "2"): 4,
         }
-    (tmp_path / "3.socket").touch()  # of one that was killed
-    (family,) = await first.families()
+    (family,) = await first.families()  # while the other is replaced
     assert {each.labels: each.value for each in family.samples} == {("GET", "1"): 3}
 
 
 async def test_worker_that_answers_something_else_has_no_series(tmp_path):
     router = Router()
     router.add("GET", "/families", lambda _: Response(200, b"[1]"))
-    metrics = WorkerMetrics(WorkerPeers("1", tmp_path), list)
-    async with await serve_http(WorkerPeers("2", tmp_path).endpoint, router):
+    metrics = WorkerMetrics(peers_of("1", tmp_path), list)
+    async with await serve_http(peers_of("2", tmp_path).listening, router):
         assert await metrics.families() == []
 
 
 async def test_scrape_of_one_worker_has_the_series_of_all(tmp_path):
-    other = WorkerMetrics(
-        WorkerPeers("2", tmp_path), lambda: [gauge("kakuri_log_streams", "", 7.0)]
-    )
+    other = WorkerMetrics(peers_of("2", tmp_path), lambda: [gauge("kakuri_log_streams", "", 7.0)])
 
-    async with other.serving(), scraped(peers=WorkerPeers("1", tmp_path)) as plane:
+    async with other.serving(), scraped(peers=peers_of("1", tmp_path)) as plane:
         found = await plane.samples()
     assert found[series("kakuri_log_streams", worker="1")] == 0
     assert found[series("kakuri_log_streams", worker="2")] == 7
@@ -446,7 +453,7 @@ async def test_other_worker_has_two_seconds_to_answer(tmp_path, monkeypatch):
         "kakuri_control_plane._worker_metrics.asyncio.timeout",
         lambda seconds: given.append(seconds) or timeout(seconds),
     )
-    first, second = (WorkerMetrics(WorkerPeers(name, tmp_path), list) for name in ("1", "2"))
+    first, second = (WorkerMetrics(peers_of(name, tmp_path), list) for name in ("1", "2"))
     async with second.serving():
         assert await first.families() == []
     assert given[:1] == [2.0]

@@ -5,7 +5,7 @@ import errno
 import gc
 import os
 import signal
-import stat
+import socket
 import subprocess
 import sys
 import tempfile
@@ -17,11 +17,15 @@ import pytest
 from kakuri_daemon import (
     DaemonError,
     WorkerCount,
-    WorkerPeers,
     _workers,
     run_workers,
 )
-from kakuri_daemon._worker_peers import PEERS_VARIABLE, inherited_peers, peers_directory
+from kakuri_daemon._worker_peers import (
+    PEERS_VARIABLE,
+    PeerSockets,
+    inherited_peers,
+    peer_sockets,
+)
 from kakuri_tcp import Endpoint, open_listening_sockets
 from structlog.testing import capture_logs
 
@@ -175,7 +179,7 @@ def test_single_worker_serves_further_endpoints_too(monkeypatch):
     assert served == [(ANY_PORT, ANY_PORT)]
 
 
-def test_worker_inherits_the_sockets_of_each_endpoint_and_knows_its_peers(monkeypatch, tmp_path):
+def test_worker_inherits_the_sockets_of_each_endpoint_and_knows_its_peers(monkeypatch):
     served = []
     monkeypatch.setattr(_workers, "run", lambda service, lifeline: served.append(service()))
     opened = [open_listening_sockets(ANY_PORT, 1)[0] for _ in range(2)]
@@ -184,47 +188,57 @@ def test_worker_inherits_the_sockets_of_each_endpoint_and_knows_its_peers(monkey
     monkeypatch.setenv(
         _workers.SOCKETS_VARIABLE, ";".join(",".join(map(str, group)) for group in groups)
     )
-    monkeypatch.setenv(PEERS_VARIABLE, f"2:{tmp_path}")
+    monkeypatch.setenv(PEERS_VARIABLE, f"2:{os.dup(opened[0].descriptors[0])}:8,9,10")
     run_workers(lambda *listening, peers: (listening, peers), ANY_PORT, 2, more=[ANY_PORT])
     ((inherited, peers),) = served
     assert [each.endpoint for each in inherited] == [each.endpoint for each in opened]
-    assert peers == WorkerPeers("2", tmp_path)
-    for sockets in (*inherited, *opened):
-        sockets.close()
-
-
-def test_peers_are_the_other_sockets_in_the_directory(tmp_path):
-    for name in ("1.socket", "2.socket", "10.socket", "else"):
-        (tmp_path / name).touch()
-    peers = WorkerPeers("2", tmp_path)
-    assert str(peers.endpoint) == f"unix:{tmp_path}/2.socket"
-    assert {name: str(each) for name, each in peers.others().items()} == {
-        "1": f"unix:{tmp_path}/1.socket",
-        "10": f"unix:{tmp_path}/10.socket",
+    assert peers.name == "2"
+    assert {name: str(each) for name, each in peers.others.items()} == {
+        "1": "unix:/proc/self/fd/8",
+        "3": "unix:/proc/self/fd/10",
     }
+    for sockets in (*inherited, *opened, peers.listening):
+        sockets.close()
 
 
 def test_process_without_the_variable_of_a_parent_has_no_peers():
     assert inherited_peers() is None
 
 
-@pytest.mark.parametrize("given", ["", "1", ":/tmp", "x:/tmp"])
+@pytest.mark.parametrize(
+    "given", ["", "1", "1:2", "x:0:1", "3:0:1,2", "1:x:1", "1:0:/tmp", "1:9999:1", f"1:{2**40}:1"]
+)
 def test_variable_that_names_no_peers_is_ignored_and_removed(monkeypatch, given):
     monkeypatch.setenv(PEERS_VARIABLE, given)
     assert inherited_peers() is None
     assert PEERS_VARIABLE not in os.environ
 
 
-def test_directory_of_peers_is_private_and_removed_at_the_end():
-    with peers_directory() as path:
-        assert stat.S_IMODE(Path(path).stat().st_mode) == 0o700
-    assert not Path(path).exists()
+def test_worker_is_reached_by_another_although_its_socket_has_no_file(monkeypatch, tmp_path):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with peer_sockets(2) as sockets:
+        assert list(tmp_path.iterdir()) == []
+        workers = []
+        for number in (1, 2):
+            copies = PeerSockets([*map(os.dup, sockets.listeners)], sockets.files)
+            variables, descriptors = copies.for_worker(number)
+            assert descriptors == [copies.listeners[number - 1], *copies.files]
+            monkeypatch.setenv(PEERS_VARIABLE, variables[PEERS_VARIABLE])
+            workers.append(inherited_peers())
+            os.close(copies.listeners[2 - number])
+        first, second = workers
+        with socket.socket(socket.AF_UNIX) as peer:
+            peer.connect(first.others["2"].path)
+            accepted, _ = second.listening.sockets[0].accept()
+            accepted.close()
+        for each in workers:
+            each.listening.close()
 
 
 def test_workers_without_a_directory_do_without_one_another(monkeypatch):
     monkeypatch.setattr(tempfile, "TemporaryDirectory", failing)
-    with capture_logs() as logs, peers_directory() as path:
-        assert path is None
+    with capture_logs() as logs, peer_sockets(2) as sockets:
+        assert sockets.for_worker(1) == ({}, [])
     assert logs[0]["event"] == "workers can't reach one another"
 
 

@@ -1,6 +1,6 @@
 """The metrics of all workers, although a scrape reaches only one of them.
 
-Each worker serves its own families to the others, over a Unix socket that only this user can use.
+Each worker serves its own families to the others, over a Unix socket that only they inherit.
 The one that is scraped asks them, and each series gets the label `worker`: a sum over it is the
 whole control plane, and a worker that was replaced begins at 0, as any process does.
 """
@@ -43,12 +43,12 @@ class WorkerMetrics:
         """Serve the families of this worker to the others while the context is entered."""
         router = Router()
         router.add("GET", PATH, self._get_families)
-        async with await serve(self._peers.endpoint, router):
+        async with await serve(self._peers.listening, router):
             yield
 
     async def families(self) -> list[MetricFamily]:
         """Return the families of all workers that answer."""
-        others = self._peers.others()
+        others = self._peers.others
         answers = await asyncio.gather(*map(self._ask, others.values()))
         found = {self._peers.name: list(self._own()), **dict(zip(others, answers, strict=True))}
         return merged(

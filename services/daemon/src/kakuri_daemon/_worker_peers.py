@@ -1,22 +1,23 @@
-"""How the workers of one daemon reach one another: a Unix socket of each, in a private directory.
+"""How the workers of one daemon reach one another: a Unix socket of each, which has no file.
 
 A client reaches only one of them, which asks the others for what they know only together, such as
 the number of requests.
+
+The parent opens the sockets, and removes their files at once. Workers inherit them, and connect to
+one through a descriptor of its removed file, so nothing remains after a kill.
 """
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
 
 import structlog
-from kakuri_tcp import Endpoint
+from kakuri_tcp import Endpoint, ListenFailed, ListeningSockets, open_listening_sockets
 
 PEERS_VARIABLE = "_KAKURI_WORKER_PEERS"
-"""The variable with a worker's number and the directory, separated by a colon."""
-
-SUFFIX = ".socket"
+"""The variable with a worker's number, the descriptor of its socket, and those of the files of all
+workers: `2:7:8,9,10`."""
 
 log = structlog.get_logger()
 
@@ -27,28 +28,13 @@ class WorkerPeers:
 
     Attributes:
         name: The name of this worker: its number, from 1.
-        directory: The directory of the sockets.
+        listening: Where this worker has to listen for the others.
+        others: Where the other workers listen, by their names.
     """
 
     name: str
-    directory: Path
-
-    @property
-    def endpoint(self) -> Endpoint:
-        """Where this worker has to listen for the others."""
-        return self._endpoint_of(self.directory / f"{self.name}{SUFFIX}")
-
-    def others(self) -> dict[str, Endpoint]:
-        """Return where the other workers listen, by their names."""
-        return {
-            path.stem: self._endpoint_of(path)
-            for path in sorted(self.directory.glob(f"*{SUFFIX}"))
-            if path.stem != self.name
-        }
-
-    @staticmethod
-    def _endpoint_of(path: Path) -> Endpoint:
-        return Endpoint.parse(f"unix:{path}")
+    listening: Endpoint | ListeningSockets
+    others: dict[str, Endpoint]
 
 
 def inherited_peers() -> WorkerPeers | None:
@@ -56,20 +42,51 @@ def inherited_peers() -> WorkerPeers | None:
 
     None if they can't reach one another.
     """
-    name, _, directory = os.environ.pop(PEERS_VARIABLE, "").partition(":")
-    return WorkerPeers(name, Path(directory)) if name.isdecimal() and directory else None
+    try:
+        name, listener, files = os.environ.pop(PEERS_VARIABLE, "").split(":")
+        endpoints = {
+            str(number): Endpoint.unix(f"/proc/self/fd/{int(file)}")
+            for number, file in enumerate(files.split(","), 1)
+        }
+        listening = ListeningSockets.inherited(endpoints.pop(name), [int(listener)])
+    except (KeyError, OSError, OverflowError, ValueError):
+        return None
+    return WorkerPeers(name, listening, endpoints)
+
+
+@dataclass(frozen=True, slots=True)
+class PeerSockets:
+    """The sockets of the workers, in their parent; without any, they can't reach one another."""
+
+    listeners: list[int] = field(default_factory=list)
+    files: list[int] = field(default_factory=list)
+
+    def for_worker(self, number: int) -> tuple[dict[str, str], list[int]]:
+        """Return the variables and the descriptors that a worker inherits."""
+        if not self.listeners:
+            return {}, []
+        listener = self.listeners[number - 1]
+        value = f"{number}:{listener}:{','.join(map(str, self.files))}"
+        return {PEERS_VARIABLE: value}, [listener, *self.files]
 
 
 @contextmanager
-def peers_directory() -> Iterator[str | None]:
-    """Create the directory, and remove it at the end; yield None if that is not possible."""
+def peer_sockets(number: int) -> Iterator[PeerSockets]:
+    """Open the sockets of this many workers, and close them at the end."""
     from tempfile import TemporaryDirectory  # noqa: PLC0415 (only a parent of workers needs it)
 
-    try:
-        directory = TemporaryDirectory(prefix="kakuri-workers-", ignore_cleanup_errors=True)
-    except OSError as error:
-        log.warning("workers can't reach one another", error=error.strerror)
-        yield None
-        return
-    with directory as path:
-        yield path
+    peers = PeerSockets()
+    with ExitStack() as stack:
+        try:
+            with TemporaryDirectory(prefix="kakuri-workers-") as directory:
+                for index in range(number):
+                    path = f"{directory}/{index}"
+                    (sockets,) = open_listening_sockets(Endpoint.unix(path), 1)
+                    stack.callback(sockets.close)
+                    peers.listeners.extend(sockets.descriptors)
+                    peers.files.append(os.open(path, os.O_PATH))
+                    stack.callback(os.close, peers.files[-1])
+        except (OSError, ListenFailed) as error:
+            log.warning("workers can't reach one another", error=str(error))
+            peers = PeerSockets()
+        yield peers

@@ -30,7 +30,7 @@ from kakuri_tcp import Endpoint, ListeningSockets, LocalAccess, open_listening_s
 
 from kakuri_daemon._command import DaemonError
 from kakuri_daemon._run import run
-from kakuri_daemon._worker_peers import PEERS_VARIABLE, inherited_peers, peers_directory
+from kakuri_daemon._worker_peers import PeerSockets, inherited_peers, peer_sockets
 
 log = structlog.get_logger()
 
@@ -122,7 +122,7 @@ async def _worker_processes(
             for sockets in opened[-1]:
                 stack.callback(sockets.close)
         lifeline = stack.enter_context(_pipe())
-        peers = stack.enter_context(peers_directory())
+        peers = stack.enter_context(peer_sockets(number))
         workers = [
             _Worker(index, worker_sockets, lifeline[0], peers)
             for index, worker_sockets in enumerate(zip(*opened, strict=True), 1)
@@ -159,7 +159,7 @@ class _Worker:
     """One worker: a process that is replaced when it ends."""
 
     def __init__(
-        self, index: int, sockets: Sequence[ListeningSockets], lifeline: int, peers: str | None
+        self, index: int, sockets: Sequence[ListeningSockets], lifeline: int, peers: PeerSockets
     ) -> None:
         self.ready = asyncio.Event()
         self._index = index
@@ -231,15 +231,13 @@ class _Worker:
     def _start(self, stdout: int) -> subprocess.Popen[bytes]:
         """Start this process's command again, with the worker's sockets."""
         groups = [each.descriptors for each in self._sockets]
-        environment = _environment(groups)
-        if self._peers is not None:
-            environment[PEERS_VARIABLE] = f"{self._index}:{self._peers}"
+        variables, descriptors = self._peers.for_worker(self._index)
         return subprocess.Popen(  # noqa: S603 - our own command line
             [sys.executable, *sys.orig_argv[1:]],
             stdin=self._lifeline,
             stdout=stdout,
-            env=environment,
-            pass_fds=[descriptor for group in groups for descriptor in group],
+            env=_environment(groups) | variables,
+            pass_fds=[*descriptors, *(descriptor for group in groups for descriptor in group)],
             process_group=0,  # Ctrl-C is for the parent, which then stops the workers
         )
 
