@@ -100,7 +100,7 @@ def test_log_that_was_written_to_after_it_was_emptied_fails_the_next_write(
     with monkeypatch.context() as patched:
         patched.setattr(_store_files, "CHECK_SECONDS", 1e9)  # as between two checks
         register(store, "b", (1 << 21) + 1)
-    with pytest.raises(StoreFailed, match="another program has cut"):
+    with pytest.raises(StoreFailed, match="another program has truncated"):
         register(store, "c", (1 << 21) + 2)
 
 

@@ -15,8 +15,8 @@ from kakuri_registry import (
     StoreFull,
     StoreWriter,
     WorkloadRegistry,
-    _idle_check,
     _store_files,
+    _store_probe,
     _tidier,
     _writer,
 )
@@ -768,7 +768,7 @@ async def test_each_write_is_reported_with_its_changes_and_its_error(registry, w
 async def test_idle_writer_reports_that_the_database_was_deleted_and_is_back(
     registry, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(_idle_check, "IDLE_CHECK_SECONDS", 0.01)
+    monkeypatch.setattr(_store_probe, "PROBE_SECONDS", 0.01)
     monkeypatch.setattr(_store_files, "CHECK_SECONDS", 0)
     with closing(SQLiteStore(tmp_path / "db", reserve=0)) as store:
         store.load()

@@ -223,7 +223,7 @@ class AgentRun:
         await asyncio.gather(*self.tasks, return_exceptions=True)
         if self._writer is not None:  # closing it would wait for writes that never end
             self.registry.subscribe(None)
-            self._writer._idle_check.close()
+            self._writer._probe.close()
             if self._writer._retry is not None:
                 self._writer._retry.cancel()
         if self.store is not None:

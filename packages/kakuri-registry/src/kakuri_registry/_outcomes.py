@@ -35,8 +35,14 @@ def after_all(number: int, then: OnSaved) -> OnSaved:
     return on_saved
 
 
-def logged(what: str, before: StoreError | None, error: StoreError | None) -> StoreError | None:
-    """Log whether a store accepts changes, unless that is as before; return the error."""
+def log_change(what: str, before: StoreError | None, error: StoreError | None) -> StoreError | None:
+    """Log that a store accepts changes again, or no longer, if that is new; return the error.
+
+    Args:
+        what: What is written: "changes" or "new workloads".
+        before: The error of the write before; None if it succeeded.
+        error: The error of this write; None if it succeeded.
+    """
     if error is None and before is not None:
         _log.info("the store accepts %s again", what)
     elif error is not None and str(error) != str(before):

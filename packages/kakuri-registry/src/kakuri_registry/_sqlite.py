@@ -124,7 +124,7 @@ class SQLiteStore:
             self._reserve = SpaceReserve(companion(self._path, ".reserve"), reserve)
             complete_recovery(self._path)
             try:
-                self._connection = self._open()
+                self._open()
             except sqlite3.Error as error:
                 if not is_damage(error):
                     raise
@@ -221,8 +221,9 @@ class SQLiteStore:
     def close(self) -> None:
         """Close the database and unlock the store. Closing again has no effect."""
         with self._mutex:
-            if self._connection is not None and self._store_id is not None and self._files.leave():
-                end_session(self._connection, self._lock, self._store_id)
+            connection, store_id = self._connection, self._store_id
+            if connection is not None and store_id is not None and self._files.prepare_close():
+                end_session(connection, self._lock, store_id)
             self._close_database()
             if self._lock >= 0:
                 os.close(self._lock)
@@ -232,10 +233,10 @@ class SQLiteStore:
         return f"<SQLiteStore {str(self._path)!r} {'closed' if self._lock < 0 else 'open'}>"
 
     def _open(self) -> sqlite3.Connection:
-        connection, problem = open_database(self._path, self._log_limit.size)
+        self._connection, problem = open_database(self._path, self._log_limit.size)
         if problem is not None:
             self._problems.append(problem)
-        return connection
+        return self._connection
 
     def _recover(self, error: sqlite3.Error) -> sqlite3.Connection:
         """Replace the damaged database, and open the new one."""
@@ -250,8 +251,7 @@ class SQLiteStore:
                 f"{count} workloads were recovered"
             )
         )
-        self._connection = self._open()
-        return self._connection
+        return self._open()
 
     def _close_database(self) -> None:
         self._log_limit.close()
@@ -296,7 +296,7 @@ class SQLiteStore:
         # Not earlier: a damaged database has to stay as it is.
         store_id, self._is_log_new = begin_session(connection, self._lock, loaded.store_id)
         self._store_id = store_id
-        self._files.opened()
+        self._files.record()
         return replace(loaded, version=version, problems=tuple(problems), store_id=store_id)
 
     def _write(self, changes: Sequence[Change]) -> None:
@@ -381,9 +381,9 @@ class SQLiteStore:
             raise translate_sqlite_error(error, self._path) from error
 
     def _checkpoint(self, write: Callable[[sqlite3.Connection], bool]) -> None:
-        """Checkpoint the log, if there is room and the files are those of the store."""
-        with self._files.changing() as are_ours:
-            if are_ours and write(self._opened()):
+        """Checkpoint the log, if there is room and no other program has changed the files."""
+        with self._files.checkpointing() as is_safe:
+            if is_safe and write(self._opened()):
                 self._is_log_new = True
                 self._log_limit.begin_log()
 

@@ -1,11 +1,11 @@
-"""Whether the files of a store are still those that it has open.
+"""Whether another program has changed the files of an open store.
 
 SQLite writes to the files that it has opened. If another program deletes or replaces one of them,
-every later change is lost when the process ends, and SQLite reports success. If one is overwritten,
-as by `cp` from a backup, the database becomes a mixture of both.
+SQLite goes on reporting success, and every later change is lost when the process ends. If one is
+overwritten, as by `cp` from a backup, the database becomes a mixture of both.
 
-The database itself changes only in a checkpoint, which the store begins. So a change of its size or
-of its time of modification at any other time was made by another program.
+The store itself changes the database only in a checkpoint. If its size or time of modification
+changes at any other time, another program has changed it.
 """
 
 import os
@@ -34,7 +34,7 @@ class StoreFiles:
 
     Args:
         path: The database.
-        log_bytes: Bytes to which SQLite may cut the log.
+        log_bytes: Bytes to which SQLite may truncate the log.
     """
 
     def __init__(self, path: Path, log_bytes: int) -> None:
@@ -45,10 +45,14 @@ class StoreFiles:
         self._log_size = 0
         self._checked_at = 0.0
 
-    def opened(self) -> None:
-        """Record which files they are; before that, no check fails. Raises OSError."""
+    def record(self) -> None:
+        """Record which files the store has open. Until then, no check fails.
+
+        Raises:
+            OSError: The system does not report them.
+        """
         self._inodes = _inode(self._path.stat()), _inode(self._log.stat())
-        self._record()
+        self._record_contents()
 
     def check(self) -> None:
         """Check the files, unless that was done in the last `CHECK_SECONDS`.
@@ -62,33 +66,36 @@ class StoreFiles:
             self._checked_at = now
 
     @contextmanager
-    def changing(self) -> Iterator[bool]:
-        """Yield whether a checkpoint may change the database, and record what it has changed."""
-        are_ours = self._are_ours()
-        yield are_ours
-        if are_ours:
-            with suppress(OSError):  # the next check reports it
-                self._record()
+    def checkpointing(self) -> Iterator[bool]:
+        """Yield whether a checkpoint is safe, and record how it has changed the files.
 
-    def leave(self) -> bool:
-        """Keep SQLite from writing the log to an overwritten database when it closes it.
+        It is not if another program has changed one of them.
+        """
+        are_unchanged = self._are_unchanged()
+        yield are_unchanged
+        if are_unchanged:
+            with suppress(OSError):  # the next check reports it
+                self._record_contents()
+
+    def prepare_close(self) -> bool:
+        """Keep SQLite, which writes the log to the database as it closes, from an overwritten one.
 
         Returns:
-            Whether the files are those of the store.
+            Whether no other program has changed the files.
         """
-        if self._are_ours():
+        if self._are_unchanged():
             return True
         with suppress(OSError):
             self._detach()
         return False
 
-    def _are_ours(self) -> bool:
+    def _are_unchanged(self) -> bool:
         with suppress(StoreFailed):
             self._check()
             return True
         return False
 
-    def _record(self) -> None:
+    def _record_contents(self) -> None:
         database, log = self._path.stat(), self._log.stat()
         if (_inode(database), _inode(log)) == self._inodes:
             self._written = database.st_size, database.st_mtime_ns
@@ -109,9 +116,10 @@ class StoreFiles:
             raise _changed(self._path, "replaced")
         if _inode(log) != self._inodes[1]:
             raise _changed(self._log, "replaced")
-        is_cut = log.st_size < min(self._log_size, self._log_bytes)
-        if is_cut or (log.st_size and header != LOG_MAGIC):  # written to after it was cut
-            raise _changed(self._log, "cut")
+        is_shorter = log.st_size < min(self._log_size, self._log_bytes)
+        # A truncated log to which SQLite has written since is long again, but has no header.
+        if is_shorter or (log.st_size and header != LOG_MAGIC):
+            raise _changed(self._log, "truncated")
         if (database.st_size, database.st_mtime_ns) != self._written:
             raise _changed(self._path, "overwritten")
         self._log_size = log.st_size

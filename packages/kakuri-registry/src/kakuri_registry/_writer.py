@@ -23,12 +23,12 @@ from kakuri_registry._backlog import Backlog, Batch, OnSaved, kinds
 from kakuri_registry._change import Change
 from kakuri_registry._durability import Durability
 from kakuri_registry._errors import StoreError, StoreFailed
-from kakuri_registry._idle_check import IdleCheck
 from kakuri_registry._journal_writer import JournalWriter
 from kakuri_registry._next_write import NextWrite
-from kakuri_registry._outcomes import OnWrite, after_all, copy_error, ignore_write, logged
+from kakuri_registry._outcomes import OnWrite, after_all, copy_error, ignore_write, log_change
 from kakuri_registry._registry import WorkloadRegistry
 from kakuri_registry._store import Failpoint, Store, no_failpoint
+from kakuri_registry._store_probe import StoreProbe
 from kakuri_registry._stored_tombstones import StoredTombstones
 from kakuri_registry._tidier import Tidier
 from kakuri_registry._tombstones import Tombstone
@@ -107,7 +107,7 @@ class StoreWriter:
         self._tombstones = StoredTombstones(store, self._submit)
         if not self._journal_writer.write_through(registry):
             registry.subscribe(self._add)
-        self._idle_check = IdleCheck(store, self._submit, self._end_check)
+        self._probe = StoreProbe(store, self._submit, self._end_probe)
 
     @property
     def error(self) -> StoreError | None:
@@ -340,9 +340,9 @@ class StoreWriter:
         has_registrations, has_others = kinds(batch)
         if has_registrations:
             self._backlog.splits_registrations = False
-            self._registration_error = logged("new workloads", self._registration_error, None)
+            self._registration_error = log_change("new workloads", self._registration_error, None)
         if has_others:
-            self._error = logged("changes", self._error, None)
+            self._error = log_change("changes", self._error, None)
             self._retry_delay = FIRST_RETRY_SECONDS
         if self._retry is not None:
             self._retry.cancel()
@@ -357,9 +357,9 @@ class StoreWriter:
             backlog.put_back(batch)  # writing each kind alone shows which of them fails
             return []
         if has_registrations:
-            self._registration_error = logged("new workloads", self._registration_error, error)
+            self._registration_error = log_change("new workloads", self._registration_error, error)
             return backlog.withdraw(batch, self._unregister)
-        self._error = logged("changes", self._error, error)
+        self._error = log_change("changes", self._error, error)
         callbacks = [on_saved for each in batch.values() for on_saved in each.callbacks]
         for each in batch.values():
             each.callbacks = []
@@ -369,9 +369,9 @@ class StoreWriter:
         self._retry_delay = min(2 * self._retry_delay, LONGEST_RETRY_SECONDS)
         return callbacks
 
-    def _end_check(self, error: StoreError | None) -> None:
+    def _end_probe(self, error: StoreError | None) -> None:
         if not self._backlog.writing and self._retry is None:  # else a write reports the same
-            self._error = logged("changes", self._error, error)
+            self._error = log_change("changes", self._error, error)
 
     def _unregister(self, workload_id: str) -> None:
         if workload_id in self._registry:
@@ -388,7 +388,7 @@ class StoreWriter:
         self._is_closed = True
         self._registry.subscribe(None)
         self._tidier.close()
-        self._idle_check.close()
+        self._probe.close()
         self._next_write.cancel()
         for timer in (self._retry, self._batch_timer):
             if timer is not None:
