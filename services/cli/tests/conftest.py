@@ -36,7 +36,7 @@ def standard_streams_stay_open():
 
 
 @pytest.fixture(autouse=True)
-def interrupts_as_before():
+def restored_sigint_handler():
     """Restore the handler of SIGINT: a command that was interrupted ignores it while it exits."""
     before = signal.getsignal(signal.SIGINT)
     yield

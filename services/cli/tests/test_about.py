@@ -301,8 +301,8 @@ def test_context_with_a_token_that_would_be_sent_unencrypted_is_not_added(kakuri
     result = kakuri("context", "add", "lab", "http://kakuri.example", *token)
     assert result.code == 2
     assert result.err == (
-        "error: http://kakuri.example: a token is sent over https, or on this machine, not "
-        "unencrypted to another\n"
+        "error: http://kakuri.example: the token would be sent to another machine unencrypted: "
+        "use https\n"
     )
     assert "lab" not in kakuri("context", "ls").out
 

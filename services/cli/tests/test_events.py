@@ -406,7 +406,7 @@ def test_changes_while_a_list_is_read_are_one_update(monkeypatch):
         raise Unreachable("lost", code="no_answer")
 
     monkeypatch.setattr("kakuri._events.follow_events", follow)
-    found = updates(Invocation({}), SimpleNamespace(again=lambda: nullcontext()))
+    found = updates(Invocation({}), SimpleNamespace(clone=lambda: nullcontext()))
     next(found)
     go_on.set()
     assert read_first.wait(10)

@@ -33,7 +33,7 @@ class API:
     def __init__(self, result=None):
         self.result = result
 
-    def again(self):
+    def clone(self):
         return self
 
     def __enter__(self):

@@ -3,7 +3,7 @@ import threading
 
 import pytest
 from kakuri._invocation import Invocation
-from kakuri._results import AT_A_TIME, act_on_each
+from kakuri._results import MAX_CONCURRENT, act_on_each
 from kakuri_http import problem
 
 from .fake_api import RECEIPT
@@ -70,13 +70,13 @@ def test_stop_of_several_stops_them_at_the_same_time(kakuri, api):
     assert [line[0] for line in lines] == ["c", "a", "b"]
 
 
-class Many:
+class CountingAPI:
     """A control plane that counts its clients."""
 
     def __init__(self):
         self.clients = 0
 
-    def again(self):
+    def clone(self):
         self.clients += 1
         return self
 
@@ -88,26 +88,26 @@ class Many:
 
 
 def test_verbs_act_on_at_most_sixteen_workloads_at_a_time(capsys):
-    barrier, api = threading.Barrier(AT_A_TIME), Many()
-    ids = [f"w{number:02d}" for number in range(3 * AT_A_TIME)]
+    barrier, api = threading.Barrier(MAX_CONCURRENT), CountingAPI()
+    ids = [f"w{number:02d}" for number in range(3 * MAX_CONCURRENT)]
 
     def act(own, workload_id):
         barrier.wait(10)  # until as many are in progress
         return b"{}", {}, "done"
 
     assert act_on_each(Invocation({}), api, ids, act) == 0
-    assert api.clients == AT_A_TIME == 16
+    assert api.clients == MAX_CONCURRENT == 16
     assert capsys.readouterr().out.splitlines() == [f"{each}  done" for each in ids]
 
 
-def test_fault_of_an_action_on_one_of_several_is_raised(capsys):
+def test_unexpected_error_for_one_of_several_workloads_is_raised(capsys):
     def act(own, workload_id):
         if workload_id == "b":
             raise ZeroDivisionError
         return b"{}", {}, "done"
 
     with pytest.raises(ZeroDivisionError):
-        act_on_each(Invocation({}), Many(), ["a", "b", "c"], act)
+        act_on_each(Invocation({}), CountingAPI(), ["a", "b", "c"], act)
     assert capsys.readouterr().out == "a  done\n"
 
 

@@ -225,7 +225,7 @@ def test_thousand_records_wait_to_be_printed(environment):
     made = []
     environment.setattr(_logs.queue, "Queue", lambda size: made.append(size) or [])
     environment.setattr(_logs.threading, "Thread", lambda **_: SimpleNamespace(start=list))
-    assert list(_logs._follow_all(None, SimpleNamespace(again=list), [], [])) == []
+    assert list(_logs._follow_all(None, SimpleNamespace(clone=list), [], [])) == []
     assert made == [1000]
 
 
@@ -237,6 +237,6 @@ def test_unexpected_error_of_a_followed_log_is_raised(environment):
         yield
 
     environment.setattr(_log_stream, "follow_records", fail)
-    api = SimpleNamespace(again=lambda: nullcontext())
+    api = SimpleNamespace(clone=lambda: nullcontext())
     with pytest.raises(ValueError, match="bug"):
         list(_logs._follow_all(None, api, ["a"], []))

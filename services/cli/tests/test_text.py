@@ -23,8 +23,8 @@ def test_span_has_two_digits_below_ten_seconds(seconds, shown):
 
 
 @pytest.mark.parametrize(("count", "end"), [(1, "w0"), (20, ", w19"), (21, ", w19 and 1 more")])
-def test_of_many_ids_a_message_has_twenty_and_the_number_of_the_others(count, end):
-    shown = text.names([f"w{number}" for number in range(count)])
+def test_joined_ids_beyond_twenty_are_a_number(count, end):
+    shown = text.joined_ids([f"w{number}" for number in range(count)])
     assert shown.startswith("w0")
     assert shown.endswith(end)
     assert shown.count("w") == min(count, 20)

@@ -8,7 +8,7 @@ from kakuri._exits import CommandError, Exit, NotFound, UsageError
 from kakuri._group import Verb
 from kakuri._invocation import Invocation
 from kakuri._results import confirm
-from kakuri._text import names
+from kakuri._text import joined_ids
 from kakuri._types import SECONDS
 from kakuri._verify import DEFAULT_FILE, FILES
 
@@ -51,7 +51,7 @@ def plan(invocation: Invocation, *, files: tuple[str, ...], prune: bool, exit_co
             check_room(api, change)
     _print_changes(invocation, changes)
     if refused := [change.id for change in changes if change.problem]:
-        message = f"the node would refuse {names(refused)}"
+        message = f"the node would refuse {joined_ids(refused)}"
         raise CommandError(message, Exit.NO_ROOM, code="refused")
     has_changes = any(change.kind != "same" for change in changes)
     return Exit.NO if exit_code and has_changes else Exit.OK
@@ -78,7 +78,7 @@ def apply(
         ended = [change.id for change in changes if change.kind in ("replace", "remove")]
         if ended and not yes:
             _explain(invocation, changes)
-            confirm(f"Stop and remove {names(ended)} on {api.target.label}?", "--yes")
+            confirm(f"Stop and remove {joined_ids(ended)} on {api.target.label}?", "--yes")
         _carry_out_all(invocation, api, changes, grace)
     if not invocation.is_json and not invocation.is_name:
         changed = sum(change.kind != "same" for change in changes)

@@ -155,10 +155,19 @@ def check_id(response: Response, expected: str) -> None:
         raise Unreachable(message, code=BAD_RESPONSE)
 
 
+def raise_open_files() -> None:
+    """Raise this process's limit of open files to its maximum, for thousands of clients."""
+    import resource  # noqa: PLC0415 (only for several connections)
+
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(ValueError):  # some systems allow less than this
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
 class API:
     """A client of one control plane; a context manager that closes its connection.
 
-    Only one thread may use it. `again()` creates another one for the same control plane.
+    Only one thread may use it; others use one of `clone()`.
     """
 
     def __init__(self, target: Target, timeouts: Timeouts | None = None) -> None:
@@ -194,16 +203,8 @@ class API:
         except EndpointError as error:
             raise UsageError(f"{target.source}: {error}") from error
 
-    def again(self) -> "API":
-        """Return another client for the same target, for another thread.
-
-        There may be thousands of them, so the limit of open files is raised to its maximum.
-        """
-        import resource  # noqa: PLC0415 (only for several connections)
-
-        _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-        with suppress(ValueError):  # some systems allow less than this
-            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    def clone(self) -> "API":
+        """Return another client of the same control plane, for another thread."""
         return API(self.target)
 
     def __enter__(self) -> Self:

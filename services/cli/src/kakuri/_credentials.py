@@ -41,5 +41,5 @@ def check_transport(context: Context) -> None:
     host = context.host
     if context.token_file and host.startswith("http:") and not endpoint_of(host).is_loopback:
         raise UsageError(
-            f"{host}: a token is sent over https, or on this machine, not unencrypted to another"
+            f"{host}: the token would be sent to another machine unencrypted: use https"
         )

@@ -286,7 +286,7 @@ def updates(invocation: Invocation, api: "API") -> Iterator[None]:
 
     def read() -> None:
         try:
-            with api.again() as stream:
+            with api.clone() as stream:
                 for event in follow_events(invocation, stream, None):
                     if event["type"] not in ("state", "heartbeat") and not pending.full():
                         pending.put(None)

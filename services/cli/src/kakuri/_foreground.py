@@ -149,7 +149,7 @@ class Foreground:
             self._progress.line(item)
         elif kind == "error":
             if isinstance(item, CommandError):
-                self._report_left()
+                self._report_detached()
             raise item
 
     def _drain(self) -> None:
@@ -190,10 +190,10 @@ class Foreground:
             self._start(self._stop, self._grace)
 
     def _leave(self) -> NoReturn:
-        self._report_left()
+        self._report_detached()
         raise KeyboardInterrupt
 
-    def _report_left(self) -> None:
+    def _report_detached(self) -> None:
         self._progress.line(f"left as it is: kakuri logs -f {self._id} follows it, "
                             f"kakuri rm {self._id} removes it")  # fmt: skip
 
@@ -233,7 +233,7 @@ class Foreground:
 
     def _read_changes(self) -> None:
         try:
-            with self._api.again() as api:
+            with self._api.clone() as api:
                 for document in changes(self._invocation, api, self._id, is_known=True):
                     self._queue.put(("state", document))
                     if document is None or has_ended(document):
@@ -246,7 +246,7 @@ class Foreground:
     def _read_output(self, stream: str) -> None:
         params = [("stream", stream), ("follow", "true")]
         try:
-            with self._api.again() as api:
+            with self._api.clone() as api:
                 for text in follow_text(self._invocation, api, self._id, params, is_known=True):
                     self._room.acquire()
                     self._queue.put((stream, text))
@@ -258,7 +258,7 @@ class Foreground:
 
     def _stop(self, grace: float) -> None:
         try:
-            with self._api.again() as api:
+            with self._api.clone() as api:
                 post(api, self._id, "stop", grace=grace)
         except NotFound:
             return

@@ -69,6 +69,8 @@ def logs(
     -f continues when the workload, its agent or the control plane restarts. Of a removed workload,
     the part of the log that is kept is shown.
     """
+    from kakuri._client import raise_open_files  # noqa: PLC0415 (not for --help)
+
     names = list(dict.fromkeys(ids))
     if follow and len(names) > MAX_FOLLOWED:
         raise UsageError(f"expected at most {MAX_FOLLOWED} logs to follow, got {len(names)}")
@@ -82,6 +84,7 @@ def logs(
             return _print_one(invocation, api, names[0], params, has_times=timestamps)
         printer = _Printer(invocation, names, has_names=not no_prefix, has_times=timestamps)
         read = _follow_all if follow else _merge_all
+        raise_open_files()
         code: int = Exit.OK
         for name, line in read(invocation, api, names, params):
             if isinstance(line, CommandError):
@@ -151,7 +154,7 @@ def _merge_all(
 
         at = ""
         try:
-            with api.again() as own:
+            with api.clone() as own:
                 for written, line in follow_records(invocation, own, name, params):
                     at = written or at
                     yield at, name, line
@@ -184,7 +187,7 @@ def _follow_all(
         waiting.put((name, end))
 
     for name in names:
-        threading.Thread(target=read, args=(name, api.again()), daemon=True).start()
+        threading.Thread(target=read, args=(name, api.clone()), daemon=True).start()
     followed = len(names)
     while followed:
         name, line = waiting.get()

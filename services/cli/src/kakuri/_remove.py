@@ -12,7 +12,7 @@ from kakuri._group import Verb
 from kakuri._invocation import Invocation
 from kakuri._lifecycle import MORE_SECONDS
 from kakuri._results import Result, act_on_each, confirm
-from kakuri._text import names
+from kakuri._text import joined_ids
 from kakuri._types import SECONDS
 
 if TYPE_CHECKING:
@@ -127,5 +127,5 @@ def _confirm_if_running(api: "API", ids: tuple[str, ...]) -> None:
         if document["state"] not in ENDED and document.get("desired") != "removed":
             running.append(workload_id)
     if running:
-        question = f"Stop and remove {names(running)} on {api.target.label}?"
+        question = f"Stop and remove {joined_ids(running)} on {api.target.label}?"
         confirm(question, "--yes or -f")

@@ -10,7 +10,7 @@ from kakuri._invocation import Invocation
 if TYPE_CHECKING:
     from kakuri._client import API
 
-AT_A_TIME = 16
+MAX_CONCURRENT = 16
 """Maximum workloads that a verb acts on at a time, since each may take its whole grace period."""
 
 Result = tuple[bytes, dict[str, Any], str]
@@ -73,7 +73,7 @@ def _results(
 
     results: dict[str, queue.SimpleQueue[Any]] = {each: queue.SimpleQueue() for each in ids}
     waiting: queue.SimpleQueue[str | None] = queue.SimpleQueue()
-    threads = min(AT_A_TIME, len(ids))
+    threads = min(MAX_CONCURRENT, len(ids))
     for each in (*ids, *(None for _ in range(threads))):  # None ends a thread
         waiting.put(each)
 
@@ -86,7 +86,7 @@ def _results(
                     results[workload_id].put(error)
 
     for _ in range(threads):
-        threading.Thread(target=work, args=(api.again(),), daemon=True).start()
+        threading.Thread(target=work, args=(api.clone(),), daemon=True).start()
     for workload_id in ids:
         result = results[workload_id].get()
         if isinstance(result, BaseException) and not isinstance(result, CommandError):

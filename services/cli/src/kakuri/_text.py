@@ -16,7 +16,7 @@ _CPU = r"(\d{1,15}(?:\.\d{1,3})?)|(\d{1,15})m"
 _MAX_DURATION = 36_500 * 86_400
 """Maximum duration in seconds: a century. Timeouts of Python's threads overflow after 292 years."""
 
-_MAX_NAMES = 20
+_MAX_JOINED = 20
 _UNITS = {"k": 1 / 1024, "m": 1, "g": 1024, "t": 1024 * 1024}  # in MiB
 _STEPS = ((86_400, "d"), (3600, "h"), (60, "m"))
 _SHORT_SECONDS = 10
@@ -35,10 +35,10 @@ def printable(text: str) -> str:
     return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
 
 
-def names(ids: Sequence[str]) -> str:
+def joined_ids(ids: Sequence[str]) -> str:
     """Return ids joined by commas: the first twenty, then how many more."""
-    others = len(ids) - _MAX_NAMES
-    text = ", ".join(ids[:_MAX_NAMES])
+    others = len(ids) - _MAX_JOINED
+    text = ", ".join(ids[:_MAX_JOINED])
     return f"{text} and {others} more" if others > 0 else text
 
 

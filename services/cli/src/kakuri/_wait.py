@@ -13,7 +13,7 @@ from kakuri._documents import ENDED, Document, end_text, has_ended, why_text
 from kakuri._exits import CommandError, Exit, NotFound
 from kakuri._group import Verb
 from kakuri._invocation import Invocation
-from kakuri._text import names, span
+from kakuri._text import joined_ids, span
 from kakuri._types import SECONDS
 
 if TYPE_CHECKING:
@@ -57,9 +57,12 @@ def wait(
 
     Exits with 1 as soon as one of them can no longer do so, and prints the reason.
     """
+    from kakuri._client import raise_open_files  # noqa: PLC0415 (not for --help)
+
     if exit_code and (condition != "ended" or len(set(ids)) > 1):
         raise click.UsageError("--exit-code needs --for ended and one workload")
     with invocation.api() as api:
+        raise_open_files()
         for workload_id, document, verdict in _verdicts(invocation, api, ids, condition, timeout):
             _report(invocation, condition, workload_id, document, verdict)
             if not verdict.is_fulfilled:
@@ -129,7 +132,7 @@ def _verdicts(
     results: queue.SimpleQueue[Any] = queue.SimpleQueue()
     waiting = list(dict.fromkeys(ids))
     for workload_id in waiting:
-        arguments = (invocation, api.again(), workload_id, condition, results)
+        arguments = (invocation, api.clone(), workload_id, condition, results)
         threading.Thread(target=_follow, args=arguments, daemon=True).start()
     unchecked = set(waiting) if timeout == 0 else set()
     deadline = None if timeout is None else time.monotonic() + (timeout or CHECK_SECONDS)
@@ -140,9 +143,9 @@ def _verdicts(
         try:
             result = results.get(timeout=left)
         except queue.Empty:
-            message = f"{names(waiting)}: not {condition}"
+            message = f"{joined_ids(waiting)}: not {condition}"
             if timeout:
-                message = f"{names(waiting)}: still not {condition} after {span(timeout)}"
+                message = f"{joined_ids(waiting)}: still not {condition} after {span(timeout)}"
             raise CommandError(message, Exit.TIMEOUT, code="timeout") from None
         if isinstance(result, BaseException):
             raise result
