@@ -210,7 +210,7 @@ class Response:
             for name, _ in self.headers._fields():
                 if _is_framing(name):
                     raise LocalProtocolError(
-                        f"the server writes {name!r} itself; remove it from headers"
+                        f"{name!r} is controlled by the library; remove it from headers"
                     )
 
     def __repr__(self) -> str:

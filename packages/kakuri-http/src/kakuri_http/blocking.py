@@ -14,7 +14,6 @@ from kakuri_tcp.blocking import connect
 
 from kakuri_http._errors import (
     ConnectFailed,
-    RequestTimeout,
     ResponseClosed,
     translated_connect_errors,
 )
@@ -36,6 +35,7 @@ from kakuri_http.client._requests import (
     Redirects,
     RequestOptions,
     make_request,
+    request_timeout,
 )
 from kakuri_http.core._heads import check_body_length
 from kakuri_http.core._states import Data, EndOfMessage
@@ -199,7 +199,7 @@ class BlockingClient(Methods[Pieces, ReceivedResponse]):
     ) -> Iterator[tuple[BlockingStreamedResponse, ReceivedResponse]]:
         url = parse_url(request.url, self._endpoint)
         head = make_request(request, url)
-        connection = self._take(url.endpoint, timeouts.connect, deadline)
+        connection = self._take(url.endpoint, timeouts, deadline)
         streamed = None
         try:
             response = connection.start(
@@ -224,13 +224,14 @@ class BlockingClient(Methods[Pieces, ReceivedResponse]):
             self._idle.pop(next(iter(self._idle))).close()
 
     def _take(
-        self, endpoint: Endpoint, seconds: float, deadline: float | None
+        self, endpoint: Endpoint, timeouts: Timeouts, deadline: float | None
     ) -> BlockingConnection:
         idle = self._idle.pop(endpoint, None)
         if idle is not None:
             if idle.is_fresh():
                 return idle
             idle.close()
+        seconds = timeouts.connect
         if deadline is not None:
             seconds = min(seconds, deadline - time.monotonic())
         try:
@@ -244,8 +245,7 @@ class BlockingClient(Methods[Pieces, ReceivedResponse]):
         except ConnectFailed as error:
             if deadline is None or time.monotonic() < deadline:
                 raise
-            message = f"the response from {endpoint} was not complete in the total time"
-            raise RequestTimeout(message, phase="total") from error
+            raise request_timeout("total", endpoint, timeouts.total) from error
         return BlockingConnection(connection, self._limits)
 
 

@@ -21,6 +21,7 @@ from kakuri_http.client._requests import (
     CONTINUE_WAIT,
     Content,
     connection_closed,
+    request_timeout,
     response_fault,
 )
 from kakuri_http.core._client import ClientConnection, ClientEvent
@@ -273,11 +274,6 @@ class BlockingConnection:
         self._connection.set_timeout(wait)
 
     def _timeout(self, wait: float | None, phase: str) -> RequestTimeout:
-        peer = self._connection.peer
         if self._deadline is not None and time.monotonic() >= self._deadline:
-            return RequestTimeout(
-                f"the response from {peer} was not complete in the total time", phase="total"
-            )
-        if phase == "read":
-            return RequestTimeout(f"{peer} did not respond within {wait} s", phase=phase)
-        return RequestTimeout(f"{peer} read nothing of the request for {wait} s", phase=phase)
+            phase, wait = "total", self._timeouts.total
+        return request_timeout(phase, self._connection.peer, wait)

@@ -7,7 +7,6 @@ from typing import Any, Self
 
 from kakuri_tcp import ClientTLS, Endpoint
 
-from kakuri_http._errors import RequestTimeout
 from kakuri_http._headers import FieldsLike, Headers
 from kakuri_http._limits import (
     Limits,
@@ -28,6 +27,7 @@ from kakuri_http.client._requests import (
     Redirects,
     RequestOptions,
     make_request,
+    request_timeout,
 )
 from kakuri_http.core._heads import NO_BODY_LIMIT, check_body_length
 
@@ -299,6 +299,4 @@ async def _within(seconds: float | None, url: str) -> AsyncIterator[None]:
     except TimeoutError as error:
         if not deadline.expired():
             raise
-        raise RequestTimeout(
-            f"the response from {url!r} was not complete within {seconds} s", phase="total"
-        ) from error
+        raise request_timeout("total", repr(url), seconds) from error

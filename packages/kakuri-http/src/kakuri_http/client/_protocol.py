@@ -26,6 +26,7 @@ from kakuri_http.client._requests import (
     CONTINUE_WAIT,
     Content,
     connection_closed,
+    request_timeout,
     response_fault,
 )
 from kakuri_http.core._client import ClientConnection
@@ -290,9 +291,7 @@ class ClientProtocol(Connection):
             if not deadline.expired():
                 raise  # from the sender, or from the caller's own content
             self.abort()
-            raise RequestTimeout(
-                f"{self.peer} did not respond within {timeouts.read} s", phase="read"
-            ) from error
+            raise request_timeout("read", self.peer, timeouts.read) from error
 
     def end_exchange(self) -> None:
         """End the exchange, complete or not; the pool then keeps or aborts the connection."""
@@ -340,9 +339,7 @@ class ClientProtocol(Connection):
                     await exchange.writable
             except TimeoutError as error:
                 if not self.outstanding().has_progressed_since(before):
-                    raise RequestTimeout(
-                        f"{self.peer} read nothing of the request for {seconds} s", phase="write"
-                    ) from error
+                    raise request_timeout("write", self.peer, seconds) from error
 
     def _allow_content(self, exchange: Exchange) -> None:
         if exchange.continued is not None and not exchange.continued.done():

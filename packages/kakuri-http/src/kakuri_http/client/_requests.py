@@ -15,6 +15,7 @@ from kakuri_http._errors import (
     InvalidURL,
     LocalProtocolError,
     RemoteProtocolError,
+    RequestTimeout,
     TooManyRedirects,
 )
 from kakuri_http._headers import FieldsLike, Headers
@@ -116,7 +117,7 @@ _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _SEE_OTHER = 303
 _MAY_REPLACE_POST = frozenset({301, 302})
 _CREDENTIALS = frozenset({"authorization", "cookie", "proxy-authorization"})
-_WRITTEN_BY_CLIENT = frozenset(
+_CONTROLLED = frozenset(
     {"host", "content-length", "transfer-encoding", "connection", "upgrade", "te", "trailer"}
 )
 
@@ -152,12 +153,14 @@ def make_request(request: ClientRequest, url: URL) -> Request:
     `Expect: 100-continue` among the fields is ignored if there is no content.
 
     Raises:
-        LocalProtocolError: The client writes one of the fields itself.
+        LocalProtocolError: A field is one that the library controls.
     """
     fields, body = request.headers, request.body
     for name, _ in fields:
-        if name.lower() in _WRITTEN_BY_CLIENT:
-            raise LocalProtocolError(f"the client writes {name!r} itself; remove it from headers")
+        if name.lower() in _CONTROLLED:
+            raise LocalProtocolError(
+                f"{name!r} is controlled by the library; remove it from headers"
+            )
     expects = (fields.get("expect") or "").lower() == "100-continue"
     if expects:
         fields = Headers([field for field in fields if field[0].lower() != "expect"])
@@ -231,6 +234,24 @@ def follow_redirect(
 def connection_closed(peer: str) -> ConnectionBroken:
     """Return the error for a connection that closed before the response was complete."""
     return ConnectionBroken(f"{peer} closed the connection before the response was complete")
+
+
+_TIMED_OUT = {
+    "write": "{} read nothing of the request for {} s",
+    "read": "{} did not respond within {} s",
+    "total": "the response from {} was not complete within {} s",
+}
+
+
+def request_timeout(phase: str, server: object, seconds: float | None) -> RequestTimeout:
+    """Return the error for a timeout that passed.
+
+    Args:
+        phase: The name of the timeout: "write", "read" or "total".
+        server: The server, or what was requested of it.
+        seconds: The timeout.
+    """
+    return RequestTimeout(_TIMED_OUT[phase].format(server, seconds), phase=phase)
 
 
 def response_fault(error: RemoteProtocolError, peer: str) -> HTTPError:

@@ -4,6 +4,7 @@ import re
 import time
 
 from kakuri_http._errors import LocalProtocolError
+from kakuri_http._headers import Headers
 from kakuri_http._messages import Request, Response
 from kakuri_http.core._states import InterimResponse
 from kakuri_http.core._target import parse_authority
@@ -142,14 +143,18 @@ def compose_interim(response: InterimResponse) -> bytes:
     Raises:
         LocalProtocolError: A field is one of the framing (RFC 9110 8.6, RFC 9112 6.1).
     """
-    for name, _ in response.headers:
-        if name.lower() in _FRAMING:
-            raise LocalProtocolError(
-                f"the connection writes {name!r} itself; remove it from headers"
-            )
+    _refuse_framing(response.headers)
     status = response.status
     line = f"HTTP/1.1 {status} {REASONS.get(status, '')}\r\n".encode("ascii")
     return b"%b%b\r\n" % (line, response.headers.lines)
+
+
+def _refuse_framing(headers: Headers) -> None:
+    for name, _ in headers:
+        if name.lower() in _FRAMING:
+            raise LocalProtocolError(
+                f"{name!r} is controlled by the library; remove it from headers"
+            )
 
 
 def compose_request_head(request: Request) -> bytes:
@@ -166,11 +171,7 @@ def compose_request_head(request: Request) -> bytes:
         raise LocalProtocolError(f"expected an origin-form target, got {target!r}")
     if parse_authority(request.host.encode("utf-8", "replace")) is None:
         raise LocalProtocolError(f"expected host or host:port as host, got {request.host!r}")
-    for name, _ in request.headers:
-        if name.lower() in _FRAMING:
-            raise LocalProtocolError(
-                f"the connection writes {name!r} itself; remove it from headers"
-            )
+    _refuse_framing(request.headers)
     lines = [f"{method} {target} HTTP/1.1\r\nHost: {request.host}\r\n"]
     lines += [f"{name}: {value}\r\n" for name, value in request.headers]
     if request.length is None:
