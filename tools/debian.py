@@ -10,6 +10,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+# Where the packages `golang-*-dev` put the sources of Go libraries, such as that of gRPC.
+GO_LIBRARIES = "/usr/share/gocode"
+GO_GRPC = f"{GO_LIBRARIES}/src/google.golang.org/grpc"
+
 # The package of each program, and of files and directories by their absolute paths.
 PACKAGES = {
     "bash": "bash",
@@ -32,7 +36,7 @@ PACKAGES = {
     "openssl": "openssl",
     "qemu-system-x86_64": "qemu-system-x86",
     "runc": "runc",
-    "/usr/share/gocode/src/google.golang.org/grpc": "golang-google-grpc-dev",
+    GO_GRPC: "golang-google-grpc-dev",
     "wrk": "wrk",
     "zsh": "zsh",
 }

@@ -6,10 +6,7 @@ from pathlib import Path
 
 from tools import debian
 
-PACKAGES = "/usr/share/gocode"
-"""Where Debian's packages put the sources of Go libraries."""
-
-NEEDED = ("go", f"{PACKAGES}/src/google.golang.org/grpc")
+NEEDED = ("go", debian.GO_GRPC)
 """The compiler, and the sources of the gRPC package."""
 
 
@@ -28,7 +25,7 @@ def build(source: Path, program: Path) -> Path:
     Raises:
         subprocess.CalledProcessError: It does not compile, or a package is missing.
     """
-    settings = {"GO111MODULE": "off", "GOPATH": PACKAGES, "GOFLAGS": ""}
+    settings = {"GO111MODULE": "off", "GOPATH": debian.GO_LIBRARIES, "GOFLAGS": ""}
     subprocess.run(
         ["go", "build", "-o", str(program), str(source)], env=os.environ | settings, check=True
     )

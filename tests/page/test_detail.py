@@ -94,7 +94,7 @@ def test_question_that_is_cancelled_changes_nothing(stack, open_page, action):
     assert stack.request("GET", "/workloads/web?spec")[1]["version"] == before
 
 
-def test_question_starts_afresh_and_is_neither_answered_nor_cancelled_by_enter(stack, open_page):
+def test_dialog_has_its_defaults_again_and_is_not_closed_by_enter_in_its_field(stack, open_page):
     stack.submit("web")
     stack.await_state("web", "running")
     page = open_page(f"{stack.url}/#/web")

@@ -146,7 +146,7 @@ def page(*ids, **fields):
         (page("c", "c"), "expected ids in order, after 'c', got 'c'"),
         (page("d", "c"), "expected ids in order, after 'd', got 'c'"),
         (page("c", "d", next="c"), "expected the next page to begin after 'd', got 'c'"),
-        (page(next="c"), "expected a workload before the next page, which begins after 'c'"),
+        (page(next="c"), "expected at least one workload on a page with next 'c'"),
     ],
 )
 def test_page_is_in_order_after_the_id_of_its_request(reply, fault):

@@ -79,7 +79,7 @@ def test_read_line_after_a_timeout_continues_the_line(ends):
 
 
 @pytest.mark.parametrize("line", [b"a\nb", b"a\r"])
-def test_send_line_that_would_arrive_as_another_one_raises_value_error(ends, line):
+def test_send_line_with_a_line_end_raises_value_error(ends, line):
     with pytest.raises(ValueError, match="expected a line without its end"):
         ends[0].send_line(line)
 

@@ -39,8 +39,10 @@ class GrpcChannel:
             EndpointError: The text is not an endpoint.
         """
         limits = Limits(received=max_received, waiting_calls=MAX_WAITING_CALLS)
-        size = MAX_METADATA_RECEIVED  # in frames of 8 KiB at least; they usually have 16
-        http2 = replace(limits.http2, header_list=size, header_block=size, continuations=size >> 13)
+        size = MAX_METADATA_RECEIVED
+        # Servers usually send metadata in frames of 16 KiB; the limit allows for frames of 8 KiB.
+        frames = size // 8192
+        http2 = replace(limits.http2, header_list=size, header_block=size, continuations=frames)
         limits = replace(limits, http2=http2)
         self._channels = {
             kind: kakuri_grpc.Channel(endpoint, limits=limits, backoff=_BACKOFF)

@@ -120,7 +120,7 @@ class Connections:
         return self._attempt
 
     def _going_away(self) -> None:
-        """Open the next connection as soon as the server takes leave of this one."""
+        """Open the next connection as soon as the server announces the end of this one (GOAWAY)."""
         if not self.is_closed and self._attempt is None and self._seconds_to_retry() <= 0:
             self._start_attempt()
 
@@ -167,7 +167,7 @@ class Connections:
         return driver
 
     async def _replace_current(self) -> ChannelDriver | None:
-        """Connect, and make the connection the current one; return None if that failed."""
+        """Connect, and return the connection as the current one; None if that failed."""
         try:
             driver = await self._connect()
         except ConnectFailed as error:
@@ -187,13 +187,13 @@ class Connections:
             self._drain(last)
         if last is None or last.has_answered:
             self._delay, self._retry_at = self._backoff.first, 0.0
-        else:  # a server may accept connections only to end them
+        else:  # a server may accept connections only to close them
             self._failure = "the server closed each connection before it answered a call"
             self._back_off()
         return driver
 
     def _forget_current(self) -> None:
-        """Drain the last connection if it has worked: with a failed attempt, that is over."""
+        """Drain the last connection after a failed attempt, if the server has answered on it."""
         if self.current is not None and self.current.has_answered:
             if self.current.interval is not None:
                 self._keepalive = replace(self._keepalive, interval=self.current.interval)

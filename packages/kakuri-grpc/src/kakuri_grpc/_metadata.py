@@ -28,8 +28,8 @@ _HTTP_FIELDS = frozenset(
 )  # fmt: skip
 
 MAX_MESSAGE = 4096
-"""Bytes of an encoded status message. Clients refuse more than some KiB of trailers (grpcio 8), or
-end the connection with all its calls."""
+"""Bytes of an encoded status message. If trailers have more than a few KiB, clients refuse them
+(grpcio: more than 8 KiB), or close the connection with all its calls."""
 
 _PLAIN = frozenset(range(0x20, 0x7F)) - {ord("%")}
 _END_SPACE = re.compile(rb"^ | \Z")
@@ -37,7 +37,7 @@ _ESCAPED = re.compile(rb"%([0-9A-Fa-f]{2})")
 
 
 def is_grpc(content_type: bytes) -> bool:
-    """Return whether a content type is that of gRPC, and not of gRPC-Web for instance."""
+    """Return whether a content type is that of gRPC; gRPC-Web has another one."""
     return _CONTENT_TYPE.fullmatch(content_type) is not None
 
 
@@ -45,9 +45,10 @@ def encode_metadata(metadata: Iterable[tuple[str, str | bytes]]) -> tuple[Field,
     """Return metadata as header fields.
 
     Raises:
-        TypeError: It is not (name, value) pairs, or a name is not text.
-        ValueError: A name is not of lower-case letters, digits and `_.-`, or begins with `grpc-`,
-            or is a field of HTTP that frames the call; or a value does not fit its name.
+        TypeError: An item is not a pair of a name and a value, or a name is not text.
+        ValueError: A name has other characters than lower-case letters, digits and `_.-`, begins
+            with `grpc-`, or is a field that HTTP or gRPC writes itself. Or the value of a name that
+            ends in `-bin` is not bytes, or that of another name is not printable ASCII.
     """
     fields = []
     try:
@@ -62,7 +63,7 @@ def encode_metadata(metadata: Iterable[tuple[str, str | bytes]]) -> tuple[Field,
             raise ValueError(f"expected the name of metadata in lower case, got {name!r}")
         is_reserved = name.startswith("grpc-") and name != "grpc-status-details-bin"
         if is_reserved or name in _HTTP_FIELDS:
-            raise ValueError(f"expected a free name of metadata, got {name!r}")
+            raise ValueError(f"expected a name that HTTP and gRPC do not use, got {name!r}")
         if name.endswith("-bin"):
             if not isinstance(value, bytes):
                 raise ValueError(f"expected bytes as {name!r}, got {value!r}")
@@ -128,16 +129,16 @@ def encode_message(message: str) -> bytes:
 
 
 def decode_message(value: bytes) -> str:
-    """Return the message of a status. What is not valid stays as it is: a message never fails."""
+    """Return the message of a status; invalid escapes are kept, so that decoding never fails."""
     decoded = _ESCAPED.sub(lambda found: bytes.fromhex(found[1].decode()), value)
     return decoded.decode("utf-8", "replace")
 
 
 def encode_timeout(seconds: float) -> bytes:
-    """Return a time as `grpc-timeout`: at most eight digits and a unit, rounded up, never 0.
+    """Return a timeout as `grpc-timeout`: at most eight digits and a unit, rounded up, never 0.
 
-    Five digits are precise enough, and let calls with the same timeout have the same fields, which
-    HPACK then writes in a few bytes.
+    Five digits are precise enough. With as few, calls with the same timeout have the same field,
+    which HPACK then writes in a few bytes.
     """
     seconds = min(max(seconds, 0.0), _LARGEST * _UNITS["H"])
     for unit in ("n", "u", "m", "S", "M", "H"):

@@ -307,13 +307,13 @@ class Connection(InboundFields):
             key = int.from_bytes(payload[start : start + 2], "big")
             value = int.from_bytes(payload[start + 2 : start + 6], "big")
             if key == frames.INITIAL_WINDOW_SIZE:
+                if value > LARGEST_WINDOW:
+                    raise RemoteProtocolError(
+                        "expected an initial window of 31 bits", ErrorCode.FLOW_CONTROL_ERROR
+                    )
                 window = value
             else:
                 self._apply_setting(key, value)
-            if window > LARGEST_WINDOW:
-                raise RemoteProtocolError(
-                    "expected an initial window of 31 bits", ErrorCode.FLOW_CONTROL_ERROR
-                )
         if window != self._peer_window:  # once a frame, as it takes a step for each stream
             self._change_windows(window - self._peer_window)
         self.peer_settings_received = True

@@ -234,7 +234,7 @@ def _page_faults(request: ListWorkloads, page: WorkloadList) -> Iterator[str]:
             yield f"expected ids in order, after {last!r}, got {status.id!r}"
         last = status.id
     if page.next is not None and not page.workloads:  # pages without end would keep a reader busy
-        yield f"expected a workload before the next page, which begins after {page.next!r}"
+        yield f"expected at least one workload on a page with next {page.next!r}"
     elif page.next is not None and page.next < last:
         yield f"expected the next page to begin after {last!r}, got {page.next!r}"
 

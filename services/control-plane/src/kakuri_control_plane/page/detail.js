@@ -208,7 +208,7 @@ function ask(name) {
 	write("ask-yes", title);
 	$("ask-yes").classList.toggle("danger", name === "rm");
 	$("ask-grace").hidden = name === "start";
-	document.forms[0].reset();
+	$("grace").form.reset();
 	$("ask").returnValue = "";
 	$("ask").showModal();
 }
