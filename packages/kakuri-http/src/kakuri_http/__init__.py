@@ -1,7 +1,7 @@
 """HTTP/1.1 from the socket up: a sans-I/O core, a router, a server and a client.
 
 Every name can be imported from here. `kakuri_http.core`, `kakuri_http.server` and
-`kakuri_http.client` hold the names of one audience each; `kakuri_http.blocking` is the client
+`kakuri_http.client` each have the names for one purpose; `kakuri_http.blocking` has the client
 without an event loop.
 """
 
@@ -118,8 +118,8 @@ __all__ = [
     "serve",
 ]
 
-# Imported when they are first used: a server never imports the client, and the blocking client
-# imports neither an event loop nor, for most endpoints, TLS.
+# Imported on first use: a server never imports the client, and the blocking client imports neither
+# asyncio nor, for most endpoints, TLS.
 _HOMES = {
     "CONNECTION_CLOSED": "core",
     "END_OF_MESSAGE": "core",

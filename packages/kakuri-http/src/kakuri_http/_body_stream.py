@@ -1,4 +1,4 @@
-"""Content that is read while it arrives, with backpressure."""
+"""Streams content to a reader as it arrives, with backpressure."""
 
 import asyncio
 import sys
@@ -16,11 +16,11 @@ def _do_nothing() -> None:
 
 
 class StreamedBody:
-    """Pieces of content, from a connection to one reader.
+    """A stream of pieces of content from a connection to one reader.
 
     Attributes:
-        size: Bytes that have arrived and were not read yet.
-        is_paused: Whether the connection is not being read, because the reader has enough.
+        size: Bytes that have arrived and have not been read yet.
+        is_paused: Whether reading from the connection is paused, because too much is unread.
         has_ended: Whether the content is complete.
         trailers: The fields after the content, once it is complete.
     """
@@ -77,7 +77,7 @@ class StreamedBody:
             self._resume()
 
     def feed(self, piece: bytes) -> None:
-        """Add a piece; pause the connection when too much waits."""
+        """Add a piece; pause the connection if too much is unread."""
         self._pieces.append(piece)
         self.size += len(piece)
         if self.size >= self._high_water and not self.is_paused:
@@ -100,7 +100,7 @@ class StreamedBody:
         self._resume_and_wake()
 
     def _resume_and_wake(self) -> None:
-        """Resume reading the connection: what is buffered here must not delay the next message."""
+        """Resume reading the connection: a full buffer here must not delay the next message."""
         self._resume_if_paused()
         self._wake()
 

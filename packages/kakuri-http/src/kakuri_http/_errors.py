@@ -1,4 +1,4 @@
-"""The errors of this package, by what a caller would do about them.
+"""The errors of this package, grouped by what a caller can do about them.
 
 HTTPError
 ├── ProtocolError (ValueError)
@@ -36,14 +36,14 @@ class HTTPError(Exception):
 
 
 class ProtocolError(HTTPError, ValueError):
-    """A message, or an order of messages, that HTTP/1.1 does not allow."""
+    """A message, or a sequence of messages, that HTTP/1.1 does not allow."""
 
 
 class RemoteProtocolError(ProtocolError):
-    """The peer sent what HTTP/1.1 does not allow.
+    """The peer violated HTTP/1.1.
 
     Attributes:
-        status: What a server responds with.
+        status: The status that a server responds with.
         code: Short, stable name of the cause.
     """
 
@@ -66,23 +66,23 @@ class LimitExceeded(RemoteProtocolError):
 
 
 class LocalProtocolError(ProtocolError):
-    """The caller wants to send what HTTP/1.1 does not allow, or does not allow now."""
+    """The caller tried to send something that HTTP/1.1 does not allow, or not in this state."""
 
 
 class RouteError(HTTPError, ValueError):
-    """A pattern, method or handler that can't be added as a route."""
+    """A route can't be added because its pattern, method or handler is invalid."""
 
 
 class RouteConflict(RouteError):
-    """A route that another one makes unreachable or ambiguous."""
+    """A route conflicts with another one, which would make it unreachable or ambiguous."""
 
 
 class ClientError(HTTPError):
-    """A request to which the client got no response."""
+    """The client did not get a complete response to a request."""
 
 
 class InvalidURL(ClientError, ValueError):
-    """Not an `http:` or `https:` URL to which a request can be sent."""
+    """The URL is not an `http:` or `https:` URL to which a request can be sent."""
 
 
 class ConnectFailed(ClientError, ConnectionError):
@@ -90,12 +90,12 @@ class ConnectFailed(ClientError, ConnectionError):
 
 
 class UntrustedServer(ConnectFailed):
-    """A server of this machine runs neither as root nor as this process's or a trusted user.
+    """A server on this machine runs as an untrusted user.
 
-    Nothing was sent to it.
+    Root, this process's user and those of `trusted_uids` are trusted. Nothing was sent.
 
     Attributes:
-        uid: The user that listens there.
+        uid: The user that the server runs as.
     """
 
     def __init__(self, message: str, *, uid: int) -> None:
@@ -134,14 +134,14 @@ class RequestTimeout(ClientError, TimeoutError):
 
 
 class ResponseClosed(ClientError, RuntimeError):
-    """A streamed response was read after its block, when another request may use its connection."""
+    """A streamed response was read after its block, when its connection may be in use again."""
 
 
 class TooManyRedirects(ClientError):
-    """A response was redirected more often than the caller allows.
+    """A request was redirected more often than the caller allows.
 
     Attributes:
-        locations: URLs of the redirects that were followed.
+        locations: URLs of the redirects that were followed, in order.
     """
 
     def __init__(self, message: str, locations: Sequence[str]) -> None:
@@ -150,14 +150,15 @@ class TooManyRedirects(ClientError):
 
 
 class ClientDisconnected(HTTPError, ConnectionError):
-    """The client of a server's handler disconnected before the exchange was complete."""
+    """The client disconnected before the exchange was complete; raised in a server's handler."""
 
 
 class ResponseAborted(HTTPError):
-    """A handler gives up a streamed response, for example because its source has failed.
+    """A handler aborts a streamed response, for example because its source has failed.
 
-    Raise it in the iterable of the content. The server cuts the response off, so that the client
-    can't mistake it for complete, and logs no traceback: the handler knows what to log. The access
-    log has a line for the request. If the handler raises it before it returns a response, it is
-    handled like any other exception: a 500, with a traceback in the log.
+    Raise it in the iterable that produces the content. The server resets the connection, so that
+    the client can't mistake the response for complete, and logs no traceback: the handler logs
+    whatever is useful. The access log still has a line for the request. If a handler raises it
+    before it returns a response, it is treated like any other exception: a 500, with a traceback in
+    the log.
     """

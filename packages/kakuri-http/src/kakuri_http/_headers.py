@@ -1,4 +1,4 @@
-"""Header and trailer fields: an ordered list of pairs with case-insensitive names."""
+"""Header and trailer fields: ordered pairs with case-insensitive names."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -7,8 +7,8 @@ from typing import Any
 
 from kakuri_http._errors import LocalProtocolError
 
-# For what is sent: the grammar of RFC 9110 5.1 and 5.5, on text. Values are Latin-1, as received
-# ones are, so that a received field can be sent on.
+# The grammar of RFC 9110 5.1 and 5.5, on str, for fields to send. Values are Latin-1, like received
+# ones, so that a received field can be forwarded.
 _NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _VALUE = re.compile(r"(?:[\x21-\x7e\x80-\xff](?:[\t\x20-\x7e\x80-\xff]*[\x21-\x7e\x80-\xff])?)?")
 
@@ -32,13 +32,13 @@ class Headers:
             fields: Pairs of names and values, a mapping, or other headers.
 
         Raises:
-            LocalProtocolError: RFC 9110 does not allow a name or a value. So nothing can be
-                smuggled into a message through one.
-            TypeError: The fields are not pairs of texts.
+            LocalProtocolError: RFC 9110 does not allow a name or a value. This keeps callers from
+                injecting other fields or messages.
+            TypeError: The fields are not pairs of str.
         """
         self._index: dict[str, str] | None = None
         self._lines: bytes | None = None
-        if isinstance(fields, dict):  # the usual case: the checks by abstract classes are slow
+        if isinstance(fields, dict):  # the usual case; isinstance with abstract classes is slow
             self._pairs = list(fields.items())
             for name, value in self._pairs:
                 check_field(name, value)
@@ -76,7 +76,7 @@ class Headers:
         return self._by_name().get(name.lower(), default)
 
     def get_all(self, name: str) -> list[str]:
-        """Return the value of each line with this name; `Set-Cookie` can't be joined."""
+        """Return the values of all lines with this name; use it for `Set-Cookie`."""
         key = name.lower()
         return [value for other, value in self._fields() if other.lower() == key]
 
@@ -130,7 +130,7 @@ def _checked_pairs(fields: Any) -> list[tuple[str, str]]:
 
 
 FieldsLike = Headers | Mapping[str, str] | Iterable[tuple[str, str]]
-"""What callers may pass as the fields of a message."""
+"""The types that callers may pass as the fields of a message."""
 
 
 class ParsedHeaders(Headers):
@@ -146,8 +146,8 @@ class ParsedHeaders(Headers):
 class LazyHeaders(Headers):
     """Fields that are kept as the lines that arrived, which a regular expression has checked.
 
-    Looking up a field searches the lines. They are split only when all fields are read, or one that
-    is repeated. Lookups are cached, because many requests may share the object.
+    Looking up a field searches the lines. They are split only to read all fields, or one that is
+    repeated. Lookups are cached, because many requests may share the object.
     """
 
     __slots__ = ("_block", "_lookups", "_lowercase")
@@ -169,7 +169,7 @@ class LazyHeaders(Headers):
         return self._pairs
 
     def get(self, name: str, default: str | None = None) -> str | None:
-        """Return a field's value; those of a repeated field joined by `, ` (RFC 9110 5.3)."""
+        """Return a field's value; values of a repeated field are joined by `, ` (RFC 9110 5.3)."""
         try:
             value = self._lookups[name]
         except KeyError:
@@ -205,11 +205,11 @@ class LazyHeaders(Headers):
 
 
 def check_field(name: Any, value: Any) -> None:
-    """Check that a field may be sent as it is (RFC 9110 5.1, 5.5).
+    """Check that a field can be sent (RFC 9110 5.1, 5.5).
 
     Raises:
         LocalProtocolError: The name or the value is not allowed.
-        TypeError: One of them is not text.
+        TypeError: The name or the value is not a str.
     """
     if not isinstance(name, str):
         raise TypeError(f"expected text as field name, got {type(name).__name__}")

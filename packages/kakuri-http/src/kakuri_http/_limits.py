@@ -1,8 +1,8 @@
 """How much a peer may send, and how long it may take.
 
-Each bound has a name, a default and a reason. Sizes are in bytes, times in seconds; a timeout of
-None waits without end. `checked` and the other checks report an argument of a wrong type where it
-is passed.
+Each limit has a name, a default and a reason. Sizes are in bytes, times in seconds; a timeout of
+None means no limit. `checked` and the other checks report an argument of the wrong type where it is
+passed.
 """
 
 from collections.abc import Collection
@@ -33,7 +33,7 @@ def checked(value: Any, expected: type[T], name: str) -> T:
 
 
 def checked_or_default(value: Any, expected: type[T], name: str) -> T:
-    """Return a value of the expected type, or for None a new one, made without arguments."""
+    """Return a value of the expected type; for None, return a new default instance."""
     return expected() if value is None else checked(value, expected, name)
 
 
@@ -84,51 +84,52 @@ def check_count(value: Any, name: str, *, least: int = 0) -> None:
 class Limits(ServerLimits):
     """Limits of a server and its connections, each with the status of the response.
 
-    Those on connections, idling, writing and lingering are kakuri_tcp's ServerLimits. Those on
-    messages apply to both roles: where a server responds with the status, a client raises
-    LimitExceeded.
+    The limits on connections, idling, writing and lingering come from kakuri_tcp's ServerLimits.
+    The limits on messages apply to both roles: where a server responds with the status, a client
+    raises LimitExceeded.
     """
 
     request_line: int = 8 * KIB
-    """RFC 9112 3 asks for at least 8000; 414, or 501 if the method alone is longer."""
+    """The request line; RFC 9112 3 asks for at least 8000. 414, or 501 if the method alone is
+    longer."""
     field_line: int = 8 * KIB
-    """One name with its value; large cookies and tokens fit; 431."""
+    """One name with its value; large cookies and tokens fit. 431."""
     fields: int = 100
-    """Field lines of one head; browsers send about 20; 431."""
+    """Field lines in one head; browsers send about 20. 431."""
     head: int = 32 * KIB
     """Request line and all field lines together, which a connection holds before the route is
-    known; 431."""
+    known. 431."""
     body: int = 1 * MIB
-    """Content of a message, unless the route has a limit of its own; 413. What a client streams has
-    no limit in total unless `stream(body_limit=)` sets one."""
+    """Content of a message, unless the route has its own limit. 413. A response that a client
+    streams is unlimited unless `stream(body_limit=)` is set."""
     chunk_line: int = 1 * KIB
-    """A chunk's size with its extensions, which are hardly used; 400."""
+    """The line with a chunk's size and its extensions, which are hardly ever used. 400."""
     chunk_extensions: int = 16 * KIB
-    """Chunk extensions of a message beyond the size of its content; else each byte of content could
-    cost a kilobyte; 400."""
+    """Chunk extensions of a message beyond the size of its content; otherwise, each byte of content
+    could cost a kilobyte. 400."""
     trailers: int = 32
-    """Trailer fields of a message; 431. Their bytes together are bounded by `head`."""
+    """Trailer fields of a message; their total size is bounded by `head`. 431."""
     empty_lines: int = 8
-    """Empty lines before a request line (RFC 9112 2.2 asks for at least one); 400."""
+    """Empty lines before a request line; RFC 9112 2.2 asks to accept at least one. 400."""
     interim_responses: int = 16
-    """1xx responses before the final one; a client raises LimitExceeded."""
+    """1xx responses before the final one; for clients."""
     pipeline: int = 64 * KIB
-    """Bytes after the request that is being handled; beyond it, the connection is not read."""
+    """Bytes received after the request that is being handled; beyond that, reading pauses."""
     stream_buffer: int = 256 * KIB
-    """Content that waits for a streaming handler; beyond it, the connection is not read."""
+    """Content that a streaming handler has not read; beyond that, reading pauses."""
     discarded_body: int = 256 * KIB
-    """Content read after an early response, to keep the connection; beyond it, it closes."""
+    """Content read after an early response to keep the connection; beyond that, it is closed."""
 
     idle_timeout: float = 75.0
-    """Between two requests, as browsers and proxies keep connections; closed without a response."""
+    """Between two requests; as long as browsers and proxies keep connections. Closed silently."""
     head_timeout: float = 10.0
-    """From a head's first byte to its last, even if bytes keep arriving; 408."""
+    """From the first byte of a head to its last, even if bytes keep arriving. 408."""
     body_timeout: float = 20.0
-    """For the whole content, in addition to the time that `body_rate` allows; 408."""
+    """For the whole content, in addition to the time that `body_rate` allows. 408."""
     body_rate: int = 1 * KIB
-    """Bytes per second at which content has to arrive after `body_timeout`; 408."""
+    """Bytes per second at which content has to arrive once `body_timeout` has passed. 408."""
     half_closed_timeout: float = 3.0
-    """How long a handler may run after the client shut its sending side, because it may have
+    """How long a handler may run after the client has closed its sending side: it may have
     disconnected."""
 
     @property
@@ -144,24 +145,23 @@ class Limits(ServerLimits):
 DEFAULT_LIMITS = Limits()
 
 IDLE_SECONDS = 4.0
-"""How long a client keeps an unused connection: less than uvicorn, node and Apache keep theirs,
-which is 5 s."""
+"""How long a client keeps an unused connection: less than the 5 s of uvicorn, node and Apache."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timeouts:
-    """How long a client waits in each phase, and in `total`, redirects included."""
+    """How long a client waits in each phase, and in `total`, including redirects."""
 
     pool: float | None = 5.0
-    """For a connection of the pool, while all are in use."""
+    """For a connection from the pool, while all are in use."""
     connect: float = 5.0
     """For resolving the name, TCP and TLS together."""
     write: float | None = 30.0
-    """While the server reads nothing of what is sent."""
+    """While the server reads nothing of the request."""
     read: float | None = 30.0
     """For the head of the response, including interim responses, and for each piece of content."""
     total: float | None = 60.0
-    """From the request to the end of the response; reading a streamed response counts as well."""
+    """From the request to the end of the response, including time spent reading a streamed one."""
 
     def __post_init__(self) -> None:
         for field in fields(self):

@@ -13,7 +13,7 @@ from kakuri_http._url import parse_query
 T = TypeVar("T")
 Body = bytes | AsyncIterable[bytes] | Iterable[bytes] | None
 
-# What the core alone decides, from the body and the connection's state.
+# Fields that only the core sets, from the body and the connection's state.
 _FRAMING = frozenset({"content-length", "transfer-encoding", "connection", "date"})
 _NO_FIELDS = Headers()
 _RESET_CONTENT = 205  # RFC 9110 15.3.6: no content, yet a length
@@ -23,7 +23,7 @@ _CONTENT_TYPE = r"[\x21-\x7e]+(?: [\x21-\x7e]+)*"
 _JSON_TYPE = r"(?i)application/(?:[!#$&^_.+\-0-9a-z]+\+)?json[ \t]*(?:;|\Z)"
 _CHARSET = r'(?i);[ \t]*charset=("?)([A-Za-z0-9_.:\-]+)\1'
 _USUAL_TYPES = frozenset({None, "application/json", "application/problem+json", "text/plain"})
-# Few on purpose: the name comes from the server, and some of Python's codecs are slow on some
+# Deliberately few: the server chooses the name, and some of Python's codecs are slow on some
 # inputs. A byte order mark is removed.
 _CODECS = {
     "utf-8": "utf-8-sig", "us-ascii": "ascii", "iso-8859-1": "iso-8859-1", "utf-16": "utf-16",
@@ -33,7 +33,7 @@ _NO_PARAMS: Mapping[str, Any] = MappingProxyType({})
 
 
 class BodyStream(Protocol):
-    """What the handler of a streaming route reads content from."""
+    """The source from which the handler of a streaming route reads content."""
 
     def __aiter__(self) -> AsyncIterator[bytes]: ...
 
@@ -60,30 +60,30 @@ class RepeatedHead:
 
 
 class Request:
-    """One request: what a client's core sends, and what a server's core and handlers receive.
+    """A request, as a client's core sends it and a server's core and handlers receive it.
 
     Attributes:
         method: As sent; methods are case-sensitive.
         target: As sent, still percent-encoded.
         path: The target's path, still percent-encoded.
         query_string: The target's query, still percent-encoded, without the question mark.
-        params: The parameters in the path, by their names in the route's pattern, decoded once.
+        params: The path parameters by their names in the route's pattern, decoded once.
         headers: The fields.
         trailers: The fields after chunked content, once it has ended.
-        body: The content; complete unless the route is a streaming one.
-        host: The Host field, checked; a client's core requires it.
-        length: Announced size of the content in bytes; None if it is chunked.
+        body: All of the content, unless the route is a streaming one.
+        host: The validated Host field; required by a client's core.
+        length: Announced size of the content in bytes; None if the content is chunked.
         http_version: `1.1` or `1.0`.
         keep_alive: Whether the client wants to keep the connection.
-        expects_continue: Whether the client waits for 100 before it sends the content.
+        expects_continue: Whether the client waits for 100 (Continue) before it sends the content.
         peer: Address of the client, in a server.
         uid: The user of this machine who sent it, in a server; None if that is not known.
-        traceparent: The value of the response's field `traceparent` (W3C Trace Context), which a
-            check of a server sets. Problem details get its trace id as the member `trace`.
+        traceparent: The value of `traceparent` (W3C Trace Context) to send with the response; a
+            server's check sets it. Problem details get its trace id as the member `trace`.
         repeated_head: The cached head, in a server; None if the head is not in its cache.
     """
 
-    # Defaults of the class: most requests never set these, and a server makes many.
+    # Class attributes as defaults: most requests never set these, and a server creates many.
     http_version = "1.1"
     keep_alive = True
     expects_continue = False
@@ -119,7 +119,7 @@ class Request:
         """The query's parameters, decoded once; the last value of a repeated name.
 
         Raises:
-            RemoteProtocolError: The query is not percent-encoded UTF-8. A server responds 400.
+            RemoteProtocolError: The query is not percent-encoded UTF-8. A server responds with 400.
         """
         return dict(self.query_pairs)
 
@@ -128,7 +128,7 @@ class Request:
         """The query's parameters in order, with repeated names.
 
         Raises:
-            RemoteProtocolError: The query is not percent-encoded UTF-8. A server responds 400.
+            RemoteProtocolError: The query is not percent-encoded UTF-8. A server responds with 400.
         """
         try:
             return parse_query(self.query_string)
@@ -153,9 +153,10 @@ class Request:
 
 
 class Response:
-    """One response, as a handler returns it and a server's core sends it.
+    """A response, as a handler returns it and a server's core sends it.
 
-    The server does not modify it, so a handler may return a response with a bytes body repeatedly.
+    The server does not modify it, so a handler may return the same response repeatedly if its body
+    is bytes.
 
     Attributes:
         code: Short name of the cause in problem details, for an access log.
@@ -180,11 +181,11 @@ class Response:
 
         Args:
             status: From 200 to 599.
-            body: All of the content, or an iterable or async iterable of its pieces, which are
-                sent as they come: chunked, unless `length` is set to their sum in bytes.
-            headers: Pairs of names and values, or a mapping, without Content-Length,
-                Transfer-Encoding, Connection and Date, which the server writes.
-            content_type: Value of Content-Type; sent only with content.
+            body: All of the content, or an iterable or async iterable of pieces, which are sent as
+                they are produced: chunked, unless `length` is set to their total size in bytes.
+            headers: Pairs of names and values, or a mapping. Content-Length, Transfer-Encoding,
+                Connection and Date are not allowed, because the server writes them.
+            content_type: Value of Content-Type; only sent if there is content.
 
         Raises:
             LocalProtocolError: The status or a field can't be sent.
@@ -248,7 +249,7 @@ def piece_of(piece: Any) -> bytes:
 
 
 class ReceivedResponse(Response):
-    """A response from a server; any status, any fields.
+    """A response that a client received, with any status.
 
     Attributes:
         status: From 100 to 599.
@@ -276,12 +277,12 @@ class ReceivedResponse(Response):
         """Return the content as text.
 
         Args:
-            encoding: Name of one of Python's text encodings, which overrides Content-Type.
-                By default, the charset of Content-Type, or UTF-8 if there is none.
+            encoding: Name of one of Python's text encodings, which overrides Content-Type. By
+                default, the charset of Content-Type is used, or UTF-8 without one.
 
         Raises:
-            RemoteProtocolError: The content is not in this encoding, or the charset is not one of
-                UTF-8, UTF-16, US-ASCII, ISO-8859-1 and Windows-1252.
+            RemoteProtocolError: The content can't be decoded, or the charset is not one of UTF-8,
+                UTF-16, US-ASCII, ISO-8859-1 and Windows-1252.
         """
         if encoding is None:
             found = re.search(_CHARSET, self.content_type or "")
@@ -296,10 +297,9 @@ class ReceivedResponse(Response):
             raise RemoteProtocolError(f"expected text as content, got bytes: {error}") from error
 
     def json(self, decode: Callable[[bytes], T]) -> T:
-        """Return the content as JSON, decoded by a function of the caller's choice.
+        """Decode the content as JSON with a function of the caller's choice.
 
-        This package has no JSON decoder, so that it depends on none. What `decode` raises is not
-        changed.
+        This package includes no JSON decoder. Exceptions of `decode` are passed through.
 
         Args:
             decode: For example `json.loads`, `kakuri_json.decode` or `Decoder(Order).decode`.

@@ -18,7 +18,7 @@ _REFERENCE = re.compile(
 # RFC 3986 3.2 without userinfo, which RFC 9110 4.2.4 deprecates.
 _AUTHORITY = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9\-._]+)(?::([0-9]{0,5}))?")
 _PATH = re.compile(r"/(?:[A-Za-z0-9\-._~!$&'()*+,;=:@/]|%[0-9A-Fa-f]{2})*")
-# With what browsers leave unencoded in a query (WHATWG URL, "query percent-encode set").
+# Includes what browsers leave unencoded in a query (WHATWG URL, "query percent-encode set").
 _QUERY = re.compile(r"(?:[A-Za-z0-9\-._~!$&'()*+,;=:@/?\[\]|{}^`\\]|%[0-9A-Fa-f]{2})*")
 _PORTS = {"http": 80, "https": 443}
 _ZONE = re.compile(r"%.*\]")
@@ -26,7 +26,7 @@ _ESCAPE = re.compile(r"%([0-9A-Fa-f]{2})")
 _TO_ENCODE = re.compile(rb"[^A-Za-z0-9\-._~]")
 
 Params = Mapping[str, str | int] | Iterable[tuple[str, str | int]]
-"""Parameters of a query: a mapping, or pairs where a name repeats."""
+"""Parameters of a query: a mapping, or pairs if a name occurs more than once."""
 
 
 class URL(NamedTuple):
@@ -46,18 +46,19 @@ class URL(NamedTuple):
 
 
 def parse_url(text: str, endpoint: Endpoint | None = None) -> URL:
-    """Return the parts of an absolute `http:` or `https:` URL.
+    """Parse an absolute `http:` or `https:` URL.
 
-    With an endpoint, the text may also be a reference, such as a path alone. Dot segments are
-    resolved and a fragment is dropped.
+    With an endpoint, the text may also be a relative reference, such as a path. Dot segments are
+    resolved, and a fragment is dropped.
 
     Args:
         text: The URL, percent-encoded.
-        endpoint: Where to connect regardless of the URL, such as a Unix socket; references are
-            resolved against the root of this server.
+        endpoint: Where to connect regardless of the URL, such as a Unix socket. Relative references
+            are resolved against the root of this server.
 
     Raises:
-        InvalidURL: It is not such a URL, or has characters that have to be percent-encoded.
+        InvalidURL: The text is not such a URL, or contains characters that have to be
+            percent-encoded.
         TypeError: It is not text.
     """
     checked(text, str, "URL")
@@ -89,9 +90,9 @@ def parse_url(text: str, endpoint: Endpoint | None = None) -> URL:
 
 
 def resolve(reference: str, base: URL) -> str:
-    """Return the URL that a reference means, relative to another URL (RFC 3986 5.2.2).
+    """Resolve a reference relative to a URL (RFC 3986 5.2.2).
 
-    The result is not checked; `parse_url` does that, and removes its dot segments.
+    Pass the result to `parse_url`, which validates it and removes dot segments.
     """
     scheme, authority, path, query = _split(reference)
     if scheme is not None:
@@ -119,7 +120,7 @@ def _split(reference: str) -> tuple[str | None, str | None, str, str | None]:
 
 def _root_of(endpoint: Endpoint) -> URL:
     scheme = "https" if endpoint.scheme == "tls" else "http"
-    # A zone of an IPv6 address means something on this machine only (RFC 6874 section 1).
+    # The zone of an IPv6 address is only meaningful on this machine (RFC 6874 section 1).
     host = "localhost" if endpoint.scheme == "unix" else _ZONE.sub("]", endpoint.address)
     return URL(endpoint, host, "/", f"{scheme}://{host}")
 
@@ -141,10 +142,10 @@ def _remove_dot_segments(path: str) -> str:
 
 
 def percent_encode(text: str) -> str:
-    """Return text as a segment of a path, or as a part of a query: `wörld` as `w%C3%B6rld`.
+    """Percent-encode text for a path segment or a query: `wörld` becomes `w%C3%B6rld`.
 
-    Everything but the unreserved characters of RFC 3986 section 2.3 is encoded, as UTF-8. Segments
-    of `.` and `..` can't be expressed in a path at all (section 5.2.4): check ids for them.
+    Everything except the unreserved characters of RFC 3986 section 2.3 is encoded as UTF-8. No
+    encoding makes `.` or `..` an ordinary segment (section 5.2.4), so reject ids with these values.
 
     Raises:
         InvalidURL: The text has a lone surrogate.
@@ -158,7 +159,7 @@ def percent_encode(text: str) -> str:
 
 
 def percent_decode(text: str) -> str:
-    """Return text with each `%XX` decoded once, as UTF-8.
+    """Decode each `%XX` once, as UTF-8.
 
     Raises:
         ValueError: A `%` is not followed by two hexadecimal digits, or the bytes are not UTF-8.
@@ -180,8 +181,8 @@ def encode_query(params: Params) -> str:
     """Return parameters as a query: `name=value&…`, percent-encoded as UTF-8.
 
     Args:
-        params: A mapping, or pairs where a name repeats. Values are text or integers; others are
-            not converted, as services differ in how they write them.
+        params: A mapping, or pairs if a name occurs more than once. Values are str or int; other
+            types are rejected, because services differ in how they write them.
 
     Raises:
         InvalidURL: A name or a value has a lone surrogate.
@@ -212,7 +213,7 @@ def _encode_value(value: object) -> str:
 
 
 def with_query(url: str, params: Params) -> str:
-    """Return a URL with parameters after those that it has already."""
+    """Return a URL with parameters appended to its query."""
     query = encode_query(params)
     if not query:
         return url
@@ -223,10 +224,10 @@ def with_query(url: str, params: Params) -> str:
 
 @lru_cache(maxsize=256)
 def parse_query(query: str) -> tuple[tuple[str, str], ...]:
-    """Return the pairs of `name=value&…`, both decoded once; `+` is a space, as in forms.
+    """Parse `name=value&…` into pairs, both decoded once; `+` is a space, as in forms.
 
     Raises:
-        ValueError: An escape does not decode.
+        ValueError: A percent-escape is invalid.
     """
     pairs = []
     for part in query.split("&"):

@@ -1,4 +1,4 @@
-"""The client without an event loop, over the same core: for scripts and for threads.
+"""The client without an event loop, over the same core: for scripts and threads.
 
 A client belongs to one thread. It keeps at most one idle connection to each endpoint,
 and at most 100 in all.
@@ -52,7 +52,7 @@ Pieces = bytes | bytearray | memoryview | Iterable[bytes] | None
 
 
 class BlockingStreamedResponse:
-    """A response whose content arrives while it is read; as `StreamedResponse`."""
+    """A response whose content is read as it arrives; see `StreamedResponse`."""
 
     def __init__(
         self, response: ReceivedResponse, connection: BlockingConnection, read_limit: int
@@ -80,7 +80,7 @@ class BlockingStreamedResponse:
                 self._has_ended = True
 
     def read(self) -> bytes:
-        """Return all content that has not been read yet, bounded as `StreamedResponse.read`."""
+        """Return all content that has not been read yet, bounded as in `StreamedResponse.read`."""
         pieces: list[bytes] = []
         size = 0
         for piece in self:
@@ -97,7 +97,7 @@ class BlockingStreamedResponse:
 
 
 class BlockingClient(Methods[Pieces, ReceivedResponse]):
-    """Sends requests over HTTP/1.1 from ordinary functions; otherwise as `Client`.
+    """An HTTP/1.1 client without an event loop; otherwise like `Client`.
 
     Example:
         >>> with BlockingClient("127.0.0.1:8080") as client:
@@ -113,7 +113,7 @@ class BlockingClient(Methods[Pieces, ReceivedResponse]):
         tls: "ClientTLS | None" = None,
         trusted_uids: Collection[int] | None = None,
     ) -> None:
-        """Create a client; the arguments are those of `Client`."""
+        """Create a client; see `Client` for the arguments."""
         self._endpoint = None if endpoint is None else Endpoint.of(endpoint)
         self._timeouts = checked_or_default(timeouts, Timeouts, "timeouts")
         self._limits = checked_or_default(limits, Limits, "limits")
@@ -150,7 +150,7 @@ class BlockingClient(Methods[Pieces, ReceivedResponse]):
         timeouts: Timeouts | None = None,
         redirects: int = 0,
     ) -> ReceivedResponse:
-        """Send a request and return the response with all of its content; as `Client.request`."""
+        """Send a request and return the response with all of its content; see `Client.request`."""
         timeouts = self._timeouts if timeouts is None else checked(timeouts, Timeouts, "timeouts")
         following = Redirects(redirects, self._endpoint)
         request = ClientRequest.of(method, url, body, headers, params, is_async=False)
@@ -181,7 +181,7 @@ class BlockingClient(Methods[Pieces, ReceivedResponse]):
         timeouts: Timeouts | None = None,
         body_limit: int | None = None,
     ) -> Iterator[BlockingStreamedResponse]:
-        """Send a request and yield the response once its head has arrived; as `Client.stream`."""
+        """Send a request and yield the response once its head has arrived; see `Client.stream`."""
         timeouts = self._timeouts if timeouts is None else checked(timeouts, Timeouts, "timeouts")
         if body_limit is not None:
             check_count(body_limit, "body_limit")

@@ -21,8 +21,7 @@ __all__ = [
     "percent_encode",
 ]
 
-# Imported when they are first used: the blocking client is in this package as well, and does
-# without an event loop.
+# Imported on first use: this package also contains the blocking client, which needs no asyncio.
 _HOMES = {"Client": "_client", "PoolLimits": "_pool_limits", "StreamedResponse": "_client"}
 
 

@@ -1,4 +1,4 @@
-"""A connection of the blocking client: sockets, the core, and the time that is left."""
+"""A connection of the blocking client: a socket, the core, and deadlines."""
 
 import os
 import time
@@ -42,7 +42,7 @@ _SUCCESS = range(200, 300)
 
 
 class BlockingConnection:
-    """One connection, with the core that it feeds; one exchange at a time."""
+    """One connection and its core; one exchange at a time."""
 
     def __init__(self, connection: Connection, limits: Limits) -> None:
         self._connection = connection
@@ -62,7 +62,7 @@ class BlockingConnection:
         return self._core.is_reusable and not self._is_cut_short
 
     def mark_idle(self) -> None:
-        """Begin to count the time that the connection is idle."""
+        """Start the idle time of the connection."""
         self._idle_since = time.monotonic()
 
     @property
@@ -71,7 +71,7 @@ class BlockingConnection:
         return time.monotonic() - self._idle_since > IDLE_SECONDS
 
     def is_fresh(self) -> bool:
-        """Return whether an idle connection can be used: not too old, and nothing received.
+        """Return whether an idle connection can be reused: not expired, and nothing received.
 
         After a fork, only the process that opened the connection may use it; otherwise either
         process could receive the other's response.
@@ -122,11 +122,11 @@ class BlockingConnection:
         return self._read_head()
 
     def next_event(self) -> ClientEvent:
-        """Return the next event of the response, after waiting for it at most `Timeouts.read`."""
+        """Wait for the next event of the response, at most for `Timeouts.read`, and return it."""
         return self._next_event(self._timeouts.read, time.monotonic())
 
     def _next_event(self, wait: float | None, began: float) -> ClientEvent:
-        """Return the next event; raise RequestTimeout if it takes `wait` seconds since `began`."""
+        """Return the next event; raise RequestTimeout `wait` seconds after `began`."""
         if self._early:
             return self._early.popleft()
         peer = self._connection.peer
@@ -175,10 +175,10 @@ class BlockingConnection:
         return False
 
     def _receive_early(self) -> bool:
-        """Receive what the server sends while the request is being sent; return whether to go on.
+        """Receive data while the request is being sent; return whether to continue sending.
 
-        A 2xx response may depend on the remaining content, so its events are kept until that is
-        sent. After any other response, or a complete one, the server does not need the remainder.
+        A 2xx response may depend on the rest of the content, so its events are kept until that is
+        sent. After any other response, or a complete one, the server does not need the rest.
         """
         early = self._early
         while self._early_bytes <= self._max_early_bytes:
@@ -207,7 +207,7 @@ class BlockingConnection:
         return is_success and not isinstance(last, EndOfMessage)
 
     def _send_content(self, body: Content) -> None:
-        """Send the content; stop once a response makes the remainder pointless."""
+        """Send the content; stop once a response makes the rest pointless."""
         if isinstance(body, bytes):
             pieces: Iterable[bytes] = (body,)
         else:
@@ -256,7 +256,7 @@ class BlockingConnection:
                     raise
 
     def _receive_after_failed_send(self, failure: ClientError, cause: OSError) -> None:
-        """Receive the response that the server has sent already, or raise why sending failed."""
+        """Receive the response that the server has already sent, or raise the error of the send."""
         try:
             self._receive_early()
         except HTTPError:

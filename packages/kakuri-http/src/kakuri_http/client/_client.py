@@ -33,10 +33,10 @@ from kakuri_http.core._heads import NO_BODY_LIMIT, check_body_length
 
 
 class StreamedResponse:
-    """A response whose content arrives while it is read: iterate over it, or call `read`.
+    """A response whose content is read as it arrives: iterate over it, or call `read`.
 
-    Content can be read until the block of `Client.stream` ends, and no longer, even if it has
-    arrived: another request may use the connection then.
+    Read the content inside the block of `Client.stream`. Afterwards, another request may use the
+    connection, so even content that has arrived can't be read.
 
     Attributes:
         status: From 200 to 599.
@@ -72,8 +72,8 @@ class StreamedResponse:
     async def read(self) -> bytes:
         """Return all content that has not been read yet.
 
-        It is held in memory, and therefore bounded: by `body_limit` of the request if that is set,
-        otherwise by the client's `Limits.body`. Iterating has no such bound.
+        The content is held in memory, so its size is limited: by the request's `body_limit` if set,
+        otherwise by the client's `Limits.body`. Iteration has no such limit.
 
         Raises:
             LimitExceeded: The content is larger.
@@ -94,9 +94,9 @@ class StreamedResponse:
 
 
 class Client(Methods[Body, Coroutine[Any, Any, ReceivedResponse]]):
-    """Sends requests over HTTP/1.1 and keeps connections for the next ones.
+    """An HTTP/1.1 client for asyncio with a pool of connections.
 
-    By default it follows no redirects, and it never repeats a request. TLS certificates are always
+    It never repeats a request, and follows no redirects by default. TLS certificates are always
     verified. While all connections are in use, requests wait in order. A client belongs to the
     event loop in which it is first used.
 
@@ -116,14 +116,14 @@ class Client(Methods[Body, Coroutine[Any, Any, ReceivedResponse]]):
         tls: ClientTLS | None = None,
         trusted_uids: Collection[int] | None = None,
     ) -> None:
-        """Create a client; it connects when it is first used.
+        """Create a client; the first request connects.
 
         Args:
-            endpoint: Where to connect regardless of the URL, such as `unix:/run/x.sock`; URLs may
-                then be paths.
-            timeouts: For requests that have none of their own; None for `Timeouts()`.
+            endpoint: Where to connect regardless of the URL, such as `unix:/run/x.sock`. URLs can
+                then be just paths.
+            timeouts: Timeouts of requests that do not set their own; None for `Timeouts()`.
             pool: How many connections to keep; None for `PoolLimits()`.
-            limits: What a server may send; None for `Limits()`. Only those on messages count.
+            limits: What a server may send; None for `Limits()`. Only the limits on messages apply.
             tls: Which certificates to trust, and which one to present.
             trusted_uids: Users whose servers on this machine are trusted besides root and the user
                 of this process; None to check only servers of Unix sockets, and not those on
@@ -151,7 +151,7 @@ class Client(Methods[Body, Coroutine[Any, Any, ReceivedResponse]]):
         await self.close()
 
     async def close(self) -> None:
-        """Close all connections; requests in progress fail with ConnectionBroken."""
+        """Close all connections. Requests in progress fail with ConnectionBroken."""
         self._pool.close()
         await asyncio.sleep(0)  # the transports close in the next turn of the event loop
 
@@ -166,32 +166,33 @@ class Client(Methods[Body, Coroutine[Any, Any, ReceivedResponse]]):
         timeouts: Timeouts | None = None,
         redirects: int = 0,
     ) -> ReceivedResponse:
-        """Send a request and return its response with all of the content as `body`.
+        """Send a request and return the response with all of its content as `body`.
 
-        Nothing is ever sent twice. After `ConnectionBroken` and `RequestTimeout`, the server may or
-        may not have processed the request; the caller has to find out before it repeats one that
-        is not idempotent. After the other errors marked below, nothing was sent.
+        No request is ever sent twice. After `ConnectionBroken` and `RequestTimeout`, the server may
+        or may not have processed the request: find out before you repeat one that is not
+        idempotent. After the errors marked "Nothing sent", it is safe to try again.
 
-        A response that arrives while the request is still being sent ends the sending and is
+        If the response is complete before the request is, sending stops and the response is
         returned. Cancelling the call closes its connection.
 
         Args:
             method: For example `GET`; methods are case-sensitive.
             url: Absolute, or a path if the client has an endpoint; percent-encoded.
-            body: Bytes, which are sent with their length, or an iterable or async iterable of
-                pieces, which are sent chunked.
-            headers: Pairs of names and values, or a mapping, without Host, Connection, Upgrade, TE,
-                Trailer and the framing, which the client writes.
-            params: Added to the query of the URL, encoded by `encode_query`.
-            timeouts: Instead of the client's.
-            redirects: How many to follow. Credentials are not sent to another origin. A 307 or
-                308 is returned if the body consists of pieces, which can't be sent again.
+            body: Bytes, sent with their length, or an iterable or async iterable of pieces, sent
+                chunked.
+            headers: Pairs of names and values, or a mapping. Host, Connection, Upgrade, TE, Trailer
+                and the framing fields are not allowed, because the client writes them.
+            params: Parameters to add to the URL's query, encoded by `encode_query`.
+            timeouts: Timeouts to use instead of the client's.
+            redirects: How many redirects to follow. Credentials are not sent to another origin. If
+                the body consists of pieces, which can't be sent again, a 307 or 308 is returned.
 
         Returns:
             The response, whatever its status.
 
         Raises:
-            InvalidURL: The URL, or that of a redirect, is not an http or https URL. Nothing sent.
+            InvalidURL: The URL, or the target of a redirect, is not an http or https URL. Nothing
+                sent.
             LocalProtocolError: The method or a field can't be sent. Nothing sent.
             TypeError: An argument has the wrong type. Nothing sent.
             ConnectFailed: No connection could be opened. Nothing sent.
@@ -199,7 +200,7 @@ class Client(Methods[Body, Coroutine[Any, Any, ReceivedResponse]]):
             RequestTimeout: One of the timeouts passed; `phase` names it.
             RemoteProtocolError: The response is not valid HTTP/1.1, or exceeds a limit
                 (LimitExceeded).
-            TooManyRedirects: There were more than `redirects`.
+            TooManyRedirects: There were more than `redirects` redirects.
 
         Example:
             >>> response = await client.request("POST", "/workloads", body=b"{}")
@@ -242,18 +243,18 @@ class Client(Methods[Body, Coroutine[Any, Any, ReceivedResponse]]):
     ) -> AsyncIterator[StreamedResponse]:
         """Send a request and yield the response as soon as its head has arrived.
 
-        The content may be of any size: at most `Limits.stream_buffer` bytes of it wait in memory,
-        then the connection is not read until the caller catches up. Leaving the block before the
-        content has ended closes the connection. Redirects are not followed.
+        The content can be of any size: at most `Limits.stream_buffer` unread bytes are held in
+        memory; beyond that, reading pauses until the caller catches up. Leaving the block before
+        the end of the content closes the connection. Redirects are not followed.
 
         Args:
-            method: As for `request`; so are `url`, `body`, `headers` and `params`.
-            timeouts: Instead of the client's; `total` counts until the block ends.
+            method: As for `request`, like `url`, `body`, `headers` and `params`.
+            timeouts: Timeouts to use instead of the client's; `total` includes the whole block.
             body_limit: Largest content of the response in bytes; None for no limit.
 
         Raises:
-            LimitExceeded: The content is larger than `body_limit`. Raised with the head if the
-                response announces it, otherwise while the content is read.
+            LimitExceeded: The content is larger than `body_limit`. Raised when the head arrives if
+                the response announces its size, otherwise while the content is read.
 
         Other errors are those of `request`.
 

@@ -1,8 +1,8 @@
-"""A client's pool of connections, with a limit on all of them and one for each host.
+"""A client's pool of connections, with a total limit and a limit for each endpoint.
 
-A slot is the right to one connection. Slots are assigned first come, first served: whenever one
-becomes free, `_assign` gives it to the first request in the queue that can use it, before anything
-else runs. So while a request waits, no slot is free that it could use, and a later request cannot
+A slot is the right to one connection. Slots are assigned first come, first served: as soon as one
+becomes free, `_assign` passes it to the first queued request that can use it, before any other code
+runs. So while a request waits, there is no free slot that it could use, and no later request can
 overtake it.
 """
 
@@ -30,7 +30,7 @@ class _Slot:
 
 
 class Pool:
-    """Assigns each connection to one request at a time."""
+    """A pool that assigns each connection to one request at a time."""
 
     def __init__(
         self,
@@ -58,7 +58,7 @@ class Pool:
         return f"<Pool {len(self._in_use)} in use, {idle} idle, {waiting} waiting>"
 
     async def acquire(self, endpoint: Endpoint, timeouts: Timeouts) -> ClientProtocol:
-        """Return an open connection, which has to be passed to `release` afterwards.
+        """Return an open connection; pass it to `release` afterwards.
 
         Raises:
             ConnectFailed: No connection could be opened, or the client is closed.
@@ -83,7 +83,7 @@ class Pool:
         return connection
 
     def release(self, endpoint: Endpoint, connection: ClientProtocol) -> None:
-        """Return a connection to the pool; it is kept only if its exchange has ended cleanly."""
+        """Return a connection to the pool, which keeps it if its exchange has ended cleanly."""
         self._in_use.discard(connection)
         connection.end_exchange()
         if connection.is_reusable and not self._is_closed:
@@ -123,7 +123,7 @@ class Pool:
             raise _closed(endpoint)
 
     def _claim(self, endpoint: Endpoint) -> _Slot | None:
-        """Return a slot that is free, or None."""
+        """Return a free slot, or None."""
         self._close_expired()
         idle = self._idle.get(endpoint)
         if idle:
@@ -167,7 +167,7 @@ class Pool:
     def _assign(self) -> None:
         """Assign free slots to the waiting requests, first come, first served.
 
-        The time depends on the slots and endpoints, not on the number of waiting requests.
+        The cost depends on the number of slots and endpoints, not of waiting requests.
         """
         endpoints = set(self._waiters)  # those that may have a free slot
         while endpoints:
@@ -209,7 +209,7 @@ class Pool:
         return connection
 
     def _close_expired(self) -> None:
-        """Close connections that were idle for too long, or that the server closed."""
+        """Close connections that were idle for too long or that the server has closed."""
         oldest = time.monotonic() - self._limits.idle
         for endpoint, idle in [*self._idle.items()]:
             while idle and (idle[0].idle_since < oldest or not idle[0].is_reusable):
@@ -225,7 +225,7 @@ class Pool:
         return False
 
     def _count_closed(self, endpoint: Endpoint) -> None:
-        """Stop counting a connection to an endpoint that was closed or could not be opened."""
+        """Stop counting a connection that was closed or could not be opened."""
         self._count[endpoint] -= 1
         if not self._count[endpoint]:
             del self._count[endpoint]

@@ -42,10 +42,10 @@ from kakuri_http.core._states import (
 
 
 class Exchange:
-    """One request and its response: the futures that wait for it, and the content.
+    """One request and its response: the futures that wait for them, and the content.
 
-    Separate from the connection, which serves other exchanges afterwards, so that a caller that
-    still holds this one can't reach the data of others.
+    Separate from the connection, which serves other exchanges later, so that a caller that still
+    holds this exchange can't read the data of another.
     """
 
     def __init__(self, timeouts: Timeouts) -> None:
@@ -60,7 +60,7 @@ class Exchange:
         self.slice_end: float = 0.0  # monotonic time at which sending lets other tasks run
 
     def fail(self, error: Exception) -> None:
-        """Raise an error in everything that waits, and stop sending."""
+        """Raise an error in everything that waits for the exchange, and stop sending."""
         for future in (self.head, self.writable):
             if future is not None and not future.done():
                 future.set_exception(error)
@@ -70,7 +70,7 @@ class Exchange:
             self.sender.cancel()
 
     def finish(self) -> None:
-        """End the exchange: reading from it raises ResponseClosed."""
+        """End the exchange: reading from it now raises ResponseClosed."""
         self.is_over = True
         if self.content is not None:
             self.content.fail(_closed())
@@ -105,7 +105,7 @@ def retrieve_exception(future: "asyncio.Future[ReceivedResponse] | asyncio.Futur
 
 
 SLICE_SECONDS = 0.005
-"""Seconds of uninterrupted sending after which other tasks get a turn."""
+"""Seconds of uninterrupted sending before other tasks get a turn."""
 _READ_SIZE = 1 << 16
 _READS_AFTER_LOSS = 64  # of _READ_SIZE each: more than the buffer of a socket usually holds
 
@@ -128,10 +128,10 @@ class ClientProtocol(Connection):
         return not self.is_closing and self.core.is_reusable and self._exchange is None
 
     def has_input(self) -> bool:
-        """Return whether the kernel has bytes, or the end of the stream, that were not read yet.
+        """Return whether unread bytes, or the end of the stream, have arrived.
 
-        An idle connection can then not be used: the bytes are unsolicited, or the server closed it.
-        The event loop may not have reported that yet.
+        If so, an idle connection can't be used: the bytes are unsolicited, or the server has closed
+        it. The kernel is asked, because the event loop may not have reported either yet.
         """
         assert self._transport is not None
         poller = select.poll()
@@ -154,10 +154,10 @@ class ClientProtocol(Connection):
         self.close()
 
     def _was_cut_off(self) -> bool:
-        """Return whether TLS ended without close_notify, as when an attacker cuts the connection.
+        """Return whether TLS ended without close_notify, as after a truncation attack.
 
-        Content that ends with the connection is then incomplete (RFC 9112 9.8). uvloop does not
-        report such an end as one; asyncio does, so OpenSSL is asked.
+        Content that ends with the connection is then incomplete (RFC 9112 9.8). asyncio reports
+        such an end, uvloop does not, so OpenSSL is asked.
         """
         assert self._transport is not None
         tls = self._transport.get_extra_info("ssl_object")
@@ -179,7 +179,7 @@ class ClientProtocol(Connection):
         super().connection_lost(exc)
 
     def _receive_unread(self) -> None:
-        """Read what the server sent before a write failed: it may explain why."""
+        """Read what the server sent before a write failed, which may explain the failure."""
         transport = self._transport
         if transport is None or transport.get_extra_info("ssl_object") is not None:
             return
@@ -206,7 +206,7 @@ class ClientProtocol(Connection):
         self._fail(error)
 
     def close_with_client(self) -> None:
-        """Close at once because the client is closed, and fail the exchange in progress."""
+        """Close immediately because the client was closed, and fail the exchange in progress."""
         self._fail(ConnectionBroken("the client was closed before the response was complete"))
         self.abort()
 
@@ -243,7 +243,7 @@ class ClientProtocol(Connection):
             self.abort()
 
     def _end_response(self, exchange: Exchange, trailers: Headers) -> None:
-        # A response that is complete before the request means that its remainder is not wanted.
+        # A response that is complete before the request means that the server needs no more of it.
         if exchange.sender is not None and self.core.request_state is State.BODY:
             exchange.sender.cancel()
         if exchange.content is not None:
@@ -256,7 +256,7 @@ class ClientProtocol(Connection):
     async def start(
         self, request: Request, body: Content, timeouts: Timeouts, *, body_limit: int
     ) -> tuple[ReceivedResponse, Exchange]:
-        """Send a request; return the head of its response and the exchange with its content.
+        """Send a request; return the head of the response, and the exchange with its content.
 
         Args:
             request: The head.
@@ -280,7 +280,7 @@ class ClientProtocol(Connection):
         if sending is not None:
             exchange.sender = asyncio.get_running_loop().create_task(sending)
             exchange.sender.add_done_callback(self._sender_done)
-            # While the request is being sent, the timeout for writing counts, not that for reading.
+            # While the request is being sent, the write timeout applies, not the read timeout.
             waiting: list[asyncio.Future[Any]] = [exchange.head, exchange.sender]
             await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
         deadline = asyncio.timeout(timeouts.read)
@@ -303,7 +303,7 @@ class ClientProtocol(Connection):
 
     async def _send(self, exchange: Exchange, body: Content, *, expects_continue: bool) -> None:
         if expects_continue:
-            # If the server does not answer the expectation, the content is sent after a second
+            # If the server does not respond to the expectation, the content is sent after a second
             # (RFC 9110 10.1.1).
             exchange.continued = asyncio.get_running_loop().create_future()
             await asyncio.wait([exchange.continued], timeout=CONTINUE_WAIT)
@@ -352,7 +352,7 @@ class ClientProtocol(Connection):
         if exchange.is_over:
             self._exchange = None
         if task.cancelled():
-            self.close()  # a request that was cut off is the last one on a connection
+            self.close()  # no other request can follow one that was cut off
         elif error := task.exception():
             if not exchange.head.done():
                 exchange.head.set_exception(error)

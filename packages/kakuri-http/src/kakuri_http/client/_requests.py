@@ -1,4 +1,4 @@
-"""What both clients share: the methods, the requests of a call, and errors of its response.
+"""Code that both clients share: methods, the requests of a call, and errors of responses.
 
 A call sends one request, and one more after each redirect.
 """
@@ -31,7 +31,7 @@ Content = bytes | AsyncIterable[bytes] | Iterable[bytes]
 
 
 class RequestOptions(TypedDict, total=False):
-    """The arguments of `request` other than method, URL and body."""
+    """The arguments of `request` except method, URL and body."""
 
     headers: FieldsLike
     params: Params
@@ -40,7 +40,7 @@ class RequestOptions(TypedDict, total=False):
 
 
 class Methods(Generic[BodyT, ResultT]):
-    """`get`, `post` and the others, which call `request` with their name as the method."""
+    """`get`, `post` and the other methods, which call `request`."""
 
     def _request(
         self, method: str, url: str, body: BodyT | bytes, options: RequestOptions
@@ -79,13 +79,13 @@ class Methods(Generic[BodyT, ResultT]):
 
 
 def content_of(body: Any, *, is_async: bool) -> Content:
-    """Return content that can be sent: bytes, or an iterable of pieces.
+    """Return the content to send: bytes, or an iterable of pieces.
 
-    Nothing is guessed: text has no encoding, and an object that can't be sent must not become empty
-    content.
+    Nothing is guessed: a str has no encoding, and an object that can't be sent must not turn into
+    empty content.
 
     Args:
-        body: Bytes or anything bytes-like, an iterable of pieces, or None for no content.
+        body: A bytes-like object, an iterable of pieces, or None for no content.
         is_async: Whether the client can also send from an asynchronous iterable.
 
     Raises:
@@ -111,7 +111,7 @@ def content_of(body: Any, *, is_async: bool) -> Content:
 
 CONTINUE = 100
 CONTINUE_WAIT = 1.0
-"""Seconds that a request with `Expect: 100-continue` waits for a response; curl waits as long."""
+"""Seconds that a request with `Expect: 100-continue` waits for a response, as long as curl."""
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _SEE_OTHER = 303
@@ -123,7 +123,7 @@ _CONTROLLED = frozenset(
 
 
 class ClientRequest(NamedTuple):
-    """A request as a caller describes it; its URL is not resolved yet."""
+    """A request as the caller described it, with an unresolved URL."""
 
     method: str
     url: str
@@ -148,7 +148,7 @@ class ClientRequest(NamedTuple):
 
 
 def make_request(request: ClientRequest, url: URL) -> Request:
-    """Return the head to send, with the content if it is complete.
+    """Return the head to send, with the content if that is bytes.
 
     `Expect: 100-continue` among the fields is ignored if there is no content.
 
@@ -185,7 +185,7 @@ class Redirects:
         """Return the request to send after a response, or None if the response is the result.
 
         Raises:
-            InvalidURL: The location is not an http or https URL, or leads from https to http.
+            InvalidURL: The location is not an http or https URL, or downgrades https to http.
             TooManyRedirects: `limit` redirects have been followed.
         """
         if not self._limit:
@@ -204,12 +204,12 @@ def follow_redirect(
 ) -> ClientRequest | None:
     """Return the request that a redirect asks for, or None if the response is not a redirect.
 
-    GET replaces POST as in browsers (RFC 9110 15.4.2), and any method after 303 (15.4.4).
+    As in browsers, GET replaces POST (RFC 9110 15.4.2), and any method after a 303 (15.4.4).
     Credentials are removed when the origin changes. Content that was sent in pieces can't be sent
     again, so a redirect that needs it is not followed.
 
     Raises:
-        InvalidURL: The location is not an http or https URL, or leads from https to http.
+        InvalidURL: The location is not an http or https URL, or downgrades https to http.
     """
     location = response.headers.get("location")
     if response.status not in _REDIRECTS or location is None:
@@ -255,10 +255,10 @@ def request_timeout(phase: str, server: object, seconds: float | None) -> Reques
 
 
 def response_fault(error: RemoteProtocolError, peer: str) -> HTTPError:
-    """Return what a client raises for an error of its core.
+    """Return the error that a client raises for an error of its core.
 
-    A response that is cut off is not the server's mistake in HTTP: its process ended or the network
-    failed. So it is a broken connection, whether the end was orderly or a reset.
+    A truncated response is not a protocol violation: the server process ended or the network
+    failed. It is therefore a broken connection, whether it was closed or reset.
     """
     if not isinstance(error, CutOff):
         return error

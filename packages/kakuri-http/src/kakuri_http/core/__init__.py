@@ -53,7 +53,7 @@ __all__ = [
 if not TYPE_CHECKING:  # hidden: with it, type checkers accept any name
 
     def __getattr__(name: str) -> object:
-        # Imported when they are first used: clients don't need them.
+        # Imported on first use: clients don't need them.
         if name not in ("ServerConnection", "ServerEvent"):
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         from kakuri_http.core import _server  # noqa: PLC0415 (as above)

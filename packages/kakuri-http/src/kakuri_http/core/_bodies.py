@@ -41,19 +41,19 @@ class UntilCloseReader:
 
 
 class BodyMeter:
-    """Compares the size of content with a limit, as it is announced and as it arrives."""
+    """Compares the size of content, announced or received, with a limit."""
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
         self.received = 0
 
     def add(self, length: int, announced: int = 0) -> None:
-        """Add to the size; raise LimitExceeded if it is over the limit with what is announced."""
+        """Add to the size; raise LimitExceeded if that, with announced bytes, exceeds the limit."""
         self.received += length
         check_body_length(self.received + announced, self.limit)
 
 
-# Sixteen hexadecimal digits can express any size; more would be leading zeros.
+# Sixteen hexadecimal digits can express any size; more would have to be leading zeros.
 _SIZE_DIGITS = 16
 # Fields that would change earlier decisions (RFC 9110 6.5.1): framing, routing, authentication,
 # controls and content format. A trailer with one of them is rejected.
@@ -66,8 +66,8 @@ _NOT_IN_TRAILERS = frozenset(
 
 _HEX_DIGITS = b"0123456789abcdefABCDEF"
 _JOINED_BYTES = 16_384
-"""Small chunks are joined until they have this many bytes, because each piece costs an event and
-about forty bytes of memory: many times the content of a chunk of one byte."""
+"""Bytes up to which small chunks are joined. Each piece costs an event and about forty bytes of
+memory, many times the content of a one-byte chunk."""
 
 
 class ChunkedReader:
@@ -213,7 +213,7 @@ def _check_size_start(byte: int) -> None:
 
 
 def encode_chunk(data: bytes) -> bytes:
-    """Return one chunk; nothing for no data, as an empty chunk would end the content."""
+    """Return one chunk, or nothing for no data: an empty chunk would end the content."""
     return b"%x\r\n%b\r\n" % (len(data), data) if data else b""
 
 

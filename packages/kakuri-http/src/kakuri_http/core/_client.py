@@ -29,7 +29,7 @@ ClientEvent = (
 
 
 class ClientConnection(CoreConnection):
-    r"""A client's side of a connection; one request at a time.
+    r"""The client's side of a connection; one request at a time.
 
     Example:
         >>> connection = ClientConnection()
@@ -52,7 +52,7 @@ class ClientConnection(CoreConnection):
     def is_reusable(self) -> bool:
         """Whether another request may be sent.
 
-        That is, no exchange is in progress, and no unsolicited bytes have arrived.
+        True if no exchange is in progress and no unsolicited bytes have arrived.
         """
         return (
             self.request_state is State.IDLE
@@ -63,7 +63,7 @@ class ClientConnection(CoreConnection):
 
     @property
     def trailing_data(self) -> bytes:
-        """Bytes after the last response, which belong to no response."""
+        """Bytes received after the last response, which belong to none."""
         self._gather()
         return bytes(self._buffer[self._position :])
 
@@ -71,9 +71,9 @@ class ClientConnection(CoreConnection):
         """Return the bytes to send for an event.
 
         Args:
-            event: A Request whose `length` is that of its `body` is the whole message. If it has no
-                body and `length` is None (chunked) or more than 0, its content follows as Data,
-                then EndOfMessage. `host` is required.
+            event: A Request whose `length` equals the size of its `body` is a complete message. If
+                it has no body and `length` is None (chunked) or more than 0, send its content as
+                Data, then EndOfMessage. `host` is required.
 
         Returns:
             Bytes, in the order in which they have to be written.
@@ -107,11 +107,11 @@ class ClientConnection(CoreConnection):
         return head
 
     def next_event(self) -> ClientEvent:
-        """Return the next event of the bytes received so far.
+        """Parse the next event from the bytes received so far, and return it.
 
-        Call it until it returns NEED_DATA or PAUSED. Each response is any number of
-        InterimResponse, one ReceivedResponse, any number of Data, and one EndOfMessage, also if it
-        has no content.
+        Call it until it returns NEED_DATA or PAUSED. Each response consists of any number of
+        InterimResponse events, one ReceivedResponse, any number of Data, and one EndOfMessage, even
+        without content.
 
         Returns:
             InterimResponse, ReceivedResponse, Data or EndOfMessage of the current response;
@@ -121,9 +121,8 @@ class ClientConnection(CoreConnection):
             connection must no longer be used.
 
         Raises:
-            RemoteProtocolError: The bytes are not a valid response, are over a limit
-                (LimitExceeded), are unsolicited, or were cut off. The connection can then only be
-                closed.
+            RemoteProtocolError: The bytes are not a valid response, exceed a limit (LimitExceeded),
+                are unsolicited, or were truncated. Close the connection.
         """
         state = self.response_state
         if state.is_terminal:
@@ -212,7 +211,7 @@ class ClientConnection(CoreConnection):
 
 
 def _unfinished(start: bytes) -> RemoteProtocolError:
-    """Return the error for a head that the connection's end cut off, if it was one of HTTP."""
+    """Return the error for a truncated head, or for bytes that are not HTTP at all."""
     if _NAME.startswith(start[: len(_NAME)]):
         return cut_off("a response's head")
     return RemoteProtocolError(f"expected 'HTTP/1.1 status reason', got {start[:80]!r}")

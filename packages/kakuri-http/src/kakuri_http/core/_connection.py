@@ -5,8 +5,8 @@
     transport.write(connection.send(event))  bytes to the peer
 
 Exchanges follow one another. While a response is still being sent, `next_event` returns PAUSED
-where the next request would begin, so that pipelined requests are processed in order. When both
-messages of an exchange have ended, the next exchange begins automatically. ServerConnection and
+instead of the next request, so that pipelined requests are processed in order. When both messages
+of an exchange have ended, the next exchange begins automatically. ServerConnection and
 ClientConnection differ in which heads they read and write; the tables are in `_states`.
 """
 
@@ -34,11 +34,11 @@ Reader = LengthReader | UntilCloseReader | ChunkedReader
 
 
 class CoreConnection:
-    """What both roles share: the buffer, the states, and content in both directions.
+    """The base class of both roles: the buffer, the states, and content in both directions.
 
     Attributes:
         limits: What the peer may send.
-        body_limit: Largest content, in bytes, of each message that begins from now on.
+        body_limit: Maximum size of content in bytes, for messages that begin from now on.
         request_state: State of the request's side of the current exchange.
         response_state: State of the response's side.
         keep_alive: Whether the connection may serve another exchange after this one. Set it to
@@ -71,13 +71,14 @@ class CoreConnection:
     # Bytes in.
 
     def receive_data(self, data: bytes) -> None:
-        """Add bytes from the peer; `next_event` returns the events that they make.
+        """Add bytes from the peer; `next_event` parses them.
 
-        Nothing is parsed here, so nothing is raised. Bytes of a later message wait until the
-        current exchange has ended; callers stop reading while `buffered` is too large for them.
+        Nothing is parsed here, so this never raises. Bytes of a later message are buffered until
+        the current exchange has ended; stop reading from the peer while `buffered` is too large.
 
         Args:
-            data: Any number of bytes, cut anywhere. They are not copied unless they have to wait.
+            data: Any number of bytes, split anywhere. They are only copied if they have to be
+                buffered.
         """
         if self._position >= len(self._buffer) and not self._incoming:
             self._buffer = data
@@ -87,7 +88,7 @@ class CoreConnection:
             self._incoming_size += len(data)
 
     def receive_eof(self) -> None:
-        """Report that the peer will send no more; `next_event` decides what that means."""
+        """Record that the peer will send no more; `next_event` returns what follows from it."""
         self._has_eof = True
 
     @property
@@ -136,25 +137,25 @@ class CoreConnection:
         """Reset the state of the last exchange; each role has its own."""
 
     def _fail(self) -> None:
-        """End the connection after this exchange, as the peer broke the protocol."""
+        """End the connection after this exchange, because the peer violated the protocol."""
         self.keep_alive = False
 
     # Content in.
 
     def limit_body(self, limit: int) -> None:
-        """Change the limit on the content of the message that is being read.
+        """Change the limit on the content of the message being read.
 
         Raises:
-            LimitExceeded: The announced length is over it.
+            LimitExceeded: The announced length exceeds the limit.
         """
         self._meter.limit = limit
         if isinstance(self._reader, LengthReader):
             self._meter.add(0, self._reader.left)
 
     def discard_content(self, limit: int) -> None:
-        """Limit the content that is still read, only to keep the connection, to some bytes.
+        """Limit how much content is still read and dropped in order to keep the connection.
 
-        If more has been announced, the connection closes after this exchange.
+        If more than the limit has been announced, the connection closes after this exchange.
         """
         if isinstance(self._reader, LengthReader) and self._reader.left > limit:
             self.keep_alive = False
@@ -213,11 +214,11 @@ class CoreConnection:
 
 
 class CutOff(RemoteProtocolError):
-    """The peer closed the connection inside a message. A client reports it as ConnectionBroken."""
+    """The peer closed the connection in the middle of a message; clients raise ConnectionBroken."""
 
 
 def cut_off(what: str) -> CutOff:
-    """Return the error for a connection that closes inside a message."""
+    """Return the error for a connection that closed in the middle of a message."""
     return CutOff(f"the peer closed the connection before the end of {what}")
 
 

@@ -1,11 +1,10 @@
-"""Reads request heads in their usual spelling with one regular expression, which is fast.
+"""Parses request heads in their usual form with a single regular expression, which is fast.
 
-It matches only heads that the exact parser accepts too, with the same result; all others go to
-that parser. A property test compares the two. Not matched, and so left to the exact parser:
-escapes, dot segments and empty segments in a path, other versions, other methods,
-Transfer-Encoding, Expect, Connection with anything but keep-alive, IPv6 hosts, a missing or
-repeated Host, a repeated Content-Length, unusual case in the names that matter, and heads near any
-limit.
+It only matches heads that the exact parser accepts with the same result; a property test compares
+the two. All other heads are left to the exact parser, among them: escapes, dot segments and empty
+segments in a path, other versions, other methods, Transfer-Encoding, Expect, Connection with
+anything but keep-alive, IPv6 hosts, a missing or repeated Host, a repeated Content-Length, unusual
+case in the names that matter, and heads near any limit.
 """
 
 import re
@@ -18,11 +17,11 @@ from kakuri_http._headers import LazyHeaders
 from kakuri_http._limits import Limits
 from kakuri_http._messages import RepeatedHead, Request
 
-# Groups: 1 method, 2 path, 3 query, 4 the field lines, 5 host, 6 length.
-# `(?(5)(?!))` fails where the group has matched before: Host and Content-Length come once.
-# The alternatives begin with different characters, so `re` enters only the one that can match, and
-# `(?:…|)` is quicker than `(?:…)?`. Groups are not repeated possessively (see _grammar); a near
-# miss takes linear time all the same, as giving back lines never finds another match.
+# Groups: 1 method, 2 path, 3 query, 4 the field lines, 5 host, 6 length. `(?(5)(?!))` fails where
+# the group has matched before: Host and Content-Length come once. The alternatives begin with
+# different characters, so `re` enters only the one that can match. `(?:…|)` is faster than
+# `(?:…)?`. Groups are not repeated possessively (see _grammar); a near miss still takes linear
+# time, because backtracking over lines never finds another match.
 _REST_OF_FIELD = rb"[!\#$%&'*+\-.^_`|~0-9A-Za-z]*+:[\t\x20-\x7e\x80-\xff]*+"
 _LINE = rb"""
 (GET|POST|DELETE|PUT|PATCH|HEAD|OPTIONS)\ (/[A-Za-z0-9\-._~!$&'()*+,;=:@/]*+)
@@ -47,7 +46,8 @@ LINE
 """.replace(b"REST", _REST_OF_FIELD).replace(b"LINE", _LINE)
 
 _MAX_CACHED_HEAD_BYTES = 512
-"""Maximum size of a cached head: enough for most programs; browsers send larger but fewer heads."""
+"""Maximum size of a cached head; enough for most programs. Browsers send larger, but fewer
+heads."""
 _MAX_CACHED_HEADS = 1024
 """Maximum number of cached heads. Typical ones take 1 MiB; heads of seventy short fields, if all of
 them were read, 19 MiB."""
@@ -59,14 +59,14 @@ FastHeadReader = Callable[[bytes, int], tuple[Request, int] | None]
 
 
 def compile_fast_head(limits: Limits) -> FastHeadReader:
-    """Return a function that reads heads; all connections of a server may share it.
+    """Return a function that parses heads; all connections of a server may share it.
 
     The function is called with the received bytes and the position of a head. It returns the
     request and the end of its head, or None if the head is left to the exact parser.
 
-    Most clients repeat their requests, or at least the fields of their requests. So the function
-    caches heads: one that came three times, byte for byte, is not matched again, and if its field
-    lines came twice, only its request line is matched.
+    Most clients repeat their requests, or at least their fields, so the function caches heads. A
+    head that has arrived three times, byte for byte, is not matched again; if only its field lines
+    have arrived twice, only its request line is matched.
     """
     return _Reader(limits).read
 
@@ -84,7 +84,7 @@ class _Reader:
 
     def __init__(self, limits: Limits) -> None:
         self._match_head, self._match_line = _expressions(limits)
-        # A head within the smallest of the limits on its parts is within all of them.
+        # A head that is smaller than the lowest limit on any of its parts is within all of them.
         self._max_length = min(limits.request_line, limits.field_line, limits.head)
         self._heads: RepeatCache[RepeatedHead] = RepeatCache(_MAX_CACHED_HEADS)
         self._fields: RepeatCache[tuple[LazyHeaders, str, int]] = RepeatCache(_MAX_CACHED_BLOCKS)

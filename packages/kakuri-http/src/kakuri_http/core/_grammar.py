@@ -1,9 +1,9 @@
 """The grammar of RFC 9110, RFC 9112 and RFC 3986 as expressions over bytes, by the RFCs' names.
 
-Every expression is meant for `fullmatch` and takes linear time: no two neighbours can begin with
-the same character, so giving back a repetition never finds another match. Only sets of characters
-are repeated possessively, never groups: before 3.11.5, `re` matches `(?:…)*+` and `(?:…)?+`
-wrongly (CPython gh-100061, gh-106052), and Debian 12 has 3.11.2.
+Every expression is meant for `fullmatch` and takes linear time: adjacent parts never begin with the
+same character, so backtracking never finds another match. Only sets of characters are repeated
+possessively, never groups: before 3.11.5, `re` matches `(?:…)*+` and `(?:…)?+` wrongly (CPython
+gh-100061, gh-106052), and Debian 12 has 3.11.2.
 """
 
 import re
@@ -28,8 +28,8 @@ ABSOLUTE_PATH = rb"/" + _PATH_CHARS + rb"(?:%[0-9A-Fa-f]{2}" + _PATH_CHARS + rb"
 # of them means anything to a parser of queries.
 _QUERY_CHARS = rb"[" + _UNRESERVED_AND_DELIMS + rb":@/?\[\]|{}\\^`]*+"
 QUERY = _QUERY_CHARS + rb"(?:%[0-9A-Fa-f]{2}" + _QUERY_CHARS + rb")*"
-# RFC 3986 3.2.2. Percent-encoded names are left out: they would be a second spelling of a host that
-# allow-lists compare; and a host may not be empty (RFC 9110 4.2.1).
+# RFC 3986 3.2.2. Percent-encoded names are not allowed: they would be a second spelling that could
+# bypass allow-lists of hosts. A host may not be empty (RFC 9110 4.2.1).
 REG_NAME = rb"[" + _UNRESERVED_AND_DELIMS + rb"]++"
 IP_LITERAL = rb"\[[0-9A-Fa-f:.]++\]"
 AUTHORITY = rb"(" + IP_LITERAL + rb"|" + REG_NAME + rb")(?::([0-9]*+))?"
@@ -70,7 +70,7 @@ chunk_line: re.Pattern[bytes]
 
 
 def __getattr__(name: str) -> re.Pattern[bytes]:
-    """Compile an expression when it is first used: clients need half of those of servers."""
+    """Compile an expression on first use: a client needs only half of them."""
     if name not in _EXPRESSIONS:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     expression = globals()[name] = re.compile(_EXPRESSIONS[name])

@@ -1,10 +1,10 @@
-"""The exact parser of heads: line by line, as the bytes arrive. Only it reports errors.
+"""The exact parser of heads, line by line as bytes arrive; all errors in heads come from it.
 
-It receives lines, not positions, so that a head that comes byte by byte is scanned once: only the
-last, unfinished line is kept. An invalid line is refused when it arrives, long before the head's
-end. `parse_request_head` and `parse_response_head` turn the lines into messages (RFC 9112 3 and 4,
-RFC 9110 7.2), `read_framing` says where the content of a message ends and what becomes of the
-connection (RFC 9112 6 and 9.3).
+It collects complete lines, so that a head that arrives byte by byte is scanned only once. An
+invalid line is rejected as soon as it arrives, long before the end of the head.
+`parse_request_head` and `parse_response_head` turn the lines into messages (RFC 9112 3 and 4, RFC
+9110 7.2). `read_framing` determines where the content of a message ends and whether the connection
+persists (RFC 9112 6 and 9.3).
 
 Content-Length and Transfer-Encoding may occur once. A repeated one is rejected even if both lines
 agree, which RFC 9110 8.6 leaves to the recipient.
@@ -25,7 +25,7 @@ Fields = list[tuple[bytes, bytes]]
 # A length with more digits than 2**63 is not converted.
 _LENGTH_DIGITS = 19
 _UNUSABLE = 1 << 63
-# Effectively unlimited: only a length that does not fit into 63 bits exceeds it.
+# Effectively unlimited: only a length of more than 63 bits exceeds it.
 NO_BODY_LIMIT = _UNUSABLE - 1
 
 _CONTROL = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
@@ -33,7 +33,7 @@ _CONTROL = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
 @dataclass(slots=True)
 class Framing:
-    """What the fields of a head say; without any, `length` is None and `chunked` is False."""
+    """The framing from a head's fields; by default, `length` is None and `chunked` is False."""
 
     length: int | None
     chunked: bool
@@ -42,7 +42,7 @@ class Framing:
 
 
 class HeadParser:
-    """Collects one head: its start line, and the field lines up to the empty one."""
+    """Collects one head: the start line, and the field lines up to the empty line."""
 
     def __init__(self, limits: Limits, *, folds: bool) -> None:
         """Create a parser.
@@ -132,16 +132,16 @@ class HeadParser:
             raise _too_large(f"a field line of at most {limits.field_line} bytes", "field_line")
 
     def _check_unfinished(self, data: bytes, position: int) -> None:
-        # One byte more than the line may have: its CR.
+        # One byte more than the limit: the CR.
         rest = data[position : position + max(self._limits.request_line, self._limits.field_line)]
         self._check_line(len(data) - position - 1, rest)
         if self.start_line is None and _CONTROL.search(rest):
-            # Usually a client of TLS or HTTP/2: it gets the error at once, not after a timeout.
+            # Usually a TLS or HTTP/2 client: report the error now instead of after a timeout.
             raise RemoteProtocolError(f"expected a start line, got {rest[:40]!r}")
 
 
 def parse_field_line(line: bytes) -> tuple[bytes, bytes]:
-    """Return name and value of `field-name ":" OWS field-value OWS` (RFC 9112 5)."""
+    """Parse `field-name ":" OWS field-value OWS` into name and value (RFC 9112 5)."""
     name, colon, value = line.partition(b":")
     if not colon or not _grammar.token.fullmatch(name):
         raise RemoteProtocolError(f"expected 'name: value' as field line, got {line[:80]!r}")
@@ -199,13 +199,13 @@ def parse_request_head(line: bytes, fields: Fields, limits: Limits) -> tuple[Req
             )  # fmt: skip
         request.expects_continue = True
     if framing.length is not None:
-        # No route can raise this limit: a length beyond it can only be an error or an attack.
+        # Not even a route can raise this limit: a larger length can only be an error or an attack.
         check_body_length(framing.length, max(limits.body, NO_BODY_LIMIT))
     return request, framing
 
 
 def parse_request_line(line: bytes) -> tuple[str, bytes, int]:
-    """Return method, target and minor version of `method SP request-target SP HTTP-version`.
+    """Parse `method SP request-target SP HTTP-version` into method, target and minor version.
 
     A minor version above 1 is processed as 1 (RFC 9110 2.5).
     """
@@ -239,7 +239,7 @@ def _read_host(fields: Fields, minor: int) -> bytes:
 
 def _parse_target(method: str, target: bytes, host: bytes) -> tuple[str, str]:
     if method == "CONNECT":
-        # There are no tunnels. Rejected here, since the bytes after it would be for another peer.
+        # There are no tunnels. Rejected here, because the bytes that follow are not meant for us.
         raise RemoteProtocolError(
             "expected a method other than CONNECT", status=501, code="not_implemented"
         )
@@ -251,7 +251,7 @@ def _parse_target(method: str, target: bytes, host: bytes) -> tuple[str, str]:
 
 
 def parse_response_head(line: bytes, fields: Fields) -> tuple[ReceivedResponse, Framing]:
-    """Return the response of a status line and its field lines, and its framing; maybe a 1xx.
+    """Return the response of a status line and its field lines, possibly a 1xx, and its framing.
 
     Raises:
         RemoteProtocolError: A line is not valid.
@@ -271,7 +271,7 @@ def parse_response_head(line: bytes, fields: Fields) -> tuple[ReceivedResponse, 
 
 
 def read_framing(fields: Fields, *, minor: int) -> Framing:
-    """Return what Content-Length, Transfer-Encoding and Connection say, in HTTP/1.`minor`.
+    """Return the framing of Content-Length, Transfer-Encoding and Connection in HTTP/1.`minor`.
 
     Raises:
         RemoteProtocolError: 400, or 501 for a transfer coding other than chunked.
@@ -321,7 +321,7 @@ def _parse_length(lengths: list[bytes]) -> int:
 
 
 def check_body_length(length: int, limit: int) -> None:
-    """Raise LimitExceeded, 413, if a length is over the limit."""
+    """Raise LimitExceeded (413) if a length exceeds the limit."""
     if length > limit:
         shown = str(length) if length < _UNUSABLE else "more than 2**63"
         raise LimitExceeded(

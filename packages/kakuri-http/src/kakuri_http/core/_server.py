@@ -33,7 +33,7 @@ from kakuri_http.core._writers import (
 
 _IDLE, _BODY, _DONE = State.IDLE, State.BODY, State.DONE
 _REQUEST, _RESPONSE, _END = Kind.REQUEST, Kind.RESPONSE, Kind.END
-# The states after a message that is read or written as a whole.
+# The states after reading or writing a whole message at once.
 _REQUEST_COMPLETE = REQUEST_TABLE[REQUEST_TABLE[_IDLE][_REQUEST]][_END]
 _RESPONSE_COMPLETE = RESPONSE_TABLE[RESPONSE_TABLE[_IDLE][_RESPONSE]][_END]
 
@@ -41,11 +41,11 @@ ServerEvent = Request | Data | EndOfMessage | ConnectionClosed | NeedData | Paus
 
 
 class ServerConnection(CoreConnection):
-    r"""A server's side of a connection.
+    r"""The server's side of a connection.
 
     Attributes:
-        omits_content: Whether the response that is being sent has no content (HEAD, 204, 304);
-            Data events are then accepted and not sent.
+        omits_content: Whether the response being sent has no content (HEAD, 204, 304). Data events
+            are then accepted but not sent.
 
     Example:
         >>> connection = ServerConnection()
@@ -67,9 +67,9 @@ class ServerConnection(CoreConnection):
         """Create a connection.
 
         Args:
-            limits: Limits on what the client may send; None for the defaults.
-            read_fast: The result of `compile_fast_head` for the same limits, if connections share
-                its caches; None for caches of this connection's own.
+            limits: What the client may send; None for the defaults.
+            read_fast: The result of `compile_fast_head` for the same limits, to share its caches
+                among connections. None for separate caches.
         """
         super().__init__(limits)
         self._read_fast: FastHeadReader = read_fast or compile_fast_head(self.limits)
@@ -85,11 +85,11 @@ class ServerConnection(CoreConnection):
 
     @property
     def held(self) -> int:
-        """Number of bytes held of requests whose content has not begun."""
+        """Number of bytes held for requests whose content has not begun."""
         return self.buffered + (self._parser.size if self._parser is not None else 0)
 
     def drop_input(self) -> None:
-        """Drop received bytes that were not read, because the connection is about to close."""
+        """Drop unparsed bytes, because the connection is about to close."""
         self._buffer, self._position = b"", 0
         self._incoming.clear()
         self._incoming_size = 0
@@ -97,11 +97,11 @@ class ServerConnection(CoreConnection):
         self._fail()
 
     def receive_request(self, data: bytes) -> Request | None:
-        """Add bytes as `receive_data` does; return the request if they are exactly one.
+        """Add bytes like `receive_data`; return the request if they are exactly one request.
 
-        A request in the usual spelling that arrives complete, with nothing after it, is returned
-        with its content in `body`, as if `next_event` had returned it, its content and its end. In
-        all other cases the result is None, and `next_event` returns the events.
+        This is a fast path: a request in the usual form that arrives complete, with nothing after
+        it, is returned with its content in `body`, and `next_event` does not return it again. In
+        all other cases, the result is None, and `next_event` returns the events.
         """
         if (
             self.request_state is _IDLE
@@ -130,10 +130,10 @@ class ServerConnection(CoreConnection):
         return None
 
     def release_if_idle(self) -> bool:
-        """Release the buffer if the connection is idle, and return whether it is.
+        """Release the buffer if the connection is idle; return whether it is idle.
 
-        It is idle between two exchanges when all bytes are parsed and the client can send more:
-        `next_event` would return NEED_DATA.
+        It is idle if `next_event` would return NEED_DATA between two exchanges: all bytes are
+        parsed, and the client can send more.
         """
         if (
             self.request_state is not _IDLE
@@ -148,23 +148,23 @@ class ServerConnection(CoreConnection):
         return True
 
     def next_event(self) -> ServerEvent:
-        """Return the next event of the bytes received so far.
+        """Parse the next event from the bytes received so far, and return it.
 
-        Call it until it returns NEED_DATA or PAUSED. Each request is one Request, any number of
-        Data, and one EndOfMessage, also if it has no content.
+        Call it until it returns NEED_DATA or PAUSED. Each request consists of one Request event,
+        any number of Data, and one EndOfMessage, even without content.
 
         Returns:
             Request, Data or EndOfMessage of the current request;
             NEED_DATA: All bytes are parsed. Call `receive_data` or `receive_eof`, then this again.
-            PAUSED: The request is complete; the next one is not parsed before the response has been
-            sent. Call `send`, then this again. Until then, do not read more from the peer.
+            PAUSED: The request is complete, and the next one is not parsed until the response has
+                been sent. Call `send`, then this again. Until then, do not read more from the peer.
             ConnectionClosed: The client closed the connection between two requests, or the
             connection must no longer be used. Close it after sending all responses.
 
         Raises:
-            RemoteProtocolError: The bytes are not a valid request, or over a limit (LimitExceeded).
-                Raised once; `status` is what to respond with if no response has begun. After that,
-                the connection can only be closed, and events are ConnectionClosed.
+            RemoteProtocolError: The bytes are not a valid request, or exceed a limit
+                (LimitExceeded). Raised once. Respond with its `status` if no response has begun,
+                then close the connection; all further events are ConnectionClosed.
         """
         state = self.request_state
         try:
@@ -223,7 +223,7 @@ class ServerConnection(CoreConnection):
         return request
 
     def _at_end(self) -> ServerEvent:
-        """Return the event after all received bytes, none of which completes a head."""
+        """Return the event for the case that no complete head has been received."""
         if not self._has_eof:
             return NEED_DATA
         if self.buffered or (self._parser is not None and self._parser.has_begun):
@@ -243,17 +243,17 @@ class ServerConnection(CoreConnection):
         Date, and `Connection: close` if `keep_alive` is False.
 
         Args:
-            event: A Response whose body is bytes is the whole message. After any other Response,
-                its content follows as Data, then EndOfMessage. An InterimResponse, such as 103, may
-                precede them. A response may begin before its request has ended.
+            event: A Response whose body is bytes is a complete message. After any other Response,
+                send its content as Data, then EndOfMessage. InterimResponse events, such as 103,
+                may precede it. A response may begin before its request has ended.
 
         Returns:
             Bytes, in the order in which they have to be written; empty for content that the
             response does not have.
 
         Raises:
-            LocalProtocolError: The event can't be sent now, or its content does not fit its length.
-                Nothing has changed, unless the response had begun.
+            LocalProtocolError: The event can't be sent in this state, or the content does not match
+                the announced length. The state does not change, unless the response had begun.
         """
         if isinstance(event, Response):
             body, request = event.body, self._request

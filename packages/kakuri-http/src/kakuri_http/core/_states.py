@@ -1,8 +1,8 @@
-"""The core's events, and the tables of states that they drive.
+"""The core's events, and the state tables that they drive.
 
-Each side of an exchange, the request and the response, has a state that changes with what is sent
-on that side. Both return to IDLE together, when both are DONE and the connection persists (RFC 9112
-9.3). The diagrams of the documentation are drawn from the tables.
+Each side of an exchange, the request and the response, has a state, which changes with the events
+on that side. When both are DONE and the connection persists, both return to IDLE (RFC 9112 9.3).
+The diagrams in the documentation are generated from the tables.
 """
 
 from collections.abc import Callable
@@ -56,13 +56,13 @@ class _Signal:
 
 
 class ConnectionClosed(_Signal):
-    """The peer will send no more, and no message was cut off."""
+    """The peer will send no more, and no message was truncated."""
 
     __slots__ = ()
 
 
 class NeedData(_Signal):
-    """There is no event until `receive_data` or `receive_eof` is called."""
+    """No event until `receive_data` or `receive_eof` is called."""
 
     __slots__ = ()
 

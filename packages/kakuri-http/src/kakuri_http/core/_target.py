@@ -12,7 +12,7 @@ _HIGHEST_PORT = 65535
 
 
 def parse_authority(value: bytes) -> tuple[str, int | None] | None:
-    """Return host, in lower case, and port of `uri-host [ ":" port ]`; None if it is not valid."""
+    """Parse `uri-host [ ":" port ]` into a lower-case host and a port; None if it is not valid."""
     match = _grammar.authority.fullmatch(value)
     if match is None:
         return None
@@ -32,11 +32,11 @@ def parse_authority(value: bytes) -> tuple[str, int | None] | None:
 
 
 def check_path(path: bytes) -> None:
-    """Reject paths that could be read as another path, or do harm in a log (RFC 3986 3.3, 5.2.4).
+    """Reject paths that are ambiguous or harmful in logs (RFC 3986 3.3, 5.2.4).
 
-    Dot segments, encoded or not: clients resolve them, so one that arrives is meant for a program
-    after this one. Control characters and escapes that are not UTF-8: ids become log lines, labels
-    and file names.
+    Dot segments are rejected, encoded or not: clients resolve them, so one that arrives targets a
+    program further down the line. Control characters and escapes that are not UTF-8 are rejected
+    because ids in paths become log lines, labels and file names.
 
     Raises:
         RemoteProtocolError: 400.
@@ -52,7 +52,7 @@ def check_path(path: bytes) -> None:
 
 
 def parse_origin_form(target: bytes) -> tuple[str, str]:
-    """Return path and query of `absolute-path [ "?" query ]`; the query is empty by default."""
+    """Parse `absolute-path [ "?" query ]` into path and query; without one, the query is empty."""
     match = _grammar.origin_form.fullmatch(target)
     if match is None:
         raise RemoteProtocolError(f"expected an origin-form target, got {_shown(target)}")
@@ -62,10 +62,10 @@ def parse_origin_form(target: bytes) -> tuple[str, str]:
 
 
 def parse_absolute_form(target: bytes, host: bytes) -> tuple[str, str]:
-    """Return path and query of an absolute URI, whose authority has to be the Host field's.
+    """Parse an absolute URI into path and query; its authority has to match the Host field.
 
-    RFC 9112 3.2.2 lets the target override Host. Here a request with two names is rejected, because
-    a proxy in front may have decided by the other one.
+    RFC 9112 3.2.2 lets the target override Host. Here, a request with two different names is
+    rejected, because a proxy in front may have used the other one for its decisions.
     """
     match = _grammar.absolute_form.fullmatch(target)
     scheme = match[1].decode("ascii").lower() if match else ""
@@ -74,7 +74,7 @@ def parse_absolute_form(target: bytes, host: bytes) -> tuple[str, str]:
     named = parse_authority(match[2])
     if named is None:
         raise RemoteProtocolError(f"expected a host in the target, got {_shown(target)}")
-    given = parse_authority(host) if host else named  # HTTP/1.0 may go without Host
+    given = parse_authority(host) if host else named  # HTTP/1.0 does not require Host
     default = _DEFAULT_PORT[scheme]
     if given is None or (named[0], named[1] or default) != (given[0], given[1] or default):
         raise RemoteProtocolError(

@@ -1,4 +1,4 @@
-"""Heads as bytes: status line, fields and framing of what is sent (RFC 9112 3, 4 and 6)."""
+"""Writes heads: start line, fields and framing (RFC 9112 3, 4 and 6)."""
 
 import re
 import time
@@ -36,8 +36,8 @@ WITHOUT_CONTENT = frozenset({204, 304})
 
 _METHOD = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _TARGET = re.compile(r"[\x21-\x22\x24-\x7e]+")
-# Written from a message's attributes alone: if one were there twice, two readers could see two
-# different messages.
+# Fields that are only written from a message's attributes: if one occurred twice, two recipients
+# could see two different messages.
 _FRAMING = frozenset({"host", "content-length", "transfer-encoding", "connection"})
 _TRACE_LENGTH = 55
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
@@ -56,7 +56,7 @@ def imf_fixdate(seconds: float) -> str:
 
 
 class ResponseHeads:
-    """Beginnings of response heads, cached for a second because of Date."""
+    """The beginnings of response heads, cached for a second because of Date."""
 
     _MAX_CACHED = 256
 
@@ -131,7 +131,7 @@ def compose_trace(trace: str) -> bytes:
     Raises:
         LocalProtocolError: The value does not have the characters and the length of version 00.
     """
-    # The form itself is the caller's concern; here, nothing may be smuggled into the head.
+    # The caller is responsible for the exact form; this only prevents injection into the head.
     if len(trace) != _TRACE_LENGTH or not (trace.isascii() and trace.isprintable()):
         raise LocalProtocolError(f"expected a traceparent of version 00, got {trace!r}")
     return f"traceparent: {trace}\r\n".encode("ascii")

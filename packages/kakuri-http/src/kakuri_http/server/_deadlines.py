@@ -1,4 +1,4 @@
-"""Which of a server's deadlines a connection has passed; checked by the server's sweep."""
+"""The deadlines of a server's connection, which the server's sweep checks."""
 
 from kakuri_http._errors import LimitExceeded
 from kakuri_http._limits import Limits
@@ -11,7 +11,7 @@ class HalfClosedTooLong:
 
 
 class Deadlines:
-    """When the phases of one connection began; created at its first sweep."""
+    """When each phase of one connection began; created at its first sweep."""
 
     __slots__ = (
         "_body_seconds",
@@ -26,7 +26,7 @@ class Deadlines:
         self._limits = limits
         self._last_check = now
         self._head_since: float | None = None
-        self._body_seconds = 0.0  # how long content was awaited while the connection was read
+        self._body_seconds = 0.0  # time spent waiting for content, while reading was not paused
         self._exchange_number = -1
         self._half_closed_since: float | None = None
 
@@ -39,7 +39,7 @@ class Deadlines:
         is_half_closed: bool,
         is_busy: bool,
     ) -> LimitExceeded | HalfClosedTooLong | None:
-        """Return what is overdue at `now`, in seconds of the monotonic clock, or None."""
+        """Return the error for a deadline that has passed at `now` (monotonic seconds), or None."""
         passed, self._last_check = now - self._last_check, now
         limits = self._limits
         if core.exchanges != self._exchange_number:

@@ -17,11 +17,11 @@ from kakuri_http.server._router import Route
 
 log = logging.getLogger("kakuri_http")
 
-# From Python 3.12 on, a coroutine enters the event loop only if it really waits.
+# From Python 3.12 on, a coroutine is only scheduled on the event loop if it suspends.
 _EAGERLY: dict[str, Any] = {"eager_start": True} if sys.version_info >= (3, 12) else {}
 
 
-class AccessEntry(NamedTuple):  # a server makes one for each request: the cheapest to create
+class AccessEntry(NamedTuple):  # a server creates one for each request, so it has to be cheap
     """One exchange, as an access log receives it.
 
     Attributes:
@@ -30,11 +30,11 @@ class AccessEntry(NamedTuple):  # a server makes one for each request: the cheap
         target: As the client sent it; empty if the request could not be read. Escape it in logs.
         status: Status of the response.
         sent: Bytes of content that were sent.
-        seconds: From the arrival of the request's head until the response is ready to send, or for
-            a streamed one, until its last byte was handed to the transport.
-        complete: Whether all of the response is ready to send, or was sent.
+        seconds: Time from the arrival of the request's head until the response was ready to send;
+            for a streamed response, until its last byte was passed to the transport.
+        complete: Whether the whole response was sent or is ready to send.
         pattern: The pattern of the route, such as `/workloads/:id`; empty without a route.
-        code: Without a route, why: the code of the problem details, such as `not_found` or
+        code: If no route matched, the code of the problem details, such as `not_found` or
             `uri_too_long`; empty if there is none.
     """
 
@@ -49,7 +49,7 @@ class AccessEntry(NamedTuple):  # a server makes one for each request: the cheap
     code: str = ""
 
 
-# Takes a third less time than the constructor of the class, which names each field.
+# Takes a third less time than the generated constructor, which names each field.
 _new_tuple = tuple.__new__
 
 AccessLog = Callable[[AccessEntry], None]
@@ -64,15 +64,15 @@ class Exchange:
 
     # Defaults of the class: most exchanges never set these, and a server makes many.
     route: Route | None = None
-    """The route that was found."""
+    """The matching route."""
     code: str | None = None
-    """Without a route, the code of the problem details."""
+    """If no route matched, the code of the problem details."""
     content: bytearray | None = None
-    """The content so far, while it is collected for the handler; pieces can be small and many."""
+    """The content so far, while it is collected for the handler; there can be many small pieces."""
     stream: StreamedBody | None = None
-    """Where content goes while it arrives, for the handler of a streaming route."""
+    """The stream that feeds content to the handler of a streaming route."""
     task: asyncio.Future[Any] | None = None
-    """The handler, or the sending of a streamed response, if it takes several turns."""
+    """The task of the handler or of a streamed response, if either takes several turns."""
     started: float = 0.0
     """When the head arrived, by the monotonic clock."""
     status: int = 0
@@ -84,10 +84,10 @@ class Exchange:
         self.context = context
 
     def drop_content(self, error: RemoteProtocolError) -> None:
-        """Drop the content after an error in it.
+        """Drop the content after an error.
 
-        The reader of a stream gets a LimitExceeded as it is, and any other error as
-        ClientDisconnected.
+        The reader of a stream gets LimitExceeded unchanged, and ClientDisconnected for any other
+        error.
         """
         self.content = None
         if self.stream is not None:
@@ -96,7 +96,7 @@ class Exchange:
             self.stream = None
 
     def log(self, access_log: AccessLog, peer: str, *, complete: bool) -> None:
-        """Report the exchange to an access log; log what that raises, and continue."""
+        """Report the exchange to an access log; exceptions of the access log are logged."""
         method = target = pattern = code = ""
         seconds = 0.0
         request, route = self.request, self.route
@@ -120,8 +120,8 @@ def fault_response(
 ) -> Response:
     """Return the response to a request whose handler raised.
 
-    Only errors of the protocol, and those that the router responds to, are described to the client.
-    All other errors are logged with their traceback.
+    Protocol errors, and errors that the router responds to, are described to the client. All others
+    are logged with their traceback and become a plain 500.
 
     Args:
         error: What the handler raised.
@@ -146,7 +146,7 @@ def fault_response(
 
 
 def _remove_from_chain(error: BaseException, removed: BaseException) -> None:
-    """Remove an error from the causes and contexts of another one, however far back it is."""
+    """Remove an error from the chain of causes and contexts of another one."""
     seen: set[int] = set()  # causes can form a cycle
     link: BaseException | None = error
     while link is not None and id(link) not in seen:
@@ -166,7 +166,7 @@ def _internal_error(error: BaseException, during: str) -> Response:
 def as_future(
     result: object, loop: asyncio.AbstractEventLoop, context: contextvars.Context
 ) -> asyncio.Future[Any] | None:
-    """Return a future for a handler's awaitable result, or None if it can't be awaited."""
+    """Return a future for a handler's result, or None if it is not awaitable."""
     if hasattr(result, "add_done_callback") and hasattr(result, "__await__"):
         return result  # type: ignore[return-value]  # a future, or an object that acts like one
     if inspect.iscoroutine(result):

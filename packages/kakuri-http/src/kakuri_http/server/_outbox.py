@@ -1,8 +1,8 @@
-"""Sending the responses of one turn of the event loop together.
+"""Sends the responses of one turn of the event loop together.
 
-Each write wakes the client, which interrupts this process if they share a core. If the thirty
-responses that become ready in one turn are written one after the other at its end, a client that
-has all these connections, such as a proxy, wakes once.
+Each write wakes the client, which interrupts this process if both share a core. If all responses
+that become ready in one turn are written at its end, a client that owns all these connections, such
+as a proxy, wakes only once.
 """
 
 import asyncio
@@ -11,8 +11,8 @@ from collections import deque
 from typing import Protocol
 
 _MAX_WAITING = 64
-"""Maximum number of connections that wait. When it is reached, the outbox sends at once instead of
-at the end of the turn; sending to so many takes less than a millisecond."""
+"""Maximum number of connections that wait for the end of the turn. When it is reached, the outbox
+sends immediately, which takes less than a millisecond."""
 
 
 class Sender(Protocol):

@@ -1,4 +1,4 @@
-"""The patterns of routes: their segments, and the types of their parameters."""
+"""Route patterns: segments, and the types of parameters."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -20,7 +20,8 @@ def _text(value: str) -> str:
 
 
 def _integer(value: str) -> int:
-    # One spelling for each number, so that one resource has one path; bounded before int() sees it.
+    # One spelling for each number, so that a resource has only one path. Bounded before int() sees
+    # it.
     if not _INTEGER.fullmatch(value):
         raise ValueError(f"expected an integer, got {value!r}")
     return int(value)
@@ -37,7 +38,7 @@ CONVERTERS: Mapping[str, Converter] = {"str": _text, "int": _integer, "label": _
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """A segment that stands for a value; `type_name` is the name of its converter."""
+    """A parameter in a pattern; `type_name` is the name of its converter."""
 
     name: str
     type_name: str
@@ -51,10 +52,10 @@ Segment = str | Parameter
 
 
 def parse_pattern(pattern: str, converters: Mapping[str, Converter]) -> tuple[Segment, ...]:
-    """Return the segments of a pattern: literal ones as text, and parameters.
+    """Parse a pattern into segments: str for literals, and parameters.
 
     Raises:
-        RouteError: A segment is neither.
+        RouteError: A segment is neither a literal nor a parameter.
     """
     if not pattern.startswith("/"):
         raise RouteError(f"expected a pattern that starts with '/', got {pattern!r}")

@@ -1,6 +1,6 @@
 """Problem details (RFC 9457) as `application/problem+json`.
 
-The shape is fixed, so escaping strings is all of JSON that is needed here.
+The documents have a fixed shape, so the only part of JSON needed here is escaping strings.
 """
 
 import re
@@ -13,15 +13,15 @@ from kakuri_http.core._writers import REASONS
 MEDIA_TYPE = "application/problem+json"
 
 _TRACE_ID = slice(3, 35)
-"""The place of the trace id in a `traceparent` (W3C Trace Context, section 3.2)."""
+"""The position of the trace id in a `traceparent` (W3C Trace Context, section 3.2)."""
 
 _SPECIAL = re.compile(r'["\\]|[^ -~]')
 
 
 def quote(text: str) -> str:
-    """Return text as a JSON string (RFC 8259 section 7) that is safe to print on a terminal.
+    """Return a str as a JSON string (RFC 8259 section 7) that is safe to print on a terminal.
 
-    Characters that `str.isprintable` rejects are escaped: controls, bidirectional and other format
+    Escapes every character that `str.isprintable` rejects: controls, bidirectional and other format
     characters, lone surrogates.
     """
     return '"' + _SPECIAL.sub(_escape, text) + '"'
@@ -46,15 +46,15 @@ def problem(
     errors: Iterable[Mapping[str, str]] = (),
     headers: FieldsLike | None = None,
 ) -> Response:
-    """Return a response of problem details (RFC 9457). Members that are not given are left out.
+    """Return a response with problem details (RFC 9457); omitted members are left out.
 
     Args:
         status: From 200 to 599.
-        title: By default the usual phrase of the status.
+        title: By default, the standard reason phrase of the status.
         detail: What happened to this request.
         code: Short, stable name of the cause, for programs.
         errors: The faults of a document, each `{"path": …, "message": …}`.
-        headers: Further fields, such as Allow.
+        headers: Additional fields, such as Allow.
 
     Raises:
         LocalProtocolError: The status or a field can't be sent.
@@ -85,7 +85,7 @@ def problem(
 
 
 def _wrong_type(status: object, **members: object) -> TypeError:
-    """Return the error for the first member that is not text, or else for the status."""
+    """Return the error for the first member that is not a str, otherwise for the status."""
     for name, value in members.items():
         if value is not None and not isinstance(value, str):
             return TypeError(f"expected text as {name}, got {value!r:.80}")
@@ -93,10 +93,10 @@ def _wrong_type(status: object, **members: object) -> TypeError:
 
 
 def traced(response: Response, traceparent: str) -> Response:
-    """Return problem details with the trace id of their request as the member `trace`.
+    """Return problem details with the request's trace id as the member `trace`.
 
     Args:
-        response: The response; other content is returned as it is.
+        response: The response; anything except problem details is returned unchanged.
         traceparent: The value of the response's field `traceparent`.
     """
     body = response.body

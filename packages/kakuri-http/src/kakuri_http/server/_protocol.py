@@ -1,7 +1,8 @@
-"""A server's connection: from the core's events to handlers.
+"""A server's connection: turns the core's events into calls of handlers.
 
-Exchanges follow one another. Each runs in a context (contextvars) of its own, a copy of the one in
-which the server was started. A handler that returns at once needs no task and no turn of the loop.
+Exchanges follow one another. Each runs in its own context (contextvars), a copy of the one in which
+the server was started. A handler that is not a coroutine needs neither a task nor another turn of
+the loop.
 """
 
 import asyncio
@@ -35,7 +36,7 @@ _CONTINUE = InterimResponse(100)
 
 
 class ServerProtocol(ResponseSide):
-    """One client of a server: its requests, and the handlers that respond to them."""
+    """The connection of one client: its requests, and the handlers that respond to them."""
 
     __slots__ = ("_deadlines", "_ready", "_router")
 
@@ -52,7 +53,7 @@ class ServerProtocol(ResponseSide):
         core = self._core
         if self._exchange is None and self._ready is None and not self.is_writing_paused:
             self._ready = core.receive_request(data)
-            self.turns.process(self)  # for each read: without the call of `process` in between
+            self.turns.process(self)  # inlined `process`, because this is called for each read
             return
         core.receive_data(data)
         if self._ready is not None or core.request_state is _BODY or self in self.turns:
@@ -71,7 +72,7 @@ class ServerProtocol(ResponseSide):
             self.process()
 
     def discard_input(self, fault: ConnectionFault) -> None:
-        """Respond 503 to a request whose content takes too long while memory is short."""
+        """Respond with 503 to a request whose content takes too long while memory is short."""
         exchange = self._exchange
         if exchange is not None and exchange.task is not None and exchange.stream is None:
             self.abort(fault)  # the input waits for a request that is being handled
@@ -85,7 +86,7 @@ class ServerProtocol(ResponseSide):
         self.flush()
 
     def refuse(self, fault: ConnectionFault) -> None:
-        """Respond 403 to a client whose user may not connect, whatever it requests."""
+        """Respond with 403 to a client whose user may not connect."""
         self._access_log = None  # users who may not connect must not fill it
         self._refuse(RemoteProtocolError(str(fault), status=403, code="forbidden_user"))
         self.flush()
@@ -98,7 +99,7 @@ class ServerProtocol(ResponseSide):
             self._resume_unless_full()
 
     def drain(self) -> None:
-        """Respond to the request that has arrived, then close; a part of a head is dropped."""
+        """Respond to the request that has arrived, then close; an incomplete head is dropped."""
         self._is_draining = self._is_ending = True
         self._core.keep_alive = False
         self._close_if_drained()
@@ -127,7 +128,7 @@ class ServerProtocol(ResponseSide):
         super().sweep(now)
 
     def closed(self, fault: ConnectionFault | None) -> None:  # noqa: ARG002 - the log has it
-        """Cancel the handler, and fail what waits for the client."""
+        """Cancel the handler, and fail everything that waits for the client."""
         exchange = self._exchange
         if exchange is not None:
             if exchange.task is not None:
@@ -220,7 +221,7 @@ class ServerProtocol(ResponseSide):
             self.account()
 
     def _begin(self, request: Request) -> None:
-        """Find the route of a request; call its handler now or when the content is complete."""
+        """Find the route of a request; call its handler now, or when the content is complete."""
         self.made_progress = True
         exchange = self._exchange = Exchange(request, self.context.copy())
         request.peer = self.peer
@@ -262,7 +263,7 @@ class ServerProtocol(ResponseSide):
     def _receive_content(self, data: bytes) -> None:
         exchange = self._exchange
         if exchange is None:
-            return  # the response was sent; content is read only to keep the connection
+            return  # the response was sent, so content is only read to keep the connection
         if exchange.stream is not None:
             exchange.stream.feed(data)
         elif exchange.content is not None:
@@ -284,7 +285,7 @@ class ServerProtocol(ResponseSide):
                 self._call(exchange, exchange.route, request)
 
     def _call(self, exchange: Exchange, route: Route, request: Request) -> None:
-        """Call a handler, and respond with its result now or when that is ready."""
+        """Call a handler, and respond with its result, now or when it is ready."""
         try:
             result: object = exchange.context.run(route.handler, request)
         except Exception as error:  # noqa: BLE001 - reported by _fault_response
@@ -300,7 +301,8 @@ class ServerProtocol(ResponseSide):
         exchange.task = task
         if task.done():
             self._handler_done(task)
-            # Break the reference cycle: the traceback of a task that began at once has this frame.
+            # Break the reference cycle: the traceback of a task that started eagerly refers to this
+            # frame.
             del result, task
         else:
             if task is not result:  # a task, whose first step takes time in the next turn
@@ -334,9 +336,9 @@ class ServerProtocol(ResponseSide):
         return exchange.context.run(fault_response, error, during, self._router.respond_to)
 
     def _respond_early(self, exchange: Exchange, request: Request, response: object) -> None:
-        """Respond before the content was read: read on and drop it, or close the connection."""
+        """Respond before all content was read: read and drop the rest, or close the connection."""
         if request.expects_continue:
-            # The client decides whether to send the content, so what follows can't be known.
+            # The client may or may not send the content, so the next bytes could be either.
             self._core.keep_alive = False
         if not isinstance(response, Response):
             response = self._fault_response(exchange, wrong_result(None, response))
@@ -344,7 +346,7 @@ class ServerProtocol(ResponseSide):
         self.respond(exchange, response)
 
     def _refuse(self, error: RemoteProtocolError) -> None:
-        """Respond to input that is not HTTP, or over a limit, and close the connection."""
+        """Respond to input that is not valid HTTP or exceeds a limit, and close the connection."""
         exchange = self._exchange
         if exchange is None:
             exchange = Exchange(None, self.context)
@@ -381,7 +383,7 @@ class ServerProtocol(ResponseSide):
         if self._is_advancing:
             return
         if not self._is_ending and not self._held and core.release_if_idle():
-            # As after nearly every request: nothing else has arrived, so there is nothing to do.
+            # The usual case: nothing else has arrived, so there is nothing to do.
             if self._pauses:
                 self.resume_reading()
         else:
@@ -389,7 +391,7 @@ class ServerProtocol(ResponseSide):
             self._resume_unless_full()
 
     def _resume_unless_full(self) -> None:
-        # One turn reads many requests: after each, resuming would let a quick client fill memory.
+        # One turn handles many requests; resuming after each would let a fast client fill memory.
         exchange = self._exchange
         waits = exchange is not None or self.is_writing_paused
         is_full = waits and self._core.buffered > self._http_limits.pipeline

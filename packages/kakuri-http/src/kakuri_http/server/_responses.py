@@ -1,8 +1,8 @@
-"""The sending half of a server's connection, which writes responses to the transport.
+"""The sending half of a server's connection: writes responses to the transport.
 
-The responses to the requests of one read are sent with one write. The response of a handler that
-returned a future is sent at the end of a turn of the event loop, together with those of other
-connections. A streamed response has a task, which waits while the client does not read.
+The responses to all requests of one read are sent with one write. If a handler returned a future,
+its response is sent at the end of a turn of the event loop, together with those of other
+connections. A streamed response has its own task, which waits while the client does not read.
 """
 
 import asyncio
@@ -67,12 +67,12 @@ class ResponseSide(Connection):
         self._writable: asyncio.Future[None] | None = None
         self._out: list[bytes] = []
         self._is_advancing = False
-        self._is_ending = False  # the client sends no more, or we drain: the last exchange closes
+        self._is_ending = False  # the client sends no more, or we drain: close after this exchange
         self._is_draining = False
 
     @property
     def is_sending(self) -> bool:
-        """Whether a response has begun and not ended."""
+        """Whether a response has begun but not ended."""
         return self._core.response_state is _BODY or super().is_sending
 
     def end_exchange(self, *, complete: bool) -> None:
@@ -80,7 +80,7 @@ class ResponseSide(Connection):
         raise NotImplementedError
 
     def respond(self, exchange: Exchange, response: Response) -> None:
-        """Send a response: at once if its content is bytes, otherwise in a task."""
+        """Send a response: immediately if its content is bytes, otherwise in a task."""
         core = self._core
         if self._is_ending and (self._is_draining or not core.buffered):
             core.keep_alive = False
@@ -140,7 +140,7 @@ class ResponseSide(Connection):
         super().close_lingering()
 
     def abort(self, fault: ConnectionFault | None = None) -> None:
-        """Write the responses that are ready, then close at once and drop unsent data."""
+        """Write the responses that are ready, then close immediately and drop unsent data."""
         self.flush()
         super().abort(fault)
 
@@ -183,7 +183,7 @@ class ResponseSide(Connection):
                 self._writable = None
 
     def wake_writer(self, error: ClientDisconnected | None = None) -> None:
-        """Continue a streamed response that waits until the client reads, or fail it."""
+        """Resume a streamed response that waits for the client to read, or fail it."""
         writable = self._writable
         if writable is None or writable.done():
             return

@@ -1,9 +1,9 @@
-"""From a method and a path to a handler.
+"""Maps a method and a path to a handler.
 
-Patterns, such as `/workloads/:id` and `/nodes/:index<int>`, make a tree of segments. A lookup walks
-it once, so that its time depends on the path's length and not on the number of routes; where both a
-literal segment and a parameter fit, the literal is tried first. A path without escapes that a
-literal pattern names is found in one step.
+Patterns, such as `/workloads/:id` and `/nodes/:index<int>`, form a tree of segments. A lookup walks
+it once, so its cost depends on the length of the path and not on the number of routes. If both a
+literal segment and a parameter match, the literal is tried first. A path without escapes that
+equals a literal pattern is found in one step.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -37,14 +37,15 @@ _NEVER = frozenset({"TRACE", "CONNECT"})
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One entry of the table.
+    """One route of a router.
 
     Attributes:
         method: For example `GET`.
         pattern: For example `/workloads/:id`.
         handler: Called with the request.
-        streaming: Whether the handler is called with the head and reads the content itself.
-        body_limit: Largest content in bytes; None for the server's limit.
+        streaming: Whether the handler is called as soon as the head has arrived, and reads the
+            content itself.
+        body_limit: Maximum size of the content in bytes; None for the server's limit.
     """
 
     method: str
@@ -78,17 +79,17 @@ def _check_types(method: object, pattern: object, handler: object, body_limit: o
 class Router:
     """A table of routes, and the checks that run before them.
 
-    GET's handler also responds to HEAD, and the table responds to OPTIONS, unless routes are added
-    for these methods.
+    HEAD requests go to the handler of GET, and OPTIONS is answered automatically, unless routes are
+    added for these methods.
     """
 
     def __init__(self, converters: Mapping[str, Converter] | None = None) -> None:
-        """Create an empty table.
+        """Create a router without routes.
 
         Args:
-            converters: Types of parameters in addition to `str`, `int` and `label`, by name. Each
-                is a pure function that converts text to an immutable value, which requests with
-                the same head share, or raises ValueError if the path does not exist.
+            converters: Parameter types by name, in addition to `str`, `int` and `label`. Each is a
+                pure function that converts a str to an immutable value, or raises ValueError for a
+                404. Requests with the same head share the value.
 
         Raises:
             TypeError: The converters are not a mapping to functions.
@@ -103,8 +104,8 @@ class Router:
         self._methods = set(METHODS)
         self._checks: list[Check] = []
         self._uncached_checks: list[Check] = []
-        # Identifies the current routes and checks. Replaced whenever one is added, which
-        # invalidates what was cached in repeated heads.
+        # Identifies the current set of routes and checks. Replaced whenever one is added, which
+        # invalidates the routes cached in repeated heads.
         self._version = object()
 
     def add(
@@ -118,24 +119,26 @@ class Router:
     ) -> None:
         """Add a route.
 
-        A pattern is a path whose segments may be parameters: `:name` matches any text that is not
-        empty, `:name<int>` an integer, `:name<label>` an RFC 1123 label, and `:name<type>` what a
-        converter of the router accepts. The values are in `request.params`, percent-decoded once. A
-        literal segment takes precedence over a parameter, regardless of which was added first.
+        A pattern is a path whose segments may be parameters: `:name` matches any non-empty segment,
+        `:name<int>` an integer, `:name<label>` an RFC 1123 label, and `:name<type>` whatever the
+        router's converter of that name accepts. The values are in `request.params`, percent-decoded
+        once. A literal segment takes precedence over a parameter, regardless of which was added
+        first.
 
-        The handler returns a Response, or an awaitable of one. Unless the route is a streaming one,
-        it is called when all of the content has arrived, in `request.body`.
+        The handler returns a Response, or an awaitable of one. Unless `streaming` is set, it is
+        called when all of the content has arrived in `request.body`.
 
         Args:
-            method: Name of the method in upper case. TRACE and CONNECT can't be added.
+            method: Name of the method in upper case, except TRACE and CONNECT.
             pattern: The paths, such as `/workloads/:id`; literal segments are not percent-encoded.
             handler: Called with the request, in the request's context.
-            streaming: Call the handler as soon as the head has arrived; it reads the content from
+            streaming: Call the handler as soon as the head has arrived. It reads the content from
                 `request.stream()`, and may respond before or while it reads.
-            body_limit: Largest content in bytes, instead of `Limits.body`; exceeding it is a 413.
+            body_limit: Maximum size of the content in bytes, instead of `Limits.body`. Larger
+                content gets a 413.
 
         Raises:
-            RouteConflict: Another route has the same method and paths, or a parameter of another
+            RouteConflict: Another route has the same method and paths, or a parameter with another
                 name or type in the same place.
             RouteError: The pattern or the method is not valid.
             TypeError: An argument has the wrong type.
@@ -168,7 +171,7 @@ class Router:
     def route(
         self, method: str, pattern: str, *, streaming: bool = False, body_limit: int | None = None
     ) -> Callable[[HandlerT], HandlerT]:
-        """Return a decorator that adds the function below it as a handler; as `add`.
+        """Return a decorator that adds the decorated function as a handler; see `add`.
 
         Example:
             >>> @router.route("POST", "/workloads", body_limit=65_536)
@@ -196,16 +199,16 @@ class Router:
         return node.after_parameter
 
     def check(self, check: CheckT, *, cacheable: bool = False) -> CheckT:
-        """Add a function that checks each request before its route is looked up.
+        """Add a function that checks each request before routing.
 
-        If it returns a Response, that is sent, and neither the other checks nor a handler run. A
-        check must not change the request's method or path. Can be used as a decorator.
+        If it returns a Response, that response is sent, and no other check or handler runs. A check
+        must not change the request's method or path. Can be used as a decorator.
 
         Args:
             check: The function.
-            cacheable: Whether its result depends only on the method, the target and the fields. It
-                is then not called again for a head that is the same, byte for byte, as one that was
-                accepted and has a route. Refusals are not cached.
+            cacheable: Set it if the result depends only on the method, the target and the fields.
+                The check is then not repeated for a head that is identical, byte for byte, to one
+                that it accepted and that has a route. Rejections are not cached.
 
         Raises:
             TypeError: The check is not a function.
@@ -224,10 +227,11 @@ class Router:
         return tuple(self._checks)
 
     def respond_to(self, error: Exception) -> Response | None:
-        """Return the response to an exception of a handler or a check.
+        """Return the response to an exception raised by a handler or a check.
 
-        Override it to translate the exceptions of an application. None, as here, leaves the error
-        to the server: its own errors have their responses, and any other one is logged as a 500.
+        Override it to translate an application's exceptions into responses. Return None, like this
+        default, to leave the error to the server, which responds to protocol errors, and turns any
+        other exception into a logged 500.
         """
         del error
         return None
@@ -235,20 +239,21 @@ class Router:
     def unknown_path(self, request: Request) -> Response:
         """Return the response to a request for a path that no route has.
 
-        Subclasses may override it. A request whose method no route has is answered by 501 instead.
+        Subclasses may override it. A request whose method no route has gets a 501 instead.
         """
         return problem(404, detail=f"unknown path {request.path}", code="not_found")
 
     @property
     def routes(self) -> tuple[Route, ...]:
-        """The routes in the order of adding."""
+        """The routes in the order in which they were added."""
         return tuple(self._routes)
 
     def resolve(self, request: Request) -> Route | Response:
-        """Return the route of a request, and set its `params`, or the response if there is none.
+        """Return the route of a request and set its `params`; or return a response.
 
-        That is the response of a check, 404 for an unknown path, 405 with `Allow` for a method that
-        the path does not have, 501 for one that no path has, or the response to OPTIONS.
+        The response is that of a check, 404 for an unknown path, 405 with `Allow` for a method that
+        the path does not support, 501 for a method that no path supports, or the response to
+        OPTIONS.
         """
         head, version = request.repeated_head, self._version
         resolved = head if head is not None and head.routes_version is version else None
@@ -283,7 +288,7 @@ class Router:
         return route
 
     def _find(self, path: str) -> tuple[_Node, Mapping[str, Any]] | None:
-        """Return the node of a path, and its parameters; None if no route has the path."""
+        """Return the node of a path and the parameters; None if no route has this path."""
         decoded = path[1:].split("/")
         if "%" in path:
             try:

@@ -22,28 +22,28 @@ async def serve(
 ) -> Server:
     """Serve HTTP/1.1 at an endpoint, and return the running server.
 
-    Requests on one connection are handled in order, each in a context (contextvars) of its own. A
-    handler that is not a coroutine runs in the event loop, so it must not block. If a handler
-    raises, the client receives 500 and the traceback is logged to `kakuri_http`.
+    Requests on one connection are handled in order, each in its own context (contextvars). Handlers
+    run in the event loop, so they must not block. If a handler raises, the client receives a 500
+    and the traceback is logged to the logger `kakuri_http`.
 
     Args:
-        endpoint: Where to listen: `127.0.0.1:8080`, `[::1]:0`, `unix:/run/x.sock`, `tls://…`. Port
-            0 lets the kernel choose; the server's `endpoint` has the real one.
-        router: The routes and checks; routes may be added while the server runs.
+        endpoint: Where to listen: `127.0.0.1:8080`, `[::1]:0`, `unix:/run/x.sock`, `tls://…`. With
+            port 0, the kernel chooses a port; the server's `endpoint` has it.
+        router: The routes and checks. Routes can be added while the server is running.
         limits: What clients may send, and how slowly; None for `Limits()`.
-        access_log: Called after each exchange, in its context. What it raises is logged.
+        access_log: Called after each exchange, in its context. Its exceptions are logged.
         tls: Certificate and key, for `tls://` endpoints.
-        local_access: Who on this machine may connect: to a Unix socket by default root and the user
-            of this process, to an address on loopback every user. Over loopback, others
-            get 403.
+        local_access: Who on this machine may connect. By default, only root and this process's user
+            may connect to a Unix socket, and every user may connect over loopback. Other users get
+            a 403 over loopback.
 
     Returns:
-        The server of kakuri_tcp. `await server.drain(seconds)` completes the requests in progress,
-        `await server.close()` does not; `async with` closes at the end of the block.
+        The `kakuri_tcp.Server`. `await server.drain(seconds)` completes the requests in progress,
+        `await server.close()` does not; `async with` closes it at the end of the block.
 
     Raises:
         kakuri_tcp.EndpointError: The endpoint is not valid.
-        kakuri_tcp.ListenFailed: The endpoint is in use, or may not be used.
+        kakuri_tcp.ListenFailed: The endpoint is in use, or listening on it is not permitted.
         TypeError: An argument has the wrong type.
 
     Example:
