@@ -279,6 +279,20 @@ class _Abstract(abc.ABC):
         """Do something."""
 
 
+class _Number(int):
+    a: int
+
+
+@dataclass
+class Failure(Exception):
+    a: int
+
+
+def test_dataclass_whose_builtin_base_takes_any_arguments_is_decoded():
+    failure = kakuri_json.decode(b'{"a":1}', type=Failure)
+    assert (type(failure), failure.a) == (Failure, 1)
+
+
 @pytest.mark.parametrize(
     "cls",
     [
@@ -289,6 +303,7 @@ class _Abstract(abc.ABC):
         dataclass(init=False)(_OtherNames),
         dataclass(init=False)(_PositionalOnly),
         dataclass(_Abstract),
+        dataclass(_Number),
     ],
 )
 def test_class_whose_constructor_does_not_take_its_fields_is_unsupported(cls):

@@ -31,6 +31,33 @@ def test_dump_writes_what_encode_returns():
     assert load(file) == {"é": {"x": 1, "y": [2, 3]}, "a": []}
 
 
+class ShortWrites(io.RawIOBase):
+    """An unbuffered file that accepts up to three bytes at a time, and `room` in all."""
+
+    def __init__(self, room):
+        self.room = room
+        self.written = b""
+
+    def writable(self):
+        return True
+
+    def write(self, data):
+        data = bytes(data[: min(3, self.room - len(self.written))])
+        self.written += data
+        return len(data) or None
+
+
+def test_dump_to_unbuffered_file_writes_everything():
+    file = ShortWrites(100)
+    dump(VALUE, file)
+    assert file.written == encode(VALUE)
+
+
+def test_dump_to_unbuffered_file_that_would_block_raises_blocking_io_error():
+    with pytest.raises(BlockingIOError):
+        dump(VALUE, ShortWrites(4))
+
+
 def test_dump_of_value_without_json_form_writes_nothing():
     file = io.BytesIO()
     with pytest.raises(EncodeError):

@@ -235,7 +235,7 @@ def test_generic_class_that_grows_without_end_is_unsupported(kind):
 NEW_SYNTAX = """
 from __future__ import annotations
 from dataclasses import dataclass
-from typing import TypedDict
+from typing import Annotated, Literal, TypedDict
 
 @dataclass
 class Box[T]:
@@ -255,6 +255,37 @@ class Entry[T](TypedDict):
 
 type Pairs[T] = list[tuple[T, T]]
 type Maybe[T] = Box[T] | None
+
+type Red = Literal["red"]
+type Blue = Literal["blue"]
+
+@dataclass
+class Apple:
+    color: Red
+
+@dataclass
+class Plum:
+    color: Annotated[Blue, "ripe"]
+    size: int = 1
+
+@dataclass
+class Bounded[T: Nowhere]:
+    value: T
+
+@dataclass
+class Constrained[T: (int, 1 / 0)]:
+    value: T
+"""
+NEW_DEFAULTS = """
+from dataclasses import dataclass
+
+@dataclass
+class Default[T = Nowhere]:
+    value: T
+
+@dataclass
+class Other[T = 1 / 0]:
+    value: T
 """
 
 
@@ -276,10 +307,29 @@ def test_type_parameters_of_pep_695_are_substituted():
             (module.Entry[int], {"key": 1}, {"key": ""}),
             (module.Maybe[int], {"value": 1}, {"value": ""}),
             (list[module.Pairs[int]], [[[1, 2]]], [[[1, ""]]]),
+            (module.Apple | module.Plum, {"color": "blue", "size": 2}, {"color": "red", "size": 2}),
+            (module.Bounded[int], {"value": 1}, {"value": ""}),
         ):  # fmt: skip
             kakuri_json.decode(kakuri_json.encode(good), type=kind)
             with pytest.raises(ValidationError):
                 kakuri_json.decode(kakuri_json.encode(bad), type=kind)
+        for kind in (module.Bounded, module.Constrained):
+            with pytest.raises(UnsupportedTypeError, match="of T that can be evaluated"):
+                kakuri_json.decode('{"value":1}', type=kind)
+
+
+def test_default_of_a_type_parameter_that_cannot_be_evaluated_counts_only_without_argument():
+    if sys.version_info < (3, 13):
+        with pytest.raises(SyntaxError):
+            compile(NEW_DEFAULTS, "new", "exec")
+        return
+    module = type(sys)("new_defaults")
+    sys.modules[module.__name__] = module
+    exec(NEW_DEFAULTS, module.__dict__)
+    for kind in (module.Default, module.Other):
+        assert kakuri_json.decode('{"value":1}', type=kind[int]) == kind(1)
+        with pytest.raises(UnsupportedTypeError, match="__default__ of T"):
+            kakuri_json.decode('{"value":1}', type=kind)
 
 
 @pytest.mark.parametrize(

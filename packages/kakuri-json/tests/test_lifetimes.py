@@ -4,6 +4,7 @@
 
 import enum
 import gc
+import pickle
 import typing
 import weakref
 from dataclasses import dataclass, make_dataclass
@@ -158,3 +159,19 @@ def test_subclass_and_copy_of_a_class_have_their_own_codecs():
     for cls in (slotted, copied):
         assert kakuri_json.encode(cls(5)) == b'{"a":5}'
         assert type(kakuri_json.decode(b'{"a":1}', type=cls)) is cls
+
+
+def test_attributes_of_a_used_class_can_be_pickled():
+    # As cloudpickle and dill pickle a class of `__main__`: by value, with its attributes.
+    @dataclass(frozen=True)
+    class Point:
+        x: Annotated[int, at.Ge(1)]
+
+    assert kakuri_json.decode(kakuri_json.encode(Point(1)), type=Point) == Point(1)
+    added = {name: value for name, value in vars(Point).items() if name.startswith("__kakuri")}
+    pickled = pickle.dumps(added)
+    assert len(pickled) < 200
+    other = dataclass(frozen=True)(
+        type("Other", (), {"__annotations__": {"x": int}, **pickle.loads(pickled)})
+    )
+    assert kakuri_json.decode(kakuri_json.encode(other(0)), type=other) == other(0)

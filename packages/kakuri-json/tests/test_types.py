@@ -4,7 +4,7 @@ import datetime as dt
 import pickle
 import sys
 import typing
-from dataclasses import KW_ONLY, InitVar, dataclass, field
+from dataclasses import KW_ONLY, InitVar, dataclass, field, make_dataclass
 from decimal import Decimal
 from enum import Enum, IntEnum
 from functools import partial
@@ -406,6 +406,9 @@ type Name = str
 type Either = A | B
 type Pair[T] = tuple[T, T]
 type Chain = int | list[Chain]
+type Endless = Endless
+type Undefined = Nowhere
+type Failing = 1 / 0
 """
 
 
@@ -419,8 +422,15 @@ def test_alias_of_the_type_statement_is_decoded():
     assert kakuri_json.decode('"x"', type=names["Name"]) == "x"
     assert kakuri_json.decode('{"kind":"a","x":1}', type=names["Either"]) == A(1)
     assert kakuri_json.decode("[1,2]", type=names["Pair"][int]) == (1, 2)
-    with pytest.raises(UnsupportedTypeError, match="inside itself"):
-        kakuri_json.decode("1", type=names["Chain"])
+    for name, message in (
+        ("Chain", "inside itself"),
+        ("Endless", "inside itself"),
+        ("Undefined", "__value__ of Undefined"),
+        ("Failing", "division by zero"),
+    ):
+        for kind in (names[name], make_dataclass("Holder", [("field", names[name])])):
+            with pytest.raises(UnsupportedTypeError, match=message):
+                kakuri_json.decode("1", type=kind)
 
 
 @pytest.mark.parametrize("frames", [0, 700])

@@ -62,7 +62,7 @@ async def test_events_are_encoded_without_the_general_printer_and_without_empty_
     line = encode(changes)
     assert line.count(b'"labels"') == 1
     # A class has its compiled encoder once an instance was encoded.
-    assert Changes.__kakuri_encode__(changes) == line.decode()
+    assert Changes.__kakuri_json__.encode(changes) == line.decode()
 
 
 async def test_request_that_waits_is_answered_by_the_next_event_or_when_its_time_is_over(

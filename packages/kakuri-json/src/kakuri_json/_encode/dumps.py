@@ -1,10 +1,12 @@
 """Values to documents."""
 
+from errno import EAGAIN
+from io import RawIOBase
 from typing import TYPE_CHECKING, Any
 
 from kakuri_json._encode.printer import print_value
 from kakuri_json._limits import DEFAULT_LIMITS, Limits, exceeded, limits_or_default
-from kakuri_json._types.attributes import Encoder, cache_of
+from kakuri_json._types.attributes import NAME, Encoder, cache_of, no_encoder
 
 if TYPE_CHECKING:
     from _typeshed import SupportsWrite
@@ -130,10 +132,20 @@ def dump(
         UnsupportedTypeError: As in `encode`.
         TypeError: The file was opened in text mode, so its `write` requires a str, or it is the
             path of a file.
+        BlockingIOError: The file is unbuffered and in non-blocking mode; a part may be written.
     """
     if not hasattr(file, "write"):
         raise TypeError(f"expected a file opened in binary mode, got {type(file).__name__}")
-    file.write(encode(value, indent=indent, sort_keys=sort_keys, limits=limits))
+    data = encode(value, indent=indent, sort_keys=sort_keys, limits=limits)
+    if not isinstance(file, RawIOBase):
+        file.write(data)
+        return
+    unwritten = memoryview(data)
+    while unwritten:  # an unbuffered file may write only a part at a time
+        written = file.write(unwritten)
+        if written is None:
+            raise BlockingIOError(EAGAIN, "the file accepts no more bytes now")
+        unwritten = unwritten[written:]
 
 
 def encoder_of(cls: type[Any]) -> Encoder | None:
@@ -141,12 +153,11 @@ def encoder_of(cls: type[Any]) -> Encoder | None:
     if not hasattr(cls, "__dataclass_fields__"):
         return None
     cache = cache_of(cls)
-    if cache.encode is None:
+    if cache.encode is no_encoder:
         # Imported late: a program without dataclasses does not need it.
         from kakuri_json._encode.compile_encoder import compile_encoder  # noqa: PLC0415
 
         cache.encode = compile_encoder(cls)
-        type.__setattr__(cls, "__kakuri_encode__", cache.encode)
     return cache.encode
 
 
@@ -167,7 +178,7 @@ def _compact(value: object) -> str:
     cls = value.__class__
     if cls is not dict and cls is not list:
         try:
-            text = cls.__kakuri_encode__(value)  # type: ignore[attr-defined]  # see encoder_of
+            text = cls.__kakuri_json__.encode(value)  # type: ignore[attr-defined]  # see cache_of
         except (AttributeError, ValueError, RecursionError):
             text = None  # the printer does not recurse, and says which limit an integer exceeds
         if text is None:
@@ -180,7 +191,7 @@ def _compact(value: object) -> str:
 
 def _compact_first(value: object, cls: type[Any]) -> str | None:
     """Print a value whose class has no encoder of its own yet; that of a base does not count."""
-    if "__kakuri_encode__" in cls.__dict__ and cache_of(cls).encode is not None:
+    if NAME in cls.__dict__ and cache_of(cls).encode is not no_encoder:
         return None
     try:
         encoder = encoder_of(cls)

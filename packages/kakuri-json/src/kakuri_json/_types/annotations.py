@@ -22,6 +22,7 @@ from kakuri_json._types.generics import (
     Arguments,
     Scope,
     bind,
+    evaluated,
     given_to,
     hints_of,
     shapes_of,
@@ -172,10 +173,7 @@ def _alias(alias: Any, arguments: Arguments | None) -> Shape:
     scope = bind(alias, arguments, _shape)
     _open_aliases.append(alias)
     try:
-        return _shape(alias.__value__, scope)
-    except NameError as error:
-        expected = f"expected names that resolve in {alias!r}"
-        raise UnsupportedTypeError(f"{expected}, got {error}") from error
+        return _shape(evaluated(alias, "__value__"), scope)
     finally:
         _open_aliases.pop()
 
@@ -220,8 +218,15 @@ def _enum(cls: type[enum.Enum]) -> Choice | Flags:
 
 def _literal_choice(hint: Any, scope: Scope) -> Choice | None:
     """Return the values of a field of literals, which may be a tag; None for other fields."""
-    while typing.get_origin(hint) in (typing.Annotated, *_QUALIFIERS):
-        hint = typing.get_args(hint)[0]
+    aliases: list[Any] = []
+    while True:
+        if typing.get_origin(hint) in (typing.Annotated, *_QUALIFIERS):
+            hint = typing.get_args(hint)[0]
+        elif _ALIAS and isinstance(hint, _ALIAS) and hint not in aliases:
+            aliases.append(hint)  # it may stand for itself
+            hint = evaluated(hint, "__value__")
+        else:
+            break
     if typing.get_origin(hint) is Literal:
         return _literal(typing.get_args(hint))
     given = scope.get(hint) if isinstance(hint, typing.TypeVar) else None

@@ -78,12 +78,16 @@ def options_of(cls: type[Any]) -> Options:
     return merged
 
 
+def no_encoder(value: object) -> None:
+    """Return None: an Encoder for values whose class has none yet."""
+
+
 class Cache:
     """What is compiled for one class.
 
     Attributes:
         cls: The class. A subclass inherits the attribute of its base, and needs its own Cache.
-        encode: Prints an instance of exactly this class, or returns None.
+        encode: Prints an instance of exactly this class; `no_encoder` until it is compiled.
         record: The shape of the class without type arguments.
         codecs: The codecs of types that this class is a part of.
     """
@@ -92,9 +96,14 @@ class Cache:
 
     def __init__(self, cls: type[Any]) -> None:
         self.cls = cls
-        self.encode: Encoder | None = None
+        self.encode: Encoder = no_encoder
         self.record: Any = None
         self.codecs: dict[int, Any] = {}
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # A class that is pickled by value, as cloudpickle and dill do, takes its attributes along.
+        # Like a copy of the class, it gets a Cache of its own.
+        return Cache, (type(None),)
 
 
 def cache_of(cls: type[Any]) -> Cache:

@@ -4,6 +4,7 @@ import dataclasses
 import inspect
 import typing
 from collections.abc import Callable, Iterator
+from types import BuiltinFunctionType
 from typing import Any, TypeAlias
 
 from kakuri_json._errors import UnsupportedTypeError
@@ -95,17 +96,19 @@ def _check_constructor(cls: Any, names: list[str]) -> None:
         raise UnsupportedTypeError(
             f"expected a class with instances, got {cls!r}, which is abstract"
         )
-    if _is_generated(cls.__init__) and "__init__" in cls.__dict__:
-        return
     # The signature of object's constructor accepts anything.
     constructors = [
         method for method in (cls.__new__, cls.__init__) if method not in _CONSTRUCTORS_OF_OBJECT
     ]
     if names and not constructors:
         raise UnsupportedTypeError(f"expected an __init__ of {cls!r}, got that of object")
+    values = dict.fromkeys(names)
     try:
         for constructor in constructors:
-            inspect.signature(constructor).bind(None, **dict.fromkeys(names))
+            if isinstance(constructor, BuiltinFunctionType):
+                constructor(cls, **values)  # `str.__new__` and the like show no signature
+            elif not (_is_generated(constructor) and "__init__" in cls.__dict__):
+                inspect.signature(constructor).bind(None, **values)
     except (TypeError, ValueError) as error:
         expected = f"expected an __init__ of {cls!r} that takes its fields"
         raise UnsupportedTypeError(f"{expected}, got one that does not: {error}") from None

@@ -6,7 +6,6 @@ different types in a class and in its base.
 
 import dataclasses
 import inspect
-import operator
 import sys
 import types
 import typing
@@ -86,8 +85,11 @@ def given_to(owner: Any, arguments: tuple[Any, ...]) -> tuple[Any, ...]:
     """
     parameters = _parameters(owner)
     count = min(len(arguments), len(parameters))
-    while count and getattr(parameters[count - 1], "__default__", None) == arguments[count - 1]:
-        count -= 1
+    try:
+        while count and evaluated(parameters[count - 1], "__default__") == arguments[count - 1]:
+            count -= 1
+    except UnsupportedTypeError:
+        pass  # a default that has no value was not added
     return arguments if len(arguments) > len(parameters) else arguments[:count]
 
 
@@ -95,16 +97,30 @@ def unbound(parameter: typing.TypeVar, scope: Scope, to_shape: ToShape) -> Shape
     """Return the shape of a type variable without an argument: default, bound, or constraints."""
     has_default = getattr(parameter, "has_default", None)
     if has_default is not None and has_default():
-        default = operator.attrgetter("__default__")  # which type checkers know since 3.13
-        return to_shape(default(parameter), scope)
-    if parameter.__bound__ is not None:
-        limit = parameter.__bound__
-    elif parameter.__constraints__:
-        limit = typing.Union[parameter.__constraints__]  # noqa: UP007
-    else:
-        return to_shape(Any, scope)
+        return to_shape(evaluated(parameter, "__default__"), scope)
+    limit = evaluated(parameter, "__bound__")
+    if limit is None:
+        constraints = evaluated(parameter, "__constraints__")
+        if not constraints:
+            return to_shape(Any, scope)
+        limit = typing.Union[constraints]  # noqa: UP007
     limit = _resolved(parameter, {"bound": limit})["bound"]  # it may be a forward reference
     return to_shape(limit, scope)
+
+
+def evaluated(owner: Any, name: str) -> Any:
+    """Return an attribute of an alias or type variable, such as `__value__`; None without it.
+
+    Python evaluates it when it is first read (PEP 695, 696).
+
+    Raises:
+        UnsupportedTypeError: The attribute cannot be evaluated.
+    """
+    try:
+        return getattr(owner, name, None)
+    except Exception as error:  # expressions of a program can raise anything
+        expected = f"expected {name} of {owner!r} that can be evaluated"
+        raise UnsupportedTypeError(f"{expected}, got {error}") from error
 
 
 def scopes(cls: Any, arguments: Arguments | None, to_shape: ToShape) -> dict[Any, Scope]:
