@@ -1,1 +1,1 @@
-"""What noxfile.py needs to know and do about this repository."""
+"""The sessions of noxfile.py, and the tools that they run."""

@@ -1,6 +1,6 @@
-"""Debian's Chromium, fetched once into the repository's `.nox` and unpacked; nothing is installed.
+"""Find a Chromium for tests: the one on PATH, or Debian's.
 
-A Chromium on PATH is used in its place, such as one that the operator has installed.
+Debian's is downloaded once and unpacked into the repository's `.nox`; nothing is installed.
 """
 
 import os
@@ -15,11 +15,11 @@ from tools import debian
 ROOT = Path(__file__).resolve().parent.parent
 HOME = ROOT / ".nox" / "chromium"
 REQUIRED = "KAKURI_REQUIRE_BROWSER"
-"""The variable that makes it an error that there is no browser."""
+"""The environment variable that makes a missing browser an error."""
 
 PACKAGES = ("chromium",)
 FONTS = ("fonts-dejavu-core", "fonts-inter", "fonts-jetbrains-mono")
-"""The fonts of the unpacked browser, so that pictures of pages look alike on every machine."""
+"""The fonts of the unpacked browser, so that screenshots look the same on every machine."""
 
 LIBRARIES = Path("usr/lib/x86_64-linux-gnu")
 
@@ -38,18 +38,18 @@ _FONT_SETTINGS = """\
 
 
 class NoBrowser(Exception):
-    """There is no Chromium on PATH, and it can't be fetched; the message has the reason."""
+    """There is no Chromium on PATH, and none can be fetched; the message has the reason."""
 
 
 @dataclass(frozen=True)
 class Chromium:
-    """A program and the variables that it needs to start."""
+    """A Chromium executable, and the environment variables that it needs."""
 
     program: Path
     environment: Mapping[str, str]
 
     def version(self) -> str:
-        """Start the program and return what it reports. Raises NoBrowser if it can't start."""
+        """Return the output of `--version`. Raises NoBrowser if the program can't start."""
         command = [str(self.program), "--version", "--no-sandbox"]
         done = subprocess.run(
             command,

@@ -1,6 +1,6 @@
-"""Write the manual pages of kakuri and kakuri.toml, and what loads completion into shells.
+"""Generate kakuri's manual pages, and the files that load its shell completion.
 
-They are part of its wheel, below share/. A test compares them with what this would write.
+The wheel installs them below share/. A test fails if they are out of date.
 
 Usage: python -m tools.command_pages [--write]
 """

@@ -61,12 +61,12 @@ exit 101
 
 
 def which(program: str) -> str | None:
-    """Return the path of a program by name or path; None if it is not there."""
+    """Return the path of a program given by name or path; None if it is not installed."""
     return shutil.which(program, path=f"{os.environ.get('PATH', '')}{os.pathsep}{SERVERS}")
 
 
 def missing(programs: Iterable[str]) -> list[str]:
-    """Return the packages of those programs, or of those paths, that are not there."""
+    """Return the packages to install for those of the programs, or paths, that are missing."""
     return sorted({PACKAGES[program] for program in programs if not _is_there(program)})
 
 
@@ -75,39 +75,39 @@ def _is_there(program: str) -> bool:
 
 
 def can_install() -> bool:
-    """Return whether packages can be installed here: by root, on Debian."""
+    """Return whether this process can install packages: it runs as root on Debian."""
     return shutil.which("apt-get") is not None and os.geteuid() == 0
 
 
 def install(packages: Iterable[str]) -> list[str]:
-    """Install packages, whose services start neither now nor at the next boot.
+    """Install packages, but keep their services from starting, now and at boot.
 
-    What else they depend on, such as logrotate, is left as its own package wants it.
+    Services of other packages that they depend on, such as logrotate, stay enabled.
 
     Returns:
-        The services that were kept from starting; `systemctl enable` lets one start again.
+        The services that were disabled; `systemctl enable` enables one again.
     """
-    asked = set(packages)
+    requested = set(packages)
     before = _installed()
     update()
     with _no_service_starts():
-        _run(["apt-get", "install", "-y", "-q", "--no-install-recommends", *sorted(asked)])
+        _run(["apt-get", "install", "-y", "-q", "--no-install-recommends", *sorted(requested)])
     after = _installed()
-    sources = {after[name] for name in asked}
+    sources = {after[name] for name in requested}
     return _disable_services(
         [name for name in sorted(after.keys() - before.keys()) if after[name] in sources]
     )
 
 
 def update() -> None:
-    """Fetch the lists of packages."""
+    """Update apt's package lists."""
     _run(["apt-get", "update", "-q"])
 
 
 def download(packages: Iterable[str], directory: Path) -> None:
-    """Fetch packages as files into a directory that appears only when it is complete.
+    """Download .deb files into a directory, which is created only once it is complete.
 
-    Nothing is done if the directory is there; delete it to have newer versions.
+    An existing directory is kept as it is; delete it to get newer versions.
     """
     if directory.is_dir():
         return
@@ -116,10 +116,10 @@ def download(packages: Iterable[str], directory: Path) -> None:
 
 
 def download_with_dependencies(packages: Iterable[str], directory: Path) -> None:
-    """Fetch packages, and those they depend on that are not installed, as `download` does.
+    """Download packages and their missing dependencies, as `download` does.
 
-    What `unpack` makes of them runs on this machine as it is now: the packages that are installed
-    are not among them.
+    Dependencies that are installed are left out, so the unpacked files work only on this machine,
+    and only while those stay installed.
     """
     if directory.is_dir():
         return
@@ -131,14 +131,14 @@ def download_with_dependencies(packages: Iterable[str], directory: Path) -> None
 
 
 def unpack(packages: Path, directory: Path) -> None:
-    """Unpack all .deb files of a directory into another, which appears only when it is complete."""
+    """Unpack all .deb files of a directory into another, created only once it is complete."""
     with _complete(directory) as unpacked:
         for package in sorted(packages.glob("*.deb")):
             _run(["dpkg-deb", "--extract", str(package), str(unpacked)])
 
 
 def depends(package: str) -> list[str]:
-    """Return the names of the packages that one depends on directly, the first of alternatives."""
+    """Return the names of a package's direct dependencies; of alternatives, the first."""
     shown = _run(["apt-cache", "show", "--no-all-versions", package])
     fields = re.findall(r"^(?:Pre-)?Depends: (.+)$", shown, re.MULTILINE)
     names = [re.match(r"[a-z0-9][a-z0-9.+-]+", part) for part in ", ".join(fields).split(", ")]
@@ -146,7 +146,7 @@ def depends(package: str) -> list[str]:
 
 
 def libraries(package: str) -> set[str]:
-    """Return the names of the libraries that a package needs, directly or not."""
+    """Return the names of the libraries that a package needs, directly or indirectly."""
     found: set[str] = set()
     waiting = {package}
     while waiting:
@@ -157,7 +157,7 @@ def libraries(package: str) -> set[str]:
 
 
 def _installed() -> dict[str, str]:
-    """Return the source package of each package that is installed: nginx of nginx-common."""
+    """Return each installed package with its source package, such as nginx for nginx-common."""
     columns = "${db:Status-Status} ${Package} ${source:Package}\\n"
     listed = _run(["dpkg-query", "--show", f"--showformat={columns}"])
     found = (line.split() for line in listed.splitlines())
@@ -165,7 +165,7 @@ def _installed() -> dict[str, str]:
 
 
 def _disable_services(packages: list[str]) -> list[str]:
-    """Disable all services of packages, which their installation has enabled."""
+    """Disable all services of packages; installing these has enabled them."""
     if not packages:
         return []
     files = _run(["dpkg-query", "--listfiles", *packages]).splitlines()
@@ -182,7 +182,7 @@ def _disable_services(packages: list[str]) -> list[str]:
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Hold the lock of a file, which the kernel takes back from a process that dies."""
+    """Hold a lock on a file; the kernel releases it if this process dies."""
     with path.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
@@ -190,7 +190,7 @@ def locked(path: Path) -> Iterator[None]:
 
 @contextmanager
 def _complete(directory: Path) -> Iterator[Path]:
-    """Yield a directory to fill, which gets its name when it is complete; otherwise remove it."""
+    """Yield a temporary directory to fill; rename it on success, and remove it on failure."""
     directory.parent.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(prefix=f"{directory.name}-", dir=directory.parent) as name:
         yield Path(name)

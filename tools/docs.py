@@ -1,4 +1,4 @@
-"""Check the documentation: every relative link of every Markdown file leads somewhere.
+"""Check that every relative link in every Markdown file resolves.
 
 Usage: python -m tools.docs
 """
@@ -15,7 +15,7 @@ HEADING = re.compile(r"^#+ +(.+?) *$", re.MULTILINE)
 
 
 def anchor(heading: str) -> str:
-    """Return the anchor of a heading, as the usual renderers make it."""
+    """Return the anchor that common Markdown renderers generate for a heading."""
     return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
 
 
@@ -31,7 +31,7 @@ def relative_links(markdown: str) -> list[str]:
 
 
 def broken_links(page: Path) -> list[str]:
-    """Return what is wrong with a page's links, one line for each fault."""
+    """Return a line for each broken link of a page."""
     faults = []
     text = FENCE.sub("", page.read_text(encoding="utf-8"))
     for match in LINK.finditer(text):

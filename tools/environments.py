@@ -1,4 +1,4 @@
-"""Environments that hold every member as an editable, one for each Python, shared by all tests."""
+"""Virtual environments for tests: one for each Python, with every member as an editable."""
 
 import hashlib
 import subprocess
@@ -12,9 +12,10 @@ from tools.members import MEMBERS, ROOT
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """A directory with a Python in which every member can be imported and tested.
+    """A virtual environment in which every member can be imported and tested.
 
-    What a member fails to declare is there as well: the isolation session finds it.
+    Dependencies that a member fails to declare are present as well, so only the isolation session
+    notices them.
     """
 
     interpreter: Interpreter
@@ -22,35 +23,35 @@ class Environment:
 
     @property
     def directory(self) -> Path:
-        """Where the environment is."""
+        """The directory of the environment."""
         return ROOT / ".nox" / f"all-{self.interpreter.name}"
 
     @property
     def python(self) -> str:
-        """The environment's own Python."""
+        """The path of the environment's Python."""
         return str(self.directory / "bin" / "python")
 
     def prepare(self) -> None:
-        """Make the environment, unless it is there, whole, and made of the same things.
+        """Create the environment, unless a complete one with the same contents exists.
 
         Raises:
-            SystemExit: A command failed; its output has been shown.
+            SystemExit: A command failed, after printing its output.
         """
         marker = self.directory / "complete"
-        made_of = self._fingerprint()
-        if marker.exists() and marker.read_text() == made_of and Path(self.python).exists():
+        fingerprint = self._fingerprint()
+        if marker.exists() and marker.read_text() == fingerprint and Path(self.python).exists():
             return
         marker.unlink(missing_ok=True)
-        make = ["-m", "virtualenv", "-q", "--clear", "-p", str(self.interpreter.path)]
-        _run([sys.executable, *make, str(self.directory)])
+        create = ["-m", "virtualenv", "-q", "--clear", "-p", str(self.interpreter.path)]
+        _run([sys.executable, *create, str(self.directory)])
         pip = [self.python, "-m", "pip", "install", "-q", "--disable-pip-version-check"]
         _run([*pip, *self.requirements])
         editables = [part for member in MEMBERS for part in ("-e", str(member.directory))]
         _run([*pip, "--no-build-isolation", *editables])
-        marker.write_text(made_of)
+        marker.write_text(fingerprint)
 
     def _fingerprint(self) -> str:
-        """Return a digest of what the environment is made of."""
+        """Return a digest of everything that determines the environment's contents."""
         digest = hashlib.sha256(f"{ROOT} {self.interpreter} {self.requirements}".encode())
         for member in MEMBERS:
             digest.update((member.directory / "pyproject.toml").read_bytes())

@@ -1,4 +1,4 @@
-"""Builds Go programs with the packages of Debian's `golang-*-dev`, without a module proxy."""
+"""Build Go programs from the sources in Debian's `golang-*-dev`, without a module proxy."""
 
 import os
 import subprocess
@@ -11,7 +11,7 @@ NEEDED = ("go", debian.GO_GRPC)
 
 
 def is_available() -> bool:
-    """Return whether Go is here, with the sources of its gRPC package."""
+    """Return whether Go and the sources of its gRPC package are installed."""
     return not debian.missing(NEEDED)
 
 

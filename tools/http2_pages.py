@@ -1,9 +1,9 @@
-"""Write the parts of docs/design/http2-and-grpc.md that come from the code.
+"""Generate parts of docs/design/http2-and-grpc.md from the code.
 
     python -m tools.http2_pages
 
-Two calls of the CRI as they are on the wire, frame by frame, and the diagram of a stream's states.
-A test compares the page with what this would write. Needs all members in the environment.
+The parts are a dump of two CRI calls, frame by frame, and the diagram of a stream's states. A test
+fails if the page is out of date. Needs all members in the environment.
 """
 
 import asyncio
@@ -39,12 +39,12 @@ _FLAGS = {0x1: "END_STREAM", 0x4: "END_HEADERS"}
 
 
 def main() -> None:
-    """Write the page anew."""
-    PAGE.write_text(made_anew(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
+    """Update the page."""
+    PAGE.write_text(regenerated(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
 
 
-def made_anew(page: str) -> str:
-    """Return the page with its made parts as the code has them now."""
+def regenerated(page: str) -> str:
+    """Return the page with its generated parts updated."""
     parts = {"wire": wire(), "states": states()}
     return _BLOCK.sub(lambda match: match[1] + parts[match["name"]] + match[3], page)
 
@@ -53,7 +53,7 @@ def made_anew(page: str) -> str:
 
 
 def wire() -> str:
-    """Return what client and server write during two calls of Version, as a block of text."""
+    """Return a dump of what client and server write during two calls of Version."""
     lines: list[str] = []
     decoders = {"client": Decoder(), "server": Decoder()}
     for sender, data in asyncio.run(_recorded()):

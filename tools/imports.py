@@ -2,7 +2,7 @@
 
 Usage: python -m tools.imports [--write]
 
-Without --write, it fails if the picture in docs/architecture.md is not the current one.
+Without --write, it fails if the diagram in docs/architecture.md is out of date.
 """
 
 import ast
@@ -19,7 +19,7 @@ PAGE = ROOT / "docs" / "architecture.md"
 BEGIN, END = "<!-- tools/imports.py writes this: -->\n", "<!-- up to here -->\n"
 
 Graph = dict[str, set[str]]
-"""The names that each name has an arrow to."""
+"""The targets of each node's edges."""
 
 
 def modules_of(source: Path) -> Iterator[tuple[Path, set[str]]]:
@@ -47,7 +47,7 @@ def imported_members(member: Member) -> set[str]:
 
 
 def module_graph(member: Member) -> Graph:
-    """Return which module of a member imports which others of it.
+    """Return the graph of imports between the modules of a member.
 
     Imports for type checkers and within functions count as well. `from package import module`
     imports the module, and not what the package defines.
@@ -68,29 +68,29 @@ def module_graph(member: Member) -> Graph:
 
 
 def _defines_any(package: str, found: set[str], names: AbstractSet[str]) -> bool:
-    """Return whether some of the names that are imported from a package are not its modules."""
+    """Return whether any name imported from a package is something else than its modules."""
     below = {name for name in found if name.rpartition(".")[0] == package}
     return not below or not below <= names
 
 
-def circles(edges: Graph) -> list[set[str]]:
-    """Return each set of two or more names that reach one another."""
+def cycles(edges: Graph) -> list[set[str]]:
+    """Return each set of two or more nodes that reach one another."""
     found: list[set[str]] = []
     for name in edges:
-        circle = {other for other in reachable(edges, name) if name in reachable(edges, other)}
-        if circle and circle not in found:
-            found.append(circle)
+        cycle = {other for other in reachable(edges, name) if name in reachable(edges, other)}
+        if cycle and cycle not in found:
+            found.append(cycle)
     return found
 
 
 @cache
 def graph() -> Graph:
-    """Return which member imports which others."""
+    """Return the graph of imports between members."""
     return {member.name: imported_members(member) for member in MEMBERS}
 
 
 def reachable(edges: Graph, start: str) -> set[str]:
-    """Return every name that arrows lead to from a name, directly or not."""
+    """Return every node that can be reached from a node."""
     found: set[str] = set()
     waiting = set(edges[start])
     while waiting:
@@ -113,8 +113,8 @@ def reduced(edges: Graph) -> Graph:
     }
 
 
-def picture(edges: Graph) -> str:
-    """Return a Mermaid graph: an arrow from each member to what it imports."""
+def diagram(edges: Graph) -> str:
+    """Return a Mermaid graph with an arrow from each member to those that it imports."""
     lines = ["```mermaid", "graph BT"]
     for name in sorted(edges):
         lines.append(f"    {_short(name)}[{name}]")
@@ -122,8 +122,8 @@ def picture(edges: Graph) -> str:
     return "\n".join([*lines, "```", ""])
 
 
-def page_with(text: str, drawn: str) -> str:
-    """Return the page with this picture between its marks."""
+def with_diagram(text: str, drawn: str) -> str:
+    """Return a page with the diagram between its markers."""
     pattern = re.escape(BEGIN) + ".*?" + re.escape(END)
     return re.sub(pattern, lambda _: f"{BEGIN}\n{drawn}\n{END}", text, count=1, flags=re.DOTALL)
 
@@ -133,9 +133,9 @@ def _short(name: str) -> str:
 
 
 def main() -> None:
-    """Write the picture into the page, or compare it with the one that is there."""
+    """Write the diagram into the page, or fail if the page has another one."""
     text = PAGE.read_text()
-    expected = page_with(text, picture(reduced(graph())))
+    expected = with_diagram(text, diagram(reduced(graph())))
     if sys.argv[1:] == ["--write"]:
         PAGE.write_text(expected)
     elif sys.argv[1:]:
@@ -143,7 +143,7 @@ def main() -> None:
     elif text != expected:
         raise SystemExit(f"{PAGE.relative_to(ROOT)}: run python -m tools.imports --write")
     else:
-        print(f"the picture of {len(BY_NAME)} members is up to date")
+        print(f"the diagram of {len(BY_NAME)} members is up to date")
 
 
 if __name__ == "__main__":

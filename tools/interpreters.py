@@ -11,10 +11,10 @@ from pathlib import Path
 SUPPORTED = ("3.11", "3.12", "3.13")
 
 SYSTEM_DIRECTORY = Path("/usr/bin")
-"""Where a distribution keeps its own Python, even if PATH does not name it."""
+"""The directory of the system's own Python, which is searched even if PATH lacks it."""
 
 _PATCH = re.compile(r"3\.\d+\.\d+")
-_ASK = """
+_PROBE = """
 import os, platform, sys
 base = getattr(sys, "_base_executable", None) or sys.executable
 print(platform.python_implementation())
@@ -25,7 +25,7 @@ print(os.path.realpath(base))
 
 @dataclass(frozen=True, slots=True)
 class Interpreter:
-    """One CPython: builds of the same minor version differ, so each counts."""
+    """One build of CPython; two builds of the same minor version count as two."""
 
     name: str
     """The full version, such as "3.11.2"; a second build of it is "3.11.2-2"."""
@@ -36,8 +36,8 @@ class Interpreter:
         """The version without its patch number, such as "3.11"."""
         return self.name.rpartition(".")[0]
 
-    def answers_to(self, name: str) -> bool:
-        """Return whether a name such as "3.11", "3.11.2" or a path means this interpreter."""
+    def matches(self, name: str) -> bool:
+        """Return whether a name such as "3.11" or "3.11.2", or a path, means this interpreter."""
         return name in (self.name, self.minor) or (
             "/" in name and Path(name).resolve() == self.path
         )
@@ -46,17 +46,17 @@ class Interpreter:
 def find(running: Path = Path(sys.executable)) -> list[Interpreter]:
     """Return the supported Pythons of this machine; the one that `running` belongs to is first.
 
-    They are looked for in /usr/bin, in every directory of PATH and among pyenv's versions. Two
-    names of the same file are one interpreter.
+    Searches /usr/bin, every directory of PATH, and pyenv's versions. Two names of the same file
+    are one interpreter.
 
     Raises:
         SystemExit: There is none.
     """
     versions: dict[Path, str] = {}
     for candidate in [running, *_candidates()]:
-        answer = _ask(candidate)
-        if answer is not None:
-            path, version = answer
+        found = _probe(candidate)
+        if found is not None:
+            path, version = found
             versions.setdefault(path, version)
     names: dict[Path, str] = {}
     for path, version in versions.items():
@@ -82,17 +82,17 @@ def missing(found: Iterable[Interpreter]) -> list[str]:
 
 
 def chosen(found: list[Interpreter], names: Iterable[str]) -> list[Interpreter]:
-    """Return the interpreters that any of the names means; all of them for no name.
+    """Return the interpreters that match any of the names; all of them without names.
 
     Raises:
-        SystemExit: A name means none of them.
+        SystemExit: A name matches none of them.
     """
     wanted = list(names)
     for name in wanted:
-        if not any(interpreter.answers_to(name) for interpreter in found):
+        if not any(interpreter.matches(name) for interpreter in found):
             has = ", ".join(interpreter.name for interpreter in found)
             raise SystemExit(f"expected a Python of this machine, one of {has}; got {name!r}")
-    return [each for each in found if not wanted or any(map(each.answers_to, wanted))]
+    return [each for each in found if not wanted or any(map(each.matches, wanted))]
 
 
 def _candidates() -> Iterator[Path]:
@@ -112,14 +112,14 @@ def _candidates() -> Iterator[Path]:
             yield directory / "bin" / "python"
 
 
-def _ask(path: Path) -> tuple[Path, str] | None:
-    """Return where an interpreter really is and its version; None if it is not a supported one.
+def _probe(path: Path) -> tuple[Path, str] | None:
+    """Return the real path and the version of an interpreter; None if it is not supported.
 
-    An environment's Python and a shim answer with the Python that they run.
+    A virtual environment's Python and a pyenv shim report the Python that they run.
     """
     try:
         done = subprocess.run(
-            [path, "-I", "-c", _ASK], capture_output=True, text=True, check=False, timeout=30
+            [path, "-I", "-c", _PROBE], capture_output=True, text=True, check=False, timeout=30
         )
     except (OSError, subprocess.TimeoutExpired):
         return None

@@ -1,10 +1,10 @@
 """The page on HTTP/2 and gRPC shows what the code sends, and the states that it has."""
 
-from tools.http2_pages import PAGE, made_anew
+from tools.http2_pages import PAGE, regenerated
 
 
 def test_generated_parts_of_the_http2_page_match_the_code():
     page = PAGE.read_text(encoding="utf-8")
     assert "HEADERS, stream 1" in page
     assert "stateDiagram-v2" in page
-    assert page == made_anew(page), "run python -m tools.http2_pages"
+    assert page == regenerated(page), "run python -m tools.http2_pages"

@@ -8,14 +8,14 @@ import pytest
 
 from tools.imports import (
     PAGE,
-    circles,
+    cycles,
+    diagram,
     graph,
     module_graph,
     modules_of,
-    page_with,
-    picture,
     reachable,
     reduced,
+    with_diagram,
 )
 from tools.members import BY_NAME, MEMBERS, ROOT, Member
 
@@ -31,13 +31,13 @@ def layers():
     return [re.findall(r"`([\w/]+)`", row) for row in reversed(rows)]
 
 
-def test_picture_in_the_architecture_is_drawn_from_the_imports():
+def test_diagram_of_the_architecture_page_matches_the_imports():
     text = PAGE.read_text()
-    drawn = page_with(text, picture(reduced(graph())))
+    drawn = with_diagram(text, diagram(reduced(graph())))
     assert drawn == text, "run python -m tools.imports --write"
 
 
-def test_members_import_one_another_in_no_circle():
+def test_imports_between_members_have_no_cycle():
     edges = graph()
     assert [name for name in edges if name in reachable(edges, name)] == []
 
@@ -54,12 +54,12 @@ def test_module_graph_of_a_package_that_imports_its_own_module_has_no_edge_to_it
         "kakuri_shop._pay": {"kakuri_shop._bill"},
         "kakuri_shop._bill": {"kakuri_shop", "kakuri_shop._pay"},
     }
-    assert circles(edges) == [set(edges)]
+    assert cycles(edges) == [set(edges)]
 
 
 @pytest.mark.parametrize("member", MEMBERS, ids=lambda member: member.name)
-def test_modules_of_a_member_import_one_another_in_no_circle(member):
-    assert [sorted(each) for each in circles(module_graph(member))] == []
+def test_imports_between_modules_of_a_member_have_no_cycle(member):
+    assert [sorted(each) for each in cycles(module_graph(member))] == []
 
 
 @pytest.mark.parametrize("member", [each.name for each in MEMBERS])

@@ -340,7 +340,7 @@ def test_contexts_are_listed_in_each_form(kakuri, api, environment):
     assert json.loads(kakuri("context", "ls", "--json").out) == {
         "contexts": rows, "host": api.url, "source": "KAKURI_HOST",
     }  # fmt: skip
-    assert kakuri("context", "ls").err == f"used now: {api.url} (from KAKURI_HOST)\n"
+    assert kakuri("context", "ls").err == f"in use: {api.url} (from KAKURI_HOST)\n"
     assert kakuri("--context", "lab", "context", "ls").err == ""
 
 

@@ -49,7 +49,7 @@ def interrupted(monkeypatch):
 def test_up_starts_both_daemons_and_ends_them(kakuri, daemons, interrupted):
     result = kakuri("up", "--runtime", "simulated")
     assert result.code == 0
-    assert "SIMULATED: nothing really runs. --runtime simulated asks for it." in result.err
+    assert "SIMULATED: nothing really runs. You asked for --runtime simulated." in result.err
     assert "control plane  http://127.0.0.1:" in result.out
     agent, plane = daemons.read_text().splitlines()
     assert "--runtime simulated --store memory" in agent
@@ -118,7 +118,7 @@ def test_daemon_that_ends_by_itself_ends_the_other(kakuri, daemons, tmp_path):
     (tmp_path / "kakuri-agent").write_text('#!/bin/sh\necho "listening on 127.0.0.1:9"\nexit 1\n')
     result = kakuri("up", "--runtime", "simulated")
     assert result.code == 6
-    assert "a daemon ended by itself" in result.err
+    assert "a daemon exited unexpectedly" in result.err
 
 
 def test_daemon_that_does_not_start_is_an_error(kakuri, daemons, tmp_path):
@@ -301,7 +301,7 @@ def test_runtime_is_containerd_for_root_where_it_listens(
         assert (agent, listen) == ("127.0.0.1:9000", "127.0.0.1:8080")
         if is_simulated:
             assert options == ["--runtime", "simulated", "--store", "memory"]
-            why = "--runtime simulated asks" if runtime == "simulated" else "need root"
+            why = "--runtime simulated" if runtime == "simulated" else "need root"
             assert why in warning
         else:
             assert options == [

@@ -85,7 +85,7 @@ async def test_images_without_names_and_containers_without_images_are_collected(
     )
     collector = ImageCollector(cri, Images(cri), disk=lambda path: None)
     await collector.collect()
-    assert collector.problem == "the use of the disk of '' can't be read"
+    assert collector.problem == "can't read the disk usage of ''"
 
 
 def test_file_system_without_figures_makes_no_progress():

@@ -195,7 +195,7 @@ async def test_disk_whose_use_is_unknown_is_a_problem(node):
     collector = node.collector()
     collector._disk = lambda path: None
     await collector.collect()
-    assert collector.problem == "the use of the disk of '/var/lib/fake/images' can't be read"
+    assert collector.problem == "can't read the disk usage of '/var/lib/fake/images'"
 
 
 async def test_images_are_collected_when_the_runtime_does_not_report_the_sandbox_image(node):

@@ -91,7 +91,7 @@ def _clock(response: "Response") -> Check:
     if abs(skew) > MAX_SKEW_SECONDS:
         detail = f"this machine's clock differs by {span(abs(skew))} from the control plane's"
         return Check(WARN, "clocks", detail, "synchronize both clocks (chrony, systemd-timesyncd)")
-    return Check(OK, "clocks", "agree to a second or two")
+    return Check(OK, "clocks", "agree to within a second or two")
 
 
 def _node(api: "API") -> dict[str, Any] | None:
@@ -187,7 +187,7 @@ def _runtime(node: dict[str, Any]) -> Iterator[Check]:
 def _capacity(node: dict[str, Any]) -> Check:
     if node.get("memory_mb") is None and node.get("cpu_millicores") is None:
         return Check(WARN, "capacity", "the node has no limit",
-                     "set memory-mb and cpu-millicores of the agent")  # fmt: skip
+                     "set the agent's memory-mb and cpu-millicores")  # fmt: skip
     parts, is_full = [], False
     for name, key, show in (("memory", "memory_mb", size), ("cpu", "cpu_millicores", cores)):
         if node.get(key) is not None:
@@ -196,5 +196,5 @@ def _capacity(node: dict[str, Any]) -> Check:
             parts.append(f"{name} {show(total - used)} of {show(total)}")
     detail = f"free: {', '.join(parts)}"
     if is_full:
-        return Check(WARN, "capacity", detail, "more than 90 % is taken: kakuri ps")
+        return Check(WARN, "capacity", detail, "more than 90 % is reserved: kakuri ps")
     return Check(OK, "capacity", detail)

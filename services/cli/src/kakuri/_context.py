@@ -70,7 +70,7 @@ def list_contexts(invocation: Invocation) -> None:
                  for row in rows]  # fmt: skip
         print_table(invocation, [Column(""), Column("NAME"), Column("HOST")], table)
         if used.name is None:
-            invocation.note(f"used now: {used.context.host} (from {used.source})")
+            invocation.note(f"in use: {used.context.host} (from {used.source})")
 
 
 @context.command(cls=Verb)
@@ -127,7 +127,7 @@ def add(
     for path in (token_file, ca):
         if path is not None and not os.access(expanded(path), os.R_OK):
             invocation.note(f"warning: {printable(path)} can't be read", "yellow")
-    _report(invocation, name, f"added {name}; kakuri context use {name} chooses it")
+    _report(invocation, name, f"added {name}; to use it: kakuri context use {name}")
 
 
 @context.command(cls=Verb)

@@ -20,7 +20,7 @@ _WIDTH = 36
 @click.option("--image", default="busybox:1.37", show_default=True,
               help="The image for --run; it needs sh and uname.")  # fmt: skip
 @click.option("--local/--no-local", "is_local", default=None,
-              help="Whether to check this machine; by default, if the host is on it.")  # fmt: skip
+              help="Also check this machine; by default, if the host is on it.")  # fmt: skip
 @click.pass_obj
 def doctor(invocation: Invocation, *, is_run: bool, image: str, is_local: bool | None) -> int:
     """Check whether workloads can run, and find what will cause problems later.

@@ -253,7 +253,7 @@ def _line_of(invocation: Invocation, event: Event) -> str:
     state = str(event.get("state", ""))
     if event["type"] == "desired":
         desired = event.get("desired")
-        text = f"asked to be {printable(str(desired))}" if desired else "asked to run"
+        text = f"desired: {printable(str(desired)) if desired else 'running'}"
         return f"{at}   {event.get('index', '')}   {event.get('id', '-')}   {text}"
     parts = [
         invocation.styled(state, STATE_COLORS.get(state)),

@@ -178,7 +178,7 @@ def _disk(path: Path) -> Check:
 def _cgroups() -> Check:
     if Path("/sys/fs/cgroup/cgroup.controllers").exists():
         return Check(OK, "cgroups", "version 2")
-    return Check(WARN, "cgroups", "version 1: limits of memory are less exact",
+    return Check(WARN, "cgroups", "version 1: memory limits are less exact",
                  "boot with systemd.unified_cgroup_hierarchy=1")  # fmt: skip
 
 

@@ -36,7 +36,7 @@ _STDOUT_MARK, _STDERR_MARK = "│", "┆"
     "-f", "--follow", is_flag=True, help="Keep printing until every workload has ended for good."
 )
 @click.option("-n", "--tail", type=click.IntRange(0, 1_000_000), metavar="LINES",
-              help="Begin this many lines before the end.")  # fmt: skip
+              help="Begin with the last LINES lines.")  # fmt: skip
 @click.option("-t", "--timestamps", is_flag=True, help="Print the time of each line.")
 @click.option("--since", metavar="TIME|DURATION", help="Only lines since a time, or the last 10m.")
 @click.option("--attempt", type=click.IntRange(min=0), metavar="NUMBER",

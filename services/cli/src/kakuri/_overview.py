@@ -17,7 +17,7 @@ EPILOG = (
 FORMATS = ("table", "wide", "json", "jsonl", "name")
 COLORS = ("auto", "always", "never")
 SHARED_OPTIONS: dict[tuple[str, ...], tuple[str | tuple[str, ...] | None, str]] = {
-    ("-o", "--output"): (FORMATS, "Form of the output."),
+    ("-o", "--output"): (FORMATS, "Output format."),
     ("--json",): (None, "The same as -o json."),
     ("-q", "--quiet"): (None, "Only ids; the same as -o name."),
     ("--host",): ("URL", "The control plane: http://…, https://… or unix:/PATH."),

@@ -26,7 +26,7 @@ MAX_WAIT_SECONDS = 60.0
 @click.argument("ids", nargs=-1, required=True, metavar="ID...", shell_complete=complete_ids)
 @click.option("-f", "--force", is_flag=True,
               help="Remove running workloads without asking, and ignore unknown ids.")  # fmt: skip
-@click.option("--yes", is_flag=True, help="Answer the question with yes.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @click.option("--grace", type=SECONDS, default="10s", show_default=True, metavar="SECONDS",
               help="Time to end by themselves before they are killed.")  # fmt: skip
 @click.option("--no-wait", is_flag=True, help="Return without waiting until they are removed.")

@@ -120,7 +120,7 @@ def _output(api: "API", workload_id: str) -> Iterator[Check]:
     if not is_this_machine(api.target.context.host):
         yield Check(OK, kernel, f"{printable(found)}; the node's own is not known here")
     elif found == ours:
-        advice = "the workload shares the kernel: it is a container, and not a zone"
+        advice = "the workload shares the host's kernel: it is a container, not a zone"
         yield Check(WARN, kernel, f"{printable(found)}, the same as this machine's", advice)
     else:
         yield Check(OK, kernel, f"{printable(found)}; this machine has {ours}")

@@ -68,7 +68,7 @@ class _Stop(Exception):
               default="auto", show_default=True,
               help="auto: containerd, if it runs and you are root, else simulated.")  # fmt: skip
 @click.option("--handler", default=HANDLER, show_default=True,
-              help="containerd's handler of the class edera-zone.")  # fmt: skip
+              help="containerd's handler for the class edera-zone.")  # fmt: skip
 @click.option("--containerd", "socket", type=click.Path(path_type=Path), default=CONTAINERD,
               show_default=True, metavar="PATH", help="containerd's socket.")  # fmt: skip
 @click.option("--cgroup-parent", metavar="PATH", help="The zones' parent cgroup.")
@@ -100,8 +100,8 @@ def up(
         _program(name)
     if is_simulated:
         options = ["--runtime", "simulated"]
-        asked = "--runtime simulated asks for it."
-        warning = SIMULATED.format(why=asked if runtime == "simulated" else why)
+        requested = "You asked for --runtime simulated."
+        warning = SIMULATED.format(why=requested if runtime == "simulated" else why)
     else:
         # The directory of logs is the usual one, so that its lock keeps a second agent out.
         options = ["--runtime", "cri", "--cri", f"unix:{socket}",
@@ -192,7 +192,7 @@ class _System:
                 threading.Thread(target=self._await_end, args=(process,), daemon=True).start()
             self._ended.wait()
             has_failed = True
-            self._invocation.note("a daemon ended by itself; see its log above", "red")
+            self._invocation.note("a daemon exited unexpectedly; see its log above", "red")
         except _Stop:
             self._invocation.note("")
         finally:

@@ -50,7 +50,7 @@ HOST_NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,251}[A-Za-z0-9_])?")
     "agent_uid",
     type=user_id,
     metavar="USER",
-    help="The user that the agent runs as, if that is neither root nor this server's.",
+    help="The agent's user, if it is neither root nor this server's own user.",
 )
 @click.option(
     "--agent-timeout",
@@ -59,7 +59,7 @@ HOST_NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,251}[A-Za-z0-9_])?")
     callback=lambda _ctx, _param, value: _check_timeout(value),
     default=DEFAULT_TIMEOUT,
     show_default=True,
-    help="Seconds that the agent may take to answer.",
+    help="Seconds to wait for the agent's reply.",
 )
 @click.option(
     "--allowed-host",
@@ -81,7 +81,7 @@ HOST_NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,251}[A-Za-z0-9_])?")
     default="1",
     show_default=True,
     metavar="NUMBER|auto",
-    help="Processes that serve, to use more than one core; auto is one for each.",
+    help="Number of worker processes; auto starts one for each core.",
 )
 @click.version_option(__version__)
 def main(
@@ -94,7 +94,7 @@ def main(
     local_access: LocalAccess,
     workers: int,
 ) -> None:
-    """Serve an HTTP API for workloads, which an agent runs."""
+    """Serve the HTTP API for the workloads of an agent."""
     run_workers(
         lambda sockets, metrics=None, *, peers: control_plane_service(
             sockets,

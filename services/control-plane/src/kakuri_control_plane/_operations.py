@@ -73,7 +73,7 @@ LAST_EVENT_ID = Header(
     "12",
 )
 NO_STORE = Header("Cache-Control", "Events and metrics are never cached.", "no-store")
-NO_CACHE = Header("Cache-Control", "Clients check a copy before they use it.", "no-cache")
+NO_CACHE = Header("Cache-Control", "Clients revalidate a copy before they use it.", "no-cache")
 DOCUMENT_HEADERS = (Header("ETag", "The hash of the document.", '"[0-9a-f]{16}"'), NO_CACHE)
 VARY = Header("Vary", "The response depends on `Accept`.", "Accept")
 PAGE_HEADERS = (
@@ -101,7 +101,7 @@ WORKLOAD = (*AGENT, NOT_FOUND)
 WRITE = (*WORKLOAD, CONFLICT, VERSION_MISMATCH, MEDIA_TYPE, CONTENT_TOO_LARGE)
 
 STATUS_ACCEPTED = ResponseKind(
-    "The request is stored, and is being carried out.", WorkloadView, (ETAG,)
+    "The request is on disk and is being carried out.", WorkloadView, (ETAG,)
 )
 
 CREATE_WORKLOAD = Operation(
@@ -116,10 +116,10 @@ CREATE_WORKLOAD = Operation(
     headers=(IDEMPOTENCY_KEY,),
     responses={
         201: ResponseKind(
-            "The workload was created; what was left out is filled in.", Workload, (LOCATION,)
+            "The workload was created; omitted fields have their defaults.", Workload, (LOCATION,)
         ),
         200: ResponseKind(
-            "It exists already, with its status; or, with `dry_run`, what would be done.",
+            "The workload exists already, with its status; with `dry_run`, what would be done.",
             AnyOf(AllOf(Workload, WorkloadView), DryRun),
             (LOCATION,),
         ),
@@ -145,7 +145,7 @@ LIST_WORKLOADS = Operation(
 GET_WORKLOAD = Operation(
     id="getWorkload",
     tag=WORKLOADS,
-    summary="Return the status of a workload, or wait for a change of it",
+    summary="Return the status of a workload, or wait until it changes",
     description="Without `spec`, there is an `ETag` only with `If-Match` or `wait`.",
     headers=(IF_MATCH, IF_NONE_MATCH),
     responses={
@@ -162,8 +162,8 @@ GET_LOG = Operation(
     id="getLog",
     tag=WORKLOADS,
     summary="Return the output of a workload, or follow it",
-    description="Without parameters that select lines or a form, these are exactly the bytes that "
-    "the workload wrote. A log that can't be sent to its end is cut off without the last chunk.",
+    description="Without parameters that select lines or a form, the log has exactly the bytes "
+    "that the workload wrote. If it can't be sent to its end, its last chunk is missing.",
     responses={
         200: ResponseKind(
             "The log.",
@@ -183,7 +183,7 @@ GET_HISTORY = Operation(
 STOP_WORKLOAD = Operation(
     id="stopWorkload",
     tag=WORKLOADS,
-    summary="Stop a workload, and keep its record, log and history",
+    summary="Stop a workload, but keep its record, log and history",
     body=StopOptions,
     example={"grace_seconds": 3},
     headers=(IF_MATCH,),
@@ -202,7 +202,7 @@ START_WORKLOAD = Operation(
 RESTART_WORKLOAD = Operation(
     id="restartWorkload",
     tag=WORKLOADS,
-    summary="End the run of a workload, and begin the next one",
+    summary="End the current run of a workload, and begin the next one",
     body=StopOptions,
     headers=(IF_MATCH,),
     responses={202: STATUS_ACCEPTED},
@@ -223,8 +223,8 @@ GET_EVENTS = Operation(
     id="getEvents",
     tag=EVENTS,
     summary="Stream the events of all workloads and of the node",
-    description="Without `after`, the stream begins with the state of every workload. It has no "
-    "end of its own, and a heartbeat every 5 s. A client that continues after the last index that "
+    description="Without `after`, the stream begins with the state of every workload. It never "
+    "ends by itself, and has a heartbeat every 5 s. A client that continues after the last index "
     "it has seen, and names the store of that index, misses no event and gets none twice. With "
     "`Accept: text/event-stream`, events are server-sent events, whose `data` is the same JSON.",
     headers=(LAST_EVENT_ID,),
@@ -270,7 +270,7 @@ GET_ASSET = Operation(
     id="getPageFile",
     tag=SERVICE,
     summary="Return a style sheet, a script or an icon of the web page",
-    description="The names are those that the page uses; they change with its version.",
+    description="The names are the page's own, and may change with its version.",
     headers=(IF_NONE_MATCH,),
     responses={
         200: ResponseKind(

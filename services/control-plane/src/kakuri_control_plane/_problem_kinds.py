@@ -43,7 +43,7 @@ AGENT = (
     ProblemKind("unexpected_reply", 500, "the agent's reply does not follow the protocol"),
     ProblemKind("runtime", 500, "the container runtime refused or failed"),
     ProblemKind("internal", 500, "the agent failed"),
-    ProblemKind("bad_request", 500, "the agent, of another version, refused the request"),
+    ProblemKind("bad_request", 500, "an agent of another version refused the request"),
     ProblemKind("runtime_unavailable", 503, "the container runtime does not answer", RETRY),
 )
 """The errors of every request that is passed on to the agent."""

@@ -26,7 +26,7 @@ class PageQuery:
     """Parameters of a list of workloads.
 
     Attributes:
-        limit: How many workloads a page has at most.
+        limit: Maximum number of workloads in the page.
         after: Only workloads whose id comes after this one: `next` of the page before.
         state: Only workloads in this state.
         label: Only workloads with this label, as `key=value`.
@@ -48,7 +48,7 @@ class WorkloadQuery:
 
     Attributes:
         spec: Whether the response has all details.
-        removed: Whether to return the workload with this id that was removed last.
+        removed: Whether to return the workload that was removed last under this id.
         wait: Seconds to wait for a version greater than `after`.
         after: A version; the current one by default.
     """
@@ -98,7 +98,7 @@ class HistoryQuery:
     """Parameters of a history.
 
     Attributes:
-        removed: Whether to return that of the workload with this id that was removed last.
+        removed: Whether to return the history of the workload that was removed last under this id.
     """
 
     removed: bool = False

@@ -223,9 +223,9 @@ class DryRun:
     Attributes:
         dry_run: Always true.
         change: `create`, or `none` if the workload exists already.
-        workload: The workload, with what was left out.
-        image: Whether its image is on the node or would be pulled, if it would be created and
-            that is known.
+        workload: The complete workload, with its defaults.
+        image: Whether its image is on the node or would be pulled; only for a workload that would
+            be created, and if known.
     """
 
     __json__: ClassVar = {"omit_defaults": True}

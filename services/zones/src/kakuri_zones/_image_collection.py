@@ -146,7 +146,7 @@ class ImageCollector:
         for path in set(map(mountpoint, await self._cri.image_fs_info())):
             use = self._disk(path)
             if use is None or use.capacity == 0:
-                return f"the use of the disk of {path!r} can't be read"
+                return f"can't read the disk usage of {path!r}"
             percent = FULL - use.available * FULL // use.capacity
             if percent < self._limits.high:
                 continue

@@ -192,7 +192,7 @@ class Images:
             if not (is_check and failure.is_transient):
                 raise
             assert present is not None
-            log.warning("the image of the node is used", image=reference, error=str(failure))
+            log.warning("using the node's image", image=reference, error=str(failure))
             return present
         pulled = await self._cri.image_status(ref)
         if pulled is None:

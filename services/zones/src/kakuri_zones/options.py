@@ -136,7 +136,7 @@ _OPTIONS = (
         default=[f"{name}={handler}" for name, handler in DEFAULT_HANDLERS.items()],
         show_default=True,
         metavar="CLASS=HANDLER",
-        help="Which of the runtime's handlers runs the zones of a runtime class; may be repeated.",
+        help="The container runtime's handler for a runtime class; may be repeated.",
     ),
     click.option(
         "--cgroup-parent",
@@ -156,8 +156,8 @@ _OPTIONS = (
         type=click.IntRange(1, MAX_ENDED_LOGS_MB),
         default=ENDED_LOGS_MB,
         show_default=True,
-        help="Size of the logs of all ended zones, in units of 2^20 bytes. Above it, logs of the "
-        "zones that ended first are removed.",
+        help="Most that the logs of all ended zones may take, in units of 2^20 bytes. Above it, "
+        "the logs of the zones that ended first are removed.",
     ),
     click.option(
         "--pull-timeout",
@@ -181,7 +181,7 @@ _OPTIONS = (
         "--hosts-file/--no-hosts-file",
         default=True,
         show_default=True,
-        help="Mount a hosts file of its own into each zone, from the directory of its log.",
+        help="Give each zone a hosts file of its own, mounted from the directory of its log.",
     ),
     click.option(
         "--dns-server",
@@ -189,7 +189,7 @@ _OPTIONS = (
         multiple=True,
         callback=_checked(_check_servers),
         metavar="ADDRESS",
-        help="A resolver of every zone; up to 3.  [default: the host's that zones can reach]",
+        help="A DNS server for zones; up to 3.  [default: those of the host that zones can reach]",
     ),
     click.option(
         "--dns-search",
@@ -197,7 +197,7 @@ _OPTIONS = (
         multiple=True,
         callback=_checked(_check_searches),
         metavar="DOMAIN",
-        help="A search domain of every zone; up to 32.  [default: the host's]",
+        help="A DNS search domain for zones; up to 32.  [default: the host's]",
     ),
     click.option(
         "--image-gc-high",
@@ -218,7 +218,7 @@ _OPTIONS = (
         type=click.FloatRange(0, MAX_AGE_SECONDS),
         default=DEFAULT_COLLECTION.min_age,
         show_default=True,
-        help="Seconds for which every image is kept after it was first seen.",
+        help="Seconds to keep every image after it was first seen.",
     ),
     click.option(
         "--image-max-age-hours",
