@@ -303,6 +303,7 @@ async def test_error_of_the_registry_is_reported(runtime, images):
         "received unexpected HTTP status: 502 Bad Gateway",
         "read tcp 10.0.0.1:4-10.0.0.2:443: read: connection reset by peer",
         "failed to do request: Head: EOF",
+        'failed to do request: Head "https://r.example/v2/app/manifests/1": EOF',
         "dial tcp 10.0.0.2:443: i/o timeout",
         "dial tcp 10.0.0.2:443: connect: connection refused",
         "net/http: TLS handshake timeout",
@@ -333,6 +334,9 @@ async def test_transient_failure_is_tried_again(runtime, images, message):
         "dial tcp: lookup r.invalid on 10.0.0.1:53: no such host",
         "no match for platform in manifest: not found",
         "failed to extract layer sha256:5030000: no space left on device",
+        'failed to resolve reference "r.example/team/timeout:1": [manifests timeout]: 403 Forbidden',
+        "docker://r.example/eof-service:1: reading manifest 1 in r.example/eof-service: denied",
+        "unexpected status from HEAD request to https://r.example/v2/goaway/manifests/1: 401 No",
     ],
 )
 async def test_final_failure_is_not_tried_again(runtime, images, message):

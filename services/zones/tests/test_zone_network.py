@@ -1,3 +1,4 @@
+import asyncio
 import stat
 
 import pytest
@@ -137,12 +138,35 @@ def test_handler_that_refuses_the_sysctl_gets_none_from_then_on(tmp_path):
     zones = network(tmp_path)
     assert zones.sysctls("edera") == PORTS
     other = CallRefused("RunPodSandbox", "no space left on device")
-    assert not zones.refuses_sysctls("edera", other)
+    assert not zones.refuses_sysctls("edera", "web-1", other)
     refusal = CallRefused("RunPodSandbox", "sysctl net.ipv4.ip_unprivileged_port_start not allowed")
-    assert zones.refuses_sysctls("edera", refusal)
+    assert zones.refuses_sysctls("edera", "web-1", refusal)
     assert zones.sysctls("edera") == {}
     assert zones.sysctls("other") == PORTS
-    assert not zones.refuses_sysctls("edera", refusal)
+
+
+def test_id_of_a_zone_is_not_taken_for_a_refused_sysctl(tmp_path):
+    zones = network(tmp_path)
+    quoting = CallRefused("RunPodSandbox", 'failed to set up the network of "no-sysctls"')
+    assert not zones.refuses_sysctls("edera", "no-sysctls", quoting)
+    assert zones.sysctls("edera") == PORTS
+    refusal = CallRefused("RunPodSandbox", "sysctl net.ipv4.ip_unprivileged_port_start not allowed")
+    assert zones.refuses_sysctls("edera", "no-sysctls", refusal)
+
+
+async def test_zones_that_start_at_once_all_run_where_the_runtime_refuses_the_sysctl(runtime, node):
+    runtime.faults.set("RunPodSandbox", "3*error(UNKNOWN: sysctl net.ipv4.x is not allowed)")
+    ids = ["a", "b", "c"]
+    assert all(is_new for is_new, _ in await asyncio.gather(*map(node.start, ids)))
+    sent = [dict(call.request.config.linux.sysctls) for call in runtime.calls.of("RunPodSandbox")]
+    assert sent == [PORTS] * 3 + [{}] * 3
+
+
+async def test_refusal_without_sysctls_is_not_tried_again(runtime, node):
+    refused = "error(UNKNOWN: sysctl net.ipv4.x is not allowed)"
+    runtime.faults.set("RunPodSandbox", f"2*{refused}")
+    await node.start()
+    assert len(runtime.calls.of("RunPodSandbox")) == 2
 
 
 async def test_zone_starts_where_the_runtime_refuses_the_sysctl(runtime, node):

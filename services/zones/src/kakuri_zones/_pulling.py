@@ -38,6 +38,9 @@ _TRANSIENT = re.compile(
     re.IGNORECASE,
 )
 
+_TAG = re.compile(r"\[manifests [^\s\]]+\]")
+"""How containerd quotes a tag."""
+
 Report = Callable[[str, int | None], None]
 """Receives a message about the progress of a pull, and the bytes received so far, if known."""
 
@@ -146,7 +149,7 @@ class Puller:
         """Return the error to raise; an unavailable runtime is not a failure of the image."""
         if isinstance(error, CallTimeout):
             return PullFailed(self._timeout_message(image), is_transient=False)
-        is_transient = not isinstance(error, NotFound) and bool(_TRANSIENT.search(error.message))
+        is_transient = not isinstance(error, NotFound) and _is_transient(error.message)
         if isinstance(error, CallUnanswered):
             try:
                 await self._cri.version(PROBE_SECONDS)
@@ -157,3 +160,9 @@ class Puller:
 
     def _timeout_message(self, image: str) -> str:
         return f"can't pull {image}: not done within {self._limits.timeout:g} s"
+
+
+def _is_transient(message: str) -> bool:
+    """Return whether a message says so itself, and not only a reference or URL that it quotes."""
+    words = " ".join(word for word in _TAG.sub("", message).split() if "/" not in word)
+    return _TRANSIENT.search(words) is not None

@@ -190,10 +190,12 @@ class Start:
 
     async def _create_sandbox(self, config: api.PodSandboxConfig) -> Sandbox:
         guard, run = self._cancellation.guard, self._cri.run_pod_sandbox
+        has_sysctls = bool(self._network.sysctls(self._handler))
         try:
             sandbox_id = await guard(run(self._with_sysctls(config), self._handler))
         except CallRefused as error:
-            if not self._network.refuses_sysctls(self._handler, error):
+            refuses = self._network.refuses_sysctls
+            if not (has_sysctls and refuses(self._handler, self.spec.id, error)):
                 raise
             sandbox_id = await guard(run(self._with_sysctls(config), self._handler))
         self._created_sandboxes.add(sandbox_id)

@@ -87,15 +87,19 @@ class ZoneNetwork:
         """Return the sysctls of a sandbox: any user of a zone may bind any port in it."""
         return {} if handler in self._without_sysctls else {PRIVILEGED_PORTS: "0"}
 
-    def refuses_sysctls(self, handler: str, refusal: CallRefused) -> bool:
-        """Return whether a handler refused a sandbox for its sysctls; if so, it gets none again."""
+    def refuses_sysctls(self, handler: str, zone_id: str, refusal: CallRefused) -> bool:
+        """Return whether a handler refused a zone's sandbox for its sysctls; if so, none get any.
+
+        A message that may only quote the zone's id does not count.
+        """
         message = refusal.message
-        is_refused = "sysctl" in message or "ip_unprivileged_port_start" in message
-        if handler in self._without_sysctls or not is_refused:
-            return False
-        self._without_sysctls.add(handler)
-        log.warning("sysctls refused, zones get none", handler=handler, error=message)
-        return True
+        is_refused = "ip_unprivileged_port_start" in message or (
+            "sysctl" in message and "sysctl" not in zone_id
+        )
+        if is_refused and handler not in self._without_sysctls:
+            self._without_sysctls.add(handler)
+            log.warning("sysctls refused, zones get none", handler=handler, error=message)
+        return is_refused
 
     async def mounts(self, zone_id: str, addresses: Sequence[str]) -> list[api.Mount]:
         """Write a zone's hosts file and return the mounts of its container.
