@@ -5,7 +5,10 @@ Its responses are compared with the OpenAPI document of the real one.
 
 import asyncio
 import json
+import re
 import threading
+import time
+from datetime import UTC, datetime
 from inspect import isawaitable
 
 from kakuri_http import Response, Router, problem, serve
@@ -296,7 +299,7 @@ class FakeAPI:
 
     async def _pieces(self, request):
         query, workload_id = request.query, request.params["id"]
-        position, since, attempt = 0, query.get("since", "").rstrip("Z"), None
+        position, since, attempt = 0, earliest(query.get("since", "")), None
         if "tail" in query:
             position = max(0, len(self.logs[workload_id]) - int(query["tail"]))
         while True:
@@ -347,6 +350,15 @@ class FakeAPI:
 
 def _is_admitted(event, request):
     return request.query.get("workload", event.get("id")) == event.get("id")
+
+
+def earliest(since):
+    """Return the beginning of the times that `since` selects, a time or a duration like 1d5s."""
+    found = re.fullmatch("(?:([0-9]+)d)?([0-9]+)s", since)
+    if found is None:
+        return since.rstrip("Z")
+    seconds = int(found[1] or 0) * 86_400 + int(found[2])
+    return datetime.fromtimestamp(time.time() - seconds, UTC).isoformat()[:19]
 
 
 def answer(document, status=200, headers=None):

@@ -1,5 +1,6 @@
 import json
 import threading
+import time
 from contextlib import nullcontext
 from types import SimpleNamespace
 
@@ -10,6 +11,8 @@ from kakuri._exits import CommandError, Exit, Unreachable
 from kakuri._invocation import Invocation
 from kakuri._outage import OutageTracker
 from kakuri_http import Response, problem
+
+from .conftest import NOW
 
 AT = "2026-11-26T14:01:0{}.000000Z"
 EVENTS = [
@@ -520,6 +523,16 @@ def _interrupt(*_):
 @pytest.mark.parametrize(("since", "count"), [("14s", 1), ("15s", 2), ("16s", 3)])
 def test_events_since_a_time_include_those_at_it(kakuri, three, since, count):
     assert len(kakuri("events", "--since", since).out.splitlines()) == count
+
+
+@pytest.mark.parametrize("options", [[], ["--tail", "3"]])
+def test_events_since_a_duration_are_counted_back_by_the_clock_of_the_server(
+    kakuri, three, monkeypatch, options
+):
+    clock = SimpleNamespace(time=lambda: NOW - 13, gmtime=time.gmtime)
+    monkeypatch.setattr("kakuri_http.core._writers.time", clock)
+    result = kakuri("events", "--since", "2s", *options)
+    assert (result.code, result.out.splitlines()) == (0, LINES[1:])
 
 
 def test_events_end_with_the_newest_at_their_beginning(kakuri, monkeypatch):

@@ -126,7 +126,9 @@ def test_wrong_since_is_a_usage_error(kakuri, web):
         (["-n", "0"], {"tail": "0", "timestamps": "true"}),
         (["--attempt", "0"], {"attempt": "0", "timestamps": "true"}),
         (["--removed"], {"removed": "true", "timestamps": "true"}),
-        (["--since", "10m"], {"since": "2026-11-26T13:51:17.000000Z", "timestamps": "true"}),
+        (["--since", "10m"], {"since": "0d600s", "timestamps": "true"}),
+        (["--since", "36500d"], {"since": "36500d0s", "timestamps": "true"}),
+        (["--since", "250ms"], {"since": "0d1s", "timestamps": "true"}),
     ],
 )
 def test_options_of_logs_are_parameters_of_the_query(kakuri, web, api, options, query):

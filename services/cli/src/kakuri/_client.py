@@ -1,6 +1,7 @@
 """Requests to the control plane, and the exit codes for its responses."""
 
 import re
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any, Self
@@ -183,6 +184,7 @@ class API:
         """
         self.target = target
         self._timeouts = timeouts
+        self._date: str | None = None  # of the latest stream
         context = target.context
         is_unix = context.host.startswith("unix:")
         self._prefix = "" if is_unix else context.host
@@ -217,6 +219,18 @@ class API:
     def name(self) -> str:
         """The server, for messages."""
         return self.target.context.host.removeprefix("http://")
+
+    def now(self) -> float:
+        """Return the time by the server's clock, in whole seconds, once a stream has begun.
+
+        Without a valid Date in its response, the time is that of this machine.
+        """
+        from email.utils import parsedate_to_datetime  # noqa: PLC0415 (few verbs need it)
+
+        try:
+            return parsedate_to_datetime(self._date or "").timestamp()
+        except (ValueError, OverflowError):
+            return time.time()
 
     def get(self, path: str, params: Params = (), *, wait: float = 0.0) -> Response:
         """Send a GET request; raise what `request` raises."""
@@ -311,6 +325,7 @@ class API:
         ) as response:  # fmt: skip
             if not _is_success(response.status):
                 raise self._refusal("GET", response, response.read())
+            self._date = response.headers.get("date")
             if content_type is not None:
                 _check_content_type(response, content_type)
             yield response

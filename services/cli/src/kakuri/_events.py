@@ -2,7 +2,6 @@
 
 import re
 import sys
-import time
 from collections.abc import Generator, Iterator
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
@@ -61,7 +60,7 @@ def events(
     --tail shows only the latest events; with -f, they come before the new ones. After a broken
     connection, -f resumes without a gap.
     """
-    after, earliest = _beginning(since, tail, follow=follow)
+    after, earliest, span = _beginning(since, tail, follow=follow)
     chosen = {"workload": id, "label": label, "type": kind}
     params = [(key, value) for key, value in chosen.items() if value is not None]
     with invocation.api() as api:
@@ -73,6 +72,8 @@ def events(
         if tail is not None:
             params.append(("tail", str(tail)))
         for event in follow_events(invocation, api, after, params):
+            if span is not None:
+                earliest, span = api.now() - span, None
             index = int(event.get("index", 0))
             is_past = last is not None and index > last
             if (
@@ -86,24 +87,26 @@ def events(
                 return
 
 
-def _beginning(since: str | None, tail: int | None, *, follow: bool) -> tuple[str, float | None]:
-    """Return the index to begin after, and the earliest time to show."""
+def _beginning(
+    since: str | None, tail: int | None, *, follow: bool
+) -> tuple[str, float | None, float | None]:
+    """Return the index to begin after, the earliest time, or the span before now, to show."""
     if since is None:
-        return "now" if follow or tail is not None else "0", None
+        return "now" if follow or tail is not None else "0", None, None
     if since == "now" or re.fullmatch(_INDEX, since):
         if tail is not None:
             raise UsageError(
                 f"--tail counts back from the latest event: it can't be combined with "
                 f"--since {since}; only with a time, like --since 10m"
             )
-        return since, None
+        return since, None, None
     begin = "0" if tail is None else "now"
     try:
-        return begin, time.time() - parse_duration(since)
+        return begin, None, parse_duration(since)
     except ValueError:
         pass
     try:
-        return begin, seconds_of(since)
+        return begin, seconds_of(since), None
     except ValueError:
         raise UsageError(
             f"--since: expected an index, a duration like 10m, a time or now, got {since!r}"

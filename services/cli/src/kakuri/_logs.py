@@ -1,10 +1,10 @@
 """The verb `logs`."""
 
 import heapq
+import math
 import queue
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -101,13 +101,15 @@ def logs(
 
 
 def _since(text: str | None) -> str | None:
-    """Return a time of the API."""
+    """Return a time of the API, or a duration, which the control plane counts back by its clock."""
     if text is None:
         return None
     try:
-        return rfc3339(time.time() - parse_duration(text))
+        days, seconds = divmod(math.ceil(parse_duration(text)), 86_400)
     except ValueError:
         pass
+    else:
+        return f"{days}d{seconds}s"
     try:
         return rfc3339(seconds_of(text))
     except ValueError:
