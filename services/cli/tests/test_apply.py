@@ -1,8 +1,11 @@
 import json
+import threading
 
 import pytest
 from kakuri._client import API
 from kakuri._exits import NotFound
+from kakuri._results import MAX_CONCURRENT
+from kakuri._run import submit
 from kakuri_http import problem
 
 FILE = """\
@@ -104,6 +107,32 @@ def test_apply_creates_and_replaces(kakuri, shop, api):
     assert "old" in api.workloads
 
 
+def test_apply_creates_sixteen_workloads_at_a_time_and_prints_them_in_order(
+    kakuri, api, tmp_path, environment
+):
+    barrier = threading.Barrier(MAX_CONCURRENT)
+
+    def submit_together(invocation, own, document):
+        barrier.wait(10)  # until as many are in progress
+        return submit(invocation, own, document)
+
+    environment.setattr("kakuri._run.submit", submit_together)
+    ids = [f"w{number:02d}" for number in range(2 * MAX_CONCURRENT)]
+    (tmp_path / "kakuri.toml").write_text(
+        "".join(f"[workload.{each}]\nimage = 'x'\n" for each in ids)
+    )
+    result = kakuri("apply")
+    assert (result.code, result.out.splitlines()) == (0, [f"{each}  created" for each in ids])
+
+
+def test_apply_creates_workloads_after_all_others_were_replaced_and_removed(kakuri, shop, api):
+    kakuri("apply", "--yes", "--prune")
+    bodies = [json.loads(one.body) for one in api.received if one.method == "POST"]
+    removed = [one.path for one in api.received if one.method == "DELETE"]
+    assert [body["id"] for body in bodies[-2:]] == ["web", "cache"]
+    assert sorted(removed) == ["/workloads/old", "/workloads/web"]
+
+
 def test_apply_of_a_replacement_that_never_fits_removes_nothing(kakuri, shop, api):
     from kakuri_http import problem  # noqa: PLC0415
 
@@ -139,7 +168,7 @@ def full(shop, api):
 def test_apply_that_fails_names_the_workload_and_what_was_not_reached(kakuri, full):
     result = kakuri("apply", "--yes")
     assert (result.code, result.out) == (5, "")
-    assert result.err == "error: web: full\nnot applied: the 2 workloads after it\n"
+    assert result.err == "error: web: full\nerror: 2 workloads were not reached: cache, api\n"
 
 
 def test_apply_that_fails_prints_in_json_what_was_done(kakuri, full, tmp_path):
@@ -287,7 +316,7 @@ def test_apply_does_not_replace_what_is_still_being_removed(kakuri, shop, api, e
     api.is_removal_slow = True
     result = kakuri("apply", "--yes", "--grace", "0")
     assert result.code == 6
-    assert "web is still being removed: apply the file again later\n" in result.err
+    assert "web: it is still being removed: apply the file again later\n" in result.err
     assert "cache" not in api.workloads
 
 

@@ -2,6 +2,7 @@ import json
 import threading
 
 import pytest
+from kakuri._exits import Unreachable
 from kakuri._invocation import Invocation
 from kakuri._results import MAX_CONCURRENT, act_on_each
 from kakuri_http import problem
@@ -109,6 +110,42 @@ def test_unexpected_error_for_one_of_several_workloads_is_raised(capsys):
     with pytest.raises(ZeroDivisionError):
         act_on_each(Invocation({}), CountingAPI(), ["a", "b", "c"], act)
     assert capsys.readouterr().out == "a  done\n"
+
+
+def test_server_that_is_not_there_is_reported_once_for_all_workloads(kakuri, environment):
+    environment.setenv("KAKURI_HOST", "http://127.0.0.1:1")
+    result = kakuri("rm", "-f", *(f"w{number:02d}" for number in range(40)))
+    assert (result.code, result.out) == (6, "")
+    first, second = result.err.splitlines()
+    assert first.startswith("error: ")
+    assert "127.0.0.1:1" in first
+    assert second.startswith("error: 40 workloads were not reached: w00, w01, ")
+    assert second.endswith("w19 and 20 more")
+
+
+def test_server_that_is_not_there_is_reported_in_json_once(kakuri, environment):
+    environment.setenv("KAKURI_HOST", "http://127.0.0.1:1")
+    result = kakuri("rm", "-f", "--json", "a", "b")
+    assert (result.code, json.loads(result.out)) == (6, [])
+    first, second = map(json.loads, result.err.splitlines())
+    assert (first["code"], second["code"]) == ("unreachable", "not_reached")
+    assert second["detail"] == "2 workloads were not reached: a, b"
+
+
+def test_nothing_is_begun_after_the_agent_was_not_reached(capsys):
+    begun = []
+
+    def act(own, workload_id):
+        begun.append(workload_id)
+        raise Unreachable("no agent", code="agent_unreachable")
+
+    ids = [f"w{number:02d}" for number in range(3 * MAX_CONCURRENT)]
+    assert act_on_each(Invocation({}), CountingAPI(), ids, act) == 6
+    assert len(begun) <= MAX_CONCURRENT
+    *errors, last = capsys.readouterr().err.splitlines()
+    assert errors == [f"error: {each}: no agent" for each in ids[: len(errors)]]
+    assert len(errors) == len(begun)
+    assert last.startswith(f"error: {len(ids) - len(begun)} workloads were not reached: ")
 
 
 @pytest.mark.parametrize("verb", ["stop", "start", "restart", "rm"])

@@ -7,7 +7,7 @@ import click
 from kakuri._exits import CommandError, Exit, NotFound, UsageError
 from kakuri._group import Verb
 from kakuri._invocation import Invocation
-from kakuri._results import confirm
+from kakuri._results import Result, act_on_each, confirm
 from kakuri._text import joined_ids
 from kakuri._types import SECONDS
 from kakuri._verify import DEFAULT_FILE, FILES
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from kakuri._compare import Change
     from kakuri._files import Manifest
 
+_ENDING = ("replace", "remove")
 _PRUNED = "workloads of the file's set that are not in the file."
 _PRUNE = click.option("--prune", is_flag=True, help=f"Also remove {_PRUNED}")
 _SHOW_PRUNED = click.option("--prune", is_flag=True, help=f"Include the removal of {_PRUNED}")
@@ -69,21 +70,29 @@ def apply(
 ) -> int:
     """Make the node match files: create missing workloads, replace those that differ.
 
-    A workload that differs is stopped and removed before the new one is started.
+    A workload that differs is stopped and removed before the new one is started. Nothing more is
+    begun after a failure.
     """
     manifest = _manifest(files, is_pruned=prune)
     with invocation.api() as api:
         changes = _changes(api, manifest, is_pruned=prune)
         _check_replacements(api, changes)
-        ended = [change.id for change in changes if change.kind in ("replace", "remove")]
+        by_id = {change.id: change for change in changes}
+        ended = [change.id for change in changes if change.kind in _ENDING]
         if ended and not yes:
             _explain(invocation, changes)
             confirm(f"Stop and remove {joined_ids(ended)} on {api.target.label}?", "--yes")
-        _carry_out_all(invocation, api, changes, grace)
-    if not invocation.is_json and not invocation.is_name:
+
+        def act(api: "API", workload_id: str) -> Result:
+            return _carry_out(invocation, api, by_id[workload_id], grace)
+
+        # Those that exist come first: a new one must not get the room of one that is replaced.
+        others = [change.id for change in changes if change.kind not in _ENDING]
+        code = act_on_each(invocation, api, ended, act, then=others)
+    if not code and not invocation.is_json and not invocation.is_name:
         changed = sum(change.kind != "same" for change in changes)
         invocation.note(f"{changed} changed, {len(changes) - changed} same")
-    return Exit.OK
+    return code
 
 
 def _check_replacements(api: "API", changes: list["Change"]) -> None:
@@ -96,27 +105,6 @@ def _check_replacements(api: "API", changes: list["Change"]) -> None:
     if refused := [f"{change.id}: {change.problem}" for change in changes if change.problem]:
         message = "\n".join([*refused, "nothing was changed"])
         raise CommandError(message, Exit.NO_ROOM, code="refused")
-
-
-def _carry_out_all(
-    invocation: Invocation, api: "API", changes: list["Change"], grace: float
-) -> None:
-    """Carry out the changes in order, up to the first that fails; in JSON, print what was done."""
-    documents: list[dict[str, Any]] = []
-    try:
-        for change in changes:
-            documents.append(_carry_out(invocation, api, change, grace))
-    except CommandError as error:
-        message = f"{change.id}: {error.message}"
-        if later := len(changes) - len(documents) - 1:
-            those = "the workload" if later == 1 else f"the {later} workloads"
-            message += f"\nnot applied: {those} after it"
-        raise CommandError(
-            message, Exit(error.exit_code), code=error.code, document=error.document
-        ) from error
-    finally:
-        if invocation.format == "json":
-            invocation.out_value(documents)
 
 
 def _manifest(files: tuple[str, ...], *, is_pruned: bool) -> "Manifest":
@@ -156,14 +144,12 @@ def _explain(invocation: Invocation, changes: list["Change"]) -> None:
                 invocation.note(line)
 
 
-def _carry_out(
-    invocation: Invocation, api: "API", change: "Change", grace: float
-) -> dict[str, Any]:
-    """Carry out a change and print it; return its JSON document."""
+def _carry_out(invocation: Invocation, api: "API", change: "Change", grace: float) -> Result:
+    """Carry out a change."""
     from kakuri._remove import delete  # noqa: PLC0415 (not for --help)
     from kakuri._run import submit  # noqa: PLC0415
 
-    if change.kind in ("replace", "remove"):
+    if change.kind in _ENDING:
         try:
             response = delete(api, change.id, grace=grace)
         except NotFound:
@@ -171,7 +157,7 @@ def _carry_out(
         else:
             if response.status != 200:
                 raise CommandError(
-                    f"{change.id} is still being removed: apply the file again later",
+                    "it is still being removed: apply the file again later",
                     Exit.UNREACHABLE, code="timeout",
                 )  # fmt: skip
     document: dict[str, Any] = {"id": change.id, "change": change.kind}
@@ -181,10 +167,4 @@ def _carry_out(
     text = {"create": "created", "replace": "replaced", "remove": "removed"}.get(
         change.kind, "same"
     )
-    if invocation.is_name:
-        invocation.out(change.id)
-    elif invocation.format == "jsonl":
-        invocation.out_value(document)
-    elif not invocation.is_json:
-        invocation.out(f"{change.id}  {text}")
-    return document
+    return b"", document, text

@@ -1,11 +1,13 @@
 """Verbs that act on several workloads: a result for each, and a question before."""
 
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from kakuri._exits import CommandError, Exit, UsageError
 from kakuri._invocation import Invocation
+from kakuri._text import joined_ids
 
 if TYPE_CHECKING:
     from kakuri._client import API
@@ -13,22 +15,35 @@ if TYPE_CHECKING:
 MAX_CONCURRENT = 16
 """Maximum workloads that a verb acts on at a time, since each may take its whole grace period."""
 
+_UNSENT = "unreachable"
+_LOST = (_UNSENT, "agent_unreachable")
+"""Codes of errors that others would have, too. With the first, no request was sent."""
+
 Result = tuple[bytes, dict[str, Any], str]
 """The API's document as received, the same decoded, and a line of text about it."""
 
 
 def act_on_each(
-    invocation: Invocation, api: "API", ids: Iterable[str], act: Callable[["API", str], Result]
+    invocation: Invocation,
+    api: "API",
+    ids: Iterable[str],
+    act: Callable[["API", str], Result],
+    *,
+    then: Iterable[str] | None = None,
 ) -> int:
     """Act on each workload, several at a time, and print the results in the order of the ids.
 
-    Go on after one that failed.
+    Go on after one that failed, except if the control plane or its agent can't be reached. What is
+    not begun then is reported in one line.
 
     Args:
         invocation: Decides the form of the output.
         api: The control plane.
         ids: The workloads, each once.
         act: Acts on one with a client that no other thread uses.
+        then: Further workloads, begun after all of `ids` have succeeded; None if the workloads do
+            not belong together. If they do, any failure prevents the beginning of others, and the
+            output has the form of several results.
 
     Returns:
         The exit code: that of the first failure, or 0.
@@ -37,12 +52,25 @@ def act_on_each(
         CommandError: The only workload failed.
     """
     ids = list(dict.fromkeys(ids))
+    is_alone = len(ids) == 1 and then is None
     code: int = Exit.OK
     documents: list[tuple[bytes, dict[str, Any]]] = []
-    for workload_id, result in _results(api, ids, act):
+    unreached: list[str] = []
+    is_reported = False
+    results = _Batch(api, act, _LOST if then is None else None)
+    for workload_id, result in chain(results(ids), results(list(then or ()))):
         if isinstance(result, CommandError):
+            if is_alone:
+                raise result
             code = code or result.exit_code
-            invocation.error(result.message, result.code, result.document, workload_id)
+            if result.code != _UNSENT:
+                invocation.error(result.message, result.code, result.document, workload_id)
+                continue
+            if not is_reported:
+                invocation.error(result.message, result.code)
+            is_reported = True
+        if not isinstance(result, tuple):
+            unreached.append(workload_id)
             continue
         body, document, text = result
         if invocation.is_name:
@@ -54,44 +82,70 @@ def act_on_each(
         else:
             invocation.out(f"{workload_id}  {text}")
     if invocation.format == "json":
-        if len(ids) == 1:
+        if is_alone:
             invocation.out_document(documents[0][0])
         else:
             invocation.out_value([document for _, document in documents])
+    if unreached:
+        count = "1 workload was" if len(unreached) == 1 else f"{len(unreached)} workloads were"
+        invocation.error(f"{count} not reached: {joined_ids(unreached)}", "not_reached")
     return code
 
 
-def _results(
-    api: "API", ids: list[str], act: Callable[["API", str], Result]
-) -> Iterator[tuple[str, Result | CommandError]]:
-    """Yield each workload with its result or error, in the order of the ids."""
-    if len(ids) == 1:
-        yield ids[0], act(api, ids[0])
-        return
-    import queue  # noqa: PLC0415 (only for several)
-    import threading  # noqa: PLC0415
+class _Batch:
+    """Acts on workloads, up to a failure after which no more are begun."""
 
-    results: dict[str, queue.SimpleQueue[Any]] = {each: queue.SimpleQueue() for each in ids}
-    waiting: queue.SimpleQueue[str | None] = queue.SimpleQueue()
-    threads = min(MAX_CONCURRENT, len(ids))
-    for each in (*ids, *(None for _ in range(threads))):  # None ends a thread
-        waiting.put(each)
+    def __init__(
+        self,
+        api: "API",
+        act: Callable[["API", str], Result],
+        final: Container[str] | None,
+    ) -> None:
+        """Create a batch; `final` has the codes of such failures, None if all are."""
+        self._api = api
+        self._act = act
+        self._final = final
+        self._is_over = False
 
-    def work(own: "API") -> None:
-        with own:
-            for workload_id in iter(waiting.get, None):
-                try:
-                    results[workload_id].put(act(own, workload_id))
-                except BaseException as error:  # noqa: BLE001 (it is raised in the main thread)
-                    results[workload_id].put(error)
+    def __call__(self, ids: list[str]) -> Iterator[tuple[str, Result | CommandError | None]]:
+        """Yield each workload with its result or error, or None if it was not begun, in order."""
+        if len(ids) == 1:
+            yield ids[0], self._result(self._api, ids[0])
+            return
+        import queue  # noqa: PLC0415 (only for several)
+        import threading  # noqa: PLC0415
 
-    for _ in range(threads):
-        threading.Thread(target=work, args=(api.clone(),), daemon=True).start()
-    for workload_id in ids:
-        result = results[workload_id].get()
-        if isinstance(result, BaseException) and not isinstance(result, CommandError):
-            raise result
-        yield workload_id, result
+        results: dict[str, queue.SimpleQueue[Any]] = {each: queue.SimpleQueue() for each in ids}
+        waiting: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+        threads = min(MAX_CONCURRENT, len(ids))
+        for each in (*ids, *(None for _ in range(threads))):  # None ends a thread
+            waiting.put(each)
+
+        def work(own: "API") -> None:
+            with own:
+                for workload_id in iter(waiting.get, None):
+                    try:
+                        results[workload_id].put(self._result(own, workload_id))
+                    except BaseException as error:  # noqa: BLE001 (it is raised in the main thread)
+                        results[workload_id].put(error)
+
+        for _ in range(threads):
+            threading.Thread(target=work, args=(self._api.clone(),), daemon=True).start()
+        for workload_id in ids:
+            result = results[workload_id].get()
+            if isinstance(result, BaseException) and not isinstance(result, CommandError):
+                raise result
+            yield workload_id, result
+
+    def _result(self, own: "API", workload_id: str) -> Result | CommandError | None:
+        if self._is_over:
+            return None
+        try:
+            return self._act(own, workload_id)
+        except CommandError as error:
+            if self._final is None or error.code in self._final:
+                self._is_over = True
+            return error
 
 
 def confirm(question: str, option: str) -> None:
