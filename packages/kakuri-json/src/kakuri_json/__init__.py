@@ -1,6 +1,6 @@
 """RFC 8259 JSON: a strict parser and serializer, and codecs compiled from dataclasses.
 
-A name is imported when it is first used, so that a program pays only for what it uses.
+Names are imported on first use, so that a program only loads the modules it needs.
 """
 
 from importlib import import_module

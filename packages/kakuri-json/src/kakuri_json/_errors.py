@@ -37,7 +37,7 @@ NO_LOCATION = Location()
 
 
 class _LocatedError(JSONError):
-    """An error with a position, which is shown below the message with a caret."""
+    """An error with a position, which the message shows with a caret."""
 
     def __init__(self, message: str, location: Location) -> None:
         super().__init__(message)
@@ -61,11 +61,11 @@ class JSONSyntaxError(_LocatedError):
     """The text is not valid JSON.
 
     Attributes:
-        position: Index of the first wrong byte (of bytes) or character (of str).
+        position: Index of the first invalid byte (for bytes) or character (for a str).
         line: Line of that character, from 1.
-        column: Its number in the line, from 1, counted in characters.
-        expected: What the grammar requires there.
-        got: What the document has instead.
+        column: Column of that character, from 1, counted in characters.
+        expected: What the grammar requires at the position.
+        got: What the document has there instead.
         excerpt: A part of the line.
     """
 
@@ -102,14 +102,14 @@ class LimitError(_LocatedError):
 
 
 class Fault(NamedTuple):
-    """One reason why a document is not what the type requires.
+    """One reason why a document does not match the type.
 
     Attributes:
         path: Path from the root, like `$.workload.memory_mb` or `$.items[3]`.
         message: What was expected, and what the document has instead.
-        line: Line where the value begins, from 1; for a missing field, where its object begins.
-            None if the value did not come from a text.
-        column: Number of the character in that line, from 1.
+        line: Line in which the value begins, from 1; for a missing field, in which its object
+            begins. None if the value was not parsed from text.
+        column: Column in that line, from 1.
     """
 
     path: str
@@ -123,10 +123,10 @@ class Fault(NamedTuple):
 
 
 class ValidationError(JSONError):
-    """A document or value is not what the type requires.
+    """A document or value does not match the type.
 
     Attributes:
-        faults: Every fault in the order of the document, at most 100.
+        faults: Every fault, in document order, up to 100.
     """
 
     def __init__(self, faults: tuple[Fault, ...]) -> None:

@@ -1,4 +1,4 @@
-"""What a document may cost before it is rejected, each limit with its reason."""
+"""Limits on the cost of a document, each with its reason."""
 
 from collections.abc import Iterable
 from typing import NamedTuple, Self
@@ -6,8 +6,8 @@ from typing import NamedTuple, Self
 from kakuri_json._errors import NO_LOCATION, LimitError, Location
 
 
-# Not a dataclass: `loads` and `dumps` are imported without dataclasses, whose import takes longer
-# than theirs. A subclass checks the values, because a NamedTuple may not define `__new__` itself.
+# Not a dataclass, because importing dataclasses would take longer than importing `loads` and
+# `dumps`. A subclass checks the values, because a NamedTuple may not define `__new__` itself.
 class _Fields(NamedTuple):
     max_depth: int
     max_digits: int
@@ -16,16 +16,16 @@ class _Fields(NamedTuple):
 
 
 class Limits(_Fields):
-    """Bounds on a document, the same ones for decoding and encoding.
+    """Bounds on a document, which apply to decoding and encoding.
 
     Attributes:
         max_depth: Levels of nested arrays and objects. Real documents stay below 50. The parser
-            could go deeper without recursion, but programs that walk the result often recurse.
-        max_digits: Characters of a number. Converting digits takes quadratic time; this is the
-            default of CPython (CVE-2020-10735).
-        max_length: Bytes of a document (characters of a str). Values take up to twenty times the
+            does not recurse and could go deeper, but programs that walk the result often recurse.
+        max_digits: Characters of a number. Converting digits takes quadratic time. The default is
+            that of CPython (CVE-2020-10735).
+        max_length: Bytes of a document (characters of a str). Values can take twenty times the
             memory of their text; use IncrementalParser for longer documents.
-        max_keys: Members of an object, whose keys are held to reject duplicates.
+        max_keys: Members of an object, because all keys are held to detect duplicates.
 
     Raises:
         TypeError: A limit is not an integer.
@@ -41,7 +41,7 @@ class Limits(_Fields):
         max_length: int = 64 * 2**20,
         max_keys: int = 100_000,
     ) -> Self:
-        """Create limits; each one has a default."""
+        """Create limits; unset ones have their default."""
         limits = super().__new__(cls, max_depth, max_digits, max_length, max_keys)
         for name, value in zip(cls._fields, limits, strict=True):
             check_count(value, name)
@@ -63,8 +63,8 @@ def check_count(value: object, name: str) -> None:
 DEFAULT_LIMITS = Limits()
 
 MAX_FAULTS = 100
-"""Faults that one ValidationError has. The peer decides how many there are, and a reader of the
-message needs no more."""
+"""Maximum number of faults in a ValidationError. The peer decides how many there are, and no reader
+needs more."""
 
 _UNITS = {
     "max_depth": "levels of nesting",

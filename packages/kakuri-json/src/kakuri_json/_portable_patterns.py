@@ -1,22 +1,22 @@
-r"""Rewrites Python's regular expressions for JSON Schema, which has those of ECMA-262.
+r"""Translates Python's regular expressions to those of JSON Schema (ECMA-262).
 
-Most expressions mean the same in both. These do not: `\Z`, `$` (which also matches before a final
-line feed), `\0`, `.` (which excludes fewer characters), `\s`, inline flags, named groups. The
-expression is parsed by Python and printed in the common subset, which Python, browsers and Rust's
-regex crate read alike.
+Most expressions mean the same in both dialects. Exceptions are `\Z`, `$` (in Python, it also
+matches before a final line feed), `\0`, `.` (in Python, it excludes fewer characters), `\s`, inline
+flags and named groups. Python parses the expression, and this module prints it in a subset that
+Python, browsers and Rust's regex crate interpret alike.
 """
 
 import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-# The standard library has no public form of a parsed expression.
+# The standard library has no public API for parsed expressions.
 _parser: Any = re._parser  # type: ignore[attr-defined]  # noqa: SLF001
 
 _SYNTAX = frozenset("^$\\.*+?()[]{}|")
 _CLASS_SYNTAX = frozenset("^\\[]-")
 _SPACES = r"\t-\r\u001c-\u0020\u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
-r"""What `\s` matches in Python; other languages differ from it and from each other."""
+r"""The characters that `\s` matches in Python; other languages differ, also from each other."""
 
 _CATEGORIES = {
     "CATEGORY_DIGIT": r"\d",  # of ASCII alone outside of Python
@@ -37,7 +37,7 @@ _PLACES = {
 _ASSERTIONS = {("ASSERT", 1): "?=", ("ASSERT", -1): "?<=",
                ("ASSERT_NOT", 1): "?!", ("ASSERT_NOT", -1): "?<!"}  # fmt: skip
 _SINGLE = frozenset({"LITERAL", "NOT_LITERAL", "ANY", "IN"})
-"""What a quantifier can follow without a group."""
+"""The nodes that a quantifier can follow without a group."""
 
 
 class _NotPortable(Exception):
@@ -45,15 +45,16 @@ class _NotPortable(Exception):
 
 
 def portable(pattern: str) -> str | None:
-    r"""Return an expression of ECMA-262 that finds the texts that `pattern` matches as a whole.
+    r"""Return an ECMA-262 expression that matches the strings that `pattern` fully matches.
 
-    `\d` and `\w` stay as they are, and mean ASCII in ECMA-262.
+    `\d` and `\w` are kept, although they are limited to ASCII in ECMA-262.
 
     Args:
-        pattern: A valid expression of Python, without flags other than inline ones.
+        pattern: A valid Python expression; its only flags may be inline flags.
 
     Returns:
-        The expression with anchors; None if it needs what ECMA-262 lacks, such as an atomic group.
+        The expression with anchors; None if it uses a feature that ECMA-262 lacks, such as an
+        atomic group.
     """
     parsed = _parser.parse(pattern)
     try:
@@ -132,7 +133,7 @@ def _ranges(first: int, last: int, flags: int) -> Iterator[str]:
 
 
 def _cases(point: int, flags: int) -> list[str]:
-    """Return a character for a class, in both cases if the expression ignores case."""
+    """Return a character for a class, in upper and lower case if the expression ignores case."""
     if not flags & re.IGNORECASE:
         return [_character(point)]
     _check_case(point)
@@ -140,7 +141,7 @@ def _cases(point: int, flags: int) -> list[str]:
 
 
 def _check_case(point: int) -> None:
-    """Raise _NotPortable for a character that has more case variants than two."""
+    """Raise _NotPortable for a character with more than two case variants."""
     if point >= 0x80:
         raise _NotPortable
 

@@ -48,11 +48,11 @@ _SIZES = {"string": "Length", "array": "Items", "object": "Properties"}
 
 
 def schema(type: "TypeForm[Any]") -> dict[str, Any]:  # noqa: A002
-    """Return the JSON Schema of what `decode` accepts for a type.
+    """Return the JSON Schema of the documents that `decode` accepts for a type.
 
-    Each class is described once, under `$defs`. A condition that JSON Schema cannot express (a
-    predicate, the length of bytes, some regular expressions) is omitted. Descriptions come from
-    the docstrings of classes: the first paragraph, and the sections `Attributes`.
+    Each class is described once, under `$defs`. Conditions that JSON Schema cannot express (a
+    predicate, the length of bytes, some regular expressions) are omitted. Descriptions come from
+    the docstrings of classes: the first paragraph, and the section `Attributes`.
 
     Args:
         type: The type, as for `decode`.
@@ -71,7 +71,7 @@ def schema(type: "TypeForm[Any]") -> dict[str, Any]:  # noqa: A002
 
 
 class Schemas:
-    """The JSON Schemas of several types, for a document that describes each class in one place.
+    """The JSON Schemas of several types that share definitions, as in an OpenAPI document.
 
         schemas = Schemas("#/components/schemas/")
         body = schemas.decoded(Order)
@@ -79,15 +79,15 @@ class Schemas:
         document["components"] = {"schemas": schemas.definitions}
 
     Attributes:
-        definitions: The schema of each class, by its name. If classes have the same name, or a
-            class is both decoded and encoded, numbers follow the name.
+        definitions: The schema of each class, by name. If two classes have the same name, or a
+            class is both decoded and encoded, a number is appended to the name.
     """
 
     def __init__(self, prefix: str = "#/$defs/") -> None:
         """Create an empty collection.
 
         Args:
-            prefix: The place of the definitions in the document, with which references begin.
+            prefix: The beginning of references: the location of the definitions in the document.
 
         Raises:
             TypeError: The prefix is not a str.
@@ -100,7 +100,7 @@ class Schemas:
         self._encoded = _Describer(self, is_encoded=True)
 
     def decoded(self, type: "TypeForm[Any]") -> dict[str, Any]:  # noqa: A002
-        """Return the schema of what `decode` accepts for a type.
+        """Return the schema of the documents that `decode` accepts for a type.
 
         Raises:
             UnsupportedTypeError: The type has no JSON form.
@@ -108,10 +108,10 @@ class Schemas:
         return self._decoded.describe(shape_of(type))
 
     def encoded(self, type: "TypeForm[Any]") -> dict[str, Any]:  # noqa: A002
-        """Return the schema of what `encode` writes for a type.
+        """Return the schema of the documents that `encode` writes for a type.
 
-        Fields that are always written are required, null is left out where it is not written, and
-        unknown fields are allowed, because a later version may write more.
+        Fields that are always written are required, null is left out where it is never written, and
+        unknown fields are allowed, because a later version may write more fields.
 
         Raises:
             UnsupportedTypeError: The type has no JSON form.
@@ -119,7 +119,7 @@ class Schemas:
         return self._encoded.describe(shape_of(type))
 
     def _add(self, record: Record) -> tuple[str, dict[str, Any]]:
-        """Return the reference to a new definition, and its schema to complete."""
+        """Add a definition; return the reference to it, and its schema, which is still empty."""
         name = base = record.cls.__name__
         number = 1
         while name in self.definitions:
@@ -223,7 +223,7 @@ def _without_null(shape: Shape) -> Shape:
 
 
 def _accepts(shape: Shape, default: Any) -> bool:
-    """Return whether documents may contain a default; some stand only for an absent field."""
+    """Return whether documents may contain a default; some defaults only mean an absent field."""
     if default is None:
         return shape == Anything() or (isinstance(shape, Union) and Scalar("null") in shape.members)
     if isinstance(shape, Constrained):
@@ -234,7 +234,7 @@ def _accepts(shape: Shape, default: Any) -> bool:
 def _constrain(
     described: dict[str, Any], constraints: tuple[Constraint, ...], *, of_text: bool
 ) -> dict[str, Any]:
-    """Add constraints to a schema; of_text: they apply to the value that a text represents."""
+    """Add constraints to a schema; with `of_text`, they apply to what a string encodes."""
     for constraint in constraints:
         keywords: dict[str, Any] = {}
         for name, keyword in _BOUNDS.items():

@@ -1,5 +1,5 @@
-"""Documents and parsed values to checked instances of types.
+"""Decodes documents and parsed values into validated instances of types.
 
-The package has an underscore because Python would bind a public submodule `kakuri_json.decode` to
-the name of the function `kakuri_json.decode` as soon as the submodule is imported.
+The package name has an underscore because importing a submodule `kakuri_json.decode` would replace
+the function `kakuri_json.decode`.
 """

@@ -33,12 +33,13 @@ from kakuri_json._types.shapes import (
 )
 
 MAX_LEARNED = 4
-"""Layouts that a codec learns besides the usual one. The peer controls the layout, and each one
-costs a compilation, and an attempt for each document."""
+"""Layouts that a codec learns in addition to the usual one. The peer controls the layout, and each
+one costs a compilation, and then an attempt for every document."""
 _MAX_PARSED = 32
-"""Documents that are parsed a second time for their layout, whether or not it is new."""
+"""Documents that are parsed a second time to determine their layout, whether or not it is new."""
 _LARGE = 2**14
-"""Characters from which a document is neither tried with every layout nor parsed for its own."""
+"""Length in characters from which a document is only tried with the last layout, and its own layout
+is not learned."""
 _lock = threading.Lock()
 _MISSING = object()
 
@@ -50,9 +51,10 @@ class Codec:
         shape: The shape of the type.
         annotation: The type.
         key: Equal for equal types: see `_type_key`.
-        first: Decodes a document in the layout of the last one: returns a value or NO_MATCH, or
-            raises ValueError for a document that the general path has to explain.
-        accepted: The limits that `is_within` accepted last: a program uses the same ones each time.
+        first: Decodes a document in the layout of the last one. Returns a value or NO_MATCH, or
+            raises ValueError if the general path has to report the error.
+        accepted: The limits that `is_within` accepted last, because most programs always use the
+            same.
     """
 
     __slots__ = (
@@ -76,8 +78,9 @@ class Codec:
     def read(self, text: str, *, tried: bool = False) -> Any:
         """Return the value of a document in a known layout, or NO_MATCH.
 
-        A large document is tried only with the layout of the last one: the general path reads it
-        in runs, nearly as fast, and an invalid one must not cost an attempt for each layout.
+        A large document is only tried with the layout of the last one: the general path reads it in
+        runs, which is nearly as fast, and an invalid document must not cost an attempt for each
+        layout.
 
         Args:
             text: The document.
@@ -94,7 +97,7 @@ class Codec:
                 continue
             try:
                 value = reader(text)
-            except ValueError:  # a class or a format rejects it; the general path says why
+            except ValueError:  # a class or a format rejects it; the general path reports why
                 continue
             if value is not NO_MATCH:
                 self.first = reader  # the next document probably has the same layout
@@ -102,9 +105,10 @@ class Codec:
         return NO_MATCH
 
     def is_within(self, limits: Limits) -> bool:
-        """Return whether everything that the expressions accept is within the limits.
+        """Return whether every document that the expressions accept is within the limits.
 
-        They are compiled for the default limits, and accept nothing nested deeper than the type.
+        The expressions are compiled for the default limits, and accept nothing nested deeper than
+        the type.
         """
         if limits is self.accepted:
             return True
@@ -137,7 +141,7 @@ class Codec:
             self.learn_value(text, parse(text, DEFAULT_LIMITS, last_key_wins=False))
 
     def learn_value(self, text: str, value: Any) -> None:
-        """Add the layout of a document whose value is known."""
+        """Add the layout of a document whose value has been decoded."""
         if self._readers and len(self._known) <= MAX_LEARNED:
             self._add(layout_of(self.shape, text, value))
 
@@ -146,7 +150,7 @@ class Codec:
             if layout in self._known or len(self._known) > MAX_LEARNED:
                 return  # another thread may have added it
             self._known.add(layout)
-            # Only the general path reads a shape that is not regular, or needs too much stack.
+            # Only the general path can read a shape that is not regular or needs too much stack.
             with contextlib.suppress(NotRegular, RecursionError):
                 self._readers = [*self._readers, compile_decoder(self.shape, layout)]
 
@@ -194,13 +198,13 @@ class UnionCodec(Codec):
 _References: TypeAlias = dict[Any, Callable[[], Codec | None]]
 
 BY_IDENTITY: _References = {}
-"""References to codecs by the identity of their type: hashing a union takes longer than decoding a
-message. A codec keeps its type alive, so the identity is valid while the codec exists."""
+"""Weak references to codecs by the id() of their type, because hashing a union takes longer than
+decoding a message. A codec keeps its type alive, so the id is valid while the codec exists."""
 _BY_KEY: _References = {}
-"""References by the hash of the type's key, for types that are equal but not identical. Only the
-codec has the key: it may refer to a class, which this table would keep alive."""
+"""Weak references by the hash of the type's key, for types that are equal but not identical. The
+key itself may refer to a class, which this table would keep alive, so only the codec has it."""
 _shared: dict[int, Codec] = {}
-"""Codecs of types without a class of the program, like `list[int]`."""
+"""Codecs of types that contain no class of the program, such as `list[int]`."""
 _MAX_SHARED = 1024
 _MAX_OF_A_CLASS = 256
 
@@ -208,7 +212,7 @@ _MAX_OF_A_CLASS = 256
 def codec_of(annotation: Any) -> Codec:
     """Return the codec of a type, the same one each time.
 
-    It is kept as long as a class in the type exists.
+    The codec is kept as long as a class in the type exists.
 
     Raises:
         UnsupportedTypeError: The type has no codec.
@@ -252,8 +256,8 @@ def _refer(references: _References, key: Any, codec: Codec) -> None:
 def _owner(shape: Shape) -> type[Any] | None:
     """Return a class of the program that a type contains, or None.
 
-    If there are several, prefer one that was created at run time: a codec that is stored on another
-    class would keep it alive.
+    If there are several, prefer one that was created at run time: storing the codec on another
+    class would keep that one alive.
     """
     found = list(_classes(shape))
     return next((cls for cls in found if not _is_importable(cls)), found[0] if found else None)

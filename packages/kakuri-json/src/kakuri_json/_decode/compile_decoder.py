@@ -1,10 +1,11 @@
-"""Compiles a shape and a layout into one regular expression and the code that reads its groups.
+"""Compiles a shape and a layout into a regular expression and the code that reads its groups.
 
 Runs of characters are possessive, loops are atomic, and alternatives begin differently, so a near
 miss costs at most one pass over the document. Groups are never repeated possessively: CPython
 before 3.11.5 does not return to where a failed attempt began (gh-100061, gh-106052). The expression
-may reject a valid document, which the general path then decodes, but what it accepts is valid and
-complete: bounded numbers, strings without forbidden characters, every field at most once.
+may reject a valid document, which the general path then decodes. But every document that it accepts
+is valid and complete: numbers are bounded, strings have no forbidden characters, and no field
+occurs twice.
 """
 
 import re
@@ -38,16 +39,16 @@ from kakuri_json._types.shapes import (
 )
 
 _MAX_PATTERN = 100_000
-"""Maximum length of a record's regular expression, in characters. It contains a copy of a nested
-class's expression for each field of that class."""
+"""Maximum length of a record's regular expression, in characters. The expression of a nested class
+is repeated for each field of that class."""
 NO_MATCH = object()
-"""What a decoder returns for a document that its expression does not accept."""
+"""The result of a decoder for a document that its expression does not accept."""
 
 
 def compile_decoder(shape: Shape, layout: Layout) -> Callable[[str], Any]:
-    """Return a function that decodes a document of a shape in one layout, or returns NO_MATCH.
+    """Return a function that decodes documents of a shape in one layout, or returns NO_MATCH.
 
-    The function may raise ValueError for a document that the general path has to explain.
+    The function may raise ValueError, and the general path then reports the error.
 
     Raises:
         NotRegular: No expression can read the shape.
@@ -143,7 +144,7 @@ class Compiler(ScalarCompiler):
         if len(pattern) > _MAX_PATTERN:
             raise NotRegular
         if shape is self._whole:
-            # The whole document is constructed without a function call.
+            # Construct the value of the whole document without a function call.
             statements = construction(shape, ordered, self.constants)
             brief_statements = construction(shape, brief_ordered, self.constants)
             brief = Part("", "", brief_conditions, brief_statements)

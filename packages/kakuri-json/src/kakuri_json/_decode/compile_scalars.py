@@ -13,19 +13,19 @@ from kakuri_json._syntax.strings import quote, unescape
 from kakuri_json._types.formats import READERS
 from kakuri_json._types.shapes import Choice, Constraint, Scalar, Shape, Text
 
-# Opens a captured group. No other part of an expression has this character, so that the same
-# expression can be compiled without groups.
+# Stands for the beginning of a captured group. No other part of an expression contains this
+# character, so that the same expression can also be compiled without groups.
 CAPTURE = "\x01"
-# Numbers have a bounded length here, so that no double overflows. A lookahead instead of an
-# alternative leaves nothing to backtrack to.
+# The length of numbers is bounded here, so that no double overflows. A lookahead, unlike an
+# alternative, leaves nothing to backtrack to.
 _INTEGER = "-?+(?!0[0-9])[0-9]{1,18}+"
 _NATURAL = "(?!0[0-9])[0-9]{1,18}+"
 _POSITIVE = "[1-9][0-9]{0,17}+"
 # An integer has no negative zero, so -0 is left to the general path.
 _NUMBER = rf"(?!-0(?![.eE])){_INTEGER}(?:\.[0-9]{{1,30}}+|)(?:[eE][-+]?+[0-9]{{1,2}}+|)"
 MAX_REPEATS = 4095
-"""Items after the first one, or escapes, that one loop matches. The matcher keeps about 100 bytes
-for each until the loop ends."""
+"""Items after the first one, or escapes, that one loop matches. `re` keeps about 100 bytes for each
+until the loop ends."""
 _MANY_GROUPS = 4
 _GROUP = re.compile(r"\bg([0-9]+)\b")
 _ESCAPED = rf"{PLAIN}(?>(?:{ESCAPE}{PLAIN}){{0,{MAX_REPEATS}}})"
@@ -44,7 +44,7 @@ class Part:
         code: The Python expression for its value.
         conditions: Python expressions that must be true for the value to be valid.
         statements: Statements that return the value, if `code` is not enough.
-        brief: The part for documents without any optional member; None if it is this part.
+        brief: The part for documents without any optional member; None if this part serves both.
     """
 
     pattern: str
@@ -59,7 +59,7 @@ class Part:
         return self.statements or [f"return {self.code}"]
 
     def unless(self, absent: str, otherwise: str) -> "Part":
-        """Return the part with another value for documents that do not have it."""
+        """Return the part with another value for documents that lack it."""
         conditions = [f"({absent} or {' and '.join(self.conditions)})"] if self.conditions else []
         return Part(self.pattern, f"({otherwise} if {absent} else {self.code})", conditions)
 
@@ -86,7 +86,7 @@ class ScalarCompiler:
         return [f"{names}= m.groups()"] if names else []
 
     def brief_reading(self, brief: Part) -> list[str]:
-        """Return statements that read a document without optional members, if that is worth it.
+        """Return statements that read a document without optional members, if that is faster.
 
         Args:
             brief: The part for such documents.

@@ -1,11 +1,11 @@
 """Constructs instances of records from the values of their fields.
 
-A frozen dataclass is the best kind of message, and the slowest to construct: its `__init__` calls
-`object.__setattr__` for each field. If `__init__` is the generated one and does nothing else, the
-instance is created from a twin: an empty class of the same layout whose fields are set by plain
-assignment, which the interpreter specializes. Then its `__class__` is set.
+A frozen dataclass is the best kind of message, but the slowest to construct: its `__init__` calls
+`object.__setattr__` for each field. If `__init__` was generated and does nothing else, the instance
+is created as an instance of a twin: an empty class with the same memory layout, whose fields are
+set by plain assignment, which the interpreter specializes. Then its `__class__` is changed.
 
-This is unusual, so it has to pay. Decoding a message of five fields takes (CPython 3.11.7):
+The trick is worth it. Decoding a message of five fields takes (CPython 3.11.7):
 
 | constructed by            | with slots | without slots |
 | ------------------------- | ---------: | ------------: |
@@ -24,12 +24,12 @@ from kakuri_json._types.shapes import Record
 
 MAX_COLLISIONS = 100
 """Maximum number of items of a set, or of keys, whose hash equals that of an earlier one. A peer
-can choose numbers or UUIDs with equal hashes, and inserting them takes quadratic time."""
+can choose numbers or UUIDs with equal hashes, which take quadratic time to insert."""
 COLLISIONS = f"expected at most {MAX_COLLISIONS} repeated hashes, got more"
 
 
 def build_set(build: type[Any], items: list[Any]) -> Any:
-    """Return the set of the items; None if it can't be created: see `set_fault`."""
+    """Return a set of the items; None if it can't be created (see `set_fault`)."""
     hashes = _hashes(items)
     if hashes is None or len(items) - len(hashes) > MAX_COLLISIONS:
         return None
@@ -100,14 +100,14 @@ def _assignments(names: list[str], values: list[str]) -> list[str]:
 
 
 def _inherits(cls: type[Any], name: str) -> bool:
-    """Return whether a method of the class is that of object."""
+    """Return whether the class inherits a method from object."""
     method: Any = getattr(cls, name)
     return method is getattr(object, name)
 
 
 def _twin(cls: type[Any]) -> type[Any] | None:
-    """Return an empty class of the same layout (see above); None if there can be none."""
-    # A class with bases has none: the twin would appear among the subclasses of the base.
+    """Return an empty class with the same memory layout (see above); None if that is impossible."""
+    # A class with bases gets no twin, which would appear among the subclasses of the base.
     if cls.__bases__ != (object,):
         return None
     slots = cls.__dict__.get("__slots__")

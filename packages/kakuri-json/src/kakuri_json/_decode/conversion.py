@@ -1,7 +1,7 @@
 """The state of one conversion: the cursor over its values, and the faults found so far.
 
-A cursor returns one value after the other in the order of the document, so that a conversion need
-not know whether they come from a text or are already parsed.
+A cursor returns one value after the other, in the order of the document, so that a conversion works
+the same for text and for values that are already parsed.
 """
 
 from collections.abc import Iterator
@@ -12,7 +12,8 @@ from kakuri_json._types.describe import describe, shorten
 from kakuri_json._types.shapes import Mapping, Shape
 
 Path: TypeAlias = tuple[Any, ...]
-"""A linked list, so that deep paths need no copies: empty, or the outer path and a step."""
+"""A path as a linked list, so that deep paths need no copies: empty, or the outer path and a
+step."""
 
 INVALID = object()
 """The result of converting a value that has a fault."""
@@ -27,7 +28,7 @@ class LocatedFault(NamedTuple):
 
 
 class TooManyFaults(Exception):
-    """There are MAX_FAULTS faults, so the rest of the document is not read."""
+    """Raised after MAX_FAULTS faults; the rest of the document is not read."""
 
 
 class Cursor(Protocol):
@@ -35,22 +36,22 @@ class Cursor(Protocol):
 
     @property
     def position(self) -> int | None:
-        """Position of the current value in the text; None without a text."""
+        """Position of the current value in the text; None for parsed values."""
 
     def begin(self) -> Any:
-        """Begin the current value: return a scalar, or some dict or list for a container."""
+        """Begin the current value: return a scalar, or any dict or list in place of a container."""
 
     def whole(self, value: Any) -> Any:
-        """Return the complete value for which begin() returned `value`, with everything inside."""
+        """Return the complete value, with nested values, for which begin() returned `value`."""
 
     def skip(self, value: Any) -> None:
         """Move past the value for which begin() returned `value`."""
 
     def abandon(self, start: int | None, value: Any) -> None:
-        """Move past a container that was entered, from any position inside it."""
+        """Move past a container from any position inside it."""
 
     def count(self, value: Any) -> int | None:
-        """Return the number of items of a container; None if it is not known before its end."""
+        """Return the number of items of a container; None if it is only known at its end."""
 
     def items(self, value: Any) -> Iterator[None]:
         """Iterate over the items of an array; each must be read before the next step."""
@@ -58,21 +59,21 @@ class Cursor(Protocol):
     def members(self, value: Any, shape: Mapping | None = None) -> Iterator[Any]:
         """Iterate over the keys of an object; each value must be read before the next step.
 
-        With a shape, the iterator may also yield lists of pairs: members that were read at once.
+        Given a shape, the iterator may also yield lists of pairs: members that were read together.
         """
 
     def read_run(self, item: Shape) -> tuple[list[Any], bool]:
-        """Read a run of items at once, as long as possible; it may be empty.
+        """Read the longest possible run of items together; it may be empty.
 
         Returns:
-            The items, and whether the cursor is at another one.
+            The items, and whether the cursor is now at another item.
         """
 
     def find(self, value: Any, key: str, missing: Any) -> tuple[Any, int | None]:
         """Return the value of a key and its position, without entering the object."""
 
     def learn(self, item: Shape, start: int | None) -> None:
-        """Learn the layout of the item that began at a position and ends here."""
+        """Learn the layout of the item that began at a position and ends at the current one."""
 
 
 class ValueCursor:
@@ -145,10 +146,10 @@ class Conversion:
         """Add a fault.
 
         Returns:
-            INVALID, which the caller returns as the value.
+            INVALID, for the caller to return as the value.
 
         Raises:
-            TooManyFaults: This is the last fault that is reported.
+            TooManyFaults: The limit on reported faults is reached.
         """
         self.faults.append(LocatedFault(path, message, position))
         if len(self.faults) == MAX_FAULTS:
@@ -156,7 +157,7 @@ class Conversion:
         return INVALID
 
     def mismatch(self, path: Path, shape: Shape, value: Any, position: int | None) -> object:
-        """Add the fault that a value does not have the shape, and move past the value."""
+        """Add a fault for a value that does not match the shape, and move past the value."""
         self.fault(path, f"expected {describe(shape)}, got {shorten(value)}", position)
         self.cursor.skip(value)
         return INVALID

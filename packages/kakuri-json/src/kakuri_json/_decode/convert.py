@@ -1,7 +1,7 @@
-"""Converts the values of a cursor to the shapes of a type, and collects every fault.
+"""Converts the values of a cursor to the shapes of a type, and collects all faults.
 
 Each open container is a generator that yields the shapes of its items. The generators are kept in a
-list, so a type that contains itself may be as deep as `max_depth` allows, whatever the size of the
+list, so a recursive type can be as deep as `max_depth` allows, regardless of the size of the
 interpreter's stack.
 """
 
@@ -26,7 +26,8 @@ from kakuri_json._types.shapes import (
 )
 
 _MAX_SUGGESTIONS = 10
-"""Faults up to which a message suggests a known name: the search takes time."""
+"""Number of faults after which messages no longer suggest a known name, because the search takes
+time."""
 
 Steps: TypeAlias = Generator[tuple[Shape, Path], Any, Any]
 
@@ -151,7 +152,7 @@ def _dictionary(
     assert key_converter is not None  # keys are text
     simple = scalar_converter(shape.value)
     result: dict[Any, Any] = {}
-    hashes: set[int] | None = None if is_string(shape.key) else set()  # texts have random hashes
+    hashes: set[int] | None = None if is_string(shape.key) else set()  # str hashes are randomized
     count = in_runs = 0
     for key in cursor.members(value, shape):
         if type(key) is list:  # members that were read at once
@@ -221,7 +222,7 @@ def _union(
         conversion.cursor.skip(value)
         return INVALID
     if kind is dict or kind is list or kind is tuple:
-        # At most one member fits: a union that needs trial and error has no codec.
+        # At most one member matches: a union that would need trial and error has no codec.
         for member in shape.members:
             inner = member.inner if isinstance(member, Constrained) else member
             if isinstance(inner, (Mapping, Record) if kind is dict else (Sequence, FixedTuple)):

@@ -1,4 +1,4 @@
-"""Converts values that contain no others: numbers, texts, enums, and constraints on them."""
+"""Converts scalars (numbers, strings, enums) and checks constraints on values."""
 
 from collections.abc import Callable
 from typing import Any, TypeAlias
@@ -86,7 +86,7 @@ def check_constraints(
     """Return a converted value if its constraints hold, or INVALID."""
     if result is INVALID or len(conversion.faults) > before:
         if len(conversion.faults) == before + 1 and conversion.faults[-1].path is path:
-            # The message of the constraint says more than that of the shape.
+            # The constraint's message is more specific than the shape's.
             message = f"expected {describe(shape)}, got {shorten(value)}"
             conversion.faults[-1] = LocatedFault(path, message, start)
         return INVALID
@@ -104,7 +104,7 @@ def add_unmet(
     path: Path,
     start: int | None,
 ) -> object:
-    """Add the fault that a value does not meet a constraint; the message names no other one."""
+    """Add a fault for a value that does not meet a constraint; the message only names that one."""
     expected = describe(Constrained(shape.inner, (constraint,)))
     return conversion.fault(path, f"expected {expected}, got {shorten(value)}", start)
 

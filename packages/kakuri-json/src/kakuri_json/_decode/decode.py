@@ -1,4 +1,4 @@
-"""Documents and parsed values to checked instances of types."""
+"""Decodes documents and parsed values into validated instances of types."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -23,10 +23,11 @@ T = TypeVar("T")
 Chunks: TypeAlias = Iterable[bytes] | bytes | bytearray | memoryview
 
 MAX_LINE = 2**20
-"""Bytes of a line unless a caller chooses another limit."""
+"""Default limit of a line in bytes."""
 
 _MAX_FAST = 2**20
-"""Bytes of a document that is tried with compiled expressions, far below every limit."""
+"""Maximum size in bytes of a document that is tried with compiled expressions; far below every
+limit."""
 
 
 @overload
@@ -34,12 +35,12 @@ def decode(data: Data, *, limits: Limits | None = None) -> Any: ...
 @overload
 def decode(data: Data, type: "TypeForm[T]", *, limits: Limits | None = None) -> T: ...
 def decode(data: Data, type: Any = object, *, limits: Limits | None = None) -> Any:  # noqa: A002
-    """Parse a document and convert it to a type, checking everything that the type requires.
+    """Parse a document and convert it to a type, validating everything that the type requires.
 
     The first call for a type reads its annotations and compiles a codec, which takes about a
-    millisecond; the codec is kept on the class and freed with it. Documents in the usual layout
-    (fields in their order, no white space) are then read by one regular expression, all others by
-    the general parser, with the same result. Threads may decode at the same time.
+    millisecond. The codec is stored on the class and freed with it. Documents in the usual layout
+    (fields in declaration order, no white space) are then read by a single regular expression, and
+    all others by the general parser, with the same result. Thread-safe.
 
         >>> @dataclass
         ... class Workload:
@@ -55,8 +56,8 @@ def decode(data: Data, type: Any = object, *, limits: Limits | None = None) -> A
 
     Args:
         data: The document; bytes must be UTF-8 without a byte order mark.
-        type: A dataclass, a TypedDict, or any other type of the README's list, such as
-            `list[Workload]` or `A | B`. Without it, any value is accepted, as by `loads`.
+        type: A dataclass, a TypedDict, or any other type that the README lists, such as
+            `list[Workload]` or `A | B`. By default, any value is accepted, as by `loads`.
         limits: Bounds on the document; None for the defaults.
 
     Returns:
@@ -64,10 +65,10 @@ def decode(data: Data, type: Any = object, *, limits: Limits | None = None) -> A
         integers.
 
     Raises:
-        JSONSyntaxError: The document is not valid JSON, with the position.
+        JSONSyntaxError: The document is not valid JSON; has the position.
         LimitError: The document exceeds one of the limits.
-        ValidationError: The document is not what the type requires, with the path and position of
-            every fault, at most 100.
+        ValidationError: The document does not match the type; has the path and position of every
+            fault, up to 100.
         UnsupportedTypeError: The type has no JSON form.
     """
     if data.__class__ is bytes and len(data) <= _MAX_FAST:
@@ -81,7 +82,7 @@ def decode(data: Data, type: Any = object, *, limits: Limits | None = None) -> A
             read = codec.first  # CPython 3.11 loads a slot faster than it looks for a method there
             try:
                 value = read(data.decode())
-            except ValueError:  # not UTF-8, or rejected by a class; the general path explains it
+            except ValueError:  # not UTF-8, or rejected by a class; the general path reports it
                 value = NO_MATCH
             if value is not NO_MATCH:
                 return value
@@ -109,8 +110,8 @@ def decode_slowly(codec: Codec, text: str, limits: Limits) -> Any:
     Raises:
         JSONSyntaxError: The document is not valid JSON; the position counts characters.
         LimitError: The document exceeds a limit; the position counts characters.
-        ValidationError: The document is not what the type requires. After MAX_FAULTS faults the
-            rest of the document is not read, so it may have syntax errors as well.
+        ValidationError: The document does not match the type. After MAX_FAULTS faults, the rest of
+            the document is not read, so it may also have syntax errors.
     """
     runs = len(text) >= LARGE and codec.is_within(limits)
     cursor = TextCursor(text, limits, codec.runs_of if runs else None)
@@ -140,9 +141,9 @@ def _validation_error(faults: list[LocatedFault], text: str | None = None) -> Va
 
 
 def convert(value: object, type: "TypeForm[T]", *, limits: Limits | None = None) -> T:  # noqa: A002
-    """Convert a value that is already parsed to a type, with the checks of `decode`.
+    """Convert a value that is already parsed to a type, with the same checks as `decode`.
 
-    Dates, times and decimals may also be instances of their classes, as in a parsed TOML file.
+    Dates, times and decimals may also be native objects, as in a parsed TOML file.
 
     Args:
         value: None, bool, int, float, str, and lists and dicts of them.
@@ -154,7 +155,7 @@ def convert(value: object, type: "TypeForm[T]", *, limits: Limits | None = None)
 
     Raises:
         LimitError: The value is nested too deeply.
-        ValidationError: The value is not what the type requires.
+        ValidationError: The value does not match the type.
         UnsupportedTypeError: The type has no JSON form.
     """
     limits = limits_or_default(limits)
@@ -166,7 +167,7 @@ def convert(value: object, type: "TypeForm[T]", *, limits: Limits | None = None)
 
 
 _LONGEST_STEP = 100
-"""Characters of a key that a path shows. The peer decides how long it is."""
+"""Characters of a key that a path shows, because the peer decides how long keys are."""
 _NAME = re.compile("[A-Za-z_][A-Za-z0-9_-]*").fullmatch
 
 
@@ -207,8 +208,8 @@ def decode_lines(
 ) -> Iterator[Any]:
     r"""Decode one document from each line.
 
-    A line ends with LF; a CR before it counts as white space. The last line may end without one.
-    An empty line is an error, like any other line without a document. The iterator ends with the
+    A line ends with LF; a CR before it counts as white space. The LF of the last line may be
+    missing. An empty line is an error, because it contains no document. The iterator ends at the
     first error.
 
         >>> chunks = [b'{"id": "wl-1"}\n{"i', b'd": "wl-2"}\n']
@@ -216,19 +217,20 @@ def decode_lines(
         [{'id': 'wl-1'}, {'id': 'wl-2'}]
 
     Args:
-        chunks: The bytes of all lines, or an iterable of chunks of them, cut anywhere: a list, or a
-            file opened in binary mode.
+        chunks: The bytes of all lines, or an iterable of chunks, split anywhere, such as a list or
+            a file opened in binary mode.
         type: The type of each document, as for `decode`.
-        max_line: Bytes of the longest line. At most one line and one chunk are held in memory.
+        max_line: Maximum length of a line in bytes. At most one line and one chunk are held in
+            memory.
         limits: Bounds on each document; None for the defaults.
 
     Yields:
         The value of each line.
 
     Raises:
-        JSONSyntaxError: As in `decode`; `line` is the number of the line in the stream.
-        ValidationError: Likewise.
-        LimitError: Likewise, and if a line is longer than `max_line`.
+        JSONSyntaxError: As in `decode`, with the number of the line in the stream.
+        ValidationError: As in `decode`, with the number of the line in the stream.
+        LimitError: As in `decode`, or a line is longer than `max_line`.
         UnsupportedTypeError: The type has no JSON form.
         TypeError: A chunk is not bytes, or an argument has the wrong type.
     """

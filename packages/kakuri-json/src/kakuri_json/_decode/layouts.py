@@ -1,7 +1,7 @@
 """The layout of a document: the order of its keys, white space, escapes.
 
-The first layout of a type is the usual one: fields as declared, no white space, no escapes. Others
-are learned from documents that the general path decoded.
+The first layout of a type is the usual one: fields in declaration order, no white space, no
+escapes. Other layouts are learned from documents that the general path has decoded.
 """
 
 import re
@@ -29,7 +29,7 @@ class Layout:
     """The layout of the documents of a shape.
 
     Attributes:
-        order: The order of keys (see Order); None for the order of the declaration.
+        order: The order of keys (see Order); None for declaration order.
         spaced: Whether there may be white space between tokens.
         escaped: Whether strings may have escapes.
     """
@@ -48,7 +48,7 @@ def layout_of(shape: Shape, text: str, value: Any) -> Layout:
 
 
 def record_order(record: Record) -> list[str]:
-    """Return the keys of a record as declared, the tag first."""
+    """Return the keys of a record in declaration order, the tag first."""
     tag = [] if record.tag is None else [record.tag]
     return [*tag, *record.by_json_name]
 

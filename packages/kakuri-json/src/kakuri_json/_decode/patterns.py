@@ -1,9 +1,9 @@
-"""Decides which patterns of constraints can be part of a codec's expression.
+"""Decides which patterns of constraints can be embedded in a codec's expression.
 
-A pattern inside the expression needs no second match. It is safe there only if it can match neither
-the quote that ends the string, nor an escape, nor a control character. So only a plain subset is
-embedded: literals, positive classes, groups, alternatives and quantifiers. All other patterns are
-checked after the match. The group is atomic; the general path decodes what that rejects wrongly.
+An embedded pattern needs no second match. It is only safe if it can't match the quote that ends the
+string, an escape, or a control character. So only a plain subset is embedded: literals, positive
+classes, groups, alternatives and quantifiers. All other patterns are checked after the match. The
+embedded group is atomic; if it wrongly rejects a string, the general path decodes the document.
 """
 
 import math
@@ -24,16 +24,16 @@ _TOKEN = re.compile(
 )
 
 _MAX_EMBEDDED = 100
-"""Characters of a pattern beyond which a cache is cheaper than matching each time."""
+"""Length in characters of a pattern above which a cache is cheaper than matching each time."""
 
 _MAX_CACHED = 256
-"""Texts that are cached for a constraint, and characters of the longest of them."""
+"""Maximum number of strings cached for a constraint, and maximum length of each in characters."""
 
 
 def cached(holds: Callable[[str], bool]) -> tuple[set[str], Callable[[str], bool]]:
-    """Return the set of texts that passed a test recently, and a function that applies the test.
+    """Return the set of strings that recently passed a test, and a function that applies the test.
 
-    Names of images, for example, are repeated often, and a lookup is twenty times as fast as a
+    Strings such as names of images are often repeated, and a lookup is twenty times as fast as a
     match. The set is cleared when it is full.
     """
     recent: set[str] = set()
@@ -51,7 +51,7 @@ def cached(holds: Callable[[str], bool]) -> tuple[set[str], Callable[[str], bool
 
 
 def embed(pattern: str) -> str | None:
-    """Return the pattern as an atomic group without captures; None if it cannot be embedded."""
+    """Return the pattern as an atomic group without captures; None if it can't be embedded."""
     if len(pattern) > _MAX_EMBEDDED:
         return None
     parts: list[str] = []
@@ -95,9 +95,9 @@ def embed(pattern: str) -> str | None:
 
 
 def longest_match(embedded: str) -> float:
-    """Return the greatest length of a text that an embedded pattern matches, or infinity."""
-    # For each open group: the longest of its alternatives that ended, the length of the current one
-    # before its last item, and the length of that item.
+    """Return the maximum length of a string that an embedded pattern matches, or infinity."""
+    # For each open group: the length of the longest complete alternative, of the current
+    # alternative without its last item, and of that item.
     groups: list[list[float]] = [[0, 0, 0]]
     for token in _TOKEN.finditer(embedded):
         group = groups[-1]

@@ -1,7 +1,7 @@
-"""Reads runs of items of one shape at once, for documents that no single expression reads.
+"""Reads runs of items of one shape together, in documents that no single expression matches.
 
-A document with one faulty item among thousands is read in runs around it, so that an invalid
-document costs about as much as a valid one.
+If one item among thousands is faulty, the items around it are still read in runs, so that an
+invalid document costs about as much as a valid one.
 """
 
 import re
@@ -19,13 +19,13 @@ from kakuri_json._syntax.parser import parse
 from kakuri_json._types.shapes import Shape
 
 _ANY = Layout(None, spaced=True, escaped=True)
-"""Fields as declared, with any white space and escapes."""
+"""Fields in declaration order, with any white space and escapes."""
 _SHORT = 8
-"""Items of a run that is so short that another layout may match more: the layout without white
-space would read an indented array item by item."""
+"""Length of a run below which another layout may match more: the layout without white space would
+read an indented array item by item."""
 _MAX_LAYOUTS = 4
 _MAX_LEARNED = 8
-"""Items whose layout is determined, whether or not it is new."""
+"""Number of items whose layout is determined, whether or not it is new."""
 
 
 ReadRun: TypeAlias = Callable[[str, int, int], tuple[list[Any], int, bool] | None]
@@ -35,10 +35,11 @@ Find: TypeAlias = Callable[[str, int], Iterator[re.Match[str]]]
 def compile_run(item: Shape, layout: Layout, key: Shape | None = None) -> tuple[ReadRun, Find]:
     """Return a function that reads a run of items, or of members, from a position in a text.
 
-    Its third argument is the position where the run ends at the latest. It returns None if no item
-    in the layout begins there, and otherwise a tuple: the items (pairs for members), the position
-    after them, and whether another item begins there. That is the case if the item matches and is
-    rejected by a condition or a class; otherwise the separator after the last item is there.
+    Its third argument is the position at which the run ends at the latest. It returns None if no
+    item in the layout begins at the position, otherwise a tuple: the items (pairs for members), the
+    position after them, and whether another item begins there. One does if it matches but is
+    rejected by a condition or a class; otherwise, the position is that of the separator after the
+    last item.
 
     Args:
         item: The shape of the items.
@@ -46,13 +47,13 @@ def compile_run(item: Shape, layout: Layout, key: Shape | None = None) -> tuple[
         key: The shape of the keys, for members of an object.
 
     Returns:
-        The function, and another one that finds every item of a run.
+        The function, and another one that iterates over the items of a run.
 
     Raises:
         NotRegular: No expression can read such items.
     """
     compiler = Compiler(layout, [])
-    # Check what follows, because the beginning of a long number is also a number.
+    # Check what follows, because a prefix of a long number is also a number.
     pattern, code, conditions = compiler.loop(item, layout.order, key, MAX_REPEATS, r"(?=[,\]}])")
     compiler.constants["match"] = re.compile(pattern).match
     lines = ["run = match(text, position, most)", "if run is None: return None"]

@@ -1,7 +1,8 @@
-"""Reads and checks many strings at once.
+"""Reads and checks many strings in a batch.
 
-A document may have tens of thousands of strings of a few characters. A call for each of them costs
-more than all of their characters, so they are joined, processed as one text, and split.
+A document can have tens of thousands of strings of a few characters each. A call for each of them
+would cost more than processing their characters, so they are joined, processed as one string, and
+split.
 """
 
 import re
@@ -12,11 +13,11 @@ from kakuri_json._syntax.strings import unescape_all
 from kakuri_json._types.shapes import Constrained, Constraint, Shape
 
 ReadTexts: TypeAlias = Callable[[list[Any]], list[Any] | None]
-"""Reads the bodies of strings, or pairs of them; returns None if one of them is rejected."""
+"""Reads the bodies of strings, or of pairs of strings; returns None if one is rejected."""
 
 
 def reader_of_strings(item: Shape, *, escaped: bool) -> ReadTexts:
-    """Return a function that reads strings of a shape from the texts between their quotes."""
+    """Return a function that reads strings of a shape from their bodies, the text in quotes."""
     are_valid = _shape_check(item)
 
     def read(texts: list[Any]) -> list[Any] | None:
@@ -31,7 +32,7 @@ def reader_of_strings(item: Shape, *, escaped: bool) -> ReadTexts:
 
 
 def reader_of_pairs(key: Shape, value: Shape, *, escaped: bool) -> ReadTexts:
-    """Return a function that reads members from the texts between the quotes of both parts."""
+    """Return a function that reads members from the bodies of their keys and values."""
     are_valid_keys, are_valid_values = _shape_check(key), _shape_check(value)
 
     def read(pairs: list[Any]) -> list[Any] | None:
@@ -52,9 +53,9 @@ def reader_of_pairs(key: Shape, value: Shape, *, escaped: bool) -> ReadTexts:
 
 
 def read_accepted(found: list[Any], read: ReadTexts) -> list[Any]:
-    """Read everything before the first string or pair that is rejected; there must be one.
+    """Read everything before the first rejected string or pair; there must be one.
 
-    Each step reads half of the rest, so all of them together read the whole once more.
+    Each step halves the range, so all steps together read the batch about once more.
     """
     good: list[Any] = []
     low, high = 0, len(found)  # all before `low` are good; one from there to `high` is not

@@ -1,6 +1,6 @@
-"""A cursor over the text of a document: parsing and conversion are one pass.
+"""A cursor over the text of a document, so that parsing and conversion are a single pass.
 
-So each fault has a position, and nothing is read after the last fault that is reported.
+This gives every fault a position, and nothing is read after the last reported fault.
 """
 
 import re
@@ -28,13 +28,15 @@ from kakuri_json._types.shapes import Mapping, Shape, is_string
 _OBJECT: dict[str, Any] = {}
 _ARRAY: list[Any] = []
 LARGE = 2048
-"""Characters of a text from which expressions for many values are worth their compilation."""
+"""Length of a text in characters from which compiling expressions for many values pays off."""
 _MAX_MISSES = 32
-"""Failed attempts to read a run, less the items read in runs, after which no more are made."""
+"""Number of failed attempts to read a run, minus the items read in runs, after which no more
+attempts are made."""
 
 _SHORT_SPAN = 256
-"""Characters of the first run after a rejected item; each further run is twice as long. So the cost
-of finding the next rejected item is in proportion to the items in between."""
+"""Maximum length in characters of the first run after a rejected item; each further run may be
+twice as long. The cost of finding the next rejected item is therefore proportional to the number of
+items in between."""
 
 
 class TextCursor:
@@ -43,8 +45,8 @@ class TextCursor:
     Args:
         text: The document.
         limits: Bounds on the document.
-        runs: Returns the reader of runs for the shapes of an item and a key, or None; without it,
-            every value is read by itself.
+        runs: Returns the reader of runs for the shapes of an item and a key, or None. Without it,
+            values are read one by one.
     """
 
     def __init__(
@@ -90,7 +92,7 @@ class TextCursor:
 
     def skip(self, value: Any) -> None:
         if value is _OBJECT or value is _ARRAY:
-            # The value is not needed: if it may be large, only its grammar is checked.
+            # The value is not needed, so if it may be large, only its grammar is checked.
             is_large = len(self.text) - self._start >= LARGE
             end = skip_value(self.text, self._start) if is_large else -1
             if end < 0:
@@ -147,7 +149,7 @@ class TextCursor:
                     repeated += len(pairs) - (len(hashes) - known)
                 if repeated > MAX_COLLISIONS:
                     # The conversion gets the keys one at a time, and reports the fault before it
-                    # has added them all to a dictionary.
+                    # has added all of them to a dict.
                     shape, pairs, is_at_key, self.position = None, [], True, start
                 else:
                     self._check_keys(keys, pairs, shape, start)
@@ -207,7 +209,7 @@ class TextCursor:
             where = self.position
             member = self.begin()
             if name == key:
-                # `encode` writes the tag first, and the members after it are read later.
+                # `encode` writes the tag first, so the other members can be read later.
                 found = self.whole(member)
                 break
             self.skip(member)
@@ -230,7 +232,7 @@ class TextCursor:
             raise explain_separator(self.text, position, "nothing after the document")
 
     def _enter(self) -> int:
-        """Enter the container that begins here, and return the position of its content."""
+        """Enter the container at the current position, and return the position of its content."""
         if self._depth >= self._limits.max_depth:
             raise limit_error(self.text, self.position, self._limits, "max_depth")
         self._depth += 1
@@ -276,11 +278,11 @@ class TextCursor:
 _SPACE = r"[ \t\n\r]*+"
 _PLAIN = r'[^"\\\x00-\x1f]*+'
 _LEVELS = 4
-"""Levels of nesting that the expression matches; its length doubles with each."""
+"""Levels of nesting that the expression matches; each level doubles its length."""
 
 
 def _many(pattern: str) -> str:
-    """Repeat a pattern; the matcher needs memory for each thousand matches, not for each match."""
+    """Repeat a pattern so that `re` needs memory for each thousand matches, not for each match."""
     return f"(?>(?:(?>(?:{pattern}){{1,1000}}))*)"
 
 

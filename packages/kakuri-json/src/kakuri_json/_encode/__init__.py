@@ -1,1 +1,1 @@
-"""Values to documents."""
+"""Encodes values into documents."""

@@ -1,4 +1,4 @@
-"""The JSON Canonicalization Scheme (RFC 8785): one text for each value, to sign or to compare."""
+"""The JSON Canonicalization Scheme (RFC 8785): one encoding per value, to sign or to compare."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ from kakuri_json._types.describe import shorten
 def canonical(value: object, *, limits: Limits | None = None) -> bytes:
     """Return the canonical form of a value in UTF-8 (RFC 8785).
 
-    Keys are ordered by their UTF-16 code units, and numbers are spelled as ECMAScript spells
+    Keys are sorted by their UTF-16 code units, and numbers are written as ECMAScript writes
     doubles, so that equal values have equal bytes.
 
     Args:
@@ -41,7 +41,7 @@ def _utf16(key: str) -> bytes:
 
 
 def ecmascript_number(value: Any) -> str:
-    """Return a number as ECMAScript spells it (RFC 8785 section 3.2.2.3)."""
+    """Return a number as ECMAScript writes it (RFC 8785 section 3.2.2.3)."""
     try:
         number = float(value)
     except OverflowError:

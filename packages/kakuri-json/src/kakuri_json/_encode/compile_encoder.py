@@ -1,7 +1,7 @@
 """Compiles dataclasses into functions that print them: one f-string each.
 
-The function checks the class of every field, and all texts at once: if the texts together are
-printable and have neither quotes nor backslashes, nothing needs an escape. Otherwise it returns
+The function checks the class of every field, and all strings together: if their concatenation is
+printable and has neither quotes nor backslashes, nothing needs an escape. Otherwise, it returns
 None, and the general printer prints the value.
 """
 
@@ -42,11 +42,11 @@ _FORMATS: dict[str, Encoder] = {
     "uuid": str,
 }
 _LARGE = 10**18
-"""Integers below this have fewer digits than the default limit allows."""
+"""Integers below this bound have fewer digits than the default limit."""
 
 
 _Known: TypeAlias = dict[Record, Encoder | None]
-"""The functions of records that occur several times; None while one is compiled."""
+"""The functions of records that occur more than once; None while a function is being compiled."""
 
 
 class _NotPlain(Exception):
@@ -54,7 +54,7 @@ class _NotPlain(Exception):
 
 
 def compile_encoder(cls: type[Any]) -> Encoder:
-    """Return a function that prints instances of a dataclass, or returns None if it cannot.
+    """Return a function that prints instances of a dataclass, or returns None if it can't.
 
     The function raises ValueError for an integer with too many digits.
     """
@@ -218,7 +218,8 @@ class _Source:
         record = self.record
         tag = None if record.tag is None else f"{quote(record.tag)}:{quote(record.tag_value)}"
         pieces = [] if tag is None else [_literal(tag)]
-        # If the first field may be absent, each field has a comma in front, and one is cut off.
+        # If the first field may be absent, each field has a leading comma, and the first one is
+        # removed.
         cuts_comma = tag is None and bool(record.fields) and record.fields[0].omit_default
         for number, item in enumerate(record.fields):
             pieces.append(self._field(item, f"v{number}", first=not (pieces or cuts_comma)))
@@ -239,7 +240,7 @@ class _Source:
             lines.append(f"text = f'{{{{{''.join(pieces)}}}}}'")
         if self.integers:
             small = " and ".join(f"{-_LARGE} < {name} < {_LARGE}" for name in self.integers)
-            # A short text has no number that is too long.
+            # A short text can't contain a number that is too long.
             lines.append(
                 f"if len(text) > {DEFAULT_LIMITS.max_digits} and not ({small}): return None"
             )
@@ -259,7 +260,7 @@ class _Source:
         return key + self._inline(item.shape, name)
 
     def _conditional(self, item: Field, name: str, key: str) -> str:
-        """Return the name of the text of a field that is omitted if it has its default."""
+        """Return the variable for the text of a field that is omitted if it has its default."""
         part = name.replace("v", "p")
         default_is_none = item.default is None and item.default_factory is None
         absent = f"{name} is None" if default_is_none else self._absent(item, name)
@@ -290,7 +291,7 @@ class _Source:
         return part
 
     def _absent(self, item: Field, name: str) -> str:
-        """Return the fastest condition that a value is its default."""
+        """Return the fastest expression that checks whether a value is its default."""
         if item.default_factory in (list, dict, str, int):
             empty = item.default_factory
             return f"not {name} and {name}.__class__ is {self.constant(empty)}"
@@ -334,6 +335,6 @@ def _plain(shape: Choice) -> bool:
 
 
 def _literal(text: str) -> str:
-    """Return text as a part of an f-string in single quotes."""
+    """Return a str escaped for an f-string in single quotes."""
     escaped = text.replace("\\", r"\\").replace("'", r"\'")
     return escaped.replace("{", "{{").replace("}", "}}")

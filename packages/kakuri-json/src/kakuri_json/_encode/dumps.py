@@ -1,4 +1,4 @@
-"""Values to documents."""
+"""Encodes values into documents."""
 
 from errno import EAGAIN
 from io import RawIOBase
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 _MAX_LENGTH = DEFAULT_LIMITS.max_length
 _MAX_INDENT = 1000
-"""Spaces for each level: more would fill the memory before the document exceeds its limits."""
+"""Maximum indent in spaces: more could exhaust memory before the document exceeds its limits."""
 
 
 def dumps(
@@ -23,12 +23,12 @@ def dumps(
     sort_keys: bool = False,
     limits: Limits | None = None,
 ) -> str:
-    """Return a value as a document in a str.
+    """Encode a value as a JSON document in a str.
 
     Accepts None, bool, int, float, str, list, tuple and mappings, and everything that `decode` can
-    create: dataclasses, TypedDicts, enums, sets, Decimal, datetime, date, bytes, UUID. Only what
-    RFC 8259 requires to be escaped is escaped. What is written can be read again: values that
-    `loads` would reject with the same limits raise an error.
+    create: dataclasses, TypedDicts, enums, sets, Decimal, datetime, date, bytes, UUID. Only the
+    characters that RFC 8259 requires to be escaped are escaped. Every document can be read again: a
+    value that `loads` would reject with the same limits raises an error.
 
         >>> print(dumps({"id": "wl-1", "args": ["é", 1.0]}, indent=2))
         {
@@ -41,8 +41,8 @@ def dumps(
 
     Args:
         value: The value.
-        indent: Spaces for each level; None for no white space at all.
-        sort_keys: Whether to order the members of objects by their keys.
+        indent: Spaces for each level of nesting; None for no white space at all.
+        sort_keys: Whether to sort the members of objects by key.
         limits: Bounds on the document; None for the defaults.
 
     Returns:
@@ -50,7 +50,7 @@ def dumps(
 
     Raises:
         EncodeError: JSON cannot represent the value: NaN, a lone surrogate, a cycle, a key that is
-            not text, a class without a JSON form.
+            not a str, a class without a JSON form.
         LimitError: The document would exceed one of the limits.
         UnsupportedTypeError: A dataclass has a field whose type has no JSON form.
     """
@@ -66,11 +66,11 @@ def encode(
     sort_keys: bool = False,
     limits: Limits | None = None,
 ) -> bytes:
-    """Return a value as a document in UTF-8.
+    """Encode a value as a JSON document in UTF-8.
 
-    The same as `dumps`, in the form that is sent and stored. For a dataclass, the first call
-    compiles an encoder that is kept on the class; it writes the fields in their order, and the tag
-    of `__json__` before them.
+    The same as `dumps`, but returns bytes, to send or to store. For a dataclass, the first call
+    compiles an encoder, which is stored on the class. It writes the tag of `__json__` first, then
+    the fields in declaration order.
 
         >>> @dataclass
         ... class Workload:
@@ -83,8 +83,8 @@ def encode(
 
     Args:
         value: The value.
-        indent: Spaces for each level; None for no white space at all.
-        sort_keys: Whether to order the members of objects by their keys.
+        indent: Spaces for each level of nesting; None for no white space at all.
+        sort_keys: Whether to sort the members of objects by key.
         limits: Bounds on the document; None for the defaults.
 
     Returns:
@@ -115,13 +115,13 @@ def dump(
     sort_keys: bool = False,
     limits: Limits | None = None,
 ) -> None:
-    """Write a value to a file as a document in UTF-8, like `encode`.
+    """Encode a value like `encode`, and write the document to a file.
 
     Nothing is written if the value cannot be encoded.
 
     Args:
         value: The value.
-        file: A file opened in binary mode, because JSON is UTF-8 whatever the locale says.
+        file: A file opened in binary mode, because JSON is UTF-8 regardless of the locale.
         indent: As in `encode`.
         sort_keys: As in `encode`.
         limits: As in `encode`.
@@ -130,8 +130,7 @@ def dump(
         EncodeError: As in `encode`.
         LimitError: As in `encode`.
         UnsupportedTypeError: As in `encode`.
-        TypeError: The file was opened in text mode, so its `write` requires a str, or it is the
-            path of a file.
+        TypeError: The file was opened in text mode, or the argument is a path.
         BlockingIOError: The file is unbuffered and in non-blocking mode; a part may be written.
     """
     if not hasattr(file, "write"):
@@ -149,12 +148,12 @@ def dump(
 
 
 def encoder_of(cls: type[Any]) -> Encoder | None:
-    """Return the function that prints instances of exactly this class; None if it has none."""
+    """Return the function that prints instances of exactly this class; None if there is none."""
     if not hasattr(cls, "__dataclass_fields__"):
         return None
     cache = cache_of(cls)
     if cache.encode is no_encoder:
-        # Imported late: a program without dataclasses does not need it.
+        # Imported late, because a program without dataclasses does not need it.
         from kakuri_json._encode.compile_encoder import compile_encoder  # noqa: PLC0415
 
         cache.encode = compile_encoder(cls)
@@ -180,7 +179,7 @@ def _compact(value: object) -> str:
         try:
             text = cls.__kakuri_json__.encode(value)  # type: ignore[attr-defined]  # see cache_of
         except (AttributeError, ValueError, RecursionError):
-            text = None  # the printer does not recurse, and says which limit an integer exceeds
+            text = None  # the printer does not recurse, and reports which limit an integer exceeds
         if text is None:
             text = _compact_first(value, cls)
         if text is not None and len(text) <= _MAX_LENGTH:
@@ -190,7 +189,7 @@ def _compact(value: object) -> str:
 
 
 def _compact_first(value: object, cls: type[Any]) -> str | None:
-    """Print a value whose class has no encoder of its own yet; that of a base does not count."""
+    """Print a value whose class has no encoder yet (one inherited from a base does not count)."""
     if NAME in cls.__dict__ and cache_of(cls).encode is not no_encoder:
         return None
     try:
@@ -201,7 +200,7 @@ def _compact_first(value: object, cls: type[Any]) -> str | None:
 
 
 def _load_values() -> Any:
-    # Imported late: plain values need neither this module nor what it imports.
+    # Imported late, because plain values need neither this module nor its imports.
     from kakuri_json._encode import values  # noqa: PLC0415
 
     return values

@@ -1,7 +1,7 @@
-"""The general printer: any value to text, without recursion.
+"""The general printer: converts any value to text, without recursion.
 
-Each open container is an iterator over its remaining items, so depth costs memory and not the
-interpreter's stack. The code is interpreted, or compiled to C by mypyc.
+Each open container is an iterator over its remaining items, so depth costs memory instead of stack.
+The code is interpreted, or compiled to C by mypyc.
 """
 
 from collections.abc import Callable, Iterator
@@ -12,11 +12,12 @@ from kakuri_json._limits import Limits, exceeded
 from kakuri_json._syntax.strings import only_strings, quote, quote_all
 
 _LARGE: Final = 10**18
-"""Integers below this have fewer digits than most limits allow."""
+"""Integers below this bound have fewer digits than most limits allow."""
 _MANY: Final = 16
-"""Items of a list from which checking all their types at once is faster."""
+"""Length of a list from which checking the types of all items together is faster."""
 _MAX_NAMES: Final = 1000
-"""Keys whose text is cached: they are repeated often, but must not fill the memory."""
+"""Maximum number of keys whose text is cached: keys are often repeated, but must not fill
+memory."""
 
 
 def print_value(  # noqa: C901 - one loop over local variables is fastest
@@ -32,12 +33,12 @@ def print_value(  # noqa: C901 - one loop over local variables is fastest
 
     Args:
         value: None, bool, int, float, str, list, dict, or what `load_values` can print.
-        limits: Bounds on the text, the same ones that the parser has.
-        load_values: Returns the module `values`, which prints every other class. It is loaded when
-            it is first needed: plain values need neither it nor what it imports.
+        limits: Bounds on the text, the same as those of the parser.
+        load_values: Returns the module `values`, which prints all other classes. It is loaded on
+            first use, because plain values need neither it nor its imports.
         indent: Spaces for each level; None for no white space at all.
-        sort_key: Returns what the keys of objects are ordered by; None keeps their order.
-        number_text: Returns the text of a number; None for Python's own.
+        sort_key: The key function to sort the keys of objects; None keeps their order.
+        number_text: Returns the text of a number; None for Python's default.
 
     Raises:
         EncodeError: JSON cannot represent the value.
@@ -47,7 +48,7 @@ def print_value(  # noqa: C901 - one loop over local variables is fastest
     names: dict[str, str] = {}
     checked: Any = None
     colon = ":" if indent is None else ": "
-    # The containers around the current one: their remaining items, and which ones are objects.
+    # The containers around the current one: their remaining items, and whether each is an object.
     outer: list[Iterator[Any]] = []
     outer_in_object: list[bool] = []
     values: list[Any] = []
@@ -67,7 +68,7 @@ def print_value(  # noqa: C901 - one loop over local variables is fastest
                         if len(names) < _MAX_NAMES:
                             names[key] = name
                 else:
-                    # Different keys may have the same text.
+                    # Different keys can have the same text.
                     if checked is not values[-1]:
                         checked = values[-1]
                         load_values().check_keys(checked)
@@ -104,7 +105,7 @@ def print_value(  # noqa: C901 - one loop over local variables is fastest
                         continue
                 if len(outer) >= limits.max_depth:
                     raise _too_deep(item, values, limits)
-                # The large lists of most documents are lists of strings.
+                # Most large lists are lists of strings.
                 is_array = kind is list or kind is tuple
                 if is_array and indent is None and len(item) >= _MANY and only_strings(item):
                     parts.append(f"[{quote_all(item)}]")
@@ -161,7 +162,8 @@ def _too_deep(value: Any, around: list[Any], limits: Limits) -> JSONError:
 
 def integer_text(value: int, limits: Limits) -> str:
     """Return the text of an integer of any size."""
-    # n digits take less than 10 n / 3 + 1 bits; more are rejected without a conversion.
+    # n digits take less than 10 n / 3 + 1 bits; larger integers are rejected without converting
+    # them.
     if value.bit_length() <= limits.max_digits * 10 // 3 + 1:
         try:
             text = int.__repr__(value)
@@ -173,7 +175,7 @@ def integer_text(value: int, limits: Limits) -> str:
 
 
 def float_text(value: float) -> str:
-    """Return the shortest text that is read as the same number."""
+    """Return the shortest text that is parsed as the same number."""
     if value - value != 0:
         raise EncodeError(f"expected a finite number, got {value!r}")
     return float.__repr__(value)

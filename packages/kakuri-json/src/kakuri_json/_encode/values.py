@@ -93,7 +93,7 @@ def open_container(
         pairs = [(key_text(key), item) for key, item in value.items()]
         check_keys([key for key, _ in pairs])
     elif isinstance(value, (frozenset, set)):
-        # A set has no order. The texts of simple items do, the same one in every process.
+        # A set has no order, but the texts of simple items do, and it is the same in every process.
         texts = [(_sort_text(item, limits), item) for item in value]
         if all(text is not None for text, _ in texts):
             texts.sort(key=lambda pair: pair[0] or "")
@@ -149,7 +149,7 @@ EXACT = (str, int, bool, bytes, type(None))
 
 
 def is_default(item: Field, value: Any) -> bool:
-    """Return whether a value is the same as the default of a field, also in its JSON form."""
+    """Return whether a value is the same as a field's default, including its JSON form."""
     if item.default_factory is None and value is item.default:
         return True
     default = item.default if item.default_factory is None else item.default_factory()
@@ -157,7 +157,8 @@ def is_default(item: Field, value: Any) -> bool:
         return False
     if type(value) in EXACT:
         return True
-    # 0.0 and -0.0 are equal, and so are 1.0 and 1.00 as decimals, one hour in two zones, …
+    # 0.0 equals -0.0, Decimal("1.0") equals Decimal("1.00"), a time equals itself in another zone,
+    # …
     return _print(value) == _print(default)
 
 

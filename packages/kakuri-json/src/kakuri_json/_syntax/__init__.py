@@ -1,1 +1,1 @@
-"""The syntax of RFC 8259: text to plain values, without types."""
+"""The syntax of RFC 8259: parses text into plain values, without types."""

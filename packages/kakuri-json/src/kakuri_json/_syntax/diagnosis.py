@@ -1,4 +1,4 @@
-"""Explains why the parser found no token at a position. Valid documents never come here."""
+"""Explains why the parser found no token at a position. Never runs for valid documents."""
 
 import re
 from collections.abc import Iterable
@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from kakuri_json._errors import JSONSyntaxError, LimitError, Location
 from kakuri_json._limits import Limits, exceeded
 
-# Compiled for the first error: most programs never report one.
+# Compiled on the first error, because most programs never report one.
 _NUMBER_PARTS = r"(-?)(0|[1-9][0-9]*+)?(\.)?([0-9]++)?([eE][-+]?)?([0-9]++)?"
 _NON_NUMBER = r"[-+]?(?:NaN|nan|Infinity|infinity|Inf|inf)\b"
 _WORD = r"[A-Za-z_][A-Za-z0-9_]{0,19}"
@@ -57,7 +57,7 @@ def set_byte_position(
     Args:
         error: The error.
         text: The document.
-        size: Number of its bytes, if known: they are counted from the end that is nearer.
+        size: Its size in bytes, if known, so that bytes can be counted from the nearer end.
     """
     position = error.position
     if position is None or text.isascii():
@@ -82,16 +82,16 @@ def _here(text: str, position: int) -> str:
 def explain_end(
     text: str, *, in_object: bool, key_follows: bool, in_string: bool | None = None
 ) -> JSONSyntaxError:
-    """Return the error for a text that ends too early.
+    """Return the error for a document that ends too early.
 
     Args:
         text: The document.
         in_object: Whether the innermost open container is an object.
-        key_follows: Whether a key of it has to follow, or its colon.
-        in_string: Whether a string is open; None if it is not known.
+        key_follows: Whether that object's next key, or the colon after a key, has to follow.
+        in_string: Whether a string is open; None if unknown.
     """
     if in_string is None:
-        # Everything before the end was parsed, so backslashes occur in strings only.
+        # Everything before the end was parsed, so backslashes only occur in strings.
         plain = text.replace("\\\\", "").replace('\\"', "") if "\\" in text else text
         in_string = plain.count('"') % 2 == 1
     last = text.rstrip(" \t\n\r")[-1:]
@@ -173,7 +173,7 @@ def explain_key(text: str, at: int, *, after_comma: bool) -> JSONSyntaxError:
 
 
 def explain_separator(text: str, at: int, expected: str) -> JSONSyntaxError:
-    """Return the error for a position that has something else than a separator."""
+    """Return the error for a position where a separator is missing."""
     if text.startswith(_COMMENTS, at):
         return syntax_error(text, at, expected, "a comment")
     number = re.search(_NUMBER_BEFORE, text[max(0, at - _LONGEST_NUMBER) : at])
@@ -186,7 +186,7 @@ _HEX = r"[0-9a-fA-F]{4}"
 
 
 def explain_string(text: str, position: int) -> JSONSyntaxError:
-    """Return the error for the first position in a string that is not valid."""
+    """Return the error for the first invalid position in a string."""
     if position >= len(text):
         return syntax_error(text, len(text), "a closing quote", _END)
     if text[position] != "\\":

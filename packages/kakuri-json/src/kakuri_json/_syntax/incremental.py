@@ -1,7 +1,7 @@
-"""Parses a document that arrives in pieces, or that does not fit in memory.
+"""Parses a document that arrives in pieces or does not fit in memory.
 
-Bytes in, events out. Between two events the parser holds at most one number or one string, and the
-keys of each open object, to reject duplicates. The limits bound all of them.
+Bytes in, events out. Between two events, the parser holds at most one number or string, and the
+keys of each open object, to reject duplicates. The limits bound all of this.
 
               ┌──────────────────────────────────────┐
     VALUE ──► scalar, or end of container ──► AFTER ─┤ ',' in an array: VALUE, in an object: KEY
@@ -47,7 +47,7 @@ class Event(NamedTuple):
     """A part of a document.
 
     Attributes:
-        kind: What the part is.
+        kind: The kind of the event.
         value: The text of a key, or the value of a scalar; otherwise None.
     """
 
@@ -87,7 +87,7 @@ _LONGEST_WORD = 20
 class IncrementalParser:
     """Parses one document that arrives in chunks of any size: bytes in, events out.
 
-    Not thread-safe. After an error the parser must not be used again.
+    Not thread-safe. Do not use the parser again after an error.
 
         >>> parser = IncrementalParser()
         >>> parser.receive_data(b'["wl-1", 51')
@@ -100,7 +100,7 @@ class IncrementalParser:
 
     Args:
         limits: Bounds on the document, except for `max_length`; None for the defaults.
-        max_string: Characters of the longest string or key.
+        max_string: Maximum length of a string or key in characters.
 
     Raises:
         TypeError: An argument has the wrong type.
@@ -121,7 +121,7 @@ class IncrementalParser:
         self._string: list[str] = []
         self._string_length = 0
         self._string_is_key = False
-        # The position in the document where the buffer begins.
+        # The position in the document at which the buffer begins.
         self._bytes_before = 0
         self._lines_before = 0
         self._column_before = 0
@@ -132,7 +132,7 @@ class IncrementalParser:
 
     @property
     def buffered(self) -> int:
-        """Number of characters that are held and not yet part of an event."""
+        """Number of buffered characters that are not part of an event yet."""
         return len(self._text) - self._at + self._string_length
 
     def receive_data(self, data: bytes | bytearray | memoryview) -> None:
@@ -163,14 +163,14 @@ class IncrementalParser:
     def next_event(self) -> Event:
         """Return the next event of the data received so far.
 
-        A string or a number is one event, which is returned when its end is known.
+        A string or a number is a single event, returned once its end is known.
 
         Returns:
-            The next part of the document; NEED_DATA if that takes more bytes; END when the
-            document is complete, and again for each further call.
+            The next part of the document; NEED_DATA if more bytes are needed; END when the document
+            is complete, also for every further call.
 
         Raises:
-            JSONSyntaxError: The document is not valid JSON; the position counts bytes from the
+            JSONSyntaxError: The document is not valid JSON. The position counts bytes from the
                 beginning of the document.
             LimitError: The document exceeds a limit, or a string is longer than `max_string`.
         """
@@ -180,7 +180,7 @@ class IncrementalParser:
             raise self._located(error, self._text) from None
 
     def _drop_consumed(self) -> None:
-        """Drop the text before the position, and add it to where the buffer begins."""
+        """Drop the text before the position, and advance the buffer's position in the document."""
         consumed = self._text[: self._at]
         lines = consumed.count("\n")
         self._bytes_before += len(consumed.encode())
@@ -193,7 +193,7 @@ class IncrementalParser:
     def _located(
         self, error: JSONSyntaxError | LimitError, text: str
     ) -> JSONSyntaxError | LimitError:
-        """Change the position of an error from the buffer to the document."""
+        """Convert the position of an error from the buffer to the document."""
         if error.position is not None and error.line is not None and error.column is not None:
             error.position = self._bytes_before + len(text[: error.position].encode())
             if error.line == 1:
@@ -288,7 +288,7 @@ class IncrementalParser:
         self._state = _State.AFTER if self._open else _State.DONE
 
     def _scalar(self) -> Event:
-        """Read a number or a word. Its end is known when another character follows."""
+        """Read a number or a word; its end is known once another character follows."""
         start = self._at
         numeric = self._text[start] in "-0123456789"
         run = (_NUMBER_CHARACTERS if numeric else _WORD_CHARACTERS)(self._text, start)
@@ -334,7 +334,7 @@ class IncrementalParser:
         self._state = _State.STRING
 
     def _continue_string(self) -> Event:
-        """Read more of a string. Only an incomplete escape stays in the buffer."""
+        """Read more of a string; only an incomplete escape stays in the buffer."""
         while True:
             plain = _PLAIN(self._text, self._at)
             assert plain is not None

@@ -1,4 +1,4 @@
-"""Documents to plain values."""
+"""Parses documents into plain values."""
 
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
@@ -32,8 +32,8 @@ def loads(
 ) -> Any:
     """Parse a document into None, bool, int, float, str, list and dict (RFC 8259).
 
-    Integers stay integers of any size up to `max_digits`, everything with a fraction or an exponent
-    is a float. The depth of the document does not matter to the interpreter's stack.
+    Integers stay integers, of any size up to `max_digits`; numbers with a fraction or an exponent
+    become floats. Deep documents do not use up the interpreter's stack.
 
         >>> loads('{"id": "wl-1", "args": [1, 2.5, null]}')
         {'id': 'wl-1', 'args': [1, 2.5, None]}
@@ -46,13 +46,13 @@ def loads(
     Args:
         data: The document; bytes must be UTF-8 without a byte order mark.
         limits: Bounds on the document; None for the defaults.
-        duplicate_keys: "error" rejects an object that has a key twice, "last" keeps the last value.
+        duplicate_keys: "error" rejects an object with a duplicate key, "last" keeps the last value.
 
     Returns:
         The value of the document.
 
     Raises:
-        JSONSyntaxError: The document is not valid JSON, with the position.
+        JSONSyntaxError: The document is not valid JSON; has the position.
         LimitError: The document exceeds one of the limits.
     """
     if duplicate_keys not in ("error", "last"):
@@ -87,13 +87,13 @@ def load(
     limits: Limits | None = None,
     duplicate_keys: Literal["error", "last"] = "error",
 ) -> Any:
-    """Parse the document in a file, like `loads`.
+    """Parse the document in a file like `loads`.
 
-    Reading stops one byte after `max_length`. Use `decode(path.read_bytes(), T)` for a document
-    with a type.
+    At most one byte more than `max_length` is read. To decode a document to a type, use
+    `decode(path.read_bytes(), T)`.
 
     Args:
-        file: A file opened in binary mode, because JSON is UTF-8 whatever the locale says.
+        file: A file opened in binary mode, because JSON is UTF-8 regardless of the locale.
         limits: As in `loads`.
         duplicate_keys: As in `loads`.
 
@@ -103,7 +103,7 @@ def load(
     Raises:
         JSONSyntaxError: As in `loads`.
         LimitError: As in `loads`.
-        TypeError: The file was opened in text mode, or it is the path of one.
+        TypeError: The file was opened in text mode, or the argument is a path.
     """
     limits = limits_or_default(limits)
     if not hasattr(file, "read"):
@@ -129,7 +129,7 @@ def read_text(data: Data, limits: Limits) -> str:
         JSONSyntaxError: The bytes are not UTF-8, or the str has a lone surrogate, which UTF-8
             cannot represent.
         LimitError: The document is too long.
-        TypeError: The document is neither text nor bytes.
+        TypeError: The document is neither a str nor bytes-like.
     """
     if isinstance(data, (bytearray, memoryview)):
         data = bytes(data)

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from mypy_extensions import i64
 
 _NUMBER: Final = re.compile(
-    # The empty group takes part in the match only if the number is not an integer.
+    # The empty group only participates in the match if the number is not an integer.
     r"-?(?:0|[1-9][0-9]*+)(?:(?:\.[0-9]++(?:[eE][-+]?[0-9]++|)|[eE][-+]?[0-9]++)()|)"
 ).match
 
@@ -21,26 +21,26 @@ _POINT: Final = 0x2E
 _ZERO: Final = 0x30
 _NINE: Final = 0x39
 MACHINE_DIGITS: Final = 18
-"""Digits of a number that always fit into 64 bits."""
+"""Number of digits that always fit into 64 bits."""
 _LOW_BITS: Final = 2**59 - 1
-"""Mask applied before each further digit so that an i64 can't overflow, which is undefined in C. A
-number that loses bits has more than 18 digits, and is converted by Python.
+"""Mask applied before each further digit, so that an i64 can't overflow, which is undefined
+behavior in C. A number that loses bits has more than 18 digits, and is converted by Python.
 """
 _EXPONENT_DIGITS: Final = 4
-"""Digits of an exponent that are read without a conversion."""
+"""Maximum number of exponent digits that are read without converting text."""
 _EXACT: Final = 2**53
-"""Integers up to this one are doubles."""
+"""All integers up to this one are exact as doubles."""
 _POWERS: Final = [float(10**exponent) for exponent in range(23)]
-"""The powers of ten that are doubles."""
+"""The powers of ten that are exact as doubles."""
 _SPLIT: Final = 134217729.0
-"""Multiplied by this number, a double is split into two halves whose products are exact."""
+"""Multiplying by this number splits a double into two halves whose products are exact."""
 
 
 def skip_number(text: str, position: int) -> int:
-    """Return the position after the number that begins here, or the same position without one.
+    """Return the position after the number that begins here, or the same position if none does.
 
-    For a number with a fraction or an exponent the position is negative. The caller checks what
-    follows: `01` ends after its zero.
+    The position is negative for a number with a fraction or an exponent. The caller has to check
+    what follows: `01` ends after its zero.
     """
     token = _NUMBER(text, position)
     if token is None:
@@ -51,13 +51,13 @@ def skip_number(text: str, position: int) -> int:
 def read_number(text: str, start: "i64", max_digits: "i64", limits: Limits) -> tuple[Any, "i64"]:
     """Return the number that begins at a position, and the position after it.
 
-    Without a number there, the position is the same. The caller checks what follows: `01` ends
-    after its zero.
+    If no number begins there, the position is the same. The caller has to check what follows: `01`
+    ends after its zero.
 
     Args:
         text: The document.
         start: Where the number begins.
-        max_digits: The limit of this name.
+        max_digits: The limit `max_digits`.
         limits: Bounds on the document.
 
     Raises:
@@ -80,9 +80,9 @@ def read_number(text: str, start: "i64", max_digits: "i64", limits: Limits) -> t
 def _read_digits(  # noqa: C901 - one pass over local variables is fastest
     text: str, start: "i64", max_digits: "i64", limits: Limits
 ) -> tuple[Any, "i64"]:
-    """Do the same as `read_number`, digit by digit: faster in compiled code only.
+    """Do the same as `read_number`, digit by digit, which is only faster in compiled code.
 
-    Interpreted, it returns the same; the tests compare both.
+    The result is the same when interpreted; tests compare both.
     """
     end: i64 = len(text)
     position: i64 = start
@@ -155,11 +155,11 @@ def _read_digits(  # noqa: C901 - one pass over local variables is fastest
 
 
 def _scale(number: "i64", exponent: "i64") -> float:
-    """Return the double nearest to a number times a power of ten; -1.0 if this is too hard to tell.
+    """Return the double nearest to a number times a power of ten; -1.0 if that is uncertain.
 
-    Both operands are doubles if they are small enough, so that one operation rounds correctly
-    (Clinger 1990). A longer number is the sum of two doubles: its quotient is computed to about
-    100 bits, and the result is certain unless these are too close to the middle of two doubles.
+    If both operands are small enough to be exact doubles, a single operation rounds correctly
+    (Clinger 1990). A longer number is the sum of two doubles: its quotient is computed to about 100
+    bits, and the result is certain unless they are too close to the midpoint between two doubles.
     """
     if exponent < -22 or exponent > 22:
         return -1.0
@@ -171,7 +171,7 @@ def _scale(number: "i64", exponent: "i64") -> float:
     divisor = _POWERS[-exponent]
     low = float(number - int(high))
     quotient = high / divisor
-    # The product of both is `product` and `error`, exactly (Dekker 1971).
+    # The exact product is the sum of `product` and `error` (Dekker 1971).
     product = quotient * divisor
     part = quotient * _SPLIT
     quotient_high = part - (part - quotient)

@@ -1,10 +1,10 @@
 """Reads the tokens of a document from its bytes, for `octets`.
 
-Strings are copied from a text that has a character for each byte (Latin-1), which is right if they
-are ASCII, and decoded otherwise.
+ASCII strings are copied from a str with one character for each byte (Latin-1); all others are
+decoded.
 
-White space is skipped as in `scanning`, because in a loop for both types compiled code would make
-an object of each character.
+The loop that skips white space is repeated from `scanning`, because in a loop for both types,
+compiled code would create an object for each character.
 """
 
 from typing import TYPE_CHECKING, Any, Final
@@ -38,7 +38,7 @@ _SMALL_E: Final = 0x65
 _BIG_E: Final = 0x45
 _SMALL_U: Final = 0x75
 
-# What the bits of a string say, besides those of its bytes.
+# Flags of a string, in addition to the bits of its bytes.
 _NOT_ASCII: Final = 0x80
 _HAS_ESCAPE: Final = 0x100
 _HAS_SLASH: Final = 0x200  # an escaped one
@@ -48,15 +48,16 @@ _CHARACTERS: Final = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
 _ESCAPED: Final = [
     _CHARACTERS.get(chr(code), chr(code) if chr(code) in '"\\/' else "") for code in range(256)
 ]
-"""For each byte, the character for which it stands after a backslash, if any; not for `u`."""
+"""For each byte except `u`, the character that it stands for after a backslash, if any."""
 _MAX_PARTS: Final = 16
-"""Parts of a string that are joined, two for each escape. More are replaced at once."""
+"""Maximum number of parts of a string that are joined, two for each escape. With more, all escapes
+are replaced together."""
 _LONG: Final = 2**16
-"""Bytes of a run of strings."""
+"""Maximum size of a run of strings in bytes."""
 
 
 def text_until(data: bytes, position: "i64") -> tuple[str, int]:
-    """Return the document, and the number of its characters before a position."""
+    """Return the document as text, and the number of characters before a position."""
     text = data.decode()
     if len(text) == len(data):
         return text, position
@@ -87,7 +88,7 @@ def skip_octet_space(data: bytes, position: "i64") -> "i64":
 
 
 def skip_spelling(data: bytes, position: "i64", spelling: bytes) -> "i64":
-    """Return the position after a spelling, or -1 if the document has something else there."""
+    """Return the position after a literal, or -1 if the document has something else there."""
     size: i64 = len(spelling)
     if len(data) - position < size:
         return -1
@@ -105,7 +106,7 @@ def read_string(data: bytes, text: str, start: "i64") -> tuple[str, "i64"]:
     bits: i64 = 0
     position: i64 = start
     code: i64 = data[position]
-    # Whether a character is a letter is hard to predict for a processor; that it is plain is not.
+    # Branch prediction works for "plain character", but not for "letter".
     while code != _QUOTE and code != _BACKSLASH and code >= 0x20:
         bits |= code
         position += 1
@@ -119,14 +120,14 @@ def read_string(data: bytes, text: str, start: "i64") -> tuple[str, "i64"]:
 def _read_special(
     data: bytes, text: str, start: "i64", position: "i64", bits: "i64"
 ) -> tuple[str, "i64"]:
-    """Read a string that has escapes, or a fault.
+    """Read a string that has escapes or is invalid.
 
     Args:
         data: The document.
         text: A character for each byte of it.
         start: The position after the opening quote.
-        position: The position of its first byte that is not plain.
-        bits: All bits of the bytes before it.
+        position: The position of the first byte that is not plain.
+        bits: The bitwise OR of the bytes before it.
     """
     # A few escapes are replaced one by one.
     end: i64 = len(data) - 1
@@ -169,8 +170,8 @@ def _read_special(
 def _skip_body(data: bytes, position: "i64") -> tuple["i64", "i64"]:
     r"""Return the position of the first byte that is neither plain nor part of an escape.
 
-    The other number has all bits of the bytes before it, and tells which escapes there are. Whether
-    four digits follow `\u` is not checked.
+    The second number is the bitwise OR of the bytes before it, with flags for the kinds of escapes.
+    Whether four digits follow `\u` is not checked.
     """
     bits: i64 = 0
     while True:
@@ -195,7 +196,7 @@ def _skip_body(data: bytes, position: "i64") -> tuple["i64", "i64"]:
 
 
 def read_strings(data: bytes, text: str, position: "i64", items: list[Any]) -> "i64":
-    """Append many strings of an array to its items at once, like `read_run`."""
+    """Append many strings of an array to its items in one step, like `read_run`."""
     bodies: list[str] = []
     paired: list[int] = []
     found: i64 = 0

@@ -1,12 +1,12 @@
 """Parses the bytes of a document: the parser of `loads` in a compiled wheel.
 
-The bytes of UTF-8 all have the same size, and most strings are ASCII, so this takes less time than
-decoding the document and reading its characters. Values and errors are those of the general parser,
-which programs without the wheel use. Only a fault needs the text of the document.
+Bytes all have the same size, and most strings are ASCII, so this is faster than decoding the
+document and reading its characters. Values and errors are the same as those of the general parser,
+which is used without a compiled wheel. The document is only decoded as a whole to report an error.
 
-The loop is that of `parser` again, because in a loop for both types compiled code would make an
-object of each character; tests/test_octets.py compares the values and errors of both parsers.
-Interpreted, this one is slower.
+The main loop is repeated from `parser`, because in a loop for both types, compiled code would
+create an object for each character. tests/test_octets.py compares the values and errors of both
+parsers. When interpreted, this parser is slower.
 """
 
 from typing import TYPE_CHECKING, Any, Final
@@ -49,7 +49,7 @@ _N: Final = 0x6E
 _EMPTY: Final = b'"":'
 
 _HUGE: Final = 2**62
-"""More than any document has; fits into 64 bits."""
+"""A length that no document reaches; fits into 64 bits."""
 
 
 def parse_bytes(  # noqa: C901 - one loop over local variables is fastest
@@ -60,19 +60,19 @@ def parse_bytes(  # noqa: C901 - one loop over local variables is fastest
     Args:
         data: The document.
         limits: Bounds on the document.
-        last_key_wins: Whether an object may have a key twice.
+        last_key_wins: Whether an object may have duplicate keys; the last value is kept.
 
     Raises:
-        UnicodeDecodeError: The document is not UTF-8. A syntax error does not matter then.
+        UnicodeDecodeError: The document is not UTF-8. This takes precedence over syntax errors.
         JSONSyntaxError: The document is not valid JSON; the position counts characters.
         LimitError: The document exceeds a limit; the position counts characters.
     """
     text = data.decode("latin-1")  # a character for each byte
-    # The containers around the current one, and the keys of those that are objects.
+    # The containers around the current one, and for each object its pending key.
     outer: list[Any] = []
     outer_keys: list[str] = []
     # Objects of one kind have the same keys in the same order, so the next key is guessed. For each
-    # key: how it was written, up to its value, and the numbers of the two keys last seen after it.
+    # key: its text up to the value, and the numbers of the two keys last seen after it.
     keys: list[str] = [""]
     spellings: list[bytes] = [_EMPTY]
     following: list[int] = [0]
@@ -198,7 +198,7 @@ def parse_bytes(  # noqa: C901 - one loop over local variables is fastest
                 )
             position = end
 
-            # A value is complete, and possibly the containers around it.
+            # A value is complete, and perhaps the containers around it.
             while depth:
                 if in_object:
                     members[key] = value

@@ -1,10 +1,10 @@
 """The general parser: one pass over the text, without recursion (RFC 8259 section 2).
 
-Open containers are kept in lists, so depth costs memory and not the interpreter's stack. Where the
-text is not valid JSON, `diagnosis` examines the text again to explain the error, so the parser
-keeps no state for messages.
+Open containers are kept in lists, so depth costs memory instead of stack. If the text is not valid
+JSON, `diagnosis` examines it again to explain the error, so the parser keeps no state for error
+messages.
 
-The code is interpreted, or compiled to C by mypyc, so it is fast for both.
+The code is interpreted, or compiled to C by mypyc, and written to be fast either way.
 """
 
 from typing import TYPE_CHECKING, Any, Final
@@ -39,9 +39,9 @@ _F: Final = 0x66
 _N: Final = 0x6E
 
 MAX_GUESSED: Final = 1024
-"""Maximum number of keys remembered for guessing; beyond it, all are forgotten."""
+"""Maximum number of keys remembered for guessing; when it is exceeded, all are forgotten."""
 LONGEST_GUESS: Final = 128
-"""Maximum length of a guessed key, with colon and white space, so that a wrong guess is cheap."""
+"""Maximum length of a guessed key with colon and white space, so that wrong guesses are cheap."""
 
 
 def parse(text: str, limits: Limits, *, last_key_wins: bool) -> Any:
@@ -68,7 +68,7 @@ def parse_value(  # noqa: C901 - one loop over local variables is fastest
         position: Where the value begins, or white space before it.
         limits: Bounds on the document.
         outside: Number of open containers around the value.
-        last_key_wins: Whether an object may have a key twice.
+        last_key_wins: Whether an object may have duplicate keys; the last value is kept.
 
     Raises:
         JSONSyntaxError: The value is not valid JSON; the position counts characters.
@@ -78,7 +78,7 @@ def parse_value(  # noqa: C901 - one loop over local variables is fastest
     outer: list[Any] = []
     outer_keys: list[str] = []
     # Objects of one kind have the same keys in the same order, so the next key is guessed. For each
-    # key: how it was written, up to its value, and the number of the key after it last time.
+    # key: its text up to the value, and the number of the key that followed it last time.
     keys: list[str] = [""]
     spellings: list[str] = ['"":']
     following: list[int] = [0]
@@ -213,7 +213,7 @@ def parse_value(  # noqa: C901 - one loop over local variables is fastest
                     raise explain_value(text, position, after_comma=not in_object and bool(items))
                 position = end
 
-            # A value is complete, and possibly the containers around it.
+            # A value is complete, and perhaps the containers around it.
             while depth:
                 if in_object:
                     members[key] = value

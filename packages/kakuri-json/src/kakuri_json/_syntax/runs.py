@@ -1,4 +1,4 @@
-"""Reads runs of integers or strings of an array, many of them in one step."""
+"""Reads runs of integers or strings in an array, many items in one step."""
 
 import re
 from collections.abc import Callable
@@ -22,9 +22,9 @@ _QUOTE: Final = 0x22
 _COMMA: Final = 0x2C
 _BACKSLASH: Final = 0x5C
 _MAX_ITEMS: Final = 4096
-"""Items of a run. The matcher keeps about 100 bytes for each."""
+"""Maximum number of items in a run; `re` keeps about 100 bytes for each."""
 _LONG: Final = 2**16
-"""Characters of a run."""
+"""Maximum length of a run in characters."""
 
 _INTEGERS: Final = re.compile(
     rf"(?:-?+(?!0[0-9])[0-9]{{1,18}}+, ?+){{8,{_MAX_ITEMS}}}(?=-?+[0-9])",
@@ -33,17 +33,18 @@ _INTEGERS: Final = re.compile(
 
 @cache
 def _strings() -> "tuple[Callable[..., re.Match[str] | None], Callable[..., list[str]]]":
-    # Many documents need no such expressions, and compiling them takes longer than reading them.
+    # Compiled on first use: many documents need no such expressions, and compiling them takes
+    # longer than parsing a small document.
     string = rf"{PLAIN}(?>(?:{ESCAPE}{PLAIN}){{0,999}})"
     run = re.compile(rf'(?:"{string}",[ \t\n\r]*+){{8,{_MAX_ITEMS}}}(?=")')
     return run.match, re.compile(rf'"({string})"').findall
 
 
 def read_run(text: str, position: "i64", items: list[Any]) -> "i64":
-    """Append many short integers, or many strings, of an array to its items at once.
+    """Append many short integers, or many strings, of an array to its items in one step.
 
-    The kind of the last item decides which of the two are read. The last one of a run may be left
-    to the caller, which reads it like any other item.
+    The kind of the last item decides which of the two are read. The last item of a run may be left
+    to the caller, who reads it like any other item.
 
     Returns:
         The position after the items that were read, the same position if there are none, or -1 if
@@ -75,7 +76,7 @@ def _match_strings(text: str, position: "i64") -> tuple[list[str], "i64"]:
 
 
 def _scan_strings(text: str, position: "i64") -> tuple[list[str], "i64"]:
-    """Do the same as `_match_strings`, character by character: faster in compiled code only."""
+    """Do the same as `_match_strings`, character by character; only faster in compiled code."""
     bodies: list[str] = []
     length: i64 = len(text)
     stop: i64 = min(length, position + _LONG)

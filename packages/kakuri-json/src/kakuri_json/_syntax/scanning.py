@@ -1,7 +1,7 @@
-"""Finds the end of white space and of the plain part of a string, and of escapes.
+"""Finds the end of white space, of the plain part of a string, and of escapes.
 
-Interpreted, a regular expression finds the end; compiled by mypyc, a loop over the characters does,
-twenty times as fast. Everything else in the parser is the same code either way.
+Interpreted code uses regular expressions; code compiled by mypyc loops over the characters, which
+is twenty times as fast. Everything else in the parser is the same code either way.
 """
 
 import re
@@ -17,11 +17,11 @@ COMPILED: Final = not __file__.endswith(".py")
 """Whether this module was compiled by mypyc."""
 
 PLAIN: Final = r"[ !#-\[\]-\U0010ffff]*+"
-"""The characters of a string that stand for themselves: all but the quote, the backslash and
-control characters. A class of what is allowed matches up to four times as fast as one of what is
-not."""
+"""The characters of a string that stand for themselves: all except the quote, the backslash and
+control characters. A class of allowed characters matches up to four times as fast as a negated
+class."""
 ESCAPE: Final = r'\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})'
-"""One escape; surrogates may be alone."""
+"""One escape, including lone surrogates."""
 
 _SPACE: Final = re.compile(r"[ \t\n\r]*+").match
 _PLAIN: Final = re.compile(PLAIN).match
@@ -36,8 +36,8 @@ def skip_space(text: str, position: "i64") -> "i64":
     end: i64 = len(text)
     if position >= end:
         return position
-    # The condition is at the end of the loop, so that the C compiler examines only once how many
-    # bytes a character of the text has.
+    # The condition is at the end of the loop, so that the C compiler checks only once how many
+    # bytes each character of the text takes.
     code: i64 = ord(text[position])
     while code <= 0x20:
         if code != 0x20 and code != 0x0A and code != 0x0D and code != 0x09:
@@ -105,7 +105,7 @@ def skip_escapes(text: str, position: "i64") -> "i64":
 
 
 def has_surrogate(text: str) -> bool:
-    """Return whether one of the characters is half of a pair of surrogates."""
+    """Return whether any of the characters is a surrogate."""
     if not COMPILED:
         return _SURROGATE(text) is not None
     position: i64 = 0

@@ -20,13 +20,13 @@ from kakuri_json._syntax.scanning import (
 if TYPE_CHECKING:
     from mypy_extensions import i64
 
-# Compiled code finds a final name of its own faster than an imported one.
+# Compiled code accesses a final name of its own module faster than an imported one.
 _QUOTE: Final = 0x22
 _unescape: Final = unicode_escape_decode
 _to_ascii: Final = raw_unicode_escape_encode
 SEPARATOR: Final = " " + chr(0xDC01)
-"""Joins many strings into one text: a lone surrogate, which no string of a document has. Because of
-the space, it makes no pair with the end of the string before it."""
+"""Separator that joins many strings into one: a lone surrogate, which no string of a document
+contains. The space keeps it from forming a pair with the end of the string before it."""
 _SEPARATOR_ESCAPE: Final = r" \udc01"
 
 
@@ -36,7 +36,7 @@ def read_escaped(text: str, start: "i64", special: "i64") -> tuple[str, "i64"]:
     Args:
         text: The document.
         start: The position after the opening quote.
-        special: The position of its first character that is not plain.
+        special: The position of the first character that is not plain.
 
     Returns:
         The string, and the position after its closing quote.
@@ -54,43 +54,43 @@ def read_escaped(text: str, start: "i64", special: "i64") -> tuple[str, "i64"]:
 
 
 def _explain_escaped(text: str, special: "i64") -> JSONSyntaxError:
-    """Return the error for the string of `read_escaped`."""
+    """Return the error for an invalid string in `read_escaped`."""
     match_valid = re.compile(rf"{PLAIN}(?>(?:{ESCAPE}{PLAIN}){{0,9999}})").match
     position: i64 = special
     while (valid := match_valid(text, position)) is not None and valid.end() > position:
         position = valid.end()
     lone = re.search(
-        # Both begin with the same characters, which is found faster than alternatives are.
+        # Both alternatives begin with the same characters, which `re` finds faster.
         r"\\u[dD](?:[89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F])"
         r"|(?<!\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD])[c-fC-F])",
-        # The replacement has the length of an escaped backslash, so positions do not change.
+        # The replacement has the same length as an escaped backslash, so positions do not change.
         text[special:position].replace("\\\\", "  "),
     )
     return explain_string(text, position if lone is None else special + lone.start())
 
 
 def unescape(body: str) -> str:
-    """Return the characters that the body of a string stands for.
+    """Replace the escapes in the body of a string.
 
     Args:
-        body: The text between the quotes, where a character of JSON follows each backslash.
+        body: The text between the quotes, in which each backslash begins a valid JSON escape.
 
     Raises:
-        ValueError: The digits of an escape are not hexadecimal, or a surrogate is alone.
+        ValueError: The digits of an escape are not hexadecimal, or there is a lone surrogate.
     """
-    # One character is found much faster than two.
+    # Searching for one character is much faster than for two.
     characters = _unescape_units(unescape_slashes(body) if "/" in body else body)
     return pair_surrogates(characters) if "\\u" in body else characters
 
 
 def _unescape_units(body: str) -> str:
-    """Do the same as `unescape`, but leave surrogates as they are; no slash may be escaped."""
-    # Python's own escapes include all of JSON's but that one, with the same meaning.
+    """Do the same as `unescape`, but leave surrogates unpaired; no slash is escaped."""
+    # Python's escapes include all of JSON's except the slash, with the same meaning.
     return _unescape(body if body.isascii() else _to_ascii(body)[0])[0] if "\\" in body else body
 
 
 def unescape_slashes(body: str) -> str:
-    """Replace escaped slashes, which Python does not have, and leave all other escapes."""
+    """Replace escaped slashes, which Python does not know, and leave all other escapes."""
     return body.replace("\\\\", r"\x5c").replace("\\/", "/") if "\\/" in body else body
 
 
@@ -101,7 +101,7 @@ def _pairs() -> re.Pattern[str]:
 
 
 def pair_surrogates(characters: str) -> str:
-    """Replace pairs of surrogates by the characters that they stand for."""
+    """Replace surrogate pairs with the characters that they encode."""
     if not has_surrogate(characters):
         return characters
     characters = _pairs().sub(_join_pair, characters)
@@ -116,10 +116,10 @@ def _join_pair(pair: re.Match[str]) -> str:
 
 
 def unescape_all(texts: Sequence[str]) -> Sequence[str]:
-    """Return the characters that the bodies of strings stand for.
+    """Replace the escapes in the bodies of many strings.
 
-    A call for each string costs more than its characters, so they are joined, processed as one
-    text, and split.
+    A call for each string would cost more than processing its characters, so they are joined,
+    processed as one string, and split.
 
     Args:
         texts: The bodies, as for `unescape`.
@@ -148,7 +148,7 @@ def unescape_all(texts: Sequence[str]) -> Sequence[str]:
 
 
 def unescape_each(bodies: Sequence[str]) -> list[str]:
-    """Do the same as `unescape_all`, but leave surrogates as they are; no slash may be escaped."""
+    """Do the same as `unescape_all`, but leave surrogates unpaired; no slash is escaped."""
     texts = _unescape_units(_SEPARATOR_ESCAPE.join(bodies)).split(SEPARATOR)
     if len(texts) != len(bodies):
         raise ValueError("expected a pair of surrogates")
@@ -157,8 +157,8 @@ def unescape_each(bodies: Sequence[str]) -> list[str]:
 
 _ONLY_STRINGS: Final = frozenset({str})
 _LONG: Final = 1000
-"""Characters of a text from which replacing each of the special characters in turn costs less than
-a call for each occurrence."""
+"""Length of a text in characters from which replacing each special character in turn is cheaper
+than a call for each occurrence."""
 # The backslash comes first, because every escape has one.
 _ESCAPES: Final = {"\\": "\\\\"} | {chr(code): f"\\u{code:04x}" for code in range(0x20)} | {
     '"': '\\"', "\b": "\\b", "\f": "\\f", "\n": "\\n", "\r": "\\r", "\t": "\\t",
@@ -172,7 +172,7 @@ def _special() -> re.Pattern[str]:
 
 
 def quote(text: str) -> str:
-    """Return the text as a JSON string, escaping only what must be escaped."""
+    """Return a str as a JSON string, escaping only what must be escaped."""
     if COMPILED:
         plain = text.isascii() and skip_plain(text, 0) == len(text)
     else:
@@ -191,12 +191,12 @@ def only_strings(items: Sequence[Any]) -> bool:
 
 
 def quote_all(texts: Sequence[str]) -> str:
-    """Return the texts as JSON strings with commas between them."""
+    """Return many str as JSON strings, separated by commas."""
     return '"' + '","'.join(escape_each(texts)) + '"' if texts else ""
 
 
 def escape_each(texts: Sequence[str]) -> Sequence[str]:
-    """Return each text with its escapes; they are joined, escaped as one text, and split."""
+    """Escape each str; they are joined, escaped as one string, and split."""
     text = "".join(texts)
     if '"' not in text and "\\" not in text and text.isprintable():
         return texts
@@ -206,7 +206,7 @@ def escape_each(texts: Sequence[str]) -> Sequence[str]:
 
 
 def _escape_all(text: str) -> str:
-    """Escape every special character of a long text; surrogates stay as they are."""
+    """Escape every special character of a long text, except surrogates."""
     for character, escape in _ESCAPES.items():
         if character in text:
             text = text.replace(character, escape)

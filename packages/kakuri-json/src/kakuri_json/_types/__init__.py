@@ -1,1 +1,1 @@
-"""Type annotations as shapes: what a type requires of a JSON value."""
+"""Turns type annotations into shapes, which describe the JSON values of a type."""

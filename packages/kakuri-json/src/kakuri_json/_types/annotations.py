@@ -73,9 +73,9 @@ _QUALIFIERS = tuple(
 )  # fmt: skip
 
 _lock = threading.RLock()
-"""Held while a class is read, so that no other thread sees a record without its fields."""
+"""Held while a class is being read, so that no other thread sees a record without its fields."""
 _in_progress: dict[tuple[Any, Arguments | None], Record] = {}
-"""The records that are being read: a class may contain itself."""
+"""The records that are being read, because a class may contain itself."""
 
 
 def shape_of(annotation: Any) -> Shape:
@@ -217,7 +217,7 @@ def _enum(cls: type[enum.Enum]) -> Choice | Flags:
 
 
 def _literal_choice(hint: Any, scope: Scope) -> Choice | None:
-    """Return the values of a field of literals, which may be a tag; None for other fields."""
+    """Return the values of a field of literals, which can serve as a tag; None for other fields."""
     aliases: list[Any] = []
     while True:
         if typing.get_origin(hint) in (typing.Annotated, *_QUALIFIERS):
@@ -242,7 +242,7 @@ def _is_textual(shape: Shape) -> bool:
 
 
 def record_of(cls: Any) -> Record:
-    """Return the record of a dataclass or TypedDict without type arguments, the same each time."""
+    """Return the (cached) record of a dataclass or TypedDict without type arguments."""
     known: Record | None = cache_of(cls).record
     if known is not None:
         return known
@@ -252,9 +252,10 @@ def record_of(cls: Any) -> Record:
 
 
 def _record(cls: Any, arguments: Arguments | None) -> Record:
-    """Return the record of a class with type arguments, or without.
+    """Return the record of a class, with or without type arguments.
 
-    A record with arguments is kept by the codecs that use it: a table would keep their classes.
+    Records with type arguments are kept by the codecs that use them, because a table would keep
+    their classes alive.
     """
     if arguments is None:
         known: Record | None = cache_of(cls).record
@@ -269,7 +270,7 @@ def _record(cls: Any, arguments: Arguments | None) -> Record:
     try:
         _read_record(record, arguments)
     except BaseException:
-        # The records that were read meanwhile may refer to it.
+        # Records that were read in the meantime may refer to it.
         for other in [*_in_progress][before:]:
             if other[1] is None:
                 cache_of(other[0]).record = None
@@ -286,7 +287,7 @@ def _renaming(cls: Any, rename: Callable[[str], Any]) -> Callable[[str], str]:
     def to_json(name: str) -> str:
         try:
             json_name = rename(name)
-        except Exception as error:  # functions of a program can raise anything
+        except Exception as error:  # the program's function can raise anything
             expected = f"expected a JSON name for {name!r} of {cls!r}"
             raise UnsupportedTypeError(f"{expected}, got {error!r}") from error
         return _check_name(cls, json_name)
@@ -312,7 +313,7 @@ def _read_record(record: Record, arguments: Arguments | None) -> None:
     record.ignore_unknown = options.get("unknown", "error") == "ignore"
     fields = dataclasses.fields(cls) if options.get("omit_defaults") and not record.is_dict else ()
     omitted = {item.name for item in fields if item.default is not dataclasses.MISSING}
-    # The tags come first: a union inside the class may need them.
+    # Tags come first, because a union inside the class may need them.
     record.tag = options.get("tag")
     record.tag_value = options.get("tag_value", cls.__name__)
     if record.tag is not None:

@@ -1,8 +1,8 @@
-"""Attributes of a class that this package reads or sets.
+"""The class attributes that this package reads or sets.
 
-`__json__` is the program's: how the class is encoded. `__kakuri_json__` is ours: what was compiled
-for the class is kept on the class itself, so that it is freed with the class. A table that held
-classes, or anything that refers to them, would keep classes that are created at run time.
+The program sets `__json__`, which configures how the class is encoded. This package sets
+`__kakuri_json__`, which holds everything compiled for the class, so that it is freed with the
+class. A global table would keep classes that were created at run time alive.
 """
 
 from collections.abc import Callable, Mapping
@@ -11,24 +11,24 @@ from typing import Any, Literal, TypeAlias, TypedDict
 from kakuri_json._errors import UnsupportedTypeError
 
 Encoder: TypeAlias = Callable[[Any], str | None]
-"""Returns the text of a value, or None for a value that only the general printer can print."""
+"""Returns the text of a value, or None if only the general printer can print it."""
 
 NAME = "__kakuri_json__"
 """The attribute of a class that holds its Cache."""
 
 
 class Options(TypedDict, total=False):
-    """The keys of a class variable `__json__`. A plain dict is enough; it needs no import.
+    """The keys of the class variable `__json__`. A plain dict works as well, without an import.
 
     A subclass inherits the options of its bases.
 
     Attributes:
-        tag: Name of a field, written first, that distinguishes the classes of a union.
+        tag: Name of an additional field, written first, that distinguishes the classes of a union.
         tag_value: Value of that field; by default the name of the class.
-        rename: JSON names of fields: a mapping, or a function of the field's name.
-        omit_defaults: Whether to omit fields that are the same as their default. A field of one
-            Literal is always written.
-        unknown: "error" (the default) rejects fields that the class does not have, "ignore" skips
+        rename: JSON names of fields: a mapping, or a function that takes the field's name.
+        omit_defaults: Whether to omit fields whose value is the same as their default. A field
+            whose type is a single Literal is always written.
+        unknown: "error" (the default) rejects fields that the class does not have; "ignore" skips
             them.
     """
 
@@ -49,11 +49,11 @@ _EXPECTED: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "omit_defaults": ("true or false", lambda value: isinstance(value, bool)),
     "unknown": ("'error' or 'ignore'", lambda value: value in ("error", "ignore")),
 }
-"""For each key of `__json__`: what its value must be, and a test for it."""
+"""For each key of `__json__`: a description of valid values, and a check."""
 
 
 def options_of(cls: type[Any]) -> Options:
-    """Return the options of a class: its own over those of its bases.
+    """Return the options of a class; its own override those of its bases.
 
     Raises:
         UnsupportedTypeError: A key is unknown, or its value is of the wrong kind.
@@ -83,10 +83,10 @@ def no_encoder(value: object) -> None:
 
 
 class Cache:
-    """What is compiled for one class.
+    """Everything that was compiled for one class.
 
     Attributes:
-        cls: The class. A subclass inherits the attribute of its base, and needs its own Cache.
+        cls: The class. A subclass inherits this attribute from its base, but needs its own Cache.
         encode: Prints an instance of exactly this class; `no_encoder` until it is compiled.
         record: The shape of the class without type arguments.
         codecs: The codecs of types that this class is a part of.

@@ -1,4 +1,4 @@
-"""Conditions in `Annotated`, recognized by the attributes of the annotated-types vocabulary."""
+"""Constraints in `Annotated`, recognized by attributes named as in annotated-types."""
 
 import datetime as dt
 import re
@@ -26,7 +26,7 @@ _BOUNDS = ("gt", "ge", "lt", "le", "multiple_of", *_SIZES)
 
 
 def constraints_of(metadata: tuple[Any, ...]) -> Iterator[Constraint]:
-    """Yield the constraints among the metadata of an `Annotated`.
+    """Yield the constraints in the metadata of an `Annotated`.
 
     Metadata without the attributes of a constraint is ignored.
 
@@ -56,12 +56,12 @@ def constraints_of(metadata: tuple[Any, ...]) -> Iterator[Constraint]:
 
 
 def _bounds(mark: Any) -> dict[str, Any]:
-    """Return the bounds of a mark by their names."""
+    """Return the bounds of a metadata object by name."""
     bounds = {name: getattr(mark, name, None) for name in _BOUNDS}
     bounds = {name: bound for name, bound in bounds.items() if bound is not None}
     for name, bound in bounds.items():
         if callable(bound) or hasattr(bound, "__get__"):
-            # The mark is a class whose instances would have bounds.
+            # The metadata is a class, whose instances would have bounds.
             raise UnsupportedTypeError(f"expected a value for {name!r}, got {mark!r}")
         if name in _SIZES and (type(bound) is not int or bound < 0):
             raise UnsupportedTypeError(f"expected a length for {name!r}, got {bound!r}")
@@ -71,10 +71,10 @@ def _bounds(mark: Any) -> dict[str, Any]:
 
 
 def _pattern(mark: Any) -> tuple[str | None, Callable[[str], Any] | None]:
-    """Return the regular expression of a mark: its source, and the function that matches a text.
+    """Return the regular expression of a metadata object: its source, and a matching function.
 
-    The source is None if the expression was compiled with flags, which neither a schema nor the
-    expression of a codec can express.
+    The source is None if the expression was compiled with flags, which neither a schema nor a
+    codec's expression can represent.
     """
     pattern = mark if isinstance(mark, re.Pattern) else getattr(mark, "pattern", None)
     if pattern is None:
@@ -91,7 +91,7 @@ def _pattern(mark: Any) -> tuple[str | None, Callable[[str], Any] | None]:
 
 
 def _guarded(holds: Callable[[Any], bool]) -> Callable[[Any], bool]:
-    """Return a condition that is false where it cannot be computed.
+    """Wrap a condition so that it is false if it can't be evaluated.
 
     Like a constructor, a predicate may raise ValueError to reject a value.
     """
@@ -106,7 +106,7 @@ def _guarded(holds: Callable[[Any], bool]) -> Callable[[Any], bool]:
 
 
 def _zoned(zone: Any, message: str | None) -> Constraint:
-    """Return the constraint for a time in a zone: a name or tzinfo, any (...), or none (None)."""
+    """Return the constraint for a time zone: a name or tzinfo, any zone (...), or none (None)."""
     if zone is None:
         without = "without an offset"
         return Constraint(lambda value: value.tzinfo is None, without, message, of_times=True)
@@ -115,7 +115,7 @@ def _zoned(zone: Any, message: str | None) -> Constraint:
         return Constraint(lambda value: value.tzinfo is not None, with_one, message, of_times=True)
     there = zone
     if isinstance(zone, str):
-        # Imported late: few programs name a zone.
+        # Imported late, because few programs name a zone.
         from zoneinfo import ZoneInfo  # noqa: PLC0415
 
         try:
@@ -155,7 +155,7 @@ def _bounded(
 
     def holds(value: Any) -> bool:
         if type(value) is dt.datetime and value.tzinfo is None:
-            return False  # from `convert`: it can't be compared with a bound that has an offset
+            return False  # from `convert`; it can't be compared with a bound that has an offset
         return (
             ("ge" not in bounds or value >= bounds["ge"])
             and ("gt" not in bounds or value > bounds["gt"])
@@ -179,7 +179,7 @@ def _bounded(
 
 
 def _is_multiple(value: Any, unit: Any) -> bool:
-    """Return whether a number is a multiple of a unit in decimal notation: 0.3 is one of 0.1."""
+    """Return whether a number is a multiple of a unit in decimal notation, as 0.3 is of 0.1."""
     decimal = native_class("decimal")
     kinds = {type(value), type(unit)}
     if kinds == {int} or not kinds <= {int, float, decimal}:
@@ -196,7 +196,7 @@ def _is_multiple(value: Any, unit: Any) -> bool:
     shift = exponent - step_exponent
     if shift >= 0:
         return bool(count * pow(10, shift, step) % step == 0)
-    # No multiple of 10**-shift is below it, so a power above the count need not be computed.
+    # No nonzero multiple of 10**-shift is below it, so powers above the count need not be computed.
     return count == 0 or (-shift < count.bit_length() and count % (step * 10**-shift) == 0)
 
 
@@ -209,7 +209,7 @@ def _describe_range(bounds: dict[str, Any]) -> str:
 
 
 def constrain(shape: Shape, constraints: tuple[Constraint, ...]) -> Shape:
-    """Return a shape with constraints; in a union without a tag, every member but null has them.
+    """Add constraints to a shape; in a union without a tag, to every member except null.
 
     Raises:
         UnsupportedTypeError: A constraint does not apply to values of the shape.
@@ -249,11 +249,11 @@ _SAMPLES: dict[Shape, Any] = {
     Text("bytes"): b"",
     Text("uuid"): uuid.UUID(int=0),
 }
-"""A value of each shape whose values can be compared."""
+"""A sample value of each shape whose values can be compared."""
 
 
 def _sample(shape: Shape) -> Any:
-    """Return a value of a shape; None if its values can't be compared."""
+    """Return a sample value of a shape; None if its values can't be compared."""
     return native_class("decimal")(1) if shape == Text("decimal") else _SAMPLES.get(shape)
 
 

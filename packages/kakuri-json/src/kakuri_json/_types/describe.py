@@ -29,7 +29,7 @@ _KINDS = {
 
 
 def describe(shape: Shape) -> str:
-    """Return what a shape requires, as in `expected an integer`."""
+    """Describe the values of a shape, to follow `expected`: `an integer`."""
     match shape:
         case Anything():
             return "a value"
@@ -61,7 +61,7 @@ def describe(shape: Shape) -> str:
 
 
 def suggest(key: object, known: Iterable[str]) -> str:
-    """Return the end of a message about an unknown key: a known key spelled alike, if any."""
+    """Return the end of a message about an unknown key: a similar known key, if there is one."""
     if not isinstance(key, str) or len(key) > _LONGEST:
         return ""
     from difflib import get_close_matches  # noqa: PLC0415 (only this error needs it)

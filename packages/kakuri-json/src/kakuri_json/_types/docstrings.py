@@ -30,7 +30,7 @@ def field_descriptions(cls: type[Any]) -> dict[str, str]:
 
 
 def _is_generated(cls: type[Any], doc: str) -> bool:
-    """Return whether dataclasses made a docstring: the signature of the class."""
+    """Return whether a docstring is the signature that dataclasses generates."""
     return dataclasses.is_dataclass(cls) and doc.startswith(f"{cls.__name__}(")
 
 

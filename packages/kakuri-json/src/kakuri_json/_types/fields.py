@@ -17,7 +17,7 @@ Hints: TypeAlias = dict[str, tuple[Any, Scope]]
 
 
 _CONSTANT = (list, dict, tuple, set, frozenset, str, int, float, bool, bytes)
-"""Factories that always return an equal value."""
+"""Default factories that always return equal values."""
 _CONSTRUCTORS_OF_OBJECT = (object.__new__, object.__init__)
 
 
@@ -41,10 +41,10 @@ def typed_dict_fields(
 
 
 def _required(hint: Any) -> bool | None:
-    """Return whether an annotation marks its key as required; None if the class's `total` decides.
+    """Return whether an annotation marks its key as required; None if `total` decides.
 
-    `__required_keys__` may be wrong about annotations that are text, which were not evaluated when
-    the class was created.
+    `__required_keys__` can be wrong for annotations in quotes, which were not evaluated when the
+    class was created.
     """
     while True:
         origin = typing.get_origin(hint)
@@ -77,7 +77,7 @@ def dataclass_fields(
         has_default = item.default is not dataclasses.MISSING
         factory = None if item.default_factory is dataclasses.MISSING else item.default_factory
         is_tag = isinstance(shape, Choice) and shape.name is None and len(shape.rows) == 1
-        # A factory of the program may return something else when the document is read.
+        # The program's factory may return something else when the document is decoded.
         known_default = has_default if factory is None else _is_constant(factory)
         yield Field(
             item.name,

@@ -1,4 +1,4 @@
-"""Values that JSON represents as strings: date-time (RFC 3339), bytes (RFC 4648), decimal, UUID."""
+"""Types that JSON represents as strings: date-time (RFC 3339), bytes (RFC 4648), decimal, UUID."""
 
 import base64
 import binascii
@@ -42,7 +42,7 @@ def _read_bytes(text: str) -> bytes | None:
         value = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
         return None
-    # Each value has one spelling: no unused bits in the last character (RFC 4648 section 3.5).
+    # Each value has only one encoding: unused bits in the last character are zero (RFC 4648, 3.5).
     return value if base64.b64encode(value).decode() == text else None
 
 
@@ -75,7 +75,7 @@ def native_class(format_name: str) -> type[Any]:
 
 
 def decimal_class() -> type[Any] | None:
-    """Return Decimal, or None if the program has not imported it: then no value is of that class.
+    """Return Decimal, or None if the program has not imported it, so that no value can be one.
 
     The module takes half a MiB, and few programs use it.
     """
@@ -99,7 +99,7 @@ def write_date_time(value: dt.datetime) -> str | None:
 
 
 def write_decimal(value: "decimal.Decimal") -> str | None:
-    """Return the text of a decimal number; None if not finite, or too long to read again."""
+    """Return the text of a decimal number; None if not finite, or too long to be read again."""
     import decimal  # noqa: PLC0415 (see decimal_class)
 
     text = decimal.Decimal.__str__(value)

@@ -1,6 +1,6 @@
-"""Type variables and annotations, each resolved in the class that declares it.
+"""Resolves type variables and annotations in the class that declares them.
 
-Every class in an MRO has a scope of its own (PEP 484, 695, 696): the same TypeVar may stand for
+Every class in an MRO has its own scope (PEP 484, 695, 696): the same TypeVar can stand for
 different types in a class and in its base.
 """
 
@@ -40,8 +40,8 @@ def _shape_or_reason(read: Callable[[], Shape]) -> Shape | NoShape:
 def _parameters(owner: Any) -> tuple[Any, ...]:
     """Return the type parameters of a class or alias.
 
-    A class whose only generic bases are from `collections.abc` has no `__parameters__`; those of
-    its bases are returned.
+    A class whose only generic bases are from `collections.abc` has no `__parameters__`; the
+    parameters of its bases are returned.
     """
     known = getattr(owner, "__parameters__", ()) or getattr(owner, "__type_params__", ())
     bases = getattr(owner, "__dict__", {}).get("__orig_bases__", ())
@@ -54,8 +54,8 @@ def bind(owner: Any, arguments: Arguments | None, to_shape: ToShape) -> dict[Any
 
     Args:
         owner: The class or alias.
-        arguments: Its type arguments; None if it has none, so that defaults apply (PEP 696), or
-            bounds, or Any.
+        arguments: Its type arguments. If None, the defaults of the parameters apply (PEP 696),
+            otherwise their bounds, otherwise Any.
         to_shape: Returns the shape of an annotation in a scope.
 
     Raises:
@@ -63,7 +63,7 @@ def bind(owner: Any, arguments: Arguments | None, to_shape: ToShape) -> dict[Any
     """
     parameters = _parameters(owner)
     if any(not isinstance(parameter, typing.TypeVar) for parameter in parameters):
-        # A TypeVarTuple takes any number of arguments, so they can't be assigned to parameters.
+        # A TypeVarTuple takes any number of arguments, so arguments can't be matched to parameters.
         reason = NoShape(f"expected type variables only, got others in {owner!r}")
         return dict.fromkeys(parameters, reason)
     given = arguments or ()
@@ -79,7 +79,7 @@ def bind(owner: Any, arguments: Arguments | None, to_shape: ToShape) -> dict[Any
 
 
 def given_to(owner: Any, arguments: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Return type arguments without those at the end that repeat a default.
+    """Return type arguments without trailing ones that repeat a default.
 
     `typing_extensions` adds them, and they may refer to the parameters before them.
     """
@@ -154,7 +154,8 @@ def hints_of(
         # A TypedDict keeps no bases, but has the annotations of all of them.
         resolved = _resolved(cls, dict(cls.__annotations__))
         return {name: (hint, _scope_of_key(cls, name, scope_of)) for name, hint in resolved.items()}
-    # Other annotations, such as those of class variables, may have names that do not resolve here.
+    # Other annotations, such as those of class variables, may contain names that do not resolve
+    # here.
     names = {item.name for item in dataclasses.fields(cls) if item.init}
     for base in reversed(cls.__mro__):
         own = {name: hint for name, hint in inspect.get_annotations(base).items() if name in names}
@@ -191,6 +192,6 @@ def _resolved(cls: Any, annotations: dict[str, Any]) -> dict[str, Any]:
             localns=ChainMap(parameters, module, {cls.__name__: cls}),
             include_extras=True,
         )
-    except Exception as error:  # expressions of a program can raise anything
+    except Exception as error:  # the program's expressions can raise anything
         expected = f"expected annotations that can be evaluated in {cls!r}"
         raise UnsupportedTypeError(f"{expected}, got {error}") from error

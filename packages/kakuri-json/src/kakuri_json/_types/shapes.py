@@ -1,4 +1,4 @@
-"""Shapes: what a type requires of a JSON value, read once from the type's annotations."""
+"""Shapes, which describe the JSON values of a type; read once from its annotations."""
 
 import enum
 import functools
@@ -14,13 +14,13 @@ class Constraint:
     """A condition on a value.
 
     Attributes:
-        holds: Whether a value meets it.
-        requirement: What it requires, as a part of an error message.
-        description: The program's own message, which replaces every other one.
-        pattern: The regular expression for a whole text, if it has no flags.
-        text_format: The name of the text's format in schemas, beside the pattern.
-        of_text: Whether it applies to text only.
-        of_times: Whether it applies to dates with times only.
+        holds: Returns whether a value meets it.
+        requirement: Description for error messages, such as `from 1 to 5`.
+        description: The program's own description, which replaces all others.
+        pattern: The regular expression that the whole string must match, if it has no flags.
+        text_format: The name of the string's format in schemas, in addition to the pattern.
+        of_text: Whether it only applies to strings.
+        of_times: Whether it only applies to datetimes.
     """
 
     holds: Callable[[Any], bool]
@@ -46,7 +46,7 @@ class Anything:
 
 @dataclass(frozen=True, slots=True)
 class NoShape:
-    """A type argument without a JSON form, which is an error only where a field needs it."""
+    """A type argument without a JSON form, which is only an error if a field needs it."""
 
     reason: str
 
@@ -63,7 +63,7 @@ class Choice:
     """One of several values: an Enum, or Literals.
 
     Attributes:
-        rows: For each, the JSON value and the Python value that it becomes.
+        rows: Pairs of a JSON value and the Python value that it stands for.
         name: Name of the Enum; None for Literals.
     """
 
@@ -79,14 +79,14 @@ class Flags:
 
     @property
     def known(self) -> int:
-        """All bits that some member has."""
+        """All bits that any member has."""
         members = self.cls.__members__.values()  # iteration leaves out those of several bits
         return functools.reduce(operator.or_, (member._value_ for member in members), 0)
 
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """A value that JSON represents as a string of a format."""
+    """A value that JSON represents as a string in some format."""
 
     format: Literal["datetime", "date", "decimal", "bytes", "uuid"]
 
@@ -97,7 +97,7 @@ class Sequence:
 
     Attributes:
         item: The shape of the items.
-        build: List, tuple, set or frozenset.
+        build: list, tuple, set or frozenset.
     """
 
     item: "Shape"
@@ -113,7 +113,7 @@ class FixedTuple:
 
 @dataclass(frozen=True, slots=True)
 class Mapping:
-    """An object with any keys of one shape and values of another."""
+    """An object with arbitrary keys of one shape, and values of another."""
 
     key: "Shape"
     value: "Shape"
@@ -134,7 +134,7 @@ class Union:
     Attributes:
         members: The shapes.
         tag: Name of the field that distinguishes the records; None if there is at most one record.
-        tagged: For each value of the tag, the record that has it.
+        tagged: The records by the values of the tag.
     """
 
     members: tuple["Shape", ...]
@@ -153,7 +153,7 @@ class Field:
         required: Whether it has no default.
         default: The default; meaningless with `default_factory`.
         default_factory: Creates the default.
-        omit_default: Whether the field is not written if its value is the default.
+        omit_default: Whether the field is omitted if its value is the default.
     """
 
     name: str
@@ -213,7 +213,7 @@ def is_string(shape: Shape) -> bool:
 
 
 def depth_of(shape: Shape, known: dict[Record, int] | None = None) -> int:
-    """Return how deep arrays and objects of a shape are nested; `sys.maxsize` without a bound.
+    """Return how deeply arrays and objects of a shape can nest; `sys.maxsize` if unbounded.
 
     Args:
         shape: The shape.

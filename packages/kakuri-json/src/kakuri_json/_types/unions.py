@@ -1,4 +1,4 @@
-"""Unions: the order in which their members are tried, and which ones can be decoded."""
+"""Decides in which order the members of a union are tried, and which unions can be decoded."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -24,7 +24,7 @@ def union_of(members: list[Shape], annotation: Any) -> Shape:
     """Return the shape of a union.
 
     Raises:
-        UnsupportedTypeError: Its members can be distinguished only by trying each.
+        UnsupportedTypeError: Its members can only be distinguished by trying each.
     """
     flat: list[Shape] = []
     if Anything() in members:
@@ -56,10 +56,10 @@ _FORMAT_RANKS = ("datetime", "date", "uuid", "decimal", "bytes")
 
 
 def _rank(member: Shape) -> int:
-    """Order the members of a union, the narrow ones first.
+    """Return the sort key that puts narrow members of a union first.
 
-    A choice or a format is also text, and an integer is also a number. Python treats `A | B` and
-    `B | A` as equal, so the order of the annotation cannot decide.
+    A choice or a format is also a string, and an integer is also a number. Python treats `A | B`
+    and `B | A` as equal, so the order in the annotation can't decide.
     """
     if isinstance(member, Constrained):
         return _rank(member.inner)
@@ -71,7 +71,7 @@ def _rank(member: Shape) -> int:
 
 
 def _check_distinct(members: list[Shape], annotation: Any) -> None:
-    """Reject a union whose arrays or objects can be distinguished only by trying each member."""
+    """Reject a union whose arrays or objects can only be distinguished by trying each member."""
     inner = [member.inner if isinstance(member, Constrained) else member for member in members]
     arrays = sum(isinstance(member, (Sequence, FixedTuple)) for member in inner)
     mappings = sum(isinstance(member, Mapping) for member in inner)
