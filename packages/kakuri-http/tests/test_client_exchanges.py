@@ -641,3 +641,110 @@ def test_response_with_a_body_of_the_wrong_type_raises_type_error(body):
 def test_response_with_a_status_that_is_not_a_number_raises_type_error(status):
     with pytest.raises(TypeError, match="expected a number as status, got"):
         Response(status)
+
+
+# Errors while a response is being read.
+
+
+def begun(peer):
+    """Send the first part of a response, and no more; read the request until the client closes."""
+    read_head(peer)
+    peer.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nbegun")
+    while peer.recv(4096):
+        pass
+
+
+async def test_read_that_was_cancelled_does_not_end_the_content():
+    with raw_server(begun) as (url, _):
+        async with (
+            Client(timeouts=Timeouts(read=0.1)) as client,
+            client.stream("GET", url) as response,
+        ):
+            pieces = aiter(response)
+            assert await anext(pieces) == b"begun"
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(anext(pieces), 0.01)
+            with pytest.raises(RequestTimeout):
+                await anext(pieces)
+            with pytest.raises(ConnectionBroken):
+                await anext(pieces)
+
+
+def test_read_after_a_timeout_does_not_end_the_content():
+    with (
+        raw_server(begun) as (url, _),
+        BlockingClient(timeouts=Timeouts(read=0.05)) as client,
+        client.stream("GET", url) as response,
+    ):
+        pieces = iter(response)
+        assert next(pieces) == b"begun"
+        for _ in range(2):
+            with pytest.raises(RequestTimeout):
+                next(pieces)
+
+
+@pytest.mark.parametrize("error", [ValueError("of the caller"), TimeoutError("of the caller")])
+async def test_error_of_the_body_is_raised_although_the_response_has_begun(error):
+    head_came = asyncio.Event()
+
+    async def body():
+        yield b"first"
+        await head_came.wait()
+        raise error
+
+    with raw_server(begun) as (url, _):
+        async with Client() as client, client.stream("POST", url, body=body()) as response:
+            pieces = aiter(response)
+            assert await anext(pieces) == b"begun"
+            head_came.set()
+            with pytest.raises(type(error), match="of the caller"):
+                await anext(pieces)
+
+
+async def test_write_timeout_is_raised_although_the_response_has_begun():
+    def stop_reading(peer):
+        read_head(peer)
+        peer.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nbegun")
+        client_is_done.wait(10)
+
+    client_is_done = threading.Event()
+    with raw_server(stop_reading) as (url, _):
+        async with Client(timeouts=Timeouts(write=0.1)) as client:
+            endless = (b"x" * 65536 for _ in iter(int, 1))
+            with pytest.raises(RequestTimeout) as caught:
+                await client.post(url, endless)
+            assert caught.value.phase == "write"
+        client_is_done.set()
+
+
+@pytest.mark.parametrize("is_async", [True, False])
+async def test_generator_as_body_is_closed_when_its_request_fails(is_async):
+    closed = []
+
+    async def later():
+        try:
+            while True:
+                yield b"x" * 65536
+        finally:
+            closed.append(True)
+
+    def now():
+        try:
+            while True:
+                yield b"x" * 65536
+        finally:
+            closed.append(True)
+
+    def stop_reading(peer):
+        read_head(peer)
+        client_is_done.wait(10)
+
+    client_is_done = threading.Event()
+    body = later() if is_async else now()
+    with raw_server(stop_reading) as (url, _):
+        async with Client(timeouts=Timeouts(total=0.1)) as client:
+            with pytest.raises(RequestTimeout):
+                await client.post(url, body)
+            await asyncio.sleep(0.01)
+            assert closed == [True]
+        client_is_done.set()

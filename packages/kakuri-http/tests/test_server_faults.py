@@ -181,3 +181,40 @@ async def test_request_of_a_user_who_may_connect_has_its_user_and_the_log_its_ad
         writer.close()
     assert asked == [(4711, f"{host}:{port}")]
     assert [entry.peer for entry in logged] == [f"{host}:{port}"]
+
+
+@pytest.mark.parametrize("is_async", [True, False])
+async def test_generator_as_body_is_closed_when_the_client_disconnects(is_async):
+    closed = asyncio.Event()
+
+    async def later():
+        try:
+            while True:
+                yield b"x" * 65536
+        finally:
+            closed.set()
+
+    def now():
+        try:
+            while True:
+                yield b"x" * 65536
+        finally:
+            closed.set()
+
+    body = later() if is_async else now()
+    async with wired(table(lambda request: Response(200, body))) as wire:
+        wire.send(GET)
+        await wire.read_head()
+        wire.writer.transport.abort()
+        await asyncio.wait_for(closed.wait(), 5)
+
+
+async def test_handler_that_raises_the_cancellation_of_something_else_is_a_500():
+    cancelled = asyncio.get_running_loop().create_future()
+    cancelled.cancel()
+    router = table(lambda request: cancelled.result())
+    router.check(lambda request: cancelled.result() if request.path == "/check" else None)
+    async with wired(router) as wire:
+        wire.send(GET.replace(b"/ ", b"/check ") + CLOSING)
+        assert (await wire.read_response())[0] == 500
+        assert (await wire.read_response())[0] == 500

@@ -81,6 +81,18 @@ async def test_handler_that_raises_closes_the_connection(caplog):
     assert "ZeroDivisionError" in caplog.text
 
 
+async def test_handler_that_raises_the_cancellation_of_something_else_closes_the_connection(caplog):
+    cancelled = asyncio.get_running_loop().create_future()
+    cancelled.cancel()
+
+    def handler(line):
+        return cancelled.result()
+
+    async with await listen_lines(LOCAL, handler, on_fault=lambda e: b"fault") as server:
+        assert await exchange(server, b"1\n") == b"fault\n"
+    assert "CancelledError" in caplog.text
+
+
 async def test_line_error_of_a_handler_closes_the_connection(caplog):
     def handler(line):
         if line == b"other protocol":

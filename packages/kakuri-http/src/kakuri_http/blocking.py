@@ -66,16 +66,20 @@ class BlockingStreamedResponse:
         self._read_limit = read_limit
         self._has_ended = False
 
-    def __iter__(self) -> Iterator[bytes]:
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> bytes:
+        # Not a generator: after an error, a generator would end as if the content had.
         while True:
             if self._connection is None:
                 raise ResponseClosed("the response was read after the block of its stream() ended")
             if self._has_ended:
-                return
+                raise StopIteration
             event = self._connection.next_event()
             if isinstance(event, Data):
-                yield event.data
-            elif isinstance(event, EndOfMessage):
+                return event.data
+            if isinstance(event, EndOfMessage):
                 self.trailers = event.trailers
                 self._has_ended = True
 

@@ -230,7 +230,7 @@ class LineServerConnection(Connection):
                     reply = encode(reply)
             except (LineError, HandlerFailed):
                 raise
-            except Exception as error:
+            except (Exception, asyncio.CancelledError) as error:
                 raise HandlerFailed(f"{handler!r} raised {error!r}") from error
             if waiting or not is_ready:
                 waiting.append(reply)

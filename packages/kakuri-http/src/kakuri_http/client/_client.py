@@ -60,8 +60,13 @@ class StreamedResponse:
         self._exchange = exchange
         self._read_limit = read_limit
 
-    def __aiter__(self) -> AsyncIterator[bytes]:
-        return self._connection.pieces(self._exchange)
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> bytes:
+        # Not a generator: after an error or a cancelled wait, a generator would end as if the
+        # content had.
+        return await self._connection.next_piece(self._exchange)
 
     @property
     def trailers(self) -> Headers | None:

@@ -6,12 +6,11 @@ import os
 import select
 import socket
 import time
-from collections.abc import AsyncIterable, AsyncIterator
 from typing import Any
 
 from kakuri_tcp import Connection, ConnectionFault
 
-from kakuri_http._body_stream import StreamedBody
+from kakuri_http._body_stream import StreamedBody, closing_pieces
 from kakuri_http._errors import (
     ConnectionBroken,
     RemoteProtocolError,
@@ -74,24 +73,6 @@ class Exchange:
         self.is_over = True
         if self.content is not None:
             self.content.fail(_closed())
-
-    async def pieces(self) -> AsyncIterator[bytes]:
-        """Yield the content of the response.
-
-        Raises:
-            ResponseClosed: The exchange is over.
-            TimeoutError: No content arrived for `Timeouts.read`.
-        """
-        assert self.content is not None
-        while True:
-            if self.is_over:
-                raise _closed()
-            try:
-                async with asyncio.timeout(self.timeouts.read):
-                    piece = await anext(self.content)
-            except StopAsyncIteration:
-                return
-            yield piece
 
 
 def _closed() -> ResponseClosed:
@@ -311,12 +292,10 @@ class ClientProtocol(Connection):
                 return  # the final response came first, so the content is not sent
         if isinstance(body, bytes):
             await self._send_piece(exchange, body)
-        elif isinstance(body, AsyncIterable):
-            async for piece in body:
-                await self._send_piece(exchange, piece_of(piece))
         else:
-            for piece in body:
-                await self._send_piece(exchange, piece_of(piece))
+            async with closing_pieces(body) as pieces:
+                async for piece in pieces:
+                    await self._send_piece(exchange, piece_of(piece))
         self.write(self.core.send(END_OF_MESSAGE))
 
     async def _send_piece(self, exchange: Exchange, piece: bytes) -> None:
@@ -354,16 +333,28 @@ class ClientProtocol(Connection):
         if task.cancelled():
             self.close()  # no other request can follow one that was cut off
         elif error := task.exception():
-            if not exchange.head.done():
-                exchange.head.set_exception(error)
+            assert isinstance(error, Exception)  # asyncio raises all others
+            exchange.fail(error)
             self.abort()
 
-    async def pieces(self, exchange: Exchange) -> AsyncIterator[bytes]:
-        """Iterate over the content of an exchange's response."""
+    async def next_piece(self, exchange: Exchange) -> bytes:
+        """Return the next piece of the content of an exchange's response.
+
+        Raises:
+            StopAsyncIteration: The content has ended.
+            ResponseClosed: The exchange is over.
+            RequestTimeout: No content arrived for `Timeouts.read`.
+        """
+        assert exchange.content is not None
+        if exchange.is_over:
+            raise _closed()
+        deadline = asyncio.timeout(exchange.timeouts.read)
         try:
-            async for piece in exchange.pieces():
-                yield piece
+            async with deadline:
+                return await anext(exchange.content)
         except TimeoutError as error:
+            if not deadline.expired():
+                raise  # from the sender, or from the caller's own content
             self.abort()
             raise RequestTimeout(
                 f"{self.peer} sent nothing for {exchange.timeouts.read} s", phase="read"

@@ -1,8 +1,7 @@
 """A server's connection: turns the core's events into calls of handlers.
 
-Exchanges follow one another. Each runs in its own context (contextvars), a copy of the one in which
-the server was started. A handler that is not a coroutine needs neither a task nor another turn of
-the loop.
+Exchanges follow one another. Each runs in its own context, a copy of the one in which the server
+was started. A handler that is not a coroutine needs neither a task nor another turn of the loop.
 """
 
 import asyncio
@@ -33,6 +32,7 @@ from kakuri_http.server._router import Route, Router
 
 _BODY, _IDLE = State.BODY, State.IDLE
 _CONTINUE = InterimResponse(100)
+_RAISED = (Exception, asyncio.CancelledError)  # by a check or handler; _fault_response reports it
 
 
 class ServerProtocol(ResponseSide):
@@ -229,7 +229,7 @@ class ServerProtocol(ResponseSide):
         exchange.started = time.monotonic()
         try:
             found = exchange.context.run(self._router.resolve, request)
-        except Exception as error:  # noqa: BLE001 - reported by _fault_response
+        except _RAISED as error:
             found = self._fault_response(exchange, error)
         if not isinstance(found, Route):
             self._respond_early(exchange, request, found)
@@ -288,7 +288,7 @@ class ServerProtocol(ResponseSide):
         """Call a handler, and respond with its result, now or when it is ready."""
         try:
             result: object = exchange.context.run(route.handler, request)
-        except Exception as error:  # noqa: BLE001 - reported by _fault_response
+        except _RAISED as error:
             self.respond(exchange, self._fault_response(exchange, error))
             return
         if isinstance(result, Response):
@@ -301,8 +301,7 @@ class ServerProtocol(ResponseSide):
         exchange.task = task
         if task.done():
             self._handler_done(task)
-            # Break the reference cycle: the traceback of a task that started eagerly refers to this
-            # frame.
+            # Break a cycle: the traceback of a task that started eagerly refers to this frame.
             del result, task
         else:
             if task is not result:  # a task, whose first step takes time in the next turn
@@ -317,8 +316,7 @@ class ServerProtocol(ResponseSide):
         try:
             error = task.exception()
         except asyncio.CancelledError as cancelled:
-            # Its traceback refers to this frame, and so to the task.
-            error = cancelled.with_traceback(None)
+            error = cancelled.with_traceback(None)  # which refers to this frame, and to the task
         if isinstance(error, asyncio.CancelledError) and self.has_eof:
             self.abort()  # `half_closed_timeout` has passed; most likely the client disconnected
         if self._closing_since is not None:

@@ -7,13 +7,13 @@ connections. A streamed response has its own task, which waits while the client 
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable
-from contextlib import aclosing
+from collections.abc import AsyncIterable
 from dataclasses import dataclass
 from typing import Any
 
 from kakuri_tcp import Connection, ConnectionFault
 
+from kakuri_http._body_stream import closing_pieces
 from kakuri_http._errors import ClientDisconnected, ProtocolError, ResponseAborted
 from kakuri_http._headers import Headers
 from kakuri_http._limits import Limits
@@ -151,13 +151,9 @@ class ResponseSide(Connection):
         body = response.body
         if core.omits_content or body is None or isinstance(body, bytes):
             pass
-        elif isinstance(body, AsyncGenerator):
-            async with aclosing(body):  # so that it ends with the connection, not some time later
-                await self._send_pieces(exchange, body)
-        elif isinstance(body, AsyncIterable):
-            await self._send_pieces(exchange, body)
         else:
-            await self._send_pieces(exchange, _as_async(body))
+            async with closing_pieces(body) as pieces:
+                await self._send_pieces(exchange, pieces)
         self.write(core.send(EndOfMessage(response.trailers or Headers())))
 
     async def _send_pieces(self, exchange: Exchange, pieces: AsyncIterable[Any]) -> None:
@@ -209,8 +205,3 @@ class ResponseSide(Connection):
         if self._core.request_state is _BODY:  # the handler has not read all of the content
             self._core.discard_content(self._http_limits.discarded_body)
         self.end_exchange(complete=True)
-
-
-async def _as_async(pieces: Iterable[bytes]) -> AsyncIterator[bytes]:
-    for piece in pieces:
-        yield piece
