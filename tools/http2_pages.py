@@ -99,7 +99,7 @@ async def _recorded() -> list[tuple[str, bytes]]:
     server.add(api.RuntimeService.Version, version)
     client_end, server_end = _End("client", log), _End("server", log)
     client = ChannelDriver(b"localhost", b"http", Limits().http2, Keepalive(interval=None))
-    server_driver = server._accept()  # noqa: SLF001 - without a socket
+    server_driver = server._new_connection().driver  # noqa: SLF001 - without a socket
     client_end.other, server_end.other = server_driver, client
     client.connection_made(cast("asyncio.Transport", client_end))
     server_driver.connection_made(cast("asyncio.Transport", server_end))

@@ -85,7 +85,7 @@ async def test_call_waits_for_a_runtime_that_is_too_busy_to_accept_its_connectio
 ):
     def accept():
         time.sleep(0.3)  # blocks the server, which shares this event loop
-        return service.server._accept()
+        return service.server._new_connection()
 
     listener = await asyncio.get_running_loop().create_unix_server(accept, f"{tmp_path}/busy")
     channel = make_channel(f"unix:{tmp_path}/busy")

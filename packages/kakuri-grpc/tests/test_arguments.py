@@ -31,7 +31,7 @@ async def channel():
         yield opened
 
 
-@pytest.mark.parametrize("name", ["received", "sent", "waiting_calls", "connections"])
+@pytest.mark.parametrize("name", ["received", "sent", "waiting_calls"])
 @pytest.mark.parametrize(
     ("value", "error", "message"),
     [
@@ -50,6 +50,11 @@ def test_limits_of_a_connection_of_another_class_raise():
     assert Limits(http2=kakuri_http2.Limits(settings=1), sent=None).http2.settings == 1
     with pytest.raises(TypeError, match=r"expected kakuri_http2.Limits as http2, got None"):
         Limits(http2=None)
+
+
+def test_limits_of_a_server_of_another_class_raise():
+    with pytest.raises(TypeError, match=r"expected kakuri_tcp.ServerLimits as server, got None"):
+        Limits(server=None)
 
 
 @pytest.mark.parametrize("name", ["first", "factor", "longest", "jitter", "connect"])

@@ -154,7 +154,7 @@ async def test_connections_that_come_and_go_leave_nothing(tmp_path):
             if turn == 4:
                 await asyncio.sleep(0)
                 before = len(asyncio.all_tasks()), living(asyncio.Future, asyncio.BaseTransport)
-        await turns(lambda: not server._drivers)
+        await turns(lambda: not server._connections)
         assert (len(asyncio.all_tasks()), living(asyncio.Future, asyncio.BaseTransport)) <= before
 
 

@@ -9,7 +9,7 @@ import grpc
 import kakuri_protobuf as kp
 import pytest
 import pytest_asyncio
-from kakuri_grpc import Channel, Limits, NotFound, Server, StatusCode, StatusError
+from kakuri_grpc import Channel, NotFound, Server, StatusCode, StatusError
 from kakuri_http2 import ClientDriver
 from kakuri_http2 import Request as Head
 from kakuri_tcp.testing import until
@@ -177,8 +177,8 @@ async def test_close_waits_for_all_clients_that_do_not_read_at_the_same_time(tmp
             client = clients.enter_context(socket.socket(socket.AF_UNIX))
             client.setblocking(False)
             await loop.sock_connect(client, f"{tmp_path}/s")
-        await until(lambda: len(server._drivers) == 3)
-        transports = [driver._transport for driver in server._drivers]
+        await until(lambda: len(server._connections) == 3)
+        transports = [connection._transport for connection in server._connections]
         for transport in transports:
             transport.write(bytes(4 << 20))
         closing = asyncio.ensure_future(server.close())
@@ -356,18 +356,3 @@ def test_path_in_place_of_a_method_is_refused():
 def test_limits_of_another_type_are_refused(make):
     with pytest.raises(TypeError, match=r"^expected Limits as limits, got 5$"):
         make(5)
-
-
-async def test_connection_beyond_the_limit_is_closed_until_another_ends(tmp_path):
-    async with our_server(limits=Limits(connections=1)) as server:
-        path = str(tmp_path / "s")
-        where = await server.listen(f"unix:{path}")
-        async with Channel(where) as channel:
-            assert await channel.call(UNARY, Question(text="1"), timeout=10) == Answer(text="1")
-            reader, writer = await asyncio.open_unix_connection(path)
-            assert await reader.read() == b""
-            writer.close()
-            assert await channel.call(UNARY, Question(text="2"), timeout=10) == Answer(text="2")
-        await until(lambda: not server._drivers)
-        async with Channel(where) as channel:
-            assert await channel.call(UNARY, Question(text="3"), timeout=10) == Answer(text="3")

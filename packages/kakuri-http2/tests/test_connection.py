@@ -371,11 +371,50 @@ def test_streams_held_by_the_connections_window_continue_in_turn():
         client.send(Data(stream, bytes(100_000)))
     client.data_to_send()
     assert sum(client.unsent(stream) for stream in streams) == 300_000 - 65_535
+    assert client.unsent(0) == 300_000 - 65_535
     order = []
     for _ in range(6):
         client.receive_data(frame("WINDOW_UPDATE", 0, 0, (100).to_bytes(4, "big")))
         order += [one.stream for one in read(client.data_to_send())]
     assert sorted(order[:3]) == sorted(order[3:]) == streams
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        lambda client, stream: client.reset(stream),
+        lambda client, stream: client.receive_data(
+            frame("RST_STREAM", 0, stream, (8).to_bytes(4, "big"))
+        ),
+        lambda client, stream: client.receive_eof(),
+        lambda client, stream: (
+            [
+                client.receive_data(frame("WINDOW_UPDATE", 0, number, (1 << 20).to_bytes(4, "big")))
+                for number in (0, stream)
+            ]
+            + [client.data_to_send()]
+        ),
+    ],
+)
+def test_unsent_content_of_a_stream_that_ends_no_longer_counts(end):
+    client = ClientConnection()
+    client.receive_data(settings())
+    stream = client.send(CALL)
+    client.send(Data(stream, bytes(100_000)))
+    client.data_to_send()
+    assert client.unsent(0) == 100_000 - 65_535
+    end(client, stream)
+    assert client.unsent(0) == 0
+
+
+def test_unread_content_counts_until_it_is_consumed_or_its_stream_ends():
+    server = open_server()
+    server.receive_data(frame("DATA", 8, 1, b"\x02abcde\0\0"))
+    assert server.unread == 5
+    server.consumed(1, 2)
+    assert server.unread == 3
+    server.reset(1)
+    assert server.unread == 0
 
 
 @pytest.mark.parametrize("payload", [b"1234", bytes((0, 0, 0, 9, 0))])

@@ -47,6 +47,11 @@ class MessageReader:
         self._used = 0  # bytes of this turn of the event loop
 
     @property
+    def size(self) -> int:
+        """Bytes that were received and not returned."""
+        return self._size
+
+    @property
     def is_empty(self) -> bool:
         """Whether everything that was received belongs to a message that was returned."""
         return not self._size and self._length < 0

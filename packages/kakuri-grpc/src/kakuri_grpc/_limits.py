@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from kakuri_http2 import Limits as HTTP2Limits
+from kakuri_tcp import ServerLimits
 
 from kakuri_grpc._arguments import check_count, check_number
 
@@ -18,14 +19,16 @@ class Limits:
             of it is kept.
         sent: Bytes of one sent message. None: the receiver's limit decides.
         waiting_calls: Calls that wait for a stream or a connection. 1000: more are refused at once.
-        connections: Open connections of a server. 1000: further ones are closed at once.
+        server: Limits of a server and of all its connections together. 1000 connections, 500 of
+            them of one peer, because each has some 100 KiB of buffers and tables; the other limits
+            are the defaults of kakuri-tcp.
         http2: Limits of each connection. By default, its calls hold at most 16 MiB of unread data.
     """
 
     received: int = 4 * MIB
     sent: int | None = None
     waiting_calls: int = 1000
-    connections: int = 1000
+    server: ServerLimits = ServerLimits(connections=1000, connections_per_peer=500)  # noqa: RUF009
     http2: HTTP2Limits = HTTP2Limits()  # noqa: RUF009 - frozen
 
     def __post_init__(self) -> None:
@@ -33,7 +36,8 @@ class Limits:
         if self.sent is not None:
             check_count(self.sent, "sent")
         check_count(self.waiting_calls, "waiting_calls")
-        check_count(self.connections, "connections")
+        if not isinstance(self.server, ServerLimits):
+            raise TypeError(f"expected kakuri_tcp.ServerLimits as server, got {self.server!r:.80}")
         if not isinstance(self.http2, HTTP2Limits):
             raise TypeError(f"expected kakuri_http2.Limits as http2, got {self.http2!r:.80}")
 

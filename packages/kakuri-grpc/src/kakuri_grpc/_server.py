@@ -10,9 +10,10 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, Self, cast
 
-from kakuri_http2 import Exchange, ExchangeEnded, Request, ServerDriver
+import kakuri_tcp
+from kakuri_http2 import Exchange, ExchangeEnded, Request
 from kakuri_protobuf import DecodeError, Method
-from kakuri_tcp import Endpoint, ListeningSockets, ServerTLS, open_listening_sockets
+from kakuri_tcp import Endpoint, ServerTLS, listen
 
 from kakuri_grpc._arguments import check_number, checked_or_default, parsed_endpoint
 from kakuri_grpc._deadlines import Deadlines
@@ -28,6 +29,7 @@ from kakuri_grpc._metadata import (
     encode_metadata,
     is_grpc,
 )
+from kakuri_grpc._server_connection import ServerConnection
 from kakuri_grpc._status import StatusCode
 
 log = logging.getLogger("kakuri_grpc")
@@ -107,15 +109,14 @@ class Server:
     def __init__(self, limits: Limits | None = None) -> None:
         self._limits = checked_or_default(limits, Limits, "limits")
         self._methods: dict[bytes, tuple[Method[Any, Any], Handler]] = {}
-        self._drivers: set[ServerDriver] = set()
-        self._listeners: list[asyncio.Server] = []
-        self._opened: list[ListeningSockets] = []
+        self._connections: set[ServerConnection] = set()
+        self._servers: list[kakuri_tcp.Server] = []
         self._running: set[asyncio.Task[Any]] = set()
         self._large_messages = LargeMessages()
 
     def __repr__(self) -> str:
-        state = "listening" if self._listeners else "not listening"
-        counts = f"{len(self._drivers)} connections, {len(self._running)} calls"
+        state = "listening" if self._servers else "not listening"
+        counts = f"{len(self._connections)} connections, {len(self._running)} calls"
         return f"<{type(self).__name__} {state}, {counts}>"
 
     def add(self, method: Method[Any, Any], handler: Handler) -> None:
@@ -152,38 +153,21 @@ class Server:
         where = parsed_endpoint(endpoint)
         if tls is not None and not isinstance(tls, ServerTLS):
             raise TypeError(f"expected ServerTLS as tls, got {tls!r:.80}")
-        loop = asyncio.get_running_loop()
-        context = None if tls is None else tls.context()
-        (opened,) = await asyncio.to_thread(open_listening_sockets, where, 1)
-        self._opened.append(opened)
-        for listening in opened.sockets:
-            if where.scheme == "unix":
-                listener = await loop.create_unix_server(self._accept, sock=listening)
-            else:
-                listener = await loop.create_server(self._accept, sock=listening, ssl=context)
-            self._listeners.append(listener)
-        return opened.endpoint
+        server = await listen(where, self._new_connection, limits=self._limits.server, tls=tls)
+        self._servers.append(server)
+        return server.endpoint
 
     async def close(self, grace: float = 0.0) -> None:
         """Accept no more calls; those that run get `grace` seconds to end."""
         check_number(grace, "grace")
-        listeners, self._listeners = self._listeners, []
-        for listener in listeners:
-            listener.close()
-        while self._opened:
-            self._opened.pop().close()
-        for driver in self._drivers:
-            driver.connection.go_away()
-            driver.flush()
-        if grace and self._running:
-            await asyncio.wait(self._running, timeout=grace)
-        drivers = [*self._drivers]
-        for driver in drivers:
-            driver.close()
-        for driver in drivers:
-            await driver.closed
-        for listener in listeners:
-            await listener.wait_closed()
+        servers, self._servers = self._servers, []
+        longest = grace + self._limits.server.write_timeout
+        draining = [asyncio.ensure_future(server.drain(longest)) for server in servers]
+        if draining:
+            await asyncio.wait(draining, timeout=grace)
+        for connection in [*self._connections]:
+            connection.driver.close()
+        await asyncio.gather(*draining)
         self._deadlines.close()
 
     def abort_connections(self) -> None:
@@ -192,8 +176,8 @@ class Server:
         Clients see what they see of a killed process: they cannot know whether the calls under
         way were processed. Handlers of these calls are cancelled.
         """
-        for driver in self._drivers:
-            driver.abort()
+        for connection in self._connections:
+            connection.abort()
 
     async def __aenter__(self) -> Self:
         return self
@@ -205,17 +189,12 @@ class Server:
     def _deadlines(self) -> Deadlines:
         return Deadlines(asyncio.get_running_loop())
 
-    def _accept(self) -> asyncio.BaseProtocol:
-        if len(self._drivers) >= self._limits.connections:
-            return _Refused()
-        driver = ServerDriver(self._handle, self._limits.http2)
-        self._drivers.add(driver)
-        driver.closed.add_done_callback(lambda _: self._drivers.discard(driver))
-        return driver
+    def _new_connection(self) -> ServerConnection:
+        return ServerConnection(self._handle, self._limits.http2, self._connections)
 
     # One call.
 
-    async def _handle(self, exchange: Exchange) -> None:
+    async def _handle(self, exchange: Exchange, connection: ServerConnection) -> None:
         task = asyncio.current_task()
         assert task is not None
         self._running.add(task)
@@ -237,15 +216,19 @@ class Server:
         except ValueError as error:
             call.finish(StatusCode.INTERNAL, str(error))
             return
-        await self._run(exchange, head.path, call)
+        await self._run(exchange, head.path, call, connection)
 
-    async def _run(self, exchange: Exchange, path: bytes, call: ServerCall) -> None:
+    async def _run(
+        self, exchange: Exchange, path: bytes, call: ServerCall, connection: ServerConnection
+    ) -> None:
         found = self._methods.get(path)
         if found is None:
             call.finish(StatusCode.UNIMPLEMENTED, f"there is no method {call.path:.200}")
             return
         method, handler = found
-        messages = _Messages(exchange, method, self._limits.received, self._large_messages)
+        messages = _Messages(
+            exchange, method, self._limits.received, self._large_messages, connection
+        )
         running = _Running(call.remaining)
         exchange.on_end = running.end
         if running.deadline < math.inf:
@@ -269,6 +252,7 @@ class Server:
         except Exception as error:  # noqa: BLE001 - each becomes a status or is logged
             self._fail(call, error)
         finally:
+            messages.close()
             self._deadlines.discard(running)
             exchange.on_end = None
 
@@ -331,13 +315,6 @@ class _Running:
         self.task.cancel()
 
 
-class _Refused(asyncio.Protocol):
-    """Aborts a connection beyond `Limits.connections`."""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        cast("asyncio.Transport", transport).abort()
-
-
 class _Messages(AsyncIterator[Any]):
     """The messages that a client sends in one call."""
 
@@ -347,11 +324,14 @@ class _Messages(AsyncIterator[Any]):
         method: Method[Any, Any],
         limit: int,
         large_messages: LargeMessages,
+        connection: ServerConnection,
     ) -> None:
         self._exchange = exchange
         self._method = method
         self._reader = MessageReader(limit)
         self._large_messages = large_messages
+        self._connection = connection
+        self._counted = 0  # bytes in the account of the connection
 
     async def __anext__(self) -> Any:
         message = await self._next()
@@ -371,6 +351,7 @@ class _Messages(AsyncIterator[Any]):
         await self._reader.let_others_run()
         try:
             while (data := self._reader.next_message()) is None:
+                self._count(self._reader.size)
                 piece = await self._exchange.read()
                 if not piece:
                     if not self._reader.is_empty:
@@ -378,7 +359,10 @@ class _Messages(AsyncIterator[Any]):
                     return None
                 self._reader.feed(piece)
             if len(data) > LARGE_MESSAGE:
-                return await self._large_messages.decode(data, self._method.request)
+                self._count(len(data) + self._reader.size)
+                message = await self._large_messages.decode(data, self._method.request)
+                self._count(self._reader.size)
+                return message
             return from_bytes(data, self._method.request)
         except CompressedMessage as error:
             raise status_error(StatusCode.UNIMPLEMENTED, str(error)) from error
@@ -387,3 +371,13 @@ class _Messages(AsyncIterator[Any]):
             raise status_error(
                 StatusCode.INTERNAL, f"the message is not a valid {name}: {error}"
             ) from error
+
+    def close(self) -> None:
+        """Drop what the handler has not received."""
+        self._count(0)
+
+    def _count(self, size: int) -> None:
+        """Set the bytes that the connection holds for this call."""
+        self._connection.collected += size - self._counted
+        self._counted = size
+        self._connection.count_input()

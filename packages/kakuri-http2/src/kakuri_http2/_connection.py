@@ -193,6 +193,7 @@ class Connection(InboundFields):
             reset = StreamReset(number, code, error is None, self._processed(number), message)
             stream.receiver.receive_reset(reset)
         self._streams.clear()
+        self._queued = 0
         self._ready.clear()
         self._held.clear()
         self._partial_frame.clear()

@@ -19,6 +19,11 @@ class InboundContent(Outbound):
         self._credit = 0
         self._empty_frames = 0
 
+    @property
+    def unread(self) -> int:
+        """Bytes of received content, of all streams together, for which `consumed` is due."""
+        return self.limits.connection_window - self._receive_window - self._credit
+
     def _receive_data_frame(self, flags: int, number: int, payload: bytes) -> None:
         if number == 0:
             raise RemoteProtocolError("expected DATA on a stream, got it on the connection")

@@ -60,6 +60,7 @@ class Outbound:
         self._answers = 0  # in _out
         self._ready: deque[Stream] = deque()  # have something queued
         self._held: deque[Stream] = deque()  # of these, only the connection's window holds it back
+        self._queued = 0  # bytes of content in the queues of all streams
         self._room = OUTPUT_AT_ONCE
         self._due_updates = 0  # WINDOW_UPDATE frames that our content explains
         self._unsent_ends: set[int] = set()  # streams whose last frame of this side is in _out
@@ -152,6 +153,7 @@ class Outbound:
             stream.queue = deque()
         stream.queue.append(item)
         stream.queued += size
+        self._queued += size
         stream.is_ending = is_end
         if not stream.is_scheduled:
             self._schedule(stream)
@@ -255,6 +257,7 @@ class Outbound:
         else:
             queue.popleft()
         stream.queued -= size
+        self._queued -= size
         self._write_frame(stream, content, size, is_end=is_end)
         return True
 
@@ -289,6 +292,7 @@ class Outbound:
         """Drop a stream that has ended, and return the credit for the content it still held."""
         del self._streams[stream.number]
         stream.queue = None
+        self._queued -= stream.queued
         stream.queued = 0
         self._remember(stream)
         if stream.state is StreamState.CLOSED:
@@ -331,7 +335,13 @@ class Outbound:
             known.reports_drained = True
 
     def unsent(self, stream: int) -> int:
-        """Return how many bytes of content wait for a window or for `data_to_send`."""
+        """Return how many bytes of content wait for a window or for `data_to_send`.
+
+        Args:
+            stream: The stream; 0 for all of them together.
+        """
+        if not stream:
+            return self._queued
         known = self._streams.get(stream)
         return 0 if known is None else known.queued
 

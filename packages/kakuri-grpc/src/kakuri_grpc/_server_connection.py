@@ -1,0 +1,159 @@
+"""A client's connection to a server: HTTP/2 within the limits that all connections share."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from kakuri_http2 import Exchange, ServerDriver
+from kakuri_http2 import Limits as HTTP2Limits
+from kakuri_tcp import Connection, ConnectionFault
+
+_ORDINARY = 65_536
+"""Bytes of unprocessed input that are not reported to the server: what one read brings."""
+
+
+class ServerConnection(Connection, asyncio.BufferedProtocol):
+    """One client of a server.
+
+    Attributes:
+        driver: Its HTTP/2.
+        collected: Bytes of messages that have arrived in part, or wait to be decoded.
+    """
+
+    def __init__(
+        self,
+        handle: Callable[[Exchange, "ServerConnection"], Awaitable[None]],
+        limits: HTTP2Limits,
+        connections: "set[ServerConnection]",
+    ) -> None:
+        """Create the protocol of a connection.
+
+        Args:
+            handle: Answers one call.
+            limits: What the client may do on this connection.
+            connections: The open connections of the server; this one is among them while it is
+                open.
+        """
+        super().__init__()
+        self.driver = _Driver(lambda exchange: handle(exchange, self), limits, self._flushed)
+        self.collected: int = 0
+        self._connections = connections
+        self._waiting: list[bytes] = []  # received, and to be processed in this connection's turn
+        self._is_draining = False
+        self._counted_output = 0
+
+    # What asyncio calls; uvloop has no buffer for a class that also is a Protocol.
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        """Return where to read to; asyncio calls this."""
+        return self.driver.get_buffer(sizehint)
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """Process what was read into the buffer; asyncio calls this."""
+        self.data_received(self.driver.get_buffer(nbytes)[:nbytes].tobytes())
+
+    def data_received(self, data: bytes) -> None:
+        """Process bytes when it is this connection's turn."""
+        self._waiting.append(data)
+        self.turns.process(self)
+
+    # What kakuri-tcp calls.
+
+    def opened(self) -> None:
+        """Start HTTP/2."""
+        assert self._transport is not None
+        self._connections.add(self)
+        self.driver.connection_made(self._transport)
+
+    def work(self) -> None:
+        """Process what was received; calls that it begins are tasks, which run later."""
+        waiting, self._waiting = self._waiting, []
+        for data in waiting:
+            self.driver.data_received(data)
+            if self.driver.connection.open_streams:
+                self.turns.expect(len(data))
+        self.count_input()
+
+    def receive_eof(self) -> None:
+        """End all calls, because the client receives nothing more."""
+        self.work()
+        self.driver.eof_received()
+
+    def writing_paused(self) -> None:
+        """Keep in the core what a slow client does not read."""
+        self.driver.pause_writing()
+
+    def writing_resumed(self) -> None:
+        """Continue to write."""
+        self.driver.resume_writing()
+
+    def drain(self) -> None:
+        """Accept no more calls, and close when the last one has ended."""
+        if not self.is_closing:
+            self._is_draining = True
+            self.driver.connection.go_away()
+            self.driver.flush()
+
+    def close_with(self, fault: ConnectionFault) -> None:
+        """Close a connection without calls, such as an idle one; a call on its way is repeated."""
+        self._fault = self._fault or fault
+        self.drain()
+
+    def closed(self, fault: ConnectionFault | None) -> None:
+        """End all calls."""
+        self._connections.discard(self)
+        self.driver.connection_lost(fault)
+
+    def sweep(self, now: float) -> None:
+        """Enforce the timeouts; a connection with a call is not idle."""
+        if self.driver.connection.open_streams:
+            self.made_progress = True
+        super().sweep(now)
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a call is open; then the connection is not closed to make room."""
+        return self.driver.connection.open_streams > 0 or super().is_busy
+
+    @property
+    def unsent(self) -> int:
+        """The number of bytes that wait for the client to read, or to open a window."""
+        return super().unsent + self.driver.connection.unsent(0)
+
+    def unprocessed(self) -> int:
+        """Return the number of received bytes that no handler has yet."""
+        return sum(map(len, self._waiting)) + self.driver.connection.unread + self.collected
+
+    def count_input(self) -> None:
+        """Report input that is not processed, unless it is little and was little before."""
+        if self._held or self.driver.connection.unread + self.collected > _ORDINARY:
+            self.account()
+
+    def _flushed(self) -> None:
+        size = self.unsent
+        if self._shared is not None and (size or self._counted_output):
+            self._counted_output = size
+            self._shared.output_changed(self, size)
+        connection = self.driver.connection
+        if self._is_draining and not connection.open_streams and not connection.has_output:
+            self._is_draining = False
+            # A plain close could destroy the GOAWAY, if the client sends a call at this moment.
+            self.close_lingering()
+            self.driver.pause_writing()  # nothing follows the end of the stream
+
+
+class _Driver(ServerDriver):
+    """Reports each flush to its connection."""
+
+    def __init__(
+        self,
+        handle: Callable[[Exchange], Awaitable[None]],
+        limits: HTTP2Limits,
+        flushed: Callable[[], None],
+    ) -> None:
+        super().__init__(handle, limits)
+        self._flushed = flushed
+
+    def flush(self) -> None:
+        """Write what can be written, and report that."""
+        super().flush()
+        self._flushed()

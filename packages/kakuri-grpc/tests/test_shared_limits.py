@@ -1,0 +1,187 @@
+"""What all connections of a server share: room, memory and time."""
+
+import asyncio
+import socket
+
+import pytest
+from kakuri_grpc import Channel, Limits, Unavailable
+from kakuri_grpc._framing import frame_message
+from kakuri_http2 import ClientConnection, ClientDriver, Data, ExchangeEnded, Request
+from kakuri_http2 import Limits as HTTP2Limits
+from kakuri_tcp import ServerLimits
+from kakuri_tcp.testing import until
+
+from .echo_service import BOTH, UNARY, UP, Answer, Question, our_server
+
+MIB = 1 << 20
+MEBIBYTE = frame_message(b"\x10\x80\x80\x40")
+"""A request with an answer of that size."""
+
+
+async def started(tmp_path, **limits):
+    server = our_server(limits=Limits(server=ServerLimits(**limits)))
+    server.where = await server.listen(f"unix:{tmp_path}/s")
+    return server
+
+
+def counters(server):
+    return server._servers[0].counters
+
+
+async def raw_client(server, **limits):
+    _, client = await asyncio.get_running_loop().create_unix_connection(
+        lambda: ClientDriver(HTTP2Limits(**limits)), server.where.path
+    )
+    return client
+
+
+def head(method):
+    fields = ((b"content-type", b"application/grpc"),)
+    return Request(b"POST", method.path.encode(), b"x", fields, b"http")
+
+
+async def send_parts(client):
+    """Send the first third of five requests of 3 MiB, and wait for an answer."""
+    calls = [await client.open(head(UP)) for _ in range(5)]
+    part = frame_message(bytes(3 * MIB))[:MIB]
+    await asyncio.gather(*(call.send(part) for call in calls))
+    await calls[0].response()
+
+
+async def request_answers(client):
+    """Request five answers of 1 MiB, and read nothing of them but their heads."""
+    for _ in range(5):
+        call = await client.open(head(UNARY))
+        await call.send(MEBIBYTE, end=True)
+        await call.response()
+
+
+async def answers(server):
+    """Return whether another client is served."""
+    async with Channel(server.where) as channel:
+        answer = await channel.call(UNARY, Question(text="1"), timeout=10, wait_for_ready=True)
+        return answer == Answer(text="1")
+
+
+async def test_connection_with_a_call_is_kept_and_one_beyond_the_limit_closed(tmp_path):
+    async with (
+        await started(tmp_path, connections=1, write_timeout=0.08) as server,  # frequent sweeps
+        Channel(server.where) as channel,
+    ):
+        async with await channel.stream(BOTH, timeout=10) as call:
+            await call.send(Question(text="1"))
+            assert await call.receive() == Answer(text="1")
+            reader, writer = await asyncio.open_unix_connection(server.where.path)
+            assert await reader.read() == b""
+            writer.close()
+            await call.send(Question(text="2"))
+            assert await call.receive() == Answer(text="2")
+        await until(lambda: not server._running)
+        assert counters(server).refused == 1
+        assert await answers(server)  # the idle connection makes room for this one
+        assert counters(server).evicted
+
+
+async def test_idle_connection_is_closed_so_that_the_next_call_opens_another(tmp_path):
+    async with (
+        await started(tmp_path, idle_timeout=0.02) as server,
+        Channel(server.where) as channel,
+    ):
+        async with await channel.stream(BOTH, timeout=10) as call:
+            await call.send(Question(text="1"))
+            assert await call.receive() == Answer(text="1")
+            await asyncio.sleep(0.1)
+            await call.send(Question(text="2"), end=True)  # a connection with a call is not idle
+            assert await call.receive() == Answer(text="2")
+        for count in (1, 2):
+            await until(lambda: counters(server).idle_timeouts == count)  # noqa: B023
+            await channel.call(UNARY, Question(), timeout=10)
+
+
+async def test_parts_of_requests_of_all_connections_are_bounded(tmp_path):
+    async with await started(tmp_path, unfinished_input=2 * MIB) as server:
+        client = await raw_client(server)
+        with pytest.raises(ExchangeEnded):
+            await send_parts(client)
+        await until(lambda: not server._running)
+        assert counters(server).overloaded == 1
+        assert await answers(server)
+        await until(lambda: not server._connections)
+        assert not server._servers[0]._shared.input.total
+
+
+async def test_large_request_is_counted_until_it_is_decoded(tmp_path):
+    async with await started(tmp_path) as server, Channel(server.where) as channel:
+        budget = server._servers[0]._shared.input
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        server._large_messages._executor.submit(
+            lambda: asyncio.run_coroutine_threadsafe(stop.wait(), loop).result()
+        )
+        call = asyncio.ensure_future(channel.call(UNARY, Question(payload=bytes(MIB)), timeout=10))
+        await until(lambda: budget.total > MIB)
+        stop.set()
+        assert len((await call).payload) == MIB
+        assert not budget.total
+
+
+async def test_answers_that_wait_for_windows_of_all_connections_are_bounded(tmp_path):
+    async with await started(tmp_path, unsent_output=2 * MIB) as server:
+        client = await raw_client(server, stream_window=65_535)
+        with pytest.raises(ExchangeEnded):
+            await request_answers(client)
+        assert counters(server).overloaded == 1
+        assert await answers(server)
+
+
+async def test_client_that_reads_nothing_is_aborted(tmp_path):
+    async with await started(tmp_path, write_timeout=0.05) as server:
+        with socket.socket(socket.AF_UNIX) as client:
+            client.setblocking(False)
+            loop = asyncio.get_running_loop()
+            await loop.sock_connect(client, server.where.path)
+            connection = ClientConnection(HTTP2Limits(connection_window=64 * MIB))
+            for _ in range(4):
+                stream = connection.send(head(UNARY))
+                connection.send(Data(stream, MEBIBYTE, end=True))
+            await loop.sock_sendall(client, connection.data_to_send())
+            await until(lambda: counters(server).write_timeouts == 1)
+        await until(lambda: not server._connections)
+
+
+@pytest.mark.parametrize("text", ["a", "a" * 100_000])
+async def test_calls_are_answered_while_connections_wait_for_their_turn(tmp_path, text):
+    async with (
+        await started(tmp_path, turn_time=1e-9, slice_time=1e-9) as server,
+        Channel(server.where) as one,
+        Channel(server.where) as two,
+    ):
+        calls = [
+            channel.call(UNARY, Question(text=text), timeout=10) for channel in (one, two) * 10
+        ]
+        assert await asyncio.gather(*calls) == [Answer(text=text)] * 20
+        async with await one.stream(UP, timeout=10) as call:
+            for _ in range(100):
+                await call.send(Question(text="a"))
+            await call.end()
+            assert await call.sole_answer() == Answer(text="a," * 99 + "a")
+
+
+async def test_closing_server_ends_each_connection_with_its_last_call(tmp_path):
+    async with (
+        await started(tmp_path) as server,
+        Channel(server.where) as idle,
+        Channel(server.where) as busy,
+    ):
+        await idle.call(UNARY, Question(), timeout=10)
+        async with await busy.stream(BOTH, timeout=10) as call:
+            await call.send(Question(text="1"))
+            assert await call.receive() == Answer(text="1")
+            closing = asyncio.ensure_future(server.close(grace=10))
+            await until(lambda: len(server._connections) == 1)
+            with pytest.raises(Unavailable):
+                await idle.call(UNARY, Question(), timeout=10)
+            await call.send(Question(text="2"), end=True)
+            assert await call.receive() == Answer(text="2")
+            assert await call.receive() is None
+        await closing
