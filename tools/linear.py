@@ -2,11 +2,10 @@
 
     python -m tools.linear [PACKAGE ...]
 
-imports every module of the packages (all members unless named), and matches every expression that
-is compiled meanwhile against near misses: texts that repeat what the expression repeats without a
-bound, many times over, and then end in something that does not match. A quadratic expression takes
-a hundred times as long for them as a linear one, so the processor's time for one text decides, and
-not a comparison of two.
+imports every module of the packages (by default, of all members), and matches every expression
+compiled meanwhile against near misses: texts that contain an unboundedly repeated part many times
+over, and then end in something that does not match. A quadratic expression takes a hundred times as
+long for them as a linear one, so the CPU time for a single text is enough to decide.
 """
 
 import importlib
@@ -24,9 +23,9 @@ from tools.members import MEMBERS
 from tools.patterns import watching
 
 REPETITIONS = (20, 26, 16_000)
-"""Growing: a few are enough for an exponential expression, which would never end the others."""
+"""In ascending order: a few expose an exponential expression, which would never finish more."""
 LIMIT = 0.02
-"""Seconds for a text; a linear expression takes less than a millisecond for the longest."""
+"""CPU seconds for one text; a linear expression takes under a millisecond for the longest."""
 
 _UNBOUNDED = 1_000  # repeats up to here are bounded by the expression itself
 _ENDINGS = ("\0", "\n", "!", "a\r\n!")
@@ -39,7 +38,7 @@ _SEARCHES = re.compile(r"\b(\w+)\.(?:search|sub|subn|split|findall|finditer)\b")
 
 
 def near_misses(parsed: Any) -> Iterator[str]:
-    """Yield texts that repeat what a parsed expression repeats, and then do not match it.
+    """Yield near misses of a parsed expression.
 
     Args:
         parsed: What `re._parser.parse` returns.
@@ -50,7 +49,7 @@ def near_misses(parsed: Any) -> Iterator[str]:
 
 
 def _repeats(parsed: Iterable[Any], prefix: str) -> Iterator[tuple[str, str]]:
-    """Yield what leads to each unbounded repeat, and what it repeats."""
+    """Yield each unbounded repeat: a text that leads to it, and one that it repeats."""
     for code, argument in parsed:
         name = str(code)
         for part, is_repeated in _parts(name, argument):

@@ -4,11 +4,11 @@
     python -m tools.openapi --write    # write the copy, unless a change breaks clients
     python -m tools.openapi --write --breaking
 
-A change breaks clients if a request that was valid may be refused, or if a response may lack what
-it had, or may have what a client does not expect: a path, method, parameter, status, header field
-or field that is removed; a parameter or field that becomes required; a type or limit that becomes
-narrower in requests, or wider in responses. New paths, fields that are optional in requests, and
-new fields of responses do not.
+A change breaks clients if a request that was valid may be refused, or if a response may lack
+something that it had or contain something that a client does not expect. Such changes remove a
+path, method, parameter, status, header field or field, make a parameter or field required, or
+narrow a type or limit in requests or widen one in responses. New paths, optional fields of requests
+and new fields of responses do not break clients.
 """
 
 import json

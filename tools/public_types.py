@@ -1,4 +1,4 @@
-"""Check with mypy and pyright what users of the libraries see of their types.
+"""Check the types that users of the libraries see, with mypy and pyright.
 
     python -m tools.public_types
 

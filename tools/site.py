@@ -45,7 +45,7 @@ HIDDEN = (
     "_[^_].*", "TYPE_CHECKING",
     "__(?:all|copy|deepcopy|dir|getattr|hash|json|reduce|repr|slots|str)__",
 )  # fmt: skip
-"""Names that tell a reader of the reference nothing."""
+"""Names that are of no use to readers of the reference."""
 
 
 @dataclass(frozen=True)

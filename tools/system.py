@@ -13,14 +13,14 @@ HTTP2_PEERS = ("curl", "nghttp", "h2load", "nghttpd")
 
 
 def available(program: str) -> bool:
-    """Return whether a program is on PATH, or could be installed by `require`."""
+    """Return whether a program is on PATH, or `require` can install it."""
     return not debian.missing([program]) or debian.can_install()
 
 
 def require(session: nox.Session, *programs: str) -> None:
     """Ensure that programs are on PATH: install them as root on Debian, else name the command.
 
-    What is installed does not start, now or at the next boot.
+    Services of installed packages start neither now nor at boot.
     """
     install_if_possible(session, *programs)
     if missing := debian.missing(programs):

@@ -1,4 +1,4 @@
-"""Try an installed distribution: import all its modules, run its README, ask its commands for help.
+"""Test an installed distribution: import its modules, run its README's examples and its commands.
 
 Usage: python tools/try_wheel.py DISTRIBUTION
 """

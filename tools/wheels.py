@@ -1,4 +1,4 @@
-"""Check that built distributions hold what they must and nothing else.
+"""Check that built distributions contain every required file and no other.
 
 Usage: python -m tools.wheels DIRECTORY
 """

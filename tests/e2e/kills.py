@@ -110,7 +110,7 @@ class AgentProcess:
         die_at: str | None = None,
         has_jumping_clock: bool = False,
     ) -> None:
-        """Start it; it may have to die at a failpoint, at the n-th time: FAILPOINT:COUNT."""
+        """Start it; with `die_at`, it dies at a failpoint, the n-th time: FAILPOINT:COUNT."""
         self.socket = directory / "agent.sock"
         self.is_killed = False
         self.die_at = die_at
@@ -123,7 +123,7 @@ class AgentProcess:
             *options,
         )  # fmt: skip
 
-    async def serves(self):
+    async def await_ready(self):
         """Wait until it answers, or has died at its failpoint."""
         async with asyncio.timeout(WAIT_SECONDS):
             while await self.call(ListWorkloads()) is None:
@@ -161,7 +161,7 @@ class AgentProcess:
         return True
 
     async def pause(self, seconds):
-        """Stop it for a while, as a machine does that swaps or is moved."""
+        """Stop it for a while, as if its machine swapped or migrated."""
         with suppress(ProcessLookupError):
             os.kill(self.pid, signal.SIGSTOP)
         try:
@@ -224,7 +224,7 @@ class Node:
             "--memory-mb", "400", "--cpu-millicores", "64000", "--memory-floor-mb", "0",
             die_at=die_at, has_jumping_clock=True,
         )  # fmt: skip
-        await self.agent_run.serves()
+        await self.agent_run.await_ready()
         self.is_up.set()
 
     async def kill(self):

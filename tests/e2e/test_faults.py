@@ -31,7 +31,7 @@ def server(workload_id):
 
 
 async def test_requests_to_a_paused_agent_are_carried_out_once(tmp_path):
-    """SIGSTOP: what was asked meanwhile is answered afterwards, or its connection has ended."""
+    """After SIGCONT, requests sent meanwhile are answered, unless their connection has ended."""
     async with node(tmp_path, seed=1) as world:
         await world.start()
         endpoint = Endpoint.parse(f"unix:{world.agent_run.socket}")
@@ -59,7 +59,7 @@ async def test_agent_on_a_full_disk_refuses_starts_and_serves_other_requests(tmp
     forker = Forker(tmp_path)
     agent = AgentProcess(forker, tmp_path, "--runtime", "simulated")
     try:
-        await agent.serves()
+        await agent.await_ready()
         for name in ("stays", "stops", "goes"):
             assert isinstance(await agent.call(StartWorkload(server(name))), Status)
         forker.fill()

@@ -1,19 +1,19 @@
 """Load every limit of the daemons at once: `python -m tests.soak [SECONDS]`.
 
-The three daemons run as processes in front of a fake container runtime. Clients of every kind that a
-node has to survive load them all the time (see load.py), while each daemon's health is probed
-again and again. At the end a table is printed; the exit status is 1 if
+The three daemons run as processes in front of a fake container runtime. Every kind of client that a
+node has to survive loads them for the whole time (see load.py), while each daemon's health is
+probed. At the end, a table is printed. The exit status is 1 if
 
 - a daemon took longer than MAX_ANSWER_SECONDS to answer a probe, or did not answer. A run of more
   than LONG_SECONDS needs a quiet machine. A shorter one may share its machine: it allows
-  SHORT_ANSWER_SECONDS, the delay that the machine causes to an idle process, and one longer answer
-  in a hundred,
-- its least memory grew between the first and the last third of the run, by more than MAX_GROWTH
-  and LONG_GROWTH_MB, or in a short run by more than SHORT_GROWTH_MB. Every five seconds, clients
-  that read nothing fill their buffers and leave, which takes up to 160 MB; a leak raises what is
-  left between them,
-- it ended by itself, logged a trace, or did not exit with status 0 on SIGTERM,
-- ordinary jobs failed meanwhile.
+  SHORT_ANSWER_SECONDS plus the delay that the machine imposes on an idle process, and one longer
+  answer in a hundred,
+- a daemon's minimum memory grew between the first and the last third of the run by more than
+  MAX_GROWTH and LONG_GROWTH_MB, or in a short run by more than SHORT_GROWTH_MB. (Every five
+  seconds, clients that read nothing fill their buffers and disconnect, which takes up to 160 MB. A
+  leak raises the minimum between them.)
+- a daemon exited early, logged a traceback, or did not exit with status 0 on SIGTERM,
+- no ordinary job succeeded.
 """
 
 import argparse
@@ -42,19 +42,19 @@ SHORT_ANSWER_SECONDS = 1.0
 MAX_GROWTH = 0.10
 LONG_SECONDS = 120
 LONG_GROWTH_MB = 16
-"""Growth that is never too much. In a long run clients have filled the budgets that they share, such
-as the 64 MiB of unfinished input, when the comparison begins."""
+"""Allowed growth in a long run, in which clients have filled their shared budgets, such as the
+64 MiB of unfinished input, before the comparison begins."""
 SHORT_GROWTH_MB = 48
-"""In a short run they still fill them, which takes 6 to 18 MB between the thirds."""
+"""Allowed growth in a short run, in which clients still fill them: 6 to 18 MB between the thirds."""
 SHORT_ENDED_BUDGET_MB = 32
-"""The agent's budget of ended workloads in a short run: what is prepared fills it."""
+"""The agent's budget of ended workloads in a short run; the prepared jobs fill it."""
 
 WARM_UP = 0.25
-"""The part of the time after which memory is compared: clients arrive, caches fill."""
+"""Fraction of the run to ignore when memory is compared: clients connect and caches fill."""
 
 
 def cpu_seconds(pid: int) -> float:
-    """Return the CPU time that a process has taken."""
+    """Return the CPU time that a process has used."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
@@ -77,14 +77,14 @@ class Runtime:
 
 
 @dataclass
-class Watched:
-    """A daemon, what it answered to its probe, and its memory over time."""
+class MonitoredDaemon:
+    """A daemon with the results of its probes, and its memory over time."""
 
     daemon: Daemon
     kinds: tuple[str, ...]
     answers: dict[str, list[float]] = field(default_factory=dict)
     late: list[float] = field(default_factory=list)
-    wrong: list[str] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
     megabytes: list[tuple[float, float]] = field(default_factory=list)
     cpu_seconds: float = 0
     status: int | None = None
@@ -94,7 +94,7 @@ class Watched:
         return self.daemon.name.removeprefix("kakuri-")
 
     async def probe(self, kind: str) -> None:
-        """Record a probe's answers until cancelled."""
+        """Record the response times of a probe until cancelled."""
         answers = self.answers[kind] = []
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "tests.soak.probe", kind, self.daemon.address,
@@ -102,17 +102,17 @@ class Watched:
         )  # fmt: skip
         try:
             while line := (await process.stdout.readline()).decode():
-                late, said = line.rstrip("\n").split(" ", 1)
+                late, result = line.rstrip("\n").split(" ", 1)
                 self.late.append(float(late))
-                if said.startswith("-"):
-                    self.wrong.append(said)
+                if result.startswith("-"):
+                    self.failures.append(result)
                 else:
-                    answers.append(float(said))
+                    answers.append(float(result))
         finally:
             process.kill()
             await process.wait()
 
-    async def weigh(self) -> None:
+    async def record_memory(self) -> None:
         """Record the resident memory each half second, until cancelled or until the process ends."""
         before = cpu_seconds(self.daemon.process.pid)
         status = Path(f"/proc/{self.daemon.process.pid}/status")
@@ -121,16 +121,16 @@ class Watched:
             self.megabytes.append((time.monotonic(), int(match[1]) / 1024))
             await asyncio.sleep(0.5)
 
-    def thirds(self, start: float, end: float) -> tuple[float, float]:
-        """Return the least memory in the first and in the last third of a time."""
+    def minimum_memory(self, start: float, end: float) -> tuple[float, float]:
+        """Return the minimum memory in the first and in the last third of a period."""
         third = (end - start) / 3
         first = [mb for at, mb in self.megabytes if start <= at < start + third]
         last = [mb for at, mb in self.megabytes if end - third <= at <= end]
         return min(first), min(last)
 
     def faults(self, start: float, end: float, late: float) -> list[str]:
-        """Return what was wrong with it, with figures; `late` is the machine's own lateness."""
-        found = [f"did not answer: {answer}" for answer in self.wrong[:3]]
+        """Return the daemon's faults, with figures; `late` is the delay of an idle process."""
+        found = [f"did not answer: {answer}" for answer in self.failures[:3]]
         is_long = end - start > LONG_SECONDS
         most = MAX_ANSWER_SECONDS if is_long else SHORT_ANSWER_SECONDS + late
         for kind, answers in self.answers.items():
@@ -142,7 +142,7 @@ class Watched:
                 )
             if not answers:
                 found.append(f"never answered {kind}")
-        first, last = self.thirds(start, end)
+        first, last = self.minimum_memory(start, end)
         allowed = max(MAX_GROWTH * first, LONG_GROWTH_MB) if is_long else SHORT_GROWTH_MB
         if last - first > allowed:
             found.append(f"grew from {first:.0f} to {last:.0f} MB")
@@ -150,12 +150,12 @@ class Watched:
             found.append(f"ended with {self.status}")
         log = self.daemon.log.read_text(errors="replace")
         if traces := re.findall(r"^.*Traceback.*$", log, re.MULTILINE):
-            found.append(f"logged {len(traces)} traces, the first: {traces[0][-400:]}")
+            found.append(f"logged {len(traces)} tracebacks, the first: {traces[0][-400:]}")
         return [f"{self.name} {fault}" for fault in found]
 
 
-def start_node(directory: Path, seconds: float) -> tuple[Runtime, list[Watched]]:
-    """Start everything; the sidecar is the first of the daemons, the control plane the last."""
+def start_node(directory: Path, seconds: float) -> tuple[Runtime, list[MonitoredDaemon]]:
+    """Start the runtime and the daemons: sidecar, agent and control plane, in this order."""
     runtime = Runtime(directory)
     common = ["--log-level", "warning"]
     budget = [] if seconds > LONG_SECONDS else ["--ended-budget-mb", str(SHORT_ENDED_BUDGET_MB)]
@@ -174,19 +174,20 @@ def start_node(directory: Path, seconds: float) -> tuple[Runtime, list[Watched]]
         "kakuri-control-plane", "--listen", "127.0.0.1:0", "--agent", agent.address, *common,
         log=directory / "control-plane.log",
     )  # fmt: skip
-    # Twice for the sidecar: its health waits for the runtime as well, an unknown zone does not.
+    # Two probes for the sidecar: its health check waits for the runtime, an unknown zone does not.
     kinds = (("http", "zones"), ("lines",), ("http",))
-    return runtime, [Watched(*pair) for pair in zip((sidecar, agent, plane), kinds, strict=True)]
+    daemons = zip((sidecar, agent, plane), kinds, strict=True)
+    return runtime, [MonitoredDaemon(*each) for each in daemons]
 
 
-async def at_its_limits(
-    node: list[Watched], seconds: float, jobs: int, large_jobs: int, kinds: Collection[str]
+async def run_clients(
+    node: list[MonitoredDaemon], seconds: float, jobs: int, large_jobs: int, kinds: Collection[str]
 ) -> Load:
-    """Run clients against the node for a while; return what they did."""
+    """Run clients against the node for a while; return the load with their counts."""
     _, agent, plane = (watched.daemon for watched in node)
     began = time.monotonic()
     await prepare(plane.address, jobs, large_jobs)
-    for watched in node:  # the first answer about the container runtime waits for it
+    for watched in node:  # the first health check waits for the container runtime
         await asyncio.to_thread(ask, watched.kinds[0], watched.daemon.address)
     print(f"prepared in {time.monotonic() - began:.0f} s; now for {seconds:.0f} s", flush=True)
     load = Load(plane.address, agent.address)
@@ -196,33 +197,33 @@ async def at_its_limits(
             for watched in node:
                 for kind in watched.kinds:
                     group.create_task(watched.probe(kind))
-                group.create_task(watched.weigh())
+                group.create_task(watched.record_memory())
     return load
 
 
-def figures(seconds: list[float]) -> str:
-    """Return the median, the 99th percentile and the longest of some times."""
+def percentiles(seconds: list[float]) -> str:
+    """Return the median, the 99th percentile and the maximum of some times, as text."""
     ordered = sorted(seconds) or [float("nan")]
     chosen = statistics.median(ordered), ordered[int(0.99 * (len(ordered) - 1))], ordered[-1]
     return "".join(f"{each * 1000:>6.0f} ms" for each in chosen)
 
 
-def table(node: list[Watched], start: float, end: float) -> str:
-    """Return what was measured of each daemon."""
+def table(node: list[MonitoredDaemon], start: float, end: float) -> str:
+    """Return the measurements of each daemon as a table."""
     lines = [
         f"{'':16}{'answers':>8}{'median':>9}{'99 %':>9}{'longest':>9}{'CPU':>7}{'memory, MB':>32}"
     ]
     for watched in node:
-        first, last = watched.thirds(start, end)
+        first, last = watched.minimum_memory(start, end)
         most = max(mb for _, mb in watched.megabytes)
         memory = f"least {first:.0f} to {last:.0f}, most {most:.0f}"
         rest = f"{watched.cpu_seconds / (end - start) * (1 - WARM_UP) * 100:>5.0f} %{memory:>32}"
         for kind, answers in watched.answers.items():
             name = f"{watched.name} {'' if kind != 'zones' else 'zone'}"
-            lines.append(f"{name:16}{len(answers):>8}{figures(answers)}{rest}")
+            lines.append(f"{name:16}{len(answers):>8}{percentiles(answers)}{rest}")
             rest = ""
     late = [seconds for watched in node for seconds in watched.late]
-    lines.append(f"{'machine late':16}{len(late):>8}{figures(late)}")
+    lines.append(f"{'machine late':16}{len(late):>8}{percentiles(late)}")
     return "\n".join(lines)
 
 
@@ -240,7 +241,7 @@ def main() -> None:
         runtime, node = start_node(Path(name), options.seconds)
         try:
             load = asyncio.run(
-                at_its_limits(node, options.seconds, options.jobs, options.large_jobs, options.only)
+                run_clients(node, options.seconds, options.jobs, options.large_jobs, options.only)
             )
             end = time.monotonic()
             start = end - options.seconds * (1 - WARM_UP)
@@ -249,12 +250,12 @@ def main() -> None:
                 watched.status = watched.daemon.end()
             runtime.close()
         print(table(node, start, end))
-        for what, count in sorted(load.did.items()):
+        for what, count in sorted(load.counts.items()):
             print(f"{count:>14,} {what}")
         late = max(seconds for watched in node for seconds in watched.late)
         faults = [fault for watched in node for fault in watched.faults(start, end, late)]
-    if not load.did["job done"] and (not options.only or "jobs" in options.only):
-        faults.append("no ordinary job was done meanwhile")
+    if not load.counts["job done"] and (not options.only or "jobs" in options.only):
+        faults.append("no ordinary job succeeded")
     if faults:
         raise SystemExit("\n".join(faults))
     print("every daemon answered in time, and its memory is flat")

@@ -1,6 +1,6 @@
 """The clients of a soak: each function is one kind of client, which runs until it is cancelled.
 
-They count what they do in `did`, by kind and outcome.
+They count their actions in `counts`, by kind and outcome.
 """
 
 import asyncio
@@ -12,16 +12,16 @@ from collections.abc import Awaitable, Callable, Collection
 from .http import ask, connected, exchange, head
 
 LARGE_BYTES = 240_000
-"""A document close to the largest that is accepted."""
+"""Size of a large document, just below the largest that is accepted."""
 
 LIST_LINE = b'{"type":"ListWorkloads"}\n'
 
 AGAIN_SECONDS = 0.2
-"""Between two attempts of a client that was refused or cut off."""
+"""Seconds between two attempts of a client that was refused or disconnected."""
 
 
 def document(name: str, image: str, size: int = 0, **more: object) -> bytes:
-    """Return a workload of about `size` bytes, which are in its environment."""
+    """Return a workload whose environment has about `size` bytes."""
     env = {f"V{number}": "x" * 4000 for number in range(size // 4010)}
     workload = {"id": name, "image": image, "runtime_class": "edera-zone", "memory_mb": 1,
                 "cpu_millicores": 1, "env": env, **more}  # fmt: skip
@@ -40,15 +40,15 @@ FAULTY = {
 
 
 class Load:
-    """Clients of one node, by its addresses."""
+    """The clients of one node."""
 
     def __init__(self, plane: str, agent: str) -> None:
         self.plane, self.agent = plane, agent
-        self.did: Counter[str] = Counter()
+        self.counts: Counter[str] = Counter()
         self._numbers = itertools.count()
 
     def clients(self) -> dict[str, list[Callable[[], Awaitable[None]]]]:
-        """Return every client that is to run, by kind."""
+        """Return all clients, by kind."""
         lists = head("GET", "/workloads?limit=100")
         return {
             "jobs": [self.run_jobs] * 2,
@@ -83,7 +83,7 @@ class Load:
             try:
                 await client()
             except (OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError) as error:
-                self.did[f"cut off: {type(error).__name__}"] += 1
+                self.counts[f"cut off: {type(error).__name__}"] += 1
             await asyncio.sleep(AGAIN_SECONDS)
 
     # What is ordinary
@@ -97,7 +97,7 @@ class Load:
                     reader, writer, "POST", "/workloads", document(name, "job")
                 )
                 if status != 201:
-                    self.did[f"job refused: {status}"] += 1
+                    self.counts[f"job refused: {status}"] += 1
                     await asyncio.sleep(AGAIN_SECONDS)
                     continue
                 while True:
@@ -106,7 +106,7 @@ class Load:
                         break
                     await asyncio.sleep(0.02)
                 await exchange(reader, writer, "DELETE", f"/workloads/{name}")
-                self.did["job done"] += 1
+                self.counts["job done"] += 1
                 await asyncio.sleep(0.02)
 
     async def run_large_jobs(self) -> None:
@@ -115,7 +115,7 @@ class Load:
             while True:
                 body = document(f"large-{next(self._numbers)}", "job", LARGE_BYTES)
                 status, _ = await exchange(reader, writer, "POST", "/workloads", body)
-                self.did[f"large job: {status}"] += 1
+                self.counts[f"large job: {status}"] += 1
                 await asyncio.sleep(0.5)
 
     async def follow(self, name: str, pause: float) -> None:
@@ -123,7 +123,7 @@ class Load:
         async with connected(self.plane, limit=4096) as (reader, writer):
             writer.write(head("GET", f"/workloads/{name}/log?follow"))
             while data := await reader.read(64 if pause else 65536):
-                self.did["bytes of followed logs"] += len(data)
+                self.counts["bytes of followed logs"] += len(data)
                 await asyncio.sleep(pause)
 
     # What is slow
@@ -131,7 +131,7 @@ class Load:
     async def idle(self, address: str) -> None:
         """Connect and do nothing."""
         async with connected(address) as (reader, _):
-            self.did["idle connections"] += 1
+            self.counts["idle connections"] += 1
             await reader.read(1)
 
     async def send_slowly(self) -> None:
@@ -162,7 +162,7 @@ class Load:
             async with asyncio.timeout(5):
                 while True:
                     writer.write(request * 100)
-                    self.did["lists asked for"] += 100
+                    self.counts["lists asked for"] += 100
                     await writer.drain()
                     await asyncio.sleep(0)
 
@@ -172,14 +172,14 @@ class Load:
             while True:
                 path = "/workloads?state=succeeded&label=no=where"
                 status, _ = await exchange(reader, writer, "GET", path)
-                self.did[f"empty list: {status}"] += 1
+                self.counts[f"empty list: {status}"] += 1
                 await asyncio.sleep(0.01)
 
     async def refused(self, kind: str) -> None:
         """Submit a large document that is faulty, without a pause."""
         while True:
             status, _ = await ask(self.plane, "POST", "/workloads", FAULTY[kind])
-            self.did[f"faulty document: {status}"] += 1
+            self.counts[f"faulty document: {status}"] += 1
 
 
 async def prepare(plane: str, jobs: int, large_jobs: int) -> None:

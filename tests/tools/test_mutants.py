@@ -151,7 +151,7 @@ def test_worker_tells_a_change_that_tests_notice_from_one_that_they_do_not(tmp_p
     # In a process of its own, because the worker's must not have imported the member.
     command = [sys.executable, "-c", TRY_TWO_CHANGES, str(tmp_path)]
     ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert ended.stdout.split() == ["NOTICED", "SURVIVED", "NOT_RUN"], ended.stderr
+    assert ended.stdout.split() == ["KILLED", "SURVIVED", "NOT_RUN"], ended.stderr
     copy = tmp_path / "src/kakuri_registry/_ordered.py"
     original = BY_NAME["kakuri-registry"].directory / "src/kakuri_registry/_ordered.py"
     assert copy.read_bytes() == original.read_bytes()
@@ -182,7 +182,7 @@ def test_report_leaves_equivalent_changes_out_of_the_percentage(capsys):
     member = BY_NAME["kakuri-json"]
     place = places_of("decode.py", "kakuri-json")[0]
     for _ in range(19):
-        report.add(member, place, Outcome.NOTICED)
+        report.add(member, place, Outcome.KILLED)
     report.add_equivalent(member, place, "no caller can see it")
     report.add(member, place, Outcome.SURVIVED)
     assert report.is_good

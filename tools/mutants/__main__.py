@@ -1,10 +1,10 @@
-"""Change members at random and report which changes their tests do not notice.
+"""Change members at random, and report the changes that survive their tests.
 
     python -m tools.mutants [MEMBER ...] [--sample 50] [--seed N]
 
 The Python that runs this must have all members as editables. The tests of a member run once, to
-record which test runs which lines; every change in a line that no test runs is printed then. After
-that, each change of the sample is tested by the tests that run its line.
+record which test runs which lines, and every change in a line that no test runs is printed. Then
+the tests that run its line try each change of the sample.
 
 A change is equivalent if nothing outside the member can observe it: not a caller, not the peer, not
 an operator. Every result, error and log line, every byte on the wire and on disk, and every

@@ -1,7 +1,7 @@
-"""Which tests run which lines of a member, and how long each test takes.
+"""Record which tests run which lines of a member, and how long each test takes.
 
-`record` runs the tests with this module as a plugin of pytest. A file of tests is recorded again
-only when it, a module beside it, or the source that it tests has changed.
+`record` runs the tests with this module as a pytest plugin. A test file is recorded again only if
+it, a module beside it, or the source under test has changed.
 """
 
 import hashlib
@@ -28,7 +28,7 @@ _DIRECTORY = ROOT / ".nox" / "mutants"
 _FILES = "KAKURI_RECORDINGS"
 _PACKAGE = "KAKURI_RECORDED"
 _EVERY = "*"
-"""Stands for all tests, where a line runs while the member itself is imported."""
+"""Stands for all tests: the line runs when the member is imported."""
 
 
 def file_of(name: str) -> str:
@@ -38,10 +38,10 @@ def file_of(name: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """What one run of a member's tests has shown.
+    """The result of one run of a member's tests.
 
     Attributes:
-        seconds: Processor time of each test that is to be used, by the test's id.
+        seconds: CPU time of each usable test, by the test's id.
         lines: The tests that run each line, by module and line number; "*" for all of them.
     """
 
@@ -49,15 +49,16 @@ class Recording:
     lines: dict[str, dict[int, set[str]]]
 
     def tests_of(self, place: Place) -> dict[str, float]:
-        """Return the tests that can notice a change, in the order to run them, and their seconds.
+        """Return the tests that can kill a change, in the order to run them, with their seconds.
 
-        These are the tests that run the line, and the other ones of their files: what a line
-        builds may be kept, and used by another test of the same types. What runs while the member
-        is imported (a constant, a default, a table) can matter to every test, and what runs while
-        a file of tests is imported can matter to each test of the file.
+        These are the tests that run the line, followed by the others in their files, because a
+        line may build something that is cached and used by a later test. A line that runs when the
+        member is imported (a constant, a default, a table) can affect every test, and one that
+        runs when a test file is imported can affect every test of that file.
 
-        Python 3.11 does not trace the rest of a coroutine that an exception has resumed, such as a
-        timeout. So the tests that run any line of the function stand in for missing ones.
+        Python 3.11 does not trace the remainder of a coroutine that was resumed with an exception,
+        such as a timeout. If no test is recorded for the line, all tests that run any line of its
+        function are used instead.
         """
         names = self._names(place, place.mutant.lines) or self._names(place, place.mutant.function)
         files = {file_of(name) for name in names}
@@ -76,9 +77,9 @@ class Recording:
 
 
 def record(member: Member) -> Recording:
-    """Run a member's tests once, leaving out files whose recording is up to date.
+    """Run a member's tests once, except for files whose recording is up to date.
 
-    Tests that fail without any change are left out; pytest lists them.
+    Tests that fail without any change are excluded; pytest lists them.
 
     Raises:
         SystemExit: The tests can't be run.
@@ -100,7 +101,7 @@ def record(member: Member) -> Recording:
 
 
 def _add(recording: Recording, found: dict[str, Any]) -> None:
-    """Add what the tests of one file have shown."""
+    """Add the recording of one test file."""
     recording.seconds.update(found["seconds"])
     for module, lines in found["lines"].items():
         for line, names in lines.items():
@@ -108,7 +109,7 @@ def _add(recording: Recording, found: dict[str, Any]) -> None:
 
 
 def _recordings(member: Member) -> dict[str, Path]:
-    """Return by the path of each file of tests where its recording is kept."""
+    """Return the path of each test file's recording."""
     common = hashlib.sha256(sys.version.encode())
     for each in member.closure():
         for path in sorted(each.directory.glob("src/**/*.py")):
@@ -127,7 +128,7 @@ def _recordings(member: Member) -> dict[str, Path]:
 
 
 class _Recorder:
-    """Record the test's id as the context of the lines that run during it.
+    """Records the test's id as the context of the lines that run during it.
 
     What runs while a file of tests is imported has the file as its context, and what runs before
     has none.
@@ -180,7 +181,7 @@ class _Recorder:
             Path(file).write_text(json.dumps(found))
 
     def _lines(self) -> dict[str, dict[str, dict[int, list[str]]]]:
-        """Return by file of tests, module and number of line the tests that run the line."""
+        """Return the tests that run each line, by test file, module and line number."""
         found: dict[str, dict[str, dict[int, list[str]]]]
         found = {test: defaultdict(lambda: defaultdict(list)) for test in self._files}
         of_file = defaultdict(list)
@@ -201,13 +202,13 @@ class _Recorder:
 
 
 def _module(path: str) -> str:
-    """Return a module's path from its package on."""
+    """Return a module's path relative to the directory of its package."""
     parts = Path(path).parts
     return "/".join(parts[parts.index("src") + 1 :])
 
 
 def _import_all(package: str) -> None:
-    """Import all modules of a package, also those that it imports only when they are needed."""
+    """Import all modules of a package, even those that it imports lazily."""
     path = importlib.import_module(package).__path__
     for found in pkgutil.walk_packages(path, f"{package}."):
         if not found.name.endswith("__main__"):

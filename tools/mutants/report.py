@@ -1,4 +1,4 @@
-"""What is printed about the changes: each that survived, and a table of all."""
+"""The report on the changes: each one that survived, and a table of all."""
 
 from collections import Counter
 
@@ -7,11 +7,11 @@ from tools.mutants.targets import Place
 from tools.mutants.worker import Outcome
 
 GOAL = 0.95
-"""Part of the changes that make a difference, of which tests have to notice at least this."""
+"""The fraction of non-equivalent changes that the tests have to kill."""
 
 
 class Report:
-    """Counts outcomes by member, and prints what a person has to check."""
+    """Counts outcomes by member, and prints the changes that a person has to check."""
 
     def __init__(self, seed: int) -> None:
         self._seed = seed
@@ -20,39 +20,39 @@ class Report:
     def add(self, member: Member, place: Place, outcome: Outcome) -> None:
         """Count a change; print it unless a test failed.
 
-        Changes after which a test no longer ends count as noticed, and are printed all the same.
+        A change that makes a test hang counts as killed, but is printed as well.
         """
         self._counts.setdefault(member.name, Counter())[outcome.value] += 1
-        if outcome is not Outcome.NOTICED:
+        if outcome is not Outcome.KILLED:
             print(f"{outcome.value}: {place}", flush=True)
 
     def add_equivalent(self, member: Member, place: Place, reason: str) -> None:
-        """Count a change that makes no difference, and print why."""
+        """Count an equivalent change, and print the reason."""
         self._counts.setdefault(member.name, Counter())["equivalent"] += 1
         print(f"equivalent: {place} ({reason})", flush=True)
 
     @property
     def is_good(self) -> bool:
-        """Whether enough changes were noticed."""
-        noticed, survived = self._figures(sum(self._counts.values(), Counter()))
-        return noticed >= GOAL * (noticed + survived)
+        """Whether the tests killed enough changes."""
+        killed, survived = self._figures(sum(self._counts.values(), Counter()))
+        return killed >= GOAL * (killed + survived)
 
     def table(self) -> str:
         """Return the counts of each member and of all, as a table in Markdown."""
         rows = [f"seed {self._seed}", ""]
-        rows += ["| member | sample | noticed | survived | equivalent | noticed, in percent |"]
+        rows += ["| member | sample | killed | survived | equivalent | killed, in percent |"]
         rows += ["| --- | ---: | ---: | ---: | ---: | ---: |"]
         total = sum(self._counts.values(), Counter())
         for name, counts in (*self._counts.items(), ("all", total)):
-            noticed, survived = self._figures(counts)
-            percent = 100 * noticed / max(1, noticed + survived)
+            killed, survived = self._figures(counts)
+            percent = 100 * killed / max(1, killed + survived)
             rows.append(
-                f"| {name} | {counts.total()} | {noticed} | {survived} | {counts['equivalent']} "
+                f"| {name} | {counts.total()} | {killed} | {survived} | {counts['equivalent']} "
                 f"| {percent:.1f} |"
             )
         return "\n".join(rows)
 
     @staticmethod
     def _figures(counts: Counter[str]) -> tuple[int, int]:
-        noticed = counts[Outcome.NOTICED.value] + counts[Outcome.TIMED_OUT.value]
-        return noticed, counts[Outcome.SURVIVED.value] + counts[Outcome.NOT_RUN.value]
+        killed = counts[Outcome.KILLED.value] + counts[Outcome.TIMED_OUT.value]
+        return killed, counts[Outcome.SURVIVED.value] + counts[Outcome.NOT_RUN.value]

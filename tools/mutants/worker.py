@@ -1,8 +1,8 @@
 """Run a member's tests against changed modules, each time in a new process.
 
-A process is forked from one that has imported pytest and Hypothesis, which takes a while.
-The tests that noticed an earlier change of a module come first, in a process that collects their
-file alone, and then the others.
+Each process is forked from one that has imported pytest and Hypothesis already, because importing
+them takes a while. The test files that killed the module's previous change run first, in a process
+of their own, and the others afterwards.
 """
 
 import os
@@ -25,17 +25,17 @@ from tools.mutants.recording import file_of
 from tools.mutants.targets import Place
 
 _MEMORY = 4 << 30
-"""Bytes of address space: a change that never stops collecting fails alone."""
+"""Limit of address space in bytes, so that a change that allocates endlessly fails by itself."""
 _TIMEOUT_FACTOR = 10.0
-"""How many times as long as before a test may take."""
+"""A test may take this many times as long as in the recording."""
 _LEAST_SECONDS = 30.0
 _BROKEN = 70
 
 
 class Outcome(Enum):
-    """What became of a change."""
+    """The outcome of testing a change."""
 
-    NOTICED = "noticed"
+    KILLED = "killed"
     TIMED_OUT = "timed out"
     SURVIVED = "survived"
     NOT_RUN = "not run"
@@ -43,7 +43,7 @@ class Outcome(Enum):
 
 _OUTCOMES: dict[int, Outcome] = {
     pytest.ExitCode.OK: Outcome.SURVIVED,
-    # A recorded test no longer exists; nothing has noticed the change.
+    # A recorded test no longer exists; no test has killed the change.
     pytest.ExitCode.NO_TESTS_COLLECTED: Outcome.NOT_RUN,
     pytest.ExitCode.USAGE_ERROR: Outcome.NOT_RUN,
 }
@@ -53,22 +53,22 @@ _OUTCOMES: dict[int, Outcome] = {
 class Worker:
     """A copy of a member's source, which is changed and tested again and again.
 
-    The tests run from the repository; a process of tests finds the copy before the editable.
+    The tests run from the repository, but import the copy instead of the editable.
 
     Attributes:
-        unstable: The tests that have failed without a change.
+        unstable: The tests that failed without a change.
     """
 
     def __init__(self, member: Member, directory: Path) -> None:
         """Copy a member's source.
 
         Args:
-            member: Whose modules are changed.
-            directory: Where the copy is made.
+            member: The member whose modules are changed.
+            directory: The directory for the copy.
         """
         self._source = directory / "src"
-        self._log = directory / "noticed"
-        self._noticing: dict[str, dict[str, None]] = {}
+        self._log = directory / "killed"
+        self._killers: dict[str, dict[str, None]] = {}
         self._stable: set[str] = set()
         self.unstable: set[str] = set()
         shutil.rmtree(self._source, ignore_errors=True)
@@ -77,28 +77,28 @@ class Worker:
             py_compile.compile(str(path))
 
     def run(self, place: Place, tests: dict[str, float]) -> Outcome:
-        """Make a change, run tests until one fails, and take the change back.
+        """Make a change, run tests until one fails, and undo the change.
 
-        A test that fails without the change as well is left out from then on.
+        A test that also fails without the change is excluded from then on.
 
         Args:
             place: The change.
-            tests: The ids of the tests that can notice it, in the order to run them, with the
+            tests: The ids of the tests that can kill it, in the order to run them, with the
                 seconds that each took.
         """
         while True:
             tests = {name: took for name, took in tests.items() if name not in self.unstable}
             outcome = self._outcome(place, tests)
-            if outcome is not Outcome.NOTICED or not self._log.exists():
+            if outcome is not Outcome.KILLED or not self._log.exists():
                 return outcome
             name = self._log.read_text()
             if self._is_stable(name, tests):
-                self._noticing[place.module][name] = None
+                self._killers[place.module][name] = None
                 return outcome
 
     def _outcome(self, place: Place, tests: dict[str, float]) -> Outcome:
-        noticing = self._noticing.setdefault(place.module, {})
-        likely = {name for name in noticing if name in tests}
+        killers = self._killers.setdefault(place.module, {})
+        likely = {name for name in killers if name in tests}
         files = {file_of(name) for name in [*likely][-1:]}
         first = {name: took for name, took in tests.items() if file_of(name) in files}
         rest = {name: took for name, took in tests.items() if file_of(name) not in files}
@@ -107,12 +107,12 @@ class Worker:
             for group in (first, rest):
                 if group:
                     outcome = self._run(group, likely)
-                if outcome in (Outcome.NOTICED, Outcome.TIMED_OUT):
+                if outcome in (Outcome.KILLED, Outcome.TIMED_OUT):
                     break
         return outcome
 
     def _is_stable(self, name: str, tests: dict[str, float]) -> bool:
-        """Run a test without any change, the first time that it fails, and return if it passes."""
+        """Return whether a test passes without any change; run it only the first time."""
         if name not in self._stable:
             if self._run({name: tests[name]}, set()) is not Outcome.SURVIVED:
                 self.unstable.add(name)
@@ -190,7 +190,7 @@ def _wait(child: int, seconds: float) -> Outcome:
         ended, status = os.waitpid(child, os.WNOHANG)
     if ended:
         _kill(child)  # what it started and did not end
-        return _OUTCOMES.get(os.waitstatus_to_exitcode(status), Outcome.NOTICED)
+        return _OUTCOMES.get(os.waitstatus_to_exitcode(status), Outcome.KILLED)
     _kill(child)
     os.waitpid(child, 0)
     return Outcome.TIMED_OUT

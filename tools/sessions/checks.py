@@ -36,7 +36,7 @@ def lint(session: nox.Session) -> None:
 
 @nox.session(python=PYTHON, default=False, name="format")
 def format_(session: nox.Session) -> None:
-    """Write the style that lint asks for."""
+    """Format the code as lint expects it."""
     session.install("-q", *tools_of("lint"))
     session.run("ruff", "check", "--fix", ".")
     session.run("ruff", "format", ".")
@@ -60,7 +60,7 @@ def typecheck(session: nox.Session) -> None:
 
 @nox.session(python=PYTHON)
 def docs(session: nox.Session) -> None:
-    """Check that every link of the documentation leads somewhere, and build the site."""
+    """Check that every link of the documentation resolves, and build the site."""
     session.install("-q", *tools_of("docs"))
     run_tool(session, "docs")
     run_tool(session, "site", str(SITE))

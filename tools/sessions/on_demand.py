@@ -44,7 +44,7 @@ def bench(session: nox.Session) -> None:
 
 @nox.session(python=False, default=False)
 def mutants(session: nox.Session) -> None:
-    """Change members at random, and report the changes that their tests do not notice.
+    """Change members at random, and report the changes that survive their tests.
 
     `nox -s mutants -- kakuri-http --sample 50` tries fifty changes of one member. It takes a few
     seconds for each; the members that are listed in tools/mutants/targets.py are the default.

@@ -40,9 +40,9 @@ def release(session: nox.Session) -> None:
 @nox.session(python=PYTHON, reuse_venv=False)
 @each_member
 def isolation(session: nox.Session, member: str) -> None:
-    """Try one member's wheel in an otherwise empty environment.
+    """Test one member's wheel in an otherwise empty environment.
 
-    All its modules are imported, its README's examples run, its commands print their help. A
+    Imports all its modules, runs its README's examples, and has its commands print their help. A
     sibling that is imported but not declared is missing here, and only here.
     """
     install_wheels(session, member)

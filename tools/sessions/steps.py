@@ -37,7 +37,7 @@ def install_editable(session: nox.Session, members: list[Member], *requirements:
 
 
 def install_wheels(session: nox.Session, *names: str, python: str | None = None) -> None:
-    """Install members from the wheels that build made; nothing is asked of an index.
+    """Install members from the wheels of the session build, without any package index.
 
     Args:
         session: The session.

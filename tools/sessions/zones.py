@@ -21,7 +21,7 @@ _started: list[tuple[side_by_side.Running, str]] = []
 def zones(session: nox.Session) -> None:
     """Run the services, from their wheels, on real containers beside a real CRI runtime.
 
-    Twice, in two worlds side by side: through the sidecar, and with an agent that needs none. They
+    Twice, in two isolated nodes side by side: through the sidecar, and without one. They
     wait for containers most of the time, so they run beside the sessions that follow, and the
     session zones_result reports them at the end.
     A machine that lacks something skips this, unless KAKURI_REQUIRE_ZONES is set.
