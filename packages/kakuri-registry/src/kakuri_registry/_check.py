@@ -6,10 +6,10 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from kakuri_registry._cells import BadRow, shorten
+from kakuri_registry._cells import BadRow
 from kakuri_registry._directory import companion, lock_store
 from kakuri_registry._errors import StoreFailed
-from kakuri_registry._loading import bad_tombstone, load_accepted, load_events
+from kakuri_registry._loading import bad_tombstone, bad_workload, load_accepted, load_events
 from kakuri_registry._recovery import text_or_bytes
 from kakuri_registry._rows import RowReader
 from kakuri_registry._schema import SCHEMA_VERSION, refuse_foreign
@@ -104,8 +104,7 @@ def _report(connection: sqlite3.Connection) -> StoreReport:
             try:
                 loaded.add(reader.read(row).workload_id)
             except BadRow as error:
-                workload_id = row[0] if isinstance(row[0], str) else shorten(row[0])
-                problems.append(StoreProblem(f"a workload can't be loaded: {error}", workload_id))
+                problems.append(bad_workload(row, error))
         for row in connection.execute(SELECT_TOMBSTONES):
             try:
                 read_tombstone(reader, row)

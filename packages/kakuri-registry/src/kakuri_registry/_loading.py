@@ -64,8 +64,7 @@ def read_all(
         try:
             change = reader.read(row)
         except BadRow as error:
-            workload_id = row[0] if isinstance(row[0], str) else shorten(row[0])
-            problems.append(StoreProblem(f"a workload can't be loaded: {error}", workload_id))
+            problems.append(bad_workload(row, error))
             continue
         assert change.entry is not None
         entries[change.workload_id] = change.entry
@@ -142,10 +141,19 @@ def _read_tombstones(
     return tombstones
 
 
+def bad_workload(row: Sequence[Any], error: BadRow) -> StoreProblem:
+    """Return the problem of a workload that can't be read."""
+    return _bad_row("workload", row[0], error)
+
+
 def bad_tombstone(row: Sequence[Any], error: BadRow) -> StoreProblem:
     """Return the problem of a tombstone that can't be read."""
-    workload_id = row[1] if isinstance(row[1], str) else shorten(row[1])
-    return StoreProblem(f"a removed workload can't be loaded: {error}", workload_id)
+    return _bad_row("removed workload", row[1], error)
+
+
+def _bad_row(what: str, workload_id: object, error: BadRow) -> StoreProblem:
+    shown = workload_id if isinstance(workload_id, str) else shorten(workload_id)
+    return StoreProblem(f"a {what} can't be loaded: {error}", shown)
 
 
 def load_events(

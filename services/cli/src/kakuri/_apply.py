@@ -7,9 +7,9 @@ import click
 from kakuri._exits import CommandError, Exit, NotFound, UsageError
 from kakuri._group import Verb
 from kakuri._invocation import Invocation
+from kakuri._options import grace_option
 from kakuri._results import Result, act_on_each, confirm
 from kakuri._text import joined_ids
-from kakuri._types import SECONDS
 from kakuri._verify import DEFAULT_FILE, FILES
 
 if TYPE_CHECKING:
@@ -62,8 +62,7 @@ def plan(invocation: Invocation, *, files: tuple[str, ...], prune: bool, exit_co
 @FILES
 @_PRUNE
 @click.option("--yes", is_flag=True, help="Replace and remove without asking.")
-@click.option("--grace", type=SECONDS, default="10s", show_default=True, metavar="SECONDS",
-              help="Time that replaced and removed workloads have to end.")  # fmt: skip
+@grace_option("Time that replaced and removed workloads have to end.")
 @click.pass_obj
 def apply(
     invocation: Invocation, *, files: tuple[str, ...], prune: bool, yes: bool, grace: float

@@ -5,18 +5,16 @@ from typing import Any
 
 import click
 
-from kakuri._complete import complete_ids
 from kakuri._group import Verb
 from kakuri._invocation import Invocation
+from kakuri._options import ID, REMOVED
 from kakuri._tables import Column, print_table
 from kakuri._text import clock, printable
 
 
 @click.command(cls=Verb)
-@click.argument("id", shell_complete=complete_ids)
-@click.option(
-    "--removed", is_flag=True, help="Show the workload that was removed last under this id."
-)
+@ID
+@REMOVED
 @click.pass_obj
 def history(invocation: Invocation, *, id: str, removed: bool) -> None:  # noqa: A002
     """Show what happened to a workload, oldest first, even after it was removed."""

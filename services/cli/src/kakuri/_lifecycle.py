@@ -6,13 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from kakuri._complete import complete_ids
 from kakuri._documents import end_text, has_ended, why_text
 from kakuri._exits import CommandError, Exit
 from kakuri._group import Verb
 from kakuri._invocation import Invocation
+from kakuri._options import IDS, IF_VERSION, grace_option
 from kakuri._results import Result, act_on_each
-from kakuri._types import SECONDS
 
 if TYPE_CHECKING:
     from kakuri._client import API, Response
@@ -20,20 +19,15 @@ if TYPE_CHECKING:
 MORE_SECONDS = 60.0
 """Seconds after the grace period within which a stop is expected to be complete."""
 
-_IDS = click.argument("ids", nargs=-1, required=True, metavar="ID...", shell_complete=complete_ids)
-_GRACE = click.option("--grace", type=SECONDS, default="10s", show_default=True, metavar="SECONDS",
-                      help="Time to end by themselves before they are killed.")  # fmt: skip
 _NO_WAIT = click.option("--no-wait", is_flag=True,
                         help="Return without waiting until they have ended.")  # fmt: skip
-_IF_VERSION = click.option("--if-version", metavar="NUMBER",
-                           help="Only if the workload still has this version.")  # fmt: skip
 
 
 @click.command(cls=Verb)
-@_IDS
-@_GRACE
+@IDS
+@grace_option()
 @_NO_WAIT
-@_IF_VERSION
+@IF_VERSION
 @click.pass_obj
 def stop(
     invocation: Invocation, *, ids: tuple[str, ...], grace: float, no_wait: bool,
@@ -54,8 +48,8 @@ def stop(
 
 
 @click.command(cls=Verb)
-@_IDS
-@_IF_VERSION
+@IDS
+@IF_VERSION
 @click.pass_obj
 def start(invocation: Invocation, *, ids: tuple[str, ...], if_version: str | None) -> int:
     """Run workloads again that have ended or were stopped; their logs continue."""
@@ -72,9 +66,9 @@ def start(invocation: Invocation, *, ids: tuple[str, ...], if_version: str | Non
 
 
 @click.command(cls=Verb)
-@_IDS
-@_GRACE
-@_IF_VERSION
+@IDS
+@grace_option()
+@IF_VERSION
 @click.pass_obj
 def restart(
     invocation: Invocation, *, ids: tuple[str, ...], grace: float, if_version: str | None

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from kakuri._complete import complete_ids
 from kakuri._documents import end_text
 from kakuri._exits import CommandError, Exit, NotFound, UsageError
 from kakuri._group import Verb
 from kakuri._invocation import Invocation
+from kakuri._options import IDS, REMOVED
 from kakuri._text import parse_duration, printable, rfc3339, seconds_of
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ _STDOUT_MARK, _STDERR_MARK = "│", "┆"
 
 
 @click.command(cls=Verb)
-@click.argument("ids", nargs=-1, required=True, metavar="ID...", shell_complete=complete_ids)
+@IDS
 @click.option(
     "-f", "--follow", is_flag=True, help="Keep printing until every workload has ended for good."
 )
@@ -47,9 +47,7 @@ _STDOUT_MARK, _STDERR_MARK = "│", "┆"
     help="Only what was written to this stream.",
 )
 @click.option("--no-prefix", is_flag=True, help="Print no names before the lines of several logs.")
-@click.option(
-    "--removed", is_flag=True, help="Show the workload that was removed last under this id."
-)
+@REMOVED
 @click.pass_obj
 def logs(
     invocation: Invocation,

@@ -5,15 +5,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from kakuri._complete import complete_ids
 from kakuri._documents import ENDED, receipt_text
 from kakuri._exits import NotFound
 from kakuri._group import Verb
 from kakuri._invocation import Invocation
 from kakuri._lifecycle import MORE_SECONDS
+from kakuri._options import IDS, IF_VERSION, grace_option
 from kakuri._results import Result, act_on_each, confirm
 from kakuri._text import joined_ids
-from kakuri._types import SECONDS
 
 if TYPE_CHECKING:
     from kakuri._client import API, Response
@@ -23,15 +22,13 @@ MAX_WAIT_SECONDS = 60.0
 
 
 @click.command(cls=Verb)
-@click.argument("ids", nargs=-1, required=True, metavar="ID...", shell_complete=complete_ids)
+@IDS
 @click.option("-f", "--force", is_flag=True,
               help="Remove running workloads without asking, and ignore unknown ids.")  # fmt: skip
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
-@click.option("--grace", type=SECONDS, default="10s", show_default=True, metavar="SECONDS",
-              help="Time to end by themselves before they are killed.")  # fmt: skip
+@grace_option()
 @click.option("--no-wait", is_flag=True, help="Return without waiting until they are removed.")
-@click.option("--if-version", metavar="NUMBER",
-              help="Only if the workload still has this version.")  # fmt: skip
+@IF_VERSION
 @click.pass_obj
 def rm(
     invocation: Invocation,

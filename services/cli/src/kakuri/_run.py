@@ -10,6 +10,7 @@ import click
 from kakuri._exits import CommandError, Exit, Unreachable, UsageError
 from kakuri._group import Verb
 from kakuri._invocation import Invocation
+from kakuri._options import grace_option
 from kakuri._sources import lines_of, read_text_argument, unreadable
 from kakuri._types import CPU, PAIR, SECONDS, SIZE
 
@@ -84,8 +85,7 @@ class RunVerb(Verb):
 @click.option("--pull", type=click.Choice(["missing", "always", "never"]),
               help="When to pull the image.")  # fmt: skip
 @click.option("--entrypoint", metavar="PROGRAM", help="Replace the image's entry point.")
-@click.option("--grace", type=SECONDS, default="10s", show_default=True, metavar="SECONDS",
-              help="Time that the workload has to end by itself after Ctrl-C.")  # fmt: skip
+@grace_option("Time that the workload has to end by itself after Ctrl-C.")
 @click.option("--timeout", type=SECONDS, metavar="SECONDS",
               help="Stop it after this time, and exit with 124.")  # fmt: skip
 @click.option("--dry-run", is_flag=True, help="Check everything, and start nothing.")

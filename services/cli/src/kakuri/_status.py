@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from kakuri._complete import complete_ids
 from kakuri._documents import ENDED, Document, receipt_text, spec_of
 from kakuri._group import Verb
 from kakuri._invocation import Invocation
+from kakuri._options import ID, REMOVED
 from kakuri._tables import STATE_COLORS
 from kakuri._text import age, clock, cores_text, printable, seconds_of, size
 
@@ -33,10 +33,8 @@ _ADVICE = {
 
 
 @click.command(cls=Verb)
-@click.argument("id", shell_complete=complete_ids)
-@click.option(
-    "--removed", is_flag=True, help="Show the workload that was removed last under this id."
-)
+@ID
+@REMOVED
 @click.pass_obj
 def status(invocation: Invocation, *, id: str, removed: bool) -> None:  # noqa: A002
     """Show one workload: its state and the reason, its limits, its latest steps and lines."""

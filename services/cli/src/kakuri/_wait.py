@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from kakuri._complete import complete_ids
 from kakuri._documents import ENDED, Document, end_text, has_ended, why_text
 from kakuri._exits import CommandError, Exit, NotFound
 from kakuri._group import Verb
 from kakuri._invocation import Invocation
+from kakuri._options import IDS
 from kakuri._text import joined_ids, span
 from kakuri._types import SECONDS
 
@@ -34,7 +34,7 @@ class Verdict(NamedTuple):
 
 
 @click.command(cls=Verb)
-@click.argument("ids", nargs=-1, required=True, metavar="ID...", shell_complete=complete_ids)
+@IDS
 @click.option("--for", "condition", type=click.Choice(CONDITIONS, case_sensitive=False),
               default="ended", show_default=True, help="What to wait for.")  # fmt: skip
 @click.option(

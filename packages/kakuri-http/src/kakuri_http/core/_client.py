@@ -5,7 +5,7 @@ from kakuri_http._limits import Limits
 from kakuri_http._messages import ReceivedResponse, Request
 from kakuri_http.core._bodies import ChunkedReader, LengthReader, UntilCloseReader
 from kakuri_http.core._connection import CoreConnection, cut_off
-from kakuri_http.core._heads import Framing, HeadParser, parse_response_head
+from kakuri_http.core._heads import Framing, HeadParser, not_a_status_line, parse_response_head
 from kakuri_http.core._states import (
     CONNECTION_CLOSED,
     NEED_DATA,
@@ -214,4 +214,4 @@ def _unfinished(start: bytes) -> RemoteProtocolError:
     """Return the error for a truncated head, or for bytes that are not HTTP at all."""
     if _NAME.startswith(start[: len(_NAME)]):
         return cut_off("a response's head")
-    return RemoteProtocolError(f"expected 'HTTP/1.1 status reason', got {start[:80]!r}")
+    return not_a_status_line(start)

@@ -250,6 +250,11 @@ def _parse_target(method: str, target: bytes, host: bytes) -> tuple[str, str]:
     return parse_absolute_form(target, host)
 
 
+def not_a_status_line(line: bytes) -> RemoteProtocolError:
+    """Return the error for something else in place of a status line."""
+    return RemoteProtocolError(f"expected 'HTTP/1.1 status reason', got {line[:80]!r}")
+
+
 def parse_response_head(line: bytes, fields: Fields) -> tuple[ReceivedResponse, Framing]:
     """Return the response of a status line and its field lines, possibly a 1xx, and its framing.
 
@@ -258,7 +263,7 @@ def parse_response_head(line: bytes, fields: Fields) -> tuple[ReceivedResponse, 
     """
     match = _grammar.status_line.fullmatch(line)
     if match is None:
-        raise RemoteProtocolError(f"expected 'HTTP/1.1 status reason', got {line[:80]!r}")
+        raise not_a_status_line(line)
     minor = min(int(match[1]), 1)
     framing = read_framing(fields, minor=minor)
     reason = (match[3] or b"").decode("latin-1")
