@@ -335,7 +335,7 @@ async def test_awaited_log_of_a_removed_workload_is_not_found(agent, runtime, se
     waiting = asyncio.ensure_future(agent.handle(ReadLog("wl-1", wait_seconds=30)))
     agent.handle(RemoveWorkload("wl-1"))
     await settle()
-    runtime.observer.zone_gone("wl-1")
+    runtime.observer.zone_removed("wl-1")
     assert (await waiting).code is ErrorCode.NOT_FOUND
 
 

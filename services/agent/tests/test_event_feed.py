@@ -40,7 +40,7 @@ async def test_life_of_a_workload_is_reported_by_its_events(agent, runtime, sett
     await settle()
     agent.handle(RemoveWorkload("wl-1"))
     await settle()
-    runtime.observer.zone_gone("wl-1")
+    runtime.observer.zone_removed("wl-1")
     changes = agent.handle(WatchChanges(1))
     assert [(each.type, each.state, each.desired) for each in changes.events] == [
         (EventType.WORKLOAD, State.PENDING, None),

@@ -119,7 +119,7 @@ async def test_run_that_ends_between_two_reports_was_running(agent, runtime, reg
 
 async def test_unknown_zone_without_its_spec_changes_nothing(agent, runtime, registry, settle):
     runtime.change(RUNNING)
-    runtime.observer.zone_gone("wl-1")
+    runtime.observer.zone_removed("wl-1")
     await settle()
     assert len(registry) == 0
 
@@ -173,7 +173,7 @@ async def test_removal_removes_zone_and_entry(agent, runtime, registry, settle):
     assert (
         registry.get("wl-1").desired is DesiredState.REMOVE
     )  # the entry remains until the runtime reports the removal
-    runtime.observer.zone_gone("wl-1")
+    runtime.observer.zone_removed("wl-1")
     assert "wl-1" not in registry
     assert agent.handle(StartWorkload(workload(memory_mb=1))).state is State.PENDING
 
@@ -573,7 +573,7 @@ async def test_zone_of_a_late_start_of_a_removed_workload_is_removed(
     agent.handle(StartWorkload(workload()))
     agent.handle(RemoveWorkload("wl-1"))
     await settle()
-    runtime.observer.zone_gone("wl-1")
+    runtime.observer.zone_removed("wl-1")
     runtime.commands.clear()
     runtime.change(RUNNING, spec=spec())
     await settle()
@@ -603,7 +603,7 @@ async def test_number_of_remembered_removals_is_bounded(agent, runtime, settle, 
         agent.handle(StartWorkload(workload(name)))
         agent.handle(RemoveWorkload(name))
         await settle()
-        runtime.observer.zone_gone(name)
+        runtime.observer.zone_removed(name)
     runtime.commands.clear()
     for name in ("second", "third", "first"):
         runtime.change(RUNNING, name, spec=spec(name))

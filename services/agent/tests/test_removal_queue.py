@@ -90,7 +90,7 @@ class GoneObserver:
     def zone_changed(self, zone_id):
         pass
 
-    def zone_gone(self, zone_id, remains):
+    def zone_removed(self, zone_id, remains):
         self.gone[zone_id] = asyncio.get_running_loop().time()
 
     def zones_listed(self):

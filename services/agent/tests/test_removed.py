@@ -58,7 +58,7 @@ def remove(agent, runtime, settle):
         agent.handle(RemoveWorkload(name))
         await settle()
         del runtime.zones[name]
-        runtime.observer.zone_gone(name, RemovedZone(RECEIPT, log))
+        runtime.observer.zone_removed(name, RemovedZone(RECEIPT, log))
         await settle()
 
     return start_and_remove
@@ -187,7 +187,7 @@ async def test_agent_that_keeps_nothing_of_removed_workloads_answers_not_found(
     agent.handle(StartWorkload(workload()))
     await settle()
     agent.handle(RemoveWorkload("wl-1"))
-    runtime.observer.zone_gone("wl-1", RemovedZone(RECEIPT, LOG))
+    runtime.observer.zone_removed("wl-1", RemovedZone(RECEIPT, LOG))
     assert agent.handle(GetStatus("wl-1", removed=True)).code is ErrorCode.NOT_FOUND
     agent.close()
 
@@ -214,7 +214,7 @@ async def test_removed_workloads_survive_a_restart_until_their_retention_is_over
             if begins:
                 await agent.handle(StartWorkload(workload()))
                 await agent.handle(RemoveWorkload("wl-1"))
-                runtime.observer.zone_gone("wl-1", RemovedZone(RECEIPT, LOG))
+                runtime.observer.zone_removed("wl-1", RemovedZone(RECEIPT, LOG))
             else:
                 assert agent.handle(GetStatus("wl-1", removed=True)).removal == RECEIPT
                 log = await agent.handle(ReadLog("wl-1", removed=True))
@@ -248,7 +248,7 @@ async def test_tombstone_of_a_stopped_workload_has_no_desired_state(
     await settle()
     agent.handle(StopWorkload("wl-1"))
     agent.handle(RemoveWorkload("wl-1"))
-    runtime.observer.zone_gone("wl-1", RemovedZone(RECEIPT))
+    runtime.observer.zone_removed("wl-1", RemovedZone(RECEIPT))
     status = agent.handle(GetStatus("wl-1", removed=True))
     assert (status.state, status.reason, status.desired) == (State.FAILED, "Stopped", None)
 
@@ -272,7 +272,7 @@ async def test_workload_that_is_removed_while_it_runs_has_its_end_in_the_tombsto
     runtime.change(RUNNING)
     await settle()
     agent.handle(RemoveWorkload("wl-1"))
-    runtime.observer.zone_gone("wl-1", RemovedZone(RECEIPT, b"", last))
+    runtime.observer.zone_removed("wl-1", RemovedZone(RECEIPT, b"", last))
     status = agent.handle(GetStatus("wl-1", removed=True))
     assert (status.state, status.reason, status.exit_code) == expected
     steps = agent.handle(GetHistory("wl-1", removed=True)).transitions

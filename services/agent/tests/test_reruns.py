@@ -167,7 +167,7 @@ async def test_removal_during_a_restart_is_carried_out(running, runtime, registr
     assert running.handle(RemoveWorkload("wl-1", 0)).desired is Desired.REMOVED
     await settle()
     assert runtime.commands[-1] == ("remove", "wl-1", 0)
-    runtime.observer.zone_gone("wl-1")
+    runtime.observer.zone_removed("wl-1")
     assert "wl-1" not in registry
 
 

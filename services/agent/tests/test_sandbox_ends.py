@@ -20,7 +20,7 @@ async def test_sandbox_of_an_ended_workload_is_stopped_once(agent, runtime, sett
     agent.handle(RemoveWorkload("wl-1"))
     await settle()
     assert runtime.commands[-1][0] == "remove"
-    runtime.observer.zone_gone("wl-1")
+    runtime.observer.zone_removed("wl-1")
     runtime.zones.clear()
     runtime.commands.clear()
     agent.handle(StartWorkload(workload()))  # the same id of the workload and of the sandbox

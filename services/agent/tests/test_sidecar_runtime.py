@@ -132,7 +132,7 @@ class Watcher:
     def zone_changed(self, zone_id):
         self.notifications.put_nowait(("changed", zone_id))
 
-    def zone_gone(self, zone_id, removed):
+    def zone_removed(self, zone_id, removed):
         self.removed = removed
         self.notifications.put_nowait(("gone", zone_id))
 

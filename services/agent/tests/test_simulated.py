@@ -21,7 +21,7 @@ class Queue:
     def zone_changed(self, zone_id):
         self.reports.put_nowait(self.runtime.status(zone_id))
 
-    def zone_gone(self, zone_id, remains):
+    def zone_removed(self, zone_id, remains):
         self.reports.put_nowait(zone_id)
 
     def zones_listed(self):

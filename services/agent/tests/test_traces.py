@@ -97,7 +97,7 @@ async def test_events_and_commands_have_the_trace_of_the_request_that_they_belon
     await settle()
     handle(agent, RemoveWorkload("wl-1", trace=END))
     await settle()
-    runtime.observer.zone_gone("wl-1")
+    runtime.observer.zone_removed("wl-1")
     assert events_of(agent) == [
         ("workload", START),
         ("workload", START),

@@ -182,7 +182,7 @@ async def test_removal_of_a_running_workload_counts_as_one_end(agent, runtime, s
     await settle()
     agent.handle(RemoveWorkload("wl-1"))
     await settle()
-    runtime.observer.zone_gone("wl-1")
+    runtime.observer.zone_removed("wl-1")
     assert await ends(agent) == {("Stopped",): 1}
 
 

@@ -60,7 +60,7 @@ class Process:
     def collector(self, trim=None) -> Collector:
         loop = asyncio.new_event_loop()
         loop.close()
-        return Collector(loop, memory=self.memory, timer=self.clock, trim=trim)
+        return Collector(loop, memory=self.memory, cpu_clock=self.clock, trim=trim)
 
 
 class Loop:
@@ -183,7 +183,7 @@ def test_new_objects_are_counted_more_often_while_there_are_many(
     monkeypatch.setattr(gc, "get_count", lambda: (young, 0, 0))
     loop = Loop()
     process = Process()
-    collector = Collector(loop, memory=process.memory, timer=process.clock)
+    collector = Collector(loop, memory=process.memory, cpu_clock=process.clock)
     collector.start()
     assert loop.calls.pop()[0] == 1.0
     for _ in range(3):

@@ -43,7 +43,7 @@ from kakuri_rpc import (
 from kakuri_workload.metrics import METRICS_ZONES
 
 from kakuri_agent._capacity import Capacity
-from kakuri_agent._changes import Changes
+from kakuri_agent._changes import ChangeHandler
 from kakuri_agent._event_feed import EventFeed
 from kakuri_agent._metrics import Collector, NodeMetrics
 from kakuri_agent._node_metrics import node_families
@@ -121,7 +121,7 @@ class Agent:
             on_change=self._logs.changed,
             on_run_end=workloads.run_ended,
         )
-        self._changes = Changes(
+        self._changes = ChangeHandler(
             registry, writer, runtime, self._capacity, self._reconciler, clock=clock
         )
         self._metrics = NodeMetrics(

@@ -57,8 +57,8 @@ They are over their budget already, and cannot be removed while the runtime does
 ChangeRequest = StopWorkload | RemoveWorkload | RerunWorkload | RestartWorkload
 
 
-class Changes:
-    """Records what is requested of workloads, and acknowledges it.
+class ChangeHandler:
+    """Answers requests that change a workload: records each change, and acknowledges it.
 
     Args:
         registry: The entries of all workloads.

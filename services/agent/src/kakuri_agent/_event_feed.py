@@ -29,7 +29,7 @@ AVAILABILITY_SECONDS = 1.0
 """Time between two checks whether the runtime can be used; shorter outages are not events."""
 
 MAX_GROWTH = 6
-"""Bytes of the encoding for a character of a runtime's text: a control character is `\\u001b`."""
+"""Largest number of bytes that one character of a runtime's text has in JSON: `\\u001b`."""
 
 _ANY = ""
 """The key under which every request waits: all of them want the next event."""

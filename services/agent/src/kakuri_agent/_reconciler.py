@@ -122,7 +122,7 @@ class Reconciler:
         """Add the workload of a zone to the queue."""
         self._queue.add(zone_id)
 
-    def zone_gone(self, zone_id: str, removed: RemovedZone = UNKNOWN_REMOVAL) -> None:
+    def zone_removed(self, zone_id: str, removed: RemovedZone = UNKNOWN_REMOVAL) -> None:
         """Remove the entry of a workload whose zone was removed on request."""
         entry = self._registry.get(zone_id)
         if entry is not None and entry.desired is DesiredState.REMOVE:

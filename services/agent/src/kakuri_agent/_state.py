@@ -9,7 +9,7 @@ import structlog
 from kakuri_daemon import DaemonError
 from kakuri_registry import Store, StoreError, StoreWriter, WorkloadRegistry
 
-from kakuri_agent.runtimes._names import REAL_RUNTIMES
+from kakuri_agent.runtimes._names import REAL_RUNTIMES, SIDECAR
 
 log = structlog.get_logger()
 
@@ -59,7 +59,7 @@ class StateDirectory:
         """
         if ZONES not in self._stores():
             return None
-        return self._recorded_runtime() or "sidecar"
+        return self._recorded_runtime() or SIDECAR
 
     def store(self, *, is_simulated: bool) -> Store:
         """Return the store of simulated or of real zones. Raises DaemonError if it is unusable."""

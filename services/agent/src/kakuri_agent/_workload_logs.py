@@ -13,7 +13,7 @@ from kakuri_registry import StoreError, StoreWriter, WorkloadEntry, WorkloadRegi
 from kakuri_rpc import ErrorCode, ErrorReply, Log, ReadLog, Reply
 from kakuri_workload import LogChunk, LogRequest, WorkloadState
 
-from kakuri_agent._replies import no_attempt
+from kakuri_agent._replies import no_attempt, not_found
 from kakuri_agent._signals import Signals, wait_for
 from kakuri_agent.runtimes._protocol import (
     NoLog,
@@ -89,8 +89,7 @@ class WorkloadLogs:
                         await self._writer.saved(request.id)
                 entry = self._registry.get(request.id)
                 if entry is None:
-                    message = f"no workload {request.id!r}"
-                    return ErrorReply(ErrorCode.NOT_FOUND, message, id=request.id)
+                    return not_found(request.id)
                 left = max(deadline - loop.time(), 0.0)
                 reply = await self._reply(request, entry, left)
                 if not _is_waiting(reply) or not await wait_for(changed, deadline - loop.time()):

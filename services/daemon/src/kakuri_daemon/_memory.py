@@ -65,7 +65,7 @@ class Collector:
         loop: asyncio.AbstractEventLoop,
         *,
         memory: Callable[[], int] | None = None,
-        timer: Callable[[], float] = time.thread_time,
+        cpu_clock: Callable[[], float] = time.thread_time,
         trim: Callable[[], None] | None = None,
     ) -> None:
         """Create a collector.
@@ -73,15 +73,15 @@ class Collector:
         Args:
             loop: The event loop to run on.
             memory: Returns the size of the process in bytes.
-            timer: Returns processor seconds.
+            cpu_clock: Returns processor seconds.
             trim: Returns free memory of the process to the system.
         """
         self._loop = loop
         self._memory = memory or resident_bytes
-        self._clock = timer
+        self._cpu_clock = cpu_clock
         self._trim = trim or _trim
         self._smallest = self._memory()  # since the last full collection
-        self._first = self._smallest
+        self._size_at_start = self._smallest
         self._checks = 0  # since memory was last returned
         self._thaws_at = THAW_BYTES
         self._next_check = 0.0
@@ -106,7 +106,7 @@ class Collector:
         gc.collect(1)
         size = self._memory()
         self._checks += 1
-        if size - self._first >= TRIM_BYTES and self._checks >= TRIM_CHECKS:
+        if size - self._size_at_start >= TRIM_BYTES and self._checks >= TRIM_CHECKS:
             self._trim()
             size = self._memory()
             self._checks = 0
@@ -128,9 +128,9 @@ class Collector:
         return True
 
     def _collect_all(self) -> None:
-        began = self._clock()
+        began = self._cpu_clock()
         gc.collect()
-        if self._clock() - began > FREEZE_SECONDS:
+        if self._cpu_clock() - began > FREEZE_SECONDS:
             gc.freeze()
 
     def _run(self) -> None:

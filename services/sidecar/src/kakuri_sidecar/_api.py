@@ -1,6 +1,6 @@
 """The HTTP API for zones, in JSON."""
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable
 from contextlib import aclosing
 
 from kakuri_daemon.api import APIRouter, json_response
@@ -21,8 +21,8 @@ LINES = "application/x-ndjson"
 LINE_SAMPLES, LINE_BYTES = 1000, 524_288
 """Series and bytes of a line of metrics, which takes less than a millisecond to write."""
 
-AGENT = "kakuri-agent"
-"""The header with the name of the agent that sends a request."""
+AGENT_FIELD = "kakuri-agent"
+"""The header field with the random name of the agent that sends a request."""
 
 
 class Api:
@@ -60,8 +60,8 @@ class Api:
     async def list(self, request: Request, query: ListQuery) -> Response:
         """Return the status of every zone, once or as a stream of events."""
         if query.watch:
-            self._agent = request.headers.get(AGENT, self._agent)
-            return Response(200, self._events(), content_type=LINES)
+            self._agent = request.headers.get(AGENT_FIELD, self._agent)
+            return Response(200, event_lines(self._node.events()), content_type=LINES)
         zones = b",".join(map(encode, self._node.zones()))
         return Response(200, b'{"zones":[%b]}' % zones, content_type=JSON)
 
@@ -99,15 +99,16 @@ class Api:
         A request may arrive after its agent has died and the next agent has removed the zone that
         it would start. Requests without the header are from other clients, and pass.
         """
-        agent = request.headers.get(AGENT)
+        agent = request.headers.get(AGENT_FIELD)
         if agent is not None and self._agent is not None and agent != self._agent:
             raise StaleAgent("another agent has taken over")
 
-    async def _events(self) -> AsyncIterator[bytes]:
-        """Yield a line for each event."""
-        async with aclosing(self._node.events()) as events:
-            async for event in events:
-                yield encode(event) + b"\n"
+
+async def event_lines(events: AsyncGenerator[object]) -> AsyncIterator[bytes]:
+    """Yield a line for each event."""
+    async with aclosing(events):
+        async for event in events:
+            yield encode(event) + b"\n"
 
 
 async def _lines(families: Iterable[MetricFamily]) -> AsyncIterator[bytes]:

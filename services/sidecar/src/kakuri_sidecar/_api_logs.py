@@ -1,15 +1,12 @@
 """The HTTP API for logs of containers."""
 
-from collections.abc import AsyncIterator
-from contextlib import aclosing
-
 from kakuri_daemon.api import APIRouter, QueryError
 from kakuri_http import Request, Response
-from kakuri_json import Fault, encode
+from kakuri_json import Fault
 from kakuri_workload import DEFAULT_LOG_BYTES, LogRequest
 from kakuri_zones import ZoneNode
 
-from kakuri_sidecar._api import LINES
+from kakuri_sidecar._api import LINES, event_lines
 from kakuri_sidecar._queries import ListQuery, LogQuery
 
 TEXT = "text/plain; charset=utf-8"
@@ -36,7 +33,7 @@ class LogApi:
         """Report which logs grow, a line for each event; only as a stream."""
         if not query.watch:
             raise QueryError([Fault("query.watch", "expected ?watch, got a request without it")])
-        return Response(200, self._events(), content_type=LINES)
+        return Response(200, event_lines(self._node.log_events()), content_type=LINES)
 
     async def log(self, request: Request, query: LogQuery) -> Response:
         """Return a part of a zone's log and the cursor after it, or a stream for people."""
@@ -60,8 +57,3 @@ class LogApi:
         if records is not None:
             headers[EXAMINED_FIELD] = str(chunk.examined)
         return Response(200, chunk.data, headers=headers, content_type=TEXT)
-
-    async def _events(self) -> AsyncIterator[bytes]:
-        async with aclosing(self._node.log_events()) as events:
-            async for event in events:
-                yield encode(event) + b"\n"

@@ -62,7 +62,7 @@ class Observer(Protocol):
     def zone_changed(self, zone_id: str) -> None:
         """Reconcile a zone: it changed, appeared, disappeared, or an operation on it is done."""
 
-    def zone_gone(self, zone_id: str, removed: RemovedZone = UNKNOWN_REMOVAL) -> None:
+    def zone_removed(self, zone_id: str, removed: RemovedZone = UNKNOWN_REMOVAL) -> None:
         """Record that a zone was removed completely, as requested."""
 
     def zones_listed(self) -> None:
@@ -123,7 +123,7 @@ class Runtime(Protocol):
     def remove(self, zone_id: str, grace_seconds: int) -> None:
         """Begin to stop a zone and to remove it with its log.
 
-        The observer's `zone_gone` is called when nothing of it exists, even if there was no such
+        The observer's `zone_removed` is called when nothing of it exists, even if there was no such
         zone. No earlier start brings it back afterwards.
 
         Args:

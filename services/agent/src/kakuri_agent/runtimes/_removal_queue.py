@@ -1,7 +1,7 @@
-"""The queue of removals: a bounded number of them work at a time, and each is taken to its end.
+"""The queue of removals: a bounded number of them work at a time, each until it is complete.
 
 If thousands of removals made their calls side by side, each call would wait for thousands of
-others, and no zone would be gone until all of them nearly are.
+others, and no zone would be removed until nearly all of them were.
 """
 
 import asyncio

@@ -156,7 +156,7 @@ class SimulatedRuntime:
             removed = RemovedZone(removal, status=zone)
         self._changed.set(zone_id)
         if self._observer is not None:
-            self._observer.zone_gone(zone_id, removed)
+            self._observer.zone_removed(zone_id, removed)
 
     def status(self, zone_id: str) -> ZoneStatus | None:
         """Return the status of a zone."""

@@ -23,11 +23,11 @@ KEPT_BYTES = 65_536
 """Bytes of the end of a log that are kept of a removed zone."""
 
 KEPT_LINES = (4096, 256, 16, 1)
-"""How many of the last lines to read for that: each number is tried until one needs few parts."""
+"""Numbers of last lines to read for that, tried in turn until one needs few enough parts."""
 
 MAX_KEPT_PARTS = 8
-"""How many parts with content to read for a number of lines, and how many without: a read returns
-empty parts while it searches for the first line."""
+"""Largest number of parts with content to read for one of them, and of parts without: a read
+returns empty parts while it searches for the first line."""
 
 
 class ZoneLogs:

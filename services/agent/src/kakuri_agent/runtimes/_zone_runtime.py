@@ -220,15 +220,15 @@ class ZoneRuntime:
         run: Callable[[], Coroutine[Any, Any, None]],
     ) -> None:
         """Run a command, unless the zone has one of the same or a greater rank in progress."""
-        present = self._commands.get(zone_id)
-        if present is not None:
-            if present.rank >= rank:
-                if rank[0] is _Kind.START and present.rank[0] is not _Kind.START:
-                    present.skipped_start = True
+        current = self._commands.get(zone_id)
+        if current is not None:
+            if current.rank >= rank:
+                if rank[0] is _Kind.START and current.rank[0] is not _Kind.START:
+                    current.skipped_start = True
                 return
-            present.task.cancel()
+            current.task.cancel()
         task = asyncio.get_running_loop().create_task(run())
-        skipped_start = present is not None and present.skipped_start
+        skipped_start = current is not None and current.skipped_start
         self._commands[zone_id] = _Command(rank, task, skipped_start)
         task.add_done_callback(lambda task: self._command_ended(zone_id, task))
 

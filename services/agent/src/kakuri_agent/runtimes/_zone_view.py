@@ -201,7 +201,7 @@ class ZoneView:
         self._late[zone_id] = _LateEvents()
         self._on_change(zone_id)
         if self.observer is not None:
-            self.observer.zone_gone(zone_id, removed)
+            self.observer.zone_removed(zone_id, removed)
 
     def changed(self, zone_id: str) -> None:
         """Notify the observer that a zone changed."""
