@@ -5,9 +5,9 @@ from typing import Any
 
 
 class CopyableError(Exception):
-    """An exception that copy and pickle restore, whatever arguments its class takes.
+    """An exception that survives copy and pickle, regardless of its constructor's arguments.
 
-    Without it, they would call the class with `args`, which usually holds the message alone.
+    By default, they would call the class with `args`, which usually contains only the message.
     """
 
     def __reduce__(self) -> tuple[Any, ...]:

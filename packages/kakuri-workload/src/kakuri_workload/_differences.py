@@ -1,4 +1,4 @@
-"""Which parts of two workloads differ, for the error of a conflict."""
+"""The differences between two workloads, for the error of a conflict."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
@@ -8,9 +8,9 @@ from kakuri_workload._workload import Workload
 
 
 def differences(one: Workload, other: Workload) -> Iterator[str]:
-    """Yield the path of each part in which two workloads differ, such as `$.env['A']`.
+    """Yield the path of each difference between two workloads, such as `$.env['A']`.
 
-    The paths have no values, which may be secret.
+    Values are left out, because they may be secret.
 
     Args:
         one: A workload.

@@ -6,14 +6,14 @@ from kakuri_workload._limits import MAX_PATH_BYTES, MAX_STRING_BYTES
 from kakuri_workload._workload import Workload
 
 _MAX_SHOWN = 100
-"""Characters of a variable's name that a path shows."""
+"""Maximum number of characters of a variable's name in a path."""
 
 
 def oversized_strings(workload: Workload) -> Iterator[tuple[str, str]]:
     """Yield the strings of a workload that the kernel would refuse for their length.
 
-    The types of the fields bound characters; this counts bytes of UTF-8, and a variable's name
-    and value together.
+    The types of the fields limit characters. This counts bytes of UTF-8, and counts a variable's
+    name and value together.
 
     Args:
         workload: The workload to check.
@@ -21,7 +21,7 @@ def oversized_strings(workload: Workload) -> Iterator[tuple[str, str]]:
     Yields:
         The path of the string (`$.args[2]`, `$.env['NAME']`) and a message with both sizes.
     """
-    # Most strings are short, and then the longest of them decides for all.
+    # Most strings are short, so checking the longest one is usually enough.
     for field, items in (("command", workload.command), ("args", workload.args)):
         for index, item in enumerate(items if _longest(items) > MAX_STRING_BYTES else ()):
             if (size := _size(item)) > MAX_STRING_BYTES:
@@ -39,7 +39,7 @@ def oversized_strings(workload: Workload) -> Iterator[tuple[str, str]]:
 
 
 def _longest(texts: Iterable[str]) -> int:
-    """Return how many bytes of UTF-8 the longest of some texts has at most."""
+    """Return an upper bound for the size in UTF-8 of the longest of some strings."""
     return 4 * max(map(len, texts), default=0)
 
 

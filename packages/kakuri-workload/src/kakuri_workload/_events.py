@@ -1,4 +1,4 @@
-"""The events that a runtime's streams consist of: changes of zones, and growing logs."""
+"""The events in a runtime's streams: changes of zones, and growing logs."""
 
 from dataclasses import dataclass
 from typing import Any, ClassVar, TypeAlias
@@ -7,7 +7,7 @@ from kakuri_workload._zone import ZoneStatus
 
 
 class _Event:
-    """The JSON spelling that all events share."""
+    """The JSON options that all events share."""
 
     __slots__ = ()
     __json__: ClassVar[dict[str, Any]] = {"tag": "type", "omit_defaults": True, "unknown": "ignore"}
@@ -15,7 +15,7 @@ class _Event:
 
 @dataclass(frozen=True, slots=True)
 class ZoneChanged(_Event):
-    """The complete status of a zone, whether or not it differs from the last one reported."""
+    """The complete status of a zone, which may be the same as the last one reported."""
 
     zone: ZoneStatus
 
@@ -29,18 +29,18 @@ class ZoneGone(_Event):
 
 @dataclass(frozen=True, slots=True)
 class ZonesListed(_Event):
-    """Every existing zone has been reported since the stream began.
+    """Every existing zone has been reported since the beginning of the stream.
 
-    The event is repeated as a heartbeat, so that silence means a broken stream.
+    Repeated as a heartbeat, so that silence means a broken stream.
     """
 
 
 @dataclass(frozen=True, slots=True)
 class RuntimeHealth(_Event):
-    """Whether the container runtime answers; zones continue to run while it does not.
+    """Whether the container runtime answers. Zones keep running while it does not.
 
-    `message` says why it does not answer, or why it can't run zones although it answers.
-    `handlers` has the runtime's handler for each runtime class that zones may have.
+    `message` says why the runtime does not answer, or why it answers but can't run zones.
+    `handlers` maps each runtime class that zones can have to the runtime's handler.
     """
 
     available: bool
@@ -63,7 +63,7 @@ class LogGrown(_Event):
 class LogsWatched(_Event):
     """All content written from now on is reported; the first event of a stream.
 
-    The event is repeated as a heartbeat, so that silence means a broken stream.
+    Repeated as a heartbeat, so that silence means a broken stream.
     """
 
 

@@ -1,8 +1,8 @@
-"""A quicker constructor for frozen dataclasses.
+"""A faster constructor for frozen dataclasses.
 
 The `__init__` of a frozen dataclass calls `object.__setattr__` for each field. A daemon creates a
-dozen records for a request, and spent a fifth of its time there. Microseconds for a record of nine
-fields (CPython 3.11.2):
+dozen records for each request, and used to spend a fifth of its time on that. Microseconds for a
+record of nine fields (CPython 3.11.2):
 
 | `__init__`            |    µs |
 | --------------------- | ----: |
@@ -19,10 +19,10 @@ T = TypeVar("T")
 
 
 def fast_init(cls: type[T]) -> type[T]:
-    """Replace the `__init__` of a frozen dataclass by one with the same arguments and effect.
+    """Replace the `__init__` of a frozen dataclass with a faster one with the same effect.
 
-    While it sets the fields, by plain assignment, the new instance is of another class with the
-    same slots. The class must not be subclassed.
+    The fields are set by plain assignment while the new instance belongs to another class with the
+    same slots. The decorated class must not be subclassed.
 
     Example:
         @fast_init

@@ -8,19 +8,19 @@ from kakuri_workload._grammar import DIGEST, Text
 
 
 class ImageState(Enum):
-    """What a start would do for its image."""
+    """What starting the workload would mean for its image."""
 
     PRESENT = "present"
-    """It is on the node, and is used."""
+    """The image is on the node and would be used."""
 
     PULL = "pull"
-    """It is pulled: it is not on the node, or the pull policy asks for the newest one."""
+    """The image would be pulled: it is not on the node, or the pull policy is `always`."""
 
     MISSING = "missing"
-    """It is not on the node, and the pull policy is `never`: a start fails."""
+    """The image is not on the node and the pull policy is `never`, so a start would fail."""
 
     SIMULATED = "simulated"
-    """Nothing really runs, so there is no image."""
+    """The runtime is simulated, so there is no image."""
 
 
 ImageDigest = Annotated[
@@ -35,11 +35,11 @@ ImageDigest = Annotated[
 
 @dataclass(frozen=True, slots=True)
 class ImageStatus:
-    """The image of a workload, as a start would find it.
+    """The state of a workload's image on a node, before a start.
 
     Attributes:
         state: Whether it is on the node or has to be pulled.
-        digest: The digest of the image that is on the node under that name, if it is known.
+        digest: The digest of the image on the node with that name, if known.
     """
 
     __json__: ClassVar[dict[str, Any]] = {"omit_defaults": True, "unknown": "ignore"}

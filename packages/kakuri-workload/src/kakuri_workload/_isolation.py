@@ -6,16 +6,16 @@ from typing import Any, ClassVar
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Isolation:
-    """What was observed of a run's isolation; a field that is not known is None.
+    """Observations about a run's isolation; an unknown field is None.
 
     Attributes:
-        handler: The handler that runs the sandbox, as the runtime reports it.
-        kernel: The release of the zone's kernel, as `uname -r` printed it in the zone. The program
-            is the image's own, so an image can forge it.
-        host_kernel: The release of the host's kernel. With the same release as the zone's, the
-            zone probably shares it.
+        handler: The handler that runs the sandbox, as reported by the runtime.
+        kernel: The release of the zone's kernel, as printed by `uname -r` in the zone. The image
+            provides that program, so it can forge the result.
+        host_kernel: The release of the host's kernel. If it equals the zone's, the zone probably
+            shares the host's kernel.
         profile: The SHA-256 of the security profile that the container was created with, as
-            `sha256:HEX`. All zones of a release have the same.
+            `sha256:HEX`. It is the same for all zones created by one release of Kakuri.
         checked_at: When it was observed, in seconds since the epoch.
     """
 

@@ -1,9 +1,9 @@
 """The size limits of a workload's document and of the strings in it.
 
-A document has one budget. Linux has limits of its own, which are checked in addition: execve(2)
-refuses an argument or an environment entry of more than MAX_ARG_STRLEN bytes. Their sum needs no
-check: the strings of a document, with a pointer for each, stay below the 2 MiB that execve(2)
-allows under the usual stack limit.
+A document has one budget for everything in it. The limits of Linux are checked in addition:
+execve(2) fails for an argument or an environment variable of more than MAX_ARG_STRLEN bytes. The
+total needs no check: all strings of a document, with a pointer for each, stay below the 2 MiB that
+execve(2) allows under the usual stack limit.
 """
 
 MAX_DOCUMENT_BYTES = 262_144

@@ -1,14 +1,14 @@
-"""Log records: the lines of a log with their time, stream and attempt.
+"""Log records: the lines of a log, with their time, stream and attempt.
 
-Records pass from the log's file to the HTTP API as bytes, one line for each, so that every process
-on the way can cut and pass them on without decoding them:
+Records travel from the log's file to the HTTP API as bytes, one line each, so that every process in
+between can split and forward them without decoding:
 
     TIME SP STREAM SP TAG SP ATTEMPT SP CONTENT LF      a record
     gap LF                                              records are missing here
 
 TIME is in UTC with nine fractional digits, so times compare as text. STREAM is `stdout` or
-`stderr`. TAG is `F` if the container wrote a line feed after the content, and `P` if it did not:
-the next record of the stream continues the line then. CONTENT is any bytes but a line feed. TIME
+`stderr`. TAG is `F` if the container wrote a line feed after the content, and `P` if it did not, so
+that the next record of the stream continues the line. CONTENT is any bytes except a line feed. TIME
 and STREAM are `-` if the container runtime did not write the line.
 """
 
@@ -22,7 +22,7 @@ from typing import Annotated, Any, ClassVar, NamedTuple
 from kakuri_workload._grammar import Range, Text
 
 MAX_RECORD_HEADER = 64
-"""Limit in bytes of a record without its content; the longest has 52."""
+"""Maximum size in bytes of a record without its content; the longest has 52."""
 
 LOG_GAP = b"gap\n"
 """The line of a gap."""
@@ -60,9 +60,9 @@ class LogSelection:
 
     Attributes:
         stream: Only records of this stream.
-        since: Skip records until the first that is not older than this time. All records after it
-            are read whatever their times, because the clock may be set back; so is what is written
-            after the reader has reached the end of the log.
+        since: Skip records up to the first that is not older than this time. All later records are
+            read, regardless of their times, because the clock may be set back. So are all records
+            that are written after the reader has reached the end of the log.
         attempt: Only records of this attempt.
     """
 
@@ -77,7 +77,7 @@ class LogRecord(NamedTuple):  # a log has many, and a tuple is created in a fift
     """A line of a log, or a part of one.
 
     Attributes:
-        at: When the runtime read it; None if the runtime did not write the line.
+        at: When the runtime read the line; None if the runtime did not write it.
         stream: "stdout" or "stderr"; None if the runtime did not write the line.
         is_partial: Whether the next record of the stream continues the line.
         attempt: The attempt that wrote it.
@@ -92,12 +92,12 @@ class LogRecord(NamedTuple):  # a log has many, and a tuple is created in a fift
 
     @property
     def text(self) -> bytes:
-        """What the container wrote: the content, with the line feed unless it is partial."""
+        """The content as the container wrote it, with the line feed unless it is partial."""
         return self.content if self.is_partial else self.content + b"\n"
 
 
 def read_records(data: bytes) -> Iterator[LogRecord | None]:
-    """Yield the records of a piece of a log; None where records are missing.
+    """Parse the records of a piece of a log; yield None where records are missing.
 
     Raises:
         ValueError: The data is not a sequence of records.
@@ -120,7 +120,7 @@ def read_records(data: bytes) -> Iterator[LogRecord | None]:
 
 
 def write_record(record: LogRecord) -> bytes:
-    """Return a record as `read_records` reads it."""
+    """Encode a record so that `read_records` can read it."""
     at, stream = (record.at or "-").encode(), (record.stream or "-").encode()
     tag = b"P" if record.is_partial else b"F"
     return b"%b %b %b %d %b\n" % (at, stream, tag, record.attempt, record.content)
@@ -129,7 +129,7 @@ def write_record(record: LogRecord) -> bytes:
 def select_records(
     records: Iterable[LogRecord | None], selection: LogSelection
 ) -> Iterator[LogRecord | None]:
-    """Yield the selected ones of records, and None where records are missing."""
+    """Yield the selected records, and None where records are missing."""
     stream = None if selection.stream is None else selection.stream.value
     since = selection.since
     for record in records:
@@ -145,7 +145,7 @@ def select_records(
 
 
 def log_time(text: str) -> str:
-    """Return an RFC 3339 time in the form of records: in UTC, with nine fractional digits.
+    """Convert an RFC 3339 time to the form in records: UTC, with nine fractional digits.
 
     Args:
         text: A time with any offset and up to nine fractional digits.

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from kakuri_workload._log_records import LogSelection
 
 DEFAULT_LOG_BYTES = 65_536
-"""Bytes of a part of a log unless its request has another limit."""
+"""Default limit of a part of a log in bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,13 +14,13 @@ class LogRequest:
 
     Attributes:
         tail: Number of lines from the end; the whole log by default. Ignored with `after`.
-        after: The cursor at which an earlier part ended.
-        limit: Largest size of the part in bytes.
-        wait: Seconds to wait for content if there is none. Ignored with `bounded`.
-        bounded: Whether the log ends, for this reader, where it ended at its first read. The
-            cursors carry that end, so a log that grows as quickly as it is read has one.
-        records: Which records to return, as `kakuri_workload.read_records` reads them, instead of
-            the bytes that the container wrote. `tail` counts selected lines then.
+        after: The cursor after an earlier part.
+        limit: Maximum size of the part in bytes.
+        wait: Seconds to wait for content if there is none yet. Ignored with `bounded`.
+        bounded: Whether to stop at the end that the log had at this reader's first read. The
+            cursors carry that end, so that reading a fast-growing log terminates.
+        records: Return the selected records, in the format of `kakuri_workload.read_records`,
+            instead of the bytes that the container wrote. `tail` then counts selected lines.
     """
 
     tail: int | None = None
@@ -36,15 +36,15 @@ class LogChunk:
     """A part of a zone's log.
 
     Attributes:
-        data: The bytes that the container wrote, of both streams in the order of the log, or the
+        data: The bytes that the container wrote to both streams, in the order of the log; or the
             selected records.
         next: The cursor after them.
         has_ended: Whether nothing will ever follow.
         has_gap: Whether bytes between the request's cursor and `data` were removed unread. The data
-            begins at the oldest byte that still exists. Among records, a line shows the place.
-        examined: How many bytes of the log's files were examined for records. If it is not 0 and
-            there is no data, continue with the next cursor at once: the selected records may be
-            far away, and one read examines a bounded part of the log.
+            begins at the oldest byte that still exists. In records, a `gap` line marks the place.
+        examined: How many bytes of the log's files were searched for records. If it is not 0 and
+            there is no data, read again from the next cursor immediately: one read only searches a
+            bounded part of the log.
     """
 
     data: bytes

@@ -1,4 +1,4 @@
-"""Families of metrics as processes exchange them, and pages of them."""
+"""Metric families, as processes exchange them, and pages of families."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -8,16 +8,16 @@ from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 from kakuri_workload._grammar import MaxLength, Range, Text
 
 MAX_LABELS = 16
-"""Labels of a family."""
+"""Maximum number of labels of a family."""
 
 MAX_LABEL_LENGTH = 512
-"""Characters of a label's value: the longest, an image reference, has 255."""
+"""Maximum length of a label's value: the longest, an image reference, has 255 characters."""
 
 MAX_HELP_LENGTH = 512
-"""Characters of a family's help."""
+"""Maximum length of a family's help text."""
 
 MAX_BOUNDS = 64
-"""Buckets of a histogram, besides the last one."""
+"""Maximum number of buckets of a histogram, not counting the last one."""
 
 MetricKind: TypeAlias = Literal["counter", "gauge", "histogram"]
 
@@ -29,7 +29,7 @@ MetricName = Annotated[
         description="the name of a metric or a label: a letter, then letters, digits and '_'",
     ),
 ]
-"""The name of a family or a label, as Prometheus allows it, in lower case."""
+"""The name of a family or a label: a valid name of Prometheus in lower case."""
 
 HelpText = Annotated[str, MaxLength(MAX_HELP_LENGTH)]
 
@@ -37,13 +37,13 @@ LabelText = Annotated[str, MaxLength(MAX_LABEL_LENGTH)]
 """The value of a label."""
 
 Observations = Annotated[int, Range(ge=0, le=2**53)]
-"""The observations in a bucket, exact in every JSON reader (RFC 8259 section 6)."""
+"""The number of observations in a bucket, exact in every JSON parser (RFC 8259 section 6)."""
 
 _NUMBER_SIZE = 25
-"""Bytes of the longest number: `-1.2345678901234567e-308` and a comma."""
+"""Size of the longest number in bytes: `-1.2345678901234567e-308` and a comma."""
 
 Labels: TypeAlias = tuple[str, ...]
-"""The values of a series' labels, in the order of the family's names."""
+"""The values of a series' labels, in the order of the family's label names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +52,8 @@ class MetricSample:
 
     Attributes:
         labels: The values of the family's labels.
-        value: The value; of a histogram the sum of what was observed.
-        buckets: For a histogram, how many observations each bucket has; not cumulated.
+        value: The value; for a histogram, the sum of the observations.
+        buckets: For a histogram, the number of observations in each bucket; not cumulative.
     """
 
     labels: Labels
@@ -65,19 +65,19 @@ class MetricSample:
 class MetricFamily:
     """All series of one name, in columns: a node with 5,000 zones has 50,000 series.
 
-    A process writes and reads a column of strings or numbers ten times as fast as it would as many
+    A column of strings or numbers is encoded and decoded ten times as fast as the same number of
     objects.
 
     Attributes:
-        name: The name with its unit, without `_total` and other suffixes of an exposition.
-        kind: What the values mean.
+        name: The name with its unit, without `_total` and other suffixes of exposition formats.
+        kind: The type of the metric.
         help: One sentence for people.
         labels: The names of the labels.
         columns: For each label, its value in each series.
-        values: The value of each series; of a histogram the sum of what was observed.
-        bounds: For a histogram, the largest value of each bucket but the last, in ascending order.
-        buckets: For a histogram, for each series how many observations each bucket has; not
-            cumulated.
+        values: The value of each series; for a histogram, the sum of the observations.
+        bounds: For a histogram, the upper bound of each bucket except the last, in ascending order.
+        buckets: For a histogram, the number of observations in each bucket of each series; not
+            cumulative.
     """
 
     __json__: ClassVar[dict[str, Any]] = {"omit_defaults": True, "unknown": "ignore"}
@@ -103,15 +103,15 @@ class MetricFamily:
         samples: Iterable[MetricSample],
         bounds: tuple[float, ...] = (),
     ) -> "MetricFamily":
-        """Return a family of samples.
+        """Create a family from samples.
 
         Args:
             name: The name with its unit, without `_total`.
-            kind: What the values mean.
+            kind: The type of the metric.
             help: One sentence for people.
             labels: The names of the labels.
-            samples: The series, each with as many labels.
-            bounds: For a histogram, the largest value of each bucket but the last.
+            samples: The series, each with a value for each label.
+            bounds: For a histogram, the upper bound of each bucket except the last.
         """
         samples = tuple(samples)
         columns = tuple([each.labels[place] for each in samples] for place in range(len(labels)))
@@ -135,11 +135,11 @@ class MetricFamily:
         )
 
     def is_compatible(self, other: "MetricFamily") -> bool:
-        """Return whether the series of another family with this name can be added to this one."""
+        """Return whether a family with the same name can be merged into this one."""
         return self.kind == other.kind and self.bounds == other.bounds
 
     def part(self, begin: int, end: int) -> "MetricFamily":
-        """Return the family with the series from `begin` to `end`, the latter excluded."""
+        """Return the family with the series from `begin` up to, but not including, `end`."""
         return replace(
             self,
             columns=tuple(column[begin:end] for column in self.columns),
@@ -148,16 +148,16 @@ class MetricFamily:
         )
 
     def with_labels(self, labels: Mapping[str, str]) -> "MetricFamily":
-        """Return the family with further labels, which have the same value in every series.
+        """Return the family with additional labels, which have the same value in every series.
 
-        A label that the family has already keeps its values.
+        A label that the family already has keeps its values.
         """
         added = {name: value for name, value in labels.items() if name not in self.labels}
         columns = tuple([value] * len(self) for value in added.values())
         return replace(self, labels=(*self.labels, *added), columns=(*self.columns, *columns))
 
     def faults(self) -> Iterator[str]:
-        """Yield the contradictions in a family that came from another process."""
+        """Yield the inconsistencies in a family that another process sent."""
         if len(set(self.labels)) != len(self.labels):
             yield f"{self.name}: expected different labels, got {', '.join(self.labels)}"
         if len(self.columns) != len(self.labels):
@@ -174,10 +174,11 @@ class MetricFamily:
 
 
 def merged(families: Iterable[MetricFamily]) -> list[MetricFamily]:
-    """Return families with different names: those with one name become one.
+    """Merge families with the same name, so that all names are different.
 
-    A label that only one of them has is empty in the series of the other, which means the same as
-    no label. A family of another kind than the first with its name is left out.
+    If only one of two families has a label, the label is empty in the series of the other, which
+    means the same as no label. A family is left out if its kind differs from that of the first one
+    with the same name.
     """
     found: dict[str, MetricFamily] = {}
     for family in families:
@@ -203,18 +204,19 @@ def merged(families: Iterable[MetricFamily]) -> list[MetricFamily]:
 def pages(
     families: Iterable[MetricFamily], *, max_samples: int, max_bytes: int
 ) -> Iterator[list[MetricFamily]]:
-    """Yield families in pages; a family may continue on the next page.
+    """Split families into pages; a family may continue on the next page.
 
     Args:
         families: The families.
-        max_samples: Series on a page.
-        max_bytes: Bytes of a page's encoding, more than the 100 kB that one series can have.
+        max_samples: Maximum number of series on a page.
+        max_bytes: Maximum size of an encoded page; more than the 100 kB that a single series can
+            take.
     """
     page: list[MetricFamily] = []
     samples_left, bytes_left = max_samples, max_bytes
     for family in families:
         begin = 0
-        while True:  # at least once: a family without series is on a page, too
+        while True:  # at least once, so that a family without series is on a page, too
             part = family.part(begin, begin + samples_left)
             while (size := _largest_size(part)) > bytes_left and len(part) > 1:
                 part = part.part(0, len(part) // 2)
@@ -233,7 +235,7 @@ def pages(
 
 
 def _largest_size(family: MetricFamily) -> int:
-    """Return the bytes that the encoding of a family may have."""
+    """Return an upper bound for the size of an encoded family in bytes."""
     size = 1000 + MAX_HELP_LENGTH + sum(map(len, family.labels))
     size += (len(family.bounds) + len(family)) * _NUMBER_SIZE
     size += len(family.buckets) * (len(family.bounds) + 1) * _NUMBER_SIZE

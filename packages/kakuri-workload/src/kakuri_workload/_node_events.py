@@ -1,4 +1,4 @@
-"""Events: what happened to the workloads of a node, and to the node itself."""
+"""Events about the workloads of a node, and about the node itself."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ from kakuri_workload._transition import Attempt, ExitCode, Timestamp
 from kakuri_workload._workload import WorkloadId
 
 Version = Annotated[int, Range(ge=0, le=2**53)]
-"""A registry's version after a change, exact in every JSON reader (RFC 8259 section 6)."""
+"""A registry's version after a change, exact in every JSON parser (RFC 8259 section 6)."""
 
 TraceId = Annotated[
     str,
@@ -24,13 +24,13 @@ D = TypeVar("D")
 
 
 class EventType(Enum):
-    """What an event is about."""
+    """The type of an event."""
 
     WORKLOAD = "workload"
-    """A workload was registered, or has another state, reason or attempt."""
+    """A workload was registered, or its state, reason or attempt changed."""
 
     DESIRED = "desired"
-    """A workload is to stop, to restart or to be removed."""
+    """A workload was requested to stop, to restart or to be removed."""
 
     REMOVED = "removed"
     """A workload was removed."""
@@ -46,24 +46,24 @@ class EventType(Enum):
     slots=True
 )  # not frozen: each change of a registry creates one, which takes a third then
 class Event(Generic[S, D]):
-    """One event. Do not change it: a registry's journal and its readers share it.
+    """An event. Do not modify it: a registry's journal and its readers share it.
 
-    `S` is `WorkloadState` and `D` is `DesiredState`, or their spelling in a protocol.
+    `S` is `WorkloadState` and `D` is `DesiredState`, or the corresponding enums of a protocol.
 
     Attributes:
         index: The registry's version after the change. Indexes increase and never repeat, but most
             are not consecutive, because not every change is an event.
         at: When it happened, in seconds since the epoch by the agent's clock.
-        type: What it is about; the fields below are set as far as they apply.
+        type: The type of the event; the fields below are set if they apply to it.
         id: The workload; None for the types RUNTIME and NODE.
-        state: The state of the workload afterwards, or its last one if it was removed.
+        state: The state of the workload after the event; its last state if it was removed.
         reason: The reason of the state, as a short code.
-        message: The message of the state, or why the runtime is unavailable.
+        message: The message of the state, or the reason why the runtime is unavailable.
         exit_code: The exit code of an ended run.
         attempt: The number of restarts so far.
-        desired: What was requested of the workload.
+        desired: The desired state of the workload.
         labels: The labels of the workload.
-        removal: What was removed, and how that was checked.
+        removal: What was removed, and how the removal was verified.
         available: Whether the runtime is available.
         version: The version of the agent that started.
         trace: The trace of the latest request that changed the workload's desired state.

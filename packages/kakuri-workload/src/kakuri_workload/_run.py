@@ -9,13 +9,13 @@ from kakuri_workload._state import WorkloadState
 @fast_init
 @dataclass(frozen=True, slots=True)
 class Run:
-    """The observed state of one run of a workload: the current one, or the last one.
+    """The observed state of a workload's current or last run.
 
     Attributes:
-        state: Its state.
+        state: The state.
         reason: A short code for the state, such as `OOMKilled`.
-        message: What a runtime or registry reported about it, at length.
-        exit_code: The exit code of its process, once it has ended.
+        message: The full message of the runtime or the image registry.
+        exit_code: The exit code of its process, if it has ended.
         address: The zone's address.
         started_at: When its process started, in seconds since the epoch by the runtime's clock.
         ended_at: When its process ended, by the same clock.
@@ -34,14 +34,15 @@ class Run:
     image_digest: str | None = None
 
     def after(self, before: "Run") -> "Run":
-        """Return this observation, completed by the one before it of the same workload.
+        """Complete this observation with the previous one of the same workload.
 
-        A runtime does not report every field every time: a stopped zone has no address, for
-        example. A field that is None keeps its earlier value, except that the times and the digest
-        of the previous attempt are dropped when a run begins. The attempt is that of `before`.
+        A runtime does not report every field every time; a stopped zone has no address, for
+        example. Fields that are None keep their previous values, except that the times and the
+        digest of the previous attempt are dropped when a run begins. The attempt is that of
+        `before`.
 
         Args:
-            before: The observation that was known until now.
+            before: The previous observation.
         """
         begins = before.state is WorkloadState.PENDING and self.state is WorkloadState.RUNNING
         if begins and self.attempt == before.attempt and (self.address or not before.address):

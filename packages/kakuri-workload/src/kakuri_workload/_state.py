@@ -1,4 +1,4 @@
-"""The observed and the desired states of a workload, as tables.
+"""The observed and desired states of a workload, as tables.
 
      ┌─────────┐      ┌─────────┐      ┌───────────┐
 ●───►│ pending ├─────►│ running ├─────►│ succeeded │
@@ -8,8 +8,8 @@
           └──────────►│ failed │
                       └────────┘
 
-The table has the transitions that a runtime can report. A registry adds one: the next attempt at
-a workload is pending again, after a run that ended, whatever its state then.
+The table has the transitions that a runtime can report. A registry adds one: after a run has ended,
+in whatever state, the next attempt is pending again.
 """
 
 from collections.abc import Callable, Mapping
@@ -22,7 +22,7 @@ class WorkloadState(Enum):
     """The observed state of a workload.
 
     Attributes:
-        is_terminal: Whether a workload in this state keeps it until it is run again on request.
+        is_terminal: Whether a workload stays in this state until a rerun is requested.
     """
 
     is_terminal: bool
@@ -32,11 +32,11 @@ class WorkloadState(Enum):
     SUCCEEDED = "succeeded"
     FAILED = "failed"
 
-    # Each member is a single object, so the hash implemented in C is correct, and faster.
+    # Members are singletons, so the hash of object, implemented in C, is correct and faster.
     __hash__: ClassVar[Callable[[object], int]] = object.__hash__
 
     def can_become(self, other: "WorkloadState") -> bool:
-        """Return whether the state machine has a transition from this state to the other."""
+        """Return whether the state machine has a transition from this state to another."""
         return other in TRANSITIONS[self]
 
 
@@ -51,14 +51,14 @@ TRANSITIONS: Mapping[WorkloadState, frozenset[WorkloadState]] = MappingProxyType
 """The states that can follow each state."""
 
 for _state, _following in TRANSITIONS.items():
-    _state.is_terminal = not _following  # an attribute, because each request asks for it
+    _state.is_terminal = not _following  # an attribute, because every request reads it
 
 
 class DesiredState(Enum):
-    """What was requested of a workload.
+    """The desired state of a workload.
 
-    The latest request counts, except that a removal is final. RESTART stands for: end the present
-    run, then run again; once the next attempt has begun, the desired state is RUN.
+    The latest request wins, except that a removal is final. RESTART means: end the current run,
+    then run again. Once the next attempt has begun, the desired state is RUN.
     """
 
     RUN = "run"
@@ -67,7 +67,7 @@ class DesiredState(Enum):
     REMOVE = "remove"
 
     def can_become(self, other: "DesiredState") -> bool:
-        """Return whether a request can change this desired state to the other."""
+        """Return whether a request can change this desired state to another."""
         return other in DESIRED_TRANSITIONS[self]
 
 
@@ -79,5 +79,5 @@ DESIRED_TRANSITIONS: Mapping[DesiredState, frozenset[DesiredState]] = MappingPro
         DesiredState.REMOVE: frozenset(),
     }
 )
-"""The desired states that a request can change each one to; a registry adds the change to RUN when
-the next attempt begins."""
+"""The desired states that a request can change each one to. A registry adds the change from RESTART
+to RUN when the next attempt begins."""

@@ -1,18 +1,19 @@
-"""Text from other programs: registries, runtimes, peers."""
+"""Sanitizes text from other programs: registries, runtimes, peers."""
 
 
 def printable(text: str, max_length: int) -> str:
-    r"""Return foreign text as it may be stored, sent, logged and shown on a terminal.
+    r"""Make text from another program safe to store, send, log and show on a terminal.
 
-    Call it where the text enters the process; everything after that can rely on it. Characters
-    that `str.isprintable` does not count as printable are written as Python escapes (`\x9b`,
-    `\u202e`): controls of both sets, bidirectional and other format characters, line and
-    paragraph separators, lone surrogates, private and unassigned code points. A text that is
-    already printable and short enough is returned unchanged, so calling it twice changes nothing.
+    Call it where the text enters the process, so that all later code can rely on it. Characters
+    that `str.isprintable` rejects become Python escapes (`\x9b`, `\u202e`): C0 and C1 controls,
+    bidirectional and other format characters, line and paragraph separators, lone surrogates,
+    private and unassigned code points. Text that is printable and short enough is returned
+    unchanged, so the function is idempotent.
 
     Args:
-        text: What the other program sent.
-        max_length: Characters of the result; a longer one ends with an ellipsis.
+        text: The text that the other program sent.
+        max_length: Maximum length of the result in characters; longer text is truncated with an
+            ellipsis.
     """
     if len(text) <= max_length and text.isprintable():
         return text

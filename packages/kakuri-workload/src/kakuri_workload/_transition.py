@@ -8,7 +8,7 @@ from kakuri_workload._grammar import Range
 from kakuri_workload._state import WorkloadState
 
 MAX_HISTORY = 16
-"""Number of transitions that are kept: two or three runs of a workload that crashes."""
+"""Maximum number of transitions kept: two or three runs of a crashing workload."""
 
 Attempt = Annotated[int, Range(ge=0, le=2**31 - 1)]
 """A number of restarts."""
@@ -28,19 +28,19 @@ S = TypeVar("S")
 @fast_init
 @dataclass(frozen=True, slots=True)
 class Transition(Generic[S]):
-    """A transition of a workload to a state, or to another reason or attempt in the same state.
+    """A change of a workload's state, or of its reason or attempt within a state.
 
-    `S` is `WorkloadState`, or the spelling of the states in a protocol.
+    `S` is `WorkloadState`, or the corresponding enum of a protocol.
 
     Attributes:
         at: When it happened, in seconds since the epoch by the agent's clock.
-        state: The state afterwards.
+        state: The state after the transition.
         reason: The reason of the state, as a short code.
-        message: An explanation for people.
+        message: A human-readable explanation.
         exit_code: The exit code of an ended run.
         attempt: The number of restarts so far.
-        count: Number of consecutive attempts that ended with this transition after the same
-            transitions. Only those of the last attempt are kept, so that a crash loop does not
+        count: Number of consecutive attempts with the same transitions, of which this one is the
+            last. Only the transitions of the last attempt are kept, so that a crash loop does not
             push out earlier history.
     """
 

@@ -1,4 +1,4 @@
-"""A workload as it is submitted, with the rules of each field."""
+"""A workload as submitted, with the constraints of each field."""
 
 from dataclasses import dataclass, field
 from enum import Enum
@@ -23,7 +23,7 @@ from kakuri_workload._grammar import (
 from kakuri_workload._limits import MAX_DOCUMENT_BYTES, MAX_PATH_BYTES, MAX_STRING_BYTES
 
 MAX_QUANTITY = 2**31 - 1
-"""The largest memory or CPU figure: the CRI has 32 bits for each, in these units."""
+"""The maximum memory and CPU, in the units below; CRI uses 32 bits for each."""
 
 WorkloadId = Annotated[
     str,
@@ -49,18 +49,18 @@ RuntimeClass = Annotated[
     str,
     Text(pattern=WORKLOAD_ID, max_length=MAX_ID_LENGTH, description="the name of a runtime class"),
 ]
-"""The name of a RuntimeClass; the same form as in Kubernetes."""
+"""The name of a RuntimeClass, with the same syntax as in Kubernetes."""
 
 Quantity = Annotated[int, Range(ge=1, le=MAX_QUANTITY)]
 
 DEFAULT_RUNTIME_CLASS = "edera-zone"
-"""The runtime class of Edera's zones, which every node has by default."""
+"""The runtime class of Edera zones, which every node has by default."""
 
 MAX_LABELS = 64
 MAX_LABEL_KEY_LENGTH = 253 + 1 + 63
 """A host name, a slash and a name."""
 
-# The kernel limits these in bytes, which `oversized_strings` counts.
+# The kernel limits the size of these in bytes, which `oversized_strings` checks.
 Argument = Annotated[
     str,
     Text(
@@ -117,7 +117,7 @@ Labels = Annotated[dict[LabelKey, LabelValue], MaxLength(MAX_LABELS)]
 
 
 class RestartPolicy(Enum):
-    """When a workload whose run has ended is started again, unless it was stopped."""
+    """When to restart a workload whose run has ended, unless it was stopped."""
 
     NEVER = "never"
     ON_FAILURE = "on_failure"
@@ -125,7 +125,7 @@ class RestartPolicy(Enum):
 
 
 class PullPolicy(Enum):
-    """When the image is pulled before a container is created (Kubernetes' imagePullPolicy)."""
+    """When to pull the image before a container is created (Kubernetes' imagePullPolicy)."""
 
     MISSING = "missing"
     ALWAYS = "always"
@@ -134,35 +134,35 @@ class PullPolicy(Enum):
 
 DEFAULT_MEMORY_MB = 512
 DEFAULT_CPU_MILLICORES = 1000
-"""The limits that the API sets for a workload whose submitter states none."""
+"""The limits that the API sets for a workload submitted without limits."""
 
 MAX_RESTARTS = 100
-"""The default number of restarts: at the longest back-off, eight hours of failures."""
+"""The default maximum number of restarts: at the longest back-off, eight hours of failures."""
 
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """A container image to run in a zone of its own, with its limits.
+    """A container image to run in its own zone, with its limits.
 
-    Construction does not validate: documents from outside are checked against the annotations
-    where they are decoded.
+    The constructor does not validate. Untrusted documents are checked against the annotations when
+    they are decoded.
 
     Attributes:
         id: An RFC 1123 label, unique on the node.
         image: An OCI image reference.
         runtime_class: The runtime class that a node maps to a handler of its container runtime.
         memory_mb: Memory limit in units of 2**20 bytes.
-        cpu_millicores: CPU limit; 1000 are one core.
+        cpu_millicores: CPU limit; 1000 is one core.
         command: Replaces the image's entry point, unless it is empty.
         args: Replaces the image's command, unless it is empty.
         env: Environment variables, in addition to the image's.
         working_dir: Absolute path; the image's by default.
         user: User and group by id or name; the image's by default.
-        labels: Keys and values to select workloads by.
-        restart_policy: Whether a run that has ended is followed by another one.
-        max_restarts: Largest number of consecutive restarts after runs that did not stay up.
-        pull: When to pull the image. By default, an image without a tag or with the tag `latest`
-            is always pulled, any other one when it is missing.
+        labels: Keys and values by which workloads can be selected.
+        restart_policy: Whether to start another run after a run has ended.
+        max_restarts: Maximum number of consecutive restarts after runs that did not stay up.
+        pull: When to pull the image. By default, an image without a tag or with the tag `latest` is
+            always pulled, and any other image if it is missing.
     """
 
     __json__: ClassVar[dict[str, Any]] = {"omit_defaults": True}

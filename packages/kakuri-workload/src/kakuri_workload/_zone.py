@@ -1,4 +1,4 @@
-"""What an agent and a runtime exchange about one zone: its specification and its status."""
+"""The specification and the status of a zone, which agents and runtimes exchange."""
 
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
@@ -13,15 +13,15 @@ from kakuri_workload._transition import Attempt, ExitCode, Timestamp
 from kakuri_workload._workload import DEFAULT_RUNTIME_CLASS, MAX_QUANTITY, Workload
 
 MAX_SPEC_BYTES = MAX_DOCUMENT_BYTES + 64
-"""Bytes of a ZoneSpec in its compact JSON encoding: its workload, the attempt and their names."""
+"""Maximum size in bytes of a ZoneSpec's compact JSON: its workload, the attempt and the keys."""
 
 
 @fast_init
 @dataclass(frozen=True, slots=True)
 class ZoneSpec:
-    """What a runtime runs: a workload, and which attempt at it.
+    """The specification of a zone for a runtime: a workload and an attempt.
 
-    `attempt` increases with each restart; the same id and attempt are the same run.
+    `attempt` increases with each restart. The same id and attempt mean the same run.
     """
 
     __json__: ClassVar[dict[str, Any]] = {"omit_defaults": True}
@@ -31,20 +31,19 @@ class ZoneSpec:
 
     @property
     def id(self) -> str:
-        """The id of the workload, which is also the zone's."""
+        """The id of the workload, which is also the id of the zone."""
         return self.workload.id
 
 
 def present_spelling(document: Any) -> Any:
-    """Return the JSON of a ZoneSpec in its current spelling.
+    """Convert the JSON of a ZoneSpec to its current form.
 
-    The release before this one wrote the fields of the workload next to the attempt, without a
-    restart policy, and left out the default runtime class. Annotations of running zones still
-    have that spelling. To be removed with the release after this one.
+    The previous release wrote the fields of the workload next to the attempt, without a restart
+    policy, and left out the default runtime class. Annotations of running zones still have that
+    form. To be removed with the next release.
 
     Args:
-        document: A decoded JSON value; one that is not in the earlier spelling is returned as it
-            is.
+        document: A decoded JSON value; if it is not in the earlier form, it is returned unchanged.
     """
     if not isinstance(document, dict) or "image" not in document:
         return document
@@ -58,11 +57,12 @@ def present_spelling(document: Any) -> Any:
 class ZoneStatus:
     """The observed state of a zone; times are seconds since the epoch by the runtime's clock.
 
-    `spec_hash` identifies what the zone was created from, whatever the attempt. `spec` is that
-    specification itself, enough to adopt a zone that is in no registry. It is large, so only the
-    answer about a single zone has it; lists and events have the hash alone. `image_digest` is that
-    of the image that its container was created from. `isolation` is set once a run was checked.
-    `pulled_bytes` is, roughly, what the node received since the pull of its image began.
+    `spec_hash` identifies the specification that the zone was created from, regardless of the
+    attempt. `spec` is that specification, which suffices to adopt a zone that no registry knows. It
+    is large, so it is only set in the status of a single zone; lists and events only have the hash.
+    `image_digest` is the digest of the image that the container was created from. `isolation` is
+    set once a run has been checked. `pulled_bytes` is roughly the number of bytes that the node has
+    received since the pull of the image began.
     """
 
     __json__: ClassVar[dict[str, Any]] = {"omit_defaults": True, "unknown": "ignore"}
@@ -86,7 +86,7 @@ class ZoneStatus:
 
     @property
     def run(self) -> Run:
-        """The observed state as the agent records it, without the runtime's own ids."""
+        """The observed state as the agent records it, without the runtime's ids."""
         return Run(
             self.state,
             self.reason,

@@ -1,6 +1,6 @@
-"""Metrics of a process: counting while it serves, and the families that it reports when asked.
+"""Metrics of a process: counters for the hot path, and families to report.
 
-Counting is on the hot path, so it only adds to an item of a dictionary or a list:
+Counting is cheap enough for the hot path, because it only adds to an item of a dict or a list:
 
     REQUESTS = Counts("kakuri_requests", "Requests answered.", ("method",))
     REQUESTS["GET",] += 1
@@ -10,10 +10,10 @@ Counting is on the hot path, so it only adds to an item of a dictionary or a lis
 
     families = [REQUESTS.family(), DURATION.family()]
 
-Nothing here takes a lock: one event loop counts, and the same one reads. Families are independent
-of the format in which a service exposes them.
+Nothing here takes a lock, so count and read in the same event loop. Families are independent of the
+format in which a service exposes them.
 
-A value that is not known has no sample. 0 is a measurement.
+An unknown value has no sample; 0 is a measurement.
 """
 
 from bisect import bisect_left
@@ -57,25 +57,25 @@ __all__ = [
 ]
 
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
-"""Bounds for what takes milliseconds: requests, writes, a turn of the event loop."""
+"""Bounds for durations in milliseconds: requests, writes, turns of the event loop."""
 
 LONG_SECONDS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0)
-"""Bounds for what takes seconds to minutes: pulls and starts."""
+"""Bounds for durations of seconds to minutes: pulls and starts."""
 
 METRICS_ZONES = 5000
-"""Zones of a node that have series of their own by default: about eight each, of 100 bytes."""
+"""Default number of zones with their own series: about eight each, of 100 bytes."""
 
 K = TypeVar("K", bound=tuple[str, ...])
 
 
 class Counts(dict[Labels, float]):
-    """A counter: a number for each combination of the labels' values, which only grows.
+    """A counter with one number, which only grows, for each combination of label values.
 
-    Use labels with few values. A counter never forgets one.
+    Use labels with few values, because a counter never forgets one.
     """
 
     def __init__(self, name: str, help: str, labels: Labels = ()) -> None:  # noqa: A002 (its name in Prometheus)
-        """Create a counter without series; each begins with its first count.
+        """Create a counter without series; the first count of each creates it.
 
         Args:
             name: The name, without `_total`.
@@ -91,12 +91,12 @@ class Counts(dict[Labels, float]):
         return 0
 
     def family(self) -> MetricFamily:
-        """Return the counts so far."""
+        """Return the current counts."""
         return counter(self.name, self.help, self, self.labels)
 
 
 class Histogram:
-    """The distribution of one series: how many observations are in each bucket, and their sum."""
+    """The distribution of one series: the number of observations in each bucket, and their sum."""
 
     __slots__ = ("bounds", "buckets", "sum")
 
@@ -104,14 +104,14 @@ class Histogram:
         """Create an empty histogram.
 
         Args:
-            bounds: The largest value of each bucket but the last, in ascending order.
+            bounds: The upper bound of each bucket except the last, in ascending order.
         """
         self.bounds: tuple[float, ...] = bounds
         self.buckets: list[int] = [0] * (len(bounds) + 1)
         self.sum: float = 0.0
 
     def observe(self, value: float) -> None:
-        """Count a value, such as a duration in seconds."""
+        """Record an observation, such as a duration in seconds."""
         self.buckets[bisect_left(self.bounds, value)] += 1
         self.sum += value
 
@@ -128,12 +128,12 @@ class Histogram:
 
     @property
     def count(self) -> int:
-        """How many values were observed."""
+        """The number of observations."""
         return sum(self.buckets)
 
 
 class Histograms(dict[Labels, Histogram]):
-    """A histogram for each combination of the labels' values."""
+    """A histogram for each combination of label values."""
 
     def __init__(
         self,
@@ -142,13 +142,13 @@ class Histograms(dict[Labels, Histogram]):
         labels: Labels = (),
         bounds: tuple[float, ...] = SECONDS,
     ) -> None:
-        """Create a family without series; each begins when it is first asked for.
+        """Create a family without series; the first access creates each.
 
         Args:
             name: The name with its unit.
             help: One sentence for people.
             labels: The names of the labels.
-            bounds: The largest value of each bucket but the last, in ascending order.
+            bounds: The upper bound of each bucket except the last, in ascending order.
         """
         super().__init__()
         self.name: str = name
@@ -172,9 +172,9 @@ def histogram(
     values: Mapping[K, Histogram] | Histogram | None,
     labels: Labels = (),
 ) -> MetricFamily:
-    """Return a family of distributions.
+    """Return a family of histograms.
 
-    The arguments are those of `gauge`; all of the histograms have the same bounds.
+    The arguments are those of `gauge`; all histograms have the same bounds.
     """
     if values is None:
         values = {}
@@ -196,8 +196,8 @@ def gauge(
     Args:
         name: The name with its unit.
         help: One sentence for people.
-        values: The value of each series, or the only value. None, which is not the same as 0, if
-            it is not known: the family then has no series.
+        values: The value of each series, or the only value. None if it is unknown, which is not the
+            same as 0: the family then has no series.
         labels: The names of the labels.
     """
     return MetricFamily.of(name, "gauge", help, labels, _samples(values))
@@ -209,7 +209,7 @@ def counter(
     values: Mapping[K, float] | float | None,
     labels: Labels = (),
 ) -> MetricFamily:
-    """Return a family of counts that something else keeps, such as the kernel.
+    """Return a family of counts that are kept elsewhere, such as in the kernel.
 
     The arguments are those of `gauge`; the name is without `_total`.
     """

@@ -1,4 +1,4 @@
-"""Builders of valid values for tests."""
+"""Builders of valid objects for tests."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ def workload(workload_id: str = "wl-1", **changes: Any) -> Workload:
 
     Args:
         workload_id: Its id.
-        changes: Fields of `Workload` that differ from the example of the contracts, such as
+        changes: Fields of `Workload` that differ from the example in the contracts, such as
             `labels={"team": "blue"}`.
     """
     fields: dict[str, Any] = {
@@ -24,5 +24,5 @@ def workload(workload_id: str = "wl-1", **changes: Any) -> Workload:
 
 
 def zone_spec(workload_id: str = "wl-1", attempt: int = 0, **changes: Any) -> ZoneSpec:
-    """Return the spec of a small valid workload's zone; `changes` as for `workload`."""
+    """Return the zone spec of a small valid workload; `changes` are those of `workload`."""
     return ZoneSpec(workload(workload_id, **changes), attempt)
