@@ -155,6 +155,24 @@ def test_another_version_is_a_conflict(kakuri, api, verb):
     assert (result.code, result.err) == (4, "error: another version\n")
 
 
+@pytest.mark.parametrize("verb", ["stop", "start", "restart", "rm"])
+@pytest.mark.parametrize("version", ["", "abc", '1", "2', "*"])
+def test_version_that_is_not_a_number_is_a_usage_error(kakuri, api, verb, version):
+    api.add("web", "failed")
+    assert kakuri(verb, "--if-version", version, "web").code == 2
+    assert api.requests == []
+
+
+@pytest.mark.parametrize("verb", ["stop", "restart", "rm"])
+def test_grace_of_a_part_of_a_second_is_a_whole_one(kakuri, api, verb):
+    api.add("web")
+    option = {"stop": ["--no-wait"], "rm": ["--force"]}.get(verb, [])
+    kakuri(verb, "--grace", "250ms", *option, "web")
+    request = api.received[0]
+    found = request.query.get("grace_seconds") or json.loads(request.body)["grace_seconds"]
+    assert int(found) == 1
+
+
 def test_start_runs_an_ended_workload_again(kakuri, api):
     api.add("job", "failed", exit_code=3)
     assert kakuri("start", "job").out == "job  started\n"

@@ -148,7 +148,7 @@ def test_ps_shows_requests_in_progress(kakuri, api):
 @pytest.mark.parametrize(
     ("options", "query"),
     [
-        ([], {}), (["-l", "a=b"], {"label": "a=b"}), (["--state", "failed"], {"state": "failed"}),
+        ([], {}), (["-l", "a=b"], {"label": "a=b"}), (["-l", ""], {"label": ""}), (["--state", "failed"], {"state": "failed"}),
         (["--removed"], {"removed": "true"}),
     ],
 )  # fmt: skip

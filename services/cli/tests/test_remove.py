@@ -60,7 +60,7 @@ def test_removal_is_requested_again_until_a_minute_after_the_grace(clock):
     api = ScriptedAPI(clock, *[Response(UNDER_WAY)] * 9, seconds=30.0)
     assert delete(api, "a", grace=10.5).status == UNDER_WAY
     assert waits(api) == [("60", 60.0), ("40", 40.5), ("10", 10.5)]
-    assert {params["grace_seconds"] for _, _, params, *_ in api.requests} == {"10"}
+    assert {params["grace_seconds"] for _, _, params, *_ in api.requests} == {"11"}
     assert clock[0] == 1090.0
 
 
@@ -94,7 +94,7 @@ def test_removal_that_is_not_awaited_is_one_request_without_a_wait(clock):
 
 def test_removal_has_the_expected_version_in_the_first_request_alone(clock):
     api = ScriptedAPI(clock, Response(UNDER_WAY), Response(GONE))
-    delete(api, "a", grace=0, version="7")
+    delete(api, "a", grace=0, version=7)
     assert [headers for *_, headers, _ in api.requests] == [{"If-Match": '"7"'}, None]
 
 
@@ -170,7 +170,7 @@ def test_state_that_is_not_reached_in_time_is_an_error_with_the_present_one(cloc
     [
         ({}, b"", None, 0.0),
         ({"grace": 0.0}, b'{"grace_seconds":0}', None, 0.0),
-        ({"grace": 7.9, "version": "3"}, b'{"grace_seconds":7}', {"If-Match": '"3"'}, 7.9),
+        ({"grace": 7.9, "version": 3}, b'{"grace_seconds":8}', {"If-Match": '"3"'}, 7.9),
     ],
 )
 def test_action_is_one_request_with_its_grace_and_version(clock, options, body, headers, wait):

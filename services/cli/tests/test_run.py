@@ -494,12 +494,30 @@ def test_restart_policy_is_read_in_every_spelling(kakuri, api, given, fields):
 
 
 @pytest.mark.parametrize(
-    "given", ["often", "on_failure:x", "always:-1", "never:1.5", "always:²", "always:" + "9" * 5000]
+    "given",
+    [
+        "",
+        ":5",
+        "often",
+        "on_failure:x",
+        "always:-1",
+        "never:1.5",
+        "always:²",
+        "always:" + "9" * 5000,
+    ],
 )
 def test_invalid_restart_policy_is_refused(kakuri, api, given):
     result = kakuri("run", "-d", "--restart", given, "nginx")
     assert (result.code, api.workloads) == (2, {})
     assert f"got {given!r}" in result.err
+
+
+@pytest.mark.parametrize(
+    ("option", "field"), [("--name", "id"), ("--class", "runtime_class"), ("--user", "user")]
+)
+def test_empty_option_of_run_is_sent_and_not_left_out(kakuri, api, option, field):
+    kakuri("run", "-d", option, "", "nginx")
+    assert json.loads(api.received[0].body)[field] == ""
 
 
 @pytest.mark.parametrize("options", [["--rm"], ["--timeout", "5s"], ["--timeout", "0"]])

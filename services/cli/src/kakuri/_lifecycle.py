@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from math import ceil
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -31,7 +32,7 @@ _NO_WAIT = click.option("--no-wait", is_flag=True,
 @click.pass_obj
 def stop(
     invocation: Invocation, *, ids: tuple[str, ...], grace: float, no_wait: bool,
-    if_version: str | None,
+    if_version: int | None,
 ) -> int:  # fmt: skip
     """Stop workloads. Their logs, exit codes and histories are kept; `start` runs them again."""
     with invocation.api() as api:
@@ -51,7 +52,7 @@ def stop(
 @IDS
 @IF_VERSION
 @click.pass_obj
-def start(invocation: Invocation, *, ids: tuple[str, ...], if_version: str | None) -> int:
+def start(invocation: Invocation, *, ids: tuple[str, ...], if_version: int | None) -> int:
     """Run workloads again that have ended or were stopped; their logs continue."""
     with invocation.api() as api:
 
@@ -71,7 +72,7 @@ def start(invocation: Invocation, *, ids: tuple[str, ...], if_version: str | Non
 @IF_VERSION
 @click.pass_obj
 def restart(
-    invocation: Invocation, *, ids: tuple[str, ...], grace: float, if_version: str | None
+    invocation: Invocation, *, ids: tuple[str, ...], grace: float, if_version: int | None
 ) -> int:
     """Stop workloads and run them again; their logs continue."""
     with invocation.api() as api:
@@ -89,7 +90,7 @@ def post(
     action: str,
     *,
     grace: float | None = None,
-    version: str | None = None,
+    version: int | None = None,
 ) -> "Response":
     """Request a stop, a start or a restart; raise what `API.request` raises."""
     from kakuri_json import encode  # noqa: PLC0415 (not for --help)
@@ -99,8 +100,8 @@ def post(
     return api.request(
         "POST",
         path_of(workload_id, f"/{action}"),
-        body=b"" if grace is None else encode({"grace_seconds": int(grace)}),
-        headers={"If-Match": f'"{version}"'} if version else None,
+        body=b"" if grace is None else encode({"grace_seconds": ceil(grace)}),
+        headers=None if version is None else {"If-Match": f'"{version}"'},
         wait=grace or 0.0,
     )
 

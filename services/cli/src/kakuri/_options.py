@@ -16,7 +16,7 @@ REMOVED = click.option(
     "--removed", is_flag=True, help="Show the workload that was removed last under this id."
 )
 IF_VERSION = click.option(
-    "--if-version", metavar="NUMBER", help="Only if the workload still has this version."
+    "--if-version", type=int, metavar="NUMBER", help="Only if the workload still has this version."
 )
 
 

@@ -54,7 +54,7 @@ def ps(
     params = [("limit", _PAGE)]
     if not invocation.is_name or sort in ("age", "restarts"):
         params.append(("spec", "true"))
-    params += [("label", label)] if label else []
+    params += [("label", label)] if label is not None else []
     params += [("state", state)] if state else []
     params += [("removed", "true")] if removed else []
 

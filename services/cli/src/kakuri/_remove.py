@@ -1,6 +1,7 @@
 """The verb `rm`."""
 
 import time
+from math import ceil
 from typing import TYPE_CHECKING
 
 import click
@@ -38,7 +39,7 @@ def rm(
     yes: bool,
     grace: float,
     no_wait: bool,
-    if_version: str | None,
+    if_version: int | None,
 ) -> int:
     """Stop and remove workloads, and print proof that they are gone.
 
@@ -75,7 +76,7 @@ def delete(
     *,
     grace: float,
     is_awaited: bool = True,
-    version: str | None = None,
+    version: int | None = None,
 ) -> "Response":
     """Remove a workload; raise what `API.request` raises.
 
@@ -90,11 +91,11 @@ def delete(
     from kakuri._watch import PAUSE_SECONDS  # noqa: PLC0415
 
     deadline = time.monotonic() + grace + MORE_SECONDS
-    headers = {"If-Match": f'"{version}"'} if version else None
+    headers = None if version is None else {"If-Match": f'"{version}"'}
     path = path_of(workload_id)
     wait, is_first = 0.0, True
     while True:
-        params = [("grace_seconds", str(int(grace)))]
+        params = [("grace_seconds", str(ceil(grace)))]
         if is_awaited:
             wait = max(1.0, min(MAX_WAIT_SECONDS, deadline - time.monotonic()))
             params.append(("wait", str(int(wait))))

@@ -159,9 +159,9 @@ def document_of(
     entrypoint: str | None,
 ) -> dict[str, Any]:
     """Return the workload that the options describe; only what they set."""
-    policy, _, times = (restart_policy or "").partition(":")
+    policy, _, times = ("no" if restart_policy is None else restart_policy).partition(":")
     policy = policy.replace("-", "_")
-    if policy not in ("", "never", "no", "on_failure", "always") or (
+    if policy not in ("never", "no", "on_failure", "always") or (
         times and not re.fullmatch("[0-9]{1,9}", times)
     ):
         hint = ""
@@ -171,19 +171,19 @@ def document_of(
             f"--restart: expected never, on_failure[:TIMES] or always, got {restart_policy!r}{hint}"
         )
     fields: dict[str, Any] = {
-        "id": name or generated_name(image),
+        "id": generated_name(image) if name is None else name,
         "image": image,
         "runtime_class": runtime_class,
         "memory_mb": memory,
         "cpu_millicores": cpu,
-        "command": [entrypoint] if entrypoint else None,
+        "command": None if entrypoint is None else [entrypoint],
         # click leaves the separator after the image to the command.
         "args": list(command[1:] if command[:1] == ("--",) else command) or None,
         "env": _variables(invocation, env, env_file) or None,
         "working_dir": workdir,
         "user": user,
         "labels": dict(label) or None,
-        "restart_policy": {"no": "never"}.get(policy, policy) or None,
+        "restart_policy": restart_policy and {"no": "never"}.get(policy, policy),
         "max_restarts": int(times) if times else None,
         "pull": pull,
     }
