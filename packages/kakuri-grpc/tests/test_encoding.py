@@ -93,6 +93,13 @@ def test_metadata_name_that_is_invalid_or_in_use_is_refused(name):
         encode_metadata([(name, "x")])
 
 
+def test_metadata_has_a_thousand_values_of_bytes_at_most():
+    fields = ((b"a-bin", b"," * 499), (b"b", b"," * 2000), (b"c-bin", b"," * 499))
+    assert len(decode_metadata(fields)) == 1001
+    with pytest.raises(ValueError, match="expected at most 1000 values of bytes in metadata"):
+        decode_metadata((*fields, (b"d-bin", b"")))
+
+
 def test_metadata_that_is_not_base64_is_refused():
     with pytest.raises(ValueError, match="expected base64"):
         decode_metadata(((b"x-bin", b"?"),))

@@ -31,6 +31,10 @@ MAX_MESSAGE = 4096
 """Bytes of an encoded status message. If trailers have more than a few KiB, clients refuse them
 (grpcio: more than 8 KiB), or close the connection with all its calls."""
 
+MAX_VALUES = 1000
+"""Values of the metadata of one message, of which one field may hold many, separated by commas: the
+60 KiB of commas that a client can repeat in 15 bytes took 14 ms."""
+
 _PLAIN = frozenset(range(0x20, 0x7F)) - {ord("%")}
 _END_SPACE = re.compile(rb"^ | \Z")
 _ESCAPED = re.compile(rb"%([0-9A-Fa-f]{2})")
@@ -79,15 +83,21 @@ def decode_metadata(fields: Iterable[Field]) -> Metadata:
     """Return the metadata among header fields.
 
     Raises:
-        ValueError: A value of a name that ends in `-bin` is not base64.
+        ValueError: A value of a name that ends in `-bin` is not base64, or there are more than
+            `MAX_VALUES` of these names.
     """
+    room = MAX_VALUES
     metadata: list[tuple[str, str | bytes]] = []
     for raw, value in fields:
         name = raw.decode("ascii", "replace")
         if name in _CALL_FIELDS:
             continue
         if name.endswith("-bin"):
-            metadata += [(name, decode_base64(part)) for part in value.split(b",")]
+            parts = value.split(b",", room)
+            room -= len(parts)
+            if room < 0:
+                raise ValueError(f"expected at most {MAX_VALUES} values of bytes in metadata")
+            metadata += [(name, decode_base64(part)) for part in parts]
         else:
             metadata.append((name, value.decode("latin-1")))
     return tuple(metadata)
