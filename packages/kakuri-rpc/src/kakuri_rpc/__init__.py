@@ -1,6 +1,6 @@
-"""The protocol between Kakuri's control plane and its agents: messages, client and server.
+"""The protocol between Kakuri's control plane and its agents: messages, a client and a server.
 
-The client and the server are imported when they are first used: no process has both.
+The client and the server are imported on first use, because no process needs both.
 """
 
 from importlib import import_module

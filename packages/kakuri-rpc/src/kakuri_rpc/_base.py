@@ -1,7 +1,7 @@
-"""How messages are written as JSON.
+"""The JSON options of messages.
 
-Messages have no base class: kakuri-json constructs an instance of a class without one faster, and
-an agent and a control plane do hardly anything else.
+Messages have no base class, because kakuri-json constructs instances of such classes faster, and
+agents and control planes do hardly anything else.
 """
 
 from typing import Any
@@ -12,16 +12,16 @@ REQUEST: dict[str, Any] = {"tag": "type", "omit_defaults": True}
 REPLY: dict[str, Any] = {"tag": "type", "omit_defaults": True, "unknown": "ignore"}
 """Of replies: fields of a newer agent are ignored."""
 
-# The two most frequent lines are written and recognized without the general encoder and decoder,
-# for speed. Tests compare them with what `encode` returns for the same messages.
+# For speed, the two most frequent lines bypass the general encoder and decoder. Tests compare them
+# with the result of `encode` for the same messages.
 
 START_LINE = b'{"type":"StartWorkload","workload":%b%b%b%b}'
-"""The line of a StartWorkload: its encoded workload, then DRY_RUN, WITH_VERSION and TRACE, each
-empty if the request does not have it."""
+"""The line of a StartWorkload, with its encoded workload, then DRY_RUN, WITH_VERSION and TRACE,
+each of which may be empty."""
 
 DRY_RUN = b',"dry_run":true'
 WITH_VERSION = b',"with_version":true'
 TRACE = b',"trace":"%b"'
 
 PENDING_LINE = b'{"type":"Status","id":"%b","state":"Pending"}'
-"""The line of the usual reply to a new workload: a Status with its id, and all else by default."""
+"""The line of the usual reply to a new workload: a Status with its id and default values."""

@@ -28,7 +28,7 @@ from kakuri_rpc._requests import (
 from kakuri_rpc._traces import AgentTraces, may_be_refused_trace, without_trace
 
 NOT_REPEATED = (RerunWorkload, RestartWorkload)
-"""Requests that are sent once: the run that the first one began may have ended by the second."""
+"""Requests that are never sent again, because a second one could begin another run."""
 
 R = TypeVar("R")
 T = TypeVar("T")
@@ -37,20 +37,18 @@ T = TypeVar("T")
 class Call(Generic[R]):
     """A request in flight; await it once for the reply.
 
-    Unlike a future of asyncio, it calls its callback as soon as the reply arrives. This saves a
-    task and a turn of the event loop; only connecting and sending again need a task.
+    Unlike an asyncio future, it calls its callback as soon as the reply arrives. This saves a task
+    and a turn of the event loop. Only connecting and retrying need a task.
 
-    If the connection breaks before the reply, the request is sent once more, unless that could do
-    something twice. The repetition, and the functions given to a call, run in a copy of the context
-    (contextvars) in which it was made. Cancelling the call drops the reply.
+    If the connection breaks before the reply, the request is sent once more, unless it is not
+    idempotent. The retry, and the functions passed to a call, run in a copy of the context
+    (contextvars) in which the call was made. Cancelling the call drops the reply.
 
     Raises, when it is awaited:
-        AgentError: The agent answered with an error.
-        AgentUnreachable: The request was not sent, or was sent as often as it may be without a
-            reply.
-        AgentTimeout: No reply in time.
-        UnexpectedReply: The reply does not match the request.
-        ClientClosed: The caller closed the client.
+        AgentError: The agent answered with an error. AgentUnreachable: The request could not be
+        sent, or got no reply after all retries. AgentTimeout: No reply arrived in time.
+        UnexpectedReply: The reply does not match the request. ClientClosed: The caller closed the
+        client.
     """
 
     # Defaults of the class: most calls never set these.
@@ -82,11 +80,11 @@ class Call(Generic[R]):
             lines: The connection to the agent.
             request: The request.
             reply_type: The class of its reply.
-            timeout: Seconds for everything.
+            timeout: Seconds for the whole call.
             metrics: Counts the request.
-            traces: Whether the agent accepts a trace, for requests that may have one.
-            encoded_workload: The workload of a StartWorkload as JSON, if the caller has it already.
-            line: The line of the request, if the caller has it already; only without `traces`.
+            traces: Records whether the agent accepts traces, for requests that can have one.
+            encoded_workload: The workload of a StartWorkload as JSON, if the caller already has it.
+            line: The line of the request, if the caller already has it; not with `traces`.
         """
         if traces is not None:
             request = traces.prepared(request)
@@ -108,30 +106,30 @@ class Call(Generic[R]):
     # The caller's side.
 
     def converted(self, convert: Callable[[R], T]) -> "Call[T]":
-        """Return this call, whose result is now the reply as `convert` returns it.
+        """Convert the reply with a function, and return this call.
 
-        If `convert` raises, that is the call's exception.
+        If `convert` raises, its exception is the call's.
         """
         self._convert = convert
         return self  # type: ignore[return-value]  # its result is of the new type from now on
 
     def cached(self, convert: Callable[[R], T]) -> "Call[T]":
-        """Return this call, whose result is now the reply as `convert` returns it, cached.
+        """Convert the reply with a pure function whose results are cached, and return this call.
 
-        An equal reply line to another call with the same `convert` gets the cached result, which
-        `converted` may convert further.
+        Another call with the same `convert` gets the cached result if its reply line is the same.
+        `converted` can convert the result further.
 
         Args:
-            convert: A pure function of the reply, the same object for each call: what another
-                lambda or partial made is not found. Callers must not change what it returns.
+            convert: A pure function of the reply. It must be the same object for each call: a new
+                lambda or partial gets no cached result. Callers must not modify its results.
         """
         self._cached_convert = convert
         return self  # type: ignore[return-value]  # its result is of the new type from now on
 
     def recovered(self, recover: Callable[[AgentError], Coroutine[Any, Any, R]]) -> "Call[R]":
-        """Return this call, which calls `recover` if the agent answers with an error.
+        """Call `recover` if the agent replies with an error, and return this call.
 
-        What `recover` returns is the call's result, and what it raises is its exception.
+        The result of `recover` becomes the call's result, and its exception the call's exception.
         """
         self._recover = recover
         return self
@@ -190,7 +188,7 @@ class Call(Generic[R]):
         return result
 
     def cancel(self) -> bool:
-        """Drop the reply; return False if the call is done already."""
+        """Drop the reply; return False if the call is already done."""
         if self._is_done:
             return False
         if self._task is not None:
@@ -198,7 +196,7 @@ class Call(Generic[R]):
         error = self._error = asyncio.CancelledError()
         self._count(error)
         self._is_done = True
-        # In a later turn, as for a task: the caller goes on first.
+        # In a later turn, as for a task, so that the caller continues first.
         asyncio.get_running_loop().call_soon(self._notify)
         return True
 
@@ -256,7 +254,7 @@ class Call(Generic[R]):
             self._fail(error)
 
     def fail(self, error: Exception) -> None:
-        """Receive the reason why there is no reply; the connection calls this."""
+        """Receive the error if there is no reply; the connection calls this."""
         if (
             isinstance(error, RequestLost)
             and not self._is_repeated
@@ -294,9 +292,9 @@ class Call(Generic[R]):
             )
 
     def _continue(self, steps: Coroutine[Any, Any, None]) -> None:
-        """Run the steps that need a task, in the context of the caller: log lines have its trace.
+        """Run steps that need a task in the caller's context, so that log lines have its trace.
 
-        Replies and losses are received in the connection's context, which serves all callers.
+        Replies and errors arrive in the context of the connection, which all callers share.
         """
         loop = asyncio.get_running_loop()
         self._task = loop.create_task(steps, context=self._caller_context)
@@ -309,7 +307,7 @@ class Call(Generic[R]):
             self._fail(error)
 
     async def _send(self) -> None:
-        """Send the request over a connection that may have to be opened first."""
+        """Send the request, after connecting if necessary."""
         try:
             line = await self._lines.request(
                 encode_request(self._request), timeout=self._remaining()
@@ -324,7 +322,7 @@ class Call(Generic[R]):
         try:
             node = await Call(self._lines, DescribeNode(), Node, self._remaining(), self._metrics)
             features = node.features
-        except AgentError:  # an agent that can't describe its node has none
+        except AgentError:  # an agent that can't describe its node supports no features
             features = []
         except RPCError as error:
             self._fail(error)
@@ -362,12 +360,12 @@ def _wake(waiter: asyncio.Future[None]) -> None:
 
 @dataclass(slots=True)
 class _CachedReply:
-    """What a reply line was decoded and converted to."""
+    """A decoded reply line and the result of converting it."""
 
     convert: Callable[[Any], object]
     reply: Any
     result: Any
-    """What `convert` returned for the reply."""
+    """The result of `convert` for the reply."""
 
 
 _cache: RepeatCache[_CachedReply] = RepeatCache()

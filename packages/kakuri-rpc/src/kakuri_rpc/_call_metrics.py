@@ -26,7 +26,7 @@ OUTCOMES: dict[type[BaseException], str] = {
     ClientClosed: "closed",
     CancelledError: "cancelled",
 }
-"""The label of each error that is not a reply; that of a reply is its code."""
+"""The label of each error of the client; errors that the agent replies with have their code."""
 
 OK, FAILED = "ok", "failed"
 
@@ -35,12 +35,12 @@ class CallMetrics:
     """Counts the requests of a client: their names, durations and outcomes.
 
     Attributes:
-        in_flight: Requests without a reply.
+        in_flight: The number of requests without a reply.
         last_reply: When the agent last replied, in seconds since the epoch; None before its first
             reply.
-        on_outcome: Called with the error of each request that fails, and with None for the first
-            success and for each success that follows an error; in the context of the request, so
-            that log lines have its trace.
+        on_outcome: Called with the error of each failed request, and with None for the first
+            success and for each success after an error. Runs in the context of the request, so that
+            log lines have its trace.
     """
 
     __slots__ = (
@@ -49,7 +49,7 @@ class CallMetrics:
     )  # fmt: skip
 
     def __init__(self) -> None:
-        """Begin to count."""
+        """Create the counters."""
         self.in_flight: int = 0
         self.last_reply: float | None = None
         self._last_succeeded = False  # the last request
@@ -67,16 +67,16 @@ class CallMetrics:
         )
 
     def retry(self, request: object) -> None:
-        """Count that a request is sent again."""
+        """Count a request that is sent again."""
         self._retries[type(request).__name__,] += 1
 
     def succeed(self, kind: type[object], seconds: float, context: Context) -> None:
-        """Count a request of a kind with the expected reply; `context` is that of its caller."""
+        """Count a request with the expected reply; `context` is the caller's."""
         self.in_flight -= 1
         durations = self._successes.get(kind)
         if durations is None:
             durations = self._successes[kind] = self._durations[kind.__name__, OK]
-        # As `Histogram.observe`: each request waits for it.
+        # Inlined `Histogram.observe`, because this is on the hot path of every request.
         durations.buckets[bisect_left(SECONDS, seconds)] += 1
         durations.sum += seconds
         self.last_reply = time.time()
@@ -87,7 +87,7 @@ class CallMetrics:
     def fail(
         self, kind: type[object], seconds: float, context: Context, error: BaseException
     ) -> None:
-        """Count a request of a kind that raised an error; `context` is that of its caller."""
+        """Count a request that raised an error; `context` is the caller's."""
         self.in_flight -= 1
         self._durations[kind.__name__, _outcome(error)].observe(seconds)
         if isinstance(error, AgentError | UnexpectedReply):
@@ -98,7 +98,7 @@ class CallMetrics:
     def _report(self, error: BaseException | None, context: Context) -> None:
         try:
             context.copy().run(self.on_outcome, error)  # the context itself may be current
-        except Exception:  # a reply must not be lost for it
+        except Exception:  # its failure must not lose the reply
             log.exception("the observer of requests failed")
 
     def families(self) -> Iterable[MetricFamily]:
@@ -115,7 +115,7 @@ class CallMetrics:
 
 
 def _ignore(_error: BaseException | None) -> None:
-    """Stand in for `on_outcome` where none was set."""
+    """Do nothing; the default of `on_outcome`."""
 
 
 def _outcome(error: BaseException) -> str:

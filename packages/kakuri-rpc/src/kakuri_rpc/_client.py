@@ -1,4 +1,4 @@
-"""The control plane's end of the conversation."""
+"""The client: the control plane's side of the protocol."""
 
 from collections.abc import Collection
 from typing import Self
@@ -30,7 +30,7 @@ from kakuri_rpc._traces import AgentTraces
 from kakuri_rpc._watch import AgentWatch
 
 DEFAULT_TIMEOUT = 5.0
-"""Seconds for a reply: an agent answers from memory, so one that takes longer is stuck."""
+"""Seconds to wait for a reply. Agents answer from memory, so one that takes longer is stuck."""
 
 
 class AgentClient:
@@ -40,16 +40,16 @@ class AgentClient:
             await agent.start_workload(workload)
             status = await agent.get_status(workload.id)
 
-    One connection carries any number of concurrent requests; each log has a connection of its own,
-    and so have metrics. The client connects with the first request, and again after a connection
-    was lost. Use it in one event loop, and close it or leave its context.
+    One connection carries any number of concurrent requests; metrics and each log have their own
+    connections. The client connects on the first request, and reconnects after losing the
+    connection. Use it in one event loop only, and close it or use it as a context manager.
 
-    A request whose connection breaks before the reply is sent once more, except those for another
-    run. Requests are idempotent, but the reply is that to the second one: a workload may be
-    `existing` although this call started it, or not found although this call removed it.
+    If the connection breaks before the reply, the request is sent once more, except for reruns and
+    restarts. Requests are idempotent, but the reply is the one to the second request: a workload
+    may be `existing` although this call started it, or not found although this call removed it.
 
-    Every method that sends a request does so at once and returns a `Call`. Await it for the reply;
-    that raises:
+    Every method that sends a request does so immediately, and returns a `Call` to await for the
+    reply. Awaiting it raises:
 
     - AgentError: the agent refused the request or failed; see its `code`.
     - AgentUnreachable: the request was not sent, or was sent as often as it may be without a
@@ -59,7 +59,7 @@ class AgentClient:
     - ClientClosed: the client was closed.
 
     Attributes:
-        timeout: Seconds for the reply to a request, connecting included.
+        timeout: Seconds for the reply to a request, including connecting.
         metrics: Counts the requests of this client, of its logs and of its watches.
     """
 
@@ -74,7 +74,7 @@ class AgentClient:
 
         Args:
             endpoint: Where the agent listens.
-            timeout: Seconds for the reply to a request, connecting included.
+            timeout: Seconds for the reply to a request, including connecting.
             trusted_uids: Users whose agents on this machine are trusted besides root and this
                 process's user; None to trust every agent on loopback.
 
@@ -114,14 +114,14 @@ class AgentClient:
         trace: str | None = None,
         encoded: bytes | None = None,
     ) -> Call[Status]:
-        """Start a workload, and return its status; `existing` if the agent knew it already.
+        """Start a workload, and return its status; `existing` is set if the agent already knew it.
 
         Args:
             workload: The workload.
-            dry_run: Check everything that a start checks, and change nothing.
-            with_version: Whether the status has the workload's version.
-            trace: The trace id of the request that this one is sent for.
-            encoded: The workload as `kakuri_json.encode` returns it, if the caller has it already.
+            dry_run: Perform all checks of a start, and change nothing.
+            with_version: Whether to include the workload's version in the status.
+            trace: The trace id of the request that caused this one.
+            encoded: The workload as encoded by `kakuri_json.encode`, if the caller already has it.
         """
         lines = self._runtime_lines if dry_run else self._lines
         request = StartWorkload(workload, dry_run, with_version, trace)
@@ -139,9 +139,9 @@ class AgentClient:
 
         Args:
             workload_id: The workload.
-            detail: Whether the status has everything that is known, the specification included.
-            removed: Whether to ask for the latest removed workload with this id.
-            with_version: Whether the status has the workload's version, which `detail` includes.
+            detail: Whether to include all details in the status, such as the specification.
+            removed: Whether to return the status of the latest removed workload with this id.
+            with_version: Whether to include the workload's version, which `detail` implies.
         """
         if detail or removed or with_version:
             request = GetStatus(workload_id, detail, removed, with_version)
@@ -164,14 +164,14 @@ class AgentClient:
         with_version: bool = False,
         trace: str | None = None,
     ) -> Call[Status]:
-        """Stop a workload: terminate it, and kill it after the grace time. Its record stays.
+        """Stop a workload: terminate it, kill it after the grace time, and keep its record.
 
         Args:
             workload_id: The workload.
             grace_seconds: Seconds between the signal and the kill, 0 to 3600.
             expected_version: Raise AgentError (`version_mismatch`) for any other version.
-            with_version: Whether the status has the workload's version.
-            trace: The trace id of the request that this one is sent for.
+            with_version: Whether to include the workload's version in the status.
+            trace: The trace id of the request that caused this one.
         """
         request = StopWorkload(workload_id, grace_seconds, expected_version, with_version, trace)
         return Call(self._lines, request, Status, self.timeout, self.metrics, self._traces)
@@ -197,15 +197,15 @@ class AgentClient:
         with_version: bool = False,
         trace: str | None = None,
     ) -> Call[Status]:
-        """Run a workload again that has ended, and return its status; `existing` if it runs.
+        """Run an ended workload again, and return its status; `existing` is set if it is running.
 
-        The request is not repeated when its connection breaks: the workload could run twice.
+        The request is not retried if the connection breaks, because the workload could run twice.
 
         Args:
             workload_id: The workload.
             expected_version: Raise AgentError (`version_mismatch`) for any other version.
-            with_version: Whether the status has the workload's version.
-            trace: The trace id of the request that this one is sent for.
+            with_version: Whether to include the workload's version in the status.
+            trace: The trace id of the request that caused this one.
         """
         request = RerunWorkload(workload_id, expected_version, with_version, trace)
         return Call(self._lines, request, Status, self.timeout, self.metrics, self._traces)
@@ -221,7 +221,7 @@ class AgentClient:
     ) -> Call[Status]:
         """End the current run of a workload, then begin its next attempt.
 
-        The request is not repeated when its connection breaks. The arguments are those of
+        The request is not retried if the connection breaks. The arguments are those of
         `stop_workload`.
         """
         request = RestartWorkload(workload_id, grace_seconds, expected_version, with_version, trace)
@@ -241,27 +241,27 @@ class AgentClient:
 
         Args:
             state: Only workloads in this state.
-            after: Only ids after this one: `next` of the page before.
+            after: Only ids after this one: `next` of the previous page.
             limit: Statuses on the page, 1 to MAX_PAGE.
             label: Only workloads with this label, as `key=value`.
-            detail: Whether each status has everything that is known, the specification included.
-            removed: Whether to return removed workloads, of each id the latest.
+            detail: Whether to include all details in each status, such as the specification.
+            removed: Whether to return removed workloads: the latest of each id.
         """
         request = ListWorkloads(state, after, limit, label, detail, removed)
         return Call(self._lines, request, WorkloadList, self.timeout, self.metrics)
 
     def get_changes(self, after: int | None = None, *, limit: int = MAX_EVENTS) -> Call[Changes]:
-        """Return the events after an index, without waiting; use `open_watch` to wait for some.
+        """Return the events after an index without waiting; use `open_watch` to wait for events.
 
         Args:
-            after: The index; None for the current index without events.
-            limit: Events to return at most; there may be more.
+            after: The index; None to get only the current index.
+            limit: Maximum number of events to return; there may be more.
         """
         request = WatchChanges(after, limit=limit)
         return Call(self._lines, request, Changes, self.timeout, self.metrics)
 
     def open_watch(self) -> AgentWatch:
-        """Return a reader of events, which the caller closes; it has a connection of its own."""
+        """Return a reader of events with its own connection; the caller closes it."""
         watch = AgentWatch(self._new_lines(), timeout=self.timeout, metrics=self.metrics)
         self._watches.add(watch)
         return watch
@@ -273,11 +273,11 @@ class AgentClient:
     def read_metrics(self, after: str | None = None) -> Call[Metrics]:
         """Return a page of the metrics of the node and of all its zones.
 
-        They have a connection of their own. AgentError has the code `compacted` if the agent no
-        longer keeps the page; begin again with the first one.
+        Metrics have their own connection. If the agent no longer keeps the page, AgentError has the
+        code `compacted`; begin again with the first page.
 
         Args:
-            after: `next` of the page before; None for the first page.
+            after: `next` of the previous page; None for the first page.
         """
         return Call(self._runtime_lines, ReadMetrics(after), Metrics, self.timeout, self.metrics)
 
@@ -294,23 +294,24 @@ class AgentClient:
         reader: str = "",
         trace: str | None = None,
     ) -> AgentLog:
-        """Return a reader of a workload's log, which the caller closes.
+        """Return a reader of a workload's log; the caller closes it.
 
         At most MAX_OPEN_LOGS logs are followed at a time, and as many are read without following.
-        When all slots are taken, one is freed by closing the log that had no data for the longest
-        time: a log of the reader that follows the most, or of another reader that reads more.
+        When all slots are taken, the log that has had no data for the longest time is closed: among
+        followed logs, one of the reader with the most logs; among the others, one of another reader
+        that has more logs than this one.
 
         Args:
             workload_id: The workload.
-            tail: Begin with this number of the last lines; by default at the beginning.
+            tail: Begin with this number of lines from the end; by default, at the beginning.
             after: Begin after this cursor; `tail` is ignored then.
-            bounded: Read up to the end that the log has at the first read.
-            follow: Whether the caller will wait for output that is yet to come.
-            removed: Whether to read what is kept of the latest removed workload's log.
-            records: Which records to read; by default the bytes that the container wrote. `tail`
-                counts selected lines.
-            reader: Who reads the log, such as the address of a client.
-            trace: The trace id of the request that the log is read for.
+            bounded: Stop at the end that the log has at the first read.
+            follow: Whether the caller will wait for future output.
+            removed: Whether to read the kept end of the log of the latest removed workload.
+            records: Which records to read instead of the bytes that the container wrote. `tail`
+                then counts selected lines.
+            reader: The reader of the log, such as the address of a client.
+            trace: The trace id of the request that caused the read.
 
         Raises:
             TooManyLogs: All slots are taken, and none can be freed.
@@ -345,11 +346,11 @@ class AgentClient:
 
         Args:
             workload_id: The workload.
-            tail: Begin with this number of the last lines; by default at the beginning.
+            tail: Begin with this number of lines from the end; by default, at the beginning.
             after: Begin after this cursor; `tail` is ignored then.
-            wait_seconds: How long to wait for output, 0 to 30; the client's timeout comes on top.
-            removed: Whether to read what is kept of the latest removed workload's log.
-            trace: The trace id of the request that the log is read for.
+            wait_seconds: Seconds to wait for output, 0 to 30, in addition to the client's timeout.
+            removed: Whether to read the kept end of the log of the latest removed workload.
+            trace: The trace id of the request that caused the read.
 
         Raises:
             TooManyLogs: All slots for logs are taken.
@@ -365,7 +366,7 @@ class AgentClient:
         return len(self._logs) + len(self._followed)
 
     async def close(self) -> None:
-        """Close all connections; pending requests fail. May be called again."""
+        """Close all connections; pending requests fail. Closing again has no effect."""
         await self._lines.close()
         await self._runtime_lines.close()
         for log in (*self._logs.taken(), *self._followed.taken()):

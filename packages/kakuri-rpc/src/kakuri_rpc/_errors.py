@@ -1,4 +1,4 @@
-"""The errors of this package, by what a caller would do about them.
+"""The errors of this package, grouped by what a caller can do about them.
 
 RPCError
 ├── AgentError        the agent answered with an error: see its code
@@ -28,8 +28,8 @@ class AgentError(RPCError):
         code: Why.
         message: The agent's message.
         workload_id: The workload that the request was about, if the agent named it.
-        differences: For a conflict of specifications, the paths of what differs.
-        version: For a version mismatch, the workload's present version.
+        differences: For a conflict of specifications, the paths of the differences.
+        version: For a version mismatch, the workload's current version.
         oldest: For events that are no longer kept, the smallest index to continue from.
         newest: The current index.
     """
@@ -58,15 +58,15 @@ class UnexpectedReply(RPCError):
 
 
 class ClientClosed(RPCError):
-    """A request was made with a client, or a log, that its owner had closed."""
+    """The client, log or watch was closed, so the request was not sent."""
 
 
 class DocumentTooLarge(RPCError, ValueError):
-    """A workload is larger than it may be.
+    """A workload exceeds the size limit.
 
     Attributes:
-        size: Bytes of its compact encoding, or a lower bound.
-        limit: Bytes that it may have.
+        size: Size of its compact encoding in bytes, or a lower bound.
+        limit: Maximum size in bytes.
     """
 
     def __init__(self, size: int, limit: int, *, is_exact: bool = True) -> None:
@@ -79,10 +79,10 @@ class DocumentTooLarge(RPCError, ValueError):
 
 
 class TooManyLogs(RPCError):
-    """A client has as many logs open as it may.
+    """A client has reached its limit of open logs.
 
     Attributes:
-        limit: The number of logs that may be open.
+        limit: The maximum number of open logs.
     """
 
     def __init__(self, limit: int) -> None:
@@ -91,10 +91,10 @@ class TooManyLogs(RPCError):
 
 
 def one_line(error: JSONError) -> str:
-    """Return the faults of a document in one line, for a message or a log.
+    """Format the faults of a document as one line, for a message or a log.
 
-    Each fault of an invalid document comes with its path; a syntax error without its excerpt.
-    Faults quote the document, so the line is made printable and cut at MAX_ERROR_LENGTH.
+    Each fault has its path; a syntax error comes without its excerpt. Faults quote the document, so
+    the line is made printable and truncated to MAX_ERROR_LENGTH.
     """
     if isinstance(error, ValidationError):
         text = "; ".join(f"{fault.path}: {fault.message}" for fault in error.faults)

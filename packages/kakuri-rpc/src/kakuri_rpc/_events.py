@@ -9,10 +9,10 @@ from kakuri_rpc._base import REPLY, REQUEST
 from kakuri_rpc._fields import MAX_LOG_WAIT, Desired, State, StoreId
 
 MAX_EVENTS = 1000
-"""Events in one reply."""
+"""Maximum number of events in one reply."""
 
 MAX_EVENTS_BYTES = 524_288
-"""Bytes of the events in a reply, below what a line may have; the first event is always in it."""
+"""Maximum size of the events in a reply, below the limit of a line. The first event always fits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,9 +20,9 @@ class WatchChanges:
     """Ask for the events after an index.
 
     Attributes:
-        after: The index; None to ask for the current one.
-        wait_seconds: How long the reply may wait if there are none yet.
-        limit: Events in the reply.
+        after: The index; None to get only the current index.
+        wait_seconds: How long the agent may wait for events if there are none yet.
+        limit: Maximum number of events in the reply.
     """
 
     __json__: ClassVar[dict[str, Any]] = REQUEST
@@ -38,9 +38,9 @@ class Changes:
 
     Attributes:
         events: The events in the order of their indexes.
-        next: The index after them.
-        store_id: The random id of the agent's store. If it changes, another store has taken the
-            place of the one before, and `events` are not those that follow the index.
+        next: The index to continue after.
+        store_id: The random id of the agent's store. If it changes, another store has replaced the
+            previous one, and `events` do not follow the requested index.
     """
 
     __json__: ClassVar[dict[str, Any]] = REPLY

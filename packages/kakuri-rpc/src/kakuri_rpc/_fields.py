@@ -1,4 +1,4 @@
-"""The types of the fields of messages, and their limits."""
+"""The types of message fields, and their limits."""
 
 from enum import Enum
 from typing import Annotated
@@ -6,41 +6,42 @@ from typing import Annotated
 from kakuri_workload import DesiredState, Range, Text, WorkloadState
 
 MAX_GRACE_SECONDS = 3600
-"""The longest grace time of a stop."""
+"""Maximum grace time of a stop in seconds."""
 
 MAX_REASON_LENGTH = 64
-"""Characters of a reason, which is a short code."""
+"""Maximum length of a reason, which is a short code."""
 
 MAX_MESSAGE_LENGTH = 1024
-"""Characters of a status's message, which may quote an image registry or the runtime."""
+"""Maximum length of a status's message, which may quote an image registry or the runtime."""
 
 MAX_ADDRESS_LENGTH = 64
-"""Characters of an address: the longest of IPv6 with a zone has 61."""
+"""Maximum length of an address; the longest IPv6 address with a zone has 61 characters."""
 
 MAX_NAME_LENGTH = 64
-"""Characters of a version or of a runtime's name."""
+"""Maximum length of a version or of a runtime's name."""
 
 MAX_NODE_NAME_LENGTH = 253
-"""Characters of a node's name, which is a host name by default (RFC 1035 section 2.3.4)."""
+"""Maximum length of a node's name, which is a host name by default (RFC 1035 section 2.3.4)."""
 
 MAX_ERROR_LENGTH = 8192
-"""Characters of an error's message, which may hold all faults of a request with their paths."""
+"""Maximum length of an error's message, which may list all faults of a request with their paths."""
 
 MAX_DIGEST_LENGTH = 135
-"""Characters of an image's digest: the longest, of SHA-512, with the algorithm's name."""
+"""Maximum length of an image's digest: SHA-512, with the algorithm's name."""
 
 MAX_PAGE = 100
-"""Statuses in one reply: with the longest messages, every character escaped to six bytes, they
-still fit into a line of 1 MiB."""
+"""Maximum number of statuses in one reply: even with the longest messages, and each character
+escaped to six bytes, they fit into a line of 1 MiB."""
 
 MAX_LOG_DATA = 65_536
-"""Bytes of a log in one reply: few replies for a long log, little memory for each reader."""
+"""Maximum size of a piece of a log: few replies for a long log, little memory for each reader."""
 
 MAX_TAIL = 1_000_000
-"""Lines from the end of a log that a reader may ask for."""
+"""Maximum number of lines from the end of a log that a reader can request."""
 
 MAX_LOG_WAIT = 30
-"""Seconds that a read of a log may wait for output: less than the idle timeout of proxies."""
+"""Maximum time in seconds that a read of a log can wait for output; less than the idle timeout of
+proxies."""
 
 LogCursor = Annotated[
     str,
@@ -50,7 +51,7 @@ LogCursor = Annotated[
         description="a cursor: 1 to 128 printable characters that an earlier reply gave",
     ),
 ]
-"""A position in a log; its content means something to the agent alone."""
+"""A position in a log, opaque to everyone but the agent."""
 
 LabelSelector = Annotated[
     str,
@@ -60,32 +61,33 @@ LabelSelector = Annotated[
         description="a label as key=value",
     ),
 ]
-"""A label that a workload has to have; a key is 253 characters, a slash and 63 at most."""
+"""A label to select workloads by; a key has at most 253 characters, a slash and 63 characters."""
 
 TRACE = "trace"
-"""The feature of an agent that accepts the field `trace` in requests."""
+"""The feature of agents that accept the field `trace` in requests."""
 
 FEATURES = (TRACE,)
-"""What this release accepts and an earlier one refuses, for `Node.features`."""
+"""What this release accepts and earlier ones reject, for `Node.features`."""
 
 MAX_FEATURES = 64
-"""Features of an agent, which may be of a later release."""
+"""The features of an agent, which may be from a later release."""
 
 Count = Annotated[int, Range(ge=0, le=2**53)]
-"""A number of workloads or resources, exact in every JSON reader (RFC 8259 section 6)."""
+"""A number of workloads or resources, exact in every JSON parser (RFC 8259 section 6)."""
 
 MAX_RUNTIME_ID_LENGTH = 128
-"""Characters of the runtime's id of a sandbox or container in a receipt; usual ones have 64."""
+"""Maximum length of the runtime's id of a sandbox or container in a receipt; usually 64."""
 
 MAX_DIFFERENCES = 64
-"""Paths in the error of a conflict: a workload has fewer fields, but may have more variables."""
+"""Maximum number of paths in the error of a conflict: more than a workload has fields, but it may
+have more variables."""
 
 MAX_PATH_LENGTH = 256
-"""Characters of such a path; the name of a variable may be longer, and is shortened."""
+"""Maximum length of such a path; longer names of variables are shortened."""
 
 MAX_DETAIL_BYTES = 524_288
-"""Bytes of the statuses in a page with details: two of the largest workloads, and far below what a
-line may have. The first status is always in the page."""
+"""Maximum size in bytes of the statuses in a page with details: two of the largest workloads, and
+far below the limit of a line. The first status always fits."""
 
 StoreId = Annotated[
     str,
@@ -94,11 +96,11 @@ StoreId = Annotated[
 """The random id of an agent's store."""
 
 GraceSeconds = Annotated[int, Range(ge=0, le=MAX_GRACE_SECONDS)]
-"""Seconds that a process may take to end by itself before it is killed."""
+"""Seconds that a process has to end by itself before it is killed."""
 
 
 class Desired(Enum):
-    """What was requested of a workload and is not done yet."""
+    """The part of a workload's desired state that has not been reached yet."""
 
     STOPPED = "Stopped"
     RESTARTED = "Restarted"
@@ -106,9 +108,9 @@ class Desired(Enum):
 
     @classmethod
     def of(cls, desired: DesiredState, state: WorkloadState) -> "Desired | None":
-        """Return the protocol's spelling of a desired state.
+        """Return the protocol's value for a desired state.
 
-        None for a workload that is to run, and for one that was to stop and has ended.
+        None if the workload should run, or if it should stop and has ended.
         """
         if desired is DesiredState.STOP and state.is_terminal:
             return None
@@ -124,7 +126,7 @@ _DESIRED = {
 
 
 class State(Enum):
-    """A workload's state as this protocol spells it."""
+    """A workload's state as spelled in this protocol."""
 
     PENDING = "Pending"
     RUNNING = "Running"
@@ -133,23 +135,23 @@ class State(Enum):
 
     @classmethod
     def of(cls, state: WorkloadState) -> "State":
-        """Return the protocol's spelling of a state."""
+        """Return the protocol's value for a state."""
         return STATES[state]
 
     @property
     def workload_state(self) -> WorkloadState:
-        """The state that this spelling stands for."""
+        """The corresponding `WorkloadState`."""
         return _WORKLOAD_STATES[self]
 
 
 STATES = {state: State[state.name] for state in WorkloadState}
-"""The protocol's spelling of each state."""
+"""The protocol's value for each state."""
 
 _WORKLOAD_STATES = {ours: state for state, ours in STATES.items()}
 
 
 class ErrorCode(Enum):
-    """Why a request was refused or failed."""
+    """The reason why a request was rejected or failed."""
 
     BAD_REQUEST = "bad_request"
     TOO_LARGE = "too_large"

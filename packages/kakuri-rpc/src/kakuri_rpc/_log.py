@@ -1,7 +1,7 @@
-"""Reading logs, each over a connection of its own.
+"""Readers of logs, each with its own connection.
 
-An agent answers the requests of a connection in their order, so a request that waits for output
-would delay all later ones.
+An agent answers the requests of a connection in order, so a request that waits for output would
+delay all later ones.
 """
 
 import asyncio
@@ -20,33 +20,34 @@ from kakuri_rpc._requests import ReadLog
 from kakuri_rpc._traces import AgentTraces
 
 MAX_OPEN_LOGS = 64
-"""Logs that one client follows at a time, and as many that it reads without following: each holds
-a connection to the agent, and a piece of the log."""
+"""Maximum number of logs that one client follows at a time; as many more can be read without
+following. Each holds a connection to the agent and a piece of the log."""
 
 LOG_LIMITS = LineClientLimits(line=131_072, idle_timeout=10.0)
-"""Limits of a log's connection. A line holds the longest reply: its data in base64, and the other
-fields. The connection of a slow reader is closed between reads; the next read opens it again."""
+"""Limits of a log's connection. A line can hold the longest reply: data in base64, and the other
+fields. If a reader is slow, its connection is closed between reads, and the next read reopens
+it."""
 
 
 class AgentLog:
-    """A reader of one workload's log, piece by piece; made by `AgentClient.open_log`.
+    """Reads a workload's log piece by piece; created by `AgentClient.open_log`.
 
         async with agent.open_log("web", follow=True) as log:
             while not log.has_ended:
                 piece = await log.read(wait_seconds=30)
                 sys.stdout.buffer.write(piece.data)
 
-    It keeps its position, so reading can go on after an error. Read one piece at a time, and close
-    the log or leave its context.
+    It keeps its position, so reading can continue after an error. Read one piece at a time, and
+    close the log or use it as a context manager.
 
     Attributes:
         workload_id: The workload.
-        reader: Who reads the log; slots are shared fairly among readers.
-        has_ended: Everything was read, and nothing will follow.
-        has_gap: Bytes were removed before they could be read, so that some of the pieces read so
+        reader: The reader of the log; slots are shared fairly among readers.
+        has_ended: Whether everything was read and nothing will follow.
+        has_gap: Whether bytes were removed before they could be read, so that some pieces read so
             far are not adjacent.
-        has_yielded: It was closed to free its slot for another log.
-        quiet_since: When it was opened or last had data, by the event loop's clock.
+        has_yielded: Whether the log was closed to free its slot for another one.
+        quiet_since: When the log was opened or last had data, by the event loop's clock.
     """
 
     def __init__(
@@ -87,18 +88,18 @@ class AgentLog:
         self.has_gap: bool = False
 
     async def read(self, *, wait_seconds: float = 0.0) -> Log:
-        """Return the next piece, which is empty if there is no output within the wait.
+        """Return the next piece, which is empty if no output arrives in time.
 
-        A piece without data whose `examined` is not 0 is progress: the log goes on after it, and
-        the next read continues there.
+        A piece without data whose `examined` is not 0 is progress: the next read continues after
+        it.
 
         Args:
-            wait_seconds: How long to wait for output, 0 to 30.
+            wait_seconds: Seconds to wait for output, 0 to 30.
 
         Raises:
             AgentError, AgentUnreachable, AgentTimeout, UnexpectedReply: as for `AgentClient`. The
                 position does not change, so the read may be repeated.
-            TooManyLogs: It was closed to free its slot for another log.
+            TooManyLogs: The log was closed to free its slot for another one.
             ClientClosed: The log or its client was closed for another reason.
         """
         request = ReadLog(
@@ -127,12 +128,12 @@ class AgentLog:
         return log
 
     async def close(self) -> None:
-        """Close the connection, so that the agent stops waiting. May be called again."""
+        """Close the connection, so that the agent stops waiting. Closing again has no effect."""
         self._slots.free(self)
         await self._lines.close()
 
     def make_room(self) -> None:
-        """Free the slot and start to close the connection: reads fail from now on."""
+        """Free the slot and start closing the connection; reads fail from now on."""
         self.has_yielded = True
         self._slots.free(self)
         self._closing = asyncio.get_running_loop().create_task(self._lines.close())
@@ -148,18 +149,18 @@ class AgentLog:
 
 
 class LogSlots:
-    """The open logs; a log without references does not count.
+    """The slots of open logs; a log without references does not count.
 
-    When all slots are taken, a new log gets the slot of another one: of the reader with the most
-    logs, the log that had no data for the longest time.
+    When all slots are taken, a new log gets the slot of another one: among the logs of the reader
+    with the most logs, the one that has had no data for the longest time.
     """
 
     def __init__(self, *, evicts_own: bool) -> None:
         """Create the slots.
 
         Args:
-            evicts_own: Whether a reader that has the most logs gets the slot of one of its own. If
-                not, its new log is refused.
+            evicts_own: Whether a reader that has the most logs itself gets the slot of one of its
+                own logs; if not, its new log is refused.
         """
         self._evicts_own = evicts_own
         self._logs: WeakSet[AgentLog] = WeakSet()

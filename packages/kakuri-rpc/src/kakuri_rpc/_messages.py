@@ -1,4 +1,4 @@
-"""The replies of the agent protocol; `_requests` has the messages that they answer."""
+"""The replies of the agent protocol; `_requests` has the requests."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -49,7 +49,7 @@ from kakuri_rpc._metrics import Metrics
 @fast_init
 @dataclass(frozen=True, slots=True)
 class Status:
-    """The status of a workload, of its current run or its last one.
+    """The status of a workload's current or last run.
 
     Attributes:
         id: The workload.
@@ -61,20 +61,20 @@ class Status:
         started_at: When the run started, in seconds since the epoch by the runtime's clock.
         ended_at: When it ended.
         attempt: The number of restarts so far.
-        existing: StartWorkload found the workload already there.
-        image_digest: The digest of the image that runs or ran.
-        desired: What was requested of the workload and is not done yet, other than to run.
+        existing: Whether the workload already existed when StartWorkload arrived.
+        image_digest: The digest of the image of the run.
+        desired: The desired state, if it is not to run and has not been reached yet.
         restart_at: When the next attempt is due, in seconds since the epoch.
-        version: The registry's version after the workload's last change, if it was asked for.
+        version: The registry's version after the workload's last change, if requested.
         created_at: When the workload was registered; with details only.
         changed_at: When it changed last; with details only.
         workload: Its specification; with details only.
         removed_at: When it was removed.
-        removal: What was removed, and how that was checked.
-        isolation: How the run is isolated, once it was checked; with details only.
+        removal: What was removed, and how the removal was verified.
+        isolation: How the run is isolated, once it has been checked; with details only.
         image: Whether the image is on the node, in the reply to a dry run.
-        pulled_bytes: Roughly how much was received since the pull of the image began; with details
-            only.
+        pulled_bytes: Roughly the number of bytes received since the pull of the image began; with
+            details only.
     """
 
     __json__: ClassVar[dict[str, Any]] = REPLY
@@ -104,7 +104,7 @@ class Status:
 
     @classmethod
     def of(cls, workload_id: str, run: Run, *, existing: bool = False) -> "Status":
-        """Return the status of a workload's run; a long reason or message is shortened."""
+        """Create the status of a workload's run; a long reason or message is shortened."""
         reason, message, address, digest = run.reason, run.message, run.address, run.image_digest
         return cls(
             workload_id,
@@ -123,7 +123,7 @@ class Status:
 
 @dataclass(frozen=True, slots=True)
 class WorkloadList:
-    """A page of statuses; `next` is the `after` of the following page, if there is one."""
+    """A page of statuses; `next` is the `after` of the next page, if there is one."""
 
     __json__: ClassVar[dict[str, Any]] = REPLY
 
@@ -132,10 +132,10 @@ class WorkloadList:
 
 
 def runtime_classes(handlers: Mapping[str, str] | None) -> frozenset[str]:
-    """Return the runtime classes of a node: those with a handler, or else the default one.
+    """Return the runtime classes of a node: those with a handler, otherwise the default class.
 
     Args:
-        handlers: The runtime's handler for each class; empty or None if it has not reported them.
+        handlers: The runtime's handler for each class; empty or None if it has not reported any.
     """
     return frozenset(handlers or (DEFAULT_RUNTIME_CLASS,))
 
@@ -147,24 +147,24 @@ class Node:
     Attributes:
         version: Version of the agent.
         runtime: The kind of runtime: sidecar, cri or simulated.
-        simulated: Whether workloads only seem to run.
+        simulated: Whether workloads are only simulated.
         workloads: The number of workloads.
-        memory_mb: MiB for all workloads together, where the agent knows it.
+        memory_mb: MiB for all workloads together, if the agent knows it.
         memory_mb_used: MiB that are reserved.
-        cpu_millicores: Millicores for all workloads together, where the agent knows it.
+        cpu_millicores: Millicores for all workloads together, if the agent knows it.
         cpu_millicores_used: Millicores that are reserved.
-        runtime_available: Whether the runtime answers and can run zones; if not, those that run
-            continue, and none is started.
-        message: Why the runtime is not available, or what else an operator should know.
+        runtime_available: Whether the runtime answers and can run zones. If not, running zones
+            continue, and no others are started.
+        message: Why the runtime is unavailable, or other information for an operator.
         runtime_endpoint: The kind of socket to the runtime or sidecar: "unix" or "tcp".
-        runtime_handlers: The runtime's handler for each runtime class, where they are known.
+        runtime_handlers: The runtime's handler for each runtime class, if known.
         name: The node's name.
         store: Where the agent keeps workloads: "sqlite" or "memory".
         started_at: When the agent started, in seconds since the epoch.
         event_index: The version of the registry, which is the index of the latest event.
         store_id: The random id of the store, as in `Changes`.
-        reason: Why there is a message, as a short code such as `Simulated`.
-        features: What the agent accepts beyond what every agent does: `FEATURES` of its release.
+        reason: The reason for the message, as a short code such as `Simulated`.
+        features: Optional features that the agent supports: `FEATURES` of its release.
     """
 
     __json__: ClassVar[dict[str, Any]] = REPLY
@@ -191,7 +191,7 @@ class Node:
 
     @property
     def runtime_classes(self) -> frozenset[str]:
-        """The runtime classes that a workload on this node may have."""
+        """The runtime classes that workloads on this node can have."""
         return runtime_classes(self.runtime_handlers)
 
 
@@ -200,13 +200,13 @@ class Log:
     """A piece of a workload's log, byte for byte or as records.
 
     Attributes:
-        data: The bytes, or whole records; may be empty.
+        data: The bytes, or complete records; may be empty.
         next: The cursor after them.
-        ended: Nothing will follow: the workload has ended for good, and this is the last piece.
-        gap: Bytes between the request's cursor and `data` were removed before they could be read.
-            Among records, a line shows the place.
-        examined: How many bytes of the log were examined for records. If it is not 0 and there is
-            no data, the next piece can be requested at once.
+        ended: Whether this is the last piece, because the workload has ended for good.
+        gap: Whether bytes between the request's cursor and `data` were removed before they could be
+            read. In records, a `gap` line marks the place.
+        examined: How many bytes of the log were searched for records. If it is not 0 and there is
+            no data, request the next piece immediately.
     """
 
     __json__: ClassVar[dict[str, Any]] = REPLY
@@ -229,7 +229,7 @@ class History:
 
     @classmethod
     def of(cls, workload_id: str, history: Iterable[Transition[WorkloadState]]) -> "History":
-        """Return the history of a workload; long reasons and messages are shortened."""
+        """Create the history of a workload; long reasons and messages are shortened."""
         return cls(
             workload_id,
             [
@@ -249,14 +249,14 @@ class History:
 
 @dataclass(frozen=True, slots=True)
 class ErrorReply:
-    """An error, which may be the reply to any request. On the wire its type is `Error`.
+    """An error, which can be the reply to any request. Its type on the wire is `Error`.
 
     Attributes:
         id: The workload that the request was about, if any.
         code: The kind of error.
         message: An explanation for people.
-        differences: For a conflict of specifications, the paths of what differs, without values.
-        version: For a version mismatch, the workload's present version.
+        differences: For a conflict of specifications, the paths of the differences, without values.
+        version: For a version mismatch, the workload's current version.
         oldest: For events that are no longer kept, the smallest index to continue from.
         newest: The current index.
     """

@@ -10,13 +10,13 @@ from kakuri_rpc._base import REPLY, REQUEST
 from kakuri_rpc._fields import LogCursor
 
 MAX_METRIC_FAMILIES = 500
-"""Families in one reply; all parts of Kakuri together have fewer than 100."""
+"""Maximum number of families in one reply; all parts of Kakuri together have fewer than 100."""
 
 MAX_METRIC_SAMPLES = 5000
-"""Series in one reply."""
+"""Maximum number of series in one reply."""
 
 MAX_METRICS_BYTES = 524_288
-"""Bytes of the families in a reply, below what a line may have."""
+"""Maximum size of the families in a reply in bytes, below the limit of a line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ class ReadMetrics:
     """Ask for a page of the metrics of the node and of all its zones.
 
     Attributes:
-        after: `next` of the page before; None for the first page, which has the present values.
+        after: `next` of the previous page; None for the first page, with the current values.
     """
 
     __json__: ClassVar[dict[str, Any]] = REQUEST
@@ -34,9 +34,9 @@ class ReadMetrics:
 
 @dataclass(frozen=True, slots=True)
 class Metrics:
-    """A page of metrics; `next` is the `after` of the following page, if there is one.
+    """A page of metrics; `next` is the `after` of the next page, if there is one.
 
-    All pages have the values of one moment. A family may continue on the next page.
+    All pages have values from the same moment. A family may continue on the next page.
     """
 
     __json__: ClassVar[dict[str, Any]] = REPLY

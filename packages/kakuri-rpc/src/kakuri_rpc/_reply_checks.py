@@ -1,8 +1,7 @@
-"""Decoding a reply, checking it against its request, and the error of a call without one.
+"""Decodes replies, and checks them against their requests.
 
-Types bound each field as it is decoded. This module compares the reply with the request, and makes
-the agent's messages printable, because an operator reads what an agent of another version, or a
-hostile one, sends.
+The types limit each field during decoding. This module then compares the reply with the request,
+and makes the agent's messages printable, because operators read them, and the agent may be hostile.
 """
 
 from collections.abc import Iterator
@@ -46,13 +45,14 @@ from kakuri_rpc._requests import ListWorkloads, Request, StartWorkload
 R = TypeVar("R", Status, WorkloadList, Node, Log, History, Changes, Metrics, ErrorReply)
 
 MAX_QUOTED = 500
-"""Characters of a wrong reply in an error's text; the data of a log can be a hundred times that."""
+"""Characters of an unexpected reply that an error quotes; the data of a log can be a hundred times
+as long."""
 
 _ABOUT_A_WORKLOAD = (Status, History, ErrorReply)
 
 
 def decode_reply(line: bytes, request: Request) -> Reply:
-    """Return the reply that a line contains, with printable texts.
+    """Decode the reply in a line, and make its text printable.
 
     Raises:
         UnexpectedReply: The line is not a reply of the agent protocol.
@@ -84,7 +84,7 @@ def mismatch(request: Request, reply: Reply) -> str | None:
         asked = request.workload.id
     else:
         asked = getattr(request, "id", None)
-    # An error may leave the id out, and a request without one may be refused because of any.
+    # An error may omit the id, and a request without an id may be rejected because of any workload.
     if reply.id == asked or (isinstance(reply, ErrorReply) and (asked is None or reply.id is None)):
         return None
     return f"expected a reply about {asked!r}, got one about {reply.id!r}"
@@ -93,13 +93,13 @@ def mismatch(request: Request, reply: Reply) -> str | None:
 def error_of(
     request: Request, reply: Reply, expected: type[Any], fault: str | None
 ) -> UnexpectedReply | AgentError | AgentUnreachable:
-    """Return the error for a reply that has another class, does not match or reports an error.
+    """Return the error for a reply that is unexpected, does not match or reports an error.
 
     Args:
         request: The request.
         reply: Its reply.
         expected: The class of the expected reply.
-        fault: What `mismatch` returned for them.
+        fault: The result of `mismatch` for them.
     """
     if not isinstance(reply, (expected, ErrorReply)):
         quoted = printable(repr(reply), MAX_QUOTED)
@@ -112,7 +112,7 @@ def error_of(
 
 
 def as_rpc_error(error: Exception) -> Exception:
-    """Return the error of this package for one of a line client; any other one as it is."""
+    """Convert an error of a line client to one of this package; return other errors unchanged."""
     converted: Exception
     if isinstance(error, LineClientClosed):
         converted = ClientClosed(str(error))
@@ -129,7 +129,7 @@ def as_rpc_error(error: Exception) -> Exception:
 
 
 def _refusal_by(line: bytes) -> AgentUnreachable | None:
-    """Return the error if a line refuses the connection; it may come before the first request."""
+    """Return the error if a line refuses the connection, which may precede the first request."""
     try:
         reply: Reply = decode(line, type=Reply)
     except JSONError:
@@ -144,7 +144,7 @@ def _refusal(reply: ErrorReply) -> AgentUnreachable | None:
 
 
 def cleaned(reply: R) -> R:
-    """Return the reply with every text of the agent's own printable and within its limit."""
+    """Return the reply with all of the agent's text made printable and limited in length."""
     match reply:
         case Status():
             return _clean_status(reply)
@@ -201,7 +201,7 @@ def _metric_faults(metrics: Metrics) -> Iterator[str]:
 
 def _clean_family(family: MetricFamily) -> MetricFamily:
     help_ = printable(family.help, MAX_HELP_LENGTH)
-    # One check for a column: nearly all of them are printable.
+    # One check for each column, because nearly all are printable.
     if help_ is family.help and all("".join(column).isprintable() for column in family.columns):
         return family
     columns = tuple(
@@ -233,7 +233,7 @@ def _page_faults(request: ListWorkloads, page: WorkloadList) -> Iterator[str]:
         if status.id <= last:
             yield f"expected ids in order, after {last!r}, got {status.id!r}"
         last = status.id
-    if page.next is not None and not page.workloads:  # pages without end would keep a reader busy
+    if page.next is not None and not page.workloads:  # endless pages would keep a reader busy
         yield f"expected at least one workload on a page with next {page.next!r}"
     elif page.next is not None and page.next < last:
         yield f"expected the next page to begin after {last!r}, got {page.next!r}"
@@ -252,7 +252,7 @@ def _clean_status(status: S) -> S:
         and status.removal is None
         and status.isolation is None
     ):
-        return status  # as most are, without any text of the agent's own
+        return status  # the usual case: no text that the agent wrote
     reason = _clean(status.reason, MAX_REASON_LENGTH)
     message = _clean(status.message, MAX_MESSAGE_LENGTH)
     if reason is not status.reason or message is not status.message:

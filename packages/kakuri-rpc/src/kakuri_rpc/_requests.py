@@ -32,14 +32,14 @@ from kakuri_rpc._metrics import ReadMetrics
 @fast_init
 @dataclass(frozen=True, slots=True)
 class StartWorkload:
-    """Start a workload. The reply to a repeated request is the current status.
+    """Start a workload. A repeated request is answered with the current status.
 
     Attributes:
         workload: The workload.
-        dry_run: Check everything that a start checks, and change nothing. The reply is that of a
-            start, or its error.
-        with_version: Whether the reply has the workload's version.
-        trace: The trace of the request that it is sent for.
+        dry_run: Perform all checks of a start, and change nothing. The reply is the same as for a
+            start.
+        with_version: Whether to include the workload's version in the reply.
+        trace: The trace of the request that caused this one.
     """
 
     __json__: ClassVar[dict[str, Any]] = REQUEST
@@ -53,13 +53,14 @@ class StartWorkload:
 @fast_init
 @dataclass(frozen=True, slots=True)
 class GetStatus:
-    """Ask for the status of a workload.
+    """Request the status of a workload.
 
     Attributes:
         id: The workload.
-        detail: Whether the reply has everything that is known, the specification included.
-        removed: Whether to ask for the latest removed workload with this id.
-        with_version: Whether the reply has the workload's version, which `detail` includes.
+        detail: Whether to include all details in the reply, such as the specification.
+        removed: Whether to request the latest removed workload with this id.
+        with_version: Whether to include the workload's version in the reply, which `detail`
+            implies.
     """
 
     __json__: ClassVar[dict[str, Any]] = REQUEST
@@ -72,14 +73,14 @@ class GetStatus:
 
 @dataclass(frozen=True, slots=True)
 class StopWorkload:
-    """Stop a workload: terminate it, and kill it after the grace time. Its record stays.
+    """Stop a workload: terminate it, kill it after the grace time, and keep its record.
 
     Attributes:
         id: The workload.
-        grace_seconds: Seconds between the signal and the kill of its process.
-        expected_version: Refuse the request unless the workload has this version.
-        with_version: Whether the reply has the workload's version.
-        trace: The trace of the request that it is sent for.
+        grace_seconds: Seconds between terminating and killing its process.
+        expected_version: Reject the request unless the workload has this version.
+        with_version: Whether to include the workload's version in the reply.
+        trace: The trace of the request that caused this one.
     """
 
     __json__: ClassVar[dict[str, Any]] = REQUEST
@@ -93,7 +94,7 @@ class StopWorkload:
 
 @dataclass(frozen=True, slots=True)
 class RemoveWorkload:
-    """Stop a workload and remove its record; a tombstone of it stays for the retention time.
+    """Stop a workload and remove its record; a tombstone is kept for the retention time.
 
     The fields are those of `StopWorkload`.
     """
@@ -109,16 +110,17 @@ class RemoveWorkload:
 
 @dataclass(frozen=True, slots=True)
 class RerunWorkload:
-    """Run a workload again that has ended, as its next attempt; its log is kept.
+    """Run an ended workload again, as its next attempt; its log is kept.
 
-    A workload that waits for its next attempt begins it at once, and one that is being stopped
-    runs again after its end. The reply for one that runs is its status, with `existing`.
+    A workload that is waiting for its next attempt begins it immediately; one that is being stopped
+    runs again after it has ended. If the workload is already running, the reply is its status with
+    `existing` set.
 
     Attributes:
         id: The workload.
-        expected_version: Refuse the request unless the workload has this version.
-        with_version: Whether the reply has the workload's version.
-        trace: The trace of the request that it is sent for.
+        expected_version: Reject the request unless the workload has this version.
+        with_version: Whether to include the workload's version in the reply.
+        trace: The trace of the request that caused this one.
     """
 
     __json__: ClassVar[dict[str, Any]] = REQUEST
@@ -133,7 +135,7 @@ class RerunWorkload:
 class RestartWorkload:
     """End the current run of a workload, then begin its next attempt.
 
-    Of a workload that has ended, the next attempt begins at once. The fields are those of
+    If the workload has ended, its next attempt begins immediately. The fields are those of
     `StopWorkload`.
     """
 
@@ -148,16 +150,16 @@ class RestartWorkload:
 
 @dataclass(frozen=True, slots=True)
 class ListWorkloads:
-    """Ask for a page of statuses in the order of their ids.
+    """Request a page of statuses in the order of their ids.
 
     Attributes:
         state: Only workloads in this state.
         after: Only ids after this one.
-        limit: Statuses on the page.
+        limit: Maximum number of statuses on the page.
         label: Only workloads with this label.
-        detail: Whether each status has everything that is known, the specification included. A
-            page then ends before its statuses exceed MAX_DETAIL_BYTES.
-        removed: Whether to ask for removed workloads, of each id the latest.
+        detail: Whether to include all details in each status, such as the specification. A page
+            then ends before its statuses exceed MAX_DETAIL_BYTES.
+        removed: Whether to request removed workloads: the latest of each id.
     """
 
     __json__: ClassVar[dict[str, Any]] = REQUEST
@@ -172,20 +174,22 @@ class ListWorkloads:
 
 @dataclass(frozen=True, slots=True)
 class ReadLog:
-    """Ask for a piece of a workload's log.
+    """Request a piece of a workload's log.
 
     Attributes:
         id: The workload.
-        tail: Without a cursor, begin with this number of the last lines; None for all of them.
+        tail: Without a cursor, begin with this number of lines from the end; None for the whole
+            log.
         after: The cursor to begin after.
-        wait_seconds: How long the reply may wait if there is no output yet.
-        bounded: Read up to the end that the log has at the first of these requests, which is
-            recorded in the cursors; `ended` is then true at that end.
-        removed: Whether to read what is kept of the log of the latest removed workload with this
+        wait_seconds: How long the agent may wait for output if there is none yet.
+        bounded: Stop at the end that the log has at the first of these requests, which the cursors
+            record; `ended` is then true at that end.
+        removed: Whether to read the kept end of the log of the latest removed workload with this
             id: its last lines, up to 64 KiB as records.
-        records: Which records to return, as `kakuri_workload.read_records` reads them, instead of
-            the bytes that the container wrote. The same in all requests for the pieces of a log.
-        trace: The trace of the request that it is sent for.
+        records: Return the selected records, in the format of `kakuri_workload.read_records`,
+            instead of the bytes that the container wrote. Must be the same in all requests for
+            pieces of one log.
+        trace: The trace of the request that caused this one.
     """
 
     __json__: ClassVar[dict[str, Any]] = REQUEST
@@ -202,7 +206,7 @@ class ReadLog:
 
 @dataclass(frozen=True, slots=True)
 class GetHistory:
-    """Ask for the transitions of a workload, or of the latest removed one with this id."""
+    """Request the transitions of a workload, or of the latest removed one with this id."""
 
     __json__: ClassVar[dict[str, Any]] = REQUEST
 
@@ -212,7 +216,7 @@ class GetHistory:
 
 @dataclass(frozen=True, slots=True)
 class DescribeNode:
-    """Ask for a description of the node."""
+    """Request a description of the node."""
 
     __json__: ClassVar[dict[str, Any]] = REQUEST
 
@@ -236,7 +240,8 @@ Request: TypeAlias = (
 TracedRequest: TypeAlias = (
     StartWorkload | StopWorkload | RemoveWorkload | RerunWorkload | RestartWorkload | ReadLog
 )
-"""Requests that may have a trace: the agent, its sidecar or an event reports what they do."""
+"""Requests that may have a trace: their effects appear in the logs of the agent or its sidecar, or
+in events."""
 
 
 def encode_request(request: Request, encoded_workload: bytes | None = None) -> bytes:
@@ -244,7 +249,7 @@ def encode_request(request: Request, encoded_workload: bytes | None = None) -> b
 
     Args:
         request: The request.
-        encoded_workload: The workload of a StartWorkload as JSON, if the caller has it already.
+        encoded_workload: The workload of a StartWorkload as JSON, if the caller already has it.
     """
     if encoded_workload is None or not isinstance(request, StartWorkload):
         return encode(request)
@@ -260,7 +265,7 @@ def encode_request(request: Request, encoded_workload: bytes | None = None) -> b
 def status_request(workload_id: str) -> tuple[GetStatus, bytes]:
     """Return a request for the status of a workload, without options, and its encoded line.
 
-    Clients poll the state of a workload, so both are cached; they take 300 bytes for each id.
+    Both are cached, because clients poll the state of workloads; they take 300 bytes for each id.
     """
     request = GetStatus(workload_id)
     return request, encode_request(request)

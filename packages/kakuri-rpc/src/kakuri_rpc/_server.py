@@ -1,4 +1,4 @@
-"""The agent's end of the conversation."""
+"""The server: the agent's side of the protocol."""
 
 import asyncio
 import logging
@@ -27,19 +27,19 @@ from kakuri_rpc._requests import Request, StartWorkload
 log = logging.getLogger("kakuri_rpc")
 
 OPENING = b"{"
-"""The byte that every connection begins with. Request lines, banners and handshakes of other
-protocols begin with others; whitespace or a byte order mark before the first message is refused."""
+"""The first byte of every connection. Request lines, banners and handshakes of other protocols
+begin with other bytes. Whitespace or a byte order mark before the first message is rejected."""
 
 
 INTERNAL = encode(ErrorReply(ErrorCode.INTERNAL, "the agent failed; its log says why"))
 
 
 class _NotARequest(LineError):
-    """A line after which the connection has to close."""
+    """A line is not a request, so the connection has to close."""
 
 
 class _TooLarge(_NotARequest):
-    """A line that is not decoded because it can't be a request within the limits."""
+    """A line is too large to be a request, and is not decoded."""
 
 
 LateReply: TypeAlias = Reply | Callable[[], Reply]
@@ -67,28 +67,29 @@ async def serve(
         async with await serve("127.0.0.1:9000", handler) as server:
             ...
 
-    The port fails closed, because anything that carries a line feed and bytes of an attacker's
-    choice (a web page's POST, a session ticket in a TLS handshake) could carry a request as well:
+    The port fails closed, because any protocol that can carry a line feed and attacker-controlled
+    bytes (a web page's POST, a session ticket in a TLS handshake) could otherwise carry a request:
 
     - A connection that does not begin with `{` is aborted; none of it is decoded.
     - A first line that is not a valid request gets an `ErrorReply`, and the connection closes.
     - So does any later line that is not JSON, or is too large to be decoded. A line that is JSON
       but not a valid request gets an `ErrorReply` with every fault, and the connection continues.
 
-    Replies keep the order of the requests: later requests of the same connection are handled
-    concurrently with a handler that waits, but answered after it. An awaitable is cancelled when
-    its connection is lost. A connection that was closed looks half-closed until a reply is written,
-    so no awaitable should take longer than its request allows.
+    Replies keep the order of the requests: while a handler waits, later requests of the same
+    connection are handled, but answered after it. An awaitable is cancelled when its connection is
+    lost. A closed connection looks half-closed until a reply is written, so no awaitable should
+    take longer than its request allows.
 
     Args:
         endpoint: Where to listen.
-        handler: Returns the reply, or an awaitable of it. The result of the awaitable may be a
-            function that builds a large reply: it is called within the connection's share of the
-            loop's time, so that many replies that become ready together use little memory and
-            don't delay other connections. If the handler raises, the reply is `internal` and the
-            log has the traceback.
+        handler: Returns the reply, or an awaitable of it. The awaitable may return a function that
+            builds a large reply. It is called within the connection's share of the loop's time, so
+            that many replies that become ready together use little memory and don't delay other
+            connections. If the handler raises, the client gets the error `internal`, and the
+            traceback is logged.
         limits: Limits of connections and lines.
-        max_document: Bytes of a workload in its compact encoding; larger ones get `too_large`.
+        max_document: Maximum size of a workload's compact encoding in bytes; larger ones get the
+            error `too_large`.
         local_access: Who on this machine may connect.
         on_error: Called with the code of each `ErrorReply` that is sent, for counting.
 
@@ -127,7 +128,7 @@ class _Answers:
         self._on_error = on_error
 
     def parse(self, line: bytes) -> Request | ErrorReply:
-        """Return the request in a line, or the reply to a request that is not valid."""
+        """Parse the request in a line; for an invalid request, return the reply."""
         try:
             request = _read(line)
         except ValidationError as error:
@@ -137,7 +138,7 @@ class _Answers:
         return self._checked(request, len(line))
 
     def parse_first(self, line: bytes) -> Request | ErrorReply:
-        """Return the request in the first line of a connection, which has to be valid."""
+        """Parse the first line of a connection, which has to be a valid request."""
         try:
             request = _read(line)
         except JSONError as error:
@@ -147,7 +148,7 @@ class _Answers:
     def answer(self, request: Request | ErrorReply) -> bytes | Status | Awaitable[LateReply]:
         """Return the reply to a request: encoded, a Status for `encode`, or an awaitable.
 
-        An ErrorReply in place of a request is the reply.
+        If an ErrorReply is passed instead of a request, it is the reply.
         """
         if isinstance(request, ErrorReply):
             return self._encode(request)
@@ -163,7 +164,7 @@ class _Answers:
             return self._fail()
 
     def encode(self, reply: Status) -> bytes:
-        """Return an encoded status; one that cannot be encoded becomes an internal error."""
+        """Encode a status; if that fails, return an internal error."""
         try:
             return encode(reply)
         except Exception:
@@ -171,7 +172,7 @@ class _Answers:
             return self._fail()
 
     def encode_result(self, handling: asyncio.Future[LateReply]) -> bytes:
-        """Return the encoded reply of a handler that returned an awaitable."""
+        """Encode the reply of a handler that returned an awaitable."""
         try:
             reply = handling.result()
             return self._encode(reply() if callable(reply) else reply)
@@ -182,7 +183,7 @@ class _Answers:
             return self._fail()
 
     def final_reply(self, fault: LineError | HandlerFailed | ForbiddenUser) -> bytes:
-        """Return the reply after which a connection closes."""
+        """Return the last reply before a connection closes."""
         if isinstance(fault, ForbiddenUser):
             return self._encode(ErrorReply(ErrorCode.FORBIDDEN, str(fault)))
         is_large = isinstance(fault, _TooLarge)
@@ -190,7 +191,7 @@ class _Answers:
         return self._encode(ErrorReply(code, str(fault)))
 
     def _checked(self, request: Request, size: int) -> Request | ErrorReply:
-        """Return a request, or the reply to a start whose workload is too large."""
+        """Return the request; if it is a start whose workload is too large, return the error."""
         if not isinstance(request, StartWorkload):
             return request
         try:
@@ -216,7 +217,8 @@ class _Answers:
 def _read(line: bytes) -> Request:
     if len(line) > MAX_DOCUMENT_BYTES:
         try:
-            # Not with a lower max_document: that would cut off the client's other requests.
+            # Not if only max_document is lower: closing the connection would lose the client's
+            # other requests.
             check_received(line)
         except DocumentTooLarge as error:
             raise _TooLarge(str(error)) from error

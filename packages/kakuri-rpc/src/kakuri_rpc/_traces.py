@@ -1,9 +1,9 @@
-"""Traces of requests for an agent that may be of an earlier version.
+"""Traces of requests to an agent that may be from an earlier release.
 
-Requests are decoded strictly, so an agent of the previous release refuses one with a trace. Only
-after a refusal is the agent asked for its features: requests to a current agent cost nothing more.
-An agent that does not list the feature gets the request again without its trace, and so all
-requests of the next minute.
+Requests are decoded strictly, so an agent of the previous release rejects a request with a trace.
+The agent is only asked for its features after such a rejection, so that requests to a current agent
+cost nothing extra. If the agent does not list the feature, the request is sent again without its
+trace, and so are all requests of the next minute.
 """
 
 import time
@@ -15,7 +15,7 @@ from kakuri_rpc._fields import ErrorCode
 from kakuri_rpc._requests import Request, TracedRequest
 
 UNSUPPORTED_SECONDS = 60.0
-"""Seconds in which an agent gets no trace; afterwards it may have been replaced."""
+"""Seconds in which an agent gets no traces; after that, it may have been upgraded."""
 
 _TRACED = get_args(TracedRequest)
 
@@ -27,18 +27,18 @@ class AgentTraces:
         self._unsupported_until = 0.0
 
     def prepared(self, request: Request) -> Request:
-        """Return a request as the agent accepts it: without a trace if it supports none."""
+        """Return a request that the agent accepts: without a trace if it doesn't support traces."""
         if self._unsupported_until and time.monotonic() < self._unsupported_until:
             return without_trace(request)
         return request
 
     def set_unsupported(self) -> None:
-        """Send no trace for the next minute."""
+        """Send no traces for the next minute."""
         self._unsupported_until = time.monotonic() + UNSUPPORTED_SECONDS
 
 
 def may_be_refused_trace(request: Request, error: AgentError) -> bool:
-    """Return whether a request may have been refused because of its trace.
+    """Return whether a request may have been rejected because of its trace.
 
     An agent that names the workload has decoded the request, so it accepts the trace.
     """
@@ -47,7 +47,7 @@ def may_be_refused_trace(request: Request, error: AgentError) -> bool:
 
 
 def without_trace(request: Request) -> Request:
-    """Return a request without its trace; the same one if it has none."""
+    """Return a request without its trace; unchanged if it has none."""
     if isinstance(request, _TRACED) and request.trace is not None:
         bare: Request = replace(request, trace=None)
         return bare

@@ -1,7 +1,7 @@
-"""Waiting for events, over a connection of its own.
+"""A reader that waits for events, with its own connection.
 
-An agent answers the requests of a connection in their order, so a request that waits for events
-would delay all later ones.
+An agent answers the requests of a connection in order, so a request that waits for events would
+delay all later ones.
 """
 
 from typing import Self
@@ -14,7 +14,7 @@ from kakuri_rpc._events import MAX_EVENTS, Changes, WatchChanges
 
 
 class AgentWatch:
-    """Reads the events of a node as they happen; made by `AgentClient.open_watch`.
+    """Reads the events of a node as they happen; created by `AgentClient.open_watch`.
 
         async with agent.open_watch() as watch:
             index = (await watch.read()).next
@@ -22,7 +22,7 @@ class AgentWatch:
                 changes = await watch.read(index, wait_seconds=30)
                 index = changes.next
 
-    Read once at a time, and close the watch or leave its context.
+    Do not call `read` concurrently. Close the watch, or use it as a context manager.
     """
 
     def __init__(self, lines: LineClient, *, timeout: float, metrics: CallMetrics) -> None:
@@ -33,17 +33,17 @@ class AgentWatch:
     async def read(
         self, after: int | None = None, *, wait_seconds: float = 0.0, limit: int = MAX_EVENTS
     ) -> Changes:
-        """Return the events after an index; none if there are none within the wait.
+        """Return the events after an index; empty if no event occurs in time.
 
         Args:
-            after: The index, `next` of an earlier reply; None for the current index without events.
-            wait_seconds: How long to wait for events, 0 to 30; the client's timeout comes on top.
-            limit: Events to return at most; there may be more.
+            after: The index: `next` of an earlier reply. None to get only the current index.
+            wait_seconds: Seconds to wait for events, 0 to 30, in addition to the client's timeout.
+            limit: Maximum number of events to return; there may be more.
 
         Raises:
-            AgentError, AgentUnreachable, AgentTimeout, UnexpectedReply: as for `AgentClient`.
-                The code of an AgentError is `compacted` if some of the events are no longer kept,
-                or if the agent has not reached the index; list the workloads then.
+            AgentError, AgentUnreachable, AgentTimeout, UnexpectedReply: as for `AgentClient`. An
+                AgentError has the code `compacted` if some of the events are no longer kept, or if
+                the index is in the future; list the workloads again.
             ClientClosed: The watch or its client was closed.
         """
         request = WatchChanges(after, wait_seconds, limit)
@@ -51,7 +51,7 @@ class AgentWatch:
         return await Call(self._lines, request, Changes, timeout, self._metrics)
 
     async def close(self) -> None:
-        """Close the connection, so that the agent stops waiting. May be called again."""
+        """Close the connection, so that the agent stops waiting. Closing again has no effect."""
         await self._lines.close()
 
     async def __aenter__(self) -> Self:
