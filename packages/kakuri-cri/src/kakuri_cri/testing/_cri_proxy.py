@@ -19,8 +19,8 @@ from kakuri_protobuf import Method
 from kakuri_tcp import Endpoint
 
 from kakuri_cri import api
-from kakuri_cri.testing._calls import Calls, CriCall
-from kakuri_cri.testing._faults import Fault, Faults, Outcome
+from kakuri_cri.testing._calls import Calls
+from kakuri_cri.testing._faults import Faults, Outcome
 from kakuri_cri.testing._socket import LIMITS, SocketServer
 
 
@@ -107,7 +107,7 @@ class CriProxy:
             record = await self.calls.add(name, request)
             fault = self.faults.take(name)
             await asyncio.sleep(fault.delay)
-            await self._fail(record, fault, Outcome.ERROR, Outcome.CLOSE)
+            await self._server.fail_before(record, fault)
             try:
                 async for answer in self._upstream_answers(method, request, call):
                     if fault.outcome is not Outcome.DONE:
@@ -117,7 +117,7 @@ class CriProxy:
                 if fault.outcome is Outcome.DONE:
                     record.code = error.code.name
                     raise
-            await self._fail(record, fault, Outcome.FINISH_THEN_ERROR, Outcome.FINISH_THEN_CLOSE)
+            await self._server.fail_after(record, fault)
             record.code = "OK"
 
         return forward
@@ -135,13 +135,6 @@ class CriProxy:
                     yield answer
         except DeadlineExceeded as error:
             raise status_error(StatusCode.DEADLINE_EXCEEDED, str(error)) from error
-
-    async def _fail(self, record: CriCall, fault: Fault, error: Outcome, close: Outcome) -> None:
-        if fault.outcome is error:
-            record.code = fault.code.name
-            raise status_error(fault.code, fault.message)
-        if fault.outcome is close:
-            await self._server.hang_up()
 
 
 def _metadata(call: ServerCall) -> Metadata:

@@ -11,8 +11,8 @@ from kakuri_protobuf import Method
 from kakuri_tcp import Endpoint
 
 from kakuri_cri import api
-from kakuri_cri.testing._calls import Calls, CriCall
-from kakuri_cri.testing._faults import Fault, Faults, Outcome
+from kakuri_cri.testing._calls import Calls
+from kakuri_cri.testing._faults import Faults
 from kakuri_cri.testing._images import FakeImages
 from kakuri_cri.testing._node import FakeNode
 from kakuri_cri.testing._objects import FakeContainer, FakeImage, FakeSandbox, Pause, Refusal
@@ -288,10 +288,10 @@ class FakeCri:
             call = await self.calls.add(name, request)
             fault = self.faults.take(name)
             await asyncio.sleep(fault.delay)
-            await self._fail(call, fault, Outcome.ERROR, Outcome.CLOSE)
+            await self._server.fail_before(call, fault)
             for answer in answers(request):
                 yield answer
-                await self._fail(call, fault, Outcome.FINISH_THEN_ERROR, Outcome.FINISH_THEN_CLOSE)
+                await self._server.fail_after(call, fault)
             call.code = "OK"
 
         return stream
@@ -299,7 +299,7 @@ class FakeCri:
     async def _answer(self, name: str, behaviour: _Behaviour, request: Any) -> Any:
         call = await self.calls.add(name, request)
         fault = self.faults.take(name)
-        await self._fail(call, fault, Outcome.ERROR, Outcome.CLOSE)
+        await self._server.fail_before(call, fault)
         work = asyncio.ensure_future(behaviour(request, lambda: asyncio.sleep(fault.delay)))
         self._work.add(work)
         work.add_done_callback(self._done)
@@ -310,7 +310,7 @@ class FakeCri:
             raise status_error(refusal.code, str(refusal)) from None
         finally:
             del work  # breaks a cycle: task, exception, traceback, this frame
-        await self._fail(call, fault, Outcome.FINISH_THEN_ERROR, Outcome.FINISH_THEN_CLOSE)
+        await self._server.fail_after(call, fault)
         call.code = "OK"
         return answer
 
@@ -322,24 +322,17 @@ class FakeCri:
         call = await self.calls.add("GetContainerEvents", request)
         fault = self.faults.take(call.method)
         await asyncio.sleep(fault.delay)
-        await self._fail(call, fault, Outcome.ERROR, Outcome.CLOSE)
+        await self._server.fail_before(call, fault)
         async with aclosing(self._runtime.events.listen()) as events:
             async for event in events:
                 yield event
-                await self._fail(call, fault, Outcome.FINISH_THEN_ERROR, Outcome.FINISH_THEN_CLOSE)
+                await self._server.fail_after(call, fault)
 
     def _check_implemented(self, name: str, method: Method[Any, Any]) -> None:
         if name in self.unimplemented:
             service = method.path.split("/")[1]
             message = f"unknown method {name} for service {service}"
             raise status_error(StatusCode.UNIMPLEMENTED, message)
-
-    async def _fail(self, call: CriCall, fault: Fault, error: Outcome, close: Outcome) -> None:
-        if fault.outcome is error:
-            call.code = fault.code.name
-            raise status_error(fault.code, fault.message)
-        if fault.outcome is close:
-            await self._server.hang_up()
 
     def _done(self, work: asyncio.Future[Any]) -> None:
         self._work.discard(work)

@@ -8,7 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn
 
-from kakuri_grpc import Limits, Server
+from kakuri_grpc import Limits, Server, status_error
+
+from kakuri_cri.testing._calls import CriCall
+from kakuri_cri.testing._faults import Fault, Outcome
 
 MAX_MESSAGE = 16 << 20
 """Bytes of a message, as containerd and the kubelet allow."""
@@ -82,7 +85,22 @@ class SocketServer:
         if self._server is not None:
             self._server.abort_connections()
 
-    async def hang_up(self) -> NoReturn:
+    async def fail_before(self, call: CriCall, fault: Fault) -> None:
+        """Fail a call that is not carried out, if its fault demands that."""
+        await self._fail(call, fault, Outcome.ERROR, Outcome.CLOSE)
+
+    async def fail_after(self, call: CriCall, fault: Fault) -> None:
+        """Fail a call that was carried out, if its fault demands that."""
+        await self._fail(call, fault, Outcome.FINISH_THEN_ERROR, Outcome.FINISH_THEN_CLOSE)
+
+    async def _fail(self, call: CriCall, fault: Fault, error: Outcome, close: Outcome) -> None:
+        if fault.outcome is error:
+            call.code = fault.code.name
+            raise status_error(fault.code, fault.message)
+        if fault.outcome is close:
+            await self._hang_up()
+
+    async def _hang_up(self) -> NoReturn:
         """Break every connection from inside a call, which cancels the call."""
         self.break_connections()
         await asyncio.Event().wait()
