@@ -45,19 +45,6 @@ ANY_PORT = Endpoint.parse("127.0.0.1:0")
 WORKLOAD = Workload("wl-1", "nginx:latest", "edera-zone", 512, 500)
 
 
-@pytest.fixture
-async def clients():
-    made = []
-
-    def make(endpoint, **options):
-        made.append(AgentClient(endpoint, **options))
-        return made[-1]
-
-    yield make
-    for client in made:
-        await client.close()
-
-
 async def test_client_method_sends_its_request_and_returns_the_reply(clients):
     node = Node("1", "x", simulated=False, workloads=0)
     replies = [

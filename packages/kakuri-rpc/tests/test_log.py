@@ -7,7 +7,6 @@ import pytest
 from kakuri_rpc import (
     MAX_LOG_DATA,
     MAX_OPEN_LOGS,
-    AgentClient,
     AgentError,
     AgentTimeout,
     AgentUnreachable,
@@ -26,19 +25,6 @@ from kakuri_tcp import Endpoint, listen_lines
 from kakuri_workload import LogSelection, LogStream
 
 ANY_PORT = Endpoint.parse("127.0.0.1:0")
-
-
-@pytest.fixture
-async def clients():
-    made = []
-
-    def make(endpoint, **options):
-        made.append(AgentClient(endpoint, **options))
-        return made[-1]
-
-    yield make
-    for client in made:
-        await client.close()
 
 
 async def test_log_read_again_continues_after_the_last_piece(clients):

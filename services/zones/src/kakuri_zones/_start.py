@@ -59,6 +59,11 @@ FIRST_POLL, LAST_POLL = 0.05, 1.0
 """Seconds between polls of a container that an earlier call is starting; doubled each time."""
 
 
+def stopped_before_start(zone_id: str) -> str:
+    """Return the message of a zone that never ran because it was stopped."""
+    return f"zone {zone_id!r} was stopped before its container started"
+
+
 class Start:
     """Carries out one start of a spec by a handler of the runtime.
 
@@ -91,8 +96,7 @@ class Start:
         self._preparation = preparation
         self._network = network
         self._run = RunIdentity.of(spec)
-        message = f"zone {spec.id!r} was stopped before its container started"
-        self._cancellation = Cancellation(message, cancel_timeout)
+        self._cancellation = Cancellation(stopped_before_start(spec.id), cancel_timeout)
         self._created_sandboxes: set[str] = set()
         self._created_containers: set[str] = set()
         self._has_adopted = False

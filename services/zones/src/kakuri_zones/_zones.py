@@ -23,7 +23,7 @@ from kakuri_zones._observed import ZONE_LOST, Container, ObservedZone
 from kakuri_zones._reader import RuntimeReader
 from kakuri_zones._removal import Objects, Remover, ignore_not_found
 from kakuri_zones._settings import ORPHAN_GRACE
-from kakuri_zones._start import Start
+from kakuri_zones._start import Start, stopped_before_start
 from kakuri_zones._table import ZoneTable
 from kakuri_zones._tasks import cancel_all, consume_exception
 from kakuri_zones._waiting import WhileWaiting
@@ -245,7 +245,7 @@ class Zones:
             await self._remover.remove_zone(zone_id)
             self._table.observe(zone_id, None)
             attempt = observed.status().attempt
-            message = f"zone {zone_id!r} was stopped before its container started"
+            message = stopped_before_start(zone_id)
             return ZoneStatus(zone_id, WorkloadState.FAILED, STOPPED, message, attempt=attempt)
         async with while_waiting():
             refusal = await self._stop_containers(observed, grace_seconds)
