@@ -223,13 +223,13 @@ def test_change_that_breaks_clients_is_named(new, expected):
         ),
     ],
 )
-def test_change_that_only_adds_is_told_apart(new, expected):
+def test_compatible_change_is_listed_as_an_addition(new, expected):
     found = lines(new)
     assert f"adds   {expected}" in found
     assert not [line for line in found if line.startswith("breaks")]
 
 
-def test_new_parameter_that_is_optional_only_adds():
+def test_new_optional_parameter_is_an_addition():
     new = copy.deepcopy(OLD)
     new["paths"]["/items"]["get"]["parameters"].append(
         {"name": "page", "in": "query", "schema": {}}

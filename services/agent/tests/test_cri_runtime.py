@@ -149,7 +149,7 @@ async def test_missing_handler_is_a_fault(node):
 
 @pytest.mark.parametrize("call", ["PullImage", "RunPodSandbox", "CreateContainer"])
 @pytest.mark.parametrize("command", ["stop", "remove"])
-async def test_end_during_a_start_leaves_nothing(node, call, command):
+async def test_stop_or_removal_during_a_start_leaves_nothing_in_the_runtime(node, call, command):
     node.cri.faults.set(call, "delay(200)")
     async with node.agent() as client:
         await run(client)

@@ -485,7 +485,7 @@ class LongLine(ScriptedLog):
         return await super().read_log(zone_id, replace(request, tail=len(self.lines)))
 
 
-async def test_of_a_line_that_is_too_long_the_beginning_is_kept():
+async def test_log_end_of_one_line_that_is_too_long_is_its_beginning():
     zones = LongLine(log_lines(*[b"x" * 40_000] * 100))
     assert await read_log_end(zones, "wl-1") == zones.lines[0]
     assert zones.reads <= 32

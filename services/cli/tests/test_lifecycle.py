@@ -132,7 +132,7 @@ def test_server_that_is_not_there_is_reported_in_json_once(kakuri, environment):
     assert second["detail"] == "2 workloads were not reached: a, b"
 
 
-def test_nothing_is_begun_after_the_agent_was_not_reached(capsys):
+def test_workloads_after_an_unreachable_agent_are_not_requested(capsys):
     begun = []
 
     def act(own, workload_id):

@@ -110,7 +110,7 @@ def test_options_say_who_on_this_machine_may_connect(access_of, arguments, acces
         (["--allow-user", "9" * 5000], "expected the name or number of a user"),
     ],
 )
-def test_access_that_cannot_be_given_is_refused(access_of, capsys, arguments, message):
+def test_invalid_or_contradictory_access_option_is_refused(access_of, capsys, arguments, message):
     assert access_of(*arguments) == 2
     assert message in capsys.readouterr().err
 

@@ -397,7 +397,7 @@ async def test_progress_keeps_a_pull_alive_and_is_reported(runtime, images, cloc
         await pull
 
 
-async def test_without_figures_only_the_deadline_counts(runtime, images):
+async def test_pull_without_reported_progress_is_limited_by_its_deadline_only(runtime, images):
     runtime.unimplemented.add("ImageFsInfo")
     runtime.faults.set("PullImage", "delay(50)")
     await ensure(images)

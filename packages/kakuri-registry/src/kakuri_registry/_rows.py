@@ -1,8 +1,7 @@
 """Converts entries to rows of a table and back: a column for each field.
 
-Text is stored as text, or as bytes if UTF-8 can't encode it (lone surrogates). A list is stored as
-one line for each item, with backslash, newline and NUL escaped; a mapping as the list of its keys
-and values in turn. Empty lists and mappings are NULL.
+Text is stored as text, or as bytes if UTF-8 can't encode it (lone surrogates). Lists and mappings
+are stored as text (see `_cells`); empty ones are NULL.
 """
 
 import re
