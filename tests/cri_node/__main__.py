@@ -1,4 +1,4 @@
-"""Run a command beside a CRI node, in namespaces that go when it ends.
+"""Run a command beside a CRI node, in namespaces that end with it.
 
 Usage: python -m tests.cri_node -- COMMAND [ARGUMENT…]
 """

@@ -1,4 +1,4 @@
-"""What the node is made of, fetched once into the repository's `.nox`: packages and a kernel."""
+"""The packages and the kernel that a node needs, downloaded once into the repository's `.nox`."""
 
 import platform
 import subprocess
@@ -26,7 +26,7 @@ KERNEL = "linux-image-cloud-amd64"
 
 @dataclass(frozen=True)
 class Cache:
-    """Directories of fetched packages, each of which is complete if it is there."""
+    """Directories of downloaded packages; one that exists is complete."""
 
     home: Path = HOME
 
@@ -51,7 +51,7 @@ class Cache:
         return next((self.home / "kernel" / "lib" / "modules").iterdir())
 
     def fill(self) -> None:
-        """Fetch and unpack what is not there; without network if everything is."""
+        """Download and unpack what is missing; needs no network if nothing is."""
         self.home.mkdir(parents=True, exist_ok=True)
         with debian.locked(self.home / "lock"):
             if not self.images.is_dir():

@@ -1,4 +1,4 @@
-"""Control groups, version 1 (also beside a version 2 without controllers) and version 2."""
+"""Control groups of version 1 and version 2; a version 2 without controllers counts as version 1."""
 
 import os
 from contextlib import suppress
@@ -15,7 +15,7 @@ _NO_LIMIT = 1 << 62
 
 @dataclass(frozen=True)
 class Limits:
-    """What the kernel holds a group to; None where it holds it to nothing."""
+    """The limits of a group; None where there is no limit."""
 
     memory_bytes: int | None
     cpu_millicores: int | None
@@ -27,7 +27,7 @@ def is_v2() -> bool:
 
 
 def directory(controller: str, path: str) -> Path:
-    """Return the directory that shows a group to a controller, such as memory or cpu."""
+    """Return the directory of a group for a controller, such as memory or cpu."""
     return (ROOT if is_v2() else ROOT / controller) / path.lstrip("/")
 
 
@@ -53,7 +53,7 @@ def _millicores(quota: str, period: str) -> int:
 
 
 def create(path: str, memory: int | None, quota: int | None, period: int | None) -> list[Path]:
-    """Make a group with limits: memory in bytes, CPU as microseconds in each period of some.
+    """Create a group with limits: memory in bytes, CPU as a quota of microseconds per period.
 
     Returns its directories, one for each hierarchy.
     """
@@ -102,9 +102,9 @@ def _set_frozen(group: Path, *, frozen: bool) -> None:
 
 
 def remove(path: str) -> None:
-    """Remove a group and those below it from every hierarchy, as far as no process is in them.
+    """Remove a group and those below it from every hierarchy; those with processes stay.
 
-    Processes are thawed before, so that those that were killed can end.
+    Processes are thawed first, so that killed ones can end.
     """
     thaw(path)
     for hierarchy in [ROOT, *ROOT.iterdir()]:

@@ -1,4 +1,4 @@
-"""One daemon of the node: started in the background, known by a file with its process id."""
+"""A background daemon of the node, identified by a pid file."""
 
 import os
 import select
@@ -13,14 +13,14 @@ from tools import debian
 # Seconds to wait for a condition.
 DEADLINE = 30.0
 
-# How often a condition is asked for that nothing announces, in seconds.
+# Seconds between two checks of a condition that can only be polled.
 _PERIOD = 0.01
 
 _DEFAULT_SIGNALS = [signal.SIGINT, signal.SIGPIPE, signal.SIGQUIT, signal.SIGTERM]
 
 
 class NodeError(Exception):
-    """The node cannot do what it was asked for."""
+    """The node failed to do what was requested."""
 
 
 def await_condition(what: str, condition: Callable[[], bool], deadline: float = DEADLINE) -> None:
@@ -33,7 +33,7 @@ def await_condition(what: str, condition: Callable[[], bool], deadline: float = 
 
 
 class Daemon:
-    """A program that any process of the world may start, signal and end."""
+    """A daemon that any process inside the node may start, signal and end."""
 
     def __init__(self, *command: str, pid_file: Path, log: Path) -> None:
         self.command, self.log = command, log
@@ -83,7 +83,7 @@ class Daemon:
         os.kill(self.pid, number)
 
     def pause(self) -> None:
-        """Stop it where it is, and wait until the last of its threads has stopped."""
+        """Send it SIGSTOP, and wait until all of its threads have stopped."""
         self.send(signal.SIGSTOP)
         tasks = Path(f"/proc/{self.pid}/task")
         await_condition(
@@ -96,7 +96,7 @@ class Daemon:
         self.send(signal.SIGCONT)
 
     def end(self, number: signal.Signals) -> None:
-        """Send a signal and wait until the process is gone; NodeError if it does not go."""
+        """Send a signal and wait until the process has ended; NodeError if it does not end."""
         if self.runs:
             self.send(number)
             if not self._ended(DEADLINE):

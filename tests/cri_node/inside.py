@@ -1,4 +1,4 @@
-"""The first two processes of a sealed world (see world.py); not for use by hand.
+"""The first two processes inside the namespaces (see world.py); not for use by hand.
 
 Usage: python -m tests.cri_node.inside CACHE COMMAND [ARGUMENT…]
 """
@@ -35,7 +35,7 @@ def main() -> None:
 
 
 def work(cache: Cache, command: list[str]) -> NoReturn:
-    """Start the node and become the command, which so can wait for the daemons as its children."""
+    """Start the node, then become the command, so that the daemons are the command's children."""
     for hidden in world.HIDDEN:
         _run("mount", "-t", "tmpfs", "-o", "mode=755", "tmpfs", str(hidden))
     _run("ip", "link", "set", "lo", "up")

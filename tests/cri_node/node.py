@@ -1,4 +1,4 @@
-"""A running node, for those who work with it from inside its world."""
+"""A running node, as processes inside its namespaces use it."""
 
 import os
 import shutil

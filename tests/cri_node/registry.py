@@ -7,7 +7,7 @@ from tests.cri_node.layers import MANIFEST, Image
 
 
 def push(registry: str, name: str, image: Image) -> None:
-    """Push an image to the registry at HOST:PORT as REPOSITORY:TAG; blobs that are there stay."""
+    """Push an image to the registry at HOST:PORT as REPOSITORY:TAG; skip blobs that it has."""
     repository, _, tag = name.rpartition(":")
     base = f"http://{registry}/v2/{repository}"
     with BlockingClient() as client:

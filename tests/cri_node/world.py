@@ -5,9 +5,10 @@
         inside.py                 pid 1: reaps orphans
           inside.py               starts the node, then becomes the command
 
-When the first process of a process namespace ends, the kernel kills all others. So every shim and
-container ends with the outermost process, even after SIGKILL. Only the world's directory with its logs
-and its empty control groups remain. The next world removes those of worlds whose lock is free.
+A "world" is the set of namespaces of one such command. When the first process of a process
+namespace ends, the kernel kills all others. So every shim and container ends with the outermost
+process, even after SIGKILL. Only the world's directory with its logs, and its empty control groups,
+remain. The next world removes those of every world whose lock is free.
 """
 
 import fcntl
@@ -28,7 +29,7 @@ from tests.cri_node.cache import Cache
 from tests.cri_node.node import ENVIRONMENT, ROOT
 from tools import debian
 
-# Nodes write to these independently of their configuration, so the real ones are hidden.
+# Nodes write to these directories whatever their configuration, so the host's are hidden by a tmpfs.
 HIDDEN = (ROOT, Path("/var/lib/cni"))
 
 PREFIX = "kakuri-node-"

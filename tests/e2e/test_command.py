@@ -143,7 +143,7 @@ async def test_session_from_start_to_removal(output, cri):
     _, table, _ = await output("ps")
     assert re.search(r"^web +running +web:1 .* node1 ", table, re.MULTILINE)
     assert (await output("logs", "web"))[1] == "hello\n"
-    assert "desired: stopped" not in (await output("events"))[1]
+    assert "stop requested" not in (await output("events"))[1]
     code, out, _ = await output("stop", "web")
     assert (code, out) == (0, "web  stopped: exit code 143 (Stopped)\n")
     assert (await output("start", "web"))[1] == "web  started\n"

@@ -1,4 +1,4 @@
-"""What other clients of the runtime do, how zones end, what they write, and how large they are."""
+"""Objects that other clients of the runtime delete, ends of zones, their output, and large zones."""
 
 import base64
 import json
@@ -16,7 +16,7 @@ def ask_agent(system, **message):
         return json.loads(connection.makefile().readline())
 
 
-def delete_behind_our_back(system, workload_id):
+def delete_with_ctr(system, workload_id):
     """Delete a container as an operator with `ctr` does: the CRI continues to list it."""
     container = system.container(workload_id)["ID"]
     system.ctr("tasks", "kill", "-s", "SIGKILL", container)
@@ -28,7 +28,7 @@ def delete_behind_our_back(system, workload_id):
 def test_delete_of_a_container_that_another_client_deleted_frees_its_id(system):
     system.run("taken", *IDLE)
     system.await_state("taken", "running")
-    first = delete_behind_our_back(system, "taken")
+    first = delete_with_ctr(system, "taken")
     system.remove("taken")
     system.run("taken", *IDLE)
     system.await_state("taken", "running")

@@ -25,7 +25,7 @@ HEARTBEAT = {"index": 3, "type": "heartbeat"}
 LINES = [
     f"{AT.format(1)}   1   web   running",
     f"{AT.format(2)}   2   api   failed ImagePullFailed attempt 1: not \\x1b found",
-    f"{AT.format(3)}   3   web   desired: removed",
+    f"{AT.format(3)}   3   web   removal requested",
 ]
 
 
@@ -125,9 +125,9 @@ def test_events_of_a_server_that_sends_another_type_are_an_error(
 @pytest.mark.parametrize(
     ("event", "text"),
     [
-        ({"type": "desired", "id": "web", "state": "failed", "reason": "Error"}, "web   desired: running"),
+        ({"type": "desired", "id": "web", "state": "failed", "reason": "Error"}, "web   start requested"),
         ({"type": "desired", "id": "web", "state": "running", "desired": "stopped"},
-         "web   desired: stopped"),
+         "web   stop requested"),
         ({"type": "node", "version": "0.1.0"}, "-   node started, version 0.1.0"),
         ({"type": "runtime", "available": False, "message": "refused"},
          "-   runtime unavailable: refused"),

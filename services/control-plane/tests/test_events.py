@@ -882,8 +882,8 @@ async def test_long_poll_ends_with_its_time_and_with_the_hub(hub, journal):
         asked.append(len(asked))
         return asked[-1]
 
-    assert await hub.until("a", 0.0, ask, lambda _reply: False) == 0
-    waiting = asyncio.create_task(hub.until("a", 60, ask, lambda _reply: False))
+    assert await hub.await_reply("a", 0.0, ask, lambda _reply: False) == 0
+    waiting = asyncio.create_task(hub.await_reply("a", 60, ask, lambda _reply: False))
     await until(lambda: len(asked) == 2)
     await hub.close()
     assert await waiting == 2

@@ -364,7 +364,7 @@ async def test_removal_is_not_complete_while_the_agent_does_not_answer(error):
             raise error
 
     class Hub:
-        async def until(self, _workload_id, _seconds, ask, _is_answer):
+        async def await_reply(self, _workload_id, _seconds, ask, _is_answer):
             return await ask()
 
     lifecycle = Lifecycle(Away(), Hub())

@@ -217,7 +217,7 @@ class API:
 
     @property
     def name(self) -> str:
-        """The server, for messages."""
+        """The name of the server in messages."""
         return self.target.context.host.removeprefix("http://")
 
     def now(self) -> float:

@@ -29,6 +29,7 @@ _INDEX = "[0-9]{1,16}"
 _COMPACTED = "compacted"
 _CONTENT_TYPE = "application/x-ndjson"
 _MARKS = ("heartbeat", "synced", "gap")
+_REQUESTS = {None: "start", "stopped": "stop", "restarted": "restart", "removed": "removal"}
 
 Event = dict[str, Any]
 
@@ -256,7 +257,7 @@ def _line_of(invocation: Invocation, event: Event) -> str:
     state = str(event.get("state", ""))
     if event["type"] == "desired":
         desired = event.get("desired")
-        text = f"desired: {printable(str(desired)) if desired else 'running'}"
+        text = f"{_REQUESTS.get(desired) or printable(str(desired))} requested"
         return f"{at}   {event.get('index', '')}   {event.get('id', '-')}   {text}"
     parts = [
         invocation.styled(state, STATE_COLORS.get(state)),

@@ -27,7 +27,7 @@ from kakuri_control_plane._version import __version__
 log = structlog.get_logger()
 
 MIN_TIMEOUT, MAX_TIMEOUT = 0.1, 300.0
-"""Seconds. A healthy agent may need the shortest time; clients do not wait for the longest."""
+"""Limits in seconds: a healthy agent may need the minimum, and no client waits for the maximum."""
 
 HOST_NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,251}[A-Za-z0-9_])?")
 """A host name of a Host field (RFC 9110 section 7.2), without a port."""

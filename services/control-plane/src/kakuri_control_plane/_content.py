@@ -72,7 +72,7 @@ def read_options(request: Request, options_type: type[T]) -> T:
 
 
 def refuse_content(request: Request, hint: str) -> None:
-    """Refuse the content of a request that takes none, instead of ignoring it.
+    """Refuse content in a request that has no options, instead of ignoring it.
 
     Raises:
         kakuri_json.ValidationError: The request has content.

@@ -96,7 +96,7 @@ class Gap:
 
 
 class Follower:
-    """A claim to one of the hub's streams, which ends when nothing refers to it."""
+    """A slot for one stream of the hub, which is free again once nothing refers to this object."""
 
     __slots__ = ("__weakref__",)
 
@@ -199,7 +199,7 @@ class EventHub:
                 return
             number += 1
 
-    async def until(
+    async def await_reply(
         self,
         workload_id: str,
         seconds: float,

@@ -89,7 +89,7 @@ class EventStreams:
         if after is None:
             after = (await ask()).version or 0
         known = after
-        return await self._hub.until(
+        return await self._hub.await_reply(
             workload_id, seconds, ask, lambda status: (status.version or 0) > known
         )
 

@@ -92,7 +92,7 @@ def expected_versions(request: Request) -> frozenset[int] | None:
 
 
 def is_unchanged(request: Request, version: int) -> bool:
-    """Return whether If-None-Match has a version, so that the client need not be sent it again."""
+    """Return whether If-None-Match has a version, which the client then need not get again."""
     return has_tag(request, entity_tag(version))
 
 
@@ -144,9 +144,9 @@ def id_of_key(key: str, image: str) -> str:
 
 
 def quality(request: Request, media_type: str) -> float:
-    """Return how much a client wants a media type, from 0 to 1 (RFC 9110 section 12.5.1).
+    """Return a client's preference for a media type, from 0 to 1 (RFC 9110 section 12.5.1).
 
-    That is the weight of the most specific range of Accept that includes it.
+    It is the weight of the most specific range of Accept that includes the type.
     """
     accept = ",".join(request.headers.get_all("accept")).lower()
     ranges: dict[str, float] = {}

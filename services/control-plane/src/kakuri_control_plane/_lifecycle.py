@@ -103,7 +103,7 @@ class Lifecycle:
             return await self._is_removed(workload_id)
 
         try:
-            return await self._hub.until(workload_id, seconds, ask, bool)
+            return await self._hub.await_reply(workload_id, seconds, ask, bool)
         except RPCError:
             return False  # an error would look as if the removal had been refused
 

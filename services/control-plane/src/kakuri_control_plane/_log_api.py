@@ -16,7 +16,7 @@ _log = structlog.get_logger()
 
 LOG_TYPE = "text/plain; charset=utf-8"
 LOG_HEADERS = {"X-Content-Type-Options": "nosniff"}
-"""A workload writes any bytes: a browser must show them as text and never run them."""
+"""A workload may write any bytes, so a browser must show them as text and never run them."""
 
 GAP_TRAILER = Headers({"Kakuri-Log-Gap": "true"})
 """The trailer of a response that lacks a part of the log, removed before it could be read."""

@@ -31,8 +31,8 @@ MAX_SCRAPES = 4
 """Scrapes at a time: Prometheus, a second one, and a person. Each may have a page in memory."""
 
 READING_SECONDS = 30.0
-"""Seconds after which a client that has not read all of a scrape is cut off: otherwise MAX_SCRAPES
-clients that read a byte now and then would lock out all others."""
+"""Seconds within which a client has to read a whole scrape. Without this limit, MAX_SCRAPES clients
+that read a byte now and then would lock out all others."""
 
 MAX_PAGES = 500
 """Pages of one scrape: ten times what the largest node has."""

@@ -8,7 +8,7 @@ from kakuri_control_plane._headers import has_tag
 
 
 class DocumentHandler:
-    """Makes the document of a router's routes at the first request for it, and keeps it."""
+    """Generates the document of a router's routes at the first request, and caches it."""
 
     def __init__(self, router: APIRouter) -> None:
         """Create the handler of a router, to which all routes are added before the first request.

@@ -1,4 +1,4 @@
-"""Logs once that the agent is lost, and once that it answers again."""
+"""Logs the loss of the agent and its return, once each."""
 
 import structlog
 from kakuri_rpc import AgentError, AgentTimeout, AgentUnreachable, UnexpectedReply

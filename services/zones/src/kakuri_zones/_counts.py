@@ -1,4 +1,4 @@
-"""What a node counts while it runs zones: calls to the runtime, and pulls of images."""
+"""The counters of a node: calls to the runtime, and pulls of images."""
 
 import time
 from collections.abc import Callable, Iterator

@@ -1,4 +1,4 @@
-"""Providing an image on the node according to its pull policy, with the parts a container needs.
+"""Providing images on the node according to their pull policies.
 
 Starts share pulls, but a tag may have moved since a pull began. So a start that has to check for a
 newer image joins only a pull that is still queued; it begins when the current one has ended. A

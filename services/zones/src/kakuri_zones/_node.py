@@ -1,4 +1,4 @@
-"""The zones of one node: what a process calls to start, stop, watch and read them."""
+"""The zones of one node, with the operations to start, stop, watch and read them."""
 
 import asyncio
 import re

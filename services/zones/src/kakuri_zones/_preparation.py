@@ -1,4 +1,4 @@
-"""What a start provides before it creates anything: image, log, cgroup, configuration."""
+"""The preparation of a start, before it creates anything: image, log, cgroup, configuration."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable

@@ -39,7 +39,7 @@ def quick_settings(**fields: Any) -> Settings:
 
 
 class ZoneWaiter(ABC):
-    """Waits until a zone is as a test expects it: it is listed after each event."""
+    """Waits until a zone meets a condition, which is checked after each event."""
 
     @abstractmethod
     async def zone(self, zone: str = "z") -> ZoneStatus | None:

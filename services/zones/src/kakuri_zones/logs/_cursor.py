@@ -55,11 +55,11 @@ class Cursor:
 
 @dataclass(frozen=True, slots=True)
 class TailSearch:
-    """How far the search for the last lines has got, backwards from the end of a log.
+    """The progress of a search for the last lines, backwards from the end of a log.
 
     Attributes:
-        missing: How many ends of lines are still to be found, with the one before the first line.
-        before: Where the search goes on, backwards.
+        missing: Number of line ends still to be found, including the one before the first line.
+        before: The position before which the search continues.
         has_match: Whether a selected record was found.
     """
 
@@ -78,7 +78,7 @@ class TailSearch:
 
 @dataclass(frozen=True, slots=True)
 class RecordCursor:
-    """Where a reader of records is.
+    """The position of a reader of records.
 
     Attributes:
         at: The position, or how far the search for the last lines has got.
