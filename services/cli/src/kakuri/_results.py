@@ -58,34 +58,36 @@ def act_on_each(
     unreached: list[str] = []
     is_reported = False
     results = _Batch(api, act, _LOST if then is None else None)
-    for workload_id, result in chain(results(ids), results(list(then or ()))):
-        if isinstance(result, CommandError):
-            if is_alone:
-                raise result
-            code = code or result.exit_code
-            if result.code != _UNSENT:
-                invocation.error(result.message, result.code, result.document, workload_id)
+    try:
+        for workload_id, result in chain(results(ids), results(list(then or ()))):
+            if isinstance(result, CommandError):
+                if is_alone:
+                    raise result
+                code = code or result.exit_code
+                if result.code != _UNSENT:
+                    invocation.error(result.message, result.code, result.document, workload_id)
+                    continue
+                if not is_reported:
+                    invocation.error(result.message, result.code)
+                is_reported = True
+            if not isinstance(result, tuple):
+                unreached.append(workload_id)
                 continue
-            if not is_reported:
-                invocation.error(result.message, result.code)
-            is_reported = True
-        if not isinstance(result, tuple):
-            unreached.append(workload_id)
-            continue
-        body, document, text = result
-        if invocation.is_name:
-            invocation.out(workload_id)
-        elif invocation.format == "jsonl":
-            invocation.out_value(document)
-        elif invocation.format == "json":
-            documents.append((body, document))
-        else:
-            invocation.out(f"{workload_id}  {text}")
-    if invocation.format == "json":
-        if is_alone:
-            invocation.out_document(documents[0][0])
-        else:
-            invocation.out_value([document for _, document in documents])
+            body, document, text = result
+            if invocation.is_name:
+                invocation.out(workload_id)
+            elif invocation.format == "jsonl":
+                invocation.out_value(document)
+            elif invocation.format == "json":
+                documents.append((body, document))
+            else:
+                invocation.out(f"{workload_id}  {text}")
+    finally:  # also after Ctrl-C: what was done is printed
+        if invocation.format == "json":
+            if not is_alone:
+                invocation.out_value([document for _, document in documents])
+            elif documents:
+                invocation.out_document(documents[0][0])
     if unreached:
         count = "1 workload was" if len(unreached) == 1 else f"{len(unreached)} workloads were"
         invocation.error(f"{count} not reached: {joined_ids(unreached)}", "not_reached")
