@@ -202,6 +202,16 @@ def test_watched_list_on_a_terminal_is_printed_in_place(kakuri, some, environmen
     assert "\x1b[H" not in kakuri("ps", "-w", width=100).out
 
 
+def test_watched_list_is_cut_to_the_lines_of_the_terminal(kakuri, api, environment):
+    environment.setattr("kakuri._events.updates", lambda *_: iter([None]))
+    for number in range(120):
+        api.add(f"w{number:03d}")
+    lines = kakuri("ps", "-w", width=100).out.splitlines()
+    assert len(lines) == 39  # of 40: the cursor is on the last one
+    assert (lines[-2].split()[0], lines[-1]) == ("w036", "and 83 more")
+    assert len(kakuri("ps", "-w").out.splitlines()) == 121
+
+
 def test_ps_wide_of_a_workload_without_its_specification_is_empty(kakuri, api):
     api.add("web", image_digest="sha256:0")
     del api.workloads["web"]["spec"]["memory_mb"], api.workloads["web"]["spec"]["cpu_millicores"]

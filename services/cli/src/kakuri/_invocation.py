@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from kakuri._client import API
     from kakuri._contexts import Target
 
-_DEFAULT_WIDTH = 80
+_DEFAULT_WIDTH, _DEFAULT_HEIGHT = 80, 24
 
 
 class Invocation:
@@ -137,6 +137,14 @@ def width_of(stream: IO[Any]) -> int | None:
         return os.get_terminal_size(stream.fileno()).columns or _DEFAULT_WIDTH
     except OSError:
         return _DEFAULT_WIDTH
+
+
+def height_of(terminal: IO[Any]) -> int:
+    """Return the lines of a terminal."""
+    try:
+        return os.get_terminal_size(terminal.fileno()).lines or _DEFAULT_HEIGHT
+    except OSError:
+        return _DEFAULT_HEIGHT
 
 
 def _is_terminal(stream: IO[Any]) -> bool:

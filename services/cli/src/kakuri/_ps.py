@@ -10,7 +10,7 @@ import click
 from kakuri._complete import complete_ids
 from kakuri._documents import ENDED, Document, reason_text, spec_of
 from kakuri._group import Verb
-from kakuri._invocation import Invocation
+from kakuri._invocation import Invocation, height_of
 from kakuri._tables import Column, print_table
 from kakuri._text import age, cores, printable, seconds_of, size
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 STATES = ("pending", "running", "succeeded", "failed")
 _PAGE = "100"
+_OTHER_LINES = 3  # of a terminal: the headings, how many more there are, and the cursor's
 _RANKS = {"failed": 0, "pending": 1, "running": 2, "succeeded": 3}
 
 _SORTS: dict[str, Callable[[Document], Any]] = {
@@ -168,7 +169,10 @@ def _watch(
     is_shown: Callable[[Document], bool],
     sort: str,
 ) -> None:
-    """Print the list again after each change; on a terminal, in place of the previous one."""
+    """Print the list again after each change; on a terminal, in place of the previous one.
+
+    There, only as many workloads as fit are shown: others would scroll the list away.
+    """
     from kakuri._events import updates  # noqa: PLC0415 (only here)
     from kakuri._exits import Unreachable  # noqa: PLC0415
     from kakuri._outage import OutageTracker  # noqa: PLC0415
@@ -184,7 +188,12 @@ def _watch(
                 outages.attempt_failed(error)
         outages.response_completed()
         shown = sorted(filter(is_shown, workloads), key=_SORTS[sort])
+        others = 0
         if invocation.is_live(sys.stdout) and not invocation.is_json:
             sys.stdout.write("\x1b[H\x1b[J")
-        _print(invocation, shown, node)
+            room = max(1, height_of(sys.stdout) - _OTHER_LINES)
+            others = max(0, len(shown) - room)
+        _print(invocation, shown[: len(shown) - others], node)
+        if others:
+            invocation.out(f"and {others} more")
         sys.stdout.flush()
