@@ -5,9 +5,9 @@ import pytest
 from kakuri_zones._tasks import (
     TURN_ITEMS,
     cancel_all,
-    consume_exception,
     gather_bounded,
     in_turns,
+    retrieve_exception,
 )
 
 
@@ -18,7 +18,7 @@ async def fail():
 async def test_consumed_exception_is_not_logged_by_the_loop():
     contexts = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: contexts.append(context))
-    for callbacks in ([consume_exception], []):
+    for callbacks in ([retrieve_exception], []):
         task = asyncio.create_task(fail())
         for each in callbacks:
             task.add_done_callback(each)
@@ -27,11 +27,11 @@ async def test_consumed_exception_is_not_logged_by_the_loop():
     assert len(contexts) == 1
 
 
-async def test_consume_exception_accepts_a_cancelled_task():
+async def test_retrieve_exception_accepts_a_cancelled_task():
     task = asyncio.create_task(asyncio.sleep(60))
     task.cancel()
     await asyncio.wait({task})
-    consume_exception(task)
+    retrieve_exception(task)
 
 
 async def test_cancel_all_waits_until_every_task_has_ended():

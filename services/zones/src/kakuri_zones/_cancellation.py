@@ -9,7 +9,7 @@ from collections.abc import Coroutine
 from typing import Any, TypeVar
 
 from kakuri_zones._errors import StartCancelled
-from kakuri_zones._tasks import consume_exception
+from kakuri_zones._tasks import retrieve_exception
 
 T = TypeVar("T")
 
@@ -56,7 +56,7 @@ class Cancellation:
                 task.cancel()
                 await asyncio.wait({task})
         if self._cancelled.is_set():
-            consume_exception(task)  # the caller lists what exists
+            retrieve_exception(task)  # the caller lists what exists
             raise StartCancelled(self._message)
         try:
             return task.result()

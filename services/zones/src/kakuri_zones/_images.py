@@ -24,7 +24,7 @@ from kakuri_zones._observed import START_ERROR
 from kakuri_zones._progress import received
 from kakuri_zones._pulling import Puller, Report
 from kakuri_zones._settings import DEFAULT_PULL_LIMITS, PullLimits
-from kakuri_zones._tasks import cancel_all, consume_exception
+from kakuri_zones._tasks import cancel_all, retrieve_exception
 
 log = structlog.get_logger()
 
@@ -229,7 +229,7 @@ class Images:
 
         def ended(task: asyncio.Task[str]) -> None:
             pull.task = None
-            consume_exception(task)
+            retrieve_exception(task)
 
         pull.task.add_done_callback(ended)
         return pull

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from kakuri_zones._health import Health
-from kakuri_zones._tasks import cancel_all, consume_exception
+from kakuri_zones._tasks import cancel_all, retrieve_exception
 
 PROMPT_SECONDS = 0.1
 """Seconds that a probe waits for the runtime if there is a recent answer: load balancers and people
@@ -38,7 +38,7 @@ class Probe:
         loop = asyncio.get_running_loop()
         if self._checking is None:
             self._checking = loop.create_task(self._record())
-            self._checking.add_done_callback(consume_exception)
+            self._checking.add_done_callback(retrieve_exception)
         checking, last = self._checking, self._last
         if last is None or loop.time() - self._answered_at > RECENT_SECONDS:
             return await asyncio.shield(checking)

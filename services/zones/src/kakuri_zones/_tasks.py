@@ -18,7 +18,7 @@ async def in_turns(items: Iterable[T]) -> AsyncIterator[T]:
             await asyncio.sleep(0)
 
 
-def consume_exception(task: asyncio.Task[Any]) -> None:
+def retrieve_exception(task: asyncio.Task[Any]) -> None:
     """Mark the exception of a task that has ended as retrieved.
 
     asyncio logs the exception of a task that nothing awaited. That is expected of a task whose

@@ -25,7 +25,7 @@ from kakuri_zones._removal import Objects, Remover, ignore_not_found
 from kakuri_zones._settings import ORPHAN_GRACE
 from kakuri_zones._start import Start, stopped_before_start
 from kakuri_zones._table import ZoneTable
-from kakuri_zones._tasks import cancel_all, consume_exception
+from kakuri_zones._tasks import cancel_all, retrieve_exception
 from kakuri_zones._waiting import WhileWaiting
 from kakuri_zones.logs._errors import LogError
 from kakuri_zones.logs._store import LogStore
@@ -114,7 +114,7 @@ class Zones:
             return task
         start = self._new_start(spec, self._handlers[spec.workload.runtime_class])
         task = asyncio.create_task(self._run_start(start))
-        task.add_done_callback(consume_exception)
+        task.add_done_callback(retrieve_exception)
         self._starts[spec.id] = (start, task)
         return task
 
@@ -180,7 +180,7 @@ class Zones:
             ends.discard(ended)
             if not ends and self._ends.get(zone_id) is ends:
                 del self._ends[zone_id]
-            consume_exception(ended)
+            retrieve_exception(ended)
 
         task.add_done_callback(forget)
         return asyncio.shield(task)

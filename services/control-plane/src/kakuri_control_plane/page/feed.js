@@ -53,11 +53,11 @@ async function lead(signal) {
 			begin(!index);
 			attempts = 0;
 			setHealth("live");
-			await readLines(response, take, SILENCE);
+			await readLines(response, accept, SILENCE);
 			link.fault = "the stream of events ended";
 		} catch (error) {
 			if (error.status === 410 && store.index) { // the next events are not kept
-				take([{ type: "gap" }]);
+				accept([{ type: "gap" }]);
 				continue;
 			}
 			link.fault = reasonOf(error);
@@ -70,7 +70,7 @@ async function lead(signal) {
 	activeVisits -= 1;
 }
 
-function take(lines) {
+function accept(lines) {
 	const before = store.index;
 	const has = (type) => lines.some((line) => line.type === type);
 	const canBeShared = apply(lines);
