@@ -20,13 +20,9 @@ def clean_environment(**more: str) -> dict[str, str]:
     """Return the environment that a service manager gives a daemon: PATH, HOME and `more`.
 
     A developer's own variables change what is tested: PYTHONUNBUFFERED, for one, hides what a
-    daemon still has to write when it exits. Coverage measures through variables of its own.
+    daemon still has to write when it exits. Those of a coverage measurement make it half as fast.
     """
-    kept = {
-        name: value
-        for name, value in os.environ.items()
-        if name in ("PATH", "HOME") or name.startswith("COVERAGE_")
-    }
+    kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
     return kept | more
 
 

@@ -10,8 +10,14 @@ from . import crash_harness
 from .crash_harness import World
 from .crash_history import Violation
 
-SEEDS = range(300, 700)
-"""Seeds of the scenarios that may run before the fault is found."""
+FIRST_SEED = 322
+"""Seed of the first scenario: one of the few that find what TalkativeAgent does."""
+
+FIRST_CRI_SEED = 304
+"""Seed of the first scenario with a container runtime: it finds partially created zones."""
+
+MAX_SCENARIOS = 400
+"""Scenarios that may run before the fault is found."""
 
 
 class HastyWriter(StoreWriter):
@@ -114,8 +120,8 @@ def publish_at_once(self, event, *, is_new=False, append=EventJournal.append):
     self.stored((event,))
 
 
-def run_scenarios(directory, runtime="sidecar"):
-    for seed in SEEDS:
+def run_scenarios(directory, first=FIRST_SEED, runtime="sidecar"):
+    for seed in range(first, first + MAX_SCENARIOS):
         (directory / str(seed)).mkdir()
         # Busy clients and frequent faults of the disk find faults sooner.
         World(directory / str(seed), seed, pace=0.1, healthy_seconds=3.0, runtime=runtime).run()
@@ -128,7 +134,7 @@ def leave_partially_created(self, zones):
 def test_harness_finds_partially_created_zones_that_are_not_removed(monkeypatch, crash_directory):
     monkeypatch.setattr("kakuri_zones._zones.Zones.reconcile", leave_partially_created)
     with pytest.raises(Violation, match="does not converge"):
-        run_scenarios(crash_directory, runtime="cri")
+        run_scenarios(crash_directory, FIRST_CRI_SEED, runtime="cri")
 
 
 @pytest.mark.parametrize(
