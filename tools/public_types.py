@@ -11,6 +11,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from tools.members import MEMBERS
@@ -25,20 +26,19 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as directory:
         files = [path.name for path in write_usage(Path(directory))]
         strict = ["--strict", "--config-file=", "--no-incremental", "--no-error-summary"]
-        passed = [
-            _passes("mypy", directory, *strict, *files),
-            _passes("pyright", directory, *files),
-            *(
-                _passes("pyright", directory, "--ignoreexternal", "--verifytypes", name)
-                for name in libraries
-            ),
+        checks = [
+            ("mypy", *strict, *files),
+            ("pyright", *files),
+            *(("pyright", "--ignoreexternal", "--verifytypes", name) for name in libraries),
         ]
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            passed = list(pool.map(lambda check: _passes(directory, *check), checks))
     if all(passed):
         print(f"mypy and pyright accept {len(files)} files and {len(libraries)} libraries")
     return 0 if all(passed) else 1
 
 
-def _passes(checker: str, directory: str, *arguments: str) -> bool:
+def _passes(directory: str, checker: str, *arguments: str) -> bool:
     # pyright looks for packages in the environment of the first Python on PATH.
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
     ended = subprocess.run(

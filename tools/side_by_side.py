@@ -7,6 +7,9 @@ import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 
+AT_ONCE = len(os.sched_getaffinity(0)) + 1
+"""Commands that run at a time by default: one more than cores, because tests also wait."""
+
 MAX_SECONDS = 30 * 60.0
 """Seconds after which a command is ended: three times the slowest one's on two busy cores."""
 
@@ -20,17 +23,17 @@ class Running:
     def __init__(
         self,
         commands: Mapping[str, Sequence[str]],
-        at_once: int | None = None,
+        at_once: int = AT_ONCE,
         max_seconds: float = MAX_SECONDS,
     ) -> None:
         """Start commands.
 
         Args:
             commands: The commands by name; the first ones begin at once.
-            at_once: How many run at a time; by default, as many as there are cores.
+            at_once: How many run at a time.
             max_seconds: Seconds after which a command is ended and counts as failed.
         """
-        pool = ThreadPoolExecutor(at_once or len(os.sched_getaffinity(0)))
+        pool = ThreadPoolExecutor(at_once)
         self._names: dict[Future[tuple[int | None, str, str]], str] = {
             pool.submit(_run, command, max_seconds): name for name, command in commands.items()
         }
@@ -52,7 +55,7 @@ class Running:
         return failed
 
 
-def run(commands: Mapping[str, Sequence[str]], at_once: int | None = None) -> list[str]:
+def run(commands: Mapping[str, Sequence[str]], at_once: int = AT_ONCE) -> list[str]:
     """Run commands, print what each has written, and return the names of those that failed."""
     return Running(commands, at_once).wait()
 

@@ -37,6 +37,9 @@ from .processes import clean_environment
 
 WAIT_SECONDS = 120
 
+POLL_SECONDS = 0.002
+"""Pause between two requests to an agent that starts, so that they do not take its core."""
+
 UNSHARE = ["unshare", "--mount"]
 if os.geteuid() != 0:
     UNSHARE += ["--user", "--map-root-user"]
@@ -130,6 +133,7 @@ class AgentProcess:
                 if not self.is_alive:
                     assert self.die_at is not None, "the agent has ended"
                     return
+                await asyncio.sleep(POLL_SECONDS)
 
     async def call(self, request):
         """Return the answer to a request over its own connection; None if there is none."""

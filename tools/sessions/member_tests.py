@@ -22,7 +22,7 @@ FEWER_KILLS = ("KAKURI_CRASHES=250", "KAKURI_KILLS=50")
 def tests(session: nox.Session, member: str) -> None:
     """Run one member's tests on every Python that was found, or on those named after `--`.
 
-    As many Pythons at once as there are cores. The first has the long runs of the tests that kill
+    One more Python at once than there are cores. The first has the long runs of the tests that kill
     what they test; MEASURED measures coverage. These two begin first, because they take longest.
     """
     this = BY_NAME[member]

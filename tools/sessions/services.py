@@ -14,7 +14,7 @@ WITH_SESSIONS = ("etcd", "interop", "observability", "openapi", "page", "zones")
 """The directories of tests/ that sessions of their own run."""
 
 PAGE_PARTS = 4
-"""Parts that run at the same time: more than cores, so that no core is idle at the end."""
+"""Parts of the page's tests: more than cores, so that no core is idle at the end."""
 
 
 @nox.session(python=PYTHON, reuse_venv=False)
@@ -22,7 +22,7 @@ def e2e(session: nox.Session) -> None:
     """Run the services as processes, from their wheels, under real curl and nc.
 
     Twice, side by side: on asyncio's own loop, and on uvloop, which the services use where it is
-    installed.
+    installed. The other tests that cross distributions run beside them.
     """
     system.require(session, "curl", "man", "nc", "nginx", "openssl")
     names = [member.name for member in MEMBERS]
@@ -33,15 +33,21 @@ def e2e(session: nox.Session) -> None:
     install_wheels(session, *names, python=other)
     pip = ["python", "-m", "pip", f"--python={other}"]
     session.run(*pip, "install", "-q", *tools_of("test", "coverage"), "uvloop")
-    elsewhere = [f"--ignore=tests/{directory}" for directory in WITH_SESSIONS]
     pytest = ["-m", "pytest", "-p", "no:cacheprovider"]
-    runs = {
-        "tests on asyncio": [
-            f"{session.bin}/python", *pytest, "tests", *elsewhere, *session.posargs
-        ],
-        "tests on uvloop": [f"{other}/bin/python", *pytest, "tests/e2e", *session.posargs],
-    }  # fmt: skip
-    if failed := side_by_side.run(runs, len(runs)):
+    on_asyncio, on_uvloop = [f"{session.bin}/python", *pytest], [f"{other}/bin/python", *pytest]
+    others = ["tests", *(f"--ignore=tests/{name}" for name in WITH_SESSIONS)]
+    if session.posargs:
+        runs = {
+            "tests on asyncio": [*on_asyncio, *others, *session.posargs],
+            "tests on uvloop": [*on_uvloop, "tests/e2e", *session.posargs],
+        }
+    else:
+        runs = {
+            "end-to-end tests on asyncio": [*on_asyncio, "tests/e2e"],
+            "end-to-end tests on uvloop": [*on_uvloop, "tests/e2e"],
+            "other tests": [*on_asyncio, *others, "--ignore=tests/e2e"],
+        }
+    if failed := side_by_side.run(runs):
         session.error(f"failed: {', '.join(failed)}")
 
 
