@@ -9,6 +9,7 @@ from kakuri_agent.runtimes._protocol import (
     RuntimeUnavailable,
     UnknownCursor,
 )
+from kakuri_agent.runtimes._zone_operations import Refused
 from kakuri_tcp import Endpoint
 from kakuri_workload import LogRequest
 from kakuri_zones import LogCursorError, Settings, UnknownLog, UnknownZone
@@ -54,6 +55,13 @@ async def test_error_of_a_log_is_translated(error, expected):
     with pytest.raises(expected) as caught:
         await NodeZones(Node(error), {}).read_log("a", LogRequest())
     assert str(error) in str(caught.value)
+
+
+async def test_unexpected_error_refuses_the_operation_and_is_logged():
+    with capture_logs() as lines, pytest.raises(Refused, match="unexpected error") as caught:
+        await NodeZones(Node(ZeroDivisionError("division by zero")), {}).stop("a", 1)
+    assert caught.value.code == "internal"
+    assert [(line["event"], line["exc_info"]) for line in lines] == [("operation failed", True)]
 
 
 async def test_unknown_zone_has_no_status_and_nothing_to_stop():

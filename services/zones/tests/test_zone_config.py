@@ -154,6 +154,9 @@ def test_empty_seccomp_profile_is_sent():
         ("nobody:50", None, 50, "nobody"),
         ("app:staff", None, None, "app:staff"),
         ("1000:staff", None, None, "1000:staff"),
+        ("99999999999999999999", None, None, "99999999999999999999"),
+        ("1000:" + "9" * 5000, None, None, "1000:" + "9" * 5000),
+        ("١٢", None, None, "١٢"),
     ],
 )
 def test_user_of_the_workload_or_else_of_the_image_is_sent(user, uid, gid, name):

@@ -321,10 +321,12 @@ def digest_of(reference: str, image: api.Image) -> str | None:
         return reference.partition("@")[2]
     name = reference.rpartition(":")[0]
     digests = dict(each.split("@", 1) for each in image.repo_digests if each.count("@") == 1)
-    for known, digest in digests.items():
-        if known == name or known.endswith(f"/{name}"):
-            return digest
-    return next(iter(digests.values()), None)
+    # A runtime may complete a short name with another registry than Docker does.
+    others = [known for known in digests if known.endswith(f"/{name}")]
+    for known in (name, f"docker.io/library/{name}", f"docker.io/{name}", *others, *digests):
+        if known in digests:
+            return digests[known]
+    return None
 
 
 def _always_pulls(reference: str, policy: PullPolicy | None) -> bool:

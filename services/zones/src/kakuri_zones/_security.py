@@ -9,6 +9,7 @@ supplementary groups that the image gives to root.
 """
 
 import posixpath
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from functools import cache
@@ -54,6 +55,8 @@ MASKED_PATHS = (
 READONLY_PATHS = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger")
 """Paths that configure the kernel."""
 
+_ID = re.compile("[0-9]{1,10}")
+
 
 def namespaces() -> api.NamespaceOption:
     """Return the namespaces: none of the host's, and processes see only their own container's."""
@@ -96,13 +99,14 @@ def container_security(user: str) -> api.LinuxContainerSecurityContext:
 def _as_user(
     context: api.LinuxContainerSecurityContext, user: str
 ) -> api.LinuxContainerSecurityContext:
+    # An image can name any user; a number too large for an id is sent as a name.
     name, _, group = user.partition(":")
-    if group and not group.isdecimal():
+    if group and not _ID.fullmatch(group):
         # CRI has no field for a group's name; containerd and CRI-O resolve both parts of this one.
         return replace(context, run_as_username=user)
     # User 0 has to be sent, too; a message other than None is encoded even if it is empty.
     context = replace(context, run_as_group=api.Int64Value(value=int(group)) if group else None)
-    if name.isdecimal():
+    if _ID.fullmatch(name):
         return replace(context, run_as_user=api.Int64Value(value=int(name)))
     return replace(context, run_as_username=name)
 

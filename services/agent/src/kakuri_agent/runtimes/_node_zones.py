@@ -5,6 +5,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, M
 from contextlib import asynccontextmanager, contextmanager, nullcontext
 from dataclasses import replace
 
+import structlog
 from kakuri_cri import CallUnanswered, CriError, GrpcChannel, Runtime
 from kakuri_workload import (
     ImageStatus,
@@ -40,6 +41,8 @@ from kakuri_agent.runtimes._protocol import (
     UnknownCursor,
 )
 from kakuri_agent.runtimes._zone_operations import MAX_STARTS, Refused
+
+log = structlog.get_logger()
 
 
 class NodeZones:
@@ -165,3 +168,6 @@ def _translated() -> Iterator[None]:
         raise RuntimeUnavailable(str(error)) from error
     except (CriError, ZoneError) as error:
         raise Refused(str(error), error_code(error)) from error
+    except Exception as error:  # as a sidecar responds, so that no workload waits forever
+        log.exception("operation failed")
+        raise Refused("an unexpected error, which is in the log", "internal") from error
