@@ -11,7 +11,6 @@ releases the interpreter's lock, and waits for a busy event loop to get it back.
 
 import os
 import sqlite3
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -23,6 +22,7 @@ from kakuri_registry._change import Change
 from kakuri_registry._database import free_pages, open_database
 from kakuri_registry._directory import check_files, companion, lock_store
 from kakuri_registry._errors import StoreFailed, StoreFull
+from kakuri_registry._inherited import Inheritable
 from kakuri_registry._loading import read_all
 from kakuri_registry._recovery import complete_recovery, recover, text_or_bytes
 from kakuri_registry._schema import refuse_foreign
@@ -61,10 +61,11 @@ STORE_FAILPOINTS = ("store.before-write", "store.before-commit", "store.after-co
 """The failpoints of a SQLiteStore, in every transaction."""
 
 
-class SQLiteStore:
+class SQLiteStore(Inheritable):
     """Stores workloads in a SQLite database that only this user can read.
 
-    A store may be closed by one thread while another one writes.
+    A store may be closed by one thread while another one writes. In a process that is forked while
+    it is open, it is closed, and remains open in the parent.
 
     Example:
         with closing(SQLiteStore("/var/lib/example/workloads.db")) as store:
@@ -103,11 +104,10 @@ class SQLiteStore:
             TypeError: An argument has the wrong type.
             ValueError: The reserve is negative.
         """
+        super().__init__()
         check_count(reserve, "reserve")
-        self._path, self._failpoint = Path(path), failpoint
+        self._path, self._failpoint = Path(path).absolute(), failpoint
         self._problems: list[StoreProblem] = []
-        self._connection: sqlite3.Connection | None = None
-        self._lock = -1
         self._store_id: str | None = None  # set once the store is loaded
         self._is_log_new = False  # it is empty, and the first transaction has to mark it
         self._reserve_bytes = reserve
@@ -116,7 +116,6 @@ class SQLiteStore:
         self._log_limit = LogLimit(self._path, pages, PAGE)
         self._accepted = AcceptedRegistrations()
         self._files = StoreFiles(self._path, self._log_limit.size)
-        self._mutex = threading.Lock()
         try:
             check_files(self._path)
             refuse_foreign(self._path)
