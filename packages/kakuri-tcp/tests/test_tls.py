@@ -97,6 +97,12 @@ def test_certificate_of_a_server_is_compared_with_its_address_without_zone():
     assert tls_for(Endpoint.tls("fe80::1%lo", 1), None)[1] == "fe80::1"
 
 
+def test_certificate_of_a_server_is_compared_with_an_absolute_name_without_its_dot():
+    assert tls_for(Endpoint.tls("example.com.", 1), None)[1] == "example.com"
+    named = ClientTLS(server_name="example.org.")
+    assert tls_for(Endpoint.tls("example.com", 1), named)[1] == "example.org"
+
+
 async def test_client_certificate_is_required_and_verified(files):
     server_tls = ServerTLS(certificate=files / "server.pem", client_ca=files / "ca.pem")
     known = ClientTLS(

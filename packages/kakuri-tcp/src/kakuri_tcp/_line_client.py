@@ -204,7 +204,11 @@ class LineClient:
         """Close the connection. Closing again has no effect.
 
         Requests in flight raise RequestLost, or ClientClosed if they were not sent yet.
+
+        Raises:
+            RuntimeError: The client has been used in another event loop.
         """
+        self._check_loop()
         self._is_closed = True
         if self._connecting is not None:
             self._connecting.cancel()
