@@ -125,12 +125,20 @@ def test_apply_creates_sixteen_workloads_at_a_time_and_prints_them_in_order(
     assert (result.code, result.out.splitlines()) == (0, [f"{each}  created" for each in ids])
 
 
-def test_apply_creates_workloads_after_all_others_were_replaced_and_removed(kakuri, shop, api):
-    kakuri("apply", "--yes", "--prune")
-    bodies = [json.loads(one.body) for one in api.received if one.method == "POST"]
-    removed = [one.path for one in api.received if one.method == "DELETE"]
-    assert [body["id"] for body in bodies[-2:]] == ["web", "cache"]
-    assert sorted(removed) == ["/workloads/old", "/workloads/web"]
+def test_apply_replaces_workloads_before_it_creates_others_and_prunes_last(kakuri, shop, api):
+    result = kakuri("apply", "--yes", "--prune")
+    assert result.out == "web  replaced\ncache  created\napi  same\nold  removed\n"
+    changes = [
+        one.path if one.method == "DELETE" else json.loads(one.body)["id"]
+        for one in api.received
+        if one.method != "GET" and "dry_run" not in one.query
+    ]
+    assert changes == ["/workloads/web", "web", "cache", "/workloads/old"]
+
+
+def test_apply_that_fails_prunes_nothing(kakuri, full, api):
+    assert kakuri("apply", "--yes", "--prune").code == 5
+    assert "old" in api.workloads
 
 
 def test_apply_of_a_replacement_that_never_fits_removes_nothing(kakuri, shop, api):

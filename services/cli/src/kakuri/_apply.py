@@ -85,9 +85,13 @@ def apply(
         def act(api: "API", workload_id: str) -> Result:
             return _carry_out(invocation, api, by_id[workload_id], grace)
 
-        # Those that exist come first: a new one must not get the room of one that is replaced.
-        others = [change.id for change in changes if change.kind not in _ENDING]
-        code = act_on_each(invocation, api, ended, act, then=others)
+        # A new workload must not get the room of one that is replaced, and what is not in the file
+        # stays until the rest is there.
+        replaced, created, removed = (
+            [change.id for change in changes if change.kind in kinds]
+            for kinds in (["replace"], ["create", "same"], ["remove"])
+        )
+        code = act_on_each(invocation, api, replaced, act, then=[created, removed])
     if not code and not invocation.is_json and not invocation.is_name:
         changed = sum(change.kind != "same" for change in changes)
         invocation.note(f"{changed} changed, {len(changes) - changed} same")

@@ -29,7 +29,7 @@ def act_on_each(
     ids: Iterable[str],
     act: Callable[["API", str], Result],
     *,
-    then: Iterable[str] | None = None,
+    then: Iterable[list[str]] | None = None,
 ) -> int:
     """Act on each workload, several at a time, and print the results in the order of the ids.
 
@@ -41,9 +41,9 @@ def act_on_each(
         api: The control plane.
         ids: The workloads, each once.
         act: Acts on one with a client that no other thread uses.
-        then: Further workloads, begun after all of `ids` have succeeded; None if the workloads do
-            not belong together. If they do, any failure prevents the beginning of others, and the
-            output has the form of several results.
+        then: Further groups of workloads, each begun after all of the group before have succeeded;
+            None if the workloads do not belong together. If they do, any failure prevents the
+            beginning of others, and the output has the form of several results.
 
     Returns:
         The exit code: that of the first failure, or 0.
@@ -59,7 +59,7 @@ def act_on_each(
     is_reported = False
     results = _Batch(api, act, _LOST if then is None else None)
     try:
-        for workload_id, result in chain(results(ids), results(list(then or ()))):
+        for workload_id, result in chain.from_iterable(map(results, (ids, *(then or ())))):
             if isinstance(result, CommandError):
                 if is_alone:
                     raise result
