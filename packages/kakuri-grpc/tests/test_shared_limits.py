@@ -4,8 +4,9 @@ import asyncio
 import socket
 
 import pytest
-from kakuri_grpc import Channel, Limits, Unavailable
+from kakuri_grpc import Channel, Limits, Server, Unavailable
 from kakuri_grpc._framing import frame_message
+from kakuri_grpc._turn import Turn
 from kakuri_http2 import ClientConnection, ClientDriver, Data, ExchangeEnded, Request
 from kakuri_http2 import Limits as HTTP2Limits
 from kakuri_tcp import ServerLimits
@@ -185,3 +186,40 @@ async def test_closing_server_ends_each_connection_with_its_last_call(tmp_path):
             assert await call.receive() == Answer(text="2")
             assert await call.receive() is None
         await closing
+
+
+@pytest.mark.parametrize(("seconds", "turns"), [(1e-9, [1, 1, 1, 1]), (60.0, [4])])
+async def test_calls_of_one_turn_end_with_its_time_and_others_continue_in_the_next(seconds, turns):
+    turn, passed, counts = Turn(seconds), [], []
+
+    async def call(number):
+        await turn.wait()
+        passed.append(number)
+
+    calls = asyncio.gather(*map(call, range(4)))
+    while not calls.done():
+        await asyncio.sleep(0)
+        if len(passed) > sum(counts):
+            counts.append(len(passed) - sum(counts))
+    assert passed == [0, 1, 2, 3]
+    assert counts == turns
+
+
+async def test_handlers_of_an_aborted_connection_are_cancelled_at_once(tmp_path):
+    produced = []
+
+    async def produce(request, call):
+        produced.append(call)
+        return Answer(payload=bytes(MIB))
+
+    limits = Limits(server=ServerLimits(unsent_output=2 * MIB))
+    async with Server(limits=limits) as server:
+        server.add(UNARY, produce)
+        server.where = await server.listen(f"unix:{tmp_path}/s")
+        client = await raw_client(server, stream_window=65_535)
+        calls = [await client.open(head(UNARY)) for _ in range(20)]
+        await asyncio.gather(*(call.send(frame_message(b""), end=True) for call in calls))
+        with pytest.raises(ExchangeEnded):
+            await calls[-1].response()
+        assert len(produced) <= 3
+        await until(lambda: not server._running)

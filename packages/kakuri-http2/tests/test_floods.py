@@ -386,6 +386,20 @@ async def test_peer_that_does_not_read_cannot_keep_a_closed_connection(monkeypat
     driver.connection_lost(None)
 
 
+async def test_nothing_is_written_to_a_transport_that_is_closing():
+    async def handler(exchange):
+        await exchange.ended()
+
+    driver, transport = ServerDriver(handler), Transport()
+    driver.connection_made(transport)
+    written = transport.written
+    transport.close()
+    driver.data_received(PREFACE + settings() + frame("PING", 0, 0, bytes(8)))
+    driver.flush()
+    assert transport.written == written
+    driver.connection_lost(None)
+
+
 async def test_content_in_tiny_pieces_takes_little_more_than_its_size():
     async def handler(exchange):
         await exchange.ended()

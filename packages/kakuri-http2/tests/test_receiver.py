@@ -188,6 +188,9 @@ class Transport:
     def close(self):
         pass
 
+    def is_closing(self):
+        return False
+
 
 async def started():
     """Return a driver that the server's settings have reached."""

@@ -31,6 +31,7 @@ from kakuri_grpc._metadata import (
 )
 from kakuri_grpc._server_connection import ServerConnection
 from kakuri_grpc._status import StatusCode
+from kakuri_grpc._turn import Turn
 
 log = logging.getLogger("kakuri_grpc")
 
@@ -113,6 +114,7 @@ class Server:
         self._servers: list[kakuri_tcp.Server] = []
         self._running: set[asyncio.Task[Any]] = set()
         self._large_messages = LargeMessages()
+        self._turn = Turn(self._limits.server.turn_time)
 
     def __repr__(self) -> str:
         state = "listening" if self._servers else "not listening"
@@ -227,7 +229,7 @@ class Server:
             return
         method, handler = found
         messages = _Messages(
-            exchange, method, self._limits.received, self._large_messages, connection
+            exchange, method, self._limits.received, self._large_messages, self._turn, connection
         )
         running = _Running(call.remaining)
         exchange.on_end = running.end
@@ -324,12 +326,14 @@ class _Messages(AsyncIterator[Any]):
         method: Method[Any, Any],
         limit: int,
         large_messages: LargeMessages,
+        turn: Turn,
         connection: ServerConnection,
     ) -> None:
         self._exchange = exchange
         self._method = method
         self._reader = MessageReader(limit)
         self._large_messages = large_messages
+        self._turn = turn
         self._connection = connection
         self._counted = 0  # bytes in the account of the connection
 
@@ -358,6 +362,8 @@ class _Messages(AsyncIterator[Any]):
                         raise status_error(StatusCode.INTERNAL, "the last message was cut off")
                     return None
                 self._reader.feed(piece)
+            if time.monotonic() >= self._turn.end:
+                await self._turn.wait()
             if len(data) > LARGE_MESSAGE:
                 self._count(len(data) + self._reader.size)
                 message = await self._large_messages.decode(data, self._method.request)

@@ -3,12 +3,13 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from kakuri_http2 import Exchange, ServerDriver
+from kakuri_http2 import Data, Exchange, Request, Response, ServerDriver, Trailers
 from kakuri_http2 import Limits as HTTP2Limits
 from kakuri_tcp import Connection, ConnectionFault
 
 _ORDINARY = 65_536
-"""Bytes of unprocessed input that are not reported to the server: what one read brings."""
+"""Bytes of unprocessed input, and of queued output, that are not reported to the server at once:
+what one read brings."""
 
 
 class ServerConnection(Connection, asyncio.BufferedProtocol):
@@ -34,7 +35,7 @@ class ServerConnection(Connection, asyncio.BufferedProtocol):
                 open.
         """
         super().__init__()
-        self.driver = _Driver(lambda exchange: handle(exchange, self), limits, self._flushed)
+        self.driver = _Driver(lambda exchange: handle(exchange, self), limits, self)
         self.collected: int = 0
         self._connections = connections
         self._waiting: list[bytes] = []  # received, and to be processed in this connection's turn
@@ -67,10 +68,14 @@ class ServerConnection(Connection, asyncio.BufferedProtocol):
     def work(self) -> None:
         """Process what was received; calls that it begins are tasks, which run later."""
         waiting, self._waiting = self._waiting, []
+        driver = self.driver
+        before = driver.accepted
         for data in waiting:
-            self.driver.data_received(data)
-            if self.driver.connection.open_streams:
-                self.turns.expect(len(data))
+            driver.data_received(data)
+        for _ in range(driver.accepted - before):
+            self.turns.expect(0)
+        if driver.connection.open_streams:
+            self.turns.expect(sum(map(len, waiting)))
         self.count_input()
 
     def receive_eof(self) -> None:
@@ -97,6 +102,11 @@ class ServerConnection(Connection, asyncio.BufferedProtocol):
         """Close a connection without calls, such as an idle one; a call on its way is repeated."""
         self._fault = self._fault or fault
         self.drain()
+
+    def abort(self, fault: ConnectionFault | None = None) -> None:
+        """Close at once, and cancel the handlers before they produce more that can't be sent."""
+        super().abort(fault)
+        self.driver.eof_received()
 
     def closed(self, fault: ConnectionFault | None) -> None:
         """End all calls."""
@@ -128,11 +138,9 @@ class ServerConnection(Connection, asyncio.BufferedProtocol):
         if self._held or self.driver.connection.unread + self.collected > _ORDINARY:
             self.account()
 
-    def _flushed(self) -> None:
-        size = self.unsent
-        if self._shared is not None and (size or self._counted_output):
-            self._counted_output = size
-            self._shared.output_changed(self, size)
+    def flushed(self) -> None:
+        """Report what is unsent, and close if that was awaited; the driver calls this."""
+        self.count_output()
         connection = self.driver.connection
         if self._is_draining and not connection.open_streams and not connection.has_output:
             self._is_draining = False
@@ -140,20 +148,43 @@ class ServerConnection(Connection, asyncio.BufferedProtocol):
             self.close_lingering()
             self.driver.pause_writing()  # nothing follows the end of the stream
 
+    def count_output(self) -> None:
+        """Report what is unsent; the server may abort this connection or others."""
+        size = self.unsent
+        if self._shared is not None and (size or self._counted_output):
+            self._counted_output = size
+            self._shared.output_changed(self, size)
+
 
 class _Driver(ServerDriver):
-    """Reports each flush to its connection."""
+    """Reports to its connection what is unsent.
+
+    Attributes:
+        accepted: The number of calls so far.
+    """
 
     def __init__(
         self,
         handle: Callable[[Exchange], Awaitable[None]],
         limits: HTTP2Limits,
-        flushed: Callable[[], None],
+        owner: ServerConnection,
     ) -> None:
         super().__init__(handle, limits)
-        self._flushed = flushed
+        self.accepted: int = 0
+        self._owner = owner
+
+    def _accept(self, request: Request) -> Exchange:
+        self.accepted += 1
+        return super()._accept(request)
+
+    def send(self, message: Request | Response | Data | Trailers) -> int | None:
+        """Queue a message, and report at once that much is queued."""
+        stream = super().send(message)
+        if self.connection.unsent(0) > _ORDINARY:
+            self._owner.count_output()
+        return stream
 
     def flush(self) -> None:
         """Write what can be written, and report that."""
         super().flush()
-        self._flushed()
+        self._owner.flushed()

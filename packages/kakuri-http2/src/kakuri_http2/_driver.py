@@ -204,10 +204,11 @@ class Driver(asyncio.BufferedProtocol, Generic[C]):
         if self._flush_handle is not None:
             self._flush_handle.cancel()
             self._flush_handle = None
-        connection = self.connection
-        while self._transport is not None and not self._is_writing_paused and connection.has_output:
-            data = connection.data_to_send()
-            if not data:
-                break
-            self._transport.write(data)
+        connection, transport = self.connection, self._transport
+        if transport is not None and not transport.is_closing():
+            while connection.has_output and not self._is_writing_paused:
+                data = connection.data_to_send()
+                if not data:
+                    break
+                transport.write(data)
         self._streams_changed()
