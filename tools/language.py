@@ -51,6 +51,7 @@ TERMS = (
     Term("half-made", "partially created", r"half[- ]made"),
     Term("look at", "check, inspect, read", r"look(?:s|ed|ing)? at"),
     Term("what is left", "leftovers; better: which ones", r"what is left"),
+    Term("go on", "continue", r"go(?:es|ing)? on"),
     Term("salvage", "recover", r"salvag(?:e|es|ed|ing)"),
     Term("hurried, patience", "urgent, batch delay", r"(?:un)?hurried|patience"),
     Term("unborn, untold, usurped", "unstarted, unconfirmed, superseded", r"unborn|untold|usurped"),

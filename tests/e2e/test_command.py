@@ -191,7 +191,7 @@ async def test_workload_that_can_never_fit_exits_with_5(output):
 
 
 @pytest.mark.parametrize("victim", ["agent", "plane"])
-async def test_followed_log_goes_on_after_a_kill_without_a_gap_or_a_repetition(
+async def test_followed_log_continues_after_a_kill_without_a_gap_or_a_repetition(
     kakuri, output, stack, cri, victim
 ):
     await output("run", "-d", "--name", "web", "web:1")
@@ -210,7 +210,7 @@ async def test_followed_log_goes_on_after_a_kill_without_a_gap_or_a_repetition(
 
 
 @pytest.mark.parametrize("victim", ["agent", "plane"])
-async def test_run_goes_on_after_a_kill_to_the_exit_code(kakuri, stack, cri, victim):
+async def test_run_continues_after_a_kill_to_the_exit_code(kakuri, stack, cri, victim):
     process = await kakuri("run", "--name", "web", "web:1")
     await lines_until(process, "hello")
     await asyncio.to_thread(stack.kill, victim)
@@ -223,7 +223,7 @@ async def test_run_goes_on_after_a_kill_to_the_exit_code(kakuri, stack, cri, vic
 
 
 @pytest.mark.parametrize("victim", ["agent", "plane"])
-async def test_wait_goes_on_after_a_kill(kakuri, output, stack, cri, victim):
+async def test_wait_continues_after_a_kill(kakuri, output, stack, cri, victim):
     await output("run", "-d", "--name", "web", "web:1")
     await lines_until(await kakuri("logs", "-f", "web"), "hello")
     process = await kakuri("wait", "web")
@@ -237,7 +237,9 @@ async def test_wait_goes_on_after_a_kill(kakuri, output, stack, cri, victim):
 
 
 @pytest.mark.parametrize("victim", ["agent", "plane"])
-async def test_followed_events_go_on_after_a_kill_without_a_gap(kakuri, output, stack, cri, victim):
+async def test_followed_events_continue_after_a_kill_without_a_gap(
+    kakuri, output, stack, cri, victim
+):
     process = await kakuri("events", "-f", "--json", "--since", "0")
     await output("run", "-d", "--name", "web", "web:1")
     before = await lines_until(process, '"running"')

@@ -118,7 +118,7 @@ async def test_watch_over_100_broken_connections_sees_each_of_10000_keys_once(ch
     assert watcher.events == await history(channel)
 
 
-async def test_watch_and_writes_go_on_when_the_leader_is_killed(three_members, leader):
+async def test_watch_and_writes_continue_when_the_leader_is_killed(three_members, leader):
     number = 300
     async with asyncio.timeout(30):
         async with Channel(three_members[0].endpoint) as any_member:
@@ -145,7 +145,7 @@ async def test_watch_and_writes_go_on_when_the_leader_is_killed(three_members, l
             assert len(watcher.events) == number
 
 
-async def test_watch_learns_of_a_lost_quorum_and_goes_on_when_it_returns(three_members, leader):
+async def test_watch_learns_of_a_lost_quorum_and_continues_when_it_returns(three_members, leader):
     first, second, third = three_members
     async with asyncio.timeout(40), Channel(first.endpoint) as channel:
         await leader(channel)

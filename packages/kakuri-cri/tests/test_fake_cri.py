@@ -595,7 +595,7 @@ async def test_close_fault_breaks_the_connection(client, runtime):
     await client.refused(drain(stream), UNAVAILABLE)
 
 
-async def test_slow_call_goes_on_when_it_was_cancelled(client, runtime):
+async def test_slow_call_continues_when_it_was_cancelled(client, runtime):
     runtime.faults.set("RunPodSandbox", "delay(1500)")
     slow = asyncio.ensure_future(client.sandbox())
     await runtime.calls.wait_for("RunPodSandbox")

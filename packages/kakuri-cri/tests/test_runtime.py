@@ -52,7 +52,7 @@ def served(monkeypatch):
     event = threading.Event()
 
     def decode_when_served(data, **more):
-        assert event.wait(10), "expected the event loop to go on"
+        assert event.wait(10), "expected the event loop to continue"
         return decode(data, **more)
 
     monkeypatch.setattr(_answers, "decode", decode_when_served)

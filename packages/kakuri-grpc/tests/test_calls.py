@@ -245,7 +245,7 @@ async def test_sending_after_the_end_is_refused(channel):
             await running.send(Question())
 
 
-async def test_answer_over_the_limit_is_refused_and_the_connection_goes_on(channel):
+async def test_answer_over_the_limit_is_refused_and_the_connection_continues(channel):
     channel._limits = Limits(received=1000)
     with pytest.raises(MessageTooLarge) as caught:
         await call(channel, count=5000)

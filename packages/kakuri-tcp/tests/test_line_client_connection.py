@@ -116,7 +116,7 @@ async def test_request_replaces_the_timer_of_the_idle_timeout_until_the_last_rep
     send(link, b"2", 1e9).cancel()
 
 
-async def test_request_that_waits_for_a_slow_peer_goes_on_once_it_reads(link):
+async def test_request_that_waits_for_a_slow_peer_continues_once_it_reads(link):
     transport = MemoryTransport(link)
     future = send(link, b"x" * 100_000, 1e9)
     await run_pending()

@@ -47,7 +47,7 @@ def restored_sigint_handler():
 def no_thread_outlives_its_test():
     """End the threads of commands, which otherwise end with the process.
 
-    One that goes on trying to reach its server would write to the output of later tests, and use
+    One that continues to try to reach its server would write to the output of later tests, and use
     what they replace.
     """
     earlier = set(threading.enumerate())

@@ -218,7 +218,7 @@ def test_events_with_a_tail_resume_after_a_break_and_end_with_the_heartbeat(kaku
     assert streams.queries == [{"tail": "3", "after": "now"}, {"tail": "3", "after": "2"}]
 
 
-def test_followed_events_go_on_until_the_reader_stops(kakuri, api, monkeypatch):
+def test_followed_events_continue_until_the_reader_stops(kakuri, api, monkeypatch):
     api.once_followed(lambda: api.publish(**EVENTS[0]))
 
     def interrupt(*_):
@@ -544,7 +544,7 @@ def test_events_end_with_the_newest_at_their_beginning(kakuri, monkeypatch):
     assert kakuri("events").out.splitlines() == LINES
 
 
-def test_gap_without_an_oldest_index_goes_on_with_the_present_state(quick, capsys):
+def test_gap_without_an_oldest_index_continues_with_the_present_state(quick, capsys):
     api = Streams([{"type": "gap"}], [{"type": "stop"}])
     assert indexes(quick, api, "7") == [0]
     assert api.queries == [{"after": "7"}, {}]

@@ -95,7 +95,7 @@ def test_context_names_are_completed(environment, kakuri):
     assert _complete_names(Context(), None, "lat") == ["late"]
 
 
-def test_followed_logs_report_an_error_of_one_and_go_on(kakuri, some, api):
+def test_followed_logs_report_an_error_of_one_and_continue(kakuri, some, api):
     api.once_followed(lambda: api.change("web", **ENDED))
     result = kakuri("logs", "-f", "web", "nothing")
     assert result.code == 3

@@ -36,7 +36,7 @@ def test_stop_passes_the_grace_on(kakuri, api):
     assert given == [60]
 
 
-def test_stop_of_several_goes_on_after_one_that_is_unknown(kakuri, api):
+def test_stop_of_several_continues_after_one_that_is_unknown(kakuri, api):
     api.add("a", "succeeded", exit_code=0)
     api.add("b", "succeeded", exit_code=0)
     result = kakuri("stop", "a", "nothing", "b", "a")

@@ -62,13 +62,13 @@ def invocation(monkeypatch):
 
 @pytest.mark.parametrize("first", range(0, 140, 3))
 @pytest.mark.parametrize("second", [0, 21, 45])
-def test_log_goes_on_after_every_break_without_a_gap_or_a_repetition(invocation, first, second):
+def test_log_continues_after_every_break_without_a_gap_or_a_repetition(invocation, first, second):
     api = BrokenAPI([first, second])
     read = list(stream.follow_records(invocation, api, "a", [("tail", "9")]))
     assert read == [(at, record(at=at, line=line)) for at, line in LINES]
 
 
-def test_log_whose_response_ends_within_a_record_goes_on_after_the_last_one(invocation, capsys):
+def test_log_whose_response_ends_within_a_record_continues_after_the_last_one(invocation, capsys):
     class Ended(BrokenAPI):
         def _broken(self, text, size):
             yield text[:size]
@@ -87,7 +87,7 @@ def test_resumed_log_asks_for_lines_since_the_last_one(invocation):
     ]
 
 
-def test_log_that_breaks_after_a_mark_goes_on_after_the_last_record(invocation):
+def test_log_that_breaks_after_a_mark_continues_after_the_last_record(invocation):
     class Restarted(BrokenAPI):
         def _broken(self, text, size):
             yield record(at="1", line="a") + record(type="attempt", attempt=1)

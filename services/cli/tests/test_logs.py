@@ -83,7 +83,7 @@ def test_logs_of_an_unknown_id_are_not_found(kakuri):
     assert kakuri("logs", "nothing").code == 3
 
 
-def test_logs_of_several_go_on_after_one_that_is_unknown(kakuri, web):
+def test_logs_of_several_continue_after_one_that_is_unknown(kakuri, web):
     result = kakuri("logs", "web", "nothing")
     assert result.code == 3
     assert result.out == "web     │ one\nweb     ┆ two\nweb     │ three\n"

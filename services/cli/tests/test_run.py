@@ -47,7 +47,7 @@ def test_run_exits_with_the_exit_code_of_the_workload(kakuri, ending, exit_code)
     assert (result.code, result.out) == (exit_code, "hi\n")
 
 
-def test_run_goes_on_if_the_control_plane_is_lost_right_after_the_submission(kakuri, ending, api):
+def test_run_continues_if_the_control_plane_is_lost_right_after_the_submission(kakuri, ending, api):
     ending(3)
     lost = problem(503, code="agent_unreachable", detail="the agent does not answer")
     api.once |= {("GET", "/workloads/job"): lost, ("GET", "/workloads/job/log"): lost}

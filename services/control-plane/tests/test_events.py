@@ -667,7 +667,7 @@ async def test_closed_client_of_the_agent_ends_streams_and_long_polls(agent, jou
     del follower
 
 
-async def test_hub_goes_on_when_the_agent_fails_while_events_are_lost(client, journal):
+async def test_hub_continues_when_the_agent_fails_while_events_are_lost(client, journal):
     failures = iter([True])
     watch = journal.watch
 
@@ -683,7 +683,7 @@ async def test_hub_goes_on_when_the_agent_fails_while_events_are_lost(client, jo
         assert await stream.rest() == [b'{"type":"gap","oldest":8}']
 
 
-async def test_streams_go_on_when_the_agent_returns(journal):
+async def test_streams_continue_when_the_agent_returns(journal):
     async with await serve(ANY_PORT, journal.answer) as first:
         endpoint = first.endpoint
         async with (

@@ -38,7 +38,7 @@ def daemon(monkeypatch, capsys):
     def command(**options):
         called.append(options)
         if options["names"] == ("raise",):
-            raise DaemonError("it can't\ngo on")
+            raise DaemonError("it can't\nretry")
         if options["names"] == ("exit",):
             click.get_current_context().exit(3)
         if options["names"] == ("interrupt",):
@@ -161,7 +161,7 @@ def test_option_beats_own_variable_beats_shared_variable_beats_file(daemon, tmp_
         (["--log-format", "xml"], "xml"),
         (["--config", "/does/not/exist"], "can't read /does/not/exist: No such file or directory"),
         (["--listen", "0.0.0.0:1"], "refusing to listen on 0.0.0.0:1"),
-        (["--name", "raise"], "it can't; go on"),
+        (["--name", "raise"], "it can't; retry"),
     ],
 )
 def test_invalid_option_is_one_line_and_status_2(daemon, arguments, words):

@@ -34,7 +34,7 @@ async def test_start_raises_what_its_check_raises_and_starts_nothing(runtime, no
     assert runtime.calls.of("RunPodSandbox") == []
 
 
-async def test_start_goes_on_when_its_caller_is_cancelled(runtime, node):
+async def test_start_continues_when_its_caller_is_cancelled(runtime, node):
     runtime.faults.set("RunPodSandbox", "delay(50)")
     start = asyncio.create_task(node.zones.start(node.spec()))
     await runtime.calls.wait_for("RunPodSandbox")

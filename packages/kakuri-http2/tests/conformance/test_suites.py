@@ -221,7 +221,7 @@ def judge(expect: dict[str, Any], connection: Any, stream: int, events: Any, ans
             assert not ended
             assert not connection.is_over
         case "call_fails":
-            # Whether it fails is for gRPC to say; here it ends, is reset, or goes on.
+            # Whether it fails is for gRPC to say; here it ends, is reset, or continues.
             assert ended or is_whole or connection.open_streams
         case other:
             raise AssertionError(other)

@@ -1,7 +1,7 @@
 """Whether another program has changed the files of an open store.
 
 SQLite writes to the files that it has opened. If another program deletes or replaces one of them,
-SQLite goes on reporting success, and every later change is lost when the process ends. If one is
+SQLite continues to report success, and every later change is lost when the process ends. If one is
 overwritten, as by `cp` from a backup, the database becomes a mixture of both.
 
 The store itself changes the database only in a checkpoint. If its size or time of modification

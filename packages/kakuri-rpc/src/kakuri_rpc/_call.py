@@ -286,7 +286,7 @@ class Call(Generic[R]):
         (callback, context), self._callback = self._callback, None
         try:
             context.run(callback, self)
-        except Exception as error:  # noqa: BLE001 - reported as asyncio does; the connection goes on
+        except Exception as error:  # noqa: BLE001 - reported as asyncio does; the connection continues
             asyncio.get_running_loop().call_exception_handler(
                 {"message": f"the callback {callback!r} failed", "exception": error}
             )

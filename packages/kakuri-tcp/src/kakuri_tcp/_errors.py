@@ -19,7 +19,7 @@
     │   ├── Overloaded           the server closed it to make room for other connections
     │   ├── ForbiddenUser        another user of this machine opened it
     │   └── UnexpectedProtocol   its first byte belongs to another protocol
-    ├── LineError            the peer broke the framing: the connection can't go on
+    ├── LineError            the peer broke the framing: the connection can't continue
     │   ├── LineTooLong
     │   └── IncompleteLine
     └── HandlerFailed        the application's handler raised; the cause is its exception

@@ -33,8 +33,8 @@ def act_on_each(
 ) -> int:
     """Act on each workload, several at a time, and print the results in the order of the ids.
 
-    Go on after one that failed, except if the control plane or its agent can't be reached. What is
-    not begun then is reported in one line.
+    A failure does not stop the others, unless the control plane or its agent can't be reached. Then
+    the workloads that were not begun are reported in one line.
 
     Args:
         invocation: Decides the form of the output.

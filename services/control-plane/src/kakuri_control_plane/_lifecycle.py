@@ -115,7 +115,7 @@ class Lifecycle:
                 return True
             raise
         except (AgentUnreachable, AgentTimeout):
-            return False  # the removal goes on when the agent is back
+            return False  # the removal continues when the agent is back
         return status.desired is not Desired.REMOVED  # the id is in use again
 
     async def _tombstone(self, status: Status) -> Status:

@@ -169,7 +169,7 @@ def _rendered(render: _Renderer, items: list[Any]) -> list[str]:
     """Return the lines of items, with a report in place of each that can't be rendered."""
     try:
         return render(items)
-    except Exception as error:  # noqa: BLE001 - reported; the other lines go on
+    except Exception as error:  # noqa: BLE001 - reported; the other lines follow
         if len(items) == 1:
             return [_failure(error)]
         return [line for item in items for line in _rendered(render, [item])]

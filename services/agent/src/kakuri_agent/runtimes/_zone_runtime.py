@@ -298,9 +298,9 @@ class ZoneRuntime:
         try:
             async with self._removals.slot(zone_id) as slot:
                 # A pending zone has a start to cancel, and one that is not in the view may have
-                # one. It is cancelled before this removal waits for a slot, because a start that
-                # goes on creates what has to be removed. Such a removal acquires its slot when it
-                # leaves `slot.pause`; with a sidecar, which never enters it, it takes none.
+                # one. It is cancelled before this removal waits for a slot, because it would create
+                # objects that have to be removed. Such a removal acquires its slot when it leaves
+                # `slot.pause`; with a sidecar, which never enters it, it takes none.
                 if zone is not None and zone.state is not WorkloadState.PENDING:
                     await slot.acquire()
                 if zone is not None and zone.state is WorkloadState.RUNNING:
