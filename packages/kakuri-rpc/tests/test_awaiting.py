@@ -72,16 +72,23 @@ async def cancel_itself():
     raise asyncio.CancelledError
 
 
+def result_of_cancelled(_):
+    future = asyncio.get_running_loop().create_future()
+    future.cancel()
+    return future.result()
+
+
 @pytest.mark.parametrize(
     "handler",
     [
+        result_of_cancelled,
         lambda _: raise_something(),
         lambda _: cancel_itself(),
         lambda _: object(),
         lambda _: build_nothing(),
     ],
 )
-async def test_awaitable_that_fails_is_an_internal_error_and_the_connection_continues(
+async def test_handler_that_fails_is_an_internal_error_and_the_connection_continues(
     handler, caplog
 ):
     async with await serve(ANY_PORT, handler) as server:

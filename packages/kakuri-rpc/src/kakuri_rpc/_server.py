@@ -159,7 +159,7 @@ class _Answers:
             if reply.__class__ in REPLIES:  # much faster than a check for Awaitable
                 return self._encode(cast("Reply", reply))
             return asyncio.ensure_future(cast("Awaitable[LateReply]", reply))
-        except Exception:
+        except (Exception, asyncio.CancelledError):
             log.exception("a request could not be answered")
             return self._fail()
 
