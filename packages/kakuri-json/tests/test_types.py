@@ -2,6 +2,7 @@
 
 import datetime as dt
 import pickle
+import re
 import sys
 import typing
 from dataclasses import KW_ONLY, InitVar, dataclass, field, make_dataclass
@@ -334,6 +335,28 @@ def test_convert_accepts_dates_and_tuples():
         "a": day,
         "b": [1, 2],
     }
+
+
+class Name(str):
+    __slots__ = ()
+
+
+class Huge(int):
+    pass
+
+
+@pytest.mark.parametrize(
+    ("value", "kind", "got"),
+    [
+        (Name("a"), str, "got 'a' (Name)"),
+        (Huge(3), int, "got 3 (Huge)"),
+        (Huge(10**5000), int, "got an integer of 16610 bits"),
+    ],
+    ids=["str", "int", "huge"],
+)
+def test_fault_of_a_value_of_a_subclass_names_the_class(value, kind, got):
+    with pytest.raises(ValidationError, match=re.escape(got)):
+        kakuri_json.convert(value, type=kind)
 
 
 def test_validation_error_has_at_most_100_faults():

@@ -78,14 +78,16 @@ def shorten(value: Any) -> str:
         return text if len(value) <= _LONGEST else f"{text}…"
     if value is None or type(value) is bool:
         return _WORDS[value]
-    if type(value) is int:
+    if isinstance(value, int) and value.bit_length() > 200:
         # Converting a large integer to digits takes too long.
-        return (
-            str(value) if value.bit_length() <= 200 else f"an integer of {value.bit_length()} bits"
-        )
+        return f"an integer of {value.bit_length()} bits"
     if type(value) is dict:
         return "an object"
     if type(value) is list or type(value) is tuple:
         return "an array"
     text = repr(value)
-    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
+    if len(text) > _LONGEST:
+        text = f"{text[:_LONGEST]}…"
+    # A value of a subclass may look like one of the builtin class.
+    is_subclass = isinstance(value, str | int | float) and type(value) not in (int, float)
+    return f"{text} ({type(value).__name__})" if is_subclass else text
