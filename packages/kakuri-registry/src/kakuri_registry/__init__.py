@@ -1,6 +1,6 @@
 """A registry of workloads and its durable store.
 
-Names are imported when they are first used: only a durable store loads SQLite.
+Names are imported on first use, so that only a durable store loads SQLite.
 """
 
 from importlib import import_module

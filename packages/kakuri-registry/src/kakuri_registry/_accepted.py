@@ -1,9 +1,10 @@
 """Registrations that are durable, but not yet in the tables of workloads and events.
 
 A client waits until its registration is durable. Most workloads change state a few milliseconds
-later, so their rows would be written twice. Registrations are therefore first stored together in
-a single row; the next write of anything else stores their own rows and events, and deletes that
-row, in one transaction. Registrations in that write are again stored together in a single row.
+later, so their rows would be written twice. To avoid that, the registrations of one write are first
+stored together in a single row. The next write of other changes stores the workloads' own rows and
+events and deletes that row, in one transaction. New registrations in that write are again stored
+together in a single row.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -18,11 +19,11 @@ from kakuri_registry._transactions import (
 )
 
 MAX_ACCEPTED = 512
-"""Maximum number of registrations without rows; one more, and the rows of all are written."""
+"""Maximum number of registrations without rows; beyond it, the rows of all are written."""
 
 
 class AcceptedRegistrations:
-    """The registrations that the table `accepted` has."""
+    """The registrations in the table `accepted`."""
 
     def __init__(self) -> None:
         self._changes: dict[str, Change] = {}
@@ -32,12 +33,12 @@ class AcceptedRegistrations:
         return len(self._changes)
 
     def load(self, changes: Iterable[Change]) -> None:
-        """Replace all registrations with those that were loaded from the store."""
+        """Replace all registrations with those loaded from the store."""
         self._is_loaded = True
         self._changes = {change.workload_id: change for change in changes}
 
     def can_add(self, changes: Sequence[Change]) -> bool:
-        """Return whether some changes can be stored as accepted registrations."""
+        """Return whether changes can be stored as accepted registrations."""
         return (
             self._is_loaded
             and len(self._changes) + len(changes) <= MAX_ACCEPTED
@@ -46,17 +47,17 @@ class AcceptedRegistrations:
         )
 
     def committed(self, transaction: Transaction | Acceptance) -> None:
-        """Clear the registrations if a commit wrote their rows; add those that it accepted."""
+        """Clear the registrations if a commit wrote their rows, and add those that it accepted."""
         if transaction.forgets_accepted:
             self._changes.clear()
         self._changes.update((change.workload_id, change) for change in transaction.accepted)
 
     def transaction(self, changes: Sequence[Change] = ()) -> Transaction:
-        """Return a transaction with the rows of all registrations and of some later changes.
+        """Return a transaction with the rows of all registrations and of later changes.
 
-        A change replaces the row of the registration that it supersedes; the events of both are
-        stored. Registrations among the changes are stored together as one row if all of them can be
-        accepted; otherwise, each gets a row of its own.
+        If a change supersedes a registration, only the row of the change is stored, but the events
+        of both. New registrations among the changes are stored together as one row if all of them
+        can be accepted; otherwise, each gets its own row.
         """
         acceptance = None
         new = [change for change in changes if change.is_registration]
@@ -79,7 +80,7 @@ class AcceptedRegistrations:
     def transactions(self, changes: Sequence[Change]) -> Iterator[Transaction]:
         """Yield transactions of changes of known workloads, each no larger than allowed.
 
-        All registrations are in the first one. Each has to be committed before the next one.
+        The first one contains all registrations. Commit each before requesting the next.
         """
         if self._changes and len(self._changes) + len(changes) > LARGE_TRANSACTION:
             yield self.transaction()

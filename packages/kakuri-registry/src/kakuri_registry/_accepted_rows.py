@@ -1,8 +1,8 @@
-"""Convert the registrations of one write to text and back.
+"""Converts the registrations of one write to text and back.
 
-A registration is a line for each of FIELDS, with the escapes of `_cells`. A leading `=`
-distinguishes an empty text from None. The entry and the event of the registration are derived from
-these fields.
+A registration has one line for each of FIELDS, with the escapes of `_cells`. A leading `=`
+distinguishes an empty string from None. The entry and the event of the registration are derived
+from these fields.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -33,14 +33,14 @@ _PENDING, _RUN = WorkloadState.PENDING, DesiredState.RUN
 _SAME: dict[str, Any] = dict.fromkeys(COLUMNS) | {
     "state": _PENDING.value, "wanted": _RUN.value, "attempt": 0, "grace_seconds": 0, "failures": 0,
 }  # fmt: skip
-"""What the rows of all registrations have in common."""
+"""The columns that are the same in the rows of all registrations."""
 
 _NO_OPTIONS = "\n" * 6
-"""The lines of the optional fields, from `pull` on, of a workload without any."""
+"""The lines of the optional fields, from `pull` on, for a workload that sets none of them."""
 
 
 def is_acceptable(change: Change) -> bool:
-    """Return whether a change only registers a workload, so that its text is a complete record."""
+    """Return whether a change only registers a workload, so that its text records it completely."""
     return (
         change.is_registration
         and change.tombstone is None
@@ -52,15 +52,15 @@ def is_acceptable(change: Change) -> bool:
 
 
 def accepted_text(changes: Iterable[Change]) -> str:
-    """Return some acceptable registrations as text."""
+    """Convert acceptable registrations to text."""
     return "\n".join(map(_text, changes))
 
 
 def read_accepted(reader: RowReader, text: object) -> Iterator[Change]:
-    """Yield the registrations that a text has, with their events.
+    """Parse registrations from text; yield each with its event.
 
     Args:
-        reader: Reads the row that each registration stands for.
+        reader: Reads the row that each registration represents.
         text: What `accepted_text` returned.
 
     Raises:
@@ -81,8 +81,8 @@ def read_accepted(reader: RowReader, text: object) -> Iterator[Change]:
 def is_later_than_row(registration: Change, row_version: int | None) -> bool:
     """Return whether a registration is later than the row of its workload.
 
-    A write that failed may have stored the row, or that of a later change, and not deleted the
-    registration; and a workload that was removed may have been registered again.
+    A failed write may have stored the row, or the row of a later change, without deleting the
+    registration. And a removed workload may have been registered again.
 
     Args:
         registration: The change that registers a workload.

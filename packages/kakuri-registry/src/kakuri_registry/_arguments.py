@@ -1,4 +1,4 @@
-"""Checks of what callers pass, before anything is changed by it."""
+"""Checks of arguments, which run before anything is changed."""
 
 from collections.abc import Mapping
 from types import UnionType
@@ -8,7 +8,7 @@ from kakuri_workload import MAX_TIME, Run, Workload, WorkloadState
 from kakuri_registry._entry import WorkloadEntry
 
 MAX_NUMBER = 2**31 - 1
-"""The largest number of seconds, failures or attempts, and the largest exit code."""
+"""Maximum number of seconds, failures or attempts, and maximum exit code."""
 
 
 def check_count(value: object, name: str, most: int | None = None, least: int = 0) -> None:
@@ -59,7 +59,7 @@ def check_run(run: Run) -> None:
 
 
 def check_entry(entry: WorkloadEntry) -> None:
-    """Raise TypeError or ValueError unless the index, the journal and a store can keep an entry."""
+    """Raise TypeError or ValueError unless the index, the journal and a store can hold an entry."""
     # Conditions before the calls spare most of them: every change of a workload is checked.
     run = entry.run
     check_time(entry.changed_at)

@@ -1,4 +1,4 @@
-"""The changes of a registry that are not in its store, and which of them are written next.
+"""The changes of a registry that are not in its store yet, and which of them to write next.
 
 The backlog holds no timers and does no I/O; both belong to the store writer.
 """
@@ -10,17 +10,18 @@ from kakuri_registry._errors import StoreError
 from kakuri_registry._tombstones import NewTombstone
 
 OnSaved = Callable[[StoreError | None], None]
-"""Callback with the outcome of a write: None, or the error. It must not raise."""
+"""A callback for the outcome of a write: None, or the error. It must not raise."""
 
 
 class PendingChange:
-    """The latest change of a workload that is not in the store, and the callbacks that await it.
+    """A workload's latest change that is not in the store, with the callbacks that wait for it.
 
     Attributes:
         change: The change to write.
-        is_merged: Whether it superseded an earlier change, whose events are to be written with it.
-        is_reregistration: Whether it registers a workload whose removal is not in the store yet, so
-            that the store may still have the earlier workload of that id.
+        is_merged: Whether it superseded an earlier change, whose events have to be written with it.
+        is_reregistration: Whether it registers a workload although the removal of an earlier one
+            with the same id is not in the store yet, so that the store may still have the earlier
+            one.
         callbacks: The functions to call with the outcome.
     """
 
@@ -48,13 +49,13 @@ class PendingChange:
         self.keep_tombstone(earlier)
 
     def keep_tombstone(self, earlier: Change) -> None:
-        """Store the tombstone of an earlier change with this one, unless it has one of its own."""
+        """Store the tombstone of an earlier change with this one, unless this one has its own."""
         if earlier.tombstone is not None and self.change.tombstone is None:
             self.change = self.change._replace(tombstone=earlier.tombstone)
 
 
 Batch = dict[str, PendingChange]
-"""The changes that one write contains, by workload id."""
+"""The changes in one write, by workload id."""
 
 
 def kinds(batch: Batch) -> tuple[bool, bool]:
@@ -64,10 +65,10 @@ def kinds(batch: Batch) -> tuple[bool, bool]:
 
 
 class Backlog:
-    """One pending change for each workload; a change that a caller awaits is urgent.
+    """One pending change for each workload. Changes that a caller awaits are urgent.
 
     Attributes:
-        writing: The batch that is being written.
+        writing: The batch being written.
         is_batch_due: Whether the next batch contains all pending changes, not only urgent ones.
         splits_registrations: Whether registrations and other changes are written separately.
     """
@@ -91,10 +92,10 @@ class Backlog:
         return bool(self._urgent) or self.is_batch_due
 
     def expects_more(self) -> bool:
-        """Return whether there are urgent changes, but fewer than half as many as usual.
+        """Return whether there are urgent changes, but fewer than half the usual number.
 
-        More are then likely to arrive soon. The usual number decays: it is that of the last
-        write, or half of the usual number before it, whichever is larger.
+        More are then likely to arrive soon. The usual number is that of the last write, or half the
+        previous usual number, whichever is larger.
         """
         return 0 < 2 * len(self._urgent) < self._usual_urgent and not self.is_batch_due
 
@@ -131,7 +132,7 @@ class Backlog:
         )
 
     def add_callback(self, workload_id: str, on_saved: OnSaved) -> None:
-        """Call a function with the outcome of a workload's latest change, which has to exist."""
+        """Call a function with the outcome of a workload's pending change, which has to exist."""
         pending = self._pending.get(workload_id)
         if pending is None:
             self.writing[workload_id].callbacks.append(on_saved)
@@ -140,10 +141,10 @@ class Backlog:
             self._urgent[workload_id] = None
 
     def take(self, *, only_registrations: bool) -> list[Change]:
-        """Move the changes to write next to `writing` and return them; there may be none.
+        """Move the next changes to write to `writing`, and return them; there may be none.
 
         Args:
-            only_registrations: Whether to take nothing else, if they are written separately.
+            only_registrations: Whether to take only registrations, if they are written separately.
         """
         self._usual_urgent = max(len(self._urgent), self._usual_urgent // 2)
         for workload_id in self._select(only_registrations=only_registrations):
@@ -163,7 +164,7 @@ class Backlog:
         return [each for each in due if self._pending[each].is_registration]
 
     def end_write(self) -> Batch:
-        """Clear `writing` and return what it had."""
+        """Clear `writing` and return its changes."""
         batch, self.writing = self.writing, {}
         return batch
 
@@ -185,7 +186,8 @@ class Backlog:
 
         Args:
             refused: The registrations.
-            unregister: Removes a workload from the registry, which adds that change here.
+            unregister: Removes a workload from the registry, which adds the removal to this
+                backlog.
 
         Returns:
             The callbacks to call with the error.

@@ -1,4 +1,4 @@
-"""Cells of a table: lists, mappings and enums as text, and what can't be read.
+"""Converts lists, mappings and enums to cells of a table and back.
 
 A list is stored as one line for each item, with backslash, newline and NUL escaped; a mapping as
 the list of its keys and values in turn.
@@ -41,17 +41,17 @@ def flat(mapping: Mapping[str, str]) -> Iterable[str]:
 
 
 def escaped(text: str) -> str:
-    """Return a text without the characters that `lines` separates items with."""
+    """Escape the characters with which `lines` separates items."""
     return text.replace("\\", "\\\\").replace("\n", "\\n").replace("\0", "\\0")
 
 
 def marked(text: str | None) -> str:
-    """Return a text as an item of `lines`; a leading `=` distinguishes an empty one from None."""
+    """Return a str or None as an item of `lines`; a leading `=` distinguishes "" from None."""
     return "" if text is None else "=" + escaped(text)
 
 
 def readable(column: str, cell: object) -> str:
-    """Return a cell of text; one that UTF-8 can't encode is stored as bytes. Raises BadRow."""
+    """Read a cell of text; text that UTF-8 can't encode is stored as bytes. Raises BadRow."""
     if isinstance(cell, bytes):
         with suppress(UnicodeDecodeError):
             return cell.decode("utf-8", "surrogatepass")
@@ -61,12 +61,12 @@ def readable(column: str, cell: object) -> str:
 
 
 def unknown(column: str, cell: str, members: Mapping[str, object]) -> NoReturn:
-    """Raise BadRow for a value that is none of an enum's."""
+    """Raise BadRow for a value that is not in an enum."""
     raise BadRow(f"expected {', '.join(members)} in {column}, got {shorten(cell)}")
 
 
 def read_lines(column: str, text: str) -> list[str]:
-    """Return the list that a text of `lines` has. Raises BadRow."""
+    """Parse the result of `lines`. Raises BadRow."""
     items = text.split("\n")
     if "\\" not in text:
         return items
@@ -80,7 +80,7 @@ def _unescaped(column: str, escape: str) -> str:
 
 
 def read_mapping(column: str, text: str) -> dict[str, str]:
-    """Return the mapping that a text of keys and values in turn has. Raises BadRow."""
+    """Parse a mapping from alternating keys and values. Raises BadRow."""
     items = read_lines(column, text)
     mapping = dict(zip(items[::2], items[1::2], strict=False))
     if 2 * len(mapping) != len(items):

@@ -1,4 +1,4 @@
-"""A change of a registry, as its subscriber and a store receive it."""
+"""A change of a registry, as passed to its subscriber and to a store."""
 
 from typing import NamedTuple
 
@@ -17,11 +17,11 @@ class Change(NamedTuple):
         version: The registry's version after the change.
         entry: The workload's snapshot after the change; None if it was removed.
         history: Its transitions since its registration.
-        is_registration: Whether the change is a registration, for which a store must have room;
-            not that of a workload that was already running.
-        events: The events to store with it: its own, and those of earlier changes of the workload
+        is_registration: Whether the change registers a new workload, for which a store must have
+            room. False for a workload that was already running.
+        events: The events to store with it: its own, and those of the workload's earlier changes
             that were not stored.
-        tombstone: What to keep of a workload with this id that was removed.
+        tombstone: The tombstone to store for a removed workload with this id.
     """
 
     workload_id: str

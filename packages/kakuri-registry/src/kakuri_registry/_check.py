@@ -1,4 +1,4 @@
-"""Check of a store that no process has open, without changing it."""
+"""Checks a store that no process has open, without changing it."""
 
 import os
 import sqlite3
@@ -25,7 +25,7 @@ from kakuri_registry._tombstone_rows import read_tombstone
 from kakuri_registry._write_ahead_log import check_log
 
 MAX_FAULTS = 20
-"""Number of faults of the file that are reported; one damaged page may have hundreds."""
+"""Maximum number of faults of the file to report; one damaged page can have hundreds."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,18 +13,18 @@ from kakuri_registry._write_ahead_log import LoggedPages, check_log, read_logged
 
 
 def open_database(path: Path, log_bytes: int) -> tuple[sqlite3.Connection, StoreProblem | None]:
-    """Open a database or create it, check its log, checkpoint, and migrate it.
+    """Open or create a database: check its log, checkpoint, and migrate it.
 
-    The connection never checkpoints by itself. The caller holds the store's lock.
+    The connection does not checkpoint automatically. The caller holds the store's lock.
 
     Args:
         path: The database.
-        log_bytes: Bytes that the log's file keeps: SQLite cuts a longer file to this length when it
-            begins to overwrite it.
+        log_bytes: Size in bytes that the log's file keeps: SQLite truncates a longer file to this
+            size when it begins to overwrite it.
 
     Returns:
-        The connection, and a problem if the database of an earlier run is missing, or if SQLite
-        dropped pages of the log; else None.
+        The connection; and a problem if the database of an earlier run is missing or SQLite dropped
+        pages of the log, otherwise None.
 
     Raises:
         StoreError: The log or the database belongs to another run, version or application.
@@ -44,15 +44,16 @@ def open_database(path: Path, log_bytes: int) -> tuple[sqlite3.Connection, Store
     complete = logged.number
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=0)
     try:
-        # Exclusive first: then the log needs no shared memory, whose file could not grow.
+        # Set before journal_mode, so that the log needs no shared memory, whose file could not
+        # grow.
         connection.execute("PRAGMA locking_mode = EXCLUSIVE")
         prepare(connection)
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
-        # A pragma accepts no parameters; `d` ensures that this is a number.
+        # A pragma accepts no parameters; the format `d` ensures that this is a number.
         connection.execute(f"PRAGMA journal_size_limit = {log_bytes:d}")
         connection.execute("PRAGMA temp_store = MEMORY")
-        # The store checkpoints, because it has to know when a log begins.
+        # The store itself checkpoints, because it has to know when a log begins.
         connection.execute("PRAGMA wal_autocheckpoint = 0")
         # Before the checkpoint, which would change the database of another application or version.
         check_schema(connection, str(path))
@@ -80,7 +81,7 @@ def free_pages(connection: sqlite3.Connection, number: int) -> bool:
         sqlite3.Error: The database can't be written.
     """
     (before,) = connection.execute("PRAGMA freelist_count").fetchone()
-    # Each row of the result frees one page, so all of them have to be fetched.
+    # Fetching a row of the result frees one page, so fetch all of them.
     connection.execute(f"PRAGMA incremental_vacuum({number:d})").fetchall()
     (after,) = connection.execute("PRAGMA freelist_count").fetchone()
     return 0 < int(after) < int(before)
@@ -92,7 +93,7 @@ def _problem_of(logged: LoggedPages, complete: int) -> StoreProblem | None:
         return None
     pages = f"{logged.number - complete} of its {logged.number} pages are dropped"
     transactions = sum(each > complete for each in logged.commits)
-    if transactions > 1:  # a crash leaves one at most: each begins after the one before it
+    if transactions > 1:  # a crash leaves at most one: each begins after the one before it
         return StoreProblem(f"the log is damaged: {pages}, with {transactions} transactions")
     message = f"the log ends in a transaction that is not complete: {pages}"
     return StoreProblem(message, is_damage=False)

@@ -1,8 +1,9 @@
-"""A directory in which only this user can create files.
+"""Opens directories and files so that no other user can interfere.
 
-Another user could place a link in it, so that this process changes the target; a FIFO, so that it
-blocks; or a device or a file of their own, so that its mode is changed. The directory therefore has
-to belong to this user, and only regular files are opened in it, without following links.
+In a shared directory, another user could place a link, so that this process changes the target; a
+FIFO, so that it blocks; or a device or a file of their own, whose mode it would change. The
+directory therefore has to belong to this user, and only regular files are opened in it, without
+following links.
 """
 
 import errno
@@ -22,9 +23,9 @@ _FILE = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 def open_private_directory(path: Path) -> int:
     """Open a directory that belongs to this user and that no other user can write to.
 
-    One that does not exist is created with mode 0700. The path may be a link: the directory that is
-    opened is checked, not the path. kakuri-daemon has a function of this name for daemons without a
-    store; the two distributions have no dependency in common that does I/O.
+    A missing directory is created with mode 0700. The path may be a link, because the opened
+    directory is checked, not the path. kakuri-daemon has a function of the same name for daemons
+    without a store, because the two distributions have no common dependency that does I/O.
 
     Args:
         path: The directory.
@@ -56,9 +57,9 @@ def check_files(path: Path) -> None:
     """Check that a file, its companions and their directory are safe from other users.
 
     Args:
-        path: The file; its directory is created if it does not exist. Files named like it with a
-            suffix that begins with `-` or `.` are checked as well, such as `path-wal` and
-            `path.lock`.
+        path: The file; its directory is created if it does not exist. Files with the same name and
+            a suffix that begins with `-` or `.`, such as `path-wal` and `path.lock`, are checked as
+            well.
 
     Raises:
         PermissionError: One of them is not a regular file, or belongs to another user, or others
@@ -115,7 +116,7 @@ def _check(status: os.stat_result, path: Path) -> None:
 
 
 def sync_directory(directory: Path) -> None:
-    """Write the names in a directory to the disk."""
+    """Sync a directory, so that the names in it are on disk."""
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
@@ -133,7 +134,7 @@ def lock_store(path: Path) -> int:
         StoreLocked: Another process has locked it.
         OSError: The lock file can't be opened.
     """
-    # SQLite's own lock is on the database file, which recovery replaces.
+    # SQLite locks the database file, which recovery replaces, so that lock is not enough.
     descriptor = open_file(companion(path, ".lock"), os.O_RDWR | os.O_CREAT)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,4 +1,4 @@
-"""How much of a workload's state would survive a crash."""
+"""Whether a workload's state would survive a crash."""
 
 from enum import Enum
 
@@ -7,24 +7,24 @@ class Durability(Enum):
     """Whether a store has the latest change of a workload.
 
     Attributes:
-        is_reportable: Whether the workload's state may be reported and acted upon now: a crash
-            would not undo it (SAVED), or waiting is of no use (BLOCKED), so that workloads can be
-            queried and stopped while the disk fails. The state of a workload that is PENDING or
-            UNREGISTERED may be reported after `StoreWriter.saved`.
+        is_reportable: Whether the workload's state may be reported and acted on now. True if a
+            crash would not undo it (SAVED), or if waiting would not help (BLOCKED), so that
+            workloads can be queried and stopped while the disk fails. Wait for `StoreWriter.saved`
+            before reporting the state of a workload that is PENDING or UNREGISTERED.
     """
 
     SAVED = "saved"
-    """The store has everything that the registry knows of the workload."""
+    """The store has the registry's latest state of the workload."""
 
     PENDING = "pending"
-    """The latest change is being written, or will be."""
+    """The latest change is being written or waits to be written."""
 
     UNREGISTERED = "unregistered"
-    """The registration is not in the store. If the store refuses it, it is withdrawn."""
+    """The registration is not in the store yet. If the store refuses it, it is withdrawn."""
 
     BLOCKED = "blocked"
-    """The store accepts no changes at present. The latest change is retried until it does."""
+    """The store accepts no changes at the moment. The latest change is retried until it does."""
 
     def __init__(self, value: str) -> None:
-        # Not a property: it is asked for at each request for a status.
+        # Not a property, because it is read for each status request.
         self.is_reportable: bool = value in ("saved", "blocked")

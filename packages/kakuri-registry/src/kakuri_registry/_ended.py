@@ -1,4 +1,4 @@
-"""The workloads that have ended, with the time and their size in bytes."""
+"""The workloads that have ended, with their size in bytes and the time of their end."""
 
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
@@ -19,11 +19,11 @@ class Ended(NamedTuple):
 
 
 class EndedWorkloads:
-    """The workloads that have ended, in that order, and their total size.
+    """The workloads that have ended, in the order of their ends, and their total size.
 
     Attributes:
-        kept_bytes: Size of those that are not being removed.
-        removing_bytes: Size of those that are being removed.
+        kept_bytes: Total size of those that are not being removed.
+        removing_bytes: Total size of those that are being removed.
     """
 
     def __init__(self, kept: Iterable[Ended] = (), removing: Iterable[Ended] = ()) -> None:
@@ -42,7 +42,7 @@ class EndedWorkloads:
             self.kept_bytes += ended.size
 
     def set_removing(self, workload_id: str) -> None:
-        """Count a workload among those that are being removed, if it has ended."""
+        """Count a workload as being removed, if it has ended."""
         ended = self._kept.pop(workload_id, None)
         if ended is not None:
             self.kept_bytes -= ended.size
@@ -50,14 +50,14 @@ class EndedWorkloads:
             self.removing_bytes += ended.size
 
     def discard(self, workload_id: str) -> None:
-        """Remove a workload, whether it has ended or not."""
+        """Remove a workload; has no effect if it has not ended."""
         ended = self._kept.pop(workload_id, None)
         if ended is not None:
             self.kept_bytes -= ended.size
         self.removing_bytes -= self._removing.pop(workload_id, 0)
 
     def __iter__(self) -> Iterator[Ended]:
-        """Return an iterator over those that are not being removed, in the order they ended."""
+        """Iterate over those that are not being removed, in the order of their ends."""
         return iter(self._kept.values())
 
 

@@ -1,4 +1,4 @@
-"""What the registry knows about one workload."""
+"""A registry's entry for one workload."""
 
 from dataclasses import dataclass
 
@@ -8,22 +8,23 @@ from kakuri_workload import DesiredState, Run, Workload, WorkloadState, fast_ini
 @fast_init
 @dataclass(frozen=True, slots=True)
 class WorkloadEntry:
-    """An immutable snapshot of what the registry knows about one workload.
+    """An immutable snapshot of a workload in a registry.
 
     Times are seconds since the epoch, as passed to the registry.
 
     Attributes:
-        workload: What was submitted.
-        run: The observed state of its current run, or of the last one while it waits for the next.
-        version: The registry's version after the change that made this snapshot. It increases with
-            every change, so of two snapshots the one with the larger version is the later.
+        workload: The workload as submitted.
+        run: The observed state of its current run, or of the last run while it waits for the next.
+        version: The registry's version after the change that created this snapshot. It increases
+            with every change, so of two snapshots, the one with the larger version is the later.
         registered_at: When it was registered.
-        changed_at: When this snapshot was made.
-        failures: The number of runs that failed since one last stayed up.
+        changed_at: When this snapshot was created.
+        failures: The number of failed runs since a run last stayed up.
         restart_at: When the next run is due, while the workload waits for it.
-        desired: What was requested.
-        grace_seconds: How long the workload may take to end by itself once it is stopped.
-        trace: The trace of the latest request that changed what is desired; its runs belong to it.
+        desired: The desired state.
+        grace_seconds: Seconds that the workload has to end by itself when it is stopped.
+        trace: The trace of the latest request that changed the desired state; later runs belong to
+            it.
     """
 
     workload: Workload

@@ -64,7 +64,7 @@ class RemovalIsFinal(RegistryError, ValueError):
 
 
 class RegistryFull(RegistryError):
-    """The registry holds as many workloads as it may."""
+    """The registry has reached its maximum number of workloads."""
 
     def __init__(self, limit: int) -> None:
         super().__init__(f"the registry is full: it may hold {limit} workloads")
@@ -74,11 +74,11 @@ class RegistryFull(RegistryError):
 class Compacted(RegistryError, LookupError):
     """The events after an index are no longer kept, or the index is in the future.
 
-    The reader has to list the workloads again. The name is that of etcd.
+    The reader has to list the workloads again. etcd uses the same term.
 
     Attributes:
-        index: The index to continue from that was asked for.
-        oldest: The smallest index that a reader can continue from.
+        index: The requested index.
+        oldest: The smallest index from which a reader can continue.
         newest: The current index.
     """
 
@@ -96,7 +96,7 @@ class StoreError(RegistryError):
 
 
 class StoreFull(StoreError):
-    """There is no room for a change; known workloads can still be read, stopped and removed."""
+    """There is no room for a change. Known workloads can still be read, stopped and removed."""
 
 
 class StoreLocked(StoreError):

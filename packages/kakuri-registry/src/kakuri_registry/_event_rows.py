@@ -1,9 +1,9 @@
-"""Converts events to text and back: the events that one write stores.
+"""Converts the events that one write stores to text and back.
 
-An event is eleven lines, one for each field, with the escapes of `_rows`. A mark distinguishes an
-empty text from None. After a space, the line of the index has the workload's id, too, and that of
-the type the trace: so rows of earlier schemas, which have a column for the id and no trace, are
-read in the same way.
+An event has eleven lines, one for each field, with the escapes of `_rows`. A mark distinguishes an
+empty string from None. The line of the index also has the workload's id, after a space, and the
+line of the type has the trace. So rows of earlier schemas, which have a column for the id and no
+trace, can be read in the same way.
 """
 
 from collections.abc import Iterable
@@ -29,18 +29,18 @@ from kakuri_registry._frozen import EMPTY, FrozenDict
 from kakuri_registry._rows import MAX_VERSION
 
 LINES = 11
-"""Lines of an event; the last one is about the node, or has the receipt of a removal."""
+"""Number of lines of an event; the last has the fields of a node's event or of a removal."""
 
 REMOVAL_LINES = 4
 
 MAX_ROW_TEXT = 8192
-"""Characters of the text of a row with several events."""
+"""Maximum number of characters in a row with several events."""
 
 _TYPES = {each.value: each for each in EventType}
 
 
 def event_rows(events: Iterable[RegistryEvent]) -> list[tuple[int, str, str]]:
-    """Return rows of several events: the index of the last one, an empty id, and their text."""
+    """Return rows with several events: the index of the last one, an empty id, and the text."""
     rows: list[tuple[int, str, str]] = []
     texts: list[str] = []
     size = last = 0
@@ -58,7 +58,7 @@ def event_rows(events: Iterable[RegistryEvent]) -> list[tuple[int, str, str]]:
 
 
 def read_events(workload_id: object, text: object) -> list[RegistryEvent]:
-    """Return the events that a text has.
+    """Parse events from text.
 
     Args:
         workload_id: The workload that they are about, in a row of schema 9 or earlier; otherwise

@@ -1,7 +1,7 @@
 """The events of a registry.
 
-Not every change of a registry is an event. A new message or address is not; a new state, reason or
-attempt is, and so are a request to end a workload, and its removal.
+Not every change of a registry is an event. A new state, reason or attempt is one, and so are a
+request to end a workload and its removal; a new message or address is not.
 """
 
 from collections.abc import Callable
@@ -15,14 +15,14 @@ from kakuri_registry._frozen import EMPTY
 from kakuri_registry._sizes import TEXT_BYTES, texts_size
 
 EVENT_BYTES = 384
-"""Bytes of an event without its texts, in memory; its row takes less."""
+"""Size in memory of an event without its strings, in bytes; its row takes less."""
 
 RegistryEvent: TypeAlias = Event[WorkloadState, DesiredState]
 """An event with the states of a registry."""
 
 
 event_index: Callable[[RegistryEvent], int] = attrgetter("index")
-"""Returns the index of an event, by which events are sorted."""
+"""Return the index of an event, by which events are sorted."""
 
 
 def event_size(event: RegistryEvent) -> int:
@@ -52,11 +52,11 @@ def workload_event(
     *,
     removal: Removal | None = None,
 ) -> RegistryEvent:
-    """Return an event about a workload, with the state of its entry.
+    """Create an event about a workload, with the state of its entry.
 
     Args:
         kind: The type of the event.
-        entry: The entry after the change, or the last one of a removed workload.
+        entry: The entry after the change, or the last entry of a removed workload.
         index: The registry's version after the change.
         at: The time of the change.
         message: The message of the state, shortened like that of a transition.

@@ -1,4 +1,4 @@
-"""Immutable copies of what callers pass in, so that an entry can't change after it was made."""
+"""Immutable copies of arguments, so that an entry can't change after it was created."""
 
 from collections.abc import Mapping, Sequence
 from operator import attrgetter, is_
@@ -12,10 +12,10 @@ def _refuse(self: object, *_: object, **__: object) -> NoReturn:
 
 
 class FrozenDict(dict[str, Any]):
-    """A dict whose contents are fixed when it is made.
+    """An immutable dict.
 
-    It compares equal to a dict with the same items, can be hashed if its values can, and survives
-    `copy` and `pickle`. It is a real dict so that encoders and type checks treat it as one.
+    It equals a dict with the same items, is hashable if its values are, and survives `copy` and
+    `pickle`. It is a real dict, so that encoders and type checks treat it as one.
     """
 
     __slots__ = ()
@@ -41,16 +41,17 @@ EMPTY = FrozenDict()
 
 
 MUTABLE_FIELDS = ("command", "args", "env", "labels")
-"""The fields of a workload in which a caller may have put what can change."""
+"""The fields of a workload that may hold mutable objects from a caller."""
 
 _STRINGS = {str}
 _mutable_of = attrgetter(*MUTABLE_FIELDS)
 
 
 def freeze(workload: Workload) -> None:
-    """Replace what can change in a workload by immutable copies, equal to what they replace.
+    """Replace the mutable objects in a workload with equal immutable copies.
 
-    It stays the same object: to make a new one would take as long as to register it.
+    The workload stays the same object, because creating a new one would take as long as registering
+    it.
     """
     env, labels = workload.env, workload.labels
     if workload.command == workload.args == () and not env and not labels:  # most workloads

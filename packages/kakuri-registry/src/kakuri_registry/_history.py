@@ -1,4 +1,4 @@
-"""The history of a workload as it is stored: without the registration, which the entry has."""
+"""A workload's history as stored: without the registration, which the entry has."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -8,10 +8,10 @@ from kakuri_workload import MAX_HISTORY, History, Transition, WorkloadState
 from kakuri_registry._entry import WorkloadEntry
 
 MAX_HISTORY_MESSAGE = 256
-"""Characters of a message in the history; the entry has the latest message in full."""
+"""Maximum length of a message in the history; the entry has the full latest message."""
 
 RESTARTED = "Restarted"
-"""The reason of a workload whose next attempt begins because a client requested it."""
+"""The reason of a workload whose next attempt was requested by a client."""
 
 
 def extended(history: History, before: WorkloadEntry, after: WorkloadEntry) -> History:
@@ -33,7 +33,7 @@ def extended(history: History, before: WorkloadEntry, after: WorkloadEntry) -> H
 
 
 def shortened(message: str | None) -> str | None:
-    """Return a message as it is kept in a history and in an event."""
+    """Shorten a message for a history or an event."""
     if message is None or len(message) <= MAX_HISTORY_MESSAGE:
         return message
     return message[: MAX_HISTORY_MESSAGE - 1] + "…"
@@ -42,13 +42,13 @@ def shortened(message: str | None) -> str | None:
 def _folded(
     history: History, transition: Transition[WorkloadState], attempt: int
 ) -> tuple[History, Transition[WorkloadState]]:
-    """Drop the attempt before the last one if both had the same transitions, and count it.
+    """Drop the second-to-last attempt, and count it, if the last one had the same transitions.
 
     Attempts that a client requested are not dropped.
 
     Args:
         history: The history.
-        transition: The one to add, which ends the last attempt.
+        transition: The transition to add, which ends the last attempt.
         attempt: The number of the last attempt.
     """
     last = [each for each in history if each.attempt == attempt]
@@ -73,7 +73,7 @@ def _signature(transitions: Iterable[Transition[WorkloadState]]) -> list[tuple[o
 
 
 def complete(history: History, entry: WorkloadEntry) -> History:
-    """Return a stored history with the registration in front, unless it has been pushed out."""
+    """Return a stored history with the registration at the front, unless it was pushed out."""
     if len(history) == MAX_HISTORY:
         return history
     return (Transition(entry.registered_at, WorkloadState.PENDING), *history)

@@ -1,11 +1,11 @@
 """The ids of workloads by state and label.
 
-The ids of each label are separate for each state, so that a page of any combination is read without
-visiting workloads that do not belong to it.
+The ids of each label are kept separately for each state, so that a page of any combination can be
+read without visiting other workloads.
 
-Changes are first recorded in a dict, which costs little, and applied when ids are read or when many
-are recorded. So a workload that changes its state before the next read is added once, under its
-latest state.
+Changes are first recorded in a dict, which is cheap, and applied when ids are read or many changes
+have been recorded. So a workload that changes its state several times between two reads is only
+added once, under its latest state.
 """
 
 from collections.abc import Iterator, Mapping
@@ -17,7 +17,7 @@ from kakuri_registry._entry import WorkloadEntry
 from kakuri_registry._ordered import OrderedIds
 
 MAX_UNAPPLIED = 256
-"""Workloads whose changes are recorded before they are applied, which takes less than 1 ms."""
+"""Number of recorded changes after which they are applied, which takes less than 1 ms."""
 
 Label = tuple[str, str]
 
@@ -26,14 +26,14 @@ class Index:
     """The ids of the workloads of each state, and of each label in each state.
 
     Args:
-        entries: The current entry of each workload, by id. The index keeps this mapping; its owner
-            calls `record` or `discard` for each change.
+        entries: The current entry of each workload, by id. The index keeps a reference to this
+            mapping; its owner calls `record` or `discard` for each change.
     """
 
     def __init__(self, entries: Mapping[str, WorkloadEntry]) -> None:
         self._entries = entries
-        # The workloads with changes that are not applied, and the state under which the index has
-        # each; None for a new workload.
+        # The workloads with unapplied changes, and the state under which the index has each; None
+        # for a new workload.
         self._unapplied: dict[str, WorkloadState | None] = {}
         states: dict[WorkloadState, list[str]] = {state: [] for state in WorkloadState}
         labels: dict[tuple[WorkloadState, Label], list[str]] = {}
@@ -45,7 +45,7 @@ class Index:
         self._labels = {key: OrderedIds(members) for key, members in labels.items()}
 
     def record(self, workload_id: str, before: WorkloadState | None) -> None:
-        """Record that a workload was added, or that its state has changed.
+        """Record that a workload was added or its state changed.
 
         Args:
             workload_id: The workload.
@@ -64,7 +64,7 @@ class Index:
     def after(
         self, workload_id: str, state: WorkloadState | None, label: Label | None
     ) -> Iterator[str]:
-        """Return an iterator over the ids after one, in order, filtered by state and label."""
+        """Iterate over the ids after a given one, in order, filtered by state and label."""
         self._apply()
         states = WorkloadState if state is None else (state,)
         if label is None:
@@ -74,7 +74,7 @@ class Index:
         return merge(*(group.after(workload_id) for group in groups))
 
     def count(self, state: WorkloadState) -> int:
-        """Return how many workloads are in a state."""
+        """Return the number of workloads in a state."""
         self._apply()
         return len(self._states[state])
 

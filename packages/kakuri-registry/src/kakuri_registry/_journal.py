@@ -1,9 +1,9 @@
 """The journal of a registry: its latest events, each published once a crash would not undo it.
 
-A store does not save changes in the order in which they were made: those that a caller awaits come
-first, and one that fails is retried. So an event is published when it is stored and all events with
-a smaller index are, too, or were withdrawn. A reader that has all events up to an index therefore
-never misses one by continuing after it, and whatever it has read is still true after a crash.
+A store does not save changes in the order in which they were made: changes that a caller awaits
+come first, and failed ones are retried. So an event is published once it is stored and all events
+with a smaller index are stored or withdrawn. A reader that has all events up to an index therefore
+never misses one by continuing after it, and everything it has read is still true after a crash.
 """
 
 from bisect import bisect_right
@@ -16,28 +16,29 @@ from kakuri_registry._errors import Compacted
 from kakuri_registry._events import RegistryEvent, event_index, event_size
 
 MAX_EVENTS = 10_000
-"""Number of published events that are kept, and as many that wait to be stored."""
+"""Maximum number of published events kept, and of events that wait to be stored."""
 
 MAX_EVENT_BYTES = 8 << 20
-"""Size of all published events that are kept; ordinary ones take two thirds of it."""
+"""Maximum total size of published events; the maximum number of ordinary ones takes two thirds of
+it."""
 
 MAX_EVENT_AGE = 86_400.0
-"""Seconds for which an event is kept; older ones are dropped when another one is published."""
+"""Seconds for which an event is kept; older events are dropped when another one is published."""
 
 COMPACTION_EVENTS = 1_000
-"""Number of dropped events after which they are deleted from the store, so that a write deletes
-rows rarely."""
+"""Number of dropped events after which they are deleted from the store, so that few writes have to
+delete rows."""
 
 
 class EventJournal:
-    """The events of a registry, in the order of their indexes.
+    """The latest events of a registry, in the order of their indexes.
 
     Args:
-        events: The events that are stored, in the order of their indexes.
+        events: The stored events, in the order of their indexes.
         compacted: The index up to which events are no longer stored.
-        index: The registry's version before the first event to come.
-        max_events: Number of published events to keep, and of events that wait to be stored; by
-            default MAX_EVENTS.
+        index: The registry's version before the next event.
+        max_events: Maximum number of published events kept, and of events that wait to be stored;
+            by default MAX_EVENTS.
     """
 
     def __init__(
@@ -54,7 +55,7 @@ class EventJournal:
         self._sizes: deque[int] = deque()  # of the published events
         self._bytes = 0
         self._waiting: dict[int, RegistryEvent] = {}  # by index, in that order
-        self._stored: set[int] = set()  # those in `_waiting` that wait for an earlier one only
+        self._stored: set[int] = set()  # those that only wait for an earlier one
         self._registered: dict[str, int] = {}  # index of a registration that is not stored
         self._on_publish: Callable[[], None] | None = None
         self._dropped = 0  # events dropped since the store was compacted
@@ -66,27 +67,27 @@ class EventJournal:
 
     @property
     def index(self) -> int:
-        """The index to continue from: every event up to it is published or was dropped."""
+        """The current index, to continue from: every event up to it was published or dropped."""
         return next(iter(self._waiting)) - 1 if self._waiting else self._index
 
     @property
     def compacted(self) -> int:
-        """The smallest index to continue from: events up to it are no longer kept."""
+        """The smallest index to continue from; events up to it are no longer kept."""
         return self._compacted
 
     @property
     def compaction(self) -> int | None:
-        """The index up to which the store should delete events; None if that can wait."""
+        """The index up to which the store should delete events; None if deleting can wait."""
         is_due = self._is_incomplete or self._dropped >= COMPACTION_EVENTS
         return self._compacted if is_due else None
 
     @property
     def must_compact(self) -> bool:
-        """Whether the store has to delete events before it stores further ones."""
+        """Whether the store has to delete events before it stores more."""
         return self._is_incomplete
 
     def subscribe(self, on_publish: Callable[[], None] | None) -> None:
-        """Call a function whenever events were published, in place of the earlier subscriber."""
+        """Call a function whenever events have been published; replaces the previous subscriber."""
         self._on_publish = on_publish
 
     def advance(self, index: int) -> None:
@@ -96,8 +97,9 @@ class EventJournal:
     def append(self, event: RegistryEvent, *, is_new: bool = False) -> None:
         """Add an event that is not stored yet.
 
-        If too many wait to be stored, because the disk has accepted nothing for a long time, the
-        oldest one is dropped, with all events before it: a reader gets Compacted instead of a gap.
+        If too many events wait to be stored, because the disk has accepted nothing for a long time,
+        the oldest one and all events before it are dropped, so that readers get Compacted instead
+        of a gap.
         """
         self._index = event.index
         self._waiting[event.index] = event
@@ -112,7 +114,7 @@ class EventJournal:
             self._is_incomplete = True
 
     def add_stored(self, event: RegistryEvent) -> None:
-        """Add an event that is stored already; it is published unless it waits for earlier ones."""
+        """Add an event that is already stored; it is published unless it waits for earlier ones."""
         if self._waiting:
             self.append(event)
             self.stored((event,))
@@ -123,7 +125,7 @@ class EventJournal:
             self._on_publish()
 
     def unstored(self, workload_ids: Collection[str]) -> dict[str, tuple[RegistryEvent, ...]]:
-        """Return the events to store with changes of some workloads; of the node under ""."""
+        """Return the events to store with changes of workloads; the key "" is the node."""
         found: dict[str, list[RegistryEvent]] = {}
         for event in self._waiting.values():
             key = event.id or ""
@@ -149,7 +151,7 @@ class EventJournal:
             self._on_publish()
 
     def withdraw(self, workload_id: str) -> None:
-        """Drop the events of a registration that the store refused, and all later ones of it."""
+        """Drop the events of a workload whose registration the store refused."""
         first = self._registered.get(workload_id)
         if first is None:
             return
@@ -194,7 +196,7 @@ class EventJournal:
             self._dropped += 1
 
     def _forget(self, index: int) -> None:
-        """Remove an event from those that wait."""
+        """Remove an event from the waiting ones."""
         event = self._waiting.pop(index)
         self._stored.discard(index)
         if event.id is not None and self._registered.get(event.id) == index:

@@ -1,4 +1,4 @@
-"""Writes the events of a journal together with the changes that caused them."""
+"""Writes events together with the changes that caused them."""
 
 from kakuri_registry._backlog import Batch
 from kakuri_registry._change import Change
@@ -16,16 +16,16 @@ class JournalWriter:
     def __init__(self, store: Store, journal: EventJournal) -> None:
         self._store = store
         self._journal = journal
-        self._events: list[RegistryEvent] = []  # of the changes that are being written
+        self._events: list[RegistryEvent] = []  # of the changes being written
         self._compaction: int | None = None
         self._must_compact = False
         self._compacted: int | None = None
 
     def write_through(self, registry: WorkloadRegistry) -> bool:
-        """Write each change as it is made, if the store never blocks and so needs no batches.
+        """Write each change immediately, if the store never blocks and so needs no batches.
 
         Returns:
-            Whether the changes are written.
+            Whether changes are written immediately.
         """
         if not self._store.is_nonblocking:
             return False
@@ -35,10 +35,10 @@ class JournalWriter:
         return True
 
     def with_events(self, batch: Batch) -> list[Change]:
-        """Return the changes of a batch with the events that are not stored yet.
+        """Return the changes of a batch with all events that are not stored yet.
 
-        Most changes already have their only event. The journal is searched for the events of
-        superseded changes, and for all events if it had to drop some that were not stored.
+        Most changes already have their only event. The journal is only searched for the events of
+        superseded changes, or for all events if it had to drop unstored ones.
         """
         self._compaction = self._journal.compaction
         self._must_compact = self._journal.must_compact
@@ -76,7 +76,7 @@ class JournalWriter:
                 raise
 
     def publish(self) -> None:
-        """Publish the events of the changes, which are stored now."""
+        """Publish the events of the changes, which are now stored."""
         if self._compacted is not None:
             self._journal.compacted_store(self._compacted)
         self._journal.stored(self._events)

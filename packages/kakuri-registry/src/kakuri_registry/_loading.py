@@ -1,4 +1,4 @@
-"""Reads everything that a database has."""
+"""Reads the complete contents of a database."""
 
 import re
 import sqlite3
@@ -36,16 +36,16 @@ _is_store_id = re.compile("[0-9a-f]{32}").fullmatch
 def read_all(
     connection: sqlite3.Connection, problems: list[StoreProblem]
 ) -> tuple[Loaded, list[Change], list[int]]:
-    """Return what a database has, and the accepted registrations in it.
+    """Read a database, including the accepted registrations in it.
 
     Args:
         connection: The database.
-        problems: What can't be loaded is added to this list.
+        problems: Receives the problems with everything that can't be loaded.
 
     Returns:
-        The workloads and events, with the version of the latest change; and those registrations
-        among them whose rows and events are not in their tables; and the numbers of the rows of
-        registrations that can't be read.
+        The workloads and events, with the version of the latest change; the registrations among
+        them that do not have their own rows and events yet; and the numbers of unreadable rows of
+        registrations.
 
     Raises:
         Damaged: The table of workloads and its index differ, or no version is stored.
@@ -106,17 +106,17 @@ def load_accepted(
     reader: RowReader,
     problems: list[StoreProblem],
 ) -> tuple[list[Change], list[int]]:
-    """Return the accepted registrations, and the numbers of the rows that can't be read.
+    """Return the accepted registrations, and the numbers of unreadable rows.
 
     Args:
         connection: The database.
-        reader: Reads the row that each registration stands for.
-        problems: What can't be loaded is added to this list.
+        reader: Reads the row that each registration represents.
+        problems: Receives the problems with everything that can't be loaded.
     """
     accepted: list[Change] = []
     unreadable: list[int] = []
     for row_number, text in connection.execute(SELECT_ACCEPTED):
-        number = abs(row_number)  # it is negative once the row was set aside
+        number = abs(row_number)  # negative once the row was set aside
         if not _is_version(number):
             raise Damaged(f"new workloads have no valid version: {number}")
         try:
@@ -147,7 +147,7 @@ def bad_workload(row: Sequence[Any], error: BadRow) -> StoreProblem:
 
 
 def bad_tombstone(row: Sequence[Any], error: BadRow) -> StoreProblem:
-    """Return the problem of a tombstone that can't be read."""
+    """Return the problem for a tombstone that can't be read."""
     return _bad_row("removed workload", row[1], error)
 
 
@@ -159,16 +159,16 @@ def _bad_row(what: str, workload_id: object, error: BadRow) -> StoreProblem:
 def load_events(
     connection: sqlite3.Connection, compacted: int, problems: list[StoreProblem]
 ) -> tuple[list[RegistryEvent], int]:
-    """Return the events, and the index up to which they are not stored.
+    """Return the events, and the index up to which events are not stored.
 
-    Events before one that can't be read are left out, so that the others have no gap.
+    Events before an unreadable one are left out, so that the others have no gap.
 
     Args:
         connection: The database.
-        compacted: The index up to which they were deleted.
-        problems: What can't be loaded is added to this list.
+        compacted: The index up to which events were deleted.
+        problems: Receives the problems with everything that can't be loaded.
     """
-    events: dict[int, RegistryEvent] = {}  # a write that failed may have stored some twice
+    events: dict[int, RegistryEvent] = {}  # a failed write may have stored some twice
     for index, workload_id, text in connection.execute(SELECT_EVENTS):
         if not _is_version(index):
             raise Damaged(f"events have no valid index: {index}")

@@ -1,4 +1,4 @@
-"""When the next write of a backlog begins."""
+"""Schedules the writes of a backlog."""
 
 import asyncio
 from collections.abc import Callable
@@ -6,11 +6,11 @@ from collections.abc import Callable
 from kakuri_registry._backlog import Backlog
 
 GATHER_SECONDS = 0.001
-"""Longest delay of a write that far fewer callers await than those before it.
+"""Maximum delay of a write that far fewer callers await than the writes before it.
 
-Many clients that waited for one write send their next requests together. If the first of these
-began a write alone, the others would wait for two writes; and a write costs as much as five
-registrations in it.
+Clients that waited for the same write send their next requests at about the same time. If the first
+of these requests began a write alone, the others would have to wait for two writes. And a write
+costs as much as five registrations in it.
 """
 
 
@@ -30,10 +30,10 @@ class NextWrite:
         self._is_gathering = False
 
     def schedule(self) -> None:
-        """Begin a write at the end of this turn of the event loop, with all changes made in it.
+        """Begin a write at the end of this turn of the event loop, with all changes of the turn.
 
-        If far fewer callers await it than those before, it is delayed by up to `GATHER_SECONDS`.
-        Has no effect during a write.
+        If far fewer callers await it than the writes before, it is delayed by up to
+        `GATHER_SECONDS`. Has no effect during a write.
         """
         if self._backlog.writing or (self._handle is not None and not self._is_gathering):
             return
@@ -49,7 +49,7 @@ class NextWrite:
             self._handle = self._loop.call_soon(self._run)
 
     def start(self) -> None:
-        """Begin a write now if a change is urgent, or schedule it if more callers are expected."""
+        """If a change is urgent, begin a write now, or schedule it if more callers are expected."""
         if self._backlog.expects_more():
             self.schedule()
         elif self._backlog.is_urgent:

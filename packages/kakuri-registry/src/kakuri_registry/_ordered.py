@@ -1,22 +1,23 @@
-"""A sorted set of ids: adding and discarding cost the same however many there are.
+"""A sorted set of ids whose operations cost about the same for any number of ids.
 
 The ids are in sorted blocks of bounded length. Changes are first recorded in a dict, which is
-nearly free, and merged into the blocks together: when the set is read, or when there are many of
-them. An id that is added and discarded in between, as in a short state, never costs a search.
+nearly free. They are merged into the blocks together, when the set is read or many changes have
+been recorded. An id that is added and discarded in between, because its workload is only briefly in
+a state, never costs a search.
 """
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
 
 BLOCK = 512
-"""Ids in a new block; it is split at twice as many. Moving so few pointers is cheap."""
+"""Number of ids in a new block; it is split at twice as many. Moving so few pointers is cheap."""
 
 MAX_UNMERGED = 1024
-"""Changes that are recorded before they are merged: 2 or 3 ms of work."""
+"""Number of recorded changes after which they are merged: 2 or 3 ms of work."""
 
 
 class OrderedIds:
-    """A set of ids that can be read in order, beginning after any id."""
+    """A set of ids that can be iterated in order, beginning after any id."""
 
     __slots__ = ("_blocks", "_last", "_size", "_unmerged")
 
@@ -45,7 +46,7 @@ class OrderedIds:
                 self._merge()
 
     def after(self, workload_id: str) -> Iterator[str]:
-        """Yield the ids after this one, in order; the set must not change in the meantime."""
+        """Yield the ids after a given one, in order; the set must not change in the meantime."""
         if self._unmerged:
             self._merge()
         index = bisect_right(self._last, workload_id)

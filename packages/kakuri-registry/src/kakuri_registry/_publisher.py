@@ -1,4 +1,4 @@
-"""How a change of a registry reaches its index, its journal and its subscriber."""
+"""Publishes changes of a registry to its index, its journal and its subscriber."""
 
 from collections.abc import Callable
 from enum import Enum
@@ -14,21 +14,21 @@ from kakuri_registry._history import extended, shortened
 from kakuri_registry._registry_reader import MAX_WORKLOADS, RegistryReader
 
 EntryObserver: TypeAlias = Callable[[WorkloadEntry | None, WorkloadEntry | None], None]
-"""Called with the entry before and after a change; either may be None."""
+"""Called with the entries before and after a change; either may be None."""
 
 
 class Persistence(Enum):
     """Which changes a subscriber stores, and when.
 
-    An event is published once its change is stored; the event of a change that the subscriber does
-    not get, at once.
+    An event is published once its change is stored. If the subscriber does not receive the change,
+    its event is published immediately.
     """
 
     DELAYED = "delayed"
-    """All of them, later. The subscriber reports to the journal what it has stored."""
+    """All changes, later. The subscriber reports to the journal what it has stored."""
 
     IMMEDIATE = "immediate"
-    """All of them, before it returns."""
+    """All changes, before it returns."""
 
     REMOVALS = "removals"
     """Only removals and events of the node, before it returns."""
@@ -46,7 +46,7 @@ def _ignore(_before: WorkloadEntry | None, _after: WorkloadEntry | None) -> None
 
 
 class ChangePublisher(RegistryReader):
-    """A registry that records every kind of change in the same way."""
+    """The part of a registry that records and publishes changes, the same way for every kind."""
 
     def __init__(self, *, max_workloads: int = MAX_WORKLOADS) -> None:
         super().__init__(max_workloads=max_workloads)
@@ -60,10 +60,10 @@ class ChangePublisher(RegistryReader):
         *,
         persistence: Persistence = Persistence.DELAYED,
     ) -> None:
-        """Call a function with changes as they are made.
+        """Subscribe to changes as they are made.
 
         Args:
-            on_change: The function, which must not change the registry; None to unsubscribe.
+            on_change: Called with each change; must not change the registry. None to unsubscribe.
             persistence: Which changes it is called for, and when it stores them.
 
         Raises:
@@ -80,14 +80,14 @@ class ChangePublisher(RegistryReader):
         self._persistence = _REMOVALS if on_change is None else persistence
 
     def observe(self, on_entry: EntryObserver) -> None:
-        """Call a function whenever an entry is added, replaced or removed, for counting.
+        """Call a function whenever an entry is added, replaced or removed, for metrics.
 
         Args:
-            on_entry: Called with the entry before, None if it is new, and the one after, None if
-                it was removed. It must not change the registry.
+            on_entry: Called with the entry before the change (None if it is new) and after it (None
+                if it was removed). It must not change the registry.
 
         Raises:
-            TypeError: It can't be called.
+            TypeError: The argument is not callable.
         """
         if not callable(on_entry):
             raise TypeError(f"expected a function as on_entry, got {on_entry!r:.80}")
@@ -116,7 +116,7 @@ class ChangePublisher(RegistryReader):
             self._ended.set_removing(workload_id)
         if is_request or is_transition:
             # When a requested restart begins the next attempt, the desired state returns to RUN.
-            # That is not a new request, so the event is the transition.
+            # That is not a new request, so the event is about the transition.
             is_restarted = is_transition and entry.desired is DesiredState.RUN
             kind = EventType.DESIRED if is_request and not is_restarted else EventType.WORKLOAD
             message = entry.run.message and shortened(entry.run.message)
@@ -150,7 +150,7 @@ class ChangePublisher(RegistryReader):
             history: Its history after the change.
             event: The event of the change, if it has one.
             is_new: Whether the entry is new.
-            is_adopted: Whether the workload was already running. It then does not count as a
+            is_adopted: Whether the workload was already running. If so, it does not count as a
                 registration, for which a store must have room.
         """
         if self._persistence is not _REMOVALS:

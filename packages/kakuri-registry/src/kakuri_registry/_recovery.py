@@ -1,4 +1,4 @@
-"""Recovery of a damaged database: it is kept, and all readable rows are copied to a new one.
+"""Recovers a damaged database: keeps it, and copies all readable rows to a new one.
 
 A crash at any point leaves either the damaged database or the complete new one, because the new
 database has another name until it is complete.
@@ -25,7 +25,7 @@ from kakuri_registry._statements import (
 )
 
 MAX_FAILED_READS = 10_000
-"""Number of reads that may fail before recovery stops: hundreds of pages, in about a second."""
+"""Number of failed reads after which recovery stops: hundreds of pages, in about a second."""
 
 LAST_NUMBER = 2**63 - 1
 
@@ -41,12 +41,11 @@ def recover(path: Path) -> tuple[Path, int]:
         path: The database.
 
     Returns:
-        The path under which the damaged database is kept, and the number of workloads that were
-        recovered.
+        The path at which the damaged database is kept, and the number of recovered workloads.
 
     Raises:
         sqlite3.Error: The new database can't be written.
-        OSError: The same, or the files can't be renamed.
+        OSError: The new database can't be written, or the files can't be renamed.
     """
     rows, version, tombstones = _read(
         path
@@ -77,17 +76,17 @@ def recover(path: Path) -> tuple[Path, int]:
 
 
 def complete_recovery(path: Path) -> None:
-    """Replace a damaged database by the complete new one, if an earlier recovery has written it."""
+    """Replace a damaged database with the new one, if an earlier recovery has completed that."""
     new = companion(path, ".new")
     if new.exists():
-        # Remove the old log first: SQLite would apply it to the new database.
+        # Remove the old log first, because SQLite would apply it to the new database.
         companion(path, "-wal").unlink(missing_ok=True)
         new.replace(path)
         sync_directory(path.parent)
 
 
 def text_or_bytes(data: bytes) -> str | bytes:
-    """Return text, or the bytes if they are not valid UTF-8, which a RowReader then rejects.
+    """Decode text; return bytes that are not valid UTF-8 unchanged, for a RowReader to reject.
 
     Use it as the `text_factory` of a connection to a database that may be damaged.
     """
@@ -100,14 +99,14 @@ def text_or_bytes(data: bytes) -> str | bytes:
 def _read(path: Path) -> tuple[dict[object, Row], int, list[Row]]:
     """Return all readable rows by id, the version of the latest change, and tombstones.
 
-    Tombstones end at the first one that can't be read.
+    Reading of tombstones stops at the first unreadable one.
     """
     tombstones: list[Row] = []
     found: dict[object, Row] = {}
     version = 0
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.text_factory = text_or_bytes
-        # Nothing is written: it makes SQLite continue if the file is shorter than it should be.
+        # Nothing is written; this makes SQLite continue although the file is too short.
         connection.execute("PRAGMA writable_schema = ON")
         with suppress(sqlite3.Error, TypeError, ValueError):  # no row, or one without a number
             (stored,) = connection.execute("SELECT version FROM registry").fetchone()
@@ -150,13 +149,13 @@ def _read(path: Path) -> tuple[dict[object, Row], int, list[Row]]:
 
 
 def _with_failures(row: Row) -> Row:
-    """Return a row with 0 failures if the number is missing, which the new table does not allow."""
+    """Replace a missing number of failures with 0, because the new table requires it."""
     at = COLUMNS.index("failures")
     return row if row[at] is not None else (*row[:at], 0, *row[at + 1 :])
 
 
 def _rows(connection: sqlite3.Connection, names: list[str | None]) -> Iterator[Row]:
-    """Yield rows from the front, from the back, and then from ever smaller parts in between."""
+    """Yield rows from the front, from the back, and then from ever smaller ranges in between."""
     first, last = 0, LAST_NUMBER
     try:
         for number, *row in connection.execute(select(names, "number >= 0 ORDER BY number")):
@@ -175,7 +174,7 @@ def _rows(connection: sqlite3.Connection, names: list[str | None]) -> Iterator[R
     except sqlite3.DatabaseError:
         pass
     between = select(names, "number BETWEEN ? AND ? ORDER BY number")
-    # For a single row: searching for the next one could meet the damage.
+    # For a single row, because searching for the next one could hit the damage.
     single = select(names, "number = ?")
     parts, failed = [(first, last)], 0
     while parts and failed < MAX_FAILED_READS:

@@ -1,8 +1,8 @@
-"""The registry of a node's workloads: what was submitted, and the observed state of each.
+"""The registry of a node's workloads, with the observed and desired state of each.
 
-It holds immutable snapshots: a snapshot that a caller holds never changes, and changing an object
-that was passed in does not change the registry. Times and ids are arguments, so the same calls
-always result in the same registry. It has no lock; threads that share it need one of their own.
+It holds immutable snapshots: a returned snapshot never changes, and modifying an argument after a
+call does not affect the registry. Times and ids are arguments, so the same calls always result in
+the same registry. It has no lock; threads that share it need their own.
 """
 
 from dataclasses import replace
@@ -49,10 +49,10 @@ class WorkloadRegistry(ChangePublisher):
 
     @classmethod
     def load(cls, loaded: Loaded, *, max_workloads: int = MAX_WORKLOADS) -> "WorkloadRegistry":
-        """Return a registry with the contents of a store; its versions continue from there.
+        """Create a registry with the contents of a store; versions continue from the store's.
 
-        All workloads are loaded, even more than `max_workloads`, and so are the events, so that
-        readers which followed the registry of an earlier process continue.
+        All workloads are loaded, even if there are more than `max_workloads`. Events are loaded,
+        too, so that readers that followed the registry of an earlier process can continue.
         """
         registry = cls(max_workloads=max_workloads)
         registry._fill(loaded)
@@ -66,22 +66,23 @@ class WorkloadRegistry(ChangePublisher):
         is_adopted: bool = False,
         trace: str | None = None,
     ) -> WorkloadEntry:
-        """Add a workload as pending; its mappings and lists are replaced by immutable copies.
+        """Add a pending workload, whose mappings and lists are replaced with immutable copies.
 
         Args:
             workload: The workload.
             now: The time of the registration.
-            is_adopted: Whether the workload runs already. A store does not count it as new, so
-                it is stored even when the disk has no room for new workloads.
-            trace: The trace of the request for it.
+            is_adopted: Whether the workload is already running. If so, it is stored even if the
+                disk has no room for new workloads.
+            trace: The trace of the request.
 
         Returns:
             The new snapshot.
 
         Raises:
-            DuplicateWorkload: A workload has this id already.
+            DuplicateWorkload: Another workload already has this id.
             RegistryFull: The registry has `max_workloads` workloads.
-            TypeError: It is not a Workload, or its id, a label or `now` has the wrong type.
+            TypeError: The argument is not a Workload, or its id, a label or `now` has the wrong
+                type.
         """
         check_workload(workload)
         if workload.id in self._entries:
@@ -101,13 +102,13 @@ class WorkloadRegistry(ChangePublisher):
     def update(self, workload_id: str, run: Run, *, now: float) -> WorkloadEntry:
         """Record an observation of a workload's run.
 
-        A state that is not terminal may be recorded again, with another reason for example. The
-        fields that the observation lacks keep their earlier values, and the attempt stays the
-        entry's (`Run.after`).
+        A state that is not terminal can be recorded again, for example with another reason. Fields
+        that the observation lacks keep their previous values, and the attempt does not change (see
+        `Run.after`).
 
         Args:
             workload_id: The workload.
-            run: What was observed.
+            run: The observation.
             now: The time of the change.
 
         Returns:
@@ -115,7 +116,7 @@ class WorkloadRegistry(ChangePublisher):
 
         Raises:
             UnknownWorkload: No workload has this id.
-            IllegalTransition: The state machine has no transition to the state.
+            IllegalTransition: The state machine has no transition to the new state.
             TypeError: An argument has the wrong type.
 
         Example:
@@ -131,7 +132,7 @@ class WorkloadRegistry(ChangePublisher):
         run = run.after(entry.run)
         if state is present and run == entry.run:
             return entry
-        # The constructor, because dataclasses.replace takes three times as long.
+        # Not dataclasses.replace, which takes three times as long.
         return self._put(
             entry,
             WorkloadEntry(
@@ -152,9 +153,9 @@ class WorkloadRegistry(ChangePublisher):
         failures: int = 0,
         attempt: int | None = None,
     ) -> WorkloadEntry:
-        """Return a workload whose run has ended to pending, as its next attempt.
+        """Set a workload whose run has ended to pending, as its next attempt.
 
-        The start and end times stay those of the last run until the next one begins.
+        The start and end times remain those of the last run until the next one begins.
 
         Args:
             workload_id: The workload.
@@ -163,7 +164,7 @@ class WorkloadRegistry(ChangePublisher):
             reason: Why the workload is pending, such as `BackOff`.
             message: How the last run ended.
             exit_code: The exit code of the last run.
-            failures: The number of runs in a row that did not stay up.
+            failures: The number of consecutive runs that did not stay up.
             attempt: The new attempt; by default the one after the current one.
 
         Returns:
@@ -211,19 +212,19 @@ class WorkloadRegistry(ChangePublisher):
         attempt: int | None = None,
         trace: str | None = None,
     ) -> WorkloadEntry:
-        """Begin the next attempt at a workload because it was requested, whatever its state.
+        """Begin the next attempt at a workload on request, regardless of its state.
 
-        The workload is pending with the reason `Restarted`, its desired state is RUN, and earlier
-        failures no longer count.
+        The workload becomes pending with the reason `Restarted`, its desired state becomes RUN, and
+        earlier failures no longer count.
 
         Args:
-            workload_id: The workload, whose present run has ended or has not begun.
+            workload_id: The workload; its current run has ended or has not begun.
             now: The time of the change.
             message: How the last run ended.
             exit_code: The exit code of the last run.
-            attempt: The new attempt, by default the next one. The present one is allowed if it has
-                not begun.
-            trace: The trace of the request for it.
+            attempt: The new attempt; by default the next one. The current attempt is allowed if it
+                has not begun.
+            trace: The trace of the request.
 
         Returns:
             The new snapshot.
@@ -265,17 +266,17 @@ class WorkloadRegistry(ChangePublisher):
         grace_seconds: int = 0,
         trace: str | None = None,
     ) -> WorkloadEntry:
-        """Set the desired state of a workload, and the grace time of its end.
+        """Set the desired state of a workload, and the grace time for stopping it.
 
-        The latest request counts, except that a removal is final. While the workload is to end, a
-        shorter grace time replaces a longer one.
+        The latest request wins, except that a removal is final. If the workload was already going
+        to end, a shorter grace time replaces a longer one.
 
         Args:
             workload_id: The workload.
             desired: The desired state.
             now: The time of the change.
-            grace_seconds: Seconds that the workload may take to end by itself.
-            trace: The trace of the request for it; None if it was not requested.
+            grace_seconds: Seconds that the workload has to end by itself.
+            trace: The trace of the request; None if there was no request.
 
         Returns:
             The new snapshot, or the current one if nothing changes.
@@ -316,8 +317,8 @@ class WorkloadRegistry(ChangePublisher):
 
         Args:
             workload_id: The workload.
-            now: The time of the removal; by default that of the last change.
-            removal: What was removed in the runtime; a tombstone with it is kept. None for no
+            now: The time of the removal; by default, the time of the last change.
+            removal: The receipt of the removal in the runtime, to keep in a tombstone. None for no
                 tombstone.
             log: The end of the workload's log, which only the store keeps.
 
@@ -342,18 +343,18 @@ class WorkloadRegistry(ChangePublisher):
         return entry
 
     def drop_removed_before(self, time: float) -> int | None:
-        """Drop what is kept of workloads that were removed before a time.
+        """Drop the tombstones of workloads that were removed before a time.
 
         Returns:
-            The version of the oldest tombstone to keep, or None if nothing was dropped. A store
-            has to delete the ones before it (`StoreWriter.drop_removed_before` does both).
+            The version of the oldest remaining tombstone, or None if nothing was dropped. The store
+            has to delete the ones before it; `StoreWriter.drop_removed_before` does both.
         """
         if not self._tombstones.drop_removed_before(time):
             return None
         return self._tombstones.oldest or self._version + 1
 
     def withdraw(self, workload_id: str) -> None:
-        """Remove a workload whose registration the store refused; its events are withdrawn, too.
+        """Remove a workload whose registration the store refused, and withdraw its events.
 
         Raises:
             UnknownWorkload: No workload has this id.
@@ -377,7 +378,7 @@ class WorkloadRegistry(ChangePublisher):
             kind: RUNTIME or NODE.
             now: The time of the event.
             available: Whether the runtime is available.
-            message: Why it is not.
+            message: Why the runtime is unavailable.
             version: The version of the agent that started.
 
         Returns:

@@ -1,4 +1,4 @@
-"""The queries of a registry: snapshots by id, in pages, and by the time of their end."""
+"""The queries of a registry: single snapshots, pages, and workloads to remove."""
 
 from collections.abc import Iterator
 from itertools import islice
@@ -19,14 +19,15 @@ from kakuri_registry._store import Loaded
 from kakuri_registry._tombstones import Tombstone, Tombstones
 
 MAX_WORKLOADS = 200_000
-"""The default limit: about 200 MB of snapshots, and hundreds of times what one machine can run."""
+"""The default maximum number of workloads: about 200 MB of snapshots, and hundreds of times what
+one machine can run."""
 
 MAX_PAGE = 1000
-"""The largest number of entries in a page."""
+"""Maximum number of entries in a page."""
 
 
 class RegistryReader:
-    """The snapshots of the workloads of one node, by id, and all that is derived from them."""
+    """The snapshots of a node's workloads by id, and everything derived from them."""
 
     def __init__(self, *, max_workloads: int = MAX_WORKLOADS) -> None:
         check_count(max_workloads, "max_workloads")
@@ -81,14 +82,15 @@ class RegistryReader:
     ) -> list[WorkloadEntry]:
         """Return a page of snapshots in the order of their ids.
 
-        It takes time in proportion to the page, whatever the state, the label and `after`.
+        Takes time in proportion to the size of the page, regardless of the state, the label and
+        `after`.
 
         Args:
             state: Return only workloads in this state.
-            label: Return only workloads with this label, a key and a value.
-            after: Begin after this id. It need not still exist, so paging continues correctly
-                while workloads are added and removed.
-            limit: The largest number of snapshots.
+            label: Return only workloads with this label: a key and a value.
+            after: Begin after this id, which need not exist. So paging works while workloads are
+                added and removed.
+            limit: Maximum number of snapshots.
 
         Raises:
             TypeError: An argument has the wrong type.
@@ -99,7 +101,7 @@ class RegistryReader:
         return [self._entries[workload_id] for workload_id in ids]
 
     def tombstone(self, workload_id: str) -> Tombstone | None:
-        """Return what is kept of the latest removed workload with an id; None if nothing is."""
+        """Return the tombstone of the latest removed workload with an id; None if there is none."""
         return self._tombstones.get(workload_id)
 
     def tombstone_history(self, tombstone: Tombstone) -> History:
@@ -121,17 +123,17 @@ class RegistryReader:
     def removable(
         self, *, now: float, retention: float, budget: int | None = None, limit: int = MAX_PAGE
     ) -> list[WorkloadEntry]:
-        """Return ended workloads that may be removed, in the order in which they ended.
+        """Return ended workloads to remove, in the order in which they ended.
 
-        These are the workloads that ended more than `retention` seconds ago, and as many more as
-        have to be removed to reduce `ended_bytes` to `budget`. Workloads that are being removed
-        already are left out.
+        These are all workloads that ended more than `retention` seconds ago, and as many more as
+        necessary to reduce `ended_bytes` to `budget`. Workloads that are already being removed are
+        left out.
 
         Args:
             now: The current time.
             retention: Seconds for which an ended workload is kept.
-            budget: Bytes that all ended workloads may take together; None for no limit.
-            limit: The largest number of workloads.
+            budget: Maximum total size in bytes of all ended workloads; None for no limit.
+            limit: Maximum number of workloads.
 
         Raises:
             TypeError: An argument has the wrong type.
@@ -145,7 +147,7 @@ class RegistryReader:
                 break
             if excess <= 0:
                 if since > now:
-                    continue  # the clock was set back since; later ones may still be due
+                    continue  # the clock was set back since then; later ones may still be due
                 if since >= now - retention:
                     break
             excess -= size
@@ -154,38 +156,38 @@ class RegistryReader:
 
     @property
     def full(self) -> RegistryFull | None:
-        """The error that a registration would raise at present; None if there is room."""
+        """The error that a registration would raise now; None if there is room."""
         if len(self._entries) < self._max_workloads:
             return None
         return RegistryFull(self._max_workloads)
 
     @property
     def ended_bytes(self) -> int:
-        """The size in bytes of all workloads that have ended and are not being removed."""
+        """Total size in bytes of the workloads that have ended and are not being removed."""
         return self._ended.kept_bytes
 
     @property
     def removing_bytes(self) -> int:
-        """The size in bytes of all workloads that have ended and are being removed."""
+        """Total size in bytes of the workloads that have ended and are being removed."""
         return self._ended.removing_bytes
 
     def count(self, state: WorkloadState) -> int:
-        """Return how many workloads are in a state."""
+        """Return the number of workloads in a state."""
         return self._index.count(state)
 
     @property
     def journal(self) -> EventJournal:
-        """The latest events. Without a subscriber of changes, each is published at once."""
+        """The latest events. Without a subscriber, each event is published immediately."""
         return self._journal
 
     @property
     def version(self) -> int:
-        """The version after the latest change; it only grows, also across restarts."""
+        """The version after the latest change; it only grows, even across restarts."""
         return self._version
 
     @property
     def store_id(self) -> str | None:
-        """The random id of the store that was loaded; None if it has none."""
+        """The random id of the loaded store; None if it has none."""
         return self._store_id
 
     def __len__(self) -> int:

@@ -1,12 +1,12 @@
-"""The tables of a durable registry, and the migrations from those of earlier versions.
+"""The tables of a durable registry, and migrations from earlier schemas.
 
-A row of `workloads` is one workload, each field in a column of its own, as `_rows` describes. The
-single row of `registry` has the random identity of the database, the version of the latest change,
-and the index up to which events are not stored. A row of `events` has the events that one write
-stores, as `_event_rows` describes, and the index of the last of them. A row of `tombstones` has
-what is kept of a removed workload, as `_tombstone_rows` describes. A row of `accepted` has the
-registrations that one write stored, as `_accepted_rows` describes, until another write stores their
-rows and events. Clients wait only for the first write; the second also stores first states.
+A row of `workloads` is one workload with a column for each field (see `_rows`). The single row of
+`registry` has the random identity of the database, the version of the latest change, and the index
+up to which events are not stored. A row of `events` has the events that one write stored (see
+`_event_rows`), and the index of the last of them. A row of `tombstones` is one removed workload
+(see `_tombstone_rows`). A row of `accepted` has the registrations that one write stored (see
+`_accepted_rows`), until another write stores their own rows and events. Clients only wait for the
+first of these writes; the second also stores first states.
 """
 
 import os
@@ -18,7 +18,7 @@ from kakuri_registry._directory import companion, open_file
 from kakuri_registry._errors import StoreFailed, StoreTooNew
 
 APPLICATION_ID = 0x4B414B55
-"""Marks a database as one of this package ("KAKU"), also for file(1)."""
+"""Identifies databases of this package ("KAKU"), also for file(1)."""
 
 _EVENTS = """
     CREATE TABLE events (
@@ -153,7 +153,7 @@ MIGRATIONS = {
         UPDATE registry SET identity = lower(hex(randomblob(16)));
         """,
     ),
-    # Schemas 7 to 9 had triggers, which copied the events from the rows of workloads.
+    # Schemas 7 to 9 had triggers that copied events from the rows of workloads.
     9: (
         10,
         """
@@ -164,7 +164,8 @@ MIGRATIONS = {
         + _ACCEPTED,
     ),
 }
-"""By schema version, a later one and the script that migrates to it; 0 is an empty file."""
+"""For each schema version, a later version and the script that migrates to it; 0 is an empty
+file."""
 
 SCHEMA_VERSION = max(later for later, _ in MIGRATIONS.values())
 
@@ -174,11 +175,11 @@ _MAGIC = b"SQLite format 3\0"
 
 
 def refuse_foreign(path: Path) -> None:
-    """Check that a database is one of this package, before anything in it is changed.
+    """Check that a database belongs to this package, before anything in it is changed.
 
     Only the header of the file is read; `migrate` checks what is only in the log. A file without
-    the header of a database is a damaged one only beside the lock of a store; without the lock,
-    the path is most likely wrong.
+    the header of a database counts as a damaged database only if the lock of a store is next to it;
+    otherwise, the path is most likely wrong.
 
     Raises:
         StoreTooNew: A later version of this package has written it.
@@ -200,7 +201,7 @@ def refuse_foreign(path: Path) -> None:
         int.from_bytes(header[at : at + 4], "big") for at in (28, 60, 68)
     )
     has_log = companion(path, "-wal").exists()
-    # A database of ours has no mark yet while its first transaction is in the log only.
+    # Our own database has no application id yet while its first transaction is only in the log.
     if application_id != APPLICATION_ID and (application_id or (pages > 1 and not has_log)):
         raise _foreign(str(path))
     if application_id == APPLICATION_ID and version > SCHEMA_VERSION:
@@ -208,20 +209,20 @@ def refuse_foreign(path: Path) -> None:
 
 
 def prepare(connection: sqlite3.Connection) -> None:
-    """Configure how a database erases removed content; call it before anything is written.
+    """Configure how a database erases removed content; call this before anything is written.
 
     Removed content is overwritten with zeros, because a workload may have had secrets in its
     environment, and not every build of SQLite does so by default. A new database can return free
-    pages to the file system; one of an earlier version keeps them for later rows.
+    pages to the file system; a database of an earlier version keeps them for later rows.
     """
     (pages,) = connection.execute("PRAGMA page_count").fetchone()
-    if not pages:  # to an existing database this would be a write
+    if not pages:  # on an existing database, this would be a write
         connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
     connection.execute("PRAGMA secure_delete = ON")
 
 
 def _statements(script: str) -> Iterator[str]:
-    """Yield the statements of a script; one that creates a trigger has semicolons inside."""
+    """Split a script into statements; a statement that creates a trigger contains semicolons."""
     statement = ""
     for part in script.split(";"):
         statement += part + ";"
@@ -254,7 +255,7 @@ def check_schema(connection: sqlite3.Connection, path: str) -> int:
 
 
 def migrate(connection: sqlite3.Connection, path: str) -> None:
-    """Bring a database to the current schema, in one transaction.
+    """Migrate a database to the current schema in one transaction.
 
     Raises:
         StoreTooNew, StoreFailed: See `check_schema`.

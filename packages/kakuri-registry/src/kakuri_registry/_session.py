@@ -1,8 +1,9 @@
 """The session id of the latest run, and a new store id for a database that was restored or copied.
 
-Readers of events continue after an index, and name the store that it belongs to. A restored
-database has another history than the one that it replaces, so it needs another store id; but its
-content does not show that it was restored. So each run also writes an id outside the database:
+Readers of events continue after an index, and name the store that the index belongs to. The history
+of a restored database differs from that of the one it replaces, so it needs a new store id. But the
+content of a database does not show that it was restored. So each run also writes an id outside the
+database:
 
 1. When the store is loaded, 8 random bytes are written to its lock file. The session id is these
    bytes combined with the time of this write (ctime), which programs can't set. So a copy of the
@@ -12,8 +13,8 @@ content does not show that it was restored. So each run also writes an id outsid
    run is recognized, too.
 
 If the session ids of the database and the lock file differ when the store is loaded, the database
-gets a new store id, which is stored in step 2. That also happens after a crash between the steps,
-or on a full disk; readers then list everything once more, which is harmless.
+gets a new store id, which is stored in step 2. This also happens after a crash between the steps,
+or on a full disk. Readers then list everything once more, which is harmless.
 """
 
 import errno
@@ -33,21 +34,22 @@ SESSION_MASK = (1 << 62) - 1
 def begin_session(
     connection: sqlite3.Connection, lock: int, store_id: str | None
 ) -> tuple[str, bool]:
-    """Begin a run: mark the lock file and the database with a new session id, truncate the log.
+    """Begin a run: write a new session id to the lock file and the database, and truncate the log.
 
     Args:
         connection: The database.
         lock: A descriptor of its lock file.
-        store_id: The id in the database; None if it has none that is valid.
+        store_id: The id in the database; None if it has no valid one.
 
     Returns:
         The id of the store, and whether the log was truncated. On a full disk, step 2 or the
-        truncation may fail: the log then still belongs to the database, and a new store id that
-        could not be stored is replaced by the next run.
+        truncation may fail. The log then still belongs to the database, and the next run replaces a
+        new store id that could not be stored.
 
     Raises:
-        sqlite3.Error: The database can't be read, or can't be written for another reason.
-        OSError: The lock file can't be read, or can't be written for another reason.
+        sqlite3.Error: The database can't be read, or can't be written for a reason other than
+            space.
+        OSError: The lock file can't be read, or can't be written for a reason other than space.
     """
     (session,) = connection.execute("SELECT session FROM registry").fetchone()
     if store_id is None or session is None or session != _session_of(lock):
@@ -58,7 +60,7 @@ def begin_session(
 
 
 def end_session(connection: sqlite3.Connection, lock: int, store_id: str) -> None:
-    """Write a new session id, which no snapshot of the run has, to lock file and database.
+    """Write a new session id, which no snapshot of the run has, to the lock file and the database.
 
     Args:
         connection: The database, before it is closed.
@@ -66,7 +68,7 @@ def end_session(connection: sqlite3.Connection, lock: int, store_id: str) -> Non
         store_id: The id of the store.
     """
     with suppress(sqlite3.Error, OSError):
-        # A log with two new session ids would no longer belong to its database.
+        # If the log had two new session ids, it would no longer belong to its database.
         if truncate_log(connection):
             _mark(connection, lock, store_id)
         else:
@@ -86,8 +88,8 @@ def _mark(connection: sqlite3.Connection, lock: int, store_id: str) -> bool:
             "UPDATE registry SET replaced = session, session = ?, identity = ?", (session, store_id)
         )
     finally:
-        # After the database is marked, to keep the time between the two writes short, and before
-        # the run continues: otherwise a power failure could restore the earlier session id.
+        # After the database is marked, to keep the time between the two writes short; and before
+        # the run continues, because otherwise a power failure could restore the earlier session id.
         with _erased_if_disk_is_full(lock):
             os.fsync(lock)
     return truncate_log(connection)
@@ -95,7 +97,7 @@ def _mark(connection: sqlite3.Connection, lock: int, store_id: str) -> bool:
 
 @contextmanager
 def _erased_if_disk_is_full(lock: int) -> Iterator[None]:
-    """Remove every session id from the lock file, also the earlier one, if the disk is full."""
+    """If the disk is full, remove all session ids from the lock file, including the earlier one."""
     try:
         yield
     except OSError as error:
@@ -105,7 +107,7 @@ def _erased_if_disk_is_full(lock: int) -> Iterator[None]:
 
 
 def _erase(lock: int) -> None:
-    """Remove the session id from the lock file; this needs no disk space."""
+    """Remove the session id from the lock file, which needs no disk space."""
     os.ftruncate(lock, 0)
     os.fsync(lock)
 

@@ -1,7 +1,7 @@
 """The size of a workload in memory and in a store, in bytes.
 
-Sizes are computed, not measured: the same workload has the same size in every process, and its
-size is not much less than the memory that it takes.
+Sizes are computed, not measured: a workload has the same size in every process, which is not much
+less than the memory that it takes.
 """
 
 from kakuri_workload import History, Workload
@@ -9,13 +9,13 @@ from kakuri_workload import History, Workload
 from kakuri_registry._entry import WorkloadEntry
 
 ENTRY_BYTES = 1024
-"""Bytes of a workload without its texts: the entry, its indexes and its row."""
+"""Size of a workload without its strings: the entry, its indexes and its row."""
 
 TRANSITION_BYTES = 256
-"""Bytes of a transition in a history without its texts."""
+"""Size of a transition in a history without its strings."""
 
 TEXT_BYTES = 64
-"""Bytes of a text without its characters: the header of a `str`, and a reference to it."""
+"""Size of a string without its characters: the header of a `str`, and a reference to it."""
 
 
 def spec_size(workload: Workload) -> int:
@@ -45,8 +45,8 @@ def entry_size(entry: WorkloadEntry, history: History) -> int:
 
 
 def texts_size(texts: list[str]) -> int:
-    """Return the size of some texts in bytes."""
-    # In one piece, as an argument list may have a hundred thousand items.
+    """Return the total size of strings in bytes."""
+    # Joined, because an argument list may have a hundred thousand items.
     whole = "".join(texts)
     if whole.isascii():
         return TEXT_BYTES * len(texts) + len(whole)

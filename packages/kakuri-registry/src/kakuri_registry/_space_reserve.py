@@ -8,11 +8,11 @@ from kakuri_registry._directory import open_file
 
 
 class SpaceReserve:
-    """A file next to the database that occupies disk space until the disk is full.
+    """A file next to the database that reserves disk space for when the disk is full.
 
-    New workloads are accepted only while the file exists and as much space again is free. By the
-    time other programs have filled the disk, the write-ahead log is short, and the reserve is
-    enough for it.
+    New workloads are only accepted while the file exists and the same amount of space is free. By
+    the time other programs have filled the disk, the write-ahead log is short, so the reserve
+    suffices for it.
 
     Args:
         path: The file.
@@ -27,14 +27,14 @@ class SpaceReserve:
 
     @property
     def is_released(self) -> bool:
-        """Whether the space was returned to the file system, or never allocated."""
+        """Whether the space was returned to the file system or never allocated."""
         return self._size > 0 and not self._exists
 
     def has_room(self) -> bool:
-        """Return whether there is room for new workloads; allocate the reserve again if possible.
+        """Return whether there is room for new workloads; reallocate the reserve if possible.
 
         Raises:
-            OSError: The file system can't be queried, or fails for another reason than space.
+            OSError: The file system can't be queried, or fails for a reason other than space.
         """
         if not self._size:
             return True
@@ -52,7 +52,7 @@ class SpaceReserve:
     def _allocate(self) -> bool:
         descriptor = open_file(self._path, os.O_RDWR | os.O_CREAT)
         try:
-            # Blocks, because a sparse file reserves nothing.
+            # Write blocks, because a sparse file reserves nothing.
             os.posix_fallocate(descriptor, 0, self._size)
         except OSError as error:
             self._path.unlink()

@@ -1,12 +1,13 @@
-"""The durable store: one SQLite database with a write-ahead log that is synced at every commit.
+"""The durable store: a SQLite database whose write-ahead log is synced at every commit.
 
-When `write` returns, its changes survive a crash of the process and of the machine: SQLite appends
-each transaction to the log and syncs it (journal_mode WAL, synchronous FULL); an incomplete
-transaction at the end of the log is ignored. One process has the database open at a time.
+When `write` returns, its changes survive a crash of the process or the machine: SQLite appends each
+transaction to the log and syncs it (journal_mode WAL, synchronous FULL), and ignores an incomplete
+transaction at the end of the log. Only one process at a time has the database open.
 
-Registrations are one row in one statement; their own rows follow with the next changes (see
-`_accepted`). Other changes are one statement for up to 128 workloads: at each statement, the thread
-releases the interpreter's lock, and waits for a busy event loop to get it back.
+The registrations of a write are stored as one row by one statement; their own rows follow with the
+next changes (see `_accepted`). Other changes are written by one statement for up to 128 workloads,
+because at each statement the thread releases the GIL, and has to wait for a busy event loop to get
+it back.
 """
 
 import os
@@ -42,20 +43,20 @@ from kakuri_registry._transactions import Acceptance, Transaction
 from kakuri_registry._write_ahead_log import LogLimit, restart_log, truncate_log
 
 PAGE = 4096
-"""Bytes of a page of the database."""
+"""Size of a database page in bytes."""
 
 MAX_LOG_PAGES = 1000
-"""Pages in the log before a checkpoint, as SQLite recommends: 4 MiB."""
+"""Number of pages in the log before a checkpoint, as recommended by SQLite: 4 MiB."""
 
 RESERVE_BYTES = 8 << 20
-"""Disk space that is reserved for a full disk: the database may grow by the whole log, twice. New
-workloads are accepted only while as much space again is free."""
+"""Disk space reserved for when the disk is full: the database can grow by the size of the whole
+log, twice. New workloads are only accepted while the same amount of space is free."""
 
 SMALL_TRANSACTION = 16
-"""Workloads in a transaction on a full disk; each may need some pages."""
+"""Maximum number of workloads in a transaction on a full disk; each may need several pages."""
 
 PAGES_PER_TIDY = 1024
-"""Pages that are freed at a time: 4 MiB, so that a write waits for some milliseconds at most."""
+"""Number of pages freed at a time: 4 MiB, so that a write waits for a few milliseconds at most."""
 
 STORE_FAILPOINTS = ("store.before-write", "store.before-commit", "store.after-commit")
 """The failpoints of a SQLiteStore, in every transaction."""
@@ -64,8 +65,8 @@ STORE_FAILPOINTS = ("store.before-write", "store.before-commit", "store.after-co
 class SQLiteStore(Inheritable):
     """Stores workloads in a SQLite database that only this user can read.
 
-    A store may be closed by one thread while another one writes. In a process that is forked while
-    it is open, it is closed, and remains open in the parent.
+    One thread may close a store while another one writes to it. If the process forks, the store is
+    closed in the child, and remains open in the parent.
 
     Example:
         with closing(SQLiteStore("/var/lib/example/workloads.db")) as store:
@@ -84,22 +85,22 @@ class SQLiteStore(Inheritable):
         reserve: int = RESERVE_BYTES,
         failpoint: Failpoint = no_failpoint,
     ) -> None:
-        """Open the database, or create it; recover it if it is damaged, and migrate an old one.
+        """Open or create the database; recover it if it is damaged, and migrate an old one.
 
         Args:
-            path: The database. Other files of the store have the same name with a suffix. Their
+            path: The database. The other files of the store have the same name with a suffix. The
                 directory is created if it does not exist. `:memory:` and URIs have no special
-                meaning: they are names of files. `MemoryStore` has no file.
+                meaning here, they are file names; for a store without a file, use `MemoryStore`.
             reserve: Bytes of disk space to reserve for stopping and removing workloads while the
                 disk is full; 0 for none.
-            failpoint: Called at each of `STORE_FAILPOINTS`, for tests of crashes.
+            failpoint: Called at each of `STORE_FAILPOINTS`, for crash tests.
 
         Raises:
             StoreLocked: Another process has the store open.
             StoreMismatch: The log next to the database belongs to another run.
             StoreTooNew: A later version of this package has written the database.
             StoreFull: There is no room to create it.
-            StoreFailed: The directory is open to other users, the database belongs to another
+            StoreFailed: Other users can write to the directory, the database belongs to another
                 application, or the system failed.
             TypeError: An argument has the wrong type.
             ValueError: The reserve is negative.
@@ -108,7 +109,7 @@ class SQLiteStore(Inheritable):
         check_count(reserve, "reserve")
         self._path, self._failpoint = Path(path).absolute(), failpoint
         self._problems: list[StoreProblem] = []
-        self._store_id: str | None = None  # set once the store is loaded
+        self._store_id: str | None = None  # set when the store is loaded
         self._is_log_new = False  # it is empty, and the first transaction has to mark it
         self._reserve_bytes = reserve
         # At most half the reserve, for a checkpoint on a full disk.
@@ -141,13 +142,13 @@ class SQLiteStore(Inheritable):
 
     @property
     def has_reserve(self) -> bool | None:
-        """Whether space is reserved for a full disk; None if the store was opened without one."""
+        """Whether space is reserved for a full disk; None if the store was opened without that."""
         return None if self._reserve_bytes == 0 else not self._reserve.is_released
 
     def load(self) -> Loaded:
-        """Return everything that is stored; workloads that can't be loaded are in `problems`.
+        """Return everything in the store; `problems` lists workloads that can't be loaded.
 
-        The version is `VERSION_GAP` after that of the latest change.
+        The version is that of the latest change plus `VERSION_GAP`.
 
         Raises:
             StoreError: The database can't be read or recovered.
@@ -156,11 +157,11 @@ class SQLiteStore(Inheritable):
             return self._read()
 
     def write(self, changes: Sequence[Change]) -> None:
-        """Write some changes, at most one of each workload; they are on disk when it returns.
+        """Write changes, at most one for each workload; they are on disk when this returns.
 
         Raises:
-            StoreFull: There is no room. Changes of known workloads fail only if the reserve is used
-                up too.
+            StoreFull: There is no room. Changes of known workloads only fail if the reserve is used
+                up as well.
             StoreFailed: The database can't be written, or is closed.
         """
         with self._mutex:
@@ -178,7 +179,7 @@ class SQLiteStore(Inheritable):
                 connection.execute(statement, (index,))
 
     def drop_tombstones(self, oldest: int) -> None:
-        """Delete the tombstones with a version below that of the oldest one to keep.
+        """Delete tombstones older than the oldest one to keep, which has this version.
 
         Raises:
             StoreFull: There is no room.
@@ -188,7 +189,7 @@ class SQLiteStore(Inheritable):
             connection.execute(DROP_TOMBSTONES, (oldest,))
 
     def removed_log(self, version: int) -> bytes | None:
-        """Return the end of the log that is kept with a tombstone; None if there is none.
+        """Return the end of the log that was stored with a tombstone; None if there is none.
 
         Raises:
             StoreFailed: The database can't be read, or is closed.
@@ -200,7 +201,7 @@ class SQLiteStore(Inheritable):
     def tidy(self) -> bool:
         """Return some free pages to the file system, and truncate the log.
 
-        Neither file then has content of removed workloads. Has no effect while the disk is full.
+        Neither file then contains data of removed workloads. Has no effect while the disk is full.
 
         Returns:
             Whether there are more free pages.
@@ -269,7 +270,8 @@ class SQLiteStore(Inheritable):
                     if is_damage(error) and not is_recovered:
                         connection, is_recovered = self._recover(error), True
                     elif (
-                        # The errors of sqlite3 itself have no code: text that is not valid UTF-8.
+                        # An error without a code comes from the sqlite3 module: text is not valid
+                        # UTF-8.
                         getattr(error, "sqlite_errorcode", None) is not None
                         or connection.text_factory is text_or_bytes
                     ):
@@ -289,10 +291,10 @@ class SQLiteStore(Inheritable):
             connection.execute(SET_VERSION[False], (version,))
             connection.executemany(SET_ASIDE_ACCEPTED, [(number,) for number in unreadable])
         except sqlite3.OperationalError as error:
-            # On a full disk, running workloads are still managed.
+            # On a full disk, running workloads still have to be managed.
             message = f"the versions of this run may be used again: {error}"
             problems.append(StoreProblem(message, is_damage=False))
-        # Not earlier: a damaged database has to stay as it is.
+        # Not earlier, because a damaged database must not be changed.
         store_id, self._is_log_new = begin_session(connection, self._lock, loaded.store_id)
         self._store_id = store_id
         self._files.record()
@@ -328,7 +330,7 @@ class SQLiteStore(Inheritable):
     def _write_in_parts(self, changes: Sequence[Change]) -> None:
         """Write on a full disk, with a checkpoint before each part so that the reserve lasts.
 
-        Tombstones are not written: a removal has to need no more room than a row.
+        Tombstones are not written, so that a removal needs no more room than a row.
         """
         changes = [change._replace(tombstone=None) for change in changes]
         for transaction in self._accepted.small_transactions(changes, SMALL_TRANSACTION):
@@ -341,7 +343,7 @@ class SQLiteStore(Inheritable):
             with self._transaction(transaction.version) as connection:
                 transaction.write(connection)
         else:
-            # A single statement is a transaction, and releases the interpreter's lock only once.
+            # A single statement is a transaction by itself, and releases the GIL only once.
             with self._translated() as connection:
                 self._failpoint("store.before-commit")
                 transaction.write(connection)
@@ -352,7 +354,7 @@ class SQLiteStore(Inheritable):
 
     @contextmanager
     def _transaction(self, version: int) -> Iterator[sqlite3.Connection]:
-        """Commit what is written while the context is entered, and the latest version with it."""
+        """Commit everything written inside the `with` block, together with the latest version."""
         with self._translated() as connection:
             connection.execute("BEGIN IMMEDIATE")
             before = connection.total_changes
@@ -372,7 +374,7 @@ class SQLiteStore(Inheritable):
 
     @contextmanager
     def _translated(self) -> Iterator[sqlite3.Connection]:
-        """Yield the connection, and translate the errors of SQLite."""
+        """Yield the connection, and translate errors of SQLite."""
         connection = self._opened()
         try:
             yield connection

@@ -1,4 +1,4 @@
-"""Translation of errors of SQLite and of the system into errors of a store."""
+"""Translates errors of SQLite and of the system to errors of a store."""
 
 import errno
 import sqlite3
@@ -14,9 +14,9 @@ class Damaged(sqlite3.DatabaseError):
 
 
 def damaged_schema(error: UnicodeDecodeError) -> Damaged:
-    """Return the error for a message of SQLite that sqlite3 can't decode.
+    """Return the error for a message of SQLite that the sqlite3 module can't decode.
 
-    Such a message quotes the name of a table or an index, which was damaged.
+    Such a message quotes the damaged name of a table or an index.
     """
     return Damaged(f"the schema has text that is not valid UTF-8: {error.object!r:.200}")
 
@@ -34,7 +34,7 @@ def translate_sqlite_error(error: sqlite3.Error, path: Path) -> StoreError:
 
 
 def translate_os_error(error: OSError, what: str) -> StoreError:
-    """Return the StoreError for an error of the system; `what` says what could not be done."""
+    """Return the StoreError for a system error; `what` says which operation failed."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return StoreFull(f"{what}: the disk is full")
     where = "" if error.filename is None else f" ({error.filename})"

@@ -1,4 +1,4 @@
-"""The SQL statements that read and write workloads and events, and the number of rows in each."""
+"""The SQL statements that read and write workloads and events."""
 
 import sqlite3
 from collections.abc import Iterable, Sequence
@@ -9,15 +9,15 @@ from kakuri_registry._rows import COLUMNS, COMMON_COLUMNS, storable
 from kakuri_registry._tombstone_rows import TOMBSTONE_COLUMNS
 
 CHUNKS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128)
-"""Numbers of workloads that one statement writes.
+"""The possible numbers of workloads that one statement writes.
 
-They are few, so that statements are prepared once, and close to each other, because the last
-workload is repeated to fill a statement.
+There are few of them, so that each statement is prepared only once. They are close to each other,
+because statements are filled by repeating the last workload.
 """
 
 LARGE_ROW = 16_384
-"""Characters of a text from which its row gets a statement of its own, because SQLite keeps a copy
-of the last parameters of each statement."""
+"""Length of a string from which its row gets its own statement, because SQLite keeps a copy of the
+last parameters of each statement."""
 
 # The names in these statements are constants of this package; values are always parameters.
 _NAMES = ", ".join(f'"{name}"' for name in COLUMNS)
@@ -40,15 +40,16 @@ def _put(columns: Sequence[str]) -> dict[int, str]:
 
 PUT = _put(COLUMNS)
 PUT_COMMON = _put(COMMON_COLUMNS)
-"""Statements that leave the uncommon columns NULL: binding one None is as slow as eight numbers."""
+"""Statements that leave the uncommon columns NULL, because binding one None takes as long as eight
+numbers."""
 SET_VERSION = {
     False: "UPDATE registry SET version = max(version, ?)",
     True: "UPDATE registry SET version = max(version + 1, ?), replaced = NULL",
 }
 """Statements that store the version of the latest change. The key is whether the transaction is the
-first in its log: then the row has to change, because SQLite does not write unchanged pages."""
+first in its log. If so, the row has to change, because SQLite does not write unchanged pages."""
 
-# The row exists if an earlier write stored some of these events and then failed.
+# The row already exists if an earlier write stored some of these events and then failed.
 PUT_EVENTS = {
     count: f"INSERT INTO events VALUES {', '.join(['(?, ?, ?)'] * count)} "  # noqa: S608
     'ON CONFLICT ("index") DO UPDATE SET events = events || char(10) || excluded.events '
@@ -61,7 +62,7 @@ ACCEPT = {
 }
 FORGET_ACCEPTED = "DELETE FROM accepted WHERE number > 0"
 SET_ASIDE_ACCEPTED = "UPDATE accepted SET number = -number WHERE number = ?"
-"""Exempts a row that can't be read from FORGET_ACCEPTED."""
+"""Sets an unreadable row aside, so that FORGET_ACCEPTED does not delete it."""
 COMPACT = (
     'DELETE FROM events WHERE "index" <= ?',
     "UPDATE registry SET compacted = max(compacted, ?)",
@@ -85,7 +86,7 @@ DELETE = {
 
 
 def select(names: Sequence[str | None], condition: str) -> str:
-    """Return the statement that reads the row number and some columns; None stands for NULL."""
+    """Return the statement that reads the row number and columns; a column of None reads NULL."""
     columns = ", ".join("NULL" if name is None else f'"{name}"' for name in names)
     return f"SELECT number, {columns} FROM workloads NOT INDEXED WHERE {condition}"  # noqa: S608
 
@@ -105,7 +106,7 @@ def put_rows(connection: sqlite3.Connection, rows: Iterable[tuple[Cell, ...]]) -
 def in_chunks(
     connection: sqlite3.Connection, statements: dict[int, str], rows: Sequence[tuple[Cell, ...]]
 ) -> None:
-    """Run as few statements as possible; each is filled by repeating its last row."""
+    """Write rows with as few statements as possible; each is filled by repeating the last row."""
     if len(rows) > 1 and (large := [row for row in rows if is_large(row)]):
         for row in large:
             in_chunks(connection, statements, [row])
@@ -123,7 +124,7 @@ def in_chunks(
 
 
 def is_large(row: Sequence[Cell]) -> bool:
-    """Return whether a row needs a statement of its own."""
+    """Return whether a row needs its own statement."""
     for cell in row:  # a tenth of the time of `any` with `isinstance`
         if (cell.__class__ is str or cell.__class__ is bytes) and len(cell) >= LARGE_ROW:
             return True

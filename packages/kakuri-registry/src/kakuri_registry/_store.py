@@ -1,4 +1,4 @@
-"""The protocol of a store, and the two stores that end with the process."""
+"""The interface of stores, and two stores that do not outlive the process."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,7 +19,7 @@ Readers may have seen versions that were never written to the disk.
 """
 
 Failpoint: TypeAlias = Callable[[str], None]
-"""Called with the name of each failpoint: a place at which a test may kill the process or raise."""
+"""Called with the name of each failpoint, a place at which a test may kill the process or raise."""
 
 
 def no_failpoint(_name: str) -> None:
@@ -28,14 +28,14 @@ def no_failpoint(_name: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class StoreProblem:
-    """A problem that was found while a store was opened, loaded or checked.
+    """A problem found while opening, loading or checking a store.
 
     Attributes:
         message: What is wrong.
-        workload_id: The workload that could not be loaded; None for other problems.
-        is_damage: Whether something that was stored may be lost or changed. False for what an
-            ordinary crash or a full disk leaves behind, and for damage in the last transaction of
-            the log, which looks like an incomplete one.
+        workload_id: The workload that can't be loaded; None for other problems.
+        is_damage: Whether stored data may be lost or changed. False for traces of an ordinary crash
+            or a full disk, and for damage in the last transaction of the log, which looks like an
+            incomplete one.
     """
 
     message: str
@@ -49,13 +49,13 @@ class Loaded:
 
     Attributes:
         entries: The snapshot of each workload.
-        histories: Transitions since the registration, by workload id; without the empty ones.
+        histories: Transitions since the registration, by workload id; empty ones are left out.
         version: The registry's version to continue from.
-        problems: What could not be loaded.
-        events: The events that are stored, in their order.
+        problems: The problems found while loading.
+        events: The stored events, in order.
         compacted: The index up to which events are not stored.
-        tombstones: What is kept of removed workloads.
-        store_id: The random id of the store, so that readers of events notice that another store,
+        tombstones: The tombstones of removed workloads.
+        store_id: The random id of the store, by which readers of events notice that another store,
             such as a restored backup, has replaced it; None if it has no id.
     """
 
@@ -72,7 +72,8 @@ class Loaded:
 class Store(Protocol):
     """Stores the workloads of one registry.
 
-    Methods block. One thread calls them at a time; `close` may be called during a `write`.
+    Methods block. Only one thread may call them at a time, except that `close` may be called during
+    a `write`.
     """
 
     @property
@@ -81,29 +82,29 @@ class Store(Protocol):
 
     @property
     def keeps_workloads(self) -> bool:
-        """Whether `write` stores workloads, not only removals; read only if `is_nonblocking`."""
+        """Whether `write` stores workloads and not only removals; only used if `is_nonblocking`."""
 
     @property
     def has_reserve(self) -> bool | None:
-        """Whether space is reserved for changes while the disk is full; None if it never is."""
+        """Whether space is reserved for when the disk is full; None if the store has no reserve."""
 
     def load(self) -> Loaded:
-        """Return everything that is stored.
+        """Return everything in the store.
 
-        Problems with single workloads do not raise; they are in `Loaded.problems`.
+        Problems with single workloads do not raise; `Loaded.problems` lists them.
 
         Raises:
             StoreError: The store can't be read.
         """
 
     def write(self, changes: Sequence[Change]) -> None:
-        """Store some changes durably.
+        """Store changes durably.
 
-        When it returns, they survive a crash of the process and of the machine. If it raises, no
-        registration among them is stored; other changes may be.
+        When this returns, the changes survive a crash of the process or the machine. If it raises,
+        no registration among them is stored, but other changes may be.
 
         Args:
-            changes: At most one change of each workload.
+            changes: At most one change for each workload.
 
         Raises:
             StoreFull: There is no room.
@@ -118,21 +119,21 @@ class Store(Protocol):
         """
 
     def drop_tombstones(self, oldest: int) -> None:
-        """Delete the tombstones with a version before that of the oldest one to keep.
+        """Delete tombstones older than the oldest one to keep, which has this version.
 
         Raises:
             StoreError: The store can't be written.
         """
 
     def removed_log(self, version: int) -> bytes | None:
-        """Return the end of a log that a tombstone of this version has; None if there is none.
+        """Return the end of the log of the tombstone with this version; None if there is none.
 
         Raises:
             StoreError: The store can't be read.
         """
 
     def tidy(self) -> bool:
-        """Free some of the space of removed workloads, for a few milliseconds.
+        """Free some of the space of removed workloads; takes a few milliseconds.
 
         Returns:
             Whether there is more to free.
@@ -148,8 +149,8 @@ class Store(Protocol):
 class EphemeralStore:
     """A store for a registry that ends with the process.
 
-    It stores only removals, with the logs of the removed workloads: the registry has everything
-    else in memory.
+    It only stores removals, with the logs of the removed workloads, because the registry has
+    everything else in memory.
     """
 
     is_nonblocking = True
@@ -160,9 +161,9 @@ class EphemeralStore:
         """Create an empty store.
 
         Args:
-            version: The version that the registry begins with. To tell the versions of one process
-                from those of an earlier one, pass a larger one each time.
-            store_id: The id of the store, as `Loaded` has it.
+            version: The version that the registry begins with. Pass a larger one for each process,
+                so that versions are not reused.
+            store_id: The id of the store; see `Loaded`.
         """
         self._tombstones: dict[str, NewTombstone] = {}
         self._version = version
@@ -183,13 +184,13 @@ class EphemeralStore:
         """Do nothing: events are not stored."""
 
     def drop_tombstones(self, oldest: int) -> None:
-        """Delete the tombstones with a version before that of the oldest one to keep."""
+        """Delete tombstones older than the oldest one to keep, which has this version."""
         for workload_id, each in list(self._tombstones.items()):
             if each.tombstone.version < oldest:
                 del self._tombstones[workload_id]
 
     def removed_log(self, version: int) -> bytes | None:
-        """Return the end of a log that a tombstone of this version has."""
+        """Return the end of the log of the tombstone with this version."""
         for each in self._tombstones.values():
             if each.tombstone.version == version:
                 return each.log
@@ -204,7 +205,7 @@ class EphemeralStore:
 
 
 class MemoryStore(EphemeralStore):
-    """A store in memory that returns all that was written to it, for tests of what is stored."""
+    """A store in memory that keeps everything written to it, for tests."""
 
     keeps_workloads = True
 

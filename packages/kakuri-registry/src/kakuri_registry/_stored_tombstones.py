@@ -1,4 +1,4 @@
-"""Tombstones in the store: read and deleted on the thread that writes."""
+"""Reads and deletes tombstones in the store, on the thread that writes."""
 
 import asyncio
 import logging
@@ -26,7 +26,7 @@ class StoredTombstones:
         self._loop = asyncio.get_running_loop()
 
     async def log(self, version: int) -> bytes:
-        """Return the end of the log that is kept with a tombstone; empty if there is none.
+        """Return the end of the log that was stored with a tombstone; empty if there is none.
 
         Raises:
             StoreFailed: The store can't be read, or is closed.

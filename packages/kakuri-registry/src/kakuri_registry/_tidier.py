@@ -1,4 +1,4 @@
-"""Frees the space of removed workloads some seconds after they were removed."""
+"""Frees the space of removed workloads a few seconds after their removal."""
 
 import asyncio
 import logging
@@ -11,8 +11,8 @@ from kakuri_registry._writer_thread import reporting
 _log = logging.getLogger("kakuri_registry")
 
 TIDY_SECONDS = 5.0
-"""Delay between a removal and tidying the store, so that many removals share it and no caller waits
-for it."""
+"""Delay between a removal and tidying the store, so that many removals share one run and no caller
+waits for it."""
 
 
 class Tidier:
@@ -37,7 +37,7 @@ class Tidier:
             self._timer = self._loop.call_later(TIDY_SECONDS, self._submit, tidy)
 
     def close(self) -> None:
-        """Tidy no more."""
+        """Stop tidying."""
         self._is_closed = True
         if self._timer is not None:
             self._timer.cancel()

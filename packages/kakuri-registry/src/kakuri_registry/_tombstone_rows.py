@@ -1,7 +1,7 @@
 """Converts tombstones to rows of their table and back.
 
-A row has the columns of a workload's row, and those of the removal. Its number is the registry's
-version after the removal, so that rows are deleted in the order of the removals.
+A row has the columns of a workload's row and those of the removal. Its number is the registry's
+version after the removal, so that rows can be deleted in the order of removals.
 """
 
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ from kakuri_registry._tombstones import NewTombstone, Tombstone
 REMOVAL_COLUMNS = ("removed_at", "zone", "container", "log_bytes", "verified_by")
 
 TOMBSTONE_COLUMNS = ("number", *COLUMNS, *REMOVAL_COLUMNS, "log")
-"""The columns of a row that is written; the log is not read with the others."""
+"""The columns to write; the log is read separately."""
 
 
 def tombstone_row(new: NewTombstone) -> tuple[Cell, ...]:
@@ -38,7 +38,7 @@ def tombstone_row(new: NewTombstone) -> tuple[Cell, ...]:
 
 
 def read_tombstone(reader: RowReader, row: Sequence[Any]) -> Tombstone:
-    """Return the tombstone of a row, which ends with the size of the log.
+    """Read a tombstone from a row that ends with the size of the log.
 
     Raises:
         BadRow: The row is not a valid tombstone.

@@ -1,4 +1,4 @@
-"""What is kept of removed workloads for a time: how each ended, and what its removal showed."""
+"""Tombstones: how removed workloads ended and what was removed, kept for a limited time."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -11,23 +11,23 @@ from kakuri_registry._entry import WorkloadEntry
 from kakuri_registry._sizes import entry_size
 
 MAX_TOMBSTONES = 1000
-"""The number of removed workloads that are kept; the oldest are dropped first."""
+"""Maximum number of tombstones; the oldest are dropped first."""
 
 MAX_TOMBSTONE_BYTES = 64 << 20
-"""Bytes that they may have together, with their logs; the oldest are dropped first."""
+"""Maximum total size of tombstones with their logs, in bytes; the oldest are dropped first."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tombstone:
-    """What is kept of a removed workload; a store has the end of its log, too.
+    """A record of a removed workload; a store also keeps the end of its log.
 
     Attributes:
         entry: Its last snapshot.
         history: Its transitions, without the registration.
         version: The registry's version after its removal.
         removed_at: When it was removed, in seconds since the epoch.
-        removal: What was removed, and how that was checked.
-        log_size: Bytes of the end of its log.
+        removal: What was removed, and how the removal was verified.
+        log_size: Size in bytes of the stored end of its log.
     """
 
     entry: WorkloadEntry
@@ -39,7 +39,7 @@ class Tombstone:
 
     @property
     def size(self) -> int:
-        """Its size in bytes, with the end of its log."""
+        """Size in bytes, including the end of the log."""
         return entry_size(self.entry, self.history) + self.log_size
 
 
@@ -49,7 +49,7 @@ class NewTombstone(NamedTuple):
     Attributes:
         tombstone: The tombstone.
         log: The end of the workload's log.
-        oldest: The version of the oldest tombstone that is still kept; a store deletes older ones.
+        oldest: The version of the oldest tombstone to keep; a store deletes older ones.
     """
 
     tombstone: Tombstone
@@ -76,7 +76,7 @@ class Tombstones:
         return None if first is None else first.version
 
     def add(self, tombstone: Tombstone) -> None:
-        """Add a tombstone in place of an earlier one with its id, and drop the oldest ones."""
+        """Add or replace the tombstone of an id, and drop the oldest ones above the limits."""
         workload_id = tombstone.entry.workload.id
         self._drop(workload_id)
         self._tombstones[workload_id] = tombstone
@@ -89,7 +89,7 @@ class Tombstones:
         return self._tombstones.get(workload_id)
 
     def drop_removed_before(self, time: float) -> bool:
-        """Drop the tombstones of workloads that were removed before a time; return whether any."""
+        """Drop tombstones of workloads removed before a time; return whether there were any."""
         old = [name for name, each in self._tombstones.items() if each.removed_at < time]
         for workload_id in old:
             self._drop(workload_id)

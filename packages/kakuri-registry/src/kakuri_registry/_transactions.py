@@ -1,4 +1,4 @@
-"""What a transaction of the database contains: which changes share one, and their statements."""
+"""The transactions of the database: which changes share one, and its statements."""
 
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
@@ -21,10 +21,11 @@ from kakuri_registry._statements import (
 from kakuri_registry._tombstone_rows import tombstone_row
 
 LARGE_TRANSACTION = 1024
-"""Workloads in any other transaction without new ones, so that the log fits in the reserve."""
+"""Maximum number of workloads in any other transaction without new ones, so that the log fits in
+the reserve."""
 
 MAX_TOMBSTONE_PART = 1 << 20
-"""Bytes of tombstones in a transaction, for the same reason."""
+"""Maximum size of tombstones in a transaction in bytes, for the same reason."""
 
 
 class Acceptance:
@@ -57,7 +58,7 @@ class Transaction:
         changes: The changes; at most one of each workload.
         events: The events to store; by default those of the changes.
         forgets_accepted: Whether the changes include all accepted registrations.
-        acceptance: Stores further registrations, without rows of their own.
+        acceptance: Stores additional registrations, without their own rows.
 
     Attributes:
         version: The registry's version after the last of them.
@@ -106,7 +107,7 @@ class Transaction:
 
 
 def in_transactions(changes: Sequence[Change]) -> Iterator[Sequence[Change]]:
-    """Yield changes in parts that are small enough for a transaction each."""
+    """Split changes into parts that are small enough for a transaction each."""
     start = size = 0
     for index, change in enumerate(changes):
         size += 0 if change.tombstone is None else change.tombstone.tombstone.size

@@ -1,16 +1,15 @@
-"""SQLite's write-ahead log, and whether it belongs to the database next to it.
+"""Checks that a write-ahead log of SQLite belongs to the database next to it.
 
 SQLite applies any log that it finds next to a database. If an operator restores a backup next to
-the log of a later run, the result is neither of the two but a mixture of pages. So each run marks
-the database:
+the log of a later run, the result is a mixture of pages from both. So each run marks the database:
 
 1. At its start, it writes a random session id to the database, with the id that it replaces. Then
    it checkpoints and truncates the log, so the database file has the id. At its end, it does the
    same (see `_session`).
 2. The first transaction in each later log writes the row again, without the replaced id.
 
-After a crash, the session id in the database file is therefore also in the log, or the log only has
-the transaction that replaces it. Any other log belongs to another run.
+So after a crash, the session id in the database file is also in the log, or the log only has the
+transaction that replaces it. Any other log belongs to another run.
 
 A log that has reached its largest size is checkpointed and then overwritten from its beginning. Its
 file keeps its length: syncing a file that grows takes twice the time, because the file system also
@@ -36,8 +35,8 @@ class LoggedPages(NamedTuple):
     """The pages in a log since its last reset; the last one may be incomplete.
 
     Attributes:
-        number: How many there are.
-        commits: Which of them end a transaction, counted from 1.
+        number: The number of pages.
+        commits: The numbers of the pages that end a transaction, from 1.
     """
 
     number: int
@@ -46,32 +45,33 @@ class LoggedPages(NamedTuple):
 
 LOG_HEADER = 32
 FRAME_HEADER = 24
-"""Bytes before the frames of a log, and before the page in each frame."""
+"""Size in bytes of the header of a log, and of the header of each frame."""
 
 
 NO_COMMIT = bytes(4)
-"""In a frame that does not end a transaction, in place of the number of pages in the database."""
+"""Marks a frame that does not end a transaction; otherwise, this is the number of pages in the
+database."""
 
 HEADER_SALTS = 16
 FRAME_SALTS = 8
-"""Position of the salts in the header and in a frame: eight bytes that differ in each log of a
-database."""
+"""Position of the salts in the headers of a log and of a frame: eight bytes that differ in each log
+of a database."""
 
 
 class LogLimit:
     """Checks whether a log has reached its largest size.
 
-    Its file may be longer, with the frames of an earlier log at its end. Frames are written in
-    order, so the log has reached its last frame as soon as the salts there are no longer those of
-    the earlier log.
+    The file may be longer, with the frames of an earlier log at its end. Frames are written in
+    order, so the log has reached its last frame once the salts there are no longer those of the
+    earlier log.
 
     Args:
         path: The database; its log has to exist when it is checked.
-        pages: Pages in a log of the largest size.
-        page: Bytes of a page.
+        pages: Number of pages in a log of the largest size.
+        page: Size of a page in bytes.
 
     Attributes:
-        size: Bytes of a log of the largest size.
+        size: Size of the largest log in bytes.
     """
 
     def __init__(self, path: Path, pages: int, page: int) -> None:
@@ -86,7 +86,7 @@ class LogLimit:
         return self._salts() != self._earlier
 
     def begin_log(self) -> None:
-        """Erase the salts of the checkpointed log, and record that the next write begins a new one.
+        """Erase the salts of the checkpointed log, and record that the next write begins a new log.
 
         Raises:
             OSError: The log can't be read or written.
@@ -97,7 +97,7 @@ class LogLimit:
             os.fdatasync(self._file)
 
     def close(self) -> None:
-        """Close the log's file; the next check opens it again, and expects a new log."""
+        """Close the log's file; the next check reopens it, and expects a new log."""
         if self._file >= 0:
             os.close(self._file)
         self._file, self._earlier = -1, b""
@@ -111,8 +111,8 @@ class LogLimit:
 def check_log(path: Path) -> None:
     """Check that the log next to a database belongs to it, without changing either.
 
-    An empty log passes, and so does a database that was never marked. An empty database with a log
-    fails, because SQLite would delete the log. No process may have the database open.
+    An empty log passes the check, and so does a database that was never marked. An empty database
+    with a log fails it, because SQLite would delete the log. No process may have the database open.
 
     Args:
         path: The database.
@@ -137,7 +137,7 @@ def check_log(path: Path) -> None:
 
 
 def truncate_log(connection: sqlite3.Connection) -> bool:
-    """Checkpoint the log into the database and truncate it; return whether there was room."""
+    """Checkpoint and truncate the log; return whether there was room."""
     return _checkpoint(connection, "PRAGMA wal_checkpoint(TRUNCATE)")
 
 
@@ -154,7 +154,7 @@ def _checkpoint(connection: sqlite3.Connection, pragma: str) -> bool:
 
 
 def read_logged_pages(path: Path) -> LoggedPages:
-    """Return which pages a database's log has since its last reset.
+    """Return the pages in a database's log since its last reset.
 
     Source: SQLite, "WAL-mode File Format".
     """
@@ -177,7 +177,7 @@ def read_logged_pages(path: Path) -> LoggedPages:
 
 
 def _marks(path: Path, mode: str) -> _Marks | None:
-    """Return a database's session id and the one that it replaced; None if it can't be read."""
+    """Return a database's session id and the one it replaced; None if they can't be read."""
     with (
         suppress(sqlite3.Error),
         closing(sqlite3.connect(f"{path.absolute().as_uri()}?{mode}", uri=True)) as connection,

@@ -1,16 +1,16 @@
 """Writes the changes of a registry to its store, many changes in one transaction (group commit).
 
-Changes that a caller awaits are written as soon as the store is idle: all changes of one turn of
-the event loop, and all that were made during the previous write, in one call on the writer's
-thread. So a caller waits for two writes at most, and a thousand callers share one. A write that far
-fewer callers await than those before it is delayed by up to a millisecond (see `_next_write`).
-Changes that no caller awaits are delayed by 20 ms, so that they share a transaction and do not
-delay the others; a change that is superseded in that time is not written at all.
+Changes that a caller awaits are written as soon as the store is idle: all changes made in one turn
+of the event loop, and all made during the previous write, in one call on the writer's thread. So a
+caller waits for two writes at most, and a thousand callers share one. A write that far fewer
+callers await than the writes before is delayed by up to a millisecond (see `_next_write`). Changes
+that no caller awaits are delayed by 20 ms, so that they share a transaction and do not delay the
+others. A change that is superseded in that time is never written.
 
-A full store may refuse new workloads and still accept changes of known ones. So after a write has
-failed, registrations and other changes are written separately until a registration succeeds. A
-registration that fails is withdrawn from the registry, and its callers get the error. Any other
-change is retried until it is written, so workloads can be stopped while the disk is full.
+A full store may refuse new workloads but still accept changes of known ones. So after a failed
+write, registrations and other changes are written separately until a registration succeeds. A
+failed registration is withdrawn from the registry, and its callers get the error. Any other change
+is retried until it is written, so workloads can be stopped while the disk is full.
 """
 
 import asyncio
@@ -36,10 +36,10 @@ from kakuri_registry._writer_thread import WriterThread, reporting
 
 _Outcome: TypeAlias = "asyncio.Future[StoreError | None]"
 
-_SAVED = Durability.SAVED  # a member of an enum is looked up slowly
+_SAVED = Durability.SAVED  # looking up a member of an enum is slow
 
 FIRST_RETRY_SECONDS, LONGEST_RETRY_SECONDS = 0.1, 5.0
-"""Delay before a failed write is retried; it is doubled each time."""
+"""Delay before a failed write is retried; it doubles with each failure."""
 
 BATCH_DELAY_SECONDS = 0.02
 """Delay before changes that no caller awaits are written, so that they share a transaction."""
@@ -49,13 +49,14 @@ WRITER_FAILPOINTS = ("writer.before-write", "writer.after-write", "writer.before
 
 
 class StoreWriter:
-    """Keeps a store up to date with a registry.
+    """Writes the changes of a registry to a store.
 
-    Create and use it on a running event loop. It is the registry's subscriber until it is closed,
-    and the only caller of the store's `write` and `tidy`.
+    Create and use it on a running event loop. Until it is closed, it is the registry's subscriber,
+    and nothing else may call the store's `write` and `tidy`.
 
     Attributes:
-        on_write: Called on the loop after each write, with its changes, its seconds and its error.
+        on_write: Called on the event loop after each write, with the number of its changes, its
+            duration in seconds and its error.
 
     Example:
         async with StoreWriter(registry, store) as writer:
@@ -76,11 +77,11 @@ class StoreWriter:
         """Subscribe to a registry.
 
         Args:
-            registry: The registry whose changes are written.
+            registry: The registry whose changes to write.
             store: The store to write to. The caller closes it, after this writer.
-            failpoint: Called at each of `WRITER_FAILPOINTS`, for tests of crashes.
-            executor: Runs the writes, one at a time; its owner shuts it down. None for a thread of
-                the writer's own.
+            failpoint: Called at each of `WRITER_FAILPOINTS`, for crash tests.
+            executor: Runs the writes, one at a time; its owner shuts it down. None to use a
+                separate thread.
 
         Raises:
             RuntimeError: No event loop is running, or the registry has another subscriber.
@@ -111,7 +112,7 @@ class StoreWriter:
 
     @property
     def error(self) -> StoreError | None:
-        """Why the store accepts no changes, not even of known workloads; None if it does."""
+        """Why the store accepts no changes, not even of known workloads, or None."""
         return self._error
 
     @property
@@ -126,9 +127,9 @@ class StoreWriter:
         return len(ids) - ("" in ids)  # which stands for events of the node
 
     def durability(self, workload_id: str) -> Durability:
-        """Return whether the store has all that the registry knows of a workload.
+        """Return whether the store has a workload's latest state.
 
-        A workload that was removed, or never registered, is `SAVED` unless its removal is still to
+        A workload that was removed, or never registered, is `SAVED` unless its removal has yet to
         be written.
         """
         if not self._backlog.has(workload_id):
@@ -138,31 +139,31 @@ class StoreWriter:
         return Durability.PENDING if self._error is None else Durability.BLOCKED
 
     async def saved(self, workload_id: str) -> None:
-        """Wait until the store has all that the registry knows of a workload at present.
+        """Wait until the store has a workload's current state.
 
-        Returns at once if it has. Cancelling the wait does not cancel the write. After `register`,
-        call it before the next `await`: if the store refuses the registration earlier, the workload
-        is no longer in the registry, and this returns without an error.
+        Returns immediately if it already has. Cancelling the wait does not cancel the write. After
+        `register`, call this before the next `await`: if the store has refused the registration by
+        then, the workload is no longer in the registry, and this would return without an error.
 
         Args:
             workload_id: The workload; it may have been removed from the registry.
 
         Raises:
-            StoreFull: The store has no room. A registration was withdrawn from the registry; any
-                other change remains and is retried.
+            StoreFull: The store has no room. A registration has been withdrawn from the registry;
+                any other change remains and is retried.
             StoreFailed: The store could not write, with the same consequences.
         """
         if self._backlog.has(workload_id):
             await self._all_saved([workload_id])
 
     def when_saved(self, workload_id: str, on_saved: OnSaved) -> None:
-        """Call a function once the store has all that the registry knows of a workload at present.
+        """Call a function once the store has a workload's current state.
 
-        The same as `saved` for callers with too many workloads for a task each.
+        The same as `saved`, for callers with too many workloads to create a task for each.
 
         Args:
             workload_id: The workload.
-            on_saved: Called with None, or with the error that `saved` would raise; immediately if
+            on_saved: Called with None, or with the error that `saved` would raise; immediately, if
                 there is nothing to wait for. It must not raise.
         """
         if not self._backlog.has(workload_id):
@@ -177,11 +178,12 @@ class StoreWriter:
         self._next_write.schedule()
 
     async def flushed(self, *, registrations: bool = True) -> None:
-        """Wait until the store has all that the registry knows at present.
+        """Wait until the store has the registry's current state.
 
         Args:
-            registrations: Whether to wait for workloads that are `UNREGISTERED`, too. Without them,
-                concurrent callers share one wait, because many clients may list workloads at once.
+            registrations: Whether to wait for workloads that are `UNREGISTERED`, too. If not,
+                concurrent callers share one wait, because many clients may list workloads at the
+                same time.
 
         Raises:
             StoreFull: The store has no room for all changes; see `saved`.
@@ -215,9 +217,9 @@ class StoreWriter:
         return await self._tombstones.log(tombstone.version)
 
     def drop_removed_before(self, time: float) -> None:
-        """Drop what is kept of workloads that were removed before a time, from memory and store.
+        """Drop the tombstones of workloads removed before a time, from memory and the store.
 
-        If the store can't be written, its tombstones are deleted with the next ones.
+        If the store can't be written, its tombstones are deleted the next time.
         """
         oldest = self._registry.drop_removed_before(time)
         if oldest is None:
@@ -232,7 +234,7 @@ class StoreWriter:
         The store stays open. Closing again has no effect.
 
         Raises:
-            StoreFull: Some changes could not be written at the second attempt, and are lost.
+            StoreFull: Some changes could not be written at the second attempt and are lost.
             StoreFailed: The same, for another reason.
         """
         try:
@@ -240,7 +242,7 @@ class StoreWriter:
             while self._backlog.ids:
                 try:
                     await self.flushed()
-                except StoreError:  # a refused registration has been withdrawn: try the rest again
+                except StoreError:  # refused registrations have been withdrawn: try the rest again
                     if has_failed:
                         raise
                     has_failed = True
@@ -280,7 +282,7 @@ class StoreWriter:
             raise error
 
     def _set_when_all_saved(self, workload_ids: Collection[str], futures: list[_Outcome]) -> None:
-        """Set futures to the first error, or None, once some workloads have been written."""
+        """Set futures to the first error, or None, once all of the workloads have been written."""
 
         def set_all(error: StoreError | None) -> None:
             if futures is self._flushing:
@@ -370,7 +372,7 @@ class StoreWriter:
         return callbacks
 
     def _end_probe(self, error: StoreError | None) -> None:
-        if not self._backlog.writing and self._retry is None:  # else a write reports the same
+        if not self._backlog.writing and self._retry is None:  # otherwise, a write reports the same
             self._error = log_change("changes", self._error, error)
 
     def _unregister(self, workload_id: str) -> None:

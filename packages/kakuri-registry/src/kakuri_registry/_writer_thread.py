@@ -1,4 +1,4 @@
-"""The thread on which a store writer writes, and how it reports to the event loop."""
+"""The thread on which a store writer writes, and its reports to the event loop."""
 
 import asyncio
 import logging
@@ -18,8 +18,8 @@ class WriterThread:
 
     An exception of a function is logged, and later functions still run.
 
-    A ThreadPoolExecutor would do, but it takes 50 µs of the event loop for each function: a lock,
-    a future and a check for idle threads.
+    A ThreadPoolExecutor would work, too, but takes 50 µs of the event loop for each function: a
+    lock, a future and a check for idle threads.
 
     Raises:
         RuntimeError: The thread can't be started.
@@ -33,7 +33,7 @@ class WriterThread:
         self._thread.start()
 
     def submit(self, work: Callable[[], None]) -> None:
-        """Run a function after those submitted before.
+        """Run a function after all functions submitted earlier.
 
         Raises:
             RuntimeError: The thread was shut down.
@@ -43,7 +43,7 @@ class WriterThread:
         self._work.put(work)
 
     def shutdown(self) -> None:
-        """Run what was submitted, and end the thread. Repeating it has no effect."""
+        """Run all submitted functions, then end the thread. Calling it again has no effect."""
         if not self._is_closed:
             self._is_closed = True
             self._work.put(None)
@@ -55,7 +55,7 @@ class WriterThread:
                 work()
             except Exception:  # noqa: BLE001 - logged; later functions still run
                 _log.exception("a function failed on the thread of the writer")
-            del work  # otherwise its changes stay in memory until the next one comes
+            del work  # otherwise, its changes stay in memory until the next function arrives
 
 
 def reporting(
@@ -63,10 +63,10 @@ def reporting(
     work: Callable[[], _Result],
     report: Callable[[_Result | None, BaseException | None], None],
 ) -> Callable[[], None]:
-    """Return a function that does some work on a thread, and reports its outcome on an event loop.
+    """Return a function that does work on a thread, and reports the outcome on an event loop.
 
     Args:
-        loop: The event loop. If it is closed by then, nothing is reported.
+        loop: The event loop. If it is closed by then, the outcome is not reported.
         work: The work.
         report: Called on the loop with the result of the work and None, or with None and the error.
     """
