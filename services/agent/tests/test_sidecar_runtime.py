@@ -499,6 +499,32 @@ async def test_stop_is_retried_until_it_succeeds(runtime, sidecar, watcher):
     assert sidecar.asked == [("POST", "/zones/wl-1/stop?grace_seconds=7", b"")] * 3
 
 
+async def test_stop_that_keeps_failing_is_logged_once_for_each_error(runtime, sidecar, watcher):
+    hanging = problem(503, code="RuntimeUnavailable", detail="StopContainer: deadline exceeded")
+    refused = problem(502, code="RuntimeError", detail="container is paused")
+    sidecar.send_events(RuntimeHealth(available=True))
+    await until(lambda: runtime.fault is None)
+    sidecar.answers["POST"] = [hanging, hanging, refused, refused, Response(404)]
+    with structlog.testing.capture_logs() as logs:
+        runtime.stop("wl-1", 7)
+        await watcher.until(("changed", "wl-1"))
+    failed = [each for each in logs if each["event"] == "zone not stopped, trying again"]
+    assert [(each["id"], each["error"]) for each in failed] == [
+        ("wl-1", "StopContainer: deadline exceeded"),
+        ("wl-1", "container is paused"),
+    ]
+
+
+async def test_stops_that_fail_during_an_outage_are_not_logged(runtime, sidecar, watcher):
+    sidecar.send_events(RuntimeHealth(available=False, message="containerd does not answer"))
+    await until(lambda: runtime.fault is not None)
+    sidecar.answers["POST"] = [UNAVAILABLE, UNAVAILABLE, Response(404)]
+    with structlog.testing.capture_logs() as logs:
+        runtime.stop("wl-1", 7)
+        await watcher.until(("changed", "wl-1"))
+    assert [each for each in logs if "not stopped" in each["event"]] == []
+
+
 async def test_removal_is_complete_once_earlier_starts_are_answered(
     runtime, sidecar, watcher, settle
 ):

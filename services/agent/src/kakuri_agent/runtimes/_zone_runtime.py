@@ -250,7 +250,7 @@ class ZoneRuntime:
             fault = self.fault or "the runtime did not start the zone in time"
             self._view.start_failed(spec, "RuntimeUnavailable", fault)
             # It may still be in progress, and what was reported as failed must not run later.
-            await self._repeat(lambda: self._zones.stop(spec.id, 0))
+            await self._repeat(spec.id, lambda: self._zones.stop(spec.id, 0))
         except Refused as error:
             log.warning("zone not started", id=spec.id, code=error.code, detail=str(error))
             reason = error.code if error.code in START_FAILURES else "StartError"
@@ -265,14 +265,18 @@ class ZoneRuntime:
 
         The request to stop an attempt may overtake the request to start it, on another connection.
         """
+
+        async def start() -> ZoneStatus:
+            return await self._start_in_turn(spec, timeout)
+
         try:
-            return await self._repeat(lambda: self._start_in_turn(spec, timeout), start=spec)
+            return await self._repeat(spec.id, start, start=spec)
         except Refused as error:
             if error.code != "conflict" or spec.attempt == 0:
                 raise
             log.warning("earlier run stopped", id=spec.id, detail=str(error))
-        await self._repeat(lambda: self._zones.stop(spec.id, 0))
-        return await self._repeat(lambda: self._start_in_turn(spec, timeout), start=spec)
+        await self._repeat(spec.id, lambda: self._zones.stop(spec.id, 0))
+        return await self._repeat(spec.id, start, start=spec)
 
     async def _start_in_turn(self, spec: ZoneSpec, timeout: asyncio.Timeout) -> ZoneStatus:
         """Start a zone; its timeout is paused while it waits for other starts to end."""
@@ -283,12 +287,12 @@ class ZoneRuntime:
             paused.close()
 
     async def _stop(self, zone_id: str, grace_seconds: int) -> None:
-        zone = await self._repeat(lambda: self._zones.stop(zone_id, grace_seconds))
+        zone = await self._repeat(zone_id, lambda: self._zones.stop(zone_id, grace_seconds))
         has_run = zone is not None and zone.container_id is not None
         self._view.stopped(zone_id, zone.attempt if zone is not None and has_run else None)
 
     async def _remove(self, zone_id: str, grace_seconds: int) -> None:
-        removed = await self._repeat(lambda: self._remove_once(zone_id, grace_seconds))
+        removed = await self._repeat(zone_id, lambda: self._remove_once(zone_id, grace_seconds))
         self._view.removed(zone_id, removed)
 
     async def _remove_once(self, zone_id: str, grace_seconds: int) -> RemovedZone:
@@ -314,11 +318,18 @@ class ZoneRuntime:
         return RemovedZone(removal, log, status)
 
     async def _repeat(
-        self, operation: Callable[[], Awaitable[T]], *, start: ZoneSpec | None = None
+        self,
+        zone_id: str,
+        operation: Callable[[], Awaitable[T]],
+        *,
+        start: ZoneSpec | None = None,
     ) -> T:
         """Repeat an operation until it has been carried out.
 
+        A stop or removal that fails while the runtime can be used is logged, once for each error.
+
         Args:
+            zone_id: The zone.
             operation: Begins the operation.
             start: Spec of the zone that the operation starts, which is pending meanwhile.
 
@@ -330,15 +341,21 @@ class ZoneRuntime:
             if start is not None:
                 self._view.start_waits(start, "RuntimeUnavailable", self.fault or "")
             await self._view.opened.wait()
+        logged = ""
         while True:
             try:
                 return await operation()
             except RuntimeUnavailable as error:
+                failure = str(error)
                 if start is not None:
-                    self._view.start_waits(start, "RuntimeUnavailable", str(error))
+                    self._view.start_waits(start, "RuntimeUnavailable", failure)
             except Refused as error:
+                failure = str(error)
                 if start is not None:
                     raise
-                log.warning("operation refused", code=error.code, detail=str(error))
             await asyncio.sleep(pause)
             pause = min(pause * 2, longest)
+            # Not during an outage, which is logged once for all zones.
+            if start is None and self.fault is None and failure != logged:
+                log.warning("zone not stopped, trying again", id=zone_id, error=failure)
+                logged = failure
