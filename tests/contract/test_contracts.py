@@ -1,4 +1,4 @@
-"""The examples of docs/contracts.md are what the code reads and writes, byte for byte."""
+"""The code reads and writes the examples of docs/contracts.md, byte for byte."""
 
 import re
 from dataclasses import fields

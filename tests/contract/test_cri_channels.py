@@ -1,4 +1,4 @@
-"""What `kakuri_cri.Channel` promises, of every implementation: bytes in, bytes out, one error.
+"""Every implementation of `kakuri_cri.Channel` keeps its promises: bytes in, bytes out, one error.
 
 The server is kakuri-grpc's, with methods that carry raw bytes.
 """
@@ -16,14 +16,14 @@ from kakuri_sidecar import GrpcioChannel
 from kakuri_tcp.testing import until
 
 CHANNELS = {"kakuri-grpc": GrpcChannel, "grpcio": GrpcioChannel}
-"""Classes by name, each to be created with an endpoint."""
+"""The implementations by name; each is created with an endpoint."""
 
 UNARY = Method("/test.Service/Unary", bytes, bytes)
 DOWN = Method("/test.Service/Down", bytes, bytes, server_streams=True)
 
 
 class Service:
-    """A server that answers as the request asks, and counts."""
+    """A server that answers as a request demands, and counts requests."""
 
     def __init__(self):
         self.calls = 0

@@ -1,4 +1,4 @@
-"""The dashboard's picture is the one of the dashboard and of the recorded values."""
+"""The dashboard's picture is up to date with the dashboard and the recorded values."""
 
 import importlib.util
 

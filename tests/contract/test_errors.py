@@ -1,4 +1,4 @@
-"""Every exception of every member crosses process borders: pickle, copy and deepcopy keep it whole."""
+"""Every exception of every member survives pickle, copy and deepcopy, as between processes."""
 
 import copy
 import importlib

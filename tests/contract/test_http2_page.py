@@ -1,4 +1,4 @@
-"""The page on HTTP/2 and gRPC shows what the code sends, and the states that it has."""
+"""The generated parts of the page on HTTP/2 and gRPC are up to date."""
 
 from tools.http2_pages import PAGE, regenerated
 

@@ -1,4 +1,4 @@
-"""Which modules a program pays for that needs only a part of a library."""
+"""A program that uses only a part of a library does not import the rest."""
 
 import subprocess
 import sys
@@ -9,7 +9,7 @@ UNUSED = {"asyncio", "concurrent.futures", "ipaddress", "logging", "pathlib", "s
 
 
 def loaded_by(program):
-    """Return the modules that a Python loads for a program."""
+    """Return the modules that Python loads when it runs a program."""
     command = [sys.executable, "-c", f"{program}\nimport sys; print(*sys.modules)"]
     return set(subprocess.run(command, check=True, capture_output=True, text=True).stdout.split())
 

@@ -1,4 +1,4 @@
-"""Which distribution and which module of the zones may import which."""
+"""Imports between distributions, and between the layers of kakuri-zones."""
 
 import re
 import subprocess
@@ -21,7 +21,7 @@ from tools.members import BY_NAME, MEMBERS, ROOT, Member
 
 ZONES = ROOT / "services" / "zones" / "src" / "kakuri_zones"
 UNUSUAL = {"tomllib", "ctypes", "hashlib"}
-"""Modules that few processes need, and that take much memory or time to import."""
+"""Modules that few processes need and that are expensive to import."""
 DESIGN = ROOT / "docs" / "design" / "zones.md"
 
 

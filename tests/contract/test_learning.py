@@ -1,4 +1,4 @@
-"""The examples of the posts in docs/learning that cross distributions do what they say."""
+"""The examples in docs/learning that use several distributions work."""
 
 import re
 from pathlib import Path

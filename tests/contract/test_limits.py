@@ -1,8 +1,8 @@
-"""The largest thing that one side may say fits what the next one accepts, at every hop.
+"""The largest message that one side may send fits the limits of the next one, at every hop.
 
-Each test puts the largest legal value of its kind through the real encoders, and compares it with
-the limit that the receiver really has. No figure stands here but those of the code's constants, so
-a constant that changes alone breaks a test.
+Each test encodes the largest legal value of its kind with the real encoders, and compares the size
+with the receiver's real limit. All figures are the code's own constants, so changing one of them
+alone breaks a test.
 """
 
 from dataclasses import replace
@@ -82,7 +82,7 @@ from kakuri_zones.logs import LogLocation
 
 LARGEST = 2**31 - 1
 A_LONG_TIME = 4_102_444_800.123456
-"""Seconds since the epoch, with all the digits that a time may have."""
+"""Seconds since the epoch, with the maximum number of digits."""
 
 FILLS = ["x", '"', "\\", "\x01", "\x7f", "\x9b", "\u2028", "\u00e9", "\u6f22", "\U0001f600"]
 """What strings are filled with: some take a byte, some six when they are escaped."""
@@ -90,7 +90,7 @@ FILLS = ["x", '"', "\\", "\x01", "\x7f", "\x9b", "\u2028", "\u00e9", "\u6f22", "
 
 @cache
 def widest(length):
-    """Return the printable text of so many characters that takes the most bytes when encoded."""
+    """Return the printable text of a given length that takes the most bytes when encoded."""
     texts = [printable(fill * length, length) for fill in FILLS]
     return max(texts, key=lambda text: len(encode(text)))
 
@@ -131,7 +131,7 @@ def workload(request):
 
 
 def receives(limit, line):
-    """Whether a line passes the decoder of a peer that takes lines up to a limit."""
+    """Return whether the decoder of a peer with a line limit accepts a line."""
     decoder = LineDecoder(limit=limit)
     decoder.receive_data(line + b"\n")
     return decoder.next_line() == line

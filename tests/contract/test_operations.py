@@ -1,4 +1,4 @@
-"""The units of the documentation are as confined as its text says."""
+"""The systemd units in docs/operations.md are confined as its text describes."""
 
 import re
 from pathlib import Path

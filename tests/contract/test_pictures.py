@@ -1,4 +1,4 @@
-"""The pictures and the table of the measurements page are those of the committed results."""
+"""The pictures and the table of the measurements page match the committed results."""
 
 import importlib.util
 

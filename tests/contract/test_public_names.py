@@ -1,4 +1,4 @@
-"""The public names of every member, and where they say that they are."""
+"""The public names of every member, and the modules that they claim to be defined in."""
 
 import importlib
 import subprocess

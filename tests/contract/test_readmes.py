@@ -1,4 +1,4 @@
-"""The Python examples of all READMEs run as they stand."""
+"""The Python examples of all READMEs run as printed."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Every fault is in docs/reliability.md, and every test that it names is there."""
+"""The rows of docs/reliability.md are complete, and every test that they name exists."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Every test that the threat model names is where it says, and the page shows its last section."""
+"""Every test that the threat model names exists, and the web page shows its last section."""
 
 import html
 import re

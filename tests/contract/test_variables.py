@@ -1,4 +1,4 @@
-"""Daemons that share an environment do not warn of each other's variables."""
+"""Daemons that share an environment do not warn about each other's variables."""
 
 import importlib
 from importlib.metadata import entry_points

@@ -8,7 +8,7 @@ from .processes import Daemon
 
 @pytest.fixture
 def start(tmp_path) -> Iterator[Callable[..., Daemon]]:
-    """Start daemons that end with the test."""
+    """Return a function that starts daemons, which are stopped at the end of the test."""
     started: list[Daemon] = []
 
     def start_one(

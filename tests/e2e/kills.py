@@ -1,6 +1,6 @@
-"""Agents as processes that are killed, in front of a container runtime, with a sidecar or without.
+"""Agents as processes that are killed, in front of a container runtime, with or without a sidecar.
 
-Their disk is small and full at times, and their wall clock is set now and then.
+Their disk is small and sometimes full, and their wall clock jumps now and then.
 """
 
 import asyncio
@@ -58,7 +58,7 @@ IMAGES = {
 
 
 class Forker:
-    """Start agents, each as a process; all see a small disk in their directory `state`."""
+    """Starts agents as processes, with a small disk mounted at their directory `state`."""
 
     def __init__(self, directory: Path) -> None:
         self._log = directory / "agent.log"

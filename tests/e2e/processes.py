@@ -113,7 +113,7 @@ def _method_of(options: tuple[str, ...]) -> str:
 
 
 def nc(port: int, text: str, *options: str) -> str:
-    """Send text with the real nc, close that half, and return the answer."""
+    """Send text with the real nc, close the sending side, and return the answer."""
     command = ["nc", "-N", "-w", str(DEADLINE), *options, "127.0.0.1", str(port)]
     return subprocess.run(
         command, input=text, capture_output=True, text=True, check=True, timeout=2 * DEADLINE

@@ -1,4 +1,4 @@
-"""curl follows events, over kills of the agent and restarts of the control plane."""
+"""curl follows events while the agent is killed and the control plane is restarted."""
 
 import json
 import signal

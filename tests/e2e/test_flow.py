@@ -1,4 +1,4 @@
-"""curl → control plane → agent → status, each line of the contract's tables."""
+"""Requests of curl through control plane and agent: every row of the tables in the contracts."""
 
 import asyncio
 import json
@@ -28,7 +28,7 @@ def document(**changes):
 
 
 def until(probe, wanted):
-    """Probe again and again, each time with another process, until the answer is the expected one."""
+    """Repeat a probe, each time with a new process, until it returns the expected answer."""
     for _ in range(200):
         answer = probe()
         if answer == wanted:

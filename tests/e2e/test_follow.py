@@ -1,4 +1,4 @@
-"""curl reads logs through a control plane, from an agent that each test scripts."""
+"""curl reads logs through a control plane from a scripted agent."""
 
 import asyncio
 from contextlib import asynccontextmanager

@@ -1,4 +1,4 @@
-"""Backup and restore of the agent's store, step by step as docs/operations.md has them."""
+"""Backup and restore of the agent's store, with the commands of docs/operations.md."""
 
 import json
 import re
@@ -16,14 +16,14 @@ OPERATIONS = Path(__file__).parents[2] / "docs" / "operations.md"
 
 
 def commands(*beginnings: str) -> list[str]:
-    """Return the lines of the page's shell examples that begin so."""
+    """Return the lines of the page's shell examples that begin with a text."""
     blocks = re.findall(r"```sh\n(.*?)```", OPERATIONS.read_text(), re.DOTALL)
     lines = [line for block in blocks for line in block.splitlines()]
     return [line for line in lines if line.startswith(beginnings)]
 
 
 def run(command: str, state: Path, backup: Path) -> None:
-    """Run a command of the page on other directories; the store is that of a simulated runtime."""
+    """Run a command of the page on the test's directories, with a simulated runtime's store."""
     for path, other in (("/var/lib/kakuri", state), ("/backup", backup)):
         command = command.replace(path, str(other))
     subprocess.run(["sh", "-ec", command.replace("sidecar.sqlite", "simulated.sqlite")], check=True)

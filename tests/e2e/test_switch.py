@@ -1,4 +1,4 @@
-"""Nothing is lost or doubled when a node changes from a sidecar to an agent that needs none."""
+"""Nothing is lost or duplicated when a node is switched from a sidecar to the agent alone."""
 
 from contextlib import asynccontextmanager
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""One id, from curl through the logs of all three daemons to events and problems."""
+"""A trace id is the same in the logs of all three daemons, in events and in problems."""
 
 import asyncio
 import json
@@ -25,7 +25,7 @@ async def cri():
 
 @pytest.fixture
 async def stack(start, cri, tmp_path):
-    """Control plane, agent and sidecar as processes, above a container runtime that is faked."""
+    """Run the control plane, the agent and the sidecar, in front of a fake container runtime."""
 
     def daemons():
         sidecar = start(

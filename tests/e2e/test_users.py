@@ -1,4 +1,4 @@
-"""Other users of this machine: those who connect to a port, and those who listen on one."""
+"""Other users of this machine who connect to a daemon's port, or listen on it."""
 
 import os
 import signal

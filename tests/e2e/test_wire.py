@@ -1,4 +1,4 @@
-"""Requests as no well-behaved client sends them."""
+"""Requests that no well-behaved client sends."""
 
 import socket
 import subprocess

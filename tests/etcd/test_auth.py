@@ -1,4 +1,4 @@
-"""A member that asks for tokens, which it forgets after a while and when it restarts."""
+"""A member that requires tokens, which expire after a while and when it restarts."""
 
 import asyncio
 
@@ -77,7 +77,7 @@ def alice(guarded_channel):
 
 
 class User:
-    """Calls with a token, and fetches another when the member no longer knows it.
+    """Calls with a token, and gets a new one when the member no longer accepts it.
 
     Attributes:
         token: the last token; empty before the first.

@@ -1,4 +1,4 @@
-"""A lock that a lease holds, while the process that has it is paused for longer than its lease."""
+"""A lock bound to a lease, whose holder is paused for longer than the lease."""
 
 import asyncio
 import itertools

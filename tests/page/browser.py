@@ -1,4 +1,4 @@
-"""Chromium, with records of everything that a page must not do."""
+"""Chromium that records everything that a page must not do."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -66,7 +66,7 @@ class Tab:
             self.faults.append(f"{message.type}: {message.text} ({url})")
 
     def check(self) -> None:
-        """Assert that nothing went wrong."""
+        """Assert that no fault was recorded."""
         if self.has_scripts and not self.page.is_closed():
             self.faults += self.page.evaluate(VIOLATIONS)
         faults = self.faults

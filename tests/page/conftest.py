@@ -8,11 +8,11 @@ from .browser import Tab, launched, new_context
 from .stack import Stack
 
 TIMEOUT_MS = 120_000
-"""Milliseconds after which playwright reports that what a test waits for has not happened. It is
-far longer than anything takes on a machine that does nothing else."""
+"""Milliseconds after which playwright gives up waiting: far longer than any step takes on an idle
+machine."""
 
 LONGEST_TEST = 600
-"""Seconds after which a test is ended."""
+"""Seconds after which a test is aborted."""
 
 expect.set_options(timeout=TIMEOUT_MS)
 

@@ -1,8 +1,8 @@
-"""How long the main thread of a page works at a stretch.
+"""Measure the longest tasks of a page's main thread.
 
-A machine that runs other tests beside these takes the processor away from the browser, so frames
-are late however little the page does. Chromium's trace has the processor time of each task of the
-main thread, which the load of the machine does not change: scripts, style, layout and painting.
+If other tests run on the machine, the browser gets less CPU time, so frames are late however little
+the page does. Chromium's trace has the CPU time of each task of the main thread (scripts, style,
+layout and painting), which does not depend on the load of the machine.
 """
 
 import json

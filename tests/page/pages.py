@@ -1,4 +1,4 @@
-"""Where things are in the page: by their roles and names, as a screen reader finds them."""
+"""Locators for the parts of the page, by role and name, as a screen reader finds them."""
 
 from playwright.sync_api import Locator, Page, expect
 

@@ -1,4 +1,4 @@
-"""Workloads in every state, as an operator might find them in the morning."""
+"""Workloads in every state, for pictures and accessibility checks."""
 
 from .stack import Stack
 

@@ -20,7 +20,7 @@ OUTCOMES = {
     ("ends:*", "acme/nightly:*", "acme/sync:*"): "run_time = 0.05\nexit_code = 3",
     ("job:*", "acme/seed:*"): "run_time = 0.05",
 }
-"""What becomes of images: they wait, can't be pulled, end with an exit code, or succeed."""
+"""The outcome of each image: it waits, can't be pulled, ends with an exit code, or succeeds."""
 
 SCRIPT = "".join(
     f'[[outcome]]\nimage = "{image}"\n{outcome}\n'

@@ -1,4 +1,4 @@
-"""The browser of these tests reports faults of a page, or the other tests would prove nothing."""
+"""The browser of these tests reports faults of a page; otherwise, the other tests prove nothing."""
 
 import pytest
 from playwright.sync_api import Route

@@ -1,4 +1,4 @@
-"""The pane about a workload, and what can be done there: always after a question."""
+"""The pane about a workload, and its actions, each of which asks for confirmation."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""What `./nox` reports where it cannot run, and that it never uses a partial environment."""
+"""`./nox` reports why it cannot run, and never uses an incomplete environment."""
 
 import os
 import shutil
@@ -30,7 +30,7 @@ esac
 
 @pytest.fixture
 def nox(tmp_path):
-    """Run a copy of ./nox in a directory of its own, with a program that stands for Python."""
+    """Return a function that runs a copy of ./nox in an empty directory, with a fake Python."""
     shutil.copy(COMMAND, tmp_path / "nox")
     python = tmp_path / "python"
     python.write_text(PYTHON.format(real=sys.executable))

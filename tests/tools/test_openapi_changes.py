@@ -1,4 +1,4 @@
-"""Changes of the API that break clients are distinguished from others, and named."""
+"""Changes of the API that break clients are told apart from others, and named."""
 
 import copy
 import json

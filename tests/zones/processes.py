@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def ended_after(process: subprocess.Popen) -> Iterator[subprocess.Popen]:
-    """Kill a process at the end, if it still runs, and wait for it."""
+    """Kill a process when the context ends, if it still runs, and wait for it."""
     with process:
         try:
             yield process

@@ -1,4 +1,4 @@
-"""What a zone is held to, read back from the kernel."""
+"""The limits and the confinement of a zone, read back from the kernel."""
 
 import platform
 import re
@@ -18,7 +18,7 @@ CAPABILITIES = {
     "SETUID": 7,
     "NET_BIND_SERVICE": 10,
 }
-"""Those that a zone keeps, by their numbers (capabilities(7))."""
+"""The capabilities that a zone keeps, by number (capabilities(7))."""
 
 
 def test_zone_has_the_memory_and_cpu_limits_of_its_workload_in_the_kernel(system):

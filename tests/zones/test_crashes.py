@@ -1,4 +1,4 @@
-"""SIGKILL for everything, at every moment: nothing is lost, nothing is doubled."""
+"""SIGKILL of every process at any moment: nothing is lost or duplicated."""
 
 from collections import Counter
 

@@ -1,4 +1,4 @@
-"""Zones that come and go leave nothing in the daemons or on the machine.
+"""Starting and removing zones leaks nothing in the daemons or on the machine.
 
 KAKURI_ZONE_CYCLES is the number of starts and stops, 48 by default.
 """

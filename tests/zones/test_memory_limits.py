@@ -1,4 +1,4 @@
-"""How a memory limit ends what runs, as a real kernel does it."""
+"""Workloads that exceed their memory limit on a real kernel."""
 
 GREEDY = "tail /dev/zero"
 

@@ -1,4 +1,4 @@
-"""The figures of real containers, as Prometheus gets them from the control plane."""
+"""Metrics of real containers, as the control plane serves them to Prometheus."""
 
 import re
 import time

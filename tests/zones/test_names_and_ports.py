@@ -1,4 +1,4 @@
-"""What a zone sees of the network on a real runtime: its names, its resolvers, its ports."""
+"""The network inside a zone on a real runtime: names, resolvers and ports."""
 
 import subprocess
 

@@ -1,4 +1,4 @@
-"""What the node is made of, each part by itself."""
+"""The parts of the test node, each on its own."""
 
 import io
 import os

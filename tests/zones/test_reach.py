@@ -1,4 +1,4 @@
-"""What a zone reaches of its node: what listens on every address, and nothing on loopback."""
+"""A zone reaches servers of its node that listen on every address, and none on loopback."""
 
 import socket
 from contextlib import contextmanager

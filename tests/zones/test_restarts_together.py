@@ -1,4 +1,4 @@
-"""All that manages zones dies together, as on a machine that runs out of memory."""
+"""All processes that manage zones die together, as on a machine that runs out of memory."""
 
 import subprocess
 

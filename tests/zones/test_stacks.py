@@ -1,4 +1,4 @@
-"""The same zone over grpcio and over kakuri-grpc is the same to containerd: labels, spec, limits."""
+"""A zone started over grpcio and over kakuri-grpc has the same labels, spec and limits."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""Images on a real runtime: whom they run as, and when they are pulled."""
+"""Images on a real runtime: the users that they run as, and when they are pulled."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""A world takes everything with it, however it ends; here worlds run within the tests' own."""
+"""Everything inside a node's namespaces ends with it; here nodes run inside the tests' own node."""
 
 import os
 import select
