@@ -48,8 +48,7 @@ def plan(invocation: Invocation, *, files: tuple[str, ...], prune: bool, exit_co
     manifest = _manifest(files, is_pruned=prune)
     with invocation.api() as api:
         changes = _changes(api, manifest, is_pruned=prune)
-        for change in changes:
-            check_room(api, change)
+        check_room(api, changes)
     _print_changes(invocation, changes)
     if refused := [change.id for change in changes if change.problem]:
         message = f"the node would refuse {joined_ids(refused)}"
@@ -102,9 +101,7 @@ def _check_replacements(api: "API", changes: list["Change"]) -> None:
     """Raise, before anything is removed, if the node would never accept a workload."""
     from kakuri._compare import check_room  # noqa: PLC0415 (not for --help)
 
-    for change in changes:
-        if change.kind == "replace":
-            check_room(api, change)
+    check_room(api, [change for change in changes if change.kind == "replace"])
     if refused := [f"{change.id}: {change.problem}" for change in changes if change.problem]:
         message = "\n".join([*refused, "nothing was changed"])
         raise CommandError(message, Exit.NO_ROOM, code="refused")

@@ -1,6 +1,6 @@
 """Compares files with the workloads of the node: the changes that `apply` would make."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -8,6 +8,7 @@ from kakuri._client import JSON_CONTENT, path_of
 from kakuri._documents import spec_of
 from kakuri._exits import CommandError, Exit, NotFound
 from kakuri._files import SET_LABEL, Manifest
+from kakuri._results import results_of
 from kakuri._text import cores_text, image_text, printable, size
 
 if TYPE_CHECKING:
@@ -85,7 +86,8 @@ def compare(api: "API", manifest: Manifest, *, is_pruned: bool) -> list[Change]:
         manifest: The file.
         is_pruned: Whether workloads with the file's set that are not in it are removed.
     """
-    changes = [_compared(api, workload) for workload in manifest.workloads.values()]
+    desired = manifest.workloads
+    changes = results_of(api, desired, lambda own, each: _compared(own, desired[each]))
     if is_pruned and manifest.set_name:
         label = f"{SET_LABEL}={manifest.set_name}"
         for page in api.pages([("label", label)]):
@@ -135,12 +137,17 @@ def differences(
     return found
 
 
-def check_room(api: "API", change: Change) -> None:
-    """Ask the node whether it would accept a workload, and record why not.
+def check_room(api: "API", changes: Iterable[Change]) -> None:
+    """Ask the node whether it would accept each workload, and record why not.
 
     A replacement is checked under another id, because its own is taken until the present workload
     is removed. That the node has no room now does not count, because the removal makes room.
     """
+    by_id = {change.id: change for change in changes}
+    results_of(api, by_id, lambda own, each: _check_room(own, by_id[each]))
+
+
+def _check_room(api: "API", change: Change) -> None:
     from kakuri_json import encode  # noqa: PLC0415 (only here)
 
     from kakuri._run import generated_name  # noqa: PLC0415 (only here)

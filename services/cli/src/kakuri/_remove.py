@@ -12,7 +12,7 @@ from kakuri._group import Verb
 from kakuri._invocation import Invocation
 from kakuri._lifecycle import MORE_SECONDS
 from kakuri._options import IDS, IF_VERSION, grace_option
-from kakuri._results import Result, act_on_each, confirm
+from kakuri._results import Result, act_on_each, confirm, results_of
 from kakuri._text import joined_ids
 
 if TYPE_CHECKING:
@@ -116,14 +116,16 @@ def _confirm_if_running(api: "API", ids: tuple[str, ...]) -> None:
     """Ask for confirmation if any of the workloads has not ended."""
     from kakuri._client import path_of  # noqa: PLC0415 (not for --help)
 
-    running = []
-    for workload_id in dict.fromkeys(ids):
+    def is_running(own: "API", workload_id: str) -> bool:
         try:
-            document = api.get(path_of(workload_id)).document
+            document = own.get(path_of(workload_id)).document
         except NotFound:
-            continue  # the removal reports it
-        if document["state"] not in ENDED and document.get("desired") != "removed":
-            running.append(workload_id)
+            return False  # the removal reports it
+        return document["state"] not in ENDED and document.get("desired") != "removed"
+
+    ids = tuple(dict.fromkeys(ids))
+    found = results_of(api, ids, is_running)
+    running = [each for each, is_one in zip(ids, found, strict=True) if is_one]
     if running:
         question = f"Stop and remove {joined_ids(running)} on {api.target.label}?"
         confirm(question, "--yes or -f")

@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Callable, Container, Iterable, Iterator
 from itertools import chain
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from kakuri._exits import CommandError, Exit, UsageError
 from kakuri._invocation import Invocation
@@ -19,6 +19,7 @@ _UNSENT = "unreachable"
 _LOST = (_UNSENT, "agent_unreachable")
 """Codes of errors that others would have, too. With the first, no request was sent."""
 
+T = TypeVar("T")
 Result = tuple[bytes, dict[str, Any], str]
 """The API's document as received, the same decoded, and a line of text about it."""
 
@@ -94,13 +95,32 @@ def act_on_each(
     return code
 
 
-class _Batch:
+def results_of(api: "API", ids: Iterable[str], act: Callable[["API", str], T]) -> list[T]:
+    """Return the results of an action on each workload, several at a time, in the order of the ids.
+
+    Args:
+        api: The control plane.
+        ids: The workloads, each once.
+        act: Acts on one with a client that no other thread uses.
+
+    Raises:
+        CommandError: An action failed; no more were begun.
+    """
+    results: list[Any] = []
+    for _, result in _Batch(api, act, None)(list(ids)):
+        if isinstance(result, CommandError):
+            raise result
+        results.append(result)
+    return results
+
+
+class _Batch(Generic[T]):
     """Acts on workloads, up to a failure after which no more are begun."""
 
     def __init__(
         self,
         api: "API",
-        act: Callable[["API", str], Result],
+        act: Callable[["API", str], T],
         final: Container[str] | None,
     ) -> None:
         """Create a batch; `final` has the codes of such failures, None if all are."""
@@ -109,7 +129,7 @@ class _Batch:
         self._final = final
         self._is_over = False
 
-    def __call__(self, ids: list[str]) -> Iterator[tuple[str, Result | CommandError | None]]:
+    def __call__(self, ids: list[str]) -> Iterator[tuple[str, T | CommandError | None]]:
         """Yield each workload with its result or error, or None if it was not begun, in order."""
         if len(ids) == 1:
             yield ids[0], self._result(self._api, ids[0])
@@ -139,7 +159,7 @@ class _Batch:
                 raise result
             yield workload_id, result
 
-    def _result(self, own: "API", workload_id: str) -> Result | CommandError | None:
+    def _result(self, own: "API", workload_id: str) -> T | CommandError | None:
         if self._is_over:
             return None
         try:
