@@ -54,11 +54,15 @@ def run(
     _raise_descriptor_limit()
     _forbid_core_files()
     sys.setswitchinterval(SWITCH_SECONDS)
-    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        try:
+
+    def serve() -> None:
+        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             runner.run(_serve(service, lifeline))
-        except ListenFailed as error:
-            raise DaemonError(str(error)) from error
+
+    try:
+        _memory.call_with_room_for_frames(serve)
+    except ListenFailed as error:
+        raise DaemonError(str(error)) from error
 
 
 async def _serve(
