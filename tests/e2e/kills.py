@@ -38,7 +38,7 @@ from .processes import clean_environment
 WAIT_SECONDS = 120
 
 POLL_SECONDS = 0.002
-"""Pause between two requests to an agent that starts, so that they do not take its core."""
+"""Pause while an agent starts or dies, which else would have to share its core."""
 
 UNSHARE = ["unshare", "--mount"]
 if os.geteuid() != 0:
@@ -181,6 +181,7 @@ class AgentProcess:
         deadline = time.monotonic() + WAIT_SECONDS
         while self.is_alive:
             assert time.monotonic() < deadline
+            time.sleep(POLL_SECONDS)
 
 
 class Node:

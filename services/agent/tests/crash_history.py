@@ -5,9 +5,11 @@ state after a later one unless the workload was removed and submitted again in b
 acknowledged remains.
 """
 
+import math
+from bisect import bisect_left
 from collections import defaultdict
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import accumulate, pairwise
 
 from kakuri_rpc import Desired, ErrorCode, ErrorReply, Request, State, Status
 from kakuri_workload import TRANSITIONS, DesiredState, Event, WorkloadState
@@ -168,9 +170,14 @@ class ClientHistory:
         for workload_id, calls in self.calls.items():
             seen = [call for call in calls if call.is_acknowledged or call.is_not_found]
             seen = [call for call in seen if call.kind != "RemoveWorkload" or call.is_acknowledged]
+            starts = Starts([call for call in calls if call.kind == "StartWorkload"])
+            removals = (call.begin for call in calls if call.kind == "RemoveWorkload")
+            removed_from = min(removals, default=math.inf)
             for before in seen:
                 for after in seen:
-                    if before.end < after.begin and not _may_follow(calls, before, after):
+                    if before.end < after.begin and not _may_follow(
+                        starts, removed_from, before, after
+                    ):
                         raise Violation(f"{workload_id}: after {before} came {after}")
 
 
@@ -179,28 +186,33 @@ def _may_begin_later(call):
     return call.reply.state is State.PENDING
 
 
-def _may_follow(calls, before, after):
+def _may_follow(starts, removed_from, before, after):
     if before.is_not_found:
-        return after.is_not_found or _any_between(calls, before, after, "StartWorkload")
+        return after.is_not_found or starts.any_between(before, after)
     if not after.is_not_found:
         is_new = after.kind == "StartWorkload" and not after.reply.existing
         is_same = before.key == after.key and before.reply.state is after.reply.state
         if (is_same or before.key < after.key) and not is_new:
             return True
-    is_removed = any(call.kind == "RemoveWorkload" and call.begin < after.end for call in calls)
+    is_removed = removed_from < after.end
     if after.is_not_found:
         return is_removed
-    return is_removed and _any_between(calls, before, after, "StartWorkload")
+    return is_removed and starts.any_between(before, after)
 
 
-def _any_between(calls, before, after, kind):
-    """Whether a request may have been carried out after one reply and before another."""
-    return any(
-        call.kind == kind
-        and call.begin < after.end
-        and (call.end is None or call.end > before.begin)
-        for call in calls
-    )
+class Starts:
+    """The starts of one workload; a scenario asks for some between each two of its replies."""
+
+    def __init__(self, calls: list[Call]) -> None:
+        """Remember the starts, which are in the order in which they began."""
+        ends = (math.inf if call.end is None else call.end for call in calls)
+        self._begins = [call.begin for call in calls]
+        self._last_ends = list(accumulate(ends, max))
+
+    def any_between(self, before: Call, after: Call) -> bool:
+        """Whether one may have been carried out after one reply and before another."""
+        begun = bisect_left(self._begins, after.end)
+        return begun > 0 and self._last_ends[begun - 1] > before.begin
 
 
 def _none_since(calls, since, kind):
