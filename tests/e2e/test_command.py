@@ -163,7 +163,7 @@ async def test_session_from_start_to_removal(output, cri):
     assert {"workload", "desired", "removed"} <= set(kinds)
 
 
-async def test_doctor_with_a_trial_reports_what_is_not_ok(output):
+async def test_doctor_with_a_trial_reports_failed_checks(output):
     code, out, _ = await output("doctor", "--no-local", "--run", "--image", "ok:1", "--json")
     results = {one["name"]: one["result"] for one in json.loads(out)["checks"]}
     assert results["start a workload"] == "ok"
@@ -263,7 +263,7 @@ async def test_interrupt_stops_the_workload_and_a_third_one_leaves_it(kakuri, cr
     assert b"stopping, with 10 s to end by itself" in err
 
 
-def test_up_starts_a_simulated_system_and_says_so(tmp_path):
+def test_up_reports_that_its_system_is_simulated(tmp_path):
     command = [KAKURI, "up", "--listen", "127.0.0.1:0", "--agent", "127.0.0.1:0",
                "--runtime", "simulated", "--json"]  # fmt: skip
     with (tmp_path / "err").open("wb") as err:

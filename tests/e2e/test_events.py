@@ -103,7 +103,9 @@ def test_index_that_is_not_kept_is_410_with_the_range(url):
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
-def test_stream_continues_without_gap_or_double_when_the_agent_is_back(start, tmp_path, number):
+def test_stream_continues_without_a_gap_or_repetition_when_the_agent_is_back(
+    start, tmp_path, number
+):
     options = ("--state-dir", str(tmp_path / "state"))
     agent = start("kakuri-agent", "--listen", "127.0.0.1:0", *options)
     control_plane = start(

@@ -43,7 +43,7 @@ def test_posts_with_one_key_are_one_workload(url):
     assert (without.status, problem(without)["errors"][0]["path"]) == (400, "$.id")
 
 
-def test_dry_run_starts_nothing_and_finds_what_a_post_would(url):
+def test_dry_run_starts_nothing_and_reports_the_errors_of_a_post(url):
     dry = curl(f"{url}/workloads?dry_run", "-d", document())
     assert (dry.status, dry.body) == (
         200, '{"dry_run":true,"change":"create","workload":' + document()

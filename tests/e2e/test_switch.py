@@ -42,7 +42,7 @@ async def statuses(client):
 
 
 @pytest.mark.parametrize("order", [("sidecar", "cri", "sidecar"), ("cri", "sidecar", "cri")])
-async def test_workloads_run_on_while_the_runtime_is_switched(node, order):
+async def test_workloads_keep_running_while_the_runtime_is_switched(node, order):
     async with agent(node, order[0]) as client:
         for name in NAMES:
             await run(client, name)
@@ -69,7 +69,7 @@ async def test_workloads_run_on_while_the_runtime_is_switched(node, order):
 @pytest.mark.parametrize(
     "call", ["PullImage", "RunPodSandbox", "CreateContainer", "StartContainer"]
 )
-async def test_start_under_way_is_carried_on_by_the_other_runtime(node, order, call):
+async def test_start_in_progress_is_completed_by_the_other_runtime(node, order, call):
     node.cri.faults.set(call, "delay(100)")
     async with agent(node, order[0]) as client:
         await run(client)
@@ -80,7 +80,7 @@ async def test_start_under_way_is_carried_on_by_the_other_runtime(node, order, c
 
 
 @pytest.mark.parametrize("order", [("sidecar", "cri"), ("cri", "sidecar")])
-async def test_removal_and_restart_under_way_are_carried_on_by_the_other_runtime(node, order):
+async def test_removal_and_restart_in_progress_are_completed_by_the_other_runtime(node, order):
     async with agent(node, order[0]) as client:
         for name in ("wl-1", "wl-2"):
             await run(client, name)
@@ -94,7 +94,7 @@ async def test_removal_and_restart_under_way_are_carried_on_by_the_other_runtime
         assert (ended.exit_code, ended.attempt) == (5, 0)
 
 
-async def test_auto_changes_with_what_answers(node):
+async def test_auto_chooses_the_runtime_that_answers(node):
     names = []
     auto = replace(node.settings, runtime="auto")
     async with sidecar_service(auto.sidecar, node.zones), node.agent(runtime="auto") as client:

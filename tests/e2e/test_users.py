@@ -95,7 +95,7 @@ def test_command_sends_nothing_to_another_user_who_took_the_port(control_plane, 
     assert "kakuri context add --server-user" in done.stderr
 
 
-def test_user_who_takes_the_agents_port_is_given_nothing(
+def test_control_plane_sends_nothing_to_another_user_who_took_the_agents_port(
     start, tmp_path, agent, control_plane, url
 ):
     assert nc(agent.port, ASK).startswith('{"type":"Node"')

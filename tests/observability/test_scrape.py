@@ -7,7 +7,7 @@ from .stack import OPEN_METRICS, await_that
 RUNNING = {"web", "cache", "database"}
 
 
-def test_promtool_finds_nothing_to_complain_about(stack, promtool):
+def test_promtool_reports_no_problem(stack, promtool):
     assert promtool("check", "metrics", text=stack.scrape()) == ""
 
 

@@ -13,7 +13,7 @@ FILES = {
 }
 
 
-def test_install_disables_services_of_what_was_asked_for_only(monkeypatch, tmp_path):
+def test_install_disables_only_services_of_requested_packages(monkeypatch, tmp_path):
     ran = []
 
     def run(command):
@@ -43,7 +43,7 @@ def test_install_of_nothing_new_disables_nothing(monkeypatch):
     assert debian.install(["nginx-light"]) == []
 
 
-def test_packages_of_programs_and_of_paths_that_are_not_there_are_missing(monkeypatch, tmp_path):
+def test_missing_returns_packages_of_absent_programs_and_paths(monkeypatch, tmp_path):
     sources, gone = str(tmp_path), str(tmp_path / "gone")
     packages = {sources: "here-dev", gone: "gone-dev", "sh": "here", "no-such-program": "gone"}
     monkeypatch.setattr(debian, "PACKAGES", packages)

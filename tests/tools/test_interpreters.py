@@ -24,7 +24,7 @@ def machine(tmp_path, monkeypatch):
     return tmp_path
 
 
-def test_find_takes_every_build_of_a_minor_version_for_one_of_its_own(machine):
+def test_find_returns_each_build_of_a_minor_version(machine):
     running = write_python(machine / "bin" / "python3.12", "3.12.1")
     write_python(machine / "usr" / "python3", "3.11.2")
     write_python(machine / "pyenv" / "versions" / "3.11.7" / "bin" / "python", "3.11.7")
@@ -51,7 +51,7 @@ def test_find_ignores_a_program_that_fails_or_is_not_python(machine):
     assert [each.name for each in interpreters.find(running)] == ["3.11.2"]
 
 
-def test_find_without_a_supported_python_ends_with_what_was_expected(machine):
+def test_find_without_a_supported_python_exits_with_the_expected_versions(machine):
     running = write_python(machine / "usr" / "python3", "3.14.0")
     with pytest.raises(SystemExit, match=r"expected one of Python 3\.11, 3\.12, 3\.13 on PATH"):
         interpreters.find(running)

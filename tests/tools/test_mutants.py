@@ -147,7 +147,7 @@ def test_equivalent_changes_are_of_lines_that_exist():
     assert [entry for name in MODULES for entry in equivalents.stale(places(BY_NAME[name]))] == []
 
 
-def test_worker_tells_a_change_that_tests_notice_from_one_that_they_do_not(tmp_path):
+def test_worker_reports_killed_and_surviving_changes(tmp_path):
     # In a process of its own, because the worker's must not have imported the member.
     command = [sys.executable, "-c", TRY_TWO_CHANGES, str(tmp_path)]
     ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)

@@ -96,7 +96,7 @@ def test_first_release_may_have_the_version_that_is_stated(tcp):
         ("0.0.9", "expected at least 0.1.0, got 0.0.9"),
     ],
 )
-def test_version_that_is_malformed_or_goes_back_is_rejected(tcp, version, fault):
+def test_malformed_or_lower_version_is_rejected(tcp, version, fault):
     with pytest.raises(ReleaseError) as error:
         released(tcp, version)
 
@@ -121,7 +121,7 @@ def test_changelog_without_changes_is_rejected(tcp):
         released(tcp)
 
 
-def test_readme_that_denies_the_release_is_rejected(tcp):
+def test_readme_that_says_not_published_yet_is_rejected(tcp):
     (tcp.directory / "README.md").write_text("# kakuri-tcp\n\nNot on a package index yet.\n")
 
     with pytest.raises(ReleaseError, match="write `pip install kakuri-tcp` instead"):
@@ -173,7 +173,7 @@ def test_build_that_fails_changes_nothing(tcp):
     assert not release.RELEASES.exists()
 
 
-def test_wheel_with_something_foreign_in_it_changes_nothing(tcp):
+def test_wheel_with_an_unexpected_file_changes_nothing(tcp):
     def careless_build(directory, destination):
         build(directory, destination)
         (wheel,) = destination.glob("*.whl")

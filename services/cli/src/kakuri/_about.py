@@ -53,7 +53,7 @@ def version(invocation: Invocation) -> int:
     others = [("the control plane", server or ""),
               *((str(node["name"]), str(node.get("version", ""))) for node in found)]  # fmt: skip
     for name, other in others:
-        if _is_far(other):
+        if _is_incompatible(other):
             invocation.note(
                 f"warning: {name} has version {other}, more than one minor version "
                 f"from {__version__}",
@@ -62,7 +62,7 @@ def version(invocation: Invocation) -> int:
     return Exit.OK if problem is None else problem.exit_code
 
 
-def _is_far(other: str) -> bool:
+def _is_incompatible(other: str) -> bool:
     """Return whether a version differs by more than one minor version from this command's."""
     ours, theirs = _VERSION.match(__version__), _VERSION.match(other)
     if ours is None or theirs is None:

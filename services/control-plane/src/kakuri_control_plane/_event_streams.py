@@ -190,7 +190,7 @@ class _Stream:
                 async with aclosing(self._states(has_tail=latest is not None)) as states:
                     async for piece in states:
                         yield piece
-            async with aclosing(self._not_in_hub(changes)) as pieces:
+            async with aclosing(self._missed_events(changes)) as pieces:
                 async for piece in pieces:
                     yield piece
             await self._check_store(self._hub.store_id)  # the hub may have another by now
@@ -210,7 +210,7 @@ class _Stream:
             elif piece := self._batch(batch):
                 yield piece
 
-    async def _not_in_hub(self, changes: Changes | None) -> AsyncGenerator[bytes, None]:
+    async def _missed_events(self, changes: Changes | None) -> AsyncGenerator[bytes, None]:
         """Yield the events that the hub has dropped, up to the first that it has.
 
         Args:

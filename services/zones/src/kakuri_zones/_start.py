@@ -101,7 +101,7 @@ class Start:
         self._created_containers: set[str] = set()
         self._has_adopted = False
 
-    def serves(self, spec: ZoneSpec) -> bool:
+    def matches(self, spec: ZoneSpec) -> bool:
         """Return whether a start of this spec would create the same zone."""
         return spec == self.spec or RunIdentity.of(spec) == self._run
 

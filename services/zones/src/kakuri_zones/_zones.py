@@ -108,7 +108,7 @@ class Zones:
         """Return the task of the start in progress, or of a new one."""
         if (current := self._starts.get(spec.id)) is not None:
             start, task = current
-            if not start.serves(spec):
+            if not start.matches(spec):
                 given = f"attempt {start.spec.attempt}"
                 raise ZoneConflict(f"another spec of {spec.id!r} is being started, {given}")
             return task
