@@ -1,4 +1,4 @@
-"""HTTP/2 (RFC 9113) and HPACK (RFC 7541): both roles, without I/O, and an asyncio driver."""
+"""HTTP/2 (RFC 9113) and HPACK (RFC 7541): a sans-I/O core for both roles, and asyncio drivers."""
 
 from kakuri_http2._client import ClientConnection, PreparedRequest
 from kakuri_http2._client_driver import ClientDriver

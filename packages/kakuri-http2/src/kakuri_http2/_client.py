@@ -32,7 +32,7 @@ class PreparedRequest(NamedTuple):
 
 
 class ClientConnection(Connection):
-    """A connection that this side opened: it sends requests and receives responses.
+    """The client's side of a connection: sends requests and receives responses.
 
     >>> connection = ClientConnection()
     >>> stream = connection.send(Request(b"GET", b"/", authority=b"localhost", end=True))
@@ -42,14 +42,14 @@ class ClientConnection(Connection):
     def __init__(self, limits: Limits | None = None) -> None:
         super().__init__(limits)
         self._next_stream = 1
-        self._unsent_stream = 1  # the first whose request has not left yet
+        self._unsent_stream = 1  # the first whose request was not written yet
         self._last_stream: int | None = None  # of the server's GOAWAY
         self._out.append(frames.PREFACE)
         self._queue_first_frames({frames.ENABLE_PUSH: 0})
 
     @property
     def available_streams(self) -> int:
-        """How many requests can be sent now; 0 also when the connection will end."""
+        """The number of requests that can be sent now; 0 if the connection is going to end."""
         if self._is_over or self._is_going_away or self._last_stream is not None:
             return 0
         if self._next_stream > _LAST_STREAM:
@@ -58,7 +58,7 @@ class ClientConnection(Connection):
 
     @property
     def accepts_streams(self) -> bool:
-        """Whether requests will be possible again on this connection."""
+        """Whether this connection can still send requests, now or later."""
         return not (
             self._is_over
             or self._is_going_away
@@ -67,17 +67,17 @@ class ClientConnection(Connection):
         )
 
     def send(self, message: Request | Data | Trailers) -> int:
-        """Queue a message's head, content or trailers; `data_to_send` returns the bytes.
+        """Queue the head, content or trailers of a message; `data_to_send` returns the bytes.
 
-        Content is queued beyond the windows: see `unsent` and the event Drained. What is sent on a
-        stream that the server has reset meanwhile is dropped.
+        Content that exceeds the flow-control windows is queued; see `unsent` and the event Drained.
+        Anything sent on a stream that the server has already reset is dropped.
 
         Returns:
-            The number of the stream; of a new one for a Request.
+            The number of the stream, which is new for a Request.
 
         Raises:
-            LocalProtocolError: There is no stream available, the stream was ended, a field is not
-                allowed, or the fields of a request are more than the server says it accepts.
+            LocalProtocolError: No stream is available, the stream has ended, a field is not
+                allowed, or a request's fields exceed the server's SETTINGS_MAX_HEADER_LIST_SIZE.
             TypeError: Content is not bytes-like.
         """
         if isinstance(message, Request):
@@ -94,7 +94,7 @@ class ClientConnection(Connection):
         return self.start(self.prepare(request), is_end=request.end)
 
     def prepare(self, request: Request) -> PreparedRequest:
-        """Check a request's head, so that it can be sent any number of times.
+        """Check the head of a request, so that it can be sent any number of times.
 
         Raises:
             LocalProtocolError: A field is not allowed.
@@ -125,21 +125,21 @@ class ClientConnection(Connection):
         content: bytes = b"",
         is_end: bool,
     ) -> int:
-        """Send a request, as `send` does, from a prepared head.
+        """Send a request like `send`, but from a prepared head.
 
         Args:
-            request: What `prepare` returned.
-            receiver: What the stream reports to, instead of events.
-            fields: More fields, after the prepared ones.
-            content: What follows the head.
-            is_end: Whether nothing follows the content.
+            request: The result of `prepare`.
+            receiver: The object that receives the stream's frames, instead of events.
+            fields: Additional fields, after the prepared ones.
+            content: The content after the head.
+            is_end: Whether the request ends after the content.
 
         Returns:
             The number of the stream.
 
         Raises:
-            LocalProtocolError: There is no stream available, a field is not allowed, or the fields
-                are more than the server says it accepts.
+            LocalProtocolError: No stream is available, a field is not allowed, or the fields exceed
+                the server's SETTINGS_MAX_HEADER_LIST_SIZE.
             TypeError: The content is not bytes-like.
         """
         if self.available_streams <= 0:

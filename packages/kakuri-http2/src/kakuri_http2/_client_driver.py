@@ -1,4 +1,4 @@
-"""A client's connection over an asyncio transport."""
+"""The client's side of a connection over an asyncio transport."""
 
 import asyncio
 from collections import OrderedDict
@@ -14,7 +14,7 @@ from kakuri_http2._receiver import Receiver
 
 
 class ClientDriver(Driver[ClientConnection]):
-    """A client's connection: opens exchanges, as many at a time as the server allows.
+    """A client's connection: opens as many concurrent exchanges as the server allows.
 
     >>> async def version(path: str) -> bytes:
     ...     loop = asyncio.get_running_loop()
@@ -27,12 +27,14 @@ class ClientDriver(Driver[ClientConnection]):
 
     def __init__(self, limits: Limits | None = None) -> None:
         super().__init__(ClientConnection(limits))
-        # Ordered, because any of thousands may be cancelled: removing it has to take no search.
+        # Ordered, because any of thousands may be cancelled, and removing one must not take a
+        # search.
         self._waiting: OrderedDict[asyncio.Future[bool], None] = OrderedDict()
-        # Streams that ended with the last read; 0 once a request was sent after it. Each may bring
-        # a request, so the first one waits for the others unless it is alone.
+        # The number of streams that ended with the last read; 0 once a request was sent after it.
+        # Each of their callers may send another request, so the first one waits for the others,
+        # unless it is alone.
         self._ended_together = 0
-        self._granted = 0  # streams that requests were given which have not opened them yet
+        self._granted = 0  # streams assigned to requests that have not opened them yet
 
     async def __aenter__(self) -> Self:
         return self
@@ -48,10 +50,10 @@ class ClientDriver(Driver[ClientConnection]):
         self._ended_together = before - self.connection.open_streams
 
     async def open(self, request: Request) -> Exchange:
-        """Send a request; waits, first come first served, while the server allows no more streams.
+        """Send a request; while the server allows no more streams, wait in order.
 
         Raises:
-            ExchangeEnded: The connection accepts no more requests; its `processed` is `NO`.
+            ExchangeEnded: The connection accepts no more requests; `processed` is `NO`.
         """
         if not self.has_room:
             await self.wait_for_room()
@@ -63,14 +65,14 @@ class ClientDriver(Driver[ClientConnection]):
 
     @property
     def has_room(self) -> bool:
-        """Whether a request can be sent without waiting, and without passing one that waits."""
+        """Whether a request can be sent without waiting or overtaking one that waits."""
         return not self._waiting and self.connection.available_streams > self._granted
 
     async def wait_for_room(self) -> None:
-        """Wait until a request can be sent; the caller sends it before it awaits anything else.
+        """Wait until a request can be sent; send it before you await anything else.
 
         Raises:
-            ExchangeEnded: The connection accepts no more requests; its `processed` is `NO`.
+            ExchangeEnded: The connection accepts no more requests; `processed` is `NO`.
         """
         if not self.connection.accepts_streams:
             raise _not_sent()
@@ -100,10 +102,10 @@ class ClientDriver(Driver[ClientConnection]):
         content: bytes = b"",
         is_end: bool = True,
     ) -> int:
-        """Send a prepared request; only while `has_room`, or after `wait_for_room`.
+        """Send a prepared request; only if `has_room`, or after `wait_for_room`.
 
-        It is written in this pass of the event loop, together with what other callers send. If no
-        other caller is about to send, it is written at once.
+        It is written in this turn of the event loop, together with requests of other callers. If no
+        other caller is about to send, it is written immediately.
 
         Returns:
             The number of its stream, which reports to the receiver.

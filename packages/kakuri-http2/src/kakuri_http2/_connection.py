@@ -1,9 +1,9 @@
 """An HTTP/2 connection without I/O: bytes in, events out (RFC 9113).
 
-`receive_data` takes what the peer sent, `next_event` returns what it means, `send` takes messages,
-and `data_to_send` returns the bytes to write. Nothing here waits, and no exception comes out for
-what a peer does: a broken stream is a `StreamReset`, a broken connection a `ConnectionEnded`, and
-the frame that tells the peer is in `data_to_send`.
+`receive_data` accepts bytes from the peer, `next_event` returns the resulting events, `send`
+accepts messages, and `data_to_send` returns the bytes to write. Nothing here waits, and nothing
+that a peer does raises an exception: a stream error is the event `StreamReset`, a connection error
+is `ConnectionEnded`, and `data_to_send` includes the frame that reports it to the peer.
 
 Out of scope: push, priorities (read and ignored), the upgrade from HTTP/1.1, and CONNECT.
 """
@@ -33,12 +33,12 @@ from kakuri_http2._stream import Stream
 
 
 class Connection(InboundFields):
-    """What both roles have in common.
+    """The base class of both roles.
 
     Attributes:
         limits: What the peer may do.
-        peer_settings_received: Whether the peer's first SETTINGS frame came.
-        settings_acknowledged: Whether the peer has acknowledged ours.
+        peer_settings_received: Whether the peer's first SETTINGS frame has arrived.
+        settings_acknowledged: Whether the peer has acknowledged our SETTINGS.
     """
 
     def __init__(self, limits: Limits | None = None) -> None:
@@ -78,17 +78,17 @@ class Connection(InboundFields):
 
     @property
     def is_over(self) -> bool:
-        """Whether the connection has ended, apart from what `data_to_send` still returns."""
+        """Whether the connection has ended; `data_to_send` may still return bytes."""
         return self._is_over
 
     @property
     def has_events(self) -> bool:
-        """Whether `next_event` would return one."""
+        """Whether `next_event` would return an event."""
         return bool(self._events)
 
     @property
     def open_streams(self) -> int:
-        """How many streams have not ended."""
+        """The number of streams that have not ended."""
         return len(self._streams)
 
     def receive_data(self, data: bytes) -> None:
@@ -115,7 +115,7 @@ class Connection(InboundFields):
             self._end(None, ErrorCode.NO_ERROR)
 
     def _process_frames(self, data: bytes) -> int:
-        """Process all whole frames, and return the position after them."""
+        """Process all complete frames, and return the position after them."""
         position, end = 0, len(data)
         limit, most_answers = self.limits.frame_size, self.limits.unsent_answers
         unpack, handlers = frames.HEAD.unpack_from, self._handlers
@@ -148,7 +148,7 @@ class Connection(InboundFields):
         return position
 
     def _check_expected(self, kind: int, flags: int, stream: int) -> None:
-        """Check a frame where only one kind may come: at the start, and in a header block."""
+        """Check the type of a frame where only one is allowed: first, and inside a header block."""
         if not self.peer_settings_received and (kind != frames.SETTINGS or flags & frames.ACK):
             raise RemoteProtocolError("expected SETTINGS as the first frame")
         if self._block_stream and (kind != frames.CONTINUATION or stream != self._block_stream):
@@ -157,7 +157,7 @@ class Connection(InboundFields):
     # Errors and ends.
 
     def _reset_broken(self, number: int, error: StreamError) -> None:
-        """Reset a stream on which the peer broke the protocol.
+        """Reset a stream on which the peer violated the protocol.
 
         An idle stream cannot be reset (RFC 9113 section 6.4), so the connection ends.
         """
@@ -174,7 +174,7 @@ class Connection(InboundFields):
         self._count_own_reset()
 
     def _end_stream(self, stream: Stream, reset: StreamReset) -> None:
-        """Drop a stream before both sides have ended it, and report that."""
+        """Drop a stream before both sides have ended it, and report its end."""
         stream.state = StreamState.RESET_REMOTE if reset.by_peer else StreamState.RESET_LOCAL
         receiver = stream.receiver
         self._forget(stream)
@@ -200,11 +200,11 @@ class Connection(InboundFields):
         self._events.append(ConnectionEnded(error))
 
     def _processed(self, number: int) -> Processed:  # noqa: ARG002 - clients know more
-        """Return whether the peer may have acted on a stream when the connection ends."""
+        """Return whether the peer may have processed a stream when the connection ends."""
         return Processed.UNKNOWN
 
     def fail(self, message: str, code: ErrorCode) -> None:
-        """End the connection because of something that only the program can see, such as a timeout.
+        """End the connection because of an error that only the program detects, such as a timeout.
 
         The peer receives a GOAWAY frame, all exchanges end, and ConnectionEnded has the error.
         """
@@ -212,7 +212,7 @@ class Connection(InboundFields):
             self._fail(RemoteProtocolError(message, code))
 
     def go_away(self, code: ErrorCode = ErrorCode.NO_ERROR, debug: bytes = b"") -> None:
-        """Send GOAWAY: no more streams of the peer are accepted, and open ones continue.
+        """Send GOAWAY: accept no more streams from the peer, and let open ones continue.
 
         Raises:
             TypeError: An argument has the wrong type.
@@ -226,10 +226,10 @@ class Connection(InboundFields):
             self._out.append(frames.goaway(self._last_peer_stream, code, debug))
 
     def ping(self, data: bytes) -> None:
-        """Send a PING frame with eight bytes; the answer is a PingAcknowledged event.
+        """Send a PING frame with eight bytes; the acknowledgement is a PingAcknowledged event.
 
         Raises:
-            LocalProtocolError: The data has another length.
+            LocalProtocolError: The data does not have eight bytes.
             TypeError: The data is not bytes.
         """
         if not isinstance(data, bytes):
@@ -242,8 +242,8 @@ class Connection(InboundFields):
     def start_interval(self) -> None:
         """Reset the counters of frames without progress and of resets.
 
-        The core has no clock. A driver calls this every ten seconds, so that the limits are rates:
-        without it, pings on a connection that is otherwise idle would add up to a flood.
+        The core has no clock. Drivers call this every ten seconds, which turns the limits into
+        rates. Without it, pings on an otherwise idle connection would add up to a flood.
         """
         self._idle_frames = self._settings_frames = 0
         self._peer_resets = self._own_resets = 0
@@ -315,7 +315,7 @@ class Connection(InboundFields):
                 window = value
             else:
                 self._apply_setting(key, value)
-        if window != self._peer_window:  # once a frame, as it takes a step for each stream
+        if window != self._peer_window:  # once for each frame, because it visits every stream
             self._change_windows(window - self._peer_window)
         self.peer_settings_received = True
         self._answer(frames.frame(frames.SETTINGS, frames.ACK, 0))
@@ -381,7 +381,7 @@ class Connection(InboundFields):
         self._events.append(GoingAway(last, code, payload[8:]))
 
     def _end_unprocessed(self, last: int, code: int) -> None:
-        """End the streams that the peer says it will not process."""
+        """End the streams that the peer has said it will not process."""
 
     def _queue_first_frames(self, settings: dict[int, int]) -> None:
         """Queue SETTINGS, and a WINDOW_UPDATE that raises the connection's window to its limit."""

@@ -1,11 +1,12 @@
 """Drives a connection over an asyncio transport.
 
-All that one pass of the event loop brings leaves in one write: acknowledgements, credit and the
-messages of all exchanges together. While the transport is full nothing is taken out of the core, so
-content stays bounded by what callers have handed over, and answers by `Limits.unsent_answers`.
+Everything queued in one turn of the event loop is sent in one write: acknowledgements, credit and
+the messages of all exchanges. While the transport's buffer is full, nothing is taken out of the
+core, so that buffered content is bounded by what callers have passed to `send`, and
+acknowledgements by `Limits.unsent_answers`.
 
-The driver is a `BufferedProtocol`: it reads into a buffer of its own. For a `Protocol`, asyncio
-allocates 256 KiB for each read and shrinks it to what came, which costs more than the read itself.
+The driver is a `BufferedProtocol`, which reads into its own buffer. For a `Protocol`, asyncio would
+allocate 256 KiB for each read and then shrink it, which costs more than the read itself.
 """
 
 import asyncio
@@ -24,27 +25,27 @@ from kakuri_http2._events import (
 )
 
 SETTINGS_TIMEOUT = 10.0
-"""Seconds within which the peer has to acknowledge our SETTINGS (RFC 9113 section 6.5.3)."""
+"""Seconds for the peer to acknowledge our SETTINGS (RFC 9113 section 6.5.3)."""
 
 FLOOD_INTERVAL = 10.0
-"""Seconds after which the core resets its counters of frames without progress and of resets."""
+"""Seconds between resets of the core's counters of frames without progress and of resets."""
 
 CLOSE_TIMEOUT = 5.0
-"""Seconds that a peer has to read queued bytes when the connection closes."""
+"""Seconds for the peer to read queued bytes when the connection closes."""
 
 READ_SIZE = 64 << 10
-"""Bytes read at once; one buffer of this size belongs to each connection."""
+"""Size of the read buffer, which each connection has."""
 
 C = TypeVar("C", bound=Connection)
 
 
 class Driver(asyncio.BufferedProtocol, Generic[C]):
-    """The protocol of one connection.
+    """The asyncio protocol of one connection.
 
     Attributes:
         connection: The core.
-        closed: Done when the transport is closed.
-        last_received: When something last came from the peer, by the clock of the event loop.
+        closed: A future that is done when the transport is closed.
+        last_received: When the peer last sent anything, by the event loop's clock.
     """
 
     def __init__(self, connection: C) -> None:
@@ -66,7 +67,7 @@ class Driver(asyncio.BufferedProtocol, Generic[C]):
     # What exchanges call.
 
     def send(self, message: Request | Response | Data | Trailers) -> int | None:
-        """Queue a message and write it in this pass of the event loop."""
+        """Queue a message, to be written in this turn of the event loop."""
         stream: int | None = self.connection.send(message)  # type: ignore[attr-defined]
         self._flush_soon()
         return stream
@@ -83,9 +84,10 @@ class Driver(asyncio.BufferedProtocol, Generic[C]):
         self._flush_soon()
 
     def close(self) -> None:
-        """Send GOAWAY, and close at once; exchanges that are open end.
+        """Send GOAWAY and close; open exchanges end.
 
-        A peer that does not read the queued bytes is cut off after `CLOSE_TIMEOUT`.
+        If the peer does not read the queued bytes within `CLOSE_TIMEOUT`, the connection is
+        aborted.
         """
         if not self.connection.is_over:
             self.connection.go_away()
@@ -103,7 +105,7 @@ class Driver(asyncio.BufferedProtocol, Generic[C]):
         self._timer = self._loop.call_later(seconds, callback)
 
     def abort(self) -> None:
-        """Close without GOAWAY and without writing queued bytes, like a killed process."""
+        """Close without GOAWAY and without writing queued bytes, as if the process were killed."""
         if self._transport is not None:
             self._transport.abort()
 
@@ -116,11 +118,11 @@ class Driver(asyncio.BufferedProtocol, Generic[C]):
         self.flush()
 
     def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - asyncio passes -1
-        """Return where to read to; asyncio calls this."""
+        """Return the buffer to read into; asyncio calls this."""
         return self._buffer
 
     def buffer_updated(self, nbytes: int) -> None:
-        """Process what was read into the buffer; asyncio calls this."""
+        """Process the bytes read into the buffer; asyncio calls this."""
         self.data_received(self._buffer[:nbytes].tobytes())
 
     def data_received(self, data: bytes) -> None:
@@ -161,7 +163,7 @@ class Driver(asyncio.BufferedProtocol, Generic[C]):
     # What the core reports.
 
     def _received(self) -> None:
-        """Handle what the core made of bytes or of the connection's end."""
+        """Handle events of the core after receiving bytes or the end of the connection."""
         connection = self.connection
         while connection.has_events:
             self._handle(cast("Event", connection.next_event()))
@@ -173,7 +175,7 @@ class Driver(asyncio.BufferedProtocol, Generic[C]):
         self._streams_changed()
 
     def _handle(self, event: Event) -> None:
-        """Handle an event of the connection as a whole; streams report to receivers."""
+        """Handle an event of the whole connection; streams report to receivers."""
         if isinstance(event, ConnectionEnded):
             self._ended(event.error)
 
@@ -191,7 +193,7 @@ class Driver(asyncio.BufferedProtocol, Generic[C]):
             )
 
     def fail(self, message: str, code: ErrorCode) -> None:
-        """End the connection because of something that the core can't see, such as a timeout."""
+        """End the connection because of an error that the core can't detect, such as a timeout."""
         self.connection.fail(message, code)
         self._received()
 
@@ -200,7 +202,7 @@ class Driver(asyncio.BufferedProtocol, Generic[C]):
             self._flush_handle = self._loop.call_soon(self.flush)
 
     def flush(self) -> None:
-        """Write what the core has to send, as far as the transport accepts it."""
+        """Write the core's output, as far as the transport accepts it."""
         if self._flush_handle is not None:
             self._flush_handle.cancel()
             self._flush_handle = None

@@ -36,11 +36,11 @@ class HTTP2Error(Exception):
 
 
 class RemoteProtocolError(HTTP2Error, ValueError):
-    """The peer broke the protocol, and the connection has to end.
+    """The peer violated the protocol, and the connection has to end.
 
     Attributes:
         message: What was expected and what was received.
-        code: What the GOAWAY frame says.
+        code: The error code of the GOAWAY frame.
     """
 
     def __init__(self, message: str, code: ErrorCode = ErrorCode.PROTOCOL_ERROR) -> None:
@@ -53,18 +53,18 @@ class RemoteProtocolError(HTTP2Error, ValueError):
 
 
 class HPACKError(RemoteProtocolError):
-    """A header block is not valid, so the tables of both sides may differ from now on."""
+    """A header block is invalid, so the tables of both sides may no longer match."""
 
     def __init__(self, message: str, code: ErrorCode = ErrorCode.COMPRESSION_ERROR) -> None:
         super().__init__(message, code)
 
 
 class LimitExceeded(RemoteProtocolError):
-    """The peer exceeds a limit.
+    """The peer exceeded a limit.
 
     Attributes:
         limit: Name of the field of Limits.
-        maximum: The value of that limit.
+        maximum: Value of that limit.
     """
 
     def __init__(
@@ -84,7 +84,7 @@ class HeaderListTooLarge(HTTP2Error, ValueError):
     """The fields of one message are too large; the connection remains usable.
 
     Attributes:
-        maximum: Bytes that names and values may have, with 32 for each field.
+        maximum: Maximum size of names and values in bytes, plus 32 for each field.
     """
 
     def __init__(self, maximum: int) -> None:
@@ -96,4 +96,4 @@ class HeaderListTooLarge(HTTP2Error, ValueError):
 
 
 class LocalProtocolError(HTTP2Error, RuntimeError):
-    """The program asked for what the protocol does not allow in the current state."""
+    """The program tried something that the protocol does not allow in the current state."""

@@ -1,4 +1,4 @@
-"""The events that a connection reports, and the messages that are sent through it."""
+"""The events that a connection reports, and the messages to send."""
 
 import enum
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ Fields = tuple[Field, ...]
 
 
 class Processed(enum.Enum):
-    """Whether the peer may have acted on a request whose stream ended early."""
+    """Whether the peer may have processed a request whose stream ended early."""
 
     NO = "no"
     UNKNOWN = "unknown"
@@ -24,10 +24,10 @@ class Request:
         method: Such as `b"POST"`.
         path: `:path`, such as `b"/runtime.v1.RuntimeService/Version"`.
         authority: `:authority`, or empty if there is none.
-        fields: The other fields, names in lower case.
+        fields: The other fields, with names in lower case.
         scheme: `b"http"` or `b"https"`.
-        end: Whether nothing follows.
-        stream: The stream of a received request; a client's `send` returns it.
+        end: Whether the request ends with its head.
+        stream: The stream of a received request. In a client, `send` returns the stream.
     """
 
     method: bytes
@@ -41,7 +41,7 @@ class Request:
 
 @dataclass(slots=True)
 class Response:
-    """The head of a response; one with a status below 200 is interim, and others follow."""
+    """The head of a response. A status below 200 means an interim response, and others follow."""
 
     stream: int
     status: int
@@ -53,7 +53,7 @@ class Response:
 class Data:
     """A piece of content.
 
-    Received pieces count against the stream's window until `Connection.consumed` returns the
+    A received piece counts against the stream's window until `Connection.consumed` returns its
     credit.
     """
 
@@ -64,7 +64,7 @@ class Data:
 
 @dataclass(slots=True)
 class Trailers:
-    """Fields after the content; they end their side of the stream."""
+    """The fields after the content, which end the sender's side of the stream."""
 
     stream: int
     fields: Fields
@@ -76,11 +76,11 @@ class StreamReset:
 
     Attributes:
         stream: Its number.
-        code: What RST_STREAM says, as a number, because peers may send codes without a name.
-            For a stream that GOAWAY or the end of the connection ended, the connection's code.
+        code: The code of RST_STREAM, as a number because peers may send codes without a name. If
+            GOAWAY or the end of the connection ended the stream, the connection's code.
         by_peer: Whether the peer ended it.
         processed: `NO` if the peer has not processed the request, so that it can be repeated.
-        message: What was wrong, if this side ended it.
+        message: The error, if this side ended it.
     """
 
     stream: int
@@ -104,7 +104,7 @@ class SettingsReceived:
 
 @dataclass(slots=True)
 class PingAcknowledged:
-    """The peer answered a ping."""
+    """The peer acknowledged a ping."""
 
     data: bytes
 
@@ -123,7 +123,7 @@ class ConnectionEnded:
     """The connection has ended; no event follows.
 
     Attributes:
-        error: What the peer did wrong; None if it closed the connection.
+        error: The peer's violation of the protocol; None if it closed the connection.
     """
 
     error: RemoteProtocolError | None
@@ -136,7 +136,7 @@ Event = (
 
 
 def checked_content(content: object) -> bytes:
-    """Return content as bytes: a copy, unless it is bytes already.
+    """Return content as bytes; anything but bytes is copied.
 
     Raises:
         TypeError: It is not bytes-like.

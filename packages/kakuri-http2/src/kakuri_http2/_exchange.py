@@ -1,4 +1,4 @@
-"""One request and its response, as something to await."""
+"""One request and its response, with awaitable methods."""
 
 import asyncio
 from collections import deque
@@ -24,26 +24,27 @@ if TYPE_CHECKING:
     from kakuri_http2._server import ServerConnection
 
 MAX_QUEUED = 32 << 10
-"""Bytes of content of one exchange that `send` accepts before it waits.
+"""Bytes of content that `send` queues for one exchange before it waits.
 
-A hundred exchanges whose peer opens no window hold 3 MiB.
+With a hundred exchanges whose peer opens no window, that is 3 MiB.
 """
 
 PIECES_PER_TURN = 64
-"""Pieces that one exchange sends before other tasks of the event loop get a turn. Tens of thousands
-of small ones fit into what is sent without waiting for the peer."""
+"""Pieces that one exchange sends before other tasks get a turn. Tens of thousands of small pieces
+can be sent without waiting for the peer."""
 
 _SMALL_PIECE = 256
-"""Bytes below which received pieces are joined: many tiny ones would take many times their size."""
+"""Size in bytes below which received pieces are joined, because tiny pieces take many times their
+size in memory."""
 
 
 class ExchangeEnded(HTTP2Error):
     """An exchange ended before it was complete.
 
     Attributes:
-        code: What the RST_STREAM or GOAWAY frame says, as a number.
+        code: The code of the RST_STREAM or GOAWAY frame, as a number.
         by_peer: Whether the peer ended it.
-        processed: NO if the peer surely did nothing, so that the request can be repeated.
+        processed: NO if the peer certainly did not process the request, so that it can be repeated.
     """
 
     def __init__(
@@ -64,16 +65,16 @@ class ExchangeEnded(HTTP2Error):
 
 
 class Exchange:
-    """One request and its response, seen from either side.
+    """One request and its response, on either side.
 
     Attributes:
         stream: The number of its stream.
-        head: The head that the peer sent: a Request on a server, a Response on a client; None
-            until it came.
-        trailers: The fields after the content that the peer sent; empty until then.
+        head: The head that the peer sent: a Request in a server, a Response in a client. None until
+            it arrives.
+        trailers: The fields after the peer's content; empty until they arrive.
         is_complete: Whether the peer has ended its side.
-        on_end: Called when the exchange ends before it is complete, within the handling of a frame:
-            it must not call the connection.
+        on_end: Called when the exchange ends before it is complete. It runs while a frame is being
+            handled, so it must not call the connection.
     """
 
     def __init__(
@@ -93,19 +94,20 @@ class Exchange:
         self.on_end: Callable[[], object] | None = None
 
     async def response(self) -> Response:
-        """Wait for the head of the response; interim ones are passed over.
+        """Wait for the head of the response; interim responses are skipped.
 
         Raises:
-            ExchangeEnded: The exchange ended before.
+            ExchangeEnded: The exchange ended before the head arrived.
         """
         while self.head is None:
             await self._wait()
         return cast("Response", self.head)
 
     async def read(self) -> bytes:
-        """Return the next piece of content; empty bytes at its end.
+        """Wait for the next piece of content and return it; empty bytes at the end.
 
-        Taking a piece gives its credit back, so a reader that pauses holds the peer back.
+        Reading a piece returns its flow-control credit, so the peer can't send faster than you
+        read.
 
         Raises:
             ExchangeEnded: The exchange ended before its content was complete.
@@ -119,9 +121,9 @@ class Exchange:
         return piece
 
     async def send(self, data: bytes, *, end: bool = False) -> None:
-        """Send content; waits while more than `MAX_QUEUED` bytes wait for the peer.
+        """Send content; wait while more than `MAX_QUEUED` bytes are queued for the peer.
 
-        Every `PIECES_PER_TURN` pieces, other tasks get a turn of the event loop.
+        Other tasks get a turn of the event loop after every `PIECES_PER_TURN` pieces.
 
         Raises:
             ExchangeEnded: The exchange has ended.
@@ -138,7 +140,7 @@ class Exchange:
             self._check()
 
     def send_now(self, data: bytes, *, end: bool = False) -> None:
-        """Send content without waiting; only for small content, as the peer may read it late.
+        """Send content without waiting; only for small content, which may stay queued for long.
 
         Raises:
             ExchangeEnded: The exchange has ended.
@@ -148,7 +150,7 @@ class Exchange:
         self._driver.send(Data(self.stream, data, end))
 
     async def ended(self) -> ExchangeEnded:
-        """Wait until the exchange ends before it is complete, and return how."""
+        """Wait until the exchange ends prematurely, and return the error."""
         if self._ended is None:
             self._gone = asyncio.get_running_loop().create_future()
             await self._gone
@@ -156,17 +158,17 @@ class Exchange:
         return self._ended
 
     def send_trailers(self, fields: Fields) -> None:
-        """Send fields after the content; ends this side of the exchange."""
+        """Send the fields after the content, which end this side of the exchange."""
         self._check()
         self._driver.send(Trailers(self.stream, fields))
 
     def respond(self, status: int, fields: Fields = (), *, end: bool = False) -> None:
-        """Send the head of a response, on a server."""
+        """Send the head of a response, in a server."""
         self._check()
         self._driver.send(Response(self.stream, status, fields, end))
 
     def cancel(self, code: ErrorCode = ErrorCode.CANCEL) -> None:
-        """End the exchange at once, unless it is complete."""
+        """Reset the exchange, unless it is complete."""
         self._driver.reset(self.stream, code)
         self._end(ExchangeEnded(f"the exchange was ended here ({code.name})", code, by_peer=False))
 
@@ -183,14 +185,14 @@ class Exchange:
     # What the connection calls.
 
     def receive_head(self, status: int, fields: Fields, *, is_end: bool) -> None:
-        """Process the head of a response; interim ones are passed over."""
+        """Process the head of a response; interim responses are skipped."""
         if status >= 200:
             self.head = Response(self.stream, status, fields, is_end)
             self.is_complete = is_end
             self._wake(self._arrived)
 
     def receive_content(self, data: bytes, *, is_end: bool) -> bool:
-        """Keep a piece of content until it is read, which is when its credit is returned."""
+        """Buffer a piece of content; its credit is returned when it is read."""
         pieces = self._pieces
         if pieces and len(data) < _SMALL_PIECE and len(pieces[-1]) < _SMALL_PIECE:
             pieces[-1] += data
@@ -219,7 +221,7 @@ class Exchange:
         self._wake(self._drained)
 
     def _end(self, error: ExchangeEnded) -> None:
-        """Fail everything that waits; content that is complete can still be read."""
+        """Fail everything that waits; complete content can still be read."""
         if self._ended is None:
             self._ended = error
         for waiter in (self._arrived, self._drained, self._gone):
@@ -229,7 +231,8 @@ class Exchange:
 
     def _check(self) -> None:
         if self._ended is not None:
-            # A copy: what is raised holds the frames of its traceback, and they hold the exchange.
+            # A copy, because a raised error refers to the frames of its traceback, which refer to
+            # the exchange.
             raise copy(self._ended)
 
     async def _wait(self) -> None:

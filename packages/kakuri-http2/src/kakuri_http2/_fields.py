@@ -1,4 +1,4 @@
-"""Rules for header fields (RFC 9113 section 8.2 and 8.3), for what is received and what is sent."""
+"""The rules for received and sent header fields (RFC 9113 sections 8.2 and 8.3)."""
 
 import re
 from collections.abc import Iterable
@@ -14,14 +14,14 @@ _CONNECTION_FIELDS = frozenset(
     {b"connection", b"proxy-connection", b"keep-alive", b"transfer-encoding", b"upgrade"}
 )
 _PATH = re.compile(rb"/[!-~\x80-\xff]*")  # leniently: bytes above ASCII are common
-# Servers of Go and C write spaces at the ends of a status message as they are (grpc/grpc#38540).
+# Go's and C's servers send leading and trailing spaces of a status message (grpc/grpc#38540).
 _SPACED_FIELD = b"grpc-message"
 _SPACES = frozenset({b" ", b"\t"})
 _REQUEST_FIELDS = frozenset({b":method", b":scheme", b":path", b":authority"})
 
 
 class MalformedMessage(ValueError):
-    """The fields of a message break a rule; its stream is reset (section 8.1.1)."""
+    """The fields of a message are invalid; its stream is reset (section 8.1.1)."""
 
 
 @dataclass(slots=True)
@@ -32,9 +32,9 @@ class Head:
         pseudo: The pseudo-fields by name.
         fields: The others.
         length: Bytes of content that content-length announces; None without one.
-        size: Bytes of the fields of a request to send, as SETTINGS_MAX_HEADER_LIST_SIZE counts.
-        is_request: Whether the pseudo-fields were checked as those of a request already.
-        status: Status of a response, once its pseudo-fields were checked; 0 until then.
+        size: Size of the fields of a request to send, as SETTINGS_MAX_HEADER_LIST_SIZE counts it.
+        is_request: Whether the pseudo-fields have been checked as those of a request.
+        status: Status of a response, once its pseudo-fields have been checked; 0 until then.
     """
 
     pseudo: dict[bytes, bytes]
@@ -46,15 +46,16 @@ class Head:
 
 
 def list_size(fields: Fields) -> int:
-    """Return what SETTINGS_MAX_HEADER_LIST_SIZE limits (RFC 9113 section 6.5.2)."""
+    """Return the size that SETTINGS_MAX_HEADER_LIST_SIZE limits (RFC 9113 section 6.5.2)."""
     return sum([len(name) + len(value) + 32 for name, value in fields])
 
 
 def check_fields(listed: Iterable[Field]) -> Head:
-    """Split fields into pseudo-fields and others, and check what holds for all messages.
+    """Split fields into pseudo-fields and others, and check the rules for all messages.
 
     Raises:
-        MalformedMessage: A name or value is not allowed, or a pseudo-field comes late or twice.
+        MalformedMessage: A name or value is not allowed, or a pseudo-field is repeated or not at
+            the beginning.
     """
     pseudo: dict[bytes, bytes] = {}
     others: list[Field] = []

@@ -1,4 +1,4 @@
-"""Receiving content: windows, credit and content-length (RFC 9113 sections 5.2 and 8.1.1)."""
+"""Receives content: windows, credit and content-length (RFC 9113 sections 5.2 and 8.1.1)."""
 
 from kakuri_http2 import _frames as frames
 from kakuri_http2._errors import ErrorCode, RemoteProtocolError
@@ -68,9 +68,9 @@ class InboundContent(Outbound):
             self.consumed(number, len(content))
 
     def _receive_late_data(self, number: int, size: int) -> None:
-        """Handle content of a stream that is not open, or that the peer has ended.
+        """Handle content on a stream that is not open or that the peer has ended.
 
-        A peer that has not read our RST_STREAM yet may use up the window that the stream had.
+        A peer that has not read our RST_STREAM yet may still use up the stream's window.
         """
         ended = self._ended.get(number)
         if ended is None or ended.state is not StreamState.RESET_LOCAL or not size:
@@ -97,8 +97,8 @@ class InboundContent(Outbound):
     def consumed(self, stream: int, amount: int) -> None:
         """Return flow-control credit for content that the program has consumed.
 
-        Without it the peer stops sending once the stream's window is used up. When a stream ends,
-        the connection's credit for its unread content is returned automatically.
+        Without it, the peer stops sending once the stream's window is used up. When a stream ends,
+        the connection's credit for unread content is returned automatically.
         """
         known = self._streams.get(stream)
         if known is None:
@@ -150,14 +150,14 @@ class InboundContent(Outbound):
             self._count_update()
 
     def _wake(self, stream: Stream) -> bool:
-        """Schedule a stream that its window held back; return whether it was."""
+        """Schedule a stream that was blocked by its window; return whether it was blocked."""
         if stream.is_scheduled or not stream.queue or stream.send_window <= 0:
             return False
         self._schedule(stream)
         return True
 
     def _count_update(self) -> None:
-        """Count a WINDOW_UPDATE that sets nothing in motion."""
+        """Count a WINDOW_UPDATE that unblocks nothing."""
         if self._due_updates > 0:
             self._due_updates -= 1
         else:

@@ -1,4 +1,4 @@
-"""Receiving fields: HEADERS and CONTINUATION (RFC 9113 section 6.2 and 6.10)."""
+"""Receives fields: HEADERS and CONTINUATION (RFC 9113 sections 6.2 and 6.10)."""
 
 from kakuri_http2 import _frames as frames
 from kakuri_http2._errors import ErrorCode, HeaderListTooLarge, RemoteProtocolError
@@ -12,14 +12,16 @@ from kakuri_http2._stream import Stream
 from kakuri_http2.hpack import Decoder
 
 _DEPENDS_ON_ITSELF = 0x100
-"""Set beside a frame's flags: its priority names its own stream."""
+"""Set in addition to a frame's flags if its priority depends on its own stream."""
 
 _REMEMBERED_HEADS = 64
 _WEIGHT_OF_LARGE_HEADS = 20
-"""Resets that a head over `Limits.header_list` counts as: decoding it takes as long."""
+"""Number of resets as which a head over `Limits.header_list` counts, because decoding it takes that
+long."""
 
 _MAX_REMEMBERED_BLOCK = 1024
-"""Bytes of a header block whose checked fields are remembered: what peers repeat is small."""
+"""Maximum size of a header block whose checked fields are cached, because peers repeat small
+ones."""
 
 
 class InboundFields(InboundContent):
@@ -28,7 +30,7 @@ class InboundFields(InboundContent):
     def __init__(self, limits: Limits) -> None:
         super().__init__(limits)
         self._decoder = Decoder(max_list_size=limits.header_list)
-        # A header block that is not complete: stream, flags of HEADERS, its pieces.
+        # An incomplete header block: stream, flags of HEADERS, pieces.
         self._block_stream = 0
         self._block_flags = 0
         self._block: list[bytes] = []
@@ -69,7 +71,7 @@ class InboundFields(InboundContent):
             self._receive_block(number, opening, block)
 
     def _receive_block(self, number: int, flags: int, block: bytes) -> None:
-        """Handle a whole header block. It is decoded in any case, as the table depends on it."""
+        """Handle a complete header block; it is always decoded, because that updates the table."""
         if len(block) > self.limits.header_block:
             self._raise_exceeded("header_block", "bytes of a header block")
         too_large: str | None = None
@@ -95,7 +97,7 @@ class InboundFields(InboundContent):
         self._idle_frames = self._settings_frames = 0
 
     def _checked_head(self, fields: Fields, size: int) -> Head:
-        """Check the fields of a block; those that the decoder remembers need no second check."""
+        """Check the fields of a block, unless the decoder has cached them."""
         known = self._heads.get(id(fields))
         if known is not None and known[0] is fields:
             return known[1]
@@ -108,7 +110,7 @@ class InboundFields(InboundContent):
         return head
 
     def _stream_of_headers(self, number: int) -> Stream | None:
-        """Return the stream that HEADERS belong to; None if they are ignored."""
+        """Return the stream of a HEADERS frame; None if the frame is ignored."""
         raise NotImplementedError
 
     def _receive_message(self, stream: Stream, head: Head, *, is_end: bool) -> None:

@@ -1,4 +1,4 @@
-"""What a peer may make this side keep or do."""
+"""Limits on what a peer can make this side store or do."""
 
 from dataclasses import dataclass
 
@@ -10,37 +10,40 @@ DEFAULT_WINDOW = 65_535
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """Bounds of one connection; each has a default that ordinary peers stay far below.
+    """Limits of one connection. Ordinary peers stay far below the defaults.
 
-    `settings_frames`, `idle_frames`, `peer_resets` and `own_resets` bound what happens between two
+    `settings_frames`, `idle_frames`, `peer_resets` and `own_resets` apply to the time between two
     calls of `Connection.start_interval`, which the drivers make every ten seconds.
 
     Attributes:
-        stream_window: Bytes of content that one stream may hold unread
-            (SETTINGS_INITIAL_WINDOW_SIZE), at least 65,535. 4 MiB: one answer of a usual size
-            arrives without waiting for credit.
-        connection_window: The same for all streams together, at least 65,535. 16 MiB.
+        stream_window: Bytes of unread content on one stream (SETTINGS_INITIAL_WINDOW_SIZE), at
+            least 65,535. Default 4 MiB, so that a response of ordinary size arrives without waiting
+            for credit.
+        connection_window: The same for all streams together, at least 65,535. Default 16 MiB.
         concurrent_streams: Streams that the peer may have open (SETTINGS_MAX_CONCURRENT_STREAMS);
-            what exceeds them is refused. 100, the least that RFC 9113 recommends.
-        frame_size: Bytes of a frame's payload (SETTINGS_MAX_FRAME_SIZE). 16 KiB, the smallest that
-            a peer may assume.
-        header_list: Bytes of one message's decoded fields, 32 added for each
-            (SETTINGS_MAX_HEADER_LIST_SIZE). 64 KiB. Bounds what a small block may grow to
+            others are refused. Default 100, the minimum that RFC 9113 recommends.
+        frame_size: Bytes of a frame's payload (SETTINGS_MAX_FRAME_SIZE). Default 16 KiB, the
+            minimum of the protocol.
+        header_list: Bytes of one message's decoded fields, plus 32 for each
+            (SETTINGS_MAX_HEADER_LIST_SIZE). Default 64 KiB. Limits how far a small block can expand
             (CVE-2016-6581).
-        header_table: Bytes of the table that the peer may use for its fields. 4096, as in HPACK.
-        header_block: Bytes of one message's encoded fields over all its frames. 64 KiB.
-        continuations: CONTINUATION frames of one message, empty ones included. 32: at 16 KiB each
-            they hold eight times the largest block (VU#421644).
-        settings: Entries of one SETTINGS frame. 32; there are seven in use.
-        settings_frames: SETTINGS frames without progress between them. 10 (CVE-2019-9515).
-        unsent_answers: Answers that wait to be sent (acknowledgements, resets, credit). 100: a peer
-            that asks and does not read is cut off (CVE-2019-9512).
-        idle_frames: Frames without progress between them: PING, PRIORITY, unknown types, frames of
-            closed streams. 1000 (CVE-2019-9513).
-        empty_frames: DATA frames without content and end, one after another. 100 (CVE-2019-9518).
-        interim_responses: 1xx responses to one request. 10.
-        peer_resets: Streams that the peer may reset more than it finishes. 200 (CVE-2023-44487).
-        own_resets: Streams that this side may have to reset more than finish. 1000
+        header_table: Bytes of the table that the peer may use for its fields. Default 4096, as in
+            HPACK.
+        header_block: Bytes of one message's encoded fields in all its frames. Default 64 KiB.
+        continuations: CONTINUATION frames of one message, including empty ones. Default 32, which
+            at 16 KiB each hold eight times the largest block (VU#421644).
+        settings: Entries in one SETTINGS frame. Default 32; seven are in use.
+        settings_frames: SETTINGS frames without progress in between. Default 10 (CVE-2019-9515).
+        unsent_answers: Responses to frames that wait to be sent (acknowledgements, resets, credit).
+            Default 100: the connection to a peer that does not read them is closed (CVE-2019-9512).
+        idle_frames: Frames without progress in between: PING, PRIORITY, unknown types, frames of
+            closed streams. Default 1000 (CVE-2019-9513).
+        empty_frames: Consecutive DATA frames without content and without END_STREAM. Default 100
+            (CVE-2019-9518).
+        interim_responses: 1xx responses to one request. Default 10.
+        peer_resets: Streams that the peer resets, minus those that it completes. Default 200
+            (CVE-2023-44487).
+        own_resets: Streams that this side has to reset, minus those that complete. Default 1000
             (RUSTSEC-2024-0003, CVE-2025-8671).
     """
 

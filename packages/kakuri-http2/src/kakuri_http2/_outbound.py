@@ -1,6 +1,6 @@
-"""The sending half of a connection: fields, content within the windows, and answers.
+"""The sending half of a connection: fields, content within the windows, and acknowledgements.
 
-It also keeps the account of streams and of frames that bring nothing forward.
+It also keeps track of streams, and counts frames that make no progress.
 """
 
 from collections import OrderedDict, deque
@@ -29,7 +29,7 @@ from kakuri_http2._stream import Queued, Stream
 from kakuri_http2.hpack import Encoder
 
 OUTPUT_AT_ONCE = 256 << 10
-"""Bytes of content that one `data_to_send` returns, so that answers never wait long."""
+"""Maximum content that one `data_to_send` returns, so that acknowledgements never wait long."""
 
 LARGEST_HEADER_LIST = (1 << 32) - 1
 """SETTINGS_MAX_HEADER_LIST_SIZE of a peer that has not set it."""
@@ -39,7 +39,7 @@ _REMEMBERED_HEADS = 64
 
 
 class StreamError(Exception):
-    """A frame that ends its stream and not the connection."""
+    """A frame is invalid in a way that ends its stream, but not the connection."""
 
     def __init__(self, message: str, code: ErrorCode = ErrorCode.PROTOCOL_ERROR) -> None:
         super().__init__(message)
@@ -47,22 +47,22 @@ class StreamError(Exception):
 
 
 class Outbound:
-    """What both roles send, and the state that it depends on."""
+    """The sending half that both roles share, and the state that it depends on."""
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
         self._encoder = Encoder()
         self._streams: dict[int, Stream] = {}
-        # The last streams that ended, for frames that still come for them.
+        # The last streams that ended, for frames that still arrive for them.
         self._ended: OrderedDict[int, Stream] = OrderedDict()
         self._events: deque[Event] = deque()
         self._out: list[bytes | memoryview] = []
         self._answers = 0  # in _out
         self._ready: deque[Stream] = deque()  # have something queued
-        self._held: deque[Stream] = deque()  # of these, only the connection's window holds it back
+        self._held: deque[Stream] = deque()  # those that only the connection's window blocks
         self._queued = 0  # bytes of content in the queues of all streams
         self._room = OUTPUT_AT_ONCE
-        self._due_updates = 0  # WINDOW_UPDATE frames that our content explains
+        self._due_updates = 0  # WINDOW_UPDATE frames that our content justifies
         self._unsent_ends: set[int] = set()  # streams whose last frame of this side is in _out
         self._send_window = DEFAULT_WINDOW
         self._peer_frame_size = frames.MIN_FRAME_SIZE
@@ -71,7 +71,7 @@ class Outbound:
         self._idle_frames = 0
         self._is_over = False
         self._settings_frames = 0
-        # Streams that were reset, less those that have finished.
+        # The number of streams that were reset, minus those that completed.
         self._peer_resets = self._own_resets = 0
         self._checked: dict[Fields, Head] = {}
 
@@ -94,7 +94,7 @@ class Outbound:
             self._send_content(stream, checked_content(message.data), is_end=message.end)
 
     def _send_content(self, stream: Stream, content: bytes, *, is_end: bool) -> None:
-        """Write content if everything allows it, else queue it."""
+        """Write content if all windows allow it, otherwise queue it."""
         size = len(content)
         if (
             size <= self._peer_frame_size
@@ -136,7 +136,7 @@ class Outbound:
         self._write_fields(stream, fields, is_end=message.end)
 
     def _stream_to_send(self, number: int, *, is_head: bool = False) -> Stream | None:
-        """Return a stream that this side may send on; None if the peer has reset it meanwhile."""
+        """Return a stream that this side may send on; None if the peer has already reset it."""
         stream = self._streams.get(number)
         if stream is None:
             if number in self._ended or self._is_over:
@@ -197,8 +197,9 @@ class Outbound:
     def data_to_send(self) -> bytes:
         """Return the bytes to write to the peer, and clear them.
 
-        Of content, each stream gets a frame in turn, as far as the windows allow, and at most
-        `OUTPUT_AT_ONCE` bytes in all; call again once they were written, until it is empty.
+        Streams take turns to send a frame of content, as far as the windows allow. The result has
+        at most `OUTPUT_AT_ONCE` bytes of content; call this again after writing it, until it is
+        empty.
         """
         if self._ready or self._held:
             self._write_content()
@@ -247,7 +248,7 @@ class Outbound:
         if size > allowed:
             if allowed <= 0:
                 stream.reports_drained = True
-                if stream.send_window > 0:  # else a WINDOW_UPDATE of the stream brings it back
+                if stream.send_window > 0:  # else a WINDOW_UPDATE of the stream schedules it again
                     stream.is_scheduled = True
                     self._held.append(stream)
                 return False
@@ -264,7 +265,7 @@ class Outbound:
     def _write_frame(
         self, stream: Stream, content: bytes | memoryview, size: int, *, is_end: bool
     ) -> None:
-        """Write content as a DATA frame; the windows allow it."""
+        """Write content as a DATA frame; the caller has checked the windows."""
         self._out.append(frames.HEAD.pack(size << 8 | frames.DATA, is_end, stream.number))
         if size:
             self._out.append(content)
@@ -289,7 +290,7 @@ class Outbound:
             self._forget(stream)
 
     def _forget(self, stream: Stream) -> None:
-        """Drop a stream that has ended, and return the credit for the content it still held."""
+        """Drop a stream that has ended, and return the credit for its unread content."""
         del self._streams[stream.number]
         stream.queue = None
         self._queued -= stream.queued
@@ -306,17 +307,17 @@ class Outbound:
         stream.receiver = DROPPED
 
     def _remember(self, stream: Stream) -> None:
-        """Keep how a stream ended for frames that still come for it."""
+        """Remember how a stream ended, for frames that still arrive for it."""
         self._ended[stream.number] = stream
         if len(self._ended) > _REMEMBERED_STREAMS:
             self._ended.popitem(last=False)
 
     def _give_credit(self, amount: int) -> None:
-        """Count content of the connection as read; implemented by the receiving half."""
+        """Count content as read on the connection; implemented by the receiving half."""
         raise NotImplementedError
 
     def reset(self, stream: int, code: ErrorCode = ErrorCode.CANCEL) -> None:
-        """Reset a stream. Frames that the peer still sends on it are ignored."""
+        """Reset a stream. Frames that still arrive for it are ignored."""
         known = self._streams.get(stream)
         if known is not None:
             known.state = StreamState.RESET_LOCAL
@@ -329,7 +330,7 @@ class Outbound:
         return stream in self._streams
 
     def report_drained(self, stream: int) -> None:
-        """Report Drained once all content of a stream was sent, even if it never had to wait."""
+        """Report Drained once all content of a stream is sent, even if it never had to wait."""
         known = self._streams.get(stream)
         if known is not None:
             known.reports_drained = True
@@ -345,7 +346,7 @@ class Outbound:
         known = self._streams.get(stream)
         return 0 if known is None else known.queued
 
-    # Frames that are not allowed, and frames that bring nothing forward.
+    # Frames that are not allowed, and frames that make no progress.
 
     def _raise_exceeded(
         self, limit: str, what: str, code: ErrorCode = ErrorCode.ENHANCE_YOUR_CALM
@@ -366,7 +367,7 @@ class Outbound:
             self._raise_exceeded("own_resets", "streams that have to be reset")
 
     def _receive_late(self, number: int, what: Input) -> None:
-        """Handle a frame of a stream that is not open, or that the peer has ended."""
+        """Handle a frame for a stream that is not open or that the peer has ended."""
         stream = self._streams.get(number)
         state = stream.state if stream is not None else self._state_of(number)
         outcome = RECEIVE[state][what]

@@ -1,4 +1,4 @@
-"""Where the frames of a stream go: into the connection's events, or straight to an object."""
+"""The receivers of a stream's frames: the connection's events, or an object of the program."""
 
 from collections import deque
 from typing import Protocol
@@ -7,22 +7,22 @@ from kakuri_http2._events import Data, Drained, Event, Fields, Response, StreamR
 
 
 class Receiver(Protocol):
-    """What a stream reports to.
+    """An object that receives the frames of a stream.
 
     A connection calls these methods while it processes a frame, so they must not call the
-    connection; they store what came, or wake a waiter. Unless a stream was opened with a receiver
-    of its own, its reports are events that `Connection.next_event` returns.
+    connection; they can store data or wake a waiter. If a stream has no receiver, its frames become
+    events that `Connection.next_event` returns.
     """
 
     def receive_head(self, status: int, fields: Fields, *, is_end: bool) -> None:
-        """Process the head of a response; one with a status below 200 is interim."""
+        """Process the head of a response; a status below 200 means an interim response."""
 
     def receive_content(self, data: bytes, *, is_end: bool) -> bool:
         """Process a piece of content.
 
         Returns:
-            Whether its flow-control credit can be returned now. Otherwise the program calls
-            `Connection.consumed` later, which holds the peer back until then.
+            Whether to return its flow-control credit now. If not, the program calls
+            `Connection.consumed` later, and the peer may have to wait until then.
         """
 
     def receive_trailers(self, fields: Fields) -> None:
@@ -32,11 +32,11 @@ class Receiver(Protocol):
         """Process the early end of the stream."""
 
     def drained(self) -> None:
-        """Process that all queued content was sent, after some of it had to wait."""
+        """Note that all queued content was sent, after some of it had to wait."""
 
 
 class QueuedEvents:
-    """The receiver that turns the reports of one stream into events."""
+    """The receiver that turns the frames of one stream into events."""
 
     __slots__ = ("_events", "_stream")
 

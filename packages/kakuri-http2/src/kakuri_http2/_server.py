@@ -15,7 +15,7 @@ from kakuri_http2._stream import Stream
 
 
 class ServerConnection(Connection):
-    """A connection that a client opened: it receives requests and sends responses."""
+    """The server's side of a connection: receives requests and sends responses."""
 
     def __init__(
         self, limits: Limits | None = None, accept: Callable[[Request], Receiver] | None = None
@@ -24,8 +24,8 @@ class ServerConnection(Connection):
 
         Args:
             limits: What the client may do.
-            accept: Returns what each new request's stream reports to. Without it, requests and
-                what follows them are events.
+            accept: Called with each new request; returns the receiver of its stream. Without it,
+                requests and their content are events.
 
         Raises:
             TypeError: An argument has the wrong type.
@@ -53,13 +53,13 @@ class ServerConnection(Connection):
         super().receive_data(data)
 
     def send(self, message: Response | Data | Trailers) -> None:
-        """Queue a message's head, content or trailers; `data_to_send` returns the bytes.
+        """Queue the head, content or trailers of a message; `data_to_send` returns the bytes.
 
-        Content is queued beyond the windows: see `unsent` and the event Drained. What is sent on a
-        stream that the client has reset meanwhile is dropped.
+        Content that exceeds the flow-control windows is queued; see `unsent` and the event Drained.
+        Anything sent on a stream that the client has already reset is dropped.
 
         Raises:
-            LocalProtocolError: The stream was not opened or was ended, or a field is not allowed.
+            LocalProtocolError: The stream was never opened or has ended, or a field is not allowed.
             TypeError: Content is not bytes-like.
         """
         if isinstance(message, Response):
@@ -84,13 +84,13 @@ class ServerConnection(Connection):
             return None
         if number % 2 == 0:
             raise RemoteProtocolError(f"expected an odd number of a client's stream, got {number}")
-        if self._is_going_away:  # the client knows from the GOAWAY that it was not processed
+        if self._is_going_away:  # the client knows from GOAWAY that it was not processed
             if number not in self._ended:
                 window = self.limits.stream_window
                 self._remember(Stream(number, StreamState.RESET_LOCAL, 0, window))
             return None
         self._last_peer_stream = number
-        # Until the client can know that a stream has ended, it has a place.
+        # A stream counts until the client can know that it has ended.
         if len(self._streams) + len(self._unsent_ends) >= self.limits.concurrent_streams:
             raise StreamError(
                 f"expected at most {self.limits.concurrent_streams} streams",
@@ -122,10 +122,11 @@ class ServerConnection(Connection):
             self._end_remotely(stream)
 
     def reset_unfinished(self, number: int) -> None:
-        """End a stream whose request was answered.
+        """End a stream whose handler is done.
 
-        If the response is complete but the request is not, the client may stop sending: NO_ERROR
-        (RFC 9113 section 8.1). A response that is not complete is an INTERNAL_ERROR.
+        If the response is complete but the request is not, the code is NO_ERROR, so that the client
+        can stop sending (RFC 9113 section 8.1). If the response is incomplete, it is
+        INTERNAL_ERROR.
         """
         stream = self._streams.get(number)
         if stream is None:

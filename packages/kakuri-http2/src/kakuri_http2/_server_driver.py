@@ -1,4 +1,4 @@
-"""A server's connection over an asyncio transport."""
+"""The server's side of a connection over an asyncio transport."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -12,7 +12,7 @@ from kakuri_http2._server import ServerConnection
 
 
 class ServerDriver(Driver[ServerConnection]):
-    """A server's connection: runs a handler for each request, in a task of its own."""
+    """A server's connection: runs a handler for each request in its own task."""
 
     def __init__(
         self, handler: Callable[[Exchange], Awaitable[None]], limits: Limits | None = None
@@ -20,8 +20,8 @@ class ServerDriver(Driver[ServerConnection]):
         """Create the protocol of a server's connection.
 
         Args:
-            handler: Sends the response with the exchange's methods. If it raises, or returns
-                without having ended the exchange, the exchange is reset with INTERNAL_ERROR.
+            handler: Sends the response with the exchange's methods. If it raises, or returns before
+                ending the exchange, the exchange is reset with INTERNAL_ERROR.
             limits: What the client may do.
 
         Raises:
@@ -45,7 +45,7 @@ class ServerDriver(Driver[ServerConnection]):
         accepted, self._accepted = self._accepted, []
         for exchange in accepted:
             if len(self._tasks) >= 2 * self.connection.limits.concurrent_streams:
-                # Handlers of streams that the client has reset still run (CVE-2023-44487).
+                # Includes handlers of streams that the client has reset (CVE-2023-44487).
                 self.reset(exchange.stream, ErrorCode.REFUSED_STREAM)
                 continue
             task = self._loop.create_task(self._run(exchange))

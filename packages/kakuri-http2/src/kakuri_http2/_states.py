@@ -1,9 +1,9 @@
-"""The states of a stream, and what a frame from the peer does in each (RFC 9113 section 5.1).
+"""The states of a stream, and the effect of each frame from the peer (RFC 9113 section 5.1).
 
-There is no push here, so the reserved states do not exist. The end of a side comes with a frame
-(the flag END_STREAM) and is a step of its own. A stream that was reset keeps the side that did it:
-frames that were under way when we reset a stream are ignored, while a peer that continues after its
-own reset breaks the protocol.
+Push is not supported, so there are no reserved states. The end of a side arrives with a frame (the
+flag END_STREAM), but is a separate input. The state of a stream that was reset records which side
+did it: frames that were in flight when we reset a stream are ignored, but a peer that continues
+after its own reset violates the protocol.
 """
 
 import enum
@@ -12,7 +12,7 @@ from kakuri_http2._errors import ErrorCode
 
 
 class StreamState(enum.Enum):
-    """How far a stream has come, seen from this side."""
+    """The state of a stream, as seen from this side."""
 
     IDLE = "idle"
     OPEN = "open"
@@ -22,12 +22,12 @@ class StreamState(enum.Enum):
     RESET_LOCAL = "reset by this side"
     RESET_REMOTE = "reset by the peer"
 
-    # Members are compared by identity; hashing their names would be a call in Python.
+    # Members are compared by identity, because hashing their names would be a call in Python.
     __hash__ = object.__hash__
 
 
 class Input(enum.Enum):
-    """What can come from the peer for a stream."""
+    """The inputs from the peer for a stream."""
 
     HEADERS = "HEADERS"
     DATA = "DATA"
@@ -39,7 +39,7 @@ class Input(enum.Enum):
 
 
 class Fault(enum.Enum):
-    """How a frame that is not allowed is answered."""
+    """The reaction to a frame that is not allowed."""
 
     STREAM = "stream error"
     CONNECTION = "connection error"
@@ -100,7 +100,7 @@ RECEIVE: dict[StreamState, dict[Input, Outcome]] = {
         _I.WINDOW_UPDATE: _IGNORED,
     },
 }
-"""The state after a frame, or how it is answered."""
+"""The state after a frame, or the reaction if it is not allowed."""
 
 REMOTE_END = {
     state: after

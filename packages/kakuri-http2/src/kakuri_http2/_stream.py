@@ -1,4 +1,4 @@
-"""What a connection knows of one stream."""
+"""A connection's record of one stream."""
 
 from collections import deque
 
@@ -16,23 +16,24 @@ class Stream:
     Attributes:
         number: The stream identifier.
         state: See `_states`.
-        send_window: Bytes of content that the peer lets us send; negative after it lowered its
-            initial window.
+        send_window: Bytes of content that we may send; can be negative after the peer has lowered
+            its initial window.
         receive_window: Bytes of content that the peer may still send.
-        unread: Received bytes whose credit was not returned.
-        credit: Bytes that were consumed and not yet returned to the peer as credit.
-        queue: Messages to send once the windows allow it; None or empty if there are none.
+        unread: Received bytes whose credit has not been returned.
+        credit: Consumed bytes that have not been returned to the peer as credit yet.
+        queue: Messages to send when the windows allow it; None or empty if there are none.
         queued: Bytes of content in the queue.
         is_ending: Whether the queue holds the end of the stream.
         is_scheduled: Whether the stream is in one of the connection's queues of streams to write.
-        has_sent_head: Whether this side has sent its message's head, on a server the final one.
+        has_sent_head: Whether this side has sent the head of its message; in a server, the final
+            one.
         reports_drained: Whether Drained is due once the queue is empty.
-        has_head: Whether the message's head came, on the client's side the final one.
-        length: What content-length announces, or None.
-        received: Bytes of content so far, padding left out.
-        interim: 1xx responses so far.
-        receiver: What the stream reports to.
-        is_bodiless: Whether content-length announces nothing that follows: for HEAD and 304.
+        has_head: Whether the head of the peer's message has arrived; in a client, the final one.
+        length: The announced content-length, or None.
+        received: Bytes of content received so far, without padding.
+        interim: Number of 1xx responses so far.
+        receiver: The receiver of the stream's frames.
+        is_bodiless: Whether no content follows despite content-length: for HEAD and 304.
     """
 
     __slots__ = (

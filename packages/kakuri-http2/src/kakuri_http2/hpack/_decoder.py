@@ -12,27 +12,28 @@ from kakuri_http2.hpack._table import (
 from kakuri_http2.hpack._tables import STATIC_TABLE
 
 MAX_INTEGER_BYTES = 5
-"""Bytes of an integer after its first: 35 bits, more than any index, size or length needs."""
+"""Maximum bytes of an integer after the first: 35 bits, more than any index or length needs."""
 
 _MAX_REMEMBERED = 64
 _MAX_REMEMBERED_LENGTH = 1024
 
 
 class Decoder:
-    """Decodes one direction of a connection's header blocks, in their order."""
+    """Decodes the header blocks of one direction of a connection, in order."""
 
     def __init__(self, *, table_size: int = 4096, max_list_size: int = 65536) -> None:
         """Create a decoder.
 
         Args:
-            table_size: Our SETTINGS_HEADER_TABLE_SIZE as the peer knows it.
-            max_list_size: Bytes of a decoded block's names and values, 32 added for each field.
+            table_size: Our SETTINGS_HEADER_TABLE_SIZE, as acknowledged by the peer.
+            max_list_size: Maximum size of a decoded block: names and values, plus 32 bytes for each
+                field.
         """
         self._table = DynamicTable(table_size)
         self._limit = table_size
         self._must_update = False
         self.max_list_size = max_list_size
-        # Blocks that changed nothing mean the same until the table changes.
+        # Results for blocks that did not change the table; valid until the table changes.
         self._known: dict[bytes, tuple[Field, ...]] = {}
         self._known_generation = 0
 
@@ -42,20 +43,21 @@ class Decoder:
         return self._table
 
     def allow_table_size(self, size: int) -> None:
-        """Apply a SETTINGS_HEADER_TABLE_SIZE of this side that the peer has acknowledged.
+        """Apply our SETTINGS_HEADER_TABLE_SIZE after the peer has acknowledged it.
 
-        A smaller one than before has to be answered with an update in the next block (section 4.2).
+        If it is smaller than before, the next block has to begin with an update (section 4.2).
         """
         self._must_update |= size < self._table.max_size
         self._limit = size
 
     def decode(self, block: bytes) -> tuple[Field, ...]:
-        """Return the fields of a whole header block.
+        """Decode a complete header block.
 
         Raises:
-            HPACKError: The block is not valid; the connection has to end, as the tables may differ.
-            HeaderListTooLarge: The fields exceed `max_list_size`. The block was read to its end, so
-                that the connection remains usable.
+            HPACKError: The block is invalid. The connection has to end, because the tables may
+                differ.
+            HeaderListTooLarge: The fields exceed `max_list_size`. The whole block was processed, so
+                the connection remains usable.
         """
         if self._known_generation == self._table.generation and not self._must_update:
             known = self._known.get(block)

@@ -16,32 +16,32 @@ _STATIC_FIELDS = {field: index for index, field in reversed([*enumerate(STATIC_T
 _STATIC_NAMES = {name: index for index, (name, _) in reversed([*enumerate(STATIC_TABLE, 1)])}
 
 SECRET = frozenset({b"authorization", b"proxy-authorization"})
-"""Names whose values are never indexed: a table that a guess can be compared with would reveal
-them (RFC 7541 section 7.1)."""
+"""Names whose values are never indexed, because an attacker could find them by guessing and
+comparing sizes (RFC 7541 section 7.1)."""
 
 CHANGING = frozenset({b"content-length", b"grpc-timeout", b":path", b"etag", b"date", b"age"})
-"""Names whose values seldom come again: in the table they would only take the place of others."""
+"""Names whose values are rarely repeated, so that they would only evict others from the table."""
 
 _MAX_REMEMBERED = 64
 
 
 class Encoder:
-    """Encodes one direction of a connection's header blocks, in their order."""
+    """Encodes the header blocks of one direction of a connection, in order."""
 
     def __init__(self, *, table_size: int = 4096, indexes_paths: bool = True) -> None:
         """Create an encoder.
 
         Args:
-            table_size: The most that we want to keep; the peer's SETTINGS_HEADER_TABLE_SIZE is
-                4096 until it says otherwise.
-            indexes_paths: Whether `:path` is put into the table, as for calls of few methods.
+            table_size: The maximum size of our table. The peer's SETTINGS_HEADER_TABLE_SIZE also
+                applies, which is 4096 by default.
+            indexes_paths: Whether to index `:path`, for clients that use few paths.
         """
         self._wanted_size = table_size
         self._table = SearchableTable(min(table_size, 4096))
         self._updates: list[int] = [] if table_size >= 4096 else [table_size]
         self._changing = CHANGING - {b":path"} if indexes_paths else CHANGING
-        # Blocks stay the same until the table changes. Tuples that come again as the
-        # same object are found without hashing their fields.
+        # Encoded blocks, valid until the table changes. A tuple that is passed again as the same
+        # object is found without hashing its fields.
         self._known: dict[tuple[Field, ...], bytes] = {}
         self._same: dict[int, tuple[tuple[Field, ...], bytes]] = {}
         self._known_generation = 0
@@ -62,7 +62,7 @@ class Encoder:
             self._table.resize(size)
 
     def encode(self, fields: Iterable[Field]) -> bytes:
-        """Return a header block with some fields, in their order."""
+        """Encode fields as a header block."""
         listed = tuple(fields)
         if self._known_generation == self._table.generation and not self._updates:
             same = self._same.get(id(listed))
@@ -103,7 +103,7 @@ class Encoder:
             block += encode_integer(index, 7, 0x80)
             return
         size = len(name) + len(value) + ENTRY_OVERHEAD
-        # What would take half of the table is not worth what it displaces.
+        # A field that would take half of the table is not worth what it evicts.
         if name in self._changing or size * 2 > self._table.max_size:
             self._literal(block, field, 4, 0)
             return
@@ -111,7 +111,7 @@ class Encoder:
         self._table.add((name, value))
 
     def _literal(self, block: bytearray, field: Field, bits: int, first: int) -> None:
-        """Append a field whose name is in a table, or else written, and whose value is written."""
+        """Append a field with a literal value, and an indexed or a literal name."""
         name, value = field
         index = _STATIC_NAMES.get(name) or self._table.index_of_name(name)
         block += encode_integer(index, bits, first)
@@ -121,7 +121,7 @@ class Encoder:
 
 
 def encode_integer(value: int, bits: int, first: int) -> bytes:
-    """Return an integer with a prefix of some bits, the others of the first byte being `first`."""
+    """Encode an integer with a prefix; `first` has the remaining bits of the first byte."""
     limit = (1 << bits) - 1
     if value < limit:
         return bytes((first | value,))
@@ -135,7 +135,7 @@ def encode_integer(value: int, bits: int, first: int) -> bytes:
 
 
 def encode_string(text: bytes) -> bytes:
-    """Return a string literal (section 5.2), Huffman-coded if that is shorter."""
+    """Encode a string literal (section 5.2), with Huffman coding if that is shorter."""
     if _huffman.encoded_length(text) < len(text):
         data = _huffman.encode(text)
         return encode_integer(len(data), 7, 0x80) + data

@@ -1,8 +1,8 @@
 """Huffman coding of strings (RFC 7541 section 5.2, Appendix B).
 
-Decoding goes byte by byte through a state machine whose states are the inner nodes of the code's
-tree. A state's row of 256 transitions is filled as they are first taken, so a program pays for the
-characters that its peers send; the whole machine has 256 rows.
+Decoding feeds each byte to a state machine whose states are the inner nodes of the code's tree. A
+state's row of 256 transitions is filled lazily, so a program only pays for the characters that its
+peers send; the whole machine has 256 rows.
 """
 
 from kakuri_http2._errors import HPACKError
@@ -20,7 +20,7 @@ class _Node:
 
     def __init__(self) -> None:
         self.children: list[_Node | int | None] = [None, None]
-        self.is_padding = False  # a string may end here: up to seven ones lead here from the root
+        self.is_padding = False  # a string may end here: up to seven 1 bits lead here
         self.row: list[tuple[bytes, _Node] | None] = [None] * 256
 
 
@@ -53,10 +53,10 @@ _encoded: dict[bytes, bytes] = {}
 
 
 def decode(data: bytes) -> bytes:
-    """Return the string that Huffman-coded bytes stand for. Takes time in proportion to them.
+    """Decode Huffman-coded bytes, in linear time.
 
     Raises:
-        HPACKError: The padding is too long or not of ones, or the end of the string is coded.
+        HPACKError: The padding is too long or contains 0 bits, or the end-of-string symbol occurs.
     """
     known = _decoded.get(data)
     if known is not None:
@@ -75,7 +75,7 @@ def decode(data: bytes) -> bytes:
 
 
 def _take(start: _Node, byte: int) -> tuple[bytes, _Node]:
-    """Return what a byte adds in a state, and the state after it; fills the state's row."""
+    """Return the output and the next state for a byte in a state; fills the state's row."""
     node, symbols = start, bytearray()
     for shift in range(7, -1, -1):
         child = node.children[byte >> shift & 1]
@@ -91,7 +91,7 @@ def _take(start: _Node, byte: int) -> tuple[bytes, _Node]:
 
 
 def encode(text: bytes) -> bytes:
-    """Return a string as Huffman-coded bytes; they may be longer than the string."""
+    """Encode a string with Huffman coding; the result may be longer than the string."""
     known = _encoded.get(text)
     if known is not None:
         return known
@@ -103,12 +103,12 @@ def encode(text: bytes) -> bytes:
 
 
 def encoded_length(text: bytes) -> int:
-    """Return how many bytes `encode` would return."""
+    """Return the length of the result of `encode`."""
     return (sum([_LENGTHS[byte] for byte in text]) + 7) // 8
 
 
 def _remember(known: dict[bytes, bytes], key: bytes, value: bytes) -> None:
-    """Keep a result. When too many are kept, all are dropped: what peers use comes back soon."""
+    """Cache a result. When the cache is full, it is cleared; common results return soon."""
     if len(key) <= _MAX_REMEMBERED_LENGTH:
         if len(known) >= _MAX_REMEMBERED:
             known.clear()

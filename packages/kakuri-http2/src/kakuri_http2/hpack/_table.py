@@ -5,29 +5,29 @@ from kakuri_http2.hpack._tables import STATIC_TABLE
 Field = tuple[bytes, bytes]
 
 ENTRY_OVERHEAD = 32
-"""What an entry counts besides its name and value (section 4.1)."""
+"""Overhead in bytes of an entry, in addition to its name and value (section 4.1)."""
 
 FIRST_DYNAMIC = len(STATIC_TABLE) + 1
 
 
 class NeverIndexed(tuple[bytes, bytes]):
-    """A field that no compression on its way may put into a table (section 6.2.3).
+    """A field that must never be indexed, not even by intermediaries (section 6.2.3).
 
-    Equals the plain pair. Decoders return it for such fields, encoders keep it: so a proxy cannot
-    lose the mark.
+    It equals the plain pair. Decoders return it for such fields and encoders preserve it, so that a
+    proxy cannot lose the mark.
     """
 
     __slots__ = ()
 
 
 class DynamicTable:
-    """Fields that were sent before, the newest first.
+    """Previously sent fields, newest first.
 
     Attributes:
         entries: The fields; index 0 is the newest.
         size: Bytes of all entries, with the overhead of each.
-        max_size: What size may become.
-        generation: Grows with each change, so that what was derived from the table can be kept
+        max_size: The maximum of `size`.
+        generation: Increases with each change, so that results derived from the table can be cached
             as long as it stays the same.
     """
 
@@ -40,7 +40,7 @@ class DynamicTable:
         self.generation: int = 0
 
     def add(self, field: Field) -> None:
-        """Insert a field; the oldest ones are evicted. One larger than the table empties it."""
+        """Insert a field, evicting the oldest ones. A field larger than the table empties it."""
         self.generation += 1
         size = len(field[0]) + len(field[1]) + ENTRY_OVERHEAD
         if size > self.max_size:
@@ -52,7 +52,7 @@ class DynamicTable:
         self._shrink()
 
     def resize(self, max_size: int) -> None:
-        """Change the maximum; the oldest fields are evicted."""
+        """Change the maximum size, evicting the oldest fields if necessary."""
         self.generation += 1
         self.max_size = max_size
         self._shrink()
@@ -69,19 +69,19 @@ class DynamicTable:
 
 
 class SearchableTable(DynamicTable):
-    """A dynamic table that finds a field or a name at once, for encoders."""
+    """A dynamic table with an index of fields and names, for encoders."""
 
     __slots__ = ("_added", "_fields", "_names")
 
     def __init__(self, max_size: int) -> None:
         super().__init__(max_size)
         self._added = 0
-        # The number under which a field, and the newest with a name, was added.
+        # The numbers under which a field, and the newest field with a name, were added.
         self._fields: dict[Field, int] = {}
         self._names: dict[bytes, int] = {}
 
     def add(self, field: Field) -> None:
-        """Insert a field; the oldest ones are evicted. One larger than the table empties it."""
+        """Insert a field, evicting the oldest ones. A field larger than the table empties it."""
         self._added += 1
         self._fields[field] = self._names[field[0]] = self._added
         super().add(field)
@@ -92,7 +92,7 @@ class SearchableTable(DynamicTable):
     def _evict(self) -> Field:
         number = self._added - len(self.entries) + 1
         field = super()._evict()
-        # A field that was added again since has a later number.
+        # If the field was added again since, it has a later number.
         if self._fields.get(field) == number:
             del self._fields[field]
         if self._names.get(field[0]) == number:
@@ -100,7 +100,7 @@ class SearchableTable(DynamicTable):
         return field
 
     def index_of(self, field: Field) -> int:
-        """Return the index of a field; 0 if the table does not have it."""
+        """Return the index of a field; 0 if it is not in the table."""
         number = self._fields.get(field)
         return 0 if number is None else self._added - number + FIRST_DYNAMIC
 
