@@ -98,6 +98,7 @@ def test_scrolling_up_pauses_keeps_the_place_and_counts_new_lines(web, open_page
     button(page, "↓ 40 new lines").click()
     expect(lines(log).last).to_have_text("line 0540")
     expect(lines(log).last).to_be_in_viewport()
+    expect(log).to_be_focused()
     expect(button(page, "Follow")).to_have_attribute("aria-pressed", "true")
     web.write_log("web", b"and one more")
     expect(lines(log).last).to_have_text("and one more")

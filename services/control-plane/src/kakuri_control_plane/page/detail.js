@@ -22,7 +22,7 @@ let details = {};
 let transitions = [];
 let timer = 0;
 let isReading = false;
-let asked = []; // an action, and the workload
+let asked = []; // action, workload and title
 
 export function start(announce) {
 	log.start();
@@ -201,7 +201,7 @@ function showIsolation({ handler, kernel, host_kernel: host, profile, checked_at
 
 function ask(name) {
 	const [title, text] = ACTIONS[name];
-	asked = [name, selected];
+	asked = [name, selected, title];
 	write("ask-title", `${title} ${selected}?`);
 	write("ask-text", text);
 	write("ask-command", `kakuri ${name} ${selected}`);
@@ -214,11 +214,10 @@ function ask(name) {
 }
 
 async function act(announce) {
-	const [name, id] = asked;
+	const [name, id, title] = asked;
 	$("close").focus();
 	$(`do-${name}`).focus(); // not if it is hidden now
 	if ($("ask").returnValue !== "yes") return;
-	const [title] = ACTIONS[name];
 	const path = workloadPath(id);
 	const grace = $("grace").valueAsNumber;
 	try {

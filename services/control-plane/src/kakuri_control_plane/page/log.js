@@ -29,7 +29,10 @@ let [current, scanned] = [-1, 0];
 export function start() {
 	box.onscroll = onScroll;
 	$("log-follow").onclick = () => follow(!isFollowing);
-	$("log-new").onclick = () => follow(true);
+	$("log-new").onclick = () => {
+		follow(true);
+		box.focus();
+	};
 	setInterval(() => isFollowing && toEnd(), 500); // as blocks are measured
 	new ResizeObserver(() => (isFollowing ? toEnd() : showTarget())).observe(box);
 	for (const name of ["wrap", "times"])
