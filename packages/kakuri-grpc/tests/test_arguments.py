@@ -31,7 +31,7 @@ async def channel():
         yield opened
 
 
-@pytest.mark.parametrize("name", ["received", "sent", "waiting_calls"])
+@pytest.mark.parametrize("name", ["received", "sent", "waiting_calls", "calls"])
 @pytest.mark.parametrize(
     ("value", "error", "message"),
     [

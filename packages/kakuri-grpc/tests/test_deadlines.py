@@ -80,6 +80,23 @@ def test_many_calls_share_one_timer(clock):
     assert clock.timers == []
 
 
+def test_short_calls_among_many_long_ones_cause_few_scans(clock):
+    deadlines = Deadlines(clock)
+    for _ in range(10_000):
+        deadlines.add(Call(clock, 1000.0))
+    scans = []
+    fire = deadlines._fire
+    deadlines._fire = lambda: (scans.append(clock.now), fire())
+    short = []
+    for number in range(1000):  # in a second
+        short.append(Call(clock, clock.now + 0.001))
+        deadlines.add(short[-1])
+        clock.advance((number + 1) / 1000)
+    assert 5 < len(scans) < 12
+    clock.advance(1.2)
+    assert all(call.expired_at - call.deadline < 0.11 for call in short)
+
+
 def test_discarded_call_does_not_expire(clock):
     deadlines = Deadlines(clock)
     kept, ended = Call(clock, 2.0), Call(clock, 1.0)

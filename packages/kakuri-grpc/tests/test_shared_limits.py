@@ -4,7 +4,7 @@ import asyncio
 import socket
 
 import pytest
-from kakuri_grpc import Channel, Limits, Server, Unavailable
+from kakuri_grpc import Channel, Limits, Processed, Server, Unavailable
 from kakuri_grpc._framing import frame_message
 from kakuri_grpc._turn import Turn
 from kakuri_http2 import ClientConnection, ClientDriver, Data, ExchangeEnded, Request
@@ -223,3 +223,25 @@ async def test_handlers_of_an_aborted_connection_are_cancelled_at_once(tmp_path)
             await calls[-1].response()
         assert len(produced) <= 3
         await until(lambda: not server._running)
+
+
+async def test_calls_of_all_connections_are_bounded_and_each_has_a_few(tmp_path):
+    async with our_server(limits=Limits(calls=6)) as server:
+        server.where = await server.listen(f"unix:{tmp_path}/s")
+        one, two = [await raw_client(server) for _ in range(2)]
+        for number in range(1, 7):
+            await one.open(head(UP))
+            await until(lambda: len(server._running) == number)  # noqa: B023
+        for number in range(7, 11):
+            await two.open(head(UP))
+            await until(lambda: len(server._running) == number)  # noqa: B023
+        for client in (one, two):
+            with pytest.raises(ExchangeEnded) as caught:
+                await (await client.open(head(UP))).response()
+            assert caught.value.processed is Processed.NO
+        one.close()
+        await until(lambda: len(server._running) == 4)
+        for _ in range(2):
+            await two.open(head(UP))
+        await until(lambda: len(server._running) == 6)
+        two.close()

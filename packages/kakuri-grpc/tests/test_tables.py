@@ -151,7 +151,7 @@ def test_head_with_a_status_ends_the_call():
 def test_defaults_are_the_documented_ones():
     limits, backoff, keepalive = Limits(), Backoff(), Keepalive()
     assert (limits.received, limits.sent) == (4_194_304, None)
-    assert limits.waiting_calls == 1000
+    assert (limits.waiting_calls, limits.calls) == (1000, 10_000)
     assert (limits.server.connections, limits.server.connections_per_peer) == (1000, 500)
     assert (backoff.first, backoff.factor, backoff.longest) == (0.1, 1.6, 3.0)
     assert (backoff.jitter, backoff.connect) == (0.2, 20.0)

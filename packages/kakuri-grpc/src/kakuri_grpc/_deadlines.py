@@ -22,7 +22,8 @@ class Deadlines:
     """The deadlines of the calls of one connection.
 
     A call costs an insertion into a set and a comparison: the timer is set again only for a
-    deadline that is earlier than its own. When it fires, all open calls are scanned.
+    deadline that is earlier than its own. When it fires, all open calls are scanned. With thousands
+    of open calls, deadlines may be some hundredths of a second late.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -30,6 +31,7 @@ class Deadlines:
         self._calls: set[Timed] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._fires_at = math.inf
+        self._scans_from = 0.0  # when the next scan may begin
 
     def __len__(self) -> int:
         return len(self._calls)
@@ -37,8 +39,9 @@ class Deadlines:
     def add(self, call: Timed) -> None:
         """Expire a call at its deadline, unless it is discarded before."""
         self._calls.add(call)
-        if call.deadline < self._fires_at:
-            self._set_timer(call.deadline)
+        when = max(call.deadline, self._scans_from)
+        if when < self._fires_at:
+            self._set_timer(when)
 
     def discard(self, call: Timed) -> None:
         """Forget a call, which has ended."""
@@ -62,6 +65,7 @@ class Deadlines:
         for call in late:
             self._calls.discard(call)
             call.expire()
+        self._scans_from = now + _SCAN_COST * len(self._calls)
         if self._calls:
             next_deadline = min(call.deadline for call in self._calls)
-            self._set_timer(max(next_deadline, now + _SCAN_COST * len(self._calls)))
+            self._set_timer(max(next_deadline, self._scans_from))

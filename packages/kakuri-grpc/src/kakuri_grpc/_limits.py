@@ -19,6 +19,9 @@ class Limits:
             of it is kept.
         sent: Bytes of one sent message. None: the receiver's limit decides.
         waiting_calls: Calls that wait for a stream or a connection. 1000: more are refused at once.
+        calls: Calls of all connections of a server together, because each is a task of some
+            kilobytes and may have 64 KiB of metadata. 10,000: above it, each connection may have
+            four, and more are refused with REFUSED_STREAM, so that clients may repeat them.
         server: Limits of a server and of all its connections together. 1000 connections, 500 of
             them of one peer, because each has some 100 KiB of buffers and tables; the other limits
             are the defaults of kakuri-tcp.
@@ -28,6 +31,7 @@ class Limits:
     received: int = 4 * MIB
     sent: int | None = None
     waiting_calls: int = 1000
+    calls: int = 10_000
     server: ServerLimits = ServerLimits(connections=1000, connections_per_peer=500)  # noqa: RUF009
     http2: HTTP2Limits = HTTP2Limits()  # noqa: RUF009 - frozen
 
@@ -36,6 +40,7 @@ class Limits:
         if self.sent is not None:
             check_count(self.sent, "sent")
         check_count(self.waiting_calls, "waiting_calls")
+        check_count(self.calls, "calls")
         if not isinstance(self.server, ServerLimits):
             raise TypeError(f"expected kakuri_tcp.ServerLimits as server, got {self.server!r:.80}")
         if not isinstance(self.http2, HTTP2Limits):

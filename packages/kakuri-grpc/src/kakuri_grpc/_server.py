@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, Self, cast
 
 import kakuri_tcp
-from kakuri_http2 import Exchange, ExchangeEnded, Request
+from kakuri_http2 import ErrorCode, Exchange, ExchangeEnded, Request
 from kakuri_protobuf import DecodeError, Method
 from kakuri_tcp import Endpoint, ServerTLS, listen
 
@@ -36,6 +36,9 @@ from kakuri_grpc._turn import Turn
 log = logging.getLogger("kakuri_grpc")
 
 Handler = Callable[..., Any]
+
+_ALWAYS_ACCEPTED = 4
+"""Calls that each connection may have, however many all connections have together."""
 
 _HEAD = ((b"content-type", b"application/grpc"),)
 
@@ -197,6 +200,11 @@ class Server:
     # One call.
 
     async def _handle(self, exchange: Exchange, connection: ServerConnection) -> None:
+        if len(self._running) >= self._limits.calls and (
+            connection.driver.connection.open_streams > _ALWAYS_ACCEPTED
+        ):
+            exchange.cancel(ErrorCode.REFUSED_STREAM)
+            return
         task = asyncio.current_task()
         assert task is not None
         self._running.add(task)
