@@ -83,6 +83,13 @@ def test_request_with_an_invalid_host_raises_local_protocol_error(host):
     assert core.send(Request("GET", "/", Headers(), host="a")).startswith(b"GET / ")
 
 
+def test_response_with_two_content_types_raises_local_protocol_error():
+    headers = {"content-TYPE": "text/html"}
+    with pytest.raises(LocalProtocolError, match="'content-TYPE' is controlled by the library"):
+        Response(200, b"", headers=headers, content_type="text/plain")
+    assert Response(200, b"", headers=headers).headers.get("content-type") == "text/html"
+
+
 @pytest.mark.parametrize("name", ["Host", "content-length", "Transfer-Encoding", "CONNECTION"])
 def test_request_with_a_framing_field_raises_local_protocol_error(name):
     with pytest.raises(LocalProtocolError):

@@ -184,7 +184,8 @@ class Response:
             body: All of the content, or an iterable or async iterable of pieces, which are sent as
                 they are produced: chunked, unless `length` is set to their total size in bytes.
             headers: Pairs of names and values, or a mapping. Content-Length, Transfer-Encoding,
-                Connection and Date are not allowed, because the server writes them.
+                Connection and Date are not allowed, because the server writes them; nor is
+                Content-Type together with `content_type`.
             content_type: Value of Content-Type; only sent if there is content.
 
         Raises:
@@ -209,7 +210,7 @@ class Response:
         else:
             self.headers = headers if isinstance(headers, Headers) else Headers(headers)
             for name, _ in self.headers._fields():
-                if _is_framing(name):
+                if _is_written(name, content_type is not None):
                     raise LocalProtocolError(
                         f"{name!r} is controlled by the library; remove it from headers"
                     )
@@ -219,8 +220,10 @@ class Response:
 
 
 @lru_cache(256)
-def _is_framing(name: str) -> bool:
-    return name.lower() in _FRAMING
+def _is_written(name: str, has_content_type: bool) -> bool:  # noqa: FBT001 - a private predicate
+    """Return whether the core writes the field; Content-Type only if it is an argument."""
+    lowered = name.lower()
+    return lowered in _FRAMING or (has_content_type and lowered == "content-type")
 
 
 def _check_content_type(content_type: Any) -> None:
