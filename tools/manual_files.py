@@ -1,7 +1,7 @@
-"""The manual page of kakuri.toml, from the class and the module that read it.
+"""Generate the manual page of kakuri.toml from the class and the module that read the file.
 
 Each key's form and default come from the annotations of Workload, and its explanation from the
-docstring there, so the page can't differ from what `kakuri verify` accepts.
+docstring there, so the page always matches what `kakuri verify` accepts.
 """
 
 import inspect
@@ -31,7 +31,7 @@ _API_DEFAULTS = {
     "cpu_millicores": str(DEFAULT_CPU_MILLICORES),
     "runtime_class": f"the node's only class, or {DEFAULT_RUNTIME_CLASS}",
 }
-"""What the API sets for fields that Workload itself has no default for."""
+"""The API's defaults for fields that have none in Workload."""
 
 
 def workload_keys() -> Iterator[tuple[str, str]]:
@@ -101,8 +101,8 @@ def file_page() -> list[tuple[str, str]]:
     summary, example, *rest = (_files.__doc__ or "").strip().split("\n\n")
     id_form = form_of(get_type_hints(Workload, include_extras=True)["id"])
     set_text = (
-        f"The name of all workloads of the file, which get it as the label {_files.SET_LABEL}: "
-        "apply --prune removes workloads that have it and are no longer in the file. Optional."
+        f"The name of the set of workloads in the file, stored in their label {_files.SET_LABEL}. "
+        "apply --prune removes workloads of this set that are no longer in the file. Optional."
     )
     table_text = f"A workload. The name of the table is its id: {id_form}. At least one."
     parts = [

@@ -45,7 +45,7 @@ class LogQuery:
     With `tail` and `follow` alone, the response has the bytes that the container wrote.
 
     Attributes:
-        tail: How many of the last lines; of the selected ones, if some are.
+        tail: Number of last lines; with a selection, of the selected lines.
         follow: Whether to wait for more.
         timestamps: Whether each line begins with its time.
         stream: Only lines of this stream.

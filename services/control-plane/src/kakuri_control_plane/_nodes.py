@@ -30,16 +30,16 @@ class NodeView:
         workloads: The number of workloads, ended ones included.
         message: What is wrong, or what an operator should know.
         handlers: The container runtime's handler for each runtime class.
-        memory_mb: What workloads may take in total, in units of 2**20 bytes.
-        memory_mb_used: What they take.
-        cpu_millicores: What workloads may take in total; 1000 are one core.
-        cpu_millicores_used: What they take.
+        memory_mb: Memory for all workloads together, in units of 2**20 bytes.
+        memory_mb_used: Memory that workloads have reserved.
+        cpu_millicores: CPU for all workloads together; 1000 are one core.
+        cpu_millicores_used: CPU that workloads have reserved.
         store: Where the agent keeps workloads: `sqlite` or `memory`.
         started_at: When the agent started.
         event_index: The index of the latest event.
         last_heard: When the agent answered last.
-        store_id: The random id of the agent's store; with another one, earlier indexes of events
-            mean nothing.
+        store_id: The random id of the agent's store. Indexes of events are valid only for the
+            store that issued them.
         reason: Why there is a message, as a short code such as `Simulated`.
     """
 

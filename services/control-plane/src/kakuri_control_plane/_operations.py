@@ -62,13 +62,13 @@ IF_NONE_MATCH = Header(
 )
 IDEMPOTENCY_KEY = Header(
     "Idempotency-Key",
-    f"1 to {MAX_KEY_LENGTH} printable ASCII characters. The id of a workload that has none is made "
-    "from the key and the image, so that the request can be repeated. With an id, it is ignored.",
+    f"1 to {MAX_KEY_LENGTH} printable ASCII characters. If the workload has no id, its id is made "
+    "from the key and the image, so that the request can be repeated; otherwise, it is ignored.",
     example="order-7",
 )
 LAST_EVENT_ID = Header(
     "Last-Event-ID",
-    "The same as `after`, and used in its place if both are sent; browsers send it.",
+    "The same as `after`, which it overrides; browsers send it.",
     EVENT_INDEX,
     "12",
 )
@@ -80,11 +80,11 @@ PAGE_HEADERS = (
     Header("ETag", "The hash of the file.", '"[0-9a-f]{32}"'),
     NO_CACHE,
     Header("Content-Security-Policy", "What the page may load and run."),
-    Header("X-Content-Type-Options", "The type of a file is not guessed.", "nosniff"),
+    Header("X-Content-Type-Options", "Browsers do not guess the type of a file.", "nosniff"),
     Header("Referrer-Policy", "Links do not disclose this server to other sites.", "no-referrer"),
     Header(
         "Cross-Origin-Opener-Policy",
-        "Other origins get no reference to its window.",
+        "Pages of other origins that open it get no reference to its window.",
         "same-origin",
     ),
     Header("Cross-Origin-Resource-Policy", "Other origins cannot load the files.", "same-origin"),

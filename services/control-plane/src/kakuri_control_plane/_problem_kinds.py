@@ -51,7 +51,7 @@ AGENT = (
 READINESS = tuple(ProblemKind(kind.code, 503, kind.description, RETRY) for kind in AGENT)
 """The same for the readiness probe, which has one status for all."""
 
-NOT_FOUND = ProblemKind("not_found", 404, "nothing has this id, name or path")
+NOT_FOUND = ProblemKind("not_found", 404, "there is nothing with this id, name or path")
 CONFLICT = ProblemKind(
     "conflict", 409,
     "the id belongs to another specification, of which `errors` has the differences, or the "
@@ -69,7 +69,9 @@ COMPACTED = ProblemKind(
 CONTENT_TOO_LARGE = ProblemKind("content_too_large", 413, "the content exceeds a limit in bytes")
 TOO_LARGE = ProblemKind("too_large", 413, "the workload exceeds its limit in bytes")
 MEDIA_TYPE = ProblemKind(
-    "unsupported_media_type", 415, "the content has a media type that can't be JSON, or a coding"
+    "unsupported_media_type",
+    415,
+    "the content has a media type that can't be JSON, or a content coding",
 )
 NEVER_FITS = ProblemKind(
     "never_fits",

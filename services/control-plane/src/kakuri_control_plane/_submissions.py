@@ -46,12 +46,12 @@ agent gets it in its compact encoding, which fits into a line."""
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Submission(Workload):
-    """A workload whose submitter may leave out its class and its limits, and with a key its id.
+    """A workload as submitted; its class and limits are optional, and with a key also its id.
 
     An empty string stands for a class or an id that was left out: no document can have one.
 
     Attributes:
-        id: A label of RFC 1123; without it, the id is made from the header `Idempotency-Key`.
+        id: An RFC 1123 label; by default, made from the header `Idempotency-Key`.
         runtime_class: By default the node's only class, or `edera-zone`.
     """
 

@@ -58,7 +58,7 @@ class WorkloadView:
         image_digest: The manifest digest of the run's image.
         desired: What was requested and is not done yet.
         restart_at: When the next run is due.
-        existing: Whether the workload existed already, or ran already.
+        existing: Whether the workload existed already, or was already running.
     """
 
     __json__: ClassVar = {"omit_defaults": True}
@@ -99,7 +99,7 @@ class WorkloadView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IsolationView:
-    """The evidence of how a run is isolated; what could not be observed is absent.
+    """Evidence of how a run is isolated, as far as it could be observed.
 
     Attributes:
         handler: The container runtime's handler of the sandbox.
@@ -131,7 +131,7 @@ class IsolationView:
 
 @dataclass(slots=True)
 class WorkloadDetails(WorkloadView):
-    """A workload with its specification, or what is kept of one that was removed.
+    """A workload with its specification, or the record of a removed one.
 
     Attributes:
         version: A number that increases with each change, and is never used again.
@@ -141,7 +141,7 @@ class WorkloadDetails(WorkloadView):
         removed_at: When it was removed.
         removal: What was removed, and how that was checked.
         isolation: How its run is isolated.
-        pulled_bytes: Roughly how much the node received since the pull of the image began.
+        pulled_bytes: Roughly how many bytes the node has received since the image's pull began.
     """
 
     version: int | None = None
