@@ -10,6 +10,7 @@ import pytest
 import trustme
 from kakuri_http import (
     ConnectFailed,
+    ConnectionBroken,
     InvalidURL,
     LocalProtocolError,
     RequestTimeout,
@@ -24,7 +25,7 @@ from kakuri_http import (
 from kakuri_http.blocking import BlockingClient
 from kakuri_tcp import ClientTLS, LocalAccess, ServerTLS, _trusted_servers
 
-from .raw_server import raw_server, read_head
+from .raw_server import raw_server, read_head, reset
 
 
 def router():
@@ -237,6 +238,21 @@ def test_blocking_client_of_a_closed_port_raises_connect_failed():
         stopped = where
     with BlockingClient(stopped) as client, pytest.raises(ConnectFailed):
         client.request("GET", "/small")
+
+
+def test_blocking_connection_that_the_server_resets_is_broken_with_the_reason():
+    def answer(peer):
+        read_head(peer)
+        reset(peer)
+
+    with (
+        raw_server(answer) as (url, _),
+        BlockingClient() as client,
+        pytest.raises(ConnectionBroken) as caught,
+    ):
+        client.request("GET", url)
+    address = url.removeprefix("http://").rstrip("/")
+    assert str(caught.value) == f"{address} did not complete its response: Connection reset by peer"
 
 
 def test_blocking_idle_connection_that_the_server_closed_is_not_used():

@@ -137,7 +137,8 @@ class BlockingConnection:
             except TimeoutError as error:
                 raise self._timeout(wait, "read") from error
             except OSError as error:
-                raise ConnectionBroken(f"{peer} did not complete its response: {error}") from error
+                reason = error.strerror or error
+                raise ConnectionBroken(f"{peer} did not complete its response: {reason}") from error
             if data:
                 self._core.receive_data(data)
             else:
@@ -237,9 +238,8 @@ class BlockingConnection:
                 if isinstance(error, TimeoutError):
                     failure = self._timeout(wait, "write")
                 else:
-                    failure = ConnectionBroken(
-                        f"{self._connection.peer} did not read the request: {error}"
-                    )
+                    peer, reason = self._connection.peer, error.strerror or error
+                    failure = ConnectionBroken(f"{peer} did not read the request: {reason}")
                 self._receive_after_failed_send(failure, error)
                 return False
         return True
