@@ -30,13 +30,14 @@ def entry(number):
     return SimpleNamespace(workload=workload, state=state, run=SimpleNamespace(state=state))
 
 
-def all_entries():
+@pytest.fixture(scope="module")
+def entries():
     return {name(number): entry(number) for number in range(NUMBER)}
 
 
 @pytest.fixture(scope="module")
-def index():
-    return Index(all_entries())
+def index(entries):
+    return Index(entries)
 
 
 @pytest.fixture
@@ -73,13 +74,14 @@ def test_page_of_any_state_and_label_examines_only_ids_that_it_returns(
 
 @pytest.mark.parametrize("state", [None, RUNNING, SUCCEEDED])
 @pytest.mark.parametrize("label", [None, HALF, FEW])
-def test_page_of_a_state_and_a_label_has_exactly_those_workloads(index, state, label):
+def test_page_of_a_state_and_a_label_has_exactly_those_workloads(index, entries, state, label):
     after = name(4990)
     expected = [
-        name(number)
-        for number in range(4991, NUMBER)
-        if (state is None or entry(number).state is state)
-        and (label is None or label[0] in entry(number).workload.labels)
+        workload_id
+        for workload_id, each in entries.items()
+        if workload_id > after
+        and (state is None or each.state is state)
+        and (label is None or label[0] in each.workload.labels)
     ]
     assert page(index, after, state, label) == expected[:MAX_PAGE]
 
@@ -92,10 +94,10 @@ def test_page_of_a_rare_label_examines_no_other_workload(index, examined):
     assert len(page(index, "", RUNNING, ALL)) == NUMBER // 1000
 
 
-def test_page_after_a_removed_workload_continues_with_the_next(examined):
-    index = Index(all_entries())
+def test_page_after_a_removed_workload_continues_with_the_next(entries, examined):
+    index = Index(entries)
     last = page(index, "", None, HALF)[-1]
-    removed = [entry(number) for number in range(NUMBER // 2) if number % 2]
+    removed = [entries[name(number)] for number in range(NUMBER // 2) if number % 2]
     for each in removed:
         index.discard(each)
     examined.clear()
