@@ -1,4 +1,4 @@
-"""gRPC over HTTP/2: channels and servers, for calls of all four kinds."""
+"""gRPC over HTTP/2: channels and servers, for all four kinds of calls."""
 
 from kakuri_http2 import Processed
 from kakuri_protobuf import Method

@@ -9,7 +9,7 @@ T = TypeVar("T")
 
 
 def checked_or_default(value: T | None, expected: type[T], name: str) -> T:
-    """Return an argument, or its default for None; raise TypeError for another type."""
+    """Return an argument, or the default if it is None; raise TypeError for another type."""
     if value is None:
         return expected()
     if not isinstance(value, expected):
@@ -35,7 +35,7 @@ def check_number(value: object, name: str, *, least: float = 0.0, most: float = 
 
 
 def parsed_endpoint(endpoint: Endpoint | str) -> Endpoint:
-    """Return an endpoint; raise TypeError for another type, EndpointError for other text."""
+    """Parse an endpoint; raise TypeError for another type, EndpointError for invalid text."""
     if isinstance(endpoint, Endpoint):
         return endpoint
     if not isinstance(endpoint, str):

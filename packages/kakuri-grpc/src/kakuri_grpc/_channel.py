@@ -1,4 +1,4 @@
-"""A channel: calls to one service, over a connection that is made when it is needed."""
+"""A channel: calls to one service, over a connection that is opened on demand."""
 
 import asyncio
 import math
@@ -27,10 +27,10 @@ A = TypeVar("A")
 class Channel:
     """Calls methods of a server.
 
-    The connection is opened by the first call, and again after it was lost. A call that waits for a
-    stream when its connection ends takes the next one. A call that was sent is repeated once, and
-    only if the server certainly did not process it. Everything else is the caller's decision; see
-    `Unavailable.processed`.
+    The first call connects, and later calls reconnect if the connection was lost. If a connection
+    ends while a call waits for a stream, the call moves to the next connection. A call that was
+    sent is retried once, and only if the server certainly did not process it. Any other retry is
+    the caller's decision; see `Unavailable.processed`.
 
     >>> async def version(path: str) -> str:
     ...     async with Channel(f"unix:{path}") as channel:
@@ -53,15 +53,15 @@ class Channel:
             endpoints: One or more servers of the same service, such as `unix:/run/x.sock` or
                 `tls://host:443`. They are tried in turn.
             tls: Settings for `tls://` endpoints; the application protocol `h2` is requested.
-            authority: The name of the service; the endpoint's host unless given, and `localhost`
-                on Unix sockets.
-            limits: Sizes of messages, and of the connection below.
-            backoff: How long to wait after a failure.
-            keepalive: Pings on silent connections; by default every 30 s, but not on Unix sockets.
+            authority: The name of the service (`:authority`). By default, the endpoint's host, or
+                `localhost` for Unix sockets.
+            limits: Limits of messages, waiting calls and connections.
+            backoff: How long to wait after failures to connect.
+            keepalive: Pings on silent connections; by default every 30 s, except on Unix sockets.
 
         Raises:
             TypeError: An argument has the wrong type.
-            ValueError: There is no endpoint, or one is not valid (`EndpointError`).
+            ValueError: No endpoint is given, or one is not valid (`EndpointError`).
         """
         if not endpoints:
             raise ValueError("expected an endpoint")
@@ -94,7 +94,7 @@ class Channel:
 
     @property
     def state(self) -> ChannelState:
-        """What the channel is doing about its connection."""
+        """The state of the channel's connection."""
         return self._connections.state
 
     async def call(
@@ -106,25 +106,24 @@ class Channel:
         metadata: Iterable[tuple[str, str | bytes]] = (),
         wait_for_ready: bool = False,
     ) -> A:
-        """Send one message and return the one answer.
+        """Send one message and return the single response.
 
         Args:
-            method: Which call; neither side may stream.
+            method: The method to call; neither side may stream.
             request: The message.
-            timeout: Seconds for everything, from waiting for a connection to the answer; None for
-                no limit.
-            metadata: Pairs of names and values to send along.
-            wait_for_ready: Wait for a connection until the timeout, instead of failing as soon as
-                there is none.
+            timeout: Seconds for the whole call, from waiting for a connection to the response; None
+                for no limit.
+            metadata: Pairs of names and values to send with the call.
+            wait_for_ready: Wait for a connection until the timeout, instead of failing immediately
+                if connecting fails.
 
         Raises:
-            StatusError: The server answered with another status than OK; the class says which.
-            Unavailable: There is no answer; `processed` says whether to repeat.
-            DeadlineExceeded: The time is over.
-            MessageTooLarge: The request or the answer exceeds the limits.
+            StatusError: The server responded with a status other than OK; the class depends on it.
+            Unavailable: There is no response; `processed` says whether it is safe to retry.
+            DeadlineExceeded: The timeout passed.
+            MessageTooLarge: The request or the response exceeds the limits.
             TypeError: An argument has the wrong type.
-            ValueError: The timeout is NaN or an integer that no float can hold, or the metadata is
-                not valid.
+            ValueError: The timeout is NaN or too large for a float, or the metadata is not valid.
             RuntimeError: The channel belongs to another event loop.
         """
         _check_method(method)
@@ -152,7 +151,7 @@ class Channel:
             except TimeoutError:
                 raise DeadlineExceeded(timeout or 0.0) from None
             except Unavailable as error:
-                # The server did not process it: repeat it once (transparent retries of gRFC A6).
+                # The server did not process it: retry once (transparent retries of gRFC A6).
                 if error.processed is not Processed.NO or is_repeated:
                     raise
                 is_repeated = True
@@ -173,19 +172,18 @@ class Channel:
         """Start a call in which either side may send any number of messages.
 
         Args:
-            method: Which call.
-            request: The only message of this side; without it, `Call.send` and `Call.end` send.
+            method: The method to call.
+            request: The only message of this side. Without it, call `Call.send` and `Call.end`.
             timeout: Seconds for the whole call; None for no limit.
-            metadata: Pairs of names and values to send along.
-            wait_for_ready: As for `call`.
+            metadata: Pairs of names and values to send with the call.
+            wait_for_ready: See `call`.
 
         Returns:
-            The call, to be used as an async context manager.
+            The call; use it as an async context manager.
 
         Raises:
             TypeError: An argument has the wrong type.
-            ValueError: The timeout is NaN or an integer that no float can hold, or the metadata is
-                not valid.
+            ValueError: The timeout is NaN or too large for a float, or the metadata is not valid.
             RuntimeError: The channel belongs to another event loop.
         """
         _check_method(method)
@@ -207,7 +205,7 @@ class Channel:
         return call
 
     async def close(self, grace: float = 0.0) -> None:
-        """Accept no more calls, and close; those that run get `grace` seconds to end."""
+        """Accept no more calls, wait up to `grace` seconds for running ones, and close."""
         check_number(grace, "grace")
         await self._connections.close(grace)
 
@@ -225,7 +223,7 @@ class Channel:
         deadline: float,
         wait_for_ready: bool,  # noqa: FBT001 - private
     ) -> ChannelDriver:
-        """Return a connection that has a free stream, which the caller takes at once."""
+        """Return a connection with a free stream, which the caller has to use immediately."""
         if self._waiting >= self._limits.waiting_calls:
             raise status_error(
                 StatusCode.RESOURCE_EXHAUSTED,
@@ -241,7 +239,7 @@ class Channel:
                     try:
                         if not driver.has_room:
                             await driver.wait_for_room()
-                    except ExchangeEnded as ended:  # nothing was sent: another connection does it
+                    except ExchangeEnded as ended:  # nothing was sent, so use another connection
                         if self._connections.is_closed:
                             raise Unavailable(
                                 message=ended.message, processed=Processed.NO
@@ -260,11 +258,11 @@ def _check_method(method: object) -> None:
 
 
 def _deadline(timeout: object, driver: ChannelDriver | None) -> float:
-    """Return when a call has to end, by the clock of the event loop.
+    """Return the deadline of a call, by the event loop's clock.
 
     Raises:
         TypeError: The timeout has the wrong type.
-        ValueError: The timeout is NaN or an integer that no float can hold.
+        ValueError: The timeout is NaN or too large for a float.
         RuntimeError: The driver belongs to another event loop.
     """
     loop = asyncio.get_running_loop()
@@ -278,7 +276,7 @@ def _deadline(timeout: object, driver: ChannelDriver | None) -> float:
         deadline = loop.time() + timeout
     except OverflowError:
         raise ValueError(f"expected seconds or None as timeout, got {timeout!r:.80}") from None
-    if math.isnan(deadline):  # no comparison with it would ever end the call
+    if math.isnan(deadline):  # no comparison with NaN would ever end the call
         raise ValueError("expected seconds or None as timeout, got NaN")
     return deadline
 

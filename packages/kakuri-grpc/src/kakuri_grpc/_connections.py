@@ -1,4 +1,4 @@
-"""The connections of a channel: made when they are needed, with a wait after failures."""
+"""The connections of a channel: opened on demand, with back-off after failures."""
 
 import asyncio
 import enum
@@ -15,7 +15,7 @@ from kakuri_grpc._limits import Backoff, Keepalive
 
 
 class ChannelState(enum.Enum):
-    """What a channel is doing about its connection (gRPC document "Connectivity semantics")."""
+    """The state of a channel's connection (gRPC document "Connectivity semantics")."""
 
     IDLE = "idle"
     CONNECTING = "connecting"
@@ -25,12 +25,12 @@ class ChannelState(enum.Enum):
 
 
 class Connections:
-    """The connection that calls are sent on, the attempt at the next, and those that end.
+    """The current connection, the attempt to open the next, and connections that are draining.
 
     Attributes:
-        current: The last connection that was made; None before the first and after a failed
-            attempt. It may have ended.
-        is_closed: Whether no more connections are made.
+        current: The last opened connection, which may have ended. None before the first one and
+            after a failed attempt.
+        is_closed: Whether the channel is closed and opens no more connections.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class Connections:
         return ChannelState.TRANSIENT_FAILURE if self._failure else ChannelState.IDLE
 
     async def close(self, grace: float) -> None:
-        """Close all connections; calls that run get `grace` seconds to end."""
+        """Wait up to `grace` seconds for running calls, and close all connections."""
         self.is_closed = True
         if self._attempt is not None:
             self._attempt.cancel()
@@ -88,10 +88,10 @@ class Connections:
         """Return a connection that accepts calls.
 
         Args:
-            wait_for_ready: Try until there is one, instead of failing with the first attempt.
+            wait_for_ready: Keep trying, instead of failing with the first attempt.
 
         Raises:
-            Unavailable: There is none.
+            Unavailable: Connecting failed.
             LocalError: The channel is closed.
         """
         while True:
@@ -125,7 +125,7 @@ class Connections:
             self._start_attempt()
 
     async def _connect(self) -> ChannelDriver:
-        """Try each endpoint once, beginning after the one that was tried last."""
+        """Try each endpoint once, beginning after the one tried last."""
         error: ConnectFailed | None = None
         for _ in self._endpoints:
             endpoint = self._endpoints[self._next % len(self._endpoints)]
@@ -176,8 +176,8 @@ class Connections:
             self._back_off()
             return None
         finally:
-            # Not in a callback of the task: calls that ran before it would find the attempt done
-            # and try again without end.
+            # Not in a callback of the task: calls that run before it would find the attempt done,
+            # and try again endlessly.
             self._attempt = None
         if self.is_closed:
             driver.close()
@@ -201,13 +201,13 @@ class Connections:
             self.current = None
 
     def _seconds_to_retry(self) -> float:
-        """Return the delay before the next attempt: none after a connection that has worked."""
+        """Return the delay before the next attempt: 0 after a connection that has worked."""
         if self.current is not None and self.current.has_answered:
             return 0.0
         return self._retry_at - asyncio.get_running_loop().time()
 
     def _back_off(self) -> None:
-        """Delay the next attempt, and the one after it for longer."""
+        """Delay the next attempt, and increase the delay for the one after it."""
         spread = 1 + self._backoff.jitter * random.uniform(-1, 1)  # noqa: S311 - not a secret
         self._retry_at = asyncio.get_running_loop().time() + self._delay * spread
         self._delay = min(self._delay * self._backoff.factor, self._backoff.longest)

@@ -1,12 +1,12 @@
-"""Ends calls whose time is over, with one timer of the event loop for all of them."""
+"""Ends calls at their deadlines, with a single timer for all of them."""
 
 import asyncio
 import math
 from typing import Protocol
 
 _SCAN_COST = 1e-5
-"""Seconds between two scans, for each call: they take a few percent of the time at most, even if
-thousands of calls expire one after another."""
+"""Minimum seconds between two scans, per open call, so that scans take a few percent of the time at
+most, even if thousands of calls expire one after another."""
 
 
 class Timed(Protocol):
@@ -21,9 +21,9 @@ class Timed(Protocol):
 class Deadlines:
     """The deadlines of the calls of one connection.
 
-    A call costs an insertion into a set and a comparison: the timer is set again only for a
-    deadline that is earlier than its own. When it fires, all open calls are scanned. With thousands
-    of open calls, deadlines may be some hundredths of a second late.
+    A call costs an insertion into a set and a comparison, because the timer is only reset for an
+    earlier deadline. When it fires, all open calls are scanned. With thousands of open calls,
+    deadlines may be some hundredths of a second late.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -44,7 +44,7 @@ class Deadlines:
             self._set_timer(when)
 
     def discard(self, call: Timed) -> None:
-        """Forget a call, which has ended."""
+        """Remove a call that has ended."""
         self._calls.discard(call)
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""The connection of a channel: what gRPC adds to a client of HTTP/2."""
+"""The connection of a channel: gRPC's additions to an HTTP/2 client."""
 
 import asyncio
 import math
@@ -37,8 +37,8 @@ _Key = tuple[str, Fields, float | None]
 _PING = b"kakuri??"
 
 _PING_PAUSE = 300.0
-"""Seconds between two pings about late calls, unless the server has sent something else since: the
-servers of Go and C end connections that ping more often."""
+"""Minimum seconds between two pings about late calls, unless the server has sent something since,
+because Go's and C's servers close connections that ping more often."""
 
 _HEAD = (
     (b"content-type", b"application/grpc"),
@@ -54,11 +54,11 @@ class ChannelDriver(ClientDriver):
 
     Attributes:
         loop: The event loop of the connection.
-        interval: Seconds of silence before a ping; None for never. Doubled by `too_many_pings`, and
-            the next connection of the channel inherits it.
+        interval: Seconds of silence before a ping; None for no pings. Doubled if the server reports
+            `too_many_pings`; the channel's next connection inherits it.
         deadlines: The deadlines of its calls.
-        has_answered: Whether a call was answered, whatever its status.
-        good_head: Fields of the last valid head of a gRPC response. Equal header blocks result in
+        has_answered: Whether a call got a response, with any status.
+        good_head: Fields of the last valid head of a gRPC response. Equal header blocks decode to
             the same object, so repeated heads are not checked again.
         good_trailers: Fields of the last trailers with status OK, for the same purpose.
     """
@@ -76,7 +76,7 @@ class ChannelDriver(ClientDriver):
         Args:
             authority: `:authority` of the requests.
             scheme: `:scheme` of the requests.
-            limits: What the server may do.
+            limits: The limits for the server.
             keepalive: When to ping.
             going_away: Called when the server announces that it accepts no more calls (GOAWAY).
         """
@@ -100,7 +100,7 @@ class ChannelDriver(ClientDriver):
         self._keepalive: asyncio.TimerHandle | None = None
         self._liveness_check: asyncio.Future[None] | None = None
 
-    # Room for calls: there is none during a liveness check (see call_expired).
+    # Room for calls; there is none during a liveness check (see call_expired).
 
     @property
     def has_room(self) -> bool:
@@ -112,10 +112,10 @@ class ChannelDriver(ClientDriver):
         )
 
     async def wait_for_room(self) -> None:
-        """Wait until a call can be sent; the caller sends it before it awaits anything else.
+        """Wait until a call can be sent; send it before you await anything else.
 
         Raises:
-            ExchangeEnded: The connection no longer accepts calls, and this one was not sent.
+            ExchangeEnded: The connection accepts no more calls; this one was not sent.
         """
         while self._liveness_check is not None:
             await asyncio.shield(self._liveness_check)
@@ -136,7 +136,7 @@ class ChannelDriver(ClientDriver):
         """Send the request of a call with one message in each direction.
 
         Raises:
-            LocalError: The server does not accept that much metadata.
+            LocalError: The metadata exceeds the server's limit.
         """
         call = UnaryCall(self, limit, timeout, deadline)
         call.stream = self._start(call, path, metadata, timeout, content, is_end=True)
@@ -145,16 +145,16 @@ class ChannelDriver(ClientDriver):
         return call
 
     def end_call(self, call: UnaryCall) -> None:
-        """Forget a call; end its stream, unless that has ended."""
+        """Remove a call, and reset its stream unless it has ended."""
         self.deadlines.discard(call)
         if self.connection.has_stream(call.stream):
             self.reset(call.stream, ErrorCode.CANCEL)
 
     def open_call(self, path: str, metadata: Fields, timeout: float | None) -> Exchange:
-        """Send the head of a call in which messages stream.
+        """Send the head of a streaming call.
 
         Raises:
-            LocalError: The server does not accept that much metadata.
+            LocalError: The metadata exceeds the server's limit.
         """
         exchange = Exchange(self)
         exchange.stream = self._start(exchange, path, metadata, timeout, b"", is_end=False)
@@ -183,9 +183,9 @@ class ChannelDriver(ClientDriver):
     ) -> tuple[PreparedRequest, Fields]:
         """Return the head of a request, and the fields to send after it.
 
-        A new timeout is sent after a head without it, because the time before a deadline differs
-        from call to call. A timeout that comes again becomes part of the head, which is encoded
-        once.
+        A new timeout is sent as a separate field after a cached head, because the time left before
+        a deadline usually differs between calls. A timeout that is used again becomes part of a
+        cached head.
         """
         key = path, metadata, timeout
         if timeout is not None and key not in self._seen:
@@ -211,12 +211,12 @@ class ChannelDriver(ClientDriver):
         """Wait for the server's SETTINGS.
 
         Raises:
-            ExchangeEnded: The connection ended before they came.
+            ExchangeEnded: The connection ended before they arrived.
         """
         await asyncio.shield(self._is_ready)
 
     async def idle(self, timeout: float) -> None:
-        """Wait until no call is open, for some seconds at most."""
+        """Wait until no call is open, at most for some seconds."""
         if self.connection.open_streams:
             self._idle_waiter = self._loop.create_future()
             await asyncio.wait([self._idle_waiter], timeout=timeout)
@@ -271,7 +271,7 @@ class ChannelDriver(ClientDriver):
         if self._closes_when_idle or self._idle_waiter is not None:
             self._check_idle()
 
-    # Keepalive: one timer, which compares the time of the last received bytes.
+    # Keepalive: a timer that checks when bytes were last received.
 
     def _watch_silence(self, seconds: float | None) -> None:
         self._stop_keepalive()
@@ -306,13 +306,13 @@ class ChannelDriver(ClientDriver):
         self._flush_soon()
         self._watch_silence(self._ping_timeout)
 
-    # Calls past their deadline: is the handler slow, or has the server stopped working?
+    # Calls past their deadline: is the handler slow, or is the server dead?
 
     def call_expired(self, began: float) -> None:
-        """Ping a server that was silent until a call's deadline, and start no calls meanwhile.
+        """Ping a server that was silent until a call's deadline; start no calls until it responds.
 
         Args:
-            began: When the call was sent, by the clock of the event loop.
+            began: When the call was sent, by the event loop's clock.
         """
         now = self._loop.time()
         is_silent = now - self.last_received >= min(now - began, self._ping_timeout)

@@ -1,4 +1,4 @@
-"""The errors of this package, by what a caller would do about them.
+"""The errors of this package, grouped by what a caller can do about them.
 
 GRPCError
 ├── StatusError                  the server answered with another status than OK
@@ -6,7 +6,7 @@ GRPCError
 │   └── Unavailable              no answer; `processed` says whether the call can be repeated
 ├── DeadlineExceeded (TimeoutError)   the time for the call is over; the server may have acted
 ├── MessageTooLarge (ValueError)      a message exceeds one of the limits
-└── LocalError (RuntimeError)    the program asked for what is not possible now
+└── LocalError (RuntimeError)    the operation is not possible now
 """
 
 from typing import Any
@@ -22,12 +22,12 @@ class GRPCError(Exception):
 
 
 class StatusError(GRPCError):
-    """A call ended with another status than OK.
+    """A call ended with a status other than OK.
 
     Attributes:
         code: The status.
-        message: What the server says about it.
-        trailers: All metadata that came with it, `grpc-status-details-bin` included.
+        message: The server's message.
+        trailers: All metadata sent with the status, including `grpc-status-details-bin`.
     """
 
     def __init__(self, code: StatusCode, message: str = "", trailers: Metadata = ()) -> None:
@@ -57,7 +57,7 @@ class StatusError(GRPCError):
 
 
 class KnownStatusError(StatusError):
-    """Base class of the errors that each stand for one status, which is their `code`."""
+    """Base class of errors for a single status, which is their `code`."""
 
     code: StatusCode = StatusCode.UNKNOWN
 
@@ -67,7 +67,7 @@ class KnownStatusError(StatusError):
 
 
 class Cancelled(KnownStatusError):
-    """CANCELLED: the server's side ended the call."""
+    """CANCELLED: the server's side cancelled the call."""
 
     code: StatusCode = StatusCode.CANCELLED
 
@@ -97,7 +97,7 @@ class PermissionDenied(KnownStatusError):
 
 
 class ResourceExhausted(KnownStatusError):
-    """RESOURCE_EXHAUSTED: also what a message over the peer's limit is answered with."""
+    """RESOURCE_EXHAUSTED: also the response to a message over the peer's limit."""
 
     code: StatusCode = StatusCode.RESOURCE_EXHAUSTED
 
@@ -121,10 +121,10 @@ class Unauthenticated(KnownStatusError):
 
 
 class Unavailable(KnownStatusError):
-    """There is no answer: no connection, or it broke, or the server is going away.
+    """There is no response: there is no connection, it broke, or the server is shutting down.
 
     Attributes:
-        processed: NO if the server surely did nothing, so that any call can be repeated.
+        processed: NO if the server certainly did not process the call, so that it is safe to retry.
     """
 
     code: StatusCode = StatusCode.UNAVAILABLE
@@ -141,12 +141,12 @@ class Unavailable(KnownStatusError):
 
 
 class DeadlineExceeded(GRPCError, TimeoutError):
-    """The time for a call is over. The server may have acted, or may still act.
+    """The deadline of a call has passed. The server may have processed it, or may still do so.
 
     Attributes:
-        seconds: How long the call was allowed to take.
-        message: What the server says, if it answered with DEADLINE_EXCEEDED: its own work for the
-            call may have a shorter time.
+        seconds: The timeout of the call.
+        message: The server's message if it responded with DEADLINE_EXCEEDED, because its own work
+            for the call may have a shorter deadline.
     """
 
     def __init__(self, seconds: float, message: str = "") -> None:
@@ -159,11 +159,11 @@ class DeadlineExceeded(GRPCError, TimeoutError):
 
 
 class MessageTooLarge(GRPCError, ValueError):
-    """A message is larger than it may be.
+    """A message exceeds the size limit.
 
     Attributes:
-        size: Bytes of the message, as announced if it was received.
-        limit: Bytes that it may have.
+        size: Size of the message in bytes; for a received message, the announced size.
+        limit: Maximum size in bytes.
     """
 
     def __init__(self, size: int, limit: int) -> None:
@@ -176,7 +176,7 @@ class MessageTooLarge(GRPCError, ValueError):
 
 
 class LocalError(GRPCError, RuntimeError):
-    """The program made a mistake, such as a call on a closed channel."""
+    """The operation is not possible now, such as a call on a closed channel."""
 
 
 _CLASSES: dict[StatusCode, type[KnownStatusError]] = {
@@ -197,7 +197,7 @@ _CLASSES: dict[StatusCode, type[KnownStatusError]] = {
 
 
 def status_error(code: StatusCode, message: str, trailers: Metadata = ()) -> StatusError:
-    """Return an error of the class for a status.
+    """Create the error for a status, of the right class.
 
     Raises:
         TypeError: An argument has the wrong type.

@@ -1,4 +1,4 @@
-"""Messages in a stream of content: a flag, four bytes of length, the message."""
+"""The framing of messages: a flag, four bytes of length, the message."""
 
 import asyncio
 import struct
@@ -17,7 +17,7 @@ _MESSAGE_COST = 512
 
 
 class CompressedMessage(ValueError):
-    """A message is marked as compressed, which was not offered."""
+    """A message is marked as compressed, although compression was not offered."""
 
 
 def frame_message(message: bytes) -> bytes:
@@ -26,7 +26,7 @@ def frame_message(message: bytes) -> bytes:
 
 
 def sole_message(content: bytes, limit: int) -> bytes | None:
-    """Return the message that is the whole of some content; None if it needs a MessageReader."""
+    """Return the message if the content is exactly one; None if it needs a MessageReader."""
     size = len(content) - 5
     if size < 0 or size > limit or _PREFIX.unpack_from(content) != (0, size):
         return None
@@ -36,7 +36,7 @@ def sole_message(content: bytes, limit: int) -> bytes | None:
 class MessageReader:
     """Collects messages from pieces of content.
 
-    What it keeps grows with what has arrived, never with what a prefix announces.
+    Its memory grows with the data received, never with the length that a prefix announces.
     """
 
     def __init__(self, limit: int) -> None:
@@ -53,7 +53,7 @@ class MessageReader:
 
     @property
     def is_empty(self) -> bool:
-        """Whether everything that was received belongs to a message that was returned."""
+        """Whether all received data belongs to returned messages."""
         return not self._size and self._length < 0
 
     async def let_others_run(self) -> None:
@@ -66,14 +66,14 @@ class MessageReader:
         """Add a piece of content."""
         pieces = self._pieces
         self._size += len(data)
-        # Many tiny pieces would take many times their size.
+        # Many tiny pieces would take many times their size in memory.
         if pieces and len(data) < _SMALL_PIECE and len(pieces[-1]) < _SMALL_PIECE:
             pieces[-1] += data
         elif data:
             pieces.append(data)
 
     def next_message(self) -> bytes | None:
-        """Return the next whole message, or None if more content is needed.
+        """Return the next complete message, or None if more content is needed.
 
         Raises:
             MessageTooLarge: The prefix announces more than the limit.
@@ -96,7 +96,7 @@ class MessageReader:
         return data[:length]
 
     def _read_prefix(self) -> bool:
-        """Consume a prefix of the content; return whether a whole one had arrived."""
+        """Consume a prefix; return whether a complete one had arrived."""
         if self._size < _PREFIX.size:
             return False
         pieces = self._pieces

@@ -1,4 +1,4 @@
-"""Sizes of messages and times of connections."""
+"""Limits, back-off and keepalive."""
 
 from dataclasses import dataclass
 
@@ -12,18 +12,20 @@ MIB = 1 << 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """What a peer may send, and how much may wait.
+    """Limits on what a peer can send and on what can wait.
 
     Attributes:
-        received: Bytes of one received message. 4 MiB, as in other libraries; checked before a byte
-            of it is kept.
-        sent: Bytes of one sent message. None: the receiver's limit decides.
-        waiting_calls: Calls that wait for a stream or a connection. 1000: more are refused at once.
-        calls: Calls of all connections of a server together, because each is a task of some
-            kilobytes and may have 64 KiB of metadata. 10,000: above it, each connection may have
-            four, and more are refused with REFUSED_STREAM, so that clients may repeat them.
-        server: Limits of a server and of all its connections together. 1000 connections, 500 of
-            them of one peer, because each has some 100 KiB of buffers and tables; the other limits
+        received: Bytes of one received message, checked before any of it is stored. Default 4 MiB,
+            as in other libraries.
+        sent: Bytes of one sent message. By default (None), only the receiver's limit applies.
+        waiting_calls: Calls that wait for a stream or a connection; others fail immediately.
+            Default 1000.
+        calls: Calls on all connections of a server together, because each is a task of several
+            kilobytes and can have 64 KiB of metadata. Default 10,000. Above the limit, each
+            connection may have four calls, and others are refused with REFUSED_STREAM, so that
+            clients can retry them.
+        server: Limits of a server and of all its connections together. Default 1000 connections,
+            500 of one peer, because each has about 100 KiB of buffers and tables; the other limits
             are the defaults of kakuri-tcp.
         http2: Limits of each connection. By default, its calls hold at most 16 MiB of unread data.
     """
@@ -49,14 +51,15 @@ class Limits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Backoff:
-    """How long a channel waits before it connects again (gRPC document "Connection backoff").
+    """How long a channel waits before it reconnects (gRPC document "Connection backoff").
 
     Attributes:
-        first: Seconds after the first failure.
-        factor: How many times longer each wait is than the one before.
-        longest: Seconds of the longest wait.
-        jitter: Part of a wait by which it varies, so that clients do not come back all at once.
-        connect: Seconds that one attempt may take.
+        first: Seconds to wait after the first failure.
+        factor: Factor by which the wait grows after each failure.
+        longest: Maximum wait in seconds.
+        jitter: Fraction by which each wait varies randomly, so that clients do not reconnect all at
+            once.
+        connect: Timeout of one attempt in seconds.
     """
 
     first: float = 0.1
@@ -75,17 +78,17 @@ class Backoff:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Keepalive:
-    """When a silent connection is asked whether it still works.
+    """When to ping a silent connection to check whether it still works.
 
-    A call that runs out of time while nothing comes from the server is a reason to ask, too, on
-    Unix sockets as well: the next call waits for the answer. A slow handler does not matter, as the
-    server answers pings meanwhile. A server that does not answer gets another connection.
+    The server is also pinged if a call times out without any data from the server, even on Unix
+    sockets; the next call waits for the response. A slow handler does no harm, because its server
+    still responds to pings. If the server does not respond, the connection is replaced.
 
     Attributes:
-        interval: Seconds between two pings while calls are open. None: never, as on Unix sockets,
-            where the end of the peer is always noticed. Servers may refuse frequent pings: the
-            interval is doubled when one says so.
-        timeout: Seconds within which the answer to any ping has to come.
+        interval: Seconds between two pings while calls are open. None for no pings, as on Unix
+            sockets, where the end of the peer is always noticed. If a server complains about
+            frequent pings, the interval is doubled.
+        timeout: Seconds to wait for the response to any ping.
     """
 
     interval: float | None = 30.0

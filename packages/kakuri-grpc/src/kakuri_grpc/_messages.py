@@ -1,7 +1,7 @@
-"""Messages between their classes and their bytes.
+"""Converts messages to bytes and back.
 
-A method whose request or response is `bytes` carries messages that its caller has encoded, such as
-those of a proxy, which passes them on as they are.
+If the request or response class of a method is `bytes`, messages are passed through without
+encoding, as a proxy needs.
 """
 
 import asyncio
@@ -18,10 +18,10 @@ ordinary message, and up to 1 ms for each KiB of a hostile one."""
 
 
 def to_bytes(message: object, cls: type) -> bytes:
-    """Return the bytes of a message of a class; for `bytes`, the same.
+    """Encode a message; bytes are returned unchanged.
 
     Raises:
-        TypeError: The message is of another class, whose fields the peer would take for others.
+        TypeError: The message is an instance of another class, which the peer would misinterpret.
         EncodeError: A field holds a value that its kind cannot encode.
     """
     if not isinstance(message, cls):
@@ -30,7 +30,7 @@ def to_bytes(message: object, cls: type) -> bytes:
 
 
 def from_bytes(data: bytes, cls: type[T]) -> T:
-    """Return the message that some bytes encode; for `bytes`, the same.
+    """Decode a message; if the class is `bytes`, the data is returned unchanged.
 
     Raises:
         DecodeError: The data is not a valid message of the class.

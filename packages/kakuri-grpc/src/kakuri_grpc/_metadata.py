@@ -1,4 +1,4 @@
-"""Metadata, timeouts and messages of statuses, as they are written in header fields.
+"""Encodes metadata, timeouts and status messages as header fields.
 
 Source: the gRPC document "gRPC over HTTP2", sections "Requests" and "Responses".
 """
@@ -46,7 +46,7 @@ def is_grpc(content_type: bytes) -> bool:
 
 
 def encode_metadata(metadata: Iterable[tuple[str, str | bytes]]) -> tuple[Field, ...]:
-    """Return metadata as header fields.
+    """Encode metadata as header fields.
 
     Raises:
         TypeError: An item is not a pair of a name and a value, or a name is not text.
@@ -80,7 +80,7 @@ def encode_metadata(metadata: Iterable[tuple[str, str | bytes]]) -> tuple[Field,
 
 
 def decode_metadata(fields: Iterable[Field]) -> Metadata:
-    """Return the metadata among header fields.
+    """Decode the metadata in header fields.
 
     Raises:
         ValueError: A value of a name that ends in `-bin` is not base64, or there are more than
@@ -110,7 +110,7 @@ _CALL_FIELDS = frozenset(
 
 
 def decode_base64(text: bytes) -> bytes:
-    """Return the bytes of base64 with or without padding.
+    """Decode base64 with or without padding.
 
     Raises:
         ValueError: The text is not base64.
@@ -123,10 +123,11 @@ def decode_base64(text: bytes) -> bytes:
 
 
 def encode_message(message: str) -> bytes:
-    """Return the message of a status as a header value: UTF-8, percent-encoded where needed.
+    """Encode a status message as a header value: UTF-8, percent-encoded where necessary.
 
-    So are spaces at its ends, which a field value may not have (RFC 9113 section 8.2.1). Text after
-    the first `MAX_MESSAGE` encoded bytes is replaced by three dots.
+    Leading and trailing spaces are also percent-encoded, because a field value may not have them
+    (RFC 9113 section 8.2.1). Text after the first `MAX_MESSAGE` encoded bytes is replaced with
+    three dots.
     """
     encoded = bytearray()
     for character in message:
@@ -160,12 +161,12 @@ def encode_timeout(seconds: float) -> bytes:
 
 @functools.lru_cache(maxsize=64)
 def timeout_fields(seconds: float) -> tuple[Field, ...]:
-    """Return the field of a request that carries its timeout."""
+    """Return the header field for a timeout."""
     return ((b"grpc-timeout", encode_timeout(seconds)),)
 
 
 def decode_timeout(value: bytes) -> float:
-    """Return the seconds of a `grpc-timeout`.
+    """Decode a `grpc-timeout` to seconds.
 
     Raises:
         ValueError: It is not one to eight digits and a unit.

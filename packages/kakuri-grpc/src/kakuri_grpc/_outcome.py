@@ -1,4 +1,4 @@
-"""What the head and the trailers of a response say about a call.
+"""Determines the outcome of a call from the head and trailers of a response.
 
 Sources: the gRPC documents "gRPC over HTTP2" (section "Responses") and "HTTP to gRPC status code
 mapping".
@@ -18,10 +18,10 @@ def check_head(status: int, fields: Fields) -> bool:
     """Check the head of a response.
 
     Returns:
-        Whether messages follow; otherwise its fields include the status of the call.
+        Whether messages follow; if not, the head includes the status of the call.
 
     Raises:
-        StatusError: It is not the head of an answer of gRPC, or its metadata can't be read.
+        StatusError: It is not the head of a gRPC response, or its metadata can't be decoded.
     """
     named = dict(fields)
     kind = named.get(b"content-type", b"")
@@ -38,12 +38,12 @@ def check_trailers(fields: Fields, timeout: float | None) -> Metadata:
     """Return the metadata of the trailers of a call that ended with OK.
 
     Args:
-        fields: The trailers, or the head if there is nothing else.
-        timeout: Seconds that the call was given; None for no limit.
+        fields: The trailers, or the head if there are no trailers.
+        timeout: The timeout of the call in seconds; None for no limit.
 
     Raises:
-        StatusError: The status is another, or there is none.
-        DeadlineExceeded: The server says that the time is over.
+        StatusError: The status is not OK, or there is none.
+        DeadlineExceeded: The status is DEADLINE_EXCEEDED.
     """
     metadata = read_metadata(fields)
     named = dict(fields)
@@ -66,8 +66,8 @@ def early_end(
 
     Args:
         message: What happened.
-        code: What the RST_STREAM frame says.
-        processed: Whether the server may have acted.
+        code: The code of the RST_STREAM frame.
+        processed: Whether the server may have processed the call.
         is_connection_over: Whether the stream ended with its connection.
     """
     status = status_of_reset(code)
@@ -78,10 +78,10 @@ def early_end(
 
 
 def read_metadata(fields: Fields) -> Metadata:
-    """Return the metadata among fields.
+    """Decode the metadata in fields.
 
     Raises:
-        StatusError: A value is not base64. It fails the call, not the connection.
+        StatusError: A value is not base64; this fails the call, but not the connection.
     """
     try:
         return decode_metadata(fields)

@@ -1,4 +1,4 @@
-"""Status codes, and what stands for one when a server sends none.
+"""Status codes, and the codes for responses without a gRPC status.
 
 Sources: the gRPC documents "Status codes", "HTTP to gRPC status code mapping" and "gRPC over
 HTTP2" (section "Errors").
@@ -65,5 +65,5 @@ _BY_NUMBER = {b"%d" % code: code for code in StatusCode}
 
 
 def status_of_number(number: bytes) -> StatusCode:
-    """Return the code that a `grpc-status` field names; UNKNOWN for one that has no name."""
+    """Return the code for the value of `grpc-status`; UNKNOWN for an unknown number."""
     return _BY_NUMBER.get(number, StatusCode.UNKNOWN)

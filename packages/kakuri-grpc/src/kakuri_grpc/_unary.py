@@ -1,8 +1,8 @@
 """A call with one message in each direction, as the receiver of its stream.
 
-`Channel.call` awaits only `finished`. The methods below store what the connection receives; it is
-checked when the answer is complete. Heads and trailers that are the same objects as those of an
-earlier valid answer are not checked again.
+`Channel.call` only awaits `finished`. The methods below store what the connection receives, which
+is checked once the response is complete. Heads and trailers that are the same objects as those of
+an earlier valid response are not checked again.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ Fields = tuple[Field, ...]
 
 
 class CallDriver(Protocol):
-    """What a call uses of its connection's driver, which documents it."""
+    """The part of ChannelDriver that a call uses."""
 
     loop: asyncio.AbstractEventLoop
     connection: ClientConnection
@@ -35,7 +35,7 @@ class CallDriver(Protocol):
     good_trailers: Fields | None
 
     def call_expired(self, began: float) -> None:
-        """Handle the end of a call that ran out of time."""
+        """Handle the end of a call that timed out."""
 
 
 class UnaryCall:
@@ -43,9 +43,8 @@ class UnaryCall:
 
     Attributes:
         stream: Its number on the driver's connection.
-        deadline: When the call has to end, by the clock of the event loop; infinite without a
-            timeout.
-        finished: Done when `message` returns or raises.
+        deadline: The deadline of the call, by the event loop's clock; infinite without a timeout.
+        finished: A future that is done when `message` can be called.
     """
 
     __slots__ = (
@@ -78,11 +77,11 @@ class UnaryCall:
         self.finished: asyncio.Future[None] = driver.loop.create_future()
 
     def message(self) -> bytes:
-        """Return the message of the answer, after `finished` is done.
+        """Return the message of the response; call it after `finished` is done.
 
         Raises:
-            StatusError: The call has failed, or there is no message, or more than one.
-            DeadlineExceeded: The time is over.
+            StatusError: The call failed, or the response does not have exactly one message.
+            DeadlineExceeded: The deadline has passed.
             MessageTooLarge: The message exceeds the limit.
         """
         if self._error is not None:
@@ -111,7 +110,7 @@ class UnaryCall:
     # Called by the connection.
 
     def receive_head(self, status: int, fields: Fields, *, is_end: bool) -> None:
-        """Check the head of the response, which is also its end if there is no message."""
+        """Check the head of the response, which also ends it if there is no message."""
         if fields is not self._driver.good_head:
             if status < 200:
                 return
@@ -128,7 +127,7 @@ class UnaryCall:
             self._finish(())
 
     def receive_content(self, data: bytes, *, is_end: bool) -> bool:
-        """Collect the message; its credit is returned as it arrives, up to the limit."""
+        """Collect the message; its credit is returned as it arrives, up to the size limit."""
         if self._message is None and self._reader is None:
             self._message = sole_message(data, self._limit)
             if self._message is None:
@@ -146,7 +145,7 @@ class UnaryCall:
     def receive_reset(self, reset: StreamReset) -> None:
         """Fail the call."""
         if self._head:
-            # The server has begun to answer: whatever the code says, it may have acted.
+            # The server has begun to respond, so whatever the code, it may have processed the call.
             reset.processed = Processed.UNKNOWN
         is_over = self._driver.connection.is_over
         what = "connection" if is_over else "call"
@@ -154,7 +153,7 @@ class UnaryCall:
         self._fail(early_end(message, reset.code, reset.processed, is_connection_over=is_over))
 
     def drained(self) -> None:
-        """Do nothing: the request was sent as a whole."""
+        """Do nothing: the request was sent in one piece."""
 
     def _finish(self, trailers: Fields) -> None:
         if not self.finished.done():
@@ -162,7 +161,7 @@ class UnaryCall:
             self.finished.set_result(None)
 
     def _collect(self, data: bytes) -> None:
-        """Add a piece of a message that does not come in one."""
+        """Add a piece of a message that arrives in several pieces."""
         if self._reader is None:
             self._reader = MessageReader(self._limit)
         reader = self._reader

@@ -1,6 +1,6 @@
-"""Protocol buffers: the wire format, with frozen dataclasses as messages.
+"""Protocol Buffers: the wire format, with frozen dataclasses as messages.
 
-Names are imported when they are first used, so that a program pays for what it uses.
+Names are imported on first use, so that a program only loads the modules it needs.
 """
 
 from importlib import import_module

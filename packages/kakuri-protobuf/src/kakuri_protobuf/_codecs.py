@@ -1,7 +1,7 @@
-"""The public functions, and the codecs that they compile when a class is first used.
+"""The public functions, and the codecs that they compile on the first use of a class.
 
-Nothing is compiled at import: a class costs about a millisecond, and a program uses few of the
-classes that a generated module has.
+Nothing is compiled at import, because a class takes about a millisecond, and a program uses few of
+the classes in a generated module.
 """
 
 import contextlib
@@ -30,8 +30,8 @@ _LIMIT_TEXTS = {
 class Codec:
     """The compiled functions of one class.
 
-    It is an attribute of the class, so it goes when the class goes, and a subclass, which inherits
-    the attribute, is distinguished by `cls`.
+    It is an attribute of the class, so it is freed with the class. A subclass inherits the
+    attribute, so `cls` tells them apart.
     """
 
     __slots__ = ("cls", "counting_decoder", "decoder", "encoder", "schema")
@@ -39,7 +39,7 @@ class Codec:
     def __init__(self, cls: type[Any]) -> None:
         self.cls = cls
         self.schema: Schema = schema_of(cls)
-        # Each compiles its successor when it is first called.
+        # Each is replaced with the compiled function on its first call.
         self.encoder: Encoder = self._first_encode
         self.decoder: Decoder = self._first_decode
         self.counting_decoder: Decoder = self._first_counting_decode
@@ -87,19 +87,20 @@ def _schema_of(cls: type[Any]) -> Schema:
 
 
 def encode(message: object, *, deterministic: bool = False, limits: Limits | None = None) -> bytes:
-    """Return a message in the wire format of protocol buffers.
+    """Encode a message in the wire format of Protocol Buffers.
 
-    Fields are written in the order of their numbers. A field without presence is left out if it
-    is zero; a field that may be None is written if it is not None, an empty message included.
+    Fields are written in the order of their numbers. A field without presence is omitted if it is
+    zero. A field that can be None is written unless it is None, even if it is an empty message.
 
     Args:
         message: An instance of a dataclass whose fields have numbers.
-        deterministic: Write the entries of maps in the order of their keys, so that equal
-            messages give equal bytes. Otherwise they keep the order of the mapping.
-        limits: `depth` bounds how deeply messages nest; the other limits are for decoding.
+        deterministic: Write the entries of maps in the order of their keys, so that equal messages
+            have equal bytes. By default, they keep the order of the mapping.
+        limits: `depth` limits how deeply messages can nest; the other limits only apply to
+            decoding.
 
     Raises:
-        EncodeError: A field holds a value that its kind cannot encode; says which.
+        EncodeError: A field holds a value that its kind cannot encode; has the path of the field.
         UnsupportedTypeError: The class does not describe a message.
 
     Source: protobuf.dev/programming-guides/encoding.
@@ -127,19 +128,20 @@ def decode(
     type: type[T],  # noqa: A002 - as in kakuri-json
     limits: Limits | None = None,
 ) -> T:
-    """Return the message that some bytes encode.
+    """Decode a message.
 
-    Fields may come in any order. Of a field that comes twice the last one counts, and messages are
-    merged. Unknown fields are skipped, or kept by a class that has an attribute for them.
+    Fields may be in any order. If a field occurs more than once, the last value counts, and
+    messages are merged. Unknown fields are skipped, or kept if the class has an attribute for them.
 
     Args:
-        data: The whole message.
+        data: The complete message.
         type: A dataclass whose fields have numbers.
-        limits: What the message may take.
+        limits: Limits on the cost of the message.
 
     Raises:
-        DecodeError: The data is not a valid message of the type; says where and at which byte.
-        LimitError: It exceeds a limit. This is a DecodeError, too.
+        DecodeError: The data is not a valid message of the type; has the path and the byte
+            position.
+        LimitError: The message exceeds a limit. This is also a DecodeError.
         UnsupportedTypeError: The class does not describe a message.
         TypeError: The data is not bytes, or the limits have the wrong type.
 
@@ -152,7 +154,7 @@ def decode(
         text = f"expected at most {limits.size} bytes, got {size}"
         raise LimitError(text, "", 0, "size", limits.size)
     codec = codec_of(type)
-    # A message of n bytes has n elements at most.
+    # A message of n bytes has at most n elements.
     decoder = codec.decoder if size <= limits.elements else codec.counting_decoder
     try:
         return cast("T", decoder(b, 0, size, limits.depth, [limits.elements, 0]))

@@ -1,9 +1,9 @@
-"""The decorator of generated messages: a `dataclasses.dataclass` that is completed lazily.
+"""The decorator of generated messages: a `dataclasses.dataclass` that adds methods lazily.
 
-The standard decorator writes and compiles six methods for each class, a third of a millisecond at
-import. A generated module has a hundred classes and a program uses a few of them, so here a class
-has only its slots at first, and its methods from when it is first used. Generated modules show type
-checkers the standard decorator.
+The standard decorator generates and compiles six methods for each class, which takes a third of a
+millisecond at import. A generated module has a hundred classes, of which a program uses a few. So
+here, a class only has its slots at first, and gets its methods on first use. To type checkers,
+generated modules show the standard decorator.
 """
 
 import dataclasses
@@ -34,12 +34,12 @@ _GENERATED_NAMES = (
 def dataclass(
     *, frozen: bool = True, slots: bool = True, kw_only: bool = True
 ) -> Callable[[type[T]], type[T]]:
-    """Return a decorator that makes a class a dataclass when the class is first used.
+    """Return a decorator that turns a class into a dataclass on first use.
 
     Args:
-        frozen: Only True; the parameters are those of the standard decorator.
-        slots: Only True.
-        kw_only: Only True.
+        frozen: Must be True; the parameters exist for compatibility with the standard decorator.
+        slots: Must be True.
+        kw_only: Must be True.
 
     Raises:
         TypeError: A parameter is False.
@@ -50,7 +50,7 @@ def dataclass(
 
 
 def _with_slots(plain: type[T]) -> type[T]:
-    """Return a class with the slots of a dataclass, which `_complete` adds the methods to."""
+    """Return a class with the slots of a dataclass, to which `_complete` adds the methods."""
     names = tuple(inspect.get_annotations(plain))
     members = {
         name: value
@@ -66,7 +66,7 @@ def _with_slots(plain: type[T]) -> type[T]:
 
 
 def _complete(cls: type[Any]) -> None:
-    """Add the methods of a dataclass to a class, or to the one that it inherits from."""
+    """Add the methods of a dataclass to a class, or to the incomplete class it inherits from."""
     with _lock:
         owner = next((base for base in cls.__mro__ if _PLAIN in base.__dict__), None)
         if owner is None:

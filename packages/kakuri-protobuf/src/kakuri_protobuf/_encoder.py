@@ -1,8 +1,8 @@
-"""Writes, for each message class, the function that encodes it.
+"""Generates the function that encodes a message class.
 
 A generated function takes a message, whether maps are sorted, and how deeply messages may still
-nest, and returns bytes. It does what a correct message needs and lets anything else raise; then
-`_faults` checks the message again to find the field and report what was expected.
+nest, and returns bytes. It only handles correct messages, and raises arbitrary exceptions for
+others. Then `_faults` checks the message again to find the field and report what was expected.
 """
 
 import struct
@@ -27,13 +27,13 @@ def compile_encoder(schema: Schema, encoder_of: Callable[[type[Any]], Encoder]) 
 
     Args:
         schema: The message.
-        encoder_of: Returns the encoder of a nested message; called when one is first met.
+        encoder_of: Returns the encoder of a nested message; called when one is first encountered.
     """
     return _Writer(schema, encoder_of).compile()
 
 
 class _Writer:
-    """Writes the source of one message's encoder."""
+    """Generates the source of one message's encoder."""
 
     def __init__(self, schema: Schema, encoder_of: Callable[[type[Any]], Encoder]) -> None:
         self._schema = schema
@@ -88,7 +88,7 @@ class _Writer:
         if field.label is Label.REQUIRED:
             return [*value, *tagged]
         if field.kind in (Kind.FLOAT, Kind.DOUBLE):
-            # -0.0 equals 0.0 but is another value, so the bytes are compared.
+            # -0.0 equals 0.0 but has to be written, so the bytes are compared.
             zero = _ZERO_BYTES[field.kind.wire_type]
             tag = write_varint(field.number << 3 | field.kind.wire_type)
             return [
@@ -107,12 +107,12 @@ class _Writer:
         if field.is_packed:
             tag = write_varint(field.number << 3 | LEN)
             return [*self._packed(field), f"out += {tag!r} + varint(len(x)) + x"]
-        # A string would be written as a sequence of its characters.
+        # Otherwise, a string would be written as a sequence of its characters.
         check = ["if isinstance(v, str): raise TypeError"] if field.kind is Kind.STRING else []
         return [*check, "for v in v:", *indent(*self._tagged(field.number, field))]
 
     def _packed(self, field: Field) -> list[str]:
-        """Return statements that set `x` to the elements of `v`, one after another."""
+        """Return statements that set `x` to the concatenated elements of `v`."""
         kind = field.kind
         if kind.wire_type != VARINT:
             letter = STRUCTS[kind][1]
@@ -208,7 +208,7 @@ class _Writer:
 
 
 def _empty(schema: Schema) -> str:
-    """Return the initial buffer of a message: for a few scalars, `bytes` is faster."""
+    """Return the initial buffer of a message; for a few scalars, `bytes` is faster."""
     is_small = len(schema.fields) <= _FEW and all(
         field.label in (Label.IMPLICIT, Label.OPTIONAL) and field.kind is not Kind.GROUP
         for field in schema.fields
@@ -217,10 +217,10 @@ def _empty(schema: Schema) -> str:
 
 
 def _otherwise(*names: str) -> list[str]:
-    """Return statements that reject false values of another type, which would be omitted.
+    """Return statements that reject falsy values of other types, which would be omitted.
 
     Args:
-        names: Names of the types; the first is the usual one.
+        names: Names of the types, the usual one first.
     """
     types = names[0] if len(names) == 1 else f"({', '.join(names)})"
     return [f"elif v.__class__ is not {names[0]} and not isinstance(v, {types}): raise TypeError"]

@@ -1,4 +1,4 @@
-"""The errors of this package, by what a caller would do about them.
+"""The errors of this package, grouped by what a caller can do about them.
 
 ProtobufError (ValueError)
 ├── DecodeError                  the bytes are not a valid message of the type
@@ -19,8 +19,9 @@ class DecodeError(ProtobufError):
     """The bytes are not a valid message.
 
     Attributes:
-        message: What was expected and what was found, without the place.
-        path: Where in the message, such as `status.mounts[2].host_path`; "" for the message itself.
+        message: What was expected and what was found, without the location.
+        path: Location in the message, such as `status.mounts[2].host_path`; empty for the message
+            itself.
         position: Index of the byte at which decoding failed, counted from the start of the data.
     """
 
@@ -31,7 +32,7 @@ class DecodeError(ProtobufError):
         self.position: int = position
 
     def placed(self, path: str, position: int) -> "DecodeError":
-        """Return this error with another place; decoders add the place as the error passes."""
+        """Return this error with a new location; decoders add it as the error propagates."""
         self.path = path
         self.position = position
         self.args: tuple[Any, ...] = (self.message, path, position, *self.args[3:])
@@ -63,8 +64,8 @@ class EncodeError(ProtobufError):
     """A field holds a value that cannot be encoded.
 
     Attributes:
-        message: What was expected and what was found, without the place.
-        path: Where in the message, such as `config.env[0].key`.
+        message: What was expected and what was found, without the location.
+        path: Location in the message, such as `config.env[0].key`.
     """
 
     def __init__(self, message: str, path: str = "") -> None:
@@ -84,10 +85,10 @@ class ProtoSyntaxError(ProtobufError):
     """A .proto file is not valid.
 
     Attributes:
-        message: What was expected and what was found, without the place.
-        file: Name of the file as it was given.
-        line: Line of the first wrong token, from 1.
-        column: Column of the first wrong token in characters, from 1.
+        message: What was expected and what was found, without the location.
+        file: Name of the file, as passed by the caller.
+        line: Line of the first invalid token, from 1.
+        column: Column of the first invalid token in characters, from 1.
     """
 
     def __init__(self, message: str, file: str = "", line: int = 0, column: int = 0) -> None:

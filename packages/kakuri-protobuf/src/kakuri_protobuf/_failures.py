@@ -1,4 +1,4 @@
-"""Errors of the generated decoders, with their place in the message."""
+"""Errors of the generated decoders, with their location in the message."""
 
 from typing import Any
 
@@ -21,9 +21,9 @@ def no_end(tag: int) -> DecodeError:
 def failure(
     error: Exception, fields: dict[int, Field], tag: int, p: int, lists: dict[int, Any]
 ) -> DecodeError:
-    """Return an exception as a DecodeError with the field in its path and the position.
+    """Convert an exception to a DecodeError with the field in its path and the position.
 
-    An error of a nested message has a position already, and gets the field before its path.
+    An error from a nested message already has a position; the field is prepended to its path.
     """
     number = tag >> 3
     name = ""

@@ -1,4 +1,4 @@
-"""The reason why a message could not be encoded: which field, and what was expected."""
+"""Finds the reason why a message can't be encoded: the field, and what was expected."""
 
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeAlias
@@ -11,7 +11,7 @@ SchemaOf: TypeAlias = Callable[[type[Any]], Schema]
 
 _LONGEST = 60
 _MOST_BITS = 200
-_FLOAT_MAX = 3.4028235677973366e38  # halfway between the largest float32 and what would follow
+_FLOAT_MAX = 3.4028235677973366e38  # halfway between the largest float32 and the next power of two
 
 
 def find_fault(message: Any, schema: Schema, schema_of: SchemaOf, depth: int) -> EncodeError | None:
@@ -19,7 +19,7 @@ def find_fault(message: Any, schema: Schema, schema_of: SchemaOf, depth: int) ->
 
     Args:
         message: The value that could not be encoded.
-        schema: What it should be.
+        schema: The schema of the expected message.
         schema_of: Returns the schema of a class.
         depth: How deeply messages may still nest.
     """
@@ -89,7 +89,7 @@ def _value(
 
 
 def _expectation(value: Any, kind: Kind) -> str:
-    """Return what was expected instead of a value; empty if the value is valid."""
+    """Describe what was expected instead of a value; empty if the value is valid."""
     if kind is Kind.STRING:
         if not isinstance(value, str):
             return "str"

@@ -1,4 +1,4 @@
-"""The schema of a message, read from its dataclass; codecs are compiled from it."""
+"""The schema of a message, read from a dataclass, from which codecs are compiled."""
 
 import dataclasses
 import enum
@@ -18,7 +18,7 @@ _RESERVED_NUMBERS = range(19_000, 20_000)
 
 
 class Label(enum.Enum):
-    """How often a field may occur, and whether an absent field differs from a zero value."""
+    """How often a field can occur, and whether an absent field differs from a zero value."""
 
     IMPLICIT = "implicit"
     OPTIONAL = "optional"
@@ -34,8 +34,8 @@ class Field:
     Attributes:
         name: Name of the attribute.
         number: Number of the field on the wire.
-        kind: Kind of the value; of each element of a repeated field, or each value of a map.
-        label: How often the field may occur.
+        kind: Kind of the value; for a repeated field or a map, of each element or value.
+        label: How often the field can occur.
         type: Class of the enum or message; None for other kinds.
         is_packed: Whether the elements are written together.
         oneof: Name of the oneof that the field is a member of.
@@ -54,7 +54,7 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class Schema:
-    """A message: its class, its fields by number, and which attribute keeps unknown fields."""
+    """A message: its class, its fields by number, and the attribute that keeps unknown fields."""
 
     cls: type[Any]
     fields: tuple[Field, ...]
@@ -70,11 +70,11 @@ _KEYS = {Kind.STRING, Kind.BOOL, *(kind for kind in _PYTHON if kind.bounds is no
 
 
 def schema_of(cls: type[Any]) -> Schema:
-    """Return the schema that a dataclass describes.
+    """Read the schema of a dataclass.
 
     Raises:
         UnsupportedTypeError: The class is not a dataclass, or one of its fields has no number, a
-            number twice or out of range, or a type without a wire format.
+            duplicate number, a number out of range, or a type without a wire format.
     """
     is_class: bool = isinstance(cls, type)
     if not (is_class and dataclasses.is_dataclass(cls)):
@@ -106,7 +106,7 @@ def schema_of(cls: type[Any]) -> Schema:
 
 
 def _hints(cls: type[Any]) -> dict[str, Any]:
-    """Return the annotations of the fields only: others may have names that do not resolve here."""
+    """Return the annotations of fields only, because others may have names that do not resolve."""
     names = {item.name for item in dataclasses.fields(cls)}
     found: dict[str, Any] = {}
     for base in reversed(cls.__mro__):
@@ -114,7 +114,7 @@ def _hints(cls: type[Any]) -> dict[str, Any]:
         carrier = type(base.__name__, (), {"__annotations__": own, "__module__": base.__module__})
         try:
             found |= get_type_hints(carrier, localns={}, include_extras=True)
-        except Exception as error:  # expressions of a program can raise anything
+        except Exception as error:  # the program's expressions can raise anything
             raise UnsupportedTypeError(f"{cls.__qualname__}: {error}") from error
     return found
 
@@ -175,7 +175,7 @@ def _field(name: str, hint: Any, metadata: tuple[Any, ...], place: str) -> Field
 def _label(
     hint: Any, metadata: tuple[Any, ...], marks: list[Mark], place: str
 ) -> tuple[Any, tuple[Any, ...], Label]:
-    """Return the type of a value, the metadata that concerns it, and the label of the field."""
+    """Return the type of a value, the metadata that applies to it, and the label of the field."""
     if get_origin(hint) in (Union, types.UnionType):
         members = [member for member in get_args(hint) if member is not type(None)]
         if len(members) != 1 or Mark.REQUIRED in marks:

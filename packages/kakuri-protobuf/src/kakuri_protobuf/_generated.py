@@ -1,4 +1,4 @@
-"""Compiles generated functions so that tracebacks and debuggers can show their lines."""
+"""Compiles generated functions so that tracebacks and debuggers can show their source."""
 
 from typing import Any
 
@@ -16,17 +16,18 @@ class _Source:
 def define(what: str, cls: type[Any], text: str, names: dict[str, Any]) -> None:
     """Run generated definitions in their own namespace.
 
-    The text is kept by that namespace alone, so it goes when the functions go.
+    Only that namespace keeps the source text, so it is freed with the functions.
 
     Args:
-        what: What the functions do, such as "decode".
+        what: The purpose of the functions, such as "decode".
         cls: The message class.
         text: The definitions.
-        names: The namespace; gets the definitions, and holds what they refer to.
+        names: The namespace: contains the objects that the definitions refer to, and receives the
+            definitions.
     """
     names["__name__"] = __name__
     names["__loader__"] = _Source(text)
-    # For coverage a name that begins with "<" is not a file; for linecache one that also ends with
-    # ">" has no lines.
+    # coverage ignores files whose name begins with "<"; linecache shows no lines if it also ends
+    # with ">".
     code = compile(text, f"<generated> {what} {cls.__qualname__}", "exec")
     exec(code, names)  # noqa: S102 - names of fields are identifiers

@@ -1,4 +1,4 @@
-"""Readable text of a message of unknown type."""
+"""Shows a message of unknown type as readable text."""
 
 from collections.abc import Iterator
 
@@ -7,17 +7,17 @@ from kakuri_protobuf._kinds import END_GROUP, I32, I64, LEN, START_GROUP, VARINT
 from kakuri_protobuf._wire import read_tag, read_varint, skip, to_bytes
 
 MAX_DEPTH = 32
-"""Depth to which bytes are interpreted as messages; deeper ones are shown as bytes."""
+"""Depth up to which bytes are interpreted as messages; deeper ones are shown as bytes."""
 
 _LONGEST = 200
 
 
 def inspect(data: bytes | bytearray | memoryview) -> str:
-    r"""Return a message's fields as text, one a line, for people to read.
+    r"""Format a message of unknown type as text with one field per line, for people to read.
 
-    The wire format does not say what a field of several bytes is. It is shown as text if it is
-    printable UTF-8, as a message if it can be one, else as bytes. Varints are shown as unsigned
-    integers, and as signed ones if they are negative as an int64.
+    The wire format does not reveal the type of a length-delimited field. It is shown as text if it
+    is printable UTF-8, otherwise as a message if it can be one, otherwise as bytes. Varints are
+    shown as unsigned integers, and also as signed ones if they are negative as an int64.
 
     >>> print(inspect(b"\n\x05hello\x12\x02\x08\x01\x18\x96\x01"))
     1: "hello"
@@ -27,7 +27,7 @@ def inspect(data: bytes | bytearray | memoryview) -> str:
     3: 150
 
     Raises:
-        DecodeError: The data is not a message of any type.
+        DecodeError: The data is not a valid message of any type.
         TypeError: The data is not bytes.
     """
     b = to_bytes(data)
@@ -110,7 +110,7 @@ def _cut(text: str) -> str:
 
 
 def _before_end_tag(b: bytes, p: int, after: int) -> int:
-    """Return where a group's content ends; its end tag is before `after`."""
+    """Return the end of a group's content; its end tag is before `after`."""
     while True:
         start = p
         tag = b[p]

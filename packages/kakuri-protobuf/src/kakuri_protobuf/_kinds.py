@@ -1,11 +1,12 @@
-"""How a field is written on the wire, as annotations.
+"""Annotations that define how fields are written on the wire.
 
-A field is an attribute with a number in its annotation: `id: Annotated[str, 1] = ""`. What Python's
-type leaves open is said by an alias: an `int` can be written in ten ways, so plain `int` is not
-enough, and `Int64` is `Annotated[int, Kind.INT64]`. Nested annotations flatten, so
-`Annotated[Int64, 4]` carries both, and type checkers see `int`.
+A field is an attribute with a number in its annotation: `id: Annotated[str, 1] = ""`. Where
+Python's type is not specific enough, an alias specifies the kind: an `int` can be written in ten
+ways, so plain `int` is not allowed, and `Int64` is `Annotated[int, Kind.INT64]`. Nested annotations
+are flattened, so `Annotated[Int64, 4]` has both the kind and the number, and type checkers see
+`int`.
 
-The names are those of the protocol buffers language (protobuf.dev/programming-guides/proto3).
+The names are those of the Protocol Buffers language (protobuf.dev/programming-guides/proto3).
 """
 
 import enum
@@ -17,7 +18,7 @@ VARINT, I64, LEN, START_GROUP, END_GROUP, I32 = range(6)
 
 
 class Kind(enum.Enum):
-    """A field's type in the protocol buffers language."""
+    """A field's type in the Protocol Buffers language."""
 
     INT32 = "int32"
     INT64 = "int64"
@@ -45,12 +46,12 @@ class Kind(enum.Enum):
 
     @property
     def is_packable(self) -> bool:
-        """Whether a repeated field of this kind may be packed: every scalar but text and bytes."""
+        """Whether a repeated field can be packed: every scalar kind except strings and bytes."""
         return self.wire_type in (VARINT, I32, I64)
 
     @property
     def bounds(self) -> tuple[int, int] | None:
-        """The smallest and the largest value of an integer kind; None for the others."""
+        """The smallest and the largest value of an integer kind; None for other kinds."""
         return _BOUNDS.get(self)
 
 
@@ -98,14 +99,14 @@ Double = Annotated[float, Kind.DOUBLE]
 
 @dataclass(frozen=True, slots=True)
 class OneOf:
-    """Mark a field as a member of a oneof: at most one member of the same name is not None."""
+    """Marks a field as a member of a oneof, of which at most one member is not None."""
 
     name: str
 
 
 @dataclass(frozen=True, slots=True)
 class Default:
-    """The default that a proto2 field declares. An absent field is None nevertheless."""
+    """The declared default of a proto2 field. An absent field is None regardless."""
 
     value: Any
 
@@ -120,24 +121,24 @@ class Mark(enum.Enum):
 
 
 Unpacked = Mark.UNPACKED
-"""Write each element of a repeated scalar field with a tag of its own, as proto2 does."""
+"""Writes each element of a repeated scalar field with its own tag, as in proto2."""
 
 Required = Mark.REQUIRED
-"""Mark a required proto2 field: it is always written, and its absence is a DecodeError."""
+"""Marks a required proto2 field: it is always written, and its absence is a DecodeError."""
 
 Group = Mark.GROUP
-"""Write a message between a start and an end tag, as proto2's groups are."""
+"""Writes a message between a start and an end tag, as a group in proto2."""
 
 Unknown = Mark.UNKNOWN
-"""Mark the one `bytes` attribute that keeps unknown fields, byte for byte, and writes them last."""
+"""Marks the `bytes` attribute that keeps unknown fields, byte for byte; they are written last."""
 
 
 class Enum(enum.IntEnum):
-    """Base class of open enums: a number without a name is a value of the class, too.
+    """Base class of open enums: a number without a name is also a value of the class.
 
-    Such a value prints as `ContainerState(7)`, compares as the integer, and is not remembered, so
-    a peer that sends many numbers does not make the class grow. A plain `enum.IntEnum` is a closed
-    enum, as in proto2: what it does not name is an unknown field.
+    Such a value prints as `ContainerState(7)`, compares like the integer, and is not stored, so a
+    peer that sends many numbers does not make the class grow. A plain `enum.IntEnum` is a closed
+    enum, as in proto2: a number without a name is treated as an unknown field.
     """
 
     @classmethod

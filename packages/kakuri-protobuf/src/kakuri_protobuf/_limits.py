@@ -8,14 +8,13 @@ class Limits:
     """Limits for one message.
 
     Attributes:
-        size: Bytes of the encoded message. 64 MiB: the largest message that other libraries read
-            by default.
-        depth: Nested messages and groups, known and unknown alike. 100, as in the official
-            libraries, so that what they write can be read; each level takes a frame of the
-            interpreter's stack.
-        elements: Elements of repeated fields and entries of maps, in the whole message. An empty
-            message is 2 bytes on the wire and 100 times as much in memory, so a limit on bytes
-            does not bound memory.
+        size: Bytes of the encoded message. Default 64 MiB, the default limit of other libraries.
+        depth: Levels of nested messages and groups, known or unknown. Default 100, as in the
+            official libraries, so that every message they write can be read. Each level takes a
+            frame of the interpreter's stack.
+        elements: Elements of repeated fields and entries of maps in the whole message. An empty
+            message takes 2 bytes on the wire and a hundred times that in memory, so a limit on
+            bytes alone does not bound memory.
     """
 
     size: int = 64 << 20
@@ -35,7 +34,7 @@ DEFAULT_LIMITS = Limits()
 
 
 def checked_limits(limits: Limits) -> Limits:
-    """Return a caller's limits; raise TypeError for another type."""
+    """Return the caller's limits; raise TypeError for another type."""
     if not isinstance(limits, Limits):
         raise TypeError(f"expected Limits as limits, got {limits!r:.80}")
     return limits

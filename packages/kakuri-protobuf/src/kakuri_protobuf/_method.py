@@ -1,4 +1,4 @@
-"""A method of a service, as a value."""
+"""The description of a method of a service."""
 
 from dataclasses import dataclass
 from typing import Generic, TypeVar
@@ -9,7 +9,7 @@ Response_co = TypeVar("Response_co", covariant=True)
 
 @dataclass(frozen=True, slots=True)
 class Method(Generic[Request, Response_co]):
-    """One call that a service offers.
+    """A method of a service.
 
     Attributes:
         path: Path of the gRPC request, such as `/runtime.v1.RuntimeService/Version`.

@@ -1,4 +1,4 @@
-"""Source lines of generated decoders, and the tables that they use."""
+"""Source lines of generated decoders, and the tables they use."""
 
 from typing import Any
 
@@ -23,8 +23,8 @@ ZEROS: dict[Kind, Any] = {
 ZIGZAG = [value >> 1 ^ -(value & 1) for value in range(128)]
 CONTINUED = bytes(range(0x80, 0x100))
 
-# Statements that convert `v` from a varint to the value of its kind. A short varint has one byte; a
-# longer one may have more bits than the kind, which are dropped.
+# Statements that convert `v` from a varint to a value of a kind. A short varint has one byte; a
+# longer one may have more bits than the kind, and the excess is dropped.
 FROM_LONG_VARINT = {
     Kind.INT32: ["v &= 0xFFFFFFFF", "if v > 0x7FFFFFFF: v -= 0x100000000"],
     Kind.INT64: ["if v > 0x7FFFFFFFFFFFFFFF: v -= 0x10000000000000000"],
@@ -68,7 +68,7 @@ def varint_lines(kind: Kind) -> list[str]:
 
 
 def assignment(field: Field, target: str | None, value: str) -> list[str]:
-    """Return the statement that sets the target, or appends to the field's list if that is None."""
+    """Return the statement that sets the target, or appends to the field's list if it is None."""
     if target is None:
         return [f"f{field.number}.append({value})"]
     return [f"{target} = {value}"]
@@ -85,7 +85,7 @@ def initial_value(field: Field) -> str:
 
 
 def zero_of(enum_class: Any) -> Any:
-    """Return an enum's value 0, or its first value if it has no 0, as proto2's may."""
+    """Return an enum's value 0, or its first value if there is no 0, as is allowed in proto2."""
     return enum_class(0) if issubclass(enum_class, Enum) else next(iter(enum_class))
 
 

@@ -1,4 +1,4 @@
-"""Writes the statements of a decoder that read one value."""
+"""Generates the statements of a decoder that read one value."""
 
 import struct
 from collections.abc import Callable
@@ -34,7 +34,7 @@ class _Members(dict[int, Any]):
 
 
 class ValueWriter:
-    """Writes statements that read values of a message's fields, and records the names they use."""
+    """Generates statements that read values of fields, and records the names they use."""
 
     def __init__(
         self, schema: Schema, decoder_of: Callable[[type[Any]], Decoder], *, is_counting: bool
@@ -116,7 +116,7 @@ class ValueWriter:
 
         def first(*arguments: Any) -> Any:
             message = decoder_of(cls)(*arguments)
-            names[name] = decoder_of(cls)  # is compiled already
+            names[name] = decoder_of(cls)  # already compiled
             return message
 
         names.setdefault(name, first)

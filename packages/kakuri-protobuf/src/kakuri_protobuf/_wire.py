@@ -1,8 +1,8 @@
 """Varints, tags and unknown fields: the wire format below messages.
 
-Source: protobuf.dev/programming-guides/encoding. Functions take `(data, position)`, return the new
-position last, and raise DecodeError without a place, which the message's decoder adds. Reading past
-the end of the data raises IndexError, which the decoder reports as a truncated field.
+Source: protobuf.dev/programming-guides/encoding. Functions take `(data, position)` and return the
+new position last. They raise DecodeError without a location, which the message's decoder adds.
+Reading past the end of the data raises IndexError, which the decoder reports as a truncated field.
 """
 
 from kakuri_protobuf._errors import DecodeError, LimitError
@@ -14,7 +14,7 @@ _SIZES = {I32: 4, I64: 8}
 
 
 def to_bytes(data: bytes | bytearray | memoryview) -> bytes:
-    """Return the bytes of a caller's buffer; raise TypeError if it is not one."""
+    """Return the caller's data as bytes; raise TypeError if it is not bytes-like."""
     try:
         return bytes(memoryview(data))
     except TypeError:
@@ -24,8 +24,8 @@ def to_bytes(data: bytes | bytearray | memoryview) -> bytes:
 def read_varint(b: bytes, p: int) -> tuple[int, int]:
     """Read a varint of more than one byte.
 
-    Its first byte is known to have the continuation bit. Ten bytes are the most that 64 bits need;
-    bits above the 64th are dropped, as the official libraries do.
+    The caller has checked the continuation bit of the first byte. 64 bits need at most ten bytes;
+    bits above the 64th are dropped, as in the official libraries.
     """
     # Each step adds a byte and subtracts the continuation bit of the byte before it.
     v = b[p] + (b[p + 1] << 7) - 0x80
@@ -44,7 +44,7 @@ def read_varint(b: bytes, p: int) -> tuple[int, int]:
 
 
 def _read_long_varint(b: bytes, p: int, v: int) -> tuple[int, int]:
-    """Continue to read a varint after five bytes."""
+    """Continue reading a varint after five bytes."""
     shift = 35
     while shift < 63:
         byte = b[p]
@@ -72,17 +72,17 @@ def read_tag(b: bytes, p: int) -> tuple[int, int]:
 def skip(b: bytes, p: int, end: int, tag: int, depth: int) -> int:
     """Return the position after the value of an unknown field.
 
-    Groups may nest in it; a stack of their numbers takes the place of recursion.
+    Groups may be nested in it; a stack of their numbers replaces recursion.
 
     Args:
         b: The data.
         p: Position after the tag.
-        end: Where the enclosing message ends.
+        end: End of the enclosing message.
         tag: Number and wire type of the field.
         depth: How many more groups may nest.
 
     Raises:
-        DecodeError: The value is malformed or goes beyond the end.
+        DecodeError: The value is malformed or exceeds the message.
         LimitError: Groups nest too deeply.
     """
     open_groups: list[int] = []
@@ -131,4 +131,4 @@ def write_varint(value: int) -> bytes:
 
 
 ONE_BYTE = [bytes((value,)) for value in range(256)]
-"""All bytes, for varints below 128."""
+"""All single bytes, for varints below 128."""

@@ -1,4 +1,4 @@
-"""From the text of .proto files to the source of a module."""
+"""Compiles the text of .proto files to the source of a Python module."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -10,7 +10,7 @@ from kakuri_protobuf.compiler._tree import FileNode
 from kakuri_protobuf.compiler._writer import Writer
 
 MAX_FILE = 16 << 20
-"""Bytes of one .proto file; the largest that people use has a few megabytes."""
+"""Maximum size of a .proto file in bytes; the largest in use have a few megabytes."""
 
 
 def compile_text(
@@ -20,13 +20,13 @@ def compile_text(
     read_import: Callable[[str], str | None] = lambda _: None,
     keep_unknown: bool = False,
 ) -> str:
-    """Return the source of a Python module with the messages of a .proto file.
+    """Generate the source of a Python module with the messages of a .proto file.
 
     Args:
         text: The file's content.
         file: Its name, for errors and for the module's docstring.
-        read_import: Returns the content of an imported file, or None if it is not there. That is
-            an error only if one of its types is used.
+        read_import: Returns the content of an imported file, or None if it does not exist. That is
+            only an error if one of its types is used.
         keep_unknown: Give each message an attribute `unknown_fields` that keeps unknown fields.
 
     Raises:
@@ -54,13 +54,13 @@ def compile_text(
 
 
 def compile_file(path: Path, *, include: Sequence[Path] = (), keep_unknown: bool = False) -> str:
-    """Return the source of a Python module with the messages of a .proto file.
+    """Generate the source of a Python module with the messages of a .proto file.
 
     Args:
         path: The file.
-        include: Directories in which imported files are looked up; the file's own directory is the
+        include: Directories to search for imported files; the file's own directory is searched
             last.
-        keep_unknown: As for `compile_text`.
+        keep_unknown: See `compile_text`.
 
     Raises:
         ProtoSyntaxError: A file is not valid.

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from kakuri_protobuf._errors import ProtoSyntaxError
 from kakuri_protobuf.compiler._tree import Position
 
-# No alternative repeats a group possessively: Python 3.11.2 gets that wrong.
+# No alternative repeats a group possessively, because Python 3.11.2 matches that wrongly.
 _TOKEN = re.compile(
     r"""
     (?P<space>\s+ | //[^\n]* | /\*.*?\*/)
@@ -39,10 +39,10 @@ class Token(NamedTuple):
 
 
 def tokenize(text: str, file: str) -> list[Token]:
-    """Return the tokens of a file, without space and comments, and one of kind "end" last.
+    """Split a file into tokens without white space and comments; the last one has the kind "end".
 
     Raises:
-        ProtoSyntaxError: A character begins no token, or a comment or string does not end.
+        ProtoSyntaxError: A character can't begin a token, or a comment or string is unterminated.
     """
     tokens: list[Token] = []
     line, line_start, index = 1, 0, 0
@@ -65,7 +65,7 @@ def tokenize(text: str, file: str) -> list[Token]:
 
 
 def string_value(token: Token, file: str) -> bytes:
-    """Return the bytes that a string literal stands for."""
+    """Return the value of a string literal, as bytes."""
     value = bytearray()
     content, index = token.text[1:-1], 0
     for match in _ESCAPE.finditer(content):

@@ -1,10 +1,10 @@
-"""Names in a compiled module: Python reserves some, and a class must not hide what it refers to."""
+"""Chooses names in a compiled module that are not reserved and don't hide other names."""
 
 import keyword
 from collections.abc import Collection, Iterable
 
 _USED_IN_CLASSES = {"bool", "bytes", "dict", "field", "float", "str", "tuple"}
-"""What the body of any class may refer to, apart from the names below."""
+"""The names to which the body of any class may refer, in addition to those below."""
 
 _USED_IN_MODULES = {
     "Annotated", "Default", "Double", "Enum", "Fixed32", "Fixed64", "Float", "Group", "Int32",
@@ -21,7 +21,7 @@ _OF_ENUMS = {
 
 
 def class_name(name: str) -> str:
-    """Return the class for a message, an enum or a service."""
+    """Return the name of the class for a message, an enum or a service."""
     is_used = name in _USED_IN_MODULES or name in _USED_IN_CLASSES
     return f"{name}_" if is_used or keyword.iskeyword(name) else name
 
@@ -29,24 +29,24 @@ def class_name(name: str) -> str:
 def class_attributes(
     names: Iterable[str], classes: Collection[str], taken: Collection[str] = ()
 ) -> dict[str, str]:
-    """Return the attributes for the fields of a message, or for the methods of a service.
+    """Return the attribute names for the fields of a message or the methods of a service.
 
     Args:
         names: Names in the file.
-        classes: Which the body of the class refers to.
-        taken: Attributes that the class has beside.
+        classes: Names to which the body of the class refers.
+        taken: Names of other attributes of the class.
     """
     hidden = {*_USED_IN_CLASSES, *_USED_IN_MODULES, *classes, *taken}
-    return _attributes(names, "__", hidden)  # Python mangles names that begin so
+    return _attributes(names, "__", hidden)  # Python mangles such names
 
 
 def enum_attributes(names: Iterable[str]) -> dict[str, str]:
-    """Return the attributes for the values of an enum."""
-    return _attributes(names, "_", _OF_ENUMS)  # an enum's private names are no members
+    """Return the attribute names for the values of an enum."""
+    return _attributes(names, "_", _OF_ENUMS)  # private names in an enum don't become members
 
 
 def _attributes(names: Iterable[str], private: str, hidden: Collection[str]) -> dict[str, str]:
-    """Return an attribute of its own for each name, which nearly always is the name itself."""
+    """Return a distinct attribute name for each name, which is nearly always the name itself."""
     attributes = {name: name for name in names}
     taken = {*attributes, *hidden}
     for name in attributes:

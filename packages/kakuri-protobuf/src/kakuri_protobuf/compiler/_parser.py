@@ -1,8 +1,8 @@
-"""Parses a .proto file of syntax proto2 or proto3.
+"""Parses a .proto file with the syntax proto2 or proto3.
 
-A recursive descent along the grammar of protobuf.dev/reference/protobuf/proto2-spec and
-proto3-spec. Options are read and kept by name; only `packed`, `default`, `json_name` and
-`allow_alias` mean something here. `extend` and `extensions` are read and left out.
+A recursive descent parser for the grammars of protobuf.dev/reference/protobuf/proto2-spec and
+proto3-spec. Options are parsed and kept by name; only `packed`, `default`, `json_name` and
+`allow_alias` have an effect. `extend` and `extensions` are parsed and ignored.
 """
 
 from kakuri_protobuf._fields import MAX_NUMBER
@@ -18,13 +18,13 @@ from kakuri_protobuf.compiler._tree import (
 )
 
 MAX_DEPTH = 64
-"""How deeply messages may be declared in one another; protoc's limit is 32."""
+"""Maximum depth of nested message declarations; protoc's limit is 32."""
 
 _LABELS = ("optional", "required", "repeated")
 
 
 def parse(text: str, file: str) -> FileNode:
-    """Return what a file says.
+    """Parse a file.
 
     Args:
         text: The file's content.
@@ -91,7 +91,7 @@ class _Parser(TokenReader):
             raise self.error("a declaration such as 'message', 'enum' or 'service'")
 
     def _extend(self, messages: list[MessageNode]) -> None:
-        """Read extensions and leave them out; groups among them declare messages."""
+        """Parse extensions and ignore them, except that groups declare messages."""
         self.type_name()
         self.expect("{")
         ignored = MessageNode("", self.token.position)
@@ -119,8 +119,8 @@ class _Parser(TokenReader):
 
     def _member(self, message: MessageNode) -> None:
         following = self.following if self.token.kind == "word" else self.token
-        # Keywords are names, too: `message` may be the type of a field, which is followed by a name
-        # and '='. A declaration is followed by a name and '{'.
+        # Keywords are also valid names: `message` may be the type of a field, if a name and '='
+        # follow. In a declaration, a name and '{' follow.
         is_declaration = self._is_declaration()
         if self.accept(";"):
             return

@@ -1,6 +1,6 @@
-"""Checks a parsed file and finds out what each name in it refers to.
+"""Checks a parsed file, and resolves the names in it.
 
-Source: protobuf.dev/programming-guides/proto3 and proto2; scopes as in C++: a name is looked up
+Source: protobuf.dev/programming-guides/proto3 and proto2. Scoping is as in C++: a name is looked up
 from the innermost message outwards, and a leading dot makes it absolute.
 """
 
@@ -40,7 +40,7 @@ class Scope:
         """Declare the messages and enums of a file.
 
         Raises:
-            ProtoSyntaxError: A name is taken.
+            ProtoSyntaxError: A name is declared twice.
         """
         for message in file.messages:
             self._add_message(message, file.package, file)
@@ -86,10 +86,10 @@ class Scope:
 
 
 def check(file: FileNode) -> None:
-    """Check what the grammar leaves open: numbers, names, labels and options.
+    """Check everything that the grammar does not: numbers, names, labels and options.
 
     Raises:
-        ProtoSyntaxError: The file breaks a rule of its syntax; says which and where.
+        ProtoSyntaxError: The file violates a rule of its syntax.
     """
     for message in file.messages:
         _check_message(message, file)
@@ -104,7 +104,7 @@ def check(file: FileNode) -> None:
 
 
 def expected_default(kind: Kind, value: Any) -> str:
-    """Return what was expected if a value is not a default for a scalar kind, else nothing."""
+    """Describe the expected default if a value is not valid for a scalar kind; otherwise empty."""
     if kind is Kind.BOOL:
         return "" if isinstance(value, bool) else "true or false as default"
     if kind in (Kind.STRING, Kind.BYTES):
@@ -118,7 +118,7 @@ def expected_default(kind: Kind, value: Any) -> str:
 
 
 def all_messages(messages: list[MessageNode]) -> Iterator[MessageNode]:
-    """Yield messages and those declared in them, outer ones first."""
+    """Yield messages and the messages nested in them, outer ones first."""
     for message in messages:
         yield message
         yield from all_messages(message.messages)

@@ -35,7 +35,7 @@ class TokenReader:
         return ProtoSyntaxError(f"expected {expected}, got {got}", self._name, *token.position)
 
     def accept(self, text: str) -> bool:
-        """Consume the next token if it is a word or symbol with this text."""
+        """Consume the next token if it is this word or symbol."""
         if self.token.text == text and self.token.kind in ("word", "symbol"):
             self._index += 1
             return True
@@ -67,12 +67,12 @@ class TokenReader:
         if self.token.kind != "string":
             raise self.error(what)
         value = b""
-        while self.token.kind == "string":  # strings side by side are one
+        while self.token.kind == "string":  # adjacent strings are concatenated
             value += string_value(self.next_token(), self._name)
         return value
 
     def type_name(self) -> str:
-        """Return a name with dots, as written; a leading dot makes it absolute."""
+        """Read a dotted name, as written; a leading dot makes it absolute."""
         name = "." if self.accept(".") else ""
         name += self.word("a type").text
         while self.accept("."):
@@ -80,7 +80,7 @@ class TokenReader:
         return name
 
     def options(self) -> dict[str, Any]:
-        """Return the options in brackets after a field or value."""
+        """Read the options in brackets after a field or value."""
         options: dict[str, Any] = {}
         if self.accept("["):
             while True:
@@ -108,7 +108,7 @@ class TokenReader:
             name += "."
 
     def _constant(self) -> Any:
-        """Return a value of an option: a number, a bool, bytes, or the name of an enum's value."""
+        """Read the value of an option: a number, a bool, bytes, or the name of an enum value."""
         if self.token.text == "{":
             self._skip_aggregate()
             return None
@@ -133,7 +133,7 @@ class TokenReader:
         return {"true": True, "false": False}.get(name, name)
 
     def _skip_aggregate(self) -> None:
-        """Skip a message in text format: `{ … }` with everything nested in it."""
+        """Skip a message in text format: `{ … }`, including nested ones."""
         opening = self.expect("{")
         depth = 1
         while depth:

@@ -1,11 +1,11 @@
-"""What a .proto file says, as the parser returns it."""
+"""The syntax tree of a .proto file."""
 
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 
 class Position(NamedTuple):
-    """Where a token begins; line and column count from 1."""
+    """The position of a token; line and column count from 1."""
 
     line: int
     column: int
@@ -17,7 +17,7 @@ class FieldNode:
 
     Attributes:
         label: "optional", "required", "repeated" or "".
-        type: A scalar's name or a message's or enum's as written; "map" for maps.
+        type: The name of a scalar, or of a message or enum as written; "map" for maps.
         key, value: the types of a map.
         is_group: Whether it is a group, whose message `type` names.
     """
@@ -35,7 +35,7 @@ class FieldNode:
 
     @property
     def is_map(self) -> bool:
-        """Whether it is a map, and not a field of a message that is named `map`."""
+        """Whether it is a map, and not a field whose type is a message named `map`."""
         return bool(self.key)
 
 
@@ -52,7 +52,7 @@ class EnumNode:
 
 @dataclass(slots=True)
 class MessageNode:
-    """A message with what is declared in it."""
+    """A message with its nested declarations."""
 
     name: str
     position: Position

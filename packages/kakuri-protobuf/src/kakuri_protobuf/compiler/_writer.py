@@ -1,4 +1,4 @@
-"""Writes the Python module of a resolved file."""
+"""Generates the Python module of a resolved file."""
 
 from typing import Any
 
@@ -35,7 +35,7 @@ _ZEROS = {"bool": "False", "string": '""', "bytes": 'b""', "float": "0.0", "doub
 
 
 class Writer:
-    """Collects the lines of a module and what it has to import."""
+    """Collects the lines and imports of a module."""
 
     def __init__(self, file: FileNode, scope: Scope, *, keep_unknown: bool) -> None:
         self._file = file
@@ -52,7 +52,7 @@ class Writer:
         """Return the module's source.
 
         Raises:
-            ProtoSyntaxError: A name refers to nothing, or two names become one in Python.
+            ProtoSyntaxError: A name can't be resolved, or two names would be the same in Python.
         """
         order = self._needed()
         names = self._names = self._class_names(order)
@@ -74,7 +74,7 @@ class Writer:
     # Which classes.
 
     def _needed(self) -> list[str]:
-        """Return the full names of the file's own types and of imported ones that they use."""
+        """Return the full names of the file's own types and of the imported types they use."""
         order: dict[str, None] = {}
         waiting: list[str] = [enum.full_name for enum in self._file.enums]
         for message in all_messages(self._file.messages):
