@@ -41,10 +41,10 @@ PACKAGES = {
     "zsh": "zsh",
 }
 
-# Debian keeps servers where an ordinary user's PATH does not lead.
+# Debian installs servers in directories that an ordinary user's PATH lacks.
 SERVERS = "/usr/sbin"
 
-# What a package's maintainer scripts ask before they start a service.
+# Maintainer scripts of packages run this program before they start a service.
 POLICY = Path("/usr/sbin/policy-rc.d")
 
 # apt's own user may have no access to the directory that packages are fetched into.
@@ -55,7 +55,7 @@ _INIT_SCRIPT = re.compile(r"/etc/init\.d/([^/]+)")
 
 _NO_SERVICE = """\
 #!/bin/sh
-# Written for one installation: 101 is "not allowed" to every service's start.
+# Written for one installation: exit code 101 forbids starting any service.
 exit 101
 """
 

@@ -103,7 +103,7 @@ def _candidates() -> Iterator[Path]:
     ]
     for directory in dict.fromkeys(directories):
         if directory == pyenv / "shims":
-            continue  # what they lead to comes below, and they are slow
+            continue  # shims are slow, and their interpreters are found below
         for name in ("python3", *(f"python{minor}" for minor in SUPPORTED)):
             if (path := directory / name).exists():
                 yield path

@@ -30,7 +30,7 @@ LIMIT = 0.02
 _UNBOUNDED = 1_000  # repeats up to here are bounded by the expression itself
 _ENDINGS = ("\0", "\n", "!", "a\r\n!")
 _NOT_SEARCHED_AT_RANDOM = {
-    # They receive whole lines, and each of these matches.
+    # These are searched in texts of whole lines, each of which matches.
     "kakuri_zones.logs._format": {"_LINES", "RECORDS"},
     "kakuri_zones.logs._records": {"RECORDS"},
 }
@@ -140,7 +140,7 @@ def slow_text(pattern: "re.Pattern[Any]", parsed: Any, *, searches: bool) -> str
             text if isinstance(pattern.pattern, str) else text.encode("latin-1", "ignore")
         )
         for method in methods:
-            # The shortest of three, because other load only adds to a time.
+            # The minimum of three, because other load can only add to the time.
             if all(_seconds(method, subject) > LIMIT for _ in range(3)):
                 return text
     return None
@@ -169,7 +169,9 @@ def offenders(packages: Iterable[str]) -> dict[str, str]:
     with watching(keep, note):
         modules = [module for name in packages for module in _modules(name)]
         if "kakuri_http" in sys.modules:
-            sys.modules["kakuri_http"].ServerConnection()  # compiles what depends on its limits
+            sys.modules[
+                "kakuri_http"
+            ].ServerConnection()  # compiles the expressions that depend on its limits
     searched = {pattern for module in modules for pattern in _searched(module)}
     found = {}
     for (text, flags), parsed in compiled.items():

@@ -82,7 +82,7 @@ class _Comparison:
                     where, _resolved(self._old, response), _resolved(self._new, present)
                 )
         for status in new["responses"].keys() - old["responses"].keys():
-            # Clients treat an error that they do not know by its class.
+            # Clients treat an unknown status like others of its class.
             yield Change(f"{place}: response {status}", "new", status.startswith(("2", "3")))
 
     def _parameters(self, place: str, old: Any, new: Any) -> Iterator[Change]:

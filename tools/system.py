@@ -4,7 +4,7 @@ import nox
 
 from tools import debian
 
-# Real peers that members' own tests talk to.
+# Real programs that the members' own tests connect to.
 DRIVEN_BY_TESTS = {"kakuri": ("bash", "fish", "zsh"), "kakuri-http": ("curl", "nginx")}
 
 

@@ -12,7 +12,7 @@ from kakuri_rpc import ErrorReply
 
 from tools.members import MEMBERS
 
-# kakuri-json has such a test of its own.
+# kakuri-json is tested in the same way by its own tests.
 PACKAGES = [member.import_name for member in MEMBERS if member.import_name != "kakuri_json"]
 
 # For parameters without a simple type, by name.

@@ -208,7 +208,7 @@ def test_list_of_all_containers_that_a_zone_may_have_fits_one_answer(workload):
         annotations=labels.container_annotations(spec),
         image_ref="i" * 1024,
     )
-    # Those that calls without an answer have left, and the one of the attempt before.
+    # Containers of unanswered calls, and that of the previous attempt.
     answer = api.ListContainersResponse(containers=(one,) * (2 * MAX_NAMES))
     assert len(protobuf.encode(answer)) <= MAX_RECEIVED
     found = answer.containers[0].annotations[labels.SPEC]

@@ -6,8 +6,8 @@ from pathlib import Path
 SUBNET = "10.88.7.0/24"
 REGISTRY = "127.0.0.1:5000"
 
-# Left out: drivers that the node does not use, and what would reach for other directories. Not
-# io.containerd.runtime.v1.linux, which CRI's own dependencies ask for in containerd 1.6.
+# Disabled: drivers that the node does not use, and plugins that would use other directories. Not
+# io.containerd.runtime.v1.linux, which the CRI plugin of containerd 1.6 depends on.
 _CONTAINERD = """\
 version = 2
 root = "{root}/root"

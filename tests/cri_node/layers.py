@@ -20,7 +20,7 @@ MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 CONFIG = "application/vnd.oci.image.config.v1+json"
 LAYER = "application/vnd.oci.image.layer.v1.tar+gzip"
 
-# When everything was made, in seconds since the epoch.
+# Modification time of all files, in seconds since the epoch.
 MADE = 1_700_000_000
 
 
@@ -102,7 +102,7 @@ class Layer:
         """Return the layer as a blob."""
         out = io.BytesIO()
         with tarfile.open(fileobj=out, mode="w", format=tarfile.PAX_FORMAT) as tar:
-            # Directories sort before what is in them; a hard link comes after what it names.
+            # Directories sort before their content; a hard link has to come after its target.
             for _, _, info, data in sorted(
                 ((info.islnk(), name, info, data) for name, (info, data) in self._members.items()),
                 key=lambda member: member[:2],

@@ -25,7 +25,7 @@ containerd puts the sockets of its shims here, independently of its configuratio
 containerd here by default.
 """
 
-# What starts the OCI runtime of handler "vm": containerd's shim passes no options of ours.
+# Starts the OCI runtime of handler "vm", because containerd's shim passes no options to it.
 _VM_RUNTIME = """\
 #!/bin/sh
 export PYTHONPATH={repository} KAKURI_VM_KERNEL={kernel} KAKURI_VM_MODULES={modules}

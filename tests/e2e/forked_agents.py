@@ -107,7 +107,7 @@ def be_agent(options: list[str]) -> None:
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     null = os.open(os.devnull, os.O_RDWR)
     os.dup2(null, 0)
-    os.dup2(null, 1)  # its `listening on` is not asked for
+    os.dup2(null, 1)  # drop its line `listening on`
     if options[0] == "clock=jumping":
         del options[0]
         clock = jumping_clock()

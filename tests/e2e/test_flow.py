@@ -64,7 +64,7 @@ def test_commands_of_the_readme_print_the_answers_shown_there(agent, control_pla
         done = subprocess.run(
             real, shell=True, capture_output=True, text=True, check=True, timeout=DEADLINE
         )
-        shown = re.sub(r',"trace":"[0-9a-f]{32}"', "", done.stdout)  # another one each time
+        shown = re.sub(r',"trace":"[0-9a-f]{32}"', "", done.stdout)  # it differs in each run
         assert shown.rstrip("\n") == answer, command
 
 

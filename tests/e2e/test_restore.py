@@ -114,7 +114,7 @@ def test_backup_that_is_copied_over_the_files_of_the_store_gets_a_new_store_id(
     assert store_id(agent) == replaced
     submit(agent, "b")
     agent.end(number)
-    (state / "simulated.sqlite-wal").unlink(missing_ok=True)  # else it does not start
+    (state / "simulated.sqlite-wal").unlink(missing_ok=True)  # with it, the agent does not start
     for name in names or [each.name for each in backup.iterdir()]:
         shutil.copy2(backup / name, state / name)
     agent = start_agent()

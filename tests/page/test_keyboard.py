@@ -83,7 +83,7 @@ def test_tab_key_reaches_every_control(own_stack, open_page):
         for each in controls
     }
     reached = {name.partition(" ")[2] for name in found}
-    # Arrow keys move between tabs; j and k move between workloads. Events lead to "b", too.
+    # Arrow keys move between tabs; j and k move between workloads. Events also have links to "b".
     assert named - reached == {"Spec", "History", "Isolation"}
     assert found.index("log Log of a") < found.index("a b")
     assert "log Log of a" in found  # to scroll it

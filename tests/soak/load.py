@@ -86,7 +86,7 @@ class Load:
                 self.counts[f"cut off: {type(error).__name__}"] += 1
             await asyncio.sleep(AGAIN_SECONDS)
 
-    # What is ordinary
+    # Ordinary clients
 
     async def run_jobs(self) -> None:
         """Submit small jobs, wait for their end, and delete them."""
@@ -126,7 +126,7 @@ class Load:
                 self.counts["bytes of followed logs"] += len(data)
                 await asyncio.sleep(pause)
 
-    # What is slow
+    # Slow clients
 
     async def idle(self, address: str) -> None:
         """Connect and do nothing."""
@@ -153,7 +153,7 @@ class Load:
                 writer.write(b"x" * 10_000)
                 await asyncio.sleep(1)
 
-    # What is hostile
+    # Hostile clients
 
     async def list_and_read_nothing(self, address: str, request: bytes) -> None:
         """Ask for lists as quickly as they can be sent, and read none of the answers."""

@@ -97,8 +97,8 @@ def test_removal_that_waits_for_a_container_is_continued_after_kills(system):
 
 
 def test_removed_zone_leaves_no_process_network_or_cgroup(system):
-    # A containerd that was killed while it made a sandbox has left what it had made by then, of
-    # which it does not report: a network namespace, an address, a shim.
+    # A containerd that was killed while it created a sandbox has left parts of it that it does
+    # not report: a network namespace, an address, a shim.
     before = system.leftovers()
     print("left by containerd itself:", before)
     system.run("alone", *IDLE)

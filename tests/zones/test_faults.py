@@ -110,7 +110,7 @@ def test_start_survives_a_transient_fault_of_one_call(system, proxy, method, scr
 
 @pytest.mark.parametrize("method", ["RunPodSandbox", "CreateContainer", "StartContainer"])
 def test_refused_start_reports_its_reason_and_leaves_no_object(system, proxy, method):
-    # More than once: a runtime that was away a short while ago is asked once more.
+    # More than once, because a call is repeated once if the runtime was just unavailable.
     proxy.fail(method, "2*error(UNKNOWN: the runtime refuses)")
     system.run("refused", *IDLE)
     status = system.await_end("refused")

@@ -73,7 +73,7 @@ def test_lines_have_the_time_stream_and_attempt_that_the_runtime_recorded(system
         assert sorted(each["line"] for each in written[:2]) == ["err 1", "out 1"]
         assert [each["line"] for each in written[2:]] == ["out 2", "\ufffd\x1b[2J"]
         assert b64decode(written[-1]["base64"]) == b"\xff\x1b[2J"
-    # The runtime takes the time of a line before it writes it, and reads the streams side by side.
+    # The runtime reads both streams concurrently, and takes a line's time before it writes it.
     for stream in ("stdout", "stderr"):
         times = [
             dt.datetime.fromisoformat(each["at"]) for each in records if each["stream"] == stream

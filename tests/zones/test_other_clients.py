@@ -34,7 +34,7 @@ def test_delete_of_a_container_that_another_client_deleted_frees_its_id(system):
     system.await_state("taken", "running")
     assert system.container("taken")["ID"] != first
     system.remove("taken")
-    # Its restart makes the runtime forget what it does not have.
+    # After a restart, the runtime no longer lists objects that it does not have.
     system.kill("containerd")
     await_that("nothing left", lambda: system.ctr("containers", "ls", "-q") == "")
 

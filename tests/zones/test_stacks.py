@@ -28,7 +28,7 @@ SPEC = zone_spec(
 
 VARIES = re.compile(
     r"[0-9a-f]{64}"  # ids
-    r"|/proc/[0-9]+/ns/"  # the process that holds the sandbox's namespaces
+    r"|/proc/[0-9]+/ns/"  # namespaces of the sandbox's first process
     r"|\d{4}-\d\d-\d\dT[0-9:.]+Z"
     r"|cni-[0-9a-f-]+"
 )

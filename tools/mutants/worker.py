@@ -189,7 +189,7 @@ def _wait(child: int, seconds: float) -> Outcome:
         time.sleep(0.02)
         ended, status = os.waitpid(child, os.WNOHANG)
     if ended:
-        _kill(child)  # what it started and did not end
+        _kill(child)  # and the processes that it left running
         return _OUTCOMES.get(os.waitstatus_to_exitcode(status), Outcome.KILLED)
     _kill(child)
     os.waitpid(child, 0)

@@ -84,8 +84,8 @@ def apply(
         def act(api: "API", workload_id: str) -> Result:
             return _carry_out(invocation, api, by_id[workload_id], grace)
 
-        # A new workload must not get the room of one that is replaced, and what is not in the file
-        # stays until the rest is there.
+        # A new workload must not take the room of a replaced one, and workloads that are not in the
+        # file stay until all others are applied.
         replaced, created, removed = (
             [change.id for change in changes if change.kind in kinds]
             for kinds in (["replace"], ["create", "same"], ["remove"])

@@ -163,7 +163,7 @@ def _check_room(api: "API", change: Change) -> None:
         change.image = response.document.get("image")
     except CommandError as error:
         if error.exit_code == Exit.UNREACHABLE:
-            raise  # that is not a fault of the workload
+            raise  # the workload is not the cause
         if change.kind == CREATE or error.code != "capacity":
             change.problem = error.message
 

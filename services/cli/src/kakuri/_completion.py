@@ -32,7 +32,7 @@ def script(command: click.Command, shell: str) -> str:
     """Return the completion of a shell."""
     found = get_completion_class(shell)
     assert found is not None  # it is one of SHELLS
-    # What click's `source` would do, without running bash to ask it for its version.
+    # This does what click's `source` does, but does not run bash to find out its version.
     completer = found(command, {}, "kakuri", COMPLETE)
     text = completer.source_template % completer.source_vars()
     first, _, rest = text.strip().partition("\n")

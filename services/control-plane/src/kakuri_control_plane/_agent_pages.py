@@ -72,7 +72,7 @@ class AgentPages:
             ) from None
         try:
             if self._failure is not None and self._failures > failures:
-                raise copy(self._failure)  # asking again would most likely take as long and fail
+                raise copy(self._failure)  # another request would most likely time out as well
             return await self._ask(ask)
         finally:
             self._turn.release()

@@ -281,7 +281,7 @@ class _Stream:
                 if event.index <= self._index:
                     continue
                 if self._versions and event.index <= self._versions.get(event.workload_id or "", 0):
-                    continue  # the state that was sent is later
+                    continue  # the client has a later state already
             if self._filter.admits(event):
                 admitted.append(event)
         return self._joined(admitted)

@@ -77,7 +77,7 @@ class Asset:
 @cache
 def assets() -> dict[str, Asset]:
     """Return the files by name; they are read at the first request for one, and all at once."""
-    # Imported here: they take two MiB and ten milliseconds, and programs need no page.
+    # Imported here: they take two MiB and ten milliseconds, and few processes serve the page.
     from hashlib import sha256  # noqa: PLC0415
     from importlib.resources import files  # noqa: PLC0415
 

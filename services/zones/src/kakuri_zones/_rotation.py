@@ -98,7 +98,7 @@ class LogRotation:
                 lambda: self._cri.reopen_container_log(container_id, REOPEN_SECONDS),
             )
         except (CriError, LogError) as error:
-            if self._failures.get(status.id) != str(error):  # once, and not at each check
+            if self._failures.get(status.id) != str(error):  # log an error once, not at each check
                 log.warning("could not rotate a log", zone=status.id, error=str(error))
             self._failures[status.id] = str(error)
         else:

@@ -153,7 +153,7 @@ class Start:
         except LogError as error:
             await self._roll_back()
             raise StartFailed(START_ERROR, str(error)) from error
-        except Exception:  # a bug here as well
+        except Exception:  # even after a bug
             await self._roll_back()
             raise
 

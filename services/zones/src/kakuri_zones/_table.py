@@ -35,7 +35,7 @@ class ZoneTable:
         self._changed_at: dict[str, int] = {}
         self._steps = 0
         self._health = RuntimeHealth(available=False, message="not listed yet")
-        self._watchers: dict[Watcher, None] = {}  # in the order of their begin
+        self._watchers: dict[Watcher, None] = {}  # in the order in which they began
         self.has_listing = False
         """Whether the runtime was listed: before that, an unknown zone may exist."""
 

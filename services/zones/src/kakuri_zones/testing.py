@@ -32,7 +32,7 @@ def quick_settings(**fields: Any) -> Settings:
         "cancel_timeout": 5.0,
         "heartbeat": 0.1,
         "rotate_interval": 0.02,
-        "isolation_interval": 3600.0,  # tests that count calls have those of their own alone
+        "isolation_interval": 3600.0,  # so that tests count only their own calls
         "health_interval": None,
     }  # fmt: skip
     return Settings(**{**quick, **fields})

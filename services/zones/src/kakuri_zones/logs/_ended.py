@@ -56,7 +56,7 @@ class EndedLogs:
     def __init__(self, logs: LogStore, max_bytes: int = ENDED_LOGS_MB * MIB) -> None:
         self._logs = logs
         self._max_bytes = max_bytes
-        # The one measured longest ago comes first. Only the store's thread uses it.
+        # Ordered by the time of measurement, the oldest first. Only the store's thread uses it.
         self._measured: dict[str, _Measured] = {}
 
     def __repr__(self) -> str:

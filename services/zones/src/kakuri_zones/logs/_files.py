@@ -213,7 +213,7 @@ def signature(root: Path, zone: str, name: str) -> object:
 
     None if one of them does not exist.
     """
-    directory = f"{root}/{check_zone(zone)}"  # a Path takes as long as both calls of lstat
+    directory = f"{root}/{check_zone(zone)}"  # building a Path takes as long as both lstat calls
     try:
         status = os.lstat(f"{directory}/{name}")
         return os.lstat(directory).st_mtime_ns, name, status.st_ino, status.st_size
