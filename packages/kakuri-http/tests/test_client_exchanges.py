@@ -683,7 +683,15 @@ def test_read_after_a_timeout_does_not_end_the_content():
                 next(pieces)
 
 
-@pytest.mark.parametrize("error", [ValueError("of the caller"), TimeoutError("of the caller")])
+@pytest.mark.parametrize(
+    "error",
+    [
+        ValueError("of the caller"),
+        TimeoutError("of the caller"),
+        BaseException("of the caller"),  # as `pytest.fail` raises
+    ],
+    ids=lambda error: type(error).__name__,
+)
 async def test_error_of_the_body_is_raised_although_the_response_has_begun(error):
     head_came = asyncio.Event()
 

@@ -67,7 +67,7 @@ class StreamedBody:
         self.size: int = 0
         self.is_paused: bool = False
         self._waiter: asyncio.Future[None] | None = None
-        self._error: Exception | None = None
+        self._error: BaseException | None = None
         self.has_ended: bool = False
         self.trailers: Headers | None = None
 
@@ -123,7 +123,7 @@ class StreamedBody:
         self.trailers = trailers
         self._resume_and_wake()
 
-    def fail(self, error: Exception | None = None) -> None:
+    def fail(self, error: BaseException | None = None) -> None:
         """Raise an error in the reader after the last piece, unless the content has ended."""
         if not self.has_ended and self._error is None:
             self._error = error or ClientDisconnected(

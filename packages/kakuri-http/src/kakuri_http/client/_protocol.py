@@ -58,7 +58,7 @@ class Exchange:
         self.is_over: bool = False
         self.slice_end: float = 0.0  # monotonic time at which sending lets other tasks run
 
-    def fail(self, error: Exception) -> None:
+    def fail(self, error: BaseException) -> None:
         """Raise an error in everything that waits for the exchange, and stop sending."""
         for future in (self.head, self.writable):
             if future is not None and not future.done():
@@ -333,7 +333,6 @@ class ClientProtocol(Connection):
         if task.cancelled():
             self.close()  # no other request can follow one that was cut off
         elif error := task.exception():
-            assert isinstance(error, Exception)  # asyncio raises all others
             exchange.fail(error)
             self.abort()
 
