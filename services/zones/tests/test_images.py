@@ -335,6 +335,7 @@ async def test_transient_failure_is_tried_again(runtime, images, message):
         "x509: certificate signed by unknown authority",
         "http: server gave HTTP response to HTTPS client",
         "dial tcp: lookup r.invalid on 10.0.0.1:53: no such host",
+        "dial tcp: lookup timeout on 10.0.0.1:53: no such host",
         "no match for platform in manifest: not found",
         "failed to extract layer sha256:5030000: no space left on device",
         'failed to resolve reference "r.example/team/timeout:1": [manifests timeout]: 403 Forbidden',

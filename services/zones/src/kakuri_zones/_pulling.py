@@ -38,8 +38,8 @@ _TRANSIENT = re.compile(
     re.IGNORECASE,
 )
 
-_TAG = re.compile(r"\[manifests [^\s\]]+\]")
-"""How containerd quotes a tag."""
+_NAME = re.compile(r"\[manifests [^\s\]]+\]|\blookup \S+")
+"""How containerd quotes a tag, and Go the name of a host that it can't resolve."""
 
 Report = Callable[[str, int | None], None]
 """Receives a message about the progress of a pull, and the bytes received so far, if known."""
@@ -163,6 +163,9 @@ class Puller:
 
 
 def _is_transient(message: str) -> bool:
-    """Return whether a message says so itself, and not only a reference or URL that it quotes."""
-    words = " ".join(word for word in _TAG.sub("", message).split() if "/" not in word)
+    """Return whether a message names a transient failure, not counting names that it quotes.
+
+    These are parts of the reference, which a submitter chooses: a tag, a host, a path, a URL.
+    """
+    words = " ".join(word for word in _NAME.sub("", message).split() if "/" not in word)
     return _TRANSIENT.search(words) is not None
