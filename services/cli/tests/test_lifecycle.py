@@ -112,6 +112,19 @@ def test_unexpected_error_for_one_of_several_workloads_is_raised(capsys):
     assert capsys.readouterr().out == "a  done\n"
 
 
+def test_interrupt_prints_in_json_what_was_done(capsys):
+    def act(own, workload_id):
+        if workload_id == "b":
+            raise KeyboardInterrupt
+        return b"{}", {"id": workload_id}, "done"
+
+    invocation = Invocation({})
+    invocation.format = "json"
+    with pytest.raises(KeyboardInterrupt):
+        act_on_each(invocation, CountingAPI(), ["a", "b", "c"], act)
+    assert json.loads(capsys.readouterr().out) == [{"id": "a"}]
+
+
 def test_server_that_is_not_there_is_reported_once_for_all_workloads(kakuri, environment):
     environment.setenv("KAKURI_HOST", "http://127.0.0.1:1")
     result = kakuri("rm", "-f", *(f"w{number:02d}" for number in range(40)))

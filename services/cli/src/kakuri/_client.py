@@ -156,7 +156,7 @@ def check_id(response: Response, expected: str) -> None:
         raise Unreachable(message, code=BAD_RESPONSE)
 
 
-def raise_open_files() -> None:
+def raise_file_limit() -> None:
     """Raise this process's limit of open files to its maximum, for thousands of clients."""
     import resource  # noqa: PLC0415 (only for several connections)
 

@@ -67,7 +67,7 @@ def logs(
     -f continues when the workload, its agent or the control plane restarts. Of a removed workload,
     the part of the log that is kept is shown.
     """
-    from kakuri._client import raise_open_files  # noqa: PLC0415 (not for --help)
+    from kakuri._client import raise_file_limit  # noqa: PLC0415 (not for --help)
 
     names = list(dict.fromkeys(ids))
     if follow and len(names) > MAX_FOLLOWED:
@@ -82,7 +82,7 @@ def logs(
             return _print_one(invocation, api, names[0], params, has_times=timestamps)
         printer = _Printer(invocation, names, has_names=not no_prefix, has_times=timestamps)
         read = _follow_all if follow else _merge_all
-        raise_open_files()
+        raise_file_limit()
         code: int = Exit.OK
         for name, line in read(invocation, api, names, params):
             if isinstance(line, CommandError):

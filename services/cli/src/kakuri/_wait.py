@@ -57,12 +57,12 @@ def wait(
 
     Exits with 1 as soon as one of them can no longer do so, and prints the reason.
     """
-    from kakuri._client import raise_open_files  # noqa: PLC0415 (not for --help)
+    from kakuri._client import raise_file_limit  # noqa: PLC0415 (not for --help)
 
     if exit_code and (condition != "ended" or len(set(ids)) > 1):
         raise click.UsageError("--exit-code needs --for ended and one workload")
     with invocation.api() as api:
-        raise_open_files()
+        raise_file_limit()
         for workload_id, document, verdict in _verdicts(invocation, api, ids, condition, timeout):
             _report(invocation, condition, workload_id, document, verdict)
             if not verdict.is_fulfilled:
