@@ -93,10 +93,10 @@ def test_metadata_name_that_is_invalid_or_in_use_is_refused(name):
         encode_metadata([(name, "x")])
 
 
-def test_metadata_has_a_thousand_values_of_bytes_at_most():
+def test_metadata_with_more_than_a_thousand_binary_values_is_refused():
     fields = ((b"a-bin", b"," * 499), (b"b", b"," * 2000), (b"c-bin", b"," * 499))
     assert len(decode_metadata(fields)) == 1001
-    with pytest.raises(ValueError, match="expected at most 1000 values of bytes in metadata"):
+    with pytest.raises(ValueError, match="expected at most 1000 binary values in metadata"):
         decode_metadata((*fields, (b"d-bin", b"")))
 
 

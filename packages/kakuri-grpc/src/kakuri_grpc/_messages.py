@@ -41,7 +41,7 @@ def from_bytes(data: bytes, cls: type[T]) -> T:
 class LargeMessages:
     """Decodes the large messages of a channel or a server in one thread, in the order of arrival.
 
-    With more threads, the event loop would have to wait for each of them whenever it continues. A
+    One thread is enough, because more would only compete with the event loop for the GIL. A
     message whose call is cancelled before its turn is not decoded. The thread starts with the first
     message, and ends after this object is deleted.
     """

@@ -32,8 +32,8 @@ MAX_MESSAGE = 4096
 (grpcio: more than 8 KiB), or close the connection with all its calls."""
 
 MAX_VALUES = 1000
-"""Values of the metadata of one message, of which one field may hold many, separated by commas: the
-60 KiB of commas that a client can repeat in 15 bytes took 14 ms."""
+"""Maximum number of binary values in the metadata of one message. One field may hold many,
+separated by commas: the 60 KiB of commas that a client can repeat in 15 bytes took 14 ms."""
 
 _PLAIN = frozenset(range(0x20, 0x7F)) - {ord("%")}
 _END_SPACE = re.compile(rb"^ | \Z")
@@ -83,8 +83,8 @@ def decode_metadata(fields: Iterable[Field]) -> Metadata:
     """Decode the metadata in header fields.
 
     Raises:
-        ValueError: A value of a name that ends in `-bin` is not base64, or there are more than
-            `MAX_VALUES` of these names.
+        ValueError: A value of a name that ends in `-bin` is not base64, or these names have more
+            than `MAX_VALUES` values.
     """
     room = MAX_VALUES
     metadata: list[tuple[str, str | bytes]] = []
@@ -96,7 +96,7 @@ def decode_metadata(fields: Iterable[Field]) -> Metadata:
             parts = value.split(b",", room)
             room -= len(parts)
             if room < 0:
-                raise ValueError(f"expected at most {MAX_VALUES} values of bytes in metadata")
+                raise ValueError(f"expected at most {MAX_VALUES} binary values in metadata")
             metadata += [(name, decode_base64(part)) for part in parts]
         else:
             metadata.append((name, value.decode("latin-1")))

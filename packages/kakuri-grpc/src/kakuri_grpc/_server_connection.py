@@ -99,7 +99,7 @@ class ServerConnection(Connection, asyncio.BufferedProtocol):
             self.driver.flush()
 
     def close_with(self, fault: ConnectionFault) -> None:
-        """Close a connection without calls, such as an idle one; a call on its way is repeated."""
+        """Close a connection without calls, such as an idle one; calls in flight are repeated."""
         self._fault = self._fault or fault
         self.drain()
 

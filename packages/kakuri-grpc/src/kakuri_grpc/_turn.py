@@ -7,8 +7,8 @@ import time
 class Turn:
     """A turn of the event loop; when its time is over, calls wait for the next one.
 
-    The first call after a pause waits once without need, because that takes one read of the clock
-    for each message instead of a callback for each turn.
+    The first call after a pause waits once although there is time left. Avoiding that would take a
+    callback in each turn, instead of one read of the clock for each message.
 
     Attributes:
         end: When the time is over, by `time.monotonic`.
@@ -18,7 +18,7 @@ class Turn:
         self.end = 0.0
         self._seconds = seconds
         self._next: asyncio.Handle | None = None
-        self._has_begun = False  # and no call has continued in it
+        self._has_begun = False  # a turn in which no call has continued yet
 
     async def wait(self) -> None:
         """Wait until a turn has time left; in each, at least one call continues."""

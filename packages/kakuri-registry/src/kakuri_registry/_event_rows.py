@@ -1,7 +1,7 @@
 """Converts the events that one write stores to text and back.
 
-An event has eleven lines, one for each field, with the escapes of `_rows`. A mark distinguishes an
-empty string from None. The line of the index also has the workload's id, after a space, and the
+An event has eleven lines, one for each field, with the escapes of `_cells`. A mark distinguishes
+an empty string from None. The line of the index also has the workload's id, after a space, and the
 line of the type has the trace. So rows of earlier schemas, which have a column for the id and no
 trace, can be read in the same way.
 """

@@ -1,8 +1,9 @@
 """Stores that a process has inherited from the one that forked it.
 
-SQLite in the child still believes that it has locked the database. When its connection is closed,
-and be it by the interpreter's exit, it deletes the write-ahead log, and with it what the parent
-writes from then on (sqlite.org/howtocorrupt.html, section 2.6). So a child never closes it.
+SQLite in the child still believes that it has locked the database. When the child's connection is
+closed, even by the interpreter's exit, SQLite deletes the write-ahead log, and with it everything
+that the parent writes afterwards (sqlite.org/howtocorrupt.html, section 2.6). So a child never
+closes it.
 """
 
 import os
@@ -12,7 +13,7 @@ import weakref
 
 
 class Inheritable:
-    """A store that is closed in the child, without effect on the parent, when its process forks."""
+    """A store that a forked child leaves to its parent: in the child, it is closed."""
 
     def __init__(self) -> None:
         self._connection: sqlite3.Connection | None = None

@@ -67,9 +67,9 @@ class StoreFiles:
 
     @contextmanager
     def checkpointing(self) -> Iterator[bool]:
-        """Yield whether a checkpoint is safe, and record how it has changed the files.
+        """Yield whether no other program has changed the files, so that a checkpoint is safe.
 
-        It is not if another program has changed one of them.
+        Afterwards, record how the checkpoint has changed them.
         """
         are_unchanged = self._are_unchanged()
         yield are_unchanged
@@ -78,7 +78,7 @@ class StoreFiles:
                 self._record_contents()
 
     def prepare_close(self) -> bool:
-        """Keep SQLite, which writes the log to the database as it closes, from an overwritten one.
+        """Prevent SQLite from writing the log to an overwritten database when it closes.
 
         Returns:
             Whether no other program has changed the files.

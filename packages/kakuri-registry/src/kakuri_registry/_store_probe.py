@@ -1,4 +1,4 @@
-"""A periodic check that a store still accepts writes, so that an idle one notices deleted files."""
+"""A periodic check that a store still accepts writes; it finds deleted files of an idle store."""
 
 import asyncio
 from collections.abc import Callable
@@ -13,7 +13,7 @@ PROBE_SECONDS = 10.0
 
 
 class StoreProbe:
-    """Writes no changes every ten seconds, whether the store is idle or not.
+    """Writes an empty batch every ten seconds, whether the store is idle or not.
 
     Args:
         store: The store.
