@@ -9,7 +9,7 @@ from kakuri_grpc._framing import frame_message
 from kakuri_grpc._turn import Turn
 from kakuri_http2 import ClientConnection, ClientDriver, Data, ExchangeEnded, Request
 from kakuri_http2 import Limits as HTTP2Limits
-from kakuri_tcp import ServerLimits
+from kakuri_tcp import Overloaded, ServerLimits
 from kakuri_tcp.testing import until
 
 from .echo_service import BOTH, UNARY, UP, Answer, Question, our_server
@@ -81,6 +81,55 @@ async def test_connection_with_a_call_is_kept_and_one_beyond_the_limit_closed(tm
         assert counters(server).refused == 1
         assert await answers(server)  # the idle connection makes room for this one
         assert counters(server).evicted
+
+
+class UnreadTransport(asyncio.Transport):
+    """A transport whose peer reads nothing."""
+
+    def __init__(self):
+        super().__init__()
+        self.unsent = 0
+        self.is_closed = False
+        self.aborted = asyncio.Event()
+
+    def write(self, data):
+        self.unsent += len(data)
+
+    def get_write_buffer_size(self):
+        return self.unsent
+
+    def set_write_buffer_limits(self, high=None, low=None):
+        pass
+
+    def set_protocol(self, protocol):
+        pass
+
+    def can_write_eof(self):
+        return True
+
+    def write_eof(self):
+        pass
+
+    def resume_reading(self):
+        pass
+
+    def is_closing(self):
+        return self.is_closed
+
+    def close(self):
+        self.is_closed = True
+
+    def abort(self):
+        self.aborted.set()
+
+
+async def test_connection_that_made_room_is_aborted_if_its_client_does_not_read_that():
+    connection, transport = Server()._new_connection(), UnreadTransport()
+    connection.limits = ServerLimits(write_timeout=0.01)
+    connection.connection_made(transport)
+    connection.close_with(Overloaded("connections"))
+    await asyncio.wait_for(transport.aborted.wait(), 10)
+    connection.connection_lost(None)
 
 
 async def test_idle_connection_is_closed_so_that_the_next_call_opens_another(tmp_path):

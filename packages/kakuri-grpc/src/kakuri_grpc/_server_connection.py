@@ -41,6 +41,7 @@ class ServerConnection(Connection, asyncio.BufferedProtocol):
         self._waiting: list[bytes] = []  # received, and to be processed in this connection's turn
         self._is_draining = False
         self._counted_output = 0
+        self._abort_timer: asyncio.TimerHandle | None = None
 
     # What asyncio calls; uvloop has no buffer for a class that also is a Protocol.
 
@@ -110,6 +111,8 @@ class ServerConnection(Connection, asyncio.BufferedProtocol):
 
     def closed(self, fault: ConnectionFault | None) -> None:
         """End all calls."""
+        if self._abort_timer is not None:
+            self._abort_timer.cancel()
         self._connections.discard(self)
         self.driver.connection_lost(fault)
 
@@ -147,6 +150,10 @@ class ServerConnection(Connection, asyncio.BufferedProtocol):
             # A plain close could destroy the GOAWAY, if the client sends a call at this moment.
             self.close_lingering()
             self.driver.pause_writing()  # nothing follows the end of the stream
+            # A server no longer sweeps a connection that made room for another.
+            self._abort_timer = asyncio.get_running_loop().call_later(
+                self.limits.write_timeout, self.abort
+            )
 
     def count_output(self) -> None:
         """Report what is unsent; the server may abort this connection or others."""
