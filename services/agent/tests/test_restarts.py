@@ -135,6 +135,12 @@ async def test_entry_of_a_failed_run_has_the_reason_and_the_time_of_its_restart(
     runtime.change(FAILED, attempt=2)
     await settle()
     assert registry.get("wl-1").run.message == "the last run ended: failed"
+    clock.due()
+    await settle()
+    runtime.change(FAILED, reason="StartError", message="no such file: /nope", attempt=3)
+    await settle()
+    expected = "the last run ended: StartError: no such file: /nope"
+    assert registry.get("wl-1").run.message == expected
 
 
 @pytest.mark.parametrize(("seconds", "failures"), [(599.0, 2), (600.0, 1), (601.0, 1)])

@@ -55,7 +55,10 @@ def test_status_shows_the_last_lines_with_control_characters_escaped(kakuri, api
     ("fields", "advice"),
     [
         ({"reason": "OOMKilled", "exit_code": 137}, "it needs more memory than 256 MiB"),
-        ({"reason": "BackOff", "state": "pending"}, "it keeps exiting: kakuri logs job"),
+        (
+            {"reason": "BackOff", "state": "pending"},
+            "its runs keep ending: the message above has the cause, or kakuri logs job",
+        ),
         ({"reason": "RuntimeUnavailable", "state": "pending"}, "kakuri doctor"),
     ],
 )

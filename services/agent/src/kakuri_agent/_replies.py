@@ -20,6 +20,7 @@ from kakuri_rpc import (
 )
 from kakuri_workload import (
     DesiredState,
+    Run,
     Workload,
     WorkloadState,
     ZoneStatus,
@@ -174,7 +175,8 @@ def no_attempt(workload_id: str, attempt: int, entry: WorkloadEntry) -> ErrorRep
     return ErrorReply(ErrorCode.NOT_FOUND, message, id=workload_id)
 
 
-def ended_message(reason: str | None, state: str, exit_code: int | None) -> str:
+def ended_message(run: Run) -> str:
     """Return the message of a pending workload about its last run."""
-    code = "" if exit_code is None else f", exit code {exit_code}"
-    return f"the last run ended: {reason or state}{code}"
+    code = "" if run.exit_code is None else f", exit code {run.exit_code}"
+    why = f": {run.message}" if run.message else ""
+    return f"the last run ended: {run.reason or run.state.value}{code}{why}"

@@ -171,7 +171,7 @@ class StatusUpdater:
         workload_id = entry.workload.id
         message = last.message
         if last.state is not WorkloadState.PENDING:
-            message = ended_message(last.reason, last.state.value, last.exit_code)
+            message = ended_message(last)
         self._volatile.end_run(workload_id)
         log.info("workload restarts", id=workload_id, attempt=attempt, requested=True)
         return self._registry.rerun(
@@ -214,7 +214,7 @@ class StatusUpdater:
             now=now,
             restart_at=now + delay,
             reason="BackOff",
-            message=ended_message(run.reason, run.state.value, run.exit_code),
+            message=ended_message(run),
             exit_code=run.exit_code,
             failures=failures,
         )

@@ -24,7 +24,7 @@ _ADVICE = {
     "OOMKilled": "it needs more memory than {memory}: run it with a higher -m",
     "StartError": "its container could not start: the message above has the cause, often a "
     "command that the image lacks",
-    "BackOff": "it keeps exiting: kakuri logs {id}",
+    "BackOff": "its runs keep ending: the message above has the cause, or kakuri logs {id}",
     "RuntimeUnavailable": "the node's container runtime does not answer: kakuri doctor",
     "Error": "kakuri logs {id}; kakuri start {id} runs it again",
     "ZoneLost": "the zone ended before its container: kakuri doctor",
