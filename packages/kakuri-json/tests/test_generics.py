@@ -232,6 +232,32 @@ def test_generic_class_that_grows_without_end_is_unsupported(kind):
             kakuri_json.decode('{"value":1}', type=kind)
 
 
+@dataclass
+class Hooked(Generic[T]):
+    value: T
+
+    def __init_subclass__(cls, **options):
+        """Like many hooks, do not call that of Generic, which sets `__parameters__`."""
+
+
+@dataclass
+class UnderHook(Hooked[list[U]], Generic[U]):
+    own: U
+
+
+@dataclass
+class WithoutGeneric(Hooked[list[U]]):
+    own: U
+
+
+@pytest.mark.parametrize("kind", [UnderHook, WithoutGeneric])
+def test_parameters_of_a_class_whose_base_hides_the_hook_of_generic_are_its_own(kind):
+    assert kakuri_json.decode('{"value":[1],"own":2}', type=kind[int]) == kind([1], 2)
+    for text in ('{"value":[""],"own":2}', '{"value":[1],"own":""}'):
+        with pytest.raises(ValidationError):
+            kakuri_json.decode(text, type=kind[int])
+
+
 NEW_SYNTAX = """
 from __future__ import annotations
 from dataclasses import dataclass
@@ -275,6 +301,16 @@ class Bounded[T: Nowhere]:
 @dataclass
 class Constrained[T: (int, 1 / 0)]:
     value: T
+
+@dataclass
+class Hooked[T]:
+    value: T
+    def __init_subclass__(cls, **options):
+        pass
+
+@dataclass
+class UnderHook[U](Hooked[list[U]]):
+    own: U
 """
 NEW_DEFAULTS = """
 from dataclasses import dataclass
@@ -309,6 +345,8 @@ def test_type_parameters_of_pep_695_are_substituted():
             (list[module.Pairs[int]], [[[1, 2]]], [[[1, ""]]]),
             (module.Apple | module.Plum, {"color": "blue", "size": 2}, {"color": "red", "size": 2}),
             (module.Bounded[int], {"value": 1}, {"value": ""}),
+            (module.UnderHook[int], {"value": [1], "own": 1}, {"value": [1], "own": ""}),
+            (module.UnderHook[int], {"value": [1], "own": 1}, {"value": [""], "own": 1}),
         ):  # fmt: skip
             kakuri_json.decode(kakuri_json.encode(good), type=kind)
             with pytest.raises(ValidationError):

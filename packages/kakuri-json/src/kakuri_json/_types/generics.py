@@ -40,13 +40,22 @@ def _shape_or_reason(read: Callable[[], Shape]) -> Shape | NoShape:
 def _parameters(owner: Any) -> tuple[Any, ...]:
     """Return the type parameters of a class or alias.
 
-    A class whose only generic bases are from `collections.abc` has no `__parameters__`; the
-    parameters of its bases are returned.
+    A class whose only generic bases are from `collections.abc` has no `__parameters__`, and one
+    whose base has an `__init_subclass__` that does not call that of `Generic` has its base's. For
+    both, the parameters are collected as `Generic` does it.
     """
-    known = getattr(owner, "__parameters__", ()) or getattr(owner, "__type_params__", ())
-    bases = getattr(owner, "__dict__", {}).get("__orig_bases__", ())
+    own = getattr(owner, "__dict__", {})
+    known: tuple[Any, ...] = getattr(owner, "__type_params__", ()) or own.get("__parameters__", ())
+    if not known and not isinstance(owner, type):
+        known = getattr(owner, "__parameters__", ())  # an alias of typing_extensions
+    if known:
+        return known
+    bases = own.get("__orig_bases__", ())
+    for base in bases:
+        if typing.get_origin(base) is typing.Generic:
+            return typing.get_args(base)
     inherited = (variable for base in bases for variable in getattr(base, "__parameters__", ()))
-    return known or tuple(dict.fromkeys(inherited))
+    return tuple(dict.fromkeys(inherited))
 
 
 def bind(owner: Any, arguments: Arguments | None, to_shape: ToShape) -> dict[Any, Shape | NoShape]:
