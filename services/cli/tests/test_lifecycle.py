@@ -125,9 +125,10 @@ def test_interrupt_prints_in_json_what_was_done(capsys):
     assert json.loads(capsys.readouterr().out) == [{"id": "a"}]
 
 
-def test_server_that_is_not_there_is_reported_once_for_all_workloads(kakuri, environment):
+@pytest.mark.parametrize("verb", [["rm", "-f"], ["start"], ["logs"]])
+def test_server_that_is_not_there_is_reported_once_for_all_workloads(kakuri, environment, verb):
     environment.setenv("KAKURI_HOST", "http://127.0.0.1:1")
-    result = kakuri("rm", "-f", *(f"w{number:02d}" for number in range(40)))
+    result = kakuri(*verb, *(f"w{number:02d}" for number in range(40)))
     assert (result.code, result.out) == (6, "")
     first, second = result.err.splitlines()
     assert first.startswith("error: ")

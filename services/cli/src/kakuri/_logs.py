@@ -15,6 +15,7 @@ from kakuri._exits import CommandError, Exit, NotFound, UsageError
 from kakuri._group import Verb
 from kakuri._invocation import Invocation
 from kakuri._options import IDS, REMOVED
+from kakuri._results import Failures
 from kakuri._text import parse_duration, printable, rfc3339, seconds_of
 
 if TYPE_CHECKING:
@@ -83,19 +84,18 @@ def logs(
         printer = _Printer(invocation, names, has_names=not no_prefix, has_times=timestamps)
         read = _follow_all if follow else _merge_all
         raise_file_limit()
-        code: int = Exit.OK
+        failures = Failures(invocation)
         for name, line in read(invocation, api, names, params):
             if isinstance(line, CommandError):
-                code = code or line.exit_code
                 if len(names) == 1:
                     raise line
-                invocation.error(line.message, line.code, line.document, name)
+                failures.add(name, line)
             elif line is None:
                 if follow:
                     _report_end(invocation, api, name)
             else:
                 printer.print(name, line)
-        return code
+        return failures.complete()
 
 
 def _since(text: str | None) -> str | None:

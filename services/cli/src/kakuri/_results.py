@@ -54,25 +54,15 @@ def act_on_each(
     """
     ids = list(dict.fromkeys(ids))
     is_alone = len(ids) == 1 and then is None
-    code: int = Exit.OK
+    failures = Failures(invocation)
     documents: list[tuple[bytes, dict[str, Any]]] = []
-    unreached: list[str] = []
-    is_reported = False
     results = _Batch(api, act, _LOST if then is None else None)
     try:
         for workload_id, result in chain.from_iterable(map(results, (ids, *(then or ())))):
-            if isinstance(result, CommandError):
-                if is_alone:
-                    raise result
-                code = code or result.exit_code
-                if result.code != _UNSENT:
-                    invocation.error(result.message, result.code, result.document, workload_id)
-                    continue
-                if not is_reported:
-                    invocation.error(result.message, result.code)
-                is_reported = True
+            if isinstance(result, CommandError) and is_alone:
+                raise result
             if not isinstance(result, tuple):
-                unreached.append(workload_id)
+                failures.add(workload_id, result)
                 continue
             body, document, text = result
             if invocation.is_name:
@@ -89,10 +79,41 @@ def act_on_each(
                 invocation.out_value([document for _, document in documents])
             elif documents:
                 invocation.out_document(documents[0][0])
-    if unreached:
-        count = "1 workload was" if len(unreached) == 1 else f"{len(unreached)} workloads were"
-        invocation.error(f"{count} not reached: {joined_ids(unreached)}", "not_reached")
-    return code
+    return failures.complete()
+
+
+class Failures:
+    """Reports failures, each at once, but only once that the control plane can't be reached."""
+
+    def __init__(self, invocation: Invocation) -> None:
+        """Create a report without failures."""
+        self._invocation = invocation
+        self._code: int = Exit.OK
+        self._unreached: list[str] = []
+        self._is_unreachable = False
+
+    def add(self, workload_id: str, error: CommandError | None) -> None:
+        """Report the error about a workload; None if it was not begun because of an earlier one."""
+        if error is None:
+            self._unreached.append(workload_id)
+            return
+        self._code = self._code or error.exit_code
+        if error.code != _UNSENT:
+            self._invocation.error(error.message, error.code, error.document, workload_id)
+            return
+        self._unreached.append(workload_id)
+        if not self._is_unreachable:
+            self._invocation.error(error.message, error.code)
+        self._is_unreachable = True
+
+    def complete(self) -> int:
+        """Report which workloads were not reached; return the code of the first failure, or 0."""
+        if self._unreached:
+            count = len(self._unreached)
+            subject = "1 workload was" if count == 1 else f"{count} workloads were"
+            message = f"{subject} not reached: {joined_ids(self._unreached)}"
+            self._invocation.error(message, "not_reached")
+        return self._code
 
 
 def results_of(api: "API", ids: Iterable[str], act: Callable[["API", str], T]) -> list[T]:
