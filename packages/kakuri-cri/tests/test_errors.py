@@ -97,7 +97,7 @@ async def test_error_without_message_names_its_status():
     assert (await failure("Version", "PERMISSION_DENIED")).message == "permission denied"
 
 
-async def test_long_message_is_cut():
+async def test_long_message_is_truncated():
     assert (await failure("Version", "UNKNOWN", "x" * 5000)).message == "x" * 4095 + "…"
 
 

@@ -32,7 +32,7 @@ def test_error_may_have_a_message():
         *("explode", "error(UNKNOWN))", "1 * close", "close->x"),
     ],
 )
-def test_script_that_is_not_valid_is_refused(script):
+def test_invalid_fault_script_raises_value_error(script):
     with pytest.raises(ValueError, match="expected a fault like"):
         parse_faults(script)
 

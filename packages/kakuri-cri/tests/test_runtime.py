@@ -388,7 +388,7 @@ async def test_seconds_since_silence_counts_from_the_last_unavailable_call():
     assert 0 <= runtime.seconds_since_silence < 60
 
 
-async def test_probe_returns_what_the_runtime_is():
+async def test_probe_describes_the_runtime():
     ready = api.RuntimeCondition(type="RuntimeReady", status=True)
     features = api.RuntimeHandlerFeatures(user_namespaces=True)
     channel = ScriptedChannel(
@@ -495,7 +495,7 @@ async def test_runtime_without_a_socket_is_unavailable(tmp_path):
     assert "the runtime's socket" in str(caught.value)
 
 
-def test_endpoint_that_is_not_one_is_refused():
+def test_invalid_endpoint_raises_endpoint_error():
     with pytest.raises(EndpointError):
         Runtime("unix:relative.sock")
 

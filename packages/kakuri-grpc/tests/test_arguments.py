@@ -99,7 +99,7 @@ def test_argument_of_a_channel_of_another_type_raises(argument, message):
 
 
 @pytest.mark.parametrize("start", ["call", "stream"])
-async def test_call_of_what_is_not_a_method_raises(channel, start):
+async def test_call_of_a_non_method_raises_type_error(channel, start):
     with pytest.raises(TypeError, match=r"expected a Method, got '/echo/Unary'"):
         await getattr(channel, start)("/echo/Unary", Question(), timeout=1)
 
@@ -141,7 +141,7 @@ async def test_grace_that_is_not_seconds_raises(create):
         await create().close(None)
 
 
-async def test_server_on_what_is_not_an_endpoint_raises():
+async def test_listen_on_a_non_endpoint_raises_type_error():
     async with Server() as server:
         with pytest.raises(TypeError, match="expected an endpoint, got 8080"):
             await server.listen(8080)

@@ -156,7 +156,7 @@ async def test_deadline_ends_a_call_at_the_client_and_the_server(channel):
     assert await call(channel, "still there") == Answer(text="still there")
 
 
-async def test_cancelled_task_cancels_its_call_alone(channel):
+async def test_cancelled_task_cancels_only_its_call(channel):
     tasks = [asyncio.ensure_future(call(channel, "sleep")) for _ in range(5)]
     assert await call(channel, "x") == Answer(text="x")
     for task in tasks:
@@ -212,7 +212,7 @@ async def test_stream_that_is_cancelled_before_its_end_reports_it(channel):
     assert caught.value.code is StatusCode.CANCELLED
 
 
-async def test_stream_whose_time_is_over_is_ended(channel):
+async def test_stream_is_ended_at_its_deadline(channel):
     assert await call(channel)  # connects
     async with await channel.stream(BOTH, timeout=0.02) as running:
         with pytest.raises(DeadlineExceeded):

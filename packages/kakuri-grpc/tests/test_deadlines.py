@@ -155,7 +155,7 @@ async def receive_from(channel, timeout):
 # How the field of a timeout is written.
 
 
-async def test_timeout_that_comes_again_is_part_of_the_prepared_head(tmp_path):
+async def test_repeated_timeout_is_part_of_the_prepared_head(tmp_path):
     async with our_server() as server:
         await server.listen(f"unix:{tmp_path}/s")
         async with Channel(f"unix:{tmp_path}/s") as channel:

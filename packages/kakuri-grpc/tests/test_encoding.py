@@ -38,7 +38,7 @@ def test_message_of_a_status_is_read_back(text):
 
 
 @pytest.mark.parametrize("character", ["a", "é", "😈"])
-def test_long_message_of_a_status_is_cut_between_characters(character):
+def test_long_status_message_is_truncated_between_characters(character):
     encoded = encode_message(character * 10_000)
     assert len(encoded) <= MAX_MESSAGE + 20
     text, dots = decode_message(encoded)[:-3], decode_message(encoded)[-3:]
@@ -54,7 +54,7 @@ def test_long_message_of_a_status_is_cut_between_characters(character):
         (b"\xff", "\ufffd"), (b"%C3%28", "\ufffd("),
     ],
 )  # fmt: skip
-def test_message_escape_that_is_not_valid_stays_as_it_is(value, text):
+def test_invalid_escape_in_a_status_message_is_kept(value, text):
     assert decode_message(value) == text
 
 

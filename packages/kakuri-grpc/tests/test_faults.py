@@ -218,7 +218,7 @@ async def test_connection_that_ends_after_any_answer_is_made_again_at_once(netwo
     [(max, [66.0, 132.0, 165.0, 165.0]), (min, [54.0, 108.0, 135.0, 135.0])],
     ids=["longest", "shortest"],
 )
-async def test_wait_after_a_failure_grows_up_to_its_limit_and_starts_anew_after_success(
+async def test_wait_after_a_failure_grows_up_to_its_limit_and_is_reset_by_success(
     network, monkeypatch, pick, waits
 ):
     monkeypatch.setattr(random, "uniform", lambda *ends: pick(ends))
@@ -438,7 +438,7 @@ async def test_window_that_is_lowered_below_zero_is_worked_off_first(channel, ne
     assert await call == Answer(text="hello")
 
 
-async def test_overflow_of_a_streams_window_fails_its_call_alone(channel, network):
+async def test_overflow_of_a_streams_window_fails_only_its_call(channel, network):
     peer, calls = await started(channel, network, 2)
     peer.send(peer.window(1, LAST))
     assert await status_of(calls[0]) is StatusCode.INTERNAL
@@ -802,7 +802,7 @@ async def test_sending_on_a_stream_after_its_connection_ended_is_unavailable(cha
                 await send
 
 
-async def test_stream_without_any_time_says_so(channel, network):
+async def test_stream_with_timeout_0_raises_deadline_exceeded(channel, network):
     await started(channel, network)
     async with await channel.stream(BOTH, timeout=0) as running:
         with pytest.raises(DeadlineExceeded, match="longer than 0 s") as caught:

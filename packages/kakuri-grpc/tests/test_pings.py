@@ -196,7 +196,7 @@ async def test_next_call_is_sent_on_a_new_connection_when_the_ping_is_not_answer
     assert peer.streams == [1, 3]
 
 
-async def test_late_call_does_not_ping_a_server_that_was_heard_from_meanwhile(silent_server):
+async def test_late_call_does_not_ping_a_server_that_has_sent_data_since(silent_server):
     peer = await silent_server.peer()
     call = silent_server.start()
     await turns(lambda: peer.streams == [1, 3])

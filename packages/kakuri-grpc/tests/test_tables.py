@@ -131,7 +131,7 @@ def test_messages_that_follow_each_other_are_read_one_by_one():
         (404, {b"content-type": b"text/html"}, "UNIMPLEMENTED"),
     ],
 )
-def test_head_that_is_not_one_of_grpc_has_the_code_of_its_http_status(status, fields, code):
+def test_head_without_grpc_content_type_has_the_code_of_its_http_status(status, fields, code):
     if code is None:
         assert check_head(status, tuple(fields.items()))
         return
@@ -148,7 +148,7 @@ def test_head_with_a_status_ends_the_call():
     assert caught.value.code is StatusCode.NOT_FOUND
 
 
-def test_defaults_are_the_documented_ones():
+def test_defaults_match_the_documentation():
     limits, backoff, keepalive = Limits(), Backoff(), Keepalive()
     assert (limits.received, limits.sent) == (4_194_304, None)
     assert (limits.waiting_calls, limits.calls) == (1000, 10_000)

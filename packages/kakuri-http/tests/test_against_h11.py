@@ -70,7 +70,7 @@ def read_h11(connection, data):
 
 @given(TARGETS, FIELDS, BODIES, CHUNKED, WAY)
 @settings(max_examples=50, deadline=None)
-def test_request_written_by_h11_is_read_alike(target, fields, body, chunked, way):
+def test_request_written_by_h11_is_read_the_same(target, fields, body, chunked, way):
     def head(framing):
         return h11.Request(method="POST", target=target, headers=[("Host", "a"), *fields, *framing])
 
@@ -83,7 +83,7 @@ def test_request_written_by_h11_is_read_alike(target, fields, body, chunked, way
 
 @given(st.integers(200, 599).filter(lambda s: s not in (204, 304)), FIELDS, BODIES, CHUNKED, WAY)
 @settings(max_examples=50, deadline=None)
-def test_response_written_by_h11_is_read_alike(status, fields, body, chunked, way):
+def test_response_written_by_h11_is_read_the_same(status, fields, body, chunked, way):
     server = h11.Connection(h11.SERVER)
     core = ClientConnection()
     server.receive_data(core.send(Request("GET", "/", Headers(), host="a")))
@@ -99,7 +99,7 @@ def test_response_written_by_h11_is_read_alike(status, fields, body, chunked, wa
 
 @given(TARGETS, FIELDS, BODIES, CHUNKED)
 @settings(max_examples=50, deadline=None)
-def test_request_of_this_client_is_read_alike_by_h11(target, fields, body, chunked):
+def test_request_of_this_client_is_read_the_same_by_h11(target, fields, body, chunked):
     core = ClientConnection()
     length = None if chunked else sum(map(len, body))
     request = Request("POST", target, Headers(fields), host="a", length=length)
@@ -115,7 +115,7 @@ def test_request_of_this_client_is_read_alike_by_h11(target, fields, body, chunk
 
 @given(st.integers(200, 599).filter(lambda s: s != 205), FIELDS, BODIES, CHUNKED)
 @settings(max_examples=50, deadline=None)
-def test_response_of_this_server_is_read_alike_by_h11(status, fields, body, chunked):
+def test_response_of_this_server_is_read_the_same_by_h11(status, fields, body, chunked):
     client = h11.Connection(h11.CLIENT)
     server = ServerConnection()
     server.receive_data(client.send(h11.Request(method="GET", target="/", headers=[("Host", "a")])))
@@ -143,7 +143,7 @@ HEAD = st.lists(
 
 @given(HEAD | HEAD.map(lambda h: b"GET / HTTP/1.1\r\nHost: a\r\n" + h + b"\r\n\r\n"))
 @settings(max_examples=200, deadline=None)
-def test_head_that_is_accepted_is_accepted_alike_by_h11(data):
+def test_accepted_head_is_read_the_same_by_h11(data):
     """The reverse is not true: this parser is stricter."""
     core = ServerConnection()
     core.receive_data(data)

@@ -306,7 +306,7 @@ def test_head_with_known_fields_is_found_in_the_cache_after_it_came_twice():
     assert [request.repeated_head is not None for request in requests] == [False, False, True]
 
 
-def test_fields_that_come_once_leave_no_head_to_be_remembered():
+def test_heads_with_unrepeated_fields_are_not_cached():
     fast = compile_fast_head(LIMITS)
     for number in range(10):
         fast(b"GET / HTTP/1.1\r\nHost: a\r\nX: %d\r\n\r\n" % number, 0)

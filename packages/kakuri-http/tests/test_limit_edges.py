@@ -129,7 +129,7 @@ def test_request_at_a_limit_is_accepted_and_over_it_rejected(limits, make, statu
 
 
 @pytest.mark.parametrize(("limits", "make", "status"), DEFAULTS)
-def test_default_limit_is_the_documented_one(limits, make, status):
+def test_default_limit_matches_the_documentation(limits, make, status):
     (edge,) = limits.values()
     assert complete(ServerConnection(), make(edge), 1_000_000)
     with pytest.raises(RemoteProtocolError) as caught:
@@ -156,7 +156,7 @@ def test_interim_responses_at_the_limit_are_accepted_and_over_it_rejected(step):
         complete(ask(Limits()), interim * 17 + final, step)
 
 
-def test_default_of_a_limit_that_no_message_shows_is_the_documented_one():
+def test_default_of_a_limit_that_no_message_shows_matches_the_documentation():
     limits, pool, timeouts = Limits(), PoolLimits(), Timeouts()
     assert (limits.pipeline, limits.stream_buffer, limits.discarded_body) == (
         65_536, 262_144, 262_144

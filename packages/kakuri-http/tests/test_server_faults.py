@@ -143,7 +143,7 @@ def test_headers_are_equal_only_to_headers():
 
 
 @pytest.mark.parametrize("sent", [GET, b"", b"x" * 100_000, GET * 100])
-async def test_user_who_may_not_connect_gets_403_whatever_is_sent(monkeypatch, sent):
+async def test_user_who_may_not_connect_gets_403_for_any_input(monkeypatch, sent):
     monkeypatch.setattr("kakuri_tcp._user_check.client_user", lambda accepted: 4711)
     asked, logged = [], []
     async with await serve(

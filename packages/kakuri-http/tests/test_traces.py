@@ -143,6 +143,6 @@ def test_problem_details_get_the_trace_as_their_last_member(body, expected):
         ([b'{"a":1}'], MEDIA_TYPE),
     ],
 )
-def test_content_that_is_not_problem_details_is_left_as_it_is(body, content_type):
+def test_content_other_than_problem_details_is_unchanged(body, content_type):
     response = Response(404, body, content_type=content_type)
     assert traced(response, TRACEPARENT) is response

@@ -111,7 +111,7 @@ async def _settings(driver):
         await asyncio.sleep(0)
 
 
-async def test_cancelled_exchange_resets_its_stream_alone(tmp_path):
+async def test_cancelled_exchange_resets_only_its_stream(tmp_path):
     ended = asyncio.get_running_loop().create_future()
     began = asyncio.Event()
 

@@ -176,7 +176,7 @@ def test_lying_lengths_in_a_header_block_are_a_compression_error(role, data):
     assert events[-1].error.code is ErrorCode.COMPRESSION_ERROR
 
 
-def test_fields_beyond_the_list_limit_end_their_stream_alone():
+def test_fields_beyond_the_list_limit_end_only_their_stream():
     connection = open_server(Limits(header_list=1000))
     large = REQUEST + block(*[("x", "y" * 100)] * 20)
     connection.receive_data(frame("HEADERS", 5, 3, large))

@@ -44,7 +44,7 @@ def padded(payload, count):
 @pytest.mark.parametrize("priority", [b"", b"\0\0\0\0\x10", b"\x80\0\0\3\xff"])
 @pytest.mark.parametrize("padding", [None, 0, 1, 255])
 @pytest.mark.parametrize("pieces", [1, 2, 3])
-def test_block_is_read_whatever_surrounds_it(priority, padding, pieces):
+def test_block_is_read_with_any_priority_padding_and_pieces(priority, padding, pieces):
     size = len(BLOCK) // pieces + 1
     parts = [BLOCK[at : at + size] for at in range(0, len(BLOCK), size)]
     assert len(parts) == pieces

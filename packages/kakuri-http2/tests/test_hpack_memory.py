@@ -58,7 +58,7 @@ def test_remembered_block_is_refused_while_an_update_is_due():
 
 
 @pytest.mark.parametrize("name", sorted(SECRET | CHANGING - {b":path"}))
-def test_field_that_is_secret_or_seldom_comes_again_leaves_the_table_alone(name):
+def test_secret_or_rarely_repeated_field_is_not_indexed(name):
     encoder, decoder = Encoder(), Decoder(max_list_size=10_000)
     fields = ((name, b"a value"),)
     block = encoder.encode(fields)
@@ -68,7 +68,7 @@ def test_field_that_is_secret_or_seldom_comes_again_leaves_the_table_alone(name)
 
 
 @pytest.mark.parametrize("indexes", [True, False])
-def test_paths_are_indexed_where_they_come_again(indexes):
+def test_paths_are_indexed_if_they_are_repeated(indexes):
     encoder = Encoder(indexes_paths=indexes)
     encoder.encode(((b":path", b"/service/method"),))
     assert len(encoder.table.entries) == indexes
@@ -94,7 +94,7 @@ def test_integer_is_written_as_the_specification_shows(value, bits, data):
     assert encode_integer(value, bits, 0)[1:].hex() == data[2:]
 
 
-def test_default_limits_are_the_documented_ones():
+def test_default_limits_match_the_documentation():
     limits = Limits()
     assert (limits.stream_window, limits.connection_window) == (4 << 20, 16 << 20)
     assert (limits.concurrent_streams, limits.frame_size) == (100, 16_384)
@@ -112,7 +112,7 @@ def test_credentials_are_never_indexed(name):
 
 
 @pytest.mark.parametrize("name", [b"content-length", b"grpc-timeout", b"etag", b"date", b"age"])
-def test_field_whose_value_seldom_comes_again_is_not_indexed(name):
+def test_field_whose_value_is_rarely_repeated_is_not_indexed(name):
     encoder, decoder = Encoder(), Decoder(max_list_size=10_000)
     (field,) = decoder.decode(encoder.encode(((name, b"1"),)))
     assert not isinstance(field, NeverIndexed)

@@ -130,7 +130,7 @@ def test_prepared_request_is_sent_with_further_fields(pair):
         assert request.path == CALL.path
 
 
-def test_prepared_request_that_comes_again_is_encoded_once(pair):
+def test_repeated_prepared_request_is_encoded_once(pair):
     client, _ = pair
     prepared = client.prepare(CALL)
     for _ in range(2):  # the first puts its fields into the table
@@ -203,7 +203,7 @@ async def started():
     return driver, transport
 
 
-async def test_driver_writes_a_request_that_is_alone_at_once():
+async def test_driver_writes_a_single_request_immediately():
     driver, transport = await started()
     driver.start(driver.connection.prepare(CALL), Recorder())
     assert transport.writes == 1

@@ -134,7 +134,7 @@ def test_container_with_too_many_items_does_not_change_the_depth():
             kakuri_json.decode(spelled({"children": [first, too_deep]}), type=Pair, limits=limits)
 
 
-def test_default_limits_are_the_documented_ones():
+def test_default_limits_match_the_documentation():
     assert Limits() == (512, 4300, 67_108_864, 100_000)
 
 

@@ -52,7 +52,7 @@ def test_limits_can_be_replaced_copied_and_compared():
 
 
 @pytest.mark.parametrize("call", CALLS)
-def test_limits_of_none_are_the_default_ones(call):
+def test_limits_of_none_are_the_defaults(call):
     assert call(None) == call(Limits())
 
 

@@ -128,7 +128,7 @@ def test_every_fault_has_its_path_and_position():
         ("image" * 1000, ""),
     ],
 )
-def test_fault_of_unknown_field_suggests_known_field_spelled_alike(key, suggestion):
+def test_fault_of_unknown_field_suggests_a_similar_known_field(key, suggestion):
     document = {"type": "StartWorkload", "workload": {key: 1}}
     with pytest.raises(ValidationError) as from_value:
         kakuri_json.convert(document, type=AnyMessage)

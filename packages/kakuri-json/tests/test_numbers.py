@@ -88,7 +88,7 @@ def test_number_with_extreme_exponent_is_read_as_the_interpreter_does(text):
 
 
 @pytest.mark.parametrize("text", TOO_LARGE)
-def test_number_beyond_a_double_is_rejected_whatever_its_exponent(text):
+def test_number_beyond_a_double_is_rejected_with_any_exponent(text):
     for read_one in (numbers.read_number, numbers._read_digits):
         with pytest.raises(JSONSyntaxError, match="a number within the range of a double"):
             read_one(text, 0, LIMITS.max_digits, LIMITS)

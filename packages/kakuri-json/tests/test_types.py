@@ -457,7 +457,7 @@ def test_alias_of_the_type_statement_is_decoded():
 
 
 @pytest.mark.parametrize("frames", [0, 700])
-def test_type_that_contains_itself_is_bounded_by_max_depth_alone(frames):
+def test_recursive_type_is_bounded_by_max_depth_only(frames):
     def called_from(frames, work):
         return work() if frames == 0 else called_from(frames - 1, work)
 

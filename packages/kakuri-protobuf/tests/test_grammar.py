@@ -122,7 +122,7 @@ VALUES = {0: b"\x96\x01", 1: bytes(8), 2: b"\3abc", 5: bytes(4)}
 
 @pytest.mark.parametrize("number", [3, 15, 16, 17, 31, 32, 2047, 2048, 536_870_911])
 @pytest.mark.parametrize("wire_type", VALUES)
-def test_unknown_field_in_a_group_is_passed_over_whatever_its_number(number, wire_type):
+def test_unknown_field_in_a_group_is_skipped_for_any_number(number, wire_type):
     unknown = write_varint(number << 3 | wire_type) + VALUES[wire_type]
     expected = Grouped(group=Inner(a=7), last=5)
     for content in (unknown + b"\x08\x07", b"\x08\x07" + unknown, unknown + b"\x08\x07" + unknown):

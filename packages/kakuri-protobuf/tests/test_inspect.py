@@ -25,7 +25,7 @@ def test_inspect_shows_fields_one_a_line(data, expected):
     assert inspect(bytes.fromhex(data)) == expected
 
 
-def test_long_values_are_cut():
+def test_long_values_are_truncated():
     assert inspect(b"\x0a\xff\x01" + b"a" * 255) == f'1: "{"a" * 200}…"'
 
 

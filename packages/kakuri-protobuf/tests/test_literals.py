@@ -113,7 +113,7 @@ def test_tokens_know_their_line_and_column():
     ]  # fmt: skip
 
 
-def test_default_limits_are_the_documented_ones():
+def test_default_limits_match_the_documentation():
     assert (Limits().size, Limits().depth, Limits().elements) == (67_108_864, 100, 1_000_000)
 
 
@@ -142,7 +142,7 @@ def test_largest_number_of_a_field_is_written_and_read():
 
 @pytest.mark.parametrize("number", [1, 15, 16, 17, 2047, 2048, 536_870_911])
 @pytest.mark.parametrize("content", ["08 01", "11 0102030405060708", "1a 02 6162", "25 01020304"])
-def test_unknown_group_is_passed_over_whatever_its_number(number, content):
+def test_unknown_group_is_skipped_for_any_number(number, content):
     start, end = (kp._wire.write_varint(number << 3 | kind) for kind in (3, 4))
     inside = kp._wire.write_varint(16 << 3 | 3) + kp._wire.write_varint(16 << 3 | 4)
     group = start + bytes.fromhex(content) + inside + end

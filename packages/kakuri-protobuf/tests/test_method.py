@@ -29,6 +29,6 @@ def test_method_with_a_path_of_another_type_is_refused():
 @pytest.mark.parametrize(
     ("request_class", "response", "name"), [("A", bytes, "request"), (bytes, None, "response")]
 )
-def test_method_of_what_is_not_a_class_is_refused(request_class, response, name):
+def test_method_whose_message_is_not_a_class_is_refused(request_class, response, name):
     with pytest.raises(TypeError, match=f"expected a class as {name} of /a/b, got"):
         Method("/a/b", request_class, response)

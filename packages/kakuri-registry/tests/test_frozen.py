@@ -85,7 +85,7 @@ def test_registered_workload_is_the_callers_object_made_immutable():
     assert given.env is EMPTY
 
 
-def test_loaded_workloads_are_frozen_whatever_the_store_returned(tmp_path):
+def test_loaded_workloads_are_frozen_for_any_type_from_the_store(tmp_path):
     entry = WorkloadEntry(workload(labels={"a": "b"}), Run(State.PENDING), 1, 0.0, 0.0)
     registry = WorkloadRegistry.load(Loaded([entry]))
     assert type(registry.get("w").workload.labels) is FrozenDict

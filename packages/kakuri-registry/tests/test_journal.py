@@ -341,7 +341,7 @@ def test_store_of_an_incomplete_journal_is_compacted_until_the_oldest_event(inde
     assert (journal.compaction, journal.must_compact) == (3 if is_due else None, is_due)
 
 
-def test_dropped_events_are_counted_anew_after_each_compaction(monkeypatch):
+def test_count_of_dropped_events_restarts_after_each_compaction(monkeypatch):
     monkeypatch.setattr(_journal, "COMPACTION_EVENTS", 3)
     journal = EventJournal(max_events=1)
     due = []

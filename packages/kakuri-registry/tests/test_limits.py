@@ -99,7 +99,7 @@ def test_versions_after_a_restart_begin_a_million_later(store, tmp_path):
     again.close()
 
 
-def test_constants_of_the_store_are_the_documented_ones():
+def test_constants_of_the_store_match_the_documentation():
     assert _sqlite.RESERVE_BYTES == 8_388_608
     assert (_sqlite.MAX_LOG_PAGES, _sqlite.PAGES_PER_TIDY) == (1000, 1024)
     assert (_sqlite.PAGE, _sqlite.SMALL_TRANSACTION) == (4096, 16)

@@ -116,7 +116,7 @@ def test_rows_with_and_without_uncommon_columns_are_written_by_two_statements(co
     assert found == {each.workload_id: each for each in changes}
 
 
-def test_exit_code_and_message_beyond_their_limits_are_cut(connection):
+def test_exit_code_and_message_beyond_their_limits_are_shortened(connection):
     connection.execute("DELETE FROM workloads")
     changed = change(exit_code=10**30, message="m" * (MAX_STORED_TEXT + 1))
     connection.execute(PUT[1], [storable(cell) for cell in row_of(changed)])

@@ -195,7 +195,7 @@ def test_power_failure_while_a_log_is_overwritten_is_not_reported_as_damage(node
     assert overwritten > 1
 
 
-def test_log_that_a_large_transaction_made_longer_is_cut_when_it_is_overwritten(node, monkeypatch):
+def test_log_enlarged_by_a_large_transaction_is_truncated_when_it_is_overwritten(node, monkeypatch):
     monkeypatch.setattr(_sqlite, "MAX_LOG_PAGES", 8)
     log = node.path.with_name("db-wal")
     with closing(SQLiteStore(node.path, reserve=0)) as store:

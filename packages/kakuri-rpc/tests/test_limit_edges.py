@@ -151,7 +151,7 @@ def test_request_of_more_than_five_levels_is_refused_where_the_sixth_begins():
             decode(line, Request, limits=_document.LIMITS)
 
 
-def test_constants_of_the_protocol_are_the_documented_ones():
+def test_constants_of_the_protocol_match_the_documentation():
     assert (_fields.MAX_PAGE, _fields.MAX_LOG_DATA, _events.MAX_EVENTS) == (100, 65_536, 1000)
     assert (_fields.MAX_DETAIL_BYTES, _events.MAX_EVENTS_BYTES) == (524_288, 524_288)
     assert (_fields.MAX_NAME_LENGTH, _fields.MAX_NODE_NAME_LENGTH) == (64, 253)

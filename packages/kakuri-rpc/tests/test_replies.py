@@ -117,7 +117,7 @@ async def test_history_beyond_its_limit_is_unexpected(answered):
         await client.get_history("wl-1")
 
 
-async def test_text_of_a_status_is_made_printable_and_cut(answered):
+async def test_text_of_a_status_is_made_printable_and_truncated(answered):
     told = Status("wl-1", State.FAILED, FOREIGN, FOREIGN + "x" * 2000)
     line = encode(replace(told, address=FOREIGN, image_digest=FOREIGN))
     status = await (await answered(line)).get_status("wl-1")
@@ -138,7 +138,7 @@ async def test_text_of_a_history_a_page_and_a_node_becomes_printable(answered):
     assert (described.version, described.runtime, described.message) == (SHOWN, SHOWN, SHOWN)
 
 
-async def test_text_of_an_error_is_made_printable_and_cut(answered):
+async def test_text_of_an_error_is_made_printable_and_truncated(answered):
     error = ErrorReply(ErrorCode.RUNTIME, FOREIGN + "\r\nSet-Cookie: a" + "x" * 9000, id="wl-1")
     with pytest.raises(AgentError) as caught:
         await (await answered(encode(error))).get_status("wl-1")

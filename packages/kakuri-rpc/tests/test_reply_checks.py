@@ -77,7 +77,7 @@ def test_each_text_of_a_reply_is_made_printable_and_shortened(make, length):
 @pytest.mark.parametrize(
     "reply", [STATUS, NODE, ERROR, History("wl-1", [STEP]), Changes([EVENT], 9), Log(b"\x1b", "1", ended=True)]
 )  # fmt: skip
-def test_reply_without_optional_texts_stays_as_it_is(reply):
+def test_reply_without_optional_text_is_unchanged(reply):
     assert cleaned(reply) == reply
 
 

@@ -35,7 +35,7 @@ def no_socket():
     os.close(descriptor)
 
 
-def test_outstanding_of_no_transport_is_nothing():
+def test_outstanding_of_no_transport_is_zero():
     assert outstanding(None) == (0, 0)
 
 

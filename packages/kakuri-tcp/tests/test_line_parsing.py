@@ -6,7 +6,7 @@ from kakuri_tcp import LineError, LineServerLimits, listen_lines
 from .test_line_server import LOCAL, exchange
 
 
-async def test_first_line_has_a_parser_of_its_own():
+async def test_first_line_has_its_own_parser():
     def strict(line):
         if line != b"hello":
             raise LineError("expected hello")

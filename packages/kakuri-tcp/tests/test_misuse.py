@@ -66,7 +66,7 @@ async def test_handler_that_cannot_be_called_raises_type_error():
         await listen_lines("127.0.0.1:0", 5)
 
 
-async def test_limits_of_a_server_have_to_be_its_own():
+async def test_limits_of_a_server_that_are_a_dict_raise_type_error():
     with pytest.raises(TypeError, match="expected ServerLimits as limits"):
         await listen("127.0.0.1:0", object, limits={"idle_timeout": 5})
 

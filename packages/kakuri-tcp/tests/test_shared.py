@@ -284,7 +284,7 @@ async def test_closed_connection_releases_its_part_of_the_output(shared, make):
     assert shared.output.total == 0
 
 
-def test_defaults_are_the_documented_ones():
+def test_defaults_match_the_documentation():
     server, lines, client = ServerLimits(), LineServerLimits(), LineClientLimits()
     assert (server.connections, server.connections_per_peer) == (16_384, 8_192)
     assert (server.reserved_connections, server.backlog) == (64, 1_024)

@@ -232,7 +232,7 @@ async def test_every_fourth_turn_begins_with_the_connection_that_waited_longest(
     await run_pending()
 
 
-async def test_turns_after_a_pause_begin_anew(turns):
+async def test_turns_after_a_pause_begin_with_new_budgets(turns):
     for _ in range(2):
         log = []
         first = Job(turns, [0.006] * 6, log=log)

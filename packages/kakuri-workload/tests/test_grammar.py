@@ -19,12 +19,12 @@ def test_grammar_has_enough_cases():
 
 
 @pytest.mark.parametrize("case", IDS, ids=lambda case: case["name"])
-def test_workload_id_is_accepted_as_an_rfc_1123_label_alone(case):
+def test_workload_id_is_accepted_as_an_rfc_1123_label_only(case):
     assert (re.fullmatch(WORKLOAD_ID, case["id"]) is not None) == (case["expect"] == "accept")
 
 
 @pytest.mark.parametrize("case", IMAGES, ids=lambda case: case["name"])
-def test_image_reference_is_accepted_by_its_grammar_alone(case):
+def test_image_reference_is_accepted_by_its_grammar_only(case):
     reference = case["reference"]
     assert MAX_IMAGE_LENGTH == 255
     fits = len(reference) <= MAX_IMAGE_LENGTH and re.fullmatch(IMAGE_REFERENCE, reference)

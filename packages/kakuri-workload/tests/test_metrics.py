@@ -187,7 +187,7 @@ def test_pages_of_the_longest_labels_stay_within_their_bytes(fill):
     assert max(len(encode(page)) for page in taken) <= LARGE
 
 
-def test_constants_of_metrics_are_the_documented_ones():
+def test_constants_of_metrics_match_the_documentation():
     assert (MAX_LABELS, MAX_LABEL_LENGTH, MAX_BOUNDS) == (16, 512, 64)
     assert metrics.MAX_HELP_LENGTH == 512
     assert metrics.SECONDS == (
@@ -295,7 +295,7 @@ def test_histograms_with_other_bounds_are_not_merged():
     assert merged([one, other]) == [one]
 
 
-def test_part_of_a_family_has_its_series_alone():
+def test_part_of_a_family_has_only_its_series():
     histograms = Histograms("a", "h", ("id",), (1.0,))
     for place in range(4):
         histograms[str(place),].observe(place)

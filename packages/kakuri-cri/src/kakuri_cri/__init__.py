@@ -1,7 +1,7 @@
-"""A client of container runtimes that speak the Container Runtime Interface (CRI) v1.
+"""A client for container runtimes that implement the Container Runtime Interface (CRI) v1.
 
-`kakuri_cri.api` has the messages and methods of the protocol, `kakuri_cri.testing` a fake runtime.
-Names are imported when they are first used: a program that brings its own channel never loads
+`kakuri_cri.api` has the messages and methods of the protocol, and `kakuri_cri.testing` a fake
+runtime. Names are imported on first use, so that a program with its own channel never loads
 kakuri-grpc.
 """
 

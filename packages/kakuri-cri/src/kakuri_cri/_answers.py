@@ -9,9 +9,9 @@ from kakuri_protobuf import DecodeError, Method, decode
 from kakuri_cri._errors import CallUnanswered, printable
 
 _LARGE = 1 << 17
-"""Bytes of an answer from which a thread decodes it: 16 MiB keep one busy for up to ten seconds,
-in which the event loop has other things to do. Smaller ones, such as the list of 200 containers,
-take a few milliseconds."""
+"""Size in bytes from which an answer is decoded in a thread, because 16 MiB take up to ten seconds,
+which would block the event loop. Smaller answers, such as a list of 200 containers, take a few
+milliseconds."""
 
 A = TypeVar("A")
 
@@ -22,7 +22,7 @@ def name_of(method: Method[Any, Any]) -> str:
 
 
 async def read_answer(method: Method[Any, A], data: bytes) -> A:
-    """Return the message of an answer without holding the event loop for long.
+    """Decode the message of an answer without blocking the event loop for long.
 
     Raises:
         CallUnanswered: The answer is not a valid message of the method's type.
@@ -35,7 +35,7 @@ async def read_answer(method: Method[Any, A], data: bytes) -> A:
 async def read_items(
     method: Method[Any, Any], items: Sequence[bytes], kind: type[A], visit: Callable[[A], None]
 ) -> None:
-    """Decode the items of an answer and pass each to a function, in a thread if there are many.
+    """Decode the items of an answer and pass each to a function; in a thread if there are many.
 
     Raises:
         CallUnanswered: An item is not a valid message.

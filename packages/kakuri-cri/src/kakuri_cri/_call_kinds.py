@@ -1,30 +1,29 @@
-"""The kinds of calls, by what decides how long they take.
+"""The kinds of calls, by how long they can take.
 
-A server may allow only a few calls at a time on a connection, and thousands of pulls or stops may
-wait for it. A read that waited with them would fail after its timeout of seconds, as if the runtime
+A server may allow only a few concurrent calls on a connection, and thousands of pulls or stops may
+be waiting. A read that waited with them would fail after its timeout of seconds, as if the runtime
 did not answer. So a channel has a connection for each kind of call: reads never wait for slow
-calls, and removals never wait for pulls, boots of virtual machines, or containers that take their
-time to end.
+calls, and removals never wait for pulls, for virtual machines to boot, or for containers to end.
 """
 
 from enum import Enum
 
 
 class CallKind(Enum):
-    """A kind of call, which has a connection of its own."""
+    """A kind of call, with its own connection."""
 
     READ = "read"
-    """Calls that return the runtime's records, and its events, which report their changes."""
+    """Calls that return the runtime's records, and the stream of its events."""
     MEASUREMENT = "measurement"
-    """Calls that inspect cgroups and file systems: they take seconds for thousands of zones."""
+    """Calls that inspect cgroups and file systems, which take seconds for thousands of zones."""
     PULL = "pull"
     """Pulls, which wait for a registry."""
     SANDBOX = "sandbox"
-    """Starts of sandboxes, which may boot a virtual machine: up to 240 s."""
+    """Starts of sandboxes, which may boot a virtual machine and take up to 240 s."""
     CONTAINER = "container"
     """Stops and commands, which wait for processes of a container as long as the caller allows."""
     CHANGE = "change"
-    """All other changes, and every call that this package does not know."""
+    """All other changes, and calls that this package does not know."""
 
     @classmethod
     def of(cls, path: str) -> "CallKind":

@@ -30,7 +30,7 @@ R = TypeVar("R")
 A = TypeVar("A")
 
 OnCall: TypeAlias = Callable[[str, float, str], None]
-"""Receives the name of a call, the seconds that it took, and the name of its gRPC status."""
+"""Called with the name of a call, its duration in seconds, and the name of its gRPC status."""
 
 
 class Caller:
@@ -50,13 +50,14 @@ class Caller:
         """Create a client; the first call connects.
 
         Args:
-            runtime: The endpoint of its socket, such as `unix:/run/containerd/containerd.sock`, or
-                a channel, which the client then closes.
+            runtime: The endpoint of the runtime's socket, such as
+                `unix:/run/containerd/containerd.sock`, or a channel, which the client then owns and
+                closes.
             timeouts: How long calls may take.
-            on_call: Called after each call with its name, such as `RunPodSandbox`, the seconds
-                that it took, and its gRPC status: `OK`, the runtime's or the channel's, `INTERNAL`
-                for an answer that can't be decoded, `CANCELLED` if its caller was cancelled. It
-                must not raise. Calls in which the server streams are not reported.
+            on_call: Called after each call with its name, such as `RunPodSandbox`, its duration in
+                seconds, and its gRPC status: `OK`, an error of the runtime or the channel,
+                `INTERNAL` if the answer can't be decoded, or `CANCELLED` if the caller was
+                cancelled. It must not raise. Calls in which the server streams are not reported.
 
         Raises:
             EndpointError: The text is not an endpoint.
@@ -81,20 +82,20 @@ class Caller:
 
     @property
     def seconds_since_silence(self) -> float:
-        """The seconds since the runtime was last found unavailable; infinite if it never was."""
+        """The seconds since the runtime was last unavailable; infinite if it never was."""
         return time.monotonic() - self._silent_at
 
     async def call(self, method: Method[R, A], request: R, *, timeout: float | None) -> A:
-        """Call any method that neither side streams.
+        """Call any method without streaming.
 
         Args:
             method: An attribute of `api.RuntimeService` or `api.ImageService`.
-            request: Its message.
+            request: The request message.
             timeout: Seconds for the whole call; None for no limit.
 
         Raises:
-            CriError: The call failed; the class says how.
-            TypeError: The request is not of the method's class.
+            CriError: The call failed; the class depends on how.
+            TypeError: The request is not an instance of the method's request class.
             EncodeError: A field of the request has a value that its kind cannot hold.
         """
         data = _encoded(method, request)
@@ -127,7 +128,7 @@ class Caller:
         return Events(method, answers)
 
     def _seconds(self, timeout: float | None) -> float:
-        """Return how long a call may take whose caller may have left that open."""
+        """Return the timeout of a call: the caller's, or the usual one if it is None."""
         return self.timeouts.usual if timeout is None else timeout
 
     def _failed(self, method: Method[Any, Any], error: ChannelError) -> CriError:
@@ -141,7 +142,7 @@ class Caller:
 def expected(name: str, field: str, value: A | None) -> A:
     """Return a field of an answer that every runtime has to set.
 
-    An empty id, for instance, would later select every sandbox.
+    An empty id, for example, would later select every sandbox.
 
     Raises:
         CallUnanswered: The field is absent or empty.
@@ -152,7 +153,8 @@ def expected(name: str, field: str, value: A | None) -> A:
 
 
 def _encoded(method: Method[R, A], request: R) -> bytes:
-    # One of another class could be encoded, too, and the runtime would take its fields for others.
+    # A message of another class could be encoded, too, but the runtime would misinterpret its
+    # fields.
     if not isinstance(request, method.request):
         name = method.request.__name__
         raise TypeError(f"expected a message of class {name}, got {request!r:.200}")

@@ -1,17 +1,17 @@
-"""The part of gRPC that a runtime client needs: calls that send and return encoded messages."""
+"""The interface to gRPC that Runtime needs: calls that send and return encoded messages."""
 
 from collections.abc import AsyncGenerator
 from typing import Protocol
 
 
 class ChannelError(Exception):
-    """A call ended without an answer, or with another status than OK.
+    """A call ended without an answer, or with a status other than OK.
 
     Attributes:
-        code: Name of a gRPC status, such as `NOT_FOUND`. The channel itself uses `UNAVAILABLE`
-            without a connection, `DEADLINE_EXCEEDED` after the timeout, and `RESOURCE_EXHAUSTED`
+        code: Name of a gRPC status, such as `NOT_FOUND`. The channel itself uses `UNAVAILABLE` if
+            there is no connection, `DEADLINE_EXCEEDED` after the timeout, and `RESOURCE_EXHAUSTED`
             for a message over its limit.
-        message: The server's message, or the channel's own.
+        message: The message of the server or of the channel.
     """
 
     def __init__(self, code: str, message: str = "") -> None:
@@ -24,7 +24,7 @@ class ChannelError(Exception):
 
 
 class Channel(Protocol):
-    """Calls methods of a server by their path.
+    """An interface to call methods of a server by their path.
 
     `Runtime` uses `GrpcChannel` by default. A channel
 
@@ -40,7 +40,7 @@ class Channel(Protocol):
     """
 
     async def call(self, path: str, request: bytes, *, timeout: float | None) -> bytes:
-        """Send one message and return the only answer.
+        """Send one message and return the single answer.
 
         Cancelling the call also cancels it on the server.
 
@@ -50,7 +50,7 @@ class Channel(Protocol):
             timeout: Seconds for the whole call, including connecting; None for no limit.
 
         Raises:
-            ChannelError: There is no answer, or a status other than OK.
+            ChannelError: There is no answer, or the status is not OK.
         """
         ...
 
@@ -59,7 +59,7 @@ class Channel(Protocol):
     ) -> AsyncGenerator[bytes, None]:
         """Send one message and yield the answers until the server ends the call.
 
-        Closing the generator cancels the call. The server has to wait while answers are not read.
+        Closing the generator cancels the call. While answers are not read, the server has to wait.
 
         Raises:
             ChannelError: The call ended with a status other than OK, or its connection was lost.

@@ -20,12 +20,12 @@ class ContainerCalls(Caller):
     ) -> str:
         """Create a container in a sandbox without starting it, and return its id.
 
-        The call is not idempotent; see `run_pod_sandbox`. The image must be on the node.
+        The call is not idempotent; see `run_pod_sandbox`. The image must already be on the node.
 
         Args:
             sandbox_id: A sandbox that is ready.
-            config: The container's configuration, with `metadata`, which names it in its sandbox.
-            sandbox_config: The configuration that the sandbox was created with.
+            config: The configuration of the container; `metadata` names it within its sandbox.
+            sandbox_config: The configuration with which the sandbox was created.
             timeout: Seconds; `timeouts.usual` if None.
 
         Raises:
@@ -40,7 +40,7 @@ class ContainerCalls(Caller):
         return expected("CreateContainer", "container_id", answer.container_id)
 
     async def start_container(self, container_id: str, timeout: float | None = None) -> None:
-        """Start a container that was created.
+        """Start a created container.
 
         Raises:
             StartUnderWay: An earlier call is starting it.
@@ -52,13 +52,13 @@ class ContainerCalls(Caller):
     async def stop_container(self, container_id: str, grace_seconds: int) -> None:
         """Stop a container, and kill it after the grace time.
 
-        Succeeds if the container has already ended. For one that does not exist, the protocol
-        requires success as well, but containerd 1.6 raises NotFound.
+        Succeeds if the container has already ended. The protocol also requires success if the
+        container does not exist, but containerd 1.6 raises NotFound.
 
         Args:
             container_id: The container.
             grace_seconds: Seconds before the container is killed, added to `timeouts.usual`; 0 to
-                kill it at once.
+                kill it immediately.
         """
         request = api.StopContainerRequest(container_id=container_id, timeout=grace_seconds)
         timeout = self.timeouts.usual + grace_seconds
@@ -75,7 +75,7 @@ class ContainerCalls(Caller):
         """Return a container's state, times and exit code.
 
         Raises:
-            NotFound: There is no container of this id.
+            NotFound: There is no container with this id.
             CriError: The call failed.
         """
         request = api.ContainerStatusRequest(container_id=container_id)
@@ -100,7 +100,7 @@ class ContainerCalls(Caller):
         return list(answer.containers)
 
     async def reopen_container_log(self, container_id: str, timeout: float | None = None) -> None:
-        """Make the runtime reopen a running container's log after the file was renamed."""
+        """Make the runtime reopen a running container's log after you have renamed the file."""
         request = api.ReopenContainerLogRequest(container_id=container_id)
         timeout = self._seconds(timeout)
         await self.call(_SERVICE.ReopenContainerLog, request, timeout=timeout)
@@ -113,11 +113,11 @@ class ContainerCalls(Caller):
         annotations: Mapping[str, str] | None = None,
         timeout: float | None = None,
     ) -> None:
-        """Change the limits of a container; they are in force when the call returns.
+        """Change the limits of a container; they are in effect when the call returns.
 
         Args:
             container_id: The container.
-            resources: A field that is 0 or empty keeps its value.
+            resources: The new limits; a field that is 0 or empty keeps its value.
             annotations: Annotations for the runtime.
             timeout: Seconds; `timeouts.usual` if None.
         """
@@ -135,10 +135,10 @@ class ContainerCalls(Caller):
         Args:
             container_id: The container.
             location: Path of the archive.
-            timeout_seconds: After which the runtime stops the command; 0 for the runtime's default.
+            timeout_seconds: Seconds after which the runtime aborts; 0 for the runtime's default.
 
         Raises:
-            Unimplemented: The runtime has no checkpoints.
+            Unimplemented: The runtime does not support checkpoints.
             CriError: The call failed.
         """
         request = api.CheckpointContainerRequest(
@@ -154,14 +154,14 @@ class ContainerCalls(Caller):
     ) -> api.ExecSyncResponse:
         """Run a command in a container, and return its output and exit code.
 
-        The command has no standard input. containerd cuts each output off after 16 MiB, and an
-        answer over `MAX_RECEIVED` fails with RESOURCE_EXHAUSTED.
+        The command has no standard input. containerd truncates each output stream after 16 MiB, and
+        an answer over `MAX_RECEIVED` fails with RESOURCE_EXHAUSTED.
 
         Args:
             container_id: A running container.
             command: Program and arguments.
-            timeout_seconds: After which the runtime kills the command; 0 for no limit, in which
-                case the call has no deadline either.
+            timeout_seconds: Seconds after which the runtime kills the command; 0 for no limit, and
+                then the call has no deadline either.
 
         Raises:
             CallTimeout: The command took too long, or the runtime did not answer.
@@ -176,7 +176,7 @@ class ContainerCalls(Caller):
     async def exec(self, request: api.ExecRequest, timeout: float | None = None) -> str:
         """Prepare to run a command, and return the URL of the server that streams it.
 
-        Each URL is valid for one connection and a short time.
+        A URL is only valid for one connection and a short time.
         """
         answer = await self.call(_SERVICE.Exec, request, timeout=self._seconds(timeout))
         return expected("Exec", "url", answer.url)

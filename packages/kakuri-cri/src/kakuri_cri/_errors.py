@@ -1,4 +1,4 @@
-"""The errors of this package, by what a caller would do about them.
+"""The errors of this package, grouped by what a caller can do about them.
 
 CriError
 ├── CallUnanswered           the outcome is unknown: check before trying again
@@ -18,16 +18,17 @@ from typing import Any
 from kakuri_cri._channel import ChannelError
 
 MAX_MESSAGE = 4096
-"""Characters kept of a runtime's error message: some quote whole command lines."""
+"""Maximum length of a runtime's error message; some quote whole command lines."""
 
 _CALLS_WITH_NAMES = frozenset({"RunPodSandbox", "CreateContainer"})
 """The calls that reserve a name. Messages of other calls may quote registries and users."""
 
 _RESERVED = re.compile("is reserved|already in use|already exists")
-"""Messages of containerd and CRI-O about a reserved name, which has no status of its own."""
+"""Messages of containerd and CRI-O about a reserved name, for which there is no separate status."""
 
 _STARTING = ("server is not initialized yet", "unknown service runtime.v1.")
-"""Messages of a runtime that listens but has not yet loaded its state or registered services."""
+"""Messages of a runtime that listens but has not loaded its state or registered its services
+yet."""
 
 _START_UNDER_WAY = "is already in starting state"
 """containerd's message to StartContainer while an earlier call is starting the container."""
@@ -40,7 +41,7 @@ class CriError(Exception):
 
     Attributes:
         call: Name of the call in the protocol, such as `RunPodSandbox`.
-        message: What the runtime or the channel says, printable and at most 4096 characters.
+        message: The message of the runtime or the channel; printable, at most 4096 characters.
         code: Name of the gRPC status.
     """
 
@@ -56,11 +57,11 @@ class CriError(Exception):
 
 
 class CallUnanswered(CriError):
-    """The outcome is unknown: the runtime may have carried the call out, or still do so."""
+    """The outcome is unknown: the runtime may have carried out the call, or may still do so."""
 
 
 class RuntimeUnavailable(CallUnanswered, ConnectionError):
-    """No runtime answers at the socket, or it has not finished starting."""
+    """No runtime answers at the socket, or the runtime is still starting."""
 
 
 class CallTimeout(CallUnanswered, TimeoutError):
@@ -88,20 +89,20 @@ class Unimplemented(CallRefused, NotImplementedError):
 
 
 def failure_of(call: str, error: ChannelError) -> CriError:
-    """Return the error to raise for a call that failed.
+    """Return the error to raise for a failed call.
 
     Args:
         call: Name of the call in the protocol.
-        error: What the channel raised.
+        error: The channel's error.
     """
     message = error.message or error.code.lower().replace("_", " ")
-    # A channel's own message has the path of the socket, which our caller's clients must not see.
+    # A channel's message contains the path of the socket, which clients of our caller must not see.
     message = printable(_SOCKET.sub("the runtime's socket", message))
     return _class_of(call, error.code, message)(call, message, error.code)
 
 
 def _class_of(call: str, code: str, message: str) -> type[CriError]:
-    # Only at the beginning: further on, the message may quote what a user wrote.
+    # Only at the beginning, because the rest of the message may quote text from a user.
     if message.startswith(_STARTING) or code in {"UNAVAILABLE", "CANCELLED"}:
         return RuntimeUnavailable
     if code in _CLASSES:
@@ -122,7 +123,7 @@ _CLASSES: dict[str, type[CriError]] = {
 
 
 def printable(text: str) -> str:
-    """Return a runtime's text for logs: escaped, and truncated to MAX_MESSAGE characters."""
+    """Make a runtime's text safe for logs: escape it, and truncate it to MAX_MESSAGE characters."""
     if len(text) <= MAX_MESSAGE and text.isprintable():
         return text
     shown = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text[: MAX_MESSAGE + 1])

@@ -16,9 +16,10 @@ A = TypeVar("A")
 class Events(Generic[A]):
     """The messages of a streaming call, as an async iterator.
 
-    It ends when the runtime ends the call, and raises CriError when the call fails. The call starts
-    when the first message is requested. `aclose`, which an async context manager calls on exit,
-    cancels it. Cancelling a read, as `asyncio.wait_for` does, cancels the call as well.
+    The call starts when the first message is requested. The iterator ends when the runtime ends the
+    call, and raises CriError when the call fails. `aclose`, which the async context manager calls
+    on exit, cancels the call. Cancelling a read, as `asyncio.wait_for` does, cancels the call as
+    well.
 
     >>> async def follow(runtime: Runtime) -> None:
     ...     async with runtime.events() as events:

@@ -1,4 +1,4 @@
-"""The channel over kakuri-grpc: a connection for each kind of call."""
+"""The channel over kakuri-grpc, with a connection for each kind of call."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -14,18 +14,18 @@ from kakuri_cri._channel import ChannelError
 from kakuri_cri._limits import MAX_METADATA_RECEIVED, MAX_RECEIVED
 
 _BACKOFF = Backoff(first=0.1, longest=3.0, connect=5.0)
-"""The kubelet's values: a restarted runtime is found within three seconds."""
+"""The kubelet's values, with which a restarted runtime is found within three seconds."""
 
 MAX_WAITING_CALLS = 1_000_000
 """Maximum number of calls that wait for a stream: several for each zone of the largest node. Some
-servers allow only 100 streams, and a client may remove thousands of zones at once."""
+servers only allow 100 streams, and a client may remove thousands of zones at once."""
 
 
 class GrpcChannel:
-    """A `Channel` on asyncio, without compiled parts and without threads.
+    """A `Channel` for asyncio, without compiled parts and without threads.
 
     It has a connection for each `CallKind`, opened by the first call of that kind. So status reads
-    never wait for slow calls, even if the runtime allows only two calls at a time on a connection.
+    never wait for slow calls, even if the runtime only allows two concurrent calls on a connection.
     """
 
     def __init__(self, endpoint: Endpoint | str, *, max_received: int = MAX_RECEIVED) -> None:
@@ -33,7 +33,7 @@ class GrpcChannel:
 
         Args:
             endpoint: Where the runtime listens, such as `unix:/run/containerd/containerd.sock`.
-            max_received: Limit of one answer, in bytes.
+            max_received: Maximum size of an answer in bytes.
 
         Raises:
             EndpointError: The text is not an endpoint.

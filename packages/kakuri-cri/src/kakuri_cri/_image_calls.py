@@ -12,19 +12,19 @@ class ImageCalls(Caller):
     """Pulls, removes and lists images."""
 
     async def image_status(self, image: str, timeout: float | None = None) -> api.Image | None:
-        """Return an image of the node; None if it does not exist."""
+        """Return an image on the node; None if it does not exist."""
         request = api.ImageStatusRequest(image=api.ImageSpec(image=image))
         timeout = self._seconds(timeout)
         return (await self.call(_SERVICE.ImageStatus, request, timeout=timeout)).image
 
     async def image_info(self, image: str, timeout: float | None = None) -> Mapping[str, str]:
-        """Return the runtime's own information about an image, JSON by key."""
+        """Return runtime-specific information about an image: JSON by key."""
         request = api.ImageStatusRequest(image=api.ImageSpec(image=image), verbose=True)
         timeout = self._seconds(timeout)
         return (await self.call(_SERVICE.ImageStatus, request, timeout=timeout)).info
 
     async def list_images(self, timeout: float | None = None) -> list[api.Image]:
-        """Return the images of the node."""
+        """Return the images on the node."""
         request = api.ListImagesRequest()
         timeout = self._seconds(timeout)
         return list((await self.call(_SERVICE.ListImages, request, timeout=timeout)).images)
@@ -42,7 +42,7 @@ class ImageCalls(Caller):
         auth: api.AuthConfig | None = None,
         sandbox_config: api.PodSandboxConfig | None = None,
     ) -> str:
-        """Pull an image, and return the reference to create containers from.
+        """Pull an image, and return the reference from which to create containers.
 
         Args:
             image: The name of the image.
@@ -60,11 +60,11 @@ class ImageCalls(Caller):
         return expected("PullImage", "image_ref", answer.image_ref)
 
     async def image_fs_info(self, timeout: float | None = None) -> list[api.FilesystemUsage]:
-        """Return the use of the file systems of images; an empty list from some runtimes."""
+        """Return the usage of the image file systems; some runtimes return an empty list."""
         return list((await self.fs_info(timeout)).image_filesystems)
 
     async def fs_info(self, timeout: float | None = None) -> api.ImageFsInfoResponse:
-        """Return the use of the file systems of images and, since CRI 1.29, of containers."""
+        """Return the usage of the file systems of images and, since CRI 1.29, of containers."""
         request = api.ImageFsInfoRequest()
         timeout = self._seconds(timeout)
         return await self.call(_SERVICE.ImageFsInfo, request, timeout=timeout)

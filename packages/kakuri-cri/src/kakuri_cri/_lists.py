@@ -1,7 +1,7 @@
-"""Lists of any length: streamed by runtimes that can (CRI 1.36), otherwise in one answer.
+"""Lists of any length: streamed if the runtime supports it (CRI 1.36), otherwise in one answer.
 
-One answer has at most 16 MiB, which is too small for about ten thousand containers. Each kind of
-list is tried as a stream first; after an Unimplemented, it is never tried again.
+An answer can have at most 16 MiB, which is too small for about ten thousand containers. Each kind
+of list is first tried as a stream; after Unimplemented, streaming is never tried again.
 """
 
 from collections.abc import AsyncGenerator, Mapping
@@ -26,7 +26,7 @@ _SERVICE = api.RuntimeService
 class Lists(SandboxCalls, ContainerCalls, StatsCalls, ImageCalls):
     """Yields the items of lists one by one.
 
-    Close a generator that is not read to its end, as `contextlib.aclosing` does.
+    If you do not read a generator to its end, close it, for example with `contextlib.aclosing`.
     """
 
     _not_streamed: frozenset[str] = frozenset()
@@ -47,7 +47,7 @@ class Lists(SandboxCalls, ContainerCalls, StatsCalls, ImageCalls):
     async def containers(
         self, labels: Mapping[str, str] | None = None, *, sandbox_id: str = ""
     ) -> AsyncGenerator[api.Container, None]:
-        """Yield the containers that have all of these labels, of one or all sandboxes."""
+        """Yield the containers that have all of these labels, in one sandbox or in all."""
         selected = api.ContainerFilter(label_selector=labels or {}, pod_sandbox_id=sandbox_id)
         request = api.StreamContainersRequest(filter=selected)
         async for answer in self._streamed(_SERVICE.StreamContainers, request):
@@ -58,7 +58,7 @@ class Lists(SandboxCalls, ContainerCalls, StatsCalls, ImageCalls):
                 yield container
 
     async def images(self) -> AsyncGenerator[api.Image, None]:
-        """Yield the images of the node."""
+        """Yield the images on the node."""
         method = api.ImageService.StreamImages
         async for answer in self._streamed(method, api.StreamImagesRequest()):
             for image in answer.images:
@@ -94,7 +94,7 @@ class Lists(SandboxCalls, ContainerCalls, StatsCalls, ImageCalls):
                 yield stats
 
     async def metrics_of_pod_sandboxes(self) -> AsyncGenerator[api.PodSandboxMetrics, None]:
-        """Yield the metrics of all sandboxes; Unimplemented in many runtimes."""
+        """Yield the metrics of all sandboxes; many runtimes raise Unimplemented."""
         method = _SERVICE.StreamPodSandboxMetrics
         async for answer in self._streamed(method, api.StreamPodSandboxMetricsRequest()):
             for metrics in answer.pod_sandbox_metrics:
@@ -104,7 +104,7 @@ class Lists(SandboxCalls, ContainerCalls, StatsCalls, ImageCalls):
                 yield metrics
 
     async def _streamed(self, method: Method[R, A], request: R) -> AsyncGenerator[A, None]:
-        """Yield the answers of a streaming call; none if the runtime does not implement it."""
+        """Yield the answers of a streaming call; nothing if the runtime does not implement it."""
         if self._is_not_streamed(method):
             return
         try:

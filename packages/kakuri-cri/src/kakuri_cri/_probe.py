@@ -1,4 +1,4 @@
-"""Probing a runtime before it is used."""
+"""Probes a runtime before it is used."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,10 +18,10 @@ class ProbeResult:
         name: The runtime's name, such as `containerd`.
         version: The runtime's version, in its own format.
         api_version: The version of the CRI, always `v1`.
-        handlers: Features by the name of a runtime handler; the default handler has an empty name.
-            None if the runtime does not list its handlers (before CRI 1.30).
+        handlers: The features of each runtime handler by name; the default handler has an empty
+            name. None if the runtime does not list its handlers (before CRI 1.30).
         conditions: The conditions by type; the protocol requires `RuntimeReady` and `NetworkReady`.
-        features: What the runtime as a whole supports; None before CRI 1.31.
+        features: Features of the runtime as a whole; None before CRI 1.31.
         cgroup_driver: None if the runtime does not report it (before CRI 1.28).
     """
 
@@ -35,7 +35,7 @@ class ProbeResult:
 
     @property
     def is_ready(self) -> bool:
-        """Whether sandboxes can be created, apart from their network (`NetworkReady`)."""
+        """Whether sandboxes can be created; does not include their network (`NetworkReady`)."""
         condition = self.conditions.get("RuntimeReady")
         return condition is not None and condition.status
 

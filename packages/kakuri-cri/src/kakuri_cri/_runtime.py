@@ -1,4 +1,4 @@
-"""The client of a runtime."""
+"""The client for a runtime."""
 
 from typing import Self
 
@@ -11,11 +11,11 @@ _SERVICE = api.RuntimeService
 
 
 class Runtime(Lists):
-    """Calls a container runtime such as containerd.
+    """A client for a container runtime such as containerd.
 
-    Each method is named after its call in the protocol. Its deadline is the kubelet's by default. A
-    call that fails raises CriError, whose subclasses tell what the caller can do. Failed calls are
-    not retried automatically.
+    Each method is named after its call in the protocol. By default, it has the same deadline as in
+    the kubelet. A call that fails raises CriError, whose subclasses show what the caller can do.
+    Failed calls are not retried automatically.
 
     >>> async def names(socket: str) -> list[str]:
     ...     async with Runtime(f"unix:{socket}") as runtime:
@@ -30,11 +30,11 @@ class Runtime(Lists):
         await self.close()
 
     async def close(self) -> None:
-        """Close the channel; calls under way raise RuntimeUnavailable."""
+        """Close the channel; calls in progress raise RuntimeUnavailable."""
         await self._channel.close()
 
     async def probe(self, timeout: float | None = None) -> ProbeResult:
-        """Return names, versions, handlers and conditions of the runtime.
+        """Return the name, versions, handlers and conditions of the runtime.
 
         Args:
             timeout: Seconds for each of the three calls; `timeouts.usual` if None.
@@ -58,19 +58,19 @@ class Runtime(Lists):
 
         Args:
             timeout: Seconds; `timeouts.usual` if None.
-            verbose: Whether to include the runtime's own information in `info`, JSON by key.
+            verbose: Whether to include runtime-specific information in `info`: JSON by key.
         """
         request = api.StatusRequest(verbose=verbose)
         return await self.call(_SERVICE.Status, request, timeout=self._seconds(timeout))
 
     async def runtime_config(self, timeout: float | None = None) -> api.RuntimeConfigResponse:
-        """Return the runtime's cgroup driver; Unimplemented before CRI 1.28."""
+        """Return the runtime's cgroup driver; raises Unimplemented before CRI 1.28."""
         request = api.RuntimeConfigRequest()
         timeout = self._seconds(timeout)
         return await self.call(_SERVICE.RuntimeConfig, request, timeout=timeout)
 
     async def update_runtime_config(self, pod_cidr: str, timeout: float | None = None) -> None:
-        """Set the range of addresses of sandboxes, in CIDR notation."""
+        """Set the address range of sandboxes, in CIDR notation."""
         network = api.NetworkConfig(pod_cidr=pod_cidr)
         request = api.UpdateRuntimeConfigRequest(
             runtime_config=api.RuntimeConfig(network_config=network)
@@ -81,8 +81,8 @@ class Runtime(Lists):
     def events(self) -> Events[api.ContainerEventResponse]:
         """Return an async iterator over events of containers and sandboxes.
 
-        Treat events as hints: list again after each connect and from time to time. Read them
-        quickly, because containerd waits for slow readers, and close the iterator at the end.
-        A runtime without events raises Unimplemented; list periodically then.
+        Treat events as hints: list again after each connect, and periodically. Read events quickly,
+        because containerd waits for slow readers, and close the iterator when you are done. If the
+        runtime has no events, Unimplemented is raised; list periodically instead.
         """
         return self.stream(_SERVICE.GetContainerEvents, api.GetEventsRequest(), timeout=None)

@@ -14,11 +14,11 @@ class SandboxCalls(Caller):
     async def run_pod_sandbox(self, config: api.PodSandboxConfig, handler: str = "") -> str:
         """Create and start a sandbox, and return its id.
 
-        The call is not idempotent: after CallUnanswered, list the sandboxes by label and adopt one
-        that exists. To try again, increase `metadata.attempt`.
+        The call is not idempotent: after CallUnanswered, list the sandboxes by label, and adopt the
+        sandbox if it exists. To try again, increase `metadata.attempt`.
 
         Args:
-            config: The sandbox to run, with `metadata`, which names it.
+            config: The configuration of the sandbox; `metadata` names it.
             handler: Name of the runtime handler; empty for the runtime's default.
 
         Raises:
@@ -31,11 +31,11 @@ class SandboxCalls(Caller):
         return expected("RunPodSandbox", "pod_sandbox_id", answer.pod_sandbox_id)
 
     async def stop_pod_sandbox(self, sandbox_id: str, timeout: float | None = None) -> None:
-        """Stop a sandbox and everything in it; succeeds if it is stopped already.
+        """Stop a sandbox and everything in it; succeeds if it is already stopped.
 
-        Call it at least once before `remove_pod_sandbox`: it frees the sandbox's addresses. For a
-        sandbox that does not exist, the protocol requires success, but containerd 1.6 raises
-        NotFound.
+        Call this at least once before `remove_pod_sandbox`, because it frees the sandbox's
+        addresses. The protocol requires success if the sandbox does not exist, but containerd 1.6
+        raises NotFound.
         """
         request = api.StopPodSandboxRequest(pod_sandbox_id=sandbox_id)
         await self.call(_SERVICE.StopPodSandbox, request, timeout=self._seconds(timeout))
@@ -51,7 +51,7 @@ class SandboxCalls(Caller):
         """Return a sandbox's state, addresses and handler.
 
         Raises:
-            NotFound: There is no sandbox of this id.
+            NotFound: There is no sandbox with this id.
             CriError: The call failed.
         """
         request = api.PodSandboxStatusRequest(pod_sandbox_id=sandbox_id)
@@ -77,14 +77,14 @@ class SandboxCalls(Caller):
         resources: api.LinuxContainerResources | None = None,
         timeout: float | None = None,
     ) -> None:
-        """Report to the runtime that the resources of a sandbox's containers have changed.
+        """Inform the runtime that the resources of a sandbox's containers have changed.
 
-        What the runtime does with them is its choice (CRI 1.33); older ones raise Unimplemented.
+        The runtime decides what to do with them (CRI 1.33); older runtimes raise Unimplemented.
 
         Args:
             sandbox_id: The sandbox.
             overhead: Resources that the sandbox itself needs.
-            resources: The sum over its containers.
+            resources: The total of its containers.
             timeout: Seconds; `timeouts.usual` if None.
         """
         request = api.UpdatePodSandboxResourcesRequest(

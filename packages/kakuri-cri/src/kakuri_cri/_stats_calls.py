@@ -27,7 +27,7 @@ _SANDBOX_ITEMS = Method(_SERVICE.ListPodSandboxStats.path, api.ListPodSandboxSta
 class StatsCalls(Caller):
     """Reads the resource usage of containers and sandboxes.
 
-    A value that the runtime does not report is None, so a 0 was measured.
+    A value that the runtime does not report is None; 0 is a measurement.
     """
 
     async def container_stats(
@@ -36,7 +36,7 @@ class StatsCalls(Caller):
         """Return the usage of a container.
 
         Raises:
-            NotFound: There is no container of this id.
+            NotFound: There is no container with this id.
             CriError: The call failed.
         """
         request = api.ContainerStatsRequest(container_id=container_id)
@@ -66,7 +66,7 @@ class StatsCalls(Caller):
         """Return the usage of a sandbox and its containers (CRI 1.23).
 
         Raises:
-            NotFound: There is no sandbox of this id.
+            NotFound: There is no sandbox with this id.
             CriError: The call failed.
         """
         request = api.PodSandboxStatsRequest(pod_sandbox_id=sandbox_id)
@@ -92,12 +92,12 @@ class StatsCalls(Caller):
     ) -> None:
         """Call a function with the usage of each container that `list_container_stats` returns.
 
-        Items of a large list are decoded and visited one at a time in a thread: those of 5,000
-        containers take a second and 100 MB as a list.
+        Items of a large list are decoded and visited one at a time in a thread, because a list of
+        5,000 containers would take a second and 100 MB.
 
         Args:
             labels: All of them must match exactly.
-            visit: Must not raise.
+            visit: The function; it must not raise.
             timeout: Seconds for the call; `timeouts.usual` if None.
         """
         selected = api.ContainerStatsFilter(label_selector=labels)
@@ -123,7 +123,7 @@ class StatsCalls(Caller):
     async def list_metric_descriptors(
         self, timeout: float | None = None
     ) -> list[api.MetricDescriptor]:
-        """Return which metrics `list_pod_sandbox_metrics` has; Unimplemented in many runtimes."""
+        """Describe the metrics of `list_pod_sandbox_metrics`; many runtimes raise Unimplemented."""
         request = api.ListMetricDescriptorsRequest()
         timeout = self._seconds(timeout)
         answer = await self.call(_SERVICE.ListMetricDescriptors, request, timeout=timeout)
@@ -132,7 +132,7 @@ class StatsCalls(Caller):
     async def list_pod_sandbox_metrics(
         self, timeout: float | None = None
     ) -> list[api.PodSandboxMetrics]:
-        """Return the metrics of all sandboxes; Unimplemented in many runtimes."""
+        """Return the metrics of all sandboxes; many runtimes raise Unimplemented."""
         request = api.ListPodSandboxMetricsRequest()
         timeout = self._seconds(timeout)
         answer = await self.call(_SERVICE.ListPodSandboxMetrics, request, timeout=timeout)

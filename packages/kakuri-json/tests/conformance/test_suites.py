@@ -93,7 +93,7 @@ def test_ambiguous_document_has_the_documented_value(path):
 
 
 @pytest.mark.parametrize("path", files("json-roundtrip/roundtrip*.json"))
-def test_document_is_printed_as_it_was(path):
+def test_document_is_printed_unchanged(path):
     text = path.read_text().strip()
     printed = kakuri_json.dumps(kakuri_json.loads(text))
     if "e" not in text.lower():

@@ -1,4 +1,4 @@
-"""Calls of a fake runtime about commands, resources and statistics of containers."""
+"""A fake runtime's calls about commands, resources and statistics of containers."""
 
 import time
 
@@ -14,7 +14,7 @@ class FakeCommands(FakeSandboxes):
     """Carries out the calls about running containers."""
 
     async def exec_sync(self, request: api.ExecSyncRequest, pause: Pause) -> api.ExecSyncResponse:
-        """Return the output and exit code that the container's image has for the command."""
+        """Return the output and exit code that the container's image defines for the command."""
         await pause()
         container = self._running(request.container_id)
         answer = container.image.commands.get(tuple(request.cmd))
@@ -25,19 +25,19 @@ class FakeCommands(FakeSandboxes):
         return api.ExecSyncResponse(stdout=output, exit_code=code)
 
     async def exec(self, request: api.ExecRequest, pause: Pause) -> api.ExecResponse:
-        """Return a URL, at which no server listens."""
+        """Return a URL at which no server listens."""
         await pause()
         return api.ExecResponse(url=f"{_URL}/exec/{self._running(request.container_id).id[:8]}")
 
     async def attach(self, request: api.AttachRequest, pause: Pause) -> api.AttachResponse:
-        """Return a URL, at which no server listens."""
+        """Return a URL at which no server listens."""
         await pause()
         return api.AttachResponse(url=f"{_URL}/attach/{self._running(request.container_id).id[:8]}")
 
     async def port_forward(
         self, request: api.PortForwardRequest, pause: Pause
     ) -> api.PortForwardResponse:
-        """Return a URL, at which no server listens."""
+        """Return a URL at which no server listens."""
         await pause()
         sandbox = self.find_sandbox(request.pod_sandbox_id)
         return api.PortForwardResponse(url=f"{_URL}/portforward/{sandbox.id[:8]}")
@@ -151,5 +151,5 @@ def _container_stats(container: FakeContainer) -> api.ContainerStats:
 
 
 def _reported(value: int | None) -> api.UInt64Value | None:
-    """Return a value as a message has it; None for one that is not reported."""
+    """Wrap a value for a message; None if it is not reported."""
     return None if value is None else api.UInt64Value(value=value)

@@ -29,7 +29,7 @@ class CriProxy:
 
     Every call of the protocol, unary or streaming, is forwarded as bytes with its deadline and
     metadata, and so are the runtime's errors. A delayed call is forwarded after the delay, unless
-    it was cancelled by then. A fault "finish-then-…" replaces the first answer.
+    it has been cancelled by then. A fault "finish-then-…" replaces the first answer.
 
     Attributes:
         upstream: Path of the runtime's socket.
@@ -44,7 +44,7 @@ class CriProxy:
 
         Args:
             upstream: Path of the runtime's socket.
-            path: Path of the proxy's socket; by default in a temporary directory.
+            path: Path of the proxy's socket; by default, in a temporary directory.
             faults: Fault scripts by method; see `parse_faults`.
 
         Raises:
@@ -82,11 +82,11 @@ class CriProxy:
         return Endpoint.unix(str(self.path))
 
     async def break_connections(self) -> None:
-        """Break every connection, which cancels forwarded calls; new ones are accepted."""
+        """Break all connections, which cancels forwarded calls; new connections are accepted."""
         self._server.break_connections()
 
     async def crash(self) -> None:
-        """Break every connection, and refuse new ones."""
+        """Break all connections, and refuse new ones."""
         await self._server.crash()
 
     async def restart(self) -> None:
@@ -138,7 +138,7 @@ class CriProxy:
 
 
 def _metadata(call: ServerCall) -> Metadata:
-    """Return the caller's own metadata; those of HTTP and gRPC belong to each connection."""
+    """Return the caller's metadata, without the fields of HTTP and gRPC themselves."""
     return tuple(
         (name, value)
         for name, value in call.metadata

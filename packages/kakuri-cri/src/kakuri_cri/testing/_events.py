@@ -1,4 +1,4 @@
-"""The events of a fake runtime, which buffers them as containerd does."""
+"""The events of a fake runtime, which buffers them like containerd."""
 
 import asyncio
 import time
@@ -12,7 +12,7 @@ _BACKLOG = 1000
 
 
 class EventLog:
-    """Sends events to all listeners; buffers them for the next listener while there is none."""
+    """Sends events to all listeners; while there are none, buffers events for the next one."""
 
     def __init__(self) -> None:
         self._backlog: deque[api.ContainerEventResponse] = deque(maxlen=_BACKLOG)
@@ -20,7 +20,7 @@ class EventLog:
 
     @property
     def listeners(self) -> int:
-        """The number of calls that receive the events."""
+        """The number of calls that receive events."""
         return len(self._queues)
 
     def add(self, kind: api.ContainerEventType, of: FakeSandbox | FakeContainer) -> None:
@@ -52,5 +52,5 @@ class EventLog:
             self._queues.remove(queue)
 
     def clear(self) -> None:
-        """Forget the buffered events."""
+        """Drop the buffered events."""
         self._backlog.clear()

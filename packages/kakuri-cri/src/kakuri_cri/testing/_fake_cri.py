@@ -1,4 +1,4 @@
-"""A fake CRI runtime on a real socket, which behaves as containerd but starts no processes."""
+"""A fake CRI runtime on a real socket, which behaves like containerd but starts no processes."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
@@ -32,9 +32,10 @@ class FakeCri:
             ...  # something that uses runtime.endpoint
             runtime.exit("my-zone", 3)
 
-    It reproduces what clients see of containerd: ids, states, times, exit codes, reasons, log files
-    and events; names that are reserved while an object exists or is being created; NOT_FOUND and
-    idempotent calls. A call continues after its caller has cancelled it, except for a pull.
+    It reproduces the behavior of containerd that clients can observe: ids, states, times, exit
+    codes, reasons, log files and events; names that are reserved while an object exists or is being
+    created; NOT_FOUND and idempotent calls. A call continues after its caller has cancelled it,
+    except for a pull.
 
     Attributes:
         faults: The faults of the next calls.
@@ -58,14 +59,14 @@ class FakeCri:
         """Create a runtime.
 
         Args:
-            path: Path of its socket; by default in a temporary directory.
-            images: The images by name; a state alone stands for an image in that state.
-            default_image: The image of every other name.
+            path: Path of its socket; by default, in a temporary directory.
+            images: The images by name; a state alone means an image in that state.
+            default_image: The image for all other names.
             handlers: Names of its runtime handlers; the default one has an empty name.
             unimplemented: Methods that it answers with UNIMPLEMENTED.
             faults: Fault scripts by method; see `parse_faults`.
-            concurrent_calls: Calls at a time on one connection (SETTINGS_MAX_CONCURRENT_STREAMS),
-                at least one; the default of kakuri-http2 if None.
+            concurrent_calls: Maximum number of concurrent calls on a connection
+                (SETTINGS_MAX_CONCURRENT_STREAMS), at least 1; None for the default of kakuri-http2.
 
         Raises:
             ValueError: A fault or the state of an image is not valid.
@@ -107,12 +108,12 @@ class FakeCri:
 
     @property
     def sandboxes(self) -> list[FakeSandbox]:
-        """Its sandboxes, the oldest first."""
+        """Its sandboxes, oldest first."""
         return list(self._runtime.sandboxes.values())
 
     @property
     def containers(self) -> list[FakeContainer]:
-        """Its containers, the oldest first."""
+        """Its containers, oldest first."""
         return list(self._runtime.containers.values())
 
     @property
@@ -121,7 +122,7 @@ class FakeCri:
         return self._runtime.events.listeners
 
     def sandbox(self, name: str) -> FakeSandbox:
-        """Return the newest sandbox with this id, or this name in its metadata.
+        """Return the newest sandbox with this id, or with this name in its metadata.
 
         Raises:
             LookupError: There is none.
@@ -156,8 +157,8 @@ class FakeCri:
         Args:
             name: Id of the container, or id or name of its sandbox.
             code: Its exit code.
-            reason: As in its status; "Completed" or "Error" if empty.
-            message: As in its status.
+            reason: The reason in its status; "Completed" or "Error" if empty.
+            message: The message in its status.
 
         Raises:
             LookupError: There is no such container.
@@ -167,7 +168,7 @@ class FakeCri:
     def write(self, name: str, data: bytes, stream: str = "stdout") -> None:
         """Write to a stream of a running container.
 
-        A line is logged when it is complete or longer than 16 KiB.
+        A line is logged once it is complete or longer than 16 KiB.
 
         Raises:
             LookupError: There is no such container, or it has no log.
@@ -178,7 +179,7 @@ class FakeCri:
         log.write(data, stream)
 
     def lose_sandbox(self, name: str) -> None:
-        """Make a sandbox NOTREADY while its containers stay RUNNING, as after a guest crash.
+        """Make a sandbox NOTREADY while its containers stay RUNNING, as after a crash of the guest.
 
         Raises:
             LookupError: There is no such sandbox.
@@ -186,20 +187,21 @@ class FakeCri:
         self._runtime.end_sandbox(self.sandbox(name))
 
     async def break_connections(self) -> None:
-        """Break every connection; new ones are accepted."""
+        """Break all connections; new ones are accepted."""
         self._server.break_connections()
 
     async def crash(self) -> None:
-        """Crash as by SIGKILL: connections break, calls are aborted, containers continue."""
+        """Crash as after SIGKILL: connections break, calls are aborted, containers continue."""
         await self._server.crash()
         await self._end_work()
 
     async def restart(self, objects: Literal["kept", "dead", "lost"] = "kept") -> None:
-        """Crash, unless it has crashed already, and listen again on a new socket.
+        """Crash, unless it has already crashed, and listen again on a new socket.
 
         Args:
-            objects: "kept" as they were, "dead" as after a reboot of the node (sandboxes NOTREADY,
-                containers EXITED with 255), or "lost".
+            objects: "kept" leaves sandboxes and containers as they were; "dead" makes them look as
+                after a reboot (sandboxes NOTREADY, containers EXITED with 255); "lost" removes
+                them.
         """
         if self._server.is_open:
             await self.crash()

@@ -60,10 +60,10 @@ NO_FAULT = Fault()
 
 
 def parse_faults(script: str) -> list[Fault]:
-    """Return the faults of a script, one for each call that it applies to.
+    """Parse a script into faults, one for each call that it applies to.
 
     Raises:
-        ValueError: A term of the script is not valid; the message has the term.
+        ValueError: A term of the script is not valid; the message quotes it.
     """
     faults: list[Fault] = []
     for term in script.split("->"):

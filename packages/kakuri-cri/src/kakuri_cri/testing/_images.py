@@ -18,8 +18,8 @@ class FakeImages:
     """The images on the node, and those that can be pulled.
 
     Attributes:
-        used_bytes: Total size of the images, as ImageFsInfo reports.
-        mountpoint: Where their file system is mounted, as ImageFsInfo reports.
+        used_bytes: Total size of the images, as reported by ImageFsInfo.
+        mountpoint: Mount point of their file system, as reported by ImageFsInfo.
     """
 
     def __init__(self, images: Mapping[str, FakeImage], default: FakeImage) -> None:
@@ -34,7 +34,7 @@ class FakeImages:
                 self._add(name, image)
 
     def set(self, name: str, image: FakeImage) -> None:
-        """Replace an image on the node and in the registry; a hanging pull continues to hang."""
+        """Replace an image on the node and in the registry; a hanging pull keeps hanging."""
         name = full_name(name)
         self._known[name] = image
         self._present.pop(self._tags.pop(name, ""), None)
@@ -42,7 +42,7 @@ class FakeImages:
             self._add(name, image)
 
     def push(self, name: str, image: FakeImage) -> None:
-        """Replace the registry's image of this name; the one on the node stays."""
+        """Replace the registry's image with this name; the one on the node stays."""
         self._known[full_name(name)] = image
 
     def get(self, identifier: str) -> FakeImage:
@@ -89,7 +89,7 @@ class FakeImages:
     async def image_status(
         self, request: api.ImageStatusRequest, pause: Pause
     ) -> api.ImageStatusResponse:
-        """Return an image; the answer is empty if it is not on the node."""
+        """Return an image; the answer is empty if the image is not on the node."""
         await pause()
         identifier = self.find(_name(request.image))
         if identifier is None:

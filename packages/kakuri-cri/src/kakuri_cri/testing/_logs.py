@@ -1,13 +1,14 @@
-"""Writing a container's log as containerd does.
+"""Writes a container's log like containerd.
 
-Like containerd, it drops a carriage return before a line feed.
+This includes dropping a carriage return before a line feed.
 """
 
 import time
 from pathlib import Path
 
 MAX_LINE = 16_384
-"""Bytes of a line; longer ones are split (containerd, max_container_log_line_size)."""
+"""Maximum size of a line in bytes; longer lines are split (containerd,
+max_container_log_line_size)."""
 
 
 def log_line(
@@ -34,14 +35,14 @@ class LogWriter:
         """Open the file to append to it.
 
         Raises:
-            OSError: It cannot be opened, for instance because its directory is missing.
+            OSError: The file can't be opened, for example because its directory does not exist.
         """
         self.path = path
         self._file = path.open("ab", buffering=0)
         self._pending = {"stdout": b"", "stderr": b""}
 
     def write(self, data: bytes, stream: str = "stdout") -> None:
-        """Write complete lines; an incomplete line is kept until it is complete."""
+        """Write complete lines; an incomplete line is buffered."""
         data = self._pending[stream] + data
         start = 0
         while (end := data.find(b"\n", start)) >= 0:
@@ -70,7 +71,7 @@ class LogWriter:
         self._file.close()
 
     def reopen(self) -> "LogWriter":
-        """Close this file, and return a writer to a new file of the same name."""
+        """Close this file, and return a writer for a new file with the same name."""
         writer = LogWriter(self.path)
         self.close()
         return writer

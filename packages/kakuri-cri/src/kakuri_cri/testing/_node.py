@@ -11,13 +11,13 @@ class FakeNode:
     """Answers Version, Status and RuntimeConfig.
 
     Attributes:
-        conditions: The conditions by type; without NetworkReady no sandbox can be created.
+        conditions: The conditions by type; without NetworkReady, no sandbox can be created.
         handlers: Names of the runtime handlers; the default one has an empty name.
-        lists_handlers: Whether Status has them, as runtimes do since CRI 1.30.
-        stops_missing: Whether StopContainer succeeds for a container that does not exist, as the
-            protocol requires; containerd 1.6 answers NOT_FOUND.
+        lists_handlers: Whether Status includes the handlers, as in runtimes since CRI 1.30.
+        stops_missing: Whether StopContainer succeeds for a missing container, as the protocol
+            requires; containerd 1.6 answers NOT_FOUND.
         cgroup_driver: "systemd" or "cgroupfs".
-        sandbox_image: Reference of the image of sandboxes, as containerd reports it.
+        sandbox_image: Reference of the image for sandboxes, as reported by containerd.
         name: Name of the runtime.
         version: Version of the runtime.
     """

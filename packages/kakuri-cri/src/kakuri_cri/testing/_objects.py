@@ -11,11 +11,11 @@ from kakuri_cri import api
 from kakuri_cri.testing._logs import LogWriter
 
 Pause: TypeAlias = Callable[[], Awaitable[None]]
-"""Awaited in the middle of each call; a fault can make it take long."""
+"""Awaited in the middle of each call; a fault can delay it."""
 
 
 class Refusal(Exception):
-    """A call that the runtime refuses; containerd's status is mostly UNKNOWN."""
+    """The runtime refuses a call; containerd's status is usually UNKNOWN."""
 
     def __init__(self, message: str, code: StatusCode = StatusCode.UNKNOWN) -> None:
         super().__init__(message)
@@ -24,21 +24,21 @@ class Refusal(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FakeImage:
-    """An image, and the behaviour of its containers.
+    """An image, and the behavior of its containers.
 
     Attributes:
         state: "present" on the node, "pullable" from the registry, "missing" in the registry, or
-            "hanging": a pull never completes.
-        size: Bytes.
+            "hanging", so that a pull never completes.
+        size: Size in bytes.
         user: The `USER` of its configuration.
         working_dir: The `WORKDIR` of its configuration.
-        version: Distinguishes images of one name; each version has its own id.
+        version: Distinguishes images with the same name; each version has its own id.
         is_pinned: Whether the runtime reports it as pinned, so that it is not removed.
         output: Written to stdout when a container starts.
-        exit_code: Exit code of a container that exits right after its start; None if it keeps
+        exit_code: Exit code with which a container exits right after its start; None if it keeps
             running.
-        start_error: Message of the error of every start; None if starts succeed.
-        on_term: Exit code after SIGTERM; None if a container ignores it.
+        start_error: Error message with which every start fails; None if starts succeed.
+        on_term: Exit code after SIGTERM; None if containers ignore it.
         commands: Stdout and exit code of ExecSync, by argument vector; any other command exits
             with 127.
     """
@@ -70,12 +70,12 @@ class FakeSandbox:
         config: Its configuration.
         metadata: The metadata of the configuration.
         handler: Name of its runtime handler.
-        created_at: Nanoseconds since the epoch.
+        created_at: Creation time in nanoseconds since the epoch.
         ip: Its address.
         is_ready: Whether it is SANDBOX_READY.
-        received_bytes: Bytes that its interface received; None to report none in its statistics.
-        sent_bytes: Bytes that its interface sent, likewise.
-        processes: Number of processes, likewise.
+        received_bytes: Bytes that its interface received; None to leave it out of the statistics.
+        sent_bytes: Bytes that its interface sent, or None.
+        processes: Number of processes, or None.
     """
 
     id: str
@@ -137,17 +137,18 @@ class FakeContainer:
         metadata: The metadata of the configuration.
         image: The image it was created from.
         image_ref: Id of the image.
-        created_at: Nanoseconds since the epoch, as `started_at` and `finished_at`.
-        state: Its state as the protocol names it.
+        created_at: Creation time in nanoseconds since the epoch, like `started_at` and
+            `finished_at`.
+        state: Its state, in the protocol's terms.
         exit_code: Exit code of its process.
         reason: Why it exited, such as "Completed" or "Error".
-        message: What the runtime adds to the reason.
+        message: Details about the reason.
         resources: Set by UpdateContainerResources; None until then.
-        cpu_nanoseconds: CPU time in its statistics; None to report none.
-        memory_bytes: Working set, likewise.
-        writable_bytes: Size of the writable layer, likewise.
-        log: Writes its log; None before its start, or without a log path.
-        is_starting: Whether a StartContainer call is in progress; further ones are refused.
+        cpu_nanoseconds: CPU time in its statistics; None to leave it out.
+        memory_bytes: Working set, or None.
+        writable_bytes: Size of the writable layer, or None.
+        log: The writer of its log; None before its start, or without a log path.
+        is_starting: Whether a StartContainer call is in progress; others are refused.
         ended: Set when it has exited.
     """
 
@@ -184,7 +185,7 @@ class FakeContainer:
 
     @property
     def log_path(self) -> str:
-        """The absolute path of its log; empty if it has none."""
+        """The absolute path of its log; empty if it has no log."""
         directory, path = self.sandbox.config.log_directory, self.config.log_path
         return f"{directory}/{path}" if directory and path else ""
 

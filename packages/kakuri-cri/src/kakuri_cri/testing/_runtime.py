@@ -1,4 +1,4 @@
-"""Calls of a fake runtime about containers, by containerd's rules.
+"""A fake runtime's calls about containers, which follow containerd's rules.
 
 Source: kubernetes/cri-api, `api.proto`; containerd, `internal/cri/server`.
 """
@@ -25,7 +25,7 @@ class FakeRuntime(FakeCommands):
     async def create_container(
         self, request: api.CreateContainerRequest, pause: Pause
     ) -> api.CreateContainerResponse:
-        """Create a container of an image that is on the node."""
+        """Create a container from an image on the node."""
         config, sandbox_config = request.config, request.sandbox_config
         if config is None or config.metadata is None:
             raise Refusal("container config must include metadata")
@@ -62,7 +62,7 @@ class FakeRuntime(FakeCommands):
     async def start_container(
         self, request: api.StartContainerRequest, pause: Pause
     ) -> api.StartContainerResponse:
-        """Start a container that was not started before."""
+        """Start a container that has not been started."""
         container = self.find_container(request.container_id)
         failed = f'failed to set starting state for container "{container.id}"'
         if container.state is not api.ContainerState.CONTAINER_CREATED:
@@ -103,7 +103,7 @@ class FakeRuntime(FakeCommands):
     async def stop_container(
         self, request: api.StopContainerRequest, pause: Pause
     ) -> api.StopContainerResponse:
-        """Stop a container, and kill it after the timeout; succeeds if there is none."""
+        """Stop a container, and kill it after the timeout; succeeds if it does not exist."""
         await pause()
         if not self.node.stops_missing:
             self.find_container(request.container_id)
@@ -123,7 +123,7 @@ class FakeRuntime(FakeCommands):
     async def remove_container(
         self, request: api.RemoveContainerRequest, pause: Pause
     ) -> api.RemoveContainerResponse:
-        """Remove a container, killed if it runs; succeeds if there is none."""
+        """Remove a container, killing it if it is running; succeeds if it does not exist."""
         await pause()
         container = self.containers.get(request.container_id)
         if container is not None:

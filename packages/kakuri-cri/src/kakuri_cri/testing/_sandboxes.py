@@ -1,4 +1,4 @@
-"""Calls of a fake runtime about sandboxes, by containerd's rules.
+"""A fake runtime's calls about sandboxes, which follow containerd's rules.
 
 Source: kubernetes/cri-api, `api.proto`; containerd, `internal/cri/server`.
 """
@@ -43,7 +43,7 @@ class FakeSandboxes(FakeState):
     async def stop_pod_sandbox(
         self, request: api.StopPodSandboxRequest, pause: Pause
     ) -> api.StopPodSandboxResponse:
-        """Kill the containers of a sandbox and end it; succeeds if there is none."""
+        """Kill the containers of a sandbox and end it; succeeds if it does not exist."""
         await pause()
         sandbox = self.sandboxes.get(request.pod_sandbox_id)
         if sandbox is not None:
@@ -55,7 +55,7 @@ class FakeSandboxes(FakeState):
     async def remove_pod_sandbox(
         self, request: api.RemovePodSandboxRequest, pause: Pause
     ) -> api.RemovePodSandboxResponse:
-        """Remove a sandbox with its containers; succeeds if there is none."""
+        """Remove a sandbox with its containers; succeeds if it does not exist."""
         await pause()
         sandbox = self.sandboxes.get(request.pod_sandbox_id)
         if sandbox is not None:

@@ -1,4 +1,4 @@
-"""A gRPC server on a Unix socket whose connections can be broken, and which can crash."""
+"""A gRPC server on a Unix socket that can break its connections and crash."""
 
 import asyncio
 import socket
@@ -14,13 +14,13 @@ from kakuri_cri.testing._calls import CriCall
 from kakuri_cri.testing._faults import Fault, Outcome
 
 MAX_MESSAGE = 16 << 20
-"""Bytes of a message, as containerd and the kubelet allow."""
+"""Maximum size of a message in bytes, as in containerd and the kubelet."""
 
 LIMITS = Limits(received=MAX_MESSAGE)
 
 
 def limits_with(concurrent_calls: int | None) -> Limits:
-    """Return the limits of a server with `concurrent_calls` as SETTINGS_MAX_CONCURRENT_STREAMS."""
+    """Return server limits with `concurrent_calls` as SETTINGS_MAX_CONCURRENT_STREAMS."""
     if concurrent_calls is None:
         return LIMITS
     return replace(LIMITS, http2=replace(LIMITS.http2, concurrent_streams=concurrent_calls))
@@ -29,8 +29,8 @@ def limits_with(concurrent_calls: int | None) -> Limits:
 class SocketServer:
     """Listens on a Unix socket.
 
-    Without a path the socket is in a new temporary directory, because a test's own directory often
-    has a path that is too long for a socket.
+    Without a path, the socket is in a new temporary directory, because the path of a test's own
+    directory is often too long for a socket.
 
     Attributes:
         path: Path of the socket.
@@ -52,7 +52,7 @@ class SocketServer:
         return self._server is not None
 
     async def open(self) -> None:
-        """Listen on a new socket, unless it listens already."""
+        """Listen on a new socket, unless it is already listening."""
         async with self._lock:
             if self._server is None:
                 server = Server(self._limits)
@@ -61,13 +61,13 @@ class SocketServer:
                 self._server = server
 
     async def crash(self) -> None:
-        """Break every connection, and leave a socket file without a listener."""
+        """Break all connections, and leave a socket file without a listener."""
         await self.close()
         with socket.socket(socket.AF_UNIX) as dead:
             dead.bind(str(self.path))
 
     async def close(self) -> None:
-        """Break every connection, and stop listening."""
+        """Break all connections, and stop listening."""
         async with self._lock:
             server, self._server = self._server, None
             if server is not None:
@@ -75,13 +75,13 @@ class SocketServer:
                 await server.close()
 
     def remove(self) -> None:
-        """Remove the socket, and its directory if that is a temporary one."""
+        """Remove the socket, and its directory if it is temporary."""
         self.path.unlink(missing_ok=True)
         if self._directory is not None:
             self._directory.rmdir()
 
     def break_connections(self) -> None:
-        """Break every connection; new ones are accepted."""
+        """Break all connections; new ones are accepted."""
         if self._server is not None:
             self._server.abort_connections()
 
@@ -101,7 +101,7 @@ class SocketServer:
             await self._hang_up()
 
     async def _hang_up(self) -> NoReturn:
-        """Break every connection from inside a call, which cancels the call."""
+        """Break all connections from inside a call, which cancels the call."""
         self.break_connections()
         await asyncio.Event().wait()
         raise AssertionError

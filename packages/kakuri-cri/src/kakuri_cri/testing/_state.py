@@ -1,4 +1,4 @@
-"""The sandboxes and containers of a fake runtime, and their changes of state."""
+"""The sandboxes and containers of a fake runtime, and their state changes."""
 
 import itertools
 import secrets
@@ -14,7 +14,7 @@ from kakuri_cri.testing._node import FakeNode
 from kakuri_cri.testing._objects import FakeContainer, FakeSandbox, Refusal
 
 KILLED = 137
-"""The exit code of a process that was killed."""
+"""The exit code of a killed process."""
 
 
 class FakeState:
@@ -27,7 +27,7 @@ class FakeState:
         events: The events.
         node: The runtime's version, conditions and handlers.
         reserved: Ids of objects that exist or are being created, by their reserved names.
-        addresses: The last bytes of the next sandboxes' addresses.
+        addresses: Iterator over the last bytes of the addresses of new sandboxes.
     """
 
     def __init__(self, images: FakeImages, node: FakeNode) -> None:
@@ -40,7 +40,7 @@ class FakeState:
         self.addresses = itertools.count(2)
 
     def end(self, container: FakeContainer, code: int, reason: str = "", message: str = "") -> None:
-        """End the process of a container, if it runs."""
+        """End the process of a container, if it is running."""
         if container.is_running:
             usual = "Completed" if code == 0 else "Error"
             self.finish(container, code, reason or usual, message)
@@ -52,7 +52,7 @@ class FakeState:
             self.events.add(api.ContainerEventType.CONTAINER_STOPPED_EVENT, sandbox)
 
     def forget(self) -> None:
-        """Forget everything but the images."""
+        """Drop everything except the images."""
         for container in self.containers.values():
             if container.log is not None:
                 container.log.close()
@@ -73,7 +73,7 @@ class FakeState:
         self.events.add(api.ContainerEventType.CONTAINER_STOPPED_EVENT, container)
 
     def remove(self, container: FakeContainer) -> None:
-        """Remove a container, killed if it runs, and free its name."""
+        """Remove a container, killing it if it is running, and free its name."""
         self.end(container, KILLED)
         if self.containers.pop(container.id, None) is not None:
             self.reserved.pop(container_name(container.sandbox.metadata, container.metadata), None)
