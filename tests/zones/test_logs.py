@@ -9,6 +9,12 @@ from base64 import b64decode
 from .system import WAIT_SECONDS, await_that
 
 
+def release(system, workload_id):
+    """Create the file that the container's script waits for."""
+    container = system.container(workload_id)["ID"]
+    system.ctr("tasks", "exec", "--exec-id", "go", container, "touch", "/tmp/go")
+
+
 def test_log_of_an_ended_workload_is_read_whole_by_tail_and_followed(system):
     system.run("counting", "sh", "-c", "for i in 1 2 3 4 5; do echo line $i; done; printf end")
     system.await_end("counting")
@@ -28,8 +34,7 @@ def test_followed_log_of_a_container_delivers_lines_as_they_are_written(system):
         [*command, system.url("/workloads/followed/log?follow")], stdout=subprocess.PIPE
     ) as reader:
         assert reader.stdout.readline() == b"first\n"
-        container = system.container("followed")["ID"]
-        system.ctr("tasks", "exec", "--exec-id", "go", container, "touch", "/tmp/go")
+        release(system, "followed")
         assert reader.stdout.read() == b"last\n"
         assert reader.wait() == 0
     system.remove("followed")
@@ -101,20 +106,23 @@ def test_selected_lines_are_followed_across_rotations_and_restarts_of_the_daemon
     size, pieces = 1_500_000, 20
     script = (
         f"i=0; while [ $i -lt {pieces} ]; do head -c {size} /dev/zero | tr '\\0' x; echo;"
-        "echo error $i >&2; i=$((i+1)); usleep 250000; done"
+        "echo error $i >&2; i=$((i+1)); usleep 250000;"
+        f"[ $i -lt {pieces - 1} ] || while [ ! -e /tmp/go ]; do sleep 0.05; done; done"
     )
     system.run("selected", "sh", "-c", script)
     system.await_state("selected", "running")
     command = ["curl", "-sS", "-N", "--max-time", str(WAIT_SECONDS)]
     url = system.url("/workloads/selected/log?follow&stream=stderr&format=ndjson")
+    directory = system.log_dir / "selected"
     with subprocess.Popen([*command, url], stdout=subprocess.PIPE) as reader:
         received = [json.loads(reader.stdout.readline())]
         system.kill("agent")
+        await_that("a rotated log", lambda: len(list(directory.glob("*.log*"))) > 1)
+        release(system, "selected")
         received += map(json.loads, reader.stdout)
         assert reader.wait() == 0
     assert [each["line"] for each in received] == [f"error {number}" for number in range(pieces)]
     assert system.await_end("selected")["state"] == "succeeded"
-    assert len(list((system.log_dir / "selected").glob("*.log*"))) > 1
     assert [each["line"] for each in lines(system, "selected", "&stream=stderr&tail=2")] == [
         f"error {pieces - 2}",
         f"error {pieces - 1}",
