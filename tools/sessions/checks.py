@@ -7,6 +7,7 @@ from tools.members import MEMBERS, ROOT
 from tools.sessions.steps import (
     PYTHON,
     PYTHONS,
+    begin_environment,
     install_editable,
     run_tool,
     tools_of,
@@ -22,6 +23,17 @@ def pythons(session: nox.Session) -> None:
         session.log(f"tests run on Python {interpreter.name:<9} {interpreter.path}")
     if missing := interpreters.missing(PYTHONS):
         session.warn(f"not found, so not tested: Python {', '.join(missing)}")
+
+
+@nox.session(python=False)
+def environments(session: nox.Session) -> None:
+    """Begin to create the environments for the members' tests, beside the sessions that follow.
+
+    Those use one core most of the time. A session that needs an environment waits for it.
+    """
+    for interpreter in PYTHONS:
+        session.log(f"beginning the environment for Python {interpreter.name}")
+        begin_environment(interpreter)
 
 
 @nox.session(python=PYTHON)

@@ -1,13 +1,17 @@
 """Sessions that run the members' own tests."""
 
-import os
-from concurrent.futures import ThreadPoolExecutor
-
 import nox
 
 from tools import interpreters, side_by_side, system
 from tools.members import BY_NAME, ROOT
-from tools.sessions.steps import PYTHON, PYTHONS, each_member, python_for_tests, tools_of
+from tools.sessions.steps import (
+    PYTHON,
+    PYTHONS,
+    begin_environment,
+    each_member,
+    python_for_tests,
+    tools_of,
+)
 
 MEASURED = interpreters.oldest(PYTHONS)
 """The Python on which coverage is measured: from Python 3.12 on, to measure branches takes several
@@ -32,12 +36,12 @@ def tests(session: nox.Session, member: str) -> None:
     pytest = ["pytest", "-p", "no:cacheprovider", str(directory), *apart]
     chosen = interpreters.chosen(PYTHONS, session.posargs)
     chosen.sort(key=lambda each: each not in (PYTHONS[0], MEASURED))
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        pythons = dict(zip(chosen, pool.map(python_for_tests, chosen), strict=True))
+    for interpreter in chosen:
+        begin_environment(interpreter)
     commands = {}
-    for interpreter, python in pythons.items():
+    for interpreter in chosen:
         command = [] if interpreter == PYTHONS[0] else ["env", *FEWER_KILLS]
-        command += [python, "-m"]
+        command += [python_for_tests(interpreter), "-m"]
         if interpreter == MEASURED:
             data = f"--data-file={ROOT / f'.coverage.{member}'}"
             command += ["coverage", "run", f"--source={this.import_name}", data, "-m"]

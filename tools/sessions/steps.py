@@ -1,5 +1,8 @@
 """Steps that several sessions share."""
 
+import os
+from concurrent.futures import Future, ThreadPoolExecutor
+
 import nox
 
 from tools import interpreters
@@ -57,8 +60,24 @@ def run_tool(session: nox.Session, module: str, *arguments: str) -> None:
     session.run("python", "-m", f"tools.{module}", *arguments, env={"PYTHONPATH": str(ROOT)})
 
 
+_pool = ThreadPoolExecutor(os.cpu_count())
+_environments: dict[interpreters.Interpreter, Future[str]] = {}
+"""The environments for tests of all members that are made, or being made, by interpreter."""
+
+
+def begin_environment(interpreter: interpreters.Interpreter) -> None:
+    """Begin to create an interpreter's environment for tests, unless it was begun before."""
+    if interpreter not in _environments:
+        _environments[interpreter] = _pool.submit(_prepare_environment, interpreter)
+
+
 def python_for_tests(interpreter: interpreters.Interpreter = PYTHONS[0]) -> str:
     """Return the Python of the environment for tests of all members; create it if necessary."""
+    begin_environment(interpreter)
+    return _environments[interpreter].result()
+
+
+def _prepare_environment(interpreter: interpreters.Interpreter) -> str:
     oracles = [requirement for each in MEMBERS for requirement in each.group("test")]
     environment = Environment(interpreter, (*tools_of("build", "test", "coverage"), *oracles))
     environment.prepare()
