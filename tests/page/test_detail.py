@@ -80,7 +80,7 @@ def test_stop_start_restart_and_remove_are_done_after_a_question(stack, open_pag
 
 
 @pytest.mark.parametrize("action", ["Stop", "Restart", "Remove"])
-def test_question_that_is_cancelled_changes_nothing(stack, open_page, action):
+def test_dialog_that_is_cancelled_changes_nothing(stack, open_page, action):
     stack.submit("web")
     stack.await_state("web", "running")
     before = stack.request("GET", "/workloads/web?spec")[1]["version"]

@@ -103,7 +103,7 @@ def test_arrow_keys_move_between_tabs(stack, open_page):
         expect(page.get_by_role("tabpanel", name=name)).to_be_visible()
 
 
-def test_question_is_answered_by_keys_and_returns_the_focus(stack, open_page):
+def test_dialog_is_answered_by_keys_and_returns_the_focus(stack, open_page):
     stack.submit("a")
     stack.await_state("a", "running")
     page = open_page(f"{stack.url}/#/a")
@@ -123,9 +123,7 @@ def test_question_is_answered_by_keys_and_returns_the_focus(stack, open_page):
     assert page.evaluate("document.activeElement !== document.body")
 
 
-def test_focus_stays_in_the_pane_when_the_button_of_a_question_is_hidden_meanwhile(
-    stack, open_page
-):
+def test_focus_stays_in_the_pane_when_the_button_that_opened_a_dialog_is_hidden(stack, open_page):
     stack.submit("a")
     stack.await_state("a", "running")
     page = open_page(f"{stack.url}/#/a")
