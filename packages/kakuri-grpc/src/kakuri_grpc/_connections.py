@@ -162,7 +162,9 @@ class Connections:
             raise
         except (TimeoutError, ExchangeEnded) as failed:
             driver.close()
-            reason = "it does not speak HTTP/2" if driver.connection.is_over else "no SETTINGS came"
+            reason = (
+                "it does not speak HTTP/2" if driver.connection.is_over else "no SETTINGS frame"
+            )
             raise ConnectFailed(str(endpoint), f"{reason}: {failed}") from failed
         return driver
 

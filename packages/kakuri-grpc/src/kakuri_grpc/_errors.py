@@ -1,7 +1,7 @@
 """The errors of this package, grouped by what a caller can do about them.
 
 GRPCError
-├── StatusError                  the server answered with another status than OK
+├── StatusError                  the server responded with a status other than OK
 │   ├── NotFound, AlreadyExists, …   one class for each status that callers handle
 │   └── Unavailable              no answer; `processed` says whether the call can be repeated
 ├── DeadlineExceeded (TimeoutError)   the time for the call is over; the server may have acted

@@ -64,7 +64,7 @@ def encode_metadata(metadata: Iterable[tuple[str, str | bytes]]) -> tuple[Field,
             raise TypeError(f"expected a name and a value as metadata, got {pair!r:.80}")
         name, value = pair
         if not _NAME.fullmatch(name):
-            raise ValueError(f"expected the name of metadata in lower case, got {name!r}")
+            raise ValueError(f"expected a metadata name in lower case, got {name!r}")
         is_reserved = name.startswith("grpc-") and name != "grpc-status-details-bin"
         if is_reserved or name in _HTTP_FIELDS:
             raise ValueError(f"expected a name that HTTP and gRPC do not use, got {name!r}")

@@ -29,7 +29,7 @@ def check_head(status: int, fields: Fields) -> bool:
     if b"grpc-status" in named:
         return False
     if status != 200 or not is_grpc(kind):
-        text = f"expected an answer of gRPC, got HTTP status {status} and {kind!r}"
+        text = f"expected a gRPC response, got HTTP status {status} and {kind!r}"
         raise status_error(status_of_http(status), text, metadata)
     return True
 
@@ -49,7 +49,7 @@ def check_trailers(fields: Fields, timeout: float | None) -> Metadata:
     named = dict(fields)
     number = named.get(b"grpc-status")
     if number is None:
-        raise status_error(StatusCode.UNKNOWN, "the answer has no grpc-status", metadata)
+        raise status_error(StatusCode.UNKNOWN, "the response has no grpc-status", metadata)
     code = status_of_number(number)
     if code is StatusCode.OK:
         return metadata

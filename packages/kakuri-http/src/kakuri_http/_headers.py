@@ -118,7 +118,7 @@ def _is_name(text: str) -> bool:
 
 def _checked_pairs(fields: Any) -> list[tuple[str, str]]:
     if isinstance(fields, (str, bytes)) or not isinstance(fields, Iterable):
-        raise TypeError(f"expected pairs of texts as headers, got {type(fields).__name__}")
+        raise TypeError(f"expected pairs of strings as headers, got {type(fields).__name__}")
     pairs: list[tuple[str, str]] = []
     for pair in fields.items() if isinstance(fields, Mapping) else fields:
         if not isinstance(pair, (tuple, list)) or len(pair) != 2:

@@ -134,6 +134,6 @@ def status_of(head: Head) -> int:
         raise MalformedMessage(f"expected ':status' of three digits alone, got {head.pseudo}")
     number = int(status)
     if number == 101:  # there is no upgrade in HTTP/2 (section 8.6)
-        raise MalformedMessage("expected another status than 101")
+        raise MalformedMessage("expected a status other than 101")
     head.status = number
     return number

@@ -103,7 +103,7 @@ class UntrustedServer(ConnectFailed):
     def __init__(self, endpoint: str, uid: int) -> None:
         super().__init__(
             endpoint,
-            f"user {uid} listens there, and is not root, this user or a trusted one",
+            f"user {uid} listens there, but is neither root, this user nor a trusted user",
         )
         self.uid = uid
 

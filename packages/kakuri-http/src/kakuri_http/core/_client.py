@@ -152,7 +152,7 @@ class ClientConnection(CoreConnection):
         if self.buffered:
             self._fail()
             self._move_response(Kind.FAULT)
-            raise RemoteProtocolError("the server sent bytes that no request asked for")
+            raise RemoteProtocolError("the server sent unsolicited bytes")
         if self._has_eof:
             self.keep_alive = False
             self._move_response(Kind.CLOSE)

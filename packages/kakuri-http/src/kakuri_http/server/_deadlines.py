@@ -63,6 +63,6 @@ class Deadlines:
 
 def _too_slow(what: str, seconds: float, limit: str) -> LimitExceeded:
     return LimitExceeded(
-        f"expected {what} within {seconds:g} s, got a part of it",
+        f"expected {what} within {seconds:g} s, got only a part of it",
         limit=limit, status=408, code="request_timeout",
     )  # fmt: skip
