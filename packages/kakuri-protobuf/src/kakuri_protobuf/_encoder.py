@@ -79,7 +79,7 @@ class _Writer:
     def _field(self, field: Field) -> list[str]:
         value = [f"v = m.{field.name}"]
         if field.label is Label.REPEATED:
-            return [*value, "if v:", *indent(*self._repeated(field)), *_otherwise("tuple", "list")]
+            return [*value, "if v:", *indent(*self._repeated(field)), *_typecheck("tuple", "list")]
         if field.label is Label.MAP:
             return [*value, "if v:", *indent(*self._map(field)), "elif v is None: raise TypeError"]
         tagged = self._tagged(field.number, field)
@@ -101,7 +101,7 @@ class _Writer:
             Kind.BYTES: ("bytes", "bytearray", "memoryview"),
             Kind.BOOL: ("bool", "int"),
         }
-        return [*value, "if v:", *indent(*tagged), *_otherwise(*names.get(field.kind, ("int",)))]
+        return [*value, "if v:", *indent(*tagged), *_typecheck(*names.get(field.kind, ("int",)))]
 
     def _repeated(self, field: Field) -> list[str]:
         if field.is_packed:
@@ -216,7 +216,7 @@ def _empty(schema: Schema) -> str:
     return 'b""' if is_small else "bytearray()"
 
 
-def _otherwise(*names: str) -> list[str]:
+def _typecheck(*names: str) -> list[str]:
     """Return statements that reject falsy values of other types, which would be omitted.
 
     Args:

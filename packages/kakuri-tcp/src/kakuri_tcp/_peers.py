@@ -37,7 +37,7 @@ class Peer:
     is_loopback: bool = False
     uid: int | None = None
 
-    def of_user(self, uid: int) -> "Peer":
+    def with_user(self, uid: int) -> "Peer":
         """Return this loopback peer with its user, so that it is counted by user."""
         return replace(self, key=f"uid={uid}", uid=uid)
 

@@ -55,7 +55,7 @@ class UserCheck:
         except OSError as error:  # no descriptor is free, or the client has disconnected
             uid, cause = None, f": {reason_of(error)}"
         if uid is not None and self._access.admits_loopback_user(uid):
-            return peer.of_user(uid), None
+            return peer.with_user(uid), None
         refusal = ForbiddenUser(uid, self._access.hint)
         if uid not in self._logged and len(self._logged) < _MAX_LOGGED:
             self._logged.add(uid)

@@ -128,13 +128,13 @@ class ClientProtocol(Connection):
 
     def receive_eof(self) -> None:
         """Process the end of the server's stream."""
-        if self._was_cut_off():
+        if self._was_truncated():
             return  # connection_lost() follows
         self.core.receive_eof()
         self._advance()
         self.close()
 
-    def _was_cut_off(self) -> bool:
+    def _was_truncated(self) -> bool:
         """Return whether TLS ended without close_notify, as after a truncation attack.
 
         Content that ends with the connection is then incomplete (RFC 9112 9.8). asyncio reports

@@ -22,7 +22,7 @@ from kakuri_http._headers import FieldsLike, Headers
 from kakuri_http._limits import Timeouts, check_count, checked
 from kakuri_http._messages import Request, Response, piece_of
 from kakuri_http._url import URL, Params, parse_url, resolve, with_query
-from kakuri_http.core._connection import CutOff
+from kakuri_http.core._connection import TruncatedMessage
 
 BodyT = TypeVar("BodyT")
 ResultT = TypeVar("ResultT")
@@ -260,7 +260,7 @@ def response_fault(error: RemoteProtocolError, peer: str) -> HTTPError:
     A truncated response is not a protocol violation: the server process ended or the network
     failed. It is therefore a broken connection, whether it was closed or reset.
     """
-    if not isinstance(error, CutOff):
+    if not isinstance(error, TruncatedMessage):
         return error
     broken = connection_closed(peer)
     broken.__cause__ = error

@@ -4,7 +4,7 @@ from kakuri_http._errors import LimitExceeded, LocalProtocolError, RemoteProtoco
 from kakuri_http._limits import Limits
 from kakuri_http._messages import ReceivedResponse, Request
 from kakuri_http.core._bodies import ChunkedReader, LengthReader, UntilCloseReader
-from kakuri_http.core._connection import CoreConnection, cut_off
+from kakuri_http.core._connection import CoreConnection, truncated
 from kakuri_http.core._heads import Framing, HeadParser, not_a_status_line, parse_response_head
 from kakuri_http.core._states import (
     CONNECTION_CLOSED,
@@ -137,7 +137,7 @@ class ClientConnection(CoreConnection):
             event = self._read_content()
             if event is None:
                 if self._has_eof:
-                    raise cut_off("the content")
+                    raise truncated("the content")
                 return NEED_DATA
         except RemoteProtocolError:
             self._fail()
@@ -167,7 +167,7 @@ class ClientConnection(CoreConnection):
         complete, self._position = parser.parse(self._buffer, self._position)
         if not complete:
             if self._has_eof:
-                raise _unfinished(parser.start_line or bytes(self._buffer[self._position :]))
+                raise _truncated_head(parser.start_line or bytes(self._buffer[self._position :]))
             return NEED_DATA
         self._parser = None
         response, framing = parse_response_head(parser.start_line or b"", parser.fields)
@@ -210,8 +210,8 @@ class ClientConnection(CoreConnection):
         self._reader = None
 
 
-def _unfinished(start: bytes) -> RemoteProtocolError:
+def _truncated_head(start: bytes) -> RemoteProtocolError:
     """Return the error for a truncated head, or for bytes that are not HTTP at all."""
     if _NAME.startswith(start[: len(_NAME)]):
-        return cut_off("a response's head")
+        return truncated("a response's head")
     return not_a_status_line(start)

@@ -213,13 +213,13 @@ class CoreConnection:
         return event.data
 
 
-class CutOff(RemoteProtocolError):
+class TruncatedMessage(RemoteProtocolError):
     """The peer closed the connection in the middle of a message; clients raise ConnectionBroken."""
 
 
-def cut_off(what: str) -> CutOff:
+def truncated(what: str) -> TruncatedMessage:
     """Return the error for a connection that closed in the middle of a message."""
-    return CutOff(f"the peer closed the connection before the end of {what}")
+    return TruncatedMessage(f"the peer closed the connection before the end of {what}")
 
 
 def _wrong_state(kind: Kind, side: str, state: State) -> LocalProtocolError:

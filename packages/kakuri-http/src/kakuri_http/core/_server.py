@@ -4,7 +4,7 @@ from kakuri_http._errors import LocalProtocolError, RemoteProtocolError
 from kakuri_http._limits import Limits
 from kakuri_http._messages import Request, Response
 from kakuri_http.core._bodies import ChunkedReader, LengthReader
-from kakuri_http.core._connection import CoreConnection, cut_off
+from kakuri_http.core._connection import CoreConnection, truncated
 from kakuri_http.core._fast_head import FastHeadReader, compile_fast_head
 from kakuri_http.core._heads import HeadParser, parse_request_head
 from kakuri_http.core._states import (
@@ -183,7 +183,7 @@ class ServerConnection(CoreConnection):
                             self._end_exchange()
                     return event
                 if self._has_eof:
-                    raise cut_off("the content")
+                    raise truncated("the content")
                 return NEED_DATA
         except RemoteProtocolError:
             self._fail()
@@ -227,7 +227,7 @@ class ServerConnection(CoreConnection):
         if not self._has_eof:
             return NEED_DATA
         if self.buffered or (self._parser is not None and self._parser.has_begun):
-            raise cut_off("a request's head")
+            raise truncated("a request's head")
         self._move_request(Kind.CLOSE)
         return CONNECTION_CLOSED
 

@@ -23,10 +23,10 @@ from kakuri_json._types.generics import (
     Scope,
     bind,
     evaluated,
-    given_to,
     hints_of,
     shapes_of,
     unbound,
+    without_defaults,
 )
 from kakuri_json._types.shapes import (
     Anything,
@@ -157,9 +157,9 @@ def _generic(annotation: Any, origin: Any, arguments: tuple[Any, ...], scope: Sc
             raise UnsupportedTypeError(f"expected keys with a string form, got {annotation!r}")
         return Mapping(key, _shape(arguments[1], scope))
     if _ALIAS and isinstance(origin, _ALIAS):
-        return _alias(origin, shapes_of(given_to(origin, arguments), scope, _shape))
+        return _alias(origin, shapes_of(without_defaults(origin, arguments), scope, _shape))
     if dataclasses.is_dataclass(origin) or typing.is_typeddict(origin):
-        return _record(origin, shapes_of(given_to(origin, arguments), scope, _shape))
+        return _record(origin, shapes_of(without_defaults(origin, arguments), scope, _shape))
     raise UnsupportedTypeError(f"expected a type with a JSON form, got {annotation!r}")
 
 

@@ -87,7 +87,7 @@ def bind(owner: Any, arguments: Arguments | None, to_shape: ToShape) -> dict[Any
     return scope
 
 
-def given_to(owner: Any, arguments: tuple[Any, ...]) -> tuple[Any, ...]:
+def without_defaults(owner: Any, arguments: tuple[Any, ...]) -> tuple[Any, ...]:
     """Return type arguments without trailing ones that repeat a default.
 
     `typing_extensions` adds them, and they may refer to the parameters before them.
