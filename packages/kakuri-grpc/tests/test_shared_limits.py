@@ -175,6 +175,26 @@ async def test_large_request_is_counted_until_it_is_decoded(tmp_path):
         assert not budget.total
 
 
+async def test_request_that_its_handler_does_not_read_is_counted_until_the_call_ends(tmp_path):
+    is_over = asyncio.Event()
+
+    async def ignore(requests, call):
+        await is_over.wait()
+        return Answer()
+
+    async with Server() as server:
+        server.add(UP, ignore)
+        server.where = await server.listen(f"unix:{tmp_path}/s")
+        budget = server._servers[0]._shared.input
+        client = await raw_client(server)
+        call = await client.open(head(UP))
+        call.send_now(bytes(MIB))
+        await until(lambda: budget.total == MIB)
+        is_over.set()
+        await until(lambda: not budget.total)
+        client.close()
+
+
 async def test_answers_that_wait_for_windows_of_all_connections_are_bounded(tmp_path):
     async with await started(tmp_path, unsent_output=2 * MIB) as server:
         client = await raw_client(server, stream_window=65_535)

@@ -42,19 +42,14 @@ class MessageReader:
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._pieces: list[bytes] = []
-        self._size = 0
+        self.size: int = 0
         self._length = -1  # of the message whose prefix was read
         self._used = 0  # bytes of this turn of the event loop
 
     @property
-    def size(self) -> int:
-        """Bytes that were received and not returned."""
-        return self._size
-
-    @property
     def is_empty(self) -> bool:
         """Whether all received data belongs to returned messages."""
-        return not self._size and self._length < 0
+        return not self.size and self._length < 0
 
     async def let_others_run(self) -> None:
         """Allow other tasks a turn of the event loop if this call's share of it is used up."""
@@ -65,7 +60,7 @@ class MessageReader:
     def feed(self, data: bytes) -> None:
         """Add a piece of content."""
         pieces = self._pieces
-        self._size += len(data)
+        self.size += len(data)
         # Many tiny pieces would take many times their size in memory.
         if pieces and len(data) < _SMALL_PIECE and len(pieces[-1]) < _SMALL_PIECE:
             pieces[-1] += data
@@ -82,14 +77,14 @@ class MessageReader:
         if self._length < 0 and not self._read_prefix():
             return None
         length = self._length
-        if self._size < length:
+        if self.size < length:
             return None
         self._length = -1
         self._used += length + _MESSAGE_COST
         pieces = self._pieces
         data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
-        self._size -= length
-        if not self._size:
+        self.size -= length
+        if not self.size:
             pieces.clear()
             return data
         self._pieces = [data[length:]]
@@ -97,7 +92,7 @@ class MessageReader:
 
     def _read_prefix(self) -> bool:
         """Consume a prefix; return whether a complete one had arrived."""
-        if self._size < _PREFIX.size:
+        if self.size < _PREFIX.size:
             return False
         pieces = self._pieces
         if len(pieces[0]) < _PREFIX.size:
@@ -108,6 +103,6 @@ class MessageReader:
         if length > self._limit:
             raise MessageTooLarge(length, self._limit)
         pieces[0] = pieces[0][_PREFIX.size :]
-        self._size -= _PREFIX.size
+        self.size -= _PREFIX.size
         self._length = length
         return True

@@ -363,7 +363,8 @@ class _Messages(AsyncIterator[Any]):
         await self._reader.let_others_run()
         try:
             while (data := self._reader.next_message()) is None:
-                self._count(self._reader.size)
+                if self._counted or self._reader.size or self._connection.is_counted:
+                    self._count(self._reader.size)
                 piece = await self._exchange.read()
                 if not piece:
                     if not self._reader.is_empty:
@@ -388,10 +389,10 @@ class _Messages(AsyncIterator[Any]):
 
     def close(self) -> None:
         """Drop what the handler has not received."""
-        self._count(0)
+        if self._counted or self._connection.is_counted:
+            self._count(0)
 
     def _count(self, size: int) -> None:
         """Set the bytes that the connection holds for this call."""
-        self._connection.collected += size - self._counted
-        self._counted = size
-        self._connection.count_input()
+        change, self._counted = size - self._counted, size
+        self._connection.collect(change)

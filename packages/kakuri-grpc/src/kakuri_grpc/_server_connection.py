@@ -18,6 +18,7 @@ class ServerConnection(Connection, asyncio.BufferedProtocol):
     Attributes:
         driver: Its HTTP/2.
         collected: Bytes of messages that have arrived in part, or wait to be decoded.
+        is_counted: Whether unprocessed input was reported to the server.
     """
 
     def __init__(
@@ -37,6 +38,8 @@ class ServerConnection(Connection, asyncio.BufferedProtocol):
         super().__init__()
         self.driver = _Driver(lambda exchange: handle(exchange, self), limits, self)
         self.collected: int = 0
+        self.is_counted: bool = False
+        self._buffer = self.driver.get_buffer(-1)
         self._connections = connections
         self._waiting: list[bytes] = []  # received, and to be processed in this connection's turn
         self._is_draining = False
@@ -45,13 +48,14 @@ class ServerConnection(Connection, asyncio.BufferedProtocol):
 
     # What asyncio calls; uvloop has no buffer for a class that also is a Protocol.
 
-    def get_buffer(self, sizehint: int) -> memoryview:
+    def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - asyncio passes -1
         """Return where to read to; asyncio calls this."""
-        return self.driver.get_buffer(sizehint)
+        return self._buffer
 
     def buffer_updated(self, nbytes: int) -> None:
         """Process what was read into the buffer; asyncio calls this."""
-        self.data_received(self.driver.get_buffer(nbytes)[:nbytes].tobytes())
+        self._waiting.append(self._buffer[:nbytes].tobytes())
+        self.turns.process(self)
 
     def data_received(self, data: bytes) -> None:
         """Process bytes when it is this connection's turn."""
@@ -70,14 +74,14 @@ class ServerConnection(Connection, asyncio.BufferedProtocol):
         """Process what was received; calls that it begins are tasks, which run later."""
         waiting, self._waiting = self._waiting, []
         driver = self.driver
-        before = driver.accepted
         for data in waiting:
+            before = driver.accepted
             driver.data_received(data)
-        for _ in range(driver.accepted - before):
-            self.turns.expect(0)
-        if driver.connection.open_streams:
-            self.turns.expect(sum(map(len, waiting)))
-        self.count_input()
+            for _ in range(driver.accepted - before):
+                self.turns.expect(0)
+            if len(data) > _ORDINARY >> 4:
+                self.turns.expect(len(data))
+        self._count_input()
 
     def receive_eof(self) -> None:
         """End all calls, because the client receives nothing more."""
@@ -136,15 +140,23 @@ class ServerConnection(Connection, asyncio.BufferedProtocol):
         """Return the number of received bytes that no handler has yet."""
         return sum(map(len, self._waiting)) + self.driver.connection.unread + self.collected
 
-    def count_input(self) -> None:
+    def collect(self, change: int) -> None:
+        """Count bytes of messages that have arrived in part, or no longer have."""
+        self.collected += change
+        self._count_input()
+
+    def _count_input(self) -> None:
         """Report input that is not processed, unless it is little and was little before."""
-        if self._held or self.driver.connection.unread + self.collected > _ORDINARY:
-            self.account()
+        if self.is_counted or self.driver.connection.unread + self.collected > _ORDINARY:
+            self.is_counted = self.account() > 0
 
     def flushed(self) -> None:
         """Report what is unsent, and close if that was awaited; the driver calls this."""
-        self.count_output()
         connection = self.driver.connection
+        if self.is_writing_paused or self._counted_output or connection.unsent(0):
+            self.count_output()
+        if self.is_counted:  # a call may have ended that had not read its request
+            self._count_input()
         if self._is_draining and not connection.open_streams and not connection.has_output:
             self._is_draining = False
             # A plain close could destroy the GOAWAY, if the client sends a call at this moment.
@@ -187,7 +199,7 @@ class _Driver(ServerDriver):
     def send(self, message: Request | Response | Data | Trailers) -> int | None:
         """Queue a message, and report at once that much is queued."""
         stream = super().send(message)
-        if self.connection.unsent(0) > _ORDINARY:
+        if message.__class__ is Data and len(message.data) > _ORDINARY:
             self._owner.count_output()
         return stream
 
