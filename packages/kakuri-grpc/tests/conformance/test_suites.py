@@ -63,7 +63,7 @@ def test_vector_has_the_expected_result(case):
         case "grpc-metadata-key" if case["valid"]:
             encode_metadata(((case["input"], "x"),))
         case "grpc-metadata-key":
-            with pytest.raises(ValueError, match=r"expected (the name of metadata|a name)"):
+            with pytest.raises(ValueError, match=r"expected a (metadata )?name"):
                 encode_metadata(((case["input"], "x"),))
         case "grpc-bin-metadata-decode":
             values = [value for _, value in decode_metadata(((b"a-bin", case["input"].encode()),))]
