@@ -10,6 +10,10 @@ async def never():
     await asyncio.Event().wait()
 
 
+async def wait_for(answer):
+    return await answer
+
+
 async def test_guard_without_cancel_returns_the_result_of_the_call():
     assert await Cancellation("no", 1).guard(asyncio.sleep(0, "done")) == "done"
 
@@ -29,15 +33,27 @@ async def test_guard_after_cancel_does_not_begin_the_call():
         await cancellation.guard(never())
 
 
-async def test_call_in_progress_may_still_answer_after_cancel():
+async def test_call_that_succeeds_after_cancel_returns_its_result_and_the_next_is_not_begun():
     cancellation = Cancellation("no", 1000)
-    answered = asyncio.Event()
-    guarded = asyncio.create_task(cancellation.guard(answered.wait()))
+    answer = asyncio.get_running_loop().create_future()
+    guarded = asyncio.create_task(cancellation.guard(wait_for(answer)))
     await run_pending()
     cancellation.cancel()
     await run_pending()
     assert not guarded.done()
-    answered.set()
+    answer.set_result("created")
+    assert await guarded == "created"
+    with pytest.raises(StartCancelled):
+        await cancellation.guard(never())
+
+
+async def test_call_that_fails_after_cancel_is_reported_as_cancelled():
+    cancellation = Cancellation("no", 1000)
+    answer = asyncio.get_running_loop().create_future()
+    guarded = asyncio.create_task(cancellation.guard(wait_for(answer)))
+    await run_pending()
+    cancellation.cancel()
+    answer.set_exception(ValueError("x"))
     with pytest.raises(StartCancelled):
         await guarded
 

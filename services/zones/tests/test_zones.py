@@ -71,11 +71,30 @@ async def test_stop_cancels_a_pull(runtime, node):
     assert runtime.calls.of("RunPodSandbox") == []
 
 
-@pytest.mark.parametrize("method", ["RunPodSandbox", "CreateContainer", "StartContainer"])
+@pytest.mark.parametrize("method", ["RunPodSandbox", "CreateContainer"])
 async def test_stop_cancels_a_start_and_leaves_nothing(runtime, node, method):
     runtime.faults.set(method, "delay(80)")
     start = asyncio.create_task(node.start())
     await runtime.calls.wait_for(method)
+    assert (await node.stop()).reason == "Stopped"
+    assert (await start).code == "Stopped"
+    assert has_no_objects(runtime)
+
+
+async def test_stop_during_the_call_that_starts_the_container_stops_it_once_it_runs(runtime, node):
+    runtime.faults.set("StartContainer", "delay(80)")
+    start = asyncio.create_task(node.start())
+    await runtime.calls.wait_for("StartContainer")
+    assert (await node.stop()).exit_code == 143
+    assert (await start)[1].id == "z"
+    assert not has_no_objects(runtime)  # a container that ran remains until it is removed
+
+
+async def test_stop_during_a_start_that_the_runtime_refuses_leaves_nothing(runtime, node):
+    runtime.images.set("app:1", FakeImage(start_error="no such program"))
+    runtime.faults.set("StartContainer", "delay(80)")
+    start = asyncio.create_task(node.start())
+    await runtime.calls.wait_for("StartContainer")
     assert (await node.stop()).reason == "Stopped"
     assert (await start).code == "Stopped"
     assert has_no_objects(runtime)

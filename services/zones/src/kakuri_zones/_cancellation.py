@@ -9,7 +9,6 @@ from collections.abc import Coroutine
 from typing import Any, TypeVar
 
 from kakuri_zones._errors import StartCancelled
-from kakuri_zones._tasks import retrieve_exception
 
 T = TypeVar("T")
 
@@ -28,7 +27,7 @@ class Cancellation:
         self._cancelled = asyncio.Event()
 
     def cancel(self) -> None:
-        """Cancel the operation: `guard` raises StartCancelled from now on."""
+        """Cancel the operation: `guard` begins no further call."""
         self._cancelled.set()
 
     async def guard(self, call: Coroutine[Any, Any, T], *, at_once: bool = False) -> T:
@@ -38,8 +37,12 @@ class Cancellation:
             call: The call to the runtime.
             at_once: Whether the call can be abandoned without waiting for its answer.
 
+        A call that succeeds although the operation is cancelled returns its result, because it has
+        had its effect. Only the next call raises StartCancelled.
+
         Raises:
-            StartCancelled: The operation was cancelled before the call was answered.
+            StartCancelled: The operation was cancelled, and the call was not begun, failed, or was
+                abandoned.
         """
         if self._cancelled.is_set():
             call.close()
@@ -55,8 +58,7 @@ class Cancellation:
             if not task.done():
                 task.cancel()
                 await asyncio.wait({task})
-        if self._cancelled.is_set():
-            retrieve_exception(task)  # the caller lists what exists
+        if self._cancelled.is_set() and (task.cancelled() or task.exception() is not None):
             raise StartCancelled(self._message)
         try:
             return task.result()

@@ -23,7 +23,7 @@ from kakuri_workload import WorkloadState, ZoneSpec, ZoneStatus, printable
 
 from kakuri_zones import _labels as labels
 from kakuri_zones._cancellation import Cancellation
-from kakuri_zones._errors import StartFailed
+from kakuri_zones._errors import StartCancelled, StartFailed
 from kakuri_zones._names import create_named, named
 from kakuri_zones._observed import (
     CREATING_CONTAINER,
@@ -106,7 +106,7 @@ class Start:
         return spec == self.spec or RunIdentity.of(spec) == self._run
 
     def cancel(self) -> None:
-        """Cancel the start: `run` removes what it created and raises StartCancelled."""
+        """Cancel the start: `run` raises StartCancelled, unless the container starts meanwhile."""
         self._cancellation.cancel()
 
     async def run(self) -> bool:
@@ -115,7 +115,8 @@ class Start:
         Raises:
             ZoneConflict: Another run or another spec has this id.
             StartFailed: The start failed; everything that it created was removed.
-            StartCancelled: `cancel` was called; everything that it created was removed.
+            StartCancelled: `cancel` was called before the container started; everything that the
+                start created was removed.
             CallUnanswered: The outcome is unknown.
         """
         observed = await self._reader.zone(self.spec.id)
@@ -272,17 +273,18 @@ class Start:
     async def _start_container(self, sandbox: Sandbox, container_id: str) -> Container:
         """Start a container and return it with its status.
 
+        A container that has started is returned even if the start was cancelled meanwhile: a stop
+        then ends it like any other, and its attempt is never taken for one that did not run.
+
         Raises:
             StartFailed: The runtime refused, with its message.
+            StartCancelled: The start was cancelled, and the container has not started.
         """
-        guard = self._cancellation.guard
         try:
-            await guard(self._cri.start_container(container_id))
-        except (CallRefused, CallTimeout) as error:
-            if isinstance(error, StartUnderWay):
-                await guard(self._until_started(container_id))
+            await self._cancellation.guard(self._call_start(container_id))
+        except (StartCancelled, CallRefused, CallTimeout) as error:
             status = await self._cri.container_status(container_id)
-            # An earlier, unanswered call may have started it.
+            # An earlier, unanswered or abandoned call may have started it.
             if status.started_at <= 0 or status.reason == START_ERROR:
                 if isinstance(error, CallRefused):
                     raise StartFailed(START_ERROR, error.message) from error
@@ -299,6 +301,13 @@ class Start:
             spec_hash=self._run.spec_hash,
             attempt=self.spec.attempt,
         ).with_status(status)
+
+    async def _call_start(self, container_id: str) -> None:
+        try:
+            await self._cri.start_container(container_id)
+        except StartUnderWay:
+            await self._until_started(container_id)
+            raise  # the status shows whether the earlier call succeeded
 
     async def _until_started(self, container_id: str) -> None:
         """Wait until an earlier StartContainer call has succeeded or failed.
