@@ -87,7 +87,7 @@ def test_keepalive_without_a_pause_between_pings_raises():
     ("argument", "message"),
     [
         ({"tls": True}, "expected ClientTLS as tls, got True"),
-        ({"authority": b"a"}, "expected text as authority, got b'a'"),
+        ({"authority": b"a"}, "expected a string as authority, got b'a'"),
         ({"limits": {}}, "expected Limits as limits, got {}"),
         ({"backoff": 0.5}, "expected Backoff as backoff, got 0.5"),
         ({"keepalive": 30}, "expected Keepalive as keepalive, got 30"),

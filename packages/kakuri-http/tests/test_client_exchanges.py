@@ -620,7 +620,7 @@ async def test_argument_of_the_wrong_type_raises_type_error(kind, options):
 @pytest.mark.parametrize("method", [b"GET", None, 5])
 @EACH_KIND
 async def test_method_that_is_not_text_raises_type_error(kind, method):
-    with pytest.raises(TypeError, match="expected text as method"):
+    with pytest.raises(TypeError, match="expected a string as method"):
         await requested(kind, "http://127.0.0.1:1/", None, method)
 
 

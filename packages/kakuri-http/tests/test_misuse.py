@@ -82,8 +82,8 @@ def test_limit_on_a_size_that_is_not_a_whole_number_raises_type_error(name):
 @pytest.mark.parametrize(
     ("arguments", "options", "message"),
     [
-        ((None, "/", ok), {}, "expected text as method, got None"),
-        (("GET", 5, ok), {}, "expected text as pattern, got 5"),
+        ((None, "/", ok), {}, "expected a string as method, got None"),
+        (("GET", 5, ok), {}, "expected a string as pattern, got 5"),
         (("GET", "/", None), {}, "expected a function as handler of GET /, got None"),
         (
             ("GET", "/", Response(200)),
@@ -216,7 +216,7 @@ def test_path_with_characters_outside_rfc_3986_is_rejected(byte):
 @pytest.mark.parametrize("content_type", [5, b"text/plain", True])
 def test_content_type_that_is_not_text_raises_type_error(content_type):
     got = type(content_type).__name__
-    with pytest.raises(TypeError, match=f"expected text or None as content_type, got {got}"):
+    with pytest.raises(TypeError, match=f"expected a string or None as content_type, got {got}"):
         Response(content_type=content_type)
 
 
@@ -228,12 +228,18 @@ def test_route_with_a_negative_body_limit_raises_value_error():
 @pytest.mark.parametrize(
     ("members", "message"),
     [
-        ({"title": 5}, "expected text as title, got 5"),
-        ({"detail": b"x"}, "expected text as detail, got b'x'"),
-        ({"code": ["a"]}, r"expected text as code, got \['a'\]"),
-        ({"errors": None}, "expected mappings with text as path and message as errors, got None"),
-        ({"errors": ["x"]}, "expected mappings with text as path and message as errors"),
-        ({"errors": [{"path": "$"}]}, "expected mappings with text as path and message as errors"),
+        ({"title": 5}, "expected a string as title, got 5"),
+        ({"detail": b"x"}, "expected a string as detail, got b'x'"),
+        ({"code": ["a"]}, r"expected a string as code, got \['a'\]"),
+        (
+            {"errors": None},
+            "expected mappings with strings as path and message as errors, got None",
+        ),
+        ({"errors": ["x"]}, "expected mappings with strings as path and message as errors"),
+        (
+            {"errors": [{"path": "$"}]},
+            "expected mappings with strings as path and message as errors",
+        ),
     ],
 )
 def test_member_of_a_problem_of_another_type_raises_type_error(members, message):

@@ -108,7 +108,7 @@ def test_reference_of_a_caller_is_resolved_against_the_endpoint(url, target):
 
 @pytest.mark.parametrize("url", [b"http://a/", 5, None, UNIX])
 def test_url_that_is_not_text_raises_type_error(url):
-    with pytest.raises(TypeError, match="expected text as URL, got"):
+    with pytest.raises(TypeError, match="expected a string as URL, got"):
         parse_url(url)
 
 

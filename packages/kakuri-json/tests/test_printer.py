@@ -124,8 +124,8 @@ class Same(Mapping):
             lambda: {"a": "\udc80"},
             "expected text that can be written as UTF-8, got the lone surrogate 0xdc80",
         ),
-        (lambda: {1: 2}, "expected text as a key, got 1"),
-        (lambda: {None: 2}, "expected text as a key, got null"),
+        (lambda: {1: 2}, "expected a string as a key, got 1"),
+        (lambda: {None: 2}, "expected a string as a key, got null"),
         (lambda: Same(), "expected every key once, got keys with the same JSON form"),
         (_cycle, "expected a value without cycles, got list inside itself"),
         (

@@ -180,7 +180,7 @@ def test_size_that_is_not_a_count_raises(tmp_path, create, name):
     ("argument", "message"),
     [
         ({"state": "running"}, "expected a WorkloadState or None as state, got 'running'"),
-        ({"after": None}, "expected text as after, got None"),
+        ({"after": None}, "expected a string as after, got None"),
         ({"limit": "5"}, "expected an integer as limit, got '5'"),
     ],
 )

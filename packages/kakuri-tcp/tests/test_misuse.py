@@ -111,16 +111,16 @@ def test_size_that_is_not_an_integer_above_0_raises(create, name, size, error):
     ("settings", "argument", "message"),
     [
         (ClientTLS, {"ca": 5}, "expected the path of a file as ca, got 5"),
-        (ClientTLS, {"server_name": b"a"}, "expected text as server_name, got b'a'"),
+        (ClientTLS, {"server_name": b"a"}, "expected a string as server_name, got b'a'"),
         (ClientTLS, {"alpn": "h2"}, "expected a tuple of protocol names as alpn, got 'h2'"),
         (ServerTLS, {"certificate": None}, "expected the path of a file as certificate, got None"),
         (ServerTLS, {"certificate": "a", "alpn": ["h2"]}, "expected a tuple .* as alpn"),
         (LocalAccess, {"mode": True}, "expected a mode such as 0o600, got True"),
-        (LocalAccess, {"hint": 5}, "expected text as hint, got 5"),
+        (LocalAccess, {"hint": 5}, "expected a string as hint, got 5"),
         (LocalAccess, {"group": b"www"}, "expected the name or number of a group, got b'www'"),
-        (Endpoint.tcp, {"host": None, "port": 1}, "expected text as host, got None"),
+        (Endpoint.tcp, {"host": None, "port": 1}, "expected a string as host, got None"),
         (Endpoint.tls, {"host": "a", "port": "1"}, "expected a number as port, got '1'"),
-        (Endpoint.unix, {"path": b"/a"}, "expected text as path, got b'/a'"),
+        (Endpoint.unix, {"path": b"/a"}, "expected a string as path, got b'/a'"),
     ],
 )
 def test_setting_of_another_type_raises_type_error(settings, argument, message):

@@ -69,7 +69,7 @@ class Channel:
         if tls is not None and not isinstance(tls, ClientTLS):
             raise TypeError(f"expected ClientTLS as tls, got {tls!r:.80}")
         if not isinstance(authority, str):
-            raise TypeError(f"expected text as authority, got {authority!r:.80}")
+            raise TypeError(f"expected a string as authority, got {authority!r:.80}")
         self._limits = checked_or_default(limits, Limits, "limits")
         self._waiting = 0
         self._large_messages = LargeMessages()

@@ -212,9 +212,9 @@ def check_field(name: Any, value: Any) -> None:
         TypeError: The name or the value is not a str.
     """
     if not isinstance(name, str):
-        raise TypeError(f"expected text as field name, got {type(name).__name__}")
+        raise TypeError(f"expected a string as field name, got {type(name).__name__}")
     if not isinstance(value, str):
-        raise TypeError(f"expected text as value of field {name!r}, got {type(value).__name__}")
+        raise TypeError(f"expected a string as value of field {name!r}, got {type(value).__name__}")
     if not _is_name(name):
         raise LocalProtocolError(f"expected a field name, got {name!r}")
     # Most values are printable ASCII without leading or trailing spaces; the expression is slower.

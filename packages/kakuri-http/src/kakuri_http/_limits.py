@@ -27,7 +27,7 @@ def checked(value: Any, expected: type[T], name: str) -> T:
         TypeError: It has another type; the message names the argument and both types.
     """
     if not isinstance(value, expected):
-        shown = "text" if expected is str else expected.__name__
+        shown = "a string" if expected is str else expected.__name__
         raise TypeError(f"expected {shown} as {name}, got {type(value).__name__}")
     return value
 

@@ -229,7 +229,7 @@ def _is_written(name: str, has_content_type: bool) -> bool:  # noqa: FBT001 - a 
 def _check_content_type(content_type: Any) -> None:
     if not isinstance(content_type, str):
         got = type(content_type).__name__
-        raise TypeError(f"expected text or None as content_type, got {got}")
+        raise TypeError(f"expected a string or None as content_type, got {got}")
     if not re.fullmatch(_CONTENT_TYPE, content_type):
         raise LocalProtocolError(f"expected a content type, got {content_type!r}")
 

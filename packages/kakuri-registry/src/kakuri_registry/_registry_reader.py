@@ -229,5 +229,5 @@ def _check_page(state: object, label: Any, after: object, limit: object) -> None
         if not (is_pair and all(isinstance(part, str) for part in label)):
             raise TypeError(f"expected a key and a value as label, got {label!r:.80}")
     if not isinstance(after, str):
-        raise TypeError(f"expected text as after, got {after!r:.80}")
+        raise TypeError(f"expected a string as after, got {after!r:.80}")
     _check_limit(limit)

@@ -115,7 +115,7 @@ class Endpoint:
                 socket, which has no permissions (see CVE-2020-15257).
         """
         if not isinstance(path, str):
-            raise TypeError(f"expected text as path, got {path!r:.80}")
+            raise TypeError(f"expected a string as path, got {path!r:.80}")
         if path.startswith(("@", "\0")):
             raise EndpointError(f"expected a path, got the abstract socket name {path!r}")
         if not path.startswith("/") or path.endswith("/") or "\0" in path:
@@ -177,7 +177,7 @@ def _is_address(host: str) -> bool:
 
 def _checked_host(host: str) -> str:
     if not isinstance(host, str):
-        raise TypeError(f"expected text as host, got {host!r:.80}")
+        raise TypeError(f"expected a string as host, got {host!r:.80}")
     if _is_address(host):
         return host
     # The system's resolver accepts 127.1 and 0x7f.1 as addresses, so a host whose last label begins

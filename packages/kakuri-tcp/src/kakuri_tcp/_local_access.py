@@ -43,7 +43,7 @@ class LocalAccess:
             raise TypeError(f"expected the name or number of a group, got {group!r:.80}")
         hint: object = self.hint
         if not isinstance(hint, str):
-            raise TypeError(f"expected text as hint, got {hint!r:.80}")
+            raise TypeError(f"expected a string as hint, got {hint!r:.80}")
         object.__setattr__(self, "uids", checked_uids(self.uids, "uids"))
 
     def admits_unix_peer(self, peer: Credentials) -> bool:

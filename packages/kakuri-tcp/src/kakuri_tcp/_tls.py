@@ -71,7 +71,7 @@ class ClientTLS:
         for name in ("ca", "certificate", "key"):
             _check_path(name, getattr(self, name), may_be_none=True)
         if not isinstance(self.server_name, str | None):
-            raise TypeError(f"expected text as server_name, got {self.server_name!r:.80}")
+            raise TypeError(f"expected a string as server_name, got {self.server_name!r:.80}")
         _check_alpn(self.alpn)
 
     def context(self) -> "ssl.SSLContext":

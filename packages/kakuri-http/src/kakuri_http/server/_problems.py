@@ -74,7 +74,7 @@ def problem(
             for error in errors
         )
     except (TypeError, KeyError):
-        expected = "mappings with text as path and message"
+        expected = "mappings with strings as path and message"
         raise TypeError(f"expected {expected} as errors, got {errors!r:.80}") from None
     if listed:
         members.append(f'"errors":[{listed}]')
@@ -88,7 +88,7 @@ def _wrong_type(status: object, **members: object) -> TypeError:
     """Return the error for the first member that is not a str, otherwise for the status."""
     for name, value in members.items():
         if value is not None and not isinstance(value, str):
-            return TypeError(f"expected text as {name}, got {value!r:.80}")
+            return TypeError(f"expected a string as {name}, got {value!r:.80}")
     return TypeError(f"expected a number as status, got {type(status).__name__}")
 
 

@@ -67,7 +67,7 @@ class _Node:
 def _check_types(method: object, pattern: object, handler: object, body_limit: object) -> None:
     for name, value in (("method", method), ("pattern", pattern)):
         if not isinstance(value, str):
-            raise TypeError(f"expected text as {name}, got {value!r:.80}")
+            raise TypeError(f"expected a string as {name}, got {value!r:.80}")
     if not callable(handler):
         raise TypeError(
             f"expected a function as handler of {method} {pattern}, got {handler!r:.80}"

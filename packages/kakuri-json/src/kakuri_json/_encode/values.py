@@ -128,7 +128,7 @@ def key_text(key: Any) -> str:
         assert quoted is not None
         return quoted[1:-1]
     if not isinstance(text, str):
-        raise EncodeError(f"expected text as a key, got {shorten(key)}")
+        raise EncodeError(f"expected a string as a key, got {shorten(key)}")
     return str.__str__(text)
 
 
