@@ -27,6 +27,7 @@ class Events:
         for line in self.process.stdout:
             check_response("GET", "/events", 200, {"Content-Type": "application/x-ndjson"}, line)
             event = json.loads(line)
+            assert "type" in event, line  # a problem document has none
             if event["type"] != "heartbeat":
                 yield event
 
