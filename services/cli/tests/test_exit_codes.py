@@ -16,8 +16,8 @@ import pytest
 from kakuri._command import kakuri as command
 from kakuri._exits import ClosedPipe
 from kakuri._invocation import Invocation, width_of
+from kakuri._options import SECONDS
 from kakuri._overview import VERBS, overview
-from kakuri._types import SECONDS
 from kakuri_http import Response, problem
 
 BIN = Path(sys.executable).parent

@@ -1,4 +1,4 @@
-"""Arguments and options that several verbs have."""
+"""Types of options, and the arguments and options that several verbs share."""
 
 from collections.abc import Callable
 from typing import Any
@@ -6,9 +6,39 @@ from typing import Any
 import click
 
 from kakuri._complete import complete_ids
-from kakuri._types import SECONDS
+from kakuri._text import parse_cpu, parse_duration, parse_size
 
 Decorator = Callable[[Any], Any]
+
+
+class Parsed(click.ParamType):  # type: ignore[type-arg]  # click 8.1 has no argument for it
+    """The type of an option whose text a function converts, which raises ValueError."""
+
+    def __init__(self, name: str, parse: Callable[[str], Any]) -> None:
+        self.name = name
+        self._parse = parse
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the value of a text; return a value that was converted before as it is."""
+        if not isinstance(value, str):
+            return value
+        try:
+            return self._parse(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+def _pair(text: str) -> tuple[str, str]:
+    key, separator, value = text.partition("=")
+    if not separator or not key:
+        raise ValueError(f"expected KEY=VALUE, got {text!r}")
+    return key, value
+
+
+SECONDS = Parsed("duration", parse_duration)
+SIZE = Parsed("size", parse_size)
+CPU = Parsed("cores", parse_cpu)
+PAIR = Parsed("pair", _pair)
 
 ID = click.argument("id", shell_complete=complete_ids)
 IDS = click.argument("ids", nargs=-1, required=True, metavar="ID...", shell_complete=complete_ids)

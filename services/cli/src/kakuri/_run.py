@@ -10,9 +10,8 @@ import click
 from kakuri._exits import CommandError, Exit, Unreachable, UsageError
 from kakuri._group import Verb
 from kakuri._invocation import Invocation
-from kakuri._options import grace_option
+from kakuri._options import CPU, PAIR, SECONDS, SIZE, grace_option
 from kakuri._sources import lines_of, read_text_argument, unreadable
-from kakuri._types import CPU, PAIR, SECONDS, SIZE
 
 if TYPE_CHECKING:
     from kakuri._client import API, Response

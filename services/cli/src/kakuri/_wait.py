@@ -12,9 +12,8 @@ from kakuri._documents import ENDED, Document, end_text, has_ended, why_text
 from kakuri._exits import CommandError, Exit, NotFound
 from kakuri._group import Verb
 from kakuri._invocation import Invocation
-from kakuri._options import IDS
+from kakuri._options import IDS, SECONDS
 from kakuri._text import joined_ids, span
-from kakuri._types import SECONDS
 
 if TYPE_CHECKING:
     from kakuri._client import API
