@@ -69,10 +69,10 @@ def find(running: Path = Path(sys.executable)) -> list[Interpreter]:
     return [Interpreter(names[path], path) for path in (first, *others)]
 
 
-def oldest(found: Sequence[Interpreter]) -> Interpreter:
-    """Return the interpreter with the oldest minor version; of several, the last."""
-    minor = min((each.minor for each in found), key=SUPPORTED.index)
-    return [each for each in found if each.minor == minor][-1]
+def first_builds(found: Sequence[Interpreter]) -> list[Interpreter]:
+    """Return the first interpreter of each minor version, the oldest version first."""
+    builds = {each.minor: each for each in reversed(found)}
+    return [builds[minor] for minor in SUPPORTED if minor in builds]
 
 
 def missing(found: Iterable[Interpreter]) -> list[str]:
@@ -81,18 +81,17 @@ def missing(found: Iterable[Interpreter]) -> list[str]:
     return [minor for minor in SUPPORTED if minor not in minors]
 
 
-def chosen(found: list[Interpreter], names: Iterable[str]) -> list[Interpreter]:
-    """Return the interpreters that match any of the names; all of them without names.
+def chosen(found: Sequence[Interpreter], names: Sequence[str]) -> list[Interpreter]:
+    """Return the interpreters that match any of the names.
 
     Raises:
         SystemExit: A name matches none of them.
     """
-    wanted = list(names)
-    for name in wanted:
+    for name in names:
         if not any(interpreter.matches(name) for interpreter in found):
             has = ", ".join(interpreter.name for interpreter in found)
             raise SystemExit(f"expected a Python of this machine, one of {has}; got {name!r}")
-    return [each for each in found if not wanted or any(map(each.matches, wanted))]
+    return [each for each in found if any(map(each.matches, names))]
 
 
 def _candidates() -> Iterator[Path]:

@@ -65,7 +65,6 @@ def test_find_in_an_environment_returns_its_base_python():
 
 def test_chosen_by_minor_version_full_version_or_path():
     found = [Interpreter("3.11.2", Path("/a")), Interpreter("3.11.7", Path("/b/c"))]
-    assert interpreters.chosen(found, []) == found
     assert interpreters.chosen(found, ["3.11"]) == found
     assert interpreters.chosen(found, ["3.11.7"]) == found[1:]
     assert interpreters.chosen(found, ["/a"]) == found[:1]
@@ -73,7 +72,11 @@ def test_chosen_by_minor_version_full_version_or_path():
         interpreters.chosen(found, ["3.11", "3.12"])
 
 
-def test_oldest_of_several_with_a_minor_version_is_the_last():
+def test_first_builds_are_the_first_of_each_minor_version_from_the_oldest():
     found = [Interpreter(name, Path("/a")) for name in ("3.12.1", "3.11.2", "3.11.7", "3.13.0")]
-    assert interpreters.oldest(found).name == "3.11.7"
-    assert interpreters.oldest(found[:1]).name == "3.12.1"
+    assert [each.name for each in interpreters.first_builds(found)] == [
+        "3.11.2",
+        "3.12.1",
+        "3.13.0",
+    ]
+    assert interpreters.first_builds(found[:1]) == found[:1]

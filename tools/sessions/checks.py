@@ -6,7 +6,7 @@ from tools import interpreters
 from tools.members import MEMBERS, ROOT
 from tools.sessions.steps import (
     PYTHON,
-    PYTHONS,
+    TESTED,
     begin_environment,
     install_editable,
     run_tool,
@@ -19,9 +19,9 @@ SITE = ROOT / "site"
 @nox.session(python=False)
 def pythons(session: nox.Session) -> None:
     """Show on which Pythons the tests run, and which of the supported ones this machine lacks."""
-    for interpreter in PYTHONS:
+    for interpreter in TESTED:
         session.log(f"tests run on Python {interpreter.name:<9} {interpreter.path}")
-    if missing := interpreters.missing(PYTHONS):
+    if missing := interpreters.missing(TESTED):
         session.warn(f"not found, so not tested: Python {', '.join(missing)}")
 
 
@@ -31,7 +31,7 @@ def environments(session: nox.Session) -> None:
 
     Those use one core most of the time. A session that needs an environment waits for it.
     """
-    for interpreter in PYTHONS:
+    for interpreter in TESTED:
         session.log(f"beginning the environment for Python {interpreter.name}")
         begin_environment(interpreter)
 

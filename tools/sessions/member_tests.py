@@ -7,40 +7,41 @@ from tools.members import BY_NAME, ROOT
 from tools.sessions.steps import (
     PYTHON,
     PYTHONS,
+    TESTED,
     begin_environment,
     each_member,
     python_for_tests,
     tools_of,
 )
 
-MEASURED = interpreters.oldest(PYTHONS)
+MEASURED = TESTED[0]
 """The Python on which coverage is measured: from Python 3.12 on, to measure branches takes several
 times as long."""
 
 FEWER_KILLS = ("KAKURI_CRASHES=250", "KAKURI_KILLS=50")
-"""Number of kills in the crash tests on every Python but the first."""
+"""Number of kills in the crash tests on every Python but the newest."""
 
 
 @nox.session(python=False)
 @each_member
 def tests(session: nox.Session, member: str) -> None:
-    """Run one member's tests on every Python that was found, or on those named after `--`.
+    """Run one member's tests on each minor version of Python, or on the Pythons named after `--`.
 
-    One more Python at once than there are cores. The first has the long runs of the tests that kill
-    what they test; MEASURED measures coverage. These two begin first, because they take longest.
+    One more Python at once than there are cores. MEASURED measures coverage, and the newest has the
+    long runs of the tests that kill what they test.
     """
     this = BY_NAME[member]
     system.require(session, *system.DRIVEN_BY_TESTS.get(member, ()))
     directory = this.directory / "tests"
     apart = [f"--ignore={directory / name}" for name in ("conformance", "interop")]
     pytest = ["pytest", "-p", "no:cacheprovider", str(directory), *apart]
-    chosen = interpreters.chosen(PYTHONS, session.posargs)
-    chosen.sort(key=lambda each: each not in (PYTHONS[0], MEASURED))
+    named = session.posargs
+    chosen = interpreters.chosen(PYTHONS, named) if named else TESTED
     for interpreter in chosen:
         begin_environment(interpreter)
     commands = {}
     for interpreter in chosen:
-        command = [] if interpreter == PYTHONS[0] else ["env", *FEWER_KILLS]
+        command = [] if interpreter == TESTED[-1] else ["env", *FEWER_KILLS]
         command += [python_for_tests(interpreter), "-m"]
         if interpreter == MEASURED:
             data = f"--data-file={ROOT / f'.coverage.{member}'}"

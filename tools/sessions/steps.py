@@ -13,6 +13,9 @@ PYTHONS = interpreters.find()
 PYTHON = str(PYTHONS[0].path)
 """The Python that runs nox, and every session that runs once."""
 
+TESTED = interpreters.first_builds(PYTHONS)
+"""The Pythons that members' tests run on: one of each minor version, the oldest first."""
+
 DIST = ROOT / "dist"
 WHEELHOUSE = DIST / "third-party"
 
