@@ -113,13 +113,13 @@ class MonitoredDaemon:
             await process.wait()
 
     async def record_memory(self) -> None:
-        """Record the resident memory each half second, until cancelled or until the process ends."""
+        """Record the resident memory ten times a second, until cancelled or until the process ends."""
         before = cpu_seconds(self.daemon.process.pid)
         status = Path(f"/proc/{self.daemon.process.pid}/status")
         while match := re.search(r"VmRSS:\s+(\d+) kB", status.read_text()):
             self.cpu_seconds = cpu_seconds(self.daemon.process.pid) - before
             self.megabytes.append((time.monotonic(), int(match[1]) / 1024))
-            await asyncio.sleep(0.5)
+            await asyncio.sleep(0.1)
 
     def minimum_memory(self, start: float, end: float) -> tuple[float, float]:
         """Return the minimum memory in the first and in the last third of a period."""
