@@ -68,7 +68,7 @@ def module_graph(member: Member) -> Graph:
 
 
 def _defines_any(package: str, found: set[str], names: AbstractSet[str]) -> bool:
-    """Return whether any name imported from a package is something else than its modules."""
+    """Return whether any name imported from a package is anything other than its modules."""
     below = {name for name in found if name.rpartition(".")[0] == package}
     return not below or not below <= names
 

@@ -162,7 +162,7 @@ class Load:
             async with asyncio.timeout(5):
                 while True:
                     writer.write(request * 100)
-                    self.counts["lists asked for"] += 100
+                    self.counts["lists requested"] += 100
                     await writer.drain()
                     await asyncio.sleep(0)
 

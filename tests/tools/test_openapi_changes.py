@@ -1,4 +1,4 @@
-"""Changes of the API that break clients are told apart from others, and named."""
+"""Each change of the API is classified as breaking or compatible, and named."""
 
 import copy
 import json

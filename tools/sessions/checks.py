@@ -7,9 +7,9 @@ from tools.members import MEMBERS, ROOT
 from tools.sessions.steps import (
     PYTHON,
     TESTED,
-    begin_environment,
     install_editable,
     run_tool,
+    start_environment,
     tools_of,
 )
 
@@ -27,13 +27,14 @@ def pythons(session: nox.Session) -> None:
 
 @nox.session(python=False)
 def environments(session: nox.Session) -> None:
-    """Begin to create the environments for the members' tests, beside the sessions that follow.
+    """Start creating the environments for the members' tests in the background.
 
-    Those use one core most of the time. A session that needs an environment waits for it.
+    The sessions that follow use one core most of the time. A session that needs an environment
+    waits for it.
     """
     for interpreter in TESTED:
-        session.log(f"beginning the environment for Python {interpreter.name}")
-        begin_environment(interpreter)
+        session.log(f"creating the environment for Python {interpreter.name}")
+        start_environment(interpreter)
 
 
 @nox.session(python=PYTHON)

@@ -8,9 +8,9 @@ from tools.sessions.steps import (
     PYTHON,
     PYTHONS,
     TESTED,
-    begin_environment,
     each_member,
     python_for_tests,
+    start_environment,
     tools_of,
 )
 
@@ -27,8 +27,8 @@ FEWER_KILLS = ("KAKURI_CRASHES=250", "KAKURI_KILLS=50")
 def tests(session: nox.Session, member: str) -> None:
     """Run one member's tests on each minor version of Python, or on the Pythons named after `--`.
 
-    One more Python at once than there are cores. MEASURED measures coverage, and the newest has the
-    long runs of the tests that kill what they test.
+    One more Python runs at a time than there are cores. MEASURED measures coverage, and only the
+    newest runs the full number of kills.
     """
     this = BY_NAME[member]
     system.require(session, *system.DRIVEN_BY_TESTS.get(member, ()))
@@ -38,7 +38,7 @@ def tests(session: nox.Session, member: str) -> None:
     named = session.posargs
     chosen = interpreters.chosen(PYTHONS, named) if named else TESTED
     for interpreter in chosen:
-        begin_environment(interpreter)
+        start_environment(interpreter)
     commands = {}
     for interpreter in chosen:
         command = [] if interpreter == TESTED[-1] else ["env", *FEWER_KILLS]

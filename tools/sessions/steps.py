@@ -68,15 +68,15 @@ _environments: dict[interpreters.Interpreter, Future[str]] = {}
 """The environments for tests of all members that are made, or being made, by interpreter."""
 
 
-def begin_environment(interpreter: interpreters.Interpreter) -> None:
-    """Begin to create an interpreter's environment for tests, unless it was begun before."""
+def start_environment(interpreter: interpreters.Interpreter) -> None:
+    """Start creating an interpreter's environment for tests, unless that was done before."""
     if interpreter not in _environments:
         _environments[interpreter] = _pool.submit(_prepare_environment, interpreter)
 
 
 def python_for_tests(interpreter: interpreters.Interpreter = PYTHONS[0]) -> str:
     """Return the Python of the environment for tests of all members; create it if necessary."""
-    begin_environment(interpreter)
+    start_environment(interpreter)
     return _environments[interpreter].result()
 
 

@@ -508,7 +508,7 @@ async def test_stop_that_keeps_failing_is_logged_once_for_each_error(runtime, si
     with structlog.testing.capture_logs() as logs:
         runtime.stop("wl-1", 7)
         await watcher.until(("changed", "wl-1"))
-    failed = [each for each in logs if each["event"] == "zone not stopped, trying again"]
+    failed = [each for each in logs if each["event"] == "stop or removal failed, trying again"]
     assert [(each["id"], each["error"]) for each in failed] == [
         ("wl-1", "StopContainer: deadline exceeded"),
         ("wl-1", "container is paused"),

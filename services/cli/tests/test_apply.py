@@ -189,10 +189,10 @@ def full(shop, api):
     api.overrides = Full({("POST", "/workloads"): problem(503, code="capacity", detail="full")})
 
 
-def test_apply_that_fails_names_the_workload_and_what_was_not_reached(kakuri, full):
+def test_apply_that_fails_names_the_workload_and_those_that_were_skipped(kakuri, full):
     result = kakuri("apply", "--yes")
     assert (result.code, result.out) == (5, "")
-    assert result.err == "error: web: full\nerror: 2 workloads were not reached: cache, api\n"
+    assert result.err == "error: web: full\nerror: 2 workloads were skipped: cache, api\n"
 
 
 def test_apply_that_fails_prints_in_json_what_was_done(kakuri, full, tmp_path):

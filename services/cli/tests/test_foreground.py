@@ -134,7 +134,7 @@ def test_interrupts_stop_then_kill_then_leave_the_workload(follower):
     assert lines(made) == [
         "stopping, with 7 s to end by itself; Ctrl-C again kills it",
         "killing it; Ctrl-C again leaves it as it is",
-        "left as it is: kakuri logs -f job follows it, kakuri rm job removes it",
+        "left as it is; to follow it: kakuri logs -f job; to remove it: kakuri rm job",
     ]
 
 
@@ -172,7 +172,7 @@ def test_output_that_cannot_be_read_and_notes_are_lines_and_errors_are_raised(fo
     assert lines(made) == ["output can't be read: lost", "it could not be stopped: no"]
     with pytest.raises(Unreachable):
         made._handle("error", LOST)
-    left = "left as it is: kakuri logs -f job follows it, kakuri rm job removes it"
+    left = "left as it is; to follow it: kakuri logs -f job; to remove it: kakuri rm job"
     assert lines(made)[2:] == [left]
 
 

@@ -133,7 +133,7 @@ def test_server_that_is_not_there_is_reported_once_for_all_workloads(kakuri, env
     first, second = result.err.splitlines()
     assert first.startswith("error: ")
     assert "127.0.0.1:1" in first
-    assert second.startswith("error: 40 workloads were not reached: w00, w01, ")
+    assert second.startswith("error: 40 workloads were skipped: w00, w01, ")
     assert second.endswith("w19 and 20 more")
 
 
@@ -142,8 +142,8 @@ def test_server_that_is_not_there_is_reported_in_json_once(kakuri, environment):
     result = kakuri("rm", "-f", "--json", "a", "b")
     assert (result.code, json.loads(result.out)) == (6, [])
     first, second = map(json.loads, result.err.splitlines())
-    assert (first["code"], second["code"]) == ("unreachable", "not_reached")
-    assert second["detail"] == "2 workloads were not reached: a, b"
+    assert (first["code"], second["code"]) == ("unreachable", "skipped")
+    assert second["detail"] == "2 workloads were skipped: a, b"
 
 
 def test_workloads_after_an_unreachable_agent_are_not_requested(capsys):
@@ -159,7 +159,7 @@ def test_workloads_after_an_unreachable_agent_are_not_requested(capsys):
     *errors, last = capsys.readouterr().err.splitlines()
     assert errors == [f"error: {each}: no agent" for each in ids[: len(errors)]]
     assert len(errors) == len(begun)
-    assert last.startswith(f"error: {len(ids) - len(begun)} workloads were not reached: ")
+    assert last.startswith(f"error: {len(ids) - len(begun)} workloads were skipped: ")
 
 
 @pytest.mark.parametrize("verb", ["stop", "start", "restart", "rm"])

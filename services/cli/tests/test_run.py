@@ -63,7 +63,7 @@ def test_run_that_can_no_longer_follow_its_workload_names_it(kakuri, api):
     result = kakuri(*ARGUMENTS)
     assert result.code == 125
     assert without_times(result.err) == (
-        "job  left as it is: kakuri logs -f job follows it, kakuri rm job removes it\n"
+        "job  left as it is; to follow it: kakuri logs -f job; to remove it: kakuri rm job\n"
         "error: not this user; see --allow-user\n"
     )
 
@@ -369,7 +369,8 @@ def test_third_interrupt_leaves_the_workload_as_it_is(kakuri, interrupting, api)
     result = kakuri(*ARGUMENTS)
     assert result.code == 130
     assert (
-        "job  left as it is: kakuri logs -f job follows it, kakuri rm job removes it" in result.err
+        "job  left as it is; to follow it: kakuri logs -f job; to remove it: kakuri rm job"
+        in result.err
     )
     assert api.workloads["job"]["state"] == "running"
 

@@ -27,9 +27,9 @@ async def test_guard_raises_the_error_of_the_call():
 
 
 async def test_guard_after_cancel_does_not_begin_the_call():
-    cancellation = Cancellation("reported to stop", 1)
+    cancellation = Cancellation("zone 'a' was stopped", 1)
     cancellation.cancel()
-    with pytest.raises(StartCancelled, match="reported to stop"):
+    with pytest.raises(StartCancelled, match="zone 'a' was stopped"):
         await cancellation.guard(never())
 
 

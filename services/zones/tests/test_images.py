@@ -475,7 +475,7 @@ async def test_pull_that_has_just_failed_is_not_joined(images, monkeypatch):
 
     def report(message, received):
         reports.append(message)
-        assert len(reports) < 10, "the start joins the failed pull for ever"
+        assert len(reports) < 10, "the start joins the failed pull forever"
 
     puller = FailingPuller(status)
     monkeypatch.setattr(images, "_puller", puller)

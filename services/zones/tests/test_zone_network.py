@@ -138,9 +138,9 @@ def test_handler_that_refuses_the_sysctl_gets_none_from_then_on(tmp_path):
     zones = network(tmp_path)
     assert zones.sysctls("edera") == PORTS
     other = CallRefused("RunPodSandbox", "no space left on device")
-    assert not zones.refuses_sysctls("edera", "web-1", other)
+    assert not zones.handle_sysctl_refusal("edera", "web-1", other)
     refusal = CallRefused("RunPodSandbox", "sysctl net.ipv4.ip_unprivileged_port_start not allowed")
-    assert zones.refuses_sysctls("edera", "web-1", refusal)
+    assert zones.handle_sysctl_refusal("edera", "web-1", refusal)
     assert zones.sysctls("edera") == {}
     assert zones.sysctls("other") == PORTS
 
@@ -148,10 +148,10 @@ def test_handler_that_refuses_the_sysctl_gets_none_from_then_on(tmp_path):
 def test_id_of_a_zone_is_not_taken_for_a_refused_sysctl(tmp_path):
     zones = network(tmp_path)
     quoting = CallRefused("RunPodSandbox", 'failed to set up the network of "no-sysctls"')
-    assert not zones.refuses_sysctls("edera", "no-sysctls", quoting)
+    assert not zones.handle_sysctl_refusal("edera", "no-sysctls", quoting)
     assert zones.sysctls("edera") == PORTS
     refusal = CallRefused("RunPodSandbox", "sysctl net.ipv4.ip_unprivileged_port_start not allowed")
-    assert zones.refuses_sysctls("edera", "no-sysctls", refusal)
+    assert zones.handle_sysctl_refusal("edera", "no-sysctls", refusal)
 
 
 async def test_zones_that_start_at_once_all_run_where_the_runtime_refuses_the_sysctl(runtime, node):

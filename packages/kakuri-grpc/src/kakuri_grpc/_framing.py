@@ -37,6 +37,9 @@ class MessageReader:
     """Collects messages from pieces of content.
 
     Its memory grows with the data received, never with the length that a prefix announces.
+
+    Attributes:
+        size: Number of bytes that were received and not returned yet.
     """
 
     def __init__(self, limit: int) -> None:

@@ -38,7 +38,7 @@ log = logging.getLogger("kakuri_grpc")
 Handler = Callable[..., Any]
 
 _ALWAYS_ACCEPTED = 4
-"""Calls that each connection may have, however many all connections have together."""
+"""Number of calls that each connection may have even above `Limits.calls`."""
 
 _HEAD = ((b"content-type", b"application/grpc"),)
 
@@ -49,7 +49,7 @@ class ServerCall:
     Attributes:
         path: Path of the method.
         metadata: What the client sent along.
-        deadline: When the client stops waiting, by `time.monotonic()`; None if it waits for ever.
+        deadline: When the client stops waiting, by `time.monotonic()`; None if it waits forever.
         trailers: Metadata to send at the end; a handler may set it.
     """
 
@@ -65,7 +65,7 @@ class ServerCall:
 
     @property
     def remaining(self) -> float | None:
-        """Seconds until the client stops waiting; None if it waits for ever."""
+        """Seconds until the client stops waiting; None if it waits forever."""
         return None if self.deadline is None else max(0.0, self.deadline - time.monotonic())
 
     def send_metadata(self, metadata: Metadata = ()) -> None:

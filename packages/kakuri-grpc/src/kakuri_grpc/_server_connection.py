@@ -7,9 +7,12 @@ from kakuri_http2 import Data, Exchange, Request, Response, ServerDriver, Traile
 from kakuri_http2 import Limits as HTTP2Limits
 from kakuri_tcp import Connection, ConnectionFault
 
-_ORDINARY = 65_536
-"""Bytes of unprocessed input, and of queued output, that are not reported to the server at once:
-what one read brings."""
+_REPORT_ABOVE = 65_536
+"""Bytes of unprocessed input or unsent output above which they are reported to the server
+immediately; one read returns at most this much."""
+
+_CHEAP_READ = 4096
+"""Size in bytes up to which a read adds nothing to the expected time of a turn."""
 
 
 class ServerConnection(Connection, asyncio.BufferedProtocol):
@@ -46,7 +49,7 @@ class ServerConnection(Connection, asyncio.BufferedProtocol):
         self._counted_output = 0
         self._abort_timer: asyncio.TimerHandle | None = None
 
-    # What asyncio calls; uvloop has no buffer for a class that also is a Protocol.
+    # asyncio calls the first two, and uvloop data_received, because this class is also a Protocol.
 
     def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - asyncio passes -1
         """Return where to read to; asyncio calls this."""
@@ -79,17 +82,17 @@ class ServerConnection(Connection, asyncio.BufferedProtocol):
             driver.data_received(data)
             for _ in range(driver.accepted - before):
                 self.turns.expect(0)
-            if len(data) > _ORDINARY >> 4:
+            if len(data) > _CHEAP_READ:
                 self.turns.expect(len(data))
         self._count_input()
 
     def receive_eof(self) -> None:
-        """End all calls, because the client receives nothing more."""
+        """End all calls: HTTP/2 has no half-closed connections."""
         self.work()
         self.driver.eof_received()
 
     def writing_paused(self) -> None:
-        """Keep in the core what a slow client does not read."""
+        """Stop writing; content stays queued in the core of HTTP/2."""
         self.driver.pause_writing()
 
     def writing_resumed(self) -> None:
@@ -104,7 +107,10 @@ class ServerConnection(Connection, asyncio.BufferedProtocol):
             self.driver.flush()
 
     def close_with(self, fault: ConnectionFault) -> None:
-        """Close a connection without calls, such as an idle one; calls in flight are repeated."""
+        """Close an idle connection with GOAWAY.
+
+        A call that the client sends meanwhile is not processed, so that the client can retry it.
+        """
         self._fault = self._fault or fault
         self.drain()
 
@@ -141,13 +147,13 @@ class ServerConnection(Connection, asyncio.BufferedProtocol):
         return sum(map(len, self._waiting)) + self.driver.connection.unread + self.collected
 
     def collect(self, change: int) -> None:
-        """Count bytes of messages that have arrived in part, or no longer have."""
+        """Change the number of bytes in partial messages."""
         self.collected += change
         self._count_input()
 
     def _count_input(self) -> None:
-        """Report input that is not processed, unless it is little and was little before."""
-        if self.is_counted or self.driver.connection.unread + self.collected > _ORDINARY:
+        """Report unprocessed input if it is large, or was at the last report."""
+        if self.is_counted or self.driver.connection.unread + self.collected > _REPORT_ABOVE:
             self.is_counted = self.account() > 0
 
     def flushed(self) -> None:
@@ -162,7 +168,7 @@ class ServerConnection(Connection, asyncio.BufferedProtocol):
             # A plain close could destroy the GOAWAY, if the client sends a call at this moment.
             self.close_lingering()
             self.driver.pause_writing()  # nothing follows the end of the stream
-            # A server no longer sweeps a connection that made room for another.
+            # A server no longer enforces the timeouts of a connection that made room for another.
             self._abort_timer = asyncio.get_running_loop().call_later(
                 self.limits.write_timeout, self.abort
             )
@@ -197,9 +203,9 @@ class _Driver(ServerDriver):
         return super()._accept(request)
 
     def send(self, message: Request | Response | Data | Trailers) -> int | None:
-        """Queue a message, and report at once that much is queued."""
+        """Queue a message; report immediately if it is large."""
         stream = super().send(message)
-        if message.__class__ is Data and len(message.data) > _ORDINARY:
+        if message.__class__ is Data and len(message.data) > _REPORT_ABOVE:
             self._owner.count_output()
         return stream
 

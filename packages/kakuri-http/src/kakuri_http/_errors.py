@@ -69,6 +69,11 @@ class LocalProtocolError(ProtocolError):
     """The caller tried to send something that HTTP/1.1 does not allow, or not in this state."""
 
 
+def controlled_field(name: str) -> LocalProtocolError:
+    """Return the error for a field in headers that only the library may write."""
+    return LocalProtocolError(f"{name!r} is controlled by the library; remove it from headers")
+
+
 class RouteError(HTTPError, ValueError):
     """A route can't be added because its pattern, method or handler is invalid."""
 

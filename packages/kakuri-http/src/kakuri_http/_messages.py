@@ -6,7 +6,7 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, Protocol, TypeVar
 
-from kakuri_http._errors import LocalProtocolError, RemoteProtocolError
+from kakuri_http._errors import LocalProtocolError, RemoteProtocolError, controlled_field
 from kakuri_http._headers import FieldsLike, Headers
 from kakuri_http._url import parse_query
 
@@ -211,9 +211,7 @@ class Response:
             self.headers = headers if isinstance(headers, Headers) else Headers(headers)
             for name, _ in self.headers._fields():
                 if _is_written(name, content_type is not None):
-                    raise LocalProtocolError(
-                        f"{name!r} is controlled by the library; remove it from headers"
-                    )
+                    raise controlled_field(name)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.status}>"

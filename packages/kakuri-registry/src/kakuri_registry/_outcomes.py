@@ -36,7 +36,7 @@ def after_all(number: int, then: OnSaved) -> OnSaved:
 
 
 def log_change(what: str, before: StoreError | None, error: StoreError | None) -> StoreError | None:
-    """Log that a store accepts changes again, or no longer, if that is new; return the error.
+    """Log that a store stops or resumes accepting writes, and return the error of this write.
 
     Args:
         what: What is written: "changes" or "new workloads".

@@ -270,8 +270,7 @@ class SQLiteStore(Inheritable):
                     if is_damage(error) and not is_recovered:
                         connection, is_recovered = self._recover(error), True
                     elif (
-                        # An error without a code comes from the sqlite3 module: text is not valid
-                        # UTF-8.
+                        # The sqlite3 module raises those without a code: text is not UTF-8.
                         getattr(error, "sqlite_errorcode", None) is not None
                         or connection.text_factory is text_or_bytes
                     ):

@@ -67,9 +67,9 @@ class StoreFiles:
 
     @contextmanager
     def checkpointing(self) -> Iterator[bool]:
-        """Yield whether no other program has changed the files, so that a checkpoint is safe.
+        """Yield whether a checkpoint is safe: only if the files are unchanged.
 
-        Afterwards, record how the checkpoint has changed them.
+        Then record the files as the checkpoint has left them.
         """
         are_unchanged = self._are_unchanged()
         yield are_unchanged
@@ -81,7 +81,7 @@ class StoreFiles:
         """Prevent SQLite from writing the log to an overwritten database when it closes.
 
         Returns:
-            Whether no other program has changed the files.
+            Whether the files are unchanged.
         """
         if self._are_unchanged():
             return True

@@ -2,10 +2,9 @@
 
 Changes that a caller awaits are written as soon as the store is idle: all changes made in one turn
 of the event loop, and all made during the previous write, in one call on the writer's thread. So a
-caller waits for two writes at most, and a thousand callers share one. A write that far fewer
-callers await than the writes before is delayed by up to a millisecond (see `_next_write`). Changes
-that no caller awaits are delayed by 20 ms, so that they share a transaction and do not delay the
-others. A change that is superseded in that time is never written.
+caller waits for two writes at most, and a thousand callers share one. `_next_write` tells when a
+write is delayed by up to a millisecond. Changes that no caller awaits are delayed by 20 ms, so that
+they share a transaction and do not delay others; one superseded in that time is never written.
 
 A full store may refuse new workloads but still accept changes of known ones. So after a failed
 write, registrations and other changes are written separately until a registration succeeds. A

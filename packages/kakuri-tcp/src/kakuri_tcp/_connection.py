@@ -261,8 +261,7 @@ class Connection(Readable):
     def account(self) -> int:
         """Report the number of unprocessed bytes to the server, and return it.
 
-        If the server's connections together hold too much, the server stops reading from this
-        connection or closes it.
+        If all connections together hold too much, the server stops reading from it or closes it.
         """
         size = self.unprocessed()
         if size != self._held and self._shared is not None and not self.is_closing:

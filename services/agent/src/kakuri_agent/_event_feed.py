@@ -28,7 +28,7 @@ from kakuri_agent.runtimes._protocol import Runtime
 AVAILABILITY_SECONDS = 1.0
 """Time between two checks whether the runtime can be used; shorter outages are not events."""
 
-MAX_GROWTH = 6
+JSON_BYTES_PER_CHARACTER = 6
 """Largest number of bytes that one character of a runtime's text has in JSON: `\\u001b`."""
 
 _ANY = ""
@@ -151,4 +151,5 @@ def _encoded_size(event: Event[WorkloadState, DesiredState]) -> int:
     texts = [event.reason, event.message]  # the others are written without escapes
     if (removal := event.removal) is not None:
         texts += (removal.zone, removal.container, removal.verified_by)
-    return event_size(event) + MAX_GROWTH * sum(len(text) for text in texts if text is not None)
+    characters = sum(len(text) for text in texts if text is not None)
+    return event_size(event) + JSON_BYTES_PER_CHARACTER * characters

@@ -61,15 +61,15 @@ def plan(invocation: Invocation, *, files: tuple[str, ...], prune: bool, exit_co
 @FILES
 @_PRUNE
 @click.option("--yes", is_flag=True, help="Replace and remove without asking.")
-@grace_option("Time that replaced and removed workloads have to end.")
+@grace_option("Grace period for replaced and removed workloads.")
 @click.pass_obj
 def apply(
     invocation: Invocation, *, files: tuple[str, ...], prune: bool, yes: bool, grace: float
 ) -> int:
     """Make the node match files: create missing workloads, replace those that differ.
 
-    A workload that differs is stopped and removed before the new one is started. Nothing more is
-    begun after a failure.
+    A workload that differs is stopped and removed before the new one is started. After a failure,
+    no further change is begun.
     """
     manifest = _manifest(files, is_pruned=prune)
     with invocation.api() as api:

@@ -157,7 +157,7 @@ def check_id(response: Response, expected: str) -> None:
 
 
 def raise_file_limit() -> None:
-    """Raise this process's limit of open files to its maximum, for thousands of clients."""
+    """Raise the soft limit on open files to the hard limit: each client needs a connection."""
     import resource  # noqa: PLC0415 (only for several connections)
 
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -168,7 +168,7 @@ def raise_file_limit() -> None:
 class API:
     """A client of one control plane; a context manager that closes its connection.
 
-    Only one thread may use it; others use one of `clone()`.
+    Use it in one thread only; `clone` returns a client for another thread.
     """
 
     def __init__(self, target: Target, timeouts: Timeouts | None = None) -> None:
@@ -220,10 +220,10 @@ class API:
         """The name of the server in messages."""
         return self.target.context.host.removeprefix("http://")
 
-    def now(self) -> float:
-        """Return the time by the server's clock, in whole seconds, once a stream has begun.
+    def stream_began_at(self) -> float:
+        """Return when the latest stream began, by the server's clock (its Date).
 
-        Without a valid Date in its response, the time is that of this machine.
+        If there is no valid Date, return the time of this machine.
         """
         from email.utils import parsedate_to_datetime  # noqa: PLC0415 (few verbs need it)
 

@@ -74,7 +74,7 @@ def events(
             params.append(("tail", str(tail)))
         for event in follow_events(invocation, api, after, params):
             if span is not None:
-                earliest, span = api.now() - span, None
+                earliest, span = api.stream_began_at() - span, None
             index = int(event.get("index", 0))
             is_past = last is not None and index > last
             if (
@@ -91,7 +91,7 @@ def events(
 def _beginning(
     since: str | None, tail: int | None, *, follow: bool
 ) -> tuple[str, float | None, float | None]:
-    """Return the index to begin after, the earliest time, or the span before now, to show."""
+    """Return the index to begin after, and the earliest time or the duration before now."""
     if since is None:
         return "now" if follow or tail is not None else "0", None, None
     if since == "now" or re.fullmatch(_INDEX, since):

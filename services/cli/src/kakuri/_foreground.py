@@ -194,8 +194,8 @@ class Foreground:
         raise KeyboardInterrupt
 
     def _report_detached(self) -> None:
-        self._progress.line(f"left as it is: kakuri logs -f {self._id} follows it, "
-                            f"kakuri rm {self._id} removes it")  # fmt: skip
+        self._progress.line(f"left as it is; to follow it: kakuri logs -f {self._id}; "
+                            f"to remove it: kakuri rm {self._id}")  # fmt: skip
 
     def _finish(self) -> int:
         document = self._last

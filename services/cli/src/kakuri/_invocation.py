@@ -140,7 +140,7 @@ def width_of(stream: IO[Any]) -> int | None:
 
 
 def height_of(terminal: IO[Any]) -> int:
-    """Return the lines of a terminal."""
+    """Return the number of lines of a terminal."""
     try:
         return os.get_terminal_size(terminal.fileno()).lines or _DEFAULT_HEIGHT
     except OSError:

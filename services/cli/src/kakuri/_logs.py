@@ -99,7 +99,7 @@ def logs(
 
 
 def _since(text: str | None) -> str | None:
-    """Return a time of the API, or a duration, which the control plane counts back by its clock."""
+    """Return `--since` for the API: a time, or a duration before the control plane's time."""
     if text is None:
         return None
     try:
@@ -107,7 +107,7 @@ def _since(text: str | None) -> str | None:
     except ValueError:
         pass
     else:
-        return f"{days}d{seconds}s"
+        return f"{days}d{seconds}s"  # the API limits the digits of each number
     try:
         return rfc3339(seconds_of(text))
     except ValueError:

@@ -50,7 +50,7 @@ IF_VERSION = click.option(
 )
 
 
-def grace_option(text: str = "Time to end by themselves before they are killed.") -> Decorator:
+def grace_option(text: str = "Grace period before workloads are killed.") -> Decorator:
     """Return the option `--grace`.
 
     Args:

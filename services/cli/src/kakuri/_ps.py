@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 STATES = ("pending", "running", "succeeded", "failed")
 _PAGE = "100"
-_OTHER_LINES = 3  # of a terminal: the headings, how many more there are, and the cursor's
+_OTHER_LINES = 3  # besides the workloads: the headings, `and N more`, and the cursor's
 _RANKS = {"failed": 0, "pending": 1, "running": 2, "succeeded": 3}
 
 _SORTS: dict[str, Callable[[Document], Any]] = {

@@ -16,8 +16,9 @@ MAX_CONCURRENT = 16
 """Maximum workloads that a verb acts on at a time, since each may take its whole grace period."""
 
 _UNSENT = "unreachable"
-_LOST = (_UNSENT, "agent_unreachable")
-"""Codes of errors that others would have, too. With the first, no request was sent."""
+"""Code of an error after which no request was sent."""
+_UNREACHABLE = (_UNSENT, "agent_unreachable")
+"""Codes of errors that requests about other workloads would get as well."""
 
 T = TypeVar("T")
 Result = tuple[bytes, dict[str, Any], str]
@@ -56,7 +57,7 @@ def act_on_each(
     is_alone = len(ids) == 1 and then is None
     failures = Failures(invocation)
     documents: list[tuple[bytes, dict[str, Any]]] = []
-    results = _Batch(api, act, _LOST if then is None else None)
+    results = _Batch(api, act, _UNREACHABLE if then is None else None)
     try:
         for workload_id, result in chain.from_iterable(map(results, (ids, *(then or ())))):
             if isinstance(result, CommandError) and is_alone:
@@ -89,30 +90,30 @@ class Failures:
         """Create a report without failures."""
         self._invocation = invocation
         self._code: int = Exit.OK
-        self._unreached: list[str] = []
+        self._skipped: list[str] = []
         self._is_unreachable = False
 
     def add(self, workload_id: str, error: CommandError | None) -> None:
         """Report the error about a workload; None if it was not begun because of an earlier one."""
         if error is None:
-            self._unreached.append(workload_id)
+            self._skipped.append(workload_id)
             return
         self._code = self._code or error.exit_code
         if error.code != _UNSENT:
             self._invocation.error(error.message, error.code, error.document, workload_id)
             return
-        self._unreached.append(workload_id)
+        self._skipped.append(workload_id)
         if not self._is_unreachable:
             self._invocation.error(error.message, error.code)
         self._is_unreachable = True
 
     def complete(self) -> int:
-        """Report which workloads were not reached; return the code of the first failure, or 0."""
-        if self._unreached:
-            count = len(self._unreached)
+        """Report the skipped workloads; return the exit code of the first failure, or 0."""
+        if self._skipped:
+            count = len(self._skipped)
             subject = "1 workload was" if count == 1 else f"{count} workloads were"
-            message = f"{subject} not reached: {joined_ids(self._unreached)}"
-            self._invocation.error(message, "not_reached")
+            message = f"{subject} skipped: {joined_ids(self._skipped)}"
+            self._invocation.error(message, "skipped")
         return self._code
 
 
@@ -142,13 +143,13 @@ class _Batch(Generic[T]):
         self,
         api: "API",
         act: Callable[["API", str], T],
-        final: Container[str] | None,
+        stop_codes: Container[str] | None,
     ) -> None:
-        """Create a batch; `final` has the codes of such failures, None if all are."""
+        """Create a batch; `stop_codes` are the codes of such failures, None if all are."""
         self._api = api
         self._act = act
-        self._final = final
-        self._is_over = False
+        self._stop_codes = stop_codes
+        self._has_stopped = False
 
     def __call__(self, ids: list[str]) -> Iterator[tuple[str, T | CommandError | None]]:
         """Yield each workload with its result or error, or None if it was not begun, in order."""
@@ -181,13 +182,13 @@ class _Batch(Generic[T]):
             yield workload_id, result
 
     def _result(self, own: "API", workload_id: str) -> T | CommandError | None:
-        if self._is_over:
+        if self._has_stopped:
             return None
         try:
             return self._act(own, workload_id)
         except CommandError as error:
-            if self._final is None or error.code in self._final:
-                self._is_over = True
+            if self._stop_codes is None or error.code in self._stop_codes:
+                self._has_stopped = True
             return error
 
 

@@ -84,7 +84,7 @@ class RunVerb(Verb):
 @click.option("--pull", type=click.Choice(["missing", "always", "never"]),
               help="When to pull the image.")  # fmt: skip
 @click.option("--entrypoint", metavar="PROGRAM", help="Replace the image's entry point.")
-@grace_option("Time that the workload has to end by itself after Ctrl-C.")
+@grace_option("Grace period after Ctrl-C.")
 @click.option("--timeout", type=SECONDS, metavar="SECONDS",
               help="Stop it after this time, and exit with 124.")  # fmt: skip
 @click.option("--dry-run", is_flag=True, help="Check everything, and start nothing.")

@@ -92,7 +92,7 @@ def expected_versions(request: Request) -> frozenset[int] | None:
 
 
 def is_unchanged(request: Request, version: int) -> bool:
-    """Return whether If-None-Match has a version, which the client then need not get again."""
+    """Return whether If-None-Match contains this version, so that a 304 is enough."""
     return has_tag(request, entity_tag(version))
 
 

@@ -63,7 +63,8 @@ IF_NONE_MATCH = Header(
 IDEMPOTENCY_KEY = Header(
     "Idempotency-Key",
     f"1 to {MAX_KEY_LENGTH} printable ASCII characters. If the workload has no id, its id is made "
-    "from the key and the image, so that the request can be repeated; otherwise, it is ignored.",
+    "from the key and the image, so that the request can be repeated. If it has one, the key is "
+    "ignored.",
     example="order-7",
 )
 LAST_EVENT_ID = Header(
@@ -163,7 +164,8 @@ GET_LOG = Operation(
     tag=WORKLOADS,
     summary="Return the output of a workload, or follow it",
     description="Without parameters that select lines or a form, the log has exactly the bytes "
-    "that the workload wrote. If it can't be sent to its end, its last chunk is missing.",
+    "that the workload wrote. If it can't be sent completely, the response ends without its "
+    "terminating chunk, and the connection is reset.",
     responses={
         200: ResponseKind(
             "The log.",

@@ -56,26 +56,6 @@ TRIM_CHECKS = 30
 """Checks between two such requests: one takes 10 to 20 ms if it returns 150 MB, and 3 ms if it
 returns nothing."""
 
-_FRAME_SLOTS = 1 << 17
-"""Words of the frame that reserves memory for others: 1 MiB, of which nothing is used. The block
-that holds it has as much again, for the thousand frames that Python's limit on recursion allows."""
-
-
-def call_with_room_for_frames(function: Callable[[], None]) -> None:
-    """Call a function whose calls, however deep, have their frames in one block of memory.
-
-    CPython allocates frames in blocks of 16 KiB, and frees a block as soon as the first frame in it
-    returns (python/cpython#142183, in 3.11 to 3.13). A loop that calls functions just there makes
-    two system calls for each, which takes 6 us instead of 0.05 us. A message that nests to this
-    depth took twenty times as long to decode.
-    """
-    function()
-
-
-call_with_room_for_frames.__code__ = call_with_room_for_frames.__code__.replace(
-    co_stacksize=_FRAME_SLOTS
-)
-
 
 class Collector:
     """A periodic garbage collection on an event loop."""

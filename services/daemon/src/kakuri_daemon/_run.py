@@ -12,6 +12,7 @@ from kakuri_tcp import Endpoint, ListenFailed
 
 from kakuri_daemon import _memory
 from kakuri_daemon._command import DaemonError
+from kakuri_daemon._frames import call_with_room_for_frames
 from kakuri_daemon._supervision import LoopWatchdog, Supervisor
 from kakuri_daemon.metrics import observe_loop_lag
 
@@ -60,7 +61,7 @@ def run(
             runner.run(_serve(service, lifeline))
 
     try:
-        _memory.call_with_room_for_frames(serve)
+        call_with_room_for_frames(serve)
     except ListenFailed as error:
         raise DaemonError(str(error)) from error
 

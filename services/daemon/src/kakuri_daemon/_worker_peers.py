@@ -1,4 +1,4 @@
-"""How the workers of one daemon reach one another: a Unix socket of each, which has no file.
+"""Connects the workers of one daemon to each other, over Unix sockets without files.
 
 A client reaches only one of them, which asks the others for what they know only together, such as
 the number of requests.
@@ -16,8 +16,8 @@ import structlog
 from kakuri_tcp import Endpoint, ListenFailed, ListeningSockets, open_listening_sockets
 
 PEERS_VARIABLE = "_KAKURI_WORKER_PEERS"
-"""The variable with a worker's number, the descriptor of its socket, and those of the files of all
-workers: `2:7:8,9,10`."""
+"""The variable with a worker's number, the descriptor of its listening socket, and for each worker
+a descriptor of its socket's removed file: `2:7:8,9,10`."""
 
 log = structlog.get_logger()
 

@@ -17,7 +17,7 @@ class Cancellation:
     """Cancels an operation.
 
     Args:
-        message: What the StartCancelled to raise says.
+        message: The message of StartCancelled.
         timeout: Seconds that the call in progress may still take.
     """
 
@@ -33,12 +33,12 @@ class Cancellation:
     async def guard(self, call: Coroutine[Any, Any, T], *, at_once: bool = False) -> T:
         """Await a call and return its result.
 
+        A call that succeeds after `cancel` has taken effect, so its result is returned; the next
+        call raises StartCancelled.
+
         Args:
             call: The call to the runtime.
             at_once: Whether the call can be abandoned without waiting for its answer.
-
-        A call that succeeds although the operation is cancelled returns its result, because it has
-        had its effect. Only the next call raises StartCancelled.
 
         Raises:
             StartCancelled: The operation was cancelled, and the call was not begun, failed, or was

@@ -38,8 +38,8 @@ _TRANSIENT = re.compile(
     re.IGNORECASE,
 )
 
-_NAME = re.compile(r"\[manifests [^\s\]]+\]|\blookup \S+")
-"""How containerd quotes a tag, and Go the name of a host that it can't resolve."""
+_QUOTED = re.compile(r"\[manifests [^\s\]]+\]|\blookup \S+")
+"""A tag as containerd quotes it, or a host name that Go could not resolve."""
 
 Report = Callable[[str, int | None], None]
 """Receives a message about the progress of a pull, and the bytes received so far, if known."""
@@ -163,9 +163,10 @@ class Puller:
 
 
 def _is_transient(message: str) -> bool:
-    """Return whether a message names a transient failure, not counting names that it quotes.
+    """Return whether an error message describes a transient failure.
 
-    These are parts of the reference, which a submitter chooses: a tag, a host, a path, a URL.
+    Parts of the image reference (a tag, host, path or URL) are removed first, because a submitter
+    chooses them.
     """
-    words = " ".join(word for word in _NAME.sub("", message).split() if "/" not in word)
-    return _TRANSIENT.search(words) is not None
+    own_words = " ".join(word for word in _QUOTED.sub("", message).split() if "/" not in word)
+    return _TRANSIENT.search(own_words) is not None

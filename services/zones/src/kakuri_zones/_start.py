@@ -194,15 +194,16 @@ class Start:
         return await create_named(config.sandbox, known, self._create_sandbox, find)
 
     async def _create_sandbox(self, config: api.PodSandboxConfig) -> Sandbox:
-        guard, run = self._cancellation.guard, self._cri.run_pod_sandbox
         has_sysctls = bool(self._network.sysctls(self._handler))
         try:
-            sandbox_id = await guard(run(self._with_sysctls(config), self._handler))
+            sandbox_id = await self._run_sandbox(config)
         except CallRefused as error:
-            refuses = self._network.refuses_sysctls
-            if not (has_sysctls and refuses(self._handler, self.spec.id, error)):
+            network = self._network
+            if not (
+                has_sysctls and network.handle_sysctl_refusal(self._handler, self.spec.id, error)
+            ):
                 raise
-            sandbox_id = await guard(run(self._with_sysctls(config), self._handler))
+            sandbox_id = await self._run_sandbox(config)
         self._created_sandboxes.add(sandbox_id)
         return Sandbox(
             id=sandbox_id,
@@ -214,6 +215,10 @@ class Start:
             spec_hash=self._run.spec_hash,
             attempt=self.spec.attempt,
         )
+
+    async def _run_sandbox(self, config: api.PodSandboxConfig) -> str:
+        call = self._cri.run_pod_sandbox(self._with_sysctls(config), self._handler)
+        return await self._cancellation.guard(call)
 
     def _with_sysctls(self, config: api.PodSandboxConfig) -> api.PodSandboxConfig:
         """Return the configuration of a sandbox with the sysctls that its handler accepts."""

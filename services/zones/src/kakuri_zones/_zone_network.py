@@ -87,10 +87,11 @@ class ZoneNetwork:
         """Return the sysctls of a sandbox: any user of a zone may bind any port in it."""
         return {} if handler in self._without_sysctls else {PRIVILEGED_PORTS: "0"}
 
-    def refuses_sysctls(self, handler: str, zone_id: str, refusal: CallRefused) -> bool:
-        """Return whether a handler refused a zone's sandbox for its sysctls; if so, none get any.
+    def handle_sysctl_refusal(self, handler: str, zone_id: str, refusal: CallRefused) -> bool:
+        """Return whether a sandbox was refused because of its sysctls.
 
-        A message that may only quote the zone's id does not count.
+        If so, later sandboxes of this handler get none. A message in which only the zone's id may
+        have the word does not count.
         """
         message = refusal.message
         is_refused = "ip_unprivileged_port_start" in message or (

@@ -13,10 +13,10 @@ from kakuri_http._errors import (
     ConnectionBroken,
     HTTPError,
     InvalidURL,
-    LocalProtocolError,
     RemoteProtocolError,
     RequestTimeout,
     TooManyRedirects,
+    controlled_field,
 )
 from kakuri_http._headers import FieldsLike, Headers
 from kakuri_http._limits import Timeouts, check_count, checked
@@ -158,9 +158,7 @@ def make_request(request: ClientRequest, url: URL) -> Request:
     fields, body = request.headers, request.body
     for name, _ in fields:
         if name.lower() in _CONTROLLED:
-            raise LocalProtocolError(
-                f"{name!r} is controlled by the library; remove it from headers"
-            )
+            raise controlled_field(name)
     expects = (fields.get("expect") or "").lower() == "100-continue"
     if expects:
         fields = Headers([field for field in fields if field[0].lower() != "expect"])

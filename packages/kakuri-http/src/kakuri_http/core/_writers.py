@@ -3,7 +3,7 @@
 import re
 import time
 
-from kakuri_http._errors import LocalProtocolError
+from kakuri_http._errors import LocalProtocolError, controlled_field
 from kakuri_http._headers import Headers
 from kakuri_http._messages import Request, Response
 from kakuri_http.core._states import InterimResponse
@@ -152,9 +152,7 @@ def compose_interim(response: InterimResponse) -> bytes:
 def _refuse_framing(headers: Headers) -> None:
     for name, _ in headers:
         if name.lower() in _FRAMING:
-            raise LocalProtocolError(
-                f"{name!r} is controlled by the library; remove it from headers"
-            )
+            raise controlled_field(name)
 
 
 def compose_request_head(request: Request) -> bytes:

@@ -170,4 +170,4 @@ def _translated() -> Iterator[None]:
         raise Refused(str(error), error_code(error)) from error
     except Exception as error:  # as a sidecar responds, so that no workload waits forever
         log.exception("operation failed")
-        raise Refused("an unexpected error, which is in the log", "internal") from error
+        raise Refused("unexpected error; see the agent's log", "internal") from error

@@ -23,11 +23,11 @@ KEPT_BYTES = 65_536
 """Bytes of the end of a log that are kept of a removed zone."""
 
 KEPT_LINES = (4096, 256, 16, 1)
-"""Numbers of last lines to read for that, tried in turn until one needs few enough parts."""
+"""Numbers of last lines to try, in this order, until the result fits in MAX_KEPT_PARTS parts."""
 
 MAX_KEPT_PARTS = 8
-"""Largest number of parts with content to read for one of them, and of parts without: a read
-returns empty parts while it searches for the first line."""
+"""Maximum number of parts to read for one of them. It is also the maximum number of empty parts,
+which a read returns while it searches for the first line."""
 
 
 class ZoneLogs:

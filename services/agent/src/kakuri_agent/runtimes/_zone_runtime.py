@@ -326,7 +326,7 @@ class ZoneRuntime:
     ) -> T:
         """Repeat an operation until it has been carried out.
 
-        A stop or removal that fails while the runtime can be used is logged, once for each error.
+        Each new error of a stop or removal is logged, unless the runtime is down.
 
         Args:
             zone_id: The zone.
@@ -357,5 +357,5 @@ class ZoneRuntime:
             pause = min(pause * 2, longest)
             # Not during an outage, which is logged once for all zones.
             if start is None and self.fault is None and failure != logged:
-                log.warning("zone not stopped, trying again", id=zone_id, error=failure)
+                log.warning("stop or removal failed, trying again", id=zone_id, error=failure)
                 logged = failure

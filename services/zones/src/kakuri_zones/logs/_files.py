@@ -280,8 +280,8 @@ def rename_current(
 ) -> str | None:
     """Rename the current file if it is too large, and return its new name; None if it is not.
 
-    The name of the file that the runtime writes to is also returned if the last file was renamed
-    without the runtime opening a new one, and if another program removed the file.
+    The current name is also returned if the runtime still has to open a new file: the last one was
+    renamed earlier, or another program removed it.
     """
     files = [file for file in listed if file.segment.attempt == attempt]
     if not files:
