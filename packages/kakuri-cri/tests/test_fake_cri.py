@@ -1,6 +1,7 @@
 import asyncio
 import json
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -238,6 +239,14 @@ async def test_sandbox_without_name_handler_or_network_is_refused(client, runtim
     await client.refused(client.sandbox(), UNKNOWN, "failed to setup network")
     runtime.node.conditions["NetworkReady"] = True
     await client.sandbox()
+
+
+async def test_sandbox_with_sysctls_is_refused_if_the_node_accepts_none(client, runtime):
+    runtime.node.accepts_sysctls = False
+    linux = api.LinuxPodSandboxConfig(sysctls={"net.core.somaxconn": "1024"})
+    config = replace(sandbox_config("z"), linux=linux)
+    await client.refused(client.sandbox(config), UNKNOWN, "sysctls are not allowed: net.core")
+    await client.sandbox(sandbox_config("z"))
 
 
 async def test_sandboxes_are_listed_by_id_labels_and_state(client):

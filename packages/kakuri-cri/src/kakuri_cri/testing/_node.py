@@ -14,6 +14,7 @@ class FakeNode:
         conditions: The conditions by type; without NetworkReady, no sandbox can be created.
         handlers: Names of the runtime handlers; the default one has an empty name.
         lists_handlers: Whether Status includes the handlers, as in runtimes since CRI 1.30.
+        accepts_sysctls: Whether RunPodSandbox accepts a configuration with sysctls.
         stops_missing: Whether StopContainer succeeds for a missing container, as the protocol
             requires; containerd 1.6 answers NOT_FOUND.
         cgroup_driver: "systemd" or "cgroupfs".
@@ -26,6 +27,7 @@ class FakeNode:
         self.conditions: dict[str, bool] = {"RuntimeReady": True, "NetworkReady": True}
         self.handlers: list[str] = list(handlers)
         self.lists_handlers = True
+        self.accepts_sysctls = True
         self.stops_missing = True
         self.cgroup_driver = "cgroupfs"
         self.sandbox_image = ""

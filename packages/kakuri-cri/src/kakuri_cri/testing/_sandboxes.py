@@ -29,7 +29,7 @@ class FakeSandboxes(FakeState):
         identifier = self.reserve("sandbox", name)
         try:
             await pause()
-            self.check_network(identifier)
+            self.check_accepted(identifier, config)
         except BaseException:
             self.reserved.pop(name, None)
             raise

@@ -97,8 +97,10 @@ class FakeState:
         """Return the containers of a sandbox."""
         return [one for one in self.containers.values() if one.sandbox is sandbox]
 
-    def check_network(self, identifier: str) -> None:
-        """Raise Refusal for a sandbox while the node has no network."""
+    def check_accepted(self, identifier: str, config: api.PodSandboxConfig) -> None:
+        """Raise Refusal if the node has no network for a sandbox, or accepts no sysctls."""
+        if config.linux is not None and config.linux.sysctls and not self.node.accepts_sysctls:
+            raise Refusal(f"sysctls are not allowed: {', '.join(config.linux.sysctls)}")
         if not self.node.conditions["NetworkReady"]:
             reason = "cni plugin not initialized"
             raise Refusal(f'failed to setup network for sandbox "{identifier}": {reason}')
