@@ -9,9 +9,9 @@ probed. At the end, a table is printed. The exit status is 1 if
   SHORT_ANSWER_SECONDS plus the delay that the machine imposes on an idle process, and one longer
   answer in a hundred,
 - a daemon's minimum memory grew between the first and the last third of the run by more than
-  MAX_GROWTH and LONG_GROWTH_MB, or in a short run by more than SHORT_GROWTH_MB. (Every five
-  seconds, clients that read nothing fill their buffers and disconnect, which takes up to 160 MB. A
-  leak raises the minimum between them.)
+  MAX_GROWTH and LONG_GROWTH_MB, or in a short run by more than SHORT_GROWTH_MB. (Clients that
+  read nothing fill up to 160 MB of buffers; every few seconds, all of them disconnect for a moment.
+  A leak raises the minimum between these waves.)
 - a daemon exited early, logged a traceback, or did not exit with status 0 on SIGTERM,
 - no ordinary job succeeded.
 """

@@ -4,6 +4,8 @@ They count their actions in `counts`, by kind and outcome.
 """
 
 import asyncio
+import contextlib
+import functools
 import itertools
 import json
 from collections import Counter
@@ -18,6 +20,11 @@ LIST_LINE = b'{"type":"ListWorkloads"}\n'
 
 AGAIN_SECONDS = 0.2
 """Seconds between two attempts of a client that was refused or disconnected."""
+
+WAVE_SECONDS = 5
+"""Seconds for which clients that read nothing stay connected, all at the same time."""
+CALM_SECONDS = 1
+"""Seconds between two waves, in which buffers are empty and a leak shows."""
 
 
 def document(name: str, image: str, size: int = 0, **more: object) -> bytes:
@@ -49,7 +56,6 @@ class Load:
 
     def clients(self) -> dict[str, list[Callable[[], Awaitable[None]]]]:
         """Return all clients, by kind."""
-        lists = head("GET", "/workloads?limit=100")
         return {
             "jobs": [self.run_jobs] * 2,
             "large-jobs": [self.run_large_jobs],
@@ -64,8 +70,7 @@ class Load:
             ],
             "slow": [*[self.send_slowly] * 50, *[self.send_a_line_slowly] * 20],
             "lists": [
-                *[lambda: self.list_and_read_nothing(self.plane, lists)] * 4,
-                *[lambda: self.list_and_read_nothing(self.agent, LIST_LINE)] * 4,
+                self.list_in_waves,
                 self.list_what_matches_nothing,
             ],
             "refused": [lambda kind=kind: self.refused(kind) for kind in FAULTY],
@@ -155,16 +160,27 @@ class Load:
 
     # Hostile clients
 
+    async def list_in_waves(self) -> None:
+        """Run several clients that read no lists, end all of them, and wait."""
+        requests = {self.plane: head("GET", "/workloads?limit=100"), self.agent: LIST_LINE}
+        while True:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(WAVE_SECONDS), asyncio.TaskGroup() as group:
+                    for address, request in requests.items():
+                        client = functools.partial(self.list_and_read_nothing, address, request)
+                        for _ in range(4):
+                            group.create_task(self._again(client))
+            await asyncio.sleep(CALM_SECONDS)
+
     async def list_and_read_nothing(self, address: str, request: bytes) -> None:
         """Ask for lists as quickly as they can be sent, and read none of the answers."""
         async with connected(address) as (reader, writer):
             reader._transport.pause_reading()
-            async with asyncio.timeout(5):
-                while True:
-                    writer.write(request * 100)
-                    self.counts["lists requested"] += 100
-                    await writer.drain()
-                    await asyncio.sleep(0)
+            while True:
+                writer.write(request * 100)
+                self.counts["lists requested"] += 100
+                await writer.drain()
+                await asyncio.sleep(0)
 
     async def list_what_matches_nothing(self) -> None:
         """Ask for lists for which everything has to be examined."""
