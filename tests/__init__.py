@@ -1,1 +1,1 @@
-"""Tests that cross distributions, and the worlds that they run in."""
+"""Tests that cross distributions, and the environments that they run in."""

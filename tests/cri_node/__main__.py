@@ -6,13 +6,13 @@ Usage: python -m tests.cri_node -- COMMAND [ARGUMENT…]
 import argparse
 import sys
 
-from tests.cri_node import world
+from tests.cri_node import namespaces
 from tests.cri_node.cache import PROGRAMS, Cache, lacks
 from tools import debian
 
 
 def main() -> None:
-    """Fetch what the node needs, then run the command in its world."""
+    """Fetch what the node needs, then run the command beside it."""
     parser = argparse.ArgumentParser(
         prog="python -m tests.cri_node", description="Run a command beside a CRI node."
     )
@@ -31,7 +31,7 @@ def main() -> None:
             )
     cache = Cache()
     cache.fill()
-    sys.exit(world.run(options.command, cache))
+    sys.exit(namespaces.run(options.command, cache))
 
 
 if __name__ == "__main__":

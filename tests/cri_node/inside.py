@@ -1,4 +1,4 @@
-"""The first two processes inside the namespaces (see world.py); not for use by hand.
+"""The first two processes inside the namespaces (see namespaces.py); not for use by hand.
 
 Usage: python -m tests.cri_node.inside CACHE COMMAND [ARGUMENT…]
 """
@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn
 
-from tests.cri_node import cgroups, world
+from tests.cri_node import cgroups, namespaces
 from tests.cri_node.cache import Cache
 from tests.cri_node.daemons import NodeError
 from tests.cri_node.node import CriNode
@@ -36,7 +36,7 @@ def main() -> None:
 
 def work(cache: Cache, command: list[str]) -> NoReturn:
     """Start the node, then become the command, so that the daemons are the command's children."""
-    for hidden in world.HIDDEN:
+    for hidden in namespaces.HIDDEN:
         _run("mount", "-t", "tmpfs", "-o", "mode=755", "tmpfs", str(hidden))
     _run("ip", "link", "set", "lo", "up")
     node = CriNode.from_environment()

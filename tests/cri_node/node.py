@@ -16,10 +16,10 @@ from tests.cri_node.cache import Cache
 from tests.cri_node.daemons import Daemon, NodeError, await_condition
 
 ENVIRONMENT = "KAKURI_CRI_NODE"
-"""The variable that names the world's directory to everything that runs in it."""
+"""The variable that names the node's directory to everything that runs in it."""
 
 ROOT = Path("/run/containerd")
-"""Where the node keeps everything but its logs: a tmpfs of the world.
+"""Where the node keeps everything but its logs: a tmpfs of its own.
 
 containerd puts the sockets of its shims here, independently of its configuration, and ctr expects
 containerd here by default.
@@ -54,7 +54,7 @@ class CriNode:
         self.containerd_log = directory / "containerd.log"
         self.registry_log = directory / "registry.log"
         self.cgroup_parent = f"/{directory.name}"
-        """The group for pods (`LinuxPodSandboxConfig.cgroup_parent`); the world removes it."""
+        """The group for pods (`LinuxPodSandboxConfig.cgroup_parent`); removed with the node."""
         self._containerd = Daemon(
             "containerd", "--config", str(ROOT / "containerd.toml"),
             pid_file=ROOT / "containerd.pid", log=self.containerd_log,
@@ -66,7 +66,7 @@ class CriNode:
 
     @classmethod
     def from_environment(cls) -> Self:
-        """Return the node of the world that this process runs in; NodeError if it is in none."""
+        """Return the node that this process runs beside; NodeError if there is none."""
         name = os.environ.get(ENVIRONMENT)
         if not name:
             raise NodeError(f"expected {ENVIRONMENT}; run under: python -m tests.cri_node --")

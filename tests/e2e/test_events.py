@@ -96,7 +96,7 @@ def test_both_encodings_have_the_same_events(url):
     assert found == expected
 
 
-def test_index_that_is_not_kept_is_410_with_the_range(url):
+def test_dropped_index_is_410_with_the_range(url):
     answer = curl(f"{url}/events?after=0")  # an earlier run of an agent without a store
     document = json.loads(answer.body)
     assert (answer.status, document["code"]) == (410, "compacted")

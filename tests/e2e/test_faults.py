@@ -32,27 +32,27 @@ def server(workload_id):
 
 async def test_requests_to_a_paused_agent_are_carried_out_once(tmp_path):
     """After SIGCONT, requests sent meanwhile are answered, unless their connection has ended."""
-    async with node(tmp_path, seed=1) as world:
-        await world.start()
-        endpoint = Endpoint.parse(f"unix:{world.agent_run.socket}")
+    async with node(tmp_path, seed=1) as system:
+        await system.start()
+        endpoint = Endpoint.parse(f"unix:{system.agent_run.socket}")
         before = AgentClient(endpoint)
         await before.start_workload(server("before"))
-        os.kill(world.agent_run.pid, signal.SIGSTOP)
+        os.kill(system.agent_run.pid, signal.SIGSTOP)
         impatient = AgentClient(endpoint, timeout=PAUSED_TIMEOUT)
         for name in ("before", "given-up", "given-up"):
             with pytest.raises(AgentTimeout):
                 await impatient.start_workload(server(name))
         waiting = asyncio.ensure_future(before.start_workload(server("waiting")))
         await asyncio.sleep(0)
-        os.kill(world.agent_run.pid, signal.SIGCONT)
+        os.kill(system.agent_run.pid, signal.SIGCONT)
         assert not (await waiting).existing
         again = await before.start_workload(server("given-up"))
         assert (await before.start_workload(server("given-up"))).existing
         assert again.attempt == 0
         await impatient.close()
         await before.close()
-        await world.until(world.has_converged)
-        assert sorted(world.running()) == ["before", "given-up", "waiting"]
+        await system.until(system.has_converged)
+        assert sorted(system.running()) == ["before", "given-up", "waiting"]
 
 
 async def test_agent_on_a_full_disk_refuses_starts_and_serves_other_requests(tmp_path):

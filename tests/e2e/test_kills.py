@@ -23,11 +23,11 @@ async def test_acknowledged_requests_survive_sigkill_of_the_agent(tmp_path, runt
     for number, first in enumerate(range(0, count, PER_SCENARIO)):
         directory = tmp_path / str(number)
         directory.mkdir()
-        async with node(directory, seed=number, runtime=runtime) as world:
-            requests = await world.run_scenario(min(PER_SCENARIO, count - first), clients=4)
+        async with node(directory, seed=number, runtime=runtime) as system:
+            requests = await system.run_scenario(min(PER_SCENARIO, count - first), clients=4)
             print(requests, "requests")
-        kills += world.kills
-        refused += world.refused
+        kills += system.kills
+        refused += system.refused
     print(dict(kills), "and", refused, "refused for the disk")
     assert refused > 0
     assert count < 1000 or min(kills[name] for name in (*FAILPOINTS, "any-time")) >= 5

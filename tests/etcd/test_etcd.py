@@ -122,7 +122,9 @@ async def test_refusal_has_the_status_and_text_of_etcd(channel, method, request_
     assert caught.value.code is code
 
 
-async def test_request_over_etcds_limit_is_refused_and_the_connection_continues(channel, prefix):
+async def test_request_over_etcds_limit_raises_status_error_and_the_connection_continues(
+    channel, prefix
+):
     with pytest.raises(StatusError) as caught:
         await channel.call(KV.Put, put(prefix, bytes(2 << 20)), timeout=10)
     assert isinstance(caught.value, InvalidArgument) or (

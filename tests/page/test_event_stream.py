@@ -94,7 +94,7 @@ def test_tab_that_returns_shows_a_gap_once(own_stack, open_context):
         expect_all_events(page, own_stack)
 
 
-def test_events_that_are_not_kept_are_a_gap_and_no_outage(stack, open_page):
+def test_dropped_events_are_shown_as_a_gap_and_not_as_an_outage(stack, open_page):
     stack.submit("web")
     page = open_page(stack.url, may_lose=True)
     expect(row(page, "web")).to_contain_text("running")

@@ -24,7 +24,14 @@ def stops(page: Page) -> list[str]:
     raise AssertionError(found)
 
 
-def test_workload_is_chosen_and_closed_by_keys(stack, open_page):
+def open_running_workload(stack, open_page) -> Page:
+    """Return the page with the pane of the workload `a`, which runs."""
+    stack.submit("a")
+    stack.await_state("a", "running")
+    return open_page(f"{stack.url}/#/a")
+
+
+def test_workload_is_opened_and_closed_with_the_keyboard(stack, open_page):
     for workload_id in ("a", "b", "c"):
         stack.submit(workload_id)
     page = open_page(stack.url)
@@ -43,7 +50,7 @@ def test_workload_is_chosen_and_closed_by_keys(stack, open_page):
     expect(detail(page, "a")).to_be_visible()
 
 
-def test_filter_is_reached_and_left_by_keys(stack, open_page):
+def test_filter_is_entered_and_left_with_the_keyboard(stack, open_page):
     for workload_id in ("a", "b"):
         stack.submit(workload_id)
     page = open_page(stack.url)
@@ -56,7 +63,7 @@ def test_filter_is_reached_and_left_by_keys(stack, open_page):
     expect(link(page, "a")).to_be_focused()
 
 
-def test_keys_are_explained_by_a_key(stack, open_page):
+def test_question_mark_opens_the_help_about_keys(stack, open_page):
     page = open_page(stack.url)
     page.keyboard.press("?")
     help_text = page.get_by_role("dialog", name="Keys and filters")
@@ -103,17 +110,18 @@ def test_arrow_keys_move_between_tabs(stack, open_page):
         expect(page.get_by_role("tabpanel", name=name)).to_be_visible()
 
 
-def test_dialog_is_answered_by_keys_and_returns_the_focus(stack, open_page):
-    stack.submit("a")
-    stack.await_state("a", "running")
-    page = open_page(f"{stack.url}/#/a")
+def test_dialog_closed_with_escape_returns_the_focus_to_its_button(stack, open_page):
+    page = open_running_workload(stack, open_page)
     stop = detail(page, "a").get_by_role("button", name="Stop")
-    stop.focus()
-    page.keyboard.press("Enter")
+    stop.press("Enter")
     expect(page.get_by_role("dialog", name="Stop a?")).to_be_visible()
     page.keyboard.press("Escape")
     expect(stop).to_be_focused()
-    page.keyboard.press("Enter")
+
+
+def test_dialog_answered_with_the_keyboard_stops_the_workload(stack, open_page):
+    page = open_running_workload(stack, open_page)
+    detail(page, "a").get_by_role("button", name="Stop").press("Enter")
     expect(page.get_by_role("spinbutton", name="Seconds before it is killed")).to_be_focused()
     page.keyboard.type("0")
     page.keyboard.press("Tab")
@@ -124,9 +132,7 @@ def test_dialog_is_answered_by_keys_and_returns_the_focus(stack, open_page):
 
 
 def test_focus_stays_in_the_pane_when_the_button_that_opened_a_dialog_is_hidden(stack, open_page):
-    stack.submit("a")
-    stack.await_state("a", "running")
-    page = open_page(f"{stack.url}/#/a")
+    page = open_running_workload(stack, open_page)
     remove = detail(page, "a").get_by_role("button", name="Remove")
     remove.click()
     expect(page.get_by_role("dialog", name="Remove a?")).to_be_visible()

@@ -83,7 +83,7 @@ def test_log_continues_without_a_lost_or_doubled_line(own_stack, open_page):
     expect(lines(log)).to_have_text(["one", "two", "three", "four"])
 
 
-def test_button_tries_again_at_once(own_stack, open_page):
+def test_button_reconnects_at_once(own_stack, open_page):
     own_stack.submit("web")
     page = open_page(own_stack.url, may_lose=True)
     expect_names(page, "web")

@@ -166,7 +166,7 @@ def test_simulated_node_shows_that_nothing_really_runs(tmp_path, open_page):
         stack.close()
 
 
-def test_what_is_not_promised_is_always_shown(stack, open_page):
+def test_page_always_shows_what_is_not_promised(stack, open_page):
     page = open_page(stack.url)
     limits = page.get_by_role("region", name="Not promised")
     expect(limits).to_be_visible()

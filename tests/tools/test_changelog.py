@@ -22,7 +22,7 @@ A sentence about the form.
 """
 
 
-def test_faults_of_a_changelog_in_the_right_form_are_none():
+def test_well_formed_changelog_has_no_faults():
     assert changelog.faults("example", TEXT) == []
 
 

@@ -35,6 +35,6 @@ def test_page_of_the_file_has_every_key_that_its_reader_accepts():
     assert "a table; each key is a label's key" in keys["labels"]
 
 
-def test_form_of_a_field_without_a_description_is_refused():
+def test_form_of_a_field_without_a_description_raises_type_error():
     with pytest.raises(TypeError, match="expected an annotation of a workload's field"):
         form_of(int | str)

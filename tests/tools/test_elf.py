@@ -9,7 +9,7 @@ import pytest
 from tools.protobuf_conformance.elf import with_older_names
 
 
-def test_file_that_is_not_a_64_bit_elf_program_is_refused():
+def test_file_that_is_not_a_64_bit_elf_program_raises_value_error():
     with pytest.raises(ValueError, match="expected a 64-bit little-endian ELF program"):
         with_older_names(b"#!/bin/sh\nexit 0\n" + bytes(100))
 

@@ -25,7 +25,7 @@ def faults_after(tmp_path, seconds, megabytes_per_second=0.0, answers=(0.01,)):
 
 
 @pytest.mark.parametrize("seconds", [SHORT_SECONDS, 5 * LONG_SECONDS])
-def test_faults_of_a_daemon_that_answers_with_flat_memory_are_none(tmp_path, seconds):
+def test_daemon_that_answers_with_flat_memory_has_no_faults(tmp_path, seconds):
     assert faults_after(tmp_path, seconds) == []
 
 
@@ -49,7 +49,7 @@ def test_faults_of_a_short_run_allow_one_slow_answer_in_a_hundred(tmp_path):
     assert faults_after(tmp_path, SHORT_SECONDS, answers=[2.0] + [0.01] * 99) == []
 
 
-def test_faults_of_memory_that_swings_between_the_same_limits_are_none(tmp_path):
+def test_memory_that_swings_between_the_same_limits_has_no_faults(tmp_path):
     daemon = daemon_of(tmp_path)
     daemon.megabytes = [(at / 2, 60 + 16 * (at % 11)) for at in range(2 * SHORT_SECONDS)]
     assert daemon.faults(0, SHORT_SECONDS, late=0.05) == []

@@ -27,14 +27,14 @@ KINDS = (
 @pytest.mark.timeout(600)  # it takes a minute, and much longer on busy cores
 async def test_clients_of_killed_agents_lose_no_acknowledged_request(start_system, tmp_path):
     system = start_system(has_agent=False)
-    world = Node(tmp_path, system.runtime_options, system.running, KINDS, seed=1, pace=0.1)
+    node = Node(tmp_path, system.runtime_options, system.running, KINDS, seed=1, pace=0.1)
     try:
-        print(await world.run_scenario(KILLS, clients=3), "requests,", dict(world.kills))
-        await world.start()
-        await world.remove_all()
-        await world.until(lambda: is_empty(system))
+        print(await node.run_scenario(KILLS, clients=3), "requests,", dict(node.kills))
+        await node.start()
+        await node.remove_all()
+        await node.until(lambda: is_empty(system))
     finally:
-        world.close()
+        node.close()
 
 
 async def is_empty(system):

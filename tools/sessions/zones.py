@@ -37,10 +37,10 @@ def zones(session: nox.Session) -> None:
     session.run("python", "-c", "from tests.cri_node.cache import Cache; Cache().fill()")
     session.run("coverage", "erase", SETTINGS)
     python = str(Path(session.bin) / "python")
-    world = [python, "-m", "coverage", "run", SETTINGS, "-m", "tests.cri_node", "--"]
+    node = [python, "-m", "coverage", "run", SETTINGS, "-m", "tests.cri_node", "--"]
     tests = [python, "-m", "pytest", "-p", "no:cacheprovider", "tests/zones"]
     runs = {
-        f"zones with --runtime {runtime}": [*world, *tests, "--runtime", runtime, *session.posargs]
+        f"zones with --runtime {runtime}": [*node, *tests, "--runtime", runtime, *session.posargs]
         for runtime in ("sidecar", "cri")
     }
     _started.append((side_by_side.Running(runs, len(runs)), str(Path(session.bin) / "coverage")))

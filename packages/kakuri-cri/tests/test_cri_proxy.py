@@ -222,6 +222,6 @@ async def test_answer_of_sixteen_mebibytes_is_passed_on(tmp_path):
             assert (await runtime.version()).runtime_name == name
 
 
-def test_fault_that_is_not_valid_is_refused():
+def test_fault_that_is_not_valid_raises_value_error():
     with pytest.raises(ValueError, match="expected a fault like"):
         CriProxy("/none", faults={"Version": "explode"})

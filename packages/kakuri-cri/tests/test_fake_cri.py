@@ -509,7 +509,7 @@ async def test_pull_that_hangs_ends_with_its_caller(client, runtime):
     assert runtime.calls.of("PullImage")[0].code is None
 
 
-def test_image_with_an_unknown_state_is_refused():
+def test_image_with_an_unknown_state_raises_value_error():
     with pytest.raises(ValueError, match=r"expected one of present, .*, got 'there'"):
         FakeCri(images={"x": "there"})
 

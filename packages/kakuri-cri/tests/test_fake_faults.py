@@ -38,7 +38,7 @@ def test_invalid_fault_script_raises_value_error(script):
 
 
 @pytest.mark.parametrize("code", ["BROKEN", "OK"])
-def test_code_that_is_not_an_error_of_grpc_is_refused(code):
+def test_code_that_is_not_an_error_of_grpc_raises_value_error(code):
     with pytest.raises(ValueError, match=f"expected the name of a gRPC status, got '{code}'"):
         parse_faults(f"error({code})")
 

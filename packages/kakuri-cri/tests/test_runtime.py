@@ -95,7 +95,7 @@ async def test_read_of_a_large_event_that_is_cancelled_cancels_the_call(served):
         await anext(events)
 
 
-async def test_request_of_another_class_than_the_calls_is_refused_and_not_sent():
+async def test_request_of_wrong_type_raises_type_error_and_is_not_sent():
     channel = ScriptedChannel()
     runtime = Runtime(channel)
     service = api.RuntimeService
@@ -607,7 +607,7 @@ def test_timeout_that_is_not_seconds_raises(timeouts, error, message):
         Timeouts(**timeouts)
 
 
-def test_argument_of_a_runtime_of_another_type_raises_type_error():
+def test_runtime_argument_of_wrong_type_raises_type_error():
     with pytest.raises(TypeError, match=r"expected Timeouts as timeouts, got 5"):
         Runtime(ScriptedChannel(), timeouts=5)
     with pytest.raises(TypeError, match="expected a function as on_call, got 'log'"):

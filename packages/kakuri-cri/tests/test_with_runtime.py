@@ -275,7 +275,7 @@ async def test_runtime_that_is_starting_is_unavailable_and_then_answers(runtime,
     assert (await runtime.version()).runtime_name == "fake"
 
 
-async def test_runtime_of_another_user_is_not_called(runtime, fake, monkeypatch):
+async def test_runtime_of_an_untrusted_user_gets_no_call(runtime, fake, monkeypatch):
     other = (1, 54321, 1)
     monkeypatch.setattr("kakuri_tcp._trusted_servers.unix_credentials", lambda _: other)
     with pytest.raises(RuntimeUnavailable, match="54321"):

@@ -46,13 +46,13 @@ def test_limit_that_is_not_a_count_raises(name, value, error, message):
         Limits(**{name: value})
 
 
-def test_limits_of_a_connection_of_another_class_raise():
+def test_connection_limits_of_wrong_type_raise_type_error():
     assert Limits(http2=kakuri_http2.Limits(settings=1), sent=None).http2.settings == 1
     with pytest.raises(TypeError, match=r"expected kakuri_http2.Limits as http2, got None"):
         Limits(http2=None)
 
 
-def test_limits_of_a_server_of_another_class_raise():
+def test_server_limits_of_wrong_type_raise_type_error():
     with pytest.raises(TypeError, match=r"expected kakuri_tcp.ServerLimits as server, got None"):
         Limits(server=None)
 
@@ -93,7 +93,7 @@ def test_keepalive_without_a_pause_between_pings_raises():
         ({"keepalive": 30}, "expected Keepalive as keepalive, got 30"),
     ],
 )
-def test_argument_of_a_channel_of_another_type_raises(argument, message):
+def test_channel_argument_of_wrong_type_raises(argument, message):
     with pytest.raises(TypeError, match=message):
         Channel("127.0.0.1:1", **argument)
 
@@ -149,7 +149,7 @@ async def test_listen_on_a_non_endpoint_raises_type_error():
             await server.listen("127.0.0.1:0", tls=True)
 
 
-def test_status_of_another_type_raises():
+def test_status_of_wrong_type_raises_type_error():
     with pytest.raises(TypeError, match="expected a StatusCode, got 5"):
         status_error(5, "no such order")
     with pytest.raises(TypeError, match="expected metadata as trailers, got 'a'"):

@@ -71,7 +71,7 @@ async def test_channel_used_in_another_event_loop_raises_runtime_error(tmp_path)
             await channel.call(UNARY, Question(text="a"), timeout=5.0)
 
 
-async def test_timeout_that_is_infinite_is_none_and_nan_is_refused(channel):
+async def test_timeout_that_is_infinite_is_none_and_nan_raises_value_error(channel):
     for _ in range(3):  # the first call connects, and heads that come again are kept
         answer = await channel.call(UNARY, Question(text="a"), timeout=math.inf)
         assert answer == await channel.call(UNARY, Question(text="a"), timeout=None)
@@ -81,7 +81,7 @@ async def test_timeout_that_is_infinite_is_none_and_nan_is_refused(channel):
         assert await answers.receive() is None
 
 
-async def test_message_of_another_class_is_not_sent(channel):
+async def test_message_of_wrong_class_is_not_sent(channel):
     with pytest.raises(TypeError, match="expected a message of class Question, got Answer"):
         await channel.call(UNARY, Answer(), timeout=5)
     async with await channel.stream(BOTH, timeout=5) as call:
@@ -90,7 +90,7 @@ async def test_message_of_another_class_is_not_sent(channel):
 
 
 @pytest.mark.parametrize("endpoint", [5, None, b"unix:/s"])
-def test_channel_to_another_type_than_an_endpoint_is_refused(endpoint):
+def test_channel_to_something_other_than_an_endpoint_raises_type_error(endpoint):
     with pytest.raises(TypeError, match="expected an endpoint"):
         Channel(endpoint)
 
@@ -238,14 +238,14 @@ async def test_ping_pong_never_stalls(channel):
         assert await running.receive() is None
 
 
-async def test_sending_after_the_end_is_refused(channel):
+async def test_sending_after_the_end_raises_local_error(channel):
     async with await channel.stream(BOTH, timeout=10) as running:
         await running.end()
         with pytest.raises(LocalError, match="were ended"):
             await running.send(Question())
 
 
-async def test_answer_over_the_limit_is_refused_and_the_connection_continues(channel):
+async def test_answer_over_the_limit_raises_message_too_large_and_the_connection_continues(channel):
     channel._limits = Limits(received=1000)
     with pytest.raises(MessageTooLarge) as caught:
         await call(channel, count=5000)

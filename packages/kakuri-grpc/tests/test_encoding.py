@@ -70,7 +70,7 @@ def test_timeout_is_at_most_eight_digits_and_never_shorter(seconds):
 
 
 @pytest.mark.parametrize("value", [b"", b"1", b"S", b"1s", b"-1S", b"1.5S", b"123456789S", b" 1S"])
-def test_timeout_that_is_not_valid_is_refused(value):
+def test_timeout_that_is_not_valid_raises_value_error(value):
     with pytest.raises(ValueError, match="one to eight digits"):
         decode_timeout(value)
 
@@ -88,19 +88,19 @@ def test_metadata_is_read_back_with_bytes_under_names_that_end_in_bin():
         "connection", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade",
     ],
 )  # fmt: skip
-def test_metadata_name_that_is_invalid_or_in_use_is_refused(name):
+def test_metadata_name_that_is_invalid_or_in_use_raises_value_error(name):
     with pytest.raises(ValueError, match=r"expected a (metadata )?name"):
         encode_metadata([(name, "x")])
 
 
-def test_metadata_with_more_than_a_thousand_binary_values_is_refused():
+def test_metadata_with_more_than_a_thousand_binary_values_raises_value_error():
     fields = ((b"a-bin", b"," * 499), (b"b", b"," * 2000), (b"c-bin", b"," * 499))
     assert len(decode_metadata(fields)) == 1001
     with pytest.raises(ValueError, match="expected at most 1000 binary values in metadata"):
         decode_metadata((*fields, (b"d-bin", b"")))
 
 
-def test_metadata_that_is_not_base64_is_refused():
+def test_metadata_that_is_not_base64_raises_value_error():
     with pytest.raises(ValueError, match="expected base64"):
         decode_metadata(((b"x-bin", b"?"),))
 
@@ -128,7 +128,7 @@ def test_message_after_a_short_piece_is_read_with_the_long_one(cut, size):
     assert reader.is_empty
 
 
-def test_announced_size_is_refused_before_anything_is_kept():
+def test_announced_size_raises_message_too_large_before_anything_is_kept():
     reader = MessageReader(100)
     reader.feed(b"\0\xff\xff\xff\xff")
     with pytest.raises(MessageTooLarge, match="at most 100 bytes, got 4294967295"):

@@ -811,7 +811,7 @@ async def test_stream_with_timeout_0_raises_deadline_exceeded(channel, network):
 
 
 @pytest.mark.parametrize(("number", "expected"), [(0, "got none"), (2, "got more")])
-async def test_sole_answer_of_another_number_of_messages_is_internal(
+async def test_unary_answer_with_no_or_several_messages_is_internal(
     channel, network, number, expected
 ):
     opening = asyncio.ensure_future(channel.stream(UP, timeout=60))

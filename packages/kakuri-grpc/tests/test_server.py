@@ -187,7 +187,7 @@ async def test_close_waits_for_all_clients_that_do_not_read_at_the_same_time(tmp
     await closing
 
 
-async def test_two_handlers_for_a_method_are_refused(server):
+async def test_two_handlers_for_a_method_raise_value_error(server):
     method, handler = server._methods[b"/test.Echo/Unary"]
     with pytest.raises(ValueError, match="has a handler already"):
         server.add(method, handler)
@@ -301,14 +301,14 @@ class Handlers:
 
 @pytest.mark.parametrize("method", [UNARY, UP])
 @pytest.mark.parametrize("handler", [_generator, _plain, Handlers(), Answer(), None])
-def test_handler_that_is_not_a_coroutine_function_is_refused_for_one_answer(method, handler):
+def test_handler_that_is_not_a_coroutine_function_raises_type_error_for_one_answer(method, handler):
     with pytest.raises(TypeError, match=f"a coroutine function as the handler of {method.path}"):
         Server().add(method, handler)
 
 
 @pytest.mark.parametrize("method", [DOWN, BOTH])
 @pytest.mark.parametrize("handler", [_coroutine, _plain, Handlers().coroutine])
-def test_handler_that_is_not_a_generator_function_is_refused_for_a_stream(method, handler):
+def test_handler_that_is_not_a_generator_function_raises_type_error_for_a_stream(method, handler):
     with pytest.raises(TypeError, match="an async generator function as the handler of /test"):
         Server().add(method, handler)
 
@@ -344,7 +344,7 @@ async def test_call_takes_one_task_of_the_server_and_no_timer(tmp_path):
         assert not len(server._deadlines)
 
 
-def test_path_in_place_of_a_method_is_refused():
+def test_path_in_place_of_a_method_raises_type_error():
     async def handler(request, call):
         return request
 
@@ -353,6 +353,6 @@ def test_path_in_place_of_a_method_is_refused():
 
 
 @pytest.mark.parametrize("make", [Server, lambda limits: Channel("127.0.0.1:1", limits=limits)])
-def test_limits_of_another_type_are_refused(make):
+def test_limits_of_wrong_type_raise_type_error(make):
     with pytest.raises(TypeError, match=r"^expected Limits as limits, got 5$"):
         make(5)

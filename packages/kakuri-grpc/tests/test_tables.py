@@ -159,12 +159,12 @@ def test_defaults_match_the_documentation():
 
 
 @pytest.mark.parametrize("code", ["no such order", 5, None])
-def test_status_error_with_a_code_of_another_type_is_refused(code):
+def test_status_error_with_a_code_of_wrong_type_raises_type_error(code):
     with pytest.raises(TypeError, match="expected a StatusCode"):
         StatusError(code)
 
 
-def test_status_error_with_the_code_of_success_is_refused():
+def test_status_error_with_the_code_of_success_raises_value_error():
     with pytest.raises(ValueError, match="expected the status of a failure, got OK"):
         StatusError(StatusCode.OK)
 

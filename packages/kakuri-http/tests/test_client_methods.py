@@ -65,9 +65,7 @@ async def test_client_method_follows_redirects_if_requested(kind):
     ("name", "options"),
     [("get", {"params": "a=b"}), ("post", {"body": "text"}), ("get", {"timeouts": 5})],
 )
-async def test_client_method_with_an_argument_of_another_type_raises_type_error(
-    kind, name, options
-):
+async def test_client_method_argument_of_wrong_type_raises_type_error(kind, name, options):
     with pytest.raises(TypeError, match="expected"):
         await described(kind, name, "/a", **options)
 

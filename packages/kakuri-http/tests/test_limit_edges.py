@@ -170,7 +170,9 @@ def test_default_of_a_limit_that_no_message_shows_matches_the_documentation():
 
 
 @pytest.mark.parametrize("length", [2**63 - 2, 2**63 - 1, 2**63, 2**64])
-def test_announced_length_that_no_route_can_allow_is_refused_with_the_head(length):
+def test_announced_length_that_no_route_can_allow_raises_remote_protocol_error_with_the_head(
+    length,
+):
     connection = ServerConnection()
     connection.receive_data(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % length)
     if length < 2**63:
@@ -182,7 +184,7 @@ def test_announced_length_that_no_route_can_allow_is_refused_with_the_head(lengt
 
 
 @pytest.mark.parametrize("data", [b"\n", b"\nGET / HTTP/1.1\r\nHost: a\r\n\r\n", b"\r\n\n"])
-def test_bare_line_feed_as_the_first_byte_of_a_line_is_refused_at_once(data):
+def test_bare_line_feed_as_the_first_byte_of_a_line_raises_remote_protocol_error_at_once(data):
     connection = ServerConnection()
     connection.receive_data(data)
     with pytest.raises(RemoteProtocolError, match="got a bare LF"):

@@ -47,9 +47,7 @@ def ok(request):
         ),
     ],
 )
-async def test_serve_with_an_argument_of_another_type_raises_type_error(
-    arguments, options, message
-):
+async def test_serve_argument_of_wrong_type_raises_type_error(arguments, options, message):
     with pytest.raises(TypeError) as caught:
         await serve(*arguments, **options)
     assert str(caught.value).startswith(message)
@@ -102,7 +100,7 @@ def test_limit_on_a_size_that_is_not_a_whole_number_raises_type_error(name):
         ),
     ],
 )
-def test_route_with_an_argument_of_another_type_raises_type_error(arguments, options, message):
+def test_route_argument_of_wrong_type_raises_type_error(arguments, options, message):
     with pytest.raises(TypeError) as caught:
         Router().add(*arguments, **options)
     assert str(caught.value) == message
@@ -153,9 +151,7 @@ class Thing:
         (Thing(), "Thing: a thing"),
     ],
 )
-async def test_handler_that_returns_another_type_is_a_500_and_is_logged(
-    kind, result, shown, caplog
-):
+async def test_handler_that_returns_no_response_is_a_500_and_is_logged(kind, result, shown, caplog):
     async def task(request):
         return result
 
@@ -242,7 +238,7 @@ def test_route_with_a_negative_body_limit_raises_value_error():
         ),
     ],
 )
-def test_member_of_a_problem_of_another_type_raises_type_error(members, message):
+def test_problem_member_of_wrong_type_raises_type_error(members, message):
     with pytest.raises(TypeError, match=message):
         problem(400, **members)
 
@@ -261,7 +257,7 @@ def test_converters_that_are_not_functions_by_name_raise_type_error(converters):
 
 @pytest.mark.parametrize("connection", [ClientConnection, ServerConnection])
 @pytest.mark.parametrize("limits", [5, {}, "x"])
-def test_limits_of_a_connection_of_another_type_raise_type_error(connection, limits):
+def test_connection_limits_of_wrong_type_raise_type_error(connection, limits):
     with pytest.raises(TypeError, match="expected Limits as limits, got"):
         connection(limits)
 

@@ -63,7 +63,7 @@ def test_json_passes_the_content_to_the_decoder(content_type):
     [None, "text/html", "application/jsonp", "application/json-seq", "text/json", "json",
      "application/+json"],
 )  # fmt: skip
-def test_json_of_another_content_type_raises_remote_protocol_error(content_type):
+def test_json_of_content_that_is_not_json_raises_remote_protocol_error(content_type):
     with pytest.raises(RemoteProtocolError, match="expected JSON as content of the 200 response"):
         received(b"{}", content_type).json(json.loads)
 

@@ -237,7 +237,7 @@ def test_expectation_that_is_not_known_is_rejected_with_417(value):
 
 @pytest.mark.parametrize("value", ["100-continue", "100-Continue"])
 @pytest.mark.parametrize("version", ["1.0", "1.1"])
-def test_expectation_of_100_continue_is_noted_since_http_1_1(value, version):
+def test_expect_100_continue_is_recognized_from_http_1_1_on(value, version):
     connection = ServerConnection()
     head = f"GET / HTTP/{version}\r\nHost: a\r\nExpect: {value}\r\n\r\n"
     connection.receive_data(head.encode())
@@ -260,7 +260,7 @@ def test_trailer_that_belongs_to_the_head_raises_local_protocol_error(name):
 
 
 @pytest.mark.parametrize("part", [b"GET / HT", b"GET / HTTP/1.1\r\nX: " + b"y" * 100 + b"\r\nZ"])
-def test_input_that_is_dropped_is_not_held(part):
+def test_dropped_input_is_not_buffered(part):
     connection = ServerConnection()
     connection.receive_data(part)
     drain(connection)
@@ -269,7 +269,7 @@ def test_input_that_is_dropped_is_not_held(part):
     assert (connection.held, connection.buffered, connection.keep_alive) == (0, 0, False)
 
 
-def test_idle_connection_is_released_and_holds_nothing():
+def test_idle_connection_is_released_and_its_buffers_are_freed():
     connection = asked()
     assert not connection.release_if_idle()  # it owes a response
     connection.send(Response(200, b"x"))

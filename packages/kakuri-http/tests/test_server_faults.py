@@ -209,7 +209,7 @@ async def test_generator_as_body_is_closed_when_the_client_disconnects(is_async)
         await asyncio.wait_for(closed.wait(), 5)
 
 
-async def test_handler_that_raises_the_cancellation_of_something_else_is_a_500():
+async def test_handler_that_raises_cancelled_error_is_a_500():
     cancelled = asyncio.get_running_loop().create_future()
     cancelled.cancel()
     router = table(lambda request: cancelled.result())

@@ -64,7 +64,7 @@ def router(later):
     return router
 
 
-async def test_future_of_another_kind_is_responded_to_when_it_calls_back(router, later):
+async def test_foreign_future_is_responded_to_when_it_calls_back(router, later):
     async with wired(router) as wire:
         wire.send(GET)
         await later.is_called.wait()
@@ -72,7 +72,7 @@ async def test_future_of_another_kind_is_responded_to_when_it_calls_back(router,
         assert (await wire.read_response())[2] == b"later"
 
 
-async def test_exception_of_a_future_of_another_kind_is_a_500(router, later, caplog):
+async def test_exception_of_a_foreign_future_is_a_500(router, later, caplog):
     caplog.set_level(logging.ERROR, "kakuri_http")
     async with wired(router) as wire:
         wire.send(GET)
@@ -82,7 +82,7 @@ async def test_exception_of_a_future_of_another_kind_is_a_500(router, later, cap
     assert "secret" in caplog.text
 
 
-async def test_result_of_a_future_other_than_a_response_is_a_500(router, later, caplog):
+async def test_future_whose_result_is_not_a_response_is_a_500(router, later, caplog):
     async with wired(router) as wire:
         wire.send(GET)
         await later.is_called.wait()
@@ -91,7 +91,7 @@ async def test_result_of_a_future_other_than_a_response_is_a_500(router, later, 
     assert "expected a Response from the handler of GET /, got str" in caplog.text
 
 
-async def test_future_of_another_kind_is_cancelled_when_its_client_disconnects(router, later):
+async def test_foreign_future_is_cancelled_when_its_client_disconnects(router, later):
     async with wired(router) as wire:
         wire.send(GET)
         await later.is_called.wait()

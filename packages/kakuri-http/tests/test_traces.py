@@ -105,7 +105,7 @@ async def test_traceback_of_a_handler_is_logged_in_the_context_of_its_request(ca
     ["", "00-a-b-00", f"{TRACEPARENT}\r\nX: y", f"{TRACEPARENT[:-1]}\n", f"{TRACEPARENT[:-1]}é"],
 )
 @pytest.mark.parametrize("status", [200, 204])
-def test_traceparent_of_another_form_is_refused_and_nothing_is_sent(value, status):
+def test_malformed_traceparent_raises_local_protocol_error_and_nothing_is_sent(value, status):
     core = ServerConnection()
     core.receive_data(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
     request = core.next_event()

@@ -194,7 +194,7 @@ def test_with_query_adds_parameters_before_the_fragment(url, params, expected):
     assert with_query(url, params) == expected
 
 
-def test_url_with_a_password_is_refused_without_quoting_it():
+def test_url_with_a_password_raises_invalid_url_without_quoting_it():
     with pytest.raises(InvalidURL, match="without user and password") as caught:
         parse_url("http://admin:secret@example.com/")
     assert "secret" not in str(caught.value)

@@ -442,7 +442,7 @@ WRONG_REQUESTS = [
 
 
 @pytest.mark.parametrize("request_", WRONG_REQUESTS, ids=str)
-def test_request_that_is_not_allowed_is_refused_and_opens_nothing(request_):
+def test_request_that_is_not_allowed_raises_local_protocol_error_and_opens_nothing(request_):
     pair = Pair()
     with pytest.raises(LocalProtocolError):
         pair.client.send(request_)
@@ -450,7 +450,7 @@ def test_request_that_is_not_allowed_is_refused_and_opens_nothing(request_):
     assert pair.client.send(CALL) == 1
 
 
-def test_sending_on_a_stream_that_was_ended_or_never_opened_is_refused():
+def test_sending_on_a_stream_that_was_ended_or_never_opened_raises_local_protocol_error():
     pair = Pair()
     stream = pair.client.send(Request(b"GET", b"/", end=True))
     with pytest.raises(LocalProtocolError, match="was ended by this side"):
@@ -463,7 +463,7 @@ def test_sending_on_a_stream_that_was_ended_or_never_opened_is_refused():
         pair.server.send(CALL)
 
 
-def test_response_that_breaks_the_order_of_messages_is_refused():
+def test_response_that_breaks_the_order_of_messages_raises_local_protocol_error():
     pair = Pair()
     stream = pair.client.send(CALL)
     pair.run()
@@ -605,7 +605,7 @@ def test_errors_survive_pickle_and_copy(error):
         ({"settings": "1"}, TypeError),
     ],
 )
-def test_limits_out_of_range_are_refused(arguments, error):
+def test_limits_out_of_range_raise(arguments, error):
     with pytest.raises(error):
         Limits(**arguments)
 
@@ -645,7 +645,7 @@ def test_table_size_other_than_the_default_is_announced(size):
 
 @pytest.mark.parametrize("connection", [ClientConnection, ServerConnection])
 @pytest.mark.parametrize("limits", [5, {}, "x", False])
-def test_limits_of_another_type_raise_type_error(connection, limits):
+def test_limits_of_wrong_type_raise_type_error(connection, limits):
     with pytest.raises(TypeError, match=f"^expected Limits as limits, got {limits!r}$"):
         connection(limits)
 
@@ -667,7 +667,7 @@ def test_accept_that_cannot_be_called_raises_type_error():
         (lambda connection: connection.go_away(debug="x"), "expected bytes as debug, got 'x'"),
     ],
 )
-def test_argument_of_another_type_raises_type_error(call, message):
+def test_argument_of_wrong_type_raises_type_error(call, message):
     with pytest.raises(TypeError, match=message):
         call(ClientConnection())
 

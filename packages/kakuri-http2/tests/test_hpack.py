@@ -99,7 +99,7 @@ def test_lowered_table_needs_an_update_in_the_next_block():
     assert decoder.decode(encode_integer(100, 5, 0x20) + b"\x82") == ((b":method", b"GET"),)
 
 
-def test_third_size_update_of_a_block_is_refused():
+def test_third_size_update_of_a_block_raises_hpack_error():
     updates = b"\x20" + encode_integer(100, 5, 0x20)
     assert Decoder().decode(updates + b"\x82") == ((b":method", b"GET"),)
     with pytest.raises(HPACKError, match="expected at most two size updates"):
@@ -128,7 +128,7 @@ def test_huffman_strings_are_read_back(text):
     [b"\xff", b"\xff\xff\xff\xff", b"\x00\xff\xff", bytes.fromhex("f1e3c2e5f23a6ba0ab90f400")],
     ids=bytes.hex,
 )
-def test_huffman_padding_that_is_not_valid_is_refused(data):
+def test_huffman_padding_that_is_not_valid_raises_hpack_error(data):
     with pytest.raises(HPACKError):
         _huffman.decode(data)
 
@@ -142,7 +142,7 @@ def test_fields_beyond_the_limit_are_counted_while_decoding_and_the_table_stays_
     assert decoder.decode(encoder.encode(large[-2:])) == large[-2:]
 
 
-def test_bomb_of_references_is_refused_without_being_built():
+def test_bomb_of_references_raises_header_list_too_large_without_being_built():
     decoder = Decoder(max_list_size=65_536)
     value = b"x" * 4063
     block = b"\x40\x01x" + encode_integer(len(value), 7, 0) + value + b"\xbe" * 16_000
@@ -153,12 +153,12 @@ def test_bomb_of_references_is_refused_without_being_built():
 @pytest.mark.parametrize(
     "block", [b"\x40", b"\x00\x05ab", b"\x7f", b"\x00\x01a\x7f", b"\x80", b"\x3f"]
 )
-def test_block_that_ends_early_is_refused(block):
+def test_block_that_ends_early_raises_hpack_error(block):
     with pytest.raises(HPACKError):
         Decoder().decode(block)
 
 
-def test_integer_of_too_many_bytes_is_refused():
+def test_integer_of_too_many_bytes_raises_hpack_error():
     with pytest.raises(HPACKError, match="at most 5 bytes"):
         Decoder().decode(b"\xff" + b"\x80" * 5 + b"\x01")
 

@@ -48,7 +48,7 @@ def test_remembered_block_is_not_sent_while_an_update_is_due():
     assert encoder.encode(PLAIN)[0] & 0xE0 != 0x20
 
 
-def test_remembered_block_is_refused_while_an_update_is_due():
+def test_remembered_block_raises_hpack_error_while_an_update_is_due():
     encoder, decoder = Encoder(), Decoder(max_list_size=10_000)
     block = encoder.encode(PLAIN)
     assert decoder.decode(block) == PLAIN

@@ -39,7 +39,7 @@ def test_options_may_be_read_only_mappings():
     assert encode(Point(1)) == b'{"left":1}'
 
 
-def test_rename_to_something_that_is_not_text_raises_unsupported_type_error():
+def test_rename_that_does_not_return_a_string_raises_unsupported_type_error():
     @dataclass
     class Point:
         __json__: ClassVar = {"rename": lambda _: 1}

@@ -428,7 +428,7 @@ HOSTILE = [
 
 
 @pytest.mark.parametrize("value", HOSTILE, ids=range(len(HOSTILE)))
-def test_compiled_encoder_of_field_of_another_class_agrees_with_printer(value):
+def test_compiled_encoder_agrees_with_printer_on_values_of_unexpected_classes(value):
     for good in (Point(1), Loose("a"), Late()):
         for name in [item.name for item in dataclasses.fields(good)]:
             odd = dataclasses.replace(good)

@@ -71,7 +71,7 @@ def test_duplicate_keys_are_an_error_wherever_they_are(text, kind):
 
 
 @pytest.mark.parametrize("length", [0, 1500, 5000])
-def test_duplicate_keys_of_a_short_rest_of_the_document_are_an_error_where_it_is_skipped(length):
+def test_duplicate_keys_in_a_skipped_short_remainder_are_an_error(length):
     document = f'{{"x":1,"y":[],"pad":"{"p" * length}","unknown":{{"a":1,"a":2}}}}'
     with pytest.raises(JSONSyntaxError, match="every key of an object once, got 'a' again"):
         decode(document, Point)

@@ -356,7 +356,7 @@ def test_type_parameters_of_pep_695_are_substituted():
                 kakuri_json.decode('{"value":1}', type=kind)
 
 
-def test_default_of_a_type_parameter_that_cannot_be_evaluated_counts_only_without_argument():
+def test_invalid_default_of_a_type_parameter_raises_only_without_argument():
     if sys.version_info < (3, 13):
         with pytest.raises(SyntaxError):
             compile(NEW_DEFAULTS, "new", "exec")

@@ -105,7 +105,7 @@ def next_events(piece):
         (rb'"\x', None),
     ],
 )
-def test_string_is_reported_or_refused_once_no_more_data_can_change_it(string, value):
+def test_string_is_reported_or_rejected_once_no_more_data_can_change_it(string, value):
     if value is None:
         with pytest.raises(JSONSyntaxError) as caught:
             next_events(string)
@@ -261,7 +261,7 @@ def test_incremental_parser_of_more_digits_than_the_interpreter_converts_raises_
     assert (caught.value.limit, caught.value.position) == ("max_digits", 1)
 
 
-def test_incremental_parser_holds_nothing_after_complete_values():
+def test_incremental_parser_buffers_nothing_after_complete_values():
     parser = IncrementalParser()
     parser.receive_data(b"[")
     chunk = b'{"id":"wl-1","values":[1.5,2,null,"text"]},' * 100
@@ -300,7 +300,7 @@ def test_receive_data_after_the_end_raises_runtime_error(data):
 
 
 @pytest.mark.parametrize("data", ["1", None, [], 1])
-def test_receive_data_of_another_type_raises_type_error_and_changes_nothing(data):
+def test_receive_data_of_wrong_type_raises_type_error_and_changes_nothing(data):
     parser = IncrementalParser()
     with pytest.raises(TypeError, match=f"expected bytes as a chunk, got {type(data).__name__}"):
         parser.receive_data(data)

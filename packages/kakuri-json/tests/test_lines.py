@@ -69,7 +69,7 @@ def test_decode_lines_accepts_lines_of_1_mib_by_default():
     assert (caught.value.limit, caught.value.maximum) == ("max_line", 2**20)
 
 
-def test_decode_lines_with_arguments_of_another_type_raises_type_error():
+def test_decode_lines_with_arguments_of_wrong_type_raises_type_error():
     with pytest.raises(TypeError, match="expected bytes or chunks of bytes, got int"):
         next(kakuri_json.decode_lines(3))
     with pytest.raises(TypeError, match="expected an integer as max_line, got None"):

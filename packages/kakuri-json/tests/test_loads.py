@@ -21,7 +21,7 @@ def test_loads_of_unknown_duplicate_keys_policy_raises_value_error():
 
 
 @pytest.mark.parametrize("call", CALLS)
-def test_limits_of_another_class_raise_type_error(call):
+def test_limits_of_wrong_type_raise_type_error(call):
     with pytest.raises(TypeError, match=r"^expected Limits as limits, got {'max_depth': 5}$"):
         call({"max_depth": 5})
 
@@ -81,7 +81,7 @@ def test_load_of_document_beyond_max_length_stops_after_one_more_byte():
     assert file.consumed == 11
 
 
-def test_load_passes_policy_for_duplicate_keys_on():
+def test_load_applies_the_policy_for_duplicate_keys():
     assert load(io.BytesIO(b'{"a":1,"a":2}'), duplicate_keys="last") == {"a": 2}
     with pytest.raises(JSONSyntaxError, match="every key of an object once"):
         load(io.BytesIO(b'{"a":1,"a":2}'))

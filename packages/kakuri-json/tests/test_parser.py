@@ -169,7 +169,7 @@ def test_duplicate_keys_last_keeps_the_last_value():
     assert kakuri_json.loads('{"a":1,"a":2}', duplicate_keys="last") == {"a": 2}
 
 
-def test_loads_of_other_classes_raises_type_error():
+def test_loads_of_neither_str_nor_bytes_raises_type_error():
     with pytest.raises(TypeError, match="expected str, bytes, bytearray or memoryview, got int"):
         kakuri_json.loads(1)
 

@@ -229,7 +229,9 @@ UNREADABLE = [
 
 
 @pytest.mark.parametrize(("data", "cls", "path", "position", "message"), UNREADABLE)
-def test_malformed_data_is_refused_with_path_and_position(data, cls, path, position, message):
+def test_malformed_data_raises_decode_error_with_path_and_position(
+    data, cls, path, position, message
+):
     with pytest.raises(DecodeError) as caught:
         decode(bytes.fromhex(data), type=cls)
     assert message in caught.value.message
@@ -297,7 +299,7 @@ UNWRITABLE = [
 
 
 @pytest.mark.parametrize(("message", "path", "expected"), UNWRITABLE)
-def test_wrong_value_is_refused_with_its_path(message, path, expected):
+def test_wrong_value_raises_encode_error_with_its_path(message, path, expected):
     with pytest.raises(EncodeError) as caught:
         encode(message)
     assert caught.value.path == path
@@ -379,7 +381,7 @@ def test_unknown_groups_count_as_levels(number):
         decode(start + data + end, type=Shapes, limits=Limits(depth=number))
 
 
-def test_a_million_open_groups_are_refused_without_recursion():
+def test_a_million_open_groups_raise_limit_error_without_recursion():
     with pytest.raises(LimitError):
         decode(b"\x0b" * 1_000_000, type=Inner)
 
@@ -433,7 +435,7 @@ def test_merging_unknown_fields_again_and_again_is_limited():
 @pytest.mark.parametrize(
     ("arguments", "error"), [({"size": 0}, ValueError), ({"depth": "1"}, TypeError), ({"elements": True}, TypeError)]
 )  # fmt: skip
-def test_limits_that_are_not_positive_integers_are_refused(arguments, error):
+def test_limits_that_are_not_positive_integers_raise(arguments, error):
     with pytest.raises(error):
         Limits(**arguments)
 
@@ -491,7 +493,7 @@ def test_float_rounds_to_the_nearest_float32():
 
 
 @pytest.mark.parametrize("limits", [5, {}, "x", True])
-def test_limits_of_another_type_raise_type_error(limits):
+def test_limits_of_wrong_type_raise_type_error(limits):
     @dataclass
     class Empty:
         pass
@@ -504,7 +506,7 @@ def test_limits_of_another_type_raise_type_error(limits):
 
 
 @pytest.mark.parametrize("data", [None, 5, "x", [1]])
-def test_data_of_another_type_raises_type_error(data):
+def test_data_of_wrong_type_raises_type_error(data):
     @dataclass
     class Empty:
         pass

@@ -122,7 +122,7 @@ WRONG = [
 
 
 @pytest.mark.parametrize(("text", "line", "column", "message"), WRONG)
-def test_invalid_file_is_refused_with_line_and_column(text, line, column, message):
+def test_invalid_file_raises_proto_syntax_error_with_line_and_column(text, line, column, message):
     with pytest.raises(ProtoSyntaxError) as caught:
         compile_text(text, "wrong.proto")
     assert any(part in caught.value.message for part in message.split("|")), caught.value.message
@@ -222,7 +222,7 @@ def test_names_that_would_become_one_in_python_stay_apart():
     }  # fmt: skip
 
 
-def test_service_with_the_class_of_a_message_is_refused():
+def test_service_with_the_class_of_a_message_raises_proto_syntax_error():
     text = HEAD + "message A { message B {} } service AB {}"
     with pytest.raises(ProtoSyntaxError, match=r"AB would be a message or an enum, too"):
         compile_text(text, "a.proto")

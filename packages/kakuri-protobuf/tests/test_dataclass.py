@@ -144,6 +144,6 @@ def test_threads_that_use_a_class_first_together_all_succeed():
 
 
 @pytest.mark.parametrize("parameter", ["frozen", "slots", "kw_only"])
-def test_class_that_is_not_frozen_slotted_and_keyword_only_is_refused(parameter):
+def test_class_that_is_not_frozen_slotted_and_keyword_only_raises_type_error(parameter):
     with pytest.raises(TypeError, match="expected a frozen dataclass"):
         dataclass(**{parameter: False})

@@ -57,7 +57,7 @@ def test_file_with_each_statement_is_compiled():
 
 
 @pytest.mark.parametrize("place", SOURCES)
-def test_file_that_lacks_one_symbol_is_refused(place):
+def test_file_that_lacks_one_symbol_raises_proto_syntax_error(place):
     with pytest.raises(ProtoSyntaxError, match="expected"):
         compile_text(SOURCES[place], "a.proto")
 
@@ -174,7 +174,7 @@ def test_groups_that_nest_deeply_are_read_once(start, end):
         ("00", "expected a field number of at least 1, got 0 at byte 1"),
     ],
 )
-def test_group_that_does_not_end_is_refused_with_its_place(data, text):
+def test_group_that_does_not_end_raises_decode_error_with_its_place(data, text):
     with pytest.raises(DecodeError) as caught:
         kp.decode(bytes.fromhex(data), type=Nested)
     assert str(caught.value).endswith(text)
@@ -208,7 +208,7 @@ def test_tag_has_32_bits_in_5_bytes(tag, is_valid):
 
 @pytest.mark.parametrize("wire_type", [6, 7])
 @pytest.mark.parametrize("number", [1, 15, 16, 31])
-def test_unknown_wire_type_in_a_group_is_refused(number, wire_type):
+def test_unknown_wire_type_in_a_group_raises_decode_error(number, wire_type):
     tag = write_varint(number << 3 | wire_type)
     for start, end in ((b"\x13", b"\x14"), (b"\x2b", b"\x2c")):
         with pytest.raises(DecodeError, match=f"a wire type from 0 to 5, got {wire_type}"):

@@ -30,7 +30,7 @@ def test_long_values_are_truncated():
 
 
 @pytest.mark.parametrize("data", ["08", "0a0561", "0c", "0e01", "00", "63"])
-def test_bytes_that_are_not_a_message_are_refused_with_their_position(data):
+def test_bytes_that_are_not_a_message_raise_decode_error_with_their_position(data):
     with pytest.raises(DecodeError) as caught:
         inspect(bytes.fromhex("0801" + data))
     assert caught.value.position == 2

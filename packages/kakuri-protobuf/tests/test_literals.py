@@ -38,7 +38,7 @@ def test_escape_sequence_stands_for_its_bytes(escape, value):
 
 
 @pytest.mark.parametrize("escape", [r"\U00110000", r"\UFFFFFFFF", r"\u12", r"\x", r"\q", r"\8"])
-def test_escape_sequence_without_a_meaning_is_refused(escape):
+def test_escape_sequence_without_a_meaning_raises_proto_syntax_error(escape):
     with pytest.raises(ProtoSyntaxError, match="expected an escape sequence"):
         string(f'"{escape}"')
 
@@ -101,7 +101,7 @@ def test_option_that_is_infinite_is_a_float(text):
 
 
 @pytest.mark.parametrize("text", ["a = -b", "a = ;", "a 1", "= 1", "a. = 1", "a = { b: 1"])
-def test_option_that_is_not_valid_is_refused(text):
+def test_option_that_is_not_valid_raises_proto_syntax_error(text):
     with pytest.raises(ProtoSyntaxError, match="expected"):
         reader(f"{text} ;").option({})
 
@@ -175,7 +175,7 @@ def test_word_of_the_language_begins_a_statement_or_is_a_name(body):
 
 
 @pytest.mark.parametrize("number", ["5", "7", "9", "500", "536870911"])
-def test_reserved_number_is_refused_and_those_beside_it_are_not(number):
+def test_reserved_number_raises_proto_syntax_error_and_its_neighbors_do_not(number):
     text = 'syntax = "proto3"; message A { reserved 5, 7 to 9, 500 to max; int32 a = %s; }'
     with pytest.raises(ProtoSyntaxError, match="reserved"):
         compile_text(text % number, "a.proto")

@@ -48,7 +48,7 @@ REFUSED = [
 @pytest.mark.parametrize(
     ("hint", "message"), [pytest.param(hint, message, id=name) for name, hint, message in REFUSED]
 )
-def test_field_without_a_wire_format_is_refused_when_the_class_is_first_used(hint, message):
+def test_field_without_a_wire_format_raises_when_the_class_is_first_used(hint, message):
     cls = make_dataclass("Wrong", [("one", hint, None)])
     for use in (lambda: encode(cls()), lambda: decode(b"", type=cls)):
         with pytest.raises(UnsupportedTypeError) as caught:
@@ -84,12 +84,12 @@ def test_init_var_without_a_default_is_unsupported():
 
 
 @pytest.mark.parametrize("value", [3, "text", None, {"a": 1}, object()])
-def test_value_that_is_not_a_message_is_refused(value):
+def test_value_that_is_not_a_message_raises_unsupported_type_error(value):
     with pytest.raises(UnsupportedTypeError, match="expected a dataclass"):
         encode(value)
 
 
-def test_class_that_is_not_a_dataclass_is_refused():
+def test_class_that_is_not_a_dataclass_raises_unsupported_type_error():
     with pytest.raises(UnsupportedTypeError, match="expected a dataclass, got <class 'int'>"):
         decode(b"", type=int)
 
@@ -100,7 +100,7 @@ def test_number_that_is_taken_names_the_other_field():
         encode(cls())
 
 
-def test_field_that_init_does_not_take_is_refused():
+def test_field_that_init_does_not_take_raises_unsupported_type_error():
     cls = make_dataclass("Hidden", [("a", Annotated[str, 1], field(init=False, default=""))])
     with pytest.raises(UnsupportedTypeError, match="got init=False"):
         encode(cls())

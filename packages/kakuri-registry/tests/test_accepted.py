@@ -135,7 +135,7 @@ def test_registrations_of_one_write_are_one_row_and_loaded_with_their_events(sto
     assert contents(store) == ({"a": pending, "b": pending, "c": pending}, source.events)
 
 
-def test_next_write_of_another_kind_stores_the_rows_of_accepted_registrations(store, source):
+def test_next_write_without_registrations_stores_the_rows_of_accepted_ones(store, source):
     store.write([source.register("a"), source.register("b")])
     store.write([source.run("a")])
     assert rows(store) == (2, 1, 0)

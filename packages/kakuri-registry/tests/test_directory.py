@@ -47,7 +47,7 @@ def test_store_refuses_a_file_that_is_not_regular_and_does_not_change_it(tmp_pat
 
 
 @pytest.mark.parametrize("device", ["/dev/null", "/dev/zero", "/dev/full"])
-def test_store_on_a_device_is_refused_and_the_device_is_unchanged(device):
+def test_store_on_a_device_raises_store_failed_and_leaves_the_device_unchanged(device):
     before = Path(device).stat().st_mode
     with pytest.raises(StoreFailed):
         SQLiteStore(device)
@@ -56,7 +56,7 @@ def test_store_on_a_device_is_refused_and_the_device_is_unchanged(device):
 
 
 @pytest.mark.parametrize("mode", [0o777, 0o770, 0o720, 0o702, 0o1777])
-def test_directory_that_others_may_write_to_is_refused(tmp_path, mode):
+def test_directory_that_others_may_write_to_raises_store_failed(tmp_path, mode):
     state = tmp_path / "state"
     state.mkdir()
     state.chmod(mode)
@@ -65,7 +65,7 @@ def test_directory_that_others_may_write_to_is_refused(tmp_path, mode):
     assert list(state.iterdir()) == []
 
 
-def test_directory_of_another_user_is_refused(tmp_path, monkeypatch):
+def test_directory_of_another_user_raises_store_failed(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
     with pytest.raises(StoreFailed, match="it belongs to user"):
         SQLiteStore(tmp_path / "store.sqlite")
@@ -93,13 +93,13 @@ def test_new_directory_has_mode_0700(tmp_path):
     assert stat.S_IMODE((tmp_path / "a/b").stat().st_mode) == 0o700
 
 
-def test_file_in_place_of_the_directory_is_refused(tmp_path):
+def test_file_in_place_of_the_directory_raises_store_failed(tmp_path):
     (tmp_path / "state").write_text("")
     with pytest.raises(StoreFailed):
         SQLiteStore(tmp_path / "state" / "store.sqlite")
 
 
-def test_file_of_another_user_is_refused(tmp_path, monkeypatch):
+def test_file_of_another_user_raises_permission_error(tmp_path, monkeypatch):
     path = tmp_path / "file"
     path.write_text("")
     monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)

@@ -84,7 +84,7 @@ def test_write_on_a_full_disk_is_split_into_transactions_of_16_changes(
     ("reserve", "pages"),
     [(0, 1000), (8191, 1000), (8192, 1), (1 << 20, 128), (8_192_000, 1000), (8 << 20, 1000)],
 )
-def test_log_holds_half_of_the_reserve_and_at_most_1000_pages(tmp_path, reserve, pages):
+def test_log_takes_at_most_half_of_the_reserve_and_1000_pages(tmp_path, reserve, pages):
     store = SQLiteStore(tmp_path / "store.db", reserve=reserve)
     assert store._log_limit.size == LOG_HEADER + pages * (_sqlite.PAGE + FRAME_HEADER)
     store.close()
@@ -184,12 +184,12 @@ def test_size_that_is_not_a_count_raises(tmp_path, create, name):
         ({"limit": "5"}, "expected an integer as limit, got '5'"),
     ],
 )
-def test_argument_of_a_page_of_another_type_raises_type_error(page, argument, message):
+def test_page_argument_of_wrong_type_raises_type_error(page, argument, message):
     with pytest.raises(TypeError, match=message):
         getattr(WorkloadRegistry(), page)(**argument)
 
 
-def test_argument_of_a_registry_of_another_type_raises_type_error():
+def test_registry_argument_of_wrong_type_raises_type_error():
     registry = WorkloadRegistry()
     with pytest.raises(TypeError, match="expected a Workload, got 'wl-1'"):
         registry.register("wl-1", now=0.0)

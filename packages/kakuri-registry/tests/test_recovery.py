@@ -103,7 +103,7 @@ def test_damaged_name_of_a_column_is_an_error_that_says_so_and_changes_nothing(p
         ("history", "1e999\nRunning\n0\n\n\n"),
     ],
 )  # fmt: skip
-def test_number_that_a_message_can_not_hold_is_a_problem_of_its_workload_only(path, column, value):
+def test_number_out_of_range_for_messages_is_a_problem_of_its_workload_only(path, column, value):
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.execute(f"UPDATE workloads SET {column} = ? WHERE id = 'w-2'", (value,))
     with closing(SQLiteStore(path)) as store:

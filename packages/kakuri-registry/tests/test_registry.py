@@ -407,7 +407,7 @@ def test_subscriber_gets_every_change_until_it_is_unsubscribed():
     ]
 
 
-def test_second_subscriber_is_refused_until_the_first_is_unsubscribed():
+def test_second_subscriber_raises_runtime_error_until_the_first_is_unsubscribed():
     registry, changes = WorkloadRegistry(), []
     registry.subscribe(changes.append)
     with pytest.raises(RuntimeError, match="has a subscriber already"):
@@ -691,7 +691,7 @@ def test_change_at_an_invalid_time_is_refused_and_changes_nothing(change, now):
         lambda registry: registry.page(label=("team", 1)),
     ],
 )
-def test_argument_of_another_type_raises_type_error_and_changes_nothing(change):
+def test_argument_of_wrong_type_raises_type_error_and_changes_nothing(change):
     assert_refused(change, TypeError)
 
 

@@ -300,7 +300,7 @@ def test_failed_migration_leaves_the_old_database_unchanged(path):
         assert old.execute("PRAGMA user_version").fetchone() == (1,)
 
 
-def test_database_of_a_later_version_is_refused_and_unchanged(path):
+def test_database_of_a_later_version_raises_store_too_new_and_changes_nothing(path):
     filled(path, 1)
     with closing(sqlite3.connect(path)) as newer:
         newer.execute(f"PRAGMA user_version = {SCHEMA_VERSION + 1}")
@@ -316,7 +316,7 @@ def test_database_of_a_later_version_is_refused_and_unchanged(path):
     assert path.stat().st_mode & 0o777 == 0o640
 
 
-def test_database_of_another_application_is_refused_and_unchanged(path):
+def test_database_of_another_application_raises_store_failed_and_changes_nothing(path):
     path.parent.mkdir()
     with closing(sqlite3.connect(path)) as other:
         other.execute("CREATE TABLE workloads (dear TEXT)")
@@ -422,7 +422,7 @@ def test_file_of_a_store_that_is_no_longer_a_database_is_kept_and_replaced(path)
 
 
 @pytest.mark.parametrize("content", [b"notes\n", b"other notes " * 100])
-def test_file_that_never_was_a_database_is_refused_and_not_changed(tmp_path, content):
+def test_file_that_never_was_a_database_raises_store_failed_and_changes_nothing(tmp_path, content):
     path = tmp_path / "notes.txt"
     path.write_bytes(content)
     path.chmod(0o644)
@@ -798,7 +798,7 @@ def test_full_disk_refuses_new_workloads_before_it_uses_the_reserve(path):
         assert len(store.load().entries) == 51
 
 
-def test_new_workloads_are_refused_while_less_than_the_reserve_is_free(path, monkeypatch):
+def test_new_workloads_raise_store_full_while_less_than_the_reserve_is_free(path, monkeypatch):
     with closing(SQLiteStore(path, reserve=1 << 20)) as store:
         room = os.statvfs(path.parent)
         free = 1 << 20

@@ -72,7 +72,7 @@ def test_log_after_a_crash_is_applied_to_its_database(node):
 
 
 @pytest.mark.parametrize("runs_between", [0, 1, 3])
-def test_backup_next_to_the_log_of_a_later_run_is_refused_and_both_are_unchanged(
+def test_backup_next_to_the_log_of_a_later_run_raises_store_mismatch_and_changes_neither(
     node, runs_between
 ):
     node.run("a")
@@ -91,7 +91,7 @@ def test_backup_next_to_the_log_of_a_later_run_is_refused_and_both_are_unchanged
     assert ids(node.crashed) == ["a"]
 
 
-def test_backup_next_to_a_log_that_was_restarted_since_is_refused(node, monkeypatch):
+def test_backup_next_to_a_log_that_was_restarted_since_raises_store_mismatch(node, monkeypatch):
     monkeypatch.setattr(_sqlite, "MAX_LOG_PAGES", 8)
     node.run("a")
     node.copy(node.backup, log=False)

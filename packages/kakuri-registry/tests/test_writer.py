@@ -200,7 +200,7 @@ async def test_full_store_withdraws_registrations_and_accepts_other_changes(
     await writer.close()
 
 
-async def test_flushed_without_registrations_succeeds_while_registrations_are_refused(
+async def test_flushed_without_registrations_succeeds_while_registrations_raise_store_full(
     registry, writer, store
 ):
     store.refuses_registrations = True
@@ -395,9 +395,7 @@ async def test_failed_change_is_retried_as_soon_as_a_registration_succeeds(regis
     await writer.close()
 
 
-async def test_exception_of_another_type_in_the_store_is_raised_as_store_failed(
-    registry, writer, store
-):
+async def test_unexpected_exception_in_the_store_is_raised_as_store_failed(registry, writer, store):
     store.faults = [ZeroDivisionError("a fault in the store")]
     registry.register(workload("a"), now=0)
     with pytest.raises(StoreFailed, match="the store failed: ZeroDivisionError"):
@@ -471,7 +469,7 @@ async def test_close_writes_remaining_changes_and_unsubscribes(registry, store):
 
 
 @pytest.mark.parametrize("second", [MemoryStore, ScriptedStore])
-async def test_second_writer_of_a_registry_is_refused_until_the_first_is_closed(
+async def test_second_writer_of_a_registry_raises_runtime_error_until_the_first_is_closed(
     registry, writer, store, second
 ):
     with pytest.raises(RuntimeError, match="has a subscriber already"):
@@ -598,7 +596,9 @@ async def test_failed_tidying_is_retried_after_the_next_removal(registry, store,
 
 
 @pytest.mark.usefixtures("tidied")
-async def test_fault_of_tidying_stops_neither_writes_nor_the_next_tidying(registry, store, caplog):
+async def test_error_while_tidying_stops_neither_writes_nor_the_next_tidying(
+    registry, store, caplog
+):
     async with StoreWriter(registry, store) as writer:
         for name in "ab":
             registry.register(workload(name), now=0)

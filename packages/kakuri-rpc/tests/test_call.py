@@ -89,7 +89,7 @@ async def test_callback_and_conversion_run_in_a_copy_of_the_context_of_the_call(
     assert seen == ["first", "first", "second", "second"]
 
 
-async def test_call_has_the_exception_of_a_refusal(ask):
+async def test_call_raises_the_error_reply_of_the_agent(ask):
     ask.reply = NOT_FOUND
     call = ask()
     await until_done(call)
@@ -98,11 +98,11 @@ async def test_call_has_the_exception_of_a_refusal(ask):
         call.result()
 
 
-async def test_converted_call_has_what_was_made_of_the_reply(ask):
+async def test_converted_call_returns_the_converted_reply(ask):
     assert await ask().converted(lambda status: status.state.value) == "Running"
 
 
-async def test_exception_of_the_conversion_is_that_of_the_call(ask):
+async def test_exception_in_the_conversion_is_raised_by_the_call(ask):
     def fail(status):
         raise KeyError(status.id)
 
@@ -113,9 +113,7 @@ async def test_exception_of_the_conversion_is_that_of_the_call(ask):
 @pytest.mark.parametrize(
     ("conversion", "results"), [(Call.cached, [1, 2, 2, 2, 2]), (Call.converted, [1, 2, 3, 4, 5])]
 )
-async def test_cached_conversion_of_a_reply_that_comes_again_is_not_repeated(
-    ask, conversion, results
-):
+async def test_cached_conversion_of_an_identical_reply_is_not_repeated(ask, conversion, results):
     converted = []
 
     def convert(status):
@@ -156,7 +154,7 @@ async def test_repeated_reply_for_another_request_is_unexpected(ask):
         await client.get_status("b").cached(convert)
 
 
-async def test_refusal_is_recovered_by_what_the_caller_does(ask):
+async def test_recovered_call_returns_the_result_of_the_recovery(ask):
     ask.reply = NOT_FOUND
 
     async def recover(error):
@@ -212,7 +210,7 @@ async def test_request_that_is_sent_again_runs_in_the_context_of_the_caller(cont
     assert observed == [(AgentUnreachable, "inside")]
 
 
-async def test_exception_of_the_recovery_is_that_of_the_call(ask):
+async def test_exception_in_the_recovery_is_raised_by_the_call(ask):
     ask.reply = NOT_FOUND
 
     async def recover(error):

@@ -75,7 +75,7 @@ async def test_method_without_options_sends_a_request_with_the_defaults(client, 
     assert {timeout for _, timeout in sent} == {3.0}
 
 
-async def test_read_of_a_log_waits_for_its_reply_for_as_long_as_the_agent_may(client, sent):
+async def test_timeout_of_a_log_read_includes_the_wait_of_the_agent(client, sent):
     assert await client.read_log("a") == LOG
     assert await client.read_log("a", removed=True, tail=5, wait_seconds=2.0) == LOG
     async with client.open_log("a") as log:
@@ -93,7 +93,7 @@ async def test_read_of_a_log_waits_for_its_reply_for_as_long_as_the_agent_may(cl
     ]
 
 
-async def test_read_of_events_waits_for_its_reply_for_as_long_as_the_agent_may(client, sent):
+async def test_timeout_of_a_read_of_events_includes_the_wait_of_the_agent(client, sent):
     async with client.open_watch() as watch:
         assert await watch.read() == CHANGES
         assert await watch.read(7, wait_seconds=30.0, limit=5) == CHANGES

@@ -312,7 +312,7 @@ async def test_status_with_a_message_counts_its_bytes_before_the_next_request(
     assert " ".join(steps) == order
 
 
-async def test_handler_that_is_not_a_function_is_refused():
+async def test_handler_that_is_not_a_function_raises_type_error():
     with pytest.raises(TypeError, match="expected a function as handler, got 5"):
         await serve("127.0.0.1:0", 5)
 

@@ -109,7 +109,7 @@ def test_largest_document_is_decoded_in_every_spelling(text, spaced):
 
 
 @pytest.mark.parametrize("limit", [1024, MAX_DOCUMENT_BYTES])
-def test_document_that_cannot_fit_the_limit_is_refused_without_decoding(limit):
+def test_document_that_cannot_fit_the_limit_raises_document_too_large_without_decoding(limit):
     with pytest.raises(
         DocumentTooLarge, match=f"at most {limit} bytes .* got at least {limit + 1}"
     ):

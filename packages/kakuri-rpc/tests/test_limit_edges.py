@@ -123,7 +123,7 @@ def test_list_of_a_reply_is_accepted_up_to_its_length(most, make):
         as_reply(**make(most + 1))
 
 
-def test_document_as_received_is_refused_only_if_its_encoding_must_be_too_large():
+def test_document_as_received_raises_document_too_large_only_if_its_encoding_must_be_too_large():
     limit = 1000
     around = 1024
     for document, is_accepted in [

@@ -295,7 +295,7 @@ def test_reply_of_an_older_agent_is_decoded_with_defaults():
         b'{"type":"History","id":"a","transitions":[{"at":1e300,"state":"Running"}]}',
     ],
 )
-def test_invalid_reply_is_refused(line):
+def test_invalid_reply_raises_json_error(line):
     with pytest.raises(JSONError):
         decode(line, type=Reply)
 
@@ -342,7 +342,7 @@ def test_invalid_reply_is_refused(line):
         + b"}",
     ],
 )
-def test_invalid_request_is_refused(line):
+def test_invalid_request_raises_json_error(line):
     with pytest.raises(JSONError):
         decode(line, type=Request)
 

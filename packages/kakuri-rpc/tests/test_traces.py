@@ -163,7 +163,7 @@ async def test_refusal_for_another_reason_is_raised_without_asking_for_features(
 
 
 @pytest.mark.parametrize("trace", ["", TRACE[:-1], TRACE.upper(), "0" * 32, f"{TRACE}\n"])
-def test_trace_of_another_form_is_refused(trace):
+def test_malformed_trace_raises_json_error(trace):
     with pytest.raises(JSONError, match="expected a trace id"):
         decode(encode(StopWorkload("a", trace=trace)), type=Request)
 

@@ -101,7 +101,7 @@ async def test_connection_to_itself_is_recognized():
 
 
 @pytest.mark.parametrize("endpoint", [9000, ("127.0.0.1", 9000), None, b"127.0.0.1:9000"])
-async def test_endpoint_of_another_type_raises_type_error_that_shows_the_form(endpoint):
+async def test_endpoint_of_wrong_type_raises_type_error_that_shows_the_form(endpoint):
     expected = "expected an endpoint such as '127.0.0.1:9000', got"
     for call in (
         lambda: LineClient(endpoint),
@@ -169,7 +169,7 @@ def test_line_client_used_in_another_event_loop_raises_runtime_error():
             asyncio.run(use())
 
 
-async def test_connection_to_itself_is_refused(monkeypatch):
+async def test_connection_to_itself_raises_connect_failed(monkeypatch):
     monkeypatch.setattr("kakuri_tcp._connect.is_self_connected", lambda transport: True)
     async with await listen("127.0.0.1:0", Connection) as server:
         with pytest.raises(ConnectFailed, match="refused"):

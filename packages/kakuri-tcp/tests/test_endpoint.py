@@ -34,7 +34,7 @@ def test_endpoint_is_parsed_and_formatted(text, endpoint, spelled):
         "unix:/" + "a" * 107, "unix:/\ud800",
     ],
 )  # fmt: skip
-def test_text_that_is_not_an_endpoint_is_refused_and_quoted(text):
+def test_text_that_is_not_an_endpoint_raises_endpoint_error_that_quotes_it(text):
     with pytest.raises(EndpointError, match=r"^expected .*, got"):
         Endpoint.parse(text)
 
@@ -43,7 +43,7 @@ def test_label_of_a_host_name_has_at_most_63_characters():
     assert Endpoint.parse("a" * 63 + "." + "b" * 63 + ".:1").port == 1
 
 
-def test_bare_path_is_refused_with_the_form_of_a_unix_socket():
+def test_bare_path_raises_endpoint_error_with_the_form_of_a_unix_socket():
     with pytest.raises(EndpointError, match=r"got '/run/x\.sock'; a Unix socket is unix:PATH$"):
         Endpoint.parse("/run/x.sock")
 

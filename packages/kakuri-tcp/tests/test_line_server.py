@@ -81,7 +81,7 @@ async def test_handler_that_raises_closes_the_connection(caplog):
     assert "ZeroDivisionError" in caplog.text
 
 
-async def test_handler_that_raises_the_cancellation_of_something_else_closes_the_connection(caplog):
+async def test_handler_that_raises_cancelled_error_closes_the_connection(caplog):
     cancelled = asyncio.get_running_loop().create_future()
     cancelled.cancel()
 

@@ -43,7 +43,7 @@ def test_line_over_the_limit_is_refused_after_the_lines_before_it(decode, stream
     assert error.limit == LIMIT
 
 
-def test_line_over_the_limit_is_refused_before_its_end():
+def test_line_over_the_limit_raises_line_too_long_before_its_end():
     decoder = LineDecoder(limit=LIMIT)
     decoder.receive_data(b"12345678\r")
     assert decoder.next_line() is None
@@ -108,7 +108,7 @@ def test_decoder_returns_the_same_lines_for_every_split_and_rhythm_of_reads(read
         assert (found, decoder.buffered) == (lines, 1)
 
 
-def test_buffered_is_the_number_of_held_bytes():
+def test_buffered_is_the_number_of_unread_bytes():
     decoder = LineDecoder(limit=100)
     assert (decoder.buffered, decoder.has_unread) == (0, False)
     decoder.receive_data(b"ab\ncd")
@@ -131,7 +131,7 @@ def test_buffered_is_the_number_of_held_bytes():
         ([b"a", b"b"], 2), ([b"a", b"b\n"], 0),
     ],
 )  # fmt: skip
-def test_decoder_holds_only_an_unfinished_line_once_all_is_read(chunks, held):
+def test_decoder_buffers_only_an_unfinished_line_once_all_lines_are_read(chunks, held):
     decoder = LineDecoder(limit=100)
     for chunk in chunks:
         decoder.receive_data(chunk)
@@ -142,7 +142,7 @@ def test_decoder_holds_only_an_unfinished_line_once_all_is_read(chunks, held):
 
 
 @pytest.mark.parametrize("chunks", [[b"abc\n", b"d\n"], [b"abc", b"d\n"], [b"x\nabc\nd"]])
-def test_decoder_holds_nothing_after_an_error(chunks):
+def test_decoder_buffers_nothing_after_an_error(chunks):
     decoder = LineDecoder(limit=2)
     for chunk in chunks:
         decoder.receive_data(chunk)

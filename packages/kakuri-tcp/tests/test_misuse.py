@@ -56,7 +56,7 @@ def test_limit_that_is_not_above_0_raises_value_error(value):
         ({"local_access": 0o600}, "expected LocalAccess as local_access, got 384"),
     ],
 )
-async def test_option_of_listen_lines_of_another_type_raises_type_error(options, message):
+async def test_listen_lines_option_of_wrong_type_raises_type_error(options, message):
     with pytest.raises(TypeError, match=message):
         await listen_lines("127.0.0.1:0", bytes.upper, **options)
 
@@ -123,7 +123,7 @@ def test_size_that_is_not_an_integer_above_0_raises(create, name, size, error):
         (Endpoint.unix, {"path": b"/a"}, "expected a string as path, got b'/a'"),
     ],
 )
-def test_setting_of_another_type_raises_type_error(settings, argument, message):
+def test_setting_of_wrong_type_raises_type_error(settings, argument, message):
     with pytest.raises(TypeError, match=message):
         settings(**argument)
 
@@ -216,6 +216,6 @@ async def test_factory_that_cannot_be_called_raises_type_error():
         (2, {"local_access": 0o600}, "expected LocalAccess as local_access, got 384"),
     ],
 )
-def test_argument_of_open_listening_sockets_of_another_type_raises(number, options, message):
+def test_open_listening_sockets_argument_of_wrong_type_raises_type_error(number, options, message):
     with pytest.raises(TypeError, match=message):
         open_listening_sockets("127.0.0.1:0", number, **options)

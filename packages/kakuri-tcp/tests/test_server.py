@@ -429,7 +429,7 @@ class PausedFromTheStart(Connection):
         self.received.append(data)
 
 
-async def test_pause_reading_in_opened_holds_data_back_until_resume_reading():
+async def test_reading_paused_in_opened_delivers_nothing_before_resume_reading():
     connections = []
 
     def factory():

@@ -250,7 +250,7 @@ def test_take_worst_removes_connections_with_the_most_byte_seconds_until_a_quart
 
 
 @pytest.mark.parametrize("direction", ["input", "output"])
-async def test_budget_of_all_connections_holds_up_to_its_limit(shared, make, direction):
+async def test_shared_budget_is_exceeded_only_above_its_limit(shared, make, direction):
     (first, first_peer), (second, second_peer), (third, _), (last, _) = make(4)
     budget = getattr(shared, direction)
     sizes = {first: 512 * KIB, second: 511 * KIB, third: KIB}
@@ -317,7 +317,7 @@ def test_sweep_interval_is_an_eighth_of_the_shortest_timeout(limits, name, short
     assert made.sweep_interval == pytest.approx(interval)
 
 
-async def test_connection_that_ends_while_it_waits_holds_nothing_and_takes_no_turn(shared, make):
+async def test_connection_that_ends_while_queued_frees_its_budget_and_takes_no_turn(shared, make):
     (first, _), (second, peer) = make(2)
     peer.feed(b"x")
     first.turns.clock.now += 100

@@ -160,7 +160,7 @@ async def test_proxy_with_bandwidth_delays_bytes():
         client.abort()
 
 
-async def test_slow_proxy_pauses_the_sender_and_holds_a_bounded_number_of_bytes():
+async def test_slow_proxy_pauses_the_sender_and_buffers_a_bounded_number_of_bytes():
     held = []
 
     def has_arrived():

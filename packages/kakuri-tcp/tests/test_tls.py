@@ -118,7 +118,7 @@ async def test_client_certificate_is_required_and_verified(files):
     assert server.counters.handshakes_failed == 1
 
 
-async def test_plain_text_on_a_tls_port_is_refused(files):
+async def test_plain_text_on_a_tls_port_raises_request_lost(files):
     async with (
         await listen_lines(
             LOCAL, bytes.upper, tls=ServerTLS(certificate=files / "server.pem")
@@ -167,7 +167,7 @@ def test_invalid_tls_files_raise_an_error_with_their_path(files, tmp_path):
             settings.context()
 
 
-def test_encrypted_key_is_refused_without_a_prompt(files):
+def test_encrypted_key_raises_tls_settings_error_without_a_prompt(files):
     key = serialization.load_pem_private_key((files / "client.key").read_bytes(), password=None)
     encrypted = key.private_bytes(
         serialization.Encoding.PEM,

@@ -233,7 +233,7 @@ def test_user_of_a_server_of_every_family_is_known(options):
 
 
 @pytest.mark.parametrize("is_accepted", [False, True])
-def test_server_that_is_bound_to_the_interface_can_not_hide_its_user(is_accepted):
+def test_server_that_is_bound_to_the_interface_cannot_hide_its_user(is_accepted):
     with socket.socket() as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b"lo")
         listener.bind(("127.0.0.1", 0))
@@ -273,7 +273,7 @@ def test_user_is_unknown_where_the_kernel_has_no_diagnostics(monkeypatch):
         assert server_user(connected) is None
 
 
-async def test_server_that_can_not_be_checked_is_trusted_with_one_warning(
+async def test_server_that_cannot_be_checked_is_trusted_with_one_warning(
     endpoint, monkeypatch, caplog
 ):
     _trusted_servers._warn_of_unchecked_servers.cache_clear()

@@ -64,13 +64,13 @@ async def test_line_is_not_sent_while_as_many_are_in_flight_as_may_be():
 @pytest.mark.parametrize(
     ("line", "error"), [("a", TypeError), (b"a\n", ValueError), (b"a\r", ValueError)]
 )
-async def test_line_that_can_not_be_a_request_is_refused(line, error):
+async def test_line_that_cannot_be_a_request_raises(line, error):
     async with LineClient(ANY_PORT) as client:
         with pytest.raises(error):
             client.try_send(line, Receiver())
 
 
-async def test_receiver_of_a_request_that_was_sent_learns_that_it_is_lost():
+async def test_receiver_of_a_sent_request_is_notified_of_its_loss():
     link = LineClientConnection("peer", LineClientLimits(), lambda link: None)
     MemoryTransport(link)
     sent, unsent = Receiver(), Receiver()

@@ -67,7 +67,7 @@ async def test_lock_of_another_process_on_the_directory_does_not_prevent_listeni
         os.close(directory)
 
 
-async def test_second_server_at_the_same_socket_is_refused_while_the_first_starts(
+async def test_second_server_at_the_same_socket_raises_listen_failed_while_the_first_starts(
     endpoint, tmp_path
 ):
     leave_stale(endpoint.path)
@@ -87,7 +87,9 @@ async def test_lock_file_of_a_killed_server_does_not_prevent_listening(endpoint,
 
 
 @pytest.mark.parametrize("kind", ["link", "fifo", "directory", "dangling"])
-async def test_lock_that_is_not_a_regular_file_is_refused_and_left_alone(endpoint, tmp_path, kind):
+async def test_lock_that_is_not_a_regular_file_raises_listen_failed_and_leaves_it_alone(
+    endpoint, tmp_path, kind
+):
     victim = tmp_path / "victim"
     victim.write_text("precious")
     victim.chmod(0o644)
@@ -153,7 +155,9 @@ async def test_socket_whose_group_cannot_be_set_is_removed(endpoint, tmp_path, m
     assert list(tmp_path.iterdir()) == []
 
 
-async def test_peer_of_another_user_is_refused_even_if_the_mode_permits_it(endpoint, monkeypatch):
+async def test_peer_of_another_user_raises_connection_error_even_if_the_mode_permits_it(
+    endpoint, monkeypatch
+):
     async with await listen_lines(endpoint, bytes.upper) as server, LineClient(endpoint) as client:
         monkeypatch.setattr(
             LocalAccess, "admits_unix_peer", lambda access, peer: peer.uid != os.geteuid()
@@ -204,6 +208,6 @@ def connect_as_nobody(path):
         (-1, ValueError, "expected a mode from 0 to 0o777, got -0o1"),
     ],
 )
-def test_access_with_an_invalid_mode_is_refused(mode, error, message):
+def test_access_with_an_invalid_mode_raises(mode, error, message):
     with pytest.raises(error, match=f"^{message}$"):
         LocalAccess(mode=mode)

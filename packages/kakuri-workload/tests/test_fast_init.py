@@ -61,7 +61,7 @@ def test_instance_is_compared_replaced_copied_and_pickled_as_before():
     assert type(copy.copy(run)) is Run
 
 
-def test_class_that_needs_the_constructor_of_the_dataclass_is_refused():
+def test_class_that_needs_the_constructor_of_the_dataclass_raises_type_error():
     @dataclass(frozen=True, slots=True)
     class WithList:
         items: list[str] = field(default_factory=list)

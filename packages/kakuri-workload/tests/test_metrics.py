@@ -133,7 +133,7 @@ def test_family_is_sound_and_survives_json(family):
         ('"buckets":[[-1]]', "$.buckets[0][0]"),
     ],
 )
-def test_family_outside_its_limits_is_refused_with_the_place(change, place):
+def test_family_outside_its_limits_raises_value_error_with_the_place(change, place):
     fields = {
         "name": '"name":"a"',
         "kind": '"kind":"gauge"',
@@ -283,7 +283,7 @@ def test_histograms_of_one_name_are_merged():
 @pytest.mark.parametrize(
     "other", [counter("a", "", 2.0), MetricFamily.of("a", "histogram", "", (), [], (1.0,))]
 )
-def test_family_of_another_kind_is_not_merged(other):
+def test_families_of_different_kinds_are_not_merged(other):
     first = gauge("a", "", 1.0)
     assert not first.is_compatible(other)
     assert merged([first, other, first]) == merged([first, first])

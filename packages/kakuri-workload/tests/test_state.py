@@ -42,5 +42,5 @@ def test_desired_state_can_become_another_only_along_its_table(before, after):
     assert before.can_become(after) == ((before.value, after.value) in REQUESTED)
 
 
-def test_removal_can_not_become_any_other_desired_state():
+def test_removal_cannot_become_any_other_desired_state():
     assert DESIRED_TRANSITIONS[DesiredState.REMOVE] == frozenset()

@@ -24,20 +24,20 @@ IDS = tuple(f"w{number}" for number in range(6))
 class Client:
     """Sends one request after the other to the agent that is running."""
 
-    def __init__(self, world, name) -> None:
+    def __init__(self, system, name) -> None:
         self.is_stopping = False
-        self._world, self._name = world, name
+        self._system, self._name = system, name
 
     async def run(self):
-        rng = self._world.rng
+        rng = self._system.rng
         while not self.is_stopping:
-            await self._world.is_up.wait()
+            await self._system.is_up.wait()
             await self._call()
             pause = rng.expovariate(rng.choice((20, 5, 5, 1, 0.1)))
-            await asyncio.sleep(pause * self._world.pace)
+            await asyncio.sleep(pause * self._system.pace)
 
     async def _call(self):
-        rng, workload_id = self._world.rng, self._world.rng.choice(IDS)
+        rng, workload_id = self._system.rng, self._system.rng.choice(IDS)
         kind = rng.choices(
             (
                 StartWorkload, GetStatus, StopWorkload, RemoveWorkload, RerunWorkload,
@@ -53,18 +53,18 @@ class Client:
             await self._send(kind(workload_id, rng.choice((0, 10))), workload_id)
         else:
             if kind is RemoveWorkload:  # a later start is another workload
-                for sent in self._world.specs.values():
+                for sent in self._system.specs.values():
                     sent.pop(workload_id, None)
             await self._send(kind(workload_id), workload_id)
 
     async def _start(self, workload_id):
-        rng, sent = self._world.rng, self._world.specs[self._name]
+        rng, sent = self._system.rng, self._system.specs[self._name]
         if workload_id not in sent or rng.random() < 0.6:
             sent[workload_id] = workload(
                 workload_id,
-                **rng.choice(self._world.kinds),
+                **rng.choice(self._system.kinds),
                 memory_mb=100,
-                labels={"gen": f"{self._name}-{self._world.history.now}"},
+                labels={"gen": f"{self._name}-{self._system.history.now}"},
                 restart_policy=rng.choice(list(RestartPolicy)),
                 max_restarts=rng.choice((0, 2, 100)),
             )
@@ -72,31 +72,31 @@ class Client:
         await self._send(StartWorkload(chosen), workload_id, chosen.labels["gen"])
 
     async def _send(self, request, workload_id, gen=None):
-        world, agent_run = self._world, self._world.agent_run
-        call = world.history.begin(request, workload_id, gen)
-        world.note(f"client {self._name} sends {type(request).__name__} {workload_id} {gen or ''}")
+        system, agent_run = self._system, self._system.agent_run
+        call = system.history.begin(request, workload_id, gen)
+        system.note(f"client {self._name} sends {type(request).__name__} {workload_id} {gen or ''}")
         reply = await agent_run.call(request)
-        world.history.end(call, reply)
-        world.note(f"client {self._name} gets {_short(reply)}")
+        system.history.end(call, reply)
+        system.note(f"client {self._name} gets {_short(reply)}")
         if isinstance(reply, ErrorReply) and reply.code in (
             ErrorCode.INTERNAL,
             ErrorCode.BAD_REQUEST,
         ):
-            world.report_violation(f"{request} was answered {reply}")
+            system.report_violation(f"{request} was answered {reply}")
         self._after_answer(agent_run)
 
     async def _list(self):
-        world, agent_run = self._world, self._world.agent_run
+        system, agent_run = self._system, self._system.agent_run
         request = ListWorkloads()
-        calls = [world.history.begin(request, workload_id) for workload_id in IDS]
+        calls = [system.history.begin(request, workload_id) for workload_id in IDS]
         reply = await agent_run.call(request)
         listed = {} if reply is None else {status.id: status for status in reply.workloads}
-        world.note(
+        system.note(
             f"client {self._name} gets the list {[_short(each) for each in listed.values()]}"
         )
         for call in calls:
             missing = None if reply is None else ErrorReply(ErrorCode.NOT_FOUND, "not listed")
-            world.history.end(call, listed.get(call.id, missing))
+            system.history.end(call, listed.get(call.id, missing))
         self._after_answer(agent_run)
 
     def _after_answer(self, agent_run):

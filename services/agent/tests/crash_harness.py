@@ -89,7 +89,7 @@ class RecordingStore(SQLiteStore):
         return loaded
 
     def write(self, changes):
-        if self._agent_run.world.disk == FAILING:
+        if self._agent_run.system.disk == FAILING:
             self.failures += 1
             self.failed_at = asyncio.get_running_loop().time()
             raise StoreFailed("the disk accepts no writes")
@@ -97,13 +97,13 @@ class RecordingStore(SQLiteStore):
         self.durable.update({change.workload_id: change.entry for change in changes})
 
     def _has_room(self):
-        return self._agent_run.world.disk != FULL
+        return self._agent_run.system.disk != FULL
 
     def _transact(self, changes):
         torn = TornWrite(self._path) if self._agent_run.is_killed_next_at(TORN) else None
         super()._transact(changes)
         if torn is not None:
-            self._agent_run.world.is_torn = torn.tear(self._agent_run.world.rng)
+            self._agent_run.system.is_torn = torn.tear(self._agent_run.system.rng)
         self._agent_run.reach(TORN)
 
 
@@ -111,8 +111,8 @@ class AgentRun:
     """One agent, from its start until it is killed: when it reaches a failpoint for the nth time, or at
     any time."""
 
-    def __init__(self, world, directory: Path, failpoint: str | None, count: int) -> None:
-        self.world = world
+    def __init__(self, system, directory: Path, failpoint: str | None, count: int) -> None:
+        self.system = system
         self.directory = directory
         self.snapshot: Path | None = None
         self.end = asyncio.get_running_loop().create_future()
@@ -126,34 +126,34 @@ class AgentRun:
         return self.end.done()
 
     async def start(self):
-        world = self.world
+        system = self.system
         self.store = RecordingStore(self, self.directory / "sidecar.sqlite")
-        world.store = self.store
+        system.store = self.store
         self.reach("agent.opened")
         loaded = self.store.load()
         self.reach("agent.loaded")
-        was_torn, world.is_torn = world.is_torn, False
+        was_torn, system.is_torn = system.is_torn, False
         for problem in loaded.problems:
             if not (was_torn and "not complete" in problem.message):
                 raise Violation(f"the store has problems: {problem}")
         self.registry = WorkloadRegistry.load(loaded)
-        world.history.check_events(self.registry.journal)
-        world.check_after_start(self.registry)
+        system.history.check_events(self.registry.journal)
+        system.check_after_start(self.registry)
         self._writer = StoreWriter(
-            self.registry, self.store, failpoint=self.reach, executor=world.thread
+            self.registry, self.store, failpoint=self.reach, executor=system.thread
         )
         self._runtime = ZoneRuntime(await self._open_zones())
         self.capacity = Capacity(memory_mb=MEMORY_MB)
         self.agent = Agent(
             self.registry, self._writer, self._runtime, self.capacity,
-            clock=world.clock,
+            clock=system.clock,
         )  # fmt: skip
 
     async def _open_zones(self):
-        if isinstance(self.world.outside, ModelCri):
-            return await self._stack.enter_async_context(self.world.outside.node(self))
+        if isinstance(self.system.outside, ModelCri):
+            return await self._stack.enter_async_context(self.system.outside.node(self))
         zones = SidecarZones(Endpoint.parse("unix:/nowhere"))
-        zones._commands = zones._reads = Link(self, self.world.outside)
+        zones._commands = zones._reads = Link(self, self.system.outside)
         return zones
 
     def is_killed_next_at(self, name):
@@ -167,7 +167,7 @@ class AgentRun:
 
     def reach_without_raising(self, name):
         """Reach a failpoint where nothing may be raised; return whether the agent is killed."""
-        self.world.reached[name] += 1
+        self.system.reached[name] += 1
         if name == self._failpoint:
             self._count -= 1
             if self._count == 0:
@@ -175,10 +175,10 @@ class AgentRun:
         return self.is_killed
 
     def kill(self, name):
-        self.world.note(f"KILLED at {name}")
+        self.system.note(f"KILLED at {name}")
         if name != FINAL_KILL:
-            self.world.kills[name] += 1
-        self.snapshot = self.directory.with_name(f"{self.directory.name}-{self.world.history.now}")
+            self.system.kills[name] += 1
+        self.snapshot = self.directory.with_name(f"{self.directory.name}-{self.system.history.now}")
         shutil.copytree(self.directory, self.snapshot)
         self.end.set_result(name)
 
@@ -202,7 +202,7 @@ class AgentRun:
             self.reach("agent.before-answer")
         except Killed:
             return None
-        self.world.history.follow(self.registry.journal)
+        self.system.history.follow(self.registry.journal)
         is_uncertain = was_blocked or self._is_blocked or self.store.failures > failures
         return None if is_uncertain else reply
 
@@ -251,9 +251,9 @@ class Link:
             return await self._sidecar.request(method, path, body, (headers or {}).get(AGENT))
         command = "stop" if "/stop" in path else COMMANDS[method]
         agent_run.reach(f"{command}.before")
-        agent_run.world.check_command(agent_run, command, *_command_of(path, body))
+        agent_run.system.check_command(agent_run, command, *_command_of(path, body))
         work = asyncio.ensure_future(self._sidecar.request(method, path, body, headers[AGENT]))
-        await asyncio.sleep(agent_run.world.rng.random() * 0.05)
+        await asyncio.sleep(agent_run.system.rng.random() * 0.05)
         agent_run.reach(f"{command}.under-way")
         response = await asyncio.shield(work)
         agent_run.reach(f"{command}.after")
@@ -263,11 +263,11 @@ class Link:
     async def stream(self, method, path, *, headers, timeouts):
         if self._agent_run.is_killed:
             raise Killed
-        if self._agent_run.world.rng.random() < 0.1:
+        if self._agent_run.system.rng.random() < 0.1:
             raise ConnectFailed("connection refused")
         events = self._sidecar.watch(headers[AGENT])
         try:
-            yield EventStream(events, self._agent_run.world.rng)
+            yield EventStream(events, self._agent_run.system.rng)
         finally:
             self._sidecar.unwatch(events)
 
@@ -294,7 +294,7 @@ class EventStream:
             yield encode(event) + b"\n"
 
 
-class World:
+class System:
     """Everything that outlives an agent: state directory, sidecar, clients and the replies they got."""
 
     def __init__(

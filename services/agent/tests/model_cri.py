@@ -192,9 +192,9 @@ class FailpointZones:
     async def _run(self, command, zone_id, operation, spec=None):
         try:
             self._agent_run.reach(f"{command}.before")
-            self._agent_run.world.check_command(self._agent_run, command, zone_id, spec)
+            self._agent_run.system.check_command(self._agent_run, command, zone_id, spec)
             under_way = asyncio.get_running_loop().call_later(
-                self._agent_run.world.rng.random() * 0.05, self._reach, f"{command}.under-way"
+                self._agent_run.system.rng.random() * 0.05, self._reach, f"{command}.under-way"
             )
         except BaseException:
             operation.close()

@@ -527,7 +527,7 @@ async def test_describe_node_has_version_runtime_and_capacity(agent, runtime):
     assert (node.memory_mb_used, node.cpu_millicores_used) == (512, 500)
 
 
-async def test_node_that_simulates_has_the_reason_simulated(agent, runtime):
+async def test_simulated_node_has_the_reason_simulated(agent, runtime):
     runtime.is_simulated = True
     node = agent.handle(DescribeNode())
     assert (node.reason, node.message) == (

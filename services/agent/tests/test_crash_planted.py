@@ -7,7 +7,7 @@ from kakuri_rpc import Status, StopWorkload
 from kakuri_workload import DesiredState, Run
 
 from . import crash_harness
-from .crash_harness import World
+from .crash_harness import System
 from .crash_history import Violation
 
 FIRST_SEED = 322
@@ -124,7 +124,7 @@ def run_scenarios(directory, first=FIRST_SEED, runtime="sidecar"):
     for seed in range(first, first + MAX_SCENARIOS):
         (directory / str(seed)).mkdir()
         # Busy clients and frequent faults of the disk find faults sooner.
-        World(directory / str(seed), seed, pace=0.1, healthy_seconds=3.0, runtime=runtime).run()
+        System(directory / str(seed), seed, pace=0.1, healthy_seconds=3.0, runtime=runtime).run()
 
 
 def leave_partially_created(self, zones):

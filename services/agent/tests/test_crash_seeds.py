@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from .crash_harness import FAILPOINTS, World
+from .crash_harness import FAILPOINTS, System
 from .model_cri import CALL_FAILPOINTS
 
 KILLS = int(os.environ.get("KAKURI_CRASHES", "1000"))
@@ -27,9 +27,9 @@ def run_scenarios(crash_directory, number, runtime):
     while kills.total() < number:
         directory = crash_directory / str(seed)
         directory.mkdir()
-        world = World(directory, seed, runtime=runtime)
-        world.run()
-        kills += world.kills
+        system = System(directory, seed, runtime=runtime)
+        system.run()
+        kills += system.kills
         seed += 1
     print(f"{kills.total()} kills in {seed - FIRST_SEED} scenarios: {dict(kills)}")
     return kills
@@ -54,10 +54,10 @@ def test_acknowledged_requests_survive_kills_of_agents_that_run_zones_themselves
 SCENARIO = """\
 import sys
 from pathlib import Path
-from services.agent.tests.crash_harness import World
-world = World(Path(sys.argv[1]), 8, runs=3, runtime=sys.argv[2])
-world.run()
-print("\\n".join(world.trace))
+from services.agent.tests.crash_harness import System
+system = System(Path(sys.argv[1]), 8, runs=3, runtime=sys.argv[2])
+system.run()
+print("\\n".join(system.trace))
 """
 
 

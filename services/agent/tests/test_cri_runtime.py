@@ -71,7 +71,7 @@ async def test_describe_node_has_the_kind_of_socket_and_the_handlers(node):
         assert found.runtime_handlers == {"edera-zone": "edera"}
 
 
-async def test_runtime_class_with_a_handler_runs_and_any_other_is_refused(node):
+async def test_runtime_class_with_a_handler_runs_and_any_other_raises_agent_error(node):
     handlers = {"edera-zone": "edera", "machine": "qemu"}
     zones = replace(node.zones, handlers=handlers)
     async with node.agent(zones=zones) as client:
@@ -222,7 +222,7 @@ async def test_zone_without_a_workload_is_adopted_with_its_spec(node, tmp_path):
         await client.start_workload(workload("wl-1", image="app:1", args=("a",)))
 
 
-async def test_second_agent_at_the_same_runtime_is_refused(node, tmp_path):
+async def test_second_agent_at_the_same_runtime_raises_daemon_error(node, tmp_path):
     async with node.agent():
         with pytest.raises(DaemonError, match="another process manages the zones"):
             async with node.agent(state_dir=tmp_path / "other"):

@@ -31,7 +31,7 @@ async def test_start_of_the_agent_is_an_event(agent):
     assert agent.handle(WatchChanges()) == Changes([], 1)
 
 
-async def test_life_of_a_workload_is_reported_by_its_events(agent, runtime, settle):
+async def test_events_report_a_workload_from_start_to_removal(agent, runtime, settle):
     agent.handle(StartWorkload(workload(labels={"team": "red"})))
     runtime.change(RUNNING)
     await settle()
@@ -94,7 +94,7 @@ async def test_event_is_reported_once_it_is_on_disk(tmp_path, runtime):
     store.close()
 
 
-async def test_index_that_is_not_kept_or_in_the_future_is_compacted(agent, registry):
+async def test_dropped_or_future_index_is_compacted(agent, registry):
     reply = agent.handle(WatchChanges(7, 30))
     assert (reply.code, reply.oldest, reply.newest) == (ErrorCode.COMPACTED, 0, 1)
     assert reply.message == "expected an index from 0 to 1 to continue from, got 7"

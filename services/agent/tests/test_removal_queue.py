@@ -119,7 +119,7 @@ def in_virtual_time(work):
         return runner.run(work)
 
 
-def test_zones_that_are_removed_together_are_gone_one_after_the_other():
+def test_zones_that_are_removed_together_disappear_one_after_the_other():
     zones = SlowZones(6)
     gone = in_virtual_time(removed(zones, 100))
     assert gone == {"z0": 2, "z1": 2, "z2": 4, "z3": 4, "z4": 6, "z5": 6}
@@ -137,7 +137,7 @@ def test_default_bound_is_max_removals():
     assert list(gone.values()) == [2.0] * _removal_queue.MAX_REMOVALS + [4.0]
 
 
-def test_containers_that_use_their_grace_time_do_not_hold_other_removals_back():
+def test_containers_in_their_grace_time_do_not_delay_other_removals():
     zones = SlowZones(6)
     zones.grace = dict.fromkeys(("z0", "z1", "z2", "z3"), 50.0)
     gone = in_virtual_time(removed(zones, 200))
@@ -159,7 +159,7 @@ def test_refused_removal_is_repeated_after_all_that_wait():
     assert list(gone) == ["z1", "z2", "z3", "z4", "z0"]
 
 
-def test_removal_that_is_stuck_loses_its_slot():
+def test_stuck_removal_loses_its_slot():
     zones = SlowZones(3)
     zones.hung = {"z0"}
     gone = in_virtual_time(removed(zones, 200, limit=1))

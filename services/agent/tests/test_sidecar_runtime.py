@@ -414,7 +414,7 @@ async def test_invalid_receipt_is_requested_again(runtime, sidecar, watcher):
     assert watcher.removed.removal == Removal()
 
 
-async def test_log_that_can_not_be_read_does_not_prevent_a_removal(runtime, sidecar, watcher):
+async def test_log_that_cannot_be_read_does_not_prevent_a_removal(runtime, sidecar, watcher):
     sidecar.answers = {"GET": [UNAVAILABLE], "DELETE": [Response(200, b"{}")]}
     with structlog.testing.capture_logs() as logs:
         runtime.remove("wl-1", 0)

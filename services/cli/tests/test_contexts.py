@@ -75,7 +75,7 @@ def test_host_is_accepted_in_every_spelling(given, host):
 @pytest.mark.parametrize(
     "given", ["", "ftp://a", "http://", "http://a:1/path", "unix:relative", "http://a b", "a:port"]
 )
-def test_text_that_is_not_a_host_is_refused_with_its_place(given):
+def test_text_that_is_not_a_host_raises_usage_error_with_its_place(given):
     with pytest.raises(UsageError, match=r"^--host: expected http://HOST:PORT"):
         checked_host(given, "--host")
 
@@ -94,7 +94,7 @@ def test_text_that_is_not_a_host_is_refused_with_its_place(given):
         ("[context.a]\nhost = 'a:65536'", "context.a.host: expected a port from 0 to 65535, got 65536"),
     ],
 )  # fmt: skip
-def test_file_that_is_not_valid_is_refused_with_its_place(tmp_path, text, message):
+def test_file_that_is_not_valid_raises_usage_error_with_its_place(tmp_path, text, message):
     path = tmp_path / "config.toml"
     path.write_text(text)
     with pytest.raises(UsageError) as caught:
@@ -113,13 +113,13 @@ def test_current_context_that_does_not_exist_is_an_error_only_where_it_is_used(t
 
 
 @pytest.mark.parametrize("given", ["http://127.0.0.1:99999", "127.1:80", "http://a..b"])
-def test_address_that_can_not_be_connected_to_is_refused_with_its_place(given):
+def test_address_that_cannot_be_connected_to_raises_usage_error_with_its_place(given):
     with pytest.raises(UsageError, match=r"^KAKURI_HOST: expected "):
         checked_host(given, "KAKURI_HOST")
 
 
 @pytest.mark.parametrize("key", ["host", "token_file", "ca", "server_user"])
-def test_value_with_nul_is_refused(tmp_path, key):
+def test_value_with_nul_raises_usage_error(tmp_path, key):
     path = tmp_path / "config.toml"
     host = "" if key == "host" else 'host = "https://x"\n'
     path.write_text(f'[context.a]\n{host}{key} = "/a\\u0000b"\n')
@@ -149,7 +149,7 @@ def test_file_is_read_again_as_it_was_written(environ):
     assert vars(read_contexts(environ)) == vars(contexts)
 
 
-def test_context_that_is_not_in_the_file_is_refused_with_those_that_are(environ):
+def test_context_that_is_not_in_the_file_raises_usage_error_with_those_that_are(environ):
     with pytest.raises(UsageError, match=r"no context 'x' in .*; it has lab, my box"):
         find_target(None, "x", environ)
 
@@ -186,7 +186,7 @@ def test_file_that_does_not_exist_has_no_contexts_and_is_created(tmp_path):
     ("content", "message"),
     [(b"\xff", "can't be read: "), (None, "can't be read: "), (b"a =", "is not valid TOML: ")],
 )
-def test_file_that_cannot_be_read_is_refused_with_its_path(tmp_path, content, message):
+def test_file_that_cannot_be_read_raises_usage_error_with_its_path(tmp_path, content, message):
     path = tmp_path / "config.toml"
     if content is None:
         path.mkdir()
@@ -206,7 +206,7 @@ def test_any_text_is_read_again_as_it_was_written(environ, text):
     assert vars(read_contexts(environ)) == vars(contexts)
 
 
-def test_text_that_is_not_utf_8_is_refused_and_the_file_is_kept(environ):
+def test_text_that_is_not_utf_8_raises_usage_error_and_keeps_the_file(environ):
     before = read_contexts(environ)
     contexts = read_contexts(environ)
     contexts.named["new"] = Context("http://new:1", token_file="a\udcff")

@@ -111,9 +111,7 @@ def test_index_in_the_future_after_a_break_is_skipped_because_the_store_was_repl
     ("content_type", "body"), [("text/html", b"<html>"), ("application/json", b"{}")]
 )
 @pytest.mark.parametrize("arguments", [[], ["-f"], ["--tail", "2"]])
-def test_events_of_a_server_that_sends_another_type_are_an_error(
-    kakuri, api, content_type, body, arguments
-):
+def test_events_with_another_content_type_are_an_error(kakuri, api, content_type, body, arguments):
     api.overrides[("GET", "/events")] = Response(200, body, content_type=content_type)
     result = kakuri("events", *arguments)
     assert (result.code, result.out, len(api.requests)) == (6, "", 1)

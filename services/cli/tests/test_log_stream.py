@@ -181,7 +181,7 @@ def test_lines_are_split_wherever_the_pieces_end(size):
 
 
 @pytest.mark.parametrize("end", [b"", b"\n"])
-def test_line_without_an_end_is_refused_at_its_limit(end):
+def test_line_without_an_end_raises_unreachable_at_its_limit(end):
     taken = []
 
     def endless():

@@ -471,7 +471,7 @@ def test_file_of_variables_that_is_not_utf_8_is_refused(kakuri, tmp_path):
 
 
 @pytest.mark.parametrize(("text", "line"), [("A", "A"), ("\n# x\n=1", "=1"), ("A=1\n\nB", "B")])
-def test_line_of_a_file_that_is_not_a_variable_is_refused(kakuri, tmp_path, text, line):
+def test_line_of_an_env_file_that_is_not_a_variable_is_an_error(kakuri, tmp_path, text, line):
     (tmp_path / "env").write_text(text)
     result = kakuri("run", "-d", "--name", "web", "--env-file", "env", "nginx")
     number = text.count("\n") + 1

@@ -257,7 +257,7 @@ def test_any_document_with_any_status_ends_each_verb_with_an_exit_code(
          f"$.id: expected text without control characters, got '{'x' * 58}…"),
     ],
 )  # fmt: skip
-def test_field_of_another_type_is_an_error_that_names_its_place(schema, document, message):
+def test_field_of_wrong_type_is_an_error_that_names_its_place(schema, document, message):
     with pytest.raises(Unreachable) as caught:
         read_document(json.dumps(document).encode(), "the response", schema)
     assert (caught.value.message, caught.value.code) == (f"the response: {message}", "bad_answer")

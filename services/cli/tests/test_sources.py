@@ -96,7 +96,7 @@ def test_dash_is_standard_input_only_on_the_command_line(kakuri, api, environmen
     assert result.err.startswith("error: -: expected a token of 1 to 8000 printable ASCII")
 
 
-def test_device_without_an_end_is_refused(kakuri):
+def test_device_without_an_end_raises_usage_error(kakuri):
     reason = "/dev/zero can't be read: it is larger than 16 MiB"
     with pytest.raises(UsageError, match=reason):
         read_manifest(("/dev/zero",))

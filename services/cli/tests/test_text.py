@@ -55,14 +55,14 @@ def test_duration_is_read_in_every_unit(given, seconds):
 
 
 @pytest.mark.parametrize("given", ["", "-1", "10 m", "m", "1m1h", "10x", "1e3", "inf", "ms"])
-def test_text_that_is_not_a_duration_is_refused(given):
+def test_text_that_is_not_a_duration_raises_value_error(given):
     with pytest.raises(ValueError, match="expected a duration like 30s"):
         text.parse_duration(given)
 
 
 @pytest.mark.parametrize("unit", ["", "s", "ms", "m", "h", "d"])
 @pytest.mark.parametrize("digits", [20, 400, 5000])
-def test_duration_longer_than_a_century_is_refused(digits, unit):
+def test_duration_longer_than_a_century_raises_value_error(digits, unit):
     with pytest.raises(ValueError, match="expected a duration of at most 36500d, got '9"):
         text.parse_duration("9" * digits + unit)
     assert text.parse_duration("36500d") == 36_500 * 86_400
@@ -72,7 +72,7 @@ def test_duration_longer_than_a_century_is_refused(digits, unit):
 @pytest.mark.parametrize(
     ("parse", "unit"), [("size", "M"), ("size", "T"), ("cpu", ""), ("cpu", "m")]
 )
-def test_amount_with_more_than_fifteen_digits_is_refused(digits, parse, unit):
+def test_amount_with_more_than_fifteen_digits_raises_value_error(digits, parse, unit):
     read = {"size": text.parse_size, "cpu": text.parse_cpu}[parse]
     assert read("9" * 15 + unit) > 0
     with pytest.raises(ValueError, match=r"^expected (a size|cores) like"):
@@ -99,7 +99,7 @@ def test_size_is_read_in_every_unit(given, mebibytes):
         ("1500K", "expected a whole number of MiB, at least 1, got '1500K'"),
     ],
 )
-def test_text_that_is_not_a_size_is_refused_with_what_was_expected(given, message):
+def test_text_that_is_not_a_size_raises_value_error_with_what_was_expected(given, message):
     with pytest.raises(ValueError) as caught:  # noqa: PT011 (the message is compared)
         text.parse_size(given)
     assert str(caught.value) == message
@@ -114,7 +114,7 @@ def test_cpu_is_read_in_cores_and_millicores(given, millicores):
 
 
 @pytest.mark.parametrize("given", ["", "0", "0m", "-1", "half", "1.2345", "1e2", "0.5m"])
-def test_text_that_is_not_an_amount_of_cpu_is_refused(given):
+def test_text_that_is_not_an_amount_of_cpu_raises_value_error(given):
     with pytest.raises(ValueError, match=r"expected cores like 0\.5 or 500m"):
         text.parse_cpu(given)
 

@@ -64,7 +64,7 @@ async def test_small_documents_never_wait():
         pass
 
 
-async def test_large_document_is_refused_when_the_queue_is_full():
+async def test_large_document_raises_too_many_large_documents_when_the_queue_is_full():
     admission = Admission()
     async with crowd(admission, MAX_IN_PROGRESS + MAX_WAITING) as (admitted, _):
         with pytest.raises(

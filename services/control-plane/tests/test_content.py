@@ -31,7 +31,7 @@ def request(body=b"{}", **fields):
         ("application/jsonx", False), ("", False),
     ],
 )  # fmt: skip
-def test_content_type_that_cannot_be_json_is_refused(content_type, is_accepted):
+def test_content_type_that_cannot_be_json_raises_unsupported_content(content_type, is_accepted):
     given = request(content_type=content_type)
     check_content_type(request())
     if is_accepted:
@@ -45,7 +45,7 @@ def test_content_type_that_cannot_be_json_is_refused(content_type, is_accepted):
     ("coding", "is_accepted"),
     [("identity", True), ("Identity", True), ("gzip", False), ("", False)],
 )
-def test_content_with_a_coding_is_refused(coding, is_accepted):
+def test_content_with_a_coding_raises_unsupported_content(coding, is_accepted):
     given = request(content_encoding=coding)
     if is_accepted:
         check_content_type(given)
@@ -65,7 +65,7 @@ def test_options_have_their_defaults_without_content():
     assert MAX_OPTIONS == 4096
 
 
-def test_content_of_a_request_that_takes_none_is_refused():
+def test_content_of_a_request_that_takes_none_raises_validation_error():
     refuse_content(request(b""), "it has none")
     with pytest.raises(ValidationError, match="expected no content, because it has none"):
         refuse_content(request(b" "), "it has none")

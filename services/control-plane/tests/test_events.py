@@ -397,14 +397,14 @@ async def test_states_with_a_label_come_from_a_list_with_that_label(client, jour
         "tail=1001",
     ],
 )
-async def test_invalid_query_is_refused(client, query):
+async def test_invalid_query_is_400(client, query):
     response = await client.request("GET", f"/events?{query}")
     assert response.status == 400
     assert json.loads(response.body)["errors"][0]["path"] == f"query.{query.partition('=')[0]}"
 
 
 @pytest.mark.parametrize("value", ["x", "", "1, 2", str(2**53 + 1)])
-async def test_invalid_last_event_id_is_refused(client, value):
+async def test_invalid_last_event_id_is_400(client, value):
     response = await client.request("GET", "/events", headers={"Last-Event-ID": value})
     assert response.status == 400
     assert json.loads(response.body)["errors"][0]["path"] == "header.Last-Event-ID"
@@ -417,7 +417,7 @@ async def test_last_event_id_of_now_sends_no_states(client, journal):
         assert (await stream.json())["id"] == "b"
 
 
-async def test_index_that_is_not_kept_is_gone(client, journal):
+async def test_dropped_index_is_410(client, journal):
     journal.compacted = journal.index = 5
     for after in (4, 6):
         response = await client.request("GET", f"/events?after={after}")
@@ -490,7 +490,7 @@ async def test_agent_that_reports_another_store_each_time_is_not_asked_without_a
 
 
 @pytest.mark.parametrize("compacted", [0, 3])
-async def test_index_of_a_store_that_was_replaced_is_gone(client, journal, compacted):
+async def test_index_of_a_replaced_store_is_410(client, journal, compacted):
     journal.store_id, journal.compacted = "b" * 32, compacted
     journal.add(index=70)
     response = await client.get(f"/events?after=7&store_id={'a' * 32}")
@@ -627,7 +627,7 @@ async def test_events_from_before_the_hub_come_page_by_page(client, journal):
 
 
 @pytest.mark.parametrize("query", ["", "?workload=a"])
-async def test_stream_whose_states_can_not_be_listed_is_cut_off(client, journal, query):
+async def test_stream_whose_states_cannot_be_listed_is_cut_off(client, journal, query):
     def fail(request):
         if isinstance(request, WatchChanges):
             return journal.watch(request)
@@ -722,7 +722,7 @@ async def test_control_plane_that_stops_ends_streams_completely(agent, journal):
         await opened.__aexit__(None, None, None)
 
 
-async def test_one_stream_too_many_is_refused(client, journal, monkeypatch):
+async def test_stream_beyond_the_limit_is_503(client, journal, monkeypatch):
     monkeypatch.setattr(_event_hub, "MAX_FOLLOWERS", 1)
     async with stream_of(client):
         response = await client.request("GET", "/events")

@@ -78,7 +78,7 @@ def test_request_without_a_condition_expects_no_version(fields):
     ["12", "", ",", '"12', '12"', 'w/"12"', 'W/ "12"', '"12" "13"', '*, "12"', '"12", *', "'12'",
      '"a b"', '"12";x'],
 )  # fmt: skip
-def test_if_match_that_is_not_a_list_of_tags_is_refused(field):
+def test_if_match_that_is_not_a_list_of_tags_raises_header_error(field):
     with pytest.raises(HeaderError, match="If-Match: expected ") as caught:
         expected_versions(request(("If-Match", field)))
     assert caught.value.name == "If-Match"
@@ -92,7 +92,7 @@ def test_idempotency_key_of_printable_ascii_is_returned_as_sent(key):
 @pytest.mark.parametrize(
     "fields", [[], ["k" * 256], [""], ["k\xe9"], ["a\tb"], ["a", "b"], ["a", "a"]]
 )
-def test_invalid_idempotency_key_is_refused(fields):
+def test_invalid_idempotency_key_raises_header_error(fields):
     with pytest.raises(HeaderError, match="Idempotency-Key: expected "):
         idempotency_key(request(*(("Idempotency-Key", each) for each in fields)))
 

@@ -88,7 +88,7 @@ async def test_content_that_is_not_json_is_400(content):
         assert call.asked == []
 
 
-async def test_content_of_another_type_is_415_and_too_large_content_is_413():
+async def test_content_that_is_not_json_is_415_and_too_large_content_is_413():
     async with api(STOPPING) as call:
         image = await call("POST", "/workloads/a/stop", {}, content_type="image/png")
         large = await call("POST", "/workloads/a/stop", b" " * 5000)

@@ -150,7 +150,7 @@ def test_since_is_a_time_or_a_duration_before_now(text, time):
 
 
 @pytest.mark.parametrize("text", ["", "1", "10", "m", "-5m", "1m1h", "5 m", "now", "2026-11-26"])
-def test_since_of_another_form_is_an_error_of_the_query(text):
+def test_malformed_since_is_a_query_error(text):
     with pytest.raises(QueryError, match=r"query\.since: expected a time such as"):
         since_time(text, NOW)
 

@@ -705,7 +705,7 @@ async def test_follower_pauses_after_a_piece_without_data_near_the_end_of_a_log(
     assert waits == [0.25] * has_pause
 
 
-async def test_log_of_records_that_are_none_is_cut_off():
+async def test_log_with_malformed_records_is_cut_off():
     async with api(pieces(b"\x1b[2J\n", then_ended=True)) as (client, _):
         with pytest.raises(HTTPError):
             await client.request("GET", "/workloads/wl-1/log?timestamps")

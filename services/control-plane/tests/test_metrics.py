@@ -304,7 +304,7 @@ async def test_head_has_the_header_without_asking_the_agent():
     assert asked == []
 
 
-async def test_more_scrapes_at_a_time_than_the_limit_are_refused():
+async def test_scrape_beyond_the_limit_is_503():
     may_answer, arrived = asyncio.Event(), asyncio.Event()
     waiting = 0
 

@@ -68,7 +68,7 @@ async def test_node_without_its_runtime_is_unavailable_and_says_why():
         )  # fmt: skip
 
 
-async def test_node_that_simulates_is_ready_and_has_reason_and_message():
+async def test_simulated_node_is_ready_and_has_reason_and_message():
     message = "nothing really runs: the runtime is simulated"
     node = Node("1", "simulated", True, 0, message=message, reason="Simulated")
     async with api(node) as call:

@@ -28,12 +28,12 @@ def test_page_query_is_decoded_to_its_fields(query, page):
 @pytest.mark.parametrize(
     "query", ["limit=0", "limit=101", "limit=-1", "limit=1.0", "limit=", "limit=0x1", "limit=1e1"]
 )
-def test_limit_that_is_not_an_integer_from_1_to_100_is_refused(query):
+def test_limit_that_is_not_an_integer_from_1_to_100_raises_query_error(query):
     with pytest.raises(QueryError, match=r"query\.limit: expected an integer from 1 to 100, got"):
         read(query, PageQuery)
 
 
-def test_unknown_state_is_refused():
+def test_unknown_state_raises_query_error():
     with pytest.raises(QueryError, match=r"query\.state: "):
         read("state=odd", PageQuery)
 

@@ -89,7 +89,7 @@ def test_figures_of_the_process_are_the_fields_of_the_kernel(kernel):
         ("/proc/stat", b""), ("/proc/stat", b"btime x\n"), ("/proc/stat", b"btime \n"),
     ],
 )  # fmt: skip
-def test_files_of_another_form_report_nothing(kernel, path, content):
+def test_malformed_files_of_the_kernel_report_nothing(kernel, path, content):
     kernel[path] = content
     assert "process_cpu_seconds" not in {name for name, *_ in samples()}
 

@@ -8,13 +8,13 @@ from kakuri_daemon import open_private_directory
 
 
 @pytest.mark.parametrize("mode", [0o777, 0o770, 0o720, 0o702, 0o1777])
-def test_private_directory_that_others_may_write_to_is_refused(tmp_path, mode):
+def test_private_directory_that_others_may_write_to_raises_permission_error(tmp_path, mode):
     tmp_path.chmod(mode)
     with pytest.raises(PermissionError, match=f"its mode is {mode:04o}: others may write to it"):
         open_private_directory(tmp_path)
 
 
-def test_private_directory_of_another_user_is_refused(tmp_path, monkeypatch):
+def test_private_directory_of_another_user_raises_permission_error(tmp_path, monkeypatch):
     owner = os.getuid()
     monkeypatch.setattr(os, "geteuid", lambda: owner + 1)
     with pytest.raises(PermissionError, match=f"it belongs to user {owner}"):

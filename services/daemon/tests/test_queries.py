@@ -53,7 +53,7 @@ def test_bool_is_read_from_its_name_alone_or_a_value_in_any_case(query, follow):
 
 
 @pytest.mark.parametrize("value", ["2", "yes", "on", "none", "true%20", "01"])
-def test_other_value_of_a_bool_is_refused(value):
+def test_other_value_of_a_bool_raises_query_error(value):
     with pytest.raises(QueryError, match=r"query\.follow: expected true or false, got"):
         read(f"follow={value}")
 
@@ -73,7 +73,7 @@ def test_parameter_is_converted_by_its_annotation(query, expected):
 
 
 @pytest.mark.parametrize("value", ["", "-1", "1.0", "0x1", "1e1", "12345678901234567", "%D9%A1"])
-def test_text_that_is_not_one_to_nine_digits_is_refused_as_int(value):
+def test_text_that_is_not_one_to_nine_digits_raises_query_error_for_int(value):
     with pytest.raises(QueryError, match=r"query\.count: expected an integer, got '"):
         read(f"count={value}")
 

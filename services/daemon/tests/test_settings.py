@@ -11,26 +11,26 @@ def test_settings_through_a_symlink_are_read(tmp_path):
 
 
 @pytest.mark.parametrize("device", ["/dev/zero", "/dev/null"])
-def test_settings_on_a_device_are_refused(tmp_path, device):
+def test_settings_on_a_device_raise_os_error(tmp_path, device):
     (tmp_path / "link.toml").symlink_to(device)
     with pytest.raises(OSError, match="not a regular file"):
         read_toml(tmp_path / "link.toml")
 
 
-def test_settings_in_a_fifo_are_refused_without_waiting(tmp_path):
+def test_settings_in_a_fifo_raise_os_error_without_waiting(tmp_path):
     os.mkfifo(tmp_path / "fifo.toml")
     with pytest.raises(OSError, match="not a regular file"):
         read_toml(tmp_path / "fifo.toml")
 
 
-def test_settings_over_the_size_limit_are_refused(tmp_path):
+def test_settings_over_the_size_limit_raise_os_error(tmp_path):
     (tmp_path / "large.toml").write_bytes(b"#" * (1024 * 1024 + 1))
     with pytest.raises(OSError, match="larger than 1048576 bytes"):
         read_toml(tmp_path / "large.toml")
 
 
 @pytest.mark.parametrize("text", ["a = " + "[" * 3000 + "]" * 3000, "a =", b"\xff"])
-def test_settings_that_are_not_toml_are_refused(tmp_path, text):
+def test_settings_that_are_not_toml_raise_value_error(tmp_path, text):
     (tmp_path / "x.toml").write_bytes(text if isinstance(text, bytes) else text.encode())
     with pytest.raises(ValueError):  # noqa: PT011 - the message is tomllib's
         read_toml(tmp_path / "x.toml")
@@ -52,7 +52,7 @@ LARGE = [
 
 
 @pytest.mark.parametrize("value", LARGE)
-def test_settings_with_an_integer_over_64_bits_are_refused(tmp_path, value):
+def test_settings_with_an_integer_over_64_bits_raise_value_error(tmp_path, value):
     (tmp_path / "x.toml").write_text(f"a = {value}\n")
     with pytest.raises(ValueError, match="expected integers of at most 64 bits"):
         read_toml(tmp_path / "x.toml")

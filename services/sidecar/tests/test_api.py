@@ -193,7 +193,7 @@ async def test_second_sidecar_does_not_take_the_socket_of_the_first(run, sidecar
             pass
 
 
-async def test_second_sidecar_with_the_same_log_directory_is_refused(run, sidecar):
+async def test_second_sidecar_with_the_same_log_directory_raises_node_locked(run, sidecar):
     with pytest.raises(NodeLocked, match="another process manages the zones with logs in"):
         async with run():
             pass

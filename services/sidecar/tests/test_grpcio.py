@@ -11,7 +11,7 @@ from kakuri_tcp.testing import until
 # tests/contract/test_cri_channels.py has the tests that every channel has to pass.
 
 
-async def test_call_to_socket_of_another_user_is_refused(runtime, monkeypatch):
+async def test_call_to_socket_of_another_user_raises_runtime_unavailable(runtime, monkeypatch):
     async with Runtime(GrpcioChannel(runtime.endpoint)) as cri:
         await cri.version()
         monkeypatch.setattr(os, "geteuid", lambda: 12345)

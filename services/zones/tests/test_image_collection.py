@@ -95,7 +95,7 @@ async def test_least_recently_used_images_are_removed_until_the_disk_is_below_th
     assert collector.problem is None
 
 
-async def test_disk_between_the_thresholds_is_left_alone(node):
+async def test_no_image_is_removed_while_disk_use_is_between_the_thresholds(node):
     node.add("a:1", "b:1")
     node.others = 640 * MEBIBYTE  # 84 %
     assert await collected(node, node.collector()) == ["a:1", "b:1"]

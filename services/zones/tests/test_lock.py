@@ -3,7 +3,7 @@ from kakuri_zones import NodeLocked, NodeUnavailable
 from kakuri_zones._lock import node_lock
 
 
-def test_second_lock_of_a_directory_is_refused_until_the_first_is_released(tmp_path):
+def test_second_lock_of_a_directory_raises_node_locked_until_the_first_is_released(tmp_path):
     directory = tmp_path / "logs"
     with (
         node_lock(directory),
@@ -33,7 +33,7 @@ def test_lock_leaves_nothing_in_the_directory(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_directory_that_others_may_write_to_is_refused(tmp_path):
+def test_directory_that_others_may_write_to_raises_node_unavailable(tmp_path):
     directory = tmp_path / "logs"
     directory.mkdir()
     directory.chmod(0o777)
@@ -41,7 +41,7 @@ def test_directory_that_others_may_write_to_is_refused(tmp_path):
         pass
 
 
-def test_directory_that_cannot_be_created_is_refused(tmp_path):
+def test_directory_that_cannot_be_created_raises_node_unavailable(tmp_path):
     (tmp_path / "file").touch()
     with (
         pytest.raises(NodeUnavailable, match="Not a directory"),

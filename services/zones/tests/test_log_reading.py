@@ -466,7 +466,7 @@ async def test_bounded_read_whose_files_were_removed_has_ended(store, log):
 
 
 @pytest.mark.parametrize("after", ["0.0.1-", "0.0.1-x", "-0.0.1", "0.0.1-0.0.2-0.0.3"])
-async def test_bounded_read_with_an_invalid_cursor_is_refused(store, log, after):
+async def test_bounded_read_with_an_invalid_cursor_raises_log_cursor_error(store, log, after):
     log.write("0.log", line(b"a"))
     with pytest.raises(LogCursorError):
         await store.read_bounded("zone", after, limit=10)

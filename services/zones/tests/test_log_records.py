@@ -334,7 +334,7 @@ async def test_cursor_of_a_search_is_only_valid_for_records(store, log):
 
 
 @pytest.mark.parametrize("text", ["t0.0.0.0", "v1.0.0.0", "t1", "t12345678.0.0.0", "0.0.1.f.x"])
-async def test_invalid_cursor_of_records_is_refused(store, log, text):
+async def test_invalid_cursor_of_records_raises_log_cursor_error(store, log, text):
     with pytest.raises(LogCursorError):
         await store.read("zone", text, records=EVERYTHING)
 

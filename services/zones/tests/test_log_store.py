@@ -129,7 +129,7 @@ async def test_links_in_the_log_directory_are_not_followed(store, tmp_path):
 
 
 @pytest.mark.parametrize("mode", [0o777, 0o770, 0o1777])
-async def test_log_directory_that_others_may_write_to_is_refused(store, mode):
+async def test_log_directory_that_others_may_write_to_raises_log_storage_error(store, mode):
     store.root.mkdir()
     store.root.chmod(mode)
     for call in (store.prepare("zone", 0), store.read("zone"), store.remove("zone")):

@@ -18,7 +18,7 @@ from kakuri_zones import (
 )
 
 
-async def test_start_with_unknown_runtime_class_is_refused(runtime, node):
+async def test_start_with_unknown_runtime_class_raises_unknown_runtime_class(runtime, node):
     with pytest.raises(UnknownRuntimeClass, match="expected 'edera-zone', got 'other'"):
         await node.zones.start(node.spec(runtime_class="other"))
     assert runtime.calls.of("ImageStatus") == []
@@ -85,7 +85,7 @@ async def test_events_end_when_the_node_ends(run):
         pass
 
 
-async def test_second_node_on_the_same_log_directory_is_refused(runtime, run, node):
+async def test_second_node_on_the_same_log_directory_raises_node_locked(runtime, run, node):
     await node.start()
     with pytest.raises(NodeLocked):
         async with run():
@@ -158,7 +158,7 @@ async def test_log_of_a_zone_without_one_is_unknown(node):
         await node.zones.stream_log("nope")
 
 
-async def test_log_read_after_a_text_that_is_not_a_cursor_is_refused(node):
+async def test_log_read_after_a_text_that_is_not_a_cursor_raises_log_cursor_error(node):
     await node.start()
     with pytest.raises(LogCursorError):
         await node.zones.read_log("z", LogRequest(after="nonsense"))

@@ -83,7 +83,7 @@ def test_option_with_an_invalid_value_is_a_bad_parameter(settings, options, mess
     assert message in refusal.value.message
 
 
-def test_low_threshold_above_the_high_one_is_refused(settings):
+def test_low_threshold_above_the_high_one_raises_daemon_error(settings):
     with pytest.raises(DaemonError, match="expected at most --image-gc-high, 50"):
         settings("--image-gc-high", "50", "--image-gc-low", "60")
 
@@ -175,7 +175,7 @@ def test_cgroup_parent_is_an_absolute_path(settings, path):
 
 
 @pytest.mark.parametrize("path", ["", "a", "a/b", "/a/..", "/../a", "..", "/a\0b"])
-def test_cgroup_parent_that_leaves_its_place_is_refused(settings, path):
+def test_cgroup_parent_that_leaves_its_place_raises_bad_parameter(settings, path):
     with pytest.raises(click.BadParameter, match="below the cgroup root"):
         settings("--cgroup-parent", path)
 

@@ -74,7 +74,7 @@ def test_run_without_a_started_container_was_not_started(observed):
         (zone(running(attempt=0)), "attempt 0 of 'z' still runs"),
     ],
 )
-def test_run_in_the_place_of_another_is_a_conflict(observed, message):
+def test_run_with_the_objects_of_another_run_is_a_conflict(observed, message):
     with pytest.raises(ZoneConflict, match=message):
         RUN.was_started(observed)
 

@@ -91,7 +91,7 @@ def test_hpack_sequence_is_decoded(case):
 
 
 @pytest.mark.parametrize("case", vectors("negative"), ids=lambda case: case["name"])
-def test_hpack_block_that_is_not_valid_is_refused(case):
+def test_hpack_block_that_is_not_valid_raises_hpack_error(case):
     with pytest.raises(HPACKError):
         Decoder(table_size=case["max_table_size"]).decode(bytes.fromhex(case["hex"]))
 

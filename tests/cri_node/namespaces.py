@@ -1,14 +1,14 @@
 """Run a command in its own mount, network and process namespaces, and clean up after it.
 
-    python -m tests.cri_node      holds the world's lock, removes the control groups at the end
+    python -m tests.cri_node      holds the lock, removes the control groups at the end
       setpriv, unshare            die with it, and take the namespaces' first process with them
         inside.py                 pid 1: reaps orphans
           inside.py               starts the node, then becomes the command
 
-A "world" is the set of namespaces of one such command. When the first process of a process
+A "node" is the set of namespaces of one such command. When the first process of a process
 namespace ends, the kernel kills all others. So every shim and container ends with the outermost
-process, even after SIGKILL. Only the world's directory with its logs, and its empty control groups,
-remain. The next world removes those of every world whose lock is free.
+process, even after SIGKILL. Only the node's directory with its logs, and its empty control groups,
+remain. The next node removes those of every node whose lock is free.
 """
 
 import fcntl
@@ -43,13 +43,13 @@ _SEAL = [
 
 def run(command: list[str], cache: Cache) -> int:
     """Run a command in its own namespaces beside a node, and return its exit status."""
-    worlds = cache.home / "worlds"
-    worlds.mkdir(parents=True, exist_ok=True)
-    sweep(worlds)
+    nodes = cache.home / "nodes"
+    nodes.mkdir(parents=True, exist_ok=True)
+    sweep(nodes)
     for hidden in HIDDEN:
         hidden.mkdir(parents=True, exist_ok=True)
-    with debian.locked(worlds / "lock"):
-        directory = worlds / f"{PREFIX}{secrets.token_hex(4)}"
+    with debian.locked(nodes / "lock"):
+        directory = nodes / f"{PREFIX}{secrets.token_hex(4)}"
         directory.mkdir()
         lock = (directory / "lock").open("w")
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -73,10 +73,10 @@ def run(command: list[str], cache: Cache) -> int:
             cgroups.remove(directory.name)
 
 
-def sweep(worlds: Path) -> None:
-    """Remove the directories and control groups of worlds that have ended."""
-    with debian.locked(worlds / "lock"):
-        for directory in worlds.glob(f"{PREFIX}*"):
+def sweep(nodes: Path) -> None:
+    """Remove the directories and control groups of nodes that have ended."""
+    with debian.locked(nodes / "lock"):
+        for directory in nodes.glob(f"{PREFIX}*"):
             with (directory / "lock").open("a") as lock:
                 if _acquired(lock):
                     cgroups.remove(directory.name)
