@@ -3,44 +3,12 @@
 import asyncio
 import sys
 from collections import deque
-from collections.abc import (
-    AsyncGenerator,
-    AsyncIterable,
-    AsyncIterator,
-    Callable,
-    Generator,
-    Iterable,
-)
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 
 from kakuri_http._errors import ClientDisconnected
 from kakuri_http._headers import Headers
 
 _NO_TRAILERS = Headers()
-
-
-@asynccontextmanager
-async def closing_pieces(
-    pieces: AsyncIterable[bytes] | Iterable[bytes],
-) -> AsyncIterator[AsyncIterable[bytes]]:
-    """Iterate over content that is to be sent; a generator ends with the block.
-
-    Otherwise its `finally` would run some time later, and that of an asynchronous one in another
-    task.
-    """
-    iterated = pieces if isinstance(pieces, AsyncIterable) else _as_async(pieces)
-    try:
-        yield iterated
-    finally:
-        if isinstance(iterated, AsyncGenerator):
-            await iterated.aclose()
-        if isinstance(pieces, Generator):
-            pieces.close()
-
-
-async def _as_async(pieces: Iterable[bytes]) -> AsyncIterator[bytes]:
-    for piece in pieces:
-        yield piece
 
 
 def _do_nothing() -> None:

@@ -13,8 +13,8 @@ from kakuri_http._url import parse_query
 T = TypeVar("T")
 Body = bytes | AsyncIterable[bytes] | Iterable[bytes] | None
 
-# Fields that only the core sets, from the body and the connection's state.
-_FRAMING = frozenset({"content-length", "transfer-encoding", "connection", "date"})
+# Fields of a response that only the core sets, from the body and the connection's state.
+_SET_BY_CORE = frozenset({"content-length", "transfer-encoding", "connection", "date"})
 _NO_FIELDS = Headers()
 _RESET_CONTENT = 205  # RFC 9110 15.3.6: no content, yet a length
 
@@ -221,7 +221,7 @@ class Response:
 def _is_written(name: str, has_content_type: bool) -> bool:  # noqa: FBT001 - a private predicate
     """Return whether the core writes the field; Content-Type only if it is an argument."""
     lowered = name.lower()
-    return lowered in _FRAMING or (has_content_type and lowered == "content-type")
+    return lowered in _SET_BY_CORE or (has_content_type and lowered == "content-type")
 
 
 def _check_content_type(content_type: Any) -> None:

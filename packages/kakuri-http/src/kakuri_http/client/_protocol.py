@@ -10,7 +10,7 @@ from typing import Any
 
 from kakuri_tcp import Connection, ConnectionFault
 
-from kakuri_http._body_stream import StreamedBody, closing_pieces
+from kakuri_http._body_stream import StreamedBody
 from kakuri_http._errors import (
     ConnectionBroken,
     RemoteProtocolError,
@@ -20,6 +20,7 @@ from kakuri_http._errors import (
 from kakuri_http._headers import Headers
 from kakuri_http._limits import Limits, Timeouts
 from kakuri_http._messages import ReceivedResponse, Request, piece_of
+from kakuri_http._sent_body import closing_pieces
 from kakuri_http.client._requests import (
     CONTINUE,
     CONTINUE_WAIT,

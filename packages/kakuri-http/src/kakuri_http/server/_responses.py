@@ -13,11 +13,11 @@ from typing import Any
 
 from kakuri_tcp import Connection, ConnectionFault
 
-from kakuri_http._body_stream import closing_pieces
 from kakuri_http._errors import ClientDisconnected, ProtocolError, ResponseAborted
 from kakuri_http._headers import Headers
 from kakuri_http._limits import Limits
 from kakuri_http._messages import Response, piece_of
+from kakuri_http._sent_body import closing_pieces
 from kakuri_http.core._fast_head import FastHeadReader
 from kakuri_http.core._server import ServerConnection
 from kakuri_http.core._states import Data, EndOfMessage, State
