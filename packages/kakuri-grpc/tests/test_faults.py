@@ -713,6 +713,15 @@ async def test_streaming_call_ends_with_the_status_of_a_reset_after_its_messages
         assert caught.value.code is StatusCode.INTERNAL
 
 
+async def test_status_message_keeps_the_spaces_at_its_ends(channel, network):
+    peer, (call,) = await started(channel, network)
+    peer.send(peer.head(1))
+    peer.send(peer.trailers(1, ((b"grpc-status", b"5"), (b"grpc-message", b" a "))))
+    with pytest.raises(NotFound) as caught:
+        await call
+    assert caught.value.message == " a "
+
+
 @pytest.mark.parametrize(
     ("pieces", "kind", "text"),
     [

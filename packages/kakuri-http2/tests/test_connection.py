@@ -106,8 +106,8 @@ def test_content_beyond_the_window_waits_and_reports_when_it_has_left():
     pair.run()
     received = sum(len(one.data) for one in pair.server_events if isinstance(one, Data))
     assert received == 65_535
-    assert pair.client.unsent(stream) == 200_000 - 65_535
-    while pair.client.unsent(stream):
+    assert pair.client.unsent_on(stream) == 200_000 - 65_535
+    while pair.client.unsent_on(stream):
         pair.server.consumed(stream, 65_535)
         pair.run()
     assert Drained(stream) in pair.client_events
@@ -141,13 +141,13 @@ def test_window_lowered_below_zero_recovers():
     connection.receive_data(settings(s4=0))
     connection.send(Data(stream, b"more", end=True))
     connection.data_to_send()
-    assert connection.unsent(stream) == 4
+    assert connection.unsent_on(stream) == 4
     connection.receive_data(frame("WINDOW_UPDATE", 0, stream, (59_999).to_bytes(4, "big")))
     connection.data_to_send()
-    assert connection.unsent(stream) == 4
+    assert connection.unsent_on(stream) == 4
     connection.receive_data(frame("WINDOW_UPDATE", 0, stream, (10).to_bytes(4, "big")))
     assert any(one.kind == TYPES["DATA"] for one in read(connection.data_to_send()))
-    assert connection.unsent(stream) == 0
+    assert connection.unsent_on(stream) == 0
 
 
 def test_credit_is_returned_for_data_that_is_not_read():
@@ -370,8 +370,8 @@ def test_streams_held_by_the_connections_window_continue_in_turn():
     for stream in streams:
         client.send(Data(stream, bytes(100_000)))
     client.data_to_send()
-    assert sum(client.unsent(stream) for stream in streams) == 300_000 - 65_535
-    assert client.unsent(0) == 300_000 - 65_535
+    assert sum(client.unsent_on(stream) for stream in streams) == 300_000 - 65_535
+    assert client.unsent == 300_000 - 65_535
     order = []
     for _ in range(6):
         client.receive_data(frame("WINDOW_UPDATE", 0, 0, (100).to_bytes(4, "big")))
@@ -402,9 +402,9 @@ def test_unsent_content_of_a_stream_that_ends_no_longer_counts(end):
     stream = client.send(CALL)
     client.send(Data(stream, bytes(100_000)))
     client.data_to_send()
-    assert client.unsent(0) == 100_000 - 65_535
+    assert client.unsent == 100_000 - 65_535
     end(client, stream)
-    assert client.unsent(0) == 0
+    assert client.unsent == 0
 
 
 def test_unread_content_counts_until_it_is_consumed_or_its_stream_ends():
@@ -500,15 +500,21 @@ def test_response_does_not_depend_on_the_header_list_that_the_client_accepts():
 
 
 @pytest.mark.parametrize(("value", "is_valid"), [(b" a ", True), (b"a\n", False)])
-def test_spaces_at_the_ends_of_a_value_are_accepted_in_a_grpc_message_only(value, is_valid):
-    pair = Pair()
-    for name in (b"grpc-message", b"x-other"):
-        stream = pair.client.send(Request(b"GET", b"/", end=True))
-        pair.client.data_to_send()
+def test_spaces_at_the_ends_of_a_value_are_accepted_in_untrimmed_fields_only(value, is_valid):
+    client = ClientConnection(untrimmed={b"x-text"})
+    client.receive_data(settings())
+    for name in (b"x-text", b"x-other"):
+        stream = client.send(Request(b"GET", b"/", end=True))
         head = block((":status", "200"), (name, value))
-        events = feed(pair.client, frame("HEADERS", 5, stream, head), "whole")
-        is_accepted = is_valid and name == b"grpc-message"
+        events = feed(client, frame("HEADERS", 5, stream, head), "whole")
+        is_accepted = is_valid and name == b"x-text"
         assert isinstance(events[-1], Response if is_accepted else StreamReset)
+
+
+@pytest.mark.parametrize("names", [["x-text"], "x-text", 1])
+def test_untrimmed_names_that_are_not_bytes_raise(names):
+    with pytest.raises(TypeError):
+        ClientConnection(untrimmed=names)
 
 
 def test_fields_beyond_the_peers_limit_raise_before_they_are_sent():

@@ -79,7 +79,7 @@ SERVER = [
     ("own_resets", "DATA after the end", lambda n: frame("HEADERS", 5, 2 * n + 3, REQUEST)
      + frame("DATA", 0, 2 * n + 3, b"x"), True),
     ("own_resets", "heads over the list limit", lambda n: frame("HEADERS", 5, 2 * n + 3,
-     b"\x40\x01x" + integer(4000, 7) + bytes(4000).replace(b"\0", b"y") + b"\xbe" * 50), True),
+     b"\x40\x01x" + integer(4000, 7) + bytes(4000).replace(b"\0", b"y") + b"\xbe" * 20), True),
     ("unsent_answers", "resets that are not read", lambda n: frame("HEADERS", 5, 2 * n + 3,
      block(("A", "b"))), False),
 ]  # fmt: skip
@@ -143,21 +143,20 @@ def test_continuation_flood_is_cut_off(role, size):
 
 
 @pytest.mark.parametrize("role", ROLES)
-def test_hpack_bomb_ends_its_stream_without_being_expanded(role):
+def test_hpack_bomb_ends_the_connection_without_being_expanded(role):
     connection = ROLES[role](Limits(header_block=1 << 20, frame_size=1 << 20))
     value = b"x" * 4063
     bomb = b"\x40\x01x" + integer(len(value), 7) + value + b"\xbe" * 10_000
     number = 3 if role == "server" else 1
     tracemalloc.start()
     try:
-        connection.receive_data(frame("HEADERS", 5, number, bomb))
+        events = feed(connection, frame("HEADERS", 5, number, bomb), "whole")
         assert tracemalloc.get_traced_memory()[1] < MIB
     finally:
         tracemalloc.stop()
         gc.enable()
-    resets = [one for one in read(connection.data_to_send()) if one.kind == TYPES["RST_STREAM"]]
-    assert [one.stream for one in resets] == [number]
-    assert not connection.is_over
+    error = events[-1].error
+    assert (error.limit, error.code) == ("header_list", ErrorCode.COMPRESSION_ERROR)
 
 
 @pytest.mark.parametrize(
@@ -176,14 +175,20 @@ def test_lying_lengths_in_a_header_block_are_a_compression_error(role, data):
     assert events[-1].error.code is ErrorCode.COMPRESSION_ERROR
 
 
-def test_fields_beyond_the_list_limit_end_only_their_stream():
+def test_fields_beyond_the_list_limit_end_only_their_stream_up_to_twice_the_limit():
     connection = open_server(Limits(header_list=1000))
-    large = REQUEST + block(*[("x", "y" * 100)] * 20)
-    connection.receive_data(frame("HEADERS", 5, 3, large))
-    resets = [one for one in read(connection.data_to_send()) if one.kind == TYPES["RST_STREAM"]]
-    assert [one.stream for one in resets] == [3]
-    connection.receive_data(frame("HEADERS", 5, 5, REQUEST))
+    head = 123  # bytes of REQUEST, as the limit counts them
+    for stream, size in ((3, 1001), (5, 2000)):
+        large = REQUEST + block(("x", "y" * (size - head - 33)))
+        connection.receive_data(frame("HEADERS", 5, stream, large))
+        sent_frames = read(connection.data_to_send())
+        resets = [one for one in sent_frames if one.kind == TYPES["RST_STREAM"]]
+        assert [one.stream for one in resets] == [stream]
+    connection.receive_data(frame("HEADERS", 5, 7, REQUEST))
     assert not connection.is_over
+    large = REQUEST + block(("x", "y" * (2001 - head - 33)))
+    events = feed(connection, frame("HEADERS", 5, 9, large), "whole")
+    assert events[-1].error.limit == "header_list"
 
 
 def test_large_heads_are_not_remembered():

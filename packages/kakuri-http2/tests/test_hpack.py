@@ -5,7 +5,7 @@ import random
 import pytest
 from hpack import Decoder as OtherDecoder
 from hpack import Encoder as OtherEncoder
-from kakuri_http2 import HeaderListTooLarge, HPACKError
+from kakuri_http2 import HeaderListTooLarge, HPACKError, LimitExceeded
 from kakuri_http2.hpack import Decoder, Encoder, NeverIndexed, _huffman
 from kakuri_http2.hpack._encoder import encode_integer
 from kakuri_http2.hpack._table import DynamicTable, SearchableTable
@@ -135,7 +135,7 @@ def test_huffman_padding_that_is_not_valid_raises_hpack_error(data):
 
 def test_fields_beyond_the_limit_are_counted_while_decoding_and_the_table_stays_right():
     encoder, decoder = Encoder(), Decoder(max_list_size=500)
-    large = tuple((b"x-%d" % number, b"y" * 20) for number in range(20))
+    large = tuple((b"x-%d" % number, b"y" * 20) for number in range(15))
     with pytest.raises(HeaderListTooLarge) as caught:
         decoder.decode(encoder.encode(large))
     assert caught.value.maximum == 500
@@ -146,8 +146,14 @@ def test_bomb_of_references_raises_header_list_too_large_without_being_built():
     decoder = Decoder(max_list_size=65_536)
     value = b"x" * 4063
     block = b"\x40\x01x" + encode_integer(len(value), 7, 0) + value + b"\xbe" * 16_000
-    with pytest.raises(HeaderListTooLarge):
+    with pytest.raises(LimitExceeded):
         decoder.decode(block)
+
+
+def test_decoding_stops_at_twice_the_limit_even_if_the_rest_is_not_valid():
+    with pytest.raises(LimitExceeded) as caught:
+        Decoder(max_list_size=33 * 100).decode(b"\x41\x00" * 200 + b"\x80")
+    assert caught.value.limit == "header_list"
 
 
 @pytest.mark.parametrize(

@@ -111,7 +111,7 @@ def test_credentials_are_never_indexed(name):
     assert encoder.table.entries == []
 
 
-@pytest.mark.parametrize("name", [b"content-length", b"grpc-timeout", b"etag", b"date", b"age"])
+@pytest.mark.parametrize("name", [b"content-length", b"etag", b"date", b"age"])
 def test_field_whose_value_is_rarely_repeated_is_not_indexed(name):
     encoder, decoder = Encoder(), Decoder(max_list_size=10_000)
     (field,) = decoder.decode(encoder.encode(((name, b"1"),)))

@@ -128,6 +128,7 @@ def test_prepared_request_is_sent_with_further_fields(pair):
         request = server.next_event()
         assert request.fields == (*CALL.fields, (b"grpc-timeout", seconds))
         assert request.path == CALL.path
+    assert all(name != b"grpc-timeout" for name, _ in client._encoder.table.entries)
 
 
 def test_repeated_prepared_request_is_encoded_once(pair):

@@ -52,7 +52,7 @@ def test_stream_window_of_zero_sends_what_an_update_grants(size):
     assert of_kind(connection, "DATA") == []
     feed(connection, frame("WINDOW_UPDATE", 0, 1, size.to_bytes(4, "big")), "whole")
     assert [len(one.payload) for one in of_kind(connection, "DATA")] == [size]
-    assert connection.unsent(1) == 200 - size
+    assert connection.unsent_on(1) == 200 - size
 
 
 def test_last_of_many_initial_windows_in_a_frame_applies():
@@ -246,7 +246,7 @@ def test_content_waits_only_beyond_the_windows_and_the_frame_size(windows, size,
     connection.receive_data(settings(**windows))
     connection.send(CALL)
     connection.send(Data(1, bytes(size)))
-    assert connection.unsent(1) == (size if waits else 0)
+    assert connection.unsent_on(1) == (size if waits else 0)
 
 
 @pytest.mark.parametrize("fault", ["after the end", "beyond the window", "before the head"])
@@ -279,9 +279,9 @@ def test_content_beyond_256_kib_of_output_waits_until_the_output_was_taken(size,
     feed(connection, frame("WINDOW_UPDATE", 0, 0, (1 << 20).to_bytes(4, "big")), "whole")
     for _ in range(15):
         connection.send(Data(1, bytes(16_384)))
-    assert connection.unsent(1) == 0
+    assert connection.unsent_on(1) == 0
     connection.send(Data(1, bytes(size)))
-    assert connection.unsent(1) == (size if waits else 0)
+    assert connection.unsent_on(1) == (size if waits else 0)
     connection.data_to_send()
     connection.data_to_send()
-    assert connection.unsent(1) == 0
+    assert connection.unsent_on(1) == 0

@@ -46,6 +46,9 @@ _HEAD = (
     (b"user-agent", f"kakuri-grpc/{__version__}".encode()),
 )
 
+_UNTRIMMED = frozenset({b"grpc-message"})
+"""Go's and C's servers send leading and trailing spaces of a status message (grpc/grpc#38540)."""
+
 _REMEMBERED_HEADS = 64
 
 
@@ -80,7 +83,7 @@ class ChannelDriver(ClientDriver):
             keepalive: When to ping.
             going_away: Called when the server announces that it accepts no more calls (GOAWAY).
         """
-        super().__init__(limits)
+        super().__init__(limits, untrimmed=_UNTRIMMED)
         self.loop: asyncio.AbstractEventLoop = self._loop
         self.deadlines: Deadlines = Deadlines(self._loop)
         self.has_answered = False

@@ -1,5 +1,6 @@
 """The client's side of a connection."""
 
+from collections.abc import Collection
 from typing import NamedTuple
 
 from kakuri_http2 import _frames as frames
@@ -39,8 +40,23 @@ class ClientConnection(Connection):
     >>> data = connection.data_to_send()  # to be written to the server
     """
 
-    def __init__(self, limits: Limits | None = None) -> None:
+    def __init__(
+        self, limits: Limits | None = None, *, untrimmed: Collection[bytes] = frozenset()
+    ) -> None:
+        """Create the client's side of a connection.
+
+        Args:
+            limits: What the server may do.
+            untrimmed: Names of fields whose received values may begin or end with white space. A
+                response with such a value in another field is malformed (RFC 9113 section 8.2.1).
+
+        Raises:
+            TypeError: An argument has the wrong type.
+        """
         super().__init__(limits)
+        if not all(isinstance(name, bytes) for name in untrimmed):
+            raise TypeError(f"expected names in bytes as untrimmed, got {untrimmed!r:.80}")
+        self._untrimmed = frozenset(untrimmed)
         self._next_stream = 1
         self._unsent_stream = 1  # the first whose request was not written yet
         self._last_stream: int | None = None  # of the server's GOAWAY
@@ -69,7 +85,7 @@ class ClientConnection(Connection):
     def send(self, message: Request | Data | Trailers) -> int:
         """Queue the head, content or trailers of a message; `data_to_send` returns the bytes.
 
-        Content that exceeds the flow-control windows is queued; see `unsent` and the event Drained.
+        Content that exceeds the flow-control windows is queued; see `unsent_on` and Drained.
         Anything sent on a stream that the server has already reset is dropped.
 
         Returns:
@@ -130,7 +146,8 @@ class ClientConnection(Connection):
         Args:
             request: The result of `prepare`.
             receiver: The object that receives the stream's frames, instead of events.
-            fields: Additional fields, after the prepared ones.
+            fields: Additional fields, after the prepared ones. HPACK does not add them to its
+                table, because their values usually differ between requests.
             content: The content after the head.
             is_end: Whether the request ends after the content.
 
@@ -153,7 +170,7 @@ class ClientConnection(Connection):
         block = self._encoder.encode(request.fields)
         if fields:
             self._checked_fields(fields)
-            block += self._encoder.encode(fields)
+            block += self._encoder.encode(fields, indexes=False)
         number = self._next_stream
         self._next_stream += 2
         stream = self._new_stream(number, receiver)

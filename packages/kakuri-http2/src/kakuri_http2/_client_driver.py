@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import OrderedDict
+from collections.abc import Collection
 from typing import Self
 
 from kakuri_http2._client import ClientConnection, PreparedRequest
@@ -25,8 +26,11 @@ class ClientDriver(Driver[ClientConnection]):
     ...         return await exchange.read()
     """
 
-    def __init__(self, limits: Limits | None = None) -> None:
-        super().__init__(ClientConnection(limits))
+    def __init__(
+        self, limits: Limits | None = None, *, untrimmed: Collection[bytes] = frozenset()
+    ) -> None:
+        """Create the protocol of a client's connection; see `ClientConnection`."""
+        super().__init__(ClientConnection(limits, untrimmed=untrimmed))
         # Ordered, because any of thousands may be cancelled, and removing one must not take a
         # search.
         self._waiting: OrderedDict[asyncio.Future[bool], None] = OrderedDict()

@@ -133,7 +133,7 @@ class Exchange:
         self._sent_pieces += 1
         if self._sent_pieces % PIECES_PER_TURN == 0:
             await asyncio.sleep(0)
-        while self._driver.connection.unsent(self.stream) > MAX_QUEUED:
+        while self._driver.connection.unsent_on(self.stream) > MAX_QUEUED:
             self._drained = asyncio.get_running_loop().create_future()
             self._driver.connection.report_drained(self.stream)
             await self._drained

@@ -1,7 +1,7 @@
 """The rules for received and sent header fields (RFC 9113 sections 8.2 and 8.3)."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from kakuri_http2._events import Fields, Request
@@ -14,8 +14,6 @@ _CONNECTION_FIELDS = frozenset(
     {b"connection", b"proxy-connection", b"keep-alive", b"transfer-encoding", b"upgrade"}
 )
 _PATH = re.compile(rb"/[!-~\x80-\xff]*")  # leniently: bytes above ASCII are common
-# Go's and C's servers send leading and trailing spaces of a status message (grpc/grpc#38540).
-_SPACED_FIELD = b"grpc-message"
 _SPACES = frozenset({b" ", b"\t"})
 _REQUEST_FIELDS = frozenset({b":method", b":scheme", b":path", b":authority"})
 
@@ -50,8 +48,12 @@ def list_size(fields: Fields) -> int:
     return sum([len(name) + len(value) + 32 for name, value in fields])
 
 
-def check_fields(listed: Iterable[Field]) -> Head:
+def check_fields(listed: Iterable[Field], untrimmed: Collection[bytes] = ()) -> Head:
     """Split fields into pseudo-fields and others, and check the rules for all messages.
+
+    Args:
+        listed: The fields.
+        untrimmed: Names of fields whose values may begin or end with white space.
 
     Raises:
         MalformedMessage: A name or value is not allowed, or a pseudo-field is repeated or not at
@@ -64,7 +66,7 @@ def check_fields(listed: Iterable[Field]) -> Head:
         name, value = field
         # A regular expression would take five times as long, and far longer for a long value.
         if (0 in value or 13 in value or 10 in value) or (
-            (value[:1] in _SPACES or value[-1:] in _SPACES) and name != _SPACED_FIELD
+            (value[:1] in _SPACES or value[-1:] in _SPACES) and name not in untrimmed
         ):
             raise MalformedMessage(f"expected a field value, got {value[:100]!r}")
         if name[:1] == b":":

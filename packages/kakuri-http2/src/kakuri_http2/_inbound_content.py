@@ -21,7 +21,7 @@ class InboundContent(Outbound):
 
     @property
     def unread(self) -> int:
-        """Bytes of received content, of all streams together, for which `consumed` is due."""
+        """Bytes of received content, of all streams together, that are not `consumed` yet."""
         return self.limits.connection_window - self._receive_window - self._credit
 
     def _receive_data_frame(self, flags: int, number: int, payload: bytes) -> None:

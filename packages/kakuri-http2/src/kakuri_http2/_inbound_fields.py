@@ -36,6 +36,7 @@ class InboundFields(InboundContent):
         self._block: list[bytes] = []
         self._block_size = 0
         self._heads: dict[int, tuple[Fields, Head]] = {}
+        self._untrimmed: frozenset[bytes] = frozenset()
 
     def _receive_headers(self, flags: int, number: int, payload: bytes) -> None:
         if number == 0:
@@ -101,7 +102,7 @@ class InboundFields(InboundContent):
         known = self._heads.get(id(fields))
         if known is not None and known[0] is fields:
             return known[1]
-        head = check_fields(fields)
+        head = check_fields(fields, self._untrimmed)
         if size > _MAX_REMEMBERED_BLOCK:
             return head
         if len(self._heads) >= _REMEMBERED_HEADS:

@@ -26,7 +26,8 @@ class Limits:
             minimum of the protocol.
         header_list: Bytes of one message's decoded fields, plus 32 for each
             (SETTINGS_MAX_HEADER_LIST_SIZE). Default 64 KiB. Limits how far a small block can expand
-            (CVE-2016-6581).
+            (CVE-2016-6581). A larger message ends its stream, and one of more than twice the limit
+            the connection.
         header_table: Bytes of the table that the peer may use for its fields. Default 4096, as in
             HPACK.
         header_block: Bytes of one message's encoded fields in all its frames. Default 64 KiB.

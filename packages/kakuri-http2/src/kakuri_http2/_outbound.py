@@ -335,14 +335,13 @@ class Outbound:
         if known is not None:
             known.reports_drained = True
 
-    def unsent(self, stream: int) -> int:
-        """Return how many bytes of content wait for a window or for `data_to_send`.
+    @property
+    def unsent(self) -> int:
+        """Bytes of content, of all streams together, that wait for a window or `data_to_send`."""
+        return self._queued
 
-        Args:
-            stream: The stream; 0 for all of them together.
-        """
-        if not stream:
-            return self._queued
+    def unsent_on(self, stream: int) -> int:
+        """Return how many bytes of content of a stream wait for a window or `data_to_send`."""
         known = self._streams.get(stream)
         return 0 if known is None else known.queued
 

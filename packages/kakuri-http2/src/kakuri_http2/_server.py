@@ -55,7 +55,7 @@ class ServerConnection(Connection):
     def send(self, message: Response | Data | Trailers) -> None:
         """Queue the head, content or trailers of a message; `data_to_send` returns the bytes.
 
-        Content that exceeds the flow-control windows is queued; see `unsent` and the event Drained.
+        Content that exceeds the flow-control windows is queued; see `unsent_on` and Drained.
         Anything sent on a stream that the client has already reset is dropped.
 
         Raises:

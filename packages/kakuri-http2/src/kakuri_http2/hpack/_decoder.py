@@ -1,6 +1,6 @@
 """Decodes header blocks (RFC 7541)."""
 
-from kakuri_http2._errors import HeaderListTooLarge, HPACKError
+from kakuri_http2._errors import ErrorCode, HeaderListTooLarge, HPACKError, LimitExceeded
 from kakuri_http2.hpack import _huffman
 from kakuri_http2.hpack._table import (
     ENTRY_OVERHEAD,
@@ -56,6 +56,8 @@ class Decoder:
         Raises:
             HPACKError: The block is invalid. The connection has to end, because the tables may
                 differ.
+            LimitExceeded: The fields exceed twice `max_list_size`, so that decoding was stopped,
+                because a block of small fields can take long. The connection has to end, too.
             HeaderListTooLarge: The fields exceed `max_list_size`. The whole block was processed, so
                 the connection remains usable.
         """
@@ -111,6 +113,13 @@ class Decoder:
             room -= len(field[0]) + len(field[1]) + ENTRY_OVERHEAD
             if room >= 0:
                 fields.append(field)
+            elif room < -self.max_list_size:
+                raise LimitExceeded(
+                    f"expected fields of at most {self.max_list_size} bytes, got twice as many",
+                    ErrorCode.COMPRESSION_ERROR,  # the rest of the block is not decoded
+                    "header_list",
+                    self.max_list_size,
+                )
         if room < 0:
             raise HeaderListTooLarge(self.max_list_size)
         return tuple(fields)

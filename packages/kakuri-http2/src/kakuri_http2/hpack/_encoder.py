@@ -19,7 +19,7 @@ SECRET = frozenset({b"authorization", b"proxy-authorization"})
 """Names whose values are never indexed, because an attacker could find them by guessing and
 comparing sizes (RFC 7541 section 7.1)."""
 
-CHANGING = frozenset({b"content-length", b"grpc-timeout", b":path", b"etag", b"date", b"age"})
+CHANGING = frozenset({b"content-length", b":path", b"etag", b"date", b"age"})
 """Names whose values are rarely repeated, so that they would only evict others from the table."""
 
 _MAX_REMEMBERED = 64
@@ -61,8 +61,13 @@ class Encoder:
                 del self._updates[0]
             self._table.resize(size)
 
-    def encode(self, fields: Iterable[Field]) -> bytes:
-        """Encode fields as a header block."""
+    def encode(self, fields: Iterable[Field], *, indexes: bool = True) -> bytes:
+        """Encode fields as a header block.
+
+        Args:
+            fields: The fields.
+            indexes: Whether to add fields to the table; not if their values are rarely repeated.
+        """
         listed = tuple(fields)
         if self._known_generation == self._table.generation and not self._updates:
             same = self._same.get(id(listed))
@@ -82,7 +87,7 @@ class Encoder:
         self._updates = []
         is_plain = True
         for field in listed:
-            self._encode(block, field)
+            self._encode(block, field, indexes=indexes)
             is_plain &= type(field) is tuple
         data = bytes(block)
         if self._table.generation == before and is_plain and not has_updates:
@@ -93,7 +98,7 @@ class Encoder:
             self._known[listed] = data
         return data
 
-    def _encode(self, block: bytearray, field: Field) -> None:
+    def _encode(self, block: bytearray, field: Field, *, indexes: bool) -> None:
         name, value = field
         if isinstance(field, NeverIndexed) or name in SECRET:
             self._literal(block, field, 4, 0x10)
@@ -104,7 +109,7 @@ class Encoder:
             return
         size = len(name) + len(value) + ENTRY_OVERHEAD
         # A field that would take half of the table is not worth what it evicts.
-        if name in self._changing or size * 2 > self._table.max_size:
+        if not indexes or name in self._changing or size * 2 > self._table.max_size:
             self._literal(block, field, 4, 0)
             return
         self._literal(block, field, 6, 0x40)
