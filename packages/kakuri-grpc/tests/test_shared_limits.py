@@ -10,6 +10,7 @@ from kakuri_grpc._turn import Turn
 from kakuri_http2 import ClientConnection, ClientDriver, Data, ExchangeEnded, Request
 from kakuri_http2 import Limits as HTTP2Limits
 from kakuri_tcp import Overloaded, ServerLimits
+from kakuri_tcp._turns import Turns
 from kakuri_tcp.testing import until
 
 from .echo_service import BOTH, UNARY, UP, Answer, Question, our_server
@@ -235,6 +236,26 @@ async def test_calls_are_answered_while_connections_wait_for_their_turn(tmp_path
                 await call.send(Question(text="a"))
             await call.end()
             assert await call.sole_answer() == Answer(text="a," * 99 + "a")
+
+
+async def test_input_of_many_heads_is_processed_in_several_turns():
+    connection = Server()._new_connection()
+    connection.turns = Turns(turn_time=1e-9, slice_time=1e-9)
+    connection.connection_made(UnreadTransport())
+    client = ClientConnection()
+    fields = tuple((b"x-%d" % number, b"x" * 400) for number in range(16))
+    for _ in range(9):
+        client.send(Request(b"POST", UP.path.encode(), b"x", fields, end=True))
+    data = client.data_to_send()
+    connection.data_received(data)
+    left = [connection.unprocessed()]
+    for _ in range(20):
+        await asyncio.sleep(0)
+        if connection.unprocessed() < left[-1]:
+            left.append(connection.unprocessed())
+    assert left == [len(data) - (1 << 14), len(data) - (2 << 14), len(data) - (3 << 14), 0]
+    assert connection.driver.accepted == 9
+    connection.connection_lost(None)
 
 
 async def test_closing_server_ends_each_connection_with_its_last_call(tmp_path):

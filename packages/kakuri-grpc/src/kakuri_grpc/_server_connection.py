@@ -1,6 +1,7 @@
 """A client's connection to a server: HTTP/2 within the limits that all connections share."""
 
 import asyncio
+from collections import deque
 from collections.abc import Awaitable, Callable
 
 from kakuri_http2 import Data, Exchange, Request, Response, ServerDriver, Trailers
@@ -11,8 +12,12 @@ _REPORT_ABOVE = 65_536
 """Bytes of unprocessed input or unsent output above which they are reported to the server
 immediately; one read returns at most this much."""
 
-_CHEAP_READ = 4096
-"""Size in bytes up to which a read adds nothing to the expected time of a turn."""
+_PIECE = 16 << 10
+"""Bytes of input that are processed at once, a frame of the usual size. They take at most about
+20 ms, if each byte is a field of its own."""
+
+_CHEAP = 4096
+"""Bytes of input up to which nothing is added to the expected time of a turn."""
 
 
 class ServerConnection(Connection, asyncio.BufferedProtocol):
@@ -44,7 +49,7 @@ class ServerConnection(Connection, asyncio.BufferedProtocol):
         self.is_counted: bool = False
         self._buffer = self.driver.get_buffer(-1)
         self._connections = connections
-        self._waiting: list[bytes] = []  # received, and to be processed in this connection's turn
+        self._waiting: deque[bytes] = deque()  # received, and not processed yet
         self._is_draining = False
         self._counted_output = 0
         self._abort_timer: asyncio.TimerHandle | None = None
@@ -57,12 +62,15 @@ class ServerConnection(Connection, asyncio.BufferedProtocol):
 
     def buffer_updated(self, nbytes: int) -> None:
         """Process what was read into the buffer; asyncio calls this."""
-        self._waiting.append(self._buffer[:nbytes].tobytes())
-        self.turns.process(self)
+        self.data_received(self._buffer[:nbytes].tobytes())
 
     def data_received(self, data: bytes) -> None:
         """Process bytes when it is this connection's turn."""
-        self._waiting.append(data)
+        if len(data) <= _PIECE:
+            self._waiting.append(data)
+        else:
+            starts = range(0, len(data), _PIECE)
+            self._waiting.extend([data[start : start + _PIECE] for start in starts])
         self.turns.process(self)
 
     # What kakuri-tcp calls.
@@ -74,21 +82,29 @@ class ServerConnection(Connection, asyncio.BufferedProtocol):
         self.driver.connection_made(self._transport)
 
     def work(self) -> None:
-        """Process what was received; calls that it begins are tasks, which run later."""
-        waiting, self._waiting = self._waiting, []
-        driver = self.driver
-        for data in waiting:
+        """Process what was received until this connection's slice of time is over.
+
+        Calls that it begins are tasks, which run later.
+        """
+        waiting, driver, turns = self._waiting, self.driver, self.turns
+        if len(waiting) > 1:
+            turns.slice_left()  # the slice begins
+        while waiting:
+            data = waiting.popleft()
             before = driver.accepted
             driver.data_received(data)
             for _ in range(driver.accepted - before):
-                self.turns.expect(0)
-            if len(data) > _CHEAP_READ:
-                self.turns.expect(len(data))
+                turns.expect(0)
+            if len(data) > _CHEAP:
+                turns.expect(len(data))
+            if waiting and turns.slice_left() <= 0:
+                self.process_later()
+                break
         self._count_input()
 
     def receive_eof(self) -> None:
-        """End all calls: HTTP/2 has no half-closed connections."""
-        self.work()
+        """End all calls, also those in unprocessed input: HTTP/2 is never half-closed."""
+        self._waiting.clear()
         self.driver.eof_received()
 
     def writing_paused(self) -> None:
@@ -140,7 +156,7 @@ class ServerConnection(Connection, asyncio.BufferedProtocol):
     @property
     def unsent(self) -> int:
         """The number of bytes that wait for the client to read, or to open a window."""
-        return super().unsent + self.driver.connection.unsent(0)
+        return super().unsent + self.driver.connection.unsent
 
     def unprocessed(self) -> int:
         """Return the number of received bytes that no handler has yet."""
@@ -159,7 +175,7 @@ class ServerConnection(Connection, asyncio.BufferedProtocol):
     def flushed(self) -> None:
         """Report what is unsent, and close if that was awaited; the driver calls this."""
         connection = self.driver.connection
-        if self.is_writing_paused or self._counted_output or connection.unsent(0):
+        if self.is_writing_paused or self._counted_output or connection.unsent:
             self.count_output()
         if self.is_counted:  # a call may have ended that had not read its request
             self._count_input()
