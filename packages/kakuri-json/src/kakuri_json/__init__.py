@@ -77,7 +77,7 @@ _MODULES = {
 _HOMES = {name: module for module, names in _MODULES.items() for name in names}
 
 
-# Spelled so in commits before the first release.
+# Names from before the first release.
 _FORMER_NAMES = {"StructureError": "ValidationError", "UnprintableError": "EncodeError"}
 
 

@@ -169,7 +169,7 @@ if not TYPE_CHECKING:  # hidden: with it, type checkers accept any name
 
     def __getattr__(name: str) -> object:
         if name in kakuri_workload.__all__:
-            # Imported from here in commits before the first release.
+            # Exported by this package before the first release.
             warn(f"{name} is now in kakuri_workload", DeprecationWarning, stacklevel=2)
             return getattr(kakuri_workload, name)
         if name not in _HOMES:

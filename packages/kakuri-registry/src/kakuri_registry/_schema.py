@@ -5,8 +5,8 @@ A row of `workloads` is one workload with a column for each field (see `_rows`).
 up to which events are not stored. A row of `events` has the events that one write stored (see
 `_event_rows`), and the index of the last of them. A row of `tombstones` is one removed workload
 (see `_tombstone_rows`). A row of `accepted` has the registrations that one write stored (see
-`_accepted_rows`), until another write stores their own rows and events. Clients only wait for the
-first of these writes; the second also stores first states.
+`_accepted_rows`), until another write stores their own rows and events. Clients wait only for the
+first of these writes.
 """
 
 import os

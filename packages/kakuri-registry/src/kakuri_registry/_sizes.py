@@ -1,7 +1,7 @@
 """The size of a workload in memory and in a store, in bytes.
 
-Sizes are computed, not measured: a workload has the same size in every process, which is not much
-less than the memory that it takes.
+Sizes are computed, not measured: a workload has the same size in every process, slightly less than
+the memory that it takes.
 """
 
 from kakuri_workload import History, Workload

@@ -21,8 +21,8 @@ from kakuri_registry._statements import (
 from kakuri_registry._tombstone_rows import tombstone_row
 
 LARGE_TRANSACTION = 1024
-"""Maximum number of workloads in any other transaction without new ones, so that the log fits in
-the reserve."""
+"""Maximum number of workloads in a transaction that registers none, so that the log fits in the
+reserve."""
 
 MAX_TOMBSTONE_PART = 1 << 20
 """Maximum size of tombstones in a transaction in bytes, for the same reason."""

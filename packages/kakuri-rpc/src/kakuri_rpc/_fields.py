@@ -70,7 +70,7 @@ FEATURES = (TRACE,)
 """What this release accepts and earlier ones reject, for `Node.features`."""
 
 MAX_FEATURES = 64
-"""The features of an agent, which may be from a later release."""
+"""Maximum number of features of an agent, which may be from a later release."""
 
 Count = Annotated[int, Range(ge=0, le=2**53)]
 """A number of workloads or resources, exact in every JSON parser (RFC 8259 section 6)."""

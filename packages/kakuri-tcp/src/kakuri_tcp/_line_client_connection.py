@@ -254,7 +254,7 @@ class LineClientConnection(Connection):
                 late.append((receiver, timeout))
         for receiver, timeout in late:
             self._is_late = True
-            if not receiver.done():  # by what the failure of another one caused
+            if not receiver.done():  # an earlier failure may have completed it
                 receiver.fail(RequestTimeout(self._endpoint, timeout))
         if not self.pending:
             timeout = self._line_limits.idle_timeout

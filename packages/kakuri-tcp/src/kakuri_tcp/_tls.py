@@ -132,7 +132,7 @@ def tls_for(endpoint: Endpoint, tls: Any) -> "tuple[ssl.SSLContext | None, str]"
             raise EndpointError(f"expected tls:// with TLS settings, got '{endpoint}'")
         return None, ""
     tls = tls or ClientTLS()
-    # A certificate has no zone (`%eth0`), which means something on this machine only, and neither
-    # SNI nor a certificate has the dot at the end of an absolute name (RFC 6066 section 3).
+    # A zone (`%eth0`) has a meaning only on this machine, so no certificate has one. Neither SNI
+    # nor a certificate has the dot at the end of an absolute name (RFC 6066 section 3).
     name = tls.server_name or endpoint.host.partition("%")[0]
     return cached_context(tls), name.removesuffix(".")

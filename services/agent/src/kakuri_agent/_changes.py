@@ -213,7 +213,7 @@ class ChangeHandler:
     ) -> Reply | Awaitable[Reply]:
         """Enqueue a workload for reconciliation, and answer once its entry is on disk.
 
-        `existing` is whether a request for a run found it already there; None for other requests.
+        `existing`: whether a request to run it found it registered; None for other requests.
         """
         if self._writer.durability(entry.workload.id) is not _SAVED:
             return self._acknowledge_when_durable(entry, existing, with_version)

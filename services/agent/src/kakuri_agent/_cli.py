@@ -106,7 +106,7 @@ def _refuse_nan(_ctx: click.Context, _param: click.Parameter, value: float) -> f
 
 
 def _node_name(_ctx: click.Context, _param: click.Parameter, value: str | None) -> str:
-    """Return the node's name: by default the host's, as far as it is one."""
+    """Return the node's name: by default the host's, if that is a valid name of a node."""
     if value is None:
         host = socket.gethostname()
         return host if NODE_NAME.fullmatch(host) else DEFAULT_NODE_NAME
@@ -291,7 +291,7 @@ async def agent_service(settings: Settings) -> AsyncIterator[Endpoint]:
             try:
                 yield server.endpoint
             finally:
-                agent.stop_waiting()  # else a follower would hold up every stop
+                agent.stop_waiting()  # a follower would otherwise delay the stop
                 await server.drain(DRAIN_SECONDS)
         finally:
             retention.close()

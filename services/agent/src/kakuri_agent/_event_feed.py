@@ -26,7 +26,8 @@ from kakuri_agent._version import __version__
 from kakuri_agent.runtimes._protocol import Runtime
 
 AVAILABILITY_SECONDS = 1.0
-"""Time between two checks whether the runtime can be used; shorter outages are not events."""
+"""Seconds between two checks of whether the runtime is available; shorter outages are not
+events."""
 
 JSON_BYTES_PER_CHARACTER = 6
 """Largest number of bytes that one character of a runtime's text has in JSON: `\\u001b`."""

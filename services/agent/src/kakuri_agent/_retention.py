@@ -16,20 +16,25 @@ from kakuri_workload import DesiredState
 log = structlog.get_logger()
 
 CHECK_SECONDS = 60.0
-"""Time between two checks for workloads whose retention time is over."""
+"""Seconds between two checks for workloads whose retention time is over."""
 
 REMOVED_PER_CHECK = 1000
 """Number of workloads that one check removes, in the order in which they ended."""
 
 NEXT_CHECK_SECONDS = 1.0
-"""Time until the next check if there may be more to remove."""
+"""Seconds until the next check if there may be more to remove."""
 
 
 class Retention:
-    """Removes ended workloads after `seconds`, and the first ones while they exceed `budget` bytes.
+    """Removes ended workloads after a retention time, and the oldest while they exceed a budget.
 
-    `enqueue` is called with the id of each workload to remove, and `drop_removed_before` with the
-    time before which workloads were removed that no longer need to be kept.
+    Args:
+        registry: The workloads.
+        enqueue: Called with the id of each workload to remove.
+        seconds: The retention time, also that of tombstones.
+        budget: Maximum size of all ended workloads together in bytes; None for no limit.
+        drop_removed_before: Called with a time: tombstones of earlier removals are not needed.
+        clock: Wall clock.
     """
 
     def __init__(

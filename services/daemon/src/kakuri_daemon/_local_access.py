@@ -40,7 +40,7 @@ def _group(value: str | None) -> str | int | None:
 
 
 def _number(text: str) -> int | None:
-    """Return the number that a text is, None for a name; one with too many digits is cut."""
+    """Return a number, out of range if it has too many digits; None if the text is a name."""
     if not (text.isascii() and text.isdigit()):
         return None
     digits = text.lstrip("0") or "0"

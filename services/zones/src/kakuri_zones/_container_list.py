@@ -1,4 +1,4 @@
-"""Listing containers when together they exceed what one answer may hold.
+"""Lists containers, even if together they exceed the size of one answer.
 
 Each container carries the spec that it was created from, up to a quarter of a mebibyte, so a
 hundred of them exceed the 16 MiB of a gRPC message. The runtime then builds the whole list and

@@ -82,7 +82,7 @@ class Health:
 
 
 def own_conditions(network: ZoneNetwork, collector: ImageCollector) -> list[Condition]:
-    """Return conditions of the node that do not keep zones from running."""
+    """Return conditions of the node with which zones can still run."""
     conditions = []
     if not network.resolvers().servers:
         message = "the host has no resolver that zones can reach: set one with --dns-server"

@@ -68,10 +68,10 @@ def attempt_of(labels: Mapping[str, str]) -> int:
 
 
 def spec_hash(spec: ZoneSpec) -> str:
-    """Return a label value that two specs share if their zones are the same but for the attempt.
+    """Return a label value that is equal for two specs if their zones differ in the attempt only.
 
     When and how often a workload is restarted makes no difference to its zone. Defaults are left
-    out, that of the runtime class too, so zones of earlier releases keep their hash.
+    out, including the runtime class, so that zones of earlier releases keep their hash.
 
     This takes a few milliseconds for a large spec, so a start computes it once.
     """

@@ -42,7 +42,7 @@ class LogWatch:
     async def events(self) -> AsyncGenerator[LogEvent, None]:
         """Yield LogsWatched once every log is watched, then LogGrown for each that changes.
 
-        LogsWatched comes again from time to time, so that silence means a broken stream.
+        LogsWatched is repeated from time to time, so that silence means a broken stream.
         """
         before = await self._signatures()
         recent: dict[str, int] = {}  # checks until a log that has grown is reported once more

@@ -268,7 +268,8 @@ class ZoneNode:
     def log_events(self) -> AsyncGenerator[LogEvent, None]:
         """Yield LogsWatched once all logs are watched, then LogGrown for each log that grows.
 
-        LogsWatched comes again every `heartbeat` seconds. Ends like `events`.
+        LogsWatched is repeated every `heartbeat` seconds. The iterator ends when that of `events`
+        would.
         """
         return self._watch.events()
 

@@ -3,7 +3,7 @@
 Each entry of the runtime's lists carries the annotations of a container, and so the specification
 that it was created from: a hundred large ones exceed the 16 MiB of a gRPC message. Where the
 runtime refuses to send a whole list, the usage is read zone by zone. containerd also refuses a list
-of which one sandbox ended meanwhile.
+if one of its sandboxes ends in the meantime.
 """
 
 import asyncio

@@ -40,9 +40,9 @@ def _shape_or_reason(read: Callable[[], Shape]) -> Shape | NoShape:
 def _parameters(owner: Any) -> tuple[Any, ...]:
     """Return the type parameters of a class or alias.
 
-    A class whose only generic bases are from `collections.abc` has no `__parameters__`, and one
-    whose base has an `__init_subclass__` that does not call that of `Generic` has its base's. For
-    both, the parameters are collected as `Generic` does it.
+    `__parameters__` is missing if the only generic bases are classes of `collections.abc`, and it
+    is that of a base whose `__init_subclass__` does not call the one of `Generic`. In both cases,
+    collect the parameters from the bases, as `Generic` does.
     """
     own = getattr(owner, "__dict__", {})
     known: tuple[Any, ...] = getattr(owner, "__type_params__", ()) or own.get("__parameters__", ())

@@ -128,5 +128,5 @@ async def _runtime_answers(settings: ZoneSettings) -> bool:
 
 
 def _may_listen(endpoint: Endpoint) -> bool:
-    """Return whether something may listen: nothing does at a Unix socket that does not exist."""
+    """Return False if the endpoint is a Unix socket that does not exist, otherwise True."""
     return not endpoint.path or Path(endpoint.path).exists()

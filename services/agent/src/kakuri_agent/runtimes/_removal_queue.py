@@ -19,8 +19,8 @@ STOP_SLOT_SECONDS = 1.0
 within this time; after it, the removal only waits for the container's grace time to end."""
 
 SLOT_SECONDS = 30.0
-"""Seconds after which a removal loses its slot, so that one that is stuck does not hold others
-back; it continues without a slot."""
+"""Seconds after which a removal loses its slot and continues without one, so that a stuck removal
+does not delay others."""
 
 
 class RemovalQueue:

@@ -56,8 +56,8 @@ class APIRouter(Router):
     A 404 for an unknown path suggests a similar one. A request for an id that can't exist, such as
     `/items/A`, is answered by "no item 'A'" and does not reach the handler.
 
-    Each request has a trace: that of its `traceparent`, or a new one. Its response has it, and so
-    have problem details and log lines.
+    Each request has a trace: that of its `traceparent`, or a new one. Its response, problem details
+    and log lines include it.
 
     Attributes:
         ids: The types of parameters, each with its regular expression.

@@ -1,6 +1,6 @@
 """OpenAPI 3.1 documents, generated from the routes of an `APIRouter` and the types that they use.
 
-Import this module where a document is made: it needs what a daemon does not need otherwise.
+Import this module only to make a document, because a daemon needs its imports for nothing else.
 """
 
 from collections.abc import Iterable, Mapping

@@ -81,7 +81,7 @@ class RecordCursor:
     """The position of a reader of records.
 
     Attributes:
-        at: The position, or how far the search for the last lines has got.
+        at: The position, or the progress of the search for the last lines.
         has_begun: Whether the time from which records are selected was reached.
     """
 
