@@ -210,7 +210,7 @@ def test_every_option_of_run_is_a_field_of_the_workload(kakuri, api, environment
         (["-e", "NOT_THERE"], "-e NOT_THERE: this environment has no such variable"),
         (
             ["--restart", "often"],
-            "--restart: expected never, on_failure[:TIMES] or always, got 'often'\n",
+            "'--restart': expected never, on_failure[:TIMES] or always, got 'often'\n",
         ),
         (
             ["--restart", "unless-stopped"],
@@ -219,10 +219,14 @@ def test_every_option_of_run_is_a_field_of_the_workload(kakuri, api, environment
         (["--bogus"], "No such option"),
     ],
 )
-def test_wrong_option_of_run_is_125_with_what_was_expected(kakuri, options, message):
+def test_wrong_option_of_run_is_125_and_of_a_detached_one_2(kakuri, options, message):
     result = kakuri("run", *options, "nginx")
     assert result.code == 125
     assert message in result.err
+    for detached in (["-d", *options], [*options, "--detach"]):
+        result = kakuri("run", *detached, "nginx")
+        assert result.code == 2
+        assert message in result.err
 
 
 @pytest.mark.parametrize(

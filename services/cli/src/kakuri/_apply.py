@@ -8,7 +8,7 @@ from kakuri._exits import CommandError, Exit, NotFound, UsageError
 from kakuri._group import Verb
 from kakuri._invocation import Invocation
 from kakuri._options import grace_option
-from kakuri._results import Result, act_on_each, confirm
+from kakuri._results import Result, act_in_groups, confirm
 from kakuri._text import joined_ids
 from kakuri._verify import DEFAULT_FILE, FILES
 
@@ -86,11 +86,11 @@ def apply(
 
         # A new workload must not take the room of a replaced one, and workloads that are not in the
         # file stay until all others are applied.
-        replaced, created, removed = (
+        groups = [
             [change.id for change in changes if change.kind in kinds]
             for kinds in (["replace"], ["create", "same"], ["remove"])
-        )
-        code = act_on_each(invocation, api, replaced, act, then=[created, removed])
+        ]
+        code = act_in_groups(invocation, api, groups, act)
     if not code and not invocation.is_json and not invocation.is_name:
         changed = sum(change.kind != "same" for change in changes)
         invocation.note(f"{changed} changed, {len(changes) - changed} same")
@@ -146,7 +146,9 @@ def _explain(invocation: Invocation, changes: list["Change"]) -> None:
 
 def _carry_out(invocation: Invocation, api: "API", change: "Change", grace: float) -> Result:
     """Carry out a change."""
-    from kakuri._remove import delete  # noqa: PLC0415 (not for --help)
+    from kakuri_json import encode  # noqa: PLC0415 (not for --help)
+
+    from kakuri._remove import delete  # noqa: PLC0415
     from kakuri._run import submit  # noqa: PLC0415
 
     if change.kind in _ENDING:
@@ -167,4 +169,4 @@ def _carry_out(invocation: Invocation, api: "API", change: "Change", grace: floa
     text = {"create": "created", "replace": "replaced", "remove": "removed"}.get(
         change.kind, "same"
     )
-    return b"", document, text
+    return encode(document), document, text

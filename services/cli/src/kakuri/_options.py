@@ -1,5 +1,6 @@
 """Types of options, and the arguments and options that several verbs share."""
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -35,10 +36,25 @@ def _pair(text: str) -> tuple[str, str]:
     return key, value
 
 
+def _restart(text: str) -> dict[str, Any]:
+    """Return the fields of a workload that `POLICY[:TIMES]` sets."""
+    policy, _, times = text.partition(":")
+    policy = policy.replace("-", "_")
+    if policy not in ("never", "no", "on_failure", "always") or (
+        times and not re.fullmatch("[0-9]{1,9}", times)
+    ):
+        is_docker = policy == "unless_stopped"
+        hint = "; always is what Docker calls unless-stopped" if is_docker else ""
+        raise ValueError(f"expected never, on_failure[:TIMES] or always, got {text!r}{hint}")
+    fields: dict[str, Any] = {"restart_policy": "never" if policy == "no" else policy}
+    return {**fields, "max_restarts": int(times)} if times else fields
+
+
 SECONDS = Parsed("duration", parse_duration)
 SIZE = Parsed("size", parse_size)
 CPU = Parsed("cores", parse_cpu)
 PAIR = Parsed("pair", _pair)
+RESTART = Parsed("restart policy", _restart)
 
 ID = click.argument("id", shell_complete=complete_ids)
 IDS = click.argument("ids", nargs=-1, required=True, metavar="ID...", shell_complete=complete_ids)

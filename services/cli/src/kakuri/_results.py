@@ -1,7 +1,7 @@
 """Verbs that act on several workloads: a result for each, and a question before."""
 
 import sys
-from collections.abc import Callable, Container, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -22,7 +22,7 @@ _UNREACHABLE = (_UNSENT, "agent_unreachable")
 
 T = TypeVar("T")
 Result = tuple[bytes, dict[str, Any], str]
-"""The API's document as received, the same decoded, and a line of text about it."""
+"""A document as JSON, the same decoded, and a line of text about it."""
 
 
 def act_on_each(
@@ -30,8 +30,6 @@ def act_on_each(
     api: "API",
     ids: Iterable[str],
     act: Callable[["API", str], Result],
-    *,
-    then: Iterable[list[str]] | None = None,
 ) -> int:
     """Act on each workload, several at a time, and print the results in the order of the ids.
 
@@ -41,11 +39,8 @@ def act_on_each(
     Args:
         invocation: Decides the form of the output.
         api: The control plane.
-        ids: The workloads, each once.
+        ids: The workloads.
         act: Acts on one with a client that no other thread uses.
-        then: Further groups of workloads, each begun after all of the group before have succeeded;
-            None if the workloads do not belong together. If they do, any failure prevents the
-            beginning of others, and the output has the form of several results.
 
     Returns:
         The exit code: that of the first failure, or 0.
@@ -54,12 +49,45 @@ def act_on_each(
         CommandError: The only workload failed.
     """
     ids = list(dict.fromkeys(ids))
-    is_alone = len(ids) == 1 and then is None
+    batch = _Batch(api, act, _UNREACHABLE)
+    return _print_results(invocation, batch(ids), is_alone=len(ids) == 1)
+
+
+def act_in_groups(
+    invocation: Invocation,
+    api: "API",
+    groups: Sequence[list[str]],
+    act: Callable[["API", str], Result],
+) -> int:
+    """Act on groups of workloads, each begun after all of the group before have succeeded.
+
+    A failure prevents the beginning of any other workload. The output has the form of several
+    results, even for one.
+
+    Args:
+        invocation: Decides the form of the output.
+        api: The control plane.
+        groups: The workloads, each once.
+        act: Acts on one with a client that no other thread uses.
+
+    Returns:
+        The exit code: that of the first failure, or 0.
+    """
+    results = chain.from_iterable(map(_Batch(api, act, None), groups))
+    return _print_results(invocation, results, is_alone=False)
+
+
+def _print_results(
+    invocation: Invocation,
+    results: Iterable[tuple[str, Result | CommandError | None]],
+    *,
+    is_alone: bool,
+) -> int:
+    """Print results as they come, or all at once as JSON; return the exit code."""
     failures = Failures(invocation)
     documents: list[tuple[bytes, dict[str, Any]]] = []
-    results = _Batch(api, act, _UNREACHABLE if then is None else None)
     try:
-        for workload_id, result in chain.from_iterable(map(results, (ids, *(then or ())))):
+        for workload_id, result in results:
             if isinstance(result, CommandError) and is_alone:
                 raise result
             if not isinstance(result, tuple):

@@ -1,6 +1,5 @@
 """The verb `run`."""
 
-import re
 import secrets
 import sys
 from typing import TYPE_CHECKING, Any, Self
@@ -10,7 +9,7 @@ import click
 from kakuri._exits import CommandError, Exit, Unreachable, UsageError
 from kakuri._group import Verb
 from kakuri._invocation import Invocation
-from kakuri._options import CPU, PAIR, SECONDS, SIZE, grace_option
+from kakuri._options import CPU, PAIR, RESTART, SECONDS, SIZE, grace_option
 from kakuri._sources import lines_of, read_text_argument, unreadable
 
 if TYPE_CHECKING:
@@ -41,11 +40,21 @@ class NotRun(CommandError):
 class RunVerb(Verb):
     """A verb whose own failures exit with 125, because any other code may be the workload's."""
 
-    def make_context(self, *arguments: Any, **extra: Any) -> click.Context:
+    def make_context(
+        self,
+        info_name: str | None,
+        args: list[str],
+        parent: click.Context | None = None,
+        **extra: Any,
+    ) -> click.Context:
         """Parse the arguments."""
+        given = list(args)  # click empties the list
         try:
-            return super().make_context(*arguments, **extra)
+            return super().make_context(info_name, args, parent, **extra)
         except click.UsageError as error:
+            lenient = {**extra, "resilient_parsing": True, "ignore_unknown_options": True}
+            if super().make_context(info_name, given, parent, **lenient).params["detach"]:
+                raise
             raise NotRun.of(error) from error
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -79,7 +88,7 @@ class RunVerb(Verb):
 @click.option("-l", "--label", type=PAIR, multiple=True, metavar="KEY=VALUE", help="A label.")
 @click.option("-u", "--user", metavar="USER[:GROUP]", help="User and group of the process.")
 @click.option("-w", "--workdir", metavar="PATH", help="Working directory of the process.")
-@click.option("--restart", "restart_policy", metavar="POLICY[:TIMES]",
+@click.option("--restart", type=RESTART, metavar="POLICY[:TIMES]",
               help="never, on_failure or always; TIMES limits consecutive restarts.")  # fmt: skip
 @click.option("--pull", type=click.Choice(["missing", "always", "never"]),
               help="When to pull the image.")  # fmt: skip
@@ -153,22 +162,11 @@ def document_of(
     label: tuple[tuple[str, str], ...],
     user: str | None,
     workdir: str | None,
-    restart_policy: str | None,
+    restart: dict[str, Any] | None,
     pull: str | None,
     entrypoint: str | None,
 ) -> dict[str, Any]:
     """Return the workload that the options describe; only what they set."""
-    policy, _, times = ("no" if restart_policy is None else restart_policy).partition(":")
-    policy = policy.replace("-", "_")
-    if policy not in ("never", "no", "on_failure", "always") or (
-        times and not re.fullmatch("[0-9]{1,9}", times)
-    ):
-        hint = ""
-        if policy == "unless_stopped":
-            hint = "; always is what Docker calls unless-stopped"
-        raise UsageError(
-            f"--restart: expected never, on_failure[:TIMES] or always, got {restart_policy!r}{hint}"
-        )
     fields: dict[str, Any] = {
         "id": generated_name(image) if name is None else name,
         "image": image,
@@ -182,8 +180,7 @@ def document_of(
         "working_dir": workdir,
         "user": user,
         "labels": dict(label) or None,
-        "restart_policy": restart_policy and {"no": "never"}.get(policy, policy),
-        "max_restarts": int(times) if times else None,
+        **(restart or {}),
         "pull": pull,
     }
     return {key: value for key, value in fields.items() if value is not None}
