@@ -14,6 +14,7 @@ class RecordingRuntime:
 
     def __init__(self):
         self.handlers = {}
+        self.end_failures = {}
         self.commands = []
         self.zones = {}
         self.logs = {}

@@ -246,3 +246,41 @@ async def test_log_is_read_while_the_runtime_is_unavailable(node):
         node.cri.write("wl-1", b"words\n")
         await node.cri.crash()
         assert (await client.read_log("wl-1", wait_seconds=20)).data == b"words\n"
+
+
+async def test_stop_that_the_runtime_refuses_is_the_reason_of_the_running_workload(node):
+    async with node.agent() as client:
+        await run(client)
+        await reached(client, State.RUNNING)
+        for call in ("StopContainer", "StopPodSandbox"):
+            node.cri.faults.set(call, "9999*error(UNKNOWN: the shim hangs)")
+        await client.stop_workload("wl-1", grace_seconds=0)
+        while (status := await client.get_status("wl-1")).reason != "StopFailed":
+            assert status.state is State.RUNNING
+        assert (status.state, status.message) == (State.RUNNING, "StopPodSandbox: the shim hangs")
+        for call in ("StopContainer", "StopPodSandbox"):
+            node.cri.faults.set(call, "delay(0)")
+        status = await reached(client, State.FAILED)
+        assert (status.reason, status.message) == ("Stopped", None)
+
+
+@pytest.mark.parametrize("detail", [False, True])
+async def test_removal_that_the_runtime_refuses_is_in_the_message_of_the_ended_workload(
+    node, detail
+):
+    async with node.agent() as client:
+        await run(client)
+        await reached(client, State.RUNNING)
+        node.cri.exit("wl-1", 3)
+        ended = await reached(client, State.FAILED)
+        node.cri.faults.set("RemovePodSandbox", "9999*error(UNKNOWN: busy)")
+        await client.remove_workload("wl-1")
+        while (status := await client.get_status("wl-1", detail=detail)).message == ended.message:
+            pass
+        message = "its zone can't be stopped or removed: RemovePodSandbox: busy"
+        assert (status.reason, status.message, status.exit_code) == ("Error", message, 3)
+        listed = await client.list_workloads(detail=detail)
+        assert [each.message for each in listed.workloads] == [message]
+        node.cri.faults.set("RemovePodSandbox", "delay(0)")
+        await gone(client)
+        assert (await client.get_status("wl-1", removed=True)).message == ended.message

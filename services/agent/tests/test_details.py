@@ -54,6 +54,16 @@ async def test_status_with_details_has_everything_that_is_known(agent, runtime, 
     )
 
 
+async def test_status_of_an_ended_workload_has_the_error_of_its_removal(agent, runtime, settle):
+    agent.handle(StartWorkload(workload()))
+    runtime.change(FAILED, reason="Error", message="out of disk")
+    await settle()
+    runtime.end_failures["wl-1"] = "RemovePodSandbox: busy"
+    status = agent.handle(GetStatus("wl-1"))
+    message = "its zone can't be stopped or removed: RemovePodSandbox: busy; out of disk"
+    assert (status.reason, status.message) == ("Error", message)
+
+
 async def test_status_with_details_has_the_isolation_of_the_present_run(agent, runtime, settle):
     isolation = Isolation(handler="edera", checked_at=7.5)
     agent.handle(StartWorkload(workload(restart_policy=RestartPolicy.ALWAYS)))

@@ -219,5 +219,5 @@ def test_reasons_that_are_labels_are_those_of_the_contracts():
     assert {
         "Adopted", "BackOff", "CreatingContainer", "CreatingSandbox", "Error", "ImagePullFailed",
         "OOMKilled", "Pulling", "Restarted", "RuntimeUnavailable", "StartError", "Starting",
-        "Stopped", "Unknown", "ZoneLost",
+        "StopFailed", "Stopped", "Unknown", "ZoneLost",
     } == REASONS  # fmt: skip

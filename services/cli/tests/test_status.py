@@ -174,6 +174,7 @@ FIVE = [{"at": f"2026-11-26T14:01:0{n}Z", "state": "pending"} for n in range(7)]
         ({"address": "10.0.0.1", "version": 0}, {},
          ["  address   10.0.0.1", "  version   0"]),
         ({"removed_at": "r", "reason": "Error"}, {}, ["  removed   r  removed"]),
+        ({"desired": "removed", "reason": "Error", "message": "its zone …"}, {}, ["  its zone …"]),
         ({"reason": "Error"}, {}, ["  try       kakuri logs a; kakuri start a runs it again"]),
         ({"reason": "OOMKilled"}, {},
          ["  try       it needs more memory than 0 MiB: run it with a higher -m"]),
@@ -189,6 +190,15 @@ def test_screen_has_a_row_for_what_is_known(environment, document, options, line
     shown = screen_of({"id": "a", "state": "failed", **document}, **options)
     assert shown[0].startswith("a  failed")
     assert shown[1:] == lines
+
+
+@pytest.mark.parametrize("desired", ["stopped", "removed"])
+def test_screen_of_a_workload_that_can_not_be_stopped_has_advice(environment, desired):
+    document = {"id": "a", "state": "running", "reason": "StopFailed", "message": "m"}
+    shown = screen_of({**document, "desired": desired})
+    assert shown[0].startswith(f"a  running  StopFailed  (is being {desired})")
+    assert shown[1] == "  m"
+    assert shown[2].endswith("the agent tries again: kakuri doctor")
 
 
 @pytest.mark.parametrize(

@@ -231,13 +231,19 @@ class Agent:
             return not_found(request.id)
         if request.detail:
             return self._detailed_status(entry)
-        return status_of(entry, with_version=request.with_version)
+        return self._status(entry, with_version=request.with_version)
+
+    def _status(self, entry: WorkloadEntry, *, with_version: bool = False) -> Status:
+        end_failure = self._runtime.end_failures.get(entry.workload.id)
+        return status_of(entry, with_version=with_version, end_failure=end_failure)
 
     def _detailed_status(self, entry: WorkloadEntry) -> Status:
-        zone = self._runtime.status(entry.workload.id)
+        workload_id = entry.workload.id
+        zone = self._runtime.status(workload_id)
         if zone is not None and zone.attempt != entry.attempt:
             zone = None
-        return status_of(entry, detail=True, zone=zone)
+        end_failure = self._runtime.end_failures.get(workload_id)
+        return status_of(entry, detail=True, zone=zone, end_failure=end_failure)
 
     def _list(self, request: ListWorkloads) -> Callable[[], Reply]:
         """Return a function that builds the list of the current states."""
@@ -253,7 +259,7 @@ class Agent:
         known = [
             entry for entry in page if durability(entry.workload.id) is not Durability.UNREGISTERED
         ]
-        build = self._detailed_status if request.detail else status_of
+        build = self._detailed_status if request.detail else self._status
         return page_of(known, following, build, detail=request.detail)
 
     def _describe(self) -> Reply:

@@ -40,6 +40,7 @@ def status_of(
     with_version: bool = False,
     detail: bool = False,
     zone: ZoneStatus | None = None,
+    end_failure: str | None = None,
 ) -> Status:
     """Return the status of a workload.
 
@@ -49,8 +50,14 @@ def status_of(
         with_version: Whether the status has its version.
         detail: Whether the status has everything that is known.
         zone: The zone of its run, for a status with details.
+        end_failure: Why its zone has not been stopped or removed yet. An entry that has ended can't
+            have it, because it keeps how the workload ended.
     """
-    status = Status.of(entry.workload.id, entry.run, existing=existing)
+    run = entry.run
+    if end_failure is not None and run.state.is_terminal:
+        ended = f"; {run.message}" if run.message else ""
+        run = replace(run, message=f"its zone can't be stopped or removed: {end_failure}{ended}")
+    status = Status.of(entry.workload.id, run, existing=existing)
     if entry.desired is _RUN and entry.restart_at is None and not with_version and not detail:
         return status
     return replace(

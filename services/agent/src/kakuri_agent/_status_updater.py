@@ -18,7 +18,8 @@ from kakuri_agent.runtimes._protocol import Runtime
 
 log = structlog.get_logger()
 
-_RUNNING = WorkloadState.RUNNING  # a member of an enum is looked up slowly
+# A member of an enum is looked up slowly.
+_RUN, _RUNNING = DesiredState.RUN, WorkloadState.RUNNING
 
 
 class StatusUpdater:
@@ -109,7 +110,10 @@ class StatusUpdater:
         elif entry.state is _RUNNING:
             log.warning("report ignored", id=zone.id, known="running", reported="pending")
             return entry
-        return self._update(entry, zone.run)
+        run = zone.run
+        if entry.desired is not _RUN and (failure := self._runtime.end_failures.get(zone.id)):
+            run = replace(run, reason="StopFailed", message=failure)
+        return self._update(entry, run)
 
     def end_removed(self, entry: WorkloadEntry, zone: ZoneStatus | None) -> None:
         """Record how the run of a workload ended whose zone was removed.

@@ -33,6 +33,7 @@ REASONS = frozenset(
         "RuntimeUnavailable",
         "StartError",
         "Starting",
+        "StopFailed",
         "Stopped",
         "Unknown",
         "ZoneLost",

@@ -26,6 +26,7 @@ _ADVICE = {
     "command that the image lacks",
     "BackOff": "its runs keep ending: the message above has the cause, or kakuri logs {id}",
     "RuntimeUnavailable": "the node's container runtime does not answer: kakuri doctor",
+    "StopFailed": "the message above has the runtime's error; the agent tries again: kakuri doctor",
     "Error": "kakuri logs {id}; kakuri start {id} runs it again",
     "ZoneLost": "the zone ended before its container: kakuri doctor",
     "Stopped": "kakuri start {id} runs it again",
@@ -96,7 +97,8 @@ def screen(
         shown.append(f"  {'log':<{_TITLE}}the last {len(lines)} lines")
         shown += [f"    {printable(line)}" for line in lines]
     advice = _ADVICE.get(document.get("reason", ""))
-    if advice and "removed_at" not in document:
+    is_removed = "removed_at" in document or document.get("desired") == "removed"
+    if advice and (not is_removed or document["state"] not in ENDED):
         memory = size(spec_of(document).get("memory_mb", 0))
         text = advice.format(id=document["id"], memory=memory)
         shown.append(f"  {'try':<{_TITLE}}{text}")

@@ -96,6 +96,13 @@ class Runtime(Protocol):
     def fault(self) -> str | None:
         """Why the runtime can't be used at the moment; None if it can."""
 
+    @property
+    def end_failures(self) -> Mapping[str, str]:
+        """The last errors of stops and removals that are being repeated, by the zone's id.
+
+        The observer is notified of each new error as of a change of the zone.
+        """
+
     def attach(self, observer: Observer) -> None:
         """Begin to list zones, and notify this observer.
 

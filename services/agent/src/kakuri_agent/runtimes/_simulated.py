@@ -89,6 +89,7 @@ class SimulatedRuntime:
     endpoint = None
     is_listed = True
     fault = None
+    end_failures: Mapping[str, str] = {}
 
     def __init__(self, outcomes: list[Outcome] | None = None) -> None:
         self.handlers: Mapping[str, str] = {}

@@ -104,6 +104,7 @@ class ZoneRuntime:
         self._logs = ZoneLogs(zones, retry)
         self._view = ZoneView(self._zone_changed, logs_outages=not zones.logs_outages)
         self._specs = ZoneSpecs(zones.zone, self._view.changed)
+        self.end_failures: dict[str, str] = {}
         self._commands: dict[str, _Command] = {}
         self._removals = RemovalQueue()
         self._following: asyncio.Task[None] | None = None
@@ -237,6 +238,7 @@ class ZoneRuntime:
         if command is not None and command.task is task:
             del self._commands[zone_id]
             self._removals.forget(zone_id)
+            self.end_failures.pop(zone_id, None)
             if command.skipped_start:
                 self._view.changed(zone_id)
         if not task.cancelled() and task.exception() is not None:
@@ -326,7 +328,8 @@ class ZoneRuntime:
     ) -> T:
         """Repeat an operation until it has been carried out.
 
-        Each new error of a stop or removal is logged, unless the runtime is down.
+        Each new error of a stop or removal is logged and recorded in `end_failures`, unless the
+        runtime is down.
 
         Args:
             zone_id: The zone.
@@ -341,7 +344,6 @@ class ZoneRuntime:
             if start is not None:
                 self._view.start_waits(start, "RuntimeUnavailable", self.fault or "")
             await self._view.opened.wait()
-        logged = ""
         while True:
             try:
                 return await operation()
@@ -356,6 +358,7 @@ class ZoneRuntime:
             await asyncio.sleep(pause)
             pause = min(pause * 2, longest)
             # Not during an outage, which is logged once for all zones.
-            if start is None and self.fault is None and failure != logged:
+            if start is None and self.fault is None and failure != self.end_failures.get(zone_id):
                 log.warning("stop or removal failed, trying again", id=zone_id, error=failure)
-                logged = failure
+                self.end_failures[zone_id] = failure
+                self._view.changed(zone_id)
