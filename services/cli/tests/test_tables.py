@@ -88,3 +88,13 @@ def test_text_of_a_million_characters_is_cut_in_few_steps(plain, monkeypatch):
     lines = table_lines(plain, COLUMNS, [["web", "running", "x" * 1_000_000]], 40)
     assert lines[1] == f"web    running   {'x' * 22}…"
     assert len(steps) < 100
+
+
+def test_columns_with_wide_characters_are_aligned_and_fit_the_terminal(plain):
+    columns = [Column("NAME"), Column("MESSAGE", may_be_cut=True), Column("NODE")]
+    rows = [["a", "日本語のエラー", "n"], ["b", "plain", "n"]]
+    assert table_lines(plain, columns, rows, 25) == [
+        "NAME   MESSAGE       NODE",
+        "a      日本語のエ…   n",
+        "b      plain         n",
+    ]

@@ -204,3 +204,27 @@ def test_times_of_the_clock_are_those_of_the_zone(environment):
 )  # fmt: skip
 def test_image_without_a_known_state_is_not_shown(image, shown):
     assert text.image_text(image) == shown
+
+
+@pytest.mark.parametrize(
+    ("given", "width"), [("", 0), ("abc", 3), ("日本", 4), ("e\u0301", 1), ("🐳", 2), ("é…", 2)]
+)
+def test_cell_width_is_two_for_wide_and_none_for_combining_characters(given, width):
+    assert text.cell_width(given) == width
+
+
+@pytest.mark.parametrize(
+    ("given", "width", "shown"),
+    [
+        ("abc", 3, "abc"),
+        ("abcd", 3, "ab…"),
+        ("日本語", 6, "日本語"),
+        ("日本語", 5, "日本…"),
+        ("日本語", 4, "日…"),
+        ("e\u0301e\u0301e\u0301", 3, "e\u0301e\u0301e\u0301"),
+        ("e\u0301e\u0301e\u0301", 2, "e\u0301…"),
+        ("日本", 1, "…"),
+    ],
+)
+def test_text_is_cut_to_columns_of_a_terminal(given, width, shown):
+    assert text.cut(given, width) == shown

@@ -4,7 +4,7 @@ import sys
 import time
 
 from kakuri._invocation import Invocation, width_of
-from kakuri._text import now_clock, span
+from kakuri._text import cut, now_clock, span
 
 _AFTER_SECONDS = 1.0
 """Seconds that a step takes before its duration is shown."""
@@ -48,7 +48,7 @@ class Progress:
         if seconds >= _AFTER_SECONDS:
             text += f"   {span(seconds)}"
         width = (width_of(sys.stderr) or 80) - 1
-        shown = text if len(text) <= width else f"{text[: width - 1]}…"
+        shown = cut(text, width)
         sys.stderr.write(f"\r\x1b[K{self._invocation.styled(shown, 'dim', sys.stderr)}")
         sys.stderr.flush()
         self._is_shown = True

@@ -5,10 +5,11 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from kakuri._invocation import Invocation, width_of
+from kakuri._text import cell_width, cut
 
 _GAP = 3
 _SHORTEST = 8
-"""Minimum characters of a column that is cut."""
+"""Minimum width of a column that is cut."""
 
 STATE_COLORS = {
     "running": "green", "ready": "green", "ok": "green", "succeeded": "dim", "pending": "yellow",
@@ -44,14 +45,15 @@ def table_lines(
         invocation: Decides whether to use colour.
         columns: The columns.
         rows: Their texts.
-        width: Characters of a line; None for any number. Columns that may not be cut can exceed it.
+        width: Columns of the terminal; None for any number. Columns that may not be cut can exceed
+            it.
     """
     used = [
         index for index in range(len(columns))
         if index == 0 or not rows or any(row[index] for row in rows)
     ]  # fmt: skip
     widths = {
-        index: max(len(columns[index].title), *(len(row[index]) for row in rows))
+        index: max(len(columns[index].title), *(cell_width(row[index]) for row in rows))
         if rows else len(columns[index].title)
         for index in used
     }  # fmt: skip
@@ -61,8 +63,8 @@ def table_lines(
     for row in rows:
         cells = []
         for index in used:
-            text = _cut(row[index], widths[index])
-            padding = " " * (widths[index] - len(text))
+            text = cut(row[index], widths[index])
+            padding = " " * (widths[index] - cell_width(text))
             if columns[index].is_colored:
                 color = STATE_COLORS.get(row[index].split(" ")[0])
                 text = invocation.styled(text, color)
@@ -87,7 +89,3 @@ def _shrink(widths: dict[int, int], may_be_cut: list[int], width: int) -> None:
             return
         widths[widest] -= 1
         excess -= 1
-
-
-def _cut(text: str, width: int) -> str:
-    return text if len(text) <= width else f"{text[: width - 1]}…"

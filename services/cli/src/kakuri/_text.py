@@ -35,6 +35,33 @@ def printable(text: str) -> str:
     return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
 
 
+def cell_width(text: str) -> int:
+    """Return how many columns of a terminal a printable text takes.
+
+    A wide character (Unicode Standard Annex 11), such as a Chinese one or an emoji, takes two; a
+    combining character takes none.
+    """
+    return len(text) if text.isascii() else sum(map(_cells, text))
+
+
+def cut(text: str, width: int) -> str:
+    """Return a text, with `…` in place of what takes more than `width` columns of a terminal."""
+    if cell_width(text) <= width:
+        return text
+    end, used = 0, 1
+    while (used := used + _cells(text[end])) <= width:
+        end += 1
+    return f"{text[:end]}…"
+
+
+def _cells(char: str) -> int:
+    import unicodedata  # noqa: PLC0415 (only for text that is not ASCII or too long)
+
+    if unicodedata.category(char) in ("Mn", "Me"):
+        return 0
+    return 2 if unicodedata.east_asian_width(char) in ("W", "F") else 1
+
+
 def joined_ids(ids: Sequence[str]) -> str:
     """Return ids joined by commas: the first twenty, then how many more."""
     others = len(ids) - _MAX_JOINED
