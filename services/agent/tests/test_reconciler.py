@@ -598,7 +598,7 @@ async def test_workloads_of_more_than_one_turn_are_all_started(runtime, settle):
 
 
 async def test_number_of_remembered_removals_is_bounded(agent, runtime, settle, monkeypatch):
-    monkeypatch.setattr("kakuri_agent._reconciler.REMOVED_REMEMBERED", 2)
+    monkeypatch.setattr("kakuri_agent._reconciler.MAX_REMEMBERED_REMOVALS", 2)
     for name in ("first", "second", "third"):
         agent.handle(StartWorkload(workload(name)))
         agent.handle(RemoveWorkload(name))

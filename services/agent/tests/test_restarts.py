@@ -43,7 +43,7 @@ def test_constants_of_the_agent_are_the_documented_ones():
     assert _restarts.STOP_REASONS == (None, "Error", "OOMKilled")
     assert (_retention.CHECK_SECONDS, _retention.NEXT_CHECK_SECONDS) == (60.0, 1.0)
     assert _retention.REMOVED_PER_CHECK == 1000
-    assert (_reconciler.RESYNC_SECONDS, _reconciler.REMOVED_REMEMBERED) == (30.0, 10_000)
+    assert (_reconciler.RESYNC_SECONDS, _reconciler.MAX_REMEMBERED_REMOVALS) == (30.0, 10_000)
     assert _changes.MAX_REMOVING_BYTES == 268_435_456
     assert (_capacity.MEMORY_FLOOR_MB, _capacity.SPEC_BYTES) == (300, 268_435_456)
     assert (_work_queue.STORE_RETRY_SECONDS, _work_queue.WORKLOADS_PER_TURN) == (1.0, 256)

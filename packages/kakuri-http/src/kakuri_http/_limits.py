@@ -72,12 +72,12 @@ def check_seconds(value: Any, name: str, *, may_be_none: bool = False) -> None:
         raise ValueError(f"expected at least 0 seconds as {name}, got {value!r}")
 
 
-def check_count(value: Any, name: str, *, least: int = 0) -> None:
-    """Raise TypeError unless a value is an integer, ValueError if it is less than `least`."""
+def check_count(value: Any, name: str, *, minimum: int = 0) -> None:
+    """Raise TypeError unless a value is an integer, ValueError if it is less than `minimum`."""
     if isinstance(value, bool) or not isinstance(value, int):
         raise TypeError(f"expected an integer as {name}, got {value!r:.80}")
-    if value < least:
-        raise ValueError(f"expected at least {least} as {name}, got {value!r:.80}")
+    if value < minimum:
+        raise ValueError(f"expected at least {minimum} as {name}, got {value!r:.80}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

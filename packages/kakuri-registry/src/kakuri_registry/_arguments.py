@@ -11,14 +11,14 @@ MAX_NUMBER = 2**31 - 1
 """Maximum number of seconds, failures or attempts, and maximum exit code."""
 
 
-def check_count(value: object, name: str, most: int | None = None, least: int = 0) -> None:
+def check_count(value: object, name: str, maximum: int | None = None, minimum: int = 0) -> None:
     """Raise TypeError unless an argument is an integer, and ValueError if it is out of range."""
     if not isinstance(value, int) or isinstance(value, bool):
         raise TypeError(f"expected an integer as {name}, got {value!r:.80}")
-    if value < least:
-        raise ValueError(f"expected at least {least} as {name}, got {value!r:.80}")
-    if most is not None and value > most:
-        raise ValueError(f"expected at most {most} as {name}, got {value!r:.80}")
+    if value < minimum:
+        raise ValueError(f"expected at least {minimum} as {name}, got {value!r:.80}")
+    if maximum is not None and value > maximum:
+        raise ValueError(f"expected at most {maximum} as {name}, got {value!r:.80}")
 
 
 def check_kind(value: object, kind: type[object] | UnionType, name: str) -> None:
@@ -78,7 +78,7 @@ def check_entry(entry: WorkloadEntry) -> None:
     if run.image_digest is not None:
         check_kind(run.image_digest, str, "the image digest of a run")
     if run.exit_code is not None:
-        check_count(run.exit_code, "exit_code", MAX_NUMBER, least=-MAX_NUMBER - 1)
+        check_count(run.exit_code, "exit_code", MAX_NUMBER, minimum=-MAX_NUMBER - 1)
     if run.attempt.__class__ is not int or not 0 <= run.attempt <= MAX_NUMBER:
         check_count(run.attempt, "attempt", MAX_NUMBER)
     if entry.trace is not None:

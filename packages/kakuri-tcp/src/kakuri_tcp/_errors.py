@@ -205,9 +205,9 @@ class ForbiddenUser(ConnectionFault, PermissionError):
     """
 
     def __init__(self, uid: int | None, hint: str = "") -> None:
-        who = "a client whose user is unknown" if uid is None else f"user {uid} of this machine"
+        client = "a client whose user is unknown" if uid is None else f"user {uid} of this machine"
         hint = f"; {hint}" if hint and uid is not None else ""
-        super().__init__(f"{who} may not use this server{hint}")
+        super().__init__(f"{client} may not use this server{hint}")
         self.uid = uid
 
 

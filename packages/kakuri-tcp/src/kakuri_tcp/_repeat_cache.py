@@ -83,6 +83,6 @@ class RepeatCache(Generic[V]):
         if len(keys) < self._max_cached:
             keys.append(key)
         else:
-            place = hash(key) % self._max_cached
-            del values[keys[place]]
-            keys[place] = key
+            index = hash(key) % self._max_cached
+            del values[keys[index]]
+            keys[index] = key

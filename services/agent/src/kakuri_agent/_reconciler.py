@@ -37,7 +37,7 @@ PAGE_SECONDS = 0.01
 """Seconds between two pages of a resync: a page of 1,000 workloads takes a millisecond; all 200,000
 at once would block the event loop for a tenth of a second."""
 
-REMOVED_REMEMBERED = 10_000
+MAX_REMEMBERED_REMOVALS = 10_000
 """Number of removed workloads that are remembered, so that their late zones are not adopted."""
 
 
@@ -132,7 +132,7 @@ class Reconciler:
             self._volatile.remove(zone_id)
             self._capacity.release(zone_id)
             self._removed[zone_id] = None
-            if len(self._removed) > REMOVED_REMEMBERED:
+            if len(self._removed) > MAX_REMEMBERED_REMOVALS:
                 del self._removed[next(iter(self._removed))]
             log.info("workload removed", id=zone_id, verified_by=removed.removal.verified_by)
             self._on_change(zone_id)

@@ -127,13 +127,13 @@ class WorkloadMetrics:
     def families(self) -> Iterable[MetricFamily]:
         """Return the metrics."""
         states, transitions = self._loaded.copy(), Counter[tuple[str, str]]()
-        for (was, earlier_reason, is_now, reason), number in self._changes.items():
-            if was != _NEW:
-                states[was, earlier_reason] -= number
-            if is_now != _REMOVED:
-                states[is_now, reason] += number
-            if was != is_now:
-                transitions[was, is_now] += number
+        for (old_state, old_reason, new_state, new_reason), number in self._changes.items():
+            if old_state != _NEW:
+                states[old_state, old_reason] -= number
+            if new_state != _REMOVED:
+                states[new_state, new_reason] += number
+            if old_state != new_state:
+                transitions[old_state, new_state] += number
         return (
             gauge(
                 "kakuri_workloads",
@@ -157,23 +157,23 @@ class WorkloadMetrics:
         new = None if after is None else after.run
         if old is new:
             return  # another desired state
-        was, is_now, earlier_reason, reason = _NEW, _REMOVED, "", ""
+        old_state, old_reason, new_state, new_reason = _NEW, "", _REMOVED, ""
         if old is not None:
-            was = old.state._value_
+            old_state = old.state._value_
             if old.reason is not None:
-                earlier_reason = reason_label(old.reason)
+                old_reason = reason_label(old.reason)
         if new is not None:
-            is_now = new.state._value_
+            new_state = new.state._value_
             if new.reason is not None:
-                reason = reason_label(new.reason)
-        key = (was, earlier_reason, is_now, reason)
+                new_reason = reason_label(new.reason)
+        key = (old_state, old_reason, new_state, new_reason)
         self._changes[key] = self._changes.get(key, 0) + 1
         if old is not None and new is not None and new.attempt > old.attempt:
             self._restarts[()] += 1
-        if after is not None and is_now == _PENDING and after.restart_at is None:
+        if after is not None and new_state == _PENDING and after.restart_at is None:
             self._continue_start(before, after)
-        elif before is not None and was == _PENDING:
-            self._end_start(before.workload.id, has_started=is_now == _RUNNING)
+        elif before is not None and old_state == _PENDING:
+            self._end_start(before.workload.id, has_started=new_state == _RUNNING)
 
     def _continue_start(self, before: WorkloadEntry | None, after: WorkloadEntry) -> None:
         """Record that a start began, or that it reached its next step and the last one ended."""

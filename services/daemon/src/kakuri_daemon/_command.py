@@ -260,9 +260,9 @@ class DaemonCommand(click.Command):
             is_own = name.startswith(own)
             if not is_own and name.endswith(shared):
                 continue  # KAKURI_OTHER_LISTEN belongs to another daemon
-            meant = _similar(name, known, 0.6 if is_own else MIN_SIMILARITY)
-            if is_own or meant:
-                suggestion = f"; did you mean {meant[0]}?" if meant else ""
+            similar = _similar(name, known, 0.6 if is_own else MIN_SIMILARITY)
+            if is_own or similar:
+                suggestion = f"; did you mean {similar[0]}?" if similar else ""
                 lines.append(f"unknown variable {name}{suggestion}")
         return lines
 
@@ -301,8 +301,10 @@ def _read_config(ctx: click.Context, _param: click.Parameter, path: Path | None)
     }
     unknown = sorted(settings.keys() - options.keys())
     if unknown:
-        meant = _similar(unknown[0].lower().replace("_", "-"), options)
-        help_ = f"did you mean {meant[0]!r}?" if meant else f"expected any of {', '.join(options)}"
+        similar = _similar(unknown[0].lower().replace("_", "-"), options)
+        help_ = (
+            f"did you mean {similar[0]!r}?" if similar else f"expected any of {', '.join(options)}"
+        )
         message = f"{path}: unknown option {unknown[0]!r}; {help_}"
         raise DaemonError(message)
     ctx.obj = path

@@ -354,8 +354,8 @@ def _quoted(value: Any) -> str:
     return f'"{"".join(_ESCAPES.get(c) or _printable(c) for c in text)}"'
 
 
-def _printable(text: str, also: str = "") -> str:
-    """Return the text with every character escaped that is not printable nor in `also`."""
+def _printable(text: str, kept: str = "") -> str:
+    """Return the text with every character escaped that is not printable nor in `kept`."""
     if text.isprintable():
         return text
-    return "".join(c if c.isprintable() or c in also else ascii(c)[1:-1] for c in text)
+    return "".join(c if c.isprintable() or c in kept else ascii(c)[1:-1] for c in text)

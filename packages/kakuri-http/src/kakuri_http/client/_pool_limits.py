@@ -17,6 +17,6 @@ class PoolLimits:
     """Seconds that an unused connection is kept."""
 
     def __post_init__(self) -> None:
-        check_count(self.connections, "PoolLimits.connections", least=1)
-        check_count(self.per_host, "PoolLimits.per_host", least=1)
+        check_count(self.connections, "PoolLimits.connections", minimum=1)
+        check_count(self.per_host, "PoolLimits.per_host", minimum=1)
         check_seconds(self.idle, "PoolLimits.idle")

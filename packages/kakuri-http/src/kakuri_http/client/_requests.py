@@ -212,13 +212,13 @@ def follow_redirect(
     location = response.headers.get("location")
     if response.status not in _REDIRECTS or location is None:
         return None
-    here = parse_url(request.url, endpoint)
-    url = resolve(location, here)
-    there = parse_url(url, endpoint)
-    if here.origin.startswith("https:") and not there.origin.startswith("https:"):
+    current = parse_url(request.url, endpoint)
+    url = resolve(location, current)
+    target = parse_url(url, endpoint)
+    if current.origin.startswith("https:") and not target.origin.startswith("https:"):
         raise InvalidURL(f"expected a location with https, got {location!r}")
     headers = request.headers
-    if there.origin != here.origin:
+    if target.origin != current.origin:
         headers = Headers([field for field in headers if field[0].lower() not in _CREDENTIALS])
     replaces_post = response.status in _MAY_REPLACE_POST and request.method == "POST"
     if replaces_post or (response.status == _SEE_OTHER and request.method not in {"GET", "HEAD"}):

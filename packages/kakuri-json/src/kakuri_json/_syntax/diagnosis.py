@@ -68,7 +68,7 @@ def set_byte_position(
         error.position = len(text[:position].encode())
 
 
-def _here(text: str, position: int) -> str:
+def _character_at(text: str, position: int) -> str:
     if position >= len(text):
         return _END
     character = text[position]
@@ -117,9 +117,9 @@ def explain_value(text: str, at: int, *, after_comma: bool) -> JSONSyntaxError:
         return syntax_error(text, at, "UTF-8 without a byte order mark", "a byte order mark")
     if rest.startswith("\x00"):
         return syntax_error(text, at, "a value in UTF-8", "a zero byte (UTF-16 or UTF-32?)")
-    odd = re.match(_NON_NUMBER, rest)
-    if odd:
-        return syntax_error(text, at, "a finite number", repr(odd[0]))
+    non_number = re.match(_NON_NUMBER, rest)
+    if non_number:
+        return syntax_error(text, at, "a finite number", repr(non_number[0]))
     if rest[:1] in tuple("-0123456789"):
         return _explain_number(text, at)
     if rest.startswith("+"):
@@ -133,7 +133,7 @@ def explain_value(text: str, at: int, *, after_comma: bool) -> JSONSyntaxError:
     if rest.startswith("]") and after_comma:
         return syntax_error(text, at, "a value", "']' after a trailing comma")
     word = re.compile(_WORD).match(text, at)
-    got = repr(word[0]) if word else _here(text, at)
+    got = repr(word[0]) if word else _character_at(text, at)
     return syntax_error(text, at, "a value", got)
 
 
@@ -143,19 +143,19 @@ def _explain_number(text: str, start: int) -> JSONSyntaxError:
     at = start
     if parts[2] is None:
         at = parts.end(1)
-        return syntax_error(text, at, "a digit after the minus sign", _here(text, at))
+        return syntax_error(text, at, "a digit after the minus sign", _character_at(text, at))
     if parts[2] == "0" and parts[3] is None and parts[4] is not None:
         return syntax_error(
             text, start, "a number without leading zeros", repr(text[start : start + 20])
         )
     if parts[3] and not parts[4]:
         at = parts.end(3)
-        return syntax_error(text, at, "a digit after the decimal point", _here(text, at))
+        return syntax_error(text, at, "a digit after the decimal point", _character_at(text, at))
     if parts[5] and not parts[6]:
         at = parts.end(5)
-        return syntax_error(text, at, "a digit in the exponent", _here(text, at))
+        return syntax_error(text, at, "a digit in the exponent", _character_at(text, at))
     at = parts.end()
-    return syntax_error(text, at, "the end of the number", _here(text, at))
+    return syntax_error(text, at, "the end of the number", _character_at(text, at))
 
 
 def explain_key(text: str, at: int, *, after_comma: bool) -> JSONSyntaxError:
@@ -168,7 +168,7 @@ def explain_key(text: str, at: int, *, after_comma: bool) -> JSONSyntaxError:
         return syntax_error(text, at, "a key", "a comment")
     word = re.compile(_WORD).match(text, at)
     return syntax_error(
-        text, at, "a key in double quotes", repr(word[0]) if word else _here(text, at)
+        text, at, "a key in double quotes", repr(word[0]) if word else _character_at(text, at)
     )
 
 
@@ -179,7 +179,7 @@ def explain_separator(text: str, at: int, expected: str) -> JSONSyntaxError:
     number = re.search(_NUMBER_BEFORE, text[max(0, at - _LONGEST_NUMBER) : at])
     if number and text[at : at + 1] in tuple("0123456789.eE+-"):
         return _explain_number(text, at - len(number[0]))
-    return syntax_error(text, at, expected, _here(text, at))
+    return syntax_error(text, at, expected, _character_at(text, at))
 
 
 _HEX = r"[0-9a-fA-F]{4}"

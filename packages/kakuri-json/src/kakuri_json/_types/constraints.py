@@ -113,19 +113,19 @@ def _zoned(zone: Any, message: str | None) -> Constraint:
     if zone is Ellipsis:
         with_one = "with an offset"
         return Constraint(lambda value: value.tzinfo is not None, with_one, message, of_times=True)
-    there = zone
+    expected_zone = zone
     if isinstance(zone, str):
         # Imported late, because few programs name a zone.
         from zoneinfo import ZoneInfo  # noqa: PLC0415
 
         try:
-            there = ZoneInfo(zone)
+            expected_zone = ZoneInfo(zone)
         except (ValueError, OSError, KeyError) as error:
             raise UnsupportedTypeError(f"expected a time zone, got {zone!r}") from error
 
     def holds(value: Any) -> bool:
         offset: Any = value.utcoffset()
-        return offset is not None and offset == value.astimezone(there).utcoffset()
+        return offset is not None and offset == value.astimezone(expected_zone).utcoffset()
 
     return Constraint(_guarded(holds), f"with the offset of {zone}", message, of_times=True)
 

@@ -166,19 +166,19 @@ class ZoneView:
         )
         self.changed(spec.id)
 
-    def stopped(self, zone_id: str, ran: int | None) -> None:
+    def stopped(self, zone_id: str, last_attempt: int | None) -> None:
         """Record that a zone was stopped.
 
         Args:
             zone_id: The zone.
-            ran: Its latest attempt that had a container; None if no attempt had. A later attempt
-                that waited to start has failed.
+            last_attempt: Its latest attempt that had a container; None if there is none. A
+                later attempt that waited to start has failed.
         """
         known = self._unstarted.get(zone_id) or self._zones.get(zone_id)
         attempt = 0 if known is None else known.attempt
-        if ran is None:
+        if last_attempt is None:
             self._zones.pop(zone_id, None)
-        elif attempt <= ran:
+        elif attempt <= last_attempt:
             return  # events report its end
         self._unstarted[zone_id] = ZoneStatus(
             zone_id, WorkloadState.FAILED, "Stopped", "stopped before it ran", attempt=attempt
