@@ -73,7 +73,7 @@ async def test_container_is_removed_in_every_state(runtime, state):
         await runtime.container_status(container)
 
 
-async def test_cleanup_calls_can_be_repeated_and_succeed_for_what_is_not_there(runtime):
+async def test_cleanup_calls_can_be_repeated_and_succeed_for_missing_objects(runtime):
     sandbox, container = await create(runtime)
     await runtime.start_container(container)
     for _ in range(2):

@@ -64,7 +64,7 @@ async def test_runtime_that_is_starting_is_unavailable(code, message):
     assert type(await failure("Version", code, message)) is RuntimeUnavailable
 
 
-async def test_message_that_quotes_a_starting_runtime_is_refused():
+async def test_error_that_quotes_a_starting_runtime_raises_call_refused():
     raised = await failure("PullImage", "UNKNOWN", "pull: server is not initialized yet")
     assert type(raised) is CallRefused
 
@@ -83,7 +83,7 @@ async def test_create_with_a_reserved_name_raises_name_reserved(name, message):
 
 
 @pytest.mark.parametrize("message", RESERVED)
-async def test_pull_error_that_mentions_a_reserved_name_is_refused(message):
+async def test_pull_error_that_mentions_a_reserved_name_raises_call_refused(message):
     assert type(await failure("PullImage", "UNKNOWN", message)) is CallRefused
 
 
@@ -116,7 +116,7 @@ async def test_message_has_at_most_4096_characters_as_it_is_shown(message, shown
 
 
 @pytest.mark.parametrize("message", ["it is reserved", "name", "no such name"])
-async def test_create_that_fails_with_another_message_is_refused(message):
+async def test_create_that_fails_with_an_unknown_message_raises_call_refused(message):
     assert type(await failure("RunPodSandbox", "UNKNOWN", message)) is CallRefused
 
 

@@ -232,7 +232,7 @@ async def test_sandbox_status_has_its_configuration(client):
     assert (status.state, status.network.ip) == (api.PodSandboxState.SANDBOX_NOTREADY, "")
 
 
-async def test_sandbox_without_name_handler_or_network_is_refused(client, runtime):
+async def test_sandbox_without_name_handler_or_network_fails(client, runtime):
     await client.refused(client.sandbox(api.PodSandboxConfig(hostname="x")), UNKNOWN, "metadata")
     await client.refused(client.sandbox(handler="other"), UNKNOWN, 'no runtime for "other"')
     runtime.node.conditions["NetworkReady"] = False
@@ -241,7 +241,7 @@ async def test_sandbox_without_name_handler_or_network_is_refused(client, runtim
     await client.sandbox()
 
 
-async def test_sandbox_with_sysctls_is_refused_if_the_node_accepts_none(client, runtime):
+async def test_sandbox_with_sysctls_fails_if_the_node_accepts_none(client, runtime):
     runtime.node.accepts_sysctls = False
     linux = api.LinuxPodSandboxConfig(sysctls={"net.core.somaxconn": "1024"})
     config = replace(sandbox_config("z"), linux=linux)
@@ -324,7 +324,7 @@ async def test_container_ends_with_the_exit_code_of_the_test(client, runtime, ex
     assert (status.exit_code, status.reason, status.message) == expected
 
 
-async def test_container_without_ready_sandbox_or_image_is_refused(client, runtime):
+async def test_container_without_ready_sandbox_or_image_fails(client, runtime):
     await client.refused(client.container("none"), NOT_FOUND, "not found")
     sandbox = await client.sandbox()
     other = client.container(sandbox, container_config(image="other"))

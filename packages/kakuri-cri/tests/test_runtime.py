@@ -106,7 +106,7 @@ async def test_request_of_wrong_type_raises_type_error_and_is_not_sent():
     assert channel.calls == []
 
 
-async def test_timeout_of_zero_is_not_the_usual_one():
+async def test_timeout_of_zero_is_not_the_default():
     channel = ScriptedChannel()
     await Runtime(channel).version(0.0)
     assert channel.calls[0][2] == 0.0
@@ -419,7 +419,7 @@ async def test_probe_describes_the_runtime():
     ]  # fmt: skip
 
 
-async def test_probe_of_an_old_runtime_leaves_open_what_it_does_not_say():
+async def test_probe_of_an_old_runtime_reports_missing_answers_as_unknown():
     channel = ScriptedChannel(
         Version=api.VersionResponse(runtime_name="containerd", runtime_api_version="v1"),
         RuntimeConfig=error("UNIMPLEMENTED", "unknown method RuntimeConfig"),
@@ -465,7 +465,7 @@ async def test_events_end_as_the_runtime_ends_them():
         assert [event async for event in events] == sent
 
 
-async def test_events_raise_what_the_call_fails_with():
+async def test_events_raise_the_error_of_the_call():
     channel = ScriptedChannel(GetContainerEvents=[api.ContainerEventResponse(), error("CANCELLED")])
     events = Runtime(channel).events()
     assert await anext(events) == api.ContainerEventResponse()

@@ -167,7 +167,7 @@ async def test_optional_calls_of_a_runtime_that_lacks_them_are_unimplemented(run
 
 
 @pytest.mark.parametrize("is_streamed", [True, False])
-async def test_lists_of_200_are_whole(is_streamed):
+async def test_lists_of_200_items_are_complete(is_streamed):
     missing = () if is_streamed else ("StreamContainers", "StreamPodSandboxes", "StreamImages")
     async with (
         FakeCri(images={"web:1": "present"}, unimplemented=missing) as fake,
@@ -308,7 +308,7 @@ async def test_events_arrive_until_the_runtime_crashes(runtime, fake):
                 pass
 
 
-async def test_left_events_are_cancelled_at_the_runtime(runtime, fake):
+async def test_stream_of_events_that_is_left_is_cancelled_at_the_runtime(runtime, fake):
     async with runtime.events() as events:
         await runtime.run_pod_sandbox(sandbox_config())
         await anext(events)
@@ -316,7 +316,7 @@ async def test_left_events_are_cancelled_at_the_runtime(runtime, fake):
     await until(lambda: fake.listeners == 0)
 
 
-async def test_events_that_are_not_read_do_not_hold_up_other_calls(runtime, fake):
+async def test_unread_events_do_not_delay_other_calls(runtime, fake):
     """A backlog of some megabytes waits in the windows of its stream alone."""
     async with runtime.events() as events:
         first = asyncio.ensure_future(anext(events))

@@ -264,7 +264,7 @@ async def test_request_over_the_own_limit_is_not_sent(channel):
         await call(channel, "more than ten bytes")
 
 
-async def test_wrong_message_is_refused_before_anything_is_sent(channel):
+async def test_wrong_message_raises_before_anything_is_sent(channel):
     with pytest.raises(kp.EncodeError, match="text"):
         await channel.call(UNARY, Question(text=3), timeout=10)
     for metadata in ((("X-A", "1"),), (("grpc-x", "1"),), (("a", "ä"),), (("a-bin", "text"),)):

@@ -135,7 +135,7 @@ def test_announced_size_raises_message_too_large_before_anything_is_kept():
         reader.next_message()
 
 
-def test_compressed_message_is_refused():
+def test_compressed_message_is_rejected():
     reader = MessageReader(100)
     reader.feed(b"\1\0\0\0\1a")
     with pytest.raises(CompressedMessage):

@@ -390,7 +390,7 @@ async def test_stream_that_is_refused_after_its_head_is_not_sent_again(channel, 
 # Windows and settings.
 
 
-async def test_zero_stream_window_holds_a_message_back_until_it_opens(channel, network):
+async def test_zero_stream_window_delays_a_message_until_it_opens(channel, network):
     network.settings = {"s4": 0}
     peer, calls = await started(channel, network, 2)
     assert peer.content(1) == peer.content(3) == b""
@@ -406,7 +406,7 @@ async def test_zero_stream_window_holds_a_message_back_until_it_opens(channel, n
     await asyncio.gather(*calls)
 
 
-async def test_zero_connection_window_holds_all_messages_back_until_it_opens(channel, network):
+async def test_zero_connection_window_delays_all_messages_until_it_opens(channel, network):
     large = start(channel, payload=bytes(70_000))
     peer = await network.peer()
     await turns(lambda: len(peer.content(1)) == 65_535)
@@ -423,7 +423,7 @@ async def test_zero_connection_window_holds_all_messages_back_until_it_opens(cha
     assert await large == Answer(text="hello")
 
 
-async def test_window_that_is_lowered_below_zero_is_worked_off_first(channel, network):
+async def test_stream_sends_nothing_until_its_lowered_window_is_above_zero(channel, network):
     call = start(channel, payload=bytes(70_000))
     peer = await network.peer()
     peer.send(peer.window(0, 1_000_000))
@@ -643,7 +643,7 @@ def good_trailers(peer):
         "503 with HTML", "404", "200 with HTML", "metadata that is not base64", "a status",
     ],
 )  # fmt: skip
-async def test_answer_that_is_wrong_fails_the_call_and_not_the_connection(
+async def test_invalid_answer_fails_the_call_and_not_the_connection(
     channel, network, pieces, code, text
 ):
     error = await outcome(channel, network, *pieces)
@@ -652,7 +652,7 @@ async def test_answer_that_is_wrong_fails_the_call_and_not_the_connection(
     assert text in error.message
 
 
-async def test_announced_message_of_4_gib_is_refused_before_it_comes(channel, network):
+async def test_announced_message_of_4_gib_fails_the_call_before_it_arrives(channel, network):
     error = await outcome(
         channel, network, good_head, lambda peer: peer.data(1, b"\0\xff\xff\xff\xff")
     )
@@ -660,7 +660,7 @@ async def test_announced_message_of_4_gib_is_refused_before_it_comes(channel, ne
     assert error.size == 0xFFFFFFFF
 
 
-async def test_interim_heads_before_the_answer_are_passed_over(channel, network):
+async def test_interim_heads_before_the_answer_are_skipped(channel, network):
     peer, (call,) = await started(channel, network)
     for _ in range(3):
         peer.send(peer.head(1, ((b":status", b"103"), (b"link", b"</style.css>"))))

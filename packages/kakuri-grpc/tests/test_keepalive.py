@@ -60,7 +60,7 @@ async def test_silent_peer_that_answers_pings_keeps_its_calls():
 
 
 @pytest.mark.parametrize(("count", "expected"), [(0, "got none"), (2, "got more")])
-async def test_call_with_another_number_of_answers_than_one_is_an_internal_error(
+async def test_unary_call_with_no_or_several_answers_is_an_internal_error(
     tmp_path, count, expected
 ):
     unary = Method(DOWN.path, Question, Answer)

@@ -50,7 +50,7 @@ async def test_silence_with_a_call_open_is_answered_with_one_ping(called):
     assert pings(peer) == 1
 
 
-async def test_connection_that_was_heard_from_is_asked_when_its_silence_is_long_enough(called):
+async def test_ping_is_delayed_until_the_connection_has_been_silent_long_enough(called):
     peer, _ = called
     silent(peer, 20)
     assert pings(peer) == 0
@@ -300,7 +300,7 @@ async def test_call_that_waits_for_the_answer_to_a_ping_keeps_its_own_deadline(s
     assert peer.streams == [1, 3]
 
 
-async def test_channel_that_closes_in_doubt_fails_the_calls_that_wait(silent_server):
+async def test_channel_closed_during_a_ping_fails_the_calls_that_wait_for_it(silent_server):
     peer = await silent_server.peer()
     await silent_server.late(peer, 3)
     following = silent_server.start()

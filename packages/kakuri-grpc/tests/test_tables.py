@@ -86,7 +86,7 @@ def test_timeout_is_written_in_the_smallest_unit_with_five_digits(seconds, text)
 
 
 @pytest.mark.parametrize("limit", [0, 1, 100])
-def test_message_at_the_limit_is_read_and_over_it_refused(limit):
+def test_message_at_the_limit_is_read_and_over_it_too_large(limit):
     content = frame_message(b"x" * limit)
     assert sole_message(content, limit) == b"x" * limit
     reader = MessageReader(limit)

@@ -114,7 +114,7 @@ def test_content_beyond_the_window_waits_and_reports_when_it_has_left():
     assert sum(len(one.data) for one in pair.server_events if isinstance(one, Data)) == 200_000
 
 
-def test_stream_without_window_does_not_hold_up_another():
+def test_stream_without_window_does_not_block_another():
     pair = Pair(server=Limits(stream_window=65_535))
     slow, quick = pair.client.send(CALL), pair.client.send(CALL)
     pair.client.send(Data(slow, b"x" * 100_000, end=True))
@@ -363,7 +363,7 @@ def test_credit_of_the_connection_does_not_depend_on_which_stream_was_read():
     assert pair.server._receive_window >= 1 << 19
 
 
-def test_streams_held_by_the_connections_window_continue_in_turn():
+def test_streams_that_wait_for_the_connections_window_continue_in_turn():
     client = ClientConnection()
     client.receive_data(settings(s4=1 << 20))
     streams = [client.send(CALL) for _ in range(3)]
@@ -577,7 +577,7 @@ def test_head_and_304_announce_content_that_does_not_follow():
 @pytest.mark.parametrize(
     "data", [b"GET / HTTP/1.1\r\n\r\n", b"PRI * HTTP/2.0\r\n\r\nXX", b"\x16\x03\x01"]
 )
-def test_other_protocols_are_refused_at_the_first_wrong_byte(data):
+def test_other_protocols_end_the_connection_at_the_first_wrong_byte(data):
     connection = ServerConnection()
     events = feed(connection, data, "bytes")
     assert isinstance(events[-1], ConnectionEnded)

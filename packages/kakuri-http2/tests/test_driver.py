@@ -241,7 +241,7 @@ async def test_closed_server_ends_what_waits(tmp_path):
         assert caught.value.processed is Processed.NO
 
 
-async def test_slow_reader_holds_the_sender_back(tmp_path):
+async def test_slow_reader_pauses_the_sender(tmp_path):
     sent = 0
 
     async def handler(exchange):

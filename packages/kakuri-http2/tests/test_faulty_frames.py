@@ -126,7 +126,7 @@ def test_frame_at_the_edge_is_accepted(role, kind, flags, stream, payload):
 
 @pytest.mark.parametrize("role", ROLES)
 @pytest.mark.parametrize("stream", [0, 1])
-def test_window_of_the_largest_size_takes_no_more(role, stream):
+def test_update_of_a_window_of_the_largest_size_is_a_flow_control_error(role, stream):
     connection = ROLES[role]()
     feed(connection, frame("WINDOW_UPDATE", 0, stream, TO_LARGEST), "whole")
     event = feed(connection, frame("WINDOW_UPDATE", 0, stream, b"\0\0\0\1"), "whole")[-1]

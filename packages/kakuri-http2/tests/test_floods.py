@@ -425,7 +425,7 @@ async def test_content_in_tiny_pieces_takes_little_more_than_its_size():
     await asyncio.sleep(0)
 
 
-async def test_peer_that_grants_no_window_holds_each_handler_at_a_bound():
+async def test_peer_that_grants_no_window_pauses_each_handler_at_a_bound():
     async def handler(exchange):
         exchange.respond(200)
         while True:

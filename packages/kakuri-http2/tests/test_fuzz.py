@@ -55,7 +55,7 @@ def mutated(chance: random.Random, data: bytes) -> bytes:
     return bytes(result)
 
 
-def test_mutated_header_blocks_decode_equally_or_are_refused_by_both_libraries():
+def test_mutated_header_blocks_decode_equally_or_are_rejected_by_both_libraries():
     for seed in seeds(1500):
         chance = random.Random(seed)
         encoder = chance.choice([Encoder, OtherEncoder])()

@@ -68,7 +68,7 @@ def test_block_is_read_with_any_priority_padding_and_pieces(priority, padding, p
         (FLAGS["PADDED"], b"\3ab"),
     ],
 )
-def test_frame_without_room_for_what_its_flags_announce_is_refused(flags, payload):
+def test_frame_too_short_for_its_flags_ends_the_connection(flags, payload):
     assert isinstance(fault(frame("HEADERS", LAST | END | flags, 1, payload)), RemoteProtocolError)
 
 
@@ -83,7 +83,7 @@ def test_stream_that_depends_on_itself_is_reset_and_its_block_is_read_all_the_sa
 
 
 @pytest.mark.parametrize("number", [0, 2])
-def test_headers_on_a_stream_that_no_client_opens_are_refused(number):
+def test_headers_on_a_stream_that_no_client_opens_end_the_connection(number):
     assert isinstance(fault(frame("HEADERS", LAST | END, number, BLOCK)), RemoteProtocolError)
 
 

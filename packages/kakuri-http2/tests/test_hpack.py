@@ -178,7 +178,7 @@ def test_cached_block_is_decoded_again_after_the_table_changed():
     assert decoder.decode(b"\xbe") == ((b"x-b", b"2"),)
 
 
-def test_random_blocks_decode_equally_or_are_refused_by_both():
+def test_random_blocks_decode_equally_or_are_rejected_by_both():
     chance = random.Random(7)
     for _ in range(3000):
         block = chance.randbytes(chance.randint(1, 12))

@@ -8,7 +8,7 @@ from kakuri_http2.hpack._encoder import _MAX_REMEMBERED, CHANGING, SECRET, encod
 PLAIN = ((b":method", b"GET"), (b":scheme", b"https"))
 
 
-def test_block_that_comes_again_is_the_same_and_is_read_the_same():
+def test_repeated_block_is_encoded_and_decoded_identically():
     encoder, decoder = Encoder(), Decoder(max_list_size=10_000)
     first = encoder.encode(PLAIN)
     assert encoder.encode(PLAIN) == encoder.encode(tuple(PLAIN)) == first

@@ -128,7 +128,7 @@ def test_content_that_waits_is_dropped_when_the_connection_ends(window):
     assert not connection.has_output
 
 
-def test_content_that_the_connection_window_holds_is_dropped_when_the_connection_ends():
+def test_content_that_waits_for_the_connection_window_is_dropped_when_the_connection_ends():
     connection = open_client(1 << 20)
     connection.send(Data(1, bytes(100_000)))
     while of_kind(connection, "DATA"):
@@ -146,7 +146,7 @@ def test_data_to_send_returns_256_kib_of_content_at_a_time():
     assert sizes == [262_144, 262_144, 600_000 - 2 * 262_144, 0]
 
 
-def test_stream_that_was_reset_does_not_hold_up_content_of_others():
+def test_reset_stream_does_not_block_content_of_others():
     connection = open_client(window=1 << 20)
     streams = [1, *(connection.send(CALL) for _ in range(2))]
     connection.data_to_send()
@@ -160,7 +160,7 @@ def test_stream_that_was_reset_does_not_hold_up_content_of_others():
     assert not connection.has_output
 
 
-def test_stream_without_window_does_not_hold_up_content_that_is_queued_after_it():
+def test_stream_without_window_does_not_block_content_that_is_queued_after_it():
     connection = open_client(window=16_384)
     other = connection.send(CALL)
     connection.data_to_send()
@@ -191,7 +191,7 @@ def test_stream_whose_content_has_left_reports_that_once_if_it_was_asked_to():
     assert Drained(1) not in feed(connection, frame("PING", 1, 0, bytes(8)), "whole")
 
 
-def test_streams_that_the_connection_window_held_back_continue_in_turn_after_more_was_queued():
+def test_streams_that_waited_for_the_connection_window_continue_in_turn_after_more_was_queued():
     connection = open_client(window=1 << 20)
     other = connection.send(CALL)
     for stream in (1, other):

@@ -348,7 +348,7 @@ def nested(levels):
     return message
 
 
-def test_hundred_levels_are_read_and_written_and_more_are_refused():
+def test_hundred_levels_are_read_and_written_and_more_raise():
     data = encode(nested(100))
     assert decode(data, type=Inner) == nested(100)
     with pytest.raises(EncodeError, match="nest less deeply"):

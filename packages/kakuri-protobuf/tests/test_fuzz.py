@@ -126,7 +126,7 @@ def test_messages_are_read_by_the_official_library_and_back(cls, official):
 
 
 @pytest.mark.parametrize(("cls", "official"), CLASSES)
-def test_mutated_messages_decode_equally_or_are_refused_by_both(cls, official):
+def test_mutated_messages_decode_equally_or_are_rejected_by_both(cls, official):
     for seed in seeds(400):
         chance = random.Random(seed)
         data = encode(message_of(chance, cls))
@@ -135,7 +135,7 @@ def test_mutated_messages_decode_equally_or_are_refused_by_both(cls, official):
 
 
 @pytest.mark.parametrize(("cls", "official"), CLASSES)
-def test_random_bytes_decode_equally_or_are_refused_by_both(cls, official):
+def test_random_bytes_decode_equally_or_are_rejected_by_both(cls, official):
     for seed in seeds(1000):
         chance = random.Random(seed)
         for _ in range(4):

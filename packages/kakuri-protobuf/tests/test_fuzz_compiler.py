@@ -161,7 +161,7 @@ def described(text: str, directory: Path) -> tuple[descriptor_pb2.FileDescriptor
     return descriptor_pb2.FileDescriptorSet.FromString(out.read_bytes()), ""
 
 
-def test_random_files_have_the_tables_of_protoc_or_are_refused_as_by_protoc():
+def test_random_files_have_the_tables_of_protoc_or_are_rejected_as_by_protoc():
     with tempfile.TemporaryDirectory() as name:
         for seed in seeds(250):
             chance = random.Random(seed)

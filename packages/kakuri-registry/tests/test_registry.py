@@ -647,7 +647,7 @@ def assert_refused(change, error, match="expected"):
     ],
     ids=["register", "update", "restart", "rerun", "set_desired", "record"],
 )
-def test_change_at_an_invalid_time_is_refused_and_changes_nothing(change, now):
+def test_change_at_an_invalid_time_raises_and_changes_nothing(change, now):
     assert_refused(lambda registry: change(registry, now), (TypeError, ValueError), match="time")
 
 
@@ -708,5 +708,5 @@ def test_argument_of_wrong_type_raises_type_error_and_changes_nothing(change):
         lambda registry: registry.set_desired("wl-1", STOP, now=0.0, grace_seconds=2**31),
     ],
 )
-def test_number_that_a_store_would_not_load_is_refused_and_changes_nothing(change):
+def test_number_that_a_store_would_not_load_raises_and_changes_nothing(change):
     assert_refused(change, ValueError)

@@ -127,7 +127,7 @@ async def test_line_that_cannot_fit_the_limit_closes_its_connection():
         writer.close()
 
 
-async def test_values_nested_deeper_than_any_request_are_refused_where_they_begin():
+async def test_values_nested_deeper_than_any_request_are_rejected_where_they_begin():
     line = b'{"type":"GetStatus","id":' + b"[" * 9 + b"," * 2000 + b"\n"
     async with await serve(ANY_PORT, lambda _: Status("wl-1", State.PENDING)) as server:
         reader, writer = await asyncio.open_connection(server.endpoint.host, server.endpoint.port)

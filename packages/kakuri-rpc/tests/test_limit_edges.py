@@ -143,7 +143,7 @@ def test_document_as_received_raises_document_too_large_only_if_its_encoding_mus
                 check_received(document, limit=limit)
 
 
-def test_request_of_more_than_five_levels_is_refused_where_the_sixth_begins():
+def test_request_of_more_than_five_levels_is_rejected_where_the_sixth_begins():
     for depth, is_within in ((3, True), (4, False)):  # inside the message and the workload
         value = "[" * depth + "]" * depth
         line = f'{{"type":"StartWorkload","workload":{{"args":{value}}}}}'.encode()

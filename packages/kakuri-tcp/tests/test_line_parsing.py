@@ -65,7 +65,7 @@ async def test_line_that_the_parser_refuses_is_answered_after_the_lines_before_i
     assert ("parse", b"c") not in served.steps
 
 
-async def test_line_beyond_the_limit_is_refused_after_the_lines_before_it():
+async def test_line_beyond_the_limit_is_rejected_after_the_lines_before_it():
     served = Steps()
     limits = LineServerLimits(line=3)
     sent, fault = b"a\nlong\nc\n", lambda error: type(error).__name__.encode()

@@ -35,7 +35,7 @@ def test_decoder_returns_the_same_lines_for_every_split(decode, stream, lines, s
     "stream", [b"123456789\n", b"123456789", b"12345678\rx", b"12345678\r\r\n", b"123456789\r\n"]
 )
 @pytest.mark.parametrize("size", [1, 4, 100])
-def test_line_over_the_limit_is_refused_after_the_lines_before_it(decode, stream, size):
+def test_line_over_the_limit_raises_after_the_lines_before_it(decode, stream, size):
     stream = b"a\nb\n" + stream
     lines, error = decode([stream[i : i + size] for i in range(0, len(stream), size)])
     assert lines == [b"a", b"b"]

@@ -47,7 +47,7 @@ async def test_stale_socket_is_replaced(endpoint):
         assert await client.request(b"a", timeout=5) == b"A"
 
 
-async def test_socket_with_a_listener_is_left_alone(endpoint):
+async def test_socket_with_a_listener_is_not_removed(endpoint):
     async with await listen_lines(endpoint, bytes.upper), LineClient(endpoint) as client:
         with pytest.raises(ListenFailed, match="another process listens there"):
             await listen_lines(endpoint, bytes.lower)
@@ -111,7 +111,7 @@ async def test_lock_that_is_not_a_regular_file_raises_listen_failed_and_leaves_i
     assert not (tmp_path / "made").exists()
 
 
-async def test_file_that_is_not_a_socket_is_left_alone(endpoint, tmp_path):
+async def test_file_that_is_not_a_socket_is_not_removed(endpoint, tmp_path):
     (tmp_path / "x.sock").write_text("precious")
     with pytest.raises(ListenFailed, match="a file that is not a socket"):
         await listen_lines(endpoint, bytes.upper)

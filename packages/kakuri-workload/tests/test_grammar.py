@@ -32,7 +32,7 @@ def test_image_reference_is_accepted_by_its_grammar_only(case):
 
 
 @pytest.mark.parametrize("newline", ["\n", "\r", " "])
-def test_id_or_image_with_trailing_whitespace_is_refused(newline):
+def test_id_or_image_with_trailing_whitespace_is_rejected(newline):
     assert not re.fullmatch(WORKLOAD_ID, f"web{newline}")
     assert not re.fullmatch(IMAGE_REFERENCE, f"nginx{newline}")
 
@@ -57,7 +57,7 @@ def test_label_key_without_a_reserved_prefix_is_accepted(key):
         "dev.edera/cpu", "edera.dev/x", "nerdctl/name", "", "/x", "x/", "-x", "a/b/c", "é",
     ],
 )  # fmt: skip
-def test_label_key_that_is_reserved_or_malformed_is_refused(key):
+def test_label_key_that_is_reserved_or_malformed_is_rejected(key):
     assert not re.fullmatch(LABEL_KEY, key)
 
 
@@ -80,7 +80,7 @@ def test_user_by_id_or_name_with_optional_group_is_accepted(user):
         "-x", "+x", "~x", "a/b", "a,b", "a\n", "a\x7f", "a\u202eb", "x" * 33,
     ],
 )  # fmt: skip
-def test_user_that_useradd_refuses_or_beyond_32_bits_is_refused(user):
+def test_user_that_useradd_refuses_or_beyond_32_bits_is_rejected(user):
     assert not re.fullmatch(USER, user)
 
 
@@ -98,7 +98,7 @@ def test_variable_name_of_printable_text_is_accepted(name):
 @pytest.mark.parametrize(
     "name", ["", "=", "a=b", "a\0", "a\n", "a\x1b[0m", "\x7f", "\x9b", "\u202e"]
 )
-def test_variable_name_with_equals_sign_or_control_character_is_refused(name):
+def test_variable_name_with_equals_sign_or_control_character_is_rejected(name):
     assert not re.fullmatch(VARIABLE_NAME, name)
 
 
@@ -116,7 +116,7 @@ def test_working_directory_that_is_absolute_is_accepted(path):
         "/.", "/..", "/./proc", "/a/.",
     ],
 )  # fmt: skip
-def test_working_directory_in_proc_or_sys_or_with_dot_segments_is_refused(path):
+def test_working_directory_in_proc_or_sys_or_with_dot_segments_is_rejected(path):
     assert not re.fullmatch(WORKING_DIRECTORY, path)
 
 

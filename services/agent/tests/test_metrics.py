@@ -124,7 +124,7 @@ async def test_all_pages_have_the_values_of_one_moment(runtime):
     metrics.close()
 
 
-async def test_runtime_that_fails_leaves_its_series_out(runtime):
+async def test_series_of_a_failing_runtime_are_missing(runtime):
     async def fail():
         raise RuntimeUnavailable("no sidecar")
 
@@ -132,7 +132,7 @@ async def test_runtime_that_fails_leaves_its_series_out(runtime):
     assert await NodeMetrics(runtime, [lambda: [OWN]]).read(ReadMetrics()) == Metrics([OWN])
 
 
-async def test_runtime_that_does_not_answer_leaves_its_series_out(runtime, monkeypatch):
+async def test_series_of_an_unresponsive_runtime_are_missing(runtime, monkeypatch):
     monkeypatch.setattr(_metrics, "RUNTIME_SECONDS", 0)
     runtime.metrics = asyncio.Event().wait
     assert await NodeMetrics(runtime, [lambda: [OWN]]).read(ReadMetrics()) == Metrics([OWN])

@@ -73,7 +73,7 @@ def test_version_with_an_unreachable_node_has_client_and_control_plane(kakuri, a
         assert result.err == f"nodes: {detail}\n"
 
 
-def test_version_shows_that_a_node_simulates(kakuri, api):
+def test_version_shows_that_a_node_is_simulated(kakuri, api):
     api.nodes[0]["simulated"] = True
     assert kakuri("version").out.endswith("node            0.1.0   node1, simulated\n")
 
@@ -82,7 +82,7 @@ def test_version_option_prints_the_version_of_the_client(kakuri):
     assert kakuri("--version").out == f"kakuri, version {__version__}\n"
 
 
-def test_api_prints_the_content_as_it_came(kakuri, api):
+def test_api_prints_the_content_unchanged(kakuri, api):
     assert json.loads(kakuri("api", "get", "/nodes").out) == {"nodes": api.nodes}
 
 
@@ -314,7 +314,7 @@ def test_https_host_that_is_not_reached_is_named_as_it_was_given(kakuri):
 
 
 @pytest.mark.parametrize("options", [["--json"], ["-q"], ["-o", "jsonl"], []])
-def test_context_verbs_report_the_name_in_each_form(kakuri, api, options):
+def test_context_verbs_print_the_name_in_each_format(kakuri, api, options):
     for verb in (["add", "lab", api.url], ["rm", "lab"]):
         result = kakuri("context", *verb, *options)
         assert result.code == 0
@@ -326,7 +326,7 @@ def test_context_verbs_report_the_name_in_each_form(kakuri, api, options):
             assert json.loads(result.out) == {"name": "lab"}
 
 
-def test_contexts_are_listed_in_each_form(kakuri, api, environment):
+def test_contexts_are_listed_in_each_format(kakuri, api, environment):
     kakuri("context", "add", "lab", api.url)
     kakuri("context", "add", "home", "http://127.0.0.1:1")
     kakuri("context", "add", "home", "http://127.0.0.1:2")
@@ -344,7 +344,7 @@ def test_contexts_are_listed_in_each_form(kakuri, api, environment):
     assert kakuri("--context", "lab", "context", "ls").err == ""
 
 
-def test_shown_context_has_each_form(kakuri, api, environment):
+def test_context_is_shown_in_each_format(kakuri, api, environment):
     assert kakuri("context", "show", "-q").out == f"{api.url}\n"
     kakuri("context", "add", "lab", api.url)
     environment.delenv("KAKURI_HOST")

@@ -273,7 +273,7 @@ def test_verify_as_json_reports_faults_on_standard_error(kakuri, tmp_path):
     assert (fault["file"], fault["line"], fault["path"]) == ("kakuri.toml", 3, "$.workload.a.cpus")
 
 
-def test_differences_have_each_form(kakuri, shop):
+def test_differences_are_printed_in_each_format(kakuri, shop):
     assert kakuri("diff", "-q").out == "web\ncache\n"
     lines = kakuri("diff", "-o", "jsonl").out.splitlines()
     assert [json.loads(line)["change"] for line in lines] == ["replace", "create", "same"]
@@ -308,7 +308,7 @@ def test_plan_without_changes_exits_with_0(kakuri, api, tmp_path, options):
     assert kakuri("plan", *options).code == 0
 
 
-def test_applied_changes_have_each_form(kakuri, shop):
+def test_applied_changes_are_printed_in_each_format(kakuri, shop):
     assert kakuri("apply", "--yes", "-q").out == "web\ncache\napi\n"
     lines = kakuri("apply", "--yes", "-o", "jsonl").out.splitlines()
     assert [json.loads(line) for line in lines] == [
@@ -362,7 +362,7 @@ def test_prune_reads_every_page_and_leaves_what_is_being_removed(kakuri, api, tm
     assert "- w100  remove" not in lines
 
 
-def test_verified_file_has_each_form(kakuri, shop):
+def test_verified_file_is_printed_in_each_format(kakuri, shop):
     assert kakuri("verify", "-q").out == "web\ncache\napi\n"
     document = json.loads(kakuri("verify", "--json").out)
     assert document["set"] == "shop"

@@ -270,7 +270,7 @@ def test_response_that_is_not_modified_is_not_a_redirect(kakuri, api):
 
 
 @pytest.mark.parametrize(("status", "is_shown"), [(404, False), (499, False), (500, True)])
-def test_trace_is_shown_with_faults_of_the_server_alone(kakuri, api, status, is_shown):
+def test_trace_is_shown_only_with_server_errors(kakuri, api, status, is_shown):
     body = b'{"detail":"why","trace":"4bf9\\u001b"}'
     api.overrides[("GET", "/nodes")] = Response(status, body, content_type="application/json")
     assert kakuri("nodes").err == "error: why\n" + "  trace 4bf9\\x1b\n" * is_shown
@@ -310,7 +310,9 @@ READING = ("ps", "status", "wait", "history", "stop", "start", "events", "nodes"
     ("body", "message"),
     [(b"{}", "has no field '"), (b"[]", "is not a JSON object"), (b"null", "is not a JSON object")],
 )
-def test_response_of_another_server_counts_as_none(kakuri, api, verb, body, message):
+def test_response_of_a_server_that_is_not_a_control_plane_is_an_error_of_each_verb(
+    kakuri, api, verb, body, message
+):
     kind = "application/x-ndjson" if verb == "events" else "application/json"
     api.overrides = Everywhere(Response(200, body + b"\n", content_type=kind))
     result = kakuri(verb, *ARGUMENTS[verb])
@@ -377,7 +379,7 @@ def test_copy_of_an_error_is_the_same(error, duplicate):
 @pytest.mark.parametrize(
     "verb", ["status", "stop", "start", "restart", "rm", "logs", "wait", "history"]
 )
-def test_text_that_can_not_be_an_id_is_not_found_and_nothing_is_sent(kakuri, api, verb, given):
+def test_text_that_cannot_be_an_id_is_not_found_and_nothing_is_sent(kakuri, api, verb, given):
     result = kakuri(verb, given)
     assert (result.code, result.err) == (3, f"error: no workload '{given}'\n")
     assert api.requests == []

@@ -206,7 +206,7 @@ def test_trial_on_a_simulated_node_does_not_wait_for_an_end(doctor, api):
     assert "is running after" in found["start"]["detail"]
 
 
-def test_trial_that_is_refused_fails(doctor, api):
+def test_trial_whose_submission_is_rejected_fails(doctor, api):
     api.overrides[("POST", "/workloads")] = problem(503, code="capacity", detail="the node is full")
     _, results, found = doctor("--run")
     assert (results["start"], results["remove"]) == ("fail", "skip")
@@ -322,7 +322,7 @@ def test_restart_monitor_of_containerd_is_checked_where_it_runs(machine, text, r
     assert results_of("containerd's") == [result]
 
 
-def test_container_runtime_that_is_there_is_reported(machine):
+def test_existing_container_runtime_is_reported(machine):
     path = machine / "run/containerd.sock"
     path.write_text("")
     path.chmod(stat.S_IRWXU)

@@ -87,7 +87,7 @@ def test_why_text_has_state_reason_and_message(fields, text):
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("name", ["removal", "removed"])
-def test_receipt_text_has_what_is_gone_what_remains_and_the_proof(receipt, text, name):
+def test_receipt_text_has_what_was_removed_what_remains_and_the_proof(receipt, text, name):
     assert documents.receipt_text({name: receipt}) == text
 
 

@@ -52,7 +52,7 @@ def three(api):
         (["--since", "now"], []),
     ],
 )
-def test_events_are_those_that_are_kept(kakuri, three, arguments, lines):
+def test_events_shows_all_kept_events(kakuri, three, arguments, lines):
     result = kakuri("events", *arguments)
     assert (result.code, result.out.splitlines(), result.err) == (0, lines, "")
 

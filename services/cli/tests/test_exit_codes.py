@@ -55,7 +55,7 @@ def test_unknown_outcome_of_a_change_is_reported(kakuri, api, code):
     assert kakuri("ps").err == "error: lost\n"
 
 
-def test_response_that_is_not_json_counts_as_none(kakuri, api):
+def test_response_that_is_not_json_counts_as_no_response(kakuri, api):
 
     api.overrides[("GET", "/workloads")] = Response(200, b"<html>")
     result = kakuri("ps")

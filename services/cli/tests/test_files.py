@@ -162,7 +162,7 @@ def test_directory_without_files_is_an_error(tmp_path):
         read_manifest((str(tmp_path),))
 
 
-def test_table_that_is_none_is_a_fault_and_the_others_are_read(write):
+def test_value_that_is_not_a_table_is_a_fault_and_the_others_are_read(write):
     text = "[workload]\na = 1\nb = 'x'\n[workload.c]\nimage = 'x'\ncpus = 1\n"
     found = faults_of(write(text))
     assert found[:2] == [
@@ -243,7 +243,7 @@ def test_faults_of_several_files_are_in_the_order_of_files_and_lines(write, tmp_
     ]  # fmt: skip
 
 
-def test_workload_in_the_form_of_the_api_with_a_fault_is_refused(write):
+def test_fault_of_a_workload_in_the_form_of_the_api_has_its_path(write):
     assert faults_of(write('{"id": "A",\n"image": "x"}', "a.json"))[0][:2] == (None, "$.id")
     assert faults_of(write('{"id": "a",\n"image": "x",\n"cpus": 1}', "a.json"))[0][:2] == (
         3, "$.cpus",

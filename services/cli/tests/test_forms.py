@@ -103,7 +103,7 @@ def test_followed_logs_report_an_error_of_one_and_continue(kakuri, some, api):
     assert "error: nothing: no workload 'nothing'" in result.err
 
 
-def test_too_many_followed_logs_are_refused(kakuri):
+def test_too_many_followed_logs_are_a_usage_error(kakuri):
     result = kakuri("logs", "-f", *(f"w{number}" for number in range(40)))
     assert result.code == 2
     assert "expected at most 32 logs to follow, got 40" in result.err

@@ -28,7 +28,7 @@ def test_stop_without_waiting_returns_at_once(kakuri, api):
     assert kakuri("stop", "--no-wait", "web").out == "web  stopping\n"
 
 
-def test_stop_passes_the_grace_on(kakuri, api):
+def test_stop_sends_the_grace_time(kakuri, api):
     api.add("web")
     given = []
     api.on_stop = lambda api, workload_id, grace: given.append(grace)
@@ -126,7 +126,7 @@ def test_interrupt_prints_in_json_what_was_done(capsys):
 
 
 @pytest.mark.parametrize("verb", [["rm", "-f"], ["start"], ["logs"]])
-def test_server_that_is_not_there_is_reported_once_for_all_workloads(kakuri, environment, verb):
+def test_unreachable_server_is_reported_once_for_all_workloads(kakuri, environment, verb):
     environment.setenv("KAKURI_HOST", "http://127.0.0.1:1")
     result = kakuri(*verb, *(f"w{number:02d}" for number in range(40)))
     assert (result.code, result.out) == (6, "")
@@ -137,7 +137,7 @@ def test_server_that_is_not_there_is_reported_once_for_all_workloads(kakuri, env
     assert second.endswith("w19 and 20 more")
 
 
-def test_server_that_is_not_there_is_reported_in_json_once(kakuri, environment):
+def test_unreachable_server_is_reported_once_in_json(kakuri, environment):
     environment.setenv("KAKURI_HOST", "http://127.0.0.1:1")
     result = kakuri("rm", "-f", "--json", "a", "b")
     assert (result.code, json.loads(result.out)) == (6, [])
@@ -163,7 +163,7 @@ def test_workloads_after_an_unreachable_agent_are_not_requested(capsys):
 
 
 @pytest.mark.parametrize("verb", ["stop", "start", "restart", "rm"])
-def test_another_version_is_a_conflict(kakuri, api, verb):
+def test_version_mismatch_is_a_conflict(kakuri, api, verb):
     api.add("web", "failed")
     result = kakuri(verb, "--if-version", "3", "web")
     assert (result.code, result.err) == (4, "error: another version\n")
@@ -178,7 +178,7 @@ def test_version_that_is_not_a_number_is_a_usage_error(kakuri, api, verb, versio
 
 
 @pytest.mark.parametrize("verb", ["stop", "restart", "rm"])
-def test_grace_of_a_part_of_a_second_is_a_whole_one(kakuri, api, verb):
+def test_grace_time_is_rounded_up_to_whole_seconds(kakuri, api, verb):
     api.add("web")
     option = {"stop": ["--no-wait"], "rm": ["--force"]}.get(verb, [])
     kakuri(verb, "--grace", "250ms", *option, "web")
@@ -306,7 +306,7 @@ def test_rm_asks_once_about_all_that_still_run(kakuri, api):
     assert len(api.workloads) == 3
 
 
-def test_forced_rm_of_an_unknown_id_has_each_form(kakuri):
+def test_forced_rm_of_an_unknown_id_is_printed_in_each_format(kakuri):
     assert json.loads(kakuri("rm", "-f", "--json", "web").out) == {"id": "web"}
     assert kakuri("rm", "-f", "-q", "web").out == "web\n"
 

@@ -236,7 +236,7 @@ def test_position_replaces_where_the_log_began_and_keeps_what_selects_its_lines(
     assert position.resumed(query) == [("stream", "stdout"), ("attempt", "1"), ("since", "2")]
 
 
-def test_bytes_that_come_again_are_counted_only_until_a_later_time():
+def test_repeated_bytes_are_skipped_only_until_a_later_time():
     position = stream._Position()
     assert [position.advance(at, 5) for at in ("2", "2")] == [0, 0]
     position.reopened()
@@ -277,7 +277,7 @@ LONG_LINE = [
 
 
 @pytest.mark.parametrize(("before", "after"), LONG_LINE)
-def test_long_line_that_is_cut_at_other_places_after_a_break_comes_once(invocation, before, after):
+def test_long_line_that_is_cut_elsewhere_after_a_break_is_printed_once(invocation, before, after):
     text = b"".join(stream.follow_text(invocation, CutAPI(before, after), "a", []))
     assert text == b"".join(after) + b"\n"
     lines = [line for _, line in stream.follow_records(invocation, CutAPI(before, after), "a", [])]

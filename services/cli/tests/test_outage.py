@@ -135,7 +135,7 @@ def test_response_without_an_outage_prints_nothing(tracker):
     assert (notes, waits) == ([], [])
 
 
-def test_polls_of_which_every_other_one_fails_for_ten_minutes_continue(clock, monkeypatch):
+def test_polling_continues_if_every_other_poll_fails_for_ten_minutes(clock, monkeypatch):
     answers = count()
 
     class API:

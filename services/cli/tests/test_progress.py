@@ -98,7 +98,7 @@ def test_step_on_a_terminal_of_unknown_width_has_80_columns(clock, capsys, monke
     assert len(capsys.readouterr().err) == len("\r\x1b[K") + 79
 
 
-def test_step_that_was_cleared_is_shown_again_when_it_comes_again(clock, capsys):
+def test_cleared_step_is_shown_again_when_it_is_repeated(clock, capsys):
     progress = Progress(Invocation(is_live=True), "a")
     progress.change("b")
     progress.clear()

@@ -117,7 +117,7 @@ def test_ps_of_an_unknown_id_is_not_found(kakuri, some):
 
 
 @pytest.mark.parametrize("command", [["nodes"], ["node", "node1"]])
-def test_node_that_simulates_is_reported_by_one_line(kakuri, api, command):
+def test_simulated_node_is_reported_by_one_line(kakuri, api, command):
     message = "nothing really runs: the runtime is simulated"
     api.nodes[0] |= {"simulated": True, "message": message, "reason": "Simulated"}
     result = kakuri(*command)

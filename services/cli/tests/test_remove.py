@@ -75,7 +75,7 @@ def test_removal_at_its_deadline_is_not_requested_again(clock):
     assert delete(api, "a", grace=0).status == UNDER_WAY
 
 
-def test_removal_ends_with_the_response_that_it_is_gone(clock):
+def test_removal_ends_with_the_response_that_nothing_remains(clock):
     api = ScriptedAPI(clock, Response(UNDER_WAY, id="a-b"), Response(GONE, id="a-b"), seconds=1.0)
     assert delete(api, "a-b", grace=0).status == GONE
     assert [path for _, path, *_ in api.requests] == ["/workloads/a-b"] * 2

@@ -461,13 +461,13 @@ def test_submission_that_was_not_carried_out_is_not_repeated(environment, error)
         ("A=1\n B = 2 \nC=\nexport D=x=y\n", {"A": "1", "B": " 2", "C": "", "D": "x=y"}),
     ],
 )
-def test_file_of_variables_has_one_in_each_line(kakuri, api, tmp_path, text, variables):
+def test_env_file_has_a_variable_on_each_line(kakuri, api, tmp_path, text, variables):
     (tmp_path / "env").write_text(text)
     assert kakuri("run", "-d", "--name", "web", "--env-file", "env", "nginx").code == 0
     assert api.workloads["web"]["spec"].get("env") == variables
 
 
-def test_file_of_variables_that_is_not_utf_8_is_refused(kakuri, tmp_path):
+def test_env_file_that_is_not_utf_8_is_an_error(kakuri, tmp_path):
     (tmp_path / "env").write_bytes(b"A=\xff\n")
     result = kakuri("run", "-d", "--env-file", "env", "nginx")
     assert (result.code, result.out) == (2, "")
@@ -511,7 +511,7 @@ def test_restart_policy_is_read_in_every_spelling(kakuri, api, given, fields):
         "always:" + "9" * 5000,
     ],
 )
-def test_invalid_restart_policy_is_refused(kakuri, api, given):
+def test_invalid_restart_policy_is_a_usage_error(kakuri, api, given):
     result = kakuri("run", "-d", "--restart", given, "nginx")
     assert (result.code, api.workloads) == (2, {})
     assert f"got {given!r}" in result.err
@@ -532,7 +532,7 @@ def test_detached_run_takes_no_option_for_the_end(kakuri, api, options):
     assert "-d returns at once" in result.err
 
 
-def test_dry_run_has_each_form(kakuri, api):
+def test_dry_run_is_printed_in_each_format(kakuri, api):
     document = json.loads(kakuri("run", "--dry-run", "--json", "--name", "web", "nginx").out)
     assert (document["dry_run"], document["change"]) == (True, "create")
     assert kakuri("run", "--dry-run", "-q", "--name", "web", "nginx").out == "web\n"

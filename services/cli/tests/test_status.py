@@ -122,7 +122,7 @@ def test_history_of_a_removed_workload_is_kept(kakuri, api):
     )
 
 
-def test_status_of_a_log_that_cannot_be_read_says_so(kakuri, api):
+def test_status_reports_a_log_that_cannot_be_read(kakuri, api):
     api.add("web")
     api.overrides[("GET", "/workloads/web/log")] = problem(503, code="busy", detail="no")
     assert "  log       can't be read now\n" in kakuri("status", "web").out
@@ -137,7 +137,7 @@ def test_status_of_a_log_that_cannot_be_read_says_so(kakuri, api):
         ({"state": "pending", "reason": "P\x1b"}, "web  pending  P\\x1b  {at}"),
     ],
 )
-def test_headline_has_what_is_known(kakuri, api, fields, line):
+def test_headline_shows_the_known_fields(kakuri, api, fields, line):
     api.add("web", **fields)
     at = f"{START} on node1"
     assert kakuri("status", "web").out.splitlines()[0] == line.format(at=at)
@@ -186,14 +186,14 @@ FIVE = [{"at": f"2026-11-26T14:01:0{n}Z", "state": "pending"} for n in range(7)]
          ["  steps     14:01:00.00 pending BackOff 7×"]),
     ],
 )  # fmt: skip
-def test_screen_has_a_row_for_what_is_known(environment, document, options, lines):
+def test_screen_has_a_row_for_each_known_field(environment, document, options, lines):
     shown = screen_of({"id": "a", "state": "failed", **document}, **options)
     assert shown[0].startswith("a  failed")
     assert shown[1:] == lines
 
 
 @pytest.mark.parametrize("desired", ["stopped", "removed"])
-def test_screen_of_a_workload_that_can_not_be_stopped_has_advice(environment, desired):
+def test_screen_of_a_workload_that_cannot_be_stopped_has_advice(environment, desired):
     document = {"id": "a", "state": "running", "reason": "StopFailed", "message": "m"}
     shown = screen_of({**document, "desired": desired})
     assert shown[0].startswith(f"a  running  StopFailed  (is being {desired})")

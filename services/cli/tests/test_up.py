@@ -94,7 +94,7 @@ def test_up_through_sudo_notes_how_its_caller_may_use_it(
     assert (note in result.err) is is_noted
 
 
-def test_up_with_containerd_removes_what_runs(
+def test_up_with_containerd_removes_running_workloads_at_its_end(
     kakuri, daemons, interrupted, api, tmp_path, monkeypatch
 ):
     monkeypatch.setattr(os, "geteuid", lambda: 0)
@@ -132,7 +132,7 @@ def test_daemon_that_does_not_start_is_an_error(kakuri, daemons, tmp_path):
     ("user", "is_installed", "why"),
     [(1000, False, "need root"), (0, False, "need containerd"), (0, True, "an installed system")],
 )
-def test_containerd_that_cannot_be_used_is_refused_with_the_reason(
+def test_containerd_that_cannot_be_used_is_a_usage_error_with_the_reason(
     kakuri, environment, tmp_path, user, is_installed, why
 ):
     environment.setattr(os, "geteuid", lambda: user)

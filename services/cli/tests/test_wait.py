@@ -203,7 +203,7 @@ class Forgetful(dict):
 
 
 @pytest.mark.parametrize("options", ["--json", "-q"])
-def test_negative_verdict_has_each_form(kakuri, api, options):
+def test_negative_verdict_is_printed_in_each_format(kakuri, api, options):
     api.add("bad", "failed", reason="Error")
     result = kakuri("wait", "bad", "--for", "running", options)
     assert result.code == 1
@@ -216,6 +216,6 @@ def test_negative_verdict_has_each_form(kakuri, api, options):
         assert document["fulfilled"] is False
 
 
-def test_verdict_about_what_is_gone_as_json_has_its_id(kakuri):
+def test_verdict_about_a_removed_workload_as_json_has_its_id(kakuri):
     result = kakuri("wait", "gone", "--for", "removed", "--json")
     assert json.loads(result.out) == {"id": "gone", "fulfilled": True}

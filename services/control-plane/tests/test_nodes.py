@@ -56,7 +56,7 @@ async def test_node_has_everything_that_its_agent_reports(now):
         assert (await call("GET", "/nodes/n1.example"))[:2] == (200, node)
 
 
-async def test_node_without_its_runtime_is_unavailable_and_says_why():
+async def test_node_without_its_runtime_is_unavailable_with_the_reason():
     node = Node(
         "1", "cri", simulated=False, workloads=0, runtime_available=False, message="refused"
     )

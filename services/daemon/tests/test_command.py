@@ -89,7 +89,7 @@ def access_of(monkeypatch):
         (["--allow-unauthenticated"], LocalAccess()),
     ],
 )
-def test_options_say_who_on_this_machine_may_connect(access_of, arguments, access):
+def test_access_options_select_the_users_who_may_connect(access_of, arguments, access):
     found = access_of(*arguments)
     assert replace(found, hint="") == access
     assert found.hint == "start test-daemon with --allow-user to admit this user"
@@ -110,7 +110,9 @@ def test_options_say_who_on_this_machine_may_connect(access_of, arguments, acces
         (["--allow-user", "9" * 5000], "expected the name or number of a user"),
     ],
 )
-def test_invalid_or_contradictory_access_option_is_refused(access_of, capsys, arguments, message):
+def test_invalid_or_contradictory_access_option_is_one_line_and_status_2(
+    access_of, capsys, arguments, message
+):
     assert access_of(*arguments) == 2
     assert message in capsys.readouterr().err
 
@@ -294,7 +296,7 @@ def test_command_that_exits_early_or_is_interrupted_ends_with_that_status(daemon
     assert daemon("--name", "interrupt")[0] == 130
 
 
-def test_empty_path_is_refused(daemon):
+def test_empty_path_is_one_line_and_status_2(daemon):
     status, error, _ = daemon("--config", "")
     assert status == 2
     assert "--config" in error

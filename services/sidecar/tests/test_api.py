@@ -237,7 +237,7 @@ def take_over(sidecar):
     return open_stream
 
 
-async def test_request_of_an_earlier_agent_is_refused(runtime, sidecar, take_over):
+async def test_requests_of_an_earlier_agent_are_409(runtime, sidecar, take_over):
     await take_over("one")
     body = encode(sidecar.spec())
     answer = await sidecar.request("POST", "/zones", body, **{"Kakuri-Agent": "one"})
@@ -252,7 +252,7 @@ async def test_request_of_an_earlier_agent_is_refused(runtime, sidecar, take_ove
     assert await sidecar.delete() == 204  # a client without an agent's id is always accepted
 
 
-async def test_start_waiting_for_a_removal_is_refused_after_a_later_agent_has_started(
+async def test_start_waiting_for_a_removal_is_409_after_a_later_agent_has_started(
     runtime, sidecar, take_over
 ):
     await take_over("one")

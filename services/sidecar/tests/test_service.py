@@ -35,7 +35,7 @@ def listen(runtime, tmp_path):
     return start
 
 
-async def test_request_that_another_site_sent_is_refused(listen, tmp_path):
+async def test_request_that_another_site_sent_is_403(listen, tmp_path):
     for endpoint in ("127.0.0.1:0", f"unix:{tmp_path}/s.sock"):
         async with listen(endpoint) as client:
             response = await client.request("GET", "/zones", headers=OTHER_SITE)

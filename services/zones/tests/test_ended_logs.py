@@ -123,7 +123,7 @@ async def test_zone_without_a_known_end_counts_as_ended_at_its_last_write(store)
     assert removed == ["b", "c", "a"]
 
 
-async def test_fresh_log_of_a_zone_without_a_known_end_is_left_alone(store, monkeypatch):
+async def test_fresh_log_of_a_zone_without_a_known_end_is_not_trimmed(store, monkeypatch):
     await write(store, "a", "0.log", modified=1000)
     ended = EndedLogs(store, 0)
     monkeypatch.setattr(_ended.time, "time", lambda: 1059.0)

@@ -35,7 +35,7 @@ async def test_health_names_the_optional_calls_that_the_runtime_lacks(runtime, r
         )
 
 
-async def test_health_leaves_open_what_the_runtime_does_not_answer(runtime, node):
+async def test_health_reports_unanswered_calls_of_the_runtime_as_unknown(runtime, node):
     runtime.faults.set("ImageFsInfo", "error(UNAVAILABLE: busy)")
     assert (await node.zones.health()).optional.image_fs_info is None
 

@@ -72,7 +72,7 @@ async def test_next_attempt_is_checked_again(checking, runtime):
     ("output", "code"),
     [(b"6.16\n", 1), (b"", 0), (b"not a release\n", 0), (b"\x1b[31m6.16", 0), (b"6" * 100, 0)],
 )
-async def test_output_that_is_not_a_release_leaves_the_kernel_out(checking, output, code):
+async def test_output_that_is_not_a_release_is_not_reported_as_kernel(checking, output, code):
     async with checking(output, code) as node:
         await node.start()
         isolation = await checked(node)
@@ -80,7 +80,7 @@ async def test_output_that_is_not_a_release_leaves_the_kernel_out(checking, outp
 
 
 @pytest.mark.parametrize("fault", ["error(UNIMPLEMENTED: no)", "error(UNKNOWN: no shell)"])
-async def test_runtime_that_executes_nothing_leaves_the_kernel_out(checking, runtime, fault):
+async def test_runtime_that_cannot_execute_reports_no_kernel(checking, runtime, fault):
     runtime.faults.set("ExecSync", fault)
     async with checking() as node:
         await node.start()

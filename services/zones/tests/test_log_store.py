@@ -235,7 +235,7 @@ async def test_rotation_is_undone_when_reopening_fails(store):
     assert names(store) == ["0.log", "0.log.0"]
 
 
-async def test_rotation_stands_if_the_runtime_reopened_without_answering(store):
+async def test_rotation_is_kept_if_the_runtime_reopened_without_answering(store):
     await store.prepare("zone", 0)
     (store.root / "zone" / "0.log").write_bytes(b"x" * 100)
 
