@@ -21,8 +21,8 @@ MODULES = {
         "_presence", "_problems", "_queries", "_worker_metrics",
     ),
     "kakuri-cri": (
-        "_answers", "_caller", "_container_calls", "_errors", "_events", "_grpc_channel",
-        "_image_calls", "_limits", "_lists", "_probe", "_runtime", "_sandbox_calls",
+        "_caller", "_container_calls", "_errors", "_events", "_grpc_channel",
+        "_image_calls", "_limits", "_lists", "_probe", "_responses", "_runtime", "_sandbox_calls",
         "_stats_calls",
     ),
     "kakuri-daemon": (

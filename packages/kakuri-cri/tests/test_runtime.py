@@ -17,10 +17,9 @@ from kakuri_cri import (
     RuntimeUnavailable,
     Timeouts,
     Unimplemented,
-    _answers,
     api,
 )
-from kakuri_protobuf import EncodeError, Method, decode
+from kakuri_protobuf import EncodeError, Method
 from kakuri_tcp import EndpointError
 
 from .scripted_channel import ScriptedChannel, error
@@ -47,50 +46,60 @@ MANY = tuple(api.Container(id=f"{number:064}") for number in range(2500))
 
 
 @pytest.fixture
-def served(monkeypatch):
-    """Return an event without which answers are not decoded."""
+def busy():
+    """Return a function that keeps a runtime's thread busy, and the event that ends this."""
     event = threading.Event()
 
-    def decode_when_served(data, **more):
-        assert event.wait(10), "expected the event loop to continue"
-        return decode(data, **more)
+    def keep_busy(runtime):
+        runtime._codec._executor.submit(event.wait, 10)
+        return runtime
 
-    monkeypatch.setattr(_answers, "decode", decode_when_served)
-    yield event
+    yield keep_busy, event
     event.set()
 
 
-async def test_large_answer_is_decoded_while_the_loop_serves_others(served):
+async def is_waiting(task):
+    for _ in range(5):
+        await asyncio.sleep(0)
+    return not task.done()
+
+
+async def test_large_response_is_decoded_in_a_thread(busy):
+    keep_busy, event = busy
     channel = ScriptedChannel(ListContainers=api.ListContainersResponse(containers=MANY))
-    call = asyncio.create_task(Runtime(channel).list_containers({}))
-    await asyncio.sleep(0)
-    asyncio.get_running_loop().call_soon(served.set)
+    call = asyncio.create_task(keep_busy(Runtime(channel)).list_containers({}))
+    assert await is_waiting(call)
+    event.set()
     assert await call == list(MANY)
 
 
-async def test_large_part_of_a_streamed_list_is_decoded_while_the_loop_serves_others(served):
-    answers = [api.StreamContainersResponse(containers=part) for part in (MANY, MANY[:1])]
-    channel = ScriptedChannel(StreamContainers=answers)
+async def test_large_part_of_a_streamed_list_is_decoded_in_a_thread(busy):
+    keep_busy, event = busy
+    responses = [api.StreamContainersResponse(containers=part) for part in (MANY[:1], MANY)]
+    runtime = keep_busy(Runtime(ScriptedChannel(StreamContainers=responses)))
+    containers = runtime.containers()
+    assert await anext(containers) == MANY[0]
 
     async def listed():
-        return [one async for one in Runtime(channel).containers()]
+        return [one async for one in containers]
 
     call = asyncio.create_task(listed())
-    await asyncio.sleep(0)
-    asyncio.get_running_loop().call_soon(served.set)
-    assert await call == [*MANY, MANY[0]]
+    assert await is_waiting(call)
+    event.set()
+    assert await call == [*MANY]
 
 
-async def test_read_of_a_large_event_that_is_cancelled_cancels_the_call(served):
+async def test_read_of_a_large_event_that_is_cancelled_cancels_the_call(busy):
+    keep_busy, event = busy
     large = api.ContainerEventResponse(container_id="c" * 200_000)
     channel = ScriptedChannel(GetContainerEvents=[large, large])
-    events = Runtime(channel).events()
+    events = keep_busy(Runtime(channel)).events()
     read = asyncio.create_task(anext(events))
-    await asyncio.sleep(0)
+    assert await is_waiting(read)
     read.cancel()
     with pytest.raises(CancelledError):
         await read
-    served.set()
+    event.set()
     with pytest.raises(StopAsyncIteration):
         await anext(events)
 
@@ -581,16 +590,16 @@ async def test_visit_of_an_item_that_is_not_a_message_is_unanswered():
         await Runtime(channel).visit_container_stats({}, lambda stats: None)
 
 
-async def test_large_list_is_visited_while_the_loop_serves_others(served):
-    channel = ScriptedChannel(
-        ListContainerStats=api.ListContainerStatsResponse(stats=CONTAINER_STATS)
-    )
-    found = []
-    visit = asyncio.create_task(Runtime(channel).visit_container_stats({}, found.append))
-    await asyncio.sleep(0)
-    asyncio.get_running_loop().call_soon(served.set)
-    await visit
+async def test_large_list_is_visited_while_the_loop_serves_others():
+    response = api.ListContainerStatsResponse(stats=CONTAINER_STATS)  # 175 KB
+    runtime = Runtime(ScriptedChannel(ListContainerStats=response))
+    found, turns = [], set()
+    visit = asyncio.create_task(runtime.visit_container_stats({}, found.append))
+    while not visit.done():
+        await asyncio.sleep(0)
+        turns.add(len(found))
     assert found == [*CONTAINER_STATS]
+    assert len(turns) >= 4
 
 
 @pytest.mark.parametrize(

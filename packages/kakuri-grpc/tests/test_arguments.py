@@ -52,6 +52,11 @@ def test_connection_limits_of_wrong_type_raise_type_error():
         Limits(http2=None)
 
 
+def test_message_limits_of_wrong_type_raise_type_error():
+    with pytest.raises(TypeError, match=r"expected kakuri_protobuf.Limits as protobuf, got None"):
+        Limits(protobuf=None)
+
+
 def test_server_limits_of_wrong_type_raise_type_error():
     with pytest.raises(TypeError, match=r"expected kakuri_tcp.ServerLimits as server, got None"):
         Limits(server=None)

@@ -259,7 +259,7 @@ async def test_request_over_the_servers_limit_is_resource_exhausted(channel):
 
 
 async def test_request_over_the_own_limit_is_not_sent(channel):
-    channel._limits = Limits(sent=10)
+    channel._codec.limits = Limits(sent=10)
     with pytest.raises(MessageTooLarge):
         await call(channel, "more than ten bytes")
 

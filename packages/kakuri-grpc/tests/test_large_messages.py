@@ -6,14 +6,24 @@ from dataclasses import dataclass
 from typing import Annotated
 
 import pytest
-from kakuri_grpc import Channel, DeadlineExceeded, Method, Server, StatusCode, StatusError
-from kakuri_grpc._framing import MessageReader, frame_message
+from kakuri_grpc import (
+    Channel,
+    DeadlineExceeded,
+    Limits,
+    Method,
+    ResourceExhausted,
+    Server,
+    StatusCode,
+    StatusError,
+)
 from kakuri_grpc._messages import LARGE_MESSAGE
+from kakuri_grpc._turn import Share
+from kakuri_protobuf import Limits as ProtobufLimits
 from kakuri_tcp.testing import until
 
 MANY = LARGE_MESSAGE // 4
 
-decoded_by = set()
+decoded_by, encoded_by = set(), set()
 
 
 @dataclass(frozen=True)
@@ -71,11 +81,91 @@ async def test_large_message_is_decoded_in_a_thread_of_each_side(server):
         assert len(threads - {loop}) == 2
 
 
+class Watched(tuple):
+    """A tuple that records which threads iterate over it."""
+
+    __slots__ = ()
+
+    def __iter__(self):
+        encoded_by.add(threading.current_thread())
+        return super().__iter__()
+
+
+async def test_message_of_many_elements_is_encoded_in_a_thread_of_each_side(tmp_path):
+    async def watched(request, call):
+        return Items(Watched(request.items))
+
+    async with Server() as server, Channel(f"unix:{tmp_path}/s") as channel:
+        server.add(UNARY, watched)
+        await server.listen(f"unix:{tmp_path}/s")
+        loop = threading.current_thread()
+        for count, threads in ((2, 1), (MANY, 2)):
+            encoded_by.clear()
+            message = Items(Watched((Item("a"),) * count))
+            assert await channel.call(UNARY, message, timeout=10) == Items((Item("a"),) * count)
+            assert len(encoded_by) == threads
+            assert (loop in encoded_by) == (threads == 1)
+
+
+async def test_time_for_a_call_includes_encoding_a_large_request(server):
+    is_free = threading.Event()
+    async with Channel(server.where) as channel:
+        channel._codec._codec._executor.submit(is_free.wait)
+        for start in (channel.call, channel.stream):
+            with pytest.raises(DeadlineExceeded, match=r"longer than 0\.1 s"):
+                await start(UNARY, Items((Item("a"),) * MANY), timeout=0.1)
+        is_free.set()
+
+
+async def test_connections_of_a_server_take_turns_with_large_messages(server):
+    is_free, ended = threading.Event(), []
+    server._resources.executor.submit(is_free.wait)
+    message = Items((Item("a"),) * MANY)
+
+    async def call(channel, name):
+        await channel.call(UNARY, message, timeout=10)
+        ended.append(name)
+
+    async with Channel(server.where) as one, Channel(server.where) as two:
+        await call_small(one)
+        await call_small(two)
+        calls = [asyncio.ensure_future(call(one, "one")) for _ in range(5)]
+        await until(lambda: len(server._running) == 5)
+        calls.append(asyncio.ensure_future(call(two, "two")))
+        await until(lambda: server._resources.executor._work_queue.qsize() == 2)
+        is_free.set()
+        await asyncio.gather(*calls)
+    assert ended.index("two") < 4
+
+
+async def call_small(channel):
+    await channel.call(UNARY, Items(), timeout=10)
+
+
+async def test_response_over_the_servers_own_limit_is_resource_exhausted(tmp_path):
+    async with Server(limits=Limits(sent=100)) as server, Channel(f"unix:{tmp_path}/s") as channel:
+        server.add(UNARY, unary)
+        await server.listen(f"unix:{tmp_path}/s")
+        await channel.call(UNARY, Items((Item("a" * 94),)), timeout=10)
+        with pytest.raises(ResourceExhausted, match="at most 100 bytes, got 101"):
+            await channel.call(UNARY, Items((Item("a" * 97),)), timeout=10)
+
+
+async def test_elements_of_a_received_message_are_limited(tmp_path):
+    limits = Limits(protobuf=ProtobufLimits(elements=2))
+    async with Server(limits=limits) as server, Channel(f"unix:{tmp_path}/s") as channel:
+        server.add(UNARY, unary)
+        await server.listen(f"unix:{tmp_path}/s")
+        await channel.call(UNARY, Items((Item(),) * 2), timeout=10)
+        with pytest.raises(StatusError, match="at most 2 elements"):
+            await channel.call(UNARY, Items((Item(),) * 3), timeout=10)
+
+
 async def test_large_message_of_a_method_of_bytes_needs_no_thread(server):
     async with Channel(server.where) as channel:
         content = b"\x12\x04" + bytes(4)  # a field that the class does not have
         assert await channel.call(ENCODED_UNARY, content * MANY, timeout=10) == b""
-        assert not channel._large_messages._executor._threads
+        assert not channel._codec._codec._executor._threads
 
 
 async def test_large_message_that_is_not_valid_ends_its_call(server):
@@ -88,7 +178,7 @@ async def test_large_message_that_is_not_valid_ends_its_call(server):
 async def test_time_for_a_call_includes_decoding_a_large_answer(server):
     is_free = threading.Event()
     async with Channel(server.where) as channel:
-        channel._large_messages._executor.submit(is_free.wait)
+        channel._codec._codec._executor.submit(is_free.wait)
         with pytest.raises(DeadlineExceeded, match=r"longer than 0\.3 s"):
             await channel.call(UNARY, Items((Item("a"),) * MANY), timeout=0.3)
         is_free.set()
@@ -96,7 +186,7 @@ async def test_time_for_a_call_includes_decoding_a_large_answer(server):
 
 async def test_large_request_of_a_cancelled_call_is_not_decoded(server):
     is_free = threading.Event()
-    executor = server._large_messages._executor
+    executor = server._resources.executor
     executor.submit(is_free.wait)
     async with Channel(server.where) as channel:
         message = Items((Item("a"),) * MANY)
@@ -111,13 +201,7 @@ async def test_large_request_of_a_cancelled_call_is_not_decoded(server):
 
 
 @pytest.mark.parametrize(("size", "count"), [(0, 64), (1_000, 22), (16_000, 2), (1 << 20, 1)])
-async def test_reader_allows_other_tasks_a_turn_after_some_bytes_of_messages(size, count):
-    reader = MessageReader(1 << 20)
-    reader.feed(frame_message(bytes(size)) * 3 * count)
-    turns = []
-    other = asyncio.get_running_loop().call_soon
-    for number in range(3 * count):
-        other(turns.append, number)
-        await reader.let_others_run()
-        reader.next_message()
-    assert turns == list(range(2 * count + 1))
+def test_call_lets_others_run_after_some_bytes_of_messages(size, count):
+    share = Share()
+    waits = [share.is_used_up(size) for _ in range(3 * count + 1)]
+    assert [number for number, wait in enumerate(waits) if wait] == [count, 2 * count, 3 * count]

@@ -166,7 +166,7 @@ async def test_large_request_is_counted_until_it_is_decoded(tmp_path):
         budget = server._servers[0]._shared.input
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
-        server._large_messages._executor.submit(
+        server._resources.executor.submit(
             lambda: asyncio.run_coroutine_threadsafe(stop.wait(), loop).result()
         )
         call = asyncio.ensure_future(channel.call(UNARY, Question(payload=bytes(MIB)), timeout=10))

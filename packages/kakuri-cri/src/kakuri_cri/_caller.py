@@ -6,10 +6,9 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
 
-from kakuri_protobuf import Method, encode
+from kakuri_protobuf import AsyncCodec, Method, encode
 
 import kakuri_cri
-from kakuri_cri._answers import name_of, read_answer
 from kakuri_cri._channel import Channel, ChannelError
 from kakuri_cri._errors import (
     CallUnanswered,
@@ -20,6 +19,7 @@ from kakuri_cri._errors import (
 )
 from kakuri_cri._events import Events
 from kakuri_cri._limits import Timeouts
+from kakuri_cri._responses import name_of, read_response
 
 if TYPE_CHECKING:
     from kakuri_tcp import Endpoint
@@ -74,6 +74,7 @@ class Caller:
             self._channel = cast("Channel", runtime)
         else:  # the first use of kakuri_cri.GrpcChannel imports kakuri-grpc
             self._channel = kakuri_cri.GrpcChannel(runtime)
+        self._codec = AsyncCodec()
         self._silent_at = -math.inf
         self.timeouts: Timeouts = timeouts or Timeouts()
 
@@ -103,7 +104,7 @@ class Caller:
         status = detail = "CANCELLED"
         try:
             received = await self._channel.call(method.path, data, timeout=timeout)
-            answer = await read_answer(method, received)
+            answer = await read_response(self._codec, method, received)
             status = detail = "OK"
         except ChannelError as error:
             status, detail = error.code, printable(str(error))
@@ -125,7 +126,7 @@ class Caller:
         """Call any method in which the server streams; see `call` for the arguments."""
         data = _encoded(method, request)
         answers = self._channel.stream(method.path, data, timeout=timeout)
-        return Events(method, answers)
+        return Events(method, answers, self._codec)
 
     def _seconds(self, timeout: float | None) -> float:
         """Return the timeout of a call: the caller's, or the usual one if it is None."""

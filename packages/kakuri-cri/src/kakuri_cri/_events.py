@@ -4,11 +4,11 @@ import asyncio
 from collections.abc import AsyncGenerator
 from typing import Any, Generic, Self, TypeVar
 
-from kakuri_protobuf import Method
+from kakuri_protobuf import AsyncCodec, Method
 
-from kakuri_cri._answers import name_of, read_answer
 from kakuri_cri._channel import ChannelError
 from kakuri_cri._errors import failure_of
+from kakuri_cri._responses import name_of, read_response
 
 A = TypeVar("A")
 
@@ -27,9 +27,12 @@ class Events(Generic[A]):
     ...             print(event.container_id, event.container_event_type)
     """
 
-    def __init__(self, method: Method[Any, A], answers: AsyncGenerator[bytes, None]) -> None:
+    def __init__(
+        self, method: Method[Any, A], responses: AsyncGenerator[bytes, None], codec: AsyncCodec
+    ) -> None:
         self._method = method
-        self._answers = answers
+        self._responses = responses
+        self._codec = codec
 
     async def __aenter__(self) -> Self:
         return self
@@ -42,15 +45,15 @@ class Events(Generic[A]):
 
     async def __anext__(self) -> A:
         try:
-            data = await anext(self._answers)
+            data = await anext(self._responses)
         except ChannelError as error:
             raise failure_of(name_of(self._method), error) from error.with_traceback(None)
         try:
-            return await read_answer(self._method, data)
+            return await read_response(self._codec, self._method, data)
         except asyncio.CancelledError:
             await self.aclose()
             raise
 
     async def aclose(self) -> None:
         """Cancel the call unless it has ended."""
-        await self._answers.aclose()
+        await self._responses.aclose()

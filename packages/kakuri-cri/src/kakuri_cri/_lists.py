@@ -10,10 +10,10 @@ from typing import Any, TypeVar
 from kakuri_protobuf import Method
 
 from kakuri_cri import api
-from kakuri_cri._answers import name_of
 from kakuri_cri._container_calls import ContainerCalls
 from kakuri_cri._errors import Unimplemented
 from kakuri_cri._image_calls import ImageCalls
+from kakuri_cri._responses import name_of
 from kakuri_cri._sandbox_calls import SandboxCalls
 from kakuri_cri._stats_calls import StatsCalls
 

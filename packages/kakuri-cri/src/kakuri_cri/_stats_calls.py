@@ -7,8 +7,8 @@ from typing import Annotated
 from kakuri_protobuf import Method
 
 from kakuri_cri import api
-from kakuri_cri._answers import read_items
 from kakuri_cri._caller import Caller, expected
+from kakuri_cri._responses import read_items
 
 _SERVICE = api.RuntimeService
 
@@ -92,8 +92,8 @@ class StatsCalls(Caller):
     ) -> None:
         """Call a function with the usage of each container that `list_container_stats` returns.
 
-        Items of a large list are decoded and visited one at a time in a thread, because a list of
-        5,000 containers would take a second and 100 MB.
+        Items are decoded one at a time, because a list of 5,000 containers would take 100 MB, and
+        other tasks run in between, because it takes a second.
 
         Args:
             labels: All of them must match exactly.
@@ -103,7 +103,7 @@ class StatsCalls(Caller):
         selected = api.ContainerStatsFilter(label_selector=labels)
         request = api.ListContainerStatsRequest(filter=selected)
         answer = await self.call(_CONTAINER_ITEMS, request, timeout=self._seconds(timeout))
-        await read_items(_CONTAINER_ITEMS, answer.items, api.ContainerStats, visit)
+        await read_items(self._codec, _CONTAINER_ITEMS, answer.items, api.ContainerStats, visit)
 
     async def visit_pod_sandbox_stats(
         self,
@@ -118,7 +118,7 @@ class StatsCalls(Caller):
         selected = api.PodSandboxStatsFilter(label_selector=labels)
         request = api.ListPodSandboxStatsRequest(filter=selected)
         answer = await self.call(_SANDBOX_ITEMS, request, timeout=self._seconds(timeout))
-        await read_items(_SANDBOX_ITEMS, answer.items, api.PodSandboxStats, visit)
+        await read_items(self._codec, _SANDBOX_ITEMS, answer.items, api.PodSandboxStats, visit)
 
     async def list_metric_descriptors(
         self, timeout: float | None = None

@@ -16,14 +16,14 @@ from kakuri_grpc._errors import (
     status_error,
 )
 from kakuri_grpc._framing import CompressedMessage, MessageReader, frame_message
-from kakuri_grpc._messages import LARGE_MESSAGE, LargeMessages, from_bytes, to_bytes
+from kakuri_grpc._messages import MessageCodec
 from kakuri_grpc._metadata import Metadata
 from kakuri_grpc._outcome import check_head, check_trailers, early_end, read_metadata
 from kakuri_grpc._status import StatusCode
+from kakuri_grpc._turn import Share
 
 if TYPE_CHECKING:
     from kakuri_grpc._driver import ChannelDriver
-    from kakuri_grpc._limits import Limits
 
 _SMALL = 16_384
 """Bytes up to which the last message is sent without waiting for the peer."""
@@ -49,25 +49,24 @@ class Call(Generic[Request, Answer]):
         self,
         exchange: Exchange,
         method: Method[Request, Answer],
-        limits: "Limits",
+        codec: MessageCodec,
         timeout: float | None,
         deadline: float,
         driver: "ChannelDriver",
-        large_messages: LargeMessages,
     ) -> None:
         self.metadata: Metadata | None = None
         self.trailers: Metadata | None = None
         self._exchange = exchange
         self._method = method
-        self._limits = limits
-        self._reader = MessageReader(limits.received)
+        self._codec = codec
+        self._reader = MessageReader(codec.limits.received)
+        self._share = Share()
         self._timeout = timeout
         self._is_late = False
         self._is_half_closed = False
         self._error: Exception | None = None
         self.deadline = deadline
         self._driver = driver
-        self._large_messages = large_messages
         self._began = driver.loop.time()
         if timeout is not None:
             driver.deadlines.add(self)
@@ -100,9 +99,7 @@ class Call(Generic[Request, Answer]):
             StatusError: The call has ended; `receive` raises the same.
             DeadlineExceeded: The time is over.
         """
-        data = to_bytes(request, self._method.request)
-        if self._limits.sent is not None and len(data) > self._limits.sent:
-            raise MessageTooLarge(len(data), self._limits.sent)
+        data = await self._codec.encode(request, self._method.request)
         await self.send_framed(frame_message(data), end=end)
 
     async def end(self) -> None:
@@ -157,13 +154,12 @@ class Call(Generic[Request, Answer]):
             check_head(response.status, response.fields)
             self._driver.has_answered = True
             self.metadata = read_metadata(response.fields)
-        await self._reader.let_others_run()
         while True:
             message = self._reader.next_message()
             if message is not None:
-                if len(message) > LARGE_MESSAGE:
-                    return await self._large_messages.decode(message, self._method.response)
-                return from_bytes(message, self._method.response)
+                if self._share.is_used_up(len(message)):
+                    await asyncio.sleep(0)
+                return await self._codec.decode(message, self._method.response)
             piece = await self._exchange.read()
             if not piece:
                 break

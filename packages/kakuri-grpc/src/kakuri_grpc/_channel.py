@@ -13,10 +13,10 @@ from kakuri_grpc._arguments import check_number, checked_or_default, parsed_endp
 from kakuri_grpc._call import Call, undecodable
 from kakuri_grpc._connections import ChannelState, Connections
 from kakuri_grpc._driver import ChannelDriver
-from kakuri_grpc._errors import DeadlineExceeded, MessageTooLarge, Unavailable, status_error
+from kakuri_grpc._errors import DeadlineExceeded, Unavailable, status_error
 from kakuri_grpc._framing import frame_message
 from kakuri_grpc._limits import Backoff, Keepalive, Limits
-from kakuri_grpc._messages import LARGE_MESSAGE, LargeMessages, from_bytes, to_bytes
+from kakuri_grpc._messages import MessageCodec
 from kakuri_grpc._metadata import encode_metadata
 from kakuri_grpc._status import StatusCode
 
@@ -72,7 +72,7 @@ class Channel:
             raise TypeError(f"expected a string as authority, got {authority!r:.80}")
         self._limits = checked_or_default(limits, Limits, "limits")
         self._waiting = 0
-        self._large_messages = LargeMessages()
+        self._codec = MessageCodec(self._limits)
         self._connections = Connections(
             f"<Channel {', '.join(map(str, self._endpoints))}>",
             self._endpoints,
@@ -127,9 +127,9 @@ class Channel:
             RuntimeError: The channel belongs to another event loop.
         """
         _check_method(method)
-        content = frame_message(self._encoded(request, method))
         fields = encode_metadata(metadata) if metadata else ()
         deadline = _deadline(timeout, self._connections.current)
+        content = await self._framed(request, method, timeout, deadline)
         is_repeated = False
         while True:
             driver, remaining = self._connections.current, timeout
@@ -141,11 +141,8 @@ class Channel:
             )
             try:
                 await call.finished
-                message = call.message()
-                if len(message) > LARGE_MESSAGE:
-                    async with asyncio.timeout_at(None if timeout is None else deadline):
-                        return await self._large_messages.decode(message, method.response)
-                return from_bytes(message, method.response)
+                end = None if timeout is None else deadline
+                return await self._codec.decode(call.message(), method.response, end)
             except DeadlineExceeded as error:  # of this attempt, which may have had less time
                 raise DeadlineExceeded(timeout or 0.0, error.message) from None
             except TimeoutError:
@@ -188,14 +185,16 @@ class Channel:
         """
         _check_method(method)
         fields = encode_metadata(metadata) if metadata else ()
-        message = None if request is None else frame_message(self._encoded(request, method))
         deadline = _deadline(timeout, self._connections.current)
+        message = None
+        if request is not None:
+            message = await self._framed(request, method, timeout, deadline)
         driver, remaining = self._connections.current, timeout
         if driver is None or not driver.has_room:
             driver = await self._wait_for_room(timeout, deadline, wait_for_ready)
             remaining = _remaining(deadline)
         exchange = driver.open_call(method.path, fields, remaining)
-        call = Call(exchange, method, self._limits, timeout, deadline, driver, self._large_messages)
+        call = Call(exchange, method, self._codec, timeout, deadline, driver)
         if message is not None:
             try:
                 await call.send_framed(message, end=True)
@@ -211,11 +210,15 @@ class Channel:
 
     # Starting a call.
 
-    def _encoded(self, request: R, method: Method[R, A]) -> bytes:
-        data = to_bytes(request, method.request)
-        if self._limits.sent is not None and len(data) > self._limits.sent:
-            raise MessageTooLarge(len(data), self._limits.sent)
-        return data
+    async def _framed(
+        self, request: R, method: Method[R, A], timeout: float | None, deadline: float
+    ) -> bytes:
+        """Return the encoded request with its prefix."""
+        end = None if timeout is None else deadline
+        try:
+            return frame_message(await self._codec.encode(request, method.request, end))
+        except TimeoutError:
+            raise DeadlineExceeded(timeout or 0.0) from None
 
     async def _wait_for_room(
         self,

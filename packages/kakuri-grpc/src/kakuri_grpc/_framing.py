@@ -1,19 +1,11 @@
 """The framing of messages: a flag, four bytes of length, the message."""
 
-import asyncio
 import struct
 
 from kakuri_grpc._errors import MessageTooLarge
 
 _PREFIX = struct.Struct(">BI")
 _SMALL_PIECE = 256
-
-_BYTES_PER_TURN = 32 << 10
-"""Bytes of messages that a call takes from its reader before other tasks of the event loop get a
-turn. A window of content can hold hundreds of thousands of messages."""
-
-_MESSAGE_COST = 512
-"""Bytes that the smallest message counts as."""
 
 
 class CompressedMessage(ValueError):
@@ -47,18 +39,11 @@ class MessageReader:
         self._pieces: list[bytes] = []
         self.size: int = 0
         self._length = -1  # of the message whose prefix was read
-        self._used = 0  # bytes of this turn of the event loop
 
     @property
     def is_empty(self) -> bool:
         """Whether all received data belongs to returned messages."""
         return not self.size and self._length < 0
-
-    async def let_others_run(self) -> None:
-        """Allow other tasks a turn of the event loop if this call's share of it is used up."""
-        if self._used >= _BYTES_PER_TURN:
-            self._used = 0
-            await asyncio.sleep(0)
 
     def feed(self, data: bytes) -> None:
         """Add a piece of content."""
@@ -83,7 +68,6 @@ class MessageReader:
         if self.size < length:
             return None
         self._length = -1
-        self._used += length + _MESSAGE_COST
         pieces = self._pieces
         data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
         self.size -= length

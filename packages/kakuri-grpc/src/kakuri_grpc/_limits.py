@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from kakuri_http2 import Limits as HTTP2Limits
+from kakuri_protobuf import Limits as ProtobufLimits
 from kakuri_tcp import ServerLimits
 
 from kakuri_grpc._arguments import check_count, check_number
@@ -28,6 +29,8 @@ class Limits:
             500 of one peer, because each has about 100 KiB of buffers and tables; the other limits
             are the defaults of kakuri-tcp.
         http2: Limits of each connection. By default, its calls hold at most 16 MiB of unread data.
+        protobuf: Limits of one received message. Its `elements` limit the memory of a message once
+            it is decoded, which is up to 200 MB by default.
     """
 
     received: int = 4 * MIB
@@ -36,6 +39,7 @@ class Limits:
     calls: int = 10_000
     server: ServerLimits = ServerLimits(connections=1000, connections_per_peer=500)  # noqa: RUF009
     http2: HTTP2Limits = HTTP2Limits()  # noqa: RUF009 - frozen
+    protobuf: ProtobufLimits = ProtobufLimits()  # noqa: RUF009
 
     def __post_init__(self) -> None:
         check_count(self.received, "received")
@@ -47,6 +51,10 @@ class Limits:
             raise TypeError(f"expected kakuri_tcp.ServerLimits as server, got {self.server!r:.80}")
         if not isinstance(self.http2, HTTP2Limits):
             raise TypeError(f"expected kakuri_http2.Limits as http2, got {self.http2!r:.80}")
+        if not isinstance(self.protobuf, ProtobufLimits):
+            raise TypeError(
+                f"expected kakuri_protobuf.Limits as protobuf, got {self.protobuf!r:.80}"
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,57 +1,62 @@
-"""Converts messages to bytes and back.
+"""Converts messages to bytes and back."""
 
-If the request or response class of a method is `bytes`, messages are passed through without
-encoding, as a proxy needs.
-"""
-
-import asyncio
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor
 from typing import TypeVar, cast
 
-from kakuri_protobuf import decode, encode
+from kakuri_protobuf import AsyncCodec
+
+from kakuri_grpc._errors import MessageTooLarge
+from kakuri_grpc._limits import Limits
 
 T = TypeVar("T")
 
-LARGE_MESSAGE = 64 << 10
-"""Bytes of a message above which a thread decodes it. Decoding takes 0.1 ms for each KiB of an
-ordinary message, and up to 1 ms for each KiB of a hostile one."""
+LARGE_MESSAGE = AsyncCodec.LARGE_MESSAGE
 
 
-def to_bytes(message: object, cls: type) -> bytes:
-    """Encode a message; bytes are returned unchanged.
+class MessageCodec:
+    """Encodes and decodes the messages of a channel, or of one connection of a server.
 
-    Raises:
-        TypeError: The message is an instance of another class, which the peer would misinterpret.
-        EncodeError: A field holds a value that its kind cannot encode.
-    """
-    if not isinstance(message, cls):
-        raise TypeError(f"expected a message of class {cls.__name__}, got {message!r:.200}")
-    return message if isinstance(message, bytes) else encode(message)
+    If the class of a message is `bytes`, it is passed through unchanged, as a proxy needs.
 
-
-def from_bytes(data: bytes, cls: type[T]) -> T:
-    """Decode a message; if the class is `bytes`, the data is returned unchanged.
-
-    Raises:
-        DecodeError: The data is not a valid message of the class.
-    """
-    return cast("T", data) if cls is bytes else decode(data, type=cls)
-
-
-class LargeMessages:
-    """Decodes the large messages of a channel or a server in one thread, in the order of arrival.
-
-    One thread is enough, because more would only compete with the event loop for the GIL. A
-    message whose call is cancelled before its turn is not decoded. The thread starts with the first
-    message, and ends after this object is deleted.
+    Attributes:
+        limits: The limits of the channel or the server.
     """
 
-    def __init__(self) -> None:
-        self._executor = ThreadPoolExecutor(1, "kakuri-grpc")
+    def __init__(self, limits: Limits, executor: Executor | None = None) -> None:
+        """Create a codec; see `AsyncCodec` for the executor."""
+        self.limits = limits
+        self._codec = AsyncCodec(executor, limits=limits.protobuf)
 
-    async def decode(self, data: bytes, cls: type[T]) -> T:
-        """Return the message that some bytes encode; see `from_bytes`."""
+    async def encode(self, message: object, cls: type, deadline: float | None = None) -> bytes:
+        """Encode a message.
+
+        Raises:
+            TypeError: The message is an instance of another class, which the peer would
+                misinterpret.
+            EncodeError: A field holds a value that its kind cannot encode.
+            MessageTooLarge: The message exceeds `Limits.sent`.
+            TimeoutError: The deadline, by the event loop's clock, has passed.
+        """
+        if not isinstance(message, cls):
+            raise TypeError(f"expected a message of class {cls.__name__}, got {message!r:.200}")
+        data = message if isinstance(message, bytes) else self._codec.encode_now(message)
+        if data is None:
+            data = await self._codec.encode(message, deadline=deadline)
+        limit = self.limits.sent
+        if limit is not None and len(data) > limit:
+            raise MessageTooLarge(len(data), limit)
+        return data
+
+    async def decode(self, data: bytes, cls: type[T], deadline: float | None = None) -> T:
+        """Decode a message.
+
+        Raises:
+            DecodeError: The data is not a valid message of the class.
+            TimeoutError: The deadline, by the event loop's clock, has passed.
+        """
         if cls is bytes:
             return cast("T", data)
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._executor, from_bytes, data, cls)
+        message = self._codec.decode_now(data, cls)
+        if message is None:
+            message = await self._codec.decode(data, cls, deadline=deadline)
+        return message

@@ -7,20 +7,20 @@ import inspect
 import logging
 import math
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from typing import Any, Self, cast
 
 import kakuri_tcp
 from kakuri_http2 import ErrorCode, Exchange, ExchangeEnded, Request
-from kakuri_protobuf import DecodeError, Method
+from kakuri_protobuf import Method
 from kakuri_tcp import Endpoint, ServerTLS, listen
 
 from kakuri_grpc._arguments import check_number, checked_or_default, parsed_endpoint
 from kakuri_grpc._deadlines import Deadlines
 from kakuri_grpc._errors import MessageTooLarge, StatusError, status_error
-from kakuri_grpc._framing import CompressedMessage, MessageReader, frame_message
+from kakuri_grpc._framing import frame_message
 from kakuri_grpc._limits import Limits
-from kakuri_grpc._messages import LARGE_MESSAGE, LargeMessages, from_bytes, to_bytes
+from kakuri_grpc._messages import MessageCodec
 from kakuri_grpc._metadata import (
     Metadata,
     decode_metadata,
@@ -29,9 +29,9 @@ from kakuri_grpc._metadata import (
     encode_metadata,
     is_grpc,
 )
-from kakuri_grpc._server_connection import ServerConnection
+from kakuri_grpc._requests import Requests
+from kakuri_grpc._server_connection import ServerConnection, ServerResources
 from kakuri_grpc._status import StatusCode
-from kakuri_grpc._turn import Turn
 
 log = logging.getLogger("kakuri_grpc")
 
@@ -113,11 +113,10 @@ class Server:
     def __init__(self, limits: Limits | None = None) -> None:
         self._limits = checked_or_default(limits, Limits, "limits")
         self._methods: dict[bytes, tuple[Method[Any, Any], Handler]] = {}
-        self._connections: set[ServerConnection] = set()
+        self._resources = ServerResources(self._limits)
+        self._connections = self._resources.connections
         self._servers: list[kakuri_tcp.Server] = []
         self._running: set[asyncio.Task[Any]] = set()
-        self._large_messages = LargeMessages()
-        self._turn = Turn(self._limits.server.turn_time)
 
     def __repr__(self) -> str:
         state = "listening" if self._servers else "not listening"
@@ -195,7 +194,7 @@ class Server:
         return Deadlines(asyncio.get_running_loop())
 
     def _new_connection(self) -> ServerConnection:
-        return ServerConnection(self._handle, self._limits.http2, self._connections)
+        return ServerConnection(self._handle, self._resources)
 
     # One call.
 
@@ -236,15 +235,13 @@ class Server:
             call.finish(StatusCode.UNIMPLEMENTED, f"there is no method {call.path:.200}")
             return
         method, handler = found
-        messages = _Messages(
-            exchange, method, self._limits.received, self._large_messages, self._turn, connection
-        )
+        requests = Requests(exchange, method, connection)
         running = _Running(call.remaining)
         exchange.on_end = running.end
         if running.deadline < math.inf:
             self._deadlines.add(running)
         try:
-            await self._answer(method, handler, messages, call)
+            await self._respond(method, handler, requests, call, connection.codec)
             call.finish(StatusCode.OK)
         except asyncio.CancelledError as error:
             # Raised again, it would stay in the task, and with it the frames and their messages.
@@ -262,7 +259,7 @@ class Server:
         except Exception as error:  # noqa: BLE001 - each becomes a status or is logged
             self._fail(call, error)
         finally:
-            messages.close()
+            requests.close()
             self._deadlines.discard(running)
             exchange.on_end = None
 
@@ -288,20 +285,25 @@ class Server:
         call.trailers = ()
         call.finish(StatusCode.INTERNAL, "the server failed; its log says why")
 
-    async def _answer(
-        self, method: Method[Any, Any], handler: Handler, messages: "_Messages", call: ServerCall
+    @staticmethod
+    async def _respond(
+        method: Method[Any, Any],
+        handler: Handler,
+        requests: Requests,
+        call: ServerCall,
+        codec: MessageCodec,
     ) -> None:
-        argument: Any = messages
+        argument: Any = requests
         if not method.client_streams:
-            argument = await messages.sole()
+            argument = await requests.sole()
         result = handler(argument, call)
         if method.server_streams:
-            async with contextlib.aclosing(cast("Any", result)) as answers:
-                async for answer in answers:
-                    await call.send(to_bytes(answer, method.response))
+            async with contextlib.aclosing(cast("Any", result)) as responses:
+                async for response in responses:
+                    await call.send(await codec.encode(response, method.response))
         else:
-            answer = await cast("Awaitable[object]", result)
-            await call.send(to_bytes(answer, method.response))
+            response = await cast("Awaitable[object]", result)
+            await call.send(await codec.encode(response, method.response))
 
 
 class _Running:
@@ -323,76 +325,3 @@ class _Running:
         """Cancel the handler because the client or the connection has ended the call."""
         self.is_over = True
         self.task.cancel()
-
-
-class _Messages(AsyncIterator[Any]):
-    """The messages that a client sends in one call."""
-
-    def __init__(
-        self,
-        exchange: Exchange,
-        method: Method[Any, Any],
-        limit: int,
-        large_messages: LargeMessages,
-        turn: Turn,
-        connection: ServerConnection,
-    ) -> None:
-        self._exchange = exchange
-        self._method = method
-        self._reader = MessageReader(limit)
-        self._large_messages = large_messages
-        self._turn = turn
-        self._connection = connection
-        self._counted = 0  # bytes in the account of the connection
-
-    async def __anext__(self) -> Any:
-        message = await self._next()
-        if message is None:
-            raise StopAsyncIteration
-        return message
-
-    async def sole(self) -> Any:
-        """Return the message of a call that has exactly one."""
-        message = await self._next()
-        if message is None or await self._next() is not None:
-            got = "none" if message is None else "more"
-            raise status_error(StatusCode.INTERNAL, f"expected one message, got {got}")
-        return message
-
-    async def _next(self) -> Any:
-        await self._reader.let_others_run()
-        try:
-            while (data := self._reader.next_message()) is None:
-                if self._counted or self._reader.size or self._connection.is_counted:
-                    self._count(self._reader.size)
-                piece = await self._exchange.read()
-                if not piece:
-                    if not self._reader.is_empty:
-                        raise status_error(StatusCode.INTERNAL, "the last message was cut off")
-                    return None
-                self._reader.feed(piece)
-            if time.monotonic() >= self._turn.end:
-                await self._turn.wait()
-            if len(data) > LARGE_MESSAGE:
-                self._count(len(data) + self._reader.size)
-                message = await self._large_messages.decode(data, self._method.request)
-                self._count(self._reader.size)
-                return message
-            return from_bytes(data, self._method.request)
-        except CompressedMessage as error:
-            raise status_error(StatusCode.UNIMPLEMENTED, str(error)) from error
-        except DecodeError as error:
-            name = self._method.request.__name__
-            raise status_error(
-                StatusCode.INTERNAL, f"the message is not a valid {name}: {error}"
-            ) from error
-
-    def close(self) -> None:
-        """Drop what the handler has not received."""
-        if self._counted or self._connection.is_counted:
-            self._count(0)
-
-    def _count(self, size: int) -> None:
-        """Set the bytes that the connection holds for this call."""
-        change, self._counted = size - self._counted, size
-        self._connection.collect(change)

@@ -3,10 +3,15 @@
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 
 from kakuri_http2 import Data, Exchange, Request, Response, ServerDriver, Trailers
 from kakuri_http2 import Limits as HTTP2Limits
 from kakuri_tcp import Connection, ConnectionFault
+
+from kakuri_grpc._limits import Limits
+from kakuri_grpc._messages import MessageCodec
+from kakuri_grpc._turn import Turn
 
 _REPORT_ABOVE = 65_536
 """Bytes of unprocessed input or unsent output above which they are reported to the server
@@ -20,38 +25,57 @@ _CHEAP = 4096
 """Bytes of input up to which nothing is added to the expected time of a turn."""
 
 
+class ServerResources:
+    """What all connections of a server share.
+
+    Attributes:
+        limits: The limits of the server.
+        connections: The open connections.
+        turn: The time that their calls may take in one turn of the event loop.
+        executor: The thread that encodes and decodes their large messages.
+    """
+
+    def __init__(self, limits: Limits) -> None:
+        self.limits = limits
+        self.connections: set[ServerConnection] = set()
+        self.turn = Turn(limits.server.turn_time)
+        self.executor = ThreadPoolExecutor(1, "kakuri-grpc")
+
+
 class ServerConnection(Connection, asyncio.BufferedProtocol):
     """One client of a server.
 
     Attributes:
         driver: Its HTTP/2.
-        collected: Bytes of messages that have arrived in part, or wait to be decoded.
-        is_counted: Whether unprocessed input was reported to the server.
+        codec: Encodes and decodes the messages of its calls.
+        turn: The time of the calls of all connections.
+        held: Bytes of messages that have arrived in part, or wait to be decoded.
+        is_input_reported: Whether unprocessed input was reported to the server.
     """
 
     def __init__(
         self,
         handle: Callable[[Exchange, "ServerConnection"], Awaitable[None]],
-        limits: HTTP2Limits,
-        connections: "set[ServerConnection]",
+        resources: ServerResources,
     ) -> None:
         """Create the protocol of a connection.
 
         Args:
-            handle: Answers one call.
-            limits: What the client may do on this connection.
-            connections: The open connections of the server; this one is among them while it is
-                open.
+            handle: Responds to one call.
+            resources: What it shares with the server's other connections.
         """
         super().__init__()
-        self.driver = _Driver(lambda exchange: handle(exchange, self), limits, self)
-        self.collected: int = 0
-        self.is_counted: bool = False
+        limits = resources.limits
+        self.driver = _Driver(lambda exchange: handle(exchange, self), limits.http2, self)
+        self.codec = MessageCodec(limits, resources.executor)
+        self.turn: Turn = resources.turn
+        self.held: int = 0
+        self.is_input_reported: bool = False
         self._buffer = self.driver.get_buffer(-1)
-        self._connections = connections
+        self._connections = resources.connections
         self._waiting: deque[bytes] = deque()  # received, and not processed yet
         self._is_draining = False
-        self._counted_output = 0
+        self._reported_output = 0
         self._abort_timer: asyncio.TimerHandle | None = None
 
     # asyncio calls the first two, and uvloop data_received, because this class is also a Protocol.
@@ -100,7 +124,7 @@ class ServerConnection(Connection, asyncio.BufferedProtocol):
             if waiting and turns.slice_left() <= 0:
                 self.process_later()
                 break
-        self._count_input()
+        self._report_input()
 
     def receive_eof(self) -> None:
         """End all calls, also those in unprocessed input: HTTP/2 is never half-closed."""
@@ -160,25 +184,25 @@ class ServerConnection(Connection, asyncio.BufferedProtocol):
 
     def unprocessed(self) -> int:
         """Return the number of received bytes that no handler has yet."""
-        return sum(map(len, self._waiting)) + self.driver.connection.unread + self.collected
+        return sum(map(len, self._waiting)) + self.driver.connection.unread + self.held
 
-    def collect(self, change: int) -> None:
-        """Change the number of bytes in partial messages."""
-        self.collected += change
-        self._count_input()
+    def hold(self, change: int) -> None:
+        """Change the number of bytes that calls hold in messages."""
+        self.held += change
+        self._report_input()
 
-    def _count_input(self) -> None:
+    def _report_input(self) -> None:
         """Report unprocessed input if it is large, or was at the last report."""
-        if self.is_counted or self.driver.connection.unread + self.collected > _REPORT_ABOVE:
-            self.is_counted = self.account() > 0
+        if self.is_input_reported or self.driver.connection.unread + self.held > _REPORT_ABOVE:
+            self.is_input_reported = self.account() > 0
 
     def flushed(self) -> None:
         """Report what is unsent, and close if that was awaited; the driver calls this."""
         connection = self.driver.connection
-        if self.is_writing_paused or self._counted_output or connection.unsent:
-            self.count_output()
-        if self.is_counted:  # a call may have ended that had not read its request
-            self._count_input()
+        if self.is_writing_paused or self._reported_output or connection.unsent:
+            self.report_output()
+        if self.is_input_reported:  # a call may have ended that had not read its request
+            self._report_input()
         if self._is_draining and not connection.open_streams and not connection.has_output:
             self._is_draining = False
             # A plain close could destroy the GOAWAY, if the client sends a call at this moment.
@@ -189,11 +213,11 @@ class ServerConnection(Connection, asyncio.BufferedProtocol):
                 self.limits.write_timeout, self.abort
             )
 
-    def count_output(self) -> None:
+    def report_output(self) -> None:
         """Report what is unsent; the server may abort this connection or others."""
         size = self.unsent
-        if self._shared is not None and (size or self._counted_output):
-            self._counted_output = size
+        if self._shared is not None and (size or self._reported_output):
+            self._reported_output = size
             self._shared.output_changed(self, size)
 
 
@@ -222,7 +246,7 @@ class _Driver(ServerDriver):
         """Queue a message; report immediately if it is large."""
         stream = super().send(message)
         if message.__class__ is Data and len(message.data) > _REPORT_ABOVE:
-            self._owner.count_output()
+            self._owner.report_output()
         return stream
 
     def flush(self) -> None:

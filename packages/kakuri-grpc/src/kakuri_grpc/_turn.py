@@ -1,11 +1,35 @@
-"""The time that all calls of a server may take in one turn of the event loop."""
+"""How much calls may do in one turn of the event loop."""
 
 import asyncio
 import time
 
+_BYTES_PER_SHARE = 32 << 10
+_MESSAGE_COST = 512
+"""Bytes that the smallest message counts as."""
+
+
+class Share:
+    """The messages that one call receives before other tasks get a turn of the event loop.
+
+    A window of content can hold hundreds of thousands of messages that have all arrived.
+    """
+
+    __slots__ = ("_left",)
+
+    def __init__(self) -> None:
+        self._left = _BYTES_PER_SHARE
+
+    def is_used_up(self, size: int) -> bool:
+        """Count a message of some bytes; return whether others have to run before it."""
+        is_used_up = self._left <= 0
+        if is_used_up:
+            self._left = _BYTES_PER_SHARE
+        self._left -= size + _MESSAGE_COST
+        return is_used_up
+
 
 class Turn:
-    """A turn of the event loop; when its time is over, calls wait for the next one.
+    """The time of all calls of a server in one turn; when it is over, they wait for the next.
 
     The first call after a pause waits once although there is time left. Avoiding that would take a
     callback in each turn, instead of one read of the clock for each message.

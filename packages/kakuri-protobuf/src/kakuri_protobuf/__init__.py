@@ -10,6 +10,7 @@ from kakuri_protobuf._version import __version__
 
 TYPE_CHECKING = False  # typing.TYPE_CHECKING without importing typing
 if TYPE_CHECKING:
+    from kakuri_protobuf._async_codec import AsyncCodec
     from kakuri_protobuf._codecs import decode, encode
     from kakuri_protobuf._dataclass import dataclass
     from kakuri_protobuf._errors import (
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     from kakuri_protobuf._method import Method
 
 __all__ = [
+    "AsyncCodec",
     "DecodeError",
     "Default",
     "Double",
@@ -81,6 +83,7 @@ __all__ = [
 ]
 
 _MODULES = {
+    "_async_codec": ("AsyncCodec",),
     "_codecs": ("decode", "encode"),
     "_dataclass": ("dataclass",),
     "_errors": (

@@ -9,7 +9,7 @@ import struct
 from typing import Any, TypeVar, cast
 
 from kakuri_protobuf._decoder import compile_decoder
-from kakuri_protobuf._encoder import Encoder, compile_encoder
+from kakuri_protobuf._encoder import Encoder, TooManyElements, compile_encoder
 from kakuri_protobuf._errors import EncodeError, LimitError
 from kakuri_protobuf._faults import find_fault
 from kakuri_protobuf._fields import Schema, schema_of
@@ -21,6 +21,7 @@ T = TypeVar("T")
 
 _DEPTH = DEFAULT_LIMITS.depth
 _TOO_DEEP = "expected messages to nest less deeply than the interpreter's stack allows"
+_ENCODING_ERRORS = (TypeError, ValueError, AttributeError, OverflowError, struct.error)
 _LIMIT_TEXTS = {
     "depth": "at most {} levels of nested messages",
     "elements": "at most {} elements in all",
@@ -34,19 +35,24 @@ class Codec:
     attribute, so `cls` tells them apart.
     """
 
-    __slots__ = ("cls", "counting_decoder", "decoder", "encoder", "schema")
+    __slots__ = ("cls", "counting_decoder", "counting_encoder", "decoder", "encoder", "schema")
 
     def __init__(self, cls: type[Any]) -> None:
         self.cls = cls
         self.schema: Schema = schema_of(cls)
         # Each is replaced with the compiled function on its first call.
         self.encoder: Encoder = self._first_encode
+        self.counting_encoder: Encoder = self._first_counting_encode
         self.decoder: Decoder = self._first_decode
         self.counting_decoder: Decoder = self._first_counting_decode
 
     def _first_encode(self, *arguments: Any) -> bytes:
-        self.encoder = compile_encoder(self.schema, _encoder_of)
+        self.encoder = compile_encoder(self.schema, _encoder_of, is_counting=False)
         return self.encoder(*arguments)
+
+    def _first_counting_encode(self, *arguments: Any) -> bytes:
+        self.counting_encoder = compile_encoder(self.schema, _counting_encoder_of, is_counting=True)
+        return self.counting_encoder(*arguments)
 
     def _first_decode(self, *arguments: Any) -> Any:
         self.decoder = compile_decoder(self.schema, _decoder_of, is_counting=False)
@@ -72,6 +78,10 @@ def codec_of(cls: type[Any]) -> Codec:
 
 def _encoder_of(cls: type[Any]) -> Encoder:
     return codec_of(cls).encoder
+
+
+def _counting_encoder_of(cls: type[Any]) -> Encoder:
+    return codec_of(cls).counting_encoder
 
 
 def _decoder_of(cls: type[Any]) -> Decoder:
@@ -111,15 +121,29 @@ def encode(message: object, *, deterministic: bool = False, limits: Limits | Non
         codec = codec_of(cls)
     depth = _DEPTH if limits is None else checked_limits(limits).depth
     try:
-        data = codec.encoder(message, deterministic, depth)
+        data = codec.encoder(message, deterministic, depth, None)
         return data if data.__class__ is bytes else bytes(data)
     except RecursionError:
         raise EncodeError(_TOO_DEEP) from None
-    except (TypeError, ValueError, AttributeError, OverflowError, struct.error) as error:
+    except _ENCODING_ERRORS as error:
         fault = None
         with contextlib.suppress(RecursionError):  # it needs more of the stack than encoding
             fault = find_fault(message, codec.schema, _schema_of, depth)
         raise fault or EncodeError(f"expected a message, got {error!r}") from error
+
+
+def encode_few(message: object, elements: int) -> bytes | None:
+    """Encode a message if it has at most some elements of repeated fields and entries of maps.
+
+    Returns:
+        The bytes; None if it has more elements or can't be encoded, and `encode` raises an error.
+    """
+    try:
+        encoder = codec_of(type(message)).counting_encoder
+        data = encoder(message, False, _DEPTH, [elements])  # noqa: FBT003 - generated
+        return data if data.__class__ is bytes else bytes(data)
+    except (TooManyElements, RecursionError, *_ENCODING_ERRORS):
+        return None
 
 
 def decode(

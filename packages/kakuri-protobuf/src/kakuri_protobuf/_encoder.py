@@ -1,8 +1,9 @@
 """Generates the function that encodes a message class.
 
-A generated function takes a message, whether maps are sorted, and how deeply messages may still
-nest, and returns bytes. It only handles correct messages, and raises arbitrary exceptions for
-others. Then `_faults` checks the message again to find the field and report what was expected.
+A generated function takes a message, whether maps are sorted, how deeply messages may still nest,
+and a list with the number of elements that it may still have, and returns bytes. It only handles
+correct messages, and raises arbitrary exceptions for others. Then `_faults` checks the message
+again to find the field and report what was expected.
 """
 
 import struct
@@ -22,26 +23,38 @@ _FEW = 4
 _ZERO_BYTES = {I32: bytes(4), I64: bytes(8)}
 
 
-def compile_encoder(schema: Schema, encoder_of: Callable[[type[Any]], Encoder]) -> Encoder:
+class TooManyElements(Exception):
+    """A message has more elements than the caller wants to encode."""
+
+
+def compile_encoder(
+    schema: Schema, encoder_of: Callable[[type[Any]], Encoder], *, is_counting: bool
+) -> Encoder:
     """Return the encoder of a message.
 
     Args:
         schema: The message.
         encoder_of: Returns the encoder of a nested message; called when one is first encountered.
+        is_counting: Whether elements are counted, and TooManyElements can be raised.
     """
-    return _Writer(schema, encoder_of).compile()
+    return _Writer(schema, encoder_of, is_counting=is_counting).compile()
 
 
 class _Writer:
     """Generates the source of one message's encoder."""
 
-    def __init__(self, schema: Schema, encoder_of: Callable[[type[Any]], Encoder]) -> None:
+    def __init__(
+        self, schema: Schema, encoder_of: Callable[[type[Any]], Encoder], *, is_counting: bool
+    ) -> None:
         self._schema = schema
         self._encoder_of = encoder_of
+        count = ["s[0] -= len(v)", "if s[0] < 0: raise TooManyElements"]
+        self._count = count if is_counting else []
         self._names: dict[str, Any] = {
             "varint": write_varint,
             "ONE": ONE_BYTE,
             "EncodeError": EncodeError,
+            "TooManyElements": TooManyElements,
             "cls": schema.cls,
         }
 
@@ -59,7 +72,7 @@ class _Writer:
             *lines,
             "return out",
         ]
-        source = "\n".join(["def encode(m, is_sorted, d):", *indent(*body)])
+        source = "\n".join(["def encode(m, is_sorted, d, s):", *indent(*body)])
         define("encode", self._schema.cls, source, self._names)
         encode: Encoder = self._names["encode"]
         return encode
@@ -79,9 +92,11 @@ class _Writer:
     def _field(self, field: Field) -> list[str]:
         value = [f"v = m.{field.name}"]
         if field.label is Label.REPEATED:
-            return [*value, "if v:", *indent(*self._repeated(field)), *_typecheck("tuple", "list")]
+            repeated = [*self._count, *self._repeated(field)]
+            return [*value, "if v:", *indent(*repeated), *_typecheck("tuple", "list")]
         if field.label is Label.MAP:
-            return [*value, "if v:", *indent(*self._map(field)), "elif v is None: raise TypeError"]
+            entries = [*self._count, *self._map(field)]
+            return [*value, "if v:", *indent(*entries), "elif v is None: raise TypeError"]
         tagged = self._tagged(field.number, field)
         if field.label is Label.OPTIONAL:
             return [*value, "if v is not None:", *indent(*tagged)]
@@ -204,7 +219,7 @@ class _Writer:
             return data
 
         names.setdefault(name, first)
-        return f"{name}(v, is_sorted, d - 1)"
+        return f"{name}(v, is_sorted, d - 1, s)"
 
 
 def _empty(schema: Schema) -> str:

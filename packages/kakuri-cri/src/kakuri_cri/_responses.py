@@ -1,0 +1,55 @@
+"""Decodes response messages."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+from kakuri_protobuf import AsyncCodec, DecodeError, Method
+
+from kakuri_cri._errors import CallUnanswered, printable
+
+A = TypeVar("A")
+
+
+def name_of(method: Method[Any, Any]) -> str:
+    """Return the name of a call, without its service."""
+    return method.path.rpartition("/")[2]
+
+
+async def read_response(codec: AsyncCodec, method: Method[Any, A], data: bytes) -> A:
+    """Decode a response without holding the event loop for long.
+
+    Raises:
+        CallUnanswered: The response is not a valid message of the method's type.
+    """
+    return await _decoded(codec, method, data, method.response)
+
+
+async def read_items(
+    codec: AsyncCodec,
+    method: Method[Any, Any],
+    items: Sequence[bytes],
+    cls: type[A],
+    visit: Callable[[A], None],
+) -> None:
+    """Decode the items of a response one by one, and pass each to a function.
+
+    Raises:
+        CallUnanswered: An item is not a valid message.
+    """
+    size = 0
+    for item in items:
+        size += len(item)
+        if size > codec.LARGE_MESSAGE:
+            size = 0
+            await asyncio.sleep(0)
+        visit(await _decoded(codec, method, item, cls))
+
+
+async def _decoded(codec: AsyncCodec, method: Method[Any, Any], data: bytes, cls: type[A]) -> A:
+    try:
+        message = codec.decode_now(data, cls)
+        return await codec.decode(data, cls) if message is None else message
+    except DecodeError as error:
+        text = printable(f"the response is not a valid {cls.__name__}: {error}")
+        raise CallUnanswered(name_of(method), text, "INTERNAL") from error
