@@ -57,6 +57,13 @@ def test_output_that_is_full_is_named_as_the_cause(in_shell):
     assert done.stderr == "error: the output can't be written: No space left on device\n"
 
 
+def test_document_that_a_closed_pipe_cuts_off_is_noticed_without_buffers(in_shell, api):
+    for number in range(1000):
+        api.add(f"w{number}")
+    command = f"PYTHONUNBUFFERED=1 {sys.executable} -m kakuri ps -o json"
+    assert in_shell(f"{{ {command}; echo $? >&2; }} | head -c 1").stderr == "141\n"
+
+
 def raise_from(environment, error):
     def fail(_args):
         raise error

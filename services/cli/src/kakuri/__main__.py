@@ -26,8 +26,10 @@ def run() -> "NoReturn":
     gc.set_threshold(100_000)
     _open_missing_streams()
     sys.stderr = _LossyStderr(sys.stderr)
-    if isinstance(sys.stdout, io.TextIOWrapper):  # its encoding may lack a character
-        sys.stdout.reconfigure(errors="backslashreplace")
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        if isinstance(sys.stdout.buffer, io.RawIOBase):
+            sys.stdout = _buffered(sys.stdout)
+        sys.stdout.reconfigure(errors="backslashreplace")  # the encoding may lack a character
     code: int | str | None = 1
     try:
         main()
@@ -35,6 +37,15 @@ def run() -> "NoReturn":
         code = ended.code
     sys.stderr.flush()
     os._exit(code if isinstance(code, int) else 1)
+
+
+def _buffered(stream: "TextIO") -> io.TextIOWrapper:
+    """Return a buffered stream in place of an unbuffered one, as with PYTHONUNBUFFERED.
+
+    A write of an unbuffered one may write only a part, without an error: a full disk, or a reader
+    that closes a pipe, would cut off the output of a command that exits with 0.
+    """
+    return io.TextIOWrapper(io.BufferedWriter(stream.buffer), stream.encoding, line_buffering=True)
 
 
 class _LossyStderr(io.TextIOWrapper):
