@@ -195,7 +195,10 @@ def test_ps_as_json_of_a_part_has_the_part(kakuri, some):
 
 def test_watched_list_on_a_terminal_is_printed_in_place(kakuri, some, environment):
     environment.setattr("kakuri._events.updates", lambda *_: iter([None]))
-    assert kakuri("ps", "-w", width=100).out.startswith("\x1b[H\x1b[J")
+    shown = kakuri("ps", "-w", width=100).out
+    # A line that is longer than the terminal does not continue on the next one meanwhile.
+    assert shown.startswith("\x1b[H\x1b[J\x1b[?7l")
+    assert shown.endswith("\n\x1b[?7h")
     assert "\x1b[H" not in kakuri("ps", "-w").out
     assert "\x1b[H" not in kakuri("ps", "-w", "--json", width=100).out
     environment.setenv("TERM", "dumb")
@@ -206,7 +209,7 @@ def test_watched_list_is_cut_to_the_lines_of_the_terminal(kakuri, api, environme
     environment.setattr("kakuri._events.updates", lambda *_: iter([None]))
     for number in range(120):
         api.add(f"w{number:03d}")
-    lines = kakuri("ps", "-w", width=100).out.splitlines()
+    lines = kakuri("ps", "-w", width=100).out.removesuffix("\x1b[?7h").splitlines()
     assert len(lines) == 39  # of 40: the cursor is on the last one
     assert (lines[-2].split()[0], lines[-1]) == ("w036", "and 83 more")
     assert len(kakuri("ps", "-w").out.splitlines()) == 121

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 STATES = ("pending", "running", "succeeded", "failed")
 _PAGE = "100"
 _OTHER_LINES = 3  # besides the workloads: the headings, `and N more`, and the cursor's
+_NO_WRAP, _WRAP = "\x1b[?7l", "\x1b[?7h"  # long lines end at the right margin, or continue below
 _RANKS = {"failed": 0, "pending": 1, "running": 2, "succeeded": 3}
 
 _SORTS: dict[str, Callable[[Document], Any]] = {
@@ -171,7 +172,8 @@ def _watch(
 ) -> None:
     """Print the list again after each change; on a terminal, in place of the previous one.
 
-    There, only as many workloads as fit are shown: others would scroll the list away.
+    There, only as many workloads as fit are shown, and long lines are cut off: others would scroll
+    the list away.
     """
     from kakuri._events import updates  # noqa: PLC0415 (only here)
     from kakuri._exits import Unreachable  # noqa: PLC0415
@@ -188,12 +190,20 @@ def _watch(
                 outages.attempt_failed(error)
         outages.response_completed()
         shown = sorted(filter(is_shown, workloads), key=_SORTS[sort])
-        others = 0
         if invocation.is_live(sys.stdout) and not invocation.is_json:
-            sys.stdout.write("\x1b[H\x1b[J")
-            room = max(1, height_of(sys.stdout) - _OTHER_LINES)
-            others = max(0, len(shown) - room)
-        _print(invocation, shown[: len(shown) - others], node)
+            _redraw(invocation, shown, node)
+        else:
+            _print(invocation, shown, node)
+        sys.stdout.flush()
+
+
+def _redraw(invocation: Invocation, workloads: list[Document], node: str) -> None:
+    room = max(1, height_of(sys.stdout) - _OTHER_LINES)
+    others = max(0, len(workloads) - room)
+    sys.stdout.write(f"\x1b[H\x1b[J{_NO_WRAP}")
+    try:
+        _print(invocation, workloads[: len(workloads) - others], node)
         if others:
             invocation.out(f"and {others} more")
-        sys.stdout.flush()
+    finally:
+        sys.stdout.write(_WRAP)
