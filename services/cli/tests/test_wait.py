@@ -1,4 +1,5 @@
 import json
+import socket
 import threading
 
 import pytest
@@ -99,8 +100,19 @@ def test_wait_with_timeout_0_checks_each_workload_once(kakuri, api):
 
 def test_wait_exits_with_124_after_its_timeout(kakuri, api):
     api.add("web", "pending")
-    result = kakuri("wait", "web", "--for", "running", "--timeout", "50ms")
-    assert (result.code, result.err) == (124, "error: web: still not running after 0.05 s\n")
+    result = kakuri("wait", "web", "--for", "running", "--timeout", "1s")
+    assert (result.code, result.err) == (124, "error: web: still not running after 1 s\n")
+
+
+@pytest.mark.parametrize(
+    ("timeout", "text"), [("50ms", "web: still not ended after 0.05 s"), ("0", "web: not ended")]
+)
+def test_timeout_of_wait_names_a_server_that_does_not_respond(kakuri, environment, timeout, text):
+    environment.setattr("kakuri._wait.CHECK_SECONDS", 0.05)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        name = f"127.0.0.1:{server.getsockname()[1]}"
+        result = kakuri("--host", f"http://{name}", "wait", "web", "--timeout", timeout)
+    assert (result.code, result.err) == (124, f"error: {text}; {name} has not responded\n")
 
 
 def test_wait_as_json_has_the_workload_and_the_verdict(kakuri, api):

@@ -133,7 +133,7 @@ def _verdicts(
     for workload_id in waiting:
         arguments = (invocation, api.clone(), workload_id, condition, results)
         threading.Thread(target=_follow, args=arguments, daemon=True).start()
-    unchecked = set(waiting) if timeout == 0 else set()
+    unchecked = set(waiting)
     deadline = None if timeout is None else time.monotonic() + (timeout or CHECK_SECONDS)
     while waiting:
         left = None if deadline is None else max(0.0, deadline - time.monotonic())
@@ -145,6 +145,8 @@ def _verdicts(
             message = f"{joined_ids(waiting)}: not {condition}"
             if timeout:
                 message = f"{joined_ids(waiting)}: still not {condition} after {span(timeout)}"
+            if unchecked:
+                message += f"; {api.name} has not responded"
             raise CommandError(message, Exit.TIMEOUT, code="timeout") from None
         if isinstance(result, BaseException):
             raise result
