@@ -74,7 +74,7 @@ def test_gap_after_a_listing_grows_with_its_duration_up_to_half_of_the_interval(
 
 
 class CountingReader:
-    """A reader that finds no zone and counts the listings."""
+    """A reader and remover that finds no zone and counts the listings."""
 
     def __init__(self):
         self.listings = 0
@@ -82,6 +82,9 @@ class CountingReader:
     async def all(self):
         self.listings += 1
         return {}
+
+    async def drop_missing(self, zones):
+        assert zones == {}
 
 
 async def test_events_trigger_no_listing_within_the_gap():
@@ -92,7 +95,7 @@ async def test_events_trigger_no_listing_within_the_gap():
             gaps.append(seconds)
             return 3600.0
 
-    monitor = Monitor(None, reader, ZoneTable(), lambda _: None, Times(gap=0, interval=0))
+    monitor = Monitor(None, reader, reader, ZoneTable(), lambda _: None, Times(gap=0, interval=0))
     listing = asyncio.create_task(monitor._list_repeatedly())
     for _ in range(20):
         monitor.wake()

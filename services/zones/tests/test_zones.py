@@ -339,6 +339,36 @@ async def test_delete_of_a_container_that_another_client_removed_frees_its_id(ru
     assert zone.container_id != first
 
 
+async def test_removed_zone_that_the_runtime_still_lists_does_not_reappear_in_a_new_node(
+    runtime, run
+):
+    async with run() as node:
+        await node.start()
+        runtime.exit("z", 137)
+        await node.until_state("failed")
+        for method in ("StopContainer", "RemoveContainer", "RemovePodSandbox"):
+            runtime.faults.set(method, "1000*error(NOT_FOUND: not found)")
+        assert await node.remove() is None
+    async with run() as node:
+        assert node.zones.zones() == []
+        is_new, zone = await node.start()
+        assert (is_new, zone.state) == (True, State.RUNNING)
+
+
+@pytest.mark.parametrize("fault", ["delay(60000)", "error(UNKNOWN: a shim does not answer)"])
+async def test_ended_zone_stays_listed_while_the_runtime_refuses_to_check_its_container(
+    runtime, run, monkeypatch, fault
+):
+    monkeypatch.setattr("kakuri_zones._removal.CHECK_SECONDS", 0.02)
+    async with run() as node:
+        await node.start()
+        runtime.exit("z", 3)
+        await node.until_state("failed")
+    runtime.faults.set("StopContainer", fault)
+    async with run() as node:
+        assert (await node.zone()).exit_code == 3
+
+
 async def test_stop_of_a_container_that_another_client_removed_ends_the_zone(runtime, node):
     await node.start()
     runtime.faults.set("StopContainer", "error(NOT_FOUND: not found)")

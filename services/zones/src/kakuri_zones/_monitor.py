@@ -14,6 +14,7 @@ from kakuri_workload import RuntimeHealth
 
 from kakuri_zones._observed import ObservedZone
 from kakuri_zones._reader import RuntimeReader
+from kakuri_zones._removal import Remover
 from kakuri_zones._settings import DEFAULT_TIMES, MonitorTimes
 from kakuri_zones._table import ZoneTable
 
@@ -27,6 +28,7 @@ class Monitor:
         self,
         cri: Runtime,
         reader: RuntimeReader,
+        remover: Remover,
         table: ZoneTable,
         on_listed: Callable[[Mapping[str, ObservedZone]], None],
         times: MonitorTimes = DEFAULT_TIMES,
@@ -34,6 +36,7 @@ class Monitor:
     ) -> None:
         self._cri = cri
         self._reader = reader
+        self._remover = remover
         self._table = table
         self._on_listed = on_listed
         self._times = times
@@ -73,6 +76,8 @@ class Monitor:
         begun = self._table.begin_listing()
         try:
             observed = await self._reader.all()
+            if not self._table.has_listing:
+                await self._remover.drop_missing(observed)
         except CriError as error:
             if not self._has_logged_outage:
                 log.warning("the runtime does not answer", error=str(error))
