@@ -218,7 +218,7 @@ def calls(theirs: Any, directory: Path) -> Table:
     made = table("µs of CPU of the client for a call over a Unix socket", "call", "loop",
                  "in flight", "kakuri-cri", "grpc.aio, upb", "ratio")  # fmt: skip
     socket = directory / "s"
-    (directory / "answers").mkdir()
+    (directory / "responses").mkdir()
     status, _, _ = build(theirs, count=1)
     version = theirs.VersionResponse(
         version="0.1.0",
@@ -226,10 +226,10 @@ def calls(theirs: Any, directory: Path) -> Table:
         runtime_version="1.6.20",
         runtime_api_version="v1",
     )
-    for name, answer in (("Version", version), ("ContainerStatus", status)):
-        (directory / "answers" / name).write_bytes(answer.SerializeToString())
+    for name, response in (("Version", version), ("ContainerStatus", status)):
+        (directory / "responses" / name).write_bytes(response.SerializeToString())
     program = go.build(ROOT / "tests/interop/server.go", directory / "go-server")
-    process = subprocess.Popen([str(program), str(socket), str(directory / "answers")], stdout=-1)
+    process = subprocess.Popen([str(program), str(socket), str(directory / "responses")], stdout=-1)
     try:
         assert process.stdout is not None
         assert process.stdout.readline() == b"ready\n"

@@ -1,20 +1,20 @@
-"""A channel whose answers a test decides."""
+"""A channel whose responses a test decides."""
 
 from kakuri_cri import ChannelError
 from kakuri_protobuf import decode, encode
 
 
 class ScriptedChannel:
-    """Answers calls with the messages, or errors, that a test has set for their names.
+    """Responds to calls with the messages, or errors, that a test has set for their names.
 
     Attributes:
-        answers: a message or an exception by the name of the call; a list for a stream.
+        responses: a message or an exception by the name of the call; a list for a stream.
         calls: name, encoded request and timeout of each call so far.
         is_closed: whether the client has closed it.
     """
 
-    def __init__(self, **answers):
-        self.answers = answers
+    def __init__(self, **responses):
+        self.responses = responses
         self.calls = []
         self.is_closed = False
 
@@ -24,18 +24,18 @@ class ScriptedChannel:
     async def call(self, path, request, *, timeout):
         name = path.rpartition("/")[2]
         self.calls.append((name, request, timeout))
-        answer = self.answers.get(name, b"")
-        if isinstance(answer, BaseException):
-            raise answer
-        return answer if isinstance(answer, bytes) else encode(answer)
+        response = self.responses.get(name, b"")
+        if isinstance(response, BaseException):
+            raise response
+        return response if isinstance(response, bytes) else encode(response)
 
     async def stream(self, path, request, *, timeout):
         name = path.rpartition("/")[2]
         self.calls.append((name, request, timeout))
-        for answer in self.answers.get(name, []):
-            if isinstance(answer, BaseException):
-                raise answer
-            yield encode(answer)
+        for response in self.responses.get(name, []):
+            if isinstance(response, BaseException):
+                raise response
+            yield encode(response)
 
     async def close(self):
         self.is_closed = True

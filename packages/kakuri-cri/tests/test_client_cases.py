@@ -111,7 +111,7 @@ async def test_command_that_runs_too_long_is_a_timeout(runtime, fake):
         await runtime.exec_sync(container, ["sleep", "9"], 1)
 
 
-async def test_output_of_a_command_is_bounded_by_the_size_of_an_answer(fake):
+async def test_output_of_a_command_is_bounded_by_the_size_of_a_response(fake):
     """The class of CVE-2022-31030, on the client's side."""
     output = FakeImage(state="present", commands={("yes",): (b"y\n" * (9 << 20), 0)})
     fake.images.set("web:1", output)

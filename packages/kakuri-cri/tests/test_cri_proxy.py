@@ -33,17 +33,17 @@ async def channel(proxy):
 
 async def version(channel, *, ready=True, deadline=10, metadata=()):
     request = api.VersionRequest()
-    answer = await channel.call(
+    response = await channel.call(
         RUNTIME.Version, request, timeout=deadline, wait_for_ready=ready, metadata=metadata
     )
-    return answer.runtime_name
+    return response.runtime_name
 
 
 async def run_sandbox(channel, name="zone"):
     metadata = api.PodSandboxMetadata(name=name, uid=name, namespace="kakuri")
     request = api.RunPodSandboxRequest(config=api.PodSandboxConfig(metadata=metadata))
-    answer = await channel.call(RUNTIME.RunPodSandbox, request, timeout=10, wait_for_ready=True)
-    return answer.pod_sandbox_id
+    response = await channel.call(RUNTIME.RunPodSandbox, request, timeout=10, wait_for_ready=True)
+    return response.pod_sandbox_id
 
 
 def events(channel):
@@ -78,7 +78,7 @@ async def test_error_of_the_runtime_is_passed_on_with_its_message(proxy, channel
 
 
 @asynccontextmanager
-async def runtime_that_answers(handler, path):
+async def runtime_that_responds(handler, path):
     async with Server() as server, CriProxy(path) as proxy:
         server.add(RUNTIME.Version, handler)
         await server.listen(f"unix:{path}")
@@ -92,7 +92,7 @@ async def test_details_of_an_error_are_passed_on(tmp_path):
         error.trailers = (("grpc-status-details-bin", b"\x08\x0d"), ("x-hint", "h"))
         raise error
 
-    async with runtime_that_answers(fail, tmp_path / "s") as channel:
+    async with runtime_that_responds(fail, tmp_path / "s") as channel:
         with pytest.raises(StatusError) as caught:
             await version(channel)
     assert caught.value.details == b"\x08\x0d"
@@ -102,11 +102,11 @@ async def test_details_of_an_error_are_passed_on(tmp_path):
 async def test_metadata_is_passed_on(tmp_path):
     received = []
 
-    async def answer(request, call):
+    async def respond(request, call):
         received.extend(call.metadata)
         return api.VersionResponse(runtime_name="other")
 
-    async with runtime_that_answers(answer, tmp_path / "s") as channel:
+    async with runtime_that_responds(respond, tmp_path / "s") as channel:
         assert await version(channel, metadata=(("x-test", "1"),)) == "other"
     assert ("x-test", "1") in received
     assert [name for name, _ in received].count("user-agent") == 1
@@ -153,7 +153,7 @@ async def test_error_fault_keeps_the_call_from_the_runtime(runtime, proxy, chann
     await run_sandbox(channel)
 
 
-async def test_finish_then_error_fault_loses_the_answer(runtime, proxy, channel):
+async def test_finish_then_error_fault_loses_the_response(runtime, proxy, channel):
     proxy.faults.set("RunPodSandbox", "2*finish-then-error(UNAVAILABLE: lost)")
     assert await refused(run_sandbox(channel)) == ("UNAVAILABLE", "lost")
     assert len(runtime.sandboxes) == 1
@@ -209,14 +209,14 @@ async def test_restarted_proxy_has_a_new_socket(proxy, channel, tmp_path):
     assert await version(channel) == "fake"
 
 
-async def test_answer_of_sixteen_mebibytes_is_passed_on(tmp_path):
+async def test_response_of_sixteen_mebibytes_is_passed_on(tmp_path):
     name = "x" * ((16 << 20) - 100)
 
-    async def answer(request, call):
+    async def respond(request, call):
         return api.VersionResponse(runtime_name=name)
 
     async with Server() as server, CriProxy(tmp_path / "s") as proxy:
-        server.add(RUNTIME.Version, answer)
+        server.add(RUNTIME.Version, respond)
         await server.listen(f"unix:{tmp_path}/s")
         async with Runtime(proxy.endpoint) as runtime:
             assert (await runtime.version()).runtime_name == name

@@ -263,8 +263,8 @@ async def test_sandboxes_are_listed_by_id_labels_and_state(client):
         ({"state": api.PodSandboxStateValue(state=api.PodSandboxState.SANDBOX_NOTREADY)}, {two}),
     ]
     for fields, found in expected:
-        answer = await client.ask(RUNTIME.ListPodSandbox, filter=api.PodSandboxFilter(**fields))
-        assert {item.id for item in answer.items} == found
+        response = await client.ask(RUNTIME.ListPodSandbox, filter=api.PodSandboxFilter(**fields))
+        assert {item.id for item in response.items} == found
 
 
 async def test_containers_are_listed_by_id_sandbox_labels_and_state(client):
@@ -282,8 +282,8 @@ async def test_containers_are_listed_by_id_sandbox_labels_and_state(client):
         ({"state": api.ContainerStateValue(state=api.ContainerState.CONTAINER_RUNNING)}, {second}),
     ]
     for fields, found in expected:
-        answer = await client.ask(RUNTIME.ListContainers, filter=api.ContainerFilter(**fields))
-        assert {item.id for item in answer.containers} == found
+        response = await client.ask(RUNTIME.ListContainers, filter=api.ContainerFilter(**fields))
+        assert {item.id for item in response.containers} == found
 
 
 # Containers
@@ -585,7 +585,7 @@ async def test_error_fault_carries_out_nothing(client, runtime):
     assert codes == ["UNAVAILABLE", "UNAVAILABLE", "ABORTED", "OK"]
 
 
-async def test_finish_fault_carries_out_the_call_and_loses_the_answer(client, runtime):
+async def test_finish_fault_carries_out_the_call_and_loses_the_response(client, runtime):
     runtime.faults.set("RunPodSandbox", "finish-then-error(DEADLINE_EXCEEDED)")
     await client.refused(client.sandbox(), StatusCode.DEADLINE_EXCEEDED)
     await client.refused(client.sandbox(), UNKNOWN, "is reserved for")
@@ -746,13 +746,13 @@ async def test_pulled_and_removed_image_changes_the_bytes_that_images_take(clien
 
 
 async def test_delay_fault_delays_every_call(client, runtime):
-    """Each call awaits the delay before it acts: none is answered within its deadline."""
+    """Each call awaits the delay before it acts: none is responded within its deadline."""
     for name in runtime._behaviours():
         service = RUNTIME if hasattr(RUNTIME, name) else IMAGES
         runtime.faults.set(name, "delay(3600000)")
         call = asyncio.ensure_future(client.ask(getattr(service, name), deadline=None))
         await runtime.calls.wait_for(name)
-        for _ in range(3):  # an answer that does not wait overtakes these
+        for _ in range(3):  # a response that does not wait overtakes these
             await client.refused(RUNTIME.ListMetricDescriptors, UNIMPLEMENTED)
         done = call.done()
         if done and isinstance(call.exception(), StatusError):

@@ -122,10 +122,10 @@ async def test_all_connections_end_with_the_runtime_and_are_opened_again(fake):
             lambda: runtime.image_fs_info(5),
             lambda: runtime.remove_container("none", 5),
         ):
-            await answered(call)
+            await responded(call)
 
 
-async def answered(call):
+async def responded(call):
     async with asyncio.timeout(10):
         while True:
             try:

@@ -131,8 +131,8 @@ async def test_timeout_of_zero_is_not_the_default():
         lambda runtime: runtime.container_status("c"),
     ],
 )
-async def test_answer_without_its_required_field_is_unanswered(call):
-    with pytest.raises(CallUnanswered, match="the answer has no"):
+async def test_response_without_its_required_field_is_unanswered(call):
+    with pytest.raises(CallUnanswered, match="the response has no"):
         await call(Runtime(ScriptedChannel()))
 
 
@@ -203,7 +203,7 @@ async def test_call_has_its_deadline(call, seconds):
     try:
         await call(Runtime(channel, timeouts=TIMEOUTS))
     except CriError as unanswered:
-        assert "the answer has no" in str(unanswered)  # noqa: PT017
+        assert "the response has no" in str(unanswered)  # noqa: PT017
     ((_, _, timeout),) = channel.calls
     assert timeout == seconds
 
@@ -361,15 +361,15 @@ LISTS = {
 
 @pytest.mark.parametrize("name", LISTS)
 async def test_list_is_streamed_by_a_runtime_that_can(name):
-    stream, answers, _, whole = LISTS[name]
-    channel = ScriptedChannel(**{stream: answers})
+    stream, responses, _, whole = LISTS[name]
+    channel = ScriptedChannel(**{stream: responses})
     (expected,) = (getattr(whole, field.name) for field in fields(whole))
     assert tuple(await all_of(getattr(Runtime(channel), name)())) == expected
     assert [call for call, _, _ in channel.calls] == [stream]
 
 
 @pytest.mark.parametrize("name", LISTS)
-async def test_list_of_a_runtime_without_streams_comes_in_one_answer(name):
+async def test_list_of_a_runtime_without_streams_comes_in_one_response(name):
     stream, _, plain, whole = LISTS[name]
     channel = ScriptedChannel(**{stream: [error("UNIMPLEMENTED")], plain: whole})
     runtime = Runtime(channel)
@@ -380,9 +380,9 @@ async def test_list_of_a_runtime_without_streams_comes_in_one_answer(name):
 
 
 async def test_streamed_list_that_breaks_off_is_an_error():
-    answers = [api.StreamImagesResponse(images=(api.Image(id="a"),)), error("UNAVAILABLE")]
+    responses = [api.StreamImagesResponse(images=(api.Image(id="a"),)), error("UNAVAILABLE")]
     with pytest.raises(RuntimeUnavailable):
-        await all_of(Runtime(ScriptedChannel(StreamImages=answers)).images())
+        await all_of(Runtime(ScriptedChannel(StreamImages=responses)).images())
 
 
 async def test_seconds_since_silence_counts_from_the_last_unavailable_call():
@@ -428,7 +428,7 @@ async def test_probe_describes_the_runtime():
     ]  # fmt: skip
 
 
-async def test_probe_of_an_old_runtime_reports_missing_answers_as_unknown():
+async def test_probe_of_an_old_runtime_reports_missing_responses_as_unknown():
     channel = ScriptedChannel(
         Version=api.VersionResponse(runtime_name="containerd", runtime_api_version="v1"),
         RuntimeConfig=error("UNIMPLEMENTED", "unknown method RuntimeConfig"),
@@ -441,16 +441,16 @@ async def test_probe_of_an_old_runtime_reports_missing_answers_as_unknown():
 
 
 @pytest.mark.parametrize(
-    ("answer", "kind"),
+    ("response", "kind"),
     [
         (api.VersionResponse(runtime_name="x", runtime_api_version="v1alpha2"), Unimplemented),
         (api.VersionResponse(runtime_name="x"), Unimplemented),
         (api.VersionResponse(runtime_api_version="v1"), CallUnanswered),
     ],
 )
-async def test_probe_refuses_a_runtime_that_does_not_speak_this_protocol(answer, kind):
+async def test_probe_refuses_a_runtime_that_does_not_speak_this_protocol(response, kind):
     with pytest.raises(kind) as caught:
-        await Runtime(ScriptedChannel(Version=answer)).probe()
+        await Runtime(ScriptedChannel(Version=response)).probe()
     assert type(caught.value) is kind
 
 

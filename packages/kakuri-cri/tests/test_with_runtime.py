@@ -81,7 +81,7 @@ async def test_lost_create_is_found_by_label_and_its_name_is_reserved(runtime, f
     config = sandbox_config(zone="1")
     with pytest.raises(RuntimeUnavailable):
         await runtime.run_pod_sandbox(config)
-    await until_answered(runtime)
+    await until_available(runtime)
     with pytest.raises(NameReserved):
         await runtime.run_pod_sandbox(config)
     (found,) = await runtime.list_pod_sandboxes({"zone": "1"})
@@ -89,7 +89,7 @@ async def test_lost_create_is_found_by_label_and_its_name_is_reserved(runtime, f
     assert await runtime.run_pod_sandbox(sandbox_config(attempt=1)) != found.id
 
 
-async def until_answered(runtime):
+async def until_available(runtime):
     async with asyncio.timeout(10):
         while True:
             try:
@@ -114,10 +114,10 @@ async def test_second_start_during_the_first_is_start_under_way(runtime, fake):
 
 async def test_command_returns_output_and_exit_code(runtime):
     _, container = await run(runtime)
-    answer = await runtime.exec_sync(container, ["ls", "/"], 5)
-    assert (answer.stdout, answer.stderr, answer.exit_code) == (b"bin\netc\n", b"", 0)
-    answer = await runtime.exec_sync(container, ["nope"], 5)
-    assert (answer.stderr, answer.exit_code) == (b"exec: 'nope': not found\n", 127)
+    response = await runtime.exec_sync(container, ["ls", "/"], 5)
+    assert (response.stdout, response.stderr, response.exit_code) == (b"bin\netc\n", b"", 0)
+    response = await runtime.exec_sync(container, ["nope"], 5)
+    assert (response.stderr, response.exit_code) == (b"exec: 'nope': not found\n", 127)
     await runtime.stop_container(container, 0)
     with pytest.raises(CallRefused, match="CONTAINER_EXITED"):
         await runtime.exec_sync(container, ["ls", "/"], 5)
@@ -184,7 +184,7 @@ async def test_lists_of_200_items_are_complete(is_streamed):
             assert [one.repo_tags async for one in images] == [("docker.io/library/web:1",)]
 
 
-async def test_answer_of_sixteen_mebibytes_is_accepted_and_a_larger_one_refused(runtime, fake):
+async def test_response_of_sixteen_mebibytes_is_accepted_and_a_larger_one_refused(runtime, fake):
     for number in range(16):
         config = sandbox_config(str(number), text="x" * ((1 << 20) - 300))
         await runtime.run_pod_sandbox(config)
@@ -234,7 +234,7 @@ async def test_restarted_runtime_is_found_at_its_new_socket(runtime, fake):
         await runtime.version()
     assert runtime.seconds_since_silence < 60
     await fake.restart()
-    await until_answered(runtime)
+    await until_available(runtime)
     assert (await runtime.container_status(container)).state is STATES.CONTAINER_RUNNING
 
 
@@ -243,7 +243,7 @@ async def test_socket_that_appears_late_is_found(tmp_path):
         with pytest.raises(RuntimeUnavailable):
             await runtime.version()
         async with FakeCri(tmp_path / "s"):
-            assert (await until_answered(runtime)).runtime_name == "fake"
+            assert (await until_available(runtime)).runtime_name == "fake"
 
 
 async def test_call_or_list_of_a_closed_client_is_unavailable(fake):
@@ -263,7 +263,7 @@ def test_defaults_of_the_client_are_those_of_the_kubelet():
     assert (_limits.MAX_RECEIVED, _errors.MAX_MESSAGE) == (16_777_216, 4096)
 
 
-async def test_runtime_that_is_starting_is_unavailable_and_then_answers(runtime, fake):
+async def test_runtime_that_is_starting_is_unavailable_and_then_responds(runtime, fake):
     fake.faults.set(
         "Version",
         "error(UNIMPLEMENTED: unknown service runtime.v1.RuntimeService)"
@@ -349,7 +349,7 @@ async def test_events_before_the_first_listener_are_kept_for_it(runtime):
 # Through the proxy, and memory.
 
 
-async def test_answer_lost_by_the_proxy_leaves_the_sandbox(fake):
+async def test_response_lost_by_the_proxy_leaves_the_sandbox(fake):
     async with CriProxy(fake.path) as proxy, Runtime(proxy.endpoint) as runtime:
         proxy.faults.set("RunPodSandbox", "finish-then-error(UNAVAILABLE: lost)->error(UNKNOWN: x)")
         with pytest.raises(RuntimeUnavailable, match="lost"):
@@ -395,5 +395,5 @@ async def test_failed_calls_are_freed_without_the_garbage_collector(runtime, fak
 
 
 async def test_calls_beyond_the_streams_of_the_connection_wait_instead_of_failing(runtime):
-    answers = await asyncio.gather(*(runtime.version() for _ in range(1500)))
-    assert {each.runtime_name for each in answers} == {"fake"}
+    responses = await asyncio.gather(*(runtime.version() for _ in range(1500)))
+    assert {each.runtime_name for each in responses} == {"fake"}

@@ -8,17 +8,17 @@ from kakuri_cri import Channel, CriError, ProbeResult, Runtime, Timeouts, api
 from kakuri_cri.testing import FakeCri, Fault, parse_faults
 
 
-async def answers_have_the_class_of_their_method(runtime: Runtime) -> None:
+async def responses_have_the_class_of_their_method(runtime: Runtime) -> None:
     version = api.RuntimeService.Version
-    answer = await runtime.call(version, api.VersionRequest(), timeout=1.0)
-    assert_type(answer, api.VersionResponse)
+    response = await runtime.call(version, api.VersionRequest(), timeout=1.0)
+    assert_type(response, api.VersionResponse)
     assert_type(await runtime.probe(timeout=1.0), ProbeResult)
     async with runtime.events() as events:
         async for event in events:
             assert_type(event, api.ContainerEventResponse)
 
 
-async def answers_may_be_used_as_objects(runtime: Runtime) -> None:
+async def responses_may_be_used_as_objects(runtime: Runtime) -> None:
     print(await runtime.call(api.RuntimeService.Version, api.VersionRequest(), timeout=1.0))
 
 

@@ -1,6 +1,6 @@
 """Compares unary calls over a Unix socket with grpc.aio: CPU of the client's process per call.
 
-Both clients do the whole work: they make and encode the request, decode the answer and read its
+Both clients do the whole work: they make and encode the request, decode the response and read its
 fields, each with the messages that belong to it (kakuri-protobuf, protobuf's upb). The server is a
 process of its own: Go's gRPC where `go` can build it, and grpcio's. Rounds alternate between both
 clients, on asyncio's event loop and on uvloop; the median of the rounds and of their ratios is
@@ -43,18 +43,18 @@ class Work:
     """One method, as both clients call it."""
 
     path: str
-    answer: bytes
+    response: bytes
     ours: type[Any]
-    our_answer: type[Any]
+    our_response: type[Any]
     theirs: type[Any]
-    their_answer: type[Any]
+    their_response: type[Any]
     request: dict[str, Any]
     read: Callable[[Any], object]
 
 
-def read_version(answer: Any) -> None:
+def read_version(response: Any) -> None:
     _ = (
-        answer.version, answer.runtime_name, answer.runtime_version, answer.runtime_api_version
+        response.version, response.runtime_name, response.runtime_version, response.runtime_api_version
     )  # fmt: skip
 
 
@@ -89,7 +89,7 @@ def works() -> list[Work]:
             theirs.ContainerStatusRequest,
             theirs.ContainerStatusResponse,
             {"container_id": "5f0c9a3e" * 8},
-            lambda answer: bench_protobuf.read_status(answer.status),
+            lambda response: bench_protobuf.read_status(response.status),
         ),
     ]
 
@@ -112,13 +112,13 @@ def prepare(directory: Path) -> None:
 
 
 def start_server(name: str, directory: Path) -> tuple[subprocess.Popen[bytes], str]:
-    """Start a server that answers each method with the file of its name; return its address too."""
+    """Start a server that responds to each method with the file of its name; return its address too."""
     path = directory / f"{name}.socket"
     if name == "go":
         command = [str(go.build(ROOT / "tests/interop/server.go", directory / "go-server"))]
     else:
         command = [sys.executable, str(Path(__file__).with_name("grpcio_server.py"))]
-    process = subprocess.Popen([*command, str(path), str(directory / "answers")], stdout=-1)
+    process = subprocess.Popen([*command, str(path), str(directory / "responses")], stdout=-1)
     assert process.stdout is not None
     assert process.stdout.readline() == b"ready\n"
     return process, f"unix:{path}"
@@ -138,10 +138,10 @@ async def measured(call: Callable[[], Awaitable[object]], together: int) -> floa
 
 async def compare(address: str, work: Work, together: int) -> list[tuple[float, float]]:
     """Return pairs of our figure and grpc.aio's, a pair a round."""
-    method = Method(work.path, work.ours, work.our_answer)
+    method = Method(work.path, work.ours, work.our_response)
     read, request = work.read, work.request
     async with Channel(address) as ours, grpc.aio.insecure_channel(address) as theirs:
-        encode, decode = work.theirs.SerializeToString, work.their_answer.FromString
+        encode, decode = work.theirs.SerializeToString, work.their_response.FromString
         their_method = theirs.unary_unary(work.path, encode, decode)
 
         async def call_ours() -> None:
@@ -187,9 +187,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
         prepare(directory)
-        (directory / "answers").mkdir()
+        (directory / "responses").mkdir()
         for work in works():
-            (directory / "answers" / work.path.rpartition("/")[2]).write_bytes(work.answer)
+            (directory / "responses" / work.path.rpartition("/")[2]).write_bytes(work.response)
         for server in servers:
             process, address = start_server(server, directory)
             try:

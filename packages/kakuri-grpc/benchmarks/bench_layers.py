@@ -1,6 +1,6 @@
 """Shows what each layer adds to a call: CPU of the client, one call after another, a Unix socket.
 
-The server is a process with a blocking socket. Before HTTP/2 it answers each read with as many
+The server is a process with a blocking socket. Before HTTP/2 it responds to each read with as many
 bytes as a call has; then it runs a server core. Rounds go through all layers in turn.
 """
 
@@ -24,7 +24,7 @@ from rich.console import Console
 from rich.table import Table
 
 CALLS, ROUNDS = 500, 9
-REQUEST, ANSWER = bytes(60), bytes(100)  # as long as what a call sends and receives
+REQUEST, RESPONSE = bytes(60), bytes(100)  # as long as what a call sends and receives
 PATH = "/runtime.v1.RuntimeService/Version"
 
 
@@ -55,21 +55,21 @@ OK = ((b"grpc-status", b"0"),)
 
 
 def serve(path: str) -> None:
-    """Answer one connection after another."""
+    """Serve one connection after another."""
     with socket.socket(socket.AF_UNIX) as listening:
         listening.bind(path)
         listening.listen()
         while True:
             connection, _ = listening.accept()
             with connection:
-                answer(connection)
+                respond(connection)
 
 
-def answer(connection: socket.socket) -> None:
+def respond(connection: socket.socket) -> None:
     core = None
     while data := connection.recv(65_536):
         if core is None and not data.startswith(b"PRI"):
-            connection.sendall(ANSWER)
+            connection.sendall(RESPONSE)
             continue
         core = core or ServerConnection()
         core.receive_data(data)

@@ -31,22 +31,22 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class Response:
     payload: Annotated[bytes, 1] = b""
 
 
-CALL = Method("/bench.Service/Call", Request, Answer)
+CALL = Method("/bench.Service/Call", Request, Response)
 
 
 def serve(path: str) -> None:
-    async def answer(request: Request, call: ServerCall) -> Answer:
+    async def respond(request: Request, call: ServerCall) -> Response:
         if request.fails:
             raise status_error(StatusCode.NOT_FOUND, "as asked")
-        return Answer(payload=bytes(request.size))
+        return Response(payload=bytes(request.size))
 
     async def run() -> None:
         async with Server() as server:
-            server.add(CALL, answer)
+            server.add(CALL, respond)
             await server.listen(f"unix:{path}")
             await asyncio.Event().wait()
 
@@ -103,7 +103,7 @@ def main() -> None:
             time.sleep(0.05)
         calls = Table("calls", "resident MiB", title=f"memory, CPython {sys.version.split()[0]}")
         sizes = Table(
-            "MiB", "ms of CPU", "MiB/s", title="one answer, client's CPU, wall-clock rate"
+            "MiB", "ms of CPU", "MiB/s", title="one response, client's CPU, wall-clock rate"
         )
         asyncio.run(memory(path, calls))
         asyncio.run(large(path, sizes))

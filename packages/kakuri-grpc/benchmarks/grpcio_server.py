@@ -9,17 +9,17 @@ from typing import Any
 import grpc
 
 
-def answering(data: bytes) -> Callable[[bytes, Any], Awaitable[bytes]]:
-    async def answer(request: bytes, context: Any) -> bytes:
+def responding(data: bytes) -> Callable[[bytes, Any], Awaitable[bytes]]:
+    async def respond(request: bytes, context: Any) -> bytes:
         return data
 
-    return answer
+    return respond
 
 
 async def main(path: str, directory: str) -> None:
     server = grpc.aio.server()
     methods = {
-        file.name: grpc.unary_unary_rpc_method_handler(answering(file.read_bytes()))
+        file.name: grpc.unary_unary_rpc_method_handler(responding(file.read_bytes()))
         for file in Path(directory).iterdir()
     }
     server.add_generic_rpc_handlers(

@@ -10,28 +10,30 @@ from kakuri_grpc import Method, Server, StatusCode, status_error
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Question:
+class EchoRequest:
     text: Annotated[str, 1] = ""
     count: Annotated[kp.UInt32, 2] = 0
     payload: Annotated[bytes, 3] = b""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class EchoResponse:
     text: Annotated[str, 1] = ""
     payload: Annotated[bytes, 2] = b""
 
 
-UNARY = Method("/test.Echo/Unary", Question, Answer)
-DOWN = Method("/test.Echo/Down", Question, Answer, server_streams=True)
-UP = Method("/test.Echo/Up", Question, Answer, client_streams=True)
-BOTH = Method("/test.Echo/Both", Question, Answer, client_streams=True, server_streams=True)
-MISSING = Method("/test.Echo/Missing", Question, Answer)
-NO_SERVICE = Method("/test.Nothing/Unary", Question, Answer)
+UNARY = Method("/test.Echo/Unary", EchoRequest, EchoResponse)
+DOWN = Method("/test.Echo/Down", EchoRequest, EchoResponse, server_streams=True)
+UP = Method("/test.Echo/Up", EchoRequest, EchoResponse, client_streams=True)
+BOTH = Method(
+    "/test.Echo/Both", EchoRequest, EchoResponse, client_streams=True, server_streams=True
+)
+MISSING = Method("/test.Echo/Missing", EchoRequest, EchoResponse)
+NO_SERVICE = Method("/test.Nothing/Unary", EchoRequest, EchoResponse)
 
 
 async def unary(request, call):
-    """Answer as the text of the request asks."""
+    """Respond as the text of the request asks."""
     if request.text == "fail":
         raise status_error(StatusCode.NOT_FOUND, "nö\nsuch 100 % thing")
     if request.text == "crash":
@@ -41,25 +43,25 @@ async def unary(request, call):
     if request.text == "metadata":
         call.send_metadata((("x-initial", "i"), ("x-data-bin", b"\0\xff")))
         call.trailers = (("x-trailing", "t"),)
-        return Answer(
+        return EchoResponse(
             text=repr([(name, value) for name, value in call.metadata if name.startswith("x-")])
         )
-    return Answer(text=request.text, payload=request.payload or bytes(request.count))
+    return EchoResponse(text=request.text, payload=request.payload or bytes(request.count))
 
 
 async def down(request, call):
     for number in range(request.count):
-        yield Answer(text=f"{request.text}{number}", payload=request.payload)
+        yield EchoResponse(text=f"{request.text}{number}", payload=request.payload)
 
 
 async def up(requests, call):
     texts = [request.text async for request in requests]
-    return Answer(text=",".join(texts))
+    return EchoResponse(text=",".join(texts))
 
 
 async def both(requests, call):
     async for request in requests:
-        yield Answer(text=request.text)
+        yield EchoResponse(text=request.text)
 
 
 def our_server(**arguments):
@@ -88,7 +90,7 @@ def other_server(path):
     async def run_unary(request, context):
         call = _Call(context)
         try:
-            answer = await unary(request, call)
+            response = await unary(request, call)
         except ZeroDivisionError:
             await context.abort(grpc.StatusCode.INTERNAL, "the server failed; its log says why")
         except Exception as error:  # noqa: BLE001 - a StatusError, which grpcio does not know
@@ -96,21 +98,21 @@ def other_server(path):
         if call.initial:
             await context.send_initial_metadata(call.initial)
         context.set_trailing_metadata(call.trailers)
-        return answer
+        return response
 
     async def run_down(request, context):
-        async for answer in down(request, None):
-            yield answer
+        async for response in down(request, None):
+            yield response
 
     async def run_up(requests, context):
         return await up(requests, None)
 
     async def run_both(requests, context):
-        async for answer in both(requests, None):
-            yield answer
+        async for response in both(requests, None):
+            yield response
 
     def loads(data):
-        return kp.decode(data, type=Question)
+        return kp.decode(data, type=EchoRequest)
 
     methods = {
         "Unary": grpc.unary_unary_rpc_method_handler(run_unary, loads, kp.encode),

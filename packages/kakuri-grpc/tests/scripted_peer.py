@@ -80,8 +80,8 @@ class Peer:
     def trailers(self, stream: int, fields: Any = OK) -> bytes:
         return self.head(stream, fields, end=True)
 
-    def answer(self, stream: int, message: bytes = b"") -> None:
-        """Send a whole answer."""
+    def respond(self, stream: int, message: bytes = b"") -> None:
+        """Send a whole response."""
         self.send(self.head(stream), self.message(stream, message), self.trailers(stream))
 
     def reset(self, stream: int, code: int) -> bytes:

@@ -15,7 +15,7 @@ from kakuri_grpc import (
     status_error,
 )
 
-from .echo_service import UNARY, Question
+from .echo_service import UNARY, EchoRequest
 
 TIMES = [
     ("2", TypeError, "expected a number as {}, got '2'"),
@@ -106,7 +106,7 @@ def test_channel_argument_of_wrong_type_raises(argument, message):
 @pytest.mark.parametrize("start", ["call", "stream"])
 async def test_call_of_a_non_method_raises_type_error(channel, start):
     with pytest.raises(TypeError, match=r"expected a Method, got '/echo/Unary'"):
-        await getattr(channel, start)("/echo/Unary", Question(), timeout=1)
+        await getattr(channel, start)("/echo/Unary", EchoRequest(), timeout=1)
 
 
 @pytest.mark.parametrize("start", ["call", "stream"])
@@ -121,7 +121,7 @@ async def test_call_of_a_non_method_raises_type_error(channel, start):
 )
 async def test_timeout_that_is_not_seconds_raises(channel, start, timeout, error, message):
     with pytest.raises(error, match=message):
-        await getattr(channel, start)(UNARY, Question(), timeout=timeout)
+        await getattr(channel, start)(UNARY, EchoRequest(), timeout=timeout)
 
 
 @pytest.mark.parametrize(
@@ -137,7 +137,7 @@ async def test_timeout_that_is_not_seconds_raises(channel, start, timeout, error
 )
 async def test_metadata_that_is_not_pairs_of_names_and_values_raises(channel, metadata, got):
     with pytest.raises(TypeError, match=got):
-        await channel.call(UNARY, Question(), timeout=1, metadata=metadata)
+        await channel.call(UNARY, EchoRequest(), timeout=1, metadata=metadata)
 
 
 @pytest.mark.parametrize("create", [lambda: Channel("unix:/nonexistent"), Server])

@@ -35,8 +35,8 @@ from .echo_service import (
     NO_SERVICE,
     UNARY,
     UP,
-    Answer,
-    Question,
+    EchoRequest,
+    EchoResponse,
     other_server,
     our_server,
 )
@@ -60,32 +60,34 @@ async def channel(request, tmp_path):
 
 async def test_channel_used_in_another_event_loop_raises_runtime_error(tmp_path):
     def ask_elsewhere():
-        return asyncio.run(channel.call(UNARY, Question(text="a"), timeout=None))
+        return asyncio.run(channel.call(UNARY, EchoRequest(text="a"), timeout=None))
 
     async with our_server() as server:
         await server.listen(f"unix:{tmp_path}/s")
         async with Channel(f"unix:{tmp_path}/s") as channel:
-            await channel.call(UNARY, Question(text="a"), timeout=5.0)
+            await channel.call(UNARY, EchoRequest(text="a"), timeout=5.0)
             with pytest.raises(RuntimeError, match="belongs to another event loop"):
                 await asyncio.to_thread(ask_elsewhere)
-            await channel.call(UNARY, Question(text="a"), timeout=5.0)
+            await channel.call(UNARY, EchoRequest(text="a"), timeout=5.0)
 
 
 async def test_timeout_that_is_infinite_is_none_and_nan_raises_value_error(channel):
     for _ in range(3):  # the first call connects, and heads that come again are kept
-        answer = await channel.call(UNARY, Question(text="a"), timeout=math.inf)
-        assert answer == await channel.call(UNARY, Question(text="a"), timeout=None)
+        response = await channel.call(UNARY, EchoRequest(text="a"), timeout=math.inf)
+        assert response == await channel.call(UNARY, EchoRequest(text="a"), timeout=None)
         with pytest.raises(ValueError, match="expected seconds or None as timeout, got NaN"):
-            await channel.call(UNARY, Question(), timeout=math.nan)
-    async with await channel.stream(DOWN, Question(), timeout=math.inf) as answers:
-        assert await answers.receive() is None
+            await channel.call(UNARY, EchoRequest(), timeout=math.nan)
+    async with await channel.stream(DOWN, EchoRequest(), timeout=math.inf) as responses:
+        assert await responses.receive() is None
 
 
 async def test_message_of_wrong_class_is_not_sent(channel):
-    with pytest.raises(TypeError, match="expected a message of class Question, got Answer"):
-        await channel.call(UNARY, Answer(), timeout=5)
+    with pytest.raises(
+        TypeError, match="expected a message of class EchoRequest, got EchoResponse"
+    ):
+        await channel.call(UNARY, EchoResponse(), timeout=5)
     async with await channel.stream(BOTH, timeout=5) as call:
-        with pytest.raises(TypeError, match="expected a message of class Question, got b''"):
+        with pytest.raises(TypeError, match="expected a message of class EchoRequest, got b''"):
             await call.send(b"")
 
 
@@ -96,24 +98,24 @@ def test_channel_to_something_other_than_an_endpoint_raises_type_error(endpoint)
 
 
 async def call(channel, text="", **arguments):
-    return await channel.call(UNARY, Question(text=text, **arguments), timeout=10)
+    return await channel.call(UNARY, EchoRequest(text=text, **arguments), timeout=10)
 
 
-async def test_unary_call_returns_the_answer(channel):
-    assert await call(channel, "hello") == Answer(text="hello")
-    assert await call(channel) == Answer()  # an empty message is a message
+async def test_unary_call_returns_the_response(channel):
+    assert await call(channel, "hello") == EchoResponse(text="hello")
+    assert await call(channel) == EchoResponse()  # an empty message is a message
     assert channel.state is ChannelState.READY
 
 
 async def test_large_messages_go_both_ways(channel):
-    answer = await call(channel, payload=bytes(271_828), count=1)
-    assert len(answer.payload) == 271_828
+    response = await call(channel, payload=bytes(271_828), count=1)
+    assert len(response.payload) == 271_828
     assert len((await call(channel, count=314_159)).payload) == 314_159
 
 
 async def test_many_calls_at_once_share_the_connection(channel):
-    answers = await asyncio.gather(*[call(channel, str(number)) for number in range(300)])
-    assert [answer.text for answer in answers] == [str(number) for number in range(300)]
+    responses = await asyncio.gather(*[call(channel, str(number)) for number in range(300)])
+    assert [response.text for response in responses] == [str(number) for number in range(300)]
     assert channel._connections.current.connection.open_streams == 0
 
 
@@ -134,16 +136,16 @@ async def test_exception_of_a_handler_stays_in_the_servers_log(channel, caplog):
 @pytest.mark.parametrize("method", [MISSING, NO_SERVICE])
 async def test_method_that_is_not_there_is_unimplemented(channel, method):
     with pytest.raises(Unimplemented):
-        await channel.call(method, Question(), timeout=10)
+        await channel.call(method, EchoRequest(), timeout=10)
 
 
 async def test_metadata_goes_both_ways(channel):
     metadata = (("x-a", "1"), ("x-b-bin", b"\0\1\xff"))
     async with await channel.stream(
-        UNARY, Question(text="metadata"), timeout=10, metadata=metadata
+        UNARY, EchoRequest(text="metadata"), timeout=10, metadata=metadata
     ) as running:
-        answer = await running.sole_answer()
-    assert answer.text == repr(list(metadata))
+        response = await running.sole_response()
+    assert response.text == repr(list(metadata))
     assert ("x-initial", "i") in running.metadata
     assert ("x-data-bin", b"\0\xff") in running.metadata
     assert ("x-trailing", "t") in running.trailers
@@ -151,52 +153,52 @@ async def test_metadata_goes_both_ways(channel):
 
 async def test_deadline_ends_a_call_at_the_client_and_the_server(channel):
     with pytest.raises(DeadlineExceeded) as caught:
-        await channel.call(UNARY, Question(text="sleep"), timeout=0.05)
+        await channel.call(UNARY, EchoRequest(text="sleep"), timeout=0.05)
     assert caught.value.seconds == 0.05
-    assert await call(channel, "still there") == Answer(text="still there")
+    assert await call(channel, "still there") == EchoResponse(text="still there")
 
 
 async def test_cancelled_task_cancels_only_its_call(channel):
     tasks = [asyncio.ensure_future(call(channel, "sleep")) for _ in range(5)]
-    assert await call(channel, "x") == Answer(text="x")
+    assert await call(channel, "x") == EchoResponse(text="x")
     for task in tasks:
         task.cancel()
     await asyncio.wait(tasks)
     assert all(task.cancelled() for task in tasks)
-    assert await call(channel, "y") == Answer(text="y")
+    assert await call(channel, "y") == EchoResponse(text="y")
     assert channel._connections.current.connection.open_streams == 0
 
 
-async def test_server_streams_its_answers(channel):
-    async with await channel.stream(DOWN, Question(text="n", count=500), timeout=10) as running:
-        answers = [answer.text async for answer in running]
-    assert answers == [f"n{number}" for number in range(500)]
+async def test_server_streams_its_responses(channel):
+    async with await channel.stream(DOWN, EchoRequest(text="n", count=500), timeout=10) as running:
+        responses = [response.text async for response in running]
+    assert responses == [f"n{number}" for number in range(500)]
     assert running.trailers is not None
 
 
 async def test_empty_stream_ends_with_ok(channel):
-    async with await channel.stream(DOWN, Question(count=0), timeout=10) as running:
-        assert [answer async for answer in running] == []
+    async with await channel.stream(DOWN, EchoRequest(count=0), timeout=10) as running:
+        assert [response async for response in running] == []
 
 
 async def test_leaving_a_stream_early_cancels_its_call(channel):
-    question = Question(count=1_000_000, payload=bytes(1000))
+    question = EchoRequest(count=1_000_000, payload=bytes(1000))
     async with await channel.stream(DOWN, question, timeout=10) as running:
         async for _ in running:
             break
     assert channel._connections.current.connection.open_streams == 0
-    assert await call(channel, "x") == Answer(text="x")
+    assert await call(channel, "x") == EchoResponse(text="x")
 
 
 async def test_stream_that_ended_with_ok_stays_so_after_it_is_cancelled(channel):
-    async with await channel.stream(DOWN, Question(count=1), timeout=10) as running:
-        assert len([answer async for answer in running]) == 1
+    async with await channel.stream(DOWN, EchoRequest(count=1), timeout=10) as running:
+        assert len([response async for response in running]) == 1
     running.cancel()
     assert await running.receive() is None
 
 
 async def test_stream_that_failed_keeps_its_error_after_it_is_cancelled(channel):
-    async with await channel.stream(MISSING, Question(), timeout=10) as running:
+    async with await channel.stream(MISSING, EchoRequest(), timeout=10) as running:
         with pytest.raises(Unimplemented):
             await running.receive()
     running.cancel()
@@ -223,16 +225,16 @@ async def test_stream_is_ended_at_its_deadline(channel):
 async def test_client_streams_its_messages(channel):
     async with await channel.stream(UP, timeout=10) as running:
         for number in range(100):
-            await running.send(Question(text=str(number)))
+            await running.send(EchoRequest(text=str(number)))
         await running.end()
-        answer = await running.sole_answer()
-    assert answer.text == ",".join(map(str, range(100)))
+        response = await running.sole_response()
+    assert response.text == ",".join(map(str, range(100)))
 
 
 async def test_ping_pong_never_stalls(channel):
     async with await channel.stream(BOTH, timeout=60) as running:
         for number in range(1000):
-            await running.send(Question(text=str(number)))
+            await running.send(EchoRequest(text=str(number)))
             assert (await running.receive()).text == str(number)
         await running.end()
         assert await running.receive() is None
@@ -242,15 +244,17 @@ async def test_sending_after_the_end_raises_local_error(channel):
     async with await channel.stream(BOTH, timeout=10) as running:
         await running.end()
         with pytest.raises(LocalError, match="were ended"):
-            await running.send(Question())
+            await running.send(EchoRequest())
 
 
-async def test_answer_over_the_limit_raises_message_too_large_and_the_connection_continues(channel):
+async def test_response_over_the_limit_raises_message_too_large_and_the_connection_continues(
+    channel,
+):
     channel._limits = Limits(received=1000)
     with pytest.raises(MessageTooLarge) as caught:
         await call(channel, count=5000)
     assert caught.value.limit == 1000
-    assert await call(channel, count=100) == Answer(payload=bytes(100))
+    assert await call(channel, count=100) == EchoResponse(payload=bytes(100))
 
 
 async def test_request_over_the_servers_limit_is_resource_exhausted(channel):
@@ -266,10 +270,10 @@ async def test_request_over_the_own_limit_is_not_sent(channel):
 
 async def test_wrong_message_raises_before_anything_is_sent(channel):
     with pytest.raises(kp.EncodeError, match="text"):
-        await channel.call(UNARY, Question(text=3), timeout=10)
+        await channel.call(UNARY, EchoRequest(text=3), timeout=10)
     for metadata in ((("X-A", "1"),), (("grpc-x", "1"),), (("a", "ä"),), (("a-bin", "text"),)):
         with pytest.raises(ValueError, match="expected"):
-            await channel.call(UNARY, Question(), timeout=10, metadata=metadata)
+            await channel.call(UNARY, EchoRequest(), timeout=10, metadata=metadata)
 
 
 # Connections.
@@ -296,31 +300,31 @@ async def test_waiting_call_is_sent_once_the_server_listens(tmp_path):
     path = tmp_path / "late"
     async with Channel(f"unix:{path}") as channel:
         waiting = asyncio.ensure_future(
-            channel.call(UNARY, Question(text="x"), timeout=10, wait_for_ready=True)
+            channel.call(UNARY, EchoRequest(text="x"), timeout=10, wait_for_ready=True)
         )
         await until(lambda: channel.state is ChannelState.TRANSIENT_FAILURE)
         async with our_server() as server:
             await server.listen(f"unix:{path}")
-            assert await waiting == Answer(text="x")
+            assert await waiting == EchoResponse(text="x")
 
 
 async def test_deadline_covers_waiting_for_a_connection(tmp_path):
     async with Channel(f"unix:{tmp_path}/none") as channel:
         with pytest.raises(DeadlineExceeded):
-            await channel.call(UNARY, Question(), timeout=0.05, wait_for_ready=True)
+            await channel.call(UNARY, EchoRequest(), timeout=0.05, wait_for_ready=True)
 
 
 async def test_call_that_starts_as_an_attempt_to_connect_fails_waits_for_the_next(tmp_path):
     async with Channel(f"unix:{tmp_path}/s") as channel:
         first = asyncio.ensure_future(
-            channel.call(UNARY, Question(), timeout=None, wait_for_ready=True)
+            channel.call(UNARY, EchoRequest(), timeout=None, wait_for_ready=True)
         )
         while (attempt := channel._connections._attempt) is None:  # noqa: ASYNC110 - each turn counts
             await asyncio.sleep(0)
         while not attempt.done():  # noqa: ASYNC110
             await asyncio.sleep(0)
         with pytest.raises(DeadlineExceeded):  # without having blocked the event loop
-            await channel.call(UNARY, Question(), timeout=0.05, wait_for_ready=True)
+            await channel.call(UNARY, EchoRequest(), timeout=0.05, wait_for_ready=True)
         first.cancel()
 
 
@@ -332,7 +336,7 @@ async def test_call_that_waits_for_a_connection_when_its_channel_closes_is_a_loc
         silent.bind(f"{tmp_path}/s")
         silent.listen()
         channel = Channel(f"unix:{tmp_path}/s")
-        call = asyncio.ensure_future(channel.call(UNARY, Question(), timeout=10))
+        call = asyncio.ensure_future(channel.call(UNARY, EchoRequest(), timeout=10))
         for _ in range(turns):
             await asyncio.sleep(0)
         await channel.close()
@@ -340,11 +344,11 @@ async def test_call_that_waits_for_a_connection_when_its_channel_closes_is_a_loc
             await call
 
 
-async def test_next_endpoint_is_tried_when_one_does_not_answer(tmp_path):
+async def test_next_endpoint_is_tried_when_one_does_not_respond(tmp_path):
     async with our_server() as server:
         await server.listen(f"unix:{tmp_path}/b")
         async with Channel(f"unix:{tmp_path}/a", f"unix:{tmp_path}/b") as channel:
-            assert await call(channel, "x") == Answer(text="x")
+            assert await call(channel, "x") == EchoResponse(text="x")
 
 
 async def test_channel_connects_again_after_the_server_was_replaced(tmp_path):
@@ -353,10 +357,10 @@ async def test_channel_connects_again_after_the_server_was_replaced(tmp_path):
         for text in ("first", "second"):
             async with our_server() as server:
                 await server.listen(f"unix:{path}")
-                answer = await channel.call(
-                    UNARY, Question(text=text), timeout=10, wait_for_ready=True
+                response = await channel.call(
+                    UNARY, EchoRequest(text=text), timeout=10, wait_for_ready=True
                 )
-                assert answer.text == text
+                assert response.text == text
 
 
 async def test_call_in_progress_when_the_server_closes_is_unavailable_and_maybe_processed(tmp_path):
@@ -377,23 +381,23 @@ async def test_server_that_closes_gracefully_finishes_its_calls(tmp_path):
         await server.listen(f"unix:{tmp_path}/s")
         async with Channel(f"unix:{tmp_path}/s") as channel:
             async with await channel.stream(BOTH, timeout=10) as running:
-                await running.send(Question(text="a"))
+                await running.send(EchoRequest(text="a"))
                 assert (await running.receive()).text == "a"
                 closing = asyncio.ensure_future(server.close(grace=10))
                 await asyncio.sleep(0)
-                await running.send(Question(text="b"), end=True)
+                await running.send(EchoRequest(text="b"), end=True)
                 assert (await running.receive()).text == "b"
                 assert await running.receive() is None
             await closing
 
 
 async def test_peer_that_speaks_another_protocol_is_unavailable(tmp_path):
-    async def answer(reader, writer):
+    async def respond(reader, writer):
         await reader.read(100)
         writer.write(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
         writer.close()
 
-    server = await asyncio.start_unix_server(answer, tmp_path / "s")
+    server = await asyncio.start_unix_server(respond, tmp_path / "s")
     async with Channel(f"unix:{tmp_path}/s") as channel:
         with pytest.raises(Unavailable):
             await call(channel)
@@ -411,11 +415,11 @@ async def test_closed_channel_refuses_calls(tmp_path):
 
 async def test_method_of_bytes_carries_messages_as_they_are(channel):
     raw = Method(UNARY.path, bytes, bytes)
-    request = kp.encode(Question(text="hello"))
-    assert await channel.call(raw, request, timeout=10) == kp.encode(Answer(text="hello"))
+    request = kp.encode(EchoRequest(text="hello"))
+    assert await channel.call(raw, request, timeout=10) == kp.encode(EchoResponse(text="hello"))
 
 
-async def test_handler_of_bytes_answers_with_bytes(tmp_path):
+async def test_handler_of_bytes_returns_bytes(tmp_path):
     async def reverse(request, call):
         return request[::-1]
 
@@ -439,10 +443,10 @@ async def test_failed_calls_leave_no_cycles_to_the_garbage_collector(tmp_path):
                 with pytest.raises(MessageTooLarge):
                     await call(channel, count=5 << 20)
                 with pytest.raises(DeadlineExceeded):
-                    await channel.call(UNARY, Question(text="sleep"), timeout=0.01)
+                    await channel.call(UNARY, EchoRequest(text="sleep"), timeout=0.01)
                 await asyncio.sleep(0.05)
                 gc.collect()
-                found = [one for one in gc.garbage if isinstance(one, Exception | Question)]
+                found = [one for one in gc.garbage if isinstance(one, Exception | EchoRequest)]
             finally:
                 gc.set_debug(0)
                 gc.garbage.clear()

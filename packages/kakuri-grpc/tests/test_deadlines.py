@@ -7,7 +7,7 @@ from kakuri_grpc import Channel, DeadlineExceeded, Server
 from kakuri_grpc._deadlines import Deadlines
 from kakuri_http2 import _frames as frames
 
-from .echo_service import BOTH, UNARY, Answer, Question, our_server
+from .echo_service import BOTH, UNARY, EchoRequest, EchoResponse, our_server
 from .scripted_peer import Network, turns
 
 
@@ -137,7 +137,7 @@ async def test_call_that_the_server_does_not_end_ends_at_its_deadline(monkeypatc
         if streams:
             call = asyncio.ensure_future(receive_from(channel, timeout=0.02))
         else:
-            call = asyncio.ensure_future(channel.call(UNARY, Question(), timeout=0.02))
+            call = asyncio.ensure_future(channel.call(UNARY, EchoRequest(), timeout=0.02))
         peer = await network.peer()
         await turns(lambda: peer.streams)
         with pytest.raises(DeadlineExceeded) as caught:
@@ -160,7 +160,7 @@ async def test_repeated_timeout_is_part_of_the_prepared_head(tmp_path):
         await server.listen(f"unix:{tmp_path}/s")
         async with Channel(f"unix:{tmp_path}/s") as channel:
             for _ in range(3):  # the first connects, which takes some of its time
-                assert await channel.call(UNARY, Question(text="x"), timeout=7.0)
+                assert await channel.call(UNARY, EchoRequest(text="x"), timeout=7.0)
             head, more = channel._connections.current._heads[UNARY.path, (), 7.0]
             assert b"grpc-timeout" in dict(head.fields)
             assert more == ()
@@ -171,14 +171,14 @@ async def test_many_different_timeouts_are_sent_and_few_remembered(tmp_path):
 
     async def handler(request, call):
         timeouts.append(call.remaining)
-        return Answer()
+        return EchoResponse()
 
     async with Server() as server:
         server.add(UNARY, handler)
         await server.listen(f"unix:{tmp_path}/s")
         async with Channel(f"unix:{tmp_path}/s") as channel:
             for number in range(200):
-                await channel.call(UNARY, Question(), timeout=100.0 + number)
+                await channel.call(UNARY, EchoRequest(), timeout=100.0 + number)
             assert len(channel._connections.current._heads) <= 64
             assert len(channel._connections.current._seen) <= 64
     assert timeouts == pytest.approx([100.0 + number for number in range(200)], abs=5)
@@ -190,10 +190,10 @@ async def test_many_different_metadata_are_sent_and_few_heads_remembered(monkeyp
         for number in range(200):
             metadata = (("number", str(number)),)
             call = asyncio.ensure_future(
-                channel.call(UNARY, Question(), timeout=None, metadata=metadata)
+                channel.call(UNARY, EchoRequest(), timeout=None, metadata=metadata)
             )
             peer = await network.peer()
             await turns(lambda number=number: len(network.peers[0].streams) > number)
-            peer.answer(2 * number + 1)
-            assert await call == Answer()
+            peer.respond(2 * number + 1)
+            assert await call == EchoResponse()
         assert len(peer.driver._heads) <= 64

@@ -23,11 +23,11 @@ from kakuri_grpc import (
 from kakuri_http2 import ErrorCode
 from kakuri_http2 import _frames as frames
 
-from .echo_service import BOTH, DOWN, UNARY, UP, Answer, Question
+from .echo_service import BOTH, DOWN, UNARY, UP, EchoRequest, EchoResponse
 from .scripted_peer import GOOD_HEAD, OK, Network, turns
 
 LAST = (1 << 31) - 1
-HELLO = kp.encode(Answer(text="hello"))
+HELLO = kp.encode(EchoResponse(text="hello"))
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ async def channel(network):
 
 def start(channel, text="", *, timeout=60.0, **more):
     """Start a unary call as a task."""
-    question = Question(text=text, **more)
+    question = EchoRequest(text=text, **more)
     return asyncio.ensure_future(channel.call(UNARY, question, timeout=timeout))
 
 
@@ -94,10 +94,10 @@ async def test_goaway_completes_streams_up_to_its_last_and_repeats_the_others(
     second = network.peers[1]
     await turns(lambda: len(second.streams) == moved)
     for stream in second.streams:
-        second.answer(stream, HELLO)
+        second.respond(stream, HELLO)
     if closes != "at once":
         for stream in kept:
-            peer.answer(stream, HELLO)
+            peer.respond(stream, HELLO)
         if closes == "later":
             peer.lose()
     results = await asyncio.gather(*calls, return_exceptions=True)
@@ -106,7 +106,7 @@ async def test_goaway_completes_streams_up_to_its_last_and_repeats_the_others(
             assert isinstance(result, Unavailable)
             assert result.processed is Processed.UNKNOWN
         else:
-            assert result == Answer(text="hello")
+            assert result == EchoResponse(text="hello")
     await turns(lambda: peer.is_closed)  # drained, it is closed by this side if not by the peer
     assert is_clean(peer)
     await turns(lambda: channel.state is ChannelState.READY)
@@ -130,8 +130,8 @@ async def test_closing_a_channel_waits_for_calls_on_a_connection_that_drains(cha
     closing = asyncio.ensure_future(channel.close(grace=60.0))
     await asyncio.sleep(0)
     assert not peer.is_closed
-    peer.answer(1, HELLO)
-    assert await call == Answer(text="hello")
+    peer.respond(1, HELLO)
+    assert await call == EchoResponse(text="hello")
     await closing
     assert peer.is_closed
 
@@ -139,12 +139,12 @@ async def test_closing_a_channel_waits_for_calls_on_a_connection_that_drains(cha
 async def test_closing_a_channel_ends_as_soon_as_its_last_call_has_ended(channel, network):
     peer, calls = await started(channel, network, 2)
     closing = asyncio.ensure_future(channel.close(grace=60.0))
-    peer.answer(1, HELLO)
+    peer.respond(1, HELLO)
     await asyncio.sleep(0)
     assert not closing.done()
-    peer.answer(3, HELLO)
+    peer.respond(3, HELLO)
     await turns(closing.done)
-    assert await asyncio.gather(*calls) == [Answer(text="hello")] * 2
+    assert await asyncio.gather(*calls) == [EchoResponse(text="hello")] * 2
     assert channel.state is ChannelState.SHUTDOWN
     with pytest.raises(LocalError, match="is closed"):
         await start(channel)
@@ -167,9 +167,9 @@ async def test_second_goaway_ends_the_streams_that_the_first_one_spared(channel,
     peer.send(peer.goaway(1))
     second = network.peers[1]
     await turns(lambda: second.streams == [1])
-    second.answer(1, HELLO)
-    peer.answer(1, HELLO)
-    assert await asyncio.gather(*calls) == [Answer(text="hello")] * 2
+    second.respond(1, HELLO)
+    peer.respond(1, HELLO)
+    assert await asyncio.gather(*calls) == [EchoResponse(text="hello")] * 2
 
 
 async def test_call_is_sent_again_once_only(channel, network):
@@ -188,21 +188,21 @@ async def test_server_that_ends_each_connection_at_once_is_connected_to_with_bac
     async with Channel("127.0.0.1:1", backoff=Backoff(first=60.0, longest=60.0)) as channel:
         for _ in range(20):
             with pytest.raises(Unavailable, match="closed each connection") as caught:
-                await channel.call(UNARY, Question(), timeout=5)
+                await channel.call(UNARY, EchoRequest(), timeout=5)
             assert caught.value.processed is Processed.NO
     assert len(network.peers) <= 3
 
 
 @pytest.mark.parametrize("kind", ["status alone", "stream"])
-async def test_connection_that_ends_after_any_answer_is_made_again_at_once(network, kind):
+async def test_connection_that_ends_after_any_response_is_made_again_at_once(network, kind):
     backoff = Backoff(first=60.0, longest=60.0)
     async with Channel("unix:/played", backoff=backoff) as channel:
         for number in range(5):
             if kind == "stream":
-                call = await channel.stream(DOWN, Question(), timeout=60)
+                call = await channel.stream(DOWN, EchoRequest(), timeout=60)
                 peer = await network.peer(number)
                 peer.send(peer.head(1), peer.message(1, HELLO))
-                assert await call.receive() == Answer(text="hello")
+                assert await call.receive() == EchoResponse(text="hello")
             else:
                 call = start(channel)
                 peer = await network.peer(number)
@@ -230,7 +230,7 @@ async def test_wait_after_a_failure_grows_up_to_its_limit_and_is_reset_by_succes
             if wait is None:
                 network.refuses = 0
                 peer, (call,) = await started(channel, network)
-                peer.answer(1, HELLO)
+                peer.respond(1, HELLO)
                 await call
                 peer.lose()
                 await turns(lambda: channel.state is not ChannelState.READY)
@@ -263,7 +263,7 @@ async def test_too_many_pings_doubles_the_interval_of_the_next_connection(networ
         peer, (call,) = await started(channel, network)
         before = peer.driver.interval
         peer.send(peer.goaway(1, ErrorCode.ENHANCE_YOUR_CALM, b"too_many_pings"))
-        peer.answer(1, HELLO)
+        peer.respond(1, HELLO)
         await call
         assert (await network.peer(1)).driver.interval == 2 * before
 
@@ -278,13 +278,13 @@ async def test_doubled_interval_outlives_a_failed_attempt(network):
         peer.send(peer.goaway(1, ErrorCode.ENHANCE_YOUR_CALM, b"too_many_pings"))
         await turns(lambda: channel.state is ChannelState.TRANSIENT_FAILURE)
         peer.send(peer.message(1, HELLO), peer.trailers(1))  # the connection is drained
-        assert await call == Answer(text="hello")
+        assert await call == EchoResponse(text="hello")
         second = start(channel)
         peer = await network.peer(1)
         assert peer.driver.interval == 2 * before
         await turns(lambda: peer.streams)
-        peer.answer(1, HELLO)
-        assert await second == Answer(text="hello")
+        peer.respond(1, HELLO)
+        assert await second == EchoResponse(text="hello")
 
 
 async def test_call_during_a_failed_reconnection_reports_that_nothing_was_processed(
@@ -293,8 +293,8 @@ async def test_call_during_a_failed_reconnection_reports_that_nothing_was_proces
     peer, (call,) = await started(channel, network)
     network.refuses = 10
     peer.send(peer.goaway(1))
-    peer.answer(1, HELLO)
-    assert await call == Answer(text="hello")
+    peer.respond(1, HELLO)
+    assert await call == EchoResponse(text="hello")
     await turns(lambda: channel.state is ChannelState.TRANSIENT_FAILURE)
     with pytest.raises(Unavailable, match="refused") as caught:
         await start(channel)
@@ -348,31 +348,31 @@ async def test_reset_before_the_trailers_fails_the_call_with_the_status_of_its_c
 async def test_reset_after_the_trailers_changes_nothing(channel, network, code):
     peer, (call,) = await started(channel, network)
     peer.send(peer.head(1), peer.message(1, HELLO), peer.trailers(1), peer.reset(1, code))
-    assert await call == Answer(text="hello")
+    assert await call == EchoResponse(text="hello")
     second = start(channel)
     await turns(lambda: peer.streams == [1, 3])
-    peer.answer(3, HELLO)
-    assert await second == Answer(text="hello")
+    peer.respond(3, HELLO)
+    assert await second == EchoResponse(text="hello")
 
 
-async def test_refused_stream_is_sent_again_and_answered(channel, network):
+async def test_refused_stream_is_sent_again_and_gets_its_response(channel, network):
     peer, (call,) = await started(channel, network)
     peer.send(peer.reset(1, ErrorCode.REFUSED_STREAM))
     await turns(lambda: peer.streams == [1, 3])
     assert peer.content(3) == peer.content(1)
-    peer.answer(3, HELLO)
-    assert await call == Answer(text="hello")
+    peer.respond(3, HELLO)
+    assert await call == EchoResponse(text="hello")
 
 
 async def test_call_that_streams_and_is_refused_after_its_head_may_have_been_processed(
     channel, network
 ):
-    starting = asyncio.ensure_future(channel.stream(DOWN, Question(), timeout=None))
+    starting = asyncio.ensure_future(channel.stream(DOWN, EchoRequest(), timeout=None))
     peer = await network.peer()
     peer.settings()
     async with await starting as call:
         peer.send(peer.head(1), peer.message(1, HELLO), peer.reset(1, ErrorCode.REFUSED_STREAM))
-        assert await call.receive() == Answer(text="hello")
+        assert await call.receive() == EchoResponse(text="hello")
         with pytest.raises(Unavailable) as caught:
             await call.receive()
     assert caught.value.processed is Processed.UNKNOWN
@@ -402,7 +402,7 @@ async def test_zero_stream_window_delays_a_message_until_it_opens(channel, netwo
     peer.send(peer.window(1, 100))
     await turns(lambda: peer.of_kind(frames.DATA, 1)[-1].flags & frames.END_STREAM)
     for stream in (1, 3):
-        peer.answer(stream, HELLO)
+        peer.respond(stream, HELLO)
     await asyncio.gather(*calls)
 
 
@@ -415,12 +415,12 @@ async def test_zero_connection_window_delays_all_messages_until_it_opens(channel
     assert peer.content(3) == b""
     peer.send(peer.window(0, 100))
     await turns(lambda: peer.content(3))
-    peer.answer(3, HELLO)
-    assert await small == Answer(text="hello")
+    peer.respond(3, HELLO)
+    assert await small == EchoResponse(text="hello")
     peer.send(peer.window(0, 100_000), peer.window(1, 100_000))
     await turns(lambda: len(peer.content(1)) > 70_000)
-    peer.answer(1, HELLO)
-    assert await large == Answer(text="hello")
+    peer.respond(1, HELLO)
+    assert await large == EchoResponse(text="hello")
 
 
 async def test_stream_sends_nothing_until_its_lowered_window_is_above_zero(channel, network):
@@ -434,16 +434,16 @@ async def test_stream_sends_nothing_until_its_lowered_window_is_above_zero(chann
     assert len(peer.content(1)) == 65_535
     peer.send(peer.window(1, 10_000))
     await turns(lambda: len(peer.content(1)) > 70_000)
-    peer.answer(1, HELLO)
-    assert await call == Answer(text="hello")
+    peer.respond(1, HELLO)
+    assert await call == EchoResponse(text="hello")
 
 
 async def test_overflow_of_a_streams_window_fails_only_its_call(channel, network):
     peer, calls = await started(channel, network, 2)
     peer.send(peer.window(1, LAST))
     assert await status_of(calls[0]) is StatusCode.INTERNAL
-    peer.answer(3, HELLO)
-    assert await calls[1] == Answer(text="hello")
+    peer.respond(3, HELLO)
+    assert await calls[1] == EchoResponse(text="hello")
 
 
 async def test_overflow_of_the_connections_window_ends_all_calls(channel, network):
@@ -460,14 +460,14 @@ async def test_settings_that_change_in_a_call_are_acknowledged_and_applied(chann
     for change in ({"s1": 0}, {"s2": 0}, {"s3": 50}, {"s4": 100_000}, {"s5": 20_000}, {"s6": 9999}):
         peer.settings(**change)
     await turns(lambda: len(peer.of_kind(frames.SETTINGS)) == before + 6)
-    peer.answer(1, HELLO)
-    assert await call == Answer(text="hello")
+    peer.respond(1, HELLO)
+    assert await call == EchoResponse(text="hello")
     second = start(channel, payload=bytes(30_000))
     peer.send(peer.window(0, 100_000))
     await turns(lambda: len(peer.content(3)) > 30_000)
     assert max(len(one.payload) for one in peer.of_kind(frames.DATA, 3)) == 20_000
-    peer.answer(3, HELLO)
-    assert await second == Answer(text="hello")
+    peer.respond(3, HELLO)
+    assert await second == EchoResponse(text="hello")
 
 
 async def test_calls_wait_in_order_while_the_server_allows_no_streams(channel, network):
@@ -482,8 +482,8 @@ async def test_calls_wait_in_order_while_the_server_allows_no_streams(channel, n
     for number, stream in enumerate((1, 3, 5)):
         await turns(lambda stream=stream: peer.content(stream))
         assert peer.streams[-1] == stream
-        assert kp.decode(peer.content(stream)[5:], type=Question).text == str(number)
-        peer.answer(stream, HELLO)
+        assert kp.decode(peer.content(stream)[5:], type=EchoRequest).text == str(number)
+        peer.respond(stream, HELLO)
     await asyncio.gather(*calls)
 
 
@@ -528,25 +528,25 @@ async def test_server_that_stops_reading_costs_no_more_than_what_was_handed_over
     assert len(peer.received) == before
     peer.driver.resume_writing()
     assert len(peer.of_kind(frames.RST_STREAM)) == 50
-    peer.answer(1, HELLO)
-    assert await call == Answer(text="hello")
+    peer.respond(1, HELLO)
+    assert await call == EchoResponse(text="hello")
 
 
-async def test_answer_after_the_deadline_is_ignored_and_its_credit_returned(channel, network):
+async def test_response_after_the_deadline_is_ignored_and_its_credit_returned(channel, network):
     peer, (late,) = await started(channel, network)
     expire(peer, 1)
     with pytest.raises(DeadlineExceeded) as caught:
         await late
     assert caught.value.seconds == 60.0
     await turns(lambda: peer.of_kind(frames.RST_STREAM, 1))
-    peer.answer(1, bytes(10_000))
+    peer.respond(1, bytes(10_000))
     assert is_clean(peer)
     core = peer.driver.connection
     assert core._receive_window + core._credit == core.limits.connection_window
     second = start(channel)
     await turns(lambda: peer.streams == [1, 3])
-    peer.answer(3, HELLO)
-    assert await second == Answer(text="hello")
+    peer.respond(3, HELLO)
+    assert await second == EchoResponse(text="hello")
 
 
 async def test_deadline_that_the_server_finds_first_is_deadline_exceeded(channel, network):
@@ -556,7 +556,7 @@ async def test_deadline_that_the_server_finds_first_is_deadline_exceeded(channel
         await call
 
 
-# Answers that are none.
+# Invalid responses.
 
 
 async def outcome(channel, network, *pieces):
@@ -568,8 +568,8 @@ async def outcome(channel, network, *pieces):
     assert is_clean(peer)
     second = start(channel)
     await turns(lambda: 3 in peer.streams)
-    peer.answer(3, HELLO)
-    assert await second == Answer(text="hello")
+    peer.respond(3, HELLO)
+    assert await second == EchoResponse(text="hello")
     return caught.value
 
 
@@ -643,7 +643,7 @@ def good_trailers(peer):
         "503 with HTML", "404", "200 with HTML", "metadata that is not base64", "a status",
     ],
 )  # fmt: skip
-async def test_invalid_answer_fails_the_call_and_not_the_connection(
+async def test_invalid_response_fails_the_call_and_not_the_connection(
     channel, network, pieces, code, text
 ):
     error = await outcome(channel, network, *pieces)
@@ -660,12 +660,12 @@ async def test_announced_message_of_4_gib_fails_the_call_before_it_arrives(chann
     assert error.size == 0xFFFFFFFF
 
 
-async def test_interim_heads_before_the_answer_are_skipped(channel, network):
+async def test_interim_heads_before_the_response_are_skipped(channel, network):
     peer, (call,) = await started(channel, network)
     for _ in range(3):
         peer.send(peer.head(1, ((b":status", b"103"), (b"link", b"</style.css>"))))
-    peer.answer(1, HELLO)
-    assert await call == Answer(text="hello")
+    peer.respond(1, HELLO)
+    assert await call == EchoResponse(text="hello")
 
 
 @pytest.mark.parametrize("cut", [1, 2, 5, 6])
@@ -676,7 +676,7 @@ async def test_message_is_read_however_its_frames_are_split(channel, network, cu
     for start_ in range(0, len(content), cut):
         peer.send(peer.data(1, content[start_ : start_ + cut]))
     peer.send(peer.trailers(1))
-    assert await call == Answer(text="hello")
+    assert await call == EchoResponse(text="hello")
 
 
 async def test_text_of_http_1_1_is_unavailable_and_not_processed(channel, network):
@@ -702,11 +702,11 @@ async def test_closing_a_channel_closes_the_connection_that_waits_for_settings(n
 
 
 async def test_streaming_call_ends_with_the_status_of_a_reset_after_its_messages(channel, network):
-    opening = asyncio.ensure_future(channel.stream(DOWN, Question(), timeout=60))
+    opening = asyncio.ensure_future(channel.stream(DOWN, EchoRequest(), timeout=60))
     peer = await network.peer()
     call = await opening
     peer.send(peer.head(1), peer.message(1, HELLO), peer.reset(1, ErrorCode.INTERNAL_ERROR))
-    assert await call.receive() == Answer(text="hello")
+    assert await call.receive() == EchoResponse(text="hello")
     for _ in range(2):  # and stays so
         with pytest.raises(StatusError) as caught:
             await call.receive()
@@ -741,11 +741,11 @@ async def test_status_message_keeps_the_spaces_at_its_ends(channel, network):
 async def test_stream_fails_with_its_first_fault_after_its_messages(
     channel, network, pieces, kind, text
 ):
-    opening = asyncio.ensure_future(channel.stream(DOWN, Question(), timeout=60))
+    opening = asyncio.ensure_future(channel.stream(DOWN, EchoRequest(), timeout=60))
     peer = await network.peer()
     async with await opening as call:
         peer.send(peer.head(1), peer.message(1, HELLO), *(piece(peer) for piece in pieces))
-        assert await call.receive() == Answer(text="hello")
+        assert await call.receive() == EchoResponse(text="hello")
         errors = []
         for _ in range(3):  # and stays so
             with pytest.raises(kind, match=text) as caught:
@@ -762,13 +762,13 @@ async def test_metadata_over_the_servers_limit_is_a_local_error_and_opens_no_str
     network.settings = {"s6": 500}  # bytes of a header list
     for metadata in ((("x", "y" * 400),), (("x", "y" * 500),)):
         with pytest.raises(LocalError, match="at most 500 bytes"):
-            await channel.call(UNARY, Question(), timeout=timeout, metadata=metadata)
+            await channel.call(UNARY, EchoRequest(), timeout=timeout, metadata=metadata)
     (peer,) = network.peers
     assert not peer.streams
-    call = asyncio.ensure_future(channel.call(UNARY, Question(), timeout=timeout))
+    call = asyncio.ensure_future(channel.call(UNARY, EchoRequest(), timeout=timeout))
     await turns(lambda: peer.streams)
-    peer.answer(peer.streams[0], HELLO)
-    assert await call == Answer(text="hello")
+    peer.respond(peer.streams[0], HELLO)
+    assert await call == EchoResponse(text="hello")
 
 
 async def test_message_of_a_stream_over_the_own_limit_is_not_sent(network):
@@ -777,15 +777,15 @@ async def test_message_of_a_stream_over_the_own_limit_is_not_sent(network):
         peer = await network.peer()
         async with await opening as call:
             with pytest.raises(MessageTooLarge) as caught:
-                await call.send(Question(text="x" * 9))
+                await call.send(EchoRequest(text="x" * 9))
             assert (caught.value.size, caught.value.limit) == (11, 10)
-            await call.send(Question(text="x" * 8), end=True)
+            await call.send(EchoRequest(text="x" * 8), end=True)
             await turns(lambda: peer.content(1))
             assert len(peer.content(1)) == 5 + 10
 
 
 async def test_cancelling_a_task_that_receives_cancels_the_task_and_the_call(channel, network):
-    opening = asyncio.ensure_future(channel.stream(DOWN, Question(), timeout=60))
+    opening = asyncio.ensure_future(channel.stream(DOWN, EchoRequest(), timeout=60))
     peer = await network.peer()
     async with await opening as call:
         receiving = asyncio.ensure_future(call.receive())
@@ -806,7 +806,7 @@ async def test_sending_on_a_stream_after_its_connection_ended_is_unavailable(cha
     async with await opening as running:
         peer.lose()
         await turns(lambda: channel._connections.current is None or peer.driver.closed.done())
-        for send in (running.send(Question()), running.end(), running.receive()):
+        for send in (running.send(EchoRequest()), running.end(), running.receive()):
             with pytest.raises(Unavailable):
                 await send
 
@@ -820,7 +820,7 @@ async def test_stream_with_timeout_0_raises_deadline_exceeded(channel, network):
 
 
 @pytest.mark.parametrize(("number", "expected"), [(0, "got none"), (2, "got more")])
-async def test_unary_answer_with_no_or_several_messages_is_internal(
+async def test_unary_response_with_no_or_several_messages_is_internal(
     channel, network, number, expected
 ):
     opening = asyncio.ensure_future(channel.stream(UP, timeout=60))
@@ -830,7 +830,7 @@ async def test_unary_answer_with_no_or_several_messages_is_internal(
         await running.end()
         peer.send(peer.head(1), *[peer.message(1, HELLO)] * number, peer.trailers(1))
         with pytest.raises(StatusError, match=f"expected one message, {expected}") as caught:
-            await running.sole_answer()
+            await running.sole_response()
     assert caught.value.code is StatusCode.INTERNAL
     assert is_clean(peer)
 
@@ -839,16 +839,16 @@ async def test_early_end_by_the_server_stops_a_client_that_streams(channel, netw
     opening = asyncio.ensure_future(channel.stream(BOTH, timeout=60))
     peer = await network.peer()
     async with await opening as call:
-        await call.send(Question(text="a"))
+        await call.send(EchoRequest(text="a"))
         peer.send(peer.head(1), peer.message(1, HELLO), peer.trailers(1))
-        assert await call.receive() == Answer(text="hello")
+        assert await call.receive() == EchoResponse(text="hello")
         assert await call.receive() is None
     await turns(lambda: peer.of_kind(frames.RST_STREAM, 1))
     assert is_clean(peer)
 
 
 async def test_credit_is_returned_only_for_messages_that_were_taken(channel, network):
-    opening = asyncio.ensure_future(channel.stream(DOWN, Question(), timeout=60))
+    opening = asyncio.ensure_future(channel.stream(DOWN, EchoRequest(), timeout=60))
     peer = await network.peer()
     async with await opening as call:
         peer.send(peer.head(1))

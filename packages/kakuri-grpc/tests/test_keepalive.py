@@ -1,4 +1,4 @@
-"""Pings on a silent connection, and calls that get no answer or too many."""
+"""Pings on a silent connection, and calls that get no response or too many."""
 
 import asyncio
 import contextlib
@@ -8,15 +8,15 @@ from kakuri_grpc import Channel, Keepalive, Method, StatusCode, StatusError, Una
 from kakuri_http2 import ServerConnection
 from kakuri_tcp.testing import until
 
-from .echo_service import DOWN, UNARY, Answer, Question, our_server
+from .echo_service import DOWN, UNARY, EchoRequest, EchoResponse, our_server
 
 QUICK = Keepalive(interval=0.02, timeout=0.02)
-ENDLESS = Question(text="sleep")
+ENDLESS = EchoRequest(text="sleep")
 
 
 @contextlib.asynccontextmanager
 async def peer(is_silent):
-    """A server that takes calls and answers none; it answers pings unless it falls silent."""
+    """A server that responds to no call; it acknowledges pings unless it falls silent."""
     pings = []
 
     async def serve(reader, writer):
@@ -37,7 +37,7 @@ async def peer(is_silent):
         yield server.sockets[0].getsockname()[1], pings
 
 
-async def test_silent_peer_is_pinged_and_its_calls_fail_when_it_does_not_answer():
+async def test_silent_peer_is_pinged_and_its_calls_fail_when_it_does_not_acknowledge():
     async with (
         peer(is_silent=True) as (port, pings),
         Channel(f"127.0.0.1:{port}", keepalive=QUICK) as channel,
@@ -47,7 +47,7 @@ async def test_silent_peer_is_pinged_and_its_calls_fail_when_it_does_not_answer(
         assert len(pings) == 1
 
 
-async def test_silent_peer_that_answers_pings_keeps_its_calls():
+async def test_silent_peer_that_acknowledges_pings_keeps_its_calls():
     async with (
         peer(is_silent=False) as (port, pings),
         Channel(f"127.0.0.1:{port}", keepalive=QUICK) as channel,
@@ -60,14 +60,14 @@ async def test_silent_peer_that_answers_pings_keeps_its_calls():
 
 
 @pytest.mark.parametrize(("count", "expected"), [(0, "got none"), (2, "got more")])
-async def test_unary_call_with_no_or_several_answers_is_an_internal_error(
+async def test_unary_call_with_no_or_several_responses_is_an_internal_error(
     tmp_path, count, expected
 ):
-    unary = Method(DOWN.path, Question, Answer)
+    unary = Method(DOWN.path, EchoRequest, EchoResponse)
     async with our_server() as server:
         await server.listen(f"unix:{tmp_path}/s")
         async with Channel(f"unix:{tmp_path}/s") as channel:
             with pytest.raises(StatusError, match=expected) as caught:
-                await channel.call(unary, Question(count=count), timeout=30)
+                await channel.call(unary, EchoRequest(count=count), timeout=30)
             assert caught.value.code is StatusCode.INTERNAL
-            assert (await channel.call(unary, Question(count=1), timeout=30)) is not None
+            assert (await channel.call(unary, EchoRequest(count=1), timeout=30)) is not None

@@ -175,7 +175,7 @@ async def test_large_message_that_is_not_valid_ends_its_call(server):
         assert caught.value.code is StatusCode.INTERNAL
 
 
-async def test_time_for_a_call_includes_decoding_a_large_answer(server):
+async def test_time_for_a_call_includes_decoding_a_large_response(server):
     is_free = threading.Event()
     async with Channel(server.where) as channel:
         channel._codec._codec._executor.submit(is_free.wait)

@@ -14,7 +14,7 @@ from kakuri_http2 import Exchange
 from kakuri_http2 import Limits as HTTP2Limits
 from kakuri_http2._stream import Stream
 
-from .echo_service import DOWN, UNARY, Answer, Question, our_server
+from .echo_service import DOWN, UNARY, EchoRequest, EchoResponse, our_server
 from .scripted_peer import Network, turns
 
 MIB = 1 << 20
@@ -31,11 +31,11 @@ def network(monkeypatch):
 async def channel(network):
     network.settings = {"s3": 2000}
     async with Channel("unix:/played") as opened:
-        warm = asyncio.ensure_future(opened.call(UNARY, Question(), timeout=60))
+        warm = asyncio.ensure_future(opened.call(UNARY, EchoRequest(), timeout=60))
         peer = await network.peer()
         await turns(lambda: peer.streams)
         peer.send(peer.window(0, 1 << 30))
-        peer.answer(1)
+        peer.respond(1)
         await warm
         peer.received.clear()
         yield opened
@@ -82,7 +82,7 @@ class Accounts:
 async def test_1000_cancelled_calls_leave_nothing(channel, network):
     peer, accounts = network.peers[0], Accounts(channel)
     calls = [
-        asyncio.ensure_future(channel.call(UNARY, Question(payload=bytes(100)), timeout=60))
+        asyncio.ensure_future(channel.call(UNARY, EchoRequest(payload=bytes(100)), timeout=60))
         for _ in range(1000)
     ]
     await turns(lambda: len(peer.streams) == 1000)
@@ -103,19 +103,20 @@ async def test_1000_cancelled_calls_leave_nothing(channel, network):
     await accounts.check()
 
 
-async def test_20000_answers_that_no_caller_reads_do_not_use_up_the_window(channel, network):
+async def test_20000_responses_that_no_caller_reads_do_not_use_up_the_window(channel, network):
     peer, accounts = network.peers[0], Accounts(channel)
-    answer = bytes(2000)
-    question = Question()
+    response = bytes(2000)
+    question = EchoRequest()
     for number in range(20_000):
         async with await channel.stream(DOWN, question, timeout=60):
             stream = 2 * number + 3
-            peer.send(peer.head(stream), peer.message(stream, answer))
+            peer.send(peer.head(stream), peer.message(stream, response))
             if number % 2:
                 peer.send(peer.trailers(stream))
         peer.received.clear()
     assert (
-        number * len(answer) > 2 * channel._connections.current.connection.limits.connection_window
+        number * len(response)
+        > 2 * channel._connections.current.connection.limits.connection_window
     )
     await accounts.check()
 
@@ -126,18 +127,18 @@ async def test_calls_that_succeed_or_fail_leave_nothing(channel, network, togeth
     stream = 1
     for turn in range(5_000 // together):
         calls = [
-            asyncio.ensure_future(channel.call(UNARY, Question(), timeout=60))
+            asyncio.ensure_future(channel.call(UNARY, EchoRequest(), timeout=60))
             for _ in range(together)
         ]
         await turns(lambda: len(peer.streams) >= together)
         for _ in range(together):
             stream += 2
             if turn % 2:
-                peer.answer(stream)
+                peer.respond(stream)
             else:
                 peer.send(peer.trailers(stream, ((b":status", b"200"), (b"grpc-status", b"5"))))
         results = await asyncio.gather(*calls, return_exceptions=True)
-        wanted = Answer if turn % 2 else StatusError
+        wanted = EchoResponse if turn % 2 else StatusError
         assert all(isinstance(one, wanted) for one in results)
         peer.received.clear()
     calls.clear()
@@ -150,7 +151,7 @@ async def test_connections_that_come_and_go_leave_nothing(tmp_path):
         await server.listen(f"unix:{tmp_path}/s")
         for turn in range(30):
             async with Channel(f"unix:{tmp_path}/s") as channel:
-                await channel.call(UNARY, Question(text="x"), timeout=10)
+                await channel.call(UNARY, EchoRequest(text="x"), timeout=10)
             if turn == 4:
                 await asyncio.sleep(0)
                 before = len(asyncio.all_tasks()), living(asyncio.Future, asyncio.BaseTransport)
@@ -163,13 +164,13 @@ def wide_limits(size):
     return Limits(received=size, http2=http2)
 
 
-async def large_answer(network, size):
-    """Return the peak of memory and the time of a call whose answer has some bytes."""
+async def large_response(network, size):
+    """Return the peak of memory and the time of a call whose response has some bytes."""
     async with Channel("unix:/played", limits=wide_limits(2 * size)) as channel:
-        call = asyncio.ensure_future(channel.call(UNARY, Question(), timeout=60))
+        call = asyncio.ensure_future(channel.call(UNARY, EchoRequest(), timeout=60))
         peer = await network.peer(len(network.peers))
         await turns(lambda: peer.streams)
-        content = kp.encode(Answer(payload=bytes(size)))
+        content = kp.encode(EchoResponse(payload=bytes(size)))
         content = b"\0" + len(content).to_bytes(4, "big") + content
         pieces = [
             peer.data(1, content[start : start + 16_384])
@@ -183,16 +184,16 @@ async def large_answer(network, size):
         for piece in pieces:
             peer.send(piece)
         peer.send(peer.trailers(1))
-        answer = await call
+        response = await call
         taken = time.process_time() - began
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
-        assert len(answer.payload) == size
+        assert len(response.payload) == size
         return peak, taken
 
 
-async def test_answer_of_16_mib_takes_at_most_three_times_its_size(network):
-    peak, _ = await large_answer(network, 16 * MIB)
+async def test_response_of_16_mib_takes_at_most_three_times_its_size(network):
+    peak, _ = await large_response(network, 16 * MIB)
     assert peak <= 3 * 16 * MIB
 
 
@@ -200,13 +201,13 @@ async def test_request_of_16_mib_takes_at_most_three_times_its_size(network):
     size = 16 * MIB
     network.settings = {"s4": 64 * MIB}
     async with Channel("unix:/played", limits=wide_limits(size)) as channel:
-        warm = asyncio.ensure_future(channel.call(UNARY, Question(), timeout=60))
+        warm = asyncio.ensure_future(channel.call(UNARY, EchoRequest(), timeout=60))
         peer = await network.peer()
         await turns(lambda: peer.streams)
-        peer.answer(1)
+        peer.respond(1)
         await warm
         peer.send(peer.window(0, 64 * MIB))
-        question = Question(payload=bytes(size))
+        question = EchoRequest(payload=bytes(size))
         sent = []
         peer.write = lambda data: sent.append(len(data))
         tracemalloc.start()
@@ -215,5 +216,5 @@ async def test_request_of_16_mib_takes_at_most_three_times_its_size(network):
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         assert peak <= 3 * size
-        peer.answer(3)
+        peer.respond(3)
         await call

@@ -15,7 +15,7 @@ from kakuri_grpc import (
 )
 from kakuri_http2 import _frames as frames
 
-from .echo_service import DOWN, UNARY, Answer, Question, our_server
+from .echo_service import DOWN, UNARY, EchoRequest, EchoResponse, our_server
 from .scripted_peer import Network, turns
 
 KEEPALIVE = Keepalive(interval=30.0, timeout=10.0)
@@ -26,7 +26,7 @@ async def called(monkeypatch):
     """Yield a server's side of a connection over TCP, and a call that is open on it."""
     network = Network(monkeypatch)
     async with Channel("127.0.0.1:1", keepalive=KEEPALIVE) as channel:
-        call = asyncio.ensure_future(channel.call(UNARY, Question(), timeout=None))
+        call = asyncio.ensure_future(channel.call(UNARY, EchoRequest(), timeout=None))
         peer = await network.peer()
         await turns(lambda: peer.streams)
         yield peer, call
@@ -44,7 +44,7 @@ def pings(peer):
     return len(peer.of_kind(frames.PING))
 
 
-async def test_silence_with_a_call_open_is_answered_with_one_ping(called):
+async def test_silence_with_a_call_open_causes_one_ping(called):
     peer, _ = called
     silent(peer, 31)
     assert pings(peer) == 1
@@ -59,8 +59,8 @@ async def test_ping_is_delayed_until_the_connection_has_been_silent_long_enough(
 
 async def test_connection_without_calls_is_not_pinged(called):
     peer, call = called
-    peer.answer(1)
-    assert await call == Answer()
+    peer.respond(1)
+    assert await call == EchoResponse()
     silent(peer, 3600)
     assert pings(peer) == 0
 
@@ -71,8 +71,8 @@ async def test_any_frame_after_a_ping_keeps_the_connection(called):
     peer.send(frames.frame(frames.PING, frames.ACK, 0, peer.of_kind(frames.PING)[0].payload))
     peer.driver._check_silence()
     assert not peer.is_closed
-    peer.answer(1)
-    assert await call == Answer()
+    peer.respond(1)
+    assert await call == EchoResponse()
 
 
 @pytest.mark.parametrize("later", [0, 1])
@@ -84,11 +84,11 @@ async def test_frame_received_with_or_after_a_ping_keeps_the_connection(called, 
     assert not peer.is_closed
 
 
-async def test_ping_without_an_answer_ends_the_connection_and_its_calls(called):
+async def test_ping_without_acknowledgement_ends_the_connection_and_its_calls(called):
     peer, call = called
     silent(peer, 31)
     peer.driver._check_silence()  # its timeout has passed
-    with pytest.raises(Unavailable, match="ping within 10 s") as caught:
+    with pytest.raises(Unavailable, match="acknowledged within 10 s") as caught:
         await call
     assert caught.value.processed is Processed.UNKNOWN
     assert peer.is_closed
@@ -107,7 +107,7 @@ async def test_connection_that_ended_has_no_timer(called):
 async def test_unix_sockets_are_not_pinged_while_calls_have_time(monkeypatch):
     network = Network(monkeypatch)
     async with Channel("unix:/played", keepalive=KEEPALIVE) as channel:
-        call = asyncio.ensure_future(channel.call(UNARY, Question(), timeout=None))
+        call = asyncio.ensure_future(channel.call(UNARY, EchoRequest(), timeout=None))
         peer = await network.peer()
         await turns(lambda: peer.streams)
         assert peer.driver._keepalive is None
@@ -127,7 +127,7 @@ class Silent:
         self.network = network
 
     def start(self, timeout=600.0):
-        return asyncio.ensure_future(self.channel.call(UNARY, Question(), timeout=timeout))
+        return asyncio.ensure_future(self.channel.call(UNARY, EchoRequest(), timeout=timeout))
 
     async def peer(self, number=0):
         peer = await self.network.peer(number)
@@ -160,7 +160,7 @@ async def silent_server(monkeypatch):
         server.slow.cancel()
 
 
-async def test_late_call_pings_a_silent_server_and_the_next_call_waits_for_the_answer(
+async def test_late_call_pings_a_silent_server_and_the_next_call_waits_for_its_acknowledgement(
     silent_server,
 ):
     peer = await silent_server.peer()
@@ -172,27 +172,29 @@ async def test_late_call_pings_a_silent_server_and_the_next_call_waits_for_the_a
     assert peer.streams == [1, 3]
     silent_server.acknowledge(peer)
     await turns(lambda: peer.streams == [1, 3, 5])
-    peer.answer(5)
-    peer.answer(1)
-    assert [await following, await silent_server.slow] == [Answer(), Answer()]
+    peer.respond(5)
+    peer.respond(1)
+    assert [await following, await silent_server.slow] == [EchoResponse(), EchoResponse()]
     peer.driver._check_silence()  # its timer, later
     assert not peer.is_closed
     assert len(silent_server.network.peers) == 1
 
 
-async def test_next_call_is_sent_on_a_new_connection_when_the_ping_is_not_answered(silent_server):
+async def test_next_call_is_sent_on_a_new_connection_when_the_ping_is_not_acknowledged(
+    silent_server,
+):
     peer = await silent_server.peer()
     await silent_server.late(peer, 3)
     following = silent_server.start()
     await turns(lambda: silent_server.channel._waiting)
     assert peer.driver._keepalive.when() - peer.driver.loop.time() == pytest.approx(10, abs=1)
     peer.driver._check_silence()  # its timeout has passed
-    with pytest.raises(Unavailable, match="ping within 10 s") as caught:
+    with pytest.raises(Unavailable, match="acknowledged within 10 s") as caught:
         await silent_server.slow
     assert caught.value.processed is Processed.UNKNOWN
     other = await silent_server.peer(1)
-    other.answer(1)
-    assert await following == Answer()
+    other.respond(1)
+    assert await following == EchoResponse()
     assert peer.streams == [1, 3]
 
 
@@ -253,7 +255,7 @@ async def test_late_call_pings_a_server_that_sent_nothing_since_the_call(
 
 async def test_late_stream_pings_a_silent_server(silent_server):
     peer = await silent_server.peer()
-    async with await silent_server.channel.stream(DOWN, Question(), timeout=600.0) as stream:
+    async with await silent_server.channel.stream(DOWN, EchoRequest(), timeout=600.0) as stream:
         stream.expire()
         with pytest.raises(DeadlineExceeded):
             await stream.receive()
@@ -286,13 +288,15 @@ async def test_keepalive_ping_under_way_is_the_one_that_decides(called):
     peer.driver.flush()
     assert pings(peer) == 1
     assert not peer.driver.has_room
-    peer.answer(1)
-    assert await call == Answer()
-    peer.driver._check_silence()  # something came, though not the answer to the ping
+    peer.respond(1)
+    assert await call == EchoResponse()
+    peer.driver._check_silence()  # something came, though not the acknowledgement of the ping
     assert peer.driver.has_room
 
 
-async def test_call_that_waits_for_the_answer_to_a_ping_keeps_its_own_deadline(silent_server):
+async def test_call_that_waits_for_the_acknowledgement_of_a_ping_keeps_its_own_deadline(
+    silent_server,
+):
     peer = await silent_server.peer()
     await silent_server.late(peer, 3)
     with pytest.raises(DeadlineExceeded):
@@ -331,7 +335,7 @@ async def test_call_after_a_frozen_server_was_replaced_reaches_the_new_one(tmp_p
         our_server() as server,
         Channel(f"unix:{tmp_path}/s", keepalive=Keepalive(timeout=0.05)) as channel,
     ):
-        late = asyncio.ensure_future(channel.call(UNARY, Question(), timeout=600))
+        late = asyncio.ensure_future(channel.call(UNARY, EchoRequest(), timeout=600))
         await was_called.wait()
         (timed,) = channel._connections.current.deadlines._calls
         timed.expire()
@@ -339,8 +343,8 @@ async def test_call_after_a_frozen_server_was_replaced_reaches_the_new_one(tmp_p
             await late
         frozen.close()
         await server.listen(f"unix:{tmp_path}/s")
-        answer = await channel.call(UNARY, Question(text="again"), timeout=30)
-    assert answer.text == "again"
+        response = await channel.call(UNARY, EchoRequest(text="again"), timeout=30)
+    assert response.text == "again"
 
 
 # The states of a channel, and calls while it waits to connect again.
@@ -351,14 +355,14 @@ async def test_channel_is_connecting_until_the_settings_of_the_server_come(monke
     network.opening = b""
     async with Channel("unix:/played") as channel:
         assert channel.state is ChannelState.IDLE
-        call = asyncio.ensure_future(channel.call(UNARY, Question(), timeout=None))
+        call = asyncio.ensure_future(channel.call(UNARY, EchoRequest(), timeout=None))
         peer = await network.peer()
         assert channel.state is ChannelState.CONNECTING
         peer.settings()
         await turns(lambda: peer.streams)
         assert channel.state is ChannelState.READY
-        peer.answer(1)
-        assert await call == Answer()
+        peer.respond(1)
+        assert await call == EchoResponse()
     assert channel.state is ChannelState.SHUTDOWN
 
 
@@ -367,7 +371,7 @@ async def test_call_before_the_next_attempt_to_connect_fails_at_once(monkeypatch
     network.refuses = 1
     async with Channel("unix:/played", backoff=Backoff(first=600.0, longest=600.0)) as channel:
         for _ in range(3):
-            call = asyncio.ensure_future(channel.call(UNARY, Question(), timeout=None))
+            call = asyncio.ensure_future(channel.call(UNARY, EchoRequest(), timeout=None))
             await turns(call.done)
             with pytest.raises(Unavailable, match="connection refused") as caught:
                 await call
@@ -380,7 +384,7 @@ async def test_call_without_a_delay_between_attempts_fails_with_the_first_attemp
     network = Network(monkeypatch)
     network.refuses = 1
     async with Channel("unix:/played", backoff=Backoff(first=0.0)) as channel:
-        call = asyncio.ensure_future(channel.call(UNARY, Question(), timeout=None))
+        call = asyncio.ensure_future(channel.call(UNARY, EchoRequest(), timeout=None))
         await turns(call.done)
         with pytest.raises(Unavailable, match="connection refused"):
             await call

@@ -1,4 +1,4 @@
-"""Our server answers grpcio's client."""
+"""Our server with grpcio's client."""
 
 import asyncio
 import contextlib
@@ -14,11 +14,11 @@ from kakuri_http2 import ClientDriver
 from kakuri_http2 import Request as Head
 from kakuri_tcp.testing import until
 
-from .echo_service import BOTH, DOWN, UNARY, UP, Answer, Question, our_server
+from .echo_service import BOTH, DOWN, UNARY, UP, EchoRequest, EchoResponse, our_server
 
 
 def loads(data):
-    return kp.decode(data, type=Answer)
+    return kp.decode(data, type=EchoResponse)
 
 
 @pytest_asyncio.fixture
@@ -34,19 +34,19 @@ async def client(server):
         yield channel
 
 
-async def test_unary_call_is_answered(client):
+async def test_unary_call_gets_its_response(client):
     method = client.unary_unary("/test.Echo/Unary", kp.encode, loads)
-    assert await method(Question(text="hello"), timeout=10) == Answer(text="hello")
-    assert len((await method(Question(count=314_159), timeout=10)).payload) == 314_159
+    assert await method(EchoRequest(text="hello"), timeout=10) == EchoResponse(text="hello")
+    assert len((await method(EchoRequest(count=314_159), timeout=10)).payload) == 314_159
 
 
-async def test_all_streams_are_answered(client):
+async def test_all_streams_get_responses(client):
     down = client.unary_stream("/test.Echo/Down", kp.encode, loads)
-    assert [one.text async for one in down(Question(text="n", count=3))] == ["n0", "n1", "n2"]
+    assert [one.text async for one in down(EchoRequest(text="n", count=3))] == ["n0", "n1", "n2"]
     up = client.stream_unary("/test.Echo/Up", kp.encode, loads)
-    assert (await up(iter([Question(text="a"), Question(text="b")]))).text == "a,b"
+    assert (await up(iter([EchoRequest(text="a"), EchoRequest(text="b")]))).text == "a,b"
     both = client.stream_stream("/test.Echo/Both", kp.encode, loads)
-    assert [one.text async for one in both(iter([Question(text="a")]))] == ["a"]
+    assert [one.text async for one in both(iter([EchoRequest(text="a")]))] == ["a"]
 
 
 @pytest.mark.parametrize(
@@ -61,7 +61,7 @@ async def test_all_streams_are_answered(client):
 async def test_failures_have_the_status_that_the_client_expects(client, path, text, code):
     method = client.unary_unary(path, kp.encode, loads)
     with pytest.raises(grpc.aio.AioRpcError) as caught:
-        await method(Question(text=text), timeout=0.2 if text == "sleep" else 10)
+        await method(EchoRequest(text=text), timeout=0.2 if text == "sleep" else 10)
     assert caught.value.code() is code
     if text == "fail":
         assert caught.value.details() == "nö\nsuch 100 % thing"
@@ -70,7 +70,7 @@ async def test_failures_have_the_status_that_the_client_expects(client, path, te
 
 async def test_handler_of_a_cancelled_call_is_cancelled(client, server):
     method = client.unary_unary("/test.Echo/Unary", kp.encode, loads)
-    running = method(Question(text="sleep"))
+    running = method(EchoRequest(text="sleep"))
     await until(lambda: server._running)
     running.cancel()
     with contextlib.suppress(asyncio.CancelledError):
@@ -82,7 +82,7 @@ async def test_handler_of_a_cancelled_call_is_cancelled(client, server):
 async def test_message_over_the_limit_is_resource_exhausted(client):
     method = client.unary_unary("/test.Echo/Unary", kp.encode, loads)
     with pytest.raises(grpc.aio.AioRpcError) as caught:
-        await method(Question(payload=bytes(5 << 20)), timeout=10)
+        await method(EchoRequest(payload=bytes(5 << 20)), timeout=10)
     assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
 
 
@@ -120,11 +120,11 @@ async def test_messages_that_wait_are_read_in_many_turns_of_the_event_loop(tmp_p
 
     async def up(requests, call):
         await until(lambda: call._exchange.is_complete)
-        return Answer(text=f"{await turns_for(requests)}")
+        return EchoResponse(text=f"{await turns_for(requests)}")
 
     async def down(request, call):
         for _ in range(count):
-            yield Answer()
+            yield EchoResponse()
 
     async def turns_for(messages):
         nonlocal turns
@@ -146,10 +146,10 @@ async def test_messages_that_wait_are_read_in_many_turns_of_the_event_loop(tmp_p
         await server.listen(f"unix:{tmp_path}/s")
         async with await channel.stream(UP, timeout=10) as sending:
             for _ in range(count):
-                await sending.send(Question())
+                await sending.send(EchoRequest())
             await sending.end()
-            assert int((await sending.sole_answer()).text) > count // 100
-        async with await channel.stream(DOWN, Question(), timeout=10) as reading:
+            assert int((await sending.sole_response()).text) > count // 100
+        async with await channel.stream(DOWN, EchoRequest(), timeout=10) as reading:
             await until(lambda: reading._exchange.is_complete)
             assert await turns_for(reading) > count // 100
 
@@ -161,7 +161,9 @@ async def test_socket_that_a_killed_server_left_is_replaced_and_removed_at_the_e
     async with our_server() as server, Channel(f"unix:{path}") as channel:
         await server.listen(f"unix:{path}")
         assert path.stat().st_mode & 0o777 == 0o600
-        assert await channel.call(UNARY, Question(text="x"), timeout=10) == Answer(text="x")
+        assert await channel.call(UNARY, EchoRequest(text="x"), timeout=10) == EchoResponse(
+            text="x"
+        )
         async with Server() as other:
             with pytest.raises(OSError, match="another process listens there"):
                 await other.listen(f"unix:{path}")
@@ -203,7 +205,7 @@ async def test_handler_whose_own_task_was_cancelled_fails_with_internal(tmp_path
         server.add(UNARY, handler)
         await server.listen(f"unix:{tmp_path}/s")
         with pytest.raises(StatusError) as caught:
-            await channel.call(UNARY, Question(), timeout=10)
+            await channel.call(UNARY, EchoRequest(), timeout=10)
     assert caught.value.code is StatusCode.INTERNAL
     assert "failed" in caplog.text
 
@@ -217,7 +219,7 @@ async def _raises_bad_trailers(request, call):
 
 async def _sets_bad_trailers(request, call):
     call.trailers = TOO_UPPER
-    return Answer()
+    return EchoResponse()
 
 
 async def _sets_and_raises(request, call):
@@ -227,16 +229,16 @@ async def _sets_and_raises(request, call):
 
 async def _sends_bad_metadata(request, call):
     call.send_metadata(TOO_UPPER)
-    return Answer()
+    return EchoResponse()
 
 
 async def _sets_no_pairs(request, call):
     call.trailers = (7,)
-    return Answer()
+    return EchoResponse()
 
 
-async def _answers_with_another_class(request, call):
-    return Question()
+async def _responses_with_another_class(request, call):
+    return EchoRequest()
 
 
 @pytest.mark.parametrize(
@@ -247,23 +249,23 @@ async def _answers_with_another_class(request, call):
         (_sets_and_raises, "in lower case, got 'Upper Case'"),
         (_sends_bad_metadata, "in lower case, got 'Upper Case'"),
         (_sets_no_pairs, "TypeError"),
-        (_answers_with_another_class, "expected a message of class Answer"),
+        (_responses_with_another_class, "expected a message of class EchoResponse"),
     ],
 )
-async def test_mistake_of_a_handler_is_logged_and_answered_with_internal(
+async def test_mistake_of_a_handler_is_logged_and_ends_its_call_with_internal(
     tmp_path, caplog, handler, logged
 ):
     async with Server() as server, Channel(f"unix:{tmp_path}/s") as channel:
         server.add(UNARY, handler)
         await server.listen(f"unix:{tmp_path}/s")
         with pytest.raises(StatusError) as caught:
-            await channel.call(UNARY, Question(), timeout=10)
+            await channel.call(UNARY, EchoRequest(), timeout=10)
     assert str(caught.value) == "INTERNAL: the server failed; its log says why"
     assert logged in caplog.text
     assert "never retrieved" not in caplog.text
 
 
-async def test_late_handler_with_bad_trailers_is_answered_with_internal(tmp_path, caplog):
+async def test_late_handler_with_bad_trailers_ends_its_call_with_internal(tmp_path, caplog):
     async def handler(request, call):
         call.trailers = TOO_UPPER
         next(iter(server._deadlines._calls)).expire()
@@ -273,35 +275,37 @@ async def test_late_handler_with_bad_trailers_is_answered_with_internal(tmp_path
         server.add(UNARY, handler)
         await server.listen(f"unix:{tmp_path}/s")
         with pytest.raises(StatusError, match="its log says why"):
-            await channel.call(UNARY, Question(), timeout=600)
+            await channel.call(UNARY, EchoRequest(), timeout=600)
     assert "in lower case, got 'Upper Case'" in caplog.text
 
 
 async def _coroutine(request, call):
-    return Answer()
+    return EchoResponse()
 
 
 async def _generator(request, call):
-    yield Answer()
+    yield EchoResponse()
 
 
 def _plain(request, call):
-    return Answer()
+    return EchoResponse()
 
 
 class Handlers:
     """Handlers as methods and as an object that is called."""
 
     async def coroutine(self, request, call):
-        return Answer()
+        return EchoResponse()
 
     async def __call__(self, requests, call):
-        yield Answer()
+        yield EchoResponse()
 
 
 @pytest.mark.parametrize("method", [UNARY, UP])
-@pytest.mark.parametrize("handler", [_generator, _plain, Handlers(), Answer(), None])
-def test_handler_that_is_not_a_coroutine_function_raises_type_error_for_one_answer(method, handler):
+@pytest.mark.parametrize("handler", [_generator, _plain, Handlers(), EchoResponse(), None])
+def test_handler_that_is_not_a_coroutine_function_raises_type_error_for_one_response(
+    method, handler
+):
     with pytest.raises(TypeError, match=f"a coroutine function as the handler of {method.path}"):
         Server().add(method, handler)
 
@@ -332,13 +336,13 @@ async def test_call_takes_one_task_of_the_server_and_no_timer(tmp_path):
 
     async def handler(request, call):
         seen.append((len(server._running), len(asyncio.all_tasks()), len(loop._scheduled)))
-        return Answer()
+        return EchoResponse()
 
     async with Server() as server, Channel(f"unix:{tmp_path}/s") as channel:
         server.add(UNARY, handler)
         await server.listen(f"unix:{tmp_path}/s")
         for _ in range(3):
-            await channel.call(UNARY, Question(), timeout=10)
+            await channel.call(UNARY, EchoRequest(), timeout=10)
         assert seen[1] == seen[2]
         assert seen[2][:2] == (1, 2)  # the handler's and this one
         assert not len(server._deadlines)

@@ -13,11 +13,11 @@ from kakuri_tcp import Overloaded, ServerLimits
 from kakuri_tcp._turns import Turns
 from kakuri_tcp.testing import until
 
-from .echo_service import BOTH, UNARY, UP, Answer, Question, our_server
+from .echo_service import BOTH, UNARY, UP, EchoRequest, EchoResponse, our_server
 
 MIB = 1 << 20
 MEBIBYTE = frame_message(b"\x10\x80\x80\x40")
-"""A request with an answer of that size."""
+"""A request with a response of that size."""
 
 
 async def started(tmp_path, **limits):
@@ -43,26 +43,26 @@ def head(method):
 
 
 async def send_parts(client):
-    """Send the first third of five requests of 3 MiB, and wait for an answer."""
+    """Send the first third of five requests of 3 MiB, and wait for a response."""
     calls = [await client.open(head(UP)) for _ in range(5)]
     part = frame_message(bytes(3 * MIB))[:MIB]
     await asyncio.gather(*(call.send(part) for call in calls))
     await calls[0].response()
 
 
-async def request_answers(client):
-    """Request five answers of 1 MiB, and read nothing of them but their heads."""
+async def request_responses(client):
+    """Request five responses of 1 MiB, and read nothing of them but their heads."""
     for _ in range(5):
         call = await client.open(head(UNARY))
         await call.send(MEBIBYTE, end=True)
         await call.response()
 
 
-async def answers(server):
+async def responses(server):
     """Return whether another client is served."""
     async with Channel(server.where) as channel:
-        answer = await channel.call(UNARY, Question(text="1"), timeout=10, wait_for_ready=True)
-        return answer == Answer(text="1")
+        response = await channel.call(UNARY, EchoRequest(text="1"), timeout=10, wait_for_ready=True)
+        return response == EchoResponse(text="1")
 
 
 async def test_connection_with_a_call_is_kept_and_one_beyond_the_limit_closed(tmp_path):
@@ -71,16 +71,16 @@ async def test_connection_with_a_call_is_kept_and_one_beyond_the_limit_closed(tm
         Channel(server.where) as channel,
     ):
         async with await channel.stream(BOTH, timeout=10) as call:
-            await call.send(Question(text="1"))
-            assert await call.receive() == Answer(text="1")
+            await call.send(EchoRequest(text="1"))
+            assert await call.receive() == EchoResponse(text="1")
             reader, writer = await asyncio.open_unix_connection(server.where.path)
             assert await reader.read() == b""
             writer.close()
-            await call.send(Question(text="2"))
-            assert await call.receive() == Answer(text="2")
+            await call.send(EchoRequest(text="2"))
+            assert await call.receive() == EchoResponse(text="2")
         await until(lambda: not server._running)
         assert counters(server).refused == 1
-        assert await answers(server)  # the idle connection makes room for this one
+        assert await responses(server)  # the idle connection makes room for this one
         assert counters(server).evicted
 
 
@@ -139,14 +139,14 @@ async def test_idle_connection_is_closed_so_that_the_next_call_opens_another(tmp
         Channel(server.where) as channel,
     ):
         async with await channel.stream(BOTH, timeout=10) as call:
-            await call.send(Question(text="1"))
-            assert await call.receive() == Answer(text="1")
+            await call.send(EchoRequest(text="1"))
+            assert await call.receive() == EchoResponse(text="1")
             await asyncio.sleep(0.1)
-            await call.send(Question(text="2"), end=True)  # a connection with a call is not idle
-            assert await call.receive() == Answer(text="2")
+            await call.send(EchoRequest(text="2"), end=True)  # a connection with a call is not idle
+            assert await call.receive() == EchoResponse(text="2")
         for count in (1, 2):
             await until(lambda: counters(server).idle_timeouts == count)  # noqa: B023
-            await channel.call(UNARY, Question(), timeout=10)
+            await channel.call(UNARY, EchoRequest(), timeout=10)
 
 
 async def test_parts_of_requests_of_all_connections_are_bounded(tmp_path):
@@ -156,7 +156,7 @@ async def test_parts_of_requests_of_all_connections_are_bounded(tmp_path):
             await send_parts(client)
         await until(lambda: not server._running)
         assert counters(server).overloaded == 1
-        assert await answers(server)
+        assert await responses(server)
         await until(lambda: not server._connections)
         assert not server._servers[0]._shared.input.total
 
@@ -169,7 +169,9 @@ async def test_large_request_is_counted_until_it_is_decoded(tmp_path):
         server._resources.executor.submit(
             lambda: asyncio.run_coroutine_threadsafe(stop.wait(), loop).result()
         )
-        call = asyncio.ensure_future(channel.call(UNARY, Question(payload=bytes(MIB)), timeout=10))
+        call = asyncio.ensure_future(
+            channel.call(UNARY, EchoRequest(payload=bytes(MIB)), timeout=10)
+        )
         await until(lambda: budget.total > MIB)
         stop.set()
         assert len((await call).payload) == MIB
@@ -181,7 +183,7 @@ async def test_request_that_its_handler_does_not_read_is_counted_until_the_call_
 
     async def ignore(requests, call):
         await is_over.wait()
-        return Answer()
+        return EchoResponse()
 
     async with Server() as server:
         server.add(UP, ignore)
@@ -196,13 +198,13 @@ async def test_request_that_its_handler_does_not_read_is_counted_until_the_call_
         client.close()
 
 
-async def test_answers_that_wait_for_windows_of_all_connections_are_bounded(tmp_path):
+async def test_responses_that_wait_for_windows_of_all_connections_are_bounded(tmp_path):
     async with await started(tmp_path, unsent_output=2 * MIB) as server:
         client = await raw_client(server, stream_window=65_535)
         with pytest.raises(ExchangeEnded):
-            await request_answers(client)
+            await request_responses(client)
         assert counters(server).overloaded == 1
-        assert await answers(server)
+        assert await responses(server)
 
 
 async def test_client_that_reads_nothing_is_aborted(tmp_path):
@@ -221,21 +223,21 @@ async def test_client_that_reads_nothing_is_aborted(tmp_path):
 
 
 @pytest.mark.parametrize("text", ["a", "a" * 100_000])
-async def test_calls_are_answered_while_connections_wait_for_their_turn(tmp_path, text):
+async def test_calls_end_while_connections_wait_for_their_turn(tmp_path, text):
     async with (
         await started(tmp_path, turn_time=1e-9, slice_time=1e-9) as server,
         Channel(server.where) as one,
         Channel(server.where) as two,
     ):
         calls = [
-            channel.call(UNARY, Question(text=text), timeout=10) for channel in (one, two) * 10
+            channel.call(UNARY, EchoRequest(text=text), timeout=10) for channel in (one, two) * 10
         ]
-        assert await asyncio.gather(*calls) == [Answer(text=text)] * 20
+        assert await asyncio.gather(*calls) == [EchoResponse(text=text)] * 20
         async with await one.stream(UP, timeout=10) as call:
             for _ in range(100):
-                await call.send(Question(text="a"))
+                await call.send(EchoRequest(text="a"))
             await call.end()
-            assert await call.sole_answer() == Answer(text="a," * 99 + "a")
+            assert await call.sole_response() == EchoResponse(text="a," * 99 + "a")
 
 
 async def test_input_of_many_heads_is_processed_in_several_turns():
@@ -264,16 +266,16 @@ async def test_closing_server_ends_each_connection_with_its_last_call(tmp_path):
         Channel(server.where) as idle,
         Channel(server.where) as busy,
     ):
-        await idle.call(UNARY, Question(), timeout=10)
+        await idle.call(UNARY, EchoRequest(), timeout=10)
         async with await busy.stream(BOTH, timeout=10) as call:
-            await call.send(Question(text="1"))
-            assert await call.receive() == Answer(text="1")
+            await call.send(EchoRequest(text="1"))
+            assert await call.receive() == EchoResponse(text="1")
             closing = asyncio.ensure_future(server.close(grace=10))
             await until(lambda: len(server._connections) == 1)
             with pytest.raises(Unavailable):
-                await idle.call(UNARY, Question(), timeout=10)
-            await call.send(Question(text="2"), end=True)
-            assert await call.receive() == Answer(text="2")
+                await idle.call(UNARY, EchoRequest(), timeout=10)
+            await call.send(EchoRequest(text="2"), end=True)
+            assert await call.receive() == EchoResponse(text="2")
             assert await call.receive() is None
         await closing
 
@@ -300,7 +302,7 @@ async def test_handlers_of_an_aborted_connection_are_cancelled_at_once(tmp_path)
 
     async def produce(request, call):
         produced.append(call)
-        return Answer(payload=bytes(MIB))
+        return EchoResponse(payload=bytes(MIB))
 
     limits = Limits(server=ServerLimits(unsent_output=2 * MIB))
     async with Server(limits=limits) as server:

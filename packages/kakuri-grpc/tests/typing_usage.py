@@ -32,7 +32,7 @@ PAY = Method("/example.Shop/Pay", Order, Receipt)
 FOLLOW = Method("/example.Shop/Follow", Order, Receipt, server_streams=True)
 
 
-async def answers_have_the_class_of_their_method(channel: Channel) -> None:
+async def responses_have_the_class_of_their_method(channel: Channel) -> None:
     assert_type(await channel.call(PAY, Order(), timeout=1.0), Receipt)
     async with await channel.stream(FOLLOW, Order(), timeout=1.0) as call:
         assert_type(await call.receive(), Receipt | None)
@@ -40,7 +40,7 @@ async def answers_have_the_class_of_their_method(channel: Channel) -> None:
             assert_type(receipt, Receipt)
 
 
-async def answers_may_be_used_as_objects(channel: Channel) -> list[object]:
+async def responses_may_be_used_as_objects(channel: Channel) -> list[object]:
     print(await channel.call(PAY, Order(), timeout=1.0))
     kept: object = await channel.call(PAY, Order(), timeout=1.0)
     async with await channel.stream(FOLLOW, Order(), timeout=1.0) as call:

@@ -2,7 +2,7 @@
 
 A server may allow only a few concurrent calls on a connection, and thousands of pulls or stops may
 be waiting. A read that waited with them would fail after its timeout of seconds, as if the runtime
-did not answer. So a channel has a connection for each kind of call: reads never wait for slow
+did not respond. So a channel has a connection for each kind of call: reads never wait for slow
 calls, and removals never wait for pulls, for virtual machines to boot, or for containers to end.
 """
 

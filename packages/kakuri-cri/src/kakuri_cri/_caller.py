@@ -26,8 +26,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("kakuri_cri")
 
-R = TypeVar("R")
-A = TypeVar("A")
+Request = TypeVar("Request")
+Response = TypeVar("Response")
+T = TypeVar("T")
 
 OnCall: TypeAlias = Callable[[str, float, str], None]
 """Called with the name of a call, its duration in seconds, and the name of its gRPC status."""
@@ -56,7 +57,7 @@ class Caller:
             timeouts: How long calls may take.
             on_call: Called after each call with its name, such as `RunPodSandbox`, its duration in
                 seconds, and its gRPC status: `OK`, an error of the runtime or the channel,
-                `INTERNAL` if the answer can't be decoded, or `CANCELLED` if the caller was
+                `INTERNAL` if the response can't be decoded, or `CANCELLED` if the caller was
                 cancelled. It must not raise. Calls in which the server streams are not reported.
 
         Raises:
@@ -86,7 +87,9 @@ class Caller:
         """The seconds since the runtime was last unavailable; infinite if it never was."""
         return time.monotonic() - self._silent_at
 
-    async def call(self, method: Method[R, A], request: R, *, timeout: float | None) -> A:
+    async def call(
+        self, method: Method[Request, Response], request: Request, *, timeout: float | None
+    ) -> Response:
         """Call any method without streaming.
 
         Args:
@@ -104,7 +107,7 @@ class Caller:
         status = detail = "CANCELLED"
         try:
             received = await self._channel.call(method.path, data, timeout=timeout)
-            answer = await read_response(self._codec, method, received)
+            response = await read_response(self._codec, method, received)
             status = detail = "OK"
         except ChannelError as error:
             status, detail = error.code, printable(str(error))
@@ -120,13 +123,15 @@ class Caller:
                 log.debug("%s took %.2f ms: %s", name_of(method), seconds * 1000, detail)
             if self._on_call is not None:
                 self._on_call(name_of(method), seconds, status)
-        return answer
+        return response
 
-    def stream(self, method: Method[R, A], request: R, *, timeout: float | None) -> Events[A]:
+    def stream(
+        self, method: Method[Request, Response], request: Request, *, timeout: float | None
+    ) -> Events[Response]:
         """Call any method in which the server streams; see `call` for the arguments."""
         data = _encoded(method, request)
-        answers = self._channel.stream(method.path, data, timeout=timeout)
-        return Events(method, answers, self._codec)
+        responses = self._channel.stream(method.path, data, timeout=timeout)
+        return Events(method, responses, self._codec)
 
     def _seconds(self, timeout: float | None) -> float:
         """Return the timeout of a call: the caller's, or the usual one if it is None."""
@@ -140,8 +145,8 @@ class Caller:
         return failure
 
 
-def expected(name: str, field: str, value: A | None) -> A:
-    """Return a field of an answer that every runtime has to set.
+def expected(name: str, field: str, value: T | None) -> T:
+    """Return a field of a response that every runtime has to set.
 
     An empty id, for example, would later select every sandbox.
 
@@ -149,11 +154,11 @@ def expected(name: str, field: str, value: A | None) -> A:
         CallUnanswered: The field is absent or empty.
     """
     if not value:
-        raise CallUnanswered(name, f"the answer has no {field}", "INTERNAL")
+        raise CallUnanswered(name, f"the response has no {field}", "INTERNAL")
     return value
 
 
-def _encoded(method: Method[R, A], request: R) -> bytes:
+def _encoded(method: Method[Request, Response], request: Request) -> bytes:
     # A message of another class could be encoded, too, but the runtime would misinterpret its
     # fields.
     if not isinstance(request, method.request):

@@ -5,7 +5,7 @@ from typing import Protocol
 
 
 class ChannelError(Exception):
-    """A call ended without an answer, or with a status other than OK.
+    """A call ended without a response, or with a status other than OK.
 
     Attributes:
         code: Name of a gRPC status, such as `NOT_FOUND`. The channel itself uses `UNAVAILABLE` if
@@ -40,7 +40,7 @@ class Channel(Protocol):
     """
 
     async def call(self, path: str, request: bytes, *, timeout: float | None) -> bytes:
-        """Send one message and return the single answer.
+        """Send one message and return the single response.
 
         Cancelling the call also cancels it on the server.
 
@@ -50,16 +50,16 @@ class Channel(Protocol):
             timeout: Seconds for the whole call, including connecting; None for no limit.
 
         Raises:
-            ChannelError: There is no answer, or the status is not OK.
+            ChannelError: There is no response, or the status is not OK.
         """
         ...
 
     def stream(
         self, path: str, request: bytes, *, timeout: float | None
     ) -> AsyncGenerator[bytes, None]:
-        """Send one message and yield the answers until the server ends the call.
+        """Send one message and yield the responses until the server ends the call.
 
-        Closing the generator cancels the call. While answers are not read, the server has to wait.
+        Closing the generator cancels the call. The server has to wait while responses are not read.
 
         Raises:
             ChannelError: The call ended with a status other than OK, or its connection was lost.

@@ -36,8 +36,8 @@ class ContainerCalls(Caller):
             pod_sandbox_id=sandbox_id, config=config, sandbox_config=sandbox_config
         )
         timeout = self._seconds(timeout)
-        answer = await self.call(_SERVICE.CreateContainer, request, timeout=timeout)
-        return expected("CreateContainer", "container_id", answer.container_id)
+        response = await self.call(_SERVICE.CreateContainer, request, timeout=timeout)
+        return expected("CreateContainer", "container_id", response.container_id)
 
     async def start_container(self, container_id: str, timeout: float | None = None) -> None:
         """Start a created container.
@@ -80,8 +80,8 @@ class ContainerCalls(Caller):
         """
         request = api.ContainerStatusRequest(container_id=container_id)
         timeout = self._seconds(timeout)
-        answer = await self.call(_SERVICE.ContainerStatus, request, timeout=timeout)
-        return expected("ContainerStatus", "status", answer.status)
+        response = await self.call(_SERVICE.ContainerStatus, request, timeout=timeout)
+        return expected("ContainerStatus", "status", response.status)
 
     async def list_containers(
         self, labels: Mapping[str, str], *, sandbox_id: str = "", timeout: float | None = None
@@ -96,8 +96,8 @@ class ContainerCalls(Caller):
         selected = api.ContainerFilter(label_selector=labels, pod_sandbox_id=sandbox_id)
         request = api.ListContainersRequest(filter=selected)
         timeout = self._seconds(timeout)
-        answer = await self.call(_SERVICE.ListContainers, request, timeout=timeout)
-        return list(answer.containers)
+        response = await self.call(_SERVICE.ListContainers, request, timeout=timeout)
+        return list(response.containers)
 
     async def reopen_container_log(self, container_id: str, timeout: float | None = None) -> None:
         """Make the runtime reopen a running container's log after you have renamed the file."""
@@ -155,7 +155,7 @@ class ContainerCalls(Caller):
         """Run a command in a container, and return its output and exit code.
 
         The command has no standard input. containerd truncates each output stream after 16 MiB, and
-        an answer over `MAX_RECEIVED` fails with RESOURCE_EXHAUSTED.
+        a response over `MAX_RECEIVED` fails with RESOURCE_EXHAUSTED.
 
         Args:
             container_id: A running container.
@@ -164,7 +164,7 @@ class ContainerCalls(Caller):
                 then the call has no deadline either.
 
         Raises:
-            CallTimeout: The command took too long, or the runtime did not answer.
+            CallTimeout: The command took too long, or the runtime did not respond.
             CriError: The call failed.
         """
         request = api.ExecSyncRequest(
@@ -178,13 +178,13 @@ class ContainerCalls(Caller):
 
         A URL is only valid for one connection and a short time.
         """
-        answer = await self.call(_SERVICE.Exec, request, timeout=self._seconds(timeout))
-        return expected("Exec", "url", answer.url)
+        response = await self.call(_SERVICE.Exec, request, timeout=self._seconds(timeout))
+        return expected("Exec", "url", response.url)
 
     async def attach(self, request: api.AttachRequest, timeout: float | None = None) -> str:
         """Prepare to attach to a container's streams, and return the URL; see `exec`."""
-        answer = await self.call(_SERVICE.Attach, request, timeout=self._seconds(timeout))
-        return expected("Attach", "url", answer.url)
+        response = await self.call(_SERVICE.Attach, request, timeout=self._seconds(timeout))
+        return expected("Attach", "url", response.url)
 
     async def port_forward(
         self, sandbox_id: str, ports: Sequence[int] = (), timeout: float | None = None
@@ -192,5 +192,5 @@ class ContainerCalls(Caller):
         """Prepare to forward ports of a sandbox, and return the URL; see `exec`."""
         request = api.PortForwardRequest(pod_sandbox_id=sandbox_id, port=tuple(ports))
         timeout = self._seconds(timeout)
-        answer = await self.call(_SERVICE.PortForward, request, timeout=timeout)
-        return expected("PortForward", "url", answer.url)
+        response = await self.call(_SERVICE.PortForward, request, timeout=timeout)
+        return expected("PortForward", "url", response.url)

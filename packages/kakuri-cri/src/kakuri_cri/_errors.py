@@ -2,9 +2,9 @@
 
 CriError
 ├── CallUnanswered           the outcome is unknown: check before trying again
-│   ├── RuntimeUnavailable       no runtime answers at the socket, or it is still starting
-│   └── CallTimeout              no answer in time
-└── CallRefused              the runtime answered with an error
+│   ├── RuntimeUnavailable       no runtime responds at the socket, or it is still starting
+│   └── CallTimeout              no response in time
+└── CallRefused              the runtime responded with an error
     ├── NotFound                 there is no such sandbox, container or image
     ├── NameReserved             another object of this name exists or is being created
     ├── StartUnderWay            an earlier call is starting this container
@@ -61,15 +61,15 @@ class CallUnanswered(CriError):
 
 
 class RuntimeUnavailable(CallUnanswered, ConnectionError):
-    """No runtime answers at the socket, or the runtime is still starting."""
+    """No runtime responds at the socket, or the runtime is still starting."""
 
 
 class CallTimeout(CallUnanswered, TimeoutError):
-    """The runtime did not answer in time."""
+    """The runtime did not respond in time."""
 
 
 class CallRefused(CriError):
-    """The runtime answered with an error."""
+    """The runtime responded with an error."""
 
 
 class NotFound(CallRefused, LookupError):

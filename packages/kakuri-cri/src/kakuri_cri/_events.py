@@ -10,10 +10,10 @@ from kakuri_cri._channel import ChannelError
 from kakuri_cri._errors import failure_of
 from kakuri_cri._responses import name_of, read_response
 
-A = TypeVar("A")
+Response = TypeVar("Response")
 
 
-class Events(Generic[A]):
+class Events(Generic[Response]):
     """The messages of a streaming call, as an async iterator.
 
     The call starts when the first message is requested. The iterator ends when the runtime ends the
@@ -28,7 +28,10 @@ class Events(Generic[A]):
     """
 
     def __init__(
-        self, method: Method[Any, A], responses: AsyncGenerator[bytes, None], codec: AsyncCodec
+        self,
+        method: Method[Any, Response],
+        responses: AsyncGenerator[bytes, None],
+        codec: AsyncCodec,
     ) -> None:
         self._method = method
         self._responses = responses
@@ -43,7 +46,7 @@ class Events(Generic[A]):
     def __aiter__(self) -> Self:
         return self
 
-    async def __anext__(self) -> A:
+    async def __anext__(self) -> Response:
         try:
             data = await anext(self._responses)
         except ChannelError as error:

@@ -33,7 +33,7 @@ class GrpcChannel:
 
         Args:
             endpoint: Where the runtime listens, such as `unix:/run/containerd/containerd.sock`.
-            max_received: Maximum size of an answer in bytes.
+            max_received: Maximum size of a response in bytes.
 
         Raises:
             EndpointError: The text is not an endpoint.
@@ -56,7 +56,7 @@ class GrpcChannel:
         return f"<GrpcChannel {self._endpoint}: {', '.join(states)}>"
 
     async def call(self, path: str, request: bytes, *, timeout: float | None) -> bytes:
-        """Send one message and return the only answer; see `Channel.call`."""
+        """Send one message and return the only response; see `Channel.call`."""
         try:
             channel, method = self._route(path)
             return await channel.call(method, request, timeout=timeout)
@@ -66,13 +66,13 @@ class GrpcChannel:
     async def stream(
         self, path: str, request: bytes, *, timeout: float | None
     ) -> AsyncGenerator[bytes, None]:
-        """Send one message and yield the answers; see `Channel.stream`."""
+        """Send one message and yield the responses; see `Channel.stream`."""
         try:
             channel, method = self._route(path)
             call = await channel.stream(method, request, timeout=timeout)
             async with call:
-                async for answer in call:
-                    yield answer
+                async for response in call:
+                    yield response
         except GRPCError as error:
             raise _failure(error) from error.with_traceback(None)
 

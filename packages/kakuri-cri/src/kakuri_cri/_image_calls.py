@@ -56,8 +56,8 @@ class ImageCalls(Caller):
         request = api.PullImageRequest(
             image=api.ImageSpec(image=image), auth=auth, sandbox_config=sandbox_config
         )
-        answer = await self.call(_SERVICE.PullImage, request, timeout=timeout)
-        return expected("PullImage", "image_ref", answer.image_ref)
+        response = await self.call(_SERVICE.PullImage, request, timeout=timeout)
+        return expected("PullImage", "image_ref", response.image_ref)
 
     async def image_fs_info(self, timeout: float | None = None) -> list[api.FilesystemUsage]:
         """Return the usage of the image file systems; some runtimes return an empty list."""

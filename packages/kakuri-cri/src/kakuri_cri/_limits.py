@@ -1,14 +1,14 @@
-"""How long calls may take, and how large answers may be."""
+"""How long calls may take, and how large responses may be."""
 
 from dataclasses import dataclass
 
 MAX_RECEIVED = 16 << 20
-"""Bytes of one answer: what the kubelet accepts, and the most that containerd sends."""
+"""Bytes of one response: what the kubelet accepts, and the most that containerd sends."""
 
 MAX_METADATA_RECEIVED = 1 << 20
-"""Bytes of an answer's metadata, with the message of an error. Runtimes quote arguments, of 128 KiB
-each, and percent-encoding makes three bytes of one. gRPC libraries accept 8 to 64 KiB by default,
-above which the error, or the connection with all its calls, is lost."""
+"""Bytes of a response's metadata, with the message of an error. Runtimes quote arguments, of 128
+KiB each, and percent-encoding makes three bytes of one. gRPC libraries accept 8 to 64 KiB by
+default, above which the error, or the connection with all its calls, is lost."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

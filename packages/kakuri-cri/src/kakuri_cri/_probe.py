@@ -72,7 +72,7 @@ async def probe(caller: Caller, timeout: float) -> ProbeResult:
 async def _cgroup_driver(caller: Caller, timeout: float) -> api.CgroupDriver | None:
     request = api.RuntimeConfigRequest()
     try:
-        answer = await caller.call(api.RuntimeService.RuntimeConfig, request, timeout=timeout)
+        response = await caller.call(api.RuntimeService.RuntimeConfig, request, timeout=timeout)
     except Unimplemented:
         return None
-    return None if answer.linux is None else answer.linux.cgroup_driver
+    return None if response.linux is None else response.linux.cgroup_driver

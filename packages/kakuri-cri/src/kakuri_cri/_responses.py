@@ -8,7 +8,7 @@ from kakuri_protobuf import AsyncCodec, DecodeError, Method
 
 from kakuri_cri._errors import CallUnanswered, printable
 
-A = TypeVar("A")
+T = TypeVar("T")
 
 
 def name_of(method: Method[Any, Any]) -> str:
@@ -16,7 +16,7 @@ def name_of(method: Method[Any, Any]) -> str:
     return method.path.rpartition("/")[2]
 
 
-async def read_response(codec: AsyncCodec, method: Method[Any, A], data: bytes) -> A:
+async def read_response(codec: AsyncCodec, method: Method[Any, T], data: bytes) -> T:
     """Decode a response without holding the event loop for long.
 
     Raises:
@@ -29,8 +29,8 @@ async def read_items(
     codec: AsyncCodec,
     method: Method[Any, Any],
     items: Sequence[bytes],
-    cls: type[A],
-    visit: Callable[[A], None],
+    cls: type[T],
+    visit: Callable[[T], None],
 ) -> None:
     """Decode the items of a response one by one, and pass each to a function.
 
@@ -46,7 +46,7 @@ async def read_items(
         visit(await _decoded(codec, method, item, cls))
 
 
-async def _decoded(codec: AsyncCodec, method: Method[Any, Any], data: bytes, cls: type[A]) -> A:
+async def _decoded(codec: AsyncCodec, method: Method[Any, Any], data: bytes, cls: type[T]) -> T:
     try:
         message = codec.decode_now(data, cls)
         return await codec.decode(data, cls) if message is None else message

@@ -40,7 +40,7 @@ class Runtime(Lists):
             timeout: Seconds for each of the three calls; `timeouts.usual` if None.
 
         Raises:
-            RuntimeUnavailable: No runtime answers, or it is still starting.
+            RuntimeUnavailable: No runtime responds, or it is still starting.
             Unimplemented: The runtime speaks another version of the CRI.
             CriError: A call failed.
         """

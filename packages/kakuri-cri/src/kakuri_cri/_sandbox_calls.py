@@ -27,8 +27,8 @@ class SandboxCalls(Caller):
         """
         request = api.RunPodSandboxRequest(config=config, runtime_handler=handler)
         timeout = self.timeouts.run_pod_sandbox
-        answer = await self.call(_SERVICE.RunPodSandbox, request, timeout=timeout)
-        return expected("RunPodSandbox", "pod_sandbox_id", answer.pod_sandbox_id)
+        response = await self.call(_SERVICE.RunPodSandbox, request, timeout=timeout)
+        return expected("RunPodSandbox", "pod_sandbox_id", response.pod_sandbox_id)
 
     async def stop_pod_sandbox(self, sandbox_id: str, timeout: float | None = None) -> None:
         """Stop a sandbox and everything in it; succeeds if it is already stopped.
@@ -56,8 +56,8 @@ class SandboxCalls(Caller):
         """
         request = api.PodSandboxStatusRequest(pod_sandbox_id=sandbox_id)
         timeout = self._seconds(timeout)
-        answer = await self.call(_SERVICE.PodSandboxStatus, request, timeout=timeout)
-        return expected("PodSandboxStatus", "status", answer.status)
+        response = await self.call(_SERVICE.PodSandboxStatus, request, timeout=timeout)
+        return expected("PodSandboxStatus", "status", response.status)
 
     async def list_pod_sandboxes(
         self, labels: Mapping[str, str], timeout: float | None = None
@@ -66,8 +66,8 @@ class SandboxCalls(Caller):
         selected = api.PodSandboxFilter(label_selector=labels)
         request = api.ListPodSandboxRequest(filter=selected)
         timeout = self._seconds(timeout)
-        answer = await self.call(_SERVICE.ListPodSandbox, request, timeout=timeout)
-        return list(answer.items)
+        response = await self.call(_SERVICE.ListPodSandbox, request, timeout=timeout)
+        return list(response.items)
 
     async def update_pod_sandbox_resources(
         self,
@@ -105,6 +105,6 @@ class SandboxCalls(Caller):
         The call is not idempotent; see `run_pod_sandbox`.
         """
         timeout = self.timeouts.run_pod_sandbox
-        answer = await self.call(_SERVICE.RestorePod, request, timeout=timeout)
-        expected("RestorePod", "pod_sandbox_id", answer.pod_sandbox_id)
-        return answer
+        response = await self.call(_SERVICE.RestorePod, request, timeout=timeout)
+        expected("RestorePod", "pod_sandbox_id", response.pod_sandbox_id)
+        return response

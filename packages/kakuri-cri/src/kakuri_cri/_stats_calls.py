@@ -41,8 +41,8 @@ class StatsCalls(Caller):
         """
         request = api.ContainerStatsRequest(container_id=container_id)
         timeout = self._seconds(timeout)
-        answer = await self.call(_SERVICE.ContainerStats, request, timeout=timeout)
-        return expected("ContainerStats", "stats", answer.stats)
+        response = await self.call(_SERVICE.ContainerStats, request, timeout=timeout)
+        return expected("ContainerStats", "stats", response.stats)
 
     async def list_container_stats(
         self, labels: Mapping[str, str], *, sandbox_id: str = "", timeout: float | None = None
@@ -57,8 +57,8 @@ class StatsCalls(Caller):
         selected = api.ContainerStatsFilter(label_selector=labels, pod_sandbox_id=sandbox_id)
         request = api.ListContainerStatsRequest(filter=selected)
         timeout = self._seconds(timeout)
-        answer = await self.call(_SERVICE.ListContainerStats, request, timeout=timeout)
-        return list(answer.stats)
+        response = await self.call(_SERVICE.ListContainerStats, request, timeout=timeout)
+        return list(response.stats)
 
     async def pod_sandbox_stats(
         self, sandbox_id: str, timeout: float | None = None
@@ -71,8 +71,8 @@ class StatsCalls(Caller):
         """
         request = api.PodSandboxStatsRequest(pod_sandbox_id=sandbox_id)
         timeout = self._seconds(timeout)
-        answer = await self.call(_SERVICE.PodSandboxStats, request, timeout=timeout)
-        return expected("PodSandboxStats", "stats", answer.stats)
+        response = await self.call(_SERVICE.PodSandboxStats, request, timeout=timeout)
+        return expected("PodSandboxStats", "stats", response.stats)
 
     async def list_pod_sandbox_stats(
         self, labels: Mapping[str, str], timeout: float | None = None
@@ -81,8 +81,8 @@ class StatsCalls(Caller):
         selected = api.PodSandboxStatsFilter(label_selector=labels)
         request = api.ListPodSandboxStatsRequest(filter=selected)
         timeout = self._seconds(timeout)
-        answer = await self.call(_SERVICE.ListPodSandboxStats, request, timeout=timeout)
-        return list(answer.stats)
+        response = await self.call(_SERVICE.ListPodSandboxStats, request, timeout=timeout)
+        return list(response.stats)
 
     async def visit_container_stats(
         self,
@@ -102,8 +102,8 @@ class StatsCalls(Caller):
         """
         selected = api.ContainerStatsFilter(label_selector=labels)
         request = api.ListContainerStatsRequest(filter=selected)
-        answer = await self.call(_CONTAINER_ITEMS, request, timeout=self._seconds(timeout))
-        await read_items(self._codec, _CONTAINER_ITEMS, answer.items, api.ContainerStats, visit)
+        response = await self.call(_CONTAINER_ITEMS, request, timeout=self._seconds(timeout))
+        await read_items(self._codec, _CONTAINER_ITEMS, response.items, api.ContainerStats, visit)
 
     async def visit_pod_sandbox_stats(
         self,
@@ -117,8 +117,8 @@ class StatsCalls(Caller):
         """
         selected = api.PodSandboxStatsFilter(label_selector=labels)
         request = api.ListPodSandboxStatsRequest(filter=selected)
-        answer = await self.call(_SANDBOX_ITEMS, request, timeout=self._seconds(timeout))
-        await read_items(self._codec, _SANDBOX_ITEMS, answer.items, api.PodSandboxStats, visit)
+        response = await self.call(_SANDBOX_ITEMS, request, timeout=self._seconds(timeout))
+        await read_items(self._codec, _SANDBOX_ITEMS, response.items, api.PodSandboxStats, visit)
 
     async def list_metric_descriptors(
         self, timeout: float | None = None
@@ -126,8 +126,8 @@ class StatsCalls(Caller):
         """Describe the metrics of `list_pod_sandbox_metrics`; many runtimes raise Unimplemented."""
         request = api.ListMetricDescriptorsRequest()
         timeout = self._seconds(timeout)
-        answer = await self.call(_SERVICE.ListMetricDescriptors, request, timeout=timeout)
-        return list(answer.descriptors)
+        response = await self.call(_SERVICE.ListMetricDescriptors, request, timeout=timeout)
+        return list(response.descriptors)
 
     async def list_pod_sandbox_metrics(
         self, timeout: float | None = None
@@ -135,5 +135,5 @@ class StatsCalls(Caller):
         """Return the metrics of all sandboxes; many runtimes raise Unimplemented."""
         request = api.ListPodSandboxMetricsRequest()
         timeout = self._seconds(timeout)
-        answer = await self.call(_SERVICE.ListPodSandboxMetrics, request, timeout=timeout)
-        return list(answer.pod_metrics)
+        response = await self.call(_SERVICE.ListPodSandboxMetrics, request, timeout=timeout)
+        return list(response.pod_metrics)

@@ -29,10 +29,10 @@ _SMALL = 16_384
 """Bytes up to which the last message is sent without waiting for the peer."""
 
 Request = TypeVar("Request")
-Answer = TypeVar("Answer")
+Response = TypeVar("Response")
 
 
-class Call(Generic[Request, Answer]):
+class Call(Generic[Request, Response]):
     """A call that was started by `Channel.stream`.
 
     It is an async context manager, and leaving it before the call is complete cancels the call. As
@@ -48,7 +48,7 @@ class Call(Generic[Request, Answer]):
     def __init__(
         self,
         exchange: Exchange,
-        method: Method[Request, Answer],
+        method: Method[Request, Response],
         codec: MessageCodec,
         timeout: float | None,
         deadline: float,
@@ -84,11 +84,11 @@ class Call(Generic[Request, Answer]):
     def __aiter__(self) -> Self:
         return self
 
-    async def __anext__(self) -> Answer:
-        answer = await self.receive()
-        if answer is None:
+    async def __anext__(self) -> Response:
+        response = await self.receive()
+        if response is None:
             raise StopAsyncIteration
-        return answer
+        return response
 
     async def send(self, request: Request, *, end: bool = False) -> None:
         """Send a message; waits while the server does not take what was sent before.
@@ -118,10 +118,10 @@ class Call(Generic[Request, Answer]):
             else:
                 await self._exchange.send(data, end=end)
         except ExchangeEnded as ended:
-            if not self._exchange.is_complete:  # else the answer says how it ended
+            if not self._exchange.is_complete:  # else the response says how it ended
                 raise self._error_of_early_end(ended) from None
 
-    async def receive(self) -> Answer | None:
+    async def receive(self) -> Response | None:
         """Return the server's next message, or None if the call has ended with OK.
 
         Raises:
@@ -148,11 +148,11 @@ class Call(Generic[Request, Answer]):
             self._fail(error.with_traceback(None))
         raise self._error_to_raise()
 
-    async def _receive(self) -> Answer | None:
+    async def _receive(self) -> Response | None:
         if self.metadata is None:
             response = await self._exchange.response()
             check_head(response.status, response.fields)
-            self._driver.has_answered = True
+            self._driver.has_responded = True
             self.metadata = read_metadata(response.fields)
         while True:
             message = self._reader.next_message()
@@ -183,19 +183,19 @@ class Call(Generic[Request, Answer]):
             self._error = status_error(StatusCode.INTERNAL, "the last message was cut off")
             raise self._error_to_raise()
 
-    async def sole_answer(self) -> Answer:
+    async def sole_response(self) -> Response:
         """Return the message of a call that has exactly one.
 
         Raises:
             StatusError: The call has failed, or there is no message, or more than one.
         """
-        answer = await self.receive()
-        if answer is None:
+        response = await self.receive()
+        if response is None:
             raise status_error(StatusCode.INTERNAL, "expected one message, got none")
         if await self.receive() is not None:
             self.cancel()
             raise status_error(StatusCode.INTERNAL, "expected one message, got more")
-        return answer
+        return response
 
     def cancel(self) -> None:
         """End the call, unless it is complete."""
@@ -228,13 +228,13 @@ class Call(Generic[Request, Answer]):
         if self._is_late:
             return DeadlineExceeded(self._timeout or 0.0)
         is_over = self._exchange.is_connection_over
-        # A server that has begun to answer may have acted, whatever the code says.
+        # A server that has begun to respond may have acted, whatever the code says.
         has_begun = self._exchange.head is not None
         processed = Processed.UNKNOWN if has_begun else ended.processed
         return early_end(ended.message, ended.code, processed, is_connection_over=is_over)
 
 
 def undecodable(method: Method[Any, Any], error: DecodeError) -> StatusError:
-    """Return the status of a call whose answer is not a message of its method."""
-    text = f"the answer is not a {method.response.__name__}: {error}"
+    """Return the status of a call whose response is not a message of its method."""
+    text = f"the response is not a {method.response.__name__}: {error}"
     return status_error(StatusCode.INTERNAL, text)

@@ -20,8 +20,8 @@ from kakuri_grpc._messages import MessageCodec
 from kakuri_grpc._metadata import encode_metadata
 from kakuri_grpc._status import StatusCode
 
-R = TypeVar("R")
-A = TypeVar("A")
+Request = TypeVar("Request")
+Response = TypeVar("Response")
 
 
 class Channel:
@@ -34,8 +34,8 @@ class Channel:
 
     >>> async def version(path: str) -> str:
     ...     async with Channel(f"unix:{path}") as channel:
-    ...         answer = await channel.call(VERSION, VersionRequest(), timeout=2.0)
-    ...     return answer.runtime_name
+    ...         response = await channel.call(VERSION, VersionRequest(), timeout=2.0)
+    ...     return response.runtime_name
     """
 
     def __init__(
@@ -99,13 +99,13 @@ class Channel:
 
     async def call(
         self,
-        method: Method[R, A],
-        request: R,
+        method: Method[Request, Response],
+        request: Request,
         *,
         timeout: float | None,
         metadata: Iterable[tuple[str, str | bytes]] = (),
         wait_for_ready: bool = False,
-    ) -> A:
+    ) -> Response:
         """Send one message and return the single response.
 
         Args:
@@ -159,13 +159,13 @@ class Channel:
 
     async def stream(
         self,
-        method: Method[R, A],
-        request: R | None = None,
+        method: Method[Request, Response],
+        request: Request | None = None,
         *,
         timeout: float | None,
         metadata: Iterable[tuple[str, str | bytes]] = (),
         wait_for_ready: bool = False,
-    ) -> Call[R, A]:
+    ) -> Call[Request, Response]:
         """Start a call in which either side may send any number of messages.
 
         Args:
@@ -211,7 +211,11 @@ class Channel:
     # Starting a call.
 
     async def _framed(
-        self, request: R, method: Method[R, A], timeout: float | None, deadline: float
+        self,
+        request: Request,
+        method: Method[Request, Response],
+        timeout: float | None,
+        deadline: float,
     ) -> bytes:
         """Return the encoded request with its prefix."""
         end = None if timeout is None else deadline

@@ -187,16 +187,16 @@ class Connections:
         last, self.current, self._failure = self.current, driver, ""
         if last is not None:
             self._drain(last)
-        if last is None or last.has_answered:
+        if last is None or last.has_responded:
             self._delay, self._retry_at = self._backoff.first, 0.0
         else:  # a server may accept connections only to close them
-            self._failure = "the server closed each connection before it answered a call"
+            self._failure = "the server closed each connection before it responded to a call"
             self._back_off()
         return driver
 
     def _forget_current(self) -> None:
-        """Drain the last connection after a failed attempt, if the server has answered on it."""
-        if self.current is not None and self.current.has_answered:
+        """Drain the last connection after a failed attempt, if the server has responded on it."""
+        if self.current is not None and self.current.has_responded:
             if self.current.interval is not None:
                 self._keepalive = replace(self._keepalive, interval=self.current.interval)
             self._drain(self.current)
@@ -204,7 +204,7 @@ class Connections:
 
     def _seconds_to_retry(self) -> float:
         """Return the delay before the next attempt: 0 after a connection that has worked."""
-        if self.current is not None and self.current.has_answered:
+        if self.current is not None and self.current.has_responded:
             return 0.0
         return self._retry_at - asyncio.get_running_loop().time()
 

@@ -60,7 +60,7 @@ class ChannelDriver(ClientDriver):
         interval: Seconds of silence before a ping; None for no pings. Doubled if the server reports
             `too_many_pings`; the channel's next connection inherits it.
         deadlines: The deadlines of its calls.
-        has_answered: Whether a call got a response, with any status.
+        has_responded: Whether a call got a response, with any status.
         good_head: Fields of the last valid head of a gRPC response. Equal header blocks decode to
             the same object, so repeated heads are not checked again.
         good_trailers: Fields of the last trailers with status OK, for the same purpose.
@@ -86,7 +86,7 @@ class ChannelDriver(ClientDriver):
         super().__init__(limits, untrimmed=_UNTRIMMED)
         self.loop: asyncio.AbstractEventLoop = self._loop
         self.deadlines: Deadlines = Deadlines(self._loop)
-        self.has_answered = False
+        self.has_responded = False
         self.good_head: Fields | None = None
         self.good_trailers: Fields | None = None
         self._going_away = going_away
@@ -290,7 +290,7 @@ class ChannelDriver(ClientDriver):
         now = self._loop.time()
         silence = now - self.last_received
         if self._pinged_at > self.last_received:
-            message = f"expected an answer to a ping within {self._ping_timeout:g} s"
+            message = f"expected a ping to be acknowledged within {self._ping_timeout:g} s"
             self.fail(message, ErrorCode.NO_ERROR)
             return
         self._end_liveness_check()

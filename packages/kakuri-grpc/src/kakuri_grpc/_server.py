@@ -44,7 +44,7 @@ _HEAD = ((b"content-type", b"application/grpc"),)
 
 
 class ServerCall:
-    """The call that a handler answers, apart from its messages.
+    """A call as its handler sees it, apart from its messages.
 
     Attributes:
         path: Path of the method.
@@ -94,13 +94,13 @@ class ServerCall:
 
 
 class Server:
-    """Answers calls of methods that were added.
+    """Handles calls of the methods that were added.
 
     A handler of a method in which
 
-    - neither side streams: `async def handler(request, call) -> answer`
-    - the server streams: `async def handler(request, call)`, an async generator of answers
-    - the client streams: `async def handler(requests, call) -> answer`; `requests` is an async
+    - neither side streams: `async def handler(request, call) -> response`
+    - the server streams: `async def handler(request, call)`, an async generator of responses
+    - the client streams: `async def handler(requests, call) -> response`; `requests` is an async
       iterator
     - both stream: `async def handler(requests, call)`, an async generator
 
@@ -124,7 +124,7 @@ class Server:
         return f"<{type(self).__name__} {state}, {counts}>"
 
     def add(self, method: Method[Any, Any], handler: Handler) -> None:
-        """Register the handler that answers a method.
+        """Register the handler of a method.
 
         Raises:
             TypeError: The handler is not of the kind that the method needs, or the method is not a

@@ -30,7 +30,7 @@ class CallDriver(Protocol):
 
     loop: asyncio.AbstractEventLoop
     connection: ClientConnection
-    has_answered: bool
+    has_responded: bool
     good_head: Fields | None
     good_trailers: Fields | None
 
@@ -119,7 +119,7 @@ class UnaryCall:
             except StatusError as error:
                 self._fail(error.with_traceback(None))
                 return
-            self._driver.has_answered = True
+            self._driver.has_responded = True
             if is_good:
                 self._driver.good_head = fields
         self._head = fields

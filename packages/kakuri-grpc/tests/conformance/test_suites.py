@@ -22,7 +22,7 @@ from kakuri_http2 import Request as Head
 from kakuri_http2._frames import frame, header_frames
 from kakuri_http2.hpack import Encoder
 
-from ..echo_service import Answer, Question  # noqa: TID252 - a module of these tests
+from ..echo_service import EchoRequest, EchoResponse  # noqa: TID252 - a module of these tests
 
 DIRECTORY = Path(os.environ["KAKURI_CORPORA"])
 VECTORS = json.loads((DIRECTORY / "grpc/vectors.json").read_text())
@@ -31,7 +31,7 @@ SCENARIOS = [
     for one in json.loads((DIRECTORY / "http2-client/scenarios.json").read_text())
     if one["name"].startswith("grpc ")
 ]
-CALL = Method("/test.Echo/Unary", Question, Answer)
+CALL = Method("/test.Echo/Unary", EchoRequest, EchoResponse)
 TYPES = {"DATA": 0, "HEADERS": 1, "RST_STREAM": 3, "SETTINGS": 4, "PING": 6, "GOAWAY": 7}
 FLAGS = {"END_STREAM": 1, "ACK": 1, "END_HEADERS": 4}
 
@@ -105,7 +105,7 @@ def written(one: dict[str, Any], stream: int, encoder: Encoder) -> bytes:
 
 
 class ScriptedServer(asyncio.Protocol):
-    """Answers the first call on a connection with the frames of a scenario."""
+    """Responds to the first call on a connection with the frames of a scenario."""
 
     def __init__(self, case: dict[str, Any]) -> None:
         self._case = case
@@ -146,7 +146,7 @@ async def test_call_ends_with_the_status_of_the_scenario(case, tmp_path):
     async with Channel(f"unix:{tmp_path}/s") as channel:
         calls = 10 if case["name"] == "grpc max_streams" else 1
         results = await asyncio.gather(
-            *[channel.call(CALL, Question(), timeout=5) for _ in range(calls)],
+            *[channel.call(CALL, EchoRequest(), timeout=5) for _ in range(calls)],
             return_exceptions=True,
         )
     server.close()
@@ -155,7 +155,7 @@ async def test_call_ends_with_the_status_of_the_scenario(case, tmp_path):
         transport.abort()
     await asyncio.sleep(0)
     if expect["kind"] == "call_succeeds":
-        assert results == [Answer()] * calls
+        assert results == [EchoResponse()] * calls
         return
     (error,) = results
     if isinstance(error, MessageTooLarge):

@@ -47,7 +47,7 @@ class GrpcioChannel:
         return f"<GrpcioChannel unix:{self._path}>"
 
     async def call(self, path: str, request: bytes, *, timeout: float | None) -> bytes:
-        """Send one message and return its answer; see kakuri_cri.Channel."""
+        """Send one message and return its response; see kakuri_cri.Channel."""
         self._check_owner()
         method = self._methods.get(path)
         if method is None:
@@ -60,18 +60,18 @@ class GrpcioChannel:
     async def stream(
         self, path: str, request: bytes, *, timeout: float | None
     ) -> AsyncGenerator[bytes, None]:
-        """Send one message and yield the answers; see kakuri_cri.Channel."""
+        """Send one message and yield the responses; see kakuri_cri.Channel."""
         self._check_owner()
         channel = self._channels[CallKind.of(path)]
         method: grpc.aio.UnaryStreamMultiCallable[bytes, bytes] = channel.unary_stream(path)
-        answers = method(request, timeout=timeout)
+        responses = method(request, timeout=timeout)
         try:
-            async for answer in answers:
-                yield answer
+            async for response in responses:
+                yield response
         except grpc.aio.AioRpcError as error:
             raise _failure(error) from error.with_traceback(None)
         finally:
-            answers.cancel()
+            responses.cancel()
 
     async def close(self) -> None:
         """Close the connections; calls in progress raise ChannelError."""

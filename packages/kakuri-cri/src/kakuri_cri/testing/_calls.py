@@ -14,8 +14,8 @@ class CriCall:
         method: Name of the call, such as `RunPodSandbox`.
         request: The request message; bytes in a proxy.
         at: When it was received, by `time.monotonic`.
-        code: Name of the gRPC status of its answer, such as `OK`. None while it is in progress, if
-            its caller cancelled it, or if its connection broke.
+        code: Name of the gRPC status of its response, such as `OK`. None while it is in progress,
+            if its caller cancelled it, or if its connection broke.
     """
 
     method: str

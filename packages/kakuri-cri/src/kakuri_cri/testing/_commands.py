@@ -17,11 +17,11 @@ class FakeCommands(FakeSandboxes):
         """Return the output and exit code that the container's image defines for the command."""
         await pause()
         container = self._running(request.container_id)
-        answer = container.image.commands.get(tuple(request.cmd))
-        if answer is None:
+        result = container.image.commands.get(tuple(request.cmd))
+        if result is None:
             message = f"exec: {request.cmd[0] if request.cmd else ''!r}: not found\n"
             return api.ExecSyncResponse(stderr=message.encode(), exit_code=_NOT_FOUND)
-        output, code = answer
+        output, code = result
         return api.ExecSyncResponse(stdout=output, exit_code=code)
 
     async def exec(self, request: api.ExecRequest, pause: Pause) -> api.ExecResponse:

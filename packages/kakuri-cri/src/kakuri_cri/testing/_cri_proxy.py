@@ -29,7 +29,7 @@ class CriProxy:
 
     Every call of the protocol, unary or streaming, is forwarded as bytes with its deadline and
     metadata, and so are the runtime's errors. A delayed call is forwarded after the delay, unless
-    it has been cancelled by then. A fault "finish-then-…" replaces the first answer.
+    it has been cancelled by then. A fault "finish-then-…" replaces the first response.
 
     Attributes:
         upstream: Path of the runtime's socket.
@@ -109,10 +109,10 @@ class CriProxy:
             await asyncio.sleep(fault.delay)
             await self._server.fail_before(record, fault)
             try:
-                async for answer in self._upstream_answers(method, request, call):
+                async for response in self._upstream_responses(method, request, call):
                     if fault.outcome is not Outcome.DONE:
                         break
-                    yield answer
+                    yield response
             except StatusError as error:
                 if fault.outcome is Outcome.DONE:
                     record.code = error.code.name
@@ -122,7 +122,7 @@ class CriProxy:
 
         return forward
 
-    async def _upstream_answers(
+    async def _upstream_responses(
         self, method: Method[bytes, bytes], request: bytes, call: ServerCall
     ) -> AsyncIterator[bytes]:
         assert self._channel is not None
@@ -131,8 +131,8 @@ class CriProxy:
                 method, request, timeout=call.remaining, metadata=_metadata(call)
             )
             async with stream:
-                async for answer in stream:
-                    yield answer
+                async for response in stream:
+                    yield response
         except DeadlineExceeded as error:
             raise status_error(StatusCode.DEADLINE_EXCEEDED, str(error)) from error
 

@@ -42,7 +42,7 @@ class FakeCri:
         calls: The calls that were received.
         node: Its version, conditions and handlers.
         images: The images on the node and in the registry.
-        unimplemented: Methods that it answers with UNIMPLEMENTED.
+        unimplemented: Methods that return UNIMPLEMENTED.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class FakeCri:
             images: The images by name; a state alone means an image in that state.
             default_image: The image for all other names.
             handlers: Names of its runtime handlers; the default one has an empty name.
-            unimplemented: Methods that it answers with UNIMPLEMENTED.
+            unimplemented: Methods that return UNIMPLEMENTED.
             faults: Fault scripts by method; see `parse_faults`.
             concurrent_calls: Maximum number of concurrent calls on a connection
                 (SETTINGS_MAX_CONCURRENT_STREAMS), at least 1; None for the default of kakuri-http2.
@@ -229,19 +229,19 @@ class FakeCri:
                     server.add(method, self._handler(name, method, behaviours[name]))
         server.add(api.RuntimeService.GetContainerEvents, self._follow)
         runtime, images = self._runtime, self.images
-        for method, answers in (
+        for method, responses in (
             (api.RuntimeService.StreamPodSandboxes, runtime.stream_pod_sandboxes),
             (api.RuntimeService.StreamContainers, runtime.stream_containers),
             (api.ImageService.StreamImages, images.stream_images),
         ):
-            server.add(method, self._stream_handler(method, answers))
+            server.add(method, self._stream_handler(method, responses))
 
     def _behaviours(self) -> dict[str, _Behaviour]:
         runtime, images, node = self._runtime, self.images, self.node
         return {
-            "Version": node.answer_version,
-            "Status": node.answer_status,
-            "RuntimeConfig": node.answer_config,
+            "Version": node.handle_version,
+            "Status": node.handle_status,
+            "RuntimeConfig": node.handle_config,
             "RunPodSandbox": runtime.run_pod_sandbox,
             "StopPodSandbox": runtime.stop_pod_sandbox,
             "RemovePodSandbox": runtime.remove_pod_sandbox,
@@ -273,16 +273,16 @@ class FakeCri:
     def _handler(
         self, name: str, method: Method[Any, Any], behaviour: _Behaviour
     ) -> Callable[[Any, ServerCall], Awaitable[Any]]:
-        async def answer(request: Any, _call: ServerCall) -> Any:
+        async def respond(request: Any, _call: ServerCall) -> Any:
             self._check_implemented(name, method)
-            return await self._answer(name, behaviour, request)
+            return await self._respond(name, behaviour, request)
 
-        return answer
+        return respond
 
     def _stream_handler(
-        self, method: Method[Any, Any], answers: Callable[[Any], list[Any]]
+        self, method: Method[Any, Any], responses: Callable[[Any], list[Any]]
     ) -> Callable[[Any, ServerCall], AsyncIterator[Any]]:
-        """Return a handler that answers with one message for each element of a list."""
+        """Return a handler that responds with one message for each element of a list."""
         name = method.path.rpartition("/")[2]
 
         async def stream(request: Any, _call: ServerCall) -> AsyncIterator[Any]:
@@ -291,14 +291,14 @@ class FakeCri:
             fault = self.faults.take(name)
             await asyncio.sleep(fault.delay)
             await self._server.fail_before(call, fault)
-            for answer in answers(request):
-                yield answer
+            for response in responses(request):
+                yield response
                 await self._server.fail_after(call, fault)
             call.code = "OK"
 
         return stream
 
-    async def _answer(self, name: str, behaviour: _Behaviour, request: Any) -> Any:
+    async def _respond(self, name: str, behaviour: _Behaviour, request: Any) -> Any:
         call = await self.calls.add(name, request)
         fault = self.faults.take(name)
         await self._server.fail_before(call, fault)
@@ -306,7 +306,7 @@ class FakeCri:
         self._work.add(work)
         work.add_done_callback(self._done)
         try:
-            answer = await (work if name == "PullImage" else asyncio.shield(work))
+            response = await (work if name == "PullImage" else asyncio.shield(work))
         except Refusal as refusal:
             call.code = refusal.code.name
             raise status_error(refusal.code, str(refusal)) from None
@@ -314,12 +314,12 @@ class FakeCri:
             del work  # breaks a cycle: task, exception, traceback, this frame
         await self._server.fail_after(call, fault)
         call.code = "OK"
-        return answer
+        return response
 
     async def _follow(
         self, request: api.GetEventsRequest, _call: ServerCall
     ) -> AsyncIterator[api.ContainerEventResponse]:
-        """Answer GetContainerEvents; a fault "finish-then-…" follows the first event."""
+        """Handle GetContainerEvents; a fault "finish-then-…" follows the first event."""
         self._check_implemented("GetContainerEvents", api.RuntimeService.GetContainerEvents)
         call = await self.calls.add("GetContainerEvents", request)
         fault = self.faults.take(call.method)

@@ -5,7 +5,7 @@ r"""Faults of calls, written as a script of one line for each method.
     FAULT   = "error(" CODE [": " MESSAGE] ")"              the call fails, it is not carried out
             | "delay(" MILLISECONDS ")"                     the call is carried out after a delay
             | "close"                                       connections break, it is not carried out
-            | "finish-then-error(" CODE [": " MESSAGE] ")"  it is carried out, its answer is lost
+            | "finish-then-error(" CODE [": " MESSAGE] ")"  it is carried out, its response is lost
             | "finish-then-close"                           the same, and connections break
 
 A term applies to COUNT calls, or to one without COUNT. Calls after the last term succeed. CODE

@@ -89,7 +89,7 @@ class FakeImages:
     async def image_status(
         self, request: api.ImageStatusRequest, pause: Pause
     ) -> api.ImageStatusResponse:
-        """Return an image; the answer is empty if the image is not on the node."""
+        """Return an image; the response is empty if the image is not on the node."""
         await pause()
         identifier = self.find(_name(request.image))
         if identifier is None:

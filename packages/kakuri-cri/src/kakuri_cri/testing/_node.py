@@ -8,7 +8,7 @@ from kakuri_cri.testing._objects import Pause
 
 
 class FakeNode:
-    """Answers Version, Status and RuntimeConfig.
+    """Handles Version, Status and RuntimeConfig.
 
     Attributes:
         conditions: The conditions by type; without NetworkReady, no sandbox can be created.
@@ -16,7 +16,7 @@ class FakeNode:
         lists_handlers: Whether Status includes the handlers, as in runtimes since CRI 1.30.
         accepts_sysctls: Whether RunPodSandbox accepts a configuration with sysctls.
         stops_missing: Whether StopContainer succeeds for a missing container, as the protocol
-            requires; containerd 1.6 answers NOT_FOUND.
+            requires; containerd 1.6 returns NOT_FOUND.
         cgroup_driver: "systemd" or "cgroupfs".
         sandbox_image: Reference of the image for sandboxes, as reported by containerd.
         name: Name of the runtime.
@@ -34,7 +34,7 @@ class FakeNode:
         self.name = "fake"
         self.version = "1.2.3"
 
-    async def answer_version(
+    async def handle_version(
         self, _request: api.VersionRequest, pause: Pause
     ) -> api.VersionResponse:
         """Return names and versions."""
@@ -46,7 +46,7 @@ class FakeNode:
             runtime_api_version="v1",
         )
 
-    async def answer_status(self, request: api.StatusRequest, pause: Pause) -> api.StatusResponse:
+    async def handle_status(self, request: api.StatusRequest, pause: Pause) -> api.StatusResponse:
         """Return the conditions and the handlers."""
         await pause()
         conditions = tuple(
@@ -63,7 +63,7 @@ class FakeNode:
             runtime_handlers=handlers if self.lists_handlers else (),
         )
 
-    async def answer_config(
+    async def handle_config(
         self, _request: api.RuntimeConfigRequest, pause: Pause
     ) -> api.RuntimeConfigResponse:
         """Return the cgroup driver."""
