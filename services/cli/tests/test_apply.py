@@ -340,8 +340,8 @@ def test_apply_does_not_replace_what_is_still_being_removed(kakuri, shop, api, e
     environment.setattr("kakuri._remove.MORE_SECONDS", 0.0)
     api.is_removal_slow = True
     result = kakuri("apply", "--yes", "--grace", "0")
-    assert result.code == 6
-    assert "web: it is still being removed: apply the file again later\n" in result.err
+    assert result.code == 124
+    assert "web is still being removed: running\n" in result.err
     assert "cache" not in api.workloads
 
 

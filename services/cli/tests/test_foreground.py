@@ -247,7 +247,6 @@ def test_end_after_the_timeout_has_its_exit_code(follower):
     ("result", "text"),
     [
         (SimpleNamespace(status=200, document={"removed": {"zone": "z"}}), "removed: zone z gone"),
-        (SimpleNamespace(status=202, document={}), "is being removed"),
         (NotFound("no"), "removed"),
         (CommandError("why", Exit.CONFLICT), "it could not be removed: why"),
     ],

@@ -58,7 +58,9 @@ def waits(api):
 
 def test_removal_is_requested_again_until_a_minute_after_the_grace(clock):
     api = ScriptedAPI(clock, *[Response(UNDER_WAY)] * 9, seconds=30.0)
-    assert delete(api, "a", grace=10.5).status == UNDER_WAY
+    with pytest.raises(CommandError, match=r"^a is still being removed: running$") as raised:
+        delete(api, "a", grace=10.5)
+    assert (raised.value.exit_code, raised.value.code) == (124, "timeout")
     assert waits(api) == [("60", 60.0), ("40", 40.5), ("10", 10.5)]
     assert {params["grace_seconds"] for _, _, params, *_ in api.requests} == {"11"}
     assert clock[0] == 1090.0
@@ -66,13 +68,16 @@ def test_removal_is_requested_again_until_a_minute_after_the_grace(clock):
 
 def test_removal_asks_for_a_wait_of_at_least_a_second(clock):
     api = ScriptedAPI(clock, Response(UNDER_WAY), Response(UNDER_WAY), seconds=59.5)
-    delete(api, "a", grace=0)
+    with pytest.raises(CommandError):
+        delete(api, "a", grace=0)
     assert waits(api) == [("60", 60.0), ("1", 1.0)]
 
 
 def test_removal_at_its_deadline_is_not_requested_again(clock):
     api = ScriptedAPI(clock, Response(UNDER_WAY), seconds=60.0)
-    assert delete(api, "a", grace=0).status == UNDER_WAY
+    with pytest.raises(CommandError):
+        delete(api, "a", grace=0)
+    assert len(api.requests) == 1
 
 
 def test_removal_ends_with_the_response_that_nothing_remains(clock):

@@ -1,5 +1,6 @@
 """The verbs `apply`, `diff` and `plan`."""
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -152,16 +153,8 @@ def _carry_out(invocation: Invocation, api: "API", change: "Change", grace: floa
     from kakuri._run import submit  # noqa: PLC0415
 
     if change.kind in _ENDING:
-        try:
-            response = delete(api, change.id, grace=grace)
-        except NotFound:
-            pass  # another client removed it
-        else:
-            if response.status != 200:
-                raise CommandError(
-                    "it is still being removed: apply the file again later",
-                    Exit.UNREACHABLE, code="timeout",
-                )  # fmt: skip
+        with suppress(NotFound):  # another client removed it
+            delete(api, change.id, grace=grace)
     document: dict[str, Any] = {"id": change.id, "change": change.kind}
     if change.kind in ("create", "replace"):
         assert change.desired is not None

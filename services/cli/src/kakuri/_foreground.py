@@ -219,12 +219,11 @@ class Foreground:
 
     def _remove(self) -> str:
         try:
-            response = delete(self._api, self._id, grace=self._grace)
+            return receipt_text(delete(self._api, self._id, grace=self._grace).document)
         except NotFound:
             return "removed"
         except CommandError as error:
             return f"it could not be removed: {error.message}"
-        return receipt_text(response.document) if response.status == 200 else "is being removed"
 
     # The following methods run in threads, each with its own connection.
 

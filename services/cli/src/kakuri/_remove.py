@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from kakuri._documents import ENDED, receipt_text
-from kakuri._exits import NotFound
+from kakuri._documents import ENDED, receipt_text, why_text
+from kakuri._exits import CommandError, Exit, NotFound
 from kakuri._group import Verb
 from kakuri._invocation import Invocation
 from kakuri._lifecycle import MORE_SECONDS
@@ -84,8 +84,11 @@ def delete(
         api: The control plane.
         workload_id: The workload.
         grace: Seconds for it to end by itself.
-        is_awaited: Whether to wait until it is removed, up to a minute after the grace period.
+        is_awaited: Whether to wait until it is removed, for up to a minute after the grace period.
         version: The version that it must have.
+
+    Raises:
+        CommandError: The time passed.
     """
     from kakuri._client import check_id, path_of  # noqa: PLC0415 (not for --help)
     from kakuri._watch import PAUSE_SECONDS  # noqa: PLC0415
@@ -106,8 +109,14 @@ def delete(
                 raise
             return api.get(path, [("removed", "true")])  # it was gone between two requests
         check_id(response, workload_id)
-        if response.status == 200 or not is_awaited or time.monotonic() >= deadline:
+        if response.status == 200 or not is_awaited:
             return response
+        if time.monotonic() >= deadline:
+            raise CommandError(
+                f"{workload_id} is still being removed: {why_text(response.document)}",
+                Exit.TIMEOUT,
+                code="timeout",
+            )
         time.sleep(PAUSE_SECONDS)
         headers, is_first = None, False  # the version has changed with the first request
 

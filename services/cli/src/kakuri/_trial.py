@@ -134,8 +134,4 @@ def _remove(api: "API", workload_id: str) -> Check:
         return Check(SKIP, name, "it was not there")
     except CommandError as error:
         return Check(FAIL, name, error.message.partition("\n")[0], f"kakuri rm -f {workload_id}")
-    if response.status != 200:
-        return Check(
-            FAIL, name, "it is still being removed", f"kakuri wait {workload_id} --for removed"
-        )
     return Check(OK, name, receipt_text(response.document))
