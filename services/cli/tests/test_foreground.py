@@ -92,7 +92,8 @@ def queued(made):
         ({"state": "pending", "reason": "Pulling", "pulled_bytes": 2_149_999},
          [("change", "pulling busybox\\x1b"), ("detail", "about 2.1 MB")]),
         ({"state": "running"}, [("change", "running")]),
-        ({"state": "running", "reason": "Pulling"}, [("change", "running")]),
+        ({"state": "running", "reason": "StopFailed", "message": "m"},
+         [("change", "running  StopFailed: m")]),
         ({"state": "running", "address": "10.0.0.2"}, [("change", "running at 10.0.0.2")]),
     ],
 )  # fmt: skip

@@ -111,7 +111,7 @@ class Foreground:
             self._open_output()
         if has_ended(document):
             return True
-        if state == "running":
+        if state == "running" and not reason:
             where = f" at {document['address']}" if document.get("address") else ""
             self._progress.change(f"running{where}")
         elif reason == "Pulling":
