@@ -27,7 +27,7 @@ def check(page: Page) -> None:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_nothing_in_any_state_of_the_page(scene, open_page, scheme):
+def test_axe_finds_no_problem_in_any_state_of_the_page(scene, open_page, scheme):
     page = open_page(scene.url, color_scheme=scheme)
     expect(page.get_by_text("ready", exact=False).first).to_be_visible()
     check(page)
@@ -55,7 +55,7 @@ def test_axe_finds_nothing_in_any_state_of_the_page(scene, open_page, scheme):
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_nothing_while_the_api_is_away(own_stack, open_page, scheme):
+def test_axe_finds_no_problem_while_the_api_is_unreachable(own_stack, open_page, scheme):
     own_stack.submit("web")
     page = open_page(own_stack.url, color_scheme=scheme, may_lose=True)
     expect_names(page, "web")
@@ -64,7 +64,7 @@ def test_axe_finds_nothing_while_the_api_is_away(own_stack, open_page, scheme):
     check(page)
 
 
-def test_axe_finds_nothing_on_a_simulated_node(tmp_path, open_page):
+def test_axe_finds_no_problem_on_a_simulated_node(tmp_path, open_page):
     stack = Stack(tmp_path, is_simulated=True)
     try:
         page = open_page(stack.url)
@@ -76,7 +76,7 @@ def test_axe_finds_nothing_on_a_simulated_node(tmp_path, open_page):
 
 
 @pytest.mark.parametrize("address", ["", "#/web", "#/web/spec", "#/web/history", "#/reports"])
-def test_page_of_320_pixels_needs_no_scrolling_sideways(scene, open_page, address):
+def test_page_of_320_pixels_needs_no_horizontal_scrolling(scene, open_page, address):
     page = open_page(f"{scene.url}/{address}", viewport={"width": 320, "height": 640})
     expect(page.get_by_role("table", name="Workloads 8")).to_be_visible()
     if address:
@@ -85,7 +85,7 @@ def test_page_of_320_pixels_needs_no_scrolling_sideways(scene, open_page, addres
     check(page)
 
 
-def test_page_without_motion_animates_nothing(scene, open_page):
+def test_page_with_reduced_motion_animates_nothing(scene, open_page):
     page = open_page(scene.url, reduced_motion="reduce")
     expect(page.get_by_role("table", name="Workloads 8")).to_be_visible()
     running = "[...document.getAnimations()].filter(each => each.playState === 'running').length"

@@ -14,7 +14,7 @@ def ask(page: Page, workload_id: str, action: str):
     return page.get_by_role("dialog", name=f"{action} {workload_id}?")
 
 
-def test_row_opens_the_pane_whose_address_can_be_kept(stack, open_page):
+def test_row_opens_the_pane_and_its_address_survives_a_reload(stack, open_page):
     stack.submit("web", labels={"team": "shop"})
     stack.await_state("web", "running")
     page = open_page(stack.url)
@@ -47,7 +47,7 @@ def test_history_and_timeline_show_the_steps(stack, open_page):
     )
 
 
-def test_isolation_is_judged_by_the_two_kernels(stack, open_page):
+def test_isolation_panel_compares_the_two_kernels(stack, open_page):
     stack.submit("web")
     stack.await_state("web", "running")
     page = open_page(f"{stack.url}/#/web/isolation")
@@ -57,7 +57,7 @@ def test_isolation_is_judged_by_the_two_kernels(stack, open_page):
         expect(panel).to_contain_text(text)
 
 
-def test_stop_start_restart_and_remove_are_done_after_a_question(stack, open_page):
+def test_stop_start_restart_and_remove_ask_for_confirmation(stack, open_page):
     stack.submit("web")
     stack.await_state("web", "running")
     page = open_page(f"{stack.url}/#/web")
@@ -80,7 +80,7 @@ def test_stop_start_restart_and_remove_are_done_after_a_question(stack, open_pag
 
 
 @pytest.mark.parametrize("action", ["Stop", "Restart", "Remove"])
-def test_dialog_that_is_cancelled_changes_nothing(stack, open_page, action):
+def test_cancelled_dialog_changes_nothing(stack, open_page, action):
     stack.submit("web")
     stack.await_state("web", "running")
     before = stack.request("GET", "/workloads/web?spec")[1]["version"]
@@ -94,7 +94,9 @@ def test_dialog_that_is_cancelled_changes_nothing(stack, open_page, action):
     assert stack.request("GET", "/workloads/web?spec")[1]["version"] == before
 
 
-def test_dialog_has_its_defaults_again_and_is_not_closed_by_enter_in_its_field(stack, open_page):
+def test_reopened_dialog_has_its_defaults_and_enter_in_its_field_does_not_close_it(
+    stack, open_page
+):
     stack.submit("web")
     stack.await_state("web", "running")
     page = open_page(f"{stack.url}/#/web")
@@ -116,7 +118,7 @@ def test_dialog_has_its_defaults_again_and_is_not_closed_by_enter_in_its_field(s
     expect(row(page, "web")).to_have_count(0)
 
 
-def test_pane_is_read_again_only_after_a_change(stack, open_page):
+def test_pane_is_reloaded_only_after_a_change(stack, open_page):
     stack.submit("web")
     stack.await_state("web", "running")
     page, asked = open_page(stack.url), list[str]()
@@ -146,7 +148,7 @@ def test_long_message_leaves_the_log_and_the_history_readable(stack, open_page):
     assert time.bounding_box()["height"] < 30  # in one piece
 
 
-def test_action_that_is_refused_shows_the_reason(stack, open_page):
+def test_refused_action_shows_the_reason(stack, open_page):
     stack.submit("web")
     stack.await_state("web", "running")
     page = open_page(f"{stack.url}/#/web", may_lose=True)
@@ -156,7 +158,7 @@ def test_action_that_is_refused_shows_the_reason(stack, open_page):
     expect(page.get_by_role("status")).to_contain_text("Stop web failed: no workload 'web'")
 
 
-def test_actions_are_those_that_the_state_allows(stack, open_page):
+def test_only_actions_that_the_state_allows_are_offered(stack, open_page):
     stack.submit("seed", "job:1", restart_policy="never")
     stack.await_state("seed", "succeeded")
     page = open_page(f"{stack.url}/#/seed")
@@ -165,13 +167,13 @@ def test_actions_are_those_that_the_state_allows(stack, open_page):
     expect(actions.filter(visible=True).nth(1)).to_have_text("Remove")
 
 
-def test_workload_that_does_not_exist_is_named_unknown(stack, open_page):
+def test_missing_workload_is_reported_as_unknown(stack, open_page):
     page = open_page(f"{stack.url}/#/nothing", may_lose=True)
     expect(detail(page, "nothing")).to_contain_text("unknown")
     expect(detail(page, "nothing")).to_contain_text("no workload 'nothing'")
 
 
-def test_refused_read_is_shown_and_not_repeated(stack, open_page):
+def test_refused_read_is_shown_and_not_retried(stack, open_page):
     stack.submit("web")
     stack.await_state("web", "running")
     page, asked = open_page(stack.url, may_lose=True), list[str]()

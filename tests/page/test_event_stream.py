@@ -36,7 +36,7 @@ def blank_page(open_page):
     return open_page("about:blank", may_lose=True)
 
 
-def test_stream_that_ends_before_the_states_is_begun_again(stack, blank_page):
+def test_stream_that_ends_before_the_states_is_restarted(stack, blank_page):
     stack.submit("web")
     stack.await_state("web", "running")
     first = stack.events()[0]
@@ -46,7 +46,7 @@ def test_stream_that_ends_before_the_states_is_begun_again(stack, blank_page):
     expect_all_events(blank_page, stack)
 
 
-def test_states_that_another_store_replaced_are_forgotten(stack, blank_page):
+def test_states_of_a_replaced_store_are_forgotten(stack, blank_page):
     page = blank_page
     stack.submit("web")
     stack.await_state("web", "running")
@@ -62,7 +62,7 @@ def test_states_that_another_store_replaced_are_forgotten(stack, blank_page):
     expect_all_events(page, stack)
 
 
-def test_states_of_another_store_are_forgotten_though_the_present_one_has_their_index(
+def test_states_of_a_replaced_store_are_forgotten_even_if_the_new_one_has_their_index(
     own_stack, blank_page
 ):
     own_stack.submit("web")
@@ -155,7 +155,7 @@ def test_hidden_tab_learns_that_a_workload_was_replaced(stack, open_context):
     expect_all_events(other, stack)
 
 
-def test_tab_without_locks_that_was_hidden_for_a_moment_reads_for_itself_alone(stack, open_context):
+def test_tab_without_locks_that_was_briefly_hidden_relies_on_its_own_stream(stack, open_context):
     context = open_context()
     context.add_init_script("Object.defineProperty(navigator, 'locks', {value: undefined})")
     one, other = context.new_page(), context.new_page()
@@ -174,7 +174,7 @@ def test_tab_without_locks_that_was_hidden_for_a_moment_reads_for_itself_alone(s
     expect_names(one, "a", "b", "c")
 
 
-def test_workload_that_was_chosen_during_an_outage_is_shown_afterwards(own_stack, open_page):
+def test_workload_selected_during_an_outage_is_shown_afterwards(own_stack, open_page):
     own_stack.submit("web")
     own_stack.await_state("web", "running")
     page = open_page(own_stack.url, may_lose=True)

@@ -57,7 +57,7 @@ def test_log_lines_remain_text(stack, open_page):
     assert page.evaluate("window.isCaptured") is None
 
 
-def test_characters_that_no_reader_sees_are_escaped(stack, open_page):
+def test_invisible_characters_are_escaped(stack, open_page):
     stack.submit("web")
     stack.await_state("web", "running")
     stack.forget_log("web")
@@ -106,7 +106,7 @@ def test_messages_and_specifications_remain_text(stack, open_page):
         "//example.com/x",
     ],
 )
-def test_address_with_a_strange_fragment_harms_nothing(stack, open_page, fragment):
+def test_unknown_fragment_in_the_address_is_harmless(stack, open_page, fragment):
     stack.submit("web")
     page = open_page(f"{stack.url}/#/{fragment}", may_lose=True)
     expect(link(page, "web")).to_be_visible()

@@ -50,7 +50,7 @@ def test_workload_is_opened_and_closed_with_the_keyboard(stack, open_page):
     expect(detail(page, "a")).to_be_visible()
 
 
-def test_filter_is_entered_and_left_with_the_keyboard(stack, open_page):
+def test_filter_is_focused_and_cleared_with_the_keyboard(stack, open_page):
     for workload_id in ("a", "b"):
         stack.submit(workload_id)
     page = open_page(stack.url)

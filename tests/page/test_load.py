@@ -52,7 +52,7 @@ def test_no_task_of_the_page_takes_longer_than_a_tenth_of_a_second(busy, open_pa
     assert opening.longest < 3 * LONGEST_MS
 
 
-def test_page_under_load_can_be_used(busy, open_page):
+def test_page_stays_usable_under_load(busy, open_page):
     page = open_page(busy.url)
     expect(table(page).get_by_role("rowheader")).to_have_count(WORKLOADS)
     ids = [f"load-{number:04}" for number in range(WORKLOADS)]

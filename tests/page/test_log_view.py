@@ -305,7 +305,7 @@ def test_download_has_every_byte(web, open_page, tmp_path):
     assert (tmp_path / "log").read_bytes() == b"".join(line + b"\n" for line in content)
 
 
-def test_times_and_long_lines_can_be_switched(web, open_page):
+def test_times_and_line_wrapping_can_be_switched(web, open_page):
     web.write_log("web", b"x" * 2000)
     page = open_page(web.url)
     log = open_log(page, web)
@@ -330,7 +330,7 @@ def test_page_keeps_the_last_twenty_thousand_lines(web, open_page):
     expect_end(log)
 
 
-def test_too_many_readers_are_explained(web, open_page):
+def test_error_for_too_many_readers_is_explained(web, open_page):
     page = open_page(web.url, may_lose=True)
     detail = '{"status":503,"code":"too_many_logs","detail":"64 readers follow logs; try later"}'
     page.route("**/log?*", lambda route: route.fulfill(status=503, body=detail))

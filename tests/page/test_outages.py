@@ -16,9 +16,7 @@ def expect_live(page: Page) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
-def test_control_plane_that_ends_and_returns_costs_and_doubles_no_event(
-    own_stack, open_page, number
-):
+def test_restart_of_the_control_plane_loses_and_repeats_no_event(own_stack, open_page, number):
     own_stack.submit("web")
     own_stack.await_state("web", "running")
     page = open_page(own_stack.url, may_lose=True)
@@ -57,7 +55,7 @@ def test_killed_agent_is_reported_and_its_events_continue(own_stack, open_page):
     expect_all_events(page, own_stack)
 
 
-def test_page_that_is_opened_while_the_agent_is_away_does_not_look_empty(own_stack, open_page):
+def test_page_opened_while_the_agent_is_unreachable_does_not_look_empty(own_stack, open_page):
     own_stack.submit("web")
     own_stack.agent.end()
     page = open_page(own_stack.url, may_lose=True)
@@ -67,7 +65,7 @@ def test_page_that_is_opened_while_the_agent_is_away_does_not_look_empty(own_sta
     expect(row(page, "web")).to_be_visible()
 
 
-def test_log_continues_without_a_lost_or_doubled_line(own_stack, open_page):
+def test_log_continues_without_a_lost_or_repeated_line(own_stack, open_page):
     own_stack.submit("web")
     own_stack.await_state("web", "running")
     own_stack.write_log("web", b"one", b"two")
@@ -95,7 +93,7 @@ def test_button_reconnects_at_once(own_stack, open_page):
     expect_live(page)
 
 
-def test_action_while_the_api_is_away_reports_that_it_failed(own_stack, open_page):
+def test_action_while_the_api_is_unreachable_reports_its_failure(own_stack, open_page):
     own_stack.submit("web")
     own_stack.await_state("web", "running")
     page = open_page(own_stack.url, may_lose=True)

@@ -88,7 +88,7 @@ def test_two_tabs_share_one_stream_and_show_the_same(stack, streams, open_shared
         expect_all_events(page, stack)
 
 
-def test_tab_that_is_left_takes_over_the_stream(stack, streams, open_shared):
+def test_remaining_tab_takes_over_the_stream(stack, streams, open_shared):
     one = open_shared().page
     expect(one.get_by_text("live", exact=True)).to_be_visible()
     other = open_shared().page
@@ -118,7 +118,7 @@ def test_hidden_tab_has_no_stream_and_continues_without_a_gap(stack, streams, op
     expect_all_events(page, stack)
 
 
-def test_visible_tab_reads_for_itself_while_the_other_is_hidden(stack, open_shared):
+def test_visible_tab_opens_its_own_stream_while_the_other_is_hidden(stack, open_shared):
     one, other = open_shared().page, open_shared().page
     expect(other.get_by_text("live", exact=True)).to_be_visible()
     set_visibility(one, "hidden")

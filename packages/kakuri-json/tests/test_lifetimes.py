@@ -99,7 +99,7 @@ def test_class_is_garbage_collected_after_use(make, use):
         return weakref.ref(cls)
 
     references = [run(number) for number in range(5)]
-    for forget in typing._cleanups:  # typing itself remembers what was subscribed lately
+    for forget in typing._cleanups:  # typing itself caches recent subscriptions
         forget()
     gc.collect()
     alive = sum(reference() is not None for reference in references)

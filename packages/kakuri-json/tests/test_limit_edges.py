@@ -94,7 +94,7 @@ def test_convert_of_value_deeper_than_max_depth_is_rejected():
     assert kakuri_json.convert(nested(4), type=Tree, limits=LIMITS)
     siblings = {"children": [nested(2)] * 20}
     assert kakuri_json.convert(siblings, type=Tree, limits=LIMITS)
-    # Neither does what was entered and left before make room for more.
+    # Levels that were left do not allow deeper ones.
     for value in (nested(6), {"children": [*[nested(2)] * 5, nested(4)]}):
         with pytest.raises(LimitError) as caught:
             kakuri_json.convert(value, type=Tree, limits=LIMITS)
@@ -140,7 +140,7 @@ def test_default_limits_match_the_documentation():
 
 def test_large_value_of_the_wrong_kind_is_skipped_in_little_memory():
     text = '{"known":[' + ",".join(["[1,2]"] * 50_000) + "]}"
-    with pytest.raises(kakuri_json.ValidationError):  # what is made once is made now
+    with pytest.raises(kakuri_json.ValidationError):  # fills the caches
         kakuri_json.decode('{"known":[' + "1," * 2_000 + "1]}", type=Ignoring)
     tracemalloc.start()
     try:

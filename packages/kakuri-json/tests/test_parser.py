@@ -241,7 +241,7 @@ def test_hostile_document_takes_no_more_steps_than_the_limit_allows():
             sys.settrace(before)
         return count
 
-    lines_run(1000)  # what is made once is made now
+    lines_run(1000)  # fills the caches
     assert lines_run(2_500_000) == lines_run(250_000) < 20_000
 
 

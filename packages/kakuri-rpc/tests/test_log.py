@@ -1,4 +1,4 @@
-"""Reading logs from an agent that says what each test wants."""
+"""Reading logs from a fake agent, whose answers each test defines."""
 
 import asyncio
 import gc

@@ -17,7 +17,7 @@ LIMITS = ServerLimits(idle_timeout=10, write_timeout=5, linger_timeout=1, write_
 
 
 class Recorder(Connection):
-    """Notes what happens to it."""
+    """Records its events."""
 
     def __init__(self):
         super().__init__()

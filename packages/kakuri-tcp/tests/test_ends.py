@@ -68,7 +68,7 @@ async def test_read_from_the_kernels_buffer_restarts_the_write_timeout(options):
         peer = await asyncio.to_thread(open_peer, server, ca)
         await until(lambda: bool(made) and not made[0].is_closing)
         (connection,) = made
-        connection.pause_writing()  # over TLS, asyncio takes everything and does not tell
+        connection.pause_writing()  # over TLS, asyncio accepts everything and never calls this
         now = asyncio.get_running_loop().time()
         connection.sweep(now)
         for _ in range(10):
@@ -112,7 +112,7 @@ async def test_abort_with_unsent_data_is_a_reset(size, end, options):
         got = await asyncio.to_thread(rest, peer)
         peer.close()
     if ca is None or end == "cut off":
-        assert got == end  # else: without a close_notify, which not all versions of TLS tell
+        assert got == end  # else the end lacks a close_notify; not every TLS version reports that
 
 
 async def test_abort_on_a_unix_socket_ends_the_stream(tmp_path):

@@ -11,7 +11,7 @@ STUB = Path(__file__).parents[1] / "examples/stub_agent.py"
 
 @pytest.fixture(scope="module")
 def stub():
-    """Run the stub agent and give its endpoint, which it announces when it is ready."""
+    """Run the stub agent and yield its endpoint, which it prints when it is ready."""
     command = [sys.executable, str(STUB), "--listen", "127.0.0.1:0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         yield Endpoint.parse(process.stdout.readline().removeprefix("listening on ").strip())

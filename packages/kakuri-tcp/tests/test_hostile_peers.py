@@ -1,4 +1,4 @@
-"""What peers do to harm: endless lines, drip-fed lines, floods, connections that come and go."""
+"""Attacks of peers: endless lines, drip-fed lines, floods, connections that come and go."""
 
 import asyncio
 import resource

@@ -235,7 +235,7 @@ class Deaf(Connection):
 
 
 class Stuck:
-    """Says whether a client has stopped sending: the same number in flight at many looks."""
+    """Tells whether a client has stopped sending: its number in flight was equal in 30 calls."""
 
     def __init__(self, client):
         self.client = client

@@ -12,7 +12,7 @@ LOCAL = Endpoint.parse("127.0.0.1:0")
 
 
 async def exchange(server, *chunks, end=True):
-    """Send chunks over a plain socket and give everything that came back."""
+    """Send chunks over a plain socket and return everything that was received."""
     loop = asyncio.get_running_loop()
     with socket.socket() as client:
         client.settimeout(0)

@@ -239,12 +239,12 @@ def test_take_worst_removes_connections_with_the_most_byte_seconds_until_a_quart
         budget.set(name, size)
     clock.now += 1
     for _ in range(2):
-        budget.set("old and large", 51)  # still as old
+        budget.set("old and large", 51)  # its age does not change
     assert budget.is_exceeded
     assert budget.take_worst() == ["old and large"]
     assert budget.total == 66
     budget.set("young and large", 90)
-    budget.set("young and large", 80)  # progress makes it young again
+    budget.set("young and large", 80)  # progress resets its age
     assert budget.take_worst() == ["old and small", "young and small", "young and large"]
     assert budget.total == 0
 

@@ -178,7 +178,7 @@ def test_unix_peer_is_admitted_depending_on_mode_and_user():
 
 
 async def test_another_user_cannot_connect():
-    """Only root can take on another user; anybody else sees that the file's mode is closed."""
+    """Only root can become another user; otherwise the test checks the file's mode."""
     with tempfile.TemporaryDirectory() as directory:
         Path(directory).chmod(0o755)
         endpoint = Endpoint.unix(f"{directory}/x.sock")

@@ -1,4 +1,4 @@
-"""What a status tells beyond the state, versions that requests expect, and starts that only check."""
+"""Details of a status, requests that expect a version, and dry runs."""
 
 from inspect import isawaitable
 

@@ -282,7 +282,7 @@ async def test_format_is_the_one_that_the_client_prefers(accept, media_type):
     assert found[series("kakuri_workload_ends_total", reason='say "hi"\\', node="n1")] == 2
 
 
-def test_family_that_comes_again_or_changes_its_kind_is_left_out():
+def test_family_that_is_repeated_or_changes_its_kind_is_omitted():
     exposition = Exposition(TEXT)
     first, other = gauge("a", "", 1.0), gauge("b", "", 2.0)
     text = exposition.write([first, other]).decode()

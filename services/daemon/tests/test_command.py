@@ -26,7 +26,7 @@ class Quiet:
 
 @pytest.fixture
 def daemon(monkeypatch, capsys):
-    """Call a daemon's command; gives its exit status, its standard error, and what it was called with."""
+    """Return a function that calls a command and returns its exit status, errors and options."""
     monkeypatch.setattr("kakuri_daemon._command.configure_logs", lambda **options: Quiet())
     called = []
 
@@ -60,7 +60,7 @@ SOCKET = ["--listen", "unix:/run/x.sock"]
 
 @pytest.fixture
 def access_of(monkeypatch):
-    """Call a daemon's command; return who may connect, or the exit status."""
+    """Return a function that calls a command and returns who may connect, or the exit status."""
     monkeypatch.setattr("kakuri_daemon._command.configure_logs", lambda **options: Quiet())
     called = []
 

@@ -12,7 +12,7 @@ from kakuri_http import AccessEntry
 
 @pytest.fixture
 def lines(capfd):
-    """Set the log up, and later give the lines that it wrote."""
+    """Return a function that sets up the log; it returns one that reads the written lines."""
     before = logging.getLogger().handlers[:], logging.getLogger().level
 
     def configure(**options):

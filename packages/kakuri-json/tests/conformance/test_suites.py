@@ -19,8 +19,8 @@ def files(pattern):
     return [pytest.param(path, id=path.name) for path in found]
 
 
-# y_object_duplicated_key*: RFC 8259 section 4 leaves it open; a key twice means two things to two
-# parsers, so it is refused unless asked for.
+# y_object_duplicated_key*: RFC 8259 section 4 leaves it open. Parsers disagree about which value
+# counts, so kakuri-json rejects it unless the caller chooses.
 DUPLICATES = re.compile("y_object_duplicated_key")
 
 
