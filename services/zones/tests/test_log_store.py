@@ -313,6 +313,16 @@ async def test_check_of_a_removed_zone_leaves_no_directory(store):
     assert await store.zones() == []
 
 
+async def test_check_of_a_removed_zone_leaves_the_directory_of_a_new_start(store):
+    async def refuse():
+        await store.prepare("zone", 0)
+        raise ConnectionError("no such container")
+
+    with pytest.raises(ConnectionError):
+        await store.rotate("zone", 0, refuse)
+    assert await store.zones() == ["zone"]
+
+
 async def test_undo_interrupted_by_a_crash_loses_nothing(store):
     await store.prepare("zone", 0)
     path = store.root / "zone" / "0.log.7"

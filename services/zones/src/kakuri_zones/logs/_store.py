@@ -87,6 +87,7 @@ class LogStore:
         self._max_files = max_files
         self._max_attempts = max_attempts
         self._thread = ThreadPoolExecutor(1, "kakuri-logs")
+        self._created_by_rotation: set[str] = set()  # directories that no start has prepared
         self.volume = LogVolume()
 
     def __repr__(self) -> str:
@@ -336,6 +337,7 @@ class LogStore:
 
     def _prepare(self, zone: str, attempt: int) -> None:
         current_name(attempt)
+        self._created_by_rotation.discard(zone)
         create_directory(self._root, zone)
         with open_directory(self._root, zone, "clear") as directory:
             self.volume.measure(zone, list_files(directory))
@@ -345,6 +347,7 @@ class LogStore:
         with suppress(LogError), open_directory(self._root, zone, "measure") as directory:
             self.volume.measure(zone, list_files(directory))
         self.volume.forget(zone)
+        self._created_by_rotation.discard(zone)
         remove_directory(self._root, zone)
 
     def _rename(self, zone: str, attempt: int) -> str | None:
@@ -353,6 +356,7 @@ class LogStore:
             self.volume.measure(zone, files)
             return rename_current(directory, files, attempt, self._max_file_bytes)
         create_directory(self._root, zone)
+        self._created_by_rotation.add(zone)
         return current_name(attempt)
 
     def _undo(self, zone: str, attempt: int, name: str) -> None:
@@ -363,7 +367,8 @@ class LogStore:
             suppress(FileNotFoundError),
         ):
             undo_rename(directory, attempt, name)
-        remove_empty_directory(self._root, zone)
+        if zone in self._created_by_rotation:
+            remove_empty_directory(self._root, zone)
 
     def _remove_oldest(self, zone: str, attempt: int) -> None:
         with suppress(UnknownLog), open_directory(self._root, zone, "rotate") as directory:
