@@ -142,7 +142,7 @@ class CriNode:
     @property
     def network_namespaces(self) -> list[Path]:
         """The files that hold pods' network namespaces."""
-        return sorted(ROOT.glob("**/netns/*"))
+        return sorted(ROOT.glob("state/*/netns/*"))
 
     def limits(self, container_id: str) -> cgroups.Limits:
         """Read back what the kernel holds a container to."""
