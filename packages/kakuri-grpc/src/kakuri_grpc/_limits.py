@@ -26,11 +26,11 @@ class Limits:
             connection may have four calls, and others are refused with REFUSED_STREAM, so that
             clients can retry them.
         server: Limits of a server and of all its connections together. Default 1000 connections,
-            500 of one peer, because each has about 100 KiB of buffers and tables; the other limits
+            500 of one peer, because each has about 50 KiB of buffers and tables; the other limits
             are the defaults of kakuri-tcp.
         http2: Limits of each connection. By default, its calls hold at most 16 MiB of unread data.
-        protobuf: Limits of one received message. Its `elements` limit the memory of a message once
-            it is decoded, which is up to 200 MB by default.
+        protobuf: Limits of one received message. Its `elements` limit the memory of the decoded
+            message: by default, a million objects.
     """
 
     received: int = 4 * MIB

@@ -15,11 +15,10 @@ from kakuri_grpc._turn import Turn
 
 _REPORT_ABOVE = 65_536
 """Bytes of unprocessed input or unsent output above which they are reported to the server
-immediately; one read returns at most this much."""
+immediately."""
 
 _PIECE = 16 << 10
-"""Bytes of input that are processed at once, a frame of the usual size. They take at most about
-20 ms, if each byte is a field of its own."""
+"""Bytes of input that are processed at once, as much as asyncio reads. uvloop reads more."""
 
 _CHEAP = 4096
 """Bytes of input up to which nothing is added to the expected time of a turn."""
