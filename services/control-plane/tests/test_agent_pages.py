@@ -7,7 +7,7 @@ from collections import Counter
 import pytest
 from kakuri_control_plane import _agent_pages
 from kakuri_control_plane._agent_pages import AgentPages
-from kakuri_control_plane._event_hub import TooManyStreams
+from kakuri_control_plane._event_slots import TooManyStreams
 from kakuri_control_plane._event_streams import EventStreams
 from kakuri_control_plane._event_tail import latest_events
 from kakuri_control_plane._event_views import EventFilter
@@ -70,10 +70,10 @@ class Hub:
     def position(self, index):
         return 0 if index >= NEWEST else None
 
-    async def follow(self):
+    async def follow(self, _reader):
         return object()
 
-    async def batches(self, _number):
+    async def batches(self, _number, _follower):
         return
         yield
 

@@ -10,8 +10,14 @@ from dataclasses import replace
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from kakuri_control_plane import _event_hub, _event_views, control_plane_service
-from kakuri_control_plane._event_hub import EventHub, Gap, TooManyStreams
+from kakuri_control_plane import (
+    _event_hub,
+    _event_slots,
+    _event_views,
+    control_plane_service,
+)
+from kakuri_control_plane._event_hub import EventHub, Gap
+from kakuri_control_plane._event_slots import TooManyStreams
 from kakuri_control_plane._views import date_time
 from kakuri_daemon import current_trace, set_trace
 from kakuri_http import Client, HTTPError
@@ -659,7 +665,7 @@ async def test_closed_client_of_the_agent_ends_streams_and_long_polls(agent, jou
     client = AgentClient(agent.endpoint)
     hub = EventHub(client)
     follower = await hub.follow()
-    reading = asyncio.create_task(anext(hub.batches(hub.end), None))
+    reading = asyncio.create_task(anext(hub.batches(hub.end, follower), None))
     await asyncio.sleep(0)
     await client.close()
     assert await reading is None
@@ -723,17 +729,36 @@ async def test_control_plane_that_stops_ends_streams_completely(agent, journal):
 
 
 async def test_stream_beyond_the_limit_is_503(client, journal, monkeypatch):
-    monkeypatch.setattr(_event_hub, "MAX_FOLLOWERS", 1)
+    monkeypatch.setattr(_event_slots, "MAX_FOLLOWERS", 1)
     async with stream_of(client):
         response = await client.request("GET", "/events")
         assert (response.status, response.headers.get("retry-after")) == (503, "1")
         assert json.loads(response.body)["code"] == "too_many_streams"
 
 
+async def test_stream_beyond_the_limit_takes_the_oldest_slot_of_the_reader_with_the_most(
+    hub, journal, monkeypatch
+):
+    monkeypatch.setattr(_event_slots, "MAX_FOLLOWERS", 4)
+    many = [await hub.follow("uid=1000") for _ in range(4)]
+    reading = [asyncio.create_task(anext(hub.batches(hub.end, each), None)) for each in many]
+    await asyncio.sleep(0)
+    others = [await hub.follow("uid=0"), await hub.follow("uid=0")]
+    for reader in ("uid=0", "uid=1000"):  # both have two now
+        with pytest.raises(TooManyStreams):
+            await hub.follow(reader)
+    assert await asyncio.gather(*reading[:2]) == [None, None]
+    journal.add()
+    assert None not in await asyncio.gather(*reading[2:])
+    assert [each.is_displaced for each in (*many, *others)] == [True] * 2 + [False] * 4
+    cuts = next(each for each in hub.families() if each.name == "kakuri_event_streams_cut")
+    assert [(each.labels, each.value) for each in cuts.samples] == [(("displaced",), 2.0)]
+
+
 async def test_thousand_followers_cost_one_encoding_and_one_request_per_event(
     hub, journal, monkeypatch
 ):
-    monkeypatch.setattr(_event_hub, "MAX_FOLLOWERS", 1000)
+    monkeypatch.setattr(_event_slots, "MAX_FOLLOWERS", 1000)
     encoded = []
 
     def count(event):
@@ -745,13 +770,13 @@ async def test_thousand_followers_cost_one_encoding_and_one_request_per_event(
     with pytest.raises(TooManyStreams):
         await hub.follow()
 
-    async def read(number):
-        lines, batches = b"", hub.batches(number)
+    async def read(number, follower):
+        lines, batches = b"", hub.batches(number, follower)
         while lines.count(b"\n") < 3:
             lines += (await anext(batches)).lines
         return lines
 
-    reading = [asyncio.create_task(read(hub.end)) for _ in followers]
+    reading = [asyncio.create_task(read(hub.end, each)) for each in followers]
     await asyncio.sleep(0)
     for _ in range(3):
         journal.add()
@@ -766,7 +791,7 @@ async def test_slow_stream_is_cut_and_the_hub_keeps_a_bounded_number_of_bytes(
 ):
     monkeypatch.setattr(_event_hub, "MAX_UNSENT", 1000)
     follower = await hub.follow()
-    slow = hub.batches(hub.end)
+    slow = hub.batches(hub.end, follower)
     journal.add()
     assert (await anext(slow)).index == 1
     while hub.position(1) is not None:
@@ -822,7 +847,7 @@ async def test_hub_that_is_closed_while_it_starts_does_not_run(hub, journal):
     await hub.close()
     may_answer.set()
     follower = await following
-    assert [batch async for batch in hub.batches(hub.end)] == []
+    assert [batch async for batch in hub.batches(hub.end, follower)] == []
     assert hub._task is None
     del follower
 
@@ -831,7 +856,7 @@ async def test_failure_of_the_hub_ends_its_streams(hub, journal, monkeypatch):
     follower = await hub.follow()
     monkeypatch.setattr(_event_hub, "encoded_event", None)
     task = hub._task
-    batches = hub.batches(hub.end)
+    batches = hub.batches(hub.end, follower)
     journal.add()
     assert await anext(batches) == Gap(0)
     with pytest.raises(TypeError):

@@ -14,7 +14,7 @@ from typing import TypeVar
 
 from kakuri_rpc import AgentClient, AgentError, Changes, RPCError, WorkloadList
 
-from kakuri_control_plane._event_hub import TooManyStreams
+from kakuri_control_plane._event_slots import TooManyStreams
 
 TURN_SECONDS = 5.0
 """Seconds that a stream waits for its turn, in addition to the agent's timeout for one page. A

@@ -15,7 +15,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterat
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypeVar
-from weakref import WeakSet
 
 import structlog
 from kakuri_daemon import set_trace
@@ -23,6 +22,7 @@ from kakuri_rpc import AgentClient, AgentError, AgentWatch, ClientClosed, ErrorC
 from kakuri_workload import CopyableError
 from kakuri_workload.metrics import Counts, MetricFamily, gauge
 
+from kakuri_control_plane._event_slots import Follower, StreamSlots
 from kakuri_control_plane._event_views import StreamEvent, encoded_event
 
 _log = structlog.get_logger()
@@ -44,17 +44,10 @@ MAX_UNSENT = 1 << 20
 BATCH_BYTES = 128
 """Bytes of a batch without its events, so that heartbeats are bounded, too."""
 
-MAX_FOLLOWERS = 256
-"""The largest number of concurrent streams."""
-
 SECONDS_PER_FOLLOWER = 0.001
 """The pause between two batches is this long for each stream, and for one if there is none: fifty
 times as long as a write to a stream takes, so that streams take a small part of the process's time.
 A single change is sent at once."""
-
-
-class TooManyStreams(CopyableError):
-    """A limit of concurrent streams is reached."""
 
 
 class StoreReplaced(CopyableError):
@@ -95,12 +88,6 @@ class Gap:
     oldest: int
 
 
-class Follower:
-    """A slot for one stream of the hub, which is free again once nothing refers to this object."""
-
-    __slots__ = ("__weakref__",)
-
-
 class EventHub:
     """The events of one agent."""
 
@@ -111,7 +98,7 @@ class EventHub:
             agent: The client of the agent.
         """
         self._agent = agent
-        self._followers: WeakSet[Follower] = WeakSet()
+        self._followers = StreamSlots()
         self._waiting: dict[str, set[asyncio.Event]] = {}
         self._batches: deque[Batch | Gap] = deque()
         self._first_number = 0  # of the oldest batch in the list; batches are numbered in order
@@ -125,7 +112,8 @@ class EventHub:
         self._is_closed = False
         self._cuts = Counts(
             "kakuri_event_streams_cut",
-            "Streams of events that ended early: the client read slowly, or events were lost.",
+            "Streams of events that ended early: the client read slowly, events were lost, or "
+            "another client needed the slot.",
             ("reason",),
         )
 
@@ -149,21 +137,21 @@ class EventHub:
         followers = float(len(self._followers))
         return gauge("kakuri_event_streams", "Streams of events.", followers), self._cuts.family()
 
-    async def follow(self) -> Follower:
+    async def follow(self, reader: str = "") -> Follower:
         """Return a follower once the hub runs.
 
-        It counts towards MAX_FOLLOWERS for as long as it is referenced.
+        It has a slot for as long as it is referenced, unless another stream displaces it.
+
+        Args:
+            reader: The client, as `reader_of` returns it; slots are shared among readers.
 
         Raises:
-            TooManyStreams: The limit is reached.
+            TooManyStreams: All slots are taken.
             RPCError: The agent can't be asked for its current index.
         """
-        if len(self._followers) >= MAX_FOLLOWERS:
-            raise TooManyStreams(
-                f"{MAX_FOLLOWERS} streams of events are open already, which is the limit"
-            )
-        follower = Follower()
-        self._followers.add(follower)
+        follower, has_displaced = self._followers.take(reader)
+        if has_displaced:
+            self._wake_streams()
         await self._start_once()
         return follower
 
@@ -178,16 +166,21 @@ class EventHub:
             number -= 1
         return number
 
-    async def batches(self, number: int) -> AsyncIterator[Batch | Gap]:
+    async def batches(self, number: int, follower: Follower) -> AsyncIterator[Batch | Gap]:
         """Yield the batches from a number on, as they are published.
 
-        Ends when the hub is closed, after a gap, or when the reader is too slow.
+        Ends when the hub is closed, after a gap, when the reader is too slow, or when the follower
+        is displaced.
         """
         while True:
-            while number >= self.end:
+            while number >= self.end and not follower.is_displaced:
                 if self._is_closed:
                     return
                 await self._changed.wait()
+            if follower.is_displaced:
+                _log.info("stream of events cut", why="all slots are taken")
+                self._cuts["displaced",] += 1
+                return
             if number < self._first_number:
                 _log.info("stream of events cut", why="the client reads too slowly")
                 self._cuts["slow",] += 1
@@ -372,6 +365,9 @@ class EventHub:
             self._dropped_index = (
                 dropped.index if isinstance(dropped, Batch) else self._dropped_index
             )
+        self._wake_streams()
+
+    def _wake_streams(self) -> None:
         self._changed.set()
         self._changed = asyncio.Event()
 

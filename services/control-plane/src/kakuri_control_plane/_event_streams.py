@@ -19,11 +19,10 @@ from kakuri_control_plane._agent_pages import AgentPages
 from kakuri_control_plane._event_hub import (
     Batch,
     EventHub,
-    Follower,
     Gap,
     StoreReplaced,
-    TooManyStreams,
 )
+from kakuri_control_plane._event_slots import Follower, TooManyStreams
 from kakuri_control_plane._event_tail import latest_events
 from kakuri_control_plane._event_views import (
     HEARTBEAT_COMMENT,
@@ -37,6 +36,7 @@ from kakuri_control_plane._event_views import (
     synced_line,
 )
 from kakuri_control_plane._headers import MAX_VERSION
+from kakuri_control_plane._logs import reader_of
 from kakuri_control_plane._queries import EventQuery
 
 _log = structlog.get_logger()
@@ -63,7 +63,7 @@ class EventStreams:
             self._agent,
             self._hub,
             self._reader,
-            await self._hub.follow(),
+            await self._hub.follow(reader_of(request)),
             event_filter,
             is_server_sent=_accepts_event_stream(request),
         )
@@ -114,7 +114,7 @@ class _Stream:
         self._agent = agent
         self._hub = hub
         self._reader = reader
-        self._follower = follower  # counts for as long as this stream is referenced
+        self._follower = follower  # its slot is taken for as long as this stream is referenced
         self._filter = event_filter
         self._index = hub.index
         self._store_id = hub.store_id  # of the index; None if it is not known
@@ -204,7 +204,8 @@ class _Stream:
             yield self._gap(error.oldest or 0)
             return
         position = self._hub.position(self._index)
-        async for batch in self._hub.batches(self._hub.end if position is None else position):
+        position = self._hub.end if position is None else position
+        async for batch in self._hub.batches(position, self._follower):
             if isinstance(batch, Gap):
                 yield self._gap(batch.oldest)
             elif piece := self._batch(batch):

@@ -22,7 +22,8 @@ from kakuri_workload import Workload
 
 from kakuri_control_plane._admission import TooManyLargeDocuments
 from kakuri_control_plane._content import UnsupportedContent
-from kakuri_control_plane._event_hub import StoreReplaced, TooManyStreams
+from kakuri_control_plane._event_hub import StoreReplaced
+from kakuri_control_plane._event_slots import TooManyStreams
 from kakuri_control_plane._headers import HeaderError, VersionMismatch
 
 RETRY_AFTER = {"Retry-After": "1"}
