@@ -25,12 +25,14 @@ def check_count(value: object, name: str) -> None:
         raise ValueError(f"expected at least 0 as {name}, got {value!r:.80}")
 
 
-def check_number(value: object, name: str, *, least: float = 0.0, most: float = math.inf) -> None:
+def check_number(
+    value: object, name: str, *, minimum: float = 0.0, maximum: float = math.inf
+) -> None:
     """Raise TypeError unless an argument is a number, and ValueError if it is out of range."""
     if not isinstance(value, int | float) or isinstance(value, bool):
         raise TypeError(f"expected a number as {name}, got {value!r:.80}")
-    if not least <= value <= most:
-        bounds = f"at least {least:g}" if most == math.inf else f"{least:g} to {most:g}"
+    if not minimum <= value <= maximum:
+        bounds = f"at least {minimum:g}" if maximum == math.inf else f"{minimum:g} to {maximum:g}"
         raise ValueError(f"expected {bounds} as {name}, got {value!r:.80}")
 
 

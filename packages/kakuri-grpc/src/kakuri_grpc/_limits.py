@@ -78,9 +78,9 @@ class Backoff:
 
     def __post_init__(self) -> None:
         check_number(self.first, "first")
-        check_number(self.factor, "factor", least=1.0)
+        check_number(self.factor, "factor", minimum=1.0)
         check_number(self.longest, "longest")
-        check_number(self.jitter, "jitter", most=1.0)
+        check_number(self.jitter, "jitter", maximum=1.0)
         check_number(self.connect, "connect")
 
 
@@ -104,5 +104,5 @@ class Keepalive:
 
     def __post_init__(self) -> None:
         if self.interval is not None:
-            check_number(self.interval, "interval", least=0.001)
+            check_number(self.interval, "interval", minimum=0.001)
         check_number(self.timeout, "timeout")
