@@ -91,7 +91,7 @@ async def test_least_recently_used_images_are_removed_until_the_disk_is_below_th
         f"docker.io/library/{name}" for name in ("b:1", "c:1", "a:1")
     ]
     assert removed[0]["bytes"] == 100 * MEBIBYTE
-    assert removed[0]["why"] == "the disk is 90 % full"
+    assert removed[0]["reason"] == "the disk is 90 % full"
     assert collector.problem is None
 
 

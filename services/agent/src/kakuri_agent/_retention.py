@@ -73,8 +73,12 @@ class Retention:
         )
         for entry in ended:
             workload_id = entry.workload.id
-            why = "the budget for ended workloads is exceeded" if is_full else "retention is over"
-            log.info("workload to be removed", id=workload_id, state=entry.state.value, why=why)
+            reason = (
+                "the budget for ended workloads is exceeded" if is_full else "retention is over"
+            )
+            log.info(
+                "workload to be removed", id=workload_id, state=entry.state.value, reason=reason
+            )
             self._registry.set_desired(workload_id, DesiredState.REMOVE, now=now)
             self._enqueue(workload_id)
         self._drop_removed_before(now - self._seconds)

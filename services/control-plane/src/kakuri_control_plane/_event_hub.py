@@ -178,11 +178,11 @@ class EventHub:
                     return
                 await self._changed.wait()
             if follower.is_displaced:
-                _log.info("stream of events cut", why="all slots are taken")
+                _log.info("stream of events cut", reason="all slots are taken")
                 self._cuts["displaced",] += 1
                 return
             if number < self._first_number:
-                _log.info("stream of events cut", why="the client reads too slowly")
+                _log.info("stream of events cut", reason="the client reads too slowly")
                 self._cuts["slow",] += 1
                 return
             batch = self._batches[number - self._first_number]

@@ -146,9 +146,9 @@ class Logs:
             except RPCError as error:
                 if self._is_ending or log.has_yielded:
                     # This process closed the connection, so the error is not a fault.
-                    why = "the control plane stops" if self._is_ending else "all slots are taken"
-                    _log.info("log no longer followed", id=log.workload_id, why=why)
-                    raise ResponseAborted(f"the log is no longer followed: {why}") from None
+                    reason = "the control plane stops" if self._is_ending else "all slots are taken"
+                    _log.info("log no longer followed", id=log.workload_id, reason=reason)
+                    raise ResponseAborted(f"the log is no longer followed: {reason}") from None
                 if not _is_temporary(error):
                     raise
                 deadline = deadline or time.monotonic() + RETURN_SECONDS

@@ -165,7 +165,7 @@ class ImageCollector:
                 )
         return None
 
-    async def _remove(self, image: api.Image, why: str) -> bool:
+    async def _remove(self, image: api.Image, reason: str) -> bool:
         with self._images.removing(image.id) as is_free:
             if not is_free:
                 return False
@@ -174,7 +174,7 @@ class ImageCollector:
             except CriError as error:
                 log.warning("image not removed", image=_name(image), error=str(error))
                 return False
-        log.info("image removed", image=_name(image), bytes=image.size, why=why)
+        log.info("image removed", image=_name(image), bytes=image.size, reason=reason)
         return True
 
     async def _sandbox_image(self) -> set[str]:

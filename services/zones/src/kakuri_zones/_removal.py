@@ -146,12 +146,12 @@ class Remover:
                 del zones[zone.id]
                 self.remove_later(zone.id, Objects.of(zone), NOT_FOUND)
 
-    def remove_later(self, zone_id: str, objects: Objects, why: str) -> None:
+    def remove_later(self, zone_id: str, objects: Objects, reason: str) -> None:
         """Leave objects out of every list from now on, and remove them in the background."""
         new = objects.ids - self._reader.being_removed
         if new:
             self._reader.being_removed |= new
-            self._start(self._keep_removing(zone_id, objects, why))
+            self._start(self._keep_removing(zone_id, objects, reason))
 
     def stop_later(self, zone_id: str, sandbox_ids: Iterable[str], container_id: str) -> None:
         """Stop the objects of a lost zone in the background, without removing them."""
@@ -174,8 +174,8 @@ class Remover:
         self._jobs.add(job)
         job.add_done_callback(self._jobs.discard)
 
-    async def _keep_removing(self, zone_id: str, objects: Objects, why: str) -> None:
-        log.info("removing", zone=zone_id, objects=len(objects.ids), why=why)
+    async def _keep_removing(self, zone_id: str, objects: Objects, reason: str) -> None:
+        log.info("removing", zone=zone_id, objects=len(objects.ids), reason=reason)
         self._removing.append(zone_id)
         pause = self._times.first
         while True:

@@ -335,9 +335,9 @@ class Start:
         status = await self._cri.container_status(container_id)
         return status.state == ContainerState.CONTAINER_CREATED
 
-    def _remove_other(self, before: ObservedZone, kept: ObservedZone, why: str) -> None:
+    def _remove_other(self, before: ObservedZone, kept: ObservedZone, reason: str) -> None:
         other = Objects.of(before) - Objects.of(kept)
-        self._remover.remove_later(self.spec.id, other, why)
+        self._remover.remove_later(self.spec.id, other, reason)
 
     async def _roll_back(self) -> None:
         """Remove every object of the zone, in the background if that fails at first."""
