@@ -43,7 +43,7 @@ async def connected(tmp_path, handler, *, client=None, server=None):
 
 
 async def echo(exchange):
-    """Answer with the content of the request, as it comes."""
+    """Respond with the content of the request, as it comes."""
     exchange.respond(200, ((b"x-path", exchange.head.path),))
     while piece := await exchange.read():
         await exchange.send(piece)
@@ -192,7 +192,7 @@ async def test_requests_that_wait_when_the_last_stream_number_is_used_are_not_se
         assert caught.value.processed is Processed.NO
 
 
-async def test_handler_that_returns_without_an_answer_is_an_internal_error(tmp_path):
+async def test_handler_that_returns_without_a_response_is_an_internal_error(tmp_path):
     async def handler(exchange):
         pass
 
@@ -203,7 +203,7 @@ async def test_handler_that_returns_without_an_answer_is_an_internal_error(tmp_p
     assert caught.value.code == ErrorCode.INTERNAL_ERROR
 
 
-async def test_server_that_answers_early_lets_the_client_stop_sending(tmp_path):
+async def test_server_that_responds_early_lets_the_client_stop_sending(tmp_path):
     async def handler(exchange):
         exchange.respond(413, end=True)
 

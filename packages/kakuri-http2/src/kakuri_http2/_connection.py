@@ -117,7 +117,7 @@ class Connection(InboundFields):
     def _process_frames(self, data: bytes) -> int:
         """Process all complete frames, and return the position after them."""
         position, end = 0, len(data)
-        limit, most_answers = self.limits.frame_size, self.limits.unsent_answers
+        limit, most_control_frames = self.limits.frame_size, self.limits.control_frames
         unpack, handlers = frames.HEAD.unpack_from, self._handlers
         while end - position >= frames.HEADER_SIZE:
             length_and_kind, flags, stream = unpack(data, position)
@@ -141,8 +141,8 @@ class Connection(InboundFields):
                     self._reset_broken(stream, error)
             else:
                 self._count_idle()
-            if self._answers > most_answers:
-                self._raise_exceeded("unsent_answers", "answers that the peer does not read")
+            if self._control_frames > most_control_frames:
+                self._raise_exceeded("control_frames", "control frames that the peer does not read")
             position = after
         self._needed_bytes = frames.HEADER_SIZE
         return position
@@ -163,7 +163,7 @@ class Connection(InboundFields):
         """
         if self._state_of(number) is StreamState.IDLE and number not in self._streams:
             raise RemoteProtocolError(str(error), error.code)
-        self._answer(frames.rst_stream(number, error.code))
+        self._queue_control(frames.rst_stream(number, error.code))
         stream = self._streams.get(number)
         if stream is not None:
             reset = StreamReset(number, error.code, by_peer=False, message=str(error))
@@ -318,7 +318,7 @@ class Connection(InboundFields):
         if window != self._peer_window:  # once for each frame, because it visits every stream
             self._change_windows(window - self._peer_window)
         self.peer_settings_received = True
-        self._answer(frames.frame(frames.SETTINGS, frames.ACK, 0))
+        self._queue_control(frames.frame(frames.SETTINGS, frames.ACK, 0))
         self._events.append(SettingsReceived())
 
     def _apply_setting(self, key: int, value: int) -> None:
@@ -365,7 +365,7 @@ class Connection(InboundFields):
         if flags & frames.ACK:
             self._events.append(PingAcknowledged(payload))
         else:
-            self._answer(frames.frame(frames.PING, frames.ACK, 0, payload))
+            self._queue_control(frames.frame(frames.PING, frames.ACK, 0, payload))
 
     def _receive_goaway(self, flags: int, number: int, payload: bytes) -> None:  # noqa: ARG002
         if number != 0:

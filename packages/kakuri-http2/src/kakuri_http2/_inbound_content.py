@@ -109,14 +109,14 @@ class InboundContent(Outbound):
         known.credit += amount
         if known.credit * 2 >= self.limits.stream_window:
             if known.state in (StreamState.OPEN, StreamState.HALF_CLOSED_LOCAL):
-                self._answer(frames.window_update(stream, known.credit))
+                self._queue_control(frames.window_update(stream, known.credit))
                 known.receive_window += known.credit
             known.credit = 0
 
     def _give_credit(self, amount: int) -> None:
         self._credit += amount
         if self._credit * 2 >= self.limits.connection_window and not self._is_over:
-            self._answer(frames.window_update(0, self._credit))
+            self._queue_control(frames.window_update(0, self._credit))
             self._receive_window += self._credit
             self._credit = 0
 

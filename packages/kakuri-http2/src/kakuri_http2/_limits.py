@@ -35,8 +35,9 @@ class Limits:
             at 16 KiB each hold eight times the largest block (VU#421644).
         settings: Entries in one SETTINGS frame. Default 32; seven are in use.
         settings_frames: SETTINGS frames without progress in between. Default 10 (CVE-2019-9515).
-        unsent_answers: Responses to frames that wait to be sent (acknowledgements, resets, credit).
-            Default 100: the connection to a peer that does not read them is closed (CVE-2019-9512).
+        control_frames: Control frames in response to the peer's (acknowledgements, resets, credit)
+            that wait to be sent. Default 100: the connection to a peer that does not read them is
+            closed (CVE-2019-9512).
         idle_frames: Frames without progress in between: PING, PRIORITY, unknown types, frames of
             closed streams. Default 1000 (CVE-2019-9513).
         empty_frames: Consecutive DATA frames without content and without END_STREAM. Default 100
@@ -58,7 +59,7 @@ class Limits:
     continuations: int = 32
     settings: int = 32
     settings_frames: int = 10
-    unsent_answers: int = 100
+    control_frames: int = 100
     idle_frames: int = 1000
     empty_frames: int = 100
     interim_responses: int = 10

@@ -57,7 +57,7 @@ class Outbound:
         self._ended: OrderedDict[int, Stream] = OrderedDict()
         self._events: deque[Event] = deque()
         self._out: list[bytes | memoryview] = []
-        self._answers = 0  # in _out
+        self._control_frames = 0  # in _out
         self._ready: deque[Stream] = deque()  # have something queued
         self._held: deque[Stream] = deque()  # those that only the connection's window blocks
         self._queued = 0  # bytes of content in the queues of all streams
@@ -204,7 +204,7 @@ class Outbound:
         if self._ready or self._held:
             self._write_content()
         out, self._out = self._out, []
-        self._answers = 0
+        self._control_frames = 0
         self._unsent_ends.clear()
         self._room = OUTPUT_AT_ONCE
         return out[0] if len(out) == 1 and isinstance(out[0], bytes) else b"".join(out)
@@ -277,9 +277,9 @@ class Outbound:
             stream.is_ending = True
             self._end_locally(stream)
 
-    def _answer(self, data: bytes) -> None:
+    def _queue_control(self, data: bytes) -> None:
         self._out.append(data)
-        self._answers += 1
+        self._control_frames += 1
 
     # The end of streams.
 
