@@ -26,7 +26,7 @@ _ADVICE = {
     "command that the image lacks",
     "BackOff": "its runs keep ending: the message above has the cause, or kakuri logs {id}",
     "RuntimeUnavailable": "the node's container runtime does not answer: kakuri doctor",
-    "StopFailed": "the message above has the runtime's error; the agent tries again: kakuri doctor",
+    "StopFailed": "does the zone's process or its shim hang on the node? The agent tries again",
     "Error": "kakuri logs {id}; kakuri start {id} runs it again",
     "ZoneLost": "the zone ended before its container: kakuri doctor",
     "Stopped": "kakuri start {id} runs it again",
