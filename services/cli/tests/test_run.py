@@ -78,8 +78,9 @@ def test_run_reports_progress_on_standard_error(kakuri, ending):
 
 def test_run_shows_each_step_once(kakuri, api):
     steps = iter(
-        [{"reason": "Pulling"}, {"reason": "CreatingSandbox"}, {"state": "running", **RUN},
-         {"state": "succeeded", "reason": None, "exit_code": 0, **ENDED}]
+        [{"reason": "Pulling"}, {"reason": "CreatingSandbox"},
+         {"state": "running", "reason": None, **RUN},
+         {"state": "succeeded", "exit_code": 0, **ENDED}]
     )  # fmt: skip
 
     def next_step(api, *_):
