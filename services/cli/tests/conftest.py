@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 
 import pytest
 from kakuri import main
+from kakuri._exits import exit_with_reader
 
 from .fake_api import FakeAPI
 
@@ -50,6 +51,7 @@ def no_thread_outlives_its_test():
     One that continues to try to reach its server would write to the output of later tests, and use
     what they replace.
     """
+    exit_with_reader()  # the process has one thread for it
     earlier = set(threading.enumerate())
     yield
     with pytest.MonkeyPatch.context() as environment:

@@ -8,6 +8,7 @@ import runpy
 import signal
 import subprocess
 import sys
+import time
 from contextlib import redirect_stderr, suppress
 from pathlib import Path
 from types import SimpleNamespace
@@ -159,6 +160,21 @@ def test_closed_pipe_ends_a_command_without_a_message(api, tmp_path):
                           check=False, env=environment)  # fmt: skip
     os.close(writing)
     assert (done.returncode, done.stderr) == (141, b"")
+
+
+@pytest.mark.parametrize("verb", ["events -f", "logs -f web"])
+def test_closed_pipe_ends_a_command_that_follows_and_has_nothing_to_write(api, tmp_path, verb):
+    api.add("web", "running")
+    reading, writing = os.pipe()
+    environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "KAKURI_HOST": api.url}
+    process = subprocess.Popen([BIN / "kakuri", *verb.split()], stdout=writing,
+                               stderr=subprocess.PIPE, env=environment)  # fmt: skip
+    os.close(writing)
+    while not api.requests:
+        time.sleep(0.01)
+    os.close(reading)
+    _, errors = process.communicate(timeout=60)
+    assert (process.returncode, errors) == (141, b"")
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from kakuri._complete import complete_ids
-from kakuri._exits import CommandError, Unreachable, UsageError
+from kakuri._exits import CommandError, Unreachable, UsageError, exit_with_reader
 from kakuri._group import Verb
 from kakuri._invocation import Invocation
 from kakuri._outage import OutageTracker
@@ -64,6 +64,8 @@ def events(
     after, earliest, span = _beginning(since, tail, follow=follow)
     chosen = {"workload": id, "label": label, "type": kind}
     params = [(key, value) for key, value in chosen.items() if value is not None]
+    if follow:
+        exit_with_reader()
     with invocation.api() as api:
         last = None
         if not follow and not tail:
