@@ -161,6 +161,12 @@ async def test_elements_of_a_received_message_are_limited(tmp_path):
             await channel.call(UNARY, Items((Item(),) * 3), timeout=10)
 
 
+async def test_received_message_has_at_most_200000_elements_by_default(server):
+    async with Channel(server.where) as channel:
+        with pytest.raises(StatusError, match="at most 200000 elements"):
+            await channel.call(ENCODED_UNARY, b"\x0a\x00" * 200_001, timeout=10)
+
+
 async def test_large_message_of_a_method_of_bytes_needs_no_thread(server):
     async with Channel(server.where) as channel:
         content = b"\x12\x04" + bytes(4)  # a field that the class does not have

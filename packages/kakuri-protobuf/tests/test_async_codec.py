@@ -91,7 +91,7 @@ async def test_messages_are_encoded_and_decoded_in_the_thread():
 
 async def test_limits_apply_to_both_ways_to_decode():
     codec = AsyncCodec(limits=Limits(elements=2))
-    data = encode(Item(numbers=(1, 2, 3)))
+    data = encode(Item(nested=(Item(),) * 3))
     with pytest.raises(LimitError):
         codec.decode_now(data, Item)
     with pytest.raises(LimitError):

@@ -395,11 +395,11 @@ def test_size_is_limited_before_anything_is_read():
 @pytest.mark.parametrize(
     "message",
     [
-        Shapes(numbers=(1,) * 11),
-        Shapes(numbers=(300,) * 11),
+        Shapes(numbers=(1,) * 16 * 11),
+        Shapes(numbers=(300,) * 16 * 11),
         Shapes(loose=(1,) * 11),
         Shapes(inners=(Inner(),) * 11),
-        Shapes(reals=(0.5,) * 11),
+        Shapes(reals=(0.5,) * 16 * 11),
         Shapes(labels={str(number): "" for number in range(11)}),
         Shapes(by_number={number: Inner() for number in range(11)}),
         Shapes(inners=(Inner(tags=("",) * 4),) * 3),
@@ -410,6 +410,13 @@ def test_elements_are_limited_over_the_whole_message(message):
     with pytest.raises(LimitError, match="expected at most 10 elements in all"):
         decode(data, type=Shapes, limits=Limits(elements=10))
     assert decode(data, type=Shapes, limits=Limits(elements=len(data) - 1 or 1)) == message
+
+
+@pytest.mark.parametrize(
+    "message", [Shapes(numbers=(300,) * (16 * 11 - 1)), Shapes(reals=(0.5,) * (16 * 11 - 1))]
+)
+def test_sixteen_packed_numbers_count_as_one_element(message):
+    assert decode(encode(message), type=Shapes, limits=Limits(elements=10)) == message
 
 
 def test_merging_a_growing_message_again_and_again_is_limited():

@@ -227,7 +227,7 @@ class _Writer(ValueWriter):
     def _count_packed(self, count: str) -> list[str]:
         if not self._is_counting:
             return []
-        return [f"s[0] -= {count}", "if s[0] < 0: raise too_many()"]
+        return [f"s[0] -= {count} >> 4", "if s[0] < 0: raise too_many()"]
 
     def _map(self, field: Field) -> list[str]:
         number = field.number
