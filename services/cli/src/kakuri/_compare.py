@@ -27,7 +27,7 @@ class Change:
         id: The workload.
         kind: CREATE, REPLACE, SAME or REMOVE.
         desired: The specification of the file; None for REMOVE.
-        present: That of the node; None for CREATE.
+        present: The specification of the node; None for CREATE.
         fields: Each field that differs, with its current and its new value.
         problem: Why the node would refuse it; empty if it would not.
         image: Whether its image is on the node, if the node reports it.
@@ -87,7 +87,7 @@ def compare(api: "API", manifest: Manifest, *, is_pruned: bool) -> list[Change]:
         is_pruned: Whether workloads with the file's set that are not in it are removed.
     """
     desired = manifest.workloads
-    changes = results_of(api, desired, lambda own, each: _compared(own, desired[each]))
+    changes = results_of(api, desired, lambda client, each: _compared(client, desired[each]))
     if is_pruned and manifest.set_name:
         label = f"{SET_LABEL}={manifest.set_name}"
         for page in api.pages([("label", label)]):
@@ -114,7 +114,7 @@ DEFAULTS: dict[str, Any] = {
 """Values of fields that a document leaves out."""
 
 CHOSEN_BY_NODE = ("runtime_class", "memory_mb", "cpu_millicores")
-"""Fields with a default of the node, which differ only if the file states them."""
+"""Fields for which the node has defaults. They differ only if the file sets them."""
 
 
 def differences(
@@ -140,11 +140,11 @@ def differences(
 def check_room(api: "API", changes: Iterable[Change]) -> None:
     """Ask the node whether it would accept each workload, and record why not.
 
-    A replacement is checked under another id, because its own is taken until the present workload
-    is removed. That the node has no room now does not count, because the removal makes room.
+    A replacement is checked under another id, because its own is taken until the current workload
+    is removed. For a replacement, a node without room is not a problem: the removal makes room.
     """
     by_id = {change.id: change for change in changes}
-    results_of(api, by_id, lambda own, each: _check_room(own, by_id[each]))
+    results_of(api, by_id, lambda client, each: _check_room(client, by_id[each]))
 
 
 def _check_room(api: "API", change: Change) -> None:

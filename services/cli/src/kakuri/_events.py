@@ -71,7 +71,7 @@ def events(
         if not follow and not tail:
             last, newest = _newest_indexes(invocation, api, params)
             if after == "now" or last <= int(after) <= newest:
-                return  # no event that matches is later; the server refuses a later index
+                return  # there are no such events; the server would refuse a future index
         if tail is not None:
             params.append(("tail", str(tail)))
         for event in follow_events(invocation, api, after, params):
@@ -119,7 +119,7 @@ def _beginning(
 def _newest_indexes(
     invocation: Invocation, api: "API", params: list[tuple[str, str]]
 ) -> tuple[int, int]:
-    """Return the index of the latest event that matches a query (0 if none does), and of any."""
+    """Return the index of the latest event that matches (0 if none does), and of the latest."""
     last = 0
     with closing(follow_events(invocation, api, "now", [("tail", "1"), *params])) as found:
         while (event := next(found))["type"] not in _MARKS:
@@ -145,7 +145,7 @@ def follow_events(
         params: Further parameters of the query.
 
     Raises:
-        CommandError: The API refuses the query, or an index that it named to continue after.
+        CommandError: The API refuses the query, or an index that it named itself.
         Unreachable: The first request got no response, or an outage lasted too long.
     """
     from kakuri._schemas import EVENT, read_document  # noqa: PLC0415 (not for --help)
@@ -199,8 +199,8 @@ def _skip_gap(
     Args:
         invocation: Reports what is skipped.
         after: The index, or `now`, that could not be continued after.
-        oldest: The smallest index that can be, if the control plane has named it.
-        is_replaced: Whether the index is of a store that the agent no longer has.
+        oldest: The smallest index to continue after, if the control plane has named it.
+        is_replaced: Whether the agent no longer has the store that issued the index.
     """
     if oldest is None:
         return None
@@ -223,7 +223,7 @@ def _gap(after: str | None) -> Event:
 def _lines(pieces: Any) -> Iterator[bytes]:
     """Yield the lines of a stream; Unreachable at its end, which is always unexpected.
 
-    A stream that a proxy cut off can end within a line, which the next stream has again.
+    A stream that a proxy cut off can end within a line; the next stream sends that line again.
     """
     from kakuri._line_stream import split_lines  # noqa: PLC0415 (not for --help)
 

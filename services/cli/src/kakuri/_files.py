@@ -144,7 +144,7 @@ class _Reader:
         self.faults: list[Fault] = []
 
     def fault(self, path: tuple[str, ...], message: str, shown: str | None = None) -> Fault:
-        """Return a fault with the line of the path, or of what it is in."""
+        """Return a fault with the line of the path, or of the nearest table that contains it."""
         line = None
         for end in range(len(path), 0, -1):
             line = self._lines.get(path[:end])
@@ -215,7 +215,7 @@ class _Reader:
         return fields if len(self.faults) == before else None
 
     def _check(self, fields: dict[str, Any], given: dict[str, Any], path: tuple[str, ...]) -> None:
-        """Check the fields by the rules of the API; its defaults stand for what is not given."""
+        """Check the fields by the rules of the API; missing ones have its defaults."""
         complete = {
             "runtime_class": DEFAULT_RUNTIME_CLASS,
             "memory_mb": DEFAULT_MEMORY_MB,

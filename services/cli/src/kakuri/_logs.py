@@ -156,8 +156,8 @@ def _merge_all(
 
         at = ""
         try:
-            with api.clone() as own:
-                for written, line in follow_records(invocation, own, name, params):
+            with api.clone() as client:
+                for written, line in follow_records(invocation, client, name, params):
                     at = written or at
                     yield at, name, line
         except CommandError as error:
@@ -176,11 +176,11 @@ def _follow_all(
 
     waiting: queue.Queue[tuple[str, Any]] = queue.Queue(MAX_WAITING)
 
-    def read(name: str, own: "API") -> None:
+    def read(name: str, client: "API") -> None:
         end: Any = None
         try:
-            with own:
-                for _, line in follow_records(invocation, own, name, params):
+            with client:
+                for _, line in follow_records(invocation, client, name, params):
                     waiting.put((name, line))
         except CommandError as error:
             end = error

@@ -125,9 +125,9 @@ def _confirm_if_running(api: "API", ids: tuple[str, ...]) -> None:
     """Ask for confirmation if any of the workloads has not ended."""
     from kakuri._client import path_of  # noqa: PLC0415 (not for --help)
 
-    def is_running(own: "API", workload_id: str) -> bool:
+    def is_running(client: "API", workload_id: str) -> bool:
         try:
-            document = own.get(path_of(workload_id)).document
+            document = client.get(path_of(workload_id)).document
         except NotFound:
             return False  # the removal reports it
         return document["state"] not in ENDED and document.get("desired") != "removed"

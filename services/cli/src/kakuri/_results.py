@@ -112,7 +112,7 @@ def _print_results(
 
 
 class Failures:
-    """Reports failures, each at once, but only once that the control plane can't be reached."""
+    """Reports each failure at once, but an unreachable control plane only the first time."""
 
     def __init__(self, invocation: Invocation) -> None:
         """Create a report without failures."""
@@ -193,11 +193,11 @@ class _Batch(Generic[T]):
         for each in (*ids, *(None for _ in range(threads))):  # None ends a thread
             waiting.put(each)
 
-        def work(own: "API") -> None:
-            with own:
+        def work(client: "API") -> None:
+            with client:
                 for workload_id in iter(waiting.get, None):
                     try:
-                        results[workload_id].put(self._result(own, workload_id))
+                        results[workload_id].put(self._result(client, workload_id))
                     except BaseException as error:  # noqa: BLE001 (it is raised in the main thread)
                         results[workload_id].put(error)
 
@@ -209,11 +209,11 @@ class _Batch(Generic[T]):
                 raise result
             yield workload_id, result
 
-    def _result(self, own: "API", workload_id: str) -> T | CommandError | None:
+    def _result(self, client: "API", workload_id: str) -> T | CommandError | None:
         if self._has_stopped:
             return None
         try:
-            return self._act(own, workload_id)
+            return self._act(client, workload_id)
         except CommandError as error:
             if self._stop_codes is None or error.code in self._stop_codes:
                 self._has_stopped = True

@@ -1,4 +1,4 @@
-"""Reads what is kept of a removed workload, if no present one has the id."""
+"""Reads what is kept of a removed workload, if no current one has the id."""
 
 import time
 from typing import TYPE_CHECKING, Any

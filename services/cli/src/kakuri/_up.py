@@ -200,7 +200,7 @@ class _System:
         return Exit.UNREACHABLE if has_failed else Exit.OK
 
     def _allowed(self, address: str) -> list[str]:
-        """Return the options with which a daemon that listens on a port serves the users."""
+        """Return the options that let the users of --allow-user use a daemon's port."""
         if address.startswith("unix:"):
             return []
         return [word for user in self._users for word in ("--allow-user", user)]

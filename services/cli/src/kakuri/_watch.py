@@ -23,7 +23,7 @@ in front of it, does not wait for a change."""
 def changes(
     invocation: Invocation, api: API, workload_id: str, *, is_known: bool = False
 ) -> Iterator[dict[str, Any] | None]:
-    """Yield a workload's document now and after each change; None once it is removed, the last.
+    """Yield a workload's document now and after each change; finally None, once it is removed.
 
     An outage of the control plane or its agent is reported, and changes continue after it; those
     that happened in the meantime are one change.

@@ -47,7 +47,7 @@ def check_content_type(request: Request) -> None:
     """Check that a request's content may be JSON.
 
     Raises:
-        UnsupportedContent: Its media type can't be JSON, or it has a coding.
+        UnsupportedContent: Its media type can't be JSON, or it has a content coding.
     """
     content_type = request.headers.get("content-type")
     if content_type not in (None, JSON) and not MAYBE_JSON.fullmatch(content_type):

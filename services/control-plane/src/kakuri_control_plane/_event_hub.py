@@ -51,12 +51,12 @@ A single change is sent at once."""
 
 
 class StoreReplaced(CopyableError):
-    """A client continues after an index of a store that the agent no longer has.
+    """A client named an index of a store that the agent no longer has.
 
     Attributes:
-        store_id: The id of the present store.
-        oldest: The smallest index of it that events can be read after.
-        newest: Its current index.
+        store_id: The id of the current store.
+        oldest: The smallest index after which that store has all events.
+        newest: That store's current index.
     """
 
     def __init__(self, store_id: str, oldest: int, newest: int) -> None:
@@ -71,7 +71,7 @@ class Batch:
     """Events that were published together; without events, a heartbeat.
 
     Attributes:
-        index: The index after them.
+        index: The agent's index after these events.
         events: The events.
         lines: All of them as lines of JSON.
     """
@@ -124,7 +124,7 @@ class EventHub:
 
     @property
     def store_id(self) -> str | None:
-        """The id of the store that the index is of; None if the agent does not report it."""
+        """The id of the store that issued the index; None if the agent does not report it."""
         return self._store_id
 
     @property
@@ -315,7 +315,7 @@ class EventHub:
                 await asyncio.sleep(PAUSE_SECONDS)
             return
         if changes.store_id and self._store_id and changes.store_id != self._store_id:
-            await self._lose_events(watch)  # another store has taken the place of the first
+            await self._lose_events(watch)  # the agent has another store now
             return
         self._store_id = changes.store_id or self._store_id
         events = tuple(map(encoded_event, changes.events))

@@ -53,7 +53,7 @@ class EventStreams:
     def __init__(self, agent: AgentClient, hub: EventHub) -> None:
         self._agent = agent
         self._hub = hub
-        self._reader = AgentPages(agent)
+        self._pages = AgentPages(agent)
 
     async def get_events(self, request: Request, query: EventQuery) -> Response:
         """Stream events until the client disconnects or the control plane stops."""
@@ -62,7 +62,7 @@ class EventStreams:
         stream = _Stream(
             self._agent,
             self._hub,
-            self._reader,
+            self._pages,
             await self._hub.follow(reader_of(request)),
             event_filter,
             is_server_sent=_accepts_event_stream(request),
@@ -105,7 +105,7 @@ class _Stream:
         self,
         agent: AgentClient,
         hub: EventHub,
-        reader: AgentPages,
+        pages: AgentPages,
         follower: Follower,
         event_filter: EventFilter,
         *,
@@ -113,12 +113,12 @@ class _Stream:
     ) -> None:
         self._agent = agent
         self._hub = hub
-        self._reader = reader
+        self._pages = pages
         self._follower = follower  # its slot is taken for as long as this stream is referenced
         self._filter = event_filter
         self._index = hub.index
-        self._store_id = hub.store_id  # of the index; None if it is not known
-        self._versions: dict[str, int] = {}  # of states that are later than the index
+        self._store_id = hub.store_id  # that issued the index; None if unknown
+        self._versions: dict[str, int] = {}  # of states later than the index, by workload
         self.is_server_sent = is_server_sent
 
     async def open(
@@ -130,18 +130,18 @@ class _Stream:
             after: The index to continue after; None for the current one.
             is_snapshot: Whether to begin with the current states.
             tail: The number of latest events to begin with; ignored with `after`.
-            store_id: The id of the store that the index is of; None if the client doesn't know it.
+            store_id: The id of the store that issued the index; None if the client sent none.
 
         Raises:
             AgentError: The code is `compacted` if the events after the index are not kept.
-            StoreReplaced: The index is of another store.
+            StoreReplaced: Another store issued the index.
             RPCError: The agent can't be asked.
             TooManyStreams: Too many streams read pages from the agent at the same time.
         """
         first: Changes | None = None
         latest: bytes | None = None
         if tail and after is None:
-            events = await latest_events(self._reader.events_after, self._index, tail, self._filter)
+            events = await latest_events(self._pages.events_after, self._index, tail, self._filter)
             if is_snapshot:  # without an id, so that a client that reconnects gets the states
                 pieces = [self._line(each.kind.encode(), None, each.line) for each in events]
                 latest = b"".join(pieces)
@@ -155,22 +155,22 @@ class _Stream:
         return self._pieces(latest, first, is_snapshot=is_snapshot)
 
     async def _read_after(self, index: int) -> Changes:
-        changes = await self._reader.events_after(index)
+        changes = await self._pages.events_after(index)
         await self._check_store(changes.store_id)
         return changes
 
     async def _check_store(self, current: str | None) -> None:
-        """Check that the current store is the one of this stream's index, if both are known.
+        """Check that the current store issued this stream's index, if both stores are known.
 
         Raises:
-            StoreReplaced: It is another one.
+            StoreReplaced: Another store issued it.
             RPCError: The agent can't be asked for the oldest index.
         """
         if current is None or self._store_id in (None, current):
             return
         oldest = 0
         try:
-            await self._reader.events_after(0)  # only its error names the oldest index
+            await self._pages.events_after(0)  # only its error names the oldest index
         except AgentError as error:
             if error.code is not ErrorCode.COMPACTED:
                 raise
@@ -193,7 +193,7 @@ class _Stream:
             async with aclosing(self._missed_events(changes)) as pieces:
                 async for piece in pieces:
                     yield piece
-            await self._check_store(self._hub.store_id)  # the hub may have another by now
+            await self._check_store(self._hub.store_id)  # the agent may have another store by now
         except StoreReplaced as error:
             yield self._gap(error.oldest)
             return
@@ -259,7 +259,7 @@ class _Stream:
         label = self._filter.label and "=".join(self._filter.label)
         after: str | None = ""
         while after is not None:
-            page = await self._reader.states_after(after, label)
+            page = await self._pages.states_after(after, label)
             yield page.workloads
             after = page.next
 
@@ -315,7 +315,7 @@ def _beginning(request: Request, query: EventQuery) -> tuple[int | None, bool]:
     The index is None for the current one.
 
     Raises:
-        QueryError: It is not an index.
+        QueryError: The Last-Event-ID is neither an index nor `now`.
     """
     after = query.after
     last = request.headers.get("last-event-id")
@@ -330,7 +330,7 @@ def _index(text: str) -> int:
     """Return the index of a Last-Event-ID.
 
     Raises:
-        QueryError: It is not one.
+        QueryError: It is not an index.
     """
     index = int(text) if INDEX.fullmatch(text) else MAX_VERSION + 1
     if index > MAX_VERSION:

@@ -28,7 +28,7 @@ _TYPE_NAMES: dict[EventType, EventTypeName] = {
 
 @dataclass(slots=True)  # not frozen: it is used once
 class EventView:
-    """An event, or with the type `state` the present state of a workload.
+    """An event, or with the type `state` the current state of a workload.
 
     Attributes:
         index: Its index, after which a stream can continue; of a state, the workload's version.
@@ -72,7 +72,7 @@ class Synced:
     Attributes:
         type: The kind of line.
         index: The index after which changes follow.
-        store_id: The id of the store that the index is of.
+        store_id: The id of the store that issued the index.
     """
 
     __json__: ClassVar = {"omit_defaults": True}
@@ -89,7 +89,7 @@ class Heartbeat:
     Attributes:
         index: The current index.
         type: The kind of line.
-        store_id: The id of the store that the index is of.
+        store_id: The id of the store that issued the index.
     """
 
     __json__: ClassVar = {"omit_defaults": True}

@@ -41,7 +41,7 @@ class Lifecycle:
         return _answer(status, 200 if status.desired is None else 202)
 
     async def start(self, request: Request) -> Response:
-        """Run a workload that has ended again: 202, or 200 if it runs."""
+        """Run an ended workload again: 202, or 200 if it is running already."""
         read_options(request, NoOptions)
         status = await self._agent.rerun_workload(
             request.params["id"],

@@ -101,7 +101,7 @@ def agent_problem(error: RPCError, *, status: int | None = None) -> Response:
 
 
 def _compacted_problem(error: AgentError | StoreReplaced) -> Response:
-    """Return 410, with the present store's id if the client continues with one of another."""
+    """Return 410; if the client named another store, with the id of the current one."""
     detail = f"{error}; list the workloads again"
     code = ErrorCode.COMPACTED.value
     found = {"title": "Gone", "status": GONE, "detail": detail, "code": code}

@@ -343,5 +343,5 @@ def _second(seconds: int) -> str:
 
 
 def date_time_or_none(seconds: float | None) -> str | None:
-    """Return seconds since the epoch as `date_time` does; None without them."""
+    """Return seconds since the epoch as `date_time` does, and None for None."""
     return None if seconds is None else date_time(seconds)
