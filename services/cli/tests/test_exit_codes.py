@@ -6,6 +6,7 @@ import json
 import os
 import runpy
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -162,10 +163,13 @@ def test_closed_pipe_ends_a_command_without_a_message(api, tmp_path):
     assert (done.returncode, done.stderr) == (141, b"")
 
 
+@pytest.mark.parametrize("ends", [os.pipe, lambda: [one.detach() for one in socket.socketpair()]])
 @pytest.mark.parametrize("verb", ["events -f", "logs -f web"])
-def test_closed_pipe_ends_a_command_that_follows_and_has_nothing_to_write(api, tmp_path, verb):
+def test_closed_pipe_ends_a_command_that_follows_and_has_nothing_to_write(
+    api, tmp_path, verb, ends
+):
     api.add("web", "running")
-    reading, writing = os.pipe()
+    reading, writing = ends()
     environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "KAKURI_HOST": api.url}
     process = subprocess.Popen([BIN / "kakuri", *verb.split()], stdout=writing,
                                stderr=subprocess.PIPE, env=environment)  # fmt: skip

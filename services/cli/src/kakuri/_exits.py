@@ -52,7 +52,7 @@ def exit_with_reader() -> None:
 
     def wait() -> None:
         ((_, event),) = poll.poll()
-        if event & select.POLLERR:  # otherwise it was closed before, or its terminal was
+        if not event & select.POLLNVAL:  # an output that the caller had closed has no reader
             os._exit(Exit.CLOSED_PIPE)
 
     threading.Thread(target=wait, daemon=True).start()
