@@ -76,11 +76,6 @@ async def test_content_is_echoed_in_both_directions_at_once(tmp_path, size):
     assert exchange.trailers == ((b"x-done", b"1"),)
 
 
-async def test_drivers_read_at_most_16_kib_at_a_time():
-    assert len(ClientDriver().get_buffer(-1)) == 16 << 10
-    assert len(ServerDriver(echo).get_buffer(-1)) == 16 << 10
-
-
 async def test_many_calls_share_a_connection(tmp_path):
     async with connected(tmp_path, echo) as driver:
         results = await asyncio.gather(*[call(driver, b"%d" % number) for number in range(300)])

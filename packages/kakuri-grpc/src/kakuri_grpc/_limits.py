@@ -26,7 +26,7 @@ class Limits:
             connection may have four calls, and others are refused with REFUSED_STREAM, so that
             clients can retry them.
         server: Limits of a server and of all its connections together. Default 1000 connections,
-            500 of one peer, because each has about 50 KiB of buffers and tables; the other limits
+            500 of one peer, because each has about 100 KiB of buffers and tables; the other limits
             are the defaults of kakuri-tcp.
         http2: Limits of each connection. By default, its calls hold at most 16 MiB of unread data.
         protobuf: Limits of one received message. Default 200,000 `elements`, because a million

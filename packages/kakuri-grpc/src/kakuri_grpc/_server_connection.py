@@ -18,7 +18,8 @@ _REPORT_ABOVE = 65_536
 immediately."""
 
 _PIECE = 16 << 10
-"""Bytes of input that are processed at once, as much as asyncio reads. uvloop reads more."""
+"""Bytes of input that are processed at once, a frame of the usual size. They take at most about
+20 ms, if each byte is a field of its own."""
 
 _CHEAP = 4096
 """Bytes of input up to which nothing is added to the expected time of a turn."""
@@ -85,15 +86,12 @@ class ServerConnection(Connection, asyncio.BufferedProtocol):
 
     def buffer_updated(self, nbytes: int) -> None:
         """Process what was read into the buffer; asyncio calls this."""
-        self.data_received(self._buffer[:nbytes].tobytes())
+        self.data_received(self._buffer[:nbytes])
 
-    def data_received(self, data: bytes) -> None:
+    def data_received(self, data: bytes | memoryview) -> None:
         """Process bytes when it is this connection's turn."""
-        if len(data) <= _PIECE:
-            self._waiting.append(data)
-        else:
-            starts = range(0, len(data), _PIECE)
-            self._waiting.extend([data[start : start + _PIECE] for start in starts])
+        for start in range(0, len(data), _PIECE):
+            self._waiting.append(bytes(data[start : start + _PIECE]))
         self.turns.process(self)
 
     # What kakuri-tcp calls.
