@@ -337,7 +337,7 @@ def test_apply_replaces_a_workload_that_another_client_removed(kakuri, shop, api
 
 
 def test_apply_does_not_replace_what_is_still_being_removed(kakuri, shop, api, environment):
-    environment.setattr("kakuri._remove.MORE_SECONDS", 0.0)
+    environment.setattr("kakuri._remove.STOP_MARGIN_SECONDS", 0.0)
     api.is_removal_slow = True
     result = kakuri("apply", "--yes", "--grace", "0")
     assert result.code == 124

@@ -256,7 +256,7 @@ def test_several_results_as_json_are_an_array(kakuri, api):
 def test_stop_that_takes_longer_than_a_minute_after_its_grace_exits_with_124(
     kakuri, api, environment
 ):
-    environment.setattr("kakuri._lifecycle.MORE_SECONDS", 0.0)
+    environment.setattr("kakuri._lifecycle.STOP_MARGIN_SECONDS", 0.0)
     api.add("web", reason="Stopping")
     result = kakuri("stop", "--grace", "0", "web")
     assert (result.code, result.out) == (124, "")

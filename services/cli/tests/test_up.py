@@ -98,7 +98,7 @@ def test_up_with_containerd_removes_running_workloads_at_its_end(
     kakuri, daemons, interrupted, api, tmp_path, monkeypatch
 ):
     monkeypatch.setattr(os, "geteuid", lambda: 0)
-    monkeypatch.setattr(up, "INSTALLED", ())
+    monkeypatch.setattr(up, "INSTALLED_SOCKETS", ())
     api.add("web")
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(tmp_path / "c.sock"))
@@ -140,7 +140,7 @@ def test_containerd_that_cannot_be_used_is_a_usage_error_with_the_reason(
     with socket.socket(socket.AF_UNIX) as listener:
         if is_installed:
             listener.bind(str(path))
-        environment.setattr(up, "INSTALLED", (path,))
+        environment.setattr(up, "INSTALLED_SOCKETS", (path,))
         result = kakuri("up", "--runtime", "containerd", "--containerd", str(path))
     assert result.code == 2
     assert why in result.err
@@ -289,7 +289,7 @@ def test_runtime_is_containerd_for_root_where_it_listens(
 ):
     given = []
     environment.setattr(os, "geteuid", lambda: user)
-    environment.setattr(up, "INSTALLED", ())
+    environment.setattr(up, "INSTALLED_SOCKETS", ())
     environment.setattr(up, "_program", lambda name: name)
     environment.setattr(up._System, "run", lambda _, *args: given.append(args) or 0)
     path = tmp_path / "c.sock"

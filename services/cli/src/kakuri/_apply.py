@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from kakuri._compare import Change
     from kakuri._files import Manifest
 
-_ENDING = ("replace", "remove")
+_ENDING_KINDS = ("replace", "remove")
 _PRUNED = "workloads of the file's set that are not in the file."
 _PRUNE = click.option("--prune", is_flag=True, help=f"Also remove {_PRUNED}")
 _SHOW_PRUNED = click.option("--prune", is_flag=True, help=f"Include the removal of {_PRUNED}")
@@ -77,7 +77,7 @@ def apply(
         changes = _changes(api, manifest, is_pruned=prune)
         _check_replacements(api, changes)
         by_id = {change.id: change for change in changes}
-        ended = [change.id for change in changes if change.kind in _ENDING]
+        ended = [change.id for change in changes if change.kind in _ENDING_KINDS]
         if ended and not yes:
             _explain(invocation, changes)
             confirm(f"Stop and remove {joined_ids(ended)} on {api.target.label}?", "--yes")
@@ -152,7 +152,7 @@ def _carry_out(invocation: Invocation, api: "API", change: "Change", grace: floa
     from kakuri._remove import delete  # noqa: PLC0415
     from kakuri._run import submit  # noqa: PLC0415
 
-    if change.kind in _ENDING:
+    if change.kind in _ENDING_KINDS:
         with suppress(NotFound):  # another client removed it
             delete(api, change.id, grace=grace)
     document: dict[str, Any] = {"id": change.id, "change": change.kind}

@@ -44,14 +44,14 @@ _EXITS = {
     422: Exit.NO_ROOM,
 }
 _CODES = {"capacity": Exit.NO_ROOM, "never_fits": Exit.NO_ROOM}
-_UNKNOWN_OUTCOME = {"agent_unreachable", "agent_timeout"}
+_UNKNOWN_OUTCOME_CODES = {"agent_unreachable", "agent_timeout"}
 _REDIRECT, _NOT_MODIFIED = 300, 304
 _ERROR, _UNAUTHORIZED, _NOT_FOUND, _SERVER_ERROR = 400, 401, 404, 500
 
 _ID = "[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?"
 """WORKLOAD_ID of kakuri_workload, whose import takes too long here."""
 
-_FATE_UNKNOWN = "it is not known whether the request was carried out"
+_OUTCOME_UNKNOWN = "it is not known whether the request was carried out"
 
 
 def path_of(workload_id: str, rest: str = "") -> str:
@@ -119,8 +119,8 @@ def _message(
     if response.status >= _SERVER_ERROR and problem.get("trace"):
         lines.append(printable(f"  trace {problem['trace']}"))  # to search for in the daemons' logs
     is_from_proxy = response.status >= _SERVER_ERROR and not problem
-    if is_write and (is_from_proxy or code in _UNKNOWN_OUTCOME):
-        lines.append(_FATE_UNKNOWN)
+    if is_write and (is_from_proxy or code in _UNKNOWN_OUTCOME_CODES):
+        lines.append(_OUTCOME_UNKNOWN)
     return "\n".join(lines)
 
 
@@ -380,7 +380,7 @@ class API:
         except (ClientError, ProtocolError) as error:
             message = str(error)
             if method not in ("GET", "HEAD") and not isinstance(error, TooManyRedirects):
-                message = f"{message}: {_FATE_UNKNOWN}"
+                message = f"{message}: {_OUTCOME_UNKNOWN}"
             raise Unreachable(message, code="no_answer") from error
 
 

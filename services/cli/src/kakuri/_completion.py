@@ -8,7 +8,7 @@ from kakuri._invocation import Invocation
 from kakuri._main import COMPLETE
 
 SHELLS = ("bash", "zsh", "fish")
-_HOW = {
+_INSTRUCTIONS = {
     "bash": 'eval "$(kakuri completion bash)"   # add this to ~/.bashrc',
     "zsh": 'eval "$(kakuri completion zsh)"   # add this to ~/.zshrc, after compinit',
     "fish": "kakuri completion fish > ~/.config/fish/completions/kakuri.fish",
@@ -36,6 +36,6 @@ def script(command: click.Command, shell: str) -> str:
     completer = found(command, {}, "kakuri", COMPLETE)
     text = completer.source_template % completer.source_vars()
     first, _, rest = text.strip().partition("\n")
-    how = f"# {_HOW[shell]}"
+    how = f"# {_INSTRUCTIONS[shell]}"
     # zsh reads the first line of a file that it loads itself.
     return "\n".join([first, how, rest] if first.startswith("#compdef") else [how, first, rest])

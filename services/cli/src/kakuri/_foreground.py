@@ -33,10 +33,10 @@ MAX_WAITING = 1000
 DRAIN_SECONDS = 10.0
 """Seconds to wait for the remaining output after the workload has ended."""
 
-_TICK = 0.5
+_TICK_SECONDS = 0.5
 """Seconds between two checks of the deadline; on a terminal, progress is redrawn as often."""
 
-_KILL, _LEAVE = 2, 3
+_INTERRUPTS_TO_KILL, _INTERRUPTS_TO_LEAVE = 2, 3
 
 
 class Foreground:
@@ -163,23 +163,23 @@ class Foreground:
                 self._handle(kind, item)
 
     def _next(self) -> tuple[str, Any]:
-        """Return what happened next; "tick" if nothing did for _TICK seconds."""
+        """Return what happened next; "tick" after _TICK_SECONDS without any."""
         if self._deadline is not None and time.monotonic() >= self._deadline:
             self._deadline = None
             self._has_timed_out = True
             self._progress.line(f"has not ended after {span(self._timeout or 0.0)}: stopping it")
             self._start(self._stop, self._grace)
         try:
-            return self._queue.get(timeout=_TICK)
+            return self._queue.get(timeout=_TICK_SECONDS)
         except queue.Empty:
             self._progress.redraw()
             return "tick", None
 
     def _handle_signal(self, number: int) -> None:
         self._interrupts += 1
-        if self._interrupts >= _LEAVE:
+        if self._interrupts >= _INTERRUPTS_TO_LEAVE:
             self._leave()
-        elif self._interrupts == _KILL:
+        elif self._interrupts == _INTERRUPTS_TO_KILL:
             self._progress.line("killing it; Ctrl-C again leaves it as it is")
             self._start(self._stop, 0.0)
         else:

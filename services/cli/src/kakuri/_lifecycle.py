@@ -17,7 +17,7 @@ from kakuri._results import Result, act_on_each
 if TYPE_CHECKING:
     from kakuri._client import API, Response
 
-MORE_SECONDS = 60.0
+STOP_MARGIN_SECONDS = 60.0
 """Seconds after the grace period within which a stop is expected to be complete."""
 
 _NO_WAIT = click.option("--no-wait", is_flag=True,
@@ -40,7 +40,9 @@ def stop(
         def act(api: "API", workload_id: str) -> Result:
             response = post(api, workload_id, "stop", grace=grace, version=if_version)
             if not no_wait:
-                response = await_state(api, workload_id, response, has_ended, grace + MORE_SECONDS)
+                response = await_state(
+                    api, workload_id, response, has_ended, grace + STOP_MARGIN_SECONDS
+                )
             document = response.document
             text = f"stopped: {end_text(document)}" if has_ended(document) else "stopping"
             return response.body, document, text

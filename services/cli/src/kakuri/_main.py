@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 COMPLETE = "_KAKURI_COMPLETE"
 """The variable with which a shell asks for completion."""
 
-_FOR_HELP: tuple[list[str], ...] = ([], ["-h"], ["--help"])
+_HELP_ARGS: tuple[list[str], ...] = ([], ["-h"], ["--help"])
 _CLOSED_PIPE = 128 + 13  # SIGPIPE
 _INTERRUPTED = 128 + 2  # SIGINT
 _USAGE = 2
@@ -51,7 +51,7 @@ def main(args: "Sequence[str] | None" = None) -> "NoReturn":
 
 
 def _run(args: list[str]) -> int:
-    if args in _FOR_HELP and COMPLETE not in os.environ:
+    if args in _HELP_ARGS and COMPLETE not in os.environ:
         sys.stdout.write(f"{overview(help_columns())}\n")
         return 0
     from kakuri._command import run_command  # noqa: PLC0415 (not for --help)

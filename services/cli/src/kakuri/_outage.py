@@ -21,7 +21,7 @@ STABLE_SECONDS = 10.0
 """Duration after which a response ends the outage although it is not complete. Back-off and
 GIVE_UP_SECONDS therefore also apply to a server that breaks off each response."""
 
-_FIRST_DELAY, _LONGEST_DELAY = 0.1, 2.0
+_FIRST_DELAY, _MAX_DELAY = 0.1, 2.0
 
 
 class OutageTracker:
@@ -62,7 +62,7 @@ class OutageTracker:
             self._invocation.note(f"{now_clock()} lost {self._name}, trying again: {error.message}",
                                   "yellow")  # fmt: skip
         self._sleep(self._delay)
-        self._delay = min(2 * self._delay, _LONGEST_DELAY)
+        self._delay = min(2 * self._delay, _MAX_DELAY)
 
     def response_began(self) -> None:
         """Record that a response began, which interrupts an outage."""

@@ -67,8 +67,8 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
 VERBS = {name: entry for section in SECTIONS.values() for name, entry in section.items()}
 
 _INDENT = 2
-_WIDEST_TERM = 30
-_NARROWEST, _WIDEST = 50, 100
+_MAX_TERM_WIDTH = 30
+_MIN_WIDTH, _MAX_WIDTH = 50, 100
 _DEFAULT_COLUMNS = 80
 
 
@@ -78,7 +78,7 @@ def overview(columns: int) -> str:
     Args:
         columns: The width of the terminal; the page's is between 50 and 98 characters.
     """
-    width = max(_NARROWEST, min(columns, _WIDEST) - _INDENT)
+    width = max(_MIN_WIDTH, min(columns, _MAX_WIDTH) - _INDENT)
     options = [(_synopsis(names, value), text) for names, (value, text) in SHARED_OPTIONS.items()]
     options += [(", ".join(names), text) for names, text in (VERSION_OPTION, HELP_OPTION)]
     lines = [f"Usage: {USAGE}", "", *_paragraph(SUMMARY, _INDENT, width)]
@@ -98,7 +98,7 @@ def _synopsis(names: tuple[str, ...], value: str | tuple[str, ...] | None) -> st
 def _section(title: str, rows: list[tuple[str, str]], width: int) -> list[str]:
     """Return the lines of terms with their texts beside them, or below a term that is long."""
     lines = ["", f"{title}:"]
-    column = _INDENT + min(_WIDEST_TERM, max(len(term) for term, _ in rows)) + _INDENT
+    column = _INDENT + min(_MAX_TERM_WIDTH, max(len(term) for term, _ in rows)) + _INDENT
     for term, text in rows:
         beside = _paragraph(text, column, width)
         shown = " " * _INDENT + term

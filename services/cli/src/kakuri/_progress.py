@@ -6,7 +6,7 @@ import time
 from kakuri._invocation import Invocation, width_of
 from kakuri._text import cut, now_clock, span
 
-_AFTER_SECONDS = 1.0
+_SHOW_AFTER_SECONDS = 1.0
 """Seconds that a step takes before its duration is shown."""
 
 
@@ -45,7 +45,7 @@ class Progress:
         if self._detail:
             text += f"   {self._detail}"
         seconds = time.monotonic() - self._since
-        if seconds >= _AFTER_SECONDS:
+        if seconds >= _SHOW_AFTER_SECONDS:
             text += f"   {span(seconds)}"
         width = (width_of(sys.stderr) or 80) - 1
         shown = cut(text, width)

@@ -21,11 +21,11 @@ STATES = ("pending", "running", "succeeded", "failed")
 _PAGE = "100"
 _OTHER_LINES = 3  # besides the workloads: the headings, `and N more`, and the cursor's
 _NO_WRAP, _WRAP = "\x1b[?7l", "\x1b[?7h"  # long lines end at the right margin, or continue below
-_RANKS = {"failed": 0, "pending": 1, "running": 2, "succeeded": 3}
+_STATE_RANKS = {"failed": 0, "pending": 1, "running": 2, "succeeded": 3}
 
-_SORTS: dict[str, Callable[[Document], Any]] = {
+_SORT_KEYS: dict[str, Callable[[Document], Any]] = {
     "name": lambda workload: workload["id"],
-    "state": lambda workload: (_RANKS.get(workload["state"], 9), workload["id"]),
+    "state": lambda workload: (_STATE_RANKS.get(workload["state"], 9), workload["id"]),
     "age": lambda workload: (workload.get("created_at", ""), workload["id"]),
     "restarts": lambda workload: (-workload.get("restarts", 0), workload["id"]),
 }
@@ -39,7 +39,9 @@ _SORTS: dict[str, Callable[[Document], Any]] = {
               help="Only workloads in this state.")  # fmt: skip
 @click.option("--removed", is_flag=True, help="Only removed workloads, while they are kept.")
 @click.option("-w", "--watch", is_flag=True, help="Keep the list up to date, until Ctrl-C.")
-@click.option("--sort", type=click.Choice(list(_SORTS)), default="name", help="Order of the list.")
+@click.option(
+    "--sort", type=click.Choice(list(_SORT_KEYS)), default="name", help="Order of the list."
+)
 @click.pass_obj
 def ps(
     invocation: Invocation,
@@ -70,7 +72,7 @@ def ps(
             _watch(invocation, api, params, is_shown, sort)
             return
         bodies, workloads = _read(api, params)
-        shown = sorted(filter(is_shown, workloads), key=_SORTS[sort])
+        shown = sorted(filter(is_shown, workloads), key=_SORT_KEYS[sort])
         if invocation.format == "json" and len(bodies) == 1 and shown == workloads:
             invocation.out_document(bodies[0])
         else:
@@ -190,7 +192,7 @@ def _watch(
             except Unreachable as error:
                 outages.attempt_failed(error)
         outages.response_completed()
-        shown = sorted(filter(is_shown, workloads), key=_SORTS[sort])
+        shown = sorted(filter(is_shown, workloads), key=_SORT_KEYS[sort])
         if invocation.is_live(sys.stdout) and not invocation.is_json:
             _redraw(invocation, shown, node)
         else:

@@ -10,7 +10,7 @@ from kakuri._documents import ENDED, receipt_text, why_text
 from kakuri._exits import CommandError, Exit, NotFound
 from kakuri._group import Verb
 from kakuri._invocation import Invocation
-from kakuri._lifecycle import MORE_SECONDS
+from kakuri._lifecycle import STOP_MARGIN_SECONDS
 from kakuri._options import IDS, IF_VERSION, grace_option
 from kakuri._results import Result, act_on_each, confirm, results_of
 from kakuri._text import joined_ids
@@ -93,7 +93,7 @@ def delete(
     from kakuri._client import check_id, path_of  # noqa: PLC0415 (not for --help)
     from kakuri._watch import PAUSE_SECONDS  # noqa: PLC0415
 
-    deadline = time.monotonic() + grace + MORE_SECONDS
+    deadline = time.monotonic() + grace + STOP_MARGIN_SECONDS
     headers = None if version is None else {"If-Match": f'"{version}"'}
     path = path_of(workload_id)
     wait, is_first = 0.0, True

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from kakuri._client import API, Response
 
 _ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"
-_RANDOM, _LONGEST_NAME = 4, 40
+_RANDOM_LENGTH, _MAX_NAME = 4, 40
 _ATTEMPTS = 3
 """How often a workload is submitted while the outcome is unknown. A submission is idempotent."""
 
@@ -190,8 +190,8 @@ def generated_name(image: str) -> str:
     """Return an id from the last part of an image's name, and four random characters."""
     last = image.partition("@")[0].rpartition("/")[2].partition(":")[0].lower()
     cleaned = "".join(char if char.isascii() and char.isalnum() else "-" for char in last)
-    random = "".join(secrets.choice(_ALPHABET) for _ in range(_RANDOM))
-    return f"{cleaned[:_LONGEST_NAME].strip('-') or 'workload'}-{random}"
+    random = "".join(secrets.choice(_ALPHABET) for _ in range(_RANDOM_LENGTH))
+    return f"{cleaned[:_MAX_NAME].strip('-') or 'workload'}-{random}"
 
 
 def _variables(

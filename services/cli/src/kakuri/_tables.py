@@ -8,7 +8,7 @@ from kakuri._invocation import Invocation, width_of
 from kakuri._text import cell_width, cut
 
 _GAP = 3
-_SHORTEST = 8
+_MIN_WIDTH = 8
 """Minimum width of a column that is cut."""
 
 STATE_COLORS = {
@@ -81,11 +81,11 @@ def _line(texts: Sequence[str], widths: Sequence[int]) -> str:
 def _shrink(widths: dict[int, int], may_be_cut: list[int], width: int) -> None:
     """Shorten the widest column that may be cut until the line fits."""
     for index in may_be_cut:  # at once: a server may send a message of a million characters
-        widths[index] = min(widths[index], max(width, _SHORTEST))
+        widths[index] = min(widths[index], max(width, _MIN_WIDTH))
     excess = sum(widths.values()) + _GAP * (len(widths) - 1) - width
     while excess > 0 and may_be_cut:
         widest = max(may_be_cut, key=lambda index: widths[index])
-        if widths[widest] <= _SHORTEST:
+        if widths[widest] <= _MIN_WIDTH:
             return
         widths[widest] -= 1
         excess -= 1

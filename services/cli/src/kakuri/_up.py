@@ -19,7 +19,7 @@ from kakuri._group import Verb
 from kakuri._invocation import Invocation
 
 CONTAINERD = Path("/run/containerd/containerd.sock")
-INSTALLED = (Path("/run/kakuri-agent/agent.sock"), Path("/run/kakuri/sidecar.sock"))
+INSTALLED_SOCKETS = (Path("/run/kakuri-agent/agent.sock"), Path("/run/kakuri/sidecar.sock"))
 """Sockets of an installed system. Two agents on one runtime would undo each other's work."""
 
 HANDLER = "runc"
@@ -32,7 +32,7 @@ SHARED_KERNEL = (
     "REAL CONTAINERS through containerd and runc, which share this machine's kernel: "
     "no strong isolation. --handler names another handler of containerd."
 )
-NEXT = """\
+NEXT_STEPS = """\
 {kakuri} run -d --name test-1 nginx:latest
 {kakuri} ps
 {kakuri} status test-1
@@ -124,7 +124,7 @@ def _why_simulated(socket: Path) -> str:
         return "Real containers need root."
     if not socket.is_socket():
         return f"Real containers need containerd, which does not listen on {socket}."
-    for installed in INSTALLED:
+    for installed in INSTALLED_SOCKETS:
         if installed.is_socket():
             return f"The containers of this machine belong to an installed system ({installed})."
     return ""
@@ -216,7 +216,9 @@ class _System:
             self._invocation.out("Next, in another terminal:\n")
             command = _command(address)
             self._invocation.out(
-                NEXT.format(kakuri=command, curl=_curl(address), agent=where, workload=WORKLOAD)
+                NEXT_STEPS.format(
+                    kakuri=command, curl=_curl(address), agent=where, workload=WORKLOAD
+                )
             )
             self._invocation.out("\nCtrl-C ends both.")
         sys.stdout.flush()

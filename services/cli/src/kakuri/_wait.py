@@ -22,7 +22,7 @@ CONDITIONS = ("running", "ended", "removed")
 CHECK_SECONDS = 5.0
 """Timeout of the single check of each workload with `--timeout 0`."""
 
-_CANT = {"running": "start running", "ended": "end"}
+_CONDITION_VERBS = {"running": "start running", "ended": "end"}
 
 
 class Verdict(NamedTuple):
@@ -117,7 +117,9 @@ def _report(
         fields = {key: value for key, value in (document or {}).items() if key != "spec"}
         invocation.out_value({"id": workload_id, **fields, "fulfilled": verdict.is_fulfilled})
     elif not verdict.is_fulfilled:
-        invocation.note(f"{workload_id} can no longer {_CANT[condition]}: {verdict.text}", "red")
+        invocation.note(
+            f"{workload_id} can no longer {_CONDITION_VERBS[condition]}: {verdict.text}", "red"
+        )
     elif invocation.is_name:
         invocation.out(workload_id)
     else:

@@ -37,7 +37,7 @@ that read a byte now and then would lock out all others."""
 MAX_PAGES = 500
 """Pages of one scrape: ten times what the largest node has."""
 
-ABOUT_AGENT = "kakuri_agent_"
+AGENT_PREFIX = "kakuri_agent_"
 """Prefix of the families of this process that are about the node, and have its name, too."""
 
 HEADERS = {"Cache-Control": "no-store"}
@@ -136,7 +136,7 @@ class MetricsApi:
         help_ = "Whether the agent answered during this scrape: 1 or 0."
         own["kakuri_agent_up"] = gauge("kakuri_agent_up", help_, float(is_up))
         remaining = [
-            self._with_node(family) if family.name.startswith(ABOUT_AGENT) else family
+            self._with_node(family) if family.name.startswith(AGENT_PREFIX) else family
             for family in own.values()
         ]
         yield await self._in_thread(partial(exposition.write, remaining)) + exposition.end()

@@ -12,7 +12,7 @@ from kakuri_control_plane._views import Time, date_time_or_none
 NODE_NAME = "[!-.0-~]{1,253}"
 """The name of a node: a host name, or whatever an operator chose."""
 
-UNNAMED = "node"
+DEFAULT_NAME = "node"
 """The name of a node whose agent does not report one."""
 
 
@@ -76,7 +76,7 @@ class NodeView:
         """
         is_ready = fault is None and node.runtime_available
         return cls(
-            name=node.name or UNNAMED,
+            name=node.name or DEFAULT_NAME,
             state="ready" if is_ready else "unavailable",
             version=node.version,
             runtime=node.runtime,

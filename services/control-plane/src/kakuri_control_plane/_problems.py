@@ -29,7 +29,7 @@ from kakuri_control_plane._headers import HeaderError, VersionMismatch
 RETRY_AFTER = {"Retry-After": "1"}
 """Seconds: every request tries to connect to the agent again, so an early retry does no harm."""
 
-RETRY_WHEN_FREED = {"Retry-After": "30"}
+RETRY_WHEN_FULL = {"Retry-After": "30"}
 """Seconds: a full node has room again when a workload has ended, which can't be predicted."""
 
 UNAVAILABLE = 503
@@ -82,7 +82,7 @@ def agent_problem(error: RPCError, *, status: int | None = None) -> Response:
         case AgentError():
             usual, code = _STATUSES.get(error.code, 500), error.code.value
             if error.code is ErrorCode.CAPACITY:
-                retry = RETRY_WHEN_FREED
+                retry = RETRY_WHEN_FULL
         case AgentUnreachable() | ClientClosed():  # closed while the control plane stops
             usual, code = UNAVAILABLE, "agent_unreachable"
         case AgentTimeout():
