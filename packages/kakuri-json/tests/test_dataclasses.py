@@ -8,6 +8,7 @@ from typing import Annotated, ClassVar, Literal, NotRequired, Required, TypedDic
 
 import kakuri_json
 import pytest
+import typing_extensions
 from kakuri_json import UnsupportedTypeError, ValidationError
 
 FLAVOURS = {
@@ -366,6 +367,18 @@ class Loosened(All, total=False):
     h: "Required[int]"
 
 
+class Extended(typing_extensions.TypedDict):
+    a: typing_extensions.ReadOnly[int]
+    b: NotRequired[typing_extensions.ReadOnly[int]]
+    c: "typing_extensions.ReadOnly[NotRequired[int]]"
+    d: "Annotated[int, 'metadata']"
+
+
+class InheritsExtended(Extended, total=False):
+    e: int
+    f: "Required[int]"
+
+
 Functional = TypedDict("Functional", {"a-b": "Required[int]", "c": "NotRequired[int]"}, total=False)
 
 
@@ -377,6 +390,8 @@ Functional = TypedDict("Functional", {"a-b": "Required[int]", "c": "NotRequired[
         (Inherits, "adef", "bcg"),
         (Loosened, "ah", "bcdefg"),
         (Functional, ["a-b"], ["c"]),
+        (Extended, "ad", "bc"),
+        (InheritsExtended, "adf", "bce"),
     ],
 )
 def test_typed_dict_requires_keys_as_in_pep_655(kind, required, optional):
@@ -393,6 +408,15 @@ def test_typed_dict_requires_keys_as_in_pep_655(kind, required, optional):
             kakuri_json.decode(kakuri_json.dumps(whole | {key: "x"}), type=kind)
     described = kakuri_json.schema(kind)["$defs"][kind.__name__]
     assert sorted(described["required"]) == sorted(required)
+
+
+def test_typed_dict_with_extra_items_is_unsupported():
+    class Extra(typing_extensions.TypedDict):
+        a: int
+
+    Extra.__extra_items__ = int  # as of `extra_items=int`, which needs typing-extensions 4.13
+    with pytest.raises(UnsupportedTypeError, match="expected a TypedDict without extra items"):
+        kakuri_json.decode(b'{"a":1}', type=Extra)
 
 
 def test_partial_factory_is_called_for_each_instance():

@@ -24,6 +24,8 @@ from kakuri_json._types.generics import (
     bind,
     evaluated,
     hints_of,
+    is_read_only,
+    is_typed_dict,
     shapes_of,
     unbound,
     without_defaults,
@@ -67,10 +69,7 @@ _MAPPINGS = (dict, abc.Mapping, abc.MutableMapping)
 _SIMPLE |= {origin: Sequence(Anything(), build) for origin, build in _SEQUENCES.items()}
 _SIMPLE |= dict.fromkeys(_MAPPINGS, Mapping(Scalar("string"), Anything()))
 _ALIAS = getattr(typing, "TypeAliasType", ())
-_QUALIFIERS = tuple(
-    getattr(typing, name) for name in ("Required", "NotRequired", "ReadOnly", "Final", "ClassVar")
-    if hasattr(typing, name)
-)  # fmt: skip
+_QUALIFIERS = (typing.Required, typing.NotRequired, typing.Final, typing.ClassVar)
 
 _lock = threading.RLock()
 """Held while a class is being read, so that no other thread sees a record without its fields."""
@@ -125,7 +124,7 @@ def _shape(annotation: Any, scope: Scope) -> Shape:
     if isinstance(annotation, type):
         if issubclass(annotation, enum.Enum):
             return _enum(annotation)
-        if dataclasses.is_dataclass(annotation) or typing.is_typeddict(annotation):
+        if dataclasses.is_dataclass(annotation) or is_typed_dict(annotation):
             return _record(annotation, None)
     raise UnsupportedTypeError(f"expected a type with a JSON form, got {annotation!r}")
 
@@ -139,7 +138,7 @@ def _generic(annotation: Any, origin: Any, arguments: tuple[Any, ...], scope: Sc
         return _literal(arguments)
     if annotation is typing.Tuple or (not arguments and origin is not tuple):  # noqa: UP006
         return _shape(origin, scope)  # List, Dict and the like of typing, without arguments
-    if origin in _QUALIFIERS:
+    if origin in _QUALIFIERS or is_read_only(origin):
         return _shape(arguments[0], scope)
     if origin in (typing.Union, types.UnionType):
         return union_of([_shape(argument, scope) for argument in arguments], annotation)
@@ -158,7 +157,7 @@ def _generic(annotation: Any, origin: Any, arguments: tuple[Any, ...], scope: Sc
         return Mapping(key, _shape(arguments[1], scope))
     if _ALIAS and isinstance(origin, _ALIAS):
         return _alias(origin, shapes_of(without_defaults(origin, arguments), scope, _shape))
-    if dataclasses.is_dataclass(origin) or typing.is_typeddict(origin):
+    if dataclasses.is_dataclass(origin) or is_typed_dict(origin):
         return _record(origin, shapes_of(without_defaults(origin, arguments), scope, _shape))
     raise UnsupportedTypeError(f"expected a type with a JSON form, got {annotation!r}")
 
@@ -220,7 +219,8 @@ def _literal_choice(hint: Any, scope: Scope) -> Choice | None:
     """Return the values of a field of literals, which can serve as a tag; None for other fields."""
     aliases: list[Any] = []
     while True:
-        if typing.get_origin(hint) in (typing.Annotated, *_QUALIFIERS):
+        origin = typing.get_origin(hint)
+        if origin in (typing.Annotated, *_QUALIFIERS) or is_read_only(origin):
             hint = typing.get_args(hint)[0]
         elif _ALIAS and isinstance(hint, _ALIAS) and hint not in aliases:
             aliases.append(hint)  # it may stand for itself
@@ -264,7 +264,7 @@ def _record(cls: Any, arguments: Arguments | None) -> Record:
     key = (cls, arguments)
     if key in _in_progress:
         return _in_progress[key]
-    record = Record(cls, is_dict=typing.is_typeddict(cls))
+    record = Record(cls, is_dict=is_typed_dict(cls))
     before = len(_in_progress)
     _in_progress[key] = record  # before its fields are read, which may refer to it
     try:

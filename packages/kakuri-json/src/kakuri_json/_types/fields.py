@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 from kakuri_json._errors import UnsupportedTypeError
 from kakuri_json._types.attributes import options_of
 from kakuri_json._types.formats import decimal_class
-from kakuri_json._types.generics import Scope, ToShape
+from kakuri_json._types.generics import Scope, ToShape, is_read_only
 from kakuri_json._types.shapes import Choice, Field, Record
 
 Hints: TypeAlias = dict[str, tuple[Any, Scope]]
@@ -28,7 +28,14 @@ def _is_constant(factory: Any) -> bool:
 def typed_dict_fields(
     record: Record, hints: Hints, to_json: Callable[[str], str], to_shape: ToShape
 ) -> Iterator[Field]:
-    """Yield the fields of a TypedDict (PEP 589, 655)."""
+    """Yield the fields of a TypedDict (PEP 589, 655, 705).
+
+    Raises:
+        UnsupportedTypeError: It has extra items (PEP 728), which are not read.
+    """
+    extra = getattr(record.cls, "__extra_items__", None)
+    if extra is not None and not type(extra).__name__.endswith("NoExtraItemsType"):
+        raise UnsupportedTypeError(f"expected a TypedDict without extra items, got {record.cls!r}")
     required_keys = record.cls.__required_keys__
     for name, (hint, scope) in hints.items():
         required = _required(hint)
@@ -52,7 +59,7 @@ def _required(hint: Any) -> bool | None:
             return origin is typing.Required
         if origin is typing.Annotated:
             hint = hint.__origin__
-        elif origin is not None and origin is getattr(typing, "ReadOnly", None):
+        elif is_read_only(origin):
             hint = typing.get_args(hint)[0]
         else:
             return None

@@ -149,6 +149,17 @@ def scopes(cls: Any, arguments: Arguments | None, to_shape: ToShape) -> dict[Any
     return found
 
 
+def is_typed_dict(annotation: Any) -> bool:
+    """Return whether a type is a TypedDict of `typing` or `typing_extensions`."""
+    is_dict = isinstance(annotation, type) and issubclass(annotation, dict)
+    return is_dict and hasattr(annotation, "__required_keys__")
+
+
+def is_read_only(origin: Any) -> bool:
+    """Return whether the origin of an annotation is ReadOnly (PEP 705), as above."""
+    return not isinstance(origin, type) and getattr(origin, "_name", None) == "ReadOnly"
+
+
 def hints_of(
     cls: Any, arguments: Arguments | None, to_shape: ToShape
 ) -> dict[str, tuple[Any, Scope]]:
@@ -159,7 +170,7 @@ def hints_of(
     """
     found: dict[str, tuple[Any, Scope]] = {}
     scope_of = scopes(cls, arguments, to_shape)
-    if typing.is_typeddict(cls):
+    if is_typed_dict(cls):
         # A TypedDict keeps no bases, but has the annotations of all of them.
         resolved = _resolved(cls, dict(cls.__annotations__))
         return {name: (hint, _scope_of_key(cls, name, scope_of)) for name, hint in resolved.items()}
@@ -177,7 +188,7 @@ def _scope_of_key(cls: Any, name: str, scope_of: dict[Any, Scope]) -> Scope:
     """Return the scope of the TypedDict that declares a key, among a class and its bases."""
     for base in cls.__dict__.get("__orig_bases__", ()):
         origin = typing.get_origin(base) or base
-        if typing.is_typeddict(origin) and name in origin.__annotations__:
+        if is_typed_dict(origin) and name in origin.__annotations__:
             return _scope_of_key(origin, name, scope_of)
     return scope_of.get(cls, {})
 
