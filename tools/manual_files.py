@@ -25,7 +25,6 @@ from kakuri_workload import (
 
 NAME = "kakuri.toml"
 
-_REQUIRED = "required"
 _API_DEFAULTS = {
     "memory_mb": str(DEFAULT_MEMORY_MB),
     "cpu_millicores": str(DEFAULT_CPU_MILLICORES),
@@ -42,12 +41,11 @@ def workload_keys() -> Iterator[tuple[str, str]]:
     for each in fields(Workload):
         if each.name == "id":  # the name of the table
             continue
-        default = _default(each)
-        ending = f"Default: {default}." if default != _REQUIRED else "Required."
         if each.name in units:
             key, form = units[each.name]
             yield key, f"The same as {each.name}, as {form}."
-        yield each.name, f"{explained[each.name]} Expected: {form_of(hints[each.name])}. {ending}"
+        form = form_of(hints[each.name])
+        yield each.name, f"{explained[each.name]} Expected: {form}. {_default(each)}"
 
 
 def explanations(kind: type) -> Mapping[str, str]:
@@ -85,12 +83,14 @@ def form_of(annotation: Any) -> str:
 
 def _default(each: "Field[Any]") -> str:
     if each.name in _API_DEFAULTS:
-        return _API_DEFAULTS[each.name]
+        return f"Default: {_API_DEFAULTS[each.name]}."
+    if each.default is None:  # the explanation has the default, which depends on the image
+        return "Optional."
     if each.default is MISSING and each.default_factory is MISSING:
-        return _REQUIRED
+        return "Required."
     if isinstance(each.default, Enum):
-        return f'"{each.default.value}"'
-    return str(each.default) if isinstance(each.default, int) else "none"
+        return f'Default: "{each.default.value}".'
+    return f"Default: {each.default if isinstance(each.default, int) else 'none'}."
 
 
 def file_page() -> list[tuple[str, str]]:

@@ -62,8 +62,8 @@ VERSION_MISMATCH = ProblemKind(
 )
 COMPACTED = ProblemKind(
     "compacted", 410,
-    "events after the index are no longer kept, or the index is in the future or of another store: "
-    "list again",
+    "events after the index are no longer kept, the index is in the future, or another store "
+    "issued it: list again",
     content=Compacted,
 )  # fmt: skip
 CONTENT_TOO_LARGE = ProblemKind("content_too_large", 413, "the content exceeds a limit in bytes")
