@@ -11,8 +11,8 @@ from .stack import RULES, metrics_in
 TESTS = RULES.with_name("kakuri.rules.test.yml")
 ALERTS = re.findall(r"- alert: (\w+)\n(.*?)(?=\n      - alert:|\Z)", RULES.read_text(), re.DOTALL)
 EXPECTED = [
-    "AgentDown", "RuntimeUnavailable", "WorkloadFailing", "PullFailing", "CapacityOver90",
-    "StoreReserveGone", "LoopLag", "OrphanedZones", "DiskLow",
+    "AgentDown", "RuntimeUnavailable", "WorkloadFailing", "StopFailing", "PullFailing",
+    "CapacityOver90", "StoreReserveGone", "LoopLag", "OrphanedZones", "DiskLow",
 ]  # fmt: skip
 HEADINGS = re.findall(r"^#+ (.+)$", (ROOT / "docs/operations.md").read_text(), re.MULTILINE)
 
