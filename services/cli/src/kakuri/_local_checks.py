@@ -151,9 +151,9 @@ def _faults(health: dict[str, Any]) -> Iterator[str]:
 def _runtime_sockets() -> Iterator[Check]:
     for path in filter(_exists, RUNTIME_SOCKETS):
         if os.access(path, os.W_OK):
-            yield Check(OK, f"container runtime {path}", "there, and this user may use it")
+            yield Check(OK, f"container runtime {path}", "this user may use it")
         else:
-            yield Check(SKIP, f"container runtime {path}", "there; only root may use it")
+            yield Check(SKIP, f"container runtime {path}", "only root may use it")
 
 
 def _exists(path: Path) -> bool:

@@ -131,7 +131,7 @@ def _remove(api: "API", workload_id: str) -> Check:
     try:
         response = delete(api, workload_id, grace=0)
     except NotFound:
-        return Check(SKIP, name, "it was not there")
+        return Check(SKIP, name, "there is nothing to remove")
     except CommandError as error:
         return Check(FAIL, name, error.message.partition("\n")[0], f"kakuri rm -f {workload_id}")
     return Check(OK, name, receipt_text(response.document))
