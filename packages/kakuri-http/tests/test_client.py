@@ -488,6 +488,26 @@ async def test_response_that_is_not_a_redirect_or_names_no_location_is_returned(
     assert (answer.status, len(heads)) == (int(head[:3]), 1)
 
 
+@pytest.mark.parametrize(
+    ("location", "target"),
+    [
+        (b"/a b?c d#e f", b"/a%20b?c%20d"),
+        ("/gr\u00fcn?\u2713".encode(), b"/gr%C3%BCn?%E2%9C%93"),
+        (b"/gr\xfcn", b"/gr%FCn"),
+        (b'/{a|b}\\"<^`>', b"/%7Ba%7Cb%7D%5C%22%3C%5E%60%3E"),
+        (b"/100%/%7e?%2", b"/100%25/%7e?%252"),
+        (b'/a?b=[{c|d}]"', b"/a?b=[{c|d}]%22"),
+    ],
+)
+async def test_redirect_to_a_location_that_is_not_encoded_is_followed_as_in_browsers(
+    location, target
+):
+    redirect = b"HTTP/1.1 302 Found\r\nLocation: " + location + b"\r\nContent-Length: 0\r\n\r\n"
+    async with scripted(redirect, OK) as (url, heads), Client() as client:
+        await client.request("GET", url, redirects=1)
+    assert heads[1].startswith(b"GET " + target + b" HTTP/1.1\r\n")
+
+
 async def test_redirects_beyond_the_given_number_raise_too_many_redirects():
     redirect = b"HTTP/1.1 302 Found\r\nLocation: /\r\nContent-Length: 0\r\n\r\n"
     async with scripted(*[redirect] * 3) as (url, heads), Client() as client:

@@ -24,6 +24,9 @@ _PORTS = {"http": 80, "https": 443}
 _ZONE = re.compile(r"%.*\]")
 _ESCAPE = re.compile(r"%([0-9A-Fa-f]{2})")
 _TO_ENCODE = re.compile(rb"[^A-Za-z0-9\-._~]")
+_NO_ESCAPE = r"%(?![0-9A-Fa-f]{2})"
+_UNENCODED_IN_PATH = re.compile(rf"[^A-Za-z0-9\-._~!$&'()*+,;=:@/#\[\]%]|{_NO_ESCAPE}")
+_UNENCODED_IN_QUERY = re.compile(rf"[^A-Za-z0-9\-._~!$&'()*+,;=:@/#\[\]%?|{{}}^`\\]|{_NO_ESCAPE}")
 
 Params = Mapping[str, str | int] | Iterable[tuple[str, str | int]]
 """Parameters of a query: a mapping, or pairs if a name occurs more than once."""
@@ -109,6 +112,20 @@ def resolve(reference: str, base: URL) -> str:
             path = base_path[: base_path.rindex("/") + 1] + path
     end = "" if query is None else f"?{query}"
     return f"{scheme}://{authority}{path}{end}"
+
+
+def encode_location(value: str) -> str:
+    """Percent-encode what a server should have encoded in a Location, as browsers do.
+
+    Args:
+        value: The value of the field, in which each character is one byte.
+    """
+
+    def encoded(found: re.Match[str]) -> str:
+        return f"%{ord(found[0]):02X}"
+
+    path, mark, query = value.partition("?")
+    return _UNENCODED_IN_PATH.sub(encoded, path) + mark + _UNENCODED_IN_QUERY.sub(encoded, query)
 
 
 def _split(reference: str) -> tuple[str | None, str | None, str, str | None]:

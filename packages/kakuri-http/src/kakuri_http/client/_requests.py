@@ -21,7 +21,7 @@ from kakuri_http._errors import (
 from kakuri_http._headers import FieldsLike, Headers
 from kakuri_http._limits import Timeouts, check_count, checked
 from kakuri_http._messages import Request, Response, piece_of
-from kakuri_http._url import URL, Params, parse_url, resolve, with_query
+from kakuri_http._url import URL, Params, encode_location, parse_url, resolve, with_query
 from kakuri_http.core._connection import TruncatedMessage
 
 BodyT = TypeVar("BodyT")
@@ -213,7 +213,7 @@ def follow_redirect(
     if response.status not in _REDIRECTS or location is None:
         return None
     current = parse_url(request.url, endpoint)
-    url = resolve(location, current)
+    url = resolve(encode_location(location), current)
     target = parse_url(url, endpoint)
     if current.origin.startswith("https:") and not target.origin.startswith("https:"):
         raise InvalidURL(f"expected a location with https, got {location!r}")
