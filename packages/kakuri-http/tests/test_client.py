@@ -499,7 +499,7 @@ async def test_response_that_is_not_a_redirect_or_names_no_location_is_returned(
         (b'/a?b=[{c|d}]"', b"/a?b=[{c|d}]%22"),
     ],
 )
-async def test_redirect_to_a_location_that_is_not_encoded_is_followed_as_in_browsers(
+async def test_redirect_to_an_unencoded_location_is_followed_with_a_percent_encoded_target(
     location, target
 ):
     redirect = b"HTTP/1.1 302 Found\r\nLocation: " + location + b"\r\nContent-Length: 0\r\n\r\n"

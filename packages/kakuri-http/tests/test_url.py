@@ -70,7 +70,7 @@ def test_location_may_name_another_origin(location, origin, target):
 @pytest.mark.parametrize(
     "location",
     ["g:h", "http:g", "http:///x", "//", "//user@other/", "mailto:a@b", "//a:99999/",
-     "javascript:alert(1)", "file:///etc/passwd", "/[x]", "//a b/", "//é/", "//a\\@b/"],
+     "javascript:alert(1)", "file:///etc/passwd", "//a b/", "//é/", "//a\\@b/"],
 )  # fmt: skip
 def test_location_that_is_not_an_http_url_raises_invalid_url(location):
     with pytest.raises(InvalidURL):

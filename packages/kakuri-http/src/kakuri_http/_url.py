@@ -24,9 +24,11 @@ _PORTS = {"http": 80, "https": 443}
 _ZONE = re.compile(r"%.*\]")
 _ESCAPE = re.compile(r"%([0-9A-Fa-f]{2})")
 _TO_ENCODE = re.compile(rb"[^A-Za-z0-9\-._~]")
-_NO_ESCAPE = r"%(?![0-9A-Fa-f]{2})"
-_UNENCODED_IN_PATH = re.compile(rf"[^A-Za-z0-9\-._~!$&'()*+,;=:@/#\[\]%]|{_NO_ESCAPE}")
-_UNENCODED_IN_QUERY = re.compile(rf"[^A-Za-z0-9\-._~!$&'()*+,;=:@/#\[\]%?|{{}}^`\\]|{_NO_ESCAPE}")
+# What these two do not accept, and a % that begins no escape.
+_UNENCODED_IN_PATH = re.compile(r"[^A-Za-z0-9\-._~!$&'()*+,;=:@/%]|%(?![0-9A-Fa-f]{2})")
+_UNENCODED_IN_QUERY = re.compile(
+    r"[^A-Za-z0-9\-._~!$&'()*+,;=:@/?\[\]|{}^`\\%]|%(?![0-9A-Fa-f]{2})"
+)
 
 Params = Mapping[str, str | int] | Iterable[tuple[str, str | int]]
 """Parameters of a query: a mapping, or pairs if a name occurs more than once."""
@@ -115,17 +117,23 @@ def resolve(reference: str, base: URL) -> str:
 
 
 def encode_location(value: str) -> str:
-    """Percent-encode what a server should have encoded in a Location, as browsers do.
+    """Percent-encode what a server left unencoded in the path and query of a Location.
+
+    Unlike in browsers, a backslash is encoded and not read as a slash.
 
     Args:
         value: The value of the field, in which each character is one byte.
     """
+    match = _REFERENCE.fullmatch(value)
+    assert match is not None  # every text has this form
+    location = value[: match.start(3)] + _UNENCODED_IN_PATH.sub(_encoded, match[3])
+    if match[4] is not None:
+        location += "?" + _UNENCODED_IN_QUERY.sub(_encoded, match[4])
+    return location
 
-    def encoded(found: re.Match[str]) -> str:
-        return f"%{ord(found[0]):02X}"
 
-    path, mark, query = value.partition("?")
-    return _UNENCODED_IN_PATH.sub(encoded, path) + mark + _UNENCODED_IN_QUERY.sub(encoded, query)
+def _encoded(found: re.Match[str]) -> str:
+    return f"%{ord(found[0]):02X}"
 
 
 def _split(reference: str) -> tuple[str | None, str | None, str, str | None]:
