@@ -45,7 +45,7 @@ def workload_keys() -> Iterator[tuple[str, str]]:
             key, form = units[each.name]
             yield key, f"The same as {each.name}, as {form}."
         form = form_of(hints[each.name])
-        yield each.name, f"{explained[each.name]} Expected: {form}. {_default(each)}"
+        yield each.name, f"{explained[each.name]} Expected: {form}. {_default_sentence(each)}"
 
 
 def explanations(kind: type) -> Mapping[str, str]:
@@ -81,7 +81,7 @@ def form_of(annotation: Any) -> str:
     raise TypeError(f"expected an annotation of a workload's field, got {annotation!r}")
 
 
-def _default(each: "Field[Any]") -> str:
+def _default_sentence(each: "Field[Any]") -> str:
     if each.name in _API_DEFAULTS:
         return f"Default: {_API_DEFAULTS[each.name]}."
     if each.default is None:  # the explanation has the default, which depends on the image

@@ -1,4 +1,4 @@
-"""Run a command beside a CRI node, in namespaces that end with it.
+"""Run a command on a CRI node, in namespaces that end with it.
 
 Usage: python -m tests.cri_node -- COMMAND [ARGUMENT…]
 """
@@ -12,9 +12,9 @@ from tools import debian
 
 
 def main() -> None:
-    """Fetch what the node needs, then run the command beside it."""
+    """Fetch what the node needs, then run the command on it."""
     parser = argparse.ArgumentParser(
-        prog="python -m tests.cri_node", description="Run a command beside a CRI node."
+        prog="python -m tests.cri_node", description="Run a command on a CRI node."
     )
     parser.add_argument("command", nargs="+", help="the command and its arguments, after --")
     options = parser.parse_args()

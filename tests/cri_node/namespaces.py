@@ -5,10 +5,10 @@
         inside.py                 pid 1: reaps orphans
           inside.py               starts the node, then becomes the command
 
-A "node" is the set of namespaces of one such command. When the first process of a process
-namespace ends, the kernel kills all others. So every shim and container ends with the outermost
-process, even after SIGKILL. Only the node's directory with its logs, and its empty control groups,
-remain. The next node removes those of every node whose lock is free.
+The command and its node share these namespaces. When the first process of a process namespace ends,
+the kernel kills all others. So every shim and container ends with the outermost process, even after
+SIGKILL. Only the node's directory with its logs, and its empty control groups, remain. The next node
+removes those of every node whose lock is free.
 """
 
 import fcntl
@@ -42,7 +42,7 @@ _SEAL = [
 
 
 def run(command: list[str], cache: Cache) -> int:
-    """Run a command in its own namespaces beside a node, and return its exit status."""
+    """Run a command on a node of its own, in new namespaces, and return its exit status."""
     nodes = cache.home / "nodes"
     nodes.mkdir(parents=True, exist_ok=True)
     sweep(nodes)

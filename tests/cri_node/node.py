@@ -66,7 +66,7 @@ class CriNode:
 
     @classmethod
     def from_environment(cls) -> Self:
-        """Return the node that this process runs beside; NodeError if there is none."""
+        """Return the node that this process runs on; NodeError if there is none."""
         name = os.environ.get(ENVIRONMENT)
         if not name:
             raise NodeError(f"expected {ENVIRONMENT}; run under: python -m tests.cri_node --")

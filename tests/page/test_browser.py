@@ -45,7 +45,7 @@ def test_page_without_fault_passes(show):
         ("fetch('/other').catch(() => {})", "connect-src: http://127"),
     ],
 )
-def test_page_with_fault_fails(show, script, fault):
+def test_page_with_fault_raises_assertion_error(show, script, fault):
     tab = show(script)
     with pytest.raises(AssertionError, match=fault):
         tab.check()

@@ -23,7 +23,7 @@ AGAIN_SECONDS = 0.2
 
 WAVE_SECONDS = 5
 """Seconds for which clients that read nothing stay connected, all at the same time."""
-CALM_SECONDS = 1
+PAUSE_SECONDS = 1
 """Seconds between two waves, in which buffers are empty and a leak shows."""
 
 
@@ -161,7 +161,7 @@ class Load:
     # Hostile clients
 
     async def list_in_waves(self) -> None:
-        """Run several clients that read no lists, end all of them, and wait."""
+        """Repeatedly connect clients that request lists and never read, then disconnect all and pause."""
         requests = {self.plane: head("GET", "/workloads?limit=100"), self.agent: LIST_LINE}
         while True:
             with contextlib.suppress(TimeoutError):
@@ -170,7 +170,7 @@ class Load:
                         client = functools.partial(self.list_and_read_nothing, address, request)
                         for _ in range(4):
                             group.create_task(self._again(client))
-            await asyncio.sleep(CALM_SECONDS)
+            await asyncio.sleep(PAUSE_SECONDS)
 
     async def list_and_read_nothing(self, address: str, request: bytes) -> None:
         """Ask for lists as quickly as they can be sent, and read none of the answers."""

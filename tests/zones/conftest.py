@@ -33,7 +33,7 @@ def pytest_collection_modifyitems(config, items):
 
 @pytest.fixture(scope="session")
 def node() -> CriNode:
-    """The CRI node beside which the tests run; see docs/design/cri-node.md."""
+    """The CRI node on which the tests run; see docs/design/cri-node.md."""
     return CriNode.from_environment()
 
 

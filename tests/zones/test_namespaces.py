@@ -16,7 +16,7 @@ from tests.cri_node.namespaces import sweep
 
 from .processes import ended_after
 
-BESIDE_A_NODE = [sys.executable, "-m", "tests.cri_node", "--"]
+ON_NODE = [sys.executable, "-m", "tests.cri_node", "--"]
 
 CONTAINER = """
 image=127.0.0.1:5000/library/busybox:latest
@@ -60,7 +60,7 @@ def traces():
 def busy():
     """A node with a running container: its outermost process, directory and process namespace."""
     process = subprocess.Popen(
-        [*BESIDE_A_NODE, "sh", "-c", BUSY], cwd=ROOT, stdout=subprocess.PIPE, text=True
+        [*ON_NODE, "sh", "-c", BUSY], cwd=ROOT, stdout=subprocess.PIPE, text=True
     )
     with ended_after(process):
         directory, namespace = (process.stdout.readline().strip() for _ in range(2))
@@ -87,9 +87,7 @@ def test_node_with_a_frozen_container_ends():
     """An OCI runtime that is killed while it kills a container leaves the container frozen."""
     freeze = "import sys; from tests.cri_node.cgroups import freeze; freeze(sys.argv[1])"
     script = f'{CONTAINER}{sys.executable} -c "{freeze}" "$group"'
-    assert (
-        subprocess.run([*BESIDE_A_NODE, "sh", "-c", script], cwd=ROOT, timeout=60).returncode == 0
-    )
+    assert subprocess.run([*ON_NODE, "sh", "-c", script], cwd=ROOT, timeout=60).returncode == 0
 
 
 def test_nodes_run_side_by_side(busy, node):
@@ -102,10 +100,8 @@ def test_nodes_run_side_by_side(busy, node):
 
 
 def test_exit_status_of_the_node_is_that_of_its_command():
-    assert subprocess.run([*BESIDE_A_NODE, "sh", "-c", "exit 7"], cwd=ROOT).returncode == 7
-    assert subprocess.run([*BESIDE_A_NODE, "sh", "-c", "kill -9 $$"], cwd=ROOT).returncode == 137
-    done = subprocess.run(
-        [*BESIDE_A_NODE, "no-such-program"], cwd=ROOT, capture_output=True, text=True
-    )
+    assert subprocess.run([*ON_NODE, "sh", "-c", "exit 7"], cwd=ROOT).returncode == 7
+    assert subprocess.run([*ON_NODE, "sh", "-c", "kill -9 $$"], cwd=ROOT).returncode == 137
+    done = subprocess.run([*ON_NODE, "no-such-program"], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 1
     assert done.stderr == "expected a program, got 'no-such-program': No such file or directory\n"

@@ -97,7 +97,7 @@ def test_moved_tag_is_pulled_again_and_the_digest_that_ran_is_reported(system):
     assert system.await_end("third")["image_digest"] == made[1].digest
 
 
-def test_policy_never_without_the_image_on_the_node_fails(system):
+def test_policy_never_without_the_image_on_the_node_is_image_pull_failed(system):
     push(system.node, "elsewhere:1", derive(system.node, Cmd=["true"]))
     assert system.submit("never", image="elsewhere:1", pull="never")[0] == 201
     assert system.await_end("never")["reason"] == "ImagePullFailed"

@@ -33,8 +33,8 @@ def bench(session: nox.Session) -> None:
         script = ROOT / "benchmarks" / f"bench_{name}.py"
         if script.exists():
             install_editable(session, MEMBERS, "uvloop", *tools_of("bench"))
-            beside = ["-m", "tests.cri_node", "--", "python"] if name == "zone_start" else []
-            session.run("python", *beside, str(script))
+            on_node = ["-m", "tests.cri_node", "--", "python"] if name == "zone_start" else []
+            session.run("python", *on_node, str(script))
             continue
         member = BY_NAME[name]
         install_editable(session, member.closure(), *member.group("bench"))

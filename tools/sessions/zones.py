@@ -19,7 +19,7 @@ _started: list[tuple[side_by_side.Running, str]] = []
 
 @nox.session(python=PYTHON, reuse_venv=False)
 def zones(session: nox.Session) -> None:
-    """Run the services, from their wheels, on real containers beside a real CRI runtime.
+    """Run the services, from their wheels, with real containers on a real CRI runtime.
 
     Twice, in two isolated nodes side by side: through the sidecar, and without one. They
     wait for containers most of the time, so they run beside the sessions that follow, and the
@@ -37,10 +37,11 @@ def zones(session: nox.Session) -> None:
     session.run("python", "-c", "from tests.cri_node.cache import Cache; Cache().fill()")
     session.run("coverage", "erase", SETTINGS)
     python = str(Path(session.bin) / "python")
-    node = [python, "-m", "coverage", "run", SETTINGS, "-m", "tests.cri_node", "--"]
+    on_node = [python, "-m", "coverage", "run", SETTINGS, "-m", "tests.cri_node", "--"]
     tests = [python, "-m", "pytest", "-p", "no:cacheprovider", "tests/zones"]
+    options = session.posargs
     runs = {
-        f"zones with --runtime {runtime}": [*node, *tests, "--runtime", runtime, *session.posargs]
+        f"zones with --runtime {runtime}": [*on_node, *tests, "--runtime", runtime, *options]
         for runtime in ("sidecar", "cri")
     }
     _started.append((side_by_side.Running(runs, len(runs)), str(Path(session.bin) / "coverage")))

@@ -184,7 +184,7 @@ async def test_content_followed_by_an_orderly_close_is_complete(kind, is_tls, tm
     ids=["until-close", "http-1.0", "length", "chunked", "head"],
 )  # fmt: skip
 @EACH_KIND
-async def test_content_that_is_cut_off_raises(kind, head, is_tls, ending, tmp_path):
+async def test_content_that_is_cut_off_raises_http_error(kind, head, is_tls, ending, tmp_path):
     def answer(peer):
         read_head(peer)
         peer.sendall(head + b"half of it")

@@ -170,7 +170,7 @@ def test_default_of_a_limit_that_no_message_shows_matches_the_documentation():
 
 
 @pytest.mark.parametrize("length", [2**63 - 2, 2**63 - 1, 2**63, 2**64])
-def test_announced_length_that_no_route_can_allow_raises_remote_protocol_error_with_the_head(
+def test_length_that_no_route_can_allow_raises_remote_protocol_error_as_soon_as_the_head_is_read(
     length,
 ):
     connection = ServerConnection()

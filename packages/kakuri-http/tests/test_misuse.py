@@ -62,7 +62,7 @@ async def test_serve_with_invalid_endpoint_text_raises_endpoint_error():
     ("value", "error"),
     [("1", TypeError), (None, TypeError), ([1], TypeError), (True, TypeError), (-1, ValueError)],
 )
-def test_limit_that_is_not_a_positive_number_raises(value, error):
+def test_limit_that_is_not_a_positive_number_raises_type_or_value_error(value, error):
     for name in Limits.__dataclass_fields__:
         if value == -1 and name == "reserved_connections":
             continue  # none may be reserved

@@ -410,11 +410,11 @@ def test_typed_dict_requires_keys_as_in_pep_655(kind, required, optional):
     assert sorted(described["required"]) == sorted(required)
 
 
-def test_typed_dict_with_extra_items_is_unsupported():
-    class Extra(typing_extensions.TypedDict):
+@pytest.mark.parametrize("kind", [int, None])
+def test_typed_dict_with_extra_items_is_unsupported(kind):
+    class Extra(typing_extensions.TypedDict, extra_items=kind):
         a: int
 
-    Extra.__extra_items__ = int  # as of `extra_items=int`, which needs typing-extensions 4.13
     with pytest.raises(UnsupportedTypeError, match="expected a TypedDict without extra items"):
         kakuri_json.decode(b'{"a":1}', type=Extra)
 

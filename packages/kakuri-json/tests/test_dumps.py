@@ -85,7 +85,9 @@ def test_dump_to_path_raises_type_error():
         (10**30, ValueError, "expected indent as 0 to 1000 spaces, got 1000000"),
     ],
 )
-def test_indent_that_is_not_a_number_of_spaces_raises(write, indent, error, message):
+def test_indent_that_is_not_a_number_of_spaces_raises_type_or_value_error(
+    write, indent, error, message
+):
     with pytest.raises(error, match=message):
         write([1], indent=indent)
 

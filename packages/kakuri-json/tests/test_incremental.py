@@ -308,7 +308,7 @@ def test_receive_data_of_wrong_type_raises_type_error_and_changes_nothing(data):
     assert parser.next_event().kind is EventKind.START_ARRAY
 
 
-def test_max_string_that_is_not_a_count_raises():
+def test_max_string_that_is_not_a_count_raises_type_or_value_error():
     with pytest.raises(TypeError, match="expected an integer as max_string, got '5'"):
         IncrementalParser(max_string="5")
     with pytest.raises(ValueError, match="expected at least 0 as max_string, got -1"):

@@ -37,7 +37,7 @@ def test_limits_of_wrong_type_raise_type_error(call):
         (-1, ValueError, "expected at least 0 as {}, got -1"),
     ],
 )
-def test_limit_that_is_not_a_count_raises(name, value, error, message):
+def test_limit_that_is_not_a_count_raises_type_or_value_error(name, value, error, message):
     for create in (Limits, Limits()._replace):
         with pytest.raises(error, match=message.format(name)):
             create(**{name: value})

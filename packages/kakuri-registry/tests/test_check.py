@@ -68,7 +68,7 @@ def test_check_reports_a_damaged_page_and_an_invalid_row(path):
     assert damaged.workloads < 200
 
 
-def test_check_of_an_open_missing_or_foreign_store_raises(path, tmp_path):
+def test_check_of_an_open_missing_or_foreign_store_raises_store_error(path, tmp_path):
     with closing(SQLiteStore(path, reserve=0)), pytest.raises(StoreLocked):
         check_store(path)
     with pytest.raises(StoreFailed, match="there is no store at"):

@@ -168,7 +168,7 @@ async def test_change_that_failed_is_tried_again_soon_once_a_caller_waits():
         (lambda size, path: SQLiteStore(path / "store", reserve=size), "reserve"),
     ],
 )
-def test_size_that_is_not_a_count_raises(tmp_path, create, name):
+def test_size_that_is_not_a_count_raises_type_or_value_error(tmp_path, create, name):
     with pytest.raises(TypeError, match=f"expected an integer as {name}, got '5'"):
         create("5", tmp_path)
     with pytest.raises(ValueError, match=f"expected at least 0 as {name}, got -1"):

@@ -83,7 +83,9 @@ def empty_log(path, _backup):
         empty_database, empty_log,
     ],
 )  # fmt: skip
-def test_write_after_a_file_was_changed_by_another_program_fails(path, store, tmp_path, damage):
+def test_write_after_another_program_changed_a_file_raises_store_failed(
+    path, store, tmp_path, damage
+):
     register(store, "a", 1 << 21)
     shutil.copy2(path, tmp_path / "backup")
     register(store, "b", (1 << 21) + 1)

@@ -109,6 +109,8 @@ async def test_timeout_of_a_read_of_events_includes_the_wait_of_the_agent(client
         (float("nan"), ValueError, "expected seconds above 0 as timeout, got nan"),
     ],
 )
-def test_timeout_of_a_client_that_is_not_seconds_raises(timeout, error, message):
+def test_timeout_of_a_client_that_is_not_seconds_raises_type_or_value_error(
+    timeout, error, message
+):
     with pytest.raises(error, match=message):
         AgentClient("127.0.0.1:1", timeout=timeout)

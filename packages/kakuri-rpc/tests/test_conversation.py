@@ -217,7 +217,7 @@ async def test_client_as_context_manager_is_closed_at_its_end():
             await log.read()
 
 
-async def test_request_in_flight_when_the_client_is_closed_fails():
+async def test_request_in_flight_when_the_client_is_closed_raises_client_closed():
     began = asyncio.Event()
 
     async def wait(request):

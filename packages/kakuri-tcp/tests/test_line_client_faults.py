@@ -235,7 +235,7 @@ class Deaf(Connection):
 
 
 class Stuck:
-    """Tells whether a client has stopped sending: its number in flight was equal in 30 calls."""
+    """Return whether the number of requests in flight was the same in the last 30 calls."""
 
     def __init__(self, client):
         self.client = client
@@ -243,7 +243,9 @@ class Stuck:
 
     def __call__(self):
         self.seen.append(self.client._waiting)
-        return self.client.is_connected and self.seen[-1] > 0 and len(set(self.seen[-30:])) == 1
+        latest = self.seen[-30:]
+        is_same = len(latest) == 30 and len(set(latest)) == 1
+        return self.client.is_connected and latest[-1] > 0 and is_same
 
 
 async def test_requests_wait_while_the_peer_does_not_read():

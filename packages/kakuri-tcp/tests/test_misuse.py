@@ -92,7 +92,9 @@ def test_limit_that_may_be_zero_must_not_be_negative():
         ({"unsent": -1}, ValueError, "expected an integer above 0 as unsent, got -1"),
     ],
 )
-def test_limit_of_a_line_client_that_is_not_a_number_above_0_raises(limit, error, message):
+def test_limit_of_a_line_client_that_is_not_a_number_above_0_raises_type_or_value_error(
+    limit, error, message
+):
     with pytest.raises(error, match=f"^{message}$"):
         LineClientLimits(**limit)
 
@@ -102,7 +104,7 @@ def test_limit_of_a_line_client_that_is_not_a_number_above_0_raises(limit, error
     [(lambda size: LineDecoder(limit=size), "limit"), (RepeatCache, "max_cached")],
 )
 @pytest.mark.parametrize(("size", "error"), [("5", TypeError), (None, TypeError), (-1, ValueError)])
-def test_size_that_is_not_an_integer_above_0_raises(create, name, size, error):
+def test_size_that_is_not_an_integer_above_0_raises_type_or_value_error(create, name, size, error):
     with pytest.raises(error, match=f"^expected an integer above 0 as {name}, got {size!r}$"):
         create(size)
 
@@ -162,7 +164,7 @@ def test_id_that_no_user_has_raises_value_error(uid):
         (math.nan, ValueError, "expected seconds or None as timeout, got NaN"),
     ],
 )
-async def test_timeout_that_is_not_seconds_raises(timeout, error, message):
+async def test_timeout_that_is_not_seconds_raises_type_or_value_error(timeout, error, message):
     with pytest.raises(error, match=message):
         await connect("unix:/none", Connection, timeout=timeout)
     with pytest.raises(error, match=message):
@@ -178,14 +180,18 @@ NOT_SECONDS = [
 
 
 @pytest.mark.parametrize(("deadline", "error", "got"), NOT_SECONDS)
-async def test_deadline_of_drain_that_is_not_seconds_raises(deadline, error, got):
+async def test_deadline_of_drain_that_is_not_seconds_raises_type_or_value_error(
+    deadline, error, got
+):
     async with await listen("127.0.0.1:0", Connection) as server:
         with pytest.raises(error, match=f"^expected seconds as deadline, got {got}$"):
             await server.drain(deadline)
 
 
 @pytest.mark.parametrize(("timeout", "error", "got"), NOT_SECONDS)
-async def test_timeout_of_a_request_that_is_not_seconds_raises(timeout, error, got):
+async def test_timeout_of_a_request_that_is_not_seconds_raises_type_or_value_error(
+    timeout, error, got
+):
     message = f"^expected seconds as timeout, got {got}$"
     async with (
         await listen_lines("127.0.0.1:0", bytes.upper) as server,

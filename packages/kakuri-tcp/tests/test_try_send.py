@@ -64,7 +64,7 @@ async def test_line_is_not_sent_while_as_many_are_in_flight_as_may_be():
 @pytest.mark.parametrize(
     ("line", "error"), [("a", TypeError), (b"a\n", ValueError), (b"a\r", ValueError)]
 )
-async def test_line_that_cannot_be_a_request_raises(line, error):
+async def test_line_that_cannot_be_a_request_raises_type_or_value_error(line, error):
     async with LineClient(ANY_PORT) as client:
         with pytest.raises(error):
             client.try_send(line, Receiver())

@@ -384,7 +384,7 @@ async def test_shed_without_waiting_connections_does_nothing():
         writer.close()
 
 
-def test_shed_after_the_loop_is_closed_raises():
+def test_shed_after_the_loop_is_closed_raises_runtime_error():
     async def open_and_close():
         async with await listen_lines(LOCAL, bytes.upper, limits=LineServerLimits()) as server:
             return server

@@ -87,7 +87,7 @@ async def test_lock_file_of_a_killed_server_does_not_prevent_listening(endpoint,
 
 
 @pytest.mark.parametrize("kind", ["link", "fifo", "directory", "dangling"])
-async def test_lock_that_is_not_a_regular_file_raises_listen_failed_and_leaves_it_alone(
+async def test_lock_that_is_not_a_regular_file_raises_listen_failed_and_is_unchanged(
     endpoint, tmp_path, kind
 ):
     victim = tmp_path / "victim"
@@ -155,9 +155,7 @@ async def test_socket_whose_group_cannot_be_set_is_removed(endpoint, tmp_path, m
     assert list(tmp_path.iterdir()) == []
 
 
-async def test_peer_of_another_user_raises_connection_error_even_if_the_mode_permits_it(
-    endpoint, monkeypatch
-):
+async def test_client_of_another_user_gets_connection_error_despite_the_mode(endpoint, monkeypatch):
     async with await listen_lines(endpoint, bytes.upper) as server, LineClient(endpoint) as client:
         monkeypatch.setattr(
             LocalAccess, "admits_unix_peer", lambda access, peer: peer.uid != os.geteuid()
@@ -208,6 +206,6 @@ def connect_as_nobody(path):
         (-1, ValueError, "expected a mode from 0 to 0o777, got -0o1"),
     ],
 )
-def test_access_with_an_invalid_mode_raises(mode, error, message):
+def test_access_with_an_invalid_mode_raises_type_or_value_error(mode, error, message):
     with pytest.raises(error, match=f"^{message}$"):
         LocalAccess(mode=mode)

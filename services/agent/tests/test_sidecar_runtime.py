@@ -249,7 +249,7 @@ async def test_start_stops_an_earlier_run_that_continues(runtime, sidecar, watch
 
 
 @pytest.mark.parametrize(("attempt", "requests"), [(0, 1), (2, 3)])
-async def test_start_that_conflicts_for_another_reason_fails(
+async def test_start_that_conflicts_for_another_reason_is_a_start_error(
     runtime, sidecar, watcher, attempt, requests
 ):
     sidecar.answers["POST"] = [CONFLICT]

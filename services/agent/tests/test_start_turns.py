@@ -106,7 +106,7 @@ def test_start_that_waits_for_others_does_not_time_out_meanwhile(monkeypatch):
     assert states == {"z0": RUNNING, "z1": RUNNING, "z2": RUNNING}
 
 
-def test_start_that_takes_too_long_in_its_turn_fails(monkeypatch):
+def test_workload_whose_start_takes_too_long_in_its_turn_becomes_failed(monkeypatch):
     monkeypatch.setattr(_node_zones, "MAX_STARTS", 1)
     states = in_virtual_time(states_after(1300, NodeZones(SlowNode(700), {}), starts=2))
     assert states == {"z0": FAILED, "z1": FAILED}

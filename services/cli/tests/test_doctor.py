@@ -98,7 +98,7 @@ def test_doctor_without_an_agent_fails_with_its_reason(doctor, api):
 
 
 @pytest.mark.parametrize("code", ["agent_unreachable", "agent_timeout"])
-def test_doctor_of_a_node_whose_agent_has_stopped_answering_fails(doctor, api, code):
+def test_agent_that_has_stopped_answering_fails_its_check(doctor, api, code):
     api.nodes[0] |= {"state": "unavailable", "message": "no agent at /run/x"}
     status = 503 if code == "agent_unreachable" else 504
     api.overrides[("GET", "/readyz")] = problem(status, code=code, detail="no agent at /run/x")
@@ -186,7 +186,7 @@ def test_trial_that_fails_reports_the_reason_and_is_removed(doctor, trial, api):
     assert api.workloads == {}
 
 
-def test_trial_with_other_output_fails(doctor, trial):
+def test_trial_with_other_output_exits_with_1(doctor, trial):
     trial("something else")
     assert doctor("--run")[0] == 1
 
@@ -206,7 +206,7 @@ def test_trial_on_a_simulated_node_does_not_wait_for_an_end(doctor, api):
     assert "is running after" in found["start"]["detail"]
 
 
-def test_trial_whose_submission_is_rejected_fails(doctor, api):
+def test_trial_whose_submission_is_rejected_fails_its_start(doctor, api):
     api.overrides[("POST", "/workloads")] = problem(503, code="capacity", detail="the node is full")
     _, results, found = doctor("--run")
     assert (results["start"], results["remove"]) == ("fail", "skip")
@@ -472,7 +472,7 @@ def test_trial_waits_three_minutes_for_a_small_workload(doctor, api, environment
     assert api.workloads == {}
 
 
-def test_trial_that_is_not_removed_fails(doctor, trial, environment):
+def test_trial_that_is_not_removed_fails_its_removal(doctor, trial, environment):
     def delete(_api, _id, *, grace):
         assert grace == 0
         raise CommandError("no\nmore", Exit.CONFLICT)
@@ -485,7 +485,7 @@ def test_trial_that_is_not_removed_fails(doctor, trial, environment):
     assert found["remove"]["advice"].startswith("kakuri ")
 
 
-def test_trial_whose_log_cannot_be_read_fails(doctor, trial, api, environment):
+def test_trial_whose_log_cannot_be_read_fails_its_output(doctor, trial, api, environment):
     def get(_api, path, *_rest, **_options):
         if path.endswith("/log"):
             raise CommandError("no log", Exit.UNREACHABLE)

@@ -38,7 +38,7 @@ _METHOD = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _TARGET = re.compile(r"[\x21-\x22\x24-\x7e]+")
 # Fields that are only written from a message's attributes: if one occurred twice, two recipients
 # could see two different messages.
-_SET_BY_ATTRIBUTES = frozenset({"host", "content-length", "transfer-encoding", "connection"})
+_CONTROLLED_FIELDS = frozenset({"host", "content-length", "transfer-encoding", "connection"})
 _TRACE_LENGTH = 55
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS = (
@@ -143,15 +143,15 @@ def compose_interim(response: InterimResponse) -> bytes:
     Raises:
         LocalProtocolError: A field is one of the framing (RFC 9110 8.6, RFC 9112 6.1).
     """
-    _refuse_set_by_attributes(response.headers)
+    _reject_controlled_fields(response.headers)
     status = response.status
     line = f"HTTP/1.1 {status} {REASONS.get(status, '')}\r\n".encode("ascii")
     return b"%b%b\r\n" % (line, response.headers.lines)
 
 
-def _refuse_set_by_attributes(headers: Headers) -> None:
+def _reject_controlled_fields(headers: Headers) -> None:
     for name, _ in headers:
-        if name.lower() in _SET_BY_ATTRIBUTES:
+        if name.lower() in _CONTROLLED_FIELDS:
             raise controlled_field(name)
 
 
@@ -169,7 +169,7 @@ def compose_request_head(request: Request) -> bytes:
         raise LocalProtocolError(f"expected an origin-form target, got {target!r}")
     if parse_authority(request.host.encode("utf-8", "replace")) is None:
         raise LocalProtocolError(f"expected host or host:port as host, got {request.host!r}")
-    _refuse_set_by_attributes(request.headers)
+    _reject_controlled_fields(request.headers)
     lines = [f"{method} {target} HTTP/1.1\r\nHost: {request.host}\r\n"]
     lines += [f"{name}: {value}\r\n" for name, value in request.headers]
     if request.length is None:

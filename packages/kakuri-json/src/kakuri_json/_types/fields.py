@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 from kakuri_json._errors import UnsupportedTypeError
 from kakuri_json._types.attributes import options_of
 from kakuri_json._types.formats import decimal_class
-from kakuri_json._types.generics import Scope, ToShape, is_read_only
+from kakuri_json._types.generics import Scope, ToShape, is_read_only, named
 from kakuri_json._types.shapes import Choice, Field, Record
 
 Hints: TypeAlias = dict[str, tuple[Any, Scope]]
@@ -33,8 +33,9 @@ def typed_dict_fields(
     Raises:
         UnsupportedTypeError: It has extra items (PEP 728), which are not read.
     """
-    extra = getattr(record.cls, "__extra_items__", None)
-    if extra is not None and not type(extra).__name__.endswith("NoExtraItemsType"):
+    unset = named("NoExtraItems") or (None,)  # None before typing-extensions 4.13
+    extra = getattr(record.cls, "__extra_items__", unset[0])
+    if not any(extra is each for each in unset):
         raise UnsupportedTypeError(f"expected a TypedDict without extra items, got {record.cls!r}")
     required_keys = record.cls.__required_keys__
     for name, (hint, scope) in hints.items():

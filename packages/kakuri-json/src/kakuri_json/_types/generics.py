@@ -155,9 +155,15 @@ def is_typed_dict(annotation: Any) -> bool:
     return is_dict and hasattr(annotation, "__required_keys__")
 
 
+def named(name: str) -> tuple[Any, ...]:
+    """Return the objects of a name in `typing` and, if it is imported, `typing_extensions`."""
+    modules = (typing, sys.modules.get("typing_extensions"))
+    return tuple(getattr(module, name) for module in modules if hasattr(module, name))
+
+
 def is_read_only(origin: Any) -> bool:
-    """Return whether the origin of an annotation is ReadOnly (PEP 705), as above."""
-    return not isinstance(origin, type) and getattr(origin, "_name", None) == "ReadOnly"
+    """Return whether the origin of an annotation is ReadOnly (PEP 705)."""
+    return any(origin is each for each in named("ReadOnly"))
 
 
 def hints_of(
