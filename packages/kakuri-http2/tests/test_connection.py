@@ -512,8 +512,8 @@ def test_spaces_at_the_ends_of_a_value_are_accepted_in_untrimmed_fields_only(val
 
 
 @pytest.mark.parametrize("names", [["x-text"], "x-text", 1])
-def test_untrimmed_names_that_are_not_bytes_raise(names):
-    with pytest.raises(TypeError):
+def test_untrimmed_names_that_are_not_bytes_raise_type_error(names):
+    with pytest.raises(TypeError, match="expected names in bytes as untrimmed"):
         ClientConnection(untrimmed=names)
 
 

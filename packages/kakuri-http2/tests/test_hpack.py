@@ -75,6 +75,18 @@ def test_block_that_is_encoded_again_and_again_follows_the_table():
             assert decoder.decode(encoder.encode(fields)) == fields
 
 
+def test_fields_that_were_encoded_without_indexing_are_indexed_later():
+    encoder, decoder = Encoder(), Decoder()
+    fields = ((b"x-a", b"1"),)
+    literal = encoder.encode(fields, indexes=False)
+    assert encoder.encode(fields, indexes=False) == literal
+    assert not encoder.table.entries
+    blocks = [encoder.encode(fields) for _ in range(2)]
+    assert encoder.table.entries
+    assert [decoder.decode(block) for block in (literal, *blocks)] == [fields] * 3
+    assert len(blocks[1]) == 1
+
+
 def test_secret_fields_are_never_indexed():
     encoder, decoder = Encoder(), Decoder()
     secret = (b"authorization", b"Bearer x")
@@ -142,12 +154,20 @@ def test_fields_beyond_the_limit_are_counted_while_decoding_and_the_table_stays_
     assert decoder.decode(encoder.encode(large[-2:])) == large[-2:]
 
 
-def test_bomb_of_references_raises_header_list_too_large_without_being_built():
+def test_bomb_of_references_raises_limit_exceeded_without_being_built():
     decoder = Decoder(max_list_size=65_536)
     value = b"x" * 4063
     block = b"\x40\x01x" + encode_integer(len(value), 7, 0) + value + b"\xbe" * 16_000
     with pytest.raises(LimitExceeded):
         decoder.decode(block)
+
+
+def test_one_byte_more_than_twice_the_limit_raises_limit_exceeded():
+    get, post = b"\x82", b"\x02\x04POST"  # 42 and 43 bytes
+    with pytest.raises(HeaderListTooLarge):
+        Decoder(max_list_size=42).decode(get + get)
+    with pytest.raises(LimitExceeded):
+        Decoder(max_list_size=42).decode(get + post)
 
 
 def test_decoding_stops_at_twice_the_limit_even_if_the_rest_is_not_valid():

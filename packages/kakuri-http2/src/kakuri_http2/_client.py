@@ -54,7 +54,7 @@ class ClientConnection(Connection):
             TypeError: An argument has the wrong type.
         """
         super().__init__(limits)
-        if not all(isinstance(name, bytes) for name in untrimmed):
+        if not _are_names(untrimmed):
             raise TypeError(f"expected names in bytes as untrimmed, got {untrimmed!r:.80}")
         self._untrimmed = frozenset(untrimmed)
         self._next_stream = 1
@@ -239,3 +239,7 @@ class ClientConnection(Connection):
         for number in [number for number in self._streams if number > last]:
             reset = StreamReset(number, code, by_peer=True, processed=Processed.NO)
             self._end_stream(self._streams[number], reset)
+
+
+def _are_names(names: object) -> bool:
+    return isinstance(names, Collection) and all(isinstance(name, bytes) for name in names)

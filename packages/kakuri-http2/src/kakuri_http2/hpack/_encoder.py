@@ -41,9 +41,9 @@ class Encoder:
         self._updates: list[int] = [] if table_size >= 4096 else [table_size]
         self._changing = CHANGING - {b":path"} if indexes_paths else CHANGING
         # Encoded blocks, valid until the table changes. A tuple that is passed again as the same
-        # object is found without hashing its fields.
-        self._known: dict[tuple[Field, ...], bytes] = {}
-        self._same: dict[int, tuple[tuple[Field, ...], bytes]] = {}
+        # object is found without hashing its fields. The flag is the argument `indexes`.
+        self._known: dict[tuple[tuple[Field, ...], bool], bytes] = {}
+        self._same: dict[int, tuple[tuple[Field, ...], bool, bytes]] = {}
         self._known_generation = 0
 
     @property
@@ -66,16 +66,16 @@ class Encoder:
 
         Args:
             fields: The fields.
-            indexes: Whether to add fields to the table; not if their values are rarely repeated.
+            indexes: Whether to add fields to the table; False for values that are rarely repeated.
         """
         listed = tuple(fields)
         if self._known_generation == self._table.generation and not self._updates:
             same = self._same.get(id(listed))
-            if same is not None and same[0] is listed:
-                return same[1]
-            known = self._known.get(listed)
+            if same is not None and same[0] is listed and same[1] is indexes:
+                return same[2]
+            known = self._known.get((listed, indexes))
             if known is not None:
-                self._same[id(listed)] = listed, known
+                self._same[id(listed)] = listed, indexes, known
                 if len(self._same) > _MAX_REMEMBERED:
                     self._same.clear()
                 return known
@@ -95,7 +95,7 @@ class Encoder:
                 self._known.clear()
                 self._same.clear()
                 self._known_generation = before
-            self._known[listed] = data
+            self._known[listed, indexes] = data
         return data
 
     def _encode(self, block: bytearray, field: Field, *, indexes: bool) -> None:
