@@ -62,12 +62,10 @@ def test_long_string_is_encoded_now():
     assert AsyncCodec().encode_now(message) == encode(message)
 
 
-async def test_message_that_cannot_be_encoded_is_left_to_encode():
-    codec = AsyncCodec()
-    for message, error in ((Item(text=5), EncodeError), (5, TypeError)):
-        assert codec.encode_now(message) is None
-        with pytest.raises(error):
-            await codec.encode(message)
+@pytest.mark.parametrize(("message", "error"), [(Item(text=5), EncodeError), (5, TypeError)])
+def test_message_that_cannot_be_encoded_raises_at_once(message, error):
+    with pytest.raises(error):
+        AsyncCodec().encode_now(message)
 
 
 def test_large_message_is_not_decoded_now():

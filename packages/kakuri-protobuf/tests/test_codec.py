@@ -395,11 +395,11 @@ def test_size_is_limited_before_anything_is_read():
 @pytest.mark.parametrize(
     "message",
     [
-        Shapes(numbers=(1,) * 16 * 11),
-        Shapes(numbers=(300,) * 16 * 11),
+        Shapes(numbers=(1,) * 161),
+        Shapes(numbers=(300,) * 161),
         Shapes(loose=(1,) * 11),
         Shapes(inners=(Inner(),) * 11),
-        Shapes(reals=(0.5,) * 16 * 11),
+        Shapes(reals=(0.5,) * 161),
         Shapes(labels={str(number): "" for number in range(11)}),
         Shapes(by_number={number: Inner() for number in range(11)}),
         Shapes(inners=(Inner(tags=("",) * 4),) * 3),
@@ -412,11 +412,30 @@ def test_elements_are_limited_over_the_whole_message(message):
     assert decode(data, type=Shapes, limits=Limits(elements=len(data) - 1 or 1)) == message
 
 
-@pytest.mark.parametrize(
-    "message", [Shapes(numbers=(300,) * (16 * 11 - 1)), Shapes(reals=(0.5,) * (16 * 11 - 1))]
-)
+@pytest.mark.parametrize("message", [Shapes(numbers=(300,) * 160), Shapes(reals=(0.5,) * 160)])
 def test_sixteen_packed_numbers_count_as_one_element(message):
     assert decode(encode(message), type=Shapes, limits=Limits(elements=10)) == message
+
+
+@pytest.mark.parametrize("message", [Shapes(numbers=(300,)), Shapes(reals=(0.5,) * 15)])
+def test_each_short_run_of_packed_numbers_counts_as_one_element(message):
+    chunk, limits = encode(message), Limits(elements=10)
+    assert decode(chunk * 10, type=Shapes, limits=limits)
+    with pytest.raises(LimitError, match="at most 10 elements"):
+        decode(chunk * 11, type=Shapes, limits=limits)
+
+
+def test_sixteen_packed_numbers_of_a_message_that_is_merged_count_as_one_element():
+    @dataclass(frozen=True)
+    class Outer:
+        shapes: Annotated[Shapes | None, 1] = None
+
+    first, empty = encode(Outer(Shapes(numbers=(1,) * 160))), encode(Outer(Shapes()))
+    assert (
+        decode(first + empty, type=Outer, limits=Limits(elements=20)).shapes.numbers == (1,) * 160
+    )
+    with pytest.raises(LimitError, match="at most 20 elements"):
+        decode(first + empty * 2, type=Outer, limits=Limits(elements=20))
 
 
 def test_merging_a_growing_message_again_and_again_is_limited():

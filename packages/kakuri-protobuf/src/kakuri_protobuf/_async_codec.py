@@ -1,6 +1,7 @@
 """Encodes and decodes messages without holding the event loop for long."""
 
 import asyncio
+import math
 from collections.abc import Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
 from functools import partial
@@ -54,8 +55,11 @@ class AsyncCodec:
         """Encode a small message.
 
         Returns:
-            The bytes; None if the message is large or can't be encoded, so that `encode` has to be
-            awaited.
+            The bytes; None if the message is large, so that `encode` has to be awaited.
+
+        Raises:
+            EncodeError: A field holds a value that its kind cannot encode.
+            UnsupportedTypeError: The class does not describe a message.
         """
         return encode_few(message, self.MANY_ELEMENTS)
 
@@ -73,12 +77,12 @@ class AsyncCodec:
             return None
         return decode(data, type=cls, limits=self._limits)
 
-    async def encode(self, message: object, *, deadline: float | None = None) -> bytes:
+    async def encode(self, message: object, *, deadline: float = math.inf) -> bytes:
         """Encode a message in the thread; it must not change meanwhile.
 
         Args:
             message: An instance of a dataclass whose fields have numbers.
-            deadline: When to give up, by the clock of the event loop; None for never.
+            deadline: When to give up, by the clock of the event loop; infinite for never.
 
         Raises:
             EncodeError: A field holds a value that its kind cannot encode.
@@ -87,13 +91,13 @@ class AsyncCodec:
         """
         return await self._run(partial(encode, message), deadline)
 
-    async def decode(self, data: bytes, cls: type[T], *, deadline: float | None = None) -> T:
+    async def decode(self, data: bytes, cls: type[T], *, deadline: float = math.inf) -> T:
         """Decode a message in the thread.
 
         Args:
             data: The complete message.
             cls: A dataclass whose fields have numbers.
-            deadline: When to give up, by the clock of the event loop; None for never.
+            deadline: When to give up, by the clock of the event loop; infinite for never.
 
         Raises:
             DecodeError: The data is not a valid message of the class, or exceeds a limit.
@@ -102,6 +106,7 @@ class AsyncCodec:
         """
         return await self._run(partial(decode, data, type=cls, limits=self._limits), deadline)
 
-    async def _run(self, work: Callable[[], T], deadline: float | None) -> T:
-        async with asyncio.timeout_at(deadline), self._lock:
+    async def _run(self, work: Callable[[], T], deadline: float) -> T:
+        when = None if deadline == math.inf else deadline
+        async with asyncio.timeout_at(when), self._lock:
             return await asyncio.get_running_loop().run_in_executor(self._executor, work)

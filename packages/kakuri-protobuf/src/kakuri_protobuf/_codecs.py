@@ -136,14 +136,20 @@ def encode_few(message: object, elements: int) -> bytes | None:
     """Encode a message if it has at most some elements of repeated fields and entries of maps.
 
     Returns:
-        The bytes; None if it has more elements or can't be encoded, and `encode` raises an error.
+        The bytes; None if it has more elements.
+
+    Raises:
+        EncodeError: A field holds a value that its kind cannot encode.
+        UnsupportedTypeError: The class does not describe a message.
     """
     try:
         encoder = codec_of(type(message)).counting_encoder
         data = encoder(message, False, _DEPTH, [elements])  # noqa: FBT003 - generated
         return data if data.__class__ is bytes else bytes(data)
-    except (TooManyElements, RecursionError, *_ENCODING_ERRORS):
+    except TooManyElements:
         return None
+    except (RecursionError, *_ENCODING_ERRORS):
+        return encode(message)  # raises an error that names the field
 
 
 def decode(

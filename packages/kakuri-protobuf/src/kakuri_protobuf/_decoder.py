@@ -111,7 +111,10 @@ class _Writer(ValueWriter):
             name = f"f{field.number}"
             fresh.append(f"{name} = {initial_value(field)}")
             if field.label is Label.REPEATED:
-                merged += [f"{name} = list(old.{field.name})", f"s[0] -= len({name})"]
+                count = f"len({name})"
+                if field.kind.is_packable:
+                    count = _packed_count(count)
+                merged += [f"{name} = list(old.{field.name})", f"s[0] -= {count}"]
             elif field.label is Label.MAP:
                 merged += [f"{name} = dict(old.{field.name})", f"s[0] -= len({name})"]
             else:
@@ -227,7 +230,7 @@ class _Writer(ValueWriter):
     def _count_packed(self, count: str) -> list[str]:
         if not self._is_counting:
             return []
-        return [f"s[0] -= {count} >> 4", "if s[0] < 0: raise too_many()"]
+        return [f"s[0] -= {_packed_count(count)}", "if s[0] < 0: raise too_many()"]
 
     def _map(self, field: Field) -> list[str]:
         number = field.number
@@ -290,6 +293,11 @@ class _Writer(ValueWriter):
                 "if q < 0: break",  # the end of the message: there is no further tag
             ),
         ]
+
+
+def _packed_count(count: str) -> str:
+    """Return the expression for what packed numbers count as, of `Limits.elements`."""
+    return f"({count} + 15) >> 4"
 
 
 def _entry_decoder(

@@ -12,9 +12,10 @@ class Limits:
         depth: Levels of nested messages and groups, known or unknown. Default 100, as in the
             official libraries, so that every message they write can be read. Each level takes a
             frame of the interpreter's stack.
-        elements: Elements of repeated fields and entries of maps in the whole message; sixteen
-            packed numbers count as one. An empty message takes 2 bytes on the wire and a hundred
-            times that in memory, so a limit on bytes alone does not bound memory.
+        elements: Elements of repeated fields and entries of maps in the whole message; up to
+            sixteen numbers that are packed together count as one. An empty message takes 2 bytes on
+            the wire and a hundred times that in memory, so a limit on bytes alone does not bound
+            memory.
     """
 
     size: int = 64 << 20
