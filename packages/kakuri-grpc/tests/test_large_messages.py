@@ -1,6 +1,7 @@
 """No message holds the event loop for long: many small ones, and large ones."""
 
 import asyncio
+import contextlib
 import threading
 from dataclasses import dataclass
 from typing import Annotated
@@ -19,6 +20,7 @@ from kakuri_grpc import (
 from kakuri_grpc._messages import LARGE_MESSAGE
 from kakuri_grpc._turn import Share
 from kakuri_protobuf import Limits as ProtobufLimits
+from kakuri_protobuf import encode
 from kakuri_tcp.testing import until
 
 MANY = LARGE_MESSAGE // 4
@@ -42,6 +44,8 @@ class Items:
 UNARY = Method("/test.Items/Unary", Items, Items)
 BOTH = Method("/test.Items/Both", Items, Items, client_streams=True, server_streams=True)
 ENCODED_UNARY = Method(UNARY.path, bytes, bytes)
+ENCODED_REQUEST = Method(UNARY.path, bytes, Items)
+LARGE = Items((Item("a"),) * MANY)
 
 
 async def unary(request, call):
@@ -107,33 +111,126 @@ async def test_message_of_many_elements_is_encoded_in_a_thread_of_each_side(tmp_
             assert (loop in encoded_by) == (threads == 1)
 
 
-async def test_time_for_a_call_includes_encoding_a_large_request(server):
+@contextlib.contextmanager
+def busy(executor):
+    """Keep the thread of an executor busy, until the event is set or the block ends."""
     is_free = threading.Event()
-    async with Channel(server.where) as channel:
-        channel._codec._codec._executor.submit(is_free.wait)
-        for start in (channel.call, channel.stream):
-            with pytest.raises(DeadlineExceeded, match=r"longer than 0\.1 s"):
-                await start(UNARY, Items((Item("a"),) * MANY), timeout=0.1)
+    executor.submit(is_free.wait, 10)
+    try:
+        yield is_free
+    finally:
         is_free.set()
 
 
+def executor_of(channel):
+    return channel._codec._codec._executor
+
+
+async def test_time_for_a_call_includes_encoding_a_large_request(server):
+    async with Channel(server.where) as channel:
+        with busy(executor_of(channel)):
+            for start in (channel.call, channel.stream):
+                with pytest.raises(DeadlineExceeded, match=r"longer than 0\.1 s"):
+                    await start(UNARY, LARGE, timeout=0.1)
+
+
+async def test_time_for_a_streaming_call_includes_encoding_and_decoding(server):
+    async with Channel(server.where) as channel:
+        async with await channel.stream(BOTH, timeout=0.2) as call:
+            with busy(executor_of(channel)), pytest.raises(DeadlineExceeded, match=r"than 0\.2 s"):
+                await call.send(LARGE)
+        async with await channel.stream(BOTH, timeout=0.5) as call:
+            await call.send(LARGE)
+            with busy(executor_of(channel)):
+                for _ in range(2):
+                    with pytest.raises(DeadlineExceeded, match=r"longer than 0\.5 s"):
+                        await call.receive()
+
+
+@pytest.mark.parametrize("method", [UNARY, BOTH])
+async def test_server_gets_the_time_that_encoding_a_large_request_has_left(tmp_path, method):
+    remaining = []
+
+    async def unary(request, call):
+        remaining.append(call.remaining)
+        return request
+
+    async def both(requests, call):
+        remaining.append(call.remaining)
+        async for request in requests:
+            yield request
+
+    async with Server() as server, Channel(f"unix:{tmp_path}/s") as channel:
+        server.add(UNARY, unary)
+        server.add(BOTH, both)
+        await server.listen(f"unix:{tmp_path}/s")
+        await channel.call(UNARY, Items(), timeout=10)  # opens the connection
+        with busy(executor_of(channel)) as is_free:
+            asyncio.get_running_loop().call_later(0.2, is_free.set)
+            if method is UNARY:
+                await channel.call(UNARY, LARGE, timeout=10)
+            else:
+                async with await channel.stream(BOTH, LARGE, timeout=10) as call:
+                    assert await call.receive() == LARGE
+    assert remaining[1] < 9.9
+
+
+@pytest.mark.parametrize("steps", range(5))
+async def test_request_is_not_lost_if_the_wait_for_it_is_cancelled(tmp_path, steps):
+    message, received = Items((Item("a"),)), []
+
+    async def both(requests, call):
+        await until(lambda: requests._exchange._pieces)
+        task = asyncio.create_task(anext(requests))
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.wait([task])
+        received.append(await anext(requests) if task.cancelled() else task.result())
+        yield Items()
+
+    async with Server() as server, Channel(f"unix:{tmp_path}/s") as channel:
+        server.add(BOTH, both)
+        await server.listen(f"unix:{tmp_path}/s")
+        async with await channel.stream(BOTH, message, timeout=10) as call:
+            assert await call.receive() == Items()
+    assert received == [message]
+
+
+async def test_large_request_is_not_lost_if_the_wait_for_it_is_cancelled(tmp_path):
+    received = []
+
+    async def both(requests, call):
+        with busy(executor), pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.1):
+                await anext(requests)
+        received.append(await anext(requests))
+        yield Items()
+
+    async with Server() as server, Channel(f"unix:{tmp_path}/s") as channel:
+        server.add(BOTH, both)
+        executor = server._resources.executor
+        await server.listen(f"unix:{tmp_path}/s")
+        async with await channel.stream(BOTH, LARGE, timeout=10) as call:
+            assert await call.receive() == Items()
+    assert received == [LARGE]
+
+
 async def test_connections_of_a_server_take_turns_with_large_messages(server):
-    is_free, ended = threading.Event(), []
-    server._resources.executor.submit(is_free.wait)
-    message = Items((Item("a"),) * MANY)
+    ended, executor = [], server._resources.executor
 
     async def call(channel, name):
-        await channel.call(UNARY, message, timeout=10)
+        await channel.call(UNARY, LARGE, timeout=10)
         ended.append(name)
 
     async with Channel(server.where) as one, Channel(server.where) as two:
         await call_small(one)
         await call_small(two)
-        calls = [asyncio.ensure_future(call(one, "one")) for _ in range(5)]
-        await until(lambda: len(server._running) == 5)
-        calls.append(asyncio.ensure_future(call(two, "two")))
-        await until(lambda: server._resources.executor._work_queue.qsize() == 2)
-        is_free.set()
+        with busy(executor):
+            calls = [asyncio.ensure_future(call(one, "one")) for _ in range(5)]
+            await until(lambda: len(server._running) == 5)
+            calls.append(asyncio.ensure_future(call(two, "two")))
+            await until(lambda: executor._work_queue.qsize() == 2)
         await asyncio.gather(*calls)
     assert ended.index("two") < 4
 
@@ -171,7 +268,7 @@ async def test_large_message_of_a_method_of_bytes_needs_no_thread(server):
     async with Channel(server.where) as channel:
         content = b"\x12\x04" + bytes(4)  # a field that the class does not have
         assert await channel.call(ENCODED_UNARY, content * MANY, timeout=10) == b""
-        assert not channel._codec._codec._executor._threads
+        assert not executor_of(channel)._threads
 
 
 async def test_large_message_that_is_not_valid_ends_its_call(server):
@@ -182,26 +279,20 @@ async def test_large_message_that_is_not_valid_ends_its_call(server):
 
 
 async def test_time_for_a_call_includes_decoding_a_large_response(server):
-    is_free = threading.Event()
     async with Channel(server.where) as channel:
-        channel._codec._codec._executor.submit(is_free.wait)
-        with pytest.raises(DeadlineExceeded, match=r"longer than 0\.3 s"):
-            await channel.call(UNARY, Items((Item("a"),) * MANY), timeout=0.3)
-        is_free.set()
+        with busy(executor_of(channel)), pytest.raises(DeadlineExceeded, match=r"than 0\.3 s"):
+            await channel.call(ENCODED_REQUEST, encode(LARGE), timeout=0.3)
 
 
 async def test_large_request_of_a_cancelled_call_is_not_decoded(server):
-    is_free = threading.Event()
     executor = server._resources.executor
-    executor.submit(is_free.wait)
     async with Channel(server.where) as channel:
-        message = Items((Item("a"),) * MANY)
-        call = asyncio.ensure_future(channel.call(UNARY, message, timeout=10))
-        await until(lambda: executor._work_queue.qsize())
-        decoded_by.clear()
-        call.cancel()
-        await until(lambda: not server._running)
-        is_free.set()
+        with busy(executor):
+            call = asyncio.ensure_future(channel.call(UNARY, LARGE, timeout=10))
+            await until(lambda: executor._work_queue.qsize())
+            decoded_by.clear()
+            call.cancel()
+            await until(lambda: not server._running)
         await asyncio.to_thread(executor.submit(int).result)
         assert not decoded_by
 

@@ -9,6 +9,7 @@ from kakuri_grpc._framing import frame_message
 from kakuri_grpc._turn import Turn
 from kakuri_http2 import ClientConnection, ClientDriver, Data, ExchangeEnded, Request
 from kakuri_http2 import Limits as HTTP2Limits
+from kakuri_http2 import _frames as frames
 from kakuri_tcp import Overloaded, ServerLimits
 from kakuri_tcp._turns import Turns
 from kakuri_tcp.testing import until
@@ -195,6 +196,21 @@ async def test_request_that_its_handler_does_not_read_is_counted_until_the_call_
         await until(lambda: budget.total == MIB)
         is_over.set()
         await until(lambda: not budget.total)
+        client.close()
+
+
+async def test_unprocessed_input_is_not_counted_after_the_end_of_the_stream(tmp_path):
+    async with await started(tmp_path) as server:
+        client = await raw_client(server)
+        await until(lambda: server._connections)
+        (connection,) = server._connections
+        connection.turns = Turns(turn_time=1e-9, slice_time=1e-9)
+        for _ in range(2):  # the second time, it waits for its turn and stops reading
+            connection.data_received(frames.frame(frames.PING, 1, 0, bytes(8)) * 4000)
+        budget = server._servers[0]._shared.input
+        assert budget.total > MIB >> 4
+        connection.receive_eof()
+        assert not budget.total
         client.close()
 
 

@@ -11,7 +11,6 @@ from kakuri_grpc._errors import (
     DeadlineExceeded,
     GRPCError,
     LocalError,
-    MessageTooLarge,
     StatusError,
     status_error,
 )
@@ -99,7 +98,10 @@ class Call(Generic[Request, Response]):
             StatusError: The call has ended; `receive` raises the same.
             DeadlineExceeded: The time is over.
         """
-        data = await self._codec.encode(request, self._method.request)
+        try:
+            data = await self._codec.encode(request, self._method.request, self.deadline)
+        except TimeoutError:
+            raise DeadlineExceeded(self._timeout or 0.0) from None
         await self.send_framed(frame_message(data), end=end)
 
     async def end(self) -> None:
@@ -138,13 +140,11 @@ class Call(Generic[Request, Response]):
             raise
         except ExchangeEnded as ended:
             self._fail(self._error_of_early_end(ended))
-        except MessageTooLarge as error:
-            self._fail(error.with_traceback(None))
         except CompressedMessage as error:
             self._fail(status_error(StatusCode.INTERNAL, str(error)))
         except DecodeError as error:
             self._fail(undecodable(self._method, error))
-        except StatusError as error:
+        except GRPCError as error:
             self._fail(error.with_traceback(None))
         raise self._error_to_raise()
 
@@ -159,7 +159,10 @@ class Call(Generic[Request, Response]):
             if message is not None:
                 if self._share.is_used_up(len(message)):
                     await asyncio.sleep(0)
-                return await self._codec.decode(message, self._method.response)
+                try:
+                    return await self._codec.decode(message, self._method.response, self.deadline)
+                except TimeoutError:
+                    raise DeadlineExceeded(self._timeout or 0.0) from None
             piece = await self._exchange.read()
             if not piece:
                 break

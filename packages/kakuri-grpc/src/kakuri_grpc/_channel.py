@@ -20,6 +20,9 @@ from kakuri_grpc._messages import MessageCodec
 from kakuri_grpc._metadata import encode_metadata
 from kakuri_grpc._status import StatusCode
 
+_NEGLIGIBLE = 0.001
+"""Seconds that may pass before a request is sent without shortening the server's timeout."""
+
 Request = TypeVar("Request")
 Response = TypeVar("Response")
 
@@ -132,17 +135,16 @@ class Channel:
         content = await self._framed(request, method, timeout, deadline)
         is_repeated = False
         while True:
-            driver, remaining = self._connections.current, timeout
+            driver = self._connections.current
             if driver is None or not driver.has_room:
                 driver = await self._wait_for_room(timeout, deadline, wait_for_ready)
-                remaining = _remaining(deadline)
+            remaining = _remaining(timeout, deadline, driver.loop)
             call = driver.call(
                 method.path, fields, content, self._limits.received, remaining, deadline
             )
             try:
                 await call.finished
-                end = None if timeout is None else deadline
-                return await self._codec.decode(call.message(), method.response, end)
+                return await self._codec.decode(call.message(), method.response, deadline)
             except DeadlineExceeded as error:  # of this attempt, which may have had less time
                 raise DeadlineExceeded(timeout or 0.0, error.message) from None
             except TimeoutError:
@@ -189,10 +191,10 @@ class Channel:
         message = None
         if request is not None:
             message = await self._framed(request, method, timeout, deadline)
-        driver, remaining = self._connections.current, timeout
+        driver = self._connections.current
         if driver is None or not driver.has_room:
             driver = await self._wait_for_room(timeout, deadline, wait_for_ready)
-            remaining = _remaining(deadline)
+        remaining = _remaining(timeout, deadline, driver.loop)
         exchange = driver.open_call(method.path, fields, remaining)
         call = Call(exchange, method, self._codec, timeout, deadline, driver)
         if message is not None:
@@ -218,9 +220,8 @@ class Channel:
         deadline: float,
     ) -> bytes:
         """Return the encoded request with its prefix."""
-        end = None if timeout is None else deadline
         try:
-            return frame_message(await self._codec.encode(request, method.request, end))
+            return frame_message(await self._codec.encode(request, method.request, deadline))
         except TimeoutError:
             raise DeadlineExceeded(timeout or 0.0) from None
 
@@ -288,6 +289,14 @@ def _deadline(timeout: object, driver: ChannelDriver | None) -> float:
     return deadline
 
 
-def _remaining(deadline: float) -> float | None:
-    """Return the seconds until a deadline, if there is one."""
-    return None if deadline == math.inf else deadline - asyncio.get_running_loop().time()
+def _remaining(
+    timeout: float | None, deadline: float, loop: asyncio.AbstractEventLoop
+) -> float | None:
+    """Return the seconds until a deadline; the whole timeout if hardly any time has passed.
+
+    The driver remembers the encoded heads of requests with a timeout that is used again.
+    """
+    if timeout is None:
+        return None
+    remaining = deadline - loop.time()
+    return timeout if timeout - remaining < _NEGLIGIBLE else remaining

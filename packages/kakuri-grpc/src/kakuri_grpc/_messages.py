@@ -1,5 +1,6 @@
 """Converts messages to bytes and back."""
 
+import math
 from concurrent.futures import Executor
 from typing import TypeVar, cast
 
@@ -27,7 +28,7 @@ class MessageCodec:
         self.limits = limits
         self._codec = AsyncCodec(executor, limits=limits.protobuf)
 
-    async def encode(self, message: object, cls: type, deadline: float | None = None) -> bytes:
+    async def encode(self, message: object, cls: type, deadline: float = math.inf) -> bytes:
         """Encode a message.
 
         Raises:
@@ -47,7 +48,7 @@ class MessageCodec:
             raise MessageTooLarge(len(data), limit)
         return data
 
-    async def decode(self, data: bytes, cls: type[T], deadline: float | None = None) -> T:
+    async def decode(self, data: bytes, cls: type[T], deadline: float = math.inf) -> T:
         """Decode a message.
 
         Raises:

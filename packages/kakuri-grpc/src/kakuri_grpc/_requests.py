@@ -27,6 +27,7 @@ class Requests(AsyncIterator[Any]):
         self._connection = connection
         self._reader = MessageReader(connection.codec.limits.received)
         self._share = Share()
+        self._pending: bytes | None = None  # the message of a call of `_next` that was cancelled
         self._held = 0  # bytes that were reported to the connection
 
     async def __anext__(self) -> Any:
@@ -48,13 +49,14 @@ class Requests(AsyncIterator[Any]):
         return message
 
     def close(self) -> None:
-        """Drop what the handler has not received."""
+        """Report that the call holds no more messages."""
         self._report(0)
 
     async def _next(self) -> Any:
         reader, connection = self._reader, self._connection
+        data, self._pending = self._pending, None
         try:
-            while (data := reader.next_message()) is None:
+            while data is None and (data := reader.next_message()) is None:
                 self._report(reader.size)
                 piece = await self._exchange.read()
                 if not piece:
@@ -69,6 +71,9 @@ class Requests(AsyncIterator[Any]):
             if len(data) > LARGE_MESSAGE:
                 self._report(len(data) + reader.size)
             message = await connection.codec.decode(data, self._class)
+        except asyncio.CancelledError:
+            self._pending = data
+            raise
         except CompressedMessage as error:
             raise status_error(StatusCode.UNIMPLEMENTED, str(error)) from error
         except DecodeError as error:

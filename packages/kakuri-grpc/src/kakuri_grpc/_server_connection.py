@@ -124,8 +124,9 @@ class ServerConnection(Connection, asyncio.BufferedProtocol):
         self._report_input()
 
     def receive_eof(self) -> None:
-        """End all calls, also those in unprocessed input: HTTP/2 is never half-closed."""
+        """End all calls and drop unprocessed input: HTTP/2 has no half-closed connections."""
         self._waiting.clear()
+        self.is_input_reported = self.account() > 0
         self.driver.eof_received()
 
     def writing_paused(self) -> None:
