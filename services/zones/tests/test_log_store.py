@@ -313,7 +313,7 @@ async def test_check_of_a_removed_zone_leaves_no_directory(store):
     assert await store.zones() == []
 
 
-async def test_check_of_a_removed_zone_leaves_the_directory_of_a_new_start(store):
+async def test_failed_rotation_keeps_directory_prepared_meanwhile(store):
     async def refuse():
         await store.prepare("zone", 0)
         raise ConnectionError("no such container")
@@ -321,6 +321,19 @@ async def test_check_of_a_removed_zone_leaves_the_directory_of_a_new_start(store
     with pytest.raises(ConnectionError):
         await store.rotate("zone", 0, refuse)
     assert await store.zones() == ["zone"]
+
+
+async def test_ended_rotations_are_not_remembered(store):
+    async def refuse():
+        raise ConnectionError("no such container")
+
+    async def accept():
+        pass
+
+    with pytest.raises(ConnectionError):
+        await store.rotate("removed", 0, refuse)
+    assert await store.rotate("zone", 0, accept)
+    assert store._created_by_rotation == set()
 
 
 async def test_undo_interrupted_by_a_crash_loses_nothing(store):

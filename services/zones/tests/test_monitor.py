@@ -74,7 +74,7 @@ def test_gap_after_a_listing_grows_with_its_duration_up_to_half_of_the_interval(
 
 
 class CountingReader:
-    """A reader and remover that finds no zone and counts the listings."""
+    """A reader that finds no zone and counts the listings."""
 
     def __init__(self):
         self.listings = 0
@@ -83,8 +83,9 @@ class CountingReader:
         self.listings += 1
         return {}
 
-    async def drop_missing(self, zones):
-        assert zones == {}
+
+async def drop_nothing(_zones, _begun):
+    return False
 
 
 async def test_events_trigger_no_listing_within_the_gap():
@@ -95,7 +96,9 @@ async def test_events_trigger_no_listing_within_the_gap():
             gaps.append(seconds)
             return 3600.0
 
-    monitor = Monitor(None, reader, reader, ZoneTable(), lambda _: None, Times(gap=0, interval=0))
+    monitor = Monitor(
+        None, reader, ZoneTable(), drop_nothing, lambda _: None, Times(gap=0, interval=0)
+    )
     listing = asyncio.create_task(monitor._list_repeatedly())
     for _ in range(20):
         monitor.wake()

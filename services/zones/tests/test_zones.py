@@ -359,7 +359,7 @@ async def test_removed_zone_that_the_runtime_still_lists_does_not_reappear_in_a_
 async def test_ended_zone_stays_listed_while_the_runtime_refuses_to_check_its_container(
     runtime, run, monkeypatch, fault
 ):
-    monkeypatch.setattr("kakuri_zones._removal.CHECK_SECONDS", 0.02)
+    monkeypatch.setattr("kakuri_zones._missing.CHECK_SECONDS", 0.02)
     async with run() as node:
         await node.start()
         runtime.exit("z", 3)

@@ -106,7 +106,13 @@ async def zone_node(
         )
         stack.push_async_callback(zones.close)
         monitor = Monitor(
-            runtime, reader, remover, table, zones.reconcile, settings.monitor, settings.handlers
+            runtime,
+            reader,
+            table,
+            zones.drop_missing,
+            zones.reconcile,
+            settings.monitor,
+            settings.handlers,
         )
         ended = EndedLogs(logs, settings.ended_log_bytes)
         rotation = LogRotation(

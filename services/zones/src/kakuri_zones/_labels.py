@@ -68,7 +68,7 @@ def attempt_of(labels: Mapping[str, str]) -> int:
 
 
 def spec_hash(spec: ZoneSpec) -> str:
-    """Return a label value that is equal for two specs if their zones differ in the attempt only.
+    """Return a label value that is equal for specs whose zones differ at most in the attempt.
 
     When and how often a workload is restarted makes no difference to its zone. Defaults are left
     out, including the runtime class, so that zones of earlier releases keep their hash.

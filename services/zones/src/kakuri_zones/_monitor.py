@@ -6,7 +6,7 @@ break the stream, and the list is right in any case.
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 
 import structlog
 from kakuri_cri import CallRefused, CriError, Runtime
@@ -14,7 +14,6 @@ from kakuri_workload import RuntimeHealth
 
 from kakuri_zones._observed import ObservedZone
 from kakuri_zones._reader import RuntimeReader
-from kakuri_zones._removal import Remover
 from kakuri_zones._settings import DEFAULT_TIMES, MonitorTimes
 from kakuri_zones._table import ZoneTable
 
@@ -28,16 +27,16 @@ class Monitor:
         self,
         cri: Runtime,
         reader: RuntimeReader,
-        remover: Remover,
         table: ZoneTable,
+        drop_missing: Callable[[Mapping[str, ObservedZone], int], Awaitable[bool]],
         on_listed: Callable[[Mapping[str, ObservedZone]], None],
         times: MonitorTimes = DEFAULT_TIMES,
         handlers: Mapping[str, str] | None = None,
     ) -> None:
         self._cri = cri
         self._reader = reader
-        self._remover = remover
         self._table = table
+        self._drop_missing = drop_missing
         self._on_listed = on_listed
         self._times = times
         self._handlers = None if handlers is None else dict(handlers)
@@ -76,8 +75,8 @@ class Monitor:
         begun = self._table.begin_listing()
         try:
             observed = await self._reader.all()
-            if not self._table.has_listing:
-                await self._remover.drop_missing(observed)
+            if not self._table.has_listing and await self._drop_missing(observed, begun):
+                observed = await self._reader.all()
         except CriError as error:
             if not self._has_logged_outage:
                 log.warning("the runtime does not answer", error=str(error))

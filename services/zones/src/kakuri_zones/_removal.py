@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Awaitable, Iterable
 from dataclasses import dataclass
-from functools import partial
 
 import structlog
 from kakuri_cri import CallRefused, CriError, NotFound, Runtime
@@ -11,7 +10,7 @@ from kakuri_cri import CallRefused, CriError, NotFound, Runtime
 from kakuri_zones._observed import ObservedZone
 from kakuri_zones._reader import RuntimeReader
 from kakuri_zones._settings import DEFAULT_RETRIES, RetryTimes
-from kakuri_zones._tasks import cancel_all, gather_bounded
+from kakuri_zones._tasks import cancel_all
 
 log = structlog.get_logger()
 
@@ -19,13 +18,7 @@ MAX_ROUNDS = 3
 """How often a zone is listed again after its removal, because a call that timed out may have
 created another object meanwhile."""
 
-MAX_CONCURRENT_CHECKS = 16
-"""Ended containers that the runtime is asked for at the same time."""
-
-CHECK_SECONDS = 2.0
-"""Seconds for one of these checks, so that one stuck container does not delay the first listing."""
-
-NOT_FOUND = "listed by the runtime, but not found"
+LISTED_BUT_MISSING = "listed by the runtime, but not found"
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,32 +112,11 @@ class Remover:
         for _ in range(MAX_ROUNDS + 1):
             left = Objects.of(await self._reader.zone(zone_id, including_removed=True))
             if left.ids <= absent:
-                self.remove_later(zone_id, left, NOT_FOUND)
+                self.remove_later(zone_id, left, LISTED_BUT_MISSING)
                 return not left
             absent = await self.remove(left)
         message = f"zone {zone_id!r} still has {', '.join(sorted(left.ids))} after its removal"
         raise CallRefused("RemovePodSandbox", message)
-
-    async def drop_missing(self, zones: dict[str, ObservedZone]) -> None:
-        """Remove the zones whose ended container the runtime lists but does not find.
-
-        An earlier process may have removed them already: such a zone stays in the runtime's lists
-        until the runtime is restarted, and would appear again.
-
-        Args:
-            zones: The first listing of this process; zones that are removed are deleted from it.
-        """
-        ended = [
-            (zone, zone.container.id)
-            for zone in zones.values()
-            if zone.container is not None and zone.container.has_ended
-        ]
-        checks = [partial(self._finds, container_id) for _, container_id in ended]
-        found = await gather_bounded(checks, limit=MAX_CONCURRENT_CHECKS)
-        for (zone, _), is_found in zip(ended, found, strict=True):
-            if not is_found:
-                del zones[zone.id]
-                self.remove_later(zone.id, Objects.of(zone), NOT_FOUND)
 
     def remove_later(self, zone_id: str, objects: Objects, reason: str) -> None:
         """Leave objects out of every list from now on, and remove them in the background."""
@@ -160,14 +132,6 @@ class Remover:
     async def close(self) -> None:
         """Cancel the background removals; the next process finds the objects by their labels."""
         await cancel_all(self._jobs)
-
-    async def _finds(self, container_id: str) -> bool:
-        """Return whether the runtime finds an ended container, by stopping it once more."""
-        try:
-            async with asyncio.timeout(CHECK_SECONDS):
-                return await ignore_not_found(self._cri.stop_container(container_id, 0))
-        except (CriError, TimeoutError):
-            return True
 
     def _start(self, work: Awaitable[None]) -> None:
         job = asyncio.ensure_future(work)

@@ -64,13 +64,17 @@ class ZoneTable:
         """Return the token to pass to `end_listing` after the runtime was listed."""
         return self._steps
 
+    def has_changed(self, zone_id: str, begun: int) -> bool:
+        """Return whether an operation has changed a zone since a listing began."""
+        return self._changed_at.get(zone_id, 0) > begun
+
     def end_listing(
         self, observed: Mapping[str, ObservedZone], begun: int
     ) -> dict[str, ObservedZone]:
         """Store the result of a listing; return the part that is not outdated already."""
         current: dict[str, ObservedZone] = {}
         for zone_id in dict.fromkeys([*self._observed, *observed, *self._reported]):
-            if self._changed_at.get(zone_id, 0) <= begun:
+            if not self.has_changed(zone_id, begun):
                 found = observed.get(zone_id)
                 if found != self._observed.get(zone_id) or zone_id in self._provisional:
                     self._set_observed(zone_id, found)

@@ -19,9 +19,10 @@ from kakuri_cri.api import ContainerState
 from kakuri_workload import Removal, WorkloadState, ZoneSpec, ZoneStatus
 
 from kakuri_zones._errors import StartCancelled, StartFailed, UnknownZone, ZoneConflict
+from kakuri_zones._missing import find_missing
 from kakuri_zones._observed import ZONE_LOST, Container, ObservedZone
 from kakuri_zones._reader import RuntimeReader
-from kakuri_zones._removal import Objects, Remover, ignore_not_found
+from kakuri_zones._removal import LISTED_BUT_MISSING, Objects, Remover, ignore_not_found
 from kakuri_zones._settings import ORPHAN_GRACE
 from kakuri_zones._start import Start, stopped_before_start
 from kakuri_zones._table import ZoneTable
@@ -142,6 +143,33 @@ class Zones:
     ) -> Removal:
         """Stop a zone and remove its container, sandbox and log; see `ZoneNode.remove`."""
         return await self._end(zone_id, self._run_remove(zone_id, grace_seconds, while_waiting))
+
+    async def drop_missing(self, zones: Mapping[str, ObservedZone], begun: int) -> bool:
+        """Leave objects that the runtime lists but does not have out of every list.
+
+        An earlier process may have removed them already, and their zones would appear again.
+        Zones that an operation changes meanwhile are skipped, because a start may have adopted a
+        sandbox.
+
+        Args:
+            zones: The first listing of this process.
+            begun: The table's token of this listing.
+
+        Returns:
+            Whether there are any, so that the listing has to be repeated.
+
+        Raises:
+            RuntimeUnavailable: The runtime stopped answering.
+        """
+        missing = await find_missing(self._cri, zones.values())
+        idle = [
+            zone_id
+            for zone_id in missing.keys() - self.busy
+            if not self._table.has_changed(zone_id, begun)
+        ]
+        for zone_id in idle:
+            self._remover.remove_later(zone_id, missing[zone_id], LISTED_BUT_MISSING)
+        return bool(idle)
 
     def reconcile(self, zones: Mapping[str, ObservedZone]) -> None:
         """Remove orphaned objects and stop lost zones, except where an operation is in progress."""

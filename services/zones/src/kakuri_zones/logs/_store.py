@@ -87,7 +87,7 @@ class LogStore:
         self._max_files = max_files
         self._max_attempts = max_attempts
         self._thread = ThreadPoolExecutor(1, "kakuri-logs")
-        self._created_by_rotation: set[str] = set()  # directories that no start has prepared
+        self._created_by_rotation: set[str] = set()  # by a rotation in progress
         self.volume = LogVolume()
 
     def __repr__(self) -> str:
@@ -368,9 +368,11 @@ class LogStore:
         ):
             undo_rename(directory, attempt, name)
         if zone in self._created_by_rotation:
+            self._created_by_rotation.discard(zone)
             remove_empty_directory(self._root, zone)
 
     def _remove_oldest(self, zone: str, attempt: int) -> None:
+        self._created_by_rotation.discard(zone)
         with suppress(UnknownLog), open_directory(self._root, zone, "rotate") as directory:
             files = self._max_files
             removed = remove_oldest(directory, attempt, files, files * self._max_file_bytes)

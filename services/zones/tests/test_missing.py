@@ -1,0 +1,131 @@
+import asyncio
+
+import pytest
+from kakuri_cri import CallRefused, CallTimeout, NotFound, RuntimeUnavailable, api
+from kakuri_workload import WorkloadState as State
+from kakuri_zones import _missing
+from kakuri_zones._missing import find_missing
+from kakuri_zones._observed import Container, ObservedZone
+from kakuri_zones._removal import Objects
+
+EXITED = api.ContainerState.CONTAINER_EXITED
+RUNNING = api.ContainerState.CONTAINER_RUNNING
+
+
+class StubRuntime:
+    """Answers StopContainer with the error, if any, that a container's id is set to."""
+
+    def __init__(self, **errors):
+        self.errors = errors
+        self.stopped = []
+
+    async def stop_container(self, container_id, grace_seconds):
+        assert grace_seconds == 0
+        self.stopped.append(container_id)
+        match self.errors.get(container_id):
+            case None:
+                return
+            case "stuck":
+                await asyncio.Event().wait()
+            case error:
+                raise error("StopContainer", "a test")
+
+
+def zone(*containers, name="z"):
+    return ObservedZone(
+        name,
+        (),
+        tuple(
+            Container(each, name, sandbox, 0, state, 1, "hash", 0)
+            for each, sandbox, state in containers
+        ),
+    )
+
+
+async def test_missing_container_is_found_with_its_sandbox():
+    cri = StubRuntime(gone=NotFound)
+    zones = [zone(("gone", "s", EXITED)), zone(("kept", "t", EXITED), name="y")]
+    found = await find_missing(cri, zones)
+    assert found == {"z": Objects(frozenset({"s"}), frozenset({"gone"}))}
+    assert cri.stopped == ["gone", "kept"]
+
+
+async def test_every_missing_container_of_a_zone_is_found():
+    cri = StubRuntime(a=NotFound, b=NotFound)
+    found = await find_missing(cri, [zone(("a", "s", EXITED), ("b", "t", EXITED))])
+    assert found == {"z": Objects(frozenset({"s", "t"}), frozenset({"a", "b"}))}
+
+
+async def test_sandbox_in_which_a_later_container_runs_is_kept():
+    cri = StubRuntime(gone=NotFound)
+    found = await find_missing(cri, [zone(("gone", "s", EXITED), ("new", "s", RUNNING))])
+    assert found == {"z": Objects(containers=frozenset({"gone"}))}
+    assert cri.stopped == ["gone"]  # a running container is not stopped
+
+
+@pytest.mark.parametrize("error", [CallRefused, CallTimeout])
+async def test_container_that_the_runtime_does_not_check_is_not_missing(error):
+    assert await find_missing(StubRuntime(c=error), [zone(("c", "s", EXITED))]) == {}
+
+
+async def test_runtime_that_becomes_unavailable_during_the_checks_is_reported():
+    with pytest.raises(RuntimeUnavailable):
+        await find_missing(StubRuntime(c=RuntimeUnavailable), [zone(("c", "s", EXITED))])
+
+
+async def test_stuck_containers_delay_the_result_once(monkeypatch):
+    monkeypatch.setattr(_missing, "CHECK_SECONDS", 0.05)
+    stuck = [f"c{number}" for number in range(3 * _missing.MAX_CONCURRENT_CHECKS)]
+    cri = StubRuntime(gone=NotFound, **dict.fromkeys(stuck, "stuck"))
+    zones = [zone(*((each, each, EXITED) for each in ["gone", *stuck]))]
+    assert list(await find_missing(cri, zones)) == ["z"]
+    assert len(cri.stopped) == 1 + _missing.MAX_CONCURRENT_CHECKS
+
+
+@pytest.mark.parametrize("is_started", [True, False])
+async def test_sandbox_that_a_start_adopts_during_the_checks_is_kept(
+    runtime, run, monkeypatch, is_started
+):
+    async with run() as node:
+        await node.start()
+        runtime.exit("z", 137)
+        await node.until_state("failed")
+    checking, checked = asyncio.Event(), asyncio.Event()
+
+    async def find(_cri, zones):
+        found = {each.id: Objects.of(each) for each in zones}
+        checking.set()
+        await checked.wait()
+        return found
+
+    monkeypatch.setattr("kakuri_zones._zones.find_missing", find)
+    async with run(is_seen=False) as node:
+        await checking.wait()
+        runtime.faults.set("StartContainer", "delay(50)")
+        start = asyncio.create_task(node.start(attempt=1))
+        await (start if is_started else runtime.calls.wait_for("StartContainer"))
+        checked.set()
+        await node.until_listed()
+        is_new, zone = await start
+        assert (is_new, zone.state) == (True, State.RUNNING)
+        assert runtime.calls.of("StopPodSandbox") == []
+
+
+async def test_only_the_first_listing_is_checked(runtime, node):
+    await node.start()
+    runtime.exit("z", 3)
+    await node.until_state("failed")
+    listings = len(runtime.calls.of("ListContainers"))
+    await runtime.calls.wait_for("ListContainers", listings + 3)
+    assert runtime.calls.of("StopContainer") == []
+
+
+async def test_runtime_that_is_lost_during_the_checks_has_not_been_listed(runtime, run):
+    async with run() as node:
+        await node.start()
+        runtime.exit("z", 3)
+        await node.until_state("failed")
+    lost, gone = "error(UNAVAILABLE: lost)", "error(NOT_FOUND: not found)"
+    runtime.faults.set("StopContainer", f"{lost}->1000*{gone}")
+    async with run() as node:
+        assert node.zones.zones() == []
