@@ -341,7 +341,7 @@ def test_apply_does_not_replace_what_is_still_being_removed(kakuri, shop, api, e
     api.is_removal_slow = True
     result = kakuri("apply", "--yes", "--grace", "0")
     assert result.code == 124
-    assert "web is still being removed: running\n" in result.err
+    assert "error: web: not removed within 0.00 s: running\n" in result.err
     assert "cache" not in api.workloads
 
 

@@ -611,3 +611,5 @@ def test_runtime_that_this_user_may_not_use_is_skipped(machine, monkeypatch):
     (machine / "run/containerd.sock").touch()
     monkeypatch.setattr(os, "access", lambda path, mode: mode != os.W_OK)
     assert results_of("container runtime") == [SKIP]
+    (found,) = local._runtime_sockets()
+    assert found.detail == "this user may not use it"

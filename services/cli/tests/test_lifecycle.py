@@ -260,7 +260,7 @@ def test_stop_that_takes_longer_than_a_minute_after_its_grace_exits_with_124(
     api.add("web", reason="Stopping")
     result = kakuri("stop", "--grace", "0", "web")
     assert (result.code, result.out) == (124, "")
-    assert result.err == "error: web is still running, Stopping\n"
+    assert result.err == "error: after 0.00 s, still running, Stopping\n"
 
 
 def test_stop_may_take_a_minute_after_its_grace(kakuri, api, environment):

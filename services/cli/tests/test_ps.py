@@ -1,6 +1,9 @@
+import io
 import json
+import sys
 
 import pytest
+from kakuri import _ps
 from kakuri_http import problem
 
 from .conftest import without_color
@@ -203,6 +206,19 @@ def test_watched_list_on_a_terminal_is_printed_in_place(kakuri, some, environmen
     assert "\x1b[H" not in kakuri("ps", "-w", "--json", width=100).out
     environment.setenv("TERM", "dumb")
     assert "\x1b[H" not in kakuri("ps", "-w", width=100).out
+
+
+def test_interrupted_redraw_of_watched_list_wraps_lines_again(environment):
+    class Terminal(io.StringIO):
+        def write(self, text):
+            super().write(text)
+            if text.endswith("\x1b[?7l"):
+                raise KeyboardInterrupt
+
+    environment.setattr(sys, "stdout", Terminal())
+    with pytest.raises(KeyboardInterrupt):
+        _ps._redraw(None, [], "node1")
+    assert sys.stdout.getvalue().endswith("\x1b[?7h")
 
 
 def test_watched_list_is_cut_to_the_lines_of_the_terminal(kakuri, api, environment):

@@ -211,7 +211,7 @@ def test_every_option_of_run_is_a_field_of_the_workload(kakuri, api, environment
         (["-e", "NOT_THERE"], "-e NOT_THERE: this environment has no such variable"),
         (
             ["--restart", "often"],
-            "'--restart': expected never, on_failure[:TIMES] or always, got 'often'\n",
+            "'--restart': expected never, on_failure[:TIMES] or always[:TIMES], got 'often'\n",
         ),
         (
             ["--restart", "unless-stopped"],
@@ -508,6 +508,8 @@ def test_restart_policy_is_read_in_every_spelling(kakuri, api, given, fields):
         "on_failure:x",
         "always:-1",
         "never:1.5",
+        "never:3",
+        "no:3",
         "always:²",
         "always:" + "9" * 5000,
     ],

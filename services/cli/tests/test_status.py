@@ -198,7 +198,7 @@ def test_screen_of_a_workload_that_cannot_be_stopped_has_advice(environment, des
     shown = screen_of({**document, "desired": desired})
     assert shown[0].startswith(f"a  running  StopFailed  (is being {desired})")
     assert shown[1] == "  m"
-    assert shown[2].endswith("The agent tries again")
+    assert shown[2].endswith("the agent keeps trying")
 
 
 @pytest.mark.parametrize(

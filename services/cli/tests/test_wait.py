@@ -1,6 +1,8 @@
 import json
 import socket
 import threading
+from functools import partial
+from types import SimpleNamespace
 
 import pytest
 from kakuri._wait import verdict_of
@@ -113,6 +115,23 @@ def test_timeout_of_wait_names_a_server_that_does_not_respond(kakuri, environmen
         name = f"127.0.0.1:{server.getsockname()[1]}"
         result = kakuri("--host", f"http://{name}", "wait", "web", "--timeout", timeout)
     assert (result.code, result.err) == (124, f"error: {text}; {name} has not responded\n")
+
+
+def test_timeout_of_wait_names_the_workloads_without_a_response(kakuri, api, environment):
+    class Immediate:
+        def __init__(self, *, target, args, daemon):
+            self.start = partial(target, *args)
+
+    def follow(_invocation, _api, workload_id, _condition, results):
+        if workload_id == "b":
+            results.put((workload_id, {"id": "b", "state": "running"}, None))
+
+    environment.setattr("kakuri._wait.threading", SimpleNamespace(Thread=Immediate))
+    environment.setattr("kakuri._wait._follow", follow)
+    environment.setattr("kakuri._wait.CHECK_SECONDS", 0.01)
+    err = kakuri("wait", "a", "b", "c", "--timeout", "0").err
+    name = api.url.removeprefix("http://")
+    assert err == f"error: a, b, c: not ended; {name} has not responded about a, c\n"
 
 
 def test_wait_as_json_has_the_workload_and_the_verdict(kakuri, api):

@@ -7,7 +7,7 @@ from collections import Counter
 import pytest
 from kakuri_control_plane import _agent_pages
 from kakuri_control_plane._agent_pages import AgentPages
-from kakuri_control_plane._event_slots import TooManyStreams
+from kakuri_control_plane._event_slots import StreamSlot, TooManyStreams
 from kakuri_control_plane._event_streams import EventStreams
 from kakuri_control_plane._event_tail import latest_events
 from kakuri_control_plane._event_views import EventFilter
@@ -30,7 +30,7 @@ class Agent:
     def __init__(self) -> None:
         self.answers = asyncio.Event()
         self.answers.set()
-        self.in_flight = self.most_in_flight = 0
+        self.in_flight = self.most_in_flight = self.answers_sent = 0
         self.asked: list[int] = []
         self.sent: Counter[int] = Counter()
         self.error: Exception | None = None
@@ -56,6 +56,7 @@ class Agent:
             await self.answers.wait()
         finally:
             self.in_flight -= 1
+            self.answers_sent += 1
         if self.error is not None:
             raise self.error
 
@@ -70,10 +71,14 @@ class Hub:
     def position(self, index):
         return 0 if index >= NEWEST else None
 
-    async def follow(self, _reader):
-        return object()
+    async def start(self):
+        pass
 
-    async def batches(self, _number, _follower):
+    async def take_slot(self, user):
+        self.slot = StreamSlot(user, 0)
+        return self.slot
+
+    async def batches(self, _number, _slot):
         return
         yield
 
@@ -120,6 +125,16 @@ async def test_streams_that_begin_with_states_read_one_page_at_a_time(agent, str
     texts = await asyncio.gather(*(text_of(streams) for _ in range(20)))
     assert agent.most_in_flight == 1
     assert set(texts) == {b'{"type":"synced","index":40}\n'}
+
+
+@pytest.mark.parametrize("query", [{}, {"after": 0}])
+async def test_displaced_stream_reads_no_further_page(agent, query):
+    hub = Hub()
+    request = Request("GET", "/events", Headers())
+    response = await EventStreams(agent, hub).get_events(request, EventQuery(**query))
+    hub.slot.is_displaced = True
+    assert [piece async for piece in response.body] == []
+    assert agent.answers_sent == 1
 
 
 async def test_stream_has_its_turn_after_one_page_of_another(agent):

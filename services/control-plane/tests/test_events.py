@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from kakuri_control_plane import (
     _event_hub,
     _event_slots,
+    _event_streams,
     _event_views,
     control_plane_service,
 )
@@ -127,7 +128,7 @@ async def until(condition) -> None:
 
 @pytest.fixture(autouse=True)
 def at_once(monkeypatch):
-    monkeypatch.setattr(_event_hub, "SECONDS_PER_FOLLOWER", 0.0)
+    monkeypatch.setattr(_event_hub, "SECONDS_PER_STREAM", 0.0)
     monkeypatch.setattr(_event_hub, "PAUSE_SECONDS", 0.0)
 
 
@@ -505,7 +506,7 @@ async def test_index_of_a_replaced_store_is_410(client, journal, compacted):
     assert document == {
         "trace": document["trace"], "title": "Gone", "status": 410, "code": "compacted",
         "oldest": compacted, "newest": 70, "store_id": "b" * 32,
-        "detail": "the index is of a store that was replaced; list the workloads again",
+        "detail": "another store issued the index; list the workloads again",
     }  # fmt: skip
 
 
@@ -586,11 +587,11 @@ async def test_hub_that_a_request_started_does_not_have_its_trace(hub, journal, 
         _event_hub, "encoded_event", lambda event: traces.append(current_trace()) or encoded(event)
     )
     set_trace("4bf92f3577b34da6a3ce929d0e0e4736")
-    follower = await hub.follow()
+    slot = await hub.take_slot("loopback")
     set_trace(None)
     journal.add()
     await until(lambda: traces)
-    assert (traces, follower is not None) == ([None], True)
+    assert (traces, slot is not None) == ([None], True)
 
 
 async def test_stream_that_falls_out_of_the_journal_ends_with_a_gap(client, journal, monkeypatch):
@@ -664,13 +665,13 @@ async def test_agent_that_never_reaches_the_hub_does_not_keep_a_stream_busy(clie
 async def test_closed_client_of_the_agent_ends_streams_and_long_polls(agent, journal):
     client = AgentClient(agent.endpoint)
     hub = EventHub(client)
-    follower = await hub.follow()
-    reading = asyncio.create_task(anext(hub.batches(hub.end, follower), None))
+    slot = await hub.take_slot("loopback")
+    reading = asyncio.create_task(anext(hub.batches(hub.end, slot), None))
     await asyncio.sleep(0)
     await client.close()
     assert await reading is None
     await hub.close()
-    del follower
+    del slot
 
 
 async def test_hub_continues_when_the_agent_fails_while_events_are_lost(client, journal):
@@ -729,24 +730,24 @@ async def test_control_plane_that_stops_ends_streams_completely(agent, journal):
 
 
 async def test_stream_beyond_the_limit_is_503(client, journal, monkeypatch):
-    monkeypatch.setattr(_event_slots, "MAX_FOLLOWERS", 1)
+    monkeypatch.setattr(_event_slots, "MAX_STREAMS", 1)
     async with stream_of(client):
         response = await client.request("GET", "/events")
         assert (response.status, response.headers.get("retry-after")) == (503, "1")
         assert json.loads(response.body)["code"] == "too_many_streams"
 
 
-async def test_stream_beyond_the_limit_takes_the_oldest_slot_of_the_reader_with_the_most(
+async def test_stream_beyond_limit_displaces_oldest_stream_of_user_with_most(
     hub, journal, monkeypatch
 ):
-    monkeypatch.setattr(_event_slots, "MAX_FOLLOWERS", 4)
-    many = [await hub.follow("uid=1000") for _ in range(4)]
+    monkeypatch.setattr(_event_slots, "MAX_STREAMS", 4)
+    many = [await hub.take_slot("uid=1000") for _ in range(4)]
     reading = [asyncio.create_task(anext(hub.batches(hub.end, each), None)) for each in many]
     await asyncio.sleep(0)
-    others = [await hub.follow("uid=0"), await hub.follow("uid=0")]
-    for reader in ("uid=0", "uid=1000"):  # both have two now
+    others = [await hub.take_slot("uid=0"), await hub.take_slot("uid=0")]
+    for user in ("uid=0", "uid=1000"):  # both have two now
         with pytest.raises(TooManyStreams):
-            await hub.follow(reader)
+            await hub.take_slot(user)
     assert await asyncio.gather(*reading[:2]) == [None, None]
     journal.add()
     assert None not in await asyncio.gather(*reading[2:])
@@ -755,10 +756,46 @@ async def test_stream_beyond_the_limit_takes_the_oldest_slot_of_the_reader_with_
     assert [(each.labels, each.value) for each in cuts.samples] == [(("displaced",), 2.0)]
 
 
-async def test_thousand_followers_cost_one_encoding_and_one_request_per_event(
+async def test_oldest_stream_of_two_users_with_most_is_displaced(hub, monkeypatch):
+    monkeypatch.setattr(_event_slots, "MAX_STREAMS", 4)
+    slots = [await hub.take_slot(user) for user in ("uid=1", "uid=2", "uid=2", "uid=1")]
+    slots.append(await hub.take_slot("uid=0"))
+    assert [each.is_displaced for each in slots] == [True] + [False] * 4
+
+
+async def test_displaced_stream_counts_until_it_ends(hub, monkeypatch):
+    monkeypatch.setattr(_event_slots, "MAX_STREAMS", 2)
+    slots = [await hub.take_slot(user) for user in ("uid=1", "uid=1", "uid=0")]
+
+    def count():
+        streams, _ = hub.families()
+        return streams.samples[0].value
+
+    assert count() == 3.0
+    del slots[0]
+    assert count() == 2.0
+
+
+@pytest.mark.parametrize(
+    ("method", "query", "status"), [("HEAD", "", 200), ("GET", "?after=1", 410)]
+)
+async def test_request_without_a_stream_displaces_none(
+    client, journal, monkeypatch, method, query, status
+):
+    monkeypatch.setattr(_event_slots, "MAX_STREAMS", 2)
+    users = iter(["uid=1000", "uid=1000", "uid=0"])
+    monkeypatch.setattr(_event_streams, "user_of", lambda _request: next(users))
+    journal.compacted = journal.index = 5
+    async with stream_of(client) as stream, stream_of(client):
+        assert (await client.request(method, f"/events{query}")).status == status
+        journal.add()
+        assert (await stream.json())["index"] == 6
+
+
+async def test_thousand_streams_cost_one_encoding_and_one_request_per_event(
     hub, journal, monkeypatch
 ):
-    monkeypatch.setattr(_event_slots, "MAX_FOLLOWERS", 1000)
+    monkeypatch.setattr(_event_slots, "MAX_STREAMS", 1000)
     encoded = []
 
     def count(event):
@@ -766,17 +803,17 @@ async def test_thousand_followers_cost_one_encoding_and_one_request_per_event(
         return _event_views.encoded_event(event)
 
     monkeypatch.setattr(_event_hub, "encoded_event", count)
-    followers = [await hub.follow() for _ in range(1000)]
+    slots = [await hub.take_slot("loopback") for _ in range(1000)]
     with pytest.raises(TooManyStreams):
-        await hub.follow()
+        await hub.take_slot("loopback")
 
-    async def read(number, follower):
-        lines, batches = b"", hub.batches(number, follower)
+    async def read(number, slot):
+        lines, batches = b"", hub.batches(number, slot)
         while lines.count(b"\n") < 3:
             lines += (await anext(batches)).lines
         return lines
 
-    reading = [asyncio.create_task(read(hub.end, each)) for each in followers]
+    reading = [asyncio.create_task(read(hub.end, each)) for each in slots]
     await asyncio.sleep(0)
     for _ in range(3):
         journal.add()
@@ -790,8 +827,8 @@ async def test_slow_stream_is_cut_and_the_hub_keeps_a_bounded_number_of_bytes(
     hub, journal, monkeypatch
 ):
     monkeypatch.setattr(_event_hub, "MAX_UNSENT", 1000)
-    follower = await hub.follow()
-    slow = hub.batches(hub.end, follower)
+    slot = await hub.take_slot("loopback")
+    slow = hub.batches(hub.end, slot)
     journal.add()
     assert (await anext(slow)).index == 1
     while hub.position(1) is not None:
@@ -801,22 +838,22 @@ async def test_slow_stream_is_cut_and_the_hub_keeps_a_bounded_number_of_bytes(
         await anext(slow)
     assert sum(len(batch.lines) for batch in hub._batches) <= 1000
     assert hub.position(hub.index) == hub.end
-    del follower
+    del slot
 
 
-async def test_hub_without_followers_stops_and_starts_again(hub, journal, monkeypatch):
+async def test_hub_without_streams_stops_and_starts_again(hub, journal, monkeypatch):
     monkeypatch.setattr(_event_hub, "HEARTBEAT_SECONDS", 0.0)
-    follower = await hub.follow()
+    slot = await hub.take_slot("loopback")
     task = hub._task
-    del follower
+    del slot
     await asyncio.wait([task])
     assert hub._task is None
     journal.add()
-    await hub.follow()
+    await hub.take_slot("loopback")
     assert (journal.watches, hub.index) == (2, 1)
 
 
-async def test_followers_of_an_agent_that_hangs_share_one_request(hub, journal):
+async def test_streams_of_an_agent_that_hangs_share_one_request(hub, journal):
     may_answer = asyncio.Event()
 
     async def answer_late(request):
@@ -824,13 +861,13 @@ async def test_followers_of_an_agent_that_hangs_share_one_request(hub, journal):
         return journal.watch(request)
 
     journal.fail = answer_late
-    followers = [asyncio.create_task(hub.follow()) for _ in range(3)]
+    slots = [asyncio.create_task(hub.take_slot("loopback")) for _ in range(3)]
     await until(lambda: journal.asked)
-    followers[0].cancel()
+    slots[0].cancel()
     journal.fail = None
     may_answer.set()
-    await asyncio.wait(followers)
-    assert [each.cancelled() for each in followers] == [True, False, False]
+    await asyncio.wait(slots)
+    assert [each.cancelled() for each in slots] == [True, False, False]
     assert journal.watches == 1
 
 
@@ -842,26 +879,26 @@ async def test_hub_that_is_closed_while_it_starts_does_not_run(hub, journal):
         return journal.watch(request)
 
     journal.fail = answer_late
-    following = asyncio.create_task(hub.follow())
+    following = asyncio.create_task(hub.take_slot("loopback"))
     await until(lambda: journal.asked)
     await hub.close()
     may_answer.set()
-    follower = await following
-    assert [batch async for batch in hub.batches(hub.end, follower)] == []
+    slot = await following
+    assert [batch async for batch in hub.batches(hub.end, slot)] == []
     assert hub._task is None
-    del follower
+    del slot
 
 
 async def test_failure_of_the_hub_ends_its_streams(hub, journal, monkeypatch):
-    follower = await hub.follow()
+    slot = await hub.take_slot("loopback")
     monkeypatch.setattr(_event_hub, "encoded_event", None)
     task = hub._task
-    batches = hub.batches(hub.end, follower)
+    batches = hub.batches(hub.end, slot)
     journal.add()
     assert await anext(batches) == Gap(0)
     with pytest.raises(TypeError):
         await task
-    assert follower is not None
+    assert slot is not None
 
 
 async def test_long_poll_returns_the_status_once_it_has_changed(client, journal):

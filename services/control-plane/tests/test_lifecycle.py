@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import pytest
 from kakuri_control_plane._event_hub import EventHub
@@ -326,6 +327,14 @@ async def test_delete_whose_wait_is_too_short_is_202():
         assert (status, body) == (202, {"id": "a", "state": "running", "desired": "removed"})
 
 
+async def test_delete_whose_wait_is_too_short_has_the_latest_status():
+    failure = replace(REMOVING, reason="StopFailed", message="StopContainer: timeout", version=9)
+    async with api(Removing(REMOVING, failure)) as call:
+        status, body, headers = await call("DELETE", "/workloads/a?wait=1")
+        assert (status, body["reason"], headers.get("etag")) == (202, "StopFailed", '"9"')
+        assert body["message"] == "StopContainer: timeout"
+
+
 @asynccontextmanager
 async def waiting_delete(agent):
     """Yield the hub of a DELETE that waits, and its answer as a task."""
@@ -360,7 +369,7 @@ async def test_delete_that_waits_is_202_if_the_agent_has_no_events():
 @pytest.mark.parametrize("error", [AgentUnreachable("refused"), AgentTimeout("no reply")])
 async def test_removal_is_not_complete_while_the_agent_does_not_answer(error):
     class Away:
-        async def get_status(self, _workload_id):
+        async def get_status(self, _workload_id, *, with_version):
             raise error
 
     class Hub:
@@ -368,7 +377,7 @@ async def test_removal_is_not_complete_while_the_agent_does_not_answer(error):
             return await ask()
 
     lifecycle = Lifecycle(Away(), Hub())
-    assert not await lifecycle._is_removed_within(60, "a")
+    assert await lifecycle._removal_within(60, REMOVING) is REMOVING
 
 
 async def test_error_of_the_agent_while_a_delete_waits_is_202_because_the_removal_is_recorded():

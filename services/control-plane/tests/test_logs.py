@@ -15,6 +15,7 @@ import pytest
 from kakuri_control_plane import _logs, control_plane_service
 from kakuri_control_plane._log_queries import LogQuery
 from kakuri_control_plane._logs import FAR_FROM_END, SHORT_PIECE, Logs, _is_temporary
+from kakuri_control_plane._users import user_of
 from kakuri_http import Client, Headers, HTTPError, Limits, ResponseAborted
 from kakuri_json import decode, encode
 from kakuri_rpc import (
@@ -484,7 +485,7 @@ async def test_follower_without_data_for_the_longest_time_is_closed_for_a_new_on
 
 
 @pytest.mark.parametrize(
-    ("peer", "uid", "reader"),
+    ("peer", "uid", "user"),
     [
         ("127.0.0.1:5000", None, "loopback"),
         ("127.8.0.9:5000", None, "loopback"),
@@ -496,10 +497,10 @@ async def test_follower_without_data_for_the_longest_time_is_closed_for_a_new_on
         ("unix:pid=7,uid=1000", 1000, "uid=1000"),
     ],
 )
-def test_reader_is_an_address_or_a_user(peer, uid, reader):
+def test_user_is_a_uid_or_an_address(peer, uid, user):
     request = kakuri_http.Request("GET", "/workloads/wl-1/log", Headers())
     request.peer, request.uid = peer, uid
-    assert _logs.reader_of(request) == reader
+    assert user_of(request) == user
 
 
 async def test_stopping_service_does_not_wait_for_followers(caplog):

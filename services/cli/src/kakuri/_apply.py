@@ -70,7 +70,8 @@ def apply(
     """Make the node match files: create missing workloads, replace those that differ.
 
     A workload that differs is stopped and removed before the new one is started. After a failure,
-    no further change is begun.
+    no further change is begun. Exits with 124 if a removal takes more than a minute longer than the
+    grace period; apply the file again later.
     """
     manifest = _manifest(files, is_pruned=prune)
     with invocation.api() as api:

@@ -27,7 +27,8 @@ class Exit(IntEnum):
     UNREACHABLE = 6
     """No response, or none in time; for a write, the message says that its outcome is unknown."""
     TIMEOUT = 124
-    """The time of --timeout passed."""
+    """The time of --timeout passed, or a workload was not stopped or removed within a minute after
+    its grace period."""
     NOT_RUN = 125
     """`run` failed before the workload's command ran, or can no longer follow it."""
     INTERRUPTED = 130

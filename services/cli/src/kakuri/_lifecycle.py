@@ -13,6 +13,7 @@ from kakuri._group import Verb
 from kakuri._invocation import Invocation
 from kakuri._options import IDS, IF_VERSION, grace_option
 from kakuri._results import Result, act_on_each
+from kakuri._text import span
 
 if TYPE_CHECKING:
     from kakuri._client import API, Response
@@ -34,7 +35,10 @@ def stop(
     invocation: Invocation, *, ids: tuple[str, ...], grace: float, no_wait: bool,
     if_version: int | None,
 ) -> int:  # fmt: skip
-    """Stop workloads. Their logs, exit codes and histories are kept; `start` runs them again."""
+    """Stop workloads. Their logs, exit codes and histories are kept; `start` runs them again.
+
+    Exits with 124 if that takes more than a minute longer than the grace period.
+    """
     with invocation.api() as api:
 
         def act(api: "API", workload_id: str) -> Result:
@@ -136,7 +140,7 @@ def await_state(
         left = deadline - time.monotonic()
         if left <= 0:
             raise CommandError(
-                f"{workload_id} is still {why_text(response.document)}",
+                f"after {span(seconds)}, still {why_text(response.document)}",
                 Exit.TIMEOUT,
                 code="timeout",
             )

@@ -153,7 +153,7 @@ def _runtime_sockets() -> Iterator[Check]:
         if os.access(path, os.W_OK):
             yield Check(OK, f"container runtime {path}", "this user may use it")
         else:
-            yield Check(SKIP, f"container runtime {path}", "only root may use it")
+            yield Check(SKIP, f"container runtime {path}", "this user may not use it")
 
 
 def _exists(path: Path) -> bool:

@@ -38,15 +38,16 @@ def _pair(text: str) -> tuple[str, str]:
 
 def _restart(text: str) -> dict[str, Any]:
     """Return the fields of a workload that `POLICY[:TIMES]` sets."""
+    if text in ("never", "no"):
+        return {"restart_policy": "never"}
     policy, _, times = text.partition(":")
     policy = policy.replace("-", "_")
-    if policy not in ("never", "no", "on_failure", "always") or (
-        times and not re.fullmatch("[0-9]{1,9}", times)
-    ):
+    if policy not in ("on_failure", "always") or (times and not re.fullmatch("[0-9]{1,9}", times)):
         is_docker = policy == "unless_stopped"
         hint = "; always is what Docker calls unless-stopped" if is_docker else ""
-        raise ValueError(f"expected never, on_failure[:TIMES] or always, got {text!r}{hint}")
-    fields: dict[str, Any] = {"restart_policy": "never" if policy == "no" else policy}
+        expected = "never, on_failure[:TIMES] or always[:TIMES]"
+        raise ValueError(f"expected {expected}, got {text!r}{hint}")
+    fields: dict[str, Any] = {"restart_policy": policy}
     return {**fields, "max_restarts": int(times)} if times else fields
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 STATES = ("pending", "running", "succeeded", "failed")
 _PAGE = "100"
 _OTHER_LINES = 3  # besides the workloads: the headings, `and N more`, and the cursor's
-_NO_WRAP, _WRAP = "\x1b[?7l", "\x1b[?7h"  # long lines end at the right margin, or continue below
+_NO_WRAP, _WRAP = "\x1b[?7l", "\x1b[?7h"  # DECAWM: cut long lines at the right margin, or wrap them
 _STATE_RANKS = {"failed": 0, "pending": 1, "running": 2, "succeeded": 3}
 
 _SORT_KEYS: dict[str, Callable[[Document], Any]] = {
@@ -203,8 +203,8 @@ def _watch(
 def _redraw(invocation: Invocation, workloads: list[Document], node: str) -> None:
     room = max(1, height_of(sys.stdout) - _OTHER_LINES)
     others = max(0, len(workloads) - room)
-    sys.stdout.write(f"\x1b[H\x1b[J{_NO_WRAP}")
     try:
+        sys.stdout.write(f"\x1b[H\x1b[J{_NO_WRAP}")
         _print(invocation, workloads[: len(workloads) - others], node)
         if others:
             invocation.out(f"and {others} more")

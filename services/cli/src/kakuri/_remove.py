@@ -13,7 +13,7 @@ from kakuri._invocation import Invocation
 from kakuri._lifecycle import STOP_MARGIN_SECONDS
 from kakuri._options import IDS, IF_VERSION, grace_option
 from kakuri._results import Result, act_on_each, confirm, results_of
-from kakuri._text import joined_ids
+from kakuri._text import joined_ids, span
 
 if TYPE_CHECKING:
     from kakuri._client import API, Response
@@ -44,7 +44,8 @@ def rm(
     """Stop and remove workloads, and print proof that they are gone.
 
     Exit code, history and the end of the log of a removed workload are kept for a while:
-    `status`, `history` and `logs` still show them.
+    `status`, `history` and `logs` still show them. Exits with 124 if the removal takes more than a
+    minute longer than the grace period.
     """
     with invocation.api() as api:
         if not (force or yes):
@@ -93,7 +94,8 @@ def delete(
     from kakuri._client import check_id, path_of  # noqa: PLC0415 (not for --help)
     from kakuri._watch import PAUSE_SECONDS  # noqa: PLC0415
 
-    deadline = time.monotonic() + grace + STOP_MARGIN_SECONDS
+    seconds = grace + STOP_MARGIN_SECONDS
+    deadline = time.monotonic() + seconds
     headers = None if version is None else {"If-Match": f'"{version}"'}
     path = path_of(workload_id)
     wait, is_first = 0.0, True
@@ -113,7 +115,7 @@ def delete(
             return response
         if time.monotonic() >= deadline:
             raise CommandError(
-                f"{workload_id} is still being removed: {why_text(response.document)}",
+                f"not removed within {span(seconds)}: {why_text(response.document)}",
                 Exit.TIMEOUT,
                 code="timeout",
             )

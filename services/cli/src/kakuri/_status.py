@@ -26,7 +26,7 @@ _ADVICE = {
     "command that the image lacks",
     "BackOff": "its runs keep ending: the message above has the cause, or kakuri logs {id}",
     "RuntimeUnavailable": "the node's container runtime does not answer: kakuri doctor",
-    "StopFailed": "does the zone's process or its shim hang on the node? The agent tries again",
+    "StopFailed": "check on the node whether the process or its shim hangs; the agent keeps trying",
     "Error": "kakuri logs {id}; kakuri start {id} runs it again",
     "ZoneLost": "the zone ended before its container: kakuri doctor",
     "Stopped": "kakuri start {id} runs it again",

@@ -149,6 +149,8 @@ def _verdicts(
                 message = f"{joined_ids(waiting)}: still not {condition} after {span(timeout)}"
             if unchecked:
                 message += f"; {api.name} has not responded"
+            if 0 < len(unchecked) < len(waiting):
+                message += f" about {joined_ids([each for each in waiting if each in unchecked])}"
             raise CommandError(message, Exit.TIMEOUT, code="timeout") from None
         if isinstance(result, BaseException):
             raise result

@@ -22,7 +22,7 @@ from kakuri_rpc import AgentClient, AgentError, AgentWatch, ClientClosed, ErrorC
 from kakuri_workload import CopyableError
 from kakuri_workload.metrics import Counts, MetricFamily, gauge
 
-from kakuri_control_plane._event_slots import Follower, StreamSlots
+from kakuri_control_plane._event_slots import StreamSlot, StreamSlots
 from kakuri_control_plane._event_views import StreamEvent, encoded_event
 
 _log = structlog.get_logger()
@@ -44,7 +44,7 @@ MAX_UNSENT = 1 << 20
 BATCH_BYTES = 128
 """Bytes of a batch without its events, so that heartbeats are bounded, too."""
 
-SECONDS_PER_FOLLOWER = 0.001
+SECONDS_PER_STREAM = 0.001
 """The pause between two batches is this long for each stream, and for one if there is none: fifty
 times as long as a write to a stream takes, so that streams take a small part of the process's time.
 A single change is sent at once."""
@@ -60,7 +60,7 @@ class StoreReplaced(CopyableError):
     """
 
     def __init__(self, store_id: str, oldest: int, newest: int) -> None:
-        super().__init__("the index is of a store that was replaced")
+        super().__init__("another store issued the index")
         self.store_id = store_id
         self.oldest = oldest
         self.newest = newest
@@ -98,7 +98,7 @@ class EventHub:
             agent: The client of the agent.
         """
         self._agent = agent
-        self._followers = StreamSlots()
+        self._slots = StreamSlots()
         self._waiting: dict[str, set[asyncio.Event]] = {}
         self._batches: deque[Batch | Gap] = deque()
         self._first_number = 0  # of the oldest batch in the list; batches are numbered in order
@@ -113,7 +113,7 @@ class EventHub:
         self._cuts = Counts(
             "kakuri_event_streams_cut",
             "Streams of events that ended early: the client read slowly, events were lost, or "
-            "another client needed the slot.",
+            "another user needed the slot.",
             ("reason",),
         )
 
@@ -134,26 +134,26 @@ class EventHub:
 
     def families(self) -> Iterable[MetricFamily]:
         """Return the metrics of streams."""
-        followers = float(len(self._followers))
-        return gauge("kakuri_event_streams", "Streams of events.", followers), self._cuts.family()
+        streams = float(len(self._slots))
+        return gauge("kakuri_event_streams", "Streams of events.", streams), self._cuts.family()
 
-    async def follow(self, reader: str = "") -> Follower:
-        """Return a follower once the hub runs.
-
-        It has a slot for as long as it is referenced, unless another stream displaces it.
+    async def take_slot(self, user: str) -> StreamSlot:
+        """Return a slot for a stream once the hub runs; keep it until the stream ends.
 
         Args:
-            reader: The client, as `reader_of` returns it; slots are shared among readers.
+            user: The user, as `user_of` returns it; slots are shared among users.
 
         Raises:
-            TooManyStreams: All slots are taken.
+            TooManyStreams: All slots are taken, and no user has more than this one would have.
             RPCError: The agent can't be asked for its current index.
         """
-        follower, has_displaced = self._followers.take(reader)
+        await self.start()
+        slot, has_displaced = self._slots.take(user)
         if has_displaced:
+            _log.info("stream of events cut", reason="all slots are taken")
+            self._cuts["displaced",] += 1
             self._wake_streams()
-        await self._start_once()
-        return follower
+        return slot
 
     def position(self, index: int) -> int | None:
         """Return the number of the batch with the first event after an index; None if dropped."""
@@ -166,20 +166,18 @@ class EventHub:
             number -= 1
         return number
 
-    async def batches(self, number: int, follower: Follower) -> AsyncIterator[Batch | Gap]:
+    async def batches(self, number: int, slot: StreamSlot) -> AsyncIterator[Batch | Gap]:
         """Yield the batches from a number on, as they are published.
 
-        Ends when the hub is closed, after a gap, when the reader is too slow, or when the follower
-        is displaced.
+        Ends when the hub is closed, after a gap, when the client reads too slowly, or when another
+        stream has displaced this one.
         """
         while True:
-            while number >= self.end and not follower.is_displaced:
+            while number >= self.end and not slot.is_displaced:
                 if self._is_closed:
                     return
                 await self._changed.wait()
-            if follower.is_displaced:
-                _log.info("stream of events cut", reason="all slots are taken")
-                self._cuts["displaced",] += 1
+            if slot.is_displaced:
                 return
             if number < self._first_number:
                 _log.info("stream of events cut", reason="the client reads too slowly")
@@ -215,7 +213,7 @@ class EventHub:
         """
         deadline = asyncio.get_running_loop().time() + seconds
         with self._watched(workload_id) as changed:
-            await self._start_once()
+            await self.start()
             while True:
                 reply = await ask()
                 if self._is_closed or is_met(reply):
@@ -247,11 +245,14 @@ class EventHub:
             self._task.cancel()
             await asyncio.wait([self._task])
 
-    async def _start_once(self) -> None:
+    async def start(self) -> None:
         """Start the hub unless it runs.
 
         Callers that need it at the same time share one request: with a request for each, they would
         wait for an agent that hangs one after the other.
+
+        Raises:
+            RPCError: The agent can't be asked for its current index.
         """
         if self._task is not None or self._is_closed:
             return
@@ -285,13 +286,13 @@ class EventHub:
         self._task = asyncio.create_task(self._run(watch))
 
     async def _run(self, watch: AgentWatch) -> None:
-        """Read events until no follower is left."""
+        """Read events until no stream and no long poll is left."""
         heartbeats = asyncio.create_task(self._send_heartbeats())
         try:
             async with watch:
                 while True:
                     await self._read(watch)
-                    await asyncio.sleep(SECONDS_PER_FOLLOWER * max(1, len(self._followers)))
+                    await asyncio.sleep(SECONDS_PER_STREAM * max(1, len(self._slots)))
         except ClientClosed:
             self._is_closed = True
             self._wake(self._waiting)
@@ -349,9 +350,9 @@ class EventHub:
     async def _send_heartbeats(self) -> None:
         while True:
             await asyncio.sleep(HEARTBEAT_SECONDS)
-            if not self._followers and not self._waiting and self._task is not None:
+            if not self._slots and not self._waiting and self._task is not None:
                 self._task.cancel()
-                self._task = None  # so that the next follower starts another one
+                self._task = None  # so that the next stream starts another one
                 return
             self._publish(Batch(self._index))
 

@@ -6,64 +6,66 @@ from weakref import WeakSet
 
 from kakuri_workload import CopyableError
 
-MAX_FOLLOWERS = 256
-"""The largest number of concurrent streams."""
+MAX_STREAMS = 256
+"""Maximum number of concurrent streams."""
 
 
 class TooManyStreams(CopyableError):
     """A limit of concurrent streams is reached."""
 
 
-class Follower:
-    """The slot of one stream, which is free again once nothing refers to this object.
+class StreamSlot:
+    """The slot of one stream; it is free once nothing refers to this object.
 
     Attributes:
-        is_displaced: Whether another reader's stream has taken the slot, so that this one ends.
+        user: The user whose stream it is.
+        number: Slots are numbered in the order in which they were taken.
+        is_displaced: Whether the stream of another user took the slot. This one must end: it reads
+            nothing more from the agent, and is cut off if its client does not read.
     """
 
-    __slots__ = ("__weakref__", "is_displaced", "number", "reader")
+    __slots__ = ("__weakref__", "is_displaced", "number", "user")
 
-    def __init__(self, reader: str, number: int) -> None:
-        self.reader = reader
+    def __init__(self, user: str, number: int) -> None:
+        self.user = user
         self.number = number
         self.is_displaced = False
 
 
 class StreamSlots:
-    """The followers of one hub."""
+    """The slots of one hub; its length is the number of streams that have not ended."""
 
     def __init__(self) -> None:
-        self._followers: WeakSet[Follower] = WeakSet()
+        self._slots: WeakSet[StreamSlot] = WeakSet()
         self._numbers = count()
 
     def __len__(self) -> int:
-        return len(self._followers)
+        return len(self._slots)
 
-    def take(self, reader: str) -> tuple[Follower, bool]:
-        """Return a slot for a stream of a reader, and whether another stream was displaced for it.
+    def take(self, user: str) -> tuple[StreamSlot, bool]:
+        """Return a slot for a stream of a user, and whether another stream was displaced for it.
 
-        If all slots are taken, it is the oldest stream of the reader that has the most.
+        If all slots are taken, displace the oldest stream of the user with the most streams.
 
         Raises:
-            TooManyStreams: All slots are taken, and no reader has more than this one would have.
+            TooManyStreams: All slots are taken, and no user has more than this one would have.
         """
-        is_full = len(self._followers) >= MAX_FOLLOWERS
+        taken = [each for each in self._slots if not each.is_displaced]
+        is_full = len(taken) >= MAX_STREAMS
         if is_full:
-            self._displace_for(reader)
-        follower = Follower(reader, next(self._numbers))
-        self._followers.add(follower)
-        return follower, is_full
+            _displace_one(taken, user)
+        slot = StreamSlot(user, next(self._numbers))
+        self._slots.add(slot)
+        return slot, is_full
 
-    def _displace_for(self, reader: str) -> None:
-        followers = list(self._followers)
-        held = Counter(each.reader for each in followers)
-        held[reader] += 1
-        most = max(held.values())
-        if held[reader] == most:
-            raise TooManyStreams(
-                f"{MAX_FOLLOWERS} streams of events are open already, which is the limit"
-            )
-        candidates = [each for each in followers if held[each.reader] == most]
-        oldest = min(candidates, key=lambda each: each.number)
-        oldest.is_displaced = True
-        self._followers.discard(oldest)
+
+def _displace_one(taken: list[StreamSlot], user: str) -> None:
+    held = Counter(each.user for each in taken)
+    held[user] += 1
+    most = max(held.values())
+    if held[user] == most:
+        raise TooManyStreams(
+            f"{MAX_STREAMS} streams of events are open already, which is the limit"
+        )
+    candidates = [each for each in taken if held[each.user] == most]
+    min(candidates, key=lambda each: each.number).is_displaced = True

@@ -22,7 +22,7 @@ from kakuri_control_plane._event_hub import (
     Gap,
     StoreReplaced,
 )
-from kakuri_control_plane._event_slots import Follower, TooManyStreams
+from kakuri_control_plane._event_slots import StreamSlot, TooManyStreams
 from kakuri_control_plane._event_tail import latest_events
 from kakuri_control_plane._event_views import (
     HEARTBEAT_COMMENT,
@@ -36,8 +36,8 @@ from kakuri_control_plane._event_views import (
     synced_line,
 )
 from kakuri_control_plane._headers import MAX_VERSION
-from kakuri_control_plane._logs import reader_of
 from kakuri_control_plane._queries import EventQuery
+from kakuri_control_plane._users import user_of
 
 _log = structlog.get_logger()
 
@@ -59,19 +59,20 @@ class EventStreams:
         """Stream events until the client disconnects or the control plane stops."""
         after, is_snapshot = _beginning(request, query)
         event_filter = EventFilter(query.workload, query.label_pair, query.kinds)
-        stream = _Stream(
-            self._agent,
-            self._hub,
-            self._pages,
-            await self._hub.follow(reader_of(request)),
-            event_filter,
-            is_server_sent=_accepts_event_stream(request),
-        )
-        media_type = EVENT_STREAM if stream.is_server_sent else NDJSON
+        is_server_sent = _accepts_event_stream(request)
+        media_type = EVENT_STREAM if is_server_sent else NDJSON
         if request.method == "HEAD":
             return Response(200, iter(()), headers=HEADERS, content_type=media_type)
+        await self._hub.start()
+        stream = _Stream(
+            self._agent, self._hub, self._pages, event_filter, is_server_sent=is_server_sent
+        )
         pieces = await stream.open(
-            after, is_snapshot=is_snapshot, tail=query.tail, store_id=query.store_id
+            user_of(request),
+            after,
+            is_snapshot=is_snapshot,
+            tail=query.tail,
+            store_id=query.store_id,
         )
         return Response(200, pieces, headers=HEADERS, content_type=media_type)
 
@@ -106,7 +107,6 @@ class _Stream:
         agent: AgentClient,
         hub: EventHub,
         pages: AgentPages,
-        follower: Follower,
         event_filter: EventFilter,
         *,
         is_server_sent: bool,
@@ -114,19 +114,21 @@ class _Stream:
         self._agent = agent
         self._hub = hub
         self._pages = pages
-        self._follower = follower  # its slot is taken for as long as this stream is referenced
         self._filter = event_filter
         self._index = hub.index
         self._store_id = hub.store_id  # that issued the index; None if unknown
         self._versions: dict[str, int] = {}  # of states later than the index, by workload
-        self.is_server_sent = is_server_sent
+        self._is_server_sent = is_server_sent
 
     async def open(
-        self, after: int | None, *, is_snapshot: bool, tail: int, store_id: str | None
+        self, user: str, after: int | None, *, is_snapshot: bool, tail: int, store_id: str | None
     ) -> AsyncGenerator[bytes, None]:
         """Return the pieces of the stream.
 
+        A slot is taken last, so that a request that is refused ends no other stream.
+
         Args:
+            user: The user, as `user_of` returns it.
             after: The index to continue after; None for the current one.
             is_snapshot: Whether to begin with the current states.
             tail: The number of latest events to begin with; ignored with `after`.
@@ -136,7 +138,7 @@ class _Stream:
             AgentError: The code is `compacted` if the events after the index are not kept.
             StoreReplaced: Another store issued the index.
             RPCError: The agent can't be asked.
-            TooManyStreams: Too many streams read pages from the agent at the same time.
+            TooManyStreams: All slots are taken, or too many streams read pages from the agent.
         """
         first: Changes | None = None
         latest: bytes | None = None
@@ -152,7 +154,8 @@ class _Stream:
             await self._check_store(self._hub.store_id)
             if self._hub.position(after) is None or after > self._hub.index:
                 first = await self._read_after(after)
-        return self._pieces(latest, first, is_snapshot=is_snapshot)
+        slot = await self._hub.take_slot(user)
+        return self._pieces(slot, latest, first, is_snapshot=is_snapshot)
 
     async def _read_after(self, index: int) -> Changes:
         changes = await self._pages.events_after(index)
@@ -178,19 +181,24 @@ class _Stream:
         raise StoreReplaced(current, oldest, self._hub.index)
 
     async def _pieces(
-        self, latest: bytes | None, changes: Changes | None, *, is_snapshot: bool
+        self,
+        slot: StreamSlot,
+        latest: bytes | None,
+        changes: Changes | None,
+        *,
+        is_snapshot: bool,
     ) -> AsyncGenerator[bytes, None]:
-        if self.is_server_sent:
+        if self._is_server_sent:
             yield RETRY
         if latest is not None:
             # Without states, a heartbeat marks the end of the latest events.
             yield latest if is_snapshot else latest + self._heartbeat(self._index)
         try:
             if is_snapshot:
-                async with aclosing(self._states(has_tail=latest is not None)) as states:
+                async with aclosing(self._states(slot, has_tail=latest is not None)) as states:
                     async for piece in states:
                         yield piece
-            async with aclosing(self._missed_events(changes)) as pieces:
+            async with aclosing(self._missed_events(slot, changes)) as pieces:
                 async for piece in pieces:
                     yield piece
             await self._check_store(self._hub.store_id)  # the agent may have another store by now
@@ -205,19 +213,24 @@ class _Stream:
             return
         position = self._hub.position(self._index)
         position = self._hub.end if position is None else position
-        async for batch in self._hub.batches(position, self._follower):
+        async for batch in self._hub.batches(position, slot):
             if isinstance(batch, Gap):
                 yield self._gap(batch.oldest)
             elif piece := self._batch(batch):
                 yield piece
 
-    async def _missed_events(self, changes: Changes | None) -> AsyncGenerator[bytes, None]:
+    async def _missed_events(
+        self, slot: StreamSlot, changes: Changes | None
+    ) -> AsyncGenerator[bytes, None]:
         """Yield the events that the hub has dropped, up to the first that it has.
 
         Args:
+            slot: Ends this if it is displaced.
             changes: The first page of them, if it has been read already.
         """
         while changes is not None or self._hub.position(self._index) is None:
+            if slot.is_displaced:
+                return
             if changes is None:
                 changes = await self._read_after(self._index)
             piece = self._encoded(map(encoded_event, changes.events))
@@ -229,7 +242,7 @@ class _Stream:
             if piece:
                 yield piece
 
-    async def _states(self, *, has_tail: bool) -> AsyncGenerator[bytes, None]:
+    async def _states(self, slot: StreamSlot, *, has_tail: bool) -> AsyncGenerator[bytes, None]:
         """Yield the current state of each workload, and the index after which changes follow.
 
         A state may be later than the index. Without a tail, the changes that it includes are left
@@ -244,6 +257,8 @@ class _Stream:
                 piece = self._encoded(map(encoded_state, statuses))
                 if piece:
                     yield piece
+                if slot.is_displaced:
+                    return
         yield self._line(b"synced", index, synced_line(index, self._store_id or self._hub.store_id))
 
     async def _state_pages(self) -> AsyncGenerator[list[Status], None]:
@@ -267,7 +282,7 @@ class _Stream:
         if not batch.events:
             return self._heartbeat(max(batch.index, self._index))
         begins_before = batch.events[0].index <= self._index
-        if not (begins_before or self._filter or self._versions or self.is_server_sent):
+        if not (begins_before or self._filter or self._versions or self._is_server_sent):
             piece = batch.lines  # nothing to filter or convert
         else:
             piece = self._encoded(batch.events)
@@ -288,14 +303,14 @@ class _Stream:
         return self._joined(admitted)
 
     def _joined(self, events: Iterable[StreamEvent]) -> bytes:
-        if self.is_server_sent:
+        if self._is_server_sent:
             return b"".join([event.server_sent for event in events])
         return b"".join([event.line for event in events])
 
     def _heartbeat(self, index: int) -> bytes:
         return (
             HEARTBEAT_COMMENT
-            if self.is_server_sent
+            if self._is_server_sent
             else heartbeat_line(index, self._store_id or self._hub.store_id)
         )
 
@@ -303,7 +318,7 @@ class _Stream:
         return self._line(b"gap", None, gap_line(oldest))
 
     def _line(self, kind: bytes, index: int | None, line: bytes) -> bytes:
-        if not self.is_server_sent:
+        if not self._is_server_sent:
             return line
         number = b"" if index is None else b"id: %d\n" % index
         return b"%bevent: %b\ndata: %b\n" % (number, kind, line)

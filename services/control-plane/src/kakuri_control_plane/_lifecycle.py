@@ -73,9 +73,10 @@ class Lifecycle:
             with_version=True,
             trace=current_trace(),
         )
-        if query.wait and await self._is_removed_within(query.wait, status.id):
+        latest = await self._removal_within(query.wait, status) if query.wait else status
+        if latest is None:
             return json_response(RemovedWorkload.of(await self._tombstone(status)))
-        return _answer(status, 202)
+        return _answer(latest, 202)
 
     async def _expected_version(self, request: Request) -> int | None:
         """Return the version that the agent has to check, by the request's If-Match.
@@ -96,27 +97,33 @@ class Lifecycle:
             raise VersionMismatch(workload_id, versions, status.version)
         return status.version
 
-    async def _is_removed_within(self, seconds: float, workload_id: str) -> bool:
-        """Wait until a workload is removed, and return False if that takes longer."""
+    async def _removal_within(self, seconds: float, status: Status) -> Status | None:
+        """Wait until a workload is removed; return its latest status if that takes longer."""
 
-        async def ask() -> bool:
-            return await self._is_removed(workload_id)
+        async def ask() -> Status | None:
+            return await self._removal_status(status)
 
         try:
-            return await self._hub.await_reply(workload_id, seconds, ask, bool)
+            last = await self._hub.await_reply(status.id, seconds, ask, lambda reply: reply is None)
+            # No event tells that the zone of an ended workload can't be removed.
+            return None if last is None else await ask()
         except RPCError:
-            return False  # an error would look as if the removal had been refused
+            return status  # an error would look as if the removal had been refused
 
-    async def _is_removed(self, workload_id: str) -> bool:
+    async def _removal_status(self, status: Status) -> Status | None:
+        """Return the status of a workload that is being removed; None once it is removed.
+
+        Return the earlier `status` if the agent does not answer: it continues when it is back.
+        """
         try:
-            status = await self._agent.get_status(workload_id)
+            latest = await self._agent.get_status(status.id, with_version=True)
         except AgentError as error:
             if error.code is ErrorCode.NOT_FOUND:
-                return True
+                return None
             raise
         except (AgentUnreachable, AgentTimeout):
-            return False  # the removal continues when the agent is back
-        return status.desired is not Desired.REMOVED  # the id is in use again
+            return status
+        return latest if latest.desired is Desired.REMOVED else None  # the id is in use again
 
     async def _tombstone(self, status: Status) -> Status:
         """Return what the agent kept of a removed workload, or its last status before that."""

@@ -10,7 +10,8 @@ from kakuri_rpc import AgentClient, AgentLog, RPCError
 
 from kakuri_control_plane._log_formats import formatted, record_format
 from kakuri_control_plane._log_queries import LogFormat, LogQuery
-from kakuri_control_plane._logs import Logs, reader_of
+from kakuri_control_plane._logs import Logs
+from kakuri_control_plane._users import user_of
 
 _log = structlog.get_logger()
 
@@ -38,7 +39,7 @@ class LogApi:
         if request.method == "HEAD":
             await self._logs.check(workload_id, removed=query.removed)
             return Response(200, iter(()), headers=LOG_HEADERS, content_type=content_type)
-        log, pieces = await self._logs.open(workload_id, query, records, reader_of(request))
+        log, pieces = await self._logs.open(workload_id, query, records, user_of(request))
         if records is not None:
             pieces = formatted(pieces, record_format(query))
         headers = {**LOG_HEADERS, "Trailer": "Kakuri-Log-Gap"}

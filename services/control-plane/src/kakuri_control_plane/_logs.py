@@ -11,7 +11,7 @@ from weakref import WeakSet
 
 import structlog
 from kakuri_daemon import current_trace
-from kakuri_http import Request, ResponseAborted
+from kakuri_http import ResponseAborted
 from kakuri_rpc import (
     MAX_LOG_DATA,
     AgentClient,
@@ -52,17 +52,6 @@ RETURN_SECONDS = 20.0
 first request that failed."""
 
 
-def reader_of(request: Request) -> str:
-    """Return who sent a request: a user of this machine if the server knows it, or an address.
-
-    Every local process may use all loopback addresses, so without a user these count as one.
-    """
-    if request.uid is not None:
-        return f"uid={request.uid}"
-    host = str(request.peer).rpartition(":")[0].strip("[]")
-    return "loopback" if host.startswith("127.") or host == "::1" else host
-
-
 class Logs:
     """The logs of an agent's workloads; records which ones are followed."""
 
@@ -85,7 +74,7 @@ class Logs:
             workload_id: The workload whose log it is.
             query: Which part of the log to read, and whether to follow it.
             records: Which records to read; None for the bytes that the container wrote.
-            reader: The client, as `reader_of` returns it; slots are shared among readers.
+            reader: The user, as `user_of` returns it; slots are shared among users.
 
         Returns:
             The log, whose `has_gap` is final when all pieces were read, and its pieces. An error
