@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 import structlog
+from kakuri_agent.runtimes import _zone_runtime
 from kakuri_cri.testing import FakeCri, FakeImage
 from kakuri_daemon import DaemonError
 from kakuri_rpc import AgentError, ErrorCode, State
@@ -248,15 +249,17 @@ async def test_log_is_read_while_the_runtime_is_unavailable(node):
         assert (await client.read_log("wl-1", wait_seconds=20)).data == b"words\n"
 
 
-async def test_stop_that_the_runtime_refuses_is_the_reason_of_the_running_workload(node):
+async def test_refused_stop_of_running_workload_has_reason_stop_failed(node, monkeypatch):
+    monkeypatch.setattr(_zone_runtime, "REPORT_SECONDS", 0.0)
     async with node.agent() as client:
         await run(client)
         await reached(client, State.RUNNING)
         for call in ("StopContainer", "StopPodSandbox"):
             node.cri.faults.set(call, "9999*error(UNKNOWN: the shim hangs)")
         await client.stop_workload("wl-1", grace_seconds=0)
-        while (status := await client.get_status("wl-1")).reason != "StopFailed":
-            assert status.state is State.RUNNING
+        async with asyncio.timeout(20):
+            while (status := await client.get_status("wl-1")).reason != "StopFailed":
+                assert status.state is State.RUNNING
         assert (status.state, status.message) == (State.RUNNING, "StopPodSandbox: the shim hangs")
         for call in ("StopContainer", "StopPodSandbox"):
             node.cri.faults.set(call, "delay(0)")
@@ -266,8 +269,9 @@ async def test_stop_that_the_runtime_refuses_is_the_reason_of_the_running_worklo
 
 @pytest.mark.parametrize("detail", [False, True])
 async def test_removal_that_the_runtime_refuses_is_in_the_message_of_the_ended_workload(
-    node, detail
+    node, detail, monkeypatch
 ):
+    monkeypatch.setattr(_zone_runtime, "REPORT_SECONDS", 0.0)
     async with node.agent() as client:
         await run(client)
         await reached(client, State.RUNNING)
@@ -275,12 +279,16 @@ async def test_removal_that_the_runtime_refuses_is_in_the_message_of_the_ended_w
         ended = await reached(client, State.FAILED)
         node.cri.faults.set("RemovePodSandbox", "9999*error(UNKNOWN: busy)")
         await client.remove_workload("wl-1")
-        while (status := await client.get_status("wl-1", detail=detail)).message == ended.message:
-            pass
+        async with asyncio.timeout(20):
+            while (
+                status := await client.get_status("wl-1", detail=detail)
+            ).message == ended.message:
+                pass
         message = "its zone can't be stopped or removed: RemovePodSandbox: busy"
         assert (status.reason, status.message, status.exit_code) == ("Error", message, 3)
         listed = await client.list_workloads(detail=detail)
         assert [each.message for each in listed.workloads] == [message]
+        assert (await client.remove_workload("wl-1")).message == message
         node.cri.faults.set("RemovePodSandbox", "delay(0)")
         await gone(client)
         assert (await client.get_status("wl-1", removed=True)).message == ended.message

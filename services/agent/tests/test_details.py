@@ -60,8 +60,20 @@ async def test_status_of_an_ended_workload_has_the_error_of_its_removal(agent, r
     await settle()
     runtime.end_failures["wl-1"] = "RemovePodSandbox: busy"
     status = agent.handle(GetStatus("wl-1"))
-    message = "its zone can't be stopped or removed: RemovePodSandbox: busy; out of disk"
+    message = "out of disk; its zone can't be stopped or removed: RemovePodSandbox: busy"
     assert (status.reason, status.message) == ("Error", message)
+    for request in (StopWorkload("wl-1"), RemoveWorkload("wl-1")):
+        assert agent.handle(request).message == message
+
+
+async def test_long_message_of_an_ended_workload_leaves_room_for_the_error(agent, runtime, settle):
+    agent.handle(StartWorkload(workload()))
+    runtime.change(FAILED, reason="Error", message="x" * 4096)
+    await settle()
+    runtime.end_failures["wl-1"] = "RemovePodSandbox: busy"
+    message = agent.handle(GetStatus("wl-1")).message
+    assert message.startswith("xxx")
+    assert message.endswith("; its zone can't be stopped or removed: RemovePodSandbox: busy")
 
 
 async def test_status_with_details_has_the_isolation_of_the_present_run(agent, runtime, settle):

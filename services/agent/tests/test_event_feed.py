@@ -94,7 +94,7 @@ async def test_event_is_reported_once_it_is_on_disk(tmp_path, runtime):
     store.close()
 
 
-async def test_dropped_or_future_index_is_compacted(agent, registry):
+async def test_dropped_or_future_index_returns_compacted(agent, registry):
     reply = agent.handle(WatchChanges(7, 30))
     assert (reply.code, reply.oldest, reply.newest) == (ErrorCode.COMPACTED, 0, 1)
     assert reply.message == "expected an index from 0 to 1 to continue from, got 7"

@@ -189,6 +189,31 @@ async def test_removal_is_carried_out_after_a_restart_of_the_agent(
     agent.close()
 
 
+@pytest.mark.parametrize("zone", [None, ZoneStatus("wl-1", FAILED, spec=spec())])
+@pytest.mark.parametrize("desired", [DesiredState.REMOVE, DesiredState.RUN])
+async def test_pending_workload_whose_zone_cannot_be_removed_has_reason_stop_failed(
+    runtime, registry, writer, settle, zone, desired
+):
+    registry.register(workload(restart_policy=RestartPolicy.ALWAYS), now=1.0)
+    registry.restart("wl-1", now=2.0, restart_at=None, attempt=1)
+    registry.set_desired("wl-1", desired, now=3.0)
+    if zone is not None:  # of an earlier attempt
+        runtime.zones["wl-1"] = zone
+    agent = Agent(registry, writer, runtime)
+    await settle()
+    before = registry.get("wl-1")
+    runtime.end_failures["wl-1"] = "RemovePodSandbox: busy"
+    runtime.observer.zone_changed("wl-1")
+    await settle()
+    run = registry.get("wl-1").run
+    if desired is DesiredState.RUN:
+        assert registry.get("wl-1") is before
+    else:
+        found = (run.state, run.reason, run.message)
+        assert found == (PENDING, "StopFailed", "RemovePodSandbox: busy")
+    agent.close()
+
+
 async def test_failed_runs_are_restarted_with_doubled_delays(restarting, registry, runtime, settle):
     reconciler, clock = restarting
     await begin(registry, reconciler, settle, restart_policy=RestartPolicy.ON_FAILURE)

@@ -155,7 +155,7 @@ async def test_log_of_a_removed_workload_refuses_cursors_of_others(agent, remove
     assert (reply.code, reply.id) == (ErrorCode.BAD_REQUEST, "wl-1")
 
 
-async def test_log_that_the_store_cannot_read_is_internal(agent, writer, remove, monkeypatch):
+async def test_log_that_the_store_cannot_read_returns_internal(agent, writer, remove, monkeypatch):
     await remove()
 
     async def fail(_tombstone):

@@ -13,6 +13,7 @@ from kakuri_agent import (
     UnknownCursor,
     ZoneRuntime,
 )
+from kakuri_agent.runtimes import _zone_runtime
 from kakuri_agent.runtimes._protocol import RemovedZone
 from kakuri_agent.runtimes._sidecar import MAX_CONNECTIONS
 from kakuri_agent.runtimes._zone_logs import read_log_end
@@ -335,8 +336,7 @@ async def test_start_during_a_stop_can_be_repeated_once_the_stop_is_done(runtime
     runtime.start(replace(spec(), attempt=1))
     held.set()
     await asked(sidecar, 2)
-    for _ in ("the error of the first request", "the end of the stop"):
-        await watcher.until(("changed", "wl-1"))
+    await watcher.until(("changed", "wl-1"))  # the end of the stop
     assert [target for _, target, _ in sidecar.asked] == ["/zones/wl-1/stop?grace_seconds=3"] * 2
     runtime.start(replace(spec(), attempt=1))
     await asked(sidecar, 3)
@@ -502,12 +502,15 @@ async def test_stop_is_retried_until_it_succeeds(runtime, sidecar, watcher):
     assert sidecar.asked == [("POST", "/zones/wl-1/stop?grace_seconds=7", b"")] * 3
 
 
-async def test_stop_that_keeps_failing_is_reported_once_for_each_error(runtime, sidecar, watcher):
+async def test_stop_that_keeps_failing_is_reported_once_for_each_error(
+    runtime, sidecar, watcher, monkeypatch
+):
+    monkeypatch.setattr(_zone_runtime, "REPORT_SECONDS", 0.0)
     hanging = problem(503, code="RuntimeUnavailable", detail="StopContainer: deadline exceeded")
     refused = problem(502, code="RuntimeError", detail="container is paused")
     sidecar.send_events(RuntimeHealth(available=True))
     await until(lambda: runtime.fault is None)
-    sidecar.answers["POST"] = [hanging, hanging, refused, refused, Response(404)]
+    sidecar.answers["POST"] = [hanging, hanging, refused, hanging, refused, Response(404)]
     with structlog.testing.capture_logs() as logs:
         runtime.stop("wl-1", 7)
         for error in ("StopContainer: deadline exceeded", "container is paused"):
@@ -522,7 +525,44 @@ async def test_stop_that_keeps_failing_is_reported_once_for_each_error(runtime, 
     ]
 
 
-async def test_stops_that_fail_during_an_outage_are_not_reported(runtime, sidecar, watcher):
+async def test_stop_with_ever_new_errors_is_reported_a_few_times(
+    runtime, sidecar, watcher, monkeypatch
+):
+    monkeypatch.setattr(_zone_runtime, "REPORT_SECONDS", 0.0)
+    monkeypatch.setattr(_zone_runtime, "MAX_REPORTED_ERRORS", 2)
+    sidecar.send_events(RuntimeHealth(available=True))
+    await until(lambda: runtime.fault is None)
+    refused = [problem(502, code="RuntimeError", detail=f"pid {pid}") for pid in range(4)]
+    sidecar.answers["POST"] = [*refused, Response(404)]
+    with structlog.testing.capture_logs() as logs:
+        runtime.stop("wl-1", 7)
+        await until(lambda: "0 commands" in repr(runtime))
+    failed = [each["error"] for each in logs if each["event"].startswith("stop or removal")]
+    assert failed == ["pid 0", "pid 1"]
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        problem(503, code="RuntimeUnavailable", detail="connection reset"),
+        problem(502, code="RuntimeError", detail="busy"),
+    ],
+)
+async def test_stop_that_soon_succeeds_is_not_reported(runtime, sidecar, watcher, failure):
+    sidecar.send_events(RuntimeHealth(available=True))
+    await until(lambda: runtime.fault is None)
+    sidecar.answers["POST"] = [failure, failure, Response(404)]
+    with structlog.testing.capture_logs() as logs:
+        runtime.stop("wl-1", 900)
+        await watcher.until(("changed", "wl-1"))
+    assert runtime.status("wl-1").reason == "Stopped"
+    assert [each for each in logs if each["event"].startswith("stop or removal")] == []
+
+
+async def test_stops_that_fail_during_an_outage_are_not_reported(
+    runtime, sidecar, watcher, monkeypatch
+):
+    monkeypatch.setattr(_zone_runtime, "REPORT_SECONDS", 0.0)
     sidecar.send_events(RuntimeHealth(available=False, message="containerd does not answer"))
     await until(lambda: runtime.fault is not None)
     sidecar.answers["POST"] = [UNAVAILABLE, UNAVAILABLE, Response(404)]

@@ -229,21 +229,19 @@ class Agent:
         entry = self._registry.get(request.id)
         if entry is None:
             return not_found(request.id)
-        if request.detail:
-            return self._detailed_status(entry)
-        return self._status(entry, with_version=request.with_version)
+        return self._status(entry, detail=request.detail, with_version=request.with_version)
 
-    def _status(self, entry: WorkloadEntry, *, with_version: bool = False) -> Status:
-        end_failure = self._runtime.end_failures.get(entry.workload.id)
-        return status_of(entry, with_version=with_version, end_failure=end_failure)
-
-    def _detailed_status(self, entry: WorkloadEntry) -> Status:
+    def _status(
+        self, entry: WorkloadEntry, *, detail: bool = False, with_version: bool = False
+    ) -> Status:
         workload_id = entry.workload.id
-        zone = self._runtime.status(workload_id)
+        zone = self._runtime.status(workload_id) if detail else None
         if zone is not None and zone.attempt != entry.attempt:
             zone = None
         end_failure = self._runtime.end_failures.get(workload_id)
-        return status_of(entry, detail=True, zone=zone, end_failure=end_failure)
+        return status_of(
+            entry, with_version=with_version, detail=detail, zone=zone, end_failure=end_failure
+        )
 
     def _list(self, request: ListWorkloads) -> Callable[[], Reply]:
         """Return a function that builds the list of the current states."""
@@ -259,7 +257,7 @@ class Agent:
         known = [
             entry for entry in page if durability(entry.workload.id) is not Durability.UNREGISTERED
         ]
-        build = self._detailed_status if request.detail else self._status
+        build = partial(self._status, detail=request.detail)
         return page_of(known, following, build, detail=request.detail)
 
     def _describe(self) -> Reply:

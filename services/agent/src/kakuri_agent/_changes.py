@@ -255,7 +255,13 @@ class ChangeHandler:
         if existing is False:
             workload = entry.workload
             self._log_accepted(workload.id, workload.image)
-        return status_of(entry, existing=existing is True, with_version=with_version)
+        end_failure = self._runtime.end_failures.get(entry.workload.id)
+        return status_of(
+            entry,
+            existing=existing is True,
+            with_version=with_version,
+            end_failure=end_failure,
+        )
 
     def _refused(
         self, error: StoreError, entry: WorkloadEntry, *, existing: bool | None

@@ -181,7 +181,7 @@ class Reconciler:
         if entry is None:
             self._release(workload_id)
         else:
-            if zone is not None or entry.run.state is _RUNNING:
+            if zone is not None or entry.run.state is _RUNNING or entry.desired is not _RUN:
                 entry = self._statuses.observe(entry, zone)
             state = entry.run.state
             if state.is_terminal:

@@ -32,6 +32,9 @@ T = TypeVar("T", WorkloadEntry, Tombstone)
 
 _RUN = DesiredState.RUN  # a member of an enum is looked up slowly
 
+MAX_OWN_MESSAGE = 512
+"""Maximum length of the message of an ended workload to which an error of its zone is added."""
+
 
 def status_of(
     entry: WorkloadEntry,
@@ -50,13 +53,13 @@ def status_of(
         with_version: Whether the status has its version.
         detail: Whether the status has everything that is known.
         zone: The zone of its run, for a status with details.
-        end_failure: Why its zone has not been stopped or removed yet. An entry that has ended can't
-            have it, because it keeps how the workload ended.
+        end_failure: The runtime's latest error, if the zone could not be stopped or removed yet.
+            Added to the message of an ended workload, whose entry no longer changes.
     """
     run = entry.run
     if end_failure is not None and run.state.is_terminal:
-        ended = f"; {run.message}" if run.message else ""
-        run = replace(run, message=f"its zone can't be stopped or removed: {end_failure}{ended}")
+        own = f"{printable(run.message, MAX_OWN_MESSAGE)}; " if run.message else ""
+        run = replace(run, message=f"{own}its zone can't be stopped or removed: {end_failure}")
     status = Status.of(entry.workload.id, run, existing=existing)
     if entry.desired is _RUN and entry.restart_at is None and not with_version and not detail:
         return status

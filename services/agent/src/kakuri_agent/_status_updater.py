@@ -93,13 +93,14 @@ class StatusUpdater:
         if zone is None:
             is_lost = state is _RUNNING and self._runtime.is_listed
             if not is_lost or entry.desired is DesiredState.REMOVE:
-                return entry
+                return self._update(entry, self._with_end_failure(entry, entry.run))
             lost = Run(WorkloadState.FAILED, "ZoneLost", "its zone no longer exists")
             return self.end(entry, lost)
         if zone.attempt > attempt:
             entry = self._record_later_attempt(entry, zone)
         elif zone.attempt < attempt:
-            return entry  # the zone belongs to an earlier run
+            # The zone belongs to an earlier run.
+            return self._update(entry, self._with_end_failure(entry, entry.run))
         if zone.state.is_terminal:
             return self.end(entry, zone.run)
         if zone.state is _RUNNING:
@@ -110,10 +111,14 @@ class StatusUpdater:
         elif entry.state is _RUNNING:
             log.warning("report ignored", id=zone.id, known="running", reported="pending")
             return entry
-        run = zone.run
-        if entry.desired is not _RUN and (failure := self._runtime.end_failures.get(zone.id)):
-            run = replace(run, reason="StopFailed", message=failure)
-        return self._update(entry, run)
+        return self._update(entry, self._with_end_failure(entry, zone.run))
+
+    def _with_end_failure(self, entry: WorkloadEntry, run: Run) -> Run:
+        """Return the run of a workload, with the error if it can't be stopped or removed."""
+        if entry.desired is _RUN:
+            return run
+        failure = self._runtime.end_failures.get(entry.workload.id)
+        return run if failure is None else replace(run, reason="StopFailed", message=failure)
 
     def end_removed(self, entry: WorkloadEntry, zone: ZoneStatus | None) -> None:
         """Record how the run of a workload ended whose zone was removed.

@@ -98,9 +98,9 @@ class Runtime(Protocol):
 
     @property
     def end_failures(self) -> Mapping[str, str]:
-        """The last errors of stops and removals that are being repeated, by the zone's id.
+        """The latest error of each stop or removal that keeps failing, by zone id.
 
-        The observer is notified of each new error as of a change of the zone.
+        The observer gets `zone_changed` when one changes.
         """
 
     def attach(self, observer: Observer) -> None:

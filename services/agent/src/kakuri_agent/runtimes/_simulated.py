@@ -89,10 +89,10 @@ class SimulatedRuntime:
     endpoint = None
     is_listed = True
     fault = None
-    end_failures: Mapping[str, str] = {}
 
     def __init__(self, outcomes: list[Outcome] | None = None) -> None:
         self.handlers: Mapping[str, str] = {}
+        self.end_failures: Mapping[str, str] = {}
         self._outcomes = outcomes or []
         self._zones: dict[str, ZoneStatus] = {}
         self._timers: dict[str, asyncio.TimerHandle] = {}  # for the next state of each zone

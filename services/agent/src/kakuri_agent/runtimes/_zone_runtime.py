@@ -49,6 +49,13 @@ counts only while the runtime can't be used (`fault`)."""
 METRICS_SECONDS = 2.6
 """Seconds that zones may take to report their metrics, within the agent's limit for a runtime."""
 
+REPORT_SECONDS = 5.0
+"""Seconds for which a stop or removal has to keep failing before it is reported, because it may
+succeed when it is repeated."""
+
+MAX_REPORTED_ERRORS = 8
+"""Maximum number of different errors of one stop or removal that are reported."""
+
 START_FAILURES = frozenset({"ImagePullFailed", "StartError", "RuntimeUnavailable", "Stopped"})
 """The reasons of a failed start that are reported; any other becomes StartError."""
 
@@ -328,8 +335,8 @@ class ZoneRuntime:
     ) -> T:
         """Repeat an operation until it has been carried out.
 
-        Each new error of a stop or removal is logged and recorded in `end_failures`, unless the
-        runtime is down.
+        Each different error of a stop or removal that keeps failing is logged and recorded in
+        `end_failures` once, unless the runtime is down.
 
         Args:
             zone_id: The zone.
@@ -344,6 +351,9 @@ class ZoneRuntime:
             if start is not None:
                 self._view.start_waits(start, "RuntimeUnavailable", self.fault or "")
             await self._view.opened.wait()
+        loop = asyncio.get_running_loop()
+        failing_since: float | None = None
+        reported: set[str] = set()
         while True:
             try:
                 return await operation()
@@ -355,10 +365,19 @@ class ZoneRuntime:
                 failure = str(error)
                 if start is not None:
                     raise
+            if failing_since is None:
+                failing_since = loop.time()
             await asyncio.sleep(pause)
             pause = min(pause * 2, longest)
-            # Not during an outage, which is logged once for all zones.
-            if start is None and self.fault is None and failure != self.end_failures.get(zone_id):
+            if self.fault is not None:  # an outage, which is logged once for all zones
+                failing_since = None
+            elif (
+                start is None
+                and loop.time() - failing_since >= REPORT_SECONDS
+                and failure not in reported
+                and len(reported) < MAX_REPORTED_ERRORS
+            ):
+                reported.add(failure)
                 log.warning("stop or removal failed, trying again", id=zone_id, error=failure)
                 self.end_failures[zone_id] = failure
                 self._view.changed(zone_id)
