@@ -12,7 +12,7 @@ from kakuri_http import AccessEntry
 
 @pytest.fixture
 def lines(capfd):
-    """Return a function that sets up the log; it returns one that reads the written lines."""
+    """Return a function that configures the log and returns a reader of its lines."""
     before = logging.getLogger().handlers[:], logging.getLogger().level
 
     def configure(**options):

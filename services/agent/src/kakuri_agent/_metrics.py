@@ -28,8 +28,7 @@ SNAPSHOT_SECONDS = 30.0
 """Seconds after which the pages of a snapshot that is not read to its end are dropped."""
 
 MAX_SNAPSHOTS = 8
-"""Maximum number of snapshots at the same time: one for each control plane and each of its
-workers."""
+"""Maximum number of snapshots held at a time; each worker of a control plane reads one."""
 
 Collector: TypeAlias = Callable[[], Iterable[MetricFamily]]
 """Returns the current metrics of a part of the process."""

@@ -26,14 +26,14 @@ NEXT_CHECK_SECONDS = 1.0
 
 
 class Retention:
-    """Removes ended workloads after a retention time, and the oldest while they exceed a budget.
+    """Removes ended workloads after a retention time; over a budget, those that ended first.
 
     Args:
         registry: The workloads.
         enqueue: Called with the id of each workload to remove.
         seconds: The retention time, also that of tombstones.
         budget: Maximum size of all ended workloads together in bytes; None for no limit.
-        drop_removed_before: Called with a time: tombstones of earlier removals are not needed.
+        drop_removed_before: Called with a time; drops the tombstones of removals before it.
         clock: Wall clock.
     """
 

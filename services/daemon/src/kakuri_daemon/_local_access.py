@@ -40,7 +40,10 @@ def _group(value: str | None) -> str | int | None:
 
 
 def _number(text: str) -> int | None:
-    """Return a number, out of range if it has too many digits; None if the text is a name."""
+    """Return the number in a text, None for a name.
+
+    Only the first digits of a long one are kept, which still exceed every id.
+    """
     if not (text.isascii() and text.isdigit()):
         return None
     digits = text.lstrip("0") or "0"
