@@ -12,7 +12,6 @@ from datetime import UTC, datetime
 
 import pytest
 from kakuri import main
-from kakuri._exits import exit_with_reader
 
 from .fake_api import FakeAPI
 
@@ -45,13 +44,18 @@ def restored_sigint_handler():
 
 
 @pytest.fixture(autouse=True)
+def tests_continue_without_a_reader(monkeypatch):
+    """Do not end the process of the tests when the reader of its output closes it."""
+    monkeypatch.setattr("kakuri._reader.exit_when_reader_closes", lambda: None)
+
+
+@pytest.fixture(autouse=True)
 def no_thread_outlives_its_test():
     """End the threads of commands, which otherwise end with the process.
 
     One that continues to try to reach its server would write to the output of later tests, and use
     what they replace.
     """
-    exit_with_reader()  # the process has one thread for it
     earlier = set(threading.enumerate())
     yield
     with pytest.MonkeyPatch.context() as environment:

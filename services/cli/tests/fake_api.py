@@ -45,6 +45,7 @@ class FakeAPI:
         self.nodes = [dict(NODE)]
         self.events = []
         self.requests = []  # method and target of each
+        self.is_asked = threading.Event()  # set by the first
         self._actions = []  # for when the first stream waits
         self.received = []  # the same requests as a whole
         self.overrides = {}
@@ -186,6 +187,7 @@ class FakeAPI:
 
     def _record(self, request):
         self.requests.append((request.method, request.target))
+        self.is_asked.set()
         self.received.append(request)
         key = request.method, request.path
         return self.once.pop(key, None) or self.overrides.get(key)

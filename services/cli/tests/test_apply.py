@@ -61,7 +61,7 @@ def test_diff_as_json_has_no_value_of_a_variable(kakuri, shop):
     changes = json.loads(result.out)
     assert [one["change"] for one in changes] == ["replace", "create", "same"]
     assert {"field": "env.TOKEN"} in changes[0]["fields"]
-    assert {"field": "image", "present": "nginx:1.27", "wanted": "nginx:1.28"} in changes[0][
+    assert {"field": "image", "current": "nginx:1.27", "desired": "nginx:1.28"} in changes[0][
         "fields"
     ]
     assert "secret" not in result.out

@@ -7,7 +7,7 @@ BASE = {"id": "a", "image": "x"}
 
 
 @pytest.mark.parametrize(
-    ("present", "desired", "found"),
+    ("current", "desired", "found"),
     [
         ({}, {}, {}),
         ({"id": "a"}, {"id": "b"}, {}),
@@ -32,8 +32,8 @@ BASE = {"id": "a", "image": "x"}
         ({"labels": {"a": "1"}}, {}, {"labels.a": ("1", None)}),
     ],
 )  # fmt: skip
-def test_differences_are_those_that_the_file_asks_for(present, desired, found):
-    assert differences(present, desired) == found
+def test_differences_are_those_that_the_file_asks_for(current, desired, found):
+    assert differences(current, desired) == found
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ def test_change_as_json_has_both_values_of_each_field_but_no_variable():
     assert change.as_json() == {
         "id": "a",
         "change": "create",
-        "fields": [{"field": "env.T"}, {"field": "user", "present": None, "wanted": "1"}],
+        "fields": [{"field": "env.T"}, {"field": "user", "current": None, "desired": "1"}],
         "problem": "full",
         "image": {"state": "pull"},
     }

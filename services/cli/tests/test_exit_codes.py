@@ -9,7 +9,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from contextlib import redirect_stderr, suppress
 from pathlib import Path
 from types import SimpleNamespace
@@ -164,18 +163,15 @@ def test_closed_pipe_ends_a_command_without_a_message(api, tmp_path):
 
 
 @pytest.mark.parametrize("ends", [os.pipe, lambda: [one.detach() for one in socket.socketpair()]])
-@pytest.mark.parametrize("verb", ["events -f", "logs -f web"])
-def test_closed_pipe_ends_a_command_that_follows_and_has_nothing_to_write(
-    api, tmp_path, verb, ends
-):
+@pytest.mark.parametrize("verb", ["events -f", "logs -f web", "ps -w"])
+def test_following_verb_exits_with_141_when_reader_closes_idle_output(api, tmp_path, verb, ends):
     api.add("web", "running")
     reading, writing = ends()
     environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "KAKURI_HOST": api.url}
     process = subprocess.Popen([BIN / "kakuri", *verb.split()], stdout=writing,
                                stderr=subprocess.PIPE, env=environment)  # fmt: skip
     os.close(writing)
-    while not api.requests:
-        time.sleep(0.01)
+    assert api.is_asked.wait(60)
     os.close(reading)
     _, errors = process.communicate(timeout=60)
     assert (process.returncode, errors) == (141, b"")

@@ -202,28 +202,32 @@ def test_every_option_of_run_is_a_field_of_the_workload(kakuri, api, environment
     }  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        (["-m", "256"], "expected a size like 256MiB or 2GiB, got '256'"),
-        (["-c", "half"], "expected cores like 0.5 or 500m"),
-        (["-l", "team"], "expected KEY=VALUE, got 'team'"),
-        (["-e", "NOT_THERE"], "-e NOT_THERE: this environment has no such variable"),
-        (
-            ["--restart", "often"],
-            "'--restart': expected never, on_failure[:TIMES] or always[:TIMES], got 'often'\n",
-        ),
-        (
-            ["--restart", "unless-stopped"],
-            "'unless-stopped'; always is what Docker calls unless-stopped",
-        ),
-        (["--bogus"], "No such option"),
-    ],
-)
-def test_wrong_option_of_run_is_125_and_of_a_detached_one_2(kakuri, options, message):
+WRONG_OPTIONS = [
+    (["-m", "256"], "expected a size like 256MiB or 2GiB, got '256'"),
+    (["-c", "half"], "expected cores like 0.5 or 500m"),
+    (["-l", "team"], "expected KEY=VALUE, got 'team'"),
+    (["-e", "NOT_THERE"], "-e NOT_THERE: this environment has no such variable"),
+    (
+        ["--restart", "often"],
+        "'--restart': expected never, on_failure[:TIMES] or always[:TIMES], got 'often'\n",
+    ),
+    (
+        ["--restart", "unless-stopped"],
+        "'unless-stopped'; always is what Docker calls unless-stopped",
+    ),
+    (["--bogus"], "No such option"),
+]
+
+
+@pytest.mark.parametrize(("options", "message"), WRONG_OPTIONS)
+def test_wrong_option_of_run_exits_with_125(kakuri, options, message):
     result = kakuri("run", *options, "nginx")
     assert result.code == 125
     assert message in result.err
+
+
+@pytest.mark.parametrize(("options", "message"), WRONG_OPTIONS)
+def test_wrong_option_of_detached_run_exits_with_2(kakuri, options, message):
     for detached in (["-d", *options], [*options, "--detach"]):
         result = kakuri("run", *detached, "nginx")
         assert result.code == 2

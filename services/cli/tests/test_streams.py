@@ -3,6 +3,7 @@
 import itertools
 import subprocess
 import sys
+import threading
 
 import pytest
 from kakuri import main
@@ -57,11 +58,23 @@ def test_output_that_is_full_is_named_as_the_cause(in_shell):
     assert done.stderr == "error: the output can't be written: No space left on device\n"
 
 
-def test_document_that_a_closed_pipe_cuts_off_is_noticed_without_buffers(in_shell, api):
+def test_closed_pipe_with_pythonunbuffered_exits_with_141(in_shell, api):
     for number in range(1000):
         api.add(f"w{number}")
     command = f"PYTHONUNBUFFERED=1 {sys.executable} -m kakuri ps -o json"
     assert in_shell(f"{{ {command}; echo $? >&2; }} | head -c 1").stderr == "141\n"
+
+
+@pytest.mark.parametrize("redirection", [">&-", ">output", ">/dev/null"])
+def test_following_verb_without_a_reader_runs_to_its_end(in_shell, api, redirection):
+    def end():
+        api.is_asked.wait(60)
+        api.change("job", state="succeeded", exit_code=0)
+
+    api.add("job", "running")
+    threading.Thread(target=end, daemon=True).start()
+    done = in_shell(f"{sys.executable} -m kakuri logs -f job {redirection}")
+    assert (done.returncode, done.stderr) == (0, "job ended: exit code 0\n")
 
 
 def raise_from(environment, error):

@@ -40,10 +40,12 @@ def run() -> "NoReturn":
 
 
 def _buffered(stream: "TextIO") -> io.TextIOWrapper:
-    """Return a buffered stream in place of an unbuffered one, as with PYTHONUNBUFFERED.
+    """Return a buffered stream for one that PYTHONUNBUFFERED made unbuffered.
 
-    A write of an unbuffered one may write only a part, without an error: a full disk, or a reader
+    An unbuffered write may write only part of its data without an error: a full disk, or a reader
     that closes a pipe, would cut off the output of a command that exits with 0.
+
+    The old stream closes the common buffer when it is released; `sys.__stdout__` keeps it.
     """
     return io.TextIOWrapper(io.BufferedWriter(stream.buffer), stream.encoding, line_buffering=True)
 

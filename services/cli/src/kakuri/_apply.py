@@ -148,9 +148,7 @@ def _explain(invocation: Invocation, changes: list["Change"]) -> None:
 
 def _carry_out(invocation: Invocation, api: "API", change: "Change", grace: float) -> Result:
     """Carry out a change."""
-    from kakuri_json import encode  # noqa: PLC0415 (not for --help)
-
-    from kakuri._remove import delete  # noqa: PLC0415
+    from kakuri._remove import delete  # noqa: PLC0415 (not for --help)
     from kakuri._run import submit  # noqa: PLC0415
 
     if change.kind in _ENDING_KINDS:
@@ -163,4 +161,4 @@ def _carry_out(invocation: Invocation, api: "API", change: "Change", grace: floa
     text = {"create": "created", "replace": "replaced", "remove": "removed"}.get(
         change.kind, "same"
     )
-    return encode(document), document, text
+    return b"", document, text  # in groups, the document is printed

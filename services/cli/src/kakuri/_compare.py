@@ -27,7 +27,7 @@ class Change:
         id: The workload.
         kind: CREATE, REPLACE, SAME or REMOVE.
         desired: The specification of the file; None for REMOVE.
-        present: The specification of the node; None for CREATE.
+        current: The specification of the node; None for CREATE.
         fields: Each field that differs, with its current and its new value.
         problem: Why the node would refuse it; empty if it would not.
         image: Whether its image is on the node, if the node reports it.
@@ -36,7 +36,7 @@ class Change:
     id: str
     kind: str
     desired: dict[str, Any] | None = None
-    present: Mapping[str, Any] | None = None
+    current: Mapping[str, Any] | None = None
     fields: dict[str, tuple[Any, Any]] = field(default_factory=dict)
     problem: str = ""
     image: Mapping[str, Any] | None = None
@@ -47,7 +47,7 @@ class Change:
         if self.fields:
             document["fields"] = [
                 {"field": name} if name.startswith(_VARIABLES)
-                else {"field": name, "present": old, "wanted": new}
+                else {"field": name, "current": old, "desired": new}
                 for name, (old, new) in self.fields.items()
             ]  # fmt: skip
         if self.problem:
@@ -100,11 +100,11 @@ def compare(api: "API", manifest: Manifest, *, is_pruned: bool) -> list[Change]:
 def _compared(api: "API", desired: dict[str, Any]) -> Change:
     workload_id = desired["id"]
     try:
-        present = spec_of(api.get(path_of(workload_id), [("spec", "true")]).document)
+        current = spec_of(api.get(path_of(workload_id), [("spec", "true")]).document)
     except NotFound:
         return Change(workload_id, CREATE, desired)
-    fields = differences(present, desired)
-    return Change(workload_id, REPLACE if fields else SAME, desired, present, fields)
+    fields = differences(current, desired)
+    return Change(workload_id, REPLACE if fields else SAME, desired, current, fields)
 
 
 DEFAULTS: dict[str, Any] = {
@@ -118,14 +118,14 @@ CHOSEN_BY_NODE = ("runtime_class", "memory_mb", "cpu_millicores")
 
 
 def differences(
-    present: Mapping[str, Any], desired: Mapping[str, Any]
+    current: Mapping[str, Any], desired: Mapping[str, Any]
 ) -> dict[str, tuple[Any, Any]]:
     """Return each field that differs, with both values; each variable and label on its own."""
     found: dict[str, tuple[Any, Any]] = {}
-    for name in sorted({*present, *desired}):
+    for name in sorted({*current, *desired}):
         if name == "id" or (name in CHOSEN_BY_NODE and name not in desired):
             continue
-        old, new = (each.get(name, DEFAULTS.get(name)) for each in (present, desired))
+        old, new = (each.get(name, DEFAULTS.get(name)) for each in (current, desired))
         if old == new:
             continue
         if name in ("env", "labels"):

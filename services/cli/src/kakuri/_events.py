@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from kakuri._complete import complete_ids
-from kakuri._exits import CommandError, Unreachable, UsageError, exit_with_reader
+from kakuri._exits import CommandError, Unreachable, UsageError
 from kakuri._group import Verb
 from kakuri._invocation import Invocation
 from kakuri._outage import OutageTracker
@@ -65,13 +65,15 @@ def events(
     chosen = {"workload": id, "label": label, "type": kind}
     params = [(key, value) for key, value in chosen.items() if value is not None]
     if follow:
-        exit_with_reader()
+        from kakuri._reader import exit_when_reader_closes  # noqa: PLC0415 (only here)
+
+        exit_when_reader_closes()
     with invocation.api() as api:
         last = None
         if not follow and not tail:
             last, newest = _newest_indexes(invocation, api, params)
             if after == "now" or last <= int(after) <= newest:
-                return  # there are no such events; the server would refuse a future index
+                return  # no kept event after this index matches; a future one would be refused
         if tail is not None:
             params.append(("tail", str(tail)))
         for event in follow_events(invocation, api, after, params):
@@ -119,7 +121,7 @@ def _beginning(
 def _newest_indexes(
     invocation: Invocation, api: "API", params: list[tuple[str, str]]
 ) -> tuple[int, int]:
-    """Return the index of the latest event that matches (0 if none does), and of the latest."""
+    """Return the indexes of the latest event that matches (0 if none does) and of the latest."""
     last = 0
     with closing(follow_events(invocation, api, "now", [("tail", "1"), *params])) as found:
         while (event := next(found))["type"] not in _MARKS:
@@ -145,7 +147,7 @@ def follow_events(
         params: Further parameters of the query.
 
     Raises:
-        CommandError: The API refuses the query, or an index that it named itself.
+        CommandError: The API refuses the query, or an index that the API itself had returned.
         Unreachable: The first request got no response, or an outage lasted too long.
     """
     from kakuri._schemas import EVENT, read_document  # noqa: PLC0415 (not for --help)

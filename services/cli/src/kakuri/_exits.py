@@ -2,7 +2,6 @@
 
 import copyreg
 from enum import IntEnum
-from functools import cache
 from typing import Any
 
 import click
@@ -35,28 +34,6 @@ class Exit(IntEnum):
     """Ctrl-C: 128 and the number of SIGINT."""
     CLOSED_PIPE = 141
     """The reader of the output has closed it: 128 and the number of SIGPIPE."""
-
-
-@cache
-def exit_with_reader() -> None:
-    """From now on, end this process as soon as the reader of its output has closed it.
-
-    A write would fail as well, but a verb that follows something may not write for hours:
-    `kakuri events -f | grep -m1 failed` has to end when grep does.
-    """
-    import os  # noqa: PLC0415 (only for verbs that follow)
-    import select  # noqa: PLC0415
-    import threading  # noqa: PLC0415
-
-    poll = select.poll()
-    poll.register(1, 0)  # errors are reported without being asked for
-
-    def wait() -> None:
-        ((_, event),) = poll.poll()
-        if not event & select.POLLNVAL:  # an output that the caller had closed has no reader
-            os._exit(Exit.CLOSED_PIPE)
-
-    threading.Thread(target=wait, daemon=True).start()
 
 
 class ClosedPipe(Exception):

@@ -163,7 +163,7 @@ class Foreground:
                 self._handle(kind, item)
 
     def _next(self) -> tuple[str, Any]:
-        """Return what happened next; "tick" after _TICK_SECONDS without any."""
+        """Return what happened next; or "tick" if nothing happens for _TICK_SECONDS."""
         if self._deadline is not None and time.monotonic() >= self._deadline:
             self._deadline = None
             self._has_timed_out = True

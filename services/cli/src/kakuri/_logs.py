@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from kakuri._documents import end_text
-from kakuri._exits import CommandError, Exit, NotFound, UsageError, exit_with_reader
+from kakuri._exits import CommandError, Exit, NotFound, UsageError
 from kakuri._group import Verb
 from kakuri._invocation import Invocation
 from kakuri._options import IDS, REMOVED
@@ -79,7 +79,9 @@ def logs(
     }  # fmt: skip
     params = [(key, str(value)) for key, value in chosen.items() if value is not None]
     if follow:
-        exit_with_reader()
+        from kakuri._reader import exit_when_reader_closes  # noqa: PLC0415 (only here)
+
+        exit_when_reader_closes()
     with invocation.api() as api:
         if len(names) == 1 and not invocation.is_json:
             return _print_one(invocation, api, names[0], params, has_times=timestamps)

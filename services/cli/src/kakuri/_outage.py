@@ -35,7 +35,7 @@ class OutageTracker:
         self._name = name
         self._sleep = sleep
         self._outage_began: float | None = None
-        self._response_began: float | None = None  # of the one that interrupts the outage
+        self._response_began: float | None = None  # the response that interrupted the outage
         self._give_up_at = 0.0
         self._has_responded = False  # since the outage began
         self._delay = _FIRST_DELAY

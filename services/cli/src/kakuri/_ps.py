@@ -178,10 +178,11 @@ def _watch(
     the list away.
     """
     from kakuri._events import updates  # noqa: PLC0415 (only here)
-    from kakuri._exits import Unreachable, exit_with_reader  # noqa: PLC0415
+    from kakuri._exits import Unreachable  # noqa: PLC0415
     from kakuri._outage import OutageTracker  # noqa: PLC0415
+    from kakuri._reader import exit_when_reader_closes  # noqa: PLC0415
 
-    exit_with_reader()
+    exit_when_reader_closes()
     node = _node(invocation, api)
     outages = OutageTracker(invocation, api.name)
     for _ in updates(invocation, api):

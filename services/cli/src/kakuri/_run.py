@@ -47,7 +47,10 @@ class RunVerb(Verb):
         parent: click.Context | None = None,
         **extra: Any,
     ) -> click.Context:
-        """Parse the arguments."""
+        """Parse the arguments. A wrong option exits with 125, or with 2 if `--detach` is given.
+
+        To find out, the arguments are parsed again without errors.
+        """
         given = list(args)  # click empties the list
         try:
             return super().make_context(info_name, args, parent, **extra)

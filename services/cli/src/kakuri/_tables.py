@@ -45,9 +45,16 @@ def table_lines(
         invocation: Decides whether to use colour.
         columns: The columns.
         rows: Their texts.
-        width: Columns of the terminal; None for any number. Columns that may not be cut can exceed
-            it.
+        width: Width of the terminal in cells; None for no limit. Table columns that may not be cut
+            can exceed it.
     """
+    if width is not None:  # first, because a server may send a message of a million characters
+        longest = max(width, _MIN_WIDTH)
+        rows = [
+            [cut(text, longest) if column.may_be_cut else text
+             for text, column in zip(row, columns, strict=True)]
+            for row in rows
+        ]  # fmt: skip
     used = [
         index for index in range(len(columns))
         if index == 0 or not rows or any(row[index] for row in rows)
@@ -80,8 +87,6 @@ def _line(texts: Sequence[str], widths: Sequence[int]) -> str:
 
 def _shrink(widths: dict[int, int], may_be_cut: list[int], width: int) -> None:
     """Shorten the widest column that may be cut until the line fits."""
-    for index in may_be_cut:  # at once: a server may send a message of a million characters
-        widths[index] = min(widths[index], max(width, _MIN_WIDTH))
     excess = sum(widths.values()) + _GAP * (len(widths) - 1) - width
     while excess > 0 and may_be_cut:
         widest = max(may_be_cut, key=lambda index: widths[index])

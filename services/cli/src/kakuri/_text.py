@@ -46,16 +46,22 @@ def cell_width(text: str) -> int:
 
 def cut(text: str, width: int) -> str:
     """Return a text, with `…` in place of what takes more than `width` columns of a terminal."""
-    if cell_width(text) <= width:
+    if len(text) <= width and text.isascii():
         return text
-    end, used = 0, 1
-    while (used := used + _cells(text[end])) <= width:
-        end += 1
-    return f"{text[:end]}…"
+    end = used = 0
+    for index, char in enumerate(text, 1):
+        used += _cells(char)
+        if used < width:
+            end = index  # there is still room for the `…`
+        elif used > width:
+            return f"{text[:end]}…"
+    return text
 
 
 def _cells(char: str) -> int:
-    import unicodedata  # noqa: PLC0415 (only for text that is not ASCII or too long)
+    if char < "\u0300":  # the first character that takes none
+        return 1
+    import unicodedata  # noqa: PLC0415 (most text is Latin)
 
     if unicodedata.category(char) in ("Mn", "Me"):
         return 0
