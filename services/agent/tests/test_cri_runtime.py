@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 import structlog
-from kakuri_agent.runtimes import _zone_runtime
+from kakuri_agent.runtimes import _end_failures
 from kakuri_cri.testing import FakeCri, FakeImage
 from kakuri_daemon import DaemonError
 from kakuri_rpc import AgentError, ErrorCode, State
@@ -250,7 +250,7 @@ async def test_log_is_read_while_the_runtime_is_unavailable(node):
 
 
 async def test_refused_stop_of_running_workload_has_reason_stop_failed(node, monkeypatch):
-    monkeypatch.setattr(_zone_runtime, "REPORT_SECONDS", 0.0)
+    monkeypatch.setattr(_end_failures, "REPORT_SECONDS", 0.0)
     async with node.agent() as client:
         await run(client)
         await reached(client, State.RUNNING)
@@ -271,7 +271,7 @@ async def test_refused_stop_of_running_workload_has_reason_stop_failed(node, mon
 async def test_removal_that_the_runtime_refuses_is_in_the_message_of_the_ended_workload(
     node, detail, monkeypatch
 ):
-    monkeypatch.setattr(_zone_runtime, "REPORT_SECONDS", 0.0)
+    monkeypatch.setattr(_end_failures, "REPORT_SECONDS", 0.0)
     async with node.agent() as client:
         await run(client)
         await reached(client, State.RUNNING)

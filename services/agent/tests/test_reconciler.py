@@ -211,6 +211,10 @@ async def test_pending_workload_whose_zone_cannot_be_removed_has_reason_stop_fai
     else:
         found = (run.state, run.reason, run.message)
         assert found == (PENDING, "StopFailed", "RemovePodSandbox: busy")
+        runtime.end_failures.clear()
+        runtime.observer.zone_changed("wl-1")
+        await settle()
+        assert registry.get("wl-1").run.reason is None
     agent.close()
 
 

@@ -13,7 +13,7 @@ from kakuri_agent import (
     UnknownCursor,
     ZoneRuntime,
 )
-from kakuri_agent.runtimes import _zone_runtime
+from kakuri_agent.runtimes import _end_failures
 from kakuri_agent.runtimes._protocol import RemovedZone
 from kakuri_agent.runtimes._sidecar import MAX_CONNECTIONS
 from kakuri_agent.runtimes._zone_logs import read_log_end
@@ -505,7 +505,7 @@ async def test_stop_is_retried_until_it_succeeds(runtime, sidecar, watcher):
 async def test_stop_that_keeps_failing_is_reported_once_for_each_error(
     runtime, sidecar, watcher, monkeypatch
 ):
-    monkeypatch.setattr(_zone_runtime, "REPORT_SECONDS", 0.0)
+    monkeypatch.setattr(_end_failures, "REPORT_SECONDS", 0.0)
     hanging = problem(503, code="RuntimeUnavailable", detail="StopContainer: deadline exceeded")
     refused = problem(502, code="RuntimeError", detail="container is paused")
     sidecar.send_events(RuntimeHealth(available=True))
@@ -525,11 +525,33 @@ async def test_stop_that_keeps_failing_is_reported_once_for_each_error(
     ]
 
 
+async def test_report_of_a_failed_stop_that_then_goes_normally_is_withdrawn_once(
+    runtime, sidecar, watcher, monkeypatch
+):
+    monkeypatch.setattr(_end_failures, "REPORT_SECONDS", 0.0)
+    monkeypatch.setattr(_end_failures, "NORMAL_SECONDS", 0.05)
+    sidecar.send_events(RuntimeHealth(available=True))
+    await until(lambda: runtime.fault is None)
+    going, hanging = asyncio.Event(), asyncio.Event()
+    refused = problem(502, code="RuntimeError", detail="busy")
+    sidecar.answers["POST"] = [refused, going, refused, hanging, Response(404)]
+    runtime.stop("wl-1", 7)
+    for error in ({"wl-1": "busy"}, {}):
+        await watcher.until(("changed", "wl-1"))
+        assert runtime.end_failures == error
+    going.set()
+    await asked(sidecar, 4)
+    await asyncio.sleep(0.1)
+    assert list(runtime.end_failures) == ["wl-1"]
+    hanging.set()
+    await until(lambda: not runtime.end_failures)
+
+
 async def test_stop_with_ever_new_errors_is_reported_a_few_times(
     runtime, sidecar, watcher, monkeypatch
 ):
-    monkeypatch.setattr(_zone_runtime, "REPORT_SECONDS", 0.0)
-    monkeypatch.setattr(_zone_runtime, "MAX_REPORTED_ERRORS", 2)
+    monkeypatch.setattr(_end_failures, "REPORT_SECONDS", 0.0)
+    monkeypatch.setattr(_end_failures, "MAX_REPORTED_ERRORS", 2)
     sidecar.send_events(RuntimeHealth(available=True))
     await until(lambda: runtime.fault is None)
     refused = [problem(502, code="RuntimeError", detail=f"pid {pid}") for pid in range(4)]
@@ -562,7 +584,7 @@ async def test_stop_that_soon_succeeds_is_not_reported(runtime, sidecar, watcher
 async def test_stops_that_fail_during_an_outage_are_not_reported(
     runtime, sidecar, watcher, monkeypatch
 ):
-    monkeypatch.setattr(_zone_runtime, "REPORT_SECONDS", 0.0)
+    monkeypatch.setattr(_end_failures, "REPORT_SECONDS", 0.0)
     sidecar.send_events(RuntimeHealth(available=False, message="containerd does not answer"))
     await until(lambda: runtime.fault is not None)
     sidecar.answers["POST"] = [UNAVAILABLE, UNAVAILABLE, Response(404)]

@@ -21,6 +21,8 @@ log = structlog.get_logger()
 # A member of an enum is looked up slowly.
 _RUN, _RUNNING = DesiredState.RUN, WorkloadState.RUNNING
 
+_STOP_FAILED = "StopFailed"
+
 
 class StatusUpdater:
     """Updates entries of the registry from the statuses of their zones.
@@ -118,7 +120,9 @@ class StatusUpdater:
         if entry.desired is _RUN:
             return run
         failure = self._runtime.end_failures.get(entry.workload.id)
-        return run if failure is None else replace(run, reason="StopFailed", message=failure)
+        if failure is not None:
+            return replace(run, reason=_STOP_FAILED, message=failure)
+        return replace(run, reason=None, message=None) if run.reason == _STOP_FAILED else run
 
     def end_removed(self, entry: WorkloadEntry, zone: ZoneStatus | None) -> None:
         """Record how the run of a workload ended whose zone was removed.

@@ -24,6 +24,7 @@ from kakuri_workload import (
 )
 from kakuri_workload.metrics import MetricFamily, gauge
 
+from kakuri_agent.runtimes._end_failures import EndFailures
 from kakuri_agent.runtimes._paused_timeout import PausedTimeout
 from kakuri_agent.runtimes._protocol import (
     Observer,
@@ -48,13 +49,6 @@ counts only while the runtime can't be used (`fault`)."""
 
 METRICS_SECONDS = 2.6
 """Seconds that zones may take to report their metrics, within the agent's limit for a runtime."""
-
-REPORT_SECONDS = 5.0
-"""Seconds for which a stop or removal has to keep failing before it is reported, because it may
-succeed when it is repeated."""
-
-MAX_REPORTED_ERRORS = 8
-"""Maximum number of different errors of one stop or removal that are reported."""
 
 START_FAILURES = frozenset({"ImagePullFailed", "StartError", "RuntimeUnavailable", "Stopped"})
 """The reasons of a failed start that are reported; any other becomes StartError."""
@@ -259,7 +253,7 @@ class ZoneRuntime:
             fault = self.fault or "the runtime did not start the zone in time"
             self._view.start_failed(spec, "RuntimeUnavailable", fault)
             # It may still be in progress, and what was reported as failed must not run later.
-            await self._repeat(spec.id, lambda: self._zones.stop(spec.id, 0))
+            await self._end(spec.id, 0, lambda: self._zones.stop(spec.id, 0))
         except Refused as error:
             log.warning("zone not started", id=spec.id, code=error.code, detail=str(error))
             reason = error.code if error.code in START_FAILURES else "StartError"
@@ -279,13 +273,13 @@ class ZoneRuntime:
             return await self._start_in_turn(spec, timeout)
 
         try:
-            return await self._repeat(spec.id, start, start=spec)
+            return await self._repeat(start, start=spec)
         except Refused as error:
             if error.code != "conflict" or spec.attempt == 0:
                 raise
             log.warning("earlier run stopped", id=spec.id, detail=str(error))
-        await self._repeat(spec.id, lambda: self._zones.stop(spec.id, 0))
-        return await self._repeat(spec.id, start, start=spec)
+        await self._end(spec.id, 0, lambda: self._zones.stop(spec.id, 0))
+        return await self._repeat(start, start=spec)
 
     async def _start_in_turn(self, spec: ZoneSpec, timeout: asyncio.Timeout) -> ZoneStatus:
         """Start a zone; its timeout is paused while it waits for other starts to end."""
@@ -296,12 +290,16 @@ class ZoneRuntime:
             paused.close()
 
     async def _stop(self, zone_id: str, grace_seconds: int) -> None:
-        zone = await self._repeat(zone_id, lambda: self._zones.stop(zone_id, grace_seconds))
+        zone = await self._end(
+            zone_id, grace_seconds, lambda: self._zones.stop(zone_id, grace_seconds)
+        )
         has_run = zone is not None and zone.container_id is not None
         self._view.stopped(zone_id, zone.attempt if zone is not None and has_run else None)
 
     async def _remove(self, zone_id: str, grace_seconds: int) -> None:
-        removed = await self._repeat(zone_id, lambda: self._remove_once(zone_id, grace_seconds))
+        removed = await self._end(
+            zone_id, grace_seconds, lambda: self._remove_once(zone_id, grace_seconds)
+        )
         self._view.removed(zone_id, removed)
 
     async def _remove_once(self, zone_id: str, grace_seconds: int) -> RemovedZone:
@@ -326,22 +324,29 @@ class ZoneRuntime:
             raise
         return RemovedZone(removal, log, status)
 
+    async def _end(
+        self, zone_id: str, grace_seconds: int, operation: Callable[[], Awaitable[T]]
+    ) -> T:
+        """Repeat a stop or removal until it has been carried out, and report it if it fails."""
+        failures = EndFailures(zone_id, grace_seconds, self.end_failures, self._view.changed)
+        try:
+            return await self._repeat(operation, failures=failures)
+        finally:
+            failures.close()
+
     async def _repeat(
         self,
-        zone_id: str,
         operation: Callable[[], Awaitable[T]],
         *,
         start: ZoneSpec | None = None,
+        failures: EndFailures | None = None,
     ) -> T:
         """Repeat an operation until it has been carried out.
 
-        Each different error of a stop or removal that keeps failing is logged and recorded in
-        `end_failures` once, unless the runtime is down.
-
         Args:
-            zone_id: The zone.
             operation: Begins the operation.
             start: Spec of the zone that the operation starts, which is pending meanwhile.
+            failures: Reports the errors of a stop or removal.
 
         Raises:
             Refused: The zone could not be started. A refused stop or removal is repeated.
@@ -351,9 +356,6 @@ class ZoneRuntime:
             if start is not None:
                 self._view.start_waits(start, "RuntimeUnavailable", self.fault or "")
             await self._view.opened.wait()
-        loop = asyncio.get_running_loop()
-        failing_since: float | None = None
-        reported: set[str] = set()
         while True:
             try:
                 return await operation()
@@ -365,19 +367,11 @@ class ZoneRuntime:
                 failure = str(error)
                 if start is not None:
                     raise
-            if failing_since is None:
-                failing_since = loop.time()
             await asyncio.sleep(pause)
             pause = min(pause * 2, longest)
-            if self.fault is not None:  # an outage, which is logged once for all zones
-                failing_since = None
-            elif (
-                start is None
-                and loop.time() - failing_since >= REPORT_SECONDS
-                and failure not in reported
-                and len(reported) < MAX_REPORTED_ERRORS
-            ):
-                reported.add(failure)
-                log.warning("stop or removal failed, trying again", id=zone_id, error=failure)
-                self.end_failures[zone_id] = failure
-                self._view.changed(zone_id)
+            if failures is None:
+                continue
+            if self.fault is None:
+                failures.add(failure)
+            else:  # an outage, which is logged once for all zones
+                failures.ignore_earlier()

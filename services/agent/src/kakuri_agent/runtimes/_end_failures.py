@@ -1,0 +1,82 @@
+"""Which errors of a stop or removal that is being repeated are reported."""
+
+import asyncio
+from collections.abc import Callable
+
+import structlog
+
+log = structlog.get_logger()
+
+REPORT_SECONDS = 5.0
+"""Seconds for which a stop or removal has to keep failing before it is reported, because it may
+succeed when it is repeated."""
+
+MAX_REPORTED_ERRORS = 8
+"""Maximum number of different errors of one stop or removal that are reported."""
+
+NORMAL_SECONDS = 60.0
+"""Seconds without a failure after which a stop with a longer grace time is going normally."""
+
+
+class EndFailures:
+    """Reports the errors of one stop or removal.
+
+    Each different error is reported once, so that alternating errors do not cause changes without
+    end. For the same reason, only the first report is withdrawn if the stop then goes normally.
+
+    Args:
+        zone_id: The zone.
+        grace_seconds: Seconds between the signal and the kill of its process.
+        reported: Has the reported error of each zone.
+        on_change: Called with the zone's id when that has changed.
+    """
+
+    def __init__(
+        self,
+        zone_id: str,
+        grace_seconds: int,
+        reported: dict[str, str],
+        on_change: Callable[[str], None],
+    ) -> None:
+        self._zone_id = zone_id
+        self._may_withdraw = grace_seconds > NORMAL_SECONDS
+        self._reported = reported
+        self._on_change = on_change
+        self._loop = asyncio.get_running_loop()
+        self._since: float | None = None
+        self._errors: set[str] = set()
+        self._timer: asyncio.TimerHandle | None = None
+
+    def add(self, error: str) -> None:
+        """Report an error, if there have been errors for some time."""
+        self._cancel_withdrawal()
+        now = self._loop.time()
+        if self._since is None:
+            self._since = now
+        if now - self._since < REPORT_SECONDS:
+            return
+        if error not in self._errors and len(self._errors) < MAX_REPORTED_ERRORS:
+            self._errors.add(error)
+            self._reported[self._zone_id] = error
+            log.warning("stop or removal failed, trying again", id=self._zone_id, error=error)
+            self._on_change(self._zone_id)
+        if self._may_withdraw:
+            self._timer = self._loop.call_later(NORMAL_SECONDS, self._withdraw)
+
+    def ignore_earlier(self) -> None:
+        """Ignore the errors until now, which belong to an outage."""
+        self._since = None
+
+    def close(self) -> None:
+        """Withdraw nothing any more, because the stop or removal has ended."""
+        self._cancel_withdrawal()
+
+    def _cancel_withdrawal(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _withdraw(self) -> None:
+        self._may_withdraw = False
+        self._errors.clear()
+        self._reported.pop(self._zone_id, None)
+        self._on_change(self._zone_id)
