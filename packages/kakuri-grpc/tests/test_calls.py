@@ -250,7 +250,7 @@ async def test_sending_after_the_end_raises_local_error(channel):
 async def test_response_over_the_limit_raises_message_too_large_and_the_connection_continues(
     channel,
 ):
-    channel._limits = Limits(received=1000)
+    channel._codec.limits = Limits(received=1000)
     with pytest.raises(MessageTooLarge) as caught:
         await call(channel, count=5000)
     assert caught.value.limit == 1000

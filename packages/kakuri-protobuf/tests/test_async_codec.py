@@ -26,6 +26,12 @@ class Item:
         decoded_by.append(threading.current_thread())
 
 
+LARGE_ITEM = Item(text="a" * (LARGE - 3))
+LARGE_DATA = encode(LARGE_ITEM)
+MANY_ITEM = Item(numbers=(1,) * (MANY + 1))
+PAST = 0.0  # a deadline
+
+
 @pytest.fixture
 def busy():
     """Return an executor of one thread that is busy, and the event that ends this."""
@@ -47,53 +53,61 @@ def busy():
     ],
     ids=["scalars", "messages", "entries", "in one message", "in many messages"],
 )
-def test_message_of_many_elements_is_not_encoded_now(make):
-    codec = AsyncCodec()
-    assert codec.encode_now(make(MANY)) == encode(make(MANY))
-    assert codec.encode_now(make(MANY + 1 + 2)) is None
+async def test_message_of_many_elements_waits_for_the_thread(busy, make):
+    executor, _ = busy
+    codec = AsyncCodec(executor)
+    assert await codec.encode(make(MANY)) == encode(make(MANY))
+    with pytest.raises(TimeoutError):
+        await codec.encode(make(MANY + 1 + 2), deadline=PAST)
 
 
-def test_message_of_exactly_one_element_too_many_is_not_encoded_now():
-    assert AsyncCodec().encode_now(Item(numbers=(1,) * (MANY + 1))) is None
+async def test_message_of_exactly_one_element_too_many_waits_for_the_thread(busy):
+    executor, _ = busy
+    with pytest.raises(TimeoutError):
+        await AsyncCodec(executor).encode(Item(numbers=(1,) * (MANY + 1)), deadline=PAST)
 
 
-def test_long_string_is_encoded_now():
+async def test_long_string_is_encoded_at_once(busy):
+    executor, _ = busy
     message = Item(text="a" * 1_000_000)
-    assert AsyncCodec().encode_now(message) == encode(message)
+    assert await AsyncCodec(executor).encode(message) == encode(message)
 
 
 @pytest.mark.parametrize(("message", "error"), [(Item(text=5), EncodeError), (5, TypeError)])
-def test_message_that_cannot_be_encoded_raises_at_once(message, error):
+async def test_message_that_cannot_be_encoded_raises_at_once(busy, message, error):
+    executor, _ = busy
     with pytest.raises(error):
-        AsyncCodec().encode_now(message)
+        await AsyncCodec(executor).encode(message, deadline=PAST)
 
 
-def test_large_message_is_not_decoded_now():
+async def test_message_waits_for_the_thread_if_it_is_larger_than_the_limit(busy):
+    executor, _ = busy
+    codec = AsyncCodec(executor)
+    assert len(LARGE_DATA) == LARGE + 1
+    small = encode(Item(text=LARGE_ITEM.text[1:]))
+    assert await codec.decode(small, Item) == Item(text=LARGE_ITEM.text[1:])
+    with pytest.raises(TimeoutError):
+        await codec.decode(LARGE_DATA, Item, deadline=PAST)
+
+
+async def test_large_messages_are_encoded_and_decoded_in_the_thread():
     codec = AsyncCodec()
-    head = len(encode(Item(text="a" * LARGE))) - LARGE
-    message = Item(text="a" * (LARGE - head))
-    assert codec.decode_now(encode(message), Item) == message
-    assert codec.decode_now(encode(message) + bytes(1), Item) is None
-
-
-async def test_messages_are_encoded_and_decoded_in_the_thread():
-    codec = AsyncCodec()
-    message = Item(numbers=(1, 2))
-    assert await codec.encode(message) == encode(message)
+    assert await codec.encode(MANY_ITEM) == encode(MANY_ITEM)
     decoded_by.clear()
-    assert await codec.decode(encode(message), Item) == message
+    assert await codec.decode(LARGE_DATA, Item) == LARGE_ITEM
     assert threading.current_thread() not in decoded_by
     with pytest.raises(DecodeError):
-        await codec.decode(b"\xff", Item)
+        await codec.decode(b"\xff" * len(LARGE_DATA), Item)
 
 
-async def test_limits_apply_to_both_ways_to_decode():
+@pytest.mark.parametrize("elements", [3, LARGE])
+async def test_limits_apply_to_both_ways_to_decode(elements):
     codec = AsyncCodec(limits=Limits(elements=2))
-    data = encode(Item(nested=(Item(),) * 3))
     with pytest.raises(LimitError):
-        codec.decode_now(data, Item)
-    with pytest.raises(LimitError):
-        await codec.decode(data, Item)
+        await codec.decode(encode(Item(nested=(Item(),) * elements)), Item)
+
+
+def test_limits_of_another_type_raise_type_error():
     with pytest.raises(TypeError, match="expected Limits as limits, got 5"):
         AsyncCodec(limits=5)
 
@@ -104,7 +118,7 @@ async def test_codecs_with_one_executor_take_turns(busy):
     ended = []
 
     async def decode(codec, name):
-        await codec.decode(b"", Item)
+        await codec.decode(LARGE_DATA, Item)
         ended.append(name)
 
     tasks = [asyncio.create_task(decode(first, f"first {number}")) for number in range(3)]
@@ -121,19 +135,19 @@ async def test_deadline_ends_the_wait_for_the_thread(busy):
     executor, event = busy
     codec = AsyncCodec(executor)
     deadline = asyncio.get_running_loop().time() + 0.02
-    waiting = asyncio.create_task(codec.encode(Item()))
+    waiting = asyncio.create_task(codec.encode(MANY_ITEM))
     with pytest.raises(TimeoutError):
-        await codec.decode(b"", Item, deadline=deadline)
+        await codec.decode(LARGE_DATA, Item, deadline=deadline)
     with pytest.raises(TimeoutError):
-        await codec.encode(Item(), deadline=deadline)
+        await codec.encode(MANY_ITEM, deadline=deadline)
     event.set()
-    assert await waiting == b""
+    assert await waiting == encode(MANY_ITEM)
 
 
 async def test_message_of_a_cancelled_caller_is_not_decoded(busy):
     executor, event = busy
     decoded_by.clear()
-    task = asyncio.create_task(AsyncCodec(executor).decode(b"", Item))
+    task = asyncio.create_task(AsyncCodec(executor).decode(LARGE_DATA, Item))
     await asyncio.sleep(0)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -141,3 +155,21 @@ async def test_message_of_a_cancelled_caller_is_not_decoded(busy):
     event.set()
     await asyncio.wrap_future(executor.submit(int))
     assert not decoded_by
+
+
+async def test_close_ends_the_thread_of_the_codec_and_the_next_large_message_starts_another():
+    codec = AsyncCodec()
+    for _ in range(2):
+        decoded_by.clear()
+        await codec.decode(LARGE_DATA, Item)
+        (thread,) = decoded_by
+        codec.close()
+        await asyncio.to_thread(thread.join, 10)
+        assert not thread.is_alive()
+
+
+async def test_close_does_not_end_an_executor_that_the_codec_was_given(busy):
+    executor, event = busy
+    AsyncCodec(executor).close()
+    event.set()
+    assert await asyncio.wrap_future(executor.submit(int)) == 0

@@ -56,7 +56,7 @@ class GrpcChannel:
         return f"<GrpcChannel {self._endpoint}: {', '.join(states)}>"
 
     async def call(self, path: str, request: bytes, *, timeout: float | None) -> bytes:
-        """Send one message and return the only response; see `Channel.call`."""
+        """Send one message and return the single response; see `Channel.call`."""
         try:
             channel, method = self._route(path)
             return await channel.call(method, request, timeout=timeout)

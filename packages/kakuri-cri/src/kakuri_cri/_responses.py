@@ -48,8 +48,7 @@ async def read_items(
 
 async def _decoded(codec: AsyncCodec, method: Method[Any, Any], data: bytes, cls: type[T]) -> T:
     try:
-        message = codec.decode_now(data, cls)
-        return await codec.decode(data, cls) if message is None else message
+        return await codec.decode(data, cls)
     except DecodeError as error:
         text = printable(f"the response is not a valid {cls.__name__}: {error}")
         raise CallUnanswered(name_of(method), text, "INTERNAL") from error

@@ -32,6 +32,7 @@ class Runtime(Lists):
     async def close(self) -> None:
         """Close the channel; calls in progress raise RuntimeUnavailable."""
         await self._channel.close()
+        self._codec.close()
 
     async def probe(self, timeout: float | None = None) -> ProbeResult:
         """Return the name, versions, handlers and conditions of the runtime.

@@ -157,8 +157,7 @@ class Call(Generic[Request, Response]):
         while True:
             message = self._reader.next_message()
             if message is not None:
-                if self._share.is_used_up(len(message)):
-                    await asyncio.sleep(0)
+                await self._share.spend(len(message))
                 try:
                     return await self._codec.decode(message, self._method.response, self.deadline)
                 except TimeoutError:

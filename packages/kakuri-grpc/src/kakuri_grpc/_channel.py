@@ -73,15 +73,15 @@ class Channel:
             raise TypeError(f"expected ClientTLS as tls, got {tls!r:.80}")
         if not isinstance(authority, str):
             raise TypeError(f"expected a string as authority, got {authority!r:.80}")
-        self._limits = checked_or_default(limits, Limits, "limits")
+        limits = checked_or_default(limits, Limits, "limits")
         self._waiting = 0
-        self._codec = MessageCodec(self._limits)
+        self._codec = MessageCodec(limits)
         self._connections = Connections(
             f"<Channel {', '.join(map(str, self._endpoints))}>",
             self._endpoints,
             tls,
             authority,
-            self._limits.http2,
+            limits.http2,
             checked_or_default(backoff, Backoff, "backoff"),
             checked_or_default(keepalive, Keepalive, "keepalive"),
         )
@@ -140,7 +140,7 @@ class Channel:
                 driver = await self._wait_for_room(timeout, deadline, wait_for_ready)
             remaining = _remaining(timeout, deadline, driver.loop)
             call = driver.call(
-                method.path, fields, content, self._limits.received, remaining, deadline
+                method.path, fields, content, self._codec.limits.received, remaining, deadline
             )
             try:
                 await call.finished
@@ -209,6 +209,7 @@ class Channel:
         """Accept no more calls, wait up to `grace` seconds for running ones, and close."""
         check_number(grace, "grace")
         await self._connections.close(grace)
+        self._codec.close()
 
     # Starting a call.
 
@@ -232,10 +233,10 @@ class Channel:
         wait_for_ready: bool,  # noqa: FBT001 - private
     ) -> ChannelDriver:
         """Return a connection with a free stream, which the caller has to use immediately."""
-        if self._waiting >= self._limits.waiting_calls:
+        if self._waiting >= self._codec.limits.waiting_calls:
             raise status_error(
                 StatusCode.RESOURCE_EXHAUSTED,
-                f"more than {self._limits.waiting_calls} calls wait for {self!r}",
+                f"more than {self._codec.limits.waiting_calls} calls wait for {self!r}",
             )
         self._waiting += 1
         try:

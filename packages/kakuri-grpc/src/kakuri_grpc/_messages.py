@@ -40,8 +40,9 @@ class MessageCodec:
         """
         if not isinstance(message, cls):
             raise TypeError(f"expected a message of class {cls.__name__}, got {message!r:.200}")
-        data = message if isinstance(message, bytes) else self._codec.encode_now(message)
-        if data is None:
+        if isinstance(message, bytes):
+            data = message
+        else:
             data = await self._codec.encode(message, deadline=deadline)
         limit = self.limits.sent
         if limit is not None and len(data) > limit:
@@ -57,7 +58,8 @@ class MessageCodec:
         """
         if cls is bytes:
             return cast("T", data)
-        message = self._codec.decode_now(data, cls)
-        if message is None:
-            message = await self._codec.decode(data, cls, deadline=deadline)
-        return message
+        return await self._codec.decode(data, cls, deadline=deadline)
+
+    def close(self) -> None:
+        """End the codec's own thread; see `AsyncCodec.close`."""
+        self._codec.close()

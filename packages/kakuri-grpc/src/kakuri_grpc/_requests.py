@@ -64,8 +64,7 @@ class Requests(AsyncIterator[Any]):
                         raise status_error(StatusCode.INTERNAL, "the last message was cut off")
                     return None
                 reader.feed(piece)
-            if self._share.is_used_up(len(data)):
-                await asyncio.sleep(0)
+            await self._share.spend(len(data))
             if time.monotonic() >= connection.turn.end:
                 await connection.turn.wait()
             if len(data) > LARGE_MESSAGE:

@@ -173,6 +173,7 @@ class Server:
             connection.driver.close()
         await asyncio.gather(*draining)
         self._deadlines.close()
+        self._resources.close()
 
     def abort_connections(self) -> None:
         """Break every connection without GOAWAY, for tests; new ones are accepted.

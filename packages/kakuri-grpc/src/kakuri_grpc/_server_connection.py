@@ -3,7 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 
 from kakuri_http2 import Data, Exchange, Request, Response, ServerDriver, Trailers
 from kakuri_http2 import Limits as HTTP2Limits
@@ -18,8 +18,8 @@ _REPORT_ABOVE = 65_536
 immediately."""
 
 _PIECE = 16 << 10
-"""Bytes of input that are processed at once, a frame of the usual size. They take at most about
-20 ms, if each byte is a field of its own."""
+"""Bytes of input processed in one step, as many as a frame usually has. If each byte is a field, a
+step takes about 20 ms."""
 
 _CHEAP = 4096
 """Bytes of input up to which nothing is added to the expected time of a turn."""
@@ -39,7 +39,16 @@ class ServerResources:
         self.limits = limits
         self.connections: set[ServerConnection] = set()
         self.turn = Turn(limits.server.turn_time)
-        self.executor = ThreadPoolExecutor(1, "kakuri-grpc")
+        self.executor = _one_thread()
+
+    def close(self) -> None:
+        """End the thread once it is idle; connections that are opened later have another."""
+        self.executor.shutdown(wait=False)
+        self.executor = _one_thread()
+
+
+def _one_thread() -> Executor:
+    return ThreadPoolExecutor(1, "kakuri-grpc")
 
 
 class ServerConnection(Connection, asyncio.BufferedProtocol):
@@ -109,7 +118,7 @@ class ServerConnection(Connection, asyncio.BufferedProtocol):
         """
         waiting, driver, turns = self._waiting, self.driver, self.turns
         if len(waiting) > 1:
-            turns.slice_left()  # the slice begins
+            turns.begin_slice()
         while waiting:
             data = waiting.popleft()
             before = driver.accepted

@@ -4,6 +4,8 @@ import asyncio
 import time
 
 _BYTES_PER_SHARE = 32 << 10
+"""Bytes of messages that a call receives before other tasks run."""
+
 _MESSAGE_COST = 512
 """Bytes that the smallest message counts as."""
 
@@ -19,13 +21,12 @@ class Share:
     def __init__(self) -> None:
         self._left = _BYTES_PER_SHARE
 
-    def is_used_up(self, size: int) -> bool:
-        """Count a message of some bytes; return whether others have to run before it."""
-        is_used_up = self._left <= 0
-        if is_used_up:
+    async def spend(self, size: int) -> None:
+        """Count a message of some bytes; first let other tasks run if the share is used up."""
+        if self._left <= 0:
             self._left = _BYTES_PER_SHARE
+            await asyncio.sleep(0)
         self._left -= size + _MESSAGE_COST
-        return is_used_up
 
 
 class Turn:

@@ -16,21 +16,23 @@ T = TypeVar("T")
 class AsyncCodec:
     """Encodes and decodes small messages at once, and large ones in a thread.
 
-    Large messages of one codec are processed one at a time, in order. So codecs that share an
-    executor, such as those of a server's connections, get an equal share of its thread. One thread
-    is enough, because more would only compete with the event loop for the GIL. A message whose
-    caller is cancelled before its turn is not processed.
+    A codec passes its large messages to the executor one after the other. So codecs that share an
+    executor, such as those of a server's connections, take turns, message by message. One thread is
+    enough, because more would only compete with the event loop for the GIL.
+
+    A message whose caller is cancelled, or whose deadline passes, before its turn is not processed.
+    One that the thread has begun is completed, while the codec's next message may already wait for
+    the thread.
 
     >>> async def decoded(codec: AsyncCodec, data: bytes) -> Container:
-    ...     small = codec.decode_now(data, Container)
-    ...     return await codec.decode(data, Container) if small is None else small
+    ...     return await codec.decode(data, Container)
 
     Attributes:
         LARGE_MESSAGE: Bytes of a message above which a thread decodes it. Decoding takes 0.1 ms for
             each KiB of an ordinary message, and up to 1 ms for each KiB of a hostile one.
         MANY_ELEMENTS: Elements of repeated fields and entries of maps above which a thread encodes
-            a message. Each takes some microseconds; with fewer, encoding is quick, however long
-            strings are.
+            a message. Each takes some microseconds. Below that, encoding is quick even with long
+            strings.
     """
 
     LARGE_MESSAGE = 64 << 10
@@ -41,44 +43,19 @@ class AsyncCodec:
 
         Args:
             executor: What processes large messages. By default, a thread of this codec, which
-                starts with the first large message and ends after the codec is deleted.
+                starts with the first large message; call `close` to end it.
             limits: Limits on the cost of decoding a message.
 
         Raises:
             TypeError: The limits have the wrong type.
         """
-        self._executor = executor or ThreadPoolExecutor(1, "kakuri-protobuf")
+        self._owns_executor = executor is None
+        self._executor = _one_thread() if executor is None else executor
         self._limits = DEFAULT_LIMITS if limits is None else checked_limits(limits)
         self._lock = asyncio.Lock()
 
-    def encode_now(self, message: object) -> bytes | None:
-        """Encode a small message.
-
-        Returns:
-            The bytes; None if the message is large, so that `encode` has to be awaited.
-
-        Raises:
-            EncodeError: A field holds a value that its kind cannot encode.
-            UnsupportedTypeError: The class does not describe a message.
-        """
-        return encode_few(message, self.MANY_ELEMENTS)
-
-    def decode_now(self, data: bytes, cls: type[T]) -> T | None:
-        """Decode a small message.
-
-        Returns:
-            The message; None if it is large, so that `decode` has to be awaited.
-
-        Raises:
-            DecodeError: The data is not a valid message of the class, or exceeds a limit.
-            UnsupportedTypeError: The class does not describe a message.
-        """
-        if len(data) > self.LARGE_MESSAGE:
-            return None
-        return decode(data, type=cls, limits=self._limits)
-
     async def encode(self, message: object, *, deadline: float = math.inf) -> bytes:
-        """Encode a message in the thread; it must not change meanwhile.
+        """Encode a message; it must not change meanwhile.
 
         Args:
             message: An instance of a dataclass whose fields have numbers.
@@ -89,10 +66,11 @@ class AsyncCodec:
             UnsupportedTypeError: The class does not describe a message.
             TimeoutError: The deadline has passed.
         """
-        return await self._run(partial(encode, message), deadline)
+        data = encode_few(message, self.MANY_ELEMENTS)
+        return await self._run(partial(encode, message), deadline) if data is None else data
 
     async def decode(self, data: bytes, cls: type[T], *, deadline: float = math.inf) -> T:
-        """Decode a message in the thread.
+        """Decode a message.
 
         Args:
             data: The complete message.
@@ -104,9 +82,21 @@ class AsyncCodec:
             UnsupportedTypeError: The class does not describe a message.
             TimeoutError: The deadline has passed.
         """
+        if len(data) <= self.LARGE_MESSAGE:
+            return decode(data, type=cls, limits=self._limits)
         return await self._run(partial(decode, data, type=cls, limits=self._limits), deadline)
+
+    def close(self) -> None:
+        """End the codec's own thread once it is idle; the next large message starts another."""
+        if self._owns_executor:
+            self._executor.shutdown(wait=False)
+            self._executor = _one_thread()
 
     async def _run(self, work: Callable[[], T], deadline: float) -> T:
         when = None if deadline == math.inf else deadline
         async with asyncio.timeout_at(when), self._lock:
             return await asyncio.get_running_loop().run_in_executor(self._executor, work)
+
+
+def _one_thread() -> Executor:
+    return ThreadPoolExecutor(1, "kakuri-protobuf")

@@ -129,6 +129,10 @@ class Turns(Generic[_Worker]):
             self._slice_end = now + self._slice_time
         return self._slice_end - now
 
+    def begin_slice(self) -> None:
+        """Begin the running connection's slice, unless it began with its turn."""
+        self.slice_left()
+
     def process_later(self, worker: _Worker) -> None:
         """Queue a connection for a later turn; it may call this from its own `work`."""
         if worker is self._running:
