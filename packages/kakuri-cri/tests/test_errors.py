@@ -130,7 +130,7 @@ async def test_message_does_not_name_the_socket():
     assert raised.message == "connect to the runtime's socket: refused"
 
 
-async def test_response_that_is_not_a_message_is_unanswered():
+async def test_response_that_is_not_a_message_raises_call_unanswered():
     runtime = Runtime(ScriptedChannel(Version=b"\x0a\xff"))
     with pytest.raises(CallUnanswered, match="not a valid VersionResponse") as caught:
         await runtime.version()

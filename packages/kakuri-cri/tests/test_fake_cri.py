@@ -746,7 +746,7 @@ async def test_pulled_and_removed_image_changes_the_bytes_that_images_take(clien
 
 
 async def test_delay_fault_delays_every_call(client, runtime):
-    """Each call awaits the delay before it acts: none is responded within its deadline."""
+    """Each call awaits the delay before it acts: none returns."""
     for name in runtime._behaviours():
         service = RUNTIME if hasattr(RUNTIME, name) else IMAGES
         runtime.faults.set(name, "delay(3600000)")

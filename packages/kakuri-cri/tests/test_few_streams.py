@@ -122,10 +122,10 @@ async def test_all_connections_end_with_the_runtime_and_are_opened_again(fake):
             lambda: runtime.image_fs_info(5),
             lambda: runtime.remove_container("none", 5),
         ):
-            await responded(call)
+            await until_it_succeeds(call)
 
 
-async def responded(call):
+async def until_it_succeeds(call):
     async with asyncio.timeout(10):
         while True:
             try:

@@ -131,7 +131,7 @@ async def test_timeout_of_zero_is_not_the_default():
         lambda runtime: runtime.container_status("c"),
     ],
 )
-async def test_response_without_its_required_field_is_unanswered(call):
+async def test_response_without_its_required_field_raises_call_unanswered(call):
     with pytest.raises(CallUnanswered, match="the response has no"):
         await call(Runtime(ScriptedChannel()))
 
@@ -428,7 +428,7 @@ async def test_probe_describes_the_runtime():
     ]  # fmt: skip
 
 
-async def test_probe_of_an_old_runtime_reports_missing_responses_as_unknown():
+async def test_probe_of_an_old_runtime_reports_unsupported_calls_as_unknown():
     channel = ScriptedChannel(
         Version=api.VersionResponse(runtime_name="containerd", runtime_api_version="v1"),
         RuntimeConfig=error("UNIMPLEMENTED", "unknown method RuntimeConfig"),
@@ -584,7 +584,7 @@ async def test_visits_pass_each_item_of_a_list_in_order(number):
     assert found == [*containers]
 
 
-async def test_visit_of_an_item_that_is_not_a_message_is_unanswered():
+async def test_visit_of_an_item_that_is_not_a_message_raises_call_unanswered():
     channel = ScriptedChannel(ListContainerStats=b"\x0a\x01\xff")
     with pytest.raises(CallUnanswered, match="not a valid ContainerStats"):
         await Runtime(channel).visit_container_stats({}, lambda stats: None)
@@ -600,6 +600,15 @@ async def test_large_list_is_visited_while_the_loop_serves_others():
         turns.add(len(found))
     assert found == [*CONTAINER_STATS]
     assert len(turns) >= 4
+
+
+async def test_close_ends_the_thread_that_decodes_large_responses():
+    runtime = Runtime(ScriptedChannel(ListContainers=api.ListContainersResponse(containers=MANY)))
+    await runtime.list_containers({})
+    (thread,) = runtime._codec._executor._threads
+    await runtime.close()
+    await asyncio.to_thread(thread.join, 10)
+    assert not thread.is_alive()
 
 
 @pytest.mark.parametrize(

@@ -182,8 +182,8 @@ async def test_empty_stream_ends_with_ok(channel):
 
 
 async def test_leaving_a_stream_early_cancels_its_call(channel):
-    question = EchoRequest(count=1_000_000, payload=bytes(1000))
-    async with await channel.stream(DOWN, question, timeout=10) as running:
+    request = EchoRequest(count=1_000_000, payload=bytes(1000))
+    async with await channel.stream(DOWN, request, timeout=10) as running:
         async for _ in running:
             break
     assert channel._connections.current.connection.open_streams == 0

@@ -43,8 +43,8 @@ async def channel(network):
 
 def start(channel, text="", *, timeout=60.0, **more):
     """Start a unary call as a task."""
-    question = EchoRequest(text=text, **more)
-    return asyncio.ensure_future(channel.call(UNARY, question, timeout=timeout))
+    request = EchoRequest(text=text, **more)
+    return asyncio.ensure_future(channel.call(UNARY, request, timeout=timeout))
 
 
 async def started(channel, network, number=1):

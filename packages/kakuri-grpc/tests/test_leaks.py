@@ -106,9 +106,9 @@ async def test_1000_cancelled_calls_leave_nothing(channel, network):
 async def test_20000_responses_that_no_caller_reads_do_not_use_up_the_window(channel, network):
     peer, accounts = network.peers[0], Accounts(channel)
     response = bytes(2000)
-    question = EchoRequest()
+    request = EchoRequest()
     for number in range(20_000):
-        async with await channel.stream(DOWN, question, timeout=60):
+        async with await channel.stream(DOWN, request, timeout=60):
             stream = 2 * number + 3
             peer.send(peer.head(stream), peer.message(stream, response))
             if number % 2:
@@ -207,11 +207,11 @@ async def test_request_of_16_mib_takes_at_most_three_times_its_size(network):
         peer.respond(1)
         await warm
         peer.send(peer.window(0, 64 * MIB))
-        question = EchoRequest(payload=bytes(size))
+        request = EchoRequest(payload=bytes(size))
         sent = []
         peer.write = lambda data: sent.append(len(data))
         tracemalloc.start()
-        call = asyncio.ensure_future(channel.call(UNARY, question, timeout=60))
+        call = asyncio.ensure_future(channel.call(UNARY, request, timeout=60))
         await turns(lambda: sum(sent) > size)
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()

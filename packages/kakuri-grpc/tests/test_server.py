@@ -237,7 +237,7 @@ async def _sets_no_pairs(request, call):
     return EchoResponse()
 
 
-async def _responses_with_another_class(request, call):
+async def _returns_another_class(request, call):
     return EchoRequest()
 
 
@@ -249,7 +249,7 @@ async def _responses_with_another_class(request, call):
         (_sets_and_raises, "in lower case, got 'Upper Case'"),
         (_sends_bad_metadata, "in lower case, got 'Upper Case'"),
         (_sets_no_pairs, "TypeError"),
-        (_responses_with_another_class, "expected a message of class EchoResponse"),
+        (_returns_another_class, "expected a message of class EchoResponse"),
     ],
 )
 async def test_mistake_of_a_handler_is_logged_and_ends_its_call_with_internal(

@@ -16,20 +16,20 @@ from rich.table import Table
 
 ROUNDS = 7
 FIELDS = ((b"content-type", b"application/grpc"), (b"te", b"trailers"), (b"user-agent", b"bench"))
-ANSWER = ((b"content-type", b"application/grpc"),)
+RESPONSE_FIELDS = ((b"content-type", b"application/grpc"),)
 
 
 def our_exchange() -> Callable[[], object]:
-    """Return a function that does one exchange of our client with recorded answers."""
+    """Return a function that does one exchange of our client with recorded responses."""
     client, server = ClientConnection(), ServerConnection()
     server.receive_data(client.data_to_send())
     client.receive_data(server.data_to_send())
 
-    def answer(stream: int, data: bytes) -> bytes:
+    def respond(stream: int, data: bytes) -> bytes:
         server.receive_data(data)
         while server.next_event() is not None:
             pass
-        server.send(Response(stream, 200, ANSWER))
+        server.send(Response(stream, 200, RESPONSE_FIELDS))
         server.send(Data(stream, b"x" * 200))
         server.send(Trailers(stream, ((b"grpc-status", b"0"),)))
         return server.data_to_send()
@@ -37,7 +37,7 @@ def our_exchange() -> Callable[[], object]:
     def exchange() -> None:
         stream = client.send(Request(b"POST", b"/x/Y", b"localhost", FIELDS))
         client.send(Data(stream, b"y" * 80, end=True))
-        client.receive_data(answer(stream, client.data_to_send()))
+        client.receive_data(respond(stream, client.data_to_send()))
         while (event := client.next_event()) is not None:
             if isinstance(event, Data):
                 client.consumed(stream, len(event.data))
@@ -92,7 +92,7 @@ def our_exchange_with_receivers() -> Callable[[], object]:
         client.start(prepared, call, content=b"y" * 80, is_end=True)
         server.receive_data(client.data_to_send())
         stream = requests.pop().stream
-        server.send(Response(stream, 200, ANSWER))
+        server.send(Response(stream, 200, RESPONSE_FIELDS))
         server.send(Data(stream, b"x" * 200))
         server.send(Trailers(stream, ((b"grpc-status", b"0"),)))
         client.receive_data(server.data_to_send())
@@ -125,7 +125,7 @@ def other_exchange() -> Callable[[], object]:
         for event in server.receive_data(client.data_to_send()):
             if isinstance(event, h2.events.DataReceived):
                 server.acknowledge_received_data(event.flow_controlled_length, stream)
-        server.send_headers(stream, [(b":status", b"200"), *ANSWER])
+        server.send_headers(stream, [(b":status", b"200"), *RESPONSE_FIELDS])
         server.send_data(stream, b"x" * 200)
         server.send_headers(stream, [(b"grpc-status", b"0")], end_stream=True)
         for event in client.receive_data(server.data_to_send()):

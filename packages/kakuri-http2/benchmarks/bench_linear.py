@@ -43,7 +43,7 @@ def decode(block: bytes) -> None:
 
 def receive(data: bytes) -> None:
     """Feed a client with frames, 64 KiB at a time."""
-    limits = Limits(idle_frames=10**9, control_frames=10**9, empty_frames=10**9)
+    limits = Limits(idle_frames=10**9, unsent_control_frames=10**9, empty_frames=10**9)
     connection = ClientConnection(limits)
     connection.receive_data(frame(4, 0, 0))
     connection.send(Request(b"GET", b"/", end=True))

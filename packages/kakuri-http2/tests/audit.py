@@ -66,7 +66,7 @@ class Audit:
         limits = self.connection.limits
         assert len(self.connection._streams) <= max(limits.concurrent_streams, 100)
         assert 0 <= self.connection._receive_window <= limits.connection_window
-        assert self.connection._control_frames <= limits.control_frames
+        assert self.connection._control_frames <= limits.unsent_control_frames
         while data := self.connection.data_to_send():
             for one in read(data):
                 self._check(one)

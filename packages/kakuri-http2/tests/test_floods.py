@@ -49,8 +49,8 @@ ROLES = {"server": open_server, "client": open_client}
 
 INCREMENT = (1).to_bytes(4, "big")
 BOTH = [
-    ("control_frames", "PING", lambda n: frame("PING", 0, 0, bytes(8)), False),
-    ("control_frames", "SETTINGS", lambda n: settings() + frame("DATA", 0, 1, b"x"), False),
+    ("unsent_control_frames", "PING", lambda n: frame("PING", 0, 0, bytes(8)), False),
+    ("unsent_control_frames", "SETTINGS", lambda n: settings() + frame("DATA", 0, 1, b"x"), False),
     ("idle_frames", "PING", lambda n: frame("PING", 0, 0, bytes(8)), True),
     ("idle_frames", "PING-ACK", lambda n: frame("PING", 1, 0, bytes(8)), True),
     ("idle_frames", "PRIORITY", lambda n: frame("PRIORITY", 0, 5, bytes((0, 0, 0, 0, 1))), True),
@@ -80,7 +80,7 @@ SERVER = [
      + frame("DATA", 0, 2 * n + 3, b"x"), True),
     ("own_resets", "heads over the list limit", lambda n: frame("HEADERS", 5, 2 * n + 3,
      b"\x40\x01x" + integer(4000, 7) + bytes(4000).replace(b"\0", b"y") + b"\xbe" * 20), True),
-    ("control_frames", "resets that are not read", lambda n: frame("HEADERS", 5, 2 * n + 3,
+    ("unsent_control_frames", "resets that are not read", lambda n: frame("HEADERS", 5, 2 * n + 3,
      block(("A", "b"))), False),
 ]  # fmt: skip
 WEIGHTS = {"SETTINGS-entries": 33, "heads over the list limit": 20}
@@ -302,12 +302,12 @@ def test_requests_whose_responses_are_not_read_are_refused_and_then_cut_off():
         if connection.is_over:
             break
     assert opened == 10
-    assert event.error.limit == "control_frames"
+    assert event.error.limit == "unsent_control_frames"
 
 
 @pytest.mark.parametrize("role", [ServerConnection, ClientConnection])
 def test_control_frames_before_the_first_write_count_like_later_ones(role):
-    connection = role(Limits(control_frames=10))
+    connection = role(Limits(unsent_control_frames=10))
     ping = frame("PING", 0, 0, bytes(8))
     if role is ServerConnection:
         connection.receive_data(PREFACE)
@@ -316,11 +316,11 @@ def test_control_frames_before_the_first_write_count_like_later_ones(role):
     connection.data_to_send()
     connection.receive_data(ping * 10)
     assert not connection.is_over
-    assert feed(connection, ping, "whole")[-1].error.limit == "control_frames"
-    early = role(Limits(control_frames=10))
+    assert feed(connection, ping, "whole")[-1].error.limit == "unsent_control_frames"
+    early = role(Limits(unsent_control_frames=10))
     if role is ServerConnection:
         early.receive_data(PREFACE)
-    assert feed(early, settings() + ping * 10, "whole")[-1].error.limit == "control_frames"
+    assert feed(early, settings() + ping * 10, "whole")[-1].error.limit == "unsent_control_frames"
 
 
 def test_finished_streams_make_room_once_their_responses_have_left():

@@ -100,7 +100,11 @@ def test_default_limits_match_the_documentation():
     assert (limits.concurrent_streams, limits.frame_size) == (100, 16_384)
     assert (limits.header_list, limits.header_table, limits.header_block) == (65_536, 4096, 65_536)
     assert (limits.continuations, limits.settings, limits.settings_frames) == (32, 32, 10)
-    assert (limits.control_frames, limits.idle_frames, limits.empty_frames) == (100, 1000, 100)
+    assert (limits.unsent_control_frames, limits.idle_frames, limits.empty_frames) == (
+        100,
+        1000,
+        100,
+    )
     assert (limits.interim_responses, limits.peer_resets, limits.own_resets) == (10, 200, 1000)
 
 

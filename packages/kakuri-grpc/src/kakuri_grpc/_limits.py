@@ -30,8 +30,8 @@ class Limits:
             are the defaults of kakuri-tcp.
         http2: Limits of each connection. By default, its calls hold at most 16 MiB of unread data.
         protobuf: Limits of one received message. Default 200,000 `elements`, because a million
-            empty messages, which 2 MB encode, take up to 250 MB once they are decoded, and hold
-            the event loop for 0.2 s while Python's garbage collector visits them.
+            empty messages, 2 MB encoded, take up to 250 MB once they are decoded, and hold the
+            event loop for 0.2 s while Python's garbage collector visits them.
     """
 
     received: int = 4 * MIB

@@ -117,7 +117,7 @@ class Connection(InboundFields):
     def _process_frames(self, data: bytes) -> int:
         """Process all complete frames, and return the position after them."""
         position, end = 0, len(data)
-        limit, most_control_frames = self.limits.frame_size, self.limits.control_frames
+        limit, most_unsent = self.limits.frame_size, self.limits.unsent_control_frames
         unpack, handlers = frames.HEAD.unpack_from, self._handlers
         while end - position >= frames.HEADER_SIZE:
             length_and_kind, flags, stream = unpack(data, position)
@@ -141,8 +141,9 @@ class Connection(InboundFields):
                     self._reset_broken(stream, error)
             else:
                 self._count_idle()
-            if self._control_frames > most_control_frames:
-                self._raise_exceeded("control_frames", "control frames that the peer does not read")
+            if self._control_frames > most_unsent:
+                what = "control frames that the peer does not read"
+                self._raise_exceeded("unsent_control_frames", what)
             position = after
         self._needed_bytes = frames.HEADER_SIZE
         return position

@@ -3,7 +3,7 @@
 Everything queued in one turn of the event loop is sent in one write: acknowledgements, credit and
 the messages of all exchanges. While the transport's buffer is full, nothing is taken out of the
 core, so that buffered content is bounded by what callers have passed to `send`, and
-acknowledgements by `Limits.control_frames`.
+acknowledgements by `Limits.unsent_control_frames`.
 
 The driver is a `BufferedProtocol`, which reads into its own buffer. For a `Protocol`, asyncio would
 allocate 256 KiB for each read and then shrink it, which costs more than the read itself.

@@ -26,8 +26,8 @@ class Limits:
             minimum of the protocol.
         header_list: Bytes of one message's decoded fields, plus 32 for each
             (SETTINGS_MAX_HEADER_LIST_SIZE). Default 64 KiB. Limits how far a small block can expand
-            (CVE-2016-6581). A larger message ends its stream, and one of more than twice the limit
-            the connection.
+            (CVE-2016-6581). A larger message resets its stream; more than twice the limit ends the
+            connection.
         header_table: Bytes of the table that the peer may use for its fields. Default 4096, as in
             HPACK.
         header_block: Bytes of one message's encoded fields in all its frames. Default 64 KiB.
@@ -35,9 +35,9 @@ class Limits:
             at 16 KiB each hold eight times the largest block (VU#421644).
         settings: Entries in one SETTINGS frame. Default 32; seven are in use.
         settings_frames: SETTINGS frames without progress in between. Default 10 (CVE-2019-9515).
-        control_frames: Control frames in response to the peer's (acknowledgements, resets, credit)
-            that wait to be sent. Default 100: the connection to a peer that does not read them is
-            closed (CVE-2019-9512).
+        unsent_control_frames: Unsent control frames that respond to the peer's frames:
+            acknowledgements, resets, credit. Default 100: the connection to a peer that does not
+            read them is closed (CVE-2019-9512).
         idle_frames: Frames without progress in between: PING, PRIORITY, unknown types, frames of
             closed streams. Default 1000 (CVE-2019-9513).
         empty_frames: Consecutive DATA frames without content and without END_STREAM. Default 100
@@ -59,7 +59,7 @@ class Limits:
     continuations: int = 32
     settings: int = 32
     settings_frames: int = 10
-    control_frames: int = 100
+    unsent_control_frames: int = 100
     idle_frames: int = 1000
     empty_frames: int = 100
     interim_responses: int = 10

@@ -56,8 +56,8 @@ class Decoder:
         Raises:
             HPACKError: The block is invalid. The connection has to end, because the tables may
                 differ.
-            LimitExceeded: The fields exceed twice `max_list_size`, so that decoding was stopped,
-                because a block of small fields can take long. The connection has to end, too.
+            LimitExceeded: The fields exceed twice `max_list_size`; decoding stopped there, and the
+                connection has to end.
             HeaderListTooLarge: The fields exceed `max_list_size`. The whole block was processed, so
                 the connection remains usable.
         """
@@ -115,7 +115,8 @@ class Decoder:
                 fields.append(field)
             elif room < -self.max_list_size:
                 raise LimitExceeded(
-                    f"expected fields of at most {self.max_list_size} bytes, got twice as many",
+                    f"expected fields of at most {self.max_list_size} bytes,"
+                    " got more than twice as many",
                     ErrorCode.COMPRESSION_ERROR,  # the rest of the block is not decoded
                     "header_list",
                     self.max_list_size,
