@@ -48,6 +48,7 @@ class UnaryCall:
     """
 
     __slots__ = (
+        "_began",
         "_driver",
         "_error",
         "_head",
@@ -67,6 +68,7 @@ class UnaryCall:
         self._driver = driver
         self._limit = limit
         self._timeout = timeout
+        self._began = driver.loop.time()
         self.deadline: float = deadline
         self.stream: int = 0
         self._error: Exception | None = None
@@ -98,9 +100,8 @@ class UnaryCall:
 
     def expire(self) -> None:
         """End the call at its deadline."""
-        seconds = self._timeout or 0.0
-        self._fail(DeadlineExceeded(seconds))
-        self._driver.call_expired(self.deadline - seconds)
+        self._fail(DeadlineExceeded(self._timeout or 0.0))
+        self._driver.call_expired(self._began)
 
     def _fail(self, error: Exception) -> None:
         if not self.finished.done():
