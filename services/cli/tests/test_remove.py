@@ -57,8 +57,10 @@ def waits(api):
 
 
 def test_removal_is_requested_again_until_a_minute_after_the_grace(clock):
-    api = ScriptedAPI(clock, *[Response(UNDER_WAY)] * 9, seconds=30.0)
-    with pytest.raises(CommandError, match=r"^not removed within 70 s: running$") as raised:
+    failing = Response(UNDER_WAY, reason="StopFailed", message="StopContainer: timeout")
+    api = ScriptedAPI(clock, *[Response(UNDER_WAY)] * 2, failing, seconds=30.0)
+    text = "^not removed within 70 s: running, StopFailed: StopContainer: timeout$"
+    with pytest.raises(CommandError, match=text) as raised:
         delete(api, "a", grace=10.5)
     assert (raised.value.exit_code, raised.value.code) == (124, "timeout")
     assert waits(api) == [("60", 60.0), ("40", 40.5), ("10", 10.5)]
