@@ -47,6 +47,11 @@ def faults(name: str, text: str) -> list[str]:
             for category in _CATEGORY.findall(body)
             if category not in CATEGORIES
         ]
+        found += [
+            f"expected only '### Added' before the first release, got '### {category}'"
+            for category in _CATEGORY.findall(body)
+            if category in CATEGORIES[1:] and not released(text)
+        ]
     return found
 
 

@@ -48,6 +48,15 @@ def test_fault_is_reported_for_each_departure_from_the_form(old, new, fault):
     assert fault in changelog.faults("example", TEXT.replace(old, new))
 
 
+def test_category_other_than_added_before_the_first_release_is_a_fault():
+    text = TEXT[: TEXT.index("## 0.1.0")]
+
+    assert changelog.faults("example", text) == []
+    assert changelog.faults("example", text + "### Fixed\n\n- Another.\n") == [
+        "expected only '### Added' before the first release, got '### Fixed'"
+    ]
+
+
 def test_release_moves_unreleased_changes_under_the_version():
     text = changelog.release(TEXT, "0.2.0", date(2026, 2, 1))
 
