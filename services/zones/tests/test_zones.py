@@ -3,6 +3,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+import structlog
 from kakuri_cri import CriError, Timeouts
 from kakuri_cri.testing import FakeImage
 from kakuri_tcp.testing import until
@@ -324,6 +325,19 @@ async def test_stop_of_a_container_that_cannot_be_stopped_raises_the_refusal(run
     problem = await node.stop()
     assert problem.code == "RuntimeError"
     assert (await node.zone()).state is State.RUNNING
+
+
+async def test_refused_stop_that_is_repeated_is_logged_once(runtime, node):
+    await node.start()
+    runtime.faults.set("StopContainer", "3*error(UNKNOWN: shim is gone)")
+    runtime.faults.set("StopPodSandbox", "3*error(UNKNOWN: shim is gone)")
+    with structlog.testing.capture_logs() as logs:
+        for _ in range(3):
+            assert (await node.stop()).code == "RuntimeError"
+    assert [each["event"] for each in logs].count("could not stop a container") == 1
+    assert (await node.stop()).state is State.FAILED
+    assert await node.remove() is None
+    await until(lambda: not node.zones._zones._refused)
 
 
 async def test_delete_of_a_container_that_another_client_removed_frees_its_id(runtime, node):

@@ -76,6 +76,7 @@ class Zones:
         self._background: set[asyncio.Task[None]] = set()
         self._unfinished: dict[str, float] = {}
         self._lost: set[str] = set()
+        self._refused: set[str] = set()  # containers that the runtime has refused to stop
 
     def __repr__(self) -> str:
         return f"<Zones: {len(self._starts)} starting, {len(self._ends)} ending>"
@@ -191,6 +192,8 @@ class Zones:
                     sandboxes = [each.id for each in observed.sandboxes]
                     self._remover.stop_later(zone_id, sandboxes, observed.container.id)
         self._unfinished, self._lost = unfinished, lost
+        if self._refused:
+            self._refused &= {each.id for zone in zones.values() for each in zone.containers}
 
     async def close(self) -> None:
         """Cancel every operation; the next process finds the objects by their labels."""
@@ -329,8 +332,12 @@ class Zones:
                 try:
                     await ignore_not_found(self._cri.stop_container(container.id, grace_seconds))
                 except CallRefused as error:
-                    log.warning("could not stop a container", zone=observed.id, error=str(error))
                     refusal = error
+                    if container.id not in self._refused:  # a stop is repeated until it succeeds
+                        self._refused.add(container.id)
+                        log.warning(
+                            "could not stop a container", zone=observed.id, error=str(error)
+                        )
         return refusal
 
     def _remove_orphans(self, observed: ObservedZone, objects: Objects) -> None:
