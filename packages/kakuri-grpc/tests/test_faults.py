@@ -62,11 +62,11 @@ async def status_of(call):
 
 
 def expire(peer, *streams):
-    """Move the deadlines of some calls into the past."""
+    """Move some calls and their deadlines into the past."""
     deadlines = peer.driver.deadlines
     for call in deadlines._calls:
         if call.stream in streams:
-            call.deadline = 0.0
+            call._began, call.deadline = -60.0, 0.0
     deadlines._fire()
 
 
