@@ -298,15 +298,10 @@ async def test_large_request_of_a_cancelled_call_is_not_decoded(server):
 
 
 @pytest.mark.parametrize(("size", "count"), [(0, 64), (1_000, 22), (16_000, 2), (1 << 20, 1)])
-async def test_call_lets_others_run_after_some_bytes_of_messages(size, count):
-    share, waits = Share(), []
-    for number in range(3 * count + 1):
-        has_run = asyncio.get_running_loop().create_future()
-        asyncio.get_running_loop().call_soon(has_run.set_result, None)
-        await share.spend(size)
-        if has_run.done():
-            waits.append(number)
-    assert waits == [count, 2 * count, 3 * count]
+def test_call_lets_others_run_after_some_bytes_of_messages(size, count):
+    share = Share()
+    waits = [share.count(size) for _ in range(3 * count + 1)]
+    assert [number for number, wait in enumerate(waits) if wait] == [count, 2 * count, 3 * count]
 
 
 async def test_close_ends_the_threads_of_channel_and_server(tmp_path):

@@ -157,7 +157,8 @@ class Call(Generic[Request, Response]):
         while True:
             message = self._reader.next_message()
             if message is not None:
-                await self._share.spend(len(message))
+                if self._share.count(len(message)):
+                    await asyncio.sleep(0)
                 try:
                     return await self._codec.decode(message, self._method.response, self.deadline)
                 except TimeoutError:

@@ -132,7 +132,10 @@ class Channel:
         _check_method(method)
         fields = encode_metadata(metadata) if metadata else ()
         deadline = _deadline(timeout, self._connections.current)
-        content = await self._framed(request, method, timeout, deadline)
+        try:
+            content = frame_message(await self._codec.encode(request, method.request, deadline))
+        except TimeoutError:
+            raise DeadlineExceeded(timeout or 0.0) from None
         is_repeated = False
         while True:
             driver = self._connections.current
@@ -190,7 +193,10 @@ class Channel:
         deadline = _deadline(timeout, self._connections.current)
         message = None
         if request is not None:
-            message = await self._framed(request, method, timeout, deadline)
+            try:
+                message = frame_message(await self._codec.encode(request, method.request, deadline))
+            except TimeoutError:
+                raise DeadlineExceeded(timeout or 0.0) from None
         driver = self._connections.current
         if driver is None or not driver.has_room:
             driver = await self._wait_for_room(timeout, deadline, wait_for_ready)
@@ -212,19 +218,6 @@ class Channel:
         self._codec.close()
 
     # Starting a call.
-
-    async def _framed(
-        self,
-        request: Request,
-        method: Method[Request, Response],
-        timeout: float | None,
-        deadline: float,
-    ) -> bytes:
-        """Return the encoded request with its prefix."""
-        try:
-            return frame_message(await self._codec.encode(request, method.request, deadline))
-        except TimeoutError:
-            raise DeadlineExceeded(timeout or 0.0) from None
 
     async def _wait_for_room(
         self,

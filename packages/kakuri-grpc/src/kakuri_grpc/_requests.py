@@ -64,7 +64,8 @@ class Requests(AsyncIterator[Any]):
                         raise status_error(StatusCode.INTERNAL, "the last message was cut off")
                     return None
                 reader.feed(piece)
-            await self._share.spend(len(data))
+            if self._share.count(len(data)):
+                await asyncio.sleep(0)
             if time.monotonic() >= connection.turn.end:
                 await connection.turn.wait()
             if len(data) > LARGE_MESSAGE:

@@ -21,12 +21,13 @@ class Share:
     def __init__(self) -> None:
         self._left = _BYTES_PER_SHARE
 
-    async def spend(self, size: int) -> None:
-        """Count a message of some bytes; first let other tasks run if the share is used up."""
-        if self._left <= 0:
+    def count(self, size: int) -> bool:
+        """Count a message of some bytes; return whether other tasks have to run before it."""
+        is_used_up = self._left <= 0
+        if is_used_up:
             self._left = _BYTES_PER_SHARE
-            await asyncio.sleep(0)
         self._left -= size + _MESSAGE_COST
+        return is_used_up
 
 
 class Turn:
