@@ -24,7 +24,7 @@ _PORTS = {"http": 80, "https": 443}
 _ZONE = re.compile(r"%.*\]")
 _ESCAPE = re.compile(r"%([0-9A-Fa-f]{2})")
 _TO_ENCODE = re.compile(rb"[^A-Za-z0-9\-._~]")
-# What these two do not accept, and a % that begins no escape.
+# What _PATH and _QUERY do not accept, and a % that begins no escape.
 _UNENCODED_IN_PATH = re.compile(r"[^A-Za-z0-9\-._~!$&'()*+,;=:@/%]|%(?![0-9A-Fa-f]{2})")
 _UNENCODED_IN_QUERY = re.compile(
     r"[^A-Za-z0-9\-._~!$&'()*+,;=:@/?\[\]|{}^`\\%]|%(?![0-9A-Fa-f]{2})"
