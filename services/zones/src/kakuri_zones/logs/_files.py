@@ -304,9 +304,9 @@ def _complete_undo(directory: int, newest: LogFile, attempt: int) -> None:
             os.unlink(current_name(attempt), dir_fd=directory)
 
 
-def undo_rename(directory: int, attempt: int, name: str) -> bool:
-    """Undo a rename unless the runtime has opened a new file; return whether it was undone."""
-    try:
+def undo_rename(directory: int, attempt: int, name: str) -> None:
+    """Undo a rename, unless the runtime has opened a new file or the log was removed."""
+    with suppress(FileExistsError, FileNotFoundError):
         os.link(
             name,
             current_name(attempt),
@@ -314,10 +314,7 @@ def undo_rename(directory: int, attempt: int, name: str) -> bool:
             dst_dir_fd=directory,
             follow_symlinks=False,
         )
-    except FileExistsError:
-        return False
-    os.unlink(name, dir_fd=directory)
-    return True
+        os.unlink(name, dir_fd=directory)
 
 
 def remove_oldest(directory: int, attempt: int, keep: int, max_bytes: int) -> list[LogFile]:

@@ -196,9 +196,9 @@ class LogStore:
             LogStorageError: It can't be read.
         """
         if records:
-            end = await self.run(self._end, zone)
-            return str(RecordCursor(TailSearch(lines + 1, end)))
-        return str(await self.run(self._tail, zone, lines, attempt))
+            last = await self.run(self._find, zone, end)
+            return str(RecordCursor(TailSearch(lines + 1, last)))
+        return str(await self.run(self._find, zone, last_lines, lines, attempt))
 
     async def read(
         self,
@@ -260,7 +260,7 @@ class LogStore:
         kind = Cursor if records is None else RecordCursor
         cursor, last = (kind(), None) if after is None else parse_bounded(after, kind)
         if last is None:
-            last = await self.run(self._end, zone)
+            last = await self.run(self._find, zone, end)
         limit = max(1, min(limit, MAX_READ))
         reading = await self.run(self._read, zone, cursor, limit, records, end=last)
         following, is_end = f"{reading.next}-{last}", reading.is_complete
@@ -361,11 +361,7 @@ class LogStore:
 
     def _undo(self, zone: str, attempt: int, name: str) -> None:
         # If the zone was removed meanwhile, there is nothing to undo.
-        with (
-            suppress(UnknownLog),
-            open_directory(self._root, zone, "rotate") as directory,
-            suppress(FileNotFoundError),
-        ):
+        with suppress(UnknownLog), open_directory(self._root, zone, "rotate") as directory:
             undo_rename(directory, attempt, name)
         if zone in self._created_by_rotation:
             self._created_by_rotation.discard(zone)
@@ -378,13 +374,9 @@ class LogStore:
             removed = remove_oldest(directory, attempt, files, files * self._max_file_bytes)
             self.volume.removed(removed)
 
-    def _tail(self, zone: str, lines: int, attempt: int) -> Cursor:
+    def _find(self, zone: str, find: Callable[..., Cursor], *args: int) -> Cursor:
         with open_directory(self._root, zone, "read") as directory:
-            return last_lines(directory, lines, attempt)
-
-    def _end(self, zone: str) -> Cursor:
-        with open_directory(self._root, zone, "read") as directory:
-            return end(directory)
+            return find(directory, *args)
 
     def _read(
         self,
