@@ -135,15 +135,18 @@ async def test_time_for_a_call_includes_encoding_a_large_request(server):
 
 
 async def test_time_for_a_streaming_call_includes_encoding_and_decoding(server):
+    loop = asyncio.get_running_loop()
     async with Channel(server.where) as channel:
-        async with await channel.stream(BOTH, timeout=0.2) as call:
-            with busy(executor_of(channel)), pytest.raises(DeadlineExceeded, match=r"than 0\.2 s"):
+        async with await channel.stream(BOTH, timeout=20) as call:
+            call.deadline = loop.time() + 0.1
+            with busy(executor_of(channel)), pytest.raises(DeadlineExceeded, match="than 20 s"):
                 await call.send(LARGE)
-        async with await channel.stream(BOTH, timeout=0.5) as call:
+        async with await channel.stream(BOTH, timeout=20) as call:
             await call.send(LARGE)
+            call.deadline = loop.time() + 0.1
             with busy(executor_of(channel)):
                 for _ in range(2):
-                    with pytest.raises(DeadlineExceeded, match=r"longer than 0\.5 s"):
+                    with pytest.raises(DeadlineExceeded, match="longer than 20 s"):
                         await call.receive()
 
 

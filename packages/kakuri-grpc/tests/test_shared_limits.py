@@ -204,6 +204,7 @@ async def test_unprocessed_input_is_not_counted_after_the_end_of_the_stream(tmp_
         client = await raw_client(server)
         await until(lambda: server._connections)
         (connection,) = server._connections
+        await until(lambda: connection.driver.connection._has_preface)
         connection.turns = Turns(turn_time=1e-9, slice_time=1e-9)
         for _ in range(2):  # the second time, it waits for its turn and stops reading
             connection.data_received(frames.frame(frames.PING, 1, 0, bytes(8)) * 4000)

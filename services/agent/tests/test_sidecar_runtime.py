@@ -535,16 +535,38 @@ async def test_report_of_a_failed_stop_that_then_goes_normally_is_withdrawn_once
     going, hanging = asyncio.Event(), asyncio.Event()
     refused = problem(502, code="RuntimeError", detail="busy")
     sidecar.answers["POST"] = [refused, going, refused, hanging, Response(404)]
+    reports = []
+
+    def record(_zone_id):
+        reports.append(dict(runtime.end_failures))
+
+    monkeypatch.setattr(watcher, "zone_changed", record)
     runtime.stop("wl-1", 7)
-    for error in ({"wl-1": "busy"}, {}):
-        await watcher.until(("changed", "wl-1"))
-        assert runtime.end_failures == error
+    await until(lambda: len(reports) == 2)
+    assert reports == [{"wl-1": "busy"}, {}]
     going.set()
     await asked(sidecar, 4)
     await asyncio.sleep(0.1)
     assert list(runtime.end_failures) == ["wl-1"]
     hanging.set()
     await until(lambda: not runtime.end_failures)
+
+
+async def test_removal_that_replaces_a_failing_stop_removes_its_report(
+    runtime, sidecar, watcher, monkeypatch
+):
+    monkeypatch.setattr(_end_failures, "REPORT_SECONDS", 0.0)
+    sidecar.send_events(RuntimeHealth(available=True))
+    await until(lambda: runtime.fault is None)
+    refused = problem(502, code="RuntimeError", detail="busy")
+    sidecar.answers["POST"] = [refused, asyncio.Event()]
+    sidecar.answers["DELETE"] = [hanging := asyncio.Event(), Response(404)]
+    runtime.stop("wl-1", 7)
+    await asked(sidecar, 2)
+    assert runtime.end_failures == {"wl-1": "busy"}
+    runtime.remove("wl-1", 7)
+    await until(lambda: not runtime.end_failures)
+    hanging.set()
 
 
 async def test_stop_with_ever_new_errors_is_reported_a_few_times(

@@ -511,6 +511,7 @@ def test_restart_policy_is_read_in_every_spelling(kakuri, api, given, fields):
         "often",
         "on_failure:x",
         "always:-1",
+        "always:",
         "never:1.5",
         "never:3",
         "no:3",

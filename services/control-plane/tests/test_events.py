@@ -713,8 +713,9 @@ async def test_unreachable_agent_is_503():
         control_plane_service(ANY_PORT, Endpoint.parse("127.0.0.1:1")) as endpoint,
         CheckedClient(endpoint) as client,
     ):
-        response = await client.request("GET", "/events")
-        assert (response.status, response.headers.get("retry-after")) == (503, "1")
+        for method in ("GET", "HEAD"):
+            response = await client.request(method, "/events")
+            assert (response.status, response.headers.get("retry-after")) == (503, "1")
 
 
 async def test_control_plane_that_stops_ends_streams_completely(agent, journal):
@@ -735,6 +736,13 @@ async def test_stream_beyond_the_limit_is_503(client, journal, monkeypatch):
         response = await client.request("GET", "/events")
         assert (response.status, response.headers.get("retry-after")) == (503, "1")
         assert json.loads(response.body)["code"] == "too_many_streams"
+
+
+async def test_stream_beyond_the_limit_reads_no_kept_events(client, journal, monkeypatch):
+    monkeypatch.setattr(_event_slots, "MAX_STREAMS", 1)
+    journal.compacted = journal.index = 5  # reading the events after the first would be 410
+    async with stream_of(client):
+        assert (await client.request("GET", "/events?after=1")).status == 503
 
 
 async def test_stream_beyond_limit_displaces_oldest_stream_of_user_with_most(

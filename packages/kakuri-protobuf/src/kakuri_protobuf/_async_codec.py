@@ -64,7 +64,7 @@ class AsyncCodec:
         Raises:
             EncodeError: A field holds a value that its kind cannot encode.
             UnsupportedTypeError: The class does not describe a message.
-            TimeoutError: The deadline has passed.
+            TimeoutError: The deadline passed before the thread had processed a large message.
         """
         data = encode_few(message, self.MANY_ELEMENTS)
         return await self._run(partial(encode, message), deadline) if data is None else data
@@ -80,7 +80,7 @@ class AsyncCodec:
         Raises:
             DecodeError: The data is not a valid message of the class, or exceeds a limit.
             UnsupportedTypeError: The class does not describe a message.
-            TimeoutError: The deadline has passed.
+            TimeoutError: The deadline passed before the thread had processed a large message.
         """
         if len(data) <= self.LARGE_MESSAGE:
             return decode(data, type=cls, limits=self._limits)

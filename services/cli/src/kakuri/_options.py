@@ -40,9 +40,10 @@ def _restart(text: str) -> dict[str, Any]:
     """Return the fields of a workload that `POLICY[:TIMES]` sets."""
     if text in ("never", "no"):
         return {"restart_policy": "never"}
-    policy, _, times = text.partition(":")
+    policy, separator, times = text.partition(":")
     policy = policy.replace("-", "_")
-    if policy not in ("on_failure", "always") or (times and not re.fullmatch("[0-9]{1,9}", times)):
+    is_number = re.fullmatch("[0-9]{1,9}", times)
+    if policy not in ("on_failure", "always") or (separator and not is_number):
         is_docker = policy == "unless_stopped"
         hint = "; always is what Docker calls unless-stopped" if is_docker else ""
         expected = "never, on_failure[:TIMES] or always[:TIMES]"

@@ -137,6 +137,10 @@ class EventHub:
         streams = float(len(self._slots))
         return gauge("kakuri_event_streams", "Streams of events.", streams), self._cuts.family()
 
+    def check_slot(self, user: str) -> None:
+        """Raise TooManyStreams if `take_slot` would."""
+        self._slots.check(user)
+
     async def take_slot(self, user: str) -> StreamSlot:
         """Return a slot for a stream once the hub runs; keep it until the stream ends.
 

@@ -50,22 +50,27 @@ class StreamSlots:
         Raises:
             TooManyStreams: All slots are taken, and no user has more than this one would have.
         """
-        taken = [each for each in self._slots if not each.is_displaced]
-        is_full = len(taken) >= MAX_STREAMS
-        if is_full:
-            _displace_one(taken, user)
+        displaced = self._stream_to_displace(user)
+        if displaced is not None:
+            displaced.is_displaced = True
         slot = StreamSlot(user, next(self._numbers))
         self._slots.add(slot)
-        return slot, is_full
+        return slot, displaced is not None
 
+    def check(self, user: str) -> None:
+        """Raise TooManyStreams if `take` would."""
+        self._stream_to_displace(user)
 
-def _displace_one(taken: list[StreamSlot], user: str) -> None:
-    held = Counter(each.user for each in taken)
-    held[user] += 1
-    most = max(held.values())
-    if held[user] == most:
-        raise TooManyStreams(
-            f"{MAX_STREAMS} streams of events are open already, which is the limit"
-        )
-    candidates = [each for each in taken if held[each.user] == most]
-    min(candidates, key=lambda each: each.number).is_displaced = True
+    def _stream_to_displace(self, user: str) -> StreamSlot | None:
+        taken = [each for each in self._slots if not each.is_displaced]
+        if len(taken) < MAX_STREAMS:
+            return None
+        held = Counter(each.user for each in taken)
+        held[user] += 1
+        most = max(held.values())
+        if held[user] == most:
+            raise TooManyStreams(
+                f"{MAX_STREAMS} streams of events are open already, which is the limit"
+            )
+        candidates = [each for each in taken if held[each.user] == most]
+        return min(candidates, key=lambda each: each.number)

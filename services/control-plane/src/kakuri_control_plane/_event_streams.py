@@ -61,9 +61,9 @@ class EventStreams:
         event_filter = EventFilter(query.workload, query.label_pair, query.kinds)
         is_server_sent = _accepts_event_stream(request)
         media_type = EVENT_STREAM if is_server_sent else NDJSON
+        await self._hub.start()
         if request.method == "HEAD":
             return Response(200, iter(()), headers=HEADERS, content_type=media_type)
-        await self._hub.start()
         stream = _Stream(
             self._agent, self._hub, self._pages, event_filter, is_server_sent=is_server_sent
         )
@@ -140,6 +140,7 @@ class _Stream:
             RPCError: The agent can't be asked.
             TooManyStreams: All slots are taken, or too many streams read pages from the agent.
         """
+        self._hub.check_slot(user)  # before pages are read from the agent
         first: Changes | None = None
         latest: bytes | None = None
         if tail and after is None:

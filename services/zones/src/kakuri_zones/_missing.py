@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from functools import partial
 
-from kakuri_cri import CallRefused, CallTimeout, Runtime
+from kakuri_cri import CallRefused, CallTimeout, CallUnanswered, Runtime
 
 from kakuri_zones._observed import ObservedZone
 from kakuri_zones._removal import Objects, ignore_not_found
@@ -32,14 +32,21 @@ async def find_missing(cri: Runtime, zones: Iterable[ObservedZone]) -> dict[str,
         The objects by the zone's id.
 
     Raises:
-        RuntimeUnavailable: The runtime stopped answering.
+        CallUnanswered: The runtime stopped responding.
     """
     missing: set[str] = set()
+    outages: list[CallUnanswered] = []
 
     async def check(container_id: str) -> None:
-        with suppress(CallRefused, CallTimeout):
+        if outages:
+            return
+        try:
             if not await ignore_not_found(cri.stop_container(container_id, 0)):
                 missing.add(container_id)
+        except (CallRefused, CallTimeout):
+            pass
+        except CallUnanswered as error:
+            outages.append(error)
 
     zones = list(zones)
     ended = [each.id for zone in zones for each in zone.containers if each.has_ended]
@@ -47,6 +54,8 @@ async def find_missing(cri: Runtime, zones: Iterable[ObservedZone]) -> dict[str,
         async with asyncio.timeout(CHECK_SECONDS):
             checks = [partial(check, container_id) for container_id in ended]
             await gather_bounded(checks, limit=MAX_CONCURRENT_CHECKS)
+    if outages:
+        raise outages[0]
     found = {zone.id: _objects(zone, missing) for zone in zones}
     return {zone_id: objects for zone_id, objects in found.items() if objects}
 

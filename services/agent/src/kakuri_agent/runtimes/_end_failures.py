@@ -27,8 +27,8 @@ class EndFailures:
     Args:
         zone_id: The zone.
         grace_seconds: Seconds between the signal and the kill of its process.
-        reported: Has the reported error of each zone.
-        on_change: Called with the zone's id when that has changed.
+        reported: The reported errors by zone id; this object sets and removes its zone's.
+        on_change: Called with the zone's id after its reported error changed.
     """
 
     def __init__(
@@ -61,22 +61,30 @@ class EndFailures:
             log.warning("stop or removal failed, trying again", id=self._zone_id, error=error)
             self._on_change(self._zone_id)
         if self._may_withdraw:
-            self._timer = self._loop.call_later(NORMAL_SECONDS, self._withdraw)
+            self._timer = self._loop.call_later(NORMAL_SECONDS, self._goes_normally)
 
     def ignore_earlier(self) -> None:
         """Ignore the errors until now, which belong to an outage."""
+        self._cancel_withdrawal()
         self._since = None
 
-    def close(self) -> None:
-        """Withdraw nothing any more, because the stop or removal has ended."""
+    def withdraw(self) -> None:
+        """Remove the report, because it no longer applies, although the zone has not changed."""
         self._cancel_withdrawal()
+        if self._reported.pop(self._zone_id, None) is not None:
+            self._on_change(self._zone_id)
+
+    def close(self) -> None:
+        """Remove the report, because the stop or removal has ended."""
+        self._cancel_withdrawal()
+        self._reported.pop(self._zone_id, None)
 
     def _cancel_withdrawal(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
 
-    def _withdraw(self) -> None:
+    def _goes_normally(self) -> None:
         self._may_withdraw = False
+        self._since = None
         self._errors.clear()
-        self._reported.pop(self._zone_id, None)
-        self._on_change(self._zone_id)
+        self.withdraw()

@@ -239,7 +239,6 @@ class ZoneRuntime:
         if command is not None and command.task is task:
             del self._commands[zone_id]
             self._removals.forget(zone_id)
-            self.end_failures.pop(zone_id, None)
             if command.skipped_start:
                 self._view.changed(zone_id)
         if not task.cancelled() and task.exception() is not None:
@@ -331,6 +330,9 @@ class ZoneRuntime:
         failures = EndFailures(zone_id, grace_seconds, self.end_failures, self._view.changed)
         try:
             return await self._repeat(operation, failures=failures)
+        except asyncio.CancelledError:  # another command replaces this one
+            failures.withdraw()
+            raise
         finally:
             failures.close()
 
