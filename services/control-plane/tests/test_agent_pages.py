@@ -74,6 +74,9 @@ class Hub:
     async def start(self):
         pass
 
+    def check_slot(self, user):
+        pass
+
     async def take_slot(self, user):
         self.slot = StreamSlot(user, 0)
         return self.slot
