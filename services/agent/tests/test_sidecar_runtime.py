@@ -502,14 +502,18 @@ async def test_stop_is_retried_until_it_succeeds(runtime, sidecar, watcher):
     assert sidecar.asked == [("POST", "/zones/wl-1/stop?grace_seconds=7", b"")] * 3
 
 
-async def test_stop_that_keeps_failing_is_reported_once_for_each_error(
-    runtime, sidecar, watcher, monkeypatch
-):
+@pytest.fixture
+async def reports_at_once(runtime, sidecar, monkeypatch):
+    """Report the first error of a stop or removal; the container runtime is available."""
     monkeypatch.setattr(_end_failures, "REPORT_SECONDS", 0.0)
-    hanging = problem(503, code="RuntimeUnavailable", detail="StopContainer: deadline exceeded")
-    refused = problem(502, code="RuntimeError", detail="container is paused")
     sidecar.send_events(RuntimeHealth(available=True))
     await until(lambda: runtime.fault is None)
+
+
+@pytest.mark.usefixtures("reports_at_once")
+async def test_stop_that_keeps_failing_is_reported_once_for_each_error(runtime, sidecar, watcher):
+    hanging = problem(503, code="RuntimeUnavailable", detail="StopContainer: deadline exceeded")
+    refused = problem(502, code="RuntimeError", detail="container is paused")
     sidecar.answers["POST"] = [hanging, hanging, refused, hanging, refused, Response(404)]
     with structlog.testing.capture_logs() as logs:
         runtime.stop("wl-1", 7)
@@ -525,13 +529,11 @@ async def test_stop_that_keeps_failing_is_reported_once_for_each_error(
     ]
 
 
+@pytest.mark.usefixtures("reports_at_once")
 async def test_report_of_a_failed_stop_that_then_goes_normally_is_withdrawn_once(
     runtime, sidecar, watcher, monkeypatch
 ):
-    monkeypatch.setattr(_end_failures, "REPORT_SECONDS", 0.0)
     monkeypatch.setattr(_end_failures, "NORMAL_SECONDS", 0.05)
-    sidecar.send_events(RuntimeHealth(available=True))
-    await until(lambda: runtime.fault is None)
     going, hanging = asyncio.Event(), asyncio.Event()
     refused = problem(502, code="RuntimeError", detail="busy")
     sidecar.answers["POST"] = [refused, going, refused, hanging, Response(404)]
@@ -552,12 +554,8 @@ async def test_report_of_a_failed_stop_that_then_goes_normally_is_withdrawn_once
     await until(lambda: not runtime.end_failures)
 
 
-async def test_removal_that_replaces_a_failing_stop_removes_its_report(
-    runtime, sidecar, watcher, monkeypatch
-):
-    monkeypatch.setattr(_end_failures, "REPORT_SECONDS", 0.0)
-    sidecar.send_events(RuntimeHealth(available=True))
-    await until(lambda: runtime.fault is None)
+@pytest.mark.usefixtures("reports_at_once")
+async def test_removal_that_replaces_a_failing_stop_removes_its_report(runtime, sidecar, watcher):
     refused = problem(502, code="RuntimeError", detail="busy")
     sidecar.answers["POST"] = [refused, asyncio.Event()]
     sidecar.answers["DELETE"] = [hanging := asyncio.Event(), Response(404)]
@@ -569,13 +567,11 @@ async def test_removal_that_replaces_a_failing_stop_removes_its_report(
     hanging.set()
 
 
+@pytest.mark.usefixtures("reports_at_once")
 async def test_stop_with_ever_new_errors_is_reported_a_few_times(
     runtime, sidecar, watcher, monkeypatch
 ):
-    monkeypatch.setattr(_end_failures, "REPORT_SECONDS", 0.0)
     monkeypatch.setattr(_end_failures, "MAX_REPORTED_ERRORS", 2)
-    sidecar.send_events(RuntimeHealth(available=True))
-    await until(lambda: runtime.fault is None)
     refused = [problem(502, code="RuntimeError", detail=f"pid {pid}") for pid in range(4)]
     sidecar.answers["POST"] = [*refused, Response(404)]
     with structlog.testing.capture_logs() as logs:
@@ -593,8 +589,6 @@ async def test_stop_with_ever_new_errors_is_reported_a_few_times(
     ],
 )
 async def test_stop_that_soon_succeeds_is_not_reported(runtime, sidecar, watcher, failure):
-    sidecar.send_events(RuntimeHealth(available=True))
-    await until(lambda: runtime.fault is None)
     sidecar.answers["POST"] = [failure, failure, Response(404)]
     with structlog.testing.capture_logs() as logs:
         runtime.stop("wl-1", 900)
