@@ -555,6 +555,22 @@ async def test_report_of_a_failed_stop_that_then_goes_normally_is_withdrawn_once
 
 
 @pytest.mark.usefixtures("reports_at_once")
+async def test_report_is_withdrawn_if_the_stop_goes_normally_after_an_outage(
+    runtime, sidecar, monkeypatch
+):
+    monkeypatch.setattr(_end_failures, "NORMAL_SECONDS", 0.2)
+    refused = problem(502, code="RuntimeError", detail="busy")
+    sidecar.answers["POST"] = [refused, waiting := asyncio.Event(), UNAVAILABLE, asyncio.Event()]
+    runtime.stop("wl-1", 7)
+    await asked(sidecar, 2)
+    sidecar.send_events(RuntimeHealth(available=False, message="containerd does not answer"))
+    await until(lambda: runtime.fault is not None)
+    waiting.set()
+    await asked(sidecar, 4)
+    await until(lambda: not runtime.end_failures)
+
+
+@pytest.mark.usefixtures("reports_at_once")
 async def test_removal_that_replaces_a_failing_stop_removes_its_report(runtime, sidecar, watcher):
     refused = problem(502, code="RuntimeError", detail="busy")
     sidecar.answers["POST"] = [refused, asyncio.Event()]

@@ -36,7 +36,7 @@ class MessageCodec:
                 misinterpret.
             EncodeError: A field holds a value that its kind cannot encode.
             MessageTooLarge: The message exceeds `Limits.sent`.
-            TimeoutError: The deadline, by the event loop's clock, has passed.
+            TimeoutError: The deadline passed before the thread had processed a large message.
         """
         if not isinstance(message, cls):
             raise TypeError(f"expected a message of class {cls.__name__}, got {message!r:.200}")
@@ -54,7 +54,7 @@ class MessageCodec:
 
         Raises:
             DecodeError: The data is not a valid message of the class.
-            TimeoutError: The deadline, by the event loop's clock, has passed.
+            TimeoutError: The deadline passed before the thread had processed a large message.
         """
         if cls is bytes:
             return cast("T", data)

@@ -27,7 +27,7 @@ class Requests(AsyncIterator[Any]):
         self._connection = connection
         self._reader = MessageReader(connection.codec.limits.received)
         self._share = Share()
-        self._pending: bytes | None = None  # the message of a call of `_next` that was cancelled
+        self._pending: bytes | None = None  # taken by a call of `_next` that was cancelled
         self._held = 0  # bytes that were reported to the connection
 
     async def __anext__(self) -> Any:
@@ -37,7 +37,7 @@ class Requests(AsyncIterator[Any]):
         return message
 
     async def sole(self) -> Any:
-        """Return the message of a call that has exactly one.
+        """Return the only message of the call.
 
         Raises:
             StatusError: There is no message, or more than one, or it can't be decoded.

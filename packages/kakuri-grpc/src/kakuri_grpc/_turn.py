@@ -31,7 +31,7 @@ class Share:
 
 
 class Turn:
-    """The time of all calls of a server in one turn; when it is over, they wait for the next.
+    """The time that all calls of a server share in one turn; when it is used up, they wait.
 
     The first call after a pause waits once although there is time left. Avoiding that would take a
     callback in each turn, instead of one read of the clock for each message.
@@ -54,7 +54,7 @@ class Turn:
                 self.end = time.monotonic() + self._seconds
                 return
             if self._next is None:
-                # It is called before the calls that wait continue, because they wait after this.
+                # It runs before the waiting calls continue: it was scheduled before their sleep(0).
                 self._next = asyncio.get_running_loop().call_soon(self._begin)
             await asyncio.sleep(0)
 

@@ -1,4 +1,4 @@
-"""Ends a verb that follows something when the reader of its output closes it."""
+"""Ends a command that follows something once the reader has closed its standard output."""
 
 import os
 import select

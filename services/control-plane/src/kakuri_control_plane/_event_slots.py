@@ -11,7 +11,7 @@ MAX_STREAMS = 256
 
 
 class TooManyStreams(CopyableError):
-    """A limit of concurrent streams is reached."""
+    """Too many streams are open, or too many are reading pages from the agent."""
 
 
 class StreamSlot:

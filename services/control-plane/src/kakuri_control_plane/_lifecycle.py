@@ -103,12 +103,13 @@ class Lifecycle:
         async def ask() -> Status | None:
             return await self._removal_status(status)
 
+        last: Status | None = status
         try:
             last = await self._hub.await_reply(status.id, seconds, ask, lambda reply: reply is None)
             # No event tells that the zone of an ended workload can't be removed.
             return None if last is None else await self._removal_status(last)
         except RPCError:
-            return status  # an error would look as if the removal had been refused
+            return last  # an error would look as if the removal had been refused
 
     async def _removal_status(self, status: Status) -> Status | None:
         """Return the status of a workload that is being removed; None once it is removed.

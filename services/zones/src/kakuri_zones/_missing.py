@@ -26,7 +26,7 @@ CHECK_SECONDS = 5.0
 async def find_missing(cri: Runtime, zones: Iterable[ObservedZone]) -> dict[str, Objects]:
     """Return the missing ended containers of zones, with the sandboxes that only these use.
 
-    A container that the runtime does not check in time is not returned.
+    A container whose check is refused or times out is not returned.
 
     Returns:
         The objects by the zone's id.
@@ -35,7 +35,9 @@ async def find_missing(cri: Runtime, zones: Iterable[ObservedZone]) -> dict[str,
         CallUnanswered: The runtime stopped responding.
     """
     missing: set[str] = set()
-    outages: list[CallUnanswered] = []
+    outages: list[
+        CallUnanswered
+    ] = []  # collected, because the others would continue after an error
 
     async def check(container_id: str) -> None:
         if outages:

@@ -146,7 +146,7 @@ class Zones:
         return await self._end(zone_id, self._run_remove(zone_id, grace_seconds, while_waiting))
 
     async def drop_missing(self, zones: Mapping[str, ObservedZone], begun: int) -> bool:
-        """Leave objects that the runtime lists but does not have out of every list.
+        """Remove objects that the runtime lists although they no longer exist, and hide them.
 
         An earlier process may have removed them already, and their zones would appear again.
         Zones that an operation changes meanwhile are skipped, because a start may have adopted a
@@ -160,7 +160,7 @@ class Zones:
             Whether there are any, so that the listing has to be repeated.
 
         Raises:
-            RuntimeUnavailable: The runtime stopped answering.
+            CallUnanswered: The runtime stopped responding.
         """
         missing = await find_missing(self._cri, zones.values())
         idle = [

@@ -22,7 +22,8 @@ class EndFailures:
     """Reports the errors of one stop or removal.
 
     Each different error is reported once, so that alternating errors do not cause changes without
-    end. For the same reason, only the first report is withdrawn if the stop then goes normally.
+    end. For the same reason, reports are withdrawn once only if the stop then goes normally; after
+    that, errors are reported anew.
 
     Args:
         zone_id: The zone.
@@ -49,41 +50,43 @@ class EndFailures:
 
     def add(self, error: str) -> None:
         """Report an error, if there have been errors for some time."""
-        self._cancel_withdrawal()
         now = self._loop.time()
         if self._since is None:
             self._since = now
-        if now - self._since < REPORT_SECONDS:
-            return
-        if error not in self._errors and len(self._errors) < MAX_REPORTED_ERRORS:
+        is_new = error not in self._errors and len(self._errors) < MAX_REPORTED_ERRORS
+        if is_new and now - self._since >= REPORT_SECONDS:
             self._errors.add(error)
             self._reported[self._zone_id] = error
             log.warning("stop or removal failed, trying again", id=self._zone_id, error=error)
             self._on_change(self._zone_id)
-        if self._may_withdraw:
-            self._timer = self._loop.call_later(NORMAL_SECONDS, self._goes_normally)
+        self._postpone_withdrawal()
 
     def ignore_earlier(self) -> None:
         """Ignore the errors until now, which belong to an outage."""
-        self._cancel_withdrawal()
         self._since = None
+        self._postpone_withdrawal()
 
     def withdraw(self) -> None:
-        """Remove the report, because it no longer applies, although the zone has not changed."""
+        """Remove the report and notify the observer, because no event of the zone will."""
         self._cancel_withdrawal()
         if self._reported.pop(self._zone_id, None) is not None:
             self._on_change(self._zone_id)
 
     def close(self) -> None:
-        """Remove the report, because the stop or removal has ended."""
+        """Remove the report without notifying; the caller reports the end."""
         self._cancel_withdrawal()
         self._reported.pop(self._zone_id, None)
+
+    def _postpone_withdrawal(self) -> None:
+        self._cancel_withdrawal()
+        if self._may_withdraw and self._zone_id in self._reported:
+            self._timer = self._loop.call_later(NORMAL_SECONDS, self._withdraw_once)
 
     def _cancel_withdrawal(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
 
-    def _goes_normally(self) -> None:
+    def _withdraw_once(self) -> None:
         self._may_withdraw = False
         self._since = None
         self._errors.clear()

@@ -330,7 +330,7 @@ class ZoneRuntime:
         failures = EndFailures(zone_id, grace_seconds, self.end_failures, self._view.changed)
         try:
             return await self._repeat(operation, failures=failures)
-        except asyncio.CancelledError:  # another command replaces this one
+        except asyncio.CancelledError:  # e.g. another command replaces this one
             failures.withdraw()
             raise
         finally:
