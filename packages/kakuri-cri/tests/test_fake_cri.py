@@ -232,7 +232,7 @@ async def test_sandbox_status_has_its_configuration(client):
     assert (status.state, status.network.ip) == (api.PodSandboxState.SANDBOX_NOTREADY, "")
 
 
-async def test_sandbox_without_name_handler_or_network_fails(client, runtime):
+async def test_sandbox_without_name_handler_or_network_fails_with_unknown(client, runtime):
     await client.refused(client.sandbox(api.PodSandboxConfig(hostname="x")), UNKNOWN, "metadata")
     await client.refused(client.sandbox(handler="other"), UNKNOWN, 'no runtime for "other"')
     runtime.node.conditions["NetworkReady"] = False
@@ -324,7 +324,7 @@ async def test_container_ends_with_the_exit_code_of_the_test(client, runtime, ex
     assert (status.exit_code, status.reason, status.message) == expected
 
 
-async def test_container_without_ready_sandbox_or_image_fails(client, runtime):
+async def test_container_without_ready_sandbox_or_image_fails_as_with_containerd(client, runtime):
     await client.refused(client.container("none"), NOT_FOUND, "not found")
     sandbox = await client.sandbox()
     other = client.container(sandbox, container_config(image="other"))
@@ -340,7 +340,7 @@ async def test_container_without_ready_sandbox_or_image_fails(client, runtime):
     await client.refused(client.container(sandbox, container_config(1)), UNKNOWN, "is not running")
 
 
-async def test_start_of_a_container_with_a_missing_program_fails(client, runtime):
+async def test_start_of_a_missing_program_ends_the_container_with_start_error(client, runtime):
     runtime.images.set("web:1", FakeImage(state="present", start_error='exec: "x": not found'))
     sandbox = await client.sandbox()
     container = await client.container(sandbox)

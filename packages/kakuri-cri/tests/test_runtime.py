@@ -620,7 +620,7 @@ async def test_close_ends_the_thread_that_decodes_large_responses():
         ({"usual": math.nan}, ValueError, "expected seconds above 0 as usual, got nan"),
     ],
 )
-def test_timeout_that_is_not_seconds_raises(timeouts, error, message):
+def test_timeout_that_is_not_seconds_raises_type_or_value_error(timeouts, error, message):
     with pytest.raises(error, match=message):
         Timeouts(**timeouts)
 

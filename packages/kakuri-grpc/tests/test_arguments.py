@@ -41,7 +41,7 @@ async def channel():
         (-1, ValueError, "expected at least 0 as {}, got -1"),
     ],
 )
-def test_limit_that_is_not_a_count_raises(name, value, error, message):
+def test_limit_that_is_not_a_count_raises_type_or_value_error(name, value, error, message):
     with pytest.raises(error, match=message.format(name)):
         Limits(**{name: value})
 
@@ -64,12 +64,14 @@ def test_server_limits_of_wrong_type_raise_type_error():
 
 @pytest.mark.parametrize("name", ["first", "factor", "longest", "jitter", "connect"])
 @pytest.mark.parametrize(("value", "error", "message"), TIMES)
-def test_backoff_that_is_not_a_number_in_its_range_raises(name, value, error, message):
+def test_backoff_that_is_not_a_number_in_its_range_raises_type_or_value_error(
+    name, value, error, message
+):
     with pytest.raises(error, match=message.format(name)):
         Backoff(**{name: value})
 
 
-def test_backoff_that_shrinks_or_varies_by_more_than_itself_raises():
+def test_backoff_that_shrinks_or_varies_by_more_than_itself_raises_value_error():
     with pytest.raises(ValueError, match=r"expected at least 1 as factor, got 0.5"):
         Backoff(factor=0.5)
     with pytest.raises(ValueError, match=r"expected 0 to 1 as jitter, got 1.5"):
@@ -78,12 +80,14 @@ def test_backoff_that_shrinks_or_varies_by_more_than_itself_raises():
 
 @pytest.mark.parametrize("name", ["interval", "timeout"])
 @pytest.mark.parametrize(("value", "error", "message"), TIMES)
-def test_keepalive_that_is_not_a_number_in_its_range_raises(name, value, error, message):
+def test_keepalive_that_is_not_a_number_in_its_range_raises_type_or_value_error(
+    name, value, error, message
+):
     with pytest.raises(error, match=message.format(name)):
         Keepalive(**{name: value})
 
 
-def test_keepalive_without_a_pause_between_pings_raises():
+def test_keepalive_without_a_pause_between_pings_raises_value_error():
     with pytest.raises(ValueError, match=r"expected at least 0.001 as interval, got 0"):
         Keepalive(interval=0)
 
@@ -98,7 +102,7 @@ def test_keepalive_without_a_pause_between_pings_raises():
         ({"keepalive": 30}, "expected Keepalive as keepalive, got 30"),
     ],
 )
-def test_channel_argument_of_wrong_type_raises(argument, message):
+def test_channel_argument_of_wrong_type_raises_type_error(argument, message):
     with pytest.raises(TypeError, match=message):
         Channel("127.0.0.1:1", **argument)
 
@@ -119,7 +123,9 @@ async def test_call_of_a_non_method_raises_type_error(channel, start):
         (10**400, ValueError, "expected seconds or None as timeout, got 1000"),
     ],
 )
-async def test_timeout_that_is_not_seconds_raises(channel, start, timeout, error, message):
+async def test_timeout_that_is_not_seconds_raises_type_or_value_error(
+    channel, start, timeout, error, message
+):
     with pytest.raises(error, match=message):
         await getattr(channel, start)(UNARY, EchoRequest(), timeout=timeout)
 
@@ -135,13 +141,15 @@ async def test_timeout_that_is_not_seconds_raises(channel, start, timeout, error
         ([None], "expected a name and a value as metadata, got None"),
     ],
 )
-async def test_metadata_that_is_not_pairs_of_names_and_values_raises(channel, metadata, got):
+async def test_metadata_that_is_not_pairs_of_names_and_values_raises_type_error(
+    channel, metadata, got
+):
     with pytest.raises(TypeError, match=got):
         await channel.call(UNARY, EchoRequest(), timeout=1, metadata=metadata)
 
 
 @pytest.mark.parametrize("create", [lambda: Channel("unix:/nonexistent"), Server])
-async def test_grace_that_is_not_seconds_raises(create):
+async def test_grace_that_is_not_seconds_raises_type_error(create):
     with pytest.raises(TypeError, match="expected a number as grace, got None"):
         await create().close(None)
 

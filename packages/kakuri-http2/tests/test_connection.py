@@ -611,7 +611,7 @@ def test_errors_survive_pickle_and_copy(error):
         ({"settings": "1"}, TypeError),
     ],
 )
-def test_limits_out_of_range_raise(arguments, error):
+def test_limits_out_of_range_raise_type_or_value_error(arguments, error):
     with pytest.raises(error):
         Limits(**arguments)
 

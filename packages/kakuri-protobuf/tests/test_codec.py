@@ -348,7 +348,7 @@ def nested(levels):
     return message
 
 
-def test_hundred_levels_are_read_and_written_and_more_raise():
+def test_more_than_a_hundred_levels_raise_encode_or_limit_error():
     data = encode(nested(100))
     assert decode(data, type=Inner) == nested(100)
     with pytest.raises(EncodeError, match="nest less deeply"):
@@ -461,7 +461,7 @@ def test_merging_unknown_fields_again_and_again_is_limited():
 @pytest.mark.parametrize(
     ("arguments", "error"), [({"size": 0}, ValueError), ({"depth": "1"}, TypeError), ({"elements": True}, TypeError)]
 )  # fmt: skip
-def test_limits_that_are_not_positive_integers_raise(arguments, error):
+def test_limits_that_are_not_positive_integers_raise_type_or_value_error(arguments, error):
     with pytest.raises(error):
         Limits(**arguments)
 
