@@ -5,8 +5,9 @@ import json
 from collections import Counter
 
 import pytest
-from kakuri_control_plane import _agent_pages
+from kakuri_control_plane import _agent_turns
 from kakuri_control_plane._agent_pages import AgentPages
+from kakuri_control_plane._agent_turns import AgentTurns
 from kakuri_control_plane._event_slots import StreamSlot, TooManyStreams
 from kakuri_control_plane._event_streams import EventStreams
 from kakuri_control_plane._event_tail import latest_events
@@ -96,6 +97,10 @@ def streams(agent):
     return EventStreams(agent, Hub())
 
 
+def pages_of(agent):
+    return AgentPages(agent, AgentTurns(agent, 1, TooManyStreams), "loopback")
+
+
 async def text_of(streams, **query):
     request = Request("GET", "/events", Headers())
     response = await streams.get_events(request, EventQuery(**query))
@@ -141,7 +146,7 @@ async def test_displaced_stream_reads_no_further_page(agent, query):
 
 
 async def test_stream_has_its_turn_after_one_page_of_another(agent):
-    pages = AgentPages(agent)
+    pages = pages_of(agent)
 
     async def read_all(begin):
         while begin < NEWEST:
@@ -149,6 +154,19 @@ async def test_stream_has_its_turn_after_one_page_of_another(agent):
 
     await asyncio.gather(read_all(0), read_all(1), read_all(2))
     assert agent.asked[:6] == [0, 1, 2, PAGE, 1 + PAGE, 2 + PAGE]
+
+
+async def test_crowd_of_opening_streams_does_not_delay_another_user(agent):
+    turns = AgentTurns(agent, 1, TooManyStreams)
+    agent.answers.clear()
+    crowd = AgentPages(agent, turns, "uid=1")
+    reading = [asyncio.create_task(crowd.events_after(0)) for _ in range(50)]
+    await until_asked(agent)
+    other = asyncio.create_task(AgentPages(agent, turns, "uid=2").events_after(1))
+    await asyncio.sleep(0)
+    agent.answers.set()
+    await asyncio.gather(other, *reading)
+    assert agent.asked.index(1) <= 2
 
 
 async def test_search_without_enough_events_reads_each_of_them_once(agent):
@@ -163,7 +181,7 @@ async def test_stream_without_a_turn_in_time_is_503_before_its_first_byte(
     agent.answers.clear()
     first = asyncio.create_task(text_of(streams, after="now", tail=1, workload="none"))
     await until_asked(agent)
-    monkeypatch.setattr(_agent_pages, "TURN_SECONDS", -agent.timeout)
+    monkeypatch.setattr(_agent_turns, "TURN_SECONDS", -agent.timeout)
     for query in ({"after": "now", "tail": 1}, {"after": 0}):
         with pytest.raises(TooManyStreams) as caught:
             await text_of(streams, **query)
@@ -184,7 +202,7 @@ async def test_stream_without_a_turn_in_time_for_a_later_page_is_cut_off(
     agent.answers.clear()
     other = asyncio.create_task(text_of(streams, after=0))
     await until_asked(agent)
-    monkeypatch.setattr(_agent_pages, "TURN_SECONDS", -agent.timeout)
+    monkeypatch.setattr(_agent_turns, "TURN_SECONDS", -agent.timeout)
     with pytest.raises(ResponseAborted, match="no more events from the agent"):
         await anext(pieces)
     agent.answers.set()
@@ -198,7 +216,7 @@ async def test_stream_without_a_turn_in_time_for_a_later_page_is_cut_off(
 async def test_turn_passes_on_after_a_page_that_failed_and_a_request_that_was_cancelled(
     agent, error
 ):
-    pages = AgentPages(agent)
+    pages = pages_of(agent)
     agent.error = error
     with pytest.raises(type(error)):
         await pages.events_after(0)
@@ -215,7 +233,7 @@ async def test_turn_passes_on_after_a_page_that_failed_and_a_request_that_was_ca
 
 
 async def test_streams_that_waited_while_the_agent_did_not_answer_get_its_error(agent):
-    pages = AgentPages(agent)
+    pages = pages_of(agent)
     agent.answers.clear()
     agent.error = AgentTimeout("late")
     reading = [asyncio.create_task(pages.events_after(0)) for _ in range(3)]
@@ -227,7 +245,7 @@ async def test_streams_that_waited_while_the_agent_did_not_answer_get_its_error(
 
 
 async def test_stream_that_begins_to_wait_after_a_failure_asks_the_agent(agent):
-    pages = AgentPages(agent)
+    pages = pages_of(agent)
     later: list[asyncio.Task[Changes]] = []
 
     def read_later(_):

@@ -14,6 +14,7 @@ from kakuri_rpc import AgentClient, RPCError, State, Status
 from kakuri_workload import WORKLOAD_ID
 from kakuri_workload.metrics import MetricFamily, gauge
 
+from kakuri_control_plane._agent_turns import AgentTurns
 from kakuri_control_plane._content import MAX_OPTIONS
 from kakuri_control_plane._event_hub import EventHub
 from kakuri_control_plane._event_streams import EventStreams
@@ -42,6 +43,7 @@ from kakuri_control_plane._queries import (
 )
 from kakuri_control_plane._service_views import OK, Health, Index
 from kakuri_control_plane._submissions import MAX_BODY, Submissions
+from kakuri_control_plane._users import user_of
 from kakuri_control_plane._version import __version__
 from kakuri_control_plane._views import (
     HistoryView,
@@ -68,6 +70,7 @@ class Api:
         """
         self._agent = agent
         agent.metrics.on_outcome = Presence(name).observe
+        self._reads = AgentTurns(agent)
         self._logs = LogApi(agent)
         self._submissions = Submissions(agent)
         self._hub = EventHub(agent)
@@ -128,31 +131,37 @@ class Api:
     async def _get_workload(self, request: Request, query: WorkloadQuery) -> Response:
         workload_id = request.params["id"]
         if query.wait and not query.removed:
-            status = await self._events.changed_status(
-                workload_id, query.wait, query.after, detail=query.spec
-            )
+            status = await self._events.changed_status(workload_id, query.wait, query.after)
+            if query.spec:
+                status = await self._status(request, query)
             _check_version(request, status)
             tag = {"ETag": entity_tag(status.version or 0)}
             return json_response(WorkloadDetails.complete(status), headers=tag)
-        is_conditional = "if-match" in request.headers
-        if not (query.spec or query.removed or is_conditional):
+        if not (query.spec or query.removed or "if-match" in request.headers):
             return _state_response(await self._agent.get_status(workload_id))
-        status = await self._agent.get_status(
-            workload_id,
-            detail=query.spec,
-            removed=query.removed,
-            with_version=is_conditional,
-        )
+        status = await self._status(request, query)
         _check_version(request, status)
         headers = None if status.version is None else {"ETag": entity_tag(status.version)}
         if status.version is not None and is_unchanged(request, status.version):
             return Response(304, headers=headers)
         return json_response(WorkloadDetails.complete(status), headers=headers)
 
+    async def _status(self, request: Request, query: WorkloadQuery) -> Status:
+        get = partial(
+            self._agent.get_status,
+            request.params["id"],
+            detail=query.spec,
+            removed=query.removed,
+            with_version="if-match" in request.headers,
+        )
+        if query.spec:
+            return await self._reads.ask(user_of(request), get)
+        return await get()
+
     async def get_history(self, request: Request, query: HistoryQuery) -> Response:
         """Return the transitions of a workload."""
-        history = await self._agent.get_history(request.params["id"], removed=query.removed)
-        return json_response(HistoryView.of(history))
+        get = partial(self._agent.get_history, request.params["id"], removed=query.removed)
+        return json_response(HistoryView.of(await self._reads.ask(user_of(request), get)))
 
     def _stream_families(self) -> Iterable[MetricFamily]:
         return (
@@ -165,17 +174,18 @@ class Api:
         await self._hub.close()
         await self._logs.end_followed()
 
-    async def list_workloads(self, _request: Request, query: PageQuery) -> Response:
+    async def list_workloads(self, request: Request, query: PageQuery) -> Response:
         """Return a page of workloads in the order of their ids."""
-        state = None if query.state is None else State.of(query.state)
-        page = await self._agent.list_workloads(
-            state=state,
+        get = partial(
+            self._agent.list_workloads,
+            state=None if query.state is None else State.of(query.state),
             after=query.after,
             limit=query.limit,
             label=query.label,
             detail=query.spec,
             removed=query.removed,
         )
+        page = await self._reads.ask(user_of(request), get)
         view = WorkloadDetails.complete if query.spec or query.removed else WorkloadView.of
         return json_response(WorkloadPage.of(page, view))
 

@@ -16,6 +16,7 @@ from kakuri_json import Fault
 from kakuri_rpc import AgentClient, AgentError, Changes, ErrorCode, RPCError, Status
 
 from kakuri_control_plane._agent_pages import AgentPages
+from kakuri_control_plane._agent_turns import AgentTurns
 from kakuri_control_plane._event_hub import (
     Batch,
     EventHub,
@@ -53,7 +54,7 @@ class EventStreams:
     def __init__(self, agent: AgentClient, hub: EventHub) -> None:
         self._agent = agent
         self._hub = hub
-        self._pages = AgentPages(agent)
+        self._turns = AgentTurns(agent, 1, TooManyStreams)
 
     async def get_events(self, request: Request, query: EventQuery) -> Response:
         """Stream events until the client disconnects or the control plane stops."""
@@ -64,11 +65,11 @@ class EventStreams:
         await self._hub.start()
         if request.method == "HEAD":
             return Response(200, iter(()), headers=HEADERS, content_type=media_type)
-        stream = _Stream(
-            self._agent, self._hub, self._pages, event_filter, is_server_sent=is_server_sent
-        )
+        user = user_of(request)
+        pages = AgentPages(self._agent, self._turns, user)
+        stream = _Stream(self._hub, pages, event_filter, is_server_sent=is_server_sent)
         pieces = await stream.open(
-            user_of(request),
+            user,
             after,
             is_snapshot=is_snapshot,
             tail=query.tail,
@@ -76,16 +77,15 @@ class EventStreams:
         )
         return Response(200, pieces, headers=HEADERS, content_type=media_type)
 
-    async def changed_status(
-        self, workload_id: str, seconds: float, after: int | None, *, detail: bool
-    ) -> Status:
+    async def changed_status(self, workload_id: str, seconds: float, after: int | None) -> Status:
         """Return the status of a workload once its version is greater than `after`.
 
-        After `seconds`, return it in any case. Without `after`, wait for the next change.
+        After `seconds`, return it in any case. Without `after`, wait for the next change. The
+        status has no details, because thousands of requests may wait, each with its latest reply.
         """
 
         async def ask() -> Status:
-            return await self._agent.get_status(workload_id, detail=detail, with_version=True)
+            return await self._agent.get_status(workload_id, with_version=True)
 
         if after is None:
             after = (await ask()).version or 0
@@ -104,14 +104,12 @@ class _Stream:
 
     def __init__(
         self,
-        agent: AgentClient,
         hub: EventHub,
         pages: AgentPages,
         event_filter: EventFilter,
         *,
         is_server_sent: bool,
     ) -> None:
-        self._agent = agent
         self._hub = hub
         self._pages = pages
         self._filter = event_filter
@@ -265,7 +263,7 @@ class _Stream:
     async def _state_pages(self) -> AsyncGenerator[list[Status], None]:
         if self._filter.workload_id is not None:
             try:
-                status = await self._agent.get_status(self._filter.workload_id, detail=True)
+                status = await self._pages.state_of(self._filter.workload_id)
             except AgentError as error:
                 if error.code is not ErrorCode.NOT_FOUND:
                     raise

@@ -141,7 +141,7 @@ LIST_WORKLOADS = Operation(
     tag=WORKLOADS,
     summary="List workloads in the order of their ids",
     responses={200: ResponseKind("A page of workloads.", WorkloadPage[WorkloadDetails])},
-    problems=AGENT,
+    problems=(*AGENT, BUSY),
 )
 GET_WORKLOAD = Operation(
     id="getWorkload",
@@ -157,7 +157,7 @@ GET_WORKLOAD = Operation(
         ),
         304: ResponseKind("The client has this version.", None, (ETAG,)),
     },
-    problems=(*WORKLOAD, VERSION_MISMATCH),
+    problems=(*WORKLOAD, VERSION_MISMATCH, BUSY),
 )
 GET_LOG = Operation(
     id="getLog",
@@ -180,7 +180,7 @@ GET_HISTORY = Operation(
     tag=WORKLOADS,
     summary="Return the latest transitions of a workload",
     responses={200: ResponseKind("Its transitions, oldest first.", HistoryView)},
-    problems=WORKLOAD,
+    problems=(*WORKLOAD, BUSY),
 )
 STOP_WORKLOAD = Operation(
     id="stopWorkload",

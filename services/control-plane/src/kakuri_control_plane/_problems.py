@@ -21,6 +21,7 @@ from kakuri_rpc import (
 from kakuri_workload import Workload
 
 from kakuri_control_plane._admission import TooManyLargeDocuments
+from kakuri_control_plane._agent_turns import TooManyReads
 from kakuri_control_plane._content import UnsupportedContent
 from kakuri_control_plane._event_hub import StoreReplaced
 from kakuri_control_plane._event_slots import TooManyStreams
@@ -147,7 +148,7 @@ def content_problem(error: UnsupportedContent) -> Response:
     return problem(415, code="unsupported_media_type", detail=str(error))
 
 
-def busy_problem(error: TooManyLargeDocuments) -> Response:
+def busy_problem(error: TooManyLargeDocuments | TooManyReads) -> Response:
     """Return 503 for a request to repeat once others have been answered."""
     return problem(UNAVAILABLE, code="busy", detail=str(error), headers=RETRY_AFTER)
 
@@ -166,6 +167,7 @@ def streams_problem(error: TooManyStreams) -> Response:
 PROBLEMS: Mapping[type[Exception], Callable[[Any], Response]] = {
     ValidationError: workload_problem,
     TooManyLargeDocuments: busy_problem,
+    TooManyReads: busy_problem,
     RPCError: agent_problem,
     TooManyStreams: streams_problem,
     StoreReplaced: _compacted_problem,

@@ -1,0 +1,123 @@
+"""Turns of expensive requests to the agent.
+
+The agent answers the requests of a connection in order. A list or a specification of 256 KiB takes
+as long as dozens of ordinary requests, so a crowd of them would delay all requests that follow.
+Therefore only a few are sent at a time, and the others wait here. The users who wait take turns, so
+that the requests of one do not delay those of another.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable
+from copy import copy
+from typing import TypeVar
+
+from kakuri_rpc import AgentClient, AgentTimeout, AgentUnreachable
+from kakuri_workload import CopyableError
+
+TURN_SECONDS = 5.0
+"""Seconds that a request waits for its turn, in addition to the agent's timeout for one request. A
+request that waits for one that times out gets the error of the agent."""
+
+MAX_READS = 4
+"""Requests for lists, specifications and histories that are sent to the agent at a time: enough to
+keep both processes busy."""
+
+T = TypeVar("T")
+
+
+class TooManyReads(CopyableError):
+    """So many requests for lists, specifications and histories wait that one had no turn."""
+
+
+class AgentTurns:
+    """Sends a bounded number of requests to one agent at a time."""
+
+    def __init__(
+        self,
+        agent: AgentClient,
+        places: int = MAX_READS,
+        refusal: Callable[[str], Exception] = TooManyReads,
+    ) -> None:
+        """Create the turns; nothing is sent yet.
+
+        Args:
+            agent: The client of the agent.
+            places: Number of requests at a time.
+            refusal: Returns the error of a request that has no turn in time, from its message.
+        """
+        self._agent = agent
+        self._places = FairSemaphore(places)
+        self._refusal = refusal
+        self._failures = 0
+        self._failure: AgentTimeout | AgentUnreachable | None = None
+
+    async def ask(self, user: str, ask: Callable[[], Awaitable[T]]) -> T:
+        """Call `ask` when it is the user's turn, and return its result.
+
+        Args:
+            user: The user, as `user_of` returns it.
+            ask: Sends a request to the agent, and returns the reply.
+
+        Raises:
+            Exception: The one of `refusal`, because there was no turn in time.
+            RPCError: The agent can't be asked, or `ask` raised it.
+        """
+        failures, seconds = self._failures, self._agent.timeout + TURN_SECONDS
+        try:
+            async with asyncio.timeout(seconds):
+                await self._places.acquire(user)
+        except TimeoutError:
+            message = f"no turn within {seconds:g} s: too many requests read from the agent"
+            raise self._refusal(message) from None
+        try:
+            if self._failure is not None and self._failures > failures:
+                raise copy(self._failure)  # another request would most likely time out as well
+            return await self._ask(ask)
+        finally:
+            self._places.release()
+
+    async def _ask(self, ask: Callable[[], Awaitable[T]]) -> T:
+        try:
+            return await ask()
+        except (AgentTimeout, AgentUnreachable) as error:
+            self._failures += 1
+            self._failure = copy(error)
+            raise
+
+
+class FairSemaphore:
+    """A semaphore that users acquire in turn, and each user's callers in their order."""
+
+    def __init__(self, value: int) -> None:
+        """Create a semaphore that `value` callers can hold at a time."""
+        self._free = value
+        # By user, in the order of their turns. Callers that were cancelled are skipped later.
+        self._waiting: dict[str, deque[asyncio.Future[None]]] = {}
+
+    async def acquire(self, user: str) -> None:
+        """Wait until a place is free and it is this caller's turn."""
+        if self._free:  # then no caller waits
+            self._free -= 1
+            return
+        turn = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault(user, deque()).append(turn)
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if not turn.cancelled():  # it was this caller's turn already
+                self.release()
+            raise
+
+    def release(self) -> None:
+        """Free a place for the next caller: the first of the next user."""
+        while self._waiting:
+            user = next(iter(self._waiting))
+            turns = self._waiting.pop(user)
+            turn = turns.popleft()
+            if turns:
+                self._waiting[user] = turns  # after the other users
+            if not turn.done():
+                turn.set_result(None)
+                return
+        self._free += 1
