@@ -56,6 +56,18 @@ def test_changes_appear_without_reloading(stack, open_page):
     expect(events(page).first).to_contain_text("removed")
 
 
+@pytest.mark.parametrize(("action", "word"), [("stop", "stopping"), ("restart", "restarting")])
+def test_workload_whose_stop_fails_stays_stopping(stack, open_page, action, word):
+    stack.submit("web")
+    stack.await_state("web", "running")
+    (stack.logs / "web.hangs").write_text("StopContainer: timeout")
+    page = open_page(stack.url)
+    expect(row(page, "web")).to_contain_text("running")
+    stack.request("POST", f"/workloads/web/{action}")
+    for text in ("StopFailed · StopContainer: timeout", word):
+        expect(row(page, "web")).to_contain_text(text)
+
+
 def test_headers_sort_and_show_the_order(stack, open_page):
     for workload_id, image in (("b", "x"), ("a", "z"), ("c", "y")):
         stack.submit(workload_id, image)

@@ -66,10 +66,8 @@ def test_registry_records_an_event_for_each_transition_request_and_removal():
         (9, 9.0, "desired", FAILED, "Stopped"),
         (10, 10.0, "removed", FAILED, "Stopped"),
     ]
-    assert [each.desired for each in found if each.desired] == [
-        DesiredState.STOP,
-        DesiredState.REMOVE,
-    ]
+    stop, remove = DesiredState.STOP, DesiredState.REMOVE
+    assert [each.desired for each in found] == [None] * 4 + [stop, stop, remove, None]
     assert [each.removal for each in found] == [None] * 7 + [receipt]
     assert found[1].message == "m" * 255 + "…"
     assert (found[3].exit_code, found[3].attempt) == (3, 1)

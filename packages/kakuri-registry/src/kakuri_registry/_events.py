@@ -63,6 +63,7 @@ def workload_event(
         removal: The receipt of a removal.
     """
     workload, run = entry.workload, entry.run
+    has_desired = kind is not EventType.REMOVED and entry.desired is not DesiredState.RUN
     return Event(
         index,
         at,
@@ -73,7 +74,7 @@ def workload_event(
         message,
         run.exit_code,
         run.attempt,
-        entry.desired if kind is EventType.DESIRED else None,
+        entry.desired if has_desired else None,
         workload.labels or EMPTY,
         removal,
         None,
