@@ -138,6 +138,7 @@ class Color(Enum):
         Annotated[int, Mark(max_length=1)],
         Annotated[int, Mark(pattern="1+")],
         Annotated[int, Mark(multiple_of=0)],
+        Annotated[float, Mark(multiple_of=float("nan"))],
         Annotated[int, Mark(multiple_of="a")],
         Annotated[str, Mark(max_length=-1)],
         Annotated[str, Mark(max_length=1.5)],

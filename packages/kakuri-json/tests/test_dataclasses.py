@@ -476,6 +476,20 @@ class Closed(TypedDict):
     kind: Annotated[Literal["closed"], "documentation"]
 
 
+class Renamed(TypedDict, total=False):
+    kind: Literal["renamed"]
+
+
+class Moved(TypedDict):
+    kind: "NotRequired[Literal['moved']]"
+
+
+@pytest.mark.parametrize("other", [Renamed, Moved])
+def test_key_that_may_be_missing_does_not_distinguish_classes(other):
+    with pytest.raises(UnsupportedTypeError, match="expected a tag"):
+        kakuri_json.decode(b"{}", type=Opened | other)
+
+
 def test_tag_is_recognized_inside_required_and_annotated():
     event = {"kind": "closed"}
     assert kakuri_json.decode(b'{"kind":"closed"}', type=Opened | Closed) == event

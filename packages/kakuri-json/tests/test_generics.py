@@ -9,7 +9,7 @@ import textwrap
 import types
 import typing
 from dataclasses import dataclass
-from enum import Enum
+from enum import Enum, Flag, IntEnum, StrEnum
 from typing import (
     Annotated,
     Any,
@@ -429,7 +429,7 @@ def _dataclass(annotation):
         dict[int, int], dict[bytes | int, int], list[...], list["Nowhere"],
         _dataclass("1 +"), _dataclass("x.y"), _dataclass("int | 'a'"), _dataclass("[]"),
         _dataclass("1/0"), _dataclass("Nowhere"), _dataclass(Empty),
-        Enum("Odd", {"A": (1, 2)}), Enum("Bytes", {"A": b""}), Box["Nowhere"],
+        Flag("NoFlags", []), Enum("Odd", {"A": (1, 2)}), Enum("Bytes", {"A": b""}), Box["Nowhere"],
     ],
     ids=lambda kind: str(kind)[:40],
 )  # fmt: skip
@@ -625,3 +625,163 @@ def test_self_in_a_field_keeps_the_arguments_of_a_generic_class():
 def test_self_outside_a_class_is_unsupported():
     with pytest.raises(UnsupportedTypeError):
         kakuri_json.decode(b"1", type=list[Self])
+
+
+class Level(IntEnum):
+    LOW = 1
+
+
+class Rank(IntEnum):
+    LOW = 1
+
+
+class Word(StrEnum):
+    A = "a"
+
+
+class OtherWord(StrEnum):
+    A = "a"
+
+
+@dataclass
+class EqualArguments:
+    integer: Box[typing.Literal[1]]
+    boolean: Box[typing.Literal[True]]
+    level: Box[typing.Literal[Level.LOW]]
+    rank: Box[typing.Literal[Rank.LOW]]
+    text: Box[typing.Literal["a"]]
+    word: Box[typing.Literal[Word.A]]
+    other: Box[typing.Literal[OtherWord.A]]
+
+
+def test_type_arguments_whose_values_are_equal_are_different_types():
+    expected = [1, True, Level.LOW, Rank.LOW, "a", Word.A, OtherWord.A]
+    value = EqualArguments(*map(Box, expected))
+    for _ in range(2):
+        decoded = kakuri_json.decode(kakuri_json.encode(value), type=EqualArguments)
+        boxes = [getattr(decoded, field.name) for field in dataclasses.fields(decoded)]
+        assert [(type(box.value), box.value) for box in boxes] == [
+            (type(each), each) for each in expected
+        ]
+
+
+Hashed = TypeVar("Hashed", bound=typing.Hashable)
+Untagged = TypeVar("Untagged", Item, Box[int])
+
+
+@dataclass
+class Table(Generic[Hashed, T]):
+    rows: dict[Hashed, T]
+
+
+@dataclass
+class Unique(Generic[Hashed]):
+    items: frozenset[Hashed] = frozenset()
+
+
+@dataclass
+class Positive(Generic[T]):
+    value: Annotated[T, at.Gt(0)]
+    others: Annotated[list[T], at.MaxLen(2)] = dataclasses.field(default_factory=list)
+
+
+@dataclass
+class Chosen(Generic[Untagged]):
+    value: Untagged
+
+
+@dataclass
+class Tables(Generic[Hashed]):
+    table: Table[Hashed, Unique[Hashed]]
+
+
+@dataclass
+class Same(Generic[T]):
+    value: T | Item | list[int]
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "bad"),
+    [
+        (Table[str, int], Table({"a": 1}), '{"rows":{"a":"b"}}'),
+        (Table[Color, int], Table({Color.RED: 1}), '{"rows":{"a":1}}'),
+        (Unique[str], Unique(frozenset("a")), '{"items":[1]}'),
+        (Positive[int], Positive(1, [2]), '{"value":0}'),
+        (Positive[int], Positive(1), '{"value":1,"others":[1,2,3]}'),
+        (Chosen[Item], Chosen(Item(1)), '{"value":{"value":1}}'),
+        (Tables[str], Tables(Table({"a": Unique(frozenset("b"))})), '{"table":{"rows":{"a":1}}}'),
+        (Same[Item], Same(Item(1)), '{"value":{"x":"a"}}'),
+        (Same[list[int]], Same([1]), '{"value":["a"]}'),
+        (dict[Any, int], {"a": 1}, '{"a":"b"}'),
+        (dict[object, Any], {"a": 1}, "[]"),
+    ],
+    ids=str,
+)
+def test_type_that_is_only_decodable_with_its_arguments_is_encoded(kind, value, bad):
+    for _ in range(2):
+        assert kakuri_json.decode(kakuri_json.encode(value), type=kind) == value
+        assert kakuri_json.decode(kakuri_json.encode(value, indent=1), type=kind) == value
+    with pytest.raises(ValidationError):
+        kakuri_json.decode(bad, type=kind)
+
+
+def test_constraint_on_a_type_variable_without_argument_is_unsupported():
+    kakuri_json.encode(Positive(1))
+    with pytest.raises(UnsupportedTypeError, match="expected a constraint that fits"):
+        kakuri_json.decode('{"value":0}', type=Positive)
+
+
+Message = typing_extensions.TypeAliasType("Message", "Open | Close | None")
+Node = typing_extensions.TypeAliasType("Node", "Inner[T] | None", type_params=(T,))
+Grown = typing_extensions.TypeAliasType("Grown", "Growing[list[T]] | None", type_params=(T,))
+ByDefault = typing_extensions.TypeVar("ByDefault", default="Item")
+
+
+@dataclass
+class Open:
+    kind: typing.Literal["open"] = "open"
+    reply: Message = None
+
+
+@dataclass
+class Close:
+    kind: typing.Literal["close"] = "close"
+    replies: list[Message] = dataclasses.field(default_factory=list)
+
+
+@dataclass
+class Inner(Generic[T]):
+    value: T
+    left: "Node[T]" = None
+
+
+@dataclass
+class Growing(Generic[T]):
+    value: "Grown[T]" = None
+
+
+@dataclass
+class OfDefault(Generic[ByDefault]):
+    value: ByDefault
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "bad"),
+    [
+        (Message, Close(replies=[Open(reply=Close()), None]), '{"kind":"other"}'),
+        (list[Message], [Open(), None], "[1]"),
+        (Open, Open(reply=Close()), '{"kind":"open","reply":{"kind":"other"}}'),
+        (Node[int], Inner(1, Inner(2)), '{"value":1,"left":{"value":"a"}}'),
+        (OfDefault, OfDefault(Item(1)), '{"value":1}'),
+    ],
+    ids=str,
+)
+def test_alias_may_contain_a_class_that_contains_the_alias(kind, value, bad):
+    assert kakuri_json.decode(kakuri_json.encode(value), type=kind) == value
+    with pytest.raises(ValidationError):
+        kakuri_json.decode(bad, type=kind)
+
+
+def test_alias_that_grows_without_end_is_unsupported():
+    with pytest.raises(UnsupportedTypeError, match="deeper or endlessly"):
+        kakuri_json.decode("null", type=Grown[int])

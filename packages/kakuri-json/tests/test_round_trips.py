@@ -115,6 +115,15 @@ def test_dumps_of_builtin_subclass_prints_the_builtin_value(value, text):
     assert kakuri_json.canonical(value) == text.encode()
 
 
+class Plain(enum.Enum):
+    NONE = None
+    ONE = 1
+
+
+def test_items_of_a_set_are_sorted_by_their_text():
+    assert kakuri_json.dumps({None, True, 3, "a"}) == '["a",3,null,true]'
+
+
 ONE = uuid.UUID(int=1)
 DAY = dt.date(2026, 1, 2)
 
@@ -133,6 +142,9 @@ DAY = dt.date(2026, 1, 2)
         {Color.RED, "red"},
         {ONE, str(ONE)},
         {1, "1", decimal.Decimal("1.5"), "1.5"},
+        {Plain.NONE, None},
+        {None, 1, Plain.ONE},
+        {(1,), 1, Plain.ONE},
     ],
     ids=repr,
 )

@@ -309,6 +309,15 @@ def test_constructor_is_not_called_with_faulty_fields():
     assert len(caught.value.faults) == 100
 
 
+@pytest.mark.parametrize("kind", [A | None, A | B | None])
+def test_predicate_on_optional_class_is_not_applied_to_null(kind):
+    positive = Annotated[kind, at.Predicate(lambda value: value.x > 0)]
+    assert kakuri_json.decode("null", type=positive) is None
+    assert kakuri_json.decode('{"kind":"a","x":1}', type=positive) == A(1)
+    with pytest.raises(ValidationError, match="lambda"):
+        kakuri_json.decode('{"kind":"a","x":0}', type=positive)
+
+
 def test_predicate_on_tagged_union_is_applied():
     kind = Annotated[A | B, at.Predicate(lambda value: value != A(2))]
     assert kakuri_json.decode('{"kind":"a","x":1}', type=kind) == A(1)

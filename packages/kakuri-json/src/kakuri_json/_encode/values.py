@@ -67,6 +67,8 @@ def _flag_value(flag: enum.Flag) -> Any:
 
 
 def _sort_text(item: Any, limits: Limits) -> str | None:
+    if item is None or item is True or item is False:
+        return _LITERALS[item]
     return quote(item) if type(item) is str else simple_text(item, limits)
 
 
@@ -95,10 +97,11 @@ def open_container(
     elif isinstance(value, (frozenset, set)):
         # A set has no order, but the texts of simple items do, and it is the same in every process.
         texts = [(_sort_text(item, limits), item) for item in value]
-        if all(text is not None for text, _ in texts):
+        simple = [text for text, _ in texts if text is not None]
+        if len({*simple}) != len(simple):
+            raise EncodeError("expected every item once, got items with the same JSON form")
+        if len(simple) == len(texts):
             texts.sort(key=lambda pair: pair[0] or "")
-            if len({text for text, _ in texts}) != len(texts):
-                raise EncodeError("expected every item once, got items with the same JSON form")
         return False, iter([item for _, item in texts]), len(value)
     else:
         raise EncodeError(

@@ -16,7 +16,7 @@ from kakuri_json._errors import UnsupportedTypeError
 from kakuri_json._syntax.scanning import has_surrogate
 from kakuri_json._types.attributes import cache_of, options_of
 from kakuri_json._types.constraints import constrain, constraints_of
-from kakuri_json._types.fields import dataclass_fields, typed_dict_fields
+from kakuri_json._types.fields import dataclass_fields, is_required, typed_dict_fields
 from kakuri_json._types.formats import decimal_class
 from kakuri_json._types.generics import (
     Arguments,
@@ -24,8 +24,11 @@ from kakuri_json._types.generics import (
     bind,
     evaluated,
     hints_of,
+    is_alias,
     is_read_only,
     is_typed_dict,
+    parameters_of,
+    resolved,
     shapes_of,
     unbound,
     without_defaults,
@@ -68,7 +71,6 @@ _SEQUENCES: dict[Any, type[Any]] = {
 _MAPPINGS = (dict, abc.Mapping, abc.MutableMapping)
 _SIMPLE |= {origin: Sequence(Anything(), build) for origin, build in _SEQUENCES.items()}
 _SIMPLE |= dict.fromkeys(_MAPPINGS, Mapping(Scalar("string"), Anything()))
-_ALIAS = getattr(typing, "TypeAliasType", ())
 _QUALIFIERS = (typing.Required, typing.NotRequired, typing.Final, typing.ClassVar)
 
 _lock = threading.RLock()
@@ -77,8 +79,8 @@ _in_progress: dict[tuple[Any, Arguments | None], Record] = {}
 """The records that are being read, because a class may contain itself."""
 
 
-def shape_of(annotation: Any) -> Shape:
-    """Return the shape of a type.
+def shape_of(annotation: Any, arguments: Arguments | None = None) -> Shape:
+    """Return the shape of a type, or of a generic class and its type arguments.
 
     Raises:
         UnsupportedTypeError: JSON values cannot be converted to the type.
@@ -86,7 +88,7 @@ def shape_of(annotation: Any) -> Shape:
     with _lock:
         outermost = not _in_progress
         try:
-            return _shape(annotation, {})
+            return _shape(annotation, {}) if arguments is None else _record(annotation, arguments)
         except RecursionError:
             got = f"one that is nested deeper or endlessly: {annotation!r}"
             expected = "expected a type that fits on the interpreter's stack"
@@ -115,7 +117,7 @@ def _shape(annotation: Any, scope: Scope) -> Shape:
         return own
     if isinstance(annotation, typing.NewType):
         return _shape(annotation.__supertype__, {})
-    if _ALIAS and isinstance(annotation, _ALIAS):
+    if is_alias(annotation):
         return _alias(annotation, None)
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
     is_unpacked = getattr(annotation, "__unpacked__", False)  # *tuple[int, ...] (PEP 646)
@@ -151,30 +153,32 @@ def _generic(annotation: Any, origin: Any, arguments: tuple[Any, ...], scope: Sc
     if origin in _SEQUENCES:
         return Sequence(_shape(arguments[0], scope), _SEQUENCES[origin])
     if origin in _MAPPINGS:
-        key = _shape(arguments[0], scope)
-        if not _is_textual(key):
-            raise UnsupportedTypeError(f"expected keys with a string form, got {annotation!r}")
-        return Mapping(key, _shape(arguments[1], scope))
-    if _ALIAS and isinstance(origin, _ALIAS):
+        return Mapping(_key(annotation, arguments[0], scope), _shape(arguments[1], scope))
+    if is_alias(origin):
         return _alias(origin, shapes_of(without_defaults(origin, arguments), scope, _shape))
     if dataclasses.is_dataclass(origin) or is_typed_dict(origin):
         return _record(origin, shapes_of(without_defaults(origin, arguments), scope, _shape))
     raise UnsupportedTypeError(f"expected a type with a JSON form, got {annotation!r}")
 
 
-_open_aliases: list[Any] = []
+_open_aliases: dict[Any, int] = {}
+"""For each alias that is being read: the number of records that had been begun before it."""
 
 
 def _alias(alias: Any, arguments: Arguments | None) -> Shape:
-    if alias in _open_aliases:
+    before = _open_aliases.get(alias)
+    if before == len(_in_progress):  # no class was begun in between
         got = f"{alias!r} inside itself"
         raise UnsupportedTypeError(f"expected a class where a type contains itself, got {got}")
     scope = bind(alias, arguments, _shape)
-    _open_aliases.append(alias)
+    _open_aliases[alias] = len(_in_progress)
     try:
-        return _shape(evaluated(alias, "__value__"), scope)
+        return _shape(resolved(alias, evaluated(alias, "__value__")), scope)
     finally:
-        _open_aliases.pop()
+        if before is None:
+            del _open_aliases[alias]
+        else:
+            _open_aliases[alias] = before
 
 
 def _literal(arguments: tuple[Any, ...]) -> Choice:
@@ -204,11 +208,11 @@ def _is_scalar(value: Any) -> bool:
 
 
 def _enum(cls: type[enum.Enum]) -> Choice | Flags:
+    if not cls.__members__:
+        raise UnsupportedTypeError(f"expected an Enum with members, got {cls!r}")
     if issubclass(cls, enum.Flag):
         return Flags(cls)
     values = [member._value_ for member in cls]
-    if not values:
-        raise UnsupportedTypeError(f"expected an Enum with members, got {cls!r}")
     for value in values:
         if not _is_scalar(value):
             raise UnsupportedTypeError(f"expected an Enum of JSON values, got {value!r} in {cls!r}")
@@ -222,15 +226,25 @@ def _literal_choice(hint: Any, scope: Scope) -> Choice | None:
         origin = typing.get_origin(hint)
         if origin in (typing.Annotated, *_QUALIFIERS) or is_read_only(origin):
             hint = typing.get_args(hint)[0]
-        elif _ALIAS and isinstance(hint, _ALIAS) and hint not in aliases:
+        elif is_alias(hint) and hint not in aliases:
             aliases.append(hint)  # it may stand for itself
-            hint = evaluated(hint, "__value__")
+            hint = resolved(hint, evaluated(hint, "__value__"))
         else:
             break
     if typing.get_origin(hint) is Literal:
         return _literal(typing.get_args(hint))
     given = scope.get(hint) if isinstance(hint, typing.TypeVar) else None
     return given if isinstance(given, Choice) and given.name is None else None
+
+
+def _key(annotation: Any, argument: Any, scope: Scope) -> Shape:
+    """Return the shape of a mapping's keys."""
+    key = _shape(argument, scope)
+    if isinstance(key, Anything):
+        return Scalar("string")  # as in a dict without arguments: every key in JSON is a string
+    if not _is_textual(key):
+        raise UnsupportedTypeError(f"expected keys with a string form, got {annotation!r}")
+    return key
 
 
 def _is_textual(shape: Shape) -> bool:
@@ -242,12 +256,21 @@ def _is_textual(shape: Shape) -> bool:
 
 
 def record_of(cls: Any) -> Record:
-    """Return the (cached) record of a dataclass or TypedDict without type arguments."""
-    known: Record | None = cache_of(cls).record
-    if known is not None:
-        return known
-    record = shape_of(cls)
-    assert isinstance(record, Record)
+    """Return the (cached) record with which instances of a dataclass are encoded.
+
+    An instance does not know its type arguments. If its class can't be read without them, its
+    parameters stand for any value.
+    """
+    cache = cache_of(cls)
+    if cache.written is None:
+        try:
+            cache.written = shape_of(cls)
+        except UnsupportedTypeError:
+            parameters = parameters_of(cls)
+            if not parameters:
+                raise
+            cache.written = shape_of(cls, (Anything(of_variable=True),) * len(parameters))
+    record: Record = cache.written
     return record
 
 
@@ -320,7 +343,9 @@ def _read_record(record: Record, arguments: Arguments | None) -> None:
         record.tags[record.tag] = (record.tag_value,)
     for name, (hint, scope) in hints.items():
         choice = _literal_choice(hint, scope)
-        if choice is not None and not (len(choice.rows) > 1 and name in omitted):
+        if choice is None or (record.is_dict and not is_required(cls, name, hint)):
+            continue
+        if len(choice.rows) == 1 or name not in omitted:
             record.tags[to_json(name)] = tuple(encoded for encoded, _ in choice.rows)
     read = typed_dict_fields if record.is_dict else dataclass_fields
     record.fields = tuple(read(record, hints, to_json, _shape))

@@ -4,12 +4,14 @@ import datetime as dt
 import re
 import uuid
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 from kakuri_json._errors import UnsupportedTypeError
 from kakuri_json._types.describe import describe
 from kakuri_json._types.formats import native_class
 from kakuri_json._types.shapes import (
+    Anything,
     Constrained,
     Constraint,
     FixedTuple,
@@ -208,8 +210,14 @@ def _describe_range(bounds: dict[str, Any]) -> str:
     return " and ".join(f"{phrases[name]} {bounds[name]}" for name in phrases if name in bounds)
 
 
+def _or_null(constraint: Constraint) -> Constraint:
+    """Return a constraint that null meets as well."""
+    holds = constraint.holds
+    return replace(constraint, holds=lambda value: value is None or holds(value))
+
+
 def constrain(shape: Shape, constraints: tuple[Constraint, ...]) -> Shape:
-    """Add constraints to a shape; in a union without a tag, to every member except null.
+    """Add constraints to a shape; in a union, to every member except null.
 
     Raises:
         UnsupportedTypeError: A constraint does not apply to values of the shape.
@@ -223,8 +231,12 @@ def constrain(shape: Shape, constraints: tuple[Constraint, ...]) -> Shape:
                     for member in shape.members
                 )
             )
+        case Union() if Scalar("null") in shape.members:
+            constraints = tuple(_or_null(constraint) for constraint in constraints)
         case Constrained():
             return constrain(shape.inner, shape.constraints + constraints)
+        case Anything(of_variable=True):
+            return shape
     for constraint in constraints:
         bounds = (constraint.ge, constraint.gt, constraint.le, constraint.lt)
         sizes = (constraint.min_length, constraint.max_length)
@@ -268,7 +280,8 @@ def _compares(bound: Any, shape: Shape) -> bool:
 
 def _divides(constraint: Constraint, shape: Shape) -> bool:
     try:
-        return _is_number(shape) and _sample(shape) % constraint.multiple_of is not None
+        rest = _sample(shape) % constraint.multiple_of if _is_number(shape) else None
+        return rest is not None and bool(rest == rest)  # not NaN
     except (TypeError, ArithmeticError):
         return False
 

@@ -37,22 +37,16 @@ def typed_dict_fields(
     extra = getattr(record.cls, "__extra_items__", unset[0])
     if not any(extra is each for each in unset):
         raise UnsupportedTypeError(f"expected a TypedDict without extra items, got {record.cls!r}")
-    required_keys = record.cls.__required_keys__
     for name, (hint, scope) in hints.items():
-        required = _required(hint)
-        yield Field(
-            name,
-            to_json(name),
-            to_shape(hint, scope),
-            required=name in required_keys if required is None else required,
-        )
+        required = is_required(record.cls, name, hint)
+        yield Field(name, to_json(name), to_shape(hint, scope), required)
 
 
-def _required(hint: Any) -> bool | None:
-    """Return whether an annotation marks its key as required; None if `total` decides.
+def is_required(cls: Any, name: str, hint: Any) -> bool:
+    """Return whether a key of a TypedDict is required.
 
     `__required_keys__` can be wrong for annotations in quotes, which were not evaluated when the
-    class was created.
+    class was created, so it only decides for keys without `Required` or `NotRequired`.
     """
     while True:
         origin = typing.get_origin(hint)
@@ -63,7 +57,7 @@ def _required(hint: Any) -> bool | None:
         elif is_read_only(origin):
             hint = typing.get_args(hint)[0]
         else:
-            return None
+            return name in cls.__required_keys__
 
 
 def dataclass_fields(

@@ -37,7 +37,7 @@ def _shape_or_reason(read: Callable[[], Shape]) -> Shape | NoShape:
         return NoShape(str(error))
 
 
-def _parameters(owner: Any) -> tuple[Any, ...]:
+def parameters_of(owner: Any) -> tuple[Any, ...]:
     """Return the type parameters of a class or alias.
 
     `__parameters__` is missing if the only generic bases are classes of `collections.abc`, and it
@@ -70,7 +70,7 @@ def bind(owner: Any, arguments: Arguments | None, to_shape: ToShape) -> dict[Any
     Raises:
         UnsupportedTypeError: There are too many arguments.
     """
-    parameters = _parameters(owner)
+    parameters = parameters_of(owner)
     if any(not isinstance(parameter, typing.TypeVar) for parameter in parameters):
         # A TypeVarTuple takes any number of arguments, so arguments can't be matched to parameters.
         reason = NoShape(f"expected type variables only, got others in {owner!r}")
@@ -92,7 +92,7 @@ def without_defaults(owner: Any, arguments: tuple[Any, ...]) -> tuple[Any, ...]:
 
     `typing_extensions` adds them, and they may refer to the parameters before them.
     """
-    parameters = _parameters(owner)
+    parameters = parameters_of(owner)
     count = min(len(arguments), len(parameters))
     try:
         while count and evaluated(parameters[count - 1], "__default__") == arguments[count - 1]:
@@ -106,15 +106,14 @@ def unbound(parameter: typing.TypeVar, scope: Scope, to_shape: ToShape) -> Shape
     """Return the shape of a type variable without an argument: default, bound, or constraints."""
     has_default = getattr(parameter, "has_default", None)
     if has_default is not None and has_default():
-        return to_shape(evaluated(parameter, "__default__"), scope)
+        return to_shape(resolved(parameter, evaluated(parameter, "__default__")), scope)
     limit = evaluated(parameter, "__bound__")
     if limit is None:
         constraints = evaluated(parameter, "__constraints__")
         if not constraints:
             return to_shape(Any, scope)
         limit = typing.Union[constraints]  # noqa: UP007
-    limit = _resolved(parameter, {"bound": limit})["bound"]  # it may be a forward reference
-    return to_shape(limit, scope)
+    return to_shape(resolved(parameter, limit), scope)
 
 
 def evaluated(owner: Any, name: str) -> Any:
@@ -139,7 +138,7 @@ def scopes(cls: Any, arguments: Arguments | None, to_shape: ToShape) -> dict[Any
         origin = typing.get_origin(base)
         if origin is None:
             inherited = scopes(base, None, to_shape) if isinstance(base, type) else {}
-        elif not isinstance(origin, type) or not _parameters(origin):
+        elif not isinstance(origin, type) or not parameters_of(origin):
             inherited = {}  # Generic, Protocol, a class of collections.abc
         else:
             given = shapes_of(typing.get_args(base), found[cls], to_shape)
@@ -147,6 +146,11 @@ def scopes(cls: Any, arguments: Arguments | None, to_shape: ToShape) -> dict[Any
         for other, scope in inherited.items():
             found.setdefault(other, scope)
     return found
+
+
+def is_alias(annotation: Any) -> bool:
+    """Return whether a type is an alias of the `type` statement, or one of `typing_extensions`."""
+    return isinstance(annotation, named("TypeAliasType"))
 
 
 def is_typed_dict(annotation: Any) -> bool:
@@ -199,8 +203,17 @@ def _scope_of_key(cls: Any, name: str, scope_of: dict[Any, Scope]) -> Scope:
     return scope_of.get(cls, {})
 
 
+def resolved(owner: Any, annotation: Any) -> Any:
+    """Evaluate the names in quotes in an annotation of an alias or type variable.
+
+    Raises:
+        UnsupportedTypeError: The annotation cannot be evaluated.
+    """
+    return _resolved(owner, {"annotation": annotation})["annotation"]
+
+
 def _resolved(cls: Any, annotations: dict[str, Any]) -> dict[str, Any]:
-    """Evaluate the annotations of a class or type variable, without those of its bases."""
+    """Evaluate the annotations of a class, alias or type variable, without those of its bases."""
     if not annotations:
         return {}
     module = getattr(sys.modules.get(cls.__module__), "__dict__", {})

@@ -41,7 +41,14 @@ class Constraint:
 
 @dataclass(frozen=True, slots=True)
 class Anything:
-    """Any JSON value."""
+    """Any JSON value.
+
+    Attributes:
+        of_variable: Whether a type variable stands for it, whose constraints are not checked when
+            an instance is encoded.
+    """
+
+    of_variable: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +65,7 @@ class Scalar:
     kind: Literal["string", "integer", "number", "boolean", "null"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Choice:
     """One of several values: an Enum, or Literals.
 
@@ -69,6 +76,16 @@ class Choice:
 
     rows: tuple[tuple[Any, Any], ...]
     name: str | None = None
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Choice) and self._key() == other._key()
+
+    def __hash__(self) -> int:
+        return hash(self._key())
+
+    def _key(self) -> Any:
+        # 1 equals True, and a member of an IntEnum or StrEnum equals its value.
+        return self.name, tuple((type(one), one, type(two), two) for one, two in self.rows)
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,10 +27,11 @@ def union_of(members: list[Shape], annotation: Any) -> Shape:
         UnsupportedTypeError: Its members can only be distinguished by trying each.
     """
     flat: list[Shape] = []
-    if Anything() in members:
-        return Anything()
     for member in members:
+        if isinstance(member, Anything):
+            return member
         flat.extend(member.members if isinstance(member, Union) else (member,))
+    flat = [*dict.fromkeys(flat)]  # type arguments can repeat a member
     flat.sort(key=_rank)
     records = [member for member in flat if isinstance(member, Record)]
     _check_distinct(flat, annotation)
