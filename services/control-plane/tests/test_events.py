@@ -445,6 +445,17 @@ async def test_head_of_a_stream_has_no_content(client):
     assert (response.status, response.body) == (200, b"")
 
 
+async def test_head_of_a_stream_has_the_status_of_get(client, journal, monkeypatch):
+    monkeypatch.setattr(_event_slots, "MAX_STREAMS", 1)
+    journal.compacted = journal.index = 5
+    for after in (1, 9):
+        response = await client.request("HEAD", f"/events?after={after}")
+        assert (response.status, response.body) == (410, b"")
+    async with stream_of(client):
+        response = await client.request("HEAD", "/events")
+        assert (response.status, response.headers.get("retry-after")) == (503, "1")
+
+
 async def test_heartbeat_has_the_index(client, journal, monkeypatch):
     monkeypatch.setattr(_event_hub, "HEARTBEAT_SECONDS", 0.01)
     journal.move(7)

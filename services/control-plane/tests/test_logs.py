@@ -224,6 +224,17 @@ async def test_invalid_query_of_a_log_is_400(query):
         assert (response.status, json.loads(response.body)["code"]) == (400, "bad_request")
 
 
+async def test_head_of_a_later_attempt_is_404():
+    selected = ReadLog("wl-1", 0, records=LogSelection(attempt=2))
+
+    def answer(request):
+        assert replace(request, trace=None) == selected
+        return ErrorReply(ErrorCode.NOT_FOUND, "no attempt 2")
+
+    async with Agent(answer) as agent, control_plane(agent) as (client, _):
+        assert (await client.request("HEAD", "/workloads/wl-1/log?attempt=2")).status == 404
+
+
 async def test_head_of_a_log_leaves_no_log_open():
     asked = []
 

@@ -322,6 +322,7 @@ async def test_scrape_beyond_the_limit_is_503():
         await arrived.wait()
         refused = await plane.call("GET", "/metrics")
         assert (refused[0], refused[1]["code"]) == (503, "too_many_scrapes")
+        assert (await plane.client.request("HEAD", url)).status == 503
         may_answer.set()
         assert [each.status for each in await asyncio.gather(*scrapes)] == [200] * len(scrapes)
         assert (await plane.client.get(url)).status == 200

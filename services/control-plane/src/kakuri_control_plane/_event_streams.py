@@ -57,24 +57,26 @@ class EventStreams:
         self._turns = AgentTurns(agent, 1, TooManyStreams)
 
     async def get_events(self, request: Request, query: EventQuery) -> Response:
-        """Stream events until the client disconnects or the control plane stops."""
+        """Stream events until the client disconnects or the control plane stops.
+
+        A slot is taken last, so that a refused request displaces no other stream. HEAD takes none.
+        """
         after, is_snapshot = _beginning(request, query)
         event_filter = EventFilter(query.workload, query.label_pair, query.kinds)
         is_server_sent = _accepts_event_stream(request)
         media_type = EVENT_STREAM if is_server_sent else NDJSON
         await self._hub.start()
-        if request.method == "HEAD":
-            return Response(200, iter(()), headers=HEADERS, content_type=media_type)
         user = user_of(request)
+        self._hub.check_slot(user)  # before pages are read from the agent
         pages = AgentPages(self._agent, self._turns, user)
         stream = _Stream(self._hub, pages, event_filter, is_server_sent=is_server_sent)
-        pieces = await stream.open(
-            user,
-            after,
-            is_snapshot=is_snapshot,
-            tail=query.tail,
-            store_id=query.store_id,
+        beginning = await stream.read_beginning(
+            after, is_snapshot=is_snapshot, tail=query.tail, store_id=query.store_id
         )
+        if request.method == "HEAD":
+            return Response(200, iter(()), headers=HEADERS, content_type=media_type)
+        slot = await self._hub.take_slot(user)
+        pieces = stream.pieces(slot, *beginning, is_snapshot=is_snapshot)
         return Response(200, pieces, headers=HEADERS, content_type=media_type)
 
     async def changed_status(self, workload_id: str, seconds: float, after: int | None) -> Status:
@@ -118,27 +120,27 @@ class _Stream:
         self._versions: dict[str, int] = {}  # of states later than the index, by workload
         self._is_server_sent = is_server_sent
 
-    async def open(
-        self, user: str, after: int | None, *, is_snapshot: bool, tail: int, store_id: str | None
-    ) -> AsyncGenerator[bytes, None]:
-        """Return the pieces of the stream.
-
-        A slot is taken last, so that a request that is refused ends no other stream.
+    async def read_beginning(
+        self, after: int | None, *, is_snapshot: bool, tail: int, store_id: str | None
+    ) -> tuple[bytes | None, Changes | None]:
+        """Return what the stream begins with: the latest events, and those after its index.
 
         Args:
-            user: The user, as `user_of` returns it.
             after: The index to continue after; None for the current one.
             is_snapshot: Whether to begin with the current states.
             tail: The number of latest events to begin with; ignored with `after`.
             store_id: The id of the store that issued the index; None if the client sent none.
 
+        Returns:
+            The encoded latest events, None without a tail; and the first page of the events that
+            the hub has dropped, None if it has all after the index.
+
         Raises:
             AgentError: The code is `compacted` if the events after the index are not kept.
             StoreReplaced: Another store issued the index.
             RPCError: The agent can't be asked.
-            TooManyStreams: All slots are taken, or too many streams read pages from the agent.
+            TooManyStreams: Too many streams read pages from the agent.
         """
-        self._hub.check_slot(user)  # before pages are read from the agent
         first: Changes | None = None
         latest: bytes | None = None
         if tail and after is None:
@@ -153,8 +155,7 @@ class _Stream:
             await self._check_store(self._hub.store_id)
             if self._hub.position(after) is None or after > self._hub.index:
                 first = await self._read_after(after)
-        slot = await self._hub.take_slot(user)
-        return self._pieces(slot, latest, first, is_snapshot=is_snapshot)
+        return latest, first
 
     async def _read_after(self, index: int) -> Changes:
         changes = await self._pages.events_after(index)
@@ -179,7 +180,7 @@ class _Stream:
             oldest = error.oldest or 0
         raise StoreReplaced(current, oldest, self._hub.index)
 
-    async def _pieces(
+    async def pieces(
         self,
         slot: StreamSlot,
         latest: bytes | None,
@@ -187,6 +188,14 @@ class _Stream:
         *,
         is_snapshot: bool,
     ) -> AsyncGenerator[bytes, None]:
+        """Yield the stream, until it is cut off or the slot is displaced.
+
+        Args:
+            slot: Its slot.
+            latest: The first result of `read_beginning`.
+            changes: The second one.
+            is_snapshot: Whether to begin with the current states.
+        """
         if self._is_server_sent:
             yield RETRY
         if latest is not None:

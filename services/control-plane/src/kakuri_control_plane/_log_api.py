@@ -36,10 +36,11 @@ class LogApi:
         workload_id = request.params["id"]
         records = query.records(time.time())
         content_type = CONTENT_TYPES[query.format]
+        reader = user_of(request)
         if request.method == "HEAD":
-            await self._logs.check(workload_id, removed=query.removed)
+            await self._logs.check(workload_id, records, reader, removed=query.removed)
             return Response(200, iter(()), headers=LOG_HEADERS, content_type=content_type)
-        log, pieces = await self._logs.open(workload_id, query, records, user_of(request))
+        log, pieces = await self._logs.open(workload_id, query, records, reader)
         if records is not None:
             pieces = formatted(pieces, record_format(query))
         headers = {**LOG_HEADERS, "Trailer": "Kakuri-Log-Gap"}

@@ -145,9 +145,19 @@ class Logs:
                     raise
             await asyncio.sleep(PAUSE_SECONDS)
 
-    async def check(self, workload_id: str, *, removed: bool) -> None:
-        """Check that a log can be read. Raises RPCError."""
-        await self._agent.read_log(workload_id, tail=0, removed=removed, trace=current_trace())
+    async def check(
+        self, workload_id: str, records: LogSelection | None, reader: str, *, removed: bool
+    ) -> None:
+        """Check that a log can be read; the arguments are as in `open`. Raises RPCError."""
+        async with self._agent.open_log(
+            workload_id,
+            tail=0,
+            removed=removed,
+            records=records,
+            reader=reader,
+            trace=current_trace(),
+        ) as log:
+            await log.read()
 
     async def end_followed(self) -> None:
         """Close all followed logs, now and from now on, because they may never end."""

@@ -72,11 +72,11 @@ class MetricsApi:
     def get_metrics(self, request: Request) -> Response:
         """Return all metrics, in the format that the client prefers."""
         media_type = media_type_of(request)
-        if request.method == "HEAD":
-            return Response(200, iter(()), headers=HEADERS, content_type=CONTENT_TYPES[media_type])
         if len(self._scrapes) >= MAX_SCRAPES:
             detail = f"{MAX_SCRAPES} requests for metrics are being answered, which is the limit"
             return problem(503, code="too_many_scrapes", detail=detail, headers=RETRY_AFTER)
+        if request.method == "HEAD":
+            return Response(200, iter(()), headers=HEADERS, content_type=CONTENT_TYPES[media_type])
         exposition = Exposition(media_type)
         self._scrapes.add(exposition)
         pieces = self._cut_off_late(exposition)
