@@ -4,7 +4,7 @@ import asyncio
 import datetime as dt
 import itertools
 import json
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 
 import pytest
@@ -19,6 +19,7 @@ from kakuri_control_plane import (
 )
 from kakuri_control_plane._event_hub import EventHub, Gap
 from kakuri_control_plane._event_slots import TooManyStreams
+from kakuri_control_plane._event_views import StreamEvent
 from kakuri_control_plane._views import date_time
 from kakuri_daemon import current_trace, set_trace
 from kakuri_http import Client, HTTPError
@@ -840,6 +841,24 @@ async def test_thousand_streams_cost_one_encoding_and_one_request_per_event(
     assert len(set(await asyncio.gather(*reading))) == 1
     assert encoded == [1, 2, 3]
     assert journal.watches == 1
+
+
+async def test_server_sent_streams_share_one_conversion_of_each_event(client, journal, monkeypatch):
+    converted = []
+    convert = StreamEvent.server_sent.fget
+
+    def count(event):
+        converted.append(event.index)
+        return convert(event)
+
+    monkeypatch.setattr(StreamEvent, "server_sent", property(count))
+    async with AsyncExitStack() as stack:
+        opened = [stream_of(client, accept="text/event-stream") for _ in range(5)]
+        streams = [await stack.enter_async_context(each) for each in opened]
+        journal.add()
+        for each in streams:
+            assert [await each.line() for _ in range(3)] == [b"retry: 1000", b"", b"id: 1"]
+    assert converted == [1]
 
 
 async def test_slow_stream_is_cut_and_the_hub_keeps_a_bounded_number_of_bytes(

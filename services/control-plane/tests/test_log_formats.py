@@ -1,5 +1,6 @@
 """Forms of log records: what of them a container could forge, and what is kept exactly."""
 
+import asyncio
 import json
 from base64 import b64decode
 
@@ -123,10 +124,39 @@ async def test_data_of_the_agent_that_is_not_records_is_an_unexpected_reply():
         yield f"{AT} stdout F 0 good\n".encode()
         yield b"\x1b]0;title\x07\n"
 
-    text = formatted(pieces(), record_format(TIMED))
+    text = formatted(pieces(), record_format(TIMED), asyncio.Lock())
     assert await anext(text) == f"{AT} good\n".encode()
     with pytest.raises(UnexpectedReply, match=r"expected a log record, got b'\\x1b"):
         await anext(text)
+
+
+async def test_readers_convert_one_piece_in_each_turn_of_the_event_loop():
+    line, turn, is_done = f"{AT} stdout F 0 good\n".encode(), asyncio.Lock(), False
+    converted = [0]  # in each turn of the loop
+
+    def form(_record):
+        converted[-1] += 1
+        return b"good\n"
+
+    async def count_turns():
+        while not is_done:
+            await asyncio.sleep(0)
+            converted.append(0)
+
+    async def read():
+        async def pieces():
+            for _ in range(3):
+                yield line
+
+        return [piece async for piece in formatted(pieces(), form, turn)]
+
+    counting = asyncio.create_task(count_turns())
+    texts = await asyncio.gather(*(read() for _ in range(20)))
+    is_done = True
+    await counting
+    assert texts == [[b"good\n"] * 3] * 20
+    assert sum(converted) == 60
+    assert max(converted) == 1
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TypeVar
 
 import structlog
@@ -39,7 +40,8 @@ HEARTBEAT_SECONDS = 5.0
 """Time between two heartbeats of a stream."""
 
 MAX_UNSENT = 1 << 20
-"""Bytes of encoded events that the hub keeps; a stream with more of them unsent is cut off."""
+"""Bytes of lines that the hub keeps, and again as server-sent events if a stream needs these. A
+stream with more of them unsent is cut off."""
 
 BATCH_BYTES = 128
 """Bytes of a batch without its events, so that heartbeats are bounded, too."""
@@ -66,7 +68,7 @@ class StoreReplaced(CopyableError):
         self.newest = newest
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Batch:
     """Events that were published together; without events, a heartbeat.
 
@@ -79,6 +81,11 @@ class Batch:
     index: int
     events: tuple[StreamEvent, ...] = ()
     lines: bytes = b""
+
+    @cached_property
+    def server_sent(self) -> bytes:
+        """All of them as server-sent events."""
+        return b"".join([each.server_sent for each in self.events])
 
 
 @dataclass(frozen=True, slots=True)

@@ -290,10 +290,10 @@ class _Stream:
         if not batch.events:
             return self._heartbeat(max(batch.index, self._index))
         begins_before = batch.events[0].index <= self._index
-        if not (begins_before or self._filter or self._versions or self._is_server_sent):
-            piece = batch.lines  # nothing to filter or convert
-        else:
+        if begins_before or self._filter or self._versions:
             piece = self._encoded(batch.events)
+        else:
+            piece = batch.server_sent if self._is_server_sent else batch.lines
         self._index = max(batch.index, self._index)
         return piece
 

@@ -1,5 +1,6 @@
 """The HTTP API of logs."""
 
+import asyncio
 import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
@@ -30,6 +31,7 @@ class LogApi:
 
     def __init__(self, agent: AgentClient) -> None:
         self._logs = Logs(agent)
+        self._turn = asyncio.Lock()
 
     async def get_log(self, request: Request, query: LogQuery) -> Response:
         """Return the output of a workload, and with `follow` also what it writes from now on."""
@@ -42,7 +44,7 @@ class LogApi:
             return Response(200, iter(()), headers=LOG_HEADERS, content_type=content_type)
         log, pieces = await self._logs.open(workload_id, query, records, reader)
         if records is not None:
-            pieces = formatted(pieces, record_format(query))
+            pieces = formatted(pieces, record_format(query), self._turn)
         headers = {**LOG_HEADERS, "Trailer": "Kakuri-Log-Gap"}
         response = Response(200, (), headers=headers, content_type=content_type)
         response.body = _report_gap(response, log, pieces)

@@ -8,6 +8,7 @@ A container may write any bytes, so in each form no output can look like a mark 
   UTF-8, those that are not become U+FFFD, and `base64` has all bytes as they are.
 """
 
+import asyncio
 import re
 from base64 import b64encode
 from collections.abc import AsyncGenerator, Callable
@@ -35,19 +36,28 @@ def record_format(query: LogQuery) -> RecordFormat:
 
 
 async def formatted(
-    pieces: AsyncGenerator[bytes, None], form: RecordFormat
+    pieces: AsyncGenerator[bytes, None], form: RecordFormat, turn: asyncio.Lock
 ) -> AsyncGenerator[bytes, None]:
     """Yield pieces of records in a form.
+
+    Args:
+        pieces: The pieces.
+        form: The form.
+        turn: Held while a piece is converted, and until the next turn of the event loop. A piece
+            may have thousands of empty lines, so that a hundred readers would keep the loop busy
+            for seconds; with a lock that they share, other requests are answered in between.
 
     Raises:
         UnexpectedReply: The agent sent something else than records.
     """
     async with aclosing(pieces):
         async for piece in pieces:
-            try:
-                content = b"".join(map(form, read_records(piece)))
-            except ValueError as error:
-                raise UnexpectedReply(f"the agent's log: {error}") from error
+            async with turn:
+                try:
+                    content = b"".join(map(form, read_records(piece)))
+                except ValueError as error:
+                    raise UnexpectedReply(f"the agent's log: {error}") from error
+                await asyncio.sleep(0)
             if content:
                 yield content
 
