@@ -10,6 +10,7 @@ from kakuri_tcp import (
     LineClient,
     LineServerLimits,
     ListenFailed,
+    Overloaded,
     ServerLimits,
     connect,
     listen,
@@ -273,6 +274,43 @@ async def test_connection_that_is_not_open_yet_can_be_evicted():
         close_all([first, second])
 
 
+@pytest.mark.parametrize("turns", [1, 2])  # one event loop opens it a turn earlier than the other
+async def test_connection_that_has_just_opened_learns_that_it_is_evicted(turns):
+    opened, ended = [], []
+    loop = asyncio.get_running_loop()
+
+    class First(Echo):
+        def __init__(self):
+            super().__init__()
+            if not loop_turns:
+                take_turn()
+
+        def opened(self):
+            opened.append(self)
+
+        def closed(self, fault):
+            ended.append((self, fault))
+
+    loop_turns = []
+
+    def take_turn():
+        """Connect another peer after some turns of the loop."""
+        loop_turns.append(True)
+        if len(loop_turns) <= turns:
+            loop.call_soon(take_turn)
+        else:
+            late.connect(("127.0.0.1", server.endpoint.port))
+
+    with socket.socket() as late:
+        async with await listen(LOCAL, First, limits=ServerLimits(connections=1)) as server:
+            first = await probe(server)
+            await first.ended
+            await until(lambda: server.counters.accepted == 2)
+            assert server.counters.evicted == 1
+    assert [each for each, _ in ended] == opened
+    assert all(isinstance(fault, Overloaded) for _, fault in ended[:-1])
+
+
 async def test_loopback_addresses_are_one_peer():
     limits = ServerLimits(connections_per_peer=1)
     async with await listen(LOCAL, Busy, limits=limits) as server:
@@ -384,6 +422,24 @@ async def test_drain_completes_requests_in_progress():
         gate.set()
         assert await request == b"A"
         assert await draining == 0
+
+
+async def test_connection_that_has_just_opened_is_drained():
+    draining = []
+
+    class Greeting(Connection):
+        def opened(self):
+            draining.append(asyncio.create_task(server.drain(5)))
+
+        def drain(self):
+            self.write(b"drained")
+            self.close()
+
+    server = await listen(LOCAL, Greeting)
+    peer = await probe(server)
+    assert await peer.ended is None
+    assert await draining[0] == 0
+    assert peer.received == b"drained"
 
 
 async def test_drain_aborts_connections_after_the_deadline():

@@ -149,6 +149,14 @@ async def test_closed_queue_reconciles_nothing(queue, clock, settle):
     assert all(timer.is_over for timer in clock.timers)
 
 
+async def test_workload_saved_after_the_queue_was_closed_is_not_reconciled(queue, settle):
+    queue.add_once_saved("a")
+    queue.close()
+    queue._writer.answer()
+    await settle()
+    assert queue.reconciled == []
+
+
 async def test_queue_counts_the_time_of_each_turn_in_its_bucket_and_those_that_wait(
     queue, monkeypatch, settle
 ):

@@ -18,6 +18,11 @@ class Readable(asyncio.Protocol):
         self._pauses = 0
 
     @property
+    def was_opened(self) -> bool:
+        """Whether the connection is or was open; a server's begins before, when it is accepted."""
+        return self._transport is not None or self._closing_since is not None
+
+    @property
     def is_closing(self) -> bool:
         """Whether the connection is closing or closed, or a write has failed."""
         transport = self._transport

@@ -272,18 +272,31 @@ class Server:
         fault = Overloaded("connections")
         self.connection_ended(idle, fault)
         opening = self._openings.get(idle)
-        if opening is not None:
-            opening.cancel()
-        else:
+        if opening is None:
             idle.close_with(fault)
+        elif not self._cancel_opening(idle):
+            opening.add_done_callback(lambda _: idle.close_with(fault))
 
     async def _cancel_openings(self) -> None:
-        """Close the connections that are not open yet; they have no requests in progress."""
+        """Close the connections that are not open yet; they have no requests in progress.
+
+        Without a TLS handshake, those that begin to open are open when this returns.
+        """
         openings = list(self._openings.values())
-        for task in openings:
-            task.cancel()
+        for connection in self._openings:
+            self._cancel_opening(connection)
         if openings:
             await asyncio.wait(openings)
+
+    def _cancel_opening(self, connection: Connection) -> bool:
+        """Close a connection that is not open yet, unless it opens in the next turn of the loop.
+
+        uvloop would then close the transport without a call of `connection_lost`.
+        """
+        is_handshaking = self._tls is not None and not connection.was_opened
+        return (is_handshaking or connection in self._accepted) and (
+            self._openings[connection].cancel()
+        )
 
     def _forget_opening(self, connection: Connection) -> None:
         del self._openings[connection]

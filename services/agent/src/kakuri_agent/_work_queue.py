@@ -43,10 +43,13 @@ class WorkQueue:
         self._loop = asyncio.get_running_loop()
         self._ids: dict[str, None] = {}
         self._turn: asyncio.Handle | None = None
+        self._is_closed = False
         self._durations = Histogram(TURN_BOUNDS)
 
     def add(self, workload_id: str) -> None:
-        """Add a workload, unless it is in the queue already."""
+        """Add a workload, unless it is in the queue already, or the queue is closed."""
+        if self._is_closed:  # the store writes what it has, and reports it, until it is closed
+            return
         self._ids[workload_id] = None
         if self._turn is None:
             self._turn = self._loop.call_soon(self._wait_a_turn)
@@ -83,6 +86,7 @@ class WorkQueue:
 
     def close(self) -> None:
         """Stop calling the function, and cancel all timers."""
+        self._is_closed = True
         if self._turn is not None:
             self._turn.cancel()
         self._volatile.close()
