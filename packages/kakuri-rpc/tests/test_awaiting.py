@@ -1,6 +1,7 @@
 """Handlers that answer later."""
 
 import asyncio
+import contextvars
 import gc
 import logging
 import socket
@@ -55,6 +56,26 @@ async def test_late_reply_is_built_when_it_is_sent():
         reply = await lines.request(ASK_A, timeout=5)
     assert built == ["a"]
     assert reply == b'{"type":"Status","id":"a","state":"Failed"}'
+
+
+async def test_late_reply_is_built_in_the_context_of_its_request():
+    asked = contextvars.ContextVar("asked", default="")
+    built = []
+
+    async def later(request):
+        before = asked.get()
+        asked.set(request.id)
+        await asyncio.sleep(0)
+
+        def build():
+            built.append((before, asked.get()))
+            return Status(request.id, State.FAILED)
+
+        return build
+
+    async with await serve(ANY_PORT, later) as server, LineClient(server.endpoint) as lines:
+        await asyncio.gather(lines.request(ASK_A, timeout=5), lines.request(ASK_B, timeout=5))
+    assert built == [("", "a"), ("", "b")]
 
 
 async def raise_something():

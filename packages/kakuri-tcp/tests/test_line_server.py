@@ -364,6 +364,21 @@ async def test_context_variable_of_a_line_is_not_visible_to_the_next_one():
     assert name.get() == b"nobody"
 
 
+async def test_encode_result_sees_the_context_of_its_line():
+    name = contextvars.ContextVar("name", default=b"nobody")
+
+    async def later(line):
+        name.set(name.get() + line)
+        await asyncio.sleep(0)
+
+    def handler(line):
+        name.set(line)
+        return later(line)
+
+    async with await listen_lines(LOCAL, handler, encode_result=lambda _: name.get()) as server:
+        assert await exchange(server, b"a\nb\n") == b"aa\nbb\n"
+
+
 async def test_lines_see_the_context_in_which_the_server_was_started():
     name = contextvars.ContextVar("name", default=b"nobody")
     token = name.set(b"operator")

@@ -80,6 +80,9 @@ async def serve(
     lost. A closed connection looks half-closed until a reply is written, so no awaitable should
     take longer than its request allows.
 
+    Each request has its own context (contextvars), a copy of this call's: the handler, its
+    awaitable, and the function that builds a late reply share it.
+
     Args:
         endpoint: Where to listen.
         handler: Returns the reply, or an awaitable of it. The awaitable may return a function that
@@ -158,6 +161,8 @@ class _Answers:
                 return reply  # small, as `listen_lines` expects of replies that it encodes
             if reply.__class__ in REPLIES:  # much faster than a check for Awaitable
                 return self._encode(cast("Reply", reply))
+            if asyncio.iscoroutine(reply):
+                return reply  # `listen_lines` runs it in the context of its line
             return asyncio.ensure_future(cast("Awaitable[LateReply]", reply))
         except (Exception, asyncio.CancelledError):
             log.exception("a request could not be answered")

@@ -44,7 +44,7 @@ async def listen_lines(
 
     Replies keep the order of the requests. The handler's awaitables of one connection run
     concurrently, and are cancelled when the connection is lost. Each line has its own context
-    (contextvars), a copy of this call's; its awaitable runs in it.
+    (contextvars), a copy of this call's; its awaitable runs in it, and `encode_result` in a copy.
 
     Args:
         endpoint: Where to listen.

@@ -87,7 +87,8 @@ class LineServerConnection(Connection):
         # in bytes. In place of a line that was refused, its error with size 0.
         self._parsed: list[tuple[Any, int]] = []
         # A list, although it is a queue: it is short, and takes less memory when empty.
-        self._waiting: list[bytes | asyncio.Future[Any]] = []
+        # A reply that is not ready comes with the context of its line.
+        self._waiting: list[bytes | tuple[asyncio.Future[Any], contextvars.Context]] = []
         self._watched: asyncio.Future[Any] | None = None  # the first reply, if it is not ready
         self._counted = 0  # waiting replies, as last reported
         self._turn: asyncio.Handle | None = None  # of a scheduled call of `process`
@@ -233,7 +234,7 @@ class LineServerConnection(Connection):
             except (Exception, asyncio.CancelledError) as error:
                 raise HandlerFailed(f"{handler!r} raised {error!r}") from error
             if waiting or not is_ready:
-                waiting.append(reply)
+                waiting.append(reply if is_ready else (reply, context))
                 self._collect_replies(replies)
             else:
                 replies.append(reply)
@@ -317,31 +318,33 @@ class LineServerConnection(Connection):
         """
         waiting = self._waiting
         while waiting:
-            reply = waiting[0]
-            if isinstance(reply, bytes):
+            first = waiting[0]
+            if isinstance(first, bytes):
                 del waiting[0]
-                replies.append(reply)
+                replies.append(first)
                 continue
-            if not reply.done():
-                if reply is not self._watched:
-                    self._watched = reply
-                    reply.add_done_callback(self._future_done, context=self.context)
+            future, context = first
+            if not future.done():
+                if future is not self._watched:
+                    self._watched = future
+                    future.add_done_callback(self._future_done, context=self.context)
                 return
             if replies and self.turns.slice_left() <= 0:
                 self.process_later()
                 return
             del waiting[0]
-            replies.append(self._result(reply))
+            replies.append(self._result(future, context))
 
     def _future_done(self, future: asyncio.Future[Any]) -> None:
         if self._watched is future:
             self._watched = None
-        if self._turn is None and self._waiting and self._waiting[0] is future:
-            self._turn = self._loop.call_soon(self._continue)
+            if self._turn is None and self._waiting:
+                self._turn = self._loop.call_soon(self._continue)
 
-    def _result(self, future: asyncio.Future[Any]) -> bytes:
+    def _result(self, future: asyncio.Future[Any], context: contextvars.Context) -> bytes:
         try:
-            reply = self.context.copy().run(self._encode_result, future)
+            # A copy: if the handler's own code closes the server, the context is entered.
+            reply = context.copy().run(self._encode_result, future)
         except (Exception, asyncio.CancelledError) as error:
             raise HandlerFailed(f"{future!r} failed: {error!r}") from error
         if not isinstance(reply, bytes):
@@ -361,8 +364,8 @@ class LineServerConnection(Connection):
     def _cancel_waiting(self) -> None:
         for reply in self._waiting:
             if not isinstance(reply, bytes):
-                reply.cancel()
-                reply.add_done_callback(_log_exception)
+                reply[0].cancel()
+                reply[0].add_done_callback(_log_exception)
         self._waiting.clear()
         self._count_waiting()
 
