@@ -197,3 +197,26 @@ async def test_many_different_metadata_are_sent_and_few_heads_remembered(monkeyp
             peer.respond(2 * number + 1)
             assert await call == EchoResponse()
         assert len(peer.driver._heads) <= 64
+
+
+async def test_handler_past_its_deadline_is_not_interrupted_while_it_cleans_up(tmp_path):
+    is_cleaning, is_closed, cleaned = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    async def handler(request, call):
+        try:
+            await asyncio.Event().wait()
+        finally:
+            is_cleaning.set()
+            await is_closed.wait()
+            cleaned.set()
+
+    async with Server() as server:
+        server.add(UNARY, handler)
+        endpoint = await server.listen(f"unix:{tmp_path}/s")
+        async with Channel(endpoint) as channel:
+            with pytest.raises(DeadlineExceeded):
+                await channel.call(UNARY, EchoRequest(), timeout=0.02)
+            await asyncio.wait_for(is_cleaning.wait(), 5)
+        await asyncio.sleep(0.02)  # the server notices that the client has closed
+        is_closed.set()
+        await asyncio.wait_for(cleaned.wait(), 5)

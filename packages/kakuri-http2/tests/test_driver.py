@@ -1,7 +1,9 @@
 """Exchanges over real sockets, and what waits when something ends."""
 
 import asyncio
+import contextvars
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import pytest
 from kakuri_http2 import (
@@ -308,6 +310,47 @@ async def test_ended_returns_how_the_client_cancelled_the_exchange(tmp_path):
         first, again = await ends.get(), await ends.get()
     assert first is again
     assert first.code == ErrorCode.CANCEL
+
+
+async def test_context_variable_of_a_handler_is_not_seen_by_the_next_one(tmp_path):
+    user = contextvars.ContextVar("user", default=b"nobody")
+
+    async def handler(exchange):
+        exchange.respond(200, ((b"x-user", user.get()),), end=True)
+        user.set(b"alice")
+        transport = driver.peers[0]._transport
+        transport.pause_reading()
+        transport.resume_reading()  # asyncio now reads in a copy of this context
+
+    async with connected(tmp_path, handler) as driver:
+        for _ in range(3):
+            response = await (await driver.open(replace(CALL, end=True))).response()
+            assert dict(response.fields)[b"x-user"] == b"nobody"
+
+
+async def test_handler_that_on_end_has_cancelled_is_not_interrupted_while_it_cleans_up(tmp_path):
+    is_waiting, is_cleaning, is_lost = asyncio.Event(), asyncio.Event(), asyncio.Event()
+    cleaned = asyncio.Event()
+
+    async def handler(exchange):
+        exchange.on_end = asyncio.current_task().cancel
+        try:
+            is_waiting.set()
+            await asyncio.Event().wait()
+        finally:
+            is_cleaning.set()
+            await is_lost.wait()
+            cleaned.set()
+
+    async with connected(tmp_path, handler) as driver:
+        exchange = await driver.open(CALL)
+        await is_waiting.wait()
+        exchange.cancel()
+        await is_cleaning.wait()
+        driver.peers[0].abort()
+        await driver.peers[0].closed
+        is_lost.set()
+        await asyncio.wait_for(cleaned.wait(), 5)
 
 
 def test_handler_that_cannot_be_called_raises_type_error():

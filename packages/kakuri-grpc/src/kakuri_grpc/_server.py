@@ -316,13 +316,20 @@ class _Running:
         self.deadline = math.inf if remaining is None else now + remaining
         self.is_late = False
         self.is_over = False
+        self._is_cancelled = False
 
     def expire(self) -> None:
         """Cancel the handler at the deadline of its call."""
         self.is_late = True
-        self.task.cancel()
+        self._cancel()
 
     def end(self) -> None:
         """Cancel the handler because the client or the connection has ended the call."""
         self.is_over = True
-        self.task.cancel()
+        self._cancel()
+
+    def _cancel(self) -> None:
+        """Cancel the handler, once: another cancellation would interrupt its cleanup."""
+        if not self._is_cancelled:
+            self._is_cancelled = True
+            self.task.cancel()

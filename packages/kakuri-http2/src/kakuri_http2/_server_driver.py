@@ -1,6 +1,7 @@
 """The server's side of a connection over an asyncio transport."""
 
 import asyncio
+import contextvars
 from collections.abc import Awaitable, Callable
 
 from kakuri_http2._driver import Driver
@@ -32,7 +33,10 @@ class ServerDriver(Driver[ServerConnection]):
         super().__init__(ServerConnection(limits, self._accept))
         self._handler = handler
         self._accepted: list[Exchange] = []
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: dict[asyncio.Task[None], Exchange] = {}
+        # Handlers start in copies of this context. The current one may be that of another request:
+        # asyncio reads in the context in which reading was last resumed.
+        self._context = contextvars.copy_context()
 
     def _accept(self, request: Request) -> Exchange:
         exchange = Exchange(self, request.stream)
@@ -48,9 +52,9 @@ class ServerDriver(Driver[ServerConnection]):
                 # Includes handlers of streams that the client has reset (CVE-2023-44487).
                 self.reset(exchange.stream, ErrorCode.REFUSED_STREAM)
                 continue
-            task = self._loop.create_task(self._run(exchange))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            task = self._loop.create_task(self._run(exchange), context=self._context.copy())
+            self._tasks[task] = exchange
+            task.add_done_callback(self._tasks.pop)
         super()._received()
 
     async def _run(self, exchange: Exchange) -> None:
@@ -65,7 +69,11 @@ class ServerDriver(Driver[ServerConnection]):
             self._flush_soon()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Handle the end of the transport: cancel the handlers that still run."""
+        """Handle the end of the transport: cancel the handlers that still run.
+
+        `Exchange.on_end` may have cancelled some earlier; again would interrupt their cleanup.
+        """
         super().connection_lost(exc)
-        for task in self._tasks:
-            task.cancel()
+        for task, exchange in self._tasks.items():
+            if exchange.on_end is None or not exchange.is_aborted:
+                task.cancel()
