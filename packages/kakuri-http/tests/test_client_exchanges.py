@@ -753,6 +753,66 @@ async def test_generator_as_body_is_closed_when_its_request_fails(is_async):
         async with Client(timeouts=Timeouts(total=0.1)) as client:
             with pytest.raises(RequestTimeout):
                 await client.post(url, body)
-            await asyncio.sleep(0.01)
             assert closed == [True]
         client_is_done.set()
+
+
+class Pieces:
+    """A body whose iterators are generators; `closed` has the task in which each was closed."""
+
+    def __init__(self):
+        self.closed = []
+
+    def __iter__(self):
+        try:
+            while True:
+                yield b"x" * 1000
+        finally:
+            self.closed.append(None)
+
+
+class AsyncPieces(Pieces):
+    async def __aiter__(self):
+        try:
+            while True:
+                yield b"x" * 1000
+                await asyncio.sleep(0)
+        finally:
+            await asyncio.sleep(0)  # a second cancellation would interrupt it
+            self.closed.append(asyncio.current_task())
+
+
+def too_large(peer):
+    read_head(peer)
+    peer.recv(1)
+    peer.sendall(b"HTTP/1.1 413 \r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+    peer.recv(100_000)
+
+
+@EACH_KIND
+@pytest.mark.parametrize("make_body", [Pieces, lambda: iter(Pieces())])
+async def test_generator_as_body_is_closed_when_an_early_response_ends_its_request(kind, make_body):
+    pieces = Pieces()
+    body = iter(pieces) if make_body is not Pieces else pieces
+    with raw_server(too_large) as (url, _):
+        assert (await requested(kind, url, None, "POST", body=body)).status == 413
+    assert pieces.closed == [None]
+
+
+async def test_generator_of_an_async_iterable_is_closed_by_the_task_that_sent_it():
+    pieces = AsyncPieces()
+    with raw_server(too_large) as (url, _):
+        assert (await requested("async", url, None, "POST", body=pieces)).status == 413
+    (task,) = pieces.closed
+    assert task.get_coro().__name__ == "_send"
+
+
+async def test_generator_of_a_response_is_closed_by_the_task_that_sent_it():
+    pieces, router = AsyncPieces(), Router()
+    router.add("GET", "/", lambda request: Response(200, pieces))
+    async with await serve("127.0.0.1:0", router) as server, Client(server.endpoint) as client:
+        async with client.stream("GET", "/") as response:
+            await anext(response)
+        await until(lambda: pieces.closed)
+    (task,) = pieces.closed
+    assert task.get_coro().__name__ == "_send_streamed"

@@ -1,6 +1,7 @@
 """Wrong arguments and results raise an error that names them."""
 
 import asyncio
+import json
 import logging
 import re
 
@@ -8,13 +9,19 @@ import pytest
 from kakuri_http import (
     Client,
     ClientConnection,
+    ConnectionBroken,
+    Data,
+    EndOfMessage,
+    Headers,
     HTTPError,
     Limits,
+    Request,
     Response,
     RouteConflict,
     RouteError,
     Router,
     ServerConnection,
+    encode_query,
     problem,
     serve,
 )
@@ -174,6 +181,136 @@ async def test_handler_that_returns_no_response_is_a_500_and_is_logged(kind, res
     message = str(record.exc_info[1])
     where = "a check" if kind == "check" else "the handler of GET /w/:id"
     assert message.startswith(f"expected a Response from {where}, got {shown}")
+
+
+class Unprintable:
+    def __repr__(self):
+        raise ZeroDivisionError
+
+
+@pytest.mark.parametrize("is_async", [True, False])
+async def test_result_that_cannot_be_printed_is_a_500(is_async):
+    async def later(request):
+        return Unprintable()
+
+    router = Router()
+    router.add("GET", "/", later if is_async else lambda request: Unprintable())
+    async with await serve("127.0.0.1:0", router) as server, Client(server.endpoint) as client:
+        assert (await client.get("/")).status == 500
+
+
+def changed(**attributes):
+    response = Response(200, b"x")
+    for name, value in attributes.items():
+        setattr(response, name, value)
+    return response
+
+
+@pytest.mark.parametrize("is_async", [True, False])
+@pytest.mark.parametrize(
+    "attributes",
+    [
+        {"headers": {"A": "b"}},
+        {"headers": None},
+        {"status": "200"},
+        {"status": 99},
+        {"status": None},
+        {"content_type": "text/plain\r\nA: b"},
+        {"content_type": 5},
+        {"body": 5},
+        {"body": [b"x"], "length": -1},
+        {"body": [b"x"], "length": "1"},
+        {"body": [b"x"], "trailers": {"A": "b"}},
+    ],
+)
+async def test_response_with_an_invalid_attribute_is_logged_and_not_sent(
+    attributes, is_async, caplog
+):
+    async def later(request):
+        return changed(**attributes)
+
+    logged, router = [], Router()
+    router.add("GET", "/", later if is_async else lambda request: changed(**attributes))
+    async with (
+        await serve("127.0.0.1:0", router, access_log=logged.append) as server,
+        Client(server.endpoint) as client,
+    ):
+        with pytest.raises(ConnectionBroken):
+            await client.get("/")
+    (record,) = caplog.records
+    assert record.name == "kakuri_http"
+    assert [entry.complete for entry in logged] == [False]
+
+
+@pytest.mark.parametrize("traceparent", [5, b"0" * 55, "0" * 54, "0" * 54 + "\n"])
+@pytest.mark.parametrize("path", ["/", "/missing"])
+async def test_traceparent_that_is_not_valid_is_logged_and_not_sent(traceparent, path, caplog):
+    router = Router()
+    router.add("GET", "/", ok)
+    router.check(lambda request: setattr(request, "traceparent", traceparent))
+    async with await serve("127.0.0.1:0", router) as server, Client(server.endpoint) as client:
+        with pytest.raises(ConnectionBroken):
+            await client.get(path)
+    (record,) = caplog.records
+    assert "could not be sent" in record.getMessage()
+
+
+def test_response_that_cannot_be_composed_leaves_the_core_unchanged():
+    core = ServerConnection()
+    core.receive_data(b"GET / HTTP/1.0\r\nHost: a\r\n\r\n")
+    core.next_event(), core.next_event()
+    for attributes in ({"headers": None}, {"body": [b"x"], "headers": None}):
+        with pytest.raises(AttributeError):
+            core.send(changed(**attributes))
+    assert core.send(Response(200, b"x")).endswith(b"\r\n\r\nx")
+
+
+# Subclasses of str and int, such as Enum, which format themselves as other text
+
+
+class Text(str):
+    __slots__ = ()
+
+    def __str__(self):
+        return "other\r\nInjected: 1"
+
+    def __format__(self, spec):
+        return str(self)
+
+
+class Number(int):
+    __slots__ = ()
+
+    def __str__(self):
+        return "5&injected=1"
+
+    def __format__(self, spec):
+        return str(self)
+
+
+def test_subclass_of_str_or_int_in_a_request_is_sent_as_its_value():
+    core = ClientConnection()
+    request = Request(Text("PUT"), Text("/a"), Headers({Text("A"): Text("b")}), host=Text("c"))
+    assert core.send(request) == b"PUT /a HTTP/1.1\r\nHost: c\r\nA: b\r\nContent-Length: 0\r\n\r\n"
+    assert encode_query({Text("a"): Text("b"), "n": Number(7)}) == "a=b&n=7"
+
+
+def test_subclass_of_str_or_int_in_a_response_is_sent_as_its_value():
+    core = ServerConnection()
+    for _ in range(2):  # the second one gets the cached beginning
+        core.receive_data(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        core.next_event(), core.next_event()
+        response = Response(Number(219), [b"x"], headers=[(Text("A"), Text("b"))],
+                            content_type=Text("text/x-a"))  # fmt: skip
+        response.trailers = Headers({Text("T"): Text("u")})
+        sent = (
+            core.send(response) + core.send(Data(b"x")) + core.send(EndOfMessage(response.trailers))
+        )
+        lines = sent.split(b"\r\n")
+        assert lines[0] == b"HTTP/1.1 219 "
+        assert lines[2:4] == [b"Content-Type: text/x-a", b"A: b"]
+        assert sent.endswith(b"\r\n0\r\nT: u\r\n\r\n")
+    assert json.loads(problem(Number(419)).body)["status"] == 419
 
 
 # Queries

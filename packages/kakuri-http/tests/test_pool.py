@@ -4,7 +4,7 @@ import asyncio
 from collections import deque
 
 import pytest
-from kakuri_http import Limits, PoolLimits, RequestTimeout, Timeouts
+from kakuri_http import ConnectFailed, Limits, PoolLimits, RequestTimeout, Timeouts
 from kakuri_http.client._pool import Pool
 from kakuri_tcp import Endpoint
 
@@ -97,6 +97,21 @@ async def test_connection_of_a_cancelled_request_is_aborted_if_the_pool_has_clos
     only.cancel()
     await asyncio.gather(only, return_exceptions=True)
     assert connection.ended == "aborted"
+    assert not pool._count
+
+
+@pytest.mark.parametrize("is_reusable", [True, False])
+async def test_request_that_got_its_slot_just_before_the_pool_closed_is_not_sent(is_reusable):
+    pool = FakePool(per_host=1)
+    connection = await pool.acquire(ONE, WAIT)
+    connection.is_reusable = is_reusable
+    only = await waiting(pool)
+    pool.release(ONE, connection)
+    pool.close()
+    with pytest.raises(ConnectFailed, match="the client is closed"):
+        await only
+    assert connection.ended == "aborted"
+    assert len(pool.made) == 1
     assert not pool._count
 
 

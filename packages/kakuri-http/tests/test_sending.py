@@ -240,7 +240,7 @@ async def test_pieces_of_a_response_are_counted_in_bytes():
 
 async def test_piece_of_a_response_of_the_wrong_type_cuts_it_off(caplog):
     router = Router()
-    router.add("GET", "/", lambda request: Response(200, [b"x", "text"]))
+    router.add("GET", "/", lambda request: Response(200, iter([b"x", "text"])))
     async with wired(router) as wire:
         wire.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
         with pytest.raises(ConnectionError):

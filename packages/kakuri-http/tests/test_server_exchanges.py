@@ -167,6 +167,23 @@ async def test_access_log_runs_in_the_context_of_its_request():
     assert site.logged == ["alice", "nobody"]
 
 
+@pytest.mark.parametrize("before", [b"", b"GET /task HTTP/1.1\r\nHost: x\r\n\r\n"])
+async def test_access_log_of_an_invalid_request_has_a_context_of_its_own(before):
+    site, logged = Contexts(), []
+
+    def log(access):
+        logged.append((access.status, user.get()))
+        user.set("mallory")
+
+    async with wired(site.router, access_log=log) as wire:
+        wire.send(before + b"not HTTP\r\n\r\n")
+        await wire.read_all()
+        async with Client(wire.server.endpoint) as client:
+            assert (await client.get("/inline")).body == b"nobody"
+    assert logged[-2:] == [(400, "nobody"), (200, "nobody")]
+    assert len(logged) == (3 if before else 2)
+
+
 # Content in both directions at once
 
 

@@ -57,7 +57,9 @@ class Headers:
         if lines is None:
             text = ""
             for name, value in self._fields():
-                text += f"{name}: {value}\r\n"
+                # Not an f-string: a subclass of str, such as an Enum, may format itself as other
+                # text than what was checked.
+                text += "".join((name, ": ", value, "\r\n"))
             lines = self._lines = text.encode("latin-1")
         return lines
 

@@ -1,6 +1,8 @@
 """Requests and responses: events of the core, and what handlers and callers exchange."""
 
+import io
 import re
+from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Mapping
 from functools import lru_cache
 from types import MappingProxyType
@@ -192,12 +194,10 @@ class Response:
             LocalProtocolError: The status or a field can't be sent.
             TypeError: An argument has the wrong type.
         """
-        if not isinstance(status, int):
-            raise TypeError(f"expected a number as status, got {type(status).__name__}")
-        if not 200 <= status <= 599:
-            raise LocalProtocolError(f"expected a status from 200 to 599, got {status!r}")
+        if status.__class__ is not int or not 200 <= status <= 599:
+            check_status(status)
         if content_type not in _USUAL_TYPES:
-            _check_content_type(content_type)
+            check_content_type(content_type)
         if not isinstance(body, bytes) and body is not None:
             _check_pieces(body)
         if status == _RESET_CONTENT and body:
@@ -224,7 +224,16 @@ def _is_written(name: str, has_content_type: bool) -> bool:  # noqa: FBT001 - a 
     return lowered in _SET_BY_CORE or (has_content_type and lowered == "content-type")
 
 
-def _check_content_type(content_type: Any) -> None:
+def check_status(status: Any) -> None:
+    """Check the status of a response that is sent."""
+    if not isinstance(status, int):
+        raise TypeError(f"expected a number as status, got {type(status).__name__}")
+    if not 200 <= status <= 599:
+        raise LocalProtocolError(f"expected a status from 200 to 599, got {status!r}")
+
+
+def check_content_type(content_type: Any) -> None:
+    """Check the content type of a response that is sent."""
     if not isinstance(content_type, str):
         got = type(content_type).__name__
         raise TypeError(f"expected a string or None as content_type, got {got}")
@@ -234,8 +243,16 @@ def _check_content_type(content_type: Any) -> None:
 
 def _check_pieces(body: Any) -> None:
     is_iterable = isinstance(body, Iterable | AsyncIterable)
-    if not is_iterable or isinstance(body, str | bytearray | memoryview | Mapping):
+    if not is_iterable or isinstance(body, str | bytearray | memoryview | Mapping | io.TextIOBase):
         raise TypeError(f"expected bytes or pieces of bytes as body, got {type(body).__name__}")
+    check_present_pieces(body)
+
+
+def check_present_pieces(body: Any) -> None:
+    """Raise TypeError now for a piece that is not bytes-like, if all pieces are in memory."""
+    if isinstance(body, list | tuple | set | frozenset | range | deque):
+        for piece in body:
+            piece_of(piece)
 
 
 def piece_of(piece: Any) -> bytes:

@@ -3,7 +3,7 @@
 import os
 import time
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable
 
 from kakuri_tcp.blocking import Connection
 
@@ -214,9 +214,15 @@ class BlockingConnection:
         else:
             assert isinstance(body, Iterable)  # content_of() has refused others
             pieces = body
-        for piece in pieces:
-            if not (self._receive_early() and self._send(self._core.send(Data(piece_of(piece))))):
-                return
+        iterator = iter(pieces)
+        try:
+            for piece in iterator:
+                data = Data(piece_of(piece))
+                if not (self._receive_early() and self._send(self._core.send(data))):
+                    return
+        finally:
+            if isinstance(iterator, Generator):
+                iterator.close()
         self._send(self._core.send(END_OF_MESSAGE))
 
     def _send(self, data: bytes, *, is_first: bool = False) -> bool:

@@ -294,6 +294,8 @@ class Client(Methods[Body, Coroutine[Any, Any, ReceivedResponse]]):
             yield StreamedResponse(response, connection, exchange, held), response
         finally:
             self._pool.release(url.endpoint, connection)
+            if (sender := connection.sender) is not None:
+                await asyncio.wait([sender])  # the content, which may be a generator, is closed
 
 
 @asynccontextmanager

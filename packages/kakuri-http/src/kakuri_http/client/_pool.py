@@ -69,11 +69,12 @@ class Pool:
         self._check_open(endpoint)
         slot = self._claim(endpoint) or await self._wait(endpoint, timeouts.pool)
         connection = slot.connection
-        if connection is not None and not _is_fresh(connection):
+        if connection is not None and (self._is_closed or not _is_fresh(connection)):
             connection.abort()
             connection = None
         if connection is None:
             try:
+                self._check_open(endpoint)  # it may have been closed since the slot was assigned
                 connection = await self._connect(endpoint, timeouts)
             except BaseException:
                 self._count_closed(endpoint)

@@ -57,6 +57,7 @@ class Exchange:
         self.sender: asyncio.Task[None] | None = None
         self.content: StreamedBody | None = None
         self.is_over: bool = False
+        self.is_stopping: bool = False  # the sender was cancelled
         self.slice_end: float = 0.0  # monotonic time at which sending lets other tasks run
 
     def fail(self, error: BaseException) -> None:
@@ -66,12 +67,18 @@ class Exchange:
                 future.set_exception(error)
         if self.content is not None:
             self.content.fail(error)
-        if self.sender is not None:
+        self.stop_sending()
+
+    def stop_sending(self) -> None:
+        """Cancel the sender, once: another cancellation would interrupt a generator's cleanup."""
+        if self.sender is not None and not self.is_stopping:
+            self.is_stopping = True
             self.sender.cancel()
 
     def finish(self) -> None:
-        """End the exchange: reading from it now raises ResponseClosed."""
+        """End the exchange: reading from it now raises ResponseClosed, and sending stops."""
         self.is_over = True
+        self.stop_sending()
         if self.content is not None:
             self.content.fail(_closed())
 
@@ -226,8 +233,8 @@ class ClientProtocol(Connection):
 
     def _end_response(self, exchange: Exchange, trailers: Headers) -> None:
         # A response that is complete before the request means that the server needs no more of it.
-        if exchange.sender is not None and self.core.request_state is State.BODY:
-            exchange.sender.cancel()
+        if self.core.request_state is State.BODY:
+            exchange.stop_sending()
         if exchange.content is not None:
             exchange.content.end(trailers)
         if not self.core.is_reusable:
@@ -274,6 +281,11 @@ class ClientProtocol(Connection):
                 raise  # from the sender, or from the caller's own content
             self.abort()
             raise request_timeout("read", self.peer, timeouts.read) from error
+
+    @property
+    def sender(self) -> asyncio.Task[None] | None:
+        """The task that sends the content of a request; None if all of it was sent."""
+        return None if self._exchange is None else self._exchange.sender
 
     def end_exchange(self) -> None:
         """End the exchange, complete or not; the pool then keeps or aborts the connection."""

@@ -20,7 +20,7 @@ from kakuri_http._errors import (
 )
 from kakuri_http._headers import FieldsLike, Headers
 from kakuri_http._limits import Timeouts, check_count, checked
-from kakuri_http._messages import Request, Response, piece_of
+from kakuri_http._messages import Request, Response, check_present_pieces
 from kakuri_http._url import URL, Params, encode_location, parse_url, resolve, with_query
 from kakuri_http.core._connection import TruncatedMessage
 
@@ -100,9 +100,7 @@ def content_of(body: Any, *, is_async: bool) -> Content:
             return bytes(memoryview(body))
         except TypeError:
             pass  # not bytes-like
-        if isinstance(body, list | tuple):
-            for piece in body:
-                piece_of(piece)
+        check_present_pieces(body)
         if isinstance(body, Iterable) or (is_async and isinstance(body, AsyncIterable)):
             return body
     kinds = "an iterable or async iterable" if is_async else "an iterable"

@@ -224,5 +224,4 @@ def encode_last_chunk(trailers: Headers | None) -> bytes:
     for name, _ in trailers:
         if name.lower().encode("ascii") in _NOT_IN_TRAILERS:
             raise LocalProtocolError(f"{name!r} may not be a trailer (RFC 9110 6.5.1)")
-    lines = "".join(f"{name}: {value}\r\n" for name, value in trailers)
-    return b"0\r\n" + lines.encode("latin-1") + b"\r\n"
+    return b"0\r\n%b\r\n" % trailers.lines

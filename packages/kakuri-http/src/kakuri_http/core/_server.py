@@ -254,6 +254,7 @@ class ServerConnection(CoreConnection):
         Raises:
             LocalProtocolError: The event can't be sent in this state, or the content does not match
                 the announced length. The state does not change, unless the response had begun.
+            TypeError: An attribute of the event has the wrong type.
         """
         if isinstance(event, Response):
             body, request = event.body, self._request
@@ -270,20 +271,26 @@ class ServerConnection(CoreConnection):
                 and self.response_state is _IDLE
             ):
                 # The usual response, without the checks that only others need.
-                if self.request_state is _DONE:
-                    self.exchanges += 1
-                    self._request = None
-                    self.request_state = _IDLE
-                else:
-                    self.response_state = _RESPONSE_COMPLETE
-                return b"%b%b%bContent-Length: %d\r\n\r\n%b" % (
+                data = b"%b%b%bContent-Length: %d\r\n\r\n%b" % (
                     HEADS.beginning(event.status, event.content_type),
                     event.headers.lines,
                     trace,
                     len(body),
                     body,
                 )
-            return self._send_response(event, trace)
+                if self.request_state is _DONE:
+                    self.exchanges += 1
+                    self._request = None
+                    self.request_state = _IDLE
+                else:
+                    self.response_state = _RESPONSE_COMPLETE
+                return data
+            before = self.response_state
+            try:
+                return self._send_response(event, trace)
+            except Exception:
+                self.response_state = before  # nothing was sent
+                raise
         if isinstance(event, InterimResponse):
             if not 100 <= event.status <= 199 or event.status == 101:
                 raise LocalProtocolError(
@@ -322,6 +329,8 @@ class ServerConnection(CoreConnection):
             return data
         self.omits_content = omits
         length_known = response.length is not None
+        if response.length is not None and response.length < 0:
+            raise LocalProtocolError(f"expected a length of at least 0, got {response.length}")
         if is_http_1_0 and not length_known:
             self.keep_alive = False  # RFC 9112 6.3 rule 8: the connection's end is the content's
         chunked = not length_known and not is_http_1_0

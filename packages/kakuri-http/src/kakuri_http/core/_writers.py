@@ -2,10 +2,11 @@
 
 import re
 import time
+from typing import Any
 
 from kakuri_http._errors import LocalProtocolError, controlled_field
 from kakuri_http._headers import Headers
-from kakuri_http._messages import Request, Response
+from kakuri_http._messages import Request, Response, check_content_type, check_status
 from kakuri_http.core._states import InterimResponse
 from kakuri_http.core._target import parse_authority
 
@@ -77,9 +78,14 @@ class ResponseHeads:
         key = (status, content_type)
         beginning = self._beginnings.get(key)
         if beginning is None:
-            head = f"HTTP/1.1 {status} {REASONS.get(status, '')}\r\nDate: {self._date}\r\n"
+            # Checked again, because both may have been set as attributes of a checked response.
+            # An Enum, or another subclass of int or str, may format itself in any way.
+            check_status(status)
+            code, reason = int.__repr__(status), REASONS.get(status, "")
+            head = f"HTTP/1.1 {code} {reason}\r\nDate: {self._date}\r\n"
             if content_type is not None:
-                head += f"Content-Type: {content_type}\r\n"
+                check_content_type(content_type)
+                head += "".join(("Content-Type: ", content_type, "\r\n"))
             beginning = head.encode("ascii")
             if len(self._beginnings) < self._MAX_CACHED:
                 self._beginnings[key] = beginning
@@ -125,16 +131,17 @@ def compose_response_head(
     return b"".join(parts)
 
 
-def compose_trace(trace: str) -> bytes:
+def compose_trace(trace: Any) -> bytes:
     """Return the line of the field `traceparent` (W3C Trace Context, section 3.2).
 
     Raises:
         LocalProtocolError: The value does not have the characters and the length of version 00.
     """
     # The caller is responsible for the exact form; this only prevents injection into the head.
-    if len(trace) != _TRACE_LENGTH or not (trace.isascii() and trace.isprintable()):
+    is_text = isinstance(trace, str) and trace.isascii() and trace.isprintable()
+    if not is_text or len(trace) != _TRACE_LENGTH:
         raise LocalProtocolError(f"expected a traceparent of version 00, got {trace!r}")
-    return f"traceparent: {trace}\r\n".encode("ascii")
+    return b"traceparent: %b\r\n" % trace.encode("ascii")
 
 
 def compose_interim(response: InterimResponse) -> bytes:
@@ -145,7 +152,7 @@ def compose_interim(response: InterimResponse) -> bytes:
     """
     _reject_controlled_fields(response.headers)
     status = response.status
-    line = f"HTTP/1.1 {status} {REASONS.get(status, '')}\r\n".encode("ascii")
+    line = b"HTTP/1.1 %d %b\r\n" % (status, REASONS.get(status, "").encode("ascii"))
     return b"%b%b\r\n" % (line, response.headers.lines)
 
 
@@ -170,15 +177,16 @@ def compose_request_head(request: Request) -> bytes:
     if parse_authority(request.host.encode("utf-8", "replace")) is None:
         raise LocalProtocolError(f"expected host or host:port as host, got {request.host!r}")
     _reject_controlled_fields(request.headers)
-    lines = [f"{method} {target} HTTP/1.1\r\nHost: {request.host}\r\n"]
-    lines += [f"{name}: {value}\r\n" for name, value in request.headers]
+    # Joined for the reason in `Headers.lines`.
+    start = "".join((method, " ", target, " HTTP/1.1\r\nHost: ", request.host, "\r\n"))
+    lines = [start.encode("ascii"), request.headers.lines]
     if request.length is None:
-        lines.append("Transfer-Encoding: chunked\r\n")
+        lines.append(b"Transfer-Encoding: chunked\r\n")
     elif request.length or method not in {"GET", "HEAD", "DELETE", "OPTIONS", "TRACE"}:
-        lines.append(f"Content-Length: {request.length}\r\n")
+        lines.append(b"Content-Length: %d\r\n" % request.length)
     if request.expects_continue:
-        lines.append("Expect: 100-continue\r\n")
+        lines.append(b"Expect: 100-continue\r\n")
     if not request.keep_alive:
-        lines.append("Connection: close\r\n")
-    lines.append("\r\n")
-    return "".join(lines).encode("latin-1")
+        lines.append(b"Connection: close\r\n")
+    lines.append(b"\r\n")
+    return b"".join(lines)

@@ -4,6 +4,7 @@ import asyncio
 import contextvars
 import inspect
 import logging
+import reprlib
 import sys
 import time
 from collections.abc import Awaitable, Callable
@@ -16,6 +17,9 @@ from kakuri_http.server._problems import problem
 from kakuri_http.server._router import Route
 
 log = logging.getLogger("kakuri_http")
+
+_repr = reprlib.Repr()  # which does not fail, unlike the __repr__ of what a handler returns
+_repr.maxother = _repr.maxstring = 200
 
 # From Python 3.12 on, a coroutine is only scheduled on the event loop if it suspends.
 _EAGERLY: dict[str, Any] = {"eager_start": True} if sys.version_info >= (3, 12) else {}
@@ -73,6 +77,8 @@ class Exchange:
     """The stream that feeds content to the handler of a streaming route."""
     task: asyncio.Future[Any] | None = None
     """The task of the handler or of a streamed response, if either takes several turns."""
+    is_stopping: bool = False
+    """Whether the task was cancelled, or ends because the client has disconnected."""
     started: float = 0.0
     """When the head arrived, by the monotonic clock."""
     status: int = 0
@@ -82,6 +88,12 @@ class Exchange:
     def __init__(self, request: Request | None, context: contextvars.Context) -> None:
         self.request = request
         self.context = context
+
+    def cancel(self) -> None:
+        """Cancel the task, once: another cancellation would interrupt its cleanup."""
+        if self.task is not None and not self.is_stopping:
+            self.is_stopping = True
+            self.task.cancel()
 
     def drop_content(self, error: RemoteProtocolError) -> None:
         """Drop the content after an error.
@@ -183,6 +195,5 @@ async def _wait_for(result: Awaitable[Any]) -> object:
 def wrong_result(route: Route | None, result: object) -> TypeError:
     """Return the error for a handler, or a check, that did not return a response."""
     where = "a check" if route is None else f"the handler of {route.method} {route.pattern}"
-    return TypeError(
-        f"expected a Response from {where}, got {type(result).__name__}: {result!r:.200}"
-    )
+    shown = _repr.repr(result)
+    return TypeError(f"expected a Response from {where}, got {type(result).__name__}: {shown}")

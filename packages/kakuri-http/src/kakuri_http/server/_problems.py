@@ -61,7 +61,10 @@ def problem(
         TypeError: An argument has the wrong type.
     """
     try:
-        members = [f'"title":{quote(title or REASONS.get(status, "Error"))}', f'"status":{status}']
+        members = [
+            f'"title":{quote(title or REASONS.get(status, "Error"))}',
+            f'"status":{int.__repr__(status)}',
+        ]
         if detail is not None:
             members.append(f'"detail":{quote(detail)}')
         if code is not None:

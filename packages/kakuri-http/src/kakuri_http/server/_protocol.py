@@ -121,8 +121,8 @@ class ServerProtocol(ResponseSide):
         if isinstance(late, LimitExceeded) and not self.is_closing:
             self._refuse(late)
             self.flush()
-        elif late is not None and task is not None:
-            task.cancel()
+        elif late is not None and exchange is not None:
+            exchange.cancel()
         if self._exchange is not None:
             self.made_progress = True  # the client waits for us, or its content has deadlines
         super().sweep(now)
@@ -131,8 +131,7 @@ class ServerProtocol(ResponseSide):
         """Cancel the handler, and fail everything that waits for the client."""
         exchange = self._exchange
         if exchange is not None:
-            if exchange.task is not None:
-                exchange.task.cancel()
+            exchange.cancel()
             if exchange.stream is not None:
                 exchange.stream.fail(self._disconnected())
         self.wake_writer(self._disconnected())
@@ -347,7 +346,7 @@ class ServerProtocol(ResponseSide):
         """Respond to input that is not valid HTTP or exceeds a limit, and close the connection."""
         exchange = self._exchange
         if exchange is None:
-            exchange = Exchange(None, self.context)
+            exchange = Exchange(None, self.context.copy())
         exchange.drop_content(error)
         self._core.keep_alive = False
         if self._core.response_state is _IDLE and exchange.task is None:

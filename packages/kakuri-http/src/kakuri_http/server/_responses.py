@@ -13,7 +13,7 @@ from typing import Any
 
 from kakuri_tcp import Connection, ConnectionFault
 
-from kakuri_http._errors import ClientDisconnected, ProtocolError, ResponseAborted
+from kakuri_http._errors import ClientDisconnected, ResponseAborted
 from kakuri_http._headers import Headers
 from kakuri_http._limits import Limits
 from kakuri_http._messages import Response, piece_of
@@ -85,16 +85,17 @@ class ResponseSide(Connection):
         if self._is_ending and (self._is_draining or not core.buffered):
             core.keep_alive = False
         exchange.status = response.status
-        request = exchange.request
-        if response.content_type == MEDIA_TYPE and request is not None and request.traceparent:
-            response = traced(response, request.traceparent)
         body = response.body
         if core.request_state is _BODY and (isinstance(body, bytes) or exchange.stream is None):
             core.discard_content(self._http_limits.discarded_body)
         if isinstance(body, bytes):
+            request = exchange.request
+            is_problem = response.content_type == MEDIA_TYPE
             try:
+                if is_problem and request is not None and request.traceparent:
+                    response = traced(response, request.traceparent)
                 data = core.send(response)
-            except ProtocolError:
+            except Exception:  # noqa: BLE001 - such as an attribute of a wrong type
                 log.exception("%s: %r could not be sent", self.peer, response)
                 self.abort()
                 return
@@ -114,6 +115,7 @@ class ResponseSide(Connection):
         else:
             self.flush()
             sending = self._send_streamed(exchange, response)
+            exchange.is_stopping = False  # that was about the handler
             exchange.task = self._loop.create_task(sending, context=exchange.context)
             exchange.task.add_done_callback(self._streaming_done, context=self.context)
 
@@ -159,7 +161,7 @@ class ResponseSide(Connection):
     async def _send_pieces(self, exchange: Exchange, pieces: AsyncIterable[Any]) -> None:
         slice_end = time.monotonic() + self.limits.slice_time
         async for piece in pieces:
-            await self._until_writable()
+            await self._until_writable(exchange)
             if time.monotonic() >= slice_end:  # writing never paused
                 await asyncio.sleep(0)
                 slice_end = time.monotonic() + self.limits.slice_time
@@ -167,9 +169,10 @@ class ResponseSide(Connection):
             self.write(self._core.send(Data(data)))
             exchange.sent += len(data)
 
-    async def _until_writable(self) -> None:
+    async def _until_writable(self, exchange: Exchange) -> None:
         """Wait until the client has caught up; raise ClientDisconnected if it disconnected."""
         if self.is_closing:
+            exchange.is_stopping = True
             raise self._disconnected()
         if self.is_writing_paused:
             self._writable = self._loop.create_future()
