@@ -1,9 +1,7 @@
-import io
 import json
-import sys
 
 import pytest
-from kakuri import _ps
+from kakuri._text import cell_width
 from kakuri_http import problem
 
 from .conftest import without_color
@@ -199,33 +197,29 @@ def test_ps_as_json_of_a_part_has_the_part(kakuri, some):
 def test_watched_list_on_a_terminal_is_printed_in_place(kakuri, some, environment):
     environment.setattr("kakuri._events.updates", lambda *_: iter([None]))
     shown = kakuri("ps", "-w", width=100).out
-    # A line that is longer than the terminal does not continue on the next one meanwhile.
-    assert shown.startswith("\x1b[H\x1b[J\x1b[?7l")
-    assert shown.endswith("\n\x1b[?7h")
+    assert shown.startswith("\x1b[H\x1b[JNAME")
+    assert "\x1b[?" not in shown  # a signal could leave a changed mode of the terminal
     assert "\x1b[H" not in kakuri("ps", "-w").out
     assert "\x1b[H" not in kakuri("ps", "-w", "--json", width=100).out
     environment.setenv("TERM", "dumb")
     assert "\x1b[H" not in kakuri("ps", "-w", width=100).out
 
 
-def test_interrupted_redraw_of_watched_list_wraps_lines_again(environment):
-    class Terminal(io.StringIO):
-        def write(self, text):
-            super().write(text)
-            if text.endswith("\x1b[?7l"):
-                raise KeyboardInterrupt
-
-    environment.setattr(sys, "stdout", Terminal())
-    with pytest.raises(KeyboardInterrupt):
-        _ps._redraw(None, [], "node1")
-    assert sys.stdout.getvalue().endswith("\x1b[?7h")
+@pytest.mark.parametrize("form", ["table", "wide", "name"])
+@pytest.mark.parametrize("width", [1, 7, 30, 60])
+def test_lines_of_a_watched_list_fit_the_terminal(kakuri, api, environment, form, width):
+    environment.setattr("kakuri._events.updates", lambda *_: iter([None]))
+    for number in range(40):
+        api.add(f"w{number:062d}")
+    lines = kakuri("ps", "-w", "-o", form, "--color", "never", width=width).out.splitlines()
+    assert max(map(cell_width, lines[1:])) == width
 
 
 def test_watched_list_is_cut_to_the_lines_of_the_terminal(kakuri, api, environment):
     environment.setattr("kakuri._events.updates", lambda *_: iter([None]))
     for number in range(120):
         api.add(f"w{number:03d}")
-    lines = kakuri("ps", "-w", width=100).out.removesuffix("\x1b[?7h").splitlines()
+    lines = kakuri("ps", "-w", width=100).out.splitlines()
     assert len(lines) == 39  # of 40: the cursor is on the last one
     assert (lines[-2].split()[0], lines[-1]) == ("w036", "and 83 more")
     assert len(kakuri("ps", "-w").out.splitlines()) == 121

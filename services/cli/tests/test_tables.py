@@ -105,3 +105,18 @@ def test_columns_with_wide_characters_are_aligned_and_fit_the_terminal(plain):
         "a      日本語のエ…   n",
         "b      plain         n",
     ]
+
+
+@pytest.mark.parametrize(
+    ("width", "lines"),
+    [
+        (23, ["NAME   IMAGE      STATE", "界界   nginx:1…   runn…"]),
+        (20, ["NAME   IMAGE      S…", "界界   nginx:1…   r…"]),
+        (18, ["NAME   IMAGE", "界界   nginx:1…"]),
+        (3, ["NA…", "界…"]),
+    ],
+)
+def test_fitted_table_is_cut_off_at_the_width(plain, width, lines):
+    columns = [Column("NAME"), Column("IMAGE", may_be_cut=True), Column("STATE")]
+    rows = [["界界", "nginx:1.27", "running"]]
+    assert table_lines(plain, columns, rows, width, is_fitted=True) == lines

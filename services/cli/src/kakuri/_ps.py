@@ -10,9 +10,9 @@ import click
 from kakuri._complete import complete_ids
 from kakuri._documents import ENDED, Document, reason_text, spec_of
 from kakuri._group import Verb
-from kakuri._invocation import Invocation, height_of
+from kakuri._invocation import Invocation, height_of, width_of
 from kakuri._tables import Column, print_table
-from kakuri._text import age, cores, printable, seconds_of, size
+from kakuri._text import age, cores, cut, printable, seconds_of, size
 
 if TYPE_CHECKING:
     from kakuri._client import API
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 STATES = ("pending", "running", "succeeded", "failed")
 _PAGE = "100"
 _OTHER_LINES = 3  # besides the workloads: the headings, `and N more`, and the cursor's
-_NO_WRAP, _WRAP = "\x1b[?7l", "\x1b[?7h"  # DECAWM: cut long lines at the right margin, or wrap them
 _STATE_RANKS = {"failed": 0, "pending": 1, "running": 2, "succeeded": 3}
 
 _SORT_KEYS: dict[str, Callable[[Document], Any]] = {
@@ -202,12 +201,17 @@ def _watch(
 
 
 def _redraw(invocation: Invocation, workloads: list[Document], node: str) -> None:
+    # The terminal's own wrapping stays on: a signal between two writes could leave it off.
     room = max(1, height_of(sys.stdout) - _OTHER_LINES)
     others = max(0, len(workloads) - room)
-    try:
-        sys.stdout.write(f"\x1b[H\x1b[J{_NO_WRAP}")
-        _print(invocation, workloads[: len(workloads) - others], node)
-        if others:
-            invocation.out(f"and {others} more")
-    finally:
-        sys.stdout.write(_WRAP)
+    shown = workloads[: len(workloads) - others]
+    width = width_of(sys.stdout) or 0
+    sys.stdout.write("\x1b[H\x1b[J")
+    if invocation.is_name:
+        for workload in shown:
+            invocation.out(cut(workload["id"], width))
+    else:
+        rows = [_row(invocation, workload, node) for workload in shown]
+        print_table(invocation, _columns(invocation), rows, is_fitted=True)
+    if others:
+        invocation.out(cut(f"and {others} more", width))

@@ -26,10 +26,15 @@ class Column(NamedTuple):
 
 
 def print_table(
-    invocation: Invocation, columns: Sequence[Column], rows: Iterable[Sequence[str]]
+    invocation: Invocation,
+    columns: Sequence[Column],
+    rows: Iterable[Sequence[str]],
+    *,
+    is_fitted: bool = False,
 ) -> None:
-    """Print rows below the headings; columns that are empty in every row are left out."""
-    for line in table_lines(invocation, columns, list(rows), width_of(sys.stdout)):
+    """Print rows below the headings; the arguments are those of `table_lines`."""
+    width = width_of(sys.stdout)
+    for line in table_lines(invocation, columns, list(rows), width, is_fitted=is_fitted):
         invocation.out(line)
 
 
@@ -38,15 +43,18 @@ def table_lines(
     columns: Sequence[Column],
     rows: Sequence[Sequence[str]],
     width: int | None,
+    *,
+    is_fitted: bool = False,
 ) -> list[str]:
-    """Return the lines of a table.
+    """Return the lines of a table; columns that are empty in every row are left out.
 
     Args:
         invocation: Decides whether to use colour.
         columns: The columns.
         rows: Their texts.
-        width: Width of the terminal in cells; None for no limit. Table columns that may not be cut
-            can exceed it.
+        width: Width of the terminal in cells; None for no limit. Columns that may not be cut can
+            exceed it.
+        is_fitted: Whether what exceeds it is cut off.
     """
     if width is not None:  # first, because a server may send a message of a million characters
         longest = max(width, _MIN_WIDTH)
@@ -66,23 +74,21 @@ def table_lines(
     }  # fmt: skip
     if width is not None:
         _shrink(widths, [index for index in used if columns[index].may_be_cut], width)
-    lines = [_line([columns[index].title for index in used], [widths[index] for index in used])]
+        if is_fitted:
+            widths = _fitted(widths, width)
+    titles = (cut(columns[index].title, cells).ljust(cells) for index, cells in widths.items())
+    lines = [(" " * _GAP).join(titles).rstrip()]
     for row in rows:
         cells = []
-        for index in used:
-            text = cut(row[index], widths[index])
-            padding = " " * (widths[index] - cell_width(text))
+        for index, column_width in widths.items():
+            text = cut(row[index], column_width)
+            padding = " " * (column_width - cell_width(text))
             if columns[index].is_colored:
                 color = STATE_COLORS.get(row[index].split(" ")[0])
                 text = invocation.styled(text, color)
             cells.append(text + padding)
         lines.append((" " * _GAP).join(cells).rstrip())
     return lines
-
-
-def _line(texts: Sequence[str], widths: Sequence[int]) -> str:
-    padded = (text.ljust(width) for text, width in zip(texts, widths, strict=True))
-    return (" " * _GAP).join(padded).rstrip()
 
 
 def _shrink(widths: dict[int, int], may_be_cut: list[int], width: int) -> None:
@@ -94,3 +100,13 @@ def _shrink(widths: dict[int, int], may_be_cut: list[int], width: int) -> None:
             return
         widths[widest] -= 1
         excess -= 1
+
+
+def _fitted(widths: dict[int, int], width: int) -> dict[int, int]:
+    """Return the widths of the columns, or parts of columns, that a line has room for."""
+    found = {}
+    for index, wanted in widths.items():
+        if width > 0:
+            found[index] = min(wanted, width)
+        width -= wanted + _GAP
+    return found
