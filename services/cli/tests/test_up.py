@@ -7,6 +7,7 @@ import socket
 
 import pytest
 from kakuri import _up as up
+from kakuri._exits import NotFound
 from kakuri._invocation import Invocation
 from kakuri_http import problem
 
@@ -178,7 +179,7 @@ def test_up_ends_daemons_in_the_reverse_order_of_their_start(environment):
         ):  # fmt: skip
             system = up._System(Invocation({}), is_simulated=True)
             system._processes = [Process("agent", codes[0]), Process("plane", codes[1])]
-            assert system._end() == has_failed
+            assert bool(system._end()) == has_failed
             assert {signal.getsignal(number) for number in up.SIGNALS} == {signal.SIG_IGN}
     finally:
         for number, handler in handlers.items():
@@ -205,12 +206,39 @@ def test_workloads_are_removed_while_both_run_for_real(
     assert bool(removed) == is_removed
 
 
-def test_workloads_that_cannot_be_removed_are_reported(api, environment, capsys):
+def test_workloads_that_cannot_be_listed_are_reported(api, environment, capsys):
     api.overrides[("GET", "/workloads")] = problem(503, code="busy", detail="no")
     system = up._System(Invocation({}), is_simulated=False)
     system._address = str(api.endpoint)
-    system._remove_workloads()
-    assert capsys.readouterr().err == "workloads could not be removed: no\n"
+    assert system._remove_workloads() == 6
+    assert capsys.readouterr().err == "error: workloads could not be listed and removed: no\n"
+
+
+def test_workload_that_cannot_be_removed_is_named_and_the_others_are_removed(
+    api, environment, capsys
+):
+    environment.setattr(up.signal, "signal", lambda *_: None)
+    for name in ("a", "hangs", "z"):
+        api.add(name)
+    api.overrides[("DELETE", "/workloads/hangs")] = problem(409, code="conflict", detail="busy")
+    system = up._System(Invocation({}), is_simulated=False)
+    system._address = str(api.endpoint)
+    assert system._end() == 4
+    assert "error: hangs: busy\n" in capsys.readouterr().err
+    assert list(api.workloads) == ["hangs"]
+
+
+def test_workload_that_is_removed_meanwhile_is_not_a_failure(api, environment):
+    api.add("web")
+    environment.setattr("kakuri._remove.delete", lambda *_, **_2: _removed(api))
+    system = up._System(Invocation({}), is_simulated=False)
+    system._address = str(api.endpoint)
+    assert system._remove_workloads() == 0
+
+
+def _removed(api):
+    api.workloads.clear()
+    raise NotFound("no workload 'web'")
 
 
 def test_workloads_are_removed_without_a_grace_until_none_is_listed(api, environment):

@@ -53,6 +53,32 @@ def act_on_each(
     return _print_results(invocation, batch(ids), is_alone=len(ids) == 1)
 
 
+def report_failures(
+    invocation: Invocation, api: "API", ids: Sequence[str], act: Callable[["API", str], None]
+) -> int:
+    """Act on each workload as `act_on_each` does, but print failures alone.
+
+    Args:
+        invocation: Where they are printed.
+        api: The control plane.
+        ids: The workloads, each once.
+        act: Acts on one with a client that no other thread uses.
+
+    Returns:
+        The exit code: that of the first failure, or 0.
+    """
+
+    def succeed(client: "API", workload_id: str) -> bool:
+        act(client, workload_id)
+        return True
+
+    failures = Failures(invocation)
+    for workload_id, result in _Batch(api, succeed, _UNREACHABLE)(list(ids)):
+        if not isinstance(result, bool):
+            failures.add(workload_id, result)
+    return failures.complete()
+
+
 def act_in_groups(
     invocation: Invocation,
     api: "API",

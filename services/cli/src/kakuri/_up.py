@@ -7,16 +7,20 @@ import subprocess
 import sys
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from shlex import quote
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
 from kakuri._contexts import DEFAULT_HOST
-from kakuri._exits import CommandError, Exit, UsageError
+from kakuri._exits import CommandError, Exit, NotFound, UsageError
 from kakuri._group import Verb
 from kakuri._invocation import Invocation
+
+if TYPE_CHECKING:
+    from kakuri._client import API
 
 CONTAINERD = Path("/run/containerd/containerd.sock")
 INSTALLED_SOCKETS = (Path("/run/kakuri-agent/agent.sock"), Path("/run/kakuri/sidecar.sock"))
@@ -182,7 +186,7 @@ class _System:
         """Run both until Ctrl-C, SIGTERM, or the end of one of them; return the exit code."""
         for number in SIGNALS:
             signal.signal(number, _stop)
-        has_failed = False
+        code: int = Exit.OK
         try:
             agent = self._start("kakuri-agent", "--listen", agent, *self._allowed(agent), *options)
             plane = ["--listen", listen, "--agent", agent, *self._allowed(listen)]
@@ -191,13 +195,13 @@ class _System:
             for process in self._processes:
                 threading.Thread(target=self._await_end, args=(process,), daemon=True).start()
             self._ended.wait()
-            has_failed = True
+            code = Exit.UNREACHABLE
             self._invocation.note("a daemon exited unexpectedly; see its log above", "red")
         except _Stop:
             self._invocation.note("")
         finally:
-            has_failed = self._end() or has_failed
-        return Exit.UNREACHABLE if has_failed else Exit.OK
+            code = self._end() or code
+        return code
 
     def _allowed(self, address: str) -> list[str]:
         """Return the options that let the users of --allow-user use a daemon's port."""
@@ -257,12 +261,13 @@ class _System:
         process.wait()
         self._ended.set()
 
-    def _end(self) -> bool:
-        """End both, and return whether one of them failed."""
+    def _end(self) -> int:
+        """Remove what they run and end both; return the exit code."""
         for number in SIGNALS:
             signal.signal(number, signal.SIG_IGN)
+        code: int = Exit.OK
         if self._address and not self._is_simulated and not self._ended.is_set():
-            self._remove_workloads()
+            code = self._remove_workloads()
         for process in reversed(self._processes):
             process.terminate()
         # A daemon that was still starting had no handler yet, and ended with -SIGTERM.
@@ -270,22 +275,40 @@ class _System:
         for process in self._processes:
             if process.stdout is not None:
                 process.stdout.close()
-        return any(code not in (0, -signal.SIGTERM) for code in codes)
+        if any(each not in (0, -signal.SIGTERM) for each in codes):
+            return Exit.UNREACHABLE
+        return code
 
-    def _remove_workloads(self) -> None:
-        """Remove all workloads: containers would outlive the agent."""
+    def _remove_workloads(self) -> int:
+        """Remove all workloads, because containers would outlive the agent; return the exit code.
+
+        Those that can't be removed are reported.
+        """
         from kakuri._client import API  # noqa: PLC0415 (not for --help)
         from kakuri._contexts import Context, Target  # noqa: PLC0415
         from kakuri._remove import delete  # noqa: PLC0415
+        from kakuri._results import report_failures  # noqa: PLC0415
 
+        def remove(client: API, workload_id: str) -> None:
+            self._invocation.note(f"removing {workload_id}")
+            with suppress(NotFound):
+                delete(client, workload_id, grace=0)
+
+        code: int = Exit.OK
         try:
             with API(Target(Context(_url(self._address)), "up")) as api:
-                while found := api.get("/workloads").document["workloads"]:
-                    for workload in found:
-                        self._invocation.note(f"removing {workload['id']}")
-                        delete(api, workload["id"], grace=0)
+                while not code and (found := _ids(api)):
+                    code = report_failures(self._invocation, api, found, remove)
         except CommandError as error:
-            self._invocation.note(f"workloads could not be removed: {error.message}", "red")
+            message = f"workloads could not be listed and removed: {error.message}"
+            self._invocation.error(message, error.code, error.document)
+            code = error.exit_code
+        return code
+
+
+def _ids(api: "API") -> list[str]:
+    """Return the ids of all workloads."""
+    return [each["id"] for page in api.pages(()) for each in page.document["workloads"]]
 
 
 def _stop(_number: int, _frame: object) -> NoReturn:
