@@ -1,19 +1,25 @@
 import asyncio
 
 import pytest
+import structlog
 from kakuri_cri import CallRefused, CallTimeout, NotFound, RuntimeUnavailable, api
+from kakuri_tcp.testing import until
 from kakuri_workload import WorkloadState as State
 from kakuri_zones import _missing
-from kakuri_zones._missing import find_missing
+from kakuri_zones._missing import MissingContainers, missing_objects
 from kakuri_zones._observed import Container, ObservedZone
 from kakuri_zones._removal import Objects
+from kakuri_zones._settings import RetryTimes
 
 EXITED = api.ContainerState.CONTAINER_EXITED
 RUNNING = api.ContainerState.CONTAINER_RUNNING
 
 
 class StubRuntime:
-    """Answers StopContainer with the error, if any, that a container's id is set to."""
+    """Answers StopContainer with the error, if any, that a container's id is set to.
+
+    A list has the error of each call.
+    """
 
     def __init__(self, **errors):
         self.errors = errors
@@ -22,7 +28,8 @@ class StubRuntime:
     async def stop_container(self, container_id, grace_seconds):
         assert grace_seconds == 0
         self.stopped.append(container_id)
-        match self.errors.get(container_id):
+        error = self.errors.get(container_id)
+        match error.pop(0) if isinstance(error, list) else error:
             case None:
                 return
             case "stuck":
@@ -40,6 +47,15 @@ def zone(*containers, name="z"):
             for each, sandbox, state in containers
         ),
     )
+
+
+async def find_missing(cri, zones):
+    checks = MissingContainers(cri)
+    await checks.check(zones)
+    missing = checks.take()
+    assert checks.take() == set()
+    await checks.close()
+    return {each.id: found for each in zones if (found := missing_objects(each, missing))}
 
 
 async def test_missing_container_is_found_with_its_sandbox():
@@ -63,9 +79,10 @@ async def test_sandbox_in_which_a_later_container_runs_is_kept():
     assert cri.stopped == ["gone"]  # a running container is not stopped
 
 
-@pytest.mark.parametrize("error", [CallRefused, CallTimeout])
-async def test_container_that_the_runtime_does_not_check_is_not_missing(error):
-    assert await find_missing(StubRuntime(c=error), [zone(("c", "s", EXITED))]) == {}
+async def test_container_that_the_runtime_refuses_to_stop_is_not_missing():
+    with structlog.testing.capture_logs() as logs:
+        assert await find_missing(StubRuntime(c=CallRefused), [zone(("c", "s", EXITED))]) == {}
+    assert logs == []
 
 
 async def test_runtime_that_becomes_unavailable_during_the_checks_is_reported():
@@ -73,13 +90,53 @@ async def test_runtime_that_becomes_unavailable_during_the_checks_is_reported():
         await find_missing(StubRuntime(c=RuntimeUnavailable), [zone(("c", "s", EXITED))])
 
 
-async def test_stuck_containers_delay_the_result_once(monkeypatch):
+async def test_stuck_containers_delay_the_result_once_and_are_logged(monkeypatch):
     monkeypatch.setattr(_missing, "CHECK_SECONDS", 0.05)
-    stuck = [f"c{number}" for number in range(3 * _missing.MAX_CONCURRENT_CHECKS)]
+    stuck = [f"s{number:02}" for number in range(3 * _missing.MAX_CONCURRENT_CHECKS)]
     cri = StubRuntime(gone=NotFound, **dict.fromkeys(stuck, "stuck"))
     zones = [zone(*((each, each, EXITED) for each in ["gone", *stuck]))]
-    assert list(await find_missing(cri, zones)) == ["z"]
+    with structlog.testing.capture_logs() as logs:
+        assert list(await find_missing(cri, zones)) == ["z"]
     assert len(cri.stopped) == 1 + _missing.MAX_CONCURRENT_CHECKS
+    assert logs == [
+        {
+            "event": "could not check ended containers, trying again",
+            "log_level": "warning",
+            "containers": len(stuck),
+            "ids": stuck[: _missing.MAX_LOGGED_IDS],
+        }
+    ]
+
+
+async def test_container_that_was_not_checked_in_time_is_checked_until_the_runtime_answers(
+    monkeypatch,
+):
+    monkeypatch.setattr(_missing, "CHECK_SECONDS", 0.01)
+    cri = StubRuntime(
+        a=["stuck", CallTimeout, RuntimeUnavailable, NotFound],
+        b=["stuck", CallRefused],
+        c=["stuck", None],
+    )
+    checks = MissingContainers(cri, RetryTimes(first=0.001, longest=0.001))
+    await checks.check([zone(*((each, each, EXITED) for each in "abc"))])
+    assert checks.take() == set()
+    await until(lambda: not checks._unchecked)
+    assert checks.take() == {"a"}
+    assert sorted(cri.stopped) == [*"aaaabbcc"]
+    await checks.close()
+
+
+async def test_zone_whose_container_is_found_missing_after_the_first_listing_is_removed(
+    runtime, run, monkeypatch
+):
+    async with run() as node:
+        await node.start()
+        runtime.exit("z", 3)
+        await node.until_state("failed")
+    monkeypatch.setattr(_missing, "CHECK_SECONDS", 0.0)  # no call returns as soon
+    runtime.faults.set("StopContainer", "9*error(NOT_FOUND: not found)")
+    async with run() as node:
+        await node.until_gone()
 
 
 @pytest.mark.parametrize("is_started", [True, False])
@@ -92,13 +149,12 @@ async def test_sandbox_that_a_start_adopts_during_the_checks_is_kept(
         await node.until_state("failed")
     checking, checked = asyncio.Event(), asyncio.Event()
 
-    async def find(_cri, zones):
-        found = {each.id: Objects.of(each) for each in zones}
+    async def check(self, zones):
+        self._missing = {each.id for zone in zones for each in zone.containers}
         checking.set()
         await checked.wait()
-        return found
 
-    monkeypatch.setattr("kakuri_zones._zones.find_missing", find)
+    monkeypatch.setattr(MissingContainers, "check", check)
     async with run(is_seen=False) as node:
         await checking.wait()
         runtime.faults.set("StartContainer", "delay(50)")

@@ -340,6 +340,19 @@ async def test_refused_stop_that_is_repeated_is_logged_once(runtime, node):
     await until(lambda: not node.zones._zones._refused)
 
 
+async def test_refused_stop_is_logged_once_although_its_zone_changes_during_a_listing(
+    runtime, node
+):
+    await node.start()
+    runtime.faults.set("StopContainer", "2*error(UNKNOWN: shim is gone)")
+    runtime.faults.set("StopPodSandbox", "2*error(UNKNOWN: shim is gone)")
+    with structlog.testing.capture_logs() as logs:
+        for _ in range(2):
+            assert (await node.stop()).code == "RuntimeError"
+            node.zones._zones.reconcile({})  # as after such a listing
+    assert [each["event"] for each in logs].count("could not stop a container") == 1
+
+
 async def test_delete_of_a_container_that_another_client_removed_frees_its_id(runtime, node):
     await node.start()
     first = runtime.container("z").id

@@ -102,6 +102,7 @@ async def zone_node(
             logs,
             new_start,
             settings.handlers,
+            retries=settings.retries,
             orphan_grace=settings.orphan_grace,
         )
         stack.push_async_callback(zones.close)

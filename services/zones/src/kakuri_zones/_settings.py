@@ -148,7 +148,7 @@ class Settings:
         pulls: Limits of pulls.
         timeouts: Limits of calls to the runtime, for the caller that creates the Runtime.
         monitor: Intervals between listings of the runtime.
-        retries: Pauses between attempts to remove an object.
+        retries: Pauses between attempts to remove an object, or to check whether it exists.
         read_timeout: Limit of calls that list or inspect.
         orphan_grace: How long partially created objects are kept for a start that adopts them.
         end_delay: How long a provisional end is held back, because the runtime may still report

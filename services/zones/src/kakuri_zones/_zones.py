@@ -8,7 +8,7 @@ time takes effect at once.
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Collection, Coroutine, Mapping
 from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any, TypeVar
@@ -19,11 +19,11 @@ from kakuri_cri.api import ContainerState
 from kakuri_workload import Removal, WorkloadState, ZoneSpec, ZoneStatus
 
 from kakuri_zones._errors import StartCancelled, StartFailed, UnknownZone, ZoneConflict
-from kakuri_zones._missing import find_missing
+from kakuri_zones._missing import MissingContainers, missing_objects
 from kakuri_zones._observed import ZONE_LOST, Container, ObservedZone
 from kakuri_zones._reader import RuntimeReader
 from kakuri_zones._removal import LISTED_BUT_MISSING, Objects, Remover, ignore_not_found
-from kakuri_zones._settings import ORPHAN_GRACE
+from kakuri_zones._settings import DEFAULT_RETRIES, ORPHAN_GRACE, RetryTimes
 from kakuri_zones._start import Start, stopped_before_start
 from kakuri_zones._table import ZoneTable
 from kakuri_zones._tasks import cancel_all, retrieve_exception
@@ -44,6 +44,7 @@ class Zones:
     Args:
         new_start: Creates the start of a spec by a handler of the runtime.
         handlers: The runtime's handler for each runtime class.
+        retries: Pauses between attempts to check a container that may be missing.
         orphan_grace: Seconds for which objects of an unfinished start of an earlier process are
             kept for a start that adopts them.
         clock: Returns seconds.
@@ -59,6 +60,7 @@ class Zones:
         new_start: Callable[[ZoneSpec, str], Start],
         handlers: Mapping[str, str],
         *,
+        retries: RetryTimes = DEFAULT_RETRIES,
         orphan_grace: float = ORPHAN_GRACE,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -76,7 +78,8 @@ class Zones:
         self._background: set[asyncio.Task[None]] = set()
         self._unfinished: dict[str, float] = {}
         self._lost: set[str] = set()
-        self._refused: set[str] = set()  # containers that the runtime has refused to stop
+        self._missing = MissingContainers(cri, retries)
+        self._refused: dict[str, str] = {}  # containers that were not stopped, with their zones
 
     def __repr__(self) -> str:
         return f"<Zones: {len(self._starts)} starting, {len(self._ends)} ending>"
@@ -150,7 +153,8 @@ class Zones:
 
         An earlier process may have removed them already, and their zones would appear again.
         Zones that an operation changes meanwhile are skipped, because a start may have adopted a
-        sandbox.
+        sandbox. Containers that could not be checked yet are kept; `reconcile` removes those that
+        turn out to be missing.
 
         Args:
             zones: The first listing of this process.
@@ -162,24 +166,23 @@ class Zones:
         Raises:
             CallUnanswered: The runtime stopped responding.
         """
-        missing = await find_missing(self._cri, zones.values())
-        idle = [
-            zone_id
-            for zone_id in missing.keys() - self.busy
-            if not self._table.has_changed(zone_id, begun)
-        ]
-        for zone_id in idle:
-            self._remover.remove_later(zone_id, missing[zone_id], LISTED_BUT_MISSING)
-        return bool(idle)
+        await self._missing.check(zones.values())
+        missing, busy, has_any = self._missing.take(), self.busy, False
+        for zone_id, zone in zones.items():
+            if zone_id not in busy and not self._table.has_changed(zone_id, begun):
+                has_any |= self._remove_missing(zone, missing)
+        return has_any
 
     def reconcile(self, zones: Mapping[str, ObservedZone]) -> None:
-        """Remove orphaned objects and stop lost zones, except where an operation is in progress."""
+        """Remove missing and orphaned objects and stop lost zones, except during an operation."""
+        missing = self._missing.take()
         unfinished: dict[str, float] = {}
         lost: set[str] = set()
         now = self._clock()
         for zone_id, observed in zones.items():
             if zone_id in self._starts or zone_id in self._ends:
                 continue
+            self._remove_missing(observed, missing)
             objects = _unfinished(observed)
             for each in objects.ids:
                 unfinished[each] = self._unfinished.get(each, now)
@@ -193,13 +196,20 @@ class Zones:
                     self._remover.stop_later(zone_id, sandboxes, observed.container.id)
         self._unfinished, self._lost = unfinished, lost
         if self._refused:
-            self._refused &= {each.id for zone in zones.values() for each in zone.containers}
+            listed = {each.id for zone in zones.values() for each in zone.containers}
+            self._refused = {
+                container_id: zone_id
+                for container_id, zone_id in self._refused.items()
+                # A zone that was changed during the listing is not in it.
+                if container_id in listed or (zone_id not in zones and self._table.get(zone_id))
+            }
 
     async def close(self) -> None:
         """Cancel every operation; the next process finds the objects by their labels."""
         tasks: set[asyncio.Task[Any]] = {task for _, task in self._starts.values()}
         tasks |= {task for ends in self._ends.values() for task in ends} | self._background
         await cancel_all(tasks)
+        await self._missing.close()
 
     def _end(self, zone_id: str, work: Coroutine[Any, Any, T]) -> asyncio.Future[T]:
         """Run a stop or removal as a task, which continues if the returned future is cancelled."""
@@ -334,11 +344,18 @@ class Zones:
                 except CallRefused as error:
                     refusal = error
                     if container.id not in self._refused:  # a stop is repeated until it succeeds
-                        self._refused.add(container.id)
+                        self._refused[container.id] = observed.id
                         log.warning(
                             "could not stop a container", zone=observed.id, error=str(error)
                         )
         return refusal
+
+    def _remove_missing(self, observed: ObservedZone, missing: Collection[str]) -> bool:
+        """Remove the missing objects of a zone; return whether there are any."""
+        objects = missing_objects(observed, missing) if missing else Objects()
+        if objects:
+            self._remover.remove_later(observed.id, objects, LISTED_BUT_MISSING)
+        return bool(objects)
 
     def _remove_orphans(self, observed: ObservedZone, objects: Objects) -> None:
         self._remover.remove_later(observed.id, objects, "partially created, and not adopted")
