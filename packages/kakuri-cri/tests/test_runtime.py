@@ -11,6 +11,7 @@ from dataclasses import fields
 import pytest
 from kakuri_cri import (
     CallRefused,
+    CallTimeout,
     CallUnanswered,
     CriError,
     Runtime,
@@ -71,6 +72,16 @@ async def test_large_response_is_decoded_in_a_thread(busy):
     assert await is_waiting(call)
     event.set()
     assert await call == list(MANY)
+
+
+async def test_timeout_of_a_call_includes_decoding_the_response(busy):
+    keep_busy, _ = busy
+    calls = []
+    channel = ScriptedChannel(ListContainers=api.ListContainersResponse(containers=MANY))
+    runtime = Runtime(channel, on_call=lambda name, _, status: calls.append((name, status)))
+    with pytest.raises(CallTimeout, match="ListContainers: the response was not decoded in time"):
+        await keep_busy(runtime).list_containers({}, timeout=0.01)
+    assert calls == [("ListContainers", "DEADLINE_EXCEEDED")]
 
 
 async def test_large_part_of_a_streamed_list_is_decoded_in_a_thread(busy):

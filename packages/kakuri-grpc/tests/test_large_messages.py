@@ -233,7 +233,7 @@ async def test_connections_of_a_server_take_turns_with_large_messages(server):
             calls = [asyncio.ensure_future(call(one, "one")) for _ in range(5)]
             await until(lambda: len(server._running) == 5)
             calls.append(asyncio.ensure_future(call(two, "two")))
-            await until(lambda: executor._work_queue.qsize() == 2)
+            await until(lambda: executor._pool._work_queue.qsize() == 2)
         await asyncio.gather(*calls)
     assert ended.index("two") < 4
 
@@ -274,6 +274,31 @@ async def test_large_message_of_a_method_of_bytes_needs_no_thread(server):
         assert not executor_of(channel)._threads
 
 
+async def test_handler_that_continues_after_its_server_was_closed_can_use_large_messages(
+    tmp_path, caplog
+):
+    received = []
+
+    async def both(requests, call):
+        try:
+            await anext(requests)  # the thread is busy until the call is cancelled
+        except asyncio.CancelledError:
+            received.append(await anext(requests))
+            yield LARGE
+
+    async with Channel(f"unix:{tmp_path}/s") as channel, Server() as server:
+        server.add(BOTH, both)
+        await server.listen(f"unix:{tmp_path}/s")
+        executor = server._resources.executor
+        with busy(executor):
+            await channel.stream(BOTH, LARGE, timeout=10)
+            await until(lambda: executor._pool._work_queue.qsize())
+            await server.close()
+        await until(lambda: not server._running)
+    assert received == [LARGE]
+    assert not caplog.records
+
+
 async def test_large_message_that_is_not_valid_ends_its_call(server):
     async with Channel(server.where) as channel:
         with pytest.raises(StatusError, match="not a valid Items") as caught:
@@ -292,7 +317,7 @@ async def test_large_request_of_a_cancelled_call_is_not_decoded(server):
     async with Channel(server.where) as channel:
         with busy(executor):
             call = asyncio.ensure_future(channel.call(UNARY, LARGE, timeout=10))
-            await until(lambda: executor._work_queue.qsize())
+            await until(lambda: executor._pool._work_queue.qsize())
             decoded_by.clear()
             call.cancel()
             await until(lambda: not server._running)

@@ -144,6 +144,13 @@ async def test_deadline_ends_the_wait_for_the_thread(busy):
     assert await waiting == encode(MANY_ITEM)
 
 
+async def test_message_whose_deadline_has_passed_is_not_given_to_the_thread():
+    decoded_by.clear()
+    with ThreadPoolExecutor(1) as executor, pytest.raises(TimeoutError):
+        await AsyncCodec(executor).decode(LARGE_DATA, Item, deadline=PAST)
+    assert not decoded_by
+
+
 async def test_message_of_a_cancelled_caller_is_not_decoded(busy):
     executor, event = busy
     decoded_by.clear()

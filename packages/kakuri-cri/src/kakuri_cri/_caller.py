@@ -1,5 +1,6 @@
 """One call to the runtime: encode, send with a deadline, decode, and translate errors."""
 
+import asyncio
 import logging
 import math
 import time
@@ -95,7 +96,7 @@ class Caller:
         Args:
             method: An attribute of `api.RuntimeService` or `api.ImageService`.
             request: The request message.
-            timeout: Seconds for the whole call; None for no limit.
+            timeout: Seconds for the whole call, including decoding; None for no limit.
 
         Raises:
             CriError: The call failed; the class depends on how.
@@ -104,10 +105,11 @@ class Caller:
         """
         data = _encoded(method, request)
         began = time.monotonic()
+        deadline = asyncio.get_running_loop().time() + (math.inf if timeout is None else timeout)
         status = detail = "CANCELLED"
         try:
             received = await self._channel.call(method.path, data, timeout=timeout)
-            response = await read_response(self._codec, method, received)
+            response = await read_response(self._codec, method, received, deadline)
             status = detail = "OK"
         except ChannelError as error:
             status, detail = error.code, printable(str(error))

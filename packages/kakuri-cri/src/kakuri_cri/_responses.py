@@ -1,12 +1,13 @@
 """Decodes response messages."""
 
 import asyncio
+import math
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from kakuri_protobuf import AsyncCodec, DecodeError, Method
 
-from kakuri_cri._errors import CallUnanswered, printable
+from kakuri_cri._errors import CallTimeout, CallUnanswered, printable
 
 T = TypeVar("T")
 
@@ -16,13 +17,16 @@ def name_of(method: Method[Any, Any]) -> str:
     return method.path.rpartition("/")[2]
 
 
-async def read_response(codec: AsyncCodec, method: Method[Any, T], data: bytes) -> T:
+async def read_response(
+    codec: AsyncCodec, method: Method[Any, T], data: bytes, deadline: float = math.inf
+) -> T:
     """Decode a response without holding the event loop for long.
 
     Raises:
+        CallTimeout: The deadline passed before a large response was decoded.
         CallUnanswered: The response is not a valid message of the method's type.
     """
-    return await _decoded(codec, method, data, method.response)
+    return await _decoded(codec, method, data, method.response, deadline)
 
 
 async def read_items(
@@ -46,9 +50,18 @@ async def read_items(
         visit(await _decoded(codec, method, item, cls))
 
 
-async def _decoded(codec: AsyncCodec, method: Method[Any, Any], data: bytes, cls: type[T]) -> T:
+async def _decoded(
+    codec: AsyncCodec,
+    method: Method[Any, Any],
+    data: bytes,
+    cls: type[T],
+    deadline: float = math.inf,
+) -> T:
     try:
-        return await codec.decode(data, cls)
+        return await codec.decode(data, cls, deadline=deadline)
+    except TimeoutError:
+        text = "the response was not decoded in time"
+        raise CallTimeout(name_of(method), text, "DEADLINE_EXCEEDED") from None
     except DecodeError as error:
         text = printable(f"the response is not a valid {cls.__name__}: {error}")
         raise CallUnanswered(name_of(method), text, "INTERNAL") from error

@@ -3,7 +3,8 @@
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from typing import ParamSpec, TypeVar
 
 from kakuri_http2 import Data, Exchange, Request, Response, ServerDriver, Trailers
 from kakuri_http2 import Limits as HTTP2Limits
@@ -12,6 +13,9 @@ from kakuri_tcp import Connection, ConnectionFault
 from kakuri_grpc._limits import Limits
 from kakuri_grpc._messages import MessageCodec
 from kakuri_grpc._turn import Turn
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 _REPORT_ABOVE = 65_536
 """Bytes of unprocessed input or unsent output above which they are reported to the server
@@ -23,6 +27,26 @@ step takes about 20 ms."""
 
 _CHEAP = 4096
 """Bytes of input up to which nothing is added to the expected time of a turn."""
+
+
+class _Thread(Executor):
+    """One thread, which starts with the first work.
+
+    After `shutdown`, the next work starts another: a handler that suppresses its cancellation may
+    still read or return a large message after its server was closed.
+    """
+
+    def __init__(self) -> None:
+        self._pool = ThreadPoolExecutor(1, "kakuri-grpc")
+
+    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        """Run a function in the thread."""
+        return self._pool.submit(fn, *args, **kwargs)
+
+    def shutdown(self, *args: bool, **options: bool) -> None:
+        """End the thread once it is idle."""
+        self._pool.shutdown(*args, **options)
+        self._pool = ThreadPoolExecutor(1, "kakuri-grpc")
 
 
 class ServerResources:
@@ -39,16 +63,11 @@ class ServerResources:
         self.limits = limits
         self.connections: set[ServerConnection] = set()
         self.turn = Turn(limits.server.turn_time)
-        self.executor = _one_thread()
+        self.executor: Executor = _Thread()
 
     def close(self) -> None:
-        """End the thread once it is idle; connections that are opened later have another."""
+        """End the thread once it is idle."""
         self.executor.shutdown(wait=False)
-        self.executor = _one_thread()
-
-
-def _one_thread() -> Executor:
-    return ThreadPoolExecutor(1, "kakuri-grpc")
 
 
 class ServerConnection(Connection, asyncio.BufferedProtocol):

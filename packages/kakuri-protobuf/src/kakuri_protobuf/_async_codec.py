@@ -93,9 +93,12 @@ class AsyncCodec:
             self._executor = _one_thread()
 
     async def _run(self, work: Callable[[], T], deadline: float) -> T:
+        loop = asyncio.get_running_loop()
         when = None if deadline == math.inf else deadline
         async with asyncio.timeout_at(when), self._lock:
-            return await asyncio.get_running_loop().run_in_executor(self._executor, work)
+            if loop.time() >= deadline:  # an idle thread would begin before the timeout ends this
+                raise TimeoutError
+            return await loop.run_in_executor(self._executor, work)
 
 
 def _one_thread() -> Executor:
