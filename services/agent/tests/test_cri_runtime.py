@@ -267,6 +267,20 @@ async def test_refused_stop_of_running_workload_has_reason_stop_failed(node, mon
         assert (status.reason, status.message) == ("Stopped", None)
 
 
+@pytest.mark.parametrize("end", ["stop_workload", "remove_workload"])
+async def test_stop_that_hangs_has_reason_stop_failed_before_its_call_ends(node, end, monkeypatch):
+    monkeypatch.setattr(_end_failures, "OVERDUE_SECONDS", 0.01)
+    async with node.agent() as client:
+        await run(client)
+        await reached(client, State.RUNNING)
+        node.cri.faults.set("StopContainer", "delay(60000)")
+        await getattr(client, end)("wl-1", grace_seconds=0)
+        async with asyncio.timeout(20):
+            while (status := await client.get_status("wl-1")).reason != "StopFailed":
+                assert status.state is State.RUNNING
+        assert status.message == "not stopped 0 s after the end of its grace time"
+
+
 @pytest.mark.parametrize("detail", [False, True])
 async def test_removal_that_the_runtime_refuses_is_in_the_message_of_the_ended_workload(
     node, detail, monkeypatch

@@ -529,6 +529,44 @@ async def test_stop_that_keeps_failing_is_reported_once_for_each_error(runtime, 
     ]
 
 
+async def test_stop_that_hangs_is_reported_before_its_call_ends(
+    runtime, sidecar, watcher, monkeypatch
+):
+    monkeypatch.setattr(_end_failures, "OVERDUE_SECONDS", 0.01)
+    sidecar.send_events(RuntimeHealth(available=True))
+    await until(lambda: runtime.fault is None)
+    first, second = asyncio.Event(), asyncio.Event()
+    sidecar.answers["POST"] = [first, second, Response(404)]
+    runtime.stop("wl-1", 0)
+    await watcher.until(("changed", "wl-1"))
+    assert runtime.end_failures == {"wl-1": "not stopped 0 s after the end of its grace time"}
+    first.set()
+    await watcher.until(("changed", "wl-1"))
+    assert runtime.end_failures == {"wl-1": "expected an answer of a sidecar, got status 500"}
+    second.set()
+    await until(lambda: not runtime.end_failures)
+
+
+async def test_stop_that_hangs_during_an_outage_is_not_reported(runtime, sidecar, monkeypatch):
+    monkeypatch.setattr(_end_failures, "OVERDUE_SECONDS", 0.0)
+    sidecar.send_events(RuntimeHealth(available=False, message="containerd does not answer"))
+    await until(lambda: runtime.fault is not None)
+    sidecar.answers["POST"] = [asyncio.Event()]
+    runtime.stop("wl-1", 0)
+    await asked(sidecar, 1)
+    assert runtime.end_failures == {}
+
+
+async def test_stop_that_continues_after_it_was_replaced_is_not_reported(settle, monkeypatch):
+    monkeypatch.setattr(_end_failures, "OVERDUE_SECONDS", 0.0)
+    reported = {}
+    failures = _end_failures.EndFailures("wl-1", 0, lambda: None, reported, lambda _: None)
+    async with failures.waiting():
+        failures.close()
+        await settle()
+    assert reported == {}
+
+
 @pytest.mark.usefixtures("reports_at_once")
 async def test_report_of_a_failed_stop_that_then_goes_normally_is_withdrawn_once(
     runtime, sidecar, watcher, monkeypatch

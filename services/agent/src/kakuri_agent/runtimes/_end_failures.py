@@ -1,7 +1,8 @@
 """Which errors of a stop or removal that is being repeated are reported."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 
 import structlog
 
@@ -10,6 +11,10 @@ log = structlog.get_logger()
 REPORT_SECONDS = 5.0
 """Seconds for which a stop or removal has to keep failing before it is reported, because it may
 succeed when it is repeated."""
+
+OVERDUE_SECONDS = 60.0
+"""Seconds after the end of its grace time after which a stop is reported although its call may
+still return. A runtime that stops thousands of containers at once can take as long."""
 
 MAX_REPORTED_ERRORS = 8
 """Maximum number of different errors of one stop or removal that are reported."""
@@ -28,6 +33,8 @@ class EndFailures:
     Args:
         zone_id: The zone.
         grace_seconds: Seconds between the signal and the kill of its process.
+        fault: Returns why the runtime is unavailable, if it is. Errors during an outage are not
+            reported, because it is logged once for all zones.
         reported: The reported errors by zone id; this object sets and removes its zone's.
         on_change: Called with the zone's id after its reported error changed.
     """
@@ -36,10 +43,13 @@ class EndFailures:
         self,
         zone_id: str,
         grace_seconds: int,
+        fault: Callable[[], str | None],
         reported: dict[str, str],
         on_change: Callable[[str], None],
     ) -> None:
         self._zone_id = zone_id
+        self._grace_seconds = grace_seconds
+        self._fault = fault
         self._may_withdraw = grace_seconds > NORMAL_SECONDS
         self._reported = reported
         self._on_change = on_change
@@ -47,24 +57,30 @@ class EndFailures:
         self._since: float | None = None
         self._errors: set[str] = set()
         self._timer: asyncio.TimerHandle | None = None
+        self._is_closed = False
 
     def add(self, error: str) -> None:
         """Report an error, if there have been errors for some time."""
         now = self._loop.time()
-        if self._since is None:
+        if self._fault() is not None:
+            self._since = None
+        elif self._since is None:
             self._since = now
-        is_new = error not in self._errors and len(self._errors) < MAX_REPORTED_ERRORS
-        if is_new and now - self._since >= REPORT_SECONDS:
-            self._errors.add(error)
-            self._reported[self._zone_id] = error
-            log.warning("stop or removal failed, trying again", id=self._zone_id, error=error)
-            self._on_change(self._zone_id)
+        if self._since is not None and now - self._since >= REPORT_SECONDS:
+            self._report(error)
         self._postpone_withdrawal()
 
-    def ignore_earlier(self) -> None:
-        """Ignore the errors until now, which belong to an outage."""
-        self._since = None
-        self._postpone_withdrawal()
+    @asynccontextmanager
+    async def waiting(self) -> AsyncIterator[None]:
+        """Report the stop if this context lasts `OVERDUE_SECONDS` longer than its grace time.
+
+        An operation may continue in this context after `close`, when another has replaced it.
+        """
+        timer = self._loop.call_later(self._grace_seconds + OVERDUE_SECONDS, self._report_overdue)
+        try:
+            yield
+        finally:
+            timer.cancel()
 
     def withdraw(self) -> None:
         """Remove the report and notify the observer, because no event of the zone will."""
@@ -74,8 +90,21 @@ class EndFailures:
 
     def close(self) -> None:
         """Remove the report without notifying; the caller reports the end."""
+        self._is_closed = True
         self._cancel_withdrawal()
         self._reported.pop(self._zone_id, None)
+
+    def _report_overdue(self) -> None:
+        if not self._is_closed and self._fault() is None:
+            self._since = self._loop.time() - REPORT_SECONDS  # the next error is reported at once
+            self._report(f"not stopped {OVERDUE_SECONDS:.0f} s after the end of its grace time")
+
+    def _report(self, error: str) -> None:
+        if error not in self._errors and len(self._errors) < MAX_REPORTED_ERRORS:
+            self._errors.add(error)
+            self._reported[self._zone_id] = error
+            log.warning("stop or removal failed, trying again", id=self._zone_id, error=error)
+            self._on_change(self._zone_id)
 
     def _postpone_withdrawal(self) -> None:
         self._cancel_withdrawal()

@@ -6,8 +6,16 @@ idempotent operation is repeated until it has been carried out.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Collection,
+    Coroutine,
+    Mapping,
+    Sequence,
+)
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any, TypeVar
@@ -23,6 +31,7 @@ from kakuri_workload import (
     ZoneStatus,
 )
 from kakuri_workload.metrics import MetricFamily, gauge
+from kakuri_zones import WhileWaiting
 
 from kakuri_agent.runtimes._end_failures import EndFailures
 from kakuri_agent.runtimes._paused_timeout import PausedTimeout
@@ -252,7 +261,7 @@ class ZoneRuntime:
             fault = self.fault or "the runtime did not start the zone in time"
             self._view.start_failed(spec, "RuntimeUnavailable", fault)
             # It may still be in progress, and what was reported as failed must not run later.
-            await self._end(spec.id, 0, lambda: self._zones.stop(spec.id, 0))
+            await self._end(spec.id, 0, self._zones.stop)
         except Refused as error:
             log.warning("zone not started", id=spec.id, code=error.code, detail=str(error))
             reason = error.code if error.code in START_FAILURES else "StartError"
@@ -277,7 +286,7 @@ class ZoneRuntime:
             if error.code != "conflict" or spec.attempt == 0:
                 raise
             log.warning("earlier run stopped", id=spec.id, detail=str(error))
-        await self._end(spec.id, 0, lambda: self._zones.stop(spec.id, 0))
+        await self._end(spec.id, 0, self._zones.stop)
         return await self._repeat(start, start=spec)
 
     async def _start_in_turn(self, spec: ZoneSpec, timeout: asyncio.Timeout) -> ZoneStatus:
@@ -289,22 +298,26 @@ class ZoneRuntime:
             paused.close()
 
     async def _stop(self, zone_id: str, grace_seconds: int) -> None:
-        zone = await self._end(
-            zone_id, grace_seconds, lambda: self._zones.stop(zone_id, grace_seconds)
-        )
+        zone = await self._end(zone_id, grace_seconds, self._zones.stop)
         has_run = zone is not None and zone.container_id is not None
         self._view.stopped(zone_id, zone.attempt if zone is not None and has_run else None)
 
     async def _remove(self, zone_id: str, grace_seconds: int) -> None:
-        removed = await self._end(
-            zone_id, grace_seconds, lambda: self._remove_once(zone_id, grace_seconds)
-        )
+        removed = await self._end(zone_id, grace_seconds, self._remove_once)
         self._view.removed(zone_id, removed)
 
-    async def _remove_once(self, zone_id: str, grace_seconds: int) -> RemovedZone:
+    async def _remove_once(
+        self, zone_id: str, grace_seconds: int, while_waiting: WhileWaiting
+    ) -> RemovedZone:
         """Stop a zone, read the end of its log, and remove it, in its turn."""
         zone = self._view.get(zone_id)
         status: ZoneStatus | None = None
+
+        @asynccontextmanager
+        async def pause() -> AsyncIterator[None]:
+            async with slot.pause(), while_waiting():
+                yield
+
         try:
             async with self._removals.slot(zone_id) as slot:
                 # A pending zone has a start to cancel, and one that is not in the view may have
@@ -315,21 +328,28 @@ class ZoneRuntime:
                     await slot.acquire()
                 if zone is not None and zone.state is WorkloadState.RUNNING:
                     with suppress(Refused):  # the removal may still work
-                        status = await self._zones.stop(zone_id, grace_seconds, slot.pause)
+                        status = await self._zones.stop(zone_id, grace_seconds, pause)
                 log = await read_log_end(self._zones, zone_id)
-                removal = await self._zones.remove(zone_id, grace_seconds, slot.pause)
+                removal = await self._zones.remove(zone_id, grace_seconds, pause)
         except RuntimeFault:
             self._removals.forget(zone_id)  # the next attempt comes after all that wait
             raise
         return RemovedZone(removal, log, status)
 
     async def _end(
-        self, zone_id: str, grace_seconds: int, operation: Callable[[], Awaitable[T]]
+        self,
+        zone_id: str,
+        grace_seconds: int,
+        operation: Callable[[str, int, WhileWaiting], Awaitable[T]],
     ) -> T:
         """Repeat a stop or removal until it has been carried out, and report it if it fails."""
-        failures = EndFailures(zone_id, grace_seconds, self.end_failures, self._view.changed)
+        failures = EndFailures(
+            zone_id, grace_seconds, lambda: self.fault, self.end_failures, self._view.changed
+        )
         try:
-            return await self._repeat(operation, failures=failures)
+            return await self._repeat(
+                lambda: operation(zone_id, grace_seconds, failures.waiting), failures=failures
+            )
         except asyncio.CancelledError:  # e.g. another command replaces this one
             failures.withdraw()
             raise
@@ -371,9 +391,5 @@ class ZoneRuntime:
                     raise
             await asyncio.sleep(pause)
             pause = min(pause * 2, longest)
-            if failures is None:
-                continue
-            if self.fault is None:
+            if failures is not None:
                 failures.add(failure)
-            else:  # an outage, which is logged once for all zones
-                failures.ignore_earlier()
