@@ -49,8 +49,8 @@ MODULES = {
         "_types/constraints",
     ),
     "kakuri-protobuf": (
-        "_decoder", "_encoder", "_limits", "_wire", "compiler/_lexer", "compiler/_parser",
-        "compiler/_token_reader",
+        "_async_codec", "_decoder", "_encoder", "_limits", "_wire", "compiler/_lexer",
+        "compiler/_parser", "compiler/_token_reader",
     ),
     "kakuri-registry": (
         "_backlog", "_cells", "_durability", "_ended", "_directory", "_event_rows", "_history",

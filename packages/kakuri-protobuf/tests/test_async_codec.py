@@ -10,7 +10,7 @@ from typing import Annotated
 import pytest
 from kakuri_protobuf import AsyncCodec, DecodeError, EncodeError, Int32, LimitError, Limits, encode
 
-MANY, LARGE = AsyncCodec.MANY_ELEMENTS, AsyncCodec.LARGE_MESSAGE
+MANY, LARGE = 1000, 65_536  # of AsyncCodec
 
 decoded_by = []
 
@@ -85,7 +85,7 @@ async def test_message_waits_for_the_thread_if_it_is_larger_than_the_limit(busy)
     codec = AsyncCodec(executor)
     assert len(LARGE_DATA) == LARGE + 1
     small = encode(Item(text=LARGE_ITEM.text[1:]))
-    assert await codec.decode(small, Item) == Item(text=LARGE_ITEM.text[1:])
+    assert await codec.decode(small, Item, deadline=PAST) == Item(text=LARGE_ITEM.text[1:])
     with pytest.raises(TimeoutError):
         await codec.decode(LARGE_DATA, Item, deadline=PAST)
 
@@ -144,10 +144,12 @@ async def test_deadline_ends_the_wait_for_the_thread(busy):
     assert await waiting == encode(MANY_ITEM)
 
 
-async def test_message_whose_deadline_has_passed_is_not_given_to_the_thread():
+async def test_message_whose_deadline_is_now_is_not_given_to_the_thread(monkeypatch):
     decoded_by.clear()
-    with ThreadPoolExecutor(1) as executor, pytest.raises(TimeoutError):
-        await AsyncCodec(executor).decode(LARGE_DATA, Item, deadline=PAST)
+    with ThreadPoolExecutor(1) as executor:
+        monkeypatch.setattr(asyncio.get_running_loop(), "time", lambda: PAST)
+        with pytest.raises(TimeoutError):
+            await AsyncCodec(executor).decode(LARGE_DATA, Item, deadline=PAST)
     assert not decoded_by
 
 
@@ -168,11 +170,23 @@ async def test_close_ends_the_thread_of_the_codec_and_the_next_large_message_sta
     codec = AsyncCodec()
     for _ in range(2):
         decoded_by.clear()
+        executor = codec._executor  # it would also end its thread when it is freed
         await codec.decode(LARGE_DATA, Item)
         (thread,) = decoded_by
         codec.close()
         await asyncio.to_thread(thread.join, 10)
         assert not thread.is_alive()
+        assert executor is not codec._executor
+
+
+async def test_codec_has_one_thread_and_close_does_not_wait_for_it():
+    codec, event = AsyncCodec(), threading.Event()
+    begun = codec._executor.submit(event.wait, 1)
+    with pytest.raises(TimeoutError):
+        await codec.decode(LARGE_DATA, Item, deadline=asyncio.get_running_loop().time() + 0.01)
+    codec.close()
+    assert not begun.done()
+    event.set()
 
 
 async def test_close_does_not_end_an_executor_that_the_codec_was_given(busy):
