@@ -122,6 +122,17 @@ def test_refused_start_reports_its_reason_and_leaves_no_object(system, proxy, me
     system.await_state("after", "running")
 
 
+def test_image_that_another_client_removes_during_a_start_is_pulled_again(system, proxy):
+    system.run("first", *IDLE)
+    system.await_state("first", "running")
+    proxy.fail("RunPodSandbox", "delay(1500)")
+    system.run("second", *IDLE)
+    await_that("a sandbox", lambda: system.workload("second").get("reason") == "CreatingSandbox")
+    images = system.ctr("images", "ls", "-q").split()
+    system.ctr("images", "rm", *(each for each in images if "pause" not in each))
+    assert system.await_state("second", "running", "failed")["state"] == "running"
+
+
 @pytest.mark.parametrize("method", ["StopPodSandbox", "RemovePodSandbox"])
 def test_rollback_that_fails_is_completed_later(system, proxy, method):
     proxy.fail("CreateContainer", "2*error(UNKNOWN: refused)")

@@ -254,6 +254,11 @@ async def test_user_of_an_image_comes_with_its_group(runtime, images, user):
     assert (await ensure(images)).user == user
 
 
+async def test_group_of_an_image_without_user_is_that_of_root(runtime, images):
+    runtime.images.set("app:1", FakeImage(user=":1000"))
+    assert (await ensure(images)).user == "0:1000"
+
+
 async def test_image_without_user_runs_as_root(runtime, images):
     assert (await ensure(images)).user == "0"
 
@@ -304,6 +309,8 @@ async def test_error_of_the_registry_is_reported(runtime, images):
         "failed to copy: httpReadSeeker: failed open: unexpected status code: 500 Internal Server",
         "429 Too Many Requests - Server message: toomanyrequests: rate limit",
         "received unexpected HTTP status: 502 Bad Gateway",
+        "pulling from host r.example failed with status code [manifests 1]: 520 ",
+        "unexpected status from HEAD request to https://r.example/v2/app/manifests/1: 503",
         "read tcp 10.0.0.1:4-10.0.0.2:443: read: connection reset by peer",
         "failed to do request: Head: EOF",
         'failed to do request: Head "https://r.example/v2/app/manifests/1": EOF',
@@ -329,6 +336,9 @@ async def test_transient_failure_is_tried_again(runtime, images, message):
     [
         "unexpected status code: 401 Unauthorized",
         "unexpected status code: 403 Forbidden",
+        "pulling from host r.example failed with status code [manifests 520]: 404",
+        "pulling from host r.example failed with status code [manifests 1]: 599",
+        "failed to authorize: status 401 for user 503",
         "pull access denied, repository does not exist or may require authorization",
         "manifest unknown",
         "invalid reference format",

@@ -10,6 +10,7 @@ from kakuri_tcp.testing import until
 from kakuri_workload import RestartPolicy, ZoneChanged
 from kakuri_workload import WorkloadState as State
 from kakuri_zones._labels import spec_hash
+from kakuri_zones._settings import PullLimits
 
 SHORT = {"timeouts": Timeouts(usual=0.3, run_pod_sandbox=0.3)}
 
@@ -307,6 +308,53 @@ async def test_start_refused_right_after_an_outage_is_tried_again(runtime, node,
     await node.remove()
     runtime.faults.set(method, "2*error(UNKNOWN: no)")
     assert (await node.start()).code == "StartError"
+    assert has_no_objects(runtime)
+
+
+async def test_image_that_another_client_removes_during_a_start_is_pulled_again(runtime, node):
+    runtime.faults.set("RunPodSandbox", "delay(50)")
+    starting = asyncio.create_task(node.start())
+    await runtime.calls.wait_for("RunPodSandbox")
+    runtime.images.set("app:1", FakeImage())
+    is_new, zone = await starting
+    assert (is_new, zone.state) == (True, State.RUNNING)
+    assert len(runtime.calls.of("PullImage")) == 2
+    assert len(runtime.containers) == len(runtime.sandboxes) == 1
+
+
+SANDBOX_IMAGE = (
+    'failed to get sandbox image "r.example/pause:1": failed to pull image "r.example/pause:1": '
+    "failed to do request: dial tcp 10.0.0.2:443: connect: connection refused"
+)
+
+
+async def test_sandbox_whose_image_the_registry_fails_to_deliver_is_tried_again(runtime, node):
+    runtime.faults.set("RunPodSandbox", f"3*error(UNKNOWN: {SANDBOX_IMAGE})")
+    is_new, zone = await node.start()
+    assert (is_new, zone.state) == (True, State.RUNNING)
+    assert len(runtime.calls.of("RunPodSandbox")) == 4
+    assert len(runtime.calls.of("PullImage")) == 1
+
+
+async def test_stop_while_the_image_of_sandboxes_is_awaited_takes_effect_at_once(runtime, run):
+    async with run(pulls=PullLimits(first_retry=30.0)) as node:
+        runtime.faults.set("RunPodSandbox", f"error(UNKNOWN: {SANDBOX_IMAGE})")
+        starting = asyncio.create_task(node.start())
+        await until(lambda: "trying again in 30 s" in (shown(node) or ""))
+        zone = await node.stop()
+        assert (zone.state, zone.reason) == (State.FAILED, "Stopped")
+        assert (await starting).code == "Stopped"
+        assert len(runtime.calls.of("RunPodSandbox")) == 1
+
+
+def shown(node):
+    return next((each.message for each in node.zones.zones()), None)
+
+
+async def test_object_that_is_missing_twice_fails_the_start(runtime, node):
+    runtime.faults.set("CreateContainer", "2*error(NOT_FOUND: no such image)")
+    problem = await node.start()
+    assert (problem.code, problem.message) == ("StartError", "no such image")
     assert has_no_objects(runtime)
 
 

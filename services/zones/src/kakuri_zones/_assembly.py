@@ -91,6 +91,7 @@ async def zone_node(
             remover=remover,
             preparation=Preparation(images, logs, network, cgroup_parent),
             network=network,
+            pulls=settings.pulls,
             cancel_timeout=settings.cancel_timeout,
         )
         collector = ImageCollector(runtime, images, settings.collection)

@@ -301,10 +301,10 @@ def _user(image: api.Image, config: _Config) -> str:
     information, if the runtime has it.
     """
     user = str(image.uid.value) if image.uid is not None else image.username
-    if not user:
-        return ROOT
-    name, _, group = config.user.partition(":")
-    return f"{user}:{group}" if name == user and group else user
+    name, _, group = config.user.partition(":")  # `USER :1000` is root with another group
+    has_group = group and name == user
+    user = user or ROOT
+    return f"{user}:{group}" if has_group else user
 
 
 def tagged(image: str) -> str:

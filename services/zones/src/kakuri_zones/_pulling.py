@@ -25,8 +25,11 @@ log = structlog.get_logger()
 PROBE_SECONDS = 5.0
 """Seconds for a call that checks whether the runtime still answers."""
 
+_STATUSES = "(?:408|425|429|500|502|503|504|52[0-9])"
+
 _TRANSIENT = re.compile(
-    r"(?:\b|status )(?:408|425|429|500|502|503|504|52[0-9]) [a-z]"  # "503 Service Unavailable"
+    rf"(?:\b|status ){_STATUSES} [a-z]"  # "503 Service Unavailable"
+    rf"|\bstatus\b\D* {_STATUSES}$"  # Go has no reason phrase for 520 to 529, HTTP/2 has none
     r"|toomanyrequests|too many requests|service unavailable"
     r"|connection (?:reset|refused|aborted|broken|lost)|broken pipe"
     r"|closed (?:idle|network) connection"
@@ -43,6 +46,31 @@ _QUOTED = re.compile(r"\[manifests [^\s\]]+\]|\blookup \S+")
 
 Report = Callable[[str, int | None], None]
 """Receives a message about the progress of a pull, and the bytes received so far, if known."""
+
+
+class Retries:
+    """The pauses between attempts to pull an image; begins with the first failure."""
+
+    def __init__(self, limits: PullLimits, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._pause = limits.first_retry
+        self._window = limits.retry_window
+        self._first_failure: float | None = None
+
+    def pause(self) -> float | None:
+        """Return the seconds until the next attempt after a transient failure.
+
+        Returns:
+            None if the window for retries has passed.
+        """
+        now = self._clock()
+        self._first_failure = now if self._first_failure is None else self._first_failure
+        left = self._window - (now - self._first_failure)
+        if left <= 0:
+            return None
+        pause = min(self._pause, left)
+        self._pause = pause * 2
+        return pause
 
 
 class Puller:
@@ -83,26 +111,21 @@ class Puller:
     async def _pull(self, image: str, report: Report, *, is_check: bool) -> str:
         log.info("pulling", image=image)
         began = self._clock()
-        pause = self._limits.first_retry
-        first_failure: float | None = None
+        retries = Retries(self._limits, self._clock)
         while True:
             try:
                 ref = await self._attempt(image, began, report, is_check=is_check)
             except PullFailed as failure:
-                now = self._clock()
-                first_failure = now if first_failure is None else first_failure
-                left = self._limits.retry_window - (now - first_failure)
-                if is_check or left <= 0 or not failure.is_transient:
+                pause = retries.pause() if failure.is_transient and not is_check else None
+                if pause is None:
                     log.warning("pull failed", image=image, error=str(failure))
                     raise
-                pause = min(pause, left)
                 log.info("pull failed, trying again", image=image, error=str(failure), pause=pause)
                 report(f"{failure}; trying again in {pause:g} s", None)
             else:
                 log.info("pulled", image=image, seconds=round(self._clock() - began, 3))
                 return ref
             await asyncio.sleep(pause)
-            pause *= 2
 
     async def _attempt(self, image: str, began: float, report: Report, *, is_check: bool) -> str:
         timeout = self._limits.timeout - (self._clock() - began)
@@ -149,20 +172,20 @@ class Puller:
         """Return the error to raise; an unavailable runtime is not a failure of the image."""
         if isinstance(error, CallTimeout):
             return PullFailed(self._timeout_message(image), is_transient=False)
-        is_transient = not isinstance(error, NotFound) and _is_transient(error.message)
+        can_succeed_later = not isinstance(error, NotFound) and is_transient(error.message)
         if isinstance(error, CallUnanswered):
             try:
                 await self._cri.version(PROBE_SECONDS)
             except CriError as unavailable:
                 return RuntimeUnavailable(error.call, unavailable.message, error.code)
-            is_transient = True
-        return PullFailed(f"can't pull {image}: {error.message}", is_transient=is_transient)
+            can_succeed_later = True
+        return PullFailed(f"can't pull {image}: {error.message}", is_transient=can_succeed_later)
 
     def _timeout_message(self, image: str) -> str:
         return f"can't pull {image}: not done within {self._limits.timeout:g} s"
 
 
-def _is_transient(message: str) -> bool:
+def is_transient(message: str) -> bool:
     """Return whether an error message describes a transient failure.
 
     Parts of the image reference (a tag, host, path or URL) are removed first, because a submitter

@@ -14,6 +14,7 @@ from kakuri_cri import (
     CallTimeout,
     CallUnanswered,
     CriError,
+    NotFound,
     Runtime,
     StartUnderWay,
     api,
@@ -39,9 +40,11 @@ from kakuri_zones._observed import (
     attempt_of,
 )
 from kakuri_zones._preparation import Preparation
+from kakuri_zones._pulling import Retries, is_transient
 from kakuri_zones._reader import RuntimeReader
 from kakuri_zones._removal import Objects, Remover
 from kakuri_zones._run import RunIdentity
+from kakuri_zones._settings import DEFAULT_PULL_LIMITS, PullLimits
 from kakuri_zones._table import ZoneTable
 from kakuri_zones._zone_config import ZoneConfig
 from kakuri_zones._zone_network import ZoneNetwork
@@ -70,6 +73,7 @@ class Start:
     Args:
         spec: The spec to start.
         handler: The runtime's handler that has to run the sandbox.
+        pulls: Limits of pulls, also of the runtime's own pulls of the image of sandboxes.
         cancel_timeout: Seconds that a creating call may continue after the start was cancelled,
             because its answer names the object to remove.
     """
@@ -85,6 +89,7 @@ class Start:
         remover: Remover,
         preparation: Preparation,
         network: ZoneNetwork,
+        pulls: PullLimits = DEFAULT_PULL_LIMITS,
         cancel_timeout: float = 10.0,
     ) -> None:
         self.spec = spec
@@ -95,6 +100,7 @@ class Start:
         self._remover = remover
         self._preparation = preparation
         self._network = network
+        self._pulls = pulls
         self._run = RunIdentity.of(spec)
         self._cancellation = Cancellation(stopped_before_start(spec.id), cancel_timeout)
         self._created_sandboxes: set[str] = set()
@@ -126,9 +132,13 @@ class Start:
         try:
             await self._try(self._discard_leftovers(observed))
         except StartFailed as error:
-            # A crash of the runtime or of an earlier process may have caused the failure.
+            # A crash of the runtime or of an earlier process may have caused the failure, or
+            # another client has removed the image or an object.
             is_recovering = self._cri.seconds_since_silence <= RECOVERY_SECONDS
-            if error.reason != START_ERROR or not (is_recovering or self._has_adopted):
+            is_missing = isinstance(error.__cause__, NotFound)
+            if error.reason != START_ERROR or not (
+                is_recovering or self._has_adopted or is_missing
+            ):
                 raise
             log.warning("start tried again", zone=self.spec.id, error=str(error))
             await self._try(None)
@@ -217,8 +227,20 @@ class Start:
         )
 
     async def _run_sandbox(self, config: api.PodSandboxConfig) -> str:
-        call = self._cri.run_pod_sandbox(self._with_sysctls(config), self._handler)
-        return await self._cancellation.guard(call)
+        """Run a sandbox, whose own image the runtime may have to pull first."""
+        retries = Retries(self._pulls)
+        while True:
+            call = self._cri.run_pod_sandbox(self._with_sysctls(config), self._handler)
+            try:
+                return await self._cancellation.guard(call)
+            except CallRefused as error:
+                is_pull = "image" in error.message and is_transient(error.message)
+                pause = retries.pause() if is_pull else None
+                if pause is None:
+                    raise
+                log.info("sandbox refused, trying again", zone=self.spec.id, error=error.message)
+                self._report(CREATING_SANDBOX, f"{error.message}; trying again in {pause:g} s")
+            await self._cancellation.guard(asyncio.sleep(pause), at_once=True)
 
     def _with_sysctls(self, config: api.PodSandboxConfig) -> api.PodSandboxConfig:
         """Return the configuration of a sandbox with the sysctls that its handler accepts."""
