@@ -1,3 +1,4 @@
+import dataclasses
 import datetime as dt
 import gc
 import math
@@ -710,3 +711,30 @@ def test_argument_of_wrong_type_raises_type_error_and_changes_nothing(change):
 )
 def test_number_that_a_store_would_not_load_raises_and_changes_nothing(change):
     assert_refused(change, ValueError)
+
+
+@pytest.mark.parametrize(
+    ("field", "values"),
+    [
+        ("id", ["", "A", "a_b", "a\0b", "\ud800", "a" * 64]),
+        ("image", [None, b"nginx", "", "nginx latest", "\ud800", "a" * 256]),
+        ("runtime_class", [None, 5]),
+        ("memory_mb", [None, 0, 1.5, "512", True, math.nan, 2**31]),
+        ("cpu_millicores", [None, 0, 0.5, "500", 2**63]),
+        ("max_restarts", [None, -1, 2**31]),
+        ("restart_policy", [None, "never"]),
+        ("pull", ["always", 0]),
+        ("working_dir", [5, b"/"]),
+        ("user", [0]),
+        ("command", [None, "sh", b"sh", (1,), {"sh"}]),
+        ("args", ["-c", [None]]),
+        ("env", [None, "", [], {"A": 1}, {1: "a"}, {"A": ["b"]}]),
+    ],
+)
+def test_workload_that_a_store_would_not_load_is_refused(field, values):
+    for value in values:
+        refused = dataclasses.replace(workload("wl-2"), **{field: value})
+        assert_refused(
+            lambda registry, refused=refused: registry.register(refused, now=0.0),
+            (TypeError, ValueError),
+        )

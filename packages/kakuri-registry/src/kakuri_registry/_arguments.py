@@ -1,14 +1,31 @@
 """Checks of arguments, which run before anything is changed."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from types import UnionType
 
-from kakuri_workload import MAX_TIME, Run, Workload, WorkloadState
+from kakuri_workload import (
+    IMAGE_REFERENCE,
+    MAX_ID_LENGTH,
+    MAX_IMAGE_LENGTH,
+    MAX_TIME,
+    WORKLOAD_ID,
+    PullPolicy,
+    RestartPolicy,
+    Run,
+    Workload,
+    WorkloadState,
+)
 
 from kakuri_registry._entry import WorkloadEntry
 
 MAX_NUMBER = 2**31 - 1
 """Maximum number of seconds, failures or attempts, and maximum exit code."""
+
+is_id = re.compile(WORKLOAD_ID).fullmatch
+is_image = re.compile(IMAGE_REFERENCE).fullmatch
+_valid_images: set[str] = set()
+_MAX_VALID_IMAGES = 1024
 
 
 def check_count(value: object, name: str, maximum: int | None = None, minimum: int = 0) -> None:
@@ -40,15 +57,68 @@ def check_time(time: object, name: str = "a time") -> None:
 
 
 def check_workload(workload: object) -> None:
-    """Raise TypeError unless it is a Workload whose id and labels are strings."""
+    """Raise TypeError or ValueError unless it is a Workload that a store can load again."""
     if not isinstance(workload, Workload):
         raise TypeError(f"expected a Workload, got {workload!r:.80}")
+    # Conditions before the calls spare most of them.
     check_kind(workload.id, str, "the id of a workload")
+    if len(workload.id) > MAX_ID_LENGTH or not is_id(workload.id):
+        raise ValueError(f"expected the id of a workload, got {workload.id!r:.80}")
+    if workload.image not in _valid_images:
+        _check_image(workload.image)
+    memory, cpu, restarts = workload.memory_mb, workload.cpu_millicores, workload.max_restarts
+    if not memory.__class__ is cpu.__class__ is restarts.__class__ is int or not (
+        0 < memory <= MAX_NUMBER and 0 < cpu <= MAX_NUMBER and 0 <= restarts <= MAX_NUMBER
+    ):
+        check_count(memory, "memory_mb", MAX_NUMBER, minimum=1)
+        check_count(cpu, "cpu_millicores", MAX_NUMBER, minimum=1)
+        check_count(restarts, "max_restarts", MAX_NUMBER)
+    if workload.runtime_class.__class__ is not str:
+        check_kind(workload.runtime_class, str, "runtime_class")
+    if workload.restart_policy.__class__ is not RestartPolicy:
+        check_kind(workload.restart_policy, RestartPolicy, "restart_policy")
+    if workload.pull is not None:
+        check_kind(workload.pull, PullPolicy, "pull")
+    if workload.working_dir is not None:
+        check_kind(workload.working_dir, str, "working_dir")
+    if workload.user is not None:
+        check_kind(workload.user, str, "user")
+    if workload.command != ():
+        _check_items(workload.command, "command")
+    if workload.args != ():
+        _check_items(workload.args, "args")
+    if workload.env or workload.env.__class__ is not dict:
+        _check_mapping(workload.env, "the environment of a workload", "variable")
     if workload.labels or workload.labels.__class__ is not dict:
-        check_kind(workload.labels, Mapping, "the labels of a workload")
-        for key, value in workload.labels.items():
-            check_kind(key, str, "the key of a label")
-            check_kind(value, str, f"the label {key!r:.80}")
+        _check_mapping(workload.labels, "the labels of a workload", "label")
+
+
+def _check_image(image: object) -> None:
+    """Raise TypeError or ValueError unless it is an image reference; remember valid ones."""
+    check_kind(image, str, "the image of a workload")
+    assert isinstance(image, str)
+    if len(image) > MAX_IMAGE_LENGTH or not is_image(image):
+        raise ValueError(f"expected an image reference, got {image!r:.80}")
+    if len(_valid_images) < _MAX_VALID_IMAGES:
+        _valid_images.add(image)
+
+
+def _check_items(items: object, name: str) -> None:
+    if isinstance(items, str) or not isinstance(items, Sequence):
+        raise TypeError(f"expected a sequence of str as {name}, got {items!r:.80}")
+    for item in items:
+        check_kind(item, str, f"an item of {name}")
+
+
+def _check_mapping(mapping: object, name: str, item: str) -> None:
+    if not isinstance(mapping, dict):
+        check_kind(mapping, Mapping, name)
+    assert isinstance(mapping, Mapping)
+    for key, value in mapping.items():
+        if key.__class__ is not str:
+            check_kind(key, str, f"the key of a {item}")
+        if value.__class__ is not str:
+            check_kind(value, str, f"the {item} {key!r:.80}")
 
 
 def check_run(run: Run) -> None:

@@ -81,8 +81,8 @@ class WorkloadRegistry(ChangePublisher):
         Raises:
             DuplicateWorkload: Another workload already has this id.
             RegistryFull: The registry has `max_workloads` workloads.
-            TypeError: The argument is not a Workload, or its id, a label or `now` has the wrong
-                type.
+            TypeError: The argument is not a Workload, or a field or `now` has the wrong type.
+            ValueError: A store could not load the workload or the time again.
         """
         check_workload(workload)
         if workload.id in self._entries:

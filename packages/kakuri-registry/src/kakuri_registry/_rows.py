@@ -4,16 +4,13 @@ Text is stored as text, or as bytes if UTF-8 can't encode it (lone surrogates). 
 are stored as text (see `_cells`); empty ones are NULL.
 """
 
-import re
 from collections.abc import Sequence
 from typing import Any
 
 from kakuri_workload import (
-    IMAGE_REFERENCE,
     MAX_ID_LENGTH,
     MAX_IMAGE_LENGTH,
     MAX_TIME,
-    WORKLOAD_ID,
     History,
     PullPolicy,
     RestartPolicy,
@@ -22,7 +19,7 @@ from kakuri_workload import (
     Workload,
 )
 
-from kakuri_registry._arguments import MAX_NUMBER
+from kakuri_registry._arguments import MAX_NUMBER, is_id, is_image
 from kakuri_registry._cells import (
     DESIRED,
     STATES,
@@ -97,8 +94,6 @@ MAX_SHARED = 1024
 
 _POLICIES = {policy.value: policy for policy in RestartPolicy}
 _PULLS = {policy.value: policy for policy in PullPolicy}
-_ID = re.compile(WORKLOAD_ID)
-_IMAGE = re.compile(IMAGE_REFERENCE)
 
 
 def row_of(change: Change) -> tuple[Cell, ...]:
@@ -188,7 +183,7 @@ class RowReader:
             reason, message, exit_code, ended_at, restart_at,
             command, args, env, working_dir, user, labels, pull, image_digest,
         ) = row  # fmt: skip
-        if len(workload_id) > MAX_ID_LENGTH or not _ID.fullmatch(workload_id):
+        if len(workload_id) > MAX_ID_LENGTH or not is_id(workload_id):
             raise BadRow(f"expected the id of a workload in id, got {shorten(workload_id)}")
         if message is not None and len(message) > MAX_STORED_TEXT:
             raise BadRow(
@@ -243,7 +238,7 @@ class RowReader:
         return self._names.setdefault(text, text)
 
     def _read_image(self, image: str) -> str:
-        if len(image) > MAX_IMAGE_LENGTH or not _IMAGE.fullmatch(image):
+        if len(image) > MAX_IMAGE_LENGTH or not is_image(image):
             raise BadRow(f"expected an image reference in image, got {shorten(image)}")
         if len(self._images) < MAX_SHARED:
             self._images[image] = image
