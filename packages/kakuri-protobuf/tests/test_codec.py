@@ -17,9 +17,12 @@ from kakuri_protobuf._wire import write_varint
 
 
 class Word(str):
-    """A class derived from str."""
+    """A class derived from str, with another text for people than for programs."""
 
     __slots__ = ()
+
+    def encode(self, *_: str) -> bytes:
+        return b"other"
 
 
 class State(kp.Enum):
@@ -542,3 +545,8 @@ def test_data_of_wrong_type_raises_type_error(data):
         decode(data, type=Empty)
     with pytest.raises(TypeError, match=message):
         kp.inspect(data)
+
+
+def test_text_of_a_subclass_is_written_as_its_value():
+    message = Inner(name=Word("ab"), tags=(Word("c"),))
+    assert decode(encode(message), type=Inner) == Inner(name="ab", tags=("c",))

@@ -1,5 +1,6 @@
 """Which classes describe a message, and what is said of those that do not."""
 
+import enum
 import gc
 import typing
 import weakref
@@ -17,6 +18,14 @@ class Part:
     name: Annotated[str, 1] = ""
 
 
+class NoNames(enum.IntEnum):
+    pass
+
+
+class NoOpenNames(kp.Enum):
+    pass
+
+
 REFUSED = [
     ("a number", str, "expected one field number"),
     ("two numbers", Annotated[str, 1, 2], "expected one field number"),
@@ -27,6 +36,8 @@ REFUSED = [
     ("a kind of another type", Annotated[str, kp.Int32.__metadata__[0], 1], "that int32 fits"),
     ("a message that is not optional", Annotated[Part, 1], "expected Part | None"),
     ("a union", Annotated[str | bytes, 1], "expected X or X | None"),
+    ("an enum without members", Annotated[NoNames, 1], "expected an enum with members"),
+    ("an open one", Annotated[NoOpenNames | None, 1], "expected an enum with members"),
     ("a list", Annotated[list[str], 1], "expected a type with a wire format"),
     ("a tuple of two", Annotated[tuple[str, str], 1], "expected tuple[X, ...]"),
     ("a mapping by float", Annotated[Mapping[float, str], 1], "integers, bool or str as keys"),
@@ -115,6 +126,49 @@ def test_post_init_runs_and_its_values_are_kept():
             object.__setattr__(self, "name", self.name.upper())
 
     assert decode(encode(Part("abc")), type=Checked) == Checked("ABC")
+
+
+def test_value_error_of_post_init_is_a_decode_error_with_its_path():
+    @dataclass
+    class Short:
+        name: Annotated[str, 1] = ""
+
+        def __post_init__(self) -> None:
+            if len(self.name) > 1:
+                raise ValueError("expected one character")
+
+    outer = make_dataclass("Outer", [("parts", Annotated[tuple[Short, ...], 1], ())])
+    data = bytes.fromhex("0a030a01610a040a026162")
+    with pytest.raises(kp.DecodeError, match=r"^parts\[1\]: expected one character at byte 11$"):
+        decode(data, type=outer)
+    with pytest.raises(kp.DecodeError, match=r"^expected one character at byte 4$"):
+        decode(data[7:], type=Short)
+
+
+class Doubled:
+    def __get__(self, instance: Any, _: type[Any]) -> Any:
+        return "" if instance is None else instance.doubled
+
+    def __set__(self, instance: Any, value: str) -> None:
+        instance.doubled = value * 2
+
+
+def test_message_is_decoded_as_its_constructor_creates_it():
+    @dataclass
+    class Described:
+        name: Annotated[str, 1] = Doubled()  # type: ignore[assignment]
+
+    @dataclass
+    class Setting:
+        name: Annotated[str, 1] = ""
+
+        def __setattr__(self, name: str, value: str) -> None:
+            object.__setattr__(self, name, value * 2)
+
+    for cls in (Described, Setting):
+        message = decode(encode(Part("ab")), type=cls)
+        assert message.name == "abab"
+        assert message == cls("ab")
 
 
 @pytest.mark.parametrize("options", [{}, {"frozen": True}, {"slots": True}, {"kw_only": True},

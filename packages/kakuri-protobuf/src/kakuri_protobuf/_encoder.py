@@ -52,6 +52,7 @@ class _Writer:
         self._count = count if is_counting else []
         self._names: dict[str, Any] = {
             "varint": write_varint,
+            "utf8": str.encode,  # not the method of a subclass
             "ONE": ONE_BYTE,
             "EncodeError": EncodeError,
             "TooManyElements": TooManyElements,
@@ -164,7 +165,7 @@ class _Writer:
         if kind in (Kind.STRING, Kind.BYTES, Kind.MESSAGE):
             prefixes = [tag + ONE_BYTE[length] for length in range(128)]
             self._names[f"prefix{number}"] = prefixes
-            content = {Kind.STRING: "v.encode()", Kind.BYTES: "bytes_of(v)"}.get(kind)
+            content = {Kind.STRING: "utf8(v)", Kind.BYTES: "bytes_of(v)"}.get(kind)
             if kind is Kind.BYTES:
                 self._names["bytes_of"] = _bytes_of
             if content is None:

@@ -219,6 +219,8 @@ def _kind(hint: Any, metadata: tuple[Any, ...], place: str) -> tuple[Kind, Any]:
     if hint in _PLAIN:
         return _PLAIN[hint], None
     if isinstance(hint, type) and issubclass(hint, enum.IntEnum):
+        if not hint.__members__:
+            raise UnsupportedTypeError(f"{place}: expected an enum with members, got {hint!r}")
         return Kind.ENUM, hint
     if isinstance(hint, type) and dataclasses.is_dataclass(hint):
         return Kind.MESSAGE, hint
