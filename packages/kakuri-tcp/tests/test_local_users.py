@@ -95,6 +95,22 @@ async def test_every_user_may_connect_without_a_list(connecting_as):
         assert await exchange(server.endpoint) == b"HELLO\n"
 
 
+@pytest.mark.parametrize("uid", [OTHER, None])
+async def test_users_are_identified_and_all_may_connect(connecting_as, uid):
+    connecting_as(uid)
+    uids = []
+
+    class Protocol(Connection):
+        def opened(self):
+            uids.append(self.uid)
+            self.close()
+
+    access = LocalAccess(identify_users=True)
+    async with await listen("127.0.0.1:0", Protocol, local_access=access) as server:
+        assert await exchange(server.endpoint, b"") == b""
+    assert uids == [uid]
+
+
 @pytest.mark.parametrize(
     ("uid", "message"),
     [

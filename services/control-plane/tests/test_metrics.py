@@ -1,6 +1,7 @@
 """`GET /metrics`: what is counted, what is asked of the agent, and the text of both formats."""
 
 import asyncio
+import json
 import random
 import string
 from contextlib import aclosing, asynccontextmanager
@@ -345,6 +346,56 @@ async def test_scrape_that_is_read_too_slowly_is_cut_off_and_leaves_its_place(mo
         with pytest.raises(asyncio.CancelledError):
             await sending
         assert metrics.get_metrics(request).status == 200
+        metrics.close()
+
+
+async def test_scrapes_of_one_user_leave_a_place_for_another(monkeypatch):
+    monkeypatch.setattr(_metrics, "MAX_SCRAPES", 2)
+
+    def scrape(uid):
+        request = Request("GET", "/metrics", Headers())
+        request.uid = uid
+        return metrics.get_metrics(request)
+
+    async def send(pieces):
+        async with aclosing(pieces):
+            async for _ in pieces:
+                await asyncio.Event().wait()
+
+    async with AgentClient(Endpoint.parse("unix:/nonexistent/agent")) as agent:
+        metrics = ControlPlane(agent, "agent").metrics
+        sending = [asyncio.create_task(send(scrape(1).body)) for _ in range(2)]
+        await asyncio.sleep(0)
+        other = scrape(2)
+        assert other.status == 200
+        with pytest.raises(asyncio.CancelledError):
+            await sending[0]
+        refused = scrape(1)
+        assert refused.status == 503
+        assert json.loads(refused.body)["detail"] == (
+            "2 requests for metrics are open already, which is the limit"
+        )
+        sending[1].cancel()
+        await asyncio.wait(sending)
+        metrics.close()
+
+
+async def test_scrape_that_loses_its_slot_before_it_is_sent_is_cut_off(monkeypatch):
+    monkeypatch.setattr(_metrics, "MAX_SCRAPES", 2)
+    async with AgentClient(Endpoint.parse("unix:/nonexistent/agent")) as agent:
+        metrics = ControlPlane(agent, "agent").metrics
+        request = Request("GET", "/metrics", Headers())
+        responses = [metrics.get_metrics(request) for _ in range(2)]
+        request = Request("GET", "/metrics", Headers())
+        request.uid = 2
+        assert metrics.get_metrics(request).status == 200
+
+        async def send():
+            async for _ in responses[0].body:
+                await asyncio.Event().wait()
+
+        with pytest.raises(asyncio.CancelledError):
+            await asyncio.create_task(send())
         metrics.close()
 
 

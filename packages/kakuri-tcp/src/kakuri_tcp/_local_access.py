@@ -17,6 +17,8 @@ class LocalAccess:
         group: Name or number of the file's group; None for the default.
         uids: Users who may connect over loopback, besides root and the user of this process; None
             for every user.
+        identify_users: Whether to find out the user of each client on loopback even if `uids`
+            permits every user, so that each user counts as a peer of its own.
         hint: Text to append to the error that a refused user gets, such as the name of the option
             that admits users.
     """
@@ -24,6 +26,7 @@ class LocalAccess:
     mode: int = 0o600
     group: str | int | None = None
     uids: Collection[int] | None = None
+    identify_users: bool = False
     hint: str = ""
 
     def __post_init__(self) -> None:

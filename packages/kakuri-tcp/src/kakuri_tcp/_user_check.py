@@ -28,14 +28,15 @@ class UserCheck:
         self._access = access
         self._endpoint = listeners.endpoint
         self._logged: set[int | None] = set()
-        self._is_enforced = access.uids is not None and self._endpoint.scheme != "unix"
-        if not self._is_enforced:
+        is_needed = access.uids is not None or access.identify_users
+        self._asks = is_needed and self._endpoint.scheme != "unix"
+        if not self._asks:
             return
         try:
-            self._is_enforced = knows_users()
+            self._asks = knows_users()
         except OSError as error:
             raise ListenFailed(str(self._endpoint), reason_of(error)) from error
-        if not self._is_enforced:
+        if not self._asks and access.uids is not None:
             _log.warning(
                 "%s: the kernel doesn't report the users of clients on loopback, so every user of "
                 "this machine may connect",
@@ -45,9 +46,10 @@ class UserCheck:
     def check(self, accepted: socket.socket, peer: Peer) -> tuple[Peer, ForbiddenUser | None]:
         """Return the peer with its user, and the reason to refuse it or None.
 
-        A peer that is not on loopback is returned unchanged.
+        A peer that is not on loopback is returned unchanged, and so is one whose user is not known
+        if every user may connect.
         """
-        if not self._is_enforced or not _is_local(accepted, peer):
+        if not self._asks or not _is_local(accepted, peer):
             return peer, None
         cause = ""
         try:
@@ -56,6 +58,8 @@ class UserCheck:
             uid, cause = None, f": {reason_of(error)}"
         if uid is not None and self._access.admits_loopback_user(uid):
             return peer.with_user(uid), None
+        if self._access.uids is None:
+            return peer, None
         refusal = ForbiddenUser(uid, self._access.hint)
         if uid not in self._logged and len(self._logged) < _MAX_LOGGED:
             self._logged.add(uid)

@@ -155,7 +155,7 @@ async def control_plane_service(
                 await stack.enter_async_context(api.metrics.workers.serving())
             if metrics_listen is not None:
                 router = _guarded(api.metrics_router(), metrics_listen, allowed_hosts)
-                everyone = replace(local_access, uids=None)
+                everyone = replace(local_access, uids=None, identify_users=True)
                 second = await stack.enter_async_context(
                     serving(metrics_listen, router, local_access=everyone, metrics=metrics)
                 )

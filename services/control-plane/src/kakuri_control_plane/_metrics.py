@@ -9,14 +9,15 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Seque
 from contextlib import aclosing
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
-from weakref import WeakSet
 
 from kakuri_http import Request, Response, problem
 from kakuri_rpc import AgentClient, AgentError, Metrics, RPCError
 from kakuri_workload.metrics import MetricFamily, gauge
 
+from kakuri_control_plane._event_slots import StreamSlot, StreamSlots, TooManyStreams
 from kakuri_control_plane._exposition import CONTENT_TYPES, Exposition, media_type_of
 from kakuri_control_plane._problems import RETRY_AFTER
+from kakuri_control_plane._users import user_of
 
 if TYPE_CHECKING:  # imported with the first scrape, or by workers
     from concurrent.futures import ThreadPoolExecutor
@@ -28,7 +29,8 @@ SCRAPE_SECONDS = 8.0
 exposition ends without the other series of the node."""
 
 MAX_SCRAPES = 4
-"""Scrapes at a time: Prometheus, a second one, and a person. Each may have a page in memory."""
+"""Scrapes at a time: Prometheus, a second one, and a person. Each may have a page in memory. They
+are shared among users, because every user of the machine may read the metrics port."""
 
 READING_SECONDS = 30.0
 """Seconds within which a client has to read a whole scrape. Without this limit, MAX_SCRAPES clients
@@ -65,21 +67,25 @@ class MetricsApi:
         self._agent = agent
         self._own_collectors = (*own_collectors, agent.metrics.families)
         self._node_name: str | None = None
-        self._scrapes: WeakSet[Exposition] = WeakSet()
+        self._slots = StreamSlots(MAX_SCRAPES, "requests for metrics")
         self.workers: WorkerMetrics | None = None
         self._thread: ThreadPoolExecutor | None = None
 
     def get_metrics(self, request: Request) -> Response:
         """Return all metrics, in the format that the client prefers."""
         media_type = media_type_of(request)
-        if len(self._scrapes) >= MAX_SCRAPES:
-            detail = f"{MAX_SCRAPES} requests for metrics are being answered, which is the limit"
+        user = user_of(request)
+        try:
+            if request.method == "HEAD":
+                self._slots.check(user)
+                content_type = CONTENT_TYPES[media_type]
+                return Response(200, iter(()), headers=HEADERS, content_type=content_type)
+            slot, _ = self._slots.take(user)
+        except TooManyStreams as error:
+            detail = str(error)
             return problem(503, code="too_many_scrapes", detail=detail, headers=RETRY_AFTER)
-        if request.method == "HEAD":
-            return Response(200, iter(()), headers=HEADERS, content_type=CONTENT_TYPES[media_type])
         exposition = Exposition(media_type)
-        self._scrapes.add(exposition)
-        pieces = self._cut_off_late(exposition)
+        pieces = self._cut_off(exposition, slot)
         return Response(200, pieces, headers=HEADERS, content_type=exposition.content_type)
 
     def own_families(self) -> list[MetricFamily]:
@@ -91,22 +97,28 @@ class MetricsApi:
         if self._thread is not None:
             self._thread.shutdown(wait=False)
 
-    async def _cut_off_late(self, exposition: Exposition) -> AsyncGenerator[bytes, None]:
-        """Yield the text, and cancel the task that sends it if that takes too long.
+    async def _cut_off(
+        self, exposition: Exposition, slot: StreamSlot
+    ) -> AsyncGenerator[bytes, None]:
+        """Yield the text; cancel the task that sends it if that takes too long or the slot is lost.
 
         The server then resets the connection, so that the client can't mistake a part for the
         whole.
         """
         sending = asyncio.current_task()
         assert sending is not None
-        timer = asyncio.get_running_loop().call_later(READING_SECONDS, sending.cancel)
+        slot.end = sending.cancel
+        timer = asyncio.get_running_loop().call_later(
+            0 if slot.is_displaced else READING_SECONDS, sending.cancel
+        )
         try:
             async with aclosing(self._pieces(exposition)) as pieces:
                 async for piece in pieces:
                     yield piece
         finally:
             timer.cancel()
-            self._scrapes.discard(exposition)
+            slot.end = None
+            self._slots.free(slot)
 
     async def _pieces(self, exposition: Exposition) -> AsyncGenerator[bytes, None]:
         """Yield the text: the node's pages, then the families that only this process has.
