@@ -1,5 +1,6 @@
 """A workload in the foreground, driven step by step without threads and signals."""
 
+import errno
 import io
 import queue
 import signal
@@ -383,3 +384,48 @@ def test_output_is_flushed_in_order_and_frees_its_slot(follower, monkeypatch, na
     assert raw.getvalue() == b"earlier now"
     assert following._room.acquire(blocking=False)
     assert following._progress.shown == [("clear",)]
+
+
+def failing(monkeypatch, error):
+    class Raw(io.RawIOBase):
+        def writable(self):
+            return True
+
+        def fileno(self):
+            return 99
+
+        def write(self, _data):
+            raise error
+
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(io.BufferedWriter(Raw())))
+
+
+@pytest.mark.parametrize("has_ended", [False, True])
+def test_reader_that_closes_the_output_stops_the_workload(follower, monkeypatch, has_ended):
+    discarded = []
+    monkeypatch.setattr(foreground, "discard_output", discarded.append)
+    failing(monkeypatch, BrokenPipeError())
+    following = follower()
+    following._last = {"id": "job", "state": "succeeded" if has_ended else "running"}
+    following._handle("stdout", b"first")
+    following._handle("stderr", b"is not printed")
+    assert discarded == [99]
+    if has_ended:
+        assert (following.started, lines(following)) == ([], [])
+    else:
+        assert following.started == [("_stop", 10.0)]
+        assert lines(following)[0].startswith("stopping (SIGPIPE), with 10 s to end by itself")
+    following._last = {"id": "job", "state": "succeeded", "exit_code": 0}
+    assert following._finish() == Exit.CLOSED_PIPE
+
+
+def test_output_that_cannot_be_written_leaves_the_workload(follower, monkeypatch):
+    discarded = []
+    monkeypatch.setattr(foreground, "discard_output", discarded.append)
+    failing(monkeypatch, OSError(errno.ENOSPC, "No space left on device"))
+    following = follower()
+    with pytest.raises(CommandError, match="can't be written: No space left") as caught:
+        following._handle("stdout", b"first")
+    assert caught.value.exit_code == Exit.NOT_RUN
+    assert (discarded, following.started) == ([99], [])
+    assert lines(following)[0].startswith("left as it is; to follow it: kakuri logs -f job")

@@ -85,7 +85,7 @@ def raise_from(environment, error):
 
 
 def test_error_of_a_file_names_the_file(kakuri, environment):
-    environment.setattr("kakuri._main._discard_output", lambda: None)
+    environment.setattr("kakuri._main.discard_output", lambda _: None)
     raise_from(environment, PermissionError(13, "Permission denied", "/etc/x"))
     result = kakuri("ps")
     assert (result.code, result.err) == (2, "error: /etc/x: Permission denied\n")

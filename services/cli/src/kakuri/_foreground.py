@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TextIO
 
 from kakuri._client import API
 from kakuri._documents import end_text, has_ended, receipt_text
@@ -19,6 +19,7 @@ from kakuri._exits import CommandError, Exit, NotFound
 from kakuri._invocation import Invocation
 from kakuri._lifecycle import post
 from kakuri._log_stream import follow_text
+from kakuri._main import discard_output
 from kakuri._nodes import first_node, warn_if_simulated
 from kakuri._progress import Progress
 from kakuri._remove import delete
@@ -76,6 +77,7 @@ class Foreground:
         self._open_streams = 0
         self._has_output = False
         self._has_timed_out = False
+        self._is_closed = False  # the output, by its reader
         self._last: dict[str, Any] | None = None
 
     def follow(self) -> int:
@@ -134,11 +136,7 @@ class Foreground:
     def _handle(self, kind: str, item: Any) -> None:
         if kind in ("stdout", "stderr"):
             self._room.release()
-            self._progress.clear()
-            target = sys.stdout if kind == "stdout" else sys.stderr
-            target.flush()
-            target.buffer.write(item)
-            target.buffer.flush()
+            self._print(sys.stdout if kind == "stdout" else sys.stderr, item)
         elif kind == "end":
             self._open_streams -= 1
             if item is not None:
@@ -151,6 +149,28 @@ class Foreground:
             if isinstance(item, CommandError):
                 self._report_detached()
             raise item
+
+    def _print(self, stream: TextIO, output: bytes) -> None:
+        """Print output; stop the workload once the reader has closed it, as SIGPIPE ends a process.
+
+        If it can't be written for another reason, leave the workload as it is.
+        """
+        if self._is_closed:
+            return
+        self._progress.clear()
+        try:
+            stream.flush()
+            stream.buffer.write(output)
+            stream.buffer.flush()
+        except OSError as error:
+            discard_output(stream.fileno())
+            if not isinstance(error, BrokenPipeError):
+                self._report_detached()
+                message = f"the output can't be written: {error.strerror}"
+                raise CommandError(message, Exit.NOT_RUN, code="output") from error
+            self._is_closed = True
+            if not self._interrupts and not (self._last and has_ended(self._last)):
+                self._handle_signal(signal.SIGPIPE)
 
     def _drain(self) -> None:
         """Print the output that the workload wrote before it ended."""
@@ -213,6 +233,8 @@ class Foreground:
         self._progress.line(text)
         if self._has_timed_out:
             return Exit.TIMEOUT
+        if self._is_closed:
+            return Exit.CLOSED_PIPE
         if document.get("reason") in ("ImagePullFailed", "StartError", "RuntimeUnavailable"):
             return Exit.NOT_RUN
         return own_exit_code(document)
