@@ -29,7 +29,7 @@ from kakuri_registry import (
 from kakuri_registry._rows import COLUMNS
 from kakuri_registry._schema import SCHEMA_VERSION
 from kakuri_registry._store import no_failpoint
-from kakuri_registry._write_ahead_log import FRAME_HEADER, LOG_HEADER
+from kakuri_registry._write_ahead_log import FRAME_HEADER, FRAME_SALTS, LOG_HEADER
 from kakuri_workload import (
     DesiredState,
     PullPolicy,
@@ -721,6 +721,47 @@ def test_damage_in_the_middle_of_the_log_is_distinguished_from_an_incomplete_wri
         problem.message,
     )
     assert problem.is_damage
+
+
+@pytest.mark.parametrize("at", range(LOG_HEADER))
+def test_damaged_header_of_the_log_is_reported(path, tmp_path, at):
+    with closing(SQLiteStore(path)) as store:
+        store.load()
+        store.write([put("a", 1)])
+        crashed = image(path, tmp_path / "crashed")
+    log = crashed.with_name("kakuri.db-wal")
+    content = bytearray(log.read_bytes())
+    content[at] ^= 0x10
+    log.write_bytes(content)
+    report = check_store(crashed)
+    with closing(SQLiteStore(crashed)) as store:
+        loaded = store.load()
+    assert loaded.entries == []
+    (problem,) = loaded.problems
+    assert problem.message == ("the log is damaged: its header is not valid, so it counts as empty")
+    assert problem.is_damage
+    assert report.problems == (problem,)
+
+
+@pytest.mark.parametrize("at", [0, FRAME_SALTS, FRAME_SALTS + 7, 16, FRAME_HEADER + 4095])
+def test_damaged_page_of_the_log_is_reported_with_all_that_follow(path, tmp_path, at):
+    with closing(SQLiteStore(path)) as store:
+        store.load()
+        for number, name in enumerate("abc", 1):
+            store.write([put(name, number)])
+        crashed = image(path, tmp_path / "crashed")
+    log = crashed.with_name("kakuri.db-wal")
+    content = bytearray(log.read_bytes())
+    content[LOG_HEADER + at] ^= 0x10
+    log.write_bytes(content)
+    report = check_store(crashed)
+    with closing(SQLiteStore(crashed)) as store:
+        (problem,) = store.load().problems
+    pages = (len(content) - LOG_HEADER) // (FRAME_HEADER + 4096)
+    assert problem.message == (
+        f"the log is damaged: {pages} of its {pages} pages are dropped, with 3 transactions"
+    )
+    assert report.problems == (problem,)
 
 
 def test_damage_in_the_log_of_an_earlier_schema_is_reported_before_it_is_migrated(path, tmp_path):

@@ -3,7 +3,7 @@
 import os
 import sqlite3
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from kakuri_registry._cells import BadRow
@@ -22,7 +22,12 @@ from kakuri_registry._sqlite_errors import (
 from kakuri_registry._statements import SELECT, SELECT_TOMBSTONES
 from kakuri_registry._store import StoreProblem
 from kakuri_registry._tombstone_rows import read_tombstone
-from kakuri_registry._write_ahead_log import check_log
+from kakuri_registry._write_ahead_log import (
+    check_log,
+    count_intact_pages,
+    log_problem,
+    read_logged_pages,
+)
 
 MAX_FAULTS = 20
 """Maximum number of faults of the file to report; one damaged page can have hundreds."""
@@ -71,10 +76,14 @@ def _checked(database: Path) -> StoreReport:
     had_log = companion(database, "-wal").exists()
     try:
         check_log(database)
+        log_fault = log_problem(read_logged_pages(database), count_intact_pages(database))
         uri = f"{database.absolute().as_uri()}?mode=ro"
         with closing(sqlite3.connect(uri, uri=True, isolation_level=None)) as connection:
             connection.text_factory = text_or_bytes
-            return _report(connection)
+            report = _report(connection)
+        if log_fault is None or not log_fault.is_damage:  # a crash may leave such a log
+            return report
+        return replace(report, problems=(log_fault, *report.problems))
     except UnicodeDecodeError as error:
         problem = f"the file is damaged, and can't be read: {damaged_schema(error)}"
         return StoreReport(0, (StoreProblem(problem),))

@@ -9,7 +9,7 @@ from kakuri_registry._directory import companion, open_file, sync_directory
 from kakuri_registry._schema import check_schema, migrate, prepare
 from kakuri_registry._sqlite_errors import damaged_schema
 from kakuri_registry._store import StoreProblem
-from kakuri_registry._write_ahead_log import LoggedPages, check_log, read_logged_pages
+from kakuri_registry._write_ahead_log import check_log, log_problem, read_logged_pages
 
 
 def open_database(path: Path, log_bytes: int) -> tuple[sqlite3.Connection, StoreProblem | None]:
@@ -68,7 +68,7 @@ def open_database(path: Path, log_bytes: int) -> tuple[sqlite3.Connection, Store
         raise
     if is_empty and companion(path, ".lock").stat().st_size:  # it has the latest run's session id
         return connection, StoreProblem(f"the database {str(path)!r} was deleted or emptied")
-    return connection, _problem_of(logged, complete)
+    return connection, log_problem(logged, complete)
 
 
 def free_pages(connection: sqlite3.Connection, number: int) -> bool:
@@ -85,15 +85,3 @@ def free_pages(connection: sqlite3.Connection, number: int) -> bool:
     connection.execute(f"PRAGMA incremental_vacuum({number:d})").fetchall()
     (after,) = connection.execute("PRAGMA freelist_count").fetchone()
     return 0 < int(after) < int(before)
-
-
-def _problem_of(logged: LoggedPages, complete: int) -> StoreProblem | None:
-    """Return a problem if SQLite used only the first `complete` pages of a log; else None."""
-    if complete >= logged.number:
-        return None
-    pages = f"{logged.number - complete} of its {logged.number} pages are dropped"
-    transactions = sum(each > complete for each in logged.commits)
-    if transactions > 1:  # a crash leaves at most one: each begins after the one before it
-        return StoreProblem(f"the log is damaged: {pages}, with {transactions} transactions")
-    message = f"the log ends in a transaction that is not complete: {pages}"
-    return StoreProblem(message, is_damage=False)

@@ -20,6 +20,7 @@ would look like damage, although every page was checkpointed.
 
 import os
 import sqlite3
+import struct
 from collections.abc import Sequence
 from contextlib import closing, suppress
 from pathlib import Path
@@ -27,6 +28,7 @@ from typing import NamedTuple, TypeAlias
 
 from kakuri_registry._directory import companion, open_file
 from kakuri_registry._errors import StoreMismatch
+from kakuri_registry._store import StoreProblem
 
 _Marks: TypeAlias = tuple[int | None, int | None]
 
@@ -37,10 +39,12 @@ class LoggedPages(NamedTuple):
     Attributes:
         number: The number of pages.
         commits: The numbers of the pages that end a transaction, from 1.
+        has_damaged_header: Whether SQLite reads the log as empty because its header is not valid.
     """
 
     number: int
     commits: Sequence[int]
+    has_damaged_header: bool = False
 
 
 LOG_HEADER = 32
@@ -56,6 +60,11 @@ HEADER_SALTS = 16
 FRAME_SALTS = 8
 """Position of the salts in the headers of a log and of a frame: eight bytes that differ in each log
 of a database."""
+
+ERASED_SALTS = bytes(8)
+"""The salts in the header of a log that is to be overwritten."""
+
+_WORD = (1 << 32) - 1
 
 
 class LogLimit:
@@ -93,7 +102,7 @@ class LogLimit:
         """
         self._earlier = self._salts()
         if os.fstat(self._file).st_size:
-            os.pwrite(self._file, bytes(8), HEADER_SALTS)
+            os.pwrite(self._file, ERASED_SALTS, HEADER_SALTS)
             os.fdatasync(self._file)
 
     def close(self) -> None:
@@ -164,16 +173,71 @@ def read_logged_pages(path: Path) -> LoggedPages:
         return LoggedPages(0, [])
     with log:
         header = log.read(LOG_HEADER)
-        length = FRAME_HEADER + int.from_bytes(header[8:12], "big")
         salts = header[HEADER_SALTS : HEADER_SALTS + 8]
-        number, commits = 0, []
-        # Frames from before the reset have other salts.
-        while len(salts) == 8 and (frame := log.read(FRAME_HEADER))[8:16] == salts:
-            number += 1
-            if frame[4:8] != NO_COMMIT:
-                commits.append(number)
-            log.seek(LOG_HEADER + number * length)
+        if len(header) < LOG_HEADER or salts == ERASED_SALTS:
+            return LoggedPages(0, [])
+        if _checksum(header[:-8], header) != header[-8:]:
+            return LoggedPages(0, [], has_damaged_header=True)
+        length = FRAME_HEADER + int.from_bytes(header[8:12], "big")
+        at, number, commits = 0, 0, []
+        while len(frame := log.read(FRAME_HEADER)) == FRAME_HEADER:
+            at += 1
+            # Frames from before the reset have other salts; so may a damaged one in between.
+            if frame[FRAME_SALTS : FRAME_SALTS + 8] == salts:
+                number = at
+                if frame[4:8] != NO_COMMIT:
+                    commits.append(at)
+            log.seek(LOG_HEADER + at * length)
         return LoggedPages(number, commits)
+
+
+def count_intact_pages(path: Path) -> int:
+    """Return how many pages SQLite would use of a database's log, without opening the database.
+
+    Takes about 0.2 s for a log of the largest size.
+    """
+    try:
+        log = companion(path, "-wal").read_bytes()
+    except FileNotFoundError:
+        return 0
+    header, intact = log[:LOG_HEADER], 0
+    if len(header) < LOG_HEADER or _checksum(header[:-8], header) != header[-8:]:
+        return 0
+    length = FRAME_HEADER + int.from_bytes(header[8:12], "big")
+    sums = header[-8:]
+    for number, at in enumerate(range(LOG_HEADER, len(log) - length + 1, length), 1):
+        frame = log[at : at + length]
+        salts = frame[FRAME_SALTS : FRAME_SALTS + 8]
+        sums = _checksum(frame[:8] + frame[FRAME_HEADER:], header, sums)
+        if salts != header[HEADER_SALTS : HEADER_SALTS + 8] or sums != frame[16:FRAME_HEADER]:
+            break
+        if frame[4:8] != NO_COMMIT:
+            intact = number
+    return intact
+
+
+def log_problem(logged: LoggedPages, complete: int) -> StoreProblem | None:
+    """Return a problem if SQLite uses only the first `complete` pages of a log; else None."""
+    if logged.has_damaged_header:
+        return StoreProblem("the log is damaged: its header is not valid, so it counts as empty")
+    if complete >= logged.number:
+        return None
+    pages = f"{logged.number - complete} of its {logged.number} pages are dropped"
+    transactions = sum(each > complete for each in logged.commits)
+    if transactions > 1:  # a crash leaves at most one: each begins after the one before it
+        return StoreProblem(f"the log is damaged: {pages}, with {transactions} transactions")
+    message = f"the log ends in a transaction that is not complete: {pages}"
+    return StoreProblem(message, is_damage=False)
+
+
+def _checksum(data: bytes, header: bytes, sums: bytes = bytes(8)) -> bytes:
+    """Add data to the checksum of a log; its header has the order of bytes in the data."""
+    first, second = struct.unpack(">II", sums)
+    order = ">" if header[3] & 1 else "<"
+    for one, other in struct.iter_unpack(f"{order}II", data):
+        first = (first + one + second) & _WORD
+        second = (second + other + first) & _WORD
+    return struct.pack(">II", first, second)
 
 
 def _marks(path: Path, mode: str) -> _Marks | None:
