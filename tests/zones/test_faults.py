@@ -1,6 +1,8 @@
 """Faults between Kakuri and a real runtime: calls that fail, hang, or whose answer is lost."""
 
 import asyncio
+import os
+import signal
 import threading
 
 import pytest
@@ -131,6 +133,16 @@ def test_image_that_another_client_removes_during_a_start_is_pulled_again(system
     images = system.ctr("images", "ls", "-q").split()
     system.ctr("images", "rm", *(each for each in images if "pause" not in each))
     assert system.await_state("second", "running", "failed")["state"] == "running"
+
+
+def test_sandbox_that_is_killed_before_its_container_starts_is_replaced(system, proxy):
+    proxy.fail("StartContainer", "delay(1500)")
+    system.run("starting", *IDLE)
+    await_that("a container", lambda: system.workload("starting").get("reason") == "Starting")
+    ((sandbox_id, pid),) = (line.split()[:2] for line in system.ctr("tasks", "ls").splitlines()[1:])
+    os.kill(int(pid), signal.SIGKILL)
+    assert system.await_state("starting", "running", "failed")["state"] == "running"
+    assert sandbox_id not in system.ctr("containers", "ls", "-q").split()
 
 
 @pytest.mark.parametrize("method", ["StopPodSandbox", "RemovePodSandbox"])

@@ -351,6 +351,18 @@ def shown(node):
     return next((each.message for each in node.zones.zones()), None)
 
 
+async def test_sandbox_that_ends_before_its_container_is_started_is_replaced(runtime, node):
+    runtime.faults.set("StartContainer", "delay(50)")
+    starting = asyncio.create_task(node.start())
+    await runtime.calls.wait_for("StartContainer")
+    first = runtime.sandbox("z").id
+    runtime.lose_sandbox("z")
+    is_new, zone = await starting
+    assert (is_new, zone.state) == (True, State.RUNNING)
+    assert zone.pod_sandbox_id != first
+    assert len(runtime.containers) == len(runtime.sandboxes) == 1
+
+
 async def test_object_that_is_missing_twice_fails_the_start(runtime, node):
     runtime.faults.set("CreateContainer", "2*error(NOT_FOUND: no such image)")
     problem = await node.start()

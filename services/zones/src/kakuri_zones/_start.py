@@ -16,13 +16,12 @@ from kakuri_cri import (
     CriError,
     NotFound,
     Runtime,
-    StartUnderWay,
     api,
 )
-from kakuri_cri.api import ContainerState
 from kakuri_workload import WorkloadState, ZoneSpec, ZoneStatus, printable
 
 from kakuri_zones import _labels as labels
+from kakuri_zones._call_start import call_start
 from kakuri_zones._cancellation import Cancellation
 from kakuri_zones._errors import StartCancelled, StartFailed
 from kakuri_zones._names import create_named, named
@@ -57,9 +56,6 @@ PULLING = "Pulling"
 RECOVERY_SECONDS = 30.0
 """Seconds after an outage during which a call that the runtime refuses is tried again: leftovers of
 its crash may cause the refusal (containerd: "rename …/snapshots/new-…: file exists")."""
-
-FIRST_POLL, LAST_POLL = 0.05, 1.0
-"""Seconds between polls of a container that an earlier call is starting; doubled each time."""
 
 
 def stopped_before_start(zone_id: str) -> str:
@@ -106,6 +102,7 @@ class Start:
         self._created_sandboxes: set[str] = set()
         self._created_containers: set[str] = set()
         self._has_adopted = False
+        self._has_lost_sandbox = False  # it ended before the container ran
 
     def matches(self, spec: ZoneSpec) -> bool:
         """Return whether a start of this spec would create the same zone."""
@@ -132,13 +129,11 @@ class Start:
         try:
             await self._try(self._discard_leftovers(observed))
         except StartFailed as error:
-            # A crash of the runtime or of an earlier process may have caused the failure, or
-            # another client has removed the image or an object.
+            # A crash of the runtime or of an earlier process may have caused the failure, or the
+            # image or an object disappeared during the start.
             is_recovering = self._cri.seconds_since_silence <= RECOVERY_SECONDS
-            is_missing = isinstance(error.__cause__, NotFound)
-            if error.reason != START_ERROR or not (
-                is_recovering or self._has_adopted or is_missing
-            ):
+            has_lost = self._has_lost_sandbox or isinstance(error.__cause__, NotFound)
+            if error.reason != START_ERROR or not (is_recovering or self._has_adopted or has_lost):
                 raise
             log.warning("start tried again", zone=self.spec.id, error=str(error))
             await self._try(None)
@@ -308,7 +303,7 @@ class Start:
             StartCancelled: The start was cancelled, and the container has not started.
         """
         try:
-            await self._cancellation.guard(self._call_start(container_id))
+            await self._cancellation.guard(call_start(self._cri, container_id))
         except (StartCancelled, CallRefused, CallTimeout) as error:
             status = await self._cri.container_status(container_id)
             # An earlier, unanswered or abandoned call may have started it.
@@ -329,34 +324,6 @@ class Start:
             attempt=self.spec.attempt,
         ).with_status(status)
 
-    async def _call_start(self, container_id: str) -> None:
-        try:
-            await self._cri.start_container(container_id)
-        except StartUnderWay:
-            await self._until_started(container_id)
-            raise  # the status shows whether the earlier call succeeded
-
-    async def _until_started(self, container_id: str) -> None:
-        """Wait until an earlier StartContainer call has succeeded or failed.
-
-        Raises:
-            CallTimeout: It took longer than a start may take.
-        """
-        pause = FIRST_POLL
-        try:
-            async with asyncio.timeout(self._cri.timeouts.usual):
-                while await self._is_created(container_id):
-                    await asyncio.sleep(pause)
-                    pause = min(pause * 2, LAST_POLL)
-        except TimeoutError as error:
-            raise CallTimeout(
-                "StartContainer", "an earlier start of the container has not finished"
-            ) from error
-
-    async def _is_created(self, container_id: str) -> bool:
-        status = await self._cri.container_status(container_id)
-        return status.state == ContainerState.CONTAINER_CREATED
-
     def _remove_other(self, before: ObservedZone, kept: ObservedZone, reason: str) -> None:
         other = Objects.of(before) - Objects.of(kept)
         self._remover.remove_later(self.spec.id, other, reason)
@@ -366,7 +333,11 @@ class Start:
         zone_id = self.spec.id
         created = Objects(frozenset(self._created_sandboxes), frozenset(self._created_containers))
         try:
-            created |= Objects.of(await self._reader.zone(zone_id))
+            observed = await self._reader.zone(zone_id)
+            sandboxes = observed.sandboxes if observed is not None else ()
+            ready = {each.id for each in sandboxes if each.is_ready}
+            self._has_lost_sandbox = not self._created_sandboxes <= ready
+            created |= Objects.of(observed)
             await self._remover.remove_zone(zone_id)
         except CriError as error:
             log.warning("could not undo a start", zone=zone_id, error=str(error))
