@@ -127,3 +127,10 @@ def test_word_in_place_of_an_integer_is_reported_as_not_valid(kakuri, arguments)
     result = kakuri(*arguments)
     assert result.code == 2
     assert "'x' is not a valid integer.\n" in result.err
+
+
+@pytest.mark.parametrize("option", ["-o", "--output", "--host", "--context", "--color"])
+def test_shared_option_without_its_value_is_a_usage_error(kakuri, some, api, option):
+    for arguments in (["rm", "-f", "web", option], [option, "-q", "ps"]):
+        assert kakuri(*arguments).code == 2
+    assert (api.received, list(api.workloads)) == ([], ["web", "job"])
