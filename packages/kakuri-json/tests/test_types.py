@@ -332,6 +332,23 @@ def test_convert_of_keys_that_are_not_text_is_a_fault():
                 kakuri_json.convert({key: 1}, type=kind)
 
 
+class Unprintable:
+    def __init__(self, number):
+        self.number = number
+
+    def __repr__(self):
+        return f"Unprintable({self.number!r})"
+
+
+def test_value_whose_repr_raises_is_named_by_its_class():
+    value = Unprintable(10**5000)  # more digits than int prints
+    with pytest.raises(ValidationError, match=r"expected an integer, got <.*Unprintable object"):
+        kakuri_json.convert(value, int)
+    for encoded in (value, {value: 1}, [{10**5000: 1}]):
+        with pytest.raises(kakuri_json.EncodeError, match="expected a"):
+            kakuri_json.dumps(encoded)
+
+
 def test_long_keys_are_shortened_in_paths():
     with pytest.raises(ValidationError) as caught:
         kakuri_json.decode('{"' + "k" * 1000 + '":"x"}', type=dict[str, int])

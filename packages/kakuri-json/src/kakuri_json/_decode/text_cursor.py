@@ -21,7 +21,7 @@ from kakuri_json._syntax.diagnosis import (
     syntax_error,
 )
 from kakuri_json._syntax.parser import parse_value
-from kakuri_json._syntax.scanning import skip_plain, skip_space
+from kakuri_json._syntax.scanning import NOT_SPECIAL, skip_plain, skip_space
 from kakuri_json._syntax.strings import read_escaped
 from kakuri_json._types.shapes import Mapping, Shape, is_string
 
@@ -276,7 +276,6 @@ class TextCursor:
 
 
 _SPACE = r"[ \t\n\r]*+"
-_PLAIN = r'[^"\\\x00-\x1f]*+'
 _LEVELS = 4
 """Levels of nesting that the expression matches; each level doubles its length."""
 
@@ -286,8 +285,8 @@ def _many(pattern: str) -> str:
     return f"(?>(?:(?>(?:{pattern}){{1,1000}}))*)"
 
 
-_ESCAPES = _many(r'\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})' + _PLAIN)
-_STRING = f'"{_PLAIN}{_ESCAPES}"'
+_ESCAPES = _many(r'\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})' + NOT_SPECIAL)
+_STRING = f'"{NOT_SPECIAL}{_ESCAPES}"'
 _NUMBER = r"-?+(?!0[0-9])[0-9]++(?:\.[0-9]++|)(?:[eE][-+]?+[0-9]++|)"
 _SCALAR = f"{_STRING}|{_NUMBER}|true|false|null"
 

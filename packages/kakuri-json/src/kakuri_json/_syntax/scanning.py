@@ -18,8 +18,9 @@ COMPILED: Final = not __file__.endswith(".py")
 
 PLAIN: Final = r"[ !#-\[\]-\U0010ffff]*+"
 """The characters of a string that stand for themselves: all except the quote, the backslash and
-control characters. A class of allowed characters matches up to four times as fast as a negated
-class."""
+control characters. A class of allowed characters matches faster than a negated one."""
+NOT_SPECIAL: Final = r'[^"\\\x00-\x1f]*+'
+"""The same characters, as a class that compiles in 25 µs instead of some milliseconds."""
 ESCAPE: Final = r'\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})'
 """One escape, including lone surrogates."""
 

@@ -85,7 +85,10 @@ def shorten(value: Any) -> str:
         return "an object"
     if type(value) is list or type(value) is tuple:
         return "an array"
-    text = repr(value)
+    try:
+        text = repr(value)
+    except Exception:  # noqa: BLE001 - methods of a program can raise anything, and so can huge integers
+        text = object.__repr__(value)
     if len(text) > _LONGEST:
         text = f"{text[:_LONGEST]}…"
     # A value of a subclass may look like one of the builtin class.
