@@ -31,7 +31,7 @@ MODULES = {
     ),
     "kakuri-grpc": (
         "_call", "_connections", "_deadlines", "_driver", "_framing", "_limits", "_metadata",
-        "_outcome", "_status",
+        "_outcome", "_requests", "_status", "_turn",
     ),
     "kakuri-http": (
         "_body_stream", "_limits", "_url", "client/_pool", "client/_requests", "core/_bodies",

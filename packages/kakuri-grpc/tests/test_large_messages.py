@@ -325,7 +325,9 @@ async def test_large_request_of_a_cancelled_call_is_not_decoded(server):
         assert not decoded_by
 
 
-@pytest.mark.parametrize(("size", "count"), [(0, 64), (1_000, 22), (16_000, 2), (1 << 20, 1)])
+@pytest.mark.parametrize(
+    ("size", "count"), [(0, 64), (8, 64), (545, 32), (1_000, 22), (16_000, 2), (1 << 20, 1)]
+)
 def test_call_lets_others_run_after_some_bytes_of_messages(size, count):
     share = Share()
     waits = [share.count(size) for _ in range(3 * count + 1)]

@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import time
 
 import pytest
 from kakuri_grpc import Channel, Limits, Processed, Server, Unavailable
@@ -312,6 +313,19 @@ async def test_calls_of_one_turn_end_with_its_time_and_others_continue_in_the_ne
             counts.append(len(passed) - sum(counts))
     assert passed == [0, 1, 2, 3]
     assert counts == turns
+
+
+@pytest.mark.parametrize("end", [None, 5.0])
+async def test_call_waits_for_the_next_turn_once_the_time_of_this_one_is_over(end, monkeypatch):
+    monkeypatch.setattr(time, "monotonic", lambda: 5.0)
+    turn = Turn(60.0)
+    if end is not None:
+        turn.end = end
+    waiting = asyncio.ensure_future(turn.wait())
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    await waiting
+    assert turn.end == 65.0
 
 
 async def test_handlers_of_an_aborted_connection_are_cancelled_at_once(tmp_path):

@@ -1,6 +1,7 @@
 """How much calls may do in one turn of the event loop."""
 
 import asyncio
+import math
 import time
 
 _BYTES_PER_SHARE = 32 << 10
@@ -41,7 +42,7 @@ class Turn:
     """
 
     def __init__(self, seconds: float) -> None:
-        self.end = 0.0
+        self.end = -math.inf
         self._seconds = seconds
         self._next: asyncio.Handle | None = None
         self._has_begun = False  # a turn in which no call has continued yet
