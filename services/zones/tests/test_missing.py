@@ -112,18 +112,36 @@ async def test_container_that_was_not_checked_in_time_is_checked_until_the_runti
     monkeypatch,
 ):
     monkeypatch.setattr(_missing, "CHECK_SECONDS", 0.01)
+    pauses, sleep = [], asyncio.sleep
+
+    async def record(seconds):
+        if seconds >= 1:  # `until` sleeps as well
+            pauses.append(seconds)
+        await sleep(0)
+
+    monkeypatch.setattr(asyncio, "sleep", record)
     cri = StubRuntime(
-        a=["stuck", CallTimeout, RuntimeUnavailable, NotFound],
+        a=["stuck", CallTimeout, RuntimeUnavailable, CallTimeout, NotFound],
         b=["stuck", CallRefused],
         c=["stuck", None],
     )
-    checks = MissingContainers(cri, RetryTimes(first=0.001, longest=0.001))
+    checks = MissingContainers(cri, RetryTimes(first=1.0, longest=3.0))
     await checks.check([zone(*((each, each, EXITED) for each in "abc"))])
     assert checks.take() == set()
     await until(lambda: not checks._unchecked)
     assert checks.take() == {"a"}
-    assert sorted(cri.stopped) == [*"aaaabbcc"]
+    assert sorted(cri.stopped) == [*"aaaaabbcc"]
+    assert pauses == [1, 2, 3, 3]
+
+
+async def test_close_or_another_listing_ends_the_checks_in_the_background(monkeypatch):
+    monkeypatch.setattr(_missing, "CHECK_SECONDS", 0.0)
+    checks, before = MissingContainers(StubRuntime(c="stuck")), asyncio.all_tasks()
+    for _ in range(2):
+        await checks.check([zone(("c", "s", EXITED))])
+        assert len(asyncio.all_tasks() - before) == 1
     await checks.close()
+    assert asyncio.all_tasks() == before
 
 
 async def test_zone_whose_container_is_found_missing_after_the_first_listing_is_removed(
