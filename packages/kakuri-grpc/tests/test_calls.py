@@ -68,7 +68,22 @@ async def test_channel_used_in_another_event_loop_raises_runtime_error(tmp_path)
             await channel.call(UNARY, EchoRequest(text="a"), timeout=5.0)
             with pytest.raises(RuntimeError, match="belongs to another event loop"):
                 await asyncio.to_thread(ask_elsewhere)
+            with pytest.raises(RuntimeError, match="belongs to another event loop"):
+                await asyncio.to_thread(asyncio.run, channel.close())
             await channel.call(UNARY, EchoRequest(text="a"), timeout=5.0)
+
+
+def test_server_that_was_closed_listens_again_in_another_event_loop(tmp_path):
+    server = our_server()
+
+    async def ask():
+        endpoint = await server.listen(f"unix:{tmp_path}/s")
+        async with Channel(endpoint) as channel:
+            response = await channel.call(UNARY, EchoRequest(text="a"), timeout=5.0)
+        await server.close()
+        return response.text
+
+    assert [asyncio.run(ask()) for _ in range(2)] == ["a", "a"]
 
 
 async def test_timeout_that_is_infinite_is_none_and_nan_raises_value_error(channel):

@@ -212,8 +212,13 @@ class Channel:
         return call
 
     async def close(self, grace: float = 0.0) -> None:
-        """Accept no more calls, wait up to `grace` seconds for running ones, and close."""
+        """Accept no more calls, wait up to `grace` seconds for running ones, and close.
+
+        Raises:
+            RuntimeError: The channel belongs to another event loop.
+        """
         check_number(grace, "grace")
+        _check_loop(self._connections.current)
         await self._connections.close(grace)
         self._codec.close()
 
@@ -259,6 +264,14 @@ def _check_method(method: object) -> None:
         raise TypeError(f"expected a Method, got {method!r:.80}")
 
 
+def _check_loop(driver: ChannelDriver | None) -> asyncio.AbstractEventLoop:
+    """Return the running event loop; raise RuntimeError if the driver belongs to another one."""
+    loop = asyncio.get_running_loop()
+    if driver is not None and driver.loop is not loop:
+        raise RuntimeError("the channel belongs to another event loop; use one channel per loop")
+    return loop
+
+
 def _deadline(timeout: object, driver: ChannelDriver | None) -> float:
     """Return the deadline of a call, by the event loop's clock.
 
@@ -267,9 +280,7 @@ def _deadline(timeout: object, driver: ChannelDriver | None) -> float:
         ValueError: The timeout is NaN or too large for a float.
         RuntimeError: The driver belongs to another event loop.
     """
-    loop = asyncio.get_running_loop()
-    if driver is not None and driver.loop is not loop:
-        raise RuntimeError("the channel belongs to another event loop; use one channel per loop")
+    loop = _check_loop(driver)
     if timeout is None:
         return math.inf
     if not isinstance(timeout, int | float) or isinstance(timeout, bool):

@@ -173,6 +173,7 @@ class Server:
             connection.driver.close()
         await asyncio.gather(*draining)
         self._deadlines.close()
+        del self._deadlines  # the server may listen again, also in another event loop
         self._resources.close()
 
     def abort_connections(self) -> None:
