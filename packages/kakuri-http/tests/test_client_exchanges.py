@@ -757,6 +757,31 @@ async def test_generator_as_body_is_closed_when_its_request_fails(is_async):
         client_is_done.set()
 
 
+@EACH_KIND
+async def test_large_response_over_tls_is_complete_if_the_server_closes_after_it(kind, tmp_path):
+    def answer(peer):
+        read_head(peer)
+        peer.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 600000\r\n\r\n" + b"x" * 600_000)
+        end(peer)
+
+    with raw_server(answer, tmp_path) as (url, tls):
+        response = await requested(kind, url, tls)
+    assert response.body == b"x" * 600_000
+
+
+async def test_content_is_not_written_to_a_lost_connection(caplog):
+    def refuse(peer):
+        read_head(peer)
+        peer.sendall(b"HTTP/1.1 413 \r\nContent-Length: 0\r\n\r\n")
+        reset(peer)
+
+    with raw_server(refuse) as (url, _):
+        async with Client() as client:
+            with contextlib.suppress(ConnectionBroken):
+                await client.post(url, (b"x" * 50_000 for _ in range(1000)))
+    assert not caplog.records
+
+
 class Pieces:
     """A body whose iterators are generators; `closed` has the task in which each was closed."""
 

@@ -57,6 +57,37 @@ async def test_request_over_tls_is_answered(files):
         assert await client.request(b"a" * 300_000, timeout=5) == b"A" * 300_000
 
 
+async def test_client_that_paused_reading_receives_all_that_a_closing_server_sent(files):
+    class Source(Connection):
+        def opened(self):
+            self.write(b"x" * 400_000)
+            self.close()
+
+    class Slow(Connection):
+        def __init__(self):
+            super().__init__()
+            self.size, self.ends = 0, []
+
+        def data_received(self, data):
+            self.size += len(data)
+            self.pause_reading()
+            asyncio.get_running_loop().call_later(0.02, self.resume_reading)
+
+        def receive_eof(self):
+            self.ends.append("eof")
+            super().receive_eof()
+
+        def closed(self, fault):
+            self.ends.append(fault)
+
+    tls = ServerTLS(certificate=files / "server.pem")
+    async with await listen(LOCAL, Source, tls=tls) as server:
+        slow = await connect(server.endpoint, Slow, tls=ClientTLS(ca=files / "ca.pem"))
+        await until(lambda: len(slow.ends) == 2)
+    assert slow.size == 400_000
+    assert slow.ends == ["eof", None]
+
+
 async def test_blocking_connection_over_tls_is_answered(files):
     def ask(endpoint, trust):
         with blocking.connect(endpoint, timeout=5, tls=trust) as connection:

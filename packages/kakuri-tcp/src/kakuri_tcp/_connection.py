@@ -137,8 +137,7 @@ class Connection(Readable):
         self._observer, self._fault = observer, refusal
         self.peer, self.uid, self.limits = peer, uid, limits
         if shared is not None:
-            self._shared = shared
-            self.turns, self.context = shared.turns, shared.context
+            self._shared, self.turns, self.context = shared, shared.turns, shared.context
 
     # What a subclass may override.
 
@@ -369,6 +368,8 @@ class Connection(Readable):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Handle the end of the connection; asyncio calls this."""
+        if self._shared is None and self._closing_since is None and not self._eof:
+            self.receive_undelivered()  # a client's replies; a server could not reply any more
         if exc is not None and self._fault is None:
             self._fault = self._lost(exc)
         self.write = _drop
@@ -392,8 +393,7 @@ class Connection(Readable):
         return fault
 
 
-# For a client's connections, which share nothing.
-_UNLIMITED: Turns[SharedConnection] = Turns(turn_time=math.inf, slice_time=math.inf)
+_UNLIMITED: Turns[SharedConnection] = Turns(turn_time=math.inf, slice_time=math.inf)  # of clients
 
 
 def _drop(data: bytes | bytearray | memoryview) -> None:

@@ -2,6 +2,8 @@
 
 import asyncio
 
+_READ_SIZE = 65_536
+
 # Reasons to pause reading; a connection is read while none of them applies.
 BY_PROTOCOL, BY_TURNS, BY_BUDGET = 1, 2, 4
 
@@ -32,6 +34,26 @@ class Readable(asyncio.Protocol):
     def has_eof(self) -> bool:
         """Whether the peer has ended its side."""
         return self._eof
+
+    def receive_undelivered(self) -> None:
+        """Process decrypted data that the event loop drops with a lost TLS connection.
+
+        uvloop drops it if reading was paused when the peer closed the connection, both loops if the
+        peer reset it then.
+        """
+        transport = self._transport
+        tls = None if transport is None else transport.get_extra_info("ssl_object")
+        if tls is None:
+            return
+        import ssl  # noqa: PLC0415 (loaded already, as the connection has TLS)
+
+        try:
+            while data := tls.read(_READ_SIZE):
+                self.data_received(data)
+        except ssl.SSLZeroReturnError:  # close_notify
+            self.eof_received()
+        except ssl.SSLError:
+            pass  # there is no more
 
     def pause_reading(self) -> None:
         """Stop reading until `resume_reading`; may be called at any time, any number of times.

@@ -312,6 +312,10 @@ class ClientProtocol(Connection):
         self.write(self.core.send(END_OF_MESSAGE))
 
     async def _send_piece(self, exchange: Exchange, piece: bytes) -> None:
+        if self.is_closing:
+            # Wait to be cancelled: first, connection_lost() looks for a response in what was
+            # received. Until then, asyncio would log a warning for each piece.
+            await asyncio.get_running_loop().create_future()
         if self.is_writing_paused:
             await self._until_writable(exchange)
         elif time.monotonic() >= exchange.slice_end:  # writing never paused
