@@ -18,6 +18,7 @@ class Invocation:
 
     def __init__(self):
         self.notes = []
+        self.is_server_lost = False
 
     def note(self, text, color):
         assert color == "yellow"
@@ -153,3 +154,33 @@ def test_polling_continues_if_every_other_poll_fails_for_ten_minutes(clock, monk
     found = list(islice(changes(Invocation(), API(), "a"), 100))
     assert clock[0] > 600
     assert [each["version"] for each in found] == list(range(0, 200, 2))
+
+
+def test_outage_of_several_requests_is_reported_once(clock):
+    invocation = Invocation()
+    trackers = [OutageTracker(invocation, "here", lambda _: None) for _ in range(3)]
+    for _ in range(2):
+        for each in trackers:
+            each.attempt_failed(LOST)
+        clock[0] += 2
+        for each in trackers:
+            each.response_completed()
+    report = ["12:00:00 lost here, trying again: refused", "12:00:00 here is back after 2 s"]
+    assert invocation.notes == report * 2
+
+
+def test_request_after_an_outage_is_answered_soon(clock, monkeypatch):
+    waits = []
+
+    class API:
+        name = "here"
+
+        def get(self, _path, params, wait):
+            waits.append((dict(params).get("wait"), wait))
+            if len(waits) == 2:
+                raise LOST
+            return SimpleNamespace(document={"id": "a", "state": "running", "version": len(waits)})
+
+    monkeypatch.setattr(time, "sleep", lambda _: None)
+    list(islice(changes(Invocation(), API(), "a"), 3))
+    assert waits == [(None, 30), ("30", 30), ("1", 1), ("30", 30)]

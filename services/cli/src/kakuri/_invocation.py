@@ -23,6 +23,7 @@ class Invocation:
         context: The value of --context, if it is given.
         format: One of `FORMATS` of the module `_overview`.
         color: `auto`, `always` or `never`.
+        is_server_lost: Whether the latest report about an outage is that the server is lost.
     """
 
     def __init__(self, environ: Mapping[str, str]) -> None:
@@ -31,6 +32,7 @@ class Invocation:
         self.context: str | None = None
         self.format = "table"
         self.color = "auto"
+        self.is_server_lost = False
 
     @classmethod
     def current(cls) -> "Invocation":

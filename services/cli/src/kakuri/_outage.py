@@ -25,7 +25,10 @@ _FIRST_DELAY, _MAX_DELAY = 0.1, 2.0
 
 
 class OutageTracker:
-    """Reports when the server is lost and when it is back, and waits between attempts."""
+    """Reports when the server is lost and when it is back, and waits between attempts.
+
+    If a command follows several things, each with a tracker, only the first of them reports.
+    """
 
     def __init__(
         self, invocation: Invocation, name: str, sleep: Callable[[float], None] = time.sleep
@@ -58,7 +61,8 @@ class OutageTracker:
         elif now > self._give_up_at:
             raise error
         self._response_began = None
-        if not is_lost_already:
+        if not is_lost_already and not self._invocation.is_server_lost:
+            self._invocation.is_server_lost = True
             self._invocation.note(f"{now_clock()} lost {self._name}, trying again: {error.message}",
                                   "yellow")  # fmt: skip
         self._sleep(self._delay)
@@ -72,8 +76,10 @@ class OutageTracker:
         if not self._has_responded:
             self._has_responded = True
             self._give_up_at = now + GIVE_UP_SECONDS
-        lasted = span(now - self._outage_began)
-        self._invocation.note(f"{now_clock()} {self._name} is back after {lasted}", "yellow")
+        if self._invocation.is_server_lost:
+            self._invocation.is_server_lost = False
+            lasted = span(now - self._outage_began)
+            self._invocation.note(f"{now_clock()} {self._name} is back after {lasted}", "yellow")
 
     def response_completed(self) -> None:
         """Record a complete response, which ends an outage."""

@@ -12,8 +12,9 @@ from kakuri._outage import OutageTracker
 POLL_SECONDS = 30
 """Seconds that the server may hold a request for the next change."""
 
-PULL_SECONDS = 1
-"""The same while an image is pulled, because progress of a pull does not end a wait."""
+SHORT_POLL_SECONDS = 1
+"""The same while an image is pulled, because progress of a pull does not end a wait; and after a
+failed request, to report soon that the server is back."""
 
 PAUSE_SECONDS = 0.1
 """Seconds between a response without a change and the next request, in case the server, or a proxy
@@ -56,10 +57,11 @@ def changes(
             if version is None and not is_known:
                 raise
             outages.attempt_failed(error)
+            wait = SHORT_POLL_SECONDS
             continue
         outages.response_completed()
         document: dict[str, Any] = response.document
-        wait = PULL_SECONDS if document.get("reason") == "Pulling" else POLL_SECONDS
+        wait = SHORT_POLL_SECONDS if document.get("reason") == "Pulling" else POLL_SECONDS
         newest = str(document["version"])
         if newest != version:
             version = newest
