@@ -758,10 +758,13 @@ async def test_generator_as_body_is_closed_when_its_request_fails(is_async):
 
 
 @EACH_KIND
-async def test_large_response_over_tls_is_complete_if_the_server_closes_after_it(kind, tmp_path):
+@pytest.mark.parametrize("framing", [b"Content-Length: 600000\r\n", b""])
+async def test_large_response_over_tls_is_complete_if_the_server_closes_after_it(
+    kind, framing, tmp_path
+):
     def answer(peer):
         read_head(peer)
-        peer.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 600000\r\n\r\n" + b"x" * 600_000)
+        peer.sendall(b"HTTP/1.1 200 OK\r\n" + framing + b"\r\n" + b"x" * 600_000)
         end(peer)
 
     with raw_server(answer, tmp_path) as (url, tls):

@@ -1,4 +1,5 @@
 import asyncio
+import contextlib
 import socket
 import ssl
 
@@ -58,11 +59,6 @@ async def test_request_over_tls_is_answered(files):
 
 
 async def test_client_that_paused_reading_receives_all_that_a_closing_server_sent(files):
-    class Source(Connection):
-        def opened(self):
-            self.write(b"x" * 400_000)
-            self.close()
-
     class Slow(Connection):
         def __init__(self):
             super().__init__()
@@ -71,7 +67,7 @@ async def test_client_that_paused_reading_receives_all_that_a_closing_server_sen
         def data_received(self, data):
             self.size += len(data)
             self.pause_reading()
-            asyncio.get_running_loop().call_later(0.02, self.resume_reading)
+            asyncio.get_running_loop().call_later(0.05, self.resume_reading)
 
         def receive_eof(self):
             self.ends.append("eof")
@@ -80,11 +76,22 @@ async def test_client_that_paused_reading_receives_all_that_a_closing_server_sen
         def closed(self, fault):
             self.ends.append(fault)
 
-    tls = ServerTLS(certificate=files / "server.pem")
-    async with await listen(LOCAL, Source, tls=tls) as server:
-        slow = await connect(server.endpoint, Slow, tls=ClientTLS(ca=files / "ca.pem"))
+    def send_and_close(listener):
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(files / "server.pem")
+        with context.wrap_socket(listener.accept()[0], server_side=True) as peer:
+            peer.sendall(b"x" * 200_000)
+            peer.settimeout(0)  # not waiting for the client's close_notify
+            with contextlib.suppress(OSError):
+                peer.unwrap()
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        sending = asyncio.create_task(asyncio.to_thread(send_and_close, listener))
+        endpoint = Endpoint.tls("localhost", listener.getsockname()[1])
+        slow = await connect(endpoint, Slow, tls=ClientTLS(ca=files / "ca.pem"))
+        await sending
         await until(lambda: len(slow.ends) == 2)
-    assert slow.size == 400_000
+    assert slow.size == 200_000
     assert slow.ends == ["eof", None]
 
 

@@ -50,10 +50,11 @@ class Readable(asyncio.Protocol):
         try:
             while data := tls.read(_READ_SIZE):
                 self.data_received(data)
-        except ssl.SSLZeroReturnError:  # close_notify
-            self.eof_received()
+        except ssl.SSLZeroReturnError:
+            pass
         except ssl.SSLError:
-            pass  # there is no more
+            return  # there is no more, and no close_notify
+        self.eof_received()
 
     def pause_reading(self) -> None:
         """Stop reading until `resume_reading`; may be called at any time, any number of times.
