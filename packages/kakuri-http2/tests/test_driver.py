@@ -312,6 +312,30 @@ async def test_ended_returns_how_the_client_cancelled_the_exchange(tmp_path):
     assert first.code == ErrorCode.CANCEL
 
 
+async def test_tasks_that_share_an_exchange_are_all_woken(tmp_path):
+    reads = asyncio.Event()
+
+    async def handler(exchange):
+        await reads.wait()
+        exchange.respond(200)
+        await exchange.send(b"%d" % len(await content_of(exchange)), end=True)
+
+    async with connected(tmp_path, handler) as driver:
+        exchange = await driver.open(CALL)
+        sending = [asyncio.ensure_future(exchange.send(bytes(100_000))) for _ in range(3)]
+        reading = [asyncio.ensure_future(content_of(exchange)) for _ in range(3)]
+        responding = asyncio.ensure_future(exchange.response())
+        await asyncio.sleep(0.01)
+        reading.pop().cancel()
+        reads.set()
+        await asyncio.wait_for(asyncio.gather(*sending), 5)
+        exchange.send_now(b"", end=True)
+        contents = await asyncio.wait_for(asyncio.gather(*reading), 5)
+        assert sorted(contents) == [b"", b"300000"]
+        assert (await asyncio.wait_for(responding, 5)).status == 200
+        assert not exchange._waiters
+
+
 async def test_context_variable_of_a_handler_is_not_seen_by_the_next_one(tmp_path):
     user = contextvars.ContextVar("user", default=b"nobody")
 

@@ -88,9 +88,7 @@ class Exchange:
         self._sent_pieces = 0
         self.is_complete: bool = False
         self._ended: ExchangeEnded | None = None
-        self._arrived: asyncio.Future[None] | None = None
-        self._drained: asyncio.Future[None] | None = None
-        self._gone: asyncio.Future[None] | None = None
+        self._waiters: list[asyncio.Future[None]] = []  # one for each waiting call
         self.on_end: Callable[[], object] | None = None
 
     async def response(self) -> Response:
@@ -100,6 +98,7 @@ class Exchange:
             ExchangeEnded: The exchange ended before the head arrived.
         """
         while self.head is None:
+            self._check()
             await self._wait()
         return cast("Response", self.head)
 
@@ -115,6 +114,7 @@ class Exchange:
         while not self._pieces:
             if self.is_complete:
                 return b""
+            self._check()
             await self._wait()
         piece = self._pieces.popleft()
         self._driver.consumed(self.stream, len(piece))
@@ -134,9 +134,8 @@ class Exchange:
         if self._sent_pieces % PIECES_PER_TURN == 0:
             await asyncio.sleep(0)
         while self._driver.connection.unsent_on(self.stream) > MAX_QUEUED:
-            self._drained = asyncio.get_running_loop().create_future()
             self._driver.connection.report_drained(self.stream)
-            await self._drained
+            await self._wait()
             self._check()
 
     def send_now(self, data: bytes, *, end: bool = False) -> None:
@@ -151,10 +150,8 @@ class Exchange:
 
     async def ended(self) -> ExchangeEnded:
         """Wait until the exchange ends prematurely, and return the error."""
-        if self._ended is None:
-            self._gone = asyncio.get_running_loop().create_future()
-            await self._gone
-        assert self._ended is not None
+        while self._ended is None:
+            await self._wait()
         return self._ended
 
     def send_trailers(self, fields: Fields) -> None:
@@ -189,7 +186,7 @@ class Exchange:
         if status >= 200:
             self.head = Response(self.stream, status, fields, is_end)
             self.is_complete = is_end
-            self._wake(self._arrived)
+            self._wake()
 
     def receive_content(self, data: bytes, *, is_end: bool) -> bool:
         """Buffer a piece of content; its credit is returned when it is read."""
@@ -199,14 +196,14 @@ class Exchange:
         elif data:
             pieces.append(data)
         self.is_complete = is_end
-        self._wake(self._arrived)
+        self._wake()
         return False
 
     def receive_trailers(self, fields: Fields) -> None:
         """Process the fields after the content."""
         self.trailers = fields
         self.is_complete = True
-        self._wake(self._arrived)
+        self._wake()
 
     def receive_reset(self, reset: StreamReset) -> None:
         """Process the early end of the exchange."""
@@ -218,14 +215,13 @@ class Exchange:
 
     def drained(self) -> None:
         """Wake a waiting `send`."""
-        self._wake(self._drained)
+        self._wake()
 
     def _end(self, error: ExchangeEnded) -> None:
         """Fail everything that waits; complete content can still be read."""
         if self._ended is None:
             self._ended = error
-        for waiter in (self._arrived, self._drained, self._gone):
-            self._wake(waiter)
+        self._wake()
         if self.on_end is not None:
             self.on_end()
 
@@ -236,11 +232,18 @@ class Exchange:
             raise copy(self._ended)
 
     async def _wait(self) -> None:
-        self._check()
-        self._arrived = asyncio.get_running_loop().create_future()
-        await self._arrived
+        """Wait until anything happens; several tasks may read, send and wait at a time."""
+        waiter = asyncio.get_running_loop().create_future()
+        self._waiters.append(waiter)
+        try:
+            await waiter
+        except asyncio.CancelledError:
+            if waiter in self._waiters:
+                self._waiters.remove(waiter)
+            raise
 
-    @staticmethod
-    def _wake(waiter: asyncio.Future[None] | None) -> None:
-        if waiter is not None and not waiter.done():
-            waiter.set_result(None)
+    def _wake(self) -> None:
+        for waiter in self._waiters:
+            if not waiter.done():
+                waiter.set_result(None)
+        self._waiters.clear()
