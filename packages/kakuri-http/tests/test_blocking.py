@@ -232,6 +232,16 @@ def test_blocking_request_that_is_not_valid_is_not_sent(endpoint):
             client.request("GET", "/", headers={"X": "a\r\nb"})
 
 
+def test_closed_blocking_client_sends_no_request_and_keeps_no_connection(endpoint):
+    client = BlockingClient(endpoint)
+    with client.stream("GET", "/small") as response:
+        client.close()
+        response.read()
+    assert repr(client) == "<BlockingClient 0 idle>"
+    with pytest.raises(ConnectFailed, match="the client is closed"):
+        client.get("/small")
+
+
 def test_blocking_client_of_a_closed_port_raises_connect_failed():
     with serving() as where, BlockingClient(where) as client:
         assert client.request("GET", "/small").status == 200

@@ -526,6 +526,19 @@ async def test_redirect_to_a_location_that_is_not_an_http_url_raises_invalid_url
             await client.request("GET", url, redirects=2)
 
 
+@pytest.mark.parametrize(("second", "is_followed"), [(b"/a", True), (b"/b", False)])
+async def test_redirect_to_several_locations_raises_invalid_url(second, is_followed):
+    locations = b"Location: /a\r\nLocation: " + second + b"\r\n"
+    redirect = b"HTTP/1.1 302 Found\r\n" + locations + b"Content-Length: 0\r\n\r\n"
+    async with scripted(redirect, OK) as (url, heads), Client() as client:
+        if is_followed:
+            await client.request("GET", url, redirects=1)
+            assert heads[1].startswith(b"GET /a ")
+        else:
+            with pytest.raises(InvalidURL, match="expected one location, got 2"):
+                await client.request("GET", url, redirects=1)
+
+
 async def test_trailers_are_in_the_response():
     reply = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\nX-Sum: 42\r\n\r\n"
     async with scripted(reply) as (url, _), Client() as client:

@@ -128,6 +128,7 @@ class BlockingClient(Methods[Pieces, ReceivedResponse]):
             self._tls = checked(tls, ClientTLS, "tls")
         self._trusted_uids = checked_uids(trusted_uids)
         self._idle: dict[Endpoint, BlockingConnection] = {}
+        self._is_closed = False
 
     def __repr__(self) -> str:
         return f"<BlockingClient {len(self._idle)} idle>"
@@ -139,7 +140,8 @@ class BlockingClient(Methods[Pieces, ReceivedResponse]):
         self.close()
 
     def close(self) -> None:
-        """Close the connections."""
+        """Close the idle connections; no other request can be sent."""
+        self._is_closed = True
         while self._idle:
             self._idle.popitem()[1].close()
 
@@ -215,7 +217,8 @@ class BlockingClient(Methods[Pieces, ReceivedResponse]):
         finally:
             if streamed is not None:
                 streamed._detach()  # noqa: SLF001 - of this module
-            if connection.is_reusable and url.endpoint not in self._idle:
+            is_kept = not self._is_closed and url.endpoint not in self._idle
+            if is_kept and connection.is_reusable:
                 self._keep(url.endpoint, connection)
             else:
                 connection.close()
@@ -230,6 +233,8 @@ class BlockingClient(Methods[Pieces, ReceivedResponse]):
     def _take(
         self, endpoint: Endpoint, timeouts: Timeouts, deadline: float | None
     ) -> BlockingConnection:
+        if self._is_closed:
+            raise ConnectFailed(f"not connected to {endpoint}: the client is closed")
         idle = self._idle.pop(endpoint, None)
         if idle is not None:
             if idle.is_fresh():

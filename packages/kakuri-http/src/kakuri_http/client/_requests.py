@@ -181,7 +181,8 @@ class Redirects:
         """Return the request to send after a response, or None if the response is the result.
 
         Raises:
-            InvalidURL: The location is not an http or https URL, or downgrades https to http.
+            InvalidURL: There are several locations, or the only one is not an http or https URL, or
+                downgrades https to http.
             TooManyRedirects: `limit` redirects have been followed.
         """
         if not self._limit:
@@ -205,11 +206,17 @@ def follow_redirect(
     again, so a redirect that needs it is not followed.
 
     Raises:
-        InvalidURL: The location is not an http or https URL, or downgrades https to http.
+        InvalidURL: There are several locations, or the only one is not an http or https URL, or
+            downgrades https to http.
     """
-    location = response.headers.get("location")
-    if response.status not in _REDIRECTS or location is None:
+    if response.status not in _REDIRECTS:
         return None
+    locations = set(response.headers.get_all("location"))
+    if not locations:
+        return None
+    if len(locations) > 1:
+        raise InvalidURL(f"expected one location, got {len(locations)}")
+    location = locations.pop()
     current = parse_url(request.url, endpoint)
     url = resolve(encode_location(location), current)
     target = parse_url(url, endpoint)
