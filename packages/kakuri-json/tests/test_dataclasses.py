@@ -174,6 +174,18 @@ def test_decode_returns_what_the_constructor_returns(make, flavour):
                 kakuri_json.decode(kakuri_json.dumps({**required, item.name: 1}), type=cls)
 
 
+def test_unknown_field_of_a_class_without_fields_is_a_fault():
+    @dataclass
+    class Options:
+        pass
+
+    for text in ("{}", b"{}"):
+        assert kakuri_json.decode(text, type=Options) == Options()
+    with pytest.raises(ValidationError) as caught:
+        kakuri_json.decode('{"grace":1}', type=Options)
+    assert caught.value.faults[0].message == "expected no fields, got 'grace'"
+
+
 def test_decode_creates_a_default_for_each_instance():
     cls = dataclass(derived_factory())
     one, other = (kakuri_json.decode(b'{"a":1}', type=cls) for _ in range(2))

@@ -241,6 +241,12 @@ def _union(
     return conversion.mismatch(path, shape, value, start)
 
 
+def _fields_of(shape: Record) -> str:
+    if shape.by_json_name:
+        return f"one of {', '.join(map(shorten, shape.by_json_name))}"
+    return "no fields" if shape.tag is None else "no other fields"
+
+
 def _record(
     conversion: Conversion, shape: Record, value: Any, path: Path, start: int | None
 ) -> Steps:
@@ -266,11 +272,9 @@ def _record(
                 expected = f"expected {shorten(shape.tag_value)}, got {shorten(member)}"
                 conversion.fault(inside, expected, begin)
         elif not shape.ignore_unknown:
-            known = ", ".join(map(shorten, fields)) or "no field"
             suggestion = suggest(key, fields) if len(conversion.faults) < _MAX_SUGGESTIONS else ""
-            conversion.fault(
-                inside, f"expected one of {known}, got {shorten(key)}{suggestion}", begin
-            )
+            message = f"expected {_fields_of(shape)}, got {shorten(key)}{suggestion}"
+            conversion.fault(inside, message, begin)
         else:
             cursor.whole(member)
             continue
