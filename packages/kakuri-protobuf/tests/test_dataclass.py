@@ -54,6 +54,15 @@ def test_class_has_no_methods_before_it_is_used():
     assert "__eq__" in cls.__dict__
 
 
+def test_field_may_be_named_self():
+    @dataclass(frozen=True, slots=True, kw_only=True)
+    class Own:
+        self: Annotated[Int32, 1] = 0
+
+    for _ in range(2):
+        assert decode(encode(Own(self=1)), type=Own) == Own(self=1)
+
+
 @pytest.mark.parametrize(
     "use",
     [

@@ -58,6 +58,14 @@ def test_other_text_is_not_an_unsigned_integer(text):
         reader(text).integer("a number")
 
 
+@pytest.mark.parametrize("text", ["0x1" + 5000 * "0", "0" + 6000 * "7", "9" * 4000, "9" * 5000])
+def test_integer_that_no_field_can_hold_raises_proto_syntax_error(text):
+    message = 'syntax = "proto2"; message A { optional int64 a = 1 [default = %s]; }'
+    for source in (message % text, message.replace("= 1 [", f"= {text} [") % 1):
+        with pytest.raises(ProtoSyntaxError, match=", got"):
+            compile_text(source, "a.proto")
+
+
 @pytest.mark.parametrize("number", [-(2**31), -1, 2**31 - 1])
 def test_number_of_an_enum_has_32_bits(number):
     text = 'syntax = "proto2"; enum E { A = %d; }'

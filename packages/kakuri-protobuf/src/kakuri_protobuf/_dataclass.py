@@ -79,7 +79,7 @@ def _complete(cls: type[Any]) -> None:
         delattr(owner, _PLAIN)
 
 
-def _init(self: Any, **values: Any) -> None:
+def _init(self: Any, /, **values: Any) -> None:
     _complete(type(self))
     type(self).__init__(self, **values)
 

@@ -5,6 +5,10 @@ from typing import Any
 from kakuri_protobuf._errors import ProtoSyntaxError
 from kakuri_protobuf.compiler._lexer import Token, string_value
 
+_MOST_BITS = 1024
+"""Bits of the largest integer that is read: the default of a double has no more. The interpreter
+refuses to print much larger ones, as in an error."""
+
 
 class TokenReader:
     """A position in the tokens of a file."""
@@ -61,6 +65,8 @@ class TokenReader:
             value = int(text, 8 if is_octal else 0)
         except ValueError:
             raise self.error(what, token) from None
+        if value.bit_length() > _MOST_BITS:
+            raise self.error(what, token)
         return -value if is_negative else value
 
     def string(self, what: str) -> bytes:
