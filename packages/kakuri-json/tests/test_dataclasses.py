@@ -4,7 +4,7 @@ import abc
 import dataclasses
 import functools
 from dataclasses import KW_ONLY, InitVar, dataclass, field
-from typing import Annotated, ClassVar, Literal, NotRequired, Required, TypedDict
+from typing import Annotated, ClassVar, Literal, NamedTuple, NotRequired, Required, TypedDict
 
 import kakuri_json
 import pytest
@@ -232,6 +232,44 @@ def test_decode_calls_a_constructor_that_is_not_generated():
             assert (decoded.a, decoded.b) == value
 
 
+EXECUTED = """
+from dataclasses import dataclass
+
+@dataclass
+class Doubles:
+    x: int = 1
+
+    def __init__(self, x=5):
+        self.x = 2 * x
+
+@dataclass(frozen=True)
+class FrozenDoubles:
+    x: int
+
+    def __init__(self, x):
+        object.__setattr__(self, "x", 2 * x)
+
+@dataclass
+class SetsDoubled:
+    x: int
+
+    def __setattr__(self, name, value):
+        object.__setattr__(self, name, 2 * value)
+"""
+
+
+@pytest.mark.parametrize("name", ["Doubles", "FrozenDoubles", "SetsDoubled"])
+def test_constructor_of_code_without_a_file_is_called(name):
+    names = {"__name__": __name__}
+    exec(EXECUTED, names)  # as python -c does
+    cls = names[name]
+    for text in ('{"x":3}', '{ "x": 3 }'):
+        assert kakuri_json.decode(text, type=cls) == cls(3)
+        assert kakuri_json.decode(f"[{text}]", type=list[cls]) == [cls(3)]
+    if name == "Doubles":
+        assert kakuri_json.decode("{}", type=cls) == cls()
+
+
 def test_decode_calls_new_and_the_metaclass():
     own = dataclass(OwnNew)
     meta = dataclass(Counting("Meta", (), {"__annotations__": {"a": int}}))
@@ -292,6 +330,14 @@ class _Abstract(abc.ABC):
         """Do something."""
 
 
+class _Named(NamedTuple):
+    x: int
+
+
+class _OfNamedTuple(_Named):
+    a: int
+
+
 class _Number(int):
     a: int
 
@@ -317,6 +363,7 @@ def test_dataclass_whose_builtin_base_takes_any_arguments_is_decoded():
         dataclass(init=False)(_PositionalOnly),
         dataclass(_Abstract),
         dataclass(_Number),
+        dataclass(_OfNamedTuple),
     ],
 )
 def test_class_whose_constructor_does_not_take_its_fields_is_unsupported(cls):

@@ -145,6 +145,20 @@ def test_value_error_of_post_init_is_a_decode_error_with_its_path():
         decode(data[7:], type=Short)
 
 
+def test_constructor_of_code_without_a_file_is_called():
+    names: dict[str, Any] = {"__name__": __name__, "Annotated": Annotated, "dataclass": dataclass}
+    source = """
+@dataclass
+class Doubles:
+    name: Annotated[str, 1] = ""
+
+    def __init__(self, name=""):
+        self.name = 2 * name
+"""
+    exec(source, names)  # as python -c does
+    assert decode(encode(Part("ab")), type=names["Doubles"]).name == "abab"
+
+
 class Doubled:
     def __get__(self, instance: Any, _: type[Any]) -> Any:
         return "" if instance is None else instance.doubled

@@ -77,3 +77,8 @@ def test_class_that_needs_the_constructor_of_the_dataclass_raises_type_error():
     for cls in (WithList, WithoutSlots, WithBase):
         with pytest.raises(TypeError, match=cls.__name__):
             fast_init(cls)
+
+
+def test_codec_can_tell_that_the_constructor_only_sets_fields():
+    name = Plain.__init__.__code__.co_qualname
+    assert Fast.__init__.__code__.co_qualname == name == "__create_fn__.<locals>.__init__"

@@ -40,10 +40,11 @@ def fast_init(cls: type[T]) -> type[T]:
     for each in fields(cls):  # type: ignore[arg-type]
         if each.default_factory is not MISSING or each.kw_only or not each.init:
             raise TypeError(f"expected a plain argument for {cls.__name__}.{each.name}")
-    lines = [f"def __init__(self, {', '.join(names)}):"]
-    lines += ["set_class(self, '__class__', twin)"]
-    lines += [f"self.{name} = {name}" for name in names]
-    lines += ["self.__class__ = cls"]
+    # Named as by dataclasses, so that codecs recognize a constructor that only sets fields.
+    lines = ["def __create_fn__():", f" def __init__(self, {', '.join(names)}):"]
+    lines += ["  set_class(self, '__class__', twin)"]
+    lines += [f"  self.{name} = {name}" for name in names]
+    lines += ["  self.__class__ = cls", " return __init__"]
     bases = getattr(cls, "__orig_bases__", ())  # such as Generic[T]
     scope: dict[str, Any] = {
         "cls": cls,
@@ -52,8 +53,8 @@ def fast_init(cls: type[T]) -> type[T]:
             cls.__name__, bases, exec_body=lambda ns: ns.update(__slots__=names)
         ),
     }
-    exec("\n ".join(lines), scope)  # noqa: S102 (the names of fields are identifiers)
-    given, init = cls.__init__, scope["__init__"]
+    exec("\n".join(lines), scope)  # noqa: S102 (the names of fields are identifiers)
+    given, init = cls.__init__, scope["__create_fn__"]()
     init.__defaults__, init.__annotations__ = given.__defaults__, given.__annotations__
     init.__qualname__, init.__module__ = given.__qualname__, cls.__module__
     cls.__init__ = init  # type: ignore[method-assign]  # the signature is the same
