@@ -178,21 +178,36 @@ def test_output_that_cannot_be_read_and_notes_are_lines_and_errors_are_raised(fo
     assert lines(made)[2:] == [left]
 
 
-def test_output_is_drained_for_ten_seconds_after_the_end(follower, clock, monkeypatch):
+def test_output_is_drained_until_nothing_arrives_for_ten_seconds(follower, clock, monkeypatch):
     made = follower()
     made._last = {"state": "failed", "started_at": START}
-    moments = iter([103.0, 109.9, 110.0])
+    moments = iter([103.0, 162.9, 222.0, 222.9])
     handled = []
 
     def take():
-        clock[0] = next(moments)
-        return ("note", clock[0])
+        clock[0] = moment = next(moments)
+        return ("stdout" if moment < 200 else "tick", moment)
+
+    def handle(kind, item):
+        handled.append((kind, item))
+        clock[0] += 50  # the reader of the output is slow
 
     monkeypatch.setattr(made, "_next", take)
-    monkeypatch.setattr(made, "_handle", lambda kind, item: handled.append((kind, item)))
-    made._drain()
-    assert handled == [("note", 103.0), ("note", 109.9), ("note", 110.0)]
+    monkeypatch.setattr(made, "_handle", handle)
+    with pytest.raises(CommandError, match="its output is incomplete: kakuri logs job") as caught:
+        made._drain()
+    assert caught.value.exit_code == Exit.NOT_RUN
+    assert handled == [("stdout", 103.0), ("stdout", 162.9)]
     assert made.started == [("_read_output", "stdout"), ("_read_output", "stderr")]
+
+
+def test_signal_while_the_output_of_an_ended_workload_is_drained_ends_the_command(follower):
+    made = follower()
+    made._last = {"state": "succeeded", "started_at": START}
+    made._queue.put(("signal", signal.SIGINT))
+    with pytest.raises(KeyboardInterrupt):
+        made._drain()
+    assert lines(made)[0].startswith("left as it is; to follow it: kakuri logs -f job")
 
 
 def test_draining_ends_with_both_streams_and_ignores_states(follower):

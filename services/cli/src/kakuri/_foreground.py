@@ -32,7 +32,7 @@ MAX_WAITING = 1000
 """Maximum pieces of output that wait to be printed."""
 
 DRAIN_SECONDS = 10.0
-"""Seconds to wait for the remaining output after the workload has ended."""
+"""Seconds without output, after the workload has ended, until its output counts as incomplete."""
 
 _TICK_SECONDS = 0.5
 """Seconds between two checks of the deadline; on a terminal, progress is redrawn as often."""
@@ -173,14 +173,25 @@ class Foreground:
                 self._handle_signal(signal.SIGPIPE)
 
     def _drain(self) -> None:
-        """Print the output that the workload wrote before it ended."""
+        """Print the output that the workload wrote before it ended.
+
+        Raises:
+            CommandError: Nothing more arrives, although the output has not ended.
+        """
         if self._last is not None and self._last.get("started_at"):
             self._open_output()  # it ended before it was seen running
         deadline = time.monotonic() + DRAIN_SECONDS
-        while self._open_streams and time.monotonic() < deadline:
+        while self._open_streams and not self._is_closed:
+            if time.monotonic() >= deadline:
+                self._progress.clear()
+                message = f"{self._id}: its output is incomplete: kakuri logs {self._id} shows it"
+                raise CommandError(message, Exit.NOT_RUN, code="incomplete")
             kind, item = self._next()
-            if kind not in ("state", "tick"):
+            if kind == "signal":
+                self._leave()
+            elif kind not in ("state", "tick"):
                 self._handle(kind, item)
+                deadline = time.monotonic() + DRAIN_SECONDS
 
     def _next(self) -> tuple[str, Any]:
         """Return what happened next; or "tick" if nothing happens for _TICK_SECONDS."""
