@@ -53,12 +53,13 @@ def own_registry():
 
 
 def test_user_of_an_image_has_its_own_groups(system, accounts):
-    for number, user in enumerate(USERS):
+    users = USERS | {":1600": "0 1600 6 10 1600"}
+    for number, user in enumerate(users):
         made = derive(system.node, layer=accounts, User=user, Cmd=list(SHOW_IDS))
         push(system.node, f"user-{number}:1", made)
         assert system.submit(f"user-{number}", image=f"user-{number}:1")[0] == 201
-    shown = {user: ids(system, f"user-{number}") for number, user in enumerate(USERS)}
-    assert shown == USERS
+    shown = {user: ids(system, f"user-{number}") for number, user in enumerate(users)}
+    assert shown == users
 
 
 def test_user_of_a_workload_comes_before_that_of_its_image(system, accounts):
@@ -95,6 +96,16 @@ def test_moved_tag_is_pulled_again_and_the_digest_that_ran_is_reported(system):
     push(node, "moving:latest", made[0])
     assert system.submit("third", image="moving", pull="missing")[0] == 201
     assert system.await_end("third")["image_digest"] == made[1].digest
+
+
+def test_image_that_lost_its_manifest_on_the_node_is_repaired(system):
+    made = derive(system.node, Cmd=["echo", "whole"])
+    push(system.node, "damaged:1", made)
+    for name in ("before", "after"):
+        assert system.submit(name, image="damaged:1", pull="missing")[0] == 201
+        assert system.await_end(name)["state"] == "succeeded", system.workload(name)
+        system.ctr("content", "rm", made.digest)
+    assert system.log("after") == b"whole\n"
 
 
 def test_policy_never_without_the_image_on_the_node_is_image_pull_failed(system):

@@ -293,6 +293,33 @@ def test_digest_is_that_of_the_references_repository(reference, digests, expecte
     assert digest_of(reference, api.Image(id="sha256:0", repo_digests=digests)) == expected
 
 
+# Repair
+
+
+@pytest.mark.parametrize("image", ["app:1", f"app@sha256:{'0' * 64}"])
+async def test_image_that_may_be_damaged_is_pulled_again(runtime, images, image):
+    await ensure(images, image)
+    await ensure(images, image)
+    assert pulls_of(runtime) == 1
+    await images.ensure(image, None, lambda message, received: None, [], may_be_damaged=True)
+    assert pulls_of(runtime) == 2
+
+
+async def test_image_that_can_not_be_repaired_is_used_as_it_is(runtime, images):
+    await ensure(images)
+    runtime.faults.set("PullImage", "error(UNKNOWN: 401 Unauthorized)")
+    hold = []
+    await images.ensure("app:1", None, lambda message, received: None, hold, may_be_damaged=True)
+    assert len(hold) == 1
+
+
+async def test_image_with_policy_never_is_not_repaired(runtime, images):
+    await ensure(images)
+    never = PullPolicy.NEVER
+    await images.ensure("app:1", never, lambda message, received: None, [], may_be_damaged=True)
+    assert pulls_of(runtime) == 1
+
+
 # Failures, retries and progress
 
 

@@ -363,6 +363,14 @@ async def test_sandbox_that_ends_before_its_container_is_started_is_replaced(run
     assert len(runtime.containers) == len(runtime.sandboxes) == 1
 
 
+async def test_image_of_which_the_runtime_lacks_a_part_is_pulled_again(runtime, node):
+    await node.start("other")
+    runtime.faults.set("CreateContainer", "error(NOT_FOUND: content digest sha256:0: not found)")
+    is_new, zone = await node.start()
+    assert (is_new, zone.state) == (True, State.RUNNING)
+    assert len(runtime.calls.of("PullImage")) == 2
+
+
 async def test_object_that_is_missing_twice_fails_the_start(runtime, node):
     runtime.faults.set("CreateContainer", "2*error(NOT_FOUND: no such image)")
     problem = await node.start()

@@ -93,7 +93,13 @@ class Images:
         """Time of the last use of each image by a start, by image id, in seconds of the clock."""
 
     async def ensure(
-        self, image: str, policy: PullPolicy | None, report: Report, hold: list[str]
+        self,
+        image: str,
+        policy: PullPolicy | None,
+        report: Report,
+        hold: list[str],
+        *,
+        may_be_damaged: bool = False,
     ) -> NodeImage:
         """Pull an image if needed, and hold it on the node: see `holding`.
 
@@ -107,6 +113,9 @@ class Images:
                 `missing` otherwise.
             report: Receives messages about the progress of a pull.
             hold: Receives the id of the image.
+            may_be_damaged: Whether the runtime may lack a part of an image that it lists, as after
+                a crash. Unless the policy is `never`, the image is pulled again, which restores it;
+                if that fails, the node's image is used.
 
         Raises:
             PullFailed: The image could not be pulled.
@@ -114,7 +123,7 @@ class Images:
         """
         reference = tagged(image)
         while True:
-            present = await self._provide(reference, policy, report)
+            present = await self._provide(reference, policy, report, may_be_damaged=may_be_damaged)
             removal = self._removing.get(present.id)
             if removal is None:
                 break
@@ -176,20 +185,26 @@ class Images:
         await cancel_all(pull.task for pull in self._pulls.values() if pull.task is not None)
 
     async def _provide(
-        self, reference: str, policy: PullPolicy | None, report: Report
+        self,
+        reference: str,
+        policy: PullPolicy | None,
+        report: Report,
+        *,
+        may_be_damaged: bool,
     ) -> api.Image:
         present = await self._cri.image_status(reference)
         if policy is PullPolicy.NEVER and present is None:
             message = f"image {reference} is not on the node, and its pull policy is `never`"
             raise PullFailed(message, is_transient=False)
-        if present is not None and _needs_no_pull(reference, policy):
+        is_repair = may_be_damaged and policy is not PullPolicy.NEVER
+        if present is not None and not is_repair and _needs_no_pull(reference, policy):
             return present
-        is_always = _always_pulls(reference, policy)
-        is_check = present is not None and policy is None
+        is_always = is_repair or _always_pulls(reference, policy)
+        is_check = present is not None and (is_repair or policy is None)
         try:
             ref = await self._pull(reference, report, is_fresh=is_always, is_check=is_check)
         except PullFailed as failure:
-            if not (is_check and failure.is_transient):
+            if not is_check or not (is_repair or failure.is_transient):
                 raise
             assert present is not None
             log.warning("using the node's image", image=reference, error=str(failure))

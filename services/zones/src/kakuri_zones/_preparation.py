@@ -41,7 +41,13 @@ class Preparation:
 
     @asynccontextmanager
     async def prepared(
-        self, spec: ZoneSpec, spec_hash: str, report: Report, cancellation: Cancellation
+        self,
+        spec: ZoneSpec,
+        spec_hash: str,
+        report: Report,
+        cancellation: Cancellation,
+        *,
+        may_be_damaged: bool = False,
     ) -> AsyncIterator[ZoneConfig]:
         """Provide the image and the log's directory of a zone, and yield its configuration.
 
@@ -52,6 +58,7 @@ class Preparation:
             spec_hash: Its hash.
             report: Receives the progress of a pull.
             cancellation: Ends a pull when the start is cancelled.
+            may_be_damaged: Whether the node's image may lack a part; see `Images.ensure`.
 
         Raises:
             StartFailed: The image can't be provided or used.
@@ -63,7 +70,9 @@ class Preparation:
         with self._images.holding() as hold:
             # The log's directory is created while the runtime looks for the image.
             preparing = asyncio.ensure_future(self._logs.prepare(spec.id, spec.attempt))
-            ensuring = self._images.ensure(workload.image, workload.pull, report, hold)
+            ensuring = self._images.ensure(
+                workload.image, workload.pull, report, hold, may_be_damaged=may_be_damaged
+            )
             try:
                 image = await cancellation.guard(ensuring, at_once=True)
             finally:

@@ -102,6 +102,7 @@ class Start:
         self._created_sandboxes: set[str] = set()
         self._created_containers: set[str] = set()
         self._has_adopted = False
+        self._may_lack_image = False  # or a part of it, although the runtime lists it
         self._has_lost_sandbox = False  # it ended before the container ran
 
     def matches(self, spec: ZoneSpec) -> bool:
@@ -132,7 +133,8 @@ class Start:
             # A crash of the runtime or of an earlier process may have caused the failure, or the
             # image or an object disappeared during the start.
             is_recovering = self._cri.seconds_since_silence <= RECOVERY_SECONDS
-            has_lost = self._has_lost_sandbox or isinstance(error.__cause__, NotFound)
+            self._may_lack_image = isinstance(error.__cause__, NotFound)
+            has_lost = self._has_lost_sandbox or self._may_lack_image
             if error.reason != START_ERROR or not (is_recovering or self._has_adopted or has_lost):
                 raise
             log.warning("start tried again", zone=self.spec.id, error=str(error))
@@ -165,7 +167,11 @@ class Start:
 
     async def _start(self, before: ObservedZone | None) -> None:
         prepared = self._preparation.prepared(
-            self.spec, self._run.spec_hash, self._report_pull, self._cancellation
+            self.spec,
+            self._run.spec_hash,
+            self._report_pull,
+            self._cancellation,
+            may_be_damaged=self._may_lack_image,
         )
         async with prepared as config:
             self._report(CREATING_SANDBOX)
