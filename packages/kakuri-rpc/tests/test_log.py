@@ -22,6 +22,7 @@ from kakuri_rpc import (
     serve,
 )
 from kakuri_tcp import Endpoint, listen_lines
+from kakuri_tcp.testing import run_pending
 from kakuri_workload import LogSelection, LogStream
 
 ANY_PORT = Endpoint.parse("127.0.0.1:0")
@@ -221,3 +222,24 @@ async def test_log_that_is_not_followed_is_closed_only_for_another_reader(client
         client.open_log("wl-1", reader="greedy")
     client.open_log("wl-1", reader="other")
     assert [each.has_yielded for each in logs].count(True) == 1
+
+
+async def test_reads_of_logs_on_one_connection_run_two_at_a_time():
+    most = running = 0
+
+    async def answer(_request):
+        nonlocal most, running
+        running += 1
+        most = max(most, running)
+        await run_pending()
+        running -= 1
+        return Log(b"", "1", ended=False)
+
+    async with await serve(ANY_PORT, answer) as server:
+        reader, writer = await asyncio.open_connection(server.endpoint.host, server.endpoint.port)
+        writer.write(b'{"type":"ReadLog","id":"wl-1"}\n' * 20)
+        for _ in range(20):
+            assert (await reader.readline()).startswith(b'{"type":"Log"')
+        writer.close()
+        await writer.wait_closed()
+    assert most == 2

@@ -4,7 +4,14 @@ import contextvars
 import socket
 
 import pytest
-from kakuri_tcp import Endpoint, LineError, LineServerLimits, UnexpectedProtocol, listen_lines
+from kakuri_tcp import (
+    Endpoint,
+    LargeReply,
+    LineError,
+    LineServerLimits,
+    UnexpectedProtocol,
+    listen_lines,
+)
 from kakuri_tcp._line_server_connection import LineServerConnection
 from kakuri_tcp.testing import run_pending, until
 
@@ -220,6 +227,50 @@ async def test_requests_in_flight_of_all_connections_are_bounded_and_each_has_a_
         assert await second == b"y\n" * 100
         await until(lambda: not server.connections)
         assert server._shared.in_flight == 0
+
+
+async def test_replies_that_wait_for_an_earlier_one_are_bounded_in_bytes():
+    gate, handled = asyncio.Event(), []
+
+    def handler(line):
+        handled.append(line)
+        return wait(line) if line == b"w" else line * 100
+
+    async def wait(line):
+        await gate.wait()
+        return line
+
+    limits = LineServerLimits(write_buffer=1000)
+    sent = b"w\n" + b"x\n" * 50
+    async with await listen_lines(LOCAL, handler, limits=limits) as server:
+        for _ in range(2):
+            handled.clear()
+            gate.clear()
+            receiving = asyncio.create_task(exchange(server, sent + sent))
+            await until(lambda: len(handled) == 11)
+            await run_pending()
+            assert len(handled) == 11
+            gate.set()
+            assert await receiving == (b"w\n" + (b"x" * 100 + b"\n") * 50) * 2
+
+
+async def test_large_replies_in_progress_are_bounded_by_their_size():
+    most = running = 0
+
+    async def answer(line):
+        nonlocal most, running
+        running += 1
+        most = max(most, running)
+        await run_pending()
+        running -= 1
+        return line
+
+    limits = LineServerLimits(write_buffer=1000)
+    async with await listen_lines(
+        LOCAL, lambda line: LargeReply(answer(line), 400), limits=limits
+    ) as server:
+        assert await exchange(server, b"x\n" * 50) == b"x\n" * 50
+    assert most == 3
 
 
 async def test_requests_in_flight_of_a_lost_connection_are_not_counted():

@@ -10,6 +10,7 @@ from kakuri_tcp import (
     Endpoint,
     ForbiddenUser,
     HandlerFailed,
+    LargeReply,
     LineError,
     LineServerLimits,
     LocalAccess,
@@ -22,7 +23,8 @@ from kakuri_rpc._document import LIMITS, check_document, check_received
 from kakuri_rpc._errors import DocumentTooLarge, one_line
 from kakuri_rpc._fields import ErrorCode
 from kakuri_rpc._messages import REPLIES, ErrorReply, Reply, Status
-from kakuri_rpc._requests import Request, StartWorkload
+from kakuri_rpc._metrics import ReadMetrics
+from kakuri_rpc._requests import ReadLog, Request, StartWorkload
 
 log = logging.getLogger("kakuri_rpc")
 
@@ -40,6 +42,12 @@ class _NotARequest(LineError):
 
 class _TooLarge(_NotARequest):
     """A line is too large to be a request, and is not decoded."""
+
+
+_LATE_BYTES: dict[type, int] = {ReadLog: 32_768, ReadMetrics: 16_384}
+"""The bytes as which late replies count that may be large: with the write buffer's 64 KiB, a
+connection has two pieces of logs in progress, or the first pages of as many scrapes as the control
+plane runs at a time. Replies of other kinds are small, or are built when they are sent."""
 
 
 LateReply: TypeAlias = Reply | Callable[[], Reply]
@@ -76,7 +84,8 @@ async def serve(
       but not a valid request gets an `ErrorReply` with every fault, and the connection continues.
 
     Replies keep the order of the requests: while a handler waits, later requests of the same
-    connection are handled, but answered after it. An awaitable is cancelled when its connection is
+    connection are handled, but answered after it. At most two of them may be reads of logs, and
+    their replies are bounded in bytes. An awaitable is cancelled when its connection is
     lost. A closed connection looks half-closed until a reply is written, so no awaitable should
     take longer than its request allows.
 
@@ -162,7 +171,9 @@ class _Answers:
             if reply.__class__ in REPLIES:  # much faster than a check for Awaitable
                 return self._encode(cast("Reply", reply))
             if asyncio.iscoroutine(reply):
-                return reply  # `listen_lines` runs it in the context of its line
+                # `listen_lines` runs it in the context of its line.
+                size = _LATE_BYTES.get(request.__class__)
+                return reply if size is None else LargeReply(reply, size)
             return asyncio.ensure_future(cast("Awaitable[LateReply]", reply))
         except (Exception, asyncio.CancelledError):
             log.exception("a request could not be answered")

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from kakuri_tcp._connect import connect
     from kakuri_tcp._connection import Connection
     from kakuri_tcp._kernel import Outstanding
+    from kakuri_tcp._late_replies import LargeReply
     from kakuri_tcp._limits import ServerLimits
     from kakuri_tcp._line_client import LineClient
     from kakuri_tcp._line_client_connection import ReplyReceiver
@@ -70,6 +71,7 @@ __all__ = [
     "HandlerFailed",
     "IdleTimeout",
     "IncompleteLine",
+    "LargeReply",
     "LineClient",
     "LineClientLimits",
     "LineDecoder",
@@ -110,6 +112,7 @@ _HOMES = {
     "Counters": "_server",
     "Credentials": "_peers",
     "FaultHandler": "_line_server_connection",
+    "LargeReply": "_late_replies",
     "LineClient": "_line_client",
     "LineClientLimits": "_line_limits",
     "LineDecoder": "_lines",

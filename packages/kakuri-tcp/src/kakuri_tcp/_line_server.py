@@ -43,13 +43,16 @@ async def listen_lines(
             ...
 
     Replies keep the order of the requests. The handler's awaitables of one connection run
-    concurrently, and are cancelled when the connection is lost. Each line has its own context
-    (contextvars), a copy of this call's; its awaitable runs in it, and `encode_result` in a copy.
+    concurrently, and are cancelled when the connection is lost. While the replies that wait for an
+    earlier one have `limits.write_buffer` bytes, the next line is not handled. Each line has its
+    own context (contextvars), a copy of this call's; its awaitable runs in it, and `encode_result`
+    in a copy.
 
     Args:
         endpoint: Where to listen.
         handler: Called with each line without its end, or with the result of `parse` for it;
-            returns the reply without its end, or an awaitable of it. To reject a line and close the
+            returns the reply without its end, or an awaitable of it; a LargeReply if many of them
+            would take too much memory. To reject a line and close the
             connection, it raises a LineError synchronously. Any other exception is logged as a bug
             in the handler and also closes the connection.
         limits: Limits of connections and lines; None for the defaults.

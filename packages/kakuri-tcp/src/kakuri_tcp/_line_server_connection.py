@@ -24,6 +24,7 @@ from kakuri_tcp._errors import (
     LineError,
     UnexpectedProtocol,
 )
+from kakuri_tcp._late_replies import LargeReply, log_exception, wait_for
 from kakuri_tcp._line_limits import LineServerLimits
 from kakuri_tcp._lines import LineDecoder
 
@@ -58,7 +59,7 @@ class LineServerConnection(Connection):
         "_counted", "_decoder", "_encode", "_encode_result", "_first_byte", "_handler",
         "_is_ending", "_is_reading", "_last_reply", "_line_began", "_line_limits", "_loop",
         "_on_fault", "_parse", "_parse_first", "_parsed", "_takes_requests", "_turn",
-        "_untimed_lines", "_waiting", "_watched",
+        "_untimed_lines", "_waiting", "_waiting_bytes", "_watched",
     )  # fmt: skip
 
     def __init__(
@@ -87,8 +88,9 @@ class LineServerConnection(Connection):
         # in bytes. In place of a line that was refused, its error with size 0.
         self._parsed: list[tuple[Any, int]] = []
         # A list, although it is a queue: it is short, and takes less memory when empty.
-        # A reply that is not ready comes with the context of its line.
-        self._waiting: list[bytes | tuple[asyncio.Future[Any], contextvars.Context]] = []
+        # A reply that is not ready comes with the context of its line and the bytes it counts as.
+        self._waiting: list[bytes | tuple[asyncio.Future[Any], contextvars.Context, int]] = []
+        self._waiting_bytes = 0
         self._watched: asyncio.Future[Any] | None = None  # the first reply, if it is not ready
         self._counted = 0  # waiting replies, as last reported
         self._turn: asyncio.Handle | None = None  # of a scheduled call of `process`
@@ -234,7 +236,8 @@ class LineServerConnection(Connection):
             except (Exception, asyncio.CancelledError) as error:
                 raise HandlerFailed(f"{handler!r} raised {error!r}") from error
             if waiting or not is_ready:
-                waiting.append(reply if is_ready else (reply, context))
+                waiting.append(reply)
+                self._waiting_bytes += len(reply) if is_ready else reply[2]
                 self._collect_replies(replies)
             else:
                 replies.append(reply)
@@ -255,17 +258,22 @@ class LineServerConnection(Connection):
 
     def _start(
         self, awaitable: Awaitable[Any], received: int, context: contextvars.Context
-    ) -> asyncio.Future[Any]:
+    ) -> tuple[asyncio.Future[Any], contextvars.Context, int]:
         """Run an awaitable; from Python 3.12 on, a coroutine that never waits is done at once."""
+        size = 0
         if asyncio.isfuture(awaitable):
-            return awaitable
+            return awaitable, context, size
+        if isinstance(awaitable, LargeReply):
+            size, awaitable = awaitable.size, awaitable.coroutine
         if not isinstance(awaitable, Awaitable):
             raise HandlerFailed(f"expected bytes or an awaitable as reply, got {awaitable!r:.200}")
-        coroutine = awaitable if isinstance(awaitable, Coroutine) else _wait_for(awaitable)
+        coroutine = awaitable if isinstance(awaitable, Coroutine) else wait_for(awaitable)
         self.turns.expect(received)
         if sys.version_info >= (3, 12):
-            return asyncio.Task(coroutine, loop=self._loop, context=context, eager_start=True)
-        return self._loop.create_task(coroutine, context=context)
+            task = asyncio.Task(coroutine, loop=self._loop, context=context, eager_start=True)
+        else:
+            task = self._loop.create_task(coroutine, context=context)
+        return task, context, size
 
     def _parse_lines(self) -> bool:
         """Parse the next lines, the first of a connection alone; return whether there is one."""
@@ -296,6 +304,8 @@ class LineServerConnection(Connection):
     def _is_in_flight_limit_reached(self) -> bool:
         """Return whether a waiting reply has to be sent before another line is answered."""
         limits = self._line_limits
+        if self._waiting_bytes >= limits.write_buffer:
+            return True
         own = len(self._waiting)
         if own < _ALWAYS_IN_FLIGHT or self._shared is None:
             return own >= limits.requests_in_flight
@@ -321,9 +331,10 @@ class LineServerConnection(Connection):
             first = waiting[0]
             if isinstance(first, bytes):
                 del waiting[0]
+                self._waiting_bytes -= len(first)
                 replies.append(first)
                 continue
-            future, context = first
+            future, context, expected = first
             if not future.done():
                 if future is not self._watched:
                     self._watched = future
@@ -333,6 +344,7 @@ class LineServerConnection(Connection):
                 self.process_later()
                 return
             del waiting[0]
+            self._waiting_bytes -= expected
             replies.append(self._result(future, context))
 
     def _future_done(self, future: asyncio.Future[Any]) -> None:
@@ -365,8 +377,9 @@ class LineServerConnection(Connection):
         for reply in self._waiting:
             if not isinstance(reply, bytes):
                 reply[0].cancel()
-                reply[0].add_done_callback(_log_exception)
+                reply[0].add_done_callback(log_exception)
         self._waiting.clear()
+        self._waiting_bytes = 0
         self._count_waiting()
 
     def _write_lines(self, replies: list[Any]) -> None:
@@ -385,13 +398,3 @@ class LineServerConnection(Connection):
             self.abort()
             return
         self.write(data)
-
-
-def _log_exception(cancelled: asyncio.Future[Any]) -> None:
-    error = None if cancelled.cancelled() else cancelled.exception()
-    if error is not None:
-        _log.error("a cancelled handler failed; its connection is closed", exc_info=error)
-
-
-async def _wait_for(awaitable: Awaitable[Any]) -> object:
-    return await awaitable

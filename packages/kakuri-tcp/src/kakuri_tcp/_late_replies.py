@@ -1,0 +1,41 @@
+"""Replies of line servers that are computed later."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Coroutine, Generator
+from dataclasses import dataclass
+from typing import Any
+
+_log = logging.getLogger("kakuri_tcp")
+
+
+@dataclass(frozen=True, slots=True)
+class LargeReply:
+    """An awaitable of a reply that may be large, for a line server's handler to return.
+
+    Until the reply is sent, it counts as `size` bytes that the connection holds. While a connection
+    holds as much as `ServerLimits.write_buffer`, its next request is not handled, so a peer that
+    sends a thousand requests for large replies has only a few of them in memory.
+
+    Attributes:
+        coroutine: Computes the reply.
+        size: The bytes as which it counts.
+    """
+
+    coroutine: Coroutine[Any, Any, Any]
+    size: int
+
+    def __await__(self) -> Generator[Any, Any, Any]:
+        return self.coroutine.__await__()
+
+
+async def wait_for(awaitable: Awaitable[Any]) -> object:
+    """Return the result of an awaitable."""
+    return await awaitable
+
+
+def log_exception(cancelled: asyncio.Future[Any]) -> None:
+    """Log the error of a handler that was cancelled and failed; asyncio calls this."""
+    error = None if cancelled.cancelled() else cancelled.exception()
+    if error is not None:
+        _log.error("a cancelled handler failed; its connection is closed", exc_info=error)
