@@ -80,6 +80,10 @@ def test_resolvers_and_domains_of_the_options_replace_those_of_the_host(tmp_path
     assert written(given) == (["10.9.9.9"], ["own.example"], ["timeout:1"])
 
 
+def test_search_line_without_names_is_ignored():
+    assert Resolvers.parse("domain a.example\nsearch\n").searches == ("a.example",)
+
+
 def test_search_domains_beyond_their_number_or_length_are_dropped():
     names = [f"{'x' * 60}.{number}.example" for number in range(100)]
     searches = Resolvers.parse("search " + " ".join(names)).searches

@@ -33,8 +33,8 @@ class Resolvers:
                 case ["nameserver", server, *_]:
                     if is_reachable(server):
                         servers.append(server)
-                case ["search" | "domain", *names]:
-                    searches = tuple(names)
+                case ["search" | "domain", name, *others]:  # ignored without a name
+                    searches = name, *others
                 case ["options", *names]:
                     # trust-ad is true only of the host's own path to its resolver.
                     options += [name for name in names if name != "trust-ad"]
